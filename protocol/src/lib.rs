@@ -1,0 +1,1 @@
+//! The wire formats Quartet speaks: bytes in, values out, and back.  No sockets, clock, async or services.

@@ -1,0 +1,1 @@
+//! Quartet: a cache, a rate limiter, distributed locks and a message broker in one process.

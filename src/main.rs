@@ -1,0 +1,3 @@
+//! The `quartet` program.
+
+fn main() {}
