@@ -1,1 +1,5 @@
 //! The wire formats Quartet speaks: bytes in, values out, and back.  No sockets, clock, async or services.
+#![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod resp;

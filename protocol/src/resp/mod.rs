@@ -1,0 +1,12 @@
+//! The Redis protocol: requests are parsed in place, replies are written for RESP2 or RESP3.
+
+pub mod arguments;
+pub mod number;
+pub mod reply;
+pub mod request;
+
+mod inline;
+
+pub use arguments::{Arguments, OwnedArguments, Span};
+pub use reply::{Output, Version};
+pub use request::{Batch, Outcome, Parser, Progress, ProtocolError, RequestLimits};
