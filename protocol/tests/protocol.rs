@@ -1,0 +1,6 @@
+//! The tests of the protocol crate that need only its public face.
+
+mod checks;
+mod naive;
+mod replies;
+mod requests;
