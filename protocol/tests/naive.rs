@@ -137,7 +137,9 @@ fn words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
                                         && digits.iter().all(|digit| digit.is_ascii_hexdigit());
                                     if hexadecimal {
                                         bytes.nth(1);
-                                        word.push(u8::from_str_radix(&text, 16).unwrap());
+                                        word.push(
+                                            u8::from_str_radix(&text, 16).expect("two hexadecimal digits"),
+                                        );
                                     } else {
                                         word.push(b'x');
                                     }

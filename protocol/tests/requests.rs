@@ -231,7 +231,8 @@ fn likely_stream() -> impl Strategy<Value = Vec<u8>> {
 fn encode(arguments: &[Vec<u8>]) -> Vec<u8> {
     let frame = OwnedFrame::Array(arguments.iter().cloned().map(OwnedFrame::BulkString).collect());
     let mut buffer = vec![0; frame.encode_len(false)];
-    let length = resp2::encode::encode(&mut buffer, &frame, false).unwrap();
+    let length =
+        resp2::encode::encode(&mut buffer, &frame, false).expect("the buffer has the length asked for");
     buffer.truncate(length);
     buffer
 }

@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(arguments.at(1), b"");
         assert_eq!(arguments.get(3), None);
         assert_eq!(arguments.total_bytes(), 8);
-        assert_eq!(arguments.iter().rev().next(), Some(&b"value"[..]));
+        assert_eq!(arguments.iter().next_back(), Some(&b"value"[..]));
         assert_eq!(arguments.from(2).at(0), b"value");
         assert!(arguments.from(3).is_empty());
         assert!(arguments.from(9).is_empty());

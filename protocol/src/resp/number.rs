@@ -1,6 +1,7 @@
 //! Numbers as Redis reads and writes them: strict decimal integers, and doubles in the fewest digits that
 //! read back to the same value.
 
+use std::fmt::{self, Write};
 use std::ops::Deref;
 
 /// The integer that `text` spells, in the only spelling Redis accepts: no plus sign, no leading zero, no
@@ -109,13 +110,18 @@ pub fn double_text(value: f64) -> NumberText {
 const EXACT_INTEGER_MAX: f64 = 4_503_599_627_370_496.0;
 
 /// The significant digits of a positive finite value and the power of ten of the last of them.
-fn shortest_digits(value: f64) -> (Vec<u8>, i32) {
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("LowerExp always writes an exponent");
-    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
+fn shortest_digits(value: f64) -> (NumberText, i32) {
+    let mut scientific = TextWriter::default();
+    write!(scientific, "{value:e}").expect("a double's text fits");
+    let scientific = scientific.finish();
+    let text = std::str::from_utf8(&scientific).expect("a double's text is ASCII");
+    let (mantissa, exponent) = text.split_once('e').expect("LowerExp always writes an exponent");
     let exponent: i32 = exponent.parse().expect("LowerExp writes a decimal exponent");
-    let last = exponent - (digits.len() as i32 - 1);
-    (digits, last)
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = TextWriter::default();
+    digits.push(whole.as_bytes());
+    digits.push(fraction.as_bytes());
+    (digits.finish(), exponent - fraction.len() as i32)
 }
 
 /// Chooses between plain and scientific notation by the rules of the formatter Redis uses (fpconv).
@@ -157,6 +163,13 @@ fn literal_text(literal: &[u8]) -> NumberText {
 struct TextWriter {
     bytes: [u8; TEXT_LENGTH_MAX],
     length: usize,
+}
+
+impl fmt::Write for TextWriter {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.push(part.as_bytes());
+        Ok(())
+    }
 }
 
 impl TextWriter {

@@ -403,7 +403,7 @@ enum LengthLine {
 #[inline]
 fn length_line(buffer: &[u8], position: usize, searched: usize, limits: &RequestLimits) -> LengthLine {
     let line = &buffer[position..];
-    // Nearly all lengths have one or two digits; the byte behind the `\r` is not looked at, but must be there.
+    // Nearly all lengths have up to three digits; the byte behind the `\r` is not looked at, but must be there.
     match *line {
         [_, ones @ b'0'..=b'9', b'\r', _, ..] => {
             LengthLine::Whole { length: Some(i64::from(ones - b'0')), after: position + 4 }
@@ -411,6 +411,11 @@ fn length_line(buffer: &[u8], position: usize, searched: usize, limits: &Request
         [_, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
             let length = 10 * i64::from(tens - b'0') + i64::from(ones - b'0');
             LengthLine::Whole { length: Some(length), after: position + 5 }
+        }
+        [_, hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
+            let length =
+                100 * i64::from(hundreds - b'0') + 10 * i64::from(tens - b'0') + i64::from(ones - b'0');
+            LengthLine::Whole { length: Some(length), after: position + 6 }
         }
         _ => long_length_line(buffer, position, searched, limits),
     }
