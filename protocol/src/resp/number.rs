@@ -83,7 +83,10 @@ fn unsigned_text(mut value: u64) -> NumberText {
 }
 
 /// The text of a double as Redis 7.2 replies it: `inf`, `-inf`, `nan`, an integer without a point, else the
-/// fewest digits that read back to the same value, with an exponent only where it is shorter.
+/// fewest digits that read back to the same value, in Redis' choice of notation.
+///
+/// Redis' own search for the fewest digits gives up in about one of four hundred cases and then prints a digit
+/// more or a less close last one; these texts are always the shortest and, among those, the closest.
 pub fn double_text(value: f64) -> NumberText {
     if value.is_nan() {
         return literal_text(b"nan");
@@ -94,7 +97,7 @@ pub fn double_text(value: f64) -> NumberText {
     if value == 0.0 {
         return literal_text(if value.is_sign_negative() { b"-0" } else { b"0" });
     }
-    if value.abs() < EXACT_INTEGER_MAX && value.trunc() == value {
+    if value.abs() <= INTEGER_TEXT_MAX && value.trunc() == value {
         return integer_text(value as i64);
     }
     let (digits, exponent) = shortest_digits(value.abs());
@@ -106,8 +109,8 @@ pub fn double_text(value: f64) -> NumberText {
     text.finish()
 }
 
-/// Below 2^52 every double without a fraction is an integer that Redis prints as one.
-const EXACT_INTEGER_MAX: f64 = 4_503_599_627_370_496.0;
+/// 2^62: up to here Redis prints a double without a fraction as the integer it is, digit by digit.
+const INTEGER_TEXT_MAX: f64 = 4_611_686_018_427_387_904.0;
 
 /// The significant digits of a positive finite value and the power of ten of the last of them.
 fn shortest_digits(value: f64) -> (NumberText, i32) {
@@ -234,6 +237,9 @@ mod tests {
             (3.1, "3.1"),
             (-0.5, "-0.5"),
             (0.1 + 0.2, "0.30000000000000004"),
+            (8.4e17, "840000000000000000"),
+            (314_865_936_940_678_144.0, "314865936940678144"),
+            (9e18, "9e+18"),
             (1e20, "1e+20"),
             (1.5e300, "1.5e+300"),
             (1e-7, "1e-7"),

@@ -297,11 +297,16 @@ impl Output {
 
     /// Forgets the first `written` bytes, of at most [`len`](Output::len); all room is free again once
     /// everything is written.
-    pub fn advance(&mut self, mut written: usize) {
+    pub fn advance(&mut self, written: usize) {
         assert!(written <= self.len(), "only what is there can be written");
         if written == self.len() {
             return self.clear();
         }
+        self.skip(written);
+        self.compact();
+    }
+
+    fn skip(&mut self, mut written: usize) {
         while let Some(next) = self.shared.get_mut(self.shared_written) {
             let plain = written.min(next.at - self.plain_written);
             self.plain_written += plain;
@@ -319,6 +324,19 @@ impl Output {
             self.shared_written += 1;
         }
         self.plain_written += written;
+    }
+
+    /// Drops what is written once it is half of what is held, so that a queue which never quite empties does
+    /// not grow; each byte is moved by no more than one byte written before it.
+    fn compact(&mut self) {
+        if self.shared.len() <= 2 * self.shared_written {
+            self.shared.drain(..std::mem::take(&mut self.shared_written));
+        }
+        if self.plain.len() <= 2 * self.plain_written {
+            let dropped = std::mem::take(&mut self.plain_written);
+            self.plain.drain(..dropped);
+            self.shared[self.shared_written..].iter_mut().for_each(|shared| shared.at -= dropped);
+        }
     }
 
     /// Moves what comes after the first `written` bytes into an output of its own and clears this one, which
@@ -421,5 +439,35 @@ impl<'a> Iterator for Parts<'a> {
         self.shared += 1;
         self.plain_next = true;
         Some(&shared.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::Output;
+
+    #[test]
+    fn a_queue_that_never_empties_does_not_grow() {
+        let message = Bytes::from(vec![b'x'; 2000]);
+        let mut queue = Output::new();
+        for round in 0..10_000 {
+            queue.raw(&[b'y'; 100]);
+            queue.raw_shared(message.clone());
+            if 10 < round {
+                queue.advance(2100);
+            }
+            assert!(queue.plain.len() <= 2 * 12 * 100 && queue.shared.len() <= 2 * 12);
+        }
+        assert_eq!(queue.len(), 11 * 2100);
+    }
+
+    #[test]
+    fn one_huge_reply_is_not_kept_as_room() {
+        let mut output = Output::new();
+        output.bulk(&vec![b'x'; 3 * crate::limits::OUTPUT_CAPACITY_KEPT]);
+        output.clear();
+        assert!(output.plain.capacity() <= crate::limits::OUTPUT_CAPACITY_KEPT);
     }
 }

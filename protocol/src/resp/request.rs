@@ -458,3 +458,63 @@ fn inline(buffer: &mut [u8], place: &mut Place, spans: &mut Vec<Span>, limits: &
     }
     Step::Complete { end: line_feed + 1 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Batch, Outcome, Parser, RequestLimits};
+    use crate::limits;
+
+    fn parse(parser: &mut Parser, batch: &mut Batch, bytes: &str) -> Outcome {
+        parser.parse(&mut bytes.as_bytes().to_vec(), batch, 32, &RequestLimits::NORMAL).outcome
+    }
+
+    #[test]
+    fn an_idle_parser_is_small_and_holds_no_heap() {
+        assert!(size_of::<Parser>() <= 64);
+        let mut parser = Parser::new();
+        let mut batch = Batch::new();
+        parse(&mut parser, &mut batch, "*2\r\n$3\r\nGET\r\n$1\r\n");
+        assert_eq!((parser.spans.len(), batch.len()), (1, 0));
+        parse(&mut parser, &mut batch, "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+        assert_eq!((parser.spans.capacity(), batch.len()), (0, 1));
+    }
+
+    #[test]
+    fn cut_requests_pass_the_same_room_back_and_forth() {
+        let mut parser = Parser::new();
+        let mut batch = Batch::new();
+        let whole = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+        let cut = &whole[..whole.len() - 3];
+        let mut room = Vec::new();
+        for _ in 0..10 {
+            parse(&mut parser, &mut batch, &(whole.to_string() + cut));
+            let mut rooms = [&batch.spans, &batch.spare, &parser.spans].map(|spans| spans.capacity());
+            rooms.sort_unstable();
+            room.push(rooms);
+            parse(&mut parser, &mut batch, whole);
+        }
+        assert!(room[1..].iter().all(|rooms| *rooms == room[1]), "{room:?}");
+    }
+
+    #[test]
+    fn an_announcement_takes_no_room() {
+        let mut parser = Parser::new();
+        let mut batch = Batch::new();
+        parse(&mut parser, &mut batch, "*2147483647\r\n$1\r\nk\r\n$536870912\r\n");
+        assert!(parser.spans.capacity() < 16 && batch.spans.capacity() < 16);
+    }
+
+    #[test]
+    fn one_huge_request_is_not_kept_as_room() {
+        let mut parser = Parser::new();
+        let mut batch = Batch::new();
+        let arguments = 2 * limits::BATCH_SPANS_KEPT;
+        let huge = format!("*{arguments}\r\n{}", "$1\r\nk\r\n".repeat(arguments));
+        parse(&mut parser, &mut batch, &huge[..huge.len() - 1]);
+        parse(&mut parser, &mut batch, &huge);
+        assert_eq!(batch.len(), 1);
+        parse(&mut parser, &mut batch, "");
+        assert!(batch.spans.capacity() <= limits::BATCH_SPANS_KEPT);
+        assert!(batch.spare.capacity() <= limits::BATCH_SPANS_KEPT);
+    }
+}
