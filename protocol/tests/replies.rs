@@ -1,7 +1,7 @@
 //! Replies: what is written is what `redis-protocol` reads, in both versions, however the socket takes it.
 
 use bytes::Bytes;
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use quartet_protocol::resp::{Output, ProtocolError, Version};
 use redis_protocol::{resp2, resp3};
@@ -280,11 +280,11 @@ fn reply() -> impl Strategy<Value = Reply> {
         "-?[1-9][0-9]{0,40}".prop_map(Reply::BigNumber),
     ];
     let tree = leaf.prop_recursive(3, 24, 6, |inner| {
-        let key = "[a-z]{1,8}".prop_map(|key| Reply::Bulk(key.into_bytes()));
-        prop_oneof![
-            vec(inner.clone(), 0..6).prop_map(Reply::Array),
-            vec((key, inner), 0..4).prop_map(Reply::Map),
-        ]
+        // A map's keys differ: `redis-protocol` keeps one value for each.
+        let pairs = btree_map("[a-z]{1,8}", inner.clone(), 0..4).prop_map(|pairs| {
+            pairs.into_iter().map(|(key, value)| (Reply::Bulk(key.into_bytes()), value)).collect()
+        });
+        prop_oneof![vec(inner, 0..6).prop_map(Reply::Array), pairs.prop_map(Reply::Map),]
     });
     prop_oneof![9 => tree.clone(), 1 => vec(tree, 1..4).prop_map(Reply::Push)]
 }

@@ -5,8 +5,10 @@ pub mod number;
 pub mod reply;
 pub mod request;
 
+mod batch;
 mod inline;
 
 pub use arguments::{Arguments, OwnedArguments, Span};
+pub use batch::Batch;
 pub use reply::{Output, Version};
-pub use request::{Batch, Outcome, Parser, Progress, ProtocolError, RequestLimits};
+pub use request::{Outcome, Parser, Progress, ProtocolError, RequestLimits};

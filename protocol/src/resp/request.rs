@@ -12,7 +12,8 @@ use std::fmt;
 use memchr::memchr;
 
 use crate::limits;
-use crate::resp::arguments::{Arguments, Span};
+use crate::resp::arguments::Span;
+use crate::resp::batch::{Batch, RequestEnd};
 use crate::resp::inline::split_words;
 use crate::resp::number::parse_integer;
 
@@ -124,71 +125,6 @@ impl RequestLimits {
     pub const UNAUTHENTICATED: Self = Self { unauthenticated: true, ..Self::NORMAL };
 }
 
-/// The whole requests found in one buffer.  Made once and reused from read to read, for any connection, so
-/// that steady state allocates nothing.
-#[derive(Debug, Default)]
-pub struct Batch {
-    spans: Vec<Span>,
-    requests: Vec<RequestEnd>,
-    /// Room taken back from a parser whose partial request went on, for the next one that is cut.
-    spare: Vec<Span>,
-}
-
-/// Where a request ends, among the spans and in the buffer; it starts where the one before ends.
-#[derive(Clone, Copy, Debug)]
-struct RequestEnd {
-    spans: u32,
-    buffer: u32,
-}
-
-impl Batch {
-    /// An empty batch without room.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Forgets all requests and keeps a bounded amount of room.
-    pub fn clear(&mut self) {
-        self.spans.clear();
-        self.requests.clear();
-        if self.spans.capacity() > limits::BATCH_SPANS_KEPT {
-            self.spans.shrink_to(limits::BATCH_SPANS_KEPT);
-        }
-    }
-
-    /// How many requests there are.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.requests.len()
-    }
-
-    /// Whether there are none.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
-    }
-
-    /// The request at `index`, which must be below [`len`](Batch::len).  `buffer` is the one it was parsed
-    /// from, unchanged since.
-    #[inline]
-    pub fn arguments<'a>(&'a self, index: usize, buffer: &'a [u8]) -> Arguments<'a> {
-        let start = if index == 0 { 0 } else { self.requests[index - 1].spans };
-        Arguments::new(buffer, &self.spans[start as usize..self.requests[index].spans as usize])
-    }
-
-    /// The bytes of the buffer up to the end of the request at `index`.
-    #[inline]
-    pub fn end(&self, index: usize) -> usize {
-        self.requests[index].buffer as usize
-    }
-
-    /// The spans that belong to a finished request.
-    #[inline]
-    fn finished_spans(&self) -> usize {
-        self.requests.last().map_or(0, |request| request.spans as usize)
-    }
-}
-
 /// A place inside a request: before its count, before an argument's length, or before an argument's bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
@@ -263,10 +199,7 @@ impl Parser {
                     self.suspend(place, start, batch);
                     break Outcome::NeedMore { at_least };
                 }
-                Step::Malformed(error) => {
-                    batch.spans.truncate(batch.finished_spans());
-                    break Outcome::Malformed(error);
-                }
+                Step::Malformed(error) => break Outcome::Malformed(error),
             }
         };
         Progress { consumed: start, outcome }
