@@ -1,0 +1,8 @@
+//! The one test crate of the server, so that it is linked once; each module says what belongs in it.
+
+/// What the suites share: server processes, peers, a blocking client.
+#[allow(dead_code, reason = "suites arrive one by one")]
+mod support;
+
+/// Real clients and tools, each in its own language, against a server process.
+mod interop;

@@ -1,0 +1,141 @@
+//! A small blocking RESP client that decodes with `redis-protocol`, so that no code of ours judges our replies.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use redis_protocol::resp2;
+use redis_protocol::resp3::decode::complete::decode;
+use redis_protocol::resp3::types::{OwnedFrame, Resp3Frame};
+
+/// A server that is silent for so long hangs; it bounds a broken run, no working one depends on it.
+const HANG_GUARD: Duration = Duration::from_secs(120);
+
+const READ_SIZE: usize = 16 * 1024;
+
+/// One connection to a server, in RESP2 until [`Client::hello`] says otherwise.
+pub(crate) struct Client {
+    stream: TcpStream,
+    received: Vec<u8>,
+    resp3: bool,
+}
+
+impl Client {
+    /// Connects without delaying small writes.
+    pub(crate) fn connect(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_nodelay(true).expect("the socket is open");
+        stream.set_read_timeout(Some(HANG_GUARD)).expect("the time is not zero");
+        Client { stream, received: Vec::new(), resp3: false }
+    }
+
+    /// Switches the connection to RESP3.
+    pub(crate) fn hello(&mut self) {
+        self.write(&request(&["HELLO", "3"]));
+        self.resp3 = true;
+        let reply = self.read().expect("HELLO is answered");
+        assert!(matches!(reply, OwnedFrame::Map { .. }), "HELLO 3 answers a map, not {reply:?}");
+    }
+
+    /// Sends the words of `line` as one command; its one reply as [`text`].
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        text(&self.call(&words))
+    }
+
+    /// Sends one command and reads its one reply.
+    pub(crate) fn call(&mut self, arguments: &[impl AsRef<[u8]>]) -> OwnedFrame {
+        self.write(&request(arguments));
+        self.read().expect("the server closed the connection instead of answering")
+    }
+
+    /// Writes `bytes` as they are; a server that closed meanwhile shows when reading.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// The next reply, or nothing once the server closed the connection.
+    pub(crate) fn read(&mut self) -> Option<OwnedFrame> {
+        loop {
+            if let Some((frame, length)) = self.decode() {
+                self.received.drain(..length);
+                return Some(frame);
+            }
+            let mut chunk = [0; READ_SIZE];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(length) => self.received.extend_from_slice(&chunk[..length]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    panic!("the server was silent for {HANG_GUARD:?}")
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The next reply as [`text`], or nothing once the server closed the connection.
+    pub(crate) fn read_text(&mut self) -> Option<String> {
+        self.read().as_ref().map(text)
+    }
+
+    /// Says that nothing more will be sent; the server answers what it has and closes.
+    pub(crate) fn finish(&mut self) {
+        // A server that has closed already needs no telling.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    fn decode(&self) -> Option<(OwnedFrame, usize)> {
+        if self.resp3 {
+            return decode(&self.received).expect("the server sends RESP3");
+        }
+        let decoded = resp2::decode::decode(&self.received).expect("the server sends RESP2");
+        decoded.map(|(frame, length)| (frame.into_resp3(), length))
+    }
+}
+
+/// A command as a client library writes it.
+pub(crate) fn request(arguments: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", arguments.len()).into_bytes();
+    for argument in arguments {
+        let argument = argument.as_ref();
+        bytes.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        bytes.extend_from_slice(argument);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+/// A reply on one line: strings as they are, `-ERR ..`, numbers in digits, `(nil)`, `[a, b]` and `{k: v}`.
+pub(crate) fn text(frame: &OwnedFrame) -> String {
+    let all = |frames: &[OwnedFrame]| frames.iter().map(text).collect::<Vec<_>>().join(", ");
+    match frame {
+        OwnedFrame::Null => "(nil)".to_owned(),
+        OwnedFrame::SimpleError { data, .. } => format!("-{data}"),
+        OwnedFrame::Array { data, .. } | OwnedFrame::Push { data, .. } => format!("[{}]", all(data)),
+        OwnedFrame::Set { data, .. } => format!("[{}]", all(&data.iter().cloned().collect::<Vec<_>>())),
+        OwnedFrame::Map { data, .. } => {
+            let pairs: Vec<_> =
+                data.iter().map(|(key, value)| format!("{}: {}", text(key), text(value))).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => other.to_string().unwrap_or_else(|| format!("{other:?}")),
+    }
+}
+
+#[test]
+fn replies_on_one_line() {
+    let Some(program) = crate::support::peers::peer("redis-server") else { return };
+    let server = crate::support::process::Server::peer(&program);
+    let mut client = Client::connect(server.address());
+    assert_eq!(client.ask("SET key value"), "OK");
+    assert_eq!(client.ask("GET absent"), "(nil)");
+    assert_eq!(
+        client.ask("LPUSH key a"),
+        "-WRONGTYPE Operation against a key holding the wrong kind of value"
+    );
+    assert_eq!(client.ask("MGET key absent"), "[value, (nil)]");
+    client.hello();
+    assert_eq!(client.ask("CONFIG GET port"), format!("{{port: {}}}", server.port()));
+    client.finish();
+    assert_eq!(client.read_text(), None);
+}

