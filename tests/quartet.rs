@@ -6,3 +6,9 @@ mod support;
 
 /// Real clients and tools, each in its own language, against a server process.
 mod interop;
+
+/// Commands and golden replies, the tests of nearly all features.
+mod transcripts;
+
+/// Comparison with real servers.
+mod differential;

@@ -1,0 +1,58 @@
+//! Rewrites golden replies from the servers that have them, under `QUARTET_UPDATE_GOLDEN=1`.
+//!
+//! Redis is asked first and Valkey where Redis is too old or known to differ; what neither has, or where both differ,
+//! stays as it was written.  Golden lines that leave open what varies stay as long as they match.
+
+use super::peer::PeerServer;
+use crate::transcripts::format::{Peer, Step, Transcript};
+use crate::transcripts::runner::{Way, is_excused, is_known, outcome_lines, outcome_matches, play};
+use crate::transcripts::{directory, load};
+
+#[test]
+fn golden_replies_are_rewritten_on_request() {
+    if std::env::var("QUARTET_UPDATE_GOLDEN").is_ok_and(|value| value == "1") {
+        let peers = [Peer::Redis, Peer::Valkey].map(|peer| (peer, PeerServer::start(peer)));
+        for (peer, server) in &peers {
+            let Some(server) = server else { continue };
+            load().iter().for_each(|transcript| rewrite(transcript, *peer, server));
+        }
+    }
+}
+
+fn rewrite(transcript: &Transcript, peer: Peer, server: &PeerServer) {
+    let mut target = server.target();
+    let known = transcript.since.as_ref().is_none_or(|since| peer.knows(since));
+    let concerned = transcript.steps.iter().any(|step| answers_for(transcript, step, peer));
+    if !known || !concerned || target.refuses(transcript.longest_advance()).is_some() {
+        return;
+    }
+    let forgotten = without_golden(transcript);
+    let outcomes = play(&forgotten, &mut target, Way::CommandPerWrite, Some(peer));
+    let mut replacements = Vec::new();
+    for (index, (step, outcome)) in transcript.steps.iter().zip(outcomes).enumerate() {
+        let Some(outcome) = outcome else { continue };
+        if answers_for(transcript, step, peer) && !outcome_matches(step, &outcome) {
+            replacements.push((index, outcome_lines(step, &outcome)));
+        }
+    }
+    let path = directory().join(format!("{}.txt", transcript.name));
+    std::fs::write(path, transcript.with_golden(&replacements)).expect("the transcript is writable");
+}
+
+/// The transcript without golden lines, so that no reply they wrongly promise is awaited.
+fn without_golden(transcript: &Transcript) -> Transcript {
+    let mut forgotten = transcript.clone();
+    forgotten.steps.iter_mut().for_each(|step| step.golden.clear());
+    forgotten
+}
+
+/// Whether this peer's answer is the golden one.
+fn answers_for(transcript: &Transcript, step: &Step, peer: Peer) -> bool {
+    let file = transcript.since.as_ref();
+    let has = |peer: Peer| {
+        file.is_none_or(|since| peer.knows(since))
+            && is_known(step, Some(peer))
+            && !is_excused(step, Some(peer))
+    };
+    has(peer) && (peer == Peer::Redis || !has(Peer::Redis))
+}

@@ -1,0 +1,39 @@
+//! Comparison with real servers: a golden reply is one that they give.
+
+mod golden;
+mod peer;
+
+use crate::support::peers::skip;
+use crate::transcripts;
+use crate::transcripts::format::{Peer, Transcript};
+use crate::transcripts::runner::check;
+use peer::PeerServer;
+
+#[test]
+fn redis_answers_as_the_transcripts_say() {
+    compare(Peer::Redis, |transcript| transcript.since.as_ref().is_none_or(|since| Peer::Redis.knows(since)));
+}
+
+#[test]
+fn valkey_answers_what_redis_lacks() {
+    compare(Peer::Valkey, |transcript| {
+        let of_file = transcript.since.as_ref();
+        let mut news =
+            of_file.into_iter().chain(transcript.steps.iter().filter_map(|step| step.since.as_ref()));
+        of_file.is_none_or(|since| Peer::Valkey.knows(since))
+            && news.any(|since| Peer::Valkey.knows(since) && !Peer::Redis.knows(since))
+    });
+}
+
+/// Plays the transcripts that concern a peer to it.
+fn compare(peer: Peer, concerns: impl Fn(&Transcript) -> bool) {
+    let Some(server) = PeerServer::start(peer) else { return };
+    let mut failures = Vec::new();
+    for transcript in transcripts::load().iter().filter(|transcript| concerns(transcript)) {
+        match server.target().refuses(transcript.longest_advance()) {
+            Some(reason) => skip(&format!("{} against {}: it {reason}", transcript.name, peer.name())),
+            None => failures.extend(check(transcript, || server.target(), Some(peer))),
+        }
+    }
+    assert!(failures.is_empty(), "{} answers otherwise:\n{}", peer.name(), failures.join("\n"));
+}

@@ -1,0 +1,276 @@
+//! The transcript file: reading it, and writing golden replies back into it.
+//!
+//! ```text
+//! # A comment.
+//! a: SET greeting "hello world"
+//! OK
+//! b: SUBSCRIBE news
+//! 1) "subscribe"
+//! 2) "news"
+//! 3) (integer) 1
+//! a: PUBLISH news hi
+//! (integer) 1
+//! b< 1) "message"
+//! b< 2) "news"
+//! b< 3) "hi"
+//! ```
+//!
+//! A letter and a colon name the client that sends a command, a letter and `!` one that sends the raw bytes of its
+//! quoted arguments.  Below stands what that client receives, and with `b< ` what others do; `(closed)` says that the
+//! connection ended, the next command of that letter opens another.  The other lines are directives:
+//!
+//! | directive | meaning |
+//! |---|---|
+//! | `advance 100ms`, `advance 10s` | lets time pass |
+//! | `disconnect a` | closes the connection of a client |
+//! | `restart`, `crash` | reserved |
+//! | `unordered` | the next command's reply may come in any order; the golden one is sorted |
+//! | `difference redis: reason` | the next command is answered otherwise by that peer, for this reason |
+//! | `since valkey 9.0` | the next command, or above the first command the whole file, is that new |
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::arguments;
+
+/// The words that start a directive.
+pub(crate) const DIRECTIVES: &[&str] =
+    &["advance", "disconnect", "restart", "crash", "unordered", "difference", "since"];
+
+/// A server to compare with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Peer {
+    /// Debian's redis-server.
+    Redis,
+    /// The newest Valkey.
+    Valkey,
+}
+
+/// What brought a command: a server and its version.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Since {
+    server: String,
+    version: (u32, u32),
+}
+
+impl Peer {
+    /// The name directives use.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Peer::Redis => "redis",
+            Peer::Valkey => "valkey",
+        }
+    }
+
+    /// Whether this peer has what that version brought.  Valkey began as Redis 7.2.
+    pub(crate) fn knows(self, since: &Since) -> bool {
+        match (self, since.server.as_str()) {
+            (Peer::Redis, "redis") => since.version <= (7, 0),
+            (Peer::Valkey, "redis") => since.version <= (7, 2),
+            (Peer::Valkey, "valkey") => since.version <= (9, 1),
+            _ => false,
+        }
+    }
+}
+
+/// What a step does.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Action {
+    /// A client sends bytes: a request, or whatever a raw line says.
+    Send(char, Vec<u8>),
+    /// Time passes.
+    Advance(Duration),
+    /// A client goes away.
+    Disconnect(char),
+}
+
+/// One step: an action and the golden lines below it.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// What happens.
+    pub(crate) action: Action,
+    /// The arguments of a command; none for other actions.
+    pub(crate) arguments: Vec<Vec<u8>>,
+    /// The line of the action, counted from one.
+    pub(crate) line: usize,
+    /// The golden lines.
+    pub(crate) golden: Vec<String>,
+    /// Where they stand, as indices of lines.
+    pub(crate) golden_place: Range<usize>,
+    /// The reply comes in any order.
+    pub(crate) unordered: bool,
+    /// Peers that are known to answer otherwise.
+    pub(crate) differs: Vec<Peer>,
+    /// What brought the command, if it is newer than the file.
+    pub(crate) since: Option<Since>,
+}
+
+/// A file.
+#[derive(Clone, Debug)]
+pub(crate) struct Transcript {
+    /// Its name without the extension: `strings/get`.
+    pub(crate) name: String,
+    /// Its lines as they are.
+    pub(crate) lines: Vec<String>,
+    /// What it does.
+    pub(crate) steps: Vec<Step>,
+    /// What brought the commands of the file.
+    pub(crate) since: Option<Since>,
+}
+
+/// What directives said about the step to come.
+#[derive(Default)]
+struct Notes {
+    unordered: bool,
+    differs: Vec<Peer>,
+    since: Option<Since>,
+}
+
+impl Transcript {
+    /// Reads a file's text.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Transcript, String> {
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut transcript = Transcript { name: name.to_owned(), lines, steps: Vec::new(), since: None };
+        let mut notes = Notes::default();
+        for index in 0..transcript.lines.len() {
+            let line = transcript.lines[index].clone();
+            transcript
+                .read_line(index, &line, &mut notes)
+                .map_err(|error| format!("{name}:{}: {error}", index + 1))?;
+        }
+        Ok(transcript)
+    }
+
+    fn read_line(&mut self, index: usize, line: &str, notes: &mut Notes) -> Result<(), String> {
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        if let [client @ b'a'..=b'z', mark @ (b':' | b'!'), b' ', ..] = line.as_bytes() {
+            let arguments = arguments::split(&line[3..])?;
+            let mut bytes = Vec::new();
+            if *mark == b':' {
+                arguments::encode(&arguments, &mut bytes);
+            } else {
+                bytes = arguments.concat();
+            }
+            self.add_step(index, Action::Send(char::from(*client), bytes), arguments, notes);
+            return Ok(());
+        }
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "advance" => self.add_step(index, Action::Advance(duration(rest)?), Vec::new(), notes),
+            "disconnect" => {
+                let client = rest.chars().next().ok_or("which client?")?;
+                self.add_step(index, Action::Disconnect(client), Vec::new(), notes);
+            }
+            "unordered" => notes.unordered = true,
+            "since" if self.steps.is_empty() => self.since = Some(since(rest)?),
+            "since" => notes.since = Some(since(rest)?),
+            "difference" => {
+                let (server, reason) = rest.split_once(": ").ok_or("a difference needs a reason")?;
+                let peer = [Peer::Redis, Peer::Valkey].into_iter().find(|peer| peer.name() == server);
+                notes.differs.push(peer.ok_or("no such peer")?);
+                if reason.len() < 5 {
+                    return Err("a difference needs a reason".to_owned());
+                }
+            }
+            "restart" | "crash" => return Err(format!("{word} is reserved")),
+            _ => {
+                let step = self.steps.last_mut().ok_or("a reply without a command")?;
+                if step.golden.is_empty() {
+                    step.golden_place.start = index;
+                }
+                step.golden.push(line.to_owned());
+                step.golden_place.end = index + 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_step(&mut self, index: usize, action: Action, arguments: Vec<Vec<u8>>, notes: &mut Notes) {
+        let Notes { unordered, differs, since } = std::mem::take(notes);
+        let golden_place = index + 1..index + 1;
+        let (line, golden) = (index + 1, Vec::new());
+        self.steps.push(Step { action, arguments, line, golden, golden_place, unordered, differs, since });
+    }
+
+    /// The longest single wait the file asks for.
+    pub(crate) fn longest_advance(&self) -> Duration {
+        let advance = |step: &Step| match step.action {
+            Action::Advance(duration) => duration,
+            _ => Duration::ZERO,
+        };
+        self.steps.iter().map(advance).max().unwrap_or_default()
+    }
+
+    /// The text with other golden lines under some steps.
+    pub(crate) fn with_golden(&self, replacements: &[(usize, Vec<String>)]) -> String {
+        let mut lines = self.lines.clone();
+        for (step, golden) in replacements.iter().rev() {
+            lines.splice(self.steps[*step].golden_place.clone(), golden.iter().cloned());
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+impl Step {
+    /// The golden lines of what one client receives.
+    pub(crate) fn golden_of(&self, client: char) -> Vec<String> {
+        let line = |line: &String| match split_client(line) {
+            Some((other, rest)) => (other == client).then(|| rest.to_owned()),
+            None => (self.sender() == Some(client)).then(|| line.clone()),
+        };
+        self.golden.iter().filter_map(line).collect()
+    }
+
+    /// The client that acts.
+    pub(crate) fn sender(&self) -> Option<char> {
+        match self.action {
+            Action::Send(client, _) | Action::Disconnect(client) => Some(client),
+            Action::Advance(_) => None,
+        }
+    }
+}
+
+/// The client and the line, of a golden line `b< …`.
+fn split_client(line: &str) -> Option<(char, &str)> {
+    let client = line.chars().next().filter(char::is_ascii_lowercase)?;
+    Some((client, line[1..].strip_prefix("< ")?))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parse = |digits: &str| digits.parse().map_err(|_| format!("{text} is no duration"));
+    match text.strip_suffix("ms") {
+        Some(digits) => Ok(Duration::from_millis(parse(digits)?)),
+        None => Ok(Duration::from_secs(parse(text.strip_suffix('s').unwrap_or("?"))?)),
+    }
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    let wrong = || format!("{text} is no server and version");
+    let (server, version) = text.split_once(' ').ok_or_else(wrong)?;
+    let (major, minor) = version.split_once('.').ok_or_else(wrong)?;
+    let number = |digits: &str| digits.parse().map_err(|_| wrong());
+    Ok(Since { server: server.to_owned(), version: (number(major)?, number(minor)?) })
+}
+
+#[test]
+fn a_transcript_is_read_and_rewritten() {
+    let text =
+        "since redis 7.2\n# why\na: GET k\n(nil)\nb< \"x\"\n\nunordered\nb! \"PING\\r\\n\"\nadvance 1s\n";
+    let transcript = Transcript::parse("name", text).expect("a valid transcript");
+    assert_eq!(transcript.steps.len(), 3);
+    assert!(
+        transcript.since.as_ref().is_some_and(|since| Peer::Valkey.knows(since) && !Peer::Redis.knows(since))
+    );
+    assert_eq!(transcript.steps[0].golden_of('b'), ["\"x\""]);
+    assert_eq!(transcript.steps[1].action, Action::Send('b', b"PING\r\n".to_vec()));
+    assert!(transcript.steps[1].unordered);
+    assert_eq!(transcript.longest_advance(), Duration::from_secs(1));
+    let rewritten = transcript.with_golden(&[(0, vec!["\"v\"".to_owned()]), (1, vec!["PONG".to_owned()])]);
+    assert_eq!(
+        rewritten,
+        "since redis 7.2\n# why\na: GET k\n\"v\"\n\nunordered\nb! \"PING\\r\\n\"\nPONG\nadvance 1s\n"
+    );
+    assert!(Transcript::parse("name", "OK\n").is_err());
+}

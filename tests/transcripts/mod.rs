@@ -1,0 +1,66 @@
+//! Transcripts: text files of commands and golden replies, the tests of nearly all features.
+//!
+//! `format` describes the files.  A reply is golden because a real server gave it: `differential` plays the same files
+//! to redis-server and Valkey, and rewrites them when `QUARTET_UPDATE_GOLDEN=1` is set.  `QUARTET_TRANSCRIPT=strings/`
+//! plays only the files whose names contain that.
+
+pub(crate) mod arguments;
+pub(crate) mod format;
+pub(crate) mod pattern;
+pub(crate) mod reply;
+pub(crate) mod runner;
+pub(crate) mod socket;
+pub(crate) mod target;
+
+use std::path::{Path, PathBuf};
+
+use format::Transcript;
+
+/// Where the files are.
+pub(crate) fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+}
+
+/// The transcripts that were asked for, by name.
+pub(crate) fn load() -> Vec<Transcript> {
+    let wanted = std::env::var("QUARTET_TRANSCRIPT").unwrap_or_default();
+    let mut transcripts = load_all();
+    transcripts.retain(|transcript| transcript.name.contains(&wanted));
+    assert!(!transcripts.is_empty(), "no transcript has {wanted:?} in its name");
+    transcripts
+}
+
+/// All transcripts, by name.
+pub(crate) fn load_all() -> Vec<Transcript> {
+    let mut transcripts = Vec::new();
+    for family in entries(&directory()).into_iter().filter(|path| path.is_dir()) {
+        for path in entries(&family) {
+            let name = path.with_extension("");
+            let name = name.strip_prefix(directory()).expect("the files are below the directory");
+            let text = std::fs::read_to_string(&path).expect("a transcript is readable text");
+            let transcript = Transcript::parse(&name.to_string_lossy(), &text);
+            transcripts.push(transcript.unwrap_or_else(|error| panic!("{error}")));
+        }
+    }
+    transcripts
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("the directory is there");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry is readable").path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn every_step_says_what_it_is_answered() {
+    let silent = |arguments: &[Vec<u8>]| arguments.iter().any(|word| word.eq_ignore_ascii_case(b"REPLY"));
+    for transcript in load_all() {
+        let mut muted = false;
+        for step in &transcript.steps {
+            muted |= silent(&step.arguments);
+            let unanswered = !step.arguments.is_empty() && step.golden.is_empty();
+            assert!(!unanswered || muted, "{}:{} has no golden reply", transcript.name, step.line);
+        }
+    }
+}

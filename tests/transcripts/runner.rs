@@ -1,0 +1,184 @@
+//! Plays a transcript to a target and compares what comes back.
+
+use std::collections::BTreeMap;
+
+use super::format::{Action, Peer, Step, Transcript};
+use super::pattern::{lines_match, reply_count};
+use super::target::{Expected, Received, Target};
+
+/// How bytes are cut into writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// Each command in a write of its own, its reply awaited.
+    CommandPerWrite,
+    /// A client's consecutive commands in one write.
+    Pipelined,
+    /// Each byte in a write of its own.
+    BytePerWrite,
+}
+
+impl Way {
+    /// All ways.
+    pub(crate) const ALL: [Way; 3] = [Way::CommandPerWrite, Way::Pipelined, Way::BytePerWrite];
+}
+
+/// What one step made all clients receive.
+pub(crate) type Outcome = BTreeMap<char, Vec<Received>>;
+
+/// Plays a transcript one way; each step's outcome, or none where the step was not played.
+pub(crate) fn play(
+    transcript: &Transcript,
+    target: &mut Target,
+    way: Way,
+    peer: Option<Peer>,
+) -> Vec<Option<Outcome>> {
+    let mut outcomes = Vec::with_capacity(transcript.steps.len());
+    while outcomes.len() < transcript.steps.len() {
+        let rest = &transcript.steps[outcomes.len()..];
+        if !is_known(&rest[0], peer) {
+            outcomes.push(None);
+            continue;
+        }
+        let together = if way == Way::Pipelined { pipeline_length(rest, peer) } else { 1 };
+        let steps = &rest[..together];
+        perform(steps, target, way);
+        let expected = steps.iter().fold(Expected::new(), |sum, step| add(sum, expected(step, peer)));
+        outcomes.extend(dealt(steps, target.receive(&expected)).into_iter().map(Some));
+    }
+    outcomes
+}
+
+/// Whether the server played to has the step's command.
+pub(crate) fn is_known(step: &Step, peer: Option<Peer>) -> bool {
+    step.since.as_ref().is_none_or(|since| peer.is_none_or(|peer| peer.knows(since)))
+}
+
+/// How many steps from the first can go out in one write: commands of one client, up to one whose reply is not known
+/// beforehand or that ends the connection.
+fn pipeline_length(steps: &[Step], peer: Option<Peer>) -> usize {
+    let ends = |step: &Step| is_excused(step, peer) || step.golden.iter().any(|line| line == "(closed)");
+    let same = |step: &Step| {
+        matches!(step.action, Action::Send(..)) && step.sender() == steps[0].sender() && is_known(step, peer)
+    };
+    let mut length = 1;
+    while length < steps.len() && same(&steps[0]) && same(&steps[length]) && !ends(&steps[length - 1]) {
+        length += 1;
+    }
+    if length > 1 && is_excused(&steps[length - 1], peer) { length - 1 } else { length }
+}
+
+/// Whether this peer is known to answer otherwise.
+pub(crate) fn is_excused(step: &Step, peer: Option<Peer>) -> bool {
+    peer.is_some_and(|peer| step.differs.contains(&peer))
+}
+
+fn perform(steps: &[Step], target: &mut Target, way: Way) {
+    match &steps[0].action {
+        Action::Advance(duration) => target.advance(*duration),
+        Action::Disconnect(client) => target.disconnect(*client),
+        Action::Send(client, first) => {
+            let mut bytes = first.clone();
+            for step in &steps[1..] {
+                if let Action::Send(_, more) = &step.action {
+                    bytes.extend_from_slice(more);
+                }
+            }
+            let piece = if way == Way::BytePerWrite { 1 } else { bytes.len().max(1) };
+            target.send(*client, &bytes.chunks(piece).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// How many values the step's golden lines promise each client.
+fn expected(step: &Step, peer: Option<Peer>) -> Expected {
+    // A peer has one thread and is done when it says so; awaiting a reply it will not give would take long.
+    if peer.is_some() {
+        return Expected::new();
+    }
+    ('a'..='z')
+        .map(|client| (client, reply_count(&step.golden_of(client))))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+fn add(mut sum: Expected, more: Expected) -> Expected {
+    for (client, count) in more {
+        *sum.entry(client).or_default() += count;
+    }
+    sum
+}
+
+/// Deals what a pipeline received to its steps, as many values to each as its golden lines ask for.
+fn dealt(steps: &[Step], received: Outcome) -> Vec<Outcome> {
+    let mut outcomes = vec![Outcome::new(); steps.len()];
+    for (client, values) in received {
+        let mut values = values.into_iter();
+        for (step, outcome) in steps.iter().zip(&mut outcomes) {
+            let count = reply_count(&step.golden_of(client));
+            outcome.insert(client, values.by_ref().take(count).collect());
+        }
+        let last = outcomes.last_mut().expect("there is at least one step");
+        last.entry(client).or_default().extend(values);
+    }
+    outcomes
+}
+
+/// The golden lines that would describe an outcome.
+pub(crate) fn outcome_lines(step: &Step, outcome: &Outcome) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(sender) = step.sender() {
+        lines = client_lines(step, outcome, sender);
+    }
+    for &client in outcome.keys().filter(|&&client| step.sender() != Some(client)) {
+        lines.extend(client_lines(step, outcome, client).into_iter().map(|line| format!("{client}< {line}")));
+    }
+    lines
+}
+
+fn client_lines(step: &Step, outcome: &Outcome, client: char) -> Vec<String> {
+    let lines = |received: &Received| match received {
+        Received::Value(value) if step.unordered => value.sorted().lines(),
+        Received::Value(value) => value.lines(),
+        Received::Closed => vec!["(closed)".to_owned()],
+    };
+    outcome.get(&client).into_iter().flatten().flat_map(lines).collect()
+}
+
+/// Whether an outcome is what the golden lines ask for.
+pub(crate) fn outcome_matches(step: &Step, outcome: &Outcome) -> bool {
+    ('a'..='z').all(|client| lines_match(&step.golden_of(client), &client_lines(step, outcome, client)))
+}
+
+/// Plays a transcript all ways; describes each step that came out wrong.
+pub(crate) fn check(
+    transcript: &Transcript,
+    mut fresh: impl FnMut() -> Target,
+    peer: Option<Peer>,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    for way in Way::ALL {
+        let outcomes = play(transcript, &mut fresh(), way, peer);
+        for (step, outcome) in transcript.steps.iter().zip(outcomes) {
+            let Some(outcome) = outcome else { continue };
+            if !is_excused(step, peer) && !outcome_matches(step, &outcome) {
+                failures.push(describe(transcript, step, &outcome, way));
+            }
+        }
+        if !failures.is_empty() {
+            break;
+        }
+    }
+    failures
+}
+
+fn describe(transcript: &Transcript, step: &Step, outcome: &Outcome, way: Way) -> String {
+    let indent = |lines: &[String]| lines.iter().map(|line| format!("    {line}\n")).collect::<String>();
+    format!(
+        "tests/transcripts/{}.txt:{} ({way:?}): {}\n  golden:\n{}  received:\n{}",
+        transcript.name,
+        step.line,
+        transcript.lines[step.line - 1],
+        indent(&step.golden),
+        indent(&outcome_lines(step, outcome)),
+    )
+}

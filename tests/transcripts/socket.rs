@@ -1,0 +1,139 @@
+//! A server behind a socket.
+//!
+//! A client cannot know by itself that nothing more will come.  A second PING on a control connection, sent after the
+//! answer to the first, is answered by a single-threaded server only when everything sent before was done and its
+//! output written.  With several threads that holds for one connection only, so what golden lines promise is awaited.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::target::{Expected, Received, take_values};
+use crate::support::process;
+
+/// Real time a transcript may let pass at once.
+pub(crate) const ADVANCE_MAX: Duration = Duration::from_secs(1);
+
+/// After this long a missing reply is reported instead of awaited.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// The clients of a server.
+pub(crate) struct SocketTarget {
+    address: SocketAddr,
+    control: Connection,
+    clients: BTreeMap<char, Connection>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    unread: Vec<u8>,
+    closed: bool,
+}
+
+impl SocketTarget {
+    /// Connects the control connection.
+    pub(crate) fn connect(address: SocketAddr) -> SocketTarget {
+        SocketTarget { address, control: Connection::open(address), clients: BTreeMap::new() }
+    }
+
+    /// Sends bytes of a client, each piece in a write of its own.
+    pub(crate) fn send(&mut self, client: char, pieces: &[&[u8]]) {
+        let address = self.address;
+        let connection = self.clients.entry(client).or_insert_with(|| Connection::open(address));
+        for piece in pieces {
+            connection.write(piece);
+        }
+    }
+
+    /// Waits until the server is done and everybody received what is expected.
+    pub(crate) fn receive(&mut self, expected: &Expected) -> BTreeMap<char, Vec<Received>> {
+        self.control.ping();
+        self.control.ping();
+        let mut received: BTreeMap<char, Vec<Received>> = BTreeMap::new();
+        for (&client, connection) in &mut self.clients {
+            let values = received.entry(client).or_default();
+            let expected = expected.get(&client).copied().unwrap_or_default();
+            loop {
+                values.extend(take_values(&mut connection.unread));
+                let wait = values.len() < expected && !connection.closed;
+                if !connection.read(wait) {
+                    break;
+                }
+            }
+            if connection.closed {
+                values.push(Received::Closed);
+            }
+        }
+        self.clients.retain(|_, connection| !connection.closed);
+        received
+    }
+
+    /// Really waits.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        process::pause(duration);
+    }
+
+    /// Closes a client's connection.
+    pub(crate) fn disconnect(&mut self, client: char) {
+        self.clients.remove(&client);
+    }
+
+    /// Refuses to wait long.
+    pub(crate) fn refuses(&self, longest_advance: Duration) -> Option<String> {
+        (longest_advance > ADVANCE_MAX).then(|| format!("waits {longest_advance:?}"))
+    }
+
+    /// Has the server do a command that must succeed, outside of any transcript.
+    pub(crate) fn control(&mut self, command: &str) {
+        let reply = self.control.ask(command);
+        assert!(!reply.starts_with(b"-"), "{command}: {}", String::from_utf8_lossy(&reply));
+    }
+}
+
+impl Connection {
+    fn open(address: SocketAddr) -> Connection {
+        let stream = TcpStream::connect(address).expect("the server accepts connections");
+        stream.set_nodelay(true).expect("the socket is open");
+        stream.set_read_timeout(Some(SILENCE_MAX)).expect("the time is not zero");
+        Connection { stream, unread: Vec::new(), closed: false }
+    }
+
+    /// Writes; a server that closed its side is found when reading.
+    fn write(&mut self, bytes: &[u8]) {
+        let result = self.stream.set_nonblocking(false).and_then(|()| self.stream.write_all(bytes));
+        if let Err(error) = result {
+            let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset].contains(&error.kind());
+            assert!(gone, "a client cannot write: {error}");
+        }
+    }
+
+    /// Reads what is there, waiting for it if asked; false if there was nothing.
+    fn read(&mut self, wait: bool) -> bool {
+        let mut buffer = [0; 1 << 16];
+        let result = self.stream.set_nonblocking(!wait).and_then(|()| self.stream.read(&mut buffer));
+        let read = match result {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("a client cannot read: {error}"),
+        };
+        self.closed |= read == 0;
+        self.unread.extend_from_slice(&buffer[..read]);
+        read > 0
+    }
+
+    fn ping(&mut self) {
+        self.ask("PING");
+    }
+
+    fn ask(&mut self, command: &str) -> Vec<u8> {
+        self.write(format!("{command}\r\n").as_bytes());
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n") {
+            assert!(self.read(true), "the server went away");
+            answer.append(&mut self.unread);
+        }
+        answer
+    }
+}

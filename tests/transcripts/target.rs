@@ -1,0 +1,80 @@
+//! What a transcript is played to: a server behind a socket, or Quartet's sessions in this process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::reply::{Value, decode};
+use super::socket::SocketTarget;
+
+/// How many replies and messages each client is to receive.
+pub(crate) type Expected = BTreeMap<char, usize>;
+
+/// Something a client received.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Received {
+    /// A reply or a message.
+    Value(Value),
+    /// The end of its connection.
+    Closed,
+}
+
+/// Where bytes of clients go and come from.
+pub(crate) enum Target {
+    /// A server behind a socket, a peer or a Quartet process.
+    Socket(SocketTarget),
+}
+
+impl Target {
+    /// Sends bytes of a client in these pieces; the first bytes of a letter connect it.
+    pub(crate) fn send(&mut self, client: char, pieces: &[&[u8]]) {
+        match self {
+            Target::Socket(target) => target.send(client, pieces),
+        }
+    }
+
+    /// What all clients receive once the server is done with what was sent.
+    pub(crate) fn receive(&mut self, expected: &Expected) -> BTreeMap<char, Vec<Received>> {
+        match self {
+            Target::Socket(target) => target.receive(expected),
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        match self {
+            Target::Socket(target) => target.advance(duration),
+        }
+    }
+
+    /// Closes the connection of a client.
+    pub(crate) fn disconnect(&mut self, client: char) {
+        match self {
+            Target::Socket(target) => target.disconnect(client),
+        }
+    }
+
+    /// Why a transcript cannot be played here.
+    pub(crate) fn refuses(&self, longest_advance: Duration) -> Option<String> {
+        match self {
+            Target::Socket(target) => target.refuses(longest_advance),
+        }
+    }
+}
+
+/// Takes the whole values off the front of the bytes a client received.
+pub(crate) fn take_values(bytes: &mut Vec<u8>) -> Vec<Received> {
+    let mut received = Vec::new();
+    let mut taken = 0;
+    loop {
+        match decode(&bytes[taken..]) {
+            Ok(Some((value, length))) => {
+                received.push(Received::Value(value));
+                taken += length;
+            }
+            Ok(None) => break,
+            Err(error) => panic!("not the Redis protocol: {error}"),
+        }
+    }
+    bytes.drain(..taken);
+    received
+}
