@@ -1,1 +1,3 @@
 //! Quartet: a cache, a rate limiter, distributed locks and a message broker in one process.
+
+pub mod glob;
