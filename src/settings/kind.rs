@@ -1,0 +1,315 @@
+//! What a setting's value may be: the kinds of values, how each is read from text and said in a sentence.
+//!
+//! The texts of the errors are those CONFIG SET answers in Redis; a start that fails says
+//! [`Kind::allowed`] instead, which names the remedy.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::values::OutputLimits;
+
+/// Redis' limit for a password.
+const SECRET_LENGTH_MAX: usize = 512;
+
+/// Redis' limit for the addresses of one door.
+const ADDRESSES_MAX: usize = 16;
+
+/// A door is one listener per address and port; more ports than this is a mistake.
+const PORTS_MAX: usize = 16;
+
+/// The most threads that can be asked for.
+const THREADS_MAX: usize = 256;
+
+/// What the value of a setting may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A whole number.
+    Integer {
+        /// The least allowed.
+        min: i64,
+        /// The most allowed.
+        max: i64,
+    },
+    /// A number of bytes, also with one of Redis' suffixes: `k` and `kb`, `m` and `mb`, `g` and `gb`.
+    Memory {
+        /// The fewest bytes allowed.
+        min: i64,
+        /// The most bytes allowed.
+        max: i64,
+    },
+    /// A number of threads; `auto` is one for each core this process may use.
+    Threads,
+    /// `yes` or `no`.
+    Boolean,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A file or directory, or nothing.
+    Path,
+    /// Text that help, documentation and error messages never show.
+    Secret,
+    /// IP addresses, separated by spaces.
+    Addresses,
+    /// A port; 0 takes a free one, `off` closes the door.
+    Port,
+    /// Ports, separated by spaces, or `off`.
+    Ports,
+    /// Groups of class, hard limit, soft limit and seconds.
+    OutputLimits,
+    /// A setting of Redis of which one value alone is served so far.
+    Only {
+        /// The value.
+        value: &'static str,
+        /// Why there is no other.
+        because: &'static str,
+    },
+}
+
+impl Kind {
+    /// What is allowed, as the end of a sentence that begins with "allowed is".
+    pub fn allowed(&self) -> String {
+        match *self {
+            Kind::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
+            Kind::Integer { min, max } => format!("an integer from {min} to {max}"),
+            Kind::Memory { min: 0, max: i64::MAX } => "a memory size such as 0, 100mb or 2gb".to_owned(),
+            Kind::Memory { min, max } => {
+                format!("a memory size from {} to {}", memory_text(min), memory_text(max))
+            }
+            Kind::Threads => format!("auto or an integer from 1 to {THREADS_MAX}"),
+            Kind::Boolean => "yes or no".to_owned(),
+            Kind::Words(words) => format!("one of {}", words.join(", ")),
+            Kind::Path => "a path, or \"\" for none".to_owned(),
+            Kind::Secret => format!("text of at most {SECRET_LENGTH_MAX} bytes"),
+            Kind::Addresses => format!("1 to {ADDRESSES_MAX} IP addresses, separated by spaces"),
+            Kind::Port => "a port from 0 (any free one) to 65535, or off".to_owned(),
+            Kind::Ports => {
+                format!("1 to {PORTS_MAX} ports from 0 (any free one) to 65535, separated by spaces, or off")
+            }
+            Kind::OutputLimits => {
+                "groups of <normal|slave|pubsub> <hard limit> <soft limit> <seconds>".to_owned()
+            }
+            Kind::Only { value, because } => format!("only \"{value}\", because {because}"),
+        }
+    }
+
+    /// Whether a value is several words, which the command line then takes as several arguments too.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Kind::Addresses | Kind::Ports | Kind::OutputLimits)
+    }
+
+    /// The number that `text` says, of the kinds that are numbers.
+    fn number(&self, text: &str) -> Result<i64, String> {
+        let (number, min, max) = match *self {
+            Kind::Integer { min, max } => {
+                (integer(text).ok_or("argument couldn't be parsed into an integer")?, min, max)
+            }
+            Kind::Memory { min, max } => (memory(text).ok_or("argument must be a memory value")?, min, max),
+            Kind::Threads if text == "auto" => (cores(), 1, THREADS_MAX as i64),
+            Kind::Threads => {
+                let number = integer(text).ok_or("argument couldn't be parsed into an integer")?;
+                (number, 1, THREADS_MAX as i64)
+            }
+            _ => unreachable!("a row whose field is a number has a kind that is a number"),
+        };
+        if !(min..=max).contains(&number) {
+            return Err(format!("argument must be between {min} and {max} inclusive"));
+        }
+        Ok(number)
+    }
+}
+
+/// Redis' strict reading: no sign but a minus, no leading zero, no space.
+pub(super) fn integer(text: &str) -> Option<i64> {
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+/// The bytes that a size such as `100mb` says; the suffixes in either case.
+pub(super) fn memory(text: &str) -> Option<i64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, suffix) = text.split_at(digits);
+    let unit: i64 = match suffix.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1_000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<i64>().ok()?.checked_mul(unit)
+}
+
+/// A size with the largest suffix that leaves it whole.
+pub(super) fn memory_text(bytes: i64) -> String {
+    [(30, "gb"), (20, "mb"), (10, "kb")]
+        .into_iter()
+        .find(|(shift, _)| bytes > 0 && bytes % (1 << shift) == 0)
+        .map_or_else(|| bytes.to_string(), |(shift, suffix)| format!("{}{suffix}", bytes >> shift))
+}
+
+/// The cores this process may use, within the limit on threads.
+fn cores() -> i64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)) as i64
+}
+
+/// A field of `Settings`: how it takes a value from text and gives it back.
+pub(super) trait Value: Sized {
+    /// Takes the value that `text` says, or says in CONFIG SET's words why not and stays as it was.
+    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String>;
+    /// The value as CONFIG GET answers it.
+    fn text(&self) -> String;
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => { $(
+        impl Value for $number {
+            fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
+                *self = kind.number(text)?.try_into().expect("the range of the row fits the field");
+                Ok(())
+            }
+            fn text(&self) -> String {
+                self.to_string()
+            }
+        }
+    )* };
+}
+numbers! { u32 u64 i64 usize }
+
+impl Value for bool {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        *self = match text.to_ascii_lowercase().as_str() {
+            "yes" => true,
+            "no" => false,
+            _ => return Err("argument must be 'yes' or 'no'".to_owned()),
+        };
+        Ok(())
+    }
+    fn text(&self) -> String {
+        if *self { "yes" } else { "no" }.to_owned()
+    }
+}
+
+impl Value for String {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        if text.len() > SECRET_LENGTH_MAX {
+            return Err("Password is longer than CONFIG_AUTHPASS_MAX_LEN".to_owned());
+        }
+        text.clone_into(self);
+        Ok(())
+    }
+    fn text(&self) -> String {
+        self.clone()
+    }
+}
+
+/// The field of a [`Kind::Only`] row: there is nothing to hold but the one value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only(&'static str);
+
+impl Value for Only {
+    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
+        let Kind::Only { value, because } = *kind else {
+            unreachable!("a row whose field is Only has the kind Only");
+        };
+        if !text.eq_ignore_ascii_case(value) {
+            return Err(format!("only '{value}' is served: {because}"));
+        }
+        *self = Only(value);
+        Ok(())
+    }
+    fn text(&self) -> String {
+        self.0.to_owned()
+    }
+}
+
+impl Value for Option<PathBuf> {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        if text.contains('\0') {
+            return Err("argument must not contain a zero byte".to_owned());
+        }
+        *self = (!text.is_empty()).then(|| PathBuf::from(text));
+        Ok(())
+    }
+    fn text(&self) -> String {
+        self.as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned())
+    }
+}
+
+impl Value for Vec<IpAddr> {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        let addresses: Result<Vec<IpAddr>, _> = words(text).map(str::parse).collect();
+        match addresses {
+            Ok(addresses) if (1..=ADDRESSES_MAX).contains(&addresses.len()) => *self = addresses,
+            _ => return Err(format!("argument must be 1 to {ADDRESSES_MAX} IP addresses")),
+        }
+        Ok(())
+    }
+    fn text(&self) -> String {
+        joined(self)
+    }
+}
+
+impl Value for Option<u16> {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        *self = port(text)?;
+        Ok(())
+    }
+    fn text(&self) -> String {
+        self.map_or_else(|| "off".to_owned(), |port| port.to_string())
+    }
+}
+
+impl Value for Vec<u16> {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        if port(text) == Ok(None) {
+            self.clear();
+            return Ok(());
+        }
+        let mut ports = Vec::new();
+        for word in words(text) {
+            let port = port(word)?.ok_or("'off' stands alone")?;
+            if port != 0 && ports.contains(&port) {
+                return Err(format!("port {port} is named twice"));
+            }
+            ports.push(port);
+        }
+        if !(1..=PORTS_MAX).contains(&ports.len()) {
+            return Err(format!("argument must be 1 to {PORTS_MAX} ports"));
+        }
+        *self = ports;
+        Ok(())
+    }
+    fn text(&self) -> String {
+        if self.is_empty() { "off".to_owned() } else { joined(self) }
+    }
+}
+
+impl Value for OutputLimits {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        *self = self.changed_by(text)?;
+        Ok(())
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A port, or None for `off`.
+fn port(text: &str) -> Result<Option<u16>, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let number = integer(text).ok_or("argument couldn't be parsed into an integer")?;
+    let port = u16::try_from(number);
+    port.map(Some).map_err(|_| "argument must be between 0 and 65535 inclusive".to_owned())
+}
+
+/// The items of a list: separated by spaces, as Redis does, or by commas, as environment variables often are.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',']).filter(|word| !word.is_empty())
+}
+
+fn joined<Item: ToString>(items: &[Item]) -> String {
+    items.iter().map(Item::to_string).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,207 @@
+//! The table of the settings: a row is a field of [`Settings`] and everything there is to know about it.
+//!
+//! The flag, the key in the file and the name in CONFIG are the row's name; the environment variable is
+//! `QUARTET_` and the name in upper snake case.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
+
+use super::kind::{Kind, Only, Value};
+use super::values::{EvictionPolicy, LogFormat, LogLevel, OutputLimits};
+
+/// What the name of every environment variable of ours begins with.
+const ENVIRONMENT_PREFIX: &str = "QUARTET_";
+
+/// Below this a limit on requests would refuse ordinary clients; it is Redis' bound.
+const REQUEST_LIMIT_MIN: i64 = 1 << 20;
+
+/// The most clients, Redis' bound; the limit on open files binds first.
+const CLIENTS_MAX: i64 = u32::MAX as i64;
+
+/// The most seconds and other numbers that Redis holds in 32 bits.
+const INT_MAX: i64 = i32::MAX as i64;
+
+/// When a setting may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Only when the server starts.
+    AtStart,
+    /// Also while it runs, by CONFIG SET.
+    AtRunTime,
+}
+
+/// One row of the table.
+pub struct Setting {
+    /// Its name: the flag, the key in the file and the name in CONFIG.
+    pub name: &'static str,
+    /// What it is for, in a line.
+    pub description: &'static str,
+    /// What a value may be.
+    pub kind: Kind,
+    /// The value where no source names one.
+    pub default: &'static str,
+    /// When it may change.
+    pub change: Change,
+    assign: fn(&mut Settings, &str, &Kind) -> Result<(), String>,
+    text: fn(&Settings) -> String,
+}
+
+impl Setting {
+    /// The environment variable that sets it.
+    pub fn environment_variable(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.name.replace('-', "_").to_ascii_uppercase())
+    }
+
+    /// Takes the value that `text` says into `settings`, or says in CONFIG SET's words why not.
+    pub fn assign(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
+        (self.assign)(settings, text, &self.kind)
+    }
+
+    /// The value in `settings`, as CONFIG GET answers it.
+    pub fn text(&self, settings: &Settings) -> String {
+        (self.text)(settings)
+    }
+}
+
+/// The row of this name, in either case.
+pub(super) fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|row| row.name.eq_ignore_ascii_case(name))
+}
+
+/// Makes [`Settings`] and [`SETTINGS`] from the rows: field, type, name, kind, default, when it may change.
+macro_rules! settings {
+    ($(#[doc = $description:literal] $field:ident: $type:ty = $name:literal, $kind:expr, $default:literal, $change:ident;)*) => {
+        /// The value of every setting.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Settings { $(#[doc = $description] pub $field: $type,)* }
+
+        impl Default for Settings {
+            fn default() -> Settings {
+                let mut settings = Settings { $($field: Default::default(),)* };
+                for row in SETTINGS {
+                    row.assign(&mut settings, row.default).expect("a test assigns every default");
+                }
+                settings
+            }
+        }
+
+        /// The table of the settings.
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            name: $name,
+            description: $description.trim_ascii(),
+            kind: $kind,
+            default: $default,
+            change: Change::$change,
+            assign: |settings, text, kind| Value::assign(&mut settings.$field, text, kind),
+            text: |settings| Value::text(&settings.$field),
+        },)*];
+    };
+}
+
+settings! {
+    /// TOML file with settings; the environment and flags go before it
+    config: Option<PathBuf> = "config", Kind::Path, "", AtStart;
+    /// Addresses that all doors listen on
+    bind: Vec<IpAddr> = "bind", Kind::Addresses, "127.0.0.1", AtStart;
+    /// Port for the Redis protocol
+    port: Option<u16> = "port", Kind::Port, "6379", AtStart;
+    /// Port for the broker's protocol (the door itself is still to come)
+    broker_port: Option<u16> = "broker-port", Kind::Port, "4222", AtStart;
+    /// Ports for HTTP (the door itself is still to come)
+    http_port: Vec<u16> = "http-port", Kind::Ports, "8080", AtStart;
+    /// File to which the addresses really bound are written, as JSON
+    ports_file: Option<PathBuf> = "ports-file", Kind::Path, "", AtStart;
+    /// Refuse clients from other machines while no password is set
+    protected_mode: bool = "protected-mode", Kind::Boolean, "yes", AtRunTime;
+    /// Password that clients must give; empty for none
+    requirepass: String = "requirepass", Kind::Secret, "", AtRunTime;
+
+    /// Threads that serve clients
+    threads: usize = "threads", Kind::Threads, "auto", AtStart;
+    /// Number of databases that SELECT can choose from
+    databases: usize = "databases", Kind::Integer { min: 1, max: 1024 }, "16", AtStart;
+    /// Most clients at a time
+    maxclients: usize = "maxclients", Kind::Integer { min: 1, max: CLIENTS_MAX }, "10000", AtRunTime;
+    /// Seconds after which an idle client is disconnected; 0 for never
+    timeout: u64 = "timeout", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
+    /// Seconds between probes of a silent connection; 0 for none
+    tcp_keepalive: u32 = "tcp-keepalive", Kind::Integer { min: 0, max: INT_MAX }, "300", AtRunTime;
+    /// Connections that may wait to be accepted
+    tcp_backlog: u32 = "tcp-backlog", Kind::Integer { min: 1, max: INT_MAX }, "511", AtStart;
+
+    /// Most memory for data; 0 for no limit
+    maxmemory: usize = "maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "0", AtRunTime;
+    /// Which keys make room when memory is full
+    maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Words(EvictionPolicy::WORDS), "noeviction", AtRunTime;
+    /// Keys looked at to find one to evict
+    maxmemory_samples: usize = "maxmemory-samples", Kind::Integer { min: 1, max: 64 }, "16", AtRunTime;
+    /// How slowly a key's use count grows under an LFU policy
+    lfu_log_factor: u32 = "lfu-log-factor", Kind::Integer { min: 0, max: INT_MAX }, "10", AtRunTime;
+    /// Minutes after which a key's use count drops by one; 0 for never
+    lfu_decay_time: u32 = "lfu-decay-time", Kind::Integer { min: 0, max: INT_MAX }, "1", AtRunTime;
+
+    /// Output that may wait for a client of each class, before it is disconnected
+    client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", Kind::OutputLimits,
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", AtRunTime;
+    /// Most unread request bytes of one client
+    client_query_buffer_limit: usize = "client-query-buffer-limit",
+        Kind::Memory { min: REQUEST_LIMIT_MIN, max: REQUEST_LENGTH_MAX as i64 }, "1gb", AtRunTime;
+    /// Most bytes in one argument of a request
+    proto_max_bulk_len: usize = "proto-max-bulk-len",
+        Kind::Memory { min: REQUEST_LIMIT_MIN, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
+
+    /// Microseconds from which a command is in the slow log; 0 for every command, -1 for none
+    slowlog_log_slower_than: i64 = "slowlog-log-slower-than", Kind::Integer { min: -1, max: i64::MAX }, "10000", AtRunTime;
+    /// Most entries in the slow log
+    slowlog_max_len: usize = "slowlog-max-len", Kind::Integer { min: 0, max: i64::MAX }, "128", AtRunTime;
+    /// Milliseconds from which LATENCY records an event; 0 for none
+    latency_monitor_threshold: u64 = "latency-monitor-threshold", Kind::Integer { min: 0, max: i64::MAX }, "0", AtRunTime;
+    /// Keep a histogram of each command's latency
+    latency_tracking: bool = "latency-tracking", Kind::Boolean, "yes", AtRunTime;
+    /// Least severe message that is logged
+    log_level: LogLevel = "log-level", Kind::Words(LogLevel::WORDS), "info", AtStart;
+    /// How a message is written to the log
+    log_format: LogFormat = "log-format", Kind::Words(LogFormat::WORDS), "text", AtStart;
+
+    /// Directory for data, made when first needed; empty to keep nothing on disk
+    dir: Option<PathBuf> = "dir", Kind::Path, "./quartet-data", AtStart;
+    /// Keep the data across a restart in a journal
+    appendonly: Only = "appendonly",
+        Kind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;
+    /// When to save a snapshot
+    save: Only = "save", Kind::Only { value: "", because: "snapshots on disk are not built yet" }, "", AtRunTime;
+    /// Which changes of keys are published
+    notify_keyspace_events: Only = "notify-keyspace-events",
+        Kind::Only { value: "", because: "keyspace notifications are not built yet" }, "", AtRunTime;
+}
+
+/// Names that clients ask CONFIG GET for, which are no settings here, and what they are told.
+pub(super) const COMPATIBILITY: &[(&str, &str)] =
+    &[("cluster-enabled", "no"), ("replica-read-only", "yes"), ("slave-read-only", "yes")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_read_back() {
+        let settings = Settings::default();
+        for row in SETTINGS {
+            let mut again = Settings::default();
+            row.assign(&mut again, &row.text(&settings))
+                .unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            assert_eq!(again, settings, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_kebab_case() {
+        for (at, row) in SETTINGS.iter().enumerate() {
+            assert!(row.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.name);
+            assert!(find(row.name).is_some_and(|found| std::ptr::eq(found, &SETTINGS[at])), "{}", row.name);
+            assert!(COMPATIBILITY.iter().all(|(name, _)| *name != row.name), "{}", row.name);
+        }
+    }
+}

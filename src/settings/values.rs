@@ -1,0 +1,173 @@
+//! The types that only settings have: words that are a choice, and the limits on a client's output.
+
+use std::fmt;
+
+use super::kind::{Kind, Value, integer, memory};
+
+/// Makes an enum of words: one row is a variant, its word in the settings and what it means.
+macro_rules! words {
+    ($(#[$document:meta])* $name:ident { $($(#[$variant_document:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$document])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_document])* $variant,)* }
+
+        impl $name {
+            /// Every variant, in the order in which CONFIG SET lists them.
+            pub const ALL: &[$name] = &[$($name::$variant),*];
+            /// The words, in the same order.
+            pub const WORDS: &[&str] = &[$($word),*];
+
+            /// The word of this variant.
+            pub fn word(self) -> &'static str {
+                Self::WORDS[self as usize]
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                Self::ALL[0]
+            }
+        }
+
+        impl Value for $name {
+            fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+                let at = Self::WORDS.iter().position(|word| word.eq_ignore_ascii_case(text));
+                *self = Self::ALL[at.ok_or_else(|| {
+                    format!("argument(s) must be one of the following: {}", Self::WORDS.join(", "))
+                })?];
+                Ok(())
+            }
+            fn text(&self) -> String {
+                self.word().to_owned()
+            }
+        }
+    };
+}
+
+words! {
+    /// Which keys make room when memory is full.
+    EvictionPolicy {
+        /// The least recently used key that has a deadline.
+        VolatileLru = "volatile-lru",
+        /// The least frequently used key that has a deadline.
+        VolatileLfu = "volatile-lfu",
+        /// Any key that has a deadline.
+        VolatileRandom = "volatile-random",
+        /// The key whose deadline is nearest.
+        VolatileTtl = "volatile-ttl",
+        /// The least recently used key.
+        AllkeysLru = "allkeys-lru",
+        /// The least frequently used key.
+        AllkeysLfu = "allkeys-lfu",
+        /// Any key.
+        AllkeysRandom = "allkeys-random",
+        /// None: what needs memory is refused.
+        Noeviction = "noeviction",
+        /// The key that S3-FIFO's queues let go of first.
+        AllkeysS3fifo = "allkeys-s3fifo",
+    }
+}
+
+words! {
+    /// The least severe message that is logged.
+    LogLevel {
+        /// Everything.
+        Trace = "trace",
+        /// What a developer looks for.
+        Debug = "debug",
+        /// What an operator may want to know.
+        Info = "info",
+        /// What an operator should look at.
+        Warn = "warn",
+        /// What failed.
+        Error = "error",
+    }
+}
+
+words! {
+    /// How a message is written to the log.
+    LogFormat {
+        /// A line for people.
+        Text = "text",
+        /// A JSON object a line.
+        Json = "json",
+    }
+}
+
+/// The kinds of clients that have a limit on their output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputClass {
+    /// Clients that ask and are answered.
+    Normal,
+    /// Clients that are subscribed to a channel.
+    Pubsub,
+}
+
+/// How much output may wait for a client that does not read; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// At this many bytes the client is cut off at once.
+    pub hard: usize,
+    /// At this many bytes the client is cut off once they have waited for [`OutputLimit::soft_seconds`].
+    pub soft: usize,
+    /// How long the client may stay over its soft limit.
+    pub soft_seconds: u64,
+}
+
+/// The limits on output of all classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Of clients that ask and are answered.
+    pub normal: OutputLimit,
+    /// Of replicas: there are none, but Redis' setting names them and reads back what was written.
+    pub slave: OutputLimit,
+    /// Of subscribers.
+    pub pubsub: OutputLimit,
+}
+
+impl OutputLimits {
+    /// The limits that hold when `text` names some classes: the others stay.
+    pub(super) fn changed_by(mut self, text: &str) -> Result<OutputLimits, String> {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let (groups, rest) = words.as_chunks::<4>();
+        if !rest.is_empty() || groups.is_empty() {
+            return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
+        }
+        for [class, hard, soft, seconds] in groups {
+            let limit = match class.to_ascii_lowercase().as_str() {
+                "normal" => &mut self.normal,
+                "slave" | "replica" => &mut self.slave,
+                "pubsub" => &mut self.pubsub,
+                _ => {
+                    return Err("Invalid client class specified in buffer limit configuration.".to_owned());
+                }
+            };
+            *limit = OutputLimit::parse(hard, soft, seconds)
+                .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")?;
+        }
+        Ok(self)
+    }
+}
+
+impl OutputLimit {
+    fn parse(hard: &str, soft: &str, seconds: &str) -> Option<OutputLimit> {
+        Some(OutputLimit {
+            hard: memory(hard)?.try_into().ok()?,
+            soft: memory(soft)?.try_into().ok()?,
+            soft_seconds: integer(seconds)?.try_into().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for OutputLimits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OutputLimits { normal, slave, pubsub } = self;
+        write!(formatter, "normal {normal} slave {slave} pubsub {pubsub}")
+    }
+}
+
+impl fmt::Display for OutputLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {} {}", self.hard, self.soft, self.soft_seconds)
+    }
+}
