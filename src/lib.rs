@@ -1,4 +1,28 @@
 //! Quartet: a cache, a rate limiter, distributed locks and a message broker in one process.
+//!
+//! The modules from the bottom up; each may name only those above it (a test checks that):
+//! the foundations, the cores of the services, what clients can say, the road a request takes, the doors.
 
+pub mod clock;
 pub mod glob;
+pub mod random;
+pub mod refusal;
+
 pub mod settings;
+
+pub mod outbox;
+
+pub mod cache;
+pub mod client;
+pub mod metrics;
+pub mod syntax;
+
+pub mod command;
+pub mod connection;
+
+pub mod catalog;
+pub mod dispatch;
+pub mod session;
+
+pub mod net;
+pub mod server;

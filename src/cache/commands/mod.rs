@@ -1,0 +1,3 @@
+//! What clients can say to the cache, a file per family.
+
+pub mod strings;

@@ -1,0 +1,165 @@
+//! The keys of one shard that have a deadline, soonest first.
+//!
+//! A four-ary heap of deadline and entry.  Every entry remembers its place, so that a deleted key leaves at once
+//! and there is never more than one place per key.  A deadline that moves later is not sifted right away: the
+//! heap's copy is a lower bound, corrected when it comes to the top, so refreshing a TTL costs one store.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::entry::{Deadline, Entry, EntryRef, UNINDEXED};
+
+const ARITY: usize = 4;
+
+/// The spare room the heap asks for when full, as a fraction of its length, since memory per key counts.
+const GROWTH_FRACTION: usize = 16;
+const GROWTH_MIN: usize = 4;
+
+#[derive(Clone, Copy)]
+struct Due {
+    /// Never later than the entry's own deadline.
+    deadline: Deadline,
+    entry: NonNull<u8>,
+}
+
+/// See the module's text.  It refers to entries that the table beside it owns: whoever moves or frees an entry
+/// tells the index first, which `store` does in one place.
+#[derive(Default)]
+pub(super) struct ExpiryIndex {
+    heap: Vec<Due>,
+}
+
+// SAFETY: the pointers lead to entries of the same shard, which are `Send` and move together with the index.
+unsafe impl Send for ExpiryIndex {}
+
+impl ExpiryIndex {
+    /// Number of keys with a (near) deadline.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Bytes of memory the index takes.
+    pub(super) fn memory(&self) -> usize {
+        self.heap.capacity() * size_of::<Due>()
+    }
+
+    /// A time before which nothing falls due.
+    pub(super) fn next(&self) -> Option<Deadline> {
+        self.heap.first().map(|due| due.deadline)
+    }
+
+    /// Notes the deadline of an entry, which may already be in the index.  A shard whose index is full keeps the
+    /// key's deadline without a place; such a key goes when it is next looked at.
+    pub(super) fn note(&mut self, entry: &mut Entry) {
+        let Some(deadline) = entry.view().deadline() else { return };
+        if let Some(place) = entry.view().index_place() {
+            let due = &mut self.heap[place as usize];
+            if deadline < due.deadline {
+                due.deadline = deadline;
+                self.sift_up(place as usize);
+            }
+            return;
+        }
+        if !Entry::is_indexable(deadline) || self.heap.len() >= UNINDEXED as usize {
+            return;
+        }
+        if self.heap.len() == self.heap.capacity() {
+            self.heap.reserve_exact((self.heap.len() / GROWTH_FRACTION).max(GROWTH_MIN));
+        }
+        self.heap.push(Due { deadline, entry: entry.view().pointer() });
+        self.sift_up(self.heap.len() - 1);
+    }
+
+    /// Follows an entry that has moved in memory.
+    pub(super) fn moved(&mut self, entry: &Entry) {
+        if let Some(place) = entry.view().index_place() {
+            self.heap[place as usize].entry = entry.view().pointer();
+        }
+    }
+
+    /// Forgets an entry, if it is here.
+    pub(super) fn forget(&mut self, entry: &mut Entry) {
+        let Some(place) = entry.view().index_place() else { return };
+        entry.set_index_place(UNINDEXED);
+        let place = place as usize;
+        let last = self.heap.pop().expect("an indexed entry has a place in the heap");
+        if place < self.heap.len() {
+            self.heap[place] = last;
+            self.settle(place);
+        }
+        if self.heap.capacity() > 2 * self.heap.len() + 4 * GROWTH_MIN {
+            self.heap.shrink_to(self.heap.len() + self.heap.len() / GROWTH_FRACTION);
+        }
+    }
+
+    /// The entry that is due at `now`, if one is.  It stays in the index until [`ExpiryIndex::forget`].
+    pub(super) fn due(&mut self, now: Deadline) -> Option<EntryRef<'_>> {
+        loop {
+            let first = self.heap.first()?;
+            if first.deadline >= now {
+                return None;
+            }
+            // SAFETY: the index holds only live entries, see the type's text.
+            let entry: EntryRef<'_> = unsafe { EntryRef::from_raw(first.entry) };
+            let deadline = entry.deadline().expect("indexed entries have a deadline");
+            if deadline < now {
+                return Some(entry);
+            }
+            self.heap[0].deadline = deadline;
+            self.sift_down(0);
+        }
+    }
+
+    /// Visits up to `limit` entries from a random place on, which is how eviction samples volatile keys.
+    pub(super) fn sample(&self, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
+        let count = self.heap.len();
+        for step in 0..limit.min(count) {
+            let due = &self.heap[(random as usize).wrapping_add(step) % count];
+            // SAFETY: as in `due`.
+            visit(unsafe { EntryRef::from_raw(due.entry) });
+        }
+    }
+
+    fn settle(&mut self, place: usize) {
+        if place > 0 && self.heap[place].deadline < self.heap[(place - 1) / ARITY].deadline {
+            self.sift_up(place);
+        } else {
+            self.sift_down(place);
+        }
+    }
+
+    fn sift_up(&mut self, mut place: usize) {
+        let due = self.heap[place];
+        while place > 0 {
+            let parent = (place - 1) / ARITY;
+            if self.heap[parent].deadline <= due.deadline {
+                break;
+            }
+            self.put(place, self.heap[parent]);
+            place = parent;
+        }
+        self.put(place, due);
+    }
+
+    fn sift_down(&mut self, mut place: usize) {
+        let due = self.heap[place];
+        loop {
+            let first = place * ARITY + 1;
+            let children = first..(first + ARITY).min(self.heap.len());
+            let Some(soonest) = children.min_by_key(|&child| self.heap[child].deadline) else { break };
+            if self.heap[soonest].deadline >= due.deadline {
+                break;
+            }
+            self.put(place, self.heap[soonest]);
+            place = soonest;
+        }
+        self.put(place, due);
+    }
+
+    fn put(&mut self, place: usize, due: Due) {
+        self.heap[place] = due;
+        // SAFETY: the index holds only live entries; the temporary owner is never dropped.
+        let mut entry = ManuallyDrop::new(unsafe { Entry::from_raw(due.entry) });
+        entry.set_index_place(place as u32);
+    }
+}

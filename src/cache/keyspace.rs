@@ -1,0 +1,169 @@
+//! What a command sees of the store: the selected database, and the shards that dispatch has locked for it.
+
+use smallvec::SmallVec;
+
+use super::entry::{Deadline, EntryRef};
+use super::shard::{Key, Moment, Shard};
+use super::store::{ShardGuard, ShardId, Store};
+use crate::clock::Now;
+
+/// How many locks a command holds before the list of them moves to the heap.
+const INLINE_LOCKS: usize = 4;
+
+/// A client's view of the store while one command (or transaction) runs.
+pub struct Keyspace<'s> {
+    store: &'s Store,
+    /// The selected database.
+    pub database: usize,
+    /// The time, and how recency is kept.
+    pub moment: Moment,
+    now: Now,
+    held: SmallVec<[ShardGuard<'s>; INLINE_LOCKS]>,
+    /// Nobody else runs commands, so shards may be locked as they are met.
+    alone: bool,
+    memory_delta: isize,
+}
+
+impl<'s> Keyspace<'s> {
+    /// A view that has nothing locked yet.
+    pub fn new(store: &'s Store, now: Now, moment: Moment) -> Keyspace<'s> {
+        Keyspace { store, database: 0, moment, now, held: SmallVec::new(), alone: false, memory_delta: 0 }
+    }
+
+    /// The store itself, for commands that walk it shard by shard.
+    pub fn store(&self) -> &'s Store {
+        self.store
+    }
+
+    /// The time of this command.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Goes on at a later time.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
+        self.moment.now = now.millis();
+    }
+
+    /// Locks one shard: the common case, a command with one key.
+    pub fn lock_one(&mut self, id: ShardId) {
+        debug_assert!(self.held.is_empty());
+        self.held.push(self.store.lock(id));
+    }
+
+    /// Locks several shards in the order of their ids.
+    pub fn lock_many(&mut self, ids: &mut Vec<ShardId>) {
+        debug_assert!(self.held.is_empty());
+        ids.sort_unstable();
+        ids.dedup();
+        self.held.extend(ids.iter().map(|&id| self.store.lock(id)));
+    }
+
+    /// From here on shards are locked as they are met; only for who holds the gate alone.
+    pub fn set_alone(&mut self, alone: bool) {
+        self.alone = alone;
+    }
+
+    /// Whether the gate is held alone.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Unlocks everything.
+    pub fn unlock(&mut self) {
+        for guard in self.held.drain(..) {
+            self.memory_delta += guard.unlock();
+        }
+    }
+
+    /// By how many bytes the store has grown through this view since this was last asked.
+    pub fn take_memory_delta(&mut self) -> isize {
+        std::mem::take(&mut self.memory_delta)
+    }
+
+    /// The shard of a key in the selected database.
+    ///
+    /// # Panics
+    /// If dispatch has not locked it, which means that the command's key specification is wrong.
+    pub fn shard(&mut self, key: &Key<'_>) -> &mut Shard {
+        self.shard_in(self.database, key)
+    }
+
+    /// The shard of a key in any database; as [`Keyspace::shard`].
+    pub fn shard_in(&mut self, database: usize, key: &Key<'_>) -> &mut Shard {
+        self.shard_by_id(self.store.shard_of(database, key.hash))
+    }
+
+    /// A locked shard by its id; as [`Keyspace::shard`].
+    pub fn shard_by_id(&mut self, id: ShardId) -> &mut Shard {
+        let place = match self.held.len() {
+            1 if self.held[0].id() == id => 0,
+            _ => self.find_or_lock(id),
+        };
+        self.held[place].shard()
+    }
+
+    fn find_or_lock(&mut self, id: ShardId) -> usize {
+        if self.alone {
+            if let Some(place) = self.held.iter().position(|guard| guard.id() == id) {
+                return place;
+            }
+            self.held.push(self.store.lock(id));
+            return self.held.len() - 1;
+        }
+        self.held
+            .binary_search_by_key(&id, ShardGuard::id)
+            .expect("dispatch locks the shards of all declared keys")
+    }
+
+    /// Runs `visit` with each shard of a database in turn, each locked only for that time.
+    pub fn for_each_shard(&mut self, database: usize, mut visit: impl FnMut(&mut Shard, &Moment)) {
+        debug_assert!(
+            self.held.is_empty() || self.alone,
+            "walking all shards while holding some would deadlock"
+        );
+        self.unlock();
+        for id in self.store.shards(database) {
+            self.with_shard(id, &mut visit);
+        }
+    }
+
+    /// Runs `visit` with one shard, locked for that time; nothing else may be held.
+    pub fn with_shard<R>(&mut self, id: ShardId, visit: impl FnOnce(&mut Shard, &Moment) -> R) -> R {
+        debug_assert!(self.held.is_empty());
+        let mut guard = self.store.lock(id);
+        let result = visit(guard.shard(), &self.moment);
+        self.memory_delta += guard.unlock();
+        result
+    }
+
+    /// Reads a key of the selected database; see [`Shard::read`].
+    pub fn read(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
+        let moment = self.moment;
+        self.shard(key).read(key, &moment)
+    }
+
+    /// Looks at a key of the selected database; see [`Shard::peek`].
+    pub fn peek(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
+        let moment = self.moment;
+        self.shard(key).peek(key, &moment)
+    }
+
+    /// Whether a key exists.
+    pub fn contains(&mut self, key: &Key<'_>) -> bool {
+        self.peek(key).is_some()
+    }
+
+    /// Removes a key; false if there was none.
+    pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let moment = self.moment;
+        self.shard(key).remove(key, &moment)
+    }
+
+    /// Changes when a key expires; false if there is no such key.
+    pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>) -> bool {
+        let moment = self.moment;
+        self.shard(key).set_deadline(key, deadline, &moment)
+    }
+}

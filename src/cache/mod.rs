@@ -1,0 +1,16 @@
+//! The cache: keys with values and deadlines, exact for readers, punctual in giving memory back, bounded in size.
+
+pub mod commands;
+mod entry;
+pub mod eviction;
+mod expiry;
+mod hash;
+mod keyspace;
+mod shard;
+mod store;
+mod table;
+
+pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX, Value};
+pub use keyspace::Keyspace;
+pub use shard::{Counts, Key, Lifetime, Moment, Shard, WatchFlag};
+pub use store::{Alone, Entered, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};

@@ -1,0 +1,445 @@
+//! One shard of a database: the part of the keys that lies behind one lock.
+//!
+//! Everything that happens to a key happens here, so that memory, the expiry index and watching clients are kept
+//! true in one place.  A shard reads no clock and takes no lock: the caller holds the lock and passes a [`Moment`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+
+use super::entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX, Value};
+use super::eviction::Recency;
+use super::expiry::ExpiryIndex;
+use super::hash::KeyHasher;
+use super::table::{Position, Table};
+
+/// A key with its hash, computed once per command.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// The key as the client sent it.
+    pub bytes: &'a [u8],
+    /// Its hash under the store's seed.
+    pub hash: u64,
+}
+
+/// What the outside world contributes to a command: the time and how recency is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Milliseconds on the clock deadlines live on.
+    pub now: Deadline,
+    /// How the eviction policy in force keeps recency.
+    pub recency: Recency,
+}
+
+/// What a write does to the deadline of its key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lifetime {
+    /// The key keeps the deadline it has, if any.
+    Keep,
+    /// The key lives until it is deleted.
+    Forever,
+    /// The key is gone after this.
+    Until(Deadline),
+}
+
+/// Counts since the start (or CONFIG RESETSTAT).
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys removed because their deadline had passed.
+    pub expired: u64,
+    /// Keys removed to make room.
+    pub evicted: u64,
+    /// The longest time in milliseconds between a deadline and the removal by active expiry.
+    pub expiry_lag_max: u64,
+}
+
+impl Counts {
+    /// Adds the counts of another shard.
+    pub fn add(&mut self, other: &Counts) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.expired += other.expired;
+        self.evicted += other.evicted;
+        self.expiry_lag_max = self.expiry_lag_max.max(other.expiry_lag_max);
+    }
+}
+
+/// Raised when a watched key changes; EXEC looks at it.
+pub type WatchFlag = Arc<AtomicBool>;
+
+/// Who watches which key.
+type Watchers = Option<Box<HashMap<Box<[u8]>, Vec<WatchFlag>>>>;
+
+/// See the module's text.
+pub struct Shard {
+    pub(super) table: Table,
+    pub(super) expiry: ExpiryIndex,
+    hasher: KeyHasher,
+    entry_memory: usize,
+    watchers: Watchers,
+    /// Since the start or the last reset.
+    pub counts: Counts,
+}
+
+impl Shard {
+    /// An empty shard.
+    pub(super) fn new(hasher: KeyHasher) -> Shard {
+        Shard {
+            table: Table::default(),
+            expiry: ExpiryIndex::default(),
+            hasher,
+            entry_memory: 0,
+            watchers: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Number of keys, those included whose deadline has passed but that were not removed yet.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are no keys at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of keys with a deadline in the expiry index.
+    pub fn volatile_len(&self) -> usize {
+        self.expiry.len()
+    }
+
+    /// Bytes of memory: entries, buckets, expiry index.
+    pub fn memory(&self) -> usize {
+        self.entry_memory + self.table.memory() + self.expiry.memory()
+    }
+
+    /// Reads a key on behalf of a client: counts a hit or a miss and notes the access for eviction.
+    pub fn read(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
+        let Some(position) = self.live_position(key, moment) else {
+            self.counts.misses += 1;
+            return None;
+        };
+        self.counts.hits += 1;
+        let noise = key.hash ^ self.counts.hits;
+        self.table.modify(position, |entry| {
+            let recency = moment.recency.accessed(entry.view().recency(), noise);
+            entry.set_recency(recency);
+        });
+        Some(self.table.get(position))
+    }
+
+    /// Looks at a key without leaving a trace, except that an expired one goes.
+    pub fn peek(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
+        let position = self.live_position(key, moment)?;
+        Some(self.table.get(position))
+    }
+
+    /// Writes a string, whatever the key held.
+    pub fn set(&mut self, key: &Key<'_>, value: &[u8], lifetime: Lifetime, moment: &Moment) {
+        let Some(position) = self.live_position(key, moment) else {
+            let deadline = lifetime.deadline(None);
+            return self.insert(key, Entry::new(key.bytes, value, deadline), moment);
+        };
+        self.change(position, |entry| entry.set_value(value));
+        self.finish_overwrite(key, position, lifetime, moment);
+    }
+
+    /// Writes a string that is already shared, without copying it.
+    pub fn set_shared(&mut self, key: &Key<'_>, value: Bytes, lifetime: Lifetime, moment: &Moment) {
+        let Some(position) = self.live_position(key, moment) else {
+            let deadline = lifetime.deadline(None);
+            return self.insert(key, Entry::new_shared(key.bytes, value, deadline), moment);
+        };
+        self.change(position, |entry| entry.set_shared(value));
+        self.finish_overwrite(key, position, lifetime, moment);
+    }
+
+    fn finish_overwrite(&mut self, key: &Key<'_>, position: Position, lifetime: Lifetime, moment: &Moment) {
+        let noise = key.hash ^ self.counts.hits;
+        let old = self.table.get(position).deadline();
+        if lifetime.deadline(old) != old {
+            self.change_deadline(position, lifetime.deadline(old));
+        }
+        self.table.modify(position, |entry| {
+            entry.set_recency(moment.recency.accessed(entry.view().recency(), noise));
+        });
+        self.touched(key);
+    }
+
+    /// Changes the bytes of an existing string in part, keeping its deadline.  `change` gets the string as a
+    /// buffer whose spare capacity survives between calls for long values.
+    pub fn edit<R>(
+        &mut self,
+        key: &Key<'_>,
+        moment: &Moment,
+        change: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Option<R> {
+        let position = self.live_position(key, moment)?;
+        let result = self.change(position, |entry| {
+            let (result, value) = match entry.take_shared() {
+                Some(shared) => {
+                    let mut bytes = Vec::from(shared);
+                    (change(&mut bytes), bytes)
+                }
+                None => {
+                    let mut bytes = entry.view().value().bytes().to_vec();
+                    (change(&mut bytes), bytes)
+                }
+            };
+            if value.len() > INLINE_VALUE_MAX {
+                entry.set_shared(Bytes::from(value));
+            } else {
+                entry.set_value(&value);
+            }
+            entry.mark_modified();
+            result
+        });
+        self.touched(key);
+        Some(result)
+    }
+
+    /// Appends to an existing string and returns its new length.
+    pub fn append(&mut self, key: &Key<'_>, suffix: &[u8], moment: &Moment) -> Option<usize> {
+        let position = self.live_position(key, moment)?;
+        if self.change(position, |entry| entry.append_in_place(suffix)) {
+            self.touched(key);
+            return Some(self.table.get(position).value().bytes().len());
+        }
+        self.edit(key, moment, |bytes| {
+            bytes.extend_from_slice(suffix);
+            bytes.len()
+        })
+    }
+
+    /// Removes a key.  False if there was none (or an expired one).
+    pub fn remove(&mut self, key: &Key<'_>, moment: &Moment) -> bool {
+        let Some(position) = self.live_position(key, moment) else { return false };
+        drop(self.take_out(position, key.hash));
+        self.touched(key);
+        true
+    }
+
+    /// Takes a key's entry out, to be put under another key with [`Shard::insert_entry`].
+    pub fn take(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Entry> {
+        let position = self.live_position(key, moment)?;
+        let entry = self.take_out(position, key.hash);
+        self.touched(key);
+        Some(entry)
+    }
+
+    /// Puts a copy of `entry`'s value and deadline under `key`, which replaces what was there.
+    pub fn insert_entry(&mut self, key: &Key<'_>, entry: EntryRef<'_>, moment: &Moment) {
+        if let Some(position) = self.live_position(key, moment) {
+            drop(self.take_out(position, key.hash));
+        }
+        let renamed = match entry.value() {
+            Value::Inline(value) => Entry::new(key.bytes, value, entry.deadline()),
+            Value::Shared(value) => Entry::new_shared(key.bytes, value.clone(), entry.deadline()),
+        };
+        self.insert(key, renamed, moment);
+    }
+
+    /// Changes when a key expires.  False if there is no such key.
+    pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>, moment: &Moment) -> bool {
+        let Some(position) = self.live_position(key, moment) else { return false };
+        self.change_deadline(position, deadline);
+        self.touched(key);
+        true
+    }
+
+    /// Removes up to `limit` keys whose deadline has passed and returns how many there were.
+    pub fn expire_due(&mut self, moment: &Moment, limit: usize) -> usize {
+        for removed in 0..limit {
+            let Some(entry) = self.expiry.due(moment.now) else { return removed };
+            let lag = moment.now - entry.deadline().unwrap_or(moment.now);
+            self.counts.expiry_lag_max = self.counts.expiry_lag_max.max(lag);
+            let (pointer, hash) = (entry.pointer(), self.hasher.hash(entry.key()));
+            let position = self.table.find(hash, |candidate| candidate.pointer() == pointer);
+            self.expire(position.expect("the index and the table hold the same entries"), hash);
+        }
+        limit
+    }
+
+    /// Removes the key of an entry the eviction policy chose.
+    pub(super) fn evict(&mut self, hash: u64, key: &[u8]) -> bool {
+        let Some(position) = self.table.find(hash, |entry| entry.key() == key) else { return false };
+        let entry = self.take_out(position, hash);
+        self.counts.evicted += 1;
+        self.touched(&Key { bytes: entry.view().key(), hash });
+        true
+    }
+
+    /// Removes every key and returns the old contents, to be dropped after the lock.
+    pub fn clear(&mut self) -> impl Send + use<> {
+        if self.watchers.is_some() {
+            let mut keys: Vec<Box<[u8]>> = Vec::new();
+            self.table.for_each(|entry| keys.push(entry.key().into()));
+            for key in keys {
+                self.touched(&Key { bytes: &key, hash: 0 });
+            }
+        }
+        self.entry_memory = 0;
+        self.expiry = ExpiryIndex::default();
+        std::mem::take(&mut self.table)
+    }
+
+    /// Raises `flag` when `key` changes.  [`Shard::unwatch`] ends it.
+    pub fn watch(&mut self, key: &[u8], flag: WatchFlag) {
+        self.watchers.get_or_insert_default().entry(key.into()).or_default().push(flag);
+    }
+
+    /// Ends what [`Shard::watch`] began.
+    pub fn unwatch(&mut self, key: &[u8], flag: &WatchFlag) {
+        let Some(watchers) = &mut self.watchers else { return };
+        if let Some(flags) = watchers.get_mut(key) {
+            flags.retain(|other| !Arc::ptr_eq(other, flag));
+            if flags.is_empty() {
+                watchers.remove(key);
+            }
+        }
+        if watchers.is_empty() {
+            self.watchers = None;
+        }
+    }
+
+    /// Exchanges the watches of two shards whose databases are exchanged (SWAPDB), and raises the flags of those
+    /// whose key is in either.
+    pub(super) fn swap_watchers(&mut self, other: &mut Shard) {
+        let watched = |shard: &Shard| -> Vec<Box<[u8]>> {
+            shard.watchers.iter().flat_map(|keys| keys.keys().cloned()).collect()
+        };
+        for bytes in watched(self).into_iter().chain(watched(other)) {
+            let key = Key { hash: self.hasher.hash(&bytes), bytes: &bytes };
+            if self.holds(&key) || other.holds(&key) {
+                self.touched(&key);
+                other.touched(&key);
+            }
+        }
+        std::mem::swap(&mut self.watchers, &mut other.watchers);
+    }
+
+    /// Visits the keys of one step of a scan; see [`Table::scan`] for the promise.
+    pub fn scan(&self, cursor: u64, moment: &Moment, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
+        self.table.scan(cursor, |entry| {
+            if !entry.is_expired(moment.now) {
+                visit(entry);
+            }
+        })
+    }
+
+    /// Visits every key whose deadline has not passed.
+    pub fn for_each(&self, moment: &Moment, mut visit: impl FnMut(EntryRef<'_>)) {
+        self.table.for_each(|entry| {
+            if !entry.is_expired(moment.now) {
+                visit(entry);
+            }
+        });
+    }
+
+    /// A key from a random place.
+    pub fn random_key(&self, random: u64, moment: &Moment) -> Option<Vec<u8>> {
+        let mut keys = Vec::new();
+        self.table.sample(random, 1, |entry| {
+            if !entry.is_expired(moment.now) {
+                keys.push(entry.key().to_vec());
+            }
+        });
+        let count = keys.len();
+        (count > 0).then(|| keys.swap_remove((random >> 32) as usize % count))
+    }
+
+    /// Brings the memory of the candidate for `hash` closer, without looking at it.
+    pub fn prefetch(&self, hash: u64) {
+        self.table.find(hash, |entry| {
+            super::hash::prefetch(entry.pointer().as_ptr() as usize);
+            true
+        });
+    }
+
+    fn holds(&self, key: &Key<'_>) -> bool {
+        self.table.find(key.hash, |entry| entry.key() == key.bytes).is_some()
+    }
+
+    fn live_position(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Position> {
+        let position = self.table.find(key.hash, |entry| entry.key() == key.bytes)?;
+        if self.table.get(position).is_expired(moment.now) {
+            self.expire(position, key.hash);
+            return None;
+        }
+        Some(position)
+    }
+
+    fn expire(&mut self, position: Position, hash: u64) {
+        let entry = self.take_out(position, hash);
+        self.counts.expired += 1;
+        self.touched(&Key { bytes: entry.view().key(), hash });
+    }
+
+    fn insert(&mut self, key: &Key<'_>, mut entry: Entry, moment: &Moment) {
+        entry.set_recency(moment.recency.inserted());
+        self.entry_memory += entry.view().memory();
+        self.expiry.note(&mut entry);
+        self.table.insert(key.hash, entry, |bytes| self.hasher.hash(bytes));
+        self.touched(key);
+    }
+
+    fn take_out(&mut self, position: Position, hash: u64) -> Entry {
+        let mut entry = self.table.remove(position, hash, |bytes| self.hasher.hash(bytes));
+        self.expiry.forget(&mut entry);
+        self.entry_memory -= entry.view().memory();
+        entry
+    }
+
+    /// Changes an entry in place, keeping the accounts and following it if it moves.
+    fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let (expiry, entry_memory) = (&mut self.expiry, &mut self.entry_memory);
+        self.table.modify(position, |entry| {
+            *entry_memory -= entry.view().memory();
+            let result = change(entry);
+            *entry_memory += entry.view().memory();
+            expiry.moved(entry);
+            result
+        })
+    }
+
+    fn change_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
+        let (expiry, entry_memory) = (&mut self.expiry, &mut self.entry_memory);
+        self.table.modify(position, |entry| {
+            if !deadline.is_some_and(Entry::is_indexable) {
+                expiry.forget(entry);
+            }
+            *entry_memory -= entry.view().memory();
+            entry.set_deadline(deadline);
+            *entry_memory += entry.view().memory();
+            expiry.moved(entry);
+            expiry.note(entry);
+        });
+    }
+
+    fn touched(&mut self, key: &Key<'_>) {
+        if let Some(watchers) = &self.watchers
+            && let Some(flags) = watchers.get(key.bytes)
+        {
+            for flag in flags {
+                flag.store(true, Relaxed);
+            }
+        }
+    }
+}
+
+impl Lifetime {
+    fn deadline(self, old: Option<Deadline>) -> Option<Deadline> {
+        match self {
+            Lifetime::Keep => old,
+            Lifetime::Forever => None,
+            Lifetime::Until(deadline) => Some(deadline),
+        }
+    }
+}

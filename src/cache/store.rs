@@ -1,0 +1,299 @@
+//! The store: numbered databases, each cut into shards behind locks of their own, and the gate for what needs
+//! the whole world.
+//!
+//! Who runs commands (a worker, a housekeeping task) enters the [`Gate`] for the length of a batch and locks single
+//! shards inside, in the order of their ids when it needs several.  Who holds the gate alone may lock in any order.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::hash::{KeyHasher, prefetch};
+use super::shard::{Counts, Key, Moment, Shard};
+use super::table::bucket_address;
+
+/// Shards per database.
+pub const SHARD_COUNT: usize = 1 << SHARD_BITS;
+const SHARD_BITS: u32 = 10;
+
+/// Expired keys removed in one step, and under one lock: a step is far under a millisecond and nobody waits long.
+const EXPIRY_STEP: usize = 2048;
+const EXPIRY_STEP_PER_LOCK: usize = 64;
+
+/// Which shard of which database.  Locks of several shards are taken in this order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ShardId {
+    database: u32,
+    shard: u32,
+}
+
+/// A shard behind its lock, with a hint where its buckets lie.  The hint is read without the lock and only ever
+/// used for prefetching, where a stale address does no harm.
+#[repr(align(64))]
+struct ShardCell {
+    shard: Mutex<Shard>,
+    buckets_at: AtomicUsize,
+    bucket_count: AtomicUsize,
+    /// No key of the shard expires before this; `u64::MAX` if none ever does.
+    next_due: AtomicU64,
+}
+
+type Shards = Box<[ShardCell]>;
+
+/// All databases.
+pub struct Store {
+    /// By position; SWAPDB exchanges two entries of `order` while it holds the gate alone.
+    databases: Box<[OnceLock<Shards>]>,
+    order: Box<[AtomicUsize]>,
+    hasher: KeyHasher,
+    memory: CachePadded<AtomicI64>,
+    gate: Gate,
+}
+
+/// A locked shard.  Unlocking notes where the buckets lie now.
+pub struct ShardGuard<'s> {
+    id: ShardId,
+    cell: &'s ShardCell,
+    shard: MutexGuard<'s, Shard>,
+    memory_before: usize,
+}
+
+impl Store {
+    /// A store of `databases` empty databases, for `threads` threads that run commands.
+    pub fn new(databases: usize, threads: usize, seed: u64) -> Store {
+        Store {
+            databases: (0..databases).map(|_| OnceLock::new()).collect(),
+            order: (0..databases).map(AtomicUsize::new).collect(),
+            hasher: KeyHasher::new(seed),
+            memory: CachePadded::new(AtomicI64::new(0)),
+            gate: Gate::new(threads),
+        }
+    }
+
+    /// Number of databases.
+    pub fn database_count(&self) -> usize {
+        self.databases.len()
+    }
+
+    /// A key with its hash.
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key { bytes, hash: self.hasher.hash(bytes) }
+    }
+
+    /// The shard of `database` that a hash belongs to.
+    pub fn shard_of(&self, database: usize, hash: u64) -> ShardId {
+        let database = self.order[database].load(Relaxed);
+        ShardId { database: database as u32, shard: (hash >> (64 - SHARD_BITS)) as u32 }
+    }
+
+    /// The shards of a database that was ever written to; none of one that was not.
+    pub fn shards(&self, database: usize) -> impl Iterator<Item = ShardId> + use<> {
+        let database = self.order[database].load(Relaxed);
+        let count = if self.databases[database].get().is_some() { SHARD_COUNT } else { 0 };
+        (0..count as u32).map(move |shard| ShardId { database: database as u32, shard })
+    }
+
+    /// The shard with this number in a database.
+    pub fn shard_number(&self, database: usize, shard: usize) -> ShardId {
+        ShardId { database: self.order[database].load(Relaxed) as u32, shard: shard as u32 }
+    }
+
+    /// Locks a shard.
+    pub fn lock(&self, id: ShardId) -> ShardGuard<'_> {
+        ShardGuard::new(id, self.cell(id))
+    }
+
+    /// Brings the lock and the bucket of a key closer.
+    pub fn prefetch_shard(&self, id: ShardId) {
+        if let Some(shards) = self.databases[id.database as usize].get() {
+            let cell = &raw const shards[id.shard as usize];
+            prefetch(cell as usize);
+            prefetch(cell as usize + 64);
+        }
+    }
+
+    /// Brings the bucket of a hash closer, once its shard's header is.
+    pub fn prefetch_bucket(&self, id: ShardId, hash: u64) {
+        if let Some(shards) = self.databases[id.database as usize].get() {
+            let cell = &shards[id.shard as usize];
+            let location = (cell.buckets_at.load(Relaxed), cell.bucket_count.load(Relaxed));
+            prefetch(bucket_address(location, hash));
+        }
+    }
+
+    /// Brings the entry of a hash closer, once its bucket is.
+    pub fn prefetch_entry(&self, id: ShardId, hash: u64) {
+        if let Some(shards) = self.databases[id.database as usize].get()
+            && let Some(shard) = shards[id.shard as usize].shard.try_lock()
+        {
+            shard.prefetch(hash);
+        }
+    }
+
+    /// Bytes of memory of all databases, as of the last batches.
+    pub fn memory(&self) -> usize {
+        usize::try_from(self.memory.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Adds what a batch has changed.  Kept apart from the locks so that a batch costs one shared write at most.
+    pub fn add_memory(&self, delta: isize) {
+        if delta != 0 {
+            self.memory.fetch_add(delta as i64, Relaxed);
+        }
+    }
+
+    /// Exchanges two databases.  The caller holds the gate alone.
+    pub fn swap(&self, first: usize, second: usize) {
+        if first == second {
+            return;
+        }
+        for (a, b) in
+            (0..SHARD_COUNT).map(|shard| (self.shard_number(first, shard), self.shard_number(second, shard)))
+        {
+            self.lock(a).shard().swap_watchers(self.lock(b).shard());
+        }
+        let (a, b) = (self.order[first].load(Relaxed), self.order[second].load(Relaxed));
+        self.order[first].store(b, Relaxed);
+        self.order[second].store(a, Relaxed);
+    }
+
+    /// The counts of all shards of all databases.
+    pub fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for shards in self.databases.iter().filter_map(OnceLock::get) {
+            for cell in shards {
+                sum.add(&cell.shard.lock().counts);
+            }
+        }
+        sum
+    }
+
+    /// Sets all counts back to zero.
+    pub fn reset_counts(&self) {
+        for shards in self.databases.iter().filter_map(OnceLock::get) {
+            for cell in shards {
+                cell.shard.lock().counts = Counts::default();
+            }
+        }
+    }
+
+    /// Number of keys in a database, and how many of them have a deadline.
+    pub fn key_counts(&self, database: usize) -> (usize, usize) {
+        self.shards(database).fold((0, 0), |(keys, volatile), id| {
+            let shard = self.cell(id).shard.lock();
+            (keys + shard.len(), volatile + shard.volatile_len())
+        })
+    }
+
+    /// Removes keys whose deadline has passed from the shards that are thread `slot`'s to look after, starting at
+    /// shard number `cursor`, which is moved on.  Removes at most [`EXPIRY_STEP`] keys, a few per lock, and returns
+    /// how many it removed and by how many bytes the store has changed.
+    pub fn expire_due(&self, slot: usize, cursor: &mut usize, moment: &Moment) -> (usize, isize) {
+        let threads = self.gate.slots.len();
+        let (mut removed, mut memory) = (0, 0);
+        for shards in self.databases.iter().filter_map(OnceLock::get) {
+            for step in 0..SHARD_COUNT {
+                let number = (*cursor + step) % SHARD_COUNT;
+                if number % threads != slot || shards[number].next_due.load(Relaxed) >= moment.now {
+                    continue;
+                }
+                let mut guard =
+                    ShardGuard::new(ShardId { database: 0, shard: number as u32 }, &shards[number]);
+                removed += guard.shard().expire_due(moment, EXPIRY_STEP_PER_LOCK);
+                memory += guard.unlock();
+                if removed >= EXPIRY_STEP {
+                    *cursor = number;
+                    return (removed, memory);
+                }
+            }
+        }
+        (removed, memory)
+    }
+
+    /// The gate that every thread that runs commands passes.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn cell(&self, id: ShardId) -> &ShardCell {
+        let shards = self.databases[id.database as usize].get_or_init(|| {
+            let cell = |_| ShardCell {
+                shard: Mutex::new(Shard::new(self.hasher.clone())),
+                buckets_at: AtomicUsize::new(0),
+                bucket_count: AtomicUsize::new(0),
+                next_due: AtomicU64::new(u64::MAX),
+            };
+            (0..SHARD_COUNT).map(cell).collect()
+        });
+        &shards[id.shard as usize]
+    }
+}
+
+impl<'s> ShardGuard<'s> {
+    fn new(id: ShardId, cell: &'s ShardCell) -> ShardGuard<'s> {
+        let shard = cell.shard.lock();
+        let memory_before = shard.memory();
+        ShardGuard { id, cell, shard, memory_before }
+    }
+
+    /// Which shard this is.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The shard.
+    pub fn shard(&mut self) -> &mut Shard {
+        &mut self.shard
+    }
+
+    /// Unlocks, and returns by how many bytes the shard has grown.
+    pub fn unlock(self) -> isize {
+        let (base, count) = self.shard.table.location();
+        if self.cell.bucket_count.load(Relaxed) != count || self.cell.buckets_at.load(Relaxed) != base {
+            self.cell.buckets_at.store(base, Relaxed);
+            self.cell.bucket_count.store(count, Relaxed);
+        }
+        let next_due = self.shard.expiry.next().unwrap_or(u64::MAX);
+        if self.cell.next_due.load(Relaxed) != next_due {
+            self.cell.next_due.store(next_due, Relaxed);
+        }
+        self.shard.memory() as isize - self.memory_before as isize
+    }
+}
+
+/// Lets any number of threads run commands at once, or one of them alone.
+///
+/// Each thread has a slot, an uncontended lock of its own; being alone means holding all slots.  Who wants to be
+/// alone gives up its own slot first, so two who want it at once cannot block each other; the locks hand
+/// themselves over fairly after half a millisecond, so nobody starves.
+pub struct Gate {
+    slots: Box<[CachePadded<Mutex<()>>]>,
+}
+
+/// The right to run commands, given by [`Gate::enter`].
+pub struct Entered<'g> {
+    _slot: MutexGuard<'g, ()>,
+}
+
+/// The right to run commands while nobody else does, given by [`Gate::enter_alone`].
+pub struct Alone<'g> {
+    _slots: Vec<MutexGuard<'g, ()>>,
+}
+
+impl Gate {
+    fn new(threads: usize) -> Gate {
+        Gate { slots: (0..threads).map(|_| CachePadded::new(Mutex::new(()))).collect() }
+    }
+
+    /// Enters for a batch.  `slot` is the number of the thread.
+    pub fn enter(&self, slot: usize) -> Entered<'_> {
+        Entered { _slot: self.slots[slot].lock() }
+    }
+
+    /// Waits until nobody is inside, and keeps everybody out.  The caller must not be inside.
+    pub fn enter_alone(&self) -> Alone<'_> {
+        Alone { _slots: self.slots.iter().map(|slot| slot.lock()).collect() }
+    }
+}

@@ -1,0 +1,402 @@
+//! A hash table of entries that grows one bucket at a time.
+//!
+//! Linear hashing (Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980): a bucket is one
+//! cache line of eight slots; when the table is fuller than [`LOAD_MAX`], the next bucket in order is split in two.
+//! So no insertion ever stalls on a rehash, memory follows the number of keys instead of doubling, and a scan can
+//! walk the hash space while the table grows and shrinks.  A full bucket continues in an overflow bucket, linked
+//! from its last slot.
+//!
+//! A slot is one word: zero if empty, else the entry's address in the low 48 bits and fifteen bits of its hash
+//! above, which spare nearly all comparisons with other keys.  The top bit marks a link to an overflow bucket.
+//! The slots of a bucket are filled from the front, so the first empty one ends a search.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::entry::{Entry, EntryRef};
+
+/// Slots in a bucket: eight words fill a cache line.
+const SLOTS: usize = 8;
+const LAST: usize = SLOTS - 1;
+
+/// Entries per eight buckets above which a bucket is split, and below which the last split is undone.
+const LOAD_MAX: usize = 54;
+const LOAD_MIN: usize = 20;
+
+/// The spare room a growing bucket array asks for, as a fraction of its length: little, since memory per key counts.
+const GROWTH_FRACTION: usize = 16;
+const GROWTH_MIN: usize = 4;
+
+const EMPTY: u64 = 0;
+const LINK: u64 = 1 << 63;
+const TAG_BITS: u32 = 15;
+const ADDRESS_BITS: u32 = 48;
+const ADDRESS_MASK: u64 = (1 << ADDRESS_BITS) - 1;
+
+#[derive(Clone)]
+#[repr(align(64))]
+struct Bucket {
+    slots: [u64; SLOTS],
+}
+
+impl Bucket {
+    const EMPTY: Bucket = Bucket { slots: [EMPTY; SLOTS] };
+
+    /// The overflow bucket this one continues in.
+    fn next(&self) -> Option<u32> {
+        let last = self.slots[LAST];
+        (last & LINK != 0).then_some(last as u32)
+    }
+
+    /// How many slots hold entries.
+    fn entries(&self) -> usize {
+        self.slots.iter().take_while(|&&slot| slot != EMPTY && slot & LINK == 0).count()
+    }
+}
+
+/// The address of a bucket: in the main array, or with the top bit set among the overflow buckets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct BucketIndex(u32);
+
+impl BucketIndex {
+    const OVERFLOW: u32 = 1 << 31;
+
+    fn overflow(index: u32) -> BucketIndex {
+        BucketIndex(index | BucketIndex::OVERFLOW)
+    }
+}
+
+/// Where an entry is, until the table changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Position {
+    bucket: BucketIndex,
+    slot: u32,
+}
+
+/// The table.  It owns its entries.
+#[derive(Default)]
+pub(super) struct Table {
+    buckets: Vec<Bucket>,
+    overflow: Vec<Bucket>,
+    /// Overflow buckets that are in no chain, linked through their first slot as index + 1.
+    free: u64,
+    length: usize,
+}
+
+// The hash is cut three ways: the shard takes the top bits (see `keyspace`), the tag the next, the bucket the low.
+fn tag_of(hash: u64) -> u64 {
+    (hash >> (ADDRESS_BITS - TAG_BITS)) << ADDRESS_BITS & !LINK
+}
+
+fn pointer_of(slot: u64) -> NonNull<u8> {
+    let address = (slot & ADDRESS_MASK) as usize;
+    NonNull::new(std::ptr::with_exposed_provenance_mut(address)).expect("an occupied slot holds an address")
+}
+
+fn slot_for(entry: Entry, tag: u64) -> u64 {
+    let address = entry.into_raw().expose_provenance().get() as u64;
+    assert!(address & !ADDRESS_MASK == 0, "user addresses have 48 bits on the platforms this runs on");
+    tag | address
+}
+
+/// Buckets are addressed by the low bits of the hash: as many as cover the array, or one fewer where the higher
+/// half does not reach yet.
+fn bucket_for(hash: u64, bucket_count: usize) -> usize {
+    let mask = bucket_count.next_power_of_two() - 1;
+    let index = hash as usize & mask;
+    if index < bucket_count { index } else { index & (mask >> 1) }
+}
+
+impl Table {
+    /// Number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Bytes of memory the bucket arrays take.
+    pub(super) fn memory(&self) -> usize {
+        (self.buckets.capacity() + self.overflow.capacity()) * size_of::<Bucket>()
+    }
+
+    /// The address of the bucket array and its length, from which [`bucket_address`] tells where a hash will look.
+    pub(super) fn location(&self) -> (usize, usize) {
+        (self.buckets.as_ptr() as usize, self.buckets.len())
+    }
+
+    /// The entry with this hash for which `is_it` holds.
+    pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(EntryRef<'_>) -> bool) -> Option<Position> {
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let tag = tag_of(hash);
+        let home = bucket_for(hash, self.buckets.len());
+        let mut index = BucketIndex(home as u32);
+        let mut bucket = &self.buckets[home];
+        loop {
+            for (number, &slot) in bucket.slots.iter().enumerate() {
+                if slot & !ADDRESS_MASK == tag && slot != EMPTY && is_it(self.entry(slot)) {
+                    return Some(Position { bucket: index, slot: number as u32 });
+                }
+            }
+            let next = bucket.next()?;
+            index = BucketIndex::overflow(next);
+            bucket = &self.overflow[next as usize];
+        }
+    }
+
+    /// The entry at a position that [`Table::find`] has just given.
+    pub(super) fn get(&self, position: Position) -> EntryRef<'_> {
+        self.entry(self.bucket(position.bucket).slots[position.slot as usize])
+    }
+
+    fn entry(&self, slot: u64) -> EntryRef<'_> {
+        debug_assert!(slot != EMPTY && slot & LINK == 0);
+        // SAFETY: occupied slots hold live entries, which are freed or changed only through `&mut self`.
+        unsafe { EntryRef::from_raw(pointer_of(slot)) }
+    }
+
+    /// Lets `change` change an entry, which may move it.
+    pub(super) fn modify<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let slot = &mut self.bucket_mut(position.bucket).slots[position.slot as usize];
+        // SAFETY: the slot owns the entry; the temporary owner is not dropped, and the slot is rewritten below
+        // with where the entry is then.
+        let mut entry = ManuallyDrop::new(unsafe { Entry::from_raw(pointer_of(*slot)) });
+        let result = change(&mut entry);
+        *slot = slot_for(ManuallyDrop::into_inner(entry), *slot & !ADDRESS_MASK);
+        result
+    }
+
+    /// Adds an entry whose key is not in the table.  `hash_of` is needed to split a bucket.
+    pub(super) fn insert(&mut self, hash: u64, entry: Entry, hash_of: impl Fn(&[u8]) -> u64) {
+        if (self.length + 1) * 8 > self.buckets.len() * LOAD_MAX {
+            self.split_next(hash_of);
+        }
+        self.length += 1;
+        let home = bucket_for(hash, self.buckets.len());
+        self.push(BucketIndex(home as u32), slot_for(entry, tag_of(hash)));
+    }
+
+    /// Takes the entry at `position` out.
+    pub(super) fn remove(&mut self, position: Position, hash: u64, hash_of: impl Fn(&[u8]) -> u64) -> Entry {
+        let slot = self.bucket(position.bucket).slots[position.slot as usize];
+        // SAFETY: the slot owned the entry and is overwritten or emptied by `fill_hole`.
+        let entry = unsafe { Entry::from_raw(pointer_of(slot)) };
+        let home = bucket_for(hash, self.buckets.len());
+        self.fill_hole(BucketIndex(home as u32), position);
+        self.length -= 1;
+        if self.buckets.len() > GROWTH_MIN && self.length * 8 < self.buckets.len() * LOAD_MIN {
+            self.merge_last(hash_of);
+        }
+        entry
+    }
+
+    /// Walks one bucket of the hash space for `cursor` (0 to start) and returns the next cursor, 0 at the end.
+    /// An entry that is in the table from the first call to the last is visited at least once, however the table
+    /// grows and shrinks between calls: the cursor counts with its bits reversed, so splitting or merging buckets
+    /// never moves an entry from the part still to come into the part already walked.
+    pub(super) fn scan(&self, cursor: u64, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
+        if self.buckets.is_empty() {
+            return 0;
+        }
+        let bucket_count = self.buckets.len();
+        let wide = (bucket_count.next_power_of_two() - 1) as u64;
+        let narrow = wide >> 1;
+        let home = bucket_for(cursor, bucket_count);
+        let is_narrow = home as u64 <= narrow && home + narrow as usize + 1 >= bucket_count;
+        let mask = if is_narrow { narrow } else { wide };
+        self.visit_chain(home, &mut visit);
+        let reversed = (cursor | !mask).reverse_bits().wrapping_add(1);
+        reversed.reverse_bits()
+    }
+
+    /// Visits up to `limit` entries from a random place on, which is how eviction samples.
+    pub(super) fn sample(&self, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
+        let bucket_count = self.buckets.len();
+        let mut seen = 0;
+        for step in 0..bucket_count {
+            let home = (random as usize).wrapping_add(step) % bucket_count;
+            self.visit_chain(home, &mut |entry| {
+                seen += 1;
+                visit(entry);
+            });
+            if seen >= limit {
+                return;
+            }
+        }
+    }
+
+    /// Visits every entry.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(EntryRef<'_>)) {
+        for home in 0..self.buckets.len() {
+            self.visit_chain(home, &mut visit);
+        }
+    }
+
+    fn visit_chain(&self, home: usize, visit: &mut impl FnMut(EntryRef<'_>)) {
+        let mut bucket = &self.buckets[home];
+        loop {
+            for &slot in &bucket.slots[..bucket.entries()] {
+                visit(self.entry(slot));
+            }
+            let Some(next) = bucket.next() else { return };
+            bucket = &self.overflow[next as usize];
+        }
+    }
+
+    fn bucket(&self, index: BucketIndex) -> &Bucket {
+        match index.0 & BucketIndex::OVERFLOW {
+            0 => &self.buckets[index.0 as usize],
+            _ => &self.overflow[(index.0 & !BucketIndex::OVERFLOW) as usize],
+        }
+    }
+
+    fn bucket_mut(&mut self, index: BucketIndex) -> &mut Bucket {
+        match index.0 & BucketIndex::OVERFLOW {
+            0 => &mut self.buckets[index.0 as usize],
+            _ => &mut self.overflow[(index.0 & !BucketIndex::OVERFLOW) as usize],
+        }
+    }
+
+    /// The last bucket of the chain that starts at `index`, and the one before it.
+    fn tail(&self, mut index: BucketIndex) -> (Option<BucketIndex>, BucketIndex) {
+        let mut previous = None;
+        while let Some(next) = self.bucket(index).next() {
+            previous = Some(index);
+            index = BucketIndex::overflow(next);
+        }
+        (previous, index)
+    }
+
+    fn push(&mut self, home: BucketIndex, slot: u64) {
+        let (_, tail) = self.tail(home);
+        let used = self.bucket(tail).entries();
+        if used < SLOTS {
+            self.bucket_mut(tail).slots[used] = slot;
+            return;
+        }
+        let fresh = self.take_overflow();
+        let moved = std::mem::replace(&mut self.bucket_mut(tail).slots[LAST], LINK | u64::from(fresh));
+        let bucket = &mut self.overflow[fresh as usize];
+        bucket.slots[0] = moved;
+        bucket.slots[1] = slot;
+    }
+
+    /// Moves the chain's last entry into the place of a removed one, and drops an overflow bucket left with one.
+    fn fill_hole(&mut self, home: BucketIndex, hole: Position) {
+        let (previous, tail) = self.tail(home);
+        let last = self.bucket(tail).entries() - 1;
+        let moved = std::mem::replace(&mut self.bucket_mut(tail).slots[last], EMPTY);
+        if (Position { bucket: tail, slot: last as u32 }) != hole {
+            self.bucket_mut(hole.bucket).slots[hole.slot as usize] = moved;
+        }
+        if let Some(previous) = previous
+            && last == 1
+        {
+            let only = self.bucket(tail).slots[0];
+            self.bucket_mut(previous).slots[LAST] = only;
+            self.give_overflow(tail.0 & !BucketIndex::OVERFLOW);
+        }
+    }
+
+    fn take_overflow(&mut self) -> u32 {
+        if self.free != 0 {
+            let index = self.free as u32 - 1;
+            self.free = std::mem::replace(&mut self.overflow[index as usize], Bucket::EMPTY).slots[0];
+            return index;
+        }
+        reserve(&mut self.overflow);
+        self.overflow.push(Bucket::EMPTY);
+        u32::try_from(self.overflow.len() - 1).expect("a shard has fewer than 2^31 buckets")
+    }
+
+    fn give_overflow(&mut self, index: u32) {
+        let bucket = &mut self.overflow[index as usize];
+        *bucket = Bucket::EMPTY;
+        bucket.slots[0] = self.free;
+        self.free = u64::from(index) + 1;
+    }
+
+    /// Adds a bucket and moves into it what the next hash bit assigns to it.
+    fn split_next(&mut self, hash_of: impl Fn(&[u8]) -> u64) {
+        reserve(&mut self.buckets);
+        self.buckets.push(Bucket::EMPTY);
+        let new = self.buckets.len() - 1;
+        if new == 0 {
+            return;
+        }
+        let buddy = new - (new + 1).next_power_of_two() / 2;
+        self.redistribute(buddy, hash_of);
+    }
+
+    /// Removes the last bucket; what it held goes back to the bucket it was split from.
+    fn merge_last(&mut self, hash_of: impl Fn(&[u8]) -> u64) {
+        let last = self.buckets.len() - 1;
+        let slots = self.drain_chain(last);
+        self.buckets.pop();
+        let buddy = bucket_for(last as u64, last);
+        for slot in slots {
+            self.push(BucketIndex(buddy as u32), slot);
+        }
+        if self.buckets.capacity() > self.buckets.len() * 2 {
+            self.buckets.shrink_to(self.buckets.len() + self.buckets.len() / GROWTH_FRACTION);
+        }
+        if self.overflow.len() > self.buckets.len() + GROWTH_MIN {
+            self.rebuild_overflow(hash_of);
+        }
+    }
+
+    /// Puts the entries of one chain where they now belong.
+    fn redistribute(&mut self, home: usize, hash_of: impl Fn(&[u8]) -> u64) {
+        for slot in self.drain_chain(home) {
+            let hash = hash_of(self.entry(slot).key());
+            let target = bucket_for(hash, self.buckets.len());
+            self.push(BucketIndex(target as u32), slot);
+        }
+    }
+
+    fn drain_chain(&mut self, home: usize) -> impl Iterator<Item = u64> + use<> {
+        let mut slots = smallvec::SmallVec::<[u64; 3 * SLOTS]>::new();
+        let mut bucket = std::mem::replace(&mut self.buckets[home], Bucket::EMPTY);
+        loop {
+            slots.extend_from_slice(&bucket.slots[..bucket.entries()]);
+            let Some(next) = bucket.next() else { return slots.into_iter() };
+            bucket = self.overflow[next as usize].clone();
+            self.give_overflow(next);
+        }
+    }
+
+    /// Gives overflow buckets back after a table has shrunk far below the size they were made for.
+    fn rebuild_overflow(&mut self, hash_of: impl Fn(&[u8]) -> u64) {
+        let chained: Vec<u64> = (0..self.buckets.len()).flat_map(|home| self.drain_chain(home)).collect();
+        self.overflow = Vec::new();
+        self.free = 0;
+        for slot in chained {
+            let hash = hash_of(self.entry(slot).key());
+            let home = bucket_for(hash, self.buckets.len());
+            self.push(BucketIndex(home as u32), slot);
+        }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        for home in 0..self.buckets.len() {
+            for slot in self.drain_chain(home) {
+                // SAFETY: the drained slot owned its entry, and no slot refers to it any more.
+                drop(unsafe { Entry::from_raw(pointer_of(slot)) });
+            }
+        }
+    }
+}
+
+fn reserve(buckets: &mut Vec<Bucket>) {
+    if buckets.len() == buckets.capacity() {
+        buckets.reserve_exact((buckets.len() / GROWTH_FRACTION).max(GROWTH_MIN));
+    }
+}
+
+/// Where the table at `location` will look for `hash`: an address for a prefetch, valid or not.
+pub(super) fn bucket_address(location: (usize, usize), hash: u64) -> usize {
+    let (base, bucket_count) = location;
+    if bucket_count == 0 { base } else { base + bucket_for(hash, bucket_count) * size_of::<Bucket>() }
+}

@@ -1,0 +1,14 @@
+//! All commands: the families in the order of the documentation.
+
+use crate::cache::commands::strings;
+use crate::command::{Command, CommandTable};
+use crate::{connection, dispatch};
+
+/// The tables of all families.
+pub const FAMILIES: &[&[Command]] =
+    &[strings::COMMANDS, connection::COMMANDS, dispatch::transaction::COMMANDS];
+
+/// The table of all commands.
+pub fn command_table() -> CommandTable {
+    CommandTable::new(FAMILIES)
+}

@@ -1,0 +1,196 @@
+//! What a command is: one row of a table beside its code, and the context it runs in.
+//!
+//! A family of commands is a file with a `COMMANDS` table of [`Command`] rows and the handlers the rows name.
+//! Everything that clients and operators can ask about commands (COMMAND, COMMAND DOCS, arity, key positions, ACL
+//! categories, help, metric labels, `docs/commands.md`) is derived from the rows.
+
+mod call;
+mod table;
+
+pub use call::{Call, Effects, Flow, Services};
+pub use table::{CommandTable, Row};
+
+use quartet_protocol::resp::Arguments;
+
+use crate::refusal::Refusal;
+
+/// Does a command: reads its arguments, changes the state, writes exactly one reply unless it is refused.
+pub type Handler = fn(&mut Call<'_, '_>) -> Result<(), Refusal>;
+
+bitflags::bitflags! {
+    /// What dispatch and COMMAND need to know about a command.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Flags: u32 {
+        /// May change the data.
+        const WRITE = 1;
+        /// Reads the data and never changes it.
+        const READONLY = 1 << 1;
+        /// May need memory: refused while the store is over its limit and nothing can be evicted.
+        const DENYOOM = 1 << 2;
+        /// For operators.
+        const ADMIN = 1 << 3;
+        /// Part of publish and subscribe.
+        const PUBSUB = 1 << 4;
+        /// Not allowed in scripts.
+        const NOSCRIPT = 1 << 5;
+        /// May wait.
+        const BLOCKING = 1 << 6;
+        /// Allowed while data is being loaded.
+        const LOADING = 1 << 7;
+        /// Allowed on a replica with stale data.
+        const STALE = 1 << 8;
+        /// Not shown to MONITOR.
+        const SKIP_MONITOR = 1 << 9;
+        /// Not put into the slow log.
+        const SKIP_SLOWLOG = 1 << 10;
+        /// Allowed before authentication.
+        const NO_AUTH = 1 << 11;
+        /// Takes constant time.  Commands without it are timed each time, others by sampling.
+        const FAST = 1 << 12;
+        /// Runs at once inside MULTI instead of being queued.
+        const NO_QUEUE = 1 << 13;
+        /// Not allowed inside MULTI.
+        const NO_MULTI = 1 << 14;
+        /// Allowed while a script runs too long.
+        const ALLOW_BUSY = 1 << 15;
+        /// Harmful in the wrong hands.
+        const DANGEROUS = 1 << 16;
+        /// Needs the gate alone: it locks shards that its key specification does not name.
+        const ALONE = 1 << 17;
+        /// Walks the store shard by shard, so no shard may be locked when it starts.
+        const WALKS = 1 << 18;
+        /// Runs the queue of the client's transaction.
+        const RUNS_QUEUE = 1 << 19;
+        /// Allowed to a RESP2 client that has subscriptions.
+        const WHILE_SUBSCRIBED = 1 << 20;
+    }
+}
+
+/// The family a command belongs to, as COMMAND DOCS names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// Keys of any type.
+    Generic,
+    /// Strings.
+    String,
+    /// The connection and its client.
+    Connection,
+    /// Operating the server.
+    Server,
+    /// MULTI and its companions.
+    Transactions,
+    /// Publish and subscribe.
+    PubSub,
+}
+
+/// What a command does with the keys it names, in the words of Redis' key specifications.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyAccess {
+    /// Reads the value.
+    ReadAccess,
+    /// Reads only facts about the key (type, deadline, existence).
+    ReadOnly,
+    /// Overwrites the value whatever it was.
+    OverwriteUpdate,
+    /// Changes the value depending on what it was.
+    ReadWriteUpdate,
+    /// Changes the value and returns what it was.
+    ReadWriteAccessUpdate,
+    /// Adds to the value or creates it.
+    ReadWriteInsert,
+    /// Deletes the key.
+    RemoveDelete,
+    /// Returns the value and deletes the key.
+    ReadWriteAccessDelete,
+}
+
+/// Where a command's keys are among its arguments: from `first` to `last` (negative counts from the end) by `step`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// Position of the first key, the command's name being 0; 0 for no keys.
+    pub first: u8,
+    /// Position of the last key.
+    pub last: i8,
+    /// Distance between keys.
+    pub step: u8,
+    /// What is done with them.
+    pub access: KeyAccess,
+}
+
+impl Keys {
+    /// No keys.
+    pub const NONE: Keys = Keys { first: 0, last: 0, step: 0, access: KeyAccess::ReadOnly };
+
+    /// One key, right after the name.
+    pub const fn first(access: KeyAccess) -> Keys {
+        Keys { first: 1, last: 1, step: 1, access }
+    }
+
+    /// One key, after the name of a subcommand.
+    pub const fn second(access: KeyAccess) -> Keys {
+        Keys { first: 2, last: 2, step: 1, access }
+    }
+
+    /// All arguments are keys.
+    pub const fn all(access: KeyAccess) -> Keys {
+        Keys { first: 1, last: -1, step: 1, access }
+    }
+
+    /// The positions of the keys in these arguments.
+    pub fn positions(self, arguments: Arguments<'_>) -> impl Iterator<Item = usize> + use<> {
+        let count = arguments.len();
+        let end = match self.last {
+            _ if self.first == 0 => 0,
+            last if last < 0 => (count + 1).saturating_sub(usize::from(last.unsigned_abs())),
+            last => count.min(last as usize + 1),
+        };
+        (usize::from(self.first)..end).step_by(usize::from(self.step.max(1)))
+    }
+}
+
+/// One row of the command table.
+#[derive(Debug)]
+pub struct Command {
+    /// The name in lower case; of a subcommand only its own word.
+    pub name: &'static str,
+    /// The arguments after the name, in the notation of Redis' documentation: `key [EX seconds | PX milliseconds]`,
+    /// `<A | B>` for a required choice, `...` after what may be repeated.
+    pub syntax: &'static str,
+    /// What it does, in one sentence.
+    pub summary: &'static str,
+    /// Its cost, in O notation.
+    pub complexity: &'static str,
+    /// The version of Redis (or, as `Quartet 0.1.0`, of this server) that brought it.
+    pub since: &'static str,
+    /// The family it belongs to.
+    pub group: Group,
+    /// See [`Flags`].
+    pub flags: Flags,
+    /// Where its keys are.
+    pub keys: Keys,
+    /// Does it.
+    pub handler: Handler,
+    /// Subcommands, if the name is that of a family such as CLIENT.
+    pub subcommands: &'static [Command],
+}
+
+impl Command {
+    /// What rows start from: `Command { name: …, ..Command::ROW }`.
+    pub const ROW: Command = Command {
+        name: "",
+        syntax: "",
+        summary: "",
+        complexity: "O(1)",
+        since: "1.0.0",
+        group: Group::Generic,
+        flags: Flags::empty(),
+        keys: Keys::NONE,
+        handler: missing_subcommand,
+        subcommands: &[],
+    };
+}
+
+/// The handler of a family's own name, which does nothing without a subcommand.
+fn missing_subcommand(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    Err(Refusal::wrong_arity(&call.row.name))
+}

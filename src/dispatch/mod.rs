@@ -1,0 +1,189 @@
+//! The one road from a request to its handler: look up, check, lock, run, unlock, count.
+//!
+//! A [`Runner`] belongs to one thread.  It takes requests in batches, so that the clock is read, the gate entered
+//! and clients woken once for many commands, and so that the memory of all keys of a batch is on its way before
+//! the first command needs it.
+
+pub mod transaction;
+mod turn;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use quartet_protocol::resp::{Arguments, Batch, Output};
+
+use crate::cache::eviction::Recency;
+use crate::cache::{Moment, ShardId};
+use crate::client::Client;
+use crate::clock::Now;
+use crate::command::{Effects, Flow, Services};
+use crate::random::Random;
+use turn::Turn;
+
+/// Requests taken together.  More would not hide more latency and would let one client hold the thread longer.
+pub const BATCH_LIMIT: usize = 32;
+
+/// One thread's means to run commands.
+pub struct Runner {
+    services: Arc<Services>,
+    /// The number of the thread at the gate and in the metrics.
+    slot: usize,
+    random: Random,
+    effects: Effects,
+    prepared: Vec<Prepared>,
+    /// Where the next step of active expiry begins.
+    expiry_cursor: usize,
+}
+
+/// What is known of a request before its turn: the command and the shard of its first key.
+#[derive(Clone, Copy)]
+struct Prepared {
+    row: Option<usize>,
+    key: Option<PreparedKey>,
+}
+
+#[derive(Clone, Copy)]
+struct PreparedKey {
+    hash: u64,
+    shard: ShardId,
+}
+
+/// How far a batch came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ran {
+    /// Requests done; fewer than the batch holds only if `flow` is not [`Flow::Continue`].
+    pub done: usize,
+    /// What becomes of the connection.
+    pub flow: Flow,
+}
+
+impl Runner {
+    /// The runner of thread number `slot`.
+    pub fn new(services: Arc<Services>, slot: usize, random: Random) -> Runner {
+        Runner { services, slot, random, effects: Effects::default(), prepared: Vec::new(), expiry_cursor: 0 }
+    }
+
+    /// What all threads share.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// The thread's number.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Runs the requests of a batch in order, each seen whole by everybody else.
+    pub fn run(&mut self, client: &mut Client, batch: &Batch, buffer: &[u8], output: &mut Output) -> Ran {
+        let services = Arc::clone(&self.services);
+        let now = services.clock.now();
+        if batch.len() == 1 {
+            let arguments = batch.arguments(0, buffer);
+            let prepared = prepare(&services, client.database, arguments);
+            let mut turn = self.turn(&services, now, client);
+            turn.step(client, arguments, prepared, output);
+            return Ran { done: 1, flow: turn.finish(client) };
+        }
+        let mut prepared = std::mem::take(&mut self.prepared);
+        prepare_batch(&services, client.database, batch, buffer, &mut prepared);
+        let mut turn = self.turn(&services, now, client);
+        let mut done = 0;
+        while done < batch.len() && turn.flow() == Flow::Continue {
+            turn.step(client, batch.arguments(done, buffer), prepared[done], output);
+            done += 1;
+        }
+        let flow = turn.finish(client);
+        self.prepared = prepared;
+        Ran { done, flow }
+    }
+
+    /// Runs one request, wherever it comes from.
+    pub fn run_one(&mut self, client: &mut Client, arguments: Arguments<'_>, output: &mut Output) -> Flow {
+        let services = Arc::clone(&self.services);
+        let prepared = prepare(&services, client.database, arguments);
+        let mut turn = self.turn(&services, services.clock.now(), client);
+        turn.step(client, arguments, prepared, output);
+        turn.finish(client)
+    }
+
+    /// Ends what a client that is gone had begun.
+    pub fn disconnect(&mut self, client: &mut Client) {
+        let services = Arc::clone(&self.services);
+        let mut turn = self.turn(&services, services.clock.now(), client);
+        turn.disconnect(client);
+        turn.finish(client);
+        services.clients.disconnect(client.shared.id);
+    }
+
+    /// Gives back the memory of keys whose deadline has passed, for the shards that are this thread's to look
+    /// after, in steps of bounded length.  Returns how many keys went.
+    pub fn expire(&mut self) -> usize {
+        let services = Arc::clone(&self.services);
+        if !services.active_expiry.load(Relaxed) {
+            return 0;
+        }
+        let moment = moment(&services, services.clock.now(), false);
+        let gate = services.store.gate().enter(self.slot);
+        let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &moment);
+        drop(gate);
+        services.store.add_memory(memory);
+        removed
+    }
+
+    fn turn<'t, 's>(&'t mut self, services: &'s Services, now: Now, client: &Client) -> Turn<'t, 's> {
+        let moment = moment(services, now, client.no_touch);
+        Turn::new(services, self.slot, now, moment, &mut self.random, &mut self.effects)
+    }
+}
+
+fn moment(services: &Services, now: Now, no_touch: bool) -> Moment {
+    let recency = if no_touch { Recency::Untouched } else { Recency::of(&services.settings, now) };
+    Moment { now: now.millis(), recency }
+}
+
+fn prepare(services: &Services, database: usize, arguments: Arguments<'_>) -> Prepared {
+    let Some(mut row) = services.commands.find(arguments.at(0)) else {
+        return Prepared { row: None, key: None };
+    };
+    if !row.subcommands.is_empty()
+        && let Some(name) = arguments.get(1)
+    {
+        match services.commands.find_subcommand(row, name) {
+            Some(subcommand) => row = subcommand,
+            None => return Prepared { row: Some(row.id), key: None },
+        }
+    }
+    let keys = row.command.keys;
+    let first = arguments.get(usize::from(keys.first)).filter(|_| keys.first != 0);
+    let key = first.map(|bytes| {
+        let hash = services.store.key(bytes).hash;
+        PreparedKey { hash, shard: services.store.shard_of(database, hash) }
+    });
+    Prepared { row: Some(row.id), key }
+}
+
+/// Prepares a batch in three passes, each of which asks for the memory the next one needs: the shard's header, the
+/// bucket, the entry.
+fn prepare_batch(
+    services: &Services,
+    database: usize,
+    batch: &Batch,
+    buffer: &[u8],
+    prepared: &mut Vec<Prepared>,
+) {
+    let store = &services.store;
+    prepared.clear();
+    for index in 0..batch.len() {
+        let next = prepare(services, database, batch.arguments(index, buffer));
+        if let Some(key) = next.key {
+            store.prefetch_shard(key.shard);
+        }
+        prepared.push(next);
+    }
+    for key in prepared.iter().filter_map(|prepared| prepared.key) {
+        store.prefetch_bucket(key.shard, key.hash);
+    }
+    for key in prepared.iter().filter_map(|prepared| prepared.key) {
+        store.prefetch_entry(key.shard, key.hash);
+    }
+}

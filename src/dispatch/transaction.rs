@@ -1,0 +1,219 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH: commands seen whole.
+//!
+//! EXEC locks the shards of all queued and watched keys in order, looks whether a watched key has changed, and runs
+//! the queue.  If a queued command needs more than its keys, dispatch has made sure that EXEC runs alone.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use quartet_protocol::resp::Arguments;
+
+use crate::cache::{Keyspace, ShardId};
+use crate::client::{Client, ClientFlags, Transaction};
+use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys, Row};
+use crate::refusal::Refusal;
+
+const CONTROL: Flags =
+    Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::NO_QUEUE).union(Flags::ALLOW_BUSY);
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "multi",
+        summary: "Starts a transaction.",
+        since: "1.2.0",
+        group: Group::Transactions,
+        flags: CONTROL.union(Flags::FAST),
+        handler: multi,
+        ..Command::ROW
+    },
+    Command {
+        name: "exec",
+        summary: "Executes all commands in a transaction.",
+        complexity: "Depends on commands in the transaction",
+        since: "1.2.0",
+        group: Group::Transactions,
+        flags: CONTROL.union(Flags::RUNS_QUEUE).union(Flags::SKIP_SLOWLOG),
+        handler: exec,
+        ..Command::ROW
+    },
+    Command {
+        name: "discard",
+        summary: "Discards a transaction.",
+        complexity: "O(N), when N is the number of queued commands",
+        since: "2.0.0",
+        group: Group::Transactions,
+        flags: CONTROL.union(Flags::FAST),
+        handler: discard,
+        ..Command::ROW
+    },
+    Command {
+        name: "watch",
+        syntax: "key [key ...]",
+        summary: "Monitors changes to keys to determine the execution of a transaction.",
+        complexity: "O(1) for every key.",
+        since: "2.2.0",
+        group: Group::Transactions,
+        flags: CONTROL.union(Flags::FAST),
+        keys: Keys::all(KeyAccess::ReadOnly),
+        handler: watch,
+        ..Command::ROW
+    },
+    Command {
+        name: "unwatch",
+        summary: "Forgets about watched keys of a transaction.",
+        since: "2.2.0",
+        group: Group::Transactions,
+        flags: Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::FAST),
+        handler: unwatch,
+        ..Command::ROW
+    },
+];
+
+/// Adds a command to the client's queue.
+pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
+    let Some(transaction) = &mut client.transaction else { return };
+    transaction.needs_alone |= row.command.flags.intersects(Flags::ALONE.union(Flags::WALKS));
+    transaction.queue.push((row.id, arguments.to_owned()));
+    client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
+}
+
+/// Whether this is an EXEC whose queue needs the gate alone.
+pub(super) fn needs_alone(row: &Row, client: &Client) -> bool {
+    row.command.flags.contains(Flags::RUNS_QUEUE)
+        && client.transaction.as_ref().is_some_and(|transaction| transaction.needs_alone)
+}
+
+/// Whether a command may need memory, EXEC included if a queued one does.
+pub(super) fn needs_memory(row: &Row, client: &Client) -> bool {
+    let _ = client;
+    row.command.flags.contains(Flags::DENYOOM)
+}
+
+fn multi(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    if call.client.in_transaction() {
+        return Err(Refusal::new("ERR MULTI calls can not be nested"));
+    }
+    call.client.transaction.get_or_insert_default().started = true;
+    call.client.shared.set_flag(ClientFlags::MULTI, true);
+    call.client.shared.queued.store(1, Relaxed);
+    call.output.ok();
+    Ok(())
+}
+
+fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    if !call.client.in_transaction() {
+        return Err(Refusal::new("ERR EXEC without MULTI"));
+    }
+    let Some(transaction) = call.client.transaction.take() else { return Ok(()) };
+    call.client.clear_transaction_marks();
+    lock_all(call, &transaction);
+    let changed = end_watches(call.keyspace, &transaction);
+    if transaction.aborted {
+        return Err(Refusal::TRANSACTION_ABORTED);
+    }
+    if changed {
+        call.output.null_array();
+        return Ok(());
+    }
+    call.output.array(transaction.queue.len());
+    for (id, arguments) in &transaction.queue {
+        let row = &call.services.commands.rows()[*id];
+        call.services.metrics.thread(call.slot).command(row.id).calls.add(1);
+        call.keyspace.database = call.client.database;
+        let mut queued = Call {
+            arguments: arguments.as_arguments(),
+            row,
+            client: &mut *call.client,
+            keyspace: &mut *call.keyspace,
+            output: &mut *call.output,
+            effects: &mut *call.effects,
+            random: &mut *call.random,
+            services: call.services,
+            first_key: None,
+            slot: call.slot,
+        };
+        if !queued.run() {
+            call.services.metrics.thread(call.slot).command(row.id).failed.add(1);
+        }
+        if call.keyspace.is_alone() {
+            call.keyspace.unlock();
+        }
+    }
+    Ok(())
+}
+
+/// Locks the shards of all keys the transaction names, unless it runs alone.
+fn lock_all(call: &mut Call<'_, '_>, transaction: &Transaction) {
+    if call.keyspace.is_alone() {
+        return;
+    }
+    let store = call.keyspace.store();
+    let mut ids: Vec<ShardId> = transaction.watched_shards(store).into_iter().map(|(id, _)| id).collect();
+    let mut database = call.client.database;
+    for (id, arguments) in &transaction.queue {
+        let row = &call.services.commands.rows()[*id];
+        let arguments = arguments.as_arguments();
+        for position in row.command.keys.positions(arguments) {
+            ids.push(store.shard_of(database, store.key(arguments.at(position)).hash));
+        }
+        if row.command.name == "select"
+            && let Some(selected) = crate::connection::database_argument(store, arguments)
+        {
+            database = selected;
+        }
+    }
+    call.keyspace.lock_many(&mut ids);
+}
+
+/// Ends the watches, whose shards are locked, and tells whether one of the keys has changed or expired.
+fn end_watches(keyspace: &mut Keyspace<'_>, transaction: &Transaction) -> bool {
+    let moment = keyspace.moment;
+    for (id, key) in transaction.watched_shards(keyspace.store()) {
+        let key = keyspace.store().key(key);
+        let shard = keyspace.shard_by_id(id);
+        // Looking at a key whose deadline has passed removes it, which counts as a change.
+        shard.peek(&key, &moment);
+        shard.unwatch(key.bytes, &transaction.changed);
+    }
+    transaction.changed.load(Relaxed)
+}
+
+fn discard(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    if !call.client.in_transaction() {
+        return Err(Refusal::new("ERR DISCARD without MULTI"));
+    }
+    call.client.forget_transaction(call.keyspace);
+    call.output.ok();
+    Ok(())
+}
+
+fn watch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    if call.client.in_transaction() {
+        return Err(Refusal::new("ERR WATCH inside MULTI is not allowed"));
+    }
+    let database = call.client.database;
+    let transaction = call.client.transaction.get_or_insert_default();
+    for position in call.row.command.keys.positions(call.arguments) {
+        let key = call.keyspace.store().key(call.arguments.at(position));
+        let moment = call.keyspace.moment;
+        let shard = call.keyspace.shard(&key);
+        shard.peek(&key, &moment);
+        if !transaction.watched.iter().any(|(other, bytes)| *other == database && **bytes == *key.bytes) {
+            shard.watch(key.bytes, Arc::clone(&transaction.changed));
+            transaction.watched.push((database, key.bytes.into()));
+        }
+    }
+    call.client.shared.watched.store(transaction.watched.len() as u32, Relaxed);
+    call.output.ok();
+    Ok(())
+}
+
+fn unwatch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    // Queued in a transaction it has nothing left to do: EXEC has ended the watches.
+    if !call.client.in_transaction() {
+        call.client.forget_transaction(call.keyspace);
+    }
+    call.output.ok();
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! One thread's turn at the store: the gate is entered, commands run one after the other, effects are delivered.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use quartet_protocol::resp::{Arguments, Output, Version};
+
+use super::{Prepared, transaction};
+use crate::cache::eviction;
+use crate::cache::{Entered, Key, Keyspace, Moment, ShardId};
+use crate::client::{Client, Replies};
+use crate::clock::Now;
+use crate::command::{Call, Effects, Flags, Flow, Row, Services};
+use crate::metrics::ThreadMetrics;
+use crate::random::Random;
+use crate::refusal::Refusal;
+
+/// Of the quick commands one in this many is timed, so that knowing latencies costs under two percent.
+const TIMING_SAMPLE: u64 = 64;
+
+/// Bytes of an unknown command and of its arguments that its refusal repeats.
+const ECHOED_LENGTH_MAX: usize = 128;
+
+/// See the module's text.
+pub(super) struct Turn<'t, 's> {
+    services: &'s Services,
+    slot: usize,
+    metrics: &'s ThreadMetrics,
+    keyspace: Keyspace<'s>,
+    gate: Option<Entered<'s>>,
+    random: &'t mut Random,
+    effects: &'t mut Effects,
+    last_row: Option<usize>,
+    shard_ids: Vec<ShardId>,
+}
+
+impl<'t, 's> Turn<'t, 's> {
+    /// Enters the gate.
+    pub(super) fn new(
+        services: &'s Services,
+        slot: usize,
+        now: Now,
+        moment: Moment,
+        random: &'t mut Random,
+        effects: &'t mut Effects,
+    ) -> Turn<'t, 's> {
+        effects.flow = Flow::Continue;
+        Turn {
+            services,
+            slot,
+            metrics: services.metrics.thread(slot),
+            keyspace: Keyspace::new(&services.store, now, moment),
+            gate: Some(services.store.gate().enter(slot)),
+            random,
+            effects,
+            last_row: None,
+            shard_ids: Vec::new(),
+        }
+    }
+
+    /// What becomes of the connection so far.
+    pub(super) fn flow(&self) -> Flow {
+        self.effects.flow
+    }
+
+    /// Runs one request and writes its reply.
+    pub(super) fn step(
+        &mut self,
+        client: &mut Client,
+        arguments: Arguments<'_>,
+        prepared: Prepared,
+        output: &mut Output,
+    ) {
+        if client.replies != Replies::On {
+            return self.step_unheard(client, arguments, prepared, output);
+        }
+        self.step_heard(client, arguments, prepared, output);
+    }
+
+    /// Runs a request whose reply CLIENT REPLY has switched off.
+    fn step_unheard(
+        &mut self,
+        client: &mut Client,
+        arguments: Arguments<'_>,
+        prepared: Prepared,
+        output: &mut Output,
+    ) {
+        let before = output.mark();
+        if client.replies == Replies::SkipNext {
+            client.replies = Replies::SkipThis;
+        }
+        self.step_heard(client, arguments, prepared, output);
+        match client.replies {
+            Replies::On => {}
+            Replies::Off | Replies::SkipNext => output.truncate(before),
+            Replies::SkipThis => {
+                client.replies = Replies::On;
+                output.truncate(before);
+            }
+        }
+    }
+
+    fn step_heard(
+        &mut self,
+        client: &mut Client,
+        arguments: Arguments<'_>,
+        prepared: Prepared,
+        output: &mut Output,
+    ) {
+        let services = self.services;
+        let row = prepared.row.map(|id| &services.commands.rows()[id]);
+        let refusal = match row {
+            None => self.unknown_command(arguments),
+            Some(row) => match self.check(row, client, arguments) {
+                Ok(()) if client.in_transaction() && !row.command.flags.contains(Flags::NO_QUEUE) => {
+                    transaction::queue(row, client, arguments);
+                    return output.simple("QUEUED");
+                }
+                Ok(()) => return self.execute(row, client, arguments, prepared, output),
+                Err(refusal) => {
+                    self.metrics.command(row.id).rejected.add(1);
+                    refusal
+                }
+            },
+        };
+        if let Some(transaction) = &mut client.transaction {
+            transaction.aborted |= transaction.started;
+        }
+        if self.effects.flow == Flow::Continue {
+            output.error(refusal.text());
+        }
+    }
+
+    /// What must hold before a command may run or be queued.
+    fn check(&mut self, row: &Row, client: &Client, arguments: Arguments<'_>) -> Result<(), Refusal> {
+        let flags = row.command.flags;
+        if !row.subcommands.is_empty() && arguments.len() > 1 {
+            let (family, unknown) = (row.name.to_uppercase(), echoed(arguments.at(1)));
+            return Err(Refusal::new(format!("ERR unknown subcommand '{unknown}'. Try {family} HELP.")));
+        }
+        if !row.accepts(arguments.len()) {
+            return Err(Refusal::wrong_arity(&row.name));
+        }
+        if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
+            return Err(Refusal::NO_AUTHENTICATION);
+        }
+        let limit = self.services.settings.maxmemory();
+        if limit != 0 && !self.make_room(limit) && transaction::needs_memory(row, client) {
+            return Err(Refusal::OUT_OF_MEMORY);
+        }
+        if client.subscriptions > 0
+            && client.version == Version::Resp2
+            && !flags.contains(Flags::WHILE_SUBSCRIBED)
+        {
+            let name = row.command.name;
+            return Err(Refusal::new(format!(
+                "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
+                 in this context"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Evicts while the store is over `limit`; false if it is and nothing could be evicted.
+    fn make_room(&mut self, limit: usize) -> bool {
+        let delta = self.keyspace.take_memory_delta();
+        self.services.store.add_memory(delta);
+        if self.services.store.memory() <= limit {
+            return true;
+        }
+        eviction::make_room(&self.services.store, &self.services.settings, self.random, &self.keyspace.moment)
+    }
+
+    fn execute(
+        &mut self,
+        row: &'s Row,
+        client: &mut Client,
+        arguments: Arguments<'_>,
+        prepared: Prepared,
+        output: &mut Output,
+    ) {
+        let alone = row.command.flags.contains(Flags::ALONE) || transaction::needs_alone(row, client);
+        if alone {
+            return self.execute_alone(row, client, arguments, output);
+        }
+        self.keyspace.database = client.database;
+        let first_key = self.lock(row, client, arguments, prepared);
+        self.run_timed(row, client, arguments, first_key, output);
+        self.keyspace.unlock();
+    }
+
+    fn execute_alone(
+        &mut self,
+        row: &'s Row,
+        client: &mut Client,
+        arguments: Arguments<'_>,
+        output: &mut Output,
+    ) {
+        self.gate = None;
+        let alone = self.services.store.gate().enter_alone();
+        self.keyspace.set_now(self.services.clock.now());
+        self.keyspace.database = client.database;
+        self.keyspace.set_alone(true);
+        self.run_timed(row, client, arguments, None, output);
+        self.keyspace.unlock();
+        self.keyspace.set_alone(false);
+        drop(alone);
+        self.gate = Some(self.services.store.gate().enter(self.slot));
+        self.keyspace.set_now(self.services.clock.now());
+    }
+
+    /// Locks the shards of the declared keys and returns the first key with its hash.
+    fn lock<'a>(
+        &mut self,
+        row: &Row,
+        client: &Client,
+        arguments: Arguments<'a>,
+        prepared: Prepared,
+    ) -> Option<Key<'a>> {
+        let PreparedKeyHash { hash, shard } = self.prepared_key(client, arguments, row, prepared)?;
+        let keys = row.command.keys;
+        let key = Key { bytes: arguments.at(usize::from(keys.first)), hash };
+        if i32::from(keys.last) == i32::from(keys.first) {
+            self.keyspace.lock_one(shard);
+            return Some(key);
+        }
+        self.shard_ids.clear();
+        let store = &self.services.store;
+        for position in keys.positions(arguments) {
+            let hash = store.key(arguments.at(position)).hash;
+            self.shard_ids.push(store.shard_of(client.database, hash));
+        }
+        self.keyspace.lock_many(&mut self.shard_ids);
+        Some(key)
+    }
+
+    /// The prepared key, looked up anew if an earlier command of the batch has changed the database.
+    fn prepared_key(
+        &self,
+        client: &Client,
+        arguments: Arguments<'_>,
+        row: &Row,
+        prepared: Prepared,
+    ) -> Option<PreparedKeyHash> {
+        let key = prepared.key?;
+        debug_assert_eq!(
+            key.hash,
+            self.services.store.key(arguments.at(usize::from(row.command.keys.first))).hash
+        );
+        let shard = self.services.store.shard_of(client.database, key.hash);
+        Some(PreparedKeyHash { hash: key.hash, shard })
+    }
+
+    fn run_timed(
+        &mut self,
+        row: &'s Row,
+        client: &mut Client,
+        arguments: Arguments<'_>,
+        first_key: Option<Key<'_>>,
+        output: &mut Output,
+    ) {
+        let counters = self.metrics.command(row.id);
+        counters.calls.add(1);
+        self.last_row = Some(row.id);
+        let fast = row.command.flags.contains(Flags::FAST);
+        let timed = !fast || counters.calls.get().is_multiple_of(TIMING_SAMPLE);
+        let began = if timed { self.services.clock.now().micros() } else { 0 };
+        let mut call = Call {
+            arguments,
+            row,
+            client,
+            keyspace: &mut self.keyspace,
+            output,
+            effects: self.effects,
+            random: self.random,
+            services: self.services,
+            first_key,
+            slot: self.slot,
+        };
+        if !call.run() {
+            counters.failed.add(1);
+        }
+        if timed {
+            let now = self.services.clock.now();
+            counters.timed.add(1);
+            counters.timed_micros.add(now.micros().saturating_sub(began));
+            if !fast {
+                self.keyspace.set_now(now);
+            }
+        }
+    }
+
+    fn unknown_command(&mut self, arguments: Arguments<'_>) -> Refusal {
+        let name = arguments.at(0);
+        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+            // A browser or proxy was made to send HTTP here: nothing it says may be obeyed.
+            self.effects.flow = Flow::Close;
+        }
+        let mut shown = String::new();
+        for argument in arguments.from(1).iter() {
+            if shown.len() >= ECHOED_LENGTH_MAX {
+                break;
+            }
+            let rest = &argument[..argument.len().min(ECHOED_LENGTH_MAX - shown.len())];
+            shown.push_str(&format!("'{}' ", String::from_utf8_lossy(rest)));
+        }
+        let name = echoed(name);
+        Refusal::new(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
+    }
+
+    /// Ends what a client that is gone had begun.
+    pub(super) fn disconnect(&mut self, client: &mut Client) {
+        client.forget_transaction(&mut self.keyspace);
+    }
+
+    /// Leaves the gate, adds up, wakes whoever was sent something.
+    pub(super) fn finish(mut self, client: &Client) -> Flow {
+        self.keyspace.unlock();
+        self.services.store.add_memory(self.keyspace.take_memory_delta());
+        self.gate = None;
+        let shared = &client.shared;
+        shared.last_active.store(self.keyspace.now().millis(), Relaxed);
+        if let Some(row) = self.last_row {
+            shared.last_command.store(row as u32, Relaxed);
+        }
+        self.effects.deliver();
+        self.effects.flow
+    }
+}
+
+#[derive(Clone, Copy)]
+struct PreparedKeyHash {
+    hash: u64,
+    shard: ShardId,
+}
+
+fn echoed(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(ECHOED_LENGTH_MAX)]).into_owned()
+}

@@ -1,0 +1,97 @@
+//! Listens for RESP connections and deals them to the least loaded worker, where they stay.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::worker::{Arrival, Worker};
+use crate::command::Services;
+
+/// How long to wait before accepting again after an error such as "too many open files".
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+const DENIED: &[u8] = b"-DENIED Quartet is running in protected mode because protected mode is enabled and no \
+password is set. Only clients on this machine are served. To serve others, set a password with --requirepass (or \
+CONFIG SET requirepass), or, if the network is trusted, switch the protection off with --protected-mode no.\r\n";
+
+const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
+
+/// Binds a listening socket.
+///
+/// # Errors
+/// If the address is taken or not this machine's.
+pub fn bind(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
+/// Accepts connections until `shutdown`.
+pub async fn accept(
+    listener: TcpListener,
+    services: Arc<Services>,
+    workers: Arc<Vec<Worker>>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => admit(stream, address, &services, &workers).await,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            },
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+async fn admit(mut stream: TcpStream, address: SocketAddr, services: &Services, workers: &[Worker]) {
+    let settings = &services.settings;
+    let has_password = settings.has_password();
+    if settings.protected_mode() && !has_password && !address.ip().to_canonical().is_loopback() {
+        return turn_away(&mut stream, DENIED, services).await;
+    }
+    if services.clients.len() >= settings.maxclients() {
+        return turn_away(&mut stream, FULL, services).await;
+    }
+    let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
+    if let Err(error) = deal(stream, address, services, worker, !has_password) {
+        tracing::debug!(%error, "a connection was lost before it was served");
+    }
+}
+
+async fn turn_away(stream: &mut TcpStream, reason: &[u8], services: &Services) {
+    services.clients.count_rejected();
+    // The reason fits any socket's buffer; a peer that is gone already does not need it.
+    let _ = stream.write_all(reason).await;
+}
+
+fn deal(
+    stream: TcpStream,
+    address: SocketAddr,
+    services: &Services,
+    worker: &Worker,
+    authenticated: bool,
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = services.settings.tcp_keepalive_seconds();
+    if keepalive > 0 {
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(keepalive.into()));
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    }
+    let local_address = stream.local_addr()?;
+    let stream = stream.into_std()?;
+    let shared = services.clients.connect(address, local_address, services.clock.now().millis());
+    debug_assert!(!services.clients.draining.load(Relaxed) || shared.id > 0);
+    worker.deal(Arrival { stream, shared, authenticated });
+    Ok(())
+}

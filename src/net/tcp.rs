@@ -1,0 +1,190 @@
+//! One RESP connection: moves bytes between a socket and a session.
+
+use std::future::Future;
+use std::io::{ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use quartet_protocol::resp::Output;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::worker::{Tools, Workshop};
+use crate::client::SharedClient;
+use crate::command::Flow;
+use crate::session::resp::Session;
+
+/// While a client has this many bytes of replies unread, no more of its requests are run.
+const UNSENT_MAX: usize = 1024 * 1024;
+
+/// Parts of the output given to the system in one call.
+const PARTS_PER_WRITE: usize = 16;
+
+/// Reads in a row before other connections of the worker get their turn.
+const READS_PER_TURN: usize = 4;
+
+/// A connection as a future that ends with it.
+pub(super) struct Connection {
+    stream: TcpStream,
+    session: Session,
+    workshop: Rc<Workshop>,
+    /// Replies the socket has not taken yet.
+    unsent: Output,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// No more is read; the connection ends when everything is written.
+    ending: bool,
+}
+
+/// The connection is over, for whatever reason.
+struct Ended;
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, session: Session, workshop: Rc<Workshop>) -> Connection {
+        Connection { stream, session, workshop, unsent: Output::new(), pause: None, ending: false }
+    }
+
+    fn shared(&self) -> &SharedClient {
+        &self.session.client().shared
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        self.shared().outbox.register(context.waker());
+        if self.shared().outbox.is_closing() || self.workshop.shutdown.is_cancelled() {
+            self.ending = true;
+        }
+        self.session.collect(&mut self.unsent);
+        for _ in 0..READS_PER_TURN {
+            if !self.unsent.is_empty() {
+                match self.poll_flush(context) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                    // A reader this slow gets no more work done until it has caught up.
+                    Poll::Pending if self.ending || self.unsent.len() > UNSENT_MAX => return Poll::Pending,
+                    Poll::Pending => {}
+                }
+            }
+            if self.ending {
+                return Poll::Ready(Ended);
+            }
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+                self.resume();
+                continue;
+            }
+            if let Err(ended) = ready!(self.poll_receive(context)) {
+                return Poll::Ready(ended);
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads once and runs what came.
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let workshop = Rc::clone(&self.workshop);
+        let mut tools = workshop.tools.borrow_mut();
+        let Tools { runner, input, batch, output } = &mut *tools;
+        let mut buffer = ReadBuf::new(input);
+        if ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)).is_err() {
+            return Poll::Ready(Err(Ended));
+        }
+        let received = buffer.filled_mut();
+        if received.is_empty() {
+            return Poll::Ready(Err(Ended));
+        }
+        runner.services().metrics.thread(runner.slot()).bytes_in.add(received.len() as u64);
+        let flow = self.session.receive(received, runner, batch, output);
+        self.apply(flow);
+        Poll::Ready(self.send(output))
+    }
+
+    /// Goes on with what was held back by a pause.
+    fn resume(&mut self) {
+        let workshop = Rc::clone(&self.workshop);
+        let mut tools = workshop.tools.borrow_mut();
+        let Tools { runner, output, .. } = &mut *tools;
+        let flow = self.session.resume(runner, output);
+        self.apply(flow);
+        self.unsent.append(output);
+        output.clear();
+    }
+
+    fn apply(&mut self, flow: Flow) {
+        match flow {
+            Flow::Continue => {}
+            Flow::Close => self.ending = true,
+            Flow::Pause(duration) => self.pause = Some(Box::pin(tokio::time::sleep(duration))),
+            Flow::Shutdown => {
+                self.ending = true;
+                self.workshop.shutdown.cancel();
+            }
+        }
+    }
+
+    /// Writes the replies of a batch, straight from the scratch buffer if nothing waits before them.
+    fn send(&mut self, output: &mut Output) -> Result<(), Ended> {
+        if output.is_empty() {
+            return Ok(());
+        }
+        let mut written = 0;
+        if self.unsent.is_empty() {
+            match write(&self.stream, output) {
+                Ok(count) => written = count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return Err(Ended),
+            }
+        }
+        if written < output.len() {
+            let mut rest = output.split_off_unwritten(written);
+            self.unsent.append(&mut rest);
+            self.shared().outbox.set_unsent(self.unsent.len());
+        }
+        output.clear();
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        while !self.unsent.is_empty() {
+            if ready!(self.stream.poll_write_ready(context)).is_err() {
+                return Poll::Ready(Err(Ended));
+            }
+            match write(&self.stream, &self.unsent) {
+                Ok(count) => self.unsent.advance(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(Err(Ended)),
+            }
+            self.shared().outbox.set_unsent(self.unsent.len());
+        }
+        self.unsent = Output::new();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Ended = ready!(self.drive(context));
+        let workshop = Rc::clone(&self.workshop);
+        self.session.close(&mut workshop.tools.borrow_mut().runner);
+        self.shared().last_active.store(0, Relaxed);
+        Poll::Ready(())
+    }
+}
+
+fn write(stream: &TcpStream, output: &Output) -> std::io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
+    let mut count = 0;
+    for (slice, part) in slices.iter_mut().zip(output.parts()) {
+        *slice = IoSlice::new(part);
+        count += 1;
+    }
+    match &slices[..count] {
+        [one] => stream.try_write(one),
+        several => stream.try_write_vectored(several),
+    }
+}

@@ -1,0 +1,102 @@
+//! What others have for a client: pushed messages wait here until the client's own thread writes them out.
+//!
+//! A producer appends under a short lock and remembers the client; at the end of its batch it wakes each client
+//! once.  The size is bounded by the setting `client-output-buffer-limit`: a reader too slow for what it
+//! subscribed to loses its connection, and nobody else waits for it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
+
+use atomic_waker::AtomicWaker;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use quartet_protocol::resp::Output;
+
+use crate::settings::OutputLimit;
+
+/// See the module's text.
+#[derive(Default)]
+pub struct Outbox {
+    queue: Mutex<Vec<Bytes>>,
+    /// Bytes in the queue.
+    queued: AtomicUsize,
+    /// Bytes its own thread has taken over but not yet written.
+    unsent: AtomicUsize,
+    soft_since: Mutex<Option<u64>>,
+    closing: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Outbox {
+    /// Appends an encoded message.
+    pub fn push(&self, message: Bytes) {
+        self.queued.fetch_add(message.len(), Relaxed);
+        self.queue.lock().push(message);
+    }
+
+    /// Moves everything that waits into `output`.
+    pub fn drain_into(&self, output: &mut Output) {
+        if self.queued.load(Relaxed) == 0 {
+            return;
+        }
+        let messages = std::mem::take(&mut *self.queue.lock());
+        let bytes: usize = messages.iter().map(Bytes::len).sum();
+        self.queued.fetch_sub(bytes, Relaxed);
+        for message in messages {
+            output.raw_shared(message);
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queued.load(Relaxed) == 0
+    }
+
+    /// Bytes that wait for the client here and in its connection.
+    pub fn bytes(&self) -> usize {
+        self.queued.load(Relaxed) + self.unsent.load(Relaxed)
+    }
+
+    /// Tells how much the connection holds that the client has not read yet.
+    pub fn set_unsent(&self, bytes: usize) {
+        if self.unsent.load(Relaxed) != bytes {
+            self.unsent.store(bytes, Relaxed);
+        }
+    }
+
+    /// Whether the limit is exceeded at `now` (milliseconds): over the hard one, or over the soft one for too long.
+    pub fn exceeds(&self, limit: OutputLimit, now: u64) -> bool {
+        let bytes = self.bytes();
+        if limit.hard != 0 && bytes >= limit.hard {
+            return true;
+        }
+        if limit.soft == 0 || bytes < limit.soft {
+            if limit.soft != 0 {
+                *self.soft_since.lock() = None;
+            }
+            return false;
+        }
+        let since = *self.soft_since.lock().get_or_insert(now);
+        now.saturating_sub(since) >= limit.soft_seconds * 1000
+    }
+
+    /// Asks the connection to end.  Takes effect when the client is woken.
+    pub fn close(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    /// Whether the connection was asked to end.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// Wakes the client's connection, if it waits.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// Registers who is woken when something arrives.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+}

@@ -1,0 +1,29 @@
+//! Randomness, which like time is passed down as an argument: a seed makes every run the same.
+
+/// A small fast generator, good for sampling and jitter, not for secrets.
+#[derive(Clone, Debug)]
+pub struct Random(fastrand::Rng);
+
+impl Random {
+    /// A generator that gives the same numbers for the same seed.
+    pub fn with_seed(seed: u64) -> Random {
+        Random(fastrand::Rng::with_seed(seed))
+    }
+
+    /// 64 random bits.
+    pub fn draw(&mut self) -> u64 {
+        self.0.u64(..)
+    }
+
+    /// A number below `bound`, which is not zero.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0.usize(..bound)
+    }
+}
+
+/// A seed that differs from start to start and cannot be guessed from outside.
+pub fn machine_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library's hasher is keyed from the system's random source.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,76 @@
+//! What a client is told when a request cannot be done: the client's fault, answered, and the connection lives on.
+//!
+//! The texts that several commands share are the table below; a text with details of its own is made with
+//! [`Refusal::new`] where it arises.  The words are Redis', to the letter, where Redis has the command.
+
+use std::borrow::Cow;
+
+/// An error reply without its leading `-`: a code in capitals, a space, a sentence.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal(Cow<'static, str>);
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl Refusal {
+            $($(#[$doc])* pub const $name: Refusal = Refusal(Cow::Borrowed($text));)*
+        }
+
+        /// Every fixed refusal with its name in the code, for documentation and tests.
+        pub const REFUSALS: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
+    };
+}
+
+refusals! {
+    /// The options of a command do not fit together or are unknown.
+    SYNTAX = "ERR syntax error";
+    /// The key holds another kind of value than the command works on.
+    WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    /// A number is no 64-bit signed integer.
+    NOT_AN_INTEGER = "ERR value is not an integer or out of range";
+    /// A number is no floating-point number.
+    NOT_A_FLOAT = "ERR value is not a valid float";
+    /// An integer operation would leave 64 bits.
+    OVERFLOW = "ERR increment or decrement would overflow";
+    /// A floating-point operation would leave the finite numbers.
+    NOT_FINITE = "ERR increment would produce NaN or Infinity";
+    /// A string would exceed the longest one allowed.
+    STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    /// An offset before the start of a string.
+    OFFSET_OUT_OF_RANGE = "ERR offset is out of range";
+    /// A database number that does not exist.
+    DATABASE_OUT_OF_RANGE = "ERR DB index is out of range";
+    /// The key a command needs is not there.
+    NO_SUCH_KEY = "ERR no such key";
+    /// Source and destination are one.
+    SAME_OBJECT = "ERR source and destination objects are the same";
+    /// The memory limit is reached and nothing may be evicted.
+    OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+    /// The connection has not given the password yet.
+    NO_AUTHENTICATION = "NOAUTH Authentication required.";
+    /// EXEC of a transaction in which a command was refused.
+    TRANSACTION_ABORTED = "EXECABORT Transaction discarded because of previous errors.";
+    /// A SCAN cursor that is no number.
+    INVALID_CURSOR = "ERR invalid cursor";
+}
+
+impl Refusal {
+    /// A refusal with a text of its own, code included.
+    pub fn new(text: impl Into<String>) -> Refusal {
+        Refusal(Cow::Owned(text.into()))
+    }
+
+    /// The wrong number of arguments for a command; `name` is `get` or `client|kill`.
+    pub fn wrong_arity(name: &str) -> Refusal {
+        Refusal::new(format!("ERR wrong number of arguments for '{name}' command"))
+    }
+
+    /// The code, the first word.
+    pub fn code(&self) -> &str {
+        self.0.split(' ').next().unwrap_or_default()
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,166 @@
+//! The server: puts the parts together, opens the doors, stops in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::Store;
+use crate::catalog::command_table;
+use crate::client::{ClientFlags, Clients};
+use crate::clock::Clock;
+use crate::command::Services;
+use crate::metrics::Metrics;
+use crate::net::listener;
+use crate::net::worker::Worker;
+use crate::random::{Random, machine_seed};
+use crate::settings::{Live, OutputClass, Settings};
+
+/// The name of a run is this many hexadecimal digits.
+const RUN_ID_LENGTH: usize = 40;
+const RUN_ID_WORDS: usize = 3;
+
+/// How often idle and slow clients are looked for and the wall clock is followed.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The state all threads share, made from the settings.
+pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
+    let commands = command_table();
+    let mut random = Random::with_seed(seed);
+    let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", random.draw())).collect();
+    Services {
+        store: Store::new(settings.databases, settings.threads, random.draw()),
+        metrics: Metrics::new(settings.threads, commands.rows().len()),
+        commands,
+        settings: Live::new(settings),
+        clients: Clients::default(),
+        started: clock.now(),
+        clock,
+        run_id: run_id[..RUN_ID_LENGTH].to_owned(),
+        active_expiry: AtomicBool::new(true),
+    }
+}
+
+/// Serves until a signal or SHUTDOWN, then drains: no new connections, the replies owed are written, the workers end.
+///
+/// # Errors
+/// If a door or a worker cannot be made; the text names it and the remedy.
+pub fn run(settings: Settings) -> Result<(), String> {
+    let services = Arc::new(services(settings.clone(), Clock::machine(), machine_seed()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let shutdown = CancellationToken::new();
+    let workers = runtime.block_on(serve(&settings, &services, &shutdown))?;
+    for worker in workers {
+        worker.join();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opens the doors and serves; returns the workers once the server is to stop and nobody is let in any more.
+async fn serve(
+    settings: &Settings,
+    services: &Arc<Services>,
+    shutdown: &CancellationToken,
+) -> Result<Vec<Worker>, String> {
+    let listeners = open_resp_door(settings)?;
+    let workers: Result<Vec<Worker>, _> = (0..settings.threads)
+        .map(|slot| Worker::start(Arc::clone(services), slot, shutdown.clone()))
+        .collect();
+    let workers: Arc<Vec<Worker>> =
+        workers.map_err(|error| format!("cannot start a worker: {error}"))?.into();
+    let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    if let Some(path) = &settings.ports_file {
+        write_ports_file(path, bound.first().copied())
+            .map_err(|error| format!("cannot write the ports file {}: {error}", path.display()))?;
+    }
+    let mut doors = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let accept = listener::accept(listener, Arc::clone(services), Arc::clone(&workers), shutdown.clone());
+        doors.spawn(accept);
+    }
+    doors.spawn(keep_house(Arc::clone(services), shutdown.clone()));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, threads = settings.threads, "serving");
+    wait_for_end(shutdown).await?;
+    shutdown.cancel();
+    for client in services.clients.all() {
+        client.outbox.wake();
+    }
+    while doors.join_next().await.is_some() {}
+    Ok(Arc::into_inner(workers).unwrap_or_default())
+}
+
+fn open_resp_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
+    let Some(port) = settings.port else { return Ok(Vec::new()) };
+    let open = |&ip| {
+        let address = SocketAddr::new(ip, port);
+        listener::bind(address, settings.tcp_backlog).map_err(|error| {
+            format!(
+                "cannot listen on {address} for RESP clients: {error}; choose another address with --bind or --port \
+                 (0 takes a free port, off closes the door)"
+            )
+        })
+    };
+    settings.bind.iter().map(open).collect()
+}
+
+/// Ends on a signal or when a client has said SHUTDOWN.
+async fn wait_for_end(shutdown: &CancellationToken) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let reason = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        () = shutdown.cancelled() => "SHUTDOWN",
+    };
+    tracing::info!(reason, "stopping");
+    Ok(())
+}
+
+/// Tells programs that start the server where its doors really are.  Written whole or not at all.
+fn write_ports_file(path: &Path, resp: Option<SocketAddr>) -> std::io::Result<()> {
+    let ports = serde_json::json!({ "resp": resp, "broker": null, "http": [] });
+    let draft = path.with_extension("new");
+    std::fs::write(&draft, format!("{ports}\n"))?;
+    std::fs::rename(&draft, path)
+}
+
+/// What has to be looked at now and then, whatever clients do.
+async fn keep_house(services: Arc<Services>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
+            () = shutdown.cancelled() => return,
+        }
+        services.clock.follow_wall_clock();
+        close_idle_and_slow(&services);
+    }
+}
+
+/// Ends connections that are idle beyond `timeout` or whose output is beyond its limit.
+fn close_idle_and_slow(services: &Services) {
+    let settings = &services.settings;
+    let now = services.clock.now().millis();
+    let timeout = settings.timeout_seconds() * 1000;
+    for client in services.clients.all() {
+        let subscribed = client.flags().intersects(ClientFlags::PUBSUB | ClientFlags::MONITOR);
+        let idle = now.saturating_sub(client.last_active.load(Relaxed));
+        let is_idle = timeout > 0 && !subscribed && idle > timeout;
+        let class = if subscribed { OutputClass::Pubsub } else { OutputClass::Normal };
+        let is_slow = client.outbox.exceeds(settings.output_limit(class), now);
+        if is_idle || is_slow {
+            let reason = if is_slow { "output buffer limit reached" } else { "idle" };
+            tracing::info!(client = client.id, address = %client.address, reason, "closing");
+            client.outbox.close();
+            client.outbox.wake();
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! One client's conversation: bytes in, bytes out, no sockets.
+
+pub mod resp;
