@@ -9,6 +9,8 @@ mod keyspace;
 mod shard;
 mod store;
 mod table;
+#[cfg(test)]
+mod twins;
 
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX, Value};
 pub use keyspace::Keyspace;

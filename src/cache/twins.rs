@@ -1,0 +1,198 @@
+//! The files with `unsafe` code, exercised at random against naive twins: an entry against a plain struct, the table
+//! against a map, the expiry index against a sorted set.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::entry::{Entry, INLINE_VALUE_MAX, Value};
+use super::hash::KeyHasher;
+use super::table::Table;
+
+/// What an entry should hold.
+#[derive(Clone, Debug)]
+struct Twin {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    deadline: Option<u64>,
+    recency: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Value(Vec<u8>),
+    Shared(Vec<u8>),
+    Append(Vec<u8>),
+    Deadline(Option<u64>),
+    Recency(u32),
+    TakeAndRestore,
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => proptest::collection::vec(any::<u8>(), 0..40),
+        2 => (INLINE_VALUE_MAX - 3..INLINE_VALUE_MAX + 4).prop_map(|length| vec![7; length]),
+    ]
+}
+
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => proptest::collection::vec(any::<u8>(), 0..40),
+        1 => (65_533_usize..65_540).prop_map(|length| vec![b'k'; length]),
+    ]
+}
+
+fn deadline() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![Just(None), (1_u64..1 << 43).prop_map(Some), ((1_u64 << 43)..u64::MAX).prop_map(Some)]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        bytes().prop_map(Change::Value),
+        bytes().prop_map(Change::Shared),
+        proptest::collection::vec(any::<u8>(), 0..12).prop_map(Change::Append),
+        deadline().prop_map(Change::Deadline),
+        (0_u32..1 << 24).prop_map(Change::Recency),
+        Just(Change::TakeAndRestore),
+    ]
+}
+
+fn assert_same(entry: &Entry, twin: &Twin) {
+    let view = entry.view();
+    assert_eq!(view.key(), twin.key);
+    assert_eq!(view.value().bytes(), twin.value);
+    assert_eq!(view.deadline(), twin.deadline);
+    assert_eq!(view.recency(), twin.recency);
+    assert_eq!(matches!(view.value(), Value::Shared(_)), twin.value.len() > INLINE_VALUE_MAX);
+    assert!(view.memory() >= twin.key.len() + twin.value.len() + 8);
+    assert!(view.memory() <= twin.key.len() + twin.value.len() + 96);
+}
+
+proptest! {
+    #[test]
+    fn entries_hold_what_was_put_into_them(
+        key in key(),
+        value in bytes(),
+        deadline in deadline(),
+        changes in proptest::collection::vec(change(), 0..12),
+    ) {
+        let mut entry = Entry::new(&key, &value, deadline);
+        let mut twin = Twin { key, value, deadline, recency: 0 };
+        assert_same(&entry, &twin);
+        for change in changes {
+            match change {
+                Change::Value(value) => {
+                    entry.set_value(&value);
+                    twin.value = value;
+                }
+                Change::Shared(value) => {
+                    entry.set_shared(Bytes::from(value.clone()));
+                    twin.value = value;
+                }
+                Change::Append(suffix) => {
+                    if entry.append_in_place(&suffix) {
+                        twin.value.extend_from_slice(&suffix);
+                    }
+                }
+                Change::Deadline(deadline) => {
+                    entry.set_deadline(deadline);
+                    twin.deadline = deadline;
+                }
+                Change::Recency(recency) => {
+                    entry.set_recency(recency);
+                    twin.recency = recency;
+                }
+                Change::TakeAndRestore => {
+                    if let Some(shared) = entry.take_shared() {
+                        assert_eq!(shared, twin.value);
+                        entry.restore_shared(shared);
+                    }
+                }
+            }
+            assert_same(&entry, &twin);
+        }
+    }
+
+    /// Keys come from a small range so that removals hit; hashes lose bits so that tags and buckets collide.
+    #[test]
+    fn the_table_is_a_map(
+        steps in proptest::collection::vec((0_u16..600, any::<bool>()), 1..2500),
+        lost_bits in prop_oneof![Just(0_u32), Just(40), Just(58), Just(64)],
+    ) {
+        let hasher = KeyHasher::new(7);
+        let hash_of = |key: &[u8]| hasher.hash(key).checked_shr(lost_bits).unwrap_or(0);
+        let mut table = Table::default();
+        let mut twin = BTreeMap::new();
+        for (number, insert) in steps {
+            let key = number.to_be_bytes();
+            let hash = hash_of(&key);
+            let found = table.find(hash, |entry| entry.key() == key);
+            assert_eq!(found.is_some(), twin.contains_key(&number));
+            match (found, insert) {
+                (None, true) => {
+                    table.insert(hash, Entry::new(&key, b"value", None), hash_of);
+                    twin.insert(number, ());
+                }
+                (Some(position), true) => {
+                    table.modify(position, |entry| entry.set_value(&[1; 70]));
+                    assert_eq!(table.get(position).value().bytes(), [1; 70]);
+                }
+                (Some(position), false) => {
+                    assert_eq!(table.remove(position, hash, hash_of).view().key(), key);
+                    twin.remove(&number);
+                }
+                (None, false) => {}
+            }
+            assert_eq!(table.len(), twin.len());
+        }
+        let mut seen = BTreeSet::new();
+        table.for_each(|entry| assert!(seen.insert(entry.key().to_vec())));
+        assert_eq!(seen.len(), twin.len());
+    }
+
+    /// What is in the table from the first step of a scan to the last is seen, whatever comes and goes between.
+    #[test]
+    fn a_scan_sees_what_stays(
+        stay in 1_u32..400,
+        churn in proptest::collection::vec((any::<bool>(), 1_u32..120), 0..60),
+    ) {
+        let hasher = KeyHasher::new(11);
+        let hash_of = |key: &[u8]| hasher.hash(key);
+        let mut table = Table::default();
+        let add = |table: &mut Table, number: u32| {
+            let key = number.to_be_bytes();
+            if table.find(hash_of(&key), |entry| entry.key() == key).is_none() {
+                table.insert(hash_of(&key), Entry::new(&key, b"", None), hash_of);
+            }
+        };
+        for number in 0..stay {
+            add(&mut table, number);
+        }
+        let mut seen = HashSet::new();
+        let mut cursor = 0;
+        let mut churn = churn.into_iter();
+        loop {
+            cursor = table.scan(cursor, |entry| {
+                seen.insert(entry.key().to_vec());
+            });
+            if cursor == 0 {
+                break;
+            }
+            let Some((grow, count)) = churn.next() else { continue };
+            for number in stay..stay + count * 8 {
+                if grow {
+                    add(&mut table, number);
+                } else {
+                    let key = number.to_be_bytes();
+                    if let Some(position) = table.find(hash_of(&key), |entry| entry.key() == key) {
+                        table.remove(position, hash_of(&key), hash_of);
+                    }
+                }
+            }
+        }
+        for number in 0..stay {
+            assert!(seen.contains(number.to_be_bytes().as_slice()), "key {number} of {stay} was not seen");
+        }
+    }
+}
