@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::suggest::did_you_mean;
 use super::values::OutputLimits;
 
 /// Redis' limit for a password.
@@ -88,6 +89,30 @@ impl Kind {
                 "groups of <normal|slave|pubsub> <hard limit> <soft limit> <seconds>".to_owned()
             }
             Kind::Only { value, because } => format!("only \"{value}\", because {because}"),
+        }
+    }
+
+    /// What help calls a value.
+    pub(super) fn value_name(&self) -> &'static str {
+        match self {
+            Kind::Integer { .. } | Kind::Threads => "NUMBER",
+            Kind::Memory { .. } => "BYTES",
+            Kind::Boolean => "yes|no",
+            Kind::Words(_) => "WORD",
+            Kind::Path => "PATH",
+            Kind::Secret => "TEXT",
+            Kind::Addresses => "ADDRESS",
+            Kind::Port | Kind::Ports => "PORT",
+            Kind::OutputLimits => "LIMITS",
+            Kind::Only { .. } => "VALUE",
+        }
+    }
+
+    /// The value that was probably meant, where the kind is a choice of words.
+    pub(super) fn did_you_mean(&self, value: &str) -> String {
+        match self {
+            Kind::Words(words) => did_you_mean(value, words.iter().copied()),
+            _ => String::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The flag, the key in the file and the name in CONFIG are the row's name; the environment variable is
 //! `QUARTET_` and the name in upper snake case.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use super::kind::{Kind, Only, Value};
 use super::values::{EvictionPolicy, LogFormat, LogLevel, OutputLimits};
 
 /// What the name of every environment variable of ours begins with.
-const ENVIRONMENT_PREFIX: &str = "QUARTET_";
+pub(super) const ENVIRONMENT_PREFIX: &str = "QUARTET_";
 
 /// Below this a limit on requests would refuse ordinary clients; it is Redis' bound.
 const REQUEST_LIMIT_MIN: i64 = 1 << 20;
@@ -65,6 +66,18 @@ impl Setting {
     }
 }
 
+impl fmt::Debug for Settings {
+    /// Every setting by its name; of a secret only whether there is one, since this ends in logs.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = SETTINGS.iter().map(|row| {
+            let text = row.text(self);
+            let hidden = matches!(row.kind, Kind::Secret) && !text.is_empty();
+            (row.name, if hidden { "(hidden)".to_owned() } else { text })
+        });
+        formatter.debug_map().entries(values).finish()
+    }
+}
+
 /// The row of this name, in either case.
 pub(super) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|row| row.name.eq_ignore_ascii_case(name))
@@ -74,7 +87,7 @@ pub(super) fn find(name: &str) -> Option<&'static Setting> {
 macro_rules! settings {
     ($(#[doc = $description:literal] $field:ident: $type:ty = $name:literal, $kind:expr, $default:literal, $change:ident;)*) => {
         /// The value of every setting.
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, PartialEq, Eq)]
         pub struct Settings { $(#[doc = $description] pub $field: $type,)* }
 
         impl Default for Settings {
@@ -194,6 +207,13 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{}: {error}", row.name));
             assert_eq!(again, settings, "{}", row.name);
         }
+    }
+
+    #[test]
+    fn a_secret_is_not_in_what_debugging_prints() {
+        let settings = Settings { requirepass: "sesame".to_owned(), ..Settings::default() };
+        let printed = format!("{settings:?}");
+        assert!(!printed.contains("sesame") && printed.contains("(hidden)"), "{printed}");
     }
 
     #[test]

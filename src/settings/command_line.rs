@@ -1,0 +1,107 @@
+//! The flags: a parser for the command line that is made from the table, and its help.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
+
+use super::kind::Kind;
+use super::load::{Given, Source, Stop, invalid, text};
+use super::suggest::did_you_mean;
+use super::table::{SETTINGS, Setting};
+
+const AFTER_HELP: &str = "Each setting can also be an environment variable (QUARTET_MAXMEMORY for --maxmemory) \
+    or a key in the TOML file that --config names; flags go before the environment, and that before the file.";
+
+/// The settings that the arguments, without the program's name, give.
+pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<Given>, Stop> {
+    let arguments = std::iter::once(OsString::from("quartet")).chain(arguments);
+    let mut matches = command().try_get_matches_from(arguments).map_err(stop)?;
+    let mut given = Vec::new();
+    for row in SETTINGS {
+        let Some(words) = matches.remove_many::<OsString>(row.name) else { continue };
+        let source = Source::Flag(row.name);
+        let words: Vec<String> = words.map(|word| text(&source, word)).collect::<Result<_, _>>()?;
+        given.push(Given { source, row, value: words.join(" ") });
+    }
+    Ok(given)
+}
+
+fn command() -> Command {
+    Command::new("quartet")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(env!("CARGO_PKG_DESCRIPTION"))
+        .after_help(AFTER_HELP)
+        .args(SETTINGS.iter().map(flag))
+}
+
+fn flag(row: &'static Setting) -> Arg {
+    let mut help = row.description.to_owned();
+    if let Kind::Words(_) | Kind::Only { .. } = row.kind {
+        help += &format!(" ({})", row.kind.allowed());
+    }
+    if !row.default.is_empty() {
+        help += &format!(" [default: {}]", row.default);
+    }
+    let flag = Arg::new(row.name)
+        .long(row.name)
+        .value_name(row.kind.value_name())
+        .value_parser(OsStringValueParser::new())
+        .allow_negative_numbers(true)
+        .action(ArgAction::Set)
+        .help(help);
+    if row.kind.is_list() { flag.num_args(1..) } else { flag.num_args(1) }
+}
+
+/// What ends the start when the arguments are no list of flags.
+fn stop(error: clap::Error) -> Stop {
+    match error.kind() {
+        ErrorKind::DisplayHelp => return Stop::Help(error.to_string()),
+        ErrorKind::DisplayVersion => return Stop::Version(error.to_string()),
+        ErrorKind::UnknownArgument => {
+            let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+            return unknown(&argument);
+        }
+        _ => {}
+    }
+    let message = error.to_string();
+    let line = message.lines().next().unwrap_or_default();
+    invalid(&Source::Arguments, line.trim_start_matches("error: "))
+}
+
+/// What ends the start when an argument is no flag of ours.
+fn unknown(argument: &str) -> Stop {
+    let Some(name) = argument.strip_prefix("--") else {
+        return invalid(
+            &Source::Arguments,
+            &format!(
+                "'{}' is no flag; a setting is --name value, a file of settings --config FILE",
+                argument.escape_debug()
+            ),
+        );
+    };
+    let name = name.split('=').next().unwrap_or(name);
+    let suggestion = did_you_mean(name, SETTINGS.iter().map(|row| row.name));
+    invalid(
+        &Source::Arguments,
+        &format!("--{} is no setting{suggestion}; --help lists them all", name.escape_debug()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_a_valid_command() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_setting() {
+        let Err(Stop::Help(help)) = read(["--help".into()]) else { panic!("--help is help") };
+        for row in SETTINGS {
+            assert!(help.contains(&format!("--{} <", row.name)), "{}", row.name);
+        }
+    }
+}

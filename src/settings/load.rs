@@ -1,0 +1,334 @@
+//! The settings with which the server starts: defaults, then the file, the environment and the flags.
+//!
+//! Whatever source names a setting that does not exist, or a value it cannot have, stops the start with a
+//! line that says which source, which setting, which value and what is allowed.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+
+use super::kind::Kind;
+use super::suggest::did_you_mean;
+use super::table::{ENVIRONMENT_PREFIX, SETTINGS, Setting, Settings};
+use super::{command_line, file};
+
+/// Variables with our prefix that the project's own tests read: a server they start inherits them.
+const TEST_VARIABLES: &[&str] = &["QUARTET_REQUIRE_PEERS", "QUARTET_UPDATE_GOLDEN"];
+
+/// A longer value than this is cut where a line quotes it.
+const QUOTED_LENGTH_MAX: usize = 200;
+
+/// Why the server does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `--help` was asked for; this is it.
+    Help(String),
+    /// `--version` was asked for; this is it.
+    Version(String),
+    /// A source is not valid; one line says where and what is allowed.
+    Invalid(String),
+}
+
+/// A setting that a source gives, still as text.
+pub(super) struct Given {
+    pub(super) source: Source,
+    pub(super) row: &'static Setting,
+    pub(super) value: String,
+}
+
+/// Where a setting is given.
+pub(super) enum Source {
+    /// The command line as a whole.
+    Arguments,
+    Flag(&'static str),
+    Variable(String),
+    File {
+        path: String,
+        line: Option<usize>,
+    },
+}
+
+/// The settings that the arguments (without the program's name), the environment and the file they name give.
+pub fn load(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Settings, Stop> {
+    let flags = command_line::read(arguments)?;
+    let variables = read_environment(environment)?;
+    let mut settings = Settings::default();
+    let config = named(&flags, "config").or_else(|| named(&variables, "config")).unwrap_or_default();
+    if !config.is_empty() {
+        apply(&mut settings, file::read(Path::new(config))?)?;
+    }
+    apply(&mut settings, variables)?;
+    apply(&mut settings, flags)?;
+    Ok(settings)
+}
+
+/// The value that a source gives to a setting.
+fn named<'given>(given: &'given [Given], name: &str) -> Option<&'given str> {
+    given.iter().find(|given| given.row.name == name).map(|given| given.value.as_str())
+}
+
+fn apply(settings: &mut Settings, given: Vec<Given>) -> Result<(), Stop> {
+    for Given { source, row, value } in given {
+        if row.assign(settings, &value).is_err() {
+            return Err(refused(&source, row, &value));
+        }
+    }
+    Ok(())
+}
+
+fn refused(source: &Source, row: &Setting, value: &str) -> Stop {
+    let name = if source.names_the_setting() { String::new() } else { format!("{}: ", row.name) };
+    let quoted = if matches!(row.kind, Kind::Secret) { "the value".to_owned() } else { quoted(value) };
+    let (allowed, suggestion) = (row.kind.allowed(), row.kind.did_you_mean(value));
+    let hint = source.hint(value);
+    invalid(source, &format!("{name}{quoted} is not valid; allowed is {allowed}{suggestion}{hint}"))
+}
+
+/// The settings that variables with our prefix give.
+fn read_environment(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<Given>, Stop> {
+    let mut given = Vec::new();
+    for (name, value) in environment {
+        let name = name.to_string_lossy().into_owned();
+        if !name.starts_with(ENVIRONMENT_PREFIX) || TEST_VARIABLES.contains(&name.as_str()) {
+            continue;
+        }
+        let row = SETTINGS.iter().find(|row| row.environment_variable() == name);
+        let source = Source::Variable(name);
+        match row {
+            Some(row) => given.push(Given { value: text(&source, value)?, source, row }),
+            None => return Err(unknown_variable(&source, &value.to_string_lossy())),
+        }
+    }
+    Ok(given)
+}
+
+fn unknown_variable(source: &Source, value: &str) -> Stop {
+    let Source::Variable(variable) = source else { unreachable!("only variables are unknown variables") };
+    let names: Vec<String> = SETTINGS.iter().map(Setting::environment_variable).collect();
+    let suggestion = did_you_mean(variable, names.iter().map(String::as_str));
+    invalid(source, &format!("is no setting{suggestion}{}", source.hint(value)))
+}
+
+impl Source {
+    /// Whether the words for this source hold the setting's name.
+    fn names_the_setting(&self) -> bool {
+        matches!(self, Source::Flag(_) | Source::Variable(_))
+    }
+
+    /// What explains a value that nobody wrote: Kubernetes and Docker's links describe a service named
+    /// `quartet` in variables with our prefix.
+    fn hint(&self, value: &str) -> &'static str {
+        let Source::Variable(name) = self else { return "" };
+        let linked = ["QUARTET_SERVICE_", "QUARTET_PORT_"].iter().any(|prefix| name.starts_with(prefix));
+        if !linked && !value.contains("tcp://") {
+            return "";
+        }
+        " (Kubernetes makes such a variable for a service named quartet: set enableServiceLinks: false, or \
+         rename the service)"
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Arguments => write!(formatter, "command line"),
+            Source::Flag(name) => write!(formatter, "flag --{name}"),
+            Source::Variable(name) => write!(formatter, "environment variable {}", name.escape_debug()),
+            Source::File { path, line: None } => write!(formatter, "file {}", path.escape_debug()),
+            Source::File { path, line: Some(line) } => {
+                write!(formatter, "file {}, line {line}", path.escape_debug())
+            }
+        }
+    }
+}
+
+/// The line that says what is wrong with a source.
+pub(super) fn invalid(source: &Source, what: &str) -> Stop {
+    Stop::Invalid(format!("{source}: {}", what.replace(['\r', '\n'], " ")))
+}
+
+/// The value of a source as text.
+pub(super) fn text(source: &Source, value: OsString) -> Result<String, Stop> {
+    value.into_string().map_err(|_| invalid(source, "the value is not UTF-8 text"))
+}
+
+fn quoted(value: &str) -> String {
+    let cut: String = value.chars().take(QUOTED_LENGTH_MAX).collect();
+    let dots = if cut.len() < value.len() { "..." } else { "" };
+    format!("'{}'{dots}", cut.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{EvictionPolicy, LogFormat};
+
+    fn try_load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, Stop> {
+        load(
+            arguments.iter().map(OsString::from),
+            environment.iter().map(|(name, value)| (name.into(), value.into())),
+        )
+    }
+
+    #[track_caller]
+    fn check_refused(arguments: &[&str], environment: &[(&str, &str)], expected: &str) {
+        assert_eq!(try_load(arguments, environment), Err(Stop::Invalid(expected.to_owned())));
+    }
+
+    #[test]
+    fn nothing_given_is_the_defaults() {
+        assert_eq!(try_load(&[], &[("HOME", "/"), ("QUARTET_REQUIRE_PEERS", "1")]), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_and_a_variable() {
+        for row in SETTINGS.iter().filter(|row| row.name != "config") {
+            let flag = format!("--{}={}", row.name, row.default);
+            let variable = row.environment_variable();
+            assert_eq!(
+                try_load(&[&flag], &[(&variable, row.default)]),
+                Ok(Settings::default()),
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_later_source_goes_before_an_earlier_one() {
+        let name = format!("quartet-settings-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let text = path.display().to_string();
+        std::fs::write(&path, "timeout = 1\nmaxclients = 1\ndatabases = 1\nlog-format = 'json'\n")
+            .expect("a file in the directory for temporary files");
+        let environment = [("QUARTET_TIMEOUT", "2"), ("QUARTET_MAXCLIENTS", "2"), ("QUARTET_CONFIG", &text)];
+        let settings = try_load(&["--timeout", "3"], &environment).expect("all three are valid");
+        let without_file = try_load(&["--config", ""], &environment).expect("both are valid");
+        std::fs::remove_file(&path).expect("the file is there");
+        assert_eq!((settings.timeout, settings.maxclients, settings.databases), (3, 2, 1));
+        assert_eq!(settings.log_format, LogFormat::Json);
+        assert_eq!((without_file.timeout, without_file.databases), (2, 16));
+    }
+
+    #[test]
+    fn flags_are_spelt_as_redis_spells_them() {
+        let settings = try_load(
+            &[
+                "--bind",
+                "127.0.0.1",
+                "::1",
+                "--http-port",
+                "8080",
+                "8081",
+                "--port=off",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--slowlog-log-slower-than",
+                "-1",
+                "--requirepass=--odd",
+                "--dir",
+                "",
+                "--maxmemory",
+                "100MB",
+                "--maxmemory-policy",
+                "allkeys-lru",
+                "--client-output-buffer-limit",
+                "normal",
+                "1mb",
+                "0",
+                "0",
+            ],
+            &[("QUARTET_THREADS", "3"), ("QUARTET_HTTP_PORT", "1,2")],
+        )
+        .expect("each is valid");
+        assert_eq!(settings.bind.len(), 2);
+        assert_eq!(settings.http_port, [8080, 8081]);
+        assert_eq!(settings.port, None);
+        assert_eq!(settings.slowlog_log_slower_than, -1);
+        assert_eq!(settings.requirepass, "--odd");
+        assert_eq!(settings.dir, None);
+        assert_eq!(settings.maxmemory, 100 << 20);
+        assert_eq!(settings.maxmemory_policy, EvictionPolicy::AllkeysLru);
+        assert_eq!(settings.client_output_buffer_limit.normal.hard, 1 << 20);
+        assert_eq!(settings.client_output_buffer_limit.pubsub.soft_seconds, 60);
+        assert_eq!(settings.threads, 3);
+    }
+
+    #[test]
+    fn what_is_not_valid_stops_the_start_with_one_line() {
+        check_refused(
+            &["--prot", "1"],
+            &[],
+            "command line: --prot is no setting; did you mean port?; --help lists them all",
+        );
+        check_refused(
+            &["--timeout", "x"],
+            &[],
+            "flag --timeout: 'x' is not valid; allowed is an integer from 0 to 2147483647",
+        );
+        check_refused(
+            &["--timeout", "--port", "2"],
+            &[],
+            "command line: a value is required for '--timeout <NUMBER>' but none was supplied",
+        );
+        check_refused(
+            &["--timeout", "1", "--timeout", "2"],
+            &[],
+            "command line: the argument '--timeout <NUMBER>' cannot be used multiple times",
+        );
+        check_refused(
+            &["quartet.conf"],
+            &[],
+            "command line: 'quartet.conf' is no flag; a setting is --name value, a file of settings --config FILE",
+        );
+        check_refused(
+            &["--services", "cache"],
+            &[],
+            "command line: --services is no setting; --help lists them all",
+        );
+        check_refused(
+            &["--log-level", "inf\no"],
+            &[],
+            "flag --log-level: 'inf\\no' is not valid; allowed is one of trace, debug, info, warn, error; \
+             did you mean info?",
+        );
+        check_refused(
+            &["--appendonly", "yes"],
+            &[],
+            "flag --appendonly: 'yes' is not valid; allowed is only \"no\", because keeping the data on disk is \
+             not built yet",
+        );
+        check_refused(
+            &[],
+            &[("QUARTET_PROT", "1")],
+            "environment variable QUARTET_PROT: is no setting; did you mean QUARTET_PORT?",
+        );
+        check_refused(
+            &["--config", "/no/such/file"],
+            &[],
+            "file /no/such/file: cannot be read: No such file or directory (os error 2)",
+        );
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let secret = "sesame".repeat(100);
+        let line = "flag --requirepass: the value is not valid; allowed is text of at most 512 bytes";
+        check_refused(&["--requirepass", &secret], &[], line);
+    }
+
+    #[test]
+    fn variables_that_nobody_wrote_are_explained() {
+        for (name, value) in [("QUARTET_PORT", "tcp://10.0.0.1:6379"), ("QUARTET_SERVICE_HOST", "10.0.0.1")] {
+            let Err(Stop::Invalid(line)) = try_load(&[], &[(name, value)]) else {
+                panic!("{name} is refused")
+            };
+            assert!(line.contains(name) && line.contains("enableServiceLinks"), "{line}");
+        }
+    }
+}
