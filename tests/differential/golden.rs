@@ -26,8 +26,7 @@ fn rewrite(transcript: &Transcript, peer: Peer, server: &PeerServer) {
     if !known || !concerned || target.refuses(transcript.longest_advance()).is_some() {
         return;
     }
-    let forgotten = without_golden(transcript);
-    let outcomes = play(&forgotten, &mut target, Way::CommandPerWrite, Some(peer));
+    let outcomes = play(&with_promises(transcript), &mut target, Way::CommandPerWrite, Some(peer));
     let mut replacements = Vec::new();
     for (index, (step, outcome)) in transcript.steps.iter().zip(outcomes).enumerate() {
         let Some(outcome) = outcome else { continue };
@@ -39,11 +38,14 @@ fn rewrite(transcript: &Transcript, peer: Peer, server: &PeerServer) {
     std::fs::write(path, transcript.with_golden(&replacements)).expect("the transcript is writable");
 }
 
-/// The transcript without golden lines, so that no reply they wrongly promise is awaited.
-fn without_golden(transcript: &Transcript) -> Transcript {
-    let mut forgotten = transcript.clone();
-    forgotten.steps.iter_mut().for_each(|step| step.golden.clear());
-    forgotten
+/// The transcript with one reply promised where none was written yet, so that it is awaited.
+fn with_promises(transcript: &Transcript) -> Transcript {
+    let mut promising = transcript.clone();
+    for step in promising.steps.iter_mut().filter(|step| !step.arguments.is_empty() && step.golden.is_empty())
+    {
+        step.golden.push("(not known yet)".to_owned());
+    }
+    promising
 }
 
 /// Whether this peer's answer is the golden one.

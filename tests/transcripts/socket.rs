@@ -1,22 +1,24 @@
 //! A server behind a socket.
 //!
 //! A client cannot know by itself that nothing more will come.  A second PING on a control connection, sent after the
-//! answer to the first, is answered by a single-threaded server only when everything sent before was done and its
-//! output written.  With several threads that holds for one connection only, so what golden lines promise is awaited.
+//! answer to the first, is answered by a single-threaded server only when everything that had reached it before was
+//! done and its output written.  Bytes may be under way, though, and other servers have several threads, so as long as
+//! something promised is missing there are more rounds of PING.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use super::reply::decode;
 use super::target::{Expected, Received, take_values};
 use crate::support::process;
 
 /// Real time a transcript may let pass at once.
 pub(crate) const ADVANCE_MAX: Duration = Duration::from_secs(1);
 
-/// After this long a missing reply is reported instead of awaited.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Rounds of PING after which a reply is taken to be missing: some tenths of a second.
+const ROUNDS_MAX: usize = 2_000;
 
 /// The clients of a server.
 pub(crate) struct SocketTarget {
@@ -48,23 +50,24 @@ impl SocketTarget {
 
     /// Waits until the server is done and everybody received what is expected.
     pub(crate) fn receive(&mut self, expected: &Expected) -> BTreeMap<char, Vec<Received>> {
-        self.control.ping();
-        self.control.ping();
         let mut received: BTreeMap<char, Vec<Received>> = BTreeMap::new();
-        for (&client, connection) in &mut self.clients {
-            let values = received.entry(client).or_default();
-            let expected = expected.get(&client).copied().unwrap_or_default();
-            loop {
+        for _ in 0..ROUNDS_MAX {
+            self.control.ping();
+            self.control.ping();
+            let mut complete = true;
+            for (&client, connection) in &mut self.clients {
+                while connection.read(false) {}
+                let values = received.entry(client).or_default();
                 values.extend(take_values(&mut connection.unread));
-                let wait = values.len() < expected && !connection.closed;
-                if !connection.read(wait) {
-                    break;
-                }
+                complete &=
+                    connection.closed || values.len() >= expected.get(&client).copied().unwrap_or_default();
             }
-            if connection.closed {
-                values.push(Received::Closed);
+            if complete {
+                break;
             }
         }
+        let closed = self.clients.iter().filter(|(_, connection)| connection.closed);
+        closed.for_each(|(client, _)| received.entry(*client).or_default().push(Received::Closed));
         self.clients.retain(|_, connection| !connection.closed);
         received
     }
@@ -76,7 +79,10 @@ impl SocketTarget {
 
     /// Closes a client's connection.
     pub(crate) fn disconnect(&mut self, client: char) {
-        self.clients.remove(&client);
+        let Some(connection) = self.clients.remove(&client) else { return };
+        let address = connection.stream.local_addr().expect("the socket is open").to_string();
+        drop(connection);
+        while String::from_utf8_lossy(&self.control.ask("CLIENT LIST")).contains(&address) {}
     }
 
     /// Refuses to wait long.
@@ -95,7 +101,6 @@ impl Connection {
     fn open(address: SocketAddr) -> Connection {
         let stream = TcpStream::connect(address).expect("the server accepts connections");
         stream.set_nodelay(true).expect("the socket is open");
-        stream.set_read_timeout(Some(SILENCE_MAX)).expect("the time is not zero");
         Connection { stream, unread: Vec::new(), closed: false }
     }
 
@@ -130,7 +135,7 @@ impl Connection {
     fn ask(&mut self, command: &str) -> Vec<u8> {
         self.write(format!("{command}\r\n").as_bytes());
         let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n") {
+        while decode(&answer) == Ok(None) {
             assert!(self.read(true), "the server went away");
             answer.append(&mut self.unread);
         }
