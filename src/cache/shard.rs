@@ -85,6 +85,9 @@ pub struct Shard {
     watchers: Watchers,
     /// Since the start or the last reset.
     pub counts: Counts,
+    /// Something has changed that others are told of when the shard is unlocked.
+    changed: bool,
+    reported_memory: usize,
 }
 
 impl Shard {
@@ -97,7 +100,18 @@ impl Shard {
             entry_memory: 0,
             watchers: None,
             counts: Counts::default(),
+            changed: false,
+            reported_memory: 0,
         }
+    }
+
+    /// If anything has changed since this was last asked: by how many bytes the shard has grown.
+    pub(super) fn take_change(&mut self) -> Option<isize> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let memory = self.memory();
+        Some(memory as isize - std::mem::replace(&mut self.reported_memory, memory) as isize)
     }
 
     /// Number of keys, those included whose deadline has passed but that were not removed yet.
@@ -127,11 +141,7 @@ impl Shard {
             return None;
         };
         self.counts.hits += 1;
-        let noise = key.hash ^ self.counts.hits;
-        self.table.modify(position, |entry| {
-            let recency = moment.recency.accessed(entry.view().recency(), noise);
-            entry.set_recency(recency);
-        });
+        self.note_access(position, key, moment);
         Some(self.table.get(position))
     }
 
@@ -162,15 +172,22 @@ impl Shard {
     }
 
     fn finish_overwrite(&mut self, key: &Key<'_>, position: Position, lifetime: Lifetime, moment: &Moment) {
-        let noise = key.hash ^ self.counts.hits;
         let old = self.table.get(position).deadline();
         if lifetime.deadline(old) != old {
             self.change_deadline(position, lifetime.deadline(old));
         }
-        self.table.modify(position, |entry| {
-            entry.set_recency(moment.recency.accessed(entry.view().recency(), noise));
-        });
+        self.note_access(position, key, moment);
         self.touched(key);
+    }
+
+    /// Most accesses change nothing, since recency is coarse; then the entry's memory is not written to.
+    fn note_access(&mut self, position: Position, key: &Key<'_>, moment: &Moment) {
+        let noise = key.hash ^ self.counts.hits;
+        let old = self.table.get(position).recency();
+        let new = moment.recency.accessed(old, noise);
+        if new != old {
+            self.table.set_recency(position, new);
+        }
     }
 
     /// Changes the bytes of an existing string in part, keeping its deadline.  `change` gets the string as a
@@ -285,6 +302,7 @@ impl Shard {
                 self.touched(&Key { bytes: &key, hash: 0 });
             }
         }
+        self.changed = true;
         self.entry_memory = 0;
         self.expiry = ExpiryIndex::default();
         std::mem::take(&mut self.table)
@@ -358,7 +376,10 @@ impl Shard {
     /// Brings the memory of the candidate for `hash` closer, without looking at it.
     pub fn prefetch(&self, hash: u64) {
         self.table.find(hash, |entry| {
-            super::hash::prefetch(entry.pointer().as_ptr() as usize);
+            // The second line holds the end of a short value or the rest of a key.
+            let address = entry.pointer().as_ptr() as usize;
+            super::hash::prefetch(address);
+            super::hash::prefetch(address + 64);
             true
         });
     }
@@ -368,7 +389,7 @@ impl Shard {
     }
 
     fn live_position(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Position> {
-        let position = self.table.find(key.hash, |entry| entry.key() == key.bytes)?;
+        let position = self.table.find(key.hash, |entry| same(entry.key(), key.bytes))?;
         if self.table.get(position).is_expired(moment.now) {
             self.expire(position, key.hash);
             return None;
@@ -383,6 +404,7 @@ impl Shard {
     }
 
     fn insert(&mut self, key: &Key<'_>, mut entry: Entry, moment: &Moment) {
+        self.changed = true;
         entry.set_recency(moment.recency.inserted());
         self.entry_memory += entry.view().memory();
         self.expiry.note(&mut entry);
@@ -391,6 +413,7 @@ impl Shard {
     }
 
     fn take_out(&mut self, position: Position, hash: u64) -> Entry {
+        self.changed = true;
         let mut entry = self.table.remove(position, hash, |bytes| self.hasher.hash(bytes));
         self.expiry.forget(&mut entry);
         self.entry_memory -= entry.view().memory();
@@ -399,6 +422,7 @@ impl Shard {
 
     /// Changes an entry in place, keeping the accounts and following it if it moves.
     fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
+        self.changed = true;
         let (expiry, entry_memory) = (&mut self.expiry, &mut self.entry_memory);
         self.table.modify(position, |entry| {
             *entry_memory -= entry.view().memory();
@@ -410,6 +434,7 @@ impl Shard {
     }
 
     fn change_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
+        self.changed = true;
         let (expiry, entry_memory) = (&mut self.expiry, &mut self.entry_memory);
         self.table.modify(position, |entry| {
             if !deadline.is_some_and(Entry::is_indexable) {
@@ -442,4 +467,22 @@ impl Lifetime {
             Lifetime::Until(deadline) => Some(deadline),
         }
     }
+}
+
+/// Whether two keys are equal.  Keys are short: comparing them by words here is quicker than a call.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    const WORD: usize = size_of::<u64>();
+    const SHORT_MAX: usize = 4 * WORD;
+    let length = one.len();
+    if length != other.len() {
+        return false;
+    }
+    if !(WORD..=SHORT_MAX).contains(&length) {
+        return one == other;
+    }
+    let word =
+        |bytes: &[u8], at: usize| bytes[at..].first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+    let last = length - WORD;
+    let whole = (0..last).step_by(WORD).all(|at| word(one, at) == word(other, at));
+    whole && word(one, last) == word(other, last)
 }

@@ -57,7 +57,6 @@ pub struct ShardGuard<'s> {
     id: ShardId,
     cell: &'s ShardCell,
     shard: MutexGuard<'s, Shard>,
-    memory_before: usize,
 }
 
 impl Store {
@@ -233,9 +232,7 @@ impl Store {
 
 impl<'s> ShardGuard<'s> {
     fn new(id: ShardId, cell: &'s ShardCell) -> ShardGuard<'s> {
-        let shard = cell.shard.lock();
-        let memory_before = shard.memory();
-        ShardGuard { id, cell, shard, memory_before }
+        ShardGuard { id, cell, shard: cell.shard.lock() }
     }
 
     /// Which shard this is.
@@ -249,17 +246,13 @@ impl<'s> ShardGuard<'s> {
     }
 
     /// Unlocks, and returns by how many bytes the shard has grown.
-    pub fn unlock(self) -> isize {
+    pub fn unlock(mut self) -> isize {
+        let Some(grown) = self.shard.take_change() else { return 0 };
         let (base, count) = self.shard.table.location();
-        if self.cell.bucket_count.load(Relaxed) != count || self.cell.buckets_at.load(Relaxed) != base {
-            self.cell.buckets_at.store(base, Relaxed);
-            self.cell.bucket_count.store(count, Relaxed);
-        }
-        let next_due = self.shard.expiry.next().unwrap_or(u64::MAX);
-        if self.cell.next_due.load(Relaxed) != next_due {
-            self.cell.next_due.store(next_due, Relaxed);
-        }
-        self.shard.memory() as isize - self.memory_before as isize
+        self.cell.buckets_at.store(base, Relaxed);
+        self.cell.bucket_count.store(count, Relaxed);
+        self.cell.next_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
+        grown
     }
 }
 

@@ -6,7 +6,7 @@
 //! walk the hash space while the table grows and shrinks.  A full bucket continues in an overflow bucket, linked
 //! from its last slot.
 //!
-//! A slot is one word: zero if empty, else the entry's address in the low 48 bits and fifteen bits of its hash
+//! A slot is one word: zero if empty, else the entry's address in the low 48 bits and fourteen bits of its hash
 //! above, which spare nearly all comparisons with other keys.  The top bit marks a link to an overflow bucket.
 //! The slots of a bucket are filled from the front, so the first empty one ends a search.
 
@@ -29,7 +29,9 @@ const GROWTH_MIN: usize = 4;
 
 const EMPTY: u64 = 0;
 const LINK: u64 = 1 << 63;
+/// Fourteen bits of the hash and a one, so that no tag looks like an empty slot.
 const TAG_BITS: u32 = 15;
+const TAG_ALWAYS: u64 = 1 << ADDRESS_BITS;
 const ADDRESS_BITS: u32 = 48;
 const ADDRESS_MASK: u64 = (1 << ADDRESS_BITS) - 1;
 
@@ -46,6 +48,16 @@ impl Bucket {
     fn next(&self) -> Option<u32> {
         let last = self.slots[LAST];
         (last & LINK != 0).then_some(last as u32)
+    }
+
+    /// A bit for each slot whose tag is this one.  All slots are compared without a branch: where in a bucket an
+    /// entry is cannot be predicted.
+    fn matches(&self, tag: u64) -> u32 {
+        let mut matches = 0;
+        for (number, slot) in self.slots.iter().enumerate() {
+            matches |= u32::from((slot ^ tag) >> ADDRESS_BITS == 0) << number;
+        }
+        matches
     }
 
     /// How many slots hold entries.
@@ -85,7 +97,7 @@ pub(super) struct Table {
 
 // The hash is cut three ways: the shard takes the top bits (see `keyspace`), the tag the next, the bucket the low.
 fn tag_of(hash: u64) -> u64 {
-    (hash >> (ADDRESS_BITS - TAG_BITS)) << ADDRESS_BITS & !LINK
+    (hash >> (ADDRESS_BITS - TAG_BITS)) << ADDRESS_BITS & !LINK | TAG_ALWAYS
 }
 
 fn pointer_of(slot: u64) -> NonNull<u8> {
@@ -133,10 +145,13 @@ impl Table {
         let mut index = BucketIndex(home as u32);
         let mut bucket = &self.buckets[home];
         loop {
-            for (number, &slot) in bucket.slots.iter().enumerate() {
-                if slot & !ADDRESS_MASK == tag && slot != EMPTY && is_it(self.entry(slot)) {
-                    return Some(Position { bucket: index, slot: number as u32 });
+            let mut matches = bucket.matches(tag);
+            while matches != 0 {
+                let number = matches.trailing_zeros();
+                if is_it(self.entry(bucket.slots[number as usize % SLOTS])) {
+                    return Some(Position { bucket: index, slot: number });
                 }
+                matches &= matches - 1;
             }
             let next = bucket.next()?;
             index = BucketIndex::overflow(next);
@@ -164,6 +179,13 @@ impl Table {
         let result = change(&mut entry);
         *slot = slot_for(ManuallyDrop::into_inner(entry), *slot & !ADDRESS_MASK);
         result
+    }
+
+    /// Sets an entry's recency, which never moves it.
+    pub(super) fn set_recency(&mut self, position: Position, recency: u32) {
+        let slot = self.bucket(position.bucket).slots[position.slot as usize];
+        // SAFETY: the slot owns the entry, which is not dropped here.
+        ManuallyDrop::new(unsafe { Entry::from_raw(pointer_of(slot)) }).set_recency(recency);
     }
 
     /// Adds an entry whose key is not in the table.  `hash_of` is needed to split a bucket.
