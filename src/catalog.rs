@@ -2,11 +2,17 @@
 
 use crate::cache::commands::strings;
 use crate::command::{Command, CommandTable};
-use crate::{connection, dispatch};
+use crate::{admin, connection, dispatch};
 
 /// The tables of all families.
-pub const FAMILIES: &[&[Command]] =
-    &[strings::COMMANDS, connection::COMMANDS, dispatch::transaction::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[
+    strings::COMMANDS,
+    connection::COMMANDS,
+    dispatch::transaction::COMMANDS,
+    admin::command::COMMANDS,
+    admin::config::COMMANDS,
+    admin::info::COMMANDS,
+];
 
 /// The table of all commands.
 pub fn command_table() -> CommandTable {

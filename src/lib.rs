@@ -17,6 +17,7 @@ pub mod client;
 pub mod metrics;
 pub mod syntax;
 
+pub mod admin;
 pub mod command;
 pub mod connection;
 

@@ -141,6 +141,11 @@ async fn keep_house(services: Arc<Services>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
         }
         services.clock.follow_wall_clock();
+        services.metrics.rates.sample(
+            services.clock.now(),
+            services.metrics.totals(),
+            services.store.memory(),
+        );
         close_idle_and_slow(&services);
     }
 }

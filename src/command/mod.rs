@@ -5,6 +5,7 @@
 //! categories, help, metric labels, `docs/commands.md`) is derived from the rows.
 
 mod call;
+mod help;
 mod table;
 
 pub use call::{Call, Effects, Flow, Services};

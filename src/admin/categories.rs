@@ -1,0 +1,65 @@
+//! ACL categories, derived from a row's flags and group as Redis derives them.
+
+use crate::command::{Flags, Group, Row};
+
+/// Whether a row is in a category.
+pub type Rule = fn(&Row) -> bool;
+
+/// All categories of Redis in its order, with the rule that puts a row into them; those without a rule are of
+/// types and features that no command here has.
+pub const CATEGORIES: &[(&str, Rule)] = &[
+    ("keyspace", is_keyspace),
+    ("read", |row| row.command.flags.contains(Flags::READONLY)),
+    ("write", |row| row.command.flags.contains(Flags::WRITE)),
+    ("set", |_| false),
+    ("sortedset", |_| false),
+    ("list", |_| false),
+    ("hash", |_| false),
+    ("string", |row| row.command.group == Group::String),
+    ("bitmap", |_| false),
+    ("hyperloglog", |_| false),
+    ("geo", |_| false),
+    ("stream", |_| false),
+    ("pubsub", |row| row.command.flags.contains(Flags::PUBSUB)),
+    ("admin", |row| {
+        row.command.flags.contains(Flags::ADMIN) || ADMIN_WITHOUT_FLAG.contains(&row.command.name)
+    }),
+    ("fast", |row| row.command.flags.contains(Flags::FAST)),
+    ("slow", |row| !row.command.flags.contains(Flags::FAST)),
+    ("blocking", |row| row.command.flags.contains(Flags::BLOCKING)),
+    ("dangerous", |row| row.command.flags.intersects(Flags::ADMIN.union(Flags::DANGEROUS))),
+    ("connection", is_connection),
+    ("transaction", |row| row.command.group == Group::Transactions),
+    ("scripting", |_| false),
+];
+
+/// Commands of the server group that work on keys.
+const KEYSPACE_OF_SERVER: &[&str] = &["dbsize", "flushall", "flushdb", "swapdb"];
+
+/// Commands that Redis counts among the connection's although they are in other groups.
+const CONNECTION_ELSEWHERE: &[&str] = &["command", "wait", "waitaof"];
+
+/// Commands for operators that Redis does not flag so.
+const ADMIN_WITHOUT_FLAG: &[&str] = &["role", "lastsave"];
+
+/// The names of a row's categories.
+pub fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
+    CATEGORIES.iter().filter(|(_, holds)| holds(row)).map(|(name, _)| *name)
+}
+
+/// The rule of a category.
+pub fn find(name: &[u8]) -> Option<Rule> {
+    CATEGORIES.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name)).map(|(_, rule)| *rule)
+}
+
+fn is_keyspace(row: &Row) -> bool {
+    let name = row.command.name;
+    let generic = row.command.group == Group::Generic && !CONNECTION_ELSEWHERE.contains(&name);
+    (generic && row.command.subcommands.is_empty()) || KEYSPACE_OF_SERVER.contains(&name)
+}
+
+fn is_connection(row: &Row) -> bool {
+    let family = row.name.split('|').next().unwrap_or_default();
+    let own = row.command.group == Group::Connection && row.command.subcommands.is_empty();
+    own || CONNECTION_ELSEWHERE.contains(&family)
+}

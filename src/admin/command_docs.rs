@@ -1,0 +1,112 @@
+//! What COMMAND DOCS says about a command.
+
+use quartet_protocol::resp::Output;
+
+use crate::command::{CommandTable, Group, Row};
+use crate::syntax::{self, Argument, Kind};
+
+/// Writes a command's documentation as one map.
+pub(super) fn write_docs(output: &mut Output, table: &CommandTable, row: &Row) {
+    let command = row.command;
+    let subcommands = table.subcommands(row);
+    let arguments = if subcommands.is_empty() { syntax::parse(command.syntax) } else { Vec::new() };
+    let facts = [
+        ("summary", command.summary),
+        ("since", command.since),
+        ("group", group_word(command.group)),
+        ("complexity", command.complexity),
+    ];
+    let facts = facts.iter().filter(|(_, text)| !text.is_empty());
+    let parts = usize::from(!arguments.is_empty()) + usize::from(!subcommands.is_empty());
+    output.map(facts.clone().count() + parts);
+    for (name, text) in facts {
+        output.bulk(name.as_bytes());
+        output.bulk(text.as_bytes());
+    }
+    if !arguments.is_empty() {
+        output.bulk(b"arguments");
+        write_arguments(output, &arguments, row);
+    }
+    if !subcommands.is_empty() {
+        output.bulk(b"subcommands");
+        output.map(subcommands.len());
+        for subcommand in subcommands {
+            output.bulk(subcommand.name.as_bytes());
+            write_docs(output, table, subcommand);
+        }
+    }
+}
+
+/// The name of a group.
+pub(super) fn group_word(group: Group) -> &'static str {
+    match group {
+        Group::Generic => "generic",
+        Group::String => "string",
+        Group::Connection => "connection",
+        Group::Server => "server",
+        Group::Transactions => "transactions",
+        Group::PubSub => "pubsub",
+    }
+}
+
+fn write_arguments(output: &mut Output, arguments: &[Argument], row: &Row) {
+    output.array(arguments.len());
+    for argument in arguments {
+        write_argument(output, argument, row);
+    }
+}
+
+fn write_argument(output: &mut Output, argument: &Argument, row: &Row) {
+    let kind = kind(argument, row);
+    let flags: Vec<&str> = [
+        (argument.optional, "optional"),
+        (argument.multiple, "multiple"),
+        (argument.multiple_token, "multiple_token"),
+    ]
+    .iter()
+    .filter_map(|&(holds, word)| holds.then_some(word))
+    .collect();
+    let is_key = kind == Kind::Key;
+    let has_parts = kind.has_parts();
+    // Name and type; either the parts or a text to display; what else applies.
+    let optional_facts = [is_key, argument.token.is_some(), !flags.is_empty()];
+    output.map(3 + optional_facts.iter().filter(|&&holds| holds).count());
+    write_text(output, "name", &argument.name);
+    write_text(output, "type", kind.word());
+    if !has_parts {
+        write_text(output, "display_text", &argument.name);
+    }
+    if is_key {
+        output.bulk(b"key_spec_index");
+        output.integer(0);
+    }
+    if let Some(token) = &argument.token {
+        write_text(output, "token", token);
+    }
+    if !flags.is_empty() {
+        output.bulk(b"flags");
+        output.set(flags.len());
+        for flag in flags {
+            output.simple(flag);
+        }
+    }
+    if has_parts {
+        output.bulk(b"arguments");
+        write_arguments(output, &argument.arguments, row);
+    }
+}
+
+/// The kind of an argument; in the one command where the name says too little, from the command.
+fn kind(argument: &Argument, row: &Row) -> Kind {
+    match argument.kind {
+        Kind::Integer if row.name.ends_with("byfloat") && argument.name == "increment" => Kind::Double,
+        // A name of a key in a command without keys, such as DEBUG OBJECT.
+        Kind::Key if row.command.keys.first == 0 => Kind::String,
+        kind => kind,
+    }
+}
+
+fn write_text(output: &mut Output, name: &str, text: &str) {
+    output.bulk(name.as_bytes());
+    output.bulk(text.as_bytes());
+}

@@ -1,0 +1,115 @@
+//! CONFIG: settings read and changed while the server runs.
+
+use super::{HELP, HELP_SUMMARY, OPERATOR_NO_SCRIPT};
+use crate::command::{Call, Command, Flags, Group};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[Command {
+    name: "config",
+    summary: "A container for server configuration commands.",
+    complexity: "Depends on subcommand.",
+    since: "2.0.0",
+    group: Group::Server,
+    subcommands: &[
+        Command {
+            name: "get",
+            syntax: "parameter [parameter ...]",
+            summary: "Returns the effective values of configuration parameters.",
+            complexity: "O(N) when N is the number of configuration parameters provided",
+            since: "2.0.0",
+            group: Group::Server,
+            flags: OPERATOR_NO_SCRIPT,
+            handler: get,
+            ..Command::ROW
+        },
+        Command {
+            name: "help",
+            summary: HELP_SUMMARY,
+            since: "5.0.0",
+            group: Group::Server,
+            flags: HELP,
+            handler: help,
+            ..Command::ROW
+        },
+        Command {
+            name: "resetstat",
+            summary: "Resets the server's statistics.",
+            since: "2.0.0",
+            group: Group::Server,
+            // Alone, because each thread's counters are written by that thread without asking anybody.
+            flags: OPERATOR_NO_SCRIPT.union(Flags::ALONE),
+            handler: resetstat,
+            ..Command::ROW
+        },
+        Command {
+            name: "rewrite",
+            summary: "Persists the effective configuration to file.",
+            since: "2.8.0",
+            group: Group::Server,
+            flags: OPERATOR_NO_SCRIPT,
+            handler: rewrite,
+            ..Command::ROW
+        },
+        Command {
+            name: "set",
+            syntax: "parameter value [parameter value ...]",
+            summary: "Sets configuration parameters in-flight.",
+            complexity: "O(N) when N is the number of configuration parameters provided",
+            since: "2.0.0",
+            group: Group::Server,
+            flags: OPERATOR_NO_SCRIPT,
+            handler: set,
+            ..Command::ROW
+        },
+    ],
+    ..Command::ROW
+}];
+
+fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let patterns: Vec<&[u8]> = call.arguments.from(2).iter().collect();
+    let settings = call.services.settings.get(&patterns);
+    call.output.map(settings.len());
+    for (name, value) in settings {
+        call.output.bulk(name.as_bytes());
+        call.output.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let words: Vec<&[u8]> = call.arguments.from(2).iter().collect();
+    let (pairs, rest) = words.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(Refusal::SYNTAX);
+    }
+    let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
+    call.services.settings.set(&pairs).map_err(|reason| Refusal::new(format!("ERR {reason}")))?;
+    call.output.ok();
+    Ok(())
+}
+
+fn resetstat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.services.metrics.reset();
+    call.services.store.reset_counts();
+    call.output.ok();
+    Ok(())
+}
+
+fn rewrite(_: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    Err(Refusal::new("ERR The server is running without a config file"))
+}
+
+fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.write_help(&[
+        "GET <pattern>",
+        "    Return parameters matching the glob-like <pattern> and their values.",
+        "SET <directive> <value>",
+        "    Set the configuration <directive> to <value>.",
+        "RESETSTAT",
+        "    Reset statistics reported by the INFO command.",
+        "REWRITE",
+        "    Rewrite the configuration file.",
+    ]);
+    Ok(())
+}

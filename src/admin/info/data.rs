@@ -1,0 +1,54 @@
+//! The sections about the data: memory, persistence, keyspace.
+
+use super::{Page, human_bytes};
+use crate::command::Services;
+use crate::metrics::process::{Machine, Process};
+
+pub(super) fn memory(page: &mut Page, services: &Services) {
+    let used = services.store.memory();
+    let peak = services.metrics.rates.note_memory(used);
+    let resident = Process::now().resident_bytes;
+    page.bytes("used_memory", used as u64);
+    page.bytes("used_memory_rss", resident);
+    page.bytes("used_memory_peak", peak as u64);
+    page.field("used_memory_peak_perc", format_args!("{:.2}%", percent(used, peak)));
+    page.field("used_memory_dataset", used);
+    page.field("used_memory_dataset_perc", "100.00%");
+    page.bytes("total_system_memory", Machine::now().memory_bytes);
+    page.field("used_memory_lua", 0);
+    page.field("maxmemory", services.settings.maxmemory());
+    page.field("maxmemory_human", human_bytes(services.settings.maxmemory() as u64));
+    page.field("maxmemory_policy", services.settings.maxmemory_policy().word());
+    page.field("mem_fragmentation_ratio", format_args!("{:.2}", resident as f64 / used.max(1) as f64));
+    page.field("mem_fragmentation_bytes", resident as i64 - used as i64);
+    page.field("mem_allocator", "mimalloc");
+    page.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+/// Nothing is kept on disk, and the fields that clients look at say so.
+pub(super) fn persistence(page: &mut Page, services: &Services) {
+    page.zeros(&["loading", "async_loading", "rdb_changes_since_last_save", "rdb_bgsave_in_progress"]);
+    page.field("rdb_last_save_time", services.started.wall_millis() / 1000);
+    page.field("rdb_last_bgsave_status", "ok");
+    page.field("rdb_last_bgsave_time_sec", -1);
+    page.field("rdb_current_bgsave_time_sec", -1);
+    page.zeros(&["rdb_saves", "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    page.field("aof_last_rewrite_time_sec", -1);
+    page.field("aof_current_rewrite_time_sec", -1);
+    page.field("aof_last_bgrewrite_status", "ok");
+    page.field("aof_last_write_status", "ok");
+}
+
+pub(super) fn keyspace(page: &mut Page, services: &Services) {
+    for database in 0..services.store.database_count() {
+        let (keys, expires) = services.store.key_counts(database);
+        if keys > 0 {
+            let line = format_args!("keys={keys},expires={expires},avg_ttl=0");
+            page.field(&format!("db{database}"), line);
+        }
+    }
+}

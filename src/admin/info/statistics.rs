@@ -1,0 +1,42 @@
+//! The sections that count what has happened: stats, commandstats.
+
+use super::Page;
+use crate::command::Services;
+use crate::metrics::CommandTotals;
+
+pub(super) fn stats(page: &mut Page, services: &Services) {
+    let totals = services.metrics.totals();
+    let rates = services.metrics.rates.per_second();
+    let counts = services.store.counts();
+    page.field("total_connections_received", services.clients.accepted());
+    page.field("total_commands_processed", totals.commands);
+    page.field("instantaneous_ops_per_sec", rates.commands);
+    page.field("total_net_input_bytes", totals.bytes_in);
+    page.field("total_net_output_bytes", totals.bytes_out);
+    page.field("instantaneous_input_kbps", format_args!("{:.2}", rates.kilobytes_in));
+    page.field("instantaneous_output_kbps", format_args!("{:.2}", rates.kilobytes_out));
+    page.field("rejected_connections", services.clients.rejected());
+    page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    page.field("expired_keys", counts.expired);
+    page.field("expiry_lag_max_ms", counts.expiry_lag_max);
+    page.field("evicted_keys", counts.evicted);
+    page.field("evicted_clients", 0);
+    page.field("keyspace_hits", counts.hits);
+    page.field("keyspace_misses", counts.misses);
+    page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
+}
+
+/// Calls are exact; of quick commands only samples are timed, so their time is scaled up from the samples.
+pub(super) fn commands(page: &mut Page, services: &Services) {
+    for row in services.commands.rows() {
+        let CommandTotals { calls, failed, rejected, micros } = services.metrics.command_totals(row.id);
+        if calls + rejected == 0 {
+            continue;
+        }
+        let per_call = if calls == 0 { 0.0 } else { micros as f64 / calls as f64 };
+        let line = format_args!(
+            "calls={calls},usec={micros},usec_per_call={per_call:.2},rejected_calls={rejected},failed_calls={failed}"
+        );
+        page.field(&format!("cmdstat_{}", row.name), line);
+    }
+}

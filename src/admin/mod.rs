@@ -1,0 +1,22 @@
+//! What operators and clients ask about the server itself: COMMAND, CONFIG, INFO and their like.
+
+pub mod categories;
+pub mod command;
+mod command_docs;
+mod command_info;
+pub mod config;
+pub mod info;
+
+use crate::command::Flags;
+
+/// What most of these commands are: for operators, and answered in every state of the server.
+const OPERATOR: Flags = Flags::ADMIN.union(Flags::LOADING).union(Flags::STALE);
+
+/// The same, kept out of scripts.
+const OPERATOR_NO_SCRIPT: Flags = OPERATOR.union(Flags::NOSCRIPT);
+
+/// What HELP subcommands are.
+const HELP: Flags = Flags::LOADING.union(Flags::STALE);
+
+/// What Redis says of every HELP subcommand.
+const HELP_SUMMARY: &str = "Returns helpful text about the different subcommands.";

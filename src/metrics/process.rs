@@ -1,0 +1,79 @@
+//! What the operating system knows about this process: memory and processor time, from `/proc`.
+//!
+//! The only part of the metrics that does input; where there is no `/proc` everything is zero.
+
+use std::fs::read_to_string;
+
+/// Clock ticks per second in `/proc`, the same on every architecture Linux gives programs today.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Fields of `/proc/self/stat` after the name in brackets, counted from there.
+const STAT_USER_TICKS: usize = 11;
+const STAT_SYSTEM_TICKS: usize = 12;
+const STAT_CHILDREN_USER_TICKS: usize = 13;
+const STAT_CHILDREN_SYSTEM_TICKS: usize = 14;
+
+/// One look at the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Process {
+    /// Bytes of memory the process has now.
+    pub resident_bytes: u64,
+    /// Seconds of processor time spent in the program.
+    pub user_seconds: f64,
+    /// Seconds of processor time spent in the kernel for it.
+    pub system_seconds: f64,
+    /// The same of child processes that have ended.
+    pub children_user_seconds: f64,
+    /// The same of child processes that have ended, in the kernel.
+    pub children_system_seconds: f64,
+}
+
+/// What is known about the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// The operating system, its version and the architecture.
+    pub operating_system: String,
+    /// Bytes of memory it has.
+    pub memory_bytes: u64,
+}
+
+impl Process {
+    /// Looks now.
+    pub fn now() -> Process {
+        let status = read_to_string("/proc/self/status").unwrap_or_default();
+        let stat = read_to_string("/proc/self/stat").unwrap_or_default();
+        // The name stands in brackets and may hold anything, brackets included.
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        let seconds = |place: usize| {
+            fields.get(place).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0) / TICKS_PER_SECOND
+        };
+        Process {
+            resident_bytes: kilobytes(&status, "VmRSS:") * 1024,
+            user_seconds: seconds(STAT_USER_TICKS),
+            system_seconds: seconds(STAT_SYSTEM_TICKS),
+            children_user_seconds: seconds(STAT_CHILDREN_USER_TICKS),
+            children_system_seconds: seconds(STAT_CHILDREN_SYSTEM_TICKS),
+        }
+    }
+}
+
+impl Machine {
+    /// Looks now.
+    pub fn now() -> Machine {
+        let release = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let (name, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+        let name = if name == "linux" { "Linux" } else { name };
+        let meminfo = read_to_string("/proc/meminfo").unwrap_or_default();
+        Machine {
+            operating_system: format!("{name} {} {architecture}", release.trim()),
+            memory_bytes: kilobytes(&meminfo, "MemTotal:") * 1024,
+        }
+    }
+}
+
+/// The number on the line that begins with `name`.
+fn kilobytes(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
