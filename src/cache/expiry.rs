@@ -7,13 +7,10 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
+use super::chunks::{Chunks, length_of_piece};
 use super::entry::{Deadline, Entry, EntryRef, UNINDEXED};
 
 const ARITY: usize = 4;
-
-/// The spare room the heap asks for when full, as a fraction of its length, since memory per key counts.
-const GROWTH_FRACTION: usize = 16;
-const GROWTH_MIN: usize = 4;
 
 #[derive(Clone, Copy)]
 struct Due {
@@ -26,7 +23,7 @@ struct Due {
 /// tells the index first, which `store` does in one place.
 #[derive(Default)]
 pub(super) struct ExpiryIndex {
-    heap: Vec<Due>,
+    heap: Chunks<Due, { length_of_piece::<Due>() }>,
 }
 
 // SAFETY: the pointers lead to entries of the same shard, which are `Send` and move together with the index.
@@ -40,7 +37,7 @@ impl ExpiryIndex {
 
     /// Bytes of memory the index takes.
     pub(super) fn memory(&self) -> usize {
-        self.heap.capacity() * size_of::<Due>()
+        self.heap.memory()
     }
 
     /// A time before which nothing falls due.
@@ -63,9 +60,6 @@ impl ExpiryIndex {
         if !Entry::is_indexable(deadline) || self.heap.len() >= UNINDEXED as usize {
             return;
         }
-        if self.heap.len() == self.heap.capacity() {
-            self.heap.reserve_exact((self.heap.len() / GROWTH_FRACTION).max(GROWTH_MIN));
-        }
         self.heap.push(Due { deadline, entry: entry.view().pointer() });
         self.sift_up(self.heap.len() - 1);
     }
@@ -86,9 +80,6 @@ impl ExpiryIndex {
         if place < self.heap.len() {
             self.heap[place] = last;
             self.settle(place);
-        }
-        if self.heap.capacity() > 2 * self.heap.len() + 4 * GROWTH_MIN {
-            self.heap.shrink_to(self.heap.len() + self.heap.len() / GROWTH_FRACTION);
         }
     }
 

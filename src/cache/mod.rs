@@ -1,5 +1,6 @@
 //! The cache: keys with values and deadlines, exact for readers, punctual in giving memory back, bounded in size.
 
+mod chunks;
 pub mod commands;
 mod entry;
 pub mod eviction;

@@ -373,8 +373,13 @@ impl Shard {
         (count > 0).then(|| keys.swap_remove((random >> 32) as usize % count))
     }
 
+    /// Brings the bucket of a hash closer.
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.table.prefetch(hash);
+    }
+
     /// Brings the memory of the candidate for `hash` closer, without looking at it.
-    pub fn prefetch(&self, hash: u64) {
+    pub fn prefetch_entry(&self, hash: u64) {
         self.table.find(hash, |entry| {
             // The second line holds the end of a short value or the rest of a key.
             let address = entry.pointer().as_ptr() as usize;

@@ -12,7 +12,6 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::hash::{KeyHasher, prefetch};
 use super::shard::{Counts, Key, Moment, Shard};
-use super::table::bucket_address;
 
 /// Shards per database.
 pub const SHARD_COUNT: usize = 1 << SHARD_BITS;
@@ -29,13 +28,10 @@ pub struct ShardId {
     shard: u32,
 }
 
-/// A shard behind its lock, with a hint where its buckets lie.  The hint is read without the lock and only ever
-/// used for prefetching, where a stale address does no harm.
+/// A shard behind its lock.
 #[repr(align(64))]
 struct ShardCell {
     shard: Mutex<Shard>,
-    buckets_at: AtomicUsize,
-    bucket_count: AtomicUsize,
     /// No key of the shard expires before this; `u64::MAX` if none ever does.
     next_due: AtomicU64,
 }
@@ -52,7 +48,7 @@ pub struct Store {
     gate: Gate,
 }
 
-/// A locked shard.  Unlocking notes where the buckets lie now.
+/// A locked shard.  Unlocking it settles the accounts.
 pub struct ShardGuard<'s> {
     id: ShardId,
     cell: &'s ShardCell,
@@ -113,22 +109,22 @@ impl Store {
         }
     }
 
-    /// Brings the bucket of a hash closer, once its shard's header is.
+    /// Brings the bucket of a hash closer, once its shard's header is; not if somebody holds the shard.
     pub fn prefetch_bucket(&self, id: ShardId, hash: u64) {
-        if let Some(shards) = self.databases[id.database as usize].get() {
-            let cell = &shards[id.shard as usize];
-            let location = (cell.buckets_at.load(Relaxed), cell.bucket_count.load(Relaxed));
-            prefetch(bucket_address(location, hash));
+        if let Some(shard) = self.try_lock(id) {
+            shard.prefetch_bucket(hash);
         }
     }
 
-    /// Brings the entry of a hash closer, once its bucket is.
+    /// Brings the entry of a hash closer, once its bucket is; not if somebody holds the shard.
     pub fn prefetch_entry(&self, id: ShardId, hash: u64) {
-        if let Some(shards) = self.databases[id.database as usize].get()
-            && let Some(shard) = shards[id.shard as usize].shard.try_lock()
-        {
-            shard.prefetch(hash);
+        if let Some(shard) = self.try_lock(id) {
+            shard.prefetch_entry(hash);
         }
+    }
+
+    fn try_lock(&self, id: ShardId) -> Option<MutexGuard<'_, Shard>> {
+        self.databases[id.database as usize].get()?[id.shard as usize].shard.try_lock()
     }
 
     /// Bytes of memory of all databases, as of the last batches.
@@ -220,8 +216,6 @@ impl Store {
         let shards = self.databases[id.database as usize].get_or_init(|| {
             let cell = |_| ShardCell {
                 shard: Mutex::new(Shard::new(self.hasher.clone())),
-                buckets_at: AtomicUsize::new(0),
-                bucket_count: AtomicUsize::new(0),
                 next_due: AtomicU64::new(u64::MAX),
             };
             (0..SHARD_COUNT).map(cell).collect()
@@ -248,9 +242,6 @@ impl<'s> ShardGuard<'s> {
     /// Unlocks, and returns by how many bytes the shard has grown.
     pub fn unlock(mut self) -> isize {
         let Some(grown) = self.shard.take_change() else { return 0 };
-        let (base, count) = self.shard.table.location();
-        self.cell.buckets_at.store(base, Relaxed);
-        self.cell.bucket_count.store(count, Relaxed);
         self.cell.next_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
         grown
     }

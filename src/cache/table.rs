@@ -13,7 +13,9 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
+use super::chunks::{Chunks, length_of_piece};
 use super::entry::{Entry, EntryRef};
+use super::hash::prefetch;
 
 /// Slots in a bucket: eight words fill a cache line.
 const SLOTS: usize = 8;
@@ -23,9 +25,8 @@ const LAST: usize = SLOTS - 1;
 const LOAD_MAX: usize = 54;
 const LOAD_MIN: usize = 20;
 
-/// The spare room a growing bucket array asks for, as a fraction of its length: little, since memory per key counts.
-const GROWTH_FRACTION: usize = 16;
-const GROWTH_MIN: usize = 4;
+/// Below this many buckets a table does not shrink, and so many unused overflow buckets it may keep.
+const BUCKETS_MIN: usize = 4;
 
 const EMPTY: u64 = 0;
 const LINK: u64 = 1 << 63;
@@ -35,7 +36,7 @@ const TAG_ALWAYS: u64 = 1 << ADDRESS_BITS;
 const ADDRESS_BITS: u32 = 48;
 const ADDRESS_MASK: u64 = (1 << ADDRESS_BITS) - 1;
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Bucket {
     slots: [u64; SLOTS],
@@ -85,11 +86,13 @@ pub(super) struct Position {
     slot: u32,
 }
 
+type Buckets = Chunks<Bucket, { length_of_piece::<Bucket>() }>;
+
 /// The table.  It owns its entries.
 #[derive(Default)]
 pub(super) struct Table {
-    buckets: Vec<Bucket>,
-    overflow: Vec<Bucket>,
+    buckets: Buckets,
+    overflow: Buckets,
     /// Overflow buckets that are in no chain, linked through their first slot as index + 1.
     free: u64,
     length: usize,
@@ -127,12 +130,15 @@ impl Table {
 
     /// Bytes of memory the bucket arrays take.
     pub(super) fn memory(&self) -> usize {
-        (self.buckets.capacity() + self.overflow.capacity()) * size_of::<Bucket>()
+        self.buckets.memory() + self.overflow.memory()
     }
 
-    /// The address of the bucket array and its length, from which [`bucket_address`] tells where a hash will look.
-    pub(super) fn location(&self) -> (usize, usize) {
-        (self.buckets.as_ptr() as usize, self.buckets.len())
+    /// Brings the bucket of a hash closer.
+    pub(super) fn prefetch(&self, hash: u64) {
+        if !self.buckets.is_empty() {
+            let home = &raw const self.buckets[bucket_for(hash, self.buckets.len())];
+            prefetch(home as usize);
+        }
     }
 
     /// The entry with this hash for which `is_it` holds.
@@ -206,7 +212,7 @@ impl Table {
         let home = bucket_for(hash, self.buckets.len());
         self.fill_hole(BucketIndex(home as u32), position);
         self.length -= 1;
-        if self.buckets.len() > GROWTH_MIN && self.length * 8 < self.buckets.len() * LOAD_MIN {
+        if self.buckets.len() > BUCKETS_MIN && self.length * 8 < self.buckets.len() * LOAD_MIN {
             self.merge_last(hash_of);
         }
         entry
@@ -326,7 +332,6 @@ impl Table {
             self.free = std::mem::replace(&mut self.overflow[index as usize], Bucket::EMPTY).slots[0];
             return index;
         }
-        reserve(&mut self.overflow);
         self.overflow.push(Bucket::EMPTY);
         u32::try_from(self.overflow.len() - 1).expect("a shard has fewer than 2^31 buckets")
     }
@@ -340,7 +345,6 @@ impl Table {
 
     /// Adds a bucket and moves into it what the next hash bit assigns to it.
     fn split_next(&mut self, hash_of: impl Fn(&[u8]) -> u64) {
-        reserve(&mut self.buckets);
         self.buckets.push(Bucket::EMPTY);
         let new = self.buckets.len() - 1;
         if new == 0 {
@@ -359,10 +363,7 @@ impl Table {
         for slot in slots {
             self.push(BucketIndex(buddy as u32), slot);
         }
-        if self.buckets.capacity() > self.buckets.len() * 2 {
-            self.buckets.shrink_to(self.buckets.len() + self.buckets.len() / GROWTH_FRACTION);
-        }
-        if self.overflow.len() > self.buckets.len() + GROWTH_MIN {
+        if self.overflow.len() > self.buckets.len() + BUCKETS_MIN {
             self.rebuild_overflow(hash_of);
         }
     }
@@ -382,7 +383,7 @@ impl Table {
         loop {
             slots.extend_from_slice(&bucket.slots[..bucket.entries()]);
             let Some(next) = bucket.next() else { return slots.into_iter() };
-            bucket = self.overflow[next as usize].clone();
+            bucket = self.overflow[next as usize];
             self.give_overflow(next);
         }
     }
@@ -390,7 +391,7 @@ impl Table {
     /// Gives overflow buckets back after a table has shrunk far below the size they were made for.
     fn rebuild_overflow(&mut self, hash_of: impl Fn(&[u8]) -> u64) {
         let chained: Vec<u64> = (0..self.buckets.len()).flat_map(|home| self.drain_chain(home)).collect();
-        self.overflow = Vec::new();
+        self.overflow = Buckets::default();
         self.free = 0;
         for slot in chained {
             let hash = hash_of(self.entry(slot).key());
@@ -409,16 +410,4 @@ impl Drop for Table {
             }
         }
     }
-}
-
-fn reserve(buckets: &mut Vec<Bucket>) {
-    if buckets.len() == buckets.capacity() {
-        buckets.reserve_exact((buckets.len() / GROWTH_FRACTION).max(GROWTH_MIN));
-    }
-}
-
-/// Where the table at `location` will look for `hash`: an address for a prefetch, valid or not.
-pub(super) fn bucket_address(location: (usize, usize), hash: u64) -> usize {
-    let (base, bucket_count) = location;
-    if bucket_count == 0 { base } else { base + bucket_for(hash, bucket_count) * size_of::<Bucket>() }
 }
