@@ -23,7 +23,7 @@ fn rewrite(transcript: &Transcript, peer: Peer, server: &PeerServer) {
     let mut target = server.target();
     let known = transcript.since.as_ref().is_none_or(|since| peer.knows(since));
     let concerned = transcript.steps.iter().any(|step| answers_for(transcript, step, peer));
-    if !known || !concerned || target.refuses(transcript.longest_advance()).is_some() {
+    if !known || !concerned || target.refuses(transcript).is_some() {
         return;
     }
     let outcomes = play(&with_promises(transcript), &mut target, Way::CommandPerWrite, Some(peer));

@@ -30,7 +30,7 @@ fn compare(peer: Peer, concerns: impl Fn(&Transcript) -> bool) {
     let Some(server) = PeerServer::start(peer) else { return };
     let mut failures = Vec::new();
     for transcript in transcripts::load().iter().filter(|transcript| concerns(transcript)) {
-        match server.target().refuses(transcript.longest_advance()) {
+        match server.target().refuses(transcript) {
             Some(reason) => skip(&format!("{} against {}: it {reason}", transcript.name, peer.name())),
             None => failures.extend(check(transcript, || server.target(), Some(peer))),
         }

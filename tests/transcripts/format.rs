@@ -89,7 +89,9 @@ pub(crate) enum Action {
 pub(crate) struct Step {
     /// What happens.
     pub(crate) action: Action,
-    /// The arguments of a command; none for other actions.
+    /// Whether it is a command rather than raw bytes or something that happens.
+    pub(crate) is_command: bool,
+    /// The arguments of a command or of raw bytes; none for other actions.
     pub(crate) arguments: Vec<Vec<u8>>,
     /// The line of the action, counted from one.
     pub(crate) line: usize,
@@ -191,7 +193,18 @@ impl Transcript {
         let Notes { unordered, differs, since } = std::mem::take(notes);
         let golden_place = index + 1..index + 1;
         let (line, golden) = (index + 1, Vec::new());
-        self.steps.push(Step { action, arguments, line, golden, golden_place, unordered, differs, since });
+        let is_command = self.lines[index].as_bytes().get(1) == Some(&b':');
+        self.steps.push(Step {
+            action,
+            is_command,
+            arguments,
+            line,
+            golden,
+            golden_place,
+            unordered,
+            differs,
+            since,
+        });
     }
 
     /// The longest single wait the file asks for.

@@ -5,7 +5,9 @@
 //! plays only the files whose names contain that.
 
 pub(crate) mod arguments;
+mod coverage;
 pub(crate) mod format;
+pub(crate) mod in_process;
 pub(crate) mod pattern;
 pub(crate) mod reply;
 pub(crate) mod runner;
@@ -14,7 +16,11 @@ pub(crate) mod target;
 
 use std::path::{Path, PathBuf};
 
+use crate::support::peers::skip;
 use format::Transcript;
+use in_process::InProcessTarget;
+use runner::check;
+use target::Target;
 
 /// Where the files are.
 pub(crate) fn directory() -> PathBuf {
@@ -50,6 +56,19 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry is readable").path()).collect();
     paths.sort();
     paths
+}
+
+#[test]
+fn quartet_answers_as_the_transcripts_say() {
+    let fresh = || Target::InProcess(InProcessTarget::new());
+    let mut failures = Vec::new();
+    for transcript in load() {
+        match fresh().refuses(&transcript) {
+            Some(reason) => skip(&format!("{}: it {reason}", transcript.name)),
+            None => failures.extend(check(&transcript, fresh, None)),
+        }
+    }
+    assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
 }
 
 #[test]

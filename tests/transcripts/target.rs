@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::format::Transcript;
+use super::in_process::InProcessTarget;
 use super::reply::{Value, decode};
 use super::socket::SocketTarget;
 
@@ -22,6 +24,8 @@ pub(crate) enum Received {
 pub(crate) enum Target {
     /// A server behind a socket, a peer or a Quartet process.
     Socket(SocketTarget),
+    /// Quartet in this process.
+    InProcess(InProcessTarget),
 }
 
 impl Target {
@@ -29,6 +33,7 @@ impl Target {
     pub(crate) fn send(&mut self, client: char, pieces: &[&[u8]]) {
         match self {
             Target::Socket(target) => target.send(client, pieces),
+            Target::InProcess(target) => target.send(client, pieces),
         }
     }
 
@@ -36,6 +41,7 @@ impl Target {
     pub(crate) fn receive(&mut self, expected: &Expected) -> BTreeMap<char, Vec<Received>> {
         match self {
             Target::Socket(target) => target.receive(expected),
+            Target::InProcess(target) => target.receive(),
         }
     }
 
@@ -43,6 +49,7 @@ impl Target {
     pub(crate) fn advance(&mut self, duration: Duration) {
         match self {
             Target::Socket(target) => target.advance(duration),
+            Target::InProcess(target) => target.advance(duration),
         }
     }
 
@@ -50,13 +57,17 @@ impl Target {
     pub(crate) fn disconnect(&mut self, client: char) {
         match self {
             Target::Socket(target) => target.disconnect(client),
+            Target::InProcess(target) => target.disconnect(client),
         }
     }
 
     /// Why a transcript cannot be played here.
-    pub(crate) fn refuses(&self, longest_advance: Duration) -> Option<String> {
+    pub(crate) fn refuses(&self, transcript: &Transcript) -> Option<String> {
         match self {
-            Target::Socket(target) => target.refuses(longest_advance),
+            Target::Socket(target) => target.refuses(transcript.longest_advance()),
+            Target::InProcess(target) => {
+                target.missing_command(transcript).map(|command| format!("needs {command}"))
+            }
         }
     }
 }

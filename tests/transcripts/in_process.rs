@@ -1,0 +1,156 @@
+//! Quartet's sessions in this process: bytes in, bytes out, on a clock that moves only when a transcript says so.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet::client::Client;
+use quartet::clock::{Clock, Now};
+use quartet::command::{Flow, Services};
+use quartet::dispatch::Runner;
+use quartet::random::Random;
+use quartet::server;
+use quartet::session::resp::Session;
+use quartet::settings::Settings;
+use quartet_protocol::resp::{Batch, Output};
+
+use super::format::Transcript;
+use super::target::{Received, take_values};
+
+/// When the manual clock starts: some days after boot, in November 2023.
+const BOOT: Duration = Duration::from_secs(1_000_000);
+const WALL: Duration = Duration::from_secs(1_700_000_000);
+
+/// Ports from which clients seem to come, so that each has an address of its own.
+const FIRST_PORT: u16 = 40_000;
+
+/// The clients of a server that is nothing but its services.
+pub(crate) struct InProcessTarget {
+    services: Arc<Services>,
+    runner: Runner,
+    batch: Batch,
+    clients: BTreeMap<char, Connection>,
+    next_port: u16,
+}
+
+struct Connection {
+    session: Session,
+    unread: Vec<u8>,
+    ending: bool,
+}
+
+impl InProcessTarget {
+    /// A new server with default settings and one thread.
+    pub(crate) fn new() -> InProcessTarget {
+        let settings = Settings { threads: 1, ..Settings::default() };
+        let services = Arc::new(server::services(settings, Clock::manual(Now::at(BOOT, WALL)), 1));
+        let runner = Runner::new(Arc::clone(&services), 0, Random::with_seed(2));
+        InProcessTarget {
+            services,
+            runner,
+            batch: Batch::new(),
+            clients: BTreeMap::new(),
+            next_port: FIRST_PORT,
+        }
+    }
+
+    /// The first command of a transcript that this server does not have.
+    pub(crate) fn missing_command(&self, transcript: &Transcript) -> Option<String> {
+        let commands = &self.services.commands;
+        let is_missing = |arguments: &Vec<Vec<u8>>| {
+            let row = arguments.first().map(|name| commands.find(name));
+            let subcommand = arguments.get(1);
+            match row {
+                Some(Some(family)) if !family.subcommands.is_empty() => {
+                    subcommand.is_some_and(|name| commands.find_subcommand(family, name).is_none())
+                }
+                Some(found) => found.is_none(),
+                None => false,
+            }
+        };
+        let answered =
+            |golden: &[String]| !golden.iter().any(|line| line.starts_with("(error) ERR unknown "));
+        let mut steps = transcript.steps.iter().filter(|step| step.is_command && answered(&step.golden));
+        steps.find(|step| is_missing(&step.arguments)).map(|step| {
+            let words = step.arguments.iter().take(2).map(|word| String::from_utf8_lossy(word).into_owned());
+            words.collect::<Vec<_>>().join(" ")
+        })
+    }
+
+    /// Lets the client's session receive the pieces one by one.
+    pub(crate) fn send(&mut self, client: char, pieces: &[&[u8]]) {
+        self.connect(client);
+        let connection = self.clients.get_mut(&client).expect("it was just connected");
+        let mut output = Output::new();
+        for piece in pieces {
+            if connection.ending {
+                break;
+            }
+            let mut piece = piece.to_vec();
+            let mut flow =
+                connection.session.receive(&mut piece, &mut self.runner, &mut self.batch, &mut output);
+            // A client that waits for its reply lives through the pause.
+            while let Flow::Pause(duration) = flow {
+                self.services.clock.advance(duration);
+                flow = connection.session.resume(&mut self.runner, &mut output);
+            }
+            connection.ending |= flow != Flow::Continue;
+            move_bytes(&mut output, &mut connection.unread);
+        }
+    }
+
+    /// What the clients have received so far.
+    pub(crate) fn receive(&mut self) -> BTreeMap<char, Vec<Received>> {
+        let mut received = BTreeMap::new();
+        for (&client, connection) in &mut self.clients {
+            let mut output = Output::new();
+            connection.session.collect(&mut output);
+            move_bytes(&mut output, &mut connection.unread);
+            connection.ending |= connection.session.client().shared.outbox.is_closing();
+            let mut values = take_values(&mut connection.unread);
+            if connection.ending {
+                values.push(Received::Closed);
+            }
+            received.insert(client, values);
+        }
+        let ended: Vec<char> = self
+            .clients
+            .iter()
+            .filter(|(_, connection)| connection.ending)
+            .map(|(&client, _)| client)
+            .collect();
+        ended.into_iter().for_each(|client| self.disconnect(client));
+        received
+    }
+
+    /// Moves the clock, and has expired keys looked for as the worker threads do.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        self.services.clock.advance(duration);
+        self.runner.expire();
+    }
+
+    /// Ends a client's session.
+    pub(crate) fn disconnect(&mut self, client: char) {
+        if let Some(mut connection) = self.clients.remove(&client) {
+            connection.session.close(&mut self.runner);
+        }
+    }
+
+    fn connect(&mut self, client: char) {
+        if self.clients.contains_key(&client) {
+            return;
+        }
+        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let now = self.services.clock.now().millis();
+        let shared = self.services.clients.connect(address(self.next_port), address(6379), now);
+        self.next_port += 1;
+        let session = Session::new(Client::new(shared, !self.services.settings.has_password()));
+        self.clients.insert(client, Connection { session, unread: Vec::new(), ending: false });
+    }
+}
+
+fn move_bytes(output: &mut Output, bytes: &mut Vec<u8>) {
+    output.parts().for_each(|part| bytes.extend_from_slice(part));
+    output.clear();
+}
