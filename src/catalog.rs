@@ -1,12 +1,15 @@
 //! All commands: the families in the order of the documentation.
 
-use crate::cache::commands::strings;
+use crate::cache::commands::{counters, many, ranges, strings};
 use crate::command::{Command, CommandTable};
 use crate::{admin, connection, dispatch};
 
 /// The tables of all families.
 pub const FAMILIES: &[&[Command]] = &[
     strings::COMMANDS,
+    counters::COMMANDS,
+    ranges::COMMANDS,
+    many::COMMANDS,
     connection::COMMANDS,
     dispatch::transaction::COMMANDS,
     admin::command::COMMANDS,

@@ -35,6 +35,7 @@ pub(super) fn access_words(access: KeyAccess) -> &'static [&'static str] {
         KeyAccess::ReadAccess => &["RO", "access"],
         KeyAccess::ReadOnly => &["RO"],
         KeyAccess::OverwriteUpdate => &["OW", "update"],
+        KeyAccess::OverwriteInsert => &["OW", "insert"],
         KeyAccess::ReadWriteUpdate => &["RW", "update"],
         KeyAccess::ReadWriteAccessUpdate => &["RW", "access", "update"],
         KeyAccess::ReadWriteInsert => &["RW", "insert"],

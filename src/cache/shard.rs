@@ -190,6 +190,25 @@ impl Shard {
         }
     }
 
+    /// Writes what `revise` makes of a string (of none, if there is no such key), keeping its deadline.  Nothing is
+    /// written if it refuses, and nothing allocated if the new value takes the room of the old one.
+    pub fn revise<T: AsRef<[u8]>, E>(
+        &mut self,
+        key: &Key<'_>,
+        moment: &Moment,
+        revise: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
+    ) -> Result<(), E> {
+        let Some(position) = self.live_position(key, moment) else {
+            let value = revise(None)?;
+            self.insert(key, Entry::new(key.bytes, value.as_ref(), None), moment);
+            return Ok(());
+        };
+        let value = revise(Some(self.table.get(position).value().bytes()))?;
+        self.change(position, |entry| entry.set_value(value.as_ref()));
+        self.finish_overwrite(key, position, Lifetime::Keep, moment);
+        Ok(())
+    }
+
     /// Changes the bytes of an existing string in part, keeping its deadline.  `change` gets the string as a
     /// buffer whose spare capacity survives between calls for long values.
     pub fn edit<R>(

@@ -93,6 +93,8 @@ pub enum KeyAccess {
     ReadOnly,
     /// Overwrites the value whatever it was.
     OverwriteUpdate,
+    /// Writes the value if there was none.
+    OverwriteInsert,
     /// Changes the value depending on what it was.
     ReadWriteUpdate,
     /// Changes the value and returns what it was.

@@ -1,6 +1,11 @@
-//! Strings: GET, SET and their kin.
+//! Strings as a whole: GET, SET and their kin.
+//!
+//! GET and SET without options are the commands servers are measured by: they take the short way through this file.
 
-use crate::cache::{Lifetime, Value};
+use quartet_protocol::resp::Output;
+
+use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
+use crate::cache::{EntryRef, Key, Lifetime, Value};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -10,38 +15,233 @@ pub const COMMANDS: &[Command] = &[
         name: "get",
         syntax: "key",
         summary: "Returns the string value of a key.",
-        group: Group::String,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadAccess),
         handler: get,
-        ..Command::ROW
+        ..STRING
     },
     Command {
         name: "set",
-        syntax: "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+        syntax: "key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | \
+                 EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
         summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
-        group: Group::String,
+        flags: Flags::WRITE.union(Flags::DENYOOM),
+        keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+        handler: set,
+        ..STRING
+    },
+    Command {
+        name: "setnx",
+        syntax: "key value",
+        summary: "Sets the string value of a key only when the key doesn't exist.",
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
+        keys: Keys::first(KeyAccess::OverwriteInsert),
+        handler: setnx,
+        ..STRING
+    },
+    Command {
+        name: "setex",
+        syntax: "key seconds value",
+        summary: "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.",
+        since: "2.0.0",
         flags: Flags::WRITE.union(Flags::DENYOOM),
         keys: Keys::first(KeyAccess::OverwriteUpdate),
-        handler: set,
-        ..Command::ROW
+        handler: setex,
+        ..STRING
+    },
+    Command {
+        name: "psetex",
+        syntax: "key milliseconds value",
+        summary: "Sets both string value and expiration time in milliseconds of a key. The key is created if it \
+                  doesn't exist.",
+        since: "2.6.0",
+        flags: Flags::WRITE.union(Flags::DENYOOM),
+        keys: Keys::first(KeyAccess::OverwriteUpdate),
+        handler: psetex,
+        ..STRING
+    },
+    Command {
+        name: "getset",
+        syntax: "key value",
+        summary: "Returns the previous string value of a key after setting it to a new value.",
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
+        keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+        handler: getset,
+        ..STRING
+    },
+    Command {
+        name: "getex",
+        syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+        summary: "Returns the string value of a key after setting its expiration time.",
+        since: "6.2.0",
+        flags: Flags::WRITE.union(Flags::FAST),
+        keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+        handler: getex,
+        ..STRING
+    },
+    Command {
+        name: "getdel",
+        syntax: "key",
+        summary: "Returns the string value of a key after deleting the key.",
+        since: "6.2.0",
+        flags: Flags::WRITE.union(Flags::FAST),
+        keys: Keys::first(KeyAccess::ReadWriteAccessDelete),
+        handler: getdel,
+        ..STRING
     },
 ];
 
+/// What the rows of all string families start from.
+pub(super) const STRING: Command = Command { group: Group::String, ..Command::ROW };
+
+/// Replies the value of an entry, or null without one.
+pub(super) fn reply_value(output: &mut Output, entry: Option<EntryRef<'_>>) {
+    match entry.map(EntryRef::value) {
+        Some(Value::Inline(value)) => output.bulk(value),
+        Some(Value::Shared(value)) => output.bulk_shared(value.clone()),
+        None => output.null(),
+    }
+}
+
 fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    match call.keyspace.read(&key).map(|entry| entry.value()) {
-        Some(Value::Inline(value)) => call.output.bulk(value),
-        Some(Value::Shared(value)) => call.output.bulk_shared(value.clone()),
-        None => call.output.null(),
-    }
+    reply_value(call.output, call.keyspace.read(&key));
     Ok(())
 }
 
 fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    if call.arguments.len() > 3 {
+        return set_with_options(call);
+    }
     let key = call.key(1);
     let moment = call.keyspace.moment;
     call.keyspace.shard(&key).set(&key, call.arguments.at(2), Lifetime::Forever, &moment);
     call.output.ok();
+    Ok(())
+}
+
+fn set_with_options(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let options = SetOptions::parse(call.arguments.from(3))?;
+    let expires = resolve(call, options.expiry)?;
+    if options.returns_old {
+        reply_value(call.output, call.keyspace.read(&key));
+    }
+    let old = call.keyspace.peek(&key).map(EntryRef::value);
+    let writes = match options.condition {
+        Condition::Always => true,
+        Condition::Missing => old.is_none(),
+        Condition::Present => old.is_some(),
+        Condition::Equals(expected) => old.is_some_and(|value| value.bytes() == expected),
+    };
+    match (options.returns_old, writes) {
+        (true, _) => {}
+        (false, true) => call.output.ok(),
+        (false, false) => call.output.null(),
+    }
+    if writes {
+        write(call, &key, call.arguments.at(2), options.expiry, expires);
+    }
+    Ok(())
+}
+
+/// What an expiry option means now, if it names a time.
+pub(super) fn resolve(call: &Call<'_, '_>, expiry: ExpiryOption<'_>) -> Result<Option<Expires>, Refusal> {
+    match expiry {
+        ExpiryOption::Set(expiry) => expiry.resolve(call.row.command.name, call.now()).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Writes a value that lives as the option says; one whose time has passed is deleted instead.
+fn write(
+    call: &mut Call<'_, '_>,
+    key: &Key<'_>,
+    value: &[u8],
+    expiry: ExpiryOption<'_>,
+    expires: Option<Expires>,
+) {
+    let lifetime = match (expires, expiry) {
+        (Some(Expires::Already), _) => {
+            call.keyspace.remove(key);
+            return;
+        }
+        (Some(Expires::At(deadline)), _) => Lifetime::Until(deadline),
+        (None, ExpiryOption::Keep) => Lifetime::Keep,
+        (None, _) => Lifetime::Forever,
+    };
+    let moment = call.keyspace.moment;
+    call.keyspace.shard(key).set(key, value, lifetime, &moment);
+}
+
+fn setnx(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let is_missing = !call.keyspace.contains(&key);
+    if is_missing {
+        let moment = call.keyspace.moment;
+        call.keyspace.shard(&key).set(&key, call.arguments.at(2), Lifetime::Forever, &moment);
+    }
+    call.output.integer(i64::from(is_missing));
+    Ok(())
+}
+
+fn setex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    set_for(call, Notation::Seconds)
+}
+
+fn psetex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    set_for(call, Notation::Milliseconds)
+}
+
+fn set_for(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let expiry = ExpiryOption::Set(Expiry { notation, amount: call.arguments.at(2) });
+    let expires = resolve(call, expiry)?;
+    write(call, &key, call.arguments.at(3), expiry, expires);
+    call.output.ok();
+    Ok(())
+}
+
+fn getset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    reply_value(call.output, call.keyspace.read(&key));
+    let moment = call.keyspace.moment;
+    call.keyspace.shard(&key).set(&key, call.arguments.at(2), Lifetime::Forever, &moment);
+    Ok(())
+}
+
+fn getex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let expiry = parse_getex(call)?;
+    let entry = call.keyspace.read(&key);
+    let exists = entry.is_some();
+    reply_value(call.output, entry);
+    if !exists {
+        return Ok(());
+    }
+    match (resolve(call, expiry)?, expiry) {
+        (Some(Expires::Already), _) => call.keyspace.remove(&key),
+        (Some(Expires::At(deadline)), _) => call.keyspace.set_deadline(&key, Some(deadline)),
+        (None, ExpiryOption::Persist) => call.keyspace.set_deadline(&key, None),
+        (None, _) => false,
+    };
+    Ok(())
+}
+
+fn parse_getex<'c>(call: &Call<'c, '_>) -> Result<ExpiryOption<'c>, Refusal> {
+    let mut expiry = ExpiryOption::Unsaid;
+    let mut words = call.arguments.from(2).iter();
+    while let Some(word) = words.next() {
+        if !expiry.accept(word, &mut words)? || expiry == ExpiryOption::Keep {
+            return Err(Refusal::SYNTAX);
+        }
+    }
+    Ok(expiry)
+}
+
+fn getdel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    reply_value(call.output, call.keyspace.read(&key));
+    call.keyspace.remove(&key);
     Ok(())
 }

@@ -1,0 +1,80 @@
+//! Strings as integers: INCR, DECR and their kin.
+
+use quartet_protocol::resp::number::{integer_text, parse_integer};
+
+use super::strings::STRING;
+use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "incr",
+        syntax: "key",
+        summary: "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
+        handler: incr,
+        ..COUNTER
+    },
+    Command {
+        name: "decr",
+        syntax: "key",
+        summary: "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
+        handler: decr,
+        ..COUNTER
+    },
+    Command {
+        name: "incrby",
+        syntax: "key increment",
+        summary: "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't \
+                  exist.",
+        handler: incrby,
+        ..COUNTER
+    },
+    Command {
+        name: "decrby",
+        syntax: "key decrement",
+        summary: "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't \
+                  exist.",
+        handler: decrby,
+        ..COUNTER
+    },
+];
+
+/// What the rows of commands that count start from.
+pub(super) const COUNTER: Command = Command {
+    flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
+    keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+    ..STRING
+};
+
+fn incr(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    increase(call, 1)
+}
+
+fn decr(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    increase(call, -1)
+}
+
+fn incrby(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let increment = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
+    increase(call, increment)
+}
+
+fn decrby(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let decrement = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
+    let increment = decrement.checked_neg().ok_or_else(|| Refusal::new("ERR decrement would overflow"))?;
+    increase(call, increment)
+}
+
+fn increase(call: &mut Call<'_, '_>, increment: i64) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let moment = call.keyspace.moment;
+    let mut sum = 0;
+    call.keyspace.shard(&key).revise(&key, &moment, |old| {
+        let old = old.map_or(Some(0), parse_integer).ok_or(Refusal::NOT_AN_INTEGER)?;
+        sum = old.checked_add(increment).ok_or(Refusal::OVERFLOW)?;
+        Ok(integer_text(sum))
+    })?;
+    call.output.integer(sum);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Several strings at once: MGET, MSET, MSETNX.
+
+use super::strings::{STRING, reply_value};
+use crate::cache::Lifetime;
+use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "mget",
+        syntax: "key [key ...]",
+        summary: "Atomically returns the string values of one or more keys.",
+        complexity: "O(N) where N is the number of keys to retrieve.",
+        flags: Flags::READONLY.union(Flags::FAST),
+        keys: Keys::all(KeyAccess::ReadAccess),
+        handler: mget,
+        ..STRING
+    },
+    Command {
+        name: "mset",
+        syntax: "key value [key value ...]",
+        summary: "Atomically creates or modifies the string values of one or more keys.",
+        complexity: "O(N) where N is the number of keys to set.",
+        since: "1.0.1",
+        flags: Flags::WRITE.union(Flags::DENYOOM),
+        keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteUpdate },
+        handler: mset,
+        ..STRING
+    },
+    Command {
+        name: "msetnx",
+        syntax: "key value [key value ...]",
+        summary: "Atomically modifies the string values of one or more keys only when all keys don't exist.",
+        complexity: "O(N) where N is the number of keys to set.",
+        since: "1.0.1",
+        flags: Flags::WRITE.union(Flags::DENYOOM),
+        keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteInsert },
+        handler: msetnx,
+        ..STRING
+    },
+];
+
+fn mget(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.output.array(call.arguments.len() - 1);
+    for position in 1..call.arguments.len() {
+        let key = call.key(position);
+        reply_value(call.output, call.keyspace.read(&key));
+    }
+    Ok(())
+}
+
+fn mset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    require_pairs(call)?;
+    set_pairs(call);
+    call.output.ok();
+    Ok(())
+}
+
+fn msetnx(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    require_pairs(call)?;
+    let any_exists = (1..call.arguments.len()).step_by(2).any(|position| {
+        let key = call.key(position);
+        call.keyspace.contains(&key)
+    });
+    if !any_exists {
+        set_pairs(call);
+    }
+    call.output.integer(i64::from(!any_exists));
+    Ok(())
+}
+
+fn require_pairs(call: &Call<'_, '_>) -> Result<(), Refusal> {
+    if call.arguments.len().is_multiple_of(2) {
+        return Err(Refusal::wrong_arity(&call.row.name));
+    }
+    Ok(())
+}
+
+fn set_pairs(call: &mut Call<'_, '_>) {
+    let moment = call.keyspace.moment;
+    for position in (1..call.arguments.len()).step_by(2) {
+        let (key, value) = (call.key(position), call.arguments.at(position + 1));
+        call.keyspace.shard(&key).set(&key, value, Lifetime::Forever, &moment);
+    }
+}

@@ -1,0 +1,201 @@
+//! Parts of strings: APPEND, GETRANGE, SETRANGE, STRLEN, SUBSTR.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use quartet_protocol::resp::number::parse_integer;
+
+use super::strings::STRING;
+use crate::cache::{EntryRef, Key, Lifetime, Value};
+use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::refusal::Refusal;
+
+const RANGE_COMPLEXITY: &str = "O(N) where N is the length of the returned string. The complexity is ultimately \
+    determined by the returned length, but because creating a substring from an existing string is very cheap, it can \
+    be considered O(1) for small strings.";
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "append",
+        syntax: "key value",
+        summary: "Appends a string to the value of a key. Creates the key if it doesn't exist.",
+        complexity: "O(1). The amortized time complexity is O(1) assuming the appended value is small and the already \
+                     present value is of any size, since the dynamic string library used by Redis will double the \
+                     free space available on every reallocation.",
+        since: "2.0.0",
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
+        keys: Keys::first(KeyAccess::ReadWriteInsert),
+        handler: append,
+        ..STRING
+    },
+    Command {
+        name: "strlen",
+        syntax: "key",
+        summary: "Returns the length of a string value.",
+        since: "2.2.0",
+        flags: Flags::READONLY.union(Flags::FAST),
+        keys: Keys::first(KeyAccess::ReadOnly),
+        handler: strlen,
+        ..STRING
+    },
+    Command {
+        name: "setrange",
+        syntax: "key offset value",
+        summary: "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.",
+        complexity: "O(1), not counting the time taken to copy the new string in place. Usually, this string is very \
+                     small so the amortized complexity is O(1). Otherwise, complexity is O(M) with M being the length \
+                     of the value argument.",
+        since: "2.2.0",
+        flags: Flags::WRITE.union(Flags::DENYOOM),
+        keys: Keys::first(KeyAccess::ReadWriteUpdate),
+        handler: setrange,
+        ..STRING
+    },
+    Command {
+        name: "getrange",
+        syntax: "key start end",
+        summary: "Returns a substring of the string stored at a key.",
+        complexity: RANGE_COMPLEXITY,
+        since: "2.4.0",
+        flags: Flags::READONLY,
+        keys: Keys::first(KeyAccess::ReadAccess),
+        handler: getrange,
+        ..STRING
+    },
+    Command {
+        name: "substr",
+        syntax: "key start end",
+        summary: "Returns a substring from a string value.",
+        complexity: RANGE_COMPLEXITY,
+        flags: Flags::READONLY,
+        keys: Keys::first(KeyAccess::ReadAccess),
+        handler: getrange,
+        ..STRING
+    },
+];
+
+fn append(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let suffix = call.arguments.at(2);
+    let length = length_of(call, &key);
+    if let Some(length) = length {
+        require_length(call, length, suffix.len())?;
+    }
+    let moment = call.keyspace.moment;
+    let shard = call.keyspace.shard(&key);
+    let length = match length {
+        Some(_) => shard.append(&key, suffix, &moment).expect("the key was there under the same lock"),
+        None => {
+            shard.set(&key, suffix, Lifetime::Forever, &moment);
+            suffix.len()
+        }
+    };
+    call.output.integer(length as i64);
+    Ok(())
+}
+
+fn strlen(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let length = call.keyspace.read(&key).map_or(0, |entry| entry.value().bytes().len());
+    call.output.integer(length as i64);
+    Ok(())
+}
+
+fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let offset = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
+    let offset = usize::try_from(offset).map_err(|_| Refusal::OFFSET_OUT_OF_RANGE)?;
+    let part = call.arguments.at(3);
+    let length = length_of(call, &key);
+    if part.is_empty() {
+        call.output.integer(length.unwrap_or(0) as i64);
+        return Ok(());
+    }
+    require_length(call, offset, part.len())?;
+    let overwrite = |bytes: &mut Vec<u8>| {
+        let end = offset + part.len();
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        bytes[offset..end].copy_from_slice(part);
+        bytes.len()
+    };
+    let moment = call.keyspace.moment;
+    let shard = call.keyspace.shard(&key);
+    let length = match shard.edit(&key, &moment, overwrite) {
+        Some(length) => length,
+        None => {
+            let mut bytes = Vec::new();
+            let length = overwrite(&mut bytes);
+            shard.set_shared(&key, Bytes::from(bytes), Lifetime::Forever, &moment);
+            length
+        }
+    };
+    call.output.integer(length as i64);
+    Ok(())
+}
+
+fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Option<usize> {
+    call.keyspace.peek(key).map(|entry| entry.value().bytes().len())
+}
+
+/// Refuses a string of `start + added` bytes if that is longer than allowed.
+fn require_length(call: &Call<'_, '_>, start: usize, added: usize) -> Result<(), Refusal> {
+    match start.checked_add(added) {
+        Some(length) if length <= call.services.settings.proto_max_bulk_len() => Ok(()),
+        _ => Err(Refusal::STRING_TOO_LONG),
+    }
+}
+
+fn getrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let start = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
+    let end = parse_integer(call.arguments.at(3)).ok_or(Refusal::NOT_AN_INTEGER)?;
+    let value = call.keyspace.read(&key).map(EntryRef::value);
+    let range = value.map_or(0..0, |value| clamped(start, end, value.bytes().len()));
+    match value {
+        Some(Value::Shared(bytes)) => call.output.bulk_shared(bytes.slice(range)),
+        Some(Value::Inline(bytes)) => call.output.bulk(&bytes[range]),
+        None => call.output.bulk(b""),
+    }
+    Ok(())
+}
+
+/// The part of a string of `length` bytes from `start` to `end`, both included and both counted from the end of the
+/// string if they are negative.
+fn clamped(start: i64, end: i64, length: usize) -> Range<usize> {
+    if start < 0 && end < 0 && start > end {
+        return 0..0;
+    }
+    let length = length as i64;
+    let from_start = |index: i64| if index < 0 { length.saturating_add(index).max(0) } else { index };
+    let (start, end) = (from_start(start), from_start(end).min(length - 1));
+    if start > end { 0..0 } else { start as usize..end as usize + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clamped;
+
+    #[test]
+    fn ranges_stay_within_the_string() {
+        for (start, end, expected) in [
+            (0, 3, 0..4),
+            (0, -1, 0..9),
+            (-3, -1, 6..9),
+            (5, 2, 0..0),
+            (-1, -3, 0..0),
+            (5, 100, 5..9),
+            (100, 200, 0..0),
+            (-100, 100, 0..9),
+            (-100, -50, 0..1),
+            (i64::MIN, i64::MAX, 0..9),
+            (i64::MAX, i64::MIN, 0..0),
+        ] {
+            assert_eq!(clamped(start, end, 9), expected, "{start} {end}");
+        }
+        assert_eq!(clamped(0, -1, 0), 0..0);
+        assert_eq!(clamped(-1, -1, 0), 0..0);
+    }
+}
