@@ -12,3 +12,6 @@ mod transcripts;
 
 /// Comparison with real servers.
 mod differential;
+
+/// The rules of the tree: layers, file heads, lengths.
+mod tidy;

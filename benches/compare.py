@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Measures Quartet against other RESP servers in one run and prints ratios.
+
+    benches/compare.py speed  quartet='target/release/quartet --port {port}' valkey='valkey-server --port {port} --save ""'
+    benches/compare.py memory ...
+    benches/compare.py idle   ...
+    benches/compare.py expiry quartet=...
+
+Ratios are to the last server named.  Rounds are interleaved, because machines drift; only ratios within one run mean
+anything.  `speed` drives redis-benchmark (50 connections, 64-byte values, 100,000 keys) and reads the server's CPU time
+from /proc; `memory` counts resident bytes per key over the payload, averaged over several key counts, since a table that
+doubles makes one count meaningless; `idle` opens 10,000 connections; `expiry` lets 100,000 keys a second fall due among a
+million volatile ones and watches when their memory is given back.  All servers listen on loopback and are stopped at the end.
+"""
+import argparse
+import csv
+import io
+import os
+import resource
+import shlex
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PIPELINES = (1, 16, 64)
+REQUESTS = {1: 150_000, 16: 1_500_000, 64: 3_000_000}
+KEY_COUNTS = (1_000_000, 1_250_000, 1_500_000, 1_750_000)
+IDLE_CONNECTIONS = 10_000
+EXPIRY_KEYS = 1_000_000
+EXPIRY_SECONDS = 10
+
+
+class Server:
+    def __init__(self, definition, folder):
+        self.name, command = definition.split("=", 1)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        words = shlex.split(command.replace("{port}", str(self.port)))
+        if os.path.exists(words[0]):
+            words[0] = os.path.abspath(words[0])
+        self.process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_until_up()
+
+    def wait_until_up(self):
+        for _ in range(400):
+            try:
+                with self.connect() as connection:
+                    connection.sendall(b"PING\r\n")
+                    if connection.recv(64).startswith(b"+PONG"):
+                        return
+            except OSError:
+                pass
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.025)
+        sys.exit(f"{self.name} did not come up")
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), 60)
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            line = next(line for line in status if line.startswith("VmRSS"))
+        return int(line.split()[1]) * 1024
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def benchmark(server, test, pipeline, requests):
+    """Requests per second, server CPU microseconds per request, and the 99th percentile of latency in ms."""
+    before = server.cpu_seconds()
+    command = ["redis-benchmark", "-p", str(server.port), "--csv", "-t", test, "-c", "50", "-d", "64", "-r", "100000"]
+    command += ["-P", str(pipeline), "-n", str(requests)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    row = [row for row in csv.reader(io.StringIO(printed)) if len(row) >= 8 and row[0] != "test"][-1]
+    return float(row[1]), (server.cpu_seconds() - before) * 1e6 / requests, float(row[6])
+
+
+def speed(servers, rounds, scale):
+    for server in servers:
+        benchmark(server, "set", 64, 300_000)
+    figures = {}
+    workloads = [(test, pipeline) for pipeline in PIPELINES for test in ("get", "set")]
+    for _ in range(rounds):
+        for test, pipeline in workloads:
+            for server in servers:
+                measured = benchmark(server, test, pipeline, int(REQUESTS[pipeline] * scale))
+                figures.setdefault((test, pipeline, server.name), []).append(measured)
+    print("| workload | server | requests/s | ratio | CPU µs/request | ratio | p99 ms |")
+    print("|---|---|---|---|---|---|---|")
+    for test, pipeline in workloads:
+        def medians(name):
+            return [statistics.median(column) for column in zip(*figures[(test, pipeline, name)])]
+        base = medians(servers[-1].name)
+        for server in servers:
+            rate, cpu, p99 = medians(server.name)
+            row = (f"{test} P{pipeline}", server.name, f"{rate:.0f}", f"{rate / base[0]:.2f}", f"{cpu:.3f}")
+            print("| " + " | ".join(row + (f"{cpu / base[1]:.2f}", f"{p99:.3f}")) + " |")
+
+
+def send_lines(server, lines):
+    """Sends inline commands that are each answered by +OK."""
+    with server.connect() as connection:
+        for start in range(0, len(lines), 512):
+            block = lines[start:start + 512]
+            connection.sendall(b"\r\n".join(block) + b"\r\n")
+            wanted = 5 * len(block)
+            while wanted > 0:
+                wanted -= len(connection.recv(1 << 16))
+
+
+def fill(server, count, ttl):
+    deadline = (lambda n: b" EX %d" % (100_000 + n % 50_000)) if ttl else (lambda n: b"")
+    for start in range(0, count, 100_000):
+        numbers = range(start, min(start + 100_000, count))
+        send_lines(server, [b"SET key:%012d %016d" % (n, n) + deadline(n) for n in numbers])
+
+
+def memory(definitions, folder):
+    print("| server | TTL | bytes per key over payload, by key count | average |")
+    print("|---|---|---|---|")
+    for definition in definitions:
+        for ttl in (False, True):
+            overheads = []
+            for count in KEY_COUNTS:
+                server = Server(definition, folder)
+                try:
+                    fill(server, 1, ttl)
+                    before = server.resident_bytes()
+                    fill(server, count, ttl)
+                    time.sleep(1)
+                    overheads.append((server.resident_bytes() - before) / count - (40 if ttl else 32))
+                finally:
+                    server.stop()
+            shown = " ".join(f"{overhead:.1f}" for overhead in overheads)
+            words = (server.name, "yes" if ttl else "no", shown, f"{statistics.mean(overheads):.1f}")
+            print("| " + " | ".join(words) + " |", flush=True)
+
+
+def idle(servers):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (IDLE_CONNECTIONS + 1000,) * 2)
+    for server in servers:
+        before = server.resident_bytes()
+        # A hundred fewer than the usual `maxclients`, which the server's own check would refuse.
+        connections = [server.connect() for _ in range(IDLE_CONNECTIONS - 100)]
+        for connection in connections:
+            connection.sendall(b"PING\r\n")
+        for connection in connections:
+            connection.recv(64)
+        grown = (server.resident_bytes() - before) / len(connections)
+        print(f"{server.name}: {grown:.0f} bytes of resident memory per idle connection ({len(connections)} open)")
+        for connection in connections:
+            connection.close()
+
+
+def ask(connection, *words):
+    connection.sendall(b" ".join(words) + b"\r\n")
+    reply = connection.recv(1 << 16)
+    while not reply.endswith(b"\r\n"):
+        reply += connection.recv(1 << 16)
+    return reply
+
+
+def expiry(servers):
+    for server in servers:
+        start = time.time() + 30
+        per_second = EXPIRY_KEYS // EXPIRY_SECONDS
+        lines = [b"SET key:%012d %016d PXAT %d" % (n, n, (start + n / per_second) * 1000) for n in range(EXPIRY_KEYS)]
+        send_lines(server, lines)
+        worst = 0.0
+        with server.connect() as connection:
+            while time.time() < start + EXPIRY_SECONDS + 1:
+                asked = time.time()
+                left = int(ask(connection, b"DBSIZE").strip(b":\r\n"))
+                due = min(max(asked - start, 0) * per_second, EXPIRY_KEYS)
+                worst = max(worst, (left - (EXPIRY_KEYS - due)) / per_second)
+                time.sleep(0.01)
+            info = ask(connection, b"INFO", b"stats").decode()
+        reported = [line for line in info.splitlines() if "lag" in line]
+        print(f"{server.name}: keys that had expired were still counted for at most {worst * 1000:.0f} ms; {reported}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["speed", "memory", "idle", "expiry"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="times the number of requests")
+    parser.add_argument("servers", nargs="+", metavar="name=command")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.what == "memory":
+            return memory(options.servers, folder)
+        servers = [Server(definition, folder) for definition in options.servers]
+        try:
+            if options.what == "speed":
+                speed(servers, options.rounds, options.scale)
+            else:
+                {"idle": idle, "expiry": expiry}[options.what](servers)
+        finally:
+            for server in servers:
+                server.stop()
+
+
+if __name__ == "__main__":
+    main()
