@@ -1,16 +1,68 @@
 //! What a client says about its connection: PING, HELLO, AUTH, SELECT, CLIENT and their like.
 
+mod authentication;
+mod client;
+mod client_kill;
+mod client_list;
+mod hello;
+mod identity;
+mod lifecycle;
+
 use std::sync::atomic::Ordering::Relaxed;
 
-use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
+use quartet_protocol::resp::{Arguments, Version};
 
 use crate::cache::Store;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
 
+/// What nearly every command about the connection itself may do: run while data is loaded or stale, but in no script.
+const CONNECTION: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE);
+
+/// What a client may say before it has authenticated.
+const HANDSHAKE: Flags = CONNECTION.union(Flags::FAST).union(Flags::NO_AUTH).union(Flags::ALLOW_BUSY);
+
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "auth",
+        syntax: "[username] password",
+        summary: "Authenticates the connection.",
+        complexity: "O(N) where N is the number of passwords defined for the user",
+        group: Group::Connection,
+        flags: HANDSHAKE,
+        handler: authentication::auth,
+        ..Command::ROW
+    },
+    Command {
+        name: "client",
+        summary: "A container for client connection commands.",
+        complexity: "Depends on subcommand.",
+        since: "2.4.0",
+        group: Group::Connection,
+        subcommands: client::SUBCOMMANDS,
+        ..Command::ROW
+    },
+    Command {
+        name: "echo",
+        syntax: "message",
+        summary: "Returns the given string.",
+        group: Group::Connection,
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
+        handler: echo,
+        ..Command::ROW
+    },
+    Command {
+        name: "hello",
+        syntax: "[protover [AUTH username password] [SETNAME clientname]]",
+        summary: "Handshakes with the Redis server.",
+        since: "6.0.0",
+        group: Group::Connection,
+        flags: HANDSHAKE,
+        handler: hello::hello,
+        ..Command::ROW
+    },
     Command {
         name: "ping",
         syntax: "[message]",
@@ -18,6 +70,25 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Connection,
         flags: Flags::FAST.union(Flags::WHILE_SUBSCRIBED),
         handler: ping,
+        ..Command::ROW
+    },
+    Command {
+        name: "quit",
+        // Whatever follows the name is not looked at.
+        syntax: "[argument ...]",
+        summary: "Closes the connection.",
+        group: Group::Connection,
+        flags: HANDSHAKE.union(Flags::NO_QUEUE).union(Flags::WHILE_SUBSCRIBED),
+        handler: lifecycle::quit,
+        ..Command::ROW
+    },
+    Command {
+        name: "reset",
+        summary: "Resets the connection.",
+        since: "6.2.0",
+        group: Group::Connection,
+        flags: HANDSHAKE.union(Flags::NO_QUEUE).union(Flags::WHILE_SUBSCRIBED),
+        handler: lifecycle::reset,
         ..Command::ROW
     },
     Command {
@@ -32,11 +103,26 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    match call.arguments.get(1) {
-        Some(_) if call.arguments.len() > 2 => return Err(Refusal::wrong_arity("ping")),
+    let message = call.arguments.get(1);
+    if call.arguments.len() > 2 {
+        return Err(Refusal::wrong_arity("ping"));
+    }
+    if call.client.subscriptions > 0 && call.client.version == Version::Resp2 {
+        // All that such a client reads are messages, so this answer looks like one.
+        call.output.array(2);
+        call.output.bulk(b"pong");
+        call.output.bulk(message.unwrap_or_default());
+        return Ok(());
+    }
+    match message {
         Some(message) => call.output.bulk(message),
         None => call.output.simple("PONG"),
     }
+    Ok(())
+}
+
+fn echo(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.output.bulk(call.arguments.at(1));
     Ok(())
 }
 
@@ -48,10 +134,14 @@ fn select(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
                 None => Refusal::new("ERR invalid DB index"),
             }
         })?;
-    call.client.database = database;
-    call.client.shared.database.store(database as u32, Relaxed);
+    select_database(call, database);
     call.output.ok();
     Ok(())
+}
+
+fn select_database(call: &mut Call<'_, '_>, database: usize) {
+    call.client.database = database;
+    call.client.shared.database.store(database as u32, Relaxed);
 }
 
 /// The database that a SELECT names, if it exists.

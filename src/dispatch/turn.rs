@@ -151,7 +151,7 @@ impl<'t, 's> Turn<'t, 's> {
             && client.version == Version::Resp2
             && !flags.contains(Flags::WHILE_SUBSCRIBED)
         {
-            let name = row.command.name;
+            let name = &row.name;
             return Err(Refusal::new(format!(
                 "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
                  in this context"

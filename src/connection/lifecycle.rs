@@ -1,0 +1,31 @@
+//! RESET and QUIT: a connection as it was at its start, and its end.
+
+use quartet_protocol::resp::Version;
+
+use super::{hello, identity, select_database};
+use crate::client::{ClientFlags, Replies};
+use crate::command::{Call, Flow};
+use crate::refusal::Refusal;
+
+/// QUIT.
+pub(super) fn quit(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.output.ok();
+    call.effects.flow = Flow::Close;
+    Ok(())
+}
+
+/// RESET.  What the client has told about its library stays: it is still the same library.
+pub(super) fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.client.forget_transaction(call.keyspace);
+    call.client.authenticated = !call.services.settings.has_password();
+    call.client.replies = Replies::On;
+    call.client.no_touch = false;
+    call.client.shared.set_flag(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT, false);
+    if call.client.shared.identity.lock().is_some() {
+        identity::set_name(call, "");
+    }
+    select_database(call, 0);
+    hello::speak(call, Version::Resp2);
+    call.output.simple("RESET");
+    Ok(())
+}
