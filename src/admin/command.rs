@@ -123,7 +123,7 @@ fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     for name in names.iter() {
         match find(table, name) {
             Some(row) => write_info(call.output, table, row),
-            None => call.output.null_array(),
+            None => call.output.null(),
         }
     }
     Ok(())

@@ -90,6 +90,12 @@ pub(super) fn needs_memory(row: &Row, client: &Client) -> bool {
     row.command.flags.contains(Flags::DENYOOM)
 }
 
+/// What an EXEC that could not even begin is told; its transaction is gone.
+pub(super) fn abandoned(refusal: &Refusal) -> Refusal {
+    let reason = refusal.text().strip_prefix("ERR ").unwrap_or(refusal.text());
+    Refusal::new(format!("EXECABORT Transaction discarded because of: {reason}"))
+}
+
 fn multi(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if call.client.in_transaction() {
         return Err(Refusal::new("ERR MULTI calls can not be nested"));

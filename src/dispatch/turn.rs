@@ -118,7 +118,12 @@ impl<'t, 's> Turn<'t, 's> {
                 Ok(()) => return self.execute(row, client, arguments, prepared, output),
                 Err(refusal) => {
                     self.metrics.command(row.id).rejected.add(1);
-                    refusal
+                    if row.command.flags.contains(Flags::RUNS_QUEUE) {
+                        client.forget_transaction(&mut self.keyspace);
+                        transaction::abandoned(&refusal)
+                    } else {
+                        refusal
+                    }
                 }
             },
         };
@@ -261,7 +266,7 @@ impl<'t, 's> Turn<'t, 's> {
         let counters = self.metrics.command(row.id);
         counters.calls.add(1);
         self.last_row = Some(row.id);
-        let fast = row.command.flags.intersects(Flags::FAST.union(Flags::QUICK));
+        let fast = row.command.flags.contains(Flags::FAST);
         let timed = !fast || counters.calls.get().is_multiple_of(TIMING_SAMPLE);
         let began = if timed { self.services.clock.now().micros() } else { 0 };
         let mut call = Call {

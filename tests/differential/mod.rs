@@ -1,7 +1,9 @@
 //! Comparison with real servers: a golden reply is one that they give.
 
 mod golden;
+mod grow;
 mod peer;
+mod random;
 
 use crate::support::peers::skip;
 use crate::transcripts;

@@ -24,7 +24,9 @@ impl PeerServer {
     /// New connections to the emptied server.
     pub(crate) fn target(&self) -> Target {
         let mut target = SocketTarget::connect(self.0.address());
-        RESET.iter().for_each(|command| target.control(command));
+        for command in RESET {
+            target.control(command);
+        }
         Target::Socket(target)
     }
 }

@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::reply::decode;
+use super::reply::{Value, decode};
 use super::target::{Expected, Received, take_values};
 use crate::support::process;
 
@@ -91,9 +91,10 @@ impl SocketTarget {
     }
 
     /// Has the server do a command that must succeed, outside of any transcript.
-    pub(crate) fn control(&mut self, command: &str) {
-        let reply = self.control.ask(command);
-        assert!(!reply.starts_with(b"-"), "{command}: {}", String::from_utf8_lossy(&reply));
+    pub(crate) fn control(&mut self, command: &str) -> Value {
+        let (value, _) = decode(&self.control.ask(command)).ok().flatten().expect("a whole reply was read");
+        assert!(!matches!(value, Value::Error(_)), "{command}: {value:?}");
+        value
     }
 }
 

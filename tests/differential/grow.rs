@@ -1,0 +1,105 @@
+//! Grows requests from the syntax strings of the command table: mostly valid ones, now and then a damaged one.
+
+use quartet::command::Command;
+use quartet::random::Random;
+use quartet::syntax::{Argument, Kind, parse};
+
+/// Few keys, so that commands meet.
+const KEYS: &[&str] = &["a", "b", "c", "key", ""];
+
+/// Values that commands take differently.
+const VALUES: &[&str] =
+    &["", "0", "1", "-1", "10", "3.5", "9223372036854775807", "text", "longer text", "\r\n\0\u{ff}", "1e3"];
+
+/// Numbers at the edges of what commands take.
+const EDGES: &[&str] =
+    &["0", "-1", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "ten", "", "1.5"];
+
+/// Patterns of all kinds.
+const PATTERNS: &[&str] = &["*", "a", "?", "k*y", "[ab]", "[^a]", "nothing"];
+
+/// Words that redis-server 7.0 does not know, so that it would refuse what Quartet does.
+const NEWER_WORDS: &[(&str, &str)] = &[("IFEQ", "SET has it since Redis 8.4 and Valkey 8.1")];
+
+/// One in this many numbers is an edge, one in this many requests damaged.
+const EDGE_ODDS: usize = 8;
+const DAMAGE_ODDS: usize = 12;
+
+/// Seconds of deadlines are drawn from this range: long enough that none comes while the test runs, and wide enough
+/// that the same one is hardly drawn twice, since GT and LT would then depend on the milliseconds between.
+const SECONDS: (usize, usize) = (1_000, 1_000_000_000);
+
+/// Wall times start here, far in the future, for the same reason.
+const FAR_SECONDS: usize = 30_000_000_000;
+
+/// A request of this command.
+pub(crate) fn request(command: &Command, random: &mut Random) -> Vec<Vec<u8>> {
+    let mut words = vec![command.name.as_bytes().to_vec()];
+    for argument in parse(command.syntax) {
+        grow(&argument, random, &mut words);
+    }
+    if random.below(DAMAGE_ODDS) == 0 {
+        damage(&mut words, random);
+    }
+    words
+}
+
+fn grow(argument: &Argument, random: &mut Random, words: &mut Vec<Vec<u8>>) {
+    let is_newer =
+        |argument: &Argument| NEWER_WORDS.iter().any(|(word, _)| argument.token.as_deref() == Some(*word));
+    if is_newer(argument) || argument.optional && random.below(3) != 0 {
+        return;
+    }
+    let times = if argument.multiple { 1 + random.below(3) } else { 1 };
+    for time in 0..times {
+        if let Some(token) = argument.token.as_ref().filter(|_| time == 0 || argument.multiple_token) {
+            words.push(token.as_bytes().to_vec());
+        }
+        match argument.kind {
+            Kind::PureToken => {}
+            Kind::Block => argument.arguments.iter().for_each(|part| grow(part, random, words)),
+            Kind::OneOf => {
+                let choices: Vec<_> = argument.arguments.iter().filter(|choice| !is_newer(choice)).collect();
+                grow(choices[random.below(choices.len())], random, words);
+            }
+            _ => words.push(value(argument, random).into_bytes()),
+        }
+    }
+}
+
+fn value(argument: &Argument, random: &mut Random) -> String {
+    let is_number = matches!(argument.kind, Kind::Integer | Kind::Double | Kind::UnixTime);
+    if is_number && random.below(EDGE_ODDS) == 0 {
+        return pick(EDGES, random);
+    }
+    let seconds = SECONDS.0 + random.below(SECONDS.1 - SECONDS.0);
+    let name = argument.name.as_str();
+    match argument.kind {
+        Kind::Key => pick(KEYS, random),
+        Kind::Pattern => pick(PATTERNS, random),
+        Kind::UnixTime if name.contains("milliseconds") => ((FAR_SECONDS + seconds) * 1000).to_string(),
+        Kind::UnixTime => (FAR_SECONDS + seconds).to_string(),
+        Kind::Integer if name.contains("milliseconds") => (seconds * 1000).to_string(),
+        Kind::Integer if name.contains("seconds") => seconds.to_string(),
+        Kind::Integer if name.contains("db") || name == "index" => random.below(4).to_string(),
+        Kind::Integer => (random.below(40) as i64 - 20).to_string(),
+        Kind::Double => format!("{}.5", random.below(40)),
+        _ if KEYS.contains(&name) || name.contains("key") => pick(KEYS, random),
+        _ => pick(VALUES, random),
+    }
+}
+
+/// Drops, doubles or exchanges a word, or adds one that means nothing.
+fn damage(words: &mut Vec<Vec<u8>>, random: &mut Random) {
+    let place = random.below(words.len());
+    match random.below(4) {
+        0 if words.len() > 1 => drop(words.pop()),
+        1 if place > 0 => words.insert(place, words[place].clone()),
+        2 if place > 0 => words[place] = b"nonsense".to_vec(),
+        _ => words.push(b"nonsense".to_vec()),
+    }
+}
+
+fn pick(words: &[&str], random: &mut Random) -> String {
+    words[random.below(words.len())].to_owned()
+}

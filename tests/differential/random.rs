@@ -1,0 +1,148 @@
+//! The same random requests to Quartet in this process and to redis-server: the replies must be equal.
+//!
+//! `QUARTET_SEED=7` plays one sequence, `QUARTET_SEQUENCES=1000` more of them.  A failure prints its seed and the
+//! sequence as a transcript.
+
+use std::time::Duration;
+
+use quartet::catalog::command_table;
+use quartet::command::{Command, Group, Row};
+use quartet::random::Random;
+
+use super::grow::request;
+use super::peer::PeerServer;
+use crate::transcripts::arguments::{encode, quote};
+use crate::transcripts::format::Peer;
+use crate::transcripts::in_process::InProcessTarget;
+use crate::transcripts::reply::Value;
+use crate::transcripts::target::{Expected, Received, Target};
+
+/// Sequences played when nobody asks for more.
+const SEQUENCES: u64 = 60;
+
+/// Requests in a sequence.
+const SEQUENCE_LENGTH: usize = 80;
+
+/// Newest version whose commands redis-server 7.0 has.
+const KNOWN_VERSION: (u32, u32) = (7, 0);
+
+/// Families of which random requests make sense.
+const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Transactions];
+
+/// Commands whose replies are not comparable, or that would spoil the sequence, with the reason.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("randomkey", "picks at random"),
+    ("scan", "its cursors and its order are the server's own"),
+    ("keys", "its order is free"),
+    ("wait", "waits for real"),
+    ("incrbyfloat", "Redis computes with 80 bits; its digits have transcripts of their own"),
+    ("object", "encodings and idle times are compared in transcripts"),
+    ("lcs", "which of several longest matches is reported is compared in transcripts"),
+];
+
+/// Commands whose integer replies depend on the moment of the call, with how far apart they may be.
+const SLACK: &[(&str, i64)] = &[("ttl", 2), ("expiretime", 2), ("pttl", 2_000), ("pexpiretime", 2_000)];
+
+#[test]
+fn random_sequences_are_answered_as_redis_answers() {
+    let Some(server) = PeerServer::start(Peer::Redis) else { return };
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("QUARTET_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("QUARTET_SEQUENCES").unwrap_or(SEQUENCES),
+    };
+    seeds.for_each(|seed| play(seed, &server));
+}
+
+/// Plays one sequence to both.
+fn play(seed: u64, server: &PeerServer) {
+    let table = command_table();
+    let commands: Vec<&Command> =
+        table.commands().filter(|row| is_comparable(row)).map(|row| row.command).collect();
+    let mut random = Random::with_seed(seed);
+    let mut quartet = Target::InProcess(InProcessTarget::starting_at(server.wall_time()));
+    let mut redis = server.target();
+    let mut said = String::new();
+    for _ in 0..SEQUENCE_LENGTH {
+        let client = if random.below(5) == 0 { 'b' } else { 'a' };
+        let words = request(commands[random.below(commands.len())], &mut random);
+        let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+        said += &format!("{client}: {}\n", quoted.join(" "));
+        let mut bytes = Vec::new();
+        encode(&words, &mut bytes);
+        let answers = [&mut quartet, &mut redis].map(|target| {
+            target.send(client, &[&bytes]);
+            target.receive(&Expected::from([(client, 1)])).remove(&client).unwrap_or_default()
+        });
+        let [ours, theirs] = &answers;
+        assert!(
+            are_equal(&words[0], ours, theirs),
+            "QUARTET_SEED={seed} makes a difference\n{said}Quartet: {}\nRedis:   {}",
+            written(ours),
+            written(theirs),
+        );
+    }
+}
+
+fn is_comparable(row: &Row) -> bool {
+    let known = {
+        let mut numbers = row.command.since.split('.').map(str::parse::<u32>);
+        matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) <= KNOWN_VERSION)
+    };
+    let left_out = LEFT_OUT.iter().any(|(name, _)| *name == row.name);
+    known && !left_out && GROUPS.contains(&row.command.group) && row.subcommands.is_empty()
+}
+
+/// Whether two servers' replies are the same, as far as they can be.
+fn are_equal(command: &[u8], ours: &[Received], theirs: &[Received]) -> bool {
+    let own_slack = SLACK.iter().find(|(name, _)| command.eq_ignore_ascii_case(name.as_bytes()));
+    // A transaction may hold any of them.
+    let slack = match own_slack {
+        Some((_, slack)) => *slack,
+        None if command.eq_ignore_ascii_case(b"exec") => 2_000,
+        None => 0,
+    };
+    ours.len() == theirs.len()
+        && ours.iter().zip(theirs).all(|pair| match pair {
+            (Received::Value(ours), Received::Value(theirs)) => values_are_equal(ours, theirs, slack),
+            (ours, theirs) => ours == theirs,
+        })
+}
+
+fn values_are_equal(ours: &Value, theirs: &Value, slack: i64) -> bool {
+    match (ours, theirs) {
+        // Small integers are counts, and what Redis says of keys without deadline.
+        (Value::Integer(ours), Value::Integer(theirs)) if theirs.saturating_abs() > slack => {
+            ours.abs_diff(*theirs) <= slack.unsigned_abs()
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len()
+                && ours.iter().zip(theirs).all(|(ours, theirs)| values_are_equal(ours, theirs, slack))
+        }
+        _ => ours == theirs,
+    }
+}
+
+fn written(received: &[Received]) -> String {
+    let lines = received.iter().flat_map(|received| match received {
+        Received::Value(value) => value.lines(),
+        Received::Closed => vec!["(closed)".to_owned()],
+    });
+    lines.collect::<Vec<_>>().join("\n         ")
+}
+
+impl PeerServer {
+    /// The time on the peer's wall clock.
+    fn wall_time(&self) -> Duration {
+        let Target::Socket(mut control) = self.target() else { unreachable!("a peer is behind a socket") };
+        let Value::Array(parts) = control.control("TIME") else { panic!("TIME answers an array") };
+        let numbers: Vec<u64> = parts
+            .iter()
+            .map(|part| match part {
+                Value::Bulk(digits) => String::from_utf8_lossy(digits).parse().expect("TIME answers numbers"),
+                other => panic!("TIME answers {other:?}"),
+            })
+            .collect();
+        Duration::from_secs(numbers[0]) + Duration::from_micros(numbers[1])
+    }
+}
