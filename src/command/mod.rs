@@ -46,7 +46,7 @@ bitflags::bitflags! {
         const SKIP_SLOWLOG = 1 << 10;
         /// Allowed before authentication.
         const NO_AUTH = 1 << 11;
-        /// Takes constant time.  Commands without it are timed each time, others by sampling.
+        /// Takes constant time, as Redis sees it.
         const FAST = 1 << 12;
         /// Runs at once inside MULTI instead of being queued.
         const NO_QUEUE = 1 << 13;
@@ -62,6 +62,9 @@ bitflags::bitflags! {
         const WALKS = 1 << 18;
         /// Runs the queue of the client's transaction.
         const RUNS_QUEUE = 1 << 19;
+        /// Takes constant time although Redis does not call it fast.  Such and fast commands are timed by sampling,
+        /// all others each time.
+        const QUICK = 1 << 21;
         /// Allowed to a RESP2 client that has subscriptions.
         const WHILE_SUBSCRIBED = 1 << 20;
     }

@@ -4,7 +4,9 @@ use super::Command;
 use crate::syntax;
 
 /// Longest command name; a longer word is no command.
-const NAME_LENGTH_MAX: usize = 24;
+const NAME_LENGTH_MAX: usize = NAME_WORDS * WORD_SIZE;
+const NAME_WORDS: usize = 3;
+const WORD_SIZE: usize = size_of::<u64>();
 
 /// Slots of the name index per row: enough that nearly every name is found at the first look.
 const SLOTS_PER_ROW: usize = 8;
@@ -36,8 +38,20 @@ impl Row {
 #[derive(Debug)]
 pub struct CommandTable {
     rows: Vec<Row>,
-    index: Vec<u16>,
+    /// Open addressing by the folded name; a free slot has an empty name.
+    index: Vec<Slot>,
 }
+
+/// A name as words, so that looking it up compares three numbers instead of calling for a comparison of bytes.
+type FoldedName = [u64; NAME_WORDS];
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    name: FoldedName,
+    id: usize,
+}
+
+const FREE: Slot = Slot { name: [0; NAME_WORDS], id: usize::MAX };
 
 impl CommandTable {
     /// The table of these families.
@@ -59,7 +73,7 @@ impl CommandTable {
             rows[id].subcommands = start..rows.len();
         }
         let slots = (rows.len() * SLOTS_PER_ROW).next_power_of_two();
-        let mut table = CommandTable { rows, index: vec![u16::MAX; slots] };
+        let mut table = CommandTable { rows, index: vec![FREE; slots] };
         for (id, command) in commands.iter().enumerate() {
             assert!(command.name.len() <= NAME_LENGTH_MAX, "the name {} is too long", command.name);
             assert!(
@@ -67,11 +81,12 @@ impl CommandTable {
                 "the name {} is there twice",
                 command.name
             );
-            let mut slot = table.first_slot(&folded(command.name.as_bytes()));
-            while table.index[slot] != u16::MAX {
+            let name = folded(command.name.as_bytes());
+            let mut slot = table.first_slot(name);
+            while table.index[slot].name != FREE.name {
                 slot = (slot + 1) % slots;
             }
-            table.index[slot] = u16::try_from(id).expect("there are far fewer commands");
+            table.index[slot] = Slot { name, id };
         }
         table
     }
@@ -81,14 +96,19 @@ impl CommandTable {
         if name.len() > NAME_LENGTH_MAX {
             return None;
         }
-        let folded = folded(name);
-        let mut slot = self.first_slot(&folded);
+        let length = name.len();
+        let name = folded(name);
+        let mut slot = self.first_slot(name);
         loop {
-            let row = self.rows.get(usize::from(self.index[slot]))?;
-            if row.name.as_bytes() == &folded[..name.len()] {
-                return Some(row);
+            let Slot { name: other, id } = self.index[slot];
+            if other == name {
+                // A name that goes on with zero bytes folds to the same words.
+                return self.rows.get(id).filter(|row| row.name.len() == length);
             }
-            slot = (slot + 1) % self.index.len();
+            if other == FREE.name {
+                return None;
+            }
+            slot = (slot + 1) & (self.index.len() - 1);
         }
     }
 
@@ -122,11 +142,9 @@ impl CommandTable {
         &self.rows
     }
 
-    fn first_slot(&self, folded: &[u8; NAME_LENGTH_MAX]) -> usize {
-        let word = |at: usize| u64::from_le_bytes(folded[at..at + 8].try_into().expect("eight bytes"));
-        let mixed = word(0) ^ word(8).rotate_left(21) ^ word(16).rotate_left(42);
-        let hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        hash as usize & (self.index.len() - 1)
+    fn first_slot(&self, name: FoldedName) -> usize {
+        let mixed = name[0] ^ name[1].rotate_left(21) ^ name[2].rotate_left(42);
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.index.len() - 1)
     }
 }
 
@@ -140,11 +158,56 @@ impl Row {
     }
 }
 
-/// The name in lower case, padded with zeros.
-fn folded(name: &[u8]) -> [u8; NAME_LENGTH_MAX] {
-    let mut folded = [0; NAME_LENGTH_MAX];
-    for (to, from) in folded.iter_mut().zip(name) {
-        *to = from.to_ascii_lowercase();
+/// The name in lower case, padded with zeros.  Zero bytes at the end of a name are lost.
+fn folded(name: &[u8]) -> FoldedName {
+    if name.len() <= WORD_SIZE {
+        return [lower_case(short_word(name)), 0, 0];
     }
-    folded
+    let mut bytes = [0; NAME_LENGTH_MAX];
+    bytes[..name.len()].copy_from_slice(name);
+    let word = |at: usize| {
+        let word = bytes[at * WORD_SIZE..].first_chunk().expect("the name is a whole number of words");
+        lower_case(u64::from_le_bytes(*word))
+    };
+    [word(0), word(1), word(2)]
+}
+
+/// Up to eight bytes as a number, from two loads that overlap instead of a loop.
+fn short_word(bytes: &[u8]) -> u64 {
+    let length = bytes.len();
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let (first, last) = (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
+        return first | last << ((length - 4) * 8);
+    }
+    let byte = |at: usize| u64::from(bytes[at]) << (at * 8);
+    if length == 0 { 0 } else { byte(0) | byte(length / 2) | byte(length - 1) }
+}
+
+/// The letters of eight ASCII characters in lower case, all at once: a byte that is at least `A` and at most `Z` gets
+/// the bit that tells the cases apart.
+fn lower_case(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low_bits = word & (EACH * 0x7f);
+    let from_a = low_bits + EACH * (0x80 - b'A' as u64);
+    let beyond_z = low_bits + EACH * (0x7f - b'Z' as u64);
+    let is_upper = !word & (from_a ^ beyond_z) & (EACH * 0x80);
+    word | is_upper >> 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAME_LENGTH_MAX, folded};
+
+    #[test]
+    fn names_are_folded_like_ascii_lower_case() {
+        for length in 0..=NAME_LENGTH_MAX {
+            for start in 0..=255_u8 {
+                let name: Vec<u8> = (0..length).map(|at| start.wrapping_add((at as u8).wrapping_mul(37))).collect();
+                let lower = name.to_ascii_lowercase();
+                let bytes: Vec<u8> = folded(&name).iter().flat_map(|word| word.to_le_bytes()).collect();
+                assert_eq!(bytes[..length], lower);
+                assert!(bytes[length..].iter().all(|&byte| byte == 0));
+            }
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | \
                  EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
         summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
-        flags: Flags::WRITE.union(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
         handler: set,
         ..STRING
@@ -44,7 +44,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key seconds value",
         summary: "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.",
         since: "2.0.0",
-        flags: Flags::WRITE.union(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
         keys: Keys::first(KeyAccess::OverwriteUpdate),
         handler: setex,
         ..STRING
@@ -55,7 +55,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Sets both string value and expiration time in milliseconds of a key. The key is created if it \
                   doesn't exist.",
         since: "2.6.0",
-        flags: Flags::WRITE.union(Flags::DENYOOM),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
         keys: Keys::first(KeyAccess::OverwriteUpdate),
         handler: psetex,
         ..STRING
