@@ -1,6 +1,6 @@
 //! All commands: the families in the order of the documentation.
 
-use crate::cache::commands::{counters, many, ranges, strings};
+use crate::cache::commands::{compare, counters, increx, lcs, many, ranges, strings};
 use crate::command::{Command, CommandTable};
 use crate::{admin, connection, dispatch};
 
@@ -10,6 +10,9 @@ pub const FAMILIES: &[&[Command]] = &[
     counters::COMMANDS,
     ranges::COMMANDS,
     many::COMMANDS,
+    lcs::COMMANDS,
+    compare::COMMANDS,
+    increx::COMMANDS,
     connection::COMMANDS,
     dispatch::transaction::COMMANDS,
     admin::command::COMMANDS,

@@ -1,7 +1,8 @@
-//! Strings as integers: INCR, DECR and their kin.
+//! Strings as numbers: INCR, DECR and their kin.
 
 use quartet_protocol::resp::number::{integer_text, parse_integer};
 
+use super::extended::{Extended, Spelled};
 use super::strings::STRING;
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
@@ -36,6 +37,15 @@ pub const COMMANDS: &[Command] = &[
         summary: "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't \
                   exist.",
         handler: decrby,
+        ..COUNTER
+    },
+    Command {
+        name: "incrbyfloat",
+        syntax: "key increment",
+        summary: "Increments the floating point value of a key by a number. Uses 0 as initial value if the key \
+                  doesn't exist.",
+        since: "2.6.0",
+        handler: incrbyfloat,
         ..COUNTER
     },
 ];
@@ -77,4 +87,26 @@ fn increase(call: &mut Call<'_, '_>, increment: i64) -> Result<(), Refusal> {
     })?;
     call.output.integer(sum);
     Ok(())
+}
+
+fn incrbyfloat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let key = call.key(1);
+    let moment = call.keyspace.moment;
+    let increment = call.arguments.at(2);
+    let mut sum = String::new();
+    call.keyspace.shard(&key).revise(&key, &moment, |old| {
+        let old = old.map_or(Ok(Extended::ZERO), finite)?;
+        sum = old.add(finite(increment)?).ok_or(Refusal::NOT_FINITE)?.text();
+        Ok(sum.clone())
+    })?;
+    call.output.bulk(sum.as_bytes());
+    Ok(())
+}
+
+/// The number a text spells, in sums with which an infinite one is refused.
+pub(super) fn finite(text: &[u8]) -> Result<Extended, Refusal> {
+    match Extended::parse(text).ok_or(Refusal::NOT_A_FLOAT)? {
+        Spelled::Finite(number) => Ok(number),
+        Spelled::Infinite => Err(Refusal::NOT_FINITE),
+    }
 }
