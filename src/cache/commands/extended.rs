@@ -36,8 +36,8 @@ pub(super) enum Spelled {
 /// The largest exponent of a mantissa whose highest bit is set.
 const EXPONENT_MAX: i32 = 16_383 - 63;
 
-/// The smallest, below which a number is zero in C: 2^-16446 is half the smallest number there.
-const EXPONENT_MIN: i32 = -16_446 - 63;
+/// Half the smallest number of C, 2^-16446: numbers up to this are zero there.
+const ZERO_MAX: Extended = Extended { negative: false, mantissa: 1 << 63, exponent: -16_446 - 63 };
 
 impl Extended {
     /// Zero.
@@ -260,7 +260,7 @@ fn nearest(numerator: BigUint, denominator: &BigUint, exponent: i32) -> Option<E
     }
     let bits = u128::try_from(quotient).expect("it was cut to 66 bits");
     let exponent = exponent + i32::try_from(surplus).ok()? - i32::try_from(shift).ok()?;
-    rounded(bits, more, exponent).filter(|number| number.exponent > EXPONENT_MIN)
+    rounded(bits, more, exponent).filter(|number| number.compare_magnitude(ZERO_MAX).is_gt())
 }
 
 #[cfg(test)]
