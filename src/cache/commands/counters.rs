@@ -95,8 +95,11 @@ fn incrbyfloat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let increment = call.arguments.at(2);
     let mut sum = String::new();
     call.keyspace.shard(&key).revise(&key, &moment, |old| {
-        let old = old.map_or(Ok(Extended::ZERO), finite)?;
-        sum = old.add(finite(increment)?).ok_or(Refusal::NOT_FINITE)?.text();
+        // Redis reads both numbers before it looks whether they are finite.
+        let old = Extended::parse(old.unwrap_or(b"0")).ok_or(Refusal::NOT_A_FLOAT)?;
+        let increment = finite(increment);
+        let Spelled::Finite(old) = old else { return Err(increment.err().unwrap_or(Refusal::NOT_FINITE)) };
+        sum = old.add(increment?).ok_or(Refusal::NOT_FINITE)?.text();
         Ok(sum.clone())
     })?;
     call.output.bulk(sum.as_bytes());
