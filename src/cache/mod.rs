@@ -7,6 +7,7 @@ pub mod eviction;
 mod expiry;
 mod hash;
 mod keyspace;
+mod lock;
 mod shard;
 mod store;
 mod table;

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::{Mutex, MutexGuard};
 
 use super::hash::{KeyHasher, prefetch};
+use super::lock::{Mutex, MutexGuard};
 use super::shard::{Counts, Key, Moment, Shard};
 
 /// Shards per database.
@@ -253,22 +253,22 @@ impl<'s> ShardGuard<'s> {
 /// alone gives up its own slot first, so two who want it at once cannot block each other; the locks hand
 /// themselves over fairly after half a millisecond, so nobody starves.
 pub struct Gate {
-    slots: Box<[CachePadded<Mutex<()>>]>,
+    slots: Box<[CachePadded<parking_lot::Mutex<()>>]>,
 }
 
 /// The right to run commands, given by [`Gate::enter`].
 pub struct Entered<'g> {
-    _slot: MutexGuard<'g, ()>,
+    _slot: parking_lot::MutexGuard<'g, ()>,
 }
 
 /// The right to run commands while nobody else does, given by [`Gate::enter_alone`].
 pub struct Alone<'g> {
-    _slots: Vec<MutexGuard<'g, ()>>,
+    _slots: Vec<parking_lot::MutexGuard<'g, ()>>,
 }
 
 impl Gate {
     fn new(threads: usize) -> Gate {
-        Gate { slots: (0..threads).map(|_| CachePadded::new(Mutex::new(()))).collect() }
+        Gate { slots: (0..threads).map(|_| CachePadded::new(parking_lot::Mutex::new(()))).collect() }
     }
 
     /// Enters for a batch.  `slot` is the number of the thread.

@@ -202,7 +202,8 @@ mod tests {
     fn names_are_folded_like_ascii_lower_case() {
         for length in 0..=NAME_LENGTH_MAX {
             for start in 0..=255_u8 {
-                let name: Vec<u8> = (0..length).map(|at| start.wrapping_add((at as u8).wrapping_mul(37))).collect();
+                let name: Vec<u8> =
+                    (0..length).map(|at| start.wrapping_add((at as u8).wrapping_mul(37))).collect();
                 let lower = name.to_ascii_lowercase();
                 let bytes: Vec<u8> = folded(&name).iter().flat_map(|word| word.to_le_bytes()).collect();
                 assert_eq!(bytes[..length], lower);

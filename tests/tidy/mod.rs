@@ -19,8 +19,13 @@ const LAYERS: &[&[&str]] = &[
 const CORES: &[&str] = &["cache", "broker"];
 
 /// The only files with `unsafe` code: all else is safe Rust.
-const UNSAFE_FILES: &[&str] =
-    &["src/cache/entry.rs", "src/cache/expiry.rs", "src/cache/hash.rs", "src/cache/table.rs"];
+const UNSAFE_FILES: &[&str] = &[
+    "src/cache/entry.rs",
+    "src/cache/expiry.rs",
+    "src/cache/hash.rs",
+    "src/cache/lock.rs",
+    "src/cache/table.rs",
+];
 
 /// The only modules that know sockets and `async`.
 const ASYNC_MODULES: &[&str] = &["src/net/", "src/server.rs", "src/main.rs"];

@@ -1,0 +1,92 @@
+//! The lock of a shard: one byte, taken by one atomic exchange and released by a plain store.
+//!
+//! A general mutex releases with a second atomic exchange, to learn whether somebody sleeps.  Shards are locked three
+//! times per command, held for well under a microsecond, and there are far more of them than threads, so nobody
+//! sleeps here: who finds a shard taken spins a little, then lets other threads run (one of them may be the holder),
+//! and waits longer if the holder is at something long.  Measured: 15 ns less per command of a pipeline of 16.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lock_api::{GuardNoSend, RawMutex};
+
+/// Looks at a taken lock before another thread is let run: about as long as an ordinary command holds it.
+const SPINS: usize = 64;
+
+/// Times other threads are let run before the waiter sleeps.
+const YIELDS: usize = 64;
+
+/// How long a waiter sleeps at a time when the holder is at something long, such as cutting a huge string.
+const NAP: Duration = Duration::from_micros(50);
+
+/// A mutex with this lock.
+pub(super) type Mutex<T> = lock_api::Mutex<ShardLock, T>;
+/// The guard of such a mutex.
+pub(super) type MutexGuard<'a, T> = lock_api::MutexGuard<'a, ShardLock, T>;
+
+/// See the module's text.
+pub(super) struct ShardLock {
+    taken: AtomicBool,
+}
+
+// SAFETY: `lock` and `try_lock` return (with true) only after this thread has changed `taken` from false to true, and
+// only `unlock`, which the holder calls, changes it back; acquire and release order what happens between.
+unsafe impl RawMutex for ShardLock {
+    type GuardMarker = GuardNoSend;
+
+    #[expect(clippy::declare_interior_mutable_const, reason = "the trait asks for a constant to start from")]
+    const INIT: ShardLock = ShardLock { taken: AtomicBool::new(false) };
+
+    fn lock(&self) {
+        if !self.try_lock() {
+            self.lock_slowly();
+        }
+    }
+
+    fn try_lock(&self) -> bool {
+        !self.taken.swap(true, Ordering::Acquire)
+    }
+
+    unsafe fn unlock(&self) {
+        self.taken.store(false, Ordering::Release);
+    }
+}
+
+impl ShardLock {
+    #[cold]
+    fn lock_slowly(&self) {
+        for round in 0.. {
+            for _ in 0..SPINS {
+                if !self.taken.load(Ordering::Relaxed) && self.try_lock() {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+            if round < YIELDS { std::thread::yield_now() } else { std::thread::park_timeout(NAP) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Mutex;
+
+    #[test]
+    fn increments_of_many_threads_are_all_counted() {
+        const THREADS: usize = 8;
+        const INCREMENTS: usize = 20_000;
+        let count = Arc::new(Mutex::new(0_usize));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let count = Arc::clone(&count);
+                std::thread::spawn(move || (0..INCREMENTS).for_each(|_| *count.lock() += 1))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("the thread only counts");
+        }
+        assert_eq!(*count.lock(), THREADS * INCREMENTS);
+    }
+}
