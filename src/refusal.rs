@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 /// An error reply without its leading `-`: a code in capitals, a space, a sentence.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal(Cow<'static, str>);
+pub struct Refusal(Cow<'static, [u8]>);
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         impl Refusal {
-            $($(#[$doc])* pub const $name: Refusal = Refusal(Cow::Borrowed($text));)*
+            $($(#[$doc])* pub const $name: Refusal = Refusal(Cow::Borrowed($text.as_bytes()));)*
         }
 
         /// Every fixed refusal with its name in the code, for documentation and tests.
@@ -54,8 +54,8 @@ refusals! {
 }
 
 impl Refusal {
-    /// A refusal with a text of its own, code included.
-    pub fn new(text: impl Into<String>) -> Refusal {
+    /// A refusal with a text of its own, code included.  It may repeat bytes of the request that are no text.
+    pub fn new(text: impl Into<Vec<u8>>) -> Refusal {
         Refusal(Cow::Owned(text.into()))
     }
 
@@ -66,11 +66,12 @@ impl Refusal {
 
     /// The code, the first word.
     pub fn code(&self) -> &str {
-        self.0.split(' ').next().unwrap_or_default()
+        let code = self.0.split(|&byte| byte == b' ').next().unwrap_or_default();
+        std::str::from_utf8(code).unwrap_or_default()
     }
 
     /// The whole text.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &[u8] {
         &self.0
     }
 }

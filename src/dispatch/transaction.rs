@@ -92,8 +92,8 @@ pub(super) fn needs_memory(row: &Row, client: &Client) -> bool {
 
 /// What an EXEC that could not even begin is told; its transaction is gone.
 pub(super) fn abandoned(refusal: &Refusal) -> Refusal {
-    let reason = refusal.text().strip_prefix("ERR ").unwrap_or(refusal.text());
-    Refusal::new(format!("EXECABORT Transaction discarded because of: {reason}"))
+    let reason = refusal.text().strip_prefix(b"ERR ").unwrap_or(refusal.text());
+    Refusal::new([b"EXECABORT Transaction discarded because of: ", reason].concat())
 }
 
 fn multi(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

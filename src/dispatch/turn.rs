@@ -139,8 +139,15 @@ impl<'t, 's> Turn<'t, 's> {
     fn check(&mut self, row: &Row, client: &Client, arguments: Arguments<'_>) -> Result<(), Refusal> {
         let flags = row.command.flags;
         if !row.subcommands.is_empty() && arguments.len() > 1 {
-            let (family, unknown) = (row.name.to_uppercase(), echoed(arguments.at(1)));
-            return Err(Refusal::new(format!("ERR unknown subcommand '{unknown}'. Try {family} HELP.")));
+            let family = row.name.to_uppercase();
+            let parts: [&[u8]; 5] = [
+                b"ERR unknown subcommand '",
+                echoed(arguments.at(1)),
+                b"'. Try ",
+                family.as_bytes(),
+                b" HELP.",
+            ];
+            return Err(Refusal::new(parts.concat()));
         }
         if !row.accepts(arguments.len()) {
             return Err(Refusal::wrong_arity(&row.name));
@@ -300,16 +307,17 @@ impl<'t, 's> Turn<'t, 's> {
             // A browser or proxy was made to send HTTP here: nothing it says may be obeyed.
             self.effects.flow = Flow::Close;
         }
-        let mut shown = String::new();
+        let mut shown = Vec::new();
         for argument in arguments.from(1).iter() {
             if shown.len() >= ECHOED_LENGTH_MAX {
                 break;
             }
             let rest = &argument[..argument.len().min(ECHOED_LENGTH_MAX - shown.len())];
-            shown.push_str(&format!("'{}' ", String::from_utf8_lossy(rest)));
+            shown.extend([b"'", rest, b"' "].concat());
         }
-        let name = echoed(name);
-        Refusal::new(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
+        let parts: [&[u8]; 4] =
+            [b"ERR unknown command '", echoed(name), b"', with args beginning with: ", &shown];
+        Refusal::new(parts.concat())
     }
 
     /// Ends what a client that is gone had begun.
@@ -338,6 +346,6 @@ struct PreparedKeyHash {
     shard: ShardId,
 }
 
-fn echoed(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(ECHOED_LENGTH_MAX)]).into_owned()
+fn echoed(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(ECHOED_LENGTH_MAX)]
 }
