@@ -1,5 +1,6 @@
 //! All commands: the families in the order of the documentation.
 
+use crate::broker;
 use crate::cache::commands::{compare, counters, increx, lcs, many, ranges, strings};
 use crate::command::{Command, CommandTable};
 use crate::{admin, connection, dispatch};
@@ -14,6 +15,7 @@ pub const FAMILIES: &[&[Command]] = &[
     compare::COMMANDS,
     increx::COMMANDS,
     connection::COMMANDS,
+    broker::commands::COMMANDS,
     dispatch::transaction::COMMANDS,
     admin::command::COMMANDS,
     admin::config::COMMANDS,

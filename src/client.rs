@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use quartet_protocol::resp::{OwnedArguments, Version};
 
+use crate::broker::Subscriptions;
 use crate::cache::{Keyspace, ShardId, Store, WatchFlag};
 use crate::outbox::Outbox;
 
@@ -25,8 +26,10 @@ pub struct Client {
     pub replies: Replies,
     /// What it has said since MULTI or WATCH.
     pub transaction: Option<Box<Transaction>>,
-    /// Number of channels and patterns it is subscribed to.
-    pub subscriptions: usize,
+    /// The channels and patterns it is subscribed to.
+    pub subscriptions: Subscriptions,
+    /// The commands of its transaction are running, so that nothing may come between their replies.
+    pub in_exec: bool,
     /// Its reads leave no trace for eviction.
     pub no_touch: bool,
 }
@@ -72,7 +75,8 @@ impl Client {
             version: Version::Resp2,
             replies: Replies::On,
             transaction: None,
-            subscriptions: 0,
+            subscriptions: Subscriptions::default(),
+            in_exec: false,
             no_touch: false,
         }
     }
@@ -91,6 +95,15 @@ impl Client {
         self.shared.set_flag(ClientFlags::MULTI, false);
         self.shared.queued.store(0, Relaxed);
         self.shared.watched.store(0, Relaxed);
+    }
+
+    /// Tells others how many subscriptions the client has.
+    pub fn show_subscriptions(&self) {
+        let Subscriptions { channels, patterns, shard_channels } = &self.subscriptions;
+        self.shared.channels.store(channels.len() as u32, Relaxed);
+        self.shared.patterns.store(patterns.len() as u32, Relaxed);
+        self.shared.shard_channels.store(shard_channels.len() as u32, Relaxed);
+        self.shared.set_flag(ClientFlags::PUBSUB, !self.subscriptions.is_empty());
     }
 
     /// Whether commands are being queued.
@@ -161,6 +174,8 @@ pub struct SharedClient {
     pub channels: AtomicU32,
     /// Patterns it is subscribed to.
     pub patterns: AtomicU32,
+    /// Shard channels it is subscribed to.
+    pub shard_channels: AtomicU32,
     /// Commands it has queued in MULTI, plus one; 0 outside MULTI.
     pub queued: AtomicU32,
     /// Keys it watches.
@@ -228,6 +243,7 @@ impl Clients {
             flags: AtomicU32::new(0),
             channels: AtomicU32::new(0),
             patterns: AtomicU32::new(0),
+            shard_channels: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             watched: AtomicU32::new(0),
             bytes_in: AtomicU64::new(0),

@@ -12,6 +12,7 @@ pub mod settings;
 
 pub mod outbox;
 
+pub mod broker;
 pub mod cache;
 pub mod client;
 pub mod metrics;

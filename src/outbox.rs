@@ -28,10 +28,12 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Appends an encoded message.
-    pub fn push(&self, message: Bytes) {
+    /// Appends an encoded message; true if nothing waited before it, so that the client has to be woken.
+    pub fn push(&self, message: Bytes) -> bool {
         self.queued.fetch_add(message.len(), Relaxed);
-        self.queue.lock().push(message);
+        let mut queue = self.queue.lock();
+        queue.push(message);
+        queue.len() == 1
     }
 
     /// Moves everything that waits into `output`.

@@ -10,11 +10,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::broker::Broker;
 use crate::cache::Store;
 use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients};
 use crate::clock::Clock;
-use crate::command::Services;
+use crate::command::{Monitors, Services};
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
@@ -38,6 +39,8 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         metrics: Metrics::new(settings.threads, commands.rows().len()),
         commands,
         settings: Live::new(settings),
+        broker: Broker::default(),
+        monitors: Monitors::default(),
         clients: Clients::default(),
         started: clock.now(),
         clock,

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
 use quartet_protocol::resp::{Arguments, Output};
 
-use super::{CommandTable, Row};
+use super::{CommandTable, Monitors, Row};
+use crate::broker::Broker;
 use crate::cache::{Key, Keyspace, Store};
 use crate::client::{Client, Clients, SharedClient};
 use crate::clock::{Clock, Now};
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::settings::Live;
+use crate::settings::{Live, OutputLimit};
 
 /// What all threads share: the state and the tables commands work on.
 pub struct Services {
@@ -21,6 +23,10 @@ pub struct Services {
     pub commands: CommandTable,
     /// What CONFIG reads and changes.
     pub settings: Live,
+    /// Who is subscribed to what.
+    pub broker: Broker,
+    /// Who is shown every command.
+    pub monitors: Monitors,
     /// Who is connected.
     pub clients: Clients,
     /// The clock; commands use [`Call::now`].
@@ -71,7 +77,11 @@ impl<'c> Call<'c, '_> {
     /// Runs the handler; a refusal replaces what it had written.  False if it refused.
     pub fn run(&mut self) -> bool {
         let before = self.output.mark();
-        match (self.row.command.handler)(self) {
+        let result = (self.row.command.handler)(self);
+        if !self.services.monitors.is_empty() {
+            self.show_to_monitors();
+        }
+        match result {
             Ok(()) => true,
             Err(refusal) => {
                 self.output.truncate(before);
@@ -111,6 +121,25 @@ pub enum Flow {
 }
 
 impl Effects {
+    /// Puts a message into a client's outbox and remembers to wake the client.  A client over the hard limit is cut
+    /// off instead: false if it is or was.
+    pub fn send(&mut self, client: &Arc<SharedClient>, message: Bytes, limit: OutputLimit) -> bool {
+        if client.outbox.is_closing() {
+            return false;
+        }
+        if limit.hard != 0 && client.outbox.bytes() + message.len() > limit.hard {
+            tracing::warn!(client = client.id, address = %client.address, "closing: output buffer limit reached");
+            client.outbox.close();
+            self.wake(client);
+            return false;
+        }
+        // Whoever puts the first message in wakes the client, also for those that come after it.
+        if client.outbox.push(message) {
+            self.wake(client);
+        }
+        true
+    }
+
     /// Remembers to wake a client at the end of the batch, once however often it is said in a row.
     pub fn wake(&mut self, client: &Arc<SharedClient>) {
         if !self.wakes.last().is_some_and(|last| Arc::ptr_eq(last, client)) {

@@ -6,9 +6,11 @@
 
 mod call;
 mod help;
+mod monitors;
 mod table;
 
 pub use call::{Call, Effects, Flow, Services};
+pub use monitors::Monitors;
 pub use table::{CommandTable, Row};
 
 use quartet_protocol::resp::Arguments;

@@ -106,7 +106,9 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
     let seconds_since = |then: u64| now.saturating_sub(then) / 1000;
     let waiting = client.outbox.bytes();
     let pending = client.pending_input.load(Relaxed);
-    let flags = client.flags();
+    let mut flags = client.flags();
+    // EXEC has taken the transaction by the time its commands run.
+    flags.set(ClientFlags::MULTI, flags.contains(ClientFlags::MULTI) || is_running_transaction(call, client));
     let protocol = if flags.contains(ClientFlags::RESP3) { 3 } else { 2 };
     let written = writeln!(
         text,
@@ -124,7 +126,7 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
         database = client.database.load(Relaxed),
         channels = client.channels.load(Relaxed),
         patterns = client.patterns.load(Relaxed),
-        shard_channels = 0,
+        shard_channels = client.shard_channels.load(Relaxed),
         queued = i64::from(client.queued.load(Relaxed)) - 1,
         messages = usize::from(waiting > 0),
         memory = size_of::<SharedClient>() + waiting + pending,
@@ -139,6 +141,10 @@ fn letters(flags: ClientFlags) -> String {
     let letters: String =
         FLAG_LETTERS.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, letter)| letter).collect();
     if letters.is_empty() { "N".to_owned() } else { letters }
+}
+
+fn is_running_transaction(call: &Call<'_, '_>, client: &SharedClient) -> bool {
+    call.client.in_exec && client.id == call.client.shared.id
 }
 
 /// The name of the client's last command; its own thread notes it at the end of a batch only.

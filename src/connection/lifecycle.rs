@@ -2,7 +2,7 @@
 
 use quartet_protocol::resp::Version;
 
-use super::{hello, identity, select_database};
+use super::{hello, identity, monitor, select_database};
 use crate::client::{ClientFlags, Replies};
 use crate::command::{Call, Flow};
 use crate::refusal::Refusal;
@@ -17,6 +17,10 @@ pub(super) fn quit(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 /// RESET.  What the client has told about its library stays: it is still the same library.
 pub(super) fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.client.forget_transaction(call.keyspace);
+    call.services.broker.forget(call.client);
+    monitor::stop(call);
+    // What had come before must not follow the answer: the client reads plain replies from there on.
+    call.client.shared.outbox.drain_into(call.output);
     call.client.authenticated = !call.services.settings.has_password();
     call.client.replies = Replies::On;
     call.client.no_touch = false;

@@ -7,6 +7,7 @@ mod client_list;
 mod hello;
 mod identity;
 mod lifecycle;
+mod monitor;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -63,6 +64,7 @@ pub const COMMANDS: &[Command] = &[
         handler: hello::hello,
         ..Command::ROW
     },
+    monitor::MONITOR,
     Command {
         name: "ping",
         syntax: "[message]",
@@ -107,7 +109,7 @@ fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if call.arguments.len() > 2 {
         return Err(Refusal::wrong_arity("ping"));
     }
-    if call.client.subscriptions > 0 && call.client.version == Version::Resp2 {
+    if !call.client.subscriptions.is_empty() && call.client.version == Version::Resp2 {
         // All that such a client reads are messages, so this answer looks like one.
         call.output.array(2);
         call.output.bulk(b"pong");

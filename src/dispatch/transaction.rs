@@ -123,6 +123,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Ok(());
     }
     call.output.array(transaction.queue.len());
+    call.client.in_exec = true;
     for (id, arguments) in &transaction.queue {
         let row = &call.services.commands.rows()[*id];
         call.services.metrics.thread(call.slot).command(row.id).calls.add(1);
@@ -146,6 +147,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             call.keyspace.unlock();
         }
     }
+    call.client.in_exec = false;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 use super::{Prepared, transaction};
 use crate::cache::eviction;
 use crate::cache::{Entered, Key, Keyspace, Moment, ShardId};
-use crate::client::{Client, Replies};
+use crate::client::{Client, ClientFlags, Replies};
 use crate::clock::Now;
 use crate::command::{Call, Effects, Flags, Flow, Row, Services};
 use crate::metrics::ThreadMetrics;
@@ -159,7 +159,7 @@ impl<'t, 's> Turn<'t, 's> {
         if limit != 0 && !self.make_room(limit) && transaction::needs_memory(row, client) {
             return Err(Refusal::OUT_OF_MEMORY);
         }
-        if client.subscriptions > 0
+        if !client.subscriptions.is_empty()
             && client.version == Version::Resp2
             && !flags.contains(Flags::WHILE_SUBSCRIBED)
         {
@@ -323,6 +323,10 @@ impl<'t, 's> Turn<'t, 's> {
     /// Ends what a client that is gone had begun.
     pub(super) fn disconnect(&mut self, client: &mut Client) {
         client.forget_transaction(&mut self.keyspace);
+        self.services.broker.forget(client);
+        if client.shared.flags().contains(ClientFlags::MONITOR) {
+            self.services.monitors.remove(&client.shared);
+        }
     }
 
     /// Leaves the gate, adds up, wakes whoever was sent something.

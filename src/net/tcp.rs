@@ -56,11 +56,14 @@ impl Connection {
             self.ending = true;
         }
         self.session.collect(&mut self.unsent);
+        self.shared().outbox.set_unsent(self.unsent.len());
         for _ in 0..READS_PER_TURN {
             if !self.unsent.is_empty() {
                 match self.poll_flush(context) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(ended)) => return Poll::Ready(ended),
+                    // Who is to be cut off is not waited for.
+                    Poll::Pending if self.shared().outbox.is_closing() => return Poll::Ready(Ended),
                     // A reader this slow gets no more work done until it has caught up.
                     Poll::Pending if self.ending || self.unsent.len() > UNSENT_MAX => return Poll::Pending,
                     Poll::Pending => {}

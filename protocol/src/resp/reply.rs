@@ -359,6 +359,14 @@ impl Output {
         other.clear();
     }
 
+    /// Everything still to be written as one piece, for a message that has several receivers.
+    pub fn into_bytes(self) -> Bytes {
+        if self.plain_written == 0 && self.shared.is_empty() {
+            return self.plain.into();
+        }
+        self.parts().collect::<Vec<_>>().concat().into()
+    }
+
     fn splice(&mut self, bytes: Bytes) {
         self.shared_length += bytes.len();
         self.shared.push(Shared { at: self.plain.len(), bytes });

@@ -1,0 +1,257 @@
+//! SUBSCRIBE, PUBLISH and their like, over channels, patterns and shard channels.
+
+mod introspection;
+
+use std::collections::BTreeSet;
+
+use super::Subscriptions;
+use super::frames::Frames;
+use super::router::{Name, Router};
+use crate::client::Replies;
+use crate::command::{Call, Command, Flags, Group};
+use crate::refusal::Refusal;
+use crate::settings::OutputClass;
+
+/// Subscriptions one client may have.  Each takes some hundred bytes beside its name, which no other limit counts.
+const CLIENT_SUBSCRIPTIONS_MAX: usize = 1_000_000;
+
+/// Patterns all clients may have together.  Each is tried against the channel of every message.
+const PATTERNS_MAX: usize = 100_000;
+
+const TALK: Flags = Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE);
+const SUBSCRIPTION: Flags = TALK.union(Flags::NOSCRIPT).union(Flags::WHILE_SUBSCRIBED);
+
+/// What the rows start from.
+const ROW: Command = Command { group: Group::PubSub, since: "2.0.0", flags: TALK, ..Command::ROW };
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "psubscribe",
+        syntax: "pattern [pattern ...]",
+        summary: "Listens for messages published to channels that match one or more patterns.",
+        complexity: "O(N) where N is the number of patterns to subscribe to.",
+        flags: SUBSCRIPTION,
+        handler: |call| subscribe(call, &PATTERNS),
+        ..ROW
+    },
+    Command {
+        name: "publish",
+        syntax: "channel message",
+        summary: "Posts a message to a channel.",
+        complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total \
+                     number of subscribed patterns (by any client).",
+        flags: TALK.union(Flags::FAST),
+        handler: |call| publish(call, "message", &call.services.broker.channels),
+        ..ROW
+    },
+    Command {
+        name: "pubsub",
+        summary: "A container for Pub/Sub commands.",
+        complexity: "Depends on subcommand.",
+        since: "2.8.0",
+        flags: Flags::empty(),
+        subcommands: introspection::SUBCOMMANDS,
+        ..ROW
+    },
+    Command {
+        name: "punsubscribe",
+        syntax: "[pattern [pattern ...]]",
+        summary: "Stops listening to messages published to channels that match one or more patterns.",
+        complexity: "O(N) where N is the number of patterns to unsubscribe.",
+        flags: SUBSCRIPTION,
+        handler: |call| unsubscribe(call, &PATTERNS),
+        ..ROW
+    },
+    Command {
+        name: "spublish",
+        syntax: "shardchannel message",
+        summary: "Post a message to a shard channel",
+        complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
+        since: "7.0.0",
+        flags: TALK.union(Flags::FAST),
+        handler: |call| publish(call, "smessage", &call.services.broker.shard_channels),
+        ..ROW
+    },
+    Command {
+        name: "ssubscribe",
+        syntax: "shardchannel [shardchannel ...]",
+        summary: "Listens for messages published to shard channels.",
+        complexity: "O(N) where N is the number of shard channels to subscribe to.",
+        since: "7.0.0",
+        flags: SUBSCRIPTION,
+        handler: |call| subscribe(call, &SHARD_CHANNELS),
+        ..ROW
+    },
+    Command {
+        name: "subscribe",
+        syntax: "channel [channel ...]",
+        summary: "Listens for messages published to channels.",
+        complexity: "O(N) where N is the number of channels to subscribe to.",
+        flags: SUBSCRIPTION,
+        handler: |call| subscribe(call, &CHANNELS),
+        ..ROW
+    },
+    Command {
+        name: "sunsubscribe",
+        syntax: "[shardchannel [shardchannel ...]]",
+        summary: "Stops listening to messages posted to shard channels.",
+        complexity: "O(N) where N is the number of shard channels to unsubscribe.",
+        since: "7.0.0",
+        flags: SUBSCRIPTION,
+        handler: |call| unsubscribe(call, &SHARD_CHANNELS),
+        ..ROW
+    },
+    Command {
+        name: "unsubscribe",
+        syntax: "[channel [channel ...]]",
+        summary: "Stops listening to messages posted to channels.",
+        complexity: "O(N) where N is the number of channels to unsubscribe.",
+        flags: SUBSCRIPTION,
+        handler: |call| unsubscribe(call, &CHANNELS),
+        ..ROW
+    },
+];
+
+/// What can be subscribed to: how its confirmations are called and where its subscriptions are kept.
+struct Space {
+    subscribed: &'static [u8],
+    unsubscribed: &'static [u8],
+    names: fn(&mut Subscriptions) -> &mut BTreeSet<Name>,
+    /// The number that confirmations tell: of shard channels, or of channels and patterns together.
+    count: fn(&Subscriptions) -> usize,
+    add: fn(&Call<'_, '_>, &[u8]) -> Name,
+    remove: fn(&Call<'_, '_>, &[u8]),
+    are_patterns: bool,
+}
+
+const CHANNELS: Space = Space {
+    subscribed: b"subscribe",
+    unsubscribed: b"unsubscribe",
+    names: |subscriptions| &mut subscriptions.channels,
+    count: |subscriptions| subscriptions.channels.len() + subscriptions.patterns.len(),
+    add: |call, name| call.services.broker.channels.subscribe(name, &call.client.shared),
+    remove: |call, name| call.services.broker.channels.unsubscribe(name, &call.client.shared),
+    are_patterns: false,
+};
+
+const PATTERNS: Space = Space {
+    subscribed: b"psubscribe",
+    unsubscribed: b"punsubscribe",
+    names: |subscriptions| &mut subscriptions.patterns,
+    add: |call, name| call.services.broker.channels.subscribe_pattern(name, &call.client.shared),
+    remove: |call, name| call.services.broker.channels.unsubscribe_pattern(name, &call.client.shared),
+    are_patterns: true,
+    ..CHANNELS
+};
+
+const SHARD_CHANNELS: Space = Space {
+    subscribed: b"ssubscribe",
+    unsubscribed: b"sunsubscribe",
+    names: |subscriptions| &mut subscriptions.shard_channels,
+    count: |subscriptions| subscriptions.shard_channels.len(),
+    add: |call, name| call.services.broker.shard_channels.subscribe(name, &call.client.shared),
+    remove: |call, name| call.services.broker.shard_channels.unsubscribe(name, &call.client.shared),
+    are_patterns: false,
+};
+
+/// Confirms each name with a message of its own, also one that was subscribed to before.
+fn subscribe(call: &mut Call<'_, '_>, space: &Space) -> Result<(), Refusal> {
+    let wanted = call.arguments.from(1);
+    if call.client.subscriptions.len() + wanted.len() > CLIENT_SUBSCRIPTIONS_MAX {
+        return Err(Refusal::new(format!(
+            "ERR a client may have at most {CLIENT_SUBSCRIPTIONS_MAX} subscriptions"
+        )));
+    }
+    if space.are_patterns && call.services.broker.channels.pattern_count() + wanted.len() > PATTERNS_MAX {
+        return Err(Refusal::new(format!(
+            "ERR all clients together may have at most {PATTERNS_MAX} patterns"
+        )));
+    }
+    for name in wanted.iter() {
+        if !(space.names)(&mut call.client.subscriptions).contains(name) {
+            let shared = (space.add)(call, name);
+            (space.names)(&mut call.client.subscriptions).insert(shared);
+        }
+        confirm(call, space, space.subscribed, Some(name));
+    }
+    call.client.show_subscriptions();
+    Ok(())
+}
+
+/// Without names ends all subscriptions of the space.
+fn unsubscribe(call: &mut Call<'_, '_>, space: &Space) -> Result<(), Refusal> {
+    let named = call.arguments.from(1);
+    if named.is_empty() {
+        let names = std::mem::take((space.names)(&mut call.client.subscriptions));
+        let mut left = names.len();
+        for name in &names {
+            (space.remove)(call, name);
+        }
+        take_messages(call);
+        for name in &names {
+            left -= 1;
+            confirm_with(
+                call,
+                space.unsubscribed,
+                Some(name),
+                (space.count)(&call.client.subscriptions) + left,
+            );
+        }
+        if names.is_empty() {
+            confirm(call, space, space.unsubscribed, None);
+        }
+    } else {
+        for name in named.iter() {
+            if (space.names)(&mut call.client.subscriptions).remove(name) {
+                (space.remove)(call, name);
+                take_messages(call);
+            }
+            confirm(call, space, space.unsubscribed, Some(name));
+        }
+    }
+    call.client.show_subscriptions();
+    Ok(())
+}
+
+/// Writes what has come for the client so far, where it has its place among the replies: before the confirmation that
+/// nothing more will come, or after the reply to the client's own PUBLISH.  Within EXEC's reply there is none.
+fn take_messages(call: &mut Call<'_, '_>) {
+    if !call.client.in_exec && call.client.replies == Replies::On {
+        call.client.shared.outbox.drain_into(call.output);
+    }
+}
+
+fn confirm(call: &mut Call<'_, '_>, space: &Space, word: &[u8], name: Option<&[u8]>) {
+    confirm_with(call, word, name, (space.count)(&call.client.subscriptions));
+}
+
+fn confirm_with(call: &mut Call<'_, '_>, word: &[u8], name: Option<&[u8]>, count: usize) {
+    call.output.push(3);
+    call.output.bulk(word);
+    match name {
+        Some(name) => call.output.bulk(name),
+        None => call.output.null(),
+    }
+    call.output.integer(count as i64);
+}
+
+/// Answers with the number of receivers; who receives it by a channel and by patterns counts each time.
+fn publish(call: &mut Call<'_, '_>, kind: &'static str, router: &Router) -> Result<(), Refusal> {
+    let (channel, payload) = (call.arguments.at(1), call.arguments.at(2));
+    let mut frames = Frames::new(kind, channel, payload);
+    let (mut limit, mut is_receiver) = (None, false);
+    let mut receivers = 0;
+    router.deliver(channel, |client, pattern| {
+        let limit = *limit.get_or_insert_with(|| call.services.settings.output_limit(OutputClass::Pubsub));
+        if call.effects.send(client, frames.frame(client, pattern), limit) {
+            receivers += 1;
+            is_receiver |= client.id == call.client.shared.id;
+        }
+    });
+    call.output.integer(receivers);
+    if is_receiver {
+        take_messages(call);
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! The broker: who has subscribed to what, and how a message reaches them.
+//!
+//! A message goes to those who are subscribed when it is published and is kept for nobody.  Messages of one channel
+//! reach all its subscribers in one order, each client gets its own replies and its messages in the order of the
+//! events, and a subscriber too slow for its output limit is cut off while nobody waits for it.
+
+pub mod commands;
+mod frames;
+pub mod router;
+mod subscriptions;
+
+use std::sync::Arc;
+
+use crate::client::{Client, SharedClient};
+use router::Router;
+
+pub use subscriptions::Subscriptions;
+
+/// What all threads share of the broker.
+#[derive(Default)]
+pub struct Broker {
+    /// Channels and patterns.
+    pub channels: Router,
+    /// Shard channels, a space of their own; without a cluster they are ordinary channels without patterns.
+    pub shard_channels: Router,
+}
+
+impl Broker {
+    /// Ends all subscriptions of a client.
+    pub fn forget(&self, client: &mut Client) {
+        let shared: &Arc<SharedClient> = &client.shared;
+        let subscriptions = std::mem::take(&mut client.subscriptions);
+        for channel in &subscriptions.channels {
+            self.channels.unsubscribe(channel, shared);
+        }
+        for pattern in &subscriptions.patterns {
+            self.channels.unsubscribe_pattern(pattern, shared);
+        }
+        for channel in &subscriptions.shard_channels {
+            self.shard_channels.unsubscribe(channel, shared);
+        }
+        client.show_subscriptions();
+    }
+}

@@ -1,0 +1,28 @@
+//! What one client is subscribed to, as its own thread keeps it.
+
+use std::collections::BTreeSet;
+
+use super::router::Name;
+
+/// The names, each shared with the router, in the order of their bytes.
+#[derive(Default)]
+pub struct Subscriptions {
+    /// Channels.
+    pub channels: BTreeSet<Name>,
+    /// Patterns.
+    pub patterns: BTreeSet<Name>,
+    /// Shard channels.
+    pub shard_channels: BTreeSet<Name>,
+}
+
+impl Subscriptions {
+    /// The number of all.
+    pub fn len(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

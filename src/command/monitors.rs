@@ -1,0 +1,113 @@
+//! The clients that MONITOR shows all commands to, and the line a command is shown as.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use super::{Call, Flags};
+use crate::client::SharedClient;
+use crate::settings::OutputClass;
+
+/// What stands in place of a secret.
+const REDACTED: &[u8] = b"(redacted)";
+
+/// See the module's text.
+#[derive(Default)]
+pub struct Monitors {
+    clients: RwLock<Vec<Arc<SharedClient>>>,
+    /// Their number, which every command asks for.
+    count: AtomicUsize,
+}
+
+impl Monitors {
+    /// Whether nobody watches.
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
+    }
+
+    /// Adds a client that is not there yet.
+    pub fn add(&self, client: &Arc<SharedClient>) {
+        let mut clients = self.clients.write();
+        clients.push(Arc::clone(client));
+        self.count.store(clients.len(), Relaxed);
+    }
+
+    /// Removes a client, if it is there.
+    pub fn remove(&self, client: &Arc<SharedClient>) {
+        let mut clients = self.clients.write();
+        clients.retain(|other| !Arc::ptr_eq(other, client));
+        self.count.store(clients.len(), Relaxed);
+    }
+}
+
+impl Call<'_, '_> {
+    /// Shows the command to those who watch.  Administration is not shown.
+    #[cold]
+    pub(super) fn show_to_monitors(&mut self) {
+        if self.row.command.flags.intersects(Flags::ADMIN | Flags::SKIP_MONITOR) {
+            return;
+        }
+        let line = Bytes::from(self.monitor_line());
+        let limit = self.services.settings.output_limit(OutputClass::Pubsub);
+        for client in self.services.monitors.clients.read().iter() {
+            self.effects.send(client, line.clone(), limit);
+        }
+    }
+
+    fn monitor_line(&self) -> Vec<u8> {
+        let micros = self.now().wall_micros();
+        let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+        let (database, address) = (self.client.database, self.client.shared.address);
+        let mut line = format!("+{seconds}.{rest:06} [{database} {address}]").into_bytes();
+        for (position, argument) in self.arguments.iter().enumerate() {
+            line.extend_from_slice(b" \"");
+            quote(&mut line, if self.is_secret(position) { REDACTED } else { argument });
+            line.push(b'"');
+        }
+        line.extend_from_slice(b"\r\n");
+        line
+    }
+
+    /// Whether the argument is part of a user's credentials.
+    fn is_secret(&self, position: usize) -> bool {
+        let follows_auth = |distance: usize| {
+            let option = position.checked_sub(distance).filter(|option| *option >= 2);
+            option.is_some_and(|option| self.arguments.at(option).eq_ignore_ascii_case(b"AUTH"))
+        };
+        match self.row.name.as_str() {
+            "auth" => position > 0,
+            "hello" => follows_auth(1) || follows_auth(2),
+            _ => false,
+        }
+    }
+}
+
+/// Writes bytes as redis-cli would show them.
+fn quote(line: &mut Vec<u8>, bytes: &[u8]) {
+    for &byte in bytes {
+        match byte {
+            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            b'\t' => line.extend_from_slice(b"\\t"),
+            0x07 => line.extend_from_slice(b"\\a"),
+            0x08 => line.extend_from_slice(b"\\b"),
+            b' '..=b'~' => line.push(byte),
+            _ => line.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn a_line_stays_a_line() {
+        let mut line = Vec::new();
+        quote(&mut line, b"a\"\\\r\n\t\x07\x08 ~\x7f\xff\0");
+        assert_eq!(line, br#"a\"\\\r\n\t\a\b ~\x7f\xff\x00"#);
+    }
+}

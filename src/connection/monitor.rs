@@ -1,0 +1,39 @@
+//! MONITOR: shows the client every command that is run.
+
+use super::CONNECTION;
+use crate::client::ClientFlags;
+use crate::command::{Call, Command, Flags, Group};
+use crate::refusal::Refusal;
+
+/// The row.
+pub(super) const MONITOR: Command = Command {
+    name: "monitor",
+    summary: "Listens for all requests received by the server in real-time.",
+    complexity: "",
+    group: Group::Server,
+    flags: CONNECTION.union(Flags::ADMIN).union(Flags::DANGEROUS),
+    handler: monitor,
+    ..Command::ROW
+};
+
+/// Unlike in Redis a client that watches already is answered, too: every command has one reply.
+fn monitor(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    if call.client.in_exec {
+        return Err(Refusal::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
+    let shared = &call.client.shared;
+    if !shared.flags().contains(ClientFlags::MONITOR) {
+        shared.set_flag(ClientFlags::MONITOR, true);
+        call.services.monitors.add(shared);
+    }
+    call.output.ok();
+    Ok(())
+}
+
+/// Shows the client nothing more.
+pub(super) fn stop(call: &mut Call<'_, '_>) {
+    if call.client.shared.flags().contains(ClientFlags::MONITOR) {
+        call.client.shared.set_flag(ClientFlags::MONITOR, false);
+        call.services.monitors.remove(&call.client.shared);
+    }
+}
