@@ -20,6 +20,13 @@ pub const FAMILIES: &[&[Command]] = &[
     admin::command::COMMANDS,
     admin::config::COMMANDS,
     admin::info::COMMANDS,
+    admin::slowlog::COMMANDS,
+    admin::latency::COMMANDS,
+    admin::memory::COMMANDS,
+    admin::lifecycle::COMMANDS,
+    admin::access::COMMANDS,
+    admin::cluster::COMMANDS,
+    admin::debug::COMMANDS,
 ];
 
 /// The table of all commands.

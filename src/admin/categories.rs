@@ -37,7 +37,7 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
 const KEYSPACE_OF_SERVER: &[&str] = &["dbsize", "flushall", "flushdb", "swapdb"];
 
 /// Commands that Redis counts among the connection's although they are in other groups.
-const CONNECTION_ELSEWHERE: &[&str] = &["command", "wait", "waitaof"];
+const CONNECTION_ELSEWHERE: &[&str] = &["command", "wait", "waitaof", "readonly", "readwrite", "asking"];
 
 /// Commands for operators that Redis does not flag so.
 const ADMIN_WITHOUT_FLAG: &[&str] = &["role", "lastsave"];

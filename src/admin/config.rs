@@ -71,7 +71,9 @@ fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let settings = call.services.settings.get(&patterns);
     call.output.map(settings.len());
     for (name, value) in settings {
-        call.output.bulk(name.as_bytes());
+        // A name that is spelled out is answered as it was spelled.
+        let spelled = patterns.iter().find(|pattern| pattern.eq_ignore_ascii_case(name.as_bytes()));
+        call.output.bulk(spelled.copied().unwrap_or(name.as_bytes()));
         call.output.bulk(value.as_bytes());
     }
     Ok(())

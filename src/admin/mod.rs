@@ -1,11 +1,19 @@
 //! What operators and clients ask about the server itself: COMMAND, CONFIG, INFO and their like.
 
+pub mod access;
 pub mod categories;
+pub mod cluster;
 pub mod command;
 mod command_docs;
 mod command_info;
 pub mod config;
+pub mod debug;
 pub mod info;
+pub mod latency;
+mod latency_report;
+pub mod lifecycle;
+pub mod memory;
+pub mod slowlog;
 
 use crate::command::Flags;
 

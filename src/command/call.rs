@@ -86,6 +86,7 @@ impl<'c> Call<'c, '_> {
             Err(refusal) => {
                 self.output.truncate(before);
                 self.output.error(refusal.text());
+                self.services.metrics.thread(self.slot).errors.count(refusal.code());
                 false
             }
         }

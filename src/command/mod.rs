@@ -87,6 +87,8 @@ pub enum Group {
     Transactions,
     /// Publish and subscribe.
     PubSub,
+    /// Being one server of many, which this one never is.
+    Cluster,
 }
 
 /// What a command does with the keys it names, in the words of Redis' key specifications.

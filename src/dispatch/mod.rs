@@ -4,6 +4,7 @@
 //! and clients woken once for many commands, and so that the memory of all keys of a batch is on its way before
 //! the first command needs it.
 
+mod counted;
 pub mod transaction;
 mod turn;
 
@@ -17,6 +18,7 @@ use crate::cache::{Moment, ShardId};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::command::{Effects, Flow, Services};
+use crate::metrics::latency::Event;
 use crate::random::Random;
 use turn::Turn;
 
@@ -122,11 +124,18 @@ impl Runner {
         if !services.active_expiry.load(Relaxed) {
             return 0;
         }
-        let moment = moment(&services, services.clock.now(), false);
+        let began = services.clock.now();
+        let moment = moment(&services, began, false);
         let gate = services.store.gate().enter(self.slot);
         let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &moment);
         drop(gate);
         services.store.add_memory(memory);
+        let threshold = services.settings.latency_monitor_threshold();
+        if threshold > 0 {
+            let now = services.clock.now();
+            let micros = now.micros().saturating_sub(began.micros());
+            services.metrics.latency.note(Event::ExpireCycle, now, micros, threshold);
+        }
         removed
     }
 

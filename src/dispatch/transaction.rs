@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::Arguments;
 
+use super::counted;
 use crate::cache::{Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys, Row};
@@ -126,7 +127,6 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.client.in_exec = true;
     for (id, arguments) in &transaction.queue {
         let row = &call.services.commands.rows()[*id];
-        call.services.metrics.thread(call.slot).command(row.id).calls.add(1);
         call.keyspace.database = call.client.database;
         let mut queued = Call {
             arguments: arguments.as_arguments(),
@@ -140,9 +140,8 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             first_key: None,
             slot: call.slot,
         };
-        if !queued.run() {
-            call.services.metrics.thread(call.slot).command(row.id).failed.add(1);
-        }
+        // Time stands still inside a transaction, whatever the end of a slow command would say.
+        let _ = counted::run(&mut queued);
         if call.keyspace.is_alone() {
             call.keyspace.unlock();
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::{Arguments, Output, Version};
 
-use super::{Prepared, transaction};
+use super::{Prepared, counted, transaction};
 use crate::cache::eviction;
 use crate::cache::{Entered, Key, Keyspace, Moment, ShardId};
 use crate::client::{Client, ClientFlags, Replies};
@@ -13,9 +13,6 @@ use crate::command::{Call, Effects, Flags, Flow, Row, Services};
 use crate::metrics::ThreadMetrics;
 use crate::random::Random;
 use crate::refusal::Refusal;
-
-/// Of the quick commands one in this many is timed, so that knowing latencies costs under two percent.
-const TIMING_SAMPLE: u64 = 64;
 
 /// Bytes of an unknown command and of its arguments that its refusal repeats.
 const ECHOED_LENGTH_MAX: usize = 128;
@@ -130,6 +127,7 @@ impl<'t, 's> Turn<'t, 's> {
         if let Some(transaction) = &mut client.transaction {
             transaction.aborted |= transaction.started;
         }
+        self.metrics.errors.count(refusal.code());
         if self.effects.flow == Flow::Continue {
             output.error(refusal.text());
         }
@@ -154,6 +152,9 @@ impl<'t, 's> Turn<'t, 's> {
         }
         if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
             return Err(Refusal::NO_AUTHENTICATION);
+        }
+        if client.in_transaction() && flags.contains(Flags::NO_MULTI) {
+            return Err(Refusal::new("ERR Command not allowed inside a transaction"));
         }
         let limit = self.services.settings.maxmemory();
         if limit != 0 && !self.make_room(limit) && transaction::needs_memory(row, client) {
@@ -270,12 +271,7 @@ impl<'t, 's> Turn<'t, 's> {
         first_key: Option<Key<'_>>,
         output: &mut Output,
     ) {
-        let counters = self.metrics.command(row.id);
-        counters.calls.add(1);
         self.last_row = Some(row.id);
-        let fast = row.command.flags.intersects(Flags::FAST.union(Flags::QUICK));
-        let timed = !fast || counters.calls.get().is_multiple_of(TIMING_SAMPLE);
-        let began = if timed { self.services.clock.now().micros() } else { 0 };
         let mut call = Call {
             arguments,
             row,
@@ -288,16 +284,10 @@ impl<'t, 's> Turn<'t, 's> {
             first_key,
             slot: self.slot,
         };
-        if !call.run() {
-            counters.failed.add(1);
-        }
-        if timed {
-            let now = self.services.clock.now();
-            counters.timed.add(1);
-            counters.timed_micros.add(now.micros().saturating_sub(began));
-            if !fast {
-                self.keyspace.set_now(now);
-            }
+        if let Some(now) = counted::run(&mut call)
+            && !row.command.flags.intersects(counted::QUICK)
+        {
+            self.keyspace.set_now(now);
         }
     }
 

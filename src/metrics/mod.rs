@@ -1,26 +1,43 @@
 //! Counts and latencies, kept per thread without shared writes and added up when somebody asks.
 
+mod errors;
+mod histogram;
+pub mod latency;
 pub mod process;
 mod rates;
+pub mod slow_log;
 
+pub use errors::ErrorCounts;
+pub use histogram::{Distribution, Histogram};
 pub use rates::Rates;
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
-/// All threads' counters.
+use latency::LatencyMonitor;
+use slow_log::SlowLog;
+
+/// All threads' counters, and what is remembered of slowness.
 #[derive(Debug)]
 pub struct Metrics {
     threads: Box<[CachePadded<ThreadMetrics>]>,
     /// How much happens per second.
     pub rates: Rates,
+    /// Commands that took long.
+    pub slow_log: SlowLog,
+    /// What held threads up.
+    pub latency: LatencyMonitor,
 }
 
 /// One thread's counters.  Only that thread writes them, so an increment is a load and a store.
 #[derive(Debug)]
 pub struct ThreadMetrics {
     commands: Box<[CommandCounters]>,
+    /// Error replies.
+    pub errors: ErrorCounts,
     /// Bytes received.
     pub bytes_in: Counter,
     /// Bytes sent.
@@ -40,11 +57,37 @@ pub struct CommandCounters {
     pub timed: Counter,
     /// The sum of the measured durations in microseconds.
     pub timed_micros: Counter,
+    /// The measured durations, once there are any.
+    durations: OnceLock<Histogram>,
 }
 
 /// A number that one thread counts up and any thread may read.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
+
+/// See [`Metrics::totals`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Commands run.
+    pub commands: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+}
+
+/// See [`Metrics::command_totals`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandTotals {
+    /// Times it ran.
+    pub calls: u64,
+    /// Times it answered with an error after it began.
+    pub failed: u64,
+    /// Times it was refused before it began.
+    pub rejected: u64,
+    /// Microseconds it took all in all, scaled up from the calls that were timed.
+    pub micros: u64,
+}
 
 impl Counter {
     /// Adds; only for the counter's own thread.
@@ -63,22 +106,53 @@ impl Counter {
     }
 }
 
+impl CommandCounters {
+    /// Adds a measured duration, to the histogram too if `tracked`.
+    pub fn time(&self, micros: u64, tracked: bool) {
+        self.timed.add(1);
+        self.timed_micros.add(micros);
+        if tracked {
+            self.durations.get_or_init(Histogram::default).record(micros);
+        }
+    }
+
+    fn reset(&self) {
+        for counter in [&self.calls, &self.failed, &self.rejected, &self.timed, &self.timed_micros] {
+            counter.reset();
+        }
+        if let Some(durations) = self.durations.get() {
+            durations.reset();
+        }
+    }
+}
+
 impl Metrics {
     /// Counters for `threads` threads and `commands` commands.
     pub fn new(threads: usize, commands: usize) -> Metrics {
         let thread = |_| {
             CachePadded::new(ThreadMetrics {
                 commands: (0..commands).map(|_| CommandCounters::default()).collect(),
+                errors: ErrorCounts::default(),
                 bytes_in: Counter::default(),
                 bytes_out: Counter::default(),
             })
         };
-        Metrics { threads: (0..threads).map(thread).collect(), rates: Rates::default() }
+        Metrics {
+            threads: (0..threads).map(thread).collect(),
+            rates: Rates::default(),
+            slow_log: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+        }
     }
 
     /// One thread's counters.
     pub fn thread(&self, slot: usize) -> &ThreadMetrics {
         &self.threads[slot]
+    }
+
+    /// All threads' counters.
+    pub fn threads(&self) -> impl Iterator<Item = &ThreadMetrics> {
+        self.threads.iter().map(|thread| &**thread)
     }
 
     /// What all threads have counted together.
@@ -111,20 +185,36 @@ impl Metrics {
         sum
     }
 
+    /// The measured durations of the command with this row id.
+    pub fn durations(&self, id: usize) -> Distribution {
+        let mut distribution = Distribution::default();
+        for counters in self.threads().map(|thread| thread.command(id)) {
+            if let Some(durations) = counters.durations.get() {
+                distribution.add(durations);
+            }
+        }
+        distribution
+    }
+
+    /// Error replies by code.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        let mut sum = BTreeMap::new();
+        for thread in self.threads() {
+            thread.errors.add_to(&mut sum);
+        }
+        sum
+    }
+
     /// Starts all counts again at zero.  For who runs alone: a thread that counts meanwhile might undo it.
     pub fn reset(&self) {
         for thread in self.threads() {
             thread.bytes_in.reset();
             thread.bytes_out.reset();
+            thread.errors.reset();
             for command in &thread.commands {
                 command.reset();
             }
         }
-    }
-
-    /// All threads' counters.
-    pub fn threads(&self) -> impl Iterator<Item = &ThreadMetrics> {
-        self.threads.iter().map(|thread| &**thread)
     }
 }
 
@@ -132,37 +222,5 @@ impl ThreadMetrics {
     /// The counters of the command with this row id.
     pub fn command(&self, id: usize) -> &CommandCounters {
         &self.commands[id]
-    }
-}
-
-/// See [`Metrics::totals`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Commands run.
-    pub commands: u64,
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes sent.
-    pub bytes_out: u64,
-}
-
-/// See [`Metrics::command_totals`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CommandTotals {
-    /// Times it ran.
-    pub calls: u64,
-    /// Times it answered with an error after it began.
-    pub failed: u64,
-    /// Times it was refused before it began.
-    pub rejected: u64,
-    /// Microseconds it took all in all, scaled up from the calls that were timed.
-    pub micros: u64,
-}
-
-impl CommandCounters {
-    fn reset(&self) {
-        for counter in [&self.calls, &self.failed, &self.rejected, &self.timed, &self.timed_micros] {
-            counter.reset();
-        }
     }
 }

@@ -54,6 +54,8 @@ const SECTIONS: &[Section] = &[
     section("cpu", "CPU", Shown::ByDefault, server::cpu),
     section("modules", "Modules", Shown::ByDefault, |_, _| ()),
     section("commandstats", "Commandstats", Shown::WithAll, statistics::commands),
+    section("errorstats", "Errorstats", Shown::ByDefault, statistics::errors),
+    section("latencystats", "Latencystats", Shown::WithAll, statistics::latencies),
     section("cluster", "Cluster", Shown::ByDefault, server::cluster),
     section("keyspace", "Keyspace", Shown::ByDefault, data::keyspace),
 ];

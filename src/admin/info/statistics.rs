@@ -23,6 +23,7 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     page.field("evicted_clients", 0);
     page.field("keyspace_hits", counts.hits);
     page.field("keyspace_misses", counts.misses);
+    page.field("total_error_replies", services.metrics.errors().values().sum::<u64>());
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
 }
 
@@ -38,5 +39,25 @@ pub(super) fn commands(page: &mut Page, services: &Services) {
             "calls={calls},usec={micros},usec_per_call={per_call:.2},rejected_calls={rejected},failed_calls={failed}"
         );
         page.field(&format!("cmdstat_{}", row.name), line);
+    }
+}
+
+/// Error replies by their first word.
+pub(super) fn errors(page: &mut Page, services: &Services) {
+    for (code, count) in services.metrics.errors() {
+        page.field(&format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+/// The percentiles of what was timed: all slow commands, and samples of quick ones.
+pub(super) fn latencies(page: &mut Page, services: &Services) {
+    for row in services.commands.rows() {
+        let durations = services.metrics.durations(row.id);
+        if durations.is_empty() {
+            continue;
+        }
+        let [median, high, extreme] = [50.0, 99.0, 99.9].map(|percent| durations.quantile(percent));
+        let line = format_args!("p50={median}.000,p99={high}.000,p99.9={extreme}.000");
+        page.field(&format!("latency_percentiles_usec_{}", row.name), line);
     }
 }

@@ -1,0 +1,92 @@
+//! DEBUG: the few of Redis' debugging commands that test suites use.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use quartet_protocol::resp::number::parse_integer;
+
+use super::OPERATOR_NO_SCRIPT;
+use crate::command::{Call, Command, Flags, Flow, Group};
+use crate::refusal::Refusal;
+
+/// The longest DEBUG SLEEP.
+const SLEEP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[Command {
+    name: "debug",
+    syntax: "subcommand [argument [argument ...]]",
+    summary: "A container for debugging commands.",
+    complexity: "Depends on subcommand.",
+    group: Group::Server,
+    // OBJECT looks at a key that no key specification names.
+    flags: OPERATOR_NO_SCRIPT.union(Flags::WALKS),
+    handler: debug,
+    ..Command::ROW
+}];
+
+fn debug(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let word = call.arguments.at(1).to_ascii_lowercase();
+    match (word.as_slice(), call.arguments.len()) {
+        (b"sleep", 3) => sleep(call),
+        (b"object", 3) => object(call),
+        (b"set-active-expire", 3) => set_active_expire(call),
+        (b"help", 2) => help(call),
+        _ => {
+            let word = String::from_utf8_lossy(call.arguments.at(1)).replace(['\r', '\n'], " ");
+            Err(Refusal::new(format!(
+                "ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
+            )))
+        }
+    }
+}
+
+/// Only who asked sleeps: a thread serves many connections, none of which has asked to be held up.
+fn sleep(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let seconds = std::str::from_utf8(call.arguments.at(2)).ok().and_then(|text| text.parse().ok());
+    let pause = Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or(Duration::ZERO);
+    if !pause.is_zero() {
+        call.effects.flow = Flow::Pause(pause.min(SLEEP_MAX));
+    }
+    call.output.ok();
+    Ok(())
+}
+
+fn object(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let store = call.keyspace.store();
+    let key = store.key(call.arguments.at(2));
+    let shard = store.shard_of(call.client.database, key.hash);
+    let text = call.keyspace.with_shard(shard, |shard, moment| {
+        let entry = shard.peek(&key, moment)?;
+        let value = entry.value();
+        let (address, length) = (value.bytes().as_ptr(), value.bytes().len());
+        let encoding = if parse_integer(value.bytes()).is_some() { "int" } else { "raw" };
+        Some(format!(
+            "Value at:{address:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} lru_seconds_idle:0",
+            entry.recency(),
+        ))
+    });
+    call.output.simple(&text.ok_or(Refusal::NO_SUCH_KEY)?);
+    Ok(())
+}
+
+fn set_active_expire(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let on = parse_integer(call.arguments.at(2)).is_some_and(|number| number != 0);
+    call.services.active_expiry.store(on, Relaxed);
+    call.output.ok();
+    Ok(())
+}
+
+fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.write_help(&[
+        "OBJECT <key>",
+        "    Show low level info about `key` and associated value.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Setting it to 0 disables expiring keys in background when they are not",
+        "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
+        "    default.",
+        "SLEEP <seconds>",
+        "    Stop serving this connection for <seconds>. Decimals allowed.",
+    ]);
+    Ok(())
+}
