@@ -3,4 +3,12 @@
 //! What a client program checks is written in that program; a test here starts a server and the program, and looks
 //! at how it ended and what it printed.
 
-mod tools;
+use std::path::{Path, PathBuf};
+
+mod redis_benchmark;
+mod redis_cli;
+
+/// Where the client program called `script` is.
+fn program(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(script)
+}
