@@ -26,5 +26,6 @@ pub mod catalog;
 pub mod dispatch;
 pub mod session;
 
+pub mod logging;
 pub mod net;
 pub mod server;

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use quartet::logging;
 use quartet::settings::{self, Stop};
 
 #[global_allocator]
@@ -21,6 +22,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(reason) = logging::start(&settings) {
+        eprintln!("quartet: cannot log: {reason}");
+        return ExitCode::FAILURE;
+    }
     match quartet::server::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
