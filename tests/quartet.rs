@@ -4,9 +4,6 @@
 #[allow(dead_code, reason = "suites arrive one by one")]
 mod support;
 
-/// The program as a person who starts and stops it meets it.
-mod program;
-
 /// Real clients and tools, each in its own language, against a server process.
 mod interop;
 
@@ -18,3 +15,6 @@ mod differential;
 
 /// The rules of the tree: layers, file heads, lengths.
 mod tidy;
+
+/// What the server says about its commands.
+mod admin;

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod command;
 mod command_docs;
 mod command_info;
+pub mod command_page;
 pub mod config;
 pub mod debug;
 pub mod info;

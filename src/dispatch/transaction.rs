@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "Depends on commands in the transaction",
         since: "1.2.0",
         group: Group::Transactions,
-        flags: CONTROL.union(Flags::RUNS_QUEUE).union(Flags::SKIP_SLOWLOG),
+        flags: CONTROL.difference(Flags::ALLOW_BUSY).union(Flags::RUNS_QUEUE).union(Flags::SKIP_SLOWLOG),
         handler: exec,
         ..Command::ROW
     },
@@ -65,7 +65,11 @@ pub const COMMANDS: &[Command] = &[
         summary: "Forgets about watched keys of a transaction.",
         since: "2.2.0",
         group: Group::Transactions,
-        flags: Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::FAST),
+        flags: Flags::NOSCRIPT
+            .union(Flags::LOADING)
+            .union(Flags::STALE)
+            .union(Flags::FAST)
+            .union(Flags::ALLOW_BUSY),
         handler: unwatch,
         ..Command::ROW
     },

@@ -1,0 +1,62 @@
+//! The table of the commands as a page of documentation.
+
+use std::fmt::Write;
+
+use super::command_docs::group_word;
+use crate::command::{CommandTable, Group, Row};
+
+const HEAD: &str = "# Commands
+
+<!-- Generated from the tables of commands; `QUARTET_UPDATE_GOLDEN=1 cargo test commands_page` writes it anew. -->
+
+The commands of the RESP door, by group.  `[…]` is optional, `<A | B>` a required choice, and `key [key ...]` says
+that what precedes may be repeated.  *Since* names the version of Redis that brought a command, or of Quartet where
+Redis does not have it.  `COMMAND DOCS` tells clients the same.
+";
+
+/// The groups with their headings, in the order of the page.
+const GROUPS: &[(Group, &str)] = &[
+    (Group::String, "Strings"),
+    (Group::Generic, "Keys"),
+    (Group::Transactions, "Transactions"),
+    (Group::PubSub, "Publish and subscribe"),
+    (Group::Connection, "Connection"),
+    (Group::Server, "Server"),
+    (Group::Cluster, "Cluster"),
+];
+
+/// The page `docs/commands.md`.
+pub fn markdown(table: &CommandTable) -> String {
+    let mut page = HEAD.to_owned();
+    for (group, heading) in GROUPS {
+        let rows = table.rows().iter().filter(|row| row.command.group == *group);
+        // The name of a family says nothing by itself, except that COMMAND does.
+        let mut rows: Vec<&Row> =
+            rows.filter(|row| row.command.subcommands.is_empty() || row.arity == -1).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        rows.sort_by_key(|row| &row.name);
+        let word = group_word(*group);
+        writeln!(
+            page,
+            "\n## {heading} (`{word}`)\n\n| command | what it does | complexity | since |\n|---|---|---|---|"
+        )
+        .expect("a string takes everything");
+        for row in rows {
+            let command = row.command;
+            let name = row.name.replace('|', " ").to_uppercase();
+            let syntax = if command.subcommands.is_empty() { command.syntax } else { "" };
+            let usage = format!("{name} {syntax}");
+            let (usage, summary) = (cell(usage.trim_end()), cell(command.summary));
+            writeln!(page, "| `{usage}` | {summary} | {} | {} |", cell(command.complexity), command.since)
+                .expect("a string takes everything");
+        }
+    }
+    page
+}
+
+/// Text as it may stand in a cell, which bars would end.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
