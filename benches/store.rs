@@ -12,7 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const KEYS: usize = 100_000;
 /// A stride that is prime to the number of keys visits all of them in an order that caches cannot foresee.
 const STRIDE: usize = 48_271;
-const MOMENT: Moment = Moment { now: 1_000, recency: Recency::Untouched };
+const MOMENT: Moment = Moment { now: 1_000, recency: Recency::UNTRACKED };
 
 fn write(store: &Store, name: &str, lifetime: Lifetime) {
     let key = store.key(name.as_bytes());

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 
 use super::entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX, Value};
 use super::eviction::Recency;
+use super::eviction::s3fifo::Queues;
 use super::expiry::ExpiryIndex;
 use super::hash::KeyHasher;
 use super::table::{Position, Table};
@@ -80,13 +81,17 @@ type Watchers = Option<Box<HashMap<Box<[u8]>, Vec<WatchFlag>>>>;
 pub struct Shard {
     pub(super) table: Table,
     pub(super) expiry: ExpiryIndex,
-    hasher: KeyHasher,
+    pub(super) hasher: KeyHasher,
     entry_memory: usize,
+    /// Exists only while the eviction policy is the one that needs it.
+    pub(super) queues: Option<Box<Queues>>,
+    /// The eviction policy's randomness.
+    noise: u64,
     watchers: Watchers,
     /// Since the start or the last reset.
     pub counts: Counts,
     /// Something has changed that others are told of when the shard is unlocked.
-    changed: bool,
+    pub(super) changed: bool,
     reported_memory: usize,
 }
 
@@ -98,6 +103,8 @@ impl Shard {
             expiry: ExpiryIndex::default(),
             hasher,
             entry_memory: 0,
+            queues: None,
+            noise: 0,
             watchers: None,
             counts: Counts::default(),
             changed: false,
@@ -129,9 +136,10 @@ impl Shard {
         self.expiry.len()
     }
 
-    /// Bytes of memory: entries, buckets, expiry index.
+    /// Bytes of memory: entries, buckets, expiry index, the eviction policy's queues.
     pub fn memory(&self) -> usize {
-        self.entry_memory + self.table.memory() + self.expiry.memory()
+        let queues = self.queues.as_ref().map_or(0, |queues| queues.memory());
+        self.entry_memory + self.table.memory() + self.expiry.memory() + queues
     }
 
     /// Reads a key on behalf of a client: counts a hit or a miss and notes the access for eviction.
@@ -141,7 +149,7 @@ impl Shard {
             return None;
         };
         self.counts.hits += 1;
-        self.note_access(position, key, moment);
+        self.note_access(position, moment);
         Some(self.table.get(position))
     }
 
@@ -176,15 +184,14 @@ impl Shard {
         if lifetime.deadline(old) != old {
             self.change_deadline(position, lifetime.deadline(old));
         }
-        self.note_access(position, key, moment);
+        self.note_access(position, moment);
         self.touched(key);
     }
 
     /// Most accesses change nothing, since recency is coarse; then the entry's memory is not written to.
-    fn note_access(&mut self, position: Position, key: &Key<'_>, moment: &Moment) {
-        let noise = key.hash ^ self.counts.hits;
+    fn note_access(&mut self, position: Position, moment: &Moment) {
         let old = self.table.get(position).recency();
-        let new = moment.recency.accessed(old, noise);
+        let new = moment.recency.accessed(old, &mut self.noise);
         if new != old {
             self.table.set_recency(position, new);
         }
@@ -306,10 +313,15 @@ impl Shard {
     /// Removes the key of an entry the eviction policy chose.
     pub(super) fn evict(&mut self, hash: u64, key: &[u8]) -> bool {
         let Some(position) = self.table.find(hash, |entry| entry.key() == key) else { return false };
+        self.evict_at(position, hash);
+        true
+    }
+
+    /// Removes the key at a position for the eviction policy.
+    pub(super) fn evict_at(&mut self, position: Position, hash: u64) {
         let entry = self.take_out(position, hash);
         self.counts.evicted += 1;
         self.touched(&Key { bytes: entry.view().key(), hash });
-        true
     }
 
     /// Removes every key and returns the old contents, to be dropped after the lock.
@@ -323,6 +335,7 @@ impl Shard {
         }
         self.changed = true;
         self.entry_memory = 0;
+        self.queues = None;
         self.expiry = ExpiryIndex::default();
         std::mem::take(&mut self.table)
     }
@@ -429,10 +442,15 @@ impl Shard {
 
     fn insert(&mut self, key: &Key<'_>, mut entry: Entry, moment: &Moment) {
         self.changed = true;
-        entry.set_recency(moment.recency.inserted());
+        self.adapt_queues(moment);
+        entry.set_recency(match &mut self.queues {
+            Some(queues) => queues.inserted(key.hash),
+            None => moment.recency.inserted(),
+        });
         self.entry_memory += entry.view().memory();
         self.expiry.note(&mut entry);
         self.table.insert(key.hash, entry, |bytes| self.hasher.hash(bytes));
+        self.compact_queues();
         self.touched(key);
     }
 
@@ -441,6 +459,9 @@ impl Shard {
         let mut entry = self.table.remove(position, hash, |bytes| self.hasher.hash(bytes));
         self.expiry.forget(&mut entry);
         self.entry_memory -= entry.view().memory();
+        if let Some(queues) = &mut self.queues {
+            queues.removed(entry.view().recency());
+        }
         entry
     }
 

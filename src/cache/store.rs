@@ -5,17 +5,18 @@
 //! shards inside, in the order of their ids when it needs several.  Who holds the gate alone may lock in any order.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
+use super::entry::Deadline;
 use super::hash::{KeyHasher, prefetch};
 use super::lock::{Mutex, MutexGuard};
 use super::shard::{Counts, Key, Moment, Shard};
 
 /// Shards per database.
 pub const SHARD_COUNT: usize = 1 << SHARD_BITS;
-const SHARD_BITS: u32 = 10;
+pub(super) const SHARD_BITS: u32 = 10;
 
 /// Expired keys removed in one step, and under one lock: a step is far under a millisecond and nobody waits long.
 const EXPIRY_STEP: usize = 2048;
@@ -28,12 +29,14 @@ pub struct ShardId {
     shard: u32,
 }
 
-/// A shard behind its lock.
+/// A shard behind its lock, with what others may know of it without locking: the state when it was last unlocked.
 #[repr(align(64))]
 struct ShardCell {
     shard: Mutex<Shard>,
     /// No key of the shard expires before this; `u64::MAX` if none ever does.
     next_due: AtomicU64,
+    keys: AtomicU32,
+    volatile_keys: AtomicU32,
 }
 
 type Shards = Box<[ShardCell]>;
@@ -93,6 +96,19 @@ impl Store {
     /// The shard with this number in a database.
     pub fn shard_number(&self, database: usize, shard: usize) -> ShardId {
         ShardId { database: self.order[database].load(Relaxed) as u32, shard: shard as u32 }
+    }
+
+    /// How many keys a shard had when it was last unlocked, and how many of them in its expiry index.
+    pub(super) fn population(&self, id: ShardId) -> (usize, usize) {
+        let Some(shards) = self.databases[id.database as usize].get() else { return (0, 0) };
+        let cell = &shards[id.shard as usize];
+        (cell.keys.load(Relaxed) as usize, cell.volatile_keys.load(Relaxed) as usize)
+    }
+
+    /// A time before which no key of a shard expires, as of when it was last unlocked.
+    pub(super) fn next_due(&self, id: ShardId) -> Deadline {
+        let shards = self.databases[id.database as usize].get();
+        shards.map_or(Deadline::MAX, |shards| shards[id.shard as usize].next_due.load(Relaxed))
     }
 
     /// Locks a shard.
@@ -217,6 +233,8 @@ impl Store {
             let cell = |_| ShardCell {
                 shard: Mutex::new(Shard::new(self.hasher.clone())),
                 next_due: AtomicU64::new(u64::MAX),
+                keys: AtomicU32::new(0),
+                volatile_keys: AtomicU32::new(0),
             };
             (0..SHARD_COUNT).map(cell).collect()
         });
@@ -243,6 +261,8 @@ impl<'s> ShardGuard<'s> {
     pub fn unlock(mut self) -> isize {
         let Some(grown) = self.shard.take_change() else { return 0 };
         self.cell.next_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
+        self.cell.keys.store(self.shard.len() as u32, Relaxed);
+        self.cell.volatile_keys.store(self.shard.volatile_len() as u32, Relaxed);
         grown
     }
 }

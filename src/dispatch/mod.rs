@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::{Arguments, Batch, Output};
 
-use crate::cache::eviction::Recency;
+use crate::cache::eviction::{self, Recency};
 use crate::cache::{Moment, ShardId};
 use crate::client::Client;
 use crate::clock::Now;
@@ -35,6 +35,7 @@ pub struct Runner {
     prepared: Vec<Prepared>,
     /// Where the next step of active expiry begins.
     expiry_cursor: usize,
+    eviction: eviction::Housekeeping,
 }
 
 /// What is known of a request before its turn: the command and the shard of its first key.
@@ -62,7 +63,15 @@ pub struct Ran {
 impl Runner {
     /// The runner of thread number `slot`.
     pub fn new(services: Arc<Services>, slot: usize, random: Random) -> Runner {
-        Runner { services, slot, random, effects: Effects::default(), prepared: Vec::new(), expiry_cursor: 0 }
+        Runner {
+            services,
+            slot,
+            random,
+            effects: Effects::default(),
+            prepared: Vec::new(),
+            expiry_cursor: 0,
+            eviction: eviction::Housekeeping::default(),
+        }
     }
 
     /// What all threads share.
@@ -139,6 +148,14 @@ impl Runner {
         removed
     }
 
+    /// Goes a bounded step towards the memory limit if the store is over it.  True if there is more to do at once.
+    pub fn evict(&mut self) -> bool {
+        let services = Arc::clone(&self.services);
+        let moment = moment(&services, services.clock.now(), false);
+        let _gate = services.store.gate().enter(self.slot);
+        self.eviction.step(&services.store, &services.settings, &mut self.random, &moment)
+    }
+
     fn turn<'t, 's>(&'t mut self, services: &'s Services, now: Now, client: &Client) -> Turn<'t, 's> {
         let moment = moment(services, now, client.no_touch);
         Turn::new(services, self.slot, now, moment, &mut self.random, &mut self.effects)
@@ -146,7 +163,8 @@ impl Runner {
 }
 
 fn moment(services: &Services, now: Now, no_touch: bool) -> Moment {
-    let recency = if no_touch { Recency::Untouched } else { Recency::of(&services.settings, now) };
+    let recency = Recency::of(&services.settings, now);
+    let recency = if no_touch { recency.without_traces() } else { recency };
     Moment { now: now.millis(), recency }
 }
 

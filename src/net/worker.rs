@@ -156,11 +156,13 @@ fn welcome(workshop: &Rc<Workshop>, connections: &TaskTracker, arrival: Arrival,
     });
 }
 
-/// Gives expired keys' memory back; goes on at once while there is more to do than one step may take.
+/// Gives the memory of expired keys back, and of those beyond the memory limit; goes on at once while there is more
+/// to do than one step may take.
 async fn expire(workshop: Rc<Workshop>) {
     loop {
         let removed = workshop.tools.borrow_mut().runner.expire();
-        if removed == 0 {
+        let over_limit = workshop.tools.borrow_mut().runner.evict();
+        if removed == 0 && !over_limit {
             tokio::time::sleep(EXPIRY_INTERVAL).await;
         } else {
             tokio::task::yield_now().await;

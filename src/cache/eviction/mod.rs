@@ -1,55 +1,231 @@
 //! Which key goes when memory runs out.
+//!
+//! A policy has two halves.  [`Recency`] is what every access does to the 24 bits that an entry keeps for the policy;
+//! it is computed once per batch and costs a compare and, seldom, a store.  [`make_room`] finds the keys that go, a
+//! bounded number per call, locking one shard at a time.  Changing the policy at run time is harmless: bits that
+//! another policy wrote mislead the new one until the key is next used.
 
-use crate::cache::{Moment, Store};
+mod hunt;
+mod lfu;
+mod lru;
+mod random;
+pub(super) mod s3fifo;
+mod ttl;
+
+use crate::cache::{EntryRef, Moment, Shard, Store};
 use crate::clock::Now;
 use crate::random::Random;
-use crate::settings::Live;
+use crate::settings::{EvictionPolicy, Live};
+use hunt::Hunt;
 
-/// How the policy in force keeps a key's 24 bits of recency.
+/// Keys evicted before one command, or in one step of the background, when the store is a little over its limit.
+/// Far under a millisecond, and far more keys than a command usually adds.
+const EVICTIONS_PER_CALL: usize = 256;
+
+/// The same when the store is over its limit by more than [`FAR_OVER_FRACTION`]: a few milliseconds, so that values
+/// much larger than what they displace cannot outrun eviction.
+const EVICTIONS_PER_CALL_FAR_OVER: usize = 4096;
+
+/// A store that is over its limit by more than this fraction of it is far over.
+const FAR_OVER_FRACTION: usize = 16;
+
+/// How the policy in force keeps a key's 24 bits, at the time of one batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Recency {
-    /// A coarse time of the last access.
-    Lru {
-        /// The time now, in the policy's units.
-        clock: u32,
-    },
-    /// Reads leave no trace (CLIENT NO-TOUCH, or a policy that keeps nothing).
-    Untouched,
+pub struct Recency {
+    keeper: Keeper,
+    leaves_traces: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Keeper {
+    Lru(lru::Clock),
+    Lfu(lfu::Clock),
+    S3fifo,
 }
 
 impl Recency {
-    /// The bits of a key that is accessed; `noise` is any number that differs from access to access.
-    pub fn accessed(self, recency: u32, noise: u64) -> u32 {
-        let _ = noise;
-        match self {
-            Recency::Lru { clock } => clock,
-            Recency::Untouched => recency,
-        }
-    }
+    /// For use without settings: a clock that stands still.
+    pub const UNTRACKED: Recency = Recency { keeper: Keeper::Lru(lru::Clock::START), leaves_traces: false };
 
-    /// The bits of a new key.
-    pub fn inserted(self) -> u32 {
-        match self {
-            Recency::Lru { clock } => clock,
-            Recency::Untouched => 0,
-        }
-    }
-}
-
-/// Units of the coarse clock per second.  24 bits of quarter seconds last 48 days.
-const LRU_UNITS_PER_SECOND: u64 = 4;
-
-impl Recency {
-    /// How the policy in force keeps recency.
+    /// How the policy in force keeps recency.  Policies that need none keep the time of the last access, which
+    /// OBJECT IDLETIME shows.
     pub fn of(settings: &Live, now: Now) -> Recency {
-        let _ = settings;
-        Recency::Lru { clock: (now.millis() * LRU_UNITS_PER_SECOND / 1000) as u32 & 0xff_ffff }
+        let keeper = match settings.maxmemory_policy() {
+            EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu => Keeper::Lfu(lfu::Clock::at(
+                now.millis(),
+                settings.lfu_log_factor(),
+                settings.lfu_decay_time(),
+            )),
+            EvictionPolicy::AllkeysS3fifo => Keeper::S3fifo,
+            _ => Keeper::Lru(lru::Clock::at(now.millis())),
+        };
+        Recency { keeper, leaves_traces: true }
+    }
+
+    /// The same for a client whose accesses leave no trace (CLIENT NO-TOUCH).
+    pub fn without_traces(self) -> Recency {
+        Recency { leaves_traces: false, ..self }
+    }
+
+    /// The same for a command whose accesses count whatever the client has said (TOUCH).
+    pub fn with_traces(self) -> Recency {
+        Recency { leaves_traces: true, ..self }
+    }
+
+    /// The bits of a key that is accessed.  `noise` is the shard's own source of randomness.
+    #[inline]
+    pub(super) fn accessed(self, bits: u32, noise: &mut u64) -> u32 {
+        if !self.leaves_traces {
+            return bits;
+        }
+        match self.keeper {
+            Keeper::Lru(clock) => clock.bits(),
+            Keeper::Lfu(clock) => clock.accessed(bits, noise),
+            Keeper::S3fifo => s3fifo::accessed(bits),
+        }
+    }
+
+    /// The bits of a new key, unless the policy has queues, which decide.
+    pub(super) fn inserted(self) -> u32 {
+        match self.keeper {
+            Keeper::Lru(clock) => clock.bits(),
+            Keeper::Lfu(clock) => clock.inserted(),
+            Keeper::S3fifo => 0,
+        }
+    }
+
+    /// Whether the policy in force has queues.
+    pub(super) fn has_queues(self) -> bool {
+        self.keeper == Keeper::S3fifo
+    }
+
+    /// How long a key with these bits was not accessed; none if the policy in force does not track it.
+    pub fn idle_seconds(self, bits: u32) -> Option<u64> {
+        match self.keeper {
+            Keeper::Lru(clock) => Some(clock.idle_seconds(bits)),
+            Keeper::Lfu(_) | Keeper::S3fifo => None,
+        }
+    }
+
+    /// How often a key with these bits was accessed, on the policy's scale; none if the policy in force does not
+    /// track it.
+    pub fn frequency(self, bits: u32) -> Option<u8> {
+        match self.keeper {
+            Keeper::Lru(_) => None,
+            Keeper::Lfu(clock) => Some(clock.frequency(bits)),
+            Keeper::S3fifo => Some(s3fifo::frequency(bits)),
+        }
+    }
+
+    /// How cold a key with these bits is: of several the one with the highest rank goes first.
+    fn rank(self, bits: u32) -> u32 {
+        match self.keeper {
+            Keeper::Lru(clock) => clock.idle_units(bits),
+            Keeper::Lfu(clock) => clock.rank(bits),
+            Keeper::S3fifo => 0,
+        }
     }
 }
 
-/// Evicts keys until the store is within its limit, a bounded number at a time.  False if the store is over its
-/// limit and the policy finds nothing to evict.
+/// The keys among which a policy chooses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pool {
+    /// All keys.
+    AllKeys,
+    /// The keys with a deadline that the expiry index holds (one in centuries is none).
+    Volatile,
+}
+
+/// How a policy chooses among them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Choice {
+    /// The one of a sample with the highest [`Recency::rank`].
+    Coldest,
+    /// Any.
+    Random,
+    /// The one whose deadline is nearest.
+    Soonest,
+    /// The one that the shard's queues let go of.
+    Queues,
+}
+
+/// What a policy does; none for the one that evicts nothing.
+fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
+    match policy {
+        EvictionPolicy::Noeviction => None,
+        EvictionPolicy::AllkeysLru | EvictionPolicy::AllkeysLfu => Some((Pool::AllKeys, Choice::Coldest)),
+        EvictionPolicy::AllkeysRandom => Some((Pool::AllKeys, Choice::Random)),
+        EvictionPolicy::AllkeysS3fifo => Some((Pool::AllKeys, Choice::Queues)),
+        EvictionPolicy::VolatileLru | EvictionPolicy::VolatileLfu => Some((Pool::Volatile, Choice::Coldest)),
+        EvictionPolicy::VolatileRandom => Some((Pool::Volatile, Choice::Random)),
+        EvictionPolicy::VolatileTtl => Some((Pool::Volatile, Choice::Soonest)),
+    }
+}
+
+/// Evicts while the store is over its limit, a bounded number of keys; the caller holds no lock.  False if the store
+/// is over its limit and nothing is left to evict.  True also if a full call was not enough: eviction goes on with
+/// the next command and in the background.
 pub fn make_room(store: &Store, settings: &Live, random: &mut Random, moment: &Moment) -> bool {
-    let _ = (settings, random, moment);
-    store.memory() <= settings.maxmemory()
+    let limit = settings.maxmemory();
+    let excess = store.memory().saturating_sub(limit);
+    let allowed =
+        if excess > limit / FAR_OVER_FRACTION { EVICTIONS_PER_CALL_FAR_OVER } else { EVICTIONS_PER_CALL };
+    if limit == 0 || excess == 0 {
+        return true;
+    }
+    let Some((pool, choice)) = method(settings.maxmemory_policy()) else { return false };
+    let mut hunt = Hunt::new(store, random, moment, settings.maxmemory_samples(), pool);
+    for _ in 0..allowed {
+        if !hunt.evict_one(choice) {
+            return store.memory() <= limit;
+        }
+        if store.memory() <= limit {
+            return true;
+        }
+    }
+    true
+}
+
+/// What one thread does for eviction in the background.
+#[derive(Debug, Default)]
+pub struct Housekeeping {
+    /// Databases still to be looked at for queues that the policy in force does not use.
+    databases_to_tidy: usize,
+    had_queues: bool,
+}
+
+impl Housekeeping {
+    /// One bounded step towards a limit that was lowered or is exceeded.  True if there is more to do at once.
+    pub fn step(&mut self, store: &Store, settings: &Live, random: &mut Random, moment: &Moment) -> bool {
+        self.tidy(store, settings, moment);
+        let limit = settings.maxmemory();
+        let over = || limit != 0 && store.memory() > limit;
+        over() && make_room(store, settings, random, moment) && over()
+    }
+
+    /// After a change of policy: drops the queues that no key of a shard will pass through any more.
+    fn tidy(&mut self, store: &Store, settings: &Live, moment: &Moment) {
+        let has_queues = settings.maxmemory_policy() == EvictionPolicy::AllkeysS3fifo;
+        if std::mem::replace(&mut self.had_queues, has_queues) && !has_queues {
+            self.databases_to_tidy = store.database_count();
+        }
+        let Some(database) = self.databases_to_tidy.checked_sub(1) else { return };
+        self.databases_to_tidy = database;
+        for id in store.shards(database) {
+            let mut guard = store.lock(id);
+            guard.shard().adapt_queues(moment);
+            store.add_memory(guard.unlock());
+        }
+    }
+}
+
+/// A shard as the policies see it.
+impl Shard {
+    /// Visits up to about `limit` of the keys the policy chooses among, from a random place on.
+    fn sample(&self, pool: Pool, random: u64, limit: usize, visit: impl FnMut(EntryRef<'_>)) {
+        match pool {
+            Pool::AllKeys => self.table.sample(random, limit, visit),
+            Pool::Volatile => self.expiry.sample(random, limit, visit),
+        }
+    }
 }

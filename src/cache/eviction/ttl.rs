@@ -1,0 +1,12 @@
+//! Eviction by time to live: the key whose deadline is nearest.
+
+use super::Shard;
+use crate::cache::Deadline;
+
+/// Puts the key of a shard whose deadline is nearest into `key`; false if none has a deadline.
+pub(super) fn choose(shard: &mut Shard, key: &mut Vec<u8>) -> bool {
+    let Some(entry) = shard.expiry.due(Deadline::MAX) else { return false };
+    key.clear();
+    key.extend_from_slice(entry.key());
+    true
+}
