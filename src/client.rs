@@ -59,6 +59,8 @@ pub struct Transaction {
     pub aborted: bool,
     /// A queued command needs the gate alone.
     pub needs_alone: bool,
+    /// A queued command may need memory: EXEC is refused when there is none.
+    pub needs_memory: bool,
     /// The watched keys with the databases they were watched in.
     pub watched: Vec<(usize, Box<[u8]>)>,
     /// Raised when a watched key changes.

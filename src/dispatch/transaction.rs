@@ -79,6 +79,7 @@ pub const COMMANDS: &[Command] = &[
 pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
     let Some(transaction) = &mut client.transaction else { return };
     transaction.needs_alone |= row.command.flags.intersects(Flags::ALONE.union(Flags::WALKS));
+    transaction.needs_memory |= row.command.flags.contains(Flags::DENYOOM);
     transaction.queue.push((row.id, arguments.to_owned()));
     client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
 }
@@ -89,10 +90,42 @@ pub(super) fn needs_alone(row: &Row, client: &Client) -> bool {
         && client.transaction.as_ref().is_some_and(|transaction| transaction.needs_alone)
 }
 
-/// Whether a command may need memory, EXEC included if a queued one does.
-pub(super) fn needs_memory(row: &Row, client: &Client) -> bool {
-    let _ = client;
-    row.command.flags.contains(Flags::DENYOOM)
+/// What a refused command does to its client's transaction, and what the client is told: a transaction will be
+/// aborted at its EXEC, and ends if that itself is refused.
+pub(super) fn refused(
+    row: Option<&Row>,
+    client: &mut Client,
+    keyspace: &mut Keyspace<'_>,
+    refusal: Refusal,
+) -> Refusal {
+    if !client.in_transaction() {
+        return refusal;
+    }
+    if row.is_some_and(|row| row.command.flags.contains(Flags::RUNS_QUEUE)) {
+        client.forget_transaction(keyspace);
+        let reason = refusal.text().strip_prefix(b"ERR ").unwrap_or(refusal.text());
+        return Refusal::new([b"EXECABORT Transaction discarded because of: ", reason].concat());
+    }
+    if let Some(transaction) = &mut client.transaction {
+        transaction.aborted = true;
+    }
+    refusal
+}
+
+/// Whether memory is looked after before a command: before all that may take some.
+pub(super) fn may_need_memory(row: &Row, client: &Client) -> bool {
+    let flags = row.command.flags;
+    flags.intersects(Flags::WRITE.union(Flags::DENYOOM).union(Flags::RUNS_QUEUE)) || client.in_transaction()
+}
+
+/// Whether a command is refused when there is no memory: if it may take some, if it is EXEC and a queued command may,
+/// or if it is to be queued, since queues take memory too.
+pub(super) fn is_refused_without_memory(row: &Row, client: &Client) -> bool {
+    let flags = row.command.flags;
+    if flags.contains(Flags::RUNS_QUEUE) {
+        return client.transaction.as_ref().is_some_and(|transaction| transaction.needs_memory);
+    }
+    flags.contains(Flags::DENYOOM) || client.in_transaction() && !flags.contains(Flags::NO_QUEUE)
 }
 
 /// What an EXEC that could not even begin is told; its transaction is gone.

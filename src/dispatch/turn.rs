@@ -124,9 +124,7 @@ impl<'t, 's> Turn<'t, 's> {
                 }
             },
         };
-        if let Some(transaction) = &mut client.transaction {
-            transaction.aborted |= transaction.started;
-        }
+        let refusal = transaction::refused(row, client, &mut self.keyspace, refusal);
         self.metrics.errors.count(refusal.code());
         if self.effects.flow == Flow::Continue {
             output.error(refusal.text());
@@ -157,7 +155,11 @@ impl<'t, 's> Turn<'t, 's> {
             return Err(Refusal::new("ERR Command not allowed inside a transaction"));
         }
         let limit = self.services.settings.maxmemory();
-        if limit != 0 && !self.make_room(limit) && transaction::needs_memory(row, client) {
+        if limit != 0
+            && transaction::may_need_memory(row, client)
+            && !self.make_room(limit)
+            && transaction::is_refused_without_memory(row, client)
+        {
             return Err(Refusal::OUT_OF_MEMORY);
         }
         if !client.subscriptions.is_empty()
