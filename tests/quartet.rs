@@ -18,3 +18,6 @@ mod tidy;
 
 /// What the server says about its commands.
 mod admin;
+
+/// Random actions against plain models.
+mod properties;

@@ -4,3 +4,4 @@ pub(crate) mod client;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod traces;

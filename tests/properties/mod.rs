@@ -1,0 +1,3 @@
+//! What must hold whatever clients do, checked against plain models.
+
+mod eviction;
