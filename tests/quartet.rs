@@ -4,6 +4,9 @@
 #[allow(dead_code, reason = "suites arrive one by one")]
 mod support;
 
+/// The program as a person who starts and stops it meets it.
+mod program;
+
 /// Real clients and tools, each in its own language, against a server process.
 mod interop;
 

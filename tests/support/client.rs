@@ -89,7 +89,17 @@ impl Client {
             return decode(&self.received).expect("the server sends RESP3");
         }
         let decoded = resp2::decode::decode(&self.received).expect("the server sends RESP2");
-        decoded.map(|(frame, length)| (frame.into_resp3(), length))
+        decoded.map(|(frame, length)| (as_resp3(frame), length))
+    }
+}
+
+/// The same reply in the words of RESP3; the library's own conversion takes some arrays for pushes.
+fn as_resp3(frame: resp2::types::OwnedFrame) -> OwnedFrame {
+    match frame {
+        resp2::types::OwnedFrame::Array(items) => {
+            OwnedFrame::Array { data: items.into_iter().map(as_resp3).collect(), attributes: None }
+        }
+        other => other.into_resp3(),
     }
 }
 

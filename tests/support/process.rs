@@ -8,8 +8,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{env, process, thread};
 
+use rustix::process::Pid;
+
 /// Names a peer program that suites written for Quartet run against instead, which checks the suites themselves.
 const STAND_IN: &str = "QUARTET_STAND_IN";
+
+/// A free port for the RESP door, the other doors closed, nothing on disk.
+const DEFAULTS: [[&str; 2]; 4] =
+    [["--port", "0"], ["--broker-port", "off"], ["--http-port", "off"], ["--dir", ""]];
 
 /// How long to wait between two looks at a condition.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -21,23 +27,26 @@ const PORT_ATTEMPTS: usize = 5;
 pub(crate) struct Server {
     child: Child,
     folder: Folder,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
 }
 
 impl Server {
-    /// Starts Quartet with an empty store and no broker or HTTP door, plus `arguments`.
+    /// Starts Quartet with an empty store and no broker or HTTP door, unless `arguments` say otherwise.
     pub(crate) fn quartet(arguments: &[&str]) -> Server {
         if let Some(stand_in) = env::var_os(STAND_IN) {
             return Server::peer_with(Path::new(&stand_in), arguments);
         }
         let folder = Folder::new();
         let mut child = quartet(&folder)
-            .args(["--port", "0", "--broker-port", "off", "--http-port", "off", "--dir", ""])
+            .args(DEFAULTS.iter().filter(|[name, _]| !arguments.contains(name)).flatten())
             .args(arguments)
             .spawn()
             .expect("the binary was built for this test");
-        match wait_until_serving(&mut child, || resp_address(&folder.ports_file())) {
-            Ok(address) => Server { child, folder, address },
+        match wait_until_serving(&mut child, || folder.ports()) {
+            Ok(ports) => {
+                let address = ports["resp"].as_str().map(|text| text.parse().expect("an address was bound"));
+                Server { child, folder, address }
+            }
             Err(status) => panic!("quartet ended before it served: {status}\n{}", folder.stderr()),
         }
     }
@@ -62,7 +71,7 @@ impl Server {
                 .spawn()
                 .expect("the peer was found");
             match wait_until_serving(&mut child, || TcpStream::connect(address).ok()) {
-                Ok(_) => return Server { child, folder, address },
+                Ok(_) => return Server { child, folder, address: Some(address) },
                 Err(status) => {
                     failure = format!("the peer ended before it served: {status}\n{}", folder.stdout())
                 }
@@ -73,17 +82,17 @@ impl Server {
 
     /// Where its RESP door listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.address.expect("its RESP door is open")
     }
 
     /// The port of its RESP door, as an argument of client programs.
     pub(crate) fn port(&self) -> String {
-        self.address.port().to_string()
+        self.address().port().to_string()
     }
 
-    /// The number of its process.
-    pub(crate) fn process_id(&self) -> u32 {
-        self.child.id()
+    /// Its process.
+    pub(crate) fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Waits for the process to end by itself.
@@ -91,9 +100,9 @@ impl Server {
         self.child.wait().expect("the process is ours to wait for")
     }
 
-    /// What it wrote to its standard error so far.
-    pub(crate) fn stderr(&self) -> String {
-        self.folder.stderr()
+    /// What it keeps outside itself: its ports file and what it printed.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
     }
 }
 
@@ -126,6 +135,12 @@ impl Folder {
     /// Where Quartet says which addresses it bound.
     pub(crate) fn ports_file(&self) -> PathBuf {
         self.0.join("ports.json")
+    }
+
+    /// What the ports file says, once it is there.
+    pub(crate) fn ports(&self) -> Option<serde_json::Value> {
+        let text = fs::read_to_string(self.ports_file()).ok()?;
+        Some(serde_json::from_str(&text).expect("a ports file is written whole"))
     }
 
     /// What the process wrote to its standard output.
@@ -189,13 +204,6 @@ fn wait_until_serving<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>)
         }
         look().map(Ok)
     })
-}
-
-/// The RESP address in a ports file, if it is there and complete.
-fn resp_address(ports_file: &Path) -> Option<SocketAddr> {
-    let text = fs::read_to_string(ports_file).ok().filter(|text| text.trim_end().ends_with('}'))?;
-    let after = text.split_once("\"resp\"")?.1;
-    after.split('"').nth(1)?.parse().ok()
 }
 
 /// An address that was free a moment ago.

@@ -1,0 +1,74 @@
+//! Connections beyond the limits or outside the protocol end alone; others are served.
+
+use crate::support::client::Client;
+use crate::support::process::{Server, wait_for};
+
+/// More than any line of a request may hold.
+const ENDLESS_LINE: usize = 70_000;
+
+#[test]
+fn more_clients_than_allowed_are_turned_away() {
+    let server = Server::quartet(&["--maxclients", "2"]);
+    let mut first = Client::connect(server.address());
+    let mut second = Client::connect(server.address());
+    assert_eq!((first.ask("PING"), second.ask("PING")), ("PONG".to_owned(), "PONG".to_owned()));
+    let mut third = Client::connect(server.address());
+    assert_eq!(third.read_text().as_deref(), Some("-ERR max number of clients reached"));
+    assert_eq!(third.read_text(), None);
+    assert_eq!(first.ask("PING"), "PONG");
+    drop(second);
+    // The server learns of the closed connection when it next polls, so a place is free soon, not at once.
+    wait_for(|| {
+        let mut fourth = Client::connect(server.address());
+        fourth.write(b"PING\r\n");
+        fourth.read_text().filter(|reply| reply == "PONG")
+    });
+}
+
+#[test]
+fn idle_clients_are_disconnected() {
+    let server = Server::quartet(&["--timeout", "1"]);
+    let mut subscriber = Client::connect(server.address());
+    assert_eq!(subscriber.ask("SUBSCRIBE news"), "[subscribe, news, 1]");
+    let mut idle = Client::connect(server.address());
+    assert_eq!(idle.ask("PING"), "PONG");
+    assert_eq!(idle.read_text(), None);
+    assert_eq!(subscriber.ask("PING"), "[pong, ]");
+}
+
+#[test]
+fn web_browsers_are_disconnected() {
+    let server = Server::quartet(&[]);
+    let mut other = Client::connect(server.address());
+    for request in ["POST / HTTP/1.1\r\nSET key evil\r\n", "Host: localhost\r\nSET key evil\r\n"] {
+        let mut browser = Client::connect(server.address());
+        browser.write(request.as_bytes());
+        assert_eq!(browser.read_text(), None, "{request}");
+        assert_eq!(other.ask("GET key"), "(nil)");
+    }
+}
+
+#[test]
+fn what_is_no_request_is_answered_and_ends_its_connection() {
+    let server = Server::quartet(&[]);
+    let mut other = Client::connect(server.address());
+    let check = |request: &[u8], error: &str| {
+        let mut client = Client::connect(server.address());
+        client.write(b"PING\r\n");
+        client.write(request);
+        assert_eq!(client.read_text().as_deref(), Some("PONG"));
+        assert_eq!(client.read_text(), Some(format!("-ERR Protocol error: {error}")));
+        assert_eq!(client.read_text(), None);
+    };
+    check(b"*1\r\n+PING\r\n", "expected '$', got '+'");
+    check(b"*x\r\n", "invalid multibulk length");
+    check(b"*2147483648\r\n", "invalid multibulk length");
+    check(b"*1\r\n$x\r\n", "invalid bulk length");
+    check(b"*1\r\n$-1\r\n", "invalid bulk length");
+    check(b"*1\r\n$536870913\r\n", "invalid bulk length");
+    check(b"SET key \"open\r\n", "unbalanced quotes in request");
+    check(&[b'x'; ENDLESS_LINE], "too big inline request");
+    check(&[b'*'; ENDLESS_LINE], "too big mbulk count string");
+    check(&[b"*1\r\n".as_slice(), &[b'$'; ENDLESS_LINE]].concat(), "too big bulk count string");
+    assert_eq!(other.ask("PING"), "PONG");
+}

@@ -1,0 +1,7 @@
+//! The program as a person who starts and stops it meets it, and what it does with connections that misbehave.
+
+mod connections;
+mod idle_connections;
+mod slow_reader;
+mod start;
+mod stop;
