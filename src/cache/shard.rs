@@ -244,6 +244,7 @@ impl Shard {
             entry.mark_modified();
             result
         });
+        self.note_access(position, moment);
         self.touched(key);
         Some(result)
     }
@@ -252,6 +253,7 @@ impl Shard {
     pub fn append(&mut self, key: &Key<'_>, suffix: &[u8], moment: &Moment) -> Option<usize> {
         let position = self.live_position(key, moment)?;
         if self.change(position, |entry| entry.append_in_place(suffix)) {
+            self.note_access(position, moment);
             self.touched(key);
             return Some(self.table.get(position).value().bytes().len());
         }

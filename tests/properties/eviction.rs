@@ -171,6 +171,22 @@ fn s3fifo_resists_a_scan_to_which_lru_loses_its_keys() {
 }
 
 #[test]
+fn changing_a_value_in_part_is_an_access() {
+    let mut cache = Cache::new(EvictionPolicy::AllkeysLru, 100 * MEBIBYTE);
+    let key = b"log";
+    cache.write(0, key, b"value", Lifetime::Forever);
+    cache.advance(Duration::from_secs(100));
+    let (moment, key) = (cache.moment(), cache.store.key(key));
+    let mut guard = cache.store.lock(cache.store.shard_of(0, key.hash));
+    let idle = |bits: Option<u32>| bits.and_then(|bits| moment.recency.idle_seconds(bits));
+    let shard = guard.shard();
+    assert_eq!(idle(shard.peek(&key, &moment).map(|entry| entry.recency())), Some(100));
+    shard.append(&key, b" and more", &moment);
+    assert_eq!(idle(shard.peek(&key, &moment).map(|entry| entry.recency())), Some(0));
+    cache.store.add_memory(guard.unlock());
+}
+
+#[test]
 fn policies_may_change_at_any_time() {
     let mut cache = Cache::new(EvictionPolicy::AllkeysS3fifo, 8 * MEBIBYTE);
     let (mut housekeeping, mut random) = (Housekeeping::default(), Random::with_seed(5));

@@ -285,7 +285,7 @@ impl Ghosts {
     /// Makes room for `limit` ghosts if that has changed by much.
     fn fit(&mut self, limit: usize) {
         let room = self.buckets.len() * GHOSTS_PER_BUCKET;
-        if limit <= room && room <= 2 * limit + GHOSTS_PER_BUCKET {
+        if limit <= room && room <= limit + limit / 2 + GHOSTS_PER_BUCKET {
             return;
         }
         let count = (limit + limit / GROWTH_FRACTION).div_ceil(GHOSTS_PER_BUCKET);
