@@ -1,12 +1,19 @@
 //! All commands: the families in the order of the documentation.
 
 use crate::broker;
-use crate::cache::commands::{compare, counters, increx, lcs, many, ranges, strings};
+use crate::cache::commands::{
+    compare, counters, databases, expiry, increx, keys, lcs, many, object, ranges, strings, walks,
+};
 use crate::command::{Command, CommandTable};
 use crate::{admin, connection, dispatch};
 
 /// The tables of all families.
 pub const FAMILIES: &[&[Command]] = &[
+    keys::COMMANDS,
+    expiry::COMMANDS,
+    walks::COMMANDS,
+    databases::COMMANDS,
+    object::COMMANDS,
     strings::COMMANDS,
     counters::COMMANDS,
     ranges::COMMANDS,

@@ -27,6 +27,8 @@ refusals! {
     WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
     /// A number is no 64-bit signed integer.
     NOT_AN_INTEGER = "ERR value is not an integer or out of range";
+    /// A number that must fit 32 bits does not.
+    OUT_OF_INT = "ERR value is out of range, value must between -2147483648 and 2147483647";
     /// A number is no floating-point number.
     NOT_A_FLOAT = "ERR value is not a valid float";
     /// An integer operation would leave 64 bits.

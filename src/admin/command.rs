@@ -206,9 +206,9 @@ fn getkeysandflags(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let request = call.arguments.from(2);
     let row = keyed_command(&call.services.commands, request)?;
     let positions: Vec<usize> = row.command.keys.positions(request).collect();
-    let words = access_words(row.command.keys.access);
     call.output.array(positions.len());
     for position in positions {
+        let words = access_words(row.command.keys.access_at(position));
         call.output.array(2);
         call.output.bulk(request.at(position));
         call.output.set(words.len());

@@ -75,18 +75,34 @@ fn write_words(output: &mut Output, words: Vec<impl AsRef<str>>) {
     }
 }
 
+/// A command with a source and a destination has a specification for each.
 fn write_key_specification(output: &mut Output, keys: Keys) {
     if keys.first == 0 {
         return output.set(0);
     }
+    if keys.source.is_some() {
+        output.set(2);
+        for position in [keys.first, keys.first + 1] {
+            write_one_specification(output, keys, position, 0);
+        }
+        return;
+    }
     let last =
         if keys.last < 0 { i64::from(keys.last) } else { i64::from(keys.last) - i64::from(keys.first) };
     output.set(1);
-    output.map(3);
+    write_one_specification(output, keys, keys.first, last);
+}
+
+fn write_one_specification(output: &mut Output, keys: Keys, first: u8, last: i64) {
+    output.map(if keys.note.is_empty() { 3 } else { 4 });
+    if !keys.note.is_empty() {
+        output.bulk(b"notes");
+        output.bulk(keys.note.as_bytes());
+    }
     output.bulk(b"flags");
-    write_words(output, access_words(keys.access).to_vec());
+    write_words(output, access_words(keys.access_at(usize::from(first))).to_vec());
     output.bulk(b"begin_search");
-    write_step(output, "index", &[("index", i64::from(keys.first))]);
+    write_step(output, "index", &[("index", i64::from(first))]);
     output.bulk(b"find_keys");
     write_step(output, "range", &[("lastkey", last), ("keystep", i64::from(keys.step)), ("limit", 0)]);
 }

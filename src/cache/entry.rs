@@ -374,7 +374,7 @@ impl<'a> EntryRef<'a> {
 
     /// Whether the key is gone at `now`.
     pub fn is_expired(self, now: Deadline) -> bool {
-        self.deadline().is_some_and(|deadline| now > deadline)
+        self.deadline().is_some_and(|deadline| now >= deadline)
     }
 
     /// The place in the expiry index, if the entry is in it.
@@ -404,6 +404,18 @@ impl<'a> EntryRef<'a> {
             Value::Inline(_) => allocated,
             Value::Shared(bytes) => allocated + size_of::<Bytes>() + bytes.len(),
         }
+    }
+
+    /// A copy under another key: the value, the deadline, and whether it was changed in part.
+    pub fn copied_to(self, key: &[u8]) -> Entry {
+        let mut copy = match self.value() {
+            Value::Inline(value) => Entry::new(key, value, self.deadline()),
+            Value::Shared(value) => Entry::new_shared(key, value.clone(), self.deadline()),
+        };
+        if self.is_modified() {
+            copy.mark_modified();
+        }
+        copy
     }
 
     /// The address, for comparing and prefetching.

@@ -144,6 +144,12 @@ impl<'s> Keyspace<'s> {
         self.shard(key).read(key, &moment)
     }
 
+    /// Looks at a key of the selected database; see [`Shard::inspect`].
+    pub fn inspect(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
+        let moment = self.moment;
+        self.shard(key).inspect(key, &moment)
+    }
+
     /// Looks at a key of the selected database; see [`Shard::peek`].
     pub fn peek(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let moment = self.moment;

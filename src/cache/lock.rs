@@ -34,7 +34,6 @@ pub(super) struct ShardLock {
 unsafe impl RawMutex for ShardLock {
     type GuardMarker = GuardNoSend;
 
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait asks for a constant to start from")]
     const INIT: ShardLock = ShardLock { taken: AtomicBool::new(false) };
 
     fn lock(&self) {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use super::entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX, Value};
+use super::entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 use super::eviction::Recency;
 use super::eviction::s3fifo::Queues;
 use super::expiry::ExpiryIndex;
@@ -153,6 +153,17 @@ impl Shard {
         Some(self.table.get(position))
     }
 
+    /// Looks at a key on behalf of a client that asks about it: counts a hit or a miss, and is no access for
+    /// eviction.
+    pub fn inspect(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
+        let Some(position) = self.live_position(key, moment) else {
+            self.counts.misses += 1;
+            return None;
+        };
+        self.counts.hits += 1;
+        Some(self.table.get(position))
+    }
+
     /// Looks at a key without leaving a trace, except that an expired one goes.
     pub fn peek(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
         let position = self.live_position(key, moment)?;
@@ -271,7 +282,7 @@ impl Shard {
         true
     }
 
-    /// Takes a key's entry out, to be put under another key with [`Shard::insert_entry`].
+    /// Takes a key's entry out, to be put elsewhere with [`Shard::insert_entry`].
     pub fn take(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Entry> {
         let position = self.live_position(key, moment)?;
         let entry = self.take_out(position, key.hash);
@@ -279,16 +290,13 @@ impl Shard {
         Some(entry)
     }
 
-    /// Puts a copy of `entry`'s value and deadline under `key`, which replaces what was there.
-    pub fn insert_entry(&mut self, key: &Key<'_>, entry: EntryRef<'_>, moment: &Moment) {
+    /// Puts an entry made for `key` (see [`EntryRef::copied_to`]) there, which replaces what was there.
+    pub fn insert_entry(&mut self, key: &Key<'_>, entry: Entry, moment: &Moment) {
+        debug_assert_eq!(entry.view().key(), key.bytes);
         if let Some(position) = self.live_position(key, moment) {
             drop(self.take_out(position, key.hash));
         }
-        let renamed = match entry.value() {
-            Value::Inline(value) => Entry::new(key.bytes, value, entry.deadline()),
-            Value::Shared(value) => Entry::new_shared(key.bytes, value.clone(), entry.deadline()),
-        };
-        self.insert(key, renamed, moment);
+        self.insert(key, entry, moment);
     }
 
     /// Changes when a key expires.  False if there is no such key.
@@ -328,11 +336,10 @@ impl Shard {
 
     /// Removes every key and returns the old contents, to be dropped after the lock.
     pub fn clear(&mut self) -> impl Send + use<> {
-        if self.watchers.is_some() {
-            let mut keys: Vec<Box<[u8]>> = Vec::new();
-            self.table.for_each(|entry| keys.push(entry.key().into()));
-            for key in keys {
-                self.touched(&Key { bytes: &key, hash: 0 });
+        for bytes in self.watched_keys() {
+            let key = Key { hash: self.hasher.hash(&bytes), bytes: &bytes };
+            if self.holds(&key) {
+                self.touched(&key);
             }
         }
         self.changed = true;
@@ -364,10 +371,7 @@ impl Shard {
     /// Exchanges the watches of two shards whose databases are exchanged (SWAPDB), and raises the flags of those
     /// whose key is in either.
     pub(super) fn swap_watchers(&mut self, other: &mut Shard) {
-        let watched = |shard: &Shard| -> Vec<Box<[u8]>> {
-            shard.watchers.iter().flat_map(|keys| keys.keys().cloned()).collect()
-        };
-        for bytes in watched(self).into_iter().chain(watched(other)) {
+        for bytes in self.watched_keys().into_iter().chain(other.watched_keys()) {
             let key = Key { hash: self.hasher.hash(&bytes), bytes: &bytes };
             if self.holds(&key) || other.holds(&key) {
                 self.touched(&key);
@@ -421,6 +425,10 @@ impl Shard {
             super::hash::prefetch(address + 64);
             true
         });
+    }
+
+    fn watched_keys(&self) -> Vec<Box<[u8]>> {
+        self.watchers.iter().flat_map(|keys| keys.keys().cloned()).collect()
     }
 
     fn holds(&self, key: &Key<'_>) -> bool {

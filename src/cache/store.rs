@@ -207,7 +207,7 @@ impl Store {
         for shards in self.databases.iter().filter_map(OnceLock::get) {
             for step in 0..SHARD_COUNT {
                 let number = (*cursor + step) % SHARD_COUNT;
-                if number % threads != slot || shards[number].next_due.load(Relaxed) >= moment.now {
+                if number % threads != slot || shards[number].next_due.load(Relaxed) > moment.now {
                     continue;
                 }
                 let mut guard =

@@ -103,6 +103,8 @@ impl<'c> Call<'c, '_> {
 pub struct Effects {
     /// Clients in whose outboxes something was put.
     wakes: Vec<Arc<SharedClient>>,
+    /// What commands took out of the store and nobody needs any more.
+    discarded: Vec<Box<dyn Send>>,
     /// What becomes of the connection.
     pub flow: Flow,
 }
@@ -148,8 +150,18 @@ impl Effects {
         }
     }
 
-    /// Wakes all that were remembered, each once.
+    /// Frees `contents` once no lock is held and others may go on.
+    pub fn discard(&mut self, contents: impl Send + 'static) {
+        self.discarded.push(Box::new(contents));
+    }
+
+    /// Wakes all that were remembered, each once, and frees what was discarded.
     pub fn deliver(&mut self) {
+        self.deliver_wakes();
+        self.discarded.clear();
+    }
+
+    fn deliver_wakes(&mut self) {
         if self.wakes.is_empty() {
             return;
         }

@@ -125,25 +125,46 @@ pub struct Keys {
     pub step: u8,
     /// What is done with them.
     pub access: KeyAccess,
+    /// What is done with the first of two keys, if that differs: the source of a command that has a source and a
+    /// destination.
+    pub source: Option<KeyAccess>,
+    /// Why the access is as it is, where COMMAND INFO says so.
+    pub note: &'static str,
 }
 
 impl Keys {
     /// No keys.
-    pub const NONE: Keys = Keys { first: 0, last: 0, step: 0, access: KeyAccess::ReadOnly };
+    pub const NONE: Keys =
+        Keys { first: 0, last: 0, step: 0, access: KeyAccess::ReadOnly, source: None, note: "" };
 
     /// One key, right after the name.
     pub const fn first(access: KeyAccess) -> Keys {
-        Keys { first: 1, last: 1, step: 1, access }
+        Keys { first: 1, last: 1, step: 1, access, ..Keys::NONE }
     }
 
     /// One key, after the name of a subcommand.
     pub const fn second(access: KeyAccess) -> Keys {
-        Keys { first: 2, last: 2, step: 1, access }
+        Keys { first: 2, last: 2, step: 1, access, ..Keys::NONE }
     }
 
     /// All arguments are keys.
     pub const fn all(access: KeyAccess) -> Keys {
-        Keys { first: 1, last: -1, step: 1, access }
+        Keys { first: 1, last: -1, step: 1, access, ..Keys::NONE }
+    }
+
+    /// A source and a destination.
+    pub const fn source_and_destination(source: KeyAccess, destination: KeyAccess) -> Keys {
+        Keys { first: 1, last: 2, step: 1, access: destination, source: Some(source), ..Keys::NONE }
+    }
+
+    /// The same with a note.
+    pub const fn with_note(self, note: &'static str) -> Keys {
+        Keys { note, ..self }
+    }
+
+    /// What is done with the key at `position`.
+    pub fn access_at(self, position: usize) -> KeyAccess {
+        self.source.filter(|_| position == usize::from(self.first)).unwrap_or(self.access)
     }
 
     /// The positions of the keys in these arguments.

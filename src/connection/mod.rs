@@ -11,10 +11,9 @@ mod monitor;
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use quartet_protocol::resp::number::parse_integer;
-use quartet_protocol::resp::{Arguments, Version};
+use quartet_protocol::resp::Version;
 
-use crate::cache::Store;
+use crate::cache::commands::databases::database_number;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
 
@@ -129,13 +128,7 @@ fn echo(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn select(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let database =
-        database_argument(call.keyspace.store(), call.arguments).ok_or_else(|| {
-            match parse_integer(call.arguments.at(1)) {
-                Some(_) => Refusal::DATABASE_OUT_OF_RANGE,
-                None => Refusal::new("ERR invalid DB index"),
-            }
-        })?;
+    let database = database_number(call.keyspace.store(), call.arguments.at(1))?;
     select_database(call, database);
     call.output.ok();
     Ok(())
@@ -144,10 +137,4 @@ fn select(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn select_database(call: &mut Call<'_, '_>, database: usize) {
     call.client.database = database;
     call.client.shared.database.store(database as u32, Relaxed);
-}
-
-/// The database that a SELECT names, if it exists.
-pub fn database_argument(store: &Store, arguments: Arguments<'_>) -> Option<usize> {
-    let index = usize::try_from(parse_integer(arguments.get(1)?)?).ok()?;
-    (index < store.database_count()).then_some(index)
 }

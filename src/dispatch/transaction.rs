@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::resp::Arguments;
 
 use super::counted;
+use crate::cache::commands::databases::database_number;
 use crate::cache::{Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, Transaction};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys, Row};
@@ -202,7 +203,7 @@ fn lock_all(call: &mut Call<'_, '_>, transaction: &Transaction) {
             ids.push(store.shard_of(database, store.key(arguments.at(position)).hash));
         }
         if row.command.name == "select"
-            && let Some(selected) = crate::connection::database_argument(store, arguments)
+            && let Ok(selected) = database_number(store, arguments.at(1))
         {
             database = selected;
         }

@@ -290,6 +290,8 @@ impl<'t, 's> Turn<'t, 's> {
             && !row.command.flags.intersects(counted::QUICK)
         {
             self.keyspace.set_now(now);
+            // It may have been a CONFIG SET or a CLIENT NO-TOUCH.
+            self.keyspace.moment = super::moment(self.services, now, client.no_touch);
         }
     }
 

@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "O(N*M) where N and M are the lengths of s1 and s2, respectively",
     since: "7.0.0",
     flags: Flags::READONLY,
-    keys: Keys { first: 1, last: 2, step: 1, access: KeyAccess::ReadAccess },
+    keys: Keys { first: 1, last: 2, step: 1, access: KeyAccess::ReadAccess, ..Keys::NONE },
     handler: lcs,
     ..STRING
 }];

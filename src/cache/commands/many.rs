@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of keys to set.",
         since: "1.0.1",
         flags: Flags::WRITE.union(Flags::DENYOOM),
-        keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteUpdate },
+        keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteUpdate, ..Keys::NONE },
         handler: mset,
         ..STRING
     },
@@ -35,7 +35,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of keys to set.",
         since: "1.0.1",
         flags: Flags::WRITE.union(Flags::DENYOOM),
-        keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteInsert },
+        keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteInsert, ..Keys::NONE },
         handler: msetnx,
         ..STRING
     },

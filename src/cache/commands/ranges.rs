@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
@@ -123,15 +122,10 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     };
     let moment = call.keyspace.moment;
     let shard = call.keyspace.shard(&key);
-    let length = match shard.edit(&key, &moment, overwrite) {
-        Some(length) => length,
-        None => {
-            let mut bytes = Vec::new();
-            let length = overwrite(&mut bytes);
-            shard.set_shared(&key, Bytes::from(bytes), Lifetime::Forever, &moment);
-            length
-        }
-    };
+    if shard.peek(&key, &moment).is_none() {
+        shard.set(&key, b"", Lifetime::Forever, &moment);
+    }
+    let length = shard.edit(&key, &moment, overwrite).expect("the key exists by now");
     call.output.integer(length as i64);
     Ok(())
 }

@@ -26,7 +26,8 @@ pub const COMMANDS: &[Command] = &[
                  EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
         summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
-        keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+        keys: Keys::first(KeyAccess::ReadWriteAccessUpdate)
+            .with_note("RW and ACCESS due to the optional `GET` argument"),
         handler: set,
         ..STRING
     },
@@ -75,7 +76,8 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the string value of a key after setting its expiration time.",
         since: "6.2.0",
         flags: Flags::WRITE.union(Flags::FAST),
-        keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+        keys: Keys::first(KeyAccess::ReadWriteAccessUpdate)
+            .with_note("RW and UPDATE because it changes the TTL"),
         handler: getex,
         ..STRING
     },

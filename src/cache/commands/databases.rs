@@ -1,0 +1,146 @@
+//! Whole databases: their size, emptying them, exchanging two.
+//!
+//! FLUSHDB and FLUSHALL take the contents out of each shard while they hold the gate alone, which takes a moment
+//! however many keys there are, and free them when everybody may go on.
+
+use quartet_protocol::resp::number::parse_integer;
+
+use crate::cache::Store;
+
+use crate::command::{Call, Command, Flags, Group};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "dbsize",
+        summary: "Returns the number of keys in the database.",
+        group: Group::Server,
+        flags: Flags::READONLY.union(Flags::FAST).union(Flags::WALKS),
+        handler: dbsize,
+        ..Command::ROW
+    },
+    Command {
+        name: "flushdb",
+        syntax: "[ASYNC | SYNC]",
+        summary: "Removes all keys from the current database.",
+        complexity: "O(N) where N is the number of keys in the selected database",
+        group: Group::Server,
+        flags: Flags::WRITE.union(Flags::ALONE).union(Flags::DANGEROUS),
+        handler: flushdb,
+        ..Command::ROW
+    },
+    Command {
+        name: "flushall",
+        syntax: "[ASYNC | SYNC]",
+        summary: "Removes all keys from all databases.",
+        complexity: "O(N) where N is the total number of keys in all databases",
+        group: Group::Server,
+        flags: Flags::WRITE.union(Flags::ALONE).union(Flags::DANGEROUS),
+        handler: flushall,
+        ..Command::ROW
+    },
+    Command {
+        name: "swapdb",
+        syntax: "index1 index2",
+        summary: "Swaps two databases.",
+        complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+        since: "4.0.0",
+        group: Group::Server,
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::ALONE).union(Flags::DANGEROUS),
+        handler: swapdb,
+        ..Command::ROW
+    },
+];
+
+/// Fewer keys than this are freed by the thread that ran the command: another one would cost more.
+const ASYNC_KEYS_MIN: usize = 1_000;
+
+/// Who frees what was flushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Freeing {
+    /// The thread that ran the command, before its client is answered.
+    Sync,
+    /// A thread of its own.
+    Async,
+}
+
+fn dbsize(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let mut keys = 0;
+    call.keyspace.for_each_shard(call.keyspace.database, |shard, _| keys += shard.len());
+    call.output.integer(keys as i64);
+    Ok(())
+}
+
+fn flushdb(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let database = call.keyspace.database;
+    flush(call, database..database + 1)
+}
+
+fn flushall(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let count = call.keyspace.store().database_count();
+    flush(call, 0..count)
+}
+
+fn flush(call: &mut Call<'_, '_>, databases: std::ops::Range<usize>) -> Result<(), Refusal> {
+    let freeing = freeing(call)?;
+    let mut contents = Vec::new();
+    let mut keys = 0;
+    for database in databases {
+        call.keyspace.for_each_shard(database, |shard, _| {
+            keys += shard.len();
+            contents.push(shard.clear());
+        });
+    }
+    match freeing {
+        Freeing::Async if keys >= ASYNC_KEYS_MIN => {
+            // A thread that cannot be started gives its work back by dropping it, so this frees in any case.
+            let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(contents));
+        }
+        _ => call.effects.discard(contents),
+    }
+    call.output.ok();
+    Ok(())
+}
+
+fn freeing(call: &Call<'_, '_>) -> Result<Freeing, Refusal> {
+    match call.arguments.get(1) {
+        None => Ok(Freeing::Sync),
+        Some(_) if call.arguments.len() > 2 => Err(Refusal::SYNTAX),
+        Some(word) if word.eq_ignore_ascii_case(b"sync") => Ok(Freeing::Sync),
+        Some(word) if word.eq_ignore_ascii_case(b"async") => Ok(Freeing::Async),
+        Some(_) => Err(Refusal::SYNTAX),
+    }
+}
+
+fn swapdb(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let number = |position: usize, text: &'static str| {
+        let number = parse_integer(call.arguments.at(position));
+        number.filter(|&number| i32::try_from(number).is_ok()).ok_or(Refusal::new(text))
+    };
+    let (first, second) =
+        (number(1, "ERR invalid first DB index")?, number(2, "ERR invalid second DB index")?);
+    let store = call.keyspace.store();
+    let database = |number: i64| {
+        let number = usize::try_from(number).ok().filter(|&number| number < store.database_count());
+        number.ok_or(Refusal::DATABASE_OUT_OF_RANGE)
+    };
+    let (first, second) = (database(first)?, database(second)?);
+    call.keyspace.unlock();
+    store.swap(first, second);
+    call.output.ok();
+    Ok(())
+}
+
+/// The database an argument names.
+///
+/// # Errors
+/// If it is no number, or that of no database.
+pub fn database_number(store: &Store, text: &[u8]) -> Result<usize, Refusal> {
+    let number = parse_integer(text).ok_or(Refusal::NOT_AN_INTEGER)?;
+    if i32::try_from(number).is_err() {
+        return Err(Refusal::OUT_OF_INT);
+    }
+    let existing = usize::try_from(number).ok().filter(|&number| number < store.database_count());
+    existing.ok_or(Refusal::DATABASE_OUT_OF_RANGE)
+}

@@ -1,0 +1,176 @@
+//! OBJECT: how a value is kept and how it has been used.
+
+use quartet_protocol::resp::number::{integer_text, parse_integer};
+
+use crate::cache::{EntryRef, Key, Keyspace};
+use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[Command {
+    name: "object",
+    summary: "A container for object introspection commands.",
+    complexity: "Depends on subcommand.",
+    since: "2.2.3",
+    group: Group::Generic,
+    subcommands: &[
+        Command {
+            name: "encoding",
+            summary: "Returns the internal encoding of an object.",
+            handler: encoding,
+            ..ASKS
+        },
+        Command {
+            name: "freq",
+            summary: "Returns the logarithmic access frequency counter of an object.",
+            since: "4.0.0",
+            handler: freq,
+            ..ASKS
+        },
+        Command {
+            name: "help",
+            summary: "Returns helpful text about the different subcommands.",
+            since: "6.2.0",
+            group: Group::Generic,
+            flags: Flags::LOADING.union(Flags::STALE),
+            handler: help,
+            ..Command::ROW
+        },
+        Command {
+            name: "idletime",
+            summary: "Returns the time since the last access to an object.",
+            handler: idletime,
+            ..ASKS
+        },
+        Command {
+            name: "refcount",
+            summary: "Returns the reference count of a value of a key.",
+            handler: refcount,
+            ..ASKS
+        },
+    ],
+    ..Command::ROW
+}];
+
+/// What the rows that ask about one key share.
+const ASKS: Command = Command {
+    syntax: "key",
+    since: "2.2.3",
+    group: Group::Generic,
+    flags: Flags::READONLY,
+    keys: Keys::second(KeyAccess::ReadOnly),
+    ..Command::ROW
+};
+
+const HELP: &[&str] = &[
+    "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "ENCODING <key>",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
+    "FREQ <key>",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
+    "IDLETIME <key>",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
+    "HELP",
+    "    Prints this help.",
+];
+
+/// The longest string that Redis keeps in one piece with its header, and the longest number it keeps as one.
+const EMBEDDED_LENGTH_MAX: usize = 44;
+const INTEGER_LENGTH_MAX: usize = 20;
+
+/// What a slot of the table costs a key at the table's usual load.
+const TABLE_SHARE: usize = 10;
+
+/// What a place in the expiry index costs a key that has a deadline.
+const EXPIRY_SHARE: usize = 16;
+
+fn encoding(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    answer(call, |call, key| {
+        let name = encoding_of(call.keyspace.inspect(key)?);
+        Some(Ok(call.output.bulk(name.as_bytes())))
+    })
+}
+
+fn freq(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    answer(call, |call, key| {
+        let bits = call.keyspace.inspect(key)?.recency();
+        let Some(frequency) = call.keyspace.moment.recency.frequency(bits) else {
+            return Some(Err(not_kept(
+                "An LFU maxmemory policy is not selected, access frequency not tracked.",
+            )));
+        };
+        Some(Ok(call.output.integer(i64::from(frequency))))
+    })
+}
+
+fn idletime(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    answer(call, |call, key| {
+        let bits = call.keyspace.inspect(key)?.recency();
+        let Some(idle) = call.keyspace.moment.recency.idle_seconds(bits) else {
+            return Some(Err(not_kept("An LFU maxmemory policy is selected, idle time not tracked.")));
+        };
+        Some(Ok(call.output.integer(idle as i64)))
+    })
+}
+
+fn refcount(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    answer(call, |call, key| {
+        call.keyspace.inspect(key)?;
+        Some(Ok(call.output.integer(1)))
+    })
+}
+
+/// Lets `reply` answer about the key, or says null if there is none.
+fn answer(
+    call: &mut Call<'_, '_>,
+    reply: impl FnOnce(&mut Call<'_, '_>, &Key<'_>) -> Option<Result<(), Refusal>>,
+) -> Result<(), Refusal> {
+    let key = call.key(2);
+    reply(call, &key).unwrap_or_else(|| {
+        call.output.null();
+        Ok(())
+    })
+}
+
+fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.output.array(HELP.len());
+    for line in HELP {
+        call.output.simple(line);
+    }
+    Ok(())
+}
+
+fn not_kept(what: &str) -> Refusal {
+    Refusal::new(format!(
+        "ERR {what} Please note that when switching between policies at runtime LRU and LFU data will take some \
+         time to adjust."
+    ))
+}
+
+/// The name Redis gives to how it would keep this value.
+fn encoding_of(entry: EntryRef<'_>) -> &'static str {
+    let value = entry.value().bytes();
+    if entry.is_modified() {
+        return "raw";
+    }
+    if value.len() <= INTEGER_LENGTH_MAX
+        && let Some(number) = parse_integer(value)
+        && *integer_text(number) == *value
+    {
+        return "int";
+    }
+    if value.len() <= EMBEDDED_LENGTH_MAX { "embstr" } else { "raw" }
+}
+
+/// The bytes a key takes with its share of the table and the expiry index: what MEMORY USAGE answers.
+pub fn memory_usage(keyspace: &mut Keyspace<'_>, key: &Key<'_>) -> Option<usize> {
+    let entry = keyspace.inspect(key)?;
+    let expiry = if entry.deadline().is_some() { EXPIRY_SHARE } else { 0 };
+    Some(entry.memory() + TABLE_SHARE + expiry)
+}
