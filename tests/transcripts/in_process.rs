@@ -15,7 +15,6 @@ use quartet::session::resp::Session;
 use quartet::settings::Settings;
 use quartet_protocol::resp::{Batch, Output};
 
-use super::format::Transcript;
 use super::target::{Received, take_values};
 
 /// When the manual clock starts: some days after boot, in November 2023.
@@ -24,9 +23,6 @@ const WALL: Duration = Duration::from_secs(1_700_000_000);
 
 /// Ports from which clients seem to come, so that each has an address of its own.
 const FIRST_PORT: u16 = 40_000;
-
-/// How a reply begins that says that there is no such command.
-const UNKNOWN: &[&str] = &["(error) ERR unknown ", "(error) ERR Invalid command specified"];
 
 /// The clients of a server that is nothing but its services.
 pub(crate) struct InProcessTarget {
@@ -61,35 +57,6 @@ impl InProcessTarget {
             clients: BTreeMap::new(),
             next_port: FIRST_PORT,
         }
-    }
-
-    /// The first command of a transcript that this server does not have.
-    pub(crate) fn missing_command(&self, transcript: &Transcript) -> Option<String> {
-        let commands = &self.services.commands;
-        let is_missing = |arguments: &Vec<Vec<u8>>| {
-            let row = arguments.first().map(|name| commands.find(name));
-            let subcommand = arguments.get(1);
-            match row {
-                Some(Some(family)) if !family.subcommands.is_empty() => {
-                    subcommand.is_some_and(|name| commands.find_subcommand(family, name).is_none())
-                }
-                Some(found) => found.is_none(),
-                None => false,
-            }
-        };
-        // COMMAND GETKEYS and its kin need the command they are asked about.
-        let is_missing = |arguments: &Vec<Vec<u8>>| {
-            let asks = arguments.get(1).is_some_and(|word| word.to_ascii_uppercase().starts_with(b"GETKEYS"));
-            is_missing(arguments) || asks && is_missing(&arguments[2..].to_vec())
-        };
-        let answered = |golden: &[String]| {
-            !golden.iter().any(|line| UNKNOWN.iter().any(|start| line.starts_with(start)))
-        };
-        let mut steps = transcript.steps.iter().filter(|step| step.is_command && answered(&step.golden));
-        steps.find(|step| is_missing(&step.arguments)).map(|step| {
-            let words = step.arguments.iter().take(2).map(|word| String::from_utf8_lossy(word).into_owned());
-            words.collect::<Vec<_>>().join(" ")
-        })
     }
 
     /// Lets the client's session receive the pieces one by one.

@@ -65,9 +65,7 @@ impl Target {
     pub(crate) fn refuses(&self, transcript: &Transcript) -> Option<String> {
         match self {
             Target::Socket(target) => target.refuses(transcript.longest_advance()),
-            Target::InProcess(target) => {
-                target.missing_command(transcript).map(|command| format!("needs {command}"))
-            }
+            Target::InProcess(_) => None,
         }
     }
 }

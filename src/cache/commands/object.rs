@@ -91,51 +91,53 @@ const TABLE_SHARE: usize = 10;
 const EXPIRY_SHARE: usize = 16;
 
 fn encoding(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    answer(call, |call, key| {
-        let name = encoding_of(call.keyspace.inspect(key)?);
-        Some(Ok(call.output.bulk(name.as_bytes())))
-    })
+    let key = call.key(2);
+    match call.keyspace.inspect(&key) {
+        Some(entry) => call.output.bulk(encoding_of(entry).as_bytes()),
+        None => call.output.null(),
+    }
+    Ok(())
 }
 
 fn freq(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    answer(call, |call, key| {
-        let bits = call.keyspace.inspect(key)?.recency();
-        let Some(frequency) = call.keyspace.moment.recency.frequency(bits) else {
-            return Some(Err(not_kept(
-                "An LFU maxmemory policy is not selected, access frequency not tracked.",
-            )));
-        };
-        Some(Ok(call.output.integer(i64::from(frequency))))
+    let recency = call.keyspace.moment.recency;
+    answer_recency(call, |bits| {
+        recency
+            .frequency(bits)
+            .map(i64::from)
+            .ok_or_else(|| not_kept("An LFU maxmemory policy is not selected, access frequency not tracked."))
     })
 }
 
 fn idletime(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    answer(call, |call, key| {
-        let bits = call.keyspace.inspect(key)?.recency();
-        let Some(idle) = call.keyspace.moment.recency.idle_seconds(bits) else {
-            return Some(Err(not_kept("An LFU maxmemory policy is selected, idle time not tracked.")));
-        };
-        Some(Ok(call.output.integer(idle as i64)))
+    let recency = call.keyspace.moment.recency;
+    answer_recency(call, |bits| {
+        let idle = recency.idle_seconds(bits);
+        idle.map(|seconds| seconds as i64)
+            .ok_or_else(|| not_kept("An LFU maxmemory policy is selected, idle time not tracked."))
     })
+}
+
+/// Answers with what `tell` reads from a key's bits of recency, or says null if there is no key.
+fn answer_recency(
+    call: &mut Call<'_, '_>,
+    tell: impl FnOnce(u32) -> Result<i64, Refusal>,
+) -> Result<(), Refusal> {
+    let key = call.key(2);
+    match call.keyspace.inspect(&key) {
+        Some(entry) => call.output.integer(tell(entry.recency())?),
+        None => call.output.null(),
+    }
+    Ok(())
 }
 
 fn refcount(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    answer(call, |call, key| {
-        call.keyspace.inspect(key)?;
-        Some(Ok(call.output.integer(1)))
-    })
-}
-
-/// Lets `reply` answer about the key, or says null if there is none.
-fn answer(
-    call: &mut Call<'_, '_>,
-    reply: impl FnOnce(&mut Call<'_, '_>, &Key<'_>) -> Option<Result<(), Refusal>>,
-) -> Result<(), Refusal> {
     let key = call.key(2);
-    reply(call, &key).unwrap_or_else(|| {
-        call.output.null();
-        Ok(())
-    })
+    match call.keyspace.inspect(&key) {
+        Some(_) => call.output.integer(1),
+        None => call.output.null(),
+    }
+    Ok(())
 }
 
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
