@@ -102,7 +102,10 @@ impl Connection {
         runner.services().metrics.thread(runner.slot()).bytes_in.add(received.len() as u64);
         let flow = self.session.receive(received, runner, batch, output);
         self.apply(flow);
-        Poll::Ready(self.send(output))
+        let sent = self.send(output);
+        // The buffer is the worker's: what a lost connection left in it would reach the next one.
+        output.clear();
+        Poll::Ready(sent)
     }
 
     /// Goes on with what was held back by a pause.
@@ -146,7 +149,6 @@ impl Connection {
             self.unsent.append(&mut rest);
             self.shared().outbox.set_unsent(self.unsent.len());
         }
-        output.clear();
         Ok(())
     }
 

@@ -6,6 +6,9 @@ use crate::support::process::{Server, wait_for};
 /// More than any line of a request may hold.
 const ENDLESS_LINE: usize = 70_000;
 
+/// Enough for a few of them to be gone between a request and its reply.
+const GONE_CLIENTS: usize = 1_000;
+
 #[test]
 fn more_clients_than_allowed_are_turned_away() {
     let server = Server::quartet(&["--maxclients", "2"]);
@@ -71,4 +74,17 @@ fn what_is_no_request_is_answered_and_ends_its_connection() {
     check(&[b'*'; ENDLESS_LINE], "too big mbulk count string");
     check(&[b"*1\r\n".as_slice(), &[b'$'; ENDLESS_LINE]].concat(), "too big bulk count string");
     assert_eq!(other.ask("PING"), "PONG");
+}
+
+#[test]
+fn replies_to_a_client_that_is_gone_reach_nobody_else() {
+    let server = Server::quartet(&["--threads", "1"]);
+    for _ in 0..GONE_CLIENTS {
+        let mut gone = Client::connect(server.address());
+        assert_eq!(gone.ask("ECHO hello"), "hello");
+        // The reply to the first request resets the closed connection, so that the next one cannot be written.
+        (0..3).for_each(|_| gone.write(b"ECHO secret\r\n"));
+        drop(gone);
+        assert_eq!(Client::connect(server.address()).ask("PING"), "PONG");
+    }
 }
