@@ -50,6 +50,11 @@ impl Connection {
         &self.session.client().shared
     }
 
+    /// Whether output waits for the end of a pause, as the reply of a command that sleeps does.
+    fn is_held(&self) -> bool {
+        self.pause.is_some() && !self.ending
+    }
+
     fn drive(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         self.shared().outbox.register(context.waker());
         if self.shared().outbox.is_closing() || self.workshop.shutdown.is_cancelled() {
@@ -58,7 +63,7 @@ impl Connection {
         self.session.collect(&mut self.unsent);
         self.shared().outbox.set_unsent(self.unsent.len());
         for _ in 0..READS_PER_TURN {
-            if !self.unsent.is_empty() {
+            if !self.unsent.is_empty() && !self.is_held() {
                 match self.poll_flush(context) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(ended)) => return Poll::Ready(ended),
@@ -137,7 +142,7 @@ impl Connection {
             return Ok(());
         }
         let mut written = 0;
-        if self.unsent.is_empty() {
+        if self.unsent.is_empty() && !self.is_held() {
             match write(&self.stream, output) {
                 Ok(count) => written = count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
