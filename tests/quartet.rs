@@ -1,7 +1,6 @@
 //! The one test crate of the server, so that it is linked once; each module says what belongs in it.
 
 /// What the suites share: server processes, peers, a blocking client.
-#[allow(dead_code, reason = "suites arrive one by one")]
 mod support;
 
 /// The program as a person who starts and stops it meets it.

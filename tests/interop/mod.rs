@@ -5,8 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
+mod cache_under_pressure;
+mod clients;
 mod redis_benchmark;
 mod redis_cli;
+mod redis_cli_reports;
+mod redis_rs;
 
 /// Where the client program called `script` is.
 fn program(script: &str) -> PathBuf {

@@ -4,4 +4,5 @@ pub(crate) mod client;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod program;
+#[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]
 pub(crate) mod traces;

@@ -74,12 +74,14 @@ async def scan(client):
 
 
 async def publish_and_subscribe(client):
-    async with client.pubsub(ignore_subscribe_messages=True) as listener:
+    async with client.pubsub() as listener:
         await listener.subscribe("news")
         await listener.psubscribe("n?w*")
         heard = listener.listen()
-        while await client.publish("news", "extra") != 2:
-            pass
+        # The library does not wait for the confirmations of its own accord.
+        confirmations = [await anext(heard), await anext(heard)]
+        assert [message["type"] for message in confirmations] == ["subscribe", "psubscribe"], confirmations
+        assert await client.publish("news", "extra") == 2
         messages = [await anext(heard), await anext(heard)]
         assert {message["type"] for message in messages} == {"message", "pmessage"}, messages
         assert all(message["data"] == b"extra" for message in messages)
