@@ -6,6 +6,7 @@ use std::time::Duration;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::OPERATOR_NO_SCRIPT;
+use crate::cache::commands::object::encoding_of;
 use crate::command::{Call, Command, Flags, Flow, Group};
 use crate::refusal::Refusal;
 
@@ -60,7 +61,7 @@ fn object(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         let entry = shard.peek(&key, moment)?;
         let value = entry.value();
         let (address, length) = (value.bytes().as_ptr(), value.bytes().len());
-        let encoding = if parse_integer(value.bytes()).is_some() { "int" } else { "raw" };
+        let encoding = encoding_of(entry);
         Some(format!(
             "Value at:{address:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} lru_seconds_idle:0",
             entry.recency(),

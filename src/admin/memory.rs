@@ -3,6 +3,7 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::{HELP, HELP_SUMMARY};
+use crate::cache::commands::object::memory_usage;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::metrics::process::Process;
 use crate::refusal::Refusal;
@@ -56,9 +57,6 @@ pub const COMMANDS: &[Command] = &[Command {
 /// What the subcommands have in common.
 const ROW: Command = Command { since: "4.0.0", group: Group::Server, ..Command::ROW };
 
-/// Bytes of the table that a key takes beside its entry: its place in a bucket, and the room that is kept free.
-const TABLE_SHARE: usize = 16;
-
 /// Strings have no elements to sample, so the samples are only checked.
 fn usage(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     match call.arguments.len() {
@@ -72,8 +70,8 @@ fn usage(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         _ => return Err(Refusal::SYNTAX),
     }
     let key = call.key(2);
-    match call.keyspace.peek(&key).map(|entry| entry.memory()) {
-        Some(bytes) => call.output.integer((bytes + TABLE_SHARE) as i64),
+    match memory_usage(call.keyspace, &key) {
+        Some(bytes) => call.output.integer(bytes as i64),
         None => call.output.null(),
     }
     Ok(())

@@ -381,7 +381,7 @@ impl Shard {
         std::mem::swap(&mut self.watchers, &mut other.watchers);
     }
 
-    /// Visits the keys of one step of a scan; see [`Table::scan`] for the promise.
+    /// Visits the keys of one step of a scan; see `Table::scan` for the promise.
     pub fn scan(&self, cursor: u64, moment: &Moment, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
         self.table.scan(cursor, |entry| {
             if !entry.is_expired(moment.now) {

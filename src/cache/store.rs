@@ -199,7 +199,7 @@ impl Store {
     }
 
     /// Removes keys whose deadline has passed from the shards that are thread `slot`'s to look after, starting at
-    /// shard number `cursor`, which is moved on.  Removes at most [`EXPIRY_STEP`] keys, a few per lock, and returns
+    /// shard number `cursor`, which is moved on.  Removes at most `EXPIRY_STEP` keys, a few per lock, and returns
     /// how many it removed and by how many bytes the store has changed.
     pub fn expire_due(&self, slot: usize, cursor: &mut usize, moment: &Moment) -> (usize, isize) {
         let threads = self.gate.slots.len();

@@ -1,6 +1,6 @@
 //! INFO: a text of sections with fields, under the names that clients and monitoring programs look for.
 //!
-//! A section is a row of [`SECTIONS`]: its name, its heading, when it is shown unasked, and what writes its fields.
+//! A section is a row of `SECTIONS`: its name, its heading, when it is shown unasked, and what writes its fields.
 
 mod data;
 mod page;
