@@ -38,7 +38,7 @@ pub enum Kind {
         /// The most bytes allowed.
         max: i64,
     },
-    /// A number of threads; `auto` is one for each core this process may use.
+    /// A number of threads; `auto` is one for each core this process may use but one, at least one.
     Threads,
     /// `yes` or `no`.
     Boolean,
@@ -128,7 +128,7 @@ impl Kind {
                 (integer(text).ok_or("argument couldn't be parsed into an integer")?, min, max)
             }
             Kind::Memory { min, max } => (memory(text).ok_or("argument must be a memory value")?, min, max),
-            Kind::Threads if text == "auto" => (cores(), 1, THREADS_MAX as i64),
+            Kind::Threads if text == "auto" => (spare_cores(), 1, THREADS_MAX as i64),
             Kind::Threads => {
                 let number = integer(text).ok_or("argument couldn't be parsed into an integer")?;
                 (number, 1, THREADS_MAX as i64)
@@ -173,9 +173,11 @@ pub(super) fn memory_text(bytes: i64) -> String {
         .map_or_else(|| bytes.to_string(), |(shift, suffix)| format!("{}{suffix}", bytes >> shift))
 }
 
-/// The cores this process may use, within the limit on threads.
-fn cores() -> i64 {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)) as i64
+/// The cores this process may use but one, which is left to the kernel's share of the network work and to whoever
+/// runs beside the server: on a machine of two cores a second worker made each request a fifth dearer.
+fn spare_cores() -> i64 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.saturating_sub(1).clamp(1, THREADS_MAX) as i64
 }
 
 /// A field of `Settings`: how it takes a value from text and gives it back.

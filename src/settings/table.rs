@@ -131,7 +131,7 @@ settings! {
     /// Password that clients must give; empty for none
     requirepass: String = "requirepass", Kind::Secret, "", AtRunTime;
 
-    /// Threads that serve clients
+    /// Threads that serve clients; auto leaves one core to the rest of the machine
     threads: usize = "threads", Kind::Threads, "auto", AtStart;
     /// Number of databases that SELECT can choose from
     databases: usize = "databases", Kind::Integer { min: 1, max: 1024 }, "16", AtStart;
