@@ -166,6 +166,10 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     for (id, arguments) in &transaction.queue {
         let row = &call.services.commands.rows()[*id];
         call.keyspace.database = call.client.database;
+        if call.keyspace.is_alone() {
+            // A command that walks the store must find nothing locked: neither by the watches nor by the one before.
+            call.keyspace.unlock();
+        }
         let mut queued = Call {
             arguments: arguments.as_arguments(),
             row,
@@ -180,9 +184,6 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         };
         // Time stands still inside a transaction, whatever the end of a slow command would say.
         let _ = counted::run(&mut queued);
-        if call.keyspace.is_alone() {
-            call.keyspace.unlock();
-        }
     }
     call.client.in_exec = false;
     Ok(())
