@@ -231,38 +231,22 @@ impl<'t, 's> Turn<'t, 's> {
         arguments: Arguments<'a>,
         prepared: Prepared,
     ) -> Option<Key<'a>> {
-        let PreparedKeyHash { hash, shard } = self.prepared_key(client, arguments, row, prepared)?;
         let keys = row.command.keys;
-        let key = Key { bytes: arguments.at(usize::from(keys.first)), hash };
+        let store = &self.services.store;
+        let key = Key { bytes: arguments.at(usize::from(keys.first)), hash: prepared.key?.hash };
+        debug_assert_eq!(key.hash, store.key(key.bytes).hash);
         if i32::from(keys.last) == i32::from(keys.first) {
-            self.keyspace.lock_one(shard);
+            // The shard that was prepared may be another: an earlier command of the batch can have changed the database.
+            self.keyspace.lock_one(store.shard_of(client.database, key.hash));
             return Some(key);
         }
         self.shard_ids.clear();
-        let store = &self.services.store;
         for position in keys.positions(arguments) {
             let hash = store.key(arguments.at(position)).hash;
             self.shard_ids.push(store.shard_of(client.database, hash));
         }
         self.keyspace.lock_many(&mut self.shard_ids);
         Some(key)
-    }
-
-    /// The prepared key, looked up anew if an earlier command of the batch has changed the database.
-    fn prepared_key(
-        &self,
-        client: &Client,
-        arguments: Arguments<'_>,
-        row: &Row,
-        prepared: Prepared,
-    ) -> Option<PreparedKeyHash> {
-        let key = prepared.key?;
-        debug_assert_eq!(
-            key.hash,
-            self.services.store.key(arguments.at(usize::from(row.command.keys.first))).hash
-        );
-        let shard = self.services.store.shard_of(client.database, key.hash);
-        Some(PreparedKeyHash { hash: key.hash, shard })
     }
 
     fn run_timed(
@@ -336,12 +320,6 @@ impl<'t, 's> Turn<'t, 's> {
         self.effects.deliver();
         self.effects.flow
     }
-}
-
-#[derive(Clone, Copy)]
-struct PreparedKeyHash {
-    hash: u64,
-    shard: ShardId,
 }
 
 fn echoed(bytes: &[u8]) -> &[u8] {
