@@ -1,3 +1,4 @@
 //! What must hold whatever clients do, checked against plain models.
 
+mod atomicity;
 mod eviction;
