@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -55,6 +55,8 @@ pub struct Transaction {
     pub started: bool,
     /// The commands to run, by row id.
     pub queue: Vec<(usize, OwnedArguments)>,
+    /// Bytes of the arguments in the queue.
+    pub queued_bytes: usize,
     /// A command was refused while queueing: EXEC will be refused.
     pub aborted: bool,
     /// A queued command needs the gate alone.
@@ -225,8 +227,6 @@ pub struct Clients {
     last_id: AtomicU64,
     accepted: AtomicU64,
     rejected: AtomicU64,
-    /// No new connection is served any more.
-    pub draining: AtomicBool,
 }
 
 impl Clients {

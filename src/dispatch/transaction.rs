@@ -18,6 +18,9 @@ use crate::refusal::Refusal;
 const CONTROL: Flags =
     Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::NO_QUEUE).union(Flags::ALLOW_BUSY);
 
+/// Memory that a queued argument takes besides its bytes, the command's share included.
+const ARGUMENT_OVERHEAD: usize = 32;
+
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -81,6 +84,7 @@ pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
     let Some(transaction) = &mut client.transaction else { return };
     transaction.needs_alone |= row.command.flags.intersects(Flags::ALONE.union(Flags::WALKS));
     transaction.needs_memory |= row.command.flags.contains(Flags::DENYOOM);
+    transaction.queued_bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
     transaction.queue.push((row.id, arguments.to_owned()));
     client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -91,7 +90,6 @@ fn deal(
     let local_address = stream.local_addr()?;
     let stream = stream.into_std()?;
     let shared = services.clients.connect(address, local_address, services.clock.now().millis());
-    debug_assert!(!services.clients.draining.load(Relaxed) || shared.id > 0);
     worker.deal(Arrival { stream, shared, authenticated });
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use quartet_protocol::resp::Output;
@@ -17,7 +16,7 @@ use crate::client::SharedClient;
 use crate::command::Flow;
 use crate::session::resp::Session;
 
-/// While a client has this many bytes of replies unread, no more of its requests are run.
+/// While a client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
 const UNSENT_MAX: usize = 1024 * 1024;
 
 /// Parts of the output given to the system in one call.
@@ -34,6 +33,8 @@ pub(super) struct Connection {
     /// Replies the socket has not taken yet.
     unsent: Output,
     pause: Option<Pin<Box<Sleep>>>,
+    /// The client has said that it sends no more; what it has sent is still answered.
+    at_end: bool,
     /// No more is read; the connection ends when everything is written.
     ending: bool,
 }
@@ -43,7 +44,15 @@ struct Ended;
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, session: Session, workshop: Rc<Workshop>) -> Connection {
-        Connection { stream, session, workshop, unsent: Output::new(), pause: None, ending: false }
+        Connection {
+            stream,
+            session,
+            workshop,
+            unsent: Output::new(),
+            pause: None,
+            at_end: false,
+            ending: false,
+        }
     }
 
     fn shared(&self) -> &SharedClient {
@@ -53,6 +62,11 @@ impl Connection {
     /// Whether output waits for the end of a pause, as the reply of a command that sleeps does.
     fn is_held(&self) -> bool {
         self.pause.is_some() && !self.ending
+    }
+
+    /// Whether it has read enough of its replies for more requests to be run.
+    fn has_read(&self) -> bool {
+        self.unsent.len() <= UNSENT_MAX
     }
 
     fn drive(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
@@ -69,8 +83,12 @@ impl Connection {
                     Poll::Ready(Err(ended)) => return Poll::Ready(ended),
                     // Who is to be cut off is not waited for.
                     Poll::Pending if self.shared().outbox.is_closing() => return Poll::Ready(Ended),
-                    // A reader this slow gets no more work done until it has caught up.
-                    Poll::Pending if self.ending || self.unsent.len() > UNSENT_MAX => return Poll::Pending,
+                    // A stranger's input is not taken in before its replies are read.
+                    Poll::Pending
+                        if self.ending || !self.has_read() && !self.session.client().authenticated =>
+                    {
+                        return Poll::Pending;
+                    }
                     Poll::Pending => {}
                 }
             }
@@ -83,6 +101,17 @@ impl Connection {
                 self.resume();
                 continue;
             }
+            if self.session.is_behind() && self.has_read() {
+                self.resume();
+                continue;
+            }
+            if self.at_end {
+                if self.session.is_behind() {
+                    return Poll::Pending;
+                }
+                self.ending = true;
+                continue;
+            }
             if let Err(ended) = ready!(self.poll_receive(context)) {
                 return Poll::Ready(ended);
             }
@@ -91,7 +120,7 @@ impl Connection {
         Poll::Pending
     }
 
-    /// Reads once and runs what came.
+    /// Reads once and runs what came, or only takes it in if the client reads too slowly.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         let workshop = Rc::clone(&self.workshop);
         let mut tools = workshop.tools.borrow_mut();
@@ -102,10 +131,15 @@ impl Connection {
         }
         let received = buffer.filled_mut();
         if received.is_empty() {
-            return Poll::Ready(Err(Ended));
+            self.at_end = true;
+            return Poll::Ready(Ok(()));
         }
         runner.services().metrics.thread(runner.slot()).bytes_in.add(received.len() as u64);
-        let flow = self.session.receive(received, runner, batch, output);
+        let flow = if self.has_read() {
+            self.session.receive(received, runner, batch, output)
+        } else {
+            self.session.put_off(received, runner)
+        };
         self.apply(flow);
         let sent = self.send(output);
         // The buffer is the worker's: what a lost connection left in it would reach the next one.
@@ -113,12 +147,12 @@ impl Connection {
         Poll::Ready(sent)
     }
 
-    /// Goes on with what was held back by a pause.
+    /// Goes on with what was held back by a pause or by a client that did not read.
     fn resume(&mut self) {
         let workshop = Rc::clone(&self.workshop);
         let mut tools = workshop.tools.borrow_mut();
-        let Tools { runner, output, .. } = &mut *tools;
-        let flow = self.session.resume(runner, output);
+        let Tools { runner, batch, output, .. } = &mut *tools;
+        let flow = self.session.resume(runner, batch, output);
         self.apply(flow);
         self.unsent.append(output);
         output.clear();
@@ -181,7 +215,6 @@ impl Future for Connection {
         let Ended = ready!(self.drive(context));
         let workshop = Rc::clone(&self.workshop);
         self.session.close(&mut workshop.tools.borrow_mut().runner);
-        self.shared().last_active.store(0, Relaxed);
         Poll::Ready(())
     }
 }

@@ -9,23 +9,36 @@ use crate::client::Client;
 use crate::command::Flow;
 use crate::dispatch::{BATCH_LIMIT, Runner};
 
-/// Input buffers larger than this are given back once their request is done, so that idle connections stay small.
-const IDLE_INPUT_CAPACITY: usize = 0;
+/// Replies to so many bytes are handed out before more requests are run, so that a long pipeline does not have all its
+/// replies in memory at once.
+const OUTPUT_MAX: usize = 1024 * 1024;
 
 /// One client's conversation.
 pub struct Session {
     client: Client,
     parser: Parser,
-    /// The start of a request whose end has not come yet.
+    /// Input that was not run yet: the start of a request whose end has not come, or requests put off.  Bounded by the
+    /// setting `client-query-buffer-limit`.
     pending: Vec<u8>,
-    /// Requests that came after one that made the connection pause.
+    /// So many bytes of `pending` are done with.
+    pending_done: usize,
+    /// `pending` may hold whole requests.
+    is_behind: bool,
+    /// Requests that were parsed together with one that made the connection pause, fewer than [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
 }
 
 impl Session {
     /// A conversation that has just begun.
     pub fn new(client: Client) -> Session {
-        Session { client, parser: Parser::new(), pending: Vec::new(), deferred: VecDeque::new() }
+        Session {
+            client,
+            parser: Parser::new(),
+            pending: Vec::new(),
+            pending_done: 0,
+            is_behind: false,
+            deferred: VecDeque::new(),
+        }
     }
 
     /// The client.
@@ -33,10 +46,11 @@ impl Session {
         &self.client
     }
 
-    /// Takes input as it comes, runs every request that is complete, appends the replies to `output`, and says what
+    /// Takes input as it comes, runs the requests that are complete, appends the replies to `output`, and says what
     /// becomes of the connection.  `input` is changed in place; `batch` is scratch space.
     ///
-    /// After [`Flow::Pause`] the caller calls [`Session::resume`] before it brings more input.
+    /// After [`Flow::Pause`], and as long as the session [is behind](Session::is_behind), the caller goes on with
+    /// [`Session::resume`], or puts input off, and brings no more to run.
     pub fn receive(
         &mut self,
         input: &mut [u8],
@@ -45,27 +59,32 @@ impl Session {
         output: &mut Output,
     ) -> Flow {
         output.set_version(self.client.version);
-        if self.pending.is_empty() {
+        let flow = if self.pending.is_empty() {
             let (consumed, flow) = self.run_complete(input, runner, batch, output);
-            if flow != Flow::Close {
-                self.pending.extend_from_slice(&input[consumed..]);
-            }
-            return self.bound(flow, runner, output);
-        }
-        self.pending.extend_from_slice(input);
-        let mut pending = std::mem::take(&mut self.pending);
-        let (consumed, flow) = self.run_complete(&mut pending, runner, batch, output);
-        if consumed == pending.len() && pending.capacity() > IDLE_INPUT_CAPACITY {
-            pending = Vec::new();
+            self.pending.extend_from_slice(&input[consumed..]);
+            flow
         } else {
-            pending.drain(..consumed);
-        }
-        self.pending = pending;
-        self.bound(flow, runner, output)
+            self.pending.extend_from_slice(input);
+            self.run_pending(runner, batch, output)
+        };
+        self.bound(flow, runner)
     }
 
-    /// Goes on after a pause.
-    pub fn resume(&mut self, runner: &mut Runner, output: &mut Output) -> Flow {
+    /// Takes input without running it: for a client that sends and does not read.  Were its input left in the socket, a
+    /// client that writes a whole pipeline before it reads the first reply would wait for ever.
+    pub fn put_off(&mut self, input: &[u8], runner: &Runner) -> Flow {
+        self.is_behind = true;
+        self.pending.extend_from_slice(input);
+        self.bound(Flow::Continue, runner)
+    }
+
+    /// Whether requests may wait that were received and not run.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Goes on after a pause, or when earlier replies were handed out.
+    pub fn resume(&mut self, runner: &mut Runner, batch: &mut Batch, output: &mut Output) -> Flow {
         output.set_version(self.client.version);
         while let Some(request) = self.deferred.pop_front() {
             let flow = runner.run_one(&mut self.client, request.as_arguments(), output);
@@ -73,7 +92,8 @@ impl Session {
                 return flow;
             }
         }
-        Flow::Continue
+        let flow = self.run_pending(runner, batch, output);
+        self.bound(flow, runner)
     }
 
     /// Takes what others have put into the client's outbox.
@@ -86,6 +106,22 @@ impl Session {
         runner.disconnect(&mut self.client);
     }
 
+    /// Runs what is complete of the pending input.  What is done with goes once it is more than half, so that each byte
+    /// is moved by no more than one done with before it, and the room shrinks with what it holds.
+    fn run_pending(&mut self, runner: &mut Runner, batch: &mut Batch, output: &mut Output) -> Flow {
+        let mut pending = std::mem::take(&mut self.pending);
+        let (consumed, flow) = self.run_complete(&mut pending[self.pending_done..], runner, batch, output);
+        self.pending_done += consumed;
+        if self.pending_done > pending.len() / 2 {
+            pending = pending[self.pending_done..].to_vec();
+            self.pending_done = 0;
+        }
+        self.pending = pending;
+        flow
+    }
+
+    /// Runs requests until the input has no whole one left, the output is full or the connection may not go on; returns
+    /// the number of bytes that are done with.
     fn run_complete(
         &mut self,
         input: &mut [u8],
@@ -94,7 +130,8 @@ impl Session {
         output: &mut Output,
     ) -> (usize, Flow) {
         let mut consumed = 0;
-        loop {
+        self.is_behind = true;
+        while output.len() < OUTPUT_MAX {
             let limits = self.limits(runner);
             let rest = &mut input[consumed..];
             let progress = self.parser.parse(rest, batch, self.batch_limit(), &limits);
@@ -103,44 +140,27 @@ impl Session {
                 // Messages that the batch has caused for the client itself follow its replies.
                 self.collect(output);
                 if ran.flow != Flow::Continue {
-                    let rest = &input[consumed..];
-                    self.deferred
-                        .extend((ran.done..batch.len()).map(|index| batch.arguments(index, rest).to_owned()));
-                    consumed += progress.consumed;
-                    if let Flow::Pause(_) = ran.flow
-                        && progress.outcome == Outcome::BatchFull
-                    {
-                        self.defer_rest(&mut input[consumed..], runner, batch, &mut consumed);
-                    }
-                    return (consumed, ran.flow);
+                    // They cannot be parsed again: words in quotes were changed in place.
+                    let deferred =
+                        (ran.done..batch.len()).map(|index| batch.arguments(index, rest).to_owned());
+                    self.deferred.extend(deferred);
+                    return (consumed + progress.consumed, ran.flow);
                 }
             }
             consumed += progress.consumed;
             match progress.outcome {
                 Outcome::BatchFull => {}
-                Outcome::NeedMore { .. } => return (consumed, Flow::Continue),
+                Outcome::NeedMore { .. } => {
+                    self.is_behind = false;
+                    return (consumed, Flow::Continue);
+                }
                 Outcome::Malformed(error) => {
                     output.protocol_error(error);
                     return (input.len(), Flow::Close);
                 }
             }
         }
-    }
-
-    /// Parses what follows a pause now, while the parser's place in the input is known.
-    fn defer_rest(&mut self, rest: &mut [u8], runner: &Runner, batch: &mut Batch, consumed: &mut usize) {
-        let mut done = 0;
-        loop {
-            let limits = self.limits(runner);
-            let progress = self.parser.parse(&mut rest[done..], batch, BATCH_LIMIT, &limits);
-            let rest = &rest[done..];
-            self.deferred.extend((0..batch.len()).map(|index| batch.arguments(index, rest).to_owned()));
-            done += progress.consumed;
-            *consumed += progress.consumed;
-            if progress.outcome != Outcome::BatchFull {
-                return;
-            }
-        }
+        (consumed, Flow::Continue)
     }
 
     /// Requests to take together: one at a time until the client has authenticated, which lifts the limits for
@@ -155,12 +175,15 @@ impl Session {
         RequestLimits { bulk_length: runner.services().settings.proto_max_bulk_len(), ..limits }
     }
 
-    /// Ends a conversation whose unfinished request has outgrown the setting.
-    fn bound(&mut self, flow: Flow, runner: &Runner, output: &mut Output) -> Flow {
-        let _ = output;
-        self.client.shared.pending_input.store(self.pending.len(), Relaxed);
-        if self.pending.len() > runner.services().settings.client_query_buffer_limit() {
+    /// Ends a conversation whose pending input, with what it has queued in MULTI, has outgrown the setting.
+    fn bound(&mut self, flow: Flow, runner: &Runner) -> Flow {
+        let pending = self.pending.len() - self.pending_done;
+        self.client.shared.pending_input.store(pending, Relaxed);
+        let queued = self.client.transaction.as_ref().map_or(0, |transaction| transaction.queued_bytes);
+        if pending + queued > runner.services().settings.client_query_buffer_limit() {
             tracing::warn!(client = self.client.shared.id, "closing: query buffer limit reached");
+            self.pending = Vec::new();
+            self.pending_done = 0;
             return Flow::Close;
         }
         flow

@@ -1,6 +1,6 @@
 //! Connections beyond the limits or outside the protocol end alone; others are served.
 
-use crate::support::client::Client;
+use crate::support::client::{Client, request};
 use crate::support::process::{Server, wait_for};
 
 /// More than any line of a request may hold.
@@ -87,4 +87,19 @@ fn replies_to_a_client_that_is_gone_reach_nobody_else() {
         drop(gone);
         assert_eq!(Client::connect(server.address()).ask("PING"), "PONG");
     }
+}
+
+#[test]
+fn an_endless_transaction_is_cut_off() {
+    let server = Server::quartet(&["--client-query-buffer-limit", "1mb"]);
+    let mut other = Client::connect(server.address());
+    let mut client = Client::connect(server.address());
+    assert_eq!(client.ask("MULTI"), "OK");
+    let value = "v".repeat(ENDLESS_LINE);
+    let queued = (0..100).take_while(|_| {
+        client.write(&request(&["SET", "key", &value]));
+        client.read_text().as_deref() == Some("QUEUED")
+    });
+    assert!((1..20).contains(&queued.count()));
+    assert_eq!(other.ask("EXISTS key"), "0");
 }

@@ -2,6 +2,7 @@
 
 mod connections;
 mod idle_connections;
+mod pipeline;
 mod slow_reader;
 mod start;
 mod stop;

@@ -2,3 +2,4 @@
 
 mod atomicity;
 mod eviction;
+mod sessions;

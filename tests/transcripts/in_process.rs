@@ -71,13 +71,17 @@ impl InProcessTarget {
             let mut piece = piece.to_vec();
             let mut flow =
                 connection.session.receive(&mut piece, &mut self.runner, &mut self.batch, &mut output);
-            // A client that waits for its reply lives through the pause.
-            while let Flow::Pause(duration) = flow {
-                self.services.clock.advance(duration);
-                flow = connection.session.resume(&mut self.runner, &mut output);
+            loop {
+                move_bytes(&mut output, &mut connection.unread);
+                match flow {
+                    // A client that waits for its reply lives through the pause.
+                    Flow::Pause(duration) => self.services.clock.advance(duration),
+                    Flow::Continue if connection.session.is_behind() => {}
+                    _ => break,
+                }
+                flow = connection.session.resume(&mut self.runner, &mut self.batch, &mut output);
             }
             connection.ending |= flow != Flow::Continue;
-            move_bytes(&mut output, &mut connection.unread);
         }
     }
 

@@ -1,0 +1,33 @@
+//! Pipelines longer than all buffers between a client and the server.
+
+use crate::support::client::{Client, request};
+use crate::support::process::Server;
+
+/// Requests whose bytes, and whose replies' bytes, are more than the sockets of both sides hold together.
+const REQUESTS: usize = 100_000;
+const NAME_LENGTH: usize = 300;
+const VALUE_LENGTH: usize = 400;
+
+fn is_answered(end: fn(&mut Client)) {
+    let server = Server::quartet(&["--threads", "1"]);
+    let mut client = Client::connect(server.address());
+    let name = "n".repeat(NAME_LENGTH);
+    let value = "v".repeat(VALUE_LENGTH);
+    assert_eq!(client.ask(&format!("SET {name} {value}")), "OK");
+    client.write(&request(&["GET", &name]).repeat(REQUESTS));
+    end(&mut client);
+    for _ in 0..REQUESTS {
+        assert_eq!(client.read_text().as_deref(), Some(value.as_str()));
+    }
+}
+
+/// Most client libraries write the whole pipeline before they read the first reply.
+#[test]
+fn is_taken_whole_before_a_reply_is_read() {
+    is_answered(|_| {});
+}
+
+#[test]
+fn is_answered_whole_to_who_sends_no_more() {
+    is_answered(Client::finish);
+}
