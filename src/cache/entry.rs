@@ -372,9 +372,10 @@ impl<'a> EntryRef<'a> {
         Some(if header & FAR == 0 { word >> 20 } else { word })
     }
 
-    /// Whether the key is gone at `now`.
+    /// Whether the key is gone at `now`.  In the millisecond of its deadline it is still there, as in Redis: the clock
+    /// counts whole milliseconds, so a key that went then could have lived up to one too short.
     pub fn is_expired(self, now: Deadline) -> bool {
-        self.deadline().is_some_and(|deadline| now >= deadline)
+        self.deadline().is_some_and(|deadline| now > deadline)
     }
 
     /// The place in the expiry index, if the entry is in it.

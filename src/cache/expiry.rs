@@ -87,13 +87,13 @@ impl ExpiryIndex {
     pub(super) fn due(&mut self, now: Deadline) -> Option<EntryRef<'_>> {
         loop {
             let first = self.heap.first()?;
-            if first.deadline > now {
+            if first.deadline >= now {
                 return None;
             }
             // SAFETY: the index holds only live entries, see the type's text.
             let entry: EntryRef<'_> = unsafe { EntryRef::from_raw(first.entry) };
             let deadline = entry.deadline().expect("indexed entries have a deadline");
-            if deadline <= now {
+            if deadline < now {
                 return Some(entry);
             }
             self.heap[0].deadline = deadline;

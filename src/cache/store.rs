@@ -33,7 +33,7 @@ pub struct ShardId {
 #[repr(align(64))]
 struct ShardCell {
     shard: Mutex<Shard>,
-    /// No key of the shard expires before this; `u64::MAX` if none ever does.
+    /// No key of the shard is gone at this time or before; `u64::MAX` if none ever does.
     next_due: AtomicU64,
     keys: AtomicU32,
     volatile_keys: AtomicU32,
@@ -207,7 +207,7 @@ impl Store {
         for shards in self.databases.iter().filter_map(OnceLock::get) {
             for step in 0..SHARD_COUNT {
                 let number = (*cursor + step) % SHARD_COUNT;
-                if number % threads != slot || shards[number].next_due.load(Relaxed) > moment.now {
+                if number % threads != slot || shards[number].next_due.load(Relaxed) >= moment.now {
                     continue;
                 }
                 let mut guard =
