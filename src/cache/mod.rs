@@ -9,6 +9,8 @@ mod hash;
 mod keyspace;
 mod lock;
 mod shard;
+#[cfg(test)]
+mod shard_twin;
 mod store;
 mod table;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The files with `unsafe` code, exercised at random against naive twins: an entry against a plain struct, the table
-//! against a map, the expiry index against a sorted set.
+//! against a map.  The expiry index has its twin with the shard's, in `shard_twin`.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
