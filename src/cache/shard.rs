@@ -349,9 +349,14 @@ impl Shard {
         std::mem::take(&mut self.table)
     }
 
-    /// Raises `flag` when `key` changes.  [`Shard::unwatch`] ends it.
-    pub fn watch(&mut self, key: &[u8], flag: WatchFlag) {
-        self.watchers.get_or_insert_default().entry(key.into()).or_default().push(flag);
+    /// Raises `flag` when `key` changes; false if it does already.  [`Shard::unwatch`] ends it.
+    pub fn watch(&mut self, key: &[u8], flag: &WatchFlag) -> bool {
+        let flags = self.watchers.get_or_insert_default().entry(key.into()).or_default();
+        let is_new = !flags.iter().any(|other| Arc::ptr_eq(other, flag));
+        if is_new {
+            flags.push(Arc::clone(flag));
+        }
+        is_new
     }
 
     /// Ends what [`Shard::watch`] began.

@@ -3,7 +3,6 @@
 //! EXEC locks the shards of all queued and watched keys in order, looks whether a watched key has changed, and runs
 //! the queue.  If a queued command needs more than its keys, dispatch has made sure that EXEC runs alone.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::Arguments;
@@ -249,8 +248,7 @@ fn watch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         let moment = call.keyspace.moment;
         let shard = call.keyspace.shard(&key);
         shard.peek(&key, &moment);
-        if !transaction.watched.iter().any(|(other, bytes)| *other == database && **bytes == *key.bytes) {
-            shard.watch(key.bytes, Arc::clone(&transaction.changed));
+        if shard.watch(key.bytes, &transaction.changed) {
             transaction.watched.push((database, key.bytes.into()));
         }
     }
