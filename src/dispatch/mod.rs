@@ -87,17 +87,16 @@ impl Runner {
     /// Runs the requests of a batch in order, each seen whole by everybody else.
     pub fn run(&mut self, client: &mut Client, batch: &Batch, buffer: &[u8], output: &mut Output) -> Ran {
         let services = Arc::clone(&self.services);
-        let now = services.clock.now();
         if batch.len() == 1 {
             let arguments = batch.arguments(0, buffer);
             let prepared = prepare(&services, client.database, arguments);
-            let mut turn = self.turn(&services, now, client);
+            let mut turn = self.turn(&services, client);
             turn.step(client, arguments, prepared, output);
             return Ran { done: 1, flow: turn.finish(client) };
         }
         let mut prepared = std::mem::take(&mut self.prepared);
         prepare_batch(&services, client.database, batch, buffer, &mut prepared);
-        let mut turn = self.turn(&services, now, client);
+        let mut turn = self.turn(&services, client);
         let mut done = 0;
         while done < batch.len() && turn.flow() == Flow::Continue {
             turn.step(client, batch.arguments(done, buffer), prepared[done], output);
@@ -112,7 +111,7 @@ impl Runner {
     pub fn run_one(&mut self, client: &mut Client, arguments: Arguments<'_>, output: &mut Output) -> Flow {
         let services = Arc::clone(&self.services);
         let prepared = prepare(&services, client.database, arguments);
-        let mut turn = self.turn(&services, services.clock.now(), client);
+        let mut turn = self.turn(&services, client);
         turn.step(client, arguments, prepared, output);
         turn.finish(client)
     }
@@ -120,7 +119,7 @@ impl Runner {
     /// Ends what a client that is gone had begun.
     pub fn disconnect(&mut self, client: &mut Client) {
         let services = Arc::clone(&self.services);
-        let mut turn = self.turn(&services, services.clock.now(), client);
+        let mut turn = self.turn(&services, client);
         turn.disconnect(client);
         turn.finish(client);
         services.clients.disconnect(client.shared.id);
@@ -133,9 +132,9 @@ impl Runner {
         if !services.active_expiry.load(Relaxed) {
             return 0;
         }
+        let gate = services.store.gate().enter(self.slot);
         let began = services.clock.now();
         let moment = moment(&services, began, false);
-        let gate = services.store.gate().enter(self.slot);
         let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &moment);
         drop(gate);
         services.store.add_memory(memory);
@@ -151,14 +150,13 @@ impl Runner {
     /// Goes a bounded step towards the memory limit if the store is over it.  True if there is more to do at once.
     pub fn evict(&mut self) -> bool {
         let services = Arc::clone(&self.services);
-        let moment = moment(&services, services.clock.now(), false);
         let _gate = services.store.gate().enter(self.slot);
+        let moment = moment(&services, services.clock.now(), false);
         self.eviction.step(&services.store, &services.settings, &mut self.random, &moment)
     }
 
-    fn turn<'t, 's>(&'t mut self, services: &'s Services, now: Now, client: &Client) -> Turn<'t, 's> {
-        let moment = moment(services, now, client.no_touch);
-        Turn::new(services, self.slot, now, moment, &mut self.random, &mut self.effects)
+    fn turn<'t, 's>(&'t mut self, services: &'s Services, client: &Client) -> Turn<'t, 's> {
+        Turn::new(services, self.slot, client, &mut self.random, &mut self.effects)
     }
 }
 

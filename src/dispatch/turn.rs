@@ -6,9 +6,8 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::{Prepared, counted, transaction};
 use crate::cache::eviction;
-use crate::cache::{Entered, Key, Keyspace, Moment, ShardId};
+use crate::cache::{Entered, Key, Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, Replies};
-use crate::clock::Now;
 use crate::command::{Call, Effects, Flags, Flow, Row, Services};
 use crate::metrics::ThreadMetrics;
 use crate::random::Random;
@@ -31,22 +30,25 @@ pub(super) struct Turn<'t, 's> {
 }
 
 impl<'t, 's> Turn<'t, 's> {
-    /// Enters the gate.
+    /// Enters the gate and reads the time.
     pub(super) fn new(
         services: &'s Services,
         slot: usize,
-        now: Now,
-        moment: Moment,
+        client: &Client,
         random: &'t mut Random,
         effects: &'t mut Effects,
     ) -> Turn<'t, 's> {
         effects.flow = Flow::Continue;
+        // The time is read inside: entering may have taken long.
+        let gate = services.store.gate().enter(slot);
+        let now = services.clock.now();
+        let moment = super::moment(services, now, client.no_touch);
         Turn {
             services,
             slot,
             metrics: services.metrics.thread(slot),
             keyspace: Keyspace::new(&services.store, now, moment),
-            gate: Some(services.store.gate().enter(slot)),
+            gate: Some(gate),
             random,
             effects,
             last_row: None,
