@@ -32,10 +32,11 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
 /// The state all threads share, made from the settings.
 pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let commands = command_table();
-    let mut random = Random::with_seed(seed);
-    let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", random.draw())).collect();
+    // Everybody may see the name of the run, so it must tell nothing about the seed that keys are hashed with.
+    let mut names = Random::with_seed(machine_seed());
+    let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
     Services {
-        store: Store::new(settings.databases, settings.threads, random.draw()),
+        store: Store::new(settings.databases, settings.threads, seed),
         metrics: Metrics::new(settings.threads, commands.rows().len()),
         commands,
         settings: Live::new(settings),
