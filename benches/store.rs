@@ -22,7 +22,7 @@ fn write(store: &Store, name: &str, lifetime: Lifetime) {
 }
 
 fn store(criterion: &mut Criterion) {
-    let filled = Store::new(1, 1, 1);
+    let filled = Store::new(1, 1, 1, 1);
     let names: Vec<String> = (0..KEYS).map(|number| format!("key:{number:012}")).collect();
     names.iter().for_each(|name| write(&filled, name, Lifetime::Forever));
     let mut at = 0;
@@ -49,7 +49,7 @@ fn store(criterion: &mut Criterion) {
     });
     criterion.bench_function("store/expire-1000", |bencher| {
         let insert = || {
-            let store = Store::new(1, 1, 1);
+            let store = Store::new(1, 1, 1, 1);
             names[..1000].iter().for_each(|name| write(&store, name, Lifetime::Until(2_000)));
             store
         };

@@ -48,6 +48,8 @@ pub struct Store {
     order: Box<[AtomicUsize]>,
     hasher: KeyHasher,
     memory: CachePadded<AtomicI64>,
+    /// Threads that share the shards out among them when they look for expired keys.
+    sweepers: usize,
     gate: Gate,
 }
 
@@ -59,14 +61,17 @@ pub struct ShardGuard<'s> {
 }
 
 impl Store {
-    /// A store of `databases` empty databases, for `threads` threads that run commands.
-    pub fn new(databases: usize, threads: usize, seed: u64) -> Store {
+    /// A store of `databases` empty databases.  `slots` threads may work on it; the first `sweepers` of them look for
+    /// expired keys.
+    pub fn new(databases: usize, sweepers: usize, slots: usize, seed: u64) -> Store {
+        debug_assert!((1..=slots).contains(&sweepers));
         Store {
             databases: (0..databases).map(|_| OnceLock::new()).collect(),
             order: (0..databases).map(AtomicUsize::new).collect(),
             hasher: KeyHasher::new(seed),
             memory: CachePadded::new(AtomicI64::new(0)),
-            gate: Gate::new(threads),
+            sweepers,
+            gate: Gate::new(slots),
         }
     }
 
@@ -202,12 +207,11 @@ impl Store {
     /// shard number `cursor`, which is moved on.  Removes at most `EXPIRY_STEP` keys, a few per lock, and returns
     /// how many it removed and by how many bytes the store has changed.
     pub fn expire_due(&self, slot: usize, cursor: &mut usize, moment: &Moment) -> (usize, isize) {
-        let threads = self.gate.slots.len();
         let (mut removed, mut memory) = (0, 0);
         for shards in self.databases.iter().filter_map(OnceLock::get) {
             for step in 0..SHARD_COUNT {
                 let number = (*cursor + step) % SHARD_COUNT;
-                if number % threads != slot || shards[number].next_due.load(Relaxed) >= moment.now {
+                if number % self.sweepers != slot || shards[number].next_due.load(Relaxed) >= moment.now {
                     continue;
                 }
                 let mut guard =
@@ -287,8 +291,8 @@ pub struct Alone<'g> {
 }
 
 impl Gate {
-    fn new(threads: usize) -> Gate {
-        Gate { slots: (0..threads).map(|_| CachePadded::new(parking_lot::Mutex::new(()))).collect() }
+    fn new(slots: usize) -> Gate {
+        Gate { slots: (0..slots).map(|_| CachePadded::new(parking_lot::Mutex::new(()))).collect() }
     }
 
     /// Enters for a batch.  `slot` is the number of the thread.

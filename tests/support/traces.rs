@@ -90,7 +90,7 @@ impl Cache {
     pub(crate) fn new(policy: EvictionPolicy, maxmemory: usize) -> Cache {
         let settings = Settings { maxmemory, maxmemory_policy: policy, ..Settings::default() };
         Cache {
-            store: Store::new(settings.databases, 1, 7),
+            store: Store::new(settings.databases, 1, 1, 7),
             settings: Live::new(settings),
             random: Random::with_seed(11),
             now: Now::at(Duration::from_hours(1), Duration::ZERO),

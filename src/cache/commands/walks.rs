@@ -320,7 +320,7 @@ mod tests {
             stable in 0usize..2_000,
             growth in prop::collection::vec((0usize..40_000, 0usize..400, any::<bool>()), 1..60),
         ) {
-            let store = Store::new(1, 1, seed);
+            let store = Store::new(1, 1, 1, seed);
             let mut keyspace = keyspace(&store);
             let always: BTreeSet<String> = (0..stable).map(name).collect();
             for key in &always {
@@ -350,7 +350,7 @@ mod tests {
 
         #[test]
         fn any_number_is_a_harmless_cursor(seed: u64, number: u64, keys in 0usize..3_000) {
-            let store = Store::new(1, 1, seed);
+            let store = Store::new(1, 1, 1, seed);
             let mut keyspace = keyspace(&store);
             for number in 0..keys {
                 change(&mut keyspace, &name(number), true);
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn an_untouched_database_is_walked_in_one_call() {
-        let store = Store::new(1, 1, 7);
+        let store = Store::new(1, 1, 1, 7);
         let mut keyspace = keyspace(&store);
         assert_eq!(walk(&mut keyspace, Cursor::from_number(0), COUNT, |_| {}).number(), 0);
         assert_eq!(random_key(&mut keyspace, &mut Random::with_seed(1)), None);
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn every_key_is_drawn_sooner_or_later() {
-        let store = Store::new(1, 1, 7);
+        let store = Store::new(1, 1, 1, 7);
         let mut keyspace = keyspace(&store);
         let names: BTreeSet<String> = (0..20).map(name).collect();
         for key in &names {
