@@ -27,7 +27,7 @@ fn encode(words: &[&str], key: &str, to: &mut Vec<u8>) {
 }
 
 fn dispatch(criterion: &mut Criterion) {
-    let settings = Settings { threads: 1, ..Settings::default() };
+    let settings = Settings { threads: 1, dir: None, ..Settings::default() };
     let services = Arc::new(quartet::server::services(settings, Clock::machine(), 1));
     let address = "127.0.0.1:1".parse().expect("an address");
     let mut session = Session::new(Client::new(services.clients.connect(address, address, 0), true));

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -142,7 +143,23 @@ bitflags::bitflags! {
         const RESP3 = 1 << 5;
         /// A watched key has changed.
         const DIRTY = 1 << 6;
+        /// Its command waits.
+        const BLOCKED = 1 << 7;
     }
+}
+
+/// Whether a client waits for a reply, and what CLIENT UNBLOCK has asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Waiting {
+    /// It does not wait.
+    No,
+    /// It waits.
+    Yes,
+    /// It waits and is to be answered as if its time were over.
+    TimeOut,
+    /// It waits and is to be answered with an error.
+    Fail,
 }
 
 /// What a client told about itself.
@@ -188,6 +205,8 @@ pub struct SharedClient {
     pub bytes_in: AtomicU64,
     /// Bytes of an unfinished request it has sent so far.
     pub pending_input: AtomicUsize,
+    /// See [`Waiting`].
+    waiting: AtomicU8,
     /// What it told about itself; absent until it does.
     pub identity: Mutex<Option<Box<Identity>>>,
     /// What waits for it.
@@ -207,6 +226,28 @@ impl SharedClient {
     /// The flags.
     pub fn flags(&self) -> ClientFlags {
         ClientFlags::from_bits_truncate(self.flags.load(Relaxed))
+    }
+
+    /// Begins or ends waiting.
+    pub fn set_waiting(&self, waiting: bool) {
+        let state = if waiting { Waiting::Yes } else { Waiting::No };
+        self.waiting.store(state as u8, Release);
+        self.set_flag(ClientFlags::BLOCKED, waiting);
+    }
+
+    /// Whether the client waits.
+    pub fn waiting(&self) -> Waiting {
+        match self.waiting.load(Acquire) {
+            state if state == Waiting::No as u8 => Waiting::No,
+            state if state == Waiting::Yes as u8 => Waiting::Yes,
+            state if state == Waiting::TimeOut as u8 => Waiting::TimeOut,
+            _ => Waiting::Fail,
+        }
+    }
+
+    /// Has a client that waits answered in the way of `how` when it is woken; false if it does not wait.
+    pub fn unblock(&self, how: Waiting) -> bool {
+        self.waiting.compare_exchange(Waiting::Yes as u8, how as u8, AcqRel, Acquire).is_ok()
     }
 
     /// What the client told about itself.
@@ -250,6 +291,7 @@ impl Clients {
             watched: AtomicU32::new(0),
             bytes_in: AtomicU64::new(0),
             pending_input: AtomicUsize::new(0),
+            waiting: AtomicU8::new(Waiting::No as u8),
             identity: Mutex::new(None),
             outbox: Outbox::default(),
         });
@@ -285,6 +327,11 @@ impl Clients {
     /// Connections turned away since the start.
     pub fn rejected(&self) -> u64 {
         self.rejected.load(Relaxed)
+    }
+
+    /// Clients whose command waits.
+    pub fn blocked(&self) -> usize {
+        self.connected.iter().filter(|client| client.waiting() != Waiting::No).count()
     }
 
     /// The client with this id.

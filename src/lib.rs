@@ -3,10 +3,12 @@
 //! The modules from the bottom up; each may name only those above it (a test checks that):
 //! the foundations, the cores of the services, what clients can say, the road a request takes, the doors.
 
+pub mod alarm;
 pub mod clock;
 pub mod glob;
 pub mod random;
 pub mod refusal;
+pub mod wait;
 
 pub mod settings;
 

@@ -4,15 +4,22 @@
 //! once.  The size is bounded by the setting `client-output-buffer-limit`: a reader too slow for what it
 //! subscribed to loses its connection, and nobody else waits for it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
-use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use quartet_protocol::resp::Output;
 
 use crate::settings::OutputLimit;
+
+/// The connection was not asked to end.
+const OPEN: u8 = 0;
+/// It is to end once everything is written.
+const FINISHING: u8 = 1;
+/// It is to end without waiting for its client.
+const CLOSING: u8 = 2;
 
 /// See the module's text.
 #[derive(Default)]
@@ -23,8 +30,9 @@ pub struct Outbox {
     /// Bytes its own thread has taken over but not yet written.
     unsent: AtomicUsize,
     soft_since: Mutex<Option<u64>>,
-    closing: AtomicBool,
-    waker: AtomicWaker,
+    end: AtomicU8,
+    /// The connection's task, which stays the same.
+    waker: OnceLock<Waker>,
 }
 
 impl Outbox {
@@ -82,23 +90,37 @@ impl Outbox {
         now.saturating_sub(since) >= limit.soft_seconds * 1000
     }
 
-    /// Asks the connection to end.  Takes effect when the client is woken.
+    /// Asks the connection to end, whether or not its client takes what waits for it.  Takes effect when the client is
+    /// woken.
     pub fn close(&self) {
-        self.closing.store(true, Relaxed);
+        self.end.store(CLOSING, Relaxed);
     }
 
-    /// Whether the connection was asked to end.
+    /// Asks the connection to end once its client has taken what waits for it, since the server stops.
+    pub fn finish(&self) {
+        self.end.fetch_max(FINISHING, Relaxed);
+    }
+
+    /// Whether the connection was asked to end without waiting for its client.
     pub fn is_closing(&self) -> bool {
-        self.closing.load(Relaxed)
+        self.end.load(Relaxed) == CLOSING
+    }
+
+    /// Whether the connection was asked to end in either way.
+    pub fn is_ending(&self) -> bool {
+        self.end.load(Relaxed) != OPEN
     }
 
     /// Wakes the client's connection, if it waits.
     pub fn wake(&self) {
-        self.waker.wake();
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
     }
 
-    /// Registers who is woken when something arrives.
+    /// Tells who is woken when something arrives: always the same task, before it first looks.
     pub fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
+        let registered = self.waker.get_or_init(|| waker.clone());
+        debug_assert!(registered.will_wake(waker));
     }
 }

@@ -10,12 +10,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::alarm::Alarm;
 use crate::broker::Broker;
 use crate::cache::Store;
 use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients};
 use crate::clock::Clock;
-use crate::command::{Monitors, Services};
+use crate::command::{Effects, Monitors, Services};
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
@@ -29,6 +30,9 @@ const RUN_ID_WORDS: usize = 3;
 /// How often idle and slow clients are looked for and the wall clock is followed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
 
+/// The longest time to sleep without a look at the clock, which may run on while the machine is suspended.
+const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
+
 /// The state all threads share, made from the settings.
 pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let commands = command_table();
@@ -36,7 +40,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
     Services {
-        store: Store::new(settings.databases, settings.threads, seed),
+        store: Store::new(settings.databases, settings.threads, settings.threads, seed),
         metrics: Metrics::new(settings.threads, commands.rows().len()),
         commands,
         settings: Live::new(settings),
@@ -46,6 +50,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         started: clock.now(),
         clock,
         run_id: run_id[..RUN_ID_LENGTH].to_owned(),
+        alarm: Alarm::default(),
         active_expiry: AtomicBool::new(true),
     }
 }
@@ -92,13 +97,16 @@ async fn serve(
         doors.spawn(accept);
     }
     doors.spawn(keep_house(Arc::clone(services), shutdown.clone()));
+    doors.spawn(keep_time(Arc::clone(services), shutdown.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, threads = settings.threads, "serving");
     wait_for_end(shutdown).await?;
     shutdown.cancel();
+    while doors.join_next().await.is_some() {}
+    // Nobody is let in any more, so this reaches everybody.
     for client in services.clients.all() {
+        client.outbox.finish();
         client.outbox.wake();
     }
-    while doors.join_next().await.is_some() {}
     Ok(Arc::into_inner(workers).unwrap_or_default())
 }
 
@@ -151,6 +159,26 @@ async fn keep_house(services: Arc<Services>, shutdown: CancellationToken) {
             services.store.memory(),
         );
         close_idle_and_slow(&services);
+    }
+}
+
+/// Does what falls due in the services, at its time.
+async fn keep_time(services: Arc<Services>, shutdown: CancellationToken) {
+    let mut effects = Effects::default();
+    loop {
+        let next = services.alarm.next();
+        let now = services.clock.now();
+        if services.alarm.ring(now.millis()) {
+            services.advance(now, &mut effects);
+            effects.deliver();
+            continue;
+        }
+        let left = next.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(now.millis())));
+        tokio::select! {
+            () = tokio::time::sleep(left.min(ALARM_SLEEP_MAX)) => {}
+            () = std::future::poll_fn(|context| services.alarm.poll_changed(next, context.waker())) => {}
+            () = shutdown.cancelled() => return,
+        }
     }
 }
 

@@ -11,7 +11,10 @@ mod subscriptions;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::client::{Client, SharedClient};
+use frames::Frames;
 use router::Router;
 
 pub use subscriptions::Subscriptions;
@@ -25,7 +28,32 @@ pub struct Broker {
     pub shard_channels: Router,
 }
 
+/// Which of the two spaces a channel is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChannelSpace {
+    /// Those of PUBLISH, to which patterns apply.
+    Channels,
+    /// Those of SPUBLISH.
+    ShardChannels,
+}
+
 impl Broker {
+    /// Gives a message to `send` for each receiver of a channel, in the form it receives it.
+    pub fn publish(
+        &self,
+        space: ChannelSpace,
+        channel: &[u8],
+        payload: &[u8],
+        mut send: impl FnMut(&Arc<SharedClient>, Bytes),
+    ) {
+        let (router, kind) = match space {
+            ChannelSpace::Channels => (&self.channels, "message"),
+            ChannelSpace::ShardChannels => (&self.shard_channels, "smessage"),
+        };
+        let mut frames = Frames::new(kind, channel, payload);
+        router.deliver(channel, |client, pattern| send(client, frames.frame(client, pattern)));
+    }
+
     /// Ends all subscriptions of a client.
     pub fn forget(&self, client: &mut Client) {
         let shared: &Arc<SharedClient> = &client.shared;

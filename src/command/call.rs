@@ -1,45 +1,13 @@
 //! The context a command runs in.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use bytes::Bytes;
 use quartet_protocol::resp::{Arguments, Output};
 
-use super::{CommandTable, Monitors, Row};
-use crate::broker::Broker;
-use crate::cache::{Key, Keyspace, Store};
-use crate::client::{Client, Clients, SharedClient};
-use crate::clock::{Clock, Now};
-use crate::metrics::Metrics;
+use super::{Effects, Flow, Parked, Row, Services};
+use crate::cache::{Key, Keyspace};
+use crate::client::Client;
+use crate::clock::Now;
 use crate::random::Random;
-use crate::settings::{Live, OutputLimit};
-
-/// What all threads share: the state and the tables commands work on.
-pub struct Services {
-    /// The data.
-    pub store: Store,
-    /// All commands.
-    pub commands: CommandTable,
-    /// What CONFIG reads and changes.
-    pub settings: Live,
-    /// Who is subscribed to what.
-    pub broker: Broker,
-    /// Who is shown every command.
-    pub monitors: Monitors,
-    /// Who is connected.
-    pub clients: Clients,
-    /// The clock; commands use [`Call::now`].
-    pub clock: Clock,
-    /// Counts and latencies.
-    pub metrics: Metrics,
-    /// When the server started.
-    pub started: Now,
-    /// Forty hexadecimal digits that name this run.
-    pub run_id: String,
-    /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
-    pub active_expiry: AtomicBool,
-}
+use crate::wait::Hold;
 
 /// One request while it is being done.
 pub struct Call<'c, 's: 'c> {
@@ -96,79 +64,22 @@ impl<'c> Call<'c, '_> {
     pub fn now(&self) -> Now {
         self.keyspace.now()
     }
-}
 
-/// What a batch of commands leaves to be done once no lock is held.
-#[derive(Default)]
-pub struct Effects {
-    /// Clients in whose outboxes something was put.
-    wakes: Vec<Arc<SharedClient>>,
-    /// What commands took out of the store and nobody needs any more.
-    discarded: Vec<Box<dyn Send>>,
-    /// What becomes of the connection.
-    pub flow: Flow,
-}
-
-/// What becomes of a connection after a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Flow {
-    /// It goes on.
-    #[default]
-    Continue,
-    /// It ends once its replies are written.
-    Close,
-    /// It hears nothing and is not heard for this long; others are not held up.
-    Pause(std::time::Duration),
-    /// The whole server stops.
-    Shutdown,
-}
-
-impl Effects {
-    /// Puts a message into a client's outbox and remembers to wake the client.  A client over the hard limit is cut
-    /// off instead: false if it is or was.
-    pub fn send(&mut self, client: &Arc<SharedClient>, message: Bytes, limit: OutputLimit) -> bool {
-        if client.outbox.is_closing() {
-            return false;
-        }
-        if limit.hard != 0 && client.outbox.bytes() + message.len() > limit.hard {
-            tracing::warn!(client = client.id, address = %client.address, "closing: output buffer limit reached");
-            client.outbox.close();
-            self.wake(client);
-            return false;
-        }
-        // Whoever puts the first message in wakes the client, also for those that come after it.
-        if client.outbox.push(message) {
-            self.wake(client);
-        }
-        true
+    /// Whether the command may keep its client waiting: not within EXEC, where nothing may come in between.
+    pub fn may_wait(&self) -> bool {
+        !self.client.in_exec
     }
 
-    /// Remembers to wake a client at the end of the batch, once however often it is said in a row.
-    pub fn wake(&mut self, client: &Arc<SharedClient>) {
-        if !self.wakes.last().is_some_and(|last| Arc::ptr_eq(last, client)) {
-            self.wakes.push(client.clone());
-        }
+    /// Leaves the command without a reply until `parked` has one.  The client's further requests wait behind it.
+    pub fn park(&mut self, parked: impl Parked + 'static) {
+        debug_assert!(self.may_wait());
+        self.effects.parked = Some(Box::new(parked));
+        self.effects.flow = Flow::Wait;
     }
 
-    /// Frees `contents` once no lock is held and others may go on.
-    pub fn discard(&mut self, contents: impl Send + 'static) {
-        self.discarded.push(Box::new(contents));
-    }
-
-    /// Wakes all that were remembered, each once, and frees what was discarded.
-    pub fn deliver(&mut self) {
-        self.deliver_wakes();
-        self.discarded.clear();
-    }
-
-    fn deliver_wakes(&mut self) {
-        if self.wakes.is_empty() {
-            return;
-        }
-        self.wakes.sort_unstable_by_key(|client| client.id);
-        self.wakes.dedup_by_key(|client| client.id);
-        for client in self.wakes.drain(..) {
-            client.outbox.wake();
-        }
+    /// Has the reply, which must not be written yet, wait until what it promises is on the disk.  Commands behind it
+    /// run on, and their replies follow it.
+    pub fn hold_reply(&mut self, hold: Hold) {
+        self.effects.holds.push((self.output.len(), hold));
     }
 }

@@ -5,12 +5,18 @@
 //! categories, help, metric labels, `docs/commands.md`) is derived from the rows.
 
 mod call;
+mod effects;
 mod help;
 mod monitors;
+mod parked;
+mod services;
 mod table;
 
-pub use call::{Call, Effects, Flow, Services};
+pub use call::Call;
+pub use effects::{Effects, Flow};
 pub use monitors::Monitors;
+pub use parked::Parked;
+pub use services::Services;
 pub use table::{CommandTable, Row};
 
 use quartet_protocol::resp::Arguments;

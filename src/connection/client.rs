@@ -3,7 +3,7 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::{CONNECTION, client_kill, client_list, identity};
-use crate::client::{ClientFlags, Replies};
+use crate::client::{ClientFlags, Replies, Waiting};
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
 
@@ -276,17 +276,24 @@ fn trackinginfo(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// No command waits yet, so nobody is ever unblocked.
+/// Ends the waiting of another client, which is answered as after its time-out, or with an error.
 fn unblock(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let reason = call.arguments.get(3).unwrap_or(b"TIMEOUT");
-    if !reason.eq_ignore_ascii_case(b"TIMEOUT") && !reason.eq_ignore_ascii_case(b"ERROR") {
-        return Err(Refusal::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-    }
+    let how = match call.arguments.get(3) {
+        None => Waiting::TimeOut,
+        Some(word) if word.eq_ignore_ascii_case(b"TIMEOUT") => Waiting::TimeOut,
+        Some(word) if word.eq_ignore_ascii_case(b"ERROR") => Waiting::Fail,
+        Some(_) => return Err(Refusal::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
     if call.arguments.len() > 4 {
         return Err(Refusal::SYNTAX);
     }
-    parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
-    call.output.integer(0);
+    let id = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
+    let client = u64::try_from(id).ok().and_then(|id| call.services.clients.get(id));
+    let unblocked = client.filter(|client| client.unblock(how));
+    if let Some(client) = &unblocked {
+        call.effects.wake(client);
+    }
+    call.output.integer(unblocked.is_some().into());
     Ok(())
 }
 

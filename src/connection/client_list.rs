@@ -17,6 +17,7 @@ const FLAG_LETTERS: &[(ClientFlags, char)] = &[
     (ClientFlags::PUBSUB, 'P'),
     (ClientFlags::MULTI, 'x'),
     (ClientFlags::DIRTY, 'd'),
+    (ClientFlags::BLOCKED, 'b'),
     (ClientFlags::NO_EVICT, 'e'),
     (ClientFlags::NO_TOUCH, 'T'),
 ];

@@ -10,6 +10,7 @@ mod turn;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::{Arguments, Batch, Output};
 
@@ -17,9 +18,10 @@ use crate::cache::eviction::{self, Recency};
 use crate::cache::{Moment, ShardId};
 use crate::client::Client;
 use crate::clock::Now;
-use crate::command::{Effects, Flow, Services};
+use crate::command::{Effects, Flow, Parked, Services};
 use crate::metrics::latency::Event;
 use crate::random::Random;
+use crate::wait::Hold;
 use turn::Turn;
 
 /// Requests taken together.  More would not hide more latency and would let one client hold the thread longer.
@@ -114,6 +116,43 @@ impl Runner {
         let mut turn = self.turn(&services, client);
         turn.step(client, arguments, prepared, output);
         turn.finish(client)
+    }
+
+    /// The command that waits, right after [`Flow::Wait`].
+    pub fn take_parked(&mut self) -> Option<Box<dyn Parked>> {
+        self.effects.parked.take()
+    }
+
+    /// Whether replies that were written since [`Runner::take_holds`] wait for something.
+    pub fn has_holds(&self) -> bool {
+        !self.effects.holds.is_empty()
+    }
+
+    /// What replies that were written since this was last asked wait for, with their places in the output.
+    pub fn take_holds(&mut self) -> Vec<(usize, Hold)> {
+        std::mem::take(&mut self.effects.holds)
+    }
+
+    /// Ready once a command that waits has written its reply; until then `waker` is woken when it may have one.
+    pub fn poll_parked(&mut self, parked: &mut dyn Parked, waker: &Waker, output: &mut Output) -> Poll<()> {
+        let answered = parked.poll(waker, output, &mut self.effects);
+        self.effects.deliver();
+        answered
+    }
+
+    /// Ends the waiting of a command.
+    pub fn abandon(&mut self, mut parked: Box<dyn Parked>) {
+        parked.abandon(&self.services, self.services.clock.now(), &mut self.effects);
+        self.effects.deliver();
+    }
+
+    /// Does what has fallen due in the services, if anything has.
+    pub fn advance(&mut self) {
+        let now = self.services.clock.now();
+        if self.services.alarm.ring(now.millis()) {
+            self.services.advance(now, &mut self.effects);
+            self.effects.deliver();
+        }
     }
 
     /// Ends what a client that is gone had begun.

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, RequestLimits};
 
-use crate::client::Client;
-use crate::command::Flow;
+use crate::client::{Client, Replies, Waiting};
+use crate::command::{Flow, Parked};
 use crate::dispatch::{BATCH_LIMIT, Runner};
 
 /// Replies to so many bytes are handed out before more requests are run, so that a long pipeline does not have all its
@@ -24,8 +25,10 @@ pub struct Session {
     pending_done: usize,
     /// `pending` may hold whole requests.
     is_behind: bool,
-    /// Requests that were parsed together with one that made the connection pause, fewer than [`BATCH_LIMIT`].
+    /// Requests that were parsed together with one that made the connection pause or wait, fewer than [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
+    /// The command that waits for its reply.
+    parked: Option<Box<dyn Parked>>,
 }
 
 impl Session {
@@ -38,6 +41,7 @@ impl Session {
             pending_done: 0,
             is_behind: false,
             deferred: VecDeque::new(),
+            parked: None,
         }
     }
 
@@ -49,8 +53,9 @@ impl Session {
     /// Takes input as it comes, runs the requests that are complete, appends the replies to `output`, and says what
     /// becomes of the connection.  `input` is changed in place; `batch` is scratch space.
     ///
-    /// After [`Flow::Pause`], and as long as the session [is behind](Session::is_behind), the caller goes on with
-    /// [`Session::resume`], or puts input off, and brings no more to run.
+    /// After [`Flow::Pause`], after [`Flow::Wait`] once the wait is over, and as long as the session [is
+    /// behind](Session::is_behind), the caller goes on with [`Session::resume`], or puts input off, and brings no more
+    /// to run.
     pub fn receive(
         &mut self,
         input: &mut [u8],
@@ -83,12 +88,47 @@ impl Session {
         self.is_behind
     }
 
-    /// Goes on after a pause, or when earlier replies were handed out.
+    /// Whether a command waits for its reply.
+    pub fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// Ready once the command that waits has its reply, which is in `output` then; until then `waker` is woken when it
+    /// may have one.
+    pub fn poll_parked(&mut self, waker: &Waker, runner: &mut Runner, output: &mut Output) -> Poll<()> {
+        let Some(parked) = &mut self.parked else { return Poll::Ready(()) };
+        output.set_version(self.client.version);
+        let before = output.mark();
+        let waiting = self.client.shared.waiting();
+        if runner.poll_parked(parked.as_mut(), waker, output).is_pending() {
+            match waiting {
+                Waiting::TimeOut => parked.write_timeout(output),
+                Waiting::Fail => output.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+                Waiting::Yes | Waiting::No => return Poll::Pending,
+            }
+            self.stop_waiting(runner);
+        }
+        if self.client.replies != Replies::On {
+            output.truncate(before);
+        }
+        self.parked = None;
+        self.client.shared.set_waiting(false);
+        Poll::Ready(())
+    }
+
+    fn stop_waiting(&mut self, runner: &mut Runner) {
+        if let Some(parked) = self.parked.take() {
+            runner.abandon(parked);
+        }
+    }
+
+    /// Goes on after a pause or a wait, or when earlier replies were handed out.
     pub fn resume(&mut self, runner: &mut Runner, batch: &mut Batch, output: &mut Output) -> Flow {
         output.set_version(self.client.version);
         while let Some(request) = self.deferred.pop_front() {
             let flow = runner.run_one(&mut self.client, request.as_arguments(), output);
             if flow != Flow::Continue {
+                self.note_wait(flow, runner);
                 return flow;
             }
         }
@@ -103,6 +143,7 @@ impl Session {
 
     /// Ends what the client had begun.
     pub fn close(&mut self, runner: &mut Runner) {
+        self.stop_waiting(runner);
         runner.disconnect(&mut self.client);
     }
 
@@ -144,6 +185,7 @@ impl Session {
                     let deferred =
                         (ran.done..batch.len()).map(|index| batch.arguments(index, rest).to_owned());
                     self.deferred.extend(deferred);
+                    self.note_wait(ran.flow, runner);
                     return (consumed + progress.consumed, ran.flow);
                 }
             }
@@ -161,6 +203,13 @@ impl Session {
             }
         }
         (consumed, Flow::Continue)
+    }
+
+    fn note_wait(&mut self, flow: Flow, runner: &mut Runner) {
+        if flow == Flow::Wait {
+            self.parked = runner.take_parked();
+            self.client.shared.set_waiting(true);
+        }
     }
 
     /// Requests to take together: one at a time until the client has authenticated, which lifts the limits for

@@ -92,7 +92,7 @@ fn numbers(frame: &OwnedFrame) -> Vec<i64> {
 }
 
 fn services(threads: usize) -> Arc<Services> {
-    let settings = Settings { threads, ..Settings::default() };
+    let settings = Settings { threads, dir: None, ..Settings::default() };
     Arc::new(server::services(settings, Clock::machine(), 3))
 }
 

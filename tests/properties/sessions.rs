@@ -42,7 +42,8 @@ struct Conversation {
 impl Conversation {
     fn new() -> Conversation {
         let clock = Clock::manual(Now::at(Duration::from_secs(1), Duration::from_secs(1)));
-        let services = Arc::new(server::services(Settings { threads: 1, ..Settings::default() }, clock, 1));
+        let services =
+            Arc::new(server::services(Settings { threads: 1, dir: None, ..Settings::default() }, clock, 1));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let shared = services.clients.connect(address, address, 0);
         let runner = Runner::new(services, 0, Random::with_seed(2));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom up: a file may name only modules of its own line and of the lines above it.  A path ending in
 /// `/commands` stands for what clients can say to a service, which lies above all the cores.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "glob", "random", "refusal"],
+    &["alarm", "clock", "glob", "random", "refusal", "wait"],
     &["settings", "metrics", "outbox"],
     &["cache", "broker", "client"],
     &["syntax", "command"],

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use quartet::client::Client;
@@ -47,7 +48,7 @@ impl InProcessTarget {
 
     /// One whose wall clock begins at this time.
     pub(crate) fn starting_at(wall: Duration) -> InProcessTarget {
-        let settings = Settings { threads: 1, ..Settings::default() };
+        let settings = Settings { threads: 1, dir: None, ..Settings::default() };
         let services = Arc::new(server::services(settings, Clock::manual(Now::at(BOOT, wall)), 1));
         let runner = Runner::new(Arc::clone(&services), 0, Random::with_seed(2));
         InProcessTarget {
@@ -62,37 +63,67 @@ impl InProcessTarget {
     /// Lets the client's session receive the pieces one by one.
     pub(crate) fn send(&mut self, client: char, pieces: &[&[u8]]) {
         self.connect(client);
-        let connection = self.clients.get_mut(&client).expect("it was just connected");
-        let mut output = Output::new();
         for piece in pieces {
-            if connection.ending {
+            let Some(connection) = self.clients.get_mut(&client).filter(|connection| !connection.ending)
+            else {
                 break;
+            };
+            if connection.session.is_parked() {
+                connection.session.put_off(piece, &self.runner);
+                continue;
             }
-            let mut piece = piece.to_vec();
-            let mut flow =
-                connection.session.receive(&mut piece, &mut self.runner, &mut self.batch, &mut output);
-            loop {
-                move_bytes(&mut output, &mut connection.unread);
-                match flow {
-                    // A client that waits for its reply lives through the pause.
-                    Flow::Pause(duration) => self.services.clock.advance(duration),
-                    Flow::Continue if connection.session.is_behind() => {}
-                    _ => break,
-                }
-                flow = connection.session.resume(&mut self.runner, &mut self.batch, &mut output);
-            }
-            connection.ending |= flow != Flow::Continue;
+            let (mut piece, mut output) = (piece.to_vec(), Output::new());
+            let flow = connection.session.receive(&mut piece, &mut self.runner, &mut self.batch, &mut output);
+            move_bytes(&mut output, &mut connection.unread);
+            self.go_on(client, flow);
         }
+    }
+
+    /// Runs what the session holds back until it waits for others or has nothing left.
+    fn go_on(&mut self, client: char, mut flow: Flow) {
+        let connection = self.clients.get_mut(&client).expect("it is connected");
+        let mut output = Output::new();
+        loop {
+            match flow {
+                // A client that waits for its reply lives through the pause.
+                Flow::Pause(duration) => self.services.clock.advance(duration),
+                Flow::Continue if connection.session.is_behind() => {}
+                _ => break,
+            }
+            flow = connection.session.resume(&mut self.runner, &mut self.batch, &mut output);
+            move_bytes(&mut output, &mut connection.unread);
+        }
+        connection.ending |= !matches!(flow, Flow::Continue | Flow::Wait);
+    }
+
+    /// Lets sessions whose command waited go on if it has its reply; true if one had.
+    fn answer_waiting(&mut self) -> bool {
+        let mut answered = Vec::new();
+        for (&client, connection) in &mut self.clients {
+            let (session, mut output) = (&mut connection.session, Output::new());
+            if session.is_parked()
+                && session.poll_parked(Waker::noop(), &mut self.runner, &mut output).is_ready()
+            {
+                move_bytes(&mut output, &mut connection.unread);
+                let flow = session.resume(&mut self.runner, &mut self.batch, &mut output);
+                move_bytes(&mut output, &mut connection.unread);
+                answered.push((client, flow));
+            }
+        }
+        let any = !answered.is_empty();
+        answered.into_iter().for_each(|(client, flow)| self.go_on(client, flow));
+        any
     }
 
     /// What the clients have received so far.
     pub(crate) fn receive(&mut self) -> BTreeMap<char, Vec<Received>> {
+        while self.answer_waiting() {}
         let mut received = BTreeMap::new();
         for (&client, connection) in &mut self.clients {
             let mut output = Output::new();
             connection.session.collect(&mut output);
             move_bytes(&mut output, &mut connection.unread);
-            connection.ending |= connection.session.client().shared.outbox.is_closing();
+            connection.ending |= connection.session.client().shared.outbox.is_ending();
             let mut values = take_values(&mut connection.unread);
             if connection.ending {
                 values.push(Received::Closed);
@@ -109,10 +140,11 @@ impl InProcessTarget {
         received
     }
 
-    /// Moves the clock, and has expired keys looked for as the worker threads do.
+    /// Moves the clock, and has done what falls due as the server's threads do.
     pub(crate) fn advance(&mut self, duration: Duration) {
         self.services.clock.advance(duration);
         self.runner.expire();
+        self.runner.advance();
     }
 
     /// Ends a client's session.

@@ -45,7 +45,8 @@ pub(super) fn clients(page: &mut Page, services: &Services) {
     page.field("connected_clients", services.clients.len());
     page.field("cluster_connections", 0);
     page.field("maxclients", services.settings.maxclients());
-    page.zeros(&["blocked_clients", "tracking_clients", "clients_in_timeout_table"]);
+    page.field("blocked_clients", services.clients.blocked());
+    page.zeros(&["tracking_clients", "clients_in_timeout_table"]);
 }
 
 pub(super) fn replication(page: &mut Page, services: &Services) {

@@ -4,9 +4,8 @@ mod introspection;
 
 use std::collections::BTreeSet;
 
-use super::Subscriptions;
-use super::frames::Frames;
-use super::router::{Name, Router};
+use super::router::Name;
+use super::{ChannelSpace, Subscriptions};
 use crate::client::Replies;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
@@ -42,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total \
                      number of subscribed patterns (by any client).",
         flags: TALK.union(Flags::FAST),
-        handler: |call| publish(call, "message", &call.services.broker.channels),
+        handler: |call| publish(call, ChannelSpace::Channels),
         ..ROW
     },
     Command {
@@ -70,7 +69,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
         since: "7.0.0",
         flags: TALK.union(Flags::FAST),
-        handler: |call| publish(call, "smessage", &call.services.broker.shard_channels),
+        handler: |call| publish(call, ChannelSpace::ShardChannels),
         ..ROW
     },
     Command {
@@ -237,14 +236,13 @@ fn confirm_with(call: &mut Call<'_, '_>, word: &[u8], name: Option<&[u8]>, count
 }
 
 /// Answers with the number of receivers; who receives it by a channel and by patterns counts each time.
-fn publish(call: &mut Call<'_, '_>, kind: &'static str, router: &Router) -> Result<(), Refusal> {
+fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> {
     let (channel, payload) = (call.arguments.at(1), call.arguments.at(2));
-    let mut frames = Frames::new(kind, channel, payload);
     let (mut limit, mut is_receiver) = (None, false);
     let mut receivers = 0;
-    router.deliver(channel, |client, pattern| {
+    call.services.broker.publish(space, channel, payload, |client, message| {
         let limit = *limit.get_or_insert_with(|| call.services.settings.output_limit(OutputClass::Pubsub));
-        if call.effects.send(client, frames.frame(client, pattern), limit) {
+        if call.effects.send(client, message, limit) {
             receivers += 1;
             is_receiver |= client.id == call.client.shared.id;
         }

@@ -1,0 +1,55 @@
+//! What all threads share: the state and the tables commands work on.
+
+use std::sync::atomic::AtomicBool;
+
+use super::{CommandTable, Effects, Monitors};
+use crate::alarm::Alarm;
+use crate::broker::{Broker, ChannelSpace};
+use crate::cache::Store;
+use crate::client::Clients;
+use crate::clock::{Clock, Now};
+use crate::metrics::Metrics;
+use crate::settings::{Live, OutputClass};
+
+/// See the module's text.
+pub struct Services {
+    /// The data.
+    pub store: Store,
+    /// All commands.
+    pub commands: CommandTable,
+    /// What CONFIG reads and changes.
+    pub settings: Live,
+    /// Who is subscribed to what.
+    pub broker: Broker,
+    /// Who is shown every command.
+    pub monitors: Monitors,
+    /// Who is connected.
+    pub clients: Clients,
+    /// The clock; commands use [`Call::now`].
+    pub clock: Clock,
+    /// Counts and latencies.
+    pub metrics: Metrics,
+    /// When the server started.
+    pub started: Now,
+    /// Forty hexadecimal digits that name this run.
+    pub run_id: String,
+    /// When a service has something to do next that no client asks for.
+    pub alarm: Alarm,
+    /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
+    pub active_expiry: AtomicBool,
+}
+
+impl Services {
+    /// Sends a message to the subscribers of a channel, as PUBLISH does, and returns how many received it.
+    pub fn publish(&self, channel: &[u8], payload: &[u8], effects: &mut Effects) -> usize {
+        let (mut limit, mut receivers) = (None, 0);
+        self.broker.publish(ChannelSpace::Channels, channel, payload, |client, message| {
+            let limit = *limit.get_or_insert_with(|| self.settings.output_limit(OutputClass::Pubsub));
+            receivers += usize::from(effects.send(client, message, limit));
+        });
+        receivers
+    }
+
+    /// Does what has fallen due: to be called when the alarm has rung.
+    pub fn advance(&self, _now: Now, _effects: &mut Effects) {}
+}

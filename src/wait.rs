@@ -1,0 +1,129 @@
+//! Waiting for something that others do: a mailbox for one answer, and the sync of what an answer promises.
+//!
+//! Nothing here knows who waits.  A connection and an HTTP request wait in the same way: they leave a waker.
+
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use atomic_waker::AtomicWaker;
+use parking_lot::Mutex;
+
+/// Where the one answer to somebody who waits is put.
+///
+/// Whoever comes first decides: once the answer is taken it counts, and once the waiter has gone it can no longer be
+/// put, so that nothing is granted to nobody.
+pub struct Mailbox<T> {
+    contents: Mutex<Contents<T>>,
+    waker: AtomicWaker,
+}
+
+enum Contents<T> {
+    Empty,
+    Full(T),
+    /// The answer was taken, or nobody waits for it any more.
+    Closed,
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Mailbox<T> {
+        Mailbox { contents: Mutex::new(Contents::Empty), waker: AtomicWaker::new() }
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// Puts the answer in and wakes who waits.
+    ///
+    /// # Errors
+    /// Gives the answer back if the waiter has gone: what it grants has to be withdrawn.
+    pub fn put(&self, answer: T) -> Result<(), T> {
+        let mut contents = self.contents.lock();
+        if !matches!(*contents, Contents::Empty) {
+            debug_assert!(matches!(*contents, Contents::Closed), "a waiter gets one answer");
+            return Err(answer);
+        }
+        *contents = Contents::Full(answer);
+        drop(contents);
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Takes the answer if it is there; else `waker` is woken when it comes.
+    pub fn poll_take(&self, waker: &Waker) -> Poll<T> {
+        self.waker.register(waker);
+        self.take().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Stops waiting.  Gives back an answer that had come and was not taken: what it grants has to be withdrawn.
+    pub fn close(&self) -> Option<T> {
+        match std::mem::replace(&mut *self.contents.lock(), Contents::Closed) {
+            Contents::Full(answer) => Some(answer),
+            Contents::Empty | Contents::Closed => None,
+        }
+    }
+
+    fn take(&self) -> Option<T> {
+        let mut contents = self.contents.lock();
+        if !matches!(*contents, Contents::Full(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut *contents, Contents::Closed) {
+            Contents::Full(answer) => Some(answer),
+            Contents::Empty | Contents::Closed => None,
+        }
+    }
+}
+
+/// A place in a journal: the number of bytes up to the end of a record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Position(pub u64);
+
+/// The disk has failed: what was promised up to a position will not be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lost;
+
+/// Something that is on the disk up to a position.
+pub trait Durable: Send + Sync {
+    /// Ready once everything up to `position` is on the disk; else `waker` is woken when it is, or when it never will
+    /// be.  The same waker may be left several times.
+    fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>>;
+}
+
+/// What a reply waits for before it may be sent.
+#[derive(Clone)]
+pub struct Hold {
+    /// Where it is written down.
+    pub journal: Arc<dyn Durable>,
+    /// Up to where that has to be on the disk.
+    pub position: Position,
+}
+
+impl Hold {
+    /// Ready once the reply may be sent, or has to be given up.
+    pub fn poll(&self, waker: &Waker) -> Poll<Result<(), Lost>> {
+        self.journal.poll_synced(self.position, waker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_taken_once() {
+        let mailbox = Mailbox::default();
+        assert_eq!(mailbox.poll_take(Waker::noop()), Poll::Pending);
+        assert_eq!(mailbox.put(7), Ok(()));
+        assert_eq!(mailbox.poll_take(Waker::noop()), Poll::Ready(7));
+        assert_eq!(mailbox.close(), None);
+    }
+
+    #[test]
+    fn an_answer_that_nobody_takes_comes_back() {
+        let mailbox = Mailbox::default();
+        assert_eq!(mailbox.put(7), Ok(()));
+        assert_eq!(mailbox.close(), Some(7));
+        let mailbox = Mailbox::default();
+        assert_eq!(mailbox.close(), None);
+        assert_eq!(mailbox.put(8), Err(8));
+    }
+}
