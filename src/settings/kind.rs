@@ -18,6 +18,9 @@ const ADDRESSES_MAX: usize = 16;
 /// A door is one listener per address and port; more ports than this is a mistake.
 const PORTS_MAX: usize = 16;
 
+/// Words in a list; more than this belongs into something in front of the server.
+const LIST_MAX: usize = 64;
+
 /// The most threads that can be asked for.
 const THREADS_MAX: usize = 256;
 
@@ -54,6 +57,8 @@ pub enum Kind {
     Port,
     /// Ports, separated by spaces, or `off`.
     Ports,
+    /// Words, separated by spaces.
+    List,
     /// Groups of class, hard limit, soft limit and seconds.
     OutputLimits,
     /// A setting of Redis of which one value alone is served so far.
@@ -85,6 +90,7 @@ impl Kind {
             Kind::Ports => {
                 format!("1 to {PORTS_MAX} ports from 0 (any free one) to 65535, separated by spaces, or off")
             }
+            Kind::List => format!("at most {LIST_MAX} words, separated by spaces"),
             Kind::OutputLimits => {
                 "groups of <normal|slave|pubsub> <hard limit> <soft limit> <seconds>".to_owned()
             }
@@ -103,6 +109,7 @@ impl Kind {
             Kind::Secret => "TEXT",
             Kind::Addresses => "ADDRESS",
             Kind::Port | Kind::Ports => "PORT",
+            Kind::List => "WORDS",
             Kind::OutputLimits => "LIMITS",
             Kind::Only { .. } => "VALUE",
         }
@@ -118,7 +125,7 @@ impl Kind {
 
     /// Whether a value is several words, which the command line then takes as several arguments too.
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Ports | Kind::OutputLimits)
+        matches!(self, Kind::Addresses | Kind::Ports | Kind::List | Kind::OutputLimits)
     }
 
     /// The number that `text` says, of the kinds that are numbers.
@@ -309,6 +316,20 @@ impl Value for Vec<u16> {
     }
     fn text(&self) -> String {
         if self.is_empty() { "off".to_owned() } else { joined(self) }
+    }
+}
+
+impl Value for Vec<String> {
+    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+        let list: Vec<String> = words(text).map(str::to_owned).collect();
+        if list.len() > LIST_MAX {
+            return Err(format!("argument must be at most {LIST_MAX} words"));
+        }
+        *self = list;
+        Ok(())
+    }
+    fn text(&self) -> String {
+        joined(self)
     }
 }
 

@@ -7,6 +7,7 @@
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -38,6 +39,11 @@ struct Copies {
     has_password: AtomicBool,
     client_query_buffer_limit: AtomicUsize,
     proto_max_bulk_len: AtomicUsize,
+    http_connection_limit: AtomicUsize,
+    http_body_limit: AtomicU64,
+    http_log_requests: AtomicBool,
+    http_request_timeout: AtomicU64,
+    http_idle_timeout: AtomicU64,
 }
 
 impl Copies {
@@ -58,6 +64,11 @@ impl Copies {
         self.has_password.store(!settings.requirepass.is_empty(), Relaxed);
         self.client_query_buffer_limit.store(settings.client_query_buffer_limit, Relaxed);
         self.proto_max_bulk_len.store(settings.proto_max_bulk_len, Relaxed);
+        self.http_connection_limit.store(settings.http_connection_limit, Relaxed);
+        self.http_body_limit.store(settings.http_body_limit, Relaxed);
+        self.http_log_requests.store(settings.http_log_requests, Relaxed);
+        self.http_request_timeout.store(settings.http_request_timeout, Relaxed);
+        self.http_idle_timeout.store(settings.http_idle_timeout, Relaxed);
     }
 }
 
@@ -178,6 +189,31 @@ impl Live {
     /// Most bytes in one argument of a request.
     pub fn proto_max_bulk_len(&self) -> usize {
         self.copies.proto_max_bulk_len.load(Relaxed)
+    }
+
+    /// Most HTTP connections at a time.
+    pub fn http_connection_limit(&self) -> usize {
+        self.copies.http_connection_limit.load(Relaxed)
+    }
+
+    /// Most bytes in the body of an HTTP request.
+    pub fn http_body_limit(&self) -> u64 {
+        self.copies.http_body_limit.load(Relaxed)
+    }
+
+    /// Whether every HTTP request is logged at level info.
+    pub fn http_log_requests(&self) -> bool {
+        self.copies.http_log_requests.load(Relaxed)
+    }
+
+    /// How long an HTTP client may take to send the head of a request, to begin its body, or to go on reading.
+    pub fn http_request_timeout(&self) -> Duration {
+        Duration::from_secs(self.copies.http_request_timeout.load(Relaxed))
+    }
+
+    /// How long an HTTP connection may be without requests.
+    pub fn http_idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.copies.http_idle_timeout.load(Relaxed))
     }
 
     /// The password that clients must give; empty for none.

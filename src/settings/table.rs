@@ -122,7 +122,7 @@ settings! {
     port: Option<u16> = "port", Kind::Port, "6379", AtStart;
     /// Port for the broker's protocol (the door itself is still to come)
     broker_port: Option<u16> = "broker-port", Kind::Port, "4222", AtStart;
-    /// Ports for HTTP (the door itself is still to come)
+    /// Ports for HTTP
     http_port: Vec<u16> = "http-port", Kind::Ports, "8080", AtStart;
     /// File to which the addresses really bound are written, as JSON
     ports_file: Option<PathBuf> = "ports-file", Kind::Path, "", AtStart;
@@ -133,6 +133,8 @@ settings! {
 
     /// Threads that serve clients; auto leaves one core to the rest of the machine
     threads: usize = "threads", Kind::Threads, "auto", AtStart;
+    /// Threads that serve HTTP
+    http_threads: usize = "http-threads", Kind::Integer { min: 1, max: 64 }, "1", AtStart;
     /// Number of databases that SELECT can choose from
     databases: usize = "databases", Kind::Integer { min: 1, max: 1024 }, "16", AtStart;
     /// Most clients at a time
@@ -143,6 +145,23 @@ settings! {
     tcp_keepalive: u32 = "tcp-keepalive", Kind::Integer { min: 0, max: INT_MAX }, "300", AtRunTime;
     /// Connections that may wait to be accepted
     tcp_backlog: u32 = "tcp-backlog", Kind::Integer { min: 1, max: INT_MAX }, "511", AtStart;
+
+    /// Most HTTP connections at a time
+    http_connection_limit: usize = "http-connection-limit", Kind::Integer { min: 1, max: CLIENTS_MAX }, "10000", AtRunTime;
+    /// Most bytes in the body of an HTTP request
+    http_body_limit: u64 = "http-body-limit", Kind::Memory { min: 1 << 10, max: BULK_LENGTH_MAX as i64 }, "64mb", AtRunTime;
+    /// Seconds that an HTTP client may take to send the head of a request, to begin its body, or to go on reading
+    http_request_timeout: u64 = "http-request-timeout", Kind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
+    /// Seconds after which an HTTP connection without requests is closed
+    http_idle_timeout: u64 = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
+    /// Web sites whose pages may use the HTTP door, such as https://console.example.com; * for all, empty for none
+    http_cors_origins: Vec<String> = "http-cors-origins", Kind::List, "", AtStart;
+    /// Host names that requests may be made to, besides those of this machine, while bound to loopback addresses only
+    http_hosts: Vec<String> = "http-hosts", Kind::List, "", AtStart;
+    /// Log every HTTP request at level info instead of debug
+    http_log_requests: bool = "http-log-requests", Kind::Boolean, "no", AtRunTime;
+    /// Seconds to go on serving after being told to stop, while /health/ready already says 503
+    shutdown_delay: u32 = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
     /// Most memory for data; 0 for no limit
     maxmemory: usize = "maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "0", AtRunTime;
