@@ -23,11 +23,13 @@ pub mod syntax;
 pub mod admin;
 pub mod command;
 pub mod connection;
+pub mod endpoint;
 
 pub mod catalog;
 pub mod dispatch;
 pub mod session;
 
+pub mod http;
 pub mod logging;
 pub mod net;
 pub mod server;

@@ -17,6 +17,7 @@ use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients};
 use crate::clock::Clock;
 use crate::command::{Effects, Monitors, Services};
+use crate::http;
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
@@ -36,12 +37,14 @@ const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The state all threads share, made from the settings.
 pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let commands = command_table();
+    // The workers come first, then the threads of the HTTP door.
+    let slots = settings.threads + settings.http_threads;
     // Everybody may see the name of the run, so it must tell nothing about the seed that keys are hashed with.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
     Services {
-        store: Store::new(settings.databases, settings.threads, settings.threads, seed),
-        metrics: Metrics::new(settings.threads, commands.rows().len()),
+        store: Store::new(settings.databases, settings.threads, slots, seed),
+        metrics: Metrics::new(slots, commands.rows().len()),
         commands,
         settings: Live::new(settings),
         broker: Broker::default(),
@@ -52,6 +55,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         run_id: run_id[..RUN_ID_LENGTH].to_owned(),
         alarm: Alarm::default(),
         active_expiry: AtomicBool::new(true),
+        draining: AtomicBool::new(false),
     }
 }
 
@@ -66,29 +70,40 @@ pub fn run(settings: Settings) -> Result<(), String> {
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     let shutdown = CancellationToken::new();
-    let workers = runtime.block_on(serve(&settings, &services, &shutdown))?;
+    let (workers, http_threads) = runtime.block_on(serve(&settings, &services, &shutdown))?;
     for worker in workers {
         worker.join();
+    }
+    for thread in http_threads {
+        thread.join();
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Opens the doors and serves; returns the workers once the server is to stop and nobody is let in any more.
+/// Opens the doors and serves; returns the threads once the server is to stop and nobody is let in any more.
 async fn serve(
     settings: &Settings,
     services: &Arc<Services>,
     shutdown: &CancellationToken,
-) -> Result<Vec<Worker>, String> {
+) -> Result<(Vec<Worker>, Vec<http::thread::Thread>), String> {
     let listeners = open_resp_door(settings)?;
+    let http_listeners = open_http_door(settings)?;
     let workers: Result<Vec<Worker>, _> = (0..settings.threads)
         .map(|slot| Worker::start(Arc::clone(services), slot, shutdown.clone()))
         .collect();
     let workers: Arc<Vec<Worker>> =
         workers.map_err(|error| format!("cannot start a worker: {error}"))?.into();
-    let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let http_threads: Result<Vec<http::thread::Thread>, _> = (0..settings.http_threads)
+        .map(|number| settings.threads + number)
+        .filter(|_| !http_listeners.is_empty())
+        .map(|slot| http::thread::Thread::start(Arc::clone(services), slot, shutdown.clone()))
+        .collect();
+    let http_threads: Arc<Vec<http::thread::Thread>> =
+        http_threads.map_err(|error| format!("cannot start an HTTP thread: {error}"))?.into();
+    let (bound, http_bound) = (addresses(&listeners), addresses(&http_listeners));
     if let Some(path) = &settings.ports_file {
-        write_ports_file(path, bound.first().copied())
+        write_ports_file(path, bound.first().copied(), &http_bound)
             .map_err(|error| format!("cannot write the ports file {}: {error}", path.display()))?;
     }
     let mut doors = tokio::task::JoinSet::new();
@@ -96,10 +111,15 @@ async fn serve(
         let accept = listener::accept(listener, Arc::clone(services), Arc::clone(&workers), shutdown.clone());
         doors.spawn(accept);
     }
+    for listener in http_listeners {
+        let threads = Arc::clone(&http_threads);
+        doors.spawn(http::listener::accept(listener, Arc::clone(services), threads, shutdown.clone()));
+    }
     doors.spawn(keep_house(Arc::clone(services), shutdown.clone()));
     doors.spawn(keep_time(Arc::clone(services), shutdown.clone()));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, threads = settings.threads, "serving");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, http = ?http_bound, threads = settings.threads, "serving");
     wait_for_end(shutdown).await?;
+    announce_end(services).await;
     shutdown.cancel();
     while doors.join_next().await.is_some() {}
     // Nobody is let in any more, so this reaches everybody.
@@ -107,7 +127,11 @@ async fn serve(
         client.outbox.finish();
         client.outbox.wake();
     }
-    Ok(Arc::into_inner(workers).unwrap_or_default())
+    Ok((Arc::into_inner(workers).unwrap_or_default(), Arc::into_inner(http_threads).unwrap_or_default()))
+}
+
+fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
 fn open_resp_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
@@ -124,6 +148,29 @@ fn open_resp_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
     settings.bind.iter().map(open).collect()
 }
 
+fn open_http_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
+    let every = settings.bind.iter().flat_map(|&ip| settings.http_port.iter().map(move |&port| (ip, port)));
+    let open = |(ip, port)| {
+        let address = SocketAddr::new(ip, port);
+        listener::bind(address, settings.tcp_backlog).map_err(|error| {
+            format!(
+                "cannot listen on {address} for HTTP clients: {error}; choose other ports with --http-port (0 takes a \
+                 free port, off closes the door) or another address with --bind"
+            )
+        })
+    };
+    every.map(open).collect()
+}
+
+/// Has readiness say that the server is about to stop, for as long as load balancers are to be given to notice.
+async fn announce_end(services: &Services) {
+    services.draining.store(true, Relaxed);
+    let delay = services.settings.settings().shutdown_delay;
+    if delay > 0 {
+        tokio::time::sleep(Duration::from_secs(delay.into())).await;
+    }
+}
+
 /// Ends on a signal or when a client has said SHUTDOWN.
 async fn wait_for_end(shutdown: &CancellationToken) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
@@ -138,8 +185,8 @@ async fn wait_for_end(shutdown: &CancellationToken) -> Result<(), String> {
 }
 
 /// Tells programs that start the server where its doors really are.  Written whole or not at all.
-fn write_ports_file(path: &Path, resp: Option<SocketAddr>) -> std::io::Result<()> {
-    let ports = serde_json::json!({ "resp": resp, "broker": null, "http": [] });
+fn write_ports_file(path: &Path, resp: Option<SocketAddr>, http: &[SocketAddr]) -> std::io::Result<()> {
+    let ports = serde_json::json!({ "resp": resp, "broker": null, "http": http });
     let draft = path.with_extension("new");
     std::fs::write(&draft, format!("{ports}\n"))?;
     std::fs::rename(&draft, path)

@@ -2,6 +2,7 @@
 
 mod chunks;
 pub mod commands;
+pub mod endpoints;
 mod entry;
 pub mod eviction;
 mod expiry;

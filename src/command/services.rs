@@ -37,6 +37,8 @@ pub struct Services {
     pub alarm: Alarm,
     /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
     pub active_expiry: AtomicBool,
+    /// Set once the server is about to stop, from when on it asks to be sent no more requests.
+    pub draining: AtomicBool,
 }
 
 impl Services {

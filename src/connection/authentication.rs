@@ -2,6 +2,7 @@
 
 use crate::command::Call;
 use crate::refusal::Refusal;
+use crate::settings::Live;
 
 /// The only user there is.
 pub(super) const USER: &str = "default";
@@ -22,13 +23,18 @@ pub(super) fn auth(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 /// Lets the client in if the password is right.  Without a password to be had, any is right.  A failure takes
 /// nothing from a client that was let in before.
 pub(super) fn authenticate(call: &mut Call<'_, '_>, user: &[u8], password: &[u8]) -> Result<(), Refusal> {
-    let expected = call.services.settings.password();
-    let right = expected.is_empty() || same(expected.as_bytes(), password);
-    if user != USER.as_bytes() || !right {
+    if !is_right(&call.services.settings, Some(user), password) {
         return Err(Refusal::new("WRONGPASS invalid username-password pair or user is disabled."));
     }
     call.client.authenticated = true;
     Ok(())
+}
+
+/// Whether a user, or whoever does not say who it is, gives the right password.
+pub fn is_right(settings: &Live, user: Option<&[u8]>, password: &[u8]) -> bool {
+    let expected = settings.password();
+    let right = expected.is_empty() || same(expected.as_bytes(), password);
+    right && user.is_none_or(|user| user == USER.as_bytes())
 }
 
 fn no_password_configured() -> Refusal {

@@ -9,6 +9,8 @@ mod identity;
 mod lifecycle;
 mod monitor;
 
+pub use authentication::is_right;
+
 use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::Version;

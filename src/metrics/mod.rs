@@ -5,11 +5,13 @@ mod histogram;
 pub mod latency;
 pub mod process;
 mod rates;
+mod requests;
 pub mod slow_log;
 
 pub use errors::ErrorCounts;
 pub use histogram::{Distribution, Histogram};
 pub use rates::Rates;
+pub use requests::{Requests, RouteTotals};
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -30,6 +32,8 @@ pub struct Metrics {
     pub slow_log: SlowLog,
     /// What held threads up.
     pub latency: LatencyMonitor,
+    /// HTTP requests.
+    pub requests: Requests,
 }
 
 /// One thread's counters.  Only that thread writes them, so an increment is a load and a store.
@@ -142,6 +146,7 @@ impl Metrics {
             rates: Rates::default(),
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
+            requests: Requests::default(),
         }
     }
 

@@ -1,0 +1,87 @@
+//! The body of a request as bytes, bounded in length and in the time it may take to come.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, Request};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+use super::context::Context;
+use super::problem::Problem;
+use super::problems;
+
+/// A body may take as long as the setting `http-request-timeout` says, and longer as long as it comes at this many
+/// bytes per second on the whole.
+const BODY_RATE_MIN: u64 = 64 * 1024;
+
+/// Bytes put aside for a body of announced length before any of it came.
+const RESERVED_MAX: u64 = 64 * 1024;
+
+/// The whole body, at most as long as the setting `http-body-limit` allows.
+#[derive(Debug)]
+pub struct Body(pub Bytes);
+
+impl FromRequest<Context> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, context: &Context) -> Result<Body, Problem> {
+        let limit = context.services().settings.http_body_limit();
+        let mut body = request.into_body();
+        let announced = body.size_hint().lower();
+        if announced > limit {
+            return Err(too_large(limit));
+        }
+        if body.is_end_stream() {
+            return Ok(Body(Bytes::new()));
+        }
+        let time = context.services().settings.http_request_timeout();
+        collect(&mut body, announced, limit, time).await
+    }
+}
+
+async fn collect(
+    body: &mut axum::body::Body,
+    announced: u64,
+    limit: u64,
+    time: Duration,
+) -> Result<Body, Problem> {
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    let mut received = 0;
+    let mut patience = pin!(tokio::time::sleep(time));
+    let began = patience.deadline();
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = &mut patience => return Err(Problem::new(problems::REQUEST_TIMEOUT)),
+        };
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| {
+            Problem::new(problems::INVALID_REQUEST).detail(format!("the body ended early: {error}"))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        received += data.len() as u64;
+        if received > limit {
+            return Err(too_large(limit));
+        }
+        patience.as_mut().reset(began + Duration::from_secs(received / BODY_RATE_MIN));
+        let Some(before) = &first else {
+            first = Some(data);
+            continue;
+        };
+        if rest.is_empty() {
+            rest.reserve(announced.min(RESERVED_MAX) as usize);
+            rest.extend_from_slice(before);
+        }
+        rest.extend_from_slice(&data);
+    }
+    // A body that came in one piece, as most do, is not copied.
+    Ok(Body(if rest.is_empty() { first.unwrap_or_default() } else { rest.freeze() }))
+}
+
+fn too_large(limit: u64) -> Problem {
+    Problem::new(problems::TOO_LARGE).with("allowed", format!("at most {limit} bytes"))
+}

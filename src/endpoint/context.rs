@@ -1,0 +1,168 @@
+//! What an endpoint works with: the services, and the way into the store.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::problem::Problem;
+use super::problems;
+use crate::cache::eviction::{self, Recency};
+use crate::cache::{Key, Keyspace, Moment};
+use crate::clock::Now;
+use crate::command::{Effects, Services};
+use crate::random::Random;
+
+/// The context of one thread's endpoints.  Cheap to clone.
+///
+/// [`read`](Context::read), [`write`](Context::write) and [`walk`](Context::walk) enter the gate on the thread's slot
+/// for as long as what they are given runs.  That is a plain closure, so the gate and the locks cannot be held while
+/// something is awaited; it must not use the context again, since the slot is taken.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    services: Arc<Services>,
+    slot: usize,
+    random: Mutex<Random>,
+}
+
+/// The store, and all else a step needs, while the gate is entered.
+pub struct Visit<'v, 's> {
+    /// The data, with the shards of the keys locked that were named.
+    pub keyspace: Keyspace<'s>,
+    /// The thread's source of randomness.
+    pub random: &'v mut Random,
+    /// What is to happen once the locks are released.
+    pub effects: &'v mut Effects,
+    /// What all threads share.
+    pub services: &'s Services,
+    /// The number of the thread.
+    pub slot: usize,
+}
+
+impl<'s> Visit<'_, 's> {
+    /// A key with its hash.
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.services.store.key(bytes)
+    }
+
+    /// The time, which stands still during the visit.
+    pub fn now(&self) -> Now {
+        self.keyspace.now()
+    }
+}
+
+impl Context {
+    /// The context of the thread that has this slot at the gate.
+    pub fn new(services: Arc<Services>, slot: usize, random: Random) -> Context {
+        Context(Arc::new(Inner { services, slot, random: Mutex::new(random) }))
+    }
+
+    /// What all threads share.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.0.services
+    }
+
+    /// The number of the thread at the gate and in the metrics.
+    pub fn slot(&self) -> usize {
+        self.0.slot
+    }
+
+    /// The time.
+    pub fn now(&self) -> Now {
+        self.0.services.clock.now()
+    }
+
+    /// Random bits, to name something that has no name.
+    pub fn draw(&self) -> u128 {
+        let mut random = self.0.random.lock();
+        u128::from(random.draw()) << 64 | u128::from(random.draw())
+    }
+
+    /// Runs `step` with the shards of `keys` in `database` locked, all at once, so that others see it whole.
+    pub fn read<R>(&self, database: usize, keys: &[&[u8]], step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+        self.enter(|visit| {
+            visit.keyspace.database = database;
+            lock(visit, database, keys);
+            step(visit)
+        })
+    }
+
+    /// As [`Context::read`], for what may need memory: makes room first.
+    ///
+    /// # Errors
+    /// If the memory for data is used up and nothing may be evicted.
+    pub fn write<R>(
+        &self,
+        database: usize,
+        keys: &[&[u8]],
+        step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+    ) -> Result<R, Problem> {
+        self.enter(|visit| {
+            let services = visit.services;
+            if !eviction::make_room(&services.store, &services.settings, visit.random, &visit.keyspace.moment)
+            {
+                return Err(Problem::new(problems::OUT_OF_MEMORY));
+            }
+            visit.keyspace.database = database;
+            lock(visit, database, keys);
+            Ok(step(visit))
+        })
+    }
+
+    /// Runs `step` with nothing locked: for what walks the store shard by shard, and for services that lock themselves.
+    pub fn walk<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+        self.enter(|visit| {
+            visit.keyspace.database = database;
+            step(visit)
+        })
+    }
+
+    /// Runs `step` while no other thread is at the store; shards are locked as they are met.  For what must be seen
+    /// whole and touches all keys.
+    pub fn alone<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+        let gate = self.0.services.store.gate().enter_alone();
+        self.run(gate, |visit| {
+            visit.keyspace.set_alone(true);
+            visit.keyspace.database = database;
+            step(visit)
+        })
+    }
+
+    fn enter<R>(&self, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+        self.run(self.0.services.store.gate().enter(self.0.slot), step)
+    }
+
+    /// Runs `step` inside `gate`, then leaves it and does what the step left to be done.
+    fn run<G, R>(&self, gate: G, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+        let services = &*self.0.services;
+        let mut random = self.0.random.lock();
+        let mut effects = Effects::default();
+        // The time is read inside: entering may have taken long.
+        let now = services.clock.now();
+        let moment = Moment { now: now.millis(), recency: Recency::of(&services.settings, now) };
+        let mut visit = Visit {
+            keyspace: Keyspace::new(&services.store, now, moment),
+            random: &mut random,
+            effects: &mut effects,
+            services,
+            slot: self.0.slot,
+        };
+        let result = step(&mut visit);
+        visit.keyspace.unlock();
+        services.store.add_memory(visit.keyspace.take_memory_delta());
+        drop(gate);
+        effects.deliver();
+        result
+    }
+}
+
+fn lock(visit: &mut Visit<'_, '_>, database: usize, keys: &[&[u8]]) {
+    let store = &visit.services.store;
+    let shard = |key: &&[u8]| store.shard_of(database, store.key(key).hash);
+    match keys {
+        [] => {}
+        [key] => visit.keyspace.lock_one(shard(key)),
+        keys => visit.keyspace.lock_many(&mut keys.iter().map(shard).collect()),
+    }
+}

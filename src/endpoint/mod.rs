@@ -1,0 +1,46 @@
+//! What HTTP endpoints are made of; a service's `endpoints` are to the HTTP door what its `commands` are to RESP.
+//!
+//! An endpoint is a function with its documentation beside it, and one line in the service's list:
+//!
+//! ```ignore
+//! /// How long a key lives on.
+//! #[utoipa::path(get, path = "/cache/{key}/ttl", tag = "cache",
+//!     params(("key" = String, Path, description = "The key, percent-encoded")),
+//!     responses((status = 200, body = Remaining), (status = "4XX", body = ProblemBody)))]
+//! async fn remaining(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<Json<Remaining>, Problem> {
+//!     context.read(0, &[&key], |visit| {
+//!         let key = visit.key(&key);
+//!         let entry = visit.keyspace.inspect(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
+//!         Ok(Json(Remaining::of(entry, visit.now())))
+//!     })
+//! }
+//!
+//! pub fn endpoints() -> OpenApiRouter<Context> {
+//!     OpenApiRouter::new().routes(routes!(remaining))
+//! }
+//! ```
+//!
+//! Methods of one path share one `routes!(get_it, put_it)`.  `http::router` merges the lists of all services.  Bodies
+//! come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`), variable
+//! parts of the path as [`PathBytes`] or [`PathText`]; all of them answer problems by themselves.  What an endpoint
+//! refuses is a [`Problem`] of a kind from [`problems`], where a new kind is a row.  Inside [`Context::read`] and its
+//! sisters nothing can be awaited; an endpoint that waits does so between two of them.
+
+mod body;
+mod context;
+mod json;
+mod parameters;
+mod problem;
+pub mod problems;
+mod waiting;
+
+pub use body::Body;
+pub use context::{Context, Visit};
+pub use json::{Json, json_with_status, may_be_json, parse};
+pub use parameters::{PathBytes, PathText, Query};
+pub use problem::{Problem, ProblemBody};
+pub use waiting::{answer, on_disk};
+
+pub use axum::extract::State;
+pub use utoipa_axum::router::OpenApiRouter;
+pub use utoipa_axum::routes;

@@ -1,0 +1,96 @@
+//! What an HTTP client is told when a request cannot be done: problem details as in RFC 9457.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use super::problems::ProblemKind;
+
+/// The media type of problems.
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// One problem of one request.  It is boxed, since results carry it that are hardly ever errors.
+#[derive(Debug)]
+pub struct Problem(Box<Contents>);
+
+#[derive(Debug)]
+struct Contents {
+    kind: &'static ProblemKind,
+    members: Map<String, Value>,
+}
+
+/// What a problem looks like to a client, for the documentation of the API.
+#[derive(utoipa::ToSchema, serde::Serialize)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// The address of the kind of problem, relative to the server.
+    #[serde(rename = "type")]
+    #[schema(format = "uri-reference", examples("/problems/invalid-value"))]
+    kind: String,
+    /// The same for all problems of the kind.
+    title: String,
+    /// The status of the response.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened this time.
+    detail: Option<String>,
+    /// The field, parameter or header at fault.
+    field: Option<String>,
+    /// What is allowed there.
+    allowed: Option<String>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(kind: &'static ProblemKind) -> Problem {
+        Problem(Box::new(Contents { kind, members: Map::new() }))
+    }
+
+    /// A value that is not allowed: which field has it, and what is allowed there.
+    pub fn invalid(field: impl Into<String>, allowed: impl Into<String>) -> Problem {
+        Problem::new(super::problems::INVALID_VALUE)
+            .with("field", field.into())
+            .with("allowed", allowed.into())
+    }
+
+    /// Says what happened this time.
+    #[must_use]
+    pub fn detail(self, detail: impl Into<String>) -> Problem {
+        self.with("detail", detail.into())
+    }
+
+    /// Adds a member of its own for programs to read, such as who holds a lock.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Problem {
+        self.0.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &'static ProblemKind {
+        self.0.kind
+    }
+
+    /// The status of the response that tells of it.
+    pub fn status(&self) -> StatusCode {
+        self.kind().status
+    }
+
+    /// The document that a client gets.
+    pub fn body(&self) -> Value {
+        let Contents { kind, members } = &*self.0;
+        let mut body = Map::new();
+        body.insert("type".to_owned(), format!("/problems/{}", kind.slug).into());
+        body.insert("title".to_owned(), kind.title.into());
+        body.insert("status".to_owned(), kind.status.as_u16().into());
+        body.extend(members.clone());
+        body.into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = self.body().to_string();
+        (self.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
+    }
+}

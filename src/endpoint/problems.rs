@@ -1,0 +1,95 @@
+//! The table of the problems that HTTP clients can be told of.  A row is a stable address, a title, a status and what
+//! the reader of the address learns.
+
+use axum::http::StatusCode;
+
+/// A kind of problem: one row of [`PROBLEMS`].
+#[derive(Debug)]
+pub struct ProblemKind {
+    /// The last part of its address, `/problems/{slug}`.  Programs compare it, so it never changes.
+    pub slug: &'static str,
+    /// The status of a response that tells of it.
+    pub status: StatusCode,
+    /// The same for all problems of the kind.
+    pub title: &'static str,
+    /// When it happens and what to do, for the page at its address.
+    pub description: &'static str,
+}
+
+macro_rules! problems {
+    ($($name:ident = $status:ident $slug:literal $title:literal: $description:literal;)*) => {
+        $(
+            #[doc = $description]
+            pub const $name: &ProblemKind = &ProblemKind {
+                slug: $slug,
+                status: StatusCode::$status,
+                title: $title,
+                description: $description,
+            };
+        )*
+
+        /// Every kind of problem.
+        pub const PROBLEMS: &[&ProblemKind] = &[$($name),*];
+    };
+}
+
+problems! {
+    INVALID_JSON = BAD_REQUEST "invalid-json" "The body is not valid JSON":
+        "The body could not be read as JSON; the detail says where it stops being so.";
+    INVALID_VALUE = BAD_REQUEST "invalid-value" "A value is not allowed":
+        "A field of the body, a parameter of the query or a part of the path has a value that is not allowed, is \
+         missing, or does not exist; `field` names it and `allowed` says what is allowed.";
+    INVALID_REQUEST = BAD_REQUEST "invalid-request" "The request is not well-formed":
+        "The request breaks a rule of HTTP; the detail names it.";
+    UNAUTHORIZED = UNAUTHORIZED "unauthorized" "Authentication is required":
+        "A password is set and the request carried none or a wrong one.  Send it by Basic authentication with the user \
+         `default` or none, or as `Authorization: Bearer PASSWORD`.";
+    PROTECTED_MODE = FORBIDDEN "protected-mode" "Only clients on this machine are served":
+        "The server is reachable from other machines but has no password.  Set one with --requirepass, or switch the \
+         protection off with --protected-mode no if the network is trusted.";
+    FOREIGN_ORIGIN = FORBIDDEN "foreign-origin" "Pages of other sites are not served":
+        "A web page of another site made this request.  Allow the site with --http-cors-origins if it should.";
+    FOREIGN_HOST = FORBIDDEN "foreign-host" "The name of the host is not one of this machine":
+        "The server listens on loopback addresses only, and the request was made to a name that is not one of them, as \
+         happens when a web page points a name of its own at this machine.  Use localhost, or allow the name with \
+         --http-hosts.";
+    NOT_FOUND = NOT_FOUND "not-found" "Nothing is at this path":
+        "The path is not one of the API's; /openapi.json lists them all and /docs shows them.";
+    NO_SUCH_KEY = NOT_FOUND "no-such-key" "There is no such key":
+        "The key was never set, was deleted, has expired or was evicted.";
+    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed" "The path does not take this method":
+        "The header Allow lists the methods that it takes.";
+    NOT_ACCEPTABLE = NOT_ACCEPTABLE "not-acceptable" "No representation fits the header Accept":
+        "The resource has none of the media types that the request accepts; the detail lists those it has.";
+    REQUEST_TIMEOUT = REQUEST_TIMEOUT "request-timeout" "The body came too slowly":
+        "The body of the request did not come as fast as the server is prepared to wait for.";
+    TOO_LARGE = PAYLOAD_TOO_LARGE "too-large" "The body is too large":
+        "The body is longer than the setting http-body-limit allows.";
+    UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The media type is not taken here":
+        "The header Content-Type names a type that this resource does not take; the detail names those it does.";
+    WRONG_TYPE = CONFLICT "wrong-type" "The key holds another kind of value":
+        "The key exists and holds a value on which this cannot be done.";
+    INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
+        "Something went wrong that is not the client's fault.  The log has a line with the id of the request.";
+    UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":
+        "The server is stopping, has too many connections, or cannot write to its disk.  Try again later or elsewhere.";
+    OUT_OF_MEMORY = INSUFFICIENT_STORAGE "out-of-memory" "The memory for data is used up":
+        "The setting maxmemory is reached and the policy allows nothing to be evicted.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_unique_and_kebab_case() {
+        let mut seen = HashSet::new();
+        for kind in PROBLEMS {
+            assert!(kind.slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", kind.slug);
+            assert!(seen.insert(kind.slug), "{} is there twice", kind.slug);
+            assert!(kind.status.as_u16() >= 400, "{}", kind.slug);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Health: whether the process runs, and whether it should be sent requests.
+
+use axum::Extension;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::access::Admitted;
+use crate::command::Services;
+use crate::endpoint::{Context, Json, OpenApiRouter, State, json_with_status, routes};
+
+/// Free bytes that the disk must have for data to be written.
+const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// One part that must work for the server to be ready.
+struct Check {
+    name: &'static str,
+    /// Ok, or what is wrong.
+    run: fn(&Services) -> Result<(), String>,
+}
+
+/// Every part that is looked at.
+const CHECKS: &[Check] = &[
+    Check { name: "cache", run: |_| Ok(()) },
+    Check { name: "broker", run: |_| Ok(()) },
+    Check { name: "disk", run: disk },
+];
+
+/// Whether the server works.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Health {
+    /// `up`, `draining` or `down`.
+    status: &'static str,
+    /// Every part of the server: `up`, or what is wrong.  Only for those who may see it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<&'static str, String>,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+}
+
+/// Whether the process runs
+///
+/// Needs no password.  Restart the process if this does not answer.
+#[utoipa::path(get, path = "/health/live", tag = "health", security(()),
+    responses((status = 200, description = "It runs", body = Health)))]
+async fn live() -> Json<Health> {
+    Json(Health { status: "up", parts: BTreeMap::new() })
+}
+
+/// Whether the server should be sent requests
+///
+/// Needs no password, and without one tells the status only.
+#[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
+    responses((status = 200, description = "All parts are up", body = Health),
+        (status = 503, description = "A part is down, or the server is stopping", body = Health)))]
+async fn ready(State(context): State<Context>, Extension(admitted): Extension<Admitted>) -> Response {
+    let services = context.services();
+    let mut parts: BTreeMap<&'static str, String> = BTreeMap::new();
+    let mut status = "up";
+    for check in CHECKS {
+        let result = (check.run)(services);
+        if result.is_err() {
+            status = "down";
+        }
+        parts.insert(check.name, result.err().unwrap_or_else(|| "up".to_owned()));
+    }
+    if services.draining.load(Relaxed) {
+        status = "draining";
+    }
+    if admitted == Admitted::ForStatus {
+        parts.clear();
+    }
+    let code = if status == "up" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json_with_status(code, Health { status, parts })
+}
+
+/// Whether the data directory could be written to.
+fn disk(services: &Services) -> Result<(), String> {
+    let Some(folder) = services.settings.settings().dir else { return Ok(()) };
+    // The directory is made when it is first needed; until then its parent tells.
+    let existing =
+        folder.ancestors().find(|folder| folder.exists()).filter(|folder| !folder.as_os_str().is_empty());
+    let existing = existing.unwrap_or(Path::new("."));
+    rustix::fs::access(existing, rustix::fs::Access::WRITE_OK)
+        .map_err(|error| format!("{} cannot be written: {error}", existing.display()))?;
+    let space = rustix::fs::statvfs(existing).map_err(|error| format!("{}: {error}", existing.display()))?;
+    if space.f_bavail.saturating_mul(space.f_frsize) < FREE_BYTES_MIN {
+        return Err(format!("{} is full", existing.display()));
+    }
+    Ok(())
+}

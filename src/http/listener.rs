@@ -1,0 +1,78 @@
+//! Takes HTTP connections in and deals them to the least loaded thread, where they stay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::activity::Activity;
+use super::thread::{Arrival, Thread};
+use crate::command::Services;
+use crate::endpoint::{Problem, problems};
+
+/// How long to wait before accepting again after an error such as "too many open files".
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Accepts connections until `shutdown`.
+pub async fn accept(
+    listener: TcpListener,
+    services: Arc<Services>,
+    threads: Arc<Vec<Thread>>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    if let Err(error) = admit(stream, peer, &services, &threads).await {
+                        tracing::debug!(%peer, %error, "a connection was lost before it was served");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept an HTTP connection");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            },
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+async fn admit(
+    mut stream: TcpStream,
+    peer: std::net::SocketAddr,
+    services: &Arc<Services>,
+    threads: &[Thread],
+) -> std::io::Result<()> {
+    let settings = &services.settings;
+    if !services.metrics.requests.admit(settings.http_connection_limit()) {
+        return stream.write_all(full().as_bytes()).await;
+    }
+    let activity = Activity::new(Arc::clone(services));
+    stream.set_nodelay(true)?;
+    let keepalive = settings.tcp_keepalive_seconds();
+    if keepalive > 0 {
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(keepalive.into()));
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    }
+    let thread = threads.iter().min_by_key(|thread| thread.load()).expect("a door has at least one thread");
+    thread.deal(Arrival { stream: stream.into_std()?, peer, activity });
+    Ok(())
+}
+
+/// What a client is told for whom there is no room.  It is short enough for any socket's buffer.
+fn full() -> String {
+    let problem = Problem::new(problems::UNAVAILABLE).detail("the limit of connections is reached");
+    let body = problem.body().to_string();
+    let response = problem.into_response();
+    format!(
+        "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nretry-after: 1\r\n\
+         connection: close\r\n\r\n{body}",
+        response.status(),
+        body.len(),
+    )
+}

@@ -1,0 +1,184 @@
+//! One thread of the HTTP door: a runtime of its own and the connections dealt to it.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::activity::{ActiveStream, Activity};
+use super::router::{Peer, router};
+use crate::command::Services;
+use crate::endpoint::Context;
+use crate::random::{Random, machine_seed};
+
+/// How long requests that are being answered may take when the server stops.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of one HTTP/1.1 request's head, and of what is read ahead.
+const HEAD_LENGTH_MAX: usize = 64 * 1024;
+
+/// Requests that one HTTP/2 connection may have under way.
+const STREAMS_MAX: u32 = 256;
+
+/// How often a silent HTTP/2 connection is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// A connection on its way to its thread.
+pub(super) struct Arrival {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) activity: Activity,
+}
+
+/// A thread as the listeners see it.
+pub struct Thread {
+    arrivals: UnboundedSender<Arrival>,
+    connections: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+/// What a thread's connections share.
+struct Shop {
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    shutdown: CancellationToken,
+}
+
+impl Thread {
+    /// Starts the thread that has `slot` at the gate.  It stops once `shutdown` is cancelled and its requests are
+    /// answered.
+    ///
+    /// # Errors
+    /// If the thread or its runtime cannot be made.
+    pub fn start(
+        services: Arc<Services>,
+        slot: usize,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<Thread> {
+        // Not bounded by itself: the limit on connections bounds how many exist at all.
+        let (arrivals, arriving) = unbounded_channel();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&connections);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name(format!("http-{slot}")).spawn(move || {
+            let settings = services.settings.settings();
+            let context = Context::new(services, slot, Random::with_seed(machine_seed()));
+            let shop = Shop { router: router(context, &settings), builder: builder(), shutdown };
+            runtime.block_on(work(Arc::new(shop), arriving, counter));
+        })?;
+        Ok(Thread { arrivals, connections, thread })
+    }
+
+    /// Number of connections it has.
+    pub(super) fn load(&self) -> usize {
+        self.connections.load(Relaxed)
+    }
+
+    /// Hands it a connection.
+    pub(super) fn deal(&self, arrival: Arrival) {
+        self.connections.fetch_add(1, Relaxed);
+        if let Err(refused) = self.arrivals.send(arrival) {
+            // The thread has ended, which happens only while the server stops.
+            tracing::debug!(peer = %refused.0.peer, "connection came too late");
+        }
+    }
+
+    /// Waits for it to end.
+    pub fn join(self) {
+        drop(self.arrivals);
+        if self.thread.join().is_err() {
+            tracing::error!("an HTTP thread ended by a panic");
+        }
+    }
+}
+
+/// How HTTP is spoken.  The times of a connection are looked after by its [`Activity`], not here: that costs less than
+/// a timer per request, and covers a client that never says which version it speaks.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().header_read_timeout(None).max_buf_size(HEAD_LENGTH_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL);
+    builder
+}
+
+async fn work(shop: Arc<Shop>, mut arriving: UnboundedReceiver<Arrival>, counter: Arc<AtomicUsize>) {
+    let connections = TaskTracker::new();
+    loop {
+        let arrival = tokio::select! {
+            arrival = arriving.recv() => arrival,
+            () = shop.shutdown.cancelled() => break,
+        };
+        let Some(arrival) = arrival else { break };
+        let (shop, counter) = (Arc::clone(&shop), Arc::clone(&counter));
+        connections.spawn(async move {
+            converse(&shop, arrival).await;
+            counter.fetch_sub(1, Relaxed);
+        });
+    }
+    connections.close();
+    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "ending with HTTP connections that did not end");
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse(shop: &Shop, arrival: Arrival) {
+    let Arrival { stream, peer, activity } = arrival;
+    let stream = match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
+    };
+    let activity = Arc::new(activity);
+    let service = service_fn(|mut request: hyper::Request<Incoming>| {
+        activity.begin(request.version() == axum::http::Version::HTTP_2);
+        request.extensions_mut().insert(Peer(peer));
+        let answer = shop.router.clone().call(request.map(Body::new));
+        let activity = Under(Arc::clone(&activity));
+        async move {
+            let _activity = activity;
+            answer.await
+        }
+    });
+    let io = TokioIo::new(ActiveStream::new(stream, Arc::clone(&activity)));
+    let mut connection = std::pin::pin!(shop.builder.serve_connection_with_upgrades(io, service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        reason = activity.overdue() => {
+            tracing::debug!(%peer, reason, "closing an HTTP connection");
+            return;
+        }
+        () = shop.shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, error = %error, "an HTTP connection ended");
+    }
+}
+
+/// A request under way, also if the client does not wait for its end.
+struct Under(Arc<Activity>);
+
+impl Drop for Under {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
