@@ -6,6 +6,9 @@ mod support;
 /// The program as a person who starts and stops it meets it.
 mod program;
 
+/// The HTTP door and what is behind it.
+mod http;
+
 /// Real clients and tools, each in its own language, against a server process.
 mod interop;
 

@@ -147,7 +147,7 @@ mod tests {
     #[track_caller]
     fn check(text: &'static str, kind: &str, field: Value, allowed: Value) {
         let problem = parse::<Order>(text.as_bytes()).expect_err("it is refused");
-        let body = problem.body();
+        let body: Value = serde_json::from_str(&problem.document()).expect("it is JSON");
         assert_eq!(
             (problem.kind().slug, &body["field"], &body["allowed"]),
             (kind, &field, &allowed),

@@ -77,20 +77,32 @@ impl Problem {
     }
 
     /// The document that a client gets.
-    pub fn body(&self) -> Value {
+    pub fn document(&self) -> String {
         let Contents { kind, members } = &*self.0;
-        let mut body = Map::new();
-        body.insert("type".to_owned(), format!("/problems/{}", kind.slug).into());
-        body.insert("title".to_owned(), kind.title.into());
-        body.insert("status".to_owned(), kind.status.as_u16().into());
-        body.extend(members.clone());
-        body.into()
+        let document = Document {
+            address: format!("/problems/{}", kind.slug),
+            title: kind.title,
+            status: kind.status.as_u16(),
+            members,
+        };
+        serde_json::to_string(&document).expect("it holds nothing that JSON cannot say")
     }
+}
+
+/// What all problems say comes first.
+#[derive(serde::Serialize)]
+struct Document<'p> {
+    #[serde(rename = "type")]
+    address: String,
+    title: &'static str,
+    status: u16,
+    #[serde(flatten)]
+    members: &'p Map<String, Value>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = self.body().to_string();
+        let body = self.document();
         (self.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
     }
 }

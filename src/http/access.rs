@@ -162,6 +162,32 @@ fn has_password(headers: &HeaderMap, settings: &Live) -> bool {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(settings: Settings, peer: &str, headers: &[(&str, &str)], expected: Result<Admitted, &str>) {
+        let mut request = Request::get("/cache/key").header("host", "quartet.test");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).expect("a request");
+        let peer = Some(peer.parse().expect("an address"));
+        let admitted = Access::new(&settings).admit(&request, peer, &Live::new(settings));
+        assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected);
+    }
+
+    #[test]
+    fn outsiders_need_a_password_or_an_open_server() {
+        let open_to_all = Settings { bind: vec![IpAddr::from([0, 0, 0, 0])], ..Settings::default() };
+        let (local, outside) = ("127.0.0.1:5", "192.0.2.7:5");
+        check(open_to_all.clone(), local, &[], Ok(Admitted::Fully));
+        check(open_to_all.clone(), "[::ffff:127.0.0.1]:5", &[], Ok(Admitted::Fully));
+        check(open_to_all.clone(), outside, &[], Err("protected-mode"));
+        let unprotected = Settings { protected_mode: false, ..open_to_all.clone() };
+        check(unprotected, outside, &[], Ok(Admitted::Fully));
+        let guarded = Settings { requirepass: "sesame".to_owned(), ..open_to_all };
+        check(guarded.clone(), outside, &[], Err("unauthorized"));
+        check(guarded, outside, &[("authorization", "Bearer sesame")], Ok(Admitted::Fully));
+    }
+
     #[test]
     fn names_of_this_machine() {
         for name in ["localhost", "localhost.", "api.localhost", "127.0.0.1", "127.9.9.9", "::1"] {

@@ -25,6 +25,8 @@ pub(super) struct Activity {
     head_since: AtomicU64,
     /// When the client stopped to take what is written.
     unread_since: AtomicU64,
+    /// Something was written since this was last looked at.
+    has_written: AtomicBool,
     /// Its bytes are not only requests, so `head_since` says nothing.
     is_http2: AtomicBool,
 }
@@ -38,6 +40,7 @@ impl Activity {
             idle_since: AtomicU64::new(now),
             head_since: AtomicU64::new(NEVER),
             unread_since: AtomicU64::new(NEVER),
+            has_written: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
         }
     }
@@ -66,6 +69,9 @@ impl Activity {
     }
 
     fn written(&self, is_taken: bool) {
+        if is_taken {
+            self.has_written.store(true, Relaxed);
+        }
         let known = self.unread_since.load(Relaxed) == NEVER;
         if is_taken != known {
             self.unread_since.store(if is_taken { NEVER } else { self.now() }, Relaxed);
@@ -85,6 +91,11 @@ impl Activity {
         }
         if self.in_flight.load(Relaxed) > 0 {
             return Ok(patience);
+        }
+        if self.has_written.swap(false, Relaxed) {
+            // A long response may take its time, and what the client sends meanwhile waits.
+            self.idle_since.store(now, Relaxed);
+            self.head_since.fetch_update(Relaxed, Relaxed, |since| (since != NEVER).then_some(now)).ok();
         }
         let head_since = self.head_since.load(Relaxed);
         if head_since != NEVER && !self.is_http2.load(Relaxed) {
@@ -169,5 +180,81 @@ impl AsyncWrite for ActiveStream {
 impl Drop for Activity {
     fn drop(&mut self) {
         self.services.metrics.requests.part();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Now};
+    use crate::server;
+    use crate::settings::Settings;
+
+    const PATIENCE: u64 = 20;
+    const IDLE: u64 = 75;
+
+    fn activity() -> Activity {
+        let start = Now::at(Duration::from_hours(1), Duration::ZERO);
+        let settings =
+            Settings { http_request_timeout: PATIENCE, http_idle_timeout: IDLE, ..Settings::default() };
+        let services = server::services(settings, Clock::manual(start), 7);
+        assert!(services.metrics.requests.admit(1));
+        Activity::new(Arc::new(services))
+    }
+
+    impl Activity {
+        fn after(&self, seconds: u64) -> Result<u64, &'static str> {
+            self.services.clock.advance(Duration::from_secs(seconds));
+            self.judge()
+        }
+    }
+
+    #[test]
+    fn a_connection_without_requests_is_idle() {
+        let activity = activity();
+        assert!(activity.after(IDLE - 1).is_ok());
+        activity.begin(false);
+        assert!(activity.after(10 * IDLE).is_ok(), "a request may take its time");
+        activity.end();
+        assert_eq!(activity.after(IDLE - 1), Ok(1000));
+        assert_eq!(activity.after(1), Err("idle"));
+    }
+
+    #[test]
+    fn a_head_is_waited_for_from_its_first_byte() {
+        let activity = activity();
+        assert!(activity.after(IDLE - 1).is_ok());
+        activity.received();
+        assert!(activity.after(PATIENCE - 1).is_ok());
+        activity.received();
+        assert_eq!(activity.after(1), Err("the head of a request did not come"));
+        activity.begin(false);
+        activity.end();
+        assert!(activity.after(PATIENCE).is_ok());
+    }
+
+    #[test]
+    fn a_long_response_may_take_its_time_while_it_is_read() {
+        let activity = activity();
+        activity.begin(false);
+        activity.end();
+        activity.received();
+        for _ in 0..10 {
+            activity.written(true);
+            assert!(activity.after(PATIENCE).is_ok());
+            activity.written(false);
+            assert!(activity.after(PATIENCE - 1).is_ok());
+        }
+        assert_eq!(activity.after(1), Err("the client does not read"));
+    }
+
+    #[test]
+    fn bytes_between_requests_of_http2_begin_nothing() {
+        let activity = activity();
+        activity.begin(true);
+        activity.end();
+        activity.received();
+        assert!(activity.after(PATIENCE).is_ok());
+        assert_eq!(activity.after(IDLE - PATIENCE), Err("idle"));
     }
 }

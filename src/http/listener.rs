@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::IntoResponse;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -67,12 +66,11 @@ async fn admit(
 /// What a client is told for whom there is no room.  It is short enough for any socket's buffer.
 fn full() -> String {
     let problem = Problem::new(problems::UNAVAILABLE).detail("the limit of connections is reached");
-    let body = problem.body().to_string();
-    let response = problem.into_response();
+    let body = problem.document();
     format!(
         "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nretry-after: 1\r\n\
          connection: close\r\n\r\n{body}",
-        response.status(),
+        problem.status(),
         body.len(),
     )
 }

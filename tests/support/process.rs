@@ -85,6 +85,13 @@ impl Server {
         self.address.expect("its RESP door is open")
     }
 
+    /// Where its HTTP door listens, at the first of its ports.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        let ports = self.folder.ports().expect("the server serves");
+        let text = ports["http"][0].as_str().expect("its HTTP door is open");
+        text.parse().expect("an address was bound")
+    }
+
     /// The port of its RESP door, as an argument of client programs.
     pub(crate) fn port(&self) -> String {
         self.address().port().to_string()

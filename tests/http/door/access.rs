@@ -1,0 +1,130 @@
+//! Who is let in: by password, by the page that asks, by the name the server is called.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::{connect, server};
+use crate::support::client::Client;
+use crate::support::http::Http;
+use crate::support::process::Server;
+
+fn basic(credentials: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(credentials))
+}
+
+/// The status of a request that says who it is.
+fn status_for(http: &mut Http, authorization: &str) -> u16 {
+    http.ask("GET", "/cache/key", &[("Authorization", authorization)], b"").status
+}
+
+#[test]
+fn a_password_is_asked_for_and_taken() {
+    let server = server(&["--requirepass", "open: sesame"]);
+    let mut http = connect(&server);
+    let refused = http.get("/cache/key");
+    assert_eq!((refused.status, refused.problem().as_str()), (401, "unauthorized"));
+    let challenge = refused.header("www-authenticate").expect("it says how to authenticate");
+    assert!(challenge.contains("Basic") && challenge.contains("Bearer"), "{challenge}");
+    let absent = 404;
+    for right in [basic("default:open: sesame"), basic(":open: sesame"), "Bearer open: sesame".to_owned()] {
+        assert_eq!(status_for(&mut http, &right), absent, "{right}");
+    }
+    for wrong in [
+        basic("default:sesame"),
+        basic("other:open: sesame"),
+        basic("open: sesame"),
+        "Basic !".to_owned(),
+        "Bearer".to_owned(),
+        "Bearer open".to_owned(),
+        "Digest open: sesame".to_owned(),
+        format!("Bearer {}", "x".repeat(5000)),
+    ] {
+        assert_eq!(status_for(&mut http, &wrong), 401, "{wrong}");
+    }
+}
+
+#[test]
+fn without_a_password_only_health_is_told_and_only_its_status() {
+    let server = server(&["--requirepass", "sesame"]);
+    let mut http = connect(&server);
+    for path in ["/", "/docs/", "/openapi.json", "/problems/not-found", "/nothing", "/health/ready/x"] {
+        assert_eq!(http.get(path).status, 401, "{path}");
+    }
+    assert_eq!(http.ask("OPTIONS", "/cache/key", &[], b"").status, 401);
+    assert_eq!(http.get("/health/live").json(), serde_json::json!({ "status": "up" }));
+    assert_eq!(http.get("/health/ready").json(), serde_json::json!({ "status": "up" }));
+    let told = http.ask("GET", "/health/ready", &[("Authorization", "Bearer sesame")], b"").json();
+    assert_eq!(told["parts"]["cache"], "up", "{told}");
+}
+
+#[test]
+fn a_password_set_later_holds_for_open_connections() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    assert_eq!(http.get("/cache/key").status, 404);
+    assert_eq!(Client::connect(server.address()).ask("CONFIG SET requirepass sesame"), "OK");
+    assert_eq!(http.get("/cache/key").status, 401);
+    assert_eq!(status_for(&mut http, "Bearer sesame"), 404);
+}
+
+/// The problem of a request with these headers, or `none`.
+fn problem_with(server: &Server, headers: &[(&str, &str)]) -> String {
+    let response = connect(server).ask("PUT", "/cache/key", headers, br#"{"value": "x"}"#);
+    if response.status < 400 { "none".to_owned() } else { response.problem() }
+}
+
+#[test]
+fn pages_of_other_sites_are_refused() {
+    let server = server(&[]);
+    let own = format!("http://{}", server.http_address());
+    assert_eq!(problem_with(&server, &[("Origin", &own)]), "none");
+    for origin in ["http://example.com", "http://localhost:1", "null", "https://127.0.0.1"] {
+        assert_eq!(problem_with(&server, &[("Origin", origin)]), "foreign-origin", "{origin}");
+    }
+    let preflight = [("Origin", "http://example.com"), ("Access-Control-Request-Method", "PUT")];
+    let response = connect(&server).ask("OPTIONS", "/cache/key", &preflight, b"");
+    assert_eq!((response.status, response.header("access-control-allow-origin")), (403, None));
+}
+
+#[test]
+fn names_of_other_machines_are_refused_while_on_loopback() {
+    let server = server(&["--http-hosts", "quartet.test"]);
+    let port = server.http_address().port();
+    for host in ["localhost", "LOCALHOST", "api.localhost", "127.0.0.1", "[::1]", "quartet.test"] {
+        assert_eq!(problem_with(&server, &[("Host", host)]), "none", "{host}");
+        assert_eq!(problem_with(&server, &[("Host", &format!("{host}:{port}"))]), "none", "{host}");
+    }
+    for host in ["example.com", "localhost.example.com", "192.168.0.1", "quartet.test.example.com", ""] {
+        assert_eq!(problem_with(&server, &[("Host", host)]), "foreign-host", "{host}");
+    }
+    assert_eq!(problem_with(&server, &[("Host", "localhost"), ("Host", "localhost")]), "invalid-request");
+    let mut http = connect(&server);
+    http.write(b"GET /health/live HTTP/1.1\r\n\r\n");
+    assert_eq!(http.read("GET").expect("it is answered").problem(), "invalid-request");
+    http.write(b"GET /health/live HTTP/1.0\r\n\r\n");
+    assert_eq!(http.read("GET").expect("it is answered").status, 200);
+}
+
+#[test]
+fn allowed_sites_may_use_the_door_from_a_browser() {
+    let server = server(&["--http-cors-origins", "http://console.test:3000", "--requirepass", "sesame"]);
+    let mut http = connect(&server);
+    let preflight = [
+        ("Origin", "http://console.test:3000"),
+        ("Access-Control-Request-Method", "PUT"),
+        ("Access-Control-Request-Headers", "authorization,content-type"),
+    ];
+    let response = http.ask("OPTIONS", "/cache/key", &preflight, b"");
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("access-control-allow-origin"), Some("http://console.test:3000"));
+    assert_eq!(response.header("access-control-allow-methods"), Some("PUT"));
+    assert_eq!(response.header("access-control-allow-headers"), Some("authorization,content-type"));
+    let headers = [("Origin", "http://console.test:3000"), ("Authorization", "Bearer sesame")];
+    let response = http.ask("GET", "/health/ready", &headers, b"");
+    assert_eq!((response.status, response.header("access-control-allow-origin")), (200, Some(headers[0].1)));
+    let other = http.ask("GET", "/health/ready", &[("Origin", "http://example.com")], b"");
+    assert_eq!(
+        (other.problem().as_str(), other.header("access-control-allow-origin")),
+        ("foreign-origin", None)
+    );
+}

@@ -1,0 +1,84 @@
+//! Bodies of requests: too long, too slow, not what they should be.
+
+use super::{connect, server};
+use crate::support::http::{Http, Response};
+
+fn put(http: &mut Http, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    http.ask("PUT", "/cache/key", headers, body)
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused() {
+    let server = server(&["--http-body-limit", "1kb"]);
+    let body = |length: usize| [br#"{"value":""#, vec![b'x'; length - 12].as_slice(), br#""}"#].concat();
+    assert_eq!(body(1024).len(), 1024);
+    assert!(put(&mut connect(&server), &[], &body(1024)).status < 300);
+    let refused = put(&mut connect(&server), &[], &body(1025));
+    assert_eq!((refused.status, refused.problem().as_str()), (413, "too-large"));
+    assert_eq!(refused.json()["allowed"], "at most 1024 bytes");
+
+    // Without a length the limit shows only when it is passed.
+    let mut http = connect(&server);
+    let host = server.http_address();
+    http.write(
+        format!("PUT /cache/key HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes(),
+    );
+    http.write(format!("400\r\n{}\r\n1\r\nx\r\n", "x".repeat(1024)).as_bytes());
+    assert_eq!(http.read("PUT").expect("it is answered").problem(), "too-large");
+}
+
+#[test]
+fn a_body_may_come_in_pieces() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let host = server.http_address();
+    http.write(
+        format!("PUT /cache/key HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes(),
+    );
+    for piece in [r#"{"val"#, r#"ue": "#, r#""hello"#, r#"" }"#] {
+        http.write(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes());
+    }
+    http.write(b"0\r\n\r\n");
+    assert!(http.read("PUT").expect("it is answered").status < 300);
+    assert_eq!(http.get("/cache/key").json()["value"], "hello");
+}
+
+#[test]
+fn a_client_that_asks_first_is_told_to_go_on() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let host = server.http_address();
+    let head = format!(
+        "PUT /cache/key HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n"
+    );
+    http.write(head.as_bytes());
+    assert_eq!(http.read("PUT").expect("it is answered").status, 100);
+    http.write(br#"{"value": "x"}"#);
+    assert!(http.read("PUT").expect("it is answered").status < 300);
+}
+
+#[test]
+fn a_body_that_trickles_is_given_up() {
+    let server = server(&["--http-request-timeout", "1"]);
+    let mut http = connect(&server);
+    let host = server.http_address();
+    http.write(
+        format!("PUT /cache/key HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n{{").as_bytes(),
+    );
+    let refused = http.read("PUT").expect("it is answered");
+    assert_eq!((refused.status, refused.problem().as_str()), (408, "request-timeout"));
+}
+
+#[test]
+fn broken_json_and_unknown_fields_are_named() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let broken = put(&mut http, &[], br#"{"value": "#);
+    assert_eq!((broken.status, broken.problem().as_str()), (400, "invalid-json"));
+    assert!(broken.json()["detail"].as_str().is_some_and(|detail| detail.contains("line 1")));
+    let unknown = put(&mut http, &[], br#"{"value": "x", "tll": 5}"#);
+    assert_eq!((unknown.status, unknown.problem().as_str()), (400, "invalid-value"));
+    let body = unknown.json();
+    assert_eq!(body["field"], "tll");
+    assert!(body["allowed"].as_str().is_some_and(|allowed| allowed.contains("value")), "{body}");
+}

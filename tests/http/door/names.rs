@@ -1,0 +1,95 @@
+//! Names: of paths, methods, problems and requests.
+
+use super::{connect, server};
+use quartet::endpoint::problems::PROBLEMS;
+
+#[test]
+fn what_is_not_there_is_a_problem() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    for path in ["/nothing", "/cache/a/b/c", "/health", "/health/live/", "/problems/nothing", "/%ff", "//"] {
+        let response = http.get(path);
+        assert_eq!((response.status, response.problem().as_str()), (404, "not-found"), "{path}");
+    }
+}
+
+#[test]
+fn every_problem_has_a_page() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    for kind in PROBLEMS {
+        let response = http.get(&format!("/problems/{}", kind.slug));
+        assert_eq!(response.status, 200, "{}", kind.slug);
+        assert!(response.text().contains(kind.title) && response.text().contains(kind.description));
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let response = http.ask("PATCH", "/cache/key", &[], b"");
+    assert_eq!((response.status, response.problem().as_str()), (405, "method-not-allowed"));
+    let allow = response.header("allow").expect("it says what is allowed").to_owned();
+    assert!(
+        ["GET", "HEAD", "PUT"].iter().all(|method| allow.split(',').any(|other| other.trim() == *method))
+    );
+    let options = http.ask("OPTIONS", "/cache/key", &[], b"");
+    assert_eq!((options.status, options.header("allow"), options.body.len()), (204, Some(allow.as_str()), 0));
+    assert_eq!(http.ask("OPTIONS", "/nothing", &[], b"").status, 404);
+    assert_eq!(http.ask("BREW", "/health/live", &[], b"").problem(), "method-not-allowed");
+}
+
+#[test]
+fn head_is_get_without_a_body() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let (get, head) = (http.get("/health/live"), http.ask("HEAD", "/health/live", &[], b""));
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for header in ["content-length", "content-type"] {
+        assert_eq!(get.header(header), head.header(header), "{header}");
+    }
+}
+
+#[test]
+fn a_request_has_one_id_from_end_to_end() {
+    let server = server(&["--log-level", "debug", "--log-format", "json"]);
+    let mut http = connect(&server);
+    let made = http.get("/health/live");
+    let made = made.header("x-request-id").expect("each response has an id").to_owned();
+    assert_eq!(made.len(), 32);
+    let again = http.get("/health/live");
+    assert_ne!(again.header("x-request-id"), Some(made.as_str()));
+    let own = http.ask("GET", "/nothing", &[("X-Request-Id", "order-7")], b"");
+    assert_eq!(own.header("x-request-id"), Some("order-7"));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let traced = http.ask("GET", "/cache/absent", &[("traceparent", &parent)], b"");
+    assert_eq!(traced.header("x-request-id"), Some(trace));
+
+    // A line is written before the response.
+    let log = server.folder().stderr();
+    let lines =
+        log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is JSON"));
+    let answered: Vec<_> = lines.filter(|line| line["message"] == "answered").collect();
+    let fields = |id: &str| {
+        let line = answered.iter().find(|line| line["span"]["id"] == id).expect("the request is in the log");
+        assert!(line["micros"].is_u64());
+        (line["method"].clone(), line["route"].clone(), line["status"].clone())
+    };
+    assert_eq!(fields(&made), ("GET".into(), "/health/live".into(), 200.into()));
+    assert_eq!(fields("order-7"), ("GET".into(), "(none)".into(), 404.into()));
+    assert_eq!(fields(trace), ("GET".into(), "/cache/{key}".into(), 404.into()));
+}
+
+#[test]
+fn requests_are_logged_as_text_when_asked_for() {
+    let server = server(&["--http-log-requests", "yes"]);
+    let mut http = connect(&server);
+    http.ask("GET", "/cache/absent", &[("X-Request-Id", "order-8")], b"");
+    let log = server.folder().stderr();
+    let line = log.lines().find(|line| line.contains("order-8")).expect("the request is in the log");
+    for part in ["INFO", "GET", "/cache/{key}", "404"] {
+        assert!(line.contains(part), "{line}");
+    }
+}

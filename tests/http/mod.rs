@@ -1,0 +1,3 @@
+//! The HTTP door and what is behind it, over real sockets.
+
+mod door;
