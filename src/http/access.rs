@@ -65,24 +65,28 @@ impl Access {
 
     /// The host and port that the request was made to, in lower case.
     fn check_host<B>(&self, request: &Request<B>) -> Result<Option<String>, Problem> {
+        let refuse = |detail: &str| Err(Problem::new(problems::INVALID_REQUEST).detail(detail));
         let mut named = request.headers().get_all(header::HOST).iter();
-        let host = match (named.next(), named.next()) {
-            (Some(_), Some(_)) => {
-                return Err(Problem::new(problems::INVALID_REQUEST).detail("there is more than one Host"));
-            }
-            (Some(value), None) => value.to_str().ok(),
-            (None, _) => request.uri().authority().map(|authority| authority.as_str()),
+        let header = match (named.next(), named.next()) {
+            (Some(_), Some(_)) => return refuse("there is more than one Host"),
+            (Some(value), None) => match value.to_str() {
+                Ok(host) => Some(host),
+                Err(_) => return refuse("the header Host is no text"),
+            },
+            (None, _) => None,
         };
-        let Some(host) = host else {
-            if request.version() == Version::HTTP_11 {
-                return Err(
-                    Problem::new(problems::INVALID_REQUEST).detail("the header Host is missing or no text")
-                );
-            }
-            return Ok(None);
-        };
-        let host = host.to_ascii_lowercase();
-        let name = without_port(&host);
+        // HTTP/2 and requests to proxies name it here; then it goes before the header.
+        let authority = request.uri().authority().map(|authority| authority.as_str());
+        if authority.or(header).is_none() && request.version() == Version::HTTP_11 {
+            return refuse("the header Host is missing");
+        }
+        for host in authority.iter().chain(&header) {
+            self.check_name(without_port(&host.to_ascii_lowercase()))?;
+        }
+        Ok(authority.or(header).map(str::to_ascii_lowercase))
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), Problem> {
         if self.is_loopback_only
             && !is_loopback_name(name)
             && !self.hosts.iter().any(|allowed| allowed == name)
@@ -91,7 +95,7 @@ impl Access {
                 Problem::new(problems::FOREIGN_HOST).detail(format!("the request was made to {name}"))
             );
         }
-        Ok(Some(host))
+        Ok(())
     }
 
     /// Refuses what a page of another site makes a browser send.

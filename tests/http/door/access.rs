@@ -101,6 +101,8 @@ fn names_of_other_machines_are_refused_while_on_loopback() {
     let mut http = connect(&server);
     http.write(b"GET /health/live HTTP/1.1\r\n\r\n");
     assert_eq!(http.read("GET").expect("it is answered").problem(), "invalid-request");
+    http.write(b"GET http://example.com/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(http.read("GET").expect("it is answered").problem(), "foreign-host");
     http.write(b"GET /health/live HTTP/1.0\r\n\r\n");
     assert_eq!(http.read("GET").expect("it is answered").status, 200);
 }
