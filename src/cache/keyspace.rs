@@ -22,12 +22,31 @@ pub struct Keyspace<'s> {
     /// Nobody else runs commands, so shards may be locked as they are met.
     alone: bool,
     memory_delta: isize,
+    reads: Reads,
+}
+
+/// Reads on behalf of clients.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Reads {
+    /// Those that found their key.
+    pub hits: u64,
+    /// Those that did not.
+    pub misses: u64,
 }
 
 impl<'s> Keyspace<'s> {
     /// A view that has nothing locked yet.
     pub fn new(store: &'s Store, now: Now, moment: Moment) -> Keyspace<'s> {
-        Keyspace { store, database: 0, moment, now, held: SmallVec::new(), alone: false, memory_delta: 0 }
+        Keyspace {
+            store,
+            database: 0,
+            moment,
+            now,
+            held: SmallVec::new(),
+            alone: false,
+            memory_delta: 0,
+            reads: Reads::default(),
+        }
     }
 
     /// The store itself, for commands that walk it shard by shard.
@@ -82,6 +101,11 @@ impl<'s> Keyspace<'s> {
         std::mem::take(&mut self.memory_delta)
     }
 
+    /// The reads through this view since this was last asked.
+    pub fn take_reads(&mut self) -> Reads {
+        std::mem::take(&mut self.reads)
+    }
+
     /// The shard of a key in the selected database.
     ///
     /// # Panics
@@ -97,11 +121,19 @@ impl<'s> Keyspace<'s> {
 
     /// A locked shard by its id; as [`Keyspace::shard`].
     pub fn shard_by_id(&mut self, id: ShardId) -> &mut Shard {
-        let place = match self.held.len() {
+        let place = self.place_of_shard(id);
+        self.held[place].shard()
+    }
+
+    fn place_of(&mut self, key: &Key<'_>) -> usize {
+        self.place_of_shard(self.store.shard_of(self.database, key.hash))
+    }
+
+    fn place_of_shard(&mut self, id: ShardId) -> usize {
+        match self.held.len() {
             1 if self.held[0].id() == id => 0,
             _ => self.find_or_lock(id),
-        };
-        self.held[place].shard()
+        }
     }
 
     fn find_or_lock(&mut self, id: ShardId) -> usize {
@@ -138,16 +170,22 @@ impl<'s> Keyspace<'s> {
         result
     }
 
-    /// Reads a key of the selected database; see [`Shard::read`].
+    /// Reads a key of the selected database, which is counted as a hit or a miss; see [`Shard::read`].
     pub fn read(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let moment = self.moment;
-        self.shard(key).read(key, &moment)
+        let place = self.place_of(key);
+        let found = self.held[place].shard().read(key, &moment);
+        self.reads.count(found.is_some());
+        found
     }
 
-    /// Looks at a key of the selected database; see [`Shard::inspect`].
+    /// Looks at a key on behalf of a client that asks about it: counted as a read, but no access for eviction.
     pub fn inspect(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let moment = self.moment;
-        self.shard(key).inspect(key, &moment)
+        let place = self.place_of(key);
+        let found = self.held[place].shard().peek(key, &moment);
+        self.reads.count(found.is_some());
+        found
     }
 
     /// Looks at a key of the selected database; see [`Shard::peek`].
@@ -171,5 +209,12 @@ impl<'s> Keyspace<'s> {
     pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>) -> bool {
         let moment = self.moment;
         self.shard(key).set_deadline(key, deadline, &moment)
+    }
+}
+
+impl Reads {
+    fn count(&mut self, found: bool) {
+        self.hits += u64::from(found);
+        self.misses += u64::from(!found);
     }
 }

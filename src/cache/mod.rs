@@ -18,6 +18,6 @@ mod table;
 mod twins;
 
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX, Value};
-pub use keyspace::Keyspace;
+pub use keyspace::{Keyspace, Reads};
 pub use shard::{Counts, Key, Lifetime, Moment, Shard, WatchFlag};
 pub use store::{Alone, Entered, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};

@@ -48,10 +48,6 @@ pub enum Lifetime {
 /// Counts since the start (or CONFIG RESETSTAT).
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Reads that found their key.
-    pub hits: u64,
-    /// Reads that did not.
-    pub misses: u64,
     /// Keys removed because their deadline had passed.
     pub expired: u64,
     /// Keys removed to make room.
@@ -63,8 +59,6 @@ pub struct Counts {
 impl Counts {
     /// Adds the counts of another shard.
     pub fn add(&mut self, other: &Counts) {
-        self.hits += other.hits;
-        self.misses += other.misses;
         self.expired += other.expired;
         self.evicted += other.evicted;
         self.expiry_lag_max = self.expiry_lag_max.max(other.expiry_lag_max);
@@ -78,21 +72,25 @@ pub type WatchFlag = Arc<AtomicBool>;
 type Watchers = Option<Box<HashMap<Box<[u8]>, Vec<WatchFlag>>>>;
 
 /// See the module's text.
+///
+/// What every read touches comes first, in memory too, and a write that replaces a value by one of the same size touches no
+/// more: with the lock before it, it takes one cache line.
+#[repr(C)]
 pub struct Shard {
+    /// Something has changed that others are told of when the shard is unlocked.
+    pub(super) changed: bool,
+    watchers: Watchers,
     pub(super) table: Table,
     pub(super) expiry: ExpiryIndex,
-    pub(super) hasher: KeyHasher,
     entry_memory: usize,
+    reported_memory: usize,
     /// Exists only while the eviction policy is the one that needs it.
     pub(super) queues: Option<Box<Queues>>,
     /// The eviction policy's randomness.
     noise: u64,
-    watchers: Watchers,
+    pub(super) hasher: KeyHasher,
     /// Since the start or the last reset.
     pub counts: Counts,
-    /// Something has changed that others are told of when the shard is unlocked.
-    pub(super) changed: bool,
-    reported_memory: usize,
 }
 
 impl Shard {
@@ -142,25 +140,10 @@ impl Shard {
         self.entry_memory + self.table.memory() + self.expiry.memory() + queues
     }
 
-    /// Reads a key on behalf of a client: counts a hit or a miss and notes the access for eviction.
+    /// Reads a key on behalf of a client, which is noted for eviction.
     pub fn read(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
-        let Some(position) = self.live_position(key, moment) else {
-            self.counts.misses += 1;
-            return None;
-        };
-        self.counts.hits += 1;
+        let position = self.live_position(key, moment)?;
         self.note_access(position, moment);
-        Some(self.table.get(position))
-    }
-
-    /// Looks at a key on behalf of a client that asks about it: counts a hit or a miss, and is no access for
-    /// eviction.
-    pub fn inspect(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
-        let Some(position) = self.live_position(key, moment) else {
-            self.counts.misses += 1;
-            return None;
-        };
-        self.counts.hits += 1;
         Some(self.table.get(position))
     }
 
@@ -482,13 +465,19 @@ impl Shard {
 
     /// Changes an entry in place, keeping the accounts and following it if it moves.
     fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
-        self.changed = true;
-        let (expiry, entry_memory) = (&mut self.expiry, &mut self.entry_memory);
+        let (expiry, entry_memory, changed) = (&mut self.expiry, &mut self.entry_memory, &mut self.changed);
         self.table.modify(position, |entry| {
-            *entry_memory -= entry.view().memory();
+            let (pointer, memory) = (entry.view().pointer(), entry.view().memory());
             let result = change(entry);
-            *entry_memory += entry.view().memory();
-            expiry.moved(entry);
+            let view = entry.view();
+            if view.memory() != memory {
+                *entry_memory -= memory;
+                *entry_memory += view.memory();
+                *changed = true;
+            }
+            if view.pointer() != pointer {
+                expiry.moved(entry);
+            }
             result
         })
     }

@@ -30,7 +30,7 @@ pub struct ShardId {
 }
 
 /// A shard behind its lock, with what others may know of it without locking: the state when it was last unlocked.
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct ShardCell {
     shard: Mutex<Shard>,
     /// No key of the shard is gone at this time or before; `u64::MAX` if none ever does.
@@ -124,9 +124,7 @@ impl Store {
     /// Brings the lock and the bucket of a key closer.
     pub fn prefetch_shard(&self, id: ShardId) {
         if let Some(shards) = self.databases[id.database as usize].get() {
-            let cell = &raw const shards[id.shard as usize];
-            prefetch(cell as usize);
-            prefetch(cell as usize + 64);
+            prefetch((&raw const shards[id.shard as usize]).addr());
         }
     }
 
@@ -303,5 +301,32 @@ impl Gate {
     /// Waits until nobody is inside, and keeps everybody out.  The caller must not be inside.
     pub fn enter_alone(&self) -> Alone<'_> {
         Alone { _slots: self.slots.iter().map(|slot| slot.lock()).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::Table;
+    use super::*;
+
+    #[test]
+    fn a_read_touches_one_line_of_its_shard() {
+        let cell = ShardCell {
+            shard: Mutex::new(Shard::new(KeyHasher::new(1))),
+            next_due: AtomicU64::new(0),
+            keys: AtomicU32::new(0),
+            volatile_keys: AtomicU32::new(0),
+        };
+        let start = (&raw const cell).addr();
+        assert_eq!((&raw const cell.shard).addr(), start);
+        // What the lock leaves of the line is where the shard begins: with the mark of a change and the table.
+        let guard = cell.shard.lock();
+        let ends = [
+            (&raw const guard.changed).addr() + size_of::<bool>(),
+            (&raw const guard.table).addr() + Table::LOOKUP_SIZE,
+        ];
+        assert!(ends.iter().all(|end| end - start <= 64), "{start:x} {ends:x?}");
+        let lock = (&raw const *guard).addr() - start;
+        assert!((1..64).contains(&lock), "the lock lies before the shard: {lock}");
     }
 }

@@ -90,6 +90,7 @@ type Buckets = Chunks<Bucket, { length_of_piece::<Bucket>() }>;
 
 /// The table.  It owns its entries.
 #[derive(Default)]
+#[repr(C)]
 pub(super) struct Table {
     buckets: Buckets,
     overflow: Buckets,
@@ -123,6 +124,10 @@ fn bucket_for(hash: u64, bucket_count: usize) -> usize {
 }
 
 impl Table {
+    /// Bytes at the beginning that a lookup reads, unless a bucket overflows.
+    #[cfg(test)]
+    pub(super) const LOOKUP_SIZE: usize = size_of::<Buckets>();
+
     /// Number of entries.
     pub(super) fn len(&self) -> usize {
         self.length
@@ -183,7 +188,11 @@ impl Table {
         // with where the entry is then.
         let mut entry = ManuallyDrop::new(unsafe { Entry::from_raw(pointer_of(*slot)) });
         let result = change(&mut entry);
-        *slot = slot_for(ManuallyDrop::into_inner(entry), *slot & !ADDRESS_MASK);
+        let changed = slot_for(ManuallyDrop::into_inner(entry), *slot & !ADDRESS_MASK);
+        // Most changes leave the entry where it is; then the bucket's line stays clean.
+        if changed != *slot {
+            *slot = changed;
+        }
         result
     }
 

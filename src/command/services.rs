@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::{CommandTable, Effects, Monitors};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, ChannelSpace};
-use crate::cache::Store;
+use crate::cache::{Keyspace, Store};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::metrics::Metrics;
@@ -42,6 +42,14 @@ pub struct Services {
 }
 
 impl Services {
+    /// Adds up what a thread has done through a view of the store, whose locks it has given back.
+    pub fn settle(&self, slot: usize, keyspace: &mut Keyspace<'_>) {
+        self.store.add_memory(keyspace.take_memory_delta());
+        let (reads, thread) = (keyspace.take_reads(), self.metrics.thread(slot));
+        thread.hits.add(reads.hits);
+        thread.misses.add(reads.misses);
+    }
+
     /// Sends a message to the subscribers of a channel, as PUBLISH does, and returns how many received it.
     pub fn publish(&self, channel: &[u8], payload: &[u8], effects: &mut Effects) -> usize {
         let (mut limit, mut receivers) = (None, 0);

@@ -88,32 +88,26 @@ impl Runner {
 
     /// Runs the requests of a batch in order, each seen whole by everybody else.
     pub fn run(&mut self, client: &mut Client, batch: &Batch, buffer: &[u8], output: &mut Output) -> Ran {
-        let services = Arc::clone(&self.services);
         if batch.len() == 1 {
-            let arguments = batch.arguments(0, buffer);
-            let prepared = prepare(&services, client.database, arguments);
-            let mut turn = self.turn(&services, client);
-            turn.step(client, arguments, prepared, output);
-            return Ran { done: 1, flow: turn.finish(client) };
+            let flow = self.run_one(client, batch.arguments(0, buffer), output);
+            return Ran { done: 1, flow };
         }
-        let mut prepared = std::mem::take(&mut self.prepared);
-        prepare_batch(&services, client.database, batch, buffer, &mut prepared);
-        let mut turn = self.turn(&services, client);
+        let Runner { services, slot, random, effects, prepared, .. } = self;
+        prepare_batch(services, client.database, batch, buffer, prepared);
+        let mut turn = Turn::new(services, *slot, client, random, effects);
         let mut done = 0;
         while done < batch.len() && turn.flow() == Flow::Continue {
             turn.step(client, batch.arguments(done, buffer), prepared[done], output);
             done += 1;
         }
-        let flow = turn.finish(client);
-        self.prepared = prepared;
-        Ran { done, flow }
+        Ran { done, flow: turn.finish(client) }
     }
 
     /// Runs one request, wherever it comes from.
     pub fn run_one(&mut self, client: &mut Client, arguments: Arguments<'_>, output: &mut Output) -> Flow {
-        let services = Arc::clone(&self.services);
-        let prepared = prepare(&services, client.database, arguments);
-        let mut turn = self.turn(&services, client);
+        let Runner { services, slot, random, effects, .. } = self;
+        let prepared = prepare(services, client.database, arguments);
+        let mut turn = Turn::new(services, *slot, client, random, effects);
         turn.step(client, arguments, prepared, output);
         turn.finish(client)
     }
@@ -157,8 +151,8 @@ impl Runner {
 
     /// Ends what a client that is gone had begun.
     pub fn disconnect(&mut self, client: &mut Client) {
-        let services = Arc::clone(&self.services);
-        let mut turn = self.turn(&services, client);
+        let Runner { services, slot, random, effects, .. } = self;
+        let mut turn = Turn::new(services, *slot, client, random, effects);
         turn.disconnect(client);
         turn.finish(client);
         services.clients.disconnect(client.shared.id);
@@ -167,13 +161,13 @@ impl Runner {
     /// Gives back the memory of keys whose deadline has passed, for the shards that are this thread's to look
     /// after, in steps of bounded length.  Returns how many keys went.
     pub fn expire(&mut self) -> usize {
-        let services = Arc::clone(&self.services);
+        let services = &*self.services;
         if !services.active_expiry.load(Relaxed) {
             return 0;
         }
         let gate = services.store.gate().enter(self.slot);
         let began = services.clock.now();
-        let moment = moment(&services, began, false);
+        let moment = moment(services, began, false);
         let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &moment);
         drop(gate);
         services.store.add_memory(memory);
@@ -188,14 +182,10 @@ impl Runner {
 
     /// Goes a bounded step towards the memory limit if the store is over it.  True if there is more to do at once.
     pub fn evict(&mut self) -> bool {
-        let services = Arc::clone(&self.services);
+        let services = &*self.services;
         let _gate = services.store.gate().enter(self.slot);
-        let moment = moment(&services, services.clock.now(), false);
+        let moment = moment(services, services.clock.now(), false);
         self.eviction.step(&services.store, &services.settings, &mut self.random, &moment)
-    }
-
-    fn turn<'t, 's>(&'t mut self, services: &'s Services, client: &Client) -> Turn<'t, 's> {
-        Turn::new(services, self.slot, client, &mut self.random, &mut self.effects)
     }
 }
 

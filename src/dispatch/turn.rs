@@ -312,7 +312,7 @@ impl<'t, 's> Turn<'t, 's> {
     /// Leaves the gate, adds up, wakes whoever was sent something.
     pub(super) fn finish(mut self, client: &Client) -> Flow {
         self.keyspace.unlock();
-        self.services.store.add_memory(self.keyspace.take_memory_delta());
+        self.services.settle(self.slot, &mut self.keyspace);
         self.gate = None;
         let shared = &client.shared;
         shared.last_active.store(self.keyspace.now().millis(), Relaxed);

@@ -150,7 +150,7 @@ impl Context {
         };
         let result = step(&mut visit);
         visit.keyspace.unlock();
-        services.store.add_memory(visit.keyspace.take_memory_delta());
+        services.settle(self.0.slot, &mut visit.keyspace);
         drop(gate);
         effects.deliver();
         result

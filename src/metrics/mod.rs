@@ -46,6 +46,10 @@ pub struct ThreadMetrics {
     pub bytes_in: Counter,
     /// Bytes sent.
     pub bytes_out: Counter,
+    /// Reads that found their key.
+    pub hits: Counter,
+    /// Reads that did not.
+    pub misses: Counter,
 }
 
 /// The counters of one command.
@@ -78,6 +82,10 @@ pub struct Totals {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
 }
 
 /// See [`Metrics::command_totals`].
@@ -139,6 +147,8 @@ impl Metrics {
                 errors: ErrorCounts::default(),
                 bytes_in: Counter::default(),
                 bytes_out: Counter::default(),
+                hits: Counter::default(),
+                misses: Counter::default(),
             })
         };
         Metrics {
@@ -166,6 +176,8 @@ impl Metrics {
         for thread in self.threads() {
             totals.bytes_in += thread.bytes_in.get();
             totals.bytes_out += thread.bytes_out.get();
+            totals.hits += thread.hits.get();
+            totals.misses += thread.misses.get();
             for command in &thread.commands {
                 totals.commands += command.calls.get();
             }
@@ -213,8 +225,9 @@ impl Metrics {
     /// Starts all counts again at zero.  For who runs alone: a thread that counts meanwhile might undo it.
     pub fn reset(&self) {
         for thread in self.threads() {
-            thread.bytes_in.reset();
-            thread.bytes_out.reset();
+            for counter in [&thread.bytes_in, &thread.bytes_out, &thread.hits, &thread.misses] {
+                counter.reset();
+            }
             thread.errors.reset();
             for command in &thread.commands {
                 command.reset();

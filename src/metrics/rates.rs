@@ -92,7 +92,8 @@ mod tests {
         for step in 0..20_u64 {
             // Quick first, slower later: only the later part may show.
             let commands = if step < 10 { step * 1000 } else { 10_000 + step * 50 };
-            let totals = Totals { commands, bytes_in: step * 512, bytes_out: step * 2048 };
+            let totals =
+                Totals { commands, bytes_in: step * 512, bytes_out: step * 2048, ..Totals::default() };
             rates.sample(start.after(Duration::from_millis(500 * step)), totals, step as usize);
         }
         let expected = PerSecond { commands: 100, kilobytes_in: 1.0, kilobytes_out: 4.0 };

@@ -21,8 +21,8 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     page.field("expiry_lag_max_ms", counts.expiry_lag_max);
     page.field("evicted_keys", counts.evicted);
     page.field("evicted_clients", 0);
-    page.field("keyspace_hits", counts.hits);
-    page.field("keyspace_misses", counts.misses);
+    page.field("keyspace_hits", totals.hits);
+    page.field("keyspace_misses", totals.misses);
     page.field("total_error_replies", services.metrics.errors().values().sum::<u64>());
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
 }
