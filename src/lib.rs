@@ -17,6 +17,7 @@ pub mod outbox;
 pub mod broker;
 pub mod cache;
 pub mod client;
+pub mod limit;
 pub mod metrics;
 pub mod syntax;
 

@@ -8,15 +8,23 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["alarm", "clock", "glob", "random", "refusal", "wait"],
     &["settings", "metrics", "outbox"],
-    &["cache", "broker", "client"],
+    &["cache", "broker", "limit", "client"],
     &["syntax", "command", "endpoint"],
-    &["cache/commands", "cache/endpoints", "broker/commands", "connection", "admin"],
+    &[
+        "cache/commands",
+        "cache/endpoints",
+        "broker/commands",
+        "limit/commands",
+        "limit/endpoints",
+        "connection",
+        "admin",
+    ],
     &["catalog", "dispatch", "session"],
     &["logging", "net", "http", "server", "main", "lib"],
 ];
 
 /// Modules of one line that may name each other although they are separate services.
-const CORES: &[&str] = &["cache", "broker"];
+const CORES: &[&str] = &["cache", "broker", "limit"];
 
 /// The only files with `unsafe` code: all else is safe Rust.
 const UNSAFE_FILES: &[&str] = &[

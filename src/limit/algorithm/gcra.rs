@@ -1,0 +1,129 @@
+//! Token bucket, as the generic cell rate algorithm: one number says all.
+//!
+//! The state is the *theoretical arrival time* (TAT): the moment at which the bucket will be full again.  A token
+//! taken moves it one interval into the future; how far it lies ahead is how much is missing.  Refilling needs no
+//! work at all, since time does it.
+//!
+//! Promise: in any span of t nanoseconds at most `capacity + t / interval` are admitted, and a request is refused only
+//! if it would break that.
+//!
+//! Error: the interval is the period divided by the limit, rounded up to a nanosecond, so a little less than the stated
+//! rate is admitted, never more.  The share that is lost is below rate / 10⁹ per second: none for a rate
+//! that divides 10⁹ (a thousand or a million a second), at most one in a million at 1,000 a second.
+
+use super::parameters::{
+    COUNT_MAX, InvalidParameter, NANOS_PER_SECOND, Nanos, Parameters, Rate, SPAN_MAX, checked_count,
+};
+use super::state::{StateBytes, put, shifted, take};
+use super::{Algorithm, Limit};
+
+/// See the head of the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gcra {
+    /// Tokens in a full bucket.
+    capacity: u64,
+    /// Nanoseconds in which one comes back.
+    interval: Nanos,
+}
+
+impl Gcra {
+    /// `limit` tokens come back in each period; the bucket holds `burst` of them.
+    pub fn new(parameters: Parameters) -> Result<Gcra, InvalidParameter> {
+        let rate = Rate::new(parameters.limit, parameters.period_millis)?;
+        let capacity = checked_count("burst", parameters.burst.unwrap_or(parameters.limit))?;
+        let gcra = Gcra { capacity, interval: rate.interval() };
+        if gcra.interval.checked_mul(capacity).is_none_or(|span| span > SPAN_MAX) {
+            let most = SPAN_MAX / gcra.interval;
+            let allowed =
+                format!("at most {most} at this rate, so that it comes back within a hundred years");
+            return Err(InvalidParameter::new("burst", capacity, allowed));
+        }
+        Ok(gcra)
+    }
+
+    /// In the words of redis-cell: `count` tokens in `period` seconds, and `max_burst` more than one at once.
+    pub fn throttle(max_burst: i64, count: i64, period_seconds: i64) -> Result<Gcra, InvalidParameter> {
+        const BURST_MAX: i64 = COUNT_MAX as i64 - 1;
+        const SECONDS_MAX: i64 = (SPAN_MAX / NANOS_PER_SECOND) as i64;
+        if !(0..=BURST_MAX).contains(&max_burst) {
+            return Err(InvalidParameter::new("max_burst", max_burst, format!("0 to {BURST_MAX}")));
+        }
+        if !(1..=SECONDS_MAX).contains(&period_seconds) {
+            let allowed = format!("1 to {SECONDS_MAX} seconds (a hundred years)");
+            return Err(InvalidParameter::new("period", period_seconds, allowed));
+        }
+        checked_count("count", count)?;
+        let burst = Some(max_burst + 1);
+        Gcra::new(Parameters { limit: count, period_millis: period_seconds * 1000, burst })
+    }
+
+    /// As a limit.
+    pub fn limit(self) -> Limit {
+        Limit::Gcra(self)
+    }
+
+    /// The time a full bucket stands for.
+    fn tolerance(&self) -> Nanos {
+        self.interval * self.capacity
+    }
+}
+
+/// The theoretical arrival time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Arrival(Nanos);
+
+impl Arrival {
+    /// How far it lies ahead.
+    fn debt(self, now: Nanos) -> Nanos {
+        self.0.saturating_sub(now)
+    }
+}
+
+impl Algorithm for Gcra {
+    type State = Arrival;
+
+    fn limit(&self) -> u64 {
+        self.capacity
+    }
+
+    fn decode(mut bytes: &[u8]) -> Option<Arrival> {
+        if bytes.len() == 8 { take(&mut bytes, 8).map(Arrival) } else { None }
+    }
+
+    fn encode(state: &Arrival, bytes: &mut StateBytes) {
+        bytes.clear();
+        put(bytes, state.0, 8);
+    }
+
+    fn wait(&self, state: &Arrival, cost: u64, now: Nanos) -> Option<Nanos> {
+        if cost == 0 {
+            return Some(0);
+        }
+        if cost > self.capacity {
+            return None;
+        }
+        Some((state.debt(now) + self.interval * cost).saturating_sub(self.tolerance()))
+    }
+
+    fn remaining(&self, state: &Arrival, now: Nanos) -> u64 {
+        self.tolerance().saturating_sub(state.debt(now)) / self.interval
+    }
+
+    fn reset_after(&self, state: &Arrival, now: Nanos) -> Nanos {
+        state.debt(now)
+    }
+
+    fn charge(&self, state: &mut Arrival, cost: u64, now: Nanos) {
+        let debt = state.debt(now).saturating_add(self.interval.saturating_mul(cost));
+        // What is charged without being asked for may exceed the bucket, but not what the sums can hold.
+        state.0 = now + debt.min(SPAN_MAX);
+    }
+
+    fn refund(&self, state: &mut Arrival, amount: u64, _taken_at: Nanos, now: Nanos) {
+        state.0 = now + state.debt(now).saturating_sub(self.interval.saturating_mul(amount));
+    }
+
+    fn shift(state: &mut Arrival, by: i64) {
+        state.0 = shifted(state.0, by);
+    }
+}

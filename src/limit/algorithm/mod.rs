@@ -1,0 +1,260 @@
+//! The algorithms: pure functions from a state, a cost and the time to a decision and a new state.
+//!
+//! All arithmetic is exact, on whole nanoseconds; only the interval of a rate is rounded, up and once, when the limit is
+//! built.  The time is an argument.  A state is a few bytes (see `state`) which the store keeps until the moment at which
+//! it says nothing any more.
+
+mod concurrency;
+mod decision;
+mod fixed_window;
+mod gcra;
+mod leaky_bucket;
+mod parameters;
+mod sliding_log;
+mod sliding_window;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use concurrency::{Concurrency, SLOTS_MAX, SlotId};
+pub use decision::Decision;
+pub use fixed_window::FixedWindow;
+pub use gcra::Gcra;
+pub use leaky_bucket::LeakyBucket;
+pub use parameters::{
+    COUNT_MAX, InvalidParameter, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, Parameters, SPAN_MAX,
+    checked_cost, checked_count, checked_span,
+};
+pub use sliding_log::{LOG_ENTRIES_MAX, SlidingLog};
+pub use sliding_window::SlidingWindow;
+pub use state::{STATE_LENGTH_MAX, StateBytes};
+
+/// What there is to know about an algorithm before using it.
+pub struct AlgorithmRow {
+    /// Its name in commands, policies and documents.
+    pub name: &'static str,
+    /// What it guarantees.
+    pub promise: &'static str,
+    /// How far it is from what was asked for.
+    pub error: &'static str,
+    /// Whether it has a burst that differs from its limit.
+    pub has_burst: bool,
+    /// Makes a limit of it.
+    pub build: fn(Parameters) -> Result<Limit, InvalidParameter>,
+}
+
+/// All algorithms.
+pub static ALGORITHMS: &[AlgorithmRow] = &[
+    AlgorithmRow {
+        name: "gcra",
+        promise: "a token bucket: at most burst at once, and limit per period in the long run",
+        error: "the interval is rounded up to a nanosecond: at most one in a million is lost at 1,000 a second",
+        has_burst: true,
+        build: |parameters| Gcra::new(parameters).map(Gcra::limit),
+    },
+    AlgorithmRow {
+        name: "sliding",
+        promise: "at most limit in the last period by an estimate from two counts",
+        error: "the window before is taken as even: a few percent on random traffic, up to twice the limit at worst",
+        has_burst: false,
+        build: |parameters| SlidingWindow::new(parameters).map(SlidingWindow::limit),
+    },
+    AlgorithmRow {
+        name: "log",
+        promise: "at most limit in any span as long as the period",
+        error: "none up to a limit of 1,024; above, costs count up to a thousandth of the period too long",
+        has_burst: false,
+        build: |parameters| SlidingLog::new(parameters).map(SlidingLog::limit),
+    },
+    AlgorithmRow {
+        name: "fixed",
+        promise: "at most limit in each window; windows open with the first request",
+        error: "a span across two windows can see twice the limit",
+        has_burst: false,
+        build: |parameters| FixedWindow::new(parameters).map(FixedWindow::limit),
+    },
+    AlgorithmRow {
+        name: "leaky",
+        promise: "admitted requests are told a delay that spaces them evenly; at most burst are in the queue",
+        error: "the interval is rounded up to a nanosecond, as with gcra",
+        has_burst: true,
+        build: |parameters| LeakyBucket::new(parameters).map(LeakyBucket::limit),
+    },
+    AlgorithmRow {
+        name: "concurrency",
+        promise: "at most limit slots are held at a time, each until it is left or its lease (the period) ends",
+        error: "none",
+        has_burst: false,
+        build: |parameters| Concurrency::new(parameters).map(Concurrency::limit),
+    },
+];
+
+/// The algorithm of this name, in either case.
+pub fn find(name: &[u8]) -> Option<&'static AlgorithmRow> {
+    ALGORITHMS.iter().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// What every algorithm can do.  `now` and `taken_at` are moments; `cost` and `amount` are in units of the limit.
+pub trait Algorithm {
+    /// What it remembers; the default is that nothing was taken.
+    type State: Default;
+
+    /// The most that can be had at once.
+    fn limit(&self) -> u64;
+
+    /// Reads a state; none if the bytes are of another algorithm.
+    fn decode(bytes: &[u8]) -> Option<Self::State>;
+
+    /// Writes a state over `bytes`.
+    fn encode(state: &Self::State, bytes: &mut StateBytes);
+
+    /// How long until `cost` may be had if nobody takes anything: zero if it may be had now, none if it never may.
+    /// Nothing may always be had.
+    fn wait(&self, state: &Self::State, cost: u64, now: Nanos) -> Option<Nanos>;
+
+    /// The highest cost that may be had now.
+    fn remaining(&self, state: &Self::State, now: Nanos) -> u64;
+
+    /// How long until the state equals the default.
+    fn reset_after(&self, state: &Self::State, now: Nanos) -> Nanos;
+
+    /// Takes `cost`, whether there is room for it or not.
+    fn charge(&self, state: &mut Self::State, cost: u64, now: Nanos);
+
+    /// Gives back what was taken at or before `taken_at`, the newest first; what does not count any more is not given
+    /// back again.
+    fn refund(&self, state: &mut Self::State, amount: u64, taken_at: Nanos, now: Nanos);
+
+    /// Moves all moments, when a state is read back on another scale of time.
+    fn shift(state: &mut Self::State, by: i64);
+
+    /// How long who is admitted now has to wait before going on.
+    fn delay(&self, _state: &Self::State, _now: Nanos) -> Nanos {
+        0
+    }
+}
+
+/// One limit: an algorithm with its parameters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// See [`Gcra`].
+    Gcra(Gcra),
+    /// See [`SlidingWindow`].
+    SlidingWindow(SlidingWindow),
+    /// See [`SlidingLog`].
+    SlidingLog(SlidingLog),
+    /// See [`FixedWindow`].
+    FixedWindow(FixedWindow),
+    /// See [`LeakyBucket`].
+    LeakyBucket(LeakyBucket),
+    /// See [`Concurrency`].
+    Concurrency(Concurrency),
+}
+
+/// Does the same with whatever algorithm a limit has.
+macro_rules! with_algorithm {
+    ($limit:expr, $algorithm:ident => $body:expr) => {
+        match $limit {
+            Limit::Gcra($algorithm) => $body,
+            Limit::SlidingWindow($algorithm) => $body,
+            Limit::SlidingLog($algorithm) => $body,
+            Limit::FixedWindow($algorithm) => $body,
+            Limit::LeakyBucket($algorithm) => $body,
+            Limit::Concurrency($algorithm) => $body,
+        }
+    };
+}
+
+impl Limit {
+    /// Whether `cost` may be had now, without taking it: what remains is what is there before.
+    pub fn peek(&self, state: &[u8], cost: u64, now: Nanos) -> Decision {
+        with_algorithm!(self, algorithm => peek(algorithm, &read(algorithm, state), cost, now))
+    }
+
+    /// Takes `cost` if it may be had; then, and only then, `changed` becomes the new state, to be kept for
+    /// [`Decision::reset_after`].
+    pub fn take(&self, state: &[u8], cost: u64, now: Nanos, changed: &mut StateBytes) -> Decision {
+        with_algorithm!(self, algorithm => {
+            let mut state = read(algorithm, state);
+            let before = peek(algorithm, &state, cost, now);
+            if !before.allowed {
+                return before;
+            }
+            algorithm.charge(&mut state, cost, now);
+            write(algorithm, &state, changed);
+            Decision {
+                remaining: algorithm.remaining(&state, now),
+                reset_after: algorithm.reset_after(&state, now),
+                ..before
+            }
+        })
+    }
+
+    /// Takes `cost` in any case, which may leave less than nothing.  `changed` becomes the new state; the answer is how
+    /// long to keep it.
+    pub fn charge(&self, state: &[u8], cost: u64, now: Nanos, changed: &mut StateBytes) -> Nanos {
+        with_algorithm!(self, algorithm => {
+            let mut state = read(algorithm, state);
+            algorithm.charge(&mut state, cost, now);
+            write(algorithm, &state, changed);
+            algorithm.reset_after(&state, now)
+        })
+    }
+
+    /// Gives back `amount` of what was taken at or before `taken_at`.  `changed` becomes the new state; the answer is how
+    /// long to keep it.
+    pub fn refund(
+        &self,
+        state: &[u8],
+        amount: u64,
+        taken_at: Nanos,
+        now: Nanos,
+        changed: &mut StateBytes,
+    ) -> Nanos {
+        with_algorithm!(self, algorithm => {
+            let mut state = read(algorithm, state);
+            algorithm.refund(&mut state, amount, taken_at, now);
+            write(algorithm, &state, changed);
+            algorithm.reset_after(&state, now)
+        })
+    }
+
+    /// The same state on a scale of time that is ahead by `by` nanoseconds, and how long to keep it.
+    pub fn shift(&self, state: &[u8], by: i64, now: Nanos, changed: &mut StateBytes) -> Nanos {
+        fn shift_state<A: Algorithm>(_: &A, state: &mut A::State, by: i64) {
+            A::shift(state, by);
+        }
+        with_algorithm!(self, algorithm => {
+            let mut state = read(algorithm, state);
+            shift_state(algorithm, &mut state, by);
+            write(algorithm, &state, changed);
+            algorithm.reset_after(&state, now)
+        })
+    }
+
+    /// The most that can be had at once.
+    pub fn capacity(&self) -> u64 {
+        with_algorithm!(self, algorithm => Algorithm::limit(algorithm))
+    }
+}
+
+fn read<A: Algorithm>(_: &A, bytes: &[u8]) -> A::State {
+    A::decode(bytes).unwrap_or_default()
+}
+
+fn write<A: Algorithm>(_: &A, state: &A::State, bytes: &mut StateBytes) {
+    A::encode(state, bytes);
+}
+
+fn peek<A: Algorithm>(algorithm: &A, state: &A::State, cost: u64, now: Nanos) -> Decision {
+    let wait = algorithm.wait(state, cost, now);
+    let allowed = wait == Some(0);
+    Decision {
+        allowed,
+        limit: algorithm.limit(),
+        remaining: algorithm.remaining(state, now),
+        retry_after: wait.filter(|_| !allowed),
+        reset_after: algorithm.reset_after(state, now),
+        delay: if allowed { algorithm.delay(state, now) } else { 0 },
+    }
+}

@@ -1,0 +1,122 @@
+//! What an algorithm may be built with, checked once, so that no decision can overflow afterwards.
+
+use std::fmt;
+
+/// A span or a moment in nanoseconds; moments count on the limiter's own scale (see [`crate::limit::nanos`]).
+pub type Nanos = u64;
+
+/// Nanoseconds in a millisecond.
+pub const NANOS_PER_MILLI: Nanos = 1_000_000;
+
+/// Nanoseconds in a second; also the highest rate, one for each of them.
+pub const NANOS_PER_SECOND: Nanos = 1_000_000_000;
+
+/// The longest span anything may take, a hundred years: sums of a few of them and of the time fit 64 bits.
+pub const SPAN_MAX: Nanos = 100 * 365 * 86_400 * NANOS_PER_SECOND;
+
+/// The highest limit and the highest cost: counts are kept in six bytes.
+pub const COUNT_MAX: u64 = (1 << 48) - 1;
+
+/// A limit as a person states it: so many in a time, and perhaps how many of them at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parameters {
+    /// How many; for concurrency how many at the same time.
+    pub limit: i64,
+    /// In how many milliseconds; for concurrency how long a slot is leased.
+    pub period_millis: i64,
+    /// How many at once, where the algorithm has a burst; otherwise as many as `limit`.
+    pub burst: Option<i64>,
+}
+
+/// A parameter that no limit can be built with: which one, what it is, what is allowed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidParameter {
+    /// Its name.
+    pub parameter: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What may be given instead.
+    pub allowed: String,
+}
+
+impl InvalidParameter {
+    pub(super) fn new(
+        parameter: &'static str,
+        value: impl fmt::Display,
+        allowed: String,
+    ) -> InvalidParameter {
+        InvalidParameter { parameter, value: value.to_string(), allowed }
+    }
+}
+
+impl fmt::Display for InvalidParameter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} is {}; allowed is {}", self.parameter, self.value, self.allowed)
+    }
+}
+
+impl std::error::Error for InvalidParameter {}
+
+/// A count, or a cost, that may not be zero.
+pub fn checked_count(parameter: &'static str, value: i64) -> Result<u64, InvalidParameter> {
+    match u64::try_from(value) {
+        Ok(count @ 1..=COUNT_MAX) => Ok(count),
+        _ => Err(InvalidParameter::new(parameter, value, format!("1 to {COUNT_MAX}"))),
+    }
+}
+
+/// A cost, which may be zero: that asks and takes nothing.
+pub fn checked_cost(value: i64) -> Result<u64, InvalidParameter> {
+    match u64::try_from(value) {
+        Ok(cost @ 0..=COUNT_MAX) => Ok(cost),
+        _ => Err(InvalidParameter::new("cost", value, format!("0 to {COUNT_MAX}"))),
+    }
+}
+
+/// A span of milliseconds, in nanoseconds.
+pub fn checked_span(parameter: &'static str, millis: i64) -> Result<Nanos, InvalidParameter> {
+    const MILLIS_MAX: u64 = SPAN_MAX / NANOS_PER_MILLI;
+    match u64::try_from(millis) {
+        Ok(millis @ 1..=MILLIS_MAX) => Ok(millis * NANOS_PER_MILLI),
+        _ => {
+            let allowed = format!("1 to {MILLIS_MAX} milliseconds (a hundred years)");
+            Err(InvalidParameter::new(parameter, millis, allowed))
+        }
+    }
+}
+
+/// So many in a time, neither of them zero and not more than one per nanosecond.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Rate {
+    pub(super) count: u64,
+    pub(super) period: Nanos,
+}
+
+impl Rate {
+    pub(super) fn new(limit: i64, period_millis: i64) -> Result<Rate, InvalidParameter> {
+        let rate =
+            Rate { count: checked_count("limit", limit)?, period: checked_span("period", period_millis)? };
+        if rate.count > rate.period {
+            let value = format!("{} per {period_millis} ms", rate.count);
+            return Err(InvalidParameter::new("rate", value, format!("at most {NANOS_PER_SECOND} a second")));
+        }
+        Ok(rate)
+    }
+
+    /// The time that one of them takes, rounded up to a nanosecond.
+    pub(super) fn interval(self) -> Nanos {
+        self.period.div_ceil(self.count)
+    }
+}
+
+/// Refuses a burst where the algorithm knows none.
+pub(super) fn without_burst(algorithm: &str, burst: Option<i64>) -> Result<(), InvalidParameter> {
+    match burst {
+        None => Ok(()),
+        Some(burst) => Err(InvalidParameter::new(
+            "burst",
+            burst,
+            format!("none with {algorithm}: its limit says it all"),
+        )),
+    }
+}
