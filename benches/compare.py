@@ -25,56 +25,14 @@ import sys
 import tempfile
 import time
 
+from servers import Server
+
 PIPELINES = (1, 16, 64)
 REQUESTS = {1: 150_000, 16: 1_500_000, 64: 3_000_000}
 KEY_COUNTS = (1_000_000, 1_250_000, 1_500_000, 1_750_000)
 IDLE_CONNECTIONS = 10_000
 EXPIRY_KEYS = 1_000_000
 EXPIRY_SECONDS = 10
-
-
-class Server:
-    def __init__(self, definition, folder):
-        self.name, command = definition.split("=", 1)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        words = shlex.split(command.replace("{port}", str(self.port)))
-        if os.path.exists(words[0]):
-            words[0] = os.path.abspath(words[0])
-        self.process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.wait_until_up()
-
-    def wait_until_up(self):
-        for _ in range(400):
-            try:
-                with self.connect() as connection:
-                    connection.sendall(b"PING\r\n")
-                    if connection.recv(64).startswith(b"+PONG"):
-                        return
-            except OSError:
-                pass
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.025)
-        sys.exit(f"{self.name} did not come up")
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), 60)
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident_bytes(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            line = next(line for line in status if line.startswith("VmRSS"))
-        return int(line.split()[1]) * 1024
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 def benchmark(server, test, pipeline, requests):

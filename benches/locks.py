@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Measures locks side by side in one run and prints ratios.
+
+    benches/locks.py pairs    quartet='target/release/quartet --port {port} --http-port off --lock-durability fence --dir {dir}' \
+                              redis='redis-server --port {port} --save ""' valkey='valkey-server --port {port} --save ""'
+    benches/locks.py durable  quartet='target/release/quartet --port {port} --http-port off --dir {dir}'
+    benches/locks.py handoff  quartet=... redis='redis-server --port {port} --save ""'
+
+`pairs` has 50 connections acquire and release, sixteen commands to a write, and reads the server's CPU time from /proc;
+the others do what their users do: SET NX PX, then a script that deletes the key if it still holds the token.  `durable`
+compares acquisitions and releases that are on the disk before they are answered, by 64 clients, with etcd-server (Debian)
+on the same disk, through its lock API over the JSON gateway.  `handoff` has 64 clients want one key and takes the time from
+the release to the next holder's answer; the others use redis-py's Lock, which polls.  All servers listen on loopback.
+"""
+import argparse
+import base64
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+from servers import Load, Server, requests
+
+CONNECTIONS = 50
+PAIRS_PER_WRITE = 8
+KEYS = 100_000
+RELEASE_SCRIPT = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) else return 0 end"
+DURABLE_CLIENTS = 64
+WAITERS = 64
+END = requests(["PING"])
+ENDED = b"+PONG\r\n"
+
+
+def is_quartet(server):
+    return server.name.startswith("quartet")
+
+
+def pair_of(server, script, key, owner):
+    if is_quartet(server):
+        return [["LOCK.ACQUIRE", key, owner, "TTL", 30000], ["LOCK.RELEASE", key, owner]]
+    return [["SET", key, owner, "NX", "PX", 30000], ["EVALSHA", script, 1, key, owner]]
+
+
+def no_error(answer):
+    if b"-" in (answer[:1], answer[-8:-7]) or b"\r\n-" in answer:
+        sys.exit(f"an error: {answer[:200]!r}")
+
+
+def load_script(server):
+    with server.connect() as connection:
+        connection.sendall(requests(["SCRIPT", "LOAD", RELEASE_SCRIPT]))
+        return connection.recv(256).split(b"\r\n")[1]
+
+
+def measure_pairs(server, writes):
+    """CPU microseconds per pair and pairs per second."""
+    script = None if is_quartet(server) else load_script(server)
+    prepared = []
+    for connection in range(CONNECTIONS):
+        blocks = []
+        for block in range(32):
+            commands = []
+            for pair in range(PAIRS_PER_WRITE):
+                number = (connection * 7919 + block * 104729 + pair * 1299709) % KEYS
+                commands += pair_of(server, script, f"lock:{number:012}:{connection}", f"owner-{connection}")
+            blocks.append(requests(*commands) + END)
+        prepared.append(blocks)
+    left = [writes] * CONNECTIONS
+
+    def next_request(number):
+        if left[number] == 0:
+            return None
+        left[number] -= 1
+        return prepared[number][left[number] % 32]
+
+    load = Load(("127.0.0.1", server.port), CONNECTIONS, next_request, lambda answer: answer.endswith(ENDED), no_error)
+    before = server.cpu_seconds()
+    seconds = load.run()
+    load.close()
+    pairs = writes * CONNECTIONS * PAIRS_PER_WRITE
+    return (server.cpu_seconds() - before) * 1e6 / pairs, pairs / seconds
+
+
+def pairs(servers, rounds, scale):
+    figures = {}
+    for _ in range(rounds):
+        for server in servers:
+            figures.setdefault(server.name, []).append(measure_pairs(server, int(1000 * scale)))
+    base = statistics.median(cpu for cpu, _ in figures[servers[0].name])
+    print("| server | CPU µs/pair | Quartet's share of it | pairs/s |")
+    print("|---|---|---|---|")
+    for server in servers:
+        cpu, rate = (statistics.median(column) for column in zip(*figures[server.name]))
+        print(f"| {server.name} | {cpu:.2f} | {base / cpu:.2f} | {rate:.0f} |")
+
+
+class Etcd:
+    """etcd-server with its data in `folder`."""
+
+    def __init__(self, folder):
+        ports = Server.free_port(), Server.free_port()
+        self.port = ports[0]
+        url, peer = (f"http://127.0.0.1:{port}" for port in ports)
+        command = ["etcd", "--data-dir", os.path.join(folder, "etcd"), "--listen-client-urls", url]
+        command += ["--advertise-client-urls", url, "--listen-peer-urls", peer]
+        command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(400):
+            try:
+                self.call("/v3/maintenance/status", {})
+                return
+            except OSError:
+                time.sleep(0.025)
+        sys.exit("etcd did not come up")
+
+    def call(self, path, body):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def http_request(path, body):
+    text = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+    return head.encode() + text
+
+
+def http_is_whole(answer):
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return len(body) >= int(value)
+    return body.endswith(b"0\r\n\r\n")
+
+
+def etcd_pairs_per_second(etcd, count):
+    leases = [etcd.call("/v3/lease/grant", {"TTL": 600})["ID"] for _ in range(DURABLE_CLIENTS)]
+    keys = [None] * DURABLE_CLIENTS
+    left = [2 * count] * DURABLE_CLIENTS
+    names = [base64.b64encode(f"lock-{number}".encode()).decode() for number in range(DURABLE_CLIENTS)]
+    turn = {"number": 0}
+
+    def next_request(number):
+        turn["number"] = number
+        if left[number] == 0:
+            return None
+        left[number] -= 1
+        if left[number] % 2:
+            # The key's name is what etcd makes of the lock's name and the lease.
+            owner = f"lock-{number}/{int(leases[number]):x}"
+            keys[number] = base64.b64encode(owner.encode()).decode()
+            return http_request("/v3/lock/lock", {"name": names[number], "lease": leases[number]})
+        return http_request("/v3/lock/unlock", {"key": keys[number]})
+
+    def check(answer):
+        if b" 200 " not in answer[:20]:
+            sys.exit(f"etcd: {answer[:300]!r}")
+
+    load = Load(("127.0.0.1", etcd.port), DURABLE_CLIENTS, next_request, http_is_whole, check)
+    seconds = load.run()
+    load.close()
+    return DURABLE_CLIENTS * count / seconds
+
+
+def quartet_pairs_per_second(server, count):
+    left = [2 * count] * DURABLE_CLIENTS
+
+    def next_request(number):
+        if left[number] == 0:
+            return None
+        left[number] -= 1
+        acquire, release = pair_of(server, None, f"lock-{number}", f"owner-{number}")
+        return requests(acquire if left[number] % 2 else release) + END
+
+    load = Load(("127.0.0.1", server.port), DURABLE_CLIENTS, next_request, lambda answer: answer.endswith(ENDED), no_error)
+    seconds = load.run()
+    load.close()
+    return DURABLE_CLIENTS * count / seconds
+
+
+def durable(servers, rounds, scale):
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        etcd = Etcd(folder)
+        try:
+            figures = {"etcd": []}
+            for _ in range(rounds):
+                figures["etcd"].append(etcd_pairs_per_second(etcd, max(1, int(100 * scale))))
+                for server in servers:
+                    figures.setdefault(server.name, []).append(quartet_pairs_per_second(server, int(1000 * scale)))
+        finally:
+            etcd.stop()
+    base = statistics.median(figures["etcd"])
+    print("| server | pairs/s on disk | times etcd |")
+    print("|---|---|---|")
+    for name, rates in figures.items():
+        print(f"| {name} | {statistics.median(rates):.0f} | {statistics.median(rates) / base:.1f} |")
+
+
+def quartet_handoff(server, rounds):
+    """Each of 64 clients takes the key in turn; milliseconds from each release to the next holder's answer."""
+    released = {"at": None}
+    delays = []
+    left = [2 * rounds] * WAITERS
+
+    def next_request(number):
+        if left[number] == 0:
+            return None
+        left[number] -= 1
+        if left[number] % 2:
+            return requests(["LOCK.ACQUIRE", "hot", f"owner-{number}", "TTL", 30000, "WAIT", 60000])
+        released["at"] = time.perf_counter()
+        return requests(["LOCK.RELEASE", "hot", f"owner-{number}"])
+
+    def check(answer):
+        no_error(answer)
+        if answer.startswith((b"*", b"%")) and released["at"] is not None:
+            delays.append((time.perf_counter() - released["at"]) * 1000)
+            released["at"] = None
+
+    # A grant is an array of known fields; a release's answer is one line.
+    whole = lambda answer: answer.endswith(b"\r\n") and (not answer.startswith(b"*") or answer.count(b"\r\n") > 4)
+    load = Load(("127.0.0.1", server.port), WAITERS, next_request, whole, check)
+    load.run()
+    load.close()
+    return delays
+
+
+def polling_handoff(server, rounds):
+    """The same with redis-py's Lock."""
+    import redis
+
+    released, delays, guard = {"at": None}, [], threading.Lock()
+
+    def take():
+        client = redis.Redis(port=server.port)
+        for _ in range(rounds):
+            lock = client.lock("hot", timeout=30)
+            lock.acquire()
+            with guard:
+                if released["at"] is not None:
+                    delays.append((time.perf_counter() - released["at"]) * 1000)
+                released["at"] = time.perf_counter()
+            lock.release()
+
+    threads = [threading.Thread(target=take) for _ in range(WAITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return delays
+
+
+def handoff(servers, rounds, scale):
+    print("| server | hand-offs | p50 ms | p99 ms |")
+    print("|---|---|---|---|")
+    for server in servers:
+        count = max(1, int(rounds * 20 * scale))
+        delays = quartet_handoff(server, count) if is_quartet(server) else polling_handoff(server, max(1, int(rounds * scale)))
+        delays.sort()
+        print(f"| {server.name} | {len(delays)} | {delays[len(delays) // 2]:.3f} | {delays[int(len(delays) * 0.99)]:.3f} |")
+
+
+MEASUREMENTS = {"pairs": pairs, "durable": durable, "handoff": handoff}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measurement", choices=MEASUREMENTS)
+    parser.add_argument("servers", nargs="+", help="name=command, with {port} and {dir}; Quartet's name begins with quartet")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0)
+    arguments = parser.parse_args()
+    # Below the working directory, so that the disk is a real one.
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        servers = []
+        try:
+            for definition in arguments.servers:
+                servers.append(Server(definition, folder))
+            MEASUREMENTS[arguments.measurement](servers, arguments.rounds, arguments.scale)
+        finally:
+            for server in servers:
+                server.stop()
+
+
+if __name__ == "__main__":
+    main()
