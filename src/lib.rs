@@ -10,6 +10,7 @@ pub mod random;
 pub mod refusal;
 pub mod wait;
 
+pub mod journal;
 pub mod settings;
 
 pub mod outbox;

@@ -26,3 +26,6 @@ mod admin;
 
 /// Random actions against plain models.
 mod properties;
+
+/// What a service's journal keeps when the power fails, the disk errs or files are damaged.
+mod journal;

@@ -5,5 +5,6 @@ pub(crate) mod http;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod simulated_disk;
 #[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]
 pub(crate) mod traces;

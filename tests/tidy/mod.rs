@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `/commands` stands for what clients can say to a service, which lies above all the cores.
 const LAYERS: &[&[&str]] = &[
     &["alarm", "clock", "glob", "random", "refusal", "wait"],
-    &["settings", "metrics", "outbox"],
+    &["settings", "metrics", "outbox", "journal"],
     &["cache", "broker", "limit", "client"],
     &["syntax", "command", "endpoint"],
     &[

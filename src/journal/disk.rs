@@ -1,0 +1,155 @@
+//! The disk as a journal sees it: a folder of files that are written at their end, and two ways to make sure.
+//!
+//! This is the only file of the journal that touches files.  Tests put a disk of their own under a journal, one that
+//! tears writes, forgets what was not synced, and fails.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Whoever holds this file's lock owns the folder.
+const LOCK_FILE: &str = "LOCK";
+
+/// A folder of files.  What is written is on the disk only after a sync: of the file for its contents, of the names
+/// for its being there.
+pub trait Disk: Send + Sync {
+    /// The names of all files.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// The contents of a file, from its start.
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read>>;
+
+    /// Makes an empty file, in place of one of that name if there is one.
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Cuts a file to `length` bytes and syncs its contents.
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()>;
+
+    /// Gives a file another name, in place of a file that has it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Returns once all that was created, renamed and removed is on the disk.
+    fn sync_names(&self) -> io::Result<()>;
+
+    /// Where a file is, for people; without a name, where the folder is.
+    fn describe(&self, name: &str) -> String;
+}
+
+/// A file that is written from its start to its end.
+pub trait DiskFile: Send {
+    /// Writes all of `bytes` at the end.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Returns once all that was written is on the disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A folder of the file system, owned by one process at a time.
+pub struct Folder {
+    path: PathBuf,
+    names: File,
+    /// Its lock ends with the process, however that ends.
+    _lock: File,
+}
+
+/// Why a folder cannot be had.
+#[derive(Debug)]
+pub enum FolderError {
+    /// Another process owns it.
+    Owned,
+    /// It cannot be made or opened.
+    Io(io::Error),
+}
+
+impl Folder {
+    /// Makes the folder if it is missing, and owns it.
+    ///
+    /// # Errors
+    /// If it cannot be made or opened, or another process owns it.
+    pub fn open(path: &Path) -> Result<Folder, FolderError> {
+        make_folders(path).map_err(FolderError::Io)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK_FILE))
+            .map_err(FolderError::Io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FolderError::Owned),
+            Err(TryLockError::Error(error)) => return Err(FolderError::Io(error)),
+        }
+        let names = File::open(path).map_err(FolderError::Io)?;
+        Ok(Folder { path: path.to_owned(), names, _lock: lock })
+    }
+}
+
+/// Makes a folder and those above it that are missing; all are there after a crash too.
+fn make_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folders(parent)?;
+    match std::fs::create_dir(path) {
+        // Another journal of this server may have made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    File::open(parent)?.sync_all()
+}
+
+impl Disk for Folder {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(&self.path)?;
+        // A name that is no text is not one of ours.
+        entries
+            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .collect()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(self.path.join(name))?))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(File::create(self.path.join(name))?))
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        file.set_len(length)?;
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.path.join(name))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.names.sync_all()
+    }
+
+    fn describe(&self, name: &str) -> String {
+        let path = if name.is_empty() { self.path.clone() } else { self.path.join(name) };
+        path.display().to_string()
+    }
+}
+
+impl DiskFile for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        // The contents and the length, not the time of the change: one wait for the disk less.
+        self.sync_data()
+    }
+}

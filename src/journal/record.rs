@@ -1,0 +1,188 @@
+//! A record on the disk: a word with its length, the CRC32C, its bytes.
+//!
+//! The checksum covers the record's position as well, so that a record is valid in its own place only.  The top bit
+//! of the length says that the record is the first of a group.  A group is written after all before it was synced:
+//! wherever such a record is found, everything before it had been on the disk, and what is wrong there is damage, not
+//! the torn end of a write.
+
+use std::io::{self, Read};
+
+use crate::wait::Position;
+
+/// Longest record in bytes: the payload of the largest message and what goes with it.
+pub const RECORD_MAX: usize = 64 << 20;
+
+/// Bytes before the payload: the length and the checksum.
+const HEAD: usize = 8;
+
+const FIRST_OF_GROUP: u32 = 1 << 31;
+
+/// At most this many bytes are checksummed to find out whether a group follows a record that is wrong.  The end of a
+/// file that holds so many things that look like records is no torn end.
+const SEARCH_MAX: usize = 4 << 30;
+
+/// Where in its group a record stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// It is the first: all before it is on the disk.
+    First,
+    /// It is written together with the one before it.
+    Later,
+}
+
+/// Bytes that a record takes with its head.
+pub(super) fn length_of(payload: &[u8]) -> u64 {
+    (HEAD + payload.len()) as u64
+}
+
+/// Writes a record that begins at `position`.
+pub(super) fn encode(payload: &[u8], position: Position, place: Place, into: &mut Vec<u8>) {
+    debug_assert!(payload.len() <= RECORD_MAX, "the service keeps its records below the limit");
+    let mark = if place == Place::First { FIRST_OF_GROUP } else { 0 };
+    let word = (payload.len() as u32 | mark).to_le_bytes();
+    into.extend_from_slice(&word);
+    into.extend_from_slice(&checksum(position, word, payload).to_le_bytes());
+    into.extend_from_slice(payload);
+}
+
+fn checksum(position: Position, word: [u8; 4], payload: &[u8]) -> u32 {
+    let mut start = [0; 12];
+    start[..8].copy_from_slice(&position.0.to_le_bytes());
+    start[8..].copy_from_slice(&word);
+    crc32c::crc32c_append(crc32c::crc32c(&start), payload)
+}
+
+/// What comes next in a file.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Found<'a> {
+    /// A record's payload.
+    Record(&'a [u8]),
+    /// The file ends here.
+    End,
+    /// No record, and why.
+    Wrong(&'static str),
+}
+
+/// Reads the records of a file one after the other.
+pub(super) struct RecordReader<R> {
+    source: R,
+    /// Where the next record begins.
+    position: Position,
+    head: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl<R: Read> RecordReader<R> {
+    /// Reads from `source`, whose first record begins at `position`.
+    pub(super) fn new(source: R, position: Position) -> RecordReader<R> {
+        RecordReader { source, position, head: Vec::new(), payload: Vec::new() }
+    }
+
+    /// Where the next record begins; after a wrong one, where that begins.
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The next record.
+    pub(super) fn next(&mut self) -> io::Result<Found<'_>> {
+        self.head.clear();
+        self.payload.clear();
+        self.source.by_ref().take(HEAD as u64).read_to_end(&mut self.head)?;
+        if self.head.is_empty() {
+            return Ok(Found::End);
+        }
+        let Some((word, sum)) = split_head(&self.head) else {
+            return Ok(Found::Wrong("the file ends within a record"));
+        };
+        let length = (u32::from_le_bytes(word) & !FIRST_OF_GROUP) as usize;
+        if length > RECORD_MAX {
+            return Ok(Found::Wrong("the length of a record is out of range"));
+        }
+        // No more is allocated than the file has.
+        self.source.by_ref().take(length as u64).read_to_end(&mut self.payload)?;
+        if self.payload.len() < length {
+            return Ok(Found::Wrong("the file ends within a record"));
+        }
+        if checksum(self.position, word, &self.payload) != sum {
+            return Ok(Found::Wrong("the checksum of a record is wrong"));
+        }
+        self.position.0 += (HEAD + length) as u64;
+        Ok(Found::Record(&self.payload))
+    }
+
+    /// After a wrong record: true if a group begins somewhere behind it, that is, if it had been on the disk.
+    pub(super) fn was_on_the_disk(&mut self) -> io::Result<bool> {
+        let mut rest = std::mem::take(&mut self.head);
+        rest.append(&mut self.payload);
+        self.source.read_to_end(&mut rest)?;
+        let mut left = SEARCH_MAX;
+        for at in 1..rest.len() {
+            let Some((word, sum)) = split_head(&rest[at..]) else { break };
+            let length = (u32::from_le_bytes(word) & !FIRST_OF_GROUP) as usize;
+            let payload = rest.get(at + HEAD..at + HEAD + length);
+            let Some(payload) = payload.filter(|_| u32::from_le_bytes(word) & FIRST_OF_GROUP != 0) else {
+                continue;
+            };
+            if checksum(Position(self.position.0 + at as u64), word, payload) == sum {
+                return Ok(true);
+            }
+            let Some(less) = left.checked_sub(length) else { return Ok(true) };
+            left = less;
+        }
+        Ok(false)
+    }
+}
+
+fn split_head(bytes: &[u8]) -> Option<([u8; 4], u32)> {
+    let (word, rest) = bytes.split_first_chunk::<4>()?;
+    let (sum, _) = rest.split_first_chunk::<4>()?;
+    Some((*word, u32::from_le_bytes(*sum)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_groups() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (payload, place) in [("first", Place::First), ("second", Place::Later), ("third", Place::First)] {
+            let position = Position(100 + bytes.len() as u64);
+            encode(payload.as_bytes(), position, place, &mut bytes);
+        }
+        bytes
+    }
+
+    fn payloads(bytes: &[u8], position: u64) -> (Vec<String>, Option<bool>) {
+        let mut reader = RecordReader::new(bytes, Position(position));
+        let mut payloads = Vec::new();
+        loop {
+            match reader.next().expect("memory can be read") {
+                Found::Record(payload) => payloads.push(String::from_utf8_lossy(payload).into_owned()),
+                Found::End => return (payloads, None),
+                Found::Wrong(_) => {
+                    return (payloads, Some(reader.was_on_the_disk().expect("memory can be read")));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn records_are_read_in_their_own_place_only() {
+        let bytes = two_groups();
+        assert_eq!(payloads(&bytes, 100), (vec!["first".into(), "second".into(), "third".into()], None));
+        assert_eq!(payloads(&bytes, 101), (vec![], Some(false)));
+    }
+
+    #[test]
+    fn a_torn_end_is_told_from_damage() {
+        let bytes = two_groups();
+        let third = bytes.len() - HEAD - "third".len();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert_eq!(payloads(&damaged, 100).1, Some(at < third), "damaged at {at}");
+            let torn = payloads(&bytes[..at], 100).1;
+            assert!(torn != Some(true), "cut at {at}");
+        }
+    }
+}

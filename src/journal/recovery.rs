@@ -1,0 +1,291 @@
+//! Reading a journal back at the start: the newest snapshot, then every segment after it, in order.
+//!
+//! The end of the last segment may be torn: what a crash left of a write whose sync nobody was told of is cut.
+//! Anything else that is wrong stops the start, with the file, the place and the remedy.  Nothing is skipped.
+
+use std::fmt;
+use std::io::{self, BufReader, Read};
+
+use super::disk::Disk;
+use super::record::{Found, RecordReader};
+use super::segment::{self, FileId, HEAD, Head, Kind};
+use crate::wait::Position;
+
+/// Bytes read from the disk at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// Takes one record back into a service, or says why it cannot.
+pub type Replay<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
+
+/// What was read back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recovered {
+    /// Records replayed, those of the snapshot included.
+    pub records: u64,
+    /// The end of the journal: what is appended next begins there.
+    pub position: Position,
+    /// What was cut off the end, if it was torn.
+    pub torn: Option<TornEnd>,
+    /// The segment that comes next.
+    pub(super) sequence: u64,
+    /// Bytes of records behind the snapshot.
+    pub(super) segment_bytes: u64,
+    /// Bytes of the snapshot.
+    pub(super) snapshot_bytes: u64,
+}
+
+/// The end of a write that a crash interrupted; nothing that had been acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TornEnd {
+    /// The file it was cut off.
+    pub file: String,
+    /// The length in bytes that the file was cut to.
+    pub offset: u64,
+    /// What is wrong there.
+    pub reason: &'static str,
+}
+
+/// Why a journal cannot be opened.  As text it is one line, with the remedy.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process has it open.
+    Owned {
+        /// The folder.
+        folder: String,
+    },
+    /// The disk refuses.
+    Io {
+        /// What was to be done.
+        what: String,
+        /// The disk's reason.
+        error: io::Error,
+    },
+    /// What had been on the disk is not what was written, or its service does not understand it.
+    Damaged {
+        /// The file.
+        file: String,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What is wrong.
+        reason: String,
+        /// The folder.
+        folder: String,
+    },
+    /// A file is missing.
+    Missing {
+        /// The file.
+        file: String,
+        /// The folder.
+        folder: String,
+    },
+    /// A file is of a version that this server does not know.
+    OtherVersion {
+        /// The file.
+        file: String,
+        /// Its version.
+        version: u32,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Owned { folder } => write!(
+                formatter,
+                "another server uses {folder}: stop that one, or choose another folder with --dir"
+            ),
+            OpenError::Io { what, error } => write!(formatter, "cannot {what}: {error}"),
+            OpenError::Damaged { file, offset, reason, folder } => write!(
+                formatter,
+                "{file} is damaged at byte {offset}: {reason}; restore {folder} from a copy, or move it away to \
+                 start without what it holds"
+            ),
+            OpenError::Missing { file, folder } => write!(
+                formatter,
+                "{file} is missing; restore {folder} from a copy, or move it away to start without what it holds"
+            ),
+            OpenError::OtherVersion { file, version } => write!(
+                formatter,
+                "{file} is of version {version} of the format, which this server does not know: start the version \
+                 of the server that wrote it"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Replays all that the disk has, cuts a torn end off, removes what is no longer needed.
+pub(super) fn recover(disk: &dyn Disk, replay: &mut Replay<'_>) -> Result<Recovered, OpenError> {
+    let names = disk.list().map_err(|error| reading(disk, "", error))?;
+    let mut files: Vec<FileId> = names.iter().filter_map(|name| FileId::parse(name)).collect();
+    files.sort_unstable_by_key(|file| (file.sequence, file.kind));
+    // A snapshot comes before the segment with its number.
+    let begin = files.iter().rposition(|file| file.kind == Kind::Snapshot).unwrap_or(0);
+    let mut recovery = Recovery { disk, replay, state: Recovered::new() };
+    let (snapshot, segments) = match files[begin..].split_first() {
+        Some((first, rest)) if first.kind == Kind::Snapshot => (Some(first), rest),
+        _ => (None, &files[begin..]),
+    };
+    if let Some(&snapshot) = snapshot {
+        recovery.read_snapshot(snapshot)?;
+        if segments.is_empty() {
+            return Err(missing(disk, FileId::segment(snapshot.sequence)));
+        }
+    }
+    for (index, &segment) in segments.iter().enumerate() {
+        recovery.read_segment(segment, index + 1 == segments.len())?;
+    }
+    let state = recovery.state;
+    let outdated = files[..begin].iter().map(|file| file.name());
+    let drafts = names.iter().filter(|name| segment::is_draft(name)).cloned();
+    for name in drafts.chain(outdated) {
+        disk.remove(&name).map_err(|error| failed(disk, "remove", &name, error))?;
+    }
+    Ok(state)
+}
+
+impl Recovered {
+    fn new() -> Recovered {
+        Recovered {
+            records: 0,
+            position: Position(0),
+            torn: None,
+            sequence: 1,
+            segment_bytes: 0,
+            snapshot_bytes: 0,
+        }
+    }
+}
+
+struct Recovery<'a, 'b> {
+    disk: &'a dyn Disk,
+    replay: &'a mut Replay<'b>,
+    state: Recovered,
+}
+
+impl Recovery<'_, '_> {
+    fn read_snapshot(&mut self, id: FileId) -> Result<(), OpenError> {
+        let (mut reader, start) = self.open(id)?;
+        let name = id.name();
+        let mut is_whole = false;
+        loop {
+            let at = reader.position();
+            let damage = match reader.next().map_err(|error| reading(self.disk, &name, error))? {
+                // An empty record is the end of a snapshot.
+                Found::Record([]) if !is_whole => {
+                    is_whole = true;
+                    continue;
+                }
+                Found::End if is_whole => break,
+                Found::Record(payload) if !is_whole => match (self.replay)(payload) {
+                    Ok(()) => {
+                        self.state.records += 1;
+                        continue;
+                    }
+                    Err(reason) => reason,
+                },
+                Found::Record(_) => "it goes on behind its end".to_owned(),
+                Found::End => "its end is missing".to_owned(),
+                Found::Wrong(reason) => reason.to_owned(),
+            };
+            return Err(damaged(self.disk, id, start, at, damage));
+        }
+        self.state.snapshot_bytes = reader.position().0 - start.0;
+        self.state.position = start;
+        self.state.sequence = id.sequence;
+        Ok(())
+    }
+
+    fn read_segment(&mut self, id: FileId, is_last: bool) -> Result<(), OpenError> {
+        if id.sequence != self.state.sequence {
+            return Err(missing(self.disk, FileId::segment(self.state.sequence)));
+        }
+        let (mut reader, start) = self.open(id)?;
+        let name = id.name();
+        if start != self.state.position {
+            let reason = format!("it begins at {} and not at {}", start.0, self.state.position.0);
+            return Err(damaged(self.disk, id, start, start, reason));
+        }
+        loop {
+            let at = reader.position();
+            let wrong = match reader.next().map_err(|error| reading(self.disk, &name, error))? {
+                Found::End => break,
+                Found::Record([]) => "a record is empty",
+                Found::Record(payload) => {
+                    (self.replay)(payload).map_err(|reason| damaged(self.disk, id, start, at, reason))?;
+                    self.state.records += 1;
+                    continue;
+                }
+                Found::Wrong(reason) => reason,
+            };
+            // A later segment was begun, or a later group written, only after all before it had been synced.
+            let had_been_synced =
+                !is_last || reader.was_on_the_disk().map_err(|error| reading(self.disk, &name, error))?;
+            if had_been_synced {
+                return Err(damaged(self.disk, id, start, at, wrong.to_owned()));
+            }
+            let torn =
+                TornEnd { file: self.disk.describe(&name), offset: offset_of(start, at), reason: wrong };
+            self.state.torn = Some(torn);
+            break;
+        }
+        let end = reader.position();
+        if is_last {
+            // What was replayed counts from now on, so it has to be on the disk, also if only this process's
+            // predecessor ended and the system did not.
+            self.disk
+                .truncate(&name, offset_of(start, end))
+                .map_err(|error| failed(self.disk, "cut and sync", &name, error))?;
+        }
+        self.state.segment_bytes += end.0 - start.0;
+        self.state.position = end;
+        // A segment without records is made anew.
+        self.state.sequence += u64::from(end > start);
+        Ok(())
+    }
+
+    fn open(&self, id: FileId) -> Result<(RecordReader<impl Read + use<>>, Position), OpenError> {
+        let (disk, name) = (self.disk, id.name());
+        let source = disk.read(&name).map_err(|error| reading(disk, &name, error))?;
+        let mut source = BufReader::with_capacity(READ_BYTES, source);
+        match segment::read_head(id, &mut source).map_err(|error| reading(disk, &name, error))? {
+            Head::Start(start) => Ok((RecordReader::new(source, start), start)),
+            Head::OtherVersion(version) => {
+                Err(OpenError::OtherVersion { file: disk.describe(&name), version })
+            }
+            Head::Wrong(reason) => Err(OpenError::Damaged {
+                file: disk.describe(&name),
+                offset: 0,
+                reason: reason.to_owned(),
+                folder: disk.describe(""),
+            }),
+        }
+    }
+}
+
+/// Where in its file something is whose position is `at`.
+fn offset_of(start: Position, at: Position) -> u64 {
+    HEAD as u64 + (at.0 - start.0)
+}
+
+fn damaged(disk: &dyn Disk, id: FileId, start: Position, at: Position, reason: String) -> OpenError {
+    OpenError::Damaged {
+        file: disk.describe(&id.name()),
+        offset: offset_of(start, at),
+        reason,
+        folder: disk.describe(""),
+    }
+}
+
+fn missing(disk: &dyn Disk, id: FileId) -> OpenError {
+    OpenError::Missing { file: disk.describe(&id.name()), folder: disk.describe("") }
+}
+
+fn reading(disk: &dyn Disk, name: &str, error: io::Error) -> OpenError {
+    failed(disk, "read", name, error)
+}
+
+pub(super) fn failed(disk: &dyn Disk, what: &str, name: &str, error: io::Error) -> OpenError {
+    OpenError::Io { what: format!("{what} {}", disk.describe(name)), error }
+}

@@ -1,0 +1,164 @@
+//! The files of a journal: their names and their heads.
+//!
+//! A segment holds records in the order in which they were appended; a snapshot holds the state before the first
+//! record of the segment with the same number.  A file is written under a draft name and renamed once its head (a
+//! snapshot: all of it) is on the disk, so a file with a proper name is never half there.
+
+use std::io::{self, Read};
+
+use super::disk::{Disk, DiskFile};
+use crate::wait::Position;
+
+const MAGIC: [u8; 8] = *b"QUARTETJ";
+const VERSION: u32 = 1;
+
+/// Bytes before the first record: magic, version, kind, sequence, start, checksum.
+pub(super) const HEAD: usize = 8 + 4 + 4 + 8 + 8 + 4;
+
+const DRAFT: &str = ".new";
+
+/// What a file is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Kind {
+    Snapshot = 1,
+    Segment = 2,
+}
+
+/// Each kind with the end of its files' names.
+const KINDS: &[(Kind, &str)] = &[(Kind::Snapshot, "snapshot"), (Kind::Segment, "segment")];
+
+/// Which file of a journal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct FileId {
+    pub(super) kind: Kind,
+    /// Segments are numbered from one, without a gap.
+    pub(super) sequence: u64,
+}
+
+impl FileId {
+    pub(super) fn segment(sequence: u64) -> FileId {
+        FileId { kind: Kind::Segment, sequence }
+    }
+
+    pub(super) fn snapshot(sequence: u64) -> FileId {
+        FileId { kind: Kind::Snapshot, sequence }
+    }
+
+    /// Its name, such that names sort by sequence.
+    pub(super) fn name(self) -> String {
+        let (_, ending) = KINDS.iter().find(|(kind, _)| *kind == self.kind).expect("every kind has a row");
+        format!("{:012}.{ending}", self.sequence)
+    }
+
+    /// The file that has this name, if a file of a journal can have it.
+    pub(super) fn parse(name: &str) -> Option<FileId> {
+        let (number, ending) = name.split_once('.')?;
+        let (kind, _) = KINDS.iter().find(|(_, known)| *known == ending)?;
+        let id = FileId { kind: *kind, sequence: number.parse().ok()? };
+        (id.name() == name).then_some(id)
+    }
+}
+
+/// True for files that were being written when a server ended.
+pub(super) fn is_draft(name: &str) -> bool {
+    name.strip_suffix(DRAFT).is_some_and(|name| FileId::parse(name).is_some())
+}
+
+/// Makes a file with its head and then `contents`, whole or not at all, and leaves it open at its end.
+pub(super) fn create(
+    disk: &dyn Disk,
+    id: FileId,
+    start: Position,
+    contents: &[u8],
+) -> io::Result<Box<dyn DiskFile>> {
+    let (name, draft) = (id.name(), id.name() + DRAFT);
+    let mut file = disk.create(&draft)?;
+    file.write(&head(id, start))?;
+    if !contents.is_empty() {
+        file.write(contents)?;
+    }
+    file.sync()?;
+    disk.rename(&draft, &name)?;
+    disk.sync_names()?;
+    Ok(file)
+}
+
+fn head(id: FileId, start: Position) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(id.kind as u32).to_le_bytes());
+    bytes.extend_from_slice(&id.sequence.to_le_bytes());
+    bytes.extend_from_slice(&start.0.to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+/// What the head of a file says.
+pub(super) enum Head {
+    /// Where its first record begins.
+    Start(Position),
+    /// It is of a version that this server does not know.
+    OtherVersion(u32),
+    /// It is not the head of this file, and why.
+    Wrong(&'static str),
+}
+
+/// Reads the head of a file.
+pub(super) fn read_head(id: FileId, source: &mut dyn Read) -> io::Result<Head> {
+    let mut bytes = Vec::new();
+    source.take(HEAD as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < HEAD {
+        return Ok(Head::Wrong("the file ends within its head"));
+    }
+    let number = |at: usize| {
+        let bytes: [u8; 8] = bytes[at..at + 8].try_into().expect("the head is long enough");
+        u64::from_le_bytes(bytes)
+    };
+    // Version and kind share one word of eight bytes.
+    let (version, start) = (number(8) as u32, Position(number(24)));
+    if bytes[..8] != MAGIC {
+        return Ok(Head::Wrong("it is no file of a journal"));
+    }
+    if crc32c::crc32c(&bytes[..HEAD - 4]).to_le_bytes() != bytes[HEAD - 4..] {
+        return Ok(Head::Wrong("the checksum of its head is wrong"));
+    }
+    if version != VERSION {
+        return Ok(Head::OtherVersion(version));
+    }
+    Ok(if bytes == head(id, start) { Head::Start(start) } else { Head::Wrong("it is another file renamed") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_from_foreign_ones() {
+        for id in [FileId::segment(1), FileId::snapshot(u64::MAX)] {
+            assert_eq!(FileId::parse(&id.name()), Some(id));
+            assert!(is_draft(&(id.name() + DRAFT)));
+        }
+        assert_eq!(FileId::segment(7).name(), "000000000007.segment");
+        for foreign in ["LOCK", "7.segment", "000000000007.segments", "+00000000007.segment", "x.new"] {
+            assert_eq!(FileId::parse(foreign), None);
+            assert!(!is_draft(foreign));
+        }
+    }
+
+    #[test]
+    fn a_head_is_of_one_file_only() {
+        let id = FileId::segment(3);
+        let bytes = head(id, Position(9));
+        assert!(matches!(read_head(id, &mut &bytes[..]), Ok(Head::Start(Position(9)))));
+        for other in [FileId::segment(4), FileId::snapshot(3)] {
+            assert!(matches!(read_head(other, &mut &bytes[..]), Ok(Head::Wrong(_))));
+        }
+        for at in 0..HEAD {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(matches!(read_head(id, &mut &damaged[..]), Ok(Head::Wrong(_))), "damaged at {at}");
+            assert!(matches!(read_head(id, &mut &bytes[..at]), Ok(Head::Wrong(_))), "cut at {at}");
+        }
+    }
+}

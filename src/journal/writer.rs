@@ -1,0 +1,136 @@
+//! The writer: takes all that was appended, writes it, syncs once for all who wait, says so.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use super::disk::DiskFile;
+use super::pending::Cut;
+use super::segment::{self, FileId};
+use crate::wait::Position;
+
+/// A buffer that grew beyond this in a burst is given back.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
+/// The end of a journal that writes.  A thread of its own does so, or a test, a step at a time.
+pub struct Writer {
+    shared: Arc<Shared>,
+    file: Box<dyn DiskFile>,
+    sequence: u64,
+    /// True if the segment that is written has records.
+    has_records: bool,
+    /// The buffer that is not being appended to.
+    spare: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, file: Box<dyn DiskFile>, sequence: u64) -> Writer {
+        Writer { shared, file, sequence, has_records: false, spare: Vec::new() }
+    }
+
+    /// Writes and syncs what was appended until now.  A failure is the journal's, and for good: after a failed sync
+    /// nobody knows what is on the disk, and trying again would only seem to help.
+    pub fn step(&mut self) {
+        let (mut bytes, cuts, end) = {
+            let mut state = self.shared.state.lock();
+            let pending = &mut state.pending;
+            if pending.is_empty() || self.shared.has_failed() {
+                return;
+            }
+            let spare = std::mem::take(&mut self.spare);
+            (
+                std::mem::replace(&mut pending.bytes, spare),
+                std::mem::take(&mut pending.cuts),
+                pending.position,
+            )
+        };
+        if let Err(error) = self.write(&bytes, &cuts, end) {
+            let file = self.shared.disk.describe(&FileId::segment(self.sequence).name());
+            self.shared.fail(format!("cannot write {file}: {error}"));
+            return;
+        }
+        bytes.clear();
+        bytes.shrink_to(SPARE_BYTES_MAX);
+        self.spare = bytes;
+    }
+
+    fn write(&mut self, bytes: &[u8], cuts: &[Cut], end: Position) -> io::Result<()> {
+        let mut from = 0;
+        for cut in cuts {
+            self.commit(&bytes[from..cut.at], cut.position)?;
+            self.begin(cut.sequence, cut.position)?;
+            from = cut.at;
+        }
+        self.commit(&bytes[from..], end)
+    }
+
+    /// Writes records of the segment and waits until they are on the disk.
+    fn commit(&mut self, bytes: &[u8], end: Position) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let before = self.shared.clock.now();
+        self.file.write(bytes)?;
+        self.file.sync()?;
+        self.has_records = true;
+        let micros = self.shared.clock.now().micros() - before.micros();
+        self.shared.last_sync_micros.store(micros, Ordering::Relaxed);
+        self.shared.syncs.fetch_add(1, Ordering::Relaxed);
+        self.shared.publish(end);
+        Ok(())
+    }
+
+    fn begin(&mut self, sequence: u64, position: Position) -> io::Result<()> {
+        self.file = segment::create(&*self.shared.disk, FileId::segment(sequence), position, &[])?;
+        self.sequence = sequence;
+        self.has_records = false;
+        let mut state = self.shared.state.lock();
+        state.begun = sequence;
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    /// Writes the rest and seals the segment: the next one's being there proves that this one is whole.
+    pub fn finish(mut self) {
+        self.step();
+        if self.has_records && !self.shared.has_failed() {
+            self.shared.state.lock().pending.cut();
+            self.step();
+        }
+    }
+
+    /// Writes until the journal is closed.
+    pub(super) fn run(mut self) {
+        let interval = self.shared.options.sync_interval;
+        while self.wait_for_work() {
+            self.step();
+            if !interval.is_zero() {
+                self.rest();
+            }
+        }
+        self.finish();
+    }
+
+    /// Waits until there is something to write; false once the journal is closed.
+    fn wait_for_work(&self) -> bool {
+        let mut state = self.shared.state.lock();
+        state.is_writer_idle = true;
+        while !state.is_closing && (state.pending.is_empty() || self.shared.has_failed()) {
+            self.shared.work.wait(&mut state);
+        }
+        state.is_writer_idle = false;
+        !state.is_closing
+    }
+
+    /// Lets records gather, so that one sync serves all of an interval.
+    fn rest(&self) {
+        let mut state = self.shared.state.lock();
+        let is_urgent = |state: &mut super::State| {
+            state.is_closing || state.pending.bytes.len() >= self.shared.options.pending_max / 2
+        };
+        state.is_writer_idle = false;
+        let interval = self.shared.options.sync_interval;
+        self.shared.work.wait_while_for(&mut state, |state| !is_urgent(state), interval);
+    }
+}

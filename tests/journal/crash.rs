@@ -1,0 +1,158 @@
+//! The power fails, or the disk, at every step of everything a journal does.
+
+use std::sync::Arc;
+
+use quartet::journal::{Journal, NotAdmitted, Options};
+use quartet::random::Random;
+
+use super::ledger::Ledger;
+use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
+
+/// What is done to a ledger, in order; each runs until the trouble comes.
+const ROUTINE: &[fn(&mut Ledger)] = &[
+    |ledger| ledger.add("one record in a group of its own"),
+    Ledger::step,
+    |ledger| ["two", "three", "four"].into_iter().for_each(|line| ledger.add(line)),
+    Ledger::step,
+    |ledger| (5..9).for_each(|number| ledger.add(&format!("number {number} with others in two segments"))),
+    Ledger::step,
+    Ledger::snapshot,
+    |ledger| ledger.add("after the snapshot"),
+    Ledger::step,
+    |ledger| ledger.add("in the snapshot and in a group"),
+    Ledger::snapshot,
+    |ledger| ["of the", "last group"].into_iter().for_each(|line| ledger.add(line)),
+    Ledger::step,
+    |ledger| ledger.add("written at the end"),
+    Ledger::close,
+];
+
+/// What one run was told, and all that it tried.
+struct Run {
+    tried: Vec<String>,
+    acknowledged: usize,
+}
+
+fn run(disk: &SimulatedDisk) -> Run {
+    let Ok((mut ledger, _)) = Ledger::open(disk) else { return Run { tried: Vec::new(), acknowledged: 0 } };
+    let before = ledger.lines.len();
+    for action in ROUTINE {
+        if ledger.journal.has_failed() {
+            break;
+        }
+        action(&mut ledger);
+    }
+    assert!(ledger.acknowledged >= before, "what was recovered counts");
+    Run { tried: ledger.lines, acknowledged: ledger.acknowledged }
+}
+
+/// Opens the disk and checks that it has all that was acknowledged, in order, and nothing that was not tried.
+fn check(disk: &SimulatedDisk, run: &Run, context: &str) {
+    let (mut ledger, _) = Ledger::open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let lines = &ledger.lines;
+    assert!(lines.len() >= run.acknowledged, "{context}: only {lines:?} of {:?}", run.tried);
+    assert_eq!(lines[..], run.tried[..lines.len()], "{context}");
+    // It goes on from there, and once more finds everything.
+    ledger.add("after the recovery");
+    ledger.close();
+    assert_eq!(ledger.acknowledged, ledger.lines.len(), "{context}");
+    let (again, recovered) = Ledger::open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!((again.lines, recovered.torn), (ledger.lines, None), "{context}");
+}
+
+fn operations_of_a_run() -> u64 {
+    let disk = SimulatedDisk::default();
+    let whole = run(&disk);
+    assert_eq!(whole.acknowledged, whole.tried.len());
+    check(&disk, &whole, "without trouble");
+    let again = SimulatedDisk::default();
+    run(&again);
+    again.operations()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_whenever_the_power_fails() {
+    let mut random = Random::with_seed(1);
+    for at in 1..=operations_of_a_run() {
+        for trouble in [Trouble::PowerLostBefore(at), Trouble::PowerLostAfter(at)] {
+            let disk = SimulatedDisk::default();
+            disk.expect_trouble(trouble);
+            let run = run(&disk);
+            let blocks = [1, 4, 16, 64].map(Survival::Blocks);
+            let survivals = [Survival::Nothing, Survival::Everything];
+            for survival in survivals.into_iter().chain(blocks.into_iter().cycle().take(40)) {
+                let survivor = disk.after_power_loss(survival, &mut random);
+                check(&survivor, &run, &format!("{trouble:?}, {survival:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_power_fails_again_during_recovery() {
+    let mut random = Random::with_seed(2);
+    for at in 1..=operations_of_a_run() {
+        let disk = SimulatedDisk::default();
+        disk.expect_trouble(Trouble::PowerLostBefore(at));
+        let run = run(&disk);
+        let torn = disk.after_power_loss(Survival::Blocks(8), &mut random);
+        for step in 1.. {
+            let copy = torn.after_power_loss(Survival::Everything, &mut random);
+            copy.expect_trouble(Trouble::PowerLostAfter(step));
+            if Ledger::open(&copy).is_ok() {
+                break;
+            }
+            let survivor = copy.after_power_loss(Survival::Blocks(8), &mut random);
+            check(&survivor, &run, &format!("power lost at {at}, then at {step} of the recovery"));
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_once_is_not_trusted_again() {
+    let mut random = Random::with_seed(3);
+    let mut failures = 0;
+    for at in 1..=operations_of_a_run() {
+        let disk = SimulatedDisk::default();
+        disk.expect_trouble(Trouble::Error(at));
+        let Ok((mut ledger, _)) = Ledger::open(&disk) else { continue };
+        for action in ROUTINE {
+            action(&mut ledger);
+            if ledger.journal.has_failed() {
+                let told = ledger.acknowledged;
+                failures += 1;
+                ledger.add("to a failed journal");
+                if ROUTINE.last().is_some_and(|last| !std::ptr::fn_addr_eq(*last, *action)) {
+                    ledger.step();
+                }
+                assert_eq!(ledger.acknowledged, told, "nothing is acknowledged after a failure");
+                assert!(ledger.journal.status().failure.is_some());
+                assert!(ledger.journal.admit().is_err());
+                ledger.lines.pop();
+                break;
+            }
+        }
+        let run = Run { acknowledged: ledger.acknowledged, tried: std::mem::take(&mut ledger.lines) };
+        drop(ledger);
+        for survival in [Survival::Nothing, Survival::Everything, Survival::Blocks(4)] {
+            let survivor = disk.after_power_loss(survival, &mut random);
+            check(&survivor, &run, &format!("error at {at}, {survival:?}"));
+        }
+    }
+    assert!(failures > 10, "most of the operations are the journal's, and their errors fail it");
+}
+
+#[test]
+fn nothing_is_admitted_while_too_much_waits() {
+    let options = Options { pending_max: 100, ..Options::new("test") };
+    let disk = Arc::new(SimulatedDisk::default());
+    let (journal, mut writer, _) = Journal::open_on(disk, options, &mut |_| Ok(())).expect("it is empty");
+    for _ in 0..2 {
+        assert_eq!(journal.admit(), Ok(()));
+        // What was begun before the limit was met is written down also beyond it.
+        let last = [[1; 60], [2; 60]].map(|record| journal.append(&record))[1];
+        assert_eq!(journal.admit(), Err(NotAdmitted::Behind));
+        writer.step();
+        assert_eq!(journal.synced(), last);
+    }
+}

@@ -1,0 +1,101 @@
+//! A journal in a real folder, with its thread.
+
+use std::future::poll_fn;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet::journal::{Journal, OpenError, Options};
+use quartet::wait::Durable;
+
+use crate::support::process::{Folder, wait_for};
+
+fn open(folder: &Path, options: Options) -> Result<(Arc<Journal>, Vec<Vec<u8>>), OpenError> {
+    let mut records = Vec::new();
+    let mut replay = |record: &[u8]| {
+        records.push(record.to_vec());
+        Ok(())
+    };
+    let (journal, _) = Journal::open(folder, options, &mut replay)?;
+    Ok((journal, records))
+}
+
+#[test]
+fn threads_share_syncs_and_find_their_records_again() {
+    let (folder, threads, each) = (Folder::new(), 8, 200);
+    let path = folder.path().join("deep/below");
+    let options = Options { segment_max: 4096, ..Options::new("test") };
+    let (journal, _) = open(&path, options.clone()).expect("the folder can be made");
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let journal = &journal;
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+                for number in 0..each {
+                    let position = journal.append(format!("{thread}:{number}").as_bytes());
+                    if number % 20 == 0 {
+                        let synced = poll_fn(|context| journal.poll_synced(position, context.waker()));
+                        runtime.block_on(synced).expect("the disk works");
+                        assert!(journal.synced() >= position);
+                    }
+                }
+            });
+        }
+    });
+    journal.close();
+    let status = journal.status();
+    assert_eq!(status.synced, status.appended);
+    drop(journal);
+    let (_journal, records) = open(&path, options).expect("it is whole");
+    assert_eq!(records.len(), threads * each);
+    for thread in 0..threads {
+        let start = format!("{thread}:");
+        let own = records.iter().filter(|record| record.starts_with(start.as_bytes()));
+        let in_order = (0..each).map(|number| format!("{thread}:{number}").into_bytes());
+        assert!(own.cloned().eq(in_order));
+    }
+}
+
+#[test]
+fn a_folder_has_one_owner() {
+    let folder = Folder::new();
+    let (journal, _) = open(folder.path(), Options::new("test")).expect("it is free");
+    let error = open(folder.path(), Options::new("test")).err().expect("it is owned");
+    let expected = format!(
+        "another server uses {}: stop that one, or choose another folder with --dir",
+        folder.path().display()
+    );
+    assert_eq!(error.to_string(), expected);
+    drop(journal);
+    open(folder.path(), Options::new("test")).expect("it is free again");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = Folder::new();
+    let path = folder.path().join("file");
+    std::fs::write(&path, "in the way").expect("the folder can be written");
+    let error = open(&path, Options::new("test")).err().expect("it is no folder").to_string();
+    assert!(
+        error.starts_with(&format!("cannot use {}: ", path.display())) && error.lines().count() == 1,
+        "{error}"
+    );
+}
+
+#[test]
+fn with_an_interval_many_records_share_a_sync() {
+    let folder = Folder::new();
+    // So long that the test only ends because closing does not wait for it.
+    let options = Options { sync_interval: Duration::from_secs(3600), ..Options::new("test") };
+    let (journal, _) = open(folder.path(), options.clone()).expect("the folder can be used");
+    let first = journal.append(b"synced at once");
+    wait_for(|| (journal.synced() >= first).then_some(()));
+    for number in 0..1000 {
+        journal.append(format!("{number}").as_bytes());
+    }
+    assert_eq!(journal.synced(), first);
+    journal.close();
+    assert_eq!(journal.status().syncs, 2);
+    drop(journal);
+    assert_eq!(open(folder.path(), options).expect("it is whole").1.len(), 1001);
+}

@@ -1,0 +1,74 @@
+//! A service for the tests of the journal: it remembers lines, and what it was told is on the disk.
+
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use quartet::journal::disk::Disk;
+use quartet::journal::{Journal, OpenError, Options, Recovered, Writer};
+use quartet::wait::{Durable, Position};
+
+/// Lines, each a record; a snapshot holds all of them.
+pub(crate) struct Ledger {
+    pub(crate) lines: Vec<String>,
+    /// How many of the lines were acknowledged.
+    pub(crate) acknowledged: usize,
+    pub(crate) journal: Arc<Journal>,
+    /// The position of every line that waits.
+    waiting: Vec<Position>,
+    writer: Option<Writer>,
+}
+
+/// Small files, so that there are many of them.
+pub(crate) fn small() -> Options {
+    Options { segment_max: 40, ..Options::new("ledger") }
+}
+
+impl Ledger {
+    pub(crate) fn open(disk: &(impl Disk + Clone + 'static)) -> Result<(Ledger, Recovered), OpenError> {
+        let mut lines = Vec::new();
+        let mut replay = |record: &[u8]| {
+            let line = String::from_utf8(record.to_vec()).map_err(|error| error.to_string())?;
+            lines.push(line);
+            Ok(())
+        };
+        let (journal, writer, recovered) = Journal::open_on(Arc::new(disk.clone()), small(), &mut replay)?;
+        let acknowledged = lines.len();
+        let ledger = Ledger { lines, acknowledged, journal, waiting: Vec::new(), writer: Some(writer) };
+        Ok((ledger, recovered))
+    }
+
+    /// Adds a line, which nobody is told of yet.
+    pub(crate) fn add(&mut self, line: &str) {
+        self.lines.push(line.to_owned());
+        self.waiting.push(self.journal.append(line.as_bytes()));
+    }
+
+    /// Lets the writer take a step and tells all whose lines are on the disk.
+    pub(crate) fn step(&mut self) {
+        self.writer.as_mut().expect("the ledger is open").step();
+        self.hear();
+    }
+
+    fn hear(&mut self) {
+        let is_told = |position: &Position| {
+            matches!(self.journal.poll_synced(*position, Waker::noop()), Poll::Ready(Ok(())))
+        };
+        let told = self.waiting.iter().take_while(|position| is_told(position)).count();
+        self.waiting.drain(..told);
+        self.acknowledged += told;
+    }
+
+    /// Makes a snapshot; nothing is wrong if the disk refuses.
+    pub(crate) fn snapshot(&mut self) {
+        let Some(mut snapshot) = self.journal.begin_snapshot() else { return };
+        self.lines.iter().for_each(|line| snapshot.append(line.as_bytes()));
+        self.step();
+        let _ = snapshot.finish();
+    }
+
+    /// Writes the rest and seals it.
+    pub(crate) fn close(&mut self) {
+        self.writer.take().expect("the ledger is open").finish();
+        self.hear();
+    }
+}

@@ -1,0 +1,6 @@
+//! The journal: nothing that was acknowledged is lost, whatever the disk does; damage is told, never passed over.
+
+mod crash;
+mod damage;
+mod folder;
+mod ledger;

@@ -1,0 +1,253 @@
+//! A disk in memory that loses power: after any operation, with any part of what was not synced on it or not.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use quartet::journal::disk::{Disk, DiskFile};
+use quartet::random::Random;
+
+/// A folder of files.  Its clones are the same folder.
+#[derive(Clone, Default)]
+pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
+
+/// When an operation fails, counted from the first that changes something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trouble {
+    /// This operation and all later ones do nothing: the power was lost before it.
+    PowerLostBefore(u64),
+    /// All later operations do nothing: the power was lost before anybody heard that this one was done.
+    PowerLostAfter(u64),
+    /// This operation fails, and if it was a sync, what should have been synced is gone; later ones work.
+    Error(u64),
+}
+
+/// What of the unsynced things a loss of power leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Survival {
+    /// Nothing of them.
+    Nothing,
+    /// All of them.
+    Everything,
+    /// Names up to some change; of each file, some of the unsynced blocks of this many bytes, the rest zeros.
+    Blocks(usize),
+}
+
+#[derive(Default)]
+struct State {
+    files: Vec<Contents>,
+    names: BTreeMap<String, usize>,
+    synced_names: BTreeMap<String, usize>,
+    /// Every state of the names since they were synced.
+    unsynced_names: Vec<BTreeMap<String, usize>>,
+    operations: u64,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Default)]
+struct Contents {
+    bytes: Vec<u8>,
+    synced: Vec<u8>,
+}
+
+impl SimulatedDisk {
+    /// The operations that changed something, or tried to.
+    pub(crate) fn operations(&self) -> u64 {
+        self.0.lock().operations
+    }
+
+    /// Trouble to come.
+    pub(crate) fn expect_trouble(&self, trouble: Trouble) {
+        self.0.lock().trouble = Some(trouble);
+    }
+
+    /// The disk after the power came back.
+    pub(crate) fn after_power_loss(&self, survival: Survival, random: &mut Random) -> SimulatedDisk {
+        let state = self.0.lock();
+        let names = match survival {
+            Survival::Nothing => state.synced_names.clone(),
+            Survival::Everything => state.names.clone(),
+            Survival::Blocks(_) => {
+                let chosen = random.below(state.unsynced_names.len() + 1);
+                chosen.checked_sub(1).map_or(&state.synced_names, |at| &state.unsynced_names[at]).clone()
+            }
+        };
+        let survivors = state.files.iter().map(|file| {
+            let bytes = match survival {
+                Survival::Nothing => file.synced.clone(),
+                Survival::Everything => file.bytes.clone(),
+                Survival::Blocks(size) => torn(file, size, random),
+            };
+            Contents { synced: bytes.clone(), bytes }
+        });
+        let files = survivors.collect();
+        let survivor = State { files, synced_names: names.clone(), names, ..State::default() };
+        SimulatedDisk(Arc::new(Mutex::new(survivor)))
+    }
+
+    /// The contents of a file.
+    pub(crate) fn contents(&self, name: &str) -> Vec<u8> {
+        let state = self.0.lock();
+        state.files[state.names[name]].bytes.clone()
+    }
+
+    /// A copy of the disk in which one file has other contents, or is gone.
+    pub(crate) fn with(&self, name: &str, contents: Option<Vec<u8>>) -> SimulatedDisk {
+        let copy = self.after_power_loss(Survival::Everything, &mut Random::with_seed(0));
+        let mut state = copy.0.lock();
+        match contents {
+            None => drop(state.names.remove(name)),
+            Some(bytes) => {
+                let file = state.names[name];
+                state.files[file] = Contents { synced: bytes.clone(), bytes };
+            }
+        }
+        state.synced_names = state.names.clone();
+        drop(state);
+        copy
+    }
+
+    /// Does what changes something, unless there is trouble.
+    fn change<T>(
+        &self,
+        done: impl FnOnce(&mut State) -> io::Result<T>,
+        failed: impl FnOnce(&mut State),
+    ) -> io::Result<T> {
+        let mut state = self.0.lock();
+        state.operations += 1;
+        let now = state.operations;
+        match state.trouble {
+            Some(Trouble::PowerLostBefore(at)) if now >= at => Err(io::Error::other("no power")),
+            Some(Trouble::PowerLostAfter(at)) if now > at => Err(io::Error::other("no power")),
+            Some(Trouble::PowerLostAfter(at)) if now == at => {
+                done(&mut state)?;
+                Err(io::Error::other("no power"))
+            }
+            Some(Trouble::Error(at)) if now == at => {
+                failed(&mut state);
+                Err(io::Error::other("a bad block"))
+            }
+            _ => done(&mut state),
+        }
+    }
+
+    fn change_names(&self, done: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
+        let and_remember = |state: &mut State| {
+            done(state)?;
+            state.unsynced_names.push(state.names.clone());
+            Ok(())
+        };
+        self.change(and_remember, |_| ())
+    }
+}
+
+/// What a loss of power leaves of a file: each block of what was not synced, or zeros in its place, up to some length.
+fn torn(file: &Contents, size: usize, random: &mut Random) -> Vec<u8> {
+    let Some(unsynced) = file.bytes.len().checked_sub(file.synced.len()) else { return file.synced.clone() };
+    let mut bytes = file.synced.clone();
+    bytes.extend_from_slice(&file.bytes[bytes.len()..][..random.below(unsynced + 1)]);
+    for block in bytes[file.synced.len()..].chunks_mut(size) {
+        if random.below(3) == 0 {
+            block.fill(0);
+        }
+    }
+    bytes
+}
+
+fn not_found() -> io::Error {
+    io::Error::from(io::ErrorKind::NotFound)
+}
+
+impl Disk for SimulatedDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.0.lock().names.keys().cloned().collect())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read>> {
+        let state = self.0.lock();
+        let file = *state.names.get(name).ok_or_else(not_found)?;
+        Ok(Box::new(Cursor::new(state.files[file].bytes.clone())))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let mut file = 0;
+        self.change_names(|state| {
+            file = state.files.len();
+            state.files.push(Contents::default());
+            state.names.insert(name.to_owned(), file);
+            Ok(())
+        })?;
+        Ok(Box::new(SimulatedFile { disk: self.clone(), file }))
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        let cut = |state: &mut State| {
+            let file = *state.names.get(name).ok_or_else(not_found)?;
+            state.files[file].bytes.truncate(length as usize);
+            state.files[file].synced = state.files[file].bytes.clone();
+            Ok(())
+        };
+        self.change(cut, |_| ())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.change_names(|state| {
+            let file = state.names.remove(from).ok_or_else(not_found)?;
+            state.names.insert(to.to_owned(), file);
+            Ok(())
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.change_names(|state| state.names.remove(name).map(drop).ok_or_else(not_found))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let sync = |state: &mut State| {
+            state.synced_names = state.names.clone();
+            state.unsynced_names.clear();
+            Ok(())
+        };
+        self.change(sync, |_| ())
+    }
+
+    fn describe(&self, name: &str) -> String {
+        format!("simulated/{name}")
+    }
+}
+
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    file: usize,
+}
+
+impl DiskFile for SimulatedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let half = &bytes[..bytes.len() / 2];
+        self.disk.change(
+            |state| {
+                state.files[self.file].bytes.extend_from_slice(bytes);
+                Ok(())
+            },
+            |state| state.files[self.file].bytes.extend_from_slice(half),
+        )
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.change(
+            |state| {
+                let file = &mut state.files[self.file];
+                file.synced = file.bytes.clone();
+                Ok(())
+            },
+            // As Linux does: what could not be written counts as written from then on, and is not.
+            |state| {
+                let file = &mut state.files[self.file];
+                let zeros = file.bytes.len().saturating_sub(file.synced.len());
+                file.bytes = file.synced.clone();
+                file.bytes.resize(file.bytes.len() + zeros, 0);
+            },
+        )
+    }
+}
