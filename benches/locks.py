@@ -24,7 +24,7 @@ import threading
 import time
 import urllib.request
 
-from servers import Load, Server, requests
+from servers import Load, Server, no_error, requests
 
 CONNECTIONS = 50
 PAIRS_PER_WRITE = 8
@@ -44,11 +44,6 @@ def pair_of(server, script, key, owner):
     if is_quartet(server):
         return [["LOCK.ACQUIRE", key, owner, "TTL", 30000], ["LOCK.RELEASE", key, owner]]
     return [["SET", key, owner, "NX", "PX", 30000], ["EVALSHA", script, 1, key, owner]]
-
-
-def no_error(answer):
-    if b"-" in (answer[:1], answer[-8:-7]) or b"\r\n-" in answer:
-        sys.exit(f"an error: {answer[:200]!r}")
 
 
 def load_script(server):

@@ -1,5 +1,6 @@
 """What the benchmarks share: servers on free loopback ports, and a load of many connections with replies counted."""
 import os
+import re
 import selectors
 import shlex
 import socket
@@ -112,3 +113,12 @@ def requests(*commands):
         parts.append(b"*%d\r\n" % len(words))
         parts.extend(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
     return b"".join(parts)
+
+
+ERROR = re.compile(rb"(?:^|\r\n)-[A-Z]")
+
+
+def no_error(answer):
+    """Ends the run at an error reply, which would otherwise look like a quick answer."""
+    if ERROR.search(answer):
+        sys.exit(f"an error: {answer[:200]!r}")
