@@ -34,7 +34,7 @@ fn store(criterion: &mut Criterion) {
         bencher.iter(|| {
             let key = filled.key(next().as_bytes());
             let mut guard = filled.lock(filled.shard_of(0, key.hash));
-            black_box(guard.shard().read(&key, &MOMENT).map(|entry| entry.value().bytes().len()))
+            black_box(guard.shard().read(&key, &MOMENT).map(|entry| entry.bytes().len()))
         });
     });
     criterion.bench_function("store/overwrite", |bencher| {

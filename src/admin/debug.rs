@@ -59,8 +59,7 @@ fn object(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let shard = store.shard_of(call.client.database, key.hash);
     let text = call.keyspace.with_shard(shard, |shard, moment| {
         let entry = shard.peek(&key, moment)?;
-        let value = entry.value();
-        let (address, length) = (value.bytes().as_ptr(), value.bytes().len());
+        let (address, length) = (entry.bytes().as_ptr(), entry.bytes().len());
         let encoding = encoding_of(entry);
         Some(format!(
             "Value at:{address:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{} lru_seconds_idle:0",

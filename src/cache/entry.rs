@@ -8,9 +8,13 @@
 //! 8   u64  expiry   only with VOLATILE: bits 0..20 place in the expiry index, 20..64 deadline in milliseconds
 //!                   (with FAR: all 64 bits are the deadline, and the key is in no index)
 //! ..  u32  length   only with LONG_KEY: the real length of a key of 65,535 bytes or more
+//! ..  u8   length   only with TYPED: that of the content type, which follows it
 //! ..       key
 //! ..       value    the bytes themselves, or with kind SHARED a pointer to a boxed `Bytes`
 //! ```
+//!
+//! Kinds INLINE and SHARED are strings.  Kind COUNTER is the state of a rate limiter's counter, which the limiter alone
+//! understands; to everybody else it is a key whose value cannot be had.
 //!
 //! The allocation is a multiple of sixteen bytes, which is what the allocator would round it to anyway; a value
 //! that changes its length within that size is overwritten in place.
@@ -21,6 +25,8 @@ use std::ptr::{NonNull, copy, copy_nonoverlapping};
 use std::slice::from_raw_parts;
 
 use bytes::Bytes;
+
+use super::value::{ContentType, Kind, Value, WrongKind};
 
 /// Values longer than this are kept as shared `Bytes`, so that a reply never copies them under a lock.
 pub const INLINE_VALUE_MAX: usize = 16 * 1024;
@@ -34,11 +40,13 @@ const FAR_DEADLINE: u64 = 1 << 44;
 const KIND_MASK: u64 = 0b111;
 const KIND_INLINE: u64 = 0;
 const KIND_SHARED: u64 = 1;
+const KIND_COUNTER: u64 = 2;
 
 const VOLATILE: u64 = 1 << 3;
 const FAR: u64 = 1 << 4;
 const LONG_KEY: u64 = 1 << 5;
 const MODIFIED: u64 = 1 << 6;
+const TYPED: u64 = 1 << 7;
 
 const RECENCY_SHIFT: u32 = 8;
 const RECENCY_MASK: u64 = 0xff_ffff << RECENCY_SHIFT;
@@ -58,25 +66,6 @@ pub struct Entry(NonNull<u8>);
 
 // SAFETY: an entry owns its allocation, and what it holds (bytes, `Bytes`) may be sent to another thread.
 unsafe impl Send for Entry {}
-
-/// A value as it is kept.
-#[derive(Clone, Copy, Debug)]
-pub enum Value<'a> {
-    /// The bytes lie in the entry.
-    Inline(&'a [u8]),
-    /// The bytes are shared and can be handed out without a copy.
-    Shared(&'a Bytes),
-}
-
-impl<'a> Value<'a> {
-    /// The bytes, wherever they lie.
-    pub fn bytes(self) -> &'a [u8] {
-        match self {
-            Value::Inline(bytes) => bytes,
-            Value::Shared(bytes) => bytes,
-        }
-    }
-}
 
 /// Where things are in one entry, derived from its header.
 #[derive(Clone, Copy)]
@@ -102,19 +91,41 @@ impl Entry {
         if value.len() > INLINE_VALUE_MAX {
             return Entry::new_shared(key, Bytes::copy_from_slice(value), deadline);
         }
-        Entry::build(key, KIND_INLINE, value, deadline)
+        Entry::build(key, KIND_INLINE, None, value, deadline)
     }
 
     /// A string entry that shares `value`; short values are copied into the entry instead.
     pub fn new_shared(key: &[u8], value: Bytes, deadline: Option<Deadline>) -> Entry {
-        if value.len() <= INLINE_VALUE_MAX {
-            return Entry::build(key, KIND_INLINE, &value, deadline);
-        }
-        let pointer = Box::into_raw(Box::new(value)).expose_provenance();
-        Entry::build(key, KIND_SHARED, &pointer.to_ne_bytes(), deadline)
+        Entry::new_typed(key, value, None, deadline)
     }
 
-    fn build(key: &[u8], kind: u64, value: &[u8], deadline: Option<Deadline>) -> Entry {
+    /// As [`Entry::new_shared`], with a content type.
+    pub fn new_typed(
+        key: &[u8],
+        value: Bytes,
+        content_type: Option<ContentType<'_>>,
+        deadline: Option<Deadline>,
+    ) -> Entry {
+        if value.len() <= INLINE_VALUE_MAX {
+            return Entry::build(key, KIND_INLINE, content_type, &value, deadline);
+        }
+        let pointer = Box::into_raw(Box::new(value)).expose_provenance();
+        Entry::build(key, KIND_SHARED, content_type, &pointer.to_ne_bytes(), deadline)
+    }
+
+    /// A counter with its state of at most [`INLINE_VALUE_MAX`] bytes.
+    pub fn new_counter(key: &[u8], state: &[u8], deadline: Option<Deadline>) -> Entry {
+        assert!(state.len() <= INLINE_VALUE_MAX, "the states of all algorithms lie inside the entry");
+        Entry::build(key, KIND_COUNTER, None, state, deadline)
+    }
+
+    fn build(
+        key: &[u8],
+        kind: u64,
+        content_type: Option<ContentType<'_>>,
+        value: &[u8],
+        deadline: Option<Deadline>,
+    ) -> Entry {
         let mut header = kind | (value.len() as u64) << VALUE_LENGTH_SHIFT;
         let mut key_at = 8;
         if let Some(deadline) = deadline {
@@ -130,10 +141,17 @@ impl Entry {
         } else {
             header |= (key.len() as u64) << KEY_LENGTH_SHIFT;
         }
+        let fixed_end = key_at;
+        let content_type = content_type.map(|content_type| content_type.text().as_bytes());
+        if let Some(content_type) = content_type {
+            header |= TYPED;
+            key_at += 1 + content_type.len();
+        }
         let shape = Shape { key_at, key_length: key.len(), value_length: value.len() };
         let entry = Entry::allocate(shape.allocated());
         // SAFETY: the allocation holds `allocated()` bytes, which cover the header, the optional fields, the key
-        // and the value by the way `shape` was computed; the sources are slices of those lengths.
+        // and the value by the way `shape` was computed; the sources are slices of those lengths, that of a content
+        // type fitting a byte by the promise of its type.
         unsafe {
             entry.write_word(0, header);
             if let Some(deadline) = deadline {
@@ -141,7 +159,12 @@ impl Entry {
             }
             if header & LONG_KEY != 0 {
                 let length = u32::try_from(key.len()).expect("keys are bounded by the bulk length limit");
-                entry.0.as_ptr().add(key_at - 4).cast::<u32>().write_unaligned(length);
+                entry.0.as_ptr().add(fixed_end - 4).cast::<u32>().write_unaligned(length);
+            }
+            if let Some(content_type) = content_type {
+                let at = entry.0.as_ptr().add(fixed_end);
+                at.write(content_type.len() as u8);
+                copy_nonoverlapping(content_type.as_ptr(), at.add(1), content_type.len());
             }
             copy_nonoverlapping(key.as_ptr(), entry.0.as_ptr().add(key_at), key.len());
             copy_nonoverlapping(value.as_ptr(), entry.0.as_ptr().add(shape.value_at()), value.len());
@@ -173,12 +196,12 @@ impl Entry {
         unsafe { self.write_word(0, header) }
     }
 
-    /// Replaces the value, keeping key, deadline and recency.  The entry may move.
+    /// Replaces the value by a string without a content type, keeping key, deadline and recency.  The entry may move.
     pub fn set_value(&mut self, value: &[u8]) {
         let shape = self.view().shape();
         let new = Shape { value_length: value.len(), ..shape };
         if value.len() > INLINE_VALUE_MAX
-            || self.view().header() & KIND_MASK != KIND_INLINE
+            || self.view().header() & (KIND_MASK | TYPED) != KIND_INLINE
             || new.allocated() != shape.allocated()
         {
             return self.rebuild(|key, deadline| Entry::new(key, value, deadline));
@@ -191,8 +214,29 @@ impl Entry {
     }
 
     /// Replaces the value by shared bytes, keeping key, deadline and recency.  The entry may move.
-    pub fn set_shared(&mut self, value: Bytes) {
-        self.rebuild(|key, deadline| Entry::new_shared(key, value, deadline));
+    pub fn set_shared(&mut self, value: Bytes, content_type: Option<ContentType<'_>>) {
+        self.rebuild(|key, deadline| Entry::new_typed(key, value, content_type, deadline));
+    }
+
+    /// Overwrites the state of a counter by one as long and moves its deadline to one that is as near and not earlier,
+    /// which is what nearly every check does.  False, with nothing done, if the entry does not allow that.
+    pub fn refresh_counter(&mut self, state: &[u8], deadline: Deadline) -> bool {
+        let view = self.view();
+        let shape = view.shape();
+        let fits = view.kind() == Kind::Counter && shape.value_length == state.len();
+        if !fits
+            || view.header() & (VOLATILE | FAR) != VOLATILE
+            || !(view.expiry_word() >> 20..FAR_DEADLINE).contains(&deadline)
+        {
+            return false;
+        }
+        let place = view.expiry_word() as u32 & UNINDEXED;
+        // SAFETY: the state takes the place of one of the same length; VOLATILE entries have an expiry word.
+        unsafe {
+            copy_nonoverlapping(state.as_ptr(), self.0.as_ptr().add(shape.value_at()), state.len());
+            self.write_word(8, pack_expiry(deadline, place));
+        }
+        true
     }
 
     /// Takes a shared value out, leaving an empty one, so that a sole owner can change its bytes without a copy.
@@ -225,10 +269,9 @@ impl Entry {
             }
             None if header & VOLATILE == 0 => {}
             _ => {
-                let shared = self.take_shared();
-                let moved = match shared {
-                    Some(value) => Entry::new_shared(self.view().key(), value, deadline),
-                    None => Entry::new(self.view().key(), self.view().value().bytes(), deadline),
+                let moved = match self.take_shared() {
+                    Some(value) => Entry::new_typed(self.view().key(), value, self.view().typed(), deadline),
+                    None => self.view().inline_copy(self.view().key(), deadline),
                 };
                 self.adopt(moved, MODIFIED | RECENCY_MASK);
             }
@@ -259,12 +302,13 @@ impl Entry {
         self.set_header(self.view().header() | MODIFIED);
     }
 
-    /// Appends to an inline value without leaving the allocation.  Returns false when it does not fit.
+    /// Appends to an inline string without leaving the allocation.  Returns false when it does not fit, or when the
+    /// string has a content type, which ends with it.
     pub fn append_in_place(&mut self, suffix: &[u8]) -> bool {
         let shape = self.view().shape();
         let length = shape.value_length + suffix.len();
         let new = Shape { value_length: length, ..shape };
-        let inline = self.view().header() & KIND_MASK == KIND_INLINE && length <= INLINE_VALUE_MAX;
+        let inline = self.view().header() & (KIND_MASK | TYPED) == KIND_INLINE && length <= INLINE_VALUE_MAX;
         if !inline || new.allocated() != shape.allocated() {
             return false;
         }
@@ -327,12 +371,31 @@ impl<'a> EntryRef<'a> {
         let value_length = (header >> VALUE_LENGTH_SHIFT) as usize;
         let key_length = (header >> KEY_LENGTH_SHIFT) as usize & 0xffff;
         let key_at = if header & VOLATILE == 0 { 8 } else { 16 };
-        if header & LONG_KEY == 0 {
+        if header & (LONG_KEY | TYPED) == 0 {
             return Shape { key_at, key_length, value_length };
         }
-        // SAFETY: with LONG_KEY the four bytes before the key hold its length.
-        let key_length = unsafe { self.pointer.as_ptr().add(key_at).cast::<u32>().read_unaligned() } as usize;
-        Shape { key_at: key_at + 4, key_length, value_length }
+        self.uncommon_shape(Shape { key_at, key_length, value_length })
+    }
+
+    /// The shape of an entry with a long key or a content type, from that of one without.
+    fn uncommon_shape(self, Shape { mut key_at, mut key_length, value_length }: Shape) -> Shape {
+        let header = self.header();
+        if header & LONG_KEY != 0 {
+            // SAFETY: with LONG_KEY the length of the key follows the fixed fields.
+            let length = unsafe { self.pointer.as_ptr().add(key_at).cast::<u32>().read_unaligned() };
+            key_length = length as usize;
+            key_at += 4;
+        }
+        if header & TYPED != 0 {
+            // SAFETY: with TYPED the length of the content type is there, and the content type follows it.
+            key_at += 1 + usize::from(unsafe { self.pointer.as_ptr().add(key_at).read() });
+        }
+        Shape { key_at, key_length, value_length }
+    }
+
+    /// What the key holds.
+    pub fn kind(self) -> Kind {
+        if self.header() & KIND_MASK == KIND_COUNTER { Kind::Counter } else { Kind::String }
     }
 
     /// The key's bytes.
@@ -342,17 +405,58 @@ impl<'a> EntryRef<'a> {
         unsafe { from_raw_parts(self.pointer.as_ptr().add(shape.key_at), shape.key_length) }
     }
 
-    /// The value.
-    pub fn value(self) -> Value<'a> {
-        let shape = self.shape();
-        if self.header() & KIND_MASK == KIND_SHARED {
+    /// The string it holds.
+    ///
+    /// # Errors
+    /// If it is no string.
+    pub fn string(self) -> Result<Value<'a>, WrongKind> {
+        match self.header() & KIND_MASK {
+            KIND_INLINE => Ok(Value::Inline(self.inline_bytes())),
             // SAFETY: with KIND_SHARED the value field holds the pointer of a live box that this entry owns.
-            return Value::Shared(unsafe { &*self.shared_pointer(shape) });
+            KIND_SHARED => Ok(Value::Shared(unsafe { &*self.shared_pointer(self.shape()) })),
+            _ => Err(WrongKind),
         }
+    }
+
+    /// The state of the counter it holds.
+    ///
+    /// # Errors
+    /// If it is no counter.
+    pub fn counter(self) -> Result<&'a [u8], WrongKind> {
+        if self.kind() == Kind::Counter { Ok(self.inline_bytes()) } else { Err(WrongKind) }
+    }
+
+    /// The bytes it holds, of whatever kind they are.
+    pub fn bytes(self) -> &'a [u8] {
+        self.string().map_or_else(|WrongKind| self.inline_bytes(), Value::bytes)
+    }
+
+    /// The content type of the string it holds, if it was given one.
+    pub fn content_type(self) -> Option<&'a str> {
+        self.typed().map(ContentType::text)
+    }
+
+    fn typed(self) -> Option<ContentType<'a>> {
+        let header = self.header();
+        if header & TYPED == 0 {
+            return None;
+        }
+        let fixed_end =
+            8 + if header & VOLATILE == 0 { 0 } else { 8 } + if header & LONG_KEY == 0 { 0 } else { 4 };
+        // SAFETY: with TYPED the length of the content type is here, and its bytes follow.
+        let text = unsafe {
+            let at = self.pointer.as_ptr().add(fixed_end);
+            from_raw_parts(at.add(1), usize::from(at.read()))
+        };
+        let text = std::str::from_utf8(text).expect("it was text when it was put here");
+        ContentType::new(text)
+    }
+
+    /// What the value field holds.
+    fn inline_bytes(self) -> &'a [u8] {
+        let shape = self.shape();
         // SAFETY: the value field holds `value_length` initialised bytes.
-        Value::Inline(unsafe {
-            from_raw_parts(self.pointer.as_ptr().add(shape.value_at()), shape.value_length)
-        })
+        unsafe { from_raw_parts(self.pointer.as_ptr().add(shape.value_at()), shape.value_length) }
     }
 
     fn shared_pointer(self, shape: Shape) -> *mut Bytes {
@@ -401,22 +505,30 @@ impl<'a> EntryRef<'a> {
     /// Bytes of memory this entry takes, a shared value included.
     pub fn memory(self) -> usize {
         let allocated = self.shape().allocated();
-        match self.value() {
-            Value::Inline(_) => allocated,
-            Value::Shared(bytes) => allocated + size_of::<Bytes>() + bytes.len(),
+        match self.string() {
+            Ok(Value::Shared(bytes)) => allocated + size_of::<Bytes>() + bytes.len(),
+            _ => allocated,
         }
     }
 
-    /// A copy under another key: the value, the deadline, and whether it was changed in part.
+    /// A copy under another key: the value with its kind and content type, the deadline, and whether it was changed in
+    /// part.
     pub fn copied_to(self, key: &[u8]) -> Entry {
-        let mut copy = match self.value() {
-            Value::Inline(value) => Entry::new(key, value, self.deadline()),
-            Value::Shared(value) => Entry::new_shared(key, value.clone(), self.deadline()),
+        let mut copy = match self.string() {
+            Ok(Value::Shared(value)) => Entry::new_typed(key, value.clone(), self.typed(), self.deadline()),
+            _ => self.inline_copy(key, self.deadline()),
         };
         if self.is_modified() {
             copy.mark_modified();
         }
         copy
+    }
+
+    /// A new entry with what this one's value field holds, which is no pointer.
+    fn inline_copy(self, key: &[u8], deadline: Option<Deadline>) -> Entry {
+        let kind = self.header() & KIND_MASK;
+        debug_assert!(kind != KIND_SHARED);
+        Entry::build(key, kind, self.typed(), self.inline_bytes(), deadline)
     }
 
     /// The address, for comparing and prefetching.

@@ -2,6 +2,7 @@
 
 mod chunks;
 pub mod commands;
+mod counters;
 pub mod endpoints;
 mod entry;
 pub mod eviction;
@@ -13,11 +14,14 @@ mod shard;
 #[cfg(test)]
 mod shard_twin;
 mod store;
+mod strings;
 mod table;
 #[cfg(test)]
 mod twins;
+mod value;
 
-pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX, Value};
+pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use keyspace::{Keyspace, Reads};
 pub use shard::{Counts, Key, Lifetime, Moment, Shard, WatchFlag};
 pub use store::{Alone, Entered, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
+pub use value::{ContentType, Kind, Value, WrongKind};

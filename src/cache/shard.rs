@@ -2,19 +2,21 @@
 //!
 //! Everything that happens to a key happens here, so that memory, the expiry index and watching clients are kept
 //! true in one place.  A shard reads no clock and takes no lock: the caller holds the lock and passes a [`Moment`].
+//! What is particular to a kind of value is done in `strings` and `counters`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 
-use super::entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
+use super::counters::Counters;
+use super::entry::{Deadline, Entry, EntryRef};
 use super::eviction::Recency;
 use super::eviction::s3fifo::Queues;
 use super::expiry::ExpiryIndex;
 use super::hash::KeyHasher;
 use super::table::{Position, Table};
+use super::value::Kind;
 
 /// A key with its hash, computed once per command.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,7 @@ pub struct Shard {
     pub(super) changed: bool,
     watchers: Watchers,
     pub(super) table: Table,
+    /// The deadlines of what may be evicted.
     pub(super) expiry: ExpiryIndex,
     entry_memory: usize,
     reported_memory: usize,
@@ -88,6 +91,8 @@ pub struct Shard {
     pub(super) queues: Option<Box<Queues>>,
     /// The eviction policy's randomness.
     noise: u64,
+    /// What never is evicted.
+    pub(super) counters: Counters,
     pub(super) hasher: KeyHasher,
     /// Since the start or the last reset.
     pub counts: Counts,
@@ -99,6 +104,7 @@ impl Shard {
         Shard {
             table: Table::default(),
             expiry: ExpiryIndex::default(),
+            counters: Counters::default(),
             hasher,
             entry_memory: 0,
             queues: None,
@@ -129,15 +135,26 @@ impl Shard {
         self.len() == 0
     }
 
-    /// Number of keys with a deadline in the expiry index.
+    /// Number of keys with a deadline in an expiry index.
     pub fn volatile_len(&self) -> usize {
-        self.expiry.len()
+        self.expiry.len() + self.counters.expiry.len()
     }
 
-    /// Bytes of memory: entries, buckets, expiry index, the eviction policy's queues.
+    /// Number of keys that a policy may evict.
+    pub(super) fn evictable_len(&self) -> usize {
+        self.len() - self.counters.length
+    }
+
+    /// A time before which no key expires.
+    pub(super) fn next_due(&self) -> Option<Deadline> {
+        self.expiry.next().into_iter().chain(self.counters.expiry.next()).min()
+    }
+
+    /// Bytes of memory: entries, buckets, expiry indexes, the eviction policy's queues.
     pub fn memory(&self) -> usize {
         let queues = self.queues.as_ref().map_or(0, |queues| queues.memory());
-        self.entry_memory + self.table.memory() + self.expiry.memory() + queues
+        let expiry = self.expiry.memory() + self.counters.expiry.memory();
+        self.entry_memory + self.table.memory() + expiry + queues
     }
 
     /// Reads a key on behalf of a client, which is noted for eviction.
@@ -153,108 +170,13 @@ impl Shard {
         Some(self.table.get(position))
     }
 
-    /// Writes a string, whatever the key held.
-    pub fn set(&mut self, key: &Key<'_>, value: &[u8], lifetime: Lifetime, moment: &Moment) {
-        let Some(position) = self.live_position(key, moment) else {
-            let deadline = lifetime.deadline(None);
-            return self.insert(key, Entry::new(key.bytes, value, deadline), moment);
-        };
-        self.change(position, |entry| entry.set_value(value));
-        self.finish_overwrite(key, position, lifetime, moment);
-    }
-
-    /// Writes a string that is already shared, without copying it.
-    pub fn set_shared(&mut self, key: &Key<'_>, value: Bytes, lifetime: Lifetime, moment: &Moment) {
-        let Some(position) = self.live_position(key, moment) else {
-            let deadline = lifetime.deadline(None);
-            return self.insert(key, Entry::new_shared(key.bytes, value, deadline), moment);
-        };
-        self.change(position, |entry| entry.set_shared(value));
-        self.finish_overwrite(key, position, lifetime, moment);
-    }
-
-    fn finish_overwrite(&mut self, key: &Key<'_>, position: Position, lifetime: Lifetime, moment: &Moment) {
-        let old = self.table.get(position).deadline();
-        if lifetime.deadline(old) != old {
-            self.change_deadline(position, lifetime.deadline(old));
-        }
-        self.note_access(position, moment);
-        self.touched(key);
-    }
-
     /// Most accesses change nothing, since recency is coarse; then the entry's memory is not written to.
-    fn note_access(&mut self, position: Position, moment: &Moment) {
+    pub(super) fn note_access(&mut self, position: Position, moment: &Moment) {
         let old = self.table.get(position).recency();
         let new = moment.recency.accessed(old, &mut self.noise);
         if new != old {
             self.table.set_recency(position, new);
         }
-    }
-
-    /// Writes what `revise` makes of a string (of none, if there is no such key), keeping its deadline.  Nothing is
-    /// written if it refuses, and nothing allocated if the new value takes the room of the old one.
-    pub fn revise<T: AsRef<[u8]>, E>(
-        &mut self,
-        key: &Key<'_>,
-        moment: &Moment,
-        revise: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
-    ) -> Result<(), E> {
-        let Some(position) = self.live_position(key, moment) else {
-            let value = revise(None)?;
-            self.insert(key, Entry::new(key.bytes, value.as_ref(), None), moment);
-            return Ok(());
-        };
-        let value = revise(Some(self.table.get(position).value().bytes()))?;
-        self.change(position, |entry| entry.set_value(value.as_ref()));
-        self.finish_overwrite(key, position, Lifetime::Keep, moment);
-        Ok(())
-    }
-
-    /// Changes the bytes of an existing string in part, keeping its deadline.  `change` gets the string as a
-    /// buffer whose spare capacity survives between calls for long values.
-    pub fn edit<R>(
-        &mut self,
-        key: &Key<'_>,
-        moment: &Moment,
-        change: impl FnOnce(&mut Vec<u8>) -> R,
-    ) -> Option<R> {
-        let position = self.live_position(key, moment)?;
-        let result = self.change(position, |entry| {
-            let (result, value) = match entry.take_shared() {
-                Some(shared) => {
-                    let mut bytes = Vec::from(shared);
-                    (change(&mut bytes), bytes)
-                }
-                None => {
-                    let mut bytes = entry.view().value().bytes().to_vec();
-                    (change(&mut bytes), bytes)
-                }
-            };
-            if value.len() > INLINE_VALUE_MAX {
-                entry.set_shared(Bytes::from(value));
-            } else {
-                entry.set_value(&value);
-            }
-            entry.mark_modified();
-            result
-        });
-        self.note_access(position, moment);
-        self.touched(key);
-        Some(result)
-    }
-
-    /// Appends to an existing string and returns its new length.
-    pub fn append(&mut self, key: &Key<'_>, suffix: &[u8], moment: &Moment) -> Option<usize> {
-        let position = self.live_position(key, moment)?;
-        if self.change(position, |entry| entry.append_in_place(suffix)) {
-            self.note_access(position, moment);
-            self.touched(key);
-            return Some(self.table.get(position).value().bytes().len());
-        }
-        self.edit(key, moment, |bytes| {
-            bytes.extend_from_slice(suffix);
-            bytes.len()
-        })
     }
 
     /// Removes a key.  False if there was none (or an expired one).
@@ -293,7 +215,8 @@ impl Shard {
     /// Removes up to `limit` keys whose deadline has passed and returns how many there were.
     pub fn expire_due(&mut self, moment: &Moment, limit: usize) -> usize {
         for removed in 0..limit {
-            let Some(entry) = self.expiry.due(moment.now) else { return removed };
+            let due = self.expiry.due(moment.now).or_else(|| self.counters.expiry.due(moment.now));
+            let Some(entry) = due else { return removed };
             let lag = moment.now - entry.deadline().unwrap_or(moment.now);
             self.counts.expiry_lag_max = self.counts.expiry_lag_max.max(lag);
             let (pointer, hash) = (entry.pointer(), self.hasher.hash(entry.key()));
@@ -329,6 +252,7 @@ impl Shard {
         self.entry_memory = 0;
         self.queues = None;
         self.expiry = ExpiryIndex::default();
+        self.counters = Counters::default();
         std::mem::take(&mut self.table)
     }
 
@@ -394,6 +318,7 @@ impl Shard {
             if !entry.is_expired(moment.now) {
                 keys.push(entry.key().to_vec());
             }
+            true
         });
         let count = keys.len();
         (count > 0).then(|| keys.swap_remove((random >> 32) as usize % count))
@@ -423,7 +348,7 @@ impl Shard {
         self.table.find(key.hash, |entry| entry.key() == key.bytes).is_some()
     }
 
-    fn live_position(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Position> {
+    pub(super) fn live_position(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Position> {
         let position = self.table.find(key.hash, |entry| same(entry.key(), key.bytes))?;
         if self.table.get(position).is_expired(moment.now) {
             self.expire(position, key.hash);
@@ -438,33 +363,45 @@ impl Shard {
         self.touched(&Key { bytes: entry.view().key(), hash });
     }
 
-    fn insert(&mut self, key: &Key<'_>, mut entry: Entry, moment: &Moment) {
+    pub(super) fn insert(&mut self, key: &Key<'_>, mut entry: Entry, moment: &Moment) {
         self.changed = true;
         self.adapt_queues(moment);
         entry.set_recency(match &mut self.queues {
-            Some(queues) => queues.inserted(key.hash),
-            None => moment.recency.inserted(),
+            Some(queues) if entry.view().kind() != Kind::Counter => queues.inserted(key.hash),
+            _ => moment.recency.inserted(),
         });
         self.entry_memory += entry.view().memory();
-        self.expiry.note(&mut entry);
+        self.index_for(entry.view().kind()).note(&mut entry);
+        if entry.view().kind() == Kind::Counter {
+            self.counters.length += 1;
+        }
         self.table.insert(key.hash, entry, |bytes| self.hasher.hash(bytes));
         self.compact_queues();
         self.touched(key);
     }
 
-    fn take_out(&mut self, position: Position, hash: u64) -> Entry {
+    pub(super) fn take_out(&mut self, position: Position, hash: u64) -> Entry {
         self.changed = true;
         let mut entry = self.table.remove(position, hash, |bytes| self.hasher.hash(bytes));
-        self.expiry.forget(&mut entry);
+        let kind = entry.view().kind();
+        self.index_for(kind).forget(&mut entry);
         self.entry_memory -= entry.view().memory();
-        if let Some(queues) = &mut self.queues {
-            queues.removed(entry.view().recency());
+        match &mut self.queues {
+            _ if kind == Kind::Counter => self.counters.length -= 1,
+            Some(queues) => queues.removed(entry.view().recency()),
+            None => {}
         }
         entry
     }
 
-    /// Changes an entry in place, keeping the accounts and following it if it moves.
-    fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
+    /// The expiry index of a kind of value.  A key that changes its kind is taken out and inserted anew.
+    fn index_for(&mut self, kind: Kind) -> &mut ExpiryIndex {
+        if kind == Kind::Counter { &mut self.counters.expiry } else { &mut self.expiry }
+    }
+
+    /// Changes a string in place, keeping the accounts and following it if it moves.
+    pub(super) fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
+        debug_assert!(self.table.get(position).kind() != Kind::Counter);
         let (expiry, entry_memory, changed) = (&mut self.expiry, &mut self.entry_memory, &mut self.changed);
         self.table.modify(position, |entry| {
             let (pointer, memory) = (entry.view().pointer(), entry.view().memory());
@@ -482,9 +419,11 @@ impl Shard {
         })
     }
 
-    fn change_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
+    pub(super) fn change_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
         self.changed = true;
-        let (expiry, entry_memory) = (&mut self.expiry, &mut self.entry_memory);
+        let is_counter = self.table.get(position).kind() == Kind::Counter;
+        let expiry = if is_counter { &mut self.counters.expiry } else { &mut self.expiry };
+        let entry_memory = &mut self.entry_memory;
         self.table.modify(position, |entry| {
             if !deadline.is_some_and(Entry::is_indexable) {
                 expiry.forget(entry);
@@ -497,7 +436,7 @@ impl Shard {
         });
     }
 
-    fn touched(&mut self, key: &Key<'_>) {
+    pub(super) fn touched(&mut self, key: &Key<'_>) {
         if let Some(watchers) = &self.watchers
             && let Some(flags) = watchers.get(key.bytes)
         {
@@ -509,7 +448,7 @@ impl Shard {
 }
 
 impl Lifetime {
-    fn deadline(self, old: Option<Deadline>) -> Option<Deadline> {
+    pub(super) fn deadline(self, old: Option<Deadline>) -> Option<Deadline> {
         match self {
             Lifetime::Keep => old,
             Lifetime::Forever => None,

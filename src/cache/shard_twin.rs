@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::entry::INLINE_VALUE_MAX;
+use super::entry::{EntryRef, INLINE_VALUE_MAX};
 use super::eviction::Recency;
 use super::hash::KeyHasher;
 use super::shard::{Key, Lifetime, Moment, Shard};
+use super::value::{ContentType, Kind, WrongKind};
 
 /// Keys come from a small range so that steps meet.
 const KEYS: u8 = 40;
@@ -18,6 +20,8 @@ const FAR: u64 = 1 << 44;
 #[derive(Clone, Debug)]
 enum Step {
     Set(u8, usize, Lifetime),
+    SetTyped(u8, usize, Lifetime),
+    SetCounter(u8, usize, Option<u64>),
     Append(u8, usize),
     Edit(u8, usize),
     Remove(u8),
@@ -38,12 +42,18 @@ fn deadline() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 1_u64..500, 1 => FAR - 2..FAR + 2, 1 => Just(u64::MAX)]
 }
 
+fn lifetime_of(deadline: impl Strategy<Value = u64>) -> impl Strategy<Value = Lifetime> {
+    prop_oneof![Just(Lifetime::Keep), Just(Lifetime::Forever), deadline.prop_map(Lifetime::Until)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let key = || 0..KEYS;
-    let lifetime =
-        prop_oneof![Just(Lifetime::Keep), Just(Lifetime::Forever), deadline().prop_map(Lifetime::Until)];
     prop_oneof![
-        6 => (key(), length(), lifetime).prop_map(|(key, length, lifetime)| Step::Set(key, length, lifetime)),
+        6 => (key(), length(), lifetime_of(deadline())).prop_map(|(key, length, lifetime)| Step::Set(key, length, lifetime)),
+        2 => (key(), length(), lifetime_of(deadline()))
+            .prop_map(|(key, length, lifetime)| Step::SetTyped(key, length, lifetime)),
+        6 => (key(), 0_usize..3, proptest::option::of(deadline()))
+            .prop_map(|(key, words, deadline)| Step::SetCounter(key, words * 8, deadline)),
         3 => (key(), length()).prop_map(|(key, length)| Step::Append(key, length)),
         2 => (key(), length()).prop_map(|(key, length)| Step::Edit(key, length)),
         2 => key().prop_map(Step::Remove),
@@ -57,8 +67,29 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What a key holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Held {
+    kind: Kind,
+    bytes: Vec<u8>,
+    is_typed: bool,
+}
+
+impl Held {
+    fn string(bytes: Vec<u8>) -> Held {
+        Held { kind: Kind::String, bytes, is_typed: false }
+    }
+
+    fn of(entry: EntryRef<'_>) -> Held {
+        let is_typed = entry.content_type().is_some_and(|text| text == CONTENT_TYPE);
+        Held { kind: entry.kind(), bytes: entry.bytes().to_vec(), is_typed }
+    }
+}
+
+const CONTENT_TYPE: &str = "text/plain; charset=utf-8";
+
 /// The model: keys with what they hold and when they are gone.
-type Twin = BTreeMap<u8, (Vec<u8>, Option<u64>)>;
+type Twin = BTreeMap<u8, (Held, Option<u64>)>;
 
 struct Pair {
     hasher: KeyHasher,
@@ -79,37 +110,59 @@ impl Pair {
         let key = |bytes: &'static [u8; 1]| Key { bytes, hash: hasher.hash(bytes) };
         let key = |number: u8| key(&NAMES[usize::from(number)]);
         let deadline_at = |deadline: u64| moment.now.saturating_add(deadline);
+        let from_now = |lifetime: Lifetime| match lifetime {
+            Lifetime::Until(deadline) => Lifetime::Until(deadline_at(deadline)),
+            other => other,
+        };
         let now = moment.now;
         // Whatever a step touches that is due goes first.
         twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| now <= deadline));
         match step {
             Step::Set(number, length, lifetime) => {
-                let lifetime = match lifetime {
-                    Lifetime::Until(deadline) => Lifetime::Until(deadline_at(deadline)),
-                    other => other,
-                };
                 let value = vec![number; length];
-                shard.set(&key(number), &value, lifetime, moment);
+                shard.set(&key(number), &value, from_now(lifetime), moment);
                 let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
-                let deadline = match lifetime {
-                    Lifetime::Keep => old,
-                    Lifetime::Forever => None,
-                    Lifetime::Until(deadline) => Some(deadline),
-                };
-                twin.insert(number, (value, deadline));
+                twin.insert(number, (Held::string(value), from_now(lifetime).deadline(old)));
+            }
+            Step::SetTyped(number, length, lifetime) => {
+                let value = vec![number; length];
+                let shared = Bytes::from(value.clone());
+                let content_type = ContentType::new(CONTENT_TYPE);
+                shard.set_typed(&key(number), shared, content_type, from_now(lifetime), moment);
+                let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
+                let held = Held { is_typed: true, ..Held::string(value) };
+                twin.insert(number, (held, from_now(lifetime).deadline(old)));
+            }
+            Step::SetCounter(number, length, deadline) => {
+                let deadline = deadline.map(deadline_at);
+                let state = vec![number; length];
+                shard.set_counter(&key(number), &state, deadline, moment);
+                let held = Held { kind: Kind::Counter, ..Held::string(state.clone()) };
+                twin.insert(number, (held, deadline));
+                assert_eq!(shard.counter(&key(number), moment), Ok(Some(state.as_slice())));
             }
             Step::Append(number, length) => {
-                let length = shard.append(&key(number), &vec![7; length], moment).map(|_| length);
-                assert_eq!(length.is_some(), twin.contains_key(&number));
-                if let (Some(length), Some((value, _))) = (length, twin.get_mut(&number)) {
-                    value.resize(value.len() + length, 7);
+                let longer = shard.append(&key(number), &vec![7; length], moment);
+                match twin.get_mut(&number) {
+                    Some((held, _)) if held.kind == Kind::String => {
+                        held.bytes.resize(held.bytes.len() + length, 7);
+                        held.is_typed = false;
+                        assert_eq!(longer, Ok(Some(held.bytes.len())));
+                    }
+                    Some(_) => assert_eq!(longer, Err(WrongKind)),
+                    None => assert_eq!(longer, Ok(None)),
                 }
             }
             Step::Edit(number, length) => {
                 let edited = shard.edit(&key(number), moment, |bytes| bytes.resize(length, 9));
-                assert_eq!(edited.is_some(), twin.contains_key(&number));
-                if let Some((value, _)) = twin.get_mut(&number) {
-                    value.resize(length, 9);
+                match twin.get_mut(&number) {
+                    Some((held, _)) if held.kind == Kind::String => {
+                        held.bytes.resize(length, 9);
+                        held.is_typed = false;
+                        assert_eq!(edited, Ok(Some(())));
+                    }
+                    Some(_) => assert_eq!(edited, Err(WrongKind)),
+                    None => assert_eq!(edited, Ok(None)),
                 }
             }
             Step::Remove(number) => {
@@ -135,7 +188,7 @@ impl Pair {
             }
             Step::Look(number) => {
                 let entry = shard.read(&key(number), moment);
-                let seen = entry.map(|entry| (entry.value().bytes().to_vec(), entry.deadline()));
+                let seen = entry.map(|entry| (Held::of(entry), entry.deadline()));
                 assert_eq!(seen.as_ref(), twin.get(&number));
             }
             Step::Evict(number) => {
@@ -159,21 +212,26 @@ impl Pair {
 
     fn assert_same(&self) {
         let mut held = Twin::new();
-        let (mut memory, mut indexed) = (0, 0);
+        let (mut memory, mut indexed, mut counters) = (0, 0, 0);
         self.shard.table.for_each(|entry| {
             memory += entry.memory();
             indexed += usize::from(entry.index_place().is_some());
+            counters += usize::from(entry.kind() == Kind::Counter);
             if !entry.is_expired(self.moment.now) {
-                held.insert(entry.key()[0], (entry.value().bytes().to_vec(), entry.deadline()));
+                held.insert(entry.key()[0], (Held::of(entry), entry.deadline()));
             }
         });
         let mut twin = self.twin.clone();
         twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| self.moment.now <= deadline));
         assert_eq!(held, twin);
         assert_eq!(self.shard.volatile_len(), indexed);
+        assert_eq!(self.shard.counter_len(), counters);
         assert_eq!(
             self.shard.memory(),
-            memory + self.shard.table.memory() + self.shard.expiry.memory(),
+            memory
+                + self.shard.table.memory()
+                + self.shard.expiry.memory()
+                + self.shard.counters.expiry.memory(),
             "the accounts and what is there differ"
         );
     }

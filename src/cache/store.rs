@@ -35,7 +35,10 @@ struct ShardCell {
     shard: Mutex<Shard>,
     /// No key of the shard is gone at this time or before; `u64::MAX` if none ever does.
     next_due: AtomicU64,
-    keys: AtomicU32,
+    /// The same of the keys that may be evicted.
+    next_evictable_due: AtomicU64,
+    evictable_keys: AtomicU32,
+    /// Those of them that have a deadline.
     volatile_keys: AtomicU32,
 }
 
@@ -103,17 +106,17 @@ impl Store {
         ShardId { database: self.order[database].load(Relaxed) as u32, shard: shard as u32 }
     }
 
-    /// How many keys a shard had when it was last unlocked, and how many of them in its expiry index.
+    /// How many keys that may be evicted a shard had when it was last unlocked, and how many of them in its expiry index.
     pub(super) fn population(&self, id: ShardId) -> (usize, usize) {
         let Some(shards) = self.databases[id.database as usize].get() else { return (0, 0) };
         let cell = &shards[id.shard as usize];
-        (cell.keys.load(Relaxed) as usize, cell.volatile_keys.load(Relaxed) as usize)
+        (cell.evictable_keys.load(Relaxed) as usize, cell.volatile_keys.load(Relaxed) as usize)
     }
 
-    /// A time before which no key of a shard expires, as of when it was last unlocked.
-    pub(super) fn next_due(&self, id: ShardId) -> Deadline {
+    /// A time before which no key of a shard expires that may be evicted, as of when it was last unlocked.
+    pub(super) fn next_evictable_due(&self, id: ShardId) -> Deadline {
         let shards = self.databases[id.database as usize].get();
-        shards.map_or(Deadline::MAX, |shards| shards[id.shard as usize].next_due.load(Relaxed))
+        shards.map_or(Deadline::MAX, |shards| shards[id.shard as usize].next_evictable_due.load(Relaxed))
     }
 
     /// Locks a shard.
@@ -235,7 +238,8 @@ impl Store {
             let cell = |_| ShardCell {
                 shard: Mutex::new(Shard::new(self.hasher.clone())),
                 next_due: AtomicU64::new(u64::MAX),
-                keys: AtomicU32::new(0),
+                next_evictable_due: AtomicU64::new(u64::MAX),
+                evictable_keys: AtomicU32::new(0),
                 volatile_keys: AtomicU32::new(0),
             };
             (0..SHARD_COUNT).map(cell).collect()
@@ -262,9 +266,10 @@ impl<'s> ShardGuard<'s> {
     /// Unlocks, and returns by how many bytes the shard has grown.
     pub fn unlock(mut self) -> isize {
         let Some(grown) = self.shard.take_change() else { return 0 };
-        self.cell.next_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
-        self.cell.keys.store(self.shard.len() as u32, Relaxed);
-        self.cell.volatile_keys.store(self.shard.volatile_len() as u32, Relaxed);
+        self.cell.next_due.store(self.shard.next_due().unwrap_or(u64::MAX), Relaxed);
+        self.cell.next_evictable_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
+        self.cell.evictable_keys.store(self.shard.evictable_len() as u32, Relaxed);
+        self.cell.volatile_keys.store(self.shard.expiry.len() as u32, Relaxed);
         grown
     }
 }
@@ -314,7 +319,8 @@ mod tests {
         let cell = ShardCell {
             shard: Mutex::new(Shard::new(KeyHasher::new(1))),
             next_due: AtomicU64::new(0),
-            keys: AtomicU32::new(0),
+            next_evictable_due: AtomicU64::new(0),
+            evictable_keys: AtomicU32::new(0),
             volatile_keys: AtomicU32::new(0),
         };
         let start = (&raw const cell).addr();

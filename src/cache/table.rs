@@ -246,15 +246,15 @@ impl Table {
         reversed.reverse_bits()
     }
 
-    /// Visits up to `limit` entries from a random place on, which is how eviction samples.
-    pub(super) fn sample(&self, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
+    /// Visits entries from a random place on, which is how eviction samples, until about `limit` were of use, as `visit`
+    /// tells.
+    pub(super) fn sample(&self, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>) -> bool) {
         let bucket_count = self.buckets.len();
         let mut seen = 0;
         for step in 0..bucket_count {
             let home = (random as usize).wrapping_add(step) % bucket_count;
             self.visit_chain(home, &mut |entry| {
-                seen += 1;
-                visit(entry);
+                seen += usize::from(visit(entry));
             });
             if seen >= limit {
                 return;

@@ -6,23 +6,37 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::entry::{Entry, INLINE_VALUE_MAX, Value};
+use super::entry::{Entry, INLINE_VALUE_MAX};
 use super::hash::KeyHasher;
 use super::table::Table;
+use super::value::{ContentType, Kind, Value, WrongKind};
 
 /// What an entry should hold.
 #[derive(Clone, Debug)]
 struct Twin {
     key: Vec<u8>,
+    kind: Kind,
     value: Vec<u8>,
+    content_type: Option<String>,
     deadline: Option<u64>,
     recency: u32,
+    modified: bool,
+}
+
+impl Twin {
+    /// What every write of a string does.
+    fn write(&mut self, value: Vec<u8>) {
+        *self = Twin { kind: Kind::String, value, content_type: None, modified: false, ..self.clone() };
+    }
 }
 
 #[derive(Clone, Debug)]
 enum Change {
     Value(Vec<u8>),
-    Shared(Vec<u8>),
+    Shared(Vec<u8>, Option<String>),
+    Refresh(Vec<u8>, u64),
+    Copy(Vec<u8>),
+    Modified,
     Append(Vec<u8>),
     Deadline(Option<u64>),
     Recency(u32),
@@ -47,10 +61,33 @@ fn deadline() -> impl Strategy<Value = Option<u64>> {
     prop_oneof![Just(None), (1_u64..1 << 43).prop_map(Some), ((1_u64 << 43)..u64::MAX).prop_map(Some)]
 }
 
+fn content_type() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![
+        3 => Just(None),
+        2 => "[a-zé]{0,20}/[a-z]{0,20}".prop_map(Some),
+        1 => (254_usize..256).prop_map(|length| Some("t".repeat(length))),
+    ]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![2 => Just(Kind::String), 1 => Just(Kind::Counter)]
+}
+
+fn made(twin: &Twin) -> Entry {
+    match twin.kind {
+        Kind::Counter => Entry::new_counter(&twin.key, &twin.value, twin.deadline),
+        Kind::String => Entry::new(&twin.key, &twin.value, twin.deadline),
+    }
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         bytes().prop_map(Change::Value),
-        bytes().prop_map(Change::Shared),
+        (bytes(), content_type()).prop_map(|(value, content_type)| Change::Shared(value, content_type)),
+        (proptest::collection::vec(any::<u8>(), 0..12), 1_u64..1 << 45)
+            .prop_map(|(state, deadline)| Change::Refresh(state, deadline)),
+        key().prop_map(Change::Copy),
+        Just(Change::Modified),
         proptest::collection::vec(any::<u8>(), 0..12).prop_map(Change::Append),
         deadline().prop_map(Change::Deadline),
         (0_u32..1 << 24).prop_map(Change::Recency),
@@ -61,38 +98,79 @@ fn change() -> impl Strategy<Value = Change> {
 fn assert_same(entry: &Entry, twin: &Twin) {
     let view = entry.view();
     assert_eq!(view.key(), twin.key);
-    assert_eq!(view.value().bytes(), twin.value);
+    assert_eq!(view.bytes(), twin.value);
+    assert_eq!(view.kind(), twin.kind);
+    assert_eq!(view.content_type(), twin.content_type.as_deref());
     assert_eq!(view.deadline(), twin.deadline);
     assert_eq!(view.recency(), twin.recency);
-    assert_eq!(matches!(view.value(), Value::Shared(_)), twin.value.len() > INLINE_VALUE_MAX);
-    assert!(view.memory() >= twin.key.len() + twin.value.len() + 8);
-    assert!(view.memory() <= twin.key.len() + twin.value.len() + 96);
+    assert_eq!(view.is_modified(), twin.modified);
+    match twin.kind {
+        Kind::String => {
+            assert_eq!(view.string().map(Value::bytes), Ok(twin.value.as_slice()));
+            assert_eq!(view.counter(), Err(WrongKind));
+        }
+        Kind::Counter => {
+            assert_eq!(view.string().map(Value::bytes), Err(WrongKind));
+            assert_eq!(view.counter(), Ok(twin.value.as_slice()));
+        }
+    }
+    let is_shared = matches!(view.string(), Ok(Value::Shared(_)));
+    assert_eq!(is_shared, twin.value.len() > INLINE_VALUE_MAX);
+    let content_type = twin.content_type.as_ref().map_or(0, |text| 1 + text.len());
+    let bytes = twin.key.len() + twin.value.len() + content_type;
+    assert!((bytes + 8..=bytes + 96).contains(&view.memory()));
 }
 
 proptest! {
     #[test]
     fn entries_hold_what_was_put_into_them(
         key in key(),
-        value in bytes(),
+        kind in kind(),
+        mut value in bytes(),
         deadline in deadline(),
         changes in proptest::collection::vec(change(), 0..12),
     ) {
-        let mut entry = Entry::new(&key, &value, deadline);
-        let mut twin = Twin { key, value, deadline, recency: 0 };
+        if kind == Kind::Counter {
+            value.truncate(INLINE_VALUE_MAX);
+        }
+        let mut twin = Twin { key, kind, value, content_type: None, deadline, recency: 0, modified: false };
+        let mut entry = made(&twin);
         assert_same(&entry, &twin);
         for change in changes {
             match change {
                 Change::Value(value) => {
                     entry.set_value(&value);
-                    twin.value = value;
+                    twin.write(value);
                 }
-                Change::Shared(value) => {
-                    entry.set_shared(Bytes::from(value.clone()));
-                    twin.value = value;
+                Change::Shared(value, content_type) => {
+                    let kept = content_type.as_deref().and_then(ContentType::new);
+                    entry.set_shared(Bytes::from(value.clone()), kept);
+                    twin.write(value);
+                    twin.content_type = content_type;
+                }
+                Change::Refresh(state, deadline) => {
+                    let length = state.len();
+                    if entry.refresh_counter(&state, deadline) {
+                        assert!(twin.kind == Kind::Counter && twin.value.len() == length);
+                        assert!(twin.deadline.is_some_and(|old| old <= deadline));
+                        twin.value = state;
+                        twin.deadline = Some(deadline);
+                    }
+                }
+                Change::Copy(key) => {
+                    entry = entry.view().copied_to(&key);
+                    twin.key = key;
+                    twin.recency = 0;
+                }
+                Change::Modified => {
+                    entry.mark_modified();
+                    twin.modified = true;
                 }
                 Change::Append(suffix) => {
                     if entry.append_in_place(&suffix) {
+                        assert!(twin.kind == Kind::String && twin.content_type.is_none());
                         twin.value.extend_from_slice(&suffix);
+                        twin.modified = true;
                     }
                 }
                 Change::Deadline(deadline) => {
@@ -136,7 +214,7 @@ proptest! {
                 }
                 (Some(position), true) => {
                     table.modify(position, |entry| entry.set_value(&[1; 70]));
-                    assert_eq!(table.get(position).value().bytes(), [1; 70]);
+                    assert_eq!(table.get(position).bytes(), [1; 70]);
                 }
                 (Some(position), false) => {
                     assert_eq!(table.remove(position, hash, hash_of).view().key(), key);

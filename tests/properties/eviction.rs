@@ -101,6 +101,41 @@ fn persistent_keys_survive_volatile_policies() {
 }
 
 #[test]
+fn counters_survive_every_policy() {
+    for &policy in POLICIES.iter().filter(|&&policy| policy != EvictionPolicy::Noeviction) {
+        let mut cache = Cache::new(policy, 8 * MEBIBYTE);
+        let churn = |cache: &mut Cache, from: u64| {
+            for number in from..from + 4000 {
+                let deadline = cache.moment().now + 5_000 + number % 1_000;
+                let key = format!("string:{number}");
+                let (room, _) = cache.write(0, key.as_bytes(), &[b'x'; 8192], Lifetime::Until(deadline));
+                assert!(room, "{}", policy.word());
+            }
+        };
+        let name = |number: u64| format!("counter:{number}");
+        // Some were strings before, to which the policy may still hold on; some have the nearest deadlines of all.
+        for number in 0..200 {
+            cache.write(0, name(number).as_bytes(), b"a string", Lifetime::Forever);
+        }
+        let now = cache.moment().now;
+        for number in 0..400 {
+            let deadline = (number % 2 == 0).then_some(now + 1_000 + number);
+            cache.count(name(number).as_bytes(), &number.to_ne_bytes(), deadline);
+        }
+        churn(&mut cache, 0);
+        assert!(cache.store.counts().evicted > 2_000, "{}", policy.word());
+        assert!((0..400).all(|number| cache.read(name(number).as_bytes())), "{}", policy.word());
+        // One that becomes a string may go.
+        let deadline = Lifetime::Until(now + 1_000);
+        for number in 0..400 {
+            cache.write(0, name(number).as_bytes(), b"a string", deadline);
+        }
+        churn(&mut cache, 4000);
+        assert!((0..400).any(|number| !cache.read(name(number).as_bytes())), "{}", policy.word());
+    }
+}
+
+#[test]
 fn one_call_evicts_a_bounded_number_of_keys_and_the_background_the_rest() {
     for &policy in POLICIES.iter().filter(|&&policy| policy != EvictionPolicy::Noeviction) {
         let mut cache = Cache::new(policy, 100 * MEBIBYTE);
@@ -181,7 +216,7 @@ fn changing_a_value_in_part_is_an_access() {
     let idle = |bits: Option<u32>| bits.and_then(|bits| moment.recency.idle_seconds(bits));
     let shard = guard.shard();
     assert_eq!(idle(shard.peek(&key, &moment).map(|entry| entry.recency())), Some(100));
-    shard.append(&key, b" and more", &moment);
+    assert_eq!(shard.append(&key, b" and more", &moment), Ok(Some(14)));
     assert_eq!(idle(shard.peek(&key, &moment).map(|entry| entry.recency())), Some(0));
     cache.store.add_memory(guard.unlock());
 }

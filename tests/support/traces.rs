@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use quartet::cache::eviction::{Recency, make_room};
-use quartet::cache::{Lifetime, Moment, Store};
+use quartet::cache::{Deadline, Lifetime, Moment, Store};
 use quartet::clock::Now;
 use quartet::random::Random;
 use quartet::settings::{EvictionPolicy, Live, Settings};
@@ -139,6 +139,14 @@ impl Cache {
             self.store.add_memory(guard.unlock());
         }
         (room, excess)
+    }
+
+    /// Writes the state of a counter into database 0.
+    pub(crate) fn count(&mut self, key: &[u8], state: &[u8], deadline: Option<Deadline>) {
+        let (moment, key) = (self.moment(), self.store.key(key));
+        let mut guard = self.store.lock(self.store.shard_of(0, key.hash));
+        guard.shard().set_counter(&key, state, deadline, &moment);
+        self.store.add_memory(guard.unlock());
     }
 
     /// Plays a trace of numbered keys.

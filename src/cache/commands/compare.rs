@@ -1,6 +1,7 @@
 //! Deleting a string that holds a certain value: DELEX and DELIFEQ, with which a lock is released by its holder only.
 
 use super::strings::STRING;
+use crate::cache::{EntryRef, WrongKind};
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -31,16 +32,19 @@ pub const COMMANDS: &[Command] = &[
 fn delex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
     if arguments.len() == 2 {
-        return delete_if(call, |_| true);
+        let deleted = call.keyspace.remove(&call.key(1));
+        call.output.integer(i64::from(deleted));
+        return Ok(());
     }
     if arguments.len() != 4 {
         return Err(Refusal::wrong_arity(&call.row.name));
     }
     let (word, value) = (arguments.at(2), arguments.at(3));
+    let wrong_kind = Refusal::new("ERR Key should be of string type if conditions are specified");
     if word.eq_ignore_ascii_case(b"IFEQ") {
-        delete_if(call, |held| held == value)
+        delete_if(call, wrong_kind, |held| held == value)
     } else if word.eq_ignore_ascii_case(b"IFNE") {
-        delete_if(call, |held| held != value)
+        delete_if(call, wrong_kind, |held| held != value)
     } else {
         Err(Refusal::SYNTAX)
     }
@@ -48,12 +52,21 @@ fn delex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn delifeq(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let value = call.arguments.at(2);
-    delete_if(call, |held| held == value)
+    delete_if(call, Refusal::WRONG_TYPE, |held| held == value)
 }
 
-fn delete_if(call: &mut Call<'_, '_>, condition: impl FnOnce(&[u8]) -> bool) -> Result<(), Refusal> {
+/// Deletes a string for which `condition` holds; about what is no string it cannot be asked.
+fn delete_if(
+    call: &mut Call<'_, '_>,
+    wrong_kind: Refusal,
+    condition: impl FnOnce(&[u8]) -> bool,
+) -> Result<(), Refusal> {
     let key = call.key(1);
-    let deletes = call.keyspace.peek(&key).is_some_and(|entry| condition(entry.value().bytes()));
+    let deletes = match call.keyspace.peek(&key).map(EntryRef::string) {
+        Some(Ok(value)) => condition(value.bytes()),
+        Some(Err(WrongKind)) => return Err(wrong_kind),
+        None => false,
+    };
     if deletes {
         call.keyspace.remove(&key);
     }

@@ -83,7 +83,7 @@ fn increase(call: &mut Call<'_, '_>, increment: i64) -> Result<(), Refusal> {
     call.keyspace.shard(&key).revise(&key, &moment, |old| {
         let old = old.map_or(Some(0), parse_integer).ok_or(Refusal::NOT_AN_INTEGER)?;
         sum = old.checked_add(increment).ok_or(Refusal::OVERFLOW)?;
-        Ok(integer_text(sum))
+        Ok::<_, Refusal>(integer_text(sum))
     })?;
     call.output.integer(sum);
     Ok(())
@@ -100,7 +100,7 @@ fn incrbyfloat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         let increment = finite(increment);
         let Spelled::Finite(old) = old else { return Err(increment.err().unwrap_or(Refusal::NOT_FINITE)) };
         sum = old.add(increment?).ok_or(Refusal::NOT_FINITE)?.text();
-        Ok(sum.clone())
+        Ok::<_, Refusal>(sum.clone())
     })?;
     call.output.bulk(sum.as_bytes());
     Ok(())

@@ -66,7 +66,7 @@ fn increase_integer(
         return Err(bounds_crossed());
     }
     let old = match call.keyspace.peek(key) {
-        Some(entry) => parse_integer(entry.value().bytes()).ok_or(Refusal::NOT_AN_INTEGER)?,
+        Some(entry) => parse_integer(entry.string()?.bytes()).ok_or(Refusal::NOT_AN_INTEGER)?,
         None => 0,
     };
     let sum = old.checked_add(increment).unwrap_or(if increment < 0 { i64::MIN } else { i64::MAX });
@@ -102,7 +102,7 @@ fn increase_float(
         return Err(bounds_crossed());
     }
     let old = match call.keyspace.peek(key) {
-        Some(entry) => finite(entry.value().bytes())?,
+        Some(entry) => finite(entry.string()?.bytes())?,
         None => Extended::ZERO,
     };
     let sum = old.add(increment);

@@ -147,7 +147,7 @@ fn count_keys(call: &mut Call<'_, '_>, is_counted: impl Fn(&mut Call<'_, '_>, &K
 
 fn type_of(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    let name = if call.keyspace.inspect(&key).is_some() { "string" } else { "none" };
+    let name = call.keyspace.inspect(&key).map_or("none", |entry| entry.kind().name());
     call.output.simple(name);
     Ok(())
 }

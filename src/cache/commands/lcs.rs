@@ -8,7 +8,7 @@ use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
-use crate::cache::EntryRef;
+use crate::cache::{EntryRef, WrongKind};
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -34,8 +34,8 @@ const TABLE_SIZE_MAX: usize = 512 * 1024 * 1024;
 
 fn lcs(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (first, second) = (call.key(1), call.key(2));
-    let left = call.keyspace.read(&first).map_or(Vec::new(), copied);
-    let right = call.keyspace.read(&second).map_or(Vec::new(), copied);
+    let left = copied(call.keyspace.read(&first))?;
+    let right = copied(call.keyspace.read(&second))?;
     let options = Options::parse(call)?;
     require_size(call, left.len(), right.len())?;
     let common = Table::new(&left, &right).walk_back();
@@ -47,8 +47,12 @@ fn lcs(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn copied(entry: EntryRef<'_>) -> Vec<u8> {
-    entry.value().bytes().to_vec()
+fn copied(entry: Option<EntryRef<'_>>) -> Result<Vec<u8>, Refusal> {
+    match entry.map(EntryRef::string) {
+        Some(Ok(value)) => Ok(value.bytes().to_vec()),
+        Some(Err(WrongKind)) => Err(Refusal::new("ERR The specified keys must contain string values")),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn require_size(call: &Call<'_, '_>, left: usize, right: usize) -> Result<(), Refusal> {

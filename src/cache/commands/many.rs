@@ -45,7 +45,9 @@ fn mget(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.output.array(call.arguments.len() - 1);
     for position in 1..call.arguments.len() {
         let key = call.key(position);
-        reply_value(call.output, call.keyspace.read(&key));
+        if reply_value(call.output, call.keyspace.read(&key)).is_err() {
+            call.output.null();
+        }
     }
     Ok(())
 }

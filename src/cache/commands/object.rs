@@ -158,10 +158,10 @@ fn not_kept(what: &str) -> Refusal {
 
 /// The name Redis gives to how it would keep this value.
 pub fn encoding_of(entry: EntryRef<'_>) -> &'static str {
-    let value = entry.value().bytes();
-    if entry.is_modified() {
-        return "raw";
-    }
+    let value = match entry.string() {
+        Ok(value) if !entry.is_modified() => value.bytes(),
+        _ => return "raw",
+    };
     if value.len() <= INTEGER_LENGTH_MAX
         && let Some(number) = parse_integer(value)
         && *integer_text(number) == *value

@@ -5,7 +5,7 @@ use std::ops::Range;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
-use crate::cache::{EntryRef, Key, Lifetime, Value};
+use crate::cache::{EntryRef, Key, Lifetime, Value, WrongKind};
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -77,14 +77,14 @@ pub const COMMANDS: &[Command] = &[
 fn append(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     let suffix = call.arguments.at(2);
-    let length = length_of(call, &key);
+    let length = length_of(call, &key)?;
     if let Some(length) = length {
         require_length(call, length, suffix.len())?;
     }
     let moment = call.keyspace.moment;
     let shard = call.keyspace.shard(&key);
     let length = match length {
-        Some(_) => shard.append(&key, suffix, &moment).expect("the key was there under the same lock"),
+        Some(_) => shard.append(&key, suffix, &moment)?.expect("the key was there under the same lock"),
         None => {
             shard.set(&key, suffix, Lifetime::Forever, &moment);
             suffix.len()
@@ -96,7 +96,8 @@ fn append(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn strlen(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    let length = call.keyspace.read(&key).map_or(0, |entry| entry.value().bytes().len());
+    let value = call.keyspace.read(&key).map(EntryRef::string).transpose()?;
+    let length = value.map_or(0, |value| value.bytes().len());
     call.output.integer(length as i64);
     Ok(())
 }
@@ -106,7 +107,7 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let offset = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
     let offset = usize::try_from(offset).map_err(|_| Refusal::OFFSET_OUT_OF_RANGE)?;
     let part = call.arguments.at(3);
-    let length = length_of(call, &key);
+    let length = length_of(call, &key)?;
     if part.is_empty() {
         call.output.integer(length.unwrap_or(0) as i64);
         return Ok(());
@@ -125,13 +126,14 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if shard.peek(&key, &moment).is_none() {
         shard.set(&key, b"", Lifetime::Forever, &moment);
     }
-    let length = shard.edit(&key, &moment, overwrite).expect("the key exists by now");
+    let length = shard.edit(&key, &moment, overwrite)?.expect("the key exists by now");
     call.output.integer(length as i64);
     Ok(())
 }
 
-fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Option<usize> {
-    call.keyspace.peek(key).map(|entry| entry.value().bytes().len())
+fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Result<Option<usize>, WrongKind> {
+    let value = call.keyspace.peek(key).map(EntryRef::string).transpose()?;
+    Ok(value.map(|value| value.bytes().len()))
 }
 
 /// Refuses a string of `start + added` bytes if that is longer than allowed.
@@ -146,7 +148,7 @@ fn getrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     let start = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
     let end = parse_integer(call.arguments.at(3)).ok_or(Refusal::NOT_AN_INTEGER)?;
-    let value = call.keyspace.read(&key).map(EntryRef::value);
+    let value = call.keyspace.read(&key).map(EntryRef::string).transpose()?;
     let range = value.map_or(0..0, |value| clamped(start, end, value.bytes().len()));
     match value {
         Some(Value::Shared(bytes)) => call.output.bulk_shared(bytes.slice(range)),

@@ -5,7 +5,7 @@
 use quartet_protocol::resp::Output;
 
 use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
-use crate::cache::{EntryRef, Key, Lifetime, Value};
+use crate::cache::{EntryRef, Key, Lifetime, Value, WrongKind};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -96,18 +96,19 @@ pub const COMMANDS: &[Command] = &[
 /// What the rows of all string families start from.
 pub(super) const STRING: Command = Command { group: Group::String, ..Command::ROW };
 
-/// Replies the value of an entry, or null without one.
-pub(super) fn reply_value(output: &mut Output, entry: Option<EntryRef<'_>>) {
-    match entry.map(EntryRef::value) {
+/// Replies the string an entry holds, or null without one.  Nothing is written if it holds something else.
+pub(super) fn reply_value(output: &mut Output, entry: Option<EntryRef<'_>>) -> Result<(), WrongKind> {
+    match entry.map(EntryRef::string).transpose()? {
         Some(Value::Inline(value)) => output.bulk(value),
         Some(Value::Shared(value)) => output.bulk_shared(value.clone()),
         None => output.null(),
     }
+    Ok(())
 }
 
 fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    reply_value(call.output, call.keyspace.read(&key));
+    reply_value(call.output, call.keyspace.read(&key))?;
     Ok(())
 }
 
@@ -127,14 +128,17 @@ fn set_with_options(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let options = SetOptions::parse(call.arguments.from(3))?;
     let expires = resolve(call, options.expiry)?;
     if options.returns_old {
-        reply_value(call.output, call.keyspace.read(&key));
+        reply_value(call.output, call.keyspace.read(&key))?;
     }
-    let old = call.keyspace.peek(&key).map(EntryRef::value);
+    let old = call.keyspace.peek(&key);
     let writes = match options.condition {
         Condition::Always => true,
         Condition::Missing => old.is_none(),
         Condition::Present => old.is_some(),
-        Condition::Equals(expected) => old.is_some_and(|value| value.bytes() == expected),
+        Condition::Equals(expected) => {
+            let old = old.map(EntryRef::string).transpose()?;
+            old.is_some_and(|value| value.bytes() == expected)
+        }
     };
     match (options.returns_old, writes) {
         (true, _) => {}
@@ -206,7 +210,7 @@ fn set_for(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refusal> {
 
 fn getset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    reply_value(call.output, call.keyspace.read(&key));
+    reply_value(call.output, call.keyspace.read(&key))?;
     let moment = call.keyspace.moment;
     call.keyspace.shard(&key).set(&key, call.arguments.at(2), Lifetime::Forever, &moment);
     Ok(())
@@ -217,7 +221,7 @@ fn getex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let expiry = parse_getex(call)?;
     let entry = call.keyspace.read(&key);
     let exists = entry.is_some();
-    reply_value(call.output, entry);
+    reply_value(call.output, entry)?;
     if !exists {
         return Ok(());
     }
@@ -243,7 +247,7 @@ fn parse_getex<'c>(call: &Call<'c, '_>) -> Result<ExpiryOption<'c>, Refusal> {
 
 fn getdel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    reply_value(call.output, call.keyspace.read(&key));
+    reply_value(call.output, call.keyspace.read(&key))?;
     call.keyspace.remove(&key);
     Ok(())
 }

@@ -7,7 +7,7 @@
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::cache::{Key, Keyspace, Moment, SHARD_COUNT, ShardId};
+use crate::cache::{EntryRef, Key, Keyspace, Moment, SHARD_COUNT, ShardId};
 use crate::command::{Call, Command, Flags, Group};
 use crate::glob;
 use crate::random::Random;
@@ -109,13 +109,15 @@ impl Cursor {
 struct ScanOptions<'a> {
     pattern: Option<&'a [u8]>,
     count: usize,
-    /// Whether the type asked for is one that keys have.
-    type_exists: bool,
+    /// By its name; one that no key has finds nothing.
+    type_name: Option<&'a [u8]>,
 }
 
 impl ScanOptions<'_> {
-    fn wants(&self, key: &[u8]) -> bool {
-        self.type_exists && self.pattern.is_none_or(|pattern| glob::matches(pattern, key))
+    fn wants(&self, entry: EntryRef<'_>) -> bool {
+        let is_of_type = |name: &[u8]| name.eq_ignore_ascii_case(entry.kind().name().as_bytes());
+        self.type_name.is_none_or(is_of_type)
+            && self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key()))
     }
 }
 
@@ -123,9 +125,9 @@ fn scan(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let cursor = parse_cursor(call.arguments.at(1)).ok_or(Refusal::INVALID_CURSOR)?;
     let options = scan_options(call)?;
     let mut names = Names::default();
-    let next = walk(call.keyspace, Cursor::from_number(cursor), options.count, |key| {
-        if options.wants(key) {
-            names.push(key);
+    let next = walk(call.keyspace, Cursor::from_number(cursor), options.count, |entry| {
+        if options.wants(entry) {
+            names.push(entry.key());
         }
     });
     call.output.array(2);
@@ -141,13 +143,13 @@ fn parse_cursor(text: &[u8]) -> Option<u64> {
 }
 
 fn scan_options<'a>(call: &Call<'a, '_>) -> Result<ScanOptions<'a>, Refusal> {
-    let mut options = ScanOptions { pattern: None, count: SCAN_COUNT, type_exists: true };
+    let mut options = ScanOptions { pattern: None, count: SCAN_COUNT, type_name: None };
     let mut words = call.arguments.from(2).iter();
     while let Some(word) = words.next() {
         let value = words.next().ok_or(Refusal::SYNTAX)?;
         match word.to_ascii_lowercase().as_slice() {
             b"match" => options.pattern = (value != b"*").then_some(value),
-            b"type" => options.type_exists = value.eq_ignore_ascii_case(b"string"),
+            b"type" => options.type_name = Some(value),
             b"count" => {
                 let count = parse_integer(value).ok_or(Refusal::NOT_AN_INTEGER)?;
                 options.count =
@@ -166,7 +168,7 @@ fn walk(
     keyspace: &mut Keyspace<'_>,
     mut cursor: Cursor,
     count: usize,
-    mut visit: impl FnMut(&[u8]),
+    mut visit: impl FnMut(EntryRef<'_>),
 ) -> Cursor {
     let end = Cursor { shard: SHARD_COUNT, place: 0 };
     keyspace.unlock();
@@ -186,7 +188,7 @@ fn walk(
                 steps += 1;
                 cursor = cursor.moved(shard.scan(cursor.place, moment, |entry| {
                     met += 1;
-                    visit(entry.key());
+                    visit(entry);
                 }));
             }
             cursor
@@ -269,8 +271,8 @@ fn random_shard(keyspace: &mut Keyspace<'_>, random: &mut Random) -> Option<Shar
 
 fn any_key(keyspace: &mut Keyspace<'_>) -> Option<Vec<u8>> {
     let mut found = None;
-    walk(keyspace, Cursor::from_number(0), usize::MAX, |key| {
-        found.get_or_insert_with(|| key.to_vec());
+    walk(keyspace, Cursor::from_number(0), usize::MAX, |entry| {
+        found.get_or_insert_with(|| entry.key().to_vec());
     });
     found
 }
@@ -331,8 +333,8 @@ mod tests {
             let mut cursor = Cursor::from_number(0);
             let mut changes = growth.iter().cycle();
             loop {
-                cursor = walk(&mut keyspace, cursor, COUNT, |key| {
-                    seen.insert(String::from_utf8_lossy(key).into_owned());
+                cursor = walk(&mut keyspace, cursor, COUNT, |entry| {
+                    seen.insert(String::from_utf8_lossy(entry.key()).into_owned());
                 });
                 if cursor.number() == 0 {
                     break;

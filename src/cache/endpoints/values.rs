@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cache::Lifetime;
+use crate::cache::{Lifetime, WrongKind};
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, State, problems, routes,
 };
@@ -39,8 +39,9 @@ async fn value(State(context): State<Context>, PathBytes(key): PathBytes) -> Res
     context.read(0, &[&key], |visit| {
         let key = visit.key(&key);
         let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
+        let value = entry.string().map_err(|WrongKind| Problem::new(problems::WRONG_TYPE))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Json(Entry { key: text(key.bytes), value: text(entry.value().bytes()) }))
+        Ok(Json(Entry { key: text(key.bytes), value: text(value.bytes()) }))
     })
 }
 

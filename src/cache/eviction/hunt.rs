@@ -90,7 +90,7 @@ impl<'h> Hunt<'h> {
     /// Of several shards from this one on, evicts the key that is due soonest in the one where something is due soonest.
     fn evict_soonest(&mut self, database: usize, first: usize) {
         let shards = self.populated_shards_from(database, first).take(self.samples * SHARDS_PER_SAMPLE);
-        let Some(id) = shards.min_by_key(|&id| self.store.next_due(id)) else { return };
+        let Some(id) = shards.min_by_key(|&id| self.store.next_evictable_due(id)) else { return };
         self.evict_chosen(id, |shard, _, key| ttl::choose(shard, key));
     }
 

@@ -12,7 +12,7 @@ mod random;
 pub(super) mod s3fifo;
 mod ttl;
 
-use crate::cache::{EntryRef, Moment, Shard, Store};
+use crate::cache::{EntryRef, Kind, Moment, Shard, Store};
 use crate::clock::Now;
 use crate::random::Random;
 use crate::settings::{EvictionPolicy, Live};
@@ -127,7 +127,7 @@ impl Recency {
     }
 }
 
-/// The keys among which a policy chooses.
+/// The keys among which a policy chooses; counters of the rate limiter are never among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pool {
     /// All keys.
@@ -222,9 +222,15 @@ impl Housekeeping {
 /// A shard as the policies see it.
 impl Shard {
     /// Visits up to about `limit` of the keys the policy chooses among, from a random place on.
-    fn sample(&self, pool: Pool, random: u64, limit: usize, visit: impl FnMut(EntryRef<'_>)) {
+    fn sample(&self, pool: Pool, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
         match pool {
-            Pool::AllKeys => self.table.sample(random, limit, visit),
+            Pool::AllKeys => self.table.sample(random, limit, |entry| {
+                let is_evictable = entry.kind() != Kind::Counter;
+                if is_evictable {
+                    visit(entry);
+                }
+                is_evictable
+            }),
             Pool::Volatile => self.expiry.sample(random, limit, visit),
         }
     }

@@ -9,6 +9,8 @@
 //! bits the highest are the same for all keys of a shard: in their place the queue keeps a stamp, which the entry
 //! has too, so that what became of a deleted, moved or overwritten key is told from what took its place.
 //!
+//! Counters of the rate limiter, which are never evicted, are in no queue.
+//!
 //! An entry's 24 bits: 2 frequency, 1 queue, 10 stamp, the rest unused.
 
 use std::collections::VecDeque;
@@ -17,6 +19,7 @@ use crate::cache::hash::KeyHasher;
 use crate::cache::shard::{Moment, Shard};
 use crate::cache::store::SHARD_BITS;
 use crate::cache::table::{Position, Table};
+use crate::cache::value::Kind;
 
 const FREQUENCY_MAX: u32 = 3;
 const MAIN: u32 = 1 << 2;
@@ -67,7 +70,11 @@ impl Queues {
     fn new(table: &mut Table, hasher: &KeyHasher) -> Queues {
         let mut queues = Queues::default();
         let mut hashes = Vec::with_capacity(table.len());
-        table.for_each(|entry| hashes.push(hasher.hash(entry.key())));
+        table.for_each(|entry| {
+            if entry.kind() != Kind::Counter {
+                hashes.push(hasher.hash(entry.key()));
+            }
+        });
         for hash in hashes {
             let position = table.find(hash, |entry| hasher.hash(entry.key()) == hash);
             let bits = queues.enter(MAIN, hash);
@@ -105,10 +112,10 @@ impl Queues {
         queue | stamp << STAMP_SHIFT
     }
 
-    /// The key to evict, which is remembered as a ghost if it leaves from the small queue.
-    fn next(&mut self, table: &mut Table, hasher: &KeyHasher) -> Option<(u64, Position)> {
+    /// Which of the `keys` in the table that may be evicted is, remembered as a ghost if it leaves from the small queue.
+    fn next(&mut self, keys: usize, table: &mut Table, hasher: &KeyHasher) -> Option<(u64, Position)> {
+        let small_max = (keys / SMALL_FRACTION).max(1);
         for step in 0..STEPS_MAX {
-            let small_max = (table.len() / SMALL_FRACTION).max(1);
             let from_small = self.small.live > small_max || self.main.places.is_empty();
             let queue = if from_small { 0 } else { MAIN };
             let Some(place) = self.queue(queue).places.pop_front() else {
@@ -144,14 +151,16 @@ impl Queues {
         let hash = place >> SHARD_BITS | self.shard_bits;
         let expected = queue | (place as u32 & STAMP_MASK) << STAMP_SHIFT;
         let position = table.find(hash, |entry| {
-            entry.recency() & !FREQUENCY_MAX == expected && hasher.hash(entry.key()) == hash
+            entry.recency() & !FREQUENCY_MAX == expected
+                && entry.kind() != Kind::Counter
+                && hasher.hash(entry.key()) == hash
         })?;
         Some((hash, position))
     }
 
     /// Drops the places of deleted keys once they are more than those of live ones.
-    fn compact(&mut self, table: &Table, hasher: &KeyHasher) {
-        if self.small.places.len() + self.main.places.len() <= 2 * table.len() + STALE_MIN {
+    fn compact(&mut self, keys: usize, table: &Table, hasher: &KeyHasher) {
+        if self.small.places.len() + self.main.places.len() <= 2 * keys + STALE_MIN {
             return;
         }
         for queue in [0, MAIN] {
@@ -186,17 +195,19 @@ impl Shard {
 
     /// Drops what deleted keys have left in the queues, now and then.
     pub(in crate::cache) fn compact_queues(&mut self) {
+        let keys = self.evictable_len();
         if let Some(queues) = &mut self.queues {
-            queues.compact(&self.table, &self.hasher);
+            queues.compact(keys, &self.table, &self.hasher);
         }
     }
 
     /// Evicts the key that the queues let go of; none if only stale places came to the front.
     pub(super) fn evict_from_queues(&mut self, moment: &Moment) {
         self.adapt_queues(moment);
+        let keys = self.evictable_len();
         let Some(queues) = &mut self.queues else { return };
         self.changed = true;
-        match queues.next(&mut self.table, &self.hasher) {
+        match queues.next(keys, &mut self.table, &self.hasher) {
             Some((hash, position)) => self.evict_at(position, hash),
             // Bits of another policy have hidden keys from the queues: these start anew.
             None if queues.small.places.is_empty() && queues.main.places.is_empty() => {

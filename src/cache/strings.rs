@@ -1,0 +1,158 @@
+//! The strings of a shard: writing them whole and in part.
+
+use bytes::Bytes;
+
+use super::entry::{Deadline, Entry, INLINE_VALUE_MAX};
+use super::shard::{Key, Lifetime, Moment, Shard};
+use super::table::Position;
+use super::value::{ContentType, Kind, WrongKind};
+
+/// Where a string goes.
+enum Place {
+    /// Over the string that is there.
+    Over(Position),
+    /// Into a new entry with this deadline.
+    New(Option<Deadline>),
+}
+
+impl Shard {
+    /// Writes a string, whatever the key held.
+    pub fn set(&mut self, key: &Key<'_>, value: &[u8], lifetime: Lifetime, moment: &Moment) {
+        match self.place_for_string(key, lifetime, moment) {
+            Place::New(deadline) => self.insert(key, Entry::new(key.bytes, value, deadline), moment),
+            Place::Over(position) => {
+                self.change(position, |entry| entry.set_value(value));
+                self.finish_overwrite(key, position, lifetime, moment);
+            }
+        }
+    }
+
+    /// Writes a string that is already shared, without copying it.
+    pub fn set_shared(&mut self, key: &Key<'_>, value: Bytes, lifetime: Lifetime, moment: &Moment) {
+        self.set_typed(key, value, None, lifetime, moment);
+    }
+
+    /// Writes a string that is already shared, without copying it, with a content type, which stays until the string is
+    /// next written to.
+    pub fn set_typed(
+        &mut self,
+        key: &Key<'_>,
+        value: Bytes,
+        content_type: Option<ContentType<'_>>,
+        lifetime: Lifetime,
+        moment: &Moment,
+    ) {
+        match self.place_for_string(key, lifetime, moment) {
+            Place::New(deadline) => {
+                self.insert(key, Entry::new_typed(key.bytes, value, content_type, deadline), moment);
+            }
+            Place::Over(position) => {
+                self.change(position, |entry| entry.set_shared(value, content_type));
+                self.finish_overwrite(key, position, lifetime, moment);
+            }
+        }
+    }
+
+    /// Where a string goes that may overwrite anything: what is no string makes way.
+    fn place_for_string(&mut self, key: &Key<'_>, lifetime: Lifetime, moment: &Moment) -> Place {
+        let Some(position) = self.live_position(key, moment) else {
+            return Place::New(lifetime.deadline(None));
+        };
+        if self.table.get(position).kind() == Kind::String {
+            return Place::Over(position);
+        }
+        let entry = self.take_out(position, key.hash);
+        Place::New(lifetime.deadline(entry.view().deadline()))
+    }
+
+    fn finish_overwrite(&mut self, key: &Key<'_>, position: Position, lifetime: Lifetime, moment: &Moment) {
+        let old = self.table.get(position).deadline();
+        if lifetime.deadline(old) != old {
+            self.change_deadline(position, lifetime.deadline(old));
+        }
+        self.note_access(position, moment);
+        self.touched(key);
+    }
+
+    /// Writes what `revise` makes of a string (of none, if there is no such key), keeping its deadline.  Nothing is
+    /// written if it refuses, and nothing allocated if the new value takes the room of the old one.
+    ///
+    /// # Errors
+    /// What `revise` refuses with, or that the key holds no string.
+    pub fn revise<T: AsRef<[u8]>, E: From<WrongKind>>(
+        &mut self,
+        key: &Key<'_>,
+        moment: &Moment,
+        revise: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
+    ) -> Result<(), E> {
+        let Some(position) = self.live_position(key, moment) else {
+            let value = revise(None)?;
+            self.insert(key, Entry::new(key.bytes, value.as_ref(), None), moment);
+            return Ok(());
+        };
+        let value = revise(Some(self.table.get(position).string()?.bytes()))?;
+        self.change(position, |entry| entry.set_value(value.as_ref()));
+        self.finish_overwrite(key, position, Lifetime::Keep, moment);
+        Ok(())
+    }
+
+    /// Changes the bytes of an existing string in part, keeping its deadline.  `change` gets the string as a
+    /// buffer whose spare capacity survives between calls for long values.  None if there is no such key.
+    ///
+    /// # Errors
+    /// If the key holds no string.
+    pub fn edit<R>(
+        &mut self,
+        key: &Key<'_>,
+        moment: &Moment,
+        change: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<Option<R>, WrongKind> {
+        let Some(position) = self.live_position(key, moment) else { return Ok(None) };
+        self.table.get(position).string()?;
+        let result = self.change(position, |entry| {
+            let (result, value) = match entry.take_shared() {
+                Some(shared) => {
+                    let mut bytes = Vec::from(shared);
+                    (change(&mut bytes), bytes)
+                }
+                None => {
+                    let mut bytes = entry.view().bytes().to_vec();
+                    (change(&mut bytes), bytes)
+                }
+            };
+            if value.len() > INLINE_VALUE_MAX {
+                entry.set_shared(Bytes::from(value), None);
+            } else {
+                entry.set_value(&value);
+            }
+            entry.mark_modified();
+            result
+        });
+        self.note_access(position, moment);
+        self.touched(key);
+        Ok(Some(result))
+    }
+
+    /// Appends to an existing string and returns its new length; none if there is no such key.
+    ///
+    /// # Errors
+    /// If the key holds no string.
+    pub fn append(
+        &mut self,
+        key: &Key<'_>,
+        suffix: &[u8],
+        moment: &Moment,
+    ) -> Result<Option<usize>, WrongKind> {
+        let Some(position) = self.live_position(key, moment) else { return Ok(None) };
+        self.table.get(position).string()?;
+        if self.change(position, |entry| entry.append_in_place(suffix)) {
+            self.note_access(position, moment);
+            self.touched(key);
+            return Ok(Some(self.table.get(position).bytes().len()));
+        }
+        self.edit(key, moment, |bytes| {
+            bytes.extend_from_slice(suffix);
+            bytes.len()
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! What a key can hold, as those see it who do not know how it is kept (see `entry`).
+
+use bytes::Bytes;
+
+use crate::refusal::Refusal;
+
+/// What a key holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A string of bytes.
+    String,
+    /// The state of a counter of the rate limiter.
+    Counter,
+}
+
+impl Kind {
+    /// The name that TYPE answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::Counter => "ratelimit",
+        }
+    }
+}
+
+/// The key holds another kind of value than was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WrongKind;
+
+impl From<WrongKind> for Refusal {
+    fn from(WrongKind: WrongKind) -> Refusal {
+        Refusal::WRONG_TYPE
+    }
+}
+
+/// What a string is said to be, such as `text/html`: kept beside it for those who fetch it over HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContentType<'a>(&'a str);
+
+impl<'a> ContentType<'a> {
+    /// The longest one, in bytes: its length is kept in one.
+    pub const LENGTH_MAX: usize = u8::MAX as usize;
+
+    /// None if the text is too long to be kept.
+    pub fn new(text: &'a str) -> Option<ContentType<'a>> {
+        (text.len() <= ContentType::LENGTH_MAX).then_some(ContentType(text))
+    }
+
+    /// The text.
+    pub fn text(self) -> &'a str {
+        self.0
+    }
+}
+
+/// A string as it is kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// The bytes lie in the entry.
+    Inline(&'a [u8]),
+    /// The bytes are shared and can be handed out without a copy.
+    Shared(&'a Bytes),
+}
+
+impl<'a> Value<'a> {
+    /// The bytes, wherever they lie.
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Value::Inline(bytes) => bytes,
+            Value::Shared(bytes) => bytes,
+        }
+    }
+}
