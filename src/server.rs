@@ -18,6 +18,7 @@ use crate::client::{ClientFlags, Clients};
 use crate::clock::Clock;
 use crate::command::{Effects, Monitors, Services};
 use crate::http;
+use crate::limit::Limits;
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
@@ -48,6 +49,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         commands,
         settings: Live::new(settings),
         broker: Broker::default(),
+        limits: Limits::new(slots),
         monitors: Monitors::default(),
         clients: Clients::default(),
         started: clock.now(),

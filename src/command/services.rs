@@ -8,6 +8,7 @@ use crate::broker::{Broker, ChannelSpace};
 use crate::cache::{Keyspace, Store};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
+use crate::limit::Limits;
 use crate::metrics::Metrics;
 use crate::settings::{Live, OutputClass};
 
@@ -21,6 +22,8 @@ pub struct Services {
     pub settings: Live,
     /// Who is subscribed to what.
     pub broker: Broker,
+    /// The rate limiter.
+    pub limits: Limits,
     /// Who is shown every command.
     pub monitors: Monitors,
     /// Who is connected.

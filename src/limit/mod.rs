@@ -1,12 +1,25 @@
 //! The rate limiter: who may do how much in what time, decided exactly.
 //!
-//! Counters are entries of the cache's shards (TYPE says `ratelimit`), so that a key of a limit is found, locked, counted and
-//! expired like any other; only the eviction of the cache leaves them alone.
+//! A *limit* is an algorithm with its parameters; a *policy* is one or several limits under a name; a *check* asks any number of
+//! policies at once, and takes from all of them or from none.  Counters are entries of the cache's shards (TYPE says
+//! `ratelimit`), so that they are found, locked, counted and expired like any other key; only eviction leaves them
+//! alone.
 
 pub mod algorithm;
+pub mod check;
+pub mod definition;
+pub mod lists;
+pub mod policies;
+pub mod policy;
+pub mod statistics;
+pub mod summary;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::Now;
 use algorithm::Nanos;
+use lists::Lists;
+use policies::Policies;
 
 /// Where the boot of the machine lies on the limiter's scale of time: some 73 years in, so that what began before it
 /// can be said too.
@@ -16,4 +29,19 @@ const BOOT: Nanos = 1 << 61;
 /// touches it.
 pub fn nanos(now: Now) -> Nanos {
     BOOT + now.micros() * 1000
+}
+
+/// What all threads share of the limiter.
+pub struct Limits {
+    /// The policies.
+    pub policies: Policies,
+    /// Who is not limited, and who is always refused.
+    pub lists: Lists,
+}
+
+impl Limits {
+    /// A limiter with the default policy, for so many threads.
+    pub fn new(threads: usize) -> Limits {
+        Limits { policies: Policies::new(threads), lists: Lists::default() }
+    }
 }

@@ -1,0 +1,123 @@
+//! A policy as a person writes it: in a request's body, in the file of settings, or in a command.
+
+use serde::{Deserialize, Serialize};
+
+use super::algorithm::{self, InvalidParameter, Limit, Parameters};
+
+/// What a policy says.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Policy)]
+pub struct Definition {
+    /// The limits; a request must fit all of them, or it takes from none.
+    #[schema(min_items = 1, max_items = 16)]
+    pub limits: Vec<LimitDefinition>,
+    /// Only counts what it would refuse, and lets it through.
+    #[serde(default)]
+    pub shadow: bool,
+    /// What becomes of a reservation that is neither committed nor cancelled in time.
+    #[serde(default)]
+    pub on_expiry: OnExpiry,
+    /// Other limits for some keys, in place of those that count per key; the first pattern that matches decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
+    /// Keys that are never limited, as patterns with * and ?.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// Keys that are always refused, as patterns with * and ?; they go before `allow`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+}
+
+/// One limit of a policy.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Limit)]
+pub struct LimitDefinition {
+    /// What it is called in answers, such as `user` or `global`; letters, digits, `_`, `-` and `.`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// gcra, sliding, log, fixed, leaky or concurrency.
+    #[schema(examples("gcra"))]
+    pub algorithm: String,
+    /// How many are allowed.
+    #[schema(minimum = 1, examples(100))]
+    pub limit: i64,
+    /// In how many milliseconds; with concurrency how long a slot is leased.
+    #[schema(minimum = 1, examples(60_000))]
+    pub period_ms: i64,
+    /// How many at once, with gcra and leaky; else as many as `limit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<i64>,
+    /// What is counted together.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+/// What a limit counts together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Every key has a counter of its own.
+    #[default]
+    Key,
+    /// All keys share one counter.
+    Global,
+}
+
+/// What becomes of a reservation that nobody ended in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnExpiry {
+    /// What was reserved counts as used.
+    #[default]
+    Keep,
+    /// What was reserved is given back.
+    Refund,
+}
+
+/// Other limits for some keys.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Which keys, as a pattern with * and ?.
+    pub key: String,
+    /// As many limits as the policy has that count per key, to be used in their place.
+    pub limits: Vec<LimitDefinition>,
+}
+
+impl LimitDefinition {
+    /// A limit per key without a name.
+    pub fn new(algorithm: &str, parameters: Parameters) -> LimitDefinition {
+        LimitDefinition {
+            name: None,
+            algorithm: algorithm.to_owned(),
+            limit: parameters.limit,
+            period_ms: parameters.period_millis,
+            burst: parameters.burst,
+            scope: Scope::Key,
+        }
+    }
+
+    /// The same for all keys together.
+    pub fn global(self) -> LimitDefinition {
+        LimitDefinition { scope: Scope::Global, ..self }
+    }
+
+    /// What it decides by.
+    ///
+    /// # Errors
+    /// Which value is not allowed, and what is.
+    pub fn build(&self) -> Result<Limit, InvalidParameter> {
+        let Some(row) = algorithm::find(self.algorithm.as_bytes()) else {
+            let names: Vec<&str> = algorithm::ALGORITHMS.iter().map(|row| row.name).collect();
+            return Err(InvalidParameter {
+                parameter: "algorithm",
+                value: self.algorithm.escape_debug().to_string(),
+                allowed: names.join(", "),
+            });
+        };
+        let parameters = Parameters { limit: self.limit, period_millis: self.period_ms, burst: self.burst };
+        (row.build)(parameters)
+    }
+}

@@ -1,0 +1,224 @@
+//! A policy ready for use: checked, with the names of its counters made out.
+
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+use super::algorithm::{InvalidParameter, Limit, NANOS_PER_MILLI, Nanos};
+use super::definition::{Definition, LimitDefinition, OnExpiry, Scope};
+use super::statistics::Statistics;
+use crate::glob;
+
+/// The most limits of a policy.
+pub const LIMITS_MAX: usize = 16;
+
+/// The most patterns in a list, and the most overrides: they are gone through one by one.
+pub const PATTERNS_MAX: usize = 1000;
+
+/// The longest pattern and the longest key of a client, in bytes.
+pub const KEY_LENGTH_MAX: usize = 1024;
+
+/// The longest name of a policy or a limit, in bytes.
+pub const NAME_LENGTH_MAX: usize = 64;
+
+/// The key of a counter in the store.  Most of them do without an allocation.
+pub type CounterName = SmallVec<[u8; 48]>;
+
+/// What every counter's key begins with.
+const COUNTER_PREFIX: &str = "rl:";
+
+/// See the head of the file.
+///
+/// Its counters are keys of the store that read well in SCAN: `rl:api:alice` is the counter of the key `alice` under the first
+/// limit of the policy `api` that has no name, `rl:api/burst:alice` that under its limit `burst`, and
+/// `rl:api/global` the one counter of its limit `global`, which counts all keys.  Names hold neither `:` nor `/`.
+#[derive(Debug)]
+pub struct Policy {
+    name: Box<str>,
+    definition: Definition,
+    parts: Box<[Part]>,
+    overrides: Box<[Exception]>,
+    /// What it has decided so far.
+    pub statistics: Arc<Statistics>,
+}
+
+/// One limit of a policy.
+#[derive(Debug)]
+pub struct Part {
+    /// What answers call it: the policy's name, or with several limits the two names with a slash between.
+    pub name: Box<str>,
+    /// What it counts together.
+    pub scope: Scope,
+    /// What it decides by.
+    pub limit: Limit,
+    /// In how much time.
+    pub period: Nanos,
+    /// What its counters' keys begin with, or are.
+    counter: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Exception {
+    pattern: Box<[u8]>,
+    limits: Box<[Limit]>,
+}
+
+/// Whether a key of a client is on a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listed {
+    /// On none.
+    No,
+    /// It is never limited.
+    Allowed,
+    /// It is always refused.
+    Denied,
+}
+
+impl Policy {
+    /// A policy of that name.
+    ///
+    /// # Errors
+    /// Which value is not allowed, and what is.
+    pub fn new(
+        name: &str,
+        definition: Definition,
+        statistics: Arc<Statistics>,
+    ) -> Result<Policy, InvalidParameter> {
+        check_name("policy", name)?;
+        check_length("limits", definition.limits.len(), 1, LIMITS_MAX)?;
+        for (list, length) in [
+            ("overrides", definition.overrides.len()),
+            ("allow", definition.allow.len()),
+            ("deny", definition.deny.len()),
+        ] {
+            check_length(list, length, 0, PATTERNS_MAX)?;
+        }
+        let patterns = definition.overrides.iter().map(|other| &other.key);
+        for pattern in patterns.chain(&definition.allow).chain(&definition.deny) {
+            check_length("the length of a pattern", pattern.len(), 1, KEY_LENGTH_MAX)?;
+        }
+        let parts = parts(name, &definition.limits)?;
+        let per_key = parts.iter().filter(|part| part.scope == Scope::Key).count();
+        let overrides: Result<_, _> = definition
+            .overrides
+            .iter()
+            .map(|other| {
+                check_length("the number of limits of an override", other.limits.len(), per_key, per_key)?;
+                let limits: Result<_, _> = other.limits.iter().map(LimitDefinition::build).collect();
+                Ok(Exception { pattern: other.key.as_bytes().into(), limits: limits? })
+            })
+            .collect();
+        Ok(Policy { name: name.into(), parts, overrides: overrides?, definition, statistics })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it was made from.
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// Its limits.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Whether it only counts what it would refuse.
+    pub fn is_shadow(&self) -> bool {
+        self.definition.shadow
+    }
+
+    /// What becomes of a reservation that nobody ended in time.
+    pub fn on_expiry(&self) -> OnExpiry {
+        self.definition.on_expiry
+    }
+
+    /// Whether a key is on one of its lists.
+    pub fn listed(&self, key: &[u8]) -> Listed {
+        let on = |list: &[String]| list.iter().any(|pattern| glob::matches(pattern.as_bytes(), key));
+        match () {
+            () if on(&self.definition.deny) => Listed::Denied,
+            () if on(&self.definition.allow) => Listed::Allowed,
+            () => Listed::No,
+        }
+    }
+
+    /// The limits that a key has to fit, each with the key of its counter in the store.
+    pub fn limits_of(&self, key: &[u8]) -> impl Iterator<Item = (usize, Limit, CounterName)> {
+        let exception = self.overrides.iter().find(|other| glob::matches(&other.pattern, key));
+        let mut instead = exception.map(|exception| exception.limits.iter());
+        self.parts.iter().enumerate().map(move |(index, part)| {
+            let mut counter = CounterName::from_slice(&part.counter);
+            if part.scope == Scope::Global {
+                return (index, part.limit, counter);
+            }
+            counter.extend_from_slice(key);
+            let other = instead.as_mut().and_then(Iterator::next);
+            (index, other.copied().unwrap_or(part.limit), counter)
+        })
+    }
+}
+
+fn parts(policy: &str, definitions: &[LimitDefinition]) -> Result<Box<[Part]>, InvalidParameter> {
+    let mut parts: Vec<Part> = Vec::with_capacity(definitions.len());
+    for (index, definition) in definitions.iter().enumerate() {
+        let limit = definition.build()?;
+        let own = match &definition.name {
+            Some(name) => {
+                check_name("the name of a limit", name)?;
+                Some(name.clone())
+            }
+            None if definition.scope == Scope::Global => Some("global".to_owned()),
+            None if index == 0 => None,
+            None => Some((index + 1).to_string()),
+        };
+        let full = own.map_or_else(|| policy.to_owned(), |own| format!("{policy}/{own}"));
+        let end = if definition.scope == Scope::Key { ":" } else { "" };
+        if parts.iter().any(|part| *part.name == *full) {
+            let allowed = "another name for each limit".to_owned();
+            return Err(InvalidParameter { parameter: "the name of a limit", value: full, allowed });
+        }
+        parts.push(Part {
+            counter: format!("{COUNTER_PREFIX}{full}{end}").into_bytes().into(),
+            name: full.into(),
+            scope: definition.scope,
+            limit,
+            period: definition.period_ms.unsigned_abs() * NANOS_PER_MILLI,
+        });
+    }
+    Ok(parts.into())
+}
+
+/// The key in the store of the counter of a limit that no policy holds, but a request itself.
+pub fn inline_counter(key: &[u8]) -> CounterName {
+    // Policies have names, so no counter of one begins with this.
+    let mut counter = CounterName::from_slice(COUNTER_PREFIX.as_bytes());
+    counter.push(b':');
+    counter.extend_from_slice(key);
+    counter
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), InvalidParameter> {
+    let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    if fits && (1..=NAME_LENGTH_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    let value = name.chars().take(NAME_LENGTH_MAX).collect::<String>().escape_debug().to_string();
+    let allowed = format!("1 to {NAME_LENGTH_MAX} letters, digits, _, - and .");
+    Err(InvalidParameter { parameter: what, value, allowed })
+}
+
+fn check_length(
+    what: &'static str,
+    length: usize,
+    least: usize,
+    most: usize,
+) -> Result<(), InvalidParameter> {
+    if (least..=most).contains(&length) {
+        return Ok(());
+    }
+    let allowed = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    Err(InvalidParameter { parameter: what, value: length.to_string(), allowed })
+}
