@@ -45,10 +45,10 @@ impl Access {
     pub(super) fn admit<B>(
         &self,
         request: &Request<B>,
-        peer: Option<SocketAddr>,
+        peer: SocketAddr,
         settings: &Live,
     ) -> Result<Admitted, Problem> {
-        let is_local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+        let is_local = peer.ip().to_canonical().is_loopback();
         if !is_local && settings.protected_mode() && !settings.has_password() {
             return Err(Problem::new(problems::PROTECTED_MODE));
         }
@@ -173,7 +173,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(()).expect("a request");
-        let peer = Some(peer.parse().expect("an address"));
+        let peer = peer.parse().expect("an address");
         let admitted = Access::new(&settings).admit(&request, peer, &Live::new(settings));
         assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected);
     }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,108 +11,120 @@ use tokio::net::TcpStream;
 
 use crate::command::Services;
 
-/// No such time.
-const NEVER: u64 = u64::MAX;
+/// How many times to look at a connection in the shortest of the times it may take for something.
+const LOOKS: u32 = 4;
 
-/// One connection's times, in milliseconds of the server's clock.
+/// What one connection has done since it was last looked at.  It costs no look at the clock.
 pub(super) struct Activity {
     services: Arc<Services>,
     /// Requests that are being answered.
     in_flight: AtomicU32,
-    /// When the last request was answered, or the connection was made.
-    idle_since: AtomicU64,
-    /// When bytes came that are not a whole request yet.
-    head_since: AtomicU64,
-    /// When the client stopped to take what is written.
-    unread_since: AtomicU64,
-    /// Something was written since this was last looked at.
-    has_written: AtomicBool,
-    /// Its bytes are not only requests, so `head_since` says nothing.
+    /// A request has ended.
+    has_answered: AtomicBool,
+    /// Bytes came that are not a whole request yet.
+    has_begun: AtomicBool,
+    /// The client has taken something of what is written.
+    has_taken: AtomicBool,
+    /// The client does not take what is written.
+    is_stuck: AtomicBool,
+    /// Its bytes are not only requests, so `has_begun` says nothing.
     is_http2: AtomicBool,
 }
 
 impl Activity {
     pub(super) fn new(services: Arc<Services>) -> Activity {
-        let now = services.clock.now().millis();
         Activity {
             services,
             in_flight: AtomicU32::new(0),
-            idle_since: AtomicU64::new(now),
-            head_since: AtomicU64::new(NEVER),
-            unread_since: AtomicU64::new(NEVER),
-            has_written: AtomicBool::new(false),
+            has_answered: AtomicBool::new(false),
+            has_begun: AtomicBool::new(false),
+            has_taken: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
             is_http2: AtomicBool::new(false),
         }
-    }
-
-    fn now(&self) -> u64 {
-        self.services.clock.now().millis()
     }
 
     /// A whole request has come.
     pub(super) fn begin(&self, is_http2: bool) {
         self.in_flight.fetch_add(1, Relaxed);
-        self.head_since.store(NEVER, Relaxed);
+        self.has_begun.store(false, Relaxed);
         self.is_http2.store(is_http2, Relaxed);
     }
 
     /// A request was answered.
     pub(super) fn end(&self) {
-        self.idle_since.store(self.now(), Relaxed);
+        self.has_answered.store(true, Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
     fn received(&self) {
-        if self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == NEVER {
-            self.head_since.store(self.now(), Relaxed);
+        if self.in_flight.load(Relaxed) == 0 {
+            self.has_begun.store(true, Relaxed);
         }
     }
 
     fn written(&self, is_taken: bool) {
         if is_taken {
-            self.has_written.store(true, Relaxed);
+            self.has_taken.store(true, Relaxed);
         }
-        let known = self.unread_since.load(Relaxed) == NEVER;
-        if is_taken != known {
-            self.unread_since.store(if is_taken { NEVER } else { self.now() }, Relaxed);
-        }
-    }
-
-    /// Why the connection is to be cut, or after how many milliseconds to look again.
-    fn judge(&self) -> Result<u64, &'static str> {
-        let settings = &self.services.settings;
-        let patience = settings.http_request_timeout().as_millis() as u64;
-        let now = self.now();
-        let left =
-            |since: u64, time: u64| since.saturating_add(time).checked_sub(now).filter(|&left| left > 0);
-        let unread_since = self.unread_since.load(Relaxed);
-        if left(unread_since, patience).is_none() {
-            return Err("the client does not read");
-        }
-        if self.in_flight.load(Relaxed) > 0 {
-            return Ok(patience);
-        }
-        if self.has_written.swap(false, Relaxed) {
-            // A long response may take its time, and what the client sends meanwhile waits.
-            self.idle_since.store(now, Relaxed);
-            self.head_since.fetch_update(Relaxed, Relaxed, |since| (since != NEVER).then_some(now)).ok();
-        }
-        let head_since = self.head_since.load(Relaxed);
-        if head_since != NEVER && !self.is_http2.load(Relaxed) {
-            return left(head_since, patience).ok_or("the head of a request did not come");
-        }
-        let idle = settings.http_idle_timeout().as_millis() as u64;
-        let left = left(self.idle_since.load(Relaxed), idle).ok_or("idle")?;
-        Ok(left.min(patience))
+        self.is_stuck.store(!is_taken, Relaxed);
     }
 
     /// Waits until the connection is to be cut and says why.
     pub(super) async fn overdue(&self) -> &'static str {
+        let mut watch = Watch::new(self.services.clock.now().millis());
         loop {
-            match self.judge() {
-                Ok(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
-                Err(reason) => return reason,
+            let settings = &self.services.settings;
+            let times =
+                Times { request: settings.http_request_timeout(), idle: settings.http_idle_timeout() };
+            tokio::time::sleep(times.request.min(times.idle) / LOOKS).await;
+            if let Some(reason) = watch.look(self, self.services.clock.now().millis(), times) {
+                return reason;
             }
+        }
+    }
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy)]
+struct Times {
+    request: Duration,
+    idle: Duration,
+}
+
+/// Since when what is seen was so, in milliseconds of the server's clock; it looks now and then.
+struct Watch {
+    idle_since: u64,
+    begun_since: Option<u64>,
+    stuck_since: Option<u64>,
+}
+
+impl Watch {
+    fn new(now: u64) -> Watch {
+        Watch { idle_since: now, begun_since: None, stuck_since: None }
+    }
+
+    /// Why the connection is to be cut, if it is.
+    fn look(&mut self, activity: &Activity, now: u64, times: Times) -> Option<&'static str> {
+        let lasts = |since: u64, time: Duration| now.saturating_sub(since) >= time.as_millis() as u64;
+        let has_answered = activity.has_answered.swap(false, Relaxed);
+        let has_taken = activity.has_taken.swap(false, Relaxed);
+        let since = |is_so: bool, before: Option<u64>| is_so.then_some(before.unwrap_or(now));
+
+        self.stuck_since = since(activity.is_stuck.load(Relaxed), self.stuck_since.filter(|_| !has_taken));
+        if self.stuck_since.is_some_and(|since| lasts(since, times.request)) {
+            return Some("the client does not read");
+        }
+        // A long response may take its time, and what the client sends meanwhile waits.
+        if activity.in_flight.load(Relaxed) > 0 || has_answered || has_taken {
+            (self.idle_since, self.begun_since) = (now, None);
+            return None;
+        }
+        let has_begun = activity.has_begun.load(Relaxed) && !activity.is_http2.load(Relaxed);
+        self.begun_since = since(has_begun, self.begun_since);
+        match self.begun_since {
+            Some(since) => lasts(since, times.request).then_some("the head of a request did not come"),
+            None => lasts(self.idle_since, times.idle).then_some("idle"),
         }
     }
 }
@@ -186,75 +198,84 @@ impl Drop for Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Clock, Now};
+    use crate::clock::Clock;
     use crate::server;
     use crate::settings::Settings;
 
-    const PATIENCE: u64 = 20;
-    const IDLE: u64 = 75;
+    const TIMES: Times = Times { request: Duration::from_secs(20), idle: Duration::from_secs(75) };
 
-    fn activity() -> Activity {
-        let start = Now::at(Duration::from_hours(1), Duration::ZERO);
-        let settings =
-            Settings { http_request_timeout: PATIENCE, http_idle_timeout: IDLE, ..Settings::default() };
-        let services = server::services(settings, Clock::manual(start), 7);
-        assert!(services.metrics.requests.admit(1));
-        Activity::new(Arc::new(services))
+    /// A connection that is looked at every second.
+    struct Observed {
+        activity: Activity,
+        watch: Watch,
+        now: u64,
     }
 
-    impl Activity {
-        fn after(&self, seconds: u64) -> Result<u64, &'static str> {
-            self.services.clock.advance(Duration::from_secs(seconds));
-            self.judge()
+    impl Observed {
+        fn new() -> Observed {
+            let services = server::services(Settings::default(), Clock::machine(), 7);
+            assert!(services.metrics.requests.admit(1));
+            Observed { activity: Activity::new(Arc::new(services)), watch: Watch::new(0), now: 0 }
+        }
+
+        /// Why it is cut within so many seconds, and after how many of them.
+        fn after(&mut self, seconds: u64) -> Option<(u64, &'static str)> {
+            (1..=seconds).find_map(|second| {
+                self.now += 1000;
+                let reason = self.watch.look(&self.activity, self.now, TIMES)?;
+                Some((second, reason))
+            })
+        }
+
+        fn request(&mut self, is_http2: bool) {
+            self.activity.received();
+            self.activity.begin(is_http2);
+            self.activity.end();
+            self.activity.written(true);
         }
     }
 
     #[test]
     fn a_connection_without_requests_is_idle() {
-        let activity = activity();
-        assert!(activity.after(IDLE - 1).is_ok());
-        activity.begin(false);
-        assert!(activity.after(10 * IDLE).is_ok(), "a request may take its time");
-        activity.end();
-        assert_eq!(activity.after(IDLE - 1), Ok(1000));
-        assert_eq!(activity.after(1), Err("idle"));
+        let mut observed = Observed::new();
+        assert_eq!(observed.after(74), None);
+        observed.activity.begin(false);
+        assert_eq!(observed.after(750), None, "a request may take its time");
+        observed.activity.end();
+        assert_eq!(observed.after(80), Some((76, "idle")));
     }
 
     #[test]
     fn a_head_is_waited_for_from_its_first_byte() {
-        let activity = activity();
-        assert!(activity.after(IDLE - 1).is_ok());
-        activity.received();
-        assert!(activity.after(PATIENCE - 1).is_ok());
-        activity.received();
-        assert_eq!(activity.after(1), Err("the head of a request did not come"));
-        activity.begin(false);
-        activity.end();
-        assert!(activity.after(PATIENCE).is_ok());
+        let mut observed = Observed::new();
+        assert_eq!(observed.after(74), None);
+        observed.activity.received();
+        assert_eq!(observed.after(10), None);
+        observed.request(false);
+        observed.activity.received();
+        assert_eq!(observed.after(10), None);
+        observed.activity.received();
+        assert_eq!(observed.after(20), Some((12, "the head of a request did not come")));
     }
 
     #[test]
     fn a_long_response_may_take_its_time_while_it_is_read() {
-        let activity = activity();
-        activity.begin(false);
-        activity.end();
-        activity.received();
+        let mut observed = Observed::new();
+        observed.request(false);
+        observed.activity.received();
         for _ in 0..10 {
-            activity.written(true);
-            assert!(activity.after(PATIENCE).is_ok());
-            activity.written(false);
-            assert!(activity.after(PATIENCE - 1).is_ok());
+            observed.activity.written(true);
+            observed.activity.written(false);
+            assert_eq!(observed.after(20), None);
         }
-        assert_eq!(activity.after(1), Err("the client does not read"));
+        assert_eq!(observed.after(20), Some((1, "the client does not read")));
     }
 
     #[test]
     fn bytes_between_requests_of_http2_begin_nothing() {
-        let activity = activity();
-        activity.begin(true);
-        activity.end();
-        activity.received();
-        assert!(activity.after(PATIENCE).is_ok());
-        assert_eq!(activity.after(IDLE - PATIENCE), Err("idle"));
+        let mut observed = Observed::new();
+        observed.request(true);
+        observed.activity.received();
+        assert_eq!(observed.after(80), Some((76, "idle")));
     }
 }

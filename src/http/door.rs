@@ -1,86 +1,93 @@
 //! What every request passes: it is named, let in or refused, run, counted and logged.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task;
+use std::task::{self, Poll};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower::{Layer, Service};
-use tracing::Instrument;
+use tower_http::cors::CorsLayer;
 
-use super::access::Access;
-use super::request_id::{X_REQUEST_ID, request_id};
-use super::router::Peer;
+use super::access::{Access, Admitted};
+use super::request_id::{RequestId, X_REQUEST_ID};
+use super::router::{self, Routes};
 use crate::endpoint::Context;
-
-/// What requests that fit no route are counted as.
-const NO_ROUTE: &str = "(none)";
+use crate::settings::Settings;
 
 /// How a client that gave no password is told to give one.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"quartet\", charset=\"UTF-8\", Bearer");
 
-/// The layer around every endpoint and fallback.  It is inside the router, so that it knows the route.
+/// The door of one thread, with all that is behind it.  Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Door {
-    context: Context,
-    access: Arc<Access>,
-}
+pub(super) struct Door(Arc<Inner>);
 
-/// An endpoint behind the door.
-#[derive(Clone)]
-pub(super) struct Behind<S> {
-    door: Door,
-    inner: S,
+struct Inner {
+    context: Context,
+    access: Access,
+    /// Present if pages of other sites may use the door.
+    cors: Option<CorsLayer>,
+    router: axum::Router,
+    routes: Routes,
 }
 
 impl Door {
-    pub(super) fn new(context: Context, access: Access) -> Door {
-        Door { context, access: Arc::new(access) }
+    pub(super) fn new(context: Context, settings: &Settings) -> Door {
+        Door(Arc::new(Inner {
+            access: Access::new(settings),
+            cors: router::cors(&settings.http_cors_origins),
+            router: router::router(context.clone()),
+            routes: Routes::new(),
+            context,
+        }))
     }
 
-    /// Answers a request by `inner` if it may.
-    async fn serve<S>(self, mut request: Request, mut inner: S) -> Response
-    where
-        S: Service<Request, Response = Response, Error = Infallible>,
-    {
-        let began = self.context.now();
-        let id = request_id(request.headers(), || self.context.draw());
+    /// Answers a request of `peer`.
+    pub(super) async fn answer(&self, request: Request, peer: SocketAddr) -> Response {
+        let Some(cors) = &self.0.cors else { return self.serve(request, peer).await };
+        // Only browsers of other sites need it, so it is not in the way of those who do not.
+        let Ok(response) = cors.layer(Entrance { door: self.clone(), peer }).call(request).await;
+        response
+    }
+
+    async fn serve(&self, request: Request, peer: SocketAddr) -> Response {
+        let Inner { context, routes, .. } = &*self.0;
+        let began = context.now();
+        let id = RequestId::of(request.headers(), || context.draw());
         let method = request.method().clone();
-        let route = request.extensions().get::<MatchedPath>().cloned();
-        // Enabled at every level, so that whatever is logged meanwhile carries the id.
-        let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default());
-        let answer = async {
-            let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-            let settings = &self.context.services().settings;
-            match self.access.admit(&request, peer, settings) {
-                Ok(admitted) => {
-                    request.extensions_mut().insert(admitted);
-                    let Ok(response) = inner.call(request).await;
-                    response
-                }
-                Err(problem) => problem.into_response(),
-            }
-        };
-        let mut response = answer.instrument(span.clone()).await;
+        let route = routes.label(request.uri().path());
+        let mut run = pin!(self.run(request, peer));
+        let mut response = poll_fn(|waiter| id.on_lines_of(|| run.as_mut().poll(waiter))).await;
         finish(&method, &mut response);
-        response.headers_mut().insert(X_REQUEST_ID, id);
-        let micros = self.context.now().micros().saturating_sub(began.micros());
-        let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-        let status = response.status().as_u16();
-        let label = method_label(&method);
-        self.context.services().metrics.requests.count(self.context.slot(), label, route, status, micros);
-        span.in_scope(|| self.log(label, route, status, micros));
+        response.headers_mut().insert(X_REQUEST_ID, id.to_header());
+        let micros = context.now().micros().saturating_sub(began.micros());
+        let (method, status) = (method_label(&method), response.status().as_u16());
+        context.services().metrics.requests.count(context.slot(), method, route, status, micros);
+        id.on_lines_of(|| self.log(method, route, status, micros));
+        response
+    }
+
+    async fn run(&self, mut request: Request, peer: SocketAddr) -> Response {
+        let Inner { context, access, router, .. } = &*self.0;
+        match access.admit(&request, peer, &context.services().settings) {
+            Ok(Admitted::Fully) => {}
+            Ok(Admitted::ForStatus) => {
+                request.extensions_mut().insert(Admitted::ForStatus);
+            }
+            Err(problem) => return problem.into_response(),
+        }
+        let Ok(response) = router.clone().call(request).await;
         response
     }
 
     fn log(&self, method: &str, route: &str, status: u16, micros: u64) {
         if status >= 500 {
             tracing::warn!(method, route, status, micros, "answered");
-        } else if self.context.services().settings.http_log_requests() {
+        } else if self.0.context.services().settings.http_log_requests() {
             tracing::info!(method, route, status, micros, "answered");
         } else {
             tracing::debug!(method, route, status, micros, "answered");
@@ -116,32 +123,24 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-impl<S> Layer<S> for Door {
-    type Service = Behind<S>;
-
-    fn layer(&self, inner: S) -> Behind<S> {
-        Behind { door: self.clone(), inner }
-    }
+/// The door for one peer, as the layer for browsers wants it.
+#[derive(Clone)]
+struct Entrance {
+    door: Door,
+    peer: SocketAddr,
 }
 
-impl<S> Service<Request> for Behind<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
+impl Service<Request> for Entrance {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> task::Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
+    fn poll_ready(&mut self, _context: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // The service that was made ready is the one to be called; its copy waits for the next request.
-        let copy = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, copy);
-        let door = self.door.clone();
-        Box::pin(async move { Ok(door.serve(request, inner).await) })
+        let Entrance { door, peer } = self.clone();
+        Box::pin(async move { Ok(door.serve(request, peer).await) })
     }
 }

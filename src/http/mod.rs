@@ -1,7 +1,7 @@
 //! The HTTP door: the endpoints of all services behind one router, and the threads and sockets that serve it.
 //!
 //! `router` puts the endpoints together; `door` is what every request passes (`access` decides, `request_id` names
-//! it); `listener` takes connections in and deals them to the threads of `thread`, where `activity` finds those that
+//! it, also in the log); `listener` takes connections in and deals them to the threads of `thread`, where `activity` finds those that
 //! keep it waiting; `health`, `pages` and `openapi` are the door's own endpoints.
 
 mod access;
@@ -11,9 +11,8 @@ mod health;
 pub mod listener;
 mod openapi;
 mod pages;
-mod request_id;
+pub mod request_id;
 mod router;
 pub mod thread;
 
 pub use openapi::openapi;
-pub use router::{Peer, router};

@@ -1,7 +1,5 @@
 //! All endpoints behind one router.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::http::{HeaderValue, Uri};
 use axum::response::Redirect;
@@ -9,16 +7,15 @@ use axum::routing::get;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::access::Access;
-use super::door::Door;
 use super::{health, openapi, pages};
 use crate::cache;
 use crate::endpoint::{Context, OpenApiRouter, Problem, problems};
-use crate::settings::Settings;
 
-/// Who sent a request; each one carries it.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+/// What requests that fit no route are counted as.
+const NO_ROUTE: &str = "(none)";
+
+/// Routes that are no part of the API.
+const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
 
 /// The endpoints of all services.
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -28,28 +25,40 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(pages::endpoints())
 }
 
-/// The router of one thread, for requests that carry a [`Peer`].
-pub fn router(context: Context, settings: &Settings) -> Router {
-    let (endpoints, _) = endpoints().split_for_parts();
+/// The router of one thread.
+pub(super) fn router(context: Context) -> Router {
     let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
-    let door = Door::new(context.clone(), Access::new(settings));
-    let router = endpoints
+    let nothing =
+        async |uri: Uri| Problem::new(problems::NOT_FOUND).detail(format!("nothing is at {}", uri.path()));
+    Router::from(endpoints())
         .merge(Router::from(docs))
         .route("/", get(async || Redirect::temporary("/docs/")))
-        .fallback(async |uri: Uri| {
-            Problem::new(problems::NOT_FOUND).detail(format!("nothing is at {}", uri.path()))
-        })
+        .fallback(nothing)
         .method_not_allowed_fallback(async || Problem::new(problems::METHOD_NOT_ALLOWED))
         .with_state(context)
-        .layer(door);
-    match cors(&settings.http_cors_origins) {
-        Some(cors) => router.layer(cors),
-        None => router,
+}
+
+/// Which route a path takes, as a label.  The router knows it too, but only inside, where a layer would cost more than
+/// finding the route twice does.
+pub(super) struct Routes(matchit::Router<String>);
+
+impl Routes {
+    pub(super) fn new() -> Routes {
+        let mut routes = matchit::Router::new();
+        let api = super::openapi().paths.paths.into_keys();
+        for route in api.chain(OTHER_ROUTES.iter().map(|&route| route.to_owned())) {
+            routes.insert(route.clone(), route).expect("the router takes the same routes");
+        }
+        Routes(routes)
+    }
+
+    pub(super) fn label(&self, path: &str) -> &str {
+        self.0.at(path).map_or(NO_ROUTE, |found| found.value)
     }
 }
 
 /// What tells browsers that pages of `origins` may read the responses.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
+pub(super) fn cors(origins: &[String]) -> Option<CorsLayer> {
     let allowed = match origins {
         [] => return None,
         some if some.iter().any(|origin| origin == "*") => AllowOrigin::any(),

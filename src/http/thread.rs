@@ -1,13 +1,14 @@
 //! One thread of the HTTP door: a runtime of its own and the connections dealt to it.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
+use axum::http::Version;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,10 +16,9 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 use super::activity::{ActiveStream, Activity};
-use super::router::{Peer, router};
+use super::door::Door;
 use crate::command::Services;
 use crate::endpoint::Context;
 use crate::random::{Random, machine_seed};
@@ -51,7 +51,7 @@ pub struct Thread {
 
 /// What a thread's connections share.
 struct Shop {
-    router: Router,
+    door: Door,
     builder: Builder<TokioExecutor>,
     shutdown: CancellationToken,
 }
@@ -75,7 +75,7 @@ impl Thread {
         let thread = std::thread::Builder::new().name(format!("http-{slot}")).spawn(move || {
             let settings = services.settings.settings();
             let context = Context::new(services, slot, Random::with_seed(machine_seed()));
-            let shop = Shop { router: router(context, &settings), builder: builder(), shutdown };
+            let shop = Shop { door: Door::new(context, &settings), builder: builder(), shutdown };
             runtime.block_on(work(Arc::new(shop), arriving, counter));
         })?;
         Ok(Thread { arrivals, connections, thread })
@@ -146,19 +146,18 @@ async fn converse(shop: &Shop, arrival: Arrival) {
         Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
     };
     let activity = Arc::new(activity);
-    let service = service_fn(|mut request: hyper::Request<Incoming>| {
-        activity.begin(request.version() == axum::http::Version::HTTP_2);
-        request.extensions_mut().insert(Peer(peer));
-        let answer = shop.router.clone().call(request.map(Body::new));
-        let activity = Under(Arc::clone(&activity));
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        activity.begin(request.version() == Version::HTTP_2);
+        let (door, under_way) = (shop.door.clone(), UnderWay(Arc::clone(&activity)));
         async move {
-            let _activity = activity;
-            answer.await
+            let _under_way = under_way;
+            Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await)
         }
     });
     let io = TokioIo::new(ActiveStream::new(stream, Arc::clone(&activity)));
     let mut connection = std::pin::pin!(shop.builder.serve_connection_with_upgrades(io, service));
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         reason = activity.overdue() => {
             tracing::debug!(%peer, reason, "closing an HTTP connection");
@@ -175,9 +174,9 @@ async fn converse(shop: &Shop, arrival: Arrival) {
 }
 
 /// A request under way, also if the client does not wait for its end.
-struct Under(Arc<Activity>);
+struct UnderWay(Arc<Activity>);
 
-impl Drop for Under {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.end();
     }

@@ -160,7 +160,7 @@ settings! {
     http_hosts: Vec<String> = "http-hosts", Kind::List, "", AtStart;
     /// Log every HTTP request at level info instead of debug
     http_log_requests: bool = "http-log-requests", Kind::Boolean, "no", AtRunTime;
-    /// Seconds to go on serving after being told to stop, while /health/ready already says 503
+    /// Seconds to go on serving after a signal to stop, while /health/ready already says 503
     shutdown_delay: u32 = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
     /// Most memory for data; 0 for no limit

@@ -73,7 +73,7 @@ fn a_request_has_one_id_from_end_to_end() {
         log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is JSON"));
     let answered: Vec<_> = lines.filter(|line| line["message"] == "answered").collect();
     let fields = |id: &str| {
-        let line = answered.iter().find(|line| line["span"]["id"] == id).expect("the request is in the log");
+        let line = answered.iter().find(|line| line["request_id"] == id).expect("the request is in the log");
         assert!(line["micros"].is_u64());
         (line["method"].clone(), line["route"].clone(), line["status"].clone())
     };
