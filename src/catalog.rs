@@ -5,6 +5,7 @@ use crate::cache::commands::{
     compare, counters, databases, expiry, increx, keys, lcs, many, object, ranges, strings, walks,
 };
 use crate::command::{Command, CommandTable};
+use crate::limit::commands::throttle;
 use crate::{admin, connection, dispatch};
 
 /// The tables of all families.
@@ -22,6 +23,7 @@ pub const FAMILIES: &[&[Command]] = &[
     compare::COMMANDS,
     increx::COMMANDS,
     connection::COMMANDS,
+    throttle::COMMANDS,
     broker::commands::COMMANDS,
     dispatch::transaction::COMMANDS,
     admin::command::COMMANDS,

@@ -46,6 +46,7 @@ pub(super) fn group_word(group: Group) -> &'static str {
         Group::Server => "server",
         Group::Transactions => "transactions",
         Group::PubSub => "pubsub",
+        Group::RateLimit => "ratelimit",
         Group::Cluster => "cluster",
     }
 }

@@ -20,6 +20,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Generic, "Keys"),
     (Group::Transactions, "Transactions"),
     (Group::PubSub, "Publish and subscribe"),
+    (Group::RateLimit, "Rate limits"),
     (Group::Connection, "Connection"),
     (Group::Server, "Server"),
     (Group::Cluster, "Cluster"),

@@ -93,6 +93,8 @@ pub enum Group {
     Transactions,
     /// Publish and subscribe.
     PubSub,
+    /// Who may do how much in what time.
+    RateLimit,
     /// Being one server of many, which this one never is.
     Cluster,
 }

@@ -7,6 +7,7 @@
 
 pub mod algorithm;
 pub mod check;
+pub mod commands;
 pub mod definition;
 pub mod lists;
 pub mod policies;

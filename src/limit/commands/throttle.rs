@@ -1,0 +1,47 @@
+//! CL.THROTTLE, as the Redis module redis-cell brought it: the limit is said with every request, and the counter is the
+//! key itself.
+
+use quartet_protocol::resp::number::parse_integer;
+
+use super::counters;
+use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::limit::algorithm::{Gcra, InvalidParameter, checked_cost};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[Command {
+    name: "cl.throttle",
+    syntax: "key max-burst count period [quantity]",
+    summary: "Takes from a token bucket that gets `count` tokens back per `period` seconds and holds one more than \
+              `max-burst`. Returns whether it was refused (0 or 1), the limit, what remains, the seconds until a retry \
+              succeeds (-1 if it was allowed) and until all is back. A quantity of 0 only asks.",
+    since: "Quartet 0.1.0",
+    group: Group::RateLimit,
+    flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
+    keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+    handler: throttle,
+    ..Command::ROW
+}];
+
+fn throttle(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    if arguments.len() > 6 {
+        return Err(Refusal::wrong_arity(&call.row.name));
+    }
+    let number = |position: usize| parse_integer(arguments.at(position)).ok_or(Refusal::NOT_AN_INTEGER);
+    let gcra = Gcra::throttle(number(2)?, number(3)?, number(4)?)?;
+    let quantity = if arguments.len() == 6 {
+        checked_cost(number(5)?).map_err(|invalid| InvalidParameter { parameter: "quantity", ..invalid })?
+    } else {
+        1
+    };
+    let decision = counters::take(call.keyspace, &call.key(1), &gcra.limit(), quantity)?;
+    let output = &mut *call.output;
+    output.array(5);
+    output.integer(i64::from(!decision.allowed));
+    output.integer(decision.limit as i64);
+    output.integer(decision.remaining as i64);
+    output.integer(decision.retry_after_seconds());
+    output.integer(decision.reset_after_seconds() as i64);
+    Ok(())
+}
