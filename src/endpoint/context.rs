@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::problems;
@@ -24,6 +25,7 @@ struct Inner {
     services: Arc<Services>,
     slot: usize,
     random: Mutex<Random>,
+    stopping: CancellationToken,
 }
 
 /// The store, and all else a step needs, while the gate is entered.
@@ -53,9 +55,14 @@ impl<'s> Visit<'_, 's> {
 }
 
 impl Context {
-    /// The context of the thread that has this slot at the gate.
-    pub fn new(services: Arc<Services>, slot: usize, random: Random) -> Context {
-        Context(Arc::new(Inner { services, slot, random: Mutex::new(random) }))
+    /// The context of the thread that has this slot at the gate; `stopping` is cancelled when the server stops.
+    pub fn new(services: Arc<Services>, slot: usize, random: Random, stopping: CancellationToken) -> Context {
+        Context(Arc::new(Inner { services, slot, random: Mutex::new(random), stopping }))
+    }
+
+    /// Cancelled when the server stops, from when on nothing should be waited for.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
     /// What all threads share.

@@ -24,7 +24,8 @@
 //! come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`), variable
 //! parts of the path as [`PathBytes`] or [`PathText`]; all of them answer problems by themselves.  What an endpoint
 //! refuses is a [`Problem`] of a kind from [`problems`], where a new kind is a row.  Inside [`Context::read`] and its
-//! sisters nothing can be awaited; an endpoint that waits does so between two of them.
+//! sisters nothing can be awaited; an endpoint that waits does so between two of them, by [`Context::answer`] or
+//! [`on_disk`], and is dropped there if its client leaves.
 
 mod body;
 mod context;
@@ -39,7 +40,7 @@ pub use context::{Context, Visit};
 pub use json::{Json, json_with_status, may_be_json, parse};
 pub use parameters::{PathBytes, PathText, Query};
 pub use problem::{Problem, ProblemBody};
-pub use waiting::{answer, on_disk};
+pub use waiting::on_disk;
 
 pub use axum::extract::State;
 pub use utoipa_axum::router::OpenApiRouter;

@@ -2,16 +2,28 @@
 
 use std::future::poll_fn;
 
+use super::context::Context;
 use super::problem::Problem;
 use super::problems;
 use crate::wait::{Hold, Mailbox};
 
-/// The answer that somebody puts into a mailbox.
-///
-/// If the client leaves, the future is dropped: whoever calls this keeps a guard that closes the mailbox and withdraws
-/// what was granted.
-pub async fn answer<T>(mailbox: &Mailbox<T>) -> T {
-    poll_fn(|context| mailbox.poll_take(context.waker())).await
+impl Context {
+    /// The answer that somebody puts into a mailbox.
+    ///
+    /// If the client leaves, the future is dropped: whoever calls this keeps a guard that closes the mailbox and
+    /// withdraws what was granted, as it has to be after an error too.
+    ///
+    /// # Errors
+    /// If the server stops meanwhile.
+    pub async fn answer<T>(&self, mailbox: &Mailbox<T>) -> Result<T, Problem> {
+        tokio::select! {
+            biased;
+            answer = poll_fn(|waiter| mailbox.poll_take(waiter.waker())) => Ok(answer),
+            () = self.stopping().cancelled() => {
+                Err(Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))
+            }
+        }
+    }
 }
 
 /// Returns once what a response promises is on the disk.
@@ -19,7 +31,7 @@ pub async fn answer<T>(mailbox: &Mailbox<T>) -> T {
 /// # Errors
 /// If it never will be.
 pub async fn on_disk(hold: &Hold) -> Result<(), Problem> {
-    poll_fn(|context| hold.poll(context.waker()))
+    poll_fn(|waiter| hold.poll(waiter.waker()))
         .await
         .map_err(|_| Problem::new(problems::UNAVAILABLE).detail("the journal cannot be written"))
 }

@@ -37,10 +37,16 @@ struct Inner {
 
 impl Door {
     pub(super) fn new(context: Context, settings: &Settings) -> Door {
+        let router = router::router(context.clone());
+        Door::before(router, context, settings)
+    }
+
+    /// The door before these endpoints.
+    pub(super) fn before(router: axum::Router, context: Context, settings: &Settings) -> Door {
         Door(Arc::new(Inner {
             access: Access::new(settings),
             cors: router::cors(&settings.http_cors_origins),
-            router: router::router(context.clone()),
+            router,
             routes: Routes::new(),
             context,
         }))

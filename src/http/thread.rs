@@ -74,7 +74,7 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("http-{slot}")).spawn(move || {
             let settings = services.settings.settings();
-            let context = Context::new(services, slot, Random::with_seed(machine_seed()));
+            let context = Context::new(services, slot, Random::with_seed(machine_seed()), shutdown.clone());
             let shop = Shop { door: Door::new(context, &settings), builder: builder(), shutdown };
             runtime.block_on(work(Arc::new(shop), arriving, counter));
         })?;
@@ -179,5 +179,80 @@ struct UnderWay(Arc<Activity>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::io::Write;
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::server;
+    use crate::settings::Settings;
+    use crate::wait::Mailbox;
+
+    /// Tells when it is dropped.
+    struct Waiting(Option<oneshot::Sender<()>>);
+
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            if let Some(gone) = self.0.take() {
+                // The test has ended if nobody listens.
+                let _ = gone.send(());
+            }
+        }
+    }
+
+    /// Locks are granted to who waits for them, so it matters that one who has gone does not.
+    #[tokio::test]
+    async fn a_request_that_waits_ends_with_its_client() {
+        let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
+        let shutdown = CancellationToken::new();
+        let context = Context::new(Arc::clone(&services), 0, Random::with_seed(7), shutdown.clone());
+        let (began, has_begun) = oneshot::channel();
+        let (gone, is_gone) = oneshot::channel();
+        let signals = Arc::new(parking_lot::Mutex::new(Some((began, gone))));
+        let wait = async move || {
+            let (began, gone) = signals.lock().take().expect("it is asked once");
+            let _waiting = Waiting(Some(gone));
+            began.send(()).expect("the test waits for it");
+            pending::<()>().await;
+        };
+        let door = Door::before(Router::new().route("/wait", get(wait)), context, &Settings::default());
+        let shop = Shop { door, builder: builder(), shutdown };
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (stream, peer) = listener.accept().expect("it has a connection");
+        stream.set_nonblocking(true).expect("the socket is open");
+        assert!(services.metrics.requests.admit(1));
+        let arrival = Arrival { stream, peer, activity: Activity::new(services) };
+        client.write_all(b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is read");
+        let leave = async move {
+            has_begun.await.expect("the endpoint runs");
+            drop(client);
+            is_gone.await.expect("the endpoint ends");
+        };
+        tokio::join!(converse(&shop, arrival), leave);
+    }
+
+    #[tokio::test]
+    async fn who_waits_has_the_answer_or_hears_of_the_end() {
+        let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
+        let shutdown = CancellationToken::new();
+        let context = Context::new(services, 0, Random::with_seed(7), shutdown.clone());
+        let (answered, forgotten) = (Mailbox::default(), Mailbox::<u8>::default());
+        answered.put(7).expect("nobody has left");
+        shutdown.cancel();
+        assert_eq!(context.answer(&answered).await.map_err(|problem| problem.status()), Ok(7));
+        let refused = context.answer(&forgotten).await.map_err(|problem| problem.status());
+        assert_eq!(refused, Err(StatusCode::SERVICE_UNAVAILABLE));
     }
 }

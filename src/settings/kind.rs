@@ -57,8 +57,10 @@ pub enum Kind {
     Port,
     /// Ports, separated by spaces, or `off`.
     Ports,
-    /// Words, separated by spaces.
-    List,
+    /// Host names without ports, separated by spaces.
+    Hosts,
+    /// Web sites as browsers name them, or `*` for all, separated by spaces.
+    Origins,
     /// Groups of class, hard limit, soft limit and seconds.
     OutputLimits,
     /// A setting of Redis of which one value alone is served so far.
@@ -90,7 +92,12 @@ impl Kind {
             Kind::Ports => {
                 format!("1 to {PORTS_MAX} ports from 0 (any free one) to 65535, separated by spaces, or off")
             }
-            Kind::List => format!("at most {LIST_MAX} words, separated by spaces"),
+            Kind::Hosts => format!("at most {LIST_MAX} host names without ports, separated by spaces"),
+            Kind::Origins => {
+                format!(
+                    "* or at most {LIST_MAX} origins such as https://example.com:3000, separated by spaces"
+                )
+            }
             Kind::OutputLimits => {
                 "groups of <normal|slave|pubsub> <hard limit> <soft limit> <seconds>".to_owned()
             }
@@ -109,7 +116,8 @@ impl Kind {
             Kind::Secret => "TEXT",
             Kind::Addresses => "ADDRESS",
             Kind::Port | Kind::Ports => "PORT",
-            Kind::List => "WORDS",
+            Kind::Hosts => "NAMES",
+            Kind::Origins => "ORIGINS",
             Kind::OutputLimits => "LIMITS",
             Kind::Only { .. } => "VALUE",
         }
@@ -125,7 +133,7 @@ impl Kind {
 
     /// Whether a value is several words, which the command line then takes as several arguments too.
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Ports | Kind::List | Kind::OutputLimits)
+        matches!(self, Kind::Addresses | Kind::Ports | Kind::Hosts | Kind::Origins | Kind::OutputLimits)
     }
 
     /// The number that `text` says, of the kinds that are numbers.
@@ -320,10 +328,15 @@ impl Value for Vec<u16> {
 }
 
 impl Value for Vec<String> {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
-        let list: Vec<String> = words(text).map(str::to_owned).collect();
-        if list.len() > LIST_MAX {
-            return Err(format!("argument must be at most {LIST_MAX} words"));
+    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
+        let is_valid = match kind {
+            Kind::Hosts => is_host,
+            Kind::Origins => is_origin,
+            _ => unreachable!("a row whose field is a list of words has a kind that is one"),
+        };
+        let list: Vec<String> = words(text).map(str::to_ascii_lowercase).collect();
+        if list.len() > LIST_MAX || !list.iter().all(|word| is_valid(word)) {
+            return Err(format!("argument must be {}", kind.allowed()));
         }
         *self = list;
         Ok(())
@@ -331,6 +344,24 @@ impl Value for Vec<String> {
     fn text(&self) -> String {
         joined(self)
     }
+}
+
+fn is_host(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+/// Whether a word is what a browser could send in `Origin`: a scheme and a host, and no path behind them.
+fn is_origin(word: &str) -> bool {
+    let authority = word.strip_prefix("http://").or_else(|| word.strip_prefix("https://"));
+    let host = authority.map(|authority| match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => authority,
+    });
+    let is_address = |host: &str| {
+        let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    word == "*" || host.is_some_and(|host| !host.is_empty() && (is_host(host) || is_address(host)))
 }
 
 impl Value for OutputLimits {
@@ -360,4 +391,33 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 fn joined<Item: ToString>(items: &[Item]) -> String {
     items.iter().map(Item::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_origin;
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        for word in [
+            "*",
+            "http://localhost:3000",
+            "https://console.example.com",
+            "http://[::1]:8080",
+            "http://10.0.0.1",
+        ] {
+            assert!(is_origin(word), "{word}");
+        }
+        for word in [
+            "",
+            "example.com",
+            "https://",
+            "https://example.com/",
+            "https://a b",
+            "ftp://example.com",
+            "null",
+        ] {
+            assert!(!is_origin(word), "{word}");
+        }
+    }
 }

@@ -155,9 +155,9 @@ settings! {
     /// Seconds after which an HTTP connection without requests is closed
     http_idle_timeout: u64 = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
     /// Web sites whose pages may use the HTTP door, such as https://console.example.com; * for all, empty for none
-    http_cors_origins: Vec<String> = "http-cors-origins", Kind::List, "", AtStart;
+    http_cors_origins: Vec<String> = "http-cors-origins", Kind::Origins, "", AtStart;
     /// Host names that requests may be made to, besides those of this machine, while bound to loopback addresses only
-    http_hosts: Vec<String> = "http-hosts", Kind::List, "", AtStart;
+    http_hosts: Vec<String> = "http-hosts", Kind::Hosts, "", AtStart;
     /// Log every HTTP request at level info instead of debug
     http_log_requests: bool = "http-log-requests", Kind::Boolean, "no", AtRunTime;
     /// Seconds to go on serving after a signal to stop, while /health/ready already says 503
