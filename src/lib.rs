@@ -19,6 +19,7 @@ pub mod broker;
 pub mod cache;
 pub mod client;
 pub mod limit;
+pub mod lock;
 pub mod metrics;
 pub mod syntax;
 

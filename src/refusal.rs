@@ -51,6 +51,12 @@ refusals! {
     NO_AUTHENTICATION = "NOAUTH Authentication required.";
     /// EXEC of a transaction in which a command was refused.
     TRANSACTION_ABORTED = "EXECABORT Transaction discarded because of previous errors.";
+    /// The owner has no lease on the resource, or none under the fence it named.
+    LOCK_NOT_HELD = "NOTHELD the owner does not hold the resource";
+    /// The session of a lock request is not there or was lost.
+    NO_LOCK_SESSION = "NOSESSION there is no such session";
+    /// A lease without a time of its own cannot be renewed by itself.
+    LOCK_OF_SESSION = "LOCKMODE the lease lasts as long as its session: ping the session instead";
     /// A SCAN cursor that is no number.
     INVALID_CURSOR = "ERR invalid cursor";
 }

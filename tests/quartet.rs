@@ -24,6 +24,9 @@ mod tidy;
 /// What the server says about its commands.
 mod admin;
 
+/// Locks: queues, leases, fences and deadlocks.
+mod lock;
+
 /// Random actions against plain models.
 mod properties;
 

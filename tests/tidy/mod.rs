@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["alarm", "clock", "glob", "random", "refusal", "wait"],
     &["settings", "metrics", "outbox", "journal"],
-    &["cache", "broker", "limit", "client"],
+    &["cache", "broker", "limit", "lock", "client"],
     &["syntax", "command", "endpoint"],
     &[
         "cache/commands",
@@ -16,6 +16,8 @@ const LAYERS: &[&[&str]] = &[
         "broker/commands",
         "limit/commands",
         "limit/endpoints",
+        "lock/commands",
+        "lock/endpoints",
         "connection",
         "admin",
     ],
@@ -24,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules of one line that may name each other although they are separate services.
-const CORES: &[&str] = &["cache", "broker", "limit"];
+const CORES: &[&str] = &["cache", "broker", "limit", "lock"];
 
 /// The only files with `unsafe` code: all else is safe Rust.
 const UNSAFE_FILES: &[&str] = &[

@@ -1,0 +1,261 @@
+//! The table of locks: who holds what, who waits for what, and what falls due when.
+//!
+//! It does no I/O and reads no clock: time comes in as microseconds of the server's clock, and what is to be told
+//! goes into [`Events`].  Its operations are in the files of what they are about; here is what they share.
+//!
+//! Who may go next follows one rule: a request is granted once everything it asks for fits beside what is held and
+//! beside what the requests ahead of it in the same queues ask for.  So nobody is overtaken by a request that would
+//! keep it waiting, writers do not starve, and those who share go together.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use super::counts::Counts;
+use super::deadlock::Deadlock;
+use super::events::{Events, Grant, Notice, NoticeKind, Outcome, WaiterId};
+use super::fences::Fences;
+use super::leases::Lease;
+use super::modes::{Load, Mode};
+use super::names::Names;
+use super::records::{Granted, Record};
+use super::request_ids::{Done, RequestIds};
+use super::sessions::{Session, SessionId};
+use super::waiters::{Kind, Waiter};
+
+/// What can be locked, as long as it is held or waited for.
+#[derive(Default)]
+pub(super) struct Resource {
+    /// What is held.
+    pub(super) load: Load,
+    pub(super) holders: SmallVec<[usize; 2]>,
+    /// Who waits, in the order of their turns.
+    pub(super) queue: VecDeque<WaiterId>,
+    /// The number of permits that all its users mean, while there are such users.
+    pub(super) permits: u32,
+    pub(super) permit_users: u32,
+}
+
+/// Who holds or waits: one thread of control.
+#[derive(Default)]
+pub(super) struct Owner {
+    pub(super) leases: SmallVec<[usize; 2]>,
+    pub(super) waits: SmallVec<[WaiterId; 1]>,
+}
+
+/// What can fall due.  At the same instant leases end before waits do, so that nobody waits in vain for a lease that
+/// ends in time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Due {
+    Lease(usize),
+    Session(SessionId),
+    Waiter(WaiterId),
+}
+
+/// What is granted, without the resources.
+pub(super) struct Terms<'a> {
+    pub(super) owner: usize,
+    pub(super) mode: Mode,
+    /// Milliseconds.
+    pub(super) ttl: Option<u64>,
+    pub(super) session: Option<SessionId>,
+    pub(super) meta: &'a [u8],
+    pub(super) request: &'a [u8],
+    /// When it was asked for.
+    pub(super) since: u64,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub struct Core {
+    pub(super) resources: Names<Resource>,
+    pub(super) owners: Names<Owner>,
+    pub(super) leases: Slab<Lease>,
+    pub(super) waiters: HashMap<WaiterId, Waiter, RandomState>,
+    pub(super) sessions: HashMap<SessionId, Session, RandomState>,
+    /// The sessions that are bound to each connection.
+    pub(super) connections: HashMap<u64, Vec<SessionId>, RandomState>,
+    pub(super) due: BTreeSet<(u64, Due)>,
+    pub(super) fences: Fences,
+    pub(super) request_ids: RequestIds,
+    pub(super) deadlocks: VecDeque<Deadlock>,
+    pub(super) counts: Counts,
+    /// Resources where somebody's turn may have come.
+    pub(super) touched: VecDeque<usize>,
+    pub(super) now: u64,
+    pub(super) last_waiter: u64,
+}
+
+impl Core {
+    /// Has the next fence be larger than `fence`.
+    pub fn skip_fences_to(&mut self, fence: u64) {
+        self.fences.skip_to(fence);
+    }
+
+    /// From here on fences are given out of ranges, each of which is written down before it is used up.
+    pub fn reserve_fences(&mut self) {
+        self.fences.reserve_ranges();
+    }
+
+    /// The earliest time, in microseconds, at which something falls due.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Does all that has fallen due.  Every operation begins with it, so that none sees a lease beyond its time.
+    /// Time that runs back, between two threads, stands still instead.
+    pub fn advance(&mut self, now: u64, events: &mut Events) {
+        self.now = self.now.max(now);
+        while let Some(&(at, due)) = self.due.first()
+            && at <= self.now
+        {
+            self.due.pop_first();
+            match due {
+                Due::Lease(lease) => self.expire_lease(lease, events),
+                Due::Session(session) => self.session_due(session, events),
+                Due::Waiter(waiter) => self.time_out(waiter, events),
+            }
+            self.finish(events);
+        }
+    }
+
+    /// The end of every operation: grants what can be granted now, and asks for the next range of fences.
+    pub(super) fn finish(&mut self, events: &mut Events) {
+        while let Some(resource) = self.touched.pop_front() {
+            if self.resources.get(resource).is_none() {
+                continue;
+            }
+            self.settle(resource, events);
+            let settled = &self.resources[resource];
+            if settled.holders.is_empty() && settled.queue.is_empty() {
+                self.resources.remove(resource);
+            }
+        }
+        if let Some(upto) = self.fences.next_range() {
+            events.record(&Record::FenceRange { upto });
+        }
+    }
+
+    /// Goes through a queue and grants what the rule allows.
+    fn settle(&mut self, id: usize, events: &mut Events) {
+        let mut load = self.resources[id].load;
+        let mut place = 0;
+        while !load.is_full() {
+            let Some(&waiter_id) = self.resources[id].queue.get(place) else { return };
+            let waiter = &self.waiters[&waiter_id];
+            let (kind, mode) = (waiter.kind, waiter.mode);
+            if waiter.fits(&load) && self.fits_elsewhere(waiter_id, waiter, id) {
+                if kind == Kind::Upgrade {
+                    load.remove(Mode::Shared);
+                }
+                self.grant_waiter(waiter_id, events);
+            } else {
+                place += 1;
+            }
+            load.add(mode);
+        }
+    }
+
+    /// Whether a waiter fits into all its other resources.
+    fn fits_elsewhere(&self, id: WaiterId, waiter: &Waiter, here: usize) -> bool {
+        let others = waiter.resources.iter().filter(|&&resource| resource != here);
+        others.into_iter().all(|&resource| waiter.fits(&self.load_ahead(resource, Some(id))))
+    }
+
+    /// What is held of a resource and asked for ahead of a waiter; or of the end of the queue.
+    pub(super) fn load_ahead(&self, resource: usize, end: Option<WaiterId>) -> Load {
+        let resource = &self.resources[resource];
+        let mut load = resource.load;
+        for &waiter in &resource.queue {
+            if Some(waiter) == end || load.is_full() {
+                break;
+            }
+            load.add(self.waiters[&waiter].mode);
+        }
+        load
+    }
+
+    fn grant_waiter(&mut self, id: WaiterId, events: &mut Events) {
+        let waiter = self.take_waiter(id);
+        let grant = match waiter.kind {
+            Kind::Upgrade => self.make_exclusive(waiter.owner, waiter.resources[0], waiter.since, events),
+            Kind::Acquire => {
+                let terms = Terms {
+                    owner: waiter.owner,
+                    mode: waiter.mode,
+                    ttl: waiter.ttl,
+                    session: waiter.session,
+                    meta: &waiter.meta,
+                    request: &waiter.request,
+                    since: waiter.since,
+                };
+                self.grant(&terms, &waiter.resources, events)
+            }
+        };
+        events.answer(id, Outcome::Granted(grant));
+    }
+
+    /// Gives resources to an owner, all under one fence.
+    pub(super) fn grant(&mut self, terms: &Terms<'_>, resources: &[usize], events: &mut Events) -> Grant {
+        let fence = self.take_fence(events);
+        let leases = resources.iter().map(|&resource| self.add_lease(terms, resource, fence)).collect();
+        let owner = self.owners.name(terms.owner);
+        if events.wants_records {
+            events.record(&Record::Granted(Granted {
+                fence,
+                ttl: terms.ttl.unwrap_or(0),
+                mode: terms.mode,
+                holds: 1,
+                session: terms.session.map_or(0, |session| session.0),
+                owner,
+                meta: terms.meta,
+                request: terms.request,
+                resources: resources.iter().map(|&resource| self.resources.name(resource)).collect(),
+            }));
+        }
+        self.request_ids.remember(owner, terms.request, Done::Granted(fence), self.now);
+        self.counts.granted += 1;
+        for &resource in resources {
+            self.notice(NoticeKind::Acquired, resource, terms.owner, fence, b"", events);
+        }
+        let waited = (self.now - terms.since) / 1000;
+        Grant { fence, ttl: terms.ttl, holds: 1, waited, leases, upgraded_from: None }
+    }
+
+    pub(super) fn take_fence(&mut self, events: &mut Events) -> u64 {
+        let fence = self.fences.take();
+        events.highest_fence = fence;
+        fence
+    }
+
+    /// Tells who listens; `resource` and `owner` still have their names.
+    pub(super) fn notice(
+        &self,
+        kind: NoticeKind,
+        resource: usize,
+        owner: usize,
+        fence: u64,
+        reason: &[u8],
+        events: &mut Events,
+    ) {
+        if events.wants_notices {
+            events.notices.push(Notice {
+                kind,
+                resource: self.resources.name(resource).into(),
+                owner: self.owners.name(owner).into(),
+                fence,
+                waiters: self.resources[resource].queue.len(),
+                reason: reason.into(),
+            });
+        }
+    }
+
+    /// Forgets an owner that neither holds nor waits.
+    pub(super) fn forget_owner(&mut self, id: usize) {
+        if self.owners.get(id).is_some_and(|owner| owner.leases.is_empty() && owner.waits.is_empty()) {
+            self.owners.remove(id);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the table of locks tells its surroundings: answers to who waited, notices to who listens, records to be kept.
+
+use smallvec::SmallVec;
+
+use super::records::Record;
+
+/// Names a request that waits; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WaiterId(pub u64);
+
+/// What was given to an owner.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Grant {
+    /// Larger than that of every grant before it.
+    pub fence: u64,
+    /// How long the lease lasts from now, in milliseconds; none if it lasts as long as its session.
+    pub ttl: Option<u64>,
+    /// How often the owner holds it.
+    pub holds: u32,
+    /// How long it was waited for, in milliseconds.
+    pub waited: u64,
+    /// The leases, by which it can be withdrawn.
+    pub(super) leases: SmallVec<[usize; 1]>,
+    /// Of an upgrade, the fence of the shared lease it was before.
+    pub(super) upgraded_from: Option<u64>,
+}
+
+/// How waiting ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// With what was waited for.
+    Granted(Grant),
+    /// The time to wait was over.
+    TimedOut,
+    /// It was cancelled by LOCK.CANCEL.
+    Cancelled,
+    /// A retry of the same request took its place.
+    Superseded,
+    /// The session it was for has ended.
+    SessionEnded,
+    /// The lease that was to be upgraded has ended.
+    LeaseLost,
+}
+
+/// What happened to a resource.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoticeKind {
+    /// An owner has got it.
+    Acquired,
+    /// Its holder has given it back.
+    Released,
+    /// The time of its lease was over.
+    Expired,
+    /// An operator has taken it away.
+    Forced,
+    /// Somebody waits for it.
+    Contended,
+    /// Its holder's session was lost; it is free after the session's delay.
+    Lost,
+    /// Waiting for it would have closed a circle.
+    Deadlock,
+}
+
+impl NoticeKind {
+    /// The word by which it is published.
+    pub fn word(self) -> &'static str {
+        match self {
+            NoticeKind::Acquired => "acquired",
+            NoticeKind::Released => "released",
+            NoticeKind::Expired => "expired",
+            NoticeKind::Forced => "forced",
+            NoticeKind::Contended => "contended",
+            NoticeKind::Lost => "lost",
+            NoticeKind::Deadlock => "deadlock",
+        }
+    }
+}
+
+/// Something that happened to a resource, for those who listen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// What happened.
+    pub kind: NoticeKind,
+    /// The resource.
+    pub resource: Vec<u8>,
+    /// Whose lease or wait it is about.
+    pub owner: Vec<u8>,
+    /// The fence of the lease; 0 if there is none.
+    pub fence: u64,
+    /// How many wait for the resource.
+    pub waiters: usize,
+    /// Why it was forced, or the circle of a deadlock.
+    pub reason: Vec<u8>,
+}
+
+/// What has happened since this was last looked at.
+#[derive(Default, Debug)]
+pub struct Events {
+    /// Answers to who waited.
+    pub answers: Vec<(WaiterId, Outcome)>,
+    /// Notices, if anybody listens.
+    pub notices: Vec<Notice>,
+    /// Whether anybody listens.
+    pub wants_notices: bool,
+    /// Whether anything is kept on disk.
+    pub wants_records: bool,
+    /// Records, one after the other.
+    records: Vec<u8>,
+    /// Where each record ends.
+    record_ends: Vec<usize>,
+    /// The largest fence that was given out.
+    pub(super) highest_fence: u64,
+}
+
+impl Events {
+    /// Notes an answer.
+    pub(super) fn answer(&mut self, waiter: WaiterId, outcome: Outcome) {
+        self.answers.push((waiter, outcome));
+    }
+
+    /// Notes a record.
+    pub(super) fn record(&mut self, record: &Record<'_>) {
+        if self.wants_records {
+            record.write(&mut self.records);
+            self.record_ends.push(self.records.len());
+        }
+    }
+
+    /// The records.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.record_ends.iter().copied());
+        starts.zip(&self.record_ends).map(|(start, &end)| &self.records[start..end])
+    }
+
+    /// Forgets the records.
+    pub fn clear_records(&mut self) {
+        self.records.clear();
+        self.record_ends.clear();
+    }
+}

@@ -1,0 +1,247 @@
+//! Leases: who holds which resource, how, and until when.
+
+use super::core::{Core, Due, Terms};
+use super::events::{Events, Grant, NoticeKind, Outcome, WaiterId};
+use super::modes::Mode;
+use super::records::Record;
+use super::sessions::SessionId;
+use super::waiters::Kind;
+use crate::refusal::Refusal;
+
+/// One owner's hold on one resource.
+pub(super) struct Lease {
+    pub(super) owner: usize,
+    pub(super) resource: usize,
+    pub(super) mode: Mode,
+    pub(super) fence: u64,
+    /// How often the owner has acquired it without giving it back.
+    pub(super) holds: u32,
+    /// How long it was promised to last, in milliseconds; none if it lasts as long as its session.
+    pub(super) ttl: Option<u64>,
+    /// When it ends, in microseconds.
+    pub(super) deadline: Option<u64>,
+    pub(super) session: Option<SessionId>,
+    pub(super) granted_at: u64,
+    pub(super) meta: Box<[u8]>,
+    /// Where it stands among the holders of its resource.
+    place: usize,
+    /// Where it stands among the leases of its owner.
+    owner_place: usize,
+}
+
+impl Core {
+    /// The lease of an owner on a resource, looked for where there are fewer.
+    pub(super) fn find_lease(&self, resource: usize, owner: usize) -> Option<usize> {
+        let (holders, leases) = (&self.resources[resource].holders, &self.owners[owner].leases);
+        let among = if holders.len() < leases.len() { holders } else { leases };
+        let is_it = |&&id: &&usize| {
+            let lease = &self.leases[id];
+            lease.owner == owner && lease.resource == resource
+        };
+        among.iter().find(is_it).copied()
+    }
+
+    /// The same by names.
+    pub(super) fn lease_of(&self, resource: &[u8], owner: &[u8]) -> Option<usize> {
+        self.find_lease(self.resources.find(resource)?, self.owners.find(owner)?)
+    }
+
+    /// Enters a lease.
+    pub(super) fn add_lease(&mut self, terms: &Terms<'_>, resource: usize, fence: u64) -> usize {
+        let deadline = terms.ttl.map(|ttl| self.now + ttl * 1000);
+        let place = &mut self.resources[resource];
+        place.load.add(terms.mode);
+        let lease = Lease {
+            owner: terms.owner,
+            resource,
+            mode: terms.mode,
+            fence,
+            holds: 1,
+            ttl: terms.ttl,
+            deadline,
+            session: terms.session,
+            granted_at: self.now,
+            meta: terms.meta.into(),
+            place: place.holders.len(),
+            owner_place: self.owners[terms.owner].leases.len(),
+        };
+        let id = self.leases.insert(lease);
+        self.resources[resource].holders.push(id);
+        self.owners[terms.owner].leases.push(id);
+        self.count_permits(resource, terms.mode);
+        if let Some(deadline) = deadline {
+            self.due.insert((deadline, Due::Lease(id)));
+        }
+        if let Some(session) = terms.session.and_then(|session| self.sessions.get_mut(&session)) {
+            session.leases.insert(id);
+        }
+        id
+    }
+
+    /// Ends a lease.  Whoever waits for it has its turn at the end of the operation.
+    pub(super) fn remove_lease(&mut self, id: usize, events: &mut Events) {
+        let lease = self.leases.remove(id);
+        let resource = &mut self.resources[lease.resource];
+        resource.load.remove(lease.mode);
+        resource.holders.swap_remove(lease.place);
+        if let Some(&moved) = resource.holders.get(lease.place) {
+            self.leases[moved].place = lease.place;
+        }
+        let owner = &mut self.owners[lease.owner];
+        owner.leases.swap_remove(lease.owner_place);
+        if let Some(&moved) = owner.leases.get(lease.owner_place) {
+            self.leases[moved].owner_place = lease.owner_place;
+        }
+        self.discount_permits(lease.resource, lease.mode);
+        if let Some(deadline) = lease.deadline {
+            self.due.remove(&(deadline, Due::Lease(id)));
+        }
+        if let Some(session) = lease.session.and_then(|session| self.sessions.get_mut(&session)) {
+            session.leases.remove(&id);
+        }
+        self.touched.push_back(lease.resource);
+        self.end_upgrade(lease.owner, lease.resource, events);
+        self.forget_owner(lease.owner);
+    }
+
+    /// An upgrade of a lease that has ended will never come.
+    fn end_upgrade(&mut self, owner: usize, resource: usize, events: &mut Events) {
+        let is_upgrade = |waiter: &&WaiterId| {
+            let waiter = &self.waiters[*waiter];
+            waiter.kind == Kind::Upgrade && waiter.resources[0] == resource
+        };
+        let Some(&waiter) = self.owners[owner].waits.iter().find(is_upgrade) else { return };
+        self.take_waiter(waiter);
+        events.answer(waiter, Outcome::LeaseLost);
+    }
+
+    /// Remembers what number of permits a resource has as long as somebody uses them.
+    pub(super) fn count_permits(&mut self, resource: usize, mode: Mode) {
+        if let Mode::Permits { of, .. } = mode {
+            let resource = &mut self.resources[resource];
+            resource.permits = of;
+            resource.permit_users += 1;
+        }
+    }
+
+    pub(super) fn discount_permits(&mut self, resource: usize, mode: Mode) {
+        if matches!(mode, Mode::Permits { .. }) {
+            self.resources[resource].permit_users -= 1;
+        }
+    }
+
+    pub(super) fn expire_lease(&mut self, id: usize, events: &mut Events) {
+        self.counts.expired += 1;
+        self.end_lease(id, NoticeKind::Expired, b"", b"", events);
+    }
+
+    /// Ends a lease, writes it down and tells who listens.
+    pub(super) fn end_lease(
+        &mut self,
+        id: usize,
+        kind: NoticeKind,
+        reason: &[u8],
+        request: &[u8],
+        events: &mut Events,
+    ) {
+        let lease = &self.leases[id];
+        let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
+        events.record(&Record::Ended { owner, resource, request });
+        self.notice(kind, lease.resource, lease.owner, lease.fence, reason, events);
+        self.remove_lease(id, events);
+    }
+
+    /// What there is to say about a lease that is held.
+    pub(super) fn grant_of(&self, id: usize) -> Grant {
+        let lease = &self.leases[id];
+        let left = |deadline: u64| (deadline - self.now) / 1000;
+        Grant {
+            fence: lease.fence,
+            ttl: lease.deadline.map(left),
+            holds: lease.holds,
+            waited: 0,
+            leases: [id].into_iter().collect(),
+            upgraded_from: None,
+        }
+    }
+
+    /// Has a lease last at least `ttl` milliseconds from now.
+    pub(super) fn extend_lease(&mut self, id: usize, ttl: u64, events: &mut Events) {
+        let lease = &mut self.leases[id];
+        let Some(old) = lease.deadline else { return };
+        // What was promised before counts as well: a lease never becomes shorter.
+        let new = old.max(self.now + ttl * 1000);
+        if new > old {
+            lease.deadline = Some(new);
+            self.due.remove(&(old, Due::Lease(id)));
+            self.due.insert((new, Due::Lease(id)));
+        }
+        // Recovery gives a lease its full time anew, so the promise is written down only when it grows.
+        if lease.ttl.is_some_and(|promised| promised < ttl) {
+            lease.ttl = Some(ttl);
+            let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
+            events.record(&Record::Renewed { owner, resource, ttl });
+        }
+    }
+
+    /// LOCK.RENEW: has a lease last at least `ttl` milliseconds from now.
+    ///
+    /// # Errors
+    /// If the owner does not hold the resource, or not under that fence, or as long as its session.
+    pub fn renew(
+        &mut self,
+        resource: &[u8],
+        owner: &[u8],
+        ttl: u64,
+        fence: Option<u64>,
+        now: u64,
+        events: &mut Events,
+    ) -> Result<Grant, Refusal> {
+        self.advance(now, events);
+        super::requests::check_ttl(ttl)?;
+        let id = self.lease_of(resource, owner).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let lease = &self.leases[id];
+        if fence.is_some_and(|fence| fence != lease.fence) {
+            return Err(Refusal::LOCK_NOT_HELD);
+        }
+        if lease.deadline.is_none() {
+            return Err(Refusal::LOCK_OF_SESSION);
+        }
+        self.extend_lease(id, ttl, events);
+        self.counts.renewed += 1;
+        Ok(self.grant_of(id))
+    }
+
+    /// LOCK.RENEWALL: the same for all leases of an owner that have a time of their own; returns how many.
+    ///
+    /// # Errors
+    /// If the time is out of range.
+    pub fn renew_all(
+        &mut self,
+        owner: &[u8],
+        ttl: u64,
+        now: u64,
+        events: &mut Events,
+    ) -> Result<usize, Refusal> {
+        self.advance(now, events);
+        super::requests::check_ttl(ttl)?;
+        let Some(owner) = self.owners.find(owner) else { return Ok(0) };
+        let leases = self.owners[owner].leases.clone();
+        let mut renewed = 0;
+        for id in leases {
+            if self.leases[id].deadline.is_some() {
+                self.extend_lease(id, ttl, events);
+                renewed += 1;
+            }
+        }
+        self.counts.renewed += renewed as u64;
+        Ok(renewed)
+    }
+
+    /// LOCK.CHECK: whether the resource is held under this fence.
+    pub fn check(&mut self, resource: &[u8], fence: u64, now: u64, events: &mut Events) -> bool {
+        self.advance(now, events);
+        let Some(id) = self.resources.find(resource) else { return false };
+        self.resources[id].holders.iter().any(|&lease| self.leases[lease].fence == fence)
+    }
+}

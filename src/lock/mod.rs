@@ -1,0 +1,44 @@
+//! Distributed locks: who may go on alone, in turn, with proof, and not for ever.
+//!
+//! An owner (one thread of control, wherever it runs) acquires resources for a time, alone, together with others or as
+//! permits of a semaphore.  Who cannot have them yet waits in a queue on the server and is answered when it has its
+//! turn, when its time is over, or at once if its waiting would close a circle.  Every grant carries a fence, a number
+//! larger than that of every grant before, by which what is protected can turn away a holder from the past.
+//!
+//! What it does not promise: that a holder which was stopped for longer than its lease knows that it holds nothing any
+//! more.  That is what fences are for.
+//!
+//! [`Core`] is the table itself, without I/O, clock or locks; [`Locks`] is the table as threads share it.  One mutex
+//! guards it all: whether waiting closes a circle can only be told from one view of everybody who waits.
+
+mod core;
+mod counts;
+mod deadlock;
+mod events;
+mod fences;
+mod leases;
+pub mod limits;
+mod modes;
+mod names;
+mod records;
+mod releases;
+mod replay;
+mod reports;
+mod request_ids;
+mod requests;
+mod sessions;
+mod shared;
+mod waiters;
+
+pub use self::core::Core;
+pub use counts::Counts;
+pub use deadlock::{Deadlock, Step};
+pub use events::{Events, Grant, Notice, NoticeKind, Outcome, WaiterId};
+pub use fences::FENCE_RANGE;
+pub use modes::Mode;
+pub use releases::Release;
+pub use replay::BadRecord;
+pub use reports::{Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
+pub use requests::{Acquired, Request};
+pub use sessions::{SessionId, SessionTerms};
+pub use shared::{Aftermath, Answer, Asked, Locks, Ticket};

@@ -1,0 +1,116 @@
+//! How a resource can be held, and what can be held together.
+
+/// How a resource is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// By one.
+    Exclusive,
+    /// Together with others that share it.
+    Shared,
+    /// So many permits of a semaphore of that size.
+    Permits {
+        /// How many are held.
+        count: u32,
+        /// How many there are.
+        of: u32,
+    },
+}
+
+impl Mode {
+    /// The word that replies use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Exclusive => "exclusive",
+            Mode::Shared => "shared",
+            Mode::Permits { .. } => "permits",
+        }
+    }
+
+    /// Whether one may have to wait for the other.
+    pub(super) fn conflicts(self, other: Mode) -> bool {
+        !matches!((self, other), (Mode::Shared, Mode::Shared))
+    }
+}
+
+/// What of a resource is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Load {
+    pub(super) exclusive: u64,
+    pub(super) shared: u64,
+    pub(super) permits: u64,
+    /// The size of the semaphore, if permits are taken.
+    pub(super) of: u64,
+}
+
+impl Load {
+    /// Whether this may be held besides.
+    pub(super) fn admits(&self, mode: Mode) -> bool {
+        match mode {
+            Mode::Exclusive => self.exclusive + self.shared + self.permits == 0,
+            Mode::Shared => self.exclusive + self.permits == 0,
+            Mode::Permits { count, of } => {
+                self.exclusive + self.shared == 0 && self.permits + u64::from(count) <= u64::from(of)
+            }
+        }
+    }
+
+    /// Whether whoever shares it may hold it alone: if it is the only one.
+    pub(super) fn admits_upgrade(&self) -> bool {
+        self.exclusive + self.permits == 0 && self.shared == 1
+    }
+
+    /// Whether nothing at all may be held besides.
+    pub(super) fn is_full(&self) -> bool {
+        self.exclusive > 0 || (self.of > 0 && self.permits >= self.of)
+    }
+
+    /// Takes it.
+    pub(super) fn add(&mut self, mode: Mode) {
+        match mode {
+            Mode::Exclusive => self.exclusive += 1,
+            Mode::Shared => self.shared += 1,
+            Mode::Permits { count, of } => {
+                self.permits += u64::from(count);
+                self.of = u64::from(of);
+            }
+        }
+    }
+
+    /// Gives it back.
+    pub(super) fn remove(&mut self, mode: Mode) {
+        match mode {
+            Mode::Exclusive => self.exclusive -= 1,
+            Mode::Shared => self.shared -= 1,
+            Mode::Permits { count, .. } => self.permits -= u64::from(count),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THREE_OF_FIVE: Mode = Mode::Permits { count: 3, of: 5 };
+    const TWO_OF_FIVE: Mode = Mode::Permits { count: 2, of: 5 };
+
+    #[test]
+    fn what_may_be_held_together() {
+        let cases = [
+            (vec![], Mode::Exclusive, true),
+            (vec![Mode::Shared], Mode::Exclusive, false),
+            (vec![Mode::Shared, Mode::Shared], Mode::Shared, true),
+            (vec![Mode::Exclusive], Mode::Shared, false),
+            (vec![THREE_OF_FIVE], TWO_OF_FIVE, true),
+            (vec![THREE_OF_FIVE, TWO_OF_FIVE], Mode::Permits { count: 1, of: 5 }, false),
+            (vec![THREE_OF_FIVE], THREE_OF_FIVE, false),
+            (vec![TWO_OF_FIVE], Mode::Shared, false),
+        ];
+        for (held, wanted, expected) in cases {
+            let mut load = Load::default();
+            held.iter().for_each(|&mode| load.add(mode));
+            assert_eq!(load.admits(wanted), expected, "{held:?} and {wanted:?}");
+            held.iter().for_each(|&mode| load.remove(mode));
+            assert!(load.admits(Mode::Exclusive));
+        }
+    }
+}

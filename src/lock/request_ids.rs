@@ -1,0 +1,99 @@
+//! Which requests were done already, so that a client which missed the reply may say the same again.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::events::WaiterId;
+use super::limits::{REQUEST_ID_MEMORY, REQUEST_IDS_MAX};
+
+/// What a request came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Done {
+    /// It was granted under this fence.
+    Granted(u64),
+    /// It waits.
+    Waiting(WaiterId),
+    /// It released a lease, of which so many holds were left.
+    Released(u32),
+}
+
+/// The requests of the last two minutes that had an id.
+#[derive(Default)]
+pub(super) struct RequestIds {
+    done: HashMap<Box<[u8]>, (Done, u64)>,
+    /// The ids with the number under which each was remembered, oldest first.
+    order: VecDeque<(Box<[u8]>, u64, u64)>,
+    last: u64,
+}
+
+impl RequestIds {
+    /// What the request of this owner came to.
+    pub(super) fn find(&self, owner: &[u8], request: &[u8]) -> Option<Done> {
+        self.done.get(&*key(owner, request)).map(|(done, _)| *done)
+    }
+
+    /// Remembers what a request came to; `now` in microseconds.
+    pub(super) fn remember(&mut self, owner: &[u8], request: &[u8], done: Done, now: u64) {
+        if request.is_empty() {
+            return;
+        }
+        self.forget_old(now);
+        self.last += 1;
+        let key = key(owner, request);
+        self.order.push_back((key.clone(), self.last, now));
+        self.done.insert(key, (done, self.last));
+    }
+
+    /// Forgets a request that came to nothing.
+    pub(super) fn forget(&mut self, owner: &[u8], request: &[u8]) {
+        if !request.is_empty() {
+            self.done.remove(&*key(owner, request));
+        }
+    }
+
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.done.len()
+    }
+
+    fn forget_old(&mut self, now: u64) {
+        while let Some((key, number, at)) = self.order.front() {
+            if self.order.len() < REQUEST_IDS_MAX && now.saturating_sub(*at) < REQUEST_ID_MEMORY * 1000 {
+                return;
+            }
+            // It may have been remembered again since.
+            if self.done.get(key).is_some_and(|(_, current)| current == number) {
+                self.done.remove(key);
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+/// Owner and request as one key; the length keeps them apart.
+fn key(owner: &[u8], request: &[u8]) -> Box<[u8]> {
+    let length = (owner.len() as u32).to_le_bytes();
+    [&length, owner, request].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_remembered_for_a_time_and_in_number() {
+        let mut ids = RequestIds::default();
+        ids.remember(b"a", b"bc", Done::Granted(1), 0);
+        assert_eq!(ids.find(b"ab", b"c"), None);
+        ids.remember(b"a", b"bc", Done::Released(0), 1);
+        assert_eq!(ids.find(b"a", b"bc"), Some(Done::Released(0)));
+        ids.remember(b"a", b"later", Done::Granted(2), REQUEST_ID_MEMORY * 1000);
+        assert_eq!(ids.find(b"a", b"bc"), Some(Done::Released(0)));
+        ids.remember(b"a", b"last", Done::Granted(3), REQUEST_ID_MEMORY * 1000 + 1);
+        assert_eq!(ids.find(b"a", b"bc"), None);
+        for number in 0..REQUEST_IDS_MAX * 2 {
+            ids.remember(b"a", number.to_string().as_bytes(), Done::Granted(4), REQUEST_ID_MEMORY * 1000 + 2);
+        }
+        assert!(ids.len() <= REQUEST_IDS_MAX);
+        assert_eq!(ids.find(b"a", b"last"), None);
+    }
+}

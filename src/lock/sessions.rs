@@ -1,0 +1,245 @@
+//! Sessions: many leases kept alive by one ping, or by one connection.
+//!
+//! A session that is closed ends its leases at once.  One that is lost, because nobody pinged it or its connection has
+//! ended, keeps them for its delay: time for what its holder had begun to come to an end, and for the holder to come
+//! back.  A ping within the delay saves the session.
+
+use std::collections::HashSet;
+
+use super::core::{Core, Due};
+use super::events::{Events, NoticeKind, Outcome, WaiterId};
+use super::limits::{DELAY_MAX, SESSIONS_MAX};
+use super::records::Record;
+use crate::refusal::Refusal;
+
+/// Names a session; it is not zero.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(pub u64);
+
+/// What a session is opened with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SessionTerms {
+    /// How long it lasts from its last ping, in milliseconds; none if only its connection keeps it.
+    pub ttl: Option<u64>,
+    /// How long its leases are kept after it was lost, in milliseconds.
+    pub delay: u64,
+    /// The connection whose end is its end.
+    pub connection: Option<u64>,
+}
+
+/// A session.
+pub(super) struct Session {
+    pub(super) ttl: Option<u64>,
+    pub(super) delay: u64,
+    pub(super) is_bound: bool,
+    connection: Option<u64>,
+    /// When it is lost, or after its loss when its leases end; in microseconds.
+    pub(super) deadline: Option<u64>,
+    pub(super) is_lost: bool,
+    pub(super) leases: HashSet<usize>,
+    pub(super) waiters: HashSet<WaiterId>,
+}
+
+impl Core {
+    /// LOCK.SESSION OPEN.  `id` is random; if it is taken the next one is used.
+    ///
+    /// # Errors
+    /// If a time is out of range, nothing would ever end the session, or there are too many.
+    pub fn open_session(
+        &mut self,
+        id: u64,
+        terms: SessionTerms,
+        now: u64,
+        events: &mut Events,
+    ) -> Result<SessionId, Refusal> {
+        self.advance(now, events);
+        if let Some(ttl) = terms.ttl {
+            super::requests::check_ttl(ttl)?;
+        }
+        if terms.delay > DELAY_MAX {
+            return Err(Refusal::new(format!("ERR DELAY must be at most {DELAY_MAX} milliseconds")));
+        }
+        if terms.ttl.is_none() && terms.connection.is_none() {
+            return Err(Refusal::new("ERR a session needs TTL, or CONN"));
+        }
+        if self.sessions.len() >= SESSIONS_MAX {
+            return Err(Refusal::new(format!("LOCKFULL there are {SESSIONS_MAX} sessions already")));
+        }
+        let mut id = SessionId(id.max(1));
+        while self.sessions.contains_key(&id) {
+            id = SessionId(id.0.wrapping_add(1).max(1));
+        }
+        self.enter_session(id, terms, terms.connection.is_some());
+        let SessionTerms { ttl, delay, connection } = terms;
+        let (ttl, is_bound) = (ttl.unwrap_or(0), connection.is_some());
+        events.record(&Record::SessionOpened { session: id.0, ttl, delay, is_bound });
+        self.finish(events);
+        Ok(id)
+    }
+
+    pub(super) fn enter_session(&mut self, id: SessionId, terms: SessionTerms, is_bound: bool) {
+        let session = Session {
+            ttl: terms.ttl,
+            delay: terms.delay,
+            is_bound,
+            connection: None,
+            deadline: None,
+            is_lost: false,
+            leases: HashSet::new(),
+            waiters: HashSet::new(),
+        };
+        self.sessions.insert(id, session);
+        self.revive(id, terms.connection);
+    }
+
+    /// LOCK.SESSION PING: the session and its leases last their full time from now.  Binds a session that was bound to
+    /// a connection to that of the ping, if the former has ended.  Returns the time, in milliseconds.
+    ///
+    /// # Errors
+    /// If there is no such session.
+    pub fn ping_session(
+        &mut self,
+        id: SessionId,
+        connection: Option<u64>,
+        now: u64,
+        events: &mut Events,
+    ) -> Result<Option<u64>, Refusal> {
+        self.advance(now, events);
+        let session = self.sessions.get(&id).ok_or(Refusal::NO_LOCK_SESSION)?;
+        if session.is_bound && session.connection.is_none() && connection.is_none() {
+            return Err(Refusal::NO_LOCK_SESSION);
+        }
+        let ttl = session.ttl;
+        self.revive(id, connection);
+        Ok(ttl)
+    }
+
+    /// Starts a session's time anew.
+    fn revive(&mut self, id: SessionId, connection: Option<u64>) {
+        let session = self.sessions.get_mut(&id).expect("who calls has found it");
+        session.is_lost = false;
+        let deadline = session.ttl.map(|ttl| self.now + ttl * 1000);
+        let old = std::mem::replace(&mut session.deadline, deadline);
+        if session.is_bound && session.connection.is_none() {
+            session.connection = connection;
+            if let Some(connection) = connection {
+                self.connections.entry(connection).or_default().push(id);
+            }
+        }
+        self.reschedule(id, old, deadline);
+    }
+
+    fn reschedule(&mut self, id: SessionId, old: Option<u64>, new: Option<u64>) {
+        if let Some(old) = old {
+            self.due.remove(&(old, Due::Session(id)));
+        }
+        if let Some(new) = new {
+            self.due.insert((new, Due::Session(id)));
+        }
+    }
+
+    /// LOCK.SESSION CLOSE: ends a session and its leases; returns how many leases those were.
+    ///
+    /// # Errors
+    /// If there is no such session.
+    pub fn close_session(&mut self, id: SessionId, now: u64, events: &mut Events) -> Result<usize, Refusal> {
+        self.advance(now, events);
+        if !self.sessions.contains_key(&id) {
+            return Err(Refusal::NO_LOCK_SESSION);
+        }
+        let ended = self.end_session(id, NoticeKind::Released, events);
+        self.counts.released += ended as u64;
+        self.finish(events);
+        Ok(ended)
+    }
+
+    /// A connection has ended, and with it its sessions.
+    pub fn disconnect(&mut self, connection: u64, now: u64, events: &mut Events) {
+        self.advance(now, events);
+        for id in self.connections.remove(&connection).unwrap_or_default() {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.connection = None;
+                self.lose_session(id, events);
+            }
+        }
+        self.finish(events);
+    }
+
+    /// Whether a connection has sessions that end with it.
+    pub fn has_sessions(&self, connection: u64) -> bool {
+        self.connections.contains_key(&connection)
+    }
+
+    pub(super) fn session_due(&mut self, id: SessionId, events: &mut Events) {
+        let session = self.sessions.get_mut(&id).expect("what is due is there");
+        session.deadline = None;
+        if session.is_lost {
+            self.lose_leases(id, events);
+        } else {
+            self.lose_session(id, events);
+        }
+    }
+
+    /// Nobody keeps the session any more: nothing new is granted for it, and its leases end after the delay.
+    pub(super) fn lose_session(&mut self, id: SessionId, events: &mut Events) {
+        let session = self.sessions.get_mut(&id).expect("who calls has found it");
+        if session.delay == 0 {
+            return self.lose_leases(id, events);
+        }
+        session.is_lost = true;
+        let deadline = Some(self.now + session.delay * 1000);
+        let old = std::mem::replace(&mut session.deadline, deadline);
+        let leases = sorted(&session.leases);
+        self.reschedule(id, old, deadline);
+        self.end_waiting(id, events);
+        for lease in leases {
+            let lease = &self.leases[lease];
+            self.notice(NoticeKind::Lost, lease.resource, lease.owner, lease.fence, b"", events);
+        }
+    }
+
+    fn lose_leases(&mut self, id: SessionId, events: &mut Events) {
+        let ended = self.end_session(id, NoticeKind::Lost, events);
+        self.counts.lost += ended as u64;
+    }
+
+    /// Ends a session with its leases, which one record says, so that recovery ends all or none.
+    pub(super) fn end_session(&mut self, id: SessionId, kind: NoticeKind, events: &mut Events) -> usize {
+        events.record(&Record::SessionEnded { session: id.0 });
+        self.end_waiting(id, events);
+        let session = self.sessions.remove(&id).expect("who calls has found it");
+        if let Some(deadline) = session.deadline {
+            self.due.remove(&(deadline, Due::Session(id)));
+        }
+        if let Some(ids) = session.connection.and_then(|connection| self.connections.get_mut(&connection)) {
+            ids.retain(|other| *other != id);
+        }
+        if let Some(connection) = session.connection
+            && self.connections.get(&connection).is_some_and(Vec::is_empty)
+        {
+            self.connections.remove(&connection);
+        }
+        for &lease in &sorted(&session.leases) {
+            let ended = &self.leases[lease];
+            self.notice(kind, ended.resource, ended.owner, ended.fence, b"", events);
+            self.remove_lease(lease, events);
+        }
+        session.leases.len()
+    }
+
+    fn end_waiting(&mut self, id: SessionId, events: &mut Events) {
+        let mut waiters: Vec<WaiterId> = self.sessions[&id].waiters.iter().copied().collect();
+        waiters.sort_unstable();
+        for waiter in waiters {
+            self.remove_waiter(waiter);
+            events.answer(waiter, Outcome::SessionEnded);
+        }
+    }
+}
+
+/// In an order that is the same in every run.
+fn sorted(leases: &HashSet<usize>) -> Vec<usize> {
+    let mut leases: Vec<usize> = leases.iter().copied().collect();
+    leases.sort_unstable();
+    leases
+}

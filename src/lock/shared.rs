@@ -1,0 +1,239 @@
+//! The table of locks as threads share it: behind one mutex, with a mailbox for each request that waits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Poll, Waker};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+
+use super::core::Core;
+use super::deadlock::Deadlock;
+use super::events::{Events, Grant, Notice, Outcome, WaiterId};
+use super::requests::{Acquired, Request};
+use crate::clock::Now;
+use crate::refusal::Refusal;
+use crate::wait::{Hold, Mailbox};
+
+/// What one who waited is answered.
+#[derive(Clone)]
+pub struct Answer {
+    /// How its waiting ended.
+    pub outcome: Outcome,
+    /// What the reply has to wait for.
+    pub hold: Option<Hold>,
+}
+
+/// What became of a request; as [`Acquired`], with the means to wait.
+pub enum Asked {
+    /// It was granted.
+    Granted(Grant),
+    /// It cannot be granted now and was not to wait.
+    Busy,
+    /// It waits.
+    Waiting(Ticket),
+    /// Waiting would close a circle.
+    Deadlock(Deadlock),
+}
+
+/// The end of a wait that the waiting side holds.  It has to be given to [`Locks::abandon`] if it is not asked until
+/// it has an answer.
+#[derive(Clone)]
+pub struct Ticket {
+    id: WaiterId,
+    mailbox: Arc<Mailbox<Answer>>,
+}
+
+impl Ticket {
+    /// Ready with the answer once there is one; until then `waker` is woken when there is.
+    pub fn poll(&self, waker: &Waker) -> Poll<Answer> {
+        self.mailbox.poll_take(waker)
+    }
+}
+
+/// What an operation leaves to be done by who asked for it, once no lock is held.
+#[derive(Default)]
+pub struct Aftermath {
+    /// Whether notices are wanted.
+    pub wants_notices: bool,
+    /// What is to be published.
+    pub notices: Vec<Notice>,
+    /// When something falls due next, in microseconds of the server's clock.
+    pub next_deadline: Option<u64>,
+    /// What the reply has to wait for.
+    pub hold: Option<Hold>,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub struct Locks {
+    state: Mutex<State>,
+    /// Connections that have sessions; while there are none the end of a connection costs nothing here.
+    bound: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    core: Core,
+    events: Events,
+    mailboxes: HashMap<WaiterId, Arc<Mailbox<Answer>>, RandomState>,
+}
+
+/// Answers with the mailboxes they go into.
+type Deliveries = Vec<(Arc<Mailbox<Answer>>, Answer)>;
+
+impl Locks {
+    /// Locks whose fences begin after `last_fence`.
+    pub fn starting_after(last_fence: u64) -> Locks {
+        let locks = Locks::default();
+        locks.state.lock().core.skip_fences_to(last_fence);
+        locks
+    }
+
+    /// Runs an operation on the table; it is given the time in microseconds.
+    pub fn act<R>(
+        &self,
+        now: Now,
+        aftermath: &mut Aftermath,
+        operation: impl FnOnce(&mut Core, u64, &mut Events) -> R,
+    ) -> R {
+        self.act_on_state(now, aftermath, |state, now| operation(&mut state.core, now, &mut state.events))
+    }
+
+    fn act_on_state<R>(
+        &self,
+        now: Now,
+        aftermath: &mut Aftermath,
+        operation: impl FnOnce(&mut State, u64) -> R,
+    ) -> R {
+        let mut state = self.state.lock();
+        state.events.wants_notices = aftermath.wants_notices;
+        let result = operation(&mut state, now.micros());
+        aftermath.hold = state.hold();
+        let deliveries = state.take_answers(aftermath.hold.as_ref());
+        aftermath.notices.append(&mut state.events.notices);
+        aftermath.next_deadline = state.core.next_deadline();
+        self.bound.store(state.core.bound_connections(), Relaxed);
+        drop(state);
+        self.deliver(deliveries, now, aftermath);
+        result
+    }
+
+    /// Puts answers into their mailboxes.  What was granted to who has gone meanwhile goes to the next.
+    fn deliver(&self, deliveries: Deliveries, now: Now, aftermath: &mut Aftermath) {
+        for (mailbox, answer) in deliveries {
+            if let Err(Answer { outcome: Outcome::Granted(grant), .. }) = mailbox.put(answer) {
+                self.withdraw(&grant, now, aftermath);
+            }
+        }
+    }
+
+    fn withdraw(&self, grant: &Grant, now: Now, aftermath: &mut Aftermath) {
+        // What the operation before has to wait for is still the reply's concern.
+        let hold = aftermath.hold.take();
+        self.act(now, aftermath, |core, now, events| core.withdraw(grant, now, events));
+        aftermath.hold = hold;
+    }
+
+    /// Asks for resources; see [`Core::acquire`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn acquire(
+        &self,
+        request: &Request<'_>,
+        now: Now,
+        aftermath: &mut Aftermath,
+    ) -> Result<Asked, Refusal> {
+        self.ask(now, aftermath, |core, now, events| core.acquire(request, now, events))
+    }
+
+    /// Asks to hold alone what is shared; see [`Core::upgrade`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn upgrade(
+        &self,
+        resource: &[u8],
+        owner: &[u8],
+        wait: u64,
+        now: Now,
+        aftermath: &mut Aftermath,
+    ) -> Result<Asked, Refusal> {
+        self.ask(now, aftermath, |core, now, events| core.upgrade(resource, owner, wait, now, events))
+    }
+
+    fn ask(
+        &self,
+        now: Now,
+        aftermath: &mut Aftermath,
+        operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<Acquired, Refusal>,
+    ) -> Result<Asked, Refusal> {
+        let mut superseded = None;
+        let asked = self.act_on_state(now, aftermath, |state, now| {
+            let acquired = operation(&mut state.core, now, &mut state.events)?;
+            Ok(match acquired {
+                Acquired::Granted(grant) => Asked::Granted(grant),
+                Acquired::Busy => Asked::Busy,
+                Acquired::Deadlock(deadlock) => Asked::Deadlock(deadlock),
+                Acquired::Waiting(id) | Acquired::Rejoined(id) => {
+                    let mailbox = Arc::new(Mailbox::default());
+                    superseded = state.mailboxes.insert(id, Arc::clone(&mailbox));
+                    Asked::Waiting(Ticket { id, mailbox })
+                }
+            })
+        });
+        if let Some(mailbox) = superseded {
+            // Who waited there may have gone, which is why the request was made again.
+            let _ = mailbox.put(Answer { outcome: Outcome::Superseded, hold: None });
+        }
+        asked
+    }
+
+    /// Whoever held the ticket waits no more.  What was granted to it and not taken goes to the next.
+    pub fn abandon(&self, ticket: &Ticket, now: Now, aftermath: &mut Aftermath) {
+        if let Some(answer) = ticket.mailbox.close() {
+            if let Outcome::Granted(grant) = answer.outcome {
+                self.withdraw(&grant, now, aftermath);
+            }
+            return;
+        }
+        self.act_on_state(now, aftermath, |state, now| {
+            // A retry may have taken the place in the queue; that is not given up.
+            let is_own = |mailbox: &Arc<Mailbox<Answer>>| Arc::ptr_eq(mailbox, &ticket.mailbox);
+            if state.mailboxes.get(&ticket.id).is_some_and(is_own) {
+                state.mailboxes.remove(&ticket.id);
+                state.core.abandon(ticket.id, now, &mut state.events);
+            }
+        });
+    }
+
+    /// A connection has ended, and with it the sessions that were bound to it.
+    pub fn disconnect(&self, connection: u64, now: Now, aftermath: &mut Aftermath) {
+        if self.bound.load(Relaxed) > 0 {
+            self.act(now, aftermath, |core, now, events| {
+                if core.has_sessions(connection) {
+                    core.disconnect(connection, now, events);
+                }
+            });
+        }
+    }
+}
+
+impl State {
+    /// What replies that depend on the last operation have to wait for.
+    fn hold(&mut self) -> Option<Hold> {
+        self.events.clear_records();
+        None
+    }
+
+    fn take_answers(&mut self, hold: Option<&Hold>) -> Deliveries {
+        let State { events, mailboxes, .. } = self;
+        let with_mailbox = |(id, outcome)| {
+            let mailbox = mailboxes.remove(&id)?;
+            Some((mailbox, Answer { outcome, hold: hold.cloned() }))
+        };
+        events.answers.drain(..).filter_map(with_mailbox).collect()
+    }
+}

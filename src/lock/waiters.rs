@@ -1,0 +1,136 @@
+//! Who waits: the queues, and how waiting ends without a grant.
+
+use smallvec::SmallVec;
+
+use super::core::{Core, Due};
+use super::events::{Events, NoticeKind, Outcome, WaiterId};
+use super::modes::{Load, Mode};
+use super::request_ids::Done;
+use super::sessions::SessionId;
+
+/// What a waiter waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// To hold resources.
+    Acquire,
+    /// To hold a resource alone that it shares.
+    Upgrade,
+}
+
+/// A request that waits.
+pub(super) struct Waiter {
+    pub(super) owner: usize,
+    pub(super) kind: Kind,
+    pub(super) resources: SmallVec<[usize; 1]>,
+    pub(super) mode: Mode,
+    /// Milliseconds.
+    pub(super) ttl: Option<u64>,
+    pub(super) session: Option<SessionId>,
+    pub(super) meta: Box<[u8]>,
+    pub(super) request: Box<[u8]>,
+    /// When it began to wait, in microseconds.
+    pub(super) since: u64,
+    /// When it stops, in microseconds.
+    pub(super) deadline: u64,
+}
+
+impl Waiter {
+    /// Whether it may be granted beside that much of a resource.
+    pub(super) fn fits(&self, load: &Load) -> bool {
+        match self.kind {
+            Kind::Acquire => load.admits(self.mode),
+            Kind::Upgrade => load.admits_upgrade(),
+        }
+    }
+}
+
+impl Core {
+    /// Puts a waiter at the end of its queues.  An upgrade goes to the front: those who wait wait for its shared lease.
+    pub(super) fn add_waiter(&mut self, waiter: Waiter, events: &mut Events) -> WaiterId {
+        self.last_waiter += 1;
+        let id = WaiterId(self.last_waiter);
+        for &resource in &waiter.resources {
+            let queue = &mut self.resources[resource].queue;
+            match waiter.kind {
+                Kind::Acquire => queue.push_back(id),
+                Kind::Upgrade => queue.push_front(id),
+            }
+            self.count_permits(resource, waiter.mode);
+        }
+        self.due.insert((waiter.deadline, Due::Waiter(id)));
+        self.owners[waiter.owner].waits.push(id);
+        if let Some(session) = waiter.session.and_then(|session| self.sessions.get_mut(&session)) {
+            session.waiters.insert(id);
+        }
+        self.request_ids.remember(
+            self.owners.name(waiter.owner),
+            &waiter.request,
+            Done::Waiting(id),
+            self.now,
+        );
+        self.counts.waited += 1;
+        for &resource in &waiter.resources {
+            self.notice(NoticeKind::Contended, resource, waiter.owner, 0, b"", events);
+        }
+        self.waiters.insert(id, waiter);
+        id
+    }
+
+    /// Takes a waiter out of its queues.  Its owner keeps its name until it is forgotten.
+    pub(super) fn take_waiter(&mut self, id: WaiterId) -> Waiter {
+        let waiter = self.waiters.remove(&id).expect("only those are taken out that wait");
+        for &resource in &waiter.resources {
+            let queue = &mut self.resources[resource].queue;
+            if let Some(place) = queue.iter().position(|&other| other == id) {
+                queue.remove(place);
+            }
+            self.discount_permits(resource, waiter.mode);
+        }
+        self.due.remove(&(waiter.deadline, Due::Waiter(id)));
+        self.owners[waiter.owner].waits.retain(|other| *other != id);
+        if let Some(session) = waiter.session.and_then(|session| self.sessions.get_mut(&session)) {
+            session.waiters.remove(&id);
+        }
+        waiter
+    }
+
+    /// Ends waiting without a grant; those behind may have their turn.
+    pub(super) fn remove_waiter(&mut self, id: WaiterId) {
+        let waiter = self.take_waiter(id);
+        self.request_ids.forget(self.owners.name(waiter.owner), &waiter.request);
+        self.touched.extend(&waiter.resources);
+        self.forget_owner(waiter.owner);
+    }
+
+    pub(super) fn time_out(&mut self, id: WaiterId, events: &mut Events) {
+        self.counts.timed_out += 1;
+        self.remove_waiter(id);
+        events.answer(id, Outcome::TimedOut);
+    }
+
+    /// Whoever waited has gone.  Nothing happens if it was answered already.
+    pub fn abandon(&mut self, id: WaiterId, now: u64, events: &mut Events) {
+        self.advance(now, events);
+        if self.waiters.contains_key(&id) {
+            self.remove_waiter(id);
+            self.finish(events);
+        }
+    }
+
+    /// LOCK.CANCEL: ends the waiting of an owner for a resource; returns how many requests that were.
+    pub fn cancel(&mut self, resource: &[u8], owner: &[u8], now: u64, events: &mut Events) -> usize {
+        self.advance(now, events);
+        let (Some(resource), Some(owner)) = (self.resources.find(resource), self.owners.find(owner)) else {
+            return 0;
+        };
+        let waits = &self.owners[owner].waits;
+        let cancelled: Vec<WaiterId> =
+            waits.iter().filter(|id| self.waiters[id].resources.contains(&resource)).copied().collect();
+        for &id in &cancelled {
+            self.remove_waiter(id);
+            events.answer(id, Outcome::Cancelled);
+        }
+        self.finish(events);
+        cancelled.len()
+    }
+}

@@ -1,0 +1,199 @@
+//! A plain model of the table of locks: lists that are walked from the start each time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quartet::lock::{Mode, WaiterId};
+
+/// A lease of the model.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) owner: usize,
+    pub(crate) resource: usize,
+    pub(crate) mode: Mode,
+    pub(crate) fence: u64,
+    pub(crate) holds: u32,
+    pub(crate) deadline: Option<u64>,
+    pub(crate) session: Option<u64>,
+}
+
+/// A request of the model that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) id: WaiterId,
+    pub(crate) owner: usize,
+    pub(crate) resources: Vec<usize>,
+    pub(crate) mode: Mode,
+    pub(crate) is_upgrade: bool,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) session: Option<u64>,
+    pub(crate) deadline: u64,
+}
+
+/// Everything, with the waiters of all resources in one queue.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) now: u64,
+    pub(crate) leases: Vec<Lease>,
+    pub(crate) waiters: Vec<Waiter>,
+    /// Sessions with their time and when it is over.
+    pub(crate) sessions: BTreeMap<u64, (u64, u64)>,
+    /// Who has been granted something, or told that nothing will come, since this was last asked.
+    pub(crate) granted: Vec<WaiterId>,
+    pub(crate) refused: BTreeSet<WaiterId>,
+}
+
+/// Whether all of these may hold one resource together.
+pub(crate) fn compatible(modes: &[Mode]) -> bool {
+    let all_share = modes.iter().all(|mode| *mode == Mode::Shared);
+    let permits: Option<Vec<(u32, u32)>> = modes
+        .iter()
+        .map(|mode| match mode {
+            Mode::Permits { count, of } => Some((*count, *of)),
+            _ => None,
+        })
+        .collect();
+    let fit = permits.is_some_and(|permits| {
+        permits.iter().map(|(count, _)| count).sum::<u32>() <= permits.first().map_or(0, |(_, of)| *of)
+    });
+    modes.len() <= 1 || all_share || fit
+}
+
+impl Model {
+    pub(crate) fn lease(&mut self, owner: usize, resource: usize) -> Option<&mut Lease> {
+        self.leases.iter_mut().find(|lease| lease.owner == owner && lease.resource == resource)
+    }
+
+    pub(crate) fn is_waiting(&self, owner: usize) -> bool {
+        self.waiters.iter().any(|waiter| waiter.owner == owner)
+    }
+
+    /// Whether a request fits beside what is held and what the first `ahead` waiters ask for; those of `gone` owners
+    /// neither hold nor ask.
+    fn fits(&self, wanted: &Waiter, ahead: usize, gone: &BTreeSet<usize>) -> bool {
+        wanted.resources.iter().all(|resource| {
+            let held = self.leases.iter().filter(|lease| lease.resource == *resource);
+            let held = held.filter(|lease| !(wanted.is_upgrade && lease.owner == wanted.owner));
+            let held = held.filter(|lease| !gone.contains(&lease.owner)).map(|lease| lease.mode);
+            let asked = self.waiters[..ahead].iter().filter(|waiter| waiter.resources.contains(resource));
+            let asked = asked.filter(|waiter| !gone.contains(&waiter.owner)).map(|waiter| waiter.mode);
+            let modes: Vec<Mode> = held.chain(asked).chain([wanted.mode]).collect();
+            compatible(&modes)
+        })
+    }
+
+    /// Whether a new request could be granted now.
+    pub(crate) fn can_grant(&self, wanted: &Waiter) -> bool {
+        self.fits(wanted, self.waiters.len(), &BTreeSet::new())
+    }
+
+    /// Whether its owner would wait for ever, if this request were to wait: it is left over when all who can end have
+    /// ended.
+    pub(crate) fn is_deadlock(&self, wanted: &Waiter) -> bool {
+        let mut with = self.clone();
+        with.enqueue(wanted.clone());
+        let owners: BTreeSet<usize> = with.leases.iter().map(|lease| lease.owner).collect();
+        let mut gone: BTreeSet<usize> = owners.into_iter().filter(|&owner| !with.is_waiting(owner)).collect();
+        loop {
+            let freed =
+                with.waiters.iter().enumerate().find(|(place, waiter)| {
+                    !gone.contains(&waiter.owner) && with.fits(waiter, *place, &gone)
+                });
+            let Some((_, waiter)) = freed else { break };
+            gone.insert(waiter.owner);
+        }
+        !gone.contains(&wanted.owner)
+    }
+
+    pub(crate) fn enqueue(&mut self, waiter: Waiter) {
+        if waiter.is_upgrade {
+            self.waiters.insert(0, waiter);
+        } else {
+            self.waiters.push(waiter);
+        }
+    }
+
+    /// Grants what can be granted, each of them as soon as it can; `fence` is told later.
+    pub(crate) fn settle(&mut self) {
+        let none = BTreeSet::new();
+        while let Some(place) =
+            (0..self.waiters.len()).find(|&place| self.fits(&self.waiters[place], place, &none))
+        {
+            let waiter = self.waiters.remove(place);
+            self.granted.push(waiter.id);
+            self.hold(&waiter, 0);
+        }
+    }
+
+    pub(crate) fn hold(&mut self, waiter: &Waiter, fence: u64) {
+        if waiter.is_upgrade {
+            let lease = self.lease(waiter.owner, waiter.resources[0]).expect("an upgrade has a lease");
+            (lease.mode, lease.fence) = (Mode::Exclusive, fence);
+            return;
+        }
+        for &resource in &waiter.resources {
+            self.leases.push(Lease {
+                owner: waiter.owner,
+                resource,
+                mode: waiter.mode,
+                fence,
+                holds: 1,
+                deadline: waiter.ttl.map(|ttl| self.now + ttl),
+                session: waiter.session,
+            });
+        }
+    }
+
+    /// Ends leases, and the upgrades that were for them.
+    pub(crate) fn end(&mut self, ends: impl Fn(&Lease) -> bool) {
+        let ended: Vec<(usize, usize)> = self
+            .leases
+            .iter()
+            .filter(|lease| ends(lease))
+            .map(|lease| (lease.owner, lease.resource))
+            .collect();
+        self.leases.retain(|lease| !ends(lease));
+        self.refuse(|waiter| waiter.is_upgrade && ended.contains(&(waiter.owner, waiter.resources[0])));
+    }
+
+    /// Ends waiting.
+    pub(crate) fn refuse(&mut self, ends: impl Fn(&Waiter) -> bool) {
+        let refused = self.waiters.iter().filter(|waiter| ends(waiter)).map(|waiter| waiter.id);
+        self.refused.extend(refused);
+        self.waiters.retain(|waiter| !ends(waiter));
+    }
+
+    /// Ends a session with all that hangs on it.
+    pub(crate) fn end_session(&mut self, session: u64) {
+        self.sessions.remove(&session);
+        self.refuse(|waiter| waiter.session == Some(session));
+        self.end(|lease| lease.session == Some(session));
+        self.settle();
+    }
+
+    /// Lets time pass up to `now`, a millisecond after the other.
+    pub(crate) fn advance(&mut self, now: u64) {
+        while self.now < now {
+            self.now += 1;
+            let time = self.now;
+            self.end(|lease| lease.deadline == Some(time));
+            self.settle();
+            let over: Vec<u64> =
+                self.sessions.iter().filter(|(_, (_, end))| *end == time).map(|(&id, _)| id).collect();
+            for session in over {
+                self.end_session(session);
+            }
+            // One after the other: the end of one wait may be the turn of the next.
+            let mut over: Vec<WaiterId> = self
+                .waiters
+                .iter()
+                .filter(|waiter| waiter.deadline == time)
+                .map(|waiter| waiter.id)
+                .collect();
+            over.sort_unstable();
+            for id in over {
+                self.refuse(|waiter| waiter.id == id);
+                self.settle();
+            }
+        }
+    }
+}

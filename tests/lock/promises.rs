@@ -1,0 +1,328 @@
+//! The promises of the table of locks, one by one, and what it refuses.
+
+use quartet::lock::limits::{
+    DELAY_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, RESOURCE_LENGTH_MAX, RESOURCES_PER_REQUEST_MAX, TTL_MAX,
+    WAIT_MAX, WAITERS_PER_RESOURCE_MAX,
+};
+use quartet::lock::{
+    Acquired, FENCE_RANGE, Mode, NoticeKind, Outcome, Release, Request, SessionId, SessionTerms, WaiterId,
+};
+
+use super::table::{ASKING, Table, grant, snapshot, waiter};
+
+const LONG: u64 = 10_000;
+
+#[test]
+fn writers_do_not_starve_and_readers_go_together() {
+    let mut table = Table::new();
+    grant(table.lock_as(Mode::Shared, "r1", "x", 0));
+    let writer = waiter(table.lock("w", "x", LONG));
+    let readers: Vec<WaiterId> =
+        ["r2", "r3"].map(|owner| waiter(table.lock_as(Mode::Shared, owner, "x", LONG))).into();
+    assert_eq!(table.lock_as(Mode::Shared, "r4", "x", 0), Acquired::Busy);
+    assert_eq!(table.unlock("r1", "x"), Ok(0));
+    assert_eq!(table.granted(), [writer]);
+    assert_eq!(table.unlock("w", "x"), Ok(0));
+    assert_eq!(table.granted(), readers);
+}
+
+#[test]
+fn the_same_grant_has_the_same_fence_and_every_other_a_larger_one() {
+    let mut table = Table::new();
+    let first = grant(table.lock("a", "x", 0));
+    let again = Request { owner: b"a", resources: &[b"x"], is_reentrant: true, ..ASKING };
+    let second = grant(table.ask(&again).expect("it makes sense"));
+    assert_eq!((second.fence, second.holds), (first.fence, 2));
+    assert_eq!(table.unlock("a", "x"), Ok(1));
+    assert_eq!(table.unlock("a", "x"), Ok(0));
+    assert_eq!(
+        table.unlock("a", "x").map_err(|refusal| refusal.code().to_owned()),
+        Err("NOTHELD".to_owned())
+    );
+    assert!(grant(table.lock("a", "x", 0)).fence > first.fence);
+    // An upgrade is a new grant: others that shared may have had later fences.
+    let early = grant(table.lock_as(Mode::Shared, "b", "y", 0));
+    let late = grant(table.lock_as(Mode::Shared, "c", "y", 0));
+    assert_eq!(table.unlock("c", "y"), Ok(0));
+    let upgraded = grant(table.upgrade("b", "y", 0).expect("it shares y"));
+    assert!(upgraded.fence > late.fence && late.fence > early.fence);
+}
+
+#[test]
+fn a_check_knows_the_present_grant_only() {
+    let mut table = Table::new();
+    let fence = grant(table.lock("a", "x", 0)).fence;
+    let now = table.micros();
+    assert!(table.core.check(b"x", fence, now, &mut table.events));
+    assert!(!table.core.check(b"x", fence + 1, now, &mut table.events));
+    assert!(!table.core.check(b"y", fence, now, &mut table.events));
+    // A lease counts until its last microsecond and not longer, whether anybody has looked or not.
+    assert!(table.core.check(b"x", fence, now + 999_999, &mut table.events));
+    assert!(!table.core.check(b"x", fence, now + 1_000_000, &mut table.events));
+}
+
+#[test]
+fn time_that_runs_back_between_threads_shortens_no_lease() {
+    let mut table = Table::new();
+    table.advance(10);
+    let fence = grant(table.lock("a", "x", 0)).fence;
+    table.now -= 10;
+    let other = grant(table.lock("b", "y", 0)).fence;
+    let end = table.micros() + 1_010_000;
+    assert!(table.core.check(b"y", other, end - 1, &mut table.events));
+    assert!(!table.core.check(b"x", fence, end, &mut table.events));
+}
+
+#[test]
+fn a_session_keeps_what_it_was_given_until_it_ends() {
+    let mut table = Table::new();
+    let session = table.open(7, SessionTerms { ttl: Some(100), ..SessionTerms::default() });
+    let kept = Request { owner: b"a", ttl: None, session: Some(session), ..ASKING };
+    for resource in [&b"x"[..], b"y"] {
+        grant(table.ask(&Request { resources: &[resource], ..kept }).expect("it makes sense"));
+    }
+    let waiting = waiter(table.lock("b", "x", LONG));
+    for _ in 0..5 {
+        table.advance(99);
+        let now = table.micros();
+        assert_eq!(table.core.ping_session(session, None, now, &mut table.events), Ok(Some(100)));
+    }
+    assert_eq!(table.granted(), []);
+    table.advance(100);
+    assert_eq!(table.granted(), [waiting]);
+    let lost = table.notices();
+    assert_eq!(lost.iter().filter(|(kind, _)| *kind == NoticeKind::Lost).count(), 2);
+    let refused = table.ask(&Request { resources: &[b"z"], ..kept }).expect_err("the session is gone");
+    assert_eq!(refused.code(), "NOSESSION");
+}
+
+#[test]
+fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
+    let mut table = Table::new();
+    let terms = SessionTerms { ttl: None, delay: 50, connection: Some(1) };
+    let session = table.open(7, terms);
+    let kept = Request { owner: b"a", resources: &[b"x"], ttl: None, session: Some(session), ..ASKING };
+    grant(table.ask(&kept).expect("it makes sense"));
+    table.advance(LONG * 1000);
+    let waiting = waiter(table.lock("b", "x", TTL_MAX));
+    let now = table.micros();
+    table.core.disconnect(1, now, &mut table.events);
+    table.advance(49);
+    assert_eq!(table.granted(), []);
+    // Back on another connection, in time.
+    let now = table.micros();
+    assert_eq!(table.core.ping_session(session, Some(2), now, &mut table.events), Ok(None));
+    table.advance(LONG);
+    assert_eq!(table.granted(), []);
+    // The connection it once had means nothing any more; the one it has does.
+    table.core.disconnect(1, now, &mut table.events);
+    table.advance(LONG);
+    assert_eq!(table.granted(), []);
+    let now = table.micros();
+    table.core.disconnect(2, now, &mut table.events);
+    table.advance(50);
+    assert_eq!(table.granted(), [waiting]);
+}
+
+#[test]
+fn a_request_said_again_comes_to_the_same() {
+    let mut table = Table::new();
+    let ask = Request { owner: b"a", resources: &[b"x"], wait: LONG, request: b"r1", ..ASKING };
+    let first = grant(table.ask(&ask).expect("it makes sense"));
+    let again = grant(table.ask(&ask).expect("it makes sense"));
+    assert_eq!((again.fence, again.holds), (first.fence, 1));
+    // One that waits keeps its place.
+    let ask_b = Request { owner: b"b", request: b"r2", ..ask };
+    let waiting = waiter(table.ask(&ask_b).expect("it makes sense"));
+    let behind = waiter(table.lock("c", "x", LONG));
+    assert_eq!(table.ask(&ask_b), Ok(Acquired::Rejoined(waiting)));
+    let now = table.micros();
+    let release = Release { request: b"r3", ..Release::default() };
+    for _ in 0..2 {
+        assert_eq!(table.core.release(b"x", b"a", release, now, &mut table.events), Ok(0));
+    }
+    assert_eq!(table.granted(), [waiting]);
+    assert_eq!(table.unlock("b", "x"), Ok(0));
+    assert_eq!(table.granted(), [behind]);
+    // What was granted and has ended is not granted by memory.
+    assert!(matches!(table.ask(&Request { wait: 0, ..ask }), Ok(Acquired::Busy)));
+}
+
+#[test]
+fn what_nobody_takes_goes_to_the_next() {
+    let mut table = Table::new();
+    grant(table.lock("a", "x", 0));
+    waiter(table.lock("b", "x", LONG));
+    let next = waiter(table.lock("c", "x", LONG));
+    assert_eq!(table.unlock("a", "x"), Ok(0));
+    let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
+    let now = table.micros();
+    table.core.withdraw(given, now, &mut table.events);
+    assert_eq!(table.granted(), [next]);
+    // A second time there is nothing to be taken back, also where another lease has the place of the first.
+    table.core.withdraw(given, now, &mut table.events);
+    assert_eq!(table.unlock("c", "x"), Ok(0));
+}
+
+#[test]
+fn an_upgrade_that_nobody_takes_is_a_downgrade() {
+    let mut table = Table::new();
+    let shared = grant(table.lock_as(Mode::Shared, "a", "x", 0));
+    grant(table.lock_as(Mode::Shared, "b", "x", 0));
+    waiter(table.upgrade("a", "x", LONG).expect("it shares x"));
+    assert_eq!(table.unlock("b", "x"), Ok(0));
+    let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
+    let now = table.micros();
+    table.core.withdraw(given, now, &mut table.events);
+    assert!(table.core.check(b"x", shared.fence, now, &mut table.events));
+    grant(table.lock_as(Mode::Shared, "b", "x", 0));
+}
+
+#[test]
+fn ten_thousand_wait_for_one_key_in_their_order() {
+    let mut table = Table::new();
+    grant(table.lock("first", "x", 0));
+    let mut waiting: Vec<WaiterId> =
+        (0..10_000).map(|number| waiter(table.lock(&format!("w{number}"), "x", LONG))).collect();
+    assert_eq!(table.unlock("first", "x"), Ok(0));
+    for number in 0..5_000 {
+        assert_eq!(table.unlock(&format!("w{number}"), "x"), Ok(0));
+    }
+    let granted = table.granted();
+    assert_eq!(granted, waiting.drain(..granted.len()).collect::<Vec<_>>());
+    assert_eq!(granted.len(), 5_001);
+    // The others give up, all at once, but for one that gets its turn when the lease before it ends.
+    table.advance(1_000);
+    assert_eq!(table.granted(), [waiting.remove(0)]);
+    table.advance(LONG);
+    table.advance(1_000);
+    assert_eq!(table.core.totals().resources, 0);
+}
+
+#[test]
+fn a_full_queue_says_so() {
+    let mut table = Table::new();
+    grant(table.lock("first", "x", 0));
+    for number in 0..WAITERS_PER_RESOURCE_MAX {
+        waiter(table.lock(&format!("w{number}"), "x", LONG));
+    }
+    let ask = Request { owner: b"late", resources: &[b"x"], wait: LONG, ..ASKING };
+    assert_eq!(table.ask(&ask).expect_err("the queue is full").code(), "LOCKFULL");
+    assert_eq!(table.ask(&Request { wait: 0, ..ask }), Ok(Acquired::Busy));
+    assert_eq!(table.core.totals().owners, WAITERS_PER_RESOURCE_MAX + 1);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_leaves_nothing() {
+    let mut table = Table::new();
+    let long = vec![b'n'; 4096];
+    let many: Vec<Vec<u8>> =
+        (0..=RESOURCES_PER_REQUEST_MAX).map(|number| number.to_string().into()).collect();
+    let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+    let ok = Request { owner: b"a", resources: &[b"x"], ..ASKING };
+    let permits = |count, of| Request { mode: Mode::Permits { count, of }, ..ok };
+    let bad = [
+        Request { ttl: Some(0), ..ok },
+        Request { ttl: Some(TTL_MAX + 1), ..ok },
+        Request { ttl: Some(u64::MAX), ..ok },
+        Request { ttl: None, ..ok },
+        Request { wait: WAIT_MAX + 1, ..ok },
+        Request { owner: &long[..OWNER_LENGTH_MAX + 1], ..ok },
+        Request { resources: &[&long[..RESOURCE_LENGTH_MAX + 1]], ..ok },
+        Request { meta: &long[..META_LENGTH_MAX + 1], ..ok },
+        Request { request: &long[..129], ..ok },
+        Request { resources: &[], ..ok },
+        Request { resources: &[b"x", b"y", b"x"], ..ok },
+        Request { resources: &many, ..ok },
+        permits(0, 3),
+        permits(4, 3),
+        permits(1, u32::MAX),
+        Request { session: Some(SessionId(99)), ..ok },
+    ];
+    for request in bad {
+        assert!(table.ask(&request).is_err(), "{request:?}");
+    }
+    let now = table.micros();
+    let open = |table: &mut Table, terms| table.core.open_session(1, terms, now, &mut table.events).is_err();
+    assert!(open(&mut table, SessionTerms::default()));
+    assert!(open(&mut table, SessionTerms { ttl: Some(0), ..SessionTerms::default() }));
+    assert!(open(&mut table, SessionTerms { ttl: Some(1), delay: DELAY_MAX + 1, connection: None }));
+    assert!(table.core.ping_session(SessionId(5), None, now, &mut table.events).is_err());
+    assert!(table.core.close_session(SessionId(5), now, &mut table.events).is_err());
+    let totals = table.core.totals();
+    assert_eq!((totals.resources, totals.owners, totals.sessions), (0, 0, 0));
+    // The longest of everything is fine, and so is an empty name.
+    for request in [
+        Request { ttl: Some(TTL_MAX), wait: WAIT_MAX, ..ok },
+        Request { owner: &long[..OWNER_LENGTH_MAX], resources: &[&long[..RESOURCE_LENGTH_MAX]], ..ok },
+        Request { owner: b"", resources: &[b""], ..ok },
+        Request { resources: &many[1..], ..ok },
+    ] {
+        grant(table.ask(&request).expect("it makes sense"));
+    }
+}
+
+#[test]
+fn foreign_owners_can_do_nothing() {
+    let mut table = Table::new();
+    let fence = grant(table.lock("a", "x", 0)).fence;
+    let now = table.micros();
+    assert!(table.unlock("b", "x").is_err());
+    assert!(table.core.renew(b"x", b"b", 1000, None, now, &mut table.events).is_err());
+    assert!(table.core.renew(b"x", b"a", 1000, Some(fence + 1), now, &mut table.events).is_err());
+    assert!(table.upgrade("b", "x", 0).is_err());
+    assert!(table.core.downgrade(b"x", b"b", now, &mut table.events).is_err());
+    assert_eq!(table.core.cancel(b"x", b"b", now, &mut table.events), 0);
+    assert_eq!(table.core.force(b"x", Some(b"b"), b"", now, &mut table.events), 0);
+    let stale = Release { fence: Some(fence + 1), ..Release::default() };
+    assert!(table.core.release(b"x", b"a", stale, now, &mut table.events).is_err());
+    let size_differs = table.lock_as(Mode::Permits { count: 1, of: 3 }, "c", "s", 0);
+    grant(size_differs);
+    let ask = Request { owner: b"d", resources: &[b"s"], mode: Mode::Permits { count: 1, of: 4 }, ..ASKING };
+    assert_eq!(table.ask(&ask).expect_err("the sizes differ").code(), "LOCKMODE");
+}
+
+#[test]
+fn leases_start_anew_with_their_full_time_after_a_restart() {
+    let mut table = Table::new();
+    grant(table.lock("a", "x", 0));
+    table.advance(600);
+    let now = table.micros();
+    assert!(table.core.renew(b"x", b"a", 3000, None, now, &mut table.events).is_ok());
+    table.keep_records();
+    let mut again = table.replayed();
+    assert_eq!(snapshot(&again), snapshot(&table.core));
+    let mut events = quartet::lock::Events::default();
+    let later = now + 1_000_000_000;
+    again.recovered(later, &mut events);
+    assert!(again.inspect(b"x", later, &mut events).is_none(), "the time of the recovery is given to replay");
+    let mut again = quartet::lock::Core::default();
+    for record in &table.records {
+        again.replay(record, later).expect("the record can be followed");
+    }
+    again.recovered(later, &mut events);
+    let holder = &again.inspect(b"x", later, &mut events).expect("it is held").holders[0];
+    assert_eq!(holder.ttl, Some(3000));
+}
+
+#[test]
+fn fences_outlive_what_they_were_given_to() {
+    let mut table = Table::new();
+    table.core.reserve_fences();
+    let mut last = 0;
+    for _ in 0..10 {
+        let fence = grant(table.lock("a", "x", 0)).fence;
+        assert!(fence > last);
+        last = fence;
+        assert_eq!(table.unlock("a", "x"), Ok(0));
+    }
+    // Only the ranges come back, and that is enough.
+    let mut again = quartet::lock::Core::default();
+    let mut events = quartet::lock::Events::default();
+    let ranges = table.records.iter().filter(|record| record[0] == 1);
+    ranges.for_each(|record| again.replay(record, 0).expect("the record can be followed"));
+    again.reserve_fences();
+    let request = Request { owner: b"b", resources: &[b"x"], ..ASKING };
+    let fence = grant(again.acquire(&request, 0, &mut events).expect("it makes sense")).fence;
+    assert!(fence > last && fence <= last + 2 * FENCE_RANGE);
+}
