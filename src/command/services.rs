@@ -28,7 +28,7 @@ pub struct Services {
     pub monitors: Monitors,
     /// Who is connected.
     pub clients: Clients,
-    /// The clock; commands use [`Call::now`].
+    /// The clock; commands use [`Call::now`](super::Call::now).
     pub clock: Clock,
     /// Counts and latencies.
     pub metrics: Metrics,

@@ -154,7 +154,7 @@ settings! {
     http_request_timeout: u64 = "http-request-timeout", Kind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
     /// Seconds after which an HTTP connection without requests is closed
     http_idle_timeout: u64 = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
-    /// Web sites whose pages may use the HTTP door, such as https://console.example.com; * for all, empty for none
+    /// Web sites whose pages may use the HTTP door, as browsers name them; * for all, empty for none
     http_cors_origins: Vec<String> = "http-cors-origins", Kind::Origins, "", AtStart;
     /// Host names that requests may be made to, besides those of this machine, while bound to loopback addresses only
     http_hosts: Vec<String> = "http-hosts", Kind::Hosts, "", AtStart;
