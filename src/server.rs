@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::command::{Effects, Monitors, Services};
 use crate::http;
 use crate::limit::Limits;
+use crate::lock::Locks;
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
@@ -50,6 +51,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         settings: Live::new(settings),
         broker: Broker::default(),
         limits: Limits::new(slots),
+        locks: Locks::default(),
         monitors: Monitors::default(),
         clients: Clients::default(),
         started: clock.now(),

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 use hashbrown::HashMap;
@@ -34,6 +35,8 @@ pub struct Router {
     parts: Box<[CachePadded<Part>]>,
     /// In the order of their bytes, so that receivers of several patterns see them in the same order each time.
     patterns: RwLock<BTreeMap<Name, Subscribers>>,
+    /// Subscriptions of any kind, so that who publishes of its own accord need not when nobody listens.
+    subscriptions: AtomicUsize,
 }
 
 impl Default for Router {
@@ -42,13 +45,20 @@ impl Default for Router {
             hasher: foldhash::fast::RandomState::default(),
             parts: (0..PART_COUNT).map(|_| CachePadded::default()).collect(),
             patterns: RwLock::default(),
+            subscriptions: AtomicUsize::new(0),
         }
     }
 }
 
 impl Router {
+    /// Whether anybody has subscribed to anything.
+    pub fn has_subscribers(&self) -> bool {
+        self.subscriptions.load(Relaxed) > 0
+    }
+
     /// Adds a subscriber to a channel it is not subscribed to.
     pub fn subscribe(&self, channel: &[u8], client: &Arc<SharedClient>) -> Name {
+        self.subscriptions.fetch_add(1, Relaxed);
         let mut part = self.part(channel).lock();
         if let Some((name, subscribers)) = part.get_key_value_mut(channel) {
             subscribers.push(Arc::clone(client));
@@ -63,7 +73,7 @@ impl Router {
     pub fn unsubscribe(&self, channel: &[u8], client: &Arc<SharedClient>) {
         let mut part = self.part(channel).lock();
         if let Some(subscribers) = part.get_mut(channel)
-            && remove(subscribers, client)
+            && self.remove(subscribers, client)
         {
             part.remove(channel);
         }
@@ -71,6 +81,7 @@ impl Router {
 
     /// Adds a subscriber to a pattern it is not subscribed to.
     pub fn subscribe_pattern(&self, pattern: &[u8], client: &Arc<SharedClient>) -> Name {
+        self.subscriptions.fetch_add(1, Relaxed);
         let mut patterns = self.patterns.write();
         let existing = patterns.get_key_value(pattern).map(|(name, _)| Arc::clone(name));
         let name = existing.unwrap_or_else(|| pattern.into());
@@ -82,7 +93,7 @@ impl Router {
     pub fn unsubscribe_pattern(&self, pattern: &[u8], client: &Arc<SharedClient>) {
         let mut patterns = self.patterns.write();
         if let Some(subscribers) = patterns.get_mut(pattern)
-            && remove(subscribers, client)
+            && self.remove(subscribers, client)
         {
             patterns.remove(pattern);
         }
@@ -127,6 +138,15 @@ impl Router {
         self.patterns.read().len()
     }
 
+    /// True if nobody is left.
+    fn remove(&self, subscribers: &mut Subscribers, client: &Arc<SharedClient>) -> bool {
+        if let Some(place) = subscribers.iter().position(|other| Arc::ptr_eq(other, client)) {
+            subscribers.swap_remove(place);
+            self.subscriptions.fetch_sub(1, Relaxed);
+        }
+        subscribers.is_empty()
+    }
+
     fn part(&self, channel: &[u8]) -> &Part {
         // The maps use hashers of their own, so that the bits used here are not the same for all keys of a map.
         &self.parts[self.hasher.hash_one(channel) as usize % PART_COUNT]
@@ -136,14 +156,6 @@ impl Router {
 /// As in Redis, `*` does not match the empty name.
 fn matches(pattern: &[u8], channel: &[u8]) -> bool {
     glob::matches(pattern, channel) && (pattern.is_empty() || !channel.is_empty())
-}
-
-/// True if nobody is left.
-fn remove(subscribers: &mut Subscribers, client: &Arc<SharedClient>) -> bool {
-    if let Some(place) = subscribers.iter().position(|other| Arc::ptr_eq(other, client)) {
-        subscribers.swap_remove(place);
-    }
-    subscribers.is_empty()
 }
 
 #[cfg(test)]
@@ -177,6 +189,7 @@ mod tests {
         assert_eq!(received(&router, "other"), [(b.id, pattern("*"))]);
         assert_eq!(router.channels(None).len(), 1);
         assert_eq!(router.subscriber_count(b"news"), 2);
+        assert!(router.has_subscribers());
 
         router.unsubscribe(b"news", &a);
         router.unsubscribe(b"news", &a);
@@ -186,6 +199,7 @@ mod tests {
         assert_eq!(received(&router, "news"), []);
         assert!(router.channels(None).is_empty());
         assert_eq!(router.pattern_count(), 0);
+        assert!(!router.has_subscribers());
         assert!(router.parts.iter().all(|part| part.lock().is_empty()));
     }
 }

@@ -9,6 +9,7 @@ use crate::cache::{Keyspace, Store};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::limit::Limits;
+use crate::lock::Locks;
 use crate::metrics::Metrics;
 use crate::settings::{Live, OutputClass};
 
@@ -24,6 +25,8 @@ pub struct Services {
     pub broker: Broker,
     /// The rate limiter.
     pub limits: Limits,
+    /// Who holds what.
+    pub locks: Locks,
     /// Who is shown every command.
     pub monitors: Monitors,
     /// Who is connected.
@@ -64,5 +67,9 @@ impl Services {
     }
 
     /// Does what has fallen due: to be called when the alarm has rung.
-    pub fn advance(&self, _now: Now, _effects: &mut Effects) {}
+    pub fn advance(&self, now: Now, effects: &mut Effects) {
+        self.on_locks(now, effects, |locks, now, aftermath| {
+            locks.act(now, aftermath, |core, now, events| core.advance(now, events));
+        });
+    }
 }

@@ -1,0 +1,71 @@
+//! The locks as commands, endpoints and the timekeeper use them: what an operation leaves to be done is done here.
+
+use serde::Serialize;
+
+use super::{Effects, Services};
+use crate::clock::Now;
+use crate::lock::{Aftermath, Locks, Notice};
+use crate::wait::Hold;
+
+/// What stands before the name of a resource in the channel of its events.
+const CHANNEL_PREFIX: &[u8] = b"__lock__:";
+
+/// Microseconds in a millisecond: the locks count the one, the alarm the other.
+const MILLISECOND: u64 = 1000;
+
+/// A notice as it is published, in JSON.
+#[derive(Serialize)]
+struct Event<'n> {
+    event: &'static str,
+    resource: &'n str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    owner: &'n str,
+    #[serde(skip_serializing_if = "is_zero")]
+    fence: u64,
+    waiters: usize,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'n str,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Services {
+    /// Runs an operation on the locks, publishes what it tells and sets the alarm; returns its result and what the reply
+    /// has to wait for.
+    pub fn on_locks<R>(
+        &self,
+        now: Now,
+        effects: &mut Effects,
+        operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> R,
+    ) -> (R, Option<Hold>) {
+        let wants_notices = self.broker.channels.has_subscribers();
+        let mut aftermath = Aftermath { wants_notices, ..Aftermath::default() };
+        let result = operation(&self.locks, now, &mut aftermath);
+        for notice in &aftermath.notices {
+            self.publish_notice(notice, effects);
+        }
+        if let Some(deadline) = aftermath.next_deadline {
+            self.alarm.set(deadline.div_ceil(MILLISECOND));
+        }
+        (result, aftermath.hold)
+    }
+
+    /// Sends a notice to those who listen to the resource's channel.
+    fn publish_notice(&self, notice: &Notice, effects: &mut Effects) {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        let event = Event {
+            event: notice.kind.word(),
+            resource: &text(&notice.resource),
+            owner: &text(&notice.owner),
+            fence: notice.fence,
+            waiters: notice.waiters,
+            reason: &text(&notice.reason),
+        };
+        let payload = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
+        let channel = [CHANNEL_PREFIX, &notice.resource].concat();
+        self.publish(&channel, &payload, effects);
+    }
+}
