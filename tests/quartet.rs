@@ -30,5 +30,8 @@ mod lock;
 /// Random actions against plain models.
 mod properties;
 
+/// The rate limiter as programs and proxies meet it.
+mod limit;
+
 /// What a service's journal keeps when the power fails, the disk errs or files are damaged.
 mod journal;

@@ -69,6 +69,12 @@ problems! {
         "The header Content-Type names a type that this resource does not take; the detail names those it does.";
     WRONG_TYPE = CONFLICT "wrong-type" "The key holds another kind of value":
         "The key exists and holds a value on which this cannot be done.";
+    NO_SUCH_POLICY = NOT_FOUND "no-such-policy" "There is no such policy":
+        "No rate limit policy has this name.  GET /policies lists them all, and PUT /policies/{name} makes one.";
+    QUOTA_EXCEEDED = TOO_MANY_REQUESTS "quota-exceeded" "The request is over a limit":
+        "A limit of the policy refuses the request, or its key is blocked or denied.  `violated-policies` names the limits, \
+         and nothing was taken from any.  The header Retry-After and `retry_after_ms` say when the same request succeeds \
+         if nobody else takes anything; without them it never does.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
         "Something went wrong that is not the client's fault.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":

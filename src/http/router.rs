@@ -10,6 +10,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{health, openapi, pages};
 use crate::cache;
 use crate::endpoint::{Context, OpenApiRouter, Problem, problems};
+use crate::limit;
 
 /// What requests that fit no route are counted as.
 const NO_ROUTE: &str = "(none)";
@@ -21,6 +22,7 @@ const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(cache::endpoints::endpoints())
+        .merge(limit::endpoints::endpoints())
         .merge(health::endpoints())
         .merge(pages::endpoints())
 }

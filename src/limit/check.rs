@@ -84,7 +84,7 @@ pub trait Counters {
 pub struct Outcome {
     /// Whether it may be done.
     pub allowed: bool,
-    /// The answer of each limit.
+    /// The answer of each limit, in the order of [`Check::items`].
     pub answers: SmallVec<[Answer; 1]>,
 }
 
@@ -251,6 +251,27 @@ impl<'d> Check<'d> {
             }
         }
         Ok(agrees)
+    }
+
+    /// Gives back what its limits were asked for, as far as it was taken at or before `taken_at` and still counts.
+    ///
+    /// # Errors
+    /// If a key that a counter should be at holds something else; what came before it is given back.
+    pub fn refund(
+        &self,
+        counters: &mut impl Counters,
+        taken_at: Nanos,
+        now: Nanos,
+    ) -> Result<(), NotACounter> {
+        for item in &self.items {
+            let mut changed = StateBytes::new();
+            let state = counters.state(&item.counter)?;
+            if !state.is_empty() {
+                let kept_for = item.limit.refund(state, item.cost, taken_at, now, &mut changed);
+                counters.keep(&item.counter, &changed, kept_for);
+            }
+        }
+        Ok(())
     }
 
     /// Counts what each policy decided; `thread` is the number of the one that asks.

@@ -9,10 +9,12 @@ pub mod algorithm;
 pub mod check;
 pub mod commands;
 pub mod definition;
+pub mod endpoints;
 pub mod lists;
 pub mod policies;
 pub mod policy;
 pub mod statistics;
+pub mod stored;
 pub mod summary;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-use super::algorithm::{InvalidParameter, Limit, NANOS_PER_MILLI, Nanos};
+use super::algorithm::{InvalidParameter, Limit};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Scope};
 use super::statistics::Statistics;
 use crate::glob;
@@ -50,8 +50,6 @@ pub struct Part {
     pub scope: Scope,
     /// What it decides by.
     pub limit: Limit,
-    /// In how much time.
-    pub period: Nanos,
     /// What its counters' keys begin with, or are.
     counter: Box<[u8]>,
 }
@@ -185,7 +183,6 @@ fn parts(policy: &str, definitions: &[LimitDefinition]) -> Result<Box<[Part]>, I
             name: full.into(),
             scope: definition.scope,
             limit,
-            period: definition.period_ms.unsigned_abs() * NANOS_PER_MILLI,
         });
     }
     Ok(parts.into())

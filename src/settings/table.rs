@@ -123,7 +123,7 @@ settings! {
     /// Port for the broker's protocol (the door itself is still to come)
     broker_port: Option<u16> = "broker-port", Kind::Port, "4222", AtStart;
     /// Ports for HTTP
-    http_port: Vec<u16> = "http-port", Kind::Ports, "8080", AtStart;
+    http_port: Vec<u16> = "http-port", Kind::Ports, "8080 8000", AtStart;
     /// File to which the addresses really bound are written, as JSON
     ports_file: Option<PathBuf> = "ports-file", Kind::Path, "", AtStart;
     /// Refuse clients from other machines while no password is set

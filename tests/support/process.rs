@@ -214,7 +214,7 @@ fn wait_until_serving<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>)
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound listener has an address")
 }

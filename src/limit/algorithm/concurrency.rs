@@ -189,6 +189,10 @@ impl Algorithm for Concurrency {
         state.0.sort_by_key(|lease| lease.ends_at);
     }
 
+    fn window(&self) -> Nanos {
+        self.lease
+    }
+
     fn shift(state: &mut Slots, by: i64) {
         for lease in &mut state.0 {
             lease.ends_at = shifted(lease.ends_at, by);

@@ -95,6 +95,10 @@ impl Algorithm for FixedWindow {
         state.count = taken.saturating_sub(amount);
     }
 
+    fn window(&self) -> Nanos {
+        self.period
+    }
+
     fn shift(state: &mut Window, by: i64) {
         state.start = shifted(state.start, by);
     }

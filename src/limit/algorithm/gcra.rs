@@ -123,6 +123,10 @@ impl Algorithm for Gcra {
         state.0 = now + state.debt(now).saturating_sub(self.interval.saturating_mul(amount));
     }
 
+    fn window(&self) -> Nanos {
+        self.tolerance()
+    }
+
     fn shift(state: &mut Arrival, by: i64) {
         state.0 = shifted(state.0, by);
     }

@@ -69,6 +69,10 @@ impl Algorithm for LeakyBucket {
         self.0.reset_after(state, now)
     }
 
+    fn window(&self) -> Nanos {
+        self.0.window()
+    }
+
     fn shift(state: &mut Arrival, by: i64) {
         Gcra::shift(state, by);
     }

@@ -128,6 +128,9 @@ pub trait Algorithm {
     /// Moves all moments, when a state is read back on another scale of time.
     fn shift(state: &mut Self::State, by: i64);
 
+    /// In how much time as many come back as can be had at once.
+    fn window(&self) -> Nanos;
+
     /// How long who is admitted now has to wait before going on.
     fn delay(&self, _state: &Self::State, _now: Nanos) -> Nanos {
         0
@@ -235,6 +238,11 @@ impl Limit {
     /// The most that can be had at once.
     pub fn capacity(&self) -> u64 {
         with_algorithm!(self, algorithm => Algorithm::limit(algorithm))
+    }
+
+    /// In how much time as many come back as can be had at once.
+    pub fn window(&self) -> Nanos {
+        with_algorithm!(self, algorithm => algorithm.window())
     }
 }
 

@@ -158,6 +158,10 @@ impl Algorithm for SlidingLog {
         state.0.retain(|taken| taken.cost > 0);
     }
 
+    fn window(&self) -> Nanos {
+        self.period
+    }
+
     fn shift(state: &mut Log, by: i64) {
         for taken in &mut state.0 {
             taken.at = shifted(taken.at, by);

@@ -145,6 +145,10 @@ impl Algorithm for SlidingWindow {
         *state = windows;
     }
 
+    fn window(&self) -> Nanos {
+        self.period
+    }
+
     fn shift(state: &mut Windows, by: i64) {
         state.start = shifted(state.start, by);
     }

@@ -1,0 +1,174 @@
+//! What a check answers over HTTP: numbers in the body and in headers, or a problem.
+
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::headers;
+use crate::endpoint::{Context, Json, Problem, problems};
+use crate::limit::algorithm::Decision;
+use crate::limit::check::{Check, Demand, Item, Mode, Outcome};
+use crate::limit::nanos;
+use crate::limit::policy::Policy;
+use crate::limit::stored::StoredCounters;
+use crate::limit::summary::Summary;
+
+/// What a check came to.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Answer {
+    /// Whether it may be done.
+    allowed: bool,
+    /// The limit that the numbers are of: the one with the least left, or of those that refuse the one that takes longest.
+    policy: Option<String>,
+    /// The most that can be had at once; -1 if there is no limit.
+    limit: i64,
+    /// What could still be had now; -1 if there is no limit.
+    remaining: i64,
+    /// Milliseconds after which the same request succeeds if nobody else takes anything; -1 if it succeeded, and
+    /// also if it never will.
+    retry_after_ms: i64,
+    /// Milliseconds until all of the limit is back.
+    reset_after_ms: u64,
+    /// Milliseconds to wait before doing it, with the leaky bucket.
+    delay_ms: u64,
+    /// Whether a policy that only counts would have refused it.
+    shadow: bool,
+    /// The answer of each limit.
+    limits: Vec<LimitAnswer>,
+}
+
+/// What one limit answers.
+#[derive(Serialize, utoipa::ToSchema)]
+struct LimitAnswer {
+    /// Its name.
+    policy: String,
+    /// The place in the list of what it answers.
+    check: usize,
+    /// Whether it agrees.
+    allowed: bool,
+    /// The most that can be had at once.
+    limit: u64,
+    /// What could still be had now.
+    remaining: u64,
+    /// Milliseconds until it agrees; -1 if it does, and also if it never will.
+    retry_after_ms: i64,
+    /// Milliseconds until all of it is back.
+    reset_after_ms: u64,
+}
+
+/// A check that was decided.
+pub(super) struct Decided<'d> {
+    check: Check<'d>,
+    outcome: Outcome,
+}
+
+/// Decides what is asked in the first database, and counts it.
+pub(super) fn decide<'d>(
+    context: &Context,
+    demands: impl IntoIterator<Item = Demand<'d>>,
+    mode: Mode,
+) -> Result<Decided<'d>, Problem> {
+    let limits = &context.services().limits;
+    let check = Check::new(demands, &limits.lists, nanos(context.now()))?;
+    let counters: Vec<&[u8]> = check.items().iter().map(|item| &*item.counter).collect();
+    let outcome = context.write(0, &counters, |visit| {
+        let now = nanos(visit.now());
+        check.decide(&mut StoredCounters(&mut visit.keyspace), mode, now)
+    })?;
+    let outcome = outcome.map_err(|_| {
+        Problem::new(problems::WRONG_TYPE).detail("a key at which a counter should be holds something else")
+    })?;
+    if mode == Mode::Take {
+        check.count(&outcome, context.slot());
+    }
+    Ok(Decided { check, outcome })
+}
+
+impl<'d> Decided<'d> {
+    /// In short.
+    pub(super) fn summary(&self) -> Summary<'d> {
+        self.check.summary(&self.outcome)
+    }
+
+    /// The headers that tell of the limits.
+    pub(super) fn headers(&self) -> HeaderMap {
+        let summary = self.summary();
+        let limits = self
+            .limits()
+            .map(|(policy, item, decision)| (&*policy.parts()[item.part].name, item.limit, decision));
+        headers::headers(limits, &summary)
+    }
+
+    /// Status 200, or the problem that refuses it.
+    pub(super) fn into_response(self) -> Response {
+        let headers = self.headers();
+        let mut response = if self.outcome.allowed {
+            Json(self.answer()).into_response()
+        } else {
+            self.problem().into_response()
+        };
+        response.headers_mut().extend(headers);
+        response
+    }
+
+    /// The problem of a check that was refused.
+    pub(super) fn problem(&self) -> Problem {
+        let answer = self.answer();
+        let refusing =
+            self.limits().filter(|(policy, .., decision)| !decision.allowed && !policy.is_shadow());
+        let mut violated: Vec<String> =
+            refusing.map(|(policy, item, _)| policy.parts()[item.part].name.to_string()).collect();
+        if violated.is_empty() {
+            violated.extend(answer.policy.clone());
+        }
+        violated.dedup();
+        let detail = match (&answer.policy, answer.retry_after_ms) {
+            (Some(name), -1) => format!("{name} refuses it, however long you wait"),
+            (Some(name), millis) => format!("{name} refuses it for {millis} ms"),
+            (None, _) => "it is refused".to_owned(),
+        };
+        let limits = serde_json::to_value(&answer.limits).expect("it holds nothing that JSON cannot say");
+        Problem::new(problems::QUOTA_EXCEEDED)
+            .detail(detail)
+            .with("violated-policies", violated)
+            .with("policy", answer.policy)
+            .with("limit", answer.limit)
+            .with("remaining", answer.remaining)
+            .with("retry_after_ms", answer.retry_after_ms)
+            .with("reset_after_ms", answer.reset_after_ms)
+            .with("limits", limits)
+    }
+
+    fn answer(&self) -> Answer {
+        let summary = self.summary();
+        let limits = self.limits().map(|(policy, item, decision)| LimitAnswer {
+            policy: policy.parts()[item.part].name.to_string(),
+            check: item.demand,
+            allowed: decision.allowed,
+            limit: decision.limit,
+            remaining: decision.remaining,
+            retry_after_ms: decision.retry_after_millis(),
+            reset_after_ms: decision.reset_after_millis(),
+        });
+        let delays = self.outcome.answers.iter().map(|answer| answer.decision.delay_millis());
+        Answer {
+            allowed: summary.allowed,
+            policy: summary.name.map(str::to_owned),
+            limit: summary.limit(),
+            remaining: summary.remaining(),
+            retry_after_ms: summary.retry_after_millis(),
+            reset_after_ms: summary.reset_after_millis(),
+            delay_ms: if summary.allowed { delays.max().unwrap_or(0) } else { 0 },
+            shadow: summary.is_shadow,
+            limits: limits.collect(),
+        }
+    }
+
+    /// The answers of limits that policies hold.
+    fn limits(&self) -> impl Iterator<Item = (&'d Policy, &Item, Decision)> {
+        self.check.items().iter().zip(&self.outcome.answers).filter_map(|(item, answer)| {
+            let policy = self.check.demands()[item.demand].0.rule.policy()?;
+            Some((policy, item, answer.decision))
+        })
+    }
+}

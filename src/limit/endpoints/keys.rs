@@ -1,0 +1,125 @@
+//! What is done to one key: forgetting what it took, giving some back, blocking it for a time.
+
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::check::{default_policy, find};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, problems, routes,
+};
+use crate::limit::algorithm::{checked_count, checked_span};
+use crate::limit::check::{Check, Counters, Demand, NotACounter, Rule};
+use crate::limit::definition::Scope;
+use crate::limit::nanos;
+use crate::limit::policy::CounterName;
+use crate::limit::stored::StoredCounters;
+
+/// Under which policy.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Under {
+    /// The policy's name; `default` if there is none.
+    #[serde(default = "default_policy")]
+    policy: String,
+}
+
+/// How much is given back.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Refund {
+    /// How much.
+    #[schema(minimum = 1)]
+    amount: i64,
+    /// The policy it was taken from.
+    #[serde(default = "default_policy")]
+    policy: String,
+}
+
+/// For how long a key is blocked.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Block {
+    /// Milliseconds.
+    #[schema(minimum = 1)]
+    ttl_ms: i64,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(reset)).routes(routes!(refund)).routes(routes!(block, unblock))
+}
+
+/// Forgets what a key has taken
+///
+/// Under one policy, of the limits that count per key; those that count all keys together stay.
+#[utoipa::path(post, path = "/limits/{key}/reset", tag = "limits",
+    params(("key" = String, Path, description = "The key, percent-encoded"), Under),
+    responses((status = 204, description = "All of its limits can be had again"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn reset(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Query(under): Query<Under>,
+) -> Result<StatusCode, Problem> {
+    let table = context.services().limits.policies.load();
+    let policy = find(&table, &under.policy)?;
+    let own = policy.limits_of(&key).filter(|(part, ..)| policy.parts()[*part].scope == Scope::Key);
+    let counters: Vec<CounterName> = own.map(|(.., counter)| counter).collect();
+    let keys: Vec<&[u8]> = counters.iter().map(|counter| &**counter).collect();
+    context.read(0, &keys, |visit| {
+        let mut stored = StoredCounters(&mut visit.keyspace);
+        keys.iter().for_each(|counter| stored.keep(counter, &[], 0));
+    });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives back what was taken
+#[utoipa::path(post, path = "/limits/{key}/refund", tag = "limits",
+    params(("key" = String, Path, description = "The key, percent-encoded")), request_body = Refund,
+    responses((status = 204, description = "It can be had again"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn refund(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Json(refund): Json<Refund>,
+) -> Result<StatusCode, Problem> {
+    let amount = checked_count("amount", refund.amount)?;
+    let limits = &context.services().limits;
+    let table = limits.policies.load();
+    let rule = Rule::Policy(find(&table, &refund.policy)?);
+    let check = Check::new([Demand { rule, key: &key, cost: amount }], &limits.lists, nanos(context.now()))?;
+    let keys: Vec<&[u8]> = check.items().iter().map(|item| &*item.counter).collect();
+    let refunded = context.write(0, &keys, |visit| {
+        let now = nanos(visit.now());
+        check.refund(&mut StoredCounters(&mut visit.keyspace), now, now)
+    })?;
+    refunded.map_err(|NotACounter| Problem::new(problems::WRONG_TYPE))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses a key for a time
+#[utoipa::path(put, path = "/limits/{key}/block", tag = "limits",
+    params(("key" = String, Path, description = "The key, percent-encoded")), request_body = Block,
+    responses((status = 204, description = "It is refused under every policy"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn block(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Json(block): Json<Block>,
+) -> Result<StatusCode, Problem> {
+    let now = nanos(context.now());
+    let span = checked_span("ttl_ms", block.ttl_ms)?;
+    context.services().limits.lists.block(&key, now + span, now)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends the block of a key
+#[utoipa::path(delete, path = "/limits/{key}/block", tag = "limits",
+    params(("key" = String, Path, description = "The key, percent-encoded")),
+    responses((status = 204, description = "It is not blocked"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn unblock(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<StatusCode, Problem> {
+    let now = nanos(context.now());
+    context.services().limits.lists.block(&key, now, now)?;
+    Ok(StatusCode::NO_CONTENT)
+}

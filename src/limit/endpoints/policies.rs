@@ -1,0 +1,149 @@
+//! Policies: read, made, changed and forgotten while the server runs, and what they have decided.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::check::find;
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, problems, routes,
+};
+use crate::limit::definition::Definition;
+use crate::limit::policy::Policy;
+
+/// How many offenders are listed unless another number is asked for.
+const TOP_DEFAULT: usize = 10;
+
+/// A policy and what it has decided.
+#[derive(Serialize, utoipa::ToSchema)]
+struct NamedPolicy {
+    /// Its name.
+    name: String,
+    /// What it says.
+    #[serde(flatten)]
+    definition: Definition,
+    /// What it has decided.
+    statistics: Statistics,
+}
+
+/// What a policy has decided since the server started.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Statistics {
+    /// Requests let through.
+    allowed: u64,
+    /// Requests refused.
+    refused: u64,
+    /// Requests that would have been refused if the policy did more than count.
+    shadow_refused: u64,
+}
+
+/// A key and how often it was refused.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Offender {
+    /// The key.
+    key: String,
+    /// How often it was refused at most.
+    refused: u64,
+}
+
+/// How many to list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Most {
+    /// At most so many, up to 128.
+    #[serde(default = "top_default")]
+    #[param(minimum = 1, maximum = 128)]
+    limit: usize,
+}
+
+fn top_default() -> usize {
+    TOP_DEFAULT
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(list_policies))
+        .routes(routes!(policy, put_policy, delete_policy))
+        .routes(routes!(top))
+}
+
+fn describe(policy: &Policy) -> NamedPolicy {
+    let totals = policy.statistics.totals();
+    NamedPolicy {
+        name: policy.name().to_owned(),
+        definition: policy.definition().clone(),
+        statistics: Statistics {
+            allowed: totals.allowed,
+            refused: totals.refused,
+            shadow_refused: totals.shadow_refused,
+        },
+    }
+}
+
+/// All policies
+#[utoipa::path(get, path = "/policies", tag = "limits",
+    responses((status = 200, description = "All policies by name", body = Vec<NamedPolicy>)))]
+async fn list_policies(State(context): State<Context>) -> Json<Vec<NamedPolicy>> {
+    Json(context.services().limits.policies.list().iter().map(|policy| describe(policy)).collect())
+}
+
+/// A policy
+#[utoipa::path(get, path = "/policies/{name}", tag = "limits",
+    params(("name" = String, Path, description = "Its name")),
+    responses((status = 200, description = "The policy", body = NamedPolicy),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn policy(
+    State(context): State<Context>,
+    PathText(name): PathText,
+) -> Result<Json<NamedPolicy>, Problem> {
+    let table = context.services().limits.policies.load();
+    find(&table, &name).map(|policy| Json(describe(policy)))
+}
+
+/// Makes or changes a policy
+///
+/// Counters go on where the algorithm stays the same.
+#[utoipa::path(put, path = "/policies/{name}", tag = "limits",
+    params(("name" = String, Path, description = "Its name")), request_body = Definition,
+    responses((status = 204, description = "It holds from now on"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn put_policy(
+    State(context): State<Context>,
+    PathText(name): PathText,
+    Json(definition): Json<Definition>,
+) -> Result<StatusCode, Problem> {
+    context.services().limits.policies.set(&name, definition)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a policy
+#[utoipa::path(delete, path = "/policies/{name}", tag = "limits",
+    params(("name" = String, Path, description = "Its name")),
+    responses((status = 204, description = "It is gone; its counters expire by themselves"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn delete_policy(State(context): State<Context>, PathText(name): PathText) -> Response {
+    if context.services().limits.policies.remove(name.as_bytes()) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Problem::new(problems::NO_SUCH_POLICY).with("policy", name).into_response()
+}
+
+/// The keys a policy refuses most
+#[utoipa::path(get, path = "/policies/{name}/top", tag = "limits",
+    params(("name" = String, Path, description = "The policy's name"), Most),
+    responses((status = 200, description = "The worst first", body = Vec<Offender>),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn top(
+    State(context): State<Context>,
+    PathText(name): PathText,
+    Query(most): Query<Most>,
+) -> Result<Json<Vec<Offender>>, Problem> {
+    let table = context.services().limits.policies.load();
+    let top = find(&table, &name)?.statistics.top(most.limit);
+    let offender = |(key, refused): (Box<[u8]>, u64)| Offender {
+        key: String::from_utf8_lossy(&key).into_owned(),
+        refused,
+    };
+    Ok(Json(top.into_iter().map(offender).collect()))
+}

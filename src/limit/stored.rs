@@ -1,0 +1,36 @@
+//! Counters as keys of the store, for whoever holds the locks of their shards.
+
+use super::algorithm::{NANOS_PER_MILLI, Nanos};
+use super::check::{Counters, NotACounter};
+use crate::cache::{Deadline, Keyspace};
+use crate::clock::Now;
+
+const NANOS_PER_MICRO: Nanos = 1_000;
+
+/// The counters in the selected database.
+pub struct StoredCounters<'k, 's>(pub &'k mut Keyspace<'s>);
+
+impl Counters for StoredCounters<'_, '_> {
+    fn state(&mut self, counter: &[u8]) -> Result<&[u8], NotACounter> {
+        let moment = self.0.moment;
+        let key = self.0.store().key(counter);
+        let state = self.0.shard(&key).counter(&key, &moment);
+        state.map(Option::unwrap_or_default).map_err(|_| NotACounter)
+    }
+
+    fn keep(&mut self, counter: &[u8], state: &[u8], kept_for: Nanos) {
+        let (now, moment) = (self.0.now(), self.0.moment);
+        let key = self.0.store().key(counter);
+        if kept_for == 0 {
+            self.0.remove(&key);
+            return;
+        }
+        let deadline = deadline_after(now, kept_for);
+        self.0.shard(&key).set_counter(&key, state, Some(deadline), &moment);
+    }
+}
+
+/// The first whole millisecond of the store's clock at which this time has passed.
+fn deadline_after(now: Now, span: Nanos) -> Deadline {
+    (now.micros() * NANOS_PER_MICRO + span).div_ceil(NANOS_PER_MILLI)
+}

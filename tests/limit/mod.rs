@@ -1,0 +1,28 @@
+//! The rate limiter as programs and proxies meet it, over real sockets.
+
+mod exactness;
+mod nginx;
+mod rest;
+
+use crate::support::http::{Http, Response};
+use crate::support::process::Server;
+
+/// A server with its HTTP door open.
+fn server() -> Server {
+    Server::quartet(&["--http-port", "0"])
+}
+
+fn connect(server: &Server) -> Http {
+    Http::connect(server.http_address())
+}
+
+/// Makes a policy.
+fn put_policy(http: &mut Http, name: &str, definition: &str) {
+    let response = http.ask("PUT", &format!("/policies/{name}"), &[], definition.as_bytes());
+    assert_eq!(response.status, 204, "{response:?}");
+}
+
+/// Checks a limit for a user.
+fn check(http: &mut Http, query: &str, user: &str) -> Response {
+    http.ask("GET", &format!("/check{query}"), &[("X-User-ID", user)], b"")
+}
