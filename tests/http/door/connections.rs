@@ -45,6 +45,22 @@ fn a_connection_serves_many_requests_in_order() {
 }
 
 #[test]
+fn several_threads_share_connections_and_data() {
+    const CONNECTIONS: usize = 6;
+    let server = server(&["--http-threads", "3"]);
+    let mut all: Vec<Http> = (0..CONNECTIONS).map(|_| connect(&server)).collect();
+    for (number, http) in all.iter_mut().enumerate() {
+        let written = http.ask("PUT", &format!("/cache/key{number}"), &[], br#"{"value": "x"}"#);
+        assert!(written.status < 300, "{written:?}");
+    }
+    for http in &mut all {
+        let found = (0..CONNECTIONS).filter(|number| http.get(&format!("/cache/key{number}")).status == 200);
+        assert_eq!(found.count(), CONNECTIONS);
+    }
+    assert_eq!(Client::connect(server.address()).ask("DBSIZE"), CONNECTIONS.to_string());
+}
+
+#[test]
 fn connections_beyond_the_limit_are_told_so() {
     let server = server(&["--http-connection-limit", "1"]);
     let mut first = connect(&server);
