@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Request, Version, header};
+use axum::http::{HeaderMap, HeaderName, Request, Version, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
@@ -12,6 +12,10 @@ use crate::settings::{Live, Settings};
 
 /// Paths that need no password: they tell a load balancer a status and nothing else.
 const OPEN_PATHS: &[&str] = &["/health/live", "/health/ready"];
+
+/// Where browsers say whose page makes a request, and what it is for.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Longest `Authorization` that is looked at: what a password of the longest kind can take, encoded.
 const CREDENTIALS_LENGTH_MAX: usize = 4096;
@@ -36,7 +40,7 @@ impl Access {
     pub(super) fn new(settings: &Settings) -> Access {
         Access {
             is_loopback_only: settings.bind.iter().all(IpAddr::is_loopback),
-            hosts: settings.http_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            hosts: settings.http_hosts.clone(),
             origins: settings.http_cors_origins.clone(),
         }
     }
@@ -103,11 +107,15 @@ impl Access {
         for origin in headers.get_all(header::ORIGIN) {
             let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
             let is_own = host.is_some_and(|host| is_same_site(&origin, host));
-            if !is_own
-                && !self.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(&origin))
-            {
+            if !is_own && !self.origins.iter().any(|allowed| allowed == "*" || *allowed == origin) {
                 return Err(Problem::new(problems::FOREIGN_ORIGIN).detail(format!("the page is of {origin}")));
             }
+        }
+        // A picture or a script comes without Origin.  A link that somebody follows is a navigation, and welcome.
+        let says = |name: &HeaderName, value: &str| headers.get(name).is_some_and(|given| given == value);
+        let is_foreign = says(&SEC_FETCH_SITE, "cross-site") || says(&SEC_FETCH_SITE, "same-site");
+        if is_foreign && !headers.contains_key(header::ORIGIN) && !says(&SEC_FETCH_MODE, "navigate") {
+            return Err(Problem::new(problems::FOREIGN_ORIGIN));
         }
         Ok(())
     }

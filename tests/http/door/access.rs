@@ -81,6 +81,12 @@ fn pages_of_other_sites_are_refused() {
     for origin in ["http://example.com", "http://localhost:1", "null", "https://127.0.0.1"] {
         assert_eq!(problem_with(&server, &[("Origin", origin)]), "foreign-origin", "{origin}");
     }
+    let fetched = |site, mode| problem_with(&server, &[("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode)]);
+    assert_eq!(fetched("cross-site", "no-cors"), "foreign-origin");
+    assert_eq!(fetched("same-site", "no-cors"), "foreign-origin");
+    assert_eq!(fetched("cross-site", "navigate"), "none");
+    assert_eq!(fetched("same-origin", "cors"), "none");
+    assert_eq!(fetched("none", "navigate"), "none");
     let preflight = [("Origin", "http://example.com"), ("Access-Control-Request-Method", "PUT")];
     let response = connect(&server).ask("OPTIONS", "/cache/key", &preflight, b"");
     assert_eq!((response.status, response.header("access-control-allow-origin")), (403, None));
