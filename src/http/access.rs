@@ -13,6 +13,10 @@ use crate::settings::{Live, Settings};
 /// Paths that need no password: they tell a load balancer a status and nothing else.
 const OPEN_PATHS: &[&str] = &["/health/live", "/health/ready"];
 
+/// Paths that a proxy asks before it lets a request through to another server.  It passes on what the browser has said
+/// about pages, which is about the other server.
+const PROXIED_PATHS: &str = "/auth/";
+
 /// Where browsers say whose page makes a request, and what it is for.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -57,7 +61,9 @@ impl Access {
             return Err(Problem::new(problems::PROTECTED_MODE));
         }
         let host = self.check_host(request)?;
-        self.check_origin(request.headers(), host.as_deref())?;
+        if !request.uri().path().starts_with(PROXIED_PATHS) {
+            self.check_origin(request.headers(), host.as_deref())?;
+        }
         if !settings.has_password() || has_password(request.headers(), settings) {
             return Ok(Admitted::Fully);
         }

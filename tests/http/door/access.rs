@@ -93,6 +93,14 @@ fn pages_of_other_sites_are_refused() {
 }
 
 #[test]
+fn a_proxy_may_pass_on_what_browsers_say_of_other_sites() {
+    let server = server(&[]);
+    let said = [("Origin", "https://shop.test"), ("Sec-Fetch-Site", "cross-site"), ("X-User-ID", "user123")];
+    assert_eq!(connect(&server).ask("GET", "/auth/nginx", &said, b"").status, 204);
+    assert_eq!(connect(&server).ask("GET", "/check", &said, b"").problem(), "foreign-origin");
+}
+
+#[test]
 fn names_of_other_machines_are_refused_while_on_loopback() {
     let server = server(&["--http-hosts", "quartet.test"]);
     let port = server.http_address().port();
