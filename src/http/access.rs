@@ -13,8 +13,8 @@ use crate::settings::{Live, Settings};
 /// Paths that need no password: they tell a load balancer a status and nothing else.
 const OPEN_PATHS: &[&str] = &["/health/live", "/health/ready"];
 
-/// Paths that a proxy asks before it lets a request through to another server.  It passes on what the browser has said
-/// about pages, which is about the other server.
+/// Paths that a proxy asks before it lets a request through to another server.  It may pass on what the browser has
+/// said of hosts and pages, which is about the other server.
 const PROXIED_PATHS: &str = "/auth/";
 
 /// Where browsers say whose page makes a request, and what it is for.
@@ -60,8 +60,8 @@ impl Access {
         if !is_local && settings.protected_mode() && !settings.has_password() {
             return Err(Problem::new(problems::PROTECTED_MODE));
         }
-        let host = self.check_host(request)?;
         if !request.uri().path().starts_with(PROXIED_PATHS) {
+            let host = self.check_host(request)?;
             self.check_origin(request.headers(), host.as_deref())?;
         }
         if !settings.has_password() || has_password(request.headers(), settings) {

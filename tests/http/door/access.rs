@@ -97,6 +97,8 @@ fn a_proxy_may_pass_on_what_browsers_say_of_other_sites() {
     let server = server(&[]);
     let said = [("Origin", "https://shop.test"), ("Sec-Fetch-Site", "cross-site"), ("X-User-ID", "user123")];
     assert_eq!(connect(&server).ask("GET", "/auth/nginx", &said, b"").status, 204);
+    let host = [("Host", "shop.test"), said[2]];
+    assert_eq!(connect(&server).ask("GET", "/auth/forward", &host, b"").status, 200);
     assert_eq!(connect(&server).ask("GET", "/check", &said, b"").problem(), "foreign-origin");
 }
 
