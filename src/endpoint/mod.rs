@@ -24,7 +24,7 @@
 //! come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`), variable
 //! parts of the path as [`PathBytes`] or [`PathText`]; all of them answer problems by themselves.  What an endpoint
 //! refuses is a [`Problem`] of a kind from [`problems`], where a new kind is a row.  Inside [`Context::read`] and its
-//! sisters nothing can be awaited; an endpoint that waits does so between two of them, by [`Context::answer`] or
+//! sisters nothing can be awaited; an endpoint that waits does so between two of them, by [`Context::wait_for`] or
 //! [`on_disk`], and is dropped there if its client leaves.
 
 mod body;

@@ -5,20 +5,20 @@ use std::future::poll_fn;
 use super::context::Context;
 use super::problem::Problem;
 use super::problems;
-use crate::wait::{Hold, Mailbox};
+use crate::wait::Hold;
 
 impl Context {
-    /// The answer that somebody puts into a mailbox.
+    /// What `something` comes to, such as the answer in a mailbox.
     ///
-    /// If the client leaves, the future is dropped: whoever calls this keeps a guard that closes the mailbox and
-    /// withdraws what was granted, as it has to be after an error too.
+    /// If the client leaves, the future is dropped: whoever calls this keeps a guard that stops waiting and withdraws
+    /// what was granted, as it has to be after an error too.
     ///
     /// # Errors
     /// If the server stops meanwhile.
-    pub async fn answer<T>(&self, mailbox: &Mailbox<T>) -> Result<T, Problem> {
+    pub async fn wait_for<F: Future>(&self, something: F) -> Result<F::Output, Problem> {
         tokio::select! {
             biased;
-            answer = poll_fn(|waiter| mailbox.poll_take(waiter.waker())) => Ok(answer),
+            result = something => Ok(result),
             () = self.stopping().cancelled() => {
                 Err(Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))
             }

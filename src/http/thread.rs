@@ -184,7 +184,7 @@ impl Drop for UnderWay {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::future::{pending, ready};
     use std::io::Write;
 
     use axum::Router;
@@ -196,7 +196,6 @@ mod tests {
     use crate::clock::Clock;
     use crate::server;
     use crate::settings::Settings;
-    use crate::wait::Mailbox;
 
     /// Tells when it is dropped.
     struct Waiting(Option<oneshot::Sender<()>>);
@@ -248,11 +247,9 @@ mod tests {
         let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
         let shutdown = CancellationToken::new();
         let context = Context::new(services, 0, Random::with_seed(7), shutdown.clone());
-        let (answered, forgotten) = (Mailbox::default(), Mailbox::<u8>::default());
-        answered.put(7).expect("nobody has left");
         shutdown.cancel();
-        assert_eq!(context.answer(&answered).await.map_err(|problem| problem.status()), Ok(7));
-        let refused = context.answer(&forgotten).await.map_err(|problem| problem.status());
+        assert_eq!(context.wait_for(ready(7)).await.map_err(|problem| problem.status()), Ok(7));
+        let refused = context.wait_for(pending::<u8>()).await.map_err(|problem| problem.status());
         assert_eq!(refused, Err(StatusCode::SERVICE_UNAVAILABLE));
     }
 }
