@@ -75,6 +75,21 @@ problems! {
         "A limit of the policy refuses the request, or its key is blocked or denied.  `violated-policies` names the limits, \
          and nothing was taken from any.  The header Retry-After and `retry_after_ms` say when the same request succeeds \
          if nobody else takes anything; without them it never does.";
+    LOCK_HELD = CONFLICT "lock-held" "Another holds the lock":
+        "The resource is held and the request was not to wait, or has waited long enough.  `holder` says who holds it, \
+         `queue_length` how many wait, and `retry_after_ms` when the lease ends unless it is renewed.";
+    LOCK_NOT_GRANTED = CONFLICT "lock-not-granted" "The wait for the lock was ended":
+        "An operator has cancelled the wait, or the same request was made again and waits in its place.";
+    LOCK_NOT_HELD = CONFLICT "lock-not-held" "The lock is not held":
+        "The lease has ended, was given back or taken away, or belongs to another grant.  Whatever it protected must \
+         not be touched any more.";
+    DEADLOCK = CONFLICT "deadlock" "Waiting would be a deadlock":
+        "The owner holds what another needs that it would wait for; `cycle` names them all.  Give back what is held and \
+         begin again, or acquire everything in one request.";
+    NO_SUCH_SESSION = NOT_FOUND "no-such-session" "There is no such session":
+        "The session was closed, or it was lost since it was not pinged in time.";
+    TOO_MANY_LOCKS = SERVICE_UNAVAILABLE "too-many-locks" "A limit on locks is reached":
+        "The server keeps as many locks, waiting requests or sessions as it is prepared to; the detail says which.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
         "Something went wrong that is not the client's fault.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":

@@ -11,6 +11,7 @@ use super::{health, openapi, pages};
 use crate::cache;
 use crate::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::limit;
+use crate::lock;
 
 /// What requests that fit no route are counted as.
 const NO_ROUTE: &str = "(none)";
@@ -23,6 +24,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(cache::endpoints::endpoints())
         .merge(limit::endpoints::endpoints())
+        .merge(lock::endpoints::endpoints())
         .merge(health::endpoints())
         .merge(pages::endpoints())
 }

@@ -14,6 +14,7 @@
 mod core;
 mod counts;
 mod deadlock;
+pub mod endpoints;
 mod events;
 mod fences;
 mod leases;

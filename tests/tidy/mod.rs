@@ -43,6 +43,7 @@ const ASYNC_MODULES: &[&str] = &[
     "src/endpoint/",
     "src/cache/endpoints/",
     "src/limit/endpoints/",
+    "src/lock/endpoints/",
     "src/http/",
     "src/net/",
     "src/server.rs",

@@ -1,0 +1,281 @@
+//! POST /lock: asks for one resource or several, at once or with a long poll.
+
+use std::task::Poll;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::identity::LockId;
+use super::{SECOND, act, problem_of, synced, text};
+use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, State, problems, routes};
+use crate::lock::{Asked, Deadlock, Grant, Mode, Outcome, Request, SessionId, Ticket};
+
+/// Carries the fence of a grant, so that it can be passed on without looking into the body.
+const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const PREFER: &str = "prefer";
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(acquire))
+}
+
+/// What is asked for.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Acquisition {
+    /// The resource.
+    #[schema(example = "shared-resource")]
+    resource: Option<String>,
+    /// Several resources instead, all of them or none, under one fence.
+    resources: Option<Vec<String>>,
+    /// Seconds that the lease lasts.
+    #[schema(minimum = 0, example = 30)]
+    ttl: Option<f64>,
+    /// The same in milliseconds.
+    ttl_ms: Option<u64>,
+    /// Milliseconds to wait for it; 0 answers at once.
+    #[serde(default)]
+    wait_ms: u64,
+    /// How it is to be held.
+    #[serde(default)]
+    mode: ModeName,
+    /// Permits of a semaphore instead of a mode.
+    permits: Option<Permits>,
+    /// Who asks: one thread of control.  Made if it is missing.
+    owner: Option<String>,
+    /// Whether holding it already is no obstacle.
+    #[serde(default)]
+    reentrant: bool,
+    /// The session that keeps the lease.
+    session: Option<String>,
+    /// What others are to know about the holder.
+    meta: Option<String>,
+}
+
+/// How a resource is held.
+#[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ModeName {
+    /// By one.
+    #[default]
+    Exclusive,
+    /// Together with others that share it.
+    Shared,
+}
+
+/// Permits of a semaphore.
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Permits {
+    /// How many are wanted.
+    count: u32,
+    /// How many there are.
+    of: u32,
+}
+
+/// A grant.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Lock {
+    /// By which it is renewed, released and checked.
+    lock_id: String,
+    /// Who holds it.
+    owner: String,
+    /// What is held.
+    resources: Vec<String>,
+    /// Larger than that of every grant before: what is protected can turn away a holder from the past by it.
+    fence: u64,
+    /// Milliseconds the lease lasts from now; missing if it lasts as long as its session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<u64>,
+    /// How often the owner holds it.
+    holds: u32,
+    /// Milliseconds it was waited for.
+    waited_ms: u64,
+}
+
+impl Lock {
+    pub(super) fn new(id: &LockId, grant: &Grant) -> Lock {
+        Lock {
+            lock_id: id.encode(),
+            owner: text(&id.owner),
+            resources: id.resources.iter().map(|resource| text(resource)).collect(),
+            fence: grant.fence,
+            expires_in_ms: grant.ttl,
+            holds: grant.holds,
+            waited_ms: grant.waited,
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let fence = HeaderValue::from(self.fence);
+        ([(FENCING_TOKEN, fence)], Json(self)).into_response()
+    }
+}
+
+/// Acquires a lock
+///
+/// Answers at once, or within `wait_ms` once it is this request's turn.  A client that hangs up stops waiting.  A request
+/// that is repeated with the same `Idempotency-Key` and owner gets what it was given before.
+#[utoipa::path(post, path = "/lock", tag = "locks", request_body = Acquisition,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated"),
+        ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
+    responses((status = 200, description = "It is held now", body = Lock),
+        (status = 409, description = "It is held by another, or waiting would be a deadlock", body = ProblemBody,
+            content_type = "application/problem+json"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn acquire(
+    State(context): State<Context>,
+    headers: HeaderMap,
+    Json(body): Json<Acquisition>,
+) -> Result<Response, Problem> {
+    let ttl = time_to_live(&body)?;
+    let session = body.session.as_deref().map(session_id).transpose()?;
+    let resources = match (body.resource, body.resources) {
+        (Some(one), None) => vec![one.into_bytes()],
+        (None, Some(several)) => several.into_iter().map(String::into_bytes).collect(),
+        _ => return Err(Problem::invalid("resource", "resource or resources, and not both")),
+    };
+    let owner = body.owner.unwrap_or_else(|| format!("{:032x}", context.draw())).into_bytes();
+    let names: Vec<&[u8]> = resources.iter().map(|resource| &resource[..]).collect();
+    let mode = match (body.permits, body.mode) {
+        (Some(Permits { count, of }), _) => Mode::Permits { count, of },
+        (None, ModeName::Exclusive) => Mode::Exclusive,
+        (None, ModeName::Shared) => Mode::Shared,
+    };
+    let request = Request {
+        owner: &owner,
+        resources: &names,
+        mode,
+        ttl,
+        wait: preferred_wait(&headers)?.unwrap_or(body.wait_ms),
+        is_reentrant: body.reentrant,
+        session,
+        meta: body.meta.as_deref().unwrap_or_default().as_bytes(),
+        request: headers.get(IDEMPOTENCY_KEY).map_or(b"", |key| key.as_bytes()),
+    };
+    let (asked, hold) = act(&context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
+    let grant = match asked.map_err(|refusal| problem_of(&refusal))? {
+        Asked::Granted(grant) => {
+            synced(hold).await?;
+            grant
+        }
+        Asked::Busy => return Err(held_by_another(&context, &names, 0)),
+        Asked::Deadlock(deadlock) => return Err(deadlock_problem(&deadlock)),
+        Asked::Waiting(ticket) => wait(&context, ticket, &names, request.wait).await?,
+    };
+    let id = LockId { fence: grant.fence, owner: owner.clone(), resources };
+    Ok(Lock::new(&id, &grant).into_response())
+}
+
+/// A wait of a request.  Dropped before its answer was taken, since the client has gone, it leaves the queue.
+struct Waiting {
+    context: Context,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            act(&self.context, |locks, now, aftermath| locks.abandon(&ticket, now, aftermath));
+        }
+    }
+}
+
+async fn wait(context: &Context, ticket: Ticket, names: &[&[u8]], patience: u64) -> Result<Grant, Problem> {
+    let mut waiting = Waiting { context: context.clone(), ticket: Some(ticket) };
+    let answer = std::future::poll_fn(|task| match &waiting.ticket {
+        Some(ticket) => ticket.poll(task.waker()),
+        None => Poll::Pending,
+    })
+    .await;
+    waiting.ticket = None;
+    match answer.outcome {
+        Outcome::Granted(grant) => {
+            synced(answer.hold).await?;
+            Ok(grant)
+        }
+        Outcome::TimedOut => Err(held_by_another(context, names, patience)),
+        Outcome::Cancelled => {
+            Err(Problem::new(problems::LOCK_NOT_GRANTED).detail("the wait was cancelled by an operator"))
+        }
+        Outcome::Superseded => {
+            Err(Problem::new(problems::LOCK_NOT_GRANTED).detail("a retry of this request took its place"))
+        }
+        Outcome::SessionEnded => Err(Problem::new(problems::NO_SUCH_SESSION).detail("the session has ended")),
+        Outcome::LeaseLost => Err(Problem::new(problems::LOCK_NOT_HELD).detail("the lease has ended")),
+    }
+}
+
+/// Says who holds what was asked for, and how many wait for it.
+fn held_by_another(context: &Context, names: &[&[u8]], waited: u64) -> Problem {
+    let (reports, _) = act(context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            names.iter().filter_map(|name| core.inspect(name, now, events)).collect::<Vec<_>>()
+        })
+    });
+    let problem = Problem::new(problems::LOCK_HELD).with("waited_ms", waited);
+    // Of several resources the first that is held stands for all.
+    let Some(report) = reports.into_iter().find(|report| !report.holders.is_empty()) else { return problem };
+    let holder = report.holders.first().map_or(Value::Null, |holder| {
+        json!({ "owner": text(&holder.owner), "fence": holder.fence, "mode": holder.mode.word(),
+            "expires_in_ms": holder.ttl, "meta": text(&holder.meta) })
+    });
+    let retry = report.holders.iter().filter_map(|holder| holder.ttl).min();
+    problem
+        .detail(format!("{} is held by another", text(&report.resource)))
+        .with("resource", text(&report.resource))
+        .with("holder", holder)
+        .with("queue_length", report.waiters)
+        .with("retry_after_ms", retry)
+}
+
+pub(super) fn deadlock_problem(deadlock: &Deadlock) -> Problem {
+    let cycle: Vec<Value> = deadlock
+        .steps
+        .iter()
+        .map(|step| json!({ "owner": text(&step.owner), "waits_for": text(&step.resource) }))
+        .collect();
+    Problem::new(problems::DEADLOCK).detail(deadlock.to_string()).with("cycle", cycle)
+}
+
+/// Milliseconds that the lease is to last.
+fn time_to_live(body: &Acquisition) -> Result<Option<u64>, Problem> {
+    match (body.ttl, body.ttl_ms) {
+        (Some(_), Some(_)) => Err(Problem::invalid("ttl", "ttl or ttl_ms, and not both")),
+        (Some(seconds), None) => milliseconds("ttl", seconds).map(Some),
+        (None, milliseconds) => Ok(milliseconds),
+    }
+}
+
+/// Seconds with a fraction as milliseconds.
+pub(super) fn milliseconds(field: &str, seconds: f64) -> Result<u64, Problem> {
+    let milliseconds = (seconds * SECOND as f64).round();
+    if !(1.0..=crate::lock::limits::TTL_MAX as f64).contains(&milliseconds) {
+        let most = crate::lock::limits::TTL_MAX / SECOND;
+        return Err(Problem::invalid(field, format!("a number of seconds from 0.001 to {most}")));
+    }
+    Ok(milliseconds as u64)
+}
+
+/// What `Prefer: wait=10` asks for, in milliseconds; see RFC 7240.
+fn preferred_wait(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    for preference in preferences.flat_map(|value| value.split(',')) {
+        if let Some(("wait", seconds)) = preference.trim().split_once('=') {
+            let seconds: u64 =
+                seconds.parse().map_err(|_| Problem::invalid("Prefer", "wait and whole seconds"))?;
+            return Ok(Some(seconds.saturating_mul(SECOND)));
+        }
+    }
+    Ok(None)
+}
+
+/// A session as JSON names it: text, since not all languages keep 64 bits of a number.
+pub(super) fn session_id(name: &str) -> Result<SessionId, Problem> {
+    u64::from_str_radix(name, 16)
+        .map(SessionId)
+        .map_err(|_| Problem::invalid("session", "the session of a response to POST /sessions"))
+}

@@ -1,0 +1,130 @@
+//! What a holder does with its lease: renew it, give it back, change how it holds, have a fence checked.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::acquisition::{Lock, milliseconds};
+use super::act_durably;
+use super::identity::LockId;
+use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, routes};
+use crate::lock::Release;
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(renew)).routes(routes!(release)).routes(routes!(check))
+}
+
+/// How long a lease is to last from now.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lifetime {
+    /// In seconds.
+    #[schema(minimum = 0, example = 30)]
+    ttl: Option<f64>,
+    /// In milliseconds.
+    ttl_ms: Option<u64>,
+}
+
+impl Lifetime {
+    pub(super) fn milliseconds(&self) -> Result<u64, Problem> {
+        match (self.ttl, self.ttl_ms) {
+            (Some(seconds), None) => milliseconds("ttl", seconds),
+            (None, Some(milliseconds)) => Ok(milliseconds),
+            _ => Err(Problem::invalid("ttl", "ttl or ttl_ms, and not both")),
+        }
+    }
+}
+
+/// Renews a lock
+///
+/// Has it last at least this long from now; never shortens it.
+#[utoipa::path(put, path = "/lock/{lock_id}/renew", tag = "locks", request_body = Lifetime,
+    params(("lock_id" = String, Path, description = "As POST /lock has given it")),
+    responses((status = 200, description = "It is held still", body = Lock),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn renew(
+    State(context): State<Context>,
+    PathText(id): PathText,
+    Json(lifetime): Json<Lifetime>,
+) -> Result<Response, Problem> {
+    let id = LockId::decode(&id)?;
+    let ttl = lifetime.milliseconds()?;
+    let grant = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            let mut granted = Err(crate::refusal::Refusal::LOCK_NOT_HELD);
+            for resource in &id.resources {
+                granted = Ok(core.renew(resource, &id.owner, ttl, Some(id.fence), now, events)?);
+            }
+            granted
+        })
+    })
+    .await?;
+    Ok(Lock::new(&id, &grant).into_response())
+}
+
+/// Gives a lock back
+#[utoipa::path(delete, path = "/lock/{lock_id}", tag = "locks",
+    params(("lock_id" = String, Path, description = "As POST /lock has given it")),
+    responses((status = 204, description = "It is given back"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn release(State(context): State<Context>, PathText(id): PathText) -> Result<StatusCode, Problem> {
+    let id = LockId::decode(&id)?;
+    let release = Release { fence: Some(id.fence), ..Release::default() };
+    act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            // What has ended already is no obstacle to giving back the rest.
+            let results: Vec<_> = id
+                .resources
+                .iter()
+                .map(|resource| core.release(resource, &id.owner, release, now, events))
+                .collect();
+            let any = results.iter().any(Result::is_ok);
+            results.into_iter().find(|result| result.is_ok() == any).unwrap_or(Ok(0))
+        })
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The fence that somebody claims to hold under.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Claim {
+    /// If it is missing, that of the lock.
+    fence: Option<u64>,
+}
+
+/// Whether a fence is that of the present grant.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Check {
+    /// Whether all resources of the lock are held under it.
+    current: bool,
+    /// The fence that was checked.
+    fence: u64,
+}
+
+/// Checks a fence
+///
+/// For what is protected by the lock: a request that comes with a fence which is not current has to be refused.
+#[utoipa::path(post, path = "/lock/{lock_id}/check", tag = "locks", request_body = Claim,
+    params(("lock_id" = String, Path, description = "As POST /lock has given it")),
+    responses((status = 200, description = "Whether it is current", body = Check),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn check(
+    State(context): State<Context>,
+    PathText(id): PathText,
+    Json(claim): Json<Claim>,
+) -> Result<Json<Check>, Problem> {
+    let id = LockId::decode(&id)?;
+    let fence = claim.fence.unwrap_or(id.fence);
+    let current = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            Ok(id.resources.iter().all(|resource| core.check(resource, fence, now, events)))
+        })
+    })
+    .await?;
+    Ok(Json(Check { current, fence }))
+}

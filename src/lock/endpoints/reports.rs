@@ -1,0 +1,331 @@
+//! Who holds, who waits, for whom, and what deadlocks there were; and an operator's way to take a lock away.
+
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::{act_durably, text};
+use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
+use crate::glob;
+use crate::lock::{Holder, ResourceReport, WaitReport};
+use axum::response::IntoResponse;
+
+/// Waiting requests that one answer names unless it is asked for another number.
+const WAITS_SHOWN: usize = 100;
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(graph))
+        .routes(routes!(deadlocks))
+        .routes(routes!(resource, force))
+        .routes(routes!(waits))
+}
+
+/// One owner's hold on a resource.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Hold {
+    /// The owner.
+    owner: String,
+    /// exclusive, shared or permits.
+    mode: &'static str,
+    /// Of permits, how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permits: Option<u32>,
+    /// The fence of its lease.
+    fence: u64,
+    /// How often it holds.
+    holds: u32,
+    /// Milliseconds the lease lasts from now; missing if as long as its session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<u64>,
+    /// Milliseconds it has held.
+    held_ms: u64,
+    /// The session that keeps the lease.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    /// What it said about itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    meta: String,
+}
+
+/// A resource.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Resource {
+    /// Its name.
+    resource: String,
+    /// Who holds it, the first thousand.
+    holders: Vec<Hold>,
+    /// How many requests wait for it.
+    waiters: usize,
+}
+
+/// A part of all resources.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Page {
+    /// Where the next part begins; 0 after the last.
+    cursor: usize,
+    /// Those that are held or waited for.
+    locks: Vec<Resource>,
+}
+
+/// A request that waits: an edge of the graph for each of `blockers`.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Wait {
+    /// Who waits.
+    owner: String,
+    /// For what.
+    resource: String,
+    /// How it is to be held.
+    mode: &'static str,
+    /// Its place in the queue; the first is 0.
+    place: usize,
+    /// Milliseconds it has waited.
+    waited_ms: u64,
+    /// Milliseconds it will wait still.
+    left_ms: u64,
+    /// Whom it waits for: holders, then those ahead of it.
+    blockers: Vec<String>,
+}
+
+/// Who waits for whom.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Graph {
+    /// The requests that wait, in the order of their queues.
+    waits: Vec<Wait>,
+}
+
+/// The last deadlocks.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Deadlocks {
+    /// The newest first.
+    deadlocks: Vec<Cycle>,
+}
+
+/// A circle of owners each of which would have waited for the next.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Cycle {
+    /// Milliseconds since it was found.
+    age_ms: u64,
+    /// Begins with the owner that was refused.
+    cycle: Vec<Link>,
+}
+
+/// An owner and what it would have waited for.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Link {
+    /// The owner.
+    owner: String,
+    /// What the next owner keeps from it.
+    waits_for: String,
+}
+
+impl From<&Holder> for Hold {
+    fn from(holder: &Holder) -> Hold {
+        let permits = match holder.mode {
+            crate::lock::Mode::Permits { count, .. } => Some(count),
+            _ => None,
+        };
+        Hold {
+            owner: text(&holder.owner),
+            mode: holder.mode.word(),
+            permits,
+            fence: holder.fence,
+            holds: holder.holds,
+            expires_in_ms: holder.ttl,
+            held_ms: holder.held,
+            session: holder.session.map(|id| format!("{:016x}", id.0)),
+            meta: text(&holder.meta),
+        }
+    }
+}
+
+impl From<&ResourceReport> for Resource {
+    fn from(report: &ResourceReport) -> Resource {
+        Resource {
+            resource: text(&report.resource),
+            holders: report.holders.iter().map(Hold::from).collect(),
+            waiters: report.waiters,
+        }
+    }
+}
+
+impl From<&WaitReport> for Wait {
+    fn from(report: &WaitReport) -> Wait {
+        Wait {
+            owner: text(&report.owner),
+            resource: text(&report.resource),
+            mode: report.mode.word(),
+            place: report.place,
+            waited_ms: report.waited,
+            left_ms: report.left,
+            blockers: report.blockers.iter().map(|owner| text(owner)).collect(),
+        }
+    }
+}
+
+/// Which locks are wanted.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// A pattern of their names, with `*`, `?` and `[...]`.
+    #[serde(rename = "match")]
+    pattern: Option<String>,
+    /// Only those that this owner holds.
+    owner: Option<String>,
+    /// Where to go on, as the last part has said.
+    #[serde(default)]
+    cursor: usize,
+}
+
+/// What is held or waited for
+#[utoipa::path(get, path = "/locks", tag = "locks", params(Wanted),
+    responses((status = 200, description = "A part of them", body = Page),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Result<Json<Page>, Problem> {
+    let is_wanted =
+        |name: &[u8]| wanted.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern.as_bytes(), name));
+    let owner = wanted.owner.as_deref().map(str::as_bytes);
+    let page = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            Ok(core.list(wanted.cursor, is_wanted, owner, now, events))
+        })
+    })
+    .await?;
+    Ok(Json(Page { cursor: page.next, locks: page.resources.iter().map(Resource::from).collect() }))
+}
+
+/// How many waiting requests are wanted, and whose.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WantedWaits {
+    /// Only those of this owner.
+    owner: Option<String>,
+    /// At most so many, and never more than a thousand.
+    count: Option<usize>,
+}
+
+/// Who waits for whom
+#[utoipa::path(get, path = "/locks/graph", tag = "locks", params(WantedWaits),
+    responses((status = 200, description = "The edges of the graph", body = Graph),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn graph(
+    State(context): State<Context>,
+    Query(wanted): Query<WantedWaits>,
+) -> Result<Json<Graph>, Problem> {
+    waits_of(&context, None, &wanted).await
+}
+
+/// Who waits for a resource
+#[utoipa::path(get, path = "/locks/{resource}/waits", tag = "locks",
+    params(("resource" = String, Path, description = "Its name, percent-encoded"), WantedWaits),
+    responses((status = 200, description = "Its queue", body = Graph),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn waits(
+    State(context): State<Context>,
+    PathBytes(name): PathBytes,
+    Query(wanted): Query<WantedWaits>,
+) -> Result<Json<Graph>, Problem> {
+    waits_of(&context, Some(&name), &wanted).await
+}
+
+async fn waits_of(
+    context: &Context,
+    resource: Option<&[u8]>,
+    wanted: &WantedWaits,
+) -> Result<Json<Graph>, Problem> {
+    let owner = wanted.owner.as_deref().map(str::as_bytes);
+    let count = wanted.count.unwrap_or(WAITS_SHOWN);
+    let waits = act_durably(context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| Ok(core.waits(resource, owner, count, now, events)))
+    })
+    .await?;
+    Ok(Json(Graph { waits: waits.iter().map(Wait::from).collect() }))
+}
+
+/// The last deadlocks
+#[utoipa::path(get, path = "/locks/deadlocks", tag = "locks",
+    responses((status = 200, description = "The newest first", body = Deadlocks),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn deadlocks(State(context): State<Context>) -> Result<Json<Deadlocks>, Problem> {
+    let deadlocks = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, _| {
+            let cycle_of = |deadlock: &crate::lock::Deadlock| Cycle {
+                age_ms: now.saturating_sub(deadlock.at) / 1000,
+                cycle: deadlock
+                    .steps
+                    .iter()
+                    .map(|step| Link { owner: text(&step.owner), waits_for: text(&step.resource) })
+                    .collect(),
+            };
+            Ok(core.deadlocks().map(cycle_of).collect())
+        })
+    })
+    .await?;
+    Ok(Json(Deadlocks { deadlocks }))
+}
+
+/// Who holds a resource
+#[utoipa::path(get, path = "/locks/{resource}", tag = "locks",
+    params(("resource" = String, Path, description = "Its name, percent-encoded; `graph` and `deadlocks` are reached as `%67raph` and `%64eadlocks`")),
+    responses((status = 200, description = "Its holders; none if it is free", body = Resource),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn resource(
+    State(context): State<Context>,
+    PathBytes(name): PathBytes,
+) -> Result<Json<Resource>, Problem> {
+    let report = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| Ok(core.inspect(&name, now, events)))
+    })
+    .await?;
+    let free = || Resource { resource: text(&name), holders: Vec::new(), waiters: 0 };
+    Ok(Json(report.as_ref().map_or_else(free, Resource::from)))
+}
+
+/// Whose lock is to be taken away, and why.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Taking {
+    /// Only this owner's.
+    owner: Option<String>,
+    /// Told to those who listen.
+    #[serde(default)]
+    reason: String,
+}
+
+/// How many leases were taken away.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Taken {
+    /// Their number.
+    taken: usize,
+}
+
+/// Takes a lock away from its holders
+///
+/// For operators.  A holder learns of it when it renews or releases, and its fence is no longer current.
+#[utoipa::path(delete, path = "/locks/{resource}", tag = "locks",
+    params(("resource" = String, Path, description = "Its name, percent-encoded"), Taking),
+    responses((status = 200, description = "How many leases were taken away", body = Taken),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn force(
+    State(context): State<Context>,
+    PathBytes(name): PathBytes,
+    Query(taking): Query<Taking>,
+) -> Result<Response, Problem> {
+    let owner = taking.owner.as_deref().map(str::as_bytes);
+    let taken = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            Ok(core.force(&name, owner, taking.reason.as_bytes(), now, events))
+        })
+    })
+    .await?;
+    Ok(Json(Taken { taken }).into_response())
+}

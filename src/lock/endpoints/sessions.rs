@@ -1,0 +1,135 @@
+//! Sessions over HTTP: opened, kept alive by a ping, closed.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::acquisition::{milliseconds, session_id};
+use super::{act_durably, text};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, routes,
+};
+use crate::lock::{SessionId, SessionTerms};
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(open)).routes(routes!(ping)).routes(routes!(session, close))
+}
+
+/// What a session is opened with.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Opening {
+    /// Seconds that it lasts from its last ping.
+    #[schema(minimum = 0, example = 30)]
+    ttl: f64,
+    /// Seconds that its locks are kept after it was lost, so that what its holder had begun comes to rest.
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    delay: f64,
+}
+
+/// A session that was opened or pinged.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Opened {
+    /// Its name.
+    session: String,
+    /// Milliseconds it lasts from now without a ping.
+    expires_in_ms: Option<u64>,
+}
+
+/// A session.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Session {
+    /// Its name.
+    session: String,
+    /// Milliseconds it lasts from a ping.
+    ttl_ms: Option<u64>,
+    /// Milliseconds it lasts from now without a ping; once it is lost, that its locks are kept still.
+    expires_in_ms: Option<u64>,
+    /// Whether it was lost, so that only its delay keeps its locks.
+    lost: bool,
+    /// How many locks it keeps.
+    locks: usize,
+    /// How many of its requests wait.
+    waiters: usize,
+    /// What it keeps, the first thousand.
+    resources: Vec<String>,
+}
+
+/// Opens a session
+///
+/// A session keeps any number of locks, all of them alive by one ping.
+#[utoipa::path(post, path = "/sessions", tag = "locks", request_body = Opening,
+    responses((status = 201, description = "It is open", body = Opened),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn open(State(context): State<Context>, Json(opening): Json<Opening>) -> Result<Response, Problem> {
+    let delay = if opening.delay == 0.0 { 0 } else { milliseconds("delay", opening.delay)? };
+    let terms = SessionTerms { ttl: Some(milliseconds("ttl", opening.ttl)?), delay, connection: None };
+    let drawn = context.draw() as u64;
+    let id = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| core.open_session(drawn, terms, now, events))
+    })
+    .await?;
+    Ok(json_with_status(StatusCode::CREATED, Opened { session: name_of(id), expires_in_ms: terms.ttl }))
+}
+
+/// Keeps a session alive
+#[utoipa::path(put, path = "/sessions/{session}/ping", tag = "locks",
+    params(("session" = String, Path, description = "Its name")),
+    responses((status = 200, description = "It lives on", body = Opened),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn ping(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Opened>, Problem> {
+    let id = session_id(&name)?;
+    let expires_in_ms = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| core.ping_session(id, None, now, events))
+    })
+    .await?;
+    Ok(Json(Opened { session: name_of(id), expires_in_ms }))
+}
+
+/// A session and what it keeps
+#[utoipa::path(get, path = "/sessions/{session}", tag = "locks",
+    params(("session" = String, Path, description = "Its name")),
+    responses((status = 200, description = "The session", body = Session),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn session(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Session>, Problem> {
+    let id = session_id(&name)?;
+    let report = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| core.session_report(id, now, events))
+    })
+    .await?;
+    Ok(Json(Session {
+        session: name_of(id),
+        ttl_ms: report.ttl,
+        expires_in_ms: report.left,
+        lost: report.is_lost,
+        locks: report.leases,
+        waiters: report.waiters,
+        resources: report.resources.iter().map(|resource| text(resource)).collect(),
+    }))
+}
+
+/// Closes a session
+///
+/// Everything it keeps is given back.
+#[utoipa::path(delete, path = "/sessions/{session}", tag = "locks",
+    params(("session" = String, Path, description = "Its name")),
+    responses((status = 204, description = "It is closed"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn close(State(context): State<Context>, PathText(name): PathText) -> Result<StatusCode, Problem> {
+    let id = session_id(&name)?;
+    act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| core.close_session(id, now, events))
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sixteen hexadecimal digits: text, since not all languages keep 64 bits of a number.
+fn name_of(SessionId(id): SessionId) -> String {
+    format!("{id:016x}")
+}

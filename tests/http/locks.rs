@@ -1,0 +1,234 @@
+//! Locks over HTTP, as somebody with curl meets them.
+
+use serde_json::{Value, json};
+
+use crate::support::http::{Http, Response};
+use crate::support::process::{Server, wait_for};
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+fn server() -> Server {
+    Server::quartet(&["--http-port", "0"])
+}
+
+fn connect(server: &Server) -> Http {
+    Http::connect(server.http_address())
+}
+
+fn post(http: &mut Http, path: &str, body: &Value) -> Response {
+    http.ask("POST", path, &[], body.to_string().as_bytes())
+}
+
+#[track_caller]
+fn acquire(http: &mut Http, body: &Value) -> Value {
+    let response = post(http, "/lock", body);
+    assert_eq!(response.status, 200, "{}", response.text());
+    let lock = response.json();
+    assert_eq!(response.header("fencing-token"), Some(lock["fence"].to_string().as_str()));
+    lock
+}
+
+fn id(lock: &Value) -> &str {
+    lock["lock_id"].as_str().expect("an id is text")
+}
+
+#[test]
+fn the_call_of_the_readme() {
+    let server = server();
+    let mut http = connect(&server);
+    let body = br#"{"resource": "shared-resource", "ttl": 30}"#;
+    // What `curl -d` sends.
+    let lock = http.ask("POST", "/lock", &[FORM], body).json();
+    assert_eq!(lock["resources"], json!(["shared-resource"]));
+    assert_eq!((&lock["holds"], &lock["waited_ms"]), (&json!(1), &json!(0)));
+    let left = lock["expires_in_ms"].as_u64().expect("a lease has an end");
+    assert!((29_000..=30_000).contains(&left), "{left}");
+    assert_eq!(lock["owner"].as_str().map(str::len), Some(32), "an owner is made up");
+
+    let refused = http.ask("POST", "/lock", &[FORM], body);
+    assert_eq!((refused.status, refused.problem().as_str()), (409, "lock-held"));
+    let problem = refused.json();
+    assert_eq!(problem["holder"]["owner"], lock["owner"]);
+    assert_eq!(problem["holder"]["fence"], lock["fence"]);
+    assert_eq!(problem["queue_length"], 0);
+    assert!(problem["retry_after_ms"].as_u64().is_some_and(|left| (1..=30_000).contains(&left)), "{problem}");
+
+    assert_eq!(http.ask("DELETE", &format!("/lock/{}", id(&lock)), &[], b"").status, 204);
+    let next = http.ask("POST", "/lock", &[FORM], body).json();
+    assert!(next["fence"].as_u64() > lock["fence"].as_u64());
+}
+
+#[test]
+fn a_lease_is_renewed_checked_and_given_back_once() {
+    let server = server();
+    let mut http = connect(&server);
+    let lock = acquire(&mut http, &json!({ "resources": ["a", "b"], "ttl_ms": 60_000, "owner": "me" }));
+    let path = |action: &str| format!("/lock/{}{action}", id(&lock));
+    let renewed = http.ask("PUT", &path("/renew"), &[], br#"{"ttl": 120}"#).json();
+    assert_eq!((&renewed["fence"], &renewed["lock_id"]), (&lock["fence"], &lock["lock_id"]));
+    assert!(renewed["expires_in_ms"].as_u64().is_some_and(|left| left > 60_000));
+    let check = |http: &mut Http, fence: &Value| {
+        post(http, &path("/check"), &json!({ "fence": fence })).json()["current"].clone()
+    };
+    assert_eq!(check(&mut http, &lock["fence"]), true);
+    assert_eq!(check(&mut http, &json!(lock["fence"].as_u64().map(|fence| fence + 1))), false);
+    assert_eq!(http.ask("DELETE", &path(""), &[], b"").status, 204);
+    assert_eq!(check(&mut http, &Value::Null), false);
+    for response in
+        [http.ask("DELETE", &path(""), &[], b""), http.ask("PUT", &path("/renew"), &[], br#"{"ttl": 1}"#)]
+    {
+        assert_eq!((response.status, response.problem().as_str()), (409, "lock-not-held"));
+    }
+}
+
+#[test]
+fn who_waits_is_answered_in_its_turn() {
+    let server = server();
+    let (mut holder, mut waiter, mut other) = (connect(&server), connect(&server), connect(&server));
+    let lock =
+        acquire(&mut holder, &json!({ "resource": "x", "ttl": 60, "owner": "holder", "meta": "host 1" }));
+    let body = json!({ "resource": "x", "ttl": 60, "owner": "waiter", "wait_ms": 60_000 }).to_string();
+    waiter.write(request(&server, &body).as_bytes());
+    wait_for(|| {
+        let graph = other.get("/locks/graph").json();
+        let waits = &graph["waits"][0];
+        (waits["owner"] == "waiter" && waits["blockers"] == json!(["holder"])).then_some(())
+    });
+    let seen = other.get("/locks/x").json();
+    assert_eq!((&seen["waiters"], &seen["holders"][0]["meta"]), (&json!(1), &json!("host 1")));
+    assert_eq!(holder.ask("DELETE", &format!("/lock/{}", id(&lock)), &[], b"").status, 204);
+    let granted = waiter.read("POST").expect("it is answered").json();
+    assert_eq!(granted["owner"], "waiter");
+    assert!(granted["fence"].as_u64() > lock["fence"].as_u64());
+
+    let late = post(&mut other, "/lock", &json!({ "resource": "x", "ttl": 1, "wait_ms": 20 }));
+    assert_eq!((late.status, late.problem().as_str()), (409, "lock-held"));
+    assert_eq!(late.json()["waited_ms"], 20);
+}
+
+#[test]
+fn who_hangs_up_waits_no_more_and_is_given_nothing() {
+    let server = server();
+    let (mut holder, mut waiter, mut other) = (connect(&server), connect(&server), connect(&server));
+    let lock = acquire(&mut holder, &json!({ "resource": "x", "ttl": 60 }));
+    let body = json!({ "resource": "x", "ttl": 60, "owner": "gone", "wait_ms": 60_000 }).to_string();
+    waiter.write(request(&server, &body).as_bytes());
+    let queue = |http: &mut Http| http.get("/locks/x").json()["waiters"].clone();
+    wait_for(|| (queue(&mut other) == 1).then_some(()));
+    drop(waiter);
+    wait_for(|| (queue(&mut other) == 0).then_some(()));
+    assert_eq!(holder.ask("DELETE", &format!("/lock/{}", id(&lock)), &[], b"").status, 204);
+    assert_eq!(other.get("/locks/x").json()["holders"], json!([]));
+}
+
+#[test]
+fn a_deadlock_is_refused_with_its_circle() {
+    let server = server();
+    let (mut one, mut two) = (connect(&server), connect(&server));
+    acquire(&mut one, &json!({ "resource": "x", "ttl": 60, "owner": "one" }));
+    acquire(&mut two, &json!({ "resource": "y", "ttl": 60, "owner": "two" }));
+    let body = json!({ "resource": "y", "ttl": 60, "owner": "one", "wait_ms": 60_000 }).to_string();
+    one.write(request(&server, &body).as_bytes());
+    wait_for(|| (two.get("/locks/y").json()["waiters"] == 1).then_some(()));
+    let refused =
+        post(&mut two, "/lock", &json!({ "resource": "x", "ttl": 60, "owner": "two", "wait_ms": 60_000 }));
+    assert_eq!((refused.status, refused.problem().as_str()), (409, "deadlock"));
+    let circle = json!([{ "owner": "two", "waits_for": "x" }, { "owner": "one", "waits_for": "y" }]);
+    assert_eq!(refused.json()["cycle"], circle);
+    assert_eq!(two.get("/locks/deadlocks").json()["deadlocks"][0]["cycle"], circle);
+}
+
+#[test]
+fn a_session_keeps_several_locks_and_gives_them_back_together() {
+    let server = server();
+    let mut http = connect(&server);
+    let opened = post(&mut http, "/sessions", &json!({ "ttl": 60 }));
+    assert_eq!(opened.status, 201);
+    let session = opened.json()["session"].as_str().expect("its name is text").to_owned();
+    for resource in ["x", "y"] {
+        let lock = acquire(&mut http, &json!({ "resource": resource, "owner": "me", "session": session }));
+        assert_eq!(lock.get("ttl"), None);
+    }
+    assert_eq!(
+        http.ask("PUT", &format!("/sessions/{session}/ping"), &[], b"").json()["expires_in_ms"],
+        60_000
+    );
+    let report = http.get(&format!("/sessions/{session}")).json();
+    assert_eq!((&report["locks"], &report["resources"]), (&json!(2), &json!(["x", "y"])));
+    assert_eq!(http.ask("DELETE", &format!("/sessions/{session}"), &[], b"").status, 204);
+    assert_eq!(http.get("/locks").json(), json!({ "cursor": 0, "locks": [] }));
+    let gone = http.get(&format!("/sessions/{session}"));
+    assert_eq!((gone.status, gone.problem().as_str()), (404, "no-such-session"));
+}
+
+#[test]
+fn locks_are_listed_and_taken_away() {
+    let server = server();
+    let mut http = connect(&server);
+    let lock = acquire(&mut http, &json!({ "resource": "jobs/1", "ttl": 60, "owner": "me" }));
+    acquire(&mut http, &json!({ "resource": "other", "permits": { "count": 2, "of": 3 }, "ttl": 60 }));
+    let names = |list: &Value| -> Vec<String> {
+        let locks = list["locks"].as_array().expect("a list");
+        locks.iter().map(|lock| lock["resource"].as_str().expect("text").to_owned()).collect()
+    };
+    assert_eq!(names(&http.get("/locks?match=jobs*").json()), ["jobs/1"]);
+    assert_eq!(names(&http.get("/locks?owner=me").json()), ["jobs/1"]);
+    let other = http.get("/locks/other").json();
+    assert_eq!(
+        (&other["holders"][0]["mode"], &other["holders"][0]["permits"]),
+        (&json!("permits"), &json!(2))
+    );
+    let taken = http.ask("DELETE", "/locks/jobs%2F1?reason=stuck", &[], b"").json();
+    assert_eq!(taken, json!({ "taken": 1 }));
+    let renewed = http.ask("PUT", &format!("/lock/{}/renew", id(&lock)), &[], br#"{"ttl": 1}"#);
+    assert_eq!(renewed.problem(), "lock-not-held");
+}
+
+#[test]
+fn a_repeated_request_gets_what_it_was_given() {
+    let server = server();
+    let mut http = connect(&server);
+    let body = json!({ "resource": "x", "ttl": 60, "owner": "me" }).to_string();
+    let key = [("Idempotency-Key", "request 1")];
+    let first = http.ask("POST", "/lock", &key, body.as_bytes()).json();
+    let again = http.ask("POST", "/lock", &key, body.as_bytes()).json();
+    assert_eq!((&again["fence"], &again["holds"]), (&first["fence"], &json!(1)));
+    assert_eq!(http.ask("POST", "/lock", &[], body.as_bytes()).status, 409);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_by_name() {
+    let server = server();
+    let mut http = connect(&server);
+    let cases = [
+        (json!({ "ttl": 30 }), "resource"),
+        (json!({ "resource": "x", "resources": ["y"], "ttl": 30 }), "resource"),
+        (json!({ "resource": "x", "ttl": 0 }), "ttl"),
+        (json!({ "resource": "x", "ttl": 1e300 }), "ttl"),
+        (json!({ "resource": "x", "ttl": 1, "ttl_ms": 1 }), "ttl"),
+        (json!({ "resource": "x", "ttl": 1, "mode": "both" }), "mode"),
+        (json!({ "resource": "x", "ttl": 1, "session": "?" }), "session"),
+        (json!({ "resource": "x", "time": 1 }), "time"),
+    ];
+    for (body, field) in cases {
+        let response = post(&mut http, "/lock", &body);
+        assert_eq!((response.status, response.problem().as_str()), (400, "invalid-value"), "{body}");
+        assert_eq!(response.json()["field"], field, "{body}: {}", response.text());
+    }
+    for body in [
+        json!({ "resource": "x" }),
+        json!({ "resource": "x", "ttl_ms": 0 }),
+        json!({ "resources": [], "ttl": 1 }),
+    ] {
+        assert_eq!(post(&mut http, "/lock", &body).problem(), "invalid-value", "{body}");
+    }
+    assert_eq!(http.ask("DELETE", "/lock/7.AAFhAAFi", &[], b"").problem(), "lock-not-held");
+    assert_eq!(http.ask("DELETE", "/lock/7", &[], b"").problem(), "invalid-value");
+    let unknown = json!({ "resource": "x", "session": "00000000000000ff" });
+    assert_eq!(post(&mut http, "/lock", &unknown).problem(), "no-such-session");
+}
+
+fn request(server: &Server, body: &str) -> String {
+    let (host, length) = (server.http_address(), body.len());
+    format!("POST /lock HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")
+}
