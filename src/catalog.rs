@@ -5,7 +5,7 @@ use crate::cache::commands::{
     compare, counters, databases, expiry, increx, keys, lcs, many, object, ranges, strings, walks,
 };
 use crate::command::{Command, CommandTable};
-use crate::limit::commands::throttle;
+use crate::limit::commands::{check, corrections, lists, policy, statistics, throttle};
 use crate::{admin, connection, dispatch};
 
 /// The tables of all families.
@@ -24,6 +24,11 @@ pub const FAMILIES: &[&[Command]] = &[
     increx::COMMANDS,
     connection::COMMANDS,
     throttle::COMMANDS,
+    check::COMMANDS,
+    policy::COMMANDS,
+    corrections::COMMANDS,
+    lists::COMMANDS,
+    statistics::COMMANDS,
     broker::commands::COMMANDS,
     dispatch::transaction::COMMANDS,
     admin::command::COMMANDS,

@@ -72,11 +72,14 @@ impl<'s> Keyspace<'s> {
     }
 
     /// Locks several shards in the order of their ids.
-    pub fn lock_many(&mut self, ids: &mut Vec<ShardId>) {
+    pub fn lock_many(&mut self, ids: &mut [ShardId]) {
         debug_assert!(self.held.is_empty());
         ids.sort_unstable();
-        ids.dedup();
-        self.held.extend(ids.iter().map(|&id| self.store.lock(id)));
+        for &id in ids.iter() {
+            if self.held.last().is_none_or(|last| last.id() != id) {
+                self.held.push(self.store.lock(id));
+            }
+        }
     }
 
     /// From here on shards are locked as they are met; only for who holds the gate alone.

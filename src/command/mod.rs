@@ -67,7 +67,8 @@ bitflags::bitflags! {
         const DANGEROUS = 1 << 16;
         /// Needs the gate alone: it locks shards that its key specification does not name.
         const ALONE = 1 << 17;
-        /// Walks the store shard by shard, so no shard may be locked when it starts.
+        /// Locks shards itself, one by one as it walks the store or those it finds out that it needs, so no shard may be
+        /// locked when it starts.
         const WALKS = 1 << 18;
         /// Runs the queue of the client's transaction.
         const RUNS_QUEUE = 1 << 19;

@@ -170,6 +170,6 @@ fn lock(visit: &mut Visit<'_, '_>, database: usize, keys: &[&[u8]]) {
     match keys {
         [] => {}
         [key] => visit.keyspace.lock_one(shard(key)),
-        keys => visit.keyspace.lock_many(&mut keys.iter().map(shard).collect()),
+        keys => visit.keyspace.lock_many(&mut keys.iter().map(shard).collect::<Vec<_>>()),
     }
 }

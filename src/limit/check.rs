@@ -203,10 +203,12 @@ impl<'d> Check<'d> {
             }
             return Ok(outcome);
         }
-        // Nothing is taken, so what each limit says is what it says by itself.
+        // Nothing is taken, so what each limit says is what it says by itself, to all that is asked of its counter so far.
         outcome.answers.clear();
-        for item in &self.items {
-            let decision = item.limit.peek(counters.state(&item.counter)?, item.cost, now);
+        for (index, item) in self.items.iter().enumerate() {
+            let asked = self.items[..=index].iter().filter(|other| other.counter == item.counter);
+            let cost = asked.map(|other| other.cost).sum();
+            let decision = item.limit.peek(counters.state(&item.counter)?, cost, now);
             outcome.answers.push(Answer { demand: item.demand, part: item.part, decision });
         }
         Ok(outcome)

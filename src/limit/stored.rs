@@ -1,14 +1,33 @@
 //! Counters as keys of the store, for whoever holds the locks of their shards.
 
+use smallvec::SmallVec;
+
 use super::algorithm::{NANOS_PER_MILLI, Nanos};
 use super::check::{Counters, NotACounter};
-use crate::cache::{Deadline, Keyspace};
+use crate::cache::{Deadline, Keyspace, ShardId};
 use crate::clock::Now;
 
 const NANOS_PER_MICRO: Nanos = 1_000;
 
+/// How many shards a request locks before the list of them moves to the heap.
+const INLINE_SHARDS: usize = 4;
+
 /// The counters in the selected database.
 pub struct StoredCounters<'k, 's>(pub &'k mut Keyspace<'s>);
+
+impl<'k, 's> StoredCounters<'k, 's> {
+    /// Locks the shards of these counters, in the order of their ids.
+    pub fn lock<'n>(
+        keyspace: &'k mut Keyspace<'s>,
+        counters: impl Iterator<Item = &'n [u8]>,
+    ) -> StoredCounters<'k, 's> {
+        let (store, database) = (keyspace.store(), keyspace.database);
+        let mut shards: SmallVec<[ShardId; INLINE_SHARDS]> =
+            counters.map(|counter| store.shard_of(database, store.key(counter).hash)).collect();
+        keyspace.lock_many(&mut shards);
+        StoredCounters(keyspace)
+    }
+}
 
 impl Counters for StoredCounters<'_, '_> {
     fn state(&mut self, counter: &[u8]) -> Result<&[u8], NotACounter> {

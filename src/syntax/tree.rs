@@ -13,8 +13,6 @@ const INTEGERS: &[&str] = &[
     "microseconds",
     "count",
     "max-burst",
-    "period",
-    "quantity",
     "cursor",
     "index",
     "index1",
@@ -46,6 +44,9 @@ const INTEGERS: &[&str] = &[
     "quantity",
     "burst",
     "period",
+    "cost",
+    "actual",
+    "numchecks",
 ];
 
 /// Names that mean floating-point numbers.

@@ -3,9 +3,11 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
-use super::counters;
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
-use crate::limit::algorithm::{Gcra, InvalidParameter, checked_cost};
+use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::limit::algorithm::{Decision, Gcra, InvalidParameter, Limit, StateBytes, checked_cost};
+use crate::limit::check::{Counters, NotACounter};
+use crate::limit::nanos;
+use crate::limit::stored::StoredCounters;
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -15,12 +17,10 @@ pub const COMMANDS: &[Command] = &[Command {
     summary: "Takes from a token bucket that gets `count` tokens back per `period` seconds and holds one more than \
               `max-burst`. Returns whether it was refused (0 or 1), the limit, what remains, the seconds until a retry \
               succeeds (-1 if it was allowed) and until all is back. A quantity of 0 only asks.",
-    since: "Quartet 0.1.0",
-    group: Group::RateLimit,
     flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
     keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
     handler: throttle,
-    ..Command::ROW
+    ..super::ROW
 }];
 
 fn throttle(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
@@ -35,7 +35,7 @@ fn throttle(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     } else {
         1
     };
-    let decision = counters::take(call.keyspace, &call.key(1), &gcra.limit(), quantity)?;
+    let decision = take(call, &gcra.limit(), quantity)?;
     let output = &mut *call.output;
     output.array(5);
     output.integer(i64::from(!decision.allowed));
@@ -44,4 +44,20 @@ fn throttle(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     output.integer(decision.retry_after_seconds());
     output.integer(decision.reset_after_seconds() as i64);
     Ok(())
+}
+
+/// Takes from the limit whose counter is the first argument.
+fn take(call: &mut Call<'_, '_>, limit: &Limit, quantity: u64) -> Result<Decision, NotACounter> {
+    let (name, now) = (call.arguments.at(1), nanos(call.now()));
+    let mut counters = StoredCounters(call.keyspace);
+    let state = counters.state(name)?;
+    if quantity == 0 {
+        return Ok(limit.peek(state, quantity, now));
+    }
+    let mut changed = StateBytes::new();
+    let decision = limit.take(state, quantity, now, &mut changed);
+    if decision.allowed {
+        counters.keep(name, &changed, decision.reset_after);
+    }
+    Ok(decision)
 }

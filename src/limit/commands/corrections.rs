@@ -1,0 +1,80 @@
+//! RL.RESET and RL.REFUND: giving back what was taken.
+
+use super::answer;
+use super::words::{Words, policy};
+use crate::command::{Call, Command, Flags};
+use crate::limit::algorithm::checked_cost;
+use crate::limit::check::{Check, Counters, Demand, Mode, Rule};
+use crate::limit::definition::Scope;
+use crate::limit::nanos;
+use crate::limit::policies::{DEFAULT_POLICY, Table};
+use crate::limit::policy::{CounterName, Policy};
+use crate::limit::stored::StoredCounters;
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "rl.reset",
+        syntax: "key [POLICY policy]",
+        summary: "Gives a key all of its limits under a policy back (`default` unless another is named) and returns how \
+                  many counters it had. Limits that count all keys together are left alone: DEL resets their counters.",
+        handler: reset,
+        ..CORRECTS
+    },
+    Command {
+        name: "rl.refund",
+        syntax: "key cost [POLICY policy]",
+        summary: "Gives back what was taken last from the limits of a policy (`default` unless another is named), all keys' \
+                  together included, and returns what RL.CHECK with PEEK does.",
+        handler: refund,
+        ..CORRECTS
+    },
+];
+
+/// What the rows share.  The keys of the counters follow from the policy, so the handlers lock.
+const CORRECTS: Command =
+    Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS), ..super::ROW };
+
+/// The policy that the last words name, if they do.
+fn policy_option<'t>(table: &'t Table, mut words: Words<'_>) -> Result<&'t Policy, Refusal> {
+    let name = if words.accept(b"POLICY") { words.value()? } else { DEFAULT_POLICY.as_bytes() };
+    if words.len() > 0 {
+        return Err(Refusal::SYNTAX);
+    }
+    policy(table, name)
+}
+
+fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let table = call.services.limits.policies.load();
+    let policy = policy_option(&table, Words::new(call.arguments.from(2)))?;
+    let own = policy.limits_of(call.arguments.at(1));
+    let own = own.filter(|(part, _, _)| policy.parts()[*part].scope == Scope::Key);
+    let names: Vec<CounterName> = own.map(|(_, _, name)| name).collect();
+    let mut counters = StoredCounters::lock(call.keyspace, names.iter().map(|name| name.as_slice()));
+    let mut removed = 0;
+    for name in &names {
+        removed += i64::from(!counters.state(name)?.is_empty());
+        counters.keep(name, &[], 0);
+    }
+    call.output.integer(removed);
+    Ok(())
+}
+
+fn refund(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let now = nanos(call.now());
+    let table = call.services.limits.policies.load();
+    let mut words = Words::new(call.arguments.from(2));
+    let amount = checked_cost(words.integer()?)?;
+    let rule = Rule::Policy(policy_option(&table, words)?);
+    let demand = Demand { rule, key: call.arguments.at(1), cost: amount };
+    let check = Check::new([demand], &call.services.limits.lists, now)?;
+    let names = check.items().iter().map(|item| item.counter.as_slice());
+    let mut counters = StoredCounters::lock(call.keyspace, names);
+    check.refund(&mut counters, now, now)?;
+    // What is asked now is what is there, not whether there is enough for as much again.
+    let check = Check::new([Demand { cost: 0, ..demand }], &call.services.limits.lists, now)?;
+    let outcome = check.decide(&mut counters, Mode::Peek, now)?;
+    answer::write(call.output, &check.summary(&outcome));
+    Ok(())
+}

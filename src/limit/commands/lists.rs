@@ -1,0 +1,105 @@
+//! RL.ALLOW, RL.DENY and RL.BLOCK: who is not limited at all, and who is refused whatever the limits say.
+
+use super::words::Words;
+use crate::command::{Call, Command};
+use crate::limit::algorithm::checked_span;
+use crate::limit::lists::ListName;
+use crate::limit::nanos;
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "rl.allow",
+        summary: "A container for the commands on the list of keys that no policy limits.",
+        complexity: "Depends on subcommand.",
+        subcommands: &[
+            Command { handler: |call| add(call, ListName::Allow), ..ADD },
+            Command { handler: |call| del(call, ListName::Allow), ..DEL },
+            Command { handler: |call| list(call, ListName::Allow), ..LIST },
+            Command { handler: help, ..super::HELP },
+        ],
+        ..super::ROW
+    },
+    Command {
+        name: "rl.deny",
+        summary: "A container for the commands on the list of keys that every policy refuses.",
+        complexity: "Depends on subcommand.",
+        subcommands: &[
+            Command { handler: |call| add(call, ListName::Deny), ..ADD },
+            Command { handler: |call| del(call, ListName::Deny), ..DEL },
+            Command { handler: |call| list(call, ListName::Deny), ..LIST },
+            Command { handler: help, ..super::HELP },
+        ],
+        ..super::ROW
+    },
+    Command {
+        name: "rl.block",
+        syntax: "key milliseconds",
+        summary: "Has every policy refuse a key for a time; 0 ends a block.",
+        complexity: "O(N) where N is the number of blocks.",
+        handler: block,
+        ..super::ROW
+    },
+];
+
+const ADD: Command = Command {
+    name: "add",
+    syntax: "pattern",
+    summary: "Puts a pattern on the list and returns 1, or 0 if it was there.",
+    complexity: "O(N) where N is the number of patterns.",
+    ..super::ROW
+};
+
+const DEL: Command = Command {
+    name: "del",
+    summary: "Takes a pattern off the list and returns 1, or 0 if it was not there.",
+    ..ADD
+};
+
+const LIST: Command =
+    Command { name: "list", syntax: "", summary: "Returns the patterns of the list.", ..ADD };
+
+fn add(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
+    let added = call.services.limits.lists.add(list, call.arguments.at(2))?;
+    call.output.integer(i64::from(added));
+    Ok(())
+}
+
+fn del(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
+    let removed = call.services.limits.lists.remove(list, call.arguments.at(2));
+    call.output.integer(i64::from(removed));
+    Ok(())
+}
+
+fn list(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
+    let patterns = call.services.limits.lists.patterns(list);
+    call.output.array(patterns.len());
+    for pattern in patterns {
+        call.output.bulk(&pattern);
+    }
+    Ok(())
+}
+
+fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.write_help(&[
+        "ADD <pattern>",
+        "    Put a pattern on the list.",
+        "DEL <pattern>",
+        "    Take a pattern off the list.",
+        "LIST",
+        "    Return the patterns of the list.",
+    ]);
+    Ok(())
+}
+
+fn block(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let now = nanos(call.now());
+    let span = match Words::new(call.arguments.from(2)).integer()? {
+        0 => 0,
+        millis => checked_span("the time of a block", millis)?,
+    };
+    call.services.limits.lists.block(call.arguments.at(1), now + span, now)?;
+    call.output.ok();
+    Ok(())
+}

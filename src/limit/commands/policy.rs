@@ -1,0 +1,205 @@
+//! RL.POLICY: policies made, shown and forgotten while the server runs.
+
+use std::sync::Arc;
+
+use quartet_protocol::resp::Output;
+use serde_json::Value;
+
+use super::words::{Words, no_such_policy, text};
+use crate::command::{Call, Command};
+use crate::limit::definition::{Definition, LimitDefinition, OnExpiry, Scope};
+use crate::limit::policy::Policy;
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[Command {
+    name: "rl.policy",
+    summary: "A container for the commands that make and show policies of the rate limiter.",
+    complexity: "Depends on subcommand.",
+    subcommands: &[
+        Command {
+            name: "set",
+            syntax: "policy <JSON definition | ALGO algorithm LIMIT limit PERIOD period [BURST burst] [NAME name] [GLOBAL] \
+                     [ALGO algorithm LIMIT limit PERIOD period [BURST burst] [NAME name] [GLOBAL] ...] [SHADOW] \
+                     [ONEXPIRY <KEEP | REFUND>] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
+            summary: "Makes or replaces a policy of one or several limits: gcra, sliding, log, fixed, leaky or \
+                      concurrency, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
+                      what would be refused, and JSON takes what the HTTP door does, overrides for some keys included.",
+            complexity: "O(N) where N is the number of policies.",
+            handler: set,
+            ..super::ROW
+        },
+        Command {
+            name: "get",
+            syntax: "policy",
+            summary: "Returns what a policy says, or null if there is none.",
+            handler: get,
+            ..super::ROW
+        },
+        Command {
+            name: "del",
+            syntax: "policy [policy ...]",
+            summary: "Forgets policies and returns how many there were. Their counters expire by themselves.",
+            complexity: "O(N) where N is the number of policies.",
+            handler: del,
+            ..super::ROW
+        },
+        Command {
+            name: "list",
+            summary: "Returns the names of all policies.",
+            complexity: "O(N) where N is the number of policies.",
+            handler: list,
+            ..super::ROW
+        },
+        Command { handler: help, ..super::HELP },
+    ],
+    ..super::ROW
+}];
+
+fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let name = text("policy", call.arguments.at(2))?;
+    let mut words = Words::new(call.arguments.from(3));
+    let definition = if words.accept(b"JSON") { from_json(&mut words)? } else { from_words(&mut words)? };
+    call.services.limits.policies.set(name, definition)?;
+    call.output.ok();
+    Ok(())
+}
+
+fn from_json(words: &mut Words<'_>) -> Result<Definition, Refusal> {
+    let definition = words.value()?;
+    if words.len() > 0 {
+        return Err(Refusal::SYNTAX);
+    }
+    serde_json::from_slice(definition).map_err(|error| {
+        let error = error.to_string().escape_debug().to_string();
+        Refusal::new(format!("ERR the definition is not what a policy is: {error}"))
+    })
+}
+
+/// A limit as far as it has been said.
+struct Stated {
+    algorithm: String,
+    name: Option<String>,
+    limit: Option<i64>,
+    period: Option<i64>,
+    burst: Option<i64>,
+    scope: Scope,
+}
+
+fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
+    let mut definition = Definition::default();
+    let mut limits: Vec<Stated> = Vec::new();
+    while let Some(word) = words.next() {
+        let limit = limits.last_mut().ok_or(Refusal::SYNTAX);
+        match word.to_ascii_uppercase().as_slice() {
+            b"ALGO" => limits.push(Stated {
+                algorithm: text("algorithm", words.value()?)?.to_owned(),
+                name: None,
+                limit: None,
+                period: None,
+                burst: None,
+                scope: Scope::Key,
+            }),
+            b"LIMIT" => limit?.limit = Some(words.integer()?),
+            b"PERIOD" => limit?.period = Some(words.integer()?),
+            b"BURST" => limit?.burst = Some(words.integer()?),
+            b"NAME" => limit?.name = Some(text("name", words.value()?)?.to_owned()),
+            b"GLOBAL" => limit?.scope = Scope::Global,
+            b"SHADOW" => definition.shadow = true,
+            b"ONEXPIRY" if words.accept(b"KEEP") => definition.on_expiry = OnExpiry::Keep,
+            b"ONEXPIRY" if words.accept(b"REFUND") => definition.on_expiry = OnExpiry::Refund,
+            b"ALLOW" => definition.allow.push(text("pattern", words.value()?)?.to_owned()),
+            b"DENY" => definition.deny.push(text("pattern", words.value()?)?.to_owned()),
+            _ => return Err(Refusal::SYNTAX),
+        }
+    }
+    definition.limits = limits.into_iter().map(complete).collect::<Result<_, _>>()?;
+    Ok(definition)
+}
+
+fn complete(stated: Stated) -> Result<LimitDefinition, Refusal> {
+    let missing = |word: &str| Refusal::new(format!("ERR a limit needs {word}"));
+    Ok(LimitDefinition {
+        name: stated.name,
+        algorithm: stated.algorithm,
+        limit: stated.limit.ok_or_else(|| missing("LIMIT"))?,
+        period_ms: stated.period.ok_or_else(|| missing("PERIOD"))?,
+        burst: stated.burst,
+        scope: stated.scope,
+    })
+}
+
+fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let Some(policy) = call.services.limits.policies.get(call.arguments.at(2)) else {
+        call.output.null();
+        return Ok(());
+    };
+    let definition = serde_json::to_value(policy.definition());
+    write_json(call.output, &definition.expect("a definition is text, numbers and lists"));
+    Ok(())
+}
+
+/// Writes an object as a map, and what is true or false as 1 or 0.
+fn write_json(output: &mut Output, value: &Value) {
+    match value {
+        Value::Null => output.null(),
+        Value::Bool(value) => output.integer(i64::from(*value)),
+        Value::Number(number) => output.integer(number.as_i64().unwrap_or_default()),
+        Value::String(text) => output.bulk(text.as_bytes()),
+        Value::Array(items) => {
+            output.array(items.len());
+            items.iter().for_each(|item| write_json(output, item));
+        }
+        Value::Object(fields) => {
+            output.map(fields.len());
+            for (name, value) in fields {
+                output.bulk(name.as_bytes());
+                write_json(output, value);
+            }
+        }
+    }
+}
+
+fn del(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let names = call.arguments.from(2);
+    let removed = names.iter().filter(|name| call.services.limits.policies.remove(name)).count();
+    call.output.integer(removed as i64);
+    Ok(())
+}
+
+fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let policies = call.services.limits.policies.list();
+    call.output.array(policies.len());
+    for policy in policies {
+        call.output.bulk(policy.name().as_bytes());
+    }
+    Ok(())
+}
+
+fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.write_help(&[
+        "DEL <policy> [<policy> ...]",
+        "    Forget policies. Their counters expire by themselves.",
+        "GET <policy>",
+        "    Return what a policy says.",
+        "LIST",
+        "    Return the names of all policies.",
+        "SET <policy> ALGO <algorithm> LIMIT <limit> PERIOD <milliseconds> [<option> ...]",
+        "    Make or replace a policy. The algorithms are gcra, sliding, log, fixed, leaky",
+        "    and concurrency. Of a limit: BURST <burst>, NAME <name>, GLOBAL; a further",
+        "    ALGO begins another limit. Of the policy: SHADOW, ONEXPIRY <KEEP|REFUND>,",
+        "    ALLOW <pattern>, DENY <pattern>.",
+        "SET <policy> JSON <definition>",
+        "    The same from what the HTTP door takes.",
+    ]);
+    Ok(())
+}
+
+/// The policies that a request is about: one, which must be there, or all.
+pub(super) fn named_or_all(call: &Call<'_, '_>, name: Option<&[u8]>) -> Result<Vec<Arc<Policy>>, Refusal> {
+    let policies = &call.services.limits.policies;
+    match name {
+        Some(name) => Ok(vec![policies.get(name).ok_or_else(|| no_such_policy(name))?]),
+        None => Ok(policies.list()),
+    }
+}

@@ -1,0 +1,78 @@
+//! Reading the arguments of the family: words and what follows them.
+
+use quartet_protocol::resp::Arguments;
+use quartet_protocol::resp::number::parse_integer;
+
+use crate::limit::policies::Table;
+use crate::limit::policy::{NAME_LENGTH_MAX, Policy};
+use crate::refusal::Refusal;
+
+/// What is left of a request.
+pub(super) struct Words<'w> {
+    arguments: Arguments<'w>,
+    next: usize,
+}
+
+impl<'w> Words<'w> {
+    /// All of these.
+    pub(super) fn new(arguments: Arguments<'w>) -> Words<'w> {
+        Words { arguments, next: 0 }
+    }
+
+    /// How many words are left.
+    pub(super) fn len(&self) -> usize {
+        self.arguments.len() - self.next
+    }
+
+    /// A word that must be there.
+    pub(super) fn value(&mut self) -> Result<&'w [u8], Refusal> {
+        self.next().ok_or(Refusal::SYNTAX)
+    }
+
+    /// A number that must be there.
+    pub(super) fn integer(&mut self) -> Result<i64, Refusal> {
+        parse_integer(self.value()?).ok_or(Refusal::NOT_AN_INTEGER)
+    }
+
+    /// Goes past a word if it is next.
+    pub(super) fn accept(&mut self, word: &[u8]) -> bool {
+        let is_next = self.arguments.get(self.next).is_some_and(|next| next.eq_ignore_ascii_case(word));
+        self.next += usize::from(is_next);
+        is_next
+    }
+}
+
+impl<'w> Iterator for Words<'w> {
+    type Item = &'w [u8];
+
+    fn next(&mut self) -> Option<&'w [u8]> {
+        let word = self.arguments.get(self.next)?;
+        self.next += 1;
+        Some(word)
+    }
+}
+
+/// The policy of a name.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn policy<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Policy, Refusal> {
+    match table.get(name) {
+        Some(policy) => Ok(policy),
+        None => Err(no_such_policy(name)),
+    }
+}
+
+/// What is said where a policy is named that does not exist.
+pub(super) fn no_such_policy(name: &[u8]) -> Refusal {
+    let name = String::from_utf8_lossy(&name[..name.len().min(NAME_LENGTH_MAX)]).escape_debug().to_string();
+    Refusal::new(format!("ERR there is no policy '{name}'; RL.POLICY SET makes one"))
+}
+
+/// A name or a pattern, which is text.
+///
+/// # Errors
+/// If the bytes are none.
+pub(super) fn text<'w>(what: &str, bytes: &'w [u8]) -> Result<&'w str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|_| Refusal::new(format!("ERR {what} is not valid UTF-8")))
+}
