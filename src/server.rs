@@ -19,16 +19,23 @@ use crate::clock::Clock;
 use crate::command::{Effects, Monitors, Services};
 use crate::http;
 use crate::limit::Limits;
-use crate::lock::Locks;
+use crate::lock::{Durability, Locks};
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
 use crate::random::{Random, machine_seed};
-use crate::settings::{Live, OutputClass, Settings};
+use crate::settings::{Live, LockDurability, OutputClass, Settings};
 
 /// The name of a run is this many hexadecimal digits.
 const RUN_ID_LENGTH: usize = 40;
 const RUN_ID_WORDS: usize = 3;
+
+/// Where the journal of the locks is, below the directory for data.
+const LOCKS_FOLDER: &str = "locks";
+
+/// Fences that a server without a directory may give out a millisecond, on the whole, without coming to those that the
+/// next one begins with.  It keeps fences below 2^53 for two centuries.
+const FENCES_PER_MILLISECOND: u64 = 1024;
 
 /// How often idle and slow clients are looked for and the wall clock is followed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
@@ -68,7 +75,12 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
 /// # Errors
 /// If a door or a worker cannot be made; the text names it and the remedy.
 pub fn run(settings: Settings) -> Result<(), String> {
-    let services = Arc::new(services(settings.clone(), Clock::machine(), machine_seed()));
+    let mut services = services(settings.clone(), Clock::machine(), machine_seed());
+    services.locks = open_locks(&settings, &services.clock)?;
+    if let Some(micros) = services.locks.next_deadline() {
+        services.alarm.set(micros.div_ceil(1000));
+    }
+    let services = Arc::new(services);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -81,8 +93,34 @@ pub fn run(settings: Settings) -> Result<(), String> {
     for thread in http_threads {
         thread.join();
     }
+    if let Some(journal) = services.locks.journal() {
+        journal.close();
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The locks as they were when an earlier server ended, as far as they are kept.
+fn open_locks(settings: &Settings, clock: &Clock) -> Result<Locks, String> {
+    let durability = match (settings.lock_durability, &settings.dir) {
+        (LockDurability::None, _) | (LockDurability::Auto, None) => Durability::None,
+        (LockDurability::Fence, _) => Durability::Fence,
+        (LockDurability::Full | LockDurability::Auto, _) => Durability::Full,
+    };
+    let now = clock.now();
+    match &settings.dir {
+        _ if durability == Durability::None => {
+            // Without a disk the wall clock has to do: fences grow as long as it is not set back.
+            Ok(Locks::starting_after(now.wall_millis().max(0) as u64 * FENCES_PER_MILLISECOND))
+        }
+        Some(folder) => {
+            Locks::open(&folder.join(LOCKS_FOLDER), durability, now).map_err(|error| error.to_string())
+        }
+        None => Err(format!(
+            "locks of durability {} need a directory: name one with --dir, or choose --lock-durability none",
+            settings.lock_durability.word()
+        )),
+    }
 }
 
 /// Opens the doors and serves; returns the threads once the server is to stop and nobody is let in any more.

@@ -17,6 +17,7 @@ use super::counts::Counts;
 use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, NoticeKind, Outcome, WaiterId};
 use super::fences::Fences;
+use super::keeping::Durability;
 use super::leases::Lease;
 use super::modes::{Load, Mode};
 use super::names::Names;
@@ -92,6 +93,16 @@ impl Core {
     /// Has the next fence be larger than `fence`.
     pub fn skip_fences_to(&mut self, fence: u64) {
         self.fences.skip_to(fence);
+    }
+
+    /// The last fence that was given out.
+    pub(super) fn last_fence(&self) -> u64 {
+        self.fences.last()
+    }
+
+    /// Every fence that was given out, now or by an earlier server, is at most this.
+    pub(super) fn fence_bound(&self) -> u64 {
+        self.fences.upto()
     }
 
     /// From here on fences are given out of ranges, each of which is written down before it is used up.
@@ -199,10 +210,10 @@ impl Core {
 
     /// Gives resources to an owner, all under one fence.
     pub(super) fn grant(&mut self, terms: &Terms<'_>, resources: &[usize], events: &mut Events) -> Grant {
-        let fence = self.take_fence(events);
+        let fence = self.fences.take();
         let leases = resources.iter().map(|&resource| self.add_lease(terms, resource, fence)).collect();
         let owner = self.owners.name(terms.owner);
-        if events.wants_records {
+        if events.keeps == Durability::Full {
             events.record(&Record::Granted(Granted {
                 fence,
                 ttl: terms.ttl.unwrap_or(0),
@@ -222,12 +233,6 @@ impl Core {
         }
         let waited = (self.now - terms.since) / 1000;
         Grant { fence, ttl: terms.ttl, holds: 1, waited, leases, upgraded_from: None }
-    }
-
-    pub(super) fn take_fence(&mut self, events: &mut Events) -> u64 {
-        let fence = self.fences.take();
-        events.highest_fence = fence;
-        fence
     }
 
     /// Tells who listens; `resource` and `owner` still have their names.

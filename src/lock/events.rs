@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::keeping::Durability;
 use super::records::Record;
 
 /// Names a request that waits; never used again.
@@ -102,14 +103,12 @@ pub struct Events {
     pub notices: Vec<Notice>,
     /// Whether anybody listens.
     pub wants_notices: bool,
-    /// Whether anything is kept on disk.
-    pub wants_records: bool,
+    /// What is to be written down.
+    pub keeps: Durability,
     /// Records, one after the other.
     records: Vec<u8>,
     /// Where each record ends.
     record_ends: Vec<usize>,
-    /// The largest fence that was given out.
-    pub(super) highest_fence: u64,
 }
 
 impl Events {
@@ -120,7 +119,12 @@ impl Events {
 
     /// Notes a record.
     pub(super) fn record(&mut self, record: &Record<'_>) {
-        if self.wants_records {
+        let is_kept = match self.keeps {
+            Durability::None => false,
+            Durability::Fence => matches!(record, Record::FenceRange { .. }),
+            Durability::Full => true,
+        };
+        if is_kept {
             record.write(&mut self.records);
             self.record_ends.push(self.records.len());
         }

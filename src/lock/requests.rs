@@ -365,7 +365,7 @@ impl Core {
         events: &mut Events,
     ) -> Grant {
         let id = self.find_lease(resource, owner).expect("an upgrade ends with its lease");
-        let fence = self.take_fence(events);
+        let fence = self.fences.take();
         let before = self.leases[id].fence;
         self.change_mode(id, Mode::Exclusive, fence, events);
         self.counts.granted += 1;

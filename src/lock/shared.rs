@@ -1,6 +1,7 @@
 //! The table of locks as threads share it: behind one mutex, with a mailbox for each request that waits.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Poll, Waker};
@@ -11,8 +12,11 @@ use parking_lot::Mutex;
 use super::core::Core;
 use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, Outcome, WaiterId};
+use super::keeping::{Durability, Keeper, Keeping};
 use super::requests::{Acquired, Request};
 use crate::clock::Now;
+use crate::journal::disk::Disk;
+use crate::journal::{Journal, OpenError, Writer};
 use crate::refusal::Refusal;
 use crate::wait::{Hold, Mailbox};
 
@@ -77,6 +81,7 @@ pub struct Locks {
 struct State {
     core: Core,
     events: Events,
+    keeping: Keeping,
     mailboxes: HashMap<WaiterId, Arc<Mailbox<Answer>>, RandomState>,
 }
 
@@ -84,6 +89,63 @@ struct State {
 type Deliveries = Vec<(Arc<Mailbox<Answer>>, Answer)>;
 
 impl Locks {
+    /// The locks that `folder` has of earlier servers, kept there from now on.
+    ///
+    /// # Errors
+    /// If the folder cannot be had, or what it has is damaged.
+    pub fn open(folder: &Path, durability: Durability, now: Now) -> Result<Locks, OpenError> {
+        let locks = Locks::default();
+        let mut state = locks.state.lock();
+        let State { core, events, keeping, .. } = &mut *state;
+        events.keeps = durability;
+        *keeping = Keeping::open(folder, durability, now, core, events)?;
+        drop(state);
+        Ok(locks)
+    }
+
+    /// The same on a disk; nothing is written until the writer is moved.
+    ///
+    /// # Errors
+    /// If what the disk has is damaged.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        durability: Durability,
+        now: Now,
+    ) -> Result<(Locks, Writer), OpenError> {
+        let locks = Locks::default();
+        let mut state = locks.state.lock();
+        let State { core, events, keeping, .. } = &mut *state;
+        let (keeper, writer) = Keeper::open_on(disk, durability, now, core, events)?;
+        *keeping = Keeping::Journal(keeper);
+        drop(state);
+        Ok((locks, writer))
+    }
+
+    /// What outlives the server.
+    pub fn durability(&self) -> Durability {
+        self.state.lock().keeping.durability()
+    }
+
+    /// Where that is written, once there is something.
+    pub fn journal(&self) -> Option<Arc<Journal>> {
+        self.state.lock().keeping.journal().cloned()
+    }
+
+    /// When something falls due next, in microseconds of the server's clock.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.state.lock().core.next_deadline()
+    }
+
+    /// Whether something may be promised that has to outlive the server.  To be asked before a session is opened or a
+    /// lease renewed; who asks for a lock need not.
+    ///
+    /// # Errors
+    /// If the disk is not up to it.
+    pub fn admit(&self, now: Now) -> Result<(), Refusal> {
+        let State { core, events, keeping, .. } = &mut *self.state.lock();
+        keeping.admit(now, core, events)
+    }
+
     /// Locks whose fences begin after `last_fence`.
     pub fn starting_after(last_fence: u64) -> Locks {
         let locks = Locks::default();
@@ -170,9 +232,11 @@ impl Locks {
         aftermath: &mut Aftermath,
         operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<Acquired, Refusal>,
     ) -> Result<Asked, Refusal> {
-        let mut superseded = None;
+        let (mut superseded, time) = (None, now);
         let asked = self.act_on_state(now, aftermath, |state, now| {
-            let acquired = operation(&mut state.core, now, &mut state.events)?;
+            let State { core, events, keeping, .. } = state;
+            keeping.admit(time, core, events)?;
+            let acquired = operation(core, now, events)?;
             Ok(match acquired {
                 Acquired::Granted(grant) => Asked::Granted(grant),
                 Acquired::Busy => Asked::Busy,
@@ -224,8 +288,7 @@ impl Locks {
 impl State {
     /// What replies that depend on the last operation have to wait for.
     fn hold(&mut self) -> Option<Hold> {
-        self.events.clear_records();
-        None
+        self.keeping.keep(&self.core, &mut self.events)
     }
 
     fn take_answers(&mut self, hold: Option<&Hold>) -> Deliveries {

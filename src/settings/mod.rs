@@ -19,4 +19,6 @@ pub use live::Live;
 pub use load::{Stop, load};
 pub use page::markdown;
 pub use table::{Change, SETTINGS, Setting, Settings};
-pub use values::{EvictionPolicy, LogFormat, LogLevel, OutputClass, OutputLimit, OutputLimits};
+pub use values::{
+    EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputClass, OutputLimit, OutputLimits,
+};

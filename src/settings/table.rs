@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
 
 use super::kind::{Kind, Only, Value};
-use super::values::{EvictionPolicy, LogFormat, LogLevel, OutputLimits};
+use super::values::{EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits};
 
 /// What the name of every environment variable of ours begins with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "QUARTET_";
@@ -199,6 +199,8 @@ settings! {
 
     /// Directory for data, made when first needed; empty to keep nothing on disk
     dir: Option<PathBuf> = "dir", Kind::Path, "./quartet-data", AtStart;
+    /// What of the locks outlives the server: leases, fences or nothing; auto is full if there is a directory for data
+    lock_durability: LockDurability = "lock-durability", Kind::Words(LockDurability::WORDS), "auto", AtStart;
     /// Keep the data across a restart in a journal
     appendonly: Only = "appendonly",
         Kind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;

@@ -94,6 +94,20 @@ words! {
     }
 }
 
+words! {
+    /// What of the locks outlives the server.
+    LockDurability {
+        /// Leases if there is a directory for data, else nothing.
+        Auto = "auto",
+        /// Leases, which are on the disk before they are answered.
+        Full = "full",
+        /// That no fence is given twice.
+        Fence = "fence",
+        /// Nothing.
+        None = "none",
+    }
+}
+
 /// The kinds of clients that have a limit on their output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputClass {

@@ -1,6 +1,7 @@
 //! Locks: the table against a plain model, its promises one by one, and the service under cuts and kills.
 
 mod deadlocks;
+mod durability;
 mod model;
 mod promises;
 mod properties;

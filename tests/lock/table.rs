@@ -1,8 +1,8 @@
 //! A table of locks as tests use it: strings for names, milliseconds for times.
 
 use quartet::lock::{
-    Acquired, Core, Events, Grant, Mode, NoticeKind, Outcome, Release, Request, SessionId, SessionTerms,
-    WaiterId,
+    Acquired, Core, Durability, Events, Grant, Mode, NoticeKind, Outcome, Release, Request, SessionId,
+    SessionTerms, WaiterId,
 };
 use quartet::refusal::Refusal;
 
@@ -31,7 +31,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new() -> Table {
         let mut events = Events::default();
-        (events.wants_notices, events.wants_records) = (true, true);
+        (events.wants_notices, events.keeps) = (true, Durability::Full);
         Table { core: Core::default(), events, now: 1_000_000, records: Vec::new() }
     }
 

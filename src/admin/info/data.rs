@@ -29,7 +29,7 @@ fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-/// Nothing is kept on disk, and the fields that clients look at say so.
+/// The cache keeps nothing on disk, and the fields that clients look at say so; the journals of other services follow.
 pub(super) fn persistence(page: &mut Page, services: &Services) {
     page.zeros(&["loading", "async_loading", "rdb_changes_since_last_save", "rdb_bgsave_in_progress"]);
     page.field("rdb_last_save_time", services.started.wall_millis() / 1000);
@@ -41,6 +41,16 @@ pub(super) fn persistence(page: &mut Page, services: &Services) {
     page.field("aof_current_rewrite_time_sec", -1);
     page.field("aof_last_bgrewrite_status", "ok");
     page.field("aof_last_write_status", "ok");
+    if let Some(journal) = services.locks.journal() {
+        let status = journal.status();
+        let field = |name: &str| format!("locks_journal_{name}");
+        page.field(&field("status"), if status.failure.is_some() { "err" } else { "ok" });
+        page.field(&field("appended_bytes"), status.appended.0);
+        page.field(&field("synced_bytes"), status.synced.0);
+        page.field(&field("syncs"), status.syncs);
+        page.field(&field("last_sync_usec"), status.last_sync_micros);
+        page.field(&field("snapshot_bytes"), status.snapshot_bytes);
+    }
 }
 
 pub(super) fn keyspace(page: &mut Page, services: &Services) {

@@ -1,0 +1,229 @@
+//! What of the table of locks outlives the server, and what replies have to wait for so that it does.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::core::Core;
+use super::events::Events;
+use crate::clock::Now;
+use crate::journal::disk::Disk;
+use crate::journal::{Journal, NotAdmitted, OpenError, Options, Writer};
+use crate::refusal::Refusal;
+use crate::wait::{Durable, Hold, Position};
+
+/// What of the locks outlives the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Nothing.
+    #[default]
+    None,
+    /// That no fence is given twice; leases end with the server.
+    Fence,
+    /// Leases as well: they last their full time from the next start.
+    Full,
+}
+
+/// Where records go.
+#[derive(Default)]
+pub(super) enum Keeping {
+    /// Nowhere.
+    #[default]
+    Nowhere,
+    /// Into a folder that is made for the first lock.
+    Later(PathBuf, Durability),
+    /// Into a journal.
+    Journal(Keeper),
+}
+
+/// A journal and what is known of it.
+pub(super) struct Keeper {
+    journal: Arc<Journal>,
+    durability: Durability,
+    /// The end of the last record of this table.
+    last: Position,
+    /// Ends of ranges of fences, each with the position from which on its fences may be given out.
+    ranges: VecDeque<(u64, Position)>,
+    /// Fences up to this may be given out.
+    confirmed: u64,
+}
+
+fn options() -> Options {
+    Options::new("locks")
+}
+
+impl Keeping {
+    /// Keeps what `folder` has of earlier servers; without such a folder nothing is made before there is a lock.
+    pub(super) fn open(
+        folder: &Path,
+        durability: Durability,
+        now: Now,
+        core: &mut Core,
+        events: &mut Events,
+    ) -> Result<Keeping, OpenError> {
+        if !folder.exists() {
+            return Ok(Keeping::Later(folder.to_owned(), durability));
+        }
+        let keeper = Keeper::open(folder, durability, now, core, events)?;
+        Ok(Keeping::Journal(keeper))
+    }
+
+    /// What is kept.
+    pub(super) fn durability(&self) -> Durability {
+        match self {
+            Keeping::Nowhere => Durability::None,
+            Keeping::Later(_, durability) => *durability,
+            Keeping::Journal(keeper) => keeper.durability,
+        }
+    }
+
+    /// The journal, if there is one.
+    pub(super) fn journal(&self) -> Option<&Arc<Journal>> {
+        match self {
+            Keeping::Nowhere | Keeping::Later(..) => None,
+            Keeping::Journal(keeper) => Some(&keeper.journal),
+        }
+    }
+
+    /// Whether something may be promised.  The first promise makes the folder.
+    pub(super) fn admit(&mut self, now: Now, core: &mut Core, events: &mut Events) -> Result<(), Refusal> {
+        match self {
+            Keeping::Nowhere => Ok(()),
+            Keeping::Journal(keeper) => keeper.journal.admit().map_err(|reason| {
+                Refusal::new(match reason {
+                    NotAdmitted::Behind => "TRYAGAIN the disk is behind with the journal of the locks",
+                    NotAdmitted::Failed => {
+                        "MISCONF the journal of the locks cannot be written; the log says why.  Start the server anew \
+                         once the disk is well"
+                    }
+                })
+            }),
+            Keeping::Later(folder, durability) => {
+                let keeper = Keeper::open(folder, *durability, now, core, events)
+                    .map_err(|error| Refusal::new(format!("MISCONF {error}")))?;
+                *self = Keeping::Journal(keeper);
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends the records of an operation; what a reply that depends on it has to wait for.
+    pub(super) fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Hold> {
+        let Keeping::Journal(keeper) = self else {
+            debug_assert!(events.records().next().is_none(), "what is written down was admitted");
+            return None;
+        };
+        keeper.keep(core, events)
+    }
+}
+
+impl Keeper {
+    fn open(
+        folder: &Path,
+        durability: Durability,
+        now: Now,
+        core: &mut Core,
+        events: &mut Events,
+    ) -> Result<Keeper, OpenError> {
+        let (journal, recovered) = Journal::open(folder, options(), &mut |record| replay(core, record, now))?;
+        let mut keeper = Keeper::new(journal, durability);
+        keeper.take_over(core, now, events);
+        // What is left of long ago goes, and with it what a change of the durability has made void.
+        if recovered.records > 0
+            && let Some(snapshot) = keeper.begin_snapshot(core)
+        {
+            // That it could not be written is in the log, and does no harm but the space.
+            let _ = snapshot.finish();
+        }
+        Ok(keeper)
+    }
+
+    /// The same on a disk, with a writer that is moved by hand.
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        durability: Durability,
+        now: Now,
+        core: &mut Core,
+        events: &mut Events,
+    ) -> Result<(Keeper, Writer), OpenError> {
+        let (journal, writer, _) =
+            Journal::open_on(disk, options(), &mut |record| replay(core, record, now))?;
+        let mut keeper = Keeper::new(journal, durability);
+        keeper.take_over(core, now, events);
+        Ok((keeper, writer))
+    }
+
+    fn new(journal: Arc<Journal>, durability: Durability) -> Keeper {
+        Keeper { journal, durability, last: Position(0), ranges: VecDeque::new(), confirmed: 0 }
+    }
+
+    /// After the last record was replayed: ends what ended with the server before.
+    fn take_over(&mut self, core: &mut Core, now: Now, events: &mut Events) {
+        if self.durability == Durability::Fence {
+            let last = core.fence_bound();
+            *core = Core::default();
+            core.skip_fences_to(last);
+            core.reserve_fences();
+        }
+        events.keeps = self.durability;
+        core.recovered(now.micros(), events);
+        self.keep(core, events);
+    }
+
+    fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Hold> {
+        let mut has_records = false;
+        for record in events.records() {
+            self.last = self.journal.append(record);
+            has_records = true;
+        }
+        if has_records {
+            events.clear_records();
+            if self.durability == Durability::Fence {
+                self.ranges.push_back((core.fence_bound(), self.last));
+            } else if self.journal.is_snapshot_due()
+                && let Some(snapshot) = self.begin_snapshot(core)
+            {
+                snapshot.finish_in_background();
+            }
+        }
+        if self.journal.has_failed() && !has_records {
+            // What is refused for that reason, or changes nothing, is said all the same.
+            return None;
+        }
+        let position = match self.durability {
+            Durability::None => return None,
+            Durability::Fence => self.range_of(core.last_fence())?,
+            // Whatever is said depends on what was done before, so that has to be on the disk too.
+            Durability::Full => self.last,
+        };
+        (position > self.journal.synced())
+            .then(|| Hold { journal: Arc::clone(&self.journal) as Arc<dyn Durable>, position })
+    }
+
+    /// The position from which on a fence may be given out; none if it may be already.
+    fn range_of(&mut self, fence: u64) -> Option<Position> {
+        if fence <= self.confirmed {
+            return None;
+        }
+        let synced = self.journal.synced();
+        while let Some(&(upto, position)) = self.ranges.front()
+            && position <= synced
+        {
+            self.confirmed = upto;
+            self.ranges.pop_front();
+        }
+        let range = self.ranges.iter().find(|(upto, _)| fence <= *upto);
+        range.map(|(_, position)| *position).filter(|_| fence > self.confirmed)
+    }
+
+    fn begin_snapshot(&self, core: &Core) -> Option<crate::journal::Snapshot> {
+        let mut snapshot = self.journal.begin_snapshot()?;
+        core.snapshot(self.durability == Durability::Full, |record| snapshot.append(record));
+        Some(snapshot)
+    }
+}
+
+fn replay(core: &mut Core, record: &[u8], now: Now) -> Result<(), String> {
+    let unfit = |_| "a record does not fit those before it".to_owned();
+    core.replay(record, now.micros()).map_err(unfit)
+}
