@@ -189,8 +189,8 @@ async fn wait(context: &Context, ticket: Ticket, names: &[&[u8]], patience: u64)
     let answer = std::future::poll_fn(|task| match &waiting.ticket {
         Some(ticket) => ticket.poll(task.waker()),
         None => Poll::Pending,
-    })
-    .await;
+    });
+    let answer = context.wait_for(answer).await?;
     waiting.ticket = None;
     match answer.outcome {
         Outcome::Granted(grant) => {

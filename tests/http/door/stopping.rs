@@ -36,3 +36,22 @@ fn a_request_under_way_is_answered_before_the_end() {
     assert_eq!(response.header("connection"), Some("close"));
     assert!(server.wait().success());
 }
+
+#[test]
+fn a_request_that_waits_hears_of_the_end() {
+    let mut server = server(&[]);
+    let (mut holder, mut waiter) = (connect(&server), connect(&server));
+    let lock = |wait: u64| format!(r#"{{"resource": "printer", "ttl": 600, "wait_ms": {wait}}}"#);
+    assert_eq!(holder.ask("POST", "/lock", &[], lock(0).as_bytes()).status, 200);
+    let body = lock(600_000);
+    let head = format!("POST /lock HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    waiter.write(format!("{head}{body}").as_bytes());
+    wait_for(|| {
+        let refused = holder.ask("POST", "/lock", &[], lock(0).as_bytes()).json();
+        (refused["queue_length"] == 1).then_some(())
+    });
+    kill_process(server.process(), Signal::TERM).expect("the server runs");
+    let refused = waiter.read("POST").expect("it is answered");
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "unavailable"));
+    assert!(server.wait().success());
+}
