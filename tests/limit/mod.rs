@@ -2,6 +2,7 @@
 
 mod exactness;
 mod nginx;
+mod pipelines;
 mod rest;
 
 use crate::support::http::{Http, Response};

@@ -3,6 +3,7 @@
 //! A section is a row of `SECTIONS`: its name, its heading, when it is shown unasked, and what writes its fields.
 
 mod data;
+mod limits;
 mod page;
 mod server;
 mod statistics;
@@ -57,6 +58,7 @@ const SECTIONS: &[Section] = &[
     section("errorstats", "Errorstats", Shown::ByDefault, statistics::errors),
     section("latencystats", "Latencystats", Shown::WithAll, statistics::latencies),
     section("cluster", "Cluster", Shown::ByDefault, server::cluster),
+    section("limits", "Limits", Shown::ByDefault, limits::limits),
     section("keyspace", "Keyspace", Shown::ByDefault, data::keyspace),
 ];
 

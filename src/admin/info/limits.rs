@@ -1,0 +1,27 @@
+//! The section about the rate limiter.
+
+use super::Page;
+use crate::command::Services;
+use crate::limit::statistics::Totals;
+
+/// Policies told of one by one; RL.STATS tells of all.
+const POLICIES_SHOWN_MAX: usize = 100;
+
+pub(super) fn limits(page: &mut Page, services: &Services) {
+    let policies = services.limits.policies.list();
+    let each = policies.iter().map(|policy| policy.statistics.totals());
+    let sum = each.fold(Totals::default(), |sum, totals| Totals {
+        allowed: sum.allowed + totals.allowed,
+        refused: sum.refused + totals.refused,
+        shadow_refused: sum.shadow_refused + totals.shadow_refused,
+    });
+    page.field("limit_policies", policies.len());
+    page.field("limit_allowed", sum.allowed);
+    page.field("limit_refused", sum.refused);
+    page.field("limit_shadow_refused", sum.shadow_refused);
+    for policy in policies.iter().take(POLICIES_SHOWN_MAX) {
+        let Totals { allowed, refused, shadow_refused } = policy.statistics.totals();
+        let line = format_args!("allowed={allowed},refused={refused},shadow_refused={shadow_refused}");
+        page.field(&format!("limit_policy_{}", policy.name()), line);
+    }
+}
