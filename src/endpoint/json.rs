@@ -105,8 +105,25 @@ pub(super) fn refused_value(path: &str, message: &str) -> Problem {
     };
     let problem = Problem::new(problems::INVALID_VALUE).detail(message);
     let problem = if field.is_empty() { problem } else { problem.with("field", field) };
-    if expected.is_empty() { problem } else { problem.with("allowed", in_words(expected)) }
+    let spoken = SPOKEN.iter().find(|(start, _)| fault.starts_with(start));
+    match (expected, spoken) {
+        ("", None) => problem,
+        ("", Some((_, allowed))) => problem.with("allowed", *allowed),
+        _ => problem.with("allowed", in_words(expected)),
+    }
 }
+
+/// How messages begin that do not say what was expected, and what that is.
+const SPOKEN: &[(&str, &str)] = &[
+    ("missing field", "any value that fits; it must be there"),
+    ("duplicate field", "one value"),
+    ("invalid digit", "an integer"),
+    ("number too ", "a smaller number"),
+    ("cannot parse integer", "an integer"),
+    ("cannot parse float", "a number"),
+    ("invalid float", "a number"),
+    ("provided string was not", "true or false"),
+];
 
 /// What serde expected, for people who do not write Rust.
 fn in_words(expected: &str) -> String {
@@ -158,12 +175,13 @@ mod tests {
     #[test]
     fn the_field_at_fault_is_named() {
         check(r#"{"count": 1, "ttx": 2}"#, "invalid-value", json!("ttx"), json!("count or inner"));
-        check(r#"{"inner": null}"#, "invalid-value", json!("count"), Value::Null);
+        let missing = json!("any value that fits; it must be there");
+        check(r#"{"inner": null}"#, "invalid-value", json!("count"), missing.clone());
         check(r#"{"count": -1}"#, "invalid-value", json!("count"), json!("an integer of at least 0"));
         check(r#"{"count": "1"}"#, "invalid-value", json!("count"), json!("an integer of at least 0"));
         check(r#"{"count": 1, "inner": {"nam": 1}}"#, "invalid-value", json!("inner.nam"), json!("name"));
-        check(r#"{"count": 1, "inner": {}}"#, "invalid-value", json!("inner.name"), Value::Null);
-        check(r#"{"count": 1, "count": 1}"#, "invalid-value", json!("count"), Value::Null);
+        check(r#"{"count": 1, "inner": {}}"#, "invalid-value", json!("inner.name"), missing);
+        check(r#"{"count": 1, "count": 1}"#, "invalid-value", json!("count"), json!("one value"));
         check("[1]", "invalid-value", Value::Null, json!("an object"));
         check("7", "invalid-value", Value::Null, json!("an object"));
     }

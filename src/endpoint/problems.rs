@@ -57,6 +57,8 @@ problems! {
         "The path is not one of the API's; /openapi.json lists them all and /docs shows them.";
     NO_SUCH_KEY = NOT_FOUND "no-such-key" "There is no such key":
         "The key was never set, was deleted, has expired or was evicted.";
+    NO_SUCH_DATABASE = NOT_FOUND "no-such-database" "There is no database of this number":
+        "The setting databases says how many there are; they are numbered from 0.";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed" "The path does not take this method":
         "The header Allow lists the methods that it takes.";
     NOT_ACCEPTABLE = NOT_ACCEPTABLE "not-acceptable" "No representation fits the header Accept":
@@ -67,6 +69,13 @@ problems! {
         "The body is longer than the setting http-body-limit allows.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The media type is not taken here":
         "The header Content-Type names a type that this resource does not take; the detail names those it does.";
+    KEY_EXISTS = CONFLICT "key-exists" "The key is there already":
+        "It was to be written only if it was absent.";
+    NOT_AN_INTEGER = CONFLICT "not-an-integer" "The value is not an integer":
+        "Only integers of 64 bits can be counted up and down, and their sum must be one.";
+    PRECONDITION_FAILED = PRECONDITION_FAILED "precondition-failed" "The value is not what it was expected to be":
+        "A header If-Match or If-None-Match does not hold: the value was changed, made or removed meanwhile.  Read it \
+         again and decide anew.";
     WRONG_TYPE = CONFLICT "wrong-type" "The key holds another kind of value":
         "The key exists and holds a value on which this cannot be done.";
     NO_SUCH_POLICY = NOT_FOUND "no-such-policy" "There is no such policy":

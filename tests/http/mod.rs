@@ -1,4 +1,5 @@
 //! The HTTP door and what is behind it, over real sockets.
 
+mod cache;
 mod door;
 mod locks;

@@ -82,19 +82,20 @@ impl Names {
 
 /// A place in a walk over the shards of a database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Cursor {
+pub struct Cursor {
     shard: usize,
     place: u64,
 }
 
 impl Cursor {
-    fn from_number(number: u64) -> Cursor {
+    /// The place that a client's number stands for.
+    pub fn from_number(number: u64) -> Cursor {
         let count = SHARD_COUNT as u64;
         Cursor { shard: (number % count) as usize, place: number / count }
     }
 
     /// The number clients see; past the last shard it is 0.
-    fn number(self) -> u64 {
+    pub fn number(self) -> u64 {
         if self.shard == SHARD_COUNT { 0 } else { self.place * SHARD_COUNT as u64 + self.shard as u64 }
     }
 
@@ -164,7 +165,7 @@ fn scan_options<'a>(call: &Call<'a, '_>) -> Result<ScanOptions<'a>, Refusal> {
 /// Visits keys from `cursor` on until `count` were met or enough was looked at, and returns where to go on.
 /// Shards without keys are passed over for free: there are few enough of them, and so a small database takes one
 /// call.
-fn walk(
+pub fn walk(
     keyspace: &mut Keyspace<'_>,
     mut cursor: Cursor,
     count: usize,

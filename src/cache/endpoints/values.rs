@@ -1,67 +1,146 @@
-//! Single values: read and written.
+//! Single values: read, written, removed.
 
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::cache::{Lifetime, WrongKind};
+use super::conditions::{ConditionHeaders, Conditions, Reading};
+use super::database::{Database, existing};
+use super::forms::{self, Accept, Entry};
+use super::found::Found;
+use super::stored::{BodyType, NewValue, Stored, lifetime};
 use crate::endpoint::{
-    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, State, problems, routes,
+    Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, json_with_status, parse,
+    problems, routes,
 };
 
-/// A key and what it holds.
-#[derive(Serialize, utoipa::ToSchema)]
-struct Entry {
-    /// The key.
-    key: String,
-    /// The value.
-    value: String,
+/// How a value is to be written.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Writing {
+    /// The number of the database, as with SELECT; 0 if it is not given.
+    #[param(minimum = 0, value_type = u64, required = false)]
+    db: Option<usize>,
+    /// Seconds after which the key is gone, unless the body says it.
+    #[param(minimum = 0.001, maximum = 3155760000.0, value_type = f64, required = false)]
+    ttl: Option<f64>,
+    /// Write only if there is no such key.
+    #[param(value_type = bool, required = false)]
+    if_absent: Option<bool>,
 }
 
-/// A value to be written.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewValue {
-    /// Any JSON.  A string is stored as it is, anything else as compact JSON.
-    value: Value,
+/// What was written.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Written {
+    /// The entity tag that the value has now, for If-Match.
+    etag: String,
 }
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(value, put_value))
+    OpenApiRouter::new().routes(routes!(value, put_value, remove_value))
 }
 
 /// The value of a key
+///
+/// What was put with a content type of its own is handed out with it, anything else as JSON; Accept chooses.  A HEAD
+/// request asks for the headers alone.
 #[utoipa::path(get, path = "/cache/{key}", tag = "cache",
-    params(("key" = String, Path, description = "The key, percent-encoded")),
-    responses((status = 200, description = "The value", body = Entry),
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
+    responses((status = 200, description = "The value", content((Entry = "application/json"), (String = "*/*")),
+            headers(("ETag" = String, description = "The tag of this form of the value"),
+                ("Cache-Control" = String, description = "How many seconds the key has left"))),
+        (status = 304, description = "The client has it already"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn value(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<Json<Entry>, Problem> {
-    context.read(0, &[&key], |visit| {
+async fn value(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Query(database): Query<Database>,
+    accept: Accept,
+    conditions: Conditions,
+) -> Result<Response, Problem> {
+    let (found, now) = context.read(database.number(&context)?, &[&key], |visit| {
+        let now = visit.now();
         let key = visit.key(&key);
         let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
-        let value = entry.string().map_err(|WrongKind| Problem::new(problems::WRONG_TYPE))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Json(Entry { key: text(key.bytes), value: text(value.bytes()) }))
+        Found::of(entry).map(|found| (found, now))
+    })?;
+    let form = accept.choose(&found)?;
+    let tag = forms::tag(&forms::fingerprint(&found.bytes, found.content_type.as_deref()), form);
+    Ok(match conditions.reading(&tag)? {
+        Reading::Whole => forms::respond(&key, found, form, &tag, now),
+        Reading::NotModified => {
+            (StatusCode::NOT_MODIFIED, forms::common_headers(&found, &tag, now)).into_response()
+        }
     })
 }
 
 /// Writes the value of a key
+///
+/// A body in JSON (or without a type) is an object with the value and what else is to be said.  A body of any other
+/// type is the value itself, which is handed out with that type again.
 #[utoipa::path(put, path = "/cache/{key}", tag = "cache",
-    params(("key" = String, Path, description = "The key, percent-encoded")), request_body = NewValue,
-    responses((status = 204, description = "It is written"),
+    params(("key" = String, Path, description = "The key, percent-encoded"), Writing, ConditionHeaders),
+    request_body(content((NewValue = "application/json"), (String = "text/plain"), (String = "application/octet-stream"))),
+    responses((status = 200, description = "The value is replaced", body = Written),
+        (status = 201, description = "The key is new", body = Written),
+        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn put_value(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
-    Json(new): Json<NewValue>,
-) -> Result<StatusCode, Problem> {
-    let text = match new.value {
-        Value::String(text) => text,
-        other => other.to_string(),
+    Query(writing): Query<Writing>,
+    conditions: Conditions,
+    body_type: BodyType,
+    Body(body): Body,
+) -> Result<Response, Problem> {
+    let database = existing(writing.db, &context)?;
+    let mut ttl = writing.ttl;
+    let mut if_absent = writing.if_absent.unwrap_or(false);
+    let stored = match body_type {
+        BodyType::Raw(content_type) => Stored::from_body(&body, content_type),
+        BodyType::Object => {
+            let new: NewValue = parse(&body)?;
+            ttl = new.ttl.or(ttl);
+            if_absent |= new.if_absent;
+            Stored::from_json(&new.value, new.encoding, "")?
+        }
     };
-    context.write(0, &[&key], |visit| {
-        let (key, moment) = (visit.key(&key), visit.keyspace.moment);
-        visit.keyspace.shard(&key).set(&key, text.as_bytes(), Lifetime::Forever, &moment);
-    })?;
-    Ok(StatusCode::NO_CONTENT)
+    let fingerprint = forms::fingerprint(&stored.bytes, stored.content_type.as_deref());
+    let etag = forms::tag(&fingerprint, forms::first_form(stored.content_type.as_deref()));
+    let is_new = context.write(database, &[&key], |visit| {
+        let key = visit.key(&key);
+        let lifetime = lifetime(ttl, visit.now(), "ttl")?;
+        let current = visit.keyspace.peek(&key);
+        let is_new = current.is_none();
+        conditions.allow_writing(current)?;
+        if if_absent && !is_new {
+            return Err(Problem::new(problems::KEY_EXISTS));
+        }
+        stored.write(&mut visit.keyspace, &key, lifetime);
+        Ok(is_new)
+    })??;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(json_with_status(status, Written { etag }))
+}
+
+/// Removes a key
+#[utoipa::path(delete, path = "/cache/{key}", tag = "cache",
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
+    responses((status = 204, description = "It is gone"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn remove_value(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Query(database): Query<Database>,
+    conditions: Conditions,
+) -> Result<StatusCode, Problem> {
+    context.read(database.number(&context)?, &[&key], |visit| {
+        let key = visit.key(&key);
+        conditions.allow_writing(visit.keyspace.peek(&key))?;
+        if !visit.keyspace.remove(&key) {
+            return Err(Problem::new(problems::NO_SUCH_KEY));
+        }
+        Ok(StatusCode::NO_CONTENT)
+    })
 }

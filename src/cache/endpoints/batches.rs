@@ -1,0 +1,180 @@
+//! Several keys in one request, which others see all at once.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::database::Database;
+use super::forms;
+use super::found::Found;
+use super::stored::{Encoding, Stored, lifetime};
+use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, problems, routes};
+
+/// Most keys in one request; their shards are locked together.
+const KEYS_MAX: usize = 1000;
+
+/// Most bytes of values that one response carries.
+const VALUES_BYTES_MAX: usize = 64 << 20;
+
+/// Keys to be read.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    /// The keys.
+    #[schema(max_items = 1000)]
+    keys: Vec<String>,
+}
+
+/// What keys hold.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Entries {
+    /// One per key, in their order.
+    #[schema(value_type = Vec<Slot>)]
+    entries: Vec<Box<RawValue>>,
+}
+
+/// What one key holds, if it is there.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Slot {
+    /// The key.
+    key: String,
+    /// Whether there is such a key that holds a string.
+    found: bool,
+    /// The value: a string, or the JSON that was put.
+    #[schema(required = false)]
+    value: serde_json::Value,
+    /// Says that the value is not UTF-8 and stands here in base64.
+    #[schema(required = false, nullable = false)]
+    encoding: Option<&'static str>,
+}
+
+/// Keys to be written.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewEntries {
+    /// The keys with their values.
+    #[schema(max_items = 1000)]
+    entries: Vec<NewEntry>,
+    /// Write only if none of the keys is there.
+    #[serde(default)]
+    if_absent: bool,
+}
+
+/// A key to be written.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewEntry {
+    /// The key.
+    key: String,
+    /// Any JSON, as in a single value.
+    #[schema(value_type = serde_json::Value)]
+    value: Box<RawValue>,
+    /// Says that the value is a string in base64.
+    encoding: Option<Encoding>,
+    /// Seconds after which the key is gone; forever if it is not given.
+    #[schema(minimum = 0.001, maximum = 3155760000.0)]
+    ttl: Option<f64>,
+}
+
+/// What was written.
+#[derive(Serialize, utoipa::ToSchema)]
+struct BatchWritten {
+    /// How many entries.
+    written: usize,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(get_batch)).routes(routes!(set_batch))
+}
+
+/// The values of several keys
+#[utoipa::path(post, path = "/cache/batch/get", tag = "cache", params(Database), request_body = Keys,
+    responses((status = 200, description = "What they hold", body = Entries),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn get_batch(
+    State(context): State<Context>,
+    Query(database): Query<Database>,
+    Json(asked): Json<Keys>,
+) -> Result<Json<Entries>, Problem> {
+    bound(asked.keys.len(), "keys")?;
+    let names: Vec<&[u8]> = asked.keys.iter().map(String::as_bytes).collect();
+    let found: Vec<Option<Found>> = context.read(database.number(&context)?, &names, |visit| {
+        let mut bytes = 0;
+        let mut found = Vec::with_capacity(names.len());
+        for name in &names {
+            let key = visit.key(name);
+            let value = visit.keyspace.read(&key).and_then(|entry| Found::of(entry).ok());
+            bytes += value.as_ref().map_or(0, |value| value.bytes.len());
+            if bytes > VALUES_BYTES_MAX {
+                let allowed = format!("values of {VALUES_BYTES_MAX} bytes in one response");
+                return Err(Problem::invalid("keys", allowed));
+            }
+            found.push(value);
+        }
+        Ok(found)
+    })?;
+    let slots = names.iter().zip(&found).map(|(name, found)| slot(name, found.as_ref()));
+    Ok(Json(Entries { entries: slots.collect() }))
+}
+
+/// What a key holds, as JSON.
+fn slot(key: &[u8], found: Option<&Found>) -> Box<RawValue> {
+    let text = match found {
+        // The JSON form is an object that is never empty.
+        Some(found) => [b"{\"found\":true,", &forms::json_form(key, found)[1..]].concat(),
+        None => {
+            let mut text = b"{\"found\":false,".to_vec();
+            forms::write_member(&mut text, "key", "key_encoding", key);
+            text.push(b'}');
+            text
+        }
+    };
+    let text = String::from_utf8(text).expect("JSON is text");
+    RawValue::from_string(text).expect("it was put together from JSON")
+}
+
+/// Writes several keys
+///
+/// All are written at once or, if something is wrong with one of them, none.
+#[utoipa::path(post, path = "/cache/batch/set", tag = "cache", params(Database), request_body = NewEntries,
+    responses((status = 200, description = "All are written", body = BatchWritten),
+        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn set_batch(
+    State(context): State<Context>,
+    Query(database): Query<Database>,
+    Json(new): Json<NewEntries>,
+) -> Result<Json<BatchWritten>, Problem> {
+    bound(new.entries.len(), "entries")?;
+    let mut stored = Vec::with_capacity(new.entries.len());
+    for (number, entry) in new.entries.iter().enumerate() {
+        stored.push(Stored::from_json(&entry.value, entry.encoding, &format!("entries[{number}]."))?);
+    }
+    let names: Vec<&[u8]> = new.entries.iter().map(|entry| entry.key.as_bytes()).collect();
+    context.write(database.number(&context)?, &names, |visit| {
+        let now = visit.now();
+        let lifetimes: Vec<_> = new
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(number, entry)| lifetime(entry.ttl, now, &format!("entries[{number}].ttl")))
+            .collect::<Result<_, _>>()?;
+        for name in names.iter().filter(|_| new.if_absent) {
+            let key = visit.key(name);
+            if visit.keyspace.contains(&key) {
+                return Err(Problem::new(problems::KEY_EXISTS).with("key", String::from_utf8_lossy(name)));
+            }
+        }
+        for ((name, stored), lifetime) in names.iter().zip(stored).zip(lifetimes) {
+            let key = visit.key(name);
+            stored.write(&mut visit.keyspace, &key, lifetime);
+        }
+        Ok(Json(BatchWritten { written: names.len() }))
+    })?
+}
+
+fn bound(count: usize, field: &str) -> Result<(), Problem> {
+    if count > KEYS_MAX {
+        return Err(Problem::invalid(field, format!("at most {KEYS_MAX} items")));
+    }
+    Ok(())
+}

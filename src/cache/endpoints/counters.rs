@@ -1,0 +1,89 @@
+//! Values as numbers: counted up and down.
+
+use quartet_protocol::resp::number::{integer_text, parse_integer};
+use serde::{Deserialize, Serialize};
+
+use super::database::Database;
+use super::found::{Found, JSON};
+use super::stored::{BodyType, Stored, lifetime};
+use crate::cache::Lifetime;
+use crate::endpoint::{
+    Body, Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, parse, problems,
+    routes,
+};
+
+/// By how much to count.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    /// What to add, less than 0 to count down.
+    #[serde(default = "one")]
+    by: i64,
+    /// Seconds after which the key is gone, if this makes it; one that is there keeps its own.
+    #[schema(minimum = 0.001, maximum = 3155760000.0)]
+    ttl: Option<f64>,
+}
+
+impl Default for Step {
+    fn default() -> Step {
+        Step { by: one(), ttl: None }
+    }
+}
+
+fn one() -> i64 {
+    1
+}
+
+/// What was counted to.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Sum {
+    /// The new value.
+    value: i64,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(increment))
+}
+
+/// Counts a value up
+///
+/// A key that is not there counts from 0.  The body may be left out: then it counts by 1.
+#[utoipa::path(post, path = "/cache/{key}/incr", tag = "cache",
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database),
+    request_body = Option<Step>,
+    responses((status = 200, description = "What was counted to", body = Sum),
+        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn increment(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Query(database): Query<Database>,
+    body_type: BodyType,
+    Body(body): Body,
+) -> Result<Json<Sum>, Problem> {
+    let step = match body_type {
+        BodyType::Object if body.is_empty() => Step::default(),
+        BodyType::Object => parse::<Option<Step>>(&body)?.unwrap_or_default(),
+        BodyType::Raw(_) => {
+            return Err(Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail("send application/json"));
+        }
+    };
+    context.write(database.number(&context)?, &[&key], |visit| {
+        let key = visit.key(&key);
+        let made_for = lifetime(step.ttl, visit.now(), "ttl")?;
+        let (old, content_type, lifetime) = match visit.keyspace.peek(&key).map(Found::of).transpose()? {
+            Some(found) => {
+                let number = parse_integer(&found.bytes);
+                let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;
+                (number, found.content_type, Lifetime::Keep)
+            }
+            None => (0, Some(JSON.into()), made_for),
+        };
+        let value = old
+            .checked_add(step.by)
+            .ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER).detail("the sum is beyond 64 bits"))?;
+        let stored = Stored { bytes: integer_text(value).as_ref().to_vec().into(), content_type };
+        stored.write(&mut visit.keyspace, &key, lifetime);
+        Ok(Json(Sum { value }))
+    })?
+}

@@ -1,0 +1,309 @@
+//! The forms in which a value is handed out, and which of them a client is given.
+//!
+//! Every value has a JSON form, an object with the key and the value.  Its bytes as they are come with the type they
+//! were put with, as `application/octet-stream`, and as `text/plain` if they are UTF-8.  What was put with a type of
+//! its own is handed out with it unless the client would rather have something else; anything else is JSON first.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use foldhash::quality::FixedState;
+use serde::Serialize;
+use std::hash::{BuildHasher, Hasher};
+
+use super::found::{Found, JSON};
+use crate::clock::Now;
+use crate::endpoint::{Context, Problem, problems};
+
+const OCTETS: &str = "application/octet-stream";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What a browser that is shown stored bytes must not do: guess another type, or run them as a page of this server.
+const RAW_HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
+];
+
+/// Seeds of the two halves of an entity tag.  They are fixed so that a tag outlives a restart.
+const TAG_SEEDS: [u64; 2] = [0x9d1f_27e3_51b6_04c8, 0x3ac5_8e60_d92b_7f14];
+
+/// How a value is handed out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// An object with key and value.
+    Json,
+    /// The bytes with the type they were put with.
+    Own,
+    /// The bytes as text.
+    Text,
+    /// The bytes as such.
+    Octets,
+}
+
+impl Form {
+    /// All forms.
+    const ALL: [Form; 4] = [Form::Json, Form::Own, Form::Text, Form::Octets];
+
+    /// What tells the entity tags of one value's forms apart.
+    fn letter(self) -> char {
+        match self {
+            Form::Json => 'j',
+            Form::Own => 'o',
+            Form::Text => 't',
+            Form::Octets => 'b',
+        }
+    }
+
+    fn content_type(self, found: &Found) -> &str {
+        match self {
+            Form::Json => JSON,
+            Form::Own => found.content_type.as_deref().unwrap_or(OCTETS),
+            Form::Text => TEXT,
+            Form::Octets => OCTETS,
+        }
+    }
+}
+
+/// The JSON form of a value.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Entry {
+    /// The key.
+    key: String,
+    /// Says that the key is not UTF-8 and stands here in base64.
+    #[schema(required = false, nullable = false)]
+    key_encoding: Option<&'static str>,
+    /// The value: a string, or the JSON that was put.
+    value: serde_json::Value,
+    /// Says that the value is not UTF-8 and stands here in base64.
+    #[schema(required = false, nullable = false)]
+    encoding: Option<&'static str>,
+}
+
+/// The JSON form of a value.
+pub(super) fn json_form(key: &[u8], found: &Found) -> Vec<u8> {
+    let mut text = Vec::with_capacity(key.len() + found.bytes.len() + 64);
+    text.push(b'{');
+    write_member(&mut text, "key", "key_encoding", key);
+    text.push(b',');
+    if found.is_json() {
+        text.extend_from_slice(b"\"value\":");
+        text.extend_from_slice(&found.bytes);
+    } else {
+        write_member(&mut text, "value", "encoding", &found.bytes);
+    }
+    text.push(b'}');
+    text
+}
+
+/// Writes bytes as a member of an object, followed by one that says so if they had to be encoded.
+pub(super) fn write_member(text: &mut Vec<u8>, name: &str, encoding: &str, bytes: &[u8]) {
+    text.extend_from_slice(format!("\"{name}\":").as_bytes());
+    match std::str::from_utf8(bytes) {
+        Ok(string) => write_string(text, string),
+        Err(_) => {
+            write_string(text, &STANDARD.encode(bytes));
+            text.extend_from_slice(format!(",\"{encoding}\":\"base64\"").as_bytes());
+        }
+    }
+}
+
+fn write_string(text: &mut Vec<u8>, string: &str) {
+    serde_json::to_writer(text, string).expect("a vector takes everything");
+}
+
+/// The part of the entity tag that all forms of a value share.
+pub(super) fn fingerprint(bytes: &[u8], content_type: Option<&str>) -> String {
+    let half = |seed| {
+        let mut hasher = FixedState::with_seed(seed).build_hasher();
+        hasher.write(bytes);
+        hasher.write(content_type.unwrap_or_default().as_bytes());
+        hasher.write_u64(bytes.len() as u64);
+        hasher.finish()
+    };
+    format!("{:016x}{:016x}", half(TAG_SEEDS[0]), half(TAG_SEEDS[1]))
+}
+
+/// The entity tag of one form of a value.
+pub(super) fn tag(fingerprint: &str, form: Form) -> String {
+    format!("\"{fingerprint}-{}\"", form.letter())
+}
+
+/// The entity tags of all forms of a value.
+pub(super) fn tags(bytes: &[u8], content_type: Option<&str>) -> [String; 4] {
+    let fingerprint = fingerprint(bytes, content_type);
+    Form::ALL.map(|form| tag(&fingerprint, form))
+}
+
+/// The form that a value is handed out in unless the client says otherwise.
+pub(super) fn first_form(content_type: Option<&str>) -> Form {
+    if content_type.is_none_or(|content_type| content_type == JSON) { Form::Json } else { Form::Own }
+}
+
+/// What the header Accept says: media ranges with their quality.  Empty if anything is accepted.
+pub(super) struct Accept(Vec<Range>);
+
+struct Range {
+    /// In lower case, such as `text/*`.
+    essence: String,
+    /// From 0, which is never, to 1.
+    quality: f32,
+}
+
+impl Accept {
+    fn read(values: impl Iterator<Item = String>) -> Accept {
+        let mut ranges = Vec::new();
+        for value in values {
+            for range in value.split(',').filter(|range| !range.trim().is_empty()) {
+                let mut parts = range.split(';');
+                let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+                let quality = parts.find_map(|part| {
+                    let (name, value) = part.split_once('=')?;
+                    let is_quality = name.trim().eq_ignore_ascii_case("q");
+                    is_quality.then(|| value.trim().parse().unwrap_or(1.0))
+                });
+                ranges.push(Range { essence, quality: quality.unwrap_or(1.0) });
+            }
+        }
+        Accept(ranges)
+    }
+
+    /// How welcome a type is: the quality of the range that fits it most closely.
+    fn quality(&self, content_type: &str) -> f32 {
+        if self.0.is_empty() {
+            return 1.0;
+        }
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let main = essence.split('/').next().unwrap_or_default();
+        let closeness = |range: &Range| match range.essence.as_str() {
+            exact if exact == essence => 3,
+            "*/*" | "*" => 1,
+            other if other.strip_suffix("/*") == Some(main) => 2,
+            _ => 0,
+        };
+        let fitting = self.0.iter().filter(|range| closeness(range) > 0);
+        fitting.max_by_key(|range| closeness(range)).map_or(0.0, |range| range.quality)
+    }
+
+    /// The form that is most welcome; of equal ones the first.
+    ///
+    /// # Errors
+    /// If none is.
+    pub(super) fn choose(&self, found: &Found) -> Result<Form, Problem> {
+        let first = first_form(found.content_type.as_deref());
+        if self.0.is_empty() {
+            return Ok(first);
+        }
+        let order = match first {
+            Form::Own => [Form::Own, Form::Json, Form::Text, Form::Octets],
+            _ => [Form::Json, Form::Text, Form::Octets, Form::Own],
+        };
+        let mut best = (0.0, None);
+        for form in order {
+            let quality = self.quality(form.content_type(found));
+            let exists = || match form {
+                Form::Own => found.content_type.is_some() && !found.is_json(),
+                Form::Text => std::str::from_utf8(&found.bytes).is_ok(),
+                Form::Json | Form::Octets => true,
+            };
+            if quality > best.0 && exists() {
+                best = (quality, Some(form));
+            }
+        }
+        best.1.ok_or_else(|| {
+            let own = found.content_type.as_deref().filter(|own| *own != JSON).map(|own| format!("{own}, "));
+            let detail = format!("there are {}{JSON}, {TEXT} and {OCTETS}", own.unwrap_or_default());
+            Problem::new(problems::NOT_ACCEPTABLE).detail(detail)
+        })
+    }
+}
+
+impl FromRequestParts<Context> for Accept {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<Accept, Problem> {
+        let values = parts.headers.get_all(header::ACCEPT).iter();
+        Ok(Accept::read(values.filter_map(|value| value.to_str().ok()).map(str::to_owned)))
+    }
+}
+
+/// The response with a value in one form.
+pub(super) fn respond(key: &[u8], found: Found, form: Form, tag: &str, now: Now) -> Response {
+    let content_type = header_value(form.content_type(&found));
+    let common = common_headers(&found, tag, now);
+    let head = [(header::CONTENT_TYPE, content_type)];
+    match form {
+        Form::Json => (head, common, json_form(key, &found)).into_response(),
+        Form::Own | Form::Text | Form::Octets => (head, common, RAW_HEADERS, found.bytes).into_response(),
+    }
+}
+
+/// What a response says of a value whether or not it carries it.
+pub(super) fn common_headers(found: &Found, tag: &str, now: Now) -> [(HeaderName, HeaderValue); 3] {
+    let freshness = match found.deadline {
+        Some(deadline) => header_value(&format!("max-age={}", deadline.saturating_sub(now.millis()) / 1000)),
+        // It may change at any time; the tag tells whether it has.
+        None => HeaderValue::from_static("no-cache"),
+    };
+    [
+        (header::ETAG, header_value(tag)),
+        (header::CACHE_CONTROL, freshness),
+        (header::VARY, HeaderValue::from_static("Accept")),
+    ]
+}
+
+/// A text that is known to fit into a header.
+pub(super) fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("content types come from headers, all else is of our making")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(content_type: Option<&str>, bytes: &'static [u8], accept: &str, expected: Option<Form>) {
+        let content_type = content_type.map(Box::from);
+        let found = Found { bytes: Bytes::from_static(bytes), content_type, deadline: None };
+        let accept = Accept::read([accept.to_owned()].into_iter());
+        assert_eq!(accept.choose(&found).ok(), expected);
+    }
+
+    #[test]
+    fn the_most_welcome_form_is_chosen() {
+        let (untyped, image) = (None, Some("image/png"));
+        for accept in ["", "*/*", "application/json", "application/*", "text/html, */*;q=0.5"] {
+            check(untyped, b"text", accept, Some(Form::Json));
+            check(Some(JSON), b"[1]", accept, Some(Form::Json));
+        }
+        check(untyped, b"text", "text/*, */*;q=0.1", Some(Form::Text));
+        check(untyped, b"\xff", "text/*, */*;q=0.1", Some(Form::Json));
+        check(untyped, b"\xff", "text/plain", None);
+        check(untyped, b"text", "application/octet-stream", Some(Form::Octets));
+        check(untyped, b"text", "application/*, application/json;q=0", Some(Form::Octets));
+        check(untyped, b"text", "image/png", None);
+        for accept in ["", "*/*", "image/*", "image/webp, image/PNG", "*"] {
+            check(image, b"\x89PNG", accept, Some(Form::Own));
+        }
+        check(image, b"\x89PNG", "application/json", Some(Form::Json));
+        check(image, b"\x89PNG", "image/png;q=0.2, application/json;q=0.3", Some(Form::Json));
+        check(image, b"\x89PNG", "text/html", None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_base64_in_json() {
+        let form = |key: &[u8], bytes: &'static [u8], content_type: Option<&str>| {
+            let content_type = content_type.map(Box::from);
+            let found = Found { bytes: Bytes::from_static(bytes), content_type, deadline: None };
+            String::from_utf8(json_form(key, &found)).expect("JSON is text")
+        };
+        assert_eq!(form(b"k", b"a\"b\n", None), r#"{"key":"k","value":"a\"b\n"}"#);
+        assert_eq!(form(b"k", br#"{"a":1.0}"#, Some(JSON)), r#"{"key":"k","value":{"a":1.0}}"#);
+        let binary = r#"{"key":"/w==","key_encoding":"base64","value":"AP8=","encoding":"base64"}"#;
+        assert_eq!(form(b"\xff", b"\x00\xff", Some("image/png")), binary);
+    }
+}

@@ -1,0 +1,41 @@
+//! What was found under a key: copied or shared, so that the lock is given back before anything is made of it.
+
+use bytes::Bytes;
+
+use crate::cache::{Deadline, EntryRef, Kind, Value};
+use crate::endpoint::{Problem, problems};
+
+/// The content type of values that were put as JSON other than a string.
+pub(super) const JSON: &str = "application/json";
+
+/// A string with what belongs to it.
+pub(super) struct Found {
+    pub(super) bytes: Bytes,
+    /// None for what was put as a string or over RESP.
+    pub(super) content_type: Option<Box<str>>,
+    pub(super) deadline: Option<Deadline>,
+}
+
+impl Found {
+    /// The string that an entry holds.
+    ///
+    /// # Errors
+    /// If it holds something else.
+    pub(super) fn of(entry: EntryRef<'_>) -> Result<Found, Problem> {
+        let bytes = match entry.string().map_err(|_| wrong_type(entry.kind()))? {
+            Value::Inline(bytes) => Bytes::copy_from_slice(bytes),
+            Value::Shared(bytes) => bytes.clone(),
+        };
+        Ok(Found { bytes, content_type: entry.content_type().map(Box::from), deadline: entry.deadline() })
+    }
+
+    /// Whether it was put as JSON other than a string.
+    pub(super) fn is_json(&self) -> bool {
+        self.content_type.as_deref() == Some(JSON)
+    }
+}
+
+/// The problem with a key that holds no string.
+pub(super) fn wrong_type(kind: Kind) -> Problem {
+    Problem::new(problems::WRONG_TYPE).detail(format!("the key holds a {}", kind.name()))
+}

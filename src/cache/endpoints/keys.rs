@@ -1,0 +1,108 @@
+//! All keys: listed, and removed.
+
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::database::{Database, existing};
+use crate::cache::commands::walks::{Cursor, walk};
+use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
+use crate::glob;
+
+/// Keys that a response looks at unless the client asks for more or fewer.
+const COUNT: usize = 100;
+
+/// Most of them that a client may ask for.
+const COUNT_MAX: usize = 10_000;
+
+/// Which keys to list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Listing {
+    /// A pattern as with SCAN: `*`, `?`, `[a-z]`, and `\` before a character that stands for itself.
+    #[param(value_type = String, required = false)]
+    r#match: Option<String>,
+    /// Where the response before this one ended.
+    #[param(value_type = u64, required = false)]
+    cursor: Option<u64>,
+    /// How many keys to look at, about; there may be fewer in the response, or none, before the end.
+    #[param(minimum = 1, maximum = 10000, value_type = u64, required = false)]
+    count: Option<usize>,
+    /// The number of the database, as with SELECT; 0 if it is not given.
+    #[param(minimum = 0, value_type = u64, required = false)]
+    db: Option<usize>,
+}
+
+/// Some of the keys.
+#[derive(Serialize, utoipa::ToSchema)]
+struct KeyPage {
+    /// The keys.
+    keys: Vec<String>,
+    /// Keys that are not UTF-8, in base64.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    keys_base64: Vec<String>,
+    /// Where to go on; null at the end.
+    cursor: Option<u64>,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(list_keys, remove_keys))
+}
+
+/// The keys of a database, page by page
+///
+/// A key that is there all the time is listed once at least; one that comes or goes meanwhile may be.
+#[utoipa::path(get, path = "/cache", tag = "cache", params(Listing),
+    responses((status = 200, description = "Some of the keys", body = KeyPage),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn list_keys(
+    State(context): State<Context>,
+    Query(listing): Query<Listing>,
+) -> Result<Json<KeyPage>, Problem> {
+    let database = existing(listing.db, &context)?;
+    let count = listing.count.unwrap_or(COUNT);
+    if !(1..=COUNT_MAX).contains(&count) {
+        return Err(Problem::invalid("count", format!("an integer from 1 to {COUNT_MAX}")));
+    }
+    let cursor = listing.cursor.unwrap_or(0);
+    if i64::try_from(cursor).is_err() {
+        return Err(Problem::invalid("cursor", "what the response before this one said"));
+    }
+    let pattern = listing.r#match.as_deref().map(str::as_bytes);
+    let mut page = KeyPage { keys: Vec::new(), keys_base64: Vec::new(), cursor: None };
+    let start = Cursor::from_number(cursor);
+    let next = context.walk(database, |visit| {
+        walk(&mut visit.keyspace, start, count, |entry| {
+            let key = entry.key();
+            if pattern.is_some_and(|pattern| !glob::matches(pattern, key)) {
+                return;
+            }
+            match std::str::from_utf8(key) {
+                Ok(key) => page.keys.push(key.to_owned()),
+                Err(_) => page.keys_base64.push(STANDARD.encode(key)),
+            }
+        })
+    });
+    page.cursor = Some(next.number()).filter(|&cursor| cursor > 0);
+    Ok(Json(page))
+}
+
+/// Removes all keys of a database
+#[utoipa::path(delete, path = "/cache", tag = "cache", params(Database),
+    responses((status = 204, description = "They are gone"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn remove_keys(
+    State(context): State<Context>,
+    Query(database): Query<Database>,
+) -> Result<StatusCode, Problem> {
+    let database = database.number(&context)?;
+    context.alone(database, |visit| {
+        let mut contents = Vec::new();
+        visit.keyspace.for_each_shard(database, |shard, _| contents.push(shard.clear()));
+        visit.effects.discard(contents);
+    });
+    Ok(StatusCode::NO_CONTENT)
+}

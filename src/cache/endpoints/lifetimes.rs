@@ -1,0 +1,95 @@
+//! How long keys live on: read and changed.
+
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::database::Database;
+use super::stored::lifetime;
+use crate::cache::Lifetime;
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, problems, routes,
+};
+
+/// How long a key lives on.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Remaining {
+    /// Seconds until the key is gone, or null if it lives on.
+    ttl: Option<f64>,
+}
+
+/// How long a key is to live on.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewLifetime {
+    /// Seconds from now.
+    #[schema(minimum = 0.001, maximum = 3155760000.0)]
+    ttl: f64,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(remaining, put_remaining, remove_remaining))
+}
+
+/// How long a key lives on
+#[utoipa::path(get, path = "/cache/{key}/ttl", tag = "cache",
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database),
+    responses((status = 200, description = "Its time to live", body = Remaining),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn remaining(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Query(database): Query<Database>,
+) -> Result<Json<Remaining>, Problem> {
+    context.read(database.number(&context)?, &[&key], |visit| {
+        let (key, now) = (visit.key(&key), visit.now().millis());
+        let entry = visit.keyspace.inspect(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
+        let seconds = |deadline: u64| deadline.saturating_sub(now) as f64 / 1000.0;
+        Ok(Json(Remaining { ttl: entry.deadline().map(seconds) }))
+    })
+}
+
+/// Changes how long a key lives on
+#[utoipa::path(put, path = "/cache/{key}/ttl", tag = "cache",
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database), request_body = NewLifetime,
+    responses((status = 204, description = "It is changed"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn put_remaining(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Query(database): Query<Database>,
+    Json(new): Json<NewLifetime>,
+) -> Result<StatusCode, Problem> {
+    change(&context, &database, &key, Some(new.ttl))
+}
+
+/// Lets a key live on for as long as it is not removed
+#[utoipa::path(delete, path = "/cache/{key}/ttl", tag = "cache",
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database),
+    responses((status = 204, description = "It has no end any more"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn remove_remaining(
+    State(context): State<Context>,
+    PathBytes(key): PathBytes,
+    Query(database): Query<Database>,
+) -> Result<StatusCode, Problem> {
+    change(&context, &database, &key, None)
+}
+
+fn change(
+    context: &Context,
+    database: &Database,
+    key: &[u8],
+    ttl: Option<f64>,
+) -> Result<StatusCode, Problem> {
+    context.read(database.number(context)?, &[key], |visit| {
+        let key = visit.key(key);
+        let deadline = match lifetime(ttl, visit.now(), "ttl")? {
+            Lifetime::Until(deadline) => Some(deadline),
+            Lifetime::Forever | Lifetime::Keep => None,
+        };
+        if !visit.keyspace.set_deadline(&key, deadline) {
+            return Err(Problem::new(problems::NO_SUCH_KEY));
+        }
+        Ok(StatusCode::NO_CONTENT)
+    })
+}

@@ -1,0 +1,209 @@
+//! What a client may put in: JSON in an object that says more about it, or a body as it is.
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::found::JSON;
+use crate::cache::{ContentType, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
+use crate::clock::Now;
+use crate::endpoint::{Context, Problem, problems};
+
+/// The longest time to live in seconds: a hundred years.
+pub(super) const TTL_MAX: f64 = 3_155_760_000.0;
+
+/// The shortest one: a millisecond.
+const TTL_MIN: f64 = 0.001;
+
+/// How the text of a value stands for its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Encoding {
+    /// Base64 with padding, for bytes that are not UTF-8.
+    Base64,
+}
+
+/// A value to be written.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewValue {
+    /// Any JSON.  A string is stored bare; anything else as compact JSON, and comes back as the same JSON until it is
+    /// written to by other means.
+    #[schema(value_type = serde_json::Value)]
+    pub(super) value: Box<RawValue>,
+    /// Says that the value is a string in base64.
+    pub(super) encoding: Option<Encoding>,
+    /// Seconds after which the key is gone; forever if it is not given.
+    #[schema(minimum = 0.001, maximum = 3155760000.0)]
+    pub(super) ttl: Option<f64>,
+    /// Write only if there is no such key.
+    #[serde(default)]
+    pub(super) if_absent: bool,
+}
+
+/// A value as it is going to be kept.
+pub(super) struct Stored {
+    pub(super) bytes: Bytes,
+    pub(super) content_type: Option<Box<str>>,
+}
+
+impl Stored {
+    /// A value in JSON; the object that has it is at `place` in the body, which is empty or ends with a dot.
+    ///
+    /// # Errors
+    /// If it is not what its encoding says.
+    pub(super) fn from_json(
+        value: &RawValue,
+        encoding: Option<Encoding>,
+        place: &str,
+    ) -> Result<Stored, Problem> {
+        let text = value.get();
+        if !text.starts_with('"') {
+            if encoding.is_some() {
+                return Err(Problem::invalid(
+                    format!("{place}encoding"),
+                    "only for a value that is a string",
+                ));
+            }
+            return Ok(Stored { bytes: compact(text).into(), content_type: Some(JSON.into()) });
+        }
+        let string: String = serde_json::from_str(text).map_err(|error| {
+            Problem::invalid(format!("{place}value"), "text in Unicode").detail(error.to_string())
+        })?;
+        let bytes = match encoding {
+            None => string.into_bytes(),
+            Some(Encoding::Base64) => STANDARD.decode(&string).map_err(|error| {
+                Problem::invalid(format!("{place}value"), "base64 with padding").detail(error.to_string())
+            })?,
+        };
+        Ok(Stored { bytes: bytes.into(), content_type: None })
+    }
+
+    /// A body with its type.
+    pub(super) fn from_body(body: &Bytes, content_type: Box<str>) -> Stored {
+        // The body may be a part of a larger buffer, which it would keep alive.
+        Stored { bytes: Bytes::copy_from_slice(body), content_type: Some(content_type) }
+    }
+
+    /// Writes it under a key whose shard is locked.
+    pub(super) fn write(self, keyspace: &mut Keyspace<'_>, key: &Key<'_>, lifetime: Lifetime) {
+        let moment = keyspace.moment;
+        let shard = keyspace.shard(key);
+        let content_type = self.content_type.as_deref().and_then(ContentType::new);
+        if content_type.is_none() && self.bytes.len() <= INLINE_VALUE_MAX {
+            shard.set(key, &self.bytes, lifetime, &moment);
+        } else {
+            shard.set_typed(key, self.bytes, content_type, lifetime, &moment);
+        }
+    }
+}
+
+/// JSON without the blanks between its words.  What is inside strings, and how numbers are spelled, stays.
+fn compact(text: &str) -> Vec<u8> {
+    let mut compact = Vec::with_capacity(text.len());
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in text.bytes() {
+        if in_string {
+            in_string = is_escaped || byte != b'"';
+            is_escaped = !is_escaped && byte == b'\\';
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        } else {
+            in_string = byte == b'"';
+        }
+        compact.push(byte);
+    }
+    compact
+}
+
+/// The deadline that so many seconds from now mean; none stands for a key that lives on.
+///
+/// # Errors
+/// If it is not a number of seconds that a key can live.
+pub(super) fn lifetime(ttl: Option<f64>, now: Now, field: &str) -> Result<Lifetime, Problem> {
+    let Some(seconds) = ttl else { return Ok(Lifetime::Forever) };
+    if !(TTL_MIN..=TTL_MAX).contains(&seconds) {
+        return Err(Problem::invalid(field, format!("a number of seconds from {TTL_MIN} to {TTL_MAX}")));
+    }
+    Ok(Lifetime::Until(now.millis() + (seconds * 1000.0).round() as u64))
+}
+
+/// What the header Content-Type says of the body of a PUT.
+pub(super) enum BodyType {
+    /// The value is in an object with what else is to be said: JSON, nothing said, or what `curl -d` says of any body.
+    Object,
+    /// The body is the value.
+    Raw(Box<str>),
+}
+
+impl FromRequestParts<Context> for BodyType {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<BodyType, Problem> {
+        let Some(value) = parts.headers.get(header::CONTENT_TYPE) else { return Ok(BodyType::Object) };
+        let text = value.to_str().map_err(|_| not_a_type())?.trim();
+        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if matches!(essence.as_str(), JSON | "application/x-www-form-urlencoded") {
+            return Ok(BodyType::Object);
+        }
+        let is_part = |part: &str| !part.is_empty() && part.bytes().all(is_token);
+        let is_type = essence.split_once('/').is_some_and(|(main, sub)| is_part(main) && is_part(sub));
+        if !is_type || ContentType::new(text).is_none() {
+            return Err(not_a_type());
+        }
+        Ok(BodyType::Raw(text.into()))
+    }
+}
+
+fn not_a_type() -> Problem {
+    let detail = format!(
+        "Content-Type is to be application/json for an object with the value, or else any other type of up to {} \
+         characters, with which the body is stored as it is",
+        ContentType::LENGTH_MAX
+    );
+    Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail(detail)
+}
+
+/// Whether names in headers may have this character.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(json: &str, bytes: &[u8], content_type: Option<&str>) {
+        let raw: Box<RawValue> = serde_json::from_str(json).expect("it is JSON");
+        let stored =
+            Stored::from_json(&raw, None, "").unwrap_or_else(|problem| panic!("{}", problem.document()));
+        assert_eq!((&*stored.bytes, stored.content_type.as_deref()), (bytes, content_type));
+    }
+
+    #[test]
+    fn strings_are_bare_and_all_else_is_compact() {
+        check(r#""a \"b\" \u00e9""#, "a \"b\" \u{e9}".as_bytes(), None);
+        check(r#""""#, b"", None);
+        check(" 12345678901234567890.00 ", b"12345678901234567890.00", Some(JSON));
+        check("null", b"null", Some(JSON));
+        let (spaced, expected) = (r#"{ "z" : [ 1, 2 ], "a\" \\" : " x " }"#, r#"{"z":[1,2],"a\" \\":" x "}"#);
+        check(spaced, expected.as_bytes(), Some(JSON));
+    }
+
+    #[test]
+    fn seconds_become_a_deadline() {
+        use std::time::Duration;
+        let now = Now::at(Duration::from_secs(100), Duration::ZERO);
+        assert!(matches!(lifetime(None, now, "ttl"), Ok(Lifetime::Forever)));
+        assert!(matches!(lifetime(Some(1.5), now, "ttl"), Ok(Lifetime::Until(101_500))));
+        for refused in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e11] {
+            assert!(lifetime(Some(refused), now, "ttl").is_err(), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Conditional requests: reading what has changed, and comparing before setting.
+
+use std::thread;
+
+use super::{put, resp, server};
+use crate::support::http::{Http, Response};
+
+fn ask(http: &mut Http, method: &str, header: (&str, &str), json: &str) -> Response {
+    http.ask(method, "/cache/key", &[header], json.as_bytes())
+}
+
+fn tag(http: &mut Http) -> String {
+    http.get("/cache/key").header("etag").expect("each value has a tag").to_owned()
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let (server, mut http) = server();
+    put(&mut http, "/cache/key", r#"{"value": "hello", "ttl": 100}"#);
+    let first = tag(&mut http);
+    for seen in [first.clone(), format!("W/{first}"), format!("\"other\", {first}"), "*".to_owned()] {
+        let response = ask(&mut http, "GET", ("If-None-Match", &seen), "");
+        assert_eq!((response.status, response.body.len()), (304, 0), "{seen}");
+        assert_eq!(response.header("etag"), Some(first.as_str()));
+        assert_eq!(response.header("vary"), Some("Accept"));
+        assert!(response.header("cache-control").is_some());
+    }
+    // The tag is that of one form, and that of one value.
+    let headers = [("If-None-Match", first.as_str()), ("Accept", "text/plain")];
+    assert_eq!(http.ask("GET", "/cache/key", &headers, b"").status, 200);
+    resp(&server).ask("SET key other");
+    assert_eq!(ask(&mut http, "GET", ("If-None-Match", &first), "").status, 200);
+    assert_eq!(ask(&mut http, "GET", ("If-Match", &first), "").problem(), "precondition-failed");
+}
+
+#[test]
+fn compare_and_set() {
+    let (_server, mut http) = server();
+    let written = put(&mut http, "/cache/key", r#"{"value": "one"}"#);
+    assert_eq!(written.status, 201);
+    let first = tag(&mut http);
+    assert_eq!(written.json()["etag"], first.as_str());
+    let text = http.ask("GET", "/cache/key", &[("Accept", "text/plain")], b"");
+    let as_text = text.header("etag").expect("each form has a tag").to_owned();
+
+    let two = ask(&mut http, "PUT", ("If-Match", &first), r#"{"value": "two"}"#);
+    assert_eq!((two.status, two.json()["etag"].as_str()), (200, Some(tag(&mut http).as_str())));
+    for (method, stale) in [("PUT", &first), ("PUT", &as_text), ("DELETE", &first)] {
+        let refused = ask(&mut http, method, ("If-Match", stale), r#"{"value": "three"}"#);
+        assert_eq!((refused.status, refused.problem().as_str()), (412, "precondition-failed"));
+        assert_eq!(refused.json()["field"], "If-Match");
+    }
+    let weak = format!("W/{}", tag(&mut http));
+    assert_eq!(ask(&mut http, "PUT", ("If-Match", &weak), r#"{"value": "three"}"#).status, 412);
+    assert_eq!(http.get("/cache/key").json()["value"], "two");
+    assert_eq!(ask(&mut http, "PUT", ("If-Match", "tag"), r#"{"value": 1}"#).problem(), "invalid-value");
+    let current = tag(&mut http);
+    assert_eq!(ask(&mut http, "DELETE", ("If-Match", &current), "").status, 204);
+    assert_eq!(ask(&mut http, "PUT", ("If-Match", "*"), r#"{"value": 1}"#).status, 412);
+}
+
+#[test]
+fn only_the_first_makes_a_key() {
+    let (_server, mut http) = server();
+    let only_new = ("If-None-Match", "*");
+    assert_eq!(ask(&mut http, "PUT", only_new, r#"{"value": 1}"#).status, 201);
+    assert_eq!(ask(&mut http, "PUT", only_new, r#"{"value": 2}"#).status, 412);
+    let refused = put(&mut http, "/cache/key", r#"{"value": 2, "if_absent": true}"#);
+    assert_eq!((refused.status, refused.problem().as_str()), (409, "key-exists"));
+    let raw = [("Content-Type", "text/plain")];
+    assert_eq!(http.ask("PUT", "/cache/key?if_absent=true", &raw, b"2").problem(), "key-exists");
+    assert_eq!(http.ask("PUT", "/cache/other?if_absent=true", &raw, b"2").status, 201);
+    assert_eq!(http.get("/cache/key").json()["value"], 1);
+}
+
+#[test]
+fn no_update_is_lost_between_clients_that_compare() {
+    const CLIENTS: u64 = 4;
+    const UPDATES: u64 = 50;
+    let (server, mut http) = server();
+    put(&mut http, "/cache/key", r#"{"value": 0}"#);
+    let count = || {
+        let mut http = Http::connect(server.http_address());
+        for _ in 0..UPDATES {
+            loop {
+                let read = http.get("/cache/key");
+                let tag = read.header("etag").expect("each value has a tag").to_owned();
+                let next = read.json()["value"].as_u64().expect("it is a number") + 1;
+                let written = ask(&mut http, "PUT", ("If-Match", &tag), &format!(r#"{{"value": {next}}}"#));
+                match written.status {
+                    200 => break,
+                    status => assert_eq!(status, 412),
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(count);
+        }
+    });
+    assert_eq!(http.get("/cache/key").json()["value"], CLIENTS * UPDATES);
+}
