@@ -108,7 +108,7 @@ struct Check {
 /// Checks a fence
 ///
 /// For what is protected by the lock: a request that comes with a fence which is not current has to be refused.
-#[utoipa::path(post, path = "/lock/{lock_id}/check", tag = "locks", request_body = Claim,
+#[utoipa::path(post, path = "/lock/{lock_id}/check", operation_id = "check_lease", tag = "locks", request_body = Claim,
     params(("lock_id" = String, Path, description = "As POST /lock has given it")),
     responses((status = 200, description = "Whether it is current", body = Check),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
