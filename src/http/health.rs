@@ -25,6 +25,8 @@ struct Check {
 /// Every part that is looked at.
 const CHECKS: &[Check] = &[
     Check { name: "cache", run: |_| Ok(()) },
+    Check { name: "limits", run: |_| Ok(()) },
+    Check { name: "locks", run: locks },
     Check { name: "broker", run: |_| Ok(()) },
     Check { name: "disk", run: disk },
 ];
@@ -77,6 +79,12 @@ async fn ready(State(context): State<Context>, admitted: Option<Extension<Admitt
     }
     let code = if status == "up" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json_with_status(code, Health { status, parts })
+}
+
+/// Whether what the locks promise can be written down.
+fn locks(services: &Services) -> Result<(), String> {
+    let failure = services.locks.journal().and_then(|journal| journal.status().failure);
+    failure.map_or(Ok(()), Err)
 }
 
 /// Whether the data directory could be written to.

@@ -19,14 +19,18 @@ const NO_ROUTE: &str = "(none)";
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
 
-/// The endpoints of all services.
+/// The lists of endpoints, of the services and of the door itself.
+const LISTS: &[fn() -> OpenApiRouter<Context>] = &[
+    cache::endpoints::endpoints,
+    limit::endpoints::endpoints,
+    lock::endpoints::endpoints,
+    health::endpoints,
+    pages::endpoints,
+];
+
+/// All endpoints.
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
-    OpenApiRouter::with_openapi(openapi::frame())
-        .merge(cache::endpoints::endpoints())
-        .merge(limit::endpoints::endpoints())
-        .merge(lock::endpoints::endpoints())
-        .merge(health::endpoints())
-        .merge(pages::endpoints())
+    LISTS.iter().fold(OpenApiRouter::with_openapi(openapi::frame()), |all, list| all.merge(list()))
 }
 
 /// The router of one thread.
@@ -74,4 +78,27 @@ pub(super) fn cors(origins: &[String]) -> Option<CorsLayer> {
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::any());
     Some(cors)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn services_do_not_call_two_things_by_one_name() {
+        let mut schemas = HashMap::new();
+        for list in LISTS {
+            let components = list().into_openapi().components.unwrap_or_default();
+            for (name, schema) in components.schemas {
+                let schema = serde_json::to_value(schema).expect("it is JSON");
+                let other = schemas.insert(name.clone(), schema.clone());
+                assert!(
+                    other.is_none_or(|other| other == schema),
+                    "{name} is the name of two schemas: give one another with #[schema(as = ...)]"
+                );
+            }
+        }
+    }
 }

@@ -28,6 +28,7 @@ struct NamedPolicy {
 
 /// What a policy has decided since the server started.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = PolicyStatistics)]
 struct Statistics {
     /// Requests let through.
     allowed: u64,
