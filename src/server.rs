@@ -46,8 +46,8 @@ const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The state all threads share, made from the settings.
 pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let commands = command_table();
-    // The workers come first, then the threads of the HTTP door.
-    let slots = settings.threads + settings.http_threads;
+    // The workers come first, then the threads of the HTTP door, then the one that keeps the time.
+    let slots = settings.threads + settings.http_threads + 1;
     // Everybody may see the name of the run, so it must tell nothing about the seed that keys are hashed with.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
@@ -58,6 +58,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         settings: Live::new(settings),
         broker: Broker::default(),
         limits: Limits::new(slots),
+        timekeeper: slots - 1,
         locks: Locks::default(),
         monitors: Monitors::default(),
         clients: Clients::default(),

@@ -7,6 +7,7 @@
 mod call;
 mod effects;
 mod help;
+mod limiting;
 mod locking;
 mod monitors;
 mod parked;

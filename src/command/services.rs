@@ -23,6 +23,8 @@ pub struct Services {
     pub settings: Live,
     /// Who is subscribed to what.
     pub broker: Broker,
+    /// The slot at the gate, and the number in the metrics, of the thread that keeps the time.
+    pub timekeeper: usize,
     /// The rate limiter.
     pub limits: Limits,
     /// Who holds what.
@@ -71,5 +73,6 @@ impl Services {
         self.on_locks(now, effects, |locks, now, aftermath| {
             locks.act(now, aftermath, |core, now, events| core.advance(now, events));
         });
+        self.advance_limits(now);
     }
 }

@@ -78,6 +78,8 @@ problems! {
          again and decide anew.";
     WRONG_TYPE = CONFLICT "wrong-type" "The key holds another kind of value":
         "The key exists and holds a value on which this cannot be done.";
+    NO_SUCH_RESERVATION = NOT_FOUND "no-such-reservation" "There is no such reservation":
+        "The reservation was committed, cancelled, or ended by itself, or there never was one with this id.";
     NO_SUCH_POLICY = NOT_FOUND "no-such-policy" "There is no such policy":
         "No rate limit policy has this name.  GET /policies lists them all, and PUT /policies/{name} makes one.";
     QUOTA_EXCEEDED = TOO_MANY_REQUESTS "quota-exceeded" "The request is over a limit":

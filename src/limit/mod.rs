@@ -13,16 +13,20 @@ pub mod endpoints;
 pub mod lists;
 pub mod policies;
 pub mod policy;
+pub mod reservations;
 pub mod statistics;
 pub mod stored;
 pub mod summary;
 #[cfg(test)]
 mod tests;
+pub mod waiting;
 
 use crate::clock::Now;
 use algorithm::Nanos;
 use lists::Lists;
 use policies::Policies;
+use reservations::Reservations;
+use waiting::Waiting;
 
 /// Where the boot of the machine lies on the limiter's scale of time: some 73 years in, so that what began before it
 /// can be said too.
@@ -34,17 +38,31 @@ pub fn nanos(now: Now) -> Nanos {
     BOOT + now.micros() * 1000
 }
 
+/// The first whole millisecond of the server's clock at which a moment has come.
+pub fn millis_of(moment: Nanos) -> u64 {
+    moment.saturating_sub(BOOT).div_ceil(algorithm::NANOS_PER_MILLI)
+}
+
 /// What all threads share of the limiter.
 pub struct Limits {
     /// The policies.
     pub policies: Policies,
     /// Who is not limited, and who is always refused.
     pub lists: Lists,
+    /// What was taken ahead.
+    pub reservations: Reservations,
+    /// Who waits to be admitted.
+    pub waiting: Waiting,
 }
 
 impl Limits {
     /// A limiter with the default policy, for so many threads.
     pub fn new(threads: usize) -> Limits {
-        Limits { policies: Policies::new(threads), lists: Lists::default() }
+        Limits {
+            policies: Policies::new(threads),
+            lists: Lists::default(),
+            reservations: Reservations::default(),
+            waiting: Waiting::default(),
+        }
     }
 }

@@ -3,7 +3,9 @@
 mod exactness;
 mod nginx;
 mod pipelines;
+mod reservations;
 mod rest;
+mod waiting;
 
 use crate::support::http::{Http, Response};
 use crate::support::process::Server;

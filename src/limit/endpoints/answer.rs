@@ -12,6 +12,7 @@ use crate::limit::nanos;
 use crate::limit::policy::Policy;
 use crate::limit::stored::StoredCounters;
 use crate::limit::summary::Summary;
+use crate::limit::waiting::Admission;
 
 /// What a check came to.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -58,18 +59,20 @@ struct LimitAnswer {
 
 /// A check that was decided.
 pub(super) struct Decided<'d> {
-    check: Check<'d>,
-    outcome: Outcome,
+    pub(super) check: Check<'d>,
+    pub(super) outcome: Outcome,
 }
 
-/// Decides what is asked in the first database, and counts it.
-pub(super) fn decide<'d>(
+/// Makes out what is asked.
+pub(super) fn make_out<'d>(
     context: &Context,
     demands: impl IntoIterator<Item = Demand<'d>>,
-    mode: Mode,
-) -> Result<Decided<'d>, Problem> {
-    let limits = &context.services().limits;
-    let check = Check::new(demands, &limits.lists, nanos(context.now()))?;
+) -> Result<Check<'d>, Problem> {
+    Ok(Check::new(demands, &context.services().limits.lists, nanos(context.now()))?)
+}
+
+/// Decides a check on the counters in the first database.
+pub(super) fn decide<'d>(context: &Context, check: Check<'d>, mode: Mode) -> Result<Decided<'d>, Problem> {
     let counters: Vec<&[u8]> = check.items().iter().map(|item| &*item.counter).collect();
     let outcome = context.write(0, &counters, |visit| {
         let now = nanos(visit.now());
@@ -78,13 +81,66 @@ pub(super) fn decide<'d>(
     let outcome = outcome.map_err(|_| {
         Problem::new(problems::WRONG_TYPE).detail("a key at which a counter should be holds something else")
     })?;
-    if mode == Mode::Take {
-        check.count(&outcome, context.slot());
-    }
     Ok(Decided { check, outcome })
 }
 
+/// The response to one who waited.
+pub(super) fn admission(admission: &Admission) -> Response {
+    let summary = admission.summary();
+    let answer = Answer::of(&summary, Vec::new());
+    let mut response = match admission.allowed {
+        true => Json(answer).into_response(),
+        false => answer.problem(summary.name.map(str::to_owned).into_iter().collect()).into_response(),
+    };
+    response.headers_mut().extend(headers::headers(std::iter::empty(), &summary));
+    response
+}
+
+impl Answer {
+    fn of(summary: &Summary<'_>, limits: Vec<LimitAnswer>) -> Answer {
+        let delay = summary.decision.filter(|_| summary.allowed);
+        Answer {
+            allowed: summary.allowed,
+            policy: summary.name.map(str::to_owned),
+            limit: summary.limit(),
+            remaining: summary.remaining(),
+            retry_after_ms: summary.retry_after_millis(),
+            reset_after_ms: summary.reset_after_millis(),
+            delay_ms: delay.map_or(0, |decision| decision.delay_millis()),
+            shadow: summary.is_shadow,
+            limits,
+        }
+    }
+
+    /// The problem of a check that these limits refuse.
+    fn problem(self, violated: Vec<String>) -> Problem {
+        let detail = match (&self.policy, self.retry_after_ms) {
+            (Some(name), -1) => format!("{name} refuses it, however long you wait"),
+            (Some(name), millis) => format!("{name} refuses it for {millis} ms"),
+            (None, _) => "it is refused".to_owned(),
+        };
+        let limits = serde_json::to_value(self.limits).expect("it holds nothing that JSON cannot say");
+        Problem::new(problems::QUOTA_EXCEEDED)
+            .detail(detail)
+            .with("violated-policies", violated)
+            .with("policy", self.policy)
+            .with("limit", self.limit)
+            .with("remaining", self.remaining)
+            .with("retry_after_ms", self.retry_after_ms)
+            .with("reset_after_ms", self.reset_after_ms)
+            .with("limits", limits)
+    }
+}
+
 impl<'d> Decided<'d> {
+    /// Counts what each policy decided, if it was more than a look.
+    pub(super) fn count(self, mode: Mode, context: &Context) -> Decided<'d> {
+        if mode == Mode::Take {
+            self.check.count(&self.outcome, context.slot());
+        }
+        self
+    }
+
     /// In short.
     pub(super) fn summary(&self) -> Summary<'d> {
         self.check.summary(&self.outcome)
@@ -114,33 +170,18 @@ impl<'d> Decided<'d> {
     /// The problem of a check that was refused.
     pub(super) fn problem(&self) -> Problem {
         let answer = self.answer();
-        let refusing =
-            self.limits().filter(|(policy, .., decision)| !decision.allowed && !policy.is_shadow());
+        let refusing = self.limits().filter(|(policy, _, decision)| !decision.allowed && !policy.is_shadow());
         let mut violated: Vec<String> =
             refusing.map(|(policy, item, _)| policy.parts()[item.part].name.to_string()).collect();
         if violated.is_empty() {
             violated.extend(answer.policy.clone());
         }
         violated.dedup();
-        let detail = match (&answer.policy, answer.retry_after_ms) {
-            (Some(name), -1) => format!("{name} refuses it, however long you wait"),
-            (Some(name), millis) => format!("{name} refuses it for {millis} ms"),
-            (None, _) => "it is refused".to_owned(),
-        };
-        let limits = serde_json::to_value(&answer.limits).expect("it holds nothing that JSON cannot say");
-        Problem::new(problems::QUOTA_EXCEEDED)
-            .detail(detail)
-            .with("violated-policies", violated)
-            .with("policy", answer.policy)
-            .with("limit", answer.limit)
-            .with("remaining", answer.remaining)
-            .with("retry_after_ms", answer.retry_after_ms)
-            .with("reset_after_ms", answer.reset_after_ms)
-            .with("limits", limits)
+        answer.problem(violated)
     }
 
-    fn answer(&self) -> Answer {
-        let summary = self.summary();
+    /// What it came to, with the answer of each limit.
+    pub(super) fn answer(&self) -> Answer {
         let limits = self.limits().map(|(policy, item, decision)| LimitAnswer {
             policy: policy.parts()[item.part].name.to_string(),
             check: item.demand,
@@ -150,18 +191,7 @@ impl<'d> Decided<'d> {
             retry_after_ms: decision.retry_after_millis(),
             reset_after_ms: decision.reset_after_millis(),
         });
-        let delays = self.outcome.answers.iter().map(|answer| answer.decision.delay_millis());
-        Answer {
-            allowed: summary.allowed,
-            policy: summary.name.map(str::to_owned),
-            limit: summary.limit(),
-            remaining: summary.remaining(),
-            retry_after_ms: summary.retry_after_millis(),
-            reset_after_ms: summary.reset_after_millis(),
-            delay_ms: if summary.allowed { delays.max().unwrap_or(0) } else { 0 },
-            shadow: summary.is_shadow,
-            limits: limits.collect(),
-        }
+        Answer::of(&self.summary(), limits.collect())
     }
 
     /// The answers of limits that policies hold.

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::decide;
+use super::answer::{decide, make_out};
 use super::check::{Question, X_USER_ID, demand};
 use crate::endpoint::{Context, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
 use crate::limit::check::Mode;
@@ -30,7 +30,8 @@ async fn nginx(
 ) -> Result<Response, Problem> {
     let (key, mode) = (key(&question, &headers), mode(&question));
     let table = context.services().limits.policies.load();
-    let decided = decide(&context, [demand(&table, &question.policy, &key, question.cost)?], mode)?;
+    let check = make_out(&context, [demand(&table, &question.policy, &key, question.cost)?])?;
+    let decided = decide(&context, check, mode)?.count(mode, &context);
     let allowed = decided.summary().allowed;
     let status = if allowed { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
     Ok((status, decided.headers()).into_response())
@@ -51,7 +52,8 @@ async fn forward(
 ) -> Result<Response, Problem> {
     let (key, mode) = (key(&question, &headers), mode(&question));
     let table = context.services().limits.policies.load();
-    let decided = decide(&context, [demand(&table, &question.policy, &key, question.cost)?], mode)?;
+    let check = make_out(&context, [demand(&table, &question.policy, &key, question.cost)?])?;
+    let decided = decide(&context, check, mode)?.count(mode, &context);
     if decided.summary().allowed {
         return Ok((StatusCode::OK, decided.headers()).into_response());
     }

@@ -1,15 +1,18 @@
 //! Checks: one from a header, or several at once from a body.
 
+use std::future::poll_fn;
+
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::answer::{Answer, decide};
+use super::answer::{self, Answer, decide, make_out};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, problems, routes};
 use crate::limit::algorithm::checked_cost;
 use crate::limit::check::{Demand, Mode, Rule};
 use crate::limit::policies::{DEFAULT_POLICY, Table};
 use crate::limit::policy::Policy;
+use crate::limit::waiting::{Place, Request, checked_patience};
 
 /// The header that says for whom a request is.
 pub(super) const X_USER_ID: &str = "x-user-id";
@@ -42,6 +45,10 @@ struct Checks {
     /// Only look, and take nothing.
     #[serde(default)]
     peek: bool,
+    /// So many milliseconds the answer may wait for the limits to agree, in the order of those who wait.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 3_600_000)]
+    wait_ms: Option<i64>,
 }
 
 /// One of several checks.
@@ -91,9 +98,9 @@ async fn check(
         Problem::invalid("X-User-ID", "who the request is for, in this header or in the parameter key")
     })?;
     let table = context.services().limits.policies.load();
-    let demand = demand(&table, &question.policy, key, question.cost)?;
+    let check = make_out(&context, [demand(&table, &question.policy, key, question.cost)?])?;
     let mode = if question.peek { Mode::Peek } else { Mode::Take };
-    Ok(decide(&context, [demand], mode)?.into_response())
+    Ok(decide(&context, check, mode)?.count(mode, &context).into_response())
 }
 
 /// Checks several limits at once
@@ -104,17 +111,63 @@ async fn check(
         (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn check_all(State(context): State<Context>, Json(checks): Json<Checks>) -> Result<Response, Problem> {
-    if checks.checks.is_empty() {
+    let place = match decide_or_wait(&context, &checks)? {
+        Answered::Now(response) => return Ok(response),
+        Answered::Later(place) => place,
+    };
+    // Dropped if the client leaves, which gives up the place.
+    let waits = Waits { context: &context, place };
+    let admitted = poll_fn(|waiter| waits.place.mailbox.poll_take(waiter.waker()));
+    Ok(answer::admission(&context.wait_for(admitted).await?))
+}
+
+enum Answered {
+    Now(Response),
+    Later(Place),
+}
+
+/// Decides now, or lets the check wait behind those that wait already.
+fn decide_or_wait(context: &Context, checks: &Checks) -> Result<Answered, Problem> {
+    let limits = &context.services().limits;
+    let table = limits.policies.load();
+    let check = make_out(context, demands(&table, &checks.checks)?)?;
+    let patience = match checks.wait_ms {
+        None | Some(0) => 0,
+        Some(millis) => checked_patience(millis)?,
+    };
+    let is_waited_for = || limits.waiting.is_waited_for(0, check.items().iter().map(|item| &*item.counter));
+    let mode = if checks.peek || patience > 0 && is_waited_for() { Mode::Peek } else { Mode::Take };
+    let decided = decide(context, check, mode)?;
+    let summary = decided.summary();
+    let is_final = summary.allowed && mode == Mode::Take;
+    if checks.peek || patience == 0 || is_final {
+        return Ok(Answered::Now(decided.count(mode, context).into_response()));
+    }
+    let request = Request::new(0, decided.check.demands(), &table);
+    let place =
+        context.services().wait_for_admission(request, &decided.check, &summary, patience, context.now())?;
+    Ok(Answered::Later(place))
+}
+
+/// A place among those who wait, given up when this is dropped.
+struct Waits<'c> {
+    context: &'c Context,
+    place: Place,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.context.services().abandon_admission(&self.place, self.context.now());
+    }
+}
+
+/// What is asked of several policies.
+pub(super) fn demands<'d>(table: &'d Table, checks: &'d [OneCheck]) -> Result<Vec<Demand<'d>>, Problem> {
+    if checks.is_empty() {
         return Err(Problem::invalid("checks", "at least one check"));
     }
-    let table = context.services().limits.policies.load();
-    let demands: Vec<Demand<'_>> = checks
-        .checks
-        .iter()
-        .map(|check| demand(&table, &check.policy, check.key.as_bytes(), check.cost))
-        .collect::<Result<_, _>>()?;
-    let mode = if checks.peek { Mode::Peek } else { Mode::Take };
-    Ok(decide(&context, demands, mode)?.into_response())
+    let demands = checks.iter().map(|check| demand(table, &check.policy, check.key.as_bytes(), check.cost));
+    demands.collect()
 }
 
 /// What is asked of a policy.

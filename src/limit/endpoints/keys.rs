@@ -70,6 +70,7 @@ async fn reset(
         let mut stored = StoredCounters(&mut visit.keyspace);
         keys.iter().for_each(|counter| stored.keep(counter, &[], 0));
     });
+    context.services().wake_waiting(0, keys.iter().copied());
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -94,6 +95,7 @@ async fn refund(
         check.refund(&mut StoredCounters(&mut visit.keyspace), now, now)
     })?;
     refunded.map_err(|NotACounter| Problem::new(problems::WRONG_TYPE))?;
+    context.services().wake_waiting(0, keys.iter().copied());
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -10,6 +10,7 @@ use crate::endpoint::{
 };
 use crate::limit::definition::Definition;
 use crate::limit::policy::Policy;
+use crate::limit::waiting::Waiting;
 
 /// How many offenders are listed unless another number is asked for.
 const TOP_DEFAULT: usize = 10;
@@ -24,6 +25,8 @@ struct NamedPolicy {
     definition: Definition,
     /// What it has decided.
     statistics: Statistics,
+    /// How many wait to be admitted.
+    waiting: usize,
 }
 
 /// What a policy has decided since the server started.
@@ -69,7 +72,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .routes(routes!(top))
 }
 
-fn describe(policy: &Policy) -> NamedPolicy {
+fn describe(policy: &Policy, waiting: &Waiting) -> NamedPolicy {
     let totals = policy.statistics.totals();
     NamedPolicy {
         name: policy.name().to_owned(),
@@ -79,6 +82,7 @@ fn describe(policy: &Policy) -> NamedPolicy {
             refused: totals.refused,
             shadow_refused: totals.shadow_refused,
         },
+        waiting: waiting.count_for(policy.name()),
     }
 }
 
@@ -86,7 +90,8 @@ fn describe(policy: &Policy) -> NamedPolicy {
 #[utoipa::path(get, path = "/policies", tag = "limits",
     responses((status = 200, description = "All policies by name", body = Vec<NamedPolicy>)))]
 async fn list_policies(State(context): State<Context>) -> Json<Vec<NamedPolicy>> {
-    Json(context.services().limits.policies.list().iter().map(|policy| describe(policy)).collect())
+    let limits = &context.services().limits;
+    Json(limits.policies.list().iter().map(|policy| describe(policy, &limits.waiting)).collect())
 }
 
 /// A policy
@@ -98,8 +103,9 @@ async fn policy(
     State(context): State<Context>,
     PathText(name): PathText,
 ) -> Result<Json<NamedPolicy>, Problem> {
-    let table = context.services().limits.policies.load();
-    find(&table, &name).map(|policy| Json(describe(policy)))
+    let limits = &context.services().limits;
+    let table = limits.policies.load();
+    find(&table, &name).map(|policy| Json(describe(policy, &limits.waiting)))
 }
 
 /// Makes or changes a policy

@@ -1,0 +1,158 @@
+//! What the rate limiter does by itself, on the store: it ends reservations, and decides for those who wait.
+
+use super::Services;
+use crate::cache::eviction::Recency;
+use crate::cache::{Keyspace, Moment};
+use crate::clock::Now;
+use crate::limit::algorithm::{InvalidParameter, Nanos};
+use crate::limit::check::{Check, Mode};
+use crate::limit::reservations::Reservation;
+use crate::limit::stored::StoredCounters;
+use crate::limit::summary::Summary;
+use crate::limit::waiting::{Admission, Place, Request, Turn};
+use crate::limit::{millis_of, nanos};
+
+/// So many reservations and so many of those who wait are looked at before the time is read again.
+const STEPS_MAX: usize = 1_000;
+
+impl Services {
+    /// Opens a reservation and has it end by itself if nobody else ends it.
+    pub fn reserve(&self, id: u64, reservation: Reservation) {
+        let ends_at = reservation.ends_at;
+        self.limits.reservations.open(id, reservation);
+        self.alarm.set(millis_of(ends_at));
+    }
+
+    /// Lets a check that was refused wait for its admission, `patience` nanoseconds at most.
+    ///
+    /// # Errors
+    /// If too many wait.
+    pub fn wait_for_admission(
+        &self,
+        request: Request,
+        check: &Check<'_>,
+        summary: &Summary<'_>,
+        patience: Nanos,
+        now: Now,
+    ) -> Result<Place, InvalidParameter> {
+        let waiting = &self.limits.waiting;
+        let place = waiting.join(request, check, summary.retry_after, patience, nanos(now))?;
+        self.set_alarm_for_waiting();
+        Ok(place)
+    }
+
+    /// Gives up a place among those who wait.  What was granted to it meanwhile is given back by the thread that keeps the
+    /// time, for this one may be at the gate.
+    pub fn abandon_admission(&self, place: &Place, now: Now) {
+        self.limits.waiting.leave(place);
+        self.alarm.set(now.millis());
+    }
+
+    /// Has those who wait for these counters decided again soon, since something was given back.
+    pub fn wake_waiting<'c>(&self, database: usize, counters: impl Iterator<Item = &'c [u8]>) {
+        let mut woken = false;
+        for counter in counters {
+            woken |= self.limits.waiting.wake(database, counter);
+        }
+        if woken {
+            self.set_alarm_for_waiting();
+        }
+    }
+
+    /// Ends reservations whose time is over, and decides for those who wait.
+    pub(super) fn advance_limits(&self, now: Now) {
+        let moment = nanos(now);
+        for _ in 0..STEPS_MAX {
+            let Some(reservation) = self.limits.reservations.close_due(moment) else { break };
+            let ended = self.with_counters(
+                self.timekeeper,
+                now,
+                reservation.database,
+                reservation.counters(),
+                |counters| reservation.expire(counters, moment),
+            );
+            if ended.is_err() {
+                tracing::warn!(
+                    "a reservation could not be given back: a key of its counters holds something else"
+                );
+            }
+            self.wake_waiting(reservation.database, reservation.counters());
+        }
+        while let Some(request) = self.limits.waiting.next_unheard() {
+            self.give_back(&request, now);
+        }
+        for _ in 0..STEPS_MAX {
+            let Some(turn) = self.limits.waiting.turn(moment) else { break };
+            self.decide_turn(turn, now);
+        }
+        if let Some(ends_at) = self.limits.reservations.next_end() {
+            self.alarm.set(millis_of(ends_at));
+        }
+        self.set_alarm_for_waiting();
+    }
+
+    fn decide_turn(&self, turn: Turn, now: Now) {
+        let (slot, moment, waiting) = (self.timekeeper, nanos(now), &self.limits.waiting);
+        let refused =
+            Admission { allowed: false, name: None, decision: None, retry_after: None, is_shadow: false };
+        let Ok(check) = Check::new(turn.request.demands(), &self.limits.lists, moment) else {
+            // It was made out before, so it cannot fail now; who waits is answered all the same.
+            waiting.answer(turn.ticket, refused);
+            return;
+        };
+        let names = check.items().iter().map(|item| &*item.counter);
+        let outcome = self.with_counters(slot, now, turn.request.database, names, |counters| {
+            check.decide(counters, Mode::Take, moment)
+        });
+        let Ok(outcome) = outcome else {
+            waiting.answer(turn.ticket, refused);
+            return;
+        };
+        let summary = check.summary(&outcome);
+        if !summary.allowed && !turn.is_last {
+            return waiting.wait_on(turn.ticket, summary.retry_after, moment);
+        }
+        check.count(&outcome, slot);
+        let is_heard = waiting.answer(turn.ticket, Admission::from(summary));
+        if summary.allowed && !is_heard {
+            self.give_back(&turn.request, now);
+        }
+    }
+
+    /// Gives back what nobody came to fetch.
+    fn give_back(&self, request: &Request, now: Now) {
+        let moment = nanos(now);
+        let Ok(check) = Check::new(request.demands(), &self.limits.lists, moment) else { return };
+        let names = || check.items().iter().map(|item| &*item.counter);
+        let _ = self.with_counters(self.timekeeper, now, request.database, names(), |counters| {
+            check.refund(counters, moment, moment)
+        });
+        self.wake_waiting(request.database, names());
+    }
+
+    fn set_alarm_for_waiting(&self) {
+        if let Some(turn) = self.limits.waiting.next_turn() {
+            self.alarm.set(millis_of(turn));
+        }
+    }
+
+    /// Runs `step` with these counters locked, for a thread that is not at the gate.
+    fn with_counters<'c, R>(
+        &self,
+        slot: usize,
+        now: Now,
+        database: usize,
+        counters: impl Iterator<Item = &'c [u8]>,
+        step: impl FnOnce(&mut StoredCounters<'_, '_>) -> R,
+    ) -> R {
+        let gate = self.store.gate().enter(slot);
+        let moment = Moment { now: now.millis(), recency: Recency::of(&self.settings, now) };
+        let mut keyspace = Keyspace::new(&self.store, now, moment);
+        keyspace.database = database;
+        let result = step(&mut StoredCounters::lock(&mut keyspace, counters));
+        keyspace.unlock();
+        self.settle(slot, &mut keyspace);
+        drop(gate);
+        result
+    }
+}

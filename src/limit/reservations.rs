@@ -1,0 +1,193 @@
+//! Reservations: a cost taken ahead by estimate, and put right once it is known.
+//!
+//! What is reserved is taken from its limits at once, all or nothing, like any check.  A commit charges or gives back the
+//! difference to what was really used; a cancellation gives back all.  A reservation that nobody ends in time counts as
+//! used, or is given back, as its policy says.
+
+use std::collections::{BTreeSet, HashMap};
+
+use parking_lot::Mutex;
+
+use super::algorithm::{
+    InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, StateBytes, checked_span,
+};
+use super::check::{Check, Counters, NotACounter, Outcome};
+use super::definition::OnExpiry;
+use super::policy::{CounterName, Policy};
+
+/// The most reservations that can be open at a time.
+pub const RESERVATIONS_MAX: usize = 100_000;
+
+/// The longest time a reservation can be open, a day.
+pub const RESERVATION_SPAN_MAX: Nanos = 86_400 * NANOS_PER_SECOND;
+
+/// Names a reservation.  It is drawn at random, so that nobody ends another's by mistake.
+pub type ReservationId = u64;
+
+/// What was taken ahead.
+#[derive(Debug)]
+pub struct Reservation {
+    /// The database of its counters.
+    pub database: usize,
+    /// When it was taken.
+    pub taken_at: Nanos,
+    /// When it ends by itself.
+    pub ends_at: Nanos,
+    items: Vec<Reserved>,
+}
+
+/// What was taken from one limit.
+#[derive(Debug)]
+struct Reserved {
+    counter: CounterName,
+    limit: Limit,
+    cost: u64,
+    on_expiry: OnExpiry,
+}
+
+impl Reservation {
+    /// What an outcome of a check has taken, until `ends_at`.
+    pub fn new(
+        check: &Check<'_>,
+        outcome: &Outcome,
+        database: usize,
+        now: Nanos,
+        ends_at: Nanos,
+    ) -> Reservation {
+        let took = |demand| {
+            let mut answers = outcome.answers.iter().filter(|answer| answer.demand == demand);
+            answers.all(|answer| answer.decision.allowed)
+        };
+        let items = check.items().iter().filter(|item| item.cost > 0 && took(item.demand));
+        let reserved = items.map(|item| Reserved {
+            counter: item.counter.clone(),
+            limit: item.limit,
+            cost: item.cost,
+            on_expiry: check.demands()[item.demand].0.rule.policy().map_or(OnExpiry::Keep, Policy::on_expiry),
+        });
+        Reservation { database, taken_at: now, ends_at, items: reserved.collect() }
+    }
+
+    /// The counters that have to be locked to end it.
+    pub fn counters(&self) -> impl Iterator<Item = &[u8]> {
+        self.items.iter().map(|item| &*item.counter)
+    }
+
+    /// Puts right what was taken: `actual` was used of each limit.
+    ///
+    /// # Errors
+    /// If a key that a counter should be at holds something else.
+    pub fn commit(&self, counters: &mut impl Counters, actual: u64, now: Nanos) -> Result<(), NotACounter> {
+        self.items.iter().try_for_each(|item| self.settle(item, counters, actual, now))
+    }
+
+    /// Gives back what was taken.
+    ///
+    /// # Errors
+    /// If a key that a counter should be at holds something else.
+    pub fn cancel(&self, counters: &mut impl Counters, now: Nanos) -> Result<(), NotACounter> {
+        self.commit(counters, 0, now)
+    }
+
+    /// Ends it as its policies say, since nobody else did.
+    ///
+    /// # Errors
+    /// If a key that a counter should be at holds something else.
+    pub fn expire(&self, counters: &mut impl Counters, now: Nanos) -> Result<(), NotACounter> {
+        let refunded = self.items.iter().filter(|item| item.on_expiry == OnExpiry::Refund);
+        refunded.into_iter().try_for_each(|item| self.settle(item, counters, 0, now))
+    }
+
+    fn settle(
+        &self,
+        item: &Reserved,
+        counters: &mut impl Counters,
+        actual: u64,
+        now: Nanos,
+    ) -> Result<(), NotACounter> {
+        let state = counters.state(&item.counter)?;
+        let mut changed = StateBytes::new();
+        let kept_for = match actual.checked_sub(item.cost) {
+            Some(0) => return Ok(()),
+            Some(more) => item.limit.charge(state, more, now, &mut changed),
+            // A counter that says nothing any more has nothing to give back.
+            None if state.is_empty() => return Ok(()),
+            None => item.limit.refund(state, item.cost - actual, self.taken_at, now, &mut changed),
+        };
+        counters.keep(&item.counter, &changed, kept_for);
+        Ok(())
+    }
+}
+
+/// The open reservations.
+#[derive(Default)]
+pub struct Reservations(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    by_id: HashMap<ReservationId, Reservation>,
+    by_end: BTreeSet<(Nanos, ReservationId)>,
+}
+
+impl Reservations {
+    /// Refuses where there is no room for one more: to be asked before anything is taken.
+    ///
+    /// # Errors
+    /// If too many are open.
+    pub fn check_room(&self) -> Result<(), InvalidParameter> {
+        let open = self.0.lock().by_id.len();
+        if open < RESERVATIONS_MAX {
+            return Ok(());
+        }
+        let (value, allowed) = (open.to_string(), format!("less than {RESERVATIONS_MAX}"));
+        Err(InvalidParameter { parameter: "the number of open reservations", value, allowed })
+    }
+
+    /// Opens a reservation under an id that was drawn for it.
+    pub fn open(&self, id: ReservationId, reservation: Reservation) {
+        let mut open = self.0.lock();
+        open.by_end.insert((reservation.ends_at, id));
+        if let Some(other) = open.by_id.insert(id, reservation) {
+            open.by_end.remove(&(other.ends_at, id));
+        }
+    }
+
+    /// Takes a reservation out, to end it; none if it was ended already, or there never was one.
+    pub fn close(&self, id: ReservationId) -> Option<Reservation> {
+        let mut open = self.0.lock();
+        let reservation = open.by_id.remove(&id)?;
+        open.by_end.remove(&(reservation.ends_at, id));
+        Some(reservation)
+    }
+
+    /// Takes out one whose time is over.
+    pub fn close_due(&self, now: Nanos) -> Option<Reservation> {
+        let mut open = self.0.lock();
+        let (_, id) = open.by_end.first().copied().filter(|(ends_at, _)| *ends_at <= now)?;
+        open.by_end.pop_first();
+        open.by_id.remove(&id)
+    }
+
+    /// When the next one ends by itself.
+    pub fn next_end(&self) -> Option<Nanos> {
+        self.0.lock().by_end.first().map(|(ends_at, _)| *ends_at)
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.0.lock().by_id.len()
+    }
+}
+
+/// A span of time that a reservation may be open.
+///
+/// # Errors
+/// What is allowed.
+pub fn checked_reservation_span(millis: i64) -> Result<Nanos, InvalidParameter> {
+    let span = checked_span("ttl", millis).ok();
+    span.filter(|span| *span <= RESERVATION_SPAN_MAX).ok_or_else(|| {
+        let longest = RESERVATION_SPAN_MAX / NANOS_PER_MILLI;
+        let allowed = format!("1 to {longest} milliseconds (a day)");
+        InvalidParameter { parameter: "ttl", value: millis.to_string(), allowed }
+    })
+}
