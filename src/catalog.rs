@@ -6,6 +6,7 @@ use crate::cache::commands::{
 };
 use crate::command::{Command, CommandTable};
 use crate::limit::commands::{check, corrections, lists, policy, statistics, throttle};
+use crate::lock;
 use crate::{admin, connection, dispatch};
 
 /// The tables of all families.
@@ -29,6 +30,11 @@ pub const FAMILIES: &[&[Command]] = &[
     corrections::COMMANDS,
     lists::COMMANDS,
     statistics::COMMANDS,
+    lock::commands::acquire::COMMANDS,
+    lock::commands::holders::COMMANDS,
+    lock::commands::sessions::COMMANDS,
+    lock::commands::reports::COMMANDS,
+    lock::commands::fenced::COMMANDS,
     broker::commands::COMMANDS,
     dispatch::transaction::COMMANDS,
     admin::command::COMMANDS,

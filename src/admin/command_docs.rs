@@ -47,6 +47,7 @@ pub(super) fn group_word(group: Group) -> &'static str {
         Group::Transactions => "transactions",
         Group::PubSub => "pubsub",
         Group::RateLimit => "ratelimit",
+        Group::Lock => "lock",
         Group::Cluster => "cluster",
     }
 }

@@ -21,6 +21,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Transactions, "Transactions"),
     (Group::PubSub, "Publish and subscribe"),
     (Group::RateLimit, "Rate limits"),
+    (Group::Lock, "Locks"),
     (Group::Connection, "Connection"),
     (Group::Server, "Server"),
     (Group::Cluster, "Cluster"),

@@ -98,6 +98,8 @@ pub enum Group {
     PubSub,
     /// Who may do how much in what time.
     RateLimit,
+    /// Distributed locks.
+    Lock,
     /// Being one server of many, which this one never is.
     Cluster,
 }

@@ -304,6 +304,11 @@ impl<'t, 's> Turn<'t, 's> {
     pub(super) fn disconnect(&mut self, client: &mut Client) {
         client.forget_transaction(&mut self.keyspace);
         self.services.broker.forget(client);
+        let (connection, now) = (client.shared.id, self.keyspace.now());
+        // The locks of its sessions; nobody waits for a reply.
+        self.services.on_locks(now, self.effects, |locks, now, aftermath| {
+            locks.disconnect(connection, now, aftermath);
+        });
         if client.shared.flags().contains(ClientFlags::MONITOR) {
             self.services.monitors.remove(&client.shared);
         }

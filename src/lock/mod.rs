@@ -11,6 +11,7 @@
 //! [`Core`] is the table itself, without I/O, clock or locks; [`Locks`] is the table as threads share it.  One mutex
 //! guards it all: whether waiting closes a circle can only be told from one view of everybody who waits.
 
+pub mod commands;
 mod core;
 mod counts;
 mod deadlock;

@@ -43,7 +43,8 @@ fn rewrite(transcript: &Transcript, peer: Peer, server: &PeerServer) {
 
 /// Writes what Quartet answers where no reply is written.
 fn fill_in(transcript: &Transcript) {
-    let is_open = |step: &Step| !step.arguments.is_empty() && step.golden.is_empty();
+    // Also the passing of time can make somebody receive something.
+    let is_open = |step: &Step| step.golden.is_empty();
     if !transcript.steps.iter().any(is_open) {
         return;
     }

@@ -4,6 +4,7 @@
 
 mod data;
 mod limits;
+mod locks;
 mod page;
 mod server;
 mod statistics;
@@ -57,6 +58,7 @@ const SECTIONS: &[Section] = &[
     section("commandstats", "Commandstats", Shown::WithAll, statistics::commands),
     section("errorstats", "Errorstats", Shown::ByDefault, statistics::errors),
     section("latencystats", "Latencystats", Shown::WithAll, statistics::latencies),
+    section("locks", "Locks", Shown::ByDefault, locks::locks),
     section("cluster", "Cluster", Shown::ByDefault, server::cluster),
     section("limits", "Limits", Shown::ByDefault, limits::limits),
     section("keyspace", "Keyspace", Shown::ByDefault, data::keyspace),

@@ -1,0 +1,123 @@
+//! Commands that ask for locks: at once, in turn, several together, alone instead of shared.
+
+use super::options::{Options, whole};
+use super::waiting::Waiting;
+use super::{ROW, act, on_locks, write_grant};
+use crate::command::{Call, Command, Flags};
+use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
+use crate::lock::{Asked, Request};
+use crate::refusal::Refusal;
+
+const ASKING: Flags = Flags::NOSCRIPT.union(Flags::BLOCKING).union(Flags::FAST);
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "lock.acquire",
+        syntax: "resource owner [TTL milliseconds] [WAIT milliseconds] \
+                 [EXCLUSIVE | SHARED | PERMITS count OF count] [REENTRANT] [SESSION session] [REQID request-id] \
+                 [META text]",
+        summary: "Acquires a resource for an owner, waiting its turn if asked to. Returns the fence and the time of \
+                  the lease, or null if it was not to be had in time; waiting that would never end is refused at once.",
+        complexity: "O(1) for the common case; O(W) where W is the number of requests that wait, if the owner holds \
+                     something that others wait for.",
+        flags: ASKING,
+        handler: acquire,
+        ..ROW
+    },
+    Command {
+        name: "lock.macquire",
+        syntax: "owner numkeys resource [resource ...] [TTL milliseconds] [WAIT milliseconds] \
+                 [EXCLUSIVE | SHARED | PERMITS count OF count] [SESSION session] [REQID request-id] [META text]",
+        summary: "Acquires several resources together, all or none, under one fence.",
+        complexity: "O(N) where N is the number of resources.",
+        flags: ASKING,
+        handler: acquire_many,
+        ..ROW
+    },
+    Command {
+        name: "lock.upgrade",
+        syntax: "resource owner [WAIT milliseconds]",
+        summary: "Makes a shared lock an exclusive one, under a new fence, before all others that wait.",
+        flags: ASKING,
+        handler: upgrade,
+        ..ROW
+    },
+    Command {
+        name: "lock.downgrade",
+        syntax: "resource owner",
+        summary: "Makes an exclusive lock a shared one, under the same fence.",
+        flags: Flags::NOSCRIPT.union(Flags::FAST),
+        handler: downgrade,
+        ..ROW
+    },
+];
+
+fn acquire(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    let words = ["TTL", "WAIT", "EXCLUSIVE", "SHARED", "PERMITS", "REENTRANT", "SESSION", "REQID", "META"];
+    let options = Options::parse(arguments.from(3), &words)?;
+    ask(call, arguments.at(2), &[arguments.at(1)], &options)
+}
+
+fn acquire_many(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    let count = whole(arguments.at(2))?;
+    let most = RESOURCES_PER_REQUEST_MAX.min(arguments.len() - 3) as u64;
+    if count == 0 || count > most {
+        return Err(Refusal::new(format!(
+            "ERR numkeys must be the number of resources, between 1 and {RESOURCES_PER_REQUEST_MAX}"
+        )));
+    }
+    let resources: Vec<&[u8]> = arguments.from(3).iter().take(count as usize).collect();
+    let words = ["TTL", "WAIT", "EXCLUSIVE", "SHARED", "PERMITS", "SESSION", "REQID", "META"];
+    let options = Options::parse(arguments.from(3 + resources.len()), &words)?;
+    ask(call, arguments.at(1), &resources, &options)
+}
+
+fn ask(
+    call: &mut Call<'_, '_>,
+    owner: &[u8],
+    resources: &[&[u8]],
+    options: &Options<'_>,
+) -> Result<(), Refusal> {
+    let request = Request {
+        owner,
+        resources,
+        mode: options.mode(),
+        ttl: options.ttl,
+        wait: if call.may_wait() { options.wait } else { 0 },
+        is_reentrant: options.is_reentrant,
+        session: options.session,
+        meta: options.meta,
+        request: options.request,
+    };
+    let asked = on_locks(call, |locks, now, aftermath| locks.acquire(&request, now, aftermath))?;
+    answer(call, asked)
+}
+
+fn answer(call: &mut Call<'_, '_>, asked: Asked) -> Result<(), Refusal> {
+    match asked {
+        Asked::Granted(grant) => write_grant(call.output, &grant),
+        Asked::Busy => call.output.null(),
+        Asked::Waiting(ticket) => call.park(Waiting(ticket)),
+        Asked::Deadlock(deadlock) => return Err(Refusal::new(format!("DEADLOCK {deadlock}"))),
+    }
+    Ok(())
+}
+
+fn upgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    let options = Options::parse(arguments.from(3), &["WAIT"])?;
+    let wait = if call.may_wait() { options.wait } else { 0 };
+    let (resource, owner) = (arguments.at(1), arguments.at(2));
+    let asked = on_locks(call, |locks, now, aftermath| locks.upgrade(resource, owner, wait, now, aftermath))?;
+    answer(call, asked)
+}
+
+fn downgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
+    let grant = act(call, |core, now, events| core.downgrade(resource, owner, now, events))?;
+    write_grant(call.output, &grant);
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Commands of those who hold locks, and of operators who take them away.
+
+use super::options::{Options, whole};
+use super::{ROW, act, promise, write_grant};
+use crate::command::{Call, Command, Flags};
+use crate::lock::Release;
+use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
+use crate::refusal::Refusal;
+
+const QUICK: Flags = Flags::NOSCRIPT.union(Flags::FAST);
+const OPERATORS: Flags = Flags::NOSCRIPT.union(Flags::ADMIN).union(Flags::DANGEROUS);
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "lock.renew",
+        syntax: "resource owner TTL milliseconds [FENCE fence]",
+        summary: "Has a lock last at least this long from now; it never becomes shorter.",
+        flags: QUICK,
+        handler: renew,
+        ..ROW
+    },
+    Command {
+        name: "lock.renewall",
+        syntax: "owner TTL milliseconds",
+        summary: "Renews all locks of an owner that have a time of their own. Returns how many.",
+        complexity: "O(N) where N is the number of locks.",
+        handler: renew_all,
+        ..ROW
+    },
+    Command {
+        name: "lock.release",
+        syntax: "resource owner [FENCE fence] [ALL] [REQID request-id]",
+        summary: "Gives back a lock once, or however often it is held. Returns how often it is held still.",
+        flags: QUICK,
+        handler: release,
+        ..ROW
+    },
+    Command {
+        name: "lock.mrelease",
+        syntax: "owner numkeys resource [resource ...]",
+        summary: "Gives back several locks if the owner holds them all. Returns how many it holds no more.",
+        complexity: "O(N) where N is the number of resources.",
+        handler: release_many,
+        ..ROW
+    },
+    Command {
+        name: "lock.check",
+        syntax: "resource fence",
+        summary: "Tells (1 or 0) whether a resource is held under this fence now.",
+        flags: QUICK,
+        handler: check,
+        ..ROW
+    },
+    Command {
+        name: "lock.force",
+        syntax: "resource [OWNER owner] [REASON text]",
+        summary: "Takes a lock away from all who hold it, or from one of them. Returns from how many.",
+        complexity: "O(N) where N is the number of holders.",
+        flags: OPERATORS,
+        handler: force,
+        ..ROW
+    },
+    Command {
+        name: "lock.cancel",
+        syntax: "resource owner",
+        summary: "Ends the waiting of an owner for a resource. Returns how many requests waited.",
+        flags: QUICK,
+        handler: cancel,
+        ..ROW
+    },
+];
+
+/// The number after a word that has to be there.
+fn required_ttl(call: &Call<'_, '_>, position: usize) -> Result<u64, Refusal> {
+    if !call.arguments.at(position).eq_ignore_ascii_case(b"TTL") {
+        return Err(Refusal::SYNTAX);
+    }
+    whole(call.arguments.at(position + 1))
+}
+
+fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let ttl = required_ttl(call, 3)?;
+    let options = Options::parse(call.arguments.from(5), &["FENCE"])?;
+    let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
+    let renewed =
+        promise(call, |core, now, events| core.renew(resource, owner, ttl, options.fence, now, events))?;
+    write_grant(call.output, &renewed);
+    Ok(())
+}
+
+fn renew_all(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let ttl = required_ttl(call, 2)?;
+    let owner = call.arguments.at(1);
+    let renewed = promise(call, |core, now, events| core.renew_all(owner, ttl, now, events))?;
+    call.output.integer(renewed as i64);
+    Ok(())
+}
+
+fn release(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    let options = Options::parse(arguments.from(3), &["FENCE", "ALL", "REQID"])?;
+    let release = Release { fence: options.fence, all: options.all, request: options.request };
+    let (resource, owner) = (arguments.at(1), arguments.at(2));
+    let left = act(call, |core, now, events| core.release(resource, owner, release, now, events))?;
+    call.output.integer(i64::from(left));
+    Ok(())
+}
+
+fn release_many(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    let count = whole(arguments.at(2))?;
+    if count != (arguments.len() - 3) as u64 || count > RESOURCES_PER_REQUEST_MAX as u64 {
+        return Err(Refusal::new(format!(
+            "ERR numkeys must be the number of resources, between 1 and {RESOURCES_PER_REQUEST_MAX}"
+        )));
+    }
+    let (owner, resources) = (arguments.at(1), arguments.from(3).iter().collect::<Vec<_>>());
+    let freed = act(call, |core, now, events| core.release_many(&resources, owner, now, events))?;
+    call.output.integer(freed as i64);
+    Ok(())
+}
+
+fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let (resource, fence) = (call.arguments.at(1), whole(call.arguments.at(2))?);
+    let is_current = act(call, |core, now, events| core.check(resource, fence, now, events));
+    call.output.integer(i64::from(is_current));
+    Ok(())
+}
+
+fn force(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let resource = call.arguments.at(1);
+    let options = Options::parse(call.arguments.from(2), &["OWNER", "REASON"])?;
+    let forced =
+        act(call, |core, now, events| core.force(resource, options.owner, options.reason, now, events));
+    call.output.integer(forced as i64);
+    Ok(())
+}
+
+fn cancel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
+    let cancelled = act(call, |core, now, events| core.cancel(resource, owner, now, events));
+    call.output.integer(cancelled as i64);
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! What clients can say about locks, a file per family; `FENCE.SET` writes to the cache under a fence.
+
+pub mod acquire;
+pub mod fenced;
+pub mod holders;
+mod options;
+pub mod reports;
+pub mod sessions;
+mod waiting;
+
+use crate::clock::Now;
+use crate::command::{Call, Command, Flags, Group};
+use crate::lock::{Aftermath, Core, Events, Grant, Locks};
+use crate::refusal::Refusal;
+
+/// What the rows start from.
+const ROW: Command =
+    Command { group: Group::Lock, since: "Quartet 0.1.0", flags: Flags::NOSCRIPT, ..Command::ROW };
+
+/// Does something with the locks; the reply, which is not written yet, waits for the disk if it has to.
+fn on_locks<R>(call: &mut Call<'_, '_>, work: impl FnOnce(&Locks, Now, &mut Aftermath) -> R) -> R {
+    let (result, hold) = call.services.on_locks(call.now(), call.effects, work);
+    if let Some(hold) = hold {
+        call.hold_reply(hold);
+    }
+    result
+}
+
+/// The same for an operation of the table.
+fn act<R>(call: &mut Call<'_, '_>, operation: impl FnOnce(&mut Core, u64, &mut Events) -> R) -> R {
+    on_locks(call, |locks, now, aftermath| locks.act(now, aftermath, operation))
+}
+
+/// The same for one that promises what has to outlive the server, and is refused if the disk is not up to it.
+fn promise<R>(
+    call: &mut Call<'_, '_>,
+    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refusal>,
+) -> Result<R, Refusal> {
+    call.services.locks.admit(call.now())?;
+    act(call, operation)
+}
+
+/// Writes what an owner was given: `ttl_ms` is null for a lease that lasts as long as its session.
+fn write_grant(output: &mut quartet_protocol::resp::Output, grant: &Grant) {
+    output.map(4);
+    output.bulk(b"fence");
+    output.integer(grant.fence as i64);
+    write_optional(output, b"ttl_ms", grant.ttl);
+    output.bulk(b"holds");
+    output.integer(i64::from(grant.holds));
+    output.bulk(b"waited_ms");
+    output.integer(grant.waited as i64);
+}
+
+/// Writes a field whose number may be missing.
+fn write_optional(output: &mut quartet_protocol::resp::Output, name: &[u8], number: Option<u64>) {
+    output.bulk(name);
+    match number {
+        Some(number) => output.integer(number as i64),
+        None => output.null(),
+    }
+}

@@ -1,0 +1,127 @@
+//! The options of the lock commands: words that may come in any order, each once.
+
+use quartet_protocol::resp::Arguments;
+use quartet_protocol::resp::number::parse_integer;
+
+use crate::lock::{Mode, SessionId};
+use crate::refusal::Refusal;
+
+/// What was said after the positions that a command has.  Each command names the words it knows.
+#[derive(Default)]
+pub(super) struct Options<'a> {
+    pub(super) ttl: Option<u64>,
+    pub(super) wait: u64,
+    pub(super) mode: Option<Mode>,
+    pub(super) is_reentrant: bool,
+    pub(super) session: Option<SessionId>,
+    pub(super) request: &'a [u8],
+    pub(super) meta: &'a [u8],
+    pub(super) fence: Option<u64>,
+    pub(super) all: bool,
+    pub(super) owner: Option<&'a [u8]>,
+    pub(super) resource: Option<&'a [u8]>,
+    pub(super) reason: &'a [u8],
+    pub(super) pattern: Option<&'a [u8]>,
+    pub(super) cursor: usize,
+    pub(super) count: Option<usize>,
+    pub(super) delay: u64,
+    pub(super) is_bound: bool,
+}
+
+/// Takes what follows a word into the options.
+type Take = for<'a> fn(&mut Options<'a>, &mut dyn Iterator<Item = &'a [u8]>) -> Result<(), Refusal>;
+
+/// The words and what they mean.
+const WORDS: &[(&str, Take)] = &[
+    ("TTL", |options, rest| put(&mut options.ttl, Some(number(rest)?))),
+    ("WAIT", |options, rest| put(&mut options.wait, number(rest)?)),
+    ("EXCLUSIVE", |options, _| put(&mut options.mode, Some(Mode::Exclusive))),
+    ("SHARED", |options, _| put(&mut options.mode, Some(Mode::Shared))),
+    ("PERMITS", |options, rest| {
+        let count = small(rest)?;
+        if !rest.next().is_some_and(|word| word.eq_ignore_ascii_case(b"OF")) {
+            return Err(Refusal::SYNTAX);
+        }
+        put(&mut options.mode, Some(Mode::Permits { count, of: small(rest)? }))
+    }),
+    ("REENTRANT", |options, _| put(&mut options.is_reentrant, true)),
+    ("SESSION", |options, rest| put(&mut options.session, Some(session(text(rest)?)?))),
+    ("REQID", |options, rest| put(&mut options.request, text(rest)?)),
+    ("META", |options, rest| put(&mut options.meta, text(rest)?)),
+    ("FENCE", |options, rest| put(&mut options.fence, Some(number(rest)?))),
+    ("ALL", |options, _| put(&mut options.all, true)),
+    ("OWNER", |options, rest| put(&mut options.owner, Some(text(rest)?))),
+    ("RESOURCE", |options, rest| put(&mut options.resource, Some(text(rest)?))),
+    ("REASON", |options, rest| put(&mut options.reason, text(rest)?)),
+    ("MATCH", |options, rest| put(&mut options.pattern, Some(text(rest)?))),
+    ("CURSOR", |options, rest| put(&mut options.cursor, number(rest)? as usize)),
+    ("COUNT", |options, rest| put(&mut options.count, Some(number(rest)? as usize))),
+    ("DELAY", |options, rest| put(&mut options.delay, number(rest)?)),
+    ("CONN", |options, _| put(&mut options.is_bound, true)),
+];
+
+/// How a resource is held: words of which only one may be said.
+pub(super) const MODES: &[&str] = &["EXCLUSIVE", "SHARED", "PERMITS"];
+
+impl<'a> Options<'a> {
+    /// The options among these words, of which `known` are those of the command.
+    pub(super) fn parse(words: Arguments<'a>, known: &[&str]) -> Result<Options<'a>, Refusal> {
+        let mut options = Options::default();
+        let mut said: Vec<&str> = Vec::new();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let row = WORDS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+            let Some(&(name, take)) = row.filter(|(name, _)| known.contains(name)) else {
+                return Err(Refusal::SYNTAX);
+            };
+            let excludes = |other: &&str| *other == name || (MODES.contains(other) && MODES.contains(&name));
+            if said.iter().any(excludes) {
+                return Err(Refusal::SYNTAX);
+            }
+            said.push(name);
+            take(&mut options, &mut words)?;
+        }
+        Ok(options)
+    }
+
+    /// How the resource is to be held: alone if nothing was said.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode.unwrap_or(Mode::Exclusive)
+    }
+}
+
+/// A session as replies name it.
+pub(super) fn session_text(id: SessionId) -> String {
+    format!("{:016x}", id.0)
+}
+
+/// The session that a client names.
+pub(super) fn session(text: &[u8]) -> Result<SessionId, Refusal> {
+    let digits = std::str::from_utf8(text).ok().filter(|text| text.len() == 16);
+    let id = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).filter(|&id| id != 0);
+    id.map(SessionId).ok_or(Refusal::NO_LOCK_SESSION)
+}
+
+/// A number that is not negative.
+pub(super) fn whole(text: &[u8]) -> Result<u64, Refusal> {
+    let number = parse_integer(text).ok_or(Refusal::NOT_AN_INTEGER)?;
+    u64::try_from(number).map_err(|_| Refusal::NOT_AN_INTEGER)
+}
+
+/// Notes what an option says.
+fn put<T>(place: &mut T, value: T) -> Result<(), Refusal> {
+    *place = value;
+    Ok(())
+}
+
+fn text<'a>(rest: &mut dyn Iterator<Item = &'a [u8]>) -> Result<&'a [u8], Refusal> {
+    rest.next().ok_or(Refusal::SYNTAX)
+}
+
+fn number(rest: &mut dyn Iterator<Item = &[u8]>) -> Result<u64, Refusal> {
+    whole(text(rest)?)
+}
+
+fn small(rest: &mut dyn Iterator<Item = &[u8]>) -> Result<u32, Refusal> {
+    number(rest)?.try_into().map_err(|_| Refusal::NOT_AN_INTEGER)
+}

@@ -1,0 +1,162 @@
+//! Commands that tell who holds, who waits, and what deadlocks there were.
+
+use quartet_protocol::resp::Output;
+
+use super::options::{Options, session_text, whole};
+use super::{ROW, act, write_optional};
+use crate::command::{Call, Command, Flags};
+use crate::glob;
+use crate::lock::limits::{DEADLOCKS_MAX, WAITS_SHOWN_MAX};
+use crate::lock::{Deadlock, Holder, Mode, ResourceReport, WaitReport};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "lock.info",
+        syntax: "resource",
+        summary: "Tells who holds a resource and how many wait for it; null if nobody does either.",
+        complexity: "O(N) where N is the number of holders.",
+        flags: Flags::NOSCRIPT.union(Flags::READONLY),
+        handler: info,
+        ..ROW
+    },
+    Command {
+        name: "lock.list",
+        syntax: "[MATCH pattern] [OWNER owner] [CURSOR cursor]",
+        summary: "Walks through all resources that are held or waited for, a thousand places at a time. Returns the \
+                  cursor of the next step, 0 after the last, and what this one has found.",
+        complexity: "O(1) for every call, O(N) for a whole walk.",
+        flags: Flags::NOSCRIPT.union(Flags::READONLY),
+        handler: list,
+        ..ROW
+    },
+    Command {
+        name: "lock.waits",
+        syntax: "[RESOURCE resource] [OWNER owner] [COUNT count]",
+        summary: "Tells who waits for whom: of one resource, of one owner, or of all.",
+        complexity: "O(N) where N is the number of requests that wait.",
+        flags: Flags::NOSCRIPT.union(Flags::READONLY),
+        handler: waits,
+        ..ROW
+    },
+    Command {
+        name: "lock.deadlocks",
+        syntax: "[count]",
+        summary: "Tells which deadlocks were refused last, the newest first.",
+        complexity: "O(N) where N is the number of deadlocks.",
+        flags: Flags::NOSCRIPT.union(Flags::READONLY),
+        handler: deadlocks,
+        ..ROW
+    },
+];
+
+fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let resource = call.arguments.at(1);
+    match act(call, |core, now, events| core.inspect(resource, now, events)) {
+        Some(report) => write_report(call.output, &report),
+        None => call.output.null(),
+    }
+    Ok(())
+}
+
+fn write_report(output: &mut Output, report: &ResourceReport) {
+    output.map(3);
+    output.bulk(b"resource");
+    output.bulk(&report.resource);
+    write_optional(output, b"waiters", Some(report.waiters as u64));
+    output.bulk(b"holders");
+    output.array(report.holders.len());
+    report.holders.iter().for_each(|holder| write_holder(output, holder));
+}
+
+fn write_holder(output: &mut Output, holder: &Holder) {
+    output.map(8);
+    output.bulk(b"owner");
+    output.bulk(&holder.owner);
+    write_mode(output, holder.mode);
+    write_optional(output, b"fence", Some(holder.fence));
+    write_optional(output, b"holds", Some(holder.holds.into()));
+    write_optional(output, b"ttl_ms", holder.ttl);
+    write_optional(output, b"held_ms", Some(holder.held));
+    output.bulk(b"session");
+    match holder.session {
+        Some(session) => output.bulk(session_text(session).as_bytes()),
+        None => output.null(),
+    }
+    output.bulk(b"meta");
+    output.bulk(&holder.meta);
+}
+
+fn write_mode(output: &mut Output, mode: Mode) {
+    output.bulk(b"mode");
+    match mode {
+        Mode::Permits { count, of } => output.bulk(format!("permits {count} of {of}").as_bytes()),
+        Mode::Exclusive | Mode::Shared => output.bulk(mode.word().as_bytes()),
+    }
+}
+
+fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let options = Options::parse(call.arguments.from(1), &["MATCH", "OWNER", "CURSOR"])?;
+    let matches = |name: &[u8]| options.pattern.is_none_or(|pattern| glob::matches(pattern, name));
+    let page = act(call, |core, now, events| core.list(options.cursor, matches, options.owner, now, events));
+    call.output.array(2);
+    call.output.bulk_integer(page.next as i64);
+    call.output.array(page.resources.len());
+    page.resources.iter().for_each(|report| write_report(call.output, report));
+    Ok(())
+}
+
+fn waits(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let options = Options::parse(call.arguments.from(1), &["RESOURCE", "OWNER", "COUNT"])?;
+    let count = options.count.unwrap_or(WAITS_SHOWN_MAX);
+    let waits =
+        act(call, |core, now, events| core.waits(options.resource, options.owner, count, now, events));
+    call.output.array(waits.len());
+    waits.iter().for_each(|wait| write_wait(call.output, wait));
+    Ok(())
+}
+
+fn write_wait(output: &mut Output, wait: &WaitReport) {
+    output.map(7);
+    output.bulk(b"owner");
+    output.bulk(&wait.owner);
+    output.bulk(b"resource");
+    output.bulk(&wait.resource);
+    write_mode(output, wait.mode);
+    write_optional(output, b"place", Some(wait.place as u64));
+    write_optional(output, b"waited_ms", Some(wait.waited));
+    write_optional(output, b"left_ms", Some(wait.left));
+    output.bulk(b"blockers");
+    output.array(wait.blockers.len());
+    wait.blockers.iter().for_each(|blocker| output.bulk(blocker));
+}
+
+fn deadlocks(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let count = match call.arguments.get(1) {
+        Some(count) if call.arguments.len() == 2 => whole(count)? as usize,
+        None => DEADLOCKS_MAX,
+        Some(_) => return Err(Refusal::wrong_arity(&call.row.name)),
+    };
+    let found: Vec<Deadlock> = act(call, |core, _, _| core.deadlocks().take(count).cloned().collect());
+    let now = call.now();
+    call.output.array(found.len());
+    for deadlock in found {
+        let output = &mut *call.output;
+        output.map(3);
+        let ago = now.micros().saturating_sub(deadlock.at) / 1000;
+        write_optional(output, b"at_ms", Some(now.wall_millis().unsigned_abs().saturating_sub(ago)));
+        output.bulk(b"cycle");
+        output.bulk(deadlock.to_string().as_bytes());
+        output.bulk(b"steps");
+        output.array(deadlock.steps.len());
+        for step in &deadlock.steps {
+            output.map(2);
+            output.bulk(b"owner");
+            output.bulk(&step.owner);
+            output.bulk(b"waits_for");
+            output.bulk(&step.resource);
+        }
+    }
+    Ok(())
+}

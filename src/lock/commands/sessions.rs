@@ -1,0 +1,118 @@
+//! LOCK.SESSION: many locks kept by one ping, or by one connection.
+
+use super::options::{Options, session, session_text};
+use super::{ROW, act, promise, write_optional};
+use crate::command::{Call, Command, Flags};
+use crate::lock::SessionTerms;
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[Command {
+    name: "lock.session",
+    summary: "A container for commands about sessions that keep locks.",
+    complexity: "Depends on subcommand.",
+    flags: Flags::empty(),
+    subcommands: SUBCOMMANDS,
+    ..ROW
+}];
+
+const SUBCOMMANDS: &[Command] = &[
+    Command {
+        name: "open",
+        syntax: "[TTL milliseconds] [DELAY milliseconds] [CONN]",
+        summary: "Opens a session that lasts from ping to ping, or as long as the connection, or both. Returns its name.",
+        handler: open,
+        ..ROW
+    },
+    Command {
+        name: "ping",
+        syntax: "session",
+        summary: "Has a session last its full time from now, also one that was lost less than its delay ago. Returns \
+                  the milliseconds, or null if it lasts as long as the connection.",
+        flags: Flags::NOSCRIPT.union(Flags::FAST),
+        handler: ping,
+        ..ROW
+    },
+    Command {
+        name: "close",
+        syntax: "session",
+        summary: "Ends a session and gives back its locks. Returns how many.",
+        complexity: "O(N) where N is the number of locks.",
+        handler: close,
+        ..ROW
+    },
+    Command {
+        name: "info",
+        syntax: "session",
+        summary: "Returns what is known about a session.",
+        complexity: "O(N) where N is the number of locks.",
+        handler: info,
+        ..ROW
+    },
+    Command {
+        name: "help",
+        summary: "Returns helpful text about the different subcommands.",
+        handler: help,
+        ..ROW
+    },
+];
+
+fn open(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let options = Options::parse(call.arguments.from(2), &["TTL", "DELAY", "CONN"])?;
+    let connection = options.is_bound.then_some(call.client.shared.id);
+    let terms = SessionTerms { ttl: options.ttl, delay: options.delay, connection };
+    let id = call.random.draw();
+    let opened = promise(call, |core, now, events| core.open_session(id, terms, now, events))?;
+    call.output.bulk(session_text(opened).as_bytes());
+    Ok(())
+}
+
+fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let id = session(call.arguments.at(2))?;
+    let connection = Some(call.client.shared.id);
+    match promise(call, |core, now, events| core.ping_session(id, connection, now, events))? {
+        Some(ttl) => call.output.integer(ttl as i64),
+        None => call.output.null(),
+    }
+    Ok(())
+}
+
+fn close(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let id = session(call.arguments.at(2))?;
+    let ended = act(call, |core, now, events| core.close_session(id, now, events))?;
+    call.output.integer(ended as i64);
+    Ok(())
+}
+
+fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let id = session(call.arguments.at(2))?;
+    let report = act(call, |core, now, events| core.session_report(id, now, events))?;
+    let output = &mut *call.output;
+    output.map(8);
+    write_optional(output, b"ttl_ms", report.ttl);
+    write_optional(output, b"left_ms", report.left);
+    write_optional(output, b"delay_ms", Some(report.delay));
+    write_optional(output, b"bound", Some(report.is_bound.into()));
+    write_optional(output, b"lost", Some(report.is_lost.into()));
+    write_optional(output, b"locks", Some(report.leases as u64));
+    write_optional(output, b"waiting", Some(report.waiters as u64));
+    output.bulk(b"resources");
+    output.array(report.resources.len());
+    report.resources.iter().for_each(|resource| output.bulk(resource));
+    Ok(())
+}
+
+fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.write_help(&[
+        "CLOSE <session>",
+        "    Ends a session and gives back its locks.",
+        "INFO <session>",
+        "    Returns what is known about a session.",
+        "OPEN [TTL <milliseconds>] [DELAY <milliseconds>] [CONN]",
+        "    Opens a session that lasts from ping to ping (TTL), or as long as this connection (CONN).",
+        "    DELAY keeps the locks of a session that was lost for a time, in which a ping saves it.",
+        "PING <session>",
+        "    Has a session last its full time from now.",
+    ]);
+    Ok(())
+}

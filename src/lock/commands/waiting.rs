@@ -1,0 +1,40 @@
+//! A connection whose lock command waits for its turn.
+
+use std::task::{Poll, Waker};
+
+use quartet_protocol::resp::Output;
+
+use super::write_grant;
+use crate::clock::Now;
+use crate::command::{Effects, Parked, Services};
+use crate::lock::{Outcome, Ticket};
+use crate::refusal::Refusal;
+
+/// The connection's end of the wait.
+pub(super) struct Waiting(pub(super) Ticket);
+
+impl Parked for Waiting {
+    fn poll(&mut self, waker: &Waker, output: &mut Output, effects: &mut Effects) -> Poll<()> {
+        let Poll::Ready(answer) = self.0.poll(waker) else { return Poll::Pending };
+        if let Some(hold) = answer.hold {
+            effects.holds.push((output.len(), hold));
+        }
+        match answer.outcome {
+            Outcome::Granted(grant) => write_grant(output, &grant),
+            Outcome::TimedOut => output.null(),
+            Outcome::Cancelled => output.error("CANCELLED the wait was cancelled"),
+            Outcome::Superseded => output.error("SUPERSEDED a retry of the request has taken its place"),
+            Outcome::SessionEnded => output.error(Refusal::NO_LOCK_SESSION.text()),
+            Outcome::LeaseLost => output.error(Refusal::LOCK_NOT_HELD.text()),
+        }
+        Poll::Ready(())
+    }
+
+    fn write_timeout(&self, output: &mut Output) {
+        output.null();
+    }
+
+    fn abandon(&mut self, services: &Services, now: Now, effects: &mut Effects) {
+        services.on_locks(now, effects, |locks, now, aftermath| locks.abandon(&self.0, now, aftermath));
+    }
+}
