@@ -60,6 +60,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         limits: Limits::new(slots),
         timekeeper: slots - 1,
         locks: Locks::default(),
+        lock_watchers: Arc::default(),
         monitors: Monitors::default(),
         clients: Clients::default(),
         started: clock.now(),

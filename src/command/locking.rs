@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Effects, Services};
 use crate::clock::Now;
-use crate::lock::{Aftermath, Locks, Notice};
+use crate::lock::{Aftermath, Locks, Notice, WatchedEvent};
 use crate::wait::Hold;
 
 /// What stands before the name of a resource in the channel of its events.
@@ -41,7 +41,7 @@ impl Services {
         effects: &mut Effects,
         operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> R,
     ) -> (R, Option<Hold>) {
-        let wants_notices = self.broker.channels.has_subscribers();
+        let wants_notices = self.broker.channels.has_subscribers() || !self.lock_watchers.is_empty();
         let mut aftermath = Aftermath { wants_notices, ..Aftermath::default() };
         let result = operation(&self.locks, now, &mut aftermath);
         for notice in &aftermath.notices {
@@ -53,7 +53,7 @@ impl Services {
         (result, aftermath.hold)
     }
 
-    /// Sends a notice to those who listen to the resource's channel.
+    /// Sends a notice to those who listen to the resource's channel, or watch the resource.
     fn publish_notice(&self, notice: &Notice, effects: &mut Effects) {
         let text = |bytes| String::from_utf8_lossy(bytes);
         let event = Event {
@@ -67,5 +67,9 @@ impl Services {
         let payload = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
         let channel = [CHANNEL_PREFIX, &notice.resource].concat();
         self.publish(&channel, &payload, effects);
+        if !self.lock_watchers.is_empty() {
+            let event = WatchedEvent { word: notice.kind.word(), payload: payload.into() };
+            self.lock_watchers.tell(&notice.resource, &event);
+        }
     }
 }

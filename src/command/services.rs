@@ -1,5 +1,6 @@
 //! What all threads share: the state and the tables commands work on.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::{CommandTable, Effects, Monitors};
@@ -9,7 +10,7 @@ use crate::cache::{Keyspace, Store};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::limit::Limits;
-use crate::lock::Locks;
+use crate::lock::{Locks, Watchers};
 use crate::metrics::Metrics;
 use crate::settings::{Live, OutputClass};
 
@@ -29,6 +30,8 @@ pub struct Services {
     pub limits: Limits,
     /// Who holds what.
     pub locks: Locks,
+    /// Who watches what happens to resources.
+    pub lock_watchers: Arc<Watchers>,
     /// Who is shown every command.
     pub monitors: Monitors,
     /// Who is connected.

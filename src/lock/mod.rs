@@ -32,6 +32,7 @@ mod requests;
 mod sessions;
 mod shared;
 mod waiters;
+mod watchers;
 
 pub use self::core::Core;
 pub use counts::Counts;
@@ -46,3 +47,4 @@ pub use reports::{Holder, Page, ResourceReport, SessionReport, Totals, WaitRepor
 pub use requests::{Acquired, Request};
 pub use sessions::{SessionId, SessionTerms};
 pub use shared::{Aftermath, Answer, Asked, Locks, Ticket};
+pub use watchers::{Watch, WatchedEvent, Watchers};

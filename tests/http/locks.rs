@@ -197,6 +197,28 @@ fn a_repeated_request_gets_what_it_was_given() {
 }
 
 #[test]
+fn what_happens_to_a_resource_can_be_watched() {
+    let server = server();
+    let (mut watcher, mut http) = (connect(&server), connect(&server));
+    let host = server.http_address();
+    watcher.write(format!("GET /locks/x/events HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+    // The comment at the beginning says that the watch has begun.
+    watcher.read_until("\r\n:\n\n");
+    let lock = acquire(&mut http, &json!({ "resource": "x", "ttl": 60, "owner": "me" }));
+    acquire(&mut http, &json!({ "resource": "y", "ttl": 60, "owner": "me" }));
+    assert_eq!(post(&mut http, "/lock", &json!({ "resource": "x", "ttl": 60 })).status, 409);
+    assert_eq!(http.ask("DELETE", &format!("/lock/{}", id(&lock)), &[], b"").status, 204);
+    let events = watcher.read_until("event: released\n");
+    let fence = &lock["fence"];
+    assert!(
+        events.contains("event: acquired\ndata: {\"event\":\"acquired\",\"resource\":\"x\",\"owner\":\"me\""),
+        "{events}"
+    );
+    assert!(events.contains(&format!("\"fence\":{fence},\"waiters\":0}}\n\n")), "{events}");
+    assert!(!events.contains("\"y\""), "{events}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_by_name() {
     let server = server();
     let mut http = connect(&server);

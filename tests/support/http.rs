@@ -98,6 +98,15 @@ impl Http {
         bytes
     }
 
+    /// Everything up to the end of `text`, for a response that has no end.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(text.as_bytes()) {
+            bytes.extend(self.read_exact(1));
+        }
+        String::from_utf8(bytes).expect("it is text")
+    }
+
     fn body(&mut self, response: &Response) -> Vec<u8> {
         if response.header("transfer-encoding").is_some_and(|encoding| encoding == "chunked") {
             let mut body = Vec::new();

@@ -1,6 +1,7 @@
 //! Locks over HTTP: acquire with a long poll, renew, release, check, sessions, and who holds and waits.
 
 mod acquisition;
+mod events;
 mod identity;
 mod leases;
 mod reports;
@@ -21,6 +22,7 @@ pub fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .merge(acquisition::endpoints())
         .merge(leases::endpoints())
+        .merge(events::endpoints())
         .merge(reports::endpoints())
         .merge(sessions::endpoints())
 }

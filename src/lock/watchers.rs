@@ -1,0 +1,142 @@
+//! Who watches what happens to a resource, other than by subscribing to its channel: streams of events over HTTP.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Poll, Waker};
+
+use atomic_waker::AtomicWaker;
+use bytes::Bytes;
+use dashmap::DashMap;
+use parking_lot::Mutex;
+
+/// Events that wait for one watcher.  One that is behind by more has its stream ended, and begins again.
+const EVENTS_MAX: usize = 1024;
+
+/// Watchers of all resources together.
+const WATCHERS_MAX: usize = 10_000;
+
+/// An event as watchers get it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WatchedEvent {
+    /// Its kind.
+    pub word: &'static str,
+    /// What subscribers of the channel get.
+    pub payload: Bytes,
+}
+
+/// All watchers, by the resource they watch.
+#[derive(Default)]
+pub struct Watchers {
+    resources: DashMap<Box<[u8]>, Vec<Arc<Queue>>>,
+    count: AtomicUsize,
+}
+
+/// What waits for one watcher.
+#[derive(Default)]
+struct Queue {
+    events: Mutex<Events>,
+    waker: AtomicWaker,
+}
+
+#[derive(Default)]
+struct Events {
+    waiting: VecDeque<WatchedEvent>,
+    /// Some were lost, so the rest would mislead.
+    has_lost: bool,
+}
+
+/// One watcher's end, which stops watching when it is dropped.
+pub struct Watch {
+    watchers: Arc<Watchers>,
+    resource: Box<[u8]>,
+    queue: Arc<Queue>,
+}
+
+impl Watchers {
+    /// Whether nobody watches anything.
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
+    }
+
+    /// Begins to watch a resource; none if too many watch already.
+    pub fn watch(self: &Arc<Watchers>, resource: &[u8]) -> Option<Watch> {
+        if self.count.fetch_add(1, Relaxed) >= WATCHERS_MAX {
+            self.count.fetch_sub(1, Relaxed);
+            return None;
+        }
+        let queue = Arc::new(Queue::default());
+        self.resources.entry(resource.into()).or_default().push(Arc::clone(&queue));
+        Some(Watch { watchers: Arc::clone(self), resource: resource.into(), queue })
+    }
+
+    /// Tells those who watch a resource.
+    pub fn tell(&self, resource: &[u8], event: &WatchedEvent) {
+        let Some(queues) = self.resources.get(resource) else { return };
+        for queue in queues.iter() {
+            let mut events = queue.events.lock();
+            if events.waiting.len() == EVENTS_MAX {
+                *events = Events { waiting: VecDeque::new(), has_lost: true };
+            } else if !events.has_lost {
+                events.waiting.push_back(event.clone());
+            }
+            drop(events);
+            queue.waker.wake();
+        }
+    }
+}
+
+impl Watch {
+    /// The next event, or none if some were lost; until there is one, `waker` is woken when it comes.
+    pub fn poll_next(&self, waker: &Waker) -> Poll<Option<WatchedEvent>> {
+        self.queue.waker.register(waker);
+        let mut events = self.queue.events.lock();
+        match events.waiting.pop_front() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if events.has_lost => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.watchers.count.fetch_sub(1, Relaxed);
+        if let Some(mut queues) = self.watchers.resources.get_mut(&self.resource) {
+            queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
+        }
+        self.watchers.resources.remove_if(&self.resource, |_, queues| queues.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(word: &'static str) -> WatchedEvent {
+        WatchedEvent { word, payload: Bytes::new() }
+    }
+
+    #[test]
+    fn events_reach_those_who_watch_the_resource() {
+        let watchers = Arc::new(Watchers::default());
+        let watch = watchers.watch(b"x").expect("there are few");
+        watchers.tell(b"y", &event("acquired"));
+        assert_eq!(watch.poll_next(Waker::noop()), Poll::Pending);
+        watchers.tell(b"x", &event("released"));
+        assert_eq!(watch.poll_next(Waker::noop()), Poll::Ready(Some(event("released"))));
+        drop(watch);
+        assert!(watchers.is_empty() && watchers.resources.is_empty());
+    }
+
+    #[test]
+    fn who_is_too_slow_is_told_that_events_were_lost() {
+        let watchers = Arc::new(Watchers::default());
+        let watch = watchers.watch(b"x").expect("there are few");
+        for _ in 0..=EVENTS_MAX {
+            watchers.tell(b"x", &event("acquired"));
+        }
+        watchers.tell(b"x", &event("released"));
+        assert_eq!(watch.poll_next(Waker::noop()), Poll::Ready(None));
+    }
+}
