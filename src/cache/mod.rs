@@ -22,6 +22,6 @@ mod value;
 
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use keyspace::{Keyspace, Reads};
-pub use shard::{Counts, Key, Lifetime, Moment, Shard, WatchFlag};
+pub use shard::{Counts, Key, Lifetime, MemoryParts, Moment, Shard, WatchFlag};
 pub use store::{Alone, Entered, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
 pub use value::{ContentType, Kind, Value, WrongKind};

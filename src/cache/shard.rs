@@ -58,6 +58,29 @@ pub struct Counts {
     pub expiry_lag_max: u64,
 }
 
+/// Bytes of memory by what they are for.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct MemoryParts {
+    /// Keys with their values.
+    pub entries: usize,
+    /// The buckets that entries are found by.
+    pub buckets: usize,
+    /// The index of who is due.
+    pub expiry: usize,
+    /// What the eviction policy remembers.
+    pub queues: usize,
+}
+
+impl MemoryParts {
+    /// Adds the bytes of another shard.
+    pub fn add(&mut self, other: &MemoryParts) {
+        self.entries += other.entries;
+        self.buckets += other.buckets;
+        self.expiry += other.expiry;
+        self.queues += other.queues;
+    }
+}
+
 impl Counts {
     /// Adds the counts of another shard.
     pub fn add(&mut self, other: &Counts) {
@@ -152,9 +175,18 @@ impl Shard {
 
     /// Bytes of memory: entries, buckets, expiry indexes, the eviction policy's queues.
     pub fn memory(&self) -> usize {
-        let queues = self.queues.as_ref().map_or(0, |queues| queues.memory());
-        let expiry = self.expiry.memory() + self.counters.expiry.memory();
-        self.entry_memory + self.table.memory() + expiry + queues
+        let MemoryParts { entries, buckets, expiry, queues } = self.memory_parts();
+        entries + buckets + expiry + queues
+    }
+
+    /// Bytes of memory by what they are for.
+    pub fn memory_parts(&self) -> MemoryParts {
+        MemoryParts {
+            entries: self.entry_memory,
+            buckets: self.table.memory(),
+            expiry: self.expiry.memory() + self.counters.expiry.memory(),
+            queues: self.queues.as_ref().map_or(0, |queues| queues.memory()),
+        }
     }
 
     /// Reads a key on behalf of a client, which is noted for eviction.

@@ -12,7 +12,7 @@ use crossbeam_utils::CachePadded;
 use super::entry::Deadline;
 use super::hash::{KeyHasher, prefetch};
 use super::lock::{Mutex, MutexGuard};
-use super::shard::{Counts, Key, Moment, Shard};
+use super::shard::{Counts, Key, MemoryParts, Moment, Shard};
 
 /// Shards per database.
 pub const SHARD_COUNT: usize = 1 << SHARD_BITS;
@@ -182,6 +182,17 @@ impl Store {
         for shards in self.databases.iter().filter_map(OnceLock::get) {
             for cell in shards {
                 sum.add(&cell.shard.lock().counts);
+            }
+        }
+        sum
+    }
+
+    /// Bytes of memory of all databases by what they are for; each shard is locked for a moment.
+    pub fn memory_parts(&self) -> MemoryParts {
+        let mut sum = MemoryParts::default();
+        for shards in self.databases.iter().filter_map(OnceLock::get) {
+            for cell in shards {
+                sum.add(&cell.shard.lock().memory_parts());
             }
         }
         sum

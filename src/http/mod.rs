@@ -2,13 +2,14 @@
 //!
 //! `router` puts the endpoints together; `door` is what every request passes (`access` decides, `request_id` names
 //! it, also in the log); `listener` takes connections in and deals them to the threads of `thread`, where `activity` finds those that
-//! keep it waiting; `health`, `pages` and `openapi` are the door's own endpoints.
+//! keep it waiting; `health`, `metrics`, `pages` and `openapi` are the door's own endpoints.
 
 mod access;
 mod activity;
 mod door;
 mod health;
 pub mod listener;
+mod metrics;
 mod openapi;
 mod pages;
 pub mod request_id;

@@ -7,7 +7,7 @@ use axum::routing::get;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{health, openapi, pages};
+use super::{health, metrics, openapi, pages};
 use crate::cache;
 use crate::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::limit;
@@ -25,6 +25,7 @@ const LISTS: &[fn() -> OpenApiRouter<Context>] = &[
     limit::endpoints::endpoints,
     lock::endpoints::endpoints,
     health::endpoints,
+    metrics::endpoints,
     pages::endpoints,
 ];
 

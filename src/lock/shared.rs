@@ -10,9 +10,11 @@ use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use super::core::Core;
+use super::counts::Counts;
 use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, Outcome, WaiterId};
 use super::keeping::{Durability, Keeper, Keeping};
+use super::reports::Totals;
 use super::requests::{Acquired, Request};
 use crate::clock::Now;
 use crate::journal::disk::Disk;
@@ -129,6 +131,12 @@ impl Locks {
     /// Where that is written, once there is something.
     pub fn journal(&self) -> Option<Arc<Journal>> {
         self.state.lock().keeping.journal().cloned()
+    }
+
+    /// What there is now, and what has been counted.
+    pub fn counted(&self) -> (Totals, Counts) {
+        let state = self.state.lock();
+        (state.core.totals(), state.core.counts)
     }
 
     /// When something falls due next, in microseconds of the server's clock.

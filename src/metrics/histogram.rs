@@ -76,6 +76,28 @@ impl Distribution {
         0
     }
 
+    /// How many durations do not exceed each of the rising limits.
+    pub fn at_most(&self, limits: &[u64]) -> Vec<u64> {
+        let mut buckets = self.counts.iter().enumerate().peekable();
+        let mut seen = 0;
+        let mut up_to = |limit: u64| {
+            while let Some((_, count)) = buckets.next_if(|(bucket, _)| bounds(*bucket).1 <= limit) {
+                seen += count;
+            }
+            seen
+        };
+        limits.iter().map(|&limit| up_to(limit)).collect()
+    }
+
+    /// The sum of the durations in microseconds, as near as the buckets tell.
+    pub fn sum(&self) -> u64 {
+        let sum = |(bucket, count): (usize, &u64)| {
+            let (lowest, highest) = bounds(bucket);
+            lowest.midpoint(highest) * count
+        };
+        self.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(sum).sum()
+    }
+
     /// For each of the rising limits that is the first one above some duration, the limit and how many durations
     /// do not exceed it.
     pub fn cumulative(&self, limits: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
@@ -150,6 +172,19 @@ mod tests {
             assert!((found - exact).abs() <= exact * 0.02, "{percent}: {found} instead of {exact}");
         }
         assert_eq!(Distribution::default().quantile(50.0), 0);
+    }
+
+    #[test]
+    fn every_limit_has_a_count() {
+        let histogram = Histogram::default();
+        for micros in [0, 1, 15, 16, 900, 5_000_000] {
+            histogram.record(micros);
+        }
+        let mut distribution = Distribution::default();
+        distribution.add(&histogram);
+        assert_eq!(distribution.at_most(&[1, 15, 16, 1000]), [2, 3, 4, 5]);
+        assert!(distribution.sum().abs_diff(5_000_932) < 100_000);
+        assert_eq!((Distribution::default().at_most(&[1]), Distribution::default().sum()), (vec![0], 0));
     }
 
     #[test]

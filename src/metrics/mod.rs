@@ -1,6 +1,7 @@
 //! Counts and latencies, kept per thread without shared writes and added up when somebody asks.
 
 mod errors;
+pub mod exposition;
 mod histogram;
 pub mod latency;
 pub mod process;

@@ -3,3 +3,4 @@
 mod cache;
 mod door;
 mod locks;
+mod metrics;
