@@ -5,7 +5,7 @@ use crate::cache::commands::{
     compare, counters, databases, expiry, increx, keys, lcs, many, object, ranges, strings, walks,
 };
 use crate::command::{Command, CommandTable};
-use crate::limit::commands::{check, corrections, lists, policy, statistics, throttle};
+use crate::limit::commands::{check, corrections, lists, policy, reservations, slots, statistics, throttle};
 use crate::lock;
 use crate::{admin, connection, dispatch};
 
@@ -27,6 +27,8 @@ pub const FAMILIES: &[&[Command]] = &[
     throttle::COMMANDS,
     check::COMMANDS,
     policy::COMMANDS,
+    reservations::COMMANDS,
+    slots::COMMANDS,
     corrections::COMMANDS,
     lists::COMMANDS,
     statistics::COMMANDS,

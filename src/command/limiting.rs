@@ -36,7 +36,9 @@ impl Services {
         now: Now,
     ) -> Result<Place, InvalidParameter> {
         let waiting = &self.limits.waiting;
-        let place = waiting.join(request, check, summary.retry_after, patience, nanos(now))?;
+        // What is refused only because others came first may be had as soon as they are gone.
+        let retry_after = if summary.allowed { Some(0) } else { summary.retry_after };
+        let place = waiting.join(request, check, retry_after, patience, nanos(now))?;
         self.set_alarm_for_waiting();
         Ok(place)
     }

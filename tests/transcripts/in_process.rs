@@ -117,7 +117,11 @@ impl InProcessTarget {
 
     /// What the clients have received so far.
     pub(crate) fn receive(&mut self) -> BTreeMap<char, Vec<Received>> {
-        while self.answer_waiting() {}
+        // What falls due at once is done at once.
+        self.runner.advance();
+        while self.answer_waiting() {
+            self.runner.advance();
+        }
         let mut received = BTreeMap::new();
         for (&client, connection) in &mut self.clients {
             let mut output = Output::new();

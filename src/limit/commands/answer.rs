@@ -5,6 +5,7 @@ use quartet_protocol::resp::{Output, Version};
 use crate::limit::summary::Summary;
 
 /// One value of an answer.
+#[derive(Clone, Copy)]
 enum Fact<'f> {
     Number(i64),
     Name(Option<&'f str>),
@@ -14,8 +15,27 @@ enum Fact<'f> {
 /// wait for), milliseconds until all is back, the limit that decided, whether a policy in shadow mode would have
 /// refused (1 or 0), and milliseconds to wait before doing what was allowed.
 pub(super) fn write(output: &mut Output, summary: &Summary<'_>) {
+    write_all(output, facts_of(summary).into_iter());
+}
+
+/// Answers a check that takes ahead: the id of what was taken, and for how many milliseconds, before what [`write`] answers.
+pub(super) fn write_reservation(output: &mut Output, taken: Option<(u64, u64)>, summary: &Summary<'_>) {
+    let id = taken.map(|(id, _)| format!("{id:016x}"));
+    let expires_in = taken.map_or(0, |(_, millis)| millis as i64);
+    let own = [("id", Fact::Name(id.as_deref())), ("expires_in_ms", Fact::Number(expires_in))];
+    write_all(output, own.into_iter().chain(facts_of(summary)));
+}
+
+/// Answers a check that takes a slot: the slot before what [`write`] answers.
+pub(super) fn write_slot(output: &mut Output, slot: Option<u64>, summary: &Summary<'_>) {
+    let slot = slot.map(|slot| format!("{slot:016x}"));
+    let own = [("slot", Fact::Name(slot.as_deref()))];
+    write_all(output, own.into_iter().chain(facts_of(summary)));
+}
+
+fn facts_of<'f>(summary: &Summary<'f>) -> [(&'static str, Fact<'f>); 8] {
     let delay = summary.decision.filter(|_| summary.allowed).map_or(0, |decision| decision.delay_millis());
-    let facts = [
+    [
         ("allowed", Fact::Number(i64::from(summary.allowed))),
         ("limit", Fact::Number(summary.limit())),
         ("remaining", Fact::Number(summary.remaining())),
@@ -24,12 +44,16 @@ pub(super) fn write(output: &mut Output, summary: &Summary<'_>) {
         ("policy", Fact::Name(summary.name)),
         ("shadow", Fact::Number(i64::from(summary.is_shadow))),
         ("delay_ms", Fact::Number(delay as i64)),
-    ];
+    ]
+}
+
+fn write_all<'f>(output: &mut Output, facts: impl Iterator<Item = (&'static str, Fact<'f>)> + Clone) {
     let is_map = output.version() == Version::Resp3;
+    let count = facts.clone().count();
     if is_map {
-        output.map(facts.len());
+        output.map(count);
     } else {
-        output.array(facts.len());
+        output.array(count);
     }
     for (name, fact) in facts {
         if is_map {

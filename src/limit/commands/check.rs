@@ -1,35 +1,43 @@
-//! RL.CHECK and RL.MCHECK: one limit or many, all or nothing.
+//! RL.CHECK and RL.MCHECK: one limit or many, all or nothing, now or when it is one's turn.
 
+use std::task::{Poll, Waker};
+
+use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 use smallvec::SmallVec;
 
 use super::answer;
 use super::words::{Words, policy};
-use crate::command::{Call, Command, Flags};
-use crate::limit::algorithm::{Parameters, checked_cost};
-use crate::limit::check::{Check, Demand, Mode, Rule};
+use crate::clock::Now;
+use crate::command::{Call, Command, Effects, Flags, Parked, Services};
+use crate::limit::algorithm::{Nanos, Parameters, checked_cost};
+use crate::limit::check::{Check, Demand, Mode, Outcome, Rule};
 use crate::limit::definition::LimitDefinition;
 use crate::limit::nanos;
 use crate::limit::policies::{DEFAULT_POLICY, Table};
 use crate::limit::stored::StoredCounters;
+use crate::limit::summary::Summary;
+use crate::limit::waiting::{Admission, Place, Request, checked_patience};
 use crate::refusal::Refusal;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.check",
-        syntax: "key [POLICY policy | INLINE algorithm limit period [BURST burst]] [COST cost] [PEEK]",
+        syntax: "key [POLICY policy | INLINE algorithm limit period [BURST burst]] [COST cost] \
+                 [PEEK | WAIT milliseconds]",
         summary: "Takes from the limits of a policy (`default` unless another is named), or from one limit stated by the \
                   request itself, with its period in milliseconds; from all of them or from none. Returns allowed, \
                   limit, remaining, milliseconds until a retry succeeds (-1: nothing to wait for) and until all is back, \
                   the limit that decided, whether a policy in shadow mode would have refused, and milliseconds to wait \
-                  before going on.",
+                  before going on. With WAIT the reply comes when it is allowed, in the order of those who wait, or when \
+                  the time is over.",
         handler: check,
         ..CHECKS
     },
     Command {
         name: "rl.mcheck",
-        syntax: "numchecks policy key cost [policy key cost ...] [PEEK]",
+        syntax: "numchecks policy key cost [policy key cost ...] [PEEK | WAIT milliseconds]",
         summary: "Takes from the limits of several policies, each with a key and a cost of its own, from all of them or \
                   from none. Returns what RL.CHECK does of the limit that decided.",
         complexity: "O(N) where N is the number of limits.",
@@ -47,11 +55,43 @@ const CHECKS: Command = Command {
 /// How many demands a request has before the list of them moves to the heap.
 const INLINE_DEMANDS: usize = 2;
 
+/// How a check is to be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// At once.
+    Take,
+    /// Without taking.
+    Peek,
+    /// In so many nanoseconds.
+    Wait(Nanos),
+}
+
+impl Manner {
+    /// Notes what a word says of it; false if the word says something else.
+    fn accept(&mut self, word: &[u8], words: &mut Words<'_>) -> Result<bool, Refusal> {
+        let said = if word.eq_ignore_ascii_case(b"PEEK") {
+            Manner::Peek
+        } else if word.eq_ignore_ascii_case(b"WAIT") {
+            match words.integer()? {
+                0 => Manner::Take,
+                millis => Manner::Wait(checked_patience(millis)?),
+            }
+        } else {
+            return Ok(false);
+        };
+        if *self != Manner::Take {
+            return Err(Refusal::SYNTAX);
+        }
+        *self = said;
+        Ok(true)
+    }
+}
+
 fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
     let table = call.services.limits.policies.load();
     let mut words = Words::new(arguments.from(2));
-    let (mut rule, mut cost, mut mode) = (None, None, Mode::Take);
+    let (mut rule, mut cost, mut manner) = (None, None, Manner::Take);
     while let Some(word) = words.next() {
         if word.eq_ignore_ascii_case(b"POLICY") && rule.is_none() {
             rule = Some(Rule::Policy(policy(&table, words.value()?)?));
@@ -59,9 +99,7 @@ fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             rule = Some(inline(&mut words)?);
         } else if word.eq_ignore_ascii_case(b"COST") && cost.is_none() {
             cost = Some(checked_cost(words.integer()?)?);
-        } else if word.eq_ignore_ascii_case(b"PEEK") {
-            mode = Mode::Peek;
-        } else {
+        } else if !manner.accept(word, &mut words)? {
             return Err(Refusal::SYNTAX);
         }
     }
@@ -69,7 +107,7 @@ fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         Some(rule) => rule,
         None => Rule::Policy(policy(&table, DEFAULT_POLICY.as_bytes())?),
     };
-    run(call, [Demand { rule, key: arguments.at(1), cost: cost.unwrap_or(1) }], mode)
+    run(call, &table, [Demand { rule, key: arguments.at(1), cost: cost.unwrap_or(1) }], manner)
 }
 
 /// A limit that the request states.
@@ -86,18 +124,17 @@ fn mcheck(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let table = call.services.limits.policies.load();
     let mut words = Words::new(call.arguments.from(1));
     let demands = demands(&mut words, &table)?;
-    let mut mode = Mode::Take;
-    for word in words {
-        if !word.eq_ignore_ascii_case(b"PEEK") {
+    let mut manner = Manner::Take;
+    while let Some(word) = words.next() {
+        if !manner.accept(word, &mut words)? {
             return Err(Refusal::SYNTAX);
         }
-        mode = Mode::Peek;
     }
-    run(call, demands, mode)
+    run(call, &table, demands, manner)
 }
 
 /// A number of demands, then so many policies with their keys and costs.
-fn demands<'d>(
+pub(super) fn demands<'d>(
     words: &mut Words<'d>,
     table: &'d Table,
 ) -> Result<SmallVec<[Demand<'d>; INLINE_DEMANDS]>, Refusal> {
@@ -116,20 +153,80 @@ fn demands<'d>(
     Ok(demands)
 }
 
-/// Decides and answers.
+/// Decides and answers, or waits.
 fn run<'d>(
     call: &mut Call<'_, '_>,
+    table: &Table,
     demands: impl IntoIterator<Item = Demand<'d>>,
-    mode: Mode,
+    manner: Manner,
 ) -> Result<(), Refusal> {
-    let now = nanos(call.now());
-    let check = Check::new(demands, &call.services.limits.lists, now)?;
-    let names = check.items().iter().map(|item| item.counter.as_slice());
-    let mut counters = StoredCounters::lock(call.keyspace, names);
-    let outcome = check.decide(&mut counters, mode, now)?;
-    if mode == Mode::Take {
+    let check = Check::new(demands, &call.services.limits.lists, nanos(call.now()))?;
+    let patience = match manner {
+        // Within a transaction nobody waits, as with the blocking commands of Redis.
+        Manner::Wait(patience) if call.may_wait() => patience,
+        _ => 0,
+    };
+    let is_behind = patience > 0 && is_waited_for(call, &check);
+    let mode = if manner == Manner::Peek || is_behind { Mode::Peek } else { Mode::Take };
+    let outcome = decide(call, &check, mode)?;
+    let summary = check.summary(&outcome);
+    // Who can never be admitted need not wait to hear it.
+    let is_hopeless = !summary.allowed && summary.retry_after.is_none();
+    if patience > 0 && !is_hopeless && (is_behind || !summary.allowed) {
+        return wait(call, table, &check, &summary, patience);
+    }
+    if manner != Manner::Peek {
         check.count(&outcome, call.slot);
     }
-    answer::write(call.output, &check.summary(&outcome));
+    answer::write(call.output, &summary);
     Ok(())
+}
+
+/// Locks the counters of a check and decides it.
+pub(super) fn decide(call: &mut Call<'_, '_>, check: &Check<'_>, mode: Mode) -> Result<Outcome, Refusal> {
+    let now = nanos(call.now());
+    let names = check.items().iter().map(|item| item.counter.as_slice());
+    let mut counters = StoredCounters::lock(call.keyspace, names);
+    Ok(check.decide(&mut counters, mode, now)?)
+}
+
+fn is_waited_for(call: &Call<'_, '_>, check: &Check<'_>) -> bool {
+    let names = check.items().iter().map(|item| item.counter.as_slice());
+    call.services.limits.waiting.is_waited_for(call.keyspace.database, names)
+}
+
+/// Leaves the reply to whoever admits the check.
+fn wait(
+    call: &mut Call<'_, '_>,
+    table: &Table,
+    check: &Check<'_>,
+    summary: &Summary<'_>,
+    patience: Nanos,
+) -> Result<(), Refusal> {
+    let request = Request::new(call.keyspace.database, check.demands(), table);
+    let place = call.services.wait_for_admission(request, check, summary, patience, call.now())?;
+    let refused = Admission::from(Summary { allowed: false, ..*summary });
+    call.park(Admitted { place, refused });
+    Ok(())
+}
+
+/// A check that waits to be admitted.
+struct Admitted {
+    place: Place,
+    /// What is answered if the wait is cut short.
+    refused: Admission,
+}
+
+impl Parked for Admitted {
+    fn poll(&mut self, waker: &Waker, output: &mut Output, _effects: &mut Effects) -> Poll<()> {
+        self.place.mailbox.poll_take(waker).map(|admission| answer::write(output, &admission.summary()))
+    }
+
+    fn write_timeout(&self, output: &mut Output) {
+        answer::write(output, &self.refused.summary());
+    }
+
+    fn abandon(&mut self, services: &Services, now: Now, _effects: &mut Effects) {
+        services.abandon_admission(&self.place, now);
+    }
 }

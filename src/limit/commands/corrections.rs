@@ -57,6 +57,7 @@ fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         removed += i64::from(!counters.state(name)?.is_empty());
         counters.keep(name, &[], 0);
     }
+    call.services.wake_waiting(call.keyspace.database, names.iter().map(|name| name.as_slice()));
     call.output.integer(removed);
     Ok(())
 }
@@ -75,6 +76,8 @@ fn refund(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     // What is asked now is what is there, not whether there is enough for as much again.
     let check = Check::new([Demand { cost: 0, ..demand }], &call.services.limits.lists, now)?;
     let outcome = check.decide(&mut counters, Mode::Peek, now)?;
+    let names = check.items().iter().map(|item| item.counter.as_slice());
+    call.services.wake_waiting(call.keyspace.database, names);
     answer::write(call.output, &check.summary(&outcome));
     Ok(())
 }

@@ -5,6 +5,8 @@ pub mod check;
 pub mod corrections;
 pub mod lists;
 pub mod policy;
+pub mod reservations;
+pub mod slots;
 pub mod statistics;
 pub mod throttle;
 mod words;
