@@ -2,7 +2,7 @@
 """Measures rate limiting side by side in one run and prints ratios.
 
     benches/limits.py throttle quartet='target/release/quartet --port {port} --http-port off --dir ""' \
-        throttlecrab='throttlecrab-server --redis --redis-port {port}' redis='redis-server --port {port} --save ""'
+        throttlecrab='throttlecrab-server --redis --redis-host 127.0.0.1 --redis-port {port}' redis='redis-server --port {port} --save ""'
     benches/limits.py check    quartet=... throttlecrab=... redis=...
     benches/limits.py memory   quartet=...
 
@@ -53,6 +53,16 @@ def ask(server, *command):
         answer = connection.recv(4096)
         if answer.startswith(b"-"):
             sys.exit(f"{server.name}: {answer!r}")
+
+
+def lasting(server):
+    """A check whose counter lasts for the whole measurement."""
+    if server.name.startswith("throttlecrab"):
+        return lambda key: ["THROTTLE", key, 100, 1, 86400, 1]
+    if server.name.startswith("redis"):
+        script = load_script(server)
+        return lambda key: ["EVALSHA", script, 1, key, 100, 1, 86400, 1]
+    return lambda key: ["CL.THROTTLE", key, 100, 1, 86400, 1]
 
 
 def kinds(server, measurement):
@@ -118,7 +128,7 @@ def memory(servers, _rounds, scale):
     print("|---|---|---|")
     for server in servers:
         count = int(COUNTERS * scale)
-        command = list(kinds(server, "throttle").values())[0]
+        command = lasting(server)
         before = server.resident_bytes()
         with server.connect() as connection:
             for start in range(0, count, 500):

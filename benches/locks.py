@@ -16,6 +16,8 @@ import argparse
 import base64
 import json
 import os
+import select
+import socket
 import statistics
 import subprocess
 import sys
@@ -170,18 +172,33 @@ def etcd_pairs_per_second(etcd, count):
 
 
 def quartet_pairs_per_second(server, count):
-    left = [2 * count] * DURABLE_CLIENTS
-
-    def next_request(number):
-        if left[number] == 0:
-            return None
-        left[number] -= 1
-        acquire, release = pair_of(server, None, f"lock-{number}", f"owner-{number}")
-        return requests(acquire if left[number] % 2 else release) + END
-
-    load = Load(("127.0.0.1", server.port), DURABLE_CLIENTS, next_request, lambda answer: answer.endswith(ENDED), no_error)
-    seconds = load.run()
-    load.close()
+    """As tight a loop as Python has: at some ten thousand requests a second the load itself is the limit."""
+    poll, streams, left = select.epoll(), {}, {}
+    for number in range(DURABLE_CLIENTS):
+        stream = server.connect()
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pair = [requests(command) for command in pair_of(server, None, f"lock-{number}", f"owner-{number}")]
+        streams[stream.fileno()], left[stream.fileno()] = (stream, pair), 2 * count
+        poll.register(stream, select.EPOLLIN)
+    began = time.perf_counter()
+    for stream, (acquire, _) in streams.values():
+        stream.send(acquire)
+    busy = DURABLE_CLIENTS
+    while busy:
+        for descriptor, _ in poll.poll(60):
+            stream, pair = streams[descriptor]
+            # An answer is shorter than a packet, so it comes whole.
+            answer = stream.recv(4096)
+            if answer[:1] not in (b"*", b":") or not answer.endswith(b"\r\n"):
+                sys.exit(f"not the answer: {answer!r}")
+            left[descriptor] -= 1
+            if left[descriptor]:
+                stream.send(pair[left[descriptor] & 1])
+            else:
+                busy -= 1
+    seconds = time.perf_counter() - began
+    for stream, _ in streams.values():
+        stream.close()
     return DURABLE_CLIENTS * count / seconds
 
 

@@ -31,7 +31,7 @@ class Server:
         for _ in range(400):
             try:
                 with self.connect() as connection:
-                    connection.sendall(b"PING\r\n")
+                    connection.sendall(requests(["PING"]))
                     if connection.recv(64).startswith(b"+PONG"):
                         return
             except OSError:
