@@ -16,7 +16,7 @@ use crate::cache::Store;
 use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients};
 use crate::clock::Clock;
-use crate::command::{Effects, Monitors, Services};
+use crate::command::{Effects, LimitKeeper, Monitors, Services};
 use crate::http;
 use crate::limit::Limits;
 use crate::lock::{Durability, Locks};
@@ -32,6 +32,9 @@ const RUN_ID_WORDS: usize = 3;
 
 /// Where the journal of the locks is, below the directory for data.
 const LOCKS_FOLDER: &str = "locks";
+
+/// Where the journal of the rate limiter is, below the directory for data.
+const LIMITS_FOLDER: &str = "limits";
 
 /// Fences that a server without a directory may give out a millisecond, on the whole, without coming to those that the
 /// next one begins with.  It keeps fences below 2^53 for two centuries.
@@ -58,6 +61,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         settings: Live::new(settings),
         broker: Broker::default(),
         limits: Limits::new(slots),
+        limit_keeper: LimitKeeper::default(),
         timekeeper: slots - 1,
         locks: Locks::default(),
         lock_watchers: Arc::default(),
@@ -82,6 +86,10 @@ pub fn run(settings: Settings) -> Result<(), String> {
     if let Some(micros) = services.locks.next_deadline() {
         services.alarm.set(micros.div_ceil(1000));
     }
+    if let (Some(folder), seconds @ 1..) = (&settings.dir, settings.limit_kept_from) {
+        let folder = folder.join(LIMITS_FOLDER);
+        services.keep_limits_in(&folder, seconds).map_err(|error| error.to_string())?;
+    }
     let services = Arc::new(services);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -98,6 +106,7 @@ pub fn run(settings: Settings) -> Result<(), String> {
     if let Some(journal) = services.locks.journal() {
         journal.close();
     }
+    services.close_limits();
     tracing::info!("stopped");
     Ok(())
 }
@@ -250,6 +259,7 @@ async fn keep_house(services: Arc<Services>, shutdown: CancellationToken) {
             services.store.memory(),
         );
         close_idle_and_slow(&services);
+        services.keep_limits(services.clock.now());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cache: keys with values and deadlines, exact for readers, punctual in giving memory back, bounded in size.
 
+mod changed;
 mod chunks;
 pub mod commands;
 mod counters;
@@ -20,6 +21,7 @@ mod table;
 mod twins;
 mod value;
 
+pub use changed::ChangedCounters;
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use keyspace::{Keyspace, Reads};
 pub use shard::{Counts, Key, Lifetime, MemoryParts, Moment, Shard, WatchFlag};

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::
 
 use crossbeam_utils::CachePadded;
 
+use super::changed::ChangedCounters;
 use super::entry::Deadline;
 use super::hash::{KeyHasher, prefetch};
 use super::lock::{Mutex, MutexGuard};
@@ -54,6 +55,7 @@ pub struct Store {
     /// Threads that share the shards out among them when they look for expired keys.
     sweepers: usize,
     gate: Gate,
+    changed_counters: ChangedCounters,
 }
 
 /// A locked shard.  Unlocking it settles the accounts.
@@ -75,7 +77,13 @@ impl Store {
             memory: CachePadded::new(AtomicI64::new(0)),
             sweepers,
             gate: Gate::new(slots),
+            changed_counters: ChangedCounters::default(),
         }
+    }
+
+    /// Which counters have changed and matter for long.
+    pub fn changed_counters(&self) -> &ChangedCounters {
+        &self.changed_counters
     }
 
     /// Number of databases.

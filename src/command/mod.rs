@@ -7,6 +7,7 @@
 mod call;
 mod effects;
 mod help;
+mod keeping;
 mod limiting;
 mod locking;
 mod monitors;
@@ -16,6 +17,7 @@ mod table;
 
 pub use call::Call;
 pub use effects::{Effects, Flow};
+pub use keeping::LimitKeeper;
 pub use monitors::Monitors;
 pub use parked::Parked;
 pub use services::Services;

@@ -77,6 +77,9 @@ pub trait Counters {
 
     /// Keeps a state for a time; zero nanoseconds mean that it need not be kept.
     fn keep(&mut self, counter: &[u8], state: &[u8], kept_for: Nanos);
+
+    /// Hears that the state which is kept says less than before, as after a refund.
+    fn keep_less(&mut self, _counter: &[u8]) {}
 }
 
 /// What a check came to.
@@ -271,6 +274,7 @@ impl<'d> Check<'d> {
             if !state.is_empty() {
                 let kept_for = item.limit.refund(state, item.cost, taken_at, now, &mut changed);
                 counters.keep(&item.counter, &changed, kept_for);
+                counters.keep_less(&item.counter);
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ pub mod endpoints;
 pub mod lists;
 pub mod policies;
 pub mod policy;
+pub mod records;
 pub mod reservations;
 pub mod statistics;
 pub mod stored;
@@ -41,6 +42,11 @@ pub fn nanos(now: Now) -> Nanos {
 /// The first whole millisecond of the server's clock at which a moment has come.
 pub fn millis_of(moment: Nanos) -> u64 {
     moment.saturating_sub(BOOT).div_ceil(algorithm::NANOS_PER_MILLI)
+}
+
+/// The moment of a millisecond of the server's clock.
+pub fn moment_of_millis(millis: u64) -> Nanos {
+    BOOT.saturating_add(millis.saturating_mul(algorithm::NANOS_PER_MILLI))
 }
 
 /// What all threads share of the limiter.

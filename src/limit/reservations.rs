@@ -115,6 +115,9 @@ impl Reservation {
             None => item.limit.refund(state, item.cost - actual, self.taken_at, now, &mut changed),
         };
         counters.keep(&item.counter, &changed, kept_for);
+        if actual < item.cost {
+            counters.keep_less(&item.counter);
+        }
         Ok(())
     }
 }

@@ -41,11 +41,17 @@ impl Counters for StoredCounters<'_, '_> {
         let (now, moment) = (self.0.now(), self.0.moment);
         let key = self.0.store().key(counter);
         if kept_for == 0 {
+            self.keep_less(counter);
             self.0.remove(&key);
             return;
         }
+        self.0.store().changed_counters().note(self.0.database, counter, kept_for);
         let deadline = deadline_after(now, kept_for);
         self.0.shard(&key).set_counter(&key, state, Some(deadline), &moment);
+    }
+
+    fn keep_less(&mut self, counter: &[u8]) {
+        self.0.store().changed_counters().note_less(self.0.database, counter);
     }
 }
 

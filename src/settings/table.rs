@@ -201,6 +201,8 @@ settings! {
     dir: Option<PathBuf> = "dir", Kind::Path, "./quartet-data", AtStart;
     /// What of the locks outlives the server: leases, fences or nothing; auto is full if there is a directory for data
     lock_durability: LockDurability = "lock-durability", Kind::Words(LockDurability::WORDS), "auto", AtStart;
+    /// What rate limits have counted outlives the server if it matters for more than so many seconds, and policies do; 0 to keep nothing
+    limit_kept_from: u64 = "limit-kept-from", Kind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
     /// Keep the data across a restart in a journal
     appendonly: Only = "appendonly",
         Kind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;

@@ -1,6 +1,7 @@
 //! The rate limiter as programs and proxies meet it, over real sockets.
 
 mod commands;
+mod durability;
 mod exactness;
 mod nginx;
 mod pipelines;

@@ -222,19 +222,6 @@ impl Limit {
         })
     }
 
-    /// The same state on a scale of time that is ahead by `by` nanoseconds, and how long to keep it.
-    pub fn shift(&self, state: &[u8], by: i64, now: Nanos, changed: &mut StateBytes) -> Nanos {
-        fn shift_state<A: Algorithm>(_: &A, state: &mut A::State, by: i64) {
-            A::shift(state, by);
-        }
-        with_algorithm!(self, algorithm => {
-            let mut state = read(algorithm, state);
-            shift_state(algorithm, &mut state, by);
-            write(algorithm, &state, changed);
-            algorithm.reset_after(&state, now)
-        })
-    }
-
     /// The most that can be had at once.
     pub fn capacity(&self) -> u64 {
         with_algorithm!(self, algorithm => Algorithm::limit(algorithm))
@@ -244,6 +231,21 @@ impl Limit {
     pub fn window(&self) -> Nanos {
         with_algorithm!(self, algorithm => algorithm.window())
     }
+}
+
+/// The same state, of whatever algorithm, on a scale of time that is ahead by `by` nanoseconds.
+pub fn shift_state(state: &[u8], by: i64, changed: &mut StateBytes) {
+    fn shift<A: Algorithm>(state: &[u8], by: i64, changed: &mut StateBytes) -> bool {
+        let Some(mut state) = A::decode(state) else { return false };
+        A::shift(&mut state, by);
+        A::encode(&state, changed);
+        true
+    }
+    let _ = shift::<Gcra>(state, by, changed)
+        || shift::<SlidingWindow>(state, by, changed)
+        || shift::<SlidingLog>(state, by, changed)
+        || shift::<FixedWindow>(state, by, changed)
+        || shift::<Concurrency>(state, by, changed);
 }
 
 fn read<A: Algorithm>(_: &A, bytes: &[u8]) -> A::State {

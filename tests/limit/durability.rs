@@ -1,0 +1,84 @@
+//! What outlives the server: policies, and what limits have counted that matters for long.
+
+use std::time::Duration;
+
+use rustix::process::{Signal, kill_process};
+
+use super::{check, connect, put_policy};
+use crate::support::http::Http;
+use crate::support::process::{Folder, Server, pause};
+
+/// A crash loses at most what was done in so much time.
+const LOST_AT_MOST: Duration = Duration::from_secs(1);
+
+fn server(folder: &Folder) -> Server {
+    let data = folder.path().join("data").display().to_string();
+    Server::quartet(&["--http-port", "0", "--dir", &data])
+}
+
+fn stop(mut server: Server) {
+    kill_process(server.process(), Signal::TERM).expect("it runs");
+    assert!(server.wait().success());
+}
+
+fn remaining(http: &mut Http, policy: &str, user: &str) -> i64 {
+    let looked = check(http, &format!("?policy={policy}&peek=true&cost=0"), user).json();
+    looked["remaining"].as_i64().expect("it is a number")
+}
+
+#[test]
+fn long_windows_and_policies_outlive_a_crash() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    let mut http = connect(&first);
+    let algorithms = ["gcra", "sliding", "log", "fixed", "leaky", "concurrency"];
+    for algorithm in algorithms {
+        let definition =
+            format!(r#"{{"limits": [{{"algorithm": "{algorithm}", "limit": 10, "period_ms": 86400000}}]}}"#);
+        put_policy(&mut http, algorithm, &definition);
+        assert_eq!(check(&mut http, &format!("?policy={algorithm}&cost=4"), "alice").status, 200);
+        assert_eq!(check(&mut http, &format!("?policy={algorithm}&cost=4"), "bob").status, 200);
+    }
+    pause(LOST_AT_MOST);
+    for algorithm in algorithms {
+        let reset = format!("/limits/bob/reset?policy={algorithm}");
+        assert_eq!(http.ask("POST", &reset, &[], b"").status, 204);
+    }
+    assert_eq!(http.ask("DELETE", "/policies/leaky", &[], b"").status, 204);
+    pause(LOST_AT_MOST);
+    // Dropped, it is killed.
+    drop(first);
+    let second = server(&folder);
+    let mut http = connect(&second);
+    for algorithm in algorithms.into_iter().filter(|algorithm| *algorithm != "leaky") {
+        let left = (remaining(&mut http, algorithm, "alice"), remaining(&mut http, algorithm, "bob"));
+        assert_eq!(left, (6, 10), "{algorithm}");
+    }
+    assert_eq!(check(&mut http, "?policy=leaky", "alice").status, 404);
+}
+
+#[test]
+fn a_server_that_is_stopped_loses_nothing() {
+    let folder = Folder::new();
+    for round in 1..=4 {
+        let server = server(&folder);
+        let mut http = connect(&server);
+        put_policy(
+            &mut http,
+            "day",
+            r#"{"limits": [{"algorithm": "fixed", "limit": 10, "period_ms": 86400000}]}"#,
+        );
+        assert_eq!(check(&mut http, "?policy=day", "alice").status, 200);
+        assert_eq!(remaining(&mut http, "day", "alice"), 10 - round);
+        stop(server);
+    }
+}
+
+#[test]
+fn short_windows_and_servers_without_a_directory_keep_nothing() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    assert_eq!(check(&mut connect(&first), "?cost=50", "alice").status, 200);
+    stop(first);
+    assert!(!folder.path().join("data").exists(), "nothing had to be written");
+}
