@@ -2,6 +2,7 @@
 
 mod deadlocks;
 mod durability;
+mod killed;
 mod model;
 mod promises;
 mod properties;

@@ -5,8 +5,8 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::acquisition::{Lock, milliseconds};
-use super::act_durably;
 use super::identity::LockId;
+use super::{act_durably, promise};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, routes};
 use crate::lock::Release;
 
@@ -50,7 +50,7 @@ async fn renew(
 ) -> Result<Response, Problem> {
     let id = LockId::decode(&id)?;
     let ttl = lifetime.milliseconds()?;
-    let grant = act_durably(&context, |locks, now, aftermath| {
+    let grant = promise(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| {
             let mut granted = Err(crate::refusal::Refusal::LOCK_NOT_HELD);
             for resource in &id.resources {

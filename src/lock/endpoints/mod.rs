@@ -46,6 +46,15 @@ async fn act_durably<R>(
     Ok(result)
 }
 
+/// The same for what could not be kept if the disk is not up to it: it is not begun then.
+async fn promise<R>(
+    context: &Context,
+    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refusal>,
+) -> Result<R, Problem> {
+    context.services().locks.admit(context.now()).map_err(|refusal| problem_of(&refusal))?;
+    act_durably(context, operation).await
+}
+
 async fn synced(hold: Option<Hold>) -> Result<(), Problem> {
     match hold {
         Some(hold) => on_disk(&hold).await,

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::acquisition::{milliseconds, session_id};
-use super::{act_durably, text};
+use super::{act_durably, promise, text};
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, routes,
 };
@@ -67,7 +67,7 @@ async fn open(State(context): State<Context>, Json(opening): Json<Opening>) -> R
     let delay = if opening.delay == 0.0 { 0 } else { milliseconds("delay", opening.delay)? };
     let terms = SessionTerms { ttl: Some(milliseconds("ttl", opening.ttl)?), delay, connection: None };
     let drawn = context.draw() as u64;
-    let id = act_durably(&context, |locks, now, aftermath| {
+    let id = promise(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| core.open_session(drawn, terms, now, events))
     })
     .await?;
@@ -82,7 +82,7 @@ async fn open(State(context): State<Context>, Json(opening): Json<Opening>) -> R
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn ping(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Opened>, Problem> {
     let id = session_id(&name)?;
-    let expires_in_ms = act_durably(&context, |locks, now, aftermath| {
+    let expires_in_ms = promise(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| core.ping_session(id, None, now, events))
     })
     .await?;
