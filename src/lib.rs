@@ -35,4 +35,5 @@ pub mod session;
 pub mod http;
 pub mod logging;
 pub mod net;
+pub mod policy_file;
 pub mod server;

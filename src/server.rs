@@ -23,6 +23,7 @@ use crate::lock::{Durability, Locks};
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
+use crate::policy_file::PolicyFile;
 use crate::random::{Random, machine_seed};
 use crate::settings::{Live, LockDurability, OutputClass, Settings};
 
@@ -90,13 +91,17 @@ pub fn run(settings: Settings) -> Result<(), String> {
         let folder = folder.join(LIMITS_FOLDER);
         services.keep_limits_in(&folder, seconds).map_err(|error| error.to_string())?;
     }
+    let mut policies = settings.config.clone().map(PolicyFile::new);
+    if let Some(file) = &mut policies {
+        file.load(&services.limits.policies)?;
+    }
     let services = Arc::new(services);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     let shutdown = CancellationToken::new();
-    let (workers, http_threads) = runtime.block_on(serve(&settings, &services, &shutdown))?;
+    let (workers, http_threads) = runtime.block_on(serve(&settings, &services, policies, &shutdown))?;
     for worker in workers {
         worker.join();
     }
@@ -138,6 +143,7 @@ fn open_locks(settings: &Settings, clock: &Clock) -> Result<Locks, String> {
 async fn serve(
     settings: &Settings,
     services: &Arc<Services>,
+    policies: Option<PolicyFile>,
     shutdown: &CancellationToken,
 ) -> Result<(Vec<Worker>, Vec<http::thread::Thread>), String> {
     let listeners = open_resp_door(settings)?;
@@ -168,7 +174,7 @@ async fn serve(
         let threads = Arc::clone(&http_threads);
         doors.spawn(http::listener::accept(listener, Arc::clone(services), threads, shutdown.clone()));
     }
-    doors.spawn(keep_house(Arc::clone(services), shutdown.clone()));
+    doors.spawn(keep_house(Arc::clone(services), policies, shutdown.clone()));
     doors.spawn(keep_time(Arc::clone(services), shutdown.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, http = ?http_bound, threads = settings.threads, "serving");
     wait_for_end(shutdown).await?;
@@ -246,7 +252,7 @@ fn write_ports_file(path: &Path, resp: Option<SocketAddr>, http: &[SocketAddr]) 
 }
 
 /// What has to be looked at now and then, whatever clients do.
-async fn keep_house(services: Arc<Services>, shutdown: CancellationToken) {
+async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
@@ -259,6 +265,9 @@ async fn keep_house(services: Arc<Services>, shutdown: CancellationToken) {
             services.store.memory(),
         );
         close_idle_and_slow(&services);
+        if let Some(file) = &mut policies {
+            file.follow(&services.limits.policies);
+        }
         services.keep_limits(services.clock.now());
     }
 }

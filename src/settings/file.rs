@@ -1,4 +1,4 @@
-//! The TOML file with settings: its keys are names of the table, without sections.
+//! The TOML file with settings: its keys are names of the table, without sections but that of the rate limiter.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,6 +11,9 @@ use super::table::{SETTINGS, find};
 
 /// A file of settings has a few kilobytes; what is larger is another file.
 const FILE_LENGTH_MAX: u64 = 1 << 20;
+
+/// The one table of the file that holds no settings: the policies of the rate limiter, which reads them itself.
+const POLICIES: &str = "limits";
 
 /// The settings in the file at `path`.
 pub(super) fn read(path: &Path) -> Result<Vec<Given>, Stop> {
@@ -39,6 +42,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Given>, Stop> {
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
         .into_iter()
+        .filter(|(key, value)| key.get_ref() != POLICIES || !matches!(value.get_ref(), DeValue::Table(_)))
         .map(|(key, value)| {
             let source = source_at(key.span().start);
             setting(source, key.get_ref(), value.get_ref())

@@ -5,6 +5,7 @@ mod durability;
 mod exactness;
 mod nginx;
 mod pipelines;
+mod policy_file;
 mod reservations;
 mod rest;
 mod waiting;

@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
         "admin",
     ],
     &["catalog", "dispatch", "session"],
-    &["logging", "net", "http", "server", "main", "lib"],
+    &["logging", "policy_file", "net", "http", "server", "main", "lib"],
 ];
 
 /// Modules of one line that may name each other although they are separate services.

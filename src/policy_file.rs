@@ -1,0 +1,79 @@
+//! Policies in the file of settings: read at start, and again whenever the file changes.
+//!
+//! They are tables `[limits.NAME]` with the fields that the HTTP door takes.  A file that became wrong is said in the log and
+//! changes nothing.  Policies that vanish from the file are forgotten; those made by clients are left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use crate::limit::definition::Definition;
+use crate::limit::policies::Policies;
+
+/// A file of settings as far as it is about policies.
+pub struct PolicyFile {
+    path: PathBuf,
+    /// When it was changed and how long it was when it was last read.
+    seen: Option<(SystemTime, u64)>,
+    /// The policies that it made.
+    names: BTreeSet<String>,
+}
+
+/// What is read of the file; the rest of it are settings.
+#[derive(Deserialize)]
+struct Contents {
+    #[serde(default)]
+    limits: BTreeMap<String, Definition>,
+}
+
+impl PolicyFile {
+    /// The file at `path`, not read yet.
+    pub fn new(path: PathBuf) -> PolicyFile {
+        PolicyFile { path, seen: None, names: BTreeSet::new() }
+    }
+
+    /// Reads the file and makes its policies hold.
+    ///
+    /// # Errors
+    /// If it cannot be read or one of its policies is wrong: which, and what is allowed.
+    pub fn load(&mut self, policies: &Policies) -> Result<(), String> {
+        self.seen = self.look();
+        let name = self.path.display();
+        let text = fs::read_to_string(&self.path)
+            .map_err(|error| format!("file {name}: cannot be read: {error}"))?;
+        let contents: Contents = toml::from_str(&text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = 1 + text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count();
+            format!("file {name}, line {line}: {}", error.message())
+        })?;
+        let names: BTreeSet<String> = contents.limits.keys().cloned().collect();
+        policies.set_all(contents.limits).map_err(|error| format!("file {name}: limits: {error}"))?;
+        for gone in self.names.difference(&names) {
+            policies.remove(gone.as_bytes());
+        }
+        self.names = names;
+        Ok(())
+    }
+
+    /// Reads the file again if it has changed since it was last read.
+    pub fn follow(&mut self, policies: &Policies) {
+        let seen = self.look();
+        if seen.is_none() || seen == self.seen {
+            return;
+        }
+        match self.load(policies) {
+            Ok(()) => {
+                tracing::info!(file = %self.path.display(), policies = self.names.len(), "read policies again")
+            }
+            Err(error) => tracing::error!(%error, "policies stay as they were"),
+        }
+    }
+
+    fn look(&self) -> Option<(SystemTime, u64)> {
+        let metadata = fs::metadata(&self.path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    }
+}

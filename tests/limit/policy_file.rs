@@ -1,0 +1,65 @@
+//! Policies in the file of settings, which is read again when it changes.
+
+use std::fs;
+use std::process::Command;
+
+use super::{check, connect, put_policy};
+use crate::support::process::{Folder, Server, wait_for};
+
+const FILE: &str = r#"
+timeout = 300
+
+[limits.api]
+[[limits.api.limits]]
+name = "user"
+algorithm = "gcra"
+limit = 10
+period_ms = 60000
+
+[limits.login]
+limits = [{ algorithm = "log", limit = 3, period_ms = 3600000 }]
+deny = ["root"]
+"#;
+
+#[test]
+fn policies_follow_the_file() {
+    let folder = Folder::new();
+    let path = folder.path().join("quartet.toml");
+    fs::write(&path, FILE).expect("the folder was just made");
+    let server = Server::quartet(&["--http-port", "0", "--config", &path.display().to_string()]);
+    let mut http = connect(&server);
+    let limit = |query: &str| check(&mut connect(&server), query, "x").json()["limit"].as_i64();
+    assert_eq!((limit("?policy=api"), limit("?policy=login"), limit("")), (Some(10), Some(3), Some(100)));
+    assert_eq!(check(&mut http, "?policy=login", "root").status, 429);
+    put_policy(&mut http, "mine", r#"{"limits": [{"algorithm": "gcra", "limit": 5, "period_ms": 1000}]}"#);
+
+    let wrong = FILE.replace("limit = 10", "limit = 0");
+    fs::write(&path, &wrong).expect("the folder is there");
+    wait_for(|| server.folder().stderr().contains("limit is 0; allowed is").then_some(()));
+    assert_eq!(limit("?policy=api"), Some(10), "a wrong file changes nothing");
+
+    let changed = FILE.replace("limit = 10", "limit = 2000").replace("[limits.login]", "[limits.sign-in]");
+    fs::write(&path, changed).expect("the folder is there");
+    wait_for(|| (limit("?policy=api") == Some(2000)).then_some(()));
+    assert_eq!(limit("?policy=sign-in"), Some(3));
+    assert_eq!(check(&mut http, "?policy=login", "x").status, 404, "it is in the file no more");
+    assert_eq!(limit("?policy=mine"), Some(5), "what clients made is left alone");
+}
+
+#[test]
+fn a_wrong_policy_stops_the_start_with_a_line() {
+    for (text, expected) in [
+        (FILE.replace("gcra", "magic"), "algorithm is magic; allowed is gcra, sliding"),
+        (FILE.replace("period_ms = 60000", "period = 60000"), "line 9: unknown field `period`"),
+        (FILE.replace("[limits.api]", "[limitz.api]"), "limitz is no setting"),
+    ] {
+        let folder = Folder::new();
+        let path = folder.path().join("quartet.toml");
+        fs::write(&path, text).expect("the folder was just made");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quartet"));
+        command.args(["--port", "0", "--http-port", "off", "--broker-port", "off", "--dir", "", "--config"]);
+        let output = command.arg(&path).output().expect("the binary was built for this test");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && stderr.contains(expected), "{stderr}");
+    }
+}
