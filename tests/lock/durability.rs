@@ -150,7 +150,8 @@ fn operations_of_work(durability: Durability) -> u64 {
 #[test]
 fn a_durable_grant_outlives_every_crash_and_is_not_given_twice() {
     let mut random = Random::with_seed(1);
-    for at in 1..=operations_of_work(Durability::Full) {
+    // At the last one everything has been heard before the power is lost.
+    for at in 1..=operations_of_work(Durability::Full) + 1 {
         for trouble in [Trouble::PowerLostBefore(at), Trouble::PowerLostAfter(at), Trouble::Error(at)] {
             let disk = SimulatedDisk::default();
             disk.expect_trouble(trouble);
@@ -186,7 +187,7 @@ fn a_durable_grant_outlives_every_crash_and_is_not_given_twice() {
 #[test]
 fn with_durability_fence_no_fence_is_given_twice_and_leases_end_with_the_server() {
     let mut random = Random::with_seed(2);
-    for at in 1..=operations_of_work(Durability::Fence) {
+    for at in 1..=operations_of_work(Durability::Fence) + 1 {
         for trouble in [Trouble::PowerLostBefore(at), Trouble::PowerLostAfter(at)] {
             let disk = SimulatedDisk::default();
             disk.expect_trouble(trouble);
