@@ -240,3 +240,32 @@ fn restore(
     let id = keyspace.store().shard_of(database, key.hash);
     keyspace.with_shard(id, |shard, moment| shard.set_counter(&key, &shifted, Some(deadline), moment));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::algorithm::{FixedWindow, Parameters};
+
+    /// What is left of a window of two minutes that was taken whole, after a restart at `restarted`.
+    #[track_caller]
+    fn check(taken: Now, written: Now, restarted: Now, seconds_left: u64) {
+        let parameters = Parameters { limit: 1, period_millis: 120_000, burst: None };
+        let limit = FixedWindow::new(parameters).expect("the parameters are valid").limit();
+        let (mut state, mut moved) = (StateBytes::new(), StateBytes::new());
+        assert!(limit.take(&[], 1, nanos(taken), &mut state).allowed);
+        shift_state(&state, shift((written.wall_micros(), nanos(written)), restarted), &mut moved);
+        let decision = limit.peek(&moved, 1, nanos(restarted));
+        assert_eq!(decision.reset_after, seconds_left * NANOS_PER_SECOND);
+    }
+
+    #[test]
+    fn windows_go_on_over_restarts_and_reboots() {
+        let at = |boot, wall| Now::at(Duration::from_secs(boot), Duration::from_secs(wall));
+        let (taken, written) = (at(1_000, 50_000), at(1_010, 50_010));
+        check(taken, written, at(1_040, 50_040), 80);
+        check(taken, written, at(5, 50_070), 50);
+        check(taken, written, at(900_000, 50_119), 1);
+        // A wall clock that was set back tells nothing of how much time has passed.
+        check(taken, written, at(5, 40_000), 110);
+    }
+}
