@@ -18,7 +18,7 @@ pub(super) fn write(output: &mut Output, summary: &Summary<'_>) {
     write_all(output, facts_of(summary).into_iter());
 }
 
-/// Answers a check that takes ahead: the id of what was taken, and for how many milliseconds, before what [`write`] answers.
+/// Answers a check that takes ahead: the id of what was taken, and for how many milliseconds, before what [`write()`] answers.
 pub(super) fn write_reservation(output: &mut Output, taken: Option<(u64, u64)>, summary: &Summary<'_>) {
     let id = taken.map(|(id, _)| format!("{id:016x}"));
     let expires_in = taken.map_or(0, |(_, millis)| millis as i64);
@@ -26,7 +26,7 @@ pub(super) fn write_reservation(output: &mut Output, taken: Option<(u64, u64)>, 
     write_all(output, own.into_iter().chain(facts_of(summary)));
 }
 
-/// Answers a check that takes a slot: the slot before what [`write`] answers.
+/// Answers a check that takes a slot: the slot before what [`write()`] answers.
 pub(super) fn write_slot(output: &mut Output, slot: Option<u64>, summary: &Summary<'_>) {
     let slot = slot.map(|slot| format!("{slot:016x}"));
     let own = [("slot", Fact::Name(slot.as_deref()))];
