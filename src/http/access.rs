@@ -62,7 +62,7 @@ impl Access {
         }
         if !request.uri().path().starts_with(PROXIED_PATHS) {
             let host = self.check_host(request)?;
-            self.check_origin(request.headers(), host.as_deref())?;
+            self.check_origin(request.headers(), host)?;
         }
         if !settings.has_password() || has_password(request.headers(), settings) {
             return Ok(Admitted::Fully);
@@ -73,8 +73,8 @@ impl Access {
         Err(Problem::new(problems::UNAUTHORIZED))
     }
 
-    /// The host and port that the request was made to, in lower case.
-    fn check_host<B>(&self, request: &Request<B>) -> Result<Option<String>, Problem> {
+    /// The host and port that the request was made to.
+    fn check_host<'r, B>(&self, request: &'r Request<B>) -> Result<Option<&'r str>, Problem> {
         let refuse = |detail: &str| Err(Problem::new(problems::INVALID_REQUEST).detail(detail));
         let mut named = request.headers().get_all(header::HOST).iter();
         let header = match (named.next(), named.next()) {
@@ -91,15 +91,15 @@ impl Access {
             return refuse("the header Host is missing");
         }
         for host in authority.iter().chain(&header) {
-            self.check_name(without_port(&host.to_ascii_lowercase()))?;
+            self.check_name(without_port(host))?;
         }
-        Ok(authority.or(header).map(str::to_ascii_lowercase))
+        Ok(authority.or(header))
     }
 
     fn check_name(&self, name: &str) -> Result<(), Problem> {
         if self.is_loopback_only
             && !is_loopback_name(name)
-            && !self.hosts.iter().any(|allowed| allowed == name)
+            && !self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
         {
             return Err(
                 Problem::new(problems::FOREIGN_HOST).detail(format!("the request was made to {name}"))
@@ -112,7 +112,7 @@ impl Access {
     fn check_origin(&self, headers: &HeaderMap, host: Option<&str>) -> Result<(), Problem> {
         for origin in headers.get_all(header::ORIGIN) {
             let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-            let is_own = host.is_some_and(|host| is_same_site(&origin, host));
+            let is_own = host.is_some_and(|host| is_same_site(&origin, &host.to_ascii_lowercase()));
             if !is_own && !self.origins.iter().any(|allowed| allowed == "*" || *allowed == origin) {
                 return Err(Problem::new(problems::FOREIGN_ORIGIN).detail(format!("the page is of {origin}")));
             }
@@ -149,8 +149,8 @@ fn without_port(host: &str) -> &str {
 /// Whether a name without its port can only be this machine.
 fn is_loopback_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    name == "localhost"
-        || name.ends_with(".localhost")
+    let last_label = name.rsplit('.').next().unwrap_or_default();
+    last_label.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 

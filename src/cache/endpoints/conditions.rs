@@ -90,6 +90,9 @@ impl Conditions {
     /// # Errors
     /// If a condition does not hold.
     pub(super) fn reading(&self, tag: &str) -> Result<Reading, Problem> {
+        if self.matches.is_none() && self.matches_none.is_none() {
+            return Ok(Reading::Whole);
+        }
         let current = [tag.to_owned()];
         let is_match = |tags: &Tags, strong| match tags {
             Tags::Any => true,

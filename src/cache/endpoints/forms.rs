@@ -4,10 +4,11 @@
 //! were put with, as `application/octet-stream`, and as `text/plain` if they are UTF-8.  What was put with a type of
 //! its own is handed out with it unless the client would rather have something else; anything else is JSON first.
 
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use foldhash::quality::FixedState;
@@ -29,6 +30,12 @@ const RAW_HEADERS: [(HeaderName, HeaderValue); 2] = [
 
 /// Seeds of the two halves of an entity tag.  They are fixed so that a tag outlives a restart.
 const TAG_SEEDS: [u64; 2] = [0x9d1f_27e3_51b6_04c8, 0x3ac5_8e60_d92b_7f14];
+
+/// Digits of the hash, the letter of the form, a hyphen and quotes.
+const TAG_LENGTH: usize = 36;
+
+/// Headers of a response with a value, and some to spare.
+const HEADERS: usize = 12;
 
 /// How a value is handed out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,12 +107,15 @@ pub(super) fn json_form(key: &[u8], found: &Found) -> Vec<u8> {
 
 /// Writes bytes as a member of an object, followed by one that says so if they had to be encoded.
 pub(super) fn write_member(text: &mut Vec<u8>, name: &str, encoding: &str, bytes: &[u8]) {
-    text.extend_from_slice(format!("\"{name}\":").as_bytes());
+    write_string(text, name);
+    text.push(b':');
     match std::str::from_utf8(bytes) {
         Ok(string) => write_string(text, string),
         Err(_) => {
             write_string(text, &STANDARD.encode(bytes));
-            text.extend_from_slice(format!(",\"{encoding}\":\"base64\"").as_bytes());
+            text.push(b',');
+            write_string(text, encoding);
+            text.extend_from_slice(b":\"base64\"");
         }
     }
 }
@@ -115,7 +125,7 @@ fn write_string(text: &mut Vec<u8>, string: &str) {
 }
 
 /// The part of the entity tag that all forms of a value share.
-pub(super) fn fingerprint(bytes: &[u8], content_type: Option<&str>) -> String {
+pub(super) fn fingerprint(bytes: &[u8], content_type: Option<&str>) -> u128 {
     let half = |seed| {
         let mut hasher = FixedState::with_seed(seed).build_hasher();
         hasher.write(bytes);
@@ -123,18 +133,25 @@ pub(super) fn fingerprint(bytes: &[u8], content_type: Option<&str>) -> String {
         hasher.write_u64(bytes.len() as u64);
         hasher.finish()
     };
-    format!("{:016x}{:016x}", half(TAG_SEEDS[0]), half(TAG_SEEDS[1]))
+    u128::from(half(TAG_SEEDS[0])) << 64 | u128::from(half(TAG_SEEDS[1]))
 }
 
 /// The entity tag of one form of a value.
-pub(super) fn tag(fingerprint: &str, form: Form) -> String {
-    format!("\"{fingerprint}-{}\"", form.letter())
+pub(super) fn tag(fingerprint: u128, form: Form) -> String {
+    let mut tag = String::with_capacity(TAG_LENGTH);
+    tag.push('"');
+    for place in (0..u128::BITS).step_by(4).rev() {
+        let digit = (fingerprint >> place) as u32 & 15;
+        tag.push(char::from_digit(digit, 16).expect("it is below 16"));
+    }
+    tag.extend(['-', form.letter(), '"']);
+    tag
 }
 
 /// The entity tags of all forms of a value.
 pub(super) fn tags(bytes: &[u8], content_type: Option<&str>) -> [String; 4] {
     let fingerprint = fingerprint(bytes, content_type);
-    Form::ALL.map(|form| tag(&fingerprint, form))
+    Form::ALL.map(|form| tag(fingerprint, form))
 }
 
 /// The form that a value is handed out in unless the client says otherwise.
@@ -231,13 +248,19 @@ impl FromRequestParts<Context> for Accept {
 
 /// The response with a value in one form.
 pub(super) fn respond(key: &[u8], found: Found, form: Form, tag: &str, now: Now) -> Response {
-    let content_type = header_value(form.content_type(&found));
-    let common = common_headers(&found, tag, now);
-    let head = [(header::CONTENT_TYPE, content_type)];
-    match form {
-        Form::Json => (head, common, json_form(key, &found)).into_response(),
-        Form::Own | Form::Text | Form::Octets => (head, common, RAW_HEADERS, found.bytes).into_response(),
-    }
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(header::CONTENT_TYPE, header_value(form.content_type(&found)));
+    headers.extend(common_headers(&found, tag, now));
+    let body = match form {
+        Form::Json => Body::from(json_form(key, &found)),
+        Form::Own | Form::Text | Form::Octets => {
+            headers.extend(RAW_HEADERS);
+            Body::from(found.bytes)
+        }
+    };
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
 }
 
 /// What a response says of a value whether or not it carries it.

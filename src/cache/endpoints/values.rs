@@ -66,7 +66,7 @@ async fn value(
         Found::of(entry).map(|found| (found, now))
     })?;
     let form = accept.choose(&found)?;
-    let tag = forms::tag(&forms::fingerprint(&found.bytes, found.content_type.as_deref()), form);
+    let tag = forms::tag(forms::fingerprint(&found.bytes, found.content_type.as_deref()), form);
     Ok(match conditions.reading(&tag)? {
         Reading::Whole => forms::respond(&key, found, form, &tag, now),
         Reading::NotModified => {
@@ -107,7 +107,7 @@ async fn put_value(
         }
     };
     let fingerprint = forms::fingerprint(&stored.bytes, stored.content_type.as_deref());
-    let etag = forms::tag(&fingerprint, forms::first_form(stored.content_type.as_deref()));
+    let etag = forms::tag(fingerprint, forms::first_form(stored.content_type.as_deref()));
     let is_new = context.write(database, &[&key], |visit| {
         let key = visit.key(&key);
         let lifetime = lifetime(ttl, visit.now(), "ttl")?;
