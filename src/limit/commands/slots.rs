@@ -104,6 +104,7 @@ fn with_slot(
     let mut counters = StoredCounters::lock(call.keyspace, [counter.as_slice()].into_iter());
     let done =
         change(&mut counters, concurrency, &counter, now, |slots| act(&concurrency, slots, slot, lease))?;
+    counters.keep_less(&counter);
     services.wake_waiting(call.keyspace.database, [counter.as_slice()].into_iter());
     Ok(done)
 }
