@@ -15,6 +15,9 @@ use crate::limit::waiting::Waiting;
 /// How many offenders are listed unless another number is asked for.
 const TOP_DEFAULT: usize = 10;
 
+/// The most that can be asked for.
+const TOP_MAX: usize = 128;
+
 /// A policy and what it has decided.
 #[derive(Serialize, utoipa::ToSchema)]
 struct NamedPolicy {
@@ -22,6 +25,8 @@ struct NamedPolicy {
     name: String,
     /// What it says.
     #[serde(flatten)]
+    // The schema of a definition that is sent here forbids further fields.
+    #[schema(value_type = Object)]
     definition: Definition,
     /// What it has decided.
     statistics: Statistics,
@@ -146,6 +151,9 @@ async fn top(
     PathText(name): PathText,
     Query(most): Query<Most>,
 ) -> Result<Json<Vec<Offender>>, Problem> {
+    if !(1..=TOP_MAX).contains(&most.limit) {
+        return Err(Problem::invalid("limit", format!("an integer from 1 to {TOP_MAX}")));
+    }
     let table = context.services().limits.policies.load();
     let top = find(&table, &name)?.statistics.top(most.limit);
     let offender = |(key, refused): (Box<[u8]>, u64)| Offender {
