@@ -4,3 +4,5 @@ mod cache;
 mod door;
 mod locks;
 mod metrics;
+mod openapi;
+mod peers;
