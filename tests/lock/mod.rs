@@ -2,8 +2,10 @@
 
 mod deadlocks;
 mod durability;
+mod fenced_register;
 mod killed;
 mod model;
 mod promises;
 mod properties;
 mod table;
+mod threads;

@@ -65,6 +65,8 @@ impl Client {
             match self.stream.read(&mut chunk) {
                 Ok(0) => return None,
                 Ok(length) => self.received.extend_from_slice(&chunk[..length]),
+                // A process that was stopped and goes on finds its read interrupted.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     panic!("the server was silent for {HANG_GUARD:?}")
                 }

@@ -1,0 +1,100 @@
+//! The table as threads share it: nobody holds beside another, and nothing is granted to who has gone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use quartet::clock::Now;
+use quartet::lock::{Aftermath, Asked, Locks, Outcome, Release, Request};
+use quartet::random::Random;
+
+use super::table::ASKING;
+
+const THREADS: u64 = 4;
+const REQUESTS: usize = 5_000;
+const RESOURCES: [&[u8]; 3] = [b"x", b"y", b"z"];
+
+/// Wakes a thread.
+struct ThreadWaker(Thread);
+
+impl Wake for ThreadWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What a protected resource sees: who is there, and the last fence.
+#[derive(Default)]
+struct Protected {
+    present: AtomicU64,
+    last_fence: AtomicU64,
+}
+
+impl Protected {
+    fn visit(&self, fence: u64) {
+        assert_eq!(self.present.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
+        assert!(self.last_fence.swap(fence, Ordering::SeqCst) < fence, "an earlier fence came later");
+        self.present.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn now() -> Now {
+    Now::at(Duration::from_secs(1_000), Duration::from_secs(1_700_000_000))
+}
+
+/// Acquires and gives back; one in four that wait goes away instead of waiting for the answer.
+fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
+    let mut random = Random::with_seed(number);
+    let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
+    let owner = number.to_string();
+    for _ in 0..REQUESTS {
+        let which = random.below(RESOURCES.len());
+        let request = Request {
+            owner: owner.as_bytes(),
+            resources: &RESOURCES[which..=which],
+            wait: 1_000_000,
+            ..ASKING
+        };
+        let asked = locks.acquire(&request, now(), &mut Aftermath::default()).expect("it makes sense");
+        let grant = match asked {
+            Asked::Granted(grant) => grant,
+            Asked::Waiting(ticket) if random.below(4) == 0 => {
+                // Others may grant it at this very moment.
+                locks.abandon(&ticket, now(), &mut Aftermath::default());
+                continue;
+            }
+            Asked::Waiting(ticket) => loop {
+                match ticket.poll(&waker) {
+                    Poll::Ready(answer) => match answer.outcome {
+                        Outcome::Granted(grant) => break grant,
+                        other => panic!("it was answered {other:?}"),
+                    },
+                    Poll::Pending => thread::park(),
+                }
+            },
+            Asked::Busy | Asked::Deadlock(_) => panic!("who holds nothing waits"),
+        };
+        protected[which].visit(grant.fence);
+        let left = locks.act(now(), &mut Aftermath::default(), |core, now, events| {
+            core.release(RESOURCES[which], owner.as_bytes(), Release::default(), now, events)
+        });
+        assert_eq!(left, Ok(0));
+    }
+}
+
+#[test]
+fn one_at_a_time_and_nothing_left_for_who_has_gone() {
+    let (locks, protected) = (Locks::default(), <[Protected; 3]>::default());
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let (locks, protected) = (&locks, &protected);
+            scope.spawn(move || work(number, locks, protected));
+        }
+    });
+    let (totals, counts) =
+        locks.act(now(), &mut Aftermath::default(), |core, _, _| (core.totals(), core.counts()));
+    assert_eq!((totals.leases, totals.waiters, totals.owners), (0, 0, 0));
+    assert!(counts.waited > 0);
+}
