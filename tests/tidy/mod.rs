@@ -83,7 +83,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
 }
 
 fn all_files() -> Vec<(String, String)> {
-    ["src", "protocol", "tests", "benches"].into_iter().flat_map(files).collect()
+    ["src", "protocol", "tests", "benches", "examples"].into_iter().flat_map(files).collect()
 }
 
 /// The layer of a file or module path such as `cache/commands/strings`.
