@@ -286,7 +286,9 @@ impl Journal {
         state.is_closing = true;
         self.shared.work.notify_all();
         drop(state);
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        // Who was woken by the writer may be the last to have let go of the journal, on that very thread.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
             // A panic of the thread has been reported, and there is nothing left to do about it.
             let _ = thread.join();
         }

@@ -3,8 +3,11 @@
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quartet::journal::{Journal, OpenError, Options};
 use quartet::wait::Durable;
 
@@ -98,4 +101,35 @@ fn with_an_interval_many_records_share_a_sync() {
     assert_eq!(journal.status().syncs, 2);
     drop(journal);
     assert_eq!(open(folder.path(), options).expect("it is whole").1.len(), 1001);
+}
+
+/// Lets go of a journal when it is woken.
+struct LastHolder(Mutex<Option<Arc<Journal>>>, AtomicBool);
+
+impl Wake for LastHolder {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().take());
+        self.1.store(true, Ordering::Release);
+    }
+}
+
+#[test]
+fn who_is_woken_may_be_the_last_to_let_go() {
+    let folder = Folder::new();
+    // The writer rests meanwhile, so that the waker is there before the sync.
+    let options = Options { sync_interval: Duration::from_millis(50), ..Options::new("test") };
+    let (journal, _) = open(folder.path(), options.clone()).expect("the folder can be used");
+    let first = journal.append(b"from now on the writer rests");
+    wait_for(|| (journal.synced() >= first).then_some(()));
+    let position = journal.append(b"the last");
+    let holder = Arc::new(LastHolder(Mutex::new(Some(Arc::clone(&journal))), AtomicBool::new(false)));
+    let polled = journal.poll_synced(position, &Waker::from(Arc::clone(&holder)));
+    drop(journal);
+    if polled.is_pending() {
+        wait_for(|| holder.1.load(Ordering::Acquire).then_some(()));
+    }
+    drop(holder);
+    // The folder is free once the thread has ended.
+    let (_journal, records) = wait_for(|| open(folder.path(), options.clone()).ok());
+    assert_eq!(records.len(), 2);
 }
