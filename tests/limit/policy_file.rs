@@ -1,10 +1,9 @@
 //! Policies in the file of settings, which is read again when it changes.
 
 use std::fs;
-use std::process::Command;
 
 use super::{check, connect, put_policy};
-use crate::support::process::{Folder, Server, wait_for};
+use crate::support::process::{Folder, Server, quartet, wait_for};
 
 const FILE: &str = r#"
 timeout = 300
@@ -56,10 +55,10 @@ fn a_wrong_policy_stops_the_start_with_a_line() {
         let folder = Folder::new();
         let path = folder.path().join("quartet.toml");
         fs::write(&path, text).expect("the folder was just made");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_quartet"));
+        let mut command = quartet(&folder);
         command.args(["--port", "0", "--http-port", "off", "--broker-port", "off", "--dir", "", "--config"]);
-        let output = command.arg(&path).output().expect("the binary was built for this test");
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && stderr.contains(expected), "{stderr}");
+        let ended = command.arg(&path).status().expect("the binary was built for this test");
+        let stderr = folder.stderr();
+        assert!(!ended.success() && stderr.contains(expected), "{stderr}");
     }
 }

@@ -1,6 +1,7 @@
 //! Server processes: Quartet as built, or a peer, on free ports and gone when dropped.
 
 use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -70,8 +71,9 @@ impl Server {
                 .args(arguments)
                 .spawn()
                 .expect("the peer was found");
-            match wait_until_serving(&mut child, || TcpStream::connect(address).ok()) {
-                Ok(_) => return Server { child, folder, address: Some(address) },
+            let process = child.id();
+            match wait_until_serving(&mut child, || answers_as(process, address).then_some(())) {
+                Ok(()) => return Server { child, folder, address: Some(address) },
                 Err(status) => {
                     failure = format!("the peer ended before it served: {status}\n{}", folder.stdout())
                 }
@@ -171,6 +173,7 @@ impl Drop for Folder {
 /// Quartet's binary, with its output and ports file in `folder` and no settings of the machine's user.
 pub(crate) fn quartet(folder: &Folder) -> Command {
     let mut command = with_output_in(folder, Command::new(env!("CARGO_BIN_EXE_quartet")));
+    // The suite itself is configured by variables that are no settings of Quartet.
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("QUARTET_") {
             command.env_remove(name);
@@ -211,6 +214,18 @@ fn wait_until_serving<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>)
         }
         look().map(Ok)
     })
+}
+
+/// Whether the Redis or Valkey server at `address` is `process`, and not another one that took its port.
+fn answers_as(process: u32, address: SocketAddr) -> bool {
+    let ask = || -> io::Result<String> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"INFO server\r\nQUIT\r\n")?;
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply)?;
+        Ok(String::from_utf8_lossy(&reply).into_owned())
+    };
+    ask().is_ok_and(|reply| reply.lines().any(|line| line == format!("process_id:{process}")))
 }
 
 /// An address that was free a moment ago.
