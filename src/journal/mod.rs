@@ -128,6 +128,8 @@ struct State {
     is_closing: bool,
     /// The writer sleeps and has to be told of work.
     is_writer_idle: bool,
+    /// The writer is told once so many records are pending.
+    wanted_records: usize,
 }
 
 impl Journal {
@@ -178,7 +180,13 @@ impl Journal {
             disk,
             options,
             clock: Clock::machine(),
-            state: Mutex::new(State { pending, begun: sequence, is_closing: false, is_writer_idle: false }),
+            state: Mutex::new(State {
+                pending,
+                begun: sequence,
+                is_closing: false,
+                is_writer_idle: false,
+                wanted_records: usize::MAX,
+            }),
             work: Condvar::new(),
             changed: Condvar::new(),
             synced: AtomicU64::new(position.0),
@@ -330,7 +338,7 @@ impl Shared {
 
     fn tell_writer(&self, state: &mut State) {
         let is_full = state.pending.bytes.len() >= self.options.pending_max / 2;
-        if state.is_writer_idle || is_full {
+        if state.is_writer_idle || is_full || state.pending.records == state.wanted_records {
             // Whoever comes next need not say it again.
             state.is_writer_idle = false;
             self.work.notify_all();
@@ -353,7 +361,10 @@ impl Shared {
         );
         // A journal fails once: the writer stops there.
         let _ = self.failure.set(reason);
-        self.state.lock().pending.bytes = Vec::new();
+        let mut state = self.state.lock();
+        state.pending.bytes = Vec::new();
+        state.pending.records = 0;
+        drop(state);
         self.changed.notify_all();
         let woken = self.waiters.lock().take_all();
         woken.into_iter().for_each(Waker::wake);

@@ -9,6 +9,8 @@ pub(super) struct Pending {
     pub(super) bytes: Vec<u8>,
     /// Where in `bytes` a new segment begins.
     pub(super) cuts: Vec<Cut>,
+    /// How many records there are in `bytes`.
+    pub(super) records: usize,
     /// The end of all that was appended.
     pub(super) position: Position,
     /// The segment that the next record goes to.
@@ -31,7 +33,15 @@ pub(super) struct Cut {
 impl Pending {
     /// Nothing pending at `position`, where the empty segment `sequence` begins.
     pub(super) fn new(position: Position, sequence: u64, since_snapshot: u64) -> Pending {
-        Pending { bytes: Vec::new(), cuts: Vec::new(), position, sequence, segment_bytes: 0, since_snapshot }
+        Pending {
+            bytes: Vec::new(),
+            cuts: Vec::new(),
+            records: 0,
+            position,
+            sequence,
+            segment_bytes: 0,
+            since_snapshot,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -48,6 +58,7 @@ impl Pending {
         let place = if self.bytes.len() == group_start { Place::First } else { Place::Later };
         record::encode(payload, self.position, place, &mut self.bytes);
         let length = record::length_of(payload);
+        self.records += 1;
         self.position.0 += length;
         self.segment_bytes += length;
         self.since_snapshot += length;

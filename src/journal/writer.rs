@@ -3,12 +3,16 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Shared;
 use super::disk::DiskFile;
 use super::pending::Cut;
 use super::segment::{self, FileId};
 use crate::wait::Position;
+
+/// The longest time for which a sync is put off so that more records share it.
+const GATHERING_MAX: Duration = Duration::from_millis(1);
 
 /// A buffer that grew beyond this in a burst is given back.
 const SPARE_BYTES_MAX: usize = 1 << 20;
@@ -22,11 +26,13 @@ pub struct Writer {
     has_records: bool,
     /// The buffer that is not being appended to.
     spare: Vec<u8>,
+    /// How many records the last step wrote.
+    last_group: usize,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, file: Box<dyn DiskFile>, sequence: u64) -> Writer {
-        Writer { shared, file, sequence, has_records: false, spare: Vec::new() }
+        Writer { shared, file, sequence, has_records: false, spare: Vec::new(), last_group: 0 }
     }
 
     /// Writes and syncs what was appended until now.  A failure is the journal's, and for good: after a failed sync
@@ -39,6 +45,7 @@ impl Writer {
                 return;
             }
             let spare = std::mem::take(&mut self.spare);
+            self.last_group = std::mem::take(&mut pending.records);
             (
                 std::mem::replace(&mut pending.bytes, spare),
                 std::mem::take(&mut pending.cuts),
@@ -104,6 +111,9 @@ impl Writer {
     pub(super) fn run(mut self) {
         let interval = self.shared.options.sync_interval;
         while self.wait_for_work() {
+            if interval.is_zero() {
+                self.gather();
+            }
             self.step();
             if !interval.is_zero() {
                 self.rest();
@@ -121,6 +131,20 @@ impl Writer {
         }
         state.is_writer_idle = false;
         !state.is_closing
+    }
+
+    /// Waits for as many records as the last sync served, for half as long as it took: whoever was served then and
+    /// asks again at once shares this sync and not the next.  Somebody alone never waits.
+    fn gather(&self) {
+        let last_sync = Duration::from_micros(self.shared.last_sync_micros.load(Ordering::Relaxed));
+        let mut state = self.shared.state.lock();
+        state.wanted_records = self.last_group;
+        self.shared.work.wait_while_for(
+            &mut state,
+            |state| !state.is_closing && state.pending.records < state.wanted_records,
+            (last_sync / 2).min(GATHERING_MAX),
+        );
+        state.wanted_records = usize::MAX;
     }
 
     /// Lets records gather, so that one sync serves all of an interval.
