@@ -14,7 +14,7 @@ use super::Services;
 use crate::cache::eviction::Recency;
 use crate::cache::{EntryRef, Keyspace, Moment};
 use crate::clock::Now;
-use crate::journal::{Journal, OpenError, Options};
+use crate::journal::{Journal, OpenError, Options, Status};
 use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos, StateBytes, shift_state};
 use crate::limit::policies::Table;
 use crate::limit::records::Record;
@@ -133,6 +133,17 @@ impl Services {
         });
         if journal.is_snapshot_due() {
             self.snapshot_limits(keeper, now);
+        }
+    }
+
+    /// Calls `write` with the name and the state of every service's journal, once there is one.
+    pub fn each_journal(&self, mut write: impl FnMut(&'static str, Status)) {
+        if let Some(journal) = self.locks.journal() {
+            write("locks", journal.status());
+        }
+        let limits = self.limit_keeper.0.lock().journal.clone();
+        if let Some(journal) = limits {
+            write("limits", journal.status());
         }
     }
 

@@ -25,8 +25,8 @@ struct Check {
 /// Every part that is looked at.
 const CHECKS: &[Check] = &[
     Check { name: "cache", run: |_| Ok(()) },
-    Check { name: "limits", run: |_| Ok(()) },
-    Check { name: "locks", run: locks },
+    Check { name: "limits", run: |services| journal(services, "limits") },
+    Check { name: "locks", run: |services| journal(services, "locks") },
     Check { name: "broker", run: |_| Ok(()) },
     Check { name: "disk", run: disk },
 ];
@@ -81,9 +81,14 @@ async fn ready(State(context): State<Context>, admitted: Option<Extension<Admitt
     json_with_status(code, Health { status, parts })
 }
 
-/// Whether what the locks promise can be written down.
-fn locks(services: &Services) -> Result<(), String> {
-    let failure = services.locks.journal().and_then(|journal| journal.status().failure);
+/// Whether what a service promises to remember can be written down.
+fn journal(services: &Services, name: &str) -> Result<(), String> {
+    let mut failure = None;
+    services.each_journal(|service, status| {
+        if service == name {
+            failure = status.failure;
+        }
+    });
     failure.map_or(Ok(()), Err)
 }
 

@@ -293,9 +293,7 @@ fn each_database(look: &Look, mut write: impl FnMut(&[(&str, &str)], (usize, usi
 
 /// Calls `write` with the label and the state of every journal.
 fn each_journal(look: &Look, mut write: impl FnMut(&[(&str, &str)], crate::journal::Status)) {
-    if let Some(journal) = look.services.locks.journal() {
-        write(&[("service", "locks")], journal.status());
-    }
+    look.services.each_journal(|service, status| write(&[("service", service)], status));
 }
 
 /// The service that a command belongs to.

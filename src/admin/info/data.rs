@@ -41,16 +41,16 @@ pub(super) fn persistence(page: &mut Page, services: &Services) {
     page.field("aof_current_rewrite_time_sec", -1);
     page.field("aof_last_bgrewrite_status", "ok");
     page.field("aof_last_write_status", "ok");
-    if let Some(journal) = services.locks.journal() {
-        let status = journal.status();
-        let field = |name: &str| format!("locks_journal_{name}");
-        page.field(&field("status"), if status.failure.is_some() { "err" } else { "ok" });
-        page.field(&field("appended_bytes"), status.appended.0);
-        page.field(&field("synced_bytes"), status.synced.0);
-        page.field(&field("syncs"), status.syncs);
-        page.field(&field("last_sync_usec"), status.last_sync_micros);
-        page.field(&field("snapshot_bytes"), status.snapshot_bytes);
-    }
+    services.each_journal(|service, status| {
+        let word = if status.failure.is_some() { "err" } else { "ok" };
+        page.field(&format!("{service}_journal_status"), word);
+        let mut field = |name: &str, value: u64| page.field(&format!("{service}_journal_{name}"), value);
+        field("appended_bytes", status.appended.0);
+        field("synced_bytes", status.synced.0);
+        field("syncs", status.syncs);
+        field("last_sync_usec", status.last_sync_micros);
+        field("snapshot_bytes", status.snapshot_bytes);
+    });
 }
 
 pub(super) fn keyspace(page: &mut Page, services: &Services) {
