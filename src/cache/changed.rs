@@ -1,14 +1,14 @@
 //! Which counters have changed and matter for long: for whoever writes them to the disk now and then.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
 /// Nothing matters for so long.
 const OFF: u64 = u64::MAX;
 
-/// The most names that are remembered until somebody takes them; more of them are not, and may be lost.
+/// The most names that are remembered until somebody takes them; with more of them, all counters count as changed.
 const NAMES_MAX: usize = 1 << 20;
 
 /// See the head of the file.
@@ -16,14 +16,16 @@ pub struct ChangedCounters {
     /// From how many nanoseconds on what a counter says matters.
     long: AtomicU64,
     names: Mutex<Names>,
+    /// Any counter may have changed, whatever the names say.
+    all: AtomicBool,
 }
 
-/// Counters by their databases and keys.
+/// Counters by the places of their databases in the store and their keys.
 type Names = HashSet<(usize, Box<[u8]>), foldhash::fast::RandomState>;
 
 impl Default for ChangedCounters {
     fn default() -> ChangedCounters {
-        ChangedCounters { long: AtomicU64::new(OFF), names: Mutex::default() }
+        ChangedCounters { long: AtomicU64::new(OFF), names: Mutex::default(), all: AtomicBool::new(false) }
     }
 }
 
@@ -39,17 +41,29 @@ impl ChangedCounters {
     }
 
     /// Notes a counter whose state matters for `kept_for` nanoseconds, if that is long.
-    pub fn note(&self, database: usize, name: &[u8], kept_for: u64) {
+    pub fn note(&self, place: usize, name: &[u8], kept_for: u64) {
         if kept_for >= self.long.load(Relaxed) && self.is_followed() {
-            self.insert(database, name);
+            self.insert(place, name);
         }
     }
 
     /// Notes a counter that says less than before, which has to be known however long it matters.
-    pub fn note_less(&self, database: usize, name: &[u8]) {
+    pub fn note_less(&self, place: usize, name: &[u8]) {
         if self.is_followed() {
-            self.insert(database, name);
+            self.insert(place, name);
         }
+    }
+
+    /// Notes that any counter may have changed or gone.
+    pub fn note_all(&self) {
+        if self.is_followed() {
+            self.all.store(true, Relaxed);
+        }
+    }
+
+    /// Whether any counter may have changed since this was last asked.
+    pub fn take_all(&self) -> bool {
+        self.all.load(Relaxed) && self.all.swap(false, Relaxed)
     }
 
     /// Takes all names noted.
@@ -57,15 +71,17 @@ impl ChangedCounters {
         std::mem::take(&mut *self.names.lock()).into_iter()
     }
 
-    /// Whether there are any names.
+    /// Whether nothing is noted.
     pub fn is_empty(&self) -> bool {
-        self.names.lock().is_empty()
+        !self.all.load(Relaxed) && self.names.lock().is_empty()
     }
 
-    fn insert(&self, database: usize, name: &[u8]) {
+    fn insert(&self, place: usize, name: &[u8]) {
         let mut names = self.names.lock();
         if names.len() < NAMES_MAX {
-            names.insert((database, name.into()));
+            names.insert((place, name.into()));
+        } else {
+            self.all.store(true, Relaxed);
         }
     }
 }

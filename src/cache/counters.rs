@@ -3,6 +3,9 @@
 //! A counter is a key like any other, but no policy evicts it: that would give back what was used up.  So counters are
 //! not in the eviction policy's queues, and their deadlines are in an index of their own.
 
+use std::sync::Arc;
+
+use super::changed::ChangedCounters;
 use super::entry::{Deadline, Entry};
 use super::expiry::ExpiryIndex;
 use super::shard::{Key, Moment, Shard};
@@ -11,10 +14,38 @@ use super::value::WrongKind;
 /// What a shard knows of its counters.
 #[derive(Default)]
 pub(super) struct Counters {
+    /// Who is told of counters that clients change as the keys they are.
+    pub(super) home: Option<Home>,
     /// How many there are.
     pub(super) length: usize,
     /// Their deadlines.
     pub(super) expiry: ExpiryIndex,
+}
+
+/// Where a shard's counters are noted when they change.
+pub(super) struct Home {
+    /// The place of the shard's database in the store.
+    pub(super) place: usize,
+    pub(super) changed: Arc<ChangedCounters>,
+}
+
+impl Counters {
+    /// Notes that a counter was changed, removed or put there as a key.
+    pub(super) fn note(&self, name: &[u8]) {
+        if let Some(home) = &self.home {
+            home.changed.note_less(home.place, name);
+        }
+    }
+
+    /// Forgets all counters.
+    pub(super) fn clear(&mut self) {
+        if let Some(home) = &self.home
+            && self.length > 0
+        {
+            home.changed.note_all();
+        }
+        *self = Counters { home: self.home.take(), ..Counters::default() };
+    }
 }
 
 impl Shard {
@@ -40,7 +71,7 @@ impl Shard {
             self.note_access(position, moment);
             return self.touched(key);
         }
-        drop(self.take_out(position, key.hash));
+        drop(self.unlink(position, key.hash));
         self.insert(key, Entry::new_counter(key.bytes, state, deadline), moment);
     }
 

@@ -233,6 +233,9 @@ impl Shard {
         if let Some(position) = self.live_position(key, moment) {
             drop(self.take_out(position, key.hash));
         }
+        if entry.view().kind() == Kind::Counter {
+            self.counters.note(key.bytes);
+        }
         self.insert(key, entry, moment);
     }
 
@@ -284,7 +287,7 @@ impl Shard {
         self.entry_memory = 0;
         self.queues = None;
         self.expiry = ExpiryIndex::default();
-        self.counters = Counters::default();
+        self.counters.clear();
         std::mem::take(&mut self.table)
     }
 
@@ -390,7 +393,8 @@ impl Shard {
     }
 
     fn expire(&mut self, position: Position, hash: u64) {
-        let entry = self.take_out(position, hash);
+        // Whoever keeps counters elsewhere knows when they end.
+        let entry = self.unlink(position, hash);
         self.counts.expired += 1;
         self.touched(&Key { bytes: entry.view().key(), hash });
     }
@@ -412,7 +416,16 @@ impl Shard {
         self.touched(key);
     }
 
+    /// Takes an entry out on behalf of a client.
     pub(super) fn take_out(&mut self, position: Position, hash: u64) -> Entry {
+        let entry = self.unlink(position, hash);
+        if entry.view().kind() == Kind::Counter {
+            self.counters.note(entry.view().key());
+        }
+        entry
+    }
+
+    pub(super) fn unlink(&mut self, position: Position, hash: u64) -> Entry {
         self.changed = true;
         let mut entry = self.table.remove(position, hash, |bytes| self.hasher.hash(bytes));
         let kind = entry.view().kind();
@@ -454,6 +467,9 @@ impl Shard {
     pub(super) fn change_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
         self.changed = true;
         let is_counter = self.table.get(position).kind() == Kind::Counter;
+        if is_counter {
+            self.counters.note(self.table.get(position).key());
+        }
         let expiry = if is_counter { &mut self.counters.expiry } else { &mut self.expiry };
         let entry_memory = &mut self.entry_memory;
         self.table.modify(position, |entry| {

@@ -4,12 +4,13 @@
 //! Who runs commands (a worker, a housekeeping task) enters the [`Gate`] for the length of a batch and locks single
 //! shards inside, in the order of their ids when it needs several.  Who holds the gate alone may lock in any order.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
 use super::changed::ChangedCounters;
+use super::counters::Home;
 use super::entry::Deadline;
 use super::hash::{KeyHasher, prefetch};
 use super::lock::{Mutex, MutexGuard};
@@ -55,7 +56,7 @@ pub struct Store {
     /// Threads that share the shards out among them when they look for expired keys.
     sweepers: usize,
     gate: Gate,
-    changed_counters: ChangedCounters,
+    changed_counters: Arc<ChangedCounters>,
 }
 
 /// A locked shard.  Unlocking it settles the accounts.
@@ -77,7 +78,7 @@ impl Store {
             memory: CachePadded::new(AtomicI64::new(0)),
             sweepers,
             gate: Gate::new(slots),
-            changed_counters: ChangedCounters::default(),
+            changed_counters: Arc::default(),
         }
     }
 
@@ -89,6 +90,17 @@ impl Store {
     /// Number of databases.
     pub fn database_count(&self) -> usize {
         self.databases.len()
+    }
+
+    /// The place in the store at which a database is until SWAPDB puts it elsewhere.
+    pub fn place_of(&self, database: usize) -> usize {
+        self.order[database].load(Relaxed)
+    }
+
+    /// The database at a place, as [`Store::place_of`] gives it.
+    pub fn database_at(&self, place: usize) -> usize {
+        let at_place = |order: &AtomicUsize| order.load(Relaxed) == place;
+        self.order.iter().position(at_place).expect("every place is one database's")
     }
 
     /// A key with its hash.
@@ -182,6 +194,7 @@ impl Store {
         let (a, b) = (self.order[first].load(Relaxed), self.order[second].load(Relaxed));
         self.order[first].store(b, Relaxed);
         self.order[second].store(a, Relaxed);
+        self.changed_counters.note_all();
     }
 
     /// The counts of all shards of all databases.
@@ -254,8 +267,14 @@ impl Store {
 
     fn cell(&self, id: ShardId) -> &ShardCell {
         let shards = self.databases[id.database as usize].get_or_init(|| {
+            let shard = || {
+                let mut shard = Shard::new(self.hasher.clone());
+                let changed = Arc::clone(&self.changed_counters);
+                shard.counters.home = Some(Home { place: id.database as usize, changed });
+                shard
+            };
             let cell = |_| ShardCell {
-                shard: Mutex::new(Shard::new(self.hasher.clone())),
+                shard: Mutex::new(shard()),
                 next_due: AtomicU64::new(u64::MAX),
                 next_evictable_due: AtomicU64::new(u64::MAX),
                 evictable_keys: AtomicU32::new(0),

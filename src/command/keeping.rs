@@ -122,7 +122,8 @@ impl Services {
             keeper.policies = Some(policies);
         }
         self.view(now, |keyspace| {
-            for (database, key) in changed.take() {
+            for (place, key) in changed.take() {
+                let database = self.store.database_at(place);
                 let hashed = keyspace.store().key(&key);
                 let id = keyspace.store().shard_of(database, hashed.hash);
                 keyspace.with_shard(id, |shard, moment| {
@@ -131,7 +132,8 @@ impl Services {
                 });
             }
         });
-        if journal.is_snapshot_due() {
+        // What FLUSHALL and SWAPDB have done is not told name by name.
+        if changed.take_all() || journal.is_snapshot_due() {
             self.snapshot_limits(keeper, now);
         }
     }

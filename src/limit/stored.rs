@@ -45,13 +45,15 @@ impl Counters for StoredCounters<'_, '_> {
             self.0.remove(&key);
             return;
         }
-        self.0.store().changed_counters().note(self.0.database, counter, kept_for);
+        let place = self.0.store().place_of(self.0.database);
+        self.0.store().changed_counters().note(place, counter, kept_for);
         let deadline = deadline_after(now, kept_for);
         self.0.shard(&key).set_counter(&key, state, Some(deadline), &moment);
     }
 
     fn keep_less(&mut self, counter: &[u8]) {
-        self.0.store().changed_counters().note_less(self.0.database, counter);
+        let place = self.0.store().place_of(self.0.database);
+        self.0.store().changed_counters().note_less(place, counter);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::{Signal, kill_process};
 
 use super::{check, connect, put_policy};
+use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, pause};
 
@@ -55,6 +56,58 @@ fn long_windows_and_policies_outlive_a_crash() {
         assert_eq!(left, (6, 10), "{algorithm}");
     }
     assert_eq!(check(&mut http, "?policy=leaky", "alice").status, 404);
+}
+
+#[test]
+fn what_is_done_to_counters_as_keys_outlives_a_crash() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    let mut http = connect(&first);
+    let day = r#"{"limits": [{"algorithm": "fixed", "limit": 10, "period_ms": 86400000}]}"#;
+    put_policy(&mut http, "day", day);
+    for user in ["deleted", "overwritten", "renamed", "copied", "shortened", "kept"] {
+        assert_eq!(check(&mut http, "?policy=day&cost=4", user).status, 200);
+    }
+    pause(LOST_AT_MOST);
+    let mut client = Client::connect(first.address());
+    for (command, reply) in [
+        ("DEL rl:day:deleted", "1"),
+        ("SET rl:day:overwritten text", "OK"),
+        ("RENAME rl:day:renamed rl:day:other", "OK"),
+        ("COPY rl:day:copied rl:day:twin", "1"),
+        ("EXPIRE rl:day:shortened 1", "1"),
+    ] {
+        assert_eq!(client.ask(command), reply, "{command}");
+    }
+    pause(LOST_AT_MOST);
+    drop(first);
+    let second = server(&folder);
+    let mut http = connect(&second);
+    for (user, left) in [
+        ("deleted", 10),
+        ("overwritten", 10),
+        ("renamed", 10),
+        ("other", 6),
+        ("copied", 6),
+        ("twin", 6),
+        ("shortened", 10),
+        ("kept", 6),
+    ] {
+        assert_eq!(remaining(&mut http, "day", user), left, "{user}");
+    }
+    assert_eq!(Client::connect(second.address()).ask("SWAPDB 0 1"), "OK");
+    pause(LOST_AT_MOST);
+    drop(second);
+    let third = server(&folder);
+    assert_eq!(remaining(&mut connect(&third), "day", "kept"), 10);
+    let mut client = Client::connect(third.address());
+    assert_eq!(client.ask("SWAPDB 0 1"), "OK");
+    assert_eq!(remaining(&mut connect(&third), "day", "kept"), 6);
+    assert_eq!(client.ask("FLUSHALL"), "OK");
+    pause(LOST_AT_MOST);
+    drop(third);
+    let fourth = server(&folder);
+    assert_eq!(remaining(&mut connect(&fourth), "day", "kept"), 10);
 }
 
 #[test]
