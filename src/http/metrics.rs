@@ -17,6 +17,9 @@ use crate::metrics::exposition::{Exposition, Kind, MEDIA_TYPE, seconds};
 use crate::metrics::process::Process;
 use crate::metrics::{RouteTotals, Totals};
 
+/// Keys of each policy that have a sample of their own, those refused most.
+const OFFENDERS_SHOWN_MAX: usize = 5;
+
 /// Policies of the rate limiter that have samples of their own, the first by name.
 const POLICIES_SHOWN_MAX: usize = 256;
 
@@ -263,6 +266,14 @@ const ROWS: &[Row] = &[
             ];
             for (decision, count) in decisions {
                 text.sample(&[("policy", policy.name()), ("decision", decision)], count);
+            }
+        }
+    }),
+    gauge("quartet_limit_top_refusals", "Refusals of the keys that a policy refuses most.", |text, look| {
+        for policy in look.services.limits.policies.list().iter().take(POLICIES_SHOWN_MAX) {
+            for (key, refusals) in policy.statistics.top(OFFENDERS_SHOWN_MAX) {
+                let key = String::from_utf8_lossy(&key);
+                text.sample(&[("policy", policy.name()), ("key", &key)], refusals);
             }
         }
     }),

@@ -4,8 +4,12 @@
 //! tears writes, forgets what was not synced, and fails.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+/// How far ahead a file that goes on and on is laid out with zeros.
+const LAID_OUT_BYTES: usize = 256 * 1024;
 
 /// Whoever holds this file's lock owns the folder.
 const LOCK_FILE: &str = "LOCK";
@@ -42,6 +46,12 @@ pub trait Disk: Send + Sync {
 pub trait DiskFile: Send {
     /// Writes all of `bytes` at the end.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// As [`DiskFile::write`], for a file that is going to be synced again and again.  The disk may write zeros behind
+    /// the end, so that the next syncs find the file as long as it was and write its contents only.
+    fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes)
+    }
 
     /// Returns once all that was written is on the disk.
     fn sync(&mut self) -> io::Result<()>;
@@ -116,7 +126,8 @@ impl Disk for Folder {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(File::create(self.path.join(name))?))
+        let file = File::create(self.path.join(name))?;
+        Ok(Box::new(FolderFile { file, end: 0, laid_out: 0 }))
     }
 
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
@@ -143,13 +154,33 @@ impl Disk for Folder {
     }
 }
 
-impl DiskFile for File {
+/// A file of a folder.
+struct FolderFile {
+    file: File,
+    /// Where what was written ends.
+    end: u64,
+    /// Where the zeros behind it end.
+    laid_out: u64,
+}
+
+impl DiskFile for FolderFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        self.file.write_all_at(bytes, self.end)?;
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write(bytes)?;
+        // A disk that has no room for zeros may still have room for what matters.
+        if self.end > self.laid_out && self.file.write_all_at(&[0; LAID_OUT_BYTES], self.end).is_ok() {
+            self.laid_out = self.end + LAID_OUT_BYTES as u64;
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
         // The contents and the length, not the time of the change: one wait for the disk less.
-        self.sync_data()
+        self.file.sync_data()
     }
 }

@@ -63,6 +63,17 @@ pub(super) enum Found<'a> {
     Wrong(&'static str),
 }
 
+/// What is left of a file from a wrong record on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rest {
+    /// Zeros, laid out for records that were never written.
+    Blank,
+    /// The torn end of a write that nobody was told of.
+    Torn,
+    /// A group begins behind it: it had been on the disk, and is damaged.
+    Written,
+}
+
 /// Reads the records of a file one after the other.
 pub(super) struct RecordReader<R> {
     source: R,
@@ -110,11 +121,19 @@ impl<R: Read> RecordReader<R> {
         Ok(Found::Record(&self.payload))
     }
 
-    /// After a wrong record: true if a group begins somewhere behind it, that is, if it had been on the disk.
-    pub(super) fn was_on_the_disk(&mut self) -> io::Result<bool> {
+    /// After a wrong record: what it and all behind it are.
+    pub(super) fn rest(&mut self) -> io::Result<Rest> {
         let mut rest = std::mem::take(&mut self.head);
         rest.append(&mut self.payload);
         self.source.read_to_end(&mut rest)?;
+        if rest.iter().all(|&byte| byte == 0) {
+            return Ok(Rest::Blank);
+        }
+        Ok(if self.begins_group(&rest) { Rest::Written } else { Rest::Torn })
+    }
+
+    /// Whether a group begins somewhere in what is left of the file.
+    fn begins_group(&self, rest: &[u8]) -> bool {
         let mut left = SEARCH_MAX;
         for at in 1..rest.len() {
             let Some((word, sum)) = split_head(&rest[at..]) else { break };
@@ -124,12 +143,12 @@ impl<R: Read> RecordReader<R> {
                 continue;
             };
             if checksum(Position(self.position.0 + at as u64), word, payload) == sum {
-                return Ok(true);
+                return true;
             }
-            let Some(less) = left.checked_sub(length) else { return Ok(true) };
+            let Some(less) = left.checked_sub(length) else { return true };
             left = less;
         }
-        Ok(false)
+        false
     }
 }
 
@@ -152,7 +171,7 @@ mod tests {
         bytes
     }
 
-    fn payloads(bytes: &[u8], position: u64) -> (Vec<String>, Option<bool>) {
+    fn payloads(bytes: &[u8], position: u64) -> (Vec<String>, Option<Rest>) {
         let mut reader = RecordReader::new(bytes, Position(position));
         let mut payloads = Vec::new();
         loop {
@@ -160,7 +179,7 @@ mod tests {
                 Found::Record(payload) => payloads.push(String::from_utf8_lossy(payload).into_owned()),
                 Found::End => return (payloads, None),
                 Found::Wrong(_) => {
-                    return (payloads, Some(reader.was_on_the_disk().expect("memory can be read")));
+                    return (payloads, Some(reader.rest().expect("memory can be read")));
                 }
             }
         }
@@ -170,7 +189,7 @@ mod tests {
     fn records_are_read_in_their_own_place_only() {
         let bytes = two_groups();
         assert_eq!(payloads(&bytes, 100), (vec!["first".into(), "second".into(), "third".into()], None));
-        assert_eq!(payloads(&bytes, 101), (vec![], Some(false)));
+        assert_eq!(payloads(&bytes, 101), (vec![], Some(Rest::Torn)));
     }
 
     #[test]
@@ -180,9 +199,23 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert_eq!(payloads(&damaged, 100).1, Some(at < third), "damaged at {at}");
+            let rest = if at < third { Rest::Written } else { Rest::Torn };
+            assert_eq!(payloads(&damaged, 100).1, Some(rest), "damaged at {at}");
             let torn = payloads(&bytes[..at], 100).1;
-            assert!(torn != Some(true), "cut at {at}");
+            assert!(torn != Some(Rest::Written), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn zeros_behind_the_records_are_the_end() {
+        let bytes = two_groups();
+        for zeros in [1, HEAD - 1, HEAD, 100] {
+            let mut laid_out = bytes.clone();
+            laid_out.resize(bytes.len() + zeros, 0);
+            assert_eq!(payloads(&laid_out, 100), (payloads(&bytes, 100).0, Some(Rest::Blank)));
+            // A record that was written in part only, before the zeros, is torn.
+            laid_out[bytes.len() - 1] = 0;
+            assert_eq!(payloads(&laid_out, 100).1, Some(Rest::Torn));
         }
     }
 }

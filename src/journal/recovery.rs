@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, BufReader, Read};
 
 use super::disk::Disk;
-use super::record::{Found, RecordReader};
+use super::record::{Found, RecordReader, Rest};
 use super::segment::{self, FileId, HEAD, Head, Kind};
 use crate::wait::Position;
 
@@ -207,10 +207,10 @@ impl Recovery<'_, '_> {
             let reason = format!("it begins at {} and not at {}", start.0, self.state.position.0);
             return Err(damaged(self.disk, id, start, start, reason));
         }
-        loop {
+        let end = loop {
             let at = reader.position();
             let wrong = match reader.next().map_err(|error| reading(self.disk, &name, error))? {
-                Found::End => break,
+                Found::End => break at,
                 Found::Record([]) => "a record is empty",
                 Found::Record(payload) => {
                     (self.replay)(payload).map_err(|reason| damaged(self.disk, id, start, at, reason))?;
@@ -219,18 +219,19 @@ impl Recovery<'_, '_> {
                 }
                 Found::Wrong(reason) => reason,
             };
-            // A later segment was begun, or a later group written, only after all before it had been synced.
-            let had_been_synced =
-                !is_last || reader.was_on_the_disk().map_err(|error| reading(self.disk, &name, error))?;
-            if had_been_synced {
-                return Err(damaged(self.disk, id, start, at, wrong.to_owned()));
+            match reader.rest().map_err(|error| reading(self.disk, &name, error))? {
+                Rest::Blank => {}
+                // A later segment was begun only after all before had been synced, so its end is not torn.
+                Rest::Torn if is_last => {
+                    let (file, offset) = (self.disk.describe(&name), offset_of(start, at));
+                    self.state.torn = Some(TornEnd { file, offset, reason: wrong });
+                }
+                Rest::Torn | Rest::Written => {
+                    return Err(damaged(self.disk, id, start, at, wrong.to_owned()));
+                }
             }
-            let torn =
-                TornEnd { file: self.disk.describe(&name), offset: offset_of(start, at), reason: wrong };
-            self.state.torn = Some(torn);
-            break;
-        }
-        let end = reader.position();
+            break at;
+        };
         if is_last {
             // What was replayed counts from now on, so it has to be on the disk, also if only this process's
             // predecessor ended and the system did not.

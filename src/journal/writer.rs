@@ -78,7 +78,7 @@ impl Writer {
             return Ok(());
         }
         let before = self.shared.clock.now();
-        self.file.write(bytes)?;
+        self.file.extend(bytes)?;
         self.file.sync()?;
         self.has_records = true;
         let micros = self.shared.clock.now().micros() - before.micros();

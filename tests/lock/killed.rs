@@ -185,6 +185,9 @@ fn two_servers_do_not_share_a_folder() {
     assert_eq!(output.stderr(), expected);
 }
 
+/// Where in a segment the first record has its payload: behind the segment's head and the record's.
+const IN_THE_FIRST_RECORD: usize = 36 + 8;
+
 #[test]
 fn damage_stops_the_start_in_one_line() {
     let folder = Folder::new();
@@ -198,8 +201,7 @@ fn damage_stops_the_start_in_one_line() {
     assert!(server.wait().success());
     let segment = data.join("locks/000000000001.segment");
     let mut bytes = std::fs::read(&segment).expect("it was written");
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
+    bytes[IN_THE_FIRST_RECORD] ^= 1;
     std::fs::write(&segment, bytes).expect("the folder can be written");
     let output = Folder::new();
     let mut again = quartet(&output)
