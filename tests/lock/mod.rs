@@ -1,5 +1,6 @@
 //! Locks: the table against a plain model, its promises one by one, and the service under cuts and kills.
 
+mod crowd;
 mod deadlocks;
 mod durability;
 mod fenced_register;
@@ -7,5 +8,6 @@ mod killed;
 mod model;
 mod promises;
 mod properties;
+mod simulation;
 mod table;
 mod threads;

@@ -3,22 +3,20 @@
 use std::io::Write;
 use std::{fs, io};
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::Pid;
 
 use crate::support::client::Client;
-use crate::support::process::Server;
+use crate::support::process::{Crowd, Server};
 
 const CONNECTIONS: usize = 10_000;
-
-/// Open files of the test itself and of the tests beside it.
-const OTHER_FILES: u64 = 500;
 
 /// Far above what a connection should cost: it finds a leak or a buffer for each, not a few bytes.
 const BYTES_PER_CONNECTION_MAX: usize = 32 * 1024;
 
 #[test]
 fn are_held() {
-    let count = allowed_connections();
+    let crowd = Crowd::of(CONNECTIONS);
+    let count = crowd.count;
     let server = Server::quartet(&["--maxclients", "20000"]);
     let mut first = Client::connect(server.address());
     assert_eq!(first.ask("PING"), "PONG");
@@ -35,15 +33,6 @@ fn are_held() {
     assert!(first.ask("INFO clients").contains(&format!("connected_clients:{}", count + 1)));
     drop(clients);
     assert_eq!(first.ask("PING"), "PONG");
-}
-
-/// Raises the limit on open files as far as it goes; how many connections it leaves room for.
-fn allowed_connections() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised).expect("the soft limit may rise to the hard one");
-    let files = limit.maximum.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES);
-    CONNECTIONS.min(usize::try_from(files).unwrap_or(CONNECTIONS))
 }
 
 /// The memory of a process that is in use, as the kernel counts it.

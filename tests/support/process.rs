@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, process, thread};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 /// Names a peer program that suites written for Quartet run against instead, which checks the suites themselves.
 const STAND_IN: &str = "QUARTET_STAND_IN";
@@ -20,6 +21,9 @@ const DEFAULTS: [[&str; 2]; 4] =
 
 /// How long to wait between two looks at a condition.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Open files of the test that opens very many, beside those, and of the tests beside it.
+const OTHER_FILES: u64 = 500;
 
 /// How often a peer is started again because its port was taken between choosing and binding it.
 const PORT_ATTEMPTS: usize = 5;
@@ -232,4 +236,25 @@ fn answers_as(process: u32, address: SocketAddr) -> bool {
 pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound listener has an address")
+}
+
+/// The right to open very many connections, which one test has at a time.
+pub(crate) struct Crowd {
+    /// How many there is room for.
+    pub(crate) count: usize,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Crowd {
+    /// Raises the limit on open files as far as it goes, for `wanted` connections or as many as it leaves room for.
+    pub(crate) fn of(wanted: usize) -> Crowd {
+        static TURN: Mutex<()> = Mutex::new(());
+        // Another test's failure is not this one's.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        setrlimit(Resource::Nofile, raised).expect("the soft limit may rise to the hard one");
+        let files = limit.maximum.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES);
+        Crowd { count: wanted.min(usize::try_from(files).unwrap_or(wanted)), _turn: turn }
+    }
 }

@@ -1,0 +1,552 @@
+//! A simulation of clients, a network, the service, its journal and a disk that loses power, from one seed.
+//!
+//! Messages are delayed, lost and delivered twice; clients ask again under the same request id, give up and die; the
+//! server crashes at any moment and starts anew from what the disk has kept; the wall clock jumps by days.  What
+//! must hold is looked at in each millisecond.  `QUARTET_TEST_LOCK_SEED=7` plays one seed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use quartet::clock::Now;
+use quartet::journal::Writer;
+use quartet::lock::{Aftermath, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, Ticket};
+use quartet::random::Random;
+use quartet::wait::Hold;
+
+use super::table::ASKING;
+use crate::support::simulated_disk::{SimulatedDisk, Survival};
+
+/// Seeds that are played, unless one is named.
+const SEEDS: u64 = 150;
+const SEED: &str = "QUARTET_TEST_LOCK_SEED";
+
+const CLIENTS: usize = 6;
+const RESOURCES: [&str; 2] = ["a", "b"];
+
+/// Times in milliseconds.
+const TTL: u64 = 300;
+const WAIT: u64 = 400;
+const DURATION: u64 = 3_000;
+const DELAY_MAX: usize = 40;
+const RETRY_AFTER: u64 = 60;
+const GIVES_UP_AFTER: u64 = 700;
+const START: u64 = 1_000_000;
+
+/// A holder does so in one of so many milliseconds; many hold until their lease ends.
+const RELEASE_ONE_IN: usize = 300;
+const RENEW_ONE_IN: usize = 200;
+
+/// What is wrong on purpose, to see that it is found.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Fault {
+    None,
+    /// Replies are sent before what they promise is on the disk.
+    RepliesBeforeSync,
+    /// Clients count their lease from when they heard of it.
+    LeasesFromHearing,
+}
+
+#[derive(Clone, Debug)]
+enum Message {
+    Acquire {
+        resource: usize,
+        request: u64,
+        mode: Mode,
+    },
+    Release {
+        resource: usize,
+        fence: u64,
+    },
+    Renew {
+        resource: usize,
+        fence: u64,
+        sent: u64,
+    },
+    Granted {
+        request: u64,
+        fence: u64,
+    },
+    Renewed {
+        fence: u64,
+        sent: u64,
+    },
+    Refused {
+        request: u64,
+    },
+    /// The connection has ended.
+    Gone,
+}
+
+/// A message on its way.
+struct Packet {
+    arrives: u64,
+    to_server: bool,
+    client: usize,
+    /// The name under which the client asks; a client that has died comes back under another.
+    owner: String,
+    message: Message,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Idle,
+    Asking { resource: usize, request: u64, mode: Mode, first_sent: u64, last_sent: u64 },
+    Holding { resource: usize, mode: Mode, fence: u64, until: u64 },
+}
+
+struct Client {
+    owner: String,
+    state: State,
+}
+
+/// A request that waits at the server.
+struct Waiting {
+    client: usize,
+    owner: String,
+    resource: usize,
+    request: u64,
+    /// The place in the resource's queue.
+    number: u64,
+    ticket: Ticket,
+}
+
+struct Server {
+    locks: Locks,
+    writer: Writer,
+    waiting: Vec<Waiting>,
+    /// Replies that wait for the disk.
+    replies: Vec<(Hold, usize, String, Message)>,
+    next_number: u64,
+    last_granted: [u64; RESOURCES.len()],
+}
+
+struct Simulation {
+    random: Random,
+    fault: Fault,
+    now: u64,
+    wall: u64,
+    disk: SimulatedDisk,
+    server: Server,
+    clients: Vec<Client>,
+    packets: Vec<Packet>,
+    next_request: u64,
+    names: u64,
+    /// The highest fences heard of each resource: of all grants, and of exclusive ones.
+    heard: [(u64, u64); RESOURCES.len()],
+    /// What has happened, to see that it does.
+    seen: HashMap<&'static str, u64>,
+}
+
+impl Server {
+    fn start(disk: &SimulatedDisk, now: Now) -> Server {
+        let opened = Locks::open_on(Arc::new(disk.clone()), Durability::Full, now);
+        let (locks, writer) = opened.expect("what a crash leaves can be read");
+        Server {
+            locks,
+            writer,
+            waiting: Vec::new(),
+            replies: Vec::new(),
+            next_number: 1,
+            last_granted: [0; RESOURCES.len()],
+        }
+    }
+}
+
+impl Simulation {
+    fn new(seed: u64, fault: Fault) -> Simulation {
+        let disk = SimulatedDisk::default();
+        let wall = 1_700_000_000_000;
+        let server = Server::start(&disk, reading(START, wall));
+        let mut simulation = Simulation {
+            random: Random::with_seed(seed),
+            fault,
+            now: START,
+            wall,
+            disk,
+            server,
+            clients: Vec::new(),
+            packets: Vec::new(),
+            next_request: 1,
+            names: 0,
+            heard: [(0, 0); RESOURCES.len()],
+            seen: HashMap::new(),
+        };
+        for _ in 0..CLIENTS {
+            let owner = simulation.name();
+            simulation.clients.push(Client { owner, state: State::Idle });
+        }
+        simulation
+    }
+
+    fn one_in(&mut self, count: usize) -> bool {
+        self.random.below(count) == 0
+    }
+
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("owner-{}", self.names)
+    }
+
+    fn note(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    fn time(&self) -> Now {
+        reading(self.now, self.wall)
+    }
+
+    /// Puts a message on its way, which loses some and delivers some twice.
+    fn send(&mut self, to_server: bool, client: usize, owner: &str, message: Message) {
+        let copies = match self.random.below(20) {
+            0 if !matches!(message, Message::Gone) => 0,
+            1 => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            let arrives = self.now + 1 + self.random.below(DELAY_MAX) as u64;
+            let (owner, message) = (owner.to_owned(), message.clone());
+            self.packets.push(Packet { arrives, to_server, client, owner, message });
+        }
+    }
+
+    fn tell_server(&mut self, client: usize, message: Message) {
+        let owner = self.clients[client].owner.clone();
+        self.send(true, client, &owner, message);
+    }
+
+    /// Lets a millisecond pass.
+    fn step(&mut self, clients_act: bool) -> Result<(), String> {
+        self.now += 1;
+        if self.one_in(100) {
+            // By up to a year, in both directions.
+            let days = self.random.below(365) as u64 * 86_400_000;
+            self.wall = if self.one_in(2) { 1_700_000_000_000 + days } else { 1_700_000_000_000 - days };
+        }
+        if self.one_in(500) {
+            self.crash();
+        }
+        let now = self.now;
+        let mut due: Vec<Packet> = self.packets.extract_if(.., |packet| packet.arrives <= now).collect();
+        due.sort_by_key(|packet| packet.arrives);
+        for Packet { to_server, client, owner, message, .. } in due {
+            if to_server {
+                self.serve(client, &owner, message);
+            } else if self.clients[client].owner == owner {
+                self.hear(client, message)?;
+            }
+        }
+        if clients_act {
+            (0..CLIENTS).for_each(|client| self.act(client));
+        }
+        self.run_server()
+    }
+
+    /// Power is lost; the server starts anew from what the disk has kept.
+    fn crash(&mut self) {
+        self.note("crash");
+        let survival = [Survival::Nothing, Survival::Everything, Survival::Blocks(8)][self.random.below(3)];
+        self.disk = self.disk.after_power_loss(survival, &mut self.random);
+        self.server = Server::start(&self.disk, self.time());
+    }
+
+    /// What a client does by itself.
+    fn act(&mut self, client: usize) {
+        if self.one_in(400) {
+            self.note("death");
+            return self.leave(client);
+        }
+        let now = self.now;
+        match self.clients[client].state.clone() {
+            State::Idle if self.one_in(10) => {
+                let (resource, request) = (self.random.below(RESOURCES.len()), self.next_request);
+                let mode = if self.one_in(3) { Mode::Shared } else { Mode::Exclusive };
+                self.next_request += 1;
+                let state = State::Asking { resource, request, mode, first_sent: now, last_sent: now };
+                self.clients[client].state = state;
+                self.tell_server(client, Message::Acquire { resource, request, mode });
+            }
+            State::Asking { first_sent, .. } if now - first_sent > GIVES_UP_AFTER => self.leave(client),
+            State::Asking { resource, request, mode, first_sent, last_sent }
+                if now - last_sent > RETRY_AFTER =>
+            {
+                let state = State::Asking { resource, request, mode, first_sent, last_sent: now };
+                self.clients[client].state = state;
+                self.note("retry");
+                self.tell_server(client, Message::Acquire { resource, request, mode });
+            }
+            State::Holding { until, .. } if now >= until => {
+                self.note("lease run out");
+                self.leave(client);
+            }
+            State::Holding { resource, fence, .. } if self.one_in(RELEASE_ONE_IN) => {
+                self.clients[client].state = State::Idle;
+                self.tell_server(client, Message::Release { resource, fence });
+                self.clients[client].owner = self.name();
+            }
+            State::Holding { resource, fence, .. } if self.one_in(RENEW_ONE_IN) => {
+                self.tell_server(client, Message::Renew { resource, fence, sent: now });
+            }
+            _ => {}
+        }
+    }
+
+    /// A client ends its connection and comes back as somebody else.
+    fn leave(&mut self, client: usize) {
+        self.tell_server(client, Message::Gone);
+        let owner = self.name();
+        self.clients[client] = Client { owner, state: State::Idle };
+    }
+
+    /// What the server does with a message.
+    fn serve(&mut self, client: usize, owner: &str, message: Message) {
+        let (now, mut aftermath) = (self.time(), Aftermath::default());
+        let reply = match message {
+            Message::Acquire { resource, request, mode } => {
+                let (name, id) = (RESOURCES[resource], request.to_string());
+                let asking = Request {
+                    owner: owner.as_bytes(),
+                    resources: &[name.as_bytes()],
+                    mode,
+                    ttl: Some(TTL),
+                    wait: WAIT,
+                    request: id.as_bytes(),
+                    ..ASKING
+                };
+                match self.server.locks.acquire(&asking, now, &mut aftermath) {
+                    Ok(Asked::Granted(Grant { fence, .. })) => Message::Granted { request, fence },
+                    Ok(Asked::Waiting(ticket)) => {
+                        return self.queue(client, owner, resource, request, ticket);
+                    }
+                    Ok(Asked::Busy | Asked::Deadlock(_)) | Err(_) => Message::Refused { request },
+                }
+            }
+            Message::Release { resource, fence } => {
+                let release = Release { fence: Some(fence), ..Release::default() };
+                let name = RESOURCES[resource].as_bytes();
+                // Of a lease that has ended there is nothing to give back.
+                let _ = self.server.locks.act(now, &mut aftermath, |core, now, events| {
+                    core.release(name, owner.as_bytes(), release, now, events)
+                });
+                return;
+            }
+            Message::Renew { resource, fence, sent } => {
+                let name = RESOURCES[resource].as_bytes();
+                let renewed = self.server.locks.act(now, &mut aftermath, |core, now, events| {
+                    core.renew(name, owner.as_bytes(), TTL, Some(fence), now, events)
+                });
+                match renewed {
+                    Ok(_) => Message::Renewed { fence, sent },
+                    Err(_) => return,
+                }
+            }
+            Message::Gone => {
+                let gone: Vec<Waiting> =
+                    self.server.waiting.extract_if(.., |waiting| waiting.owner == owner).collect();
+                for waiting in gone {
+                    self.server.locks.abandon(&waiting.ticket, now, &mut Aftermath::default());
+                }
+                return;
+            }
+            Message::Granted { .. } | Message::Renewed { .. } | Message::Refused { .. } => return,
+        };
+        self.reply(client, owner, reply, aftermath.hold);
+    }
+
+    fn queue(&mut self, client: usize, owner: &str, resource: usize, request: u64, ticket: Ticket) {
+        self.note("wait");
+        let same = |waiting: &&mut Waiting| waiting.owner == owner && waiting.request == request;
+        if let Some(waiting) = self.server.waiting.iter_mut().find(same) {
+            // Asked again, it keeps its place.
+            waiting.ticket = ticket;
+            return;
+        }
+        let number = self.server.next_number;
+        self.server.next_number += 1;
+        let owner = owner.to_owned();
+        self.server.waiting.push(Waiting { client, owner, resource, request, number, ticket });
+    }
+
+    fn reply(&mut self, client: usize, owner: &str, reply: Message, hold: Option<Hold>) {
+        match hold.filter(|_| self.fault != Fault::RepliesBeforeSync) {
+            Some(hold) => self.server.replies.push((hold, client, owner.to_owned(), reply)),
+            None => self.send(false, client, owner, reply),
+        }
+    }
+
+    /// Time passes at the server: leases end, answers come, the disk gets on.
+    fn run_server(&mut self) -> Result<(), String> {
+        let now = self.time();
+        self.server.locks.act(now, &mut Aftermath::default(), |core, now, events| core.advance(now, events));
+        let mut answers = Vec::new();
+        self.server.waiting.retain(|waiting| {
+            let Poll::Ready(answer) = waiting.ticket.poll(Waker::noop()) else { return true };
+            answers.push((
+                waiting.client,
+                waiting.owner.clone(),
+                waiting.resource,
+                waiting.request,
+                waiting.number,
+                answer,
+            ));
+            false
+        });
+        for (client, owner, resource, request, number, answer) in answers {
+            let reply = match answer.outcome {
+                Outcome::Granted(Grant { fence, .. }) => {
+                    if number <= self.server.last_granted[resource] {
+                        return Err(format!(
+                            "place {number} of {} was served out of turn",
+                            RESOURCES[resource]
+                        ));
+                    }
+                    self.server.last_granted[resource] = number;
+                    Message::Granted { request, fence }
+                }
+                _ => Message::Refused { request },
+            };
+            self.reply(client, &owner, reply, answer.hold);
+        }
+        if self.one_in(3) {
+            self.server.writer.step();
+        }
+        let synced: Vec<_> =
+            self.server.replies.extract_if(.., |(hold, ..)| hold.poll(Waker::noop()).is_ready()).collect();
+        for (_, client, owner, reply) in synced {
+            self.send(false, client, &owner, reply);
+        }
+        self.nobody_waits_for_nobody()
+    }
+
+    /// Whoever waits does so because somebody holds.
+    fn nobody_waits_for_nobody(&mut self) -> Result<(), String> {
+        let now = self.time();
+        for name in RESOURCES {
+            let report = self.server.locks.act(now, &mut Aftermath::default(), |core, now, events| {
+                core.inspect(name.as_bytes(), now, events)
+            });
+            if report.is_some_and(|report| report.waiters > 0 && report.holders.is_empty()) {
+                return Err(format!("somebody waits for {name}, which nobody holds"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a client hears.
+    fn hear(&mut self, client: usize, message: Message) -> Result<(), String> {
+        match (self.clients[client].state.clone(), message) {
+            (
+                State::Asking { resource, request, mode, first_sent, .. },
+                Message::Granted { request: granted, fence },
+            ) if request == granted => {
+                let from = if self.fault == Fault::LeasesFromHearing { self.now } else { first_sent };
+                let until = from + TTL;
+                if until <= self.now {
+                    self.leave(client);
+                    return Ok(());
+                }
+                self.check_grant(resource, mode, fence)?;
+                self.note("grant");
+                self.clients[client].state = State::Holding { resource, mode, fence, until };
+            }
+            (State::Asking { request, .. }, Message::Refused { request: refused }) if request == refused => {
+                self.leave(client);
+            }
+            (State::Holding { resource, mode, fence, until }, Message::Renewed { fence: renewed, sent })
+                if fence == renewed =>
+            {
+                self.note("renewal");
+                let until = until.max(sent + TTL);
+                self.clients[client].state = State::Holding { resource, mode, fence, until };
+            }
+            // An answer to what is no longer asked.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A client learns that it holds a resource: nobody else may, and fences only grow.
+    fn check_grant(&mut self, resource: usize, mode: Mode, fence: u64) -> Result<(), String> {
+        let name = RESOURCES[resource];
+        for other in &self.clients {
+            if let State::Holding { resource: held, mode: other_mode, fence: other_fence, until } =
+                other.state
+                && held == resource
+                && until > self.now
+                && (mode == Mode::Exclusive || other_mode == Mode::Exclusive)
+            {
+                return Err(format!(
+                    "{name} was granted under {fence} while {} holds it under {other_fence}",
+                    other.owner
+                ));
+            }
+        }
+        let (highest, highest_exclusive) = &mut self.heard[resource];
+        let before = if mode == Mode::Exclusive { *highest } else { *highest_exclusive };
+        if fence <= before {
+            return Err(format!("{name} was granted under {fence} after {before}"));
+        }
+        *highest = fence.max(*highest);
+        if mode == Mode::Exclusive {
+            *highest_exclusive = fence;
+        }
+        Ok(())
+    }
+
+    fn run(mut self) -> Result<HashMap<&'static str, u64>, String> {
+        for _ in 0..DURATION {
+            self.step(true)?;
+        }
+        // Nobody asks any more: leases and patience end, and nothing is left.
+        for client in 0..CLIENTS {
+            self.leave(client);
+        }
+        for _ in 0..TTL + WAIT + 2 * DELAY_MAX as u64 {
+            self.step(false)?;
+        }
+        for _ in 0..TTL + 1 {
+            self.now += 1;
+            self.run_server()?;
+        }
+        let now = self.time();
+        let totals = self.server.locks.act(now, &mut Aftermath::default(), |core, _, _| core.totals());
+        if totals.resources + totals.owners > 0 {
+            return Err(format!("{} resources and {} owners are left", totals.resources, totals.owners));
+        }
+        Ok(self.seen)
+    }
+}
+
+fn reading(now: u64, wall: u64) -> Now {
+    Now::at(Duration::from_millis(now), Duration::from_millis(wall + now - START))
+}
+
+fn play(seed: u64, fault: Fault) -> Result<HashMap<&'static str, u64>, String> {
+    Simulation::new(seed, fault).run()
+}
+
+#[test]
+fn what_is_promised_holds_whatever_fails() {
+    let chosen = std::env::var(SEED).ok().map(|text| text.parse().expect("a seed is a number"));
+    let seeds = chosen.map_or(0..SEEDS, |seed: u64| seed..seed + 1);
+    let count = seeds.end - seeds.start;
+    let mut seen: HashMap<&str, u64> = HashMap::new();
+    for seed in seeds {
+        let happened = play(seed, Fault::None).unwrap_or_else(|problem| panic!("{SEED}={seed}: {problem}"));
+        happened.into_iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
+    }
+    for what in ["grant", "wait", "retry", "renewal", "death", "crash", "lease run out"] {
+        assert!(seen.get(what).is_some_and(|times| *times >= count), "{what} hardly ever happened: {seen:?}");
+    }
+}
+
+#[test]
+fn the_simulation_finds_replies_that_come_before_the_disk() {
+    assert!((0..SEEDS).any(|seed| play(seed, Fault::RepliesBeforeSync).is_err()));
+}
+
+#[test]
+fn the_simulation_finds_leases_that_are_taken_for_longer() {
+    assert!((0..SEEDS).any(|seed| play(seed, Fault::LeasesFromHearing).is_err()));
+}
