@@ -37,10 +37,6 @@ const LOCKS_FOLDER: &str = "locks";
 /// Where the journal of the rate limiter is, below the directory for data.
 const LIMITS_FOLDER: &str = "limits";
 
-/// Fences that a server without a directory may give out a millisecond, on the whole, without coming to those that the
-/// next one begins with.  It keeps fences below 2^53 for two centuries.
-const FENCES_PER_MILLISECOND: u64 = 1024;
-
 /// How often idle and slow clients are looked for and the wall clock is followed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -125,10 +121,7 @@ fn open_locks(settings: &Settings, clock: &Clock) -> Result<Locks, String> {
     };
     let now = clock.now();
     match &settings.dir {
-        _ if durability == Durability::None => {
-            // Without a disk the wall clock has to do: fences grow as long as it is not set back.
-            Ok(Locks::starting_after(now.wall_millis().max(0) as u64 * FENCES_PER_MILLISECOND))
-        }
+        _ if durability == Durability::None => Ok(Locks::kept_nowhere(now)),
         Some(folder) => {
             Locks::open(&folder.join(LOCKS_FOLDER), durability, now).map_err(|error| error.to_string())
         }

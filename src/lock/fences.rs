@@ -1,7 +1,25 @@
 //! Fencing tokens: one counter, each grant larger than all before it, below 2^53 so that JSON can carry it.
+//!
+//! Each start goes on after what the disk knows and after what the wall clock says.  The disk serves where the clock was
+//! set back; the clock serves where the disk knows nothing: of servers that kept nothing, of a folder that was removed, or
+//! brought back as it was long ago.
+
+use crate::clock::Now;
 
 /// How many fences are reserved at a time where only they are kept on disk.  One record is written for half of them.
 pub const FENCE_RANGE: u64 = 1 << 20;
+
+/// Fences that a server may give out a millisecond, on the whole, without coming to those with which a later one starts.
+const FENCES_PER_MILLISECOND: u64 = 1024;
+
+/// What the clock says is at most this, which leaves as many fences to be counted: a wall clock of the year 2109.
+const FENCE_OF_CLOCK_MAX: u64 = 1 << 52;
+
+/// Where fences begin that nothing else is known of.
+pub(super) fn of_clock(now: Now) -> u64 {
+    let millis = u64::try_from(now.wall_millis()).unwrap_or(0);
+    millis.saturating_mul(FENCES_PER_MILLISECOND).min(FENCE_OF_CLOCK_MAX)
+}
 
 /// The counter.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +69,17 @@ impl Fences {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn fences_of_the_clock_fit_into_json() {
+        let at = |seconds| of_clock(Now::at(Duration::ZERO, Duration::from_secs(seconds)));
+        assert!(at(1_700_000_000) < at(1_700_000_001));
+        // Somebody's clock says the year 9999.
+        assert_eq!(at(253_000_000_000), 1 << 52);
+    }
 
     #[test]
     fn a_range_is_asked_for_when_half_of_the_last_is_used() {

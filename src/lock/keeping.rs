@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::events::Events;
+use super::fences;
 use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, NotAdmitted, OpenError, Options, Writer};
@@ -163,6 +164,9 @@ impl Keeper {
             let last = core.fence_bound();
             *core = Core::default();
             core.skip_fences_to(last);
+        }
+        core.skip_fences_to(fences::of_clock(now));
+        if self.durability == Durability::Fence {
             core.reserve_fences();
         }
         events.keeps = self.durability;

@@ -13,6 +13,7 @@ use super::core::Core;
 use super::counts::Counts;
 use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, Outcome, WaiterId};
+use super::fences;
 use super::keeping::{Durability, Keeper, Keeping};
 use super::reports::Totals;
 use super::requests::{Acquired, Request};
@@ -154,10 +155,10 @@ impl Locks {
         keeping.admit(now, core, events)
     }
 
-    /// Locks whose fences begin after `last_fence`.
-    pub fn starting_after(last_fence: u64) -> Locks {
+    /// Locks of which nothing outlives the server; fences grow as long as the wall clock is not set back.
+    pub fn kept_nowhere(now: Now) -> Locks {
         let locks = Locks::default();
-        locks.state.lock().core.skip_fences_to(last_fence);
+        locks.state.lock().core.skip_fences_to(fences::of_clock(now));
         locks
     }
 
