@@ -165,6 +165,13 @@ impl Core {
         }
     }
 
+    /// The same of several that are held under one fence: what is said of them is true of each.
+    pub(super) fn grant_of_all(&self, ids: &[usize]) -> Grant {
+        let ends_first = |&&id: &&usize| self.leases[id].deadline.unwrap_or(u64::MAX);
+        let first = ids.iter().min_by_key(ends_first).expect("a request names a resource");
+        Grant { leases: ids.into(), ..self.grant_of(*first) }
+    }
+
     /// Has a lease last at least `ttl` milliseconds from now.
     pub(super) fn extend_lease(&mut self, id: usize, ttl: u64, events: &mut Events) {
         let lease = &mut self.leases[id];

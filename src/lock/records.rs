@@ -26,6 +26,10 @@ pub(super) enum Record<'a> {
     SessionOpened { session: u64, ttl: u64, delay: u64, is_bound: bool },
     /// A session has ended, with all its leases.
     SessionEnded { session: u64 },
+    /// A request with an id was granted under this fence.
+    RequestGranted { owner: &'a [u8], request: &'a [u8], fence: u64 },
+    /// A request with an id has given back, and was told this number.
+    RequestReleased { owner: &'a [u8], request: &'a [u8], told: u32 },
 }
 
 /// See [`Record::Granted`].
@@ -52,6 +56,8 @@ const ENDED: u8 = 5;
 const MODE_CHANGED: u8 = 6;
 const SESSION_OPENED: u8 = 7;
 const SESSION_ENDED: u8 = 8;
+const REQUEST_GRANTED: u8 = 9;
+const REQUEST_RELEASED: u8 = 10;
 
 const EXCLUSIVE: u64 = 1;
 const SHARED: u64 = 2;
@@ -114,6 +120,18 @@ impl<'a> Record<'a> {
                 out.push(SESSION_ENDED);
                 number(out, *session);
             }
+            Record::RequestGranted { owner, request, fence } => {
+                out.push(REQUEST_GRANTED);
+                text(out, owner);
+                text(out, request);
+                number(out, *fence);
+            }
+            Record::RequestReleased { owner, request, told } => {
+                out.push(REQUEST_RELEASED);
+                text(out, owner);
+                text(out, request);
+                number(out, u64::from(*told));
+            }
         }
     }
 
@@ -161,6 +179,12 @@ impl<'a> Record<'a> {
                 is_bound: rest.number()? != 0,
             },
             SESSION_ENDED => Record::SessionEnded { session: rest.number()? },
+            REQUEST_GRANTED => {
+                Record::RequestGranted { owner: rest.text()?, request: rest.text()?, fence: rest.number()? }
+            }
+            REQUEST_RELEASED => {
+                Record::RequestReleased { owner: rest.text()?, request: rest.text()?, told: rest.small()? }
+            }
             _ => return None,
         };
         rest.0.is_empty().then_some(record)
@@ -242,6 +266,8 @@ mod tests {
             Record::ModeChanged { owner, resource, mode: Mode::Exclusive, fence: 8 },
             Record::SessionOpened { session: 9, ttl: 5, delay: 0, is_bound: true },
             Record::SessionEnded { session: 9 },
+            Record::RequestGranted { owner, request: b"r", fence: 7 },
+            Record::RequestReleased { owner, request: b"r", told: 1 },
         ]
     }
 
@@ -270,6 +296,6 @@ mod tests {
             bytes[0]
         };
         let firsts: Vec<u8> = examples().into_iter().map(first).collect();
-        assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 }

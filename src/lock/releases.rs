@@ -56,6 +56,7 @@ impl Core {
     }
 
     /// LOCK.MRELEASE: gives back one hold on each of several resources; returns how many are free of the owner now.
+    /// `request` names the request, so that it can be repeated; empty for none.
     ///
     /// # Errors
     /// If the owner does not hold them all; then it keeps those it holds.
@@ -63,10 +64,16 @@ impl Core {
         &mut self,
         resources: &[&[u8]],
         owner: &[u8],
+        request: &[u8],
         now: u64,
         events: &mut Events,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<u32, Refusal> {
         self.advance(now, events);
+        if !request.is_empty()
+            && let Some(Done::Released(freed)) = self.request_ids.find(owner, request)
+        {
+            return Ok(freed);
+        }
         let leases: Option<Vec<usize>> =
             resources.iter().map(|resource| self.lease_of(resource, owner)).collect();
         let mut leases = leases.ok_or(Refusal::LOCK_NOT_HELD)?;
@@ -84,6 +91,10 @@ impl Core {
                 self.counts.released += 1;
                 self.end_lease(id, NoticeKind::Released, b"", b"", events);
             }
+        }
+        if !request.is_empty() {
+            events.record(&Record::RequestReleased { owner, request, told: freed });
+            self.request_ids.remember(owner, request, Done::Released(freed), self.now);
         }
         self.finish(events);
         Ok(freed)

@@ -58,6 +58,12 @@ impl Core {
                 }
                 self.end_session(SessionId(session), super::events::NoticeKind::Released, events);
             }
+            Record::RequestGranted { owner, request, fence } => {
+                self.request_ids.remember(owner, request, Done::Granted(fence), now);
+            }
+            Record::RequestReleased { owner, request, told } => {
+                self.request_ids.remember(owner, request, Done::Released(told), now);
+            }
         }
         self.finish(events);
         Ok(())
@@ -137,6 +143,14 @@ impl Core {
                 request: b"",
                 resources: [self.resources.name(lease.resource)].into_iter().collect(),
             }));
+        }
+        for (owner, request, done) in self.request_ids.iter() {
+            match done {
+                Done::Granted(fence) => emit(&Record::RequestGranted { owner, request, fence }),
+                Done::Released(told) => emit(&Record::RequestReleased { owner, request, told }),
+                // Who waits asks again, and waits again.
+                Done::Waiting(_) => {}
+            }
         }
     }
 }

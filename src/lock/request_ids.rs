@@ -12,7 +12,7 @@ pub(super) enum Done {
     Granted(u64),
     /// It waits.
     Waiting(WaiterId),
-    /// It released a lease, of which so many holds were left.
+    /// It gave back, and was told this number.
     Released(u32),
 }
 
@@ -50,6 +50,17 @@ impl RequestIds {
         }
     }
 
+    /// Owner, request and what it came to, of all that are remembered, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], Done)> {
+        let current = |(key, number, _): &&(Box<[u8]>, u64, u64)| {
+            self.done.get(key).is_some_and(|(_, current)| current == number)
+        };
+        self.order.iter().filter(current).map(|(key, _, _)| {
+            let (owner, request) = parts(key);
+            (owner, request, self.done[key].0)
+        })
+    }
+
     /// How many are remembered.
     pub(super) fn len(&self) -> usize {
         self.done.len()
@@ -75,6 +86,12 @@ fn key(owner: &[u8], request: &[u8]) -> Box<[u8]> {
     [&length, owner, request].concat().into()
 }
 
+/// Owner and request of a key.
+fn parts(key: &[u8]) -> (&[u8], &[u8]) {
+    let (length, names) = key.split_first_chunk().expect("a key begins with a length");
+    names.split_at(u32::from_le_bytes(*length) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +103,8 @@ mod tests {
         assert_eq!(ids.find(b"ab", b"c"), None);
         ids.remember(b"a", b"bc", Done::Released(0), 1);
         assert_eq!(ids.find(b"a", b"bc"), Some(Done::Released(0)));
+        let all: Vec<_> = ids.iter().collect();
+        assert_eq!(all, [(&b"a"[..], &b"bc"[..], Done::Released(0))]);
         ids.remember(b"a", b"later", Done::Granted(2), REQUEST_ID_MEMORY * 1000);
         assert_eq!(ids.find(b"a", b"bc"), Some(Done::Released(0)));
         ids.remember(b"a", b"last", Done::Granted(3), REQUEST_ID_MEMORY * 1000 + 1);

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::core::{Core, Terms};
 use super::deadlock::{self, Deadlock};
 use super::events::{Events, Grant, NoticeKind, WaiterId};
+use super::leases::Lease;
 use super::limits::{
     HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, REQUEST_ID_LENGTH_MAX,
     RESOURCE_LENGTH_MAX, RESOURCES_PER_REQUEST_MAX, TTL_MAX, WAIT_MAX, WAITERS_MAX, WAITERS_PER_RESOURCE_MAX,
@@ -136,7 +137,7 @@ impl Core {
         if !request.request.is_empty()
             && let Some(again) = self.again(request, events)
         {
-            return Ok(again);
+            return again;
         }
         let owner = self.owners.intern(request.owner);
         let resources: SmallVec<[usize; 1]> =
@@ -158,10 +159,12 @@ impl Core {
         resources: &[usize],
         events: &mut Events,
     ) -> Result<Acquired, Refusal> {
+        let held: SmallVec<[usize; 1]> =
+            resources.iter().filter_map(|&resource| self.find_lease(resource, owner)).collect();
+        if !held.is_empty() {
+            return self.acquire_again(request, &held, events);
+        }
         for &resource in resources {
-            if let Some(lease) = self.find_lease(resource, owner) {
-                return self.acquire_again(request, lease, events);
-            }
             let resource = &self.resources[resource];
             if let Mode::Permits { of, .. } = request.mode
                 && resource.permit_users > 0
@@ -231,25 +234,27 @@ impl Core {
         found
     }
 
-    /// The owner holds one of the resources already.
+    /// The owner holds some of the resources already.
     fn acquire_again(
         &mut self,
         request: &Request<'_>,
-        id: usize,
+        held: &[usize],
         events: &mut Events,
     ) -> Result<Acquired, Refusal> {
-        let lease = &self.leases[id];
-        if request.is_reentrant && request.resources.len() == 1 {
-            if lease.mode != request.mode && lease.mode != Mode::Exclusive {
-                let (held, wanted) = (lease.mode.word(), request.mode.word());
-                return Err(Refusal::new(format!(
-                    "LOCKMODE the owner holds the resource in mode {held}, not {wanted}"
-                )));
+        let lease = &self.leases[held[0]];
+        if request.is_reentrant {
+            // One fence stands for all that a request is given, and a lease keeps the fence that it has.
+            if held.len() < request.resources.len()
+                || held.iter().any(|&id| self.leases[id].fence != lease.fence)
+            {
+                return Err(Refusal::new(
+                    "LOCKMODE the owner holds some of the resources, and not all of them under one fence",
+                ));
             }
-            if lease.holds >= HOLDS_MAX {
-                return Err(Refusal::new(format!("LOCKFULL the owner holds the resource {HOLDS_MAX} times")));
+            for &id in held {
+                self.check_holding_again(id, request.mode)?;
             }
-            return Ok(Acquired::Granted(self.hold_again(id, request, events)));
+            return Ok(Acquired::Granted(self.hold_again(held, request, events)));
         }
         if request.wait == 0 {
             return Ok(Acquired::Busy);
@@ -268,22 +273,39 @@ impl Core {
         Ok(Acquired::Deadlock(found))
     }
 
-    fn hold_again(&mut self, id: usize, request: &Request<'_>, events: &mut Events) -> Grant {
-        let lease = &mut self.leases[id];
-        lease.holds += 1;
-        let (holds, fence) = (lease.holds, lease.fence);
-        let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-        events.record(&Record::Holds { owner, resource, holds, request: request.request });
-        if let Some(ttl) = request.ttl {
-            self.extend_lease(id, ttl, events);
+    fn check_holding_again(&self, id: usize, wanted: Mode) -> Result<(), Refusal> {
+        let Lease { mode, holds, .. } = self.leases[id];
+        if mode != wanted && mode != Mode::Exclusive {
+            let (held, wanted) = (mode.word(), wanted.word());
+            return Err(Refusal::new(format!(
+                "LOCKMODE the owner holds the resource in mode {held}, not {wanted}"
+            )));
         }
-        self.request_ids.remember(request.owner, request.request, Done::Granted(fence), self.now);
-        self.counts.granted += 1;
-        self.grant_of(id)
+        if holds >= HOLDS_MAX {
+            return Err(Refusal::new(format!("LOCKFULL the owner holds the resource {HOLDS_MAX} times")));
+        }
+        Ok(())
     }
 
-    /// What a request came to that was made before under the same id, if that still counts.
-    fn again(&mut self, request: &Request<'_>, events: &mut Events) -> Option<Acquired> {
+    fn hold_again(&mut self, held: &[usize], request: &Request<'_>, events: &mut Events) -> Grant {
+        for &id in held {
+            let lease = &mut self.leases[id];
+            lease.holds += 1;
+            let holds = lease.holds;
+            let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
+            events.record(&Record::Holds { owner, resource, holds, request: request.request });
+            if let Some(ttl) = request.ttl {
+                self.extend_lease(id, ttl, events);
+            }
+        }
+        let fence = self.leases[held[0]].fence;
+        self.request_ids.remember(request.owner, request.request, Done::Granted(fence), self.now);
+        self.counts.granted += 1;
+        self.grant_of_all(held)
+    }
+
+    /// What a request came to that was made before under the same id.
+    fn again(&mut self, request: &Request<'_>, events: &mut Events) -> Option<Result<Acquired, Refusal>> {
         match self.request_ids.find(request.owner, request.request)? {
             Done::Granted(fence) => {
                 let lease_of = |resource: &&[u8]| {
@@ -291,12 +313,16 @@ impl Core {
                     (self.leases[id].fence == fence).then_some(id)
                 };
                 let leases: Option<SmallVec<[usize; 1]>> = request.resources.iter().map(lease_of).collect();
-                let leases = leases?;
+                let Some(leases) = leases else {
+                    // A copy that comes late, of a request whose lease was given back, must not take it once more.
+                    return Some(Err(Refusal::new(format!(
+                        "NOTHELD the request was granted under fence {fence}, and that has ended"
+                    ))));
+                };
                 if let Some(ttl) = request.ttl {
                     leases.iter().for_each(|&id| self.extend_lease(id, ttl, events));
                 }
-                let grant = self.grant_of(*leases.first()?);
-                Some(Acquired::Granted(Grant { leases, ..grant }))
+                Some(Ok(Acquired::Granted(self.grant_of_all(&leases))))
             }
             Done::Waiting(id) => {
                 let waiter = self.waiters.get_mut(&id)?;
@@ -304,7 +330,7 @@ impl Core {
                 let old = std::mem::replace(&mut waiter.deadline, deadline);
                 self.due.remove(&(old, super::core::Due::Waiter(id)));
                 self.due.insert((deadline, super::core::Due::Waiter(id)));
-                Some(Acquired::Rejoined(id))
+                Some(Ok(Acquired::Rejoined(id)))
             }
             Done::Released(_) => None,
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use quartet::lock::{Acquired, Mode, Outcome, Release, Request, SessionId, SessionTerms, WaiterId};
 
-use super::model::{Model, Waiter, compatible};
+use super::model::{Lease, Model, Waiter, compatible};
 use super::table::{ASKING, Table, snapshot};
 
 const OWNERS: [&str; 5] = ["ann", "bob", "cid", "dan", "eve"];
@@ -255,19 +255,8 @@ impl Pair {
             return;
         }
         let held = wanted.resources.iter().any(|&id| self.model.lease(wanted.owner, id).is_some());
-        if held && is_reentrant && wanted.resources.len() == 1 {
-            let end = wanted.ttl.map(|ttl| self.model.now + ttl);
-            let lease = self.model.lease(wanted.owner, wanted.resources[0]).expect("it is held");
-            assert_eq!(result.is_ok(), lease.mode == wanted.mode || lease.mode == Mode::Exclusive);
-            if let Ok(acquired) = result {
-                lease.holds += 1;
-                let Acquired::Granted(grant) = acquired else { panic!("not granted: {acquired:?}") };
-                assert_eq!(grant.holds, lease.holds);
-                // What the model grants in turn has no fence there.
-                assert!(lease.fence == 0 || lease.fence == grant.fence);
-                lease.deadline = lease.deadline.map(|old| end.unwrap_or(0).max(old));
-            }
-            return;
+        if held && is_reentrant {
+            return self.hold_again(&wanted, result.ok());
         }
         let result = result.expect("the request makes sense");
         if held {
@@ -285,6 +274,33 @@ impl Pair {
             wanted.id = id;
             self.model.enqueue(wanted);
         }
+    }
+
+    /// The owner holds some of what is wanted already.
+    fn hold_again(&mut self, wanted: &Waiter, acquired: Option<Acquired>) {
+        let end = wanted.ttl.map(|ttl| self.model.now + ttl);
+        let leases: Vec<Lease> =
+            wanted.resources.iter().filter_map(|&id| self.model.lease(wanted.owner, id).cloned()).collect();
+        let fits = leases.len() == wanted.resources.len()
+            && leases.iter().all(|lease| lease.mode == wanted.mode || lease.mode == Mode::Exclusive);
+        // What the model grants in turn has no fence there.
+        let mut fences: Vec<u64> =
+            leases.iter().map(|lease| lease.fence).filter(|&fence| fence > 0).collect();
+        fences.dedup();
+        let Some(acquired) = acquired else {
+            let are_known = leases.iter().all(|lease| lease.fence > 0);
+            assert!(!fits || fences.len() > 1 || (leases.len() > 1 && !are_known), "{wanted:?} is refused");
+            return;
+        };
+        let Acquired::Granted(grant) = acquired else { panic!("not granted: {acquired:?}") };
+        assert!(fits && fences.iter().all(|&fence| fence == grant.fence), "{wanted:?} is granted");
+        for &resource in &wanted.resources {
+            let lease = self.model.lease(wanted.owner, resource).expect("it is held");
+            lease.holds += 1;
+            lease.deadline = lease.deadline.map(|old| end.unwrap_or(0).max(old));
+        }
+        let holds: Vec<u32> = leases.iter().map(|lease| lease.holds + 1).collect();
+        assert!(holds.contains(&grant.holds), "{holds:?} {grant:?}");
     }
 
     fn upgrade(&mut self, owner: usize, resource: usize, wait: u64) {

@@ -1,12 +1,15 @@
 //! Commands that ask for locks: at once, in turn, several together, alone instead of shared.
 
-use super::options::{Options, whole};
+use super::options::{Options, counted_resources};
 use super::waiting::Waiting;
 use super::{ROW, act, on_locks, write_grant};
 use crate::command::{Call, Command, Flags};
-use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
 use crate::lock::{Asked, Request};
 use crate::refusal::Refusal;
+
+/// What can be said of every request.
+const WORDS: &[&str] =
+    &["TTL", "WAIT", "EXCLUSIVE", "SHARED", "PERMITS", "REENTRANT", "SESSION", "REQID", "META"];
 
 const ASKING: Flags = Flags::NOSCRIPT.union(Flags::BLOCKING).union(Flags::FAST);
 
@@ -28,7 +31,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.macquire",
         syntax: "owner numkeys resource [resource ...] [TTL milliseconds] [WAIT milliseconds] \
-                 [EXCLUSIVE | SHARED | PERMITS count OF count] [SESSION session] [REQID request-id] [META text]",
+                 [EXCLUSIVE | SHARED | PERMITS count OF count] [REENTRANT] [SESSION session] [REQID request-id] \
+                 [META text]",
         summary: "Acquires several resources together, all or none, under one fence.",
         complexity: "O(N) where N is the number of resources.",
         flags: ASKING,
@@ -55,23 +59,14 @@ pub const COMMANDS: &[Command] = &[
 
 fn acquire(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
-    let words = ["TTL", "WAIT", "EXCLUSIVE", "SHARED", "PERMITS", "REENTRANT", "SESSION", "REQID", "META"];
-    let options = Options::parse(arguments.from(3), &words)?;
+    let options = Options::parse(arguments.from(3), WORDS)?;
     ask(call, arguments.at(2), &[arguments.at(1)], &options)
 }
 
 fn acquire_many(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
-    let count = whole(arguments.at(2))?;
-    let most = RESOURCES_PER_REQUEST_MAX.min(arguments.len() - 3) as u64;
-    if count == 0 || count > most {
-        return Err(Refusal::new(format!(
-            "ERR numkeys must be the number of resources, between 1 and {RESOURCES_PER_REQUEST_MAX}"
-        )));
-    }
-    let resources: Vec<&[u8]> = arguments.from(3).iter().take(count as usize).collect();
-    let words = ["TTL", "WAIT", "EXCLUSIVE", "SHARED", "PERMITS", "SESSION", "REQID", "META"];
-    let options = Options::parse(arguments.from(3 + resources.len()), &words)?;
+    let (resources, rest) = counted_resources(arguments, 2)?;
+    let options = Options::parse(rest, WORDS)?;
     ask(call, arguments.at(1), &resources, &options)
 }
 

@@ -1,10 +1,9 @@
 //! Commands of those who hold locks, and of operators who take them away.
 
-use super::options::{Options, whole};
+use super::options::{Options, counted_resources, whole};
 use super::{ROW, act, promise, write_grant};
 use crate::command::{Call, Command, Flags};
 use crate::lock::Release;
-use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
 use crate::refusal::Refusal;
 
 const QUICK: Flags = Flags::NOSCRIPT.union(Flags::FAST);
@@ -38,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.mrelease",
-        syntax: "owner numkeys resource [resource ...]",
+        syntax: "owner numkeys resource [resource ...] [REQID request-id]",
         summary: "Gives back several locks if the owner holds them all. Returns how many it holds no more.",
         complexity: "O(N) where N is the number of resources.",
         handler: release_many,
@@ -109,15 +108,11 @@ fn release(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn release_many(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
-    let count = whole(arguments.at(2))?;
-    if count != (arguments.len() - 3) as u64 || count > RESOURCES_PER_REQUEST_MAX as u64 {
-        return Err(Refusal::new(format!(
-            "ERR numkeys must be the number of resources, between 1 and {RESOURCES_PER_REQUEST_MAX}"
-        )));
-    }
-    let (owner, resources) = (arguments.at(1), arguments.from(3).iter().collect::<Vec<_>>());
-    let freed = act(call, |core, now, events| core.release_many(&resources, owner, now, events))?;
-    call.output.integer(freed as i64);
+    let (resources, rest) = counted_resources(arguments, 2)?;
+    let options = Options::parse(rest, &["REQID"])?;
+    let (owner, request) = (arguments.at(1), options.request);
+    let freed = act(call, |core, now, events| core.release_many(&resources, owner, request, now, events))?;
+    call.output.integer(i64::from(freed));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
+use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
 use crate::lock::{Mode, SessionId};
 use crate::refusal::Refusal;
 
@@ -88,6 +89,22 @@ impl<'a> Options<'a> {
     pub(super) fn mode(&self) -> Mode {
         self.mode.unwrap_or(Mode::Exclusive)
     }
+}
+
+/// The resources whose number stands at `position`, and what follows them.
+pub(super) fn counted_resources<'a>(
+    arguments: Arguments<'a>,
+    position: usize,
+) -> Result<(Vec<&'a [u8]>, Arguments<'a>), Refusal> {
+    let count = whole(arguments.at(position))?;
+    let most = RESOURCES_PER_REQUEST_MAX.min(arguments.len() - position - 1) as u64;
+    if count == 0 || count > most {
+        return Err(Refusal::new(format!(
+            "ERR numkeys must be the number of resources, between 1 and {RESOURCES_PER_REQUEST_MAX}"
+        )));
+    }
+    let (first, count) = (position + 1, count as usize);
+    Ok((arguments.from(first).iter().take(count).collect(), arguments.from(first + count)))
 }
 
 /// A session as replies name it.

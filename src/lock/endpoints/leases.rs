@@ -8,7 +8,8 @@ use super::acquisition::{Lock, milliseconds};
 use super::identity::LockId;
 use super::{act_durably, promise};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, routes};
-use crate::lock::Release;
+use crate::lock::{Grant, Release};
+use crate::refusal::Refusal;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(renew)).routes(routes!(release)).routes(routes!(check))
@@ -52,9 +53,14 @@ async fn renew(
     let ttl = lifetime.milliseconds()?;
     let grant = promise(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| {
-            let mut granted = Err(crate::refusal::Refusal::LOCK_NOT_HELD);
+            let mut granted: Result<Grant, Refusal> = Err(Refusal::LOCK_NOT_HELD);
             for resource in &id.resources {
-                granted = Ok(core.renew(resource, &id.owner, ttl, Some(id.fence), now, events)?);
+                let renewed = core.renew(resource, &id.owner, ttl, Some(id.fence), now, events)?;
+                // What is said of several is true of each.
+                granted = Ok(match granted {
+                    Ok(before) if before.ttl < renewed.ttl => before,
+                    _ => renewed,
+                });
             }
             granted
         })
