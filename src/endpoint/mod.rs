@@ -2,7 +2,7 @@
 //!
 //! An endpoint is a function with its documentation beside it, and one line in the service's list:
 //!
-//! ```ignore
+//! ```text
 //! /// How long a key lives on.
 //! #[utoipa::path(get, path = "/cache/{key}/ttl", tag = "cache",
 //!     params(("key" = String, Path, description = "The key, percent-encoded")),
