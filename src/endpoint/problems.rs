@@ -94,6 +94,9 @@ problems! {
     LOCK_NOT_HELD = CONFLICT "lock-not-held" "The lock is not held":
         "The lease has ended, was given back or taken away, or belongs to another grant.  Whatever it protected must \
          not be touched any more.";
+    FENCED = CONFLICT "fenced" "The lock is not held under this fence":
+        "The write was to happen only while a lock is held under a fence, and the lease with that fence has ended.  \
+         Whoever holds the lock now may have written.";
     DEADLOCK = CONFLICT "deadlock" "Waiting would be a deadlock":
         "The owner holds what another needs that it would wait for; `cycle` names them all.  Give back what is held and \
          begin again, or acquire everything in one request.";

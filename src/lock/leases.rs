@@ -46,6 +46,11 @@ impl Core {
         self.find_lease(self.resources.find(resource)?, self.owners.find(owner)?)
     }
 
+    /// The same, if it has this fence; whatever it has if none is named.
+    pub(super) fn lease_under(&self, resource: &[u8], owner: &[u8], fence: Option<u64>) -> Option<usize> {
+        self.lease_of(resource, owner).filter(|&id| fence.is_none_or(|fence| fence == self.leases[id].fence))
+    }
+
     /// Enters a lease.
     pub(super) fn add_lease(&mut self, terms: &Terms<'_>, resource: usize, fence: u64) -> usize {
         let deadline = terms.ttl.map(|ttl| self.now + ttl * 1000);
@@ -206,12 +211,8 @@ impl Core {
     ) -> Result<Grant, Refusal> {
         self.advance(now, events);
         super::requests::check_ttl(ttl)?;
-        let id = self.lease_of(resource, owner).ok_or(Refusal::LOCK_NOT_HELD)?;
-        let lease = &self.leases[id];
-        if fence.is_some_and(|fence| fence != lease.fence) {
-            return Err(Refusal::LOCK_NOT_HELD);
-        }
-        if lease.deadline.is_none() {
+        let id = self.lease_under(resource, owner, fence).ok_or(Refusal::LOCK_NOT_HELD)?;
+        if self.leases[id].deadline.is_none() {
             return Err(Refusal::LOCK_OF_SESSION);
         }
         self.extend_lease(id, ttl, events);

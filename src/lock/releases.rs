@@ -37,11 +37,8 @@ impl Core {
         {
             return Ok(left);
         }
-        let id = self.lease_of(resource, owner).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let id = self.lease_under(resource, owner, release.fence).ok_or(Refusal::LOCK_NOT_HELD)?;
         let lease = &mut self.leases[id];
-        if release.fence.is_some_and(|fence| fence != lease.fence) {
-            return Err(Refusal::LOCK_NOT_HELD);
-        }
         let left = if release.all { 0 } else { lease.holds - 1 };
         if left > 0 {
             lease.holds = left;
@@ -55,16 +52,15 @@ impl Core {
         Ok(left)
     }
 
-    /// LOCK.MRELEASE: gives back one hold on each of several resources; returns how many are free of the owner now.
-    /// `request` names the request, so that it can be repeated; empty for none.
+    /// LOCK.MRELEASE: gives back several resources; returns how many are free of the owner now.
     ///
     /// # Errors
-    /// If the owner does not hold them all; then it keeps those it holds.
+    /// If the owner does not hold them all under that fence, then it keeps those it holds; if none is named.
     pub fn release_many(
         &mut self,
         resources: &[&[u8]],
         owner: &[u8],
-        request: &[u8],
+        Release { fence, all, request }: Release<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<u32, Refusal> {
@@ -75,14 +71,14 @@ impl Core {
             return Ok(freed);
         }
         let leases: Option<Vec<usize>> =
-            resources.iter().map(|resource| self.lease_of(resource, owner)).collect();
-        let mut leases = leases.ok_or(Refusal::LOCK_NOT_HELD)?;
+            resources.iter().map(|resource| self.lease_under(resource, owner, fence)).collect();
+        let mut leases = leases.filter(|leases| !leases.is_empty()).ok_or(Refusal::LOCK_NOT_HELD)?;
         leases.sort_unstable();
         leases.dedup();
         let mut freed = 0;
         for id in leases {
             let lease = &mut self.leases[id];
-            if lease.holds > 1 {
+            if lease.holds > 1 && !all {
                 lease.holds -= 1;
                 let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
                 events.record(&Record::Holds { owner, resource, holds: lease.holds, request: b"" });

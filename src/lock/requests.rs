@@ -336,21 +336,21 @@ impl Core {
         }
     }
 
-    /// LOCK.UPGRADE: has an owner that shares a resource hold it alone, under a new fence.
+    /// LOCK.UPGRADE: has an owner that shares a resource, under `fence` if one is named, hold it alone under a new one.
     ///
     /// # Errors
     /// If the owner does not share it, the time to wait is out of range, or a limit is reached.
     pub fn upgrade(
         &mut self,
-        resource: &[u8],
-        owner: &[u8],
+        (resource, owner): (&[u8], &[u8]),
+        fence: Option<u64>,
         wait: u64,
         now: u64,
         events: &mut Events,
     ) -> Result<Acquired, Refusal> {
         self.advance(now, events);
         check_wait(wait)?;
-        let id = self.lease_of(resource, owner).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let id = self.lease_under(resource, owner, fence).ok_or(Refusal::LOCK_NOT_HELD)?;
         let lease = &self.leases[id];
         let (owner, resource) = (lease.owner, lease.resource);
         match lease.mode {
@@ -411,7 +411,7 @@ impl Core {
         self.touched.push_back(lease.resource);
     }
 
-    /// LOCK.DOWNGRADE: has an owner that holds a resource alone share it, under the same fence.
+    /// LOCK.DOWNGRADE: has an owner that holds a resource alone, under `fence` if one is named, share it under the same.
     ///
     /// # Errors
     /// If the owner does not hold it, or holds permits.
@@ -419,11 +419,12 @@ impl Core {
         &mut self,
         resource: &[u8],
         owner: &[u8],
+        fence: Option<u64>,
         now: u64,
         events: &mut Events,
     ) -> Result<Grant, Refusal> {
         self.advance(now, events);
-        let id = self.lease_of(resource, owner).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let id = self.lease_under(resource, owner, fence).ok_or(Refusal::LOCK_NOT_HELD)?;
         let lease = &self.leases[id];
         match lease.mode {
             Mode::Exclusive => self.change_mode(id, Mode::Shared, lease.fence, events),

@@ -226,13 +226,15 @@ impl Locks {
     /// As there.
     pub fn upgrade(
         &self,
-        resource: &[u8],
-        owner: &[u8],
+        (resource, owner): (&[u8], &[u8]),
+        fence: Option<u64>,
         wait: u64,
         now: Now,
         aftermath: &mut Aftermath,
     ) -> Result<Asked, Refusal> {
-        self.ask(now, aftermath, |core, now, events| core.upgrade(resource, owner, wait, now, events))
+        self.ask(now, aftermath, |core, now, events| {
+            core.upgrade((resource, owner), fence, wait, now, events)
+        })
     }
 
     fn ask(

@@ -197,6 +197,115 @@ fn a_repeated_request_gets_what_it_was_given() {
 }
 
 #[test]
+fn a_repeated_release_gives_back_once() {
+    let server = server();
+    let mut http = connect(&server);
+    let body = json!({ "resources": ["x", "y"], "ttl": 60, "owner": "me", "reentrant": true });
+    let lock = acquire(&mut http, &body);
+    assert_eq!(acquire(&mut http, &body)["holds"], 2);
+    assert_eq!(acquire(&mut http, &body)["holds"], 3);
+    let path = format!("/lock/{}", id(&lock));
+    for _ in 0..2 {
+        assert_eq!(http.ask("DELETE", &path, &[("Idempotency-Key", "1")], b"").status, 204);
+        assert_eq!(http.get("/locks/x").json()["holders"][0]["holds"], 2);
+        assert_eq!(http.get("/locks/y").json()["holders"][0]["holds"], 2);
+    }
+    for _ in 0..2 {
+        assert_eq!(
+            http.ask("DELETE", &format!("{path}?all=true"), &[("Idempotency-Key", "2")], b"").status,
+            204
+        );
+    }
+    assert_eq!(http.get("/locks").json()["locks"], json!([]));
+    assert_eq!(http.ask("DELETE", &path, &[], b"").problem(), "lock-not-held");
+}
+
+#[test]
+fn all_locks_of_an_owner_are_renewed_together() {
+    let server = server();
+    let mut http = connect(&server);
+    for resource in ["x", "y"] {
+        acquire(&mut http, &json!({ "resource": resource, "ttl": 60, "owner": "me" }));
+    }
+    acquire(&mut http, &json!({ "resource": "z", "ttl": 60, "owner": "other" }));
+    let renewed = http.ask("PUT", "/locks?owner=me", &[], br#"{"ttl": 600}"#).json();
+    assert_eq!(renewed, json!({ "renewed": 2 }));
+    let left = |http: &mut Http, name: &str| {
+        http.get(&format!("/locks/{name}")).json()["holders"][0]["expires_in_ms"].as_u64()
+    };
+    assert!(left(&mut http, "x") > Some(60_000) && left(&mut http, "y") > Some(60_000));
+    assert!(left(&mut http, "z") <= Some(60_000));
+}
+
+#[test]
+fn a_reader_becomes_the_only_one_and_a_reader_again() {
+    let server = server();
+    let (mut one, mut two, mut other) = (connect(&server), connect(&server), connect(&server));
+    let share = |owner: &str| json!({ "resource": "x", "ttl": 60, "owner": owner, "mode": "shared" });
+    let (first, second) = (acquire(&mut one, &share("one")), acquire(&mut two, &share("two")));
+    let path = |lock: &Value, action: &str| format!("/lock/{}/{action}", id(lock));
+    let busy = post(&mut one, &path(&first, "upgrade"), &json!({}));
+    assert_eq!((busy.status, busy.problem().as_str()), (409, "lock-held"));
+    let body = json!({ "wait_ms": 60_000 }).to_string();
+    one.write(request_to(&server, &path(&first, "upgrade"), &body).as_bytes());
+    wait_for(|| (other.get("/locks/x").json()["waiters"] == 1).then_some(()));
+    // The second upgrade would wait for the first, and the first for it.
+    let refused = post(&mut two, &path(&second, "upgrade"), &json!({ "wait_ms": 60_000 }));
+    assert_eq!((refused.status, refused.problem().as_str()), (409, "deadlock"));
+    assert_eq!(two.ask("DELETE", &format!("/lock/{}", id(&second)), &[], b"").status, 204);
+    let alone = one.read("POST").expect("it is answered").json();
+    assert!(alone["fence"].as_u64() > first["fence"].as_u64());
+    assert_eq!(post(&mut two, "/lock", &share("two")).status, 409);
+    let stale = post(&mut one, &path(&first, "downgrade"), &Value::Null);
+    assert_eq!(stale.problem(), "lock-not-held", "the fence of before is no longer current");
+    let shared = post(&mut one, &path(&alone, "downgrade"), &Value::Null).json();
+    assert_eq!((&shared["fence"], &shared["lock_id"]), (&alone["fence"], &alone["lock_id"]));
+    acquire(&mut two, &share("two"));
+    let several = acquire(&mut one, &json!({ "resources": ["y", "z"], "ttl": 60 }));
+    assert_eq!(post(&mut one, &path(&several, "downgrade"), &Value::Null).problem(), "invalid-value");
+}
+
+#[test]
+fn only_the_present_holder_writes_under_a_fence() {
+    let server = server();
+    let mut http = connect(&server);
+    let lock = acquire(&mut http, &json!({ "resource": "printer", "ttl": 60 }));
+    let write = |http: &mut Http, value: &str, query: &str| {
+        http.ask(
+            "PUT",
+            &format!("/cache/report?{query}"),
+            &[],
+            json!({ "value": value }).to_string().as_bytes(),
+        )
+    };
+    let under = format!("lock=printer&fence={}", lock["fence"]);
+    assert_eq!(write(&mut http, "first", &under).status, 201);
+    assert_eq!(http.ask("DELETE", &format!("/lock/{}", id(&lock)), &[], b"").status, 204);
+    let next = acquire(&mut http, &json!({ "resource": "printer", "ttl": 60 }));
+    let late = write(&mut http, "late", &under);
+    assert_eq!((late.status, late.problem().as_str()), (409, "fenced"));
+    assert_eq!(http.get("/cache/report").json()["value"], "first");
+    assert_eq!(write(&mut http, "next", &format!("lock=printer&fence={}", next["fence"])).status, 200);
+    assert_eq!(write(&mut http, "half", "lock=printer").problem(), "invalid-value");
+}
+
+#[test]
+fn an_operator_ends_a_wait() {
+    let server = server();
+    let (mut waiter, mut other) = (connect(&server), connect(&server));
+    acquire(&mut other, &json!({ "resource": "x", "ttl": 60, "owner": "holder" }));
+    let body = json!({ "resource": "x", "ttl": 60, "owner": "waiter", "wait_ms": 60_000 }).to_string();
+    waiter.write(request(&server, &body).as_bytes());
+    wait_for(|| (other.get("/locks/x").json()["waiters"] == 1).then_some(()));
+    let cancel = |http: &mut Http, owner: &str| {
+        http.ask("DELETE", &format!("/locks/x/waits?owner={owner}"), &[], b"").json()
+    };
+    assert_eq!(cancel(&mut other, "holder"), json!({ "cancelled": 0 }));
+    assert_eq!(cancel(&mut other, "waiter"), json!({ "cancelled": 1 }));
+    assert_eq!(waiter.read("POST").expect("it is answered").problem(), "lock-not-granted");
+}
+
+#[test]
 fn what_happens_to_a_resource_can_be_watched() {
     let server = server();
     let (mut watcher, mut http) = (connect(&server), connect(&server));
@@ -251,6 +360,10 @@ fn what_makes_no_sense_is_refused_by_name() {
 }
 
 fn request(server: &Server, body: &str) -> String {
+    request_to(server, "/lock", body)
+}
+
+fn request_to(server: &Server, path: &str, body: &str) -> String {
     let (host, length) = (server.http_address(), body.len());
-    format!("POST /lock HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")
+    format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")
 }

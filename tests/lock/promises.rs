@@ -160,8 +160,8 @@ fn a_snapshot_knows_what_requests_came_to() {
     let ask = Request { owner: b"a", resources: &[b"x", b"y"], request: b"r1", ..ASKING };
     let first = grant(table.ask(&ask).expect("it makes sense"));
     grant(table.ask(&Request { owner: b"b", resources: &[b"v", b"w"], ..ASKING }).expect("it makes sense"));
-    let now = table.micros();
-    assert_eq!(table.core.release_many(&[b"v", b"w"], b"b", b"r2", now, &mut table.events), Ok(2));
+    let (now, release) = (table.micros(), Release { request: b"r2", ..Release::default() });
+    assert_eq!(table.core.release_many(&[b"v", b"w"], b"b", release, now, &mut table.events), Ok(2));
     table.keep_records();
     let mut from_snapshot = Core::default();
     for record in snapshot(&table.core) {
@@ -171,7 +171,7 @@ fn a_snapshot_knows_what_requests_came_to() {
         let mut events = Events::default();
         let again = grant(core.acquire(&ask, now, &mut events).expect("it is a retry"));
         assert_eq!((again.fence, again.holds), (first.fence, 1));
-        assert_eq!(core.release_many(&[b"v", b"w"], b"b", b"r2", now, &mut events), Ok(2));
+        assert_eq!(core.release_many(&[b"v", b"w"], b"b", release, now, &mut events), Ok(2));
     }
 }
 
@@ -298,7 +298,7 @@ fn foreign_owners_can_do_nothing() {
     assert!(table.core.renew(b"x", b"b", 1000, None, now, &mut table.events).is_err());
     assert!(table.core.renew(b"x", b"a", 1000, Some(fence + 1), now, &mut table.events).is_err());
     assert!(table.upgrade("b", "x", 0).is_err());
-    assert!(table.core.downgrade(b"x", b"b", now, &mut table.events).is_err());
+    assert!(table.core.downgrade(b"x", b"b", None, now, &mut table.events).is_err());
     assert_eq!(table.core.cancel(b"x", b"b", now, &mut table.events), 0);
     assert_eq!(table.core.force(b"x", Some(b"b"), b"", now, &mut table.events), 0);
     let stale = Release { fence: Some(fence + 1), ..Release::default() };

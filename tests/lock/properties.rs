@@ -135,6 +135,7 @@ impl Pair {
                 let result = self.table.core.downgrade(
                     RESOURCES[*resource].as_bytes(),
                     OWNERS[*owner].as_bytes(),
+                    None,
                     now,
                     &mut self.table.events,
                 );

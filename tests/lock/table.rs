@@ -70,7 +70,8 @@ impl Table {
 
     pub(crate) fn upgrade(&mut self, owner: &str, resource: &str, wait: u64) -> Result<Acquired, Refusal> {
         let now = self.micros();
-        let result = self.core.upgrade(resource.as_bytes(), owner.as_bytes(), wait, now, &mut self.events);
+        let result =
+            self.core.upgrade((resource.as_bytes(), owner.as_bytes()), None, wait, now, &mut self.events);
         self.keep_records();
         result
     }

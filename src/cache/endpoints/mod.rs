@@ -4,12 +4,13 @@
 //! stand there for something else are matched before they are decoded, so a key `stats` is at `/cache/%73tats`.
 //!
 //! `stored` is what a client may put in, `found` what is read, `forms` how it is handed out; `conditions` compares
-//! what is there with what the client has seen; the other files are endpoints, by noun.
+//! what is there with what the client has seen, `fencing` asks whether it holds a lock; the other files are endpoints, by noun.
 
 mod batches;
 mod conditions;
 mod counters;
 mod database;
+mod fencing;
 mod forms;
 mod found;
 mod keys;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{ConditionHeaders, Conditions, Reading};
 use super::database::{Database, existing};
+use super::fencing::{Fencing, synced};
 use super::forms::{self, Accept, Entry};
 use super::found::Found;
 use super::stored::{BodyType, NewValue, Stored, lifetime};
@@ -28,6 +29,12 @@ struct Writing {
     /// Write only if there is no such key.
     #[param(value_type = bool, required = false)]
     if_absent: Option<bool>,
+    /// Write only if this lock is held under `fence`, in one step with the write.
+    #[param(value_type = String, required = false)]
+    lock: Option<String>,
+    /// The fence of the grant of `lock`.
+    #[param(minimum = 0, value_type = u64, required = false)]
+    fence: Option<u64>,
 }
 
 /// What was written.
@@ -95,6 +102,7 @@ async fn put_value(
     Body(body): Body,
 ) -> Result<Response, Problem> {
     let database = existing(writing.db, &context)?;
+    let fencing = Fencing::new(writing.lock.as_deref(), writing.fence)?;
     let mut ttl = writing.ttl;
     let mut if_absent = writing.if_absent.unwrap_or(false);
     let stored = match body_type {
@@ -108,7 +116,7 @@ async fn put_value(
     };
     let fingerprint = forms::fingerprint(&stored.bytes, stored.content_type.as_deref());
     let etag = forms::tag(fingerprint, forms::first_form(stored.content_type.as_deref()));
-    let is_new = context.write(database, &[&key], |visit| {
+    let (is_new, hold) = context.write(database, &[&key], |visit| {
         let key = visit.key(&key);
         let lifetime = lifetime(ttl, visit.now(), "ttl")?;
         let current = visit.keyspace.peek(&key);
@@ -117,9 +125,11 @@ async fn put_value(
         if if_absent && !is_new {
             return Err(Problem::new(problems::KEY_EXISTS));
         }
+        let hold = fencing.map(|fencing| fencing.allow_writing(visit)).transpose()?.flatten();
         stored.write(&mut visit.keyspace, &key, lifetime);
-        Ok(is_new)
+        Ok((is_new, hold))
     })??;
+    synced(hold).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json_with_status(status, Written { etag }))
 }

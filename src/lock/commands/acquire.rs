@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.upgrade",
-        syntax: "resource owner [WAIT milliseconds]",
+        syntax: "resource owner [WAIT milliseconds] [FENCE fence]",
         summary: "Makes a shared lock an exclusive one, under a new fence, before all others that wait.",
         flags: ASKING,
         handler: upgrade,
@@ -49,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.downgrade",
-        syntax: "resource owner",
+        syntax: "resource owner [FENCE fence]",
         summary: "Makes an exclusive lock a shared one, under the same fence.",
         flags: Flags::NOSCRIPT.union(Flags::FAST),
         handler: downgrade,
@@ -103,16 +103,18 @@ fn answer(call: &mut Call<'_, '_>, asked: Asked) -> Result<(), Refusal> {
 
 fn upgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
-    let options = Options::parse(arguments.from(3), &["WAIT"])?;
+    let options = Options::parse(arguments.from(3), &["WAIT", "FENCE"])?;
     let wait = if call.may_wait() { options.wait } else { 0 };
-    let (resource, owner) = (arguments.at(1), arguments.at(2));
-    let asked = on_locks(call, |locks, now, aftermath| locks.upgrade(resource, owner, wait, now, aftermath))?;
+    let lease = (arguments.at(1), arguments.at(2));
+    let asked =
+        on_locks(call, |locks, now, aftermath| locks.upgrade(lease, options.fence, wait, now, aftermath))?;
     answer(call, asked)
 }
 
 fn downgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let options = Options::parse(call.arguments.from(3), &["FENCE"])?;
     let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
-    let grant = act(call, |core, now, events| core.downgrade(resource, owner, now, events))?;
+    let grant = act(call, |core, now, events| core.downgrade(resource, owner, options.fence, now, events))?;
     write_grant(call.output, &grant);
     Ok(())
 }

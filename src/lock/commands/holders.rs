@@ -3,11 +3,13 @@
 use super::options::{Options, counted_resources, whole};
 use super::{ROW, act, promise, write_grant};
 use crate::command::{Call, Command, Flags};
-use crate::lock::Release;
 use crate::refusal::Refusal;
 
 const QUICK: Flags = Flags::NOSCRIPT.union(Flags::FAST);
 const OPERATORS: Flags = Flags::NOSCRIPT.union(Flags::ADMIN).union(Flags::DANGEROUS);
+
+/// What can be said of giving back.
+const RELEASING: &[&str] = &["FENCE", "ALL", "REQID"];
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -37,7 +39,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.mrelease",
-        syntax: "owner numkeys resource [resource ...] [REQID request-id]",
+        syntax: "owner numkeys resource [resource ...] [FENCE fence] [ALL] [REQID request-id]",
         summary: "Gives back several locks if the owner holds them all. Returns how many it holds no more.",
         complexity: "O(N) where N is the number of resources.",
         handler: release_many,
@@ -98,8 +100,7 @@ fn renew_all(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn release(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
-    let options = Options::parse(arguments.from(3), &["FENCE", "ALL", "REQID"])?;
-    let release = Release { fence: options.fence, all: options.all, request: options.request };
+    let release = Options::parse(arguments.from(3), RELEASING)?.release();
     let (resource, owner) = (arguments.at(1), arguments.at(2));
     let left = act(call, |core, now, events| core.release(resource, owner, release, now, events))?;
     call.output.integer(i64::from(left));
@@ -109,9 +110,9 @@ fn release(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn release_many(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
     let (resources, rest) = counted_resources(arguments, 2)?;
-    let options = Options::parse(rest, &["REQID"])?;
-    let (owner, request) = (arguments.at(1), options.request);
-    let freed = act(call, |core, now, events| core.release_many(&resources, owner, request, now, events))?;
+    let release = Options::parse(rest, RELEASING)?.release();
+    let owner = arguments.at(1);
+    let freed = act(call, |core, now, events| core.release_many(&resources, owner, release, now, events))?;
     call.output.integer(i64::from(freed));
     Ok(())
 }

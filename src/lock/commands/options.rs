@@ -4,7 +4,7 @@ use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
 use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
-use crate::lock::{Mode, SessionId};
+use crate::lock::{Mode, Release, SessionId};
 use crate::refusal::Refusal;
 
 /// What was said after the positions that a command has.  Each command names the words it knows.
@@ -83,6 +83,11 @@ impl<'a> Options<'a> {
             take(&mut options, &mut words)?;
         }
         Ok(options)
+    }
+
+    /// How it is to be given back.
+    pub(super) fn release(&self) -> Release<'a> {
+        Release { fence: self.fence, all: self.all, request: self.request }
     }
 
     /// How the resource is to be held: alone if nothing was said.

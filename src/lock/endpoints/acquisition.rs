@@ -11,10 +11,12 @@ use super::identity::LockId;
 use super::{SECOND, act, problem_of, synced, text};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, State, problems, routes};
 use crate::lock::{Asked, Deadlock, Grant, Mode, Outcome, Request, SessionId, Ticket};
+use crate::refusal::Refusal;
+use crate::wait::Hold;
 
 /// Carries the fence of a grant, so that it can be passed on without looking into the body.
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const PREFER: &str = "prefer";
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -157,17 +159,28 @@ async fn acquire(
         request: headers.get(IDEMPOTENCY_KEY).map_or(b"", |key| key.as_bytes()),
     };
     let (asked, hold) = act(&context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
-    let grant = match asked.map_err(|refusal| problem_of(&refusal))? {
-        Asked::Granted(grant) => {
-            synced(hold).await?;
-            grant
-        }
-        Asked::Busy => return Err(held_by_another(&context, &names, 0)),
-        Asked::Deadlock(deadlock) => return Err(deadlock_problem(&deadlock)),
-        Asked::Waiting(ticket) => wait(&context, ticket, &names, request.wait).await?,
-    };
+    let grant = granted(&context, asked, hold, &names, request.wait).await?;
     let id = LockId { fence: grant.fence, owner: owner.clone(), resources };
     Ok(Lock::new(&id, &grant).into_response())
+}
+
+/// What a request came to that was to wait so many milliseconds, once that is known and on the disk.
+pub(super) async fn granted(
+    context: &Context,
+    asked: Result<Asked, Refusal>,
+    hold: Option<Hold>,
+    names: &[&[u8]],
+    patience: u64,
+) -> Result<Grant, Problem> {
+    match asked.map_err(|refusal| problem_of(&refusal))? {
+        Asked::Granted(grant) => {
+            synced(hold).await?;
+            Ok(grant)
+        }
+        Asked::Busy => Err(held_by_another(context, names, 0)),
+        Asked::Deadlock(deadlock) => Err(deadlock_problem(&deadlock)),
+        Asked::Waiting(ticket) => wait(context, ticket, names, patience).await,
+    }
 }
 
 /// A wait of a request.  Dropped before its answer was taken, since the client has gone, it leaves the queue.
@@ -232,7 +245,7 @@ fn held_by_another(context: &Context, names: &[&[u8]], waited: u64) -> Problem {
         .with("retry_after_ms", retry)
 }
 
-pub(super) fn deadlock_problem(deadlock: &Deadlock) -> Problem {
+fn deadlock_problem(deadlock: &Deadlock) -> Problem {
     let cycle: Vec<Value> = deadlock
         .steps
         .iter()
@@ -261,7 +274,7 @@ pub(super) fn milliseconds(field: &str, seconds: f64) -> Result<u64, Problem> {
 }
 
 /// What `Prefer: wait=10` asks for, in milliseconds; see RFC 7240.
-fn preferred_wait(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     for preference in preferences.flat_map(|value| value.split(',')) {
         if let Some(("wait", seconds)) = preference.trim().split_once('=') {

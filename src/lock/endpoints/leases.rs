@@ -1,18 +1,22 @@
 //! What a holder does with its lease: renew it, give it back, change how it holds, have a fence checked.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::acquisition::{Lock, milliseconds};
+use super::acquisition::{IDEMPOTENCY_KEY, Lock, milliseconds};
 use super::identity::LockId;
 use super::{act_durably, promise};
-use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, routes};
+use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, routes};
 use crate::lock::{Grant, Release};
 use crate::refusal::Refusal;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().routes(routes!(renew)).routes(routes!(release)).routes(routes!(check))
+    OpenApiRouter::new()
+        .routes(routes!(renew))
+        .routes(routes!(renew_all))
+        .routes(routes!(release))
+        .routes(routes!(check))
 }
 
 /// How long a lease is to last from now.
@@ -69,25 +73,75 @@ async fn renew(
     Ok(Lock::new(&id, &grant).into_response())
 }
 
+/// Whose locks.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Whose {
+    /// The owner.
+    owner: String,
+}
+
+/// How many were renewed.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Renewed {
+    /// Their number.
+    renewed: usize,
+}
+
+/// Renews all locks of an owner
+///
+/// Those that last as long as a session are left to it.
+#[utoipa::path(put, path = "/locks", operation_id = "renew_all_locks", tag = "locks", request_body = Lifetime, params(Whose),
+    responses((status = 200, description = "They last at least this long from now", body = Renewed),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn renew_all(
+    State(context): State<Context>,
+    Query(whose): Query<Whose>,
+    Json(lifetime): Json<Lifetime>,
+) -> Result<Json<Renewed>, Problem> {
+    let ttl = lifetime.milliseconds()?;
+    let renewed = promise(&context, |locks, now, aftermath| {
+        locks
+            .act(now, aftermath, |core, now, events| core.renew_all(whose.owner.as_bytes(), ttl, now, events))
+    })
+    .await?;
+    Ok(Json(Renewed { renewed }))
+}
+
+/// How often a lock is given back.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Releasing {
+    /// However often it is held; once if this is not said.
+    #[serde(default)]
+    all: bool,
+}
+
 /// Gives a lock back
 #[utoipa::path(delete, path = "/lock/{lock_id}", tag = "locks",
-    params(("lock_id" = String, Path, description = "As POST /lock has given it")),
+    params(("lock_id" = String, Path, description = "As POST /lock has given it"), Releasing,
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 204, description = "It is given back"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn release(State(context): State<Context>, PathText(id): PathText) -> Result<StatusCode, Problem> {
+async fn release(
+    State(context): State<Context>,
+    PathText(id): PathText,
+    Query(releasing): Query<Releasing>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     let id = LockId::decode(&id)?;
-    let release = Release { fence: Some(id.fence), ..Release::default() };
+    let request = headers.get(IDEMPOTENCY_KEY).map_or(&b""[..], |key| key.as_bytes());
+    let release = Release { fence: Some(id.fence), all: releasing.all, request };
     act_durably(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| {
             // What has ended already is no obstacle to giving back the rest.
-            let results: Vec<_> = id
-                .resources
-                .iter()
-                .map(|resource| core.release(resource, &id.owner, release, now, events))
-                .collect();
-            let any = results.iter().any(Result::is_ok);
-            results.into_iter().find(|result| result.is_ok() == any).unwrap_or(Ok(0))
+            let mut held: Vec<&[u8]> = id.resources.iter().map(|resource| &resource[..]).collect();
+            held.retain(|resource| core.check(resource, id.fence, now, events));
+            core.release_many(&held, &id.owner, release, now, events)
         })
     })
     .await?;

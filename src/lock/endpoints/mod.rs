@@ -4,6 +4,8 @@ mod acquisition;
 mod events;
 mod identity;
 mod leases;
+mod modes;
+mod operators;
 mod reports;
 mod sessions;
 
@@ -22,8 +24,10 @@ pub fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
         .merge(acquisition::endpoints())
         .merge(leases::endpoints())
+        .merge(modes::endpoints())
         .merge(events::endpoints())
         .merge(reports::endpoints())
+        .merge(operators::endpoints())
         .merge(sessions::endpoints())
 }
 

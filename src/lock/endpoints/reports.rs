@@ -1,13 +1,11 @@
-//! Who holds, who waits, for whom, and what deadlocks there were; and an operator's way to take a lock away.
+//! Who holds, who waits, for whom, and what deadlocks there were.
 
-use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::{act_durably, text};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
 use crate::glob;
 use crate::lock::{Holder, ResourceReport, WaitReport};
-use axum::response::IntoResponse;
 
 /// Waiting requests that one answer names unless it is asked for another number.
 const WAITS_SHOWN: usize = 100;
@@ -17,7 +15,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .routes(routes!(list))
         .routes(routes!(graph))
         .routes(routes!(deadlocks))
-        .routes(routes!(resource, force))
+        .routes(routes!(resource))
         .routes(routes!(waits))
 }
 
@@ -286,46 +284,4 @@ async fn resource(
     .await?;
     let free = || Resource { resource: text(&name), holders: Vec::new(), waiters: 0 };
     Ok(Json(report.as_ref().map_or_else(free, Resource::from)))
-}
-
-/// Whose lock is to be taken away, and why.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Taking {
-    /// Only this owner's.
-    owner: Option<String>,
-    /// Told to those who listen.
-    #[serde(default)]
-    reason: String,
-}
-
-/// How many leases were taken away.
-#[derive(Serialize, utoipa::ToSchema)]
-struct Taken {
-    /// Their number.
-    taken: usize,
-}
-
-/// Takes a lock away from its holders
-///
-/// For operators.  A holder learns of it when it renews or releases, and its fence is no longer current.
-#[utoipa::path(delete, path = "/locks/{resource}", tag = "locks",
-    params(("resource" = String, Path, description = "Its name, percent-encoded"), Taking),
-    responses((status = 200, description = "How many leases were taken away", body = Taken),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn force(
-    State(context): State<Context>,
-    PathBytes(name): PathBytes,
-    Query(taking): Query<Taking>,
-) -> Result<Response, Problem> {
-    let owner = taking.owner.as_deref().map(str::as_bytes);
-    let taken = act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            Ok(core.force(&name, owner, taking.reason.as_bytes(), now, events))
-        })
-    })
-    .await?;
-    Ok(Json(Taken { taken }).into_response())
 }

@@ -1,0 +1,48 @@
+//! A write that only the present holder of a lock can do: what FENCE.SET is over RESP.
+
+use crate::endpoint::{Problem, Visit, on_disk, problems};
+use crate::wait::Hold;
+
+/// The lock and the fence under which a client believes to hold it.
+pub(super) struct Fencing<'a> {
+    lock: &'a str,
+    fence: u64,
+}
+
+impl<'a> Fencing<'a> {
+    /// # Errors
+    /// If one is named without the other.
+    pub(super) fn new(lock: Option<&'a str>, fence: Option<u64>) -> Result<Option<Fencing<'a>>, Problem> {
+        match (lock, fence) {
+            (Some(lock), Some(fence)) => Ok(Some(Fencing { lock, fence })),
+            (None, None) => Ok(None),
+            _ => Err(Problem::invalid("fence", "lock and fence, both or neither")),
+        }
+    }
+
+    /// Asked while the key's shard is locked, so that whoever gets the lock next finds what is written now.  Returns
+    /// what the response has to wait for.
+    ///
+    /// # Errors
+    /// If the lock is not held under the fence.
+    pub(super) fn allow_writing(&self, visit: &mut Visit<'_, '_>) -> Result<Option<Hold>, Problem> {
+        let now = visit.now();
+        let (is_current, hold) = visit.services.on_locks(now, visit.effects, |locks, now, aftermath| {
+            locks.act(now, aftermath, |core, now, events| {
+                core.check(self.lock.as_bytes(), self.fence, now, events)
+            })
+        });
+        if is_current { Ok(hold) } else { Err(Problem::new(problems::FENCED).with("field", "fence")) }
+    }
+}
+
+/// Waits until the grant that a write depended on is on the disk.
+///
+/// # Errors
+/// If it will never be.
+pub(super) async fn synced(hold: Option<Hold>) -> Result<(), Problem> {
+    match hold {
+        Some(hold) => on_disk(&hold).await,
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,81 @@
+//! Changing how a lock is held: alone instead of shared, and shared instead of alone.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::acquisition::{Lock, granted, preferred_wait};
+use super::identity::LockId;
+use super::{act, act_durably};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, problems, routes,
+};
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(upgrade)).routes(routes!(downgrade))
+}
+
+/// How long the others are waited for.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Patience {
+    /// Milliseconds to wait until no other shares it; 0 answers at once.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+/// Holds alone what was shared
+///
+/// Under a new fence and therefore a new `lock_id`, before all others that wait.  Of two that share a resource and both
+/// ask for this, the second is refused: each would wait for the other.
+#[utoipa::path(post, path = "/lock/{lock_id}/upgrade", operation_id = "upgrade_lock", tag = "locks", request_body = Patience,
+    params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
+        ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
+    responses((status = 200, description = "It is held alone now", body = Lock),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn upgrade(
+    State(context): State<Context>,
+    PathText(id): PathText,
+    headers: HeaderMap,
+    Json(patience): Json<Patience>,
+) -> Result<Response, Problem> {
+    let id = LockId::decode(&id)?;
+    let resource = one_resource(&id)?;
+    let wait = preferred_wait(&headers)?.unwrap_or(patience.wait_ms);
+    let (asked, hold) = act(&context, |locks, now, aftermath| {
+        locks.upgrade((resource, &id.owner), Some(id.fence), wait, now, aftermath)
+    });
+    let grant = granted(&context, asked, hold, &[resource], wait).await?;
+    Ok(Lock::new(&LockId { fence: grant.fence, ..id }, &grant).into_response())
+}
+
+/// Shares what was held alone
+///
+/// Under the same fence: `lock_id` stays as it is.
+#[utoipa::path(post, path = "/lock/{lock_id}/downgrade", operation_id = "downgrade_lock", tag = "locks",
+    params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource")),
+    responses((status = 200, description = "It is shared now", body = Lock),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn downgrade(State(context): State<Context>, PathText(id): PathText) -> Result<Response, Problem> {
+    let id = LockId::decode(&id)?;
+    let resource = one_resource(&id)?;
+    let grant = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            core.downgrade(resource, &id.owner, Some(id.fence), now, events)
+        })
+    })
+    .await?;
+    Ok(Lock::new(&id, &grant).into_response())
+}
+
+/// Several resources under one fence cannot change one by one.
+fn one_resource(id: &LockId) -> Result<&[u8], Problem> {
+    match &id.resources[..] {
+        [resource] => Ok(resource),
+        _ => Err(Problem::new(problems::INVALID_VALUE)
+            .with("field", "lock_id")
+            .with("allowed", "the lock_id of a lock on one resource")),
+    }
+}

@@ -1,0 +1,89 @@
+//! What operators do about locks: take one away, end a wait.
+
+use serde::{Deserialize, Serialize};
+
+use super::act_durably;
+use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(force)).routes(routes!(cancel))
+}
+
+/// Whose lock is to be taken away, and why.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Taking {
+    /// Only this owner's.
+    owner: Option<String>,
+    /// Told to those who listen.
+    #[serde(default)]
+    reason: String,
+}
+
+/// How many leases were taken away.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Taken {
+    /// Their number.
+    taken: usize,
+}
+
+/// Takes a lock away from its holders
+///
+/// For operators.  A holder learns of it when it renews or releases, and its fence is no longer current.
+#[utoipa::path(delete, path = "/locks/{resource}", tag = "locks",
+    params(("resource" = String, Path, description = "Its name, percent-encoded"), Taking),
+    responses((status = 200, description = "How many leases were taken away", body = Taken),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn force(
+    State(context): State<Context>,
+    PathBytes(name): PathBytes,
+    Query(taking): Query<Taking>,
+) -> Result<Json<Taken>, Problem> {
+    let owner = taking.owner.as_deref().map(str::as_bytes);
+    let taken = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| {
+            Ok(core.force(&name, owner, taking.reason.as_bytes(), now, events))
+        })
+    })
+    .await?;
+    Ok(Json(Taken { taken }))
+}
+
+/// Whose wait is to be ended.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Cancelling {
+    /// The owner that waits.
+    owner: String,
+}
+
+/// How many waits were ended.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Cancelled {
+    /// Their number.
+    cancelled: usize,
+}
+
+/// Ends an owner's wait for a resource
+///
+/// The request that waits is answered that it was not granted.
+#[utoipa::path(delete, path = "/locks/{resource}/waits", operation_id = "cancel_wait", tag = "locks",
+    params(("resource" = String, Path, description = "Its name, percent-encoded"), Cancelling),
+    responses((status = 200, description = "How many requests of that owner waited", body = Cancelled),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn cancel(
+    State(context): State<Context>,
+    PathBytes(name): PathBytes,
+    Query(cancelling): Query<Cancelling>,
+) -> Result<Json<Cancelled>, Problem> {
+    let owner = cancelling.owner.as_bytes();
+    let cancelled = act_durably(&context, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| Ok(core.cancel(&name, owner, now, events)))
+    })
+    .await?;
+    Ok(Json(Cancelled { cancelled }))
+}
