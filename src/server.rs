@@ -98,9 +98,7 @@ pub fn run(settings: Settings) -> Result<(), String> {
         .map_err(|error| format!("cannot start: {error}"))?;
     let shutdown = CancellationToken::new();
     let (workers, http_threads) = runtime.block_on(serve(&settings, &services, policies, &shutdown))?;
-    for worker in workers {
-        worker.join();
-    }
+    Worker::join_all(workers);
     for thread in http_threads {
         thread.join();
     }

@@ -2,4 +2,6 @@
 
 pub mod listener;
 mod tcp;
+mod tick;
+mod wakeups;
 pub mod worker;

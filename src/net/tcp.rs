@@ -1,18 +1,14 @@
 //! One RESP connection: moves bytes between a socket and a session.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::io::{ErrorKind, IoSlice};
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::task::{Poll, Waker, ready};
 
+use mio::event::Event;
+use mio::net::TcpStream;
 use quartet_protocol::resp::Output;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::Sleep;
 
-use super::worker::{Tools, Workshop};
+use super::worker::Tools;
 use crate::client::SharedClient;
 use crate::command::Flow;
 use crate::dispatch::Runner;
@@ -28,37 +24,73 @@ const PARTS_PER_WRITE: usize = 16;
 /// Reads in a row before other connections of the worker get their turn.
 const READS_PER_TURN: usize = 4;
 
-/// A connection as a future that ends with it.
+/// A connection, which does what it can whenever it is given a turn.
 pub(super) struct Connection {
     stream: TcpStream,
+    /// What the system has told of the socket and no call has contradicted yet.
+    readable: bool,
+    writable: bool,
+    /// The peer has closed its side: what is left to read ends with that, of which no more is told.
+    hung_up: bool,
     session: Session,
-    workshop: Rc<Workshop>,
+    /// Leads to another turn.
+    waker: Waker,
     /// Replies the socket has not taken yet.
     unsent: Output,
     /// What replies in `unsent` wait for, with the number of bytes before them: those may be written already.
     holds: VecDeque<(usize, Hold)>,
-    pause: Option<Pin<Box<Sleep>>>,
+    /// Nothing is written or run before this time, in microseconds.
+    paused_until: Option<u64>,
     /// The client has said that it sends no more; what it has sent is still answered.
     at_end: bool,
     /// No more is read; the connection ends when everything is written.
     ending: bool,
 }
 
+/// What a connection waits for after a turn.
+pub(super) enum After {
+    /// Its socket or its waker.
+    Wait,
+    /// A time in microseconds, or as above.
+    Pause(u64),
+    /// Nothing: others come first.
+    Again,
+    /// It is over, for whatever reason.
+    End,
+}
+
 /// The connection is over, for whatever reason.
 struct Ended;
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, session: Session, workshop: Rc<Workshop>) -> Connection {
+    /// A connection on a socket that does not block.
+    pub(super) fn new(stream: TcpStream, session: Session, waker: Waker) -> Connection {
+        session.client().shared.outbox.register(&waker);
         Connection {
             stream,
+            readable: false,
+            writable: false,
+            hung_up: false,
             session,
-            workshop,
+            waker,
             unsent: Output::new(),
             holds: VecDeque::new(),
-            pause: None,
+            paused_until: None,
             at_end: false,
             ending: false,
         }
+    }
+
+    /// Takes note of what the system tells of the socket, which it tells once.
+    pub(super) fn note_ready(&mut self, event: &Event) {
+        self.hung_up |= event.is_read_closed() || event.is_error();
+        self.readable |= event.is_readable() || self.hung_up;
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Ends what the client had begun.
+    pub(super) fn close(&mut self, runner: &mut Runner) {
+        self.session.close(runner);
     }
 
     fn shared(&self) -> &SharedClient {
@@ -67,12 +99,12 @@ impl Connection {
 
     /// Whether output waits for the end of a pause, as the reply of a command that sleeps does.
     fn is_paused(&self) -> bool {
-        self.pause.is_some() && !self.ending
+        self.paused_until.is_some() && !self.ending
     }
 
     /// Whether requests are only taken in, since one before them has no reply yet.
     fn is_waiting(&self) -> bool {
-        self.pause.is_some() || self.session.is_parked()
+        self.paused_until.is_some() || self.session.is_parked()
     }
 
     /// Whether it has read enough of its replies for more requests to be run.
@@ -80,110 +112,117 @@ impl Connection {
         self.unsent.len() <= UNSENT_MAX
     }
 
-    fn drive(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
-        self.shared().outbox.register(context.waker());
+    /// Reads, runs and writes as far as that goes.
+    pub(super) fn turn(&mut self, tools: &mut Tools) -> After {
         if self.shared().outbox.is_ending() {
             self.ending = true;
         }
         self.session.collect(&mut self.unsent);
         self.shared().outbox.set_unsent(self.unsent.len());
         for _ in 0..READS_PER_TURN {
-            if !self.unsent.is_empty() && !self.is_paused() {
-                match self.poll_flush(context) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(ended)) => return Poll::Ready(ended),
-                    // Who is to be cut off is not waited for.
-                    Poll::Pending if self.shared().outbox.is_closing() => return Poll::Ready(Ended),
-                    // A stranger's input is not taken in before its replies are read.
-                    Poll::Pending
-                        if self.ending || !self.has_read() && !self.session.client().authenticated =>
-                    {
-                        return Poll::Pending;
-                    }
-                    Poll::Pending => {}
-                }
-            }
-            if self.ending {
-                return Poll::Ready(Ended);
-            }
-            let was_waiting = self.is_waiting();
-            if was_waiting && self.poll_waited(context).is_ready() {
-                self.resume();
-                continue;
-            }
-            if !was_waiting && self.session.is_behind() && self.has_read() {
-                self.resume();
-                continue;
-            }
-            if self.at_end {
-                if self.session.is_parked() {
-                    // Who waits for a reply and has gone is given nothing.
-                    return Poll::Ready(Ended);
-                }
-                if was_waiting || self.session.is_behind() {
-                    return Poll::Pending;
-                }
-                self.ending = true;
-                continue;
-            }
-            if let Err(ended) = ready!(self.poll_receive(context)) {
-                return Poll::Ready(ended);
+            match self.step(tools) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(Ended)) => return After::End,
+                Poll::Pending => return self.paused_until.map_or(After::Wait, After::Pause),
             }
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
+        After::Again
+    }
+
+    /// Writes what may be written, then does one thing more.
+    fn step(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
+        if !self.unsent.is_empty() && !self.is_paused() {
+            match self.flush()? {
+                Poll::Ready(()) => {}
+                // Who is to be cut off is not waited for.
+                Poll::Pending if self.shared().outbox.is_closing() => return Poll::Ready(Err(Ended)),
+                // A stranger's input is not taken in before its replies are read.
+                Poll::Pending if self.ending || !self.has_read() && !self.session.client().authenticated => {
+                    return Poll::Pending;
+                }
+                Poll::Pending => {}
+            }
+        }
+        if self.ending {
+            return Poll::Ready(Err(Ended));
+        }
+        let was_waiting = self.is_waiting();
+        if was_waiting && self.poll_waited(tools).is_ready()
+            || !was_waiting && self.session.is_behind() && self.has_read()
+        {
+            self.resume(tools);
+            return Poll::Ready(Ok(()));
+        }
+        if self.at_end {
+            if self.session.is_parked() {
+                // Who waits for a reply and has gone is given nothing.
+                return Poll::Ready(Err(Ended));
+            }
+            if was_waiting || self.session.is_behind() {
+                return Poll::Pending;
+            }
+            self.ending = true;
+            return Poll::Ready(Ok(()));
+        }
+        self.receive(tools)
     }
 
     /// Ready once the pause is over or the command that waits has written its reply.
-    fn poll_waited(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(context));
-            self.pause = None;
+    fn poll_waited(&mut self, tools: &mut Tools) -> Poll<()> {
+        let Tools { runner, output, .. } = tools;
+        if let Some(until) = self.paused_until {
+            if runner.services().clock.now().micros() < until {
+                return Poll::Pending;
+            }
+            self.paused_until = None;
             return Poll::Ready(());
         }
-        let workshop = Rc::clone(&self.workshop);
-        let mut tools = workshop.tools.borrow_mut();
-        let Tools { runner, output, .. } = &mut *tools;
-        ready!(self.session.poll_parked(context.waker(), runner, output));
+        ready!(self.session.poll_parked(&self.waker, runner, output));
         self.keep(runner, output);
         Poll::Ready(())
     }
 
     /// Reads once and runs what came, or only takes it in if the client reads too slowly.
-    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
-        let workshop = Rc::clone(&self.workshop);
-        let mut tools = workshop.tools.borrow_mut();
-        let Tools { runner, input, batch, output } = &mut *tools;
-        let mut buffer = ReadBuf::new(input);
-        if ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)).is_err() {
-            return Poll::Ready(Err(Ended));
+    fn receive(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
+        if !self.readable {
+            return Poll::Pending;
         }
-        let received = buffer.filled_mut();
-        if received.is_empty() {
-            self.at_end = true;
-            return Poll::Ready(Ok(()));
-        }
+        let length = match self.stream.read(&mut tools.input) {
+            Ok(0) => {
+                self.at_end = true;
+                return Poll::Ready(Ok(()));
+            }
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                return Poll::Pending;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Poll::Ready(Ok(())),
+            Err(_) => return Poll::Ready(Err(Ended)),
+        };
+        // There was no more than that, or it would have been read: a second call is not needed to find that out.
+        self.readable = length == tools.input.len() || self.hung_up;
+        let Tools { runner, input, batch, output, .. } = tools;
+        let received = &mut input[..length];
         runner.services().metrics.thread(runner.slot()).bytes_in.add(received.len() as u64);
         let flow = if self.has_read() && !self.is_waiting() {
             self.session.receive(received, runner, batch, output)
         } else {
             self.session.put_off(received, runner)
         };
-        self.apply(flow);
-        let sent = self.send(runner, output);
+        self.apply(flow, tools);
+        let sent = self.send(tools);
         // The buffer is the worker's: what a lost connection left in it would reach the next one.
-        output.clear();
+        tools.output.clear();
         Poll::Ready(sent)
     }
 
     /// Goes on with what was held back by a pause or by a client that did not read.
-    fn resume(&mut self) {
-        let workshop = Rc::clone(&self.workshop);
-        let mut tools = workshop.tools.borrow_mut();
-        let Tools { runner, batch, output, .. } = &mut *tools;
+    fn resume(&mut self, tools: &mut Tools) {
+        let Tools { runner, batch, output, .. } = tools;
         let flow = self.session.resume(runner, batch, output);
-        self.apply(flow);
-        self.keep(runner, output);
+        self.apply(flow, tools);
+        self.keep(&mut tools.runner, &mut tools.output);
     }
 
     /// Puts replies behind those that are not written yet.
@@ -194,28 +233,31 @@ impl Connection {
         self.shared().outbox.set_unsent(self.unsent.len());
     }
 
-    fn apply(&mut self, flow: Flow) {
+    fn apply(&mut self, flow: Flow, tools: &Tools) {
         match flow {
             Flow::Continue | Flow::Wait => {}
             Flow::Close => self.ending = true,
-            Flow::Pause(duration) => self.pause = Some(Box::pin(tokio::time::sleep(duration))),
+            Flow::Pause(duration) => {
+                self.paused_until = Some(tools.runner.services().clock.now().after(duration).micros());
+            }
             Flow::Shutdown => {
                 self.ending = true;
-                self.workshop.shutdown.cancel();
+                tools.shutdown.cancel();
             }
         }
     }
 
     /// Writes the replies of a batch, straight from the scratch buffer if nothing waits before or with them.
-    fn send(&mut self, runner: &mut Runner, output: &mut Output) -> Result<(), Ended> {
+    fn send(&mut self, tools: &mut Tools) -> Result<(), Ended> {
+        let Tools { runner, output, .. } = tools;
         if output.is_empty() && !runner.has_holds() {
             return Ok(());
         }
         let mut written = 0;
         if self.unsent.is_empty() && self.holds.is_empty() && !runner.has_holds() && !self.is_paused() {
-            match write(&self.stream, output, usize::MAX) {
+            match write(&mut self.stream, output, usize::MAX) {
                 Ok(count) => written = count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if is_temporary(&error) => {}
                 Err(_) => return Err(Ended),
             }
         }
@@ -226,33 +268,32 @@ impl Connection {
         Ok(())
     }
 
-    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+    /// Writes what waits, as far as it may be written and the socket takes it.
+    fn flush(&mut self) -> Result<Poll<()>, Ended> {
         while !self.unsent.is_empty() {
-            let allowed = self.poll_holds(context)?;
-            if allowed == 0 {
-                return Poll::Pending;
+            let allowed = self.poll_holds()?;
+            if allowed == 0 || !self.writable {
+                return Ok(Poll::Pending);
             }
-            if ready!(self.stream.poll_write_ready(context)).is_err() {
-                return Poll::Ready(Err(Ended));
-            }
-            match write(&self.stream, &self.unsent, allowed) {
+            match write(&mut self.stream, &self.unsent, allowed) {
                 Ok(count) => {
                     self.unsent.advance(count);
                     self.holds.iter_mut().for_each(|(at, _)| *at -= count);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(Err(Ended)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(Ended),
             }
             self.shared().outbox.set_unsent(self.unsent.len());
         }
         self.unsent = Output::new();
-        Poll::Ready(Ok(()))
+        Ok(Poll::Ready(()))
     }
 
     /// How many bytes may be written: up to the first reply whose promise is not on the disk yet.
-    fn poll_holds(&mut self, context: &mut Context<'_>) -> Result<usize, Ended> {
+    fn poll_holds(&mut self) -> Result<usize, Ended> {
         while let Some((at, hold)) = self.holds.front() {
-            match hold.poll(context.waker()) {
+            match hold.poll(&self.waker) {
                 Poll::Ready(Ok(())) => self.holds.pop_front(),
                 Poll::Ready(Err(Lost)) => return Err(Ended),
                 Poll::Pending => return Ok(*at),
@@ -262,19 +303,12 @@ impl Connection {
     }
 }
 
-impl Future for Connection {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Ended = ready!(self.drive(context));
-        let workshop = Rc::clone(&self.workshop);
-        self.session.close(&mut workshop.tools.borrow_mut().runner);
-        Poll::Ready(())
-    }
+fn is_temporary(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// Writes what the socket takes of the first `allowed` bytes.
-fn write(stream: &TcpStream, output: &Output, mut allowed: usize) -> std::io::Result<usize> {
+fn write(stream: &mut TcpStream, output: &Output, mut allowed: usize) -> std::io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
     let mut count = 0;
     for (slice, part) in slices.iter_mut().zip(output.parts()) {
@@ -287,7 +321,7 @@ fn write(stream: &TcpStream, output: &Output, mut allowed: usize) -> std::io::Re
         count += 1;
     }
     match &slices[..count] {
-        [one] => stream.try_write(one),
-        several => stream.try_write_vectored(several),
+        [one] => stream.write(one),
+        several => stream.write_vectored(several),
     }
 }

@@ -1,21 +1,27 @@
-//! One worker: a thread with a runtime of its own, the connections dealt to it, and its share of expiry.
+//! One worker: a thread with an event loop, the connections dealt to it, and its share of expiry.
+//!
+//! The loop waits for sockets, for wake-ups from other threads and for time, and gives every connection concerned one
+//! turn.  A connection does not wait by itself: it says what became of it and is called again.
 
-use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::net::TcpStream;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use mio::{Events, Interest, Poll, Token};
 use quartet_protocol::resp::{Batch, Output};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::LocalSet;
+use slab::Slab;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::tcp::Connection;
+use super::tcp::{After, Connection};
+use super::tick::Tick;
+use super::wakeups::Wakeups;
 use crate::client::{Client, SharedClient};
+use crate::clock::Now;
 use crate::command::Services;
 use crate::dispatch::Runner;
 use crate::random::{Random, machine_seed};
@@ -24,6 +30,15 @@ use crate::session::resp::Session;
 /// Bytes read at once.  All connections of a worker share one buffer, so that an idle connection has none.
 const SCRATCH_LENGTH: usize = 64 * 1024;
 
+/// Sockets that the system tells of at once.
+const EVENTS_MAX: usize = 1024;
+
+/// Another thread has somebody for the worker to welcome or to wake.  All other tokens are the numbers of connections.
+const BELL: Token = Token(usize::MAX);
+
+/// It is time to look for expired keys.
+const TICK: Token = Token(usize::MAX - 1);
+
 /// How often a worker looks for keys whose deadline has passed.  Well under the 100 ms within which their memory
 /// is to be given back.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(20);
@@ -31,19 +46,13 @@ const EXPIRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How long connections may take to write out what they owe when the server stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// What a worker's connections share.
-pub(super) struct Workshop {
-    pub(super) tools: RefCell<Tools>,
-    pub(super) services: Arc<Services>,
-    pub(super) shutdown: CancellationToken,
-}
-
-/// Scratch space and the runner, used by one connection at a time and never across an await.
+/// Scratch space and the runner, used by one connection at a time.
 pub(super) struct Tools {
     pub(super) runner: Runner,
     pub(super) input: Box<[u8]>,
     pub(super) batch: Batch,
     pub(super) output: Output,
+    pub(super) shutdown: CancellationToken,
 }
 
 /// A connection on its way to its worker.
@@ -55,40 +64,49 @@ pub(super) struct Arrival {
 
 /// A worker as the listener sees it.
 pub struct Worker {
-    arrivals: UnboundedSender<Arrival>,
+    /// Not bounded by itself: `maxclients` bounds the connections that exist at all.
+    arrivals: Sender<Arrival>,
+    wakeups: Arc<Wakeups>,
     connections: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
 impl Worker {
-    /// Starts worker number `slot`.  It stops once `shutdown` is cancelled and its connections are drained.
+    /// Starts worker number `slot`.  SHUTDOWN cancels `shutdown`; the worker itself goes on until [`Worker::join_all`].
     ///
     /// # Errors
-    /// If the thread or its runtime cannot be made.
-    pub fn start(
-        services: Arc<Services>,
-        slot: usize,
-        shutdown: CancellationToken,
-    ) -> std::io::Result<Worker> {
-        // Not bounded by itself: `maxclients` bounds the connections that exist at all.
-        let (arrivals, arriving) = unbounded_channel();
+    /// If the thread or what it waits with cannot be made.
+    pub fn start(services: Arc<Services>, slot: usize, shutdown: CancellationToken) -> io::Result<Worker> {
+        let poll = Poll::new()?;
+        let wakeups = Wakeups::new(poll.registry(), BELL)?;
+        let tick = Tick::new(poll.registry(), TICK, EXPIRY_INTERVAL)?;
+        let (arrivals, arriving) = channel();
         let connections = Arc::new(AtomicUsize::new(0));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let counter = Arc::clone(&connections);
+        let (count, bell) = (Arc::clone(&connections), Arc::clone(&wakeups));
         let thread = std::thread::Builder::new().name(format!("worker-{slot}")).spawn(move || {
-            let workshop = Rc::new(Workshop {
-                tools: RefCell::new(Tools {
-                    runner: Runner::new(Arc::clone(&services), slot, Random::with_seed(machine_seed())),
-                    input: vec![0; SCRATCH_LENGTH].into(),
-                    batch: Batch::new(),
-                    output: Output::new(),
-                }),
-                services,
+            let tools = Tools {
+                runner: Runner::new(services, slot, Random::with_seed(machine_seed())),
+                input: vec![0; SCRATCH_LENGTH].into(),
+                batch: Batch::new(),
+                output: Output::new(),
                 shutdown,
-            });
-            LocalSet::new().block_on(&runtime, work(workshop, arriving, counter));
+            };
+            let event_loop = EventLoop {
+                poll,
+                wakeups: bell,
+                tick,
+                arriving,
+                connections: Slab::new(),
+                count,
+                tools,
+                again: Vec::new(),
+                pauses: BTreeSet::new(),
+                expiry_is_due: false,
+                drained_by: None,
+            };
+            event_loop.run();
         })?;
-        Ok(Worker { arrivals, connections, thread })
+        Ok(Worker { arrivals, wakeups, connections, thread })
     }
 
     /// Number of connections it has.
@@ -103,69 +121,200 @@ impl Worker {
             // The worker has ended, which happens only while the server stops.
             tracing::debug!(client = refused.0.shared.id, "connection came too late");
         }
+        self.wakeups.ring();
     }
 
-    /// Waits for it to end.
-    pub fn join(self) {
-        drop(self.arrivals);
-        if self.thread.join().is_err() {
-            tracing::error!("a worker ended by a panic");
+    /// Lets all of them end once their connections have, or have taken too long to, and waits for it.
+    pub fn join_all(workers: Vec<Worker>) {
+        let stop = |worker: Worker| {
+            drop(worker.arrivals);
+            worker.wakeups.ring();
+            worker.thread
+        };
+        let threads: Vec<JoinHandle<()>> = workers.into_iter().map(stop).collect();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker ended by a panic");
+            }
         }
     }
 }
 
-async fn work(workshop: Rc<Workshop>, mut arriving: UnboundedReceiver<Arrival>, counter: Arc<AtomicUsize>) {
-    let connections = TaskTracker::new();
-    let expiry = tokio::task::spawn_local(expire(Rc::clone(&workshop)));
-    loop {
-        tokio::select! {
-            arrival = arriving.recv() => match arrival {
-                Some(arrival) => welcome(&workshop, &connections, arrival, &counter),
-                None => break,
-            },
-            () = workshop.shutdown.cancelled() => break,
-        }
-    }
-    connections.close();
-    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait()).await.is_err() {
-        tracing::warn!(
-            connections = connections.len(),
-            "ending with connections that did not take their replies"
-        );
-    }
-    expiry.abort();
+/// See the module's text.
+struct EventLoop {
+    poll: Poll,
+    wakeups: Arc<Wakeups>,
+    tick: Tick,
+    arriving: Receiver<Arrival>,
+    connections: Slab<Box<Connection>>,
+    /// How many there are, for the listener.
+    count: Arc<AtomicUsize>,
+    tools: Tools,
+    /// Those that are due for a turn without anybody waking them.
+    again: Vec<usize>,
+    /// When those that pause go on, in microseconds.
+    pauses: BTreeSet<(u64, usize)>,
+    /// Expired keys are to be looked for.
+    expiry_is_due: bool,
+    /// When the last connections are given up, in microseconds, once nobody is let in any more.
+    drained_by: Option<u64>,
 }
 
-fn welcome(workshop: &Rc<Workshop>, connections: &TaskTracker, arrival: Arrival, counter: &Arc<AtomicUsize>) {
-    let id = arrival.shared.id;
-    let stream = match tokio::net::TcpStream::from_std(arrival.stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::warn!(client = id, %error, "cannot serve a connection");
-            workshop.services.clients.disconnect(id);
-            counter.fetch_sub(1, Relaxed);
+impl EventLoop {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut due = Vec::new();
+        while !self.has_ended() {
+            if let Err(error) = self.wait(&mut events) {
+                tracing::error!(%error, "a worker cannot wait for its connections");
+                return;
+            }
+            let mut has_rung = false;
+            for event in &events {
+                match event.token() {
+                    BELL => has_rung = true,
+                    TICK => {
+                        self.tick.take();
+                        self.expiry_is_due = true;
+                    }
+                    Token(number) => {
+                        if let Some(connection) = self.connections.get_mut(number) {
+                            connection.note_ready(event);
+                        }
+                        self.turn(number);
+                    }
+                }
+            }
+            due.append(&mut self.again);
+            self.wakeups.take(&mut due);
+            self.end_pauses(&mut due);
+            for number in due.drain(..) {
+                self.turn(number);
+            }
+            if has_rung {
+                // Not before: an event may have been meant for a connection whose number is free by now.
+                self.welcome_arrivals();
+            }
+            if self.expiry_is_due {
+                self.expire();
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        self.tools.runner.services().clock.now()
+    }
+
+    /// Whether there is something to do at once.
+    fn is_busy(&self) -> bool {
+        self.expiry_is_due || !self.again.is_empty() || !self.wakeups.is_empty()
+    }
+
+    /// The time in microseconds at which there is something to do of which no event tells.
+    fn next_deadline(&self) -> Option<u64> {
+        let pause = self.pauses.first().map(|&(until, _)| until);
+        pause.into_iter().chain(self.drained_by).min()
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        self.wakeups.fall_asleep();
+        let timeout = if self.is_busy() {
+            Some(Duration::ZERO)
+        } else {
+            self.next_deadline().map(|at| Duration::from_micros(at.saturating_sub(self.now().micros())))
+        };
+        let waited = self.poll.poll(events, timeout);
+        self.wakeups.get_up();
+        match waited {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            waited => waited,
+        }
+    }
+
+    /// Lets a connection do what it can.
+    fn turn(&mut self, number: usize) {
+        // It may have ended since it was put on a list; if its number is another's by now, that one has a turn for nothing.
+        let Some(connection) = self.connections.get_mut(number) else { return };
+        match connection.turn(&mut self.tools) {
+            After::Wait => {}
+            After::Pause(until) => {
+                self.pauses.insert((until, number));
+            }
+            After::Again => self.again.push(number),
+            After::End => {
+                let mut connection = self.connections.remove(number);
+                connection.close(&mut self.tools.runner);
+                self.count.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    /// Moves those whose pause is over into `due`.
+    fn end_pauses(&mut self, due: &mut Vec<usize>) {
+        if self.pauses.is_empty() {
             return;
         }
-    };
-    let session = Session::new(Client::new(arrival.shared, arrival.authenticated));
-    let connection = Connection::new(stream, session, Rc::clone(workshop));
-    let counter = Arc::clone(counter);
-    connections.spawn_local(async move {
-        connection.await;
-        counter.fetch_sub(1, Relaxed);
-    });
-}
-
-/// Gives the memory of expired keys back, and of those beyond the memory limit; goes on at once while there is more
-/// to do than one step may take.
-async fn expire(workshop: Rc<Workshop>) {
-    loop {
-        let removed = workshop.tools.borrow_mut().runner.expire();
-        let over_limit = workshop.tools.borrow_mut().runner.evict();
-        if removed == 0 && !over_limit {
-            tokio::time::sleep(EXPIRY_INTERVAL).await;
-        } else {
-            tokio::task::yield_now().await;
+        let now = self.now().micros();
+        while let Some(&(until, number)) = self.pauses.first()
+            && until <= now
+        {
+            self.pauses.pop_first();
+            due.push(number);
         }
+    }
+
+    fn welcome_arrivals(&mut self) {
+        if self.drained_by.is_some() {
+            return;
+        }
+        loop {
+            match self.arriving.try_recv() {
+                Ok(arrival) => self.welcome(arrival),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.drained_by = Some(self.now().after(DRAIN_TIME_MAX).micros());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, arrival: Arrival) {
+        let id = arrival.shared.id;
+        let mut stream = mio::net::TcpStream::from_std(arrival.stream);
+        let entry = self.connections.vacant_entry();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut stream, Token(entry.key()), interest) {
+            tracing::warn!(client = id, %error, "cannot serve a connection");
+            self.tools.runner.services().clients.disconnect(id);
+            self.count.fetch_sub(1, Relaxed);
+            return;
+        }
+        let session = Session::new(Client::new(arrival.shared, arrival.authenticated));
+        let waker = self.wakeups.waker(entry.key());
+        // Its first turn comes when the socket is told to be writable, which is at once.
+        entry.insert(Box::new(Connection::new(stream, session, waker)));
+    }
+
+    /// Gives the memory of expired keys back, and of those beyond the memory limit; goes on at once while there is more
+    /// to do than one step may take.
+    fn expire(&mut self) {
+        let removed = self.tools.runner.expire();
+        let over_limit = self.tools.runner.evict();
+        self.expiry_is_due = removed > 0 || over_limit;
+    }
+
+    /// Whether nobody is let in any more and nobody is left, or has been for too long.
+    fn has_ended(&self) -> bool {
+        let Some(drained_by) = self.drained_by else { return false };
+        if !self.connections.is_empty() && self.now().micros() < drained_by {
+            return false;
+        }
+        if !self.connections.is_empty() {
+            let connections = self.connections.len();
+            tracing::warn!(connections, "ending with connections that did not take their replies");
+        }
+        true
     }
 }
