@@ -27,8 +27,8 @@ pub struct Call<'c, 's: 'c> {
     pub random: &'c mut Random,
     /// What all threads share.
     pub services: &'s Services,
-    /// The first declared key, hashed ahead of time.
-    pub first_key: Option<Key<'c>>,
+    /// The hash of the first declared key, if it was computed ahead of time.
+    pub first_hash: Option<u64>,
     /// The number of the thread.
     pub slot: usize,
 }
@@ -36,9 +36,10 @@ pub struct Call<'c, 's: 'c> {
 impl<'c> Call<'c, '_> {
     /// The argument at `position` as a key.
     pub fn key(&self, position: usize) -> Key<'c> {
-        match self.first_key {
-            Some(key) if position == usize::from(self.row.command.keys.first) => key,
-            _ => self.keyspace.store().key(self.arguments.at(position)),
+        let bytes = self.arguments.at(position);
+        match self.first_hash {
+            Some(hash) if position == usize::from(self.row.command.keys.first) => Key { bytes, hash },
+            _ => self.keyspace.store().key(bytes),
         }
     }
 

@@ -38,7 +38,7 @@ impl Row {
 #[derive(Debug)]
 pub struct CommandTable {
     rows: Vec<Row>,
-    /// Open addressing by the folded name; a free slot has an empty name.
+    /// Open addressing by the folded name; a free slot has a name of no length.
     index: Vec<Slot>,
 }
 
@@ -48,10 +48,23 @@ type FoldedName = [u64; NAME_WORDS];
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     name: FoldedName,
-    id: usize,
+    /// A name that goes on with zero bytes folds to the same words.
+    length: u32,
+    id: u32,
 }
 
-const FREE: Slot = Slot { name: [0; NAME_WORDS], id: usize::MAX };
+const FREE: Slot = Slot { name: [0; NAME_WORDS], length: 0, id: u32::MAX };
+
+impl Slot {
+    /// Whether this is the name.  Word by word: the words have just been put together, and the processor would wait
+    /// for them if they were compared as one vector.
+    fn is(&self, name: &FoldedName, length: usize) -> bool {
+        let [first, second, third] = self.name;
+        self.length as usize == length
+            && first == name[0]
+            && (length <= WORD_SIZE || second == name[1] && third == name[2])
+    }
+}
 
 impl CommandTable {
     /// The table of these families.
@@ -83,10 +96,10 @@ impl CommandTable {
             );
             let name = folded(command.name.as_bytes());
             let mut slot = table.first_slot(name);
-            while table.index[slot].name != FREE.name {
+            while table.index[slot].length != FREE.length {
                 slot = (slot + 1) % slots;
             }
-            table.index[slot] = Slot { name, id };
+            table.index[slot] = Slot { name, length: command.name.len() as u32, id: id as u32 };
         }
         table
     }
@@ -98,17 +111,16 @@ impl CommandTable {
         }
         let length = name.len();
         let name = folded(name);
-        let mut slot = self.first_slot(name);
+        let mut at = self.first_slot(name);
         loop {
-            let Slot { name: other, id } = self.index[slot];
-            if other == name {
-                // A name that goes on with zero bytes folds to the same words.
-                return self.rows.get(id).filter(|row| row.name.len() == length);
+            let slot = &self.index[at];
+            if slot.is(&name, length) {
+                return self.rows.get(slot.id as usize);
             }
-            if other == FREE.name {
+            if slot.length == FREE.length {
                 return None;
             }
-            slot = (slot + 1) & (self.index.len() - 1);
+            at = (at + 1) & (self.index.len() - 1);
         }
     }
 

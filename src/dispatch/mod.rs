@@ -97,7 +97,7 @@ impl Runner {
         let mut turn = Turn::new(services, *slot, client, random, effects);
         let mut done = 0;
         while done < batch.len() && turn.flow() == Flow::Continue {
-            turn.step(client, batch.arguments(done, buffer), prepared[done], output);
+            turn.step(client, batch.arguments(done, buffer), &prepared[done], output);
             done += 1;
         }
         Ran { done, flow: turn.finish(client) }
@@ -108,7 +108,7 @@ impl Runner {
         let Runner { services, slot, random, effects, .. } = self;
         let prepared = prepare(services, client.database, arguments);
         let mut turn = Turn::new(services, *slot, client, random, effects);
-        turn.step(client, arguments, prepared, output);
+        turn.step(client, arguments, &prepared, output);
         turn.finish(client)
     }
 
@@ -195,6 +195,8 @@ fn moment(services: &Services, now: Now, no_touch: bool) -> Moment {
     Moment { now: now.millis(), recency }
 }
 
+// Inlined, or what it returns would be copied, and the processor would wait for it to be written first.
+#[inline(always)]
 fn prepare(services: &Services, database: usize, arguments: Arguments<'_>) -> Prepared {
     let Some(mut row) = services.commands.find(arguments.at(0)) else {
         return Prepared { row: None, key: None };

@@ -182,7 +182,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             effects: &mut *call.effects,
             random: &mut *call.random,
             services: call.services,
-            first_key: None,
+            first_hash: None,
             slot: call.slot,
         };
         // Time stands still inside a transaction, whatever the end of a slow command would say.

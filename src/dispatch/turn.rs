@@ -6,7 +6,7 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::{Prepared, counted, transaction};
 use crate::cache::eviction;
-use crate::cache::{Entered, Key, Keyspace, ShardId};
+use crate::cache::{Entered, Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, Replies};
 use crate::command::{Call, Effects, Flags, Flow, Row, Services};
 use crate::metrics::ThreadMetrics;
@@ -66,7 +66,7 @@ impl<'t, 's> Turn<'t, 's> {
         &mut self,
         client: &mut Client,
         arguments: Arguments<'_>,
-        prepared: Prepared,
+        prepared: &Prepared,
         output: &mut Output,
     ) {
         if client.replies != Replies::On {
@@ -80,7 +80,7 @@ impl<'t, 's> Turn<'t, 's> {
         &mut self,
         client: &mut Client,
         arguments: Arguments<'_>,
-        prepared: Prepared,
+        prepared: &Prepared,
         output: &mut Output,
     ) {
         let before = output.mark();
@@ -102,7 +102,7 @@ impl<'t, 's> Turn<'t, 's> {
         &mut self,
         client: &mut Client,
         arguments: Arguments<'_>,
-        prepared: Prepared,
+        prepared: &Prepared,
         output: &mut Output,
     ) {
         let services = self.services;
@@ -192,7 +192,7 @@ impl<'t, 's> Turn<'t, 's> {
         row: &'s Row,
         client: &mut Client,
         arguments: Arguments<'_>,
-        prepared: Prepared,
+        prepared: &Prepared,
         output: &mut Output,
     ) {
         let alone = row.command.flags.contains(Flags::ALONE) || transaction::needs_alone(row, client);
@@ -200,8 +200,8 @@ impl<'t, 's> Turn<'t, 's> {
             return self.execute_alone(row, client, arguments, output);
         }
         self.keyspace.database = client.database;
-        let first_key = self.lock(row, client, arguments, prepared);
-        self.run_timed(row, client, arguments, first_key, output);
+        let first_hash = self.lock(row, client, arguments, prepared);
+        self.run_timed(row, client, arguments, first_hash, output);
         self.keyspace.unlock();
     }
 
@@ -225,22 +225,22 @@ impl<'t, 's> Turn<'t, 's> {
         self.keyspace.set_now(self.services.clock.now());
     }
 
-    /// Locks the shards of the declared keys and returns the first key with its hash.
-    fn lock<'a>(
+    /// Locks the shards of the declared keys and returns the first key's hash.
+    fn lock(
         &mut self,
         row: &Row,
         client: &Client,
-        arguments: Arguments<'a>,
-        prepared: Prepared,
-    ) -> Option<Key<'a>> {
+        arguments: Arguments<'_>,
+        prepared: &Prepared,
+    ) -> Option<u64> {
         let keys = row.command.keys;
         let store = &self.services.store;
-        let key = Key { bytes: arguments.at(usize::from(keys.first)), hash: prepared.key?.hash };
-        debug_assert_eq!(key.hash, store.key(key.bytes).hash);
+        let hash = prepared.key.as_ref()?.hash;
+        debug_assert_eq!(hash, store.key(arguments.at(usize::from(keys.first))).hash);
         if i32::from(keys.last) == i32::from(keys.first) {
             // The shard that was prepared may be another: an earlier command of the batch can have changed the database.
-            self.keyspace.lock_one(store.shard_of(client.database, key.hash));
-            return Some(key);
+            self.keyspace.lock_one(store.shard_of(client.database, hash));
+            return Some(hash);
         }
         self.shard_ids.clear();
         for position in keys.positions(arguments) {
@@ -248,7 +248,7 @@ impl<'t, 's> Turn<'t, 's> {
             self.shard_ids.push(store.shard_of(client.database, hash));
         }
         self.keyspace.lock_many(&mut self.shard_ids);
-        Some(key)
+        Some(hash)
     }
 
     fn run_timed(
@@ -256,7 +256,7 @@ impl<'t, 's> Turn<'t, 's> {
         row: &'s Row,
         client: &mut Client,
         arguments: Arguments<'_>,
-        first_key: Option<Key<'_>>,
+        first_hash: Option<u64>,
         output: &mut Output,
     ) {
         self.last_row = Some(row.id);
@@ -269,7 +269,7 @@ impl<'t, 's> Turn<'t, 's> {
             effects: self.effects,
             random: self.random,
             services: self.services,
-            first_key,
+            first_hash,
             slot: self.slot,
         };
         if let Some(now) = counted::run(&mut call)
