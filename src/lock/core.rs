@@ -46,8 +46,7 @@ pub(super) struct Owner {
     pub(super) waits: SmallVec<[WaiterId; 1]>,
 }
 
-/// What can fall due.  At the same instant leases end before waits do, so that nobody waits in vain for a lease that
-/// ends in time.
+/// What can fall due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Due {
     Lease(usize),
@@ -117,18 +116,34 @@ impl Core {
 
     /// Does all that has fallen due.  Every operation begins with it, so that none sees a lease beyond its time.
     /// Time that runs back, between two threads, stands still instead.
+    ///
+    /// All leases and sessions whose time is over end before anything is granted, and waits after that: however late
+    /// this comes, nothing is granted on a lease that is over or to a session that is, and nobody waits in vain for a
+    /// lease that has ended.
     pub fn advance(&mut self, now: u64, events: &mut Events) {
         self.now = self.now.max(now);
+        let mut over: SmallVec<[WaiterId; 4]> = SmallVec::new();
+        let mut has_ended = false;
         while let Some(&(at, due)) = self.due.first()
             && at <= self.now
         {
             self.due.pop_first();
+            has_ended = true;
             match due {
                 Due::Lease(lease) => self.expire_lease(lease, events),
                 Due::Session(session) => self.session_due(session, events),
-                Due::Waiter(waiter) => self.time_out(waiter, events),
+                Due::Waiter(waiter) => over.push(waiter),
             }
+        }
+        if has_ended {
             self.finish(events);
+        }
+        // One after the other: the end of one wait may be the turn of the next.
+        for waiter in over {
+            if self.waiters.contains_key(&waiter) {
+                self.time_out(waiter, events);
+                self.finish(events);
+            }
         }
     }
 

@@ -252,10 +252,13 @@ fn the_folder_is_made_for_the_first_lock() {
     let look = |core: &mut quartet::lock::Core, now, events: &mut _| core.inspect(b"resource", now, events);
     assert_eq!(locks.act(now, &mut Aftermath::default(), look), None);
     assert!(!path.exists());
-    let mut aftermath = Aftermath::default();
     let request = Request { owner: b"owner", resources: &[b"resource"], ..ASKING };
-    assert!(matches!(locks.acquire(&request, now, &mut aftermath), Ok(Asked::Granted(_))));
-    assert!(path.exists() && aftermath.hold.is_some());
+    assert!(matches!(locks.acquire(&request, now, &mut Aftermath::default()), Ok(Asked::Granted(_))));
+    locks.journal().expect("there is something to keep").close();
+    drop(locks);
+    let again = Locks::open(&path, Durability::Full, now).expect("the folder is sound");
+    let report = again.act(now, &mut Aftermath::default(), look).expect("the lease is there again");
+    assert_eq!(report.holders.len(), 1);
 }
 
 #[test]

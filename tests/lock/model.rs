@@ -167,33 +167,29 @@ impl Model {
         self.sessions.remove(&session);
         self.refuse(|waiter| waiter.session == Some(session));
         self.end(|lease| lease.session == Some(session));
-        self.settle();
     }
 
-    /// Lets time pass up to `now`, a millisecond after the other.
+    /// Lets time pass up to `now`, without having looked before: what is over ends first, then turns come.
     pub(crate) fn advance(&mut self, now: u64) {
-        while self.now < now {
-            self.now += 1;
-            let time = self.now;
-            self.end(|lease| lease.deadline == Some(time));
+        self.now = now;
+        self.end(|lease| lease.deadline.is_some_and(|deadline| deadline <= now));
+        let over: Vec<u64> =
+            self.sessions.iter().filter(|(_, (_, end))| *end <= now).map(|(&id, _)| id).collect();
+        for session in over {
+            self.end_session(session);
+        }
+        self.settle();
+        // One after the other: the end of one wait may be the turn of the next.
+        let mut over: Vec<(u64, WaiterId)> = self
+            .waiters
+            .iter()
+            .filter(|waiter| waiter.deadline <= now)
+            .map(|waiter| (waiter.deadline, waiter.id))
+            .collect();
+        over.sort_unstable();
+        for (_, id) in over {
+            self.refuse(|waiter| waiter.id == id);
             self.settle();
-            let over: Vec<u64> =
-                self.sessions.iter().filter(|(_, (_, end))| *end == time).map(|(&id, _)| id).collect();
-            for session in over {
-                self.end_session(session);
-            }
-            // One after the other: the end of one wait may be the turn of the next.
-            let mut over: Vec<WaiterId> = self
-                .waiters
-                .iter()
-                .filter(|waiter| waiter.deadline == time)
-                .map(|waiter| waiter.id)
-                .collect();
-            over.sort_unstable();
-            for id in over {
-                self.refuse(|waiter| waiter.id == id);
-                self.settle();
-            }
         }
     }
 }

@@ -206,6 +206,27 @@ fn an_upgrade_that_nobody_takes_is_a_downgrade() {
 }
 
 #[test]
+fn nothing_is_granted_on_what_is_over() {
+    let mut table = Table::new();
+    table.open(1, SessionTerms { ttl: Some(15), ..SessionTerms::default() });
+    let shared = Request { resources: &[b"x"], mode: Mode::Shared, ..ASKING };
+    table.ask(&Request { owner: b"a", ttl: Some(10), ..shared }).expect("it is free");
+    table.ask(&Request { owner: b"b", ttl: Some(14), ..shared }).expect("it can be shared");
+    let upgrade = waiter(table.upgrade("b", "x", LONG).expect("it shares x"));
+    let session = Some(SessionId(1));
+    let of_session = Request { owner: b"c", wait: LONG, ttl: None, session, ..shared };
+    let of_session = waiter(table.ask(&of_session).expect("the session is there"));
+    let next = waiter(table.lock("d", "x", 12));
+    // The alarm is late: all leases are over, the session as well, and the time of who waited last.
+    table.advance(20);
+    let [first, second, (third, Outcome::Granted(_))] = &table.answers()[..] else {
+        panic!("one is granted")
+    };
+    assert_eq!((first, second), (&(upgrade, Outcome::LeaseLost), &(of_session, Outcome::SessionEnded)));
+    assert_eq!(*third, next);
+}
+
+#[test]
 fn ten_thousand_wait_for_one_key_in_their_order() {
     let mut table = Table::new();
     grant(table.lock("first", "x", 0));

@@ -55,6 +55,8 @@ enum Step {
     },
     Advance {
         millis: u64,
+        /// Whether nobody looks meanwhile, as when the server is late with its alarm.
+        at_once: bool,
     },
     OpenSession {
         session: u64,
@@ -89,7 +91,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => resource.clone().prop_map(|resource| Step::Force { resource }),
         1 => (owner, resource).prop_map(|(owner, resource)| Step::Cancel { owner, resource }),
         1 => any::<prop::sample::Index>().prop_map(|which| Step::Abandon { which }),
-        3 => (1..30_u64).prop_map(|millis| Step::Advance { millis }),
+        3 => (1..30_u64, any::<bool>()).prop_map(|(millis, at_once)| Step::Advance { millis, at_once }),
         2 => (session.clone(), 1..80_u64).prop_map(|(session, ttl)| Step::OpenSession { session, ttl }),
         1 => session.clone().prop_map(|session| Step::Ping { session }),
         1 => session.prop_map(|session| Step::CloseSession { session }),
@@ -200,12 +202,12 @@ impl Pair {
                 self.model.waiters.retain(|waiter| waiter.id != id);
                 self.model.settle();
             }
-            Step::Advance { millis } => {
-                // The server's alarm rings at each deadline.
-                for _ in 0..*millis {
-                    self.table.advance(1);
+            Step::Advance { millis, at_once } => {
+                let (steps, length) = if *at_once { (1, *millis) } else { (*millis, 1) };
+                for _ in 0..steps {
+                    self.table.advance(length);
+                    self.model.advance(self.table.now);
                 }
-                self.model.advance(self.table.now);
             }
             Step::OpenSession { session, ttl } => {
                 if !self.model.sessions.contains_key(session) {
@@ -233,6 +235,7 @@ impl Pair {
                 assert_eq!(closed.is_ok(), self.model.sessions.contains_key(session));
                 if closed.is_ok() {
                     self.model.end_session(*session);
+                    self.model.settle();
                 }
             }
         }
