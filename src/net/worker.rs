@@ -166,7 +166,8 @@ impl EventLoop {
         let mut due = Vec::new();
         while !self.has_ended() {
             if let Err(error) = self.wait(&mut events) {
-                tracing::error!(%error, "a worker cannot wait for its connections");
+                tracing::error!(%error, "a worker cannot wait for its connections any more: stopping");
+                self.tools.shutdown.cancel();
                 return;
             }
             let mut has_rung = false;
