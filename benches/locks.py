@@ -9,14 +9,14 @@
 `pairs` has 50 connections acquire and release, sixteen commands to a write, and reads the server's CPU time from /proc;
 the others do what their users do: SET NX PX, then a script that deletes the key if it still holds the token.  `durable`
 compares acquisitions and releases that are on the disk before they are answered, by 64 clients, with etcd-server (Debian)
-on the same disk, through its lock API over the JSON gateway.  `handoff` has 64 clients want one key and takes the time from
+on the same disk, through its lock API over the JSON gateway; both are driven by `examples/closed_loop.rs`, to be built
+before, since a load in Python would be the limit.  `handoff` has 64 clients want one key and takes the time from
 the release to the next holder's answer; the others use redis-py's Lock, which polls.  All servers listen on loopback.
 """
 import argparse
 import base64
 import json
 import os
-import select
 import socket
 import statistics
 import subprocess
@@ -126,80 +126,39 @@ class Etcd:
 
 
 def http_request(path, body):
-    text = json.dumps(body).encode()
+    text = json.dumps(body)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
-    return head.encode() + text
+    return head + text
 
 
-def http_is_whole(answer):
-    head, separator, body = answer.partition(b"\r\n\r\n")
-    if not separator:
-        return False
-    for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return len(body) >= int(value)
-    return body.endswith(b"0\r\n\r\n")
+def pairs_per_second(port, clients, count):
+    """Each client acquires and releases `count` times.  The load is compiled: one in Python would be the limit."""
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(os.path.dirname(__file__), "../target"))
+    command = [os.path.join(target, "release/examples/closed_loop"), str(port), str(count)]
+    if not os.path.exists(command[0]):
+        sys.exit("first: cargo build --release --example closed_loop")
+    seconds = float(subprocess.run(command, input=json.dumps(clients), stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return len(clients) * count / seconds
 
 
 def etcd_pairs_per_second(etcd, count):
-    leases = [etcd.call("/v3/lease/grant", {"TTL": 600})["ID"] for _ in range(DURABLE_CLIENTS)]
-    keys = [None] * DURABLE_CLIENTS
-    left = [2 * count] * DURABLE_CLIENTS
-    names = [base64.b64encode(f"lock-{number}".encode()).decode() for number in range(DURABLE_CLIENTS)]
-    turn = {"number": 0}
-
-    def next_request(number):
-        turn["number"] = number
-        if left[number] == 0:
-            return None
-        left[number] -= 1
-        if left[number] % 2:
-            # The key's name is what etcd makes of the lock's name and the lease.
-            owner = f"lock-{number}/{int(leases[number]):x}"
-            keys[number] = base64.b64encode(owner.encode()).decode()
-            return http_request("/v3/lock/lock", {"name": names[number], "lease": leases[number]})
-        return http_request("/v3/lock/unlock", {"key": keys[number]})
-
-    def check(answer):
-        if b" 200 " not in answer[:20]:
-            sys.exit(f"etcd: {answer[:300]!r}")
-
-    load = Load(("127.0.0.1", etcd.port), DURABLE_CLIENTS, next_request, http_is_whole, check)
-    seconds = load.run()
-    load.close()
-    return DURABLE_CLIENTS * count / seconds
+    clients = []
+    for number in range(DURABLE_CLIENTS):
+        lease = etcd.call("/v3/lease/grant", {"TTL": 600})["ID"]
+        name = base64.b64encode(f"lock-{number}".encode()).decode()
+        # The key is what etcd makes of the lock's name and the lease.
+        key = base64.b64encode(f"lock-{number}/{int(lease):x}".encode()).decode()
+        acquire = http_request("/v3/lock/lock", {"name": name, "lease": lease})
+        clients.append([acquire, http_request("/v3/lock/unlock", {"key": key})])
+    return pairs_per_second(etcd.port, clients, count)
 
 
 def quartet_pairs_per_second(server, count):
-    """As tight a loop as Python has: at some ten thousand requests a second the load itself is the limit."""
-    poll, streams, left = select.epoll(), {}, {}
+    clients = []
     for number in range(DURABLE_CLIENTS):
-        stream = server.connect()
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        pair = [requests(command) for command in pair_of(server, None, f"lock-{number}", f"owner-{number}")]
-        streams[stream.fileno()], left[stream.fileno()] = (stream, pair), 2 * count
-        poll.register(stream, select.EPOLLIN)
-    began = time.perf_counter()
-    for stream, (acquire, _) in streams.values():
-        stream.send(acquire)
-    busy = DURABLE_CLIENTS
-    while busy:
-        for descriptor, _ in poll.poll(60):
-            stream, pair = streams[descriptor]
-            # An answer is shorter than a packet, so it comes whole.
-            answer = stream.recv(4096)
-            if answer[:1] not in (b"*", b":") or not answer.endswith(b"\r\n"):
-                sys.exit(f"not the answer: {answer!r}")
-            left[descriptor] -= 1
-            if left[descriptor]:
-                stream.send(pair[left[descriptor] & 1])
-            else:
-                busy -= 1
-    seconds = time.perf_counter() - began
-    for stream, _ in streams.values():
-        stream.close()
-    return DURABLE_CLIENTS * count / seconds
+        pair = pair_of(server, None, f"lock-{number}", f"owner-{number}")
+        clients.append([requests(command).decode() for command in pair])
+    return pairs_per_second(server.port, clients, count)
 
 
 def durable(servers, rounds, scale):
