@@ -61,6 +61,12 @@ refusals! {
     INVALID_CURSOR = "ERR invalid cursor";
 }
 
+/// Bytes of a word that a refusal repeats.
+const REPEATED_LENGTH_MAX: usize = 64;
+
+/// What a refusal begins with that the wrong number of arguments earns.
+const WRONG_ARITY: &str = "ERR wrong number of arguments";
+
 impl Refusal {
     /// A refusal with a text of its own, code included.  It may repeat bytes of the request that are no text.
     pub fn new(text: impl Into<Vec<u8>>) -> Refusal {
@@ -69,7 +75,20 @@ impl Refusal {
 
     /// The wrong number of arguments for a command; `name` is `get` or `client|kill`.
     pub fn wrong_arity(name: &str) -> Refusal {
-        Refusal::new(format!("ERR wrong number of arguments for '{name}' command"))
+        Refusal::new(format!("{WRONG_ARITY} for '{name}' command"))
+    }
+
+    /// A word that the command does not know, or not here.
+    pub fn syntax_at(word: &[u8]) -> Refusal {
+        let word = String::from_utf8_lossy(&word[..word.len().min(REPEATED_LENGTH_MAX)]);
+        let word = word.escape_debug();
+        Refusal::new([Refusal::SYNTAX.text(), format!(" at '{word}'").as_bytes()].concat())
+    }
+
+    /// Whether it is about how a command is written, not about what it asks for.
+    pub fn is_about_grammar(&self) -> bool {
+        let beginnings = [Refusal::SYNTAX.text(), Refusal::NOT_AN_INTEGER.text(), WRONG_ARITY.as_bytes()];
+        beginnings.iter().any(|beginning| self.text().starts_with(beginning))
     }
 
     /// The code, the first word.

@@ -53,6 +53,7 @@ impl<'c> Call<'c, '_> {
         match result {
             Ok(()) => true,
             Err(refusal) => {
+                let refusal = self.row.explained(refusal);
                 self.output.truncate(before);
                 self.output.error(refusal.text());
                 self.services.metrics.thread(self.slot).errors.count(refusal.code());

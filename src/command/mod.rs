@@ -14,6 +14,7 @@ mod monitors;
 mod parked;
 mod services;
 mod table;
+mod usage;
 
 pub use call::Call;
 pub use effects::{Effects, Flow};

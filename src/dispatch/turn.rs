@@ -148,7 +148,7 @@ impl<'t, 's> Turn<'t, 's> {
             return Err(Refusal::new(parts.concat()));
         }
         if !row.accepts(arguments.len()) {
-            return Err(Refusal::wrong_arity(&row.name));
+            return Err(row.explained(Refusal::wrong_arity(&row.name)));
         }
         if !client.authenticated && !flags.contains(Flags::NO_AUTH) {
             return Err(Refusal::NO_AUTHENTICATION);

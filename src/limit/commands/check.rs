@@ -80,7 +80,7 @@ impl Manner {
             return Ok(false);
         };
         if *self != Manner::Take {
-            return Err(Refusal::SYNTAX);
+            return Err(Refusal::syntax_at(word));
         }
         *self = said;
         Ok(true)
@@ -100,7 +100,7 @@ fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         } else if word.eq_ignore_ascii_case(b"COST") && cost.is_none() {
             cost = Some(checked_cost(words.integer()?)?);
         } else if !manner.accept(word, &mut words)? {
-            return Err(Refusal::SYNTAX);
+            return Err(Refusal::syntax_at(word));
         }
     }
     let rule = match rule {
@@ -127,7 +127,7 @@ fn mcheck(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let mut manner = Manner::Take;
     while let Some(word) = words.next() {
         if !manner.accept(word, &mut words)? {
-            return Err(Refusal::SYNTAX);
+            return Err(Refusal::syntax_at(word));
         }
     }
     run(call, &table, demands, manner)

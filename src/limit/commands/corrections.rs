@@ -39,9 +39,7 @@ const CORRECTS: Command =
 /// The policy that the last words name, if they do.
 fn policy_option<'t>(table: &'t Table, mut words: Words<'_>) -> Result<&'t Policy, Refusal> {
     let name = if words.accept(b"POLICY") { words.value()? } else { DEFAULT_POLICY.as_bytes() };
-    if words.len() > 0 {
-        return Err(Refusal::SYNTAX);
-    }
+    words.end()?;
     policy(table, name)
 }
 

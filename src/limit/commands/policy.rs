@@ -67,9 +67,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn from_json(words: &mut Words<'_>) -> Result<Definition, Refusal> {
     let definition = words.value()?;
-    if words.len() > 0 {
-        return Err(Refusal::SYNTAX);
-    }
+    words.end()?;
     serde_json::from_slice(definition).map_err(|error| {
         let error = error.to_string().escape_debug().to_string();
         Refusal::new(format!("ERR the definition is not what a policy is: {error}"))
@@ -110,7 +108,7 @@ fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
             b"ONEXPIRY" if words.accept(b"REFUND") => definition.on_expiry = OnExpiry::Refund,
             b"ALLOW" => definition.allow.push(text("pattern", words.value()?)?.to_owned()),
             b"DENY" => definition.deny.push(text("pattern", words.value()?)?.to_owned()),
-            _ => return Err(Refusal::SYNTAX),
+            _ => return Err(Refusal::syntax_at(word)),
         }
     }
     definition.limits = limits.into_iter().map(complete).collect::<Result<_, _>>()?;

@@ -54,9 +54,7 @@ fn reserve(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let mut words = Words::new(call.arguments.from(1));
     let demands = demands(&mut words, &table)?;
     let span = if words.accept(b"TTL") { checked_reservation_span(words.integer()?)? } else { SPAN_DEFAULT };
-    if words.len() > 0 {
-        return Err(Refusal::SYNTAX);
-    }
+    words.end()?;
     services.limits.reservations.check_room()?;
     let check = Check::new(demands, &services.limits.lists, now)?;
     let outcome = decide(call, &check, Mode::Take)?;

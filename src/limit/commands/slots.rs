@@ -143,5 +143,6 @@ fn concurrency_of(policy: &Policy, key: &[u8]) -> Result<(Concurrency, CounterNa
 fn lease(mut words: Words<'_>, concurrency: Concurrency) -> Result<Nanos, Refusal> {
     let lease =
         if words.accept(b"TTL") { checked_span("ttl", words.integer()?)? } else { concurrency.lease() };
-    if words.len() > 0 { Err(Refusal::SYNTAX) } else { Ok(lease) }
+    words.end()?;
+    Ok(lease)
 }

@@ -34,6 +34,11 @@ impl<'w> Words<'w> {
         parse_integer(self.value()?).ok_or(Refusal::NOT_AN_INTEGER)
     }
 
+    /// Nothing may follow.
+    pub(super) fn end(&mut self) -> Result<(), Refusal> {
+        self.next().map_or(Ok(()), |word| Err(Refusal::syntax_at(word)))
+    }
+
     /// Goes past a word if it is next.
     pub(super) fn accept(&mut self, word: &[u8]) -> bool {
         let is_next = self.arguments.get(self.next).is_some_and(|next| next.eq_ignore_ascii_case(word));

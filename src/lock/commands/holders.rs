@@ -1,6 +1,6 @@
 //! Commands of those who hold locks, and of operators who take them away.
 
-use super::options::{Options, counted_resources, whole};
+use super::options::{Options, about, counted_resources, whole};
 use super::{ROW, act, promise, write_grant};
 use crate::command::{Call, Command, Flags};
 use crate::refusal::Refusal;
@@ -74,10 +74,11 @@ pub const COMMANDS: &[Command] = &[
 
 /// The number after a word that has to be there.
 fn required_ttl(call: &Call<'_, '_>, position: usize) -> Result<u64, Refusal> {
-    if !call.arguments.at(position).eq_ignore_ascii_case(b"TTL") {
-        return Err(Refusal::SYNTAX);
+    let word = call.arguments.at(position);
+    if !word.eq_ignore_ascii_case(b"TTL") {
+        return Err(Refusal::syntax_at(word));
     }
-    whole(call.arguments.at(position + 1))
+    whole(call.arguments.at(position + 1)).map_err(|refusal| about("TTL", refusal))
 }
 
 fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

@@ -73,14 +73,14 @@ impl<'a> Options<'a> {
         while let Some(word) = words.next() {
             let row = WORDS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
             let Some(&(name, take)) = row.filter(|(name, _)| known.contains(name)) else {
-                return Err(Refusal::SYNTAX);
+                return Err(Refusal::syntax_at(word));
             };
             let excludes = |other: &&str| *other == name || (MODES.contains(other) && MODES.contains(&name));
             if said.iter().any(excludes) {
-                return Err(Refusal::SYNTAX);
+                return Err(Refusal::syntax_at(word));
             }
             said.push(name);
-            take(&mut options, &mut words)?;
+            take(&mut options, &mut words).map_err(|refusal| about(name, refusal))?;
         }
         Ok(options)
     }
@@ -128,6 +128,14 @@ pub(super) fn session(text: &[u8]) -> Result<SessionId, Refusal> {
 pub(super) fn whole(text: &[u8]) -> Result<u64, Refusal> {
     let number = parse_integer(text).ok_or(Refusal::NOT_AN_INTEGER)?;
     u64::try_from(number).map_err(|_| Refusal::NOT_AN_INTEGER)
+}
+
+/// A refusal that names the option it is about.
+pub(super) fn about(name: &str, refusal: Refusal) -> Refusal {
+    if refusal == Refusal::NOT_AN_INTEGER {
+        return Refusal::new(format!("ERR {name} must be a whole number that is not negative"));
+    }
+    if refusal == Refusal::SYNTAX { Refusal::syntax_at(name.as_bytes()) } else { refusal }
 }
 
 /// Notes what an option says.
