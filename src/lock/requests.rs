@@ -72,6 +72,15 @@ fn check_length(what: &str, bytes: &[u8], most: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses a name that is none, too: it comes from a variable that was never set, and all who make that mistake would be one
+/// owner, or lock one another out.
+fn check_name(what: &str, bytes: &[u8], most: usize) -> Result<(), Refusal> {
+    if bytes.is_empty() {
+        return Err(Refusal::new(format!("ERR {what} is empty")));
+    }
+    check_length(what, bytes, most)
+}
+
 fn check_wait(wait: u64) -> Result<(), Refusal> {
     if wait > WAIT_MAX {
         return Err(Refusal::new(format!("ERR WAIT must be at most {WAIT_MAX} milliseconds")));
@@ -82,7 +91,7 @@ fn check_wait(wait: u64) -> Result<(), Refusal> {
 impl Request<'_> {
     /// What can be said without looking at the table.
     fn check(&self) -> Result<(), Refusal> {
-        check_length("the owner", self.owner, OWNER_LENGTH_MAX)?;
+        check_name("the owner", self.owner, OWNER_LENGTH_MAX)?;
         check_length("META", self.meta, META_LENGTH_MAX)?;
         check_length("REQID", self.request, REQUEST_ID_LENGTH_MAX)?;
         check_wait(self.wait)?;
@@ -104,7 +113,7 @@ impl Request<'_> {
             )));
         }
         for resource in self.resources {
-            check_length("the name of a resource", resource, RESOURCE_LENGTH_MAX)?;
+            check_name("the name of a resource", resource, RESOURCE_LENGTH_MAX)?;
         }
         if self.resources.len() > 1 {
             let different: HashSet<_> = self.resources.iter().collect();

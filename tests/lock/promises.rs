@@ -279,7 +279,9 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
         Request { resources: &[&long[..RESOURCE_LENGTH_MAX + 1]], ..ok },
         Request { meta: &long[..META_LENGTH_MAX + 1], ..ok },
         Request { request: &long[..129], ..ok },
+        Request { owner: b"", ..ok },
         Request { resources: &[], ..ok },
+        Request { resources: &[b"x", b""], ..ok },
         Request { resources: &[b"x", b"y", b"x"], ..ok },
         Request { resources: &many, ..ok },
         permits(0, 3),
@@ -299,11 +301,10 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
     assert!(table.core.close_session(SessionId(5), now, &mut table.events).is_err());
     let totals = table.core.totals();
     assert_eq!((totals.resources, totals.owners, totals.sessions), (0, 0, 0));
-    // The longest of everything is fine, and so is an empty name.
+    // The longest of everything is fine.
     for request in [
         Request { ttl: Some(TTL_MAX), wait: WAIT_MAX, ..ok },
         Request { owner: &long[..OWNER_LENGTH_MAX], resources: &[&long[..RESOURCE_LENGTH_MAX]], ..ok },
-        Request { owner: b"", resources: &[b""], ..ok },
         Request { resources: &many[1..], ..ok },
     ] {
         grant(table.ask(&request).expect("it makes sense"));
