@@ -125,8 +125,9 @@ impl Writer {
     /// Waits until there is something to write; false once the journal is closed.
     fn wait_for_work(&self) -> bool {
         let mut state = self.shared.state.lock();
-        state.is_writer_idle = true;
         while !state.is_closing && (state.pending.is_empty() || self.shared.has_failed()) {
+            // Every time: whoever told it of work may have found none to do, as a snapshot of an empty segment does.
+            state.is_writer_idle = true;
             self.shared.work.wait(&mut state);
         }
         state.is_writer_idle = false;

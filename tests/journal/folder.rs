@@ -133,3 +133,19 @@ fn who_is_woken_may_be_the_last_to_let_go() {
     let (_journal, records) = wait_for(|| open(folder.path(), options.clone()).ok());
     assert_eq!(records.len(), 2);
 }
+
+/// A snapshot of an empty segment wakes the writer for nothing; it must hear of the next record all the same.
+#[test]
+fn a_snapshot_of_nothing_leaves_the_writer_listening() {
+    let folder = Folder::new();
+    let (journal, _) = open(folder.path(), Options::new("test")).expect("the folder can be made");
+    // Often enough for the writer to have fallen asleep before one of them.
+    for _ in 0..20_000 {
+        drop(journal.begin_snapshot().expect("none is being made"));
+    }
+    let position = journal.append(b"record");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    // Were the record not heard of, this would hang.
+    let synced = poll_fn(|context| journal.poll_synced(position, context.waker()));
+    runtime.block_on(synced).expect("the disk works");
+}
