@@ -91,6 +91,8 @@ impl<'t, 's> Turn<'t, 's> {
         match client.replies {
             Replies::On => {}
             Replies::Off | Replies::SkipNext => output.truncate(before),
+            // The reply that is to be skipped has not come yet.
+            Replies::SkipThis if self.effects.flow == Flow::Wait => {}
             Replies::SkipThis => {
                 client.replies = Replies::On;
                 output.truncate(before);

@@ -147,16 +147,20 @@ impl Connection {
             return Poll::Ready(Err(Ended));
         }
         let was_waiting = self.is_waiting();
-        if was_waiting && self.poll_waited(tools).is_ready()
-            || !was_waiting && self.session.is_behind() && self.has_read()
-        {
+        if was_waiting && self.poll_waited(tools).is_ready() {
+            // What it wrote goes first: who does not read it is given no more.
+            return Poll::Ready(Ok(()));
+        }
+        if !was_waiting && self.session.is_behind() && self.has_read() {
             self.resume(tools);
             return Poll::Ready(Ok(()));
         }
         if self.at_end {
             if self.session.is_parked() {
-                // Who waits for a reply and has gone is given nothing.
-                return Poll::Ready(Err(Ended));
+                // Who waits for a reply and has gone is given nothing, but what was answered before is still written.
+                self.session.give_up(&mut tools.runner);
+                self.ending = true;
+                return Poll::Ready(Ok(()));
             }
             if was_waiting || self.session.is_behind() {
                 return Poll::Pending;
@@ -228,7 +232,9 @@ impl Connection {
     /// Puts replies behind those that are not written yet.
     fn keep(&mut self, runner: &mut Runner, output: &mut Output) {
         let before = self.unsent.len();
-        self.holds.extend(runner.take_holds().into_iter().map(|(at, hold)| (before + at, hold)));
+        // What a client that wants no replies is promised, nobody waits for.
+        let holds = runner.take_holds().into_iter().filter(|(at, _)| *at < output.len());
+        self.holds.extend(holds.map(|(at, hold)| (before + at, hold)));
         self.unsent.append(output);
         self.shared().outbox.set_unsent(self.unsent.len());
     }

@@ -14,6 +14,9 @@ use crate::dispatch::{BATCH_LIMIT, Runner};
 /// replies in memory at once.
 const OUTPUT_MAX: usize = 1024 * 1024;
 
+/// Batches run in a row before other connections of the worker get their turn: some milliseconds' worth.
+const BATCHES_IN_A_ROW: usize = 256;
+
 /// One client's conversation.
 pub struct Session {
     client: Client,
@@ -111,9 +114,18 @@ impl Session {
         if self.client.replies != Replies::On {
             output.truncate(before);
         }
+        if self.client.replies == Replies::SkipThis {
+            self.client.replies = Replies::On;
+        }
         self.parked = None;
         self.client.shared.set_waiting(false);
         Poll::Ready(())
+    }
+
+    /// Ends the waiting of a client that has gone: it is given nothing.
+    pub fn give_up(&mut self, runner: &mut Runner) {
+        self.stop_waiting(runner);
+        self.client.shared.set_waiting(false);
     }
 
     fn stop_waiting(&mut self, runner: &mut Runner) {
@@ -172,7 +184,10 @@ impl Session {
     ) -> (usize, Flow) {
         let mut consumed = 0;
         self.is_behind = true;
-        while output.len() < OUTPUT_MAX {
+        for _ in 0..BATCHES_IN_A_ROW {
+            if output.len() >= OUTPUT_MAX {
+                break;
+            }
             let limits = self.limits(runner);
             let rest = &mut input[consumed..];
             let progress = self.parser.parse(rest, batch, self.batch_limit(), &limits);

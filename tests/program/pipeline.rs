@@ -31,3 +31,18 @@ fn is_taken_whole_before_a_reply_is_read() {
 fn is_answered_whole_to_who_sends_no_more() {
     is_answered(Client::finish);
 }
+
+/// Who goes while it waits gets nothing more, but what it was told before it waited is on its way.
+#[test]
+fn what_was_answered_before_a_wait_reaches_who_sends_no_more() {
+    let server = Server::quartet(&["--threads", "1"]);
+    let (mut holder, mut client) = (Client::connect(server.address()), Client::connect(server.address()));
+    holder.ask("LOCK.ACQUIRE door ann TTL 600000");
+    let value = "v".repeat(8 << 20);
+    assert_eq!(client.ask(&format!("SET long {value}")), "OK");
+    let wait = ["LOCK.ACQUIRE", "door", "bob", "TTL", "1000", "WAIT", "600000"];
+    client.write(&[request(&["GET", "long"]), request(&wait)].concat());
+    client.finish();
+    assert_eq!(client.read_text().as_deref(), Some(value.as_str()));
+    assert_eq!(client.read_text(), None);
+}
