@@ -119,10 +119,10 @@ fn open_locks(settings: &Settings, clock: &Clock) -> Result<Locks, String> {
     };
     let now = clock.now();
     match &settings.dir {
-        _ if durability == Durability::None => Ok(Locks::kept_nowhere(now)),
         Some(folder) => {
             Locks::open(&folder.join(LOCKS_FOLDER), durability, now).map_err(|error| error.to_string())
         }
+        None if durability == Durability::None => Ok(Locks::kept_nowhere(now)),
         None => Err(format!(
             "locks of durability {} need a directory: name one with --dir, or choose --lock-durability none",
             settings.lock_durability.word()

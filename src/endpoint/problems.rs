@@ -91,6 +91,9 @@ problems! {
          `queue_length` how many wait, and `retry_after_ms` when the lease ends unless it is renewed.";
     LOCK_NOT_GRANTED = CONFLICT "lock-not-granted" "The wait for the lock was ended":
         "An operator has cancelled the wait, or the same request was made again and waits in its place.";
+    OWNER_WAITS = CONFLICT "owner-waits" "The owner waits already":
+        "The owner has a request that waits.  An owner is one thread of control and waits for one thing at a time: give \
+         each its own, or none to have one made up.  A retry repeats the Idempotency-Key of the request.";
     LOCK_NOT_HELD = CONFLICT "lock-not-held" "The lock is not held":
         "The lease has ended, was given back or taken away, or belongs to another grant.  Whatever it protected must \
          not be touched any more.";

@@ -39,11 +39,11 @@ pub(super) struct Resource {
     pub(super) permit_users: u32,
 }
 
-/// Who holds or waits: one thread of control.
+/// Who holds or waits: one thread of control, which waits for one thing at a time.
 #[derive(Default)]
 pub(super) struct Owner {
     pub(super) leases: SmallVec<[usize; 2]>,
-    pub(super) waits: SmallVec<[WaiterId; 1]>,
+    pub(super) wait: Option<WaiterId>,
 }
 
 /// What can fall due.
@@ -154,10 +154,7 @@ impl Core {
                 continue;
             }
             self.settle(resource, events);
-            let settled = &self.resources[resource];
-            if settled.holders.is_empty() && settled.queue.is_empty() {
-                self.resources.remove(resource);
-            }
+            self.forget_resource(resource);
         }
         if let Some(upto) = self.fences.next_range() {
             events.record(&Record::FenceRange { upto });
@@ -184,28 +181,35 @@ impl Core {
         }
     }
 
-    /// Whether a waiter fits into all its other resources.
+    /// Whether a waiter fits into all its other resources.  Most that do not are told by what is held, without a look at
+    /// the queues.
     fn fits_elsewhere(&self, id: WaiterId, waiter: &Waiter, here: usize) -> bool {
-        let others = waiter.resources.iter().filter(|&&resource| resource != here);
-        others.into_iter().all(|&resource| waiter.fits(&self.load_ahead(resource, Some(id))))
+        let mut others = waiter.resources.iter().filter(|&&resource| resource != here);
+        others.clone().all(|&resource| waiter.fits(&self.resources[resource].load))
+            && others.all(|&resource| self.has_room(resource, Some(id), |load| waiter.fits(load)))
     }
 
-    /// What is held of a resource and asked for ahead of a waiter; or of the end of the queue.
-    pub(super) fn load_ahead(&self, resource: usize, end: Option<WaiterId>) -> Load {
+    /// Whether something fits beside what is held of a resource and asked for ahead of a waiter, or of the end of the
+    /// queue.  What does not fit beside a load does not fit beside more.
+    pub(super) fn has_room(
+        &self,
+        resource: usize,
+        end: Option<WaiterId>,
+        fits: impl Fn(&Load) -> bool,
+    ) -> bool {
         let resource = &self.resources[resource];
         let mut load = resource.load;
-        for &waiter in &resource.queue {
-            if Some(waiter) == end || load.is_full() {
-                break;
-            }
-            load.add(self.waiters[&waiter].mode);
-        }
-        load
+        let mut ahead = resource.queue.iter().take_while(|&&waiter| Some(waiter) != end);
+        fits(&load)
+            && ahead.all(|waiter| {
+                load.add(self.waiters[waiter].mode);
+                fits(&load)
+            })
     }
 
     fn grant_waiter(&mut self, id: WaiterId, events: &mut Events) {
         let waiter = self.take_waiter(id);
-        let grant = match waiter.kind {
+        let mut grant = match waiter.kind {
             Kind::Upgrade => self.make_exclusive(waiter.owner, waiter.resources[0], waiter.since, events),
             Kind::Acquire => {
                 let terms = Terms {
@@ -220,6 +224,7 @@ impl Core {
                 self.grant(&terms, &waiter.resources, events)
             }
         };
+        grant.request = waiter.request;
         events.answer(id, Outcome::Granted(grant));
     }
 
@@ -247,7 +252,15 @@ impl Core {
             self.notice(NoticeKind::Acquired, resource, terms.owner, fence, b"", events);
         }
         let waited = (self.now - terms.since) / 1000;
-        Grant { fence, ttl: terms.ttl, holds: 1, waited, leases, upgraded_from: None }
+        Grant {
+            fence,
+            ttl: terms.ttl,
+            holds: 1,
+            waited,
+            leases,
+            upgraded_from: None,
+            request: Box::default(),
+        }
     }
 
     /// Tells who listens; `resource` and `owner` still have their names.
@@ -274,8 +287,16 @@ impl Core {
 
     /// Forgets an owner that neither holds nor waits.
     pub(super) fn forget_owner(&mut self, id: usize) {
-        if self.owners.get(id).is_some_and(|owner| owner.leases.is_empty() && owner.waits.is_empty()) {
+        if self.owners.get(id).is_some_and(|owner| owner.leases.is_empty() && owner.wait.is_none()) {
             self.owners.remove(id);
+        }
+    }
+
+    /// Forgets a resource that is neither held nor waited for.
+    pub(super) fn forget_resource(&mut self, id: usize) {
+        let is_unused = |resource: &Resource| resource.holders.is_empty() && resource.queue.is_empty();
+        if self.resources.get(id).is_some_and(is_unused) {
+            self.resources.remove(id);
         }
     }
 }

@@ -4,8 +4,6 @@
 //! for it.  With semaphores and several resources a circle in that graph is not yet a deadlock: another holder may do.
 //! So the graph is reduced: whoever waits for nothing gives everything back, whoever can be granted then waits for
 //! nothing, and so on.  Who is left waits for ever, and if the new waiter is among them, a circle through it is named.
-//!
-//! An owner with several requests that wait is several threads of control; it counts as stuck only if all of them are.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,6 +13,7 @@ use super::core::Core;
 use super::events::WaiterId;
 use super::limits::{DEADLOCK_STEPS_MAX, DEADLOCKS_MAX, SHOWN_LENGTH_MAX};
 use super::modes::{Load, Mode};
+use super::waiters::Waiter;
 
 /// A circle of owners each of which waits for the next.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +44,7 @@ impl fmt::Display for Deadlock {
 }
 
 /// A name as a line of text, cut to a bounded length.
-fn shown(name: &[u8]) -> String {
+pub(super) fn shown(name: &[u8]) -> String {
     name[..name.len().min(SHOWN_LENGTH_MAX)].escape_ascii().to_string()
 }
 
@@ -87,39 +86,40 @@ pub(super) fn find(core: &Core, id: WaiterId) -> Option<Deadlock> {
 /// The part of the graph that can be reached from a waiter.
 struct Search<'c> {
     core: &'c Core,
-    resources: Vec<usize>,
+    /// What owners that are not free hold of each resource.
+    held: HashMap<usize, Load>,
     /// Owners that wait for nothing, or would not for ever.
     free: HashSet<usize>,
-    owners: HashSet<usize>,
     steps: usize,
 }
 
 impl<'c> Search<'c> {
     /// Collects what can be reached; none if that is too much.
     fn new(core: &'c Core, id: WaiterId) -> Option<Search<'c>> {
-        let mut search =
-            Search { core, resources: Vec::new(), free: HashSet::new(), owners: HashSet::new(), steps: 0 };
-        let mut seen: HashSet<usize> = HashSet::new();
+        let mut search = Search { core, held: HashMap::new(), free: HashSet::new(), steps: 0 };
         let mut next: VecDeque<usize> = core.waiters[&id].resources.iter().copied().collect();
         while let Some(resource) = next.pop_front() {
-            if !seen.insert(resource) {
+            if search.held.contains_key(&resource) {
                 continue;
             }
-            search.resources.push(resource);
-            let place = &core.resources[resource];
-            let holders = place.holders.iter().map(|&lease| core.leases[lease].owner);
-            let waiters = place.queue.iter().map(|waiter| core.waiters[waiter].owner);
-            for owner in holders.chain(waiters) {
+            let mut held = Load::default();
+            for &lease in &core.resources[resource].holders {
                 search.count_step()?;
-                if !search.owners.insert(owner) {
-                    continue;
+                let lease = &core.leases[lease];
+                match core.owners[lease.owner].wait {
+                    Some(wait) => {
+                        held.add(lease.mode);
+                        next.extend(&core.waiters[&wait].resources);
+                    }
+                    None => drop(search.free.insert(lease.owner)),
                 }
-                let waits = &core.owners[owner].waits;
-                if waits.is_empty() {
-                    search.free.insert(owner);
-                }
-                next.extend(waits.iter().flat_map(|wait| &core.waiters[wait].resources));
             }
+            for waiter in &core.resources[resource].queue {
+                search.count_step()?;
+                let others = core.waiters[waiter].resources.iter().filter(|&&other| other != resource);
+                next.extend(others);
+            }
+            search.held.insert(resource, held);
         }
         Some(search)
     }
@@ -131,80 +131,87 @@ impl<'c> Search<'c> {
 
     /// Frees owners until no more can be freed; none if that takes too long.
     fn reduce(&mut self) -> Option<()> {
-        let mut again: VecDeque<usize> = self.resources.iter().copied().collect();
+        let mut again: VecDeque<usize> = self.held.keys().copied().collect();
         let mut is_queued: HashSet<usize> = again.iter().copied().collect();
         while let Some(resource) = again.pop_front() {
             is_queued.remove(&resource);
-            for owner in self.freed_at(resource)? {
-                // What it holds and where it stands in a queue is free for others now.
-                let known = &self.core.owners[owner];
-                let held = known.leases.iter().map(|&lease| self.core.leases[lease].resource);
-                let waited = known.waits.iter().flat_map(|wait| &self.core.waiters[wait].resources).copied();
-                for touched in held.chain(waited) {
-                    if touched != resource && is_queued.insert(touched) {
-                        again.push_back(touched);
-                    }
+            // What the freed held and where they stood in queues is free for others now.
+            for touched in self.free_at(resource)? {
+                if touched != resource && self.held.contains_key(&touched) && is_queued.insert(touched) {
+                    again.push_back(touched);
                 }
             }
         }
         Some(())
     }
 
-    /// Goes through a queue as if all free owners had gone, and frees those who could be granted.
-    fn freed_at(&mut self, resource: usize) -> Option<Vec<usize>> {
-        let mut freed = Vec::new();
-        let mut load = self.held(resource)?;
+    /// Goes through a queue as if all free owners had gone, and frees those who could be granted.  Returns the resources
+    /// that these held or waited for.
+    fn free_at(&mut self, resource: usize) -> Option<Vec<usize>> {
         let core = self.core;
+        let mut touched = Vec::new();
+        let mut load = self.held[&resource];
         let mut place = 0;
-        while let Some(&id) = core.resources[resource].queue.get(place) {
+        while let Some(&id) = core.resources[resource].queue.get(place)
+            && !load.is_full()
+        {
             place += 1;
             self.count_step()?;
             let waiter = &core.waiters[&id];
             if self.free.contains(&waiter.owner) {
                 continue;
             }
-            let mut fits = waiter.fits(&load);
-            for &other in waiter.resources.iter().filter(|&&other| other != resource) {
-                fits = fits && waiter.fits(&self.ahead(other, id)?);
-            }
-            if fits {
-                self.free.insert(waiter.owner);
-                freed.push(waiter.owner);
-                // What the owner holds of this very resource has gone with it, and so have its places in the queue.
-                load = self.held(resource)?;
-                place = 0;
-            } else {
+            if !waiter.fits(&load) || !self.fits_elsewhere(waiter, id, resource)? {
                 load.add(waiter.mode);
+                continue;
+            }
+            touched.extend(&waiter.resources);
+            let held = self.held[&resource];
+            self.free(waiter.owner, &mut touched)?;
+            if held != self.held[&resource] {
+                // An upgrade: what it shared has gone with its owner, which may do for one before it.
+                load = self.held[&resource];
+                place = 0;
             }
         }
-        Some(freed)
+        Some(touched)
     }
 
-    fn held(&mut self, resource: usize) -> Option<Load> {
-        let mut load = Load::default();
-        for &lease in &self.core.resources[resource].holders {
+    /// Has an owner give back all it holds.
+    fn free(&mut self, owner: usize, touched: &mut Vec<usize>) -> Option<()> {
+        self.free.insert(owner);
+        for &lease in &self.core.owners[owner].leases {
             self.count_step()?;
             let lease = &self.core.leases[lease];
-            if !self.free.contains(&lease.owner) {
-                load.add(lease.mode);
+            if let Some(held) = self.held.get_mut(&lease.resource) {
+                held.remove(lease.mode);
+                touched.push(lease.resource);
             }
         }
-        Some(load)
+        Some(())
     }
 
-    fn ahead(&mut self, resource: usize, end: WaiterId) -> Option<Load> {
-        let mut load = self.held(resource)?;
-        for &id in &self.core.resources[resource].queue {
-            self.count_step()?;
-            let waiter = &self.core.waiters[&id];
-            if id == end {
-                break;
+    /// Whether a waiter fits into all its other resources, behind those who stand ahead of it there.
+    fn fits_elsewhere(&mut self, waiter: &Waiter, id: WaiterId, here: usize) -> Option<bool> {
+        let core = self.core;
+        for other in waiter.resources.iter().filter(|&&other| other != here) {
+            let mut load = self.held[other];
+            if !waiter.fits(&load) {
+                return Some(false);
             }
-            if !self.free.contains(&waiter.owner) {
-                load.add(waiter.mode);
+            for ahead in core.resources[*other].queue.iter().take_while(|&&ahead| ahead != id) {
+                self.count_step()?;
+                let ahead = &core.waiters[ahead];
+                if self.free.contains(&ahead.owner) {
+                    continue;
+                }
+                load.add(ahead.mode);
+                if !waiter.fits(&load) {
+                    return Some(false);
+                }
             }
         }
-        Some(load)
+        Some(true)
     }
 
     /// The shortest circle through an owner, among those who wait for ever.
@@ -214,9 +221,15 @@ impl<'c> Search<'c> {
         }
         // From whom each owner was reached, and over which resource.
         let mut reached: HashMap<usize, (usize, usize)> = HashMap::new();
+        let mut seen = Seen::default();
         let mut next = VecDeque::from([start]);
         while let Some(owner) = next.pop_front() {
-            for (blocker, resource) in self.blockers(owner) {
+            // What is in the way of the first is looked at anew for the others, since it passes over the first itself.
+            let blockers = match owner == start {
+                true => self.blockers(owner, &mut Seen::default()),
+                false => self.blockers(owner, &mut seen),
+            };
+            for (blocker, resource) in blockers {
                 if blocker == start {
                     return Some(self.way_back(start, owner, resource, &reached));
                 }
@@ -247,25 +260,45 @@ impl<'c> Search<'c> {
         Deadlock { at: self.core.now, steps }
     }
 
-    /// Whom an owner waits for, and over which resource.
-    fn blockers(&self, owner: usize) -> Vec<(usize, usize)> {
+    /// Whom an owner waits for, and over which resource, without those who were seen to be in the way of others.
+    fn blockers(&self, owner: usize, seen: &mut Seen) -> Vec<(usize, usize)> {
         let core = self.core;
         let mut blockers = Vec::new();
-        for id in &core.owners[owner].waits {
-            let waiter = &core.waiters[id];
-            for &resource in &waiter.resources {
-                let place = &core.resources[resource];
+        let Some(id) = core.owners[owner].wait else { return blockers };
+        let waiter = &core.waiters[&id];
+        for &resource in &waiter.resources {
+            let place = &core.resources[resource];
+            let mut add = |other: usize, mode: Mode| {
+                if other != owner && !self.free.contains(&other) && mode.conflicts(waiter.mode) {
+                    blockers.push((other, resource));
+                }
+            };
+            // All who share see the same in their way, and so do all others.
+            let view = (resource, waiter.mode == Mode::Shared);
+            let upto = seen.places.entry(view).or_insert_with(|| {
                 let held = place.holders.iter().map(|&lease| &core.leases[lease]);
-                let held = held.map(|lease| (lease.owner, lease.mode));
-                let ahead =
-                    place.queue.iter().take_while(|other| *other != id).map(|other| &core.waiters[other]);
-                let ahead = ahead.map(|waiter| (waiter.owner, waiter.mode));
-                let is_in_the_way = |&(other, mode): &(usize, Mode)| {
-                    other != owner && !self.free.contains(&other) && mode.conflicts(waiter.mode)
-                };
-                blockers.extend(held.chain(ahead).filter(is_in_the_way).map(|(other, _)| (other, resource)));
+                held.for_each(|lease| add(lease.owner, lease.mode));
+                0
+            });
+            if seen.waiters.contains(&(view, id)) {
+                continue;
+            }
+            for other in place.queue.range(*upto..).take_while(|&&other| other != id) {
+                seen.waiters.insert((view, *other));
+                *upto += 1;
+                let ahead = &core.waiters[other];
+                add(ahead.owner, ahead.mode);
             }
         }
         blockers
     }
+}
+
+/// How far each queue was looked through, so that the search for a circle goes through each only once.
+#[derive(Default)]
+struct Seen {
+    /// The number of waiters seen at the front of each queue, by resource and whether by one who shares.
+    places: HashMap<(usize, bool), usize>,
+    /// Those waiters.
+    waiters: HashSet<((usize, bool), WaiterId)>,
 }

@@ -24,6 +24,8 @@ pub struct Grant {
     pub(super) leases: SmallVec<[usize; 1]>,
     /// Of an upgrade, the fence of the shared lease it was before.
     pub(super) upgraded_from: Option<u64>,
+    /// Of a request that had an id and waited, that id; else empty.
+    pub(super) request: Box<[u8]>,
 }
 
 /// How waiting ended.

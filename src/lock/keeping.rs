@@ -54,7 +54,9 @@ fn options() -> Options {
 }
 
 impl Keeping {
-    /// Keeps what `folder` has of earlier servers; without such a folder nothing is made before there is a lock.
+    /// Keeps what `folder` has of earlier servers; without such a folder nothing is made before there is a lock.  Where
+    /// leases are not kept, those of an earlier server are forgotten for good: somebody else may have held the resource
+    /// by the time that they are kept again.
     pub(super) fn open(
         folder: &Path,
         durability: Durability,
@@ -62,11 +64,22 @@ impl Keeping {
         core: &mut Core,
         events: &mut Events,
     ) -> Result<Keeping, OpenError> {
-        if !folder.exists() {
-            return Ok(Keeping::Later(folder.to_owned(), durability));
+        match (durability, folder.exists()) {
+            (Durability::None, false) => {
+                core.skip_fences_to(fences::of_clock(now));
+                Ok(Keeping::Nowhere)
+            }
+            (Durability::None, true) => {
+                Keeper::open(folder, durability, now, core, events)?.journal.close();
+                Ok(Keeping::Nowhere)
+            }
+            (Durability::Fence | Durability::Full, false) => {
+                Ok(Keeping::Later(folder.to_owned(), durability))
+            }
+            (Durability::Fence | Durability::Full, true) => {
+                Keeper::open(folder, durability, now, core, events).map(Keeping::Journal)
+            }
         }
-        let keeper = Keeper::open(folder, durability, now, core, events)?;
-        Ok(Keeping::Journal(keeper))
     }
 
     /// What is kept.
@@ -132,9 +145,14 @@ impl Keeper {
         // What is left of long ago goes, and with it what a change of the durability has made void.
         if recovered.records > 0
             && let Some(snapshot) = keeper.begin_snapshot(core)
+            && let Err(error) = snapshot.finish()
+            && durability != Durability::Full
         {
-            // That it could not be written is in the log, and does no harm but the space.
-            let _ = snapshot.finish();
+            // Otherwise that is in the log, and does no harm but the space.
+            return Err(OpenError::Io {
+                what: format!("end the leases kept in {}", folder.display()),
+                error,
+            });
         }
         Ok(keeper)
     }
@@ -160,7 +178,7 @@ impl Keeper {
 
     /// After the last record was replayed: ends what ended with the server before.
     fn take_over(&mut self, core: &mut Core, now: Now, events: &mut Events) {
-        if self.durability == Durability::Fence {
+        if self.durability != Durability::Full {
             let last = core.fence_bound();
             *core = Core::default();
             core.skip_fences_to(last);

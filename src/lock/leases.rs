@@ -23,6 +23,8 @@ pub(super) struct Lease {
     pub(super) session: Option<SessionId>,
     pub(super) granted_at: u64,
     pub(super) meta: Box<[u8]>,
+    /// Whether a retry of the request was told of it: then it stays, though who asked first may have gone.
+    pub(super) is_claimed: bool,
     /// Where it stands among the holders of its resource.
     place: usize,
     /// Where it stands among the leases of its owner.
@@ -67,6 +69,7 @@ impl Core {
             session: terms.session,
             granted_at: self.now,
             meta: terms.meta.into(),
+            is_claimed: false,
             place: place.holders.len(),
             owner_place: self.owners[terms.owner].leases.len(),
         };
@@ -111,11 +114,8 @@ impl Core {
 
     /// An upgrade of a lease that has ended will never come.
     fn end_upgrade(&mut self, owner: usize, resource: usize, events: &mut Events) {
-        let is_upgrade = |waiter: &&WaiterId| {
-            let waiter = &self.waiters[*waiter];
-            waiter.kind == Kind::Upgrade && waiter.resources[0] == resource
-        };
-        let Some(&waiter) = self.owners[owner].waits.iter().find(is_upgrade) else { return };
+        let is_upgrade = |waiter: &WaiterId| self.waiters[waiter].kind == Kind::Upgrade;
+        let Some(waiter) = self.wait_for(resource, owner).filter(is_upgrade) else { return };
         self.take_waiter(waiter);
         events.answer(waiter, Outcome::LeaseLost);
     }
@@ -167,6 +167,7 @@ impl Core {
             waited: 0,
             leases: [id].into_iter().collect(),
             upgraded_from: None,
+            request: Box::default(),
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Record<'a> {
     RequestGranted { owner: &'a [u8], request: &'a [u8], fence: u64 },
     /// A request with an id has given back, and was told this number.
     RequestReleased { owner: &'a [u8], request: &'a [u8], told: u32 },
+    /// What a request with an id was granted has been taken back unseen: it may be made anew.
+    RequestWithdrawn { owner: &'a [u8], request: &'a [u8] },
 }
 
 /// See [`Record::Granted`].
@@ -58,6 +60,7 @@ const SESSION_OPENED: u8 = 7;
 const SESSION_ENDED: u8 = 8;
 const REQUEST_GRANTED: u8 = 9;
 const REQUEST_RELEASED: u8 = 10;
+const REQUEST_WITHDRAWN: u8 = 11;
 
 const EXCLUSIVE: u64 = 1;
 const SHARED: u64 = 2;
@@ -132,6 +135,11 @@ impl<'a> Record<'a> {
                 text(out, request);
                 number(out, u64::from(*told));
             }
+            Record::RequestWithdrawn { owner, request } => {
+                out.push(REQUEST_WITHDRAWN);
+                text(out, owner);
+                text(out, request);
+            }
         }
     }
 
@@ -185,6 +193,7 @@ impl<'a> Record<'a> {
             REQUEST_RELEASED => {
                 Record::RequestReleased { owner: rest.text()?, request: rest.text()?, told: rest.small()? }
             }
+            REQUEST_WITHDRAWN => Record::RequestWithdrawn { owner: rest.text()?, request: rest.text()? },
             _ => return None,
         };
         rest.0.is_empty().then_some(record)
@@ -268,6 +277,7 @@ mod tests {
             Record::SessionEnded { session: 9 },
             Record::RequestGranted { owner, request: b"r", fence: 7 },
             Record::RequestReleased { owner, request: b"r", told: 1 },
+            Record::RequestWithdrawn { owner, request: b"r" },
         ]
     }
 
@@ -296,6 +306,6 @@ mod tests {
             bytes[0]
         };
         let firsts: Vec<u8> = examples().into_iter().map(first).collect();
-        assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     }
 }

@@ -1,10 +1,13 @@
 //! Giving back: by the holder, by an operator, and in the name of who has gone.
 
+use smallvec::SmallVec;
+
 use super::core::Core;
 use super::events::{Events, Grant, NoticeKind};
+use super::leases::Lease;
 use super::modes::Mode;
 use super::records::Record;
-use super::request_ids::Done;
+use super::request_ids::{Done, Kind};
 use crate::refusal::Refusal;
 
 /// How an owner gives back.
@@ -33,7 +36,7 @@ impl Core {
     ) -> Result<u32, Refusal> {
         self.advance(now, events);
         if !release.request.is_empty()
-            && let Some(Done::Released(left)) = self.request_ids.find(owner, release.request)
+            && let Some(Done::Released(left)) = self.request_ids.find(Kind::Release, owner, release.request)
         {
             return Ok(left);
         }
@@ -66,7 +69,7 @@ impl Core {
     ) -> Result<u32, Refusal> {
         self.advance(now, events);
         if !request.is_empty()
-            && let Some(Done::Released(freed)) = self.request_ids.find(owner, request)
+            && let Some(Done::Released(freed)) = self.request_ids.find(Kind::Release, owner, request)
         {
             return Ok(freed);
         }
@@ -119,14 +122,24 @@ impl Core {
         leases.len()
     }
 
-    /// Takes back what was granted to somebody who had gone when the grant was to be handed over.
+    /// Takes back what was granted to somebody who had gone when the grant was to be handed over, unless a retry was told
+    /// of it meanwhile.
     pub fn withdraw(&mut self, grant: &Grant, now: u64, events: &mut Events) {
         self.advance(now, events);
-        for &id in &grant.leases {
-            // The place of a lease that has ended may be another's; fences are never given twice.
-            if self.leases.get(id).is_none_or(|lease| lease.fence != grant.fence) {
-                continue;
-            }
+        // The place of a lease that has ended may be another's; fences are never given twice.
+        let is_of_grant = |lease: &Lease| lease.fence == grant.fence && !lease.is_claimed;
+        let leases = grant.leases.iter().copied();
+        let leases: SmallVec<[usize; 1]> =
+            leases.filter(|&id| self.leases.get(id).is_some_and(is_of_grant)).collect();
+        if let Some(&first) = leases.first()
+            && !grant.request.is_empty()
+        {
+            // The request came to nothing, and a retry that comes now is granted or waits like a new one.
+            let owner = self.owners.name(self.leases[first].owner);
+            self.request_ids.forget(owner, &grant.request);
+            events.record(&Record::RequestWithdrawn { owner, request: &grant.request });
+        }
+        for id in leases {
             self.counts.withdrawn += 1;
             match grant.upgraded_from {
                 Some(fence) => self.change_mode(id, Mode::Shared, fence, events),

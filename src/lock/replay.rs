@@ -64,6 +64,7 @@ impl Core {
             Record::RequestReleased { owner, request, told } => {
                 self.request_ids.remember(owner, request, Done::Released(told), now);
             }
+            Record::RequestWithdrawn { owner, request } => self.request_ids.forget(owner, request),
         }
         self.finish(events);
         Ok(())

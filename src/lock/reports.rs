@@ -187,7 +187,10 @@ impl Core {
         let owner_id = owner.map(|owner| self.owners.find(owner));
         let resources: Vec<usize> = match (resource, owner_id) {
             (Some(name), _) => self.resources.find(name).into_iter().collect(),
-            (None, Some(owner)) => owner.map(|owner| self.waited_for(owner)).unwrap_or_default(),
+            (None, Some(owner)) => {
+                let wait = owner.and_then(|owner| self.owners[owner].wait);
+                wait.map(|wait| self.waiters[&wait].resources.to_vec()).unwrap_or_default()
+            }
             (None, None) => self.resources.iter().map(|(id, _, _)| id).collect(),
         };
         let mut reports = Vec::new();
@@ -202,15 +205,6 @@ impl Core {
             }
         }
         reports
-    }
-
-    fn waited_for(&self, owner: usize) -> Vec<usize> {
-        let waits = &self.owners[owner].waits;
-        let mut resources: Vec<usize> =
-            waits.iter().flat_map(|wait| self.waiters[wait].resources.iter().copied()).collect();
-        resources.sort_unstable();
-        resources.dedup();
-        resources
     }
 
     fn wait_report(&self, resource: usize, place: usize) -> WaitReport {

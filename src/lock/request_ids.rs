@@ -1,4 +1,6 @@
 //! Which requests were done already, so that a client which missed the reply may say the same again.
+//!
+//! Requests that acquire and those that release have ids of their own kind: who names both after the same lock means two.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,6 +18,22 @@ pub(super) enum Done {
     Released(u32),
 }
 
+impl Done {
+    fn kind(self) -> Kind {
+        match self {
+            Done::Granted(_) | Done::Waiting(_) => Kind::Acquire,
+            Done::Released(_) => Kind::Release,
+        }
+    }
+}
+
+/// What a request was to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Acquire,
+    Release,
+}
+
 /// The requests of the last two minutes that had an id.
 #[derive(Default)]
 pub(super) struct RequestIds {
@@ -27,8 +45,8 @@ pub(super) struct RequestIds {
 
 impl RequestIds {
     /// What the request of this owner came to.
-    pub(super) fn find(&self, owner: &[u8], request: &[u8]) -> Option<Done> {
-        self.done.get(&*key(owner, request)).map(|(done, _)| *done)
+    pub(super) fn find(&self, kind: Kind, owner: &[u8], request: &[u8]) -> Option<Done> {
+        self.done.get(&*key(kind, owner, request)).map(|(done, _)| *done)
     }
 
     /// Remembers what a request came to; `now` in microseconds.
@@ -38,15 +56,15 @@ impl RequestIds {
         }
         self.forget_old(now);
         self.last += 1;
-        let key = key(owner, request);
+        let key = key(done.kind(), owner, request);
         self.order.push_back((key.clone(), self.last, now));
         self.done.insert(key, (done, self.last));
     }
 
-    /// Forgets a request that came to nothing.
+    /// Forgets a request to acquire that came to nothing.
     pub(super) fn forget(&mut self, owner: &[u8], request: &[u8]) {
         if !request.is_empty() {
-            self.done.remove(&*key(owner, request));
+            self.done.remove(&*key(Kind::Acquire, owner, request));
         }
     }
 
@@ -80,15 +98,15 @@ impl RequestIds {
     }
 }
 
-/// Owner and request as one key; the length keeps them apart.
-fn key(owner: &[u8], request: &[u8]) -> Box<[u8]> {
+/// Kind, owner and request as one key; the length keeps the latter apart.
+fn key(kind: Kind, owner: &[u8], request: &[u8]) -> Box<[u8]> {
     let length = (owner.len() as u32).to_le_bytes();
-    [&length, owner, request].concat().into()
+    [&[kind as u8], &length[..], owner, request].concat().into()
 }
 
 /// Owner and request of a key.
 fn parts(key: &[u8]) -> (&[u8], &[u8]) {
-    let (length, names) = key.split_first_chunk().expect("a key begins with a length");
+    let (length, names) = key[1..].split_first_chunk().expect("a key begins with a kind and a length");
     names.split_at(u32::from_le_bytes(*length) as usize)
 }
 
@@ -100,19 +118,23 @@ mod tests {
     fn requests_are_remembered_for_a_time_and_in_number() {
         let mut ids = RequestIds::default();
         ids.remember(b"a", b"bc", Done::Granted(1), 0);
-        assert_eq!(ids.find(b"ab", b"c"), None);
-        ids.remember(b"a", b"bc", Done::Released(0), 1);
-        assert_eq!(ids.find(b"a", b"bc"), Some(Done::Released(0)));
+        assert_eq!(ids.find(Kind::Acquire, b"ab", b"c"), None);
+        assert_eq!(ids.find(Kind::Release, b"a", b"bc"), None);
+        ids.remember(b"a", b"bc", Done::Granted(2), 1);
+        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), Some(Done::Granted(2)));
         let all: Vec<_> = ids.iter().collect();
-        assert_eq!(all, [(&b"a"[..], &b"bc"[..], Done::Released(0))]);
+        assert_eq!(all, [(&b"a"[..], &b"bc"[..], Done::Granted(2))]);
+        ids.remember(b"a", b"bc", Done::Released(0), 1);
+        assert_eq!(ids.find(Kind::Release, b"a", b"bc"), Some(Done::Released(0)));
+        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), Some(Done::Granted(2)));
         ids.remember(b"a", b"later", Done::Granted(2), REQUEST_ID_MEMORY * 1000);
-        assert_eq!(ids.find(b"a", b"bc"), Some(Done::Released(0)));
+        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), Some(Done::Granted(2)));
         ids.remember(b"a", b"last", Done::Granted(3), REQUEST_ID_MEMORY * 1000 + 1);
-        assert_eq!(ids.find(b"a", b"bc"), None);
+        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), None);
         for number in 0..REQUEST_IDS_MAX * 2 {
             ids.remember(b"a", number.to_string().as_bytes(), Done::Granted(4), REQUEST_ID_MEMORY * 1000 + 2);
         }
         assert!(ids.len() <= REQUEST_IDS_MAX);
-        assert_eq!(ids.find(b"a", b"last"), None);
+        assert_eq!(ids.find(Kind::Acquire, b"a", b"last"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use super::core::{Core, Terms};
-use super::deadlock::{self, Deadlock};
+use super::deadlock::{self, Deadlock, shown};
 use super::events::{Events, Grant, NoticeKind, WaiterId};
 use super::leases::Lease;
 use super::limits::{
@@ -14,7 +14,7 @@ use super::limits::{
 };
 use super::modes::Mode;
 use super::records::Record;
-use super::request_ids::Done;
+use super::request_ids::{self, Done};
 use super::sessions::SessionId;
 use super::waiters::{Kind, Waiter};
 use crate::refusal::Refusal;
@@ -152,9 +152,9 @@ impl Core {
         let resources: SmallVec<[usize; 1]> =
             request.resources.iter().map(|name| self.resources.intern(name)).collect();
         let result = self.acquire_named(request, owner, &resources, events);
-        if !matches!(result, Ok(Acquired::Granted(_))) {
+        if !matches!(result, Ok(Acquired::Granted(_) | Acquired::Waiting(_))) {
             // Names that were made for this request only go again.
-            self.touched.extend(&resources);
+            resources.iter().for_each(|&resource| self.forget_resource(resource));
             self.forget_owner(owner);
         }
         self.finish(events);
@@ -183,7 +183,12 @@ impl Core {
                 return Err(Refusal::new(format!("LOCKMODE the semaphore has {permits} permits, not {of}")));
             }
         }
-        if resources.iter().all(|&resource| self.load_ahead(resource, None).admits(request.mode)) {
+        // Who waits for one of them already cannot hold it before its turn has come.
+        let is_free = |&resource: &usize| {
+            self.wait_for(resource, owner).is_none()
+                && self.has_room(resource, None, |load| load.admits(request.mode))
+        };
+        if resources.iter().all(is_free) {
             if self.leases.len() + resources.len() > LEASES_MAX {
                 return Err(Refusal::new(format!("LOCKFULL there are {LEASES_MAX} leases already")));
             }
@@ -220,6 +225,14 @@ impl Core {
 
     /// Has a request wait, unless that would close a circle.
     fn wait(&mut self, waiter: Waiter, events: &mut Events) -> Result<Acquired, Refusal> {
+        if let Some(other) = self.owners[waiter.owner].wait {
+            // Were it two threads of control, one of them could end what the other waits for, and no circle were certain.
+            let resource = shown(self.resources.name(self.waiters[&other].resources[0]));
+            return Err(Refusal::new(format!(
+                "LOCKWAITS the owner waits for {resource} already: each thread of control needs an owner of its own, \
+                 and a retry the REQID of the request"
+            )));
+        }
         if self.waiters.len() >= WAITERS_MAX {
             return Err(Refusal::new(format!("LOCKFULL {WAITERS_MAX} requests wait already")));
         }
@@ -315,7 +328,7 @@ impl Core {
 
     /// What a request came to that was made before under the same id.
     fn again(&mut self, request: &Request<'_>, events: &mut Events) -> Option<Result<Acquired, Refusal>> {
-        match self.request_ids.find(request.owner, request.request)? {
+        match self.request_ids.find(request_ids::Kind::Acquire, request.owner, request.request)? {
             Done::Granted(fence) => {
                 let lease_of = |resource: &&[u8]| {
                     let id = self.lease_of(resource, request.owner)?;
@@ -328,13 +341,25 @@ impl Core {
                         "NOTHELD the request was granted under fence {fence}, and that has ended"
                     ))));
                 };
-                if let Some(ttl) = request.ttl {
-                    leases.iter().for_each(|&id| self.extend_lease(id, ttl, events));
+                for &id in &leases {
+                    self.leases[id].is_claimed = true;
+                    if let Some(ttl) = request.ttl {
+                        self.extend_lease(id, ttl, events);
+                    }
                 }
                 Some(Ok(Acquired::Granted(self.grant_of_all(&leases))))
             }
             Done::Waiting(id) => {
                 let waiter = self.waiters.get_mut(&id)?;
+                let named = request.resources.iter().map(|name| self.resources.find(name));
+                if waiter.mode != request.mode || !named.eq(waiter.resources.iter().map(|&id| Some(id))) {
+                    return Some(Err(Refusal::new(
+                        "LOCKWAITS another request of the owner waits under this REQID: each request needs its own",
+                    )));
+                }
+                if request.wait == 0 {
+                    return Some(Ok(Acquired::Busy));
+                }
                 let deadline = self.now + request.wait * 1000;
                 let old = std::mem::replace(&mut waiter.deadline, deadline);
                 self.due.remove(&(old, super::core::Due::Waiter(id)));

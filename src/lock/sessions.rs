@@ -174,7 +174,8 @@ impl Core {
         let session = self.sessions.get_mut(&id).expect("what is due is there");
         session.deadline = None;
         if session.is_lost {
-            self.lose_leases(id, events);
+            // That it was lost was said when its delay began.
+            self.lose_leases(id, NoticeKind::Expired, events);
         } else {
             self.lose_session(id, events);
         }
@@ -184,7 +185,7 @@ impl Core {
     pub(super) fn lose_session(&mut self, id: SessionId, events: &mut Events) {
         let session = self.sessions.get_mut(&id).expect("who calls has found it");
         if session.delay == 0 {
-            return self.lose_leases(id, events);
+            return self.lose_leases(id, NoticeKind::Lost, events);
         }
         session.is_lost = true;
         let deadline = Some(self.now + session.delay * 1000);
@@ -198,8 +199,8 @@ impl Core {
         }
     }
 
-    fn lose_leases(&mut self, id: SessionId, events: &mut Events) {
-        let ended = self.end_session(id, NoticeKind::Lost, events);
+    fn lose_leases(&mut self, id: SessionId, kind: NoticeKind, events: &mut Events) {
+        let ended = self.end_session(id, kind, events);
         self.counts.lost += ended as u64;
     }
 

@@ -58,7 +58,7 @@ impl Core {
             self.count_permits(resource, waiter.mode);
         }
         self.due.insert((waiter.deadline, Due::Waiter(id)));
-        self.owners[waiter.owner].waits.push(id);
+        self.owners[waiter.owner].wait = Some(id);
         if let Some(session) = waiter.session.and_then(|session| self.sessions.get_mut(&session)) {
             session.waiters.insert(id);
         }
@@ -87,7 +87,7 @@ impl Core {
             self.discount_permits(resource, waiter.mode);
         }
         self.due.remove(&(waiter.deadline, Due::Waiter(id)));
-        self.owners[waiter.owner].waits.retain(|other| *other != id);
+        self.owners[waiter.owner].wait = None;
         if let Some(session) = waiter.session.and_then(|session| self.sessions.get_mut(&session)) {
             session.waiters.remove(&id);
         }
@@ -117,20 +117,21 @@ impl Core {
         }
     }
 
-    /// LOCK.CANCEL: ends the waiting of an owner for a resource; returns how many requests that were.
-    pub fn cancel(&mut self, resource: &[u8], owner: &[u8], now: u64, events: &mut Events) -> usize {
+    /// LOCK.CANCEL: ends the waiting of an owner for a resource; returns whether it waited.
+    pub fn cancel(&mut self, resource: &[u8], owner: &[u8], now: u64, events: &mut Events) -> bool {
         self.advance(now, events);
         let (Some(resource), Some(owner)) = (self.resources.find(resource), self.owners.find(owner)) else {
-            return 0;
+            return false;
         };
-        let waits = &self.owners[owner].waits;
-        let cancelled: Vec<WaiterId> =
-            waits.iter().filter(|id| self.waiters[id].resources.contains(&resource)).copied().collect();
-        for &id in &cancelled {
-            self.remove_waiter(id);
-            events.answer(id, Outcome::Cancelled);
-        }
+        let Some(id) = self.wait_for(resource, owner) else { return false };
+        self.remove_waiter(id);
+        events.answer(id, Outcome::Cancelled);
         self.finish(events);
-        cancelled.len()
+        true
+    }
+
+    /// The wait of an owner, if it is for that resource.
+    pub(super) fn wait_for(&self, resource: usize, owner: usize) -> Option<WaiterId> {
+        self.owners[owner].wait.filter(|id| self.waiters[id].resources.contains(&resource))
     }
 }

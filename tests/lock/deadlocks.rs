@@ -149,6 +149,22 @@ fn acquiring_together_prevents_what_one_by_one_would_close() {
 }
 
 #[test]
+fn a_circle_is_found_among_thousands_who_are_not_part_of_it() {
+    let mut table = Table::new();
+    // Thousands share x as soon as the writer before them is done, who waits for one that is free to go on.
+    grant(table.lock("free", "w", 0));
+    grant(table.lock_as(Mode::Shared, "a", "x", 0));
+    let both = Request { owner: b"writer", resources: &[b"w", b"x"], wait: LONG, ..ASKING };
+    waiter(table.ask(&both).expect("it makes sense"));
+    for number in 0..10_000 {
+        waiter(table.lock_as(Mode::Shared, &format!("r{number}"), "x", LONG));
+    }
+    grant(table.lock("b", "y", 0));
+    waiter(table.lock_as(Mode::Shared, "b", "x", LONG));
+    assert_eq!(circle(table.lock("a", "y", LONG)), "a > y > b > x > writer > x > a");
+}
+
+#[test]
 fn who_holds_nothing_is_never_refused() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));

@@ -224,14 +224,18 @@ fn a_change_of_the_durability_leaves_no_leases_of_long_ago() {
     let folder = Folder::new();
     let path = folder.path().join("locks");
     let mut fences = Vec::new();
-    let kept = [Durability::None, Durability::Full, Durability::Fence, Durability::None, Durability::Full];
+    let kept = [
+        Durability::None,
+        Durability::Full,
+        Durability::Fence,
+        Durability::Full,
+        Durability::None,
+        Durability::Full,
+    ];
     for (start, durability) in kept.into_iter().enumerate() {
         let start = start as u64;
         let now = Now::at(Duration::from_secs(start), Duration::from_secs(1_700_000_000 + start));
-        let locks = match durability {
-            Durability::None => Locks::kept_nowhere(now),
-            _ => Locks::open(&path, durability, now).expect("the folder can be used"),
-        };
+        let locks = Locks::open(&path, durability, now).expect("the folder can be used");
         let request = Request { owner: b"owner", resources: &[b"resource"], ttl: Some(TTL), ..ASKING };
         let asked = locks.acquire(&request, now, &mut Aftermath::default());
         let Ok(Asked::Granted(grant)) = asked else { panic!("it is free at start {start}") };

@@ -83,7 +83,12 @@ impl Model {
 
     /// Whether a new request could be granted now.
     pub(crate) fn can_grant(&self, wanted: &Waiter) -> bool {
-        self.fits(wanted, self.waiters.len(), &BTreeSet::new())
+        let is_waited_for = |resource: &usize| {
+            self.waiters
+                .iter()
+                .any(|waiter| waiter.owner == wanted.owner && waiter.resources.contains(resource))
+        };
+        !wanted.resources.iter().any(is_waited_for) && self.fits(wanted, self.waiters.len(), &BTreeSet::new())
     }
 
     /// Whether its owner would wait for ever, if this request were to wait: it is left over when all who can end have

@@ -145,13 +145,112 @@ fn a_request_said_again_comes_to_the_same() {
     assert_eq!(table.granted(), [waiting]);
     assert_eq!(table.unlock("b", "x"), Ok(0));
     assert_eq!(table.granted(), [behind]);
-    // A copy of the request that comes late does not take what was given back.
+    // A copy of the request that comes late does not take what was given back, also under the id of a release.
+    let same_id = Release { request: b"r1", ..Release::default() };
     assert_eq!(table.unlock("c", "x"), Ok(0));
+    grant(table.lock("a", "y", 0));
+    assert_eq!(table.core.release(b"y", b"a", same_id, now, &mut table.events), Ok(0));
     let late = table.ask(&ask).expect_err("it was granted and has ended");
     assert_eq!(
         String::from_utf8_lossy(late.text()),
         format!("NOTHELD the request was granted under fence {}, and that has ended", first.fence)
     );
+}
+
+#[test]
+fn a_retry_that_does_not_wait_leaves_the_wait_alone() {
+    let mut table = Table::new();
+    grant(table.lock("a", "x", 0));
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: b"r1", ..ASKING };
+    let waiting = waiter(table.ask(&ask).expect("it makes sense"));
+    assert_eq!(table.ask(&Request { wait: 0, ..ask }), Ok(Acquired::Busy));
+    table.advance(99);
+    assert_eq!(table.unlock("a", "x"), Ok(0));
+    assert_eq!(table.granted(), [waiting]);
+}
+
+#[test]
+fn an_id_that_waits_names_no_other_request() {
+    let mut table = Table::new();
+    grant(table.lock("a", "x", 0));
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: b"r1", ..ASKING };
+    waiter(table.ask(&ask).expect("it makes sense"));
+    for other in [
+        Request { resources: &[b"y"], ..ask },
+        Request { resources: &[b"x", b"y"], ..ask },
+        Request { mode: Mode::Shared, ..ask },
+    ] {
+        assert_eq!(table.ask(&other).expect_err("it is another request").code(), "LOCKWAITS");
+    }
+    assert_eq!(table.core.totals().resources, 1);
+}
+
+#[test]
+fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
+    let mut table = Table::new();
+    grant(table.lock("a", "x", 0));
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: b"r1", ..ASKING };
+    waiter(table.ask(&ask).expect("it makes sense"));
+    waiter(table.lock("c", "x", LONG));
+    assert_eq!(table.unlock("a", "x"), Ok(0));
+    let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
+    let again = grant(table.ask(&ask).expect("it is a retry"));
+    assert_eq!(again.fence, given.fence);
+    let now = table.micros();
+    table.core.withdraw(given, now, &mut table.events);
+    assert!(table.core.check(b"x", given.fence, now, &mut table.events));
+    assert_eq!(table.granted(), []);
+}
+
+#[test]
+fn a_retry_of_what_nobody_took_is_a_new_request() {
+    let mut table = Table::new();
+    grant(table.lock("a", "x", 0));
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: b"r1", ..ASKING };
+    waiter(table.ask(&ask).expect("it makes sense"));
+    assert_eq!(table.unlock("a", "x"), Ok(0));
+    let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
+    let now = table.micros();
+    table.core.withdraw(given, now, &mut table.events);
+    table.keep_records();
+    let mut replayed = table.replayed();
+    for (core, events) in [(&mut table.core, &mut table.events), (&mut replayed, &mut Events::default())] {
+        let fence = grant(core.acquire(&ask, now, events).expect("it is free")).fence;
+        assert!(fence > given.fence);
+    }
+}
+
+#[test]
+fn an_owner_waits_for_one_thing_at_a_time() {
+    let mut table = Table::new();
+    for (owner, resource) in [("a", "x"), ("a", "y")] {
+        grant(table.lock_as(Mode::Shared, owner, resource, 0));
+    }
+    grant(table.lock_as(Mode::Shared, "b", "x", 0));
+    let upgrade = waiter(table.upgrade("b", "x", LONG).expect("it shares x"));
+    let again = table.upgrade("b", "x", LONG).expect_err("it waits for that already");
+    assert_eq!(
+        String::from_utf8_lossy(again.text()),
+        "LOCKWAITS the owner waits for x already: each thread of control needs an owner of its own, and a retry the \
+         REQID of the request"
+    );
+    let other = Request { owner: b"b", resources: &[b"y"], wait: LONG, ..ASKING };
+    assert_eq!(table.ask(&other).expect_err("it waits for x").code(), "LOCKWAITS");
+    // What it need not wait for it may have, but not what it waits for.
+    assert_eq!(table.ask(&Request { wait: 0, ..other }), Ok(Acquired::Busy));
+    grant(table.lock_as(Mode::Shared, "b", "y", 0));
+    assert_eq!(table.core.totals().waiters, 1);
+    // The lease ends, and the one upgrade with it.
+    assert_eq!(table.unlock("b", "x"), Ok(0));
+    assert_eq!(table.answers(), [(upgrade, Outcome::LeaseLost)]);
+    grant(table.lock("c", "z", 0));
+    let both: &[&[u8]] = &[b"v", b"z"];
+    let shared = Request { owner: b"b", resources: both, mode: Mode::Shared, wait: LONG, ..ASKING };
+    let waiting = waiter(table.ask(&shared).expect("it makes sense"));
+    assert_eq!(table.lock_as(Mode::Shared, "b", "v", 0), Acquired::Busy);
+    assert_eq!(table.unlock("c", "z"), Ok(0));
+    assert_eq!(table.granted(), [waiting]);
+    assert_eq!(snapshot(&table.replayed()), snapshot(&table.core));
 }
 
 #[test]
@@ -321,7 +420,7 @@ fn foreign_owners_can_do_nothing() {
     assert!(table.core.renew(b"x", b"a", 1000, Some(fence + 1), now, &mut table.events).is_err());
     assert!(table.upgrade("b", "x", 0).is_err());
     assert!(table.core.downgrade(b"x", b"b", None, now, &mut table.events).is_err());
-    assert_eq!(table.core.cancel(b"x", b"b", now, &mut table.events), 0);
+    assert!(!table.core.cancel(b"x", b"b", now, &mut table.events));
     assert_eq!(table.core.force(b"x", Some(b"b"), b"", now, &mut table.events), 0);
     let stale = Release { fence: Some(fence + 1), ..Release::default() };
     assert!(table.core.release(b"x", b"a", stale, now, &mut table.events).is_err());

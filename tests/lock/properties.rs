@@ -115,9 +115,6 @@ impl Pair {
     fn take(&mut self, step: &Step) {
         match step {
             Step::Acquire { owner, resources, mode, ttl, wait, is_reentrant, session } => {
-                if self.model.is_waiting(*owner) {
-                    return;
-                }
                 let wanted = Waiter {
                     id: WaiterId(0),
                     owner: *owner,
@@ -262,10 +259,15 @@ impl Pair {
         if held && is_reentrant {
             return self.hold_again(&wanted, result.ok());
         }
+        let can_grant = !held && self.model.can_grant(&wanted);
+        if self.model.is_waiting(wanted.owner) && !held && !can_grant && wait > 0 {
+            assert_eq!(result.expect_err("it waits for one thing at a time").code(), "LOCKWAITS");
+            return;
+        }
         let result = result.expect("the request makes sense");
         if held {
             assert_eq!(matches!(result, Acquired::Deadlock(_)), wait > 0, "{result:?}");
-        } else if self.model.can_grant(&wanted) {
+        } else if can_grant {
             let Acquired::Granted(grant) = result else { panic!("not granted: {result:?}") };
             self.note_fence(grant.fence);
             self.model.hold(&wanted, grant.fence);
@@ -308,9 +310,6 @@ impl Pair {
     }
 
     fn upgrade(&mut self, owner: usize, resource: usize, wait: u64) {
-        if self.model.is_waiting(owner) {
-            return;
-        }
         let result = self.table.upgrade(OWNERS[owner], RESOURCES[resource], wait);
         let Some(lease) = self.model.lease(owner, resource).cloned() else {
             assert!(result.is_err());
@@ -332,6 +331,10 @@ impl Pair {
                 };
                 let is_alone =
                     self.model.leases.iter().filter(|lease| lease.resource == resource).count() == 1;
+                if self.model.is_waiting(owner) && !is_alone && wait > 0 {
+                    assert_eq!(result.expect_err("it waits for one thing at a time").code(), "LOCKWAITS");
+                    return;
+                }
                 match result.expect("the lease is shared") {
                     Acquired::Granted(grant) => {
                         assert!(is_alone);

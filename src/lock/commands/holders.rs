@@ -137,6 +137,6 @@ fn force(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn cancel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
     let cancelled = act(call, |core, now, events| core.cancel(resource, owner, now, events));
-    call.output.integer(cancelled as i64);
+    call.output.integer(i64::from(cancelled));
     Ok(())
 }

@@ -72,6 +72,7 @@ fn problem_of(refusal: &Refusal) -> Problem {
     let words = text.split_once(' ').map_or("", |(_, words)| words);
     let kind = match refusal.code() {
         "NOTHELD" | "LOCKMODE" => problems::LOCK_NOT_HELD,
+        "LOCKWAITS" => problems::OWNER_WAITS,
         "NOSESSION" => problems::NO_SUCH_SESSION,
         "LOCKFULL" => problems::TOO_MANY_LOCKS,
         "ERR" => problems::INVALID_VALUE,

@@ -82,7 +82,7 @@ async fn cancel(
 ) -> Result<Json<Cancelled>, Problem> {
     let owner = cancelling.owner.as_bytes();
     let cancelled = act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| Ok(core.cancel(&name, owner, now, events)))
+        locks.act(now, aftermath, |core, now, events| Ok(usize::from(core.cancel(&name, owner, now, events))))
     })
     .await?;
     Ok(Json(Cancelled { cancelled }))
