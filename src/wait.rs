@@ -36,15 +36,28 @@ impl<T> Mailbox<T> {
     /// # Errors
     /// Gives the answer back if the waiter has gone: what it grants has to be withdrawn.
     pub fn put(&self, answer: T) -> Result<(), T> {
+        self.fill(answer)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Puts the answer in.  Who waits is not woken before [`Mailbox::wake`], which can wait until no lock is held.
+    ///
+    /// # Errors
+    /// As [`Mailbox::put`].
+    pub fn fill(&self, answer: T) -> Result<(), T> {
         let mut contents = self.contents.lock();
         if !matches!(*contents, Contents::Empty) {
             debug_assert!(matches!(*contents, Contents::Closed), "a waiter gets one answer");
             return Err(answer);
         }
         *contents = Contents::Full(answer);
-        drop(contents);
-        self.waker.wake();
         Ok(())
+    }
+
+    /// Wakes who waits.
+    pub fn wake(&self) {
+        self.waker.wake();
     }
 
     /// Takes the answer if it is there; else `waker` is woken when it comes.

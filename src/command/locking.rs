@@ -44,8 +44,8 @@ impl Services {
         let wants_notices = self.broker.channels.has_subscribers() || !self.lock_watchers.is_empty();
         let mut aftermath = Aftermath { wants_notices, ..Aftermath::default() };
         let result = operation(&self.locks, now, &mut aftermath);
-        for notice in &aftermath.notices {
-            self.publish_notice(notice, effects);
+        if aftermath.has_notices {
+            self.locks.tell(|notice| self.publish_notice(&notice, effects));
         }
         if let Some(deadline) = aftermath.next_deadline {
             self.alarm.set(deadline.div_ceil(MILLISECOND));

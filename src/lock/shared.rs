@@ -64,8 +64,8 @@ impl Ticket {
 pub struct Aftermath {
     /// Whether notices are wanted.
     pub wants_notices: bool,
-    /// What is to be published.
-    pub notices: Vec<Notice>,
+    /// Whether there are notices, which are to be published with [`Locks::tell`].
+    pub has_notices: bool,
     /// When something falls due next, in microseconds of the server's clock.
     pub next_deadline: Option<u64>,
     /// What the reply has to wait for.
@@ -76,6 +76,8 @@ pub struct Aftermath {
 #[derive(Default)]
 pub struct Locks {
     state: Mutex<State>,
+    /// Held by whoever publishes notices.
+    telling: Mutex<()>,
     /// Connections that have sessions; while there are none the end of a connection costs nothing here.
     bound: AtomicUsize,
 }
@@ -87,9 +89,6 @@ struct State {
     keeping: Keeping,
     mailboxes: HashMap<WaiterId, Arc<Mailbox<Answer>>, RandomState>,
 }
-
-/// Answers with the mailboxes they go into.
-type Deliveries = Vec<(Arc<Mailbox<Answer>>, Answer)>;
 
 impl Locks {
     /// The locks that `folder` has of earlier servers, kept there from now on.
@@ -182,29 +181,21 @@ impl Locks {
         state.events.wants_notices = aftermath.wants_notices;
         let result = operation(&mut state, now.micros());
         aftermath.hold = state.hold();
-        let deliveries = state.take_answers(aftermath.hold.as_ref());
-        aftermath.notices.append(&mut state.events.notices);
+        let answered = state.deliver(aftermath.hold.clone(), now);
+        aftermath.has_notices |= !state.events.notices.is_empty();
         aftermath.next_deadline = state.core.next_deadline();
         self.bound.store(state.core.bound_connections(), Relaxed);
         drop(state);
-        self.deliver(deliveries, now, aftermath);
+        answered.iter().for_each(|mailbox| mailbox.wake());
         result
     }
 
-    /// Puts answers into their mailboxes.  What was granted to who has gone meanwhile goes to the next.
-    fn deliver(&self, deliveries: Deliveries, now: Now, aftermath: &mut Aftermath) {
-        for (mailbox, answer) in deliveries {
-            if let Err(Answer { outcome: Outcome::Granted(grant), .. }) = mailbox.put(answer) {
-                self.withdraw(&grant, now, aftermath);
-            }
-        }
-    }
-
-    fn withdraw(&self, grant: &Grant, now: Now, aftermath: &mut Aftermath) {
-        // What the operation before has to wait for is still the reply's concern.
-        let hold = aftermath.hold.take();
-        self.act(now, aftermath, |core, now, events| core.withdraw(grant, now, events));
-        aftermath.hold = hold;
+    /// Gives all notices to `tell`, in the order in which things happened, whichever threads did them.  What was noticed
+    /// before this is called has been told when it returns, by this thread or another.
+    pub fn tell(&self, tell: impl FnMut(Notice)) {
+        let _turn = self.telling.lock();
+        let notices = std::mem::take(&mut self.state.lock().events.notices);
+        notices.into_iter().for_each(tell);
     }
 
     /// Asks for resources; see [`Core::acquire`].
@@ -270,7 +261,7 @@ impl Locks {
     pub fn abandon(&self, ticket: &Ticket, now: Now, aftermath: &mut Aftermath) {
         if let Some(answer) = ticket.mailbox.close() {
             if let Outcome::Granted(grant) = answer.outcome {
-                self.withdraw(&grant, now, aftermath);
+                self.act(now, aftermath, |core, now, events| core.withdraw(&grant, now, events));
             }
             return;
         }
@@ -302,12 +293,24 @@ impl State {
         self.keeping.keep(&self.core, &mut self.events)
     }
 
-    fn take_answers(&mut self, hold: Option<&Hold>) -> Deliveries {
-        let State { events, mailboxes, .. } = self;
-        let with_mailbox = |(id, outcome)| {
-            let mailbox = mailboxes.remove(&id)?;
-            Some((mailbox, Answer { outcome, hold: hold.cloned() }))
-        };
-        events.answers.drain(..).filter_map(with_mailbox).collect()
+    /// Puts answers into their mailboxes and returns those, for who waits to be woken.  What was granted to who has gone
+    /// meanwhile goes to the next at once: nobody ever sees it held.
+    fn deliver(&mut self, mut hold: Option<Hold>, now: Now) -> Vec<Arc<Mailbox<Answer>>> {
+        let mut filled = Vec::new();
+        while !self.events.answers.is_empty() {
+            for (id, outcome) in std::mem::take(&mut self.events.answers) {
+                let Some(mailbox) = self.mailboxes.remove(&id) else { continue };
+                match mailbox.fill(Answer { outcome, hold: hold.clone() }) {
+                    Ok(()) => filled.push(mailbox),
+                    Err(Answer { outcome: Outcome::Granted(grant), .. }) => {
+                        self.core.withdraw(&grant, now.micros(), &mut self.events);
+                    }
+                    Err(_) => {}
+                }
+            }
+            // Those who are next depend on what was written down about those who have gone.
+            hold = self.hold().or(hold);
+        }
+        filled
     }
 }

@@ -6,8 +6,9 @@ use std::task::{Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quartet::clock::Now;
-use quartet::lock::{Aftermath, Asked, Locks, Outcome, Release, Request};
+use quartet::lock::{Aftermath, Asked, Locks, NoticeKind, Outcome, Release, Request};
 use quartet::random::Random;
 
 use super::table::ASKING;
@@ -97,4 +98,50 @@ fn one_at_a_time_and_nothing_left_for_who_has_gone() {
         locks.act(now(), &mut Aftermath::default(), |core, _, _| (core.totals(), core.counts()));
     assert_eq!((totals.leases, totals.waiters, totals.owners), (0, 0, 0));
     assert!(counts.waited > 0);
+}
+
+#[test]
+fn notices_are_told_in_the_order_in_which_things_happened() {
+    let (locks, told) = (Locks::default(), Mutex::new(Vec::new()));
+    let tell = |aftermath: Aftermath| {
+        if aftermath.has_notices {
+            locks.tell(|notice| {
+                // Whoever is to come in between may do so here.
+                thread::yield_now();
+                told.lock().push((notice.kind, notice.fence));
+            });
+        }
+    };
+    let listening = || Aftermath { wants_notices: true, ..Aftermath::default() };
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let (locks, tell) = (&locks, &tell);
+            scope.spawn(move || {
+                let owner = number.to_string();
+                let request = Request { owner: owner.as_bytes(), resources: &[b"x"], ..ASKING };
+                for _ in 0..REQUESTS / 5 {
+                    let granted = || {
+                        let mut aftermath = listening();
+                        let asked = locks.acquire(&request, now(), &mut aftermath).expect("it makes sense");
+                        tell(aftermath);
+                        matches!(asked, Asked::Granted(_))
+                    };
+                    while !granted() {
+                        thread::yield_now();
+                    }
+                    let mut aftermath = listening();
+                    let left = locks.act(now(), &mut aftermath, |core, now, events| {
+                        core.release(b"x", owner.as_bytes(), Release::default(), now, events)
+                    });
+                    assert_eq!(left, Ok(0));
+                    tell(aftermath);
+                }
+            });
+        }
+    });
+    let told = told.into_inner();
+    assert_eq!(told.len(), 2 * THREADS as usize * (REQUESTS / 5));
+    for (pair, fence) in told.chunks(2).zip(1..) {
+        assert_eq!(pair, [(NoticeKind::Acquired, fence), (NoticeKind::Released, fence)]);
+    }
 }
