@@ -14,7 +14,7 @@ use crate::alarm::Alarm;
 use crate::broker::Broker;
 use crate::cache::Store;
 use crate::catalog::command_table;
-use crate::client::{ClientFlags, Clients};
+use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
 use crate::command::{Effects, LimitKeeper, Monitors, Services};
 use crate::http;
@@ -291,7 +291,8 @@ fn close_idle_and_slow(services: &Services) {
     for client in services.clients.all() {
         let subscribed = client.flags().intersects(ClientFlags::PUBSUB | ClientFlags::MONITOR);
         let idle = now.saturating_sub(client.last_active.load(Relaxed));
-        let is_idle = timeout > 0 && !subscribed && idle > timeout;
+        let is_waiting = client.waiting() != Waiting::No;
+        let is_idle = timeout > 0 && !subscribed && !is_waiting && idle > timeout;
         let class = if subscribed { OutputClass::Pubsub } else { OutputClass::Normal };
         let is_slow = client.outbox.exceeds(settings.output_limit(class), now);
         if is_idle || is_slow {

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker, ready};
+use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -24,6 +27,9 @@ const PARTS_PER_WRITE: usize = 16;
 /// Reads in a row before other connections of the worker get their turn.
 const READS_PER_TURN: usize = 4;
 
+/// How long a connection that has ended takes in, for nothing, what its client still sends.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// A connection, which does what it can whenever it is given a turn.
 pub(super) struct Connection {
     stream: TcpStream,
@@ -43,8 +49,10 @@ pub(super) struct Connection {
     paused_until: Option<u64>,
     /// The client has said that it sends no more; what it has sent is still answered.
     at_end: bool,
-    /// No more is read; the connection ends when everything is written.
+    /// No more is run; the connection ends when everything is written.
     ending: bool,
+    /// Everything is written, and the connection lasts until this time, in microseconds, at most.
+    lingers_until: Option<u64>,
 }
 
 /// What a connection waits for after a turn.
@@ -78,6 +86,7 @@ impl Connection {
             paused_until: None,
             at_end: false,
             ending: false,
+            lingers_until: None,
         }
     }
 
@@ -123,7 +132,10 @@ impl Connection {
             match self.step(tools) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Ended)) => return After::End,
-                Poll::Pending => return self.paused_until.map_or(After::Wait, After::Pause),
+                Poll::Pending => {
+                    let until = self.lingers_until.or(self.paused_until);
+                    return until.map_or(After::Wait, After::Pause);
+                }
             }
         }
         After::Again
@@ -132,19 +144,22 @@ impl Connection {
     /// Writes what may be written, then does one thing more.
     fn step(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
         if !self.unsent.is_empty() && !self.is_paused() {
-            match self.flush()? {
+            match self.flush(&tools.runner)? {
                 Poll::Ready(()) => {}
                 // Who is to be cut off is not waited for.
                 Poll::Pending if self.shared().outbox.is_closing() => return Poll::Ready(Err(Ended)),
                 // A stranger's input is not taken in before its replies are read.
-                Poll::Pending if self.ending || !self.has_read() && !self.session.client().authenticated => {
+                Poll::Pending
+                    if !self.session.client().authenticated && (self.ending || !self.has_read()) =>
+                {
                     return Poll::Pending;
                 }
+                Poll::Pending if self.ending => return self.read(&mut tools.input).map_ok(drop),
                 Poll::Pending => {}
             }
         }
         if self.ending {
-            return Poll::Ready(Err(Ended));
+            return self.linger(tools);
         }
         let was_waiting = self.is_waiting();
         if was_waiting && self.poll_waited(tools).is_ready() {
@@ -188,24 +203,11 @@ impl Connection {
 
     /// Reads once and runs what came, or only takes it in if the client reads too slowly.
     fn receive(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
-        if !self.readable {
-            return Poll::Pending;
-        }
-        let length = match self.stream.read(&mut tools.input) {
-            Ok(0) => {
-                self.at_end = true;
-                return Poll::Ready(Ok(()));
-            }
+        let length = match ready!(self.read(&mut tools.input)) {
+            Ok(0) => return Poll::Ready(Ok(())),
             Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.readable = false;
-                return Poll::Pending;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Poll::Ready(Ok(())),
-            Err(_) => return Poll::Ready(Err(Ended)),
+            Err(Ended) => return Poll::Ready(Err(Ended)),
         };
-        // There was no more than that, or it would have been read: a second call is not needed to find that out.
-        self.readable = length == tools.input.len() || self.hung_up;
         let Tools { runner, input, batch, output, .. } = tools;
         let received = &mut input[..length];
         runner.services().metrics.thread(runner.slot()).bytes_in.add(received.len() as u64);
@@ -219,6 +221,48 @@ impl Connection {
         // The buffer is the worker's: what a lost connection left in it would reach the next one.
         tools.output.clear();
         Poll::Ready(sent)
+    }
+
+    /// Reads once; nothing if that was not to be or the client sends no more.
+    fn read(&mut self, input: &mut [u8]) -> Poll<Result<usize, Ended>> {
+        if !self.readable || self.at_end {
+            return Poll::Pending;
+        }
+        match self.stream.read(input) {
+            Ok(length) => {
+                self.at_end = length == 0;
+                // There was no more than that, or it would have been read: a second call is not needed to find that out.
+                self.readable = length == input.len() || self.hung_up;
+                Poll::Ready(Ok(length))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Poll::Pending
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Poll::Ready(Ok(0)),
+            Err(_) => Poll::Ready(Err(Ended)),
+        }
+    }
+
+    /// Ends once everything is written.  A socket that is closed with input unread takes back what it was given to send
+    /// (RFC 2525, 2.17), so a client that is still sending is told that no more comes, and heard out for a while.
+    fn linger(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
+        let now = tools.runner.services().clock.now();
+        if self.lingers_until.is_none() {
+            self.readable = true;
+            let is_heard_out = self.session.client().authenticated && !self.shared().outbox.is_closing();
+            if !is_heard_out || self.read(&mut tools.input)?.is_pending() || self.at_end {
+                return Poll::Ready(Err(Ended));
+            }
+            if self.stream.shutdown(Shutdown::Write).is_err() {
+                return Poll::Ready(Err(Ended));
+            }
+            self.lingers_until = Some(now.after(LINGER_TIME_MAX).micros());
+        }
+        if self.at_end || self.lingers_until.is_some_and(|until| until <= now.micros()) {
+            return Poll::Ready(Err(Ended));
+        }
+        self.read(&mut tools.input).map_ok(drop)
     }
 
     /// Goes on with what was held back by a pause or by a client that did not read.
@@ -275,7 +319,7 @@ impl Connection {
     }
 
     /// Writes what waits, as far as it may be written and the socket takes it.
-    fn flush(&mut self) -> Result<Poll<()>, Ended> {
+    fn flush(&mut self, runner: &Runner) -> Result<Poll<()>, Ended> {
         while !self.unsent.is_empty() {
             let allowed = self.poll_holds()?;
             if allowed == 0 || !self.writable {
@@ -283,6 +327,8 @@ impl Connection {
             }
             match write(&mut self.stream, &self.unsent, allowed) {
                 Ok(count) => {
+                    // Who reads slowly is not idle.
+                    self.shared().last_active.store(runner.services().clock.now().millis(), Relaxed);
                     self.unsent.advance(count);
                     self.holds.iter_mut().for_each(|(at, _)| *at -= count);
                 }

@@ -118,7 +118,9 @@ impl Session {
             self.client.replies = Replies::On;
         }
         self.parked = None;
-        self.client.shared.set_waiting(false);
+        let shared = &self.client.shared;
+        shared.last_active.store(runner.services().clock.now().millis(), Relaxed);
+        shared.set_waiting(false);
         Poll::Ready(())
     }
 
@@ -242,7 +244,12 @@ impl Session {
     /// Ends a conversation whose pending input, with what it has queued in MULTI, has outgrown the setting.
     fn bound(&mut self, flow: Flow, runner: &Runner) -> Flow {
         let pending = self.pending.len() - self.pending_done;
-        self.client.shared.pending_input.store(pending, Relaxed);
+        let shared = &self.client.shared;
+        shared.pending_input.store(pending, Relaxed);
+        if pending > 0 {
+            // Who sends slowly is not idle.
+            shared.last_active.store(runner.services().clock.now().millis(), Relaxed);
+        }
         let queued = self.client.transaction.as_ref().map_or(0, |transaction| transaction.queued_bytes);
         if pending + queued > runner.services().settings.client_query_buffer_limit() {
             tracing::warn!(client = self.client.shared.id, "closing: query buffer limit reached");

@@ -1,7 +1,9 @@
 //! Connections beyond the limits or outside the protocol end alone; others are served.
 
+use std::time::Duration;
+
 use crate::support::client::{Client, request};
-use crate::support::process::{Server, wait_for};
+use crate::support::process::{Server, pause, wait_for};
 
 /// More than any line of a request may hold.
 const ENDLESS_LINE: usize = 70_000;
@@ -37,6 +39,23 @@ fn idle_clients_are_disconnected() {
     assert_eq!(idle.ask("PING"), "PONG");
     assert_eq!(idle.read_text(), None);
     assert_eq!(subscriber.ask("PING"), "[pong, ]");
+}
+
+#[test]
+fn who_waits_or_is_slow_is_not_idle() {
+    let server = Server::quartet(&["--timeout", "1"]);
+    let (mut holder, mut waiting) = (Client::connect(server.address()), Client::connect(server.address()));
+    holder.ask("LOCK.ACQUIRE door ann TTL 2500");
+    waiting.write(b"LOCK.ACQUIRE door bob TTL 1000 WAIT 60000\r\nPING\r\n");
+    let mut slow = Client::connect(server.address());
+    // A byte now and then, for longer than an idle client is left alone.
+    for byte in b"*3\r\n$3\r\nSET\r\n$4\r\nlong\r\n$8\r\nabcdefgh\r\n" {
+        pause(Duration::from_millis(100));
+        slow.write(&[*byte]);
+    }
+    assert_eq!(slow.read_text().as_deref(), Some("OK"));
+    assert!(waiting.read_text().is_some_and(|granted| granted.starts_with("[fence, ")));
+    assert_eq!(waiting.read_text().as_deref(), Some("PONG"));
 }
 
 #[test]

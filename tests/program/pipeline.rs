@@ -32,6 +32,25 @@ fn is_answered_whole_to_who_sends_no_more() {
     is_answered(Client::finish);
 }
 
+/// Who sends more than it is answered, as far as a connection that ends goes, is answered that far.
+#[test]
+fn what_comes_behind_the_end_takes_no_reply_away() {
+    let server = Server::quartet(&["--threads", "1"]);
+    let mut client = Client::connect(server.address());
+    let value = "v".repeat(8 << 20);
+    assert_eq!(client.ask(&format!("SET long {value}")), "OK");
+    for (last, reply) in
+        [("*1\r\n$4\r\nQUIT\r\n", "OK"), ("*x\r\n", "-ERR Protocol error: invalid multibulk length")]
+    {
+        let mut client = Client::connect(server.address());
+        let more = request(&["PING"]).repeat(10_000);
+        client.write(&[&request(&["GET", "long"]), last.as_bytes(), &more].concat());
+        assert_eq!(client.read_text().as_deref(), Some(value.as_str()));
+        assert_eq!(client.read_text().as_deref(), Some(reply));
+        assert_eq!(client.read_text(), None);
+    }
+}
+
 /// Who goes while it waits gets nothing more, but what it was told before it waited is on its way.
 #[test]
 fn what_was_answered_before_a_wait_reaches_who_sends_no_more() {
