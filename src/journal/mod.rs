@@ -29,10 +29,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::wait::{Durable, Lost, Position};
@@ -108,8 +108,9 @@ struct Shared {
     /// Measures how long a sync takes.
     clock: Clock,
     state: Mutex<State>,
-    /// The writer has something to do.
-    work: Condvar,
+    /// The writer's thread.  It sleeps without the mutex: one that wakes up to take it keeps it from those who append,
+    /// for as long as it takes the system to get the thread going.
+    writer: OnceLock<Thread>,
     /// A segment was begun, or the journal has failed.
     changed: Condvar,
     synced: AtomicU64,
@@ -187,7 +188,7 @@ impl Journal {
                 is_writer_idle: false,
                 wanted_records: usize::MAX,
             }),
-            work: Condvar::new(),
+            writer: OnceLock::new(),
             changed: Condvar::new(),
             synced: AtomicU64::new(position.0),
             waiters: Mutex::default(),
@@ -238,7 +239,7 @@ impl Journal {
         }
         state.pending.append(payload, self.shared.options.segment_max);
         let position = state.pending.position;
-        self.shared.tell_writer(&mut state);
+        self.shared.tell_writer(state);
         position
     }
 
@@ -271,8 +272,7 @@ impl Journal {
         let sequence = state.pending.cut();
         state.pending.since_snapshot = 0;
         let position = state.pending.position;
-        self.shared.tell_writer(&mut state);
-        drop(state);
+        self.shared.tell_writer(state);
         Some(Snapshot::new(Arc::clone(&self.shared), sequence, position))
     }
 
@@ -290,10 +290,8 @@ impl Journal {
 
     /// Writes the rest, syncs it and ends the writer's thread.  Nothing is appended afterwards.
     pub fn close(&self) {
-        let mut state = self.shared.state.lock();
-        state.is_closing = true;
-        self.shared.work.notify_all();
-        drop(state);
+        self.shared.state.lock().is_closing = true;
+        self.shared.wake_writer();
         let thread = self.thread.lock().take();
         // Who was woken by the writer may be the last to have let go of the journal, on that very thread.
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
@@ -336,12 +334,21 @@ impl Shared {
         self.has_failed().then_some(Err(Lost))
     }
 
-    fn tell_writer(&self, state: &mut State) {
+    /// Tells the writer of what was appended, if it waits for that.
+    fn tell_writer(&self, mut state: MutexGuard<'_, State>) {
         let is_full = state.pending.bytes.len() >= self.options.pending_max / 2;
-        if state.is_writer_idle || is_full || state.pending.records == state.wanted_records {
-            // Whoever comes next need not say it again.
-            state.is_writer_idle = false;
-            self.work.notify_all();
+        let is_waited_for = state.is_writer_idle || state.pending.records == state.wanted_records;
+        // Whoever comes next need not say it again.
+        state.is_writer_idle = false;
+        drop(state);
+        if is_full || is_waited_for {
+            self.wake_writer();
+        }
+    }
+
+    fn wake_writer(&self) {
+        if let Some(thread) = self.writer.get() {
+            thread.unpark();
         }
     }
 

@@ -3,12 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
-use super::Shared;
 use super::disk::DiskFile;
 use super::pending::Cut;
 use super::segment::{self, FileId};
+use super::{Shared, State};
 use crate::wait::Position;
 
 /// The longest time for which a sync is put off so that more records share it.
@@ -39,13 +40,13 @@ impl Writer {
     /// nobody knows what is on the disk, and trying again would only seem to help.
     pub fn step(&mut self) {
         let (mut bytes, cuts, end) = {
-            let mut state = self.shared.state.lock();
-            let pending = &mut state.pending;
+            let State { pending, wanted_records, .. } = &mut *self.shared.state.lock();
             if pending.is_empty() || self.shared.has_failed() {
                 return;
             }
-            let spare = std::mem::take(&mut self.spare);
+            *wanted_records = usize::MAX;
             self.last_group = std::mem::take(&mut pending.records);
+            let spare = std::mem::take(&mut self.spare);
             (
                 std::mem::replace(&mut pending.bytes, spare),
                 std::mem::take(&mut pending.cuts),
@@ -109,6 +110,8 @@ impl Writer {
 
     /// Writes until the journal is closed.
     pub(super) fn run(mut self) {
+        // It is set once: a journal has one writer.
+        let _ = self.shared.writer.set(thread::current());
         let interval = self.shared.options.sync_interval;
         while self.wait_for_work() {
             if interval.is_zero() {
@@ -124,38 +127,48 @@ impl Writer {
 
     /// Waits until there is something to write; false once the journal is closed.
     fn wait_for_work(&self) -> bool {
-        let mut state = self.shared.state.lock();
-        while !state.is_closing && (state.pending.is_empty() || self.shared.has_failed()) {
+        let mut is_closing = false;
+        self.sleep_until(None, |state| {
+            is_closing = state.is_closing;
+            let has_work = !state.pending.is_empty() && !self.shared.has_failed();
             // Every time: whoever told it of work may have found none to do, as a snapshot of an empty segment does.
-            state.is_writer_idle = true;
-            self.shared.work.wait(&mut state);
-        }
-        state.is_writer_idle = false;
-        !state.is_closing
+            state.is_writer_idle = !is_closing && !has_work;
+            !state.is_writer_idle
+        });
+        !is_closing
     }
 
     /// Waits for as many records as the last sync served, for half as long as it took: whoever was served then and
     /// asks again at once shares this sync and not the next.  Somebody alone never waits.
     fn gather(&self) {
         let last_sync = Duration::from_micros(self.shared.last_sync_micros.load(Ordering::Relaxed));
-        let mut state = self.shared.state.lock();
-        state.wanted_records = self.last_group;
-        self.shared.work.wait_while_for(
-            &mut state,
-            |state| !state.is_closing && state.pending.records < state.wanted_records,
-            (last_sync / 2).min(GATHERING_MAX),
-        );
-        state.wanted_records = usize::MAX;
+        self.sleep_until(Some((last_sync / 2).min(GATHERING_MAX)), |state| {
+            state.wanted_records = self.last_group;
+            state.is_closing || state.pending.records >= self.last_group
+        });
     }
 
     /// Lets records gather, so that one sync serves all of an interval.
     fn rest(&self) {
-        let mut state = self.shared.state.lock();
-        let is_urgent = |state: &mut super::State| {
+        self.sleep_until(Some(self.shared.options.sync_interval), |state| {
             state.is_closing || state.pending.bytes.len() >= self.shared.options.pending_max / 2
-        };
-        state.is_writer_idle = false;
-        let interval = self.shared.options.sync_interval;
-        self.shared.work.wait_while_for(&mut state, |state| !is_urgent(state), interval);
+        });
+    }
+
+    /// Sleeps until `is_over` says so, which is asked whenever the writer is told of something, or for so long.
+    fn sleep_until(&self, longest: Option<Duration>, mut is_over: impl FnMut(&mut State) -> bool) {
+        let clock = &self.shared.clock;
+        let end = longest.map(|longest| clock.now().after(longest).micros());
+        while !is_over(&mut self.shared.state.lock()) {
+            let Some(end) = end else {
+                thread::park();
+                continue;
+            };
+            let now = clock.now().micros();
+            if now >= end {
+                return;
+            }
+            thread::park_timeout(Duration::from_micros(end - now));
+        }
     }
 }
