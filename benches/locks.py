@@ -9,8 +9,9 @@
 `pairs` has 50 connections acquire and release, sixteen commands to a write, and reads the server's CPU time from /proc;
 the others do what their users do: SET NX PX, then a script that deletes the key if it still holds the token.  `durable`
 compares acquisitions and releases that are on the disk before they are answered, by 64 clients, with etcd-server (Debian)
-on the same disk, through its lock API over the JSON gateway; both are driven by `examples/closed_loop.rs`, to be built
-before, since a load in Python would be the limit.  `handoff` has 64 clients want one key and takes the time from
+on the same disk, through its lock API over its JSON gateway and over gRPC, with a connection for each client and with
+one for all; everything is driven by `examples/closed_loop.rs`, to be built before, since a load in Python would be the
+limit.  `handoff` has 64 clients want one key and takes the time from
 the release to the next holder's answer; the others use redis-py's Lock, which polls.  All servers listen on loopback.
 """
 import argparse
@@ -125,58 +126,83 @@ class Etcd:
         self.process.wait()
 
 
-def http_request(path, body):
-    text = json.dumps(body)
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
-    return head + text
-
-
-def pairs_per_second(port, clients, count):
+def pairs_per_second(port, protocol, connections, clients, count):
     """Each client acquires and releases `count` times.  The load is compiled: one in Python would be the limit."""
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(os.path.dirname(__file__), "../target"))
-    command = [os.path.join(target, "release/examples/closed_loop"), str(port), str(count)]
-    if not os.path.exists(command[0]):
+    command = os.path.join(target, "release/examples/closed_loop")
+    if not os.path.exists(command):
         sys.exit("first: cargo build --release --example closed_loop")
-    seconds = float(subprocess.run(command, input=json.dumps(clients), stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return len(clients) * count / seconds
+    clients = [[(path, list(body)) for path, body in requests] for requests in clients]
+    load = {"port": port, "protocol": protocol, "connections": connections, "turns": count, "clients": clients}
+    done = subprocess.run(command, input=json.dumps(load), stdout=subprocess.PIPE, text=True, check=True)
+    return len(clients) * count / float(done.stdout)
 
 
-def etcd_pairs_per_second(etcd, count):
-    clients = []
-    for number in range(DURABLE_CLIENTS):
-        lease = etcd.call("/v3/lease/grant", {"TTL": 600})["ID"]
-        name = base64.b64encode(f"lock-{number}".encode()).decode()
-        # The key is what etcd makes of the lock's name and the lease.
-        key = base64.b64encode(f"lock-{number}/{int(lease):x}".encode()).decode()
-        acquire = http_request("/v3/lock/lock", {"name": name, "lease": lease})
-        clients.append([acquire, http_request("/v3/lock/unlock", {"key": key})])
-    return pairs_per_second(etcd.port, clients, count)
+def varint(number):
+    rest, low = number >> 7, number & 127
+    return bytes([low]) if rest == 0 else bytes([low | 128]) + varint(rest)
 
 
-def quartet_pairs_per_second(server, count):
-    clients = []
-    for number in range(DURABLE_CLIENTS):
-        pair = pair_of(server, None, f"lock-{number}", f"owner-{number}")
-        clients.append([requests(command).decode() for command in pair])
-    return pairs_per_second(server.port, clients, count)
+def field(number, value):
+    """A field of a protocol buffer: bytes or a number."""
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3) + varint(value)
+
+
+def etcd_pair(protocol, name, lease):
+    # The key is what etcd makes of the lock's name and the lease.
+    name, key = name.encode(), f"{name}/{lease:x}".encode()
+    if protocol == "grpc":
+        # LockRequest and UnlockRequest of v3lock.proto.
+        return [("/v3lockpb.Lock/Lock", field(1, name) + field(2, lease)), ("/v3lockpb.Lock/Unlock", field(1, key))]
+    acquire = {"name": base64.b64encode(name).decode(), "lease": lease}
+    release = {"key": base64.b64encode(key).decode()}
+    return [("/v3/lock/lock", json.dumps(acquire).encode()), ("/v3/lock/unlock", json.dumps(release).encode())]
+
+
+def etcd_pairs_per_second(etcd, protocol, connections, count):
+    def client(number):
+        lease = int(etcd.call("/v3/lease/grant", {"TTL": 600})["ID"])
+        return etcd_pair(protocol, f"lock-{number}", lease)
+
+    clients = [client(number) for number in range(DURABLE_CLIENTS)]
+    return pairs_per_second(etcd.port, protocol, connections, clients, count)
+
+
+def quartet_pairs_per_second(server, count, connections=DURABLE_CLIENTS):
+    def client(number):
+        return [("", requests(command)) for command in pair_of(server, None, f"lock-{number}", f"owner-{number}")]
+
+    clients = [client(number) for number in range(DURABLE_CLIENTS)]
+    return pairs_per_second(server.port, "resp", connections, clients, count)
+
+
+# How many connections the clients share, with what etcd offers there.
+ARRANGEMENTS = [(DURABLE_CLIENTS, ["http", "grpc"]), (1, ["grpc"])]
 
 
 def durable(servers, rounds, scale):
     with tempfile.TemporaryDirectory(dir=".") as folder:
         etcd = Etcd(folder)
+        figures = {}
         try:
-            figures = {"etcd": []}
-            for _ in range(rounds):
-                figures["etcd"].append(etcd_pairs_per_second(etcd, max(1, int(100 * scale))))
+            for connections, protocols in ARRANGEMENTS * rounds:
+                for protocol in protocols:
+                    rate = etcd_pairs_per_second(etcd, protocol, connections, max(1, int(100 * scale)))
+                    figures.setdefault((connections, f"etcd, {protocol}"), []).append(rate)
                 for server in servers:
-                    figures.setdefault(server.name, []).append(quartet_pairs_per_second(server, int(1000 * scale)))
+                    rate = quartet_pairs_per_second(server, max(1, int(1000 * scale)), connections)
+                    figures.setdefault((connections, server.name), []).append(rate)
         finally:
             etcd.stop()
-    base = statistics.median(figures["etcd"])
-    print("| server | pairs/s on disk | times etcd |")
-    print("|---|---|---|")
-    for name, rates in figures.items():
-        print(f"| {name} | {statistics.median(rates):.0f} | {statistics.median(rates) / base:.1f} |")
+    print("| connections | server | pairs/s on disk | times etcd over http, grpc |")
+    print("|---|---|---|---|")
+    for (connections, name), rates in figures.items():
+        rate = statistics.median(rates)
+        bases = [figures.get((connections, f"etcd, {protocol}")) for protocol in ("http", "grpc")]
+        times = ", ".join(f"{rate / statistics.median(base):.1f}" if base else "-" for base in bases)
+        print(f"| {connections} | {name} | {rate:.0f} | {times} |")
 
 
 def quartet_handoff(server, rounds):
