@@ -1,7 +1,7 @@
 //! A simulation of clients, a network, the service, its journal and a disk that loses power, from one seed.
 //!
-//! Messages are delayed, lost and delivered twice; clients ask again under the same request id, give up and die; the
-//! server crashes at any moment and starts anew from what the disk has kept; the wall clock jumps by days.  What
+//! Messages are delayed, lost and delivered twice; clients ask again under the same request id, on the same connection or,
+//! while the server does not know yet that it has ended, on another, give up and die; the server crashes at any moment and starts anew from what the disk has kept; the wall clock jumps by days.  What
 //! must hold is looked at in each millisecond.  `QUARTET_TEST_LOCK_SEED=7` plays one seed.
 
 use std::collections::HashMap;
@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use quartet::clock::Now;
 use quartet::journal::Writer;
-use quartet::lock::{Aftermath, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, Ticket};
+use quartet::lock::{
+    Aftermath, Answer, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, Ticket,
+};
 use quartet::random::Random;
 use quartet::wait::Hold;
 
@@ -37,6 +39,8 @@ const START: u64 = 1_000_000;
 /// A holder does so in one of so many milliseconds; many hold until their lease ends.
 const RELEASE_ONE_IN: usize = 300;
 const RENEW_ONE_IN: usize = 200;
+/// Who asks loses its connection in one of so many.
+const RECONNECT_ONE_IN: usize = 200;
 
 /// What is wrong on purpose, to see that it is found.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -84,9 +88,15 @@ struct Packet {
     arrives: u64,
     to_server: bool,
     client: usize,
-    /// The name under which the client asks; a client that has died comes back under another.
-    owner: String,
+    from: Name,
     message: Message,
+}
+
+/// Under which name and on which connection a client asks; a client that has died comes back under others.
+#[derive(Clone, PartialEq)]
+struct Name {
+    owner: String,
+    connection: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -97,14 +107,14 @@ enum State {
 }
 
 struct Client {
-    owner: String,
+    name: Name,
     state: State,
 }
 
 /// A request that waits at the server.
 struct Waiting {
     client: usize,
-    owner: String,
+    name: Name,
     resource: usize,
     request: u64,
     /// The place in the resource's queue.
@@ -117,7 +127,7 @@ struct Server {
     writer: Writer,
     waiting: Vec<Waiting>,
     /// Replies that wait for the disk.
-    replies: Vec<(Hold, usize, String, Message)>,
+    replies: Vec<(Hold, usize, Name, Message)>,
     next_number: u64,
     last_granted: [u64; RESOURCES.len()],
 }
@@ -174,8 +184,8 @@ impl Simulation {
             seen: HashMap::new(),
         };
         for _ in 0..CLIENTS {
-            let owner = simulation.name();
-            simulation.clients.push(Client { owner, state: State::Idle });
+            let name = simulation.name();
+            simulation.clients.push(Client { name, state: State::Idle });
         }
         simulation
     }
@@ -184,9 +194,9 @@ impl Simulation {
         self.random.below(count) == 0
     }
 
-    fn name(&mut self) -> String {
+    fn name(&mut self) -> Name {
         self.names += 1;
-        format!("owner-{}", self.names)
+        Name { owner: format!("owner-{}", self.names), connection: self.names }
     }
 
     fn note(&mut self, what: &'static str) {
@@ -198,7 +208,7 @@ impl Simulation {
     }
 
     /// Puts a message on its way, which loses some and delivers some twice.
-    fn send(&mut self, to_server: bool, client: usize, owner: &str, message: Message) {
+    fn send(&mut self, to_server: bool, client: usize, name: &Name, message: Message) {
         let copies = match self.random.below(20) {
             0 if !matches!(message, Message::Gone) => 0,
             1 => 2,
@@ -206,14 +216,14 @@ impl Simulation {
         };
         for _ in 0..copies {
             let arrives = self.now + 1 + self.random.below(DELAY_MAX) as u64;
-            let (owner, message) = (owner.to_owned(), message.clone());
-            self.packets.push(Packet { arrives, to_server, client, owner, message });
+            let (from, message) = (name.clone(), message.clone());
+            self.packets.push(Packet { arrives, to_server, client, from, message });
         }
     }
 
     fn tell_server(&mut self, client: usize, message: Message) {
-        let owner = self.clients[client].owner.clone();
-        self.send(true, client, &owner, message);
+        let name = self.clients[client].name.clone();
+        self.send(true, client, &name, message);
     }
 
     /// Lets a millisecond pass.
@@ -230,10 +240,10 @@ impl Simulation {
         let now = self.now;
         let mut due: Vec<Packet> = self.packets.extract_if(.., |packet| packet.arrives <= now).collect();
         due.sort_by_key(|packet| packet.arrives);
-        for Packet { to_server, client, owner, message, .. } in due {
+        for Packet { to_server, client, from, message, .. } in due {
             if to_server {
-                self.serve(client, &owner, message);
-            } else if self.clients[client].owner == owner {
+                self.serve(client, &from, message);
+            } else if self.clients[client].name == from {
                 self.hear(client, message)?;
             }
         }
@@ -268,6 +278,12 @@ impl Simulation {
                 self.tell_server(client, Message::Acquire { resource, request, mode });
             }
             State::Asking { first_sent, .. } if now - first_sent > GIVES_UP_AFTER => self.leave(client),
+            State::Asking { resource, request, mode, .. } if self.one_in(RECONNECT_ONE_IN) => {
+                self.note("reconnection");
+                self.tell_server(client, Message::Gone);
+                self.clients[client].name.connection = self.name().connection;
+                self.tell_server(client, Message::Acquire { resource, request, mode });
+            }
             State::Asking { resource, request, mode, first_sent, last_sent }
                 if now - last_sent > RETRY_AFTER =>
             {
@@ -283,7 +299,7 @@ impl Simulation {
             State::Holding { resource, fence, .. } if self.one_in(RELEASE_ONE_IN) => {
                 self.clients[client].state = State::Idle;
                 self.tell_server(client, Message::Release { resource, fence });
-                self.clients[client].owner = self.name();
+                self.clients[client].name = self.name();
             }
             State::Holding { resource, fence, .. } if self.one_in(RENEW_ONE_IN) => {
                 self.tell_server(client, Message::Renew { resource, fence, sent: now });
@@ -295,12 +311,13 @@ impl Simulation {
     /// A client ends its connection and comes back as somebody else.
     fn leave(&mut self, client: usize) {
         self.tell_server(client, Message::Gone);
-        let owner = self.name();
-        self.clients[client] = Client { owner, state: State::Idle };
+        let name = self.name();
+        self.clients[client] = Client { name, state: State::Idle };
     }
 
     /// What the server does with a message.
-    fn serve(&mut self, client: usize, owner: &str, message: Message) {
+    fn serve(&mut self, client: usize, from: &Name, message: Message) {
+        let owner = &from.owner;
         let (now, mut aftermath) = (self.time(), Aftermath::default());
         let reply = match message {
             Message::Acquire { resource, request, mode } => {
@@ -317,7 +334,7 @@ impl Simulation {
                 match self.server.locks.acquire(&asking, now, &mut aftermath) {
                     Ok(Asked::Granted(Grant { fence, .. })) => Message::Granted { request, fence },
                     Ok(Asked::Waiting(ticket)) => {
-                        return self.queue(client, owner, resource, request, ticket);
+                        return self.queue(client, from, resource, request, ticket);
                     }
                     Ok(Asked::Busy | Asked::Deadlock(_)) | Err(_) => Message::Refused { request },
                 }
@@ -342,8 +359,8 @@ impl Simulation {
                 }
             }
             Message::Gone => {
-                let gone: Vec<Waiting> =
-                    self.server.waiting.extract_if(.., |waiting| waiting.owner == owner).collect();
+                let is_gone = |waiting: &mut Waiting| waiting.name.connection == from.connection;
+                let gone: Vec<Waiting> = self.server.waiting.extract_if(.., is_gone).collect();
                 for waiting in gone {
                     self.server.locks.abandon(&waiting.ticket, now, &mut Aftermath::default());
                 }
@@ -351,27 +368,29 @@ impl Simulation {
             }
             Message::Granted { .. } | Message::Renewed { .. } | Message::Refused { .. } => return,
         };
-        self.reply(client, owner, reply, aftermath.hold);
+        self.reply(client, from, reply, aftermath.hold);
     }
 
-    fn queue(&mut self, client: usize, owner: &str, resource: usize, request: u64, ticket: Ticket) {
+    fn queue(&mut self, client: usize, from: &Name, resource: usize, request: u64, ticket: Ticket) {
         self.note("wait");
-        let same = |waiting: &&mut Waiting| waiting.owner == owner && waiting.request == request;
-        if let Some(waiting) = self.server.waiting.iter_mut().find(same) {
-            // Asked again, it keeps its place.
-            waiting.ticket = ticket;
-            return;
-        }
-        let number = self.server.next_number;
-        self.server.next_number += 1;
-        let owner = owner.to_owned();
-        self.server.waiting.push(Waiting { client, owner, resource, request, number, ticket });
+        let same = |waiting: &Waiting| waiting.name.owner == from.owner && waiting.request == request;
+        let before = self.server.waiting.iter().position(same).map(|place| self.server.waiting.remove(place));
+        let number = match before {
+            // Asked again, it keeps its place; one that was over begins anew.
+            Some(before) if is_superseded(&before.ticket) => before.number,
+            _ => {
+                self.server.next_number += 1;
+                self.server.next_number
+            }
+        };
+        let name = from.clone();
+        self.server.waiting.push(Waiting { client, name, resource, request, number, ticket });
     }
 
-    fn reply(&mut self, client: usize, owner: &str, reply: Message, hold: Option<Hold>) {
+    fn reply(&mut self, client: usize, name: &Name, reply: Message, hold: Option<Hold>) {
         match hold.filter(|_| self.fault != Fault::RepliesBeforeSync) {
-            Some(hold) => self.server.replies.push((hold, client, owner.to_owned(), reply)),
-            None => self.send(false, client, owner, reply),
+            Some(hold) => self.server.replies.push((hold, client, name.clone(), reply)),
+            None => self.send(false, client, name, reply),
         }
     }
 
@@ -380,11 +399,16 @@ impl Simulation {
         let now = self.time();
         self.server.locks.act(now, &mut Aftermath::default(), |core, now, events| core.advance(now, events));
         let mut answers = Vec::new();
+        // Answers lie about for a while before they are taken: who they are for may go meanwhile.
+        let are_taken = self.one_in(2);
         self.server.waiting.retain(|waiting| {
+            if !are_taken {
+                return true;
+            }
             let Poll::Ready(answer) = waiting.ticket.poll(Waker::noop()) else { return true };
             answers.push((
                 waiting.client,
-                waiting.owner.clone(),
+                waiting.name.clone(),
                 waiting.resource,
                 waiting.request,
                 waiting.number,
@@ -392,7 +416,12 @@ impl Simulation {
             ));
             false
         });
-        for (client, owner, resource, request, number, answer) in answers {
+        // In the order of the grants, which is not that in which they were taken.
+        answers.sort_by_key(|(.., answer)| match &answer.outcome {
+            Outcome::Granted(grant) => grant.fence,
+            _ => 0,
+        });
+        for (client, name, resource, request, number, answer) in answers {
             let reply = match answer.outcome {
                 Outcome::Granted(Grant { fence, .. }) => {
                     if number <= self.server.last_granted[resource] {
@@ -406,15 +435,15 @@ impl Simulation {
                 }
                 _ => Message::Refused { request },
             };
-            self.reply(client, &owner, reply, answer.hold);
+            self.reply(client, &name, reply, answer.hold);
         }
         if self.one_in(3) {
             self.server.writer.step();
         }
         let synced: Vec<_> =
             self.server.replies.extract_if(.., |(hold, ..)| hold.poll(Waker::noop()).is_ready()).collect();
-        for (_, client, owner, reply) in synced {
-            self.send(false, client, &owner, reply);
+        for (_, client, name, reply) in synced {
+            self.send(false, client, &name, reply);
         }
         self.nobody_waits_for_nobody()
     }
@@ -478,7 +507,7 @@ impl Simulation {
             {
                 return Err(format!(
                     "{name} was granted under {fence} while {} holds it under {other_fence}",
-                    other.owner
+                    other.name.owner
                 ));
             }
         }
@@ -518,6 +547,11 @@ impl Simulation {
     }
 }
 
+fn is_superseded(ticket: &Ticket) -> bool {
+    let answer = ticket.poll(Waker::noop());
+    matches!(answer, Poll::Ready(Answer { outcome: Outcome::Superseded, .. }))
+}
+
 fn reading(now: u64, wall: u64) -> Now {
     Now::at(Duration::from_millis(now), Duration::from_millis(wall + now - START))
 }
@@ -536,7 +570,7 @@ fn what_is_promised_holds_whatever_fails() {
         let happened = play(seed, Fault::None).unwrap_or_else(|problem| panic!("{SEED}={seed}: {problem}"));
         happened.into_iter().for_each(|(what, times)| *seen.entry(what).or_default() += times);
     }
-    for what in ["grant", "wait", "retry", "renewal", "death", "crash", "lease run out"] {
+    for what in ["grant", "wait", "retry", "reconnection", "renewal", "death", "crash", "lease run out"] {
         assert!(seen.get(what).is_some_and(|times| *times >= count), "{what} hardly ever happened: {seen:?}");
     }
 }
