@@ -300,6 +300,10 @@ fn an_operator_ends_a_wait() {
     let cancel = |http: &mut Http, owner: &str| {
         http.ask("DELETE", &format!("/locks/x/waits?owner={owner}"), &[], b"").json()
     };
+    // It waits for one thing at a time.
+    let again =
+        post(&mut other, "/lock", &json!({ "resource": "x", "ttl": 1, "owner": "waiter", "wait_ms": 1 }));
+    assert_eq!((again.status, again.problem().as_str()), (409, "owner-waits"));
     assert_eq!(cancel(&mut other, "holder"), json!({ "cancelled": 0 }));
     assert_eq!(cancel(&mut other, "waiter"), json!({ "cancelled": 1 }));
     assert_eq!(waiter.read("POST").expect("it is answered").problem(), "lock-not-granted");
