@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use crate::limit::definition::Definition;
-use crate::limit::policies::Policies;
+use crate::limit::policies::{DEFAULT_POLICY, Policies};
 
 /// A file of settings as far as it is about policies.
 pub struct PolicyFile {
@@ -52,7 +52,11 @@ impl PolicyFile {
         let names: BTreeSet<String> = contents.limits.keys().cloned().collect();
         policies.set_all(contents.limits).map_err(|error| format!("file {name}: limits: {error}"))?;
         for gone in self.names.difference(&names) {
-            policies.remove(gone.as_bytes());
+            if gone == DEFAULT_POLICY {
+                policies.reset_default();
+            } else {
+                policies.remove(gone.as_bytes());
+            }
         }
         self.names = names;
         Ok(())

@@ -14,7 +14,7 @@ use super::Services;
 use crate::cache::eviction::Recency;
 use crate::cache::{EntryRef, Keyspace, Moment};
 use crate::clock::Now;
-use crate::journal::{Journal, OpenError, Options, Status};
+use crate::journal::{Journal, OpenError, Options, RECORD_MAX, Status};
 use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos, StateBytes, shift_state};
 use crate::limit::policies::Table;
 use crate::limit::records::Record;
@@ -72,7 +72,7 @@ impl Services {
                 Record::Removed { database, key } => drop(counters.remove(&(database, key.to_vec()))),
                 Record::Policy { name, definition } => {
                     let definition = serde_json::from_slice(definition).map_err(|error| error.to_string())?;
-                    let set = self.limits.policies.set(name, definition);
+                    let set = self.limits.policies.restore(name, definition);
                     set.map_err(|error| format!("the policy {name}: {error}"))?;
                 }
                 Record::Forgotten { name } => drop(self.limits.policies.remove(name.as_bytes())),
@@ -114,7 +114,9 @@ impl Services {
         let mut bytes = Vec::new();
         let mut append = |record: Record<'_>| {
             record.encode(&mut bytes);
-            journal.append(&bytes);
+            if fits(&bytes) {
+                journal.append(&bytes);
+            }
         };
         append(time(now));
         if policies_changed {
@@ -168,7 +170,9 @@ impl Services {
         let mut bytes = Vec::new();
         let mut append = |record: Record<'_>| {
             record.encode(&mut bytes);
-            snapshot.append(&bytes);
+            if fits(&bytes) {
+                snapshot.append(&bytes);
+            }
         };
         append(time(now));
         if let Some(policies) = &keeper.policies {
@@ -201,6 +205,15 @@ impl Services {
         drop(gate);
         result
     }
+}
+
+/// Whether the journal takes a record; one that is longer is about a key that is.
+fn fits(record: &[u8]) -> bool {
+    let fits = record.len() <= RECORD_MAX;
+    if !fits {
+        tracing::warn!(bytes = record.len(), "a rate limit with a key this long does not outlive the server");
+    }
+    fits
 }
 
 fn time(now: Now) -> Record<'static> {

@@ -111,7 +111,9 @@ impl Services {
             return;
         };
         let summary = check.summary(&outcome);
-        if !summary.allowed && !turn.is_last {
+        // A list may refuse the key by now, for good.
+        let is_hopeless = !summary.allowed && summary.retry_after.is_none();
+        if !summary.allowed && !turn.is_last && !is_hopeless {
             return waiting.wait_on(turn.ticket, summary.retry_after, moment);
         }
         check.count(&outcome, slot);

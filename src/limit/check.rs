@@ -135,6 +135,8 @@ impl<'d> Check<'d> {
             return Err(InvalidParameter { parameter: "the length of a key", value, allowed });
         }
         let index = self.demands.len();
+        // Those that lists decide cost a look at each pattern.
+        check_count(index + 1)?;
         let standing = lists.standing(key, demand.rule.policy(), now);
         self.demands.push((demand, standing));
         if standing != Standing::Limited {
@@ -156,11 +158,7 @@ impl<'d> Check<'d> {
                 self.items.push(Item { demand: index, part: 0, limit, counter, cost });
             }
         }
-        if self.items.len() > CHECK_LIMITS_MAX {
-            let (value, allowed) = (self.items.len().to_string(), format!("at most {CHECK_LIMITS_MAX}"));
-            return Err(InvalidParameter { parameter: "the number of limits in one check", value, allowed });
-        }
-        Ok(())
+        check_count(self.items.len())
     }
 
     /// What was asked, and whether a list decides it.
@@ -310,4 +308,12 @@ impl Changes {
     fn of(&self, check: &Check<'_>, counter: &[u8]) -> Option<&Change> {
         self.0.iter().rev().find(|change| *check.items[change.item].counter == *counter)
     }
+}
+/// Refuses more limits, or checks, than one check may have.
+fn check_count(count: usize) -> Result<(), InvalidParameter> {
+    if count > CHECK_LIMITS_MAX {
+        let (value, allowed) = (count.to_string(), format!("at most {CHECK_LIMITS_MAX}"));
+        return Err(InvalidParameter { parameter: "the number of limits in one check", value, allowed });
+    }
+    Ok(())
 }

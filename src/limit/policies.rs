@@ -33,7 +33,7 @@ impl Policies {
     pub(super) fn new(threads: usize) -> Policies {
         let policies =
             Policies { table: ArcSwap::from_pointee(Table::default()), change: Mutex::new(()), threads };
-        policies.set(DEFAULT_POLICY, default_definition()).expect("a test makes the default policy");
+        policies.reset_default();
         policies
     }
 
@@ -67,6 +67,24 @@ impl Policies {
     /// # Errors
     /// Which value is not allowed, and what is.
     pub fn set_all(&self, definitions: BTreeMap<String, Definition>) -> Result<(), InvalidParameter> {
+        self.change(definitions, POLICIES_MAX)
+    }
+
+    /// Makes a policy that an earlier server had.  It was one of no more than were allowed, though others may have to go
+    /// yet that were there before it.
+    ///
+    /// # Errors
+    /// Which value is not allowed, and what is.
+    pub fn restore(&self, name: &str, definition: Definition) -> Result<(), InvalidParameter> {
+        self.change(BTreeMap::from([(name.to_owned(), definition)]), usize::MAX)
+    }
+
+    /// Makes the default policy what it is on a fresh server.
+    pub fn reset_default(&self) {
+        self.set(DEFAULT_POLICY, default_definition()).expect("a test makes the default policy");
+    }
+
+    fn change(&self, definitions: BTreeMap<String, Definition>, most: usize) -> Result<(), InvalidParameter> {
         let _change = self.change.lock();
         let mut table = Table::clone(&self.table.load());
         for (name, definition) in definitions {
@@ -75,8 +93,8 @@ impl Policies {
             let policy = Policy::new(&name, definition, statistics)?;
             table.insert(name.as_bytes().into(), Arc::new(policy));
         }
-        if table.len() > POLICIES_MAX {
-            let (value, allowed) = (table.len().to_string(), format!("at most {POLICIES_MAX}"));
+        if table.len() > most {
+            let (value, allowed) = (table.len().to_string(), format!("at most {most}"));
             return Err(InvalidParameter { parameter: "the number of policies", value, allowed });
         }
         self.table.store(Arc::new(table));

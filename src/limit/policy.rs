@@ -101,6 +101,9 @@ impl Policy {
             .iter()
             .map(|other| {
                 check_length("the number of limits of an override", other.limits.len(), per_key, per_key)?;
+                for name in other.limits.iter().filter_map(|limit| limit.name.as_ref()) {
+                    check_name("the name of a limit", name)?;
+                }
                 let limits: Result<_, _> = other.limits.iter().map(LimitDefinition::build).collect();
                 Ok(Exception { pattern: other.key.as_bytes().into(), limits: limits? })
             })

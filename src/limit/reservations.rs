@@ -106,6 +106,10 @@ impl Reservation {
         now: Nanos,
     ) -> Result<(), NotACounter> {
         let state = counters.state(&item.counter)?;
+        if !state.is_empty() && !item.limit.wrote(state) {
+            // The policy has another algorithm by now, which knows nothing of what was taken under this one.
+            return Ok(());
+        }
         let mut changed = StateBytes::new();
         let kept_for = match actual.checked_sub(item.cost) {
             Some(0) => return Ok(()),

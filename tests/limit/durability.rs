@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use quartet::journal::RECORD_MAX;
+use quartet::limit::policies::POLICIES_MAX;
 use rustix::process::{Signal, kill_process};
 
 use super::{check, connect, put_policy};
-use crate::support::client::Client;
+use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, pause};
 
@@ -25,6 +27,63 @@ fn stop(mut server: Server) {
 fn remaining(http: &mut Http, policy: &str, user: &str) -> i64 {
     let looked = check(http, &format!("?policy={policy}&peek=true&cost=0"), user).json();
     looked["remaining"].as_i64().expect("it is a number")
+}
+
+#[test]
+fn as_many_policies_as_are_allowed_outlive_the_default_one() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    let mut client = Client::connect(first.address());
+    assert_eq!(client.ask("RL.POLICY DEL default"), "1");
+    for number in 0..POLICIES_MAX {
+        client.write(format!("RL.POLICY SET p{number} ALGO gcra LIMIT 1 PERIOD 1000\r\n").as_bytes());
+    }
+    for _ in 0..POLICIES_MAX {
+        assert_eq!(client.read_text().as_deref(), Some("OK"));
+    }
+    let one_more = client.ask("RL.POLICY SET more ALGO gcra LIMIT 1 PERIOD 1000");
+    assert!(one_more.contains("allowed is at most 10000"), "{one_more}");
+    stop(first);
+    let second = server(&folder);
+    let mut client = Client::connect(second.address());
+    assert!(client.ask("RL.CHECK a").contains("there is no policy 'default'"));
+    assert!(client.ask("RL.CHECK a POLICY p9999").starts_with("[1, 1, 0,"));
+}
+
+#[test]
+fn a_counter_outlives_who_would_have_it_kept_for_ever() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    let mut http = connect(&first);
+    put_policy(
+        &mut http,
+        "day",
+        r#"{"limits": [{"algorithm": "fixed", "limit": 10, "period_ms": 86400000}]}"#,
+    );
+    assert_eq!(check(&mut http, "?policy=day&cost=4", "alice").status, 200);
+    assert_eq!(Client::connect(first.address()).ask("PERSIST rl:day:alice"), "0");
+    stop(first);
+    assert_eq!(remaining(&mut connect(&server(&folder)), "day", "alice"), 6);
+}
+
+#[test]
+fn a_key_that_is_too_long_for_the_journal_takes_nothing_else_along() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    let mut http = connect(&first);
+    put_policy(
+        &mut http,
+        "day",
+        r#"{"limits": [{"algorithm": "fixed", "limit": 10, "period_ms": 86400000}]}"#,
+    );
+    let mut client = Client::connect(first.address());
+    let key = "k".repeat(RECORD_MAX + 1);
+    client.write(&request(&["CL.THROTTLE", &key, "0", "1", "86400"]));
+    assert!(client.read_text().is_some_and(|answer| answer.starts_with("[0, 1,")));
+    pause(LOST_AT_MOST);
+    assert_eq!(check(&mut http, "?policy=day&cost=4", "alice").status, 200);
+    stop(first);
+    assert_eq!(remaining(&mut connect(&server(&folder)), "day", "alice"), 6);
 }
 
 #[test]

@@ -46,6 +46,19 @@ fn policies_follow_the_file() {
 }
 
 #[test]
+fn the_default_policy_comes_back_when_the_file_has_none() {
+    let folder = Folder::new();
+    let path = folder.path().join("quartet.toml");
+    let own = "[limits.default]\nlimits = [{ algorithm = \"gcra\", limit = 7, period_ms = 60000 }]\n";
+    fs::write(&path, own).expect("the folder was just made");
+    let server = Server::quartet(&["--http-port", "0", "--config", &path.display().to_string()]);
+    let limit = || check(&mut connect(&server), "", "x").json()["limit"].as_i64();
+    assert_eq!(limit(), Some(7));
+    fs::write(&path, FILE).expect("the folder is there");
+    wait_for(|| (limit() == Some(100)).then_some(()));
+}
+
+#[test]
 fn a_wrong_policy_stops_the_start_with_a_line() {
     for (text, expected) in [
         (FILE.replace("gcra", "magic"), "algorithm is magic; allowed is gcra, sliding"),

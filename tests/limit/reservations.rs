@@ -50,6 +50,21 @@ fn a_reservation_is_put_right_with_every_algorithm() {
 }
 
 #[test]
+fn a_change_of_the_algorithm_leaves_nothing_to_be_put_right() {
+    let server = server();
+    let mut http = connect(&server);
+    let definition = |algorithm: &str| {
+        format!(r#"{{"limits": [{{"algorithm": "{algorithm}", "limit": 10, "period_ms": 86400000}}]}}"#)
+    };
+    put_policy(&mut http, "changed", &definition("gcra"));
+    let reserved = id(&reserve(&mut http, "changed", 1, 60_000));
+    put_policy(&mut http, "changed", &definition("fixed"));
+    assert_eq!(check(&mut http, "?policy=changed&cost=10", "bot").status, 200);
+    assert_eq!(http.ask("DELETE", &format!("/reservations/{reserved}"), &[], b"").status, 204);
+    assert_eq!(remaining(&mut http, "changed"), 0);
+}
+
+#[test]
 fn what_nobody_ends_is_kept_or_given_back_as_the_policy_says() {
     let server = server();
     let mut http = connect(&server);

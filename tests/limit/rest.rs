@@ -143,6 +143,19 @@ fn wrong_questions_are_told_what_is_allowed() {
 }
 
 #[test]
+fn what_can_never_be_allowed_does_not_wait() {
+    let server = server();
+    let mut http = connect(&server);
+    put_policy(
+        &mut http,
+        "ten",
+        r#"{"limits": [{"algorithm": "fixed", "limit": 10, "period_ms": 3600000}]}"#,
+    );
+    let ask = json!({"checks": [{"policy": "ten", "key": "u", "cost": 11}], "wait_ms": 3_600_000});
+    assert_eq!(post(&mut http, "/check", ask).status, 429);
+}
+
+#[test]
 fn proxies_are_answered_in_their_words() {
     let server = server();
     let mut http = connect(&server);
@@ -156,6 +169,8 @@ fn proxies_are_answered_in_their_words() {
             vec![("X-User-ID", "u")],
             vec![("X-Real-IP", "10.0.0.1"), ("X-Forwarded-For", "10.0.0.9")],
             vec![("X-Forwarded-For", "1.2.3.4, 10.0.0.2")],
+            // A line of the client's, and below it one of the proxy's.
+            vec![("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-For", "10.0.0.3")],
             vec![],
         ]
         .into_iter()
@@ -169,9 +184,13 @@ fn proxies_are_answered_in_their_words() {
             let seconds: u32 = header(&second, "retry-after").parse().expect("it is a number");
             assert!(seconds > 3_000 && !header(&second, "ratelimit").is_empty());
         }
-        let spoofed = [("X-Forwarded-For", "9.9.9.9, 10.0.0.2")];
-        let same = http.ask("GET", &format!("{path}?policy=once"), &spoofed, b"");
-        assert_eq!(same.status, refused, "what a client puts in front of the chain changes nothing");
+        for spoofed in [
+            vec![("X-Forwarded-For", "9.9.9.9, 10.0.0.2")],
+            vec![("X-Forwarded-For", "9.9.9.9"), ("X-Forwarded-For", "10.0.0.3")],
+        ] {
+            let same = http.ask("GET", &format!("{path}?policy=once"), &spoofed, b"");
+            assert_eq!(same.status, refused, "what a client puts in front of the chain changes nothing");
+        }
         put_policy(
             &mut http,
             "once",

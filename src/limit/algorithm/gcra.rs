@@ -119,8 +119,11 @@ impl Algorithm for Gcra {
         state.0 = now + debt.min(SPAN_MAX);
     }
 
-    fn refund(&self, state: &mut Arrival, amount: u64, _taken_at: Nanos, now: Nanos) {
-        state.0 = now + state.debt(now).saturating_sub(self.interval.saturating_mul(amount));
+    fn refund(&self, state: &mut Arrival, amount: u64, taken_at: Nanos, now: Nanos) {
+        // What the bucket has got back by itself meanwhile is not given back once more: of a full one that much is left.
+        let since = now.saturating_sub(taken_at);
+        let left = if since == 0 { Nanos::MAX } else { self.tolerance().saturating_sub(since) };
+        state.0 = now + state.debt(now).saturating_sub(self.interval.saturating_mul(amount).min(left));
     }
 
     fn window(&self) -> Nanos {

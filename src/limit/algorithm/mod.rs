@@ -222,6 +222,11 @@ impl Limit {
         })
     }
 
+    /// Whether this is a state of the limit's algorithm.  That of another counts as none when it is asked.
+    pub fn wrote(&self, state: &[u8]) -> bool {
+        with_algorithm!(self, algorithm => is_of(algorithm, state))
+    }
+
     /// The most that can be had at once.
     pub fn capacity(&self) -> u64 {
         with_algorithm!(self, algorithm => Algorithm::limit(algorithm))
@@ -250,6 +255,10 @@ pub fn shift_state(state: &[u8], by: i64, changed: &mut StateBytes) {
 
 fn read<A: Algorithm>(_: &A, bytes: &[u8]) -> A::State {
     A::decode(bytes).unwrap_or_default()
+}
+
+fn is_of<A: Algorithm>(_: &A, bytes: &[u8]) -> bool {
+    A::decode(bytes).is_some()
 }
 
 fn write<A: Algorithm>(_: &A, state: &A::State, bytes: &mut StateBytes) {

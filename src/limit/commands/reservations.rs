@@ -65,6 +65,9 @@ fn reserve(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Ok(());
     }
     let id = call.random.draw();
+    // Other threads may have taken from the counters after this command's time was read and before they were locked: what
+    // was taken now is not older than that.
+    let now = nanos(services.clock.now());
     let reservation = Reservation::new(&check, &outcome, call.keyspace.database, now, now + span);
     services.reserve(id, reservation);
     answer::write_reservation(call.output, Some((id, span / NANOS_PER_MILLI)), &summary);

@@ -64,7 +64,10 @@ async fn forward(
 /// asks has seen itself.
 fn key(question: &Question, headers: &HeaderMap) -> Vec<u8> {
     let header = |name| headers.get(name).map(|value| value.as_bytes()).filter(|value| !value.is_empty());
-    let last_of_chain = header("x-forwarded-for").and_then(|chain| chain.rsplit(|byte| *byte == b',').next());
+    // A proxy may add a line of its own below those that its client has sent.
+    let chain = headers.get_all("x-forwarded-for").iter().next_back().map(|line| line.as_bytes());
+    let last_of_chain = chain.and_then(|chain| chain.rsplit(|byte| *byte == b',').next());
+    let last_of_chain = last_of_chain.map(<[u8]>::trim_ascii).filter(|address| !address.is_empty());
     let named = question.key.as_ref().map(String::as_bytes).or(header(X_USER_ID)).or(header("x-real-ip"));
     named.or(last_of_chain).map(<[u8]>::trim_ascii).unwrap_or(ANONYMOUS).to_vec()
 }

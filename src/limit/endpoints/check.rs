@@ -139,7 +139,9 @@ fn decide_or_wait(context: &Context, checks: &Checks) -> Result<Answered, Proble
     let mode = if checks.peek || patience > 0 && is_waited_for() { Mode::Peek } else { Mode::Take };
     let decided = decide(context, check, mode)?;
     let summary = decided.summary();
-    let is_final = summary.allowed && mode == Mode::Take;
+    // Who can never be admitted need not wait to hear it, and keeps nobody behind it.
+    let is_hopeless = !summary.allowed && summary.retry_after.is_none();
+    let is_final = is_hopeless || summary.allowed && mode == Mode::Take;
     if checks.peek || patience == 0 || is_final {
         return Ok(Answered::Now(decided.count(mode, context).into_response()));
     }

@@ -125,3 +125,20 @@ fn gcra_admits_the_burst_and_then_the_rate() {
     assert_eq!(admitted.len(), 30 + 99, "ten seconds, the last interval not over");
     assert_eq!(most_within(&admitted, SECOND), 30 + 9);
 }
+
+#[test]
+fn what_a_bucket_has_got_back_by_itself_is_not_given_back_once_more() {
+    for name in ["gcra", "leaky"] {
+        let row = super::super::find(name.as_bytes()).expect("the algorithm is in the table");
+        let limit = (row.build)(parameters(10, 1_000, None)).expect("the parameters are valid");
+        let (taken_at, later) = (1_000_000, 1_200_000_000);
+        let mut state = StateBytes::new();
+        assert!(limit.take(&[], 10, taken_at, &mut state).allowed);
+        // All of it has come back since, and was taken by somebody else.
+        let mut taken_again = StateBytes::new();
+        assert!(limit.take(&state, 10, later, &mut taken_again).allowed);
+        let mut refunded = StateBytes::new();
+        limit.refund(&taken_again, 10, taken_at, later, &mut refunded);
+        assert_eq!(limit.peek(&refunded, 1, later).remaining, 0, "{name}");
+    }
+}

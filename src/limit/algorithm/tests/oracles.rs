@@ -74,9 +74,16 @@ impl Oracle for Bucket {
         self.tokens = &self.tokens - &Rational::whole(cost);
     }
 
-    fn refund(&mut self, amount: u64, _taken_at: Nanos, now: Nanos) {
+    fn refund(&mut self, amount: u64, taken_at: Nanos, now: Nanos) {
         self.refill(now);
-        self.tokens = (&self.tokens + &Rational::whole(amount)).min(self.capacity.clone());
+        let mut amount = Rational::whole(amount);
+        if now > taken_at {
+            // What has come back by itself since is not owed any more.
+            let back = &Rational::whole(now - taken_at) / &self.interval;
+            let left = if back < self.capacity { &self.capacity - &back } else { Rational::whole(0) };
+            amount = amount.min(left);
+        }
+        self.tokens = (&self.tokens + &amount).min(self.capacity.clone());
     }
 }
 
