@@ -26,6 +26,10 @@ pub const WAITERS_MAX: usize = 100_000;
 /// The longest time to wait, an hour.
 pub const PATIENCE_MAX: Nanos = 3_600 * NANOS_PER_SECOND;
 
+/// How often who is first is decided again at least: what changes its counters may be no check, but a DEL, a FLUSHALL, a
+/// list or a policy, or a check of that very moment at which it began to wait.
+const LOOK_INTERVAL: Nanos = NANOS_PER_SECOND;
+
 /// Names one who waits; who came later has a higher one.
 pub type Ticket = u64;
 
@@ -174,9 +178,14 @@ pub struct Turn {
     pub is_last: bool,
 }
 
+/// When who is first is decided again.
+fn look_after(retry_after: Option<Nanos>) -> Nanos {
+    retry_after.unwrap_or(LOOK_INTERVAL).min(LOOK_INTERVAL)
+}
+
 impl Waiting {
-    /// Lets a check that was refused wait.  It is decided again after `retry_after`, or at the end of its patience if
-    /// nothing is known to change.  The mailbox gets its answer.
+    /// Lets a check that was refused wait.  It is decided again after `retry_after`, and now and then before.  The mailbox
+    /// gets its answer.
     ///
     /// # Errors
     /// If too many wait.
@@ -207,7 +216,7 @@ impl Waiting {
         queues.waiters.insert(ticket, waiter);
         queues.schedule.insert((until, ticket));
         if queues.is_first(ticket) {
-            queues.look_at(ticket, retry_after.map_or(until, |wait| now + wait));
+            queues.look_at(ticket, now + look_after(retry_after));
         }
         self.count.store(queues.waiters.len(), Relaxed);
         Ok(place)
@@ -255,7 +264,7 @@ impl Waiting {
 
     /// Has one who was refused again wait on.
     pub fn wait_on(&self, ticket: Ticket, retry_after: Option<Nanos>, now: Nanos) {
-        self.queues.lock().look_at(ticket, retry_after.map_or(Nanos::MAX, |wait| now + wait));
+        self.queues.lock().look_at(ticket, now + look_after(retry_after));
     }
 
     /// Gives up a place.  What was granted to it meanwhile is to be given back, see [`Waiting::next_unheard`].
