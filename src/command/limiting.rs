@@ -97,7 +97,8 @@ impl Services {
         let (slot, moment, waiting) = (self.timekeeper, nanos(now), &self.limits.waiting);
         let refused =
             Admission { allowed: false, name: None, decision: None, retry_after: None, is_shadow: false };
-        let Ok(check) = Check::new(turn.request.demands(), &self.limits.lists, moment) else {
+        let table = self.limits.policies.load();
+        let Ok(check) = Check::new(turn.request.demands(&table), &self.limits.lists, moment) else {
             // It was made out before, so it cannot fail now; who waits is answered all the same.
             waiting.answer(turn.ticket, refused);
             return;
@@ -126,7 +127,8 @@ impl Services {
     /// Gives back what nobody came to fetch.
     fn give_back(&self, request: &Request, now: Now) {
         let moment = nanos(now);
-        let Ok(check) = Check::new(request.demands(), &self.limits.lists, moment) else { return };
+        let table = self.limits.policies.load();
+        let Ok(check) = Check::new(request.demands(&table), &self.limits.lists, moment) else { return };
         let names = || check.items().iter().map(|item| &*item.counter);
         let _ = self.with_counters(self.timekeeper, now, request.database, names(), |counters| {
             check.refund(counters, moment, moment)

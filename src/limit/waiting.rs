@@ -103,11 +103,13 @@ impl Request {
         Request { database, demands: owned.collect() }
     }
 
-    /// What is asked, to be decided.
-    pub fn demands(&self) -> impl Iterator<Item = Demand<'_>> {
+    /// What is asked, to be decided by the policies of `table`, and by those that it has no more as they were.
+    pub fn demands<'d>(&'d self, table: &'d Table) -> impl Iterator<Item = Demand<'d>> {
         self.demands.iter().map(|demand| Demand {
             rule: match &demand.rule {
-                OwnedRule::Policy(policy) => Rule::Policy(policy),
+                OwnedRule::Policy(policy) => {
+                    Rule::Policy(table.get(policy.name().as_bytes()).unwrap_or(policy))
+                }
                 OwnedRule::Inline(limit) => Rule::Inline(*limit),
             },
             key: &demand.key,
