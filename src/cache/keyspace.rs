@@ -191,15 +191,27 @@ impl<'s> Keyspace<'s> {
         found
     }
 
-    /// Looks at a key of the selected database; see [`Shard::peek`].
+    /// Looks a key up on behalf of a client that may change it: an access for eviction, whatever comes of it, but not
+    /// counted as a read.  What is written then is the same access: see [`Keyspace::moment_after_access`].
+    pub fn find(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
+        let moment = self.moment;
+        self.shard(key).read(key, &moment)
+    }
+
+    /// The moment for a write to a key that this command has read or found before, so that it leaves no second trace.
+    pub fn moment_after_access(&self) -> Moment {
+        Moment { recency: self.moment.recency.without_traces(), ..self.moment }
+    }
+
+    /// Looks at a key of the selected database on nobody's behalf; see [`Shard::peek`].
     pub fn peek(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let moment = self.moment;
         self.shard(key).peek(key, &moment)
     }
 
-    /// Whether a key exists.
+    /// Whether a key exists, as a client asks that writes only if it does or does not; as [`Keyspace::find`].
     pub fn contains(&mut self, key: &Key<'_>) -> bool {
-        self.peek(key).is_some()
+        self.find(key).is_some()
     }
 
     /// Removes a key; false if there was none.
@@ -208,7 +220,7 @@ impl<'s> Keyspace<'s> {
         self.shard(key).remove(key, &moment)
     }
 
-    /// Changes when a key expires; false if there is no such key.
+    /// Changes when a key expires that this command has found, read or written; false if there is no such key.
     pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>) -> bool {
         let moment = self.moment;
         self.shard(key).set_deadline(key, deadline, &moment)

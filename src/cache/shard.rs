@@ -227,6 +227,16 @@ impl Shard {
         Some(entry)
     }
 
+    /// Puts an entry made for `key` there that was taken from elsewhere with `recency`: to have another name or another
+    /// database is no reason to be evicted sooner or later.
+    pub fn insert_moved(&mut self, key: &Key<'_>, entry: Entry, recency: u32, moment: &Moment) {
+        self.insert_entry(key, entry, moment);
+        if let Some(position) = self.live_position(key, moment) {
+            let fresh = self.table.get(position).recency();
+            self.table.set_recency(position, moment.recency.moved(recency, fresh));
+        }
+    }
+
     /// Puts an entry made for `key` (see [`EntryRef::copied_to`]) there, which replaces what was there.
     pub fn insert_entry(&mut self, key: &Key<'_>, entry: Entry, moment: &Moment) {
         debug_assert_eq!(entry.view().key(), key.bytes);
@@ -239,7 +249,8 @@ impl Shard {
         self.insert(key, entry, moment);
     }
 
-    /// Changes when a key expires.  False if there is no such key.
+    /// Changes when a key expires, which is no access: the caller has looked the key up for its client.  False if there
+    /// is no such key.
     pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>, moment: &Moment) -> bool {
         let Some(position) = self.live_position(key, moment) else { return false };
         self.change_deadline(position, deadline);

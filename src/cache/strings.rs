@@ -75,7 +75,7 @@ impl Shard {
     }
 
     /// Writes what `revise` makes of a string (of none, if there is no such key), keeping its deadline.  Nothing is
-    /// written if it refuses, and nothing allocated if the new value takes the room of the old one.
+    /// written if it refuses (an access it is even so), and nothing allocated if the new value takes the room of the old one.
     ///
     /// # Errors
     /// What `revise` refuses with, or that the key holds no string.
@@ -90,9 +90,10 @@ impl Shard {
             self.insert(key, Entry::new(key.bytes, value.as_ref(), None), moment);
             return Ok(());
         };
+        self.note_access(position, moment);
         let value = revise(Some(self.table.get(position).string()?.bytes()))?;
         self.change(position, |entry| entry.set_value(value.as_ref()));
-        self.finish_overwrite(key, position, Lifetime::Keep, moment);
+        self.touched(key);
         Ok(())
     }
 

@@ -62,7 +62,7 @@ fn delete_if(
     condition: impl FnOnce(&[u8]) -> bool,
 ) -> Result<(), Refusal> {
     let key = call.key(1);
-    let deletes = match call.keyspace.peek(&key).map(EntryRef::string) {
+    let deletes = match call.keyspace.find(&key).map(EntryRef::string) {
         Some(Ok(value)) => condition(value.bytes()),
         Some(Err(WrongKind)) => return Err(wrong_kind),
         None => false,

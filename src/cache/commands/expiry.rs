@@ -145,7 +145,7 @@ fn set_deadline(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refus
         return Err(Refusal::new(format!("ERR invalid expire time in '{name}' command")));
     };
     let key = call.key(1);
-    let Some(current) = call.keyspace.peek(&key).map(|entry| entry.deadline()) else {
+    let Some(current) = call.keyspace.find(&key).map(|entry| entry.deadline()) else {
         call.output.integer(0);
         return Ok(());
     };
@@ -219,7 +219,7 @@ fn persist(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     // A counter is kept as long as it matters, which its deadline says.
     let volatile =
-        call.keyspace.peek(&key).is_some_and(|entry| entry.deadline().is_some() && entry.counter().is_err());
+        call.keyspace.find(&key).is_some_and(|entry| entry.deadline().is_some() && entry.counter().is_err());
     let persisted = volatile && call.keyspace.set_deadline(&key, None);
     call.output.integer(i64::from(persisted));
     Ok(())

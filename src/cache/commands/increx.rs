@@ -31,7 +31,7 @@ fn increx(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         (true, _) => return Err(Refusal::new("ERR ENX flag requires an expiration")),
     };
     let key = call.key(1);
-    let was_volatile = call.keyspace.peek(&key).is_some_and(|entry| entry.deadline().is_some());
+    let was_volatile = call.keyspace.find(&key).is_some_and(|entry| entry.deadline().is_some());
     let applies = match options.increment {
         Increment::Integer(increment) => increase_integer(call, &key, &options, increment)?,
         Increment::Float(increment) => increase_float(call, &key, &options, increment)?,
@@ -125,7 +125,7 @@ fn increase_float(
 }
 
 fn write(call: &mut Call<'_, '_>, key: &Key<'_>, value: &[u8]) {
-    let moment = call.keyspace.moment;
+    let moment = call.keyspace.moment_after_access();
     call.keyspace.shard(key).set(key, value, Lifetime::Keep, &moment);
 }
 

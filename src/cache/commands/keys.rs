@@ -181,8 +181,8 @@ fn rename_unless(
     }
     let moment = call.keyspace.moment;
     let entry = call.keyspace.shard(&source).take(&source, &moment).ok_or(Refusal::NO_SUCH_KEY)?;
-    let renamed = entry.view().copied_to(destination.bytes);
-    call.keyspace.shard(&destination).insert_entry(&destination, renamed, &moment);
+    let (renamed, recency) = (entry.view().copied_to(destination.bytes), entry.view().recency());
+    call.keyspace.shard(&destination).insert_moved(&destination, renamed, recency, &moment);
     Ok(true)
 }
 
@@ -192,13 +192,13 @@ fn copy(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if database == call.keyspace.database && source.bytes == destination.bytes {
         return Err(Refusal::SAME_OBJECT);
     }
-    let Some(copied) = call.keyspace.inspect(&source).map(|entry| entry.copied_to(destination.bytes)) else {
+    let Some(copied) = call.keyspace.read(&source).map(|entry| entry.copied_to(destination.bytes)) else {
         call.output.integer(0);
         return Ok(());
     };
     let moment = call.keyspace.moment;
     let shard = call.keyspace.shard_in(database, &destination);
-    let free = replace || shard.peek(&destination, &moment).is_none();
+    let free = shard.read(&destination, &moment).is_none() || replace;
     if free {
         shard.insert_entry(&destination, copied, &moment);
     }
@@ -234,9 +234,10 @@ fn move_key(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let moment = call.keyspace.moment;
     let movable =
-        call.keyspace.contains(&key) && call.keyspace.shard_in(database, &key).peek(&key, &moment).is_none();
+        call.keyspace.contains(&key) && call.keyspace.shard_in(database, &key).read(&key, &moment).is_none();
     if movable && let Some(entry) = call.keyspace.shard(&key).take(&key, &moment) {
-        call.keyspace.shard_in(database, &key).insert_entry(&key, entry, &moment);
+        let recency = entry.view().recency();
+        call.keyspace.shard_in(database, &key).insert_moved(&key, entry, recency, &moment);
     }
     call.output.integer(i64::from(movable));
     Ok(())

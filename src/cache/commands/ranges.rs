@@ -81,7 +81,7 @@ fn append(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if let Some(length) = length {
         require_length(call, length, suffix.len())?;
     }
-    let moment = call.keyspace.moment;
+    let moment = call.keyspace.moment_after_access();
     let shard = call.keyspace.shard(&key);
     let length = match length {
         Some(_) => shard.append(&key, suffix, &moment)?.expect("the key was there under the same lock"),
@@ -121,7 +121,7 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         bytes[offset..end].copy_from_slice(part);
         bytes.len()
     };
-    let moment = call.keyspace.moment;
+    let moment = call.keyspace.moment_after_access();
     let shard = call.keyspace.shard(&key);
     if shard.peek(&key, &moment).is_none() {
         shard.set(&key, b"", Lifetime::Forever, &moment);
@@ -132,7 +132,7 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Result<Option<usize>, WrongKind> {
-    let value = call.keyspace.peek(key).map(EntryRef::string).transpose()?;
+    let value = call.keyspace.find(key).map(EntryRef::string).transpose()?;
     Ok(value.map(|value| value.bytes().len()))
 }
 

@@ -5,7 +5,7 @@
 use quartet_protocol::resp::Output;
 
 use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
-use crate::cache::{EntryRef, Key, Lifetime, Value, WrongKind};
+use crate::cache::{EntryRef, Key, Lifetime, Moment, Value, WrongKind};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -127,10 +127,13 @@ fn set_with_options(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     let options = SetOptions::parse(call.arguments.from(3))?;
     let expires = resolve(call, options.expiry)?;
-    if options.returns_old {
-        reply_value(call.output, call.keyspace.read(&key))?;
-    }
-    let old = call.keyspace.peek(&key);
+    let old = if options.returns_old {
+        let old = call.keyspace.read(&key);
+        reply_value(call.output, old)?;
+        old
+    } else {
+        call.keyspace.find(&key)
+    };
     let writes = match options.condition {
         Condition::Always => true,
         Condition::Missing => old.is_none(),
@@ -146,7 +149,8 @@ fn set_with_options(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         (false, false) => call.output.null(),
     }
     if writes {
-        write(call, &key, call.arguments.at(2), options.expiry, expires);
+        let moment = call.keyspace.moment_after_access();
+        write(call, moment, &key, call.arguments.at(2), options.expiry, expires);
     }
     Ok(())
 }
@@ -162,6 +166,7 @@ pub(super) fn resolve(call: &Call<'_, '_>, expiry: ExpiryOption<'_>) -> Result<O
 /// Writes a value that lives as the option says; one whose time has passed is deleted instead.
 fn write(
     call: &mut Call<'_, '_>,
+    moment: Moment,
     key: &Key<'_>,
     value: &[u8],
     expiry: ExpiryOption<'_>,
@@ -176,7 +181,6 @@ fn write(
         (None, ExpiryOption::Keep) => Lifetime::Keep,
         (None, _) => Lifetime::Forever,
     };
-    let moment = call.keyspace.moment;
     call.keyspace.shard(key).set(key, value, lifetime, &moment);
 }
 
@@ -203,7 +207,7 @@ fn set_for(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refusal> {
     let key = call.key(1);
     let expiry = ExpiryOption::Set(Expiry { notation, amount: call.arguments.at(2) });
     let expires = resolve(call, expiry)?;
-    write(call, &key, call.arguments.at(3), expiry, expires);
+    write(call, call.keyspace.moment, &key, call.arguments.at(3), expiry, expires);
     call.output.ok();
     Ok(())
 }
@@ -211,7 +215,7 @@ fn set_for(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refusal> {
 fn getset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     reply_value(call.output, call.keyspace.read(&key))?;
-    let moment = call.keyspace.moment;
+    let moment = call.keyspace.moment_after_access();
     call.keyspace.shard(&key).set(&key, call.arguments.at(2), Lifetime::Forever, &moment);
     Ok(())
 }

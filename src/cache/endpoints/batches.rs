@@ -158,9 +158,9 @@ async fn set_batch(
             .enumerate()
             .map(|(number, entry)| lifetime(entry.ttl, now, &format!("entries[{number}].ttl")))
             .collect::<Result<_, _>>()?;
-        for name in names.iter().filter(|_| new.if_absent) {
+        for name in &names {
             let key = visit.key(name);
-            if visit.keyspace.contains(&key) {
+            if visit.keyspace.contains(&key) && new.if_absent {
                 return Err(Problem::new(problems::KEY_EXISTS).with("key", String::from_utf8_lossy(name)));
             }
         }

@@ -71,7 +71,7 @@ async fn increment(
     context.write(database.number(&context)?, &[&key], |visit| {
         let key = visit.key(&key);
         let made_for = lifetime(step.ttl, visit.now(), "ttl")?;
-        let (old, content_type, lifetime) = match visit.keyspace.peek(&key).map(Found::of).transpose()? {
+        let (old, content_type, lifetime) = match visit.keyspace.find(&key).map(Found::of).transpose()? {
             Some(found) => {
                 let number = parse_integer(&found.bytes);
                 let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;

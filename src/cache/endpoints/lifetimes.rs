@@ -87,9 +87,10 @@ fn change(
             Lifetime::Until(deadline) => Some(deadline),
             Lifetime::Forever | Lifetime::Keep => None,
         };
-        if !visit.keyspace.set_deadline(&key, deadline) {
+        if !visit.keyspace.contains(&key) {
             return Err(Problem::new(problems::NO_SUCH_KEY));
         }
+        visit.keyspace.set_deadline(&key, deadline);
         Ok(StatusCode::NO_CONTENT)
     })
 }

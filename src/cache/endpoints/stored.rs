@@ -90,9 +90,9 @@ impl Stored {
         Stored { bytes: Bytes::copy_from_slice(body), content_type: Some(content_type) }
     }
 
-    /// Writes it under a key whose shard is locked.
+    /// Writes it under a key that was looked up before, under the same lock.
     pub(super) fn write(self, keyspace: &mut Keyspace<'_>, key: &Key<'_>, lifetime: Lifetime) {
-        let moment = keyspace.moment;
+        let moment = keyspace.moment_after_access();
         let shard = keyspace.shard(key);
         let content_type = self.content_type.as_deref().and_then(ContentType::new);
         if content_type.is_none() && self.bytes.len() <= INLINE_VALUE_MAX {

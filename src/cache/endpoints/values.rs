@@ -119,7 +119,7 @@ async fn put_value(
     let (is_new, hold) = context.write(database, &[&key], |visit| {
         let key = visit.key(&key);
         let lifetime = lifetime(ttl, visit.now(), "ttl")?;
-        let current = visit.keyspace.peek(&key);
+        let current = visit.keyspace.find(&key);
         let is_new = current.is_none();
         conditions.allow_writing(current)?;
         if if_absent && !is_new {
@@ -147,7 +147,7 @@ async fn remove_value(
 ) -> Result<StatusCode, Problem> {
     context.read(database.number(&context)?, &[&key], |visit| {
         let key = visit.key(&key);
-        conditions.allow_writing(visit.keyspace.peek(&key))?;
+        conditions.allow_writing(visit.keyspace.find(&key))?;
         if !visit.keyspace.remove(&key) {
             return Err(Problem::new(problems::NO_SUCH_KEY));
         }

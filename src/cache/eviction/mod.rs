@@ -94,6 +94,14 @@ impl Recency {
         }
     }
 
+    /// The bits of a key that was moved: `old` where it was, `fresh` as if it were new where it is.
+    pub(super) fn moved(self, old: u32, fresh: u32) -> u32 {
+        match self.keeper {
+            Keeper::Lru(_) | Keeper::Lfu(_) => old,
+            Keeper::S3fifo => fresh | u32::from(s3fifo::frequency(old)),
+        }
+    }
+
     /// Whether the policy in force has queues.
     pub(super) fn has_queues(self) -> bool {
         self.keeper == Keeper::S3fifo

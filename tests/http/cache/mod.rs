@@ -6,6 +6,7 @@ mod counters;
 mod forms;
 mod keys;
 mod lifetimes;
+mod uses;
 mod values;
 
 use crate::support::client::Client;
