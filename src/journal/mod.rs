@@ -2,7 +2,8 @@
 //!
 //! A service appends a record under its own lock, which costs a copy and no wait for the disk, and gets the position
 //! that its reply has to wait for.  A writer thread takes all that was appended meanwhile, writes it and syncs once
-//! for everybody who waits.  At the start the records come back in their order.
+//! for everybody who waits.  At the start the records come back in their order.  What one operation of the service
+//! has to say may take several records: they come back all together or not at all.
 //!
 //! The files are segments, each with a number and the position where it begins, and at most one snapshot that counts:
 //! the state before the segment with its number.  A journal that could not be written has failed for good; a new start
@@ -11,6 +12,7 @@
 //! No sockets, no `async`; [`disk`] is the only part that touches files.
 
 pub mod disk;
+mod operations;
 mod pending;
 mod record;
 mod recovery;
@@ -129,8 +131,8 @@ struct State {
     is_closing: bool,
     /// The writer sleeps and has to be told of work.
     is_writer_idle: bool,
-    /// The writer is told once so many records are pending.
-    wanted_records: usize,
+    /// The writer is told once so many operations are pending.
+    wanted_operations: usize,
 }
 
 impl Journal {
@@ -186,7 +188,7 @@ impl Journal {
                 begun: sequence,
                 is_closing: false,
                 is_writer_idle: false,
-                wanted_records: usize::MAX,
+                wanted_operations: usize::MAX,
             }),
             writer: OnceLock::new(),
             changed: Condvar::new(),
@@ -227,17 +229,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Appends a record, which is not empty and has at most [`RECORD_MAX`] bytes, and returns the position that is on
-    /// the disk when it is.  Called under the lock of the service, so that the order is that of its changes; does not
-    /// wait for the disk.
+    /// Appends an operation that one record says; see [`Journal::append_all`].
     pub fn append(&self, payload: &[u8]) -> Position {
-        debug_assert!(!payload.is_empty(), "a record says something");
+        self.append_all([payload])
+    }
+
+    /// Appends the records of one operation, none of which is empty or longer than [`RECORD_MAX`] bytes, however many
+    /// there are.  A start after a crash finds all of them or none.  Returns the position that is on the disk when they
+    /// are.  Called under the lock of the service, so that the order is that of its changes; does not wait for the disk.
+    pub fn append_all<'r>(&self, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
         let mut state = self.shared.state.lock();
         if self.has_failed() {
             // It would only gather; whoever waits for this position is told.
             return Position(u64::MAX);
         }
-        state.pending.append(payload, self.shared.options.segment_max);
+        state.pending.append(records, self.shared.options.segment_max);
         let position = state.pending.position;
         self.shared.tell_writer(state);
         position
@@ -337,7 +343,7 @@ impl Shared {
     /// Tells the writer of what was appended, if it waits for that.
     fn tell_writer(&self, mut state: MutexGuard<'_, State>) {
         let is_full = state.pending.bytes.len() >= self.options.pending_max / 2;
-        let is_waited_for = state.is_writer_idle || state.pending.records == state.wanted_records;
+        let is_waited_for = state.is_writer_idle || state.pending.operations == state.wanted_operations;
         // Whoever comes next need not say it again.
         state.is_writer_idle = false;
         drop(state);
@@ -370,7 +376,7 @@ impl Shared {
         let _ = self.failure.set(reason);
         let mut state = self.state.lock();
         state.pending.bytes = Vec::new();
-        state.pending.records = 0;
+        state.pending.operations = 0;
         drop(state);
         self.changed.notify_all();
         let woken = self.waiters.lock().take_all();

@@ -1,6 +1,6 @@
 //! What was appended and is not yet written: bytes, and the places where a new segment begins.
 
-use super::record::{self, Place};
+use super::record::{self, Links};
 use crate::wait::Position;
 
 /// What waits for the writer.
@@ -9,8 +9,8 @@ pub(super) struct Pending {
     pub(super) bytes: Vec<u8>,
     /// Where in `bytes` a new segment begins.
     pub(super) cuts: Vec<Cut>,
-    /// How many records there are in `bytes`.
-    pub(super) records: usize,
+    /// How many operations there are in `bytes`.
+    pub(super) operations: usize,
     /// The end of all that was appended.
     pub(super) position: Position,
     /// The segment that the next record goes to.
@@ -36,7 +36,7 @@ impl Pending {
         Pending {
             bytes: Vec::new(),
             cuts: Vec::new(),
-            records: 0,
+            operations: 0,
             position,
             sequence,
             segment_bytes: 0,
@@ -48,20 +48,28 @@ impl Pending {
         self.bytes.is_empty() && self.cuts.is_empty()
     }
 
-    /// Appends a record, to a new segment if this one has `segment_max` bytes.
-    pub(super) fn append(&mut self, payload: &[u8], segment_max: u64) {
+    /// Appends the records of an operation, to a new segment if this one has `segment_max` bytes.  All of them go to
+    /// the same.
+    pub(super) fn append<'r>(&mut self, records: impl IntoIterator<Item = &'r [u8]>, segment_max: u64) {
         if self.segment_bytes >= segment_max {
             self.cut();
         }
         // What begins the buffer or a segment is written after all before it was synced.
         let group_start = self.cuts.last().map_or(0, |cut| cut.at);
-        let place = if self.bytes.len() == group_start { Place::First } else { Place::Later };
-        record::encode(payload, self.position, place, &mut self.bytes);
-        let length = record::length_of(payload);
-        self.records += 1;
-        self.position.0 += length;
-        self.segment_bytes += length;
-        self.since_snapshot += length;
+        let mut records = records.into_iter().peekable();
+        while let Some(payload) = records.next() {
+            debug_assert!(!payload.is_empty(), "a record says something");
+            let links = Links {
+                is_first_of_group: self.bytes.len() == group_start,
+                is_continued: records.peek().is_some(),
+            };
+            record::encode(payload, self.position, links, &mut self.bytes);
+            let length = record::length_of(payload);
+            self.position.0 += length;
+            self.segment_bytes += length;
+            self.since_snapshot += length;
+        }
+        self.operations += 1;
     }
 
     /// Begins a new segment, unless this one is empty; the segment that the next record goes to.

@@ -4,6 +4,9 @@
 //! of the length says that the record is the first of a group.  A group is written after all before it was synced:
 //! wherever such a record is found, everything before it had been on the disk, and what is wrong there is damage, not
 //! the torn end of a write.
+//!
+//! The bit below says that the next record belongs to the same operation of the service: what the records of one
+//! operation say counts together or not at all, however many there are.
 
 use std::io::{self, Read};
 
@@ -16,18 +19,34 @@ pub const RECORD_MAX: usize = 64 << 20;
 const HEAD: usize = 8;
 
 const FIRST_OF_GROUP: u32 = 1 << 31;
+const IS_CONTINUED: u32 = 1 << 30;
+
+/// The rest of the word is the length.
+const LENGTH: u32 = IS_CONTINUED - 1;
 
 /// At most this many bytes are checksummed to find out whether a group follows a record that is wrong.  The end of a
 /// file that holds so many things that look like records is no torn end.
 const SEARCH_MAX: usize = 4 << 30;
 
-/// Where in its group a record stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
-    /// It is the first: all before it is on the disk.
-    First,
-    /// It is written together with the one before it.
-    Later,
+/// How a record belongs to those around it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Links {
+    /// It is the first of a group: all before it is on the disk.  Others are written together with the one before.
+    pub(super) is_first_of_group: bool,
+    /// The next record is of the same operation.
+    pub(super) is_continued: bool,
+}
+
+impl Links {
+    fn of(word: [u8; 4]) -> Links {
+        let word = u32::from_le_bytes(word);
+        Links { is_first_of_group: word & FIRST_OF_GROUP != 0, is_continued: word & IS_CONTINUED != 0 }
+    }
+
+    fn bits(self) -> u32 {
+        let first = if self.is_first_of_group { FIRST_OF_GROUP } else { 0 };
+        first | if self.is_continued { IS_CONTINUED } else { 0 }
+    }
 }
 
 /// Bytes that a record takes with its head.
@@ -36,10 +55,9 @@ pub(super) fn length_of(payload: &[u8]) -> u64 {
 }
 
 /// Writes a record that begins at `position`.
-pub(super) fn encode(payload: &[u8], position: Position, place: Place, into: &mut Vec<u8>) {
+pub(super) fn encode(payload: &[u8], position: Position, links: Links, into: &mut Vec<u8>) {
     debug_assert!(payload.len() <= RECORD_MAX, "the service keeps its records below the limit");
-    let mark = if place == Place::First { FIRST_OF_GROUP } else { 0 };
-    let word = (payload.len() as u32 | mark).to_le_bytes();
+    let word = (payload.len() as u32 | links.bits()).to_le_bytes();
     into.extend_from_slice(&word);
     into.extend_from_slice(&checksum(position, word, payload).to_le_bytes());
     into.extend_from_slice(payload);
@@ -55,8 +73,8 @@ fn checksum(position: Position, word: [u8; 4], payload: &[u8]) -> u32 {
 /// What comes next in a file.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Found<'a> {
-    /// A record's payload.
-    Record(&'a [u8]),
+    /// A record's payload, and how it belongs to those around it.
+    Record(&'a [u8], Links),
     /// The file ends here.
     End,
     /// No record, and why.
@@ -105,7 +123,7 @@ impl<R: Read> RecordReader<R> {
         let Some((word, sum)) = split_head(&self.head) else {
             return Ok(Found::Wrong("the file ends within a record"));
         };
-        let length = (u32::from_le_bytes(word) & !FIRST_OF_GROUP) as usize;
+        let length = (u32::from_le_bytes(word) & LENGTH) as usize;
         if length > RECORD_MAX {
             return Ok(Found::Wrong("the length of a record is out of range"));
         }
@@ -118,7 +136,7 @@ impl<R: Read> RecordReader<R> {
             return Ok(Found::Wrong("the checksum of a record is wrong"));
         }
         self.position.0 += (HEAD + length) as u64;
-        Ok(Found::Record(&self.payload))
+        Ok(Found::Record(&self.payload, Links::of(word)))
     }
 
     /// After a wrong record: what it and all behind it are.
@@ -137,9 +155,9 @@ impl<R: Read> RecordReader<R> {
         let mut left = SEARCH_MAX;
         for at in 1..rest.len() {
             let Some((word, sum)) = split_head(&rest[at..]) else { break };
-            let length = (u32::from_le_bytes(word) & !FIRST_OF_GROUP) as usize;
+            let length = (u32::from_le_bytes(word) & LENGTH) as usize;
             let payload = rest.get(at + HEAD..at + HEAD + length);
-            let Some(payload) = payload.filter(|_| u32::from_le_bytes(word) & FIRST_OF_GROUP != 0) else {
+            let Some(payload) = payload.filter(|_| Links::of(word).is_first_of_group) else {
                 continue;
             };
             if checksum(Position(self.position.0 + at as u64), word, payload) == sum {
@@ -164,9 +182,10 @@ mod tests {
 
     fn two_groups() -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (payload, place) in [("first", Place::First), ("second", Place::Later), ("third", Place::First)] {
+        for (payload, is_first_of_group) in [("first", true), ("second", false), ("third", true)] {
             let position = Position(100 + bytes.len() as u64);
-            encode(payload.as_bytes(), position, place, &mut bytes);
+            let links = Links { is_first_of_group, is_continued: !is_first_of_group };
+            encode(payload.as_bytes(), position, links, &mut bytes);
         }
         bytes
     }
@@ -176,7 +195,7 @@ mod tests {
         let mut payloads = Vec::new();
         loop {
             match reader.next().expect("memory can be read") {
-                Found::Record(payload) => payloads.push(String::from_utf8_lossy(payload).into_owned()),
+                Found::Record(payload, _) => payloads.push(String::from_utf8_lossy(payload).into_owned()),
                 Found::End => return (payloads, None),
                 Found::Wrong(_) => {
                     return (payloads, Some(reader.rest().expect("memory can be read")));

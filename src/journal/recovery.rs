@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, BufReader, Read};
 
 use super::disk::Disk;
+use super::operations::{Next, OperationReader};
 use super::record::{Found, RecordReader, Rest};
 use super::segment::{self, FileId, HEAD, Head, Kind};
 use crate::wait::Position;
@@ -173,19 +174,19 @@ impl Recovery<'_, '_> {
             let at = reader.position();
             let damage = match reader.next().map_err(|error| reading(self.disk, &name, error))? {
                 // An empty record is the end of a snapshot.
-                Found::Record([]) if !is_whole => {
+                Found::Record([], _) if !is_whole => {
                     is_whole = true;
                     continue;
                 }
                 Found::End if is_whole => break,
-                Found::Record(payload) if !is_whole => match (self.replay)(payload) {
+                Found::Record(payload, _) if !is_whole => match (self.replay)(payload) {
                     Ok(()) => {
                         self.state.records += 1;
                         continue;
                     }
                     Err(reason) => reason,
                 },
-                Found::Record(_) => "it goes on behind its end".to_owned(),
+                Found::Record(..) => "it goes on behind its end".to_owned(),
                 Found::End => "its end is missing".to_owned(),
                 Found::Wrong(reason) => reason.to_owned(),
             };
@@ -201,33 +202,33 @@ impl Recovery<'_, '_> {
         if id.sequence != self.state.sequence {
             return Err(missing(self.disk, FileId::segment(self.state.sequence)));
         }
-        let (mut reader, start) = self.open(id)?;
+        let (reader, start) = self.open(id)?;
         let name = id.name();
         if start != self.state.position {
             let reason = format!("it begins at {} and not at {}", start.0, self.state.position.0);
             return Err(damaged(self.disk, id, start, start, reason));
         }
+        let mut operations = OperationReader::new(reader);
         let end = loop {
-            let at = reader.position();
-            let wrong = match reader.next().map_err(|error| reading(self.disk, &name, error))? {
-                Found::End => break at,
-                Found::Record([]) => "a record is empty",
-                Found::Record(payload) => {
-                    (self.replay)(payload).map_err(|reason| damaged(self.disk, id, start, at, reason))?;
-                    self.state.records += 1;
+            let next = operations.next().map_err(|error| reading(self.disk, &name, error))?;
+            let at = operations.start();
+            match next {
+                Next::End => break at,
+                Next::Operation => {
+                    for record in operations.records() {
+                        (self.replay)(record).map_err(|reason| damaged(self.disk, id, start, at, reason))?;
+                    }
+                    self.state.records += operations.records().len() as u64;
                     continue;
                 }
-                Found::Wrong(reason) => reason,
-            };
-            match reader.rest().map_err(|error| reading(self.disk, &name, error))? {
-                Rest::Blank => {}
+                Next::Wrong(_, Rest::Blank) => {}
                 // A later segment was begun only after all before had been synced, so its end is not torn.
-                Rest::Torn if is_last => {
+                Next::Wrong(reason, Rest::Torn) if is_last => {
                     let (file, offset) = (self.disk.describe(&name), offset_of(start, at));
-                    self.state.torn = Some(TornEnd { file, offset, reason: wrong });
+                    self.state.torn = Some(TornEnd { file, offset, reason });
                 }
-                Rest::Torn | Rest::Written => {
-                    return Err(damaged(self.disk, id, start, at, wrong.to_owned()));
+                Next::Wrong(reason, Rest::Torn | Rest::Written) => {
+                    return Err(damaged(self.disk, id, start, operations.position(), reason.to_owned()));
                 }
             }
             break at;

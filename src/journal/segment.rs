@@ -10,7 +10,11 @@ use super::disk::{Disk, DiskFile};
 use crate::wait::Position;
 
 const MAGIC: [u8; 8] = *b"QUARTETJ";
-const VERSION: u32 = 1;
+
+/// The version that is written.  The first did not know that records belong together: it is read, since each of its
+/// records is an operation of its own, but a server that knows no other must not read what has several.
+const VERSION: u32 = 2;
+const VERSION_MIN: u32 = 1;
 
 /// Bytes before the first record: magic, version, kind, sequence, start, checksum.
 pub(super) const HEAD: usize = 8 + 4 + 4 + 8 + 8 + 4;
@@ -73,7 +77,7 @@ pub(super) fn create(
 ) -> io::Result<Box<dyn DiskFile>> {
     let (name, draft) = (id.name(), id.name() + DRAFT);
     let mut file = disk.create(&draft)?;
-    file.write(&head(id, start))?;
+    file.write(&head(id, start, VERSION))?;
     if !contents.is_empty() {
         file.write(contents)?;
     }
@@ -83,10 +87,10 @@ pub(super) fn create(
     Ok(file)
 }
 
-fn head(id: FileId, start: Position) -> Vec<u8> {
+fn head(id: FileId, start: Position, version: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEAD);
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
     bytes.extend_from_slice(&(id.kind as u32).to_le_bytes());
     bytes.extend_from_slice(&id.sequence.to_le_bytes());
     bytes.extend_from_slice(&start.0.to_le_bytes());
@@ -123,10 +127,14 @@ pub(super) fn read_head(id: FileId, source: &mut dyn Read) -> io::Result<Head> {
     if crc32c::crc32c(&bytes[..HEAD - 4]).to_le_bytes() != bytes[HEAD - 4..] {
         return Ok(Head::Wrong("the checksum of its head is wrong"));
     }
-    if version != VERSION {
+    if !(VERSION_MIN..=VERSION).contains(&version) {
         return Ok(Head::OtherVersion(version));
     }
-    Ok(if bytes == head(id, start) { Head::Start(start) } else { Head::Wrong("it is another file renamed") })
+    Ok(if bytes == head(id, start, version) {
+        Head::Start(start)
+    } else {
+        Head::Wrong("it is another file renamed")
+    })
 }
 
 #[cfg(test)]
@@ -149,8 +157,13 @@ mod tests {
     #[test]
     fn a_head_is_of_one_file_only() {
         let id = FileId::segment(3);
-        let bytes = head(id, Position(9));
-        assert!(matches!(read_head(id, &mut &bytes[..]), Ok(Head::Start(Position(9)))));
+        for version in [VERSION_MIN, VERSION] {
+            let bytes = head(id, Position(9), version);
+            assert!(matches!(read_head(id, &mut &bytes[..]), Ok(Head::Start(Position(9)))));
+        }
+        let unknown = head(id, Position(9), VERSION + 1);
+        assert!(matches!(read_head(id, &mut &unknown[..]), Ok(Head::OtherVersion(3))));
+        let bytes = head(id, Position(9), VERSION);
         for other in [FileId::segment(4), FileId::snapshot(3)] {
             assert!(matches!(read_head(other, &mut &bytes[..]), Ok(Head::Wrong(_))));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
-use super::record::{self, Place};
+use super::record::{self, Links};
 use super::segment::{self, FileId};
 use crate::wait::Position;
 
@@ -34,7 +34,7 @@ impl Snapshot {
 
     fn encode(&mut self, payload: &[u8]) {
         let position = Position(self.start.0 + self.bytes.len() as u64);
-        record::encode(payload, position, Place::Later, &mut self.bytes);
+        record::encode(payload, position, Links::default(), &mut self.bytes);
     }
 
     /// Puts the snapshot on the disk, then removes what it makes superfluous.  Waits for the disk, and for the writer

@@ -27,7 +27,7 @@ pub struct Writer {
     has_records: bool,
     /// The buffer that is not being appended to.
     spare: Vec<u8>,
-    /// How many records the last step wrote.
+    /// How many operations the last step wrote.
     last_group: usize,
 }
 
@@ -40,12 +40,12 @@ impl Writer {
     /// nobody knows what is on the disk, and trying again would only seem to help.
     pub fn step(&mut self) {
         let (mut bytes, cuts, end) = {
-            let State { pending, wanted_records, .. } = &mut *self.shared.state.lock();
+            let State { pending, wanted_operations, .. } = &mut *self.shared.state.lock();
             if pending.is_empty() || self.shared.has_failed() {
                 return;
             }
-            *wanted_records = usize::MAX;
-            self.last_group = std::mem::take(&mut pending.records);
+            *wanted_operations = usize::MAX;
+            self.last_group = std::mem::take(&mut pending.operations);
             let spare = std::mem::take(&mut self.spare);
             (
                 std::mem::replace(&mut pending.bytes, spare),
@@ -138,13 +138,13 @@ impl Writer {
         !is_closing
     }
 
-    /// Waits for as many records as the last sync served, for half as long as it took: whoever was served then and
+    /// Waits for as many operations as the last sync served, for half as long as it took: whoever was served then and
     /// asks again at once shares this sync and not the next.  Somebody alone never waits.
     fn gather(&self) {
         let last_sync = Duration::from_micros(self.shared.last_sync_micros.load(Ordering::Relaxed));
         self.sleep_until(Some((last_sync / 2).min(GATHERING_MAX)), |state| {
-            state.wanted_records = self.last_group;
-            state.is_closing || state.pending.records >= self.last_group
+            state.wanted_operations = self.last_group;
+            state.is_closing || state.pending.operations >= self.last_group
         });
     }
 

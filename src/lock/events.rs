@@ -132,6 +132,11 @@ impl Events {
         }
     }
 
+    /// Whether there are records.
+    pub fn has_records(&self) -> bool {
+        !self.record_ends.is_empty()
+    }
+
     /// The records.
     pub fn records(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.record_ends.iter().copied());

@@ -124,7 +124,7 @@ impl Keeping {
     /// Appends the records of an operation; what a reply that depends on it has to wait for.
     pub(super) fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Hold> {
         let Keeping::Journal(keeper) = self else {
-            debug_assert!(events.records().next().is_none(), "what is written down was admitted");
+            debug_assert!(!events.has_records(), "what is written down was admitted");
             return None;
         };
         keeper.keep(core, events)
@@ -193,12 +193,10 @@ impl Keeper {
     }
 
     fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Hold> {
-        let mut has_records = false;
-        for record in events.records() {
-            self.last = self.journal.append(record);
-            has_records = true;
-        }
+        let has_records = events.has_records();
         if has_records {
+            // Together, so that a crash leaves no part of what was done at once.
+            self.last = self.journal.append_all(events.records());
             events.clear_records();
             if self.durability == Durability::Fence {
                 self.ranges.push_back((core.fence_bound(), self.last));

@@ -13,15 +13,18 @@ const ROUTINE: &[fn(&mut Ledger)] = &[
     |ledger| ledger.add("one record in a group of its own"),
     Ledger::step,
     |ledger| ["two", "three", "four"].into_iter().for_each(|line| ledger.add(line)),
+    |ledger| ledger.add_together(&["together", "or not", "at all, in one segment however long they are"]),
     Ledger::step,
     |ledger| (5..9).for_each(|number| ledger.add(&format!("number {number} with others in two segments"))),
     Ledger::step,
     Ledger::snapshot,
     |ledger| ledger.add("after the snapshot"),
+    |ledger| ledger.add_together(&["two", "lines"]),
     Ledger::step,
     |ledger| ledger.add("in the snapshot and in a group"),
     Ledger::snapshot,
     |ledger| ["of the", "last group"].into_iter().for_each(|line| ledger.add(line)),
+    |ledger| ledger.add_together(&["and", "one", "more"]),
     Ledger::step,
     |ledger| ledger.add("written at the end"),
     Ledger::close,
@@ -30,11 +33,15 @@ const ROUTINE: &[fn(&mut Ledger)] = &[
 /// What one run was told, and all that it tried.
 struct Run {
     tried: Vec<String>,
+    /// How many lines there were before each operation.
+    operations: Vec<usize>,
     acknowledged: usize,
 }
 
 fn run(disk: &SimulatedDisk) -> Run {
-    let Ok((mut ledger, _)) = Ledger::open(disk) else { return Run { tried: Vec::new(), acknowledged: 0 } };
+    let Ok((mut ledger, _)) = Ledger::open(disk) else {
+        return Run { tried: Vec::new(), operations: Vec::new(), acknowledged: 0 };
+    };
     let before = ledger.lines.len();
     for action in ROUTINE {
         if ledger.journal.has_failed() {
@@ -43,15 +50,18 @@ fn run(disk: &SimulatedDisk) -> Run {
         action(&mut ledger);
     }
     assert!(ledger.acknowledged >= before, "what was recovered counts");
-    Run { tried: ledger.lines, acknowledged: ledger.acknowledged }
+    Run { tried: ledger.lines, operations: ledger.operations, acknowledged: ledger.acknowledged }
 }
 
-/// Opens the disk and checks that it has all that was acknowledged, in order, and nothing that was not tried.
+/// Opens the disk and checks that it has all that was acknowledged, in order, nothing that was not tried, and of every
+/// operation all or nothing.
 fn check(disk: &SimulatedDisk, run: &Run, context: &str) {
     let (mut ledger, _) = Ledger::open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
     let lines = &ledger.lines;
     assert!(lines.len() >= run.acknowledged, "{context}: only {lines:?} of {:?}", run.tried);
     assert_eq!(lines[..], run.tried[..lines.len()], "{context}");
+    let is_whole = lines.len() == run.tried.len() || run.operations.contains(&lines.len());
+    assert!(is_whole, "{context}: an operation is there in part: {lines:?}");
     // It goes on from there, and once more finds everything.
     ledger.add("after the recovery");
     ledger.close();
@@ -132,7 +142,8 @@ fn a_disk_that_fails_once_is_not_trusted_again() {
                 break;
             }
         }
-        let run = Run { acknowledged: ledger.acknowledged, tried: std::mem::take(&mut ledger.lines) };
+        let (tried, operations) = (std::mem::take(&mut ledger.lines), std::mem::take(&mut ledger.operations));
+        let run = Run { tried, operations, acknowledged: ledger.acknowledged };
         drop(ledger);
         for survival in [Survival::Nothing, Survival::Everything, Survival::Blocks(4)] {
             let survivor = disk.after_power_loss(survival, &mut random);

@@ -116,3 +116,31 @@ fn a_record_that_its_service_does_not_understand_stops_the_start() {
         Journal::open_on(std::sync::Arc::new(disk), small(), &mut replay).err().expect("one is refused");
     assert!(error.to_string().contains("no such line"), "{error}");
 }
+
+#[test]
+fn an_operation_that_lost_its_end_is_torn_only_where_nothing_was_written_after_it() {
+    let name = "000000000001.segment";
+    let disk = SimulatedDisk::default();
+    let (mut ledger, _) = Ledger::open(&disk).expect("the disk is empty");
+    ledger.add("one");
+    ledger.step();
+    let first = disk.contents(name).len();
+    ledger.add_together(&["two", "three"]);
+    ledger.step();
+    let whole = disk.contents(name);
+    // Records of five bytes, each with a head of eight.
+    let between = first + 8 + 3;
+    let (opened, recovered) =
+        Ledger::open(&disk.with(name, Some(whole[..between].to_vec()))).expect("it is torn");
+    assert_eq!(opened.lines, ["one"]);
+    let torn = recovered.torn.expect("something was cut off");
+    assert_eq!((torn.offset, torn.reason), (first as u64, "the file ends within an operation"));
+    // Room laid out behind it changes nothing.
+    let laid_out = [&whole[..between], &[0; 100]].concat();
+    let (opened, recovered) = Ledger::open(&disk.with(name, Some(laid_out))).expect("it is torn");
+    assert_eq!((opened.lines.len(), recovered.torn.map(|torn| torn.offset)), (1, Some(first as u64)));
+    // With a later segment it had been on the disk.
+    ledger.close();
+    let error = Ledger::open(&disk.with(name, Some(whole[..between].to_vec()))).err().expect("it is damaged");
+    assert!(error.to_string().contains("the file ends within an operation"), "{error}");
+}

@@ -10,6 +10,8 @@ use quartet::wait::{Durable, Position};
 /// Lines, each a record; a snapshot holds all of them.
 pub(crate) struct Ledger {
     pub(crate) lines: Vec<String>,
+    /// How many lines there were before each operation that added some.
+    pub(crate) operations: Vec<usize>,
     /// How many of the lines were acknowledged.
     pub(crate) acknowledged: usize,
     pub(crate) journal: Arc<Journal>,
@@ -33,14 +35,22 @@ impl Ledger {
         };
         let (journal, writer, recovered) = Journal::open_on(Arc::new(disk.clone()), small(), &mut replay)?;
         let acknowledged = lines.len();
-        let ledger = Ledger { lines, acknowledged, journal, waiting: Vec::new(), writer: Some(writer) };
+        let (operations, waiting) = (Vec::new(), Vec::new());
+        let ledger = Ledger { lines, operations, acknowledged, journal, waiting, writer: Some(writer) };
         Ok((ledger, recovered))
     }
 
     /// Adds a line, which nobody is told of yet.
     pub(crate) fn add(&mut self, line: &str) {
-        self.lines.push(line.to_owned());
-        self.waiting.push(self.journal.append(line.as_bytes()));
+        self.add_together(&[line]);
+    }
+
+    /// Adds several lines in one operation.
+    pub(crate) fn add_together(&mut self, lines: &[&str]) {
+        self.operations.push(self.lines.len());
+        self.lines.extend(lines.iter().map(|line| (*line).to_owned()));
+        let position = self.journal.append_all(lines.iter().map(|line| line.as_bytes()));
+        self.waiting.extend(lines.iter().map(|_| position));
     }
 
     /// Lets the writer take a step and tells all whose lines are on the disk.

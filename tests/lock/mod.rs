@@ -4,6 +4,7 @@ mod crowd;
 mod deadlocks;
 mod durability;
 mod fenced_register;
+mod indivisible;
 mod killed;
 mod model;
 mod promises;

@@ -1,0 +1,85 @@
+//! Reading the records of a segment back, an operation of the service at a time.
+
+use std::io::{self, Read};
+
+use super::record::{Found, RecordReader, Rest};
+use crate::wait::Position;
+
+/// What comes next in a segment.
+pub(super) enum Next {
+    /// An operation, whose records [`OperationReader::records`] has.
+    Operation,
+    /// The segment ends here.
+    End,
+    /// No whole operation: why, and what is left of the segment from there on.
+    Wrong(&'static str, Rest),
+}
+
+/// Reads the operations of a segment one after the other.  It keeps the records of one, which were all in the memory of
+/// the server that wrote them.
+pub(super) struct OperationReader<R> {
+    records: RecordReader<R>,
+    /// Where the operation begins that was read last or is being read.
+    start: Position,
+    /// The payloads of its records, one after the other.
+    payloads: Vec<u8>,
+    /// Where in them each record ends.
+    ends: Vec<usize>,
+}
+
+impl<R: Read> OperationReader<R> {
+    pub(super) fn new(records: RecordReader<R>) -> OperationReader<R> {
+        OperationReader { start: records.position(), records, payloads: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Where the operation that was read last begins; after a wrong one, where that begins.
+    pub(super) fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Where the next record begins; after a wrong one, where that begins.
+    pub(super) fn position(&self) -> Position {
+        self.records.position()
+    }
+
+    /// The records of the operation that was read last.
+    pub(super) fn records(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let start = |index: usize| index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.ends.iter().enumerate().map(move |(index, &end)| &self.payloads[start(index)..end])
+    }
+
+    /// The next operation.
+    pub(super) fn next(&mut self) -> io::Result<Next> {
+        self.start = self.records.position();
+        self.payloads.clear();
+        self.ends.clear();
+        loop {
+            let is_begun = !self.ends.is_empty();
+            let wrong = match self.records.next()? {
+                Found::End if is_begun => {
+                    return Ok(Next::Wrong("the file ends within an operation", Rest::Torn));
+                }
+                Found::End => return Ok(Next::End),
+                Found::Record([], _) => "a record is empty",
+                Found::Record(_, links) if is_begun && links.is_first_of_group => {
+                    // An operation is written at once, so what is missing had been on the disk.
+                    return Ok(Next::Wrong("the rest of an operation is missing", Rest::Written));
+                }
+                Found::Record(payload, links) => {
+                    self.payloads.extend_from_slice(payload);
+                    self.ends.push(self.payloads.len());
+                    if !links.is_continued {
+                        return Ok(Next::Operation);
+                    }
+                    continue;
+                }
+                Found::Wrong(reason) => reason,
+            };
+            let rest = match self.records.rest()? {
+                Rest::Blank if is_begun => Rest::Torn,
+                rest => rest,
+            };
+            return Ok(Next::Wrong(wrong, rest));
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Operations that say several records: a crash between any two of them leaves all of an operation or nothing, and the
+//! same request made again comes to what it would have come to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet::clock::Now;
+use quartet::journal::Writer;
+use quartet::journal::disk::Disk;
+use quartet::lock::{
+    Aftermath, Asked, Core, Durability, Events, Locks, Mode, Release, Request, SessionId, SessionTerms,
+};
+use quartet::random::Random;
+
+use super::table::{ASKING, snapshot};
+use crate::support::simulated_disk::SimulatedDisk;
+
+const SEGMENT: &str = "000000000001.segment";
+
+/// Bytes before the first record of a segment, and before the payload of a record.
+const SEGMENT_HEAD: usize = 36;
+const RECORD_HEAD: usize = 8;
+
+const OWNERS: &[&str] = &["ann", "ben", "cyd"];
+const RESOURCES: &[&str] = &["r0", "r1", "r2", "r3", "r4", "r5"];
+
+/// Where the sets begin and end that are asked for together.
+const SETS: &[std::ops::Range<usize>] = &[0..3, 0..3, 3..5, 5..6];
+const SESSION: u64 = 77;
+const TTL: u64 = 60_000;
+
+fn now() -> Now {
+    Now::at(Duration::from_secs(1000), Duration::from_secs(1_700_001_000))
+}
+
+struct Service {
+    locks: Locks,
+    writer: Writer,
+}
+
+/// Something a client asks for.
+#[derive(Clone, Debug)]
+enum Operation {
+    Acquire { owner: &'static str, resources: Vec<&'static str>, mode: Mode, in_session: bool, wait: u64 },
+    Release { owner: &'static str, resources: Vec<&'static str>, all: bool },
+    Upgrade { owner: &'static str, resource: &'static str },
+    Downgrade { owner: &'static str, resource: &'static str },
+    RenewAll { owner: &'static str, ttl: u64 },
+    Force { resource: &'static str },
+    OpenSession,
+    CloseSession,
+}
+
+/// What a client is answered; fences only where they say which grant it is.
+#[derive(Clone, PartialEq, Debug)]
+enum Reply {
+    Granted { fence: u64, holds: u32 },
+    Number(u64),
+    Nothing,
+    Refused(String),
+}
+
+impl Service {
+    fn start(disk: &SimulatedDisk) -> Service {
+        let (locks, writer) = Locks::open_on(Arc::new(disk.clone()), Durability::Full, now())
+            .unwrap_or_else(|error| panic!("it does not start: {error}"));
+        Service { locks, writer }
+    }
+
+    fn act<R>(&self, operation: impl FnOnce(&mut Core, u64, &mut Events) -> R) -> R {
+        self.locks.act(now(), &mut Aftermath::default(), operation)
+    }
+
+    /// Everything that is kept, but the bound of the fences.
+    fn state(&self) -> Vec<Vec<u8>> {
+        let mut records = self.act(|core, _, _| snapshot(core));
+        records.remove(0);
+        records
+    }
+
+    /// What an owner holds, in which mode and how often.
+    fn holdings(&self, owner: &str) -> Vec<String> {
+        let (mut reports, mut cursor) = (Vec::new(), 0);
+        loop {
+            let owner = Some(owner.as_bytes());
+            let page = self.act(|core, now, events| core.list(cursor, |_| true, owner, now, events));
+            reports.extend(page.resources);
+            cursor = page.next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        let of_owner = reports.iter().flat_map(|report| {
+            let holders = report.holders.iter().filter(|holder| holder.owner == owner.as_bytes());
+            holders.map(|holder| format!("{:?} {:?} {}", report.resource, holder.mode, holder.holds))
+        });
+        let mut held: Vec<String> = of_owner.collect();
+        held.sort();
+        held
+    }
+
+    fn run(&self, operation: &Operation, request: &str) -> Reply {
+        let refused = |refusal: quartet::refusal::Refusal| {
+            Reply::Refused(String::from_utf8_lossy(refusal.text()).into_owned())
+        };
+        let request = request.as_bytes();
+        let number = |result: Result<u64, _>| result.map_or_else(refused, Reply::Number);
+        match operation {
+            Operation::Acquire { owner, resources, mode, in_session, wait } => {
+                let names: Vec<&[u8]> = resources.iter().map(|name| name.as_bytes()).collect();
+                let asking = Request {
+                    owner: owner.as_bytes(),
+                    resources: &names,
+                    mode: *mode,
+                    ttl: Some(TTL).filter(|_| !in_session),
+                    session: in_session.then_some(SessionId(SESSION)),
+                    is_reentrant: *wait == 0,
+                    wait: *wait,
+                    request,
+                    ..ASKING
+                };
+                match self.locks.acquire(&asking, now(), &mut Aftermath::default()) {
+                    Ok(Asked::Granted(grant)) => Reply::Granted { fence: grant.fence, holds: grant.holds },
+                    Ok(_) => Reply::Nothing,
+                    Err(refusal) => refused(refusal),
+                }
+            }
+            Operation::Release { owner, resources, all } => {
+                let release = Release { all: *all, request, ..Release::default() };
+                let names: Vec<&[u8]> = resources.iter().map(|name| name.as_bytes()).collect();
+                let released = self.act(|core, now, events| match names[..] {
+                    [name] => core.release(name, owner.as_bytes(), release, now, events),
+                    _ => core.release_many(&names, owner.as_bytes(), release, now, events),
+                });
+                number(released.map(u64::from))
+            }
+            Operation::Upgrade { owner, resource } => {
+                let lease = (resource.as_bytes(), owner.as_bytes());
+                match self.locks.upgrade(lease, None, 0, now(), &mut Aftermath::default()) {
+                    Ok(Asked::Granted(grant)) => Reply::Granted { fence: grant.fence, holds: grant.holds },
+                    Ok(_) => Reply::Nothing,
+                    Err(refusal) => refused(refusal),
+                }
+            }
+            Operation::Downgrade { owner, resource } => {
+                let downgraded = self.act(|core, now, events| {
+                    core.downgrade(resource.as_bytes(), owner.as_bytes(), None, now, events)
+                });
+                number(downgraded.map(|grant| grant.fence))
+            }
+            Operation::RenewAll { owner, ttl } => {
+                let renewed =
+                    self.act(|core, now, events| core.renew_all(owner.as_bytes(), *ttl, now, events));
+                number(renewed.map(|count| count as u64))
+            }
+            Operation::Force { resource } => {
+                let forced =
+                    self.act(|core, now, events| core.force(resource.as_bytes(), None, b"", now, events));
+                Reply::Number(forced as u64)
+            }
+            Operation::OpenSession => {
+                let terms = SessionTerms { ttl: Some(TTL), ..SessionTerms::default() };
+                let opened = self.act(|core, now, events| core.open_session(SESSION, terms, now, events));
+                number(opened.map(|SessionId(id)| id))
+            }
+            Operation::CloseSession => {
+                let closed =
+                    self.act(|core, now, events| core.close_session(SessionId(SESSION), now, events));
+                number(closed.map(|ended| ended as u64))
+            }
+        }
+    }
+}
+
+fn draw(random: &mut Random, step: usize) -> Operation {
+    let owner = OWNERS[random.below(OWNERS.len())];
+    let resource = RESOURCES[random.below(RESOURCES.len())];
+    let several = |random: &mut Random| RESOURCES[SETS[random.below(SETS.len())].clone()].to_vec();
+    if step == 0 {
+        return Operation::OpenSession;
+    }
+    match random.below(16) {
+        0..=5 => {
+            let mode = [Mode::Exclusive, Mode::Exclusive, Mode::Shared, Mode::Permits { count: 1, of: 3 }]
+                [random.below(4)];
+            // Each waits under a name of its own: one owner waits for one thing.
+            let wait = if random.below(4) == 0 { 50_000 } else { 0 };
+            Operation::Acquire {
+                owner,
+                resources: several(random),
+                mode,
+                in_session: random.below(3) == 0,
+                wait,
+            }
+        }
+        6..=9 => Operation::Release { owner, resources: several(random), all: random.below(3) == 0 },
+        10 => Operation::Upgrade { owner, resource },
+        11 => Operation::Downgrade { owner, resource },
+        12 => Operation::RenewAll { owner, ttl: TTL + step as u64 * 1000 },
+        13 => Operation::Force { resource },
+        14 => Operation::OpenSession,
+        _ => Operation::CloseSession,
+    }
+}
+
+/// One operation as it was done, and what it left.
+struct Done {
+    operation: Operation,
+    request: String,
+    reply: Reply,
+    /// Of the owner, after it.
+    holdings: Vec<String>,
+    state: Vec<Vec<u8>>,
+    /// Bytes of the segment once it was written down.
+    end: usize,
+}
+
+fn owner_of(operation: &Operation) -> Option<&'static str> {
+    match operation {
+        Operation::Acquire { owner, .. } | Operation::Release { owner, .. } => Some(owner),
+        _ => None,
+    }
+}
+
+fn done(seed: u64, steps: usize) -> (SimulatedDisk, Vec<Done>) {
+    let disk = SimulatedDisk::default();
+    let mut service = Service::start(&disk);
+    let mut random = Random::with_seed(seed);
+    let mut history = Vec::new();
+    for step in 0..steps {
+        let operation = draw(&mut random, step);
+        let request = format!("request-{step}");
+        let reply = service.run(&operation, &request);
+        service.writer.step();
+        let holdings = owner_of(&operation).map(|owner| service.holdings(owner)).unwrap_or_default();
+        let (state, end) = (service.state(), disk.contents(SEGMENT).len());
+        history.push(Done { operation, request, reply, holdings, state, end });
+    }
+    (disk, history)
+}
+
+/// Where records end in a segment.
+fn boundaries(segment: &[u8]) -> Vec<usize> {
+    let mut ends = vec![SEGMENT_HEAD];
+    let mut at = SEGMENT_HEAD;
+    while let Some(word) = segment.get(at..at + 4) {
+        let word = u32::from_le_bytes(word.try_into().expect("it has four bytes"));
+        at += RECORD_HEAD + (word & 0x3fff_ffff) as usize;
+        ends.push(at);
+    }
+    ends
+}
+
+/// Cuts the journal at a place, starts anew, looks at what is there, and makes the request again whose reply was lost.
+fn check(disk: &SimulatedDisk, history: &[Done], cut: usize) {
+    let segment = disk.contents(SEGMENT);
+    let cut_disk = disk.with(SEGMENT, Some(segment[..cut].to_vec()));
+    let whole = history.iter().take_while(|done| done.end <= cut).count();
+    let service = Service::start(&cut_disk);
+    let expected = whole.checked_sub(1).map_or(&[][..], |last| &history[last].state[..]);
+    assert!(service.state() == expected, "cut at {cut}, after {whole} of the operations");
+    // The reply of the last that is on the disk may have been lost, or the next may not have come to the disk.
+    let last = whole.checked_sub(1).filter(|&last| !matches!(history[last].reply, Reply::Refused(_)));
+    for (index, is_done) in [last.map(|last| (last, true)), Some((whole, false))].into_iter().flatten() {
+        let Some(Done { operation, request, reply, holdings, .. }) = history.get(index) else { continue };
+        let Some(owner) = owner_of(operation) else { continue };
+        if matches!(reply, Reply::Nothing) {
+            // It waited, or was not to be had: who waits and does not ask again holds nothing.
+            continue;
+        }
+        let again = service.run(operation, request);
+        match (&again, reply) {
+            (Reply::Granted { holds, .. }, Reply::Granted { holds: before, .. }) if !is_done => {
+                assert_eq!(holds, before, "cut at {cut}: {operation:?}");
+            }
+            (again, reply) => assert_eq!(again, reply, "cut at {cut}: {operation:?}, done: {is_done}"),
+        }
+        assert_eq!(&service.holdings(owner), holdings, "cut at {cut}: {operation:?}, done: {is_done}");
+    }
+}
+
+#[test]
+fn a_cut_between_any_two_records_leaves_whole_operations() {
+    let mut within = 0;
+    for seed in 0..60 {
+        let (disk, history) = done(seed, 40);
+        let cuts = boundaries(&disk.contents(SEGMENT));
+        within += cuts.iter().filter(|&&cut| history.iter().all(|done| done.end != cut)).count();
+        cuts.into_iter().for_each(|cut| check(&disk, &history, cut));
+    }
+    assert!(within > 300, "only {within} of the cuts are within an operation");
+}
+
+#[test]
+fn a_cut_at_any_byte_leaves_whole_operations() {
+    for seed in 100..102 {
+        let (disk, history) = done(seed, 14);
+        (SEGMENT_HEAD..=disk.contents(SEGMENT).len()).for_each(|cut| check(&disk, &history, cut));
+    }
+}
+
+#[test]
+fn many_resources_are_given_back_together_or_not_at_all() {
+    let disk = SimulatedDisk::default();
+    let mut service = Service::start(&disk);
+    let names: Vec<&'static str> = (0..64).map(|number| &*format!("r{number}").leak()).collect();
+    let resources = || names.clone();
+    let asking = Operation::Acquire {
+        owner: "o",
+        resources: resources(),
+        mode: Mode::Exclusive,
+        in_session: false,
+        wait: 0,
+    };
+    assert!(matches!(service.run(&asking, "take"), Reply::Granted { .. }));
+    service.writer.step();
+    let granted = disk.contents(SEGMENT).len();
+    let releasing = Operation::Release { owner: "o", resources: resources(), all: false };
+    assert_eq!(service.run(&releasing, "give"), Reply::Number(64));
+    service.writer.step();
+    let segment = disk.contents(SEGMENT);
+    for cut in boundaries(&segment).into_iter().filter(|&cut| cut >= granted) {
+        let service = Service::start(&disk.with(SEGMENT, Some(segment[..cut].to_vec())));
+        let expected = if cut == segment.len() { 0 } else { 64 };
+        assert_eq!(service.holdings("o").len(), expected, "cut at {cut}");
+        assert_eq!(service.run(&releasing, "give"), Reply::Number(64), "cut at {cut}");
+        assert!(service.holdings("o").is_empty());
+    }
+}
+
+#[test]
+fn a_session_of_many_leases_passes_them_on_together() {
+    const LEASES: usize = 3000;
+    let disk = SimulatedDisk::default();
+    let mut service = Service::start(&disk);
+    service.run(&Operation::OpenSession, "");
+    let mut waiting = Vec::new();
+    for number in 0..LEASES {
+        let name = format!("leased-{number}");
+        let names: [&[u8]; 1] = [name.as_bytes()];
+        let holder = Request {
+            owner: b"holder",
+            resources: &names,
+            ttl: None,
+            session: Some(SessionId(SESSION)),
+            ..ASKING
+        };
+        let granted = service.locks.acquire(&holder, now(), &mut Aftermath::default());
+        assert!(matches!(granted, Ok(Asked::Granted(_))));
+        let owner = format!("waiter-{number}");
+        let waiter = Request { owner: owner.as_bytes(), resources: &names, wait: 1000, ..ASKING };
+        let Ok(Asked::Waiting(ticket)) = service.locks.acquire(&waiter, now(), &mut Aftermath::default())
+        else {
+            panic!("it is held");
+        };
+        waiting.push(ticket);
+    }
+    service.writer.step();
+    let before = disk.contents(SEGMENT).len();
+    assert_eq!(service.run(&Operation::CloseSession, ""), Reply::Number(LEASES as u64));
+    service.writer.step();
+    let segment = disk.contents(SEGMENT);
+    let cuts: Vec<usize> = boundaries(&segment).into_iter().filter(|&cut| cut >= before).collect();
+    assert_eq!(cuts.len(), LEASES + 2, "the end of the session, and a grant for each who waited");
+    for cut in [cuts[0], cuts[1], cuts[LEASES / 2], cuts[LEASES], cuts[LEASES + 1]] {
+        let service = Service::start(&disk.with(SEGMENT, Some(segment[..cut].to_vec())));
+        let is_whole = cut == segment.len();
+        assert_eq!(service.holdings("holder").is_empty(), is_whole, "cut at {cut}");
+        assert_eq!(service.holdings("waiter-0").len(), usize::from(is_whole), "cut at {cut}");
+        let last = format!("waiter-{}", LEASES - 1);
+        assert_eq!(service.holdings(&last).len(), usize::from(is_whole), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_folder_of_the_first_format_is_read() {
+    let disk = SimulatedDisk::default();
+    let mut service = Service::start(&disk);
+    for resource in RESOURCES {
+        let asking = Operation::Acquire {
+            owner: "ann",
+            resources: vec![resource],
+            mode: Mode::Exclusive,
+            in_session: false,
+            wait: 0,
+        };
+        service.run(&asking, "");
+    }
+    service.writer.step();
+    let state = service.state();
+    // Where every operation was one record, the formats differ in their number only.
+    let mut segment = disk.contents(SEGMENT);
+    segment[8..12].copy_from_slice(&1u32.to_le_bytes());
+    let sum = crc32c::crc32c(&segment[..SEGMENT_HEAD - 4]);
+    segment[SEGMENT_HEAD - 4..SEGMENT_HEAD].copy_from_slice(&sum.to_le_bytes());
+    let old = disk.with(SEGMENT, Some(segment));
+    assert!(Service::start(&old).state() == state);
+    let names = old.list().expect("the disk works");
+    assert_eq!(names, [SEGMENT, "000000000002.segment"]);
+}
