@@ -48,11 +48,12 @@ problems! {
         "The server is reachable from other machines but has no password.  Set one with --requirepass, or switch the \
          protection off with --protected-mode no if the network is trusted.";
     FOREIGN_ORIGIN = FORBIDDEN "foreign-origin" "Pages of other sites are not served":
-        "A web page of another site made this request.  Allow the site with --http-cors-origins if it should.";
+        "A web page of another site made this request, or may have: it changes or takes something, and the browser does \
+         not say that its own page asked.  Allow the site with --http-cors-origins if it should.";
     FOREIGN_HOST = FORBIDDEN "foreign-host" "The name of the host is not one of this machine":
-        "The server listens on loopback addresses only, and the request was made to a name that is not one of them, as \
-         happens when a web page points a name of its own at this machine.  Use localhost, or allow the name with \
-         --http-hosts.";
+        "No password is set, and the request was made to a name that is none of this machine, as happens when a web page \
+         points a name of its own at it.  Use localhost or an address of the machine, allow the name with --http-hosts, \
+         or set a password with --requirepass.";
     NOT_FOUND = NOT_FOUND "not-found" "Nothing is at this path":
         "The path is not one of the API's; /openapi.json lists them all and /docs shows them.";
     NO_SUCH_KEY = NOT_FOUND "no-such-key" "There is no such key":

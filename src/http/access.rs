@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, HeaderName, Request, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use super::host::Host;
+use super::router::Route;
 use crate::connection;
 use crate::endpoint::{Problem, problems};
 use crate::settings::{Live, Settings};
@@ -13,13 +15,22 @@ use crate::settings::{Live, Settings};
 /// Paths that need no password: they tell a load balancer a status and nothing else.
 const OPEN_PATHS: &[&str] = &["/health/live", "/health/ready"];
 
-/// Paths that a proxy asks before it lets a request through to another server.  It may pass on what the browser has
-/// said of hosts and pages, which is about the other server.
-const PROXIED_PATHS: &str = "/auth/";
-
-/// Where browsers say whose page makes a request, and what it is for.
+/// Where browsers say whose page makes a request, and what it is for.  They say it to servers of this machine and over
+/// TLS only.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+/// What headers begin with that only browsers set.
+const BROWSER_PREFIX: &str = "sec-fetch-";
+
+/// What the name of every browser begins with; a page cannot change it.
+const BROWSER_NAME: &[u8] = b"Mozilla/";
+
+/// What headers begin with that only proxies set, or programs: no page can have a browser send them to another site.
+const PROXY_PREFIXES: &[&str] = &["x-forwarded-", "x-original-"];
+
+/// Further headers of that kind.
+const PROXY_HEADERS: &[&str] = &["forwarded", "x-real-ip"];
 
 /// Longest `Authorization` that is looked at: what a password of the longest kind can take, encoded.
 const CREDENTIALS_LENGTH_MAX: usize = 4096;
@@ -27,7 +38,7 @@ const CREDENTIALS_LENGTH_MAX: usize = 4096;
 /// The rules that the settings make at start; whether there is a password is looked up each time.
 pub(super) struct Access {
     is_loopback_only: bool,
-    hosts: Vec<String>,
+    hosts: Vec<Host>,
     origins: Vec<String>,
 }
 
@@ -44,7 +55,7 @@ impl Access {
     pub(super) fn new(settings: &Settings) -> Access {
         Access {
             is_loopback_only: settings.bind.iter().all(IpAddr::is_loopback),
-            hosts: settings.http_hosts.clone(),
+            hosts: settings.http_hosts.iter().filter_map(|host| Host::parse(host)).collect(),
             origins: settings.http_cors_origins.clone(),
         }
     }
@@ -53,6 +64,7 @@ impl Access {
     pub(super) fn admit<B>(
         &self,
         request: &Request<B>,
+        route: &Route,
         peer: SocketAddr,
         settings: &Live,
     ) -> Result<Admitted, Problem> {
@@ -60,9 +72,15 @@ impl Access {
         if !is_local && settings.protected_mode() && !settings.has_password() {
             return Err(Problem::new(problems::PROTECTED_MODE));
         }
-        if !request.uri().path().starts_with(PROXIED_PATHS) {
-            let host = self.check_host(request)?;
-            self.check_origin(request.headers(), host)?;
+        let target = target(request)?;
+        if route.is_for_proxies {
+            // What a proxy passes on of its visitor's browser is about another server.
+            check_asked_by_proxy(request.headers())?;
+        } else {
+            for host in target.names() {
+                self.check_host(host, settings)?;
+            }
+            self.check_page(request, route, target.name())?;
         }
         if !settings.has_password() || has_password(request.headers(), settings) {
             return Ok(Admitted::Fully);
@@ -73,58 +91,124 @@ impl Access {
         Err(Problem::new(problems::UNAUTHORIZED))
     }
 
-    /// The host and port that the request was made to.
-    fn check_host<'r, B>(&self, request: &'r Request<B>) -> Result<Option<&'r str>, Problem> {
-        let refuse = |detail: &str| Err(Problem::new(problems::INVALID_REQUEST).detail(detail));
-        let mut named = request.headers().get_all(header::HOST).iter();
-        let header = match (named.next(), named.next()) {
-            (Some(_), Some(_)) => return refuse("there is more than one Host"),
-            (Some(value), None) => match value.to_str() {
-                Ok(host) => Some(host),
-                Err(_) => return refuse("the header Host is no text"),
-            },
-            (None, _) => None,
+    /// Refuses a name that a web page may have pointed at this machine, which nothing but a password would stop.  An
+    /// address cannot be pointed anywhere else.
+    fn check_host(&self, text: &str, settings: &Live) -> Result<(), Problem> {
+        let Some(host) = Host::parse(text) else {
+            let detail = format!("{} is no host with a port", text.escape_debug());
+            return Err(Problem::new(problems::INVALID_REQUEST).detail(detail));
         };
-        // HTTP/2 and requests to proxies name it here; then it goes before the header.
-        let authority = request.uri().authority().map(|authority| authority.as_str());
-        if authority.or(header).is_none() && request.version() == Version::HTTP_11 {
-            return refuse("the header Host is missing");
+        let is_reachable = !self.is_loopback_only && matches!(host, Host::Address(_));
+        if settings.has_password() || host.is_loopback() || is_reachable || self.hosts.contains(&host) {
+            return Ok(());
         }
-        for host in authority.iter().chain(&header) {
-            self.check_name(without_port(host))?;
-        }
-        Ok(authority.or(header))
-    }
-
-    fn check_name(&self, name: &str) -> Result<(), Problem> {
-        if self.is_loopback_only
-            && !is_loopback_name(name)
-            && !self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
-        {
-            return Err(
-                Problem::new(problems::FOREIGN_HOST).detail(format!("the request was made to {name}"))
-            );
-        }
-        Ok(())
+        let detail = format!("the request was made to {host}; allow it with --http-hosts, or set a password");
+        Err(Problem::new(problems::FOREIGN_HOST).detail(detail))
     }
 
     /// Refuses what a page of another site makes a browser send.
-    fn check_origin(&self, headers: &HeaderMap, host: Option<&str>) -> Result<(), Problem> {
+    fn check_page<B>(&self, request: &Request<B>, route: &Route, host: Option<&str>) -> Result<(), Problem> {
+        let headers = request.headers();
+        let mut has_origin = false;
         for origin in headers.get_all(header::ORIGIN) {
-            let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-            let is_own = host.is_some_and(|host| is_same_site(&origin, &host.to_ascii_lowercase()));
-            if !is_own && !self.origins.iter().any(|allowed| allowed == "*" || *allowed == origin) {
-                return Err(Problem::new(problems::FOREIGN_ORIGIN).detail(format!("the page is of {origin}")));
-            }
+            has_origin = true;
+            self.check_origin(origin, host)?;
         }
-        // A picture or a script comes without Origin.  A link that somebody follows is a navigation, and welcome.
-        let says = |name: &HeaderName, value: &str| headers.get(name).is_some_and(|given| given == value);
-        let is_foreign = says(&SEC_FETCH_SITE, "cross-site") || says(&SEC_FETCH_SITE, "same-site");
-        if is_foreign && !headers.contains_key(header::ORIGIN) && !says(&SEC_FETCH_MODE, "navigate") {
-            return Err(Problem::new(problems::FOREIGN_ORIGIN));
+        if has_origin {
+            return Ok(());
         }
-        Ok(())
+        // A picture, a script or a link comes without Origin.
+        let takes = match *request.method() {
+            Method::GET | Method::HEAD => route.get_takes,
+            _ => true,
+        };
+        match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
+            Some(b"same-origin" | b"none") => Ok(()),
+            // A link that somebody follows only to read is welcome.
+            Some(_) if !takes && headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate") => Ok(()),
+            Some(_) => Err(Problem::new(problems::FOREIGN_ORIGIN)),
+            None if !takes => Ok(()),
+            None => match headers.get(header::REFERER) {
+                Some(page) => self.check_origin(page, host),
+                None if is_named_as_browser(headers) => {
+                    let detail = "a browser made this request and does not say for which page";
+                    Err(Problem::new(problems::FOREIGN_ORIGIN).detail(detail))
+                }
+                None => Ok(()),
+            },
+        }
     }
+
+    /// Whether pages of a site, or a site that a page is of, may use the door that is called `host`.
+    fn check_origin(&self, page: &HeaderValue, host: Option<&str>) -> Result<(), Problem> {
+        let page = page.to_str().unwrap_or_default().to_ascii_lowercase();
+        let origin = page.match_indices('/').nth(2).map_or(page.as_str(), |(end, _)| &page[..end]);
+        let is_own = host.is_some_and(|host| is_same_site(origin, &host.to_ascii_lowercase()));
+        if is_own || self.origins.iter().any(|allowed| allowed == "*" || allowed == origin) {
+            return Ok(());
+        }
+        Err(Problem::new(problems::FOREIGN_ORIGIN)
+            .detail(format!("the page is of {}", origin.escape_debug())))
+    }
+}
+
+/// What a request was made to, as it says in up to two places.
+struct Target<'r> {
+    /// The header Host.
+    header: Option<&'r str>,
+    /// HTTP/2 and requests to proxies name it here; then it goes before the header.
+    authority: Option<&'r str>,
+}
+
+impl<'r> Target<'r> {
+    fn names(&self) -> impl Iterator<Item = &'r str> {
+        self.authority.into_iter().chain(self.header)
+    }
+
+    fn name(&self) -> Option<&'r str> {
+        self.authority.or(self.header)
+    }
+}
+
+/// What the request was made to.
+fn target<B>(request: &Request<B>) -> Result<Target<'_>, Problem> {
+    let refuse = |detail: &str| Err(Problem::new(problems::INVALID_REQUEST).detail(detail));
+    let mut named = request.headers().get_all(header::HOST).iter();
+    let header = match (named.next(), named.next()) {
+        (Some(_), Some(_)) => return refuse("there is more than one Host"),
+        (Some(value), None) => match value.to_str() {
+            Ok(host) => Some(host),
+            Err(_) => return refuse("the header Host is no text"),
+        },
+        (None, _) => None,
+    };
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    if authority.or(header).is_none() && request.version() == Version::HTTP_11 {
+        return refuse("the header Host is missing");
+    }
+    Ok(Target { header, authority })
+}
+
+/// Refuses what a browser sends without a proxy in between.
+fn check_asked_by_proxy(headers: &HeaderMap) -> Result<(), Problem> {
+    let (mut is_from_browser, mut is_from_proxy) = (is_named_as_browser(headers), false);
+    for name in headers.keys() {
+        let text = name.as_str();
+        is_from_browser |=
+            text.starts_with(BROWSER_PREFIX) || name == header::ORIGIN || name == header::REFERER;
+        is_from_proxy |=
+            PROXY_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) || PROXY_HEADERS.contains(&text);
+    }
+    if !is_from_browser || is_from_proxy {
+        return Ok(());
+    }
+    let detail = "proxies ask here, and this was asked by a browser: have the proxy set X-Forwarded-For or \
+                  X-Original-URI if it passes on what a browser has sent";
+    Err(Problem::new(problems::FOREIGN_ORIGIN).detail(detail))
+}
+
+fn is_named_as_browser(headers: &HeaderMap) -> bool {
+    headers.get(header::USER_AGENT).is_some_and(|name| name.as_bytes().starts_with(BROWSER_NAME))
 }
 
 /// Whether a page of `origin` was served by `host`.  A proxy may have ended TLS in between, so the scheme does not
@@ -137,21 +221,6 @@ fn is_same_site(origin: &str, host: &str) -> bool {
     };
     let plain = |text: &str| text.strip_suffix(scheme_port).unwrap_or(text).to_owned();
     plain(authority) == plain(host)
-}
-
-fn without_port(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or_default();
-    }
-    host.split(':').next().unwrap_or_default()
-}
-
-/// Whether a name without its port can only be this machine.
-fn is_loopback_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let last_label = name.rsplit('.').next().unwrap_or_default();
-    last_label.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Whether the request carries the password: as a bearer token, or with the user `default` or none.
@@ -180,42 +249,161 @@ fn has_password(headers: &HeaderMap, settings: &Live) -> bool {
 mod tests {
     use super::*;
 
+    const READS: Kind = Kind { get_takes: false, is_for_proxies: false };
+    const TAKES: Kind = Kind { get_takes: true, is_for_proxies: false };
+    const FOR_PROXIES: Kind = Kind { get_takes: true, is_for_proxies: true };
+
+    /// A kind of route.
+    #[derive(Clone, Copy)]
+    struct Kind {
+        get_takes: bool,
+        is_for_proxies: bool,
+    }
+
+    /// Asks for a route with these headers, and those that every request has.
     #[track_caller]
-    fn check(settings: Settings, peer: &str, headers: &[(&str, &str)], expected: Result<Admitted, &str>) {
-        let mut request = Request::get("/cache/key").header("host", "quartet.test");
+    fn check(
+        settings: &Settings,
+        (method, kind): (&str, Kind),
+        peer: &str,
+        headers: &[(&str, &str)],
+        expected: Result<Admitted, &str>,
+    ) {
+        let mut request = Request::builder().method(method).uri("/path");
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "localhost");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(()).expect("a request");
         let peer = peer.parse().expect("an address");
-        let admitted = Access::new(&settings).admit(&request, peer, &Live::new(settings));
-        assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected);
+        let Kind { get_takes, is_for_proxies } = kind;
+        let route = Route { label: String::new(), get_takes, is_for_proxies, has_scripts: false };
+        let admitted = Access::new(settings).admit(&request, &route, peer, &Live::new(settings.clone()));
+        assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected, "{method} {headers:?}");
+    }
+
+    fn open_to_all() -> Settings {
+        Settings { bind: vec![IpAddr::from([0, 0, 0, 0])], ..Settings::default() }
     }
 
     #[test]
     fn outsiders_need_a_password_or_an_open_server() {
-        let open_to_all = Settings { bind: vec![IpAddr::from([0, 0, 0, 0])], ..Settings::default() };
-        let (local, outside) = ("127.0.0.1:5", "192.0.2.7:5");
-        check(open_to_all.clone(), local, &[], Ok(Admitted::Fully));
-        check(open_to_all.clone(), "[::ffff:127.0.0.1]:5", &[], Ok(Admitted::Fully));
-        check(open_to_all.clone(), outside, &[], Err("protected-mode"));
-        let unprotected = Settings { protected_mode: false, ..open_to_all.clone() };
-        check(unprotected, outside, &[], Ok(Admitted::Fully));
-        let guarded = Settings { requirepass: "sesame".to_owned(), ..open_to_all };
-        check(guarded.clone(), outside, &[], Err("unauthorized"));
-        check(guarded, outside, &[("authorization", "Bearer sesame")], Ok(Admitted::Fully));
+        let (get, local, outside) = (("GET", READS), "127.0.0.1:5", "192.0.2.7:5");
+        check(&open_to_all(), get, local, &[], Ok(Admitted::Fully));
+        check(&open_to_all(), get, "[::ffff:127.0.0.1]:5", &[], Ok(Admitted::Fully));
+        check(&open_to_all(), get, outside, &[], Err("protected-mode"));
+        let unprotected = Settings { protected_mode: false, ..open_to_all() };
+        check(&unprotected, get, outside, &[], Ok(Admitted::Fully));
+        let guarded = Settings { requirepass: "sesame".to_owned(), ..open_to_all() };
+        check(&guarded, get, outside, &[], Err("unauthorized"));
+        check(&guarded, get, outside, &[("authorization", "Bearer sesame")], Ok(Admitted::Fully));
     }
 
     #[test]
-    fn names_of_this_machine() {
-        for name in ["localhost", "localhost.", "api.localhost", "127.0.0.1", "127.9.9.9", "::1"] {
-            assert!(is_loopback_name(name), "{name}");
+    fn without_a_password_a_name_of_elsewhere_is_refused_whatever_the_server_is_bound_to() {
+        let get = ("GET", READS);
+        let named = |settings: &Settings, host: &str, expected| {
+            check(settings, get, "127.0.0.1:5", &[("host", host)], expected);
+        };
+        let loopback = Settings::default();
+        let listed = Settings {
+            http_hosts: vec!["quartet.test".to_owned(), "[2001:db8::1]".to_owned()],
+            ..open_to_all()
+        };
+        for settings in [&loopback, &open_to_all(), &listed] {
+            named(settings, "localhost:8080", Ok(Admitted::Fully));
+            named(settings, "[::1]:8080", Ok(Admitted::Fully));
+            for foreign in ["evil.com", "evil.com:8080", "localhost.evil.com", "", "127.0.0.1.evil.com"] {
+                named(settings, foreign, Err("foreign-host"));
+            }
+            named(settings, "[::1]evil.com", Err("invalid-request"));
+            named(settings, "evil.com@localhost", Err("invalid-request"));
         }
-        for name in ["", "example.com", "localhost.example.com", "192.168.1.2", "10.0.0.127", "::2"] {
-            assert!(!is_loopback_name(name), "{name}");
+        named(&loopback, "192.168.0.1", Err("foreign-host"));
+        named(&open_to_all(), "192.168.0.1:8080", Ok(Admitted::Fully));
+        named(&listed, "Quartet.Test.:8080", Ok(Admitted::Fully));
+        named(&Settings { bind: Settings::default().bind, ..listed }, "[2001:DB8::1]", Ok(Admitted::Fully));
+        let guarded = Settings { requirepass: "sesame".to_owned(), ..Settings::default() };
+        let headers = [("host", "quartet.test"), ("authorization", "Bearer sesame")];
+        check(&guarded, get, "127.0.0.1:5", &headers, Ok(Admitted::Fully));
+    }
+
+    /// What a browser says when a page of another site makes it ask, and which requests may come through so.
+    #[test]
+    fn other_sites_can_have_nothing_taken_or_changed() {
+        type Headers<'h> = &'h [(&'h str, &'h str)];
+        let cases: &[(Headers<'_>, [bool; 3])] = &[
+            // Reading, taking by GET, writing.
+            (&[], [true, true, true]),
+            (&[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")], [true, true, true]),
+            (&[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")], [true, true, true]),
+            (&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], [false, false, false]),
+            (&[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "cors")], [false, false, false]),
+            (&[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], [true, false, false]),
+            (&[("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate")], [true, false, false]),
+            (&[("sec-fetch-site", "cross-site")], [false, false, false]),
+            (&[("origin", "null")], [false, false, false]),
+            (&[("origin", "http://evil.com")], [false, false, false]),
+            (&[("origin", "http://localhost")], [true, true, true]),
+            (&[("origin", "http://localhost"), ("origin", "http://evil.com")], [false, false, false]),
+            (&[("origin", "http://localhost.evil.com")], [false, false, false]),
+            (&[("referer", "http://evil.com/localhost")], [true, false, false]),
+            (&[("referer", "http://localhost/docs/?a=/b")], [true, true, true]),
+            (&[("referer", "http://localhost.evil.com/")], [true, false, false]),
+            (&[("user-agent", "Mozilla/5.0 (X11)")], [true, false, false]),
+            (
+                &[("user-agent", "Mozilla/5.0 (X11)"), ("referer", "http://localhost/docs")],
+                [true, true, true],
+            ),
+            (&[("user-agent", "curl/8")], [true, true, true]),
+        ];
+        let settings = Settings::default();
+        let requests = [
+            [("GET", READS), ("HEAD", READS)],
+            [("GET", TAKES), ("HEAD", TAKES)],
+            [("POST", READS), ("DELETE", TAKES)],
+        ];
+        for (headers, expected) in cases {
+            for (requests, may) in requests.iter().zip(expected) {
+                let expected = if *may { Ok(Admitted::Fully) } else { Err("foreign-origin") };
+                for request in requests {
+                    check(&settings, *request, "127.0.0.1:5", headers, expected);
+                }
+            }
         }
-        assert_eq!(without_port("[::1]:8080"), "::1");
-        assert_eq!(without_port("localhost:8080"), "localhost");
+    }
+
+    #[test]
+    fn what_only_proxies_are_asked_for_is_not_for_browsers() {
+        let browser: &[&[(&str, &str)]] = &[
+            &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
+            &[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")],
+            &[("sec-fetch-dest", "image")],
+            &[("origin", "https://shop.test")],
+            &[("referer", "https://shop.test/")],
+            &[("user-agent", "Mozilla/5.0")],
+        ];
+        let proxy = [
+            "x-original-uri",
+            "x-original-url",
+            "x-forwarded-for",
+            "x-forwarded-uri",
+            "x-real-ip",
+            "forwarded",
+        ];
+        let check = |headers: &[(&str, &str)], expected| {
+            check(&Settings::default(), ("GET", FOR_PROXIES), "127.0.0.1:5", headers, expected);
+        };
+        check(&[("host", "shop.test")], Ok(Admitted::Fully));
+        for said in browser {
+            check(said, Err("foreign-origin"));
+            check(&[said, &[("x-user-id", "me"), ("x-request-id", "1")][..]].concat(), Err("foreign-origin"));
+            for name in proxy {
+                check(&[said, &[("host", "shop.test"), (name, "1")][..]].concat(), Ok(Admitted::Fully));
+            }
+        }
     }
 
     #[test]

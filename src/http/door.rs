@@ -15,12 +15,26 @@ use tower_http::cors::CorsLayer;
 
 use super::access::{Access, Admitted};
 use super::request_id::{RequestId, X_REQUEST_ID};
-use super::router::{self, Routes};
+use super::router::{self, Route, Routes};
 use crate::endpoint::Context;
 use crate::settings::Settings;
 
 /// How a client that gave no password is told to give one.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"quartet\", charset=\"UTF-8\", Bearer");
+
+/// A response is what its Content-Type says, and nothing that a browser would rather take it for.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// No page may show a response in a frame, where its visitor could be made to click on it.
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+
+/// The same for browsers of today, and what pages with scripts of ours may do.
+const PAGE_POLICY: HeaderValue =
+    HeaderValue::from_static("frame-ancestors 'none'; base-uri 'none'; object-src 'none'");
+
+/// Data never run as a page of ours, even where the writer of a value has said that it is HTML.
+const DATA_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; sandbox");
 
 /// The door of one thread, with all that is behind it.  Cheap to clone.
 #[derive(Clone)]
@@ -65,11 +79,12 @@ impl Door {
         let began = context.now();
         let id = RequestId::of(request.headers(), || context.draw());
         let method = request.method().clone();
-        let route = routes.label(request.uri().path());
-        let mut run = pin!(self.run(request, peer));
+        let route = routes.find(request.uri().path());
+        let mut run = pin!(self.run(request, route, peer));
         let mut response = poll_fn(|waiter| id.on_lines_of(|| run.as_mut().poll(waiter))).await;
-        finish(&method, &mut response);
+        finish(&method, route, &mut response);
         response.headers_mut().insert(X_REQUEST_ID, id.to_header());
+        let route = route.label.as_str();
         let micros = context.now().micros().saturating_sub(began.micros());
         let (method, status) = (method_label(&method), response.status().as_u16());
         context.services().metrics.requests.count(context.slot(), method, route, status, micros);
@@ -77,9 +92,9 @@ impl Door {
         response
     }
 
-    async fn run(&self, mut request: Request, peer: SocketAddr) -> Response {
+    async fn run(&self, mut request: Request, route: &Route, peer: SocketAddr) -> Response {
         let Inner { context, access, router, .. } = &*self.0;
-        match access.admit(&request, peer, &context.services().settings) {
+        match access.admit(&request, route, peer, &context.services().settings) {
             Ok(Admitted::Fully) => {}
             Ok(Admitted::ForStatus) => {
                 request.extensions_mut().insert(Admitted::ForStatus);
@@ -101,8 +116,8 @@ impl Door {
     }
 }
 
-/// Adds what depends on the method or the status alone.
-fn finish(method: &Method, response: &mut Response) {
+/// Adds what depends on the method, the route or the status alone.
+fn finish(method: &Method, route: &Route, response: &mut Response) {
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         let allow = response.headers().get(header::ALLOW).cloned();
         *response = StatusCode::NO_CONTENT.into_response();
@@ -113,6 +128,11 @@ fn finish(method: &Method, response: &mut Response) {
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
     }
+    let policy = if route.has_scripts { PAGE_POLICY } else { DATA_POLICY };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(header::X_FRAME_OPTIONS, DENY);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
 }
 
 /// The method as a label, of which there must not be more than a few.

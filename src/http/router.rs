@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, Uri};
 use axum::response::Redirect;
 use axum::routing::get;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
+use utoipa::openapi::PathItem;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{health, metrics, openapi, pages};
@@ -15,6 +16,10 @@ use crate::lock;
 
 /// What requests that fit no route are counted as.
 const NO_ROUTE: &str = "(none)";
+
+/// Extensions of an operation in the description of the API, see [`Route`].
+const TAKES: &str = "x-takes";
+const FOR_PROXIES: &str = "x-for-proxies";
 
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
@@ -47,22 +52,54 @@ pub(super) fn router(context: Context) -> Router {
         .with_state(context)
 }
 
-/// Which route a path takes, as a label.  The router knows it too, but only inside, where a layer would cost more than
-/// finding the route twice does.
-pub(super) struct Routes(matchit::Router<String>);
+/// What there is to know of a route before its endpoint runs.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    /// Its path with the names of its variable parts.
+    pub(super) label: String,
+    /// Whether its GET takes something, so that no other site may make a browser ask for it.  Beside the endpoint it is
+    /// the extension `x-takes`.
+    pub(super) get_takes: bool,
+    /// Whether only proxies ask for it: beside the endpoint the extension `x-for-proxies`.
+    pub(super) is_for_proxies: bool,
+    /// Whether it is a page of ours with scripts, and no data.
+    pub(super) has_scripts: bool,
+}
+
+impl Route {
+    /// A route that is no part of the API.
+    fn other(label: &str) -> Route {
+        let has_scripts = label.starts_with("/docs");
+        Route { label: label.to_owned(), get_takes: false, is_for_proxies: false, has_scripts }
+    }
+
+    fn of(label: String, item: &PathItem) -> Route {
+        let extensions = item.get.as_ref().and_then(|operation| operation.extensions.as_ref());
+        let is_said = |name| extensions.and_then(|all| all.get(name)).is_some_and(|value| value == true);
+        let (get_takes, is_for_proxies) = (is_said(TAKES), is_said(FOR_PROXIES));
+        Route { label, get_takes, is_for_proxies, has_scripts: false }
+    }
+}
+
+/// Which route a path takes.  The router knows it too, but only inside, where a layer would cost more than finding the
+/// route twice does.
+pub(super) struct Routes {
+    routes: matchit::Router<Route>,
+    none: Route,
+}
 
 impl Routes {
     pub(super) fn new() -> Routes {
         let mut routes = matchit::Router::new();
-        let api = super::openapi().paths.paths.into_keys();
-        for route in api.chain(OTHER_ROUTES.iter().map(|&route| route.to_owned())) {
-            routes.insert(route.clone(), route).expect("the router takes the same routes");
+        let api = super::openapi().paths.paths.into_iter().map(|(label, item)| Route::of(label, &item));
+        for route in api.chain(OTHER_ROUTES.iter().map(|label| Route::other(label))) {
+            routes.insert(route.label.clone(), route).expect("the router takes the same routes");
         }
-        Routes(routes)
+        Routes { routes, none: Route::other(NO_ROUTE) }
     }
 
-    pub(super) fn label(&self, path: &str) -> &str {
-        self.0.at(path).map_or(NO_ROUTE, |found| found.value)
+    pub(super) fn find(&self, path: &str) -> &Route {
+        self.routes.at(path).map_or(&self.none, |found| found.value)
     }
 }
 

@@ -347,7 +347,14 @@ impl Value for Vec<String> {
 }
 
 fn is_host(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    let name = word.strip_suffix('.').unwrap_or(word);
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    is_name && name.split('.').all(|label| !label.is_empty()) || is_bracketed_address(word)
+}
+
+fn is_bracketed_address(word: &str) -> bool {
+    let inner = word.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
 /// Whether a word is what a browser could send in `Origin`: a scheme and a host, and no path behind them.
@@ -357,11 +364,7 @@ fn is_origin(word: &str) -> bool {
         Some((host, port)) if port.parse::<u16>().is_ok() => host,
         _ => authority,
     });
-    let is_address = |host: &str| {
-        let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
-    };
-    word == "*" || host.is_some_and(|host| !host.is_empty() && (is_host(host) || is_address(host)))
+    word == "*" || host.is_some_and(|host| !host.is_empty() && is_host(host))
 }
 
 impl Value for OutputLimits {

@@ -156,7 +156,7 @@ settings! {
     http_idle_timeout: u64 = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
     /// Web sites whose pages may use the HTTP door, as browsers name them; * for all, empty for none
     http_cors_origins: Vec<String> = "http-cors-origins", Kind::Origins, "", AtStart;
-    /// Host names that requests may be made to, besides those of this machine, while bound to loopback addresses only
+    /// Host names that HTTP requests may be made to while no password is set, besides localhost and addresses of this machine
     http_hosts: Vec<String> = "http-hosts", Kind::Hosts, "", AtStart;
     /// Log every HTTP request at level info instead of debug
     http_log_requests: bool = "http-log-requests", Kind::Boolean, "no", AtRunTime;

@@ -63,6 +63,7 @@ http {{
             proxy_pass_request_body off;
             proxy_set_header Content-Length "";
             proxy_set_header X-Real-IP $remote_addr;
+            proxy_set_header X-Original-URI $request_uri;
         }}
         location @over {{
             add_header Retry-After $retry always;
@@ -94,6 +95,19 @@ http {{
     let seconds = refused.header("retry-after").and_then(|text| text.parse::<u32>().ok());
     assert!(seconds.is_some_and(|seconds| (3_500..=3_600).contains(&seconds)), "{refused:?}");
     assert!(refused.header("ratelimit").is_some_and(|text| text.contains("r=0")), "{refused:?}");
+    // What browsers say of the pages that their visitors come from is about the server behind.
+    let cross_site = [
+        ("X-User-ID", "carol"),
+        ("Origin", "https://elsewhere.test"),
+        ("Referer", "https://elsewhere.test/page"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Mode", "no-cors"),
+        ("Sec-Fetch-Dest", "image"),
+        ("User-Agent", "Mozilla/5.0"),
+    ];
+    assert_eq!(http.ask("GET", "/index.html", &cross_site, b"").status, 200);
+    let direct = connect(&server).ask("GET", "/auth/nginx?policy=web", &cross_site, b"");
+    assert_eq!((direct.status, direct.problem().as_str()), (403, "foreign-origin"));
     for name in [&[("X-User-ID", "bob")][..], &[]] {
         assert_eq!(http.ask("GET", "/index.html", name, b"").status, 200, "{name:?} is not touched");
     }

@@ -20,7 +20,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// For `auth_request`, which takes any status but 2xx, 401 and 403 for a failure of the server: 204 or 403, with the
 /// headers of `/check` for `auth_request_set`.  The key is the parameter `key` or the header `X-User-ID`, `X-Real-IP` or the last
 /// address in `X-Forwarded-For`.
-#[utoipa::path(get, path = "/auth/nginx", tag = "limits", params(Question),
+#[utoipa::path(get, path = "/auth/nginx", tag = "limits", extensions(("x-takes" = json!(true)), ("x-for-proxies" = json!(true))), params(Question),
     responses((status = 204, description = "It may be done"), (status = 403, description = "It is over a limit"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn nginx(
@@ -41,7 +41,7 @@ async fn nginx(
 ///
 /// For `forwardAuth` and `forward_auth`, which pass a refusal on to the client as it is: 200 or 429.  The key is the same as
 /// for `/auth/nginx`.
-#[utoipa::path(get, path = "/auth/forward", tag = "limits", params(Question),
+#[utoipa::path(get, path = "/auth/forward", tag = "limits", extensions(("x-takes" = json!(true)), ("x-for-proxies" = json!(true))), params(Question),
     responses((status = 200, description = "It may be done"),
         (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]

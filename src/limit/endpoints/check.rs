@@ -82,7 +82,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// Checks a limit
 ///
 /// Takes from the policy's limits for the user that the header `X-User-ID` or the parameter `key` names.
-#[utoipa::path(get, path = "/check", tag = "limits",
+#[utoipa::path(get, path = "/check", tag = "limits", extensions(("x-takes" = json!(true))),
     params(Question, ("X-User-ID" = Option<String>, Header, description = "For whom")),
     responses((status = 200, description = "It may be done", body = Answer),
         (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),

@@ -84,7 +84,7 @@ fn pages_of_other_sites_are_refused() {
     let fetched = |site, mode| problem_with(&server, &[("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode)]);
     assert_eq!(fetched("cross-site", "no-cors"), "foreign-origin");
     assert_eq!(fetched("same-site", "no-cors"), "foreign-origin");
-    assert_eq!(fetched("cross-site", "navigate"), "none");
+    assert_eq!(fetched("cross-site", "navigate"), "foreign-origin");
     assert_eq!(fetched("same-origin", "cors"), "none");
     assert_eq!(fetched("none", "navigate"), "none");
     let preflight = [("Origin", "http://example.com"), ("Access-Control-Request-Method", "PUT")];
@@ -96,10 +96,104 @@ fn pages_of_other_sites_are_refused() {
 fn a_proxy_may_pass_on_what_browsers_say_of_other_sites() {
     let server = server(&[]);
     let said = [("Origin", "https://shop.test"), ("Sec-Fetch-Site", "cross-site"), ("X-User-ID", "user123")];
-    assert_eq!(connect(&server).ask("GET", "/auth/nginx", &said, b"").status, 204);
+    let passed_on = [&said[..], &[("Host", "shop.test"), ("X-Forwarded-For", "192.0.2.1")]].concat();
+    assert_eq!(connect(&server).ask("GET", "/auth/nginx", &passed_on, b"").status, 204);
+    assert_eq!(connect(&server).ask("GET", "/auth/forward", &passed_on, b"").status, 200);
     let host = [("Host", "shop.test"), said[2]];
     assert_eq!(connect(&server).ask("GET", "/auth/forward", &host, b"").status, 200);
+    assert_eq!(connect(&server).ask("GET", "/check", &passed_on, b"").problem(), "foreign-host");
     assert_eq!(connect(&server).ask("GET", "/check", &said, b"").problem(), "foreign-origin");
+    for path in ["/auth/nginx", "/auth/forward"] {
+        let refused = connect(&server).ask("GET", path, &said, b"");
+        assert_eq!((refused.status, refused.problem().as_str()), (403, "foreign-origin"), "{path}");
+    }
+    let left = connect(&server).ask("GET", "/check?peek=true", &said[2..], b"").json();
+    assert_eq!(left["remaining"], 97, "what was refused took nothing");
+}
+
+/// Every GET of the API with its path filled in, and whether its description says that it takes something.
+fn reads() -> Vec<(String, bool)> {
+    let description = serde_json::to_value(quartet::http::openapi()).expect("it is JSON");
+    let paths = description["paths"].as_object().expect("it has paths");
+    let gets = paths.iter().filter(|(_, operations)| operations["get"].is_object());
+    let reads = gets.map(|(path, operations)| {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "thing" } else { part });
+        (parts.collect::<Vec<_>>().join("/"), operations["get"]["x-takes"] == true)
+    });
+    // The stream of events does not end.
+    reads.filter(|(path, _)| !path.ends_with("/events")).collect()
+}
+
+#[test]
+fn a_link_of_another_site_takes_nothing() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let followed = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+    for (path, takes) in reads() {
+        for method in ["GET", "HEAD"] {
+            let status = http.ask(method, &format!("{path}?key=victim&cost=40"), &followed, b"").status;
+            assert_eq!(status == 403, takes, "{method} {path}");
+        }
+    }
+    let left = http.get("/check?key=victim&peek=true").json();
+    assert_eq!(left["remaining"], 100);
+}
+
+#[test]
+fn what_takes_by_get_is_described_so() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let state = |http: &mut Http| {
+        ["/policies", "/cache?count=10000", "/locks"].map(|path| http.get(path).json().to_string())
+    };
+    let mut before = state(&mut http);
+    for (path, takes) in reads() {
+        for query in ["", "?key=victim"] {
+            http.get(&format!("{path}{query}"));
+        }
+        let after = state(&mut http);
+        assert_eq!(after != before, takes, "{path}: {before:?}, {after:?}");
+        before = after;
+    }
+}
+
+#[test]
+fn no_page_frames_the_server_or_runs_what_clients_have_stored() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    let script = b"<script>fetch('/cache', {method: 'DELETE'})</script>";
+    assert_eq!(http.ask("PUT", "/cache/page", &[("Content-Type", "text/html")], script).status, 201);
+    let reads = reads().into_iter().map(|(path, _)| path);
+    let others =
+        ["/", "/docs", "/docs/", "/docs/swagger-initializer.js", "/cache/page", "/nothing", "/locks/a/b/c"];
+    for path in reads.chain(others.map(str::to_owned)) {
+        let response = http.get(&path);
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(response.header("x-frame-options"), Some("DENY"), "{path}");
+        let policy = response.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert_eq!(policy.contains("sandbox"), !path.starts_with("/docs"), "{path}: {policy}");
+    }
+    let stored = http.get("/cache/page");
+    assert_eq!((stored.header("content-type"), stored.body.as_slice()), (Some("text/html"), &script[..]));
+}
+
+#[test]
+fn a_page_that_points_its_name_at_the_server_is_refused() {
+    for arguments in [&["--bind", "0.0.0.0"][..], &["--bind", "0.0.0.0", "--protected-mode", "no"], &[]] {
+        let server = server(arguments);
+        let port = server.http_address().port();
+        let own = format!("http://evil.com:{port}");
+        let headers = [("Host", own.trim_start_matches("http://")), ("Origin", &own)];
+        assert_eq!(problem_with(&server, &headers), "foreign-host", "{arguments:?}");
+        let refused = connect(&server).ask("GET", "/cache/key", &headers, b"");
+        assert!(refused.json().to_string().contains("--http-hosts"), "{refused:?}");
+        assert_eq!(problem_with(&server, &[("Host", "[::1]evil.com")]), "invalid-request");
+        assert_eq!(problem_with(&server, &[("Host", "localhost")]), "none");
+    }
+    let guarded = server(&["--bind", "0.0.0.0", "--requirepass", "sesame"]);
+    let named = [("Host", "cache.example.com"), ("Authorization", "Bearer sesame")];
+    assert_eq!(problem_with(&guarded, &named), "none");
 }
 
 #[test]
