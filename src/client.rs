@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 use dashmap::DashMap;
-use parking_lot::Mutex;
+
+use crate::lock_order::{Guard, Mutex, rank};
 use quartet_protocol::resp::{OwnedArguments, Version};
 
 use crate::broker::Subscriptions;
@@ -208,7 +209,7 @@ pub struct SharedClient {
     /// See [`Waiting`].
     waiting: AtomicU8,
     /// What it told about itself; absent until it does.
-    pub identity: Mutex<Option<Box<Identity>>>,
+    pub identity: Mutex<Option<Box<Identity>>, { rank::CLIENT_IDENTITY }>,
     /// What waits for it.
     pub outbox: Outbox,
 }
@@ -295,13 +296,18 @@ impl Clients {
             identity: Mutex::new(None),
             outbox: Outbox::default(),
         });
-        self.connected.insert(id, client.clone());
+        self.connected().insert(id, client.clone());
         client
+    }
+
+    /// The map, for as long as it is looked at.
+    fn connected(&self) -> Guard<&DashMap<u64, Arc<SharedClient>>> {
+        Guard::of_map(&self.connected, rank::CLIENTS)
     }
 
     /// Forgets a connection.
     pub fn disconnect(&self, id: u64) {
-        self.connected.remove(&id);
+        self.connected().remove(&id);
     }
 
     /// Notes a connection that was turned away.
@@ -311,12 +317,12 @@ impl Clients {
 
     /// Number of connections.
     pub fn len(&self) -> usize {
-        self.connected.len()
+        self.connected().len()
     }
 
     /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
-        self.connected.is_empty()
+        self.connected().is_empty()
     }
 
     /// Connections taken since the start.
@@ -331,17 +337,17 @@ impl Clients {
 
     /// Clients whose command waits.
     pub fn blocked(&self) -> usize {
-        self.connected.iter().filter(|client| client.waiting() != Waiting::No).count()
+        self.connected().iter().filter(|client| client.waiting() != Waiting::No).count()
     }
 
     /// The client with this id.
     pub fn get(&self, id: u64) -> Option<Arc<SharedClient>> {
-        self.connected.get(&id).map(|client| client.clone())
+        self.connected().get(&id).map(|client| client.clone())
     }
 
     /// All clients, oldest first.
     pub fn all(&self) -> Vec<Arc<SharedClient>> {
-        let mut clients: Vec<_> = self.connected.iter().map(|client| client.clone()).collect();
+        let mut clients: Vec<_> = self.connected().iter().map(|client| client.clone()).collect();
         clients.sort_unstable_by_key(|client| client.id);
         clients
     }

@@ -6,6 +6,7 @@
 pub mod alarm;
 pub mod clock;
 pub mod glob;
+pub mod lock_order;
 pub mod random;
 pub mod refusal;
 pub mod wait;

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use quartet_protocol::resp::Output;
 
+use crate::lock_order::{Mutex, rank};
 use crate::settings::OutputLimit;
 
 /// The connection was not asked to end.
@@ -24,12 +24,12 @@ const CLOSING: u8 = 2;
 /// See the module's text.
 #[derive(Default)]
 pub struct Outbox {
-    queue: Mutex<Vec<Bytes>>,
+    queue: Mutex<Vec<Bytes>, { rank::OUTBOX }>,
     /// Bytes in the queue.
     queued: AtomicUsize,
     /// Bytes its own thread has taken over but not yet written.
     unsent: AtomicUsize,
-    soft_since: Mutex<Option<u64>>,
+    soft_since: Mutex<Option<u64>, { rank::OUTBOX_SOFT_LIMIT }>,
     end: AtomicU8,
     /// The connection's task, which stays the same.
     waker: OnceLock<Waker>,

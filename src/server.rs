@@ -16,7 +16,7 @@ use crate::cache::Store;
 use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
-use crate::command::{Effects, LimitKeeper, Monitors, Services};
+use crate::command::{Effects, KeeperThread, LimitKeeper, Monitors, Services};
 use crate::http;
 use crate::limit::Limits;
 use crate::lock::{Durability, Locks};
@@ -58,7 +58,6 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         settings: Live::new(settings),
         broker: Broker::default(),
         limits: Limits::new(slots),
-        limit_keeper: LimitKeeper::default(),
         timekeeper: slots - 1,
         locks: Locks::default(),
         lock_watchers: Arc::default(),
@@ -83,15 +82,14 @@ pub fn run(settings: Settings) -> Result<(), String> {
     if let Some(micros) = services.locks.next_deadline() {
         services.alarm.set(micros.div_ceil(1000));
     }
-    if let (Some(folder), seconds @ 1..) = (&settings.dir, settings.limit_kept_from) {
-        let folder = folder.join(LIMITS_FOLDER);
-        services.keep_limits_in(&folder, seconds).map_err(|error| error.to_string())?;
-    }
+    let services = Arc::new(services);
+    let limits = keep_limits(&settings, &services)?;
     let mut policies = settings.config.clone().map(PolicyFile::new);
     if let Some(file) = &mut policies {
         file.load(&services.limits.policies)?;
     }
-    let services = Arc::new(services);
+    let limits = limits.map(KeeperThread::start).transpose();
+    let limits = limits.map_err(|error| format!("cannot start the thread that keeps the limits: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -105,7 +103,9 @@ pub fn run(settings: Settings) -> Result<(), String> {
     if let Some(journal) = services.locks.journal() {
         journal.close();
     }
-    services.close_limits();
+    if let Some(thread) = limits {
+        thread.stop();
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -128,6 +128,13 @@ fn open_locks(settings: &Settings, clock: &Clock) -> Result<Locks, String> {
             settings.lock_durability.word()
         )),
     }
+}
+
+/// What keeps the limits, with what an earlier server has kept taken back; none if they are not to be kept.
+fn keep_limits(settings: &Settings, services: &Arc<Services>) -> Result<Option<LimitKeeper>, String> {
+    let (Some(folder), seconds @ 1..) = (&settings.dir, settings.limit_kept_from) else { return Ok(None) };
+    let keeper = LimitKeeper::open(services, folder.join(LIMITS_FOLDER), seconds);
+    keeper.map(Some).map_err(|error| error.to_string())
 }
 
 /// Opens the doors and serves; returns the threads once the server is to stop and nobody is let in any more.
@@ -259,7 +266,6 @@ async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, s
         if let Some(file) = &mut policies {
             file.follow(&services.limits.policies);
         }
-        services.keep_limits(services.clock.now());
     }
 }
 

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use atomic_waker::AtomicWaker;
-use parking_lot::Mutex;
+
+use crate::lock_order::{Mutex, rank};
 
 /// Where the one answer to somebody who waits is put.
 ///
 /// Whoever comes first decides: once the answer is taken it counts, and once the waiter has gone it can no longer be
 /// put, so that nothing is granted to nobody.
 pub struct Mailbox<T> {
-    contents: Mutex<Contents<T>>,
+    contents: Mutex<Contents<T>, { rank::MAILBOX }>,
     waker: AtomicWaker,
 }
 

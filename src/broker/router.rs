@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
 
 use crate::client::SharedClient;
 use crate::glob;
+use crate::lock_order::{Mutex, RwLock, rank};
 
 /// Parts of the channels: enough that threads publishing to different channels seldom meet.
 const PART_COUNT: usize = 64;
@@ -27,14 +27,14 @@ pub type Name = Arc<[u8]>;
 type Subscribers = Vec<Arc<SharedClient>>;
 
 /// Some of the channels, behind their lock.
-type Part = Mutex<HashMap<Name, Subscribers, foldhash::fast::RandomState>>;
+type Part = Mutex<HashMap<Name, Subscribers, foldhash::fast::RandomState>, { rank::CHANNELS }>;
 
 /// See the module's text.
 pub struct Router {
     hasher: foldhash::fast::RandomState,
     parts: Box<[CachePadded<Part>]>,
     /// In the order of their bytes, so that receivers of several patterns see them in the same order each time.
-    patterns: RwLock<BTreeMap<Name, Subscribers>>,
+    patterns: RwLock<BTreeMap<Name, Subscribers>, { rank::PATTERNS }>,
     /// Subscriptions of any kind, so that who publishes of its own accord need not when nobody listens.
     subscriptions: AtomicUsize,
 }

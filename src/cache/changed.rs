@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use parking_lot::Mutex;
+use crate::lock_order::{Mutex, rank};
 
 /// Nothing matters for so long.
 const OFF: u64 = u64::MAX;
@@ -15,7 +15,7 @@ const NAMES_MAX: usize = 1 << 20;
 pub struct ChangedCounters {
     /// From how many nanoseconds on what a counter says matters.
     long: AtomicU64,
-    names: Mutex<Names>,
+    names: Mutex<Names, { rank::CHANGED_COUNTERS }>,
     /// Any counter may have changed, whatever the names say.
     all: AtomicBool,
 }

@@ -15,6 +15,7 @@ use super::entry::Deadline;
 use super::hash::{KeyHasher, prefetch};
 use super::lock::{Mutex, MutexGuard};
 use super::shard::{Counts, Key, MemoryParts, Moment, Shard};
+use crate::lock_order::{self, Held, rank};
 
 /// Shards per database.
 pub const SHARD_COUNT: usize = 1 << SHARD_BITS;
@@ -46,6 +47,13 @@ struct ShardCell {
 
 type Shards = Box<[ShardCell]>;
 
+impl ShardId {
+    /// Its place in the order in which shards are locked.
+    fn number(self) -> u64 {
+        u64::from(self.database) << SHARD_BITS | u64::from(self.shard)
+    }
+}
+
 /// All databases.
 pub struct Store {
     /// By position; SWAPDB exchanges two entries of `order` while it holds the gate alone.
@@ -64,6 +72,7 @@ pub struct ShardGuard<'s> {
     id: ShardId,
     cell: &'s ShardCell,
     shard: MutexGuard<'s, Shard>,
+    _held: Held,
 }
 
 impl Store {
@@ -200,30 +209,28 @@ impl Store {
     /// The counts of all shards of all databases.
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
-        for shards in self.databases.iter().filter_map(OnceLock::get) {
-            for cell in shards {
-                sum.add(&cell.shard.lock().counts);
-            }
-        }
+        self.visit_each(|shard| sum.add(&shard.counts));
         sum
     }
 
     /// Bytes of memory of all databases by what they are for; each shard is locked for a moment.
     pub fn memory_parts(&self) -> MemoryParts {
         let mut sum = MemoryParts::default();
-        for shards in self.databases.iter().filter_map(OnceLock::get) {
-            for cell in shards {
-                sum.add(&cell.shard.lock().memory_parts());
-            }
-        }
+        self.visit_each(|shard| sum.add(&shard.memory_parts()));
         sum
     }
 
     /// Sets all counts back to zero.
     pub fn reset_counts(&self) {
-        for shards in self.databases.iter().filter_map(OnceLock::get) {
-            for cell in shards {
-                cell.shard.lock().counts = Counts::default();
+        self.visit_each(|shard| shard.counts = Counts::default());
+    }
+
+    /// Calls `visit` with every shard of every database in turn, each locked only for that time.
+    fn visit_each(&self, mut visit: impl FnMut(&mut Shard)) {
+        for (database, shards) in self.databases.iter().enumerate() {
+            for (shard, cell) in shards.get().into_iter().flatten().enumerate() {
+                let id = ShardId { database: database as u32, shard: shard as u32 };
+                visit(&mut ShardGuard::new(id, cell).shard);
             }
         }
     }
@@ -231,8 +238,8 @@ impl Store {
     /// Number of keys in a database, and how many of them have a deadline.
     pub fn key_counts(&self, database: usize) -> (usize, usize) {
         self.shards(database).fold((0, 0), |(keys, volatile), id| {
-            let shard = self.cell(id).shard.lock();
-            (keys + shard.len(), volatile + shard.volatile_len())
+            let guard = self.lock(id);
+            (keys + guard.shard.len(), volatile + guard.shard.volatile_len())
         })
     }
 
@@ -241,14 +248,15 @@ impl Store {
     /// how many it removed and by how many bytes the store has changed.
     pub fn expire_due(&self, slot: usize, cursor: &mut usize, moment: &Moment) -> (usize, isize) {
         let (mut removed, mut memory) = (0, 0);
-        for shards in self.databases.iter().filter_map(OnceLock::get) {
+        for (database, shards) in self.databases.iter().enumerate() {
+            let Some(shards) = shards.get() else { continue };
             for step in 0..SHARD_COUNT {
                 let number = (*cursor + step) % SHARD_COUNT;
                 if number % self.sweepers != slot || shards[number].next_due.load(Relaxed) >= moment.now {
                     continue;
                 }
-                let mut guard =
-                    ShardGuard::new(ShardId { database: 0, shard: number as u32 }, &shards[number]);
+                let id = ShardId { database: database as u32, shard: number as u32 };
+                let mut guard = ShardGuard::new(id, &shards[number]);
                 removed += guard.shard().expire_due(moment, EXPIRY_STEP_PER_LOCK);
                 memory += guard.unlock();
                 if removed >= EXPIRY_STEP {
@@ -288,7 +296,8 @@ impl Store {
 
 impl<'s> ShardGuard<'s> {
     fn new(id: ShardId, cell: &'s ShardCell) -> ShardGuard<'s> {
-        ShardGuard { id, cell, shard: cell.shard.lock() }
+        let held = Held::new(rank::SHARD, id.number());
+        ShardGuard { id, cell, shard: cell.shard.lock(), _held: held }
     }
 
     /// Which shard this is.
@@ -318,32 +327,37 @@ impl<'s> ShardGuard<'s> {
 /// alone gives up its own slot first, so two who want it at once cannot block each other; the locks hand
 /// themselves over fairly after half a millisecond, so nobody starves.
 pub struct Gate {
-    slots: Box<[CachePadded<parking_lot::Mutex<()>>]>,
+    slots: Box<[CachePadded<Slot>]>,
 }
+
+/// The lock of one thread.
+type Slot = lock_order::Mutex<(), { rank::GATE }>;
 
 /// The right to run commands, given by [`Gate::enter`].
 pub struct Entered<'g> {
-    _slot: parking_lot::MutexGuard<'g, ()>,
+    _slot: lock_order::MutexGuard<'g, ()>,
 }
 
 /// The right to run commands while nobody else does, given by [`Gate::enter_alone`].
 pub struct Alone<'g> {
-    _slots: Vec<parking_lot::MutexGuard<'g, ()>>,
+    _slots: Vec<lock_order::MutexGuard<'g, ()>>,
+    _held: Held,
 }
 
 impl Gate {
     fn new(slots: usize) -> Gate {
-        Gate { slots: (0..slots).map(|_| CachePadded::new(parking_lot::Mutex::new(()))).collect() }
+        Gate { slots: (0..slots).map(|_| CachePadded::new(Slot::default())).collect() }
     }
 
     /// Enters for a batch.  `slot` is the number of the thread.
     pub fn enter(&self, slot: usize) -> Entered<'_> {
-        Entered { _slot: self.slots[slot].lock() }
+        Entered { _slot: self.slots[slot].lock_number(slot as u64) }
     }
 
     /// Waits until nobody is inside, and keeps everybody out.  The caller must not be inside.
     pub fn enter_alone(&self) -> Alone<'_> {
-        Alone { _slots: self.slots.iter().map(|slot| slot.lock()).collect() }
+        let slots = self.slots.iter().enumerate().map(|(number, slot)| slot.lock_number(number as u64));
+        Alone { _slots: slots.collect(), _held: Held::alone() }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::wait::Hold;
 pub struct Effects {
     /// Clients in whose outboxes something was put.
     wakes: Vec<Arc<SharedClient>>,
+    /// Clients that were cut off since they did not read what others sent them.
+    cut_off: Vec<Arc<SharedClient>>,
     /// What commands took out of the store and nobody needs any more.
     discarded: Vec<Box<dyn Send>>,
     /// The connection's command that waits for its reply, with [`Flow::Wait`].
@@ -48,8 +50,9 @@ impl Effects {
             return false;
         }
         if limit.hard != 0 && client.outbox.bytes() + message.len() > limit.hard {
-            tracing::warn!(client = client.id, address = %client.address, "closing: output buffer limit reached");
             client.outbox.close();
+            // The log is written once no lock is held.
+            self.cut_off.push(Arc::clone(client));
             self.wake(client);
             return false;
         }
@@ -76,6 +79,9 @@ impl Effects {
     pub fn deliver(&mut self) {
         self.deliver_wakes();
         self.discarded.clear();
+        for client in self.cut_off.drain(..) {
+            tracing::warn!(client = client.id, address = %client.address, "closing: output buffer limit reached");
+        }
     }
 
     fn deliver_wakes(&mut self) {

@@ -18,7 +18,7 @@ mod usage;
 
 pub use call::Call;
 pub use effects::{Effects, Flow};
-pub use keeping::LimitKeeper;
+pub use keeping::{KeeperThread, LimitKeeper};
 pub use monitors::Monitors;
 pub use parked::Parked;
 pub use services::Services;

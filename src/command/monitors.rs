@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
-use parking_lot::RwLock;
 
 use super::{Call, Flags};
 use crate::client::SharedClient;
+use crate::lock_order::{RwLock, rank};
 use crate::settings::OutputClass;
 
 /// What stands in place of a secret.
@@ -16,7 +16,7 @@ const REDACTED: &[u8] = b"(redacted)";
 /// See the module's text.
 #[derive(Default)]
 pub struct Monitors {
-    clients: RwLock<Vec<Arc<SharedClient>>>,
+    clients: RwLock<Vec<Arc<SharedClient>>, { rank::MONITORS }>,
     /// Their number, which every command asks for.
     count: AtomicUsize,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{CommandTable, Effects, LimitKeeper, Monitors};
+use super::{CommandTable, Effects, Monitors};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, ChannelSpace};
 use crate::cache::{Keyspace, Store};
@@ -28,8 +28,6 @@ pub struct Services {
     pub timekeeper: usize,
     /// The rate limiter.
     pub limits: Limits,
-    /// What of it outlives the server.
-    pub limit_keeper: LimitKeeper,
     /// Who holds what.
     pub locks: Locks,
     /// Who watches what happens to resources.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
@@ -11,6 +10,7 @@ use crate::cache::eviction::{self, Recency};
 use crate::cache::{Key, Keyspace, Moment};
 use crate::clock::Now;
 use crate::command::{Effects, Services};
+use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 
 /// The context of one thread's endpoints.  Cheap to clone.
@@ -24,7 +24,7 @@ pub struct Context(Arc<Inner>);
 struct Inner {
     services: Arc<Services>,
     slot: usize,
-    random: Mutex<Random>,
+    random: Mutex<Random, { rank::ENDPOINT_RANDOM }>,
     stopping: CancellationToken,
 }
 

@@ -194,6 +194,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::lock_order::{Mutex, rank};
     use crate::server;
     use crate::settings::Settings;
 
@@ -217,7 +218,7 @@ mod tests {
         let context = Context::new(Arc::clone(&services), 0, Random::with_seed(7), shutdown.clone());
         let (began, has_begun) = oneshot::channel();
         let (gone, is_gone) = oneshot::channel();
-        let signals = Arc::new(parking_lot::Mutex::new(Some((began, gone))));
+        let signals = Arc::new(Mutex::<_, { rank::ENDPOINT_RANDOM }>::new(Some((began, gone))));
         let wait = async move || {
             let (began, gone) = signals.lock().take().expect("it is asked once");
             let _waiting = Waiting(Some(gone));

@@ -34,9 +34,8 @@ use std::task::{Poll, Waker};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use crate::clock::Clock;
+use crate::lock_order::{Condvar, Mutex, MutexGuard, rank};
 use crate::wait::{Durable, Lost, Position};
 use disk::{Disk, Folder, FolderError};
 use pending::Pending;
@@ -100,7 +99,7 @@ pub struct Status {
 /// One service's journal.  Dropped, it writes the rest and ends its thread.
 pub struct Journal {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>, { rank::JOURNAL_THREAD }>,
 }
 
 /// What the ends of a journal share.
@@ -109,14 +108,14 @@ struct Shared {
     options: Options,
     /// Measures how long a sync takes.
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<State, { rank::JOURNAL }>,
     /// The writer's thread.  It sleeps without the mutex: one that wakes up to take it keeps it from those who append,
     /// for as long as it takes the system to get the thread going.
     writer: OnceLock<Thread>,
     /// A segment was begun, or the journal has failed.
     changed: Condvar,
     synced: AtomicU64,
-    waiters: Mutex<Waiters>,
+    waiters: Mutex<Waiters, { rank::JOURNAL_WAITERS }>,
     failure: OnceLock<String>,
     is_snapshot_begun: AtomicBool,
     snapshot_bytes: AtomicU64,
@@ -191,7 +190,7 @@ impl Journal {
                 wanted_operations: usize::MAX,
             }),
             writer: OnceLock::new(),
-            changed: Condvar::new(),
+            changed: Condvar::default(),
             synced: AtomicU64::new(position.0),
             waiters: Mutex::default(),
             failure: OnceLock::new(),

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use super::Shared;
 use super::record::{self, Links};
 use super::segment::{self, FileId};
+use crate::lock_order;
 use crate::wait::Position;
 
 /// A snapshot that is being made.  Dropped unfinished it leaves everything as it was.
@@ -65,6 +66,7 @@ impl Snapshot {
     }
 
     fn write(&self) -> io::Result<()> {
+        lock_order::assert_nothing_held("waits for the disk");
         self.shared.wait_until_begun(self.sequence)?;
         let disk = &*self.shared.disk;
         segment::create(disk, FileId::snapshot(self.sequence), self.start, &self.bytes)?;

@@ -10,6 +10,7 @@ use super::disk::DiskFile;
 use super::pending::Cut;
 use super::segment::{self, FileId};
 use super::{Shared, State};
+use crate::lock_order;
 use crate::wait::Position;
 
 /// The longest time for which a sync is put off so that more records share it.
@@ -78,6 +79,7 @@ impl Writer {
         if bytes.is_empty() {
             return Ok(());
         }
+        lock_order::assert_nothing_held("waits for the disk");
         let before = self.shared.clock.now();
         self.file.extend(bytes)?;
         self.file.sync()?;

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use parking_lot::RwLock;
-
 use super::algorithm::{InvalidParameter, Nanos};
 use super::policy::{KEY_LENGTH_MAX, Listed, PATTERNS_MAX, Policy};
 use crate::glob;
+use crate::lock_order::{RwLock, rank};
 
 /// The most keys that can be blocked at a time.
 pub const BLOCKS_MAX: usize = 100_000;
@@ -15,7 +14,7 @@ pub const BLOCKS_MAX: usize = 100_000;
 /// See the head of the file.  These hold under every policy; a policy can have lists of its own besides.
 #[derive(Default)]
 pub struct Lists {
-    entries: RwLock<Entries>,
+    entries: RwLock<Entries, { rank::LIMIT_LISTS }>,
     /// How many entries there are, so that a check can see without a lock that there are none.
     count: AtomicUsize,
 }

@@ -10,6 +10,7 @@ pub mod check;
 pub mod commands;
 pub mod definition;
 pub mod endpoints;
+pub mod keeping;
 pub mod lists;
 pub mod policies;
 pub mod policy;
@@ -24,6 +25,7 @@ pub mod waiting;
 
 use crate::clock::Now;
 use algorithm::Nanos;
+use keeping::Keeping;
 use lists::Lists;
 use policies::Policies;
 use reservations::Reservations;
@@ -59,6 +61,8 @@ pub struct Limits {
     pub reservations: Reservations,
     /// Who waits to be admitted.
     pub waiting: Waiting,
+    /// Where what outlives the server is written.
+    pub keeping: Keeping,
 }
 
 impl Limits {
@@ -69,6 +73,7 @@ impl Limits {
             lists: Lists::default(),
             reservations: Reservations::default(),
             waiting: Waiting::default(),
+            keeping: Keeping::default(),
         }
     }
 }

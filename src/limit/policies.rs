@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use parking_lot::Mutex;
 
 use super::algorithm::{InvalidParameter, Parameters};
 use super::definition::{Definition, LimitDefinition};
 use super::policy::Policy;
 use super::statistics::Statistics;
+use crate::lock_order::{Mutex, rank};
 
 /// The most policies there can be.
 pub const POLICIES_MAX: usize = 10_000;
@@ -24,7 +24,7 @@ pub type Table = HashMap<Box<[u8]>, Arc<Policy>, foldhash::fast::RandomState>;
 pub struct Policies {
     table: ArcSwap<Table>,
     /// Held while the table is replaced.
-    change: Mutex<()>,
+    change: Mutex<(), { rank::LIMIT_POLICIES }>,
     threads: usize,
 }
 

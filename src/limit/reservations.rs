@@ -6,14 +6,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use parking_lot::Mutex;
-
 use super::algorithm::{
     InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, StateBytes, checked_span,
 };
 use super::check::{Check, Counters, NotACounter, Outcome};
 use super::definition::OnExpiry;
 use super::policy::{CounterName, Policy};
+use crate::lock_order::{Mutex, rank};
 
 /// The most reservations that can be open at a time.
 pub const RESERVATIONS_MAX: usize = 100_000;
@@ -128,7 +127,7 @@ impl Reservation {
 
 /// The open reservations.
 #[derive(Default)]
-pub struct Reservations(Mutex<Open>);
+pub struct Reservations(Mutex<Open, { rank::LIMIT_RESERVATIONS }>);
 
 #[derive(Default)]
 struct Open {

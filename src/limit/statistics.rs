@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
+
+use crate::lock_order::{Mutex, rank};
 
 use crate::metrics::Counter;
 
@@ -14,7 +15,7 @@ pub const OFFENDERS_MAX: usize = 128;
 #[derive(Debug)]
 pub struct Statistics {
     threads: Box<[CachePadded<Counts>]>,
-    offenders: Mutex<Offenders>,
+    offenders: Mutex<Offenders, { rank::OFFENDERS }>,
 }
 
 /// One thread's counts; only that thread writes them.

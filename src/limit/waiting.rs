@@ -8,8 +8,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use parking_lot::Mutex;
-
 use super::algorithm::{
     Decision, InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, checked_span,
 };
@@ -18,6 +16,7 @@ use super::lists::Standing;
 use super::policies::Table;
 use super::policy::{CounterName, Policy};
 use super::summary::Summary;
+use crate::lock_order::{Mutex, rank};
 use crate::wait::Mailbox;
 
 /// The most that can wait at a time.
@@ -133,7 +132,7 @@ pub fn checked_patience(millis: i64) -> Result<Nanos, InvalidParameter> {
 /// See the head of the file.
 #[derive(Default)]
 pub struct Waiting {
-    queues: Mutex<Queues>,
+    queues: Mutex<Queues, { rank::LIMIT_WAITING }>,
     /// How many wait, so that others can see without a lock that nobody does.
     count: AtomicUsize,
 }

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 
 use foldhash::fast::RandomState;
-use parking_lot::Mutex;
 
 use super::core::Core;
 use super::counts::Counts;
@@ -20,6 +19,7 @@ use super::requests::{Acquired, Request};
 use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, OpenError, Writer};
+use crate::lock_order::{Mutex, rank};
 use crate::refusal::Refusal;
 use crate::wait::{Hold, Mailbox};
 
@@ -75,9 +75,11 @@ pub struct Aftermath {
 /// See the module's text.
 #[derive(Default)]
 pub struct Locks {
-    state: Mutex<State>,
+    state: Mutex<State, { rank::LOCK_TABLE }>,
+    /// Where the table is kept, once it is.
+    journal: OnceLock<Arc<Journal>>,
     /// Held by whoever publishes notices.
-    telling: Mutex<()>,
+    telling: Mutex<(), { rank::LOCK_NOTICES }>,
     /// Connections that have sessions; while there are none the end of a connection costs nothing here.
     bound: AtomicUsize,
 }
@@ -96,13 +98,11 @@ impl Locks {
     /// # Errors
     /// If the folder cannot be had, or what it has is damaged.
     pub fn open(folder: &Path, durability: Durability, now: Now) -> Result<Locks, OpenError> {
-        let locks = Locks::default();
-        let mut state = locks.state.lock();
-        let State { core, events, keeping, .. } = &mut *state;
+        let mut state = State::default();
+        let State { core, events, keeping, .. } = &mut state;
         events.keeps = durability;
         *keeping = Keeping::open(folder, durability, now, core, events)?;
-        drop(state);
-        Ok(locks)
+        Ok(Locks::with(state))
     }
 
     /// The same on a disk; nothing is written until the writer is moved.
@@ -114,13 +114,24 @@ impl Locks {
         durability: Durability,
         now: Now,
     ) -> Result<(Locks, Writer), OpenError> {
-        let locks = Locks::default();
-        let mut state = locks.state.lock();
-        let State { core, events, keeping, .. } = &mut *state;
+        let mut state = State::default();
+        let State { core, events, keeping, .. } = &mut state;
         let (keeper, writer) = Keeper::open_on(disk, durability, now, core, events)?;
         *keeping = Keeping::Journal(keeper);
-        drop(state);
-        Ok((locks, writer))
+        Ok((Locks::with(state), writer))
+    }
+
+    fn with(state: State) -> Locks {
+        let locks = Locks { state: Mutex::new(state), ..Locks::default() };
+        locks.note_journal(&locks.state.lock());
+        locks
+    }
+
+    /// Lets everybody see the journal, once there is one.
+    fn note_journal(&self, state: &State) {
+        if let Some(journal) = state.keeping.journal() {
+            self.journal.get_or_init(|| Arc::clone(journal));
+        }
     }
 
     /// What outlives the server.
@@ -128,9 +139,10 @@ impl Locks {
         self.state.lock().keeping.durability()
     }
 
-    /// Where that is written, once there is something.
-    pub fn journal(&self) -> Option<Arc<Journal>> {
-        self.state.lock().keeping.journal().cloned()
+    /// Where that is written, once there is something.  Takes no lock, so that who reports how the disk fares does not
+    /// wait for it.
+    pub fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.get()
     }
 
     /// What there is now, and what has been counted.
@@ -150,8 +162,11 @@ impl Locks {
     /// # Errors
     /// If the disk is not up to it.
     pub fn admit(&self, now: Now) -> Result<(), Refusal> {
-        let State { core, events, keeping, .. } = &mut *self.state.lock();
-        keeping.admit(now, core, events)
+        let mut state = self.state.lock();
+        let State { core, events, keeping, .. } = &mut *state;
+        let admitted = keeping.admit(now, core, events);
+        self.note_journal(&state);
+        admitted
     }
 
     /// Locks of which nothing outlives the server; fences grow as long as the wall clock is not set back.
@@ -238,6 +253,9 @@ impl Locks {
         let asked = self.act_on_state(now, aftermath, |state, now| {
             let State { core, events, keeping, .. } = state;
             keeping.admit(time, core, events)?;
+            if let Some(journal) = keeping.journal() {
+                self.journal.get_or_init(|| Arc::clone(journal));
+            }
             let acquired = operation(core, now, events)?;
             Ok(match acquired {
                 Acquired::Granted(grant) => Asked::Granted(grant),

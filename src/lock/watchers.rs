@@ -8,7 +8,8 @@ use std::task::{Poll, Waker};
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use dashmap::DashMap;
-use parking_lot::Mutex;
+
+use crate::lock_order::{Held, Mutex, rank};
 
 /// Events that wait for one watcher.  One that is behind by more has its stream ended, and begins again.
 const EVENTS_MAX: usize = 1024;
@@ -35,7 +36,7 @@ pub struct Watchers {
 /// What waits for one watcher.
 #[derive(Default)]
 struct Queue {
-    events: Mutex<Events>,
+    events: Mutex<Events, { rank::WATCHED_EVENTS }>,
     waker: AtomicWaker,
 }
 
@@ -66,12 +67,14 @@ impl Watchers {
             return None;
         }
         let queue = Arc::new(Queue::default());
+        let _held = held();
         self.resources.entry(resource.into()).or_default().push(Arc::clone(&queue));
         Some(Watch { watchers: Arc::clone(self), resource: resource.into(), queue })
     }
 
     /// Tells those who watch a resource.
     pub fn tell(&self, resource: &[u8], event: &WatchedEvent) {
+        let _held = held();
         let Some(queues) = self.resources.get(resource) else { return };
         for queue in queues.iter() {
             let mut events = queue.events.lock();
@@ -102,11 +105,17 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.watchers.count.fetch_sub(1, Relaxed);
+        let _held = held();
         if let Some(mut queues) = self.watchers.resources.get_mut(&self.resource) {
             queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
         }
         self.watchers.resources.remove_if(&self.resource, |_, queues| queues.is_empty());
     }
+}
+
+/// Notes that a part of the map is about to be locked.
+fn held() -> Held {
+    Held::new(rank::WATCHERS, 0)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parking_lot::Mutex;
+use crate::lock_order::{Mutex, rank};
 
 /// The most error codes told apart; there are far fewer, but scripts may make up their own.
 const CODES_MAX: usize = 128;
@@ -10,7 +10,7 @@ const CODES_MAX: usize = 128;
 /// One thread's error replies by code.  The lock is that thread's nearly always, and only errors pay for it.
 #[derive(Debug, Default)]
 pub struct ErrorCounts {
-    by_code: Mutex<BTreeMap<String, u64>>,
+    by_code: Mutex<BTreeMap<String, u64>, { rank::ERROR_COUNTS }>,
 }
 
 impl ErrorCounts {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use parking_lot::Mutex;
+use crate::lock_order::{Mutex, rank};
 
 use crate::clock::Now;
 
@@ -55,7 +55,7 @@ pub struct History {
 /// The histories of all kinds that have happened.
 #[derive(Debug, Default)]
 pub struct LatencyMonitor {
-    histories: Mutex<BTreeMap<Event, History>>,
+    histories: Mutex<BTreeMap<Event, History>, { rank::LATENCIES }>,
 }
 
 impl LatencyMonitor {

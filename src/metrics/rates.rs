@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use parking_lot::Mutex;
+use crate::lock_order::{Mutex, rank};
 
 use super::Totals;
 use crate::clock::Now;
@@ -13,7 +13,7 @@ const SAMPLES: usize = 8;
 /// The last few samples of the totals.
 #[derive(Debug, Default)]
 pub struct Rates {
-    samples: Mutex<Samples>,
+    samples: Mutex<Samples, { rank::RATES }>,
     memory_peak: AtomicUsize,
 }
 

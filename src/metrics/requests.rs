@@ -5,7 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use hashbrown::{Equivalent, HashMap};
-use parking_lot::RwLock;
+
+use crate::lock_order::{RwLock, rank};
 
 use super::{Counter, Distribution, Histogram};
 
@@ -16,7 +17,7 @@ const STATUS_CLASSES: usize = 5;
 #[derive(Debug, Default)]
 pub struct Requests {
     /// Routes are those of the API, so there are a few dozen.
-    routes: RwLock<HashMap<RouteKey, RouteCounters>>,
+    routes: RwLock<HashMap<RouteKey, RouteCounters>, { rank::REQUEST_COUNTS }>,
     /// Connections there are.
     pub connections: AtomicUsize,
     /// Connections that were let in, all in all.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use parking_lot::Mutex;
+use crate::lock_order::{Mutex, rank};
 
 /// Arguments of a command that are kept; the last of them then says how many there were more.
 const ARGUMENTS_MAX: usize = 32;
@@ -16,7 +16,7 @@ const ENTRIES_MAX: usize = 100_000;
 /// A ring of [`SlowCommand`]s.
 #[derive(Debug, Default)]
 pub struct SlowLog {
-    entries: Mutex<Entries>,
+    entries: Mutex<Entries, { rank::SLOW_LOG }>,
 }
 
 #[derive(Debug, Default)]

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
 use mio::{Registry, Token};
-use parking_lot::Mutex;
+
+use crate::lock_order::{Mutex, rank};
 
 /// See the module's text.
 pub(super) struct Wakeups {
-    woken: Mutex<Vec<Arc<Handle>>>,
+    woken: Mutex<Vec<Arc<Handle>>, { rank::WOKEN }>,
     /// The worker waits for its sockets, or is about to.
     is_asleep: AtomicBool,
     bell: mio::Waker,

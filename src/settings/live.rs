@@ -9,15 +9,14 @@ use std::sync::atomic::{
 };
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use super::table::{COMPATIBILITY, Change, SETTINGS, Setting, Settings, find};
 use super::values::{EvictionPolicy, OutputClass, OutputLimit};
 use crate::glob;
+use crate::lock_order::{RwLock, rank};
 
 /// The settings of a running server.
 pub struct Live {
-    settings: RwLock<Settings>,
+    settings: RwLock<Settings, { rank::SETTINGS }>,
     copies: Copies,
 }
 

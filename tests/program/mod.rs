@@ -1,6 +1,7 @@
 //! The program as a person who starts and stops it meets it, and what it does with connections that misbehave.
 
 mod connections;
+mod hangs;
 mod idle_connections;
 mod pipeline;
 mod slow_reader;

@@ -124,6 +124,9 @@ impl Drop for Server {
         // A process that has already ended cannot be killed, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A thread that panicked may have been missed by nobody, and is a fault all the same.
+        let printed = self.folder.stderr();
+        assert!(thread::panicking() || !printed.contains("panicked at"), "{printed}");
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) enum Received {
 }
 
 /// Where bytes of clients go and come from.
+#[allow(clippy::large_enum_variant, reason = "there are few of them")]
 pub(crate) enum Target {
     /// A server behind a socket, a peer or a Quartet process.
     Socket(SocketTarget),

@@ -1,0 +1,231 @@
+//! What of the rate limiter outlives the server: policies, and counters that matter for long.
+//!
+//! Nobody waits for it.  Twice a second what has changed is written to the limiter's journal, which is synced soon after,
+//! so that a crash loses less than the last second.  A thread of its own does that: it alone waits for the disk, and it
+//! visits the store in short steps, so that others seldom wait for it.
+
+mod recovery;
+mod snapshot;
+mod thread;
+
+pub use thread::KeeperThread;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Services;
+use crate::cache::eviction::Recency;
+use crate::cache::{EntryRef, Keyspace, Moment};
+use crate::clock::Now;
+use crate::journal::{Journal, OpenError, Options, RECORD_MAX, Status};
+use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos};
+use crate::limit::policies::Table;
+use crate::limit::records::Record;
+use crate::limit::{moment_of_millis, nanos};
+
+/// The least time from one sync to the next.
+const SYNC_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Counters looked at before others who want the gate have their turn.
+const COUNTERS_PER_STEP: usize = 256;
+
+/// What keeps the limiter's state.  Its owner alone writes, so nobody waits for it.
+pub struct LimitKeeper {
+    services: Arc<Services>,
+    /// Where; none once that has failed.
+    folder: Option<PathBuf>,
+    /// Made when there is something to write.
+    journal: Option<Arc<Journal>>,
+    /// The policies that are written.
+    policies: Arc<Table>,
+    /// From how long on a counter is kept.
+    long: Nanos,
+}
+
+impl Services {
+    /// Calls `write` with the name and the state of every service's journal, once there is one.  Takes no lock that is
+    /// held while somebody waits for the disk or the gate.
+    pub fn each_journal(&self, mut write: impl FnMut(&'static str, Status)) {
+        if let Some(journal) = self.locks.journal() {
+            write("locks", journal.status());
+        }
+        if let Some(journal) = self.limits.keeping.journal() {
+            write("limits", journal.status());
+        }
+    }
+}
+
+impl LimitKeeper {
+    /// Takes back what `folder` has of an earlier server, and keeps there from now on what matters for longer
+    /// than `seconds`.
+    ///
+    /// # Errors
+    /// If the folder cannot be had, or what it has is damaged.
+    pub fn open(services: &Arc<Services>, folder: PathBuf, seconds: u64) -> Result<LimitKeeper, OpenError> {
+        let exists = folder.exists();
+        let mut keeper = LimitKeeper {
+            services: Arc::clone(services),
+            folder: Some(folder),
+            journal: None,
+            policies: Arc::clone(&services.limits.policies.load()),
+            long: seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(1),
+        };
+        if exists {
+            keeper.open_journal()?;
+            keeper.policies = Arc::clone(&services.limits.policies.load());
+        }
+        services.store.changed_counters().follow(Some(keeper.long));
+        Ok(keeper)
+    }
+
+    fn open_journal(&mut self) -> Result<(), OpenError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let options = Options { sync_interval: SYNC_INTERVAL, ..Options::new("limits") };
+        let journal = recovery::open(&self.services, folder, options)?;
+        self.services.limits.keeping.publish(&journal);
+        self.journal = Some(journal);
+        Ok(())
+    }
+
+    /// Writes what has changed since this was last called.
+    pub fn keep(&mut self) {
+        let now = self.services.clock.now();
+        let policies = Arc::clone(&self.services.limits.policies.load());
+        let changed = self.services.store.changed_counters();
+        let policies_changed = !Arc::ptr_eq(&self.policies, &policies);
+        if self.folder.is_none() || !policies_changed && changed.is_empty() {
+            return;
+        }
+        if self.journal.is_none()
+            && let Err(error) = self.open_journal()
+        {
+            tracing::error!(%error, "rate limits will not outlive the server");
+            self.folder = None;
+            self.services.store.changed_counters().follow(None);
+            return;
+        }
+        let Some(journal) = self.journal.clone() else { return };
+        if journal.admit().is_err() {
+            // The names stay noted; a disk that has failed is said in the log by the journal.
+            return;
+        }
+        let mut records = Records::new(|record| {
+            journal.append(record);
+        });
+        records.append(time(now));
+        if policies_changed {
+            let written = std::mem::replace(&mut self.policies, Arc::clone(&policies));
+            write_policies(&written, &policies, &mut records);
+        }
+        self.write_changed(now, &mut records);
+        records.report_too_long();
+        // What FLUSHALL and SWAPDB have done is not told name by name.
+        if self.services.store.changed_counters().take_all() || journal.is_snapshot_due() {
+            self.snapshot();
+        }
+    }
+
+    fn write_changed(&self, now: Now, records: &mut Records<impl FnMut(&[u8])>) {
+        let store = &self.services.store;
+        let mut names = store.changed_counters().take().peekable();
+        while names.peek().is_some() {
+            self.visit(now, |keyspace| {
+                for (place, key) in names.by_ref().take(COUNTERS_PER_STEP) {
+                    let database = store.database_at(place);
+                    let hashed = store.key(&key);
+                    let id = store.shard_of(database, hashed.hash);
+                    keyspace.with_shard(id, |shard, moment| {
+                        let counter = shard.peek(&hashed, moment).and_then(|entry| counter(database, entry));
+                        let removed = Record::Removed { database: database as u32, key: &key };
+                        records.append(counter.unwrap_or(removed));
+                    });
+                }
+            });
+        }
+    }
+
+    /// Writes everything, and ends the journal: the server stops.
+    pub fn close(mut self) {
+        self.keep();
+        self.snapshot();
+        if let Some(journal) = &self.journal {
+            journal.close();
+        }
+    }
+
+    /// Runs `step` on a view of the store in which nothing is locked.
+    fn visit<R>(&self, now: Now, step: impl FnOnce(&mut Keyspace<'_>) -> R) -> R {
+        self.services.visit_store(now, step)
+    }
+}
+
+impl Services {
+    /// Runs `step` on a view of the store in which nothing is locked, for a thread that is not at the gate.
+    fn visit_store<R>(&self, now: Now, step: impl FnOnce(&mut Keyspace<'_>) -> R) -> R {
+        let gate = self.store.gate().enter(self.timekeeper);
+        let moment = Moment { now: now.millis(), recency: Recency::of(&self.settings, now) };
+        let mut keyspace = Keyspace::new(&self.store, now, moment);
+        let result = step(&mut keyspace);
+        self.settle(self.timekeeper, &mut keyspace);
+        drop(gate);
+        result
+    }
+}
+
+/// Where records go, encoded.
+struct Records<W> {
+    write: W,
+    bytes: Vec<u8>,
+    /// How many the journal does not take.
+    too_long: usize,
+}
+
+impl<W: FnMut(&[u8])> Records<W> {
+    fn new(write: W) -> Records<W> {
+        Records { write, bytes: Vec::new(), too_long: 0 }
+    }
+
+    /// Writes a record, unless the journal does not take one so long: it is about a key that is.
+    fn append(&mut self, record: Record<'_>) {
+        record.encode(&mut self.bytes);
+        if self.bytes.len() <= RECORD_MAX {
+            (self.write)(&self.bytes);
+        } else {
+            self.too_long += 1;
+        }
+    }
+
+    /// Says in the log how many were left out; not before all locks are released.
+    fn report_too_long(&self) {
+        if self.too_long > 0 {
+            let count = self.too_long;
+            tracing::warn!(count, "rate limits with keys too long for the journal do not outlive the server");
+        }
+    }
+}
+
+fn time(now: Now) -> Record<'static> {
+    Record::Time { wall_micros: now.wall_micros(), moment: nanos(now) }
+}
+
+/// A counter as a record; none of another kind of value.
+fn counter(database: usize, entry: EntryRef<'_>) -> Option<Record<'_>> {
+    let state = entry.counter().ok()?;
+    let ends_at = moment_of_millis(entry.deadline()?);
+    Some(Record::Counter { database: database as u32, ends_at, key: entry.key(), state })
+}
+
+/// What makes the policies `to` of the policies `from`.
+fn write_policies(from: &Table, to: &Table, records: &mut Records<impl FnMut(&[u8])>) {
+    for (name, policy) in to {
+        let is_same = from.get(name).is_some_and(|other| other.definition() == policy.definition());
+        if !is_same {
+            let definition = serde_json::to_vec(policy.definition()).expect("a definition is plain data");
+            records.append(Record::Policy { name: policy.name(), definition: &definition });
+        }
+    }
+    for policy in from.values().filter(|policy| !to.contains_key(policy.name().as_bytes())) {
+        records.append(Record::Forgotten { name: policy.name() });
+    }
+}

@@ -1,0 +1,62 @@
+//! All that is kept of the limiter, written anew, which makes what was written before superfluous.
+
+use super::{LimitKeeper, Records, counter, time, write_policies};
+use crate::journal::Snapshot;
+use crate::limit::millis_of;
+use crate::limit::{Limits, nanos};
+
+/// Shards that are read before others who want the gate have their turn.
+const SHARDS_PER_STEP: usize = 16;
+
+/// How often a snapshot is begun anew since databases were exchanged or emptied meanwhile, before it is left for later.
+const ATTEMPTS_MAX: usize = 3;
+
+impl LimitKeeper {
+    /// Writes a snapshot.  The state is copied in steps, each with the gate entered for a few shards only, and goes to the
+    /// disk once all of it is in memory.
+    ///
+    /// Commands that run meanwhile may be in it or not; the counters they change are noted and written behind it.  What
+    /// concerns all counters at once is not noted one by one, so the snapshot is begun anew if that happens.
+    pub(super) fn snapshot(&self) {
+        let Some(journal) = &self.journal else { return };
+        let changed = self.services.store.changed_counters();
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(mut snapshot) = journal.begin_snapshot() else { return };
+            self.copy_into(&mut snapshot);
+            if !changed.take_all() {
+                // The result is in the log.
+                let _ = snapshot.finish();
+                return;
+            }
+        }
+        // The next look at what has changed tries again.
+        changed.note_all();
+    }
+
+    fn copy_into(&self, snapshot: &mut Snapshot) {
+        let now = self.services.clock.now();
+        let store = &self.services.store;
+        let mut records = Records::new(|record| snapshot.append(record));
+        records.append(time(now));
+        write_policies(&Limits::new(1).policies.load(), &self.policies, &mut records);
+        let due = millis_of(nanos(now) + self.long);
+        for database in 0..store.database_count() {
+            let shards: Vec<_> = self.visit(now, |_| store.shards(database).collect());
+            for step in shards.chunks(SHARDS_PER_STEP) {
+                self.visit(now, |keyspace| {
+                    for &id in step {
+                        keyspace.with_shard(id, |shard, moment| {
+                            shard.for_each(moment, |entry| {
+                                let matters = entry.deadline().is_some_and(|deadline| deadline >= due);
+                                if let Some(counter) = counter(database, entry).filter(|_| matters) {
+                                    records.append(counter);
+                                }
+                            });
+                        });
+                    }
+                });
+            }
+        }
+        records.report_too_long();
+    }
+}
