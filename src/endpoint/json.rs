@@ -3,6 +3,8 @@
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -54,6 +56,14 @@ pub fn json_with_status(status: StatusCode, body: impl Serialize) -> Response {
         *response.status_mut() = status;
     }
     response
+}
+
+/// Bytes as JSON can hold them: as text, or in base64, which the second value then says.
+pub fn text_or_base64(bytes: &[u8]) -> (String, Option<&'static str>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (text.to_owned(), None),
+        Err(_) => (STANDARD.encode(bytes), Some("base64")),
+    }
 }
 
 /// Whether the body is JSON, or is not said to be something else.

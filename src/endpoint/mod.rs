@@ -37,7 +37,7 @@ mod waiting;
 
 pub use body::Body;
 pub use context::{Context, Visit};
-pub use json::{Json, json_with_status, may_be_json, parse};
+pub use json::{Json, json_with_status, may_be_json, parse, text_or_base64};
 pub use parameters::{PathBytes, PathText, Query};
 pub use problem::{Problem, ProblemBody};
 pub use waiting::on_disk;

@@ -2,6 +2,9 @@
 //!
 //! Everything is counted per thread or per shard anyway and added up here, on the thread of the HTTP door.  A worker
 //! waits for it at most as long as one shard takes to be looked at.
+//!
+//! What clients make up (keys, owners, resources, paths) is no label: it would be a new series for each, without end, and
+//! bytes that are not UTF-8 would name two series alike.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -16,9 +19,6 @@ use crate::lock;
 use crate::metrics::exposition::{Exposition, Kind, MEDIA_TYPE, seconds};
 use crate::metrics::process::Process;
 use crate::metrics::{RouteTotals, Totals};
-
-/// Keys of each policy that have a sample of their own, those refused most.
-const OFFENDERS_SHOWN_MAX: usize = 5;
 
 /// Policies of the rate limiter that have samples of their own, the first by name.
 const POLICIES_SHOWN_MAX: usize = 256;
@@ -266,14 +266,6 @@ const ROWS: &[Row] = &[
             ];
             for (decision, count) in decisions {
                 text.sample(&[("policy", policy.name()), ("decision", decision)], count);
-            }
-        }
-    }),
-    gauge("quartet_limit_top_refusals", "Refusals of the keys that a policy refuses most.", |text, look| {
-        for policy in look.services.limits.policies.list().iter().take(POLICIES_SHOWN_MAX) {
-            for (key, refusals) in policy.statistics.top(OFFENDERS_SHOWN_MAX) {
-                let key = String::from_utf8_lossy(&key);
-                text.sample(&[("policy", policy.name()), ("key", &key)], refusals);
             }
         }
     }),

@@ -80,6 +80,28 @@ pub trait Counters {
 
     /// Hears that the state which is kept says less than before, as after a refund.
     fn keep_less(&mut self, _counter: &[u8]) {}
+
+    /// Looks that all of these are counters, so that what follows is done to all of them or to none.
+    ///
+    /// # Errors
+    /// If one of the keys holds something else.
+    fn check_kinds<'n>(&mut self, counters: impl IntoIterator<Item = &'n [u8]>) -> Result<(), NotACounter> {
+        counters.into_iter().try_for_each(|counter| self.state(counter).map(drop))
+    }
+
+    /// Forgets all of these counters and returns how many there were.
+    ///
+    /// # Errors
+    /// If one of the keys holds something else; nothing is forgotten then.
+    fn forget(&mut self, counters: &[CounterName]) -> Result<usize, NotACounter> {
+        self.check_kinds(counters.iter().map(|counter| counter.as_slice()))?;
+        let mut forgotten = 0;
+        for counter in counters {
+            forgotten += usize::from(!self.state(counter)?.is_empty());
+            self.keep(counter, &[], 0);
+        }
+        Ok(forgotten)
+    }
 }
 
 /// What a check came to.
@@ -259,13 +281,14 @@ impl<'d> Check<'d> {
     /// Gives back what its limits were asked for, as far as it was taken at or before `taken_at` and still counts.
     ///
     /// # Errors
-    /// If a key that a counter should be at holds something else; what came before it is given back.
+    /// If a key that a counter should be at holds something else; nothing is given back then.
     pub fn refund(
         &self,
         counters: &mut impl Counters,
         taken_at: Nanos,
         now: Nanos,
     ) -> Result<(), NotACounter> {
+        counters.check_kinds(self.items.iter().map(|item| item.counter.as_slice()))?;
         for item in &self.items {
             let mut changed = StateBytes::new();
             let state = counters.state(&item.counter)?;

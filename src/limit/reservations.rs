@@ -75,15 +75,16 @@ impl Reservation {
     /// Puts right what was taken: `actual` was used of each limit.
     ///
     /// # Errors
-    /// If a key that a counter should be at holds something else.
+    /// If a key that a counter should be at holds something else; nothing is put right then.
     pub fn commit(&self, counters: &mut impl Counters, actual: u64, now: Nanos) -> Result<(), NotACounter> {
+        counters.check_kinds(self.counters())?;
         self.items.iter().try_for_each(|item| self.settle(item, counters, actual, now))
     }
 
     /// Gives back what was taken.
     ///
     /// # Errors
-    /// If a key that a counter should be at holds something else.
+    /// If a key that a counter should be at holds something else; nothing is given back then.
     pub fn cancel(&self, counters: &mut impl Counters, now: Nanos) -> Result<(), NotACounter> {
         self.commit(counters, 0, now)
     }

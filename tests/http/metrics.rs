@@ -89,3 +89,48 @@ fn every_bucket_holds_those_before_it() {
     }
     assert_eq!((last, buckets), (100.0, 14));
 }
+
+#[test]
+fn what_clients_make_up_is_no_label() {
+    let server = Server::quartet(&["--http-port", "0"]);
+    let mut resp = Client::connect(server.address());
+    let mut http = Http::connect(server.http_address());
+    let few = br#"{"limits": [{"algorithm": "fixed", "limit": 1, "period_ms": 3600000}]}"#;
+    assert_eq!(http.ask("PUT", "/policies/few", &[], few).status, 204);
+    let mut invent = |number: usize| {
+        for line in [
+            "SET invented{n} v",
+            "GET invented{n}",
+            "INVENTED{n}",
+            "CONFIG INVENTED{n}",
+            "AUTH invented{n} x",
+            "SUBSCRIBE invented{n}",
+            "UNSUBSCRIBE invented{n}",
+            "CLIENT SETNAME invented{n}",
+            "LOCK.ACQUIRE invented{n} invented{n} TTL 60000",
+            "RL.CHECK invented{n} POLICY few",
+            "RL.CHECK invented{n} POLICY few",
+        ] {
+            resp.ask(&line.replace("{n}", &number.to_string()));
+        }
+        let key = [b"invented", &[0xf0 + number as u8][..]].concat();
+        for _ in 0..2 {
+            resp.call(&[&b"RL.CHECK"[..], &key, b"POLICY", b"few"]);
+        }
+        for path in
+            ["/invented{n}", "/cache/invented{n}", "/locks/invented{n}", "/check?policy=few&key=invented{n}"]
+        {
+            let path = path.replace("{n}", &number.to_string());
+            http.get(&path);
+            http.ask(&format!("INVENTED{number}"), &path, &[], b"");
+        }
+        samples(http.get("/metrics").text())
+    };
+    // The second page has what asking for the first one has added.
+    (0..2).for_each(|number| drop(invent(number)));
+    let series = |samples: HashMap<String, f64>| samples.into_keys().collect::<HashSet<_>>();
+    let before = series(invent(2));
+    let after = (3..9).map(&mut invent).last().map(series).expect("there are several");
+    assert!(after.iter().all(|series| !series.to_lowercase().contains("invented")), "{after:?}");
+    assert_eq!(before.symmetric_difference(&after).collect::<Vec<_>>(), Vec::<&String>::new());
+}

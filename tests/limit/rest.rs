@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{check, connect, put_policy, server};
+use crate::support::client::Client;
 use crate::support::http::{Http, Response};
+use crate::support::process::Server;
 
 /// A header as text.
 fn header<'r>(response: &'r Response, name: &str) -> &'r str {
@@ -197,4 +199,86 @@ fn proxies_are_answered_in_their_words() {
             r#"{"limits": [{"algorithm": "log", "limit": 1, "period_ms": 3600000}]}"#,
         );
     }
+}
+
+/// Sets the counter's key to something else, asks, and looks that the value is still there.
+#[track_caller]
+fn check_untouched(server: &Server, counter: &str, method: &str, path: &str, body: &str) {
+    let mut resp = Client::connect(server.address());
+    assert_eq!(resp.ask(&format!("SET {counter} value")), "OK");
+    let refused = connect(server).ask(method, path, &[], body.as_bytes());
+    assert_eq!((refused.status, refused.problem().as_str()), (409, "wrong-type"), "{method} {path}");
+    assert_eq!(resp.ask(&format!("GET {counter}")), "value", "{method} {path}");
+    resp.ask(&format!("DEL {counter}"));
+}
+
+#[test]
+fn a_value_where_a_counter_should_be_is_never_touched() {
+    let server = server();
+    let mut http = connect(&server);
+    let two = r#"{"limits": [{"name": "a", "algorithm": "gcra", "limit": 9, "period_ms": 3600000},
+        {"name": "b", "algorithm": "fixed", "limit": 9, "period_ms": 3600000}]}"#;
+    put_policy(&mut http, "p", two);
+    let left = |http: &mut Http| {
+        let limits = check(http, "?policy=p&peek=true", "doc").json()["limits"].clone();
+        [0, 1].map(|limit: usize| limits[limit]["remaining"].as_i64().expect("it is a number"))
+    };
+    for (counter, other) in [("rl:p/a:doc", 1), ("rl:p/b:doc", 0)] {
+        http.ask("POST", "/limits/doc/reset?policy=p", &[], b"");
+        assert_eq!(check(&mut http, "?policy=p&cost=4", "doc").status, 200);
+        let one = json!({"policy": "p", "key": "doc"});
+        let reserved =
+            post(&mut http, "/reservations", json!({"checks": [one.clone()], "ttl_ms": 60_000})).json();
+        let reservation = format!("/reservations/{}", reserved["id"].as_str().expect("it is text"));
+        for (method, path, body) in [
+            ("POST", "/limits/doc/reset?policy=p", String::new()),
+            ("POST", "/limits/doc/refund", json!({"policy": "p", "amount": 1}).to_string()),
+            ("GET", "/check?policy=p&key=doc", String::new()),
+            ("GET", "/auth/nginx?policy=p&key=doc", String::new()),
+            ("POST", "/check", json!({"checks": [one.clone()]}).to_string()),
+            ("POST", "/check", json!({"checks": [one.clone()], "wait_ms": 1000}).to_string()),
+            ("POST", "/reservations", json!({"checks": [one.clone()]}).to_string()),
+            ("PUT", &format!("{reservation}/commit"), json!({"actual": 3}).to_string()),
+            ("DELETE", &reservation, String::new()),
+        ] {
+            check_untouched(&server, counter, method, path, &body);
+            assert_eq!(left(&mut http)[other], 4, "{method} {path} leaves the other counter alone");
+        }
+        assert_eq!(http.ask("DELETE", &reservation, &[], b"").status, 204, "it was kept");
+        assert_eq!(left(&mut http)[other], 5);
+    }
+    let slots = r#"{"limits": [{"algorithm": "concurrency", "limit": 2, "period_ms": 60000}]}"#;
+    put_policy(&mut http, "slots", slots);
+    let mut resp = Client::connect(server.address());
+    resp.ask("SET rl:slots:doc value");
+    for line in
+        ["RL.ENTER slots doc", "RL.LEAVE slots doc 1", "RL.RENEW slots doc 1", "RL.RESET doc POLICY slots"]
+    {
+        assert!(resp.ask(line).starts_with("-WRONGTYPE"), "{line}");
+    }
+    assert_eq!(resp.ask("GET rl:slots:doc"), "value");
+}
+
+#[test]
+fn offenders_are_told_apart_whatever_bytes_they_are() {
+    let server = server();
+    let mut http = connect(&server);
+    let one = r#"{"limits": [{"algorithm": "fixed", "limit": 1, "period_ms": 3600000}]}"#;
+    put_policy(&mut http, "one", one);
+    let mut resp = Client::connect(server.address());
+    for key in [&b"\xff"[..], b"\xfe", b"plain"] {
+        for _ in 0..2 {
+            resp.call(&[&b"RL.CHECK"[..], key, b"POLICY", b"one"]);
+        }
+    }
+    let mut offenders = http.get("/policies/one/top").json().as_array().expect("it is a list").clone();
+    offenders.sort_by_key(Value::to_string);
+    assert_eq!(
+        offenders,
+        [
+            json!({"key": "/g==", "key_encoding": "base64", "refused": 1}),
+            json!({"key": "/w==", "key_encoding": "base64", "refused": 1}),
+            json!({"key": "plain", "refused": 1}),
+        ]
+    );
 }

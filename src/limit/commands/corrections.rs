@@ -50,13 +50,9 @@ fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let own = own.filter(|(part, _, _)| policy.parts()[*part].scope == Scope::Key);
     let names: Vec<CounterName> = own.map(|(_, _, name)| name).collect();
     let mut counters = StoredCounters::lock(call.keyspace, names.iter().map(|name| name.as_slice()));
-    let mut removed = 0;
-    for name in &names {
-        removed += i64::from(!counters.state(name)?.is_empty());
-        counters.keep(name, &[], 0);
-    }
+    let removed = counters.forget(&names)?;
     call.services.wake_waiting(call.keyspace.database, names.iter().map(|name| name.as_slice()));
-    call.output.integer(removed);
+    call.output.integer(removed as i64);
     Ok(())
 }
 

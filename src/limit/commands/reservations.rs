@@ -87,7 +87,9 @@ fn end(call: &mut Call<'_, '_>, actual: u64) -> Result<(), Refusal> {
     let (services, now) = (call.services, nanos(call.now()));
     let id = std::str::from_utf8(call.arguments.at(1)).ok();
     let id = id.and_then(|id| u64::from_str_radix(id, 16).ok());
-    let Some(reservation) = id.and_then(|id| services.limits.reservations.close(id)) else {
+    let closed =
+        id.and_then(|id| services.limits.reservations.close(id).map(|reservation| (id, reservation)));
+    let Some((id, reservation)) = closed else {
         call.output.integer(0);
         return Ok(());
     };
@@ -96,7 +98,11 @@ fn end(call: &mut Call<'_, '_>, actual: u64) -> Result<(), Refusal> {
     let mut counters = StoredCounters::lock(call.keyspace, reservation.counters());
     let settled = reservation.commit(&mut counters, actual, now);
     call.keyspace.database = selected;
-    settled?;
+    if let Err(not_a_counter) = settled {
+        // It stays, to be ended once the key is out of the way.
+        services.reserve(id, reservation);
+        return Err(not_a_counter.into());
+    }
     services.wake_waiting(reservation.database, reservation.counters());
     call.output.integer(1);
     Ok(())

@@ -78,10 +78,7 @@ pub(super) fn decide<'d>(context: &Context, check: Check<'d>, mode: Mode) -> Res
         let now = nanos(visit.now());
         check.decide(&mut StoredCounters(&mut visit.keyspace), mode, now)
     })?;
-    let outcome = outcome.map_err(|_| {
-        Problem::new(problems::WRONG_TYPE).detail("a key at which a counter should be holds something else")
-    })?;
-    Ok(Decided { check, outcome })
+    Ok(Decided { check, outcome: outcome? })
 }
 
 /// The response to one who waited.

@@ -4,11 +4,9 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::check::{default_policy, find};
-use crate::endpoint::{
-    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, problems, routes,
-};
+use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
 use crate::limit::algorithm::{checked_count, checked_span};
-use crate::limit::check::{Check, Counters, Demand, NotACounter, Rule};
+use crate::limit::check::{Check, Counters, Demand, Rule};
 use crate::limit::definition::Scope;
 use crate::limit::nanos;
 use crate::limit::policy::CounterName;
@@ -66,10 +64,7 @@ async fn reset(
     let own = policy.limits_of(&key).filter(|(part, ..)| policy.parts()[*part].scope == Scope::Key);
     let counters: Vec<CounterName> = own.map(|(.., counter)| counter).collect();
     let keys: Vec<&[u8]> = counters.iter().map(|counter| &**counter).collect();
-    context.read(0, &keys, |visit| {
-        let mut stored = StoredCounters(&mut visit.keyspace);
-        keys.iter().for_each(|counter| stored.keep(counter, &[], 0));
-    });
+    context.read(0, &keys, |visit| StoredCounters(&mut visit.keyspace).forget(&counters))?;
     context.services().wake_waiting(0, keys.iter().copied());
     Ok(StatusCode::NO_CONTENT)
 }
@@ -94,7 +89,7 @@ async fn refund(
         let now = nanos(visit.now());
         check.refund(&mut StoredCounters(&mut visit.keyspace), now, now)
     })?;
-    refunded.map_err(|NotACounter| Problem::new(problems::WRONG_TYPE))?;
+    refunded?;
     context.services().wake_waiting(0, keys.iter().copied());
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,7 +9,8 @@ mod policies;
 mod reservations;
 
 use super::algorithm::InvalidParameter;
-use crate::endpoint::{Context, OpenApiRouter, Problem};
+use super::check::NotACounter;
+use crate::endpoint::{Context, OpenApiRouter, Problem, problems};
 
 /// All of the rate limiter's endpoints.
 pub fn endpoints() -> OpenApiRouter<Context> {
@@ -18,6 +19,12 @@ pub fn endpoints() -> OpenApiRouter<Context> {
         .merge(policies::endpoints())
         .merge(keys::endpoints())
         .merge(reservations::endpoints())
+}
+
+impl From<NotACounter> for Problem {
+    fn from(NotACounter: NotACounter) -> Problem {
+        Problem::new(problems::WRONG_TYPE).detail("a key at which a counter should be holds something else")
+    }
 }
 
 impl From<InvalidParameter> for Problem {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::check::find;
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, problems, routes,
+    text_or_base64,
 };
 use crate::limit::definition::Definition;
 use crate::limit::policy::Policy;
@@ -51,6 +52,10 @@ struct Statistics {
 struct Offender {
     /// The key.
     key: String,
+    /// Says that the key is not UTF-8 and stands here in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    key_encoding: Option<&'static str>,
     /// How often it was refused at most.
     refused: u64,
 }
@@ -156,9 +161,9 @@ async fn top(
     }
     let table = context.services().limits.policies.load();
     let top = find(&table, &name)?.statistics.top(most.limit);
-    let offender = |(key, refused): (Box<[u8]>, u64)| Offender {
-        key: String::from_utf8_lossy(&key).into_owned(),
-        refused,
+    let offender = |(key, refused): (Box<[u8]>, u64)| {
+        let (key, key_encoding) = text_or_base64(&key);
+        Offender { key, key_encoding, refused }
     };
     Ok(Json(top.into_iter().map(offender).collect()))
 }

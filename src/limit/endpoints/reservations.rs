@@ -117,16 +117,20 @@ async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Resul
 
 fn end(context: &Context, id: &str, actual: u64) -> Result<Response, Problem> {
     let services = context.services();
-    let reservation = u64::from_str_radix(id, 16)
+    let (id, reservation) = u64::from_str_radix(id, 16)
         .ok()
-        .and_then(|id| services.limits.reservations.close(id))
+        .and_then(|id| services.limits.reservations.close(id).map(|reservation| (id, reservation)))
         .ok_or_else(|| Problem::new(problems::NO_SUCH_RESERVATION))?;
     let counters: Vec<&[u8]> = reservation.counters().collect();
     let settled = context.read(reservation.database, &counters, |visit| {
         let now = nanos(visit.now());
         reservation.commit(&mut StoredCounters(&mut visit.keyspace), actual, now)
     });
-    settled.map_err(|_| Problem::new(problems::WRONG_TYPE))?;
+    if let Err(not_a_counter) = settled {
+        // It stays, to be ended once the key is out of the way.
+        services.reserve(id, reservation);
+        return Err(not_a_counter.into());
+    }
     services.wake_waiting(reservation.database, reservation.counters());
     Ok(StatusCode::NO_CONTENT.into_response())
 }
