@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::glob::PatternTooComplex;
+
 /// An error reply without its leading `-`: a code in capitals, a space, a sentence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal(Cow<'static, [u8]>);
@@ -57,8 +59,17 @@ refusals! {
     NO_LOCK_SESSION = "NOSESSION there is no such session";
     /// A lease without a time of its own cannot be renewed by itself.
     LOCK_OF_SESSION = "LOCKMODE the lease lasts as long as its session: ping the session instead";
+    /// A glob pattern that cannot be searched for in bounded time.
+    PATTERN_TOO_COMPLEX = "ERR pattern is too complex: at most 4096 characters between two stars if `?` or `[` is among \
+                           them";
     /// A SCAN cursor that is no number.
     INVALID_CURSOR = "ERR invalid cursor";
+}
+
+impl From<PatternTooComplex> for Refusal {
+    fn from(PatternTooComplex: PatternTooComplex) -> Refusal {
+        Refusal::PATTERN_TOO_COMPLEX
+    }
 }
 
 /// Bytes of a word that a refusal repeats.

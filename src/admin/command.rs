@@ -6,7 +6,7 @@ use super::command_docs::write_docs;
 use super::command_info::{access_words, write_info};
 use super::{HELP, HELP_SUMMARY, categories};
 use crate::command::{Call, Command, CommandTable, Flags, Group, Row};
-use crate::glob;
+use crate::glob::Pattern;
 use crate::refusal::Refusal;
 
 const COMMAND: Flags = Flags::LOADING.union(Flags::STALE);
@@ -163,21 +163,21 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// Which rows COMMAND LIST FILTERBY lets through.
-enum Filter<'f> {
+enum Filter {
     /// Those of a module: none.
     Module,
     /// Those in a category, if there is such a category.
     Category(Option<categories::Rule>),
     /// Those whose name matches.
-    Pattern(&'f [u8]),
+    Pattern(Pattern),
 }
 
-impl<'f> Filter<'f> {
-    fn parse(kind: &[u8], operand: &'f [u8]) -> Result<Filter<'f>, Refusal> {
+impl Filter {
+    fn parse(kind: &[u8], operand: &[u8]) -> Result<Filter, Refusal> {
         match kind.to_ascii_lowercase().as_slice() {
             b"module" => Ok(Filter::Module),
             b"aclcat" => Ok(Filter::Category(categories::find(operand))),
-            b"pattern" => Ok(Filter::Pattern(operand)),
+            b"pattern" => Ok(Filter::Pattern(Pattern::ignoring_case(operand)?)),
             _ => Err(Refusal::SYNTAX),
         }
     }
@@ -186,7 +186,7 @@ impl<'f> Filter<'f> {
         match self {
             Filter::Module => false,
             Filter::Category(rule) => rule.is_some_and(|holds| holds(row)),
-            Filter::Pattern(pattern) => glob::matches_ignoring_case(pattern, row.name.as_bytes()),
+            Filter::Pattern(pattern) => pattern.matches(row.name.as_bytes()),
         }
     }
 }

@@ -111,6 +111,16 @@ impl ExpiryIndex {
         }
     }
 
+    /// Visits up to `limit` entries whose places lie evenly apart.
+    pub(super) fn spread(&self, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
+        let (count, visited) = (self.heap.len(), limit.min(self.heap.len()));
+        for step in 0..visited {
+            let due = &self.heap[step * count / visited];
+            // SAFETY: as in `due`.
+            visit(unsafe { EntryRef::from_raw(due.entry) });
+        }
+    }
+
     fn settle(&mut self, place: usize) {
         if place > 0 && self.heap[place].deadline < self.heap[(place - 1) / ARITY].deadline {
             self.sift_up(place);

@@ -47,6 +47,10 @@ pub enum Lifetime {
     Until(Deadline),
 }
 
+/// Keys of a shard whose time left is looked at to know that of all: with a thousand shards the average is off by a few
+/// percent at most, and exact while keys are few.
+const LIFETIMES_LOOKED_AT: usize = 8;
+
 /// Counts since the start (or CONFIG RESETSTAT).
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Counts {
@@ -163,6 +167,19 @@ impl Shard {
         self.expiry.len() + self.counters.expiry.len()
     }
 
+    /// The milliseconds that all keys with a deadline have left together, as far as a few of them tell.
+    pub(super) fn time_left(&self, now: Deadline) -> u64 {
+        let left = |index: &ExpiryIndex| {
+            let (mut sum, mut looked_at) = (0u64, 0);
+            index.spread(LIFETIMES_LOOKED_AT, |entry| {
+                sum += entry.deadline().map_or(0, |deadline| deadline.saturating_sub(now));
+                looked_at += 1;
+            });
+            sum.checked_div(looked_at).unwrap_or(0) * index.len() as u64
+        };
+        left(&self.expiry) + left(&self.counters.expiry)
+    }
+
     /// Number of keys that a policy may evict.
     pub(super) fn evictable_len(&self) -> usize {
         self.len() - self.counters.length
@@ -250,9 +267,12 @@ impl Shard {
     }
 
     /// Changes when a key expires, which is no access: the caller has looked the key up for its client.  False if there
-    /// is no such key.
+    /// is no such key.  To take the deadline of a key that has none is no change, and nobody who watches the key is notified.
     pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>, moment: &Moment) -> bool {
         let Some(position) = self.live_position(key, moment) else { return false };
+        if deadline.is_none() && self.table.get(position).deadline().is_none() {
+            return true;
+        }
         self.change_deadline(position, deadline);
         self.touched(key);
         true

@@ -243,6 +243,17 @@ impl Store {
         })
     }
 
+    /// The milliseconds that a key with a deadline in a database has left on the average, as far as a sample tells.
+    pub fn average_time_left(&self, database: usize, now: Deadline) -> u64 {
+        let (mut left, mut keys) = (0u64, 0);
+        for id in self.shards(database) {
+            let shard = self.cell(id).shard.lock();
+            left = left.saturating_add(shard.time_left(now));
+            keys += shard.volatile_len() as u64;
+        }
+        left.checked_div(keys).unwrap_or(0)
+    }
+
     /// Removes keys whose deadline has passed from the shards that are thread `slot`'s to look after, starting at
     /// shard number `cursor`, which is moved on.  Removes at most `EXPIRY_STEP` keys, a few per lock, and returns
     /// how many it removed and by how many bytes the store has changed.

@@ -12,6 +12,7 @@ mod limiting;
 mod locking;
 mod monitors;
 mod parked;
+pub mod secrets;
 mod services;
 mod table;
 mod usage;

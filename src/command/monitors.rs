@@ -5,13 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 
-use super::{Call, Flags};
+use super::{Call, Flags, secrets};
 use crate::client::SharedClient;
 use crate::lock_order::{RwLock, rank};
 use crate::settings::OutputClass;
-
-/// What stands in place of a secret.
-const REDACTED: &[u8] = b"(redacted)";
 
 /// See the module's text.
 #[derive(Default)]
@@ -61,26 +58,13 @@ impl Call<'_, '_> {
         let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
         let (database, address) = (self.client.database, self.client.shared.address);
         let mut line = format!("+{seconds}.{rest:06} [{database} {address}]").into_bytes();
-        for (position, argument) in self.arguments.iter().enumerate() {
+        for argument in secrets::shown(&self.row.name, self.arguments) {
             line.extend_from_slice(b" \"");
-            quote(&mut line, if self.is_secret(position) { REDACTED } else { argument });
+            quote(&mut line, argument);
             line.push(b'"');
         }
         line.extend_from_slice(b"\r\n");
         line
-    }
-
-    /// Whether the argument is part of a user's credentials.
-    fn is_secret(&self, position: usize) -> bool {
-        let follows_auth = |distance: usize| {
-            let option = position.checked_sub(distance).filter(|option| *option >= 2);
-            option.is_some_and(|option| self.arguments.at(option).eq_ignore_ascii_case(b"AUTH"))
-        };
-        match self.row.name.as_str() {
-            "auth" => position > 0,
-            "hello" => follows_auth(1) || follows_auth(2),
-            _ => false,
-        }
     }
 }
 

@@ -101,6 +101,8 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         syntax: "<ON | OFF | SKIP>",
         summary: "Instructs the server whether to reply to commands.",
         since: "3.2.0",
+        // Within EXEC it would take replies out of an array whose length has been told.
+        flags: CONNECTION.union(Flags::NO_MULTI),
         handler: reply,
         ..ROW
     },

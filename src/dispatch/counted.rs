@@ -1,12 +1,14 @@
-//! Running a command and noting what it cost: counts always, its duration if it is slow by nature or a sample.
+//! Running a command and noting what it cost: counts always, its duration if it is slow by nature, took long or is a sample.
 //!
 //! Commands that are flagged as quick are timed one in [`TIMING_SAMPLE`], unless the slow log asks for commands so
-//! short that any may matter; so a quick command that took long by mischance is seen by samples only.
+//! short that any may matter.  Between samples only the processor's ticks are looked at, which is nearly free: so a quick
+//! command that took long, for its many keys or by mischance, is always seen.
 
-use crate::clock::Now;
-use crate::command::{Call, Flags};
+use crate::clock::{self, Now};
+use crate::command::{Call, Flags, secrets};
 use crate::metrics::latency::Event;
 use crate::metrics::slow_log::{SlowCommand, shortened};
+use crate::metrics::{CommandCounters, LONG_MICROS};
 
 /// Of the quick commands one in this many is timed, so that knowing latencies costs under two percent.
 const TIMING_SAMPLE: u64 = 64;
@@ -17,38 +19,62 @@ pub(super) const QUICK: Flags = Flags::FAST.union(Flags::QUICK);
 /// With a slow log for commands shorter than this, in microseconds, every command is timed.
 const QUICK_MICROS: i64 = 1000;
 
-/// What the slow log shows instead of a password.
-const REDACTED: &[u8] = b"(redacted)";
+/// A command of fewer ticks took less than [`LONG_MICROS`] on any machine.
+const LONG_TICKS: u64 = 100_000;
 
 /// Runs the handler of a call, and counts and times it.  Returns the time at its end, if it was looked at.
 pub(super) fn run(call: &mut Call<'_, '_>) -> Option<Now> {
     let services = call.services;
     let counters = services.metrics.thread(call.slot).command(call.row.id);
     counters.calls.add(1);
-    let timed = !call.row.command.flags.intersects(QUICK)
-        || counters.calls.get() % TIMING_SAMPLE == 1
-        || (0..QUICK_MICROS).contains(&services.settings.slowlog_log_slower_than());
-    if !timed {
-        if !call.run() {
-            counters.failed.add(1);
+    let is_quick = call.row.command.flags.intersects(QUICK)
+        && !(0..QUICK_MICROS).contains(&services.settings.slowlog_log_slower_than());
+    if is_quick && counters.calls.get() % TIMING_SAMPLE != 1 {
+        let began = clock::ticks();
+        handle(call, counters);
+        let ticks = clock::ticks().wrapping_sub(began);
+        if ticks >= LONG_TICKS {
+            note_long(call, counters, ticks);
         }
         return None;
     }
     let began = services.clock.now();
+    handle(call, counters);
+    let now = services.clock.now();
+    let micros = now.micros().saturating_sub(began.micros());
+    // A sample stands for those since the last one.
+    let weight = if is_quick && counters.calls.get() > 1 { TIMING_SAMPLE } else { 1 };
+    note(call, counters, now, micros, weight);
+    Some(now)
+}
+
+fn handle(call: &mut Call<'_, '_>, counters: &CommandCounters) {
     if !call.run() {
         counters.failed.add(1);
     }
-    let now = services.clock.now();
-    let micros = now.micros().saturating_sub(began.micros());
-    counters.time(micros, services.settings.latency_tracking());
+}
+
+/// Notes a command of which only the ticks are known, if it took long.
+#[cold]
+fn note_long(call: &Call<'_, '_>, counters: &CommandCounters, ticks: u64) {
+    let clock = &call.services.clock;
+    let micros = clock.micros_of(ticks);
+    if micros >= LONG_MICROS {
+        note(call, counters, clock.now(), micros, 1);
+    }
+}
+
+/// Notes how long a command took that has just ended.  The settings are those after it ran, as in Redis.
+fn note(call: &Call<'_, '_>, counters: &CommandCounters, now: Now, micros: u64, weight: u64) {
+    let services = call.services;
+    counters.time(micros, weight, services.settings.latency_tracking());
     note_slow(call, micros, now.wall_millis() / 1000);
     let event =
         if call.row.command.flags.contains(Flags::FAST) { Event::FastCommand } else { Event::Command };
     services.metrics.latency.note(event, now, micros, services.settings.latency_monitor_threshold());
-    Some(now)
 }
 
-/// Puts the command into the slow log if it took that long.  The settings are those after it ran, as in Redis.
+/// Puts the command into the slow log if it took that long.
 fn note_slow(call: &Call<'_, '_>, micros: u64, wall_seconds: i64) {
     let settings = &call.services.settings;
     let threshold = settings.slowlog_log_slower_than();
@@ -60,31 +86,9 @@ fn note_slow(call: &Call<'_, '_>, micros: u64, wall_seconds: i64) {
         id: 0,
         wall_seconds,
         micros,
-        arguments: shown_arguments(call),
+        arguments: shortened(secrets::shown(&call.row.name, call.arguments).into_iter()),
         address: call.client.shared.address.to_string(),
         client_name: call.client.shared.identity().name,
     };
     call.services.metrics.slow_log.add(command, settings.slowlog_max_len());
-}
-
-/// The arguments without passwords, shortened.
-fn shown_arguments(call: &Call<'_, '_>) -> Vec<Vec<u8>> {
-    let mut words: Vec<&[u8]> = call.arguments.iter().collect();
-    let is = |word: &[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
-    let secrets = match call.row.name.as_str() {
-        "auth" => 1..words.len(),
-        "hello" => match words.iter().position(|word| is(word, b"auth")) {
-            Some(place) => place + 1..words.len().min(place + 3),
-            None => 0..0,
-        },
-        "config|set" => match words.iter().position(|word| is(word, b"requirepass")) {
-            Some(place) => place + 1..words.len().min(place + 2),
-            None => 0..0,
-        },
-        _ => 0..0,
-    };
-    for word in &mut words[secrets] {
-        *word = REDACTED;
-    }
-    shortened(words.into_iter())
 }

@@ -86,6 +86,16 @@ impl Runner {
         self.slot
     }
 
+    /// Counts bytes that came from a client.
+    pub fn count_received(&self, bytes: usize) {
+        self.services.metrics.thread(self.slot).bytes_in.add(bytes as u64);
+    }
+
+    /// Counts bytes that a client's socket has taken.
+    pub fn count_sent(&self, bytes: usize) {
+        self.services.metrics.thread(self.slot).bytes_out.add(bytes as u64);
+    }
+
     /// Runs the requests of a batch in order, each seen whole by everybody else.
     pub fn run(&mut self, client: &mut Client, batch: &Batch, buffer: &[u8], output: &mut Output) -> Ran {
         if batch.len() == 1 {

@@ -122,14 +122,14 @@ pub(super) fn may_need_memory(row: &Row, client: &Client) -> bool {
     flags.intersects(Flags::WRITE.union(Flags::DENYOOM).union(Flags::RUNS_QUEUE)) || client.in_transaction()
 }
 
-/// Whether a command is refused when there is no memory: if it may take some, if it is EXEC and a queued command may,
-/// or if it is to be queued, since queues take memory too.
+/// Whether a command is refused when there is no memory: if it may take some, or if it is EXEC and a queued command may.
+/// What reads and frees is queued and run: queues have a limit of their own.
 pub(super) fn is_refused_without_memory(row: &Row, client: &Client) -> bool {
     let flags = row.command.flags;
     if flags.contains(Flags::RUNS_QUEUE) {
         return client.transaction.as_ref().is_some_and(|transaction| transaction.needs_memory);
     }
-    flags.contains(Flags::DENYOOM) || client.in_transaction() && !flags.contains(Flags::NO_QUEUE)
+    flags.contains(Flags::DENYOOM)
 }
 
 /// What an EXEC that could not even begin is told; its transaction is gone.

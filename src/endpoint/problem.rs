@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
 use super::problems::ProblemKind;
+use crate::glob::{PIECE_LENGTH_MAX, PatternTooComplex};
 
 /// The media type of problems.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -86,6 +87,14 @@ impl Problem {
             members,
         };
         serde_json::to_string(&document).expect("it holds nothing that JSON cannot say")
+    }
+}
+
+impl From<PatternTooComplex> for Problem {
+    fn from(PatternTooComplex: PatternTooComplex) -> Problem {
+        let allowed =
+            format!("at most {PIECE_LENGTH_MAX} characters between two stars with `?` or `[` among them");
+        Problem::invalid("match", allowed)
     }
 }
 

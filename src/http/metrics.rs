@@ -203,8 +203,8 @@ const ROWS: &[Row] = &[
     // The broker.
     gauge("quartet_broker_channels", "Channels that somebody has subscribed to.", |text, look| {
         let broker = &look.services.broker;
-        text.sample(&[("kind", "channel")], broker.channels.channels(None).len());
-        text.sample(&[("kind", "shard")], broker.shard_channels.channels(None).len());
+        text.sample(&[("kind", "channel")], broker.channels.channel_count());
+        text.sample(&[("kind", "shard")], broker.shard_channels.channel_count());
         text.sample(&[("kind", "pattern")], broker.channels.pattern_count());
     }),
     // The locks.

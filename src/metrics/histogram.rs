@@ -27,7 +27,12 @@ impl Default for Histogram {
 impl Histogram {
     /// Adds a duration.
     pub fn record(&self, micros: u64) {
-        self.buckets[bucket_of(micros)].add(1);
+        self.record_many(micros, 1);
+    }
+
+    /// Adds a duration `count` times.
+    pub(super) fn record_many(&self, micros: u64, count: u64) {
+        self.buckets[bucket_of(micros)].add(count);
     }
 
     /// Forgets all durations; as [`Counter::reset`].

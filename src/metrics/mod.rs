@@ -23,6 +23,9 @@ use crossbeam_utils::CachePadded;
 use latency::LatencyMonitor;
 use slow_log::SlowLog;
 
+/// A call of so many microseconds is long: each of them is timed.
+pub const LONG_MICROS: u64 = 100;
+
 /// All threads' counters, and what is remembered of slowness.
 #[derive(Debug)]
 pub struct Metrics {
@@ -62,10 +65,14 @@ pub struct CommandCounters {
     pub failed: Counter,
     /// Times it was refused before it began.
     pub rejected: Counter,
-    /// Times its duration was measured.
+    /// Times its duration was measured and short.
     pub timed: Counter,
-    /// The sum of the measured durations in microseconds.
+    /// The sum of the short measured durations in microseconds.
     pub timed_micros: Counter,
+    /// Times it took [`LONG_MICROS`] or more.
+    pub long: Counter,
+    /// The sum of those durations in microseconds.
+    pub long_micros: Counter,
     /// The measured durations, once there are any.
     durations: OnceLock<Histogram>,
 }
@@ -98,7 +105,7 @@ pub struct CommandTotals {
     pub failed: u64,
     /// Times it was refused before it began.
     pub rejected: u64,
-    /// Microseconds it took all in all, scaled up from the calls that were timed.
+    /// Microseconds it took all in all: those of the long calls, and of the short ones scaled up from those timed.
     pub micros: u64,
 }
 
@@ -120,17 +127,22 @@ impl Counter {
 }
 
 impl CommandCounters {
-    /// Adds a measured duration, to the histogram too if `tracked`.
-    pub fn time(&self, micros: u64, tracked: bool) {
-        self.timed.add(1);
-        self.timed_micros.add(micros);
+    /// Adds a measured duration, which stands for `weight` calls if it is short; to the histogram too if `tracked`.
+    pub fn time(&self, micros: u64, weight: u64, tracked: bool) {
+        let is_long = micros >= LONG_MICROS;
+        let (count, sum) =
+            if is_long { (&self.long, &self.long_micros) } else { (&self.timed, &self.timed_micros) };
+        count.add(1);
+        sum.add(micros);
         if tracked {
-            self.durations.get_or_init(Histogram::default).record(micros);
+            let weight = if is_long { 1 } else { weight };
+            self.durations.get_or_init(Histogram::default).record_many(micros, weight);
         }
     }
 
     fn reset(&self) {
-        for counter in [&self.calls, &self.failed, &self.rejected, &self.timed, &self.timed_micros] {
+        let CommandCounters { calls, failed, rejected, timed, timed_micros, long, long_micros, .. } = self;
+        for counter in [calls, failed, rejected, timed, timed_micros, long, long_micros] {
             counter.reset();
         }
         if let Some(durations) = self.durations.get() {
@@ -189,17 +201,19 @@ impl Metrics {
     /// What all threads have counted of the command with this row id.
     pub fn command_totals(&self, id: usize) -> CommandTotals {
         let mut sum = CommandTotals::default();
-        let (mut timed, mut timed_micros) = (0, 0);
+        let (mut timed, mut timed_micros, mut long, mut long_micros) = (0, 0, 0, 0);
         for counters in self.threads().map(|thread| thread.command(id)) {
             sum.calls += counters.calls.get();
             sum.failed += counters.failed.get();
             sum.rejected += counters.rejected.get();
             timed += counters.timed.get();
             timed_micros += counters.timed_micros.get();
+            long += counters.long.get();
+            long_micros += counters.long_micros.get();
         }
-        if timed > 0 {
-            sum.micros = (timed_micros as f64 / timed as f64 * sum.calls as f64).round() as u64;
-        }
+        let short_calls = sum.calls.saturating_sub(long) as f64;
+        let average = if timed > 0 { timed_micros as f64 / timed as f64 } else { 0.0 };
+        sum.micros = long_micros + (average * short_calls).round() as u64;
         sum
     }
 

@@ -203,6 +203,15 @@ impl Connection {
 
     /// Reads once and runs what came, or only takes it in if the client reads too slowly.
     fn receive(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
+        let is_run = self.has_read() && !self.is_waiting();
+        if !is_run && self.session.is_full(&tools.runner) {
+            // The client's further requests wait in its socket, where it notices.
+            if !(self.hung_up && self.session.is_parked()) {
+                return Poll::Pending;
+            }
+            self.at_end = true;
+            return Poll::Ready(Ok(()));
+        }
         let length = match ready!(self.read(&mut tools.input)) {
             Ok(0) => return Poll::Ready(Ok(())),
             Ok(length) => length,
@@ -210,8 +219,8 @@ impl Connection {
         };
         let Tools { runner, input, batch, output, .. } = tools;
         let received = &mut input[..length];
-        runner.services().metrics.thread(runner.slot()).bytes_in.add(received.len() as u64);
-        let flow = if self.has_read() && !self.is_waiting() {
+        runner.count_received(length);
+        let flow = if is_run {
             self.session.receive(received, runner, batch, output)
         } else {
             self.session.put_off(received, runner)
@@ -306,7 +315,10 @@ impl Connection {
         let mut written = 0;
         if self.unsent.is_empty() && self.holds.is_empty() && !runner.has_holds() && !self.is_paused() {
             match write(&mut self.stream, output, usize::MAX) {
-                Ok(count) => written = count,
+                Ok(count) => {
+                    runner.count_sent(count);
+                    written = count;
+                }
                 Err(error) if is_temporary(&error) => {}
                 Err(_) => return Err(Ended),
             }
@@ -327,6 +339,7 @@ impl Connection {
             }
             match write(&mut self.stream, &self.unsent, allowed) {
                 Ok(count) => {
+                    runner.count_sent(count);
                     // Who reads slowly is not idle.
                     self.shared().last_active.store(runner.services().clock.now().millis(), Relaxed);
                     self.unsent.advance(count);

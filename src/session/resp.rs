@@ -21,8 +21,9 @@ const BATCHES_IN_A_ROW: usize = 256;
 pub struct Session {
     client: Client,
     parser: Parser,
-    /// Input that was not run yet: the start of a request whose end has not come, or requests put off.  Bounded by the
-    /// setting `client-query-buffer-limit`.
+    /// Input that was not run yet: the start of a request whose end has not come, or requests put off.  A request that
+    /// outgrows the setting `client-query-buffer-limit` ends the conversation; while requests put off have reached it, no
+    /// more is taken in.
     pending: Vec<u8>,
     /// So many bytes of `pending` are done with.
     pending_done: usize,
@@ -89,6 +90,16 @@ impl Session {
     /// Whether requests may wait that were received and not run.
     pub fn is_behind(&self) -> bool {
         self.is_behind
+    }
+
+    /// Whether so many requests wait that no more is to be taken in before some of them were run.
+    pub fn is_full(&self, runner: &Runner) -> bool {
+        self.is_behind && self.waiting_input() >= runner.services().settings.client_query_buffer_limit()
+    }
+
+    /// Bytes that were received and not run.
+    fn waiting_input(&self) -> usize {
+        self.pending.len() - self.pending_done
     }
 
     /// Whether a command waits for its reply.
@@ -241,9 +252,9 @@ impl Session {
         RequestLimits { bulk_length: runner.services().settings.proto_max_bulk_len(), ..limits }
     }
 
-    /// Ends a conversation whose pending input, with what it has queued in MULTI, has outgrown the setting.
+    /// Ends a conversation whose unfinished request, with what it has queued in MULTI, has outgrown the setting.
     fn bound(&mut self, flow: Flow, runner: &Runner) -> Flow {
-        let pending = self.pending.len() - self.pending_done;
+        let pending = self.waiting_input();
         let shared = &self.client.shared;
         shared.pending_input.store(pending, Relaxed);
         if pending > 0 {
@@ -251,7 +262,9 @@ impl Session {
             shared.last_active.store(runner.services().clock.now().millis(), Relaxed);
         }
         let queued = self.client.transaction.as_ref().map_or(0, |transaction| transaction.queued_bytes);
-        if pending + queued > runner.services().settings.client_query_buffer_limit() {
+        // Whole requests that wait are held back instead, see `is_full`.
+        let unfinished = if self.is_behind { 0 } else { pending };
+        if unfinished + queued > runner.services().settings.client_query_buffer_limit() {
             tracing::warn!(client = self.client.shared.id, "closing: query buffer limit reached");
             self.pending = Vec::new();
             self.pending_done = 0;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::table::{COMPATIBILITY, Change, SETTINGS, Setting, Settings, find};
 use super::values::{EvictionPolicy, OutputClass, OutputLimit};
-use crate::glob;
+use crate::glob::Pattern;
 use crate::lock_order::{RwLock, rank};
 
 /// The settings of a running server.
@@ -86,8 +86,10 @@ impl Live {
 
     /// CONFIG GET: the settings whose names match one of the patterns, each once, with its value.
     pub fn get(&self, patterns: &[&[u8]]) -> Vec<(&'static str, String)> {
-        let matched =
-            |name: &str| patterns.iter().any(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()));
+        // A pattern too complex to be searched for is longer than any name.
+        let patterns: Vec<Pattern> =
+            patterns.iter().filter_map(|pattern| Pattern::ignoring_case(pattern).ok()).collect();
+        let matched = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
         let settings = self.settings.read();
         let rows = SETTINGS.iter().map(|row| (row.name, row.text(&settings)));
         let fixed = COMPATIBILITY.iter().map(|&(name, value)| (name, value.to_owned()));

@@ -18,6 +18,7 @@ const FOREIGN_FLAGS: &[&str] = &["no_async_loading", "may_replicate", "movableke
 
 /// What is known to differ, and why.
 const DIFFERENCES: &[(&str, &[&str], &str)] = &[
+    ("client|reply", &["flags"], "not within MULTI, as in Valkey"),
     ("command|getkeys", &["arity"], "7.0 asks for an argument more than 7.2"),
     ("command|getkeysandflags", &["arity"], "7.0 asks for an argument more than 7.2"),
     ("spublish", POSITIONS, "a channel is no key where there is no cluster"),

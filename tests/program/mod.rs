@@ -4,6 +4,7 @@ mod connections;
 mod hangs;
 mod idle_connections;
 mod pipeline;
+mod slow_commands;
 mod slow_reader;
 mod start;
 mod stop;

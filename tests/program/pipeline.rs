@@ -51,6 +51,57 @@ fn what_comes_behind_the_end_takes_no_reply_away() {
     }
 }
 
+/// Requests that wait behind replies nobody reads are held back at the limit, and answered when they are read.
+#[test]
+fn whole_requests_beyond_the_query_buffer_wait() {
+    const LARGE: usize = 300_000;
+    const READS: usize = 50;
+    const WRITES: usize = 4_000;
+    let server = Server::quartet(&["--threads", "1", "--client-query-buffer-limit", "1mb"]);
+    let mut client = Client::connect(server.address());
+    let (large, value) = ("v".repeat(LARGE), "w".repeat(VALUE_LENGTH));
+    assert_eq!(client.ask(&format!("SET large {large}")), "OK");
+    let mut writer = client.another_end();
+    let sent = std::thread::spawn(move || {
+        writer.write(&request(&["GET", "large"]).repeat(READS));
+        for number in 0..WRITES {
+            writer.write(&request(&["SET", &format!("key:{number}"), &value]));
+        }
+    });
+    // By now the client has more to send than the limit and the sockets of both sides hold, or has sent all.
+    let mut other = Client::connect(server.address());
+    for _ in 0..100 {
+        assert_eq!(other.ask("PING"), "PONG");
+    }
+    for _ in 0..READS {
+        assert_eq!(client.read_text().as_deref(), Some(large.as_str()));
+    }
+    for _ in 0..WRITES {
+        assert_eq!(client.read_text().as_deref(), Some("OK"));
+    }
+    sent.join().expect("everything was sent");
+    // One request that does not end is still not taken in without end.
+    let mut endless = Client::connect(server.address());
+    endless.write(format!("*2\r\n$3\r\nGET\r\n${}\r\n", 8 << 20).as_bytes());
+    endless.write(&vec![b'x'; 8 << 20]);
+    assert_eq!(endless.read_text(), None);
+}
+
+/// Who waits and goes is noticed, however much it has sent that is held back.
+#[test]
+fn who_goes_while_its_requests_are_held_back_is_given_nothing() {
+    let server = Server::quartet(&["--threads", "1", "--client-query-buffer-limit", "1mb"]);
+    let (mut holder, mut client) = (Client::connect(server.address()), Client::connect(server.address()));
+    holder.ask("LOCK.ACQUIRE door ann TTL 600000");
+    let wait = ["LOCK.ACQUIRE", "door", "bob", "TTL", "600000", "WAIT", "600000"];
+    let value = "v".repeat(1 << 20);
+    client.write(&[request(&wait), request(&["SET", "key", &value]).repeat(2)].concat());
+    drop(client);
+    while !holder.ask("LOCK.LIST").contains("waiters, 0") {
+        std::thread::yield_now();
+    }
+}
+
 /// Who goes while it waits gets nothing more, but what it was told before it waited is on its way.
 #[test]
 fn what_was_answered_before_a_wait_reaches_who_sends_no_more() {

@@ -80,6 +80,12 @@ impl Client {
         self.read().as_ref().map(text)
     }
 
+    /// The same connection for another thread, which writes while this one reads.
+    pub(crate) fn another_end(&self) -> Client {
+        let stream = self.stream.try_clone().expect("the socket is open");
+        Client { stream, received: Vec::new(), resp3: self.resp3 }
+    }
+
     /// Says that nothing more will be sent; the server answers what it has and closes.
     pub(crate) fn finish(&mut self) {
         // A server that has closed already needs no telling.

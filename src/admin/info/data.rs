@@ -57,7 +57,8 @@ pub(super) fn keyspace(page: &mut Page, services: &Services) {
     for database in 0..services.store.database_count() {
         let (keys, expires) = services.store.key_counts(database);
         if keys > 0 {
-            let line = format_args!("keys={keys},expires={expires},avg_ttl=0");
+            let left = services.store.average_time_left(database, services.clock.now().millis());
+            let line = format_args!("keys={keys},expires={expires},avg_ttl={left}");
             page.field(&format!("db{database}"), line);
         }
     }

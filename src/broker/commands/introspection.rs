@@ -70,7 +70,7 @@ fn channels(call: &mut Call<'_, '_>, router: &Router) -> Result<(), Refusal> {
             "ERR unknown subcommand or wrong number of arguments for '{word}'. Try PUBSUB HELP."
         )));
     }
-    let channels = router.channels(call.arguments.get(2));
+    let channels = router.channels(call.arguments.get(2))?;
     call.output.array(channels.len());
     for channel in channels {
         call.output.bulk(&channel);

@@ -8,6 +8,7 @@ use super::router::Name;
 use super::{ChannelSpace, Subscriptions};
 use crate::client::Replies;
 use crate::command::{Call, Command, Flags, Group};
+use crate::glob::Pattern;
 use crate::refusal::Refusal;
 use crate::settings::OutputClass;
 
@@ -119,7 +120,7 @@ struct Space {
     names: fn(&mut Subscriptions) -> &mut BTreeSet<Name>,
     /// The number that confirmations tell: of shard channels, or of channels and patterns together.
     count: fn(&Subscriptions) -> usize,
-    add: fn(&Call<'_, '_>, &[u8]) -> Name,
+    add: fn(&Call<'_, '_>, &[u8]) -> Result<Name, Refusal>,
     remove: fn(&Call<'_, '_>, &[u8]),
     are_patterns: bool,
 }
@@ -129,7 +130,7 @@ const CHANNELS: Space = Space {
     unsubscribed: b"unsubscribe",
     names: |subscriptions| &mut subscriptions.channels,
     count: |subscriptions| subscriptions.channels.len() + subscriptions.patterns.len(),
-    add: |call, name| call.services.broker.channels.subscribe(name, &call.client.shared),
+    add: |call, name| Ok(call.services.broker.channels.subscribe(name, &call.client.shared)),
     remove: |call, name| call.services.broker.channels.unsubscribe(name, &call.client.shared),
     are_patterns: false,
 };
@@ -138,7 +139,7 @@ const PATTERNS: Space = Space {
     subscribed: b"psubscribe",
     unsubscribed: b"punsubscribe",
     names: |subscriptions| &mut subscriptions.patterns,
-    add: |call, name| call.services.broker.channels.subscribe_pattern(name, &call.client.shared),
+    add: |call, name| Ok(call.services.broker.channels.subscribe_pattern(name, &call.client.shared)?),
     remove: |call, name| call.services.broker.channels.unsubscribe_pattern(name, &call.client.shared),
     are_patterns: true,
     ..CHANNELS
@@ -149,7 +150,7 @@ const SHARD_CHANNELS: Space = Space {
     unsubscribed: b"sunsubscribe",
     names: |subscriptions| &mut subscriptions.shard_channels,
     count: |subscriptions| subscriptions.shard_channels.len(),
-    add: |call, name| call.services.broker.shard_channels.subscribe(name, &call.client.shared),
+    add: |call, name| Ok(call.services.broker.shard_channels.subscribe(name, &call.client.shared)),
     remove: |call, name| call.services.broker.shard_channels.unsubscribe(name, &call.client.shared),
     are_patterns: false,
 };
@@ -167,9 +168,14 @@ fn subscribe(call: &mut Call<'_, '_>, space: &Space) -> Result<(), Refusal> {
             "ERR all clients together may have at most {PATTERNS_MAX} patterns"
         )));
     }
+    if space.are_patterns {
+        for pattern in wanted.iter() {
+            Pattern::new(pattern)?;
+        }
+    }
     for name in wanted.iter() {
         if !(space.names)(&mut call.client.subscriptions).contains(name) {
-            let shared = (space.add)(call, name);
+            let shared = (space.add)(call, name)?;
             (space.names)(&mut call.client.subscriptions).insert(shared);
         }
         confirm(call, space, space.subscribed, Some(name));

@@ -9,7 +9,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::cache::{EntryRef, Key, Keyspace, Moment, SHARD_COUNT, ShardId};
 use crate::command::{Call, Command, Flags, Group};
-use crate::glob;
+use crate::glob::Pattern;
 use crate::random::Random;
 use crate::refusal::Refusal;
 
@@ -106,9 +106,9 @@ impl Cursor {
 }
 
 /// Which keys a call of SCAN is for, and how much it may look at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct ScanOptions<'a> {
-    pattern: Option<&'a [u8]>,
+    pattern: Option<Pattern>,
     count: usize,
     /// By its name; one that no key has finds nothing.
     type_name: Option<&'a [u8]>,
@@ -118,7 +118,7 @@ impl ScanOptions<'_> {
     fn wants(&self, entry: EntryRef<'_>) -> bool {
         let is_of_type = |name: &[u8]| name.eq_ignore_ascii_case(entry.kind().name().as_bytes());
         self.type_name.is_none_or(is_of_type)
-            && self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key()))
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(entry.key()))
     }
 }
 
@@ -149,7 +149,7 @@ fn scan_options<'a>(call: &Call<'a, '_>) -> Result<ScanOptions<'a>, Refusal> {
     while let Some(word) = words.next() {
         let value = words.next().ok_or(Refusal::SYNTAX)?;
         match word.to_ascii_lowercase().as_slice() {
-            b"match" => options.pattern = (value != b"*").then_some(value),
+            b"match" => options.pattern = (value != b"*").then(|| Pattern::new(value)).transpose()?,
             b"type" => options.type_name = Some(value),
             b"count" => {
                 let count = parse_integer(value).ok_or(Refusal::NOT_AN_INTEGER)?;
@@ -213,9 +213,10 @@ fn keys(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             names.push(pattern);
         }
     } else {
+        let pattern = Pattern::new(pattern)?;
         call.keyspace.for_each_shard(call.keyspace.database, |shard, moment| {
             shard.for_each(moment, |entry| {
-                if pattern == b"*" || glob::matches(pattern, entry.key()) {
+                if pattern.matches(entry.key()) {
                     names.push(entry.key());
                 }
             });

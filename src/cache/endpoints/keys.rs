@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::database::{Database, existing};
 use crate::cache::commands::walks::{Cursor, walk};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
-use crate::glob;
+use crate::glob::Pattern;
 
 /// Keys that a response looks at unless the client asks for more or fewer.
 const COUNT: usize = 100;
@@ -71,13 +71,13 @@ async fn list_keys(
     if i64::try_from(cursor).is_err() {
         return Err(Problem::invalid("cursor", "what the response before this one said"));
     }
-    let pattern = listing.r#match.as_deref().map(str::as_bytes);
+    let pattern = listing.r#match.as_deref().map(|pattern| Pattern::new(pattern.as_bytes())).transpose()?;
     let mut page = KeyPage { keys: Vec::new(), keys_base64: Vec::new(), cursor: None };
     let start = Cursor::from_number(cursor);
     let next = context.walk(database, |visit| {
         walk(&mut visit.keyspace, start, count, |entry| {
             let key = entry.key();
-            if pattern.is_some_and(|pattern| !glob::matches(pattern, key)) {
+            if pattern.as_ref().is_some_and(|pattern| !pattern.matches(key)) {
                 return;
             }
             match std::str::from_utf8(key) {

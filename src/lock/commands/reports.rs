@@ -5,7 +5,7 @@ use quartet_protocol::resp::Output;
 use super::options::{Options, session_text, whole};
 use super::{ROW, act, write_optional};
 use crate::command::{Call, Command, Flags};
-use crate::glob;
+use crate::glob::Pattern;
 use crate::lock::limits::{DEADLOCKS_MAX, WAITS_SHOWN_MAX};
 use crate::lock::{Deadlock, Holder, Mode, ResourceReport, WaitReport};
 use crate::refusal::Refusal;
@@ -98,7 +98,8 @@ fn write_mode(output: &mut Output, mode: Mode) {
 
 fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let options = Options::parse(call.arguments.from(1), &["MATCH", "OWNER", "CURSOR"])?;
-    let matches = |name: &[u8]| options.pattern.is_none_or(|pattern| glob::matches(pattern, name));
+    let pattern = options.pattern.map(Pattern::new).transpose()?;
+    let matches = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
     let page = act(call, |core, now, events| core.list(options.cursor, matches, options.owner, now, events));
     call.output.array(2);
     call.output.bulk_integer(page.next as i64);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{act_durably, text};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
-use crate::glob;
+use crate::glob::Pattern;
 use crate::lock::{Holder, ResourceReport, WaitReport};
 
 /// Waiting requests that one answer names unless it is asked for another number.
@@ -182,8 +182,8 @@ struct Wanted {
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Result<Json<Page>, Problem> {
-    let is_wanted =
-        |name: &[u8]| wanted.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern.as_bytes(), name));
+    let pattern = wanted.pattern.as_ref().map(|pattern| Pattern::new(pattern.as_bytes())).transpose()?;
+    let is_wanted = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
     let owner = wanted.owner.as_deref().map(str::as_bytes);
     let page = act_durably(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| {
