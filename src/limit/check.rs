@@ -231,6 +231,7 @@ impl<'d> Check<'d> {
         for (index, item) in self.items.iter().enumerate() {
             let asked = self.items[..=index].iter().filter(|other| other.counter == item.counter);
             let cost = asked.map(|other| other.cost).sum();
+            adopt(counters, &item.limit, &item.counter, now)?;
             let decision = item.limit.peek(counters.state(&item.counter)?, cost, now);
             outcome.answers.push(Answer { demand: item.demand, part: item.part, decision });
         }
@@ -269,7 +270,10 @@ impl<'d> Check<'d> {
                 let item = &self.items[index];
                 let old = match changes.of(self, &item.counter) {
                     Some(change) => &change.state,
-                    None => counters.state(&item.counter)?,
+                    None => {
+                        adopt(counters, &item.limit, &item.counter, now)?;
+                        counters.state(&item.counter)?
+                    }
                 };
                 let decision = item.limit.peek(old, item.cost, now);
                 outcome.answers.push(Answer { demand: item.demand, part: item.part, decision });
@@ -332,6 +336,27 @@ impl Changes {
         self.0.iter().rev().find(|change| *check.items[change.item].counter == *counter)
     }
 }
+
+/// Has a counter that was written under other parameters go on under those of `limit`.  What a client is told to wait for
+/// is true only if its time runs from now on, so this is done before it is told, even if nothing is taken.
+///
+/// # Errors
+/// If the key holds something else.
+pub fn adopt(
+    counters: &mut impl Counters,
+    limit: &Limit,
+    counter: &[u8],
+    now: Nanos,
+) -> Result<(), NotACounter> {
+    let mut changed = StateBytes::new();
+    if let Some(kept_for) = limit.adopt(counters.state(counter)?, now, &mut changed) {
+        counters.keep(counter, &changed, kept_for);
+        // It may say less than before.
+        counters.keep_less(counter);
+    }
+    Ok(())
+}
+
 /// Refuses more limits, or checks, than one check may have.
 fn check_count(count: usize) -> Result<(), InvalidParameter> {
     if count > CHECK_LIMITS_MAX {

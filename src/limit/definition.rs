@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::algorithm::{self, InvalidParameter, Limit, Parameters};
+use super::algorithm::{self, InvalidParameter, Limit, OnChange, Parameters};
 
 /// What a policy says.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -49,6 +49,11 @@ pub struct LimitDefinition {
     /// How many at once, with gcra and leaky; else as many as `limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<i64>,
+    /// With gcra and leaky, what becomes of what is used up when this limit gets another rate or burst: rescale (as many
+    /// stay used up, but no more than the burst; the default), keep (it takes as long as before until all are back) or
+    /// reset (all are back at once).  The other algorithms keep what they have counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_change: Option<OnChange>,
     /// What is counted together.
     #[serde(default)]
     pub scope: Scope,
@@ -95,6 +100,7 @@ impl LimitDefinition {
             limit: parameters.limit,
             period_ms: parameters.period_millis,
             burst: parameters.burst,
+            on_change: parameters.on_change,
             scope: Scope::Key,
         }
     }
@@ -117,7 +123,12 @@ impl LimitDefinition {
                 allowed: names.join(", "),
             });
         };
-        let parameters = Parameters { limit: self.limit, period_millis: self.period_ms, burst: self.burst };
+        let parameters = Parameters {
+            limit: self.limit,
+            period_millis: self.period_ms,
+            burst: self.burst,
+            on_change: self.on_change,
+        };
         (row.build)(parameters)
     }
 }

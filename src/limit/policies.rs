@@ -113,6 +113,6 @@ impl Policies {
 
 /// What a fresh server allows each key: 100 a minute, all of them at once if need be.
 fn default_definition() -> Definition {
-    let parameters = Parameters { limit: 100, period_millis: 60_000, burst: None };
+    let parameters = Parameters { limit: 100, period_millis: 60_000, burst: None, on_change: None };
     Definition { limits: vec![LimitDefinition::new("gcra", parameters)], ..Definition::default() }
 }

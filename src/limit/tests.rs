@@ -31,7 +31,7 @@ impl Counters for Map {
 }
 
 fn limit(algorithm: &str, limit: i64, period_millis: i64) -> LimitDefinition {
-    LimitDefinition::new(algorithm, Parameters { limit, period_millis, burst: None })
+    LimitDefinition::new(algorithm, Parameters { limit, period_millis, burst: None, on_change: None })
 }
 
 fn policy(limits: impl IntoIterator<Item = LimitDefinition>) -> Definition {

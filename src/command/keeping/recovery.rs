@@ -80,7 +80,7 @@ mod tests {
     /// What is left of a window of two minutes that was taken whole, after a restart at `restarted`.
     #[track_caller]
     fn check(taken: Now, written: Now, restarted: Now, seconds_left: u64) {
-        let parameters = Parameters { limit: 1, period_millis: 120_000, burst: None };
+        let parameters = Parameters { limit: 1, period_millis: 120_000, burst: None, on_change: None };
         let limit = FixedWindow::new(parameters).expect("the parameters are valid").limit();
         let (mut state, mut moved) = (StateBytes::new(), StateBytes::new());
         assert!(limit.take(&[], 1, nanos(taken), &mut state).allowed);

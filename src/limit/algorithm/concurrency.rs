@@ -9,7 +9,7 @@
 
 use smallvec::SmallVec;
 
-use super::parameters::{InvalidParameter, Nanos, Parameters, checked_span, without_burst};
+use super::parameters::{InvalidParameter, Nanos, Parameters, checked_span, without_bucket};
 use super::state::{StateBytes, Tag, begin, pad, put, shifted, tagged, take};
 use super::{Algorithm, Limit};
 
@@ -32,7 +32,7 @@ pub type SlotId = u64;
 impl Concurrency {
     /// `limit` at the same time, each for at most the period.
     pub fn new(parameters: Parameters) -> Result<Concurrency, InvalidParameter> {
-        without_burst("concurrency", parameters.burst)?;
+        without_bucket("concurrency", parameters)?;
         let lease = checked_span("period", parameters.period_millis)?;
         match usize::try_from(parameters.limit) {
             Ok(limit @ 1..=SLOTS_MAX) => Ok(Concurrency { limit: limit as u64, lease }),

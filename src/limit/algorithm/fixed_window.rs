@@ -8,7 +8,7 @@
 //! Error: a span as long as a window can see twice the limit, once at the end of a window and once at the start of the
 //! next.  Who cannot live with that takes `sliding`, `log` or `gcra`.
 
-use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_burst};
+use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_bucket};
 use super::state::{StateBytes, Tag, begin, put, shifted, tagged, take};
 use super::{Algorithm, Limit};
 
@@ -22,7 +22,7 @@ pub struct FixedWindow {
 impl FixedWindow {
     /// `limit` in each window as long as the period.
     pub fn new(parameters: Parameters) -> Result<FixedWindow, InvalidParameter> {
-        without_burst("fixed", parameters.burst)?;
+        without_bucket("fixed", parameters)?;
         let rate = Rate::new(parameters.limit, parameters.period_millis)?;
         Ok(FixedWindow { limit: rate.count, period: rate.period })
     }

@@ -4,6 +4,9 @@
 //! taken moves it one interval into the future; how far it lies ahead is how much is missing.  Refilling needs no
 //! work at all, since time does it.
 //!
+//! The interval stands beside the moment, because the same time ahead means other numbers of tokens at other rates.  A
+//! limit that finds the state of another rate or of a larger bucket adopts it as [`OnChange`] says.
+//!
 //! Promise: in any span of t nanoseconds at most `capacity + t / interval` are admitted, and a request is refused only
 //! if it would break that.
 //!
@@ -12,7 +15,7 @@
 //! that divides 10⁹ (a thousand or a million a second), at most one in a million at 1,000 a second.
 
 use super::parameters::{
-    COUNT_MAX, InvalidParameter, NANOS_PER_SECOND, Nanos, Parameters, Rate, SPAN_MAX, checked_count,
+    COUNT_MAX, InvalidParameter, NANOS_PER_SECOND, Nanos, OnChange, Parameters, Rate, SPAN_MAX, checked_count,
 };
 use super::state::{StateBytes, put, shifted, take};
 use super::{Algorithm, Limit};
@@ -24,6 +27,8 @@ pub struct Gcra {
     capacity: u64,
     /// Nanoseconds in which one comes back.
     interval: Nanos,
+    /// What becomes of tokens that were taken under other parameters.
+    on_change: OnChange,
 }
 
 impl Gcra {
@@ -31,7 +36,8 @@ impl Gcra {
     pub fn new(parameters: Parameters) -> Result<Gcra, InvalidParameter> {
         let rate = Rate::new(parameters.limit, parameters.period_millis)?;
         let capacity = checked_count("burst", parameters.burst.unwrap_or(parameters.limit))?;
-        let gcra = Gcra { capacity, interval: rate.interval() };
+        let gcra =
+            Gcra { capacity, interval: rate.interval(), on_change: parameters.on_change.unwrap_or_default() };
         if gcra.interval.checked_mul(capacity).is_none_or(|span| span > SPAN_MAX) {
             let most = SPAN_MAX / gcra.interval;
             let allowed =
@@ -54,7 +60,8 @@ impl Gcra {
         }
         checked_count("count", count)?;
         let burst = Some(max_burst + 1);
-        Gcra::new(Parameters { limit: count, period_millis: period_seconds * 1000, burst })
+        let period_millis = period_seconds * 1000;
+        Gcra::new(Parameters { limit: count, period_millis, burst, on_change: None })
     }
 
     /// As a limit.
@@ -68,14 +75,23 @@ impl Gcra {
     }
 }
 
-/// The theoretical arrival time.
+/// The theoretical arrival time, and the interval at which tokens come back until then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Arrival(Nanos);
+pub struct Arrival {
+    at: Nanos,
+    /// Zero in a state of eight bytes, which an earlier version wrote.
+    interval: Nanos,
+    /// More is missing than the bucket held, because a cost was charged without being asked for.
+    is_overdrawn: bool,
+}
+
+/// The bit beside an interval, which is below 2⁶³, that says that the bucket is overdrawn.
+const OVERDRAWN: u64 = 1 << 63;
 
 impl Arrival {
     /// How far it lies ahead.
     fn debt(self, now: Nanos) -> Nanos {
-        self.0.saturating_sub(now)
+        self.at.saturating_sub(now)
     }
 }
 
@@ -87,12 +103,38 @@ impl Algorithm for Gcra {
     }
 
     fn decode(mut bytes: &[u8]) -> Option<Arrival> {
-        if bytes.len() == 8 { take(&mut bytes, 8).map(Arrival) } else { None }
+        let (at, interval) = match bytes.len() {
+            16 => (take(&mut bytes, 8)?, take(&mut bytes, 8)?),
+            8 => (take(&mut bytes, 8)?, 0),
+            _ => return None,
+        };
+        Some(Arrival { at, interval: interval & !OVERDRAWN, is_overdrawn: interval & OVERDRAWN != 0 })
     }
 
     fn encode(state: &Arrival, bytes: &mut StateBytes) {
         bytes.clear();
-        put(bytes, state.0, 8);
+        put(bytes, state.at, 8);
+        put(bytes, state.interval | if state.is_overdrawn { OVERDRAWN } else { 0 }, 8);
+    }
+
+    fn adopt(&self, state: &mut Arrival, now: Nanos) -> bool {
+        let debt = state.debt(now);
+        let fits = debt <= self.tolerance() || state.is_overdrawn;
+        if debt == 0 || (state.interval == self.interval && fits) {
+            return false;
+        }
+        let (debt, is_overdrawn) = match self.on_change {
+            // Nobody knows what rate the tokens were taken at.
+            _ if state.interval == 0 => (debt, debt > self.tolerance()),
+            OnChange::Rescale => {
+                let owed = (u128::from(debt) * u128::from(self.interval)).div_ceil(state.interval.into());
+                (owed.min(self.tolerance().into()) as Nanos, false)
+            }
+            OnChange::Keep => (debt, debt > self.tolerance()),
+            OnChange::Reset => (0, false),
+        };
+        *state = Arrival { at: now + debt, interval: self.interval, is_overdrawn };
+        true
     }
 
     fn wait(&self, state: &Arrival, cost: u64, now: Nanos) -> Option<Nanos> {
@@ -116,14 +158,18 @@ impl Algorithm for Gcra {
     fn charge(&self, state: &mut Arrival, cost: u64, now: Nanos) {
         let debt = state.debt(now).saturating_add(self.interval.saturating_mul(cost));
         // What is charged without being asked for may exceed the bucket, but not what the sums can hold.
-        state.0 = now + debt.min(SPAN_MAX);
+        let debt = debt.min(SPAN_MAX);
+        let is_overdrawn = debt > self.tolerance();
+        *state = Arrival { at: now + debt, interval: self.interval, is_overdrawn };
     }
 
     fn refund(&self, state: &mut Arrival, amount: u64, taken_at: Nanos, now: Nanos) {
         // What the bucket has got back by itself meanwhile is not given back once more: of a full one that much is left.
         let since = now.saturating_sub(taken_at);
         let left = if since == 0 { Nanos::MAX } else { self.tolerance().saturating_sub(since) };
-        state.0 = now + state.debt(now).saturating_sub(self.interval.saturating_mul(amount).min(left));
+        let debt = state.debt(now).saturating_sub(self.interval.saturating_mul(amount).min(left));
+        let is_overdrawn = debt > self.tolerance();
+        *state = Arrival { at: now + debt, interval: self.interval, is_overdrawn };
     }
 
     fn window(&self) -> Nanos {
@@ -131,6 +177,6 @@ impl Algorithm for Gcra {
     }
 
     fn shift(state: &mut Arrival, by: i64) {
-        state.0 = shifted(state.0, by);
+        state.at = shifted(state.at, by);
     }
 }

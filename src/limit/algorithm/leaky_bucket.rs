@@ -45,6 +45,10 @@ impl Algorithm for LeakyBucket {
         Gcra::encode(state, bytes);
     }
 
+    fn adopt(&self, state: &mut Arrival, now: Nanos) -> bool {
+        self.0.adopt(state, now)
+    }
+
     fn wait(&self, state: &Arrival, cost: u64, now: Nanos) -> Option<Nanos> {
         self.0.wait(state, cost, now)
     }

@@ -22,7 +22,7 @@ pub use fixed_window::FixedWindow;
 pub use gcra::Gcra;
 pub use leaky_bucket::LeakyBucket;
 pub use parameters::{
-    COUNT_MAX, InvalidParameter, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, Parameters, SPAN_MAX,
+    COUNT_MAX, InvalidParameter, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, OnChange, Parameters, SPAN_MAX,
     checked_cost, checked_count, checked_span,
 };
 pub use sliding_log::{LOG_ENTRIES_MAX, SlidingLog};
@@ -108,6 +108,11 @@ pub trait Algorithm {
     /// Writes a state over `bytes`.
     fn encode(state: &Self::State, bytes: &mut StateBytes);
 
+    /// Makes a state that was written under other parameters one of these; false if there is nothing to change.
+    fn adopt(&self, _state: &mut Self::State, _now: Nanos) -> bool {
+        false
+    }
+
     /// How long until `cost` may be had if nobody takes anything: zero if it may be had now, none if it never may.
     /// Nothing may always be had.
     fn wait(&self, state: &Self::State, cost: u64, now: Nanos) -> Option<Nanos>;
@@ -171,14 +176,27 @@ macro_rules! with_algorithm {
 impl Limit {
     /// Whether `cost` may be had now, without taking it: what remains is what is there before.
     pub fn peek(&self, state: &[u8], cost: u64, now: Nanos) -> Decision {
-        with_algorithm!(self, algorithm => peek(algorithm, &read(algorithm, state), cost, now))
+        with_algorithm!(self, algorithm => peek(algorithm, &read(algorithm, state, now), cost, now))
+    }
+
+    /// Makes a state that was written under other parameters one of this limit: then `changed` becomes the new state and
+    /// the answer is how long to keep it.  From then on the parameters of now apply, so whoever tells a client what it
+    /// has to wait for keeps that state.
+    pub fn adopt(&self, state: &[u8], now: Nanos, changed: &mut StateBytes) -> Option<Nanos> {
+        with_algorithm!(self, algorithm => {
+            let mut state = decode(algorithm, state);
+            algorithm.adopt(&mut state, now).then(|| {
+                write(algorithm, &state, changed);
+                algorithm.reset_after(&state, now)
+            })
+        })
     }
 
     /// Takes `cost` if it may be had; then, and only then, `changed` becomes the new state, to be kept for
     /// [`Decision::reset_after`].
     pub fn take(&self, state: &[u8], cost: u64, now: Nanos, changed: &mut StateBytes) -> Decision {
         with_algorithm!(self, algorithm => {
-            let mut state = read(algorithm, state);
+            let mut state = read(algorithm, state, now);
             let before = peek(algorithm, &state, cost, now);
             if !before.allowed {
                 return before;
@@ -197,7 +215,7 @@ impl Limit {
     /// long to keep it.
     pub fn charge(&self, state: &[u8], cost: u64, now: Nanos, changed: &mut StateBytes) -> Nanos {
         with_algorithm!(self, algorithm => {
-            let mut state = read(algorithm, state);
+            let mut state = read(algorithm, state, now);
             algorithm.charge(&mut state, cost, now);
             write(algorithm, &state, changed);
             algorithm.reset_after(&state, now)
@@ -215,7 +233,7 @@ impl Limit {
         changed: &mut StateBytes,
     ) -> Nanos {
         with_algorithm!(self, algorithm => {
-            let mut state = read(algorithm, state);
+            let mut state = read(algorithm, state, now);
             algorithm.refund(&mut state, amount, taken_at, now);
             write(algorithm, &state, changed);
             algorithm.reset_after(&state, now)
@@ -253,8 +271,14 @@ pub fn shift_state(state: &[u8], by: i64, changed: &mut StateBytes) {
         || shift::<Concurrency>(state, by, changed);
 }
 
-fn read<A: Algorithm>(_: &A, bytes: &[u8]) -> A::State {
+fn decode<A: Algorithm>(_: &A, bytes: &[u8]) -> A::State {
     A::decode(bytes).unwrap_or_default()
+}
+
+fn read<A: Algorithm>(algorithm: &A, bytes: &[u8], now: Nanos) -> A::State {
+    let mut state = decode(algorithm, bytes);
+    algorithm.adopt(&mut state, now);
+    state
 }
 
 fn is_of<A: Algorithm>(_: &A, bytes: &[u8]) -> bool {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A span or a moment in nanoseconds; moments count on the limiter's own scale (see [`crate::limit::nanos`]).
 pub type Nanos = u64;
 
@@ -26,6 +28,22 @@ pub struct Parameters {
     pub period_millis: i64,
     /// How many at once, where the algorithm has a burst; otherwise as many as `limit`.
     pub burst: Option<i64>,
+    /// What becomes of what was taken under other parameters, where the algorithm counts time and not tokens.
+    pub on_change: Option<OnChange>,
+}
+
+/// What becomes of tokens that were taken from a `gcra` or `leaky` limit when its rate or its burst changes.  The other
+/// algorithms count what was taken, so it stays what it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChange {
+    /// As many tokens are missing as before, but no more than the bucket holds; they come back at the new rate.
+    #[default]
+    Rescale,
+    /// It takes as long as before until all are back.
+    Keep,
+    /// All are back at once.
+    Reset,
 }
 
 /// A parameter that no limit can be built with: which one, what it is, what is allowed.
@@ -109,14 +127,15 @@ impl Rate {
     }
 }
 
-/// Refuses a burst where the algorithm knows none.
-pub(super) fn without_burst(algorithm: &str, burst: Option<i64>) -> Result<(), InvalidParameter> {
-    match burst {
-        None => Ok(()),
-        Some(burst) => Err(InvalidParameter::new(
-            "burst",
-            burst,
-            format!("none with {algorithm}: its limit says it all"),
-        )),
+/// Refuses what only a bucket has.
+pub(super) fn without_bucket(algorithm: &str, parameters: Parameters) -> Result<(), InvalidParameter> {
+    if let Some(burst) = parameters.burst {
+        let allowed = format!("none with {algorithm}: its limit says it all");
+        return Err(InvalidParameter::new("burst", burst, allowed));
     }
+    if parameters.on_change.is_some() {
+        let allowed = format!("none with {algorithm}, which keeps what it has counted");
+        return Err(InvalidParameter::new("on_change", "given", allowed));
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@
 
 use smallvec::SmallVec;
 
-use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_burst};
+use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_bucket};
 use super::state::{StateBytes, Tag, begin, pad, put, shifted, tagged, take};
 use super::{Algorithm, Limit};
 
@@ -35,7 +35,7 @@ pub struct SlidingLog {
 impl SlidingLog {
     /// `limit` in any span as long as the period, exactly.
     pub fn new(parameters: Parameters) -> Result<SlidingLog, InvalidParameter> {
-        without_burst("log", parameters.burst)?;
+        without_bucket("log", parameters)?;
         let rate = Rate::new(parameters.limit, parameters.period_millis)?;
         let is_exact = rate.count <= LOG_ENTRIES_MAX as u64;
         let grain = if is_exact { 1 } else { rate.period.div_ceil(PARTS) };

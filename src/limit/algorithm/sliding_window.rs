@@ -12,7 +12,7 @@
 //! it is allowed.  Measured against a plain count (see the tests): requests at random intervals and 1.2 times
 //! the limit exceed it by 3 % on average and by 6 % at most.  Who needs exactness takes `log`.
 
-use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_burst};
+use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_bucket};
 use super::state::{StateBytes, Tag, begin, put, shifted, tagged, take};
 use super::{Algorithm, Limit};
 
@@ -26,7 +26,7 @@ pub struct SlidingWindow {
 impl SlidingWindow {
     /// `limit` in any span as long as the period, by estimate.
     pub fn new(parameters: Parameters) -> Result<SlidingWindow, InvalidParameter> {
-        without_burst("sliding", parameters.burst)?;
+        without_bucket("sliding", parameters)?;
         let rate = Rate::new(parameters.limit, parameters.period_millis)?;
         Ok(SlidingWindow { limit: rate.count, period: rate.period })
     }

@@ -1,7 +1,8 @@
 //! How the state of a counter is laid out in the store: a few bytes that say themselves which algorithm they are of.
 //!
 //! ```text
-//! 8 bytes            u64 moment: gcra, leaky
+//! 16 bytes           u64 moment, u64 interval with the highest bit set if overdrawn: gcra, leaky
+//! 8 bytes            u64 moment: gcra, leaky as earlier versions wrote them
 //! tag 1, 14 bytes    u64 start of the window, u48 count: fixed
 //! tag 2, 20 bytes    u64 start of the window, u48 count in the one before, u48 count in it: sliding
 //! tag 3, n * 14      n times u64 moment, u48 cost, ascending: log
@@ -35,8 +36,8 @@ pub(super) enum Tag {
 /// The fields behind the tag, if the bytes are of that algorithm.
 pub(super) fn tagged(bytes: &[u8], tag: Tag) -> Option<&[u8]> {
     match bytes {
-        // A moment has eight bytes and no tag; no other state has that length.
-        [first, fields @ ..] if *first == tag as u8 && bytes.len() != 8 => Some(fields),
+        // Moments have no tag; no state with a tag is as long as one or two of them.
+        [first, fields @ ..] if *first == tag as u8 && !matches!(bytes.len(), 8 | 16) => Some(fields),
         _ => None,
     }
 }

@@ -116,7 +116,7 @@ fn inline<'d>(words: &mut Words<'_>) -> Result<Rule<'d>, Refusal> {
     let (limit, period_millis) = (words.integer()?, words.integer()?);
     let burst = if words.accept(b"BURST") { Some(words.integer()?) } else { None };
     let algorithm = String::from_utf8_lossy(algorithm);
-    let parameters = Parameters { limit, period_millis, burst };
+    let parameters = Parameters { limit, period_millis, burst, on_change: None };
     Ok(Rule::Inline(LimitDefinition::new(&algorithm, parameters).build()?))
 }
 

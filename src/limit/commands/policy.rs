@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::words::{Words, no_such_policy, text};
 use crate::command::{Call, Command};
+use crate::limit::algorithm::OnChange;
 use crate::limit::definition::{Definition, LimitDefinition, OnExpiry, Scope};
 use crate::limit::policy::Policy;
 use crate::refusal::Refusal;
@@ -19,8 +20,10 @@ pub const COMMANDS: &[Command] = &[Command {
     subcommands: &[
         Command {
             name: "set",
-            syntax: "policy <JSON definition | ALGO algorithm LIMIT limit PERIOD period [BURST burst] [NAME name] [GLOBAL] \
-                     [ALGO algorithm LIMIT limit PERIOD period [BURST burst] [NAME name] [GLOBAL] ...] [SHADOW] \
+            syntax: "policy <JSON definition | ALGO algorithm LIMIT limit PERIOD period [BURST burst] \
+                     [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] \
+                     [ALGO algorithm LIMIT limit PERIOD period [BURST burst] \
+                     [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] ...] [SHADOW] \
                      [ONEXPIRY <KEEP | REFUND>] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
             summary: "Makes or replaces a policy of one or several limits: gcra, sliding, log, fixed, leaky or \
                       concurrency, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
@@ -81,6 +84,7 @@ struct Stated {
     limit: Option<i64>,
     period: Option<i64>,
     burst: Option<i64>,
+    on_change: Option<OnChange>,
     scope: Scope,
 }
 
@@ -96,11 +100,15 @@ fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
                 limit: None,
                 period: None,
                 burst: None,
+                on_change: None,
                 scope: Scope::Key,
             }),
             b"LIMIT" => limit?.limit = Some(words.integer()?),
             b"PERIOD" => limit?.period = Some(words.integer()?),
             b"BURST" => limit?.burst = Some(words.integer()?),
+            b"ONCHANGE" if words.accept(b"RESCALE") => limit?.on_change = Some(OnChange::Rescale),
+            b"ONCHANGE" if words.accept(b"KEEP") => limit?.on_change = Some(OnChange::Keep),
+            b"ONCHANGE" if words.accept(b"RESET") => limit?.on_change = Some(OnChange::Reset),
             b"NAME" => limit?.name = Some(text("name", words.value()?)?.to_owned()),
             b"GLOBAL" => limit?.scope = Scope::Global,
             b"SHADOW" => definition.shadow = true,
@@ -123,6 +131,7 @@ fn complete(stated: Stated) -> Result<LimitDefinition, Refusal> {
         limit: stated.limit.ok_or_else(|| missing("LIMIT"))?,
         period_ms: stated.period.ok_or_else(|| missing("PERIOD"))?,
         burst: stated.burst,
+        on_change: stated.on_change,
         scope: stated.scope,
     })
 }
@@ -184,7 +193,8 @@ fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         "    Return the names of all policies.",
         "SET <policy> ALGO <algorithm> LIMIT <limit> PERIOD <milliseconds> [<option> ...]",
         "    Make or replace a policy. The algorithms are gcra, sliding, log, fixed, leaky",
-        "    and concurrency. Of a limit: BURST <burst>, NAME <name>, GLOBAL; a further",
+        "    and concurrency. Of a limit: BURST <burst>, NAME <name>, GLOBAL, and what a new",
+        "    rate does to what is used up: ONCHANGE <RESCALE|KEEP|RESET>; a further",
         "    ALGO begins another limit. Of the policy: SHADOW, ONEXPIRY <KEEP|REFUND>,",
         "    ALLOW <pattern>, DENY <pattern>.",
         "SET <policy> JSON <definition>",

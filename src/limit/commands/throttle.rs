@@ -5,7 +5,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::limit::algorithm::{Decision, Gcra, InvalidParameter, Limit, StateBytes, checked_cost};
-use crate::limit::check::{Counters, NotACounter};
+use crate::limit::check::{Counters, NotACounter, adopt};
 use crate::limit::nanos;
 use crate::limit::stored::StoredCounters;
 use crate::refusal::Refusal;
@@ -51,13 +51,15 @@ fn take(call: &mut Call<'_, '_>, limit: &Limit, quantity: u64) -> Result<Decisio
     let (name, now) = (call.arguments.at(1), nanos(call.now()));
     let mut counters = StoredCounters(call.keyspace);
     let state = counters.state(name)?;
-    if quantity == 0 {
-        return Ok(limit.peek(state, quantity, now));
-    }
     let mut changed = StateBytes::new();
-    let decision = limit.take(state, quantity, now, &mut changed);
-    if decision.allowed {
+    let decision = match quantity {
+        0 => limit.peek(state, quantity, now),
+        _ => limit.take(state, quantity, now, &mut changed),
+    };
+    if decision.allowed && quantity > 0 {
         counters.keep(name, &changed, decision.reset_after);
+    } else {
+        adopt(&mut counters, limit, name, now)?;
     }
     Ok(decision)
 }

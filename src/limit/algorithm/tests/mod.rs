@@ -1,12 +1,13 @@
 //! The algorithms against naive ones on random traces, and what their files state about promises and errors.
 
 mod bounds;
+mod changes;
 mod oracles;
 mod parameters;
 mod rational;
 mod slots;
 
-use super::{ALGORITHMS, Decision, Limit, NANOS_PER_MILLI, Nanos, Parameters, StateBytes};
+use super::{ALGORITHMS, Decision, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, Parameters, StateBytes};
 use crate::random::Random;
 use oracles::{Bucket, Oracle, oracle};
 use rational::Rational;
@@ -65,7 +66,7 @@ const PARAMETERS: &[Parameters] = &[
 ];
 
 const fn parameters(limit: i64, period_millis: i64, burst: Option<i64>) -> Parameters {
-    Parameters { limit, period_millis, burst }
+    Parameters { limit, period_millis, burst, on_change: None }
 }
 
 /// The parameters of the list that an algorithm takes.

@@ -130,11 +130,11 @@ fn redis_cell_counts_one_more_than_its_burst() {
 fn stored_states_keep_their_meaning() {
     let now = 0x0102_0304_0506_0708;
     let expected: &[(&str, &str)] = &[
-        ("gcra", "08aae71604030201"),
+        ("gcra", "08aae71604030201 00e1f50500000000"),
         ("sliding", "02 0807060504030201 000000000000 030000000000"),
         ("log", "03 0807060504030201 030000000000"),
         ("fixed", "01 0807060504030201 030000000000"),
-        ("leaky", "08aae71604030201"),
+        ("leaky", "08aae71604030201 00e1f50500000000"),
         ("concurrency", "04 08d1a04004030201 0807060504030201 03000000"),
     ];
     for (name, expected) in expected {
