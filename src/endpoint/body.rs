@@ -1,5 +1,6 @@
 //! The body of a request as bytes, bounded in length and in the time it may take to come.
 
+use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -12,12 +13,24 @@ use super::context::Context;
 use super::problem::Problem;
 use super::problems;
 
-/// A body may take as long as the setting `http-request-timeout` says, and longer as long as it comes at this many
-/// bytes per second on the whole.
-const BODY_RATE_MIN: u64 = 64 * 1024;
+/// Bytes per second at which bodies and responses must move on the whole, after the time that the setting
+/// `http-request-timeout` allows.
+pub const BODY_RATE_MIN: u64 = 64 * 1024;
 
-/// Bytes put aside for a body of announced length before any of it came.
-const RESERVED_MAX: u64 = 64 * 1024;
+/// Bytes that come before room is made for all that a body has announced.
+const TRUSTED_FROM: usize = 64 * 1024;
+
+/// Why a body is not read on: what an error of the body given to [`Body`] may hold.
+#[derive(Debug)]
+pub struct BodyRefused(pub Problem);
+
+impl fmt::Display for BodyRefused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.kind().title)
+    }
+}
+
+impl std::error::Error for BodyRefused {}
 
 /// The whole body, at most as long as the setting `http-body-limit` allows.
 #[derive(Debug)]
@@ -59,8 +72,11 @@ async fn collect(
             () = &mut patience => return Err(Problem::new(problems::REQUEST_TIMEOUT)),
         };
         let Some(frame) = frame else { break };
-        let frame = frame.map_err(|error| {
-            Problem::new(problems::INVALID_REQUEST).detail(format!("the body ended early: {error}"))
+        let frame = frame.map_err(|error| match error.into_inner().downcast::<BodyRefused>() {
+            Ok(refused) => refused.0,
+            Err(error) => {
+                Problem::new(problems::INVALID_REQUEST).detail(format!("the body ended early: {error}"))
+            }
         })?;
         let Ok(data) = frame.into_data() else { continue };
         received += data.len() as u64;
@@ -73,8 +89,12 @@ async fn collect(
             continue;
         };
         if rest.is_empty() {
-            rest.reserve(announced.min(RESERVED_MAX) as usize);
+            rest.reserve(announced.min(TRUSTED_FROM as u64) as usize);
             rest.extend_from_slice(before);
+        }
+        if rest.capacity() < rest.len() + data.len() && rest.len() >= TRUSTED_FROM {
+            // It grows once, instead of being copied time and again.
+            rest.reserve((announced as usize).saturating_sub(rest.len()));
         }
         rest.extend_from_slice(&data);
     }

@@ -10,6 +10,9 @@ use crate::glob::{PIECE_LENGTH_MAX, PatternTooComplex};
 /// The media type of problems.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// Seconds after which what cannot be done now may be tried again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
 /// One problem of one request.  It is boxed, since results carry it that are hardly ever errors.
 #[derive(Debug)]
 pub struct Problem(Box<Contents>);
@@ -112,6 +115,10 @@ struct Document<'p> {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = self.document();
-        (self.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
+        let mut response = (self.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
     }
 }

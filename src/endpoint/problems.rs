@@ -112,6 +112,10 @@ problems! {
         "Something went wrong that is not the client's fault.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":
         "The server is stopping, has too many connections, or cannot write to its disk.  Try again later or elsewhere.";
+    TOO_MUCH_IN_FLIGHT = SERVICE_UNAVAILABLE "too-much-in-flight" "Too many bytes are in flight":
+        "The connection, or all of them together, has as many bytes of unread responses or of unanswered requests as the \
+         setting allows that `setting` names.  Read the responses that are on their way, and try again after the seconds in \
+         Retry-After.";
     OUT_OF_MEMORY = INSUFFICIENT_STORAGE "out-of-memory" "The memory for data is used up":
         "The setting maxmemory is reached and the policy allows nothing to be evicted.";
 }

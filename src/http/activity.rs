@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::flight::{Account, Direction};
+use super::progress::{Pace, Patience};
 use crate::command::Services;
 
 /// How many times to look at a connection in the shortest of the times it may take for something.
@@ -17,6 +19,10 @@ const LOOKS: u32 = 4;
 /// What one connection has done since it was last looked at.  It costs no look at the clock.
 pub(super) struct Activity {
     services: Arc<Services>,
+    /// Bodies of requests that are not answered yet.
+    pub(super) requests: Arc<Account>,
+    /// Responses that the client has not read yet.
+    pub(super) responses: Arc<Account>,
     /// Requests that are being answered.
     in_flight: AtomicU32,
     /// A request has ended.
@@ -34,6 +40,8 @@ pub(super) struct Activity {
 impl Activity {
     pub(super) fn new(services: Arc<Services>) -> Activity {
         Activity {
+            requests: Account::new(Arc::clone(&services), Direction::In),
+            responses: Account::new(Arc::clone(&services), Direction::Out),
             services,
             in_flight: AtomicU32::new(0),
             has_answered: AtomicBool::new(false),
@@ -97,11 +105,12 @@ struct Watch {
     idle_since: u64,
     begun_since: Option<u64>,
     stuck_since: Option<u64>,
+    reading: Patience,
 }
 
 impl Watch {
     fn new(now: u64) -> Watch {
-        Watch { idle_since: now, begun_since: None, stuck_since: None }
+        Watch { idle_since: now, begun_since: None, stuck_since: None, reading: Patience::default() }
     }
 
     /// Why the connection is to be cut, if it is.
@@ -114,6 +123,14 @@ impl Watch {
         self.stuck_since = since(activity.is_stuck.load(Relaxed), self.stuck_since.filter(|_| !has_taken));
         if self.stuck_since.is_some_and(|since| lasts(since, times.request)) {
             return Some("the client does not read");
+        }
+        // Streams of HTTP/2 are watched one by one, so here it is enough that anything moves; and they come first.
+        let (pace, time) = match activity.is_http2.load(Relaxed) {
+            true => (Pace::Any, times.request * 2),
+            false => (Pace::Steady, times.request),
+        };
+        if self.reading.is_over(activity.responses.progress(), pace, now, time) {
+            return Some("the client reads too slowly");
         }
         // A long response may take its time, and what the client sends meanwhile waits.
         if activity.in_flight.load(Relaxed) > 0 || has_answered || has_taken {

@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use tower::{Layer, Service};
 use tower_http::cors::CorsLayer;
 
 use super::access::{Access, Admitted};
+use super::flight::Account;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router::{self, Route, Routes};
 use crate::endpoint::Context;
@@ -35,6 +37,14 @@ const PAGE_POLICY: HeaderValue =
 /// Data never run as a page of ours, even where the writer of a value has said that it is HTML.
 const DATA_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; sandbox");
+
+/// Who asks.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) peer: SocketAddr,
+    /// What its connection has not read yet.
+    pub(super) responses: Arc<Account>,
+}
 
 /// The door of one thread, with all that is behind it.  Cheap to clone.
 #[derive(Clone)]
@@ -66,21 +76,21 @@ impl Door {
         }))
     }
 
-    /// Answers a request of `peer`.
-    pub(super) async fn answer(&self, request: Request, peer: SocketAddr) -> Response {
-        let Some(cors) = &self.0.cors else { return self.serve(request, peer).await };
+    /// Answers a request.
+    pub(super) async fn answer(&self, request: Request, caller: Caller) -> Response {
+        let Some(cors) = &self.0.cors else { return self.serve(request, caller).await };
         // Only browsers of other sites need it, so it is not in the way of those who do not.
-        let Ok(response) = cors.layer(Entrance { door: self.clone(), peer }).call(request).await;
+        let Ok(response) = cors.layer(Entrance { door: self.clone(), caller }).call(request).await;
         response
     }
 
-    async fn serve(&self, request: Request, peer: SocketAddr) -> Response {
+    async fn serve(&self, request: Request, caller: Caller) -> Response {
         let Inner { context, routes, .. } = &*self.0;
         let began = context.now();
         let id = RequestId::of(request.headers(), || context.draw());
         let method = request.method().clone();
         let route = routes.find(request.uri().path());
-        let mut run = pin!(self.run(request, route, peer));
+        let mut run = pin!(self.run(request, route, caller));
         let mut response = poll_fn(|waiter| id.on_lines_of(|| run.as_mut().poll(waiter))).await;
         finish(&method, route, &mut response);
         response.headers_mut().insert(X_REQUEST_ID, id.to_header());
@@ -92,17 +102,25 @@ impl Door {
         response
     }
 
-    async fn run(&self, mut request: Request, route: &Route, peer: SocketAddr) -> Response {
+    async fn run(&self, mut request: Request, route: &Route, caller: Caller) -> Response {
         let Inner { context, access, router, .. } = &*self.0;
-        match access.admit(&request, route, peer, &context.services().settings) {
+        match access.admit(&request, route, caller.peer, &context.services().settings) {
             Ok(Admitted::Fully) => {}
             Ok(Admitted::ForStatus) => {
                 request.extensions_mut().insert(Admitted::ForStatus);
             }
             Err(problem) => return problem.into_response(),
         }
+        if let Err(problem) = caller.responses.admit_any() {
+            return problem.into_response();
+        }
         let Ok(response) = router.clone().call(request).await;
-        response
+        // Only what reads is answered with much, so nothing was changed by what is refused here.
+        let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
+        match caller.responses.admit(bytes, 0) {
+            Ok(()) => response,
+            Err(problem) => problem.into_response(),
+        }
     }
 
     fn log(&self, method: &str, route: &str, status: u16, micros: u64) {
@@ -149,11 +167,11 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// The door for one peer, as the layer for browsers wants it.
+/// The door for one caller, as the layer for browsers wants it.
 #[derive(Clone)]
 struct Entrance {
     door: Door,
-    peer: SocketAddr,
+    caller: Caller,
 }
 
 impl Service<Request> for Entrance {
@@ -166,7 +184,7 @@ impl Service<Request> for Entrance {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let Entrance { door, peer } = self.clone();
-        Box::pin(async move { Ok(door.serve(request, peer).await) })
+        let Entrance { door, caller } = self.clone();
+        Box::pin(async move { Ok(door.serve(request, caller).await) })
     }
 }

@@ -157,6 +157,20 @@ const ROWS: &[Row] = &[
             }
         }
     }),
+    gauge(
+        "quartet_http_response_bytes_in_flight",
+        "Bytes of responses that clients have not read yet.",
+        |text, look| {
+            text.sample(&[], look.services.metrics.requests.response_bytes.load(Relaxed));
+        },
+    ),
+    gauge(
+        "quartet_http_request_bytes_in_flight",
+        "Bytes of bodies of requests that are not answered yet.",
+        |text, look| {
+            text.sample(&[], look.services.metrics.requests.request_bytes.load(Relaxed));
+        },
+    ),
     histogram("quartet_http_request_seconds", "How long requests of the HTTP door took.", |text, look| {
         for (method, route, totals) in &look.requests {
             text.durations(&http_labels(method, route), &totals.durations);

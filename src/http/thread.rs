@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Version;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::{ActiveStream, Activity};
-use super::door::Door;
+use super::bodies::{RequestBody, ResponseBody};
+use super::door::{Caller, Door};
+use super::flight::Charge;
+use super::streams::Streams;
 use crate::command::Services;
 use crate::endpoint::Context;
 use crate::random::{Random, machine_seed};
@@ -28,6 +31,18 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of one HTTP/1.1 request's head, and of what is read ahead.
 const HEAD_LENGTH_MAX: usize = 64 * 1024;
+
+/// Bytes of the headers of one HTTP/2 request.
+const HEADER_LIST_LENGTH_MAX: u32 = 16 * 1024;
+
+/// Bytes of one HTTP/2 stream's response that are taken over before the client has room for them.
+const SEND_BUFFER_LENGTH: usize = 64 * 1024;
+
+/// HTTP/2 streams that a client may have reset before they were accepted; at more its connection ends.
+const RESET_STREAMS_MAX: usize = 20;
+
+/// HTTP/2 streams that may be reset for errors of the client; at more its connection ends.
+const LOCAL_RESETS_MAX: usize = 256;
 
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS_MAX: u32 = 256;
@@ -52,7 +67,7 @@ pub struct Thread {
 /// What a thread's connections share.
 struct Shop {
     door: Door,
-    builder: Builder<TokioExecutor>,
+    builder: Builder<Streams>,
     shutdown: CancellationToken,
 }
 
@@ -74,8 +89,9 @@ impl Thread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("http-{slot}")).spawn(move || {
             let settings = services.settings.settings();
+            let builder = builder(Arc::clone(&services));
             let context = Context::new(services, slot, Random::with_seed(machine_seed()), shutdown.clone());
-            let shop = Shop { door: Door::new(context, &settings), builder: builder(), shutdown };
+            let shop = Shop { door: Door::new(context, &settings), builder, shutdown };
             runtime.block_on(work(Arc::new(shop), arriving, counter));
         })?;
         Ok(Thread { arrivals, connections, thread })
@@ -106,13 +122,17 @@ impl Thread {
 
 /// How HTTP is spoken.  The times of a connection are looked after by its [`Activity`], not here: that costs less than
 /// a timer per request, and covers a client that never says which version it speaks.
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(services: Arc<Services>) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams::new(services));
     builder.http1().header_read_timeout(None).max_buf_size(HEAD_LENGTH_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADER_LIST_LENGTH_MAX)
+        .max_send_buf_size(SEND_BUFFER_LENGTH)
+        .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
+        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL);
     builder
@@ -148,10 +168,14 @@ async fn converse(shop: &Shop, arrival: Arrival) {
     let activity = Arc::new(activity);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         activity.begin(request.version() == Version::HTTP_2);
-        let (door, under_way) = (shop.door.clone(), UnderWay(Arc::clone(&activity)));
+        let (door, mut under_way) = (shop.door.clone(), UnderWay::new(Arc::clone(&activity)));
+        let request = request.map(|body| under_way.receive(body));
+        let caller = Caller { peer, responses: Arc::clone(&activity.responses) };
         async move {
-            let _under_way = under_way;
-            Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await)
+            let responses = Arc::clone(&caller.responses);
+            let response = door.answer(request, caller).await;
+            drop(under_way);
+            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, &responses)))
         }
     });
     let io = TokioIo::new(ActiveStream::new(stream, Arc::clone(&activity)));
@@ -174,11 +198,31 @@ async fn converse(shop: &Shop, arrival: Arrival) {
 }
 
 /// A request under way, also if the client does not wait for its end.
-struct UnderWay(Arc<Activity>);
+struct UnderWay {
+    activity: Arc<Activity>,
+    /// What its body is charged.
+    _charge: Option<Arc<Charge>>,
+}
+
+impl UnderWay {
+    fn new(activity: Arc<Activity>) -> UnderWay {
+        UnderWay { activity, _charge: None }
+    }
+
+    /// The request's body as endpoints get it.
+    fn receive(&mut self, body: Incoming) -> Body {
+        if body.is_end_stream() {
+            return Body::empty();
+        }
+        let body = RequestBody::new(body, &self.activity.requests);
+        self._charge = Some(body.charge());
+        Body::new(body)
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.end();
+        self.activity.end();
     }
 }
 
@@ -226,7 +270,7 @@ mod tests {
             pending::<()>().await;
         };
         let door = Door::before(Router::new().route("/wait", get(wait)), context, &Settings::default());
-        let shop = Shop { door, builder: builder(), shutdown };
+        let shop = Shop { door, builder: builder(Arc::clone(&services)), shutdown };
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");

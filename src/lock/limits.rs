@@ -64,5 +64,5 @@ pub const LIST_STEP_MAX: usize = 1000;
 /// Waiting requests that one report of waiters names.
 pub const WAITS_SHOWN_MAX: usize = 1000;
 
-/// Holders of one resource that a report names.
+/// Holders of one resource that a report names; a step of a LIST ends with the resource that reaches it.
 pub const HOLDERS_SHOWN_MAX: usize = 1000;

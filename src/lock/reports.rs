@@ -160,7 +160,7 @@ impl Core {
     ) -> Page {
         self.advance(now, events);
         let places = self.resources.places();
-        let end = cursor.saturating_add(LIST_STEP_MAX).min(places);
+        let mut end = cursor.saturating_add(LIST_STEP_MAX).min(places);
         let owner_id = owner.map(|owner| self.owners.find(owner));
         let is_wanted = |id: usize| {
             self.resources.get(id).is_some()
@@ -168,7 +168,16 @@ impl Core {
                 && owner_id
                     .is_none_or(|owner| owner.is_some_and(|owner| self.find_lease(id, owner).is_some()))
         };
-        let resources = (cursor..end).filter(|&id| is_wanted(id)).map(|id| self.report(id)).collect();
+        let (mut resources, mut holders) = (Vec::new(), 0);
+        for id in (cursor..end).filter(|&id| is_wanted(id)) {
+            let report = self.report(id);
+            holders += report.holders.len();
+            resources.push(report);
+            if holders >= HOLDERS_SHOWN_MAX {
+                end = id + 1;
+                break;
+            }
+        }
         Page { next: if end < places { end } else { 0 }, resources }
     }
 

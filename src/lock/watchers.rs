@@ -14,6 +14,12 @@ use crate::lock_order::{Held, Mutex, rank};
 /// Events that wait for one watcher.  One that is behind by more has its stream ended, and begins again.
 const EVENTS_MAX: usize = 1024;
 
+/// Bytes of events that wait for one watcher, with the same end.
+const EVENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of events that wait for all watchers together: whoever would get one beyond them has its stream ended.
+const ALL_EVENT_BYTES_MAX: usize = 64 << 20;
+
 /// Watchers of all resources together.
 const WATCHERS_MAX: usize = 10_000;
 
@@ -31,6 +37,8 @@ pub struct WatchedEvent {
 pub struct Watchers {
     resources: DashMap<Box<[u8]>, Vec<Arc<Queue>>>,
     count: AtomicUsize,
+    /// Bytes of events that wait for them.
+    waiting_bytes: AtomicUsize,
 }
 
 /// What waits for one watcher.
@@ -43,6 +51,8 @@ struct Queue {
 #[derive(Default)]
 struct Events {
     waiting: VecDeque<WatchedEvent>,
+    /// Bytes of what waits.
+    bytes: usize,
     /// Some were lost, so the rest would mislead.
     has_lost: bool,
 }
@@ -78,9 +88,16 @@ impl Watchers {
         let Some(queues) = self.resources.get(resource) else { return };
         for queue in queues.iter() {
             let mut events = queue.events.lock();
-            if events.waiting.len() == EVENTS_MAX {
-                *events = Events { waiting: VecDeque::new(), has_lost: true };
+            let bytes = event.payload.len();
+            let is_full = events.waiting.len() == EVENTS_MAX
+                || events.bytes + bytes > EVENT_BYTES_MAX
+                || self.waiting_bytes.load(Relaxed) + bytes > ALL_EVENT_BYTES_MAX;
+            if is_full && !events.has_lost {
+                self.waiting_bytes.fetch_sub(events.bytes, Relaxed);
+                *events = Events { has_lost: true, ..Events::default() };
             } else if !events.has_lost {
+                self.waiting_bytes.fetch_add(bytes, Relaxed);
+                events.bytes += bytes;
                 events.waiting.push_back(event.clone());
             }
             drop(events);
@@ -95,7 +112,11 @@ impl Watch {
         self.queue.waker.register(waker);
         let mut events = self.queue.events.lock();
         match events.waiting.pop_front() {
-            Some(event) => Poll::Ready(Some(event)),
+            Some(event) => {
+                events.bytes -= event.payload.len();
+                self.watchers.waiting_bytes.fetch_sub(event.payload.len(), Relaxed);
+                Poll::Ready(Some(event))
+            }
             None if events.has_lost => Poll::Ready(None),
             None => Poll::Pending,
         }
@@ -110,6 +131,9 @@ impl Drop for Watch {
             queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
         }
         self.watchers.resources.remove_if(&self.resource, |_, queues| queues.is_empty());
+        // Nobody adds to it any more.
+        let bytes = std::mem::take(&mut *self.queue.events.lock()).bytes;
+        self.watchers.waiting_bytes.fetch_sub(bytes, Relaxed);
     }
 }
 
@@ -136,6 +160,35 @@ mod tests {
         assert_eq!(watch.poll_next(Waker::noop()), Poll::Ready(Some(event("released"))));
         drop(watch);
         assert!(watchers.is_empty() && watchers.resources.is_empty());
+    }
+
+    #[test]
+    fn bytes_that_wait_are_bounded() {
+        let watchers = Arc::new(Watchers::default());
+        let event = WatchedEvent { word: "acquired", payload: vec![b'x'; EVENT_BYTES_MAX / 4].into() };
+        let watch = watchers.watch(b"x").expect("there are few");
+        for _ in 0..4 {
+            watchers.tell(b"x", &event);
+        }
+        assert_eq!(watch.poll_next(Waker::noop()), Poll::Ready(Some(event.clone())));
+        watchers.tell(b"x", &event);
+        assert_eq!(watchers.waiting_bytes.load(Relaxed), EVENT_BYTES_MAX);
+        watchers.tell(b"x", &event);
+        assert_eq!(watch.poll_next(Waker::noop()), Poll::Ready(None));
+        assert_eq!(watchers.waiting_bytes.load(Relaxed), 0);
+
+        let watches: Vec<_> = (0..ALL_EVENT_BYTES_MAX / EVENT_BYTES_MAX)
+            .map(|number| (number, watchers.watch(&number.to_ne_bytes()).expect("there are few")))
+            .collect();
+        for (number, _) in watches.iter().flat_map(|watch| [watch; 4]) {
+            watchers.tell(&number.to_ne_bytes(), &event);
+        }
+        let late = watchers.watch(b"late").expect("there are few");
+        watchers.tell(b"late", &event);
+        assert_eq!(late.poll_next(Waker::noop()), Poll::Ready(None));
+        assert_eq!(watches[0].1.poll_next(Waker::noop()), Poll::Ready(Some(event)));
+        drop(watches);
+        assert_eq!(watchers.waiting_bytes.load(Relaxed), 0);
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub struct Requests {
     pub accepted: AtomicU64,
     /// Connections that were turned away, all in all.
     pub rejected: AtomicU64,
+    /// Bytes of bodies of requests that are not answered yet.
+    pub request_bytes: AtomicUsize,
+    /// Bytes of responses that clients have not read yet.
+    pub response_bytes: AtomicUsize,
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -40,6 +40,8 @@ struct Copies {
     proto_max_bulk_len: AtomicUsize,
     http_connection_limit: AtomicUsize,
     http_body_limit: AtomicU64,
+    http_connection_in_flight_limit: AtomicUsize,
+    http_in_flight_limit: AtomicUsize,
     http_log_requests: AtomicBool,
     http_request_timeout: AtomicU64,
     http_idle_timeout: AtomicU64,
@@ -65,6 +67,8 @@ impl Copies {
         self.proto_max_bulk_len.store(settings.proto_max_bulk_len, Relaxed);
         self.http_connection_limit.store(settings.http_connection_limit, Relaxed);
         self.http_body_limit.store(settings.http_body_limit, Relaxed);
+        self.http_connection_in_flight_limit.store(settings.http_connection_in_flight_limit, Relaxed);
+        self.http_in_flight_limit.store(settings.http_in_flight_limit, Relaxed);
         self.http_log_requests.store(settings.http_log_requests, Relaxed);
         self.http_request_timeout.store(settings.http_request_timeout, Relaxed);
         self.http_idle_timeout.store(settings.http_idle_timeout, Relaxed);
@@ -200,6 +204,16 @@ impl Live {
     /// Most bytes in the body of an HTTP request.
     pub fn http_body_limit(&self) -> u64 {
         self.copies.http_body_limit.load(Relaxed)
+    }
+
+    /// Bytes of responses, and of bodies of requests, that one HTTP connection may have in flight.
+    pub fn http_connection_in_flight_limit(&self) -> usize {
+        self.copies.http_connection_in_flight_limit.load(Relaxed)
+    }
+
+    /// The same for all HTTP connections together.
+    pub fn http_in_flight_limit(&self) -> usize {
+        self.copies.http_in_flight_limit.load(Relaxed)
     }
 
     /// Whether every HTTP request is logged at level info.

@@ -150,7 +150,11 @@ settings! {
     http_connection_limit: usize = "http-connection-limit", Kind::Integer { min: 1, max: CLIENTS_MAX }, "10000", AtRunTime;
     /// Most bytes in the body of an HTTP request
     http_body_limit: u64 = "http-body-limit", Kind::Memory { min: 1 << 10, max: BULK_LENGTH_MAX as i64 }, "64mb", AtRunTime;
-    /// Seconds that an HTTP client may take to send the head of a request, to begin its body, or to go on reading
+    /// Bytes of responses that one HTTP connection may leave unread, and of bodies that it may be sending, before it gets 503 for further ones over 16 KiB
+    http_connection_in_flight_limit: usize = "http-connection-in-flight-limit", Kind::Memory { min: 1 << 10, max: i64::MAX }, "64mb", AtRunTime;
+    /// The same for all HTTP connections together
+    http_in_flight_limit: usize = "http-in-flight-limit", Kind::Memory { min: 1 << 10, max: i64::MAX }, "256mb", AtRunTime;
+    /// Seconds that an HTTP client may take to send the head of a request, to begin its body, or to begin to read; bodies and responses must then move at 64 KiB per second on the whole
     http_request_timeout: u64 = "http-request-timeout", Kind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
     /// Seconds after which an HTTP connection without requests is closed
     http_idle_timeout: u64 = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;

@@ -474,3 +474,24 @@ fn fences_outlive_what_they_were_given_to() {
     let fence = grant(again.acquire(&request, 0, &mut events).expect("it makes sense")).fence;
     assert!(fence > last && fence <= last + 2 * FENCE_RANGE);
 }
+
+#[test]
+fn a_step_of_a_list_names_a_thousand_holders_and_not_many_more() {
+    let mut table = Table::new();
+    let names: Vec<String> = (0..5).map(|number| format!("r{number}")).collect();
+    for resource in &names {
+        for owner in 0..400 {
+            grant(table.lock_as(Mode::Shared, &format!("o{owner}"), resource, 0));
+        }
+    }
+    let (mut cursor, mut steps, now) = (0, Vec::new(), table.micros());
+    loop {
+        let page = table.core.list(cursor, |_| true, None, now, &mut table.events);
+        steps.push(page.resources.len());
+        cursor = page.next;
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert_eq!(steps, [3, 2]);
+}

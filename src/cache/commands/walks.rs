@@ -4,6 +4,8 @@
 //! and the end.  What a shard promises (see `Shard::scan`) holds for the whole walk, since keys never change shards.
 //! Any other number a client may send is a valid place too: the walk goes on from there and ends.
 
+use std::ops::ControlFlow;
+
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
@@ -167,9 +169,22 @@ fn scan_options<'a>(call: &Call<'a, '_>) -> Result<ScanOptions<'a>, Refusal> {
 /// call.
 pub fn walk(
     keyspace: &mut Keyspace<'_>,
-    mut cursor: Cursor,
+    cursor: Cursor,
     count: usize,
     mut visit: impl FnMut(EntryRef<'_>),
+) -> Cursor {
+    walk_while(keyspace, cursor, count, |entry| {
+        visit(entry);
+        ControlFlow::Continue(())
+    })
+}
+
+/// As [`walk`], and ends soon after `visit` has had enough.
+pub fn walk_while(
+    keyspace: &mut Keyspace<'_>,
+    mut cursor: Cursor,
+    count: usize,
+    mut visit: impl FnMut(EntryRef<'_>) -> ControlFlow<()>,
 ) -> Cursor {
     let end = Cursor { shard: SHARD_COUNT, place: 0 };
     keyspace.unlock();
@@ -188,8 +203,7 @@ pub fn walk(
             {
                 steps += 1;
                 cursor = cursor.moved(shard.scan(cursor.place, moment, |entry| {
-                    met += 1;
-                    visit(entry);
+                    met = if visit(entry).is_break() { count } else { met + 1 };
                 }));
             }
             cursor

@@ -1,11 +1,14 @@
 //! Several keys in one request, which others see all at once.
 
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::database::Database;
+use super::document::Document;
 use super::forms;
-use super::found::Found;
+use super::found::{Found, JSON};
 use super::stored::{Encoding, Stored, lifetime};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, problems, routes};
 
@@ -28,8 +31,7 @@ struct Keys {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Entries {
     /// One per key, in their order.
-    #[schema(value_type = Vec<Slot>)]
-    entries: Vec<Box<RawValue>>,
+    entries: Vec<Slot>,
 }
 
 /// What one key holds, if it is there.
@@ -94,7 +96,7 @@ async fn get_batch(
     State(context): State<Context>,
     Query(database): Query<Database>,
     Json(asked): Json<Keys>,
-) -> Result<Json<Entries>, Problem> {
+) -> Result<Response, Problem> {
     bound(asked.keys.len(), "keys")?;
     let names: Vec<&[u8]> = asked.keys.iter().map(String::as_bytes).collect();
     let found: Vec<Option<Found>> = context.read(database.number(&context)?, &names, |visit| {
@@ -112,24 +114,29 @@ async fn get_batch(
         }
         Ok(found)
     })?;
-    let slots = names.iter().zip(&found).map(|(name, found)| slot(name, found.as_ref()));
-    Ok(Json(Entries { entries: slots.collect() }))
+    let mut document = Document::default();
+    document.text(b"{\"entries\":[");
+    for (number, (key, found)) in names.iter().zip(&found).enumerate() {
+        document.text(if number == 0 { b"" } else { b"," });
+        write_slot(&mut document, key, found.as_ref());
+    }
+    document.text(b"]}");
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(JSON))], document.into_body()).into_response())
 }
 
-/// What a key holds, as JSON.
-fn slot(key: &[u8], found: Option<&Found>) -> Box<RawValue> {
-    let text = match found {
-        // The JSON form is an object that is never empty.
-        Some(found) => [b"{\"found\":true,", &forms::json_form(key, found)[1..]].concat(),
-        None => {
-            let mut text = b"{\"found\":false,".to_vec();
-            forms::write_member(&mut text, "key", "key_encoding", key);
-            text.push(b'}');
-            text
+/// Writes what a key holds.
+fn write_slot(document: &mut Document, key: &[u8], found: Option<&Found>) {
+    match found {
+        Some(found) => {
+            document.text(b"{\"found\":true,");
+            forms::write_json_form(document, key, found);
         }
-    };
-    let text = String::from_utf8(text).expect("JSON is text");
-    RawValue::from_string(text).expect("it was put together from JSON")
+        None => {
+            document.text(b"{\"found\":false,");
+            document.short_member("key", "key_encoding", key);
+        }
+    }
+    document.text(b"}");
 }
 
 /// Writes several keys

@@ -9,12 +9,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use foldhash::quality::FixedState;
 use serde::Serialize;
 use std::hash::{BuildHasher, Hasher};
 
+use super::document::{Document, SHORT};
 use super::found::{Found, JSON};
 use crate::clock::Now;
 use crate::endpoint::{Context, Problem, problems};
@@ -89,39 +88,25 @@ pub(super) struct Entry {
     encoding: Option<&'static str>,
 }
 
-/// The JSON form of a value.
-pub(super) fn json_form(key: &[u8], found: &Found) -> Vec<u8> {
-    let mut text = Vec::with_capacity(key.len() + found.bytes.len() + 64);
-    text.push(b'{');
-    write_member(&mut text, "key", "key_encoding", key);
-    text.push(b',');
+/// Writes the members of the JSON form of a value.
+pub(super) fn write_json_form(document: &mut Document, key: &[u8], found: &Found) {
+    document.short_member("key", "key_encoding", key);
+    document.text(b",");
     if found.is_json() {
-        text.extend_from_slice(b"\"value\":");
-        text.extend_from_slice(&found.bytes);
+        document.text(b"\"value\":");
+        document.json(&found.bytes);
     } else {
-        write_member(&mut text, "value", "encoding", &found.bytes);
-    }
-    text.push(b'}');
-    text
-}
-
-/// Writes bytes as a member of an object, followed by one that says so if they had to be encoded.
-pub(super) fn write_member(text: &mut Vec<u8>, name: &str, encoding: &str, bytes: &[u8]) {
-    write_string(text, name);
-    text.push(b':');
-    match std::str::from_utf8(bytes) {
-        Ok(string) => write_string(text, string),
-        Err(_) => {
-            write_string(text, &STANDARD.encode(bytes));
-            text.push(b',');
-            write_string(text, encoding);
-            text.extend_from_slice(b":\"base64\"");
-        }
+        document.member("value", "encoding", &found.bytes);
     }
 }
 
-fn write_string(text: &mut Vec<u8>, string: &str) {
-    serde_json::to_writer(text, string).expect("a vector takes everything");
+/// The JSON form of a value.
+fn json_form(key: &[u8], found: &Found) -> Document {
+    let mut document = Document::with_capacity(key.len() + found.bytes.len().min(SHORT) + 64);
+    document.text(b"{");
+    write_json_form(&mut document, key, found);
+    document.text(b"}");
+    document
 }
 
 /// The part of the entity tag that all forms of a value share.
@@ -252,7 +237,7 @@ pub(super) fn respond(key: &[u8], found: Found, form: Form, tag: &str, now: Now)
     headers.insert(header::CONTENT_TYPE, header_value(form.content_type(&found)));
     headers.extend(common_headers(&found, tag, now));
     let body = match form {
-        Form::Json => Body::from(json_form(key, &found)),
+        Form::Json => json_form(key, &found).into_body(),
         Form::Own | Form::Text | Form::Octets => {
             headers.extend(RAW_HEADERS);
             Body::from(found.bytes)
@@ -322,7 +307,7 @@ mod tests {
         let form = |key: &[u8], bytes: &'static [u8], content_type: Option<&str>| {
             let content_type = content_type.map(Box::from);
             let found = Found { bytes: Bytes::from_static(bytes), content_type, deadline: None };
-            String::from_utf8(json_form(key, &found)).expect("JSON is text")
+            json_form(key, &found).into_text()
         };
         assert_eq!(form(b"k", b"a\"b\n", None), r#"{"key":"k","value":"a\"b\n"}"#);
         assert_eq!(form(b"k", br#"{"a":1.0}"#, Some(JSON)), r#"{"key":"k","value":{"a":1.0}}"#);

@@ -1,12 +1,14 @@
 //! All keys: listed, and removed.
 
+use std::ops::ControlFlow;
+
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::database::{Database, existing};
-use crate::cache::commands::walks::{Cursor, walk};
+use crate::cache::commands::walks::{Cursor, walk_while};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
 use crate::glob::Pattern;
 
@@ -15,6 +17,9 @@ const COUNT: usize = 100;
 
 /// Most of them that a client may ask for.
 const COUNT_MAX: usize = 10_000;
+
+/// Bytes of keys at which a response ends early.
+const PAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Which keys to list.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -73,17 +78,19 @@ async fn list_keys(
     }
     let pattern = listing.r#match.as_deref().map(|pattern| Pattern::new(pattern.as_bytes())).transpose()?;
     let mut page = KeyPage { keys: Vec::new(), keys_base64: Vec::new(), cursor: None };
-    let start = Cursor::from_number(cursor);
+    let (start, mut bytes) = (Cursor::from_number(cursor), 0);
     let next = context.walk(database, |visit| {
-        walk(&mut visit.keyspace, start, count, |entry| {
+        walk_while(&mut visit.keyspace, start, count, |entry| {
             let key = entry.key();
             if pattern.as_ref().is_some_and(|pattern| !pattern.matches(key)) {
-                return;
+                return ControlFlow::Continue(());
             }
+            bytes += key.len();
             match std::str::from_utf8(key) {
                 Ok(key) => page.keys.push(key.to_owned()),
                 Err(_) => page.keys_base64.push(STANDARD.encode(key)),
             }
+            if bytes < PAGE_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
     });
     page.cursor = Some(next.number()).filter(|&cursor| cursor > 0);

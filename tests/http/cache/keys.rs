@@ -37,6 +37,28 @@ fn keys_are_listed_page_by_page() {
 }
 
 #[test]
+fn a_page_of_long_keys_ends_early() {
+    const KEYS: usize = 12;
+    let (server, mut http) = server();
+    let mut resp = resp(&server);
+    let rest = "x".repeat(300_000);
+    for number in 0..KEYS {
+        resp.ask(&format!("SET {number}{rest} value"));
+    }
+    let (mut listed, mut path) = (BTreeSet::new(), "/cache?count=10000".to_owned());
+    loop {
+        let page = http.get(&path);
+        assert!(page.body.len() < 2 << 20, "{}", page.body.len());
+        let page = page.json();
+        let keys = page["keys"].as_array().expect("keys are a list");
+        listed.extend(keys.iter().map(|key| key.as_str().map(str::to_owned)));
+        let Some(cursor) = page["cursor"].as_u64() else { break };
+        path = format!("/cache?count=10000&cursor={cursor}");
+    }
+    assert_eq!(listed.len(), KEYS);
+}
+
+#[test]
 fn all_keys_of_a_database_are_removed() {
     let (server, mut http) = server();
     let mut resp = resp(&server);

@@ -3,6 +3,7 @@
 mod access;
 mod bodies;
 mod connections;
+mod flight;
 mod http2;
 mod names;
 mod pages;
