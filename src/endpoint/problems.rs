@@ -87,8 +87,8 @@ problems! {
         "A limit of the policy refuses the request, or its key is blocked or denied.  `violated-policies` names the limits, \
          and nothing was taken from any.  The header Retry-After and `retry_after_ms` say when the same request succeeds \
          if nobody else takes anything; without them it never does.";
-    LOCK_HELD = CONFLICT "lock-held" "Another holds the lock":
-        "The resource is held and the request was not to wait, or has waited long enough.  `holder` says who holds it, \
+    LOCK_HELD = CONFLICT "lock-held" "The lock is held":
+        "The resource is held, or promised to others that wait, and the request was not to wait, or has waited long enough.  `holder` says who holds it, \
          `queue_length` how many wait, and `retry_after_ms` when the lease ends unless it is renewed.";
     LOCK_NOT_GRANTED = CONFLICT "lock-not-granted" "The wait for the lock was ended":
         "An operator has cancelled the wait, or the same request was made again and waits in its place.";
@@ -98,6 +98,11 @@ problems! {
     LOCK_NOT_HELD = CONFLICT "lock-not-held" "The lock is not held":
         "The lease has ended, was given back or taken away, or belongs to another grant.  Whatever it protected must \
          not be touched any more.";
+    LOCK_MODE = CONFLICT "lock-mode" "The lock is held in another way":
+        "The owner holds the lock, and what it asks for does not fit how it holds it; the detail says why.";
+    KEY_USED = UNPROCESSABLE_ENTITY "idempotency-key-used" "The Idempotency-Key was used for another request":
+        "A key stands for one request with all its fields, for two minutes after it succeeded.  Send every new request \
+         with a key of its own, and a retry as it was sent first; only how long it waits may differ.";
     FENCED = CONFLICT "fenced" "The lock is not held under this fence":
         "The write was to happen only while a lock is held under a fence, and the lease with that fence has ended.  \
          Whoever holds the lock now may have written.";

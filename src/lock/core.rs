@@ -22,7 +22,7 @@ use super::leases::Lease;
 use super::modes::{Load, Mode};
 use super::names::Names;
 use super::records::{Granted, Record};
-use super::request_ids::{Done, RequestIds};
+use super::request_ids::{Bound, Done, RequestIds};
 use super::sessions::{Session, SessionId};
 use super::waiters::{Kind, Waiter};
 
@@ -62,7 +62,7 @@ pub(super) struct Terms<'a> {
     pub(super) ttl: Option<u64>,
     pub(super) session: Option<SessionId>,
     pub(super) meta: &'a [u8],
-    pub(super) request: &'a [u8],
+    pub(super) request: &'a Bound,
     /// When it was asked for.
     pub(super) since: u64,
 }
@@ -210,7 +210,11 @@ impl Core {
     fn grant_waiter(&mut self, id: WaiterId, events: &mut Events) {
         let waiter = self.take_waiter(id);
         let mut grant = match waiter.kind {
-            Kind::Upgrade => self.make_exclusive(waiter.owner, waiter.resources[0], waiter.since, events),
+            Kind::Upgrade => {
+                let grant = self.make_exclusive(waiter.owner, waiter.resources[0], waiter.since, events);
+                self.remember(&waiter.request, Done::Granted(grant.fence), events);
+                grant
+            }
             Kind::Acquire => {
                 let terms = Terms {
                     owner: waiter.owner,
@@ -224,7 +228,10 @@ impl Core {
                 self.grant(&terms, &waiter.resources, events)
             }
         };
-        grant.request = waiter.request;
+        if !waiter.request.is_none() {
+            grant.owner = Some(self.owners.name(waiter.owner).into());
+        }
+        grant.request = waiter.request.key;
         events.answer(id, Outcome::Granted(grant));
     }
 
@@ -242,11 +249,10 @@ impl Core {
                 session: terms.session.map_or(0, |session| session.0),
                 owner,
                 meta: terms.meta,
-                request: terms.request,
                 resources: resources.iter().map(|&resource| self.resources.name(resource)).collect(),
             }));
         }
-        self.request_ids.remember(owner, terms.request, Done::Granted(fence), self.now);
+        self.remember(terms.request, Done::Granted(fence), events);
         self.counts.granted += 1;
         for &resource in resources {
             self.notice(NoticeKind::Acquired, resource, terms.owner, fence, b"", events);
@@ -259,7 +265,8 @@ impl Core {
             waited,
             leases,
             upgraded_from: None,
-            request: Box::default(),
+            owner: None,
+            request: terms.request.key.clone(),
         }
     }
 

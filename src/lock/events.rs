@@ -24,7 +24,10 @@ pub struct Grant {
     pub(super) leases: SmallVec<[usize; 1]>,
     /// Of an upgrade, the fence of the shared lease it was before.
     pub(super) upgraded_from: Option<u64>,
-    /// Of a request that had an id and waited, that id; else empty.
+    /// Of a request with an id that waited or was made before, the owner: where one was made up for each try, the first
+    /// counts.
+    pub owner: Option<Box<[u8]>>,
+    /// The key under which the request is remembered; empty if it has no id.
     pub(super) request: Box<[u8]>,
 }
 

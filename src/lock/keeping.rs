@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::core::Core;
 use super::events::Events;
 use super::fences;
+use super::refused::Refused;
 use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, NotAdmitted, OpenError, Options, Writer};
-use crate::refusal::Refusal;
 use crate::wait::{Durable, Hold, Position};
 
 /// What of the locks outlives the server.
@@ -100,21 +100,16 @@ impl Keeping {
     }
 
     /// Whether something may be promised.  The first promise makes the folder.
-    pub(super) fn admit(&mut self, now: Now, core: &mut Core, events: &mut Events) -> Result<(), Refusal> {
+    pub(super) fn admit(&mut self, now: Now, core: &mut Core, events: &mut Events) -> Result<(), Refused> {
         match self {
             Keeping::Nowhere => Ok(()),
-            Keeping::Journal(keeper) => keeper.journal.admit().map_err(|reason| {
-                Refusal::new(match reason {
-                    NotAdmitted::Behind => "TRYAGAIN the disk is behind with the journal of the locks",
-                    NotAdmitted::Failed => {
-                        "MISCONF the journal of the locks cannot be written; the log says why.  Start the server anew \
-                         once the disk is well"
-                    }
-                })
+            Keeping::Journal(keeper) => keeper.journal.admit().map_err(|reason| match reason {
+                NotAdmitted::Behind => Refused::DiskBehind,
+                NotAdmitted::Failed => Refused::DiskFailed,
             }),
             Keeping::Later(folder, durability) => {
                 let keeper = Keeper::open(folder, *durability, now, core, events)
-                    .map_err(|error| Refusal::new(format!("MISCONF {error}")))?;
+                    .map_err(|error| Refused::NoFolder(error.to_string()))?;
                 *self = Keeping::Journal(keeper);
                 Ok(())
             }

@@ -1,12 +1,15 @@
 //! Leases: who holds which resource, how, and until when.
 
+use smallvec::SmallVec;
+
 use super::core::{Core, Due, Terms};
 use super::events::{Events, Grant, NoticeKind, Outcome, WaiterId};
 use super::modes::Mode;
 use super::records::Record;
+use super::refused::Refused;
+use super::request_ids::{Done, Fingerprint, Operation, RequestId};
 use super::sessions::SessionId;
 use super::waiters::Kind;
-use crate::refusal::Refusal;
 
 /// One owner's hold on one resource.
 pub(super) struct Lease {
@@ -51,6 +54,12 @@ impl Core {
     /// The same, if it has this fence; whatever it has if none is named.
     pub(super) fn lease_under(&self, resource: &[u8], owner: &[u8], fence: Option<u64>) -> Option<usize> {
         self.lease_of(resource, owner).filter(|&id| fence.is_none_or(|fence| fence == self.leases[id].fence))
+    }
+
+    /// The lease on a resource that has this fence.
+    pub(super) fn lease_at(&self, resource: &[u8], fence: u64) -> Option<usize> {
+        let holders = &self.resources[self.resources.find(resource)?].holders;
+        holders.iter().find(|&&id| self.leases[id].fence == fence).copied()
     }
 
     /// Enters a lease.
@@ -116,7 +125,8 @@ impl Core {
     fn end_upgrade(&mut self, owner: usize, resource: usize, events: &mut Events) {
         let is_upgrade = |waiter: &WaiterId| self.waiters[waiter].kind == Kind::Upgrade;
         let Some(waiter) = self.wait_for(resource, owner).filter(is_upgrade) else { return };
-        self.take_waiter(waiter);
+        let ended = self.take_waiter(waiter);
+        self.request_ids.forget(&ended.request.key);
         events.answer(waiter, Outcome::LeaseLost);
     }
 
@@ -137,21 +147,14 @@ impl Core {
 
     pub(super) fn expire_lease(&mut self, id: usize, events: &mut Events) {
         self.counts.expired += 1;
-        self.end_lease(id, NoticeKind::Expired, b"", b"", events);
+        self.end_lease(id, NoticeKind::Expired, b"", events);
     }
 
     /// Ends a lease, writes it down and tells who listens.
-    pub(super) fn end_lease(
-        &mut self,
-        id: usize,
-        kind: NoticeKind,
-        reason: &[u8],
-        request: &[u8],
-        events: &mut Events,
-    ) {
+    pub(super) fn end_lease(&mut self, id: usize, kind: NoticeKind, reason: &[u8], events: &mut Events) {
         let lease = &self.leases[id];
         let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-        events.record(&Record::Ended { owner, resource, request });
+        events.record(&Record::Ended { owner, resource });
         self.notice(kind, lease.resource, lease.owner, lease.fence, reason, events);
         self.remove_lease(id, events);
     }
@@ -167,6 +170,7 @@ impl Core {
             waited: 0,
             leases: [id].into_iter().collect(),
             upgraded_from: None,
+            owner: None,
             request: Box::default(),
         }
     }
@@ -197,45 +201,66 @@ impl Core {
         }
     }
 
-    /// LOCK.RENEW: has a lease last at least `ttl` milliseconds from now.
+    /// LOCK.RENEW: has leases, all of them or none, last at least `ttl` milliseconds from now.  A retry renews them again,
+    /// since its client counts from then.
     ///
     /// # Errors
-    /// If the owner does not hold the resource, or not under that fence, or as long as its session.
+    /// If the owner does not hold all resources, or not under that fence, or as long as its session; if the grant has
+    /// ended since the request was made first; if its id was used for another.
     pub fn renew(
         &mut self,
-        resource: &[u8],
-        owner: &[u8],
+        (resources, owner): (&[&[u8]], &[u8]),
         ttl: u64,
         fence: Option<u64>,
+        request: RequestId<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<Grant, Refusal> {
+    ) -> Result<Grant, Refused> {
         self.advance(now, events);
         super::requests::check_ttl(ttl)?;
-        let id = self.lease_under(resource, owner, fence).ok_or(Refusal::LOCK_NOT_HELD)?;
-        if self.leases[id].deadline.is_none() {
-            return Err(Refusal::LOCK_OF_SESSION);
+        let fingerprint = || {
+            let renewal = Fingerprint::of(Operation::Renew).text(owner).texts(resources);
+            renewal.number(ttl).optional(fence)
+        };
+        let request = request.bind(fingerprint)?;
+        let before = self.done_before(&request)?;
+        let leases = resources.iter().map(|resource| self.lease_under(resource, owner, fence));
+        let leases: SmallVec<[usize; 1]> = leases.collect::<Option<_>>().ok_or(Refused::NotHeld)?;
+        let &first = leases.first().ok_or(Refused::NotHeld)?;
+        if let Some(Done::Granted(before)) = before
+            && before != self.leases[first].fence
+        {
+            return Err(Refused::GrantEnded(before));
         }
-        self.extend_lease(id, ttl, events);
-        self.counts.renewed += 1;
-        Ok(self.grant_of(id))
+        if leases.iter().any(|&id| self.leases[id].deadline.is_none()) {
+            return Err(Refused::LeaseOfSession);
+        }
+        for &id in &leases {
+            self.extend_lease(id, ttl, events);
+        }
+        self.counts.renewed += leases.len() as u64;
+        self.remember(&request, Done::Granted(self.leases[first].fence), events);
+        Ok(self.grant_of_all(&leases))
     }
 
     /// LOCK.RENEWALL: the same for all leases of an owner that have a time of their own; returns how many.
     ///
     /// # Errors
-    /// If the time is out of range.
+    /// If the time is out of range, or the id of the request was used for another.
     pub fn renew_all(
         &mut self,
         owner: &[u8],
         ttl: u64,
+        request: RequestId<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<u64, Refused> {
         self.advance(now, events);
         super::requests::check_ttl(ttl)?;
-        let Some(owner) = self.owners.find(owner) else { return Ok(0) };
-        let leases = self.owners[owner].leases.clone();
+        let request = request.bind(|| Fingerprint::of(Operation::RenewAll).text(owner).number(ttl))?;
+        self.done_before(&request)?;
+        let known = self.owners.find(owner);
+        let leases = known.map_or_else(SmallVec::new, |owner| self.owners[owner].leases.clone());
         let mut renewed = 0;
         for id in leases {
             if self.leases[id].deadline.is_some() {
@@ -243,14 +268,14 @@ impl Core {
                 renewed += 1;
             }
         }
-        self.counts.renewed += renewed as u64;
+        self.counts.renewed += renewed;
+        self.remember(&request, Done::Counted(renewed), events);
         Ok(renewed)
     }
 
     /// LOCK.CHECK: whether the resource is held under this fence.
     pub fn check(&mut self, resource: &[u8], fence: u64, now: u64, events: &mut Events) -> bool {
         self.advance(now, events);
-        let Some(id) = self.resources.find(resource) else { return false };
-        self.resources[id].holders.iter().any(|&lease| self.leases[lease].fence == fence)
+        self.lease_at(resource, fence).is_some()
     }
 }

@@ -3,9 +3,11 @@
 //! A record is a byte that says which, followed by its numbers (eight bytes, little-endian) and texts (a length of
 //! four bytes, then the bytes).  The bytes that say which never change their meaning: a test pins them.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::modes::Mode;
+use super::request_ids::Done;
+use super::sessions::SessionId;
 
 /// A change of the table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,21 +19,21 @@ pub(super) enum Record<'a> {
     /// A lease now lasts this long, in milliseconds.
     Renewed { owner: &'a [u8], resource: &'a [u8], ttl: u64 },
     /// An owner holds a resource so many times.
-    Holds { owner: &'a [u8], resource: &'a [u8], holds: u32, request: &'a [u8] },
+    Holds { owner: &'a [u8], resource: &'a [u8], holds: u32 },
     /// A lease has ended.
-    Ended { owner: &'a [u8], resource: &'a [u8], request: &'a [u8] },
+    Ended { owner: &'a [u8], resource: &'a [u8] },
     /// A lease is now held in another mode and under this fence.
     ModeChanged { owner: &'a [u8], resource: &'a [u8], mode: Mode, fence: u64 },
     /// A session has begun.
     SessionOpened { session: u64, ttl: u64, delay: u64, is_bound: bool },
     /// A session has ended, with all its leases.
     SessionEnded { session: u64 },
-    /// A request with an id was granted under this fence.
-    RequestGranted { owner: &'a [u8], request: &'a [u8], fence: u64 },
-    /// A request with an id has given back, and was told this number.
-    RequestReleased { owner: &'a [u8], request: &'a [u8], told: u32 },
+    /// A request with an id came to this; it does not wait.
+    RequestDone { key: &'a [u8], fingerprint: u64, done: Done },
     /// What a request with an id was granted has been taken back unseen: it may be made anew.
-    RequestWithdrawn { owner: &'a [u8], request: &'a [u8] },
+    RequestForgotten { key: &'a [u8] },
+    /// What only earlier versions wrote and this one has no use for: requests with ids of another form.
+    Obsolete,
 }
 
 /// See [`Record::Granted`].
@@ -46,7 +48,6 @@ pub(super) struct Granted<'a> {
     pub(super) session: u64,
     pub(super) owner: &'a [u8],
     pub(super) meta: &'a [u8],
-    pub(super) request: &'a [u8],
     pub(super) resources: SmallVec<[&'a [u8]; 1]>,
 }
 
@@ -61,6 +62,15 @@ const SESSION_ENDED: u8 = 8;
 const REQUEST_GRANTED: u8 = 9;
 const REQUEST_RELEASED: u8 = 10;
 const REQUEST_WITHDRAWN: u8 = 11;
+const REQUEST_DONE: u8 = 12;
+const REQUEST_FORGOTTEN: u8 = 13;
+
+const GRANTED_REQUEST: u64 = 1;
+const COUNTED_REQUEST: u64 = 2;
+const OPENED_REQUEST: u64 = 3;
+
+/// Where earlier versions wrote the id of a request.
+const NO_REQUEST: &[u8] = b"";
 
 const EXCLUSIVE: u64 = 1;
 const SHARED: u64 = 2;
@@ -83,7 +93,7 @@ impl<'a> Record<'a> {
                 number(out, granted.session);
                 text(out, granted.owner);
                 text(out, granted.meta);
-                text(out, granted.request);
+                text(out, NO_REQUEST);
                 granted.resources.iter().for_each(|resource| text(out, resource));
             }
             Record::Renewed { owner, resource, ttl } => {
@@ -92,18 +102,18 @@ impl<'a> Record<'a> {
                 text(out, resource);
                 number(out, *ttl);
             }
-            Record::Holds { owner, resource, holds, request } => {
+            Record::Holds { owner, resource, holds } => {
                 out.push(HOLDS);
                 text(out, owner);
                 text(out, resource);
                 number(out, u64::from(*holds));
-                text(out, request);
+                text(out, NO_REQUEST);
             }
-            Record::Ended { owner, resource, request } => {
+            Record::Ended { owner, resource } => {
                 out.push(ENDED);
                 text(out, owner);
                 text(out, resource);
-                text(out, request);
+                text(out, NO_REQUEST);
             }
             Record::ModeChanged { owner, resource, mode: changed, fence } => {
                 out.push(MODE_CHANGED);
@@ -123,23 +133,25 @@ impl<'a> Record<'a> {
                 out.push(SESSION_ENDED);
                 number(out, *session);
             }
-            Record::RequestGranted { owner, request, fence } => {
-                out.push(REQUEST_GRANTED);
-                text(out, owner);
-                text(out, request);
-                number(out, *fence);
+            Record::RequestDone { key, fingerprint, done } => {
+                let (which, value) = match *done {
+                    Done::Granted(fence) => (GRANTED_REQUEST, fence),
+                    Done::Counted(count) => (COUNTED_REQUEST, count),
+                    Done::Opened(SessionId(session)) => (OPENED_REQUEST, session),
+                    // Who waits asks again, and waits again.
+                    Done::Waiting(_) => return,
+                };
+                out.push(REQUEST_DONE);
+                text(out, key);
+                number(out, *fingerprint);
+                number(out, which);
+                number(out, value);
             }
-            Record::RequestReleased { owner, request, told } => {
-                out.push(REQUEST_RELEASED);
-                text(out, owner);
-                text(out, request);
-                number(out, u64::from(*told));
+            Record::RequestForgotten { key } => {
+                out.push(REQUEST_FORGOTTEN);
+                text(out, key);
             }
-            Record::RequestWithdrawn { owner, request } => {
-                out.push(REQUEST_WITHDRAWN);
-                text(out, owner);
-                text(out, request);
-            }
+            Record::Obsolete => {}
         }
     }
 
@@ -158,22 +170,26 @@ impl<'a> Record<'a> {
                     session: rest.number()?,
                     owner: rest.text()?,
                     meta: rest.text()?,
-                    request: rest.text()?,
-                    resources: smallvec![rest.text()?],
+                    resources: SmallVec::new(),
                 };
+                rest.text()?;
+                granted.resources.push(rest.text()?);
                 while !rest.0.is_empty() {
                     granted.resources.push(rest.text()?);
                 }
                 Record::Granted(granted)
             }
             RENEWED => Record::Renewed { owner: rest.text()?, resource: rest.text()?, ttl: rest.number()? },
-            HOLDS => Record::Holds {
-                owner: rest.text()?,
-                resource: rest.text()?,
-                holds: rest.small()?,
-                request: rest.text()?,
-            },
-            ENDED => Record::Ended { owner: rest.text()?, resource: rest.text()?, request: rest.text()? },
+            HOLDS => {
+                let (owner, resource, holds) = (rest.text()?, rest.text()?, rest.small()?);
+                rest.text()?;
+                Record::Holds { owner, resource, holds }
+            }
+            ENDED => {
+                let (owner, resource) = (rest.text()?, rest.text()?);
+                rest.text()?;
+                Record::Ended { owner, resource }
+            }
             MODE_CHANGED => Record::ModeChanged {
                 owner: rest.text()?,
                 resource: rest.text()?,
@@ -187,13 +203,18 @@ impl<'a> Record<'a> {
                 is_bound: rest.number()? != 0,
             },
             SESSION_ENDED => Record::SessionEnded { session: rest.number()? },
-            REQUEST_GRANTED => {
-                Record::RequestGranted { owner: rest.text()?, request: rest.text()?, fence: rest.number()? }
+            REQUEST_GRANTED | REQUEST_RELEASED => {
+                let _ = (rest.text()?, rest.text()?, rest.number()?);
+                Record::Obsolete
             }
-            REQUEST_RELEASED => {
-                Record::RequestReleased { owner: rest.text()?, request: rest.text()?, told: rest.small()? }
+            REQUEST_WITHDRAWN => {
+                let _ = (rest.text()?, rest.text()?);
+                Record::Obsolete
             }
-            REQUEST_WITHDRAWN => Record::RequestWithdrawn { owner: rest.text()?, request: rest.text()? },
+            REQUEST_DONE => {
+                Record::RequestDone { key: rest.text()?, fingerprint: rest.number()?, done: rest.done()? }
+            }
+            REQUEST_FORGOTTEN => Record::RequestForgotten { key: rest.text()? },
             _ => return None,
         };
         rest.0.is_empty().then_some(record)
@@ -239,6 +260,16 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
+    fn done(&mut self) -> Option<Done> {
+        let (which, value) = (self.number()?, self.number()?);
+        match which {
+            GRANTED_REQUEST => Some(Done::Granted(value)),
+            COUNTED_REQUEST => Some(Done::Counted(value)),
+            OPENED_REQUEST => Some(Done::Opened(SessionId(value))),
+            _ => None,
+        }
+    }
+
     fn mode(&mut self) -> Option<Mode> {
         let (which, permits) = (self.number()?, self.number()?);
         match which {
@@ -252,10 +283,13 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
 
     fn examples() -> Vec<Record<'static>> {
-        let (owner, resource, request): (&[u8], &[u8], &[u8]) = (b"owner", b"resource", b"");
+        let (owner, resource): (&[u8], &[u8]) = (b"owner", b"resource");
+        let (key, fingerprint): (&[u8], u64) = (b"key", 77);
         vec![
             Record::FenceRange { upto: 1 << 20 },
             Record::Granted(Granted {
@@ -266,18 +300,18 @@ mod tests {
                 session: 9,
                 owner,
                 meta: b"meta\0",
-                request,
                 resources: smallvec![resource, &b""[..]],
             }),
             Record::Renewed { owner, resource, ttl: 1 },
-            Record::Holds { owner, resource, holds: 2, request: b"r" },
-            Record::Ended { owner, resource, request },
+            Record::Holds { owner, resource, holds: 2 },
+            Record::Ended { owner, resource },
             Record::ModeChanged { owner, resource, mode: Mode::Exclusive, fence: 8 },
             Record::SessionOpened { session: 9, ttl: 5, delay: 0, is_bound: true },
             Record::SessionEnded { session: 9 },
-            Record::RequestGranted { owner, request: b"r", fence: 7 },
-            Record::RequestReleased { owner, request: b"r", told: 1 },
-            Record::RequestWithdrawn { owner, request: b"r" },
+            Record::RequestDone { key, fingerprint, done: Done::Granted(7) },
+            Record::RequestDone { key, fingerprint, done: Done::Counted(0) },
+            Record::RequestDone { key, fingerprint, done: Done::Opened(SessionId(9)) },
+            Record::RequestForgotten { key },
         ]
     }
 
@@ -306,6 +340,6 @@ mod tests {
             bytes[0]
         };
         let firsts: Vec<u8> = examples().into_iter().map(first).collect();
-        assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8, 12, 12, 12, 13]);
     }
 }

@@ -7,8 +7,8 @@ use super::events::{Events, Grant, NoticeKind};
 use super::leases::Lease;
 use super::modes::Mode;
 use super::records::Record;
-use super::request_ids::{Done, Kind};
-use crate::refusal::Refusal;
+use super::refused::Refused;
+use super::request_ids::{Done, Fingerprint, Operation, RequestId};
 
 /// How an owner gives back.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,15 +17,26 @@ pub struct Release<'a> {
     pub fence: Option<u64>,
     /// However often it is held.
     pub all: bool,
-    /// Names the request, so that it can be repeated; empty for none.
-    pub request: &'a [u8],
+    /// Whether what has ended already is no obstacle to giving back the rest of several.
+    pub skips_ended: bool,
+    /// Names the request, so that it can be repeated.
+    pub request: RequestId<'a>,
+}
+
+impl Release<'_> {
+    fn fingerprint(&self, operation: Operation) -> Fingerprint {
+        Fingerprint::of(operation)
+            .optional(self.fence)
+            .number(self.all.into())
+            .number(self.skips_ended.into())
+    }
 }
 
 impl Core {
     /// LOCK.RELEASE: gives back one hold on a resource; returns how many are left.
     ///
     /// # Errors
-    /// If the owner does not hold it, or not under that fence.
+    /// If the owner does not hold it, or not under that fence, or the id of the request was used for another.
     pub fn release(
         &mut self,
         resource: &[u8],
@@ -33,93 +44,106 @@ impl Core {
         release: Release<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<u64, Refused> {
         self.advance(now, events);
-        if !release.request.is_empty()
-            && let Some(Done::Released(left)) = self.request_ids.find(Kind::Release, owner, release.request)
-        {
-            return Ok(left);
+        let fingerprint = || release.fingerprint(Operation::Release).text(owner).text(resource);
+        let request = release.request.bind(fingerprint)?;
+        if let Some(done) = self.done_before(&request)? {
+            return done.counted();
         }
-        let id = self.lease_under(resource, owner, release.fence).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let id = self.lease_under(resource, owner, release.fence).ok_or(Refused::NotHeld)?;
         let lease = &mut self.leases[id];
         let left = if release.all { 0 } else { lease.holds - 1 };
         if left > 0 {
             lease.holds = left;
-            events.record(&Record::Holds { owner, resource, holds: left, request: release.request });
+            events.record(&Record::Holds { owner, resource, holds: left });
         } else {
             self.counts.released += 1;
-            self.end_lease(id, NoticeKind::Released, b"", release.request, events);
+            self.end_lease(id, NoticeKind::Released, b"", events);
         }
-        self.request_ids.remember(owner, release.request, Done::Released(left), self.now);
+        self.remember(&request, Done::Counted(left.into()), events);
         self.finish(events);
-        Ok(left)
+        Ok(left.into())
     }
 
     /// LOCK.MRELEASE: gives back several resources; returns how many are free of the owner now.
     ///
     /// # Errors
-    /// If the owner does not hold them all under that fence, then it keeps those it holds; if none is named.
+    /// If the owner does not hold them all under that fence, then it keeps those it holds; if none is named; if the id
+    /// of the request was used for another.
     pub fn release_many(
         &mut self,
         resources: &[&[u8]],
         owner: &[u8],
-        Release { fence, all, request }: Release<'_>,
+        release: Release<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<u64, Refused> {
         self.advance(now, events);
-        if !request.is_empty()
-            && let Some(Done::Released(freed)) = self.request_ids.find(Kind::Release, owner, request)
-        {
-            return Ok(freed);
+        let fingerprint = || release.fingerprint(Operation::ReleaseMany).text(owner).texts(resources);
+        let request = release.request.bind(fingerprint)?;
+        if let Some(done) = self.done_before(&request)? {
+            return done.counted();
         }
-        let leases: Option<Vec<usize>> =
-            resources.iter().map(|resource| self.lease_under(resource, owner, fence)).collect();
-        let mut leases = leases.filter(|leases| !leases.is_empty()).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let mut leases: Vec<usize> = resources
+            .iter()
+            .filter_map(|resource| self.lease_under(resource, owner, release.fence))
+            .collect();
+        if leases.is_empty() || (leases.len() < resources.len() && !release.skips_ended) {
+            return Err(Refused::NotHeld);
+        }
         leases.sort_unstable();
         leases.dedup();
         let mut freed = 0;
         for id in leases {
             let lease = &mut self.leases[id];
-            if lease.holds > 1 && !all {
+            if lease.holds > 1 && !release.all {
                 lease.holds -= 1;
                 let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-                events.record(&Record::Holds { owner, resource, holds: lease.holds, request: b"" });
+                events.record(&Record::Holds { owner, resource, holds: lease.holds });
             } else {
                 freed += 1;
                 self.counts.released += 1;
-                self.end_lease(id, NoticeKind::Released, b"", b"", events);
+                self.end_lease(id, NoticeKind::Released, b"", events);
             }
         }
-        if !request.is_empty() {
-            events.record(&Record::RequestReleased { owner, request, told: freed });
-            self.request_ids.remember(owner, request, Done::Released(freed), self.now);
-        }
+        self.remember(&request, Done::Counted(freed), events);
         self.finish(events);
         Ok(freed)
     }
 
     /// LOCK.FORCE: takes a resource away from one owner, or from all who hold it; returns from how many.
+    ///
+    /// # Errors
+    /// If the id of the request was used for another.
     pub fn force(
         &mut self,
         resource: &[u8],
         owner: Option<&[u8]>,
         reason: &[u8],
+        request: RequestId<'_>,
         now: u64,
         events: &mut Events,
-    ) -> usize {
+    ) -> Result<u64, Refused> {
         self.advance(now, events);
-        let Some(place) = self.resources.find(resource) else { return 0 };
-        let mut leases = self.resources[place].holders.to_vec();
+        let request = request
+            .bind(|| Fingerprint::of(Operation::Force).text(resource).texts(owner.as_slice()).text(reason))?;
+        if let Some(done) = self.done_before(&request)? {
+            return done.counted();
+        }
+        let place = self.resources.find(resource);
+        let mut leases = place.map_or_else(Vec::new, |place| self.resources[place].holders.to_vec());
         if let Some(owner) = owner {
             leases.retain(|&id| self.owners.name(self.leases[id].owner) == owner);
         }
         for &id in &leases {
-            self.end_lease(id, NoticeKind::Forced, reason, b"", events);
+            self.end_lease(id, NoticeKind::Forced, reason, events);
         }
-        self.counts.forced += leases.len() as u64;
+        let forced = leases.len() as u64;
+        self.counts.forced += forced;
+        self.remember(&request, Done::Counted(forced), events);
         self.finish(events);
-        leases.len()
+        Ok(forced)
     }
 
     /// Takes back what was granted to somebody who had gone when the grant was to be handed over, unless a retry was told
@@ -131,19 +155,16 @@ impl Core {
         let leases = grant.leases.iter().copied();
         let leases: SmallVec<[usize; 1]> =
             leases.filter(|&id| self.leases.get(id).is_some_and(is_of_grant)).collect();
-        if let Some(&first) = leases.first()
-            && !grant.request.is_empty()
-        {
+        if !leases.is_empty() && !grant.request.is_empty() {
             // The request came to nothing, and a retry that comes now is granted or waits like a new one.
-            let owner = self.owners.name(self.leases[first].owner);
-            self.request_ids.forget(owner, &grant.request);
-            events.record(&Record::RequestWithdrawn { owner, request: &grant.request });
+            self.request_ids.forget(&grant.request);
+            events.record(&Record::RequestForgotten { key: &grant.request });
         }
         for id in leases {
             self.counts.withdrawn += 1;
             match grant.upgraded_from {
                 Some(fence) => self.change_mode(id, Mode::Shared, fence, events),
-                None => self.end_lease(id, NoticeKind::Released, b"", b"", events),
+                None => self.end_lease(id, NoticeKind::Released, b"", events),
             }
         }
         self.finish(events);

@@ -3,7 +3,7 @@
 use super::core::{Core, Terms};
 use super::events::Events;
 use super::records::{Granted, Record};
-use super::request_ids::Done;
+use super::request_ids::Bound;
 use super::sessions::{SessionId, SessionTerms};
 
 /// A record that cannot be followed: it is none, or does not fit what came before it.
@@ -26,17 +26,12 @@ impl Core {
                 let id = self.lease_of(resource, owner).ok_or(BadRecord)?;
                 self.extend_lease(id, ttl, events);
             }
-            Record::Holds { owner, resource, holds, request } => {
+            Record::Holds { owner, resource, holds } => {
                 let id = self.lease_of(resource, owner).ok_or(BadRecord)?;
-                let lease = &mut self.leases[id];
-                let done =
-                    if holds > lease.holds { Done::Granted(lease.fence) } else { Done::Released(holds) };
-                lease.holds = holds;
-                self.request_ids.remember(owner, request, done, now);
+                self.leases[id].holds = holds;
             }
-            Record::Ended { owner, resource, request } => {
+            Record::Ended { owner, resource } => {
                 let id = self.lease_of(resource, owner).ok_or(BadRecord)?;
-                self.request_ids.remember(owner, request, Done::Released(0), now);
                 self.remove_lease(id, events);
             }
             Record::ModeChanged { owner, resource, mode, fence } => {
@@ -58,13 +53,11 @@ impl Core {
                 }
                 self.end_session(SessionId(session), super::events::NoticeKind::Released, events);
             }
-            Record::RequestGranted { owner, request, fence } => {
-                self.request_ids.remember(owner, request, Done::Granted(fence), now);
+            Record::RequestDone { key, fingerprint, done } => {
+                self.request_ids.remember(key, fingerprint, done, self.now);
             }
-            Record::RequestReleased { owner, request, told } => {
-                self.request_ids.remember(owner, request, Done::Released(told), now);
-            }
-            Record::RequestWithdrawn { owner, request } => self.request_ids.forget(owner, request),
+            Record::RequestForgotten { key } => self.request_ids.forget(key),
+            Record::Obsolete => {}
         }
         self.finish(events);
         Ok(())
@@ -79,7 +72,7 @@ impl Core {
             ttl: Some(granted.ttl).filter(|&ttl| ttl != 0),
             session,
             meta: granted.meta,
-            request: granted.request,
+            request: &Bound::default(),
             since: self.now,
         };
         if session.is_some_and(|session| !self.sessions.contains_key(&session)) {
@@ -96,7 +89,6 @@ impl Core {
             let id = self.add_lease(&terms, resource, granted.fence);
             self.leases[id].holds = granted.holds;
         }
-        self.request_ids.remember(granted.owner, granted.request, Done::Granted(granted.fence), self.now);
         Ok(())
     }
 
@@ -141,17 +133,11 @@ impl Core {
                 session: lease.session.map_or(0, |session| session.0),
                 owner: self.owners.name(lease.owner),
                 meta: &lease.meta,
-                request: b"",
                 resources: [self.resources.name(lease.resource)].into_iter().collect(),
             }));
         }
-        for (owner, request, done) in self.request_ids.iter() {
-            match done {
-                Done::Granted(fence) => emit(&Record::RequestGranted { owner, request, fence }),
-                Done::Released(told) => emit(&Record::RequestReleased { owner, request, told }),
-                // Who waits asks again, and waits again.
-                Done::Waiting(_) => {}
-            }
+        for (key, fingerprint, done) in self.request_ids.iter() {
+            emit(&Record::RequestDone { key, fingerprint, done });
         }
     }
 }

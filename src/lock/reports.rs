@@ -6,8 +6,8 @@ use super::deadlock::Deadlock;
 use super::events::Events;
 use super::limits::{HOLDERS_SHOWN_MAX, LIST_STEP_MAX, WAITS_SHOWN_MAX};
 use super::modes::Mode;
+use super::refused::Refused;
 use super::sessions::SessionId;
-use crate::refusal::Refusal;
 
 /// One owner's hold on a resource.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -251,9 +251,9 @@ impl Core {
         id: SessionId,
         now: u64,
         events: &mut Events,
-    ) -> Result<SessionReport, Refusal> {
+    ) -> Result<SessionReport, Refused> {
         self.advance(now, events);
-        let session = self.sessions.get(&id).ok_or(Refusal::NO_LOCK_SESSION)?;
+        let session = self.sessions.get(&id).ok_or(Refused::NoSession)?;
         let mut leases: Vec<usize> = session.leases.iter().copied().collect();
         leases.sort_unstable();
         leases.truncate(HOLDERS_SHOWN_MAX);

@@ -1,140 +1,329 @@
-//! Which requests were done already, so that a client which missed the reply may say the same again.
+//! Which requests were done already, so that a client which missed the reply can send the same request again.
 //!
-//! Requests that acquire and those that release have ids of their own kind: who names both after the same lock means two.
+//! Every operation that changes something takes an id, and all of them come here.  An id is bound to the request that it
+//! was first used for: the same request again comes to the same result, and another request under it is refused.  What
+//! was refused, or granted to nobody, is not remembered; the same request may then be made anew.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
 
-use super::events::WaiterId;
-use super::limits::{REQUEST_ID_MEMORY, REQUEST_IDS_MAX};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::core::Core;
+use super::events::{Events, WaiterId};
+use super::limits::{OWNER_LENGTH_MAX, REQUEST_ID_LENGTH_MAX, REQUEST_ID_MEMORY, REQUEST_IDS_MAX};
+use super::records::Record;
+use super::refused::Refused;
+use super::sessions::SessionId;
+
+/// Names a request, so that it can be repeated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RequestId<'a> {
+    /// The owner among whose requests the id is unique; empty if it is unique on the whole server.
+    pub scope: &'a [u8],
+    /// The id; empty if the request has none.
+    pub id: &'a [u8],
+}
 
 /// What a request came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Done {
-    /// It was granted under this fence.
+    /// It was granted something, or changed a grant, that now has this fence.
     Granted(u64),
     /// It waits.
     Waiting(WaiterId),
-    /// It gave back, and was told this number.
-    Released(u32),
+    /// It was answered with this number.
+    Counted(u64),
+    /// It opened this session.
+    Opened(SessionId),
 }
 
 impl Done {
-    fn kind(self) -> Kind {
+    /// The number that the request was answered with.
+    pub(super) fn counted(self) -> Result<u64, Refused> {
         match self {
-            Done::Granted(_) | Done::Waiting(_) => Kind::Acquire,
-            Done::Released(_) => Kind::Release,
+            Done::Counted(count) => Ok(count),
+            Done::Granted(_) | Done::Waiting(_) | Done::Opened(_) => Err(Refused::RequestIdUsed),
         }
     }
 }
 
-/// What a request was to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
-    Acquire,
-    Release,
+/// What a request does.  The numbers are part of fingerprints, which are kept on disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Operation {
+    Acquire = 1,
+    Upgrade = 2,
+    Downgrade = 3,
+    Renew = 4,
+    RenewAll = 5,
+    Release = 6,
+    ReleaseMany = 7,
+    Force = 8,
+    Cancel = 9,
+    OpenSession = 10,
+    PingSession = 11,
+    CloseSession = 12,
 }
 
-/// The requests of the last two minutes that had an id.
+/// A number that stands for an operation with everything it was asked to do (FNV-1a).  It tells a client's mistake, not
+/// an attack: who makes two requests with one number harms only itself.
+#[derive(Clone, Copy)]
+pub(super) struct Fingerprint(u64);
+
+impl Fingerprint {
+    pub(super) fn of(operation: Operation) -> Fingerprint {
+        Fingerprint(0xcbf2_9ce4_8422_2325).number(operation as u64)
+    }
+
+    pub(super) fn number(self, number: u64) -> Fingerprint {
+        self.bytes(&number.to_le_bytes())
+    }
+
+    pub(super) fn optional(self, number: Option<u64>) -> Fingerprint {
+        self.number(number.is_some().into()).number(number.unwrap_or(0))
+    }
+
+    pub(super) fn text(self, text: &[u8]) -> Fingerprint {
+        self.number(text.len() as u64).bytes(text)
+    }
+
+    pub(super) fn texts(self, texts: &[&[u8]]) -> Fingerprint {
+        texts.iter().fold(self.number(texts.len() as u64), |sum, text| sum.text(text))
+    }
+
+    fn bytes(self, bytes: &[u8]) -> Fingerprint {
+        let fold = |sum: u64, &byte: &u8| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Fingerprint(bytes.iter().fold(self.0, fold))
+    }
+}
+
+/// An id with the request that it is bound to; empty for a request without an id.
+#[derive(Clone, Default)]
+pub(super) struct Bound {
+    /// The length of the scope, the scope, the id.
+    pub(super) key: Box<[u8]>,
+    fingerprint: u64,
+}
+
+impl RequestId<'_> {
+    /// Binds the id to what the request does.
+    ///
+    /// # Errors
+    /// If the id or its scope is too long.
+    pub(super) fn bind(self, fingerprint: impl FnOnce() -> Fingerprint) -> Result<Bound, Refused> {
+        if self.id.is_empty() {
+            return Ok(Bound::default());
+        }
+        if self.scope.len() > OWNER_LENGTH_MAX {
+            return Err(Refused::LongOwner);
+        }
+        if self.id.len() > REQUEST_ID_LENGTH_MAX {
+            return Err(Refused::LongRequestId);
+        }
+        let length = (self.scope.len() as u32).to_le_bytes();
+        let key = [&length[..], self.scope, self.id].concat().into();
+        Ok(Bound { key, fingerprint: fingerprint().0 })
+    }
+}
+
+impl Bound {
+    /// Whether the request has no id.
+    pub(super) fn is_none(&self) -> bool {
+        self.key.is_empty()
+    }
+}
+
+impl Core {
+    /// What the request came to when it was made before; none if this is the first time.
+    ///
+    /// # Errors
+    /// If its id was used for another request.
+    pub(super) fn done_before(&self, request: &Bound) -> Result<Option<Done>, Refused> {
+        match self.request_ids.find(&request.key) {
+            Some(entry) if entry.fingerprint == request.fingerprint => Ok(Some(entry.done)),
+            Some(_) => Err(Refused::RequestIdUsed),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers what a request with an id came to, also across a restart unless it waits.
+    pub(super) fn remember(&mut self, request: &Bound, done: Done, events: &mut Events) {
+        if request.is_none() {
+            return;
+        }
+        let (key, fingerprint) = (&request.key, request.fingerprint);
+        if !matches!(done, Done::Waiting(_)) {
+            events.record(&Record::RequestDone { key, fingerprint, done });
+        }
+        self.request_ids.remember(key, fingerprint, done, self.now);
+    }
+}
+
+/// The requests of the last two minutes that had an id, and those that wait.
 #[derive(Default)]
 pub(super) struct RequestIds {
-    done: HashMap<Box<[u8]>, (Done, u64)>,
-    /// The ids with the number under which each was remembered, oldest first.
-    order: VecDeque<(Box<[u8]>, u64, u64)>,
-    last: u64,
+    /// Oldest first.  Each has a number, one larger than that of the one before it; an empty key stands for none.
+    entries: VecDeque<Entry>,
+    /// The number of the first.
+    first: u64,
+    /// The numbers by the keys.
+    index: HashTable<u64>,
+    hasher: RandomState,
+}
+
+struct Entry {
+    key: Box<[u8]>,
+    fingerprint: u64,
+    done: Done,
+    /// When it was remembered, in microseconds.
+    at: u64,
 }
 
 impl RequestIds {
-    /// What the request of this owner came to.
-    pub(super) fn find(&self, kind: Kind, owner: &[u8], request: &[u8]) -> Option<Done> {
-        self.done.get(&*key(kind, owner, request)).map(|(done, _)| *done)
+    fn number_of(&self, key: &[u8]) -> Option<u64> {
+        let is_it = |&number: &u64| *self.entries[(number - self.first) as usize].key == *key;
+        self.index.find(self.hasher.hash_one(key), is_it).copied()
+    }
+
+    fn find(&self, key: &[u8]) -> Option<&Entry> {
+        if key.is_empty() {
+            return None;
+        }
+        self.number_of(key).map(|number| &self.entries[(number - self.first) as usize])
     }
 
     /// Remembers what a request came to; `now` in microseconds.
-    pub(super) fn remember(&mut self, owner: &[u8], request: &[u8], done: Done, now: u64) {
-        if request.is_empty() {
-            return;
-        }
+    pub(super) fn remember(&mut self, key: &[u8], fingerprint: u64, done: Done, now: u64) {
+        self.forget(key);
         self.forget_old(now);
-        self.last += 1;
-        let key = key(done.kind(), owner, request);
-        self.order.push_back((key.clone(), self.last, now));
-        self.done.insert(key, (done, self.last));
-    }
-
-    /// Forgets a request to acquire that came to nothing.
-    pub(super) fn forget(&mut self, owner: &[u8], request: &[u8]) {
-        if !request.is_empty() {
-            self.done.remove(&*key(Kind::Acquire, owner, request));
+        self.push(Entry { key: key.into(), fingerprint, done, at: now });
+        while self.entries.len() > REQUEST_IDS_MAX {
+            self.pop();
         }
     }
 
-    /// Owner, request and what it came to, of all that are remembered, oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], Done)> {
-        let current = |(key, number, _): &&(Box<[u8]>, u64, u64)| {
-            self.done.get(key).is_some_and(|(_, current)| current == number)
-        };
-        self.order.iter().filter(current).map(|(key, _, _)| {
-            let (owner, request) = parts(key);
-            (owner, request, self.done[key].0)
-        })
+    /// Forgets a request that came to nothing.
+    pub(super) fn forget(&mut self, key: &[u8]) {
+        let Some(number) = self.number_of(key) else { return };
+        self.unlink(key, number);
+        self.entries[(number - self.first) as usize].key = Box::default();
+    }
+
+    /// Key, fingerprint and what it came to, of all that are remembered and do not wait, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u64, Done)> {
+        let is_done = |entry: &&Entry| !entry.key.is_empty() && !matches!(entry.done, Done::Waiting(_));
+        self.entries.iter().filter(is_done).map(|entry| (&*entry.key, entry.fingerprint, entry.done))
     }
 
     /// How many are remembered.
     pub(super) fn len(&self) -> usize {
-        self.done.len()
+        self.index.len()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let RequestIds { entries, first, index, hasher } = self;
+        let (hash, number) = (hasher.hash_one(&*entry.key), *first + entries.len() as u64);
+        entries.push_back(entry);
+        index.insert_unique(hash, number, |&number| {
+            hasher.hash_one(&*entries[(number - *first) as usize].key)
+        });
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        if !entry.key.is_empty() {
+            self.unlink(&entry.key, self.first);
+        }
+        self.first += 1;
+        Some(entry)
+    }
+
+    fn unlink(&mut self, key: &[u8], number: u64) {
+        let hash = self.hasher.hash_one(key);
+        if let Ok(place) = self.index.find_entry(hash, |&other| other == number) {
+            place.remove();
+        }
     }
 
     fn forget_old(&mut self, now: u64) {
-        while let Some((key, number, at)) = self.order.front() {
-            if self.order.len() < REQUEST_IDS_MAX && now.saturating_sub(*at) < REQUEST_ID_MEMORY * 1000 {
-                return;
+        while let Some(entry) = self.entries.front()
+            && (entry.key.is_empty() || now.saturating_sub(entry.at) >= REQUEST_ID_MEMORY * 1000)
+        {
+            // Who waits longer than that may still ask again.
+            if let Some(entry) = self.pop()
+                && matches!(entry.done, Done::Waiting(_))
+                && !entry.key.is_empty()
+            {
+                self.push(Entry { at: now, ..entry });
             }
-            // It may have been remembered again since.
-            if self.done.get(key).is_some_and(|(_, current)| current == number) {
-                self.done.remove(key);
-            }
-            self.order.pop_front();
         }
     }
-}
-
-/// Kind, owner and request as one key; the length keeps the latter apart.
-fn key(kind: Kind, owner: &[u8], request: &[u8]) -> Box<[u8]> {
-    let length = (owner.len() as u32).to_le_bytes();
-    [&[kind as u8], &length[..], owner, request].concat().into()
-}
-
-/// Owner and request of a key.
-fn parts(key: &[u8]) -> (&[u8], &[u8]) {
-    let (length, names) = key[1..].split_first_chunk().expect("a key begins with a kind and a length");
-    names.split_at(u32::from_le_bytes(*length) as usize)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn bound(scope: &[u8], id: &[u8], operation: Operation) -> Bound {
+        RequestId { scope, id }.bind(|| Fingerprint::of(operation)).expect("the id is short")
+    }
+
+    fn remember(core: &mut Core, request: &Bound, done: Done) {
+        core.remember(request, done, &mut Events::default());
+    }
+
+    #[test]
+    fn an_id_is_bound_to_what_it_was_used_for() {
+        let mut core = Core::default();
+        let request = bound(b"a", b"bc", Operation::Acquire);
+        remember(&mut core, &request, Done::Granted(1));
+        assert_eq!(core.done_before(&request), Ok(Some(Done::Granted(1))));
+        assert_eq!(core.done_before(&bound(b"a", b"bc", Operation::Release)), Err(Refused::RequestIdUsed));
+        assert_eq!(core.done_before(&bound(b"ab", b"c", Operation::Acquire)), Ok(None));
+        assert_eq!(core.done_before(&bound(b"", b"bc", Operation::Acquire)), Ok(None));
+        assert_eq!(core.done_before(&bound(b"a", b"", Operation::Release)), Ok(None));
+    }
+
+    #[test]
+    fn fingerprints_tell_requests_apart() {
+        let of = || Fingerprint::of(Operation::Acquire);
+        let all = [
+            of().texts(&[b"ab", b"c"]),
+            of().texts(&[b"a", b"bc"]),
+            of().texts(&[b"abc"]),
+            of().optional(None),
+            of().optional(Some(0)),
+            of().number(0),
+            Fingerprint::of(Operation::Renew).number(0),
+        ];
+        let different: std::collections::HashSet<u64> = all.iter().map(|sum| sum.0).collect();
+        assert_eq!(different.len(), all.len());
+    }
+
     #[test]
     fn requests_are_remembered_for_a_time_and_in_number() {
-        let mut ids = RequestIds::default();
-        ids.remember(b"a", b"bc", Done::Granted(1), 0);
-        assert_eq!(ids.find(Kind::Acquire, b"ab", b"c"), None);
-        assert_eq!(ids.find(Kind::Release, b"a", b"bc"), None);
-        ids.remember(b"a", b"bc", Done::Granted(2), 1);
-        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), Some(Done::Granted(2)));
-        let all: Vec<_> = ids.iter().collect();
-        assert_eq!(all, [(&b"a"[..], &b"bc"[..], Done::Granted(2))]);
-        ids.remember(b"a", b"bc", Done::Released(0), 1);
-        assert_eq!(ids.find(Kind::Release, b"a", b"bc"), Some(Done::Released(0)));
-        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), Some(Done::Granted(2)));
-        ids.remember(b"a", b"later", Done::Granted(2), REQUEST_ID_MEMORY * 1000);
-        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), Some(Done::Granted(2)));
-        ids.remember(b"a", b"last", Done::Granted(3), REQUEST_ID_MEMORY * 1000 + 1);
-        assert_eq!(ids.find(Kind::Acquire, b"a", b"bc"), None);
+        let mut core = Core::default();
+        let [first, waits, later] = [&b"1"[..], b"2", b"3"].map(|id| bound(b"a", id, Operation::Acquire));
+        remember(&mut core, &first, Done::Granted(1));
+        remember(&mut core, &waits, Done::Waiting(WaiterId(7)));
+        core.now = REQUEST_ID_MEMORY * 1000 - 1;
+        remember(&mut core, &later, Done::Granted(2));
+        assert_eq!(core.done_before(&first), Ok(Some(Done::Granted(1))));
+        core.now += 1;
+        remember(&mut core, &later, Done::Granted(3));
+        assert_eq!(core.done_before(&first), Ok(None));
+        assert_eq!(core.done_before(&later), Ok(Some(Done::Granted(3))));
+        // Who waits may ask again as long as it waits.
+        assert_eq!(core.done_before(&waits), Ok(Some(Done::Waiting(WaiterId(7)))));
+        assert_eq!(core.request_ids.iter().count(), 1);
+        core.request_ids.forget(&waits.key);
+        assert_eq!((core.done_before(&waits), core.request_ids.len()), (Ok(None), 1));
         for number in 0..REQUEST_IDS_MAX * 2 {
-            ids.remember(b"a", number.to_string().as_bytes(), Done::Granted(4), REQUEST_ID_MEMORY * 1000 + 2);
+            let request = bound(b"a", number.to_string().as_bytes(), Operation::Force);
+            remember(&mut core, &request, Done::Counted(4));
         }
-        assert!(ids.len() <= REQUEST_IDS_MAX);
-        assert_eq!(ids.find(Kind::Acquire, b"a", b"last"), None);
+        assert_eq!(core.request_ids.len(), REQUEST_IDS_MAX);
+        assert_eq!(core.done_before(&later), Ok(None));
     }
 }

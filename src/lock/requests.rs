@@ -4,26 +4,28 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
-use super::core::{Core, Terms};
-use super::deadlock::{self, Deadlock, shown};
+use super::core::{Core, Due, Terms};
+use super::deadlock::{self, Deadlock};
 use super::events::{Events, Grant, NoticeKind, WaiterId};
 use super::leases::Lease;
 use super::limits::{
-    HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, REQUEST_ID_LENGTH_MAX,
-    RESOURCE_LENGTH_MAX, RESOURCES_PER_REQUEST_MAX, TTL_MAX, WAIT_MAX, WAITERS_MAX, WAITERS_PER_RESOURCE_MAX,
+    HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, RESOURCE_LENGTH_MAX,
+    RESOURCES_PER_REQUEST_MAX, TTL_MAX, WAIT_MAX, WAITERS_MAX, WAITERS_PER_RESOURCE_MAX,
 };
 use super::modes::Mode;
 use super::records::Record;
-use super::request_ids::{self, Done};
+use super::refused::Refused;
+use super::request_ids::{Bound, Done, Fingerprint, Operation, RequestId};
 use super::sessions::SessionId;
 use super::waiters::{Kind, Waiter};
-use crate::refusal::Refusal;
 
 /// What an owner asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Who asks.
     pub owner: &'a [u8],
+    /// Whether the owner's name was made up for this try, so that a retry comes with another.
+    pub is_owner_made_up: bool,
     /// What for: all of them or none.
     pub resources: &'a [&'a [u8]],
     /// How they are to be held.
@@ -38,8 +40,8 @@ pub struct Request<'a> {
     pub session: Option<SessionId>,
     /// What others are to know about the holder.
     pub meta: &'a [u8],
-    /// Names the request, so that it can be repeated; empty for none.
-    pub request: &'a [u8],
+    /// Names the request, so that it can be repeated.  How long it waits may differ from try to try.
+    pub request: RequestId<'a>,
 }
 
 /// What became of a request.
@@ -58,70 +60,74 @@ pub enum Acquired {
 }
 
 /// Refuses a time that no lease may have.
-pub(super) fn check_ttl(ttl: u64) -> Result<(), Refusal> {
-    if ttl == 0 || ttl > TTL_MAX {
-        return Err(Refusal::new(format!("ERR TTL must be between 1 and {TTL_MAX} milliseconds")));
-    }
-    Ok(())
+pub(super) fn check_ttl(ttl: u64) -> Result<(), Refused> {
+    if ttl == 0 || ttl > TTL_MAX { Err(Refused::Ttl) } else { Ok(()) }
 }
 
-fn check_length(what: &str, bytes: &[u8], most: usize) -> Result<(), Refusal> {
-    if bytes.len() > most {
-        return Err(Refusal::new(format!("ERR {what} is longer than {most} bytes")));
-    }
-    Ok(())
-}
-
-/// Refuses a name that is none, too: it comes from a variable that was never set, and all who make that mistake would be one
-/// owner, or lock one another out.
-fn check_name(what: &str, bytes: &[u8], most: usize) -> Result<(), Refusal> {
-    if bytes.is_empty() {
-        return Err(Refusal::new(format!("ERR {what} is empty")));
-    }
-    check_length(what, bytes, most)
-}
-
-fn check_wait(wait: u64) -> Result<(), Refusal> {
-    if wait > WAIT_MAX {
-        return Err(Refusal::new(format!("ERR WAIT must be at most {WAIT_MAX} milliseconds")));
-    }
-    Ok(())
+fn check_wait(wait: u64) -> Result<(), Refused> {
+    if wait > WAIT_MAX { Err(Refused::Wait) } else { Ok(()) }
 }
 
 impl Request<'_> {
-    /// What can be said without looking at the table.
-    fn check(&self) -> Result<(), Refusal> {
-        check_name("the owner", self.owner, OWNER_LENGTH_MAX)?;
-        check_length("META", self.meta, META_LENGTH_MAX)?;
-        check_length("REQID", self.request, REQUEST_ID_LENGTH_MAX)?;
+    /// What can be said without looking at the table.  A name that is empty comes from a variable that was never set: all
+    /// who make that mistake would be one owner, or lock one another out.
+    fn check(&self) -> Result<(), Refused> {
+        if self.owner.is_empty() {
+            return Err(Refused::EmptyOwner);
+        }
+        if self.owner.len() > OWNER_LENGTH_MAX {
+            return Err(Refused::LongOwner);
+        }
+        if self.meta.len() > META_LENGTH_MAX {
+            return Err(Refused::LongMeta);
+        }
         check_wait(self.wait)?;
         match self.ttl {
             Some(ttl) => check_ttl(ttl)?,
             None if self.session.is_some() => {}
-            None => return Err(Refusal::new("ERR a lease needs TTL, or SESSION")),
+            None => return Err(Refused::NoTtl),
         }
         if let Mode::Permits { count, of } = self.mode
             && (count == 0 || count > of || of > PERMITS_MAX)
         {
-            return Err(Refusal::new(format!(
-                "ERR PERMITS must be between 1 and their number, which is at most {PERMITS_MAX}"
-            )));
+            return Err(Refused::Permits);
         }
         if self.resources.is_empty() || self.resources.len() > RESOURCES_PER_REQUEST_MAX {
-            return Err(Refusal::new(format!(
-                "ERR a request names between 1 and {RESOURCES_PER_REQUEST_MAX} resources"
-            )));
+            return Err(Refused::ResourceCount);
         }
         for resource in self.resources {
-            check_name("the name of a resource", resource, RESOURCE_LENGTH_MAX)?;
+            if resource.is_empty() {
+                return Err(Refused::EmptyResource);
+            }
+            if resource.len() > RESOURCE_LENGTH_MAX {
+                return Err(Refused::LongResource);
+            }
         }
         if self.resources.len() > 1 {
             let different: HashSet<_> = self.resources.iter().collect();
             if different.len() < self.resources.len() {
-                return Err(Refusal::new("ERR a resource is named twice"));
+                return Err(Refused::ResourceTwice);
             }
         }
         Ok(())
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let (mode, count, of) = match self.mode {
+            Mode::Exclusive => (1, 0, 0),
+            Mode::Shared => (2, 0, 0),
+            Mode::Permits { count, of } => (3, count, of),
+        };
+        Fingerprint::of(Operation::Acquire)
+            .texts(self.resources)
+            .text(if self.is_owner_made_up { b"" } else { self.owner })
+            .number(mode)
+            .number(count.into())
+            .number(of.into())
+            .optional(self.ttl)
+            .optional(self.session.map(|session| session.0))
+            .number(self.is_reentrant.into())
+            .text(self.meta)
     }
 }
 
@@ -129,29 +135,28 @@ impl Core {
     /// LOCK.ACQUIRE and LOCK.MACQUIRE: grants the resources, has the request wait for them, or neither.
     ///
     /// # Errors
-    /// If the request makes no sense, its session is not there, or a limit is reached.
+    /// If the request makes no sense, its session is not there, a limit is reached, or its id was used for another.
     pub fn acquire(
         &mut self,
         request: &Request<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<Acquired, Refusal> {
+    ) -> Result<Acquired, Refused> {
         self.advance(now, events);
         request.check()?;
         if let Some(session) = request.session
             && self.sessions.get(&session).is_none_or(|session| session.is_lost)
         {
-            return Err(Refusal::NO_LOCK_SESSION);
+            return Err(Refused::NoSession);
         }
-        if !request.request.is_empty()
-            && let Some(again) = self.again(request, events)
-        {
-            return again;
+        let id = request.request.bind(|| request.fingerprint())?;
+        if let Some(done) = self.done_before(&id)? {
+            return self.again(done, request.resources, request.ttl, request.wait, events);
         }
         let owner = self.owners.intern(request.owner);
         let resources: SmallVec<[usize; 1]> =
             request.resources.iter().map(|name| self.resources.intern(name)).collect();
-        let result = self.acquire_named(request, owner, &resources, events);
+        let result = self.acquire_named(request, id, owner, &resources, events);
         if !matches!(result, Ok(Acquired::Granted(_) | Acquired::Waiting(_))) {
             // Names that were made for this request only go again.
             resources.iter().for_each(|&resource| self.forget_resource(resource));
@@ -164,14 +169,15 @@ impl Core {
     fn acquire_named(
         &mut self,
         request: &Request<'_>,
+        id: Bound,
         owner: usize,
         resources: &[usize],
         events: &mut Events,
-    ) -> Result<Acquired, Refusal> {
+    ) -> Result<Acquired, Refused> {
         let held: SmallVec<[usize; 1]> =
             resources.iter().filter_map(|&resource| self.find_lease(resource, owner)).collect();
         if !held.is_empty() {
-            return self.acquire_again(request, &held, events);
+            return self.acquire_again(request, &id, &held, events);
         }
         for &resource in resources {
             let resource = &self.resources[resource];
@@ -179,8 +185,7 @@ impl Core {
                 && resource.permit_users > 0
                 && resource.permits != of
             {
-                let permits = resource.permits;
-                return Err(Refusal::new(format!("LOCKMODE the semaphore has {permits} permits, not {of}")));
+                return Err(Refused::OtherSize { is: resource.permits, wanted: of });
             }
         }
         // Who waits for one of them already cannot hold it before its turn has come.
@@ -190,7 +195,7 @@ impl Core {
         };
         if resources.iter().all(is_free) {
             if self.leases.len() + resources.len() > LEASES_MAX {
-                return Err(Refusal::new(format!("LOCKFULL there are {LEASES_MAX} leases already")));
+                return Err(Refused::ManyLeases);
             }
             let terms = Terms {
                 owner,
@@ -198,7 +203,7 @@ impl Core {
                 ttl: request.ttl,
                 session: request.session,
                 meta: request.meta,
-                request: request.request,
+                request: &id,
                 since: self.now,
             };
             return Ok(Acquired::Granted(self.grant(&terms, resources, events)));
@@ -215,7 +220,7 @@ impl Core {
                 ttl: request.ttl,
                 session: request.session,
                 meta: request.meta.into(),
-                request: request.request.into(),
+                request: id,
                 since: self.now,
                 deadline: self.now + request.wait * 1000,
             },
@@ -224,23 +229,18 @@ impl Core {
     }
 
     /// Has a request wait, unless that would close a circle.
-    fn wait(&mut self, waiter: Waiter, events: &mut Events) -> Result<Acquired, Refusal> {
+    fn wait(&mut self, waiter: Waiter, events: &mut Events) -> Result<Acquired, Refused> {
         if let Some(other) = self.owners[waiter.owner].wait {
             // Were it two threads of control, one of them could end what the other waits for, and no circle were certain.
-            let resource = shown(self.resources.name(self.waiters[&other].resources[0]));
-            return Err(Refusal::new(format!(
-                "LOCKWAITS the owner waits for {resource} already: each thread of control needs an owner of its own, \
-                 and a retry the REQID of the request"
-            )));
+            let resource = self.waiters[&other].resources[0];
+            return Err(Refused::OwnerWaits(self.resources.name(resource).into()));
         }
         if self.waiters.len() >= WAITERS_MAX {
-            return Err(Refusal::new(format!("LOCKFULL {WAITERS_MAX} requests wait already")));
+            return Err(Refused::ManyWaiters);
         }
         let is_full = |&resource: &usize| self.resources[resource].queue.len() >= WAITERS_PER_RESOURCE_MAX;
         if waiter.resources.iter().any(is_full) {
-            return Err(Refusal::new(format!(
-                "LOCKFULL {WAITERS_PER_RESOURCE_MAX} requests wait for the resource already"
-            )));
+            return Err(Refused::ManyWaitersForResource);
         }
         let id = self.add_waiter(waiter, events);
         let Some(found) = deadlock::find(self, id) else { return Ok(Acquired::Waiting(id)) };
@@ -260,23 +260,22 @@ impl Core {
     fn acquire_again(
         &mut self,
         request: &Request<'_>,
+        id: &Bound,
         held: &[usize],
         events: &mut Events,
-    ) -> Result<Acquired, Refusal> {
+    ) -> Result<Acquired, Refused> {
         let lease = &self.leases[held[0]];
         if request.is_reentrant {
             // One fence stands for all that a request is given, and a lease keeps the fence that it has.
             if held.len() < request.resources.len()
                 || held.iter().any(|&id| self.leases[id].fence != lease.fence)
             {
-                return Err(Refusal::new(
-                    "LOCKMODE the owner holds some of the resources, and not all of them under one fence",
-                ));
+                return Err(Refused::HeldInPart);
             }
             for &id in held {
                 self.check_holding_again(id, request.mode)?;
             }
-            return Ok(Acquired::Granted(self.hold_again(held, request, events)));
+            return Ok(Acquired::Granted(self.hold_again(held, request, id, events)));
         }
         if request.wait == 0 {
             return Ok(Acquired::Busy);
@@ -295,105 +294,123 @@ impl Core {
         Ok(Acquired::Deadlock(found))
     }
 
-    fn check_holding_again(&self, id: usize, wanted: Mode) -> Result<(), Refusal> {
+    fn check_holding_again(&self, id: usize, wanted: Mode) -> Result<(), Refused> {
         let Lease { mode, holds, .. } = self.leases[id];
         if mode != wanted && mode != Mode::Exclusive {
-            let (held, wanted) = (mode.word(), wanted.word());
-            return Err(Refusal::new(format!(
-                "LOCKMODE the owner holds the resource in mode {held}, not {wanted}"
-            )));
+            return Err(Refused::OtherMode { held: mode, wanted });
         }
         if holds >= HOLDS_MAX {
-            return Err(Refusal::new(format!("LOCKFULL the owner holds the resource {HOLDS_MAX} times")));
+            return Err(Refused::ManyHolds);
         }
         Ok(())
     }
 
-    fn hold_again(&mut self, held: &[usize], request: &Request<'_>, events: &mut Events) -> Grant {
-        for &id in held {
-            let lease = &mut self.leases[id];
+    fn hold_again(
+        &mut self,
+        held: &[usize],
+        request: &Request<'_>,
+        id: &Bound,
+        events: &mut Events,
+    ) -> Grant {
+        for &held in held {
+            let lease = &mut self.leases[held];
             lease.holds += 1;
             let holds = lease.holds;
             let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-            events.record(&Record::Holds { owner, resource, holds, request: request.request });
+            events.record(&Record::Holds { owner, resource, holds });
             if let Some(ttl) = request.ttl {
-                self.extend_lease(id, ttl, events);
+                self.extend_lease(held, ttl, events);
             }
         }
         let fence = self.leases[held[0]].fence;
-        self.request_ids.remember(request.owner, request.request, Done::Granted(fence), self.now);
+        self.remember(id, Done::Granted(fence), events);
         self.counts.granted += 1;
         self.grant_of_all(held)
     }
 
-    /// What a request came to that was made before under the same id.
-    fn again(&mut self, request: &Request<'_>, events: &mut Events) -> Option<Result<Acquired, Refusal>> {
-        match self.request_ids.find(request_ids::Kind::Acquire, request.owner, request.request)? {
+    /// The answer to a request that was made before.  A lease that it was granted lasts at least `ttl` from now, since the
+    /// client counts from then.
+    fn again(
+        &mut self,
+        done: Done,
+        resources: &[&[u8]],
+        ttl: Option<u64>,
+        wait: u64,
+        events: &mut Events,
+    ) -> Result<Acquired, Refused> {
+        match done {
             Done::Granted(fence) => {
-                let lease_of = |resource: &&[u8]| {
-                    let id = self.lease_of(resource, request.owner)?;
-                    (self.leases[id].fence == fence).then_some(id)
-                };
-                let leases: Option<SmallVec<[usize; 1]>> = request.resources.iter().map(lease_of).collect();
-                let Some(leases) = leases else {
-                    // A copy that comes late, of a request whose lease was given back, must not take it once more.
-                    return Some(Err(Refusal::new(format!(
-                        "NOTHELD the request was granted under fence {fence}, and that has ended"
-                    ))));
-                };
+                let leases = resources.iter().map(|resource| self.lease_at(resource, fence));
+                // A copy that comes late, of a request whose lease was given back, must not take it once more.
+                let leases: SmallVec<[usize; 1]> =
+                    leases.collect::<Option<_>>().ok_or(Refused::GrantEnded(fence))?;
                 for &id in &leases {
                     self.leases[id].is_claimed = true;
-                    if let Some(ttl) = request.ttl {
+                    if let Some(ttl) = ttl {
                         self.extend_lease(id, ttl, events);
                     }
                 }
-                Some(Ok(Acquired::Granted(self.grant_of_all(&leases))))
+                let owner = self.owners.name(self.leases[leases[0]].owner);
+                Ok(Acquired::Granted(Grant { owner: Some(owner.into()), ..self.grant_of_all(&leases) }))
             }
+            Done::Waiting(_) if wait == 0 => Ok(Acquired::Busy),
             Done::Waiting(id) => {
-                let waiter = self.waiters.get_mut(&id)?;
-                let named = request.resources.iter().map(|name| self.resources.find(name));
-                if waiter.mode != request.mode || !named.eq(waiter.resources.iter().map(|&id| Some(id))) {
-                    return Some(Err(Refusal::new(
-                        "LOCKWAITS another request of the owner waits under this REQID: each request needs its own",
-                    )));
-                }
-                if request.wait == 0 {
-                    return Some(Ok(Acquired::Busy));
-                }
-                let deadline = self.now + request.wait * 1000;
+                let deadline = self.now + wait * 1000;
+                let waiter = self.waiters.get_mut(&id).expect("who stops waiting is forgotten");
                 let old = std::mem::replace(&mut waiter.deadline, deadline);
-                self.due.remove(&(old, super::core::Due::Waiter(id)));
-                self.due.insert((deadline, super::core::Due::Waiter(id)));
-                Some(Ok(Acquired::Rejoined(id)))
+                self.due.remove(&(old, Due::Waiter(id)));
+                self.due.insert((deadline, Due::Waiter(id)));
+                Ok(Acquired::Rejoined(id))
             }
-            Done::Released(_) => None,
+            Done::Counted(_) | Done::Opened(_) => Err(Refused::RequestIdUsed),
+        }
+    }
+
+    /// The grant of a change that was made before.
+    fn granted_before(&mut self, done: Done, resource: &[u8], events: &mut Events) -> Result<Grant, Refused> {
+        match self.again(done, &[resource], None, 0, events)? {
+            Acquired::Granted(grant) => Ok(grant),
+            _ => Err(Refused::RequestIdUsed),
         }
     }
 
     /// LOCK.UPGRADE: has an owner that shares a resource, under `fence` if one is named, hold it alone under a new one.
     ///
     /// # Errors
-    /// If the owner does not share it, the time to wait is out of range, or a limit is reached.
+    /// If the owner does not share it, the time to wait is out of range, a limit is reached, or the id of the request was
+    /// used for another.
     pub fn upgrade(
         &mut self,
         (resource, owner): (&[u8], &[u8]),
         fence: Option<u64>,
         wait: u64,
+        request: RequestId<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<Acquired, Refusal> {
+    ) -> Result<Acquired, Refused> {
         self.advance(now, events);
         check_wait(wait)?;
-        let id = self.lease_under(resource, owner, fence).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let request = request
+            .bind(|| Fingerprint::of(Operation::Upgrade).text(resource).text(owner).optional(fence))?;
+        if let Some(done) = self.done_before(&request)? {
+            return self.again(done, &[resource], None, wait, events);
+        }
+        let id = self.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
         let lease = &self.leases[id];
         let (owner, resource) = (lease.owner, lease.resource);
         match lease.mode {
-            Mode::Exclusive => return Ok(Acquired::Granted(self.grant_of(id))),
+            Mode::Exclusive => {
+                let grant = self.grant_of(id);
+                self.remember(&request, Done::Granted(grant.fence), events);
+                return Ok(Acquired::Granted(grant));
+            }
             Mode::Shared => {}
-            Mode::Permits { .. } => return Err(Refusal::new("LOCKMODE permits cannot be upgraded")),
+            Mode::Permits { .. } => return Err(Refused::UpgradeOfPermits),
         }
         let result = if self.resources[resource].load.admits_upgrade() {
-            Ok(Acquired::Granted(self.make_exclusive(owner, resource, self.now, events)))
+            let grant = self.make_exclusive(owner, resource, self.now, events);
+            self.remember(&request, Done::Granted(grant.fence), events);
+            Ok(Acquired::Granted(Grant { request: request.key, ..grant }))
         } else if wait == 0 {
             Ok(Acquired::Busy)
         } else {
@@ -405,7 +422,7 @@ impl Core {
                 ttl: None,
                 session: self.leases[id].session,
                 meta: Box::default(),
-                request: Box::default(),
+                request,
                 since: self.now,
                 deadline: self.now + wait * 1000,
             };
@@ -448,24 +465,30 @@ impl Core {
     /// LOCK.DOWNGRADE: has an owner that holds a resource alone, under `fence` if one is named, share it under the same.
     ///
     /// # Errors
-    /// If the owner does not hold it, or holds permits.
+    /// If the owner does not hold it, or holds permits, or the id of the request was used for another.
     pub fn downgrade(
         &mut self,
-        resource: &[u8],
-        owner: &[u8],
+        (resource, owner): (&[u8], &[u8]),
         fence: Option<u64>,
+        request: RequestId<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<Grant, Refusal> {
+    ) -> Result<Grant, Refused> {
         self.advance(now, events);
-        let id = self.lease_under(resource, owner, fence).ok_or(Refusal::LOCK_NOT_HELD)?;
+        let request = request
+            .bind(|| Fingerprint::of(Operation::Downgrade).text(resource).text(owner).optional(fence))?;
+        if let Some(done) = self.done_before(&request)? {
+            return self.granted_before(done, resource, events);
+        }
+        let id = self.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
         let lease = &self.leases[id];
         match lease.mode {
             Mode::Exclusive => self.change_mode(id, Mode::Shared, lease.fence, events),
             Mode::Shared => {}
-            Mode::Permits { .. } => return Err(Refusal::new("LOCKMODE permits cannot be downgraded")),
+            Mode::Permits { .. } => return Err(Refused::DowngradeOfPermits),
         }
         let grant = self.grant_of(id);
+        self.remember(&request, Done::Granted(grant.fence), events);
         self.finish(events);
         Ok(grant)
     }

@@ -5,16 +5,35 @@
 //! back.  A ping within the delay saves the session.
 
 use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::fmt;
 
 use super::core::{Core, Due};
 use super::events::{Events, NoticeKind, Outcome, WaiterId};
 use super::limits::{DELAY_MAX, SESSIONS_MAX};
 use super::records::Record;
-use crate::refusal::Refusal;
+use super::refused::Refused;
+use super::request_ids::{Done, Fingerprint, Operation, RequestId};
 
 /// Names a session; it is not zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u64);
+
+/// Sixteen hexadecimal digits: text, since not all languages keep 64 bits of a number.
+impl fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+impl SessionId {
+    /// The session of that name; none if no session can have it.
+    pub fn parse(name: &[u8]) -> Option<SessionId> {
+        let is_name = name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit);
+        let digits = std::str::from_utf8(name).ok().filter(|_| is_name)?;
+        u64::from_str_radix(digits, 16).ok().filter(|&id| id != 0).map(SessionId)
+    }
+}
 
 /// What a session is opened with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,26 +63,39 @@ impl Core {
     /// LOCK.SESSION OPEN.  `id` is random; if it is taken the next one is used.
     ///
     /// # Errors
-    /// If a time is out of range, nothing would ever end the session, or there are too many.
+    /// If a time is out of range, nothing would ever end the session, or there are too many; if it has ended since the
+    /// request was made first; if the id of the request was used for another.
     pub fn open_session(
         &mut self,
         id: u64,
         terms: SessionTerms,
+        request: RequestId<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<SessionId, Refusal> {
+    ) -> Result<SessionId, Refused> {
         self.advance(now, events);
+        let request = request.bind(|| {
+            let opening = Fingerprint::of(Operation::OpenSession).optional(terms.ttl).number(terms.delay);
+            opening.number(terms.connection.is_some().into())
+        })?;
+        if let Some(done) = self.done_before(&request)? {
+            let Done::Opened(id) = done else { return Err(Refused::RequestIdUsed) };
+            // Its reply was lost on a connection that may not be known to have ended.
+            self.unbind(id);
+            self.keep_session(id, terms.connection)?;
+            return Ok(id);
+        }
         if let Some(ttl) = terms.ttl {
             super::requests::check_ttl(ttl)?;
         }
         if terms.delay > DELAY_MAX {
-            return Err(Refusal::new(format!("ERR DELAY must be at most {DELAY_MAX} milliseconds")));
+            return Err(Refused::Delay);
         }
         if terms.ttl.is_none() && terms.connection.is_none() {
-            return Err(Refusal::new("ERR a session needs TTL, or CONN"));
+            return Err(Refused::EndlessSession);
         }
         if self.sessions.len() >= SESSIONS_MAX {
-            return Err(Refusal::new(format!("LOCKFULL there are {SESSIONS_MAX} sessions already")));
+            return Err(Refused::ManySessions);
         }
         let mut id = SessionId(id.max(1));
         while self.sessions.contains_key(&id) {
@@ -73,6 +105,7 @@ impl Core {
         let SessionTerms { ttl, delay, connection } = terms;
         let (ttl, is_bound) = (ttl.unwrap_or(0), connection.is_some());
         events.record(&Record::SessionOpened { session: id.0, ttl, delay, is_bound });
+        self.remember(&request, Done::Opened(id), events);
         self.finish(events);
         Ok(id)
     }
@@ -96,18 +129,27 @@ impl Core {
     /// a connection to that of the ping, if the former has ended.  Returns the time, in milliseconds.
     ///
     /// # Errors
-    /// If there is no such session.
+    /// If there is no such session, or the id of the request was used for another.
     pub fn ping_session(
         &mut self,
         id: SessionId,
         connection: Option<u64>,
+        request: RequestId<'_>,
         now: u64,
         events: &mut Events,
-    ) -> Result<Option<u64>, Refusal> {
+    ) -> Result<Option<u64>, Refused> {
         self.advance(now, events);
-        let session = self.sessions.get(&id).ok_or(Refusal::NO_LOCK_SESSION)?;
+        let request = request.bind(|| Fingerprint::of(Operation::PingSession).number(id.0))?;
+        self.done_before(&request)?;
+        let ttl = self.keep_session(id, connection)?;
+        self.remember(&request, Done::Counted(0), events);
+        Ok(ttl)
+    }
+
+    fn keep_session(&mut self, id: SessionId, connection: Option<u64>) -> Result<Option<u64>, Refused> {
+        let session = self.sessions.get(&id).ok_or(Refused::NoSession)?;
         if session.is_bound && session.connection.is_none() && connection.is_none() {
-            return Err(Refusal::NO_LOCK_SESSION);
+            return Err(Refused::NoSession);
         }
         let ttl = session.ttl;
         self.revive(id, connection);
@@ -129,6 +171,18 @@ impl Core {
         self.reschedule(id, old, deadline);
     }
 
+    /// Has no connection end the session.
+    fn unbind(&mut self, id: SessionId) {
+        let session = self.sessions.get_mut(&id);
+        let Some(connection) = session.and_then(|session| session.connection.take()) else { return };
+        if let Entry::Occupied(mut bound) = self.connections.entry(connection) {
+            bound.get_mut().retain(|other| *other != id);
+            if bound.get().is_empty() {
+                bound.remove();
+            }
+        }
+    }
+
     fn reschedule(&mut self, id: SessionId, old: Option<u64>, new: Option<u64>) {
         if let Some(old) = old {
             self.due.remove(&(old, Due::Session(id)));
@@ -141,14 +195,25 @@ impl Core {
     /// LOCK.SESSION CLOSE: ends a session and its leases; returns how many leases those were.
     ///
     /// # Errors
-    /// If there is no such session.
-    pub fn close_session(&mut self, id: SessionId, now: u64, events: &mut Events) -> Result<usize, Refusal> {
+    /// If there is no such session, or the id of the request was used for another.
+    pub fn close_session(
+        &mut self,
+        id: SessionId,
+        request: RequestId<'_>,
+        now: u64,
+        events: &mut Events,
+    ) -> Result<u64, Refused> {
         self.advance(now, events);
-        if !self.sessions.contains_key(&id) {
-            return Err(Refusal::NO_LOCK_SESSION);
+        let request = request.bind(|| Fingerprint::of(Operation::CloseSession).number(id.0))?;
+        if let Some(done) = self.done_before(&request)? {
+            return done.counted();
         }
-        let ended = self.end_session(id, NoticeKind::Released, events);
-        self.counts.released += ended as u64;
+        if !self.sessions.contains_key(&id) {
+            return Err(Refused::NoSession);
+        }
+        let ended = self.end_session(id, NoticeKind::Released, events) as u64;
+        self.counts.released += ended;
+        self.remember(&request, Done::Counted(ended), events);
         self.finish(events);
         Ok(ended)
     }
@@ -208,17 +273,10 @@ impl Core {
     pub(super) fn end_session(&mut self, id: SessionId, kind: NoticeKind, events: &mut Events) -> usize {
         events.record(&Record::SessionEnded { session: id.0 });
         self.end_waiting(id, events);
+        self.unbind(id);
         let session = self.sessions.remove(&id).expect("who calls has found it");
         if let Some(deadline) = session.deadline {
             self.due.remove(&(deadline, Due::Session(id)));
-        }
-        if let Some(ids) = session.connection.and_then(|connection| self.connections.get_mut(&connection)) {
-            ids.retain(|other| *other != id);
-        }
-        if let Some(connection) = session.connection
-            && self.connections.get(&connection).is_some_and(Vec::is_empty)
-        {
-            self.connections.remove(&connection);
         }
         for &lease in &sorted(&session.leases) {
             let ended = &self.leases[lease];

@@ -14,13 +14,14 @@ use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, Outcome, WaiterId};
 use super::fences;
 use super::keeping::{Durability, Keeper, Keeping};
+use super::refused::Refused;
 use super::reports::Totals;
+use super::request_ids::RequestId;
 use super::requests::{Acquired, Request};
 use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, OpenError, Writer};
 use crate::lock_order::{Mutex, rank};
-use crate::refusal::Refusal;
 use crate::wait::{Hold, Mailbox};
 
 /// What one who waited is answered.
@@ -156,19 +157,6 @@ impl Locks {
         self.state.lock().core.next_deadline()
     }
 
-    /// Whether something may be promised that has to outlive the server.  To be asked before a session is opened or a
-    /// lease renewed; who asks for a lock need not.
-    ///
-    /// # Errors
-    /// If the disk is not up to it.
-    pub fn admit(&self, now: Now) -> Result<(), Refusal> {
-        let mut state = self.state.lock();
-        let State { core, events, keeping, .. } = &mut *state;
-        let admitted = keeping.admit(now, core, events);
-        self.note_journal(&state);
-        admitted
-    }
-
     /// Locks of which nothing outlives the server; fences grow as long as the wall clock is not set back.
     pub fn kept_nowhere(now: Now) -> Locks {
         let locks = Locks::default();
@@ -176,7 +164,32 @@ impl Locks {
         locks
     }
 
-    /// Runs an operation on the table; it is given the time in microseconds.
+    /// Runs a request that changes the table.  If the disk cannot take what has to be written down, the request is refused
+    /// and has changed nothing.
+    ///
+    /// # Errors
+    /// If the disk is not up to it, or as the operation.
+    pub fn change<R>(
+        &self,
+        now: Now,
+        aftermath: &mut Aftermath,
+        operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
+    ) -> Result<R, Refused> {
+        self.act_on_state(now, aftermath, |state, micros| {
+            self.admit(state, now)?;
+            operation(&mut state.core, micros, &mut state.events)
+        })
+    }
+
+    /// Whether the disk can take a change.  The first change makes the journal.
+    fn admit(&self, state: &mut State, now: Now) -> Result<(), Refused> {
+        let State { core, events, keeping, .. } = state;
+        keeping.admit(now, core, events)?;
+        self.note_journal(state);
+        Ok(())
+    }
+
+    /// Runs what only looks at the table, or does what has fallen due; it is given the time in microseconds.
     pub fn act<R>(
         &self,
         now: Now,
@@ -222,7 +235,7 @@ impl Locks {
         request: &Request<'_>,
         now: Now,
         aftermath: &mut Aftermath,
-    ) -> Result<Asked, Refusal> {
+    ) -> Result<Asked, Refused> {
         self.ask(now, aftermath, |core, now, events| core.acquire(request, now, events))
     }
 
@@ -235,11 +248,12 @@ impl Locks {
         (resource, owner): (&[u8], &[u8]),
         fence: Option<u64>,
         wait: u64,
+        request: RequestId<'_>,
         now: Now,
         aftermath: &mut Aftermath,
-    ) -> Result<Asked, Refusal> {
+    ) -> Result<Asked, Refused> {
         self.ask(now, aftermath, |core, now, events| {
-            core.upgrade((resource, owner), fence, wait, now, events)
+            core.upgrade((resource, owner), fence, wait, request, now, events)
         })
     }
 
@@ -247,16 +261,12 @@ impl Locks {
         &self,
         now: Now,
         aftermath: &mut Aftermath,
-        operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<Acquired, Refusal>,
-    ) -> Result<Asked, Refusal> {
+        operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<Acquired, Refused>,
+    ) -> Result<Asked, Refused> {
         let (mut superseded, time) = (None, now);
         let asked = self.act_on_state(now, aftermath, |state, now| {
-            let State { core, events, keeping, .. } = state;
-            keeping.admit(time, core, events)?;
-            if let Some(journal) = keeping.journal() {
-                self.journal.get_or_init(|| Arc::clone(journal));
-            }
-            let acquired = operation(core, now, events)?;
+            self.admit(state, time)?;
+            let acquired = operation(&mut state.core, now, &mut state.events)?;
             Ok(match acquired {
                 Acquired::Granted(grant) => Asked::Granted(grant),
                 Acquired::Busy => Asked::Busy,

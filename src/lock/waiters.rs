@@ -5,7 +5,8 @@ use smallvec::SmallVec;
 use super::core::{Core, Due};
 use super::events::{Events, NoticeKind, Outcome, WaiterId};
 use super::modes::{Load, Mode};
-use super::request_ids::Done;
+use super::refused::Refused;
+use super::request_ids::{Bound, Done, Fingerprint, Operation, RequestId};
 use super::sessions::SessionId;
 
 /// What a waiter waits for.
@@ -27,7 +28,7 @@ pub(super) struct Waiter {
     pub(super) ttl: Option<u64>,
     pub(super) session: Option<SessionId>,
     pub(super) meta: Box<[u8]>,
-    pub(super) request: Box<[u8]>,
+    pub(super) request: Bound,
     /// When it began to wait, in microseconds.
     pub(super) since: u64,
     /// When it stops, in microseconds.
@@ -62,12 +63,7 @@ impl Core {
         if let Some(session) = waiter.session.and_then(|session| self.sessions.get_mut(&session)) {
             session.waiters.insert(id);
         }
-        self.request_ids.remember(
-            self.owners.name(waiter.owner),
-            &waiter.request,
-            Done::Waiting(id),
-            self.now,
-        );
+        self.remember(&waiter.request, Done::Waiting(id), events);
         self.counts.waited += 1;
         for &resource in &waiter.resources {
             self.notice(NoticeKind::Contended, resource, waiter.owner, 0, b"", events);
@@ -97,7 +93,7 @@ impl Core {
     /// Ends waiting without a grant; those behind may have their turn.
     pub(super) fn remove_waiter(&mut self, id: WaiterId) {
         let waiter = self.take_waiter(id);
-        self.request_ids.forget(self.owners.name(waiter.owner), &waiter.request);
+        self.request_ids.forget(&waiter.request.key);
         self.touched.extend(&waiter.resources);
         self.forget_owner(waiter.owner);
     }
@@ -117,17 +113,33 @@ impl Core {
         }
     }
 
-    /// LOCK.CANCEL: ends the waiting of an owner for a resource; returns whether it waited.
-    pub fn cancel(&mut self, resource: &[u8], owner: &[u8], now: u64, events: &mut Events) -> bool {
+    /// LOCK.CANCEL: ends the waiting of an owner for a resource; returns how many requests waited.
+    ///
+    /// # Errors
+    /// If the id of the request was used for another.
+    pub fn cancel(
+        &mut self,
+        resource: &[u8],
+        owner: &[u8],
+        request: RequestId<'_>,
+        now: u64,
+        events: &mut Events,
+    ) -> Result<u64, Refused> {
         self.advance(now, events);
-        let (Some(resource), Some(owner)) = (self.resources.find(resource), self.owners.find(owner)) else {
-            return false;
-        };
-        let Some(id) = self.wait_for(resource, owner) else { return false };
-        self.remove_waiter(id);
-        events.answer(id, Outcome::Cancelled);
+        let request = request.bind(|| Fingerprint::of(Operation::Cancel).text(resource).text(owner))?;
+        if let Some(done) = self.done_before(&request)? {
+            return done.counted();
+        }
+        let names = self.resources.find(resource).zip(self.owners.find(owner));
+        let waiter = names.and_then(|(resource, owner)| self.wait_for(resource, owner));
+        if let Some(id) = waiter {
+            self.remove_waiter(id);
+            events.answer(id, Outcome::Cancelled);
+        }
+        let cancelled = u64::from(waiter.is_some());
+        self.remember(&request, Done::Counted(cancelled), events);
         self.finish(events);
-        true
+        Ok(cancelled)
     }
 
     /// The wait of an owner, if it is for that resource.

@@ -197,6 +197,99 @@ fn a_repeated_request_gets_what_it_was_given() {
 }
 
 #[test]
+fn a_key_without_an_owner_is_not_ignored() {
+    let server = server();
+    let mut http = connect(&server);
+    let body = json!({ "resource": "x", "ttl": 60 }).to_string();
+    let ask =
+        |http: &mut Http, body: &str| http.ask("POST", "/lock", &[("Idempotency-Key", "1")], body.as_bytes());
+    let first = ask(&mut http, &body).json();
+    let again = ask(&mut http, &body);
+    assert_eq!(again.status, 200, "{}", again.text());
+    for same in ["lock_id", "owner", "fence", "holds"] {
+        assert_eq!(again.json()[same], first[same], "{same}");
+    }
+    assert_eq!(http.ask("DELETE", &format!("/lock/{}", id(&first)), &[], b"").status, 204);
+    let late = ask(&mut http, &body);
+    assert_eq!((late.status, late.problem().as_str()), (409, "lock-not-held"));
+}
+
+#[test]
+fn a_key_stands_for_one_request() {
+    let server = server();
+    let mut http = connect(&server);
+    let body = |resource: &str| json!({ "resource": resource, "ttl": 60, "owner": "me", "mode": "shared" });
+    let (x, y) = (acquire(&mut http, &body("x")), acquire(&mut http, &body("y")));
+    let lock = |lock: &Value, action: &str| format!("/lock/{}{action}", id(lock));
+    let opened = post(&mut http, "/sessions", &json!({ "ttl": 60 })).json();
+    let session = format!("/sessions/{}", opened["session"].as_str().expect("its name is text"));
+    // Each may be sent twice under its key; no other may come under it.
+    let requests: Vec<(&str, String, &str)> = vec![
+        ("POST", "/lock".to_owned(), r#"{"resource": "z", "ttl": 60, "owner": "me"}"#),
+        ("POST", "/lock".to_owned(), r#"{"resource": "z", "ttl": 60, "owner": "other"}"#),
+        ("POST", "/lock".to_owned(), r#"{"resource": "z", "ttl": 60}"#),
+        ("PUT", lock(&x, "/renew"), r#"{"ttl": 60}"#),
+        ("PUT", lock(&x, "/renew"), r#"{"ttl": 61}"#),
+        ("PUT", lock(&y, "/renew"), r#"{"ttl": 60}"#),
+        ("PUT", "/locks?owner=me".to_owned(), r#"{"ttl": 60}"#),
+        ("POST", lock(&x, "/upgrade"), "{}"),
+        ("POST", lock(&x, "/downgrade"), ""),
+        ("DELETE", lock(&x, ""), ""),
+        ("DELETE", lock(&y, ""), ""),
+        ("DELETE", "/locks/z".to_owned(), ""),
+        ("DELETE", "/locks/z/waits?owner=me".to_owned(), ""),
+        ("POST", "/sessions".to_owned(), r#"{"ttl": 60}"#),
+        ("POST", "/sessions".to_owned(), r#"{"ttl": 60, "delay": 1}"#),
+        ("PUT", format!("{session}/ping"), ""),
+        ("DELETE", session, ""),
+    ];
+    let mut key = 0;
+    let used = [("Idempotency-Key", "used")];
+    assert_eq!(http.ask("POST", "/lock", &used, br#"{"resource": "used", "ttl": 60}"#).status, 200);
+    for (method, path, body) in &requests {
+        let other = http.ask(method, path, &used, body.as_bytes());
+        assert_eq!(
+            (other.status, other.problem().as_str()),
+            (422, "idempotency-key-used"),
+            "{method} {path}"
+        );
+        assert_eq!(other.json()["field"], "Idempotency-Key");
+        key += 1;
+        let key = [("Idempotency-Key", key.to_string())];
+        let key = [(key[0].0, key[0].1.as_str())];
+        let first = http.ask(method, path, &key, body.as_bytes());
+        let again = http.ask(method, path, &key, body.as_bytes());
+        assert_eq!(again.status, first.status, "{method} {path}: {}", again.text());
+        if first.status != 204 && first.status != 409 {
+            for same in ["lock_id", "fence", "renewed", "taken", "cancelled", "session"] {
+                assert_eq!(again.json()[same], first.json()[same], "{method} {path}");
+            }
+        }
+    }
+    assert_eq!(
+        http.ask("POST", "/lock", &[("Idempotency-Key", "")], b"{}").json()["field"],
+        "Idempotency-Key"
+    );
+}
+
+#[test]
+fn an_upgrade_whose_reply_was_lost_can_be_sent_again() {
+    let server = server();
+    let mut http = connect(&server);
+    let lock = acquire(&mut http, &json!({ "resource": "x", "ttl": 60, "mode": "shared" }));
+    let path = format!("/lock/{}/upgrade", id(&lock));
+    let upgrade = |http: &mut Http, key: &str| http.ask("POST", &path, &[("Idempotency-Key", key)], b"{}");
+    let first = upgrade(&mut http, "1").json();
+    assert!(first["fence"].as_u64() > lock["fence"].as_u64());
+    let again = upgrade(&mut http, "1");
+    assert_eq!(again.status, 200, "{}", again.text());
+    assert_eq!(again.json()["lock_id"], first["lock_id"]);
+    assert_eq!(upgrade(&mut http, "2").problem(), "lock-not-held");
+    let renewed = http.ask("PUT", &format!("/lock/{}/renew", id(&again.json())), &[], br#"{"ttl": 1}"#);
+    assert_eq!(renewed.status, 200);
+}
+
+#[test]
 fn a_repeated_release_gives_back_once() {
     let server = server();
     let mut http = connect(&server);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use quartet::clock::Now;
 use quartet::journal::Writer;
-use quartet::lock::{Aftermath, Asked, Durability, Locks, Release, Request};
+use quartet::lock::{Aftermath, Asked, Durability, Locks, Refused, Release, Request};
 use quartet::random::Random;
+use quartet::refusal::Refusal;
 
 use super::table::ASKING;
 use crate::support::process::Folder;
@@ -21,6 +22,11 @@ struct Service {
     locks: Locks,
     writer: Writer,
     now: Now,
+}
+
+/// What a RESP client reads.
+fn text(refused: Refused) -> String {
+    String::from_utf8_lossy(Refusal::from(refused).text()).into_owned()
 }
 
 /// A reply.
@@ -59,19 +65,19 @@ impl Service {
             Ok(Asked::Granted(grant)) => Reply::Fence(grant.fence),
             Ok(Asked::Busy) => Reply::Busy,
             Ok(Asked::Waiting(_) | Asked::Deadlock(_)) => panic!("nobody waits here"),
-            Err(refusal) => Reply::Refused(String::from_utf8_lossy(refusal.text()).into_owned()),
+            Err(refused) => Reply::Refused(text(refused)),
         };
         self.hear(reply, aftermath)
     }
 
     fn release(&mut self, owner: &str, resource: &str) -> Option<Reply> {
         let mut aftermath = Aftermath::default();
-        let released = self.locks.act(self.now, &mut aftermath, |core, now, events| {
+        let released = self.locks.change(self.now, &mut aftermath, |core, now, events| {
             core.release(resource.as_bytes(), owner.as_bytes(), Release::default(), now, events)
         });
         let reply = match released {
             Ok(_) => Reply::Released,
-            Err(refusal) => Reply::Refused(String::from_utf8_lossy(refusal.text()).into_owned()),
+            Err(refused) => Reply::Refused(text(refused)),
         };
         self.hear(reply, aftermath)
     }

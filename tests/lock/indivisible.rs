@@ -8,7 +8,8 @@ use quartet::clock::Now;
 use quartet::journal::Writer;
 use quartet::journal::disk::Disk;
 use quartet::lock::{
-    Aftermath, Asked, Core, Durability, Events, Locks, Mode, Release, Request, SessionId, SessionTerms,
+    Aftermath, Asked, Core, Durability, Events, Locks, Mode, Refused, Release, Request, RequestId, SessionId,
+    SessionTerms,
 };
 use quartet::random::Random;
 
@@ -100,10 +101,9 @@ impl Service {
     }
 
     fn run(&self, operation: &Operation, request: &str) -> Reply {
-        let refused = |refusal: quartet::refusal::Refusal| {
-            Reply::Refused(String::from_utf8_lossy(refusal.text()).into_owned())
-        };
-        let request = request.as_bytes();
+        let refused = |refused: Refused| Reply::Refused(format!("{refused:?}"));
+        let request =
+            RequestId { scope: owner_of(operation).unwrap_or_default().as_bytes(), id: request.as_bytes() };
         let number = |result: Result<u64, _>| result.map_or_else(refused, Reply::Number);
         match operation {
             Operation::Acquire { owner, resources, mode, in_session, wait } => {
@@ -132,11 +132,11 @@ impl Service {
                     [name] => core.release(name, owner.as_bytes(), release, now, events),
                     _ => core.release_many(&names, owner.as_bytes(), release, now, events),
                 });
-                number(released.map(u64::from))
+                number(released)
             }
             Operation::Upgrade { owner, resource } => {
                 let lease = (resource.as_bytes(), owner.as_bytes());
-                match self.locks.upgrade(lease, None, 0, now(), &mut Aftermath::default()) {
+                match self.locks.upgrade(lease, None, 0, request, now(), &mut Aftermath::default()) {
                     Ok(Asked::Granted(grant)) => Reply::Granted { fence: grant.fence, holds: grant.holds },
                     Ok(_) => Reply::Nothing,
                     Err(refusal) => refused(refusal),
@@ -144,29 +144,31 @@ impl Service {
             }
             Operation::Downgrade { owner, resource } => {
                 let downgraded = self.act(|core, now, events| {
-                    core.downgrade(resource.as_bytes(), owner.as_bytes(), None, now, events)
+                    core.downgrade((resource.as_bytes(), owner.as_bytes()), None, request, now, events)
                 });
                 number(downgraded.map(|grant| grant.fence))
             }
             Operation::RenewAll { owner, ttl } => {
-                let renewed =
-                    self.act(|core, now, events| core.renew_all(owner.as_bytes(), *ttl, now, events));
-                number(renewed.map(|count| count as u64))
+                let renewed = self
+                    .act(|core, now, events| core.renew_all(owner.as_bytes(), *ttl, request, now, events));
+                number(renewed)
             }
             Operation::Force { resource } => {
-                let forced =
-                    self.act(|core, now, events| core.force(resource.as_bytes(), None, b"", now, events));
-                Reply::Number(forced as u64)
+                let forced = self.act(|core, now, events| {
+                    core.force(resource.as_bytes(), None, b"", request, now, events)
+                });
+                number(forced)
             }
             Operation::OpenSession => {
                 let terms = SessionTerms { ttl: Some(TTL), ..SessionTerms::default() };
-                let opened = self.act(|core, now, events| core.open_session(SESSION, terms, now, events));
+                let opened =
+                    self.act(|core, now, events| core.open_session(SESSION, terms, request, now, events));
                 number(opened.map(|SessionId(id)| id))
             }
             Operation::CloseSession => {
-                let closed =
-                    self.act(|core, now, events| core.close_session(SessionId(SESSION), now, events));
-                number(closed.map(|ended| ended as u64))
+                let closed = self
+                    .act(|core, now, events| core.close_session(SessionId(SESSION), request, now, events));
+                number(closed)
             }
         }
     }
@@ -217,8 +219,12 @@ struct Done {
 
 fn owner_of(operation: &Operation) -> Option<&'static str> {
     match operation {
-        Operation::Acquire { owner, .. } | Operation::Release { owner, .. } => Some(owner),
-        _ => None,
+        Operation::Acquire { owner, .. }
+        | Operation::Release { owner, .. }
+        | Operation::Upgrade { owner, .. }
+        | Operation::Downgrade { owner, .. }
+        | Operation::RenewAll { owner, .. } => Some(owner),
+        Operation::Force { .. } | Operation::OpenSession | Operation::CloseSession => None,
     }
 }
 

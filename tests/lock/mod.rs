@@ -9,6 +9,7 @@ mod killed;
 mod model;
 mod promises;
 mod properties;
+mod retries;
 mod simulation;
 mod table;
 mod threads;

@@ -5,11 +5,11 @@ use quartet::lock::limits::{
     WAIT_MAX, WAITERS_PER_RESOURCE_MAX,
 };
 use quartet::lock::{
-    Acquired, Core, Events, FENCE_RANGE, Mode, NoticeKind, Outcome, Release, Request, SessionId,
+    Acquired, Core, Events, FENCE_RANGE, Mode, NoticeKind, Outcome, Release, Request, RequestId, SessionId,
     SessionTerms, WaiterId,
 };
 
-use super::table::{ASKING, Table, grant, snapshot, waiter};
+use super::table::{ASKING, Table, grant, id, snapshot, waiter};
 
 const LONG: u64 = 10_000;
 
@@ -86,7 +86,10 @@ fn a_session_keeps_what_it_was_given_until_it_ends() {
     for _ in 0..5 {
         table.advance(99);
         let now = table.micros();
-        assert_eq!(table.core.ping_session(session, None, now, &mut table.events), Ok(Some(100)));
+        assert_eq!(
+            table.core.ping_session(session, None, RequestId::default(), now, &mut table.events),
+            Ok(Some(100))
+        );
     }
     assert_eq!(table.granted(), []);
     table.advance(100);
@@ -112,7 +115,10 @@ fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
     assert_eq!(table.granted(), []);
     // Back on another connection, in time.
     let now = table.micros();
-    assert_eq!(table.core.ping_session(session, Some(2), now, &mut table.events), Ok(None));
+    assert_eq!(
+        table.core.ping_session(session, Some(2), RequestId::default(), now, &mut table.events),
+        Ok(None)
+    );
     table.advance(LONG);
     assert_eq!(table.granted(), []);
     // The connection it once had means nothing any more; the one it has does.
@@ -128,28 +134,25 @@ fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
 #[test]
 fn a_request_said_again_comes_to_the_same() {
     let mut table = Table::new();
-    let ask = Request { owner: b"a", resources: &[b"x"], wait: LONG, request: b"r1", ..ASKING };
+    let ask = Request { owner: b"a", resources: &[b"x"], wait: LONG, request: id("a", "r1"), ..ASKING };
     let first = grant(table.ask(&ask).expect("it makes sense"));
     let again = grant(table.ask(&ask).expect("it makes sense"));
     assert_eq!((again.fence, again.holds), (first.fence, 1));
     // One that waits keeps its place.
-    let ask_b = Request { owner: b"b", request: b"r2", ..ask };
+    let ask_b = Request { owner: b"b", request: id("b", "r2"), ..ask };
     let waiting = waiter(table.ask(&ask_b).expect("it makes sense"));
     let behind = waiter(table.lock("c", "x", LONG));
     assert_eq!(table.ask(&ask_b), Ok(Acquired::Rejoined(waiting)));
     let now = table.micros();
-    let release = Release { request: b"r3", ..Release::default() };
+    let release = Release { request: id("a", "r3"), ..Release::default() };
     for _ in 0..2 {
         assert_eq!(table.core.release(b"x", b"a", release, now, &mut table.events), Ok(0));
     }
     assert_eq!(table.granted(), [waiting]);
     assert_eq!(table.unlock("b", "x"), Ok(0));
     assert_eq!(table.granted(), [behind]);
-    // A copy of the request that comes late does not take what was given back, also under the id of a release.
-    let same_id = Release { request: b"r1", ..Release::default() };
+    // A copy of the request that comes late does not take what was given back.
     assert_eq!(table.unlock("c", "x"), Ok(0));
-    grant(table.lock("a", "y", 0));
-    assert_eq!(table.core.release(b"y", b"a", same_id, now, &mut table.events), Ok(0));
     let late = table.ask(&ask).expect_err("it was granted and has ended");
     assert_eq!(
         String::from_utf8_lossy(late.text()),
@@ -161,7 +164,7 @@ fn a_request_said_again_comes_to_the_same() {
 fn a_retry_that_does_not_wait_leaves_the_wait_alone() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: b"r1", ..ASKING };
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: id("b", "r1"), ..ASKING };
     let waiting = waiter(table.ask(&ask).expect("it makes sense"));
     assert_eq!(table.ask(&Request { wait: 0, ..ask }), Ok(Acquired::Busy));
     table.advance(99);
@@ -173,14 +176,14 @@ fn a_retry_that_does_not_wait_leaves_the_wait_alone() {
 fn an_id_that_waits_names_no_other_request() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: b"r1", ..ASKING };
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: id("b", "r1"), ..ASKING };
     waiter(table.ask(&ask).expect("it makes sense"));
     for other in [
         Request { resources: &[b"y"], ..ask },
         Request { resources: &[b"x", b"y"], ..ask },
         Request { mode: Mode::Shared, ..ask },
     ] {
-        assert_eq!(table.ask(&other).expect_err("it is another request").code(), "LOCKWAITS");
+        assert_eq!(table.ask(&other).expect_err("it is another request").code(), "REQIDUSED");
     }
     assert_eq!(table.core.totals().resources, 1);
 }
@@ -189,7 +192,7 @@ fn an_id_that_waits_names_no_other_request() {
 fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: b"r1", ..ASKING };
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
     waiter(table.ask(&ask).expect("it makes sense"));
     waiter(table.lock("c", "x", LONG));
     assert_eq!(table.unlock("a", "x"), Ok(0));
@@ -206,7 +209,7 @@ fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
 fn a_retry_of_what_nobody_took_is_a_new_request() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: b"r1", ..ASKING };
+    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
     waiter(table.ask(&ask).expect("it makes sense"));
     assert_eq!(table.unlock("a", "x"), Ok(0));
     let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
@@ -256,10 +259,10 @@ fn an_owner_waits_for_one_thing_at_a_time() {
 #[test]
 fn a_snapshot_knows_what_requests_came_to() {
     let mut table = Table::new();
-    let ask = Request { owner: b"a", resources: &[b"x", b"y"], request: b"r1", ..ASKING };
+    let ask = Request { owner: b"a", resources: &[b"x", b"y"], request: id("a", "r1"), ..ASKING };
     let first = grant(table.ask(&ask).expect("it makes sense"));
     grant(table.ask(&Request { owner: b"b", resources: &[b"v", b"w"], ..ASKING }).expect("it makes sense"));
-    let (now, release) = (table.micros(), Release { request: b"r2", ..Release::default() });
+    let (now, release) = (table.micros(), Release { request: id("b", "r2"), ..Release::default() });
     assert_eq!(table.core.release_many(&[b"v", b"w"], b"b", release, now, &mut table.events), Ok(2));
     table.keep_records();
     let mut from_snapshot = Core::default();
@@ -377,7 +380,7 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
         Request { owner: &long[..OWNER_LENGTH_MAX + 1], ..ok },
         Request { resources: &[&long[..RESOURCE_LENGTH_MAX + 1]], ..ok },
         Request { meta: &long[..META_LENGTH_MAX + 1], ..ok },
-        Request { request: &long[..129], ..ok },
+        Request { request: RequestId { scope: b"a", id: &long[..129] }, ..ok },
         Request { owner: b"", ..ok },
         Request { resources: &[], ..ok },
         Request { resources: &[b"x", b""], ..ok },
@@ -392,12 +395,16 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
         assert!(table.ask(&request).is_err(), "{request:?}");
     }
     let now = table.micros();
-    let open = |table: &mut Table, terms| table.core.open_session(1, terms, now, &mut table.events).is_err();
+    let open = |table: &mut Table, terms| {
+        table.core.open_session(1, terms, RequestId::default(), now, &mut table.events).is_err()
+    };
     assert!(open(&mut table, SessionTerms::default()));
     assert!(open(&mut table, SessionTerms { ttl: Some(0), ..SessionTerms::default() }));
     assert!(open(&mut table, SessionTerms { ttl: Some(1), delay: DELAY_MAX + 1, connection: None }));
-    assert!(table.core.ping_session(SessionId(5), None, now, &mut table.events).is_err());
-    assert!(table.core.close_session(SessionId(5), now, &mut table.events).is_err());
+    assert!(
+        table.core.ping_session(SessionId(5), None, RequestId::default(), now, &mut table.events).is_err()
+    );
+    assert!(table.core.close_session(SessionId(5), RequestId::default(), now, &mut table.events).is_err());
     let totals = table.core.totals();
     assert_eq!((totals.resources, totals.owners, totals.sessions), (0, 0, 0));
     // The longest of everything is fine.
@@ -416,12 +423,19 @@ fn foreign_owners_can_do_nothing() {
     let fence = grant(table.lock("a", "x", 0)).fence;
     let now = table.micros();
     assert!(table.unlock("b", "x").is_err());
-    assert!(table.core.renew(b"x", b"b", 1000, None, now, &mut table.events).is_err());
-    assert!(table.core.renew(b"x", b"a", 1000, Some(fence + 1), now, &mut table.events).is_err());
+    assert!(
+        table.core.renew((&[b"x"], b"b"), 1000, None, RequestId::default(), now, &mut table.events).is_err()
+    );
+    assert!(
+        table
+            .core
+            .renew((&[b"x"], b"a"), 1000, Some(fence + 1), RequestId::default(), now, &mut table.events)
+            .is_err()
+    );
     assert!(table.upgrade("b", "x", 0).is_err());
-    assert!(table.core.downgrade(b"x", b"b", None, now, &mut table.events).is_err());
-    assert!(!table.core.cancel(b"x", b"b", now, &mut table.events));
-    assert_eq!(table.core.force(b"x", Some(b"b"), b"", now, &mut table.events), 0);
+    assert!(table.core.downgrade((b"x", b"b"), None, RequestId::default(), now, &mut table.events).is_err());
+    assert_eq!(table.core.cancel(b"x", b"b", RequestId::default(), now, &mut table.events), Ok(0));
+    assert_eq!(table.core.force(b"x", Some(b"b"), b"", RequestId::default(), now, &mut table.events), Ok(0));
     let stale = Release { fence: Some(fence + 1), ..Release::default() };
     assert!(table.core.release(b"x", b"a", stale, now, &mut table.events).is_err());
     let size_differs = table.lock_as(Mode::Permits { count: 1, of: 3 }, "c", "s", 0);
@@ -436,7 +450,9 @@ fn leases_start_anew_with_their_full_time_after_a_restart() {
     grant(table.lock("a", "x", 0));
     table.advance(600);
     let now = table.micros();
-    assert!(table.core.renew(b"x", b"a", 3000, None, now, &mut table.events).is_ok());
+    assert!(
+        table.core.renew((&[b"x"], b"a"), 3000, None, RequestId::default(), now, &mut table.events).is_ok()
+    );
     table.keep_records();
     let mut again = table.replayed();
     assert_eq!(snapshot(&again), snapshot(&table.core));

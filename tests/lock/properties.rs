@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use quartet::lock::{Acquired, Mode, Outcome, Release, Request, SessionId, SessionTerms, WaiterId};
+use quartet::lock::{
+    Acquired, Mode, Outcome, Release, Request, RequestId, SessionId, SessionTerms, WaiterId,
+};
 
 use super::model::{Lease, Model, Waiter, compatible};
 use super::table::{ASKING, Table, snapshot};
@@ -132,9 +134,9 @@ impl Pair {
             Step::Downgrade { owner, resource } => {
                 let now = self.table.micros();
                 let result = self.table.core.downgrade(
-                    RESOURCES[*resource].as_bytes(),
-                    OWNERS[*owner].as_bytes(),
+                    (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes()),
                     None,
+                    RequestId::default(),
                     now,
                     &mut self.table.events,
                 );
@@ -156,14 +158,21 @@ impl Pair {
                     lease.holds = if *all { 0 } else { lease.holds - 1 };
                     lease.holds
                 });
-                assert_eq!(result.ok(), left);
+                assert_eq!(result.ok(), left.map(u64::from));
                 self.model.end(|lease| lease.holds == 0);
                 self.model.settle();
             }
             Step::Renew { owner, resource, ttl } => {
                 let now = self.table.micros();
                 let (name, holder) = (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes());
-                let result = self.table.core.renew(name, holder, *ttl, None, now, &mut self.table.events);
+                let result = self.table.core.renew(
+                    (&[name], holder),
+                    *ttl,
+                    None,
+                    RequestId::default(),
+                    now,
+                    &mut self.table.events,
+                );
                 let end = self.model.now + ttl;
                 let deadline = self.model.lease(*owner, *resource).and_then(|lease| lease.deadline.as_mut());
                 assert_eq!(result.is_ok(), deadline.is_some());
@@ -174,10 +183,11 @@ impl Pair {
             Step::Force { resource } => {
                 let now = self.table.micros();
                 let name = RESOURCES[*resource].as_bytes();
-                let count = self.table.core.force(name, None, b"", now, &mut self.table.events);
+                let count =
+                    self.table.core.force(name, None, b"", RequestId::default(), now, &mut self.table.events);
                 assert_eq!(
                     count,
-                    self.model.leases.iter().filter(|lease| lease.resource == *resource).count()
+                    Ok(self.model.leases.iter().filter(|lease| lease.resource == *resource).count() as u64)
                 );
                 self.model.end(|lease| lease.resource == *resource);
                 self.model.settle();
@@ -185,7 +195,9 @@ impl Pair {
             Step::Cancel { owner, resource } => {
                 let now = self.table.micros();
                 let (name, holder) = (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes());
-                self.table.core.cancel(name, holder, now, &mut self.table.events);
+                let cancelled =
+                    self.table.core.cancel(name, holder, RequestId::default(), now, &mut self.table.events);
+                assert!(cancelled.is_ok());
                 self.model.refuse(|waiter| waiter.owner == *owner && waiter.resources.contains(resource));
                 self.model.settle();
             }
@@ -217,8 +229,13 @@ impl Pair {
             }
             Step::Ping { session } => {
                 let now = self.table.micros();
-                let pinged =
-                    self.table.core.ping_session(SessionId(*session), None, now, &mut self.table.events);
+                let pinged = self.table.core.ping_session(
+                    SessionId(*session),
+                    None,
+                    RequestId::default(),
+                    now,
+                    &mut self.table.events,
+                );
                 let now = self.model.now;
                 let known = self.model.sessions.get_mut(session);
                 assert_eq!(pinged.is_ok(), known.is_some());
@@ -228,7 +245,12 @@ impl Pair {
             }
             Step::CloseSession { session } => {
                 let now = self.table.micros();
-                let closed = self.table.core.close_session(SessionId(*session), now, &mut self.table.events);
+                let closed = self.table.core.close_session(
+                    SessionId(*session),
+                    RequestId::default(),
+                    now,
+                    &mut self.table.events,
+                );
                 assert_eq!(closed.is_ok(), self.model.sessions.contains_key(session));
                 if closed.is_ok() {
                     self.model.end_session(*session);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use quartet::clock::Now;
 use quartet::journal::Writer;
 use quartet::lock::{
-    Aftermath, Answer, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, Ticket,
+    Aftermath, Answer, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, RequestId, Ticket,
 };
 use quartet::random::Random;
 use quartet::wait::Hold;
@@ -328,7 +328,7 @@ impl Simulation {
                     mode,
                     ttl: Some(TTL),
                     wait: WAIT,
-                    request: id.as_bytes(),
+                    request: RequestId { scope: owner.as_bytes(), id: id.as_bytes() },
                     ..ASKING
                 };
                 match self.server.locks.acquire(&asking, now, &mut aftermath) {
@@ -343,15 +343,16 @@ impl Simulation {
                 let release = Release { fence: Some(fence), ..Release::default() };
                 let name = RESOURCES[resource].as_bytes();
                 // Of a lease that has ended there is nothing to give back.
-                let _ = self.server.locks.act(now, &mut aftermath, |core, now, events| {
+                let _ = self.server.locks.change(now, &mut aftermath, |core, now, events| {
                     core.release(name, owner.as_bytes(), release, now, events)
                 });
                 return;
             }
             Message::Renew { resource, fence, sent } => {
                 let name = RESOURCES[resource].as_bytes();
-                let renewed = self.server.locks.act(now, &mut aftermath, |core, now, events| {
-                    core.renew(name, owner.as_bytes(), TTL, Some(fence), now, events)
+                let renewed = self.server.locks.change(now, &mut aftermath, |core, now, events| {
+                    let lease: (&[&[u8]], &[u8]) = (&[name], owner.as_bytes());
+                    core.renew(lease, TTL, Some(fence), RequestId::default(), now, events)
                 });
                 match renewed {
                     Ok(_) => Message::Renewed { fence, sent },

@@ -1,14 +1,15 @@
 //! A table of locks as tests use it: strings for names, milliseconds for times.
 
 use quartet::lock::{
-    Acquired, Core, Durability, Events, Grant, Mode, NoticeKind, Outcome, Release, Request, SessionId,
-    SessionTerms, WaiterId,
+    Acquired, Core, Durability, Events, Grant, Mode, NoticeKind, Outcome, Release, Request, RequestId,
+    SessionId, SessionTerms, WaiterId,
 };
 use quartet::refusal::Refusal;
 
 /// What tests start from: an exclusive lock for a second, without waiting.
 pub(crate) const ASKING: Request<'static> = Request {
     owner: b"",
+    is_owner_made_up: false,
     resources: &[],
     mode: Mode::Exclusive,
     ttl: Some(1000),
@@ -16,8 +17,13 @@ pub(crate) const ASKING: Request<'static> = Request {
     is_reentrant: false,
     session: None,
     meta: b"",
-    request: b"",
+    request: RequestId { scope: b"", id: b"" },
 };
+
+/// The id of a request of an owner.
+pub(crate) fn id(owner: &'static str, id: &'static str) -> RequestId<'static> {
+    RequestId { scope: owner.as_bytes(), id: id.as_bytes() }
+}
 
 /// A table with a clock that the test moves, and everything it has recorded.
 pub(crate) struct Table {
@@ -44,7 +50,7 @@ impl Table {
         let now = self.micros();
         let result = self.core.acquire(request, now, &mut self.events);
         self.keep_records();
-        result
+        Ok(result?)
     }
 
     /// Asks for one resource, as `ASKING` with a time to wait.
@@ -60,25 +66,31 @@ impl Table {
         self.ask(&request).expect("the request makes sense")
     }
 
-    pub(crate) fn unlock(&mut self, owner: &str, resource: &str) -> Result<u32, Refusal> {
+    pub(crate) fn unlock(&mut self, owner: &str, resource: &str) -> Result<u64, Refusal> {
         let now = self.micros();
         let (owner, resource) = (owner.as_bytes(), resource.as_bytes());
         let result = self.core.release(resource, owner, Release::default(), now, &mut self.events);
         self.keep_records();
-        result
+        Ok(result?)
     }
 
     pub(crate) fn upgrade(&mut self, owner: &str, resource: &str, wait: u64) -> Result<Acquired, Refusal> {
         let now = self.micros();
-        let result =
-            self.core.upgrade((resource.as_bytes(), owner.as_bytes()), None, wait, now, &mut self.events);
+        let result = self.core.upgrade(
+            (resource.as_bytes(), owner.as_bytes()),
+            None,
+            wait,
+            RequestId::default(),
+            now,
+            &mut self.events,
+        );
         self.keep_records();
-        result
+        Ok(result?)
     }
 
     pub(crate) fn open(&mut self, id: u64, terms: SessionTerms) -> SessionId {
         let now = self.micros();
-        let result = self.core.open_session(id, terms, now, &mut self.events);
+        let result = self.core.open_session(id, terms, RequestId::default(), now, &mut self.events);
         self.keep_records();
         result.expect("the session can be opened")
     }

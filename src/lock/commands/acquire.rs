@@ -2,7 +2,7 @@
 
 use super::options::{Options, counted_resources};
 use super::waiting::Waiting;
-use super::{ROW, act, on_locks, write_grant};
+use super::{ROW, change, on_locks, write_grant};
 use crate::command::{Call, Command, Flags};
 use crate::lock::{Asked, Request};
 use crate::refusal::Refusal;
@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.upgrade",
-        syntax: "resource owner [WAIT milliseconds] [FENCE fence]",
+        syntax: "resource owner [WAIT milliseconds] [FENCE fence] [REQID request-id]",
         summary: "Makes a shared lock an exclusive one, under a new fence, before all others that wait.",
         flags: ASKING,
         handler: upgrade,
@@ -49,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.downgrade",
-        syntax: "resource owner [FENCE fence]",
+        syntax: "resource owner [FENCE fence] [REQID request-id]",
         summary: "Makes an exclusive lock a shared one, under the same fence.",
         flags: Flags::NOSCRIPT.union(Flags::FAST),
         handler: downgrade,
@@ -78,6 +78,7 @@ fn ask(
 ) -> Result<(), Refusal> {
     let request = Request {
         owner,
+        is_owner_made_up: false,
         resources,
         mode: options.mode(),
         ttl: options.ttl,
@@ -85,7 +86,7 @@ fn ask(
         is_reentrant: options.is_reentrant,
         session: options.session,
         meta: options.meta,
-        request: options.request,
+        request: options.request_of(owner),
     };
     let asked = on_locks(call, |locks, now, aftermath| locks.acquire(&request, now, aftermath))?;
     answer(call, asked)
@@ -103,18 +104,21 @@ fn answer(call: &mut Call<'_, '_>, asked: Asked) -> Result<(), Refusal> {
 
 fn upgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
-    let options = Options::parse(arguments.from(3), &["WAIT", "FENCE"])?;
+    let options = Options::parse(arguments.from(3), &["WAIT", "FENCE", "REQID"])?;
     let wait = if call.may_wait() { options.wait } else { 0 };
     let lease = (arguments.at(1), arguments.at(2));
-    let asked =
-        on_locks(call, |locks, now, aftermath| locks.upgrade(lease, options.fence, wait, now, aftermath))?;
+    let request = options.request_of(lease.1);
+    let asked = on_locks(call, |locks, now, aftermath| {
+        locks.upgrade(lease, options.fence, wait, request, now, aftermath)
+    })?;
     answer(call, asked)
 }
 
 fn downgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let options = Options::parse(call.arguments.from(3), &["FENCE"])?;
-    let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
-    let grant = act(call, |core, now, events| core.downgrade(resource, owner, options.fence, now, events))?;
+    let options = Options::parse(call.arguments.from(3), &["FENCE", "REQID"])?;
+    let lease = (call.arguments.at(1), call.arguments.at(2));
+    let request = options.request_of(lease.1);
+    let grant = change(call, |core, now, events| core.downgrade(lease, options.fence, request, now, events))?;
     write_grant(call.output, &grant);
     Ok(())
 }

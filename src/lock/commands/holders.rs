@@ -1,7 +1,7 @@
 //! Commands of those who hold locks, and of operators who take them away.
 
 use super::options::{Options, about, counted_resources, whole};
-use super::{ROW, act, promise, write_grant};
+use super::{ROW, act, change, write_grant};
 use crate::command::{Call, Command, Flags};
 use crate::refusal::Refusal;
 
@@ -15,7 +15,7 @@ const RELEASING: &[&str] = &["FENCE", "ALL", "REQID"];
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.renew",
-        syntax: "resource owner TTL milliseconds [FENCE fence]",
+        syntax: "resource owner TTL milliseconds [FENCE fence] [REQID request-id]",
         summary: "Has a lock last at least this long from now; it never becomes shorter.",
         flags: QUICK,
         handler: renew,
@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.renewall",
-        syntax: "owner TTL milliseconds",
+        syntax: "owner TTL milliseconds [REQID request-id]",
         summary: "Renews all locks of an owner that have a time of their own. Returns how many.",
         complexity: "O(N) where N is the number of locks.",
         handler: renew_all,
@@ -55,7 +55,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.force",
-        syntax: "resource [OWNER owner] [REASON text]",
+        syntax: "resource [OWNER owner] [REASON text] [REQID request-id]",
         summary: "Takes a lock away from all who hold it, or from one of them. Returns from how many.",
         complexity: "O(N) where N is the number of holders.",
         flags: OPERATORS,
@@ -64,7 +64,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lock.cancel",
-        syntax: "resource owner",
+        syntax: "resource owner [REQID request-id]",
         summary: "Ends the waiting of an owner for a resource. Returns how many requests waited.",
         flags: QUICK,
         handler: cancel,
@@ -83,10 +83,12 @@ fn required_ttl(call: &Call<'_, '_>, position: usize) -> Result<u64, Refusal> {
 
 fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let ttl = required_ttl(call, 3)?;
-    let options = Options::parse(call.arguments.from(5), &["FENCE"])?;
+    let options = Options::parse(call.arguments.from(5), &["FENCE", "REQID"])?;
     let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
-    let renewed =
-        promise(call, |core, now, events| core.renew(resource, owner, ttl, options.fence, now, events))?;
+    let request = options.request_of(owner);
+    let renewed = change(call, |core, now, events| {
+        core.renew((&[resource], owner), ttl, options.fence, request, now, events)
+    })?;
     write_grant(call.output, &renewed);
     Ok(())
 }
@@ -94,27 +96,28 @@ fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn renew_all(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let ttl = required_ttl(call, 2)?;
     let owner = call.arguments.at(1);
-    let renewed = promise(call, |core, now, events| core.renew_all(owner, ttl, now, events))?;
+    let request = Options::parse(call.arguments.from(4), &["REQID"])?.request_of(owner);
+    let renewed = change(call, |core, now, events| core.renew_all(owner, ttl, request, now, events))?;
     call.output.integer(renewed as i64);
     Ok(())
 }
 
 fn release(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
-    let release = Options::parse(arguments.from(3), RELEASING)?.release();
     let (resource, owner) = (arguments.at(1), arguments.at(2));
-    let left = act(call, |core, now, events| core.release(resource, owner, release, now, events))?;
-    call.output.integer(i64::from(left));
+    let release = Options::parse(arguments.from(3), RELEASING)?.release(owner);
+    let left = change(call, |core, now, events| core.release(resource, owner, release, now, events))?;
+    call.output.integer(left as i64);
     Ok(())
 }
 
 fn release_many(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
     let (resources, rest) = counted_resources(arguments, 2)?;
-    let release = Options::parse(rest, RELEASING)?.release();
     let owner = arguments.at(1);
-    let freed = act(call, |core, now, events| core.release_many(&resources, owner, release, now, events))?;
-    call.output.integer(i64::from(freed));
+    let release = Options::parse(rest, RELEASING)?.release(owner);
+    let freed = change(call, |core, now, events| core.release_many(&resources, owner, release, now, events))?;
+    call.output.integer(freed as i64);
     Ok(())
 }
 
@@ -127,16 +130,18 @@ fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn force(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let resource = call.arguments.at(1);
-    let options = Options::parse(call.arguments.from(2), &["OWNER", "REASON"])?;
-    let forced =
-        act(call, |core, now, events| core.force(resource, options.owner, options.reason, now, events));
+    let options = Options::parse(call.arguments.from(2), &["OWNER", "REASON", "REQID"])?;
+    let forced = change(call, |core, now, events| {
+        core.force(resource, options.owner, options.reason, options.request(), now, events)
+    })?;
     call.output.integer(forced as i64);
     Ok(())
 }
 
 fn cancel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
-    let cancelled = act(call, |core, now, events| core.cancel(resource, owner, now, events));
-    call.output.integer(i64::from(cancelled));
+    let request = Options::parse(call.arguments.from(3), &["REQID"])?.request();
+    let cancelled = change(call, |core, now, events| core.cancel(resource, owner, request, now, events))?;
+    call.output.integer(cancelled as i64);
     Ok(())
 }

@@ -4,13 +4,14 @@ pub mod acquire;
 pub mod fenced;
 pub mod holders;
 mod options;
+mod refusals;
 pub mod reports;
 pub mod sessions;
 mod waiting;
 
 use crate::clock::Now;
 use crate::command::{Call, Command, Flags, Group};
-use crate::lock::{Aftermath, Core, Events, Grant, Locks};
+use crate::lock::{Aftermath, Core, Events, Grant, Locks, Refused};
 use crate::refusal::Refusal;
 
 /// What the rows start from.
@@ -31,13 +32,12 @@ fn act<R>(call: &mut Call<'_, '_>, operation: impl FnOnce(&mut Core, u64, &mut E
     on_locks(call, |locks, now, aftermath| locks.act(now, aftermath, operation))
 }
 
-/// The same for one that promises what has to outlive the server, and is refused if the disk is not up to it.
-fn promise<R>(
+/// The same for one that changes the table, and is refused before if the disk cannot take the change.
+fn change<R>(
     call: &mut Call<'_, '_>,
-    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refusal>,
+    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
 ) -> Result<R, Refusal> {
-    call.services.locks.admit(call.now())?;
-    act(call, operation)
+    Ok(on_locks(call, |locks, now, aftermath| locks.change(now, aftermath, operation))?)
 }
 
 /// Writes what an owner was given: `ttl_ms` is null for a lease that lasts as long as its session.

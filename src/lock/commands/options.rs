@@ -4,7 +4,7 @@ use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
 use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
-use crate::lock::{Mode, Release, SessionId};
+use crate::lock::{Mode, Release, RequestId, SessionId};
 use crate::refusal::Refusal;
 
 /// What was said after the positions that a command has.  Each command names the words it knows.
@@ -15,7 +15,8 @@ pub(super) struct Options<'a> {
     pub(super) mode: Option<Mode>,
     pub(super) is_reentrant: bool,
     pub(super) session: Option<SessionId>,
-    pub(super) request: &'a [u8],
+    /// The id of the request; empty if there is none.
+    request: &'a [u8],
     pub(super) meta: &'a [u8],
     pub(super) fence: Option<u64>,
     pub(super) all: bool,
@@ -47,7 +48,14 @@ const WORDS: &[(&str, Take)] = &[
     }),
     ("REENTRANT", |options, _| put(&mut options.is_reentrant, true)),
     ("SESSION", |options, rest| put(&mut options.session, Some(session(text(rest)?)?))),
-    ("REQID", |options, rest| put(&mut options.request, text(rest)?)),
+    ("REQID", |options, rest| {
+        let id = text(rest)?;
+        if id.is_empty() {
+            // From a variable that was never set: the retry would be taken for a new request.
+            return Err(Refusal::new("ERR REQID is empty"));
+        }
+        put(&mut options.request, id)
+    }),
     ("META", |options, rest| put(&mut options.meta, text(rest)?)),
     ("FENCE", |options, rest| put(&mut options.fence, Some(number(rest)?))),
     ("ALL", |options, _| put(&mut options.all, true)),
@@ -86,8 +94,18 @@ impl<'a> Options<'a> {
     }
 
     /// How it is to be given back.
-    pub(super) fn release(&self) -> Release<'a> {
-        Release { fence: self.fence, all: self.all, request: self.request }
+    pub(super) fn release(&self, owner: &'a [u8]) -> Release<'a> {
+        Release { fence: self.fence, all: self.all, skips_ended: false, request: self.request_of(owner) }
+    }
+
+    /// The id of the request, which is one of this owner's.
+    pub(super) fn request_of(&self, owner: &'a [u8]) -> RequestId<'a> {
+        RequestId { scope: owner, id: self.request }
+    }
+
+    /// The id of a request that is no owner's.
+    pub(super) fn request(&self) -> RequestId<'a> {
+        RequestId { scope: b"", id: self.request }
     }
 
     /// How the resource is to be held: alone if nothing was said.
@@ -112,16 +130,9 @@ pub(super) fn counted_resources<'a>(
     Ok((arguments.from(first).iter().take(count).collect(), arguments.from(first + count)))
 }
 
-/// A session as replies name it.
-pub(super) fn session_text(id: SessionId) -> String {
-    format!("{:016x}", id.0)
-}
-
 /// The session that a client names.
-pub(super) fn session(text: &[u8]) -> Result<SessionId, Refusal> {
-    let digits = std::str::from_utf8(text).ok().filter(|text| text.len() == 16);
-    let id = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).filter(|&id| id != 0);
-    id.map(SessionId).ok_or(Refusal::NO_LOCK_SESSION)
+pub(super) fn session(name: &[u8]) -> Result<SessionId, Refusal> {
+    SessionId::parse(name).ok_or(Refusal::NO_LOCK_SESSION)
 }
 
 /// A number that is not negative.

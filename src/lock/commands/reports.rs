@@ -2,7 +2,8 @@
 
 use quartet_protocol::resp::Output;
 
-use super::options::{Options, session_text, whole};
+use super::options::{Options, whole};
+use super::refusals::mode_text;
 use super::{ROW, act, write_optional};
 use crate::command::{Call, Command, Flags};
 use crate::glob::Pattern;
@@ -81,7 +82,7 @@ fn write_holder(output: &mut Output, holder: &Holder) {
     write_optional(output, b"held_ms", Some(holder.held));
     output.bulk(b"session");
     match holder.session {
-        Some(session) => output.bulk(session_text(session).as_bytes()),
+        Some(session) => output.bulk(session.to_string().as_bytes()),
         None => output.null(),
     }
     output.bulk(b"meta");
@@ -90,10 +91,7 @@ fn write_holder(output: &mut Output, holder: &Holder) {
 
 fn write_mode(output: &mut Output, mode: Mode) {
     output.bulk(b"mode");
-    match mode {
-        Mode::Permits { count, of } => output.bulk(format!("permits {count} of {of}").as_bytes()),
-        Mode::Exclusive | Mode::Shared => output.bulk(mode.word().as_bytes()),
-    }
+    output.bulk(mode_text(mode).as_bytes());
 }
 
 fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

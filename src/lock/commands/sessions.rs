@@ -1,7 +1,7 @@
 //! LOCK.SESSION: many locks kept by one ping, or by one connection.
 
-use super::options::{Options, session, session_text};
-use super::{ROW, act, promise, write_optional};
+use super::options::{Options, session};
+use super::{ROW, act, change, write_optional};
 use crate::command::{Call, Command, Flags};
 use crate::lock::SessionTerms;
 use crate::refusal::Refusal;
@@ -19,14 +19,14 @@ pub const COMMANDS: &[Command] = &[Command {
 const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "open",
-        syntax: "[TTL milliseconds] [DELAY milliseconds] [CONN]",
+        syntax: "[TTL milliseconds] [DELAY milliseconds] [CONN] [REQID request-id]",
         summary: "Opens a session that lasts from ping to ping, or as long as the connection, or both. Returns its name.",
         handler: open,
         ..ROW
     },
     Command {
         name: "ping",
-        syntax: "session",
+        syntax: "session [REQID request-id]",
         summary: "Has a session last its full time from now, also one that was lost less than its delay ago. Returns \
                   the milliseconds, or null if it lasts as long as the connection.",
         flags: Flags::NOSCRIPT.union(Flags::FAST),
@@ -35,7 +35,7 @@ const SUBCOMMANDS: &[Command] = &[
     },
     Command {
         name: "close",
-        syntax: "session",
+        syntax: "session [REQID request-id]",
         summary: "Ends a session and gives back its locks. Returns how many.",
         complexity: "O(N) where N is the number of locks.",
         handler: close,
@@ -58,19 +58,21 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 fn open(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let options = Options::parse(call.arguments.from(2), &["TTL", "DELAY", "CONN"])?;
+    let options = Options::parse(call.arguments.from(2), &["TTL", "DELAY", "CONN", "REQID"])?;
     let connection = options.is_bound.then_some(call.client.shared.id);
     let terms = SessionTerms { ttl: options.ttl, delay: options.delay, connection };
     let id = call.random.draw();
-    let opened = promise(call, |core, now, events| core.open_session(id, terms, now, events))?;
-    call.output.bulk(session_text(opened).as_bytes());
+    let opened =
+        change(call, |core, now, events| core.open_session(id, terms, options.request(), now, events))?;
+    call.output.bulk(opened.to_string().as_bytes());
     Ok(())
 }
 
 fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let id = session(call.arguments.at(2))?;
+    let request = Options::parse(call.arguments.from(3), &["REQID"])?.request();
     let connection = Some(call.client.shared.id);
-    match promise(call, |core, now, events| core.ping_session(id, connection, now, events))? {
+    match change(call, |core, now, events| core.ping_session(id, connection, request, now, events))? {
         Some(ttl) => call.output.integer(ttl as i64),
         None => call.output.null(),
     }
@@ -79,7 +81,8 @@ fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn close(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let id = session(call.arguments.at(2))?;
-    let ended = act(call, |core, now, events| core.close_session(id, now, events))?;
+    let request = Options::parse(call.arguments.from(3), &["REQID"])?.request();
+    let ended = change(call, |core, now, events| core.close_session(id, request, now, events))?;
     call.output.integer(ended as i64);
     Ok(())
 }
@@ -104,14 +107,14 @@ fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.write_help(&[
-        "CLOSE <session>",
+        "CLOSE <session> [REQID <request-id>]",
         "    Ends a session and gives back its locks.",
         "INFO <session>",
         "    Returns what is known about a session.",
-        "OPEN [TTL <milliseconds>] [DELAY <milliseconds>] [CONN]",
+        "OPEN [TTL <milliseconds>] [DELAY <milliseconds>] [CONN] [REQID <request-id>]",
         "    Opens a session that lasts from ping to ping (TTL), or as long as this connection (CONN).",
         "    DELAY keeps the locks of a session that was lost for a time, in which a ping saves it.",
-        "PING <session>",
+        "PING <session> [REQID <request-id>]",
         "    Has a session last its full time from now.",
     ]);
     Ok(())

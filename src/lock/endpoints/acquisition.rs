@@ -7,16 +7,18 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::{SECOND, act, problem_of, synced, text};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, State, problems, routes};
-use crate::lock::{Asked, Deadlock, Grant, Mode, Outcome, Request, SessionId, Ticket};
-use crate::refusal::Refusal;
+use crate::lock::limits::{TTL_MAX, WAIT_MAX};
+use crate::lock::{
+    Asked, Deadlock, Grant, Mode, Outcome, Refused, Request, ResourceReport, SessionId, Ticket,
+};
 use crate::wait::Hold;
 
 /// Carries the fence of a grant, so that it can be passed on without looking into the body.
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
-pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const PREFER: &str = "prefer";
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -40,9 +42,8 @@ struct Acquisition {
     /// Milliseconds to wait for it; 0 answers at once.
     #[serde(default)]
     wait_ms: u64,
-    /// How it is to be held.
-    #[serde(default)]
-    mode: ModeName,
+    /// How it is to be held: `exclusive` if this and `permits` are missing.
+    mode: Option<ModeName>,
     /// Permits of a semaphore instead of a mode.
     permits: Option<Permits>,
     /// Who asks: one thread of control.  Made if it is missing.
@@ -57,11 +58,10 @@ struct Acquisition {
 }
 
 /// How a resource is held.
-#[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ModeName {
     /// By one.
-    #[default]
     Exclusive,
     /// Together with others that share it.
     Shared,
@@ -98,7 +98,13 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    pub(super) fn new(id: &LockId, grant: &Grant) -> Lock {
+    /// What a grant of these resources is to a client; `owner` asked for it.
+    pub(super) fn new(owner: &[u8], resources: &[&[u8]], grant: &Grant) -> Lock {
+        let id = LockId {
+            fence: grant.fence,
+            owner: grant.owner.as_deref().unwrap_or(owner).to_vec(),
+            resources: resources.iter().map(|resource| resource.to_vec()).collect(),
+        };
         Lock {
             lock_id: id.encode(),
             owner: text(&id.owner),
@@ -119,7 +125,7 @@ impl Lock {
 /// Acquires a lock
 ///
 /// Answers at once, or within `wait_ms` once it is this request's turn.  A client that hangs up stops waiting.  A request
-/// that is repeated with the same `Idempotency-Key` and owner gets what it was given before.
+/// that is repeated with the same `Idempotency-Key` gets what it was given before; `wait_ms` may differ.
 #[utoipa::path(post, path = "/lock", tag = "locks", request_body = Acquisition,
     params(("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated"),
         ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
@@ -131,55 +137,61 @@ impl Lock {
 async fn acquire(
     State(context): State<Context>,
     headers: HeaderMap,
+    key: IdempotencyKey,
     Json(body): Json<Acquisition>,
 ) -> Result<Response, Problem> {
-    let ttl = time_to_live(&body)?;
+    let ttl = time_to_live(body.ttl, body.ttl_ms)?;
+    let wait = patience(&headers, body.wait_ms)?;
     let session = body.session.as_deref().map(session_id).transpose()?;
-    let resources = match (body.resource, body.resources) {
-        (Some(one), None) => vec![one.into_bytes()],
-        (None, Some(several)) => several.into_iter().map(String::into_bytes).collect(),
+    let (resources, field) = match (body.resource, body.resources) {
+        (Some(one), None) => (vec![one], "resource"),
+        (None, Some(several)) => (several, "resources"),
         _ => return Err(Problem::invalid("resource", "resource or resources, and not both")),
     };
-    let owner = body.owner.unwrap_or_else(|| format!("{:032x}", context.draw())).into_bytes();
-    let names: Vec<&[u8]> = resources.iter().map(|resource| &resource[..]).collect();
+    let is_owner_made_up = body.owner.is_none();
+    let owner = body.owner.unwrap_or_else(|| format!("{:032x}", context.draw()));
+    let names: Vec<&[u8]> = resources.iter().map(String::as_bytes).collect();
     let mode = match (body.permits, body.mode) {
-        (Some(Permits { count, of }), _) => Mode::Permits { count, of },
-        (None, ModeName::Exclusive) => Mode::Exclusive,
-        (None, ModeName::Shared) => Mode::Shared,
+        (Some(_), Some(_)) => return Err(Problem::invalid("permits", "mode or permits, and not both")),
+        (Some(Permits { count, of }), None) => Mode::Permits { count, of },
+        (None, None | Some(ModeName::Exclusive)) => Mode::Exclusive,
+        (None, Some(ModeName::Shared)) => Mode::Shared,
     };
     let request = Request {
-        owner: &owner,
+        owner: owner.as_bytes(),
+        is_owner_made_up,
         resources: &names,
         mode,
         ttl,
-        wait: preferred_wait(&headers)?.unwrap_or(body.wait_ms),
+        wait,
         is_reentrant: body.reentrant,
         session,
         meta: body.meta.as_deref().unwrap_or_default().as_bytes(),
-        request: headers.get(IDEMPOTENCY_KEY).map_or(b"", |key| key.as_bytes()),
+        request: key.request(),
     };
     let (asked, hold) = act(&context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
-    let grant = granted(&context, asked, hold, &names, request.wait).await?;
-    let id = LockId { fence: grant.fence, owner: owner.clone(), resources };
-    Ok(Lock::new(&id, &grant).into_response())
+    let asked = asked.map_err(|refused| problem_of(&refused, field))?;
+    let grant = granted(&context, asked, hold, (request.owner, &names), wait).await?;
+    Ok(Lock::new(request.owner, &names, &grant).into_response())
 }
 
-/// What a request came to that was to wait so many milliseconds, once that is known and on the disk.
+/// What a request of an owner for resources came to that was to wait so many milliseconds, once that is known and on the
+/// disk.
 pub(super) async fn granted(
     context: &Context,
-    asked: Result<Asked, Refusal>,
+    asked: Asked,
     hold: Option<Hold>,
-    names: &[&[u8]],
+    wanted: (&[u8], &[&[u8]]),
     patience: u64,
 ) -> Result<Grant, Problem> {
-    match asked.map_err(|refusal| problem_of(&refusal))? {
+    match asked {
         Asked::Granted(grant) => {
             synced(hold).await?;
             Ok(grant)
         }
-        Asked::Busy => Err(held_by_another(context, names, 0)),
+        Asked::Busy => Err(held(context, wanted, 0)),
         Asked::Deadlock(deadlock) => Err(deadlock_problem(&deadlock)),
-        Asked::Waiting(ticket) => wait(context, ticket, names, patience).await,
+        Asked::Waiting(ticket) => wait(context, ticket, wanted, patience).await,
     }
 }
 
@@ -197,7 +209,12 @@ impl Drop for Waiting {
     }
 }
 
-async fn wait(context: &Context, ticket: Ticket, names: &[&[u8]], patience: u64) -> Result<Grant, Problem> {
+async fn wait(
+    context: &Context,
+    ticket: Ticket,
+    wanted: (&[u8], &[&[u8]]),
+    patience: u64,
+) -> Result<Grant, Problem> {
     let mut waiting = Waiting { context: context.clone(), ticket: Some(ticket) };
     let answer = std::future::poll_fn(|task| match &waiting.ticket {
         Some(ticket) => ticket.poll(task.waker()),
@@ -210,20 +227,20 @@ async fn wait(context: &Context, ticket: Ticket, names: &[&[u8]], patience: u64)
             synced(answer.hold).await?;
             Ok(grant)
         }
-        Outcome::TimedOut => Err(held_by_another(context, names, patience)),
+        Outcome::TimedOut => Err(held(context, wanted, patience)),
         Outcome::Cancelled => {
             Err(Problem::new(problems::LOCK_NOT_GRANTED).detail("the wait was cancelled by an operator"))
         }
         Outcome::Superseded => {
             Err(Problem::new(problems::LOCK_NOT_GRANTED).detail("a retry of this request took its place"))
         }
-        Outcome::SessionEnded => Err(Problem::new(problems::NO_SUCH_SESSION).detail("the session has ended")),
-        Outcome::LeaseLost => Err(Problem::new(problems::LOCK_NOT_HELD).detail("the lease has ended")),
+        Outcome::SessionEnded => Err(problem_of(&Refused::NoSession, "resource")),
+        Outcome::LeaseLost => Err(problem_of(&Refused::NotHeld, "resource")),
     }
 }
 
-/// Says who holds what was asked for, and how many wait for it.
-fn held_by_another(context: &Context, names: &[&[u8]], waited: u64) -> Problem {
+/// Says who holds what an owner asked for, and how many wait for it.
+fn held(context: &Context, (owner, names): (&[u8], &[&[u8]]), waited: u64) -> Problem {
     let (reports, _) = act(context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| {
             names.iter().filter_map(|name| core.inspect(name, now, events)).collect::<Vec<_>>()
@@ -231,15 +248,29 @@ fn held_by_another(context: &Context, names: &[&[u8]], waited: u64) -> Problem {
     });
     let problem = Problem::new(problems::LOCK_HELD).with("waited_ms", waited);
     // Of several resources the first that is held stands for all.
-    let Some(report) = reports.into_iter().find(|report| !report.holders.is_empty()) else { return problem };
-    let holder = report.holders.first().map_or(Value::Null, |holder| {
+    let is_held = |report: &&ResourceReport| !report.holders.is_empty();
+    let Some(report) = reports.iter().find(is_held).or(reports.first()) else {
+        return problem.detail("it was held a moment ago");
+    };
+    let name = text(&report.resource);
+    let other = report.holders.iter().find(|holder| holder.owner != owner);
+    let detail = match (other, report.holders.first()) {
+        (Some(_), _) => format!("{name} is held by another"),
+        (None, Some(_)) => {
+            format!(
+                "{name} is held by this owner already; with `reentrant` it acquires once more what it holds"
+            )
+        }
+        (None, None) => format!("others wait for {name} and are served before"),
+    };
+    let holder = other.or(report.holders.first()).map_or(Value::Null, |holder| {
         json!({ "owner": text(&holder.owner), "fence": holder.fence, "mode": holder.mode.word(),
             "expires_in_ms": holder.ttl, "meta": text(&holder.meta) })
     });
     let retry = report.holders.iter().filter_map(|holder| holder.ttl).min();
     problem
-        .detail(format!("{} is held by another", text(&report.resource)))
-        .with("resource", text(&report.resource))
+        .detail(detail)
+        .with("resource", name)
         .with("holder", holder)
         .with("queue_length", report.waiters)
         .with("retry_after_ms", retry)
@@ -254,27 +285,40 @@ fn deadlock_problem(deadlock: &Deadlock) -> Problem {
     Problem::new(problems::DEADLOCK).detail(deadlock.to_string()).with("cycle", cycle)
 }
 
-/// Milliseconds that the lease is to last.
-fn time_to_live(body: &Acquisition) -> Result<Option<u64>, Problem> {
-    match (body.ttl, body.ttl_ms) {
+/// Milliseconds that a lease is to last, if that is said in seconds or in milliseconds.
+pub(super) fn time_to_live(seconds: Option<f64>, millis: Option<u64>) -> Result<Option<u64>, Problem> {
+    match (seconds, millis) {
         (Some(_), Some(_)) => Err(Problem::invalid("ttl", "ttl or ttl_ms, and not both")),
         (Some(seconds), None) => milliseconds("ttl", seconds).map(Some),
-        (None, milliseconds) => Ok(milliseconds),
+        (None, Some(millis)) if millis == 0 || millis > TTL_MAX => {
+            Err(Problem::invalid("ttl_ms", format!("a number of milliseconds from 1 to {TTL_MAX}")))
+        }
+        (None, millis) => Ok(millis),
     }
 }
 
 /// Seconds with a fraction as milliseconds.
 pub(super) fn milliseconds(field: &str, seconds: f64) -> Result<u64, Problem> {
     let milliseconds = (seconds * SECOND as f64).round();
-    if !(1.0..=crate::lock::limits::TTL_MAX as f64).contains(&milliseconds) {
-        let most = crate::lock::limits::TTL_MAX / SECOND;
+    if !(1.0..=TTL_MAX as f64).contains(&milliseconds) {
+        let most = TTL_MAX / SECOND;
         return Err(Problem::invalid(field, format!("a number of seconds from 0.001 to {most}")));
     }
     Ok(milliseconds as u64)
 }
 
+/// Milliseconds to wait: what the header Prefer says goes before the field of the body.
+pub(super) fn patience(headers: &HeaderMap, wait_ms: u64) -> Result<u64, Problem> {
+    match preferred_wait(headers)? {
+        Some(wait) if wait > WAIT_MAX => {
+            Err(Problem::invalid("Prefer", format!("wait and at most {} seconds", WAIT_MAX / SECOND)))
+        }
+        preferred => Ok(preferred.unwrap_or(wait_ms)),
+    }
+}
+
 /// What `Prefer: wait=10` asks for, in milliseconds; see RFC 7240.
-pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+fn preferred_wait(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     for preference in preferences.flat_map(|value| value.split(',')) {
         if let Some(("wait", seconds)) = preference.trim().split_once('=') {
@@ -286,9 +330,8 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<u64>, Problem
     Ok(None)
 }
 
-/// A session as JSON names it: text, since not all languages keep 64 bits of a number.
+/// The session that a client names.
 pub(super) fn session_id(name: &str) -> Result<SessionId, Problem> {
-    u64::from_str_radix(name, 16)
-        .map(SessionId)
-        .map_err(|_| Problem::invalid("session", "the session of a response to POST /sessions"))
+    SessionId::parse(name.as_bytes())
+        .ok_or_else(|| Problem::invalid("session", "the session of a response to POST /sessions"))
 }

@@ -25,6 +25,11 @@ impl LockId {
         format!("{}.{}", self.fence, URL_SAFE_NO_PAD.encode(bytes))
     }
 
+    /// The names of the resources.
+    pub(super) fn names(&self) -> Vec<&[u8]> {
+        self.resources.iter().map(Vec::as_slice).collect()
+    }
+
     /// # Errors
     /// If no server of ours has made such an id.
     pub(super) fn decode(id: &str) -> Result<LockId, Problem> {

@@ -1,15 +1,15 @@
 //! What a holder does with its lease: renew it, give it back, change how it holds, have a fence checked.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::acquisition::{IDEMPOTENCY_KEY, Lock, milliseconds};
+use super::acquisition::{Lock, time_to_live};
+use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{act_durably, promise};
+use super::{act_durably, change};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, routes};
-use crate::lock::{Grant, Release};
-use crate::refusal::Refusal;
+use crate::lock::Release;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
@@ -32,11 +32,8 @@ pub(super) struct Lifetime {
 
 impl Lifetime {
     pub(super) fn milliseconds(&self) -> Result<u64, Problem> {
-        match (self.ttl, self.ttl_ms) {
-            (Some(seconds), None) => milliseconds("ttl", seconds),
-            (None, Some(milliseconds)) => Ok(milliseconds),
-            _ => Err(Problem::invalid("ttl", "ttl or ttl_ms, and not both")),
-        }
+        let missing = || Problem::invalid("ttl", "ttl or ttl_ms; one of them must be there");
+        time_to_live(self.ttl, self.ttl_ms)?.ok_or_else(missing)
     }
 }
 
@@ -44,33 +41,25 @@ impl Lifetime {
 ///
 /// Has it last at least this long from now; never shortens it.
 #[utoipa::path(put, path = "/lock/{lock_id}/renew", tag = "locks", request_body = Lifetime,
-    params(("lock_id" = String, Path, description = "As POST /lock has given it")),
+    params(("lock_id" = String, Path, description = "As POST /lock has given it"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "It is held still", body = Lock),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn renew(
     State(context): State<Context>,
     PathText(id): PathText,
+    key: IdempotencyKey,
     Json(lifetime): Json<Lifetime>,
 ) -> Result<Response, Problem> {
     let id = LockId::decode(&id)?;
     let ttl = lifetime.milliseconds()?;
-    let grant = promise(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            let mut granted: Result<Grant, Refusal> = Err(Refusal::LOCK_NOT_HELD);
-            for resource in &id.resources {
-                let renewed = core.renew(resource, &id.owner, ttl, Some(id.fence), now, events)?;
-                // What is said of several is true of each.
-                granted = Ok(match granted {
-                    Ok(before) if before.ttl < renewed.ttl => before,
-                    _ => renewed,
-                });
-            }
-            granted
-        })
+    let names = id.names();
+    let grant = change(&context, |core, now, events| {
+        core.renew((&names, &id.owner), ttl, Some(id.fence), key.request(), now, events)
     })
     .await?;
-    Ok(Lock::new(&id, &grant).into_response())
+    Ok(Lock::new(&id.owner, &names, &grant).into_response())
 }
 
 /// Whose locks.
@@ -86,27 +75,27 @@ struct Whose {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Renewed {
     /// Their number.
-    renewed: usize,
+    renewed: u64,
 }
 
 /// Renews all locks of an owner
 ///
 /// Those that last as long as a session are left to it.
-#[utoipa::path(put, path = "/locks", operation_id = "renew_all_locks", tag = "locks", request_body = Lifetime, params(Whose),
+#[utoipa::path(put, path = "/locks", operation_id = "renew_all_locks", tag = "locks", request_body = Lifetime,
+    params(Whose, ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "They last at least this long from now", body = Renewed),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn renew_all(
     State(context): State<Context>,
     Query(whose): Query<Whose>,
+    key: IdempotencyKey,
     Json(lifetime): Json<Lifetime>,
 ) -> Result<Json<Renewed>, Problem> {
     let ttl = lifetime.milliseconds()?;
-    let renewed = promise(&context, |locks, now, aftermath| {
-        locks
-            .act(now, aftermath, |core, now, events| core.renew_all(whose.owner.as_bytes(), ttl, now, events))
-    })
-    .await?;
+    let owner = whose.owner.as_bytes();
+    let renewed =
+        change(&context, |core, now, events| core.renew_all(owner, ttl, key.request(), now, events)).await?;
     Ok(Json(Renewed { renewed }))
 }
 
@@ -131,20 +120,13 @@ async fn release(
     State(context): State<Context>,
     PathText(id): PathText,
     Query(releasing): Query<Releasing>,
-    headers: HeaderMap,
+    key: IdempotencyKey,
 ) -> Result<StatusCode, Problem> {
     let id = LockId::decode(&id)?;
-    let request = headers.get(IDEMPOTENCY_KEY).map_or(&b""[..], |key| key.as_bytes());
-    let release = Release { fence: Some(id.fence), all: releasing.all, request };
-    act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            // What has ended already is no obstacle to giving back the rest.
-            let mut held: Vec<&[u8]> = id.resources.iter().map(|resource| &resource[..]).collect();
-            held.retain(|resource| core.check(resource, id.fence, now, events));
-            core.release_many(&held, &id.owner, release, now, events)
-        })
-    })
-    .await?;
+    let release =
+        Release { fence: Some(id.fence), all: releasing.all, skips_ended: true, request: key.request() };
+    change(&context, |core, now, events| core.release_many(&id.names(), &id.owner, release, now, events))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,19 +2,21 @@
 
 mod acquisition;
 mod events;
+mod idempotency;
 mod identity;
 mod leases;
 mod modes;
 mod operators;
+mod refusals;
 mod reports;
 mod sessions;
 
 use crate::clock::Now;
 use crate::command::Effects;
-use crate::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
-use crate::lock::{Aftermath, Locks};
-use crate::refusal::Refusal;
+use crate::endpoint::{Context, OpenApiRouter, Problem, on_disk};
+use crate::lock::{Aftermath, Core, Events, Locks, Refused};
 use crate::wait::Hold;
+use refusals::problem_of;
 
 /// Milliseconds in a second, the unit that people write times to live in.
 const SECOND: u64 = 1000;
@@ -42,21 +44,20 @@ fn act<R>(context: &Context, operation: impl FnOnce(&Locks, Now, &mut Aftermath)
 /// Runs an operation that may be refused, and waits until what it promises is on the disk.
 async fn act_durably<R>(
     context: &Context,
-    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refusal>,
+    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refused>,
 ) -> Result<R, Problem> {
     let (result, hold) = act(context, operation);
-    let result = result.map_err(|refusal| problem_of(&refusal))?;
+    let result = result.map_err(|refused| problem_of(&refused, "resource"))?;
     synced(hold).await?;
     Ok(result)
 }
 
-/// The same for what could not be kept if the disk is not up to it: it is not begun then.
-async fn promise<R>(
+/// The same for an operation of the table that changes it: it is refused before if the disk cannot take the change.
+async fn change<R>(
     context: &Context,
-    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refusal>,
+    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
 ) -> Result<R, Problem> {
-    context.services().locks.admit(context.now()).map_err(|refusal| problem_of(&refusal))?;
-    act_durably(context, operation).await
+    act_durably(context, |locks, now, aftermath| locks.change(now, aftermath, operation)).await
 }
 
 async fn synced(hold: Option<Hold>) -> Result<(), Problem> {
@@ -64,21 +65,6 @@ async fn synced(hold: Option<Hold>) -> Result<(), Problem> {
         Some(hold) => on_disk(&hold).await,
         None => Ok(()),
     }
-}
-
-/// The problem that says what a RESP client would be told.
-fn problem_of(refusal: &Refusal) -> Problem {
-    let text = String::from_utf8_lossy(refusal.text());
-    let words = text.split_once(' ').map_or("", |(_, words)| words);
-    let kind = match refusal.code() {
-        "NOTHELD" | "LOCKMODE" => problems::LOCK_NOT_HELD,
-        "LOCKWAITS" => problems::OWNER_WAITS,
-        "NOSESSION" => problems::NO_SUCH_SESSION,
-        "LOCKFULL" => problems::TOO_MANY_LOCKS,
-        "ERR" => problems::INVALID_VALUE,
-        _ => problems::UNAVAILABLE,
-    };
-    Problem::new(kind).detail(words)
 }
 
 /// Bytes as JSON shows them.  What came over HTTP is text; what came over RESP need not be.

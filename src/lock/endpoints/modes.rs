@@ -4,9 +4,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::acquisition::{Lock, granted, preferred_wait};
+use super::acquisition::{Lock, granted, patience};
+use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{act, act_durably};
+use super::refusals::problem_of;
+use super::{act, change};
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, problems, routes,
 };
@@ -27,9 +29,11 @@ struct Patience {
 /// Holds alone what was shared
 ///
 /// Under a new fence and therefore a new `lock_id`, before all others that wait.  Of two that share a resource and both
-/// ask for this, the second is refused: each would wait for the other.
+/// ask for this, the second is refused: each would wait for the other.  A request that is repeated with the same
+/// `Idempotency-Key` and the old `lock_id` gets the same answer.
 #[utoipa::path(post, path = "/lock/{lock_id}/upgrade", operation_id = "upgrade_lock", tag = "locks", request_body = Patience,
     params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated"),
         ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
     responses((status = 200, description = "It is held alone now", body = Lock),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
@@ -38,36 +42,41 @@ async fn upgrade(
     State(context): State<Context>,
     PathText(id): PathText,
     headers: HeaderMap,
-    Json(patience): Json<Patience>,
+    key: IdempotencyKey,
+    Json(body): Json<Patience>,
 ) -> Result<Response, Problem> {
     let id = LockId::decode(&id)?;
     let resource = one_resource(&id)?;
-    let wait = preferred_wait(&headers)?.unwrap_or(patience.wait_ms);
+    let wait = patience(&headers, body.wait_ms)?;
     let (asked, hold) = act(&context, |locks, now, aftermath| {
-        locks.upgrade((resource, &id.owner), Some(id.fence), wait, now, aftermath)
+        locks.upgrade((resource, &id.owner), Some(id.fence), wait, key.request(), now, aftermath)
     });
-    let grant = granted(&context, asked, hold, &[resource], wait).await?;
-    Ok(Lock::new(&LockId { fence: grant.fence, ..id }, &grant).into_response())
+    let asked = asked.map_err(|refused| problem_of(&refused, "lock_id"))?;
+    let grant = granted(&context, asked, hold, (&id.owner, &[resource]), wait).await?;
+    Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 
 /// Shares what was held alone
 ///
 /// Under the same fence: `lock_id` stays as it is.
 #[utoipa::path(post, path = "/lock/{lock_id}/downgrade", operation_id = "downgrade_lock", tag = "locks",
-    params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource")),
+    params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "It is shared now", body = Lock),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn downgrade(State(context): State<Context>, PathText(id): PathText) -> Result<Response, Problem> {
+async fn downgrade(
+    State(context): State<Context>,
+    PathText(id): PathText,
+    key: IdempotencyKey,
+) -> Result<Response, Problem> {
     let id = LockId::decode(&id)?;
     let resource = one_resource(&id)?;
-    let grant = act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            core.downgrade(resource, &id.owner, Some(id.fence), now, events)
-        })
+    let grant = change(&context, |core, now, events| {
+        core.downgrade((resource, &id.owner), Some(id.fence), key.request(), now, events)
     })
     .await?;
-    Ok(Lock::new(&id, &grant).into_response())
+    Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 
 /// Several resources under one fence cannot change one by one.

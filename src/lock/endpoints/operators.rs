@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act_durably;
+use super::change;
+use super::idempotency::IdempotencyKey;
 use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -25,14 +26,15 @@ struct Taking {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Taken {
     /// Their number.
-    taken: usize,
+    taken: u64,
 }
 
 /// Takes a lock away from its holders
 ///
 /// For operators.  A holder learns of it when it renews or releases, and its fence is no longer current.
 #[utoipa::path(delete, path = "/locks/{resource}", tag = "locks",
-    params(("resource" = String, Path, description = "Its name, percent-encoded"), Taking),
+    params(("resource" = String, Path, description = "Its name, percent-encoded"), Taking,
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "How many leases were taken away", body = Taken),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
@@ -40,14 +42,13 @@ async fn force(
     State(context): State<Context>,
     PathBytes(name): PathBytes,
     Query(taking): Query<Taking>,
+    key: IdempotencyKey,
 ) -> Result<Json<Taken>, Problem> {
     let owner = taking.owner.as_deref().map(str::as_bytes);
-    let taken = act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            Ok(core.force(&name, owner, taking.reason.as_bytes(), now, events))
-        })
-    })
-    .await?;
+    let reason = taking.reason.as_bytes();
+    let taken =
+        change(&context, |core, now, events| core.force(&name, owner, reason, key.request(), now, events))
+            .await?;
     Ok(Json(Taken { taken }))
 }
 
@@ -64,14 +65,15 @@ struct Cancelling {
 #[derive(Serialize, utoipa::ToSchema)]
 struct Cancelled {
     /// Their number.
-    cancelled: usize,
+    cancelled: u64,
 }
 
 /// Ends an owner's wait for a resource
 ///
 /// The request that waits is answered that it was not granted.
 #[utoipa::path(delete, path = "/locks/{resource}/waits", operation_id = "cancel_wait", tag = "locks",
-    params(("resource" = String, Path, description = "Its name, percent-encoded"), Cancelling),
+    params(("resource" = String, Path, description = "Its name, percent-encoded"), Cancelling,
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "How many requests of that owner waited", body = Cancelled),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
@@ -79,11 +81,10 @@ async fn cancel(
     State(context): State<Context>,
     PathBytes(name): PathBytes,
     Query(cancelling): Query<Cancelling>,
+    key: IdempotencyKey,
 ) -> Result<Json<Cancelled>, Problem> {
     let owner = cancelling.owner.as_bytes();
-    let cancelled = act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| Ok(usize::from(core.cancel(&name, owner, now, events))))
-    })
-    .await?;
+    let cancelled =
+        change(&context, |core, now, events| core.cancel(&name, owner, key.request(), now, events)).await?;
     Ok(Json(Cancelled { cancelled }))
 }

@@ -131,7 +131,7 @@ impl From<&Holder> for Hold {
             holds: holder.holds,
             expires_in_ms: holder.ttl,
             held_ms: holder.held,
-            session: holder.session.map(|id| format!("{:016x}", id.0)),
+            session: holder.session.map(|id| id.to_string()),
             meta: text(&holder.meta),
         }
     }

@@ -5,11 +5,12 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::acquisition::{milliseconds, session_id};
-use super::{act_durably, promise, text};
+use super::idempotency::IdempotencyKey;
+use super::{act_durably, change, text};
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, routes,
 };
-use crate::lock::{SessionId, SessionTerms};
+use crate::lock::SessionTerms;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(open)).routes(routes!(ping)).routes(routes!(session, close))
@@ -60,33 +61,40 @@ struct Session {
 ///
 /// A session keeps any number of locks, all of them alive by one ping.
 #[utoipa::path(post, path = "/sessions", tag = "locks", request_body = Opening,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 201, description = "It is open", body = Opened),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn open(State(context): State<Context>, Json(opening): Json<Opening>) -> Result<Response, Problem> {
+async fn open(
+    State(context): State<Context>,
+    key: IdempotencyKey,
+    Json(opening): Json<Opening>,
+) -> Result<Response, Problem> {
     let delay = if opening.delay == 0.0 { 0 } else { milliseconds("delay", opening.delay)? };
     let terms = SessionTerms { ttl: Some(milliseconds("ttl", opening.ttl)?), delay, connection: None };
     let drawn = context.draw() as u64;
-    let id = promise(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| core.open_session(drawn, terms, now, events))
-    })
-    .await?;
-    Ok(json_with_status(StatusCode::CREATED, Opened { session: name_of(id), expires_in_ms: terms.ttl }))
+    let id =
+        change(&context, |core, now, events| core.open_session(drawn, terms, key.request(), now, events))
+            .await?;
+    Ok(json_with_status(StatusCode::CREATED, Opened { session: id.to_string(), expires_in_ms: terms.ttl }))
 }
 
 /// Keeps a session alive
 #[utoipa::path(put, path = "/sessions/{session}/ping", tag = "locks",
-    params(("session" = String, Path, description = "Its name")),
+    params(("session" = String, Path, description = "Its name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "It lives on", body = Opened),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn ping(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Opened>, Problem> {
+async fn ping(
+    State(context): State<Context>,
+    PathText(name): PathText,
+    key: IdempotencyKey,
+) -> Result<Json<Opened>, Problem> {
     let id = session_id(&name)?;
-    let expires_in_ms = promise(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| core.ping_session(id, None, now, events))
-    })
-    .await?;
-    Ok(Json(Opened { session: name_of(id), expires_in_ms }))
+    let expires_in_ms =
+        change(&context, |core, now, events| core.ping_session(id, None, key.request(), now, events)).await?;
+    Ok(Json(Opened { session: id.to_string(), expires_in_ms }))
 }
 
 /// A session and what it keeps
@@ -102,7 +110,7 @@ async fn session(State(context): State<Context>, PathText(name): PathText) -> Re
     })
     .await?;
     Ok(Json(Session {
-        session: name_of(id),
+        session: id.to_string(),
         ttl_ms: report.ttl,
         expires_in_ms: report.left,
         lost: report.is_lost,
@@ -116,20 +124,17 @@ async fn session(State(context): State<Context>, PathText(name): PathText) -> Re
 ///
 /// Everything it keeps is given back.
 #[utoipa::path(delete, path = "/sessions/{session}", tag = "locks",
-    params(("session" = String, Path, description = "Its name")),
+    params(("session" = String, Path, description = "Its name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 204, description = "It is closed"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn close(State(context): State<Context>, PathText(name): PathText) -> Result<StatusCode, Problem> {
+async fn close(
+    State(context): State<Context>,
+    PathText(name): PathText,
+    key: IdempotencyKey,
+) -> Result<StatusCode, Problem> {
     let id = session_id(&name)?;
-    act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| core.close_session(id, now, events))
-    })
-    .await?;
+    change(&context, |core, now, events| core.close_session(id, key.request(), now, events)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Sixteen hexadecimal digits: text, since not all languages keep 64 bits of a number.
-fn name_of(SessionId(id): SessionId) -> String {
-    format!("{id:016x}")
 }

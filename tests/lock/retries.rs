@@ -1,0 +1,243 @@
+//! Every request that changes something can be sent again under its id: it comes to the same, also after a restart, and
+//! the id stands for no other request.
+
+use quartet::lock::{
+    Acquired, Core, Events, Mode, Refused, Release, Request, RequestId, SessionId, SessionTerms,
+};
+
+use super::table::{ASKING, Table, grant, snapshot, waiter};
+
+const LONG: u64 = 10_000;
+
+/// What an operation answered, as far as a client sees it.
+type Answer = Result<String, Refused>;
+
+/// An operation with an id, on a table at a time.
+struct Case {
+    what: &'static str,
+    run: fn(&mut Core, u64, &mut Events, RequestId<'_>) -> Answer,
+}
+
+fn shown<T: std::fmt::Debug>(answer: Result<T, Refused>) -> Answer {
+    answer.map(|answer| format!("{answer:?}"))
+}
+
+/// The fence and how often it is held, of an answer to a request for a lock.
+fn fence(acquired: Result<Acquired, Refused>) -> Answer {
+    acquired.map(|acquired| match acquired {
+        Acquired::Granted(grant) => format!("{} {}", grant.fence, grant.holds),
+        other => panic!("not granted: {other:?}"),
+    })
+}
+
+/// Ann holds x and y alone, shares s and waits for nothing; bob waits for x; session 7 keeps z for ann.
+const CASES: &[Case] = &[
+    Case {
+        what: "acquire",
+        run: |core, now, events, request| {
+            let asking = Request { owner: b"ann", resources: &[b"new"], request, ..ASKING };
+            fence(core.acquire(&asking, now, events))
+        },
+    },
+    Case {
+        what: "acquire in another mode",
+        run: |core, now, events, request| {
+            let mode = Mode::Shared;
+            let asking = Request { owner: b"ann", resources: &[b"new"], mode, request, ..ASKING };
+            fence(core.acquire(&asking, now, events))
+        },
+    },
+    Case {
+        what: "acquire for another time",
+        run: |core, now, events, request| {
+            let ttl = Some(77);
+            let asking = Request { owner: b"ann", resources: &[b"new"], ttl, request, ..ASKING };
+            fence(core.acquire(&asking, now, events))
+        },
+    },
+    Case {
+        what: "acquire once more",
+        run: |core, now, events, request| {
+            let asking = Request { owner: b"ann", resources: &[b"x"], is_reentrant: true, request, ..ASKING };
+            fence(core.acquire(&asking, now, events))
+        },
+    },
+    Case {
+        what: "upgrade",
+        run: |core, now, events, request| fence(core.upgrade((b"s", b"ann"), None, 0, request, now, events)),
+    },
+    Case {
+        what: "downgrade",
+        run: |core, now, events, request| {
+            shown(core.downgrade((b"x", b"ann"), None, request, now, events).map(|grant| grant.fence))
+        },
+    },
+    Case {
+        what: "renew",
+        run: |core, now, events, request| {
+            let lease: (&[&[u8]], &[u8]) = (&[b"x"], b"ann");
+            shown(core.renew(lease, 5000, None, request, now, events).map(|grant| grant.fence))
+        },
+    },
+    Case {
+        what: "renew all",
+        run: |core, now, events, request| shown(core.renew_all(b"ann", 5000, request, now, events)),
+    },
+    Case {
+        what: "release",
+        run: |core, now, events, request| {
+            let release = Release { request, ..Release::default() };
+            shown(core.release(b"x", b"ann", release, now, events))
+        },
+    },
+    Case {
+        what: "release another",
+        run: |core, now, events, request| {
+            let release = Release { request, ..Release::default() };
+            shown(core.release(b"y", b"ann", release, now, events))
+        },
+    },
+    Case {
+        what: "release several",
+        run: |core, now, events, request| {
+            let release = Release { request, ..Release::default() };
+            shown(core.release_many(&[b"x", b"y"], b"ann", release, now, events))
+        },
+    },
+    Case {
+        what: "force",
+        run: |core, now, events, request| shown(core.force(b"x", None, b"", request, now, events)),
+    },
+    Case {
+        what: "cancel",
+        run: |core, now, events, request| shown(core.cancel(b"x", b"bob", request, now, events)),
+    },
+    Case {
+        what: "open a session",
+        run: |core, now, events, request| {
+            let terms = SessionTerms { ttl: Some(1000), ..SessionTerms::default() };
+            shown(core.open_session(70, terms, request, now, events))
+        },
+    },
+    Case {
+        what: "ping a session",
+        run: |core, now, events, request| shown(core.ping_session(SessionId(7), None, request, now, events)),
+    },
+    Case {
+        what: "close a session",
+        run: |core, now, events, request| shown(core.close_session(SessionId(7), request, now, events)),
+    },
+];
+
+fn table() -> Table {
+    let mut table = Table::new();
+    grant(table.lock("ann", "x", 0));
+    grant(table.lock("ann", "y", 0));
+    grant(table.lock_as(Mode::Shared, "ann", "s", 0));
+    let session = table.open(7, SessionTerms { ttl: Some(LONG), ..SessionTerms::default() });
+    let kept = Request { owner: b"ann", resources: &[b"z"], ttl: None, session: Some(session), ..ASKING };
+    grant(table.ask(&kept).expect("the session is there"));
+    waiter(table.lock("bob", "x", LONG));
+    table
+}
+
+fn run(table: &mut Table, case: &Case, id: &str) -> Answer {
+    let now = table.micros();
+    let request = RequestId { scope: b"", id: id.as_bytes() };
+    let answer = (case.run)(&mut table.core, now, &mut table.events, request);
+    table.keep_records();
+    answer
+}
+
+#[test]
+fn a_retry_comes_to_the_same_and_changes_nothing() {
+    for case in CASES {
+        let mut table = table();
+        let first = run(&mut table, case, "id");
+        assert!(first.is_ok(), "{}: {first:?}", case.what);
+        let after = snapshot(&table.core);
+        assert_eq!(run(&mut table, case, "id"), first, "{}", case.what);
+        assert_eq!(snapshot(&table.core).len(), after.len(), "{}", case.what);
+        let totals = table.core.totals();
+        // After a restart, from records and from a snapshot, as well.
+        let (now, request) = (table.micros(), RequestId { scope: b"", id: b"id" });
+        let mut from_snapshot = Core::default();
+        table.core.snapshot(true, |record| {
+            from_snapshot.replay(record, now).expect("the record can be followed");
+        });
+        for mut core in [table.replayed(), from_snapshot] {
+            assert_eq!((case.run)(&mut core, now, &mut Events::default(), request), first, "{}", case.what);
+            assert_eq!(core.totals().leases, totals.leases, "{}", case.what);
+        }
+    }
+}
+
+#[test]
+fn an_id_stands_for_one_request() {
+    for first in CASES {
+        for second in CASES {
+            let mut table = table();
+            run(&mut table, first, "id").expect("it is possible");
+            let after = snapshot(&table.core);
+            let answer = run(&mut table, second, "id");
+            if first.what == second.what {
+                assert!(answer.is_ok(), "{}", first.what);
+            } else {
+                assert_eq!(answer, Err(Refused::RequestIdUsed), "{} after {}", second.what, first.what);
+                assert_eq!(snapshot(&table.core), after, "{} after {}", second.what, first.what);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_refused_does_not_use_up_the_id() {
+    let mut table = table();
+    let request = RequestId { scope: b"cid", id: b"id" };
+    let asking = Request { owner: b"cid", resources: &[b"x"], request, ..ASKING };
+    assert_eq!(table.ask(&asking), Ok(Acquired::Busy));
+    grant(table.ask(&Request { resources: &[b"free"], ..asking }).expect("it is free"));
+}
+
+#[test]
+fn a_retry_without_an_owner_is_known_by_its_id() {
+    let mut table = Table::new();
+    let request = RequestId { scope: b"", id: b"id" };
+    let first =
+        Request { owner: b"made-up-1", is_owner_made_up: true, resources: &[b"x"], request, ..ASKING };
+    let retry = Request { owner: b"made-up-2", ..first };
+    let fence = grant(table.ask(&first).expect("it is free")).fence;
+    let again = grant(table.ask(&retry).expect("it is a retry"));
+    assert_eq!((again.fence, again.owner.as_deref()), (fence, Some(&b"made-up-1"[..])));
+    // Who waits is known by it as well, and is told who it is.
+    let request = RequestId { scope: b"", id: b"other" };
+    let waits = Request { owner: b"made-up-3", wait: LONG, request, ..first };
+    let waiting = waiter(table.ask(&waits).expect("it waits"));
+    assert_eq!(table.ask(&Request { owner: b"made-up-4", ..waits }), Ok(Acquired::Rejoined(waiting)));
+    assert_eq!(table.core.totals().owners, 2);
+    assert_eq!(table.unlock("made-up-1", "x"), Ok(0));
+    let [(_, quartet::lock::Outcome::Granted(given))] = &table.answers()[..] else {
+        panic!("one is granted")
+    };
+    assert_eq!(given.owner.as_deref(), Some(&b"made-up-3"[..]));
+}
+
+#[test]
+fn an_upgrade_that_waits_can_be_sent_again() {
+    let mut table = Table::new();
+    let shared = grant(table.lock_as(Mode::Shared, "ann", "x", 0)).fence;
+    grant(table.lock_as(Mode::Shared, "bob", "x", 0));
+    let ask = |table: &mut Table| {
+        let (now, request) = (table.micros(), RequestId { scope: b"ann", id: b"id" });
+        table.core.upgrade((b"x", b"ann"), Some(shared), LONG, request, now, &mut table.events)
+    };
+    let Ok(Acquired::Waiting(waiting)) = ask(&mut table) else { panic!("bob shares it") };
+    assert_eq!(ask(&mut table), Ok(Acquired::Rejoined(waiting)));
+    assert_eq!(table.unlock("bob", "x"), Ok(0));
+    assert_eq!(table.granted(), [waiting]);
+    let Ok(Acquired::Granted(again)) = ask(&mut table) else { panic!("it is a retry") };
+    assert!(again.fence > shared);
+    // The lease ends, and the upgrade is not made up for by a copy that comes late.
+    assert_eq!(table.unlock("ann", "x"), Ok(0));
+    assert_eq!(ask(&mut table), Err(Refused::GrantEnded(again.fence)));
+}
