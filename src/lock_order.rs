@@ -55,6 +55,8 @@ ranks! {
     LIMIT_RESERVATIONS,
     /// Who waits for admission by the limiter.
     LIMIT_WAITING,
+    /// Who waits for the journal of the limiter to be made.
+    LIMIT_WAITERS,
     /// The answer to somebody who waits.
     MAILBOX,
     /// Who is shown every command.

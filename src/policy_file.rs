@@ -1,7 +1,8 @@
 //! Policies in the file of settings: read at start, and again whenever the file changes.
 //!
 //! They are tables `[limits.NAME]` with the fields that the HTTP door takes.  A file that became wrong is said in the log and
-//! changes nothing.  Policies that vanish from the file are forgotten; those made by clients are left alone.
+//! changes nothing.  Policies that vanish from the file are forgotten, also if that happens while no server runs; those made by
+//! clients are left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +12,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use crate::limit::definition::Definition;
-use crate::limit::policies::{DEFAULT_POLICY, Policies};
+use crate::limit::policies::Policies;
 
 /// A file of settings as far as it is about policies.
 pub struct PolicyFile {
@@ -50,14 +51,8 @@ impl PolicyFile {
             format!("file {name}, line {line}: {}", error.message())
         })?;
         let names: BTreeSet<String> = contents.limits.keys().cloned().collect();
-        policies.set_all(contents.limits).map_err(|error| format!("file {name}: limits: {error}"))?;
-        for gone in self.names.difference(&names) {
-            if gone == DEFAULT_POLICY {
-                policies.reset_default();
-            } else {
-                policies.remove(gone.as_bytes());
-            }
-        }
+        let followed = policies.follow_file(contents.limits, &self.names);
+        followed.map_err(|error| format!("file {name}: limits: {error}"))?;
         self.names = names;
         Ok(())
     }

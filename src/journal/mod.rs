@@ -52,8 +52,8 @@ pub struct Options {
     pub snapshot_after: u64,
     /// Nothing new is admitted while this many bytes wait to be written.
     pub pending_max: usize,
-    /// The least time from one sync to the next: zero for a sync as soon as somebody waits, more to lose at most
-    /// what was said in such an interval.
+    /// The least time from one sync to the next unless somebody waits: zero for a sync as soon as anything was appended,
+    /// more to lose at most what was said in such an interval.
     pub sync_interval: Duration,
 }
 
@@ -96,6 +96,20 @@ pub struct Status {
     pub failure: Option<String>,
 }
 
+impl Status {
+    /// That of a journal that cannot be had.
+    pub fn unavailable(reason: String) -> Status {
+        Status {
+            appended: Position(0),
+            synced: Position(0),
+            syncs: 0,
+            last_sync_micros: 0,
+            snapshot_bytes: 0,
+            failure: Some(reason),
+        }
+    }
+}
+
 /// One service's journal.  Dropped, it writes the rest and ends its thread.
 pub struct Journal {
     shared: Arc<Shared>,
@@ -128,6 +142,8 @@ struct State {
     /// The last segment that is on the disk.
     begun: u64,
     is_closing: bool,
+    /// Somebody waits for a sync that was to be put off.
+    is_waited_for: bool,
     /// The writer sleeps and has to be told of work.
     is_writer_idle: bool,
     /// The writer is told once so many operations are pending.
@@ -186,6 +202,7 @@ impl Journal {
                 pending,
                 begun: sequence,
                 is_closing: false,
+                is_waited_for: false,
                 is_writer_idle: false,
                 wanted_operations: usize::MAX,
             }),
@@ -323,6 +340,12 @@ impl Durable for Journal {
             return Poll::Ready(known);
         }
         waiters.insert(position, waker);
+        drop(waiters);
+        if !self.shared.options.sync_interval.is_zero() {
+            // Somebody waits, so this sync is not put off.
+            self.shared.state.lock().is_waited_for = true;
+            self.shared.wake_writer();
+        }
         Poll::Pending
     }
 }

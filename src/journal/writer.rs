@@ -41,7 +41,8 @@ impl Writer {
     /// nobody knows what is on the disk, and trying again would only seem to help.
     pub fn step(&mut self) {
         let (mut bytes, cuts, end) = {
-            let State { pending, wanted_operations, .. } = &mut *self.shared.state.lock();
+            let State { pending, wanted_operations, is_waited_for, .. } = &mut *self.shared.state.lock();
+            *is_waited_for = false;
             if pending.is_empty() || self.shared.has_failed() {
                 return;
             }
@@ -153,7 +154,8 @@ impl Writer {
     /// Lets records gather, so that one sync serves all of an interval.
     fn rest(&self) {
         self.sleep_until(Some(self.shared.options.sync_interval), |state| {
-            state.is_closing || state.pending.bytes.len() >= self.shared.options.pending_max / 2
+            let is_full = state.pending.bytes.len() >= self.shared.options.pending_max / 2;
+            state.is_closing || state.is_waited_for || is_full
         });
     }
 

@@ -91,6 +91,13 @@ pub struct Override {
     pub limits: Vec<LimitDefinition>,
 }
 
+impl Definition {
+    /// The definition as JSON, which it can be read from again.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a definition is text, numbers and lists")
+    }
+}
+
 impl LimitDefinition {
     /// A limit per key without a name.
     pub fn new(algorithm: &str, parameters: Parameters) -> LimitDefinition {

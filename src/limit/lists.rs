@@ -1,10 +1,13 @@
 //! Who is not limited at all, and who is always refused: patterns for good, and blocks for a time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::algorithm::{InvalidParameter, Nanos};
+use super::keeping::Keeping;
 use super::policy::{KEY_LENGTH_MAX, Listed, PATTERNS_MAX, Policy};
+use super::records::Record;
 use crate::glob;
 use crate::lock_order::{RwLock, rank};
 
@@ -12,11 +15,11 @@ use crate::lock_order::{RwLock, rank};
 pub const BLOCKS_MAX: usize = 100_000;
 
 /// See the head of the file.  These hold under every policy; a policy can have lists of its own besides.
-#[derive(Default)]
 pub struct Lists {
     entries: RwLock<Entries, { rank::LIMIT_LISTS }>,
     /// How many entries there are, so that a check can see without a lock that there are none.
     count: AtomicUsize,
+    keeping: Arc<Keeping>,
 }
 
 #[derive(Default)]
@@ -53,6 +56,11 @@ pub enum Standing {
 }
 
 impl Lists {
+    /// Lists with nothing on them; what is put there is kept as `keeping` says.
+    pub(super) fn new(keeping: Arc<Keeping>) -> Lists {
+        Lists { entries: RwLock::default(), count: AtomicUsize::new(0), keeping }
+    }
+
     /// How a key stands under a policy.  A block goes before all, and to be refused before to be let through.
     pub fn standing(&self, key: &[u8], policy: Option<&Policy>, now: Nanos) -> Standing {
         let own = policy.map_or(Listed::No, |policy| policy.listed(key));
@@ -90,6 +98,7 @@ impl Lists {
             within("the length of a pattern", pattern.len(), KEY_LENGTH_MAX)?;
             within("the number of patterns", patterns.len() + 1, PATTERNS_MAX)?;
             patterns.push(pattern.into());
+            self.keeping.write([Record::Listed { list, pattern }]);
             Ok(true)
         })
     }
@@ -100,7 +109,11 @@ impl Lists {
             let patterns = entries.list(list);
             let before = patterns.len();
             patterns.retain(|other| **other != *pattern);
-            patterns.len() < before
+            let is_removed = patterns.len() < before;
+            if is_removed {
+                self.keeping.write([Record::Unlisted { list, pattern }]);
+            }
+            is_removed
         })
     }
 
@@ -116,15 +129,34 @@ impl Lists {
     /// If the key is too long, or too many are blocked.
     pub fn block(&self, key: &[u8], until: Nanos, now: Nanos) -> Result<(), InvalidParameter> {
         self.change(|entries| {
-            entries.blocks.retain(|other, until| *until > now && **other != *key);
+            entries.blocks.retain(|_, until| *until > now);
             if until <= now {
+                if entries.blocks.remove(key).is_some() {
+                    self.keeping.write([Record::Unblocked { key }]);
+                }
                 return Ok(());
             }
+            let is_new = !entries.blocks.contains_key(key);
             within("the length of a key", key.len(), KEY_LENGTH_MAX)?;
-            within("the number of blocked keys", entries.blocks.len() + 1, BLOCKS_MAX)?;
+            within("the number of blocked keys", entries.blocks.len() + usize::from(is_new), BLOCKS_MAX)?;
             entries.blocks.insert(key.into(), until);
+            self.keeping.write([Record::Blocked { until, key }]);
             Ok(())
         })
+    }
+
+    /// Puts patterns and blocks there that an earlier server had; they were no more than are allowed.
+    pub fn restore(&self, allow: Vec<Box<[u8]>>, deny: Vec<Box<[u8]>>, blocks: HashMap<Box<[u8]>, Nanos>) {
+        self.change(|entries| *entries = Entries { allow, deny, blocks });
+    }
+
+    /// Gives `write` all that is on the lists, as records, while nobody changes them.
+    pub fn each_record(&self, mut write: impl FnMut(Record<'_>)) {
+        let entries = self.entries.read();
+        for (list, patterns) in [(ListName::Allow, &entries.allow), (ListName::Deny, &entries.deny)] {
+            patterns.iter().for_each(|pattern| write(Record::Listed { list, pattern }));
+        }
+        entries.blocks.iter().for_each(|(key, until)| write(Record::Blocked { until: *until, key }));
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Entries) -> R) -> R {

@@ -23,11 +23,14 @@ pub mod summary;
 mod tests;
 pub mod waiting;
 
+use std::sync::Arc;
+
 use crate::clock::Now;
 use algorithm::Nanos;
 use keeping::Keeping;
 use lists::Lists;
 use policies::Policies;
+use records::Record;
 use reservations::Reservations;
 use waiting::Waiting;
 
@@ -61,19 +64,26 @@ pub struct Limits {
     pub reservations: Reservations,
     /// Who waits to be admitted.
     pub waiting: Waiting,
-    /// Where what outlives the server is written.
-    pub keeping: Keeping,
+    /// What of it outlives the server.
+    pub keeping: Arc<Keeping>,
 }
 
 impl Limits {
     /// A limiter with the default policy, for so many threads.
     pub fn new(threads: usize) -> Limits {
+        let keeping: Arc<Keeping> = Arc::default();
         Limits {
-            policies: Policies::new(threads),
-            lists: Lists::default(),
+            policies: Policies::new(threads, Arc::clone(&keeping)),
+            lists: Lists::new(Arc::clone(&keeping)),
             reservations: Reservations::default(),
             waiting: Waiting::default(),
-            keeping: Keeping::default(),
+            keeping,
         }
+    }
+
+    /// Gives `write` all that operators have set, as records.
+    pub fn each_setting(&self, mut write: impl FnMut(Record<'_>)) {
+        self.policies.each_record(&mut write);
+        self.lists.each_record(&mut write);
     }
 }

@@ -1,13 +1,15 @@
 //! All policies by name: read on every check without a lock, replaced as a whole when one changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
 use super::algorithm::{InvalidParameter, Parameters};
 use super::definition::{Definition, LimitDefinition};
+use super::keeping::Keeping;
 use super::policy::Policy;
+use super::records::Record;
 use super::statistics::Statistics;
 use crate::lock_order::{Mutex, rank};
 
@@ -23,17 +25,20 @@ pub type Table = HashMap<Box<[u8]>, Arc<Policy>, foldhash::fast::RandomState>;
 /// See the head of the file.
 pub struct Policies {
     table: ArcSwap<Table>,
-    /// Held while the table is replaced.
-    change: Mutex<(), { rank::LIMIT_POLICIES }>,
+    /// The names of which clients have said what they are, or that there is none: what is written down.  Held while the
+    /// table is replaced.
+    stated: Mutex<BTreeSet<String>, { rank::LIMIT_POLICIES }>,
+    keeping: Arc<Keeping>,
     threads: usize,
 }
 
 impl Policies {
-    /// Only the default policy, for so many threads.
-    pub(super) fn new(threads: usize) -> Policies {
-        let policies =
-            Policies { table: ArcSwap::from_pointee(Table::default()), change: Mutex::new(()), threads };
-        policies.reset_default();
+    /// Those of a fresh server, for so many threads; what clients say of them is kept as `keeping` says.
+    pub(super) fn new(threads: usize, keeping: Arc<Keeping>) -> Policies {
+        let policies = Policies { table: ArcSwap::default(), stated: Mutex::default(), keeping, threads };
+        let mut table = Table::default();
+        policies.put(&mut table, fresh()).expect("a test makes the default policy");
+        policies.table.store(Arc::new(table));
         policies
     }
 
@@ -54,7 +59,8 @@ impl Policies {
         all
     }
 
-    /// Makes or replaces a policy.  Its counters go on where the algorithm stays the same, and so do its statistics.
+    /// Makes or replaces a policy, as a client says.  Its counters go on where the algorithm stays the same, and so do its
+    /// statistics.
     ///
     /// # Errors
     /// Which value is not allowed, and what is.
@@ -62,57 +68,142 @@ impl Policies {
         self.set_all(BTreeMap::from([(name.to_owned(), definition)]))
     }
 
-    /// Makes or replaces several policies, all of them or none.
+    /// Makes or replaces several policies, as a client says, all of them or none.
     ///
     /// # Errors
     /// Which value is not allowed, and what is.
     pub fn set_all(&self, definitions: BTreeMap<String, Definition>) -> Result<(), InvalidParameter> {
-        self.change(definitions, POLICIES_MAX)
+        let stated = &mut *self.stated.lock();
+        let mut table = Table::clone(&self.load());
+        let names: Vec<String> = definitions.keys().cloned().collect();
+        self.put(&mut table, definitions)?;
+        check_count(&table)?;
+        let kept: Vec<Arc<Policy>> = names.iter().map(|name| Arc::clone(&table[name.as_bytes()])).collect();
+        self.table.store(Arc::new(table));
+        stated.extend(names);
+        let definitions: Vec<Vec<u8>> = kept.iter().map(|policy| policy.definition().to_json()).collect();
+        let records = kept.iter().zip(&definitions);
+        self.keeping
+            .write(records.map(|(policy, definition)| Record::Policy { name: policy.name(), definition }));
+        Ok(())
     }
 
-    /// Makes a policy that an earlier server had.  It was one of no more than were allowed, though others may have to go
-    /// yet that were there before it.
+    /// Forgets a policy, as a client says; false if there is none of that name.  Its counters expire by themselves.
+    pub fn remove(&self, name: &[u8]) -> bool {
+        self.remove_all([name]) > 0
+    }
+
+    /// Forgets policies, as a client says, and returns how many there were.
+    pub fn remove_all<'n>(&self, names: impl IntoIterator<Item = &'n [u8]>) -> usize {
+        let stated = &mut *self.stated.lock();
+        let mut table = Table::clone(&self.load());
+        let gone: Vec<Arc<Policy>> = names.into_iter().filter_map(|name| table.remove(name)).collect();
+        if gone.is_empty() {
+            return 0;
+        }
+        self.table.store(Arc::new(table));
+        for policy in &gone {
+            if policy.name() == DEFAULT_POLICY {
+                stated.insert(DEFAULT_POLICY.to_owned());
+            } else {
+                stated.remove(policy.name());
+            }
+        }
+        self.keeping.write(gone.iter().map(|policy| Record::Forgotten { name: policy.name() }));
+        gone.len()
+    }
+
+    /// Makes the policies of a file hold, which go before what clients have said of the same names.  Those of the names
+    /// that the file had `before` and has no more are forgotten, or what they are on a fresh server, unless a client has
+    /// made them anew.  All of it happens at once, or nothing does.
     ///
     /// # Errors
     /// Which value is not allowed, and what is.
-    pub fn restore(&self, name: &str, definition: Definition) -> Result<(), InvalidParameter> {
-        self.change(BTreeMap::from([(name.to_owned(), definition)]), usize::MAX)
+    pub fn follow_file(
+        &self,
+        definitions: BTreeMap<String, Definition>,
+        before: &BTreeSet<String>,
+    ) -> Result<(), InvalidParameter> {
+        let stated = &mut *self.stated.lock();
+        let mut table = Table::clone(&self.load());
+        for name in before.iter().filter(|name| !definitions.contains_key(*name) && !stated.contains(*name)) {
+            if name == DEFAULT_POLICY {
+                self.put(&mut table, fresh())?;
+            } else {
+                table.remove(name.as_bytes());
+            }
+        }
+        let voided: Vec<String> = definitions.keys().filter(|name| stated.contains(*name)).cloned().collect();
+        self.put(&mut table, definitions)?;
+        check_count(&table)?;
+        self.table.store(Arc::new(table));
+        stated.retain(|name| !voided.contains(name));
+        self.keeping.write(voided.iter().map(|name| Record::Voided { name }));
+        Ok(())
     }
 
-    /// Makes the default policy what it is on a fresh server.
-    pub fn reset_default(&self) {
-        self.set(DEFAULT_POLICY, default_definition()).expect("a test makes the default policy");
+    /// Makes what clients of an earlier server had said hold again: of each name what it is, or that there is none.  Returns
+    /// those that are not allowed any more, which are left out.
+    pub fn restore(&self, said: BTreeMap<String, Option<Definition>>) -> Vec<(String, InvalidParameter)> {
+        let mut refused = Vec::new();
+        let stated = &mut *self.stated.lock();
+        let mut table = Table::clone(&self.load());
+        for (name, definition) in said {
+            match definition {
+                Some(definition) => {
+                    if let Err(error) = self.put(&mut table, BTreeMap::from([(name.clone(), definition)])) {
+                        refused.push((name, error));
+                        continue;
+                    }
+                }
+                None if name == DEFAULT_POLICY => drop(table.remove(name.as_bytes())),
+                None => continue,
+            }
+            stated.insert(name);
+        }
+        self.table.store(Arc::new(table));
+        refused
     }
 
-    fn change(&self, definitions: BTreeMap<String, Definition>, most: usize) -> Result<(), InvalidParameter> {
-        let _change = self.change.lock();
-        let mut table = Table::clone(&self.table.load());
+    /// Gives `write` all that clients have said of policies, as records, while nobody changes them.
+    pub fn each_record(&self, mut write: impl FnMut(Record<'_>)) {
+        let stated = self.stated.lock();
+        let table = self.load();
+        for name in stated.iter() {
+            match table.get(name.as_bytes()) {
+                Some(policy) => write(Record::Policy { name, definition: &policy.definition().to_json() }),
+                None => write(Record::Forgotten { name }),
+            }
+        }
+    }
+
+    fn put(
+        &self,
+        table: &mut Table,
+        definitions: BTreeMap<String, Definition>,
+    ) -> Result<(), InvalidParameter> {
         for (name, definition) in definitions {
             let old = table.get(name.as_bytes()).map(|policy| Arc::clone(&policy.statistics));
             let statistics = old.unwrap_or_else(|| Arc::new(Statistics::new(self.threads)));
             let policy = Policy::new(&name, definition, statistics)?;
             table.insert(name.as_bytes().into(), Arc::new(policy));
         }
-        if table.len() > most {
-            let (value, allowed) = (table.len().to_string(), format!("at most {most}"));
-            return Err(InvalidParameter { parameter: "the number of policies", value, allowed });
-        }
-        self.table.store(Arc::new(table));
         Ok(())
-    }
-
-    /// Forgets a policy; false if there is none of that name.  Its counters expire by themselves.
-    pub fn remove(&self, name: &[u8]) -> bool {
-        let _change = self.change.lock();
-        let mut table = Table::clone(&self.table.load());
-        let removed = table.remove(name).is_some();
-        self.table.store(Arc::new(table));
-        removed
     }
 }
 
-/// What a fresh server allows each key: 100 a minute, all of them at once if need be.
-fn default_definition() -> Definition {
+fn check_count(table: &Table) -> Result<(), InvalidParameter> {
+    if table.len() <= POLICIES_MAX {
+        return Ok(());
+    }
+    let (value, allowed) = (table.len().to_string(), format!("at most {POLICIES_MAX}"));
+    Err(InvalidParameter { parameter: "the number of policies", value, allowed })
+}
+
+/// The policies of a fresh server: 100 a minute for each key, all of them at once if need be.
+fn fresh() -> BTreeMap<String, Definition> {
     let parameters = Parameters { limit: 100, period_millis: 60_000, burst: None, on_change: None };
-    Definition { limits: vec![LimitDefinition::new("gcra", parameters)], ..Definition::default() }
+    let definition =
+        Definition { limits: vec![LimitDefinition::new("gcra", parameters)], ..Definition::default() };
+    BTreeMap::from([(DEFAULT_POLICY.to_owned(), definition)])
 }

@@ -6,12 +6,20 @@
 //! 3  u32 database, key                            a counter says nothing any more
 //! 4  u32 length, name, JSON                       a policy
 //! 5  name                                         a policy is forgotten
+//! 6  name                                         a policy is what it is on a fresh server: that of a file took its place
+//! 7  u8 list, pattern                             a pattern is put on a list: 0 allows, 1 denies
+//! 8  u8 list, pattern                             a pattern is taken off a list
+//! 9  u64 end, key                                 a key is blocked until that moment
+//! 10 key                                          a key is not blocked any more
 //! ```
+//!
+//! Policies that come from a file of settings are not written: the file has them.
 //!
 //! Numbers are little endian.  Moments are on the scale of the server that wrote them; the first record tells how that
 //! lies to wall time.
 
 use super::algorithm::Nanos;
+use super::lists::ListName;
 
 /// One record; its numbers are stored, so they never get another meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,9 +61,47 @@ pub enum Record<'r> {
         /// Its name.
         name: &'r str,
     },
+    /// A policy is what it is on a fresh server, whatever was said of it before.
+    Voided {
+        /// Its name.
+        name: &'r str,
+    },
+    /// A pattern is put on a list.
+    Listed {
+        /// The list.
+        list: ListName,
+        /// The pattern.
+        pattern: &'r [u8],
+    },
+    /// A pattern is taken off a list.
+    Unlisted {
+        /// The list.
+        list: ListName,
+        /// The pattern.
+        pattern: &'r [u8],
+    },
+    /// A key is blocked.
+    Blocked {
+        /// Until when.
+        until: Nanos,
+        /// The key.
+        key: &'r [u8],
+    },
+    /// A key is not blocked any more.
+    Unblocked {
+        /// The key.
+        key: &'r [u8],
+    },
 }
 
 impl<'r> Record<'r> {
+    /// The record as bytes of its own.
+    pub fn encoded(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        bytes
+    }
+
     /// Writes it over `bytes`.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
@@ -88,6 +134,27 @@ impl<'r> Record<'r> {
                 bytes.push(5);
                 bytes.extend_from_slice(name.as_bytes());
             }
+            Record::Voided { name } => {
+                bytes.push(6);
+                bytes.extend_from_slice(name.as_bytes());
+            }
+            Record::Listed { list, pattern } => {
+                bytes.extend_from_slice(&[7, number_of(list)]);
+                bytes.extend_from_slice(pattern);
+            }
+            Record::Unlisted { list, pattern } => {
+                bytes.extend_from_slice(&[8, number_of(list)]);
+                bytes.extend_from_slice(pattern);
+            }
+            Record::Blocked { until, key } => {
+                bytes.push(9);
+                bytes.extend_from_slice(&until.to_le_bytes());
+                bytes.extend_from_slice(key);
+            }
+            Record::Unblocked { key } => {
+                bytes.push(10);
+                bytes.extend_from_slice(key);
+            }
         }
     }
 
@@ -114,8 +181,28 @@ impl<'r> Record<'r> {
                 Record::Policy { name: text(name)?, definition }
             }
             5 => Record::Forgotten { name: text(rest)? },
+            6 => Record::Voided { name: text(rest)? },
+            7 => Record::Listed { list: list_of(take(&mut rest)?)?, pattern: rest },
+            8 => Record::Unlisted { list: list_of(take(&mut rest)?)?, pattern: rest },
+            9 => Record::Blocked { until: u64::from_le_bytes(take(&mut rest)?), key: rest },
+            10 => Record::Unblocked { key: rest },
             _ => return None,
         })
+    }
+}
+
+fn number_of(list: ListName) -> u8 {
+    match list {
+        ListName::Allow => 0,
+        ListName::Deny => 1,
+    }
+}
+
+fn list_of([number]: [u8; 1]) -> Option<ListName> {
+    match number {
+        0 => Some(ListName::Allow),
+        1 => Some(ListName::Deny),
+        _ => None,
     }
 }
 
@@ -137,6 +224,11 @@ mod tests {
             Record::Removed { database: 0, key: b"rl:api:x" },
             Record::Policy { name: "api", definition: b"{}" },
             Record::Forgotten { name: "api" },
+            Record::Voided { name: "default" },
+            Record::Listed { list: ListName::Allow, pattern: b"office-*" },
+            Record::Unlisted { list: ListName::Deny, pattern: b"\xff" },
+            Record::Blocked { until: 77, key: b"eve" },
+            Record::Unblocked { key: b"eve" },
         ];
         let mut bytes = Vec::new();
         for (number, record) in records.iter().enumerate() {
@@ -145,6 +237,8 @@ mod tests {
         }
         assert_eq!(Record::decode(&[]), None);
         assert_eq!(Record::decode(&[9, 1]), None);
+        assert_eq!(Record::decode(&[7, 2]), None);
+        assert_eq!(Record::decode(&[200, 1]), None);
         assert_eq!(Record::decode(&[4, 200, 0, 0, 0, 1]), None);
     }
 }

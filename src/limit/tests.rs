@@ -1,11 +1,12 @@
 //! Policies and checks over several limits, on a plain map in place of the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::algorithm::{Nanos, Parameters};
 use super::check::{Check, Counters, Demand, Mode, NotACounter, Outcome, Rule};
 use super::definition::{Definition, LimitDefinition, Override};
 use super::lists::{ListName, Standing};
+use super::policies::POLICIES_MAX;
 use super::policy::Policy;
 use super::{Limits, algorithm};
 use crate::random::Random;
@@ -274,6 +275,22 @@ fn wrong_policies_say_what_is_wrong() {
     let definitions = BTreeMap::from([("good".to_owned(), good), ("bad".to_owned(), policy([]))]);
     assert!(limits.policies.set_all(definitions).is_err());
     assert!(limits.policies.get(b"good").is_none(), "all or none");
+}
+
+#[test]
+fn a_file_may_replace_as_many_policies_as_there_can_be() {
+    let limits = Limits::new(1);
+    let file = |prefix: &str| -> BTreeMap<String, Definition> {
+        (0..POLICIES_MAX).map(|number| (format!("{prefix}{number}"), policy([limit("gcra", 1, 1)]))).collect()
+    };
+    limits.policies.remove(b"default");
+    limits.policies.follow_file(file("a"), &BTreeSet::new()).expect("there is room");
+    let before = file("a").into_keys().collect();
+    limits.policies.follow_file(file("b"), &before).expect("those of before have gone");
+    assert_eq!(limits.policies.load().len(), POLICIES_MAX);
+    let error = limits.policies.follow_file(file("c"), &BTreeSet::new()).expect_err("there is no room");
+    assert_eq!(error.parameter, "the number of policies");
+    assert!(limits.policies.get(b"b0").is_some() && limits.policies.get(b"c0").is_none(), "all or none");
 }
 
 /// Random checks over shared counters never take more than any limit holds, by a plain count.

@@ -1,4 +1,4 @@
-//! What outlives the server: policies, and what limits have counted that matters for long.
+//! What outlives the server: what operators set, and what limits have counted that matters for long.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rustix::process::{Signal, kill_process};
 use super::{check, connect, put_policy};
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
-use crate::support::process::{Folder, Server, pause};
+use crate::support::process::{Folder, Server, pause, wait_for};
 
 /// A crash loses at most what was done in so much time.
 const LOST_AT_MOST: Duration = Duration::from_secs(1);
@@ -193,4 +193,105 @@ fn short_windows_and_servers_without_a_directory_keep_nothing() {
     assert_eq!(check(&mut connect(&first), "?cost=50", "alice").status, 200);
     stop(first);
     assert!(!folder.path().join("data").exists(), "nothing had to be written");
+}
+
+#[test]
+fn what_operators_set_is_on_the_disk_when_they_are_told_so() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    let mut client = Client::connect(first.address());
+    for (command, reply) in [
+        ("RL.POLICY SET kept ALGO fixed LIMIT 7 PERIOD 1000 ALLOW free-* DENY root", "OK"),
+        ("RL.POLICY SET gone ALGO fixed LIMIT 7 PERIOD 1000", "OK"),
+        ("RL.POLICY SET gone-too ALGO fixed LIMIT 7 PERIOD 1000", "OK"),
+        ("RL.ALLOW ADD office-*", "1"),
+        ("RL.ALLOW ADD left", "1"),
+        ("RL.DENY ADD mallory", "1"),
+        ("RL.DENY ADD forgiven", "1"),
+        ("RL.BLOCK eve 3600000", "OK"),
+        ("RL.BLOCK adam 3600000", "OK"),
+        ("RL.BLOCK brief 1", "OK"),
+        ("RL.POLICY DEL gone none gone-too", "2"),
+        ("RL.ALLOW DEL left", "1"),
+        ("RL.DENY DEL forgiven", "1"),
+        ("RL.BLOCK adam 0", "OK"),
+    ] {
+        assert_eq!(client.ask(command), reply, "{command}");
+    }
+    // Dropped, it is killed.
+    drop(first);
+    for _ in 0..2 {
+        // What is there after one start is there after the next.
+        let server = server(&folder);
+        let mut client = Client::connect(server.address());
+        assert_eq!(client.ask("RL.POLICY LIST"), "[default, kept]");
+        assert_eq!(client.ask("RL.ALLOW LIST"), "[office-*]");
+        assert_eq!(client.ask("RL.DENY LIST"), "[mallory]");
+        let allowed = |client: &mut Client, key: &str| {
+            client.ask(&format!("RL.CHECK {key} POLICY kept PEEK")).starts_with("[1,")
+        };
+        for (key, is_allowed) in [
+            ("office-1", true),
+            ("mallory", false),
+            ("forgiven", true),
+            ("root", false),
+            ("eve", false),
+            ("adam", true),
+            ("brief", true),
+        ] {
+            assert_eq!(allowed(&mut client, key), is_allowed, "{key}");
+        }
+        let blocked = client.ask("RL.CHECK eve POLICY kept");
+        let retry_after = blocked.trim_matches(['[', ']']).split(", ").nth(3).map(str::parse::<u64>);
+        assert!(matches!(retry_after, Some(Ok(1..=3_600_000))), "{blocked}");
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
+    let folder = Folder::new();
+    let server = server(&folder);
+    let (obstacle, one) = (
+        folder.path().join("data").join("limits"),
+        r#"{"limits": [{"algorithm": "fixed", "limit": 1, "period_ms": 86400000}]}"#,
+    );
+    std::fs::create_dir_all(folder.path().join("data")).expect("the folder was just made");
+    std::fs::write(&obstacle, "in the way").expect("the folder was just made");
+    let mut http = connect(&server);
+    let mut client = Client::connect(server.address());
+    // The first one finds out.
+    let unkept = http.ask("PUT", "/policies/unkept", &[], one.as_bytes());
+    assert_eq!(unkept.status, 503, "{unkept:?}");
+    for refused in [
+        "RL.POLICY SET p ALGO fixed LIMIT 1 PERIOD 1000",
+        "RL.POLICY DEL default",
+        "RL.DENY ADD x",
+        "RL.BLOCK x 1000",
+    ] {
+        let reply = client.ask(refused);
+        assert!(reply.starts_with("-MISCONF ") && reply.contains("limits"), "{refused}: {reply}");
+    }
+    assert_eq!(http.ask("PUT", "/limits/x/block", &[], br#"{"ttl_ms": 1000}"#).status, 503);
+    assert_eq!(client.ask("RL.DENY LIST"), "[]");
+    let readiness = http.ask("GET", "/health/ready", &[], b"");
+    assert_eq!(readiness.status, 503);
+    assert!(
+        readiness.json()["parts"]["limits"].as_str().is_some_and(|reason| reason != "up"),
+        "{readiness:?}"
+    );
+    assert!(client.ask("INFO persistence").contains("limits_journal_status:err"));
+    let metrics = http.ask("GET", "/metrics", &[], b"");
+    assert!(metrics.text().contains("quartet_journal_failed{service=\"limits\"} 1"));
+    // Counters go on.
+    assert!(client.ask("RL.CHECK a INLINE fixed 5 86400000").starts_with("[1, 5, 4,"));
+    std::fs::remove_file(&obstacle).expect("it is there");
+    wait_for(|| (client.ask("RL.POLICY SET p ALGO fixed LIMIT 1 PERIOD 1000") == "OK").then_some(()));
+    assert_eq!(http.ask("GET", "/health/ready", &[], b"").status, 200);
+    assert!(client.ask("INFO persistence").contains("limits_journal_status:ok"));
+    assert!(client.ask("RL.CHECK a INLINE fixed 5 86400000").starts_with("[1, 5, 3,"));
+    stop(server);
+    let second = self::server(&folder);
+    let mut client = Client::connect(second.address());
+    assert_eq!(client.ask("RL.POLICY LIST"), "[default, p, unkept]");
+    assert!(client.ask("RL.CHECK a INLINE fixed 5 86400000 PEEK").starts_with("[1, 5, 3,"));
 }

@@ -75,3 +75,43 @@ fn a_wrong_policy_stops_the_start_with_a_line() {
         assert!(!ended.success() && stderr.contains(expected), "{stderr}");
     }
 }
+
+#[test]
+fn what_leaves_the_file_while_no_server_runs_is_gone() {
+    let folder = Folder::new();
+    let path = folder.path().join("quartet.toml");
+    let data = folder.path().join("data").display().to_string();
+    let config = path.display().to_string();
+    let start = || Server::quartet(&["--http-port", "0", "--dir", &data, "--config", &config]);
+    let limit =
+        |server: &Server, query: &str| check(&mut connect(server), query, "x").json()["limit"].as_i64();
+    let own = "\n[limits.default]\nlimits = [{ algorithm = \"gcra\", limit = 7, period_ms = 60000 }]\n";
+    let put = |server: &Server, name: &str, limit: u32| {
+        let definition =
+            format!(r#"{{"limits": [{{"algorithm": "gcra", "limit": {limit}, "period_ms": 60000}}]}}"#);
+        put_policy(&mut connect(server), name, &definition);
+    };
+
+    fs::write(&path, "timeout = 300\n").expect("the folder was just made");
+    let first = start();
+    // What clients have said of these names before the file had them is void once it has.
+    put(&first, "login", 50);
+    put(&first, "default", 60);
+    put(&first, "mine", 5);
+    fs::write(&path, format!("{FILE}{own}")).expect("the folder is there");
+    wait_for(|| (limit(&first, "?policy=login") == Some(3)).then_some(()));
+    drop(first);
+
+    let second = start();
+    assert_eq!((limit(&second, "?policy=api"), limit(&second, "")), (Some(10), Some(7)));
+    put(&second, "api", 20);
+    drop(second);
+
+    fs::write(&path, "timeout = 300\n").expect("the folder is there");
+    let third = start();
+    let status = |query: &str| check(&mut connect(&third), query, "x").status;
+    assert_eq!(status("?policy=login"), 404);
+    assert_eq!(limit(&third, ""), Some(100), "the default is what it is on a fresh server");
+    assert_eq!(limit(&third, "?policy=mine"), Some(5));
+    assert_eq!(limit(&third, "?policy=api"), Some(20), "a client has made it anew");
+}

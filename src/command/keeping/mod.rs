@@ -1,8 +1,9 @@
-//! What of the rate limiter outlives the server: policies, and counters that matter for long.
+//! What of the rate limiter outlives the server: what operators have set, and counters that matter for long.
 //!
-//! Nobody waits for it.  Twice a second what has changed is written to the limiter's journal, which is synced soon after,
-//! so that a crash loses less than the last second.  A thread of its own does that: it alone waits for the disk, and it
-//! visits the store in short steps, so that others seldom wait for it.
+//! What operators set is written as they set it (see [`Keeping`](crate::limit::keeping::Keeping)).  For counters nobody
+//! waits: twice a second those that have changed are written to the limiter's journal, which is synced soon after, so that
+//! a crash loses less than the last second.  A thread of its own makes the journal and writes the counters: it alone waits
+//! for the disk, and it visits the store in short steps, so that others seldom wait for it.
 
 mod recovery;
 mod snapshot;
@@ -20,12 +21,14 @@ use crate::cache::{EntryRef, Keyspace, Moment};
 use crate::clock::Now;
 use crate::journal::{Journal, OpenError, Options, RECORD_MAX, Status};
 use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos};
-use crate::limit::policies::Table;
 use crate::limit::records::Record;
 use crate::limit::{moment_of_millis, nanos};
 
 /// The least time from one sync to the next.
 const SYNC_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The least time between two attempts to make the journal.
+const RETRY_MILLIS: u64 = 1_000;
 
 /// Counters looked at before others who want the gate have their turn.
 const COUNTERS_PER_STEP: usize = 256;
@@ -33,12 +36,11 @@ const COUNTERS_PER_STEP: usize = 256;
 /// What keeps the limiter's state.  Its owner alone writes, so nobody waits for it.
 pub struct LimitKeeper {
     services: Arc<Services>,
-    /// Where; none once that has failed.
-    folder: Option<PathBuf>,
+    folder: PathBuf,
     /// Made when there is something to write.
     journal: Option<Arc<Journal>>,
-    /// The policies that are written.
-    policies: Arc<Table>,
+    /// When making it has failed last, in milliseconds of the server's clock.
+    tried_at: Option<u64>,
     /// From how long on a counter is kept.
     long: Nanos,
 }
@@ -50,8 +52,11 @@ impl Services {
         if let Some(journal) = self.locks.journal() {
             write("locks", journal.status());
         }
-        if let Some(journal) = self.limits.keeping.journal() {
+        let keeping = &self.limits.keeping;
+        if let Some(journal) = keeping.journal() {
             write("limits", journal.status());
+        } else if let Some(reason) = keeping.failure() {
+            write("limits", Status::unavailable(String::clone(&reason)));
         }
     }
 }
@@ -66,58 +71,84 @@ impl LimitKeeper {
         let exists = folder.exists();
         let mut keeper = LimitKeeper {
             services: Arc::clone(services),
-            folder: Some(folder),
+            folder,
             journal: None,
-            policies: Arc::clone(&services.limits.policies.load()),
+            tried_at: None,
             long: seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(1),
         };
         if exists {
             keeper.open_journal()?;
-            keeper.policies = Arc::clone(&services.limits.policies.load());
+            services.limits.keeping.set_ready();
         }
+        services.limits.keeping.turn_on();
         services.store.changed_counters().follow(Some(keeper.long));
         Ok(keeper)
     }
 
     fn open_journal(&mut self) -> Result<(), OpenError> {
-        let Some(folder) = &self.folder else { return Ok(()) };
         let options = Options { sync_interval: SYNC_INTERVAL, ..Options::new("limits") };
-        let journal = recovery::open(&self.services, folder, options)?;
-        self.services.limits.keeping.publish(&journal);
+        let journal = recovery::open(&self.services, &self.folder, options)?;
+        let keeping = &self.services.limits.keeping;
+        // Moments that are written from now on are those of this server's clock.
+        journal.append(&time(self.services.clock.now()).encoded());
+        keeping.publish(Arc::clone(&journal));
         self.journal = Some(journal);
         Ok(())
     }
 
+    /// Makes the journal, unless that has just failed; false if there is none.
+    fn make_journal(&mut self) -> bool {
+        let now = self.services.clock.now();
+        let is_tried = self.tried_at.is_some_and(|tried| now.millis() < tried + RETRY_MILLIS);
+        if is_tried {
+            return false;
+        }
+        let keeping = Arc::clone(&self.services.limits.keeping);
+        if let Err(error) = self.open_journal() {
+            self.tried_at = Some(now.millis());
+            let reason = error.to_string();
+            if keeping.failure().is_none_or(|known| *known != reason) {
+                tracing::error!(
+                    reason,
+                    "what is set for the limiter cannot be kept; it is tried again every second"
+                );
+            }
+            keeping.fail(reason);
+            return false;
+        }
+        if keeping.failure().is_some() {
+            tracing::warn!("what is set for the limiter is kept again");
+        }
+        self.services.limits.each_setting(|record| keeping.write([record]));
+        keeping.set_ready();
+        true
+    }
+
     /// Writes what has changed since this was last called.
     pub fn keep(&mut self) {
-        let now = self.services.clock.now();
-        let policies = Arc::clone(&self.services.limits.policies.load());
         let changed = self.services.store.changed_counters();
-        let policies_changed = !Arc::ptr_eq(&self.policies, &policies);
-        if self.folder.is_none() || !policies_changed && changed.is_empty() {
+        let keeping = &self.services.limits.keeping;
+        let is_due = match &self.journal {
+            Some(journal) => journal.is_snapshot_due(),
+            None => keeping.is_asked_for(),
+        };
+        if changed.is_empty() && !is_due {
             return;
         }
-        if self.journal.is_none()
-            && let Err(error) = self.open_journal()
-        {
-            tracing::error!(%error, "rate limits will not outlive the server");
-            self.folder = None;
-            self.services.store.changed_counters().follow(None);
+        if self.journal.is_none() && !self.make_journal() {
+            // The names stay noted.
             return;
         }
         let Some(journal) = self.journal.clone() else { return };
         if journal.admit().is_err() {
-            // The names stay noted; a disk that has failed is said in the log by the journal.
+            // The names stay noted here too; the journal says in the log what is wrong.
             return;
         }
+        let now = self.services.clock.now();
         let mut records = Records::new(|record| {
             journal.append(record);
         });
         records.append(time(now));
-        if policies_changed {
-            let written = std::mem::replace(&mut self.policies, Arc::clone(&policies));
-            write_policies(&written, &policies, &mut records);
-        }
         self.write_changed(now, &mut records);
         records.report_too_long();
         // What FLUSHALL and SWAPDB have done is not told name by name.
@@ -147,6 +178,7 @@ impl LimitKeeper {
 
     /// Writes everything, and ends the journal: the server stops.
     pub fn close(mut self) {
+        self.tried_at = None;
         self.keep();
         self.snapshot();
         if let Some(journal) = &self.journal {
@@ -214,18 +246,4 @@ fn counter(database: usize, entry: EntryRef<'_>) -> Option<Record<'_>> {
     let state = entry.counter().ok()?;
     let ends_at = moment_of_millis(entry.deadline()?);
     Some(Record::Counter { database: database as u32, ends_at, key: entry.key(), state })
-}
-
-/// What makes the policies `to` of the policies `from`.
-fn write_policies(from: &Table, to: &Table, records: &mut Records<impl FnMut(&[u8])>) {
-    for (name, policy) in to {
-        let is_same = from.get(name).is_some_and(|other| other.definition() == policy.definition());
-        if !is_same {
-            let definition = serde_json::to_vec(policy.definition()).expect("a definition is plain data");
-            records.append(Record::Policy { name: policy.name(), definition: &definition });
-        }
-    }
-    for policy in from.values().filter(|policy| !to.contains_key(policy.name().as_bytes())) {
-        records.append(Record::Forgotten { name: policy.name() });
-    }
 }

@@ -1,6 +1,6 @@
 //! What an earlier server has kept of the limiter, taken back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use crate::cache::Keyspace;
 use crate::clock::Now;
 use crate::journal::{Journal, OpenError, Options};
 use crate::limit::algorithm::{Nanos, StateBytes, shift_state};
+use crate::limit::definition::Definition;
+use crate::limit::lists::ListName;
 use crate::limit::records::Record;
 use crate::limit::{millis_of, nanos};
 
@@ -17,54 +19,115 @@ use crate::limit::{millis_of, nanos};
 /// # Errors
 /// If the folder cannot be had, or what it has is damaged.
 pub(super) fn open(services: &Services, folder: &Path, options: Options) -> Result<Arc<Journal>, OpenError> {
-    let (mut counters, mut written_at) = (HashMap::new(), (0, 0));
-    let (journal, _) = Journal::open(folder, options, &mut |bytes| {
-        let record = Record::decode(bytes).ok_or_else(|| "it is no record of the limiter".to_owned())?;
-        match record {
-            Record::Time { wall_micros, moment } => written_at = (wall_micros, moment),
+    let mut recovered = Recovered::default();
+    let (journal, found) = Journal::open(folder, options, &mut |bytes| recovered.replay(bytes))?;
+    if found.records > 0 {
+        recovered.restore(services);
+    }
+    Ok(journal)
+}
+
+/// The time at which a record was written: wall time in microseconds, and the moment on the limiter's scale.
+type WrittenAt = (i64, Nanos);
+
+/// What the records come to.
+#[derive(Default)]
+struct Recovered {
+    /// The time of the records that come next.
+    written_at: WrittenAt,
+    counters: HashMap<(u32, Box<[u8]>), Counter>,
+    /// What clients have said of each policy: what it is, or that there is none.
+    policies: BTreeMap<String, Option<Definition>>,
+    allow: Vec<Box<[u8]>>,
+    deny: Vec<Box<[u8]>>,
+    /// Until when.
+    blocks: HashMap<Box<[u8]>, (WrittenAt, Nanos)>,
+}
+
+struct Counter {
+    written_at: WrittenAt,
+    ends_at: Nanos,
+    state: Box<[u8]>,
+}
+
+impl Recovered {
+    fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
+        match Record::decode(bytes).ok_or_else(|| "it is no record of the limiter".to_owned())? {
+            Record::Time { wall_micros, moment } => self.written_at = (wall_micros, moment),
             Record::Counter { database, ends_at, key, state } => {
-                counters.insert((database, key.to_vec()), (written_at, ends_at, state.to_vec()));
+                let counter = Counter { written_at: self.written_at, ends_at, state: state.into() };
+                self.counters.insert((database, key.into()), counter);
             }
-            Record::Removed { database, key } => drop(counters.remove(&(database, key.to_vec()))),
+            Record::Removed { database, key } => drop(self.counters.remove(&(database, key.into()))),
             Record::Policy { name, definition } => {
-                let definition = serde_json::from_slice(definition).map_err(|error| error.to_string())?;
-                let set = services.limits.policies.restore(name, definition);
-                set.map_err(|error| format!("the policy {name}: {error}"))?;
+                let definition = serde_json::from_slice(definition);
+                let definition = definition.map_err(|error| format!("the policy {name}: {error}"))?;
+                self.policies.insert(name.to_owned(), Some(definition));
             }
-            Record::Forgotten { name } => drop(services.limits.policies.remove(name.as_bytes())),
+            Record::Forgotten { name } => drop(self.policies.insert(name.to_owned(), None)),
+            Record::Voided { name } => drop(self.policies.remove(name)),
+            Record::Listed { list, pattern } => {
+                let patterns = self.list(list);
+                if !patterns.iter().any(|other| **other == *pattern) {
+                    patterns.push(pattern.into());
+                }
+            }
+            Record::Unlisted { list, pattern } => self.list(list).retain(|other| **other != *pattern),
+            Record::Blocked { until, key } => {
+                self.blocks.insert(key.into(), (self.written_at, until));
+            }
+            Record::Unblocked { key } => drop(self.blocks.remove(key)),
         }
         Ok(())
-    })?;
-    let now = services.clock.now();
-    services.visit_store(now, |keyspace| {
-        for ((database, key), (written_at, ends_at, state)) in counters {
-            restore(keyspace, database as usize, &key, &state, ends_at, shift(written_at, now));
+    }
+
+    fn list(&mut self, list: ListName) -> &mut Vec<Box<[u8]>> {
+        match list {
+            ListName::Allow => &mut self.allow,
+            ListName::Deny => &mut self.deny,
         }
-    });
-    Ok(journal)
+    }
+
+    fn restore(self, services: &Services) {
+        let now = services.clock.now();
+        let limits = &services.limits;
+        for (policy, error) in limits.policies.restore(self.policies) {
+            tracing::error!(policy, %error, "a policy of an earlier server is not allowed any more and is left out");
+        }
+        let blocks = self.blocks.into_iter().map(|(key, (at, until))| (key, moved(until, at, now)));
+        limits.lists.restore(
+            self.allow,
+            self.deny,
+            blocks.filter(|(_, until)| *until > nanos(now)).collect(),
+        );
+        services.visit_store(now, |keyspace| {
+            for ((database, key), counter) in self.counters {
+                restore(keyspace, database as usize, &key, &counter);
+            }
+        });
+    }
+}
+
+/// A moment that was written at `written_at`, on this server's scale.
+fn moved(moment: Nanos, written_at: WrittenAt, now: Now) -> Nanos {
+    moment.saturating_add_signed(shift(written_at, now))
 }
 
 /// By how many nanoseconds moments of the server that wrote them have to be moved: as much wall time has passed
 /// as the clocks say, and none if the wall clock was set back.
-fn shift((wall_micros, moment): (i64, Nanos), now: Now) -> i64 {
+fn shift((wall_micros, moment): WrittenAt, now: Now) -> i64 {
     let passed = now.wall_micros().saturating_sub(wall_micros).max(0).saturating_mul(1_000);
     (nanos(now) as i64).saturating_sub(moment as i64).saturating_sub(passed)
 }
 
-fn restore(
-    keyspace: &mut Keyspace<'_>,
-    database: usize,
-    key: &[u8],
-    state: &[u8],
-    ends_at: Nanos,
-    shift: i64,
-) {
-    let deadline = millis_of(ends_at.saturating_add_signed(shift));
-    if deadline <= keyspace.now().millis() || database >= keyspace.store().database_count() {
+fn restore(keyspace: &mut Keyspace<'_>, database: usize, key: &[u8], counter: &Counter) {
+    let now = keyspace.now();
+    let deadline = millis_of(moved(counter.ends_at, counter.written_at, now));
+    if deadline <= now.millis() || database >= keyspace.store().database_count() {
         return;
     }
     let mut shifted = StateBytes::new();
-    shift_state(state, shift, &mut shifted);
+    shift_state(&counter.state, shift(counter.written_at, now), &mut shifted);
     let key = keyspace.store().key(key);
     let id = keyspace.store().shard_of(database, key.hash);
     keyspace.with_shard(id, |shard, moment| shard.set_counter(&key, &shifted, Some(deadline), moment));
@@ -87,6 +150,39 @@ mod tests {
         shift_state(&state, shift((written.wall_micros(), nanos(written)), restarted), &mut moved);
         let decision = limit.peek(&moved, 1, nanos(restarted));
         assert_eq!(decision.reset_after, seconds_left * NANOS_PER_SECOND);
+    }
+
+    #[test]
+    fn records_of_every_age_are_replayed_in_their_order() {
+        let definition = br#"{"limits":[{"algorithm":"fixed","limit":1,"period_ms":1000}]}"#;
+        let mut recovered = Recovered::default();
+        for record in [
+            Record::Time { wall_micros: 5, moment: 7 },
+            Record::Counter { database: 0, ends_at: 9, key: b"a", state: &[1] },
+            Record::Counter { database: 0, ends_at: 9, key: b"b", state: &[1] },
+            Record::Removed { database: 0, key: b"b" },
+            Record::Policy { name: "api", definition },
+            Record::Policy { name: "void", definition },
+            Record::Forgotten { name: "default" },
+            Record::Voided { name: "void" },
+            Record::Listed { list: ListName::Allow, pattern: b"x" },
+            Record::Listed { list: ListName::Deny, pattern: b"x" },
+            Record::Listed { list: ListName::Deny, pattern: b"x" },
+            Record::Listed { list: ListName::Deny, pattern: b"y" },
+            Record::Unlisted { list: ListName::Allow, pattern: b"x" },
+            Record::Blocked { until: 11, key: b"eve" },
+            Record::Blocked { until: 11, key: b"adam" },
+            Record::Unblocked { key: b"adam" },
+        ] {
+            recovered.replay(&record.encoded()).expect("it is a record");
+        }
+        assert_eq!(recovered.counters.keys().collect::<Vec<_>>(), [&(0, Box::from(*b"a"))]);
+        let said: Vec<_> = recovered.policies.iter().map(|(name, said)| (&**name, said.is_some())).collect();
+        assert_eq!(said, [("api", true), ("default", false)]);
+        assert_eq!(recovered.deny, [Box::from(*b"x"), Box::from(*b"y")]);
+        assert!(recovered.allow.is_empty());
+        assert_eq!(recovered.blocks, HashMap::from([(Box::from(*b"eve"), ((5, 7), 11))]));
+        assert!(recovered.replay(&[200]).is_err(), "a record of a later version stops the start");
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! All that is kept of the limiter, written anew, which makes what was written before superfluous.
 
-use super::{LimitKeeper, Records, counter, time, write_policies};
+use super::{LimitKeeper, Records, counter, time};
 use crate::journal::Snapshot;
-use crate::limit::millis_of;
-use crate::limit::{Limits, nanos};
+use crate::limit::{millis_of, nanos};
 
 /// Shards that are read before others who want the gate have their turn.
 const SHARDS_PER_STEP: usize = 16;
@@ -38,7 +37,7 @@ impl LimitKeeper {
         let store = &self.services.store;
         let mut records = Records::new(|record| snapshot.append(record));
         records.append(time(now));
-        write_policies(&Limits::new(1).policies.load(), &self.policies, &mut records);
+        self.services.limits.each_setting(|record| records.append(record));
         let due = millis_of(nanos(now) + self.long);
         for database in 0..store.database_count() {
             let shards: Vec<_> = self.visit(now, |_| store.shards(database).collect());

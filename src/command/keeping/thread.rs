@@ -18,13 +18,14 @@ pub struct KeeperThread {
 }
 
 impl KeeperThread {
-    /// Lets a keeper write what has changed, twice a second.
+    /// Lets a keeper write what has changed, twice a second, and make the journal as soon as somebody waits for it.
     ///
     /// # Errors
     /// If there is no thread to be had.
     pub fn start(keeper: LimitKeeper) -> io::Result<KeeperThread> {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&is_stopping);
+        let services = Arc::clone(&keeper.services);
         let handle = thread::Builder::new().name("limits keeper".to_owned()).spawn(move || {
             let mut keeper = keeper;
             while !stopping.load(Ordering::Acquire) {
@@ -33,6 +34,7 @@ impl KeeperThread {
             }
             keeper.close();
         })?;
+        services.limits.keeping.set_keeper(handle.thread().clone());
         Ok(KeeperThread { handle, is_stopping })
     }
 

@@ -1,5 +1,6 @@
 //! RL.ALLOW, RL.DENY and RL.BLOCK: who is not limited at all, and who is refused whatever the limits say.
 
+use super::change;
 use super::words::Words;
 use crate::command::{Call, Command};
 use crate::limit::algorithm::checked_span;
@@ -61,13 +62,15 @@ const LIST: Command =
     Command { name: "list", syntax: "", summary: "Returns the patterns of the list.", ..ADD };
 
 fn add(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
-    let added = call.services.limits.lists.add(list, call.arguments.at(2))?;
+    let pattern = call.arguments.at(2);
+    let added = change(call, |limits| limits.lists.add(list, pattern))?;
     call.output.integer(i64::from(added));
     Ok(())
 }
 
 fn del(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
-    let removed = call.services.limits.lists.remove(list, call.arguments.at(2));
+    let pattern = call.arguments.at(2);
+    let removed = change(call, |limits| Ok::<_, Refusal>(limits.lists.remove(list, pattern)))?;
     call.output.integer(i64::from(removed));
     Ok(())
 }
@@ -99,7 +102,8 @@ fn block(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         0 => 0,
         millis => checked_span("the time of a block", millis)?,
     };
-    call.services.limits.lists.block(call.arguments.at(1), now + span, now)?;
+    let key = call.arguments.at(1);
+    change(call, |limits| limits.lists.block(key, now + span, now))?;
     call.output.ok();
     Ok(())
 }

@@ -11,9 +11,10 @@ pub mod statistics;
 pub mod throttle;
 mod words;
 
+use super::Limits;
 use super::algorithm::InvalidParameter;
 use super::check::NotACounter;
-use crate::command::{Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
 
 /// What the rows of all families share.
@@ -26,6 +27,20 @@ const HELP: Command = Command {
     flags: Flags::LOADING.union(Flags::STALE),
     ..ROW
 };
+
+/// Changes what operators set.  The reply, which must not be written yet, waits until the disk has the change.
+fn change<R, E>(call: &mut Call<'_, '_>, change: impl FnOnce(&Limits) -> Result<R, E>) -> Result<R, Refusal>
+where
+    Refusal: From<E>,
+{
+    let limits = &call.services.limits;
+    limits.keeping.admit()?;
+    let changed = change(limits)?;
+    if let Some(hold) = limits.keeping.hold() {
+        call.hold_reply(hold);
+    }
+    Ok(changed)
+}
 
 impl From<NotACounter> for Refusal {
     fn from(NotACounter: NotACounter) -> Refusal {

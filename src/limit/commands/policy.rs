@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quartet_protocol::resp::Output;
 use serde_json::Value;
 
+use super::change;
 use super::words::{Words, no_such_policy, text};
 use crate::command::{Call, Command};
 use crate::limit::algorithm::OnChange;
@@ -63,7 +64,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let name = text("policy", call.arguments.at(2))?;
     let mut words = Words::new(call.arguments.from(3));
     let definition = if words.accept(b"JSON") { from_json(&mut words)? } else { from_words(&mut words)? };
-    call.services.limits.policies.set(name, definition)?;
+    change(call, |limits| limits.policies.set(name, definition))?;
     call.output.ok();
     Ok(())
 }
@@ -169,7 +170,7 @@ fn write_json(output: &mut Output, value: &Value) {
 
 fn del(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let names = call.arguments.from(2);
-    let removed = names.iter().filter(|name| call.services.limits.policies.remove(name)).count();
+    let removed = change(call, |limits| Ok::<_, Refusal>(limits.policies.remove_all(names.iter())))?;
     call.output.integer(removed as i64);
     Ok(())
 }

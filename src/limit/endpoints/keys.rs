@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 
+use super::change;
 use super::check::{default_policy, find};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
 use crate::limit::algorithm::{checked_count, checked_span};
@@ -106,7 +107,7 @@ async fn block(
 ) -> Result<StatusCode, Problem> {
     let now = nanos(context.now());
     let span = checked_span("ttl_ms", block.ttl_ms)?;
-    context.services().limits.lists.block(&key, now + span, now)?;
+    change(&context, |limits| limits.lists.block(&key, now + span, now)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -117,6 +118,6 @@ async fn block(
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn unblock(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<StatusCode, Problem> {
     let now = nanos(context.now());
-    context.services().limits.lists.block(&key, now, now)?;
+    change(&context, |limits| limits.lists.block(&key, now, now)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

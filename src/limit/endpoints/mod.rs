@@ -8,9 +8,10 @@ mod keys;
 mod policies;
 mod reservations;
 
+use super::Limits;
 use super::algorithm::InvalidParameter;
 use super::check::NotACounter;
-use crate::endpoint::{Context, OpenApiRouter, Problem, problems};
+use crate::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
 
 /// All of the rate limiter's endpoints.
 pub fn endpoints() -> OpenApiRouter<Context> {
@@ -25,6 +26,24 @@ impl From<NotACounter> for Problem {
     fn from(NotACounter: NotACounter) -> Problem {
         Problem::new(problems::WRONG_TYPE).detail("a key at which a counter should be holds something else")
     }
+}
+
+/// Changes what operators set, and returns once the disk has the change.
+async fn change<R>(
+    context: &Context,
+    change: impl FnOnce(&Limits) -> Result<R, InvalidParameter>,
+) -> Result<R, Problem> {
+    let limits = &context.services().limits;
+    limits.keeping.admit().map_err(|refusal| {
+        let text = String::from_utf8_lossy(refusal.text());
+        let words = text.split_once(' ').map_or("", |(_, words)| words);
+        Problem::new(problems::UNAVAILABLE).detail(words)
+    })?;
+    let changed = change(limits)?;
+    if let Some(hold) = limits.keeping.hold() {
+        on_disk(&hold).await?;
+    }
+    Ok(changed)
 }
 
 impl From<InvalidParameter> for Problem {

@@ -1,9 +1,9 @@
 //! Policies: read, made, changed and forgotten while the server runs, and what they have decided.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::change;
 use super::check::find;
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, problems, routes,
@@ -130,7 +130,7 @@ async fn put_policy(
     PathText(name): PathText,
     Json(definition): Json<Definition>,
 ) -> Result<StatusCode, Problem> {
-    context.services().limits.policies.set(&name, definition)?;
+    change(&context, |limits| limits.policies.set(&name, definition)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -139,11 +139,14 @@ async fn put_policy(
     params(("name" = String, Path, description = "Its name")),
     responses((status = 204, description = "It is gone; its counters expire by themselves"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn delete_policy(State(context): State<Context>, PathText(name): PathText) -> Response {
-    if context.services().limits.policies.remove(name.as_bytes()) {
-        return StatusCode::NO_CONTENT.into_response();
+async fn delete_policy(
+    State(context): State<Context>,
+    PathText(name): PathText,
+) -> Result<StatusCode, Problem> {
+    if change(&context, |limits| Ok(limits.policies.remove(name.as_bytes()))).await? {
+        return Ok(StatusCode::NO_CONTENT);
     }
-    Problem::new(problems::NO_SUCH_POLICY).with("policy", name).into_response()
+    Err(Problem::new(problems::NO_SUCH_POLICY).with("policy", name))
 }
 
 /// The keys a policy refuses most
