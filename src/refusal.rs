@@ -62,6 +62,13 @@ refusals! {
     /// A glob pattern that cannot be searched for in bounded time.
     PATTERN_TOO_COMPLEX = "ERR pattern is too complex: at most 4096 characters between two stars if `?` or `[` is among \
                            them";
+    /// The disk was so slow that nothing is left of a lease or a session.
+    TOO_LATE = "TOOLATE the time was over before the disk had it: ask for a longer one, or see why the disk is slow";
+    /// A client has closed its side of the connection while what it was granted waited for the disk.
+    WITHDRAWN = "WITHDRAWN the connection was closed before the disk had what was granted, so it was taken back";
+    /// A journal has failed while replies waited for it.
+    NOT_KEPT = "MISCONF the disk failed before it had what was done, which may be undone at the next start; the log \
+                says why";
     /// A SCAN cursor that is no number.
     INVALID_CURSOR = "ERR invalid cursor";
 }

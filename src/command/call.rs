@@ -2,7 +2,7 @@
 
 use quartet_protocol::resp::{Arguments, Output};
 
-use super::{Effects, Flow, Parked, Row, Services};
+use super::{Effects, Flow, HeldReply, Parked, Promise, Row, Services};
 use crate::cache::{Key, Keyspace};
 use crate::client::Client;
 use crate::clock::Now;
@@ -50,7 +50,7 @@ impl<'c> Call<'c, '_> {
         if !self.services.monitors.is_empty() {
             self.show_to_monitors();
         }
-        match result {
+        let is_done = match result {
             Ok(()) => true,
             Err(refusal) => {
                 let refusal = self.row.explained(refusal);
@@ -59,7 +59,9 @@ impl<'c> Call<'c, '_> {
                 self.services.metrics.thread(self.slot).errors.count(refusal.code());
                 false
             }
-        }
+        };
+        self.effects.close_held(self.output.len());
+        is_done
     }
 
     /// The time of this command.
@@ -82,6 +84,13 @@ impl<'c> Call<'c, '_> {
     /// Has the reply, which must not be written yet, wait until what it promises is on the disk.  Commands behind it
     /// run on, and their replies follow it.
     pub fn hold_reply(&mut self, hold: Hold) {
-        self.effects.holds.push((self.output.len(), hold));
+        self.effects.held.push(HeldReply::opened(self.output, hold));
+    }
+
+    /// Has a reply that waits for the disk be looked at again once the disk has it; see [`Promise`].
+    pub fn promise<P: Promise + 'static>(&mut self, promise: impl FnOnce() -> P) {
+        if let Some(held) = self.effects.held.last_mut().filter(|held| held.is_open()) {
+            held.promise = Some(Box::new(promise()));
+        }
     }
 }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Parked;
+use super::{HeldReply, Parked};
 use crate::client::SharedClient;
 use crate::settings::OutputLimit;
-use crate::wait::Hold;
 
 /// What a batch of commands leaves to be done once no lock is held.
 #[derive(Default)]
@@ -20,8 +19,8 @@ pub struct Effects {
     discarded: Vec<Box<dyn Send>>,
     /// The connection's command that waits for its reply, with [`Flow::Wait`].
     pub parked: Option<Box<dyn Parked>>,
-    /// Replies that wait for the disk: where in the output they begin, and what for.
-    pub holds: Vec<(usize, Hold)>,
+    /// Replies that wait for the disk.
+    pub held: Vec<HeldReply>,
     /// What becomes of the connection.
     pub flow: Flow,
 }

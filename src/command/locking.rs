@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Effects, Services};
 use crate::clock::Now;
-use crate::lock::{Aftermath, Locks, Notice, WatchedEvent};
+use crate::lock::{Aftermath, Core, Events, Grant, Locks, Notice, WatchedEvent};
 use crate::wait::Hold;
 
 /// What stands before the name of a resource in the channel of its events.
@@ -51,6 +51,29 @@ impl Services {
             self.alarm.set(deadline.div_ceil(MILLISECOND));
         }
         (result, aftermath.hold)
+    }
+
+    /// Runs an operation on the table of locks whose reply waits for nothing more.
+    pub fn on_lock_table<R>(
+        &self,
+        now: Now,
+        effects: &mut Effects,
+        operation: impl FnOnce(&mut Core, u64, &mut Events) -> R,
+    ) -> R {
+        self.on_locks(now, effects, |locks, now, aftermath| locks.act(now, aftermath, operation)).0
+    }
+
+    /// What is to be said of a grant once the disk has it; none, and it is withdrawn, if it has ended meanwhile.
+    pub fn confirm_grant(&self, grant: &Grant, now: Now, effects: &mut Effects) -> Option<Grant> {
+        let confirm =
+            || self.on_lock_table(now, effects, |core, now, events| core.confirm(grant, now, events));
+        grant.at(now).or_else(confirm)
+    }
+
+    /// The same for a lease that its owner knew of: nothing is withdrawn.
+    pub fn left_of_grant(&self, grant: &Grant, now: Now, effects: &mut Effects) -> Option<Grant> {
+        let left = || self.on_lock_table(now, effects, |core, now, events| core.left_of(grant, now, events));
+        grant.at(now).or_else(left)
     }
 
     /// Sends a notice to those who listen to the resource's channel, or watch the resource.

@@ -6,6 +6,7 @@
 
 mod call;
 mod effects;
+mod held;
 mod help;
 mod keeping;
 mod limiting;
@@ -19,6 +20,7 @@ mod usage;
 
 pub use call::Call;
 pub use effects::{Effects, Flow};
+pub use held::{HeldReply, Promise};
 pub use keeping::{KeeperThread, LimitKeeper};
 pub use monitors::Monitors;
 pub use parked::Parked;

@@ -12,8 +12,8 @@ use crate::clock::Now;
 /// Who waits is in the hands of its service, which ends the waiting after its time-out too; this is the end that the
 /// connection holds.
 pub trait Parked: Send {
-    /// Writes the reply once there is one; until then `waker` is woken when there may be.  A reply that promises
-    /// something on the disk leaves its hold in `effects`, with its place in `output`.
+    /// Writes the reply once there is one; until then `waker` is woken when there may be.  A reply that waits
+    /// for the disk is left in `effects` as a held one, with its place in `output`.
     fn poll(&mut self, waker: &Waker, output: &mut Output, effects: &mut Effects) -> Poll<()>;
 
     /// Writes the reply of a wait that was in vain: for CLIENT UNBLOCK.

@@ -18,10 +18,11 @@ use crate::cache::eviction::{self, Recency};
 use crate::cache::{Moment, ShardId};
 use crate::client::Client;
 use crate::clock::Now;
-use crate::command::{Effects, Flow, Parked, Services};
+use crate::command::{Effects, Flow, HeldReply, Parked, Services};
 use crate::metrics::latency::Event;
 use crate::random::Random;
-use crate::wait::Hold;
+use crate::refusal::Refusal;
+use crate::wait::Lost;
 use turn::Turn;
 
 /// Requests taken together.  More would not hide more latency and would let one client hold the thread longer.
@@ -127,14 +128,45 @@ impl Runner {
         self.effects.parked.take()
     }
 
-    /// Whether replies that were written since [`Runner::take_holds`] wait for something.
-    pub fn has_holds(&self) -> bool {
-        !self.effects.holds.is_empty()
+    /// Whether replies that were written since [`Runner::take_held`] wait for the disk.
+    pub fn has_held(&self) -> bool {
+        !self.effects.held.is_empty()
     }
 
-    /// What replies that were written since this was last asked wait for, with their places in the output.
-    pub fn take_holds(&mut self) -> Vec<(usize, Hold)> {
-        std::mem::take(&mut self.effects.holds)
+    /// The replies that were written since this was last asked and wait for the disk, in their order.
+    pub fn take_held(&mut self) -> Vec<HeldReply> {
+        std::mem::take(&mut self.effects.held)
+    }
+
+    /// Forgets replies that wait for the disk and were cut off behind the first `length` bytes of the output.
+    pub fn forget_held(&mut self, length: usize) {
+        self.effects.forget_held(length);
+    }
+
+    /// Writes a reply anew whose wait for the disk is over.
+    pub fn write_held(&mut self, held: HeldReply, outcome: Result<(), Lost>, output: &mut Output) {
+        let HeldReply { promise, version, .. } = held;
+        let now = self.services.clock.now();
+        output.set_version(version);
+        match (outcome, promise) {
+            (Ok(()), Some(mut promise)) => promise.write(&self.services, now, output, &mut self.effects),
+            (Ok(()), None) => debug_assert!(false, "a reply that stays true is not written anew"),
+            (Err(Lost), promise) => {
+                output.error(Refusal::NOT_KEPT.text());
+                if let Some(mut promise) = promise {
+                    promise.withdraw(&self.services, now, &mut self.effects);
+                }
+            }
+        }
+        self.effects.deliver();
+    }
+
+    /// Takes back what a reply promises that its client will not hear in time.
+    pub fn withdraw_held(&mut self, held: &mut HeldReply) {
+        if let Some(promise) = &mut held.promise {
+            promise.withdraw(&self.services, self.services.clock.now(), &mut self.effects);
+            self.effects.deliver();
+        }
     }
 
     /// Ready once a command that waits has written its reply; until then `waker` is woken when it may have one.

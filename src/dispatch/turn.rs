@@ -83,19 +83,23 @@ impl<'t, 's> Turn<'t, 's> {
         prepared: &Prepared,
         output: &mut Output,
     ) {
-        let before = output.mark();
+        let (before, length) = (output.mark(), output.len());
         if client.replies == Replies::SkipNext {
             client.replies = Replies::SkipThis;
         }
         self.step_heard(client, arguments, prepared, output);
         match client.replies {
             Replies::On => {}
-            Replies::Off | Replies::SkipNext => output.truncate(before),
+            Replies::Off | Replies::SkipNext => {
+                output.truncate(before);
+                self.effects.forget_held(length);
+            }
             // The reply that is to be skipped has not come yet.
             Replies::SkipThis if self.effects.flow == Flow::Wait => {}
             Replies::SkipThis => {
                 client.replies = Replies::On;
                 output.truncate(before);
+                self.effects.forget_held(length);
             }
         }
     }

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::counts::Counts;
 use super::deadlock::Deadlock;
-use super::events::{Events, Grant, Notice, NoticeKind, Outcome, WaiterId};
+use super::events::{Events, Grant, Notice, NoticeKind, Outcome, Undo, WaiterId};
 use super::fences::Fences;
 use super::keeping::Durability;
 use super::leases::Lease;
@@ -263,8 +263,9 @@ impl Core {
             ttl: terms.ttl,
             holds: 1,
             waited,
+            deadline: terms.ttl.filter(|_| terms.session.is_none()).map(|ttl| self.now + ttl * 1000),
             leases,
-            upgraded_from: None,
+            undo: Undo::Hold,
             owner: None,
             request: terms.request.key.clone(),
         }

@@ -20,15 +20,30 @@ pub struct Grant {
     pub holds: u32,
     /// How long it was waited for, in milliseconds.
     pub waited: u64,
+    /// When it ends, in microseconds; none if only the table knows, since a session keeps it.
+    pub(super) deadline: Option<u64>,
     /// The leases, by which it can be withdrawn.
     pub(super) leases: SmallVec<[usize; 1]>,
-    /// Of an upgrade, the fence of the shared lease it was before.
-    pub(super) upgraded_from: Option<u64>,
+    /// What of it is new, and is taken back if nobody hears of it.
+    pub(super) undo: Undo,
     /// Of a request with an id that waited or was made before, the owner: where one was made up for each try, the first
     /// counts.
     pub owner: Option<Box<[u8]>>,
     /// The key under which the request is remembered; empty if it has no id.
     pub(super) request: Box<[u8]>,
+}
+
+/// What a reply about a lease tells that nobody knew before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Undo {
+    /// Nothing: the owner holds what it held.
+    Nothing,
+    /// That it was told of a change that was made for an earlier try of the request.
+    Claim,
+    /// A hold on each resource.
+    Hold,
+    /// That a lease is exclusive, which was shared under this fence.
+    Upgrade(u64),
 }
 
 /// How waiting ended.

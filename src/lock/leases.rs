@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::core::{Core, Due, Terms};
-use super::events::{Events, Grant, NoticeKind, Outcome, WaiterId};
+use super::events::{Events, Grant, NoticeKind, Outcome, Undo, WaiterId};
 use super::modes::Mode;
 use super::records::Record;
 use super::refused::Refused;
@@ -26,8 +26,9 @@ pub(super) struct Lease {
     pub(super) session: Option<SessionId>,
     pub(super) granted_at: u64,
     pub(super) meta: Box<[u8]>,
-    /// Whether a retry of the request was told of it: then it stays, though who asked first may have gone.
-    pub(super) is_claimed: bool,
+    /// How many retries of the request were told of it.  It is withdrawn once all of these and the first have gone
+    /// unheard.
+    pub(super) claims: u32,
     /// Where it stands among the holders of its resource.
     place: usize,
     /// Where it stands among the leases of its owner.
@@ -78,7 +79,7 @@ impl Core {
             session: terms.session,
             granted_at: self.now,
             meta: terms.meta.into(),
-            is_claimed: false,
+            claims: 0,
             place: place.holders.len(),
             owner_place: self.owners[terms.owner].leases.len(),
         };
@@ -168,8 +169,9 @@ impl Core {
             ttl: lease.deadline.map(left),
             holds: lease.holds,
             waited: 0,
+            deadline: lease.deadline.filter(|_| lease.session.is_none()),
             leases: [id].into_iter().collect(),
-            upgraded_from: None,
+            undo: Undo::Nothing,
             owner: None,
             request: Box::default(),
         }

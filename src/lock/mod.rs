@@ -32,6 +32,7 @@ mod request_ids;
 mod requests;
 mod sessions;
 mod shared;
+mod unheard;
 mod waiters;
 mod watchers;
 
@@ -45,7 +46,7 @@ pub use modes::Mode;
 pub use refused::Refused;
 pub use releases::Release;
 pub use replay::BadRecord;
-pub use reports::{Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
+pub use reports::{Aging, Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
 pub use request_ids::RequestId;
 pub use requests::{Acquired, Request};
 pub use sessions::{SessionId, SessionTerms};

@@ -1,11 +1,7 @@
 //! Giving back: by the holder, by an operator, and in the name of who has gone.
 
-use smallvec::SmallVec;
-
 use super::core::Core;
-use super::events::{Events, Grant, NoticeKind};
-use super::leases::Lease;
-use super::modes::Mode;
+use super::events::{Events, NoticeKind};
 use super::records::Record;
 use super::refused::Refused;
 use super::request_ids::{Done, Fingerprint, Operation, RequestId};
@@ -144,29 +140,5 @@ impl Core {
         self.remember(&request, Done::Counted(forced), events);
         self.finish(events);
         Ok(forced)
-    }
-
-    /// Takes back what was granted to somebody who had gone when the grant was to be handed over, unless a retry was told
-    /// of it meanwhile.
-    pub fn withdraw(&mut self, grant: &Grant, now: u64, events: &mut Events) {
-        self.advance(now, events);
-        // The place of a lease that has ended may be another's; fences are never given twice.
-        let is_of_grant = |lease: &Lease| lease.fence == grant.fence && !lease.is_claimed;
-        let leases = grant.leases.iter().copied();
-        let leases: SmallVec<[usize; 1]> =
-            leases.filter(|&id| self.leases.get(id).is_some_and(is_of_grant)).collect();
-        if !leases.is_empty() && !grant.request.is_empty() {
-            // The request came to nothing, and a retry that comes now is granted or waits like a new one.
-            self.request_ids.forget(&grant.request);
-            events.record(&Record::RequestForgotten { key: &grant.request });
-        }
-        for id in leases {
-            self.counts.withdrawn += 1;
-            match grant.upgraded_from {
-                Some(fence) => self.change_mode(id, Mode::Shared, fence, events),
-                None => self.end_lease(id, NoticeKind::Released, b"", events),
-            }
-        }
-        self.finish(events);
     }
 }

@@ -88,6 +88,48 @@ pub struct Totals {
     pub last_fence: u64,
 }
 
+/// A report with times that count down.
+pub trait Aging {
+    /// So many milliseconds have passed since it was made.
+    fn age(&mut self, millis: u64);
+}
+
+impl Aging for ResourceReport {
+    fn age(&mut self, millis: u64) {
+        self.holders.iter_mut().flat_map(|holder| &mut holder.ttl).for_each(|left| pass(left, millis));
+    }
+}
+
+impl<R: Aging> Aging for Option<R> {
+    fn age(&mut self, millis: u64) {
+        if let Some(report) = self {
+            report.age(millis);
+        }
+    }
+}
+
+impl Aging for Page {
+    fn age(&mut self, millis: u64) {
+        self.resources.iter_mut().for_each(|report| report.age(millis));
+    }
+}
+
+impl Aging for Vec<WaitReport> {
+    fn age(&mut self, millis: u64) {
+        self.iter_mut().for_each(|wait| pass(&mut wait.left, millis));
+    }
+}
+
+impl Aging for SessionReport {
+    fn age(&mut self, millis: u64) {
+        self.left.iter_mut().for_each(|left| pass(left, millis));
+    }
+}
+
+fn pass(left: &mut u64, millis: u64) {
+    *left = left.saturating_sub(millis);
+}
+
 impl Core {
     /// What there is now.
     pub fn totals(&self) -> Totals {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::core::{Core, Due, Terms};
 use super::deadlock::{self, Deadlock};
-use super::events::{Events, Grant, NoticeKind, WaiterId};
+use super::events::{Events, Grant, NoticeKind, Undo, WaiterId};
 use super::leases::Lease;
 use super::limits::{
     HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, RESOURCE_LENGTH_MAX,
@@ -151,7 +151,8 @@ impl Core {
         }
         let id = request.request.bind(|| request.fingerprint())?;
         if let Some(done) = self.done_before(&id)? {
-            return self.again(done, request.resources, request.ttl, request.wait, events);
+            let again = self.again(done, request.resources, request.ttl, request.wait, events)?;
+            return Ok(self.claim(again, Undo::Hold, &id));
         }
         let owner = self.owners.intern(request.owner);
         let resources: SmallVec<[usize; 1]> =
@@ -325,7 +326,7 @@ impl Core {
         let fence = self.leases[held[0]].fence;
         self.remember(id, Done::Granted(fence), events);
         self.counts.granted += 1;
-        self.grant_of_all(held)
+        Grant { undo: Undo::Hold, request: id.key.clone(), ..self.grant_of_all(held) }
     }
 
     /// The answer to a request that was made before.  A lease that it was granted lasts at least `ttl` from now, since the
@@ -345,7 +346,6 @@ impl Core {
                 let leases: SmallVec<[usize; 1]> =
                     leases.collect::<Option<_>>().ok_or(Refused::GrantEnded(fence))?;
                 for &id in &leases {
-                    self.leases[id].is_claimed = true;
                     if let Some(ttl) = ttl {
                         self.extend_lease(id, ttl, events);
                     }
@@ -364,6 +364,17 @@ impl Core {
             }
             Done::Counted(_) | Done::Opened(_) => Err(Refused::RequestIdUsed),
         }
+    }
+
+    /// Has what a retry is granted stay until it has gone as well.
+    fn claim(&mut self, mut acquired: Acquired, undo: Undo, request: &Bound) -> Acquired {
+        if let Acquired::Granted(grant) = &mut acquired {
+            (grant.undo, grant.request) = (undo, request.key.clone());
+            for &id in &grant.leases {
+                self.leases[id].claims += 1;
+            }
+        }
+        acquired
     }
 
     /// The grant of a change that was made before.
@@ -393,7 +404,8 @@ impl Core {
         let request = request
             .bind(|| Fingerprint::of(Operation::Upgrade).text(resource).text(owner).optional(fence))?;
         if let Some(done) = self.done_before(&request)? {
-            return self.again(done, &[resource], None, wait, events);
+            let again = self.again(done, &[resource], None, wait, events)?;
+            return Ok(self.claim(again, Undo::Claim, &request));
         }
         let id = self.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
         let lease = &self.leases[id];
@@ -448,7 +460,7 @@ impl Core {
         self.counts.granted += 1;
         self.notice(NoticeKind::Acquired, resource, owner, fence, b"", events);
         let waited = (self.now - since) / 1000;
-        Grant { waited, upgraded_from: Some(before), ..self.grant_of(id) }
+        Grant { waited, undo: Undo::Upgrade(before), ..self.grant_of(id) }
     }
 
     pub(super) fn change_mode(&mut self, id: usize, mode: Mode, fence: u64, events: &mut Events) {

@@ -57,6 +57,10 @@ pub(super) struct Session {
     pub(super) is_lost: bool,
     pub(super) leases: HashSet<usize>,
     pub(super) waiters: HashSet<WaiterId>,
+    /// The key under which the request that opened it is remembered; empty if it had no id.
+    pub(super) request: Box<[u8]>,
+    /// How many retries of that request were told of it.
+    pub(super) claims: u32,
 }
 
 impl Core {
@@ -83,6 +87,9 @@ impl Core {
             // Its reply was lost on a connection that may not be known to have ended.
             self.unbind(id);
             self.keep_session(id, terms.connection)?;
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.claims += 1;
+            }
             return Ok(id);
         }
         if let Some(ttl) = terms.ttl {
@@ -106,6 +113,9 @@ impl Core {
         let (ttl, is_bound) = (ttl.unwrap_or(0), connection.is_some());
         events.record(&Record::SessionOpened { session: id.0, ttl, delay, is_bound });
         self.remember(&request, Done::Opened(id), events);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.request = request.key;
+        }
         self.finish(events);
         Ok(id)
     }
@@ -120,6 +130,8 @@ impl Core {
             is_lost: false,
             leases: HashSet::new(),
             waiters: HashSet::new(),
+            request: Box::default(),
+            claims: 0,
         };
         self.sessions.insert(id, session);
         self.revive(id, terms.connection);

@@ -1,6 +1,5 @@
 //! One RESP connection: moves bytes between a socket and a session.
 
-use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,7 +15,7 @@ use crate::client::SharedClient;
 use crate::command::Flow;
 use crate::dispatch::Runner;
 use crate::session::resp::Session;
-use crate::wait::{Hold, Lost};
+use crate::session::unsent::Unsent;
 
 /// While a client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
 const UNSENT_MAX: usize = 1024 * 1024;
@@ -42,9 +41,7 @@ pub(super) struct Connection {
     /// Leads to another turn.
     waker: Waker,
     /// Replies the socket has not taken yet.
-    unsent: Output,
-    /// What replies in `unsent` wait for, with the number of bytes before them: those may be written already.
-    holds: VecDeque<(usize, Hold)>,
+    unsent: Unsent,
     /// Nothing is written or run before this time, in microseconds.
     paused_until: Option<u64>,
     /// The client has said that it sends no more; what it has sent is still answered.
@@ -81,8 +78,7 @@ impl Connection {
             hung_up: false,
             session,
             waker,
-            unsent: Output::new(),
-            holds: VecDeque::new(),
+            unsent: Unsent::default(),
             paused_until: None,
             at_end: false,
             ending: false,
@@ -97,8 +93,9 @@ impl Connection {
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
-    /// Ends what the client had begun.
+    /// Ends what the client had begun, and takes back what it was not told of.
     pub(super) fn close(&mut self, runner: &mut Runner) {
+        self.unsent.withdraw(runner);
         self.session.close(runner);
     }
 
@@ -126,7 +123,7 @@ impl Connection {
         if self.shared().outbox.is_ending() {
             self.ending = true;
         }
-        self.session.collect(&mut self.unsent);
+        self.session.collect(self.unsent.messages());
         self.shared().outbox.set_unsent(self.unsent.len());
         for _ in 0..READS_PER_TURN {
             match self.step(tools) {
@@ -143,8 +140,12 @@ impl Connection {
 
     /// Writes what may be written, then does one thing more.
     fn step(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
+        if self.at_end {
+            // Who has left and who only sends no more look the same; nothing is granted to the one.
+            self.unsent.withdraw(&mut tools.runner);
+        }
         if !self.unsent.is_empty() && !self.is_paused() {
-            match self.flush(&tools.runner)? {
+            match self.flush(&mut tools.runner)? {
                 Poll::Ready(()) => {}
                 // Who is to be cut off is not waited for.
                 Poll::Pending if self.shared().outbox.is_closing() => return Poll::Ready(Err(Ended)),
@@ -284,11 +285,7 @@ impl Connection {
 
     /// Puts replies behind those that are not written yet.
     fn keep(&mut self, runner: &mut Runner, output: &mut Output) {
-        let before = self.unsent.len();
-        // What a client that wants no replies is promised, nobody waits for.
-        let holds = runner.take_holds().into_iter().filter(|(at, _)| *at < output.len());
-        self.holds.extend(holds.map(|(at, hold)| (before + at, hold)));
-        self.unsent.append(output);
+        self.unsent.append(output, runner);
         self.shared().outbox.set_unsent(self.unsent.len());
     }
 
@@ -309,11 +306,11 @@ impl Connection {
     /// Writes the replies of a batch, straight from the scratch buffer if nothing waits before or with them.
     fn send(&mut self, tools: &mut Tools) -> Result<(), Ended> {
         let Tools { runner, output, .. } = tools;
-        if output.is_empty() && !runner.has_holds() {
+        if output.is_empty() && !runner.has_held() {
             return Ok(());
         }
         let mut written = 0;
-        if self.unsent.is_empty() && self.holds.is_empty() && !runner.has_holds() && !self.is_paused() {
+        if self.unsent.is_empty() && !runner.has_held() && !self.is_paused() {
             match write(&mut self.stream, output, usize::MAX) {
                 Ok(count) => {
                     runner.count_sent(count);
@@ -323,7 +320,7 @@ impl Connection {
                 Err(_) => return Err(Ended),
             }
         }
-        if written < output.len() || runner.has_holds() {
+        if written < output.len() || runner.has_held() {
             let mut rest = output.split_off_unwritten(written);
             self.keep(runner, &mut rest);
         }
@@ -331,19 +328,21 @@ impl Connection {
     }
 
     /// Writes what waits, as far as it may be written and the socket takes it.
-    fn flush(&mut self, runner: &Runner) -> Result<Poll<()>, Ended> {
+    fn flush(&mut self, runner: &mut Runner) -> Result<Poll<()>, Ended> {
         while !self.unsent.is_empty() {
-            let allowed = self.poll_holds()?;
-            if allowed == 0 || !self.writable {
+            if !self.writable {
                 return Ok(Poll::Pending);
             }
-            match write(&mut self.stream, &self.unsent, allowed) {
+            let allowed = self.unsent.release(&self.waker, runner);
+            if allowed == 0 {
+                return Ok(Poll::Pending);
+            }
+            match write(&mut self.stream, self.unsent.output(), allowed) {
                 Ok(count) => {
                     runner.count_sent(count);
                     // Who reads slowly is not idle.
                     self.shared().last_active.store(runner.services().clock.now().millis(), Relaxed);
                     self.unsent.advance(count);
-                    self.holds.iter_mut().for_each(|(at, _)| *at -= count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -351,20 +350,8 @@ impl Connection {
             }
             self.shared().outbox.set_unsent(self.unsent.len());
         }
-        self.unsent = Output::new();
+        self.unsent.shrink();
         Ok(Poll::Ready(()))
-    }
-
-    /// How many bytes may be written: up to the first reply whose promise is not on the disk yet.
-    fn poll_holds(&mut self) -> Result<usize, Ended> {
-        while let Some((at, hold)) = self.holds.front() {
-            match hold.poll(&self.waker) {
-                Poll::Ready(Ok(())) => self.holds.pop_front(),
-                Poll::Ready(Err(Lost)) => return Err(Ended),
-                Poll::Pending => return Ok(*at),
-            };
-        }
-        Ok(usize::MAX)
     }
 }
 

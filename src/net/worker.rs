@@ -200,6 +200,9 @@ impl EventLoop {
                 self.expire();
             }
         }
+        for mut connection in self.connections.drain() {
+            connection.close(&mut self.tools.runner);
+        }
     }
 
     fn now(&self) -> Now {

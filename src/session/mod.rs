@@ -1,3 +1,4 @@
 //! One client's conversation: bytes in, bytes out, no sockets.
 
 pub mod resp;
+pub mod unsent;

@@ -112,7 +112,7 @@ impl Session {
     pub fn poll_parked(&mut self, waker: &Waker, runner: &mut Runner, output: &mut Output) -> Poll<()> {
         let Some(parked) = &mut self.parked else { return Poll::Ready(()) };
         output.set_version(self.client.version);
-        let before = output.mark();
+        let (before, length) = (output.mark(), output.len());
         let waiting = self.client.shared.waiting();
         if runner.poll_parked(parked.as_mut(), waker, output).is_pending() {
             match waiting {
@@ -124,6 +124,7 @@ impl Session {
         }
         if self.client.replies != Replies::On {
             output.truncate(before);
+            runner.forget_held(length);
         }
         if self.client.replies == Replies::SkipThis {
             self.client.replies = Replies::On;

@@ -11,5 +11,6 @@ mod promises;
 mod properties;
 mod retries;
 mod simulation;
+mod slow_disk;
 mod table;
 mod threads;

@@ -6,5 +6,6 @@ pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod simulated_disk;
+pub(crate) mod slow_server;
 #[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]
 pub(crate) mod traces;

@@ -348,6 +348,27 @@ impl Output {
         rest
     }
 
+    /// Moves the first `length` bytes still to be written, of at most [`len`](Output::len), into an output of their own.
+    pub fn split_to(&mut self, length: usize) -> Output {
+        assert!(length <= self.len(), "only what is there can be moved");
+        let mut front = Output { version: self.version, ..Output::default() };
+        let (mut plain, mut left) = (self.plain_written, length);
+        for next in &self.shared[self.shared_written..] {
+            let before = left.min(next.at - plain);
+            front.plain.extend_from_slice(&self.plain[plain..plain + before]);
+            (plain, left) = (plain + before, left - before);
+            if left == 0 {
+                break;
+            }
+            let spliced = left.min(next.bytes.len());
+            front.splice(next.bytes.slice(..spliced));
+            left -= spliced;
+        }
+        front.plain.extend_from_slice(&self.plain[plain..plain + left]);
+        self.advance(length);
+        front
+    }
+
     /// Moves everything still to be written in `other` behind what is here and clears `other`.
     pub fn append(&mut self, other: &mut Output) {
         let start = self.plain.len();
@@ -469,6 +490,26 @@ mod tests {
             assert!(queue.plain.len() <= 2 * 12 * 100 && queue.shared.len() <= 2 * 12);
         }
         assert_eq!(queue.len(), 11 * 2100);
+    }
+
+    #[test]
+    fn the_front_is_moved_out_wherever_it_ends() {
+        let whole = || {
+            let mut output = Output::new();
+            output.simple("first");
+            output.bulk_shared(Bytes::from(vec![b'x'; 3000]));
+            output.integer(7);
+            output.bulk_shared(Bytes::from(vec![b'y'; 2000]));
+            output.advance(3);
+            output
+        };
+        let all = whole().into_bytes();
+        for length in (0..=all.len()).filter(|length| length % 7 == 0 || all.len() - length < 30) {
+            let mut rest = whole();
+            let front = rest.split_to(length);
+            assert_eq!((front.len(), rest.len()), (length, all.len() - length));
+            assert_eq!([front.into_bytes(), rest.into_bytes()].concat(), all, "cut at {length}");
+        }
     }
 
     #[test]

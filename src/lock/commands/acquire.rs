@@ -2,7 +2,7 @@
 
 use super::options::{Options, counted_resources};
 use super::waiting::Waiting;
-use super::{ROW, change, on_locks, write_grant};
+use super::{ROW, change, on_locks, reply_changed, reply_granted};
 use crate::command::{Call, Command, Flags};
 use crate::lock::{Asked, Request};
 use crate::refusal::Refusal;
@@ -94,7 +94,7 @@ fn ask(
 
 fn answer(call: &mut Call<'_, '_>, asked: Asked) -> Result<(), Refusal> {
     match asked {
-        Asked::Granted(grant) => write_grant(call.output, &grant),
+        Asked::Granted(grant) => reply_granted(call, grant),
         Asked::Busy => call.output.null(),
         Asked::Waiting(ticket) => call.park(Waiting(ticket)),
         Asked::Deadlock(deadlock) => return Err(Refusal::new(format!("DEADLOCK {deadlock}"))),
@@ -119,6 +119,6 @@ fn downgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let lease = (call.arguments.at(1), call.arguments.at(2));
     let request = options.request_of(lease.1);
     let grant = change(call, |core, now, events| core.downgrade(lease, options.fence, request, now, events))?;
-    write_grant(call.output, &grant);
+    reply_changed(call, grant);
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Commands of those who hold locks, and of operators who take them away.
 
 use super::options::{Options, about, counted_resources, whole};
-use super::{ROW, act, change, write_grant};
+use super::promises::AllRenewed;
+use super::{ROW, act, change, reply_changed};
 use crate::command::{Call, Command, Flags};
 use crate::refusal::Refusal;
 
@@ -89,7 +90,7 @@ fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let renewed = change(call, |core, now, events| {
         core.renew((&[resource], owner), ttl, options.fence, request, now, events)
     })?;
-    write_grant(call.output, &renewed);
+    reply_changed(call, renewed);
     Ok(())
 }
 
@@ -99,6 +100,8 @@ fn renew_all(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let request = Options::parse(call.arguments.from(4), &["REQID"])?.request_of(owner);
     let renewed = change(call, |core, now, events| core.renew_all(owner, ttl, request, now, events))?;
     call.output.integer(renewed as i64);
+    let now = call.now();
+    call.promise(|| AllRenewed::new(owner, renewed, ttl, now));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod acquire;
 pub mod fenced;
 pub mod holders;
 mod options;
+mod promises;
 mod refusals;
 pub mod reports;
 pub mod sessions;
@@ -38,6 +39,18 @@ fn change<R>(
     operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
 ) -> Result<R, Refusal> {
     Ok(on_locks(call, |locks, now, aftermath| locks.change(now, aftermath, operation))?)
+}
+
+/// Answers with what an owner was given and does not know of.
+fn reply_granted(call: &mut Call<'_, '_>, grant: Grant) {
+    write_grant(call.output, &grant);
+    call.promise(|| promises::Granted::new(grant));
+}
+
+/// Answers with how an owner holds now what it held before.
+fn reply_changed(call: &mut Call<'_, '_>, grant: Grant) {
+    write_grant(call.output, &grant);
+    call.promise(|| promises::Changed(grant));
 }
 
 /// Writes what an owner was given: `ttl_ms` is null for a lease that lasts as long as its session.

@@ -3,6 +3,7 @@
 use quartet_protocol::resp::Output;
 
 use super::options::{Options, whole};
+use super::promises::report;
 use super::refusals::mode_text;
 use super::{ROW, act, write_optional};
 use crate::command::{Call, Command, Flags};
@@ -55,7 +56,7 @@ pub const COMMANDS: &[Command] = &[
 fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let resource = call.arguments.at(1);
     match act(call, |core, now, events| core.inspect(resource, now, events)) {
-        Some(report) => write_report(call.output, &report),
+        Some(found) => report(call, found, write_report),
         None => call.output.null(),
     }
     Ok(())
@@ -99,10 +100,12 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let pattern = options.pattern.map(Pattern::new).transpose()?;
     let matches = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
     let page = act(call, |core, now, events| core.list(options.cursor, matches, options.owner, now, events));
-    call.output.array(2);
-    call.output.bulk_integer(page.next as i64);
-    call.output.array(page.resources.len());
-    page.resources.iter().for_each(|report| write_report(call.output, report));
+    report(call, page, |output, page| {
+        output.array(2);
+        output.bulk_integer(page.next as i64);
+        output.array(page.resources.len());
+        page.resources.iter().for_each(|report| write_report(output, report));
+    });
     Ok(())
 }
 
@@ -111,8 +114,10 @@ fn waits(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let count = options.count.unwrap_or(WAITS_SHOWN_MAX);
     let waits =
         act(call, |core, now, events| core.waits(options.resource, options.owner, count, now, events));
-    call.output.array(waits.len());
-    waits.iter().for_each(|wait| write_wait(call.output, wait));
+    report(call, waits, |output, waits| {
+        output.array(waits.len());
+        waits.iter().for_each(|wait| write_wait(output, wait));
+    });
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! LOCK.SESSION: many locks kept by one ping, or by one connection.
 
+use quartet_protocol::resp::Output;
+
 use super::options::{Options, session};
+use super::promises::{SessionKept, report};
 use super::{ROW, act, change, write_optional};
 use crate::command::{Call, Command, Flags};
-use crate::lock::SessionTerms;
+use crate::lock::{SessionReport, SessionTerms};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -65,6 +68,7 @@ fn open(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let opened =
         change(call, |core, now, events| core.open_session(id, terms, options.request(), now, events))?;
     call.output.bulk(opened.to_string().as_bytes());
+    call.promise(|| SessionKept::opened(opened));
     Ok(())
 }
 
@@ -76,6 +80,7 @@ fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         Some(ttl) => call.output.integer(ttl as i64),
         None => call.output.null(),
     }
+    call.promise(|| SessionKept::pinged(id));
     Ok(())
 }
 
@@ -89,8 +94,12 @@ fn close(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let id = session(call.arguments.at(2))?;
-    let report = act(call, |core, now, events| core.session_report(id, now, events))?;
-    let output = &mut *call.output;
+    let found = act(call, |core, now, events| core.session_report(id, now, events))?;
+    report(call, found, write_session);
+    Ok(())
+}
+
+fn write_session(output: &mut Output, report: &SessionReport) {
     output.map(8);
     write_optional(output, b"ttl_ms", report.ttl);
     write_optional(output, b"left_ms", report.left);
@@ -102,7 +111,6 @@ fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     output.bulk(b"resources");
     output.array(report.resources.len());
     report.resources.iter().for_each(|resource| output.bulk(resource));
-    Ok(())
 }
 
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

@@ -4,9 +4,9 @@ use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::Output;
 
-use super::write_grant;
+use super::{promises::Granted, write_grant};
 use crate::clock::Now;
-use crate::command::{Effects, Parked, Services};
+use crate::command::{Effects, HeldReply, Parked, Services};
 use crate::lock::{Outcome, Ticket};
 use crate::refusal::Refusal;
 
@@ -16,17 +16,22 @@ pub(super) struct Waiting(pub(super) Ticket);
 impl Parked for Waiting {
     fn poll(&mut self, waker: &Waker, output: &mut Output, effects: &mut Effects) -> Poll<()> {
         let Poll::Ready(answer) = self.0.poll(waker) else { return Poll::Pending };
-        if let Some(hold) = answer.hold {
-            effects.holds.push((output.len(), hold));
-        }
+        let mut held = answer.hold.map(|hold| HeldReply::opened(output, hold));
         match answer.outcome {
-            Outcome::Granted(grant) => write_grant(output, &grant),
+            Outcome::Granted(grant) => {
+                write_grant(output, &grant);
+                if let Some(held) = &mut held {
+                    held.promise = Some(Box::new(Granted::new(grant)));
+                }
+            }
             Outcome::TimedOut => output.null(),
             Outcome::Cancelled => output.error("CANCELLED the wait was cancelled"),
             Outcome::Superseded => output.error("SUPERSEDED a retry of the request has taken its place"),
             Outcome::SessionEnded => output.error(Refusal::NO_LOCK_SESSION.text()),
             Outcome::LeaseLost => output.error(Refusal::LOCK_NOT_HELD.text()),
         }
+        effects.held.extend(held);
+        effects.close_held(output.len());
         Poll::Ready(())
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{SECOND, act, problem_of, synced, text};
+use super::{SECOND, act, kept, problem_of, text};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, State, problems, routes};
 use crate::lock::limits::{TTL_MAX, WAIT_MAX};
 use crate::lock::{
@@ -185,10 +185,7 @@ pub(super) async fn granted(
     patience: u64,
 ) -> Result<Grant, Problem> {
     match asked {
-        Asked::Granted(grant) => {
-            synced(hold).await?;
-            Ok(grant)
-        }
+        Asked::Granted(grant) => kept::granted(context, grant, hold).await,
         Asked::Busy => Err(held(context, wanted, 0)),
         Asked::Deadlock(deadlock) => Err(deadlock_problem(&deadlock)),
         Asked::Waiting(ticket) => wait(context, ticket, wanted, patience).await,
@@ -223,10 +220,7 @@ async fn wait(
     let answer = context.wait_for(answer).await?;
     waiting.ticket = None;
     match answer.outcome {
-        Outcome::Granted(grant) => {
-            synced(answer.hold).await?;
-            Ok(grant)
-        }
+        Outcome::Granted(grant) => kept::granted(context, grant, answer.hold).await,
         Outcome::TimedOut => Err(held(context, wanted, patience)),
         Outcome::Cancelled => {
             Err(Problem::new(problems::LOCK_NOT_GRANTED).detail("the wait was cancelled by an operator"))

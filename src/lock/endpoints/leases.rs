@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::acquisition::{Lock, time_to_live};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{act_durably, change};
+use super::{act_durably, begin, change, kept};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, routes};
 use crate::lock::Release;
 
@@ -55,10 +55,10 @@ async fn renew(
     let id = LockId::decode(&id)?;
     let ttl = lifetime.milliseconds()?;
     let names = id.names();
-    let grant = change(&context, |core, now, events| {
+    let (grant, hold) = begin(&context, |core, now, events| {
         core.renew((&names, &id.owner), ttl, Some(id.fence), key.request(), now, events)
-    })
-    .await?;
+    })?;
+    let grant = kept::changed(&context, grant, hold).await?;
     Ok(Lock::new(&id.owner, &names, &grant).into_response())
 }
 
@@ -94,8 +94,10 @@ async fn renew_all(
 ) -> Result<Json<Renewed>, Problem> {
     let ttl = lifetime.milliseconds()?;
     let owner = whose.owner.as_bytes();
-    let renewed =
-        change(&context, |core, now, events| core.renew_all(owner, ttl, key.request(), now, events)).await?;
+    let since = context.now();
+    let (renewed, hold) =
+        begin(&context, |core, now, events| core.renew_all(owner, ttl, key.request(), now, events))?;
+    let renewed = kept::all_renewed(&context, (owner, ttl), renewed, since, hold).await?;
     Ok(Json(Renewed { renewed }))
 }
 

@@ -4,6 +4,7 @@ mod acquisition;
 mod events;
 mod idempotency;
 mod identity;
+mod kept;
 mod leases;
 mod modes;
 mod operators;
@@ -57,7 +58,18 @@ async fn change<R>(
     context: &Context,
     operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
 ) -> Result<R, Problem> {
-    act_durably(context, |locks, now, aftermath| locks.change(now, aftermath, operation)).await
+    let (result, hold) = begin(context, operation)?;
+    synced(hold).await?;
+    Ok(result)
+}
+
+/// Runs an operation that changes the table; returns what the response has to wait for as well.
+fn begin<R>(
+    context: &Context,
+    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
+) -> Result<(R, Option<Hold>), Problem> {
+    let (result, hold) = act(context, |locks, now, aftermath| locks.change(now, aftermath, operation));
+    Ok((result.map_err(|refused| problem_of(&refused, "resource"))?, hold))
 }
 
 async fn synced(hold: Option<Hold>) -> Result<(), Problem> {

@@ -8,7 +8,7 @@ use super::acquisition::{Lock, granted, patience};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::refusals::problem_of;
-use super::{act, change};
+use super::{act, begin, kept};
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, problems, routes,
 };
@@ -72,10 +72,10 @@ async fn downgrade(
 ) -> Result<Response, Problem> {
     let id = LockId::decode(&id)?;
     let resource = one_resource(&id)?;
-    let grant = change(&context, |core, now, events| {
+    let (grant, hold) = begin(&context, |core, now, events| {
         core.downgrade((resource, &id.owner), Some(id.fence), key.request(), now, events)
-    })
-    .await?;
+    })?;
+    let grant = kept::changed(&context, grant, hold).await?;
     Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{act_durably, text};
+use super::{act_durably, kept, text};
 use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
 use crate::glob::Pattern;
 use crate::lock::{Holder, ResourceReport, WaitReport};
@@ -185,7 +185,7 @@ async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> R
     let pattern = wanted.pattern.as_ref().map(|pattern| Pattern::new(pattern.as_bytes())).transpose()?;
     let is_wanted = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
     let owner = wanted.owner.as_deref().map(str::as_bytes);
-    let page = act_durably(&context, |locks, now, aftermath| {
+    let page = kept::report(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| {
             Ok(core.list(wanted.cursor, is_wanted, owner, now, events))
         })
@@ -238,7 +238,7 @@ async fn waits_of(
 ) -> Result<Json<Graph>, Problem> {
     let owner = wanted.owner.as_deref().map(str::as_bytes);
     let count = wanted.count.unwrap_or(WAITS_SHOWN);
-    let waits = act_durably(context, |locks, now, aftermath| {
+    let waits = kept::report(context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| Ok(core.waits(resource, owner, count, now, events)))
     })
     .await?;
@@ -278,7 +278,7 @@ async fn resource(
     State(context): State<Context>,
     PathBytes(name): PathBytes,
 ) -> Result<Json<Resource>, Problem> {
-    let report = act_durably(&context, |locks, now, aftermath| {
+    let report = kept::report(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| Ok(core.inspect(&name, now, events)))
     })
     .await?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::acquisition::{milliseconds, session_id};
 use super::idempotency::IdempotencyKey;
-use super::{act_durably, change, text};
+use super::{begin, change, kept, text};
 use crate::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, routes,
 };
@@ -73,10 +73,13 @@ async fn open(
     let delay = if opening.delay == 0.0 { 0 } else { milliseconds("delay", opening.delay)? };
     let terms = SessionTerms { ttl: Some(milliseconds("ttl", opening.ttl)?), delay, connection: None };
     let drawn = context.draw() as u64;
-    let id =
-        change(&context, |core, now, events| core.open_session(drawn, terms, key.request(), now, events))
-            .await?;
-    Ok(json_with_status(StatusCode::CREATED, Opened { session: id.to_string(), expires_in_ms: terms.ttl }))
+    let (id, hold) =
+        begin(&context, |core, now, events| core.open_session(drawn, terms, key.request(), now, events))?;
+    let expires_in_ms = match hold {
+        Some(hold) => kept::session_left(&context, id, true, hold).await?,
+        None => terms.ttl,
+    };
+    Ok(json_with_status(StatusCode::CREATED, Opened { session: id.to_string(), expires_in_ms }))
 }
 
 /// Keeps a session alive
@@ -92,8 +95,12 @@ async fn ping(
     key: IdempotencyKey,
 ) -> Result<Json<Opened>, Problem> {
     let id = session_id(&name)?;
-    let expires_in_ms =
-        change(&context, |core, now, events| core.ping_session(id, None, key.request(), now, events)).await?;
+    let (ttl, hold) =
+        begin(&context, |core, now, events| core.ping_session(id, None, key.request(), now, events))?;
+    let expires_in_ms = match hold {
+        Some(hold) => kept::session_left(&context, id, false, hold).await?,
+        None => ttl,
+    };
     Ok(Json(Opened { session: id.to_string(), expires_in_ms }))
 }
 
@@ -105,7 +112,7 @@ async fn ping(
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn session(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Session>, Problem> {
     let id = session_id(&name)?;
-    let report = act_durably(&context, |locks, now, aftermath| {
+    let report = kept::report(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| core.session_report(id, now, events))
     })
     .await?;

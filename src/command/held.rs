@@ -1,0 +1,60 @@
+//! Replies that wait for the disk.
+
+use quartet_protocol::resp::{Output, Version};
+
+use super::{Effects, Services};
+use crate::clock::Now;
+use crate::wait::Hold;
+
+/// The end of a reply whose command is still running.
+const OPEN: usize = usize::MAX;
+
+/// What a reply promises that time or the client's leaving can make void while the disk is waited for.
+pub trait Promise: Send {
+    /// Writes the reply anew as it is true now that the disk has what it says.  The time that it waited has passed.
+    fn write(&mut self, services: &Services, now: Now, output: &mut Output, effects: &mut Effects);
+
+    /// Takes back what nobody will be told of: the client has left.  If the reply is written all the same, it says so.
+    fn withdraw(&mut self, services: &Services, now: Now, effects: &mut Effects);
+}
+
+/// A reply that must not be sent before what it says is on the disk.
+pub struct HeldReply {
+    /// The number of bytes of output before it.
+    pub start: usize,
+    /// The number of bytes up to its end.
+    pub end: usize,
+    /// The version of the protocol it is written in.
+    pub version: Version,
+    /// What it waits for.
+    pub hold: Hold,
+    /// What is to be looked at again when the wait is over; none if the reply stays true.
+    pub promise: Option<Box<dyn Promise>>,
+}
+
+impl HeldReply {
+    /// A reply that begins at the end of `output` and will be written next.
+    pub fn opened(output: &Output, hold: Hold) -> HeldReply {
+        HeldReply { start: output.len(), end: OPEN, version: output.version(), hold, promise: None }
+    }
+
+    /// Whether its command is still running.
+    pub fn is_open(&self) -> bool {
+        self.end == OPEN
+    }
+}
+
+impl Effects {
+    /// The reply that was held and is not written yet has its end at the end of the output, in bytes.
+    pub fn close_held(&mut self, end: usize) {
+        if let Some(held) = self.held.last_mut().filter(|held| held.is_open()) {
+            held.end = end;
+        }
+    }
+
+    /// Forgets what was held behind the first `length` bytes of the output: a client that wants no replies is promised
+    /// nothing.
+    pub fn forget_held(&mut self, length: usize) {
+        self.held.retain(|held| held.start < length);
+    }
+}

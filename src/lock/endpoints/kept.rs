@@ -1,0 +1,118 @@
+//! What is still true of an operation once the disk has it: time has passed meanwhile, and the client may have gone.
+
+use super::{act, act_durably, synced};
+use crate::clock::Now;
+use crate::command::Effects;
+use crate::endpoint::{Context, Problem, problems};
+use crate::lock::{Aftermath, Aging, Grant, Locks, Refused, SessionId};
+use crate::wait::Hold;
+
+/// What nobody has heard of yet.  Dropped as such, since the client has gone or the disk has failed, it is taken back.
+struct Unheard<'c, F: FnMut(&Locks, Now, &mut Aftermath)> {
+    context: &'c Context,
+    take_back: F,
+    is_heard: bool,
+}
+
+impl<F: FnMut(&Locks, Now, &mut Aftermath)> Drop for Unheard<'_, F> {
+    fn drop(&mut self) {
+        if !self.is_heard {
+            act(self.context, &mut self.take_back);
+        }
+    }
+}
+
+/// Waits until the disk has what was done, which is taken back if nobody hears of it.
+async fn kept_or_taken_back(
+    context: &Context,
+    hold: Hold,
+    take_back: impl FnMut(&Locks, Now, &mut Aftermath),
+) -> Result<(), Problem> {
+    let mut unheard = Unheard { context, take_back, is_heard: false };
+    synced(Some(hold)).await?;
+    unheard.is_heard = true;
+    Ok(())
+}
+
+/// A new grant as it is to be told once the disk has it.
+pub(super) async fn granted(context: &Context, grant: Grant, hold: Option<Hold>) -> Result<Grant, Problem> {
+    let Some(hold) = hold else { return Ok(grant) };
+    kept_or_taken_back(context, hold, |locks, now, aftermath| {
+        locks.act(now, aftermath, |core, now, events| core.withdraw(&grant, now, events));
+    })
+    .await?;
+    with_effects(context, |now, effects| context.services().confirm_grant(&grant, now, effects))
+}
+
+/// How an owner holds what it held before, as it is to be told after `hold`.
+pub(super) async fn changed(context: &Context, grant: Grant, hold: Option<Hold>) -> Result<Grant, Problem> {
+    let Some(hold) = hold else { return Ok(grant) };
+    synced(Some(hold)).await?;
+    with_effects(context, |now, effects| context.services().left_of_grant(&grant, now, effects))
+}
+
+/// How many leases of an owner were renewed for `ttl` milliseconds at `since` and are still held after `hold`.
+pub(super) async fn all_renewed(
+    context: &Context,
+    (owner, ttl): (&[u8], u64),
+    renewed: u64,
+    since: Now,
+    hold: Option<Hold>,
+) -> Result<u64, Problem> {
+    let Some(hold) = hold else { return Ok(renewed) };
+    synced(Some(hold)).await?;
+    let now = context.now();
+    if renewed == 0 || now.micros() < since.micros() + ttl * 1000 {
+        return Ok(renewed);
+    }
+    with_effects(context, |now, effects| {
+        let count = |core: &mut crate::lock::Core, now, events: &mut _| core.renewable(owner, now, events);
+        let still = context.services().on_lock_table(now, effects, count);
+        (still > 0).then(|| still.min(renewed))
+    })
+}
+
+/// How long a session lasts after `hold`; one whose name nobody has heard ends with its client.
+pub(super) async fn session_left(
+    context: &Context,
+    id: SessionId,
+    is_new: bool,
+    hold: Hold,
+) -> Result<Option<u64>, Problem> {
+    kept_or_taken_back(context, hold, |locks, now, aftermath| {
+        if is_new {
+            locks.act(now, aftermath, |core, now, events| core.withdraw_session(id, now, events));
+        }
+    })
+    .await?;
+    with_effects(context, |now, effects| {
+        let left = |core: &mut crate::lock::Core, now, events: &mut _| core.session_left(id, now, events);
+        context.services().on_lock_table(now, effects, left)
+    })
+}
+
+/// A report whose remaining times are counted from when it is sent.
+pub(super) async fn report<R: Aging>(
+    context: &Context,
+    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refused>,
+) -> Result<R, Problem> {
+    let since = context.now();
+    let mut report = act_durably(context, operation).await?;
+    report.age(context.now().millis().saturating_sub(since.millis()));
+    Ok(report)
+}
+
+/// What is left; too late if nothing is.
+fn with_effects<R>(
+    context: &Context,
+    left: impl FnOnce(Now, &mut Effects) -> Option<R>,
+) -> Result<R, Problem> {
+    let mut effects = Effects::default();
+    let left = left(context.now(), &mut effects);
+    effects.deliver();
+    left.ok_or_else(|| {
+        Problem::new(problems::UNAVAILABLE).detail(
+            "the time was over before the disk had it: ask for a longer one, or see why the disk is slow",
+        )
+    })
+}

@@ -1,0 +1,113 @@
+//! Replies that a client has not been sent yet, some of which wait for the disk.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+
+use quartet_protocol::resp::Output;
+
+use crate::command::HeldReply;
+use crate::dispatch::Runner;
+use crate::wait::Lost;
+
+/// What one connection owes its client, in order.  A reply that waits for the disk holds up those behind it; when its
+/// wait is over it says what is true then.
+#[derive(Default)]
+pub struct Unsent {
+    output: Output,
+    /// Those that wait, in their order, counted from the start of `output`.
+    held: VecDeque<HeldReply>,
+}
+
+impl Unsent {
+    /// The bytes.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Where to put what answers no request and comes after all that is there.
+    pub fn messages(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.output.is_empty()
+    }
+
+    /// Number of bytes, of those that wait as well.
+    pub fn len(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Puts what the runner has written into `output` behind what is there.
+    pub fn append(&mut self, output: &mut Output, runner: &mut Runner) {
+        let before = self.output.len();
+        let held = runner.take_held().into_iter();
+        self.held.extend(held.map(|held| HeldReply {
+            start: before + held.start,
+            end: before + held.end,
+            ..held
+        }));
+        self.output.append(output);
+    }
+
+    /// Lets go of the replies whose wait is over, and returns how many bytes may be sent: up to the first that waits
+    /// still, for which `waker` is woken when its wait is over.  To be called when they can be sent at once.
+    pub fn release(&mut self, waker: &Waker, runner: &mut Runner) -> usize {
+        let mut outcomes = Vec::new();
+        for held in &self.held {
+            match held.hold.poll(waker) {
+                Poll::Ready(outcome) => outcomes.push(outcome),
+                Poll::Pending => break,
+            }
+        }
+        self.settle(&outcomes, runner);
+        self.held.front().map_or(usize::MAX, |held| held.start)
+    }
+
+    /// Writes the first replies that waited anew, as far as that is needed.
+    fn settle(&mut self, outcomes: &[Result<(), Lost>], runner: &mut Runner) {
+        let stays =
+            |(held, outcome): (&HeldReply, &Result<(), Lost>)| outcome.is_ok() && held.promise.is_none();
+        if self.held.iter().zip(outcomes).all(stays) {
+            self.held.drain(..outcomes.len());
+            return;
+        }
+        let mut settled = Output::new();
+        // Bytes that were taken out of `output`.
+        let mut taken = 0;
+        for (held, &outcome) in self.held.drain(..outcomes.len()).zip(outcomes) {
+            if stays((&held, &outcome)) {
+                continue;
+            }
+            settled.append(&mut self.output.split_to(held.start - taken));
+            self.output.advance(held.end - held.start);
+            taken = held.end;
+            runner.write_held(held, outcome, &mut settled);
+        }
+        let now_before = settled.len();
+        settled.append(&mut self.output);
+        self.output = settled;
+        for held in &mut self.held {
+            (held.start, held.end) = (held.start - taken + now_before, held.end - taken + now_before);
+        }
+    }
+
+    /// Takes back what is promised by replies that wait still: the client has left, or has said that it sends no more,
+    /// which cannot be told from that.  The last comes first: it may have changed what those before it gave.
+    pub fn withdraw(&mut self, runner: &mut Runner) {
+        self.held.iter_mut().rev().for_each(|held| runner.withdraw_held(held));
+    }
+
+    /// Forgets the first `sent` bytes, which [`Unsent::release`] has allowed to be sent.
+    pub fn advance(&mut self, sent: usize) {
+        self.output.advance(sent);
+        self.held.iter_mut().for_each(|held| (held.start, held.end) = (held.start - sent, held.end - sent));
+    }
+
+    /// Gives back the room once everything is sent.
+    pub fn shrink(&mut self) {
+        debug_assert!(self.is_empty() && self.held.is_empty());
+        self.output = Output::new();
+    }
+}
