@@ -266,6 +266,7 @@ async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, s
         if let Some(file) = &mut policies {
             file.follow(&services.limits.policies);
         }
+        services.count_keys_of_full_policies();
     }
 }
 

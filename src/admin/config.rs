@@ -87,6 +87,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
     call.services.settings.set(&pairs).map_err(|reason| Refusal::new(format!("ERR {reason}")))?;
+    call.services.look_for_room();
     call.output.ok();
     Ok(())
 }

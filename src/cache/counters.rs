@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::changed::ChangedCounters;
-use super::entry::{Deadline, Entry};
+use super::entry::{Deadline, Entry, EntryRef};
 use super::expiry::ExpiryIndex;
 use super::shard::{Key, Moment, Shard};
 use super::value::WrongKind;
@@ -18,6 +18,10 @@ pub(super) struct Counters {
     pub(super) home: Option<Home>,
     /// How many there are.
     pub(super) length: usize,
+    /// Bytes of their entries.
+    pub(super) entry_memory: usize,
+    /// Bytes of memory that were reported last.
+    reported_memory: usize,
     /// Their deadlines.
     pub(super) expiry: ExpiryIndex,
 }
@@ -44,7 +48,8 @@ impl Counters {
         {
             home.changed.note_all();
         }
-        *self = Counters { home: self.home.take(), ..Counters::default() };
+        let reported_memory = self.reported_memory;
+        *self = Counters { home: self.home.take(), reported_memory, ..Counters::default() };
     }
 }
 
@@ -73,6 +78,29 @@ impl Shard {
         }
         drop(self.unlink(position, key.hash));
         self.insert(key, Entry::new_counter(key.bytes, state, deadline), moment);
+    }
+
+    /// Bytes of memory of the counters: their entries, the index of their deadlines and their share of the buckets.
+    pub(super) fn counter_memory(&self) -> usize {
+        let Counters { length, entry_memory, ref expiry, .. } = self.counters;
+        if length == 0 {
+            return 0;
+        }
+        entry_memory + expiry.memory() + self.table.memory() * length / self.len()
+    }
+
+    /// By how many bytes the counters have grown since this was last asked.
+    pub(super) fn take_counter_growth(&mut self) -> isize {
+        if self.counters.length == 0 && self.counters.reported_memory == 0 {
+            return 0;
+        }
+        let memory = self.counter_memory();
+        memory as isize - std::mem::replace(&mut self.counters.reported_memory, memory) as isize
+    }
+
+    /// Visits the counters.
+    pub fn for_each_counter(&self, visit: impl FnMut(EntryRef<'_>)) {
+        self.counters.expiry.spread(usize::MAX, visit);
     }
 
     /// Number of counters, those included whose deadline has passed but that were not removed yet.

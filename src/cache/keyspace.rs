@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::entry::{Deadline, EntryRef};
+use super::growth::Growth;
 use super::shard::{Key, Moment, Shard};
 use super::store::{ShardGuard, ShardId, Store};
 use crate::clock::Now;
@@ -21,7 +22,7 @@ pub struct Keyspace<'s> {
     held: SmallVec<[ShardGuard<'s>; INLINE_LOCKS]>,
     /// Nobody else runs commands, so shards may be locked as they are met.
     alone: bool,
-    memory_delta: isize,
+    memory_delta: Growth,
     reads: Reads,
 }
 
@@ -44,7 +45,7 @@ impl<'s> Keyspace<'s> {
             now,
             held: SmallVec::new(),
             alone: false,
-            memory_delta: 0,
+            memory_delta: Growth::default(),
             reads: Reads::default(),
         }
     }
@@ -100,7 +101,7 @@ impl<'s> Keyspace<'s> {
     }
 
     /// By how many bytes the store has grown through this view since this was last asked.
-    pub fn take_memory_delta(&mut self) -> isize {
+    pub fn take_memory_delta(&mut self) -> Growth {
         std::mem::take(&mut self.memory_delta)
     }
 

@@ -8,6 +8,7 @@ pub mod endpoints;
 mod entry;
 pub mod eviction;
 mod expiry;
+mod growth;
 mod hash;
 mod keyspace;
 mod lock;
@@ -23,6 +24,7 @@ mod value;
 
 pub use changed::ChangedCounters;
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
+pub use growth::Growth;
 pub use keyspace::{Keyspace, Reads};
 pub use shard::{Counts, Key, Lifetime, MemoryParts, Moment, Shard, WatchFlag};
 pub use store::{Alone, Entered, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};

@@ -14,6 +14,7 @@ use super::entry::{Deadline, Entry, EntryRef};
 use super::eviction::Recency;
 use super::eviction::s3fifo::Queues;
 use super::expiry::ExpiryIndex;
+use super::growth::Growth;
 use super::hash::KeyHasher;
 use super::table::{Position, Table};
 use super::value::Kind;
@@ -144,12 +145,13 @@ impl Shard {
     }
 
     /// If anything has changed since this was last asked: by how many bytes the shard has grown.
-    pub(super) fn take_change(&mut self) -> Option<isize> {
+    pub(super) fn take_change(&mut self) -> Option<Growth> {
         if !std::mem::take(&mut self.changed) {
             return None;
         }
-        let memory = self.memory();
-        Some(memory as isize - std::mem::replace(&mut self.reported_memory, memory) as isize)
+        let all = self.memory();
+        let all = all as isize - std::mem::replace(&mut self.reported_memory, all) as isize;
+        Some(Growth { all, counters: self.take_counter_growth() })
     }
 
     /// Number of keys, those included whose deadline has passed but that were not removed yet.
@@ -441,6 +443,7 @@ impl Shard {
         self.index_for(entry.view().kind()).note(&mut entry);
         if entry.view().kind() == Kind::Counter {
             self.counters.length += 1;
+            self.counters.entry_memory += entry.view().memory();
         }
         self.table.insert(key.hash, entry, |bytes| self.hasher.hash(bytes));
         self.compact_queues();
@@ -463,7 +466,10 @@ impl Shard {
         self.index_for(kind).forget(&mut entry);
         self.entry_memory -= entry.view().memory();
         match &mut self.queues {
-            _ if kind == Kind::Counter => self.counters.length -= 1,
+            _ if kind == Kind::Counter => {
+                self.counters.length -= 1;
+                self.counters.entry_memory -= entry.view().memory();
+            }
             Some(queues) => queues.removed(entry.view().recency()),
             None => {}
         }
@@ -501,15 +507,21 @@ impl Shard {
         if is_counter {
             self.counters.note(self.table.get(position).key());
         }
-        let expiry = if is_counter { &mut self.counters.expiry } else { &mut self.expiry };
+        let (expiry, counter_memory) = match is_counter {
+            true => (&mut self.counters.expiry, Some(&mut self.counters.entry_memory)),
+            false => (&mut self.expiry, None),
+        };
         let entry_memory = &mut self.entry_memory;
         self.table.modify(position, |entry| {
             if !deadline.is_some_and(Entry::is_indexable) {
                 expiry.forget(entry);
             }
-            *entry_memory -= entry.view().memory();
+            let before = entry.view().memory();
             entry.set_deadline(deadline);
-            *entry_memory += entry.view().memory();
+            let after = entry.view().memory();
+            for memory in [Some(entry_memory), counter_memory].into_iter().flatten() {
+                *memory = *memory - before + after;
+            }
             expiry.moved(entry);
             expiry.note(entry);
         });

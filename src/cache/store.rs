@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use super::changed::ChangedCounters;
 use super::counters::Home;
 use super::entry::Deadline;
+use super::growth::Growth;
 use super::hash::{KeyHasher, prefetch};
 use super::lock::{Mutex, MutexGuard};
 use super::shard::{Counts, Key, MemoryParts, Moment, Shard};
@@ -61,6 +62,7 @@ pub struct Store {
     order: Box<[AtomicUsize]>,
     hasher: KeyHasher,
     memory: CachePadded<AtomicI64>,
+    counter_memory: AtomicI64,
     /// Threads that share the shards out among them when they look for expired keys.
     sweepers: usize,
     gate: Gate,
@@ -85,6 +87,7 @@ impl Store {
             order: (0..databases).map(AtomicUsize::new).collect(),
             hasher: KeyHasher::new(seed),
             memory: CachePadded::new(AtomicI64::new(0)),
+            counter_memory: AtomicI64::new(0),
             sweepers,
             gate: Gate::new(slots),
             changed_counters: Arc::default(),
@@ -183,10 +186,24 @@ impl Store {
         usize::try_from(self.memory.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Adds what a batch has changed.  Kept apart from the locks so that a batch costs one shared write at most.
-    pub fn add_memory(&self, delta: isize) {
-        if delta != 0 {
-            self.memory.fetch_add(delta as i64, Relaxed);
+    /// Bytes of memory of the rate limiter's counters, as of the last batches.
+    pub fn counter_memory(&self) -> usize {
+        usize::try_from(self.counter_memory.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Bytes of memory of all that is no counter, which is what `maxmemory` bounds.
+    pub fn cache_memory(&self) -> usize {
+        self.memory().saturating_sub(self.counter_memory())
+    }
+
+    /// Adds what a batch has changed.  Kept apart from the locks so that a batch costs one shared write at most, and one
+    /// more if it has made or removed counters.
+    pub fn add_memory(&self, growth: Growth) {
+        if growth.all != 0 {
+            self.memory.fetch_add(growth.all as i64, Relaxed);
+        }
+        if growth.counters != 0 {
+            self.counter_memory.fetch_add(growth.counters as i64, Relaxed);
         }
     }
 
@@ -226,7 +243,7 @@ impl Store {
     }
 
     /// Calls `visit` with every shard of every database in turn, each locked only for that time.
-    fn visit_each(&self, mut visit: impl FnMut(&mut Shard)) {
+    pub fn visit_each(&self, mut visit: impl FnMut(&mut Shard)) {
         for (database, shards) in self.databases.iter().enumerate() {
             for (shard, cell) in shards.get().into_iter().flatten().enumerate() {
                 let id = ShardId { database: database as u32, shard: shard as u32 };
@@ -257,8 +274,8 @@ impl Store {
     /// Removes keys whose deadline has passed from the shards that are thread `slot`'s to look after, starting at
     /// shard number `cursor`, which is moved on.  Removes at most `EXPIRY_STEP` keys, a few per lock, and returns
     /// how many it removed and by how many bytes the store has changed.
-    pub fn expire_due(&self, slot: usize, cursor: &mut usize, moment: &Moment) -> (usize, isize) {
-        let (mut removed, mut memory) = (0, 0);
+    pub fn expire_due(&self, slot: usize, cursor: &mut usize, moment: &Moment) -> (usize, Growth) {
+        let (mut removed, mut memory) = (0, Growth::default());
         for (database, shards) in self.databases.iter().enumerate() {
             let Some(shards) = shards.get() else { continue };
             for step in 0..SHARD_COUNT {
@@ -322,8 +339,8 @@ impl<'s> ShardGuard<'s> {
     }
 
     /// Unlocks, and returns by how many bytes the shard has grown.
-    pub fn unlock(mut self) -> isize {
-        let Some(grown) = self.shard.take_change() else { return 0 };
+    pub fn unlock(mut self) -> Growth {
+        let Some(grown) = self.shard.take_change() else { return Growth::default() };
         self.cell.next_due.store(self.shard.next_due().unwrap_or(u64::MAX), Relaxed);
         self.cell.next_evictable_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
         self.cell.evictable_keys.store(self.shard.evictable_len() as u32, Relaxed);

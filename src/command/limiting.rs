@@ -61,6 +61,34 @@ impl Services {
         }
     }
 
+    /// Counts the keys of the policies that have as many as they may have: some of them have gone meanwhile.  To be
+    /// called now and then.
+    pub fn count_keys_of_full_policies(&self) {
+        self.look_for_room();
+        let table = self.limits.policies.load();
+        let full = table.values().filter(|policy| policy.is_full());
+        let mut counted: Vec<_> = full
+            .filter_map(|policy| Some((policy, policy.counted_prefix()?, policy.statistics.keys_made(), 0)))
+            .collect();
+        if counted.is_empty() {
+            return;
+        }
+        self.store.visit_each(|shard| {
+            shard.for_each_counter(|entry| {
+                // The counter that keys without one share is no key's own.
+                let is_of =
+                    |prefix: &[u8]| entry.key().strip_prefix(prefix).is_some_and(|key| !key.is_empty());
+                let of = counted.iter_mut().find(|(_, prefix, ..)| is_of(prefix));
+                if let Some((.., keys)) = of {
+                    *keys += 1;
+                }
+            });
+        });
+        for (policy, _, made_before, keys) in counted {
+            policy.statistics.note_keys(keys, made_before);
+        }
+    }
+
     /// Ends reservations whose time is over, and decides for those who wait.
     pub(super) fn advance_limits(&self, now: Now) {
         let moment = nanos(now);
@@ -98,13 +126,12 @@ impl Services {
         let refused =
             Admission { allowed: false, name: None, decision: None, retry_after: None, is_shadow: false };
         let table = self.limits.policies.load();
-        let Ok(check) = Check::new(turn.request.demands(&table), &self.limits.lists, moment) else {
+        let Ok(check) = Check::new(turn.request.demands(&table), &self.limits, moment) else {
             // It was made out before, so it cannot fail now; who waits is answered all the same.
             waiting.answer(turn.ticket, refused);
             return;
         };
-        let names = check.items().iter().map(|item| &*item.counter);
-        let outcome = self.with_counters(slot, now, turn.request.database, names, |counters| {
+        let outcome = self.with_counters(slot, now, turn.request.database, check.counters(), |counters| {
             check.decide(counters, Mode::Take, moment)
         });
         let Ok(outcome) = outcome else {
@@ -128,7 +155,7 @@ impl Services {
     fn give_back(&self, request: &Request, now: Now) {
         let moment = nanos(now);
         let table = self.limits.policies.load();
-        let Ok(check) = Check::new(request.demands(&table), &self.limits.lists, moment) else { return };
+        let Ok(check) = Check::new(request.demands(&table), &self.limits, moment) else { return };
         let names = || check.items().iter().map(|item| &*item.counter);
         let _ = self.with_counters(self.timekeeper, now, request.database, names(), |counters| {
             check.refund(counters, moment, moment)

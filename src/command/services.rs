@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::{CommandTable, Effects, Monitors};
 use crate::alarm::Alarm;
 use crate::broker::{Broker, ChannelSpace};
-use crate::cache::{Keyspace, Store};
+use crate::cache::{Growth, Keyspace, Store};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::limit::Limits;
@@ -55,10 +55,24 @@ pub struct Services {
 impl Services {
     /// Adds up what a thread has done through a view of the store, whose locks it has given back.
     pub fn settle(&self, slot: usize, keyspace: &mut Keyspace<'_>) {
-        self.store.add_memory(keyspace.take_memory_delta());
+        self.add_memory(keyspace.take_memory_delta());
         let (reads, thread) = (keyspace.take_reads(), self.metrics.thread(slot));
         thread.hits.add(reads.hits);
         thread.misses.add(reads.misses);
+    }
+
+    /// Adds what a batch has changed of the store's memory, and tells the limiter whether there is room for more counters.
+    pub fn add_memory(&self, growth: Growth) {
+        self.store.add_memory(growth);
+        if growth.counters != 0 {
+            self.look_for_room();
+        }
+    }
+
+    /// Tells the limiter whether there is room for more counters: after the setting or their memory has changed.
+    pub fn look_for_room(&self) {
+        let limit = self.settings.limit_maxmemory();
+        self.limits.room.set_full(limit != 0 && self.store.counter_memory() >= limit);
     }
 
     /// Sends a message to the subscribers of a channel, as PUBLISH does, and returns how many received it.

@@ -212,7 +212,7 @@ impl Runner {
         let moment = moment(services, began, false);
         let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &moment);
         drop(gate);
-        services.store.add_memory(memory);
+        services.add_memory(memory);
         let threshold = services.settings.latency_monitor_threshold();
         if threshold > 0 {
             let now = services.clock.now();

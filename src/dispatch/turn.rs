@@ -186,8 +186,8 @@ impl<'t, 's> Turn<'t, 's> {
     /// Evicts while the store is over `limit`; false if it is and nothing could be evicted.
     fn make_room(&mut self, limit: usize) -> bool {
         let delta = self.keyspace.take_memory_delta();
-        self.services.store.add_memory(delta);
-        if self.services.store.memory() <= limit {
+        self.services.add_memory(delta);
+        if self.services.store.cache_memory() <= limit {
             return true;
         }
         eviction::make_room(&self.services.store, &self.services.settings, self.random, &self.keyspace.moment)

@@ -270,6 +270,25 @@ const ROWS: &[Row] = &[
     gauge("quartet_limit_policies", "Policies of the rate limiter.", |text, look| {
         text.sample(&[], look.services.limits.policies.list().len());
     }),
+    gauge("quartet_limit_memory_bytes", "Memory of the rate limiter's counters.", |text, look| {
+        text.sample(&[], look.services.store.counter_memory());
+    }),
+    gauge(
+        "quartet_limit_memory_limit_bytes",
+        "The limit for the memory of the rate limiter's counters; 0 for none.",
+        |text, look| {
+            text.sample(&[], look.services.settings.limit_maxmemory());
+        },
+    ),
+    counter(
+        "quartet_limit_without_room_total",
+        "Limits that counted a key as their policy says of keys for whose counters there is no room.",
+        |text, look| {
+            for policy in look.services.limits.policies.list().iter().take(POLICIES_SHOWN_MAX) {
+                text.sample(&[("policy", policy.name())], policy.statistics.totals().without_room);
+            }
+        },
+    ),
     counter("quartet_limit_decisions_total", "What policies of the rate limiter decided.", |text, look| {
         for policy in look.services.limits.policies.list().iter().take(POLICIES_SHOWN_MAX) {
             let totals = policy.statistics.totals();

@@ -5,9 +5,11 @@
 
 use smallvec::SmallVec;
 
+use super::Limits;
 use super::algorithm::{Decision, InvalidParameter, Limit, Nanos, StateBytes};
-use super::lists::{Lists, Standing};
+use super::lists::Standing;
 use super::policy::{CounterName, KEY_LENGTH_MAX, Policy, inline_counter};
+use super::room::Instead;
 use super::statistics::Verdict;
 
 /// The most limits in one check.
@@ -55,7 +57,35 @@ pub struct Item {
     pub counter: CounterName,
     /// How much is wanted.
     pub cost: u64,
+    /// Present if there is no room for new counters: where it is counted if it has none.
+    pub instead: Option<Instead>,
 }
+
+/// Where an item is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place<'c> {
+    /// In its own counter.
+    Own(&'c CounterName),
+    /// In the counter that all keys without one share.
+    Shared(&'c CounterName),
+    /// Nowhere; it is let through.
+    Allowed,
+    /// Nowhere; it is refused.
+    Refused,
+}
+
+impl<'c> Place<'c> {
+    /// The counter, if there is one.
+    pub fn counter(self) -> Option<&'c CounterName> {
+        match self {
+            Place::Own(counter) | Place::Shared(counter) => Some(counter),
+            Place::Allowed | Place::Refused => None,
+        }
+    }
+}
+
+/// The places of all items of a check.
+type Places<'c> = SmallVec<[Place<'c>; 1]>;
 
 /// See the head of the file.
 pub struct Check<'d> {
@@ -122,6 +152,19 @@ pub struct Answer {
     pub part: usize,
     /// What it decided; a refusal by a policy that only counts does not refuse the check.
     pub decision: Decision,
+    /// Where it was counted.
+    pub counted: Counted,
+}
+
+/// Where an answer was counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// In the counter that the key has.
+    Own,
+    /// In a counter that the key got by it, if it was allowed.
+    New,
+    /// As the policy says of keys for whose counters there is no room.
+    InPlace,
 }
 
 /// What a check takes if it is allowed.
@@ -140,17 +183,17 @@ impl<'d> Check<'d> {
     /// If a key is too long, or there are too many limits.
     pub fn new(
         demands: impl IntoIterator<Item = Demand<'d>>,
-        lists: &Lists,
+        limits: &Limits,
         now: Nanos,
     ) -> Result<Check<'d>, InvalidParameter> {
         let mut check = Check { demands: SmallVec::new(), items: SmallVec::new() };
         for demand in demands {
-            check.add(demand, lists, now)?;
+            check.add(demand, limits, now)?;
         }
         Ok(check)
     }
 
-    fn add(&mut self, demand: Demand<'d>, lists: &Lists, now: Nanos) -> Result<(), InvalidParameter> {
+    fn add(&mut self, demand: Demand<'d>, limits: &Limits, now: Nanos) -> Result<(), InvalidParameter> {
         let (key, cost) = (demand.key, demand.cost);
         if key.len() > KEY_LENGTH_MAX {
             let (value, allowed) = (key.len().to_string(), format!("at most {KEY_LENGTH_MAX} bytes"));
@@ -159,13 +202,14 @@ impl<'d> Check<'d> {
         let index = self.demands.len();
         // Those that lists decide cost a look at each pattern.
         check_count(index + 1)?;
-        let standing = lists.standing(key, demand.rule.policy(), now);
+        let standing = limits.lists.standing(key, demand.rule.policy(), now);
         self.demands.push((demand, standing));
         if standing != Standing::Limited {
             return Ok(());
         }
         match demand.rule {
             Rule::Policy(policy) => {
+                let is_full = limits.room.is_full() || policy.is_full();
                 let items = policy.limits_of(key);
                 self.items.extend(items.map(|(part, limit, counter)| Item {
                     demand: index,
@@ -173,11 +217,13 @@ impl<'d> Check<'d> {
                     limit,
                     counter,
                     cost,
+                    instead: if is_full { policy.instead(part) } else { None },
                 }));
             }
             Rule::Inline(limit) => {
                 let counter = inline_counter(key);
-                self.items.push(Item { demand: index, part: 0, limit, counter, cost });
+                let instead = limits.room.is_full().then_some(Instead::Refused);
+                self.items.push(Item { demand: index, part: 0, limit, counter, cost, instead });
             }
         }
         check_count(self.items.len())
@@ -193,6 +239,38 @@ impl<'d> Check<'d> {
         &self.items
     }
 
+    /// The counters that have to be locked to decide it.
+    pub fn counters(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        self.items.iter().flat_map(|item| {
+            let shared = match &item.instead {
+                Some(Instead::Shared(counter)) => Some(&**counter),
+                _ => None,
+            };
+            std::iter::once(&*item.counter).chain(shared)
+        })
+    }
+
+    /// Where each item is counted.
+    fn places(&self, counters: &mut impl Counters) -> Result<Places<'_>, NotACounter> {
+        let mut places = Places::new();
+        for item in &self.items {
+            let is_known = item.instead.is_none() || !counters.state(&item.counter)?.is_empty();
+            places.push(match &item.instead {
+                Some(Instead::Shared(counter)) if !is_known => Place::Shared(counter),
+                Some(Instead::Allowed) if !is_known => Place::Allowed,
+                Some(Instead::Refused) if !is_known => Place::Refused,
+                _ => Place::Own(&item.counter),
+            });
+        }
+        Ok(places)
+    }
+
+    /// Whether a limit that the request states itself was refused because there is no room for its counter.
+    pub fn lacks_room(&self, outcome: &Outcome) -> bool {
+        let is_inline = |answer: &Answer| self.demands[answer.demand].0.rule.policy().is_none();
+        outcome.answers.iter().any(|answer| answer.counted == Counted::InPlace && is_inline(answer))
+    }
+
     /// Decides, and takes if all agree.
     ///
     /// # Errors
@@ -203,6 +281,7 @@ impl<'d> Check<'d> {
         mode: Mode,
         now: Nanos,
     ) -> Result<Outcome, NotACounter> {
+        let places = self.places(counters)?;
         let mut changes = Changes(SmallVec::new());
         let mut outcome = Outcome { allowed: true, answers: SmallVec::new() };
         let mut next = 0;
@@ -212,7 +291,10 @@ impl<'d> Check<'d> {
             next += own;
             let is_shadow = demand.rule.policy().is_some_and(Policy::is_shadow);
             let refuses = match standing {
-                Standing::Limited => !self.decide_demand(items, counters, now, &mut changes, &mut outcome)?,
+                Standing::Limited => {
+                    let own = (items, &*places);
+                    !self.decide_demand(own, counters, now, &mut changes, &mut outcome)?
+                }
                 Standing::Unlimited => false,
                 Standing::Denied | Standing::Blocked { .. } => true,
             };
@@ -221,65 +303,96 @@ impl<'d> Check<'d> {
             outcome.allowed &= !refuses || lets_through;
         }
         if mode == Mode::Take && outcome.allowed {
-            for Change { item, state, kept_for } in &changes.0 {
-                counters.keep(&self.items[*item].counter, state, *kept_for);
+            for Change { counter, state, kept_for } in &changes.0 {
+                counters.keep(counter, state, *kept_for);
             }
             return Ok(outcome);
         }
         // Nothing is taken, so what each limit says is what it says by itself, to all that is asked of its counter so far.
         outcome.answers.clear();
-        for (index, item) in self.items.iter().enumerate() {
-            let asked = self.items[..=index].iter().filter(|other| other.counter == item.counter);
-            let cost = asked.map(|other| other.cost).sum();
-            adopt(counters, &item.limit, &item.counter, now)?;
-            let decision = item.limit.peek(counters.state(&item.counter)?, cost, now);
-            outcome.answers.push(Answer { demand: item.demand, part: item.part, decision });
+        for (index, (item, place)) in self.items.iter().zip(&places).enumerate() {
+            let same = |(_, other): &(&Item, &Place<'_>)| other.counter() == place.counter();
+            let asked = self.items.iter().zip(&places).take(index + 1).filter(same);
+            let cost = asked.map(|(other, _)| other.cost).sum();
+            outcome.answers.push(self.look(item, *place, cost, &Changes::NONE, counters, now)?);
         }
         Ok(outcome)
     }
 
     /// Decides one demand on top of the changes so far, which get its own if all of its limits agree.
-    fn decide_demand(
-        &self,
-        items: std::ops::Range<usize>,
+    fn decide_demand<'c>(
+        &'c self,
+        (items, places): (std::ops::Range<usize>, &[Place<'c>]),
         counters: &mut impl Counters,
         now: Nanos,
-        changes: &mut Changes,
+        changes: &mut Changes<'c>,
         outcome: &mut Outcome,
     ) -> Result<bool, NotACounter> {
         let (changes_before, answers_before) = (changes.0.len(), outcome.answers.len());
         let mut agrees = true;
         for index in items.clone() {
-            let item = &self.items[index];
-            let mut state = StateBytes::new();
-            let old = match changes.of(self, &item.counter) {
-                Some(change) => &change.state,
-                None => counters.state(&item.counter)?,
+            let (item, place) = (&self.items[index], places[index]);
+            let answer = match place.counter() {
+                Some(counter) => {
+                    let old = changes.state(counter, counters)?;
+                    let is_new = old.is_empty();
+                    let mut state = StateBytes::new();
+                    let decision = item.limit.take(old, item.cost, now, &mut state);
+                    if decision.allowed {
+                        changes.0.push(Change { counter, state, kept_for: decision.reset_after });
+                    }
+                    item.answer(place, is_new, decision)
+                }
+                None => self.look(item, place, item.cost, changes, counters, now)?,
             };
-            let decision = item.limit.take(old, item.cost, now, &mut state);
-            if decision.allowed {
-                changes.0.push(Change { item: index, state, kept_for: decision.reset_after });
-            }
-            agrees &= decision.allowed;
-            outcome.answers.push(Answer { demand: item.demand, part: item.part, decision });
+            agrees &= answer.decision.allowed;
+            outcome.answers.push(answer);
         }
         if !agrees {
             changes.0.truncate(changes_before);
             outcome.answers.truncate(answers_before);
             for index in items {
-                let item = &self.items[index];
-                let old = match changes.of(self, &item.counter) {
-                    Some(change) => &change.state,
-                    None => {
-                        adopt(counters, &item.limit, &item.counter, now)?;
-                        counters.state(&item.counter)?
-                    }
-                };
-                let decision = item.limit.peek(old, item.cost, now);
-                outcome.answers.push(Answer { demand: item.demand, part: item.part, decision });
+                let (item, place) = (&self.items[index], places[index]);
+                outcome.answers.push(self.look(item, place, item.cost, changes, counters, now)?);
             }
         }
         Ok(agrees)
+    }
+
+    /// What a limit says by itself on top of the changes so far.
+    fn look(
+        &self,
+        item: &Item,
+        place: Place<'_>,
+        cost: u64,
+        changes: &Changes<'_>,
+        counters: &mut impl Counters,
+        now: Nanos,
+    ) -> Result<Answer, NotACounter> {
+        let decision = match place.counter() {
+            Some(counter) => {
+                if !changes.has(counter) {
+                    adopt(counters, &item.limit, counter, now)?;
+                }
+                item.limit.peek(changes.state(counter, counters)?, cost, now)
+            }
+            None => item.limit.peek(&[], cost, now),
+        };
+        let window = item.limit.window();
+        Ok(match place {
+            Place::Refused if cost > 0 => {
+                let refused = Decision {
+                    allowed: false,
+                    remaining: 0,
+                    retry_after: Some(window),
+                    reset_after: window,
+                    delay: 0,
+                    ..decision
+                };
+                item.answer(place, false, refused)
+            }
+            _ => item.answer(place, false, decision),
+        })
     }
 
     /// Gives back what its limits were asked for, as far as it was taken at or before `taken_at` and still counts.
@@ -305,7 +418,7 @@ impl<'d> Check<'d> {
         Ok(())
     }
 
-    /// Counts what each policy decided; `thread` is the number of the one that asks.
+    /// Counts what each policy decided and whose counter was made; `thread` is the number of the one that asks.
     pub fn count(&self, outcome: &Outcome, thread: usize) {
         for (index, (demand, standing)) in self.demands.iter().enumerate() {
             let Some(policy) = demand.rule.policy() else { continue };
@@ -317,23 +430,66 @@ impl<'d> Check<'d> {
                 _ => Verdict::Refused,
             };
             policy.statistics.count(thread, verdict, demand.key);
+            for answer in outcome.answers.iter().filter(|answer| answer.demand == index) {
+                match answer.counted {
+                    Counted::New if answer.part == policy.counted_part() => {
+                        policy.statistics.count_key(thread)
+                    }
+                    Counted::InPlace => policy.statistics.count_without_room(thread),
+                    Counted::Own | Counted::New => {}
+                }
+            }
         }
     }
 }
 
 /// The states that the counters of a check will have if all agree, the latest last.
-struct Changes(SmallVec<[Change; 1]>);
+struct Changes<'c>(SmallVec<[Change<'c>; 1]>);
 
-struct Change {
-    item: usize,
+struct Change<'c> {
+    counter: &'c CounterName,
     state: StateBytes,
     kept_for: Nanos,
 }
 
-impl Changes {
-    /// What an earlier limit of the check makes of the same counter.
-    fn of(&self, check: &Check<'_>, counter: &[u8]) -> Option<&Change> {
-        self.0.iter().rev().find(|change| *check.items[change.item].counter == *counter)
+impl Changes<'_> {
+    const NONE: Changes<'static> = Changes(SmallVec::new_const());
+
+    /// Whether an earlier limit of the check changes the counter.
+    fn has(&self, counter: &CounterName) -> bool {
+        self.0.iter().any(|change| change.counter == counter)
+    }
+
+    /// The state of a counter after what earlier limits of the check make of it.
+    fn state<'s>(
+        &'s self,
+        counter: &CounterName,
+        counters: &'s mut impl Counters,
+    ) -> Result<&'s [u8], NotACounter> {
+        match self.0.iter().rev().find(|change| change.counter == counter) {
+            Some(change) => Ok(&change.state),
+            None => counters.state(counter),
+        }
+    }
+}
+
+impl Item {
+    /// The counter that an answer is of; none if it was counted nowhere.
+    pub fn counted_at(&self, answer: &Answer) -> Option<&CounterName> {
+        match (answer.counted, &self.instead) {
+            (Counted::InPlace, Some(Instead::Shared(counter))) => Some(counter),
+            (Counted::InPlace, _) => None,
+            (Counted::Own | Counted::New, _) => Some(&self.counter),
+        }
+    }
+
+    fn answer(&self, place: Place<'_>, is_new: bool, decision: Decision) -> Answer {
+        let counted = match place {
+            Place::Own(_) if is_new => Counted::New,
+            Place::Own(_) => Counted::Own,
+            Place::Shared(_) | Place::Allowed | Place::Refused => Counted::InPlace,
+        };
+        Answer { demand: self.demand, part: self.part, decision, counted }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{self, InvalidParameter, Limit, OnChange, Parameters};
+use super::room::OnFull;
 
 /// What a policy says.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -18,6 +19,15 @@ pub struct Definition {
     /// What becomes of a reservation that is neither committed nor cancelled in time.
     #[serde(default)]
     pub on_expiry: OnExpiry,
+    /// The most keys that have counters at a time, of the limit with the longest period; without it only the memory for all
+    /// counters bounds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub max_keys: Option<u64>,
+    /// What becomes of keys without a counter when there is no room for one: they share one counter (`share`), are let
+    /// through without being counted (`allow`), or are refused (`refuse`).
+    #[serde(default)]
+    pub on_full: OnFull,
     /// Other limits for some keys, in place of those that count per key; the first pattern that matches decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,

@@ -16,6 +16,7 @@ pub mod policies;
 pub mod policy;
 pub mod records;
 pub mod reservations;
+pub mod room;
 pub mod statistics;
 pub mod stored;
 pub mod summary;
@@ -32,6 +33,7 @@ use lists::Lists;
 use policies::Policies;
 use records::Record;
 use reservations::Reservations;
+use room::Room;
 use waiting::Waiting;
 
 /// Where the boot of the machine lies on the limiter's scale of time: some 73 years in, so that what began before it
@@ -60,6 +62,8 @@ pub struct Limits {
     pub policies: Policies,
     /// Who is not limited, and who is always refused.
     pub lists: Lists,
+    /// Whether there is room for more counters.
+    pub room: Room,
     /// What was taken ahead.
     pub reservations: Reservations,
     /// Who waits to be admitted.
@@ -75,6 +79,7 @@ impl Limits {
         Limits {
             policies: Policies::new(threads, Arc::clone(&keeping)),
             lists: Lists::new(Arc::clone(&keeping)),
+            room: Room::default(),
             reservations: Reservations::default(),
             waiting: Waiting::default(),
             keeping,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::algorithm::{InvalidParameter, Limit};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Scope};
+use super::room::{Instead, OnFull};
 use super::statistics::Statistics;
 use crate::glob;
 
@@ -37,6 +38,8 @@ pub struct Policy {
     definition: Definition,
     parts: Box<[Part]>,
     overrides: Box<[Exception]>,
+    /// The limit per key with the longest window, whose counters tell how many keys there are.
+    counted_part: usize,
     /// What it has decided so far.
     pub statistics: Arc<Statistics>,
 }
@@ -108,7 +111,14 @@ impl Policy {
                 Ok(Exception { pattern: other.key.as_bytes().into(), limits: limits? })
             })
             .collect();
-        Ok(Policy { name: name.into(), parts, overrides: overrides?, definition, statistics })
+        if definition.max_keys == Some(0) {
+            let allowed = "at least 1".to_owned();
+            return Err(InvalidParameter { parameter: "max_keys", value: "0".to_owned(), allowed });
+        }
+        let keyed = parts.iter().enumerate().filter(|(_, part)| part.scope == Scope::Key);
+        let longest = keyed.max_by_key(|(_, part)| part.limit.window());
+        let counted_part = longest.map_or(0, |(index, _)| index);
+        Ok(Policy { name: name.into(), parts, overrides: overrides?, counted_part, definition, statistics })
     }
 
     /// Its name.
@@ -129,6 +139,37 @@ impl Policy {
     /// Whether it only counts what it would refuse.
     pub fn is_shadow(&self) -> bool {
         self.definition.shadow
+    }
+
+    /// Which of its limits tells how many keys it has counters of.
+    pub fn counted_part(&self) -> usize {
+        self.counted_part
+    }
+
+    /// What the counters of that limit begin with, one for each key; none if it counts all keys together.
+    pub fn counted_prefix(&self) -> Option<&[u8]> {
+        let part = &self.parts[self.counted_part];
+        (part.scope == Scope::Key).then_some(&*part.counter)
+    }
+
+    /// Whether it has as many keys as it may have.
+    pub fn is_full(&self) -> bool {
+        self.definition.max_keys.is_some_and(|most| self.statistics.keys() >= most)
+    }
+
+    /// Where a limit counts keys that have no counter when there is no room for one; none if all keys share its counter
+    /// anyway.
+    pub fn instead(&self, part: usize) -> Option<Instead> {
+        let part = &self.parts[part];
+        if part.scope == Scope::Global {
+            return None;
+        }
+        Some(match self.definition.on_full {
+            // It is the counter of the key that has no bytes, which no client has.
+            OnFull::Share => Instead::Shared(CounterName::from_slice(&part.counter)),
+            OnFull::Allow => Instead::Allowed,
+            OnFull::Refuse => Instead::Refused,
+        })
     }
 
     /// What becomes of a reservation that nobody ended in time.

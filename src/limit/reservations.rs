@@ -57,9 +57,11 @@ impl Reservation {
             let mut answers = outcome.answers.iter().filter(|answer| answer.demand == demand);
             answers.all(|answer| answer.decision.allowed)
         };
-        let items = check.items().iter().filter(|item| item.cost > 0 && took(item.demand));
-        let reserved = items.map(|item| Reserved {
-            counter: item.counter.clone(),
+        let answered = check.items().iter().zip(&outcome.answers);
+        let taken = answered.filter(|(item, _)| item.cost > 0 && took(item.demand));
+        let reserved = taken.filter_map(|(item, answer)| Some((item, item.counted_at(answer)?)));
+        let reserved = reserved.map(|(item, counter)| Reserved {
+            counter: counter.clone(),
             limit: item.limit,
             cost: item.cost,
             on_expiry: check.demands()[item.demand].0.rule.policy().map_or(OnExpiry::Keep, Policy::on_expiry),

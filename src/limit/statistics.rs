@@ -1,6 +1,7 @@
 //! What a policy has decided: how often, and whom it refuses most.
 
 use std::cmp::Reverse;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
@@ -16,6 +17,15 @@ pub const OFFENDERS_MAX: usize = 128;
 pub struct Statistics {
     threads: Box<[CachePadded<Counts>]>,
     offenders: Mutex<Offenders, { rank::OFFENDERS }>,
+    keys: Keys,
+}
+
+/// How many keys had counters when they were last counted.
+#[derive(Debug, Default)]
+struct Keys {
+    counted: AtomicU64,
+    /// How many had got one until then.
+    made_before: AtomicU64,
 }
 
 /// One thread's counts; only that thread writes them.
@@ -24,6 +34,8 @@ struct Counts {
     allowed: Counter,
     refused: Counter,
     shadow_refused: Counter,
+    keys_made: Counter,
+    without_room: Counter,
 }
 
 /// How a policy decided.
@@ -46,6 +58,8 @@ pub struct Totals {
     pub refused: u64,
     /// Requests that would have been refused.
     pub shadow_refused: u64,
+    /// Limits that counted a key as their policy says of keys for whose counters there is no room.
+    pub without_room: u64,
 }
 
 impl Statistics {
@@ -54,6 +68,7 @@ impl Statistics {
         Statistics {
             threads: (0..threads).map(|_| CachePadded::default()).collect(),
             offenders: Mutex::new(Offenders::default()),
+            keys: Keys::default(),
         }
     }
 
@@ -74,6 +89,33 @@ impl Statistics {
         }
     }
 
+    /// Counts a key that got a counter.
+    pub fn count_key(&self, thread: usize) {
+        self.threads[thread].keys_made.add(1);
+    }
+
+    /// Counts a limit that counted a key otherwise, since there was no room for a counter.
+    pub fn count_without_room(&self, thread: usize) {
+        self.threads[thread].without_room.add(1);
+    }
+
+    /// How many keys have counters at most: as many as there were when they were counted, and those that got one since.
+    pub fn keys(&self) -> u64 {
+        let made = self.keys_made().saturating_sub(self.keys.made_before.load(Relaxed));
+        self.keys.counted.load(Relaxed).saturating_add(made)
+    }
+
+    /// How many keys have got a counter so far, to be said to [`Statistics::note_keys`] after they were counted.
+    pub fn keys_made(&self) -> u64 {
+        self.threads.iter().map(|counts| counts.keys_made.get()).sum()
+    }
+
+    /// Notes how many keys have counters; `made_before` of them all had got one when the counting began.
+    pub fn note_keys(&self, counted: u64, made_before: u64) {
+        self.keys.counted.store(counted, Relaxed);
+        self.keys.made_before.store(made_before, Relaxed);
+    }
+
     /// How often the policy decided so.
     pub fn totals(&self) -> Totals {
         let sum = |of: fn(&Counts) -> &Counter| self.threads.iter().map(|counts| of(counts).get()).sum();
@@ -81,6 +123,7 @@ impl Statistics {
             allowed: sum(|counts| &counts.allowed),
             refused: sum(|counts| &counts.refused),
             shadow_refused: sum(|counts| &counts.shadow_refused),
+            without_room: sum(|counts| &counts.without_room),
         }
     }
 
@@ -135,6 +178,6 @@ mod tests {
         assert_eq!(names, [b"worst".as_slice(), b"second"]);
         assert!((5_000..5_200).contains(&top[0].1), "never too low, and not much too high: {}", top[0].1);
         assert_eq!(statistics.top(usize::MAX).len(), OFFENDERS_MAX);
-        assert_eq!(statistics.totals(), Totals { allowed: 0, refused: 20_000, shadow_refused: 0 });
+        assert_eq!(statistics.totals(), Totals { allowed: 0, refused: 20_000, ..Totals::default() });
     }
 }

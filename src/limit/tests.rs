@@ -52,7 +52,7 @@ fn decide(
         let policy: &Policy = table.get(name.as_bytes()).expect("the policy is there");
         Demand { rule: Rule::Policy(policy), key: key.as_bytes(), cost: *cost }
     });
-    let check = Check::new(demands, &limits.lists, now).expect("the check is within bounds");
+    let check = Check::new(demands, limits, now).expect("the check is within bounds");
     let outcome = check.decide(counters, mode, now).expect("all keys are counters");
     if mode == Mode::Take {
         check.count(&outcome, 0);
@@ -196,7 +196,7 @@ fn check_summary(
         key: key.as_bytes(),
         cost: *cost,
     });
-    let check = Check::new(demands, &limits.lists, START).expect("the check is within bounds");
+    let check = Check::new(demands, limits, START).expect("the check is within bounds");
     let outcome = check.decide(counters, Mode::Take, START).expect("all keys are counters");
     let summary = check.summary(&outcome);
     let shown = (summary.limit(), summary.remaining(), summary.retry_after_millis());

@@ -23,6 +23,7 @@ pub struct Live {
 #[derive(Default)]
 struct Copies {
     maxmemory: AtomicUsize,
+    limit_maxmemory: AtomicUsize,
     maxmemory_policy: AtomicU8,
     maxmemory_samples: AtomicUsize,
     lfu_log_factor: AtomicU32,
@@ -50,6 +51,7 @@ struct Copies {
 impl Copies {
     fn write(&self, settings: &Settings) {
         self.maxmemory.store(settings.maxmemory, Relaxed);
+        self.limit_maxmemory.store(settings.limit_maxmemory, Relaxed);
         self.maxmemory_policy.store(settings.maxmemory_policy as u8, Relaxed);
         self.maxmemory_samples.store(settings.maxmemory_samples, Relaxed);
         self.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
@@ -116,7 +118,12 @@ impl Live {
         Ok(())
     }
 
-    /// Bytes that data may take; 0 for no limit.
+    /// Bytes that the counters of rate limits may take; 0 for no limit.
+    pub fn limit_maxmemory(&self) -> usize {
+        self.copies.limit_maxmemory.load(Relaxed)
+    }
+
+    /// Bytes that the cache may take; 0 for no limit.
     pub fn maxmemory(&self) -> usize {
         self.copies.maxmemory.load(Relaxed)
     }

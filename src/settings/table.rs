@@ -167,7 +167,7 @@ settings! {
     /// Seconds to go on serving after a signal to stop, while /health/ready already says 503
     shutdown_delay: u32 = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
-    /// Most memory for data; 0 for no limit
+    /// Most memory for the cache; 0 for no limit
     maxmemory: usize = "maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "0", AtRunTime;
     /// Which keys make room when memory is full
     maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Words(EvictionPolicy::WORDS), "noeviction", AtRunTime;
@@ -205,6 +205,8 @@ settings! {
     dir: Option<PathBuf> = "dir", Kind::Path, "./quartet-data", AtStart;
     /// What of the locks outlives the server: leases, fences or nothing; auto is full if there is a directory for data
     lock_durability: LockDurability = "lock-durability", Kind::Words(LockDurability::WORDS), "auto", AtStart;
+    /// Most memory for the counters of rate limits; keys that have no counter yet then are treated as `on_full` of their policy says; 0 for no limit
+    limit_maxmemory: usize = "limit-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "256mb", AtRunTime;
     /// What rate limits have counted outlives the server if it matters for more than so many seconds, and policies do; 0 to keep nothing
     limit_kept_from: u64 = "limit-kept-from", Kind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
     /// Keep the data across a restart in a journal

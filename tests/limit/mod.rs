@@ -3,6 +3,7 @@
 mod commands;
 mod durability;
 mod exactness;
+mod invented_keys;
 mod nginx;
 mod pipelines;
 mod policy_file;

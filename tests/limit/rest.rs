@@ -87,7 +87,10 @@ fn policies_are_read_changed_and_forgotten() {
     }
     let policy = http.get("/policies/dark").json();
     assert_eq!(policy["limits"][0]["algorithm"], "sliding");
-    assert_eq!(policy["statistics"], json!({"allowed": 5, "refused": 0, "shadow_refused": 2}));
+    assert_eq!(
+        policy["statistics"],
+        json!({"allowed": 5, "refused": 0, "shadow_refused": 2, "without_room": 0})
+    );
     let names: Vec<Value> = http.get("/policies").json().as_array().expect("it is a list").clone();
     assert_eq!(names.iter().map(|policy| &policy["name"]).collect::<Vec<_>>(), ["dark", "default"]);
     assert_eq!(http.get("/policies/dark/top").json(), json!([{"key": "eve", "refused": 2}]));

@@ -42,7 +42,7 @@ fn who_waits_is_admitted_at_the_pace_of_the_limit() {
         assert_eq!(admitted.status, 200, "{admitted:?}");
     }
     let statistics = http.get("/policies/slow").json()["statistics"].clone();
-    assert_eq!(statistics, json!({"allowed": 5, "refused": 0, "shadow_refused": 0}));
+    assert_eq!(statistics, json!({"allowed": 5, "refused": 0, "shadow_refused": 0, "without_room": 0}));
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
 /// the next command and in the background.
 pub fn make_room(store: &Store, settings: &Live, random: &mut Random, moment: &Moment) -> bool {
     let limit = settings.maxmemory();
-    let excess = store.memory().saturating_sub(limit);
+    let excess = store.cache_memory().saturating_sub(limit);
     let allowed =
         if excess > limit / FAR_OVER_FRACTION { EVICTIONS_PER_CALL_FAR_OVER } else { EVICTIONS_PER_CALL };
     if limit == 0 || excess == 0 {
@@ -185,9 +185,9 @@ pub fn make_room(store: &Store, settings: &Live, random: &mut Random, moment: &M
     let mut hunt = Hunt::new(store, random, moment, settings.maxmemory_samples(), pool);
     for _ in 0..allowed {
         if !hunt.evict_one(choice) {
-            return store.memory() <= limit;
+            return store.cache_memory() <= limit;
         }
-        if store.memory() <= limit {
+        if store.cache_memory() <= limit {
             return true;
         }
     }
@@ -207,7 +207,7 @@ impl Housekeeping {
     pub fn step(&mut self, store: &Store, settings: &Live, random: &mut Random, moment: &Moment) -> bool {
         self.tidy(store, settings, moment);
         let limit = settings.maxmemory();
-        let over = || limit != 0 && store.memory() > limit;
+        let over = || limit != 0 && store.cache_memory() > limit;
         over() && make_room(store, settings, random, moment) && over()
     }
 

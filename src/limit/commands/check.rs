@@ -47,10 +47,7 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// What the rows share.  The keys of the counters follow from the policies, so the handlers lock.
-const CHECKS: Command = Command {
-    flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST).union(Flags::WALKS),
-    ..super::ROW
-};
+const CHECKS: Command = Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS), ..super::ROW };
 
 /// How many demands a request has before the list of them moves to the heap.
 const INLINE_DEMANDS: usize = 2;
@@ -160,7 +157,7 @@ fn run<'d>(
     demands: impl IntoIterator<Item = Demand<'d>>,
     manner: Manner,
 ) -> Result<(), Refusal> {
-    let check = Check::new(demands, &call.services.limits.lists, nanos(call.now()))?;
+    let check = Check::new(demands, &call.services.limits, nanos(call.now()))?;
     let patience = match manner {
         // Within a transaction nobody waits, as with the blocking commands of Redis.
         Manner::Wait(patience) if call.may_wait() => patience,
@@ -169,6 +166,9 @@ fn run<'d>(
     let is_behind = patience > 0 && is_waited_for(call, &check);
     let mode = if manner == Manner::Peek || is_behind { Mode::Peek } else { Mode::Take };
     let outcome = decide(call, &check, mode)?;
+    if manner != Manner::Peek && check.lacks_room(&outcome) {
+        return Err(super::no_room());
+    }
     let summary = check.summary(&outcome);
     // Who can never be admitted need not wait to hear it.
     let is_hopeless = !summary.allowed && summary.retry_after.is_none();
@@ -185,8 +185,7 @@ fn run<'d>(
 /// Locks the counters of a check and decides it.
 pub(super) fn decide(call: &mut Call<'_, '_>, check: &Check<'_>, mode: Mode) -> Result<Outcome, Refusal> {
     let now = nanos(call.now());
-    let names = check.items().iter().map(|item| item.counter.as_slice());
-    let mut counters = StoredCounters::lock(call.keyspace, names);
+    let mut counters = StoredCounters::lock(call.keyspace, check.counters());
     Ok(check.decide(&mut counters, mode, now)?)
 }
 

@@ -42,6 +42,11 @@ where
     Ok(changed)
 }
 
+/// What is said where a key needs a counter of its own and there is no room for one.
+fn no_room() -> Refusal {
+    Refusal::new("OOM there is no room for another counter: raise limit-maxmemory, or max_keys of the policy")
+}
+
 impl From<NotACounter> for Refusal {
     fn from(NotACounter: NotACounter) -> Refusal {
         Refusal::WRONG_TYPE

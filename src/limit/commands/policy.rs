@@ -11,6 +11,7 @@ use crate::command::{Call, Command};
 use crate::limit::algorithm::OnChange;
 use crate::limit::definition::{Definition, LimitDefinition, OnExpiry, Scope};
 use crate::limit::policy::Policy;
+use crate::limit::room::OnFull;
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -25,7 +26,7 @@ pub const COMMANDS: &[Command] = &[Command {
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] \
                      [ALGO algorithm LIMIT limit PERIOD period [BURST burst] \
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] ...] [SHADOW] \
-                     [ONEXPIRY <KEEP | REFUND>] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
+                     [ONEXPIRY <KEEP | REFUND>] [MAXKEYS count] [ONFULL <SHARE | ALLOW | REFUSE>] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
             summary: "Makes or replaces a policy of one or several limits: gcra, sliding, log, fixed, leaky or \
                       concurrency, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
                       what would be refused, and JSON takes what the HTTP door does, overrides for some keys included.",
@@ -115,6 +116,13 @@ fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
             b"SHADOW" => definition.shadow = true,
             b"ONEXPIRY" if words.accept(b"KEEP") => definition.on_expiry = OnExpiry::Keep,
             b"ONEXPIRY" if words.accept(b"REFUND") => definition.on_expiry = OnExpiry::Refund,
+            b"MAXKEYS" => {
+                let most = u64::try_from(words.integer()?);
+                definition.max_keys = Some(most.map_err(|_| Refusal::NOT_AN_INTEGER)?);
+            }
+            b"ONFULL" if words.accept(b"SHARE") => definition.on_full = OnFull::Share,
+            b"ONFULL" if words.accept(b"ALLOW") => definition.on_full = OnFull::Allow,
+            b"ONFULL" if words.accept(b"REFUSE") => definition.on_full = OnFull::Refuse,
             b"ALLOW" => definition.allow.push(text("pattern", words.value()?)?.to_owned()),
             b"DENY" => definition.deny.push(text("pattern", words.value()?)?.to_owned()),
             _ => return Err(Refusal::syntax_at(word)),
@@ -197,7 +205,8 @@ fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         "    and concurrency. Of a limit: BURST <burst>, NAME <name>, GLOBAL, and what a new",
         "    rate does to what is used up: ONCHANGE <RESCALE|KEEP|RESET>; a further",
         "    ALGO begins another limit. Of the policy: SHADOW, ONEXPIRY <KEEP|REFUND>,",
-        "    ALLOW <pattern>, DENY <pattern>.",
+        "    ALLOW <pattern>, DENY <pattern>, MAXKEYS <count>, and what becomes of keys",
+        "    without a counter when there is no room: ONFULL <SHARE|ALLOW|REFUSE>.",
         "SET <policy> JSON <definition>",
         "    The same from what the HTTP door takes.",
     ]);

@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[
                   time (a minute unless told otherwise) is over and the policies decide. Returns the id of the \
                   reservation, or null if it was refused, and then what RL.CHECK does.",
         complexity: "O(N) where N is the number of limits.",
-        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST).union(Flags::WALKS),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
         handler: reserve,
         ..super::ROW
     },
@@ -56,7 +56,7 @@ fn reserve(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let span = if words.accept(b"TTL") { checked_reservation_span(words.integer()?)? } else { SPAN_DEFAULT };
     words.end()?;
     services.limits.reservations.check_room()?;
-    let check = Check::new(demands, &services.limits.lists, now)?;
+    let check = Check::new(demands, &services.limits, now)?;
     let outcome = decide(call, &check, Mode::Take)?;
     check.count(&outcome, call.slot);
     let summary = check.summary(&outcome);

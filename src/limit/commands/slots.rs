@@ -5,7 +5,7 @@ use super::check::decide;
 use super::words::{Words, policy};
 use crate::command::{Call, Command, Flags};
 use crate::limit::algorithm::{Algorithm, Concurrency, Limit, Nanos, SlotId, StateBytes, checked_span};
-use crate::limit::check::{Check, Counters, Demand, Mode, Rule};
+use crate::limit::check::{Check, Counted, Counters, Demand, Mode, Rule};
 use crate::limit::nanos;
 use crate::limit::policy::{CounterName, Policy};
 use crate::limit::stored::StoredCounters;
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "policy key [TTL milliseconds]",
         summary: "Takes a slot of a policy whose limit is one of concurrency, for a time (the limit's period unless told \
                   otherwise). Returns the slot, or null if it was refused, and then what RL.CHECK does.",
-        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST).union(Flags::WALKS),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
         handler: enter,
         ..SLOTS
     },
@@ -53,8 +53,12 @@ fn enter(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (concurrency, counter) = concurrency_of(policy, key)?;
     let lease = lease(Words::new(call.arguments.from(3)), concurrency)?;
     let demand = Demand { rule: Rule::Policy(policy), key, cost: 1 };
-    let check = Check::new([demand], &limits.lists, now)?;
+    let check = Check::new([demand], limits, now)?;
     let outcome = decide(call, &check, Mode::Peek)?;
+    if outcome.answers.iter().any(|answer| answer.counted == Counted::InPlace) {
+        // A slot is left by the name of its key, so it cannot be in a counter that keys share.
+        return Err(super::no_room());
+    }
     check.count(&outcome, call.slot);
     // Who is on a list, or is let through by a policy that only counts, holds no slot.
     let has_room = outcome.answers.first().is_some_and(|answer| answer.decision.allowed);
@@ -64,7 +68,7 @@ fn enter(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let counters = &mut StoredCounters(call.keyspace);
     let slot = change(counters, concurrency, &counter, now, |slots| concurrency.enter(slots, 1, lease, now))?;
-    let left = Check::new([Demand { cost: 0, ..demand }], &limits.lists, now)?;
+    let left = Check::new([Demand { cost: 0, ..demand }], limits, now)?;
     let outcome = left.decide(counters, Mode::Peek, now)?;
     answer::write_slot(call.output, Some(slot), &left.summary(&outcome));
     Ok(())

@@ -51,8 +51,12 @@ fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn write_totals(output: &mut Output, totals: Totals) {
-    let facts =
-        [("allowed", totals.allowed), ("refused", totals.refused), ("shadow_refused", totals.shadow_refused)];
+    let facts = [
+        ("allowed", totals.allowed),
+        ("refused", totals.refused),
+        ("shadow_refused", totals.shadow_refused),
+        ("without_room", totals.without_room),
+    ];
     output.map(facts.len());
     for (name, count) in facts {
         output.bulk(name.as_bytes());

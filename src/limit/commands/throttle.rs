@@ -5,7 +5,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::limit::algorithm::{Decision, Gcra, InvalidParameter, Limit, StateBytes, checked_cost};
-use crate::limit::check::{Counters, NotACounter, adopt};
+use crate::limit::check::{Counters, adopt};
 use crate::limit::nanos;
 use crate::limit::stored::StoredCounters;
 use crate::refusal::Refusal;
@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[Command {
     summary: "Takes from a token bucket that gets `count` tokens back per `period` seconds and holds one more than \
               `max-burst`. Returns whether it was refused (0 or 1), the limit, what remains, the seconds until a retry \
               succeeds (-1 if it was allowed) and until all is back. A quantity of 0 only asks.",
-    flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
+    flags: Flags::WRITE.union(Flags::FAST),
     keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
     handler: throttle,
     ..super::ROW
@@ -47,10 +47,13 @@ fn throttle(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// Takes from the limit whose counter is the first argument.
-fn take(call: &mut Call<'_, '_>, limit: &Limit, quantity: u64) -> Result<Decision, NotACounter> {
+fn take(call: &mut Call<'_, '_>, limit: &Limit, quantity: u64) -> Result<Decision, Refusal> {
     let (name, now) = (call.arguments.at(1), nanos(call.now()));
     let mut counters = StoredCounters(call.keyspace);
     let state = counters.state(name)?;
+    if state.is_empty() && quantity > 0 && call.services.limits.room.is_full() {
+        return Err(super::no_room());
+    }
     let mut changed = StateBytes::new();
     let decision = match quantity {
         0 => limit.peek(state, quantity, now),

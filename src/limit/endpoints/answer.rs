@@ -68,16 +68,16 @@ pub(super) fn make_out<'d>(
     context: &Context,
     demands: impl IntoIterator<Item = Demand<'d>>,
 ) -> Result<Check<'d>, Problem> {
-    Ok(Check::new(demands, &context.services().limits.lists, nanos(context.now()))?)
+    Ok(Check::new(demands, &context.services().limits, nanos(context.now()))?)
 }
 
 /// Decides a check on the counters in the first database.
 pub(super) fn decide<'d>(context: &Context, check: Check<'d>, mode: Mode) -> Result<Decided<'d>, Problem> {
-    let counters: Vec<&[u8]> = check.items().iter().map(|item| &*item.counter).collect();
-    let outcome = context.write(0, &counters, |visit| {
+    let counters: Vec<&[u8]> = check.counters().collect();
+    let outcome = context.read(0, &counters, |visit| {
         let now = nanos(visit.now());
         check.decide(&mut StoredCounters(&mut visit.keyspace), mode, now)
-    })?;
+    });
     Ok(Decided { check, outcome: outcome? })
 }
 

@@ -84,12 +84,12 @@ async fn refund(
     let limits = &context.services().limits;
     let table = limits.policies.load();
     let rule = Rule::Policy(find(&table, &refund.policy)?);
-    let check = Check::new([Demand { rule, key: &key, cost: amount }], &limits.lists, nanos(context.now()))?;
+    let check = Check::new([Demand { rule, key: &key, cost: amount }], limits, nanos(context.now()))?;
     let keys: Vec<&[u8]> = check.items().iter().map(|item| &*item.counter).collect();
-    let refunded = context.write(0, &keys, |visit| {
+    let refunded = context.read(0, &keys, |visit| {
         let now = nanos(visit.now());
         check.refund(&mut StoredCounters(&mut visit.keyspace), now, now)
-    })?;
+    });
     refunded?;
     context.services().wake_waiting(0, keys.iter().copied());
     Ok(StatusCode::NO_CONTENT)

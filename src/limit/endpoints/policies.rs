@@ -45,6 +45,8 @@ struct Statistics {
     refused: u64,
     /// Requests that would have been refused if the policy did more than count.
     shadow_refused: u64,
+    /// Limits that counted a key as `on_full` says, since there was no room for a counter of its own.
+    without_room: u64,
 }
 
 /// A key and how often it was refused.
@@ -91,6 +93,7 @@ fn describe(policy: &Policy, waiting: &Waiting) -> NamedPolicy {
             allowed: totals.allowed,
             refused: totals.refused,
             shadow_refused: totals.shadow_refused,
+            without_room: totals.without_room,
         },
         waiting: waiting.count_for(policy.name()),
     }
