@@ -12,7 +12,7 @@ use quartet::settings::Settings;
 use quartet_protocol::resp::{Batch, Output};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 const PIPELINE: usize = 16;
 const KEYS: usize = 10_000;

@@ -13,7 +13,7 @@ mod traces;
 use traces::Cache;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 const POLICIES: [EvictionPolicy; 4] = [
     EvictionPolicy::AllkeysLru,

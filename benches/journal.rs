@@ -11,7 +11,7 @@ use quartet::journal::{Journal, Options};
 use quartet::wait::{Durable, Position};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 /// Bytes of a record, as of a lock that is granted.
 const RECORD: [u8; 64] = [7; 64];

@@ -7,7 +7,7 @@ use quartet::cache::eviction::Recency;
 use quartet::cache::{Lifetime, Moment, Store};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 const KEYS: usize = 100_000;
 /// A stride that is prime to the number of keys visits all of them in an order that caches cannot foresee.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
+use bytes::Bytes;
 use dashmap::DashMap;
 
 use crate::lock_order::{Guard, Mutex, rank};
@@ -34,6 +35,8 @@ pub struct Client {
     pub in_exec: bool,
     /// Its reads leave no trace for eviction.
     pub no_touch: bool,
+    /// The buffer of the request that runs, if a long argument may be kept as a part of it.
+    pub request: Option<Bytes>,
 }
 
 /// Set by CLIENT REPLY.
@@ -84,6 +87,7 @@ impl Client {
             subscriptions: Subscriptions::default(),
             in_exec: false,
             no_touch: false,
+            request: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! the foundations, the cores of the services, what clients can say, the road a request takes, the doors.
 
 pub mod alarm;
+pub mod allocator;
 pub mod clock;
 pub mod glob;
 pub mod lock_order;

@@ -7,7 +7,7 @@ use quartet::logging;
 use quartet::settings::{self, Stop};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 fn main() -> ExitCode {
     let settings = match settings::load(std::env::args_os().skip(1), std::env::vars_os()) {

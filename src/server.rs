@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm::Alarm;
+use crate::allocator::{self, Purge};
 use crate::broker::Broker;
 use crate::cache::Store;
 use crate::catalog::command_table;
@@ -39,6 +40,9 @@ const LIMITS_FOLDER: &str = "limits";
 
 /// How often idle and slow clients are looked for and the wall clock is followed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Bytes by which the store must have shrunk for memory to be given back to the system.
+const FALL_MIN: usize = 16 * 1024 * 1024;
 
 /// The longest time to sleep without a look at the clock, which may run on while the machine is suspended.
 const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -90,6 +94,8 @@ pub fn run(settings: Settings) -> Result<(), String> {
     }
     let limits = limits.map(KeeperThread::start).transpose();
     let limits = limits.map_err(|error| format!("cannot start the thread that keeps the limits: {error}"))?;
+    allocator::start_giving_back()
+        .map_err(|error| format!("cannot start the thread that gives memory back: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -251,6 +257,7 @@ fn write_ports_file(path: &Path, resp: Option<SocketAddr>, http: &[SocketAddr]) 
 
 /// What has to be looked at now and then, whatever clients do.
 async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, shutdown: CancellationToken) {
+    let (mut purge, mut fallen) = (Purge::default(), Fallen::default());
     loop {
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
@@ -263,10 +270,37 @@ async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, s
             services.store.memory(),
         );
         close_idle_and_slow(&services);
+        if fallen.has_fallen(services.store.memory()) {
+            allocator::ask_for_purge();
+        }
+        purge.follow();
         if let Some(file) = &mut policies {
             file.follow(&services.limits.policies);
         }
         services.count_keys_of_full_policies();
+    }
+}
+
+/// Whether the store has given up much memory, which then is to go back to the system.
+#[derive(Default)]
+struct Fallen {
+    /// The most memory since the last time.
+    highest: usize,
+    last: usize,
+}
+
+impl Fallen {
+    /// Takes note of the memory now.  True if a good part of the most that there was is free and has been for two looks,
+    /// so that a store which comes and goes is left what it will take again.
+    fn has_fallen(&mut self, memory: usize) -> bool {
+        let before = std::mem::replace(&mut self.last, memory);
+        self.highest = self.highest.max(memory);
+        let fall = self.highest - memory.max(before).min(self.highest);
+        let has_fallen = fall >= FALL_MIN && fall >= self.highest / 8;
+        if has_fallen {
+            self.highest = memory;
+        }
+        has_fallen
     }
 }
 

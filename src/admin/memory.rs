@@ -3,6 +3,7 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::{HELP, HELP_SUMMARY};
+use crate::allocator;
 use crate::cache::commands::object::memory_usage;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::metrics::process::Process;
@@ -139,8 +140,9 @@ fn malloc_stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The allocator gives memory back by itself; as in Redis with another allocator than its own, there is nothing to do.
+/// Each thread gives back what it keeps, at its next tick.
 fn purge(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    allocator::ask_for_purge();
     call.output.ok();
     Ok(())
 }

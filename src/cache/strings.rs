@@ -1,6 +1,6 @@
 //! The strings of a shard: writing them whole and in part.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::entry::{Deadline, Entry, INLINE_VALUE_MAX};
 use super::shard::{Key, Lifetime, Moment, Shard};
@@ -98,7 +98,8 @@ impl Shard {
     }
 
     /// Changes the bytes of an existing string in part, keeping its deadline.  `change` gets the string as a
-    /// buffer whose spare capacity survives between calls for long values.  None if there is no such key.
+    /// buffer whose spare capacity survives between calls for long values; a long value that nobody else holds is not
+    /// copied.  None if there is no such key.
     ///
     /// # Errors
     /// If the key holds no string.
@@ -106,23 +107,18 @@ impl Shard {
         &mut self,
         key: &Key<'_>,
         moment: &Moment,
-        change: impl FnOnce(&mut Vec<u8>) -> R,
+        change: impl FnOnce(&mut BytesMut) -> R,
     ) -> Result<Option<R>, WrongKind> {
         let Some(position) = self.live_position(key, moment) else { return Ok(None) };
         self.table.get(position).string()?;
         let result = self.change(position, |entry| {
-            let (result, value) = match entry.take_shared() {
-                Some(shared) => {
-                    let mut bytes = Vec::from(shared);
-                    (change(&mut bytes), bytes)
-                }
-                None => {
-                    let mut bytes = entry.view().bytes().to_vec();
-                    (change(&mut bytes), bytes)
-                }
+            let mut value = match entry.take_shared() {
+                Some(shared) => shared.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])),
+                None => BytesMut::from(entry.view().bytes()),
             };
+            let result = change(&mut value);
             if value.len() > INLINE_VALUE_MAX {
-                entry.set_shared(Bytes::from(value), None);
+                entry.set_shared(value.freeze(), None);
             } else {
                 entry.set_value(&value);
             }

@@ -1,9 +1,10 @@
 //! The context a command runs in.
 
-use quartet_protocol::resp::{Arguments, Output};
+use bytes::Bytes;
+use quartet_protocol::resp::{Arguments, Output, kept_of};
 
 use super::{Effects, Flow, HeldReply, Parked, Promise, Row, Services};
-use crate::cache::{Key, Keyspace};
+use crate::cache::{INLINE_VALUE_MAX, Key, Keyspace, Lifetime, Moment};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::random::Random;
@@ -41,6 +42,22 @@ impl<'c> Call<'c, '_> {
             Some(hash) if position == usize::from(self.row.command.keys.first) => Key { bytes, hash },
             _ => self.keyspace.store().key(bytes),
         }
+    }
+
+    /// The argument at `position` to be kept without a copy, if it is long and came alone.
+    pub fn kept_argument(&self, position: usize) -> Option<Bytes> {
+        kept_of(self.client.request.as_ref()?, self.arguments.at(position))
+    }
+
+    /// Writes the argument at `position` as the string of a key, whatever the key held.
+    pub fn write_string(&mut self, key: &Key<'_>, position: usize, lifetime: Lifetime, moment: &Moment) {
+        let value = self.arguments.at(position);
+        if value.len() > INLINE_VALUE_MAX
+            && let Some(kept) = self.kept_argument(position)
+        {
+            return self.keyspace.shard(key).set_shared(key, kept, lifetime, moment);
+        }
+        self.keyspace.shard(key).set(key, value, lifetime, moment);
     }
 
     /// Runs the handler; a refusal replaces what it had written.  False if it refused.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{HeldReply, Parked};
+use crate::allocator;
 use crate::client::SharedClient;
 use crate::settings::OutputLimit;
 
@@ -77,7 +78,10 @@ impl Effects {
     /// Wakes all that were remembered, each once, and frees what was discarded.
     pub fn deliver(&mut self) {
         self.deliver_wakes();
-        self.discarded.clear();
+        if !self.discarded.is_empty() {
+            self.discarded.clear();
+            allocator::ask_for_purge();
+        }
         for client in self.cut_off.drain(..) {
             tracing::warn!(client = client.id, address = %client.address, "closing: output buffer limit reached");
         }

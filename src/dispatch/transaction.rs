@@ -84,7 +84,8 @@ pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
     transaction.needs_alone |= row.command.flags.intersects(Flags::ALONE.union(Flags::WALKS));
     transaction.needs_memory |= row.command.flags.contains(Flags::DENYOOM);
     transaction.queued_bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
-    transaction.queue.push((row.id, arguments.to_owned()));
+    let kept = arguments.to_owned_from(client.request.as_ref());
+    transaction.queue.push((row.id, kept));
     client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
 }
 
@@ -173,6 +174,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             // A command that walks the store must find nothing locked: neither by the watches nor by the one before.
             call.keyspace.unlock();
         }
+        call.client.request = arguments.shared().cloned();
         let mut queued = Call {
             arguments: arguments.as_arguments(),
             row,
@@ -189,6 +191,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         let _ = counted::run(&mut queued);
     }
     call.client.in_exec = false;
+    call.client.request = None;
     Ok(())
 }
 

@@ -20,6 +20,9 @@ pub const BODY_RATE_MIN: u64 = 64 * 1024;
 /// Bytes that come before room is made for all that a body has announced.
 const TRUSTED_FROM: usize = 64 * 1024;
 
+/// A body longer than this came in pieces and has a buffer of its own: all buffers that connections read into are shorter.
+pub const PIECE_LENGTH_MAX: usize = 256 * 1024;
+
 /// Why a body is not read on: what an error of the body given to [`Body`] may hold.
 #[derive(Debug)]
 pub struct BodyRefused(pub Problem);

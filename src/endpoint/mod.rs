@@ -35,7 +35,7 @@ mod problem;
 pub mod problems;
 mod waiting;
 
-pub use body::{BODY_RATE_MIN, Body, BodyRefused};
+pub use body::{BODY_RATE_MIN, Body, BodyRefused, PIECE_LENGTH_MAX};
 pub use context::{Context, Visit};
 pub use json::{Json, json_with_status, may_be_json, parse, text_or_base64};
 pub use parameters::{PathBytes, PathText, Query};

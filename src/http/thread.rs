@@ -22,6 +22,7 @@ use super::bodies::{RequestBody, ResponseBody};
 use super::door::{Caller, Door};
 use super::flight::Charge;
 use super::streams::Streams;
+use crate::allocator::Purge;
 use crate::command::Services;
 use crate::endpoint::Context;
 use crate::random::{Random, machine_seed};
@@ -49,6 +50,9 @@ const STREAMS_MAX: u32 = 256;
 
 /// How often a silent HTTP/2 connection is asked whether it is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How often it is asked whether memory is to be given back.
+const PURGE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A connection on its way to its thread.
 pub(super) struct Arrival {
@@ -140,10 +144,16 @@ fn builder(services: Arc<Services>) -> Builder<Streams> {
 
 async fn work(shop: Arc<Shop>, mut arriving: UnboundedReceiver<Arrival>, counter: Arc<AtomicUsize>) {
     let connections = TaskTracker::new();
+    let mut purge = Purge::default();
+    let mut purge_interval = tokio::time::interval(PURGE_INTERVAL);
     loop {
         let arrival = tokio::select! {
             arrival = arriving.recv() => arrival,
             () = shop.shutdown.cancelled() => break,
+            _ = purge_interval.tick() => {
+                purge.follow();
+                continue;
+            }
         };
         let Some(arrival) = arrival else { break };
         let (shop, counter) = (Arc::clone(&shop), Arc::clone(&counter));

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::tcp::{After, Connection};
 use super::tick::Tick;
 use super::wakeups::Wakeups;
+use crate::allocator::Purge;
 use crate::client::{Client, SharedClient};
 use crate::clock::Now;
 use crate::command::Services;
@@ -102,6 +103,7 @@ impl Worker {
                 again: Vec::new(),
                 pauses: BTreeSet::new(),
                 expiry_is_due: false,
+                purge: Purge::default(),
                 drained_by: None,
             };
             event_loop.run();
@@ -156,6 +158,8 @@ struct EventLoop {
     pauses: BTreeSet<(u64, usize)>,
     /// Expired keys are to be looked for.
     expiry_is_due: bool,
+    /// Memory to be given back.
+    purge: Purge,
     /// When the last connections are given up, in microseconds, once nobody is let in any more.
     drained_by: Option<u64>,
 }
@@ -177,6 +181,7 @@ impl EventLoop {
                     TICK => {
                         self.tick.take();
                         self.expiry_is_due = true;
+                        self.purge.follow();
                     }
                     Token(number) => {
                         if let Some(connection) = self.connections.get_mut(number) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
+use bytes::Bytes;
 use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, RequestLimits};
 
 use crate::client::{Client, Replies, Waiting};
@@ -17,6 +18,9 @@ const OUTPUT_MAX: usize = 1024 * 1024;
 /// Batches run in a row before other connections of the worker get their turn: some milliseconds' worth.
 const BATCHES_IN_A_ROW: usize = 256;
 
+/// An argument of which so much is still to come is taken in by itself.
+const MISSING_MIN: usize = 32 * 1024;
+
 /// One client's conversation.
 pub struct Session {
     client: Client,
@@ -29,6 +33,11 @@ pub struct Session {
     pending_done: usize,
     /// `pending` may hold whole requests.
     is_behind: bool,
+    /// So many bytes more complete the long argument at the end of `pending`, which waits for nothing else: they are taken
+    /// in as they come, and commands may keep the buffer they have filled.  Zero if no such argument is under way.
+    missing: usize,
+    /// `pending` is the start of a request with a long argument, whose end is under way.
+    is_long: bool,
     /// Requests that were parsed together with one that made the connection pause or wait, fewer than [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
     /// The command that waits for its reply.
@@ -44,6 +53,8 @@ impl Session {
             pending: Vec::new(),
             pending_done: 0,
             is_behind: false,
+            missing: 0,
+            is_long: false,
             deferred: VecDeque::new(),
             parked: None,
         }
@@ -68,7 +79,13 @@ impl Session {
         output: &mut Output,
     ) -> Flow {
         output.set_version(self.client.version);
-        let flow = if self.pending.is_empty() {
+        let (flow, input) = self.receive_missing(input, runner, batch, output);
+        let flow = if flow != Flow::Continue || input.is_empty() {
+            self.pending.extend_from_slice(input);
+            flow
+        } else if self.is_long {
+            self.receive_end(input, runner, batch, output)
+        } else if self.pending.is_empty() {
             let (consumed, flow) = self.run_complete(input, runner, batch, output);
             self.pending.extend_from_slice(&input[consumed..]);
             flow
@@ -76,13 +93,93 @@ impl Session {
             self.pending.extend_from_slice(input);
             self.run_pending(runner, batch, output)
         };
+        self.make_room();
         self.bound(flow, runner)
+    }
+
+    /// Takes what completes a long argument; what is behind that is left to the caller.
+    fn receive_missing<'i>(
+        &mut self,
+        input: &'i mut [u8],
+        runner: &mut Runner,
+        batch: &mut Batch,
+        output: &mut Output,
+    ) -> (Flow, &'i mut [u8]) {
+        let (missing, rest) = input.split_at_mut(self.missing.min(input.len()));
+        if missing.is_empty() {
+            return (Flow::Continue, rest);
+        }
+        self.pending.extend_from_slice(missing);
+        self.missing -= missing.len();
+        if self.missing > 0 {
+            return (Flow::Continue, rest);
+        }
+        (self.run_long(runner, batch, output), rest)
+    }
+
+    /// Takes what may complete a request with a long argument.
+    fn receive_end(
+        &mut self,
+        input: &[u8],
+        runner: &mut Runner,
+        batch: &mut Batch,
+        output: &mut Output,
+    ) -> Flow {
+        self.pending.reserve_exact(input.len());
+        self.pending.extend_from_slice(input);
+        let flow = self.run_long(runner, batch, output);
+        if flow != Flow::Continue || self.is_long || self.pending.is_empty() {
+            return flow;
+        }
+        self.run_pending(runner, batch, output)
+    }
+
+    /// Runs the request with a long argument, if it is complete.  Commands may keep its buffer.
+    fn run_long(&mut self, runner: &mut Runner, batch: &mut Batch, output: &mut Output) -> Flow {
+        let (mut pending, done) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.pending_done));
+        let limits = self.limits(runner);
+        let progress = self.parser.parse(&mut pending[done..], batch, 1, &limits);
+        self.is_long = batch.is_empty();
+        if let Outcome::Malformed(error) = progress.outcome {
+            output.protocol_error(error);
+            return Flow::Close;
+        }
+        if self.is_long {
+            (self.pending, self.pending_done) = (pending, done);
+            self.note_missing(progress.outcome);
+            return Flow::Continue;
+        }
+        let buffer = Bytes::from(pending).slice(done..);
+        self.client.request = Some(buffer.clone());
+        let flow = self.run_batch(&buffer, runner, batch, output);
+        self.client.request = None;
+        self.is_behind = flow != Flow::Continue;
+        self.pending = buffer[progress.consumed..].to_vec();
+        flow
+    }
+
+    /// Remembers that a long argument is under way, if one is.
+    fn note_missing(&mut self, outcome: Outcome) {
+        self.missing = match outcome {
+            Outcome::NeedMore { at_least } if at_least >= MISSING_MIN => at_least,
+            _ => 0,
+        };
+    }
+
+    /// Sets room aside for a long argument that is under way, which takes memory only as it comes.
+    fn make_room(&mut self) {
+        if self.missing > 0 && self.pending.capacity() - self.pending.len() < self.missing {
+            self.pending.drain(..std::mem::take(&mut self.pending_done));
+            // Without room it grows as it comes.
+            let _ = self.pending.try_reserve_exact(self.missing);
+        }
     }
 
     /// Takes input without running it: for a client that sends and does not read.  Were its input left in the socket, a
     /// client that writes a whole pipeline before it reads the first reply would wait for ever.
     pub fn put_off(&mut self, input: &[u8], runner: &Runner) -> Flow {
         self.is_behind = true;
+        (self.missing, self.is_long) = (0, false);
         self.pending.extend_from_slice(input);
         self.bound(Flow::Continue, runner)
     }
@@ -159,6 +256,7 @@ impl Session {
             }
         }
         let flow = self.run_pending(runner, batch, output);
+        self.make_room();
         self.bound(flow, runner)
     }
 
@@ -206,16 +304,9 @@ impl Session {
             let rest = &mut input[consumed..];
             let progress = self.parser.parse(rest, batch, self.batch_limit(), &limits);
             if !batch.is_empty() {
-                let ran = runner.run(&mut self.client, batch, rest, output);
-                // Messages that the batch has caused for the client itself follow its replies.
-                self.collect(output);
-                if ran.flow != Flow::Continue {
-                    // They cannot be parsed again: words in quotes were changed in place.
-                    let deferred =
-                        (ran.done..batch.len()).map(|index| batch.arguments(index, rest).to_owned());
-                    self.deferred.extend(deferred);
-                    self.note_wait(ran.flow, runner);
-                    return (consumed + progress.consumed, ran.flow);
+                let flow = self.run_batch(rest, runner, batch, output);
+                if flow != Flow::Continue {
+                    return (consumed + progress.consumed, flow);
                 }
             }
             consumed += progress.consumed;
@@ -223,6 +314,7 @@ impl Session {
                 Outcome::BatchFull => {}
                 Outcome::NeedMore { .. } => {
                     self.is_behind = false;
+                    self.note_missing(progress.outcome);
                     return (consumed, Flow::Continue);
                 }
                 Outcome::Malformed(error) => {
@@ -232,6 +324,28 @@ impl Session {
             }
         }
         (consumed, Flow::Continue)
+    }
+
+    /// Runs the requests of a batch; those that may not run yet are put off.
+    fn run_batch(
+        &mut self,
+        buffer: &[u8],
+        runner: &mut Runner,
+        batch: &mut Batch,
+        output: &mut Output,
+    ) -> Flow {
+        let ran = runner.run(&mut self.client, batch, buffer, output);
+        // Messages that the batch has caused for the client itself follow its replies.
+        self.collect(output);
+        if ran.flow != Flow::Continue {
+            // They cannot be parsed again: words in quotes were changed in place.
+            let shared = self.client.request.as_ref();
+            let deferred =
+                (ran.done..batch.len()).map(|index| batch.arguments(index, buffer).to_owned_from(shared));
+            self.deferred.extend(deferred);
+            self.note_wait(ran.flow, runner);
+        }
+        ran.flow
     }
 
     fn note_wait(&mut self, flow: Flow, runner: &mut Runner) {

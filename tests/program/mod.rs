@@ -3,6 +3,7 @@
 mod connections;
 mod hangs;
 mod idle_connections;
+mod large_values;
 mod pipeline;
 mod slow_commands;
 mod slow_reader;

@@ -2,6 +2,10 @@
 
 use std::ops::Index;
 
+use bytes::Bytes;
+
+use crate::limits;
+
 /// One argument: a range of a buffer, relative to that buffer's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -79,6 +83,17 @@ impl<'a> Arguments<'a> {
     pub fn to_owned(&self) -> OwnedArguments {
         OwnedArguments::gather(self.iter(), self.len(), self.total_bytes())
     }
+
+    /// The same, without copying a long argument that lies in `shared` and is nearly all of it.
+    pub fn to_owned_from(&self, shared: Option<&Bytes>) -> OwnedArguments {
+        let is_kept = |bytes: &&Bytes| self.iter().any(|argument| kept_of(bytes, argument).is_some());
+        match shared.filter(is_kept) {
+            Some(bytes) if bytes.as_ptr_range() == self.buffer.as_ptr_range() => {
+                OwnedArguments { bytes: bytes.clone(), spans: self.spans.into() }
+            }
+            _ => self.to_owned(),
+        }
+    }
 }
 
 impl Index<usize> for Arguments<'_> {
@@ -99,11 +114,21 @@ impl std::fmt::Debug for Arguments<'_> {
     }
 }
 
+/// An argument as a part of the buffer it lies in, to be kept without a copy.  Nothing unless it is long and nearly all of
+/// the buffer, since the whole buffer is kept with it.
+pub fn kept_of(buffer: &Bytes, argument: &[u8]) -> Option<Bytes> {
+    let (range, part) = (buffer.as_ptr_range(), argument.as_ptr_range());
+    let is_inside = range.start <= part.start && part.end <= range.end;
+    let is_worth_it = argument.len() >= limits::KEPT_LENGTH_MIN
+        && buffer.len() - argument.len().min(buffer.len()) <= argument.len() / 8;
+    (is_inside && is_worth_it).then(|| buffer.slice_ref(argument))
+}
+
 /// Arguments that outlive their buffer: a transaction queues them.  One allocation holds the bytes, one the
 /// spans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedArguments {
-    bytes: Box<[u8]>,
+    bytes: Bytes,
     spans: Box<[Span]>,
 }
 
@@ -112,6 +137,11 @@ impl OwnedArguments {
     pub fn from_slices(arguments: &[&[u8]]) -> Self {
         let total = arguments.iter().map(|argument| argument.len()).sum();
         Self::gather(arguments.iter().copied(), arguments.len(), total)
+    }
+
+    /// The buffer they lie in, if a long argument may be kept as a part of it.
+    pub fn shared(&self) -> Option<&Bytes> {
+        Some(&self.bytes).filter(|bytes| bytes.len() >= limits::KEPT_LENGTH_MIN)
     }
 
     /// The view of them.
@@ -128,13 +158,35 @@ impl OwnedArguments {
             spans.push(Span { start: bytes.len() as u32, length: argument.len() as u32 });
             bytes.extend_from_slice(argument);
         }
-        Self { bytes: bytes.into_boxed_slice(), spans: spans.into_boxed_slice() }
+        Self { bytes: bytes.into(), spans: spans.into_boxed_slice() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::OwnedArguments;
+    use bytes::Bytes;
+
+    use super::{Arguments, OwnedArguments, Span, kept_of};
+    use crate::limits::KEPT_LENGTH_MIN;
+
+    #[test]
+    fn a_long_argument_is_kept_without_a_copy() {
+        let buffer = Bytes::from(vec![b'x'; KEPT_LENGTH_MIN + 100]);
+        let argument = &buffer[50..KEPT_LENGTH_MIN + 50];
+        assert_eq!(kept_of(&buffer, argument).map(|kept| kept.as_ptr()), Some(argument.as_ptr()));
+        assert_eq!(kept_of(&buffer, &buffer[..KEPT_LENGTH_MIN - 1]), None);
+        assert_eq!(kept_of(&buffer, &vec![b'x'; KEPT_LENGTH_MIN]), None);
+        let wide = Bytes::from(vec![b'x'; 2 * KEPT_LENGTH_MIN]);
+        assert_eq!(kept_of(&wide, &wide[..KEPT_LENGTH_MIN]), None);
+
+        let spans = [Span { start: 50, length: KEPT_LENGTH_MIN as u32 }];
+        let arguments = Arguments::new(&buffer, &spans);
+        let shared = arguments.to_owned_from(Some(&buffer));
+        assert_eq!(shared.as_arguments().at(0).as_ptr(), argument.as_ptr());
+        let copied = arguments.to_owned_from(None);
+        assert_ne!(copied.as_arguments().at(0).as_ptr(), argument.as_ptr());
+        assert_eq!(copied.as_arguments().at(0), argument);
+    }
 
     #[test]
     fn a_view_reads_indexes_and_narrows() {

@@ -8,7 +8,7 @@ pub mod request;
 mod batch;
 mod inline;
 
-pub use arguments::{Arguments, OwnedArguments, Span};
+pub use arguments::{Arguments, OwnedArguments, Span, kept_of};
 pub use batch::Batch;
 pub use reply::{Output, Version};
 pub use request::{Outcome, Parser, Progress, ProtocolError, RequestLimits};

@@ -5,6 +5,7 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
+use crate::allocator;
 use crate::cache::Store;
 
 use crate::command::{Call, Command, Flags, Group};
@@ -95,7 +96,10 @@ fn flush(call: &mut Call<'_, '_>, databases: std::ops::Range<usize>) -> Result<(
     match freeing {
         Freeing::Async if keys >= ASYNC_KEYS_MIN => {
             // A thread that cannot be started gives its work back by dropping it, so this frees in any case.
-            let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(contents));
+            let _ = std::thread::Builder::new().name("free".into()).spawn(move || {
+                drop(contents);
+                allocator::ask_for_purge();
+            });
         }
         _ => call.effects.discard(contents),
     }

@@ -82,7 +82,7 @@ fn require_pairs(call: &Call<'_, '_>) -> Result<(), Refusal> {
 fn set_pairs(call: &mut Call<'_, '_>) {
     let moment = call.keyspace.moment;
     for position in (1..call.arguments.len()).step_by(2) {
-        let (key, value) = (call.key(position), call.arguments.at(position + 1));
-        call.keyspace.shard(&key).set(&key, value, Lifetime::Forever, &moment);
+        let key = call.key(position);
+        call.write_string(&key, position + 1, Lifetime::Forever, &moment);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::BytesMut;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
@@ -82,11 +83,13 @@ fn append(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         require_length(call, length, suffix.len())?;
     }
     let moment = call.keyspace.moment_after_access();
-    let shard = call.keyspace.shard(&key);
     let length = match length {
-        Some(_) => shard.append(&key, suffix, &moment)?.expect("the key was there under the same lock"),
+        Some(_) => {
+            let appended = call.keyspace.shard(&key).append(&key, suffix, &moment)?;
+            appended.expect("the key was there under the same lock")
+        }
         None => {
-            shard.set(&key, suffix, Lifetime::Forever, &moment);
+            call.write_string(&key, 2, Lifetime::Forever, &moment);
             suffix.len()
         }
     };
@@ -113,11 +116,9 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Ok(());
     }
     require_length(call, offset, part.len())?;
-    let overwrite = |bytes: &mut Vec<u8>| {
+    let overwrite = |bytes: &mut BytesMut| {
         let end = offset + part.len();
-        if bytes.len() < end {
-            bytes.resize(end, 0);
-        }
+        lengthen(bytes, end);
         bytes[offset..end].copy_from_slice(part);
         bytes.len()
     };
@@ -129,6 +130,18 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let length = shard.edit(&key, &moment, overwrite)?.expect("the key exists by now");
     call.output.integer(length as i64);
     Ok(())
+}
+
+/// Fills a string up with zeros to a length, unless it is as long.  The work is that of copying it at most: the zeros of one
+/// that more than doubles are those of memory that was never touched.
+fn lengthen(bytes: &mut BytesMut, length: usize) {
+    if length / 2 > bytes.len() {
+        let mut longer = BytesMut::zeroed(length);
+        longer[..bytes.len()].copy_from_slice(bytes);
+        *bytes = longer;
+    } else if length > bytes.len() {
+        bytes.resize(length, 0);
+    }
 }
 
 fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Result<Option<usize>, WrongKind> {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::found::JSON;
 use crate::cache::{ContentType, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 use crate::clock::Now;
-use crate::endpoint::{Context, Problem, problems};
+use crate::endpoint::{Context, PIECE_LENGTH_MAX, Problem, problems};
 
 /// The longest time to live in seconds: a hundred years.
 pub(super) const TTL_MAX: f64 = 3_155_760_000.0;
@@ -86,8 +86,10 @@ impl Stored {
 
     /// A body with its type.
     pub(super) fn from_body(body: &Bytes, content_type: Box<str>) -> Stored {
-        // The body may be a part of a larger buffer, which it would keep alive.
-        Stored { bytes: Bytes::copy_from_slice(body), content_type: Some(content_type) }
+        // A short body may be a part of a larger buffer, which it would keep alive.
+        let is_own = body.len() > PIECE_LENGTH_MAX;
+        let bytes = if is_own { body.clone() } else { Bytes::copy_from_slice(body) };
+        Stored { bytes, content_type: Some(content_type) }
     }
 
     /// Writes it under a key that was looked up before, under the same lock.

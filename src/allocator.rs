@@ -1,0 +1,236 @@
+//! Where memory comes from, and how it goes back to the system.
+//!
+//! Small blocks are mimalloc's.  A large one is a mapping of its own: it costs nothing before it is touched, grows without
+//! being copied, and goes back to the system when it is freed.  To give back much memory takes the system some milliseconds,
+//! so a thread of its own does it.  What mimalloc keeps of small blocks that were freed, each thread has it give back when
+//! [`ask_for_purge`] says so.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ffi::c_void;
+use std::ptr::{NonNull, copy_nonoverlapping, null_mut};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::thread::Thread;
+
+use mimalloc::MiMalloc;
+use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
+
+/// Blocks from this size on are mappings.  Smaller ones mimalloc uses again, which saves the system clearing their pages.
+const MAPPED_MIN: usize = 4 * 1024 * 1024;
+
+/// The alignment that every mapping has.
+const PAGE: usize = 4096;
+
+/// Mappings from this size on are given back by the thread that does nothing else.
+const HANDED_OVER_MIN: usize = 16 * 1024 * 1024;
+
+/// Bytes that may wait to be given back; who frees more gives it back itself.
+const WAITING_MAX: usize = 1024 * 1024 * 1024;
+
+/// The program's allocator.
+pub struct Allocator;
+
+/// What stands at the beginning of a freed mapping that waits to be given back.
+struct Freed {
+    next: *mut Freed,
+    size: usize,
+}
+
+/// The mappings that wait to be given back.
+static FREED: AtomicPtr<Freed> = AtomicPtr::new(null_mut());
+
+/// Their bytes.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// The thread that gives them back, once there is one.
+static GIVER: OnceLock<Thread> = OnceLock::new();
+
+/// How often memory was asked to go back.
+static PURGES: AtomicU64 = AtomicU64::new(0);
+
+fn is_mapped(size: usize, align: usize) -> bool {
+    size >= MAPPED_MIN && align <= PAGE
+}
+
+// SAFETY: whether a block is mimalloc's or a mapping follows from its layout alone, so each is given back to where it came
+// from; both give out blocks of the size and alignment that was asked for, and a mapping is all zeros.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if is_mapped(layout.size(), layout.align()) {
+            return map(layout.size());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { MiMalloc.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if is_mapped(layout.size(), layout.align()) {
+            return map(layout.size());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { MiMalloc.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if is_mapped(layout.size(), layout.align()) {
+            // SAFETY: by its layout it is a mapping of this size, which nobody uses any more.
+            return unsafe { unmap(block, layout.size()) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { MiMalloc.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let (was_mapped, will_be_mapped) =
+            (is_mapped(layout.size(), layout.align()), is_mapped(size, layout.align()));
+        if !was_mapped && !will_be_mapped {
+            // SAFETY: the caller's promise.
+            return unsafe { MiMalloc.realloc(block, layout, size) };
+        }
+        if was_mapped && will_be_mapped {
+            // SAFETY: by its layout it is a mapping of the old size, and only the caller uses it.
+            let moved = unsafe { mremap(block.cast(), layout.size(), size, MremapFlags::MAYMOVE) };
+            return moved.map_or(null_mut(), |moved| moved.cast());
+        }
+        // SAFETY: the caller promises that the size, rounded up to the alignment, does not overflow; both blocks are as long
+        // as the bytes that are copied, and do not overlap.
+        unsafe {
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !moved.is_null() {
+                copy_nonoverlapping(block, moved, size.min(layout.size()));
+                self.dealloc(block, layout);
+            }
+            moved
+        }
+    }
+}
+
+/// A mapping of `size` bytes, null if the system has none.
+fn map(size: usize) -> *mut u8 {
+    let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
+    // SAFETY: the system chooses a place where nothing is.
+    let mapped = unsafe { mmap_anonymous(null_mut(), size, protection, flags) };
+    mapped.map_or(null_mut(), |mapped| mapped.cast())
+}
+
+/// Gives a mapping back, or has it given back soon.
+///
+/// # Safety
+/// It is one of `size` bytes, made by [`map`], and nobody uses it any more.
+unsafe fn unmap(block: *mut u8, size: usize) {
+    let giver = GIVER.get().filter(|_| size >= HANDED_OVER_MIN);
+    if let Some(giver) = giver
+        && WAITING.fetch_add(size, Ordering::Relaxed) < WAITING_MAX
+    {
+        let freed = block.cast::<Freed>();
+        let mut next = FREED.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: the block is ours, aligned to a page and longer than what is written.
+            unsafe { freed.write(Freed { next, size }) };
+            match FREED.compare_exchange_weak(next, freed, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(other) => next = other,
+            }
+        }
+        return giver.unpark();
+    }
+    if giver.is_some() {
+        WAITING.fetch_sub(size, Ordering::Relaxed);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { give_back(block.cast(), size) }
+}
+
+/// # Safety
+/// As for [`unmap`].
+unsafe fn give_back(block: *mut c_void, size: usize) {
+    // SAFETY: the caller's promise.
+    let given = unsafe { munmap(block, size) };
+    debug_assert!(given.is_ok(), "it is a mapping of this size");
+}
+
+/// Gives back all that waits.
+fn give_back_all() {
+    let mut first = FREED.swap(null_mut(), Ordering::Acquire);
+    while let Some(block) = NonNull::new(first) {
+        // SAFETY: who put it there has written it and left it to this thread.
+        let Freed { next, size } = unsafe { block.read() };
+        // SAFETY: as above.
+        unsafe { give_back(block.as_ptr().cast(), size) };
+        WAITING.fetch_sub(size, Ordering::Relaxed);
+        first = next;
+    }
+}
+
+/// Starts the thread that gives large blocks back; without it, who frees one does so.
+///
+/// # Errors
+/// If the system has no more threads.
+pub fn start_giving_back() -> std::io::Result<()> {
+    let thread = std::thread::Builder::new().name("give-back".into()).spawn(|| {
+        loop {
+            give_back_all();
+            std::thread::park();
+        }
+    })?;
+    GIVER.get_or_init(|| thread.thread().clone());
+    Ok(())
+}
+
+/// Has each thread that follows with a [`Purge`] give back what it keeps of the memory that was freed.
+pub fn ask_for_purge() {
+    PURGES.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What one thread has given back.
+#[derive(Debug, Default)]
+pub struct Purge {
+    done: u64,
+}
+
+impl Purge {
+    /// Gives back what the thread keeps, if it was asked to since the last time.
+    pub fn follow(&mut self) {
+        let asked = PURGES.load(Ordering::Relaxed);
+        if self.done != asked {
+            self.done = asked;
+            // SAFETY: it works on the calling thread's own heap and on what all threads share, which has its own locks.
+            unsafe { libmimalloc_sys::mi_collect(true) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks on both sides of the limit, grown and shrunk across it, keep their bytes, and what was never written is zero.
+    #[test]
+    fn blocks_keep_their_bytes_wherever_they_lie() {
+        start_giving_back().expect("a thread can be started");
+        let sizes =
+            [1000, MAPPED_MIN - 1, MAPPED_MIN, 3 * MAPPED_MIN + 5, HANDED_OVER_MIN + 1, MAPPED_MIN, 20];
+        for first in sizes {
+            let layout = Layout::from_size_align(first, 16).expect("a fair layout");
+            // SAFETY: each block is used within its size, and given back with the layout it has by then.
+            unsafe {
+                let mut block = Allocator.alloc_zeroed(layout);
+                assert!(!block.is_null());
+                assert_eq!((block.read(), block.add(first - 1).read()), (0, 0));
+                block.write(7);
+                let mut layout = layout;
+                for size in sizes {
+                    block = Allocator.realloc(block, layout, size);
+                    assert!(!block.is_null());
+                    assert_eq!(block.read(), 7);
+                    block.add(size - 1).write(9);
+                    layout = Layout::from_size_align(size, 16).expect("a fair layout");
+                }
+                Allocator.dealloc(block, layout);
+            }
+        }
+        while WAITING.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Large values take the memory they need once, and give it back; an announced one takes none before it comes.
+//!
+//! What a command copies shows in the most memory the process ever had, which is a count, unlike the time it takes.
+
+use std::fs;
+
+use crate::support::client::{Client, request};
+use crate::support::http::Http;
+use crate::support::process::Server;
+
+const MEBIBYTE: usize = 1024 * 1024;
+const LARGE: usize = 128 * MEBIBYTE;
+
+/// Memory that comes and goes for other reasons.
+const SLACK: usize = 24 * MEBIBYTE;
+
+/// Looks at the memory before a test gives up: some seconds' worth.
+const LOOKS_MAX: usize = 200_000;
+
+/// A line of `/proc/…/status` in bytes.
+fn memory(server: &Server, line: &str) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.process().as_raw_nonzero()));
+    let status = status.expect("the server runs");
+    let line = status.lines().find_map(|text| text.strip_prefix(line)).expect("the system tells");
+    let kilobytes = line.split_whitespace().next().expect("a number");
+    1024 * kilobytes.parse::<usize>().expect("a number")
+}
+
+fn resident(server: &Server) -> usize {
+    memory(server, "VmRSS:")
+}
+
+/// Has the system forget how much memory the process had at most.
+fn forget_peak(server: &Server) {
+    fs::write(format!("/proc/{}/clear_refs", server.process().as_raw_nonzero()), "5").expect("it is ours");
+}
+
+/// Asserts that the process takes no more than `limit` soon.
+fn assert_falls_to(server: &Server, client: &mut Client, limit: usize, what: &str) {
+    for _ in 0..LOOKS_MAX {
+        if resident(server) <= limit {
+            return;
+        }
+        assert_eq!(client.ask("PING"), "PONG");
+    }
+    panic!("{what}: {} bytes are resident, not {limit}", resident(server));
+}
+
+#[test]
+fn are_held_once_and_given_back() {
+    let server = Server::quartet(&["--threads", "1"]);
+    let mut client = Client::connect(server.address());
+    assert_eq!(client.ask("SET small value"), "OK");
+    let start = resident(&server);
+    let value = "v".repeat(LARGE);
+    let tail = "t".repeat(LARGE / 2);
+    // What is done, and how much of it there is in the end.
+    let steps: [(&str, Vec<Vec<&str>>, &str, usize); 6] = [
+        ("SET", vec![vec!["SET", "key", &value]], "OK", LARGE),
+        ("SET over it", vec![vec!["SET", "key", &value, "EX", "1000"]], "OK", 2 * LARGE),
+        ("MSET", vec![vec!["DEL", "key"], vec!["MSET", "key", &value]], "OK", 2 * LARGE),
+        ("APPEND", vec![vec!["APPEND", "key", "end"]], "134217731", LARGE),
+        ("APPEND of much", vec![vec!["APPEND", "key", &tail]], "201326595", 2 * LARGE),
+        ("SETRANGE within", vec![vec!["SETRANGE", "key", "100000000", "x"]], "201326595", 2 * LARGE),
+    ];
+    for (what, requests, reply, most) in steps {
+        assert_falls_to(&server, &mut client, start + 3 * LARGE / 2 + SLACK, what);
+        forget_peak(&server);
+        for line in &requests {
+            client.write(&request(line));
+        }
+        for _ in 1..requests.len() {
+            client.read_text();
+        }
+        assert_eq!(client.read_text().as_deref(), Some(reply), "{what}");
+        let peak = memory(&server, "VmHWM:");
+        assert!(peak <= start + most + SLACK, "{what}: {peak} bytes at most, from {start}");
+    }
+    assert_eq!(client.ask("DEL key"), "1");
+    assert_falls_to(&server, &mut client, start + SLACK, "DEL");
+    // A transaction keeps what it has queued.
+    assert_eq!(client.ask("MULTI"), "OK");
+    forget_peak(&server);
+    assert_eq!(client.ask(&format!("SET key {value}")), "QUEUED");
+    assert_eq!(client.ask("EXEC"), "[OK]");
+    let peak = memory(&server, "VmHWM:");
+    assert!(peak <= start + LARGE + SLACK, "EXEC: {peak} bytes at most, from {start}");
+    assert_eq!(client.ask("FLUSHALL"), "OK");
+    assert_falls_to(&server, &mut client, start + SLACK, "FLUSHALL");
+    // Zeros that nobody has written take no memory.
+    assert_eq!(client.ask("SETRANGE hole 424000000 x"), "424000001");
+    assert_eq!(client.ask("GETRANGE hole 423999999 -1"), "\0x");
+    assert!(resident(&server) <= start + SLACK);
+}
+
+#[test]
+fn that_are_only_announced_take_nothing() {
+    let server = Server::quartet(&["--threads", "1"]);
+    let mut client = Client::connect(server.address());
+    assert_eq!(client.ask("SET small value"), "OK");
+    let start = resident(&server);
+    let mut others: Vec<Client> = (0..50).map(|_| Client::connect(server.address())).collect();
+    for other in &mut others {
+        other.write(format!("*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n${}\r\n", 512 * MEBIBYTE).as_bytes());
+        other.write(&[b'x'; 1000]);
+    }
+    for _ in 0..100 {
+        assert_eq!(client.ask("PING"), "PONG");
+    }
+    assert!(resident(&server) <= start + SLACK);
+    assert_eq!(client.ask("EXISTS key"), "0");
+}
+
+/// The memory of many small values goes back too: within a twentieth after FLUSHALL, and with MEMORY PURGE.
+#[test]
+fn and_many_small_ones_are_given_back() {
+    const KEYS: usize = 400_000;
+    let server = Server::quartet(&["--threads", "2"]);
+    let mut client = Client::connect(server.address());
+    assert_eq!(client.ask("SET small value"), "OK");
+    let start = resident(&server);
+    let value = "v".repeat(100);
+    // Two connections, so that what one thread has allocated is freed by another.
+    let mut other = Client::connect(server.address());
+    for (half, client) in [&mut client, &mut other].into_iter().enumerate() {
+        for chunk in 0..KEYS / 2 / 1000 {
+            let mut requests = Vec::new();
+            for number in 0..1000 {
+                requests.extend(request(&["SET", &format!("key:{half}:{chunk}:{number}"), &value]));
+            }
+            client.write(&requests);
+            for _ in 0..1000 {
+                assert_eq!(client.read_text().as_deref(), Some("OK"));
+            }
+        }
+    }
+    let full = resident(&server);
+    assert_eq!(client.ask("FLUSHALL"), "OK");
+    assert_falls_to(&server, &mut client, start + (full - start) / 8, "FLUSHALL");
+    assert_eq!(client.ask("MEMORY PURGE"), "OK");
+}
+
+#[test]
+fn of_an_http_body_are_collected_once() {
+    const BODY: usize = 64 * MEBIBYTE;
+    const BINARY: (&str, &str) = ("Content-Type", "application/octet-stream");
+    let server = Server::quartet(&["--threads", "1", "--http-port", "0"]);
+    let mut client = Client::connect(server.address());
+    let mut http = Http::connect(server.http_address());
+    assert_eq!(http.ask("PUT", "/cache/small", &[BINARY], b"value").status, 201);
+    let start = resident(&server);
+    let body = "b".repeat(BODY);
+    assert_eq!(http.ask("PUT", "/cache/large", &[BINARY], body.as_bytes()).status, 201);
+    let peak = memory(&server, "VmHWM:");
+    assert!(peak <= start + BODY + BODY / 4 + SLACK, "{peak} bytes at most, from {start}");
+    assert_eq!(client.ask("DEL large"), "1");
+    assert_falls_to(&server, &mut client, start + SLACK, "DEL");
+}
