@@ -55,13 +55,14 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     // Everybody may see the name of the run, so it must tell nothing about the seed that keys are hashed with.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
+    let ipv6_prefix = settings.limit_host_prefix as u8;
     Services {
         store: Store::new(settings.databases, settings.threads, slots, seed),
         metrics: Metrics::new(slots, commands.rows().len()),
         commands,
         settings: Live::new(settings),
         broker: Broker::default(),
-        limits: Limits::new(slots),
+        limits: Limits::new(slots).with_ipv6_prefix(ipv6_prefix),
         timekeeper: slots - 1,
         locks: Locks::default(),
         lock_watchers: Arc::default(),

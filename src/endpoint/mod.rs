@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Methods of one path share one `routes!(get_it, put_it)`.  `http::router` merges the lists of all services.  Bodies
-//! come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`), variable
+//! come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`; keys and names are [`QueryBytes`]), variable
 //! parts of the path as [`PathBytes`] or [`PathText`]; all of them answer problems by themselves.  What an endpoint
 //! refuses is a [`Problem`] of a kind from [`problems`], where a new kind is a row.  Inside [`Context::read`] and its
 //! sisters nothing can be awaited; an endpoint that waits does so between two of them, by [`Context::wait_for`] or
@@ -30,16 +30,18 @@
 mod body;
 mod context;
 mod json;
-mod parameters;
+mod path;
 mod problem;
 pub mod problems;
+mod query;
 mod waiting;
 
 pub use body::{BODY_RATE_MIN, Body, BodyRefused, PIECE_LENGTH_MAX};
 pub use context::{Context, Visit};
 pub use json::{Json, json_with_status, may_be_json, parse, text_or_base64};
-pub use parameters::{PathBytes, PathText, Query};
+pub use path::{PathBytes, PathText};
 pub use problem::{Problem, ProblemBody};
+pub use query::{Query, QueryBytes};
 pub use waiting::on_disk;
 
 pub use axum::extract::State;

@@ -150,7 +150,8 @@ fn finish(method: &Method, route: &Route, response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(header::X_FRAME_OPTIONS, DENY);
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    // What a client has stored has a policy of its own.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
 }
 
 /// The method as a label, of which there must not be more than a few.

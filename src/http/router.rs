@@ -17,9 +17,8 @@ use crate::lock;
 /// What requests that fit no route are counted as.
 const NO_ROUTE: &str = "(none)";
 
-/// Extensions of an operation in the description of the API, see [`Route`].
-const TAKES: &str = "x-takes";
-const FOR_PROXIES: &str = "x-for-proxies";
+/// An extension of a GET in the description of the API: who takes something with it, `clients` or `proxies`.
+const TAKEN_BY: &str = "x-taken-by";
 
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
@@ -58,9 +57,9 @@ pub(super) struct Route {
     /// Its path with the names of its variable parts.
     pub(super) label: String,
     /// Whether its GET takes something, so that no other site may make a browser ask for it.  Beside the endpoint it is
-    /// the extension `x-takes`.
+    /// the extension `x-taken-by`.
     pub(super) get_takes: bool,
-    /// Whether only proxies ask for it: beside the endpoint the extension `x-for-proxies`.
+    /// Whether only proxies and programs ask for it.
     pub(super) is_for_proxies: bool,
     /// Whether it is a page of ours with scripts, and no data.
     pub(super) has_scripts: bool,
@@ -75,8 +74,8 @@ impl Route {
 
     fn of(label: String, item: &PathItem) -> Route {
         let extensions = item.get.as_ref().and_then(|operation| operation.extensions.as_ref());
-        let is_said = |name| extensions.and_then(|all| all.get(name)).is_some_and(|value| value == true);
-        let (get_takes, is_for_proxies) = (is_said(TAKES), is_said(FOR_PROXIES));
+        let taken_by = extensions.and_then(|all| all.get(TAKEN_BY));
+        let (get_takes, is_for_proxies) = (taken_by.is_some(), taken_by.is_some_and(|who| who == "proxies"));
         Route { label, get_takes, is_for_proxies, has_scripts: false }
     }
 }

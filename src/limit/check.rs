@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::Limits;
 use super::algorithm::{Decision, InvalidParameter, Limit, Nanos, StateBytes};
 use super::lists::Standing;
-use super::policy::{CounterName, KEY_LENGTH_MAX, Policy, inline_counter};
+use super::policy::{CounterName, Policy, checked_key, inline_counter};
 use super::room::Instead;
 use super::statistics::Verdict;
 
@@ -180,7 +180,7 @@ impl<'d> Check<'d> {
     /// Makes out a check.
     ///
     /// # Errors
-    /// If a key is too long, or there are too many limits.
+    /// If a key is empty or too long, or there are too many limits.
     pub fn new(
         demands: impl IntoIterator<Item = Demand<'d>>,
         limits: &Limits,
@@ -194,11 +194,7 @@ impl<'d> Check<'d> {
     }
 
     fn add(&mut self, demand: Demand<'d>, limits: &Limits, now: Nanos) -> Result<(), InvalidParameter> {
-        let (key, cost) = (demand.key, demand.cost);
-        if key.len() > KEY_LENGTH_MAX {
-            let (value, allowed) = (key.len().to_string(), format!("at most {KEY_LENGTH_MAX} bytes"));
-            return Err(InvalidParameter { parameter: "the length of a key", value, allowed });
-        }
+        let (key, cost) = (checked_key(demand.key)?, demand.cost);
         let index = self.demands.len();
         // Those that lists decide cost a look at each pattern.
         check_count(index + 1)?;

@@ -31,10 +31,10 @@ pub struct Definition {
     /// Other limits for some keys, in place of those that count per key; the first pattern that matches decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
-    /// Keys that are never limited, as patterns with * and ?.
+    /// Keys that are never limited: addresses, networks such as `10.0.0.0/8`, or else patterns with `*`, `?` and `[a-z]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
-    /// Keys that are always refused, as patterns with * and ?; they go before `allow`.
+    /// Keys that are always refused, in the same way; they go before `allow`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<String>,
 }
@@ -95,7 +95,7 @@ pub enum OnExpiry {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
-    /// Which keys, as a pattern with * and ?.
+    /// Which keys: an address, a network, or else a pattern, as in `allow`.
     pub key: String,
     /// As many limits as the policy has that count per key, to be used in their place.
     pub limits: Vec<LimitDefinition>,

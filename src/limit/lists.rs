@@ -1,14 +1,16 @@
 //! Who is not limited at all, and who is always refused: patterns for good, and blocks for a time.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::address::{self, IPV6_PREFIX_DEFAULT, Network};
 use super::algorithm::{InvalidParameter, Nanos};
 use super::keeping::Keeping;
-use super::policy::{KEY_LENGTH_MAX, Listed, PATTERNS_MAX, Policy};
+use super::pattern::{Pattern, host_of};
+use super::policy::{Listed, PATTERNS_MAX, Policy, checked_key};
 use super::records::Record;
-use crate::glob;
 use crate::lock_order::{RwLock, rank};
 
 /// The most keys that can be blocked at a time.
@@ -20,13 +22,15 @@ pub struct Lists {
     /// How many entries there are, so that a check can see without a lock that there are none.
     count: AtomicUsize,
     keeping: Arc<Keeping>,
+    /// Bits of an IPv6 address that tell hosts apart.
+    pub(super) ipv6_prefix: u8,
 }
 
 #[derive(Default)]
 struct Entries {
-    allow: Vec<Box<[u8]>>,
-    deny: Vec<Box<[u8]>>,
-    /// Until when.
+    allow: Vec<Pattern>,
+    deny: Vec<Pattern>,
+    /// Until when; of an address in the one spelling of its host.
     blocks: HashMap<Box<[u8]>, Nanos>,
 }
 
@@ -58,13 +62,20 @@ pub enum Standing {
 impl Lists {
     /// Lists with nothing on them; what is put there is kept as `keeping` says.
     pub(super) fn new(keeping: Arc<Keeping>) -> Lists {
-        Lists { entries: RwLock::default(), count: AtomicUsize::new(0), keeping }
+        let ipv6_prefix = IPV6_PREFIX_DEFAULT;
+        Lists { entries: RwLock::default(), count: AtomicUsize::new(0), keeping, ipv6_prefix }
     }
 
     /// How a key stands under a policy.  A block goes before all, and to be refused before to be let through.
     pub fn standing(&self, key: &[u8], policy: Option<&Policy>, now: Nanos) -> Standing {
-        let own = policy.map_or(Listed::No, |policy| policy.listed(key));
-        let common = if self.count.load(Relaxed) == 0 { Standing::Limited } else { self.common(key, now) };
+        let has_common = self.count.load(Relaxed) > 0;
+        let policy = policy.filter(|policy| policy.has_lists());
+        if !has_common && policy.is_none() {
+            return Standing::Limited;
+        }
+        let host = host_of(key).map(|host| host.host(self.ipv6_prefix));
+        let own = policy.map_or(Listed::No, |policy| policy.listed(key, host));
+        let common = if has_common { self.common(key, host, now) } else { Standing::Limited };
         match (common, own) {
             (Standing::Denied | Standing::Blocked { .. }, _) => common,
             (_, Listed::Denied) => Standing::Denied,
@@ -73,11 +84,12 @@ impl Lists {
         }
     }
 
-    fn common(&self, key: &[u8], now: Nanos) -> Standing {
+    fn common(&self, key: &[u8], host: Option<Network>, now: Nanos) -> Standing {
         let entries = self.entries.read();
-        let on = |list: &[Box<[u8]>]| list.iter().any(|pattern| glob::matches(pattern, key));
-        let blocked = entries.blocks.get(key).filter(|until| **until > now);
-        match blocked {
+        let on = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(key, host));
+        let blocks = &entries.blocks;
+        let until = if blocks.is_empty() { None } else { blocks.get(&*self.blocked_as(key)) };
+        match until.filter(|until| **until > now) {
             Some(until) => Standing::Blocked { retry_after: until - now },
             None if on(&entries.deny) => Standing::Denied,
             None if on(&entries.allow) => Standing::Unlimited,
@@ -85,33 +97,47 @@ impl Lists {
         }
     }
 
+    /// The key under which a key is blocked: of an address the one spelling of its host.
+    fn blocked_as<'k>(&self, key: &'k [u8]) -> Cow<'k, [u8]> {
+        match host_of(key) {
+            Some(host) => host.host(self.ipv6_prefix).to_string().into_bytes().into(),
+            None => key.into(),
+        }
+    }
+
+    /// The key of the client whose address a proxy has written down; none if it is no address.
+    pub fn client(&self, address: &[u8]) -> Option<Vec<u8>> {
+        address::client(address, self.ipv6_prefix).map(|client| client.to_string().into_bytes())
+    }
+
     /// Puts a pattern on a list; false if it was there.
     ///
     /// # Errors
-    /// If the pattern or the list is too long.
+    /// If the pattern cannot be one, or the list is too long.
     pub fn add(&self, list: ListName, pattern: &[u8]) -> Result<bool, InvalidParameter> {
+        let pattern = Pattern::parse(pattern)?;
         self.change(|entries| {
             let patterns = entries.list(list);
-            if patterns.iter().any(|other| **other == *pattern) {
+            if patterns.contains(&pattern) {
                 return Ok(false);
             }
-            within("the length of a pattern", pattern.len(), KEY_LENGTH_MAX)?;
             within("the number of patterns", patterns.len() + 1, PATTERNS_MAX)?;
-            patterns.push(pattern.into());
-            self.keeping.write([Record::Listed { list, pattern }]);
+            self.keeping.write([Record::Listed { list, pattern: pattern.text() }]);
+            patterns.push(pattern);
             Ok(true)
         })
     }
 
     /// Takes a pattern off a list; false if it was not there.
     pub fn remove(&self, list: ListName, pattern: &[u8]) -> bool {
+        let Ok(pattern) = Pattern::parse(pattern) else { return false };
         self.change(|entries| {
             let patterns = entries.list(list);
             let before = patterns.len();
-            patterns.retain(|other| **other != *pattern);
+            patterns.retain(|other| *other != pattern);
             let is_removed = patterns.len() < before;
             if is_removed {
-                self.keeping.write([Record::Unlisted { list, pattern }]);
+                self.keeping.write([Record::Unlisted { list, pattern: pattern.text() }]);
             }
             is_removed
         })
@@ -120,14 +146,16 @@ impl Lists {
     /// The patterns of a list, in the order in which they came.
     pub fn patterns(&self, list: ListName) -> Vec<Box<[u8]>> {
         let entries = self.entries.read();
-        if list == ListName::Allow { entries.allow.clone() } else { entries.deny.clone() }
+        let patterns = if list == ListName::Allow { &entries.allow } else { &entries.deny };
+        patterns.iter().map(|pattern| pattern.text().into()).collect()
     }
 
-    /// Refuses a key until a moment; a moment that has passed ends a block.
+    /// Refuses a key until a moment, and with an address its whole host; a moment that has passed ends a block.
     ///
     /// # Errors
-    /// If the key is too long, or too many are blocked.
+    /// If there can be no such key, or too many are blocked.
     pub fn block(&self, key: &[u8], until: Nanos, now: Nanos) -> Result<(), InvalidParameter> {
+        let key = &*self.blocked_as(checked_key(key)?);
         self.change(|entries| {
             entries.blocks.retain(|_, until| *until > now);
             if until <= now {
@@ -137,7 +165,6 @@ impl Lists {
                 return Ok(());
             }
             let is_new = !entries.blocks.contains_key(key);
-            within("the length of a key", key.len(), KEY_LENGTH_MAX)?;
             within("the number of blocked keys", entries.blocks.len() + usize::from(is_new), BLOCKS_MAX)?;
             entries.blocks.insert(key.into(), until);
             self.keeping.write([Record::Blocked { until, key }]);
@@ -147,6 +174,11 @@ impl Lists {
 
     /// Puts patterns and blocks there that an earlier server had; they were no more than are allowed.
     pub fn restore(&self, allow: Vec<Box<[u8]>>, deny: Vec<Box<[u8]>>, blocks: HashMap<Box<[u8]>, Nanos>) {
+        let patterns =
+            |list: Vec<Box<[u8]>>| list.iter().filter_map(|text| Pattern::parse(text).ok()).collect();
+        let (allow, deny) = (patterns(allow), patterns(deny));
+        // Fewer bits may tell hosts apart by now.
+        let blocks = blocks.into_iter().map(|(key, until)| (self.blocked_as(&key).into(), until)).collect();
         self.change(|entries| *entries = Entries { allow, deny, blocks });
     }
 
@@ -154,7 +186,7 @@ impl Lists {
     pub fn each_record(&self, mut write: impl FnMut(Record<'_>)) {
         let entries = self.entries.read();
         for (list, patterns) in [(ListName::Allow, &entries.allow), (ListName::Deny, &entries.deny)] {
-            patterns.iter().for_each(|pattern| write(Record::Listed { list, pattern }));
+            patterns.iter().for_each(|pattern| write(Record::Listed { list, pattern: pattern.text() }));
         }
         entries.blocks.iter().for_each(|(key, until)| write(Record::Blocked { until: *until, key }));
     }
@@ -168,7 +200,7 @@ impl Lists {
 }
 
 impl Entries {
-    fn list(&mut self, list: ListName) -> &mut Vec<Box<[u8]>> {
+    fn list(&mut self, list: ListName) -> &mut Vec<Pattern> {
         if list == ListName::Allow { &mut self.allow } else { &mut self.deny }
     }
 }

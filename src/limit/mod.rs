@@ -5,6 +5,7 @@
 //! `ratelimit`), so that they are found, locked, counted and expired like any other key; only eviction leaves them
 //! alone.
 
+pub mod address;
 pub mod algorithm;
 pub mod check;
 pub mod commands;
@@ -12,6 +13,7 @@ pub mod definition;
 pub mod endpoints;
 pub mod keeping;
 pub mod lists;
+pub mod pattern;
 pub mod policies;
 pub mod policy;
 pub mod records;
@@ -90,5 +92,12 @@ impl Limits {
     pub fn each_setting(&self, mut write: impl FnMut(Record<'_>)) {
         self.policies.each_record(&mut write);
         self.lists.each_record(&mut write);
+    }
+
+    /// The same with so many bits of an IPv6 address that tell hosts apart.
+    #[must_use]
+    pub fn with_ipv6_prefix(mut self, bits: u8) -> Limits {
+        self.lists.ipv6_prefix = bits;
+        self
     }
 }

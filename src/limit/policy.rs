@@ -3,11 +3,12 @@
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+use super::address::Network;
 use super::algorithm::{InvalidParameter, Limit};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Scope};
+use super::pattern::{Pattern, host_of};
 use super::room::{Instead, OnFull};
 use super::statistics::Statistics;
-use crate::glob;
 
 /// The most limits of a policy.
 pub const LIMITS_MAX: usize = 16;
@@ -40,6 +41,8 @@ pub struct Policy {
     overrides: Box<[Exception]>,
     /// The limit per key with the longest window, whose counters tell how many keys there are.
     counted_part: usize,
+    allow: Box<[Pattern]>,
+    deny: Box<[Pattern]>,
     /// What it has decided so far.
     pub statistics: Arc<Statistics>,
 }
@@ -59,7 +62,7 @@ pub struct Part {
 
 #[derive(Debug)]
 struct Exception {
-    pattern: Box<[u8]>,
+    pattern: Pattern,
     limits: Box<[Limit]>,
 }
 
@@ -93,10 +96,10 @@ impl Policy {
         ] {
             check_length(list, length, 0, PATTERNS_MAX)?;
         }
-        let patterns = definition.overrides.iter().map(|other| &other.key);
-        for pattern in patterns.chain(&definition.allow).chain(&definition.deny) {
-            check_length("the length of a pattern", pattern.len(), 1, KEY_LENGTH_MAX)?;
-        }
+        let patterns =
+            |list: &[String]| list.iter().map(|pattern| Pattern::parse(pattern.as_bytes())).collect();
+        let (allow, deny): (Result<_, _>, Result<_, _>) =
+            (patterns(&definition.allow), patterns(&definition.deny));
         let parts = parts(name, &definition.limits)?;
         let per_key = parts.iter().filter(|part| part.scope == Scope::Key).count();
         let overrides: Result<_, _> = definition
@@ -108,7 +111,7 @@ impl Policy {
                     check_name("the name of a limit", name)?;
                 }
                 let limits: Result<_, _> = other.limits.iter().map(LimitDefinition::build).collect();
-                Ok(Exception { pattern: other.key.as_bytes().into(), limits: limits? })
+                Ok(Exception { pattern: Pattern::parse(other.key.as_bytes())?, limits: limits? })
             })
             .collect();
         if definition.max_keys == Some(0) {
@@ -118,7 +121,16 @@ impl Policy {
         let keyed = parts.iter().enumerate().filter(|(_, part)| part.scope == Scope::Key);
         let longest = keyed.max_by_key(|(_, part)| part.limit.window());
         let counted_part = longest.map_or(0, |(index, _)| index);
-        Ok(Policy { name: name.into(), parts, overrides: overrides?, counted_part, definition, statistics })
+        Ok(Policy {
+            name: name.into(),
+            parts,
+            overrides: overrides?,
+            allow: allow?,
+            deny: deny?,
+            counted_part,
+            definition,
+            statistics,
+        })
     }
 
     /// Its name.
@@ -177,19 +189,25 @@ impl Policy {
         self.definition.on_expiry
     }
 
-    /// Whether a key is on one of its lists.
-    pub fn listed(&self, key: &[u8]) -> Listed {
-        let on = |list: &[String]| list.iter().any(|pattern| glob::matches(pattern.as_bytes(), key));
+    /// Whether it has lists of its own.
+    pub fn has_lists(&self) -> bool {
+        !self.allow.is_empty() || !self.deny.is_empty()
+    }
+
+    /// Whether a key, which is the address of `host` if it is one, is on one of its lists.
+    pub fn listed(&self, key: &[u8], host: Option<Network>) -> Listed {
+        let on = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(key, host));
         match () {
-            () if on(&self.definition.deny) => Listed::Denied,
-            () if on(&self.definition.allow) => Listed::Allowed,
+            () if on(&self.deny) => Listed::Denied,
+            () if on(&self.allow) => Listed::Allowed,
             () => Listed::No,
         }
     }
 
     /// The limits that a key has to fit, each with the key of its counter in the store.
     pub fn limits_of(&self, key: &[u8]) -> impl Iterator<Item = (usize, Limit, CounterName)> {
-        let exception = self.overrides.iter().find(|other| glob::matches(&other.pattern, key));
+        let host = if self.overrides.is_empty() { None } else { host_of(key) };
+        let exception = self.overrides.iter().find(|other| other.pattern.matches(key, host));
         let mut instead = exception.map(|exception| exception.limits.iter());
         self.parts.iter().enumerate().map(move |(index, part)| {
             let mut counter = CounterName::from_slice(&part.counter);
@@ -230,6 +248,18 @@ fn parts(policy: &str, definitions: &[LimitDefinition]) -> Result<Box<[Part]>, I
         });
     }
     Ok(parts.into())
+}
+
+/// A key that can have counters.
+///
+/// # Errors
+/// If it is empty, as when nobody was named, or too long.
+pub fn checked_key(key: &[u8]) -> Result<&[u8], InvalidParameter> {
+    if (1..=KEY_LENGTH_MAX).contains(&key.len()) {
+        return Ok(key);
+    }
+    let value = if key.is_empty() { "empty".to_owned() } else { format!("{} bytes long", key.len()) };
+    Err(InvalidParameter { parameter: "key", value, allowed: format!("1 to {KEY_LENGTH_MAX} bytes") })
 }
 
 /// The key in the store of the counter of a limit that no policy holds, but a request itself.

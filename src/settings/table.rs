@@ -209,6 +209,8 @@ settings! {
     limit_maxmemory: usize = "limit-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "256mb", AtRunTime;
     /// What rate limits have counted outlives the server if it matters for more than so many seconds, and policies do; 0 to keep nothing
     limit_kept_from: u64 = "limit-kept-from", Kind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
+    /// Bits of an IPv6 address that tell clients apart where they are known by their address; a host commonly has all addresses behind 64
+    limit_host_prefix: u32 = "limit-host-prefix", Kind::Integer { min: 1, max: 128 }, "64", AtStart;
     /// Keep the data across a restart in a journal
     appendonly: Only = "appendonly",
         Kind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;

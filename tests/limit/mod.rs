@@ -1,5 +1,6 @@
 //! The rate limiter as programs and proxies meet it, over real sockets.
 
+mod clients;
 mod commands;
 mod durability;
 mod exactness;

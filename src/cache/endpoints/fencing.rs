@@ -5,14 +5,14 @@ use crate::wait::Hold;
 
 /// The lock and the fence under which a client believes to hold it.
 pub(super) struct Fencing<'a> {
-    lock: &'a str,
+    lock: &'a [u8],
     fence: u64,
 }
 
 impl<'a> Fencing<'a> {
     /// # Errors
     /// If one is named without the other.
-    pub(super) fn new(lock: Option<&'a str>, fence: Option<u64>) -> Result<Option<Fencing<'a>>, Problem> {
+    pub(super) fn new(lock: Option<&'a [u8]>, fence: Option<u64>) -> Result<Option<Fencing<'a>>, Problem> {
         match (lock, fence) {
             (Some(lock), Some(fence)) => Ok(Some(Fencing { lock, fence })),
             (None, None) => Ok(None),
@@ -28,9 +28,7 @@ impl<'a> Fencing<'a> {
     pub(super) fn allow_writing(&self, visit: &mut Visit<'_, '_>) -> Result<Option<Hold>, Problem> {
         let now = visit.now();
         let (is_current, hold) = visit.services.on_locks(now, visit.effects, |locks, now, aftermath| {
-            locks.act(now, aftermath, |core, now, events| {
-                core.check(self.lock.as_bytes(), self.fence, now, events)
-            })
+            locks.act(now, aftermath, |core, now, events| core.check(self.lock, self.fence, now, events))
         });
         if is_current { Ok(hold) } else { Err(Problem::new(problems::FENCED).with("field", "fence")) }
     }

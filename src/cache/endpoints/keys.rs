@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::database::{Database, existing};
 use crate::cache::commands::walks::{Cursor, walk_while};
-use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
+use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, routes};
 use crate::glob::Pattern;
 
 /// Keys that a response looks at unless the client asks for more or fewer.
@@ -28,7 +28,7 @@ const PAGE_BYTES_MAX: usize = 1 << 20;
 struct Listing {
     /// A pattern as with SCAN: `*`, `?`, `[a-z]`, and `\` before a character that stands for itself.
     #[param(value_type = String, required = false)]
-    r#match: Option<String>,
+    r#match: Option<QueryBytes>,
     /// Where the response before this one ended.
     #[param(value_type = u64, required = false)]
     cursor: Option<u64>,
@@ -76,7 +76,7 @@ async fn list_keys(
     if i64::try_from(cursor).is_err() {
         return Err(Problem::invalid("cursor", "what the response before this one said"));
     }
-    let pattern = listing.r#match.as_deref().map(|pattern| Pattern::new(pattern.as_bytes())).transpose()?;
+    let pattern = listing.r#match.as_deref().map(Pattern::new).transpose()?;
     let mut page = KeyPage { keys: Vec::new(), keys_base64: Vec::new(), cursor: None };
     let (start, mut bytes) = (Cursor::from_number(cursor), 0);
     let next = context.walk(database, |visit| {

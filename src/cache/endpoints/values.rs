@@ -11,8 +11,8 @@ use super::forms::{self, Accept, Entry};
 use super::found::Found;
 use super::stored::{BodyType, NewValue, Stored, lifetime};
 use crate::endpoint::{
-    Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, json_with_status, parse,
-    problems, routes,
+    Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State,
+    json_with_status, parse, problems, routes,
 };
 
 /// How a value is to be written.
@@ -31,7 +31,7 @@ struct Writing {
     if_absent: Option<bool>,
     /// Write only if this lock is held under `fence`, in one step with the write.
     #[param(value_type = String, required = false)]
-    lock: Option<String>,
+    lock: Option<QueryBytes>,
     /// The fence of the grant of `lock`.
     #[param(minimum = 0, value_type = u64, required = false)]
     fence: Option<u64>,

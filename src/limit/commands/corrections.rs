@@ -8,7 +8,7 @@ use crate::limit::check::{Check, Counters, Demand, Mode, Rule};
 use crate::limit::definition::Scope;
 use crate::limit::nanos;
 use crate::limit::policies::{DEFAULT_POLICY, Table};
-use crate::limit::policy::{CounterName, Policy};
+use crate::limit::policy::{CounterName, Policy, checked_key};
 use crate::limit::stored::StoredCounters;
 use crate::refusal::Refusal;
 
@@ -46,7 +46,7 @@ fn policy_option<'t>(table: &'t Table, mut words: Words<'_>) -> Result<&'t Polic
 fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let table = call.services.limits.policies.load();
     let policy = policy_option(&table, Words::new(call.arguments.from(2)))?;
-    let own = policy.limits_of(call.arguments.at(1));
+    let own = policy.limits_of(checked_key(call.arguments.at(1))?);
     let own = own.filter(|(part, _, _)| policy.parts()[*part].scope == Scope::Key);
     let names: Vec<CounterName> = own.map(|(_, _, name)| name).collect();
     let mut counters = StoredCounters::lock(call.keyspace, names.iter().map(|name| name.as_slice()));

@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.block",
         syntax: "key milliseconds",
-        summary: "Has every policy refuse a key for a time; 0 ends a block.",
+        summary: "Has every policy refuse a key for a time, and with an address its whole host; 0 ends a block.",
         complexity: "O(N) where N is the number of blocks.",
         handler: block,
         ..super::ROW
@@ -47,7 +47,10 @@ pub const COMMANDS: &[Command] = &[
 const ADD: Command = Command {
     name: "add",
     syntax: "pattern",
-    summary: "Puts a pattern on the list and returns 1, or 0 if it was there.",
+    summary: "Puts a pattern on the list and returns 1, or 0 if it was there. An address such as 10.1.2.3, ::1 or [::1], or a \
+              network such as 10.0.0.0/8, holds the keys that are its addresses, in any spelling; anything else is a glob \
+              pattern with * (any bytes), ? (one byte), [abc], [a-z], [^a] (one of these, or none of them) and \\ before a \
+              byte that stands for itself.",
     complexity: "O(N) where N is the number of patterns.",
     ..super::ROW
 };
@@ -87,7 +90,8 @@ fn list(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.write_help(&[
         "ADD <pattern>",
-        "    Put a pattern on the list.",
+        "    Put a pattern on the list: an address (`::1`, `[::1]`), a network",
+        "    (`10.0.0.0/8`), or else a glob pattern, where `[abc]` is one of a, b and c.",
         "DEL <pattern>",
         "    Take a pattern off the list.",
         "LIST",

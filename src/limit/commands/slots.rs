@@ -7,7 +7,7 @@ use crate::command::{Call, Command, Flags};
 use crate::limit::algorithm::{Algorithm, Concurrency, Limit, Nanos, SlotId, StateBytes, checked_span};
 use crate::limit::check::{Check, Counted, Counters, Demand, Mode, Rule};
 use crate::limit::nanos;
-use crate::limit::policy::{CounterName, Policy};
+use crate::limit::policy::{CounterName, Policy, checked_key};
 use crate::limit::stored::StoredCounters;
 use crate::refusal::Refusal;
 
@@ -131,7 +131,7 @@ fn change<R>(
 
 /// The one limit of a policy that is about slots, with the counter of a key.
 fn concurrency_of(policy: &Policy, key: &[u8]) -> Result<(Concurrency, CounterName), Refusal> {
-    let mut limits = policy.limits_of(key);
+    let mut limits = policy.limits_of(checked_key(key)?);
     match (limits.next(), limits.next()) {
         (Some((_, Limit::Concurrency(concurrency), counter)), None) => Ok((concurrency, counter)),
         _ => {

@@ -7,11 +7,13 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::answer::{self, Answer, decide, make_out};
-use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, problems, routes};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, problems, routes,
+};
 use crate::limit::algorithm::checked_cost;
 use crate::limit::check::{Demand, Mode, Rule};
 use crate::limit::policies::{DEFAULT_POLICY, Table};
-use crate::limit::policy::Policy;
+use crate::limit::policy::{Policy, checked_key};
 use crate::limit::waiting::{Place, Request, checked_patience};
 
 /// The header that says for whom a request is.
@@ -26,7 +28,8 @@ pub(super) struct Question {
     #[serde(default = "default_policy")]
     pub(super) policy: String,
     /// For whom; goes before the header X-User-ID.
-    pub(super) key: Option<String>,
+    #[param(value_type = Option<String>)]
+    pub(super) key: Option<QueryBytes>,
     /// How much is wanted; 0 only asks.
     #[serde(default = "one")]
     #[param(minimum = 0)]
@@ -67,6 +70,15 @@ pub(super) struct OneCheck {
     pub(super) cost: i64,
 }
 
+impl Question {
+    /// For whom it is: the parameter, or else the header.
+    pub(super) fn named<'q>(&'q self, headers: &'q HeaderMap) -> Result<Option<&'q [u8]>, Problem> {
+        let user = || headers.get(X_USER_ID).map(|user| ("X-User-ID", user.as_bytes()));
+        let key = self.key.as_deref().map(|key| ("key", key)).or_else(user);
+        key.map(|(field, key)| said(|| field.to_owned(), key)).transpose()
+    }
+}
+
 pub(super) fn default_policy() -> String {
     DEFAULT_POLICY.to_owned()
 }
@@ -82,7 +94,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// Checks a limit
 ///
 /// Takes from the policy's limits for the user that the header `X-User-ID` or the parameter `key` names.
-#[utoipa::path(get, path = "/check", tag = "limits", extensions(("x-takes" = json!(true))),
+#[utoipa::path(get, path = "/check", tag = "limits", extensions(("x-taken-by" = json!("clients"))),
     params(Question, ("X-User-ID" = Option<String>, Header, description = "For whom")),
     responses((status = 200, description = "It may be done", body = Answer),
         (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
@@ -92,13 +104,11 @@ async fn check(
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let user = headers.get(X_USER_ID).map(|value| value.as_bytes());
-    let key = question.key.as_ref().map(String::as_bytes).or(user).filter(|key| !key.is_empty());
-    let key = key.ok_or_else(|| {
+    let named = question.named(&headers)?.ok_or_else(|| {
         Problem::invalid("X-User-ID", "who the request is for, in this header or in the parameter key")
     })?;
     let table = context.services().limits.policies.load();
-    let check = make_out(&context, [demand(&table, &question.policy, key, question.cost)?])?;
+    let check = make_out(&context, [demand(&table, &question.policy, named, question.cost)?])?;
     let mode = if question.peek { Mode::Peek } else { Mode::Take };
     Ok(decide(&context, check, mode)?.count(mode, &context).into_response())
 }
@@ -168,8 +178,20 @@ pub(super) fn demands<'d>(table: &'d Table, checks: &'d [OneCheck]) -> Result<Ve
     if checks.is_empty() {
         return Err(Problem::invalid("checks", "at least one check"));
     }
-    let demands = checks.iter().map(|check| demand(table, &check.policy, check.key.as_bytes(), check.cost));
+    let demands = checks.iter().enumerate().map(|(number, check)| {
+        let key = said(|| format!("checks[{number}].key"), check.key.as_bytes())?;
+        demand(table, &check.policy, key, check.cost)
+    });
     demands.collect()
+}
+
+/// A key that a field, parameter or header says.  Wherever it is said, it must not be empty: that is no client, but all of
+/// those that nobody has named.
+pub(super) fn said(field: impl FnOnce() -> String, key: &[u8]) -> Result<&[u8], Problem> {
+    checked_key(key).map_err(|invalid| {
+        let (field, detail) = (field(), invalid.to_string());
+        Problem::invalid(field, invalid.allowed).detail(detail)
+    })
 }
 
 /// What is asked of a policy.

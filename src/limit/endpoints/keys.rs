@@ -10,7 +10,7 @@ use crate::limit::algorithm::{checked_count, checked_span};
 use crate::limit::check::{Check, Counters, Demand, Rule};
 use crate::limit::definition::Scope;
 use crate::limit::nanos;
-use crate::limit::policy::CounterName;
+use crate::limit::policy::{CounterName, checked_key};
 use crate::limit::stored::StoredCounters;
 
 /// Under which policy.
@@ -62,7 +62,8 @@ async fn reset(
 ) -> Result<StatusCode, Problem> {
     let table = context.services().limits.policies.load();
     let policy = find(&table, &under.policy)?;
-    let own = policy.limits_of(&key).filter(|(part, ..)| policy.parts()[*part].scope == Scope::Key);
+    let own =
+        policy.limits_of(checked_key(&key)?).filter(|(part, ..)| policy.parts()[*part].scope == Scope::Key);
     let counters: Vec<CounterName> = own.map(|(.., counter)| counter).collect();
     let keys: Vec<&[u8]> = counters.iter().map(|counter| &**counter).collect();
     context.read(0, &keys, |visit| StoredCounters(&mut visit.keyspace).forget(&counters))?;

@@ -8,7 +8,9 @@ use super::acquisition::{Lock, time_to_live};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::{act_durably, begin, change, kept};
-use crate::endpoint::{Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, routes};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, QueryBytes, State, routes,
+};
 use crate::lock::Release;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -68,7 +70,8 @@ async fn renew(
 #[into_params(parameter_in = Query)]
 struct Whose {
     /// The owner.
-    owner: String,
+    #[param(value_type = String)]
+    owner: QueryBytes,
 }
 
 /// How many were renewed.
@@ -93,7 +96,7 @@ async fn renew_all(
     Json(lifetime): Json<Lifetime>,
 ) -> Result<Json<Renewed>, Problem> {
     let ttl = lifetime.milliseconds()?;
-    let owner = whose.owner.as_bytes();
+    let owner = &*whose.owner;
     let since = context.now();
     let (renewed, hold) =
         begin(&context, |core, now, events| core.renew_all(owner, ttl, key.request(), now, events))?;

@@ -79,7 +79,13 @@ async fn synced(hold: Option<Hold>) -> Result<(), Problem> {
     }
 }
 
-/// Bytes as JSON shows them.  What came over HTTP is text; what came over RESP need not be.
+/// Bytes as JSON shows them.  What came over HTTP is text mostly; what came over RESP need not be, and two names that
+/// differ must not look the same.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    text
 }

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::change;
 use super::idempotency::IdempotencyKey;
-use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State, routes,
+};
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(force)).routes(routes!(cancel))
@@ -16,7 +18,8 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 #[into_params(parameter_in = Query)]
 struct Taking {
     /// Only this owner's.
-    owner: Option<String>,
+    #[param(value_type = Option<String>)]
+    owner: Option<QueryBytes>,
     /// Told to those who listen.
     #[serde(default)]
     reason: String,
@@ -44,7 +47,7 @@ async fn force(
     Query(taking): Query<Taking>,
     key: IdempotencyKey,
 ) -> Result<Json<Taken>, Problem> {
-    let owner = taking.owner.as_deref().map(str::as_bytes);
+    let owner = taking.owner.as_deref();
     let reason = taking.reason.as_bytes();
     let taken =
         change(&context, |core, now, events| core.force(&name, owner, reason, key.request(), now, events))
@@ -58,7 +61,8 @@ async fn force(
 #[into_params(parameter_in = Query)]
 struct Cancelling {
     /// The owner that waits.
-    owner: String,
+    #[param(value_type = String)]
+    owner: QueryBytes,
 }
 
 /// How many waits were ended.
@@ -83,7 +87,7 @@ async fn cancel(
     Query(cancelling): Query<Cancelling>,
     key: IdempotencyKey,
 ) -> Result<Json<Cancelled>, Problem> {
-    let owner = cancelling.owner.as_bytes();
+    let owner = &*cancelling.owner;
     let cancelled =
         change(&context, |core, now, events| core.cancel(&name, owner, key.request(), now, events)).await?;
     Ok(Json(Cancelled { cancelled }))

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{act_durably, kept, text};
-use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State, routes,
+};
 use crate::glob::Pattern;
 use crate::lock::{Holder, ResourceReport, WaitReport};
 
@@ -168,9 +170,11 @@ impl From<&WaitReport> for Wait {
 struct Wanted {
     /// A pattern of their names, with `*`, `?` and `[...]`.
     #[serde(rename = "match")]
-    pattern: Option<String>,
+    #[param(value_type = Option<String>)]
+    pattern: Option<QueryBytes>,
     /// Only those that this owner holds.
-    owner: Option<String>,
+    #[param(value_type = Option<String>)]
+    owner: Option<QueryBytes>,
     /// Where to go on, as the last part has said.
     #[serde(default)]
     cursor: usize,
@@ -182,9 +186,9 @@ struct Wanted {
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Result<Json<Page>, Problem> {
-    let pattern = wanted.pattern.as_ref().map(|pattern| Pattern::new(pattern.as_bytes())).transpose()?;
+    let pattern = wanted.pattern.as_deref().map(Pattern::new).transpose()?;
     let is_wanted = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
-    let owner = wanted.owner.as_deref().map(str::as_bytes);
+    let owner = wanted.owner.as_deref();
     let page = kept::report(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| {
             Ok(core.list(wanted.cursor, is_wanted, owner, now, events))
@@ -200,7 +204,8 @@ async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> R
 #[into_params(parameter_in = Query)]
 struct WantedWaits {
     /// Only those of this owner.
-    owner: Option<String>,
+    #[param(value_type = Option<String>)]
+    owner: Option<QueryBytes>,
     /// At most so many, and never more than a thousand.
     count: Option<usize>,
 }
@@ -236,7 +241,7 @@ async fn waits_of(
     resource: Option<&[u8]>,
     wanted: &WantedWaits,
 ) -> Result<Json<Graph>, Problem> {
-    let owner = wanted.owner.as_deref().map(str::as_bytes);
+    let owner = wanted.owner.as_deref();
     let count = wanted.count.unwrap_or(WAITS_SHOWN);
     let waits = kept::report(context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| Ok(core.waits(resource, owner, count, now, events)))

@@ -1,31 +1,12 @@
-//! Parameters: those of the query, read strictly, and parts of the path as the bytes they stand for.
+//! Parts of the path, as the bytes they stand for or as text.
 
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
 
 use super::context::Context;
-use super::json::refused_value;
 use super::problem::Problem;
 use super::problems;
-
-/// The parameters of the query.  As with [`Json`](super::Json), unknown ones should be refused.
-#[derive(Debug)]
-pub struct Query<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequestParts<Context> for Query<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<Query<T>, Problem> {
-        let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        let reader = serde_urlencoded::Deserializer::new(pairs);
-        serde_path_to_error::deserialize(reader).map(Query).map_err(|error| {
-            let path = error.path().to_string();
-            refused_value(&path, &error.into_inner().to_string())
-        })
-    }
-}
 
 /// The first variable part of the path, percent-decoded: bytes, since keys need not be text.
 #[derive(Debug)]

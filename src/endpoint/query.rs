@@ -1,0 +1,261 @@
+//! The parameters of the query: read strictly, and as the bytes they stand for, since keys and names need not be text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use percent_encoding::percent_decode;
+use serde::de::value::{Error, MapDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::{Deserialize, forward_to_deserialize_any};
+
+use super::context::Context;
+use super::json::refused_value;
+use super::problem::Problem;
+use super::problems;
+
+/// What stands where text is needed and something else was sent, in the words that [`refused_value`] takes apart.
+const NOT_TEXT: &str = "it is not text, expected percent-encoded UTF-8";
+
+/// The parameters of the query.  As with [`Json`](super::Json), unknown ones should be refused.  Where a field is text,
+/// bytes that are not UTF-8 are refused; they are kept where it is [`QueryBytes`].
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<Context> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<Query<T>, Problem> {
+        parse(parts.uri.query().unwrap_or_default()).map(Query)
+    }
+}
+
+fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = String::from_utf8(decoded(name).into_owned()).map_err(|_| {
+            let detail = format!("the name of the parameter {} is not UTF-8", name.escape_debug());
+            Problem::new(problems::INVALID_VALUE).detail(detail)
+        })?;
+        Ok((name, Value(decoded(value))))
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, Problem>>()?;
+    let reader = MapDeserializer::new(pairs.into_iter());
+    serde_path_to_error::deserialize(reader).map_err(|error| {
+        let path = error.path().to_string();
+        refused_value(&path, &error.into_inner().to_string())
+    })
+}
+
+/// The bytes that a name or a value stands for: a plus sign is a blank, and what `%` and two digits say is a byte.
+fn decoded(text: &str) -> Cow<'_, [u8]> {
+    if !text.contains(['+', '%']) {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    percent_decode(text.replace('+', " ").as_bytes()).collect::<Vec<u8>>().into()
+}
+
+/// A parameter that may be any bytes, such as a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryBytes(pub Vec<u8>);
+
+impl Deref for QueryBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for QueryBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<QueryBytes, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = QueryBytes;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("bytes")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<QueryBytes, E> {
+                Ok(QueryBytes(bytes.to_vec()))
+            }
+        }
+
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// One value of the query.
+struct Value<'q>(Cow<'q, [u8]>);
+
+impl Value<'_> {
+    fn text(&self) -> Result<&str, Error> {
+        std::str::from_utf8(&self.0).map_err(|_| Error::custom(NOT_TEXT))
+    }
+}
+
+impl<'de> IntoDeserializer<'de> for Value<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+macro_rules! parsed {
+    ($($method:ident $visit:ident)*) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            visitor.$visit(self.text()?.parse().map_err(Error::custom)?)
+        }
+    )* };
+}
+
+impl<'de> Deserializer<'de> for Value<'_> {
+    type Error = Error;
+
+    parsed! {
+        deserialize_bool visit_bool
+        deserialize_i8 visit_i8
+        deserialize_i16 visit_i16
+        deserialize_i32 visit_i32
+        deserialize_i64 visit_i64
+        deserialize_u8 visit_u8
+        deserialize_u16 visit_u16
+        deserialize_u32 visit_u32
+        deserialize_u64 visit_u64
+        deserialize_f32 visit_f32
+        deserialize_f64 visit_f64
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.text()?)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bytes(&self.0)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bytes(&self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(self.text()?.into_deserializer())
+    }
+
+    forward_to_deserialize_any! {
+        char str string unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Parameters {
+        key: Option<QueryBytes>,
+        name: Option<String>,
+        #[serde(default)]
+        cost: i64,
+        #[serde(default)]
+        peek: bool,
+        ttl: Option<f64>,
+        mode: Option<Mode>,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Mode {
+        Shared,
+    }
+
+    fn key(query: &str) -> Option<Vec<u8>> {
+        let parameters: Parameters = parse(query).unwrap_or_else(|problem| panic!("{}", problem.document()));
+        parameters.key.map(|key| key.0)
+    }
+
+    #[test]
+    fn keys_are_the_bytes_they_stand_for() {
+        for (query, bytes) in [
+            ("key=%FF", &b"\xff"[..]),
+            ("key=%FE", b"\xfe"),
+            ("key=%ED%A0%80", b"\xed\xa0\x80"),
+            ("key=%EF%BF%BD", b"\xef\xbf\xbd"),
+            ("key=%00", b"\0"),
+            ("key=a+b%2Bc%20d", b"a b+c d"),
+            ("key=%zz%4", b"%zz%4"),
+            ("key=a%26b%3Dc=d", b"a&b=c=d"),
+            ("key=", b""),
+            ("key", b""),
+            ("&&k%65y=x&", b"x"),
+        ] {
+            assert_eq!(key(query).as_deref(), Some(bytes), "{query}");
+        }
+        assert_eq!(key("name=%C3%A9"), None);
+    }
+
+    #[test]
+    fn values_are_read_as_what_the_field_is() {
+        let parameters: Parameters =
+            parse("name=%C3%A9+%25&cost=-4&peek=true&ttl=1.5&mode=shared").expect("it is well-formed");
+        let expected = Parameters {
+            key: None,
+            name: Some("\u{e9} %".to_owned()),
+            cost: -4,
+            peek: true,
+            ttl: Some(1.5),
+            mode: Some(Mode::Shared),
+        };
+        assert_eq!(parameters, expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for (query, field, allowed) in [
+            ("name=%FF", "name", "percent-encoded UTF-8"),
+            ("mode=%FF", "mode", "percent-encoded UTF-8"),
+            ("cost=%FF", "cost", "percent-encoded UTF-8"),
+            ("peek=%ED%A0%80", "peek", "percent-encoded UTF-8"),
+            ("cost=x", "cost", "an integer"),
+            ("cost=", "cost", "an integer"),
+            ("cost=9223372036854775808", "cost", "a smaller number"),
+            ("peek=yes", "peek", "true or false"),
+            ("ttl=x", "ttl", "a number"),
+            ("mode=x", "mode", "shared"),
+            ("key=%FF&key=%FE", "key", "one value"),
+            ("other=1", "other", "one of key, name, cost, peek, ttl, mode"),
+        ] {
+            let problem = parse::<Parameters>(query).expect_err("it is refused");
+            let body: serde_json::Value = serde_json::from_str(&problem.document()).expect("it is JSON");
+            assert_eq!(
+                (&body["field"], &body["allowed"]),
+                (&field.into(), &allowed.into()),
+                "{query}: {body}"
+            );
+        }
+        assert!(parse::<Parameters>("%FF=1").is_err(), "a name is text");
+    }
+}
