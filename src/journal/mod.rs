@@ -6,8 +6,8 @@
 //! has to say may take several records: they come back all together or not at all.
 //!
 //! The files are segments, each with a number and the position where it begins, and at most one snapshot that counts:
-//! the state before the segment with its number.  A journal that could not be written has failed for good; a new start
-//! finds out what the disk really has.
+//! the state before the segment with its number.  A journal that could not be synced has failed for good; a new start
+//! finds out what the disk really has.  One that lacks room or descriptors stalls: it tries again until it has them.
 //!
 //! No sockets, no `async`; [`disk`] is the only part that touches files.
 
@@ -75,6 +75,8 @@ impl Options {
 pub enum NotAdmitted {
     /// The disk is behind by as much as may wait for it.
     Behind,
+    /// The disk has no room, or the system no descriptors: what was begun is tried again and again.
+    Stalled,
     /// The disk has failed; only a new start helps.
     Failed,
 }
@@ -92,7 +94,7 @@ pub struct Status {
     pub last_sync_micros: u64,
     /// Bytes of the last snapshot, zero if there is none.
     pub snapshot_bytes: u64,
-    /// Why it has failed, if it has.
+    /// Why it cannot be written: for good, or at the moment.
     pub failure: Option<String>,
 }
 
@@ -148,6 +150,8 @@ struct State {
     is_writer_idle: bool,
     /// The writer is told once so many operations are pending.
     wanted_operations: usize,
+    /// Why the writer could not write when it last tried and will try again.
+    stall: Option<String>,
 }
 
 impl Journal {
@@ -186,7 +190,9 @@ impl Journal {
                 file = torn.file,
                 offset = torn.offset,
                 reason = torn.reason,
-                "cut off the torn end of a write that nobody was told of"
+                "cut off the end of the journal, which is not what was written.  A crash in the last write leaves \
+                 that, and nobody was told of such a write; but if the disk has lost what it had confirmed, \
+                 operations that were acknowledged are gone with it"
             );
         }
         let (position, sequence) = (recovered.position, recovered.sequence);
@@ -205,6 +211,7 @@ impl Journal {
                 is_waited_for: false,
                 is_writer_idle: false,
                 wanted_operations: usize::MAX,
+                stall: None,
             }),
             writer: OnceLock::new(),
             changed: Condvar::default(),
@@ -239,7 +246,11 @@ impl Journal {
         if self.has_failed() {
             return Err(NotAdmitted::Failed);
         }
-        if self.shared.state.lock().pending.bytes.len() >= self.shared.options.pending_max {
+        let state = self.shared.state.lock();
+        if state.stall.is_some() {
+            return Err(NotAdmitted::Stalled);
+        }
+        if state.pending.bytes.len() >= self.shared.options.pending_max {
             return Err(NotAdmitted::Behind);
         }
         Ok(())
@@ -300,13 +311,17 @@ impl Journal {
 
     /// How it fares.
     pub fn status(&self) -> Status {
+        let (appended, stall) = {
+            let state = self.shared.state.lock();
+            (state.pending.position, state.stall.clone())
+        };
         Status {
-            appended: self.shared.state.lock().pending.position,
+            appended,
             synced: self.synced(),
             syncs: self.shared.syncs.load(Ordering::Relaxed),
             last_sync_micros: self.shared.last_sync_micros.load(Ordering::Relaxed),
             snapshot_bytes: self.shared.snapshot_bytes.load(Ordering::Relaxed),
-            failure: self.shared.failure.get().cloned(),
+            failure: self.shared.failure.get().cloned().or(stall),
         }
     }
 
@@ -387,6 +402,32 @@ impl Shared {
         woken.into_iter().for_each(Waker::wake);
     }
 
+    /// Nothing is written for the time being.
+    fn stall(&self, reason: String) {
+        let mut state = self.state.lock();
+        let is_new = state.stall.as_ref() != Some(&reason);
+        state.stall = Some(reason.clone());
+        drop(state);
+        // A snapshot does not wait for what may take long.
+        self.changed.notify_all();
+        if is_new {
+            tracing::error!(
+                journal = self.options.name,
+                reason,
+                "the journal stalls: nothing that needs it is promised until it can be written, which is tried \
+                 again and again"
+            );
+        }
+    }
+
+    /// What was to be written was.
+    fn go_on(&self) {
+        let stall = self.state.lock().stall.take();
+        if stall.is_some() {
+            tracing::warn!(journal = self.options.name, "the journal is written again");
+        }
+    }
+
     /// Nothing more will be on the disk.
     fn fail(&self, reason: String) {
         tracing::error!(
@@ -405,12 +446,15 @@ impl Shared {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until a segment is on the disk.
+    /// Waits until a segment is on the disk, but not for a writer that stalls.
     fn wait_until_begun(&self, sequence: u64) -> io::Result<()> {
         let mut state = self.state.lock();
         while state.begun < sequence {
             if self.has_failed() {
                 return Err(io::Error::other("the journal has failed"));
+            }
+            if state.stall.is_some() {
+                return Err(io::Error::other("the journal stalls"));
             }
             self.changed.wait(&mut state);
         }

@@ -1,6 +1,6 @@
 //! Reading a journal back at the start: the newest snapshot, then every segment after it, in order.
 //!
-//! The end of the last segment may be torn: what a crash left of a write whose sync nobody was told of is cut.
+//! The end of the last segment may be torn, as a crash leaves a write whose sync nobody was told of, and is cut.
 //! Anything else that is wrong stops the start, with the file, the place and the remedy.  Nothing is skipped.
 
 use std::fmt;
@@ -35,7 +35,8 @@ pub struct Recovered {
     pub(super) snapshot_bytes: u64,
 }
 
-/// The end of a write that a crash interrupted; nothing that had been acknowledged.
+/// The end of the journal, if it is not what was written: a crash interrupted the last write, which then was not
+/// acknowledged, or the disk has lost what it had confirmed.  Which of them cannot be told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TornEnd {
     /// The file it was cut off.
@@ -95,7 +96,11 @@ impl fmt::Display for OpenError {
                 formatter,
                 "another server uses {folder}: stop that one, or choose another folder with --dir"
             ),
-            OpenError::Io { what, error } => write!(formatter, "cannot {what}: {error}"),
+            OpenError::Io { what, error } => write!(
+                formatter,
+                "cannot {what}: {error}; mend that, choose another folder with --dir, or keep nothing on disk with \
+                 --dir \"\""
+            ),
             OpenError::Damaged { file, offset, reason, folder } => write!(
                 formatter,
                 "{file} is damaged at byte {offset}: {reason}; restore {folder} from a copy, or move it away to \

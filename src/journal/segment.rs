@@ -75,6 +75,19 @@ pub(super) fn create(
     start: Position,
     contents: &[u8],
 ) -> io::Result<Box<dyn DiskFile>> {
+    let file = place(disk, id, start, contents)?;
+    disk.sync_names()?;
+    Ok(file)
+}
+
+/// The same without the last step: the file has its name, which is not on the disk before the names are synced.  An
+/// error has changed nothing that counts, so this may be tried again.
+pub(super) fn place(
+    disk: &dyn Disk,
+    id: FileId,
+    start: Position,
+    contents: &[u8],
+) -> io::Result<Box<dyn DiskFile>> {
     let (name, draft) = (id.name(), id.name() + DRAFT);
     let mut file = disk.create(&draft)?;
     file.write(&head(id, start, VERSION))?;
@@ -83,7 +96,6 @@ pub(super) fn create(
     }
     file.sync()?;
     disk.rename(&draft, &name)?;
-    disk.sync_names()?;
     Ok(file)
 }
 

@@ -16,6 +16,9 @@ use crate::wait::Position;
 /// The longest time for which a sync is put off so that more records share it.
 const GATHERING_MAX: Duration = Duration::from_millis(1);
 
+/// How long to wait before trying again after an error that passes.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
 /// A buffer that grew beyond this in a burst is given back.
 const SPARE_BYTES_MAX: usize = 1 << 20;
 
@@ -30,60 +33,136 @@ pub struct Writer {
     spare: Vec<u8>,
     /// How many operations the last step wrote.
     last_group: usize,
+    /// What was taken to be written and is not, because of an error that passes.
+    unwritten: Option<Group>,
+}
+
+/// What one step writes.
+struct Group {
+    bytes: Vec<u8>,
+    cuts: Vec<Cut>,
+    end: Position,
+    /// Bytes that are on the disk.
+    written: usize,
+    /// Segments that were begun.
+    begun: usize,
+}
+
+/// Why a step did not write everything.
+enum Obstacle {
+    /// Nothing is wrong with what was written, and trying again may succeed.
+    Passing(io::Error),
+    /// Nobody knows what is on the disk.
+    Final(io::Error),
+}
+
+impl Obstacle {
+    /// What an error means that came before a sync.  Until then nothing is acknowledged, and the same bytes can be
+    /// written to the same place again: a lack of room, memory or descriptors is no reason to give up.
+    fn before_sync(error: io::Error) -> Obstacle {
+        use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+        let descriptors =
+            [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| errno.raw_os_error());
+        let lacks_descriptors = error.raw_os_error().is_some_and(|raw| descriptors.contains(&raw));
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge | OutOfMemory | WouldBlock => Obstacle::Passing(error),
+            _ if lacks_descriptors => Obstacle::Passing(error),
+            _ => Obstacle::Final(error),
+        }
+    }
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, file: Box<dyn DiskFile>, sequence: u64) -> Writer {
-        Writer { shared, file, sequence, has_records: false, spare: Vec::new(), last_group: 0 }
+        Writer {
+            shared,
+            file,
+            sequence,
+            has_records: false,
+            spare: Vec::new(),
+            last_group: 0,
+            unwritten: None,
+        }
     }
 
-    /// Writes and syncs what was appended until now.  A failure is the journal's, and for good: after a failed sync
-    /// nobody knows what is on the disk, and trying again would only seem to help.
+    /// Writes and syncs what was appended until now.  A failed sync is the journal's failure, and for good: nobody
+    /// knows what is on the disk, and trying again would only seem to help.  After a lack of room or descriptors the
+    /// next step tries again.
     pub fn step(&mut self) {
-        let (mut bytes, cuts, end) = {
-            let State { pending, wanted_operations, is_waited_for, .. } = &mut *self.shared.state.lock();
-            *is_waited_for = false;
-            if pending.is_empty() || self.shared.has_failed() {
-                return;
-            }
-            *wanted_operations = usize::MAX;
-            self.last_group = std::mem::take(&mut pending.operations);
-            let spare = std::mem::take(&mut self.spare);
-            (
-                std::mem::replace(&mut pending.bytes, spare),
-                std::mem::take(&mut pending.cuts),
-                pending.position,
-            )
-        };
-        if let Err(error) = self.write(&bytes, &cuts, end) {
-            let file = self.shared.disk.describe(&FileId::segment(self.sequence).name());
-            self.shared.fail(format!("cannot write {file}: {error}"));
-            return;
+        // What waited for room is only the first of what was appended.
+        if let Some(group) = self.unwritten.take() {
+            self.try_to_write(group);
         }
-        bytes.clear();
-        bytes.shrink_to(SPARE_BYTES_MAX);
-        self.spare = bytes;
+        if self.unwritten.is_none()
+            && let Some(group) = self.take_pending()
+        {
+            self.try_to_write(group);
+        }
     }
 
-    fn write(&mut self, bytes: &[u8], cuts: &[Cut], end: Position) -> io::Result<()> {
-        let mut from = 0;
-        for cut in cuts {
-            self.commit(&bytes[from..cut.at], cut.position)?;
-            self.begin(cut.sequence, cut.position)?;
-            from = cut.at;
+    fn try_to_write(&mut self, mut group: Group) {
+        match self.write(&mut group) {
+            Ok(()) => {
+                self.shared.go_on();
+                let mut bytes = group.bytes;
+                bytes.clear();
+                bytes.shrink_to(SPARE_BYTES_MAX);
+                self.spare = bytes;
+            }
+            Err(Obstacle::Passing(error)) => {
+                self.shared.stall(self.reason(&group, &error));
+                self.unwritten = Some(group);
+            }
+            Err(Obstacle::Final(error)) => self.shared.fail(self.reason(&group, &error)),
         }
-        self.commit(&bytes[from..], end)
+    }
+
+    fn take_pending(&mut self) -> Option<Group> {
+        let State { pending, wanted_operations, is_waited_for, .. } = &mut *self.shared.state.lock();
+        *is_waited_for = false;
+        if pending.is_empty() || self.shared.has_failed() {
+            return None;
+        }
+        *wanted_operations = usize::MAX;
+        self.last_group = std::mem::take(&mut pending.operations);
+        Some(Group {
+            bytes: std::mem::replace(&mut pending.bytes, std::mem::take(&mut self.spare)),
+            cuts: std::mem::take(&mut pending.cuts),
+            end: pending.position,
+            written: 0,
+            begun: 0,
+        })
+    }
+
+    fn write(&mut self, group: &mut Group) -> Result<(), Obstacle> {
+        while let Some(&cut) = group.cuts.get(group.begun) {
+            self.commit(&group.bytes[group.written..cut.at], cut.position)?;
+            group.written = cut.at;
+            self.begin(cut.sequence, cut.position)?;
+            group.begun += 1;
+        }
+        self.commit(&group.bytes[group.written..], group.end)
+    }
+
+    /// Why a group cannot be written, with the file that is next.
+    fn reason(&self, group: &Group, error: &io::Error) -> String {
+        let segment = match group.cuts.get(group.begun) {
+            Some(cut) if cut.at == group.written => cut.sequence,
+            _ => self.sequence,
+        };
+        let file = self.shared.disk.describe(&FileId::segment(segment).name());
+        format!("cannot write {file}: {error}")
     }
 
     /// Writes records of the segment and waits until they are on the disk.
-    fn commit(&mut self, bytes: &[u8], end: Position) -> io::Result<()> {
+    fn commit(&mut self, bytes: &[u8], end: Position) -> Result<(), Obstacle> {
         if bytes.is_empty() {
             return Ok(());
         }
         lock_order::assert_nothing_held("waits for the disk");
         let before = self.shared.clock.now();
-        self.file.extend(bytes)?;
-        self.file.sync()?;
+        self.file.extend(bytes).map_err(Obstacle::before_sync)?;
+        self.file.sync().map_err(Obstacle::Final)?;
         self.has_records = true;
         let micros = self.shared.clock.now().micros() - before.micros();
         self.shared.last_sync_micros.store(micros, Ordering::Relaxed);
@@ -92,8 +171,11 @@ impl Writer {
         Ok(())
     }
 
-    fn begin(&mut self, sequence: u64, position: Position) -> io::Result<()> {
-        self.file = segment::create(&*self.shared.disk, FileId::segment(sequence), position, &[])?;
+    fn begin(&mut self, sequence: u64, position: Position) -> Result<(), Obstacle> {
+        let disk = &*self.shared.disk;
+        let placed = segment::place(disk, FileId::segment(sequence), position, &[]);
+        self.file = placed.map_err(Obstacle::before_sync)?;
+        disk.sync_names().map_err(Obstacle::Final)?;
         self.sequence = sequence;
         self.has_records = false;
         let mut state = self.shared.state.lock();
@@ -109,6 +191,11 @@ impl Writer {
             self.shared.state.lock().pending.cut();
             self.step();
         }
+        if let Some(group) = self.unwritten.take()
+            && (group.written < group.bytes.len() || !self.shared.state.lock().pending.bytes.is_empty())
+        {
+            self.shared.fail("it could not be written before the server stopped".to_owned());
+        }
     }
 
     /// Writes until the journal is closed.
@@ -121,7 +208,9 @@ impl Writer {
                 self.gather();
             }
             self.step();
-            if !interval.is_zero() {
+            if self.unwritten.is_some() {
+                self.sleep_until(Some(RETRY_INTERVAL), |state| state.is_closing);
+            } else if !interval.is_zero() {
                 self.rest();
             }
         }
@@ -133,7 +222,8 @@ impl Writer {
         let mut is_closing = false;
         self.sleep_until(None, |state| {
             is_closing = state.is_closing;
-            let has_work = !state.pending.is_empty() && !self.shared.has_failed();
+            let has_work =
+                (!state.pending.is_empty() || self.unwritten.is_some()) && !self.shared.has_failed();
             // Every time: whoever told it of work may have found none to do, as a snapshot of an empty segment does.
             state.is_writer_idle = !is_closing && !has_work;
             !state.is_writer_idle

@@ -105,6 +105,7 @@ impl Keeping {
             Keeping::Nowhere => Ok(()),
             Keeping::Journal(keeper) => keeper.journal.admit().map_err(|reason| match reason {
                 NotAdmitted::Behind => Refused::DiskBehind,
+                NotAdmitted::Stalled => Refused::DiskStalled,
                 NotAdmitted::Failed => Refused::DiskFailed,
             }),
             Keeping::Later(folder, durability) => {

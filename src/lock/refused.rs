@@ -78,6 +78,8 @@ pub enum Refused {
     ManyHolds,
     /// The disk is behind with what the locks have to write.
     DiskBehind,
+    /// The journal cannot be written until the disk has room, or the system descriptors.
+    DiskStalled,
     /// The disk has failed.
     DiskFailed,
     /// The folder of the locks cannot be used, for this reason.

@@ -154,6 +154,53 @@ fn a_disk_that_fails_once_is_not_trusted_again() {
 }
 
 #[test]
+fn a_disk_that_is_full_for_a_while_is_written_once_it_has_room() {
+    let (mut random, mut stalls) = (Random::with_seed(4), 0);
+    for at in 1..=operations_of_a_run() {
+        let disk = SimulatedDisk::default();
+        disk.expect_trouble(Trouble::Full(at, at + 4));
+        let Ok((mut ledger, _)) = Ledger::open(&disk) else { continue };
+        for (number, action) in ROUTINE.iter().enumerate() {
+            if number + 1 == ROUTINE.len() {
+                // The last of them closes the journal, which does not wait for room.
+                (0..6).for_each(|_| ledger.step());
+                assert_eq!(ledger.journal.status().failure, None, "full at {at}");
+            }
+            action(&mut ledger);
+            if ledger.journal.admit() == Err(NotAdmitted::Stalled) {
+                stalls += 1;
+                assert!(
+                    ledger.journal.status().failure.is_some_and(|reason| reason.contains("cannot write"))
+                );
+            }
+            assert!(!ledger.journal.has_failed(), "full at {at}");
+        }
+        assert_eq!(ledger.acknowledged, ledger.lines.len(), "full at {at}");
+        let (tried, operations) = (std::mem::take(&mut ledger.lines), std::mem::take(&mut ledger.operations));
+        let run = Run { tried, operations, acknowledged: ledger.acknowledged };
+        drop(ledger);
+        let survivor = disk.after_power_loss(Survival::Nothing, &mut random);
+        check(&survivor, &run, &format!("full at {at}"));
+    }
+    assert!(stalls > 5, "only {stalls}");
+}
+
+#[test]
+fn a_disk_that_is_full_to_the_end_loses_nothing_acknowledged() {
+    let mut random = Random::with_seed(5);
+    for at in 1..=operations_of_a_run() {
+        let disk = SimulatedDisk::default();
+        disk.expect_trouble(Trouble::Full(at, u64::MAX));
+        let run = run(&disk);
+        disk.expect_trouble(Trouble::Full(0, 0));
+        for survival in [Survival::Nothing, Survival::Everything, Survival::Blocks(4)] {
+            let survivor = disk.after_power_loss(survival, &mut random);
+            check(&survivor, &run, &format!("full from {at} on, {survival:?}"));
+        }
+    }
+}
+
+#[test]
 fn nothing_is_admitted_while_too_much_waits() {
     let options = Options { pending_max: 100, ..Options::new("test") };
     let disk = Arc::new(SimulatedDisk::default());

@@ -19,6 +19,8 @@ pub(crate) enum Trouble {
     PowerLostBefore(u64),
     /// All later operations do nothing: the power was lost before anybody heard that this one was done.
     PowerLostAfter(u64),
+    /// There is no room for new files and more bytes, from this operation on and until that one.
+    Full(u64, u64),
     /// This operation fails, and if it was a sync, what should have been synced is gone; later ones work.
     Error(u64),
 }
@@ -132,6 +134,16 @@ impl SimulatedDisk {
         }
     }
 
+    /// Whether an operation that needs room finds none; then it counts as one.
+    fn is_full(&self) -> bool {
+        let mut state = self.0.lock();
+        let next = state.operations + 1;
+        let is_full =
+            matches!(state.trouble, Some(Trouble::Full(from, until)) if (from..until).contains(&next));
+        state.operations += u64::from(is_full);
+        is_full
+    }
+
     fn change_names(&self, done: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
         let and_remember = |state: &mut State| {
             done(state)?;
@@ -171,6 +183,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        if self.is_full() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let mut file = 0;
         self.change_names(|state| {
             file = state.files.len();
@@ -178,7 +193,7 @@ impl Disk for SimulatedDisk {
             state.names.insert(name.to_owned(), file);
             Ok(())
         })?;
-        Ok(Box::new(SimulatedFile { disk: self.clone(), file }))
+        Ok(Box::new(SimulatedFile { disk: self.clone(), file, end: 0 }))
     }
 
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
@@ -220,18 +235,29 @@ impl Disk for SimulatedDisk {
 struct SimulatedFile {
     disk: SimulatedDisk,
     file: usize,
+    /// Where what was written ends.
+    end: usize,
 }
 
 impl DiskFile for SimulatedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let half = &bytes[..bytes.len() / 2];
-        self.disk.change(
-            |state| {
-                state.files[self.file].bytes.extend_from_slice(bytes);
-                Ok(())
-            },
-            |state| state.files[self.file].bytes.extend_from_slice(half),
-        )
+        let (file, end) = (self.file, self.end);
+        let put = |state: &mut State, bytes: &[u8]| {
+            state.files[file].bytes.truncate(end);
+            state.files[file].bytes.extend_from_slice(bytes);
+        };
+        if self.disk.is_full() {
+            put(&mut self.disk.0.lock(), half);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let write = |state: &mut State| {
+            put(state, bytes);
+            Ok(())
+        };
+        self.disk.change(write, |state| put(state, half))?;
+        self.end += bytes.len();
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {

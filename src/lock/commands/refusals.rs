@@ -68,6 +68,11 @@ impl From<Refused> for Refusal {
             Refused::ManySessions => format!("LOCKFULL there are {SESSIONS_MAX} sessions already"),
             Refused::ManyHolds => format!("LOCKFULL the owner holds the resource {HOLDS_MAX} times"),
             Refused::DiskBehind => "TRYAGAIN the disk is behind with the journal of the locks".to_owned(),
+            Refused::DiskStalled => {
+                "TRYAGAIN the journal of the locks cannot be written at the moment; the log says why.  It goes on by \
+                 itself once that has passed"
+                    .to_owned()
+            }
             Refused::DiskFailed => {
                 "MISCONF the journal of the locks cannot be written; the log says why.  Start the \
                                     server anew once the disk is well"

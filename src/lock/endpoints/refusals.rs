@@ -62,6 +62,10 @@ pub(super) fn problem_of(refused: &Refused, resource: &str) -> Problem {
         Refused::DiskBehind => {
             unavailable("the disk is behind with the journal of the locks: try again later")
         }
+        Refused::DiskStalled => unavailable(
+            "the journal of the locks cannot be written at the moment; the log says why.  It goes on by itself once that \
+             has passed",
+        ),
         Refused::DiskFailed => unavailable(
             "the journal of the locks cannot be written; the log says why.  Start the server anew once the disk is well",
         ),
