@@ -13,6 +13,7 @@ pub mod refusal;
 pub mod wait;
 
 pub mod journal;
+pub mod log;
 pub mod settings;
 
 pub mod outbox;

@@ -13,6 +13,7 @@
 //! that can be put off until the lock is released.
 
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 pub use held::Held;
 
@@ -99,6 +100,8 @@ ranks! {
     OFFENDERS,
     /// Connections of a worker that were woken; taken by wakers, so under any other lock.
     WOKEN,
+    /// Lines of the log that wait to be written; a line may be logged under any other lock.
+    LOG,
 }
 
 /// A mutex with a place in the order.
@@ -174,6 +177,12 @@ impl Condvar {
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         held::assert_at_most(1, "waits for a change");
         self.0.wait(&mut guard.inner);
+    }
+
+    /// The same for so long at most, whatever else is held: for a process that is about to end.  False if nothing was
+    /// notified in that time.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, longest: Duration) -> bool {
+        !self.0.wait_for(&mut guard.inner, longest).timed_out()
     }
 
     /// Wakes all who wait.

@@ -1,45 +1,100 @@
 //! The log: lines on standard error, as text for people or JSON for programs.  A line that an HTTP request has caused
-//! carries the request's id.
+//! carries the request's id.  A panic is a line too: the standard library's own message would wait for the reader.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io;
+use std::panic::{self, PanicHookInfo};
+use std::sync::Arc;
+use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Registry, reload};
 
 use crate::http::request_id;
+use crate::log::Log;
 use crate::settings::{LogFormat, LogLevel, Settings};
 
-/// Begins to log as `log-level` and `log-format` say.  Called once, before anything is logged.
+/// How long to wait for the log to be written before the process ends.
+pub const FLUSH_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// Begins to log to `log` as `log-level` and `log-format` say.  Called once, before anything is logged.
 ///
 /// # Errors
 /// If something logs already.
-pub fn start(settings: &Settings) -> Result<(), SetGlobalDefaultError> {
-    let level = level(settings.log_level);
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(io::stderr);
+pub fn start(settings: &Settings, log: &Arc<Log>) -> Result<(), SetGlobalDefaultError> {
+    let (filter, handle) = reload::Layer::<_, Registry>::new(level(settings.log_level));
+    let outlet = Arc::clone(log);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .with_writer(move || Outlet(Arc::clone(&outlet)));
+    let registry = tracing_subscriber::registry().with(filter);
     match settings.log_format {
         LogFormat::Text => {
-            let lines = lines.with_ansi(false).map_event_format(|lines| Lines { lines, add: add_to_text });
-            tracing::subscriber::set_global_default(lines.finish())
+            let lines = lines.map_event_format(|lines| Lines { lines, add: add_to_text });
+            tracing::subscriber::set_global_default(registry.with(lines))?;
         }
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
             let lines = lines.map_event_format(|lines| Lines { lines, add: add_to_json });
-            tracing::subscriber::set_global_default(lines.finish())
+            tracing::subscriber::set_global_default(registry.with(lines))?;
         }
+    }
+    log.on_level(move |changed| {
+        // The filter is there for as long as the process.
+        let _ = handle.reload(level(changed));
+    });
+    let log = Arc::clone(log);
+    panic::set_hook(Box::new(move |panic| report(panic, &log)));
+    Ok(())
+}
+
+/// The queue of the log as the formatter wants it, which writes a whole line at a time.
+struct Outlet(Arc<Log>);
+
+impl io::Write for Outlet {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-fn level(level: LogLevel) -> Level {
+/// Logs a panic, and waits for the line, since the process may be about to end.
+fn report(panic: &PanicHookInfo<'_>, log: &Log) {
+    let thread = std::thread::current();
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let reason = panic.payload_as_str().unwrap_or("it gave no reason");
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        thread = thread.name(),
+        location,
+        reason,
+        backtrace,
+        "a bug in the server: a thread panicked"
+    );
+    log.flush(FLUSH_TIME_MAX);
+}
+
+fn level(level: LogLevel) -> LevelFilter {
     match level {
-        LogLevel::Trace => Level::TRACE,
-        LogLevel::Debug => Level::DEBUG,
-        LogLevel::Info => Level::INFO,
-        LogLevel::Warn => Level::WARN,
-        LogLevel::Error => Level::ERROR,
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
     }
 }
 

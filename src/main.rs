@@ -1,8 +1,10 @@
 //! The `quartet` program: settings in, exit code out.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use quartet::log::Log;
 use quartet::logging;
 use quartet::settings::{self, Stop};
 
@@ -10,27 +12,33 @@ use quartet::settings::{self, Stop};
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 fn main() -> ExitCode {
+    // All that is said on standard error goes through the log's queue, so that no reader can hold the process up.
+    let Ok(log) = Log::start(io::stderr()) else { return ExitCode::FAILURE };
+    let result = run(&log);
+    if let Err(reason) = &result {
+        log.push(format!("quartet: {reason}\n").as_bytes());
+    }
+    log.flush(logging::FLUSH_TIME_MAX);
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(log: &Arc<Log>) -> Result<(), String> {
     let settings = match settings::load(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(settings) => settings,
-        Err(Stop::Help(text) | Stop::Version(text)) => {
-            // Whoever reads help through `head` closes the pipe early, which is no failure.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Err(Stop::Invalid(reason)) => {
-            eprintln!("quartet: {reason}");
-            return ExitCode::FAILURE;
-        }
+        Err(Stop::Help(text) | Stop::Version(text)) => return print(&text),
+        Err(Stop::Invalid(reason)) => return Err(reason),
     };
-    if let Err(reason) = logging::start(&settings) {
-        eprintln!("quartet: cannot log: {reason}");
-        return ExitCode::FAILURE;
-    }
-    match quartet::server::run(settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            eprintln!("quartet: {reason}");
-            ExitCode::FAILURE
+    logging::start(&settings, log).map_err(|error| format!("cannot log: {error}"))?;
+    quartet::server::run(settings, Arc::clone(log))
+}
+
+fn print(text: &str) -> Result<(), String> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever reads help through `head` closes the pipe early, which is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
         }
+        _ => Ok(()),
     }
 }

@@ -21,6 +21,7 @@ use crate::command::{Effects, KeeperThread, LimitKeeper, Monitors, Services};
 use crate::http;
 use crate::limit::Limits;
 use crate::lock::{Durability, Locks};
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
@@ -73,6 +74,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         run_id: run_id[..RUN_ID_LENGTH].to_owned(),
         alarm: Alarm::default(),
         active_expiry: AtomicBool::new(true),
+        log: Arc::default(),
         draining: AtomicBool::new(false),
     }
 }
@@ -81,8 +83,9 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
 ///
 /// # Errors
 /// If a door or a worker cannot be made; the text names it and the remedy.
-pub fn run(settings: Settings) -> Result<(), String> {
+pub fn run(settings: Settings, log: Arc<Log>) -> Result<(), String> {
     let mut services = services(settings.clone(), Clock::machine(), machine_seed());
+    services.log = log;
     services.locks = open_locks(&settings, &services.clock)?;
     if let Some(micros) = services.locks.next_deadline() {
         services.alarm.set(micros.div_ceil(1000));

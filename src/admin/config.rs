@@ -88,6 +88,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
     call.services.settings.set(&pairs).map_err(|reason| Refusal::new(format!("ERR {reason}")))?;
     call.services.look_for_room();
+    call.services.log.set_level(call.services.settings.settings().log_level);
     call.output.ok();
     Ok(())
 }

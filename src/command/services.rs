@@ -11,6 +11,7 @@ use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::limit::Limits;
 use crate::lock::{Locks, Watchers};
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::settings::{Live, OutputClass};
 
@@ -48,6 +49,8 @@ pub struct Services {
     pub alarm: Alarm,
     /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
     pub active_expiry: AtomicBool,
+    /// The way of log lines out of the server.
+    pub log: Arc<Log>,
     /// Set once the server is about to stop, from when on it asks to be sent no more requests.
     pub draining: AtomicBool,
 }

@@ -12,6 +12,7 @@ use super::activity::Activity;
 use super::thread::{Arrival, Thread};
 use crate::command::Services;
 use crate::endpoint::{Problem, problems};
+use crate::log::Seldom;
 
 /// How long to wait before accepting again after an error such as "too many open files".
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -23,6 +24,7 @@ pub async fn accept(
     threads: Arc<Vec<Thread>>,
     shutdown: CancellationToken,
 ) {
+    let mut failures = Seldom::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -32,7 +34,9 @@ pub async fn accept(
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept an HTTP connection");
+                    if let Some(more) = failures.admit(services.clock.now()) {
+                        tracing::warn!(%error, more, "cannot accept an HTTP connection");
+                    }
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             },

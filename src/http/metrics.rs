@@ -266,6 +266,9 @@ const ROWS: &[Row] = &[
     gauge("quartet_journal_failed", "1 if a journal cannot be written any more.", |text, look| {
         each_journal(look, |labels, status| text.sample(labels, u8::from(status.failure.is_some())));
     }),
+    counter("quartet_log_lines_dropped_total", "Lines of the log that nobody read in time.", |text, look| {
+        text.sample(&[], look.services.log.dropped());
+    }),
     // The rate limiter.
     gauge("quartet_limit_policies", "Policies of the rate limiter.", |text, look| {
         text.sample(&[], look.services.limits.policies.list().len());

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::{Arrival, Worker};
 use crate::command::Services;
+use crate::log::Seldom;
 
 /// How long to wait before accepting again after an error such as "too many open files".
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -39,12 +40,15 @@ pub async fn accept(
     workers: Arc<Vec<Worker>>,
     shutdown: CancellationToken,
 ) {
+    let mut failures = Seldom::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => admit(stream, address, &services, &workers).await,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if let Some(more) = failures.admit(services.clock.now()) {
+                        tracing::warn!(%error, more, "cannot accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             },

@@ -197,7 +197,7 @@ settings! {
     /// Keep a histogram of each command's latency
     latency_tracking: bool = "latency-tracking", Kind::Boolean, "yes", AtRunTime;
     /// Least severe message that is logged
-    log_level: LogLevel = "log-level", Kind::Words(LogLevel::WORDS), "info", AtStart;
+    log_level: LogLevel = "log-level", Kind::Words(LogLevel::WORDS), "info", AtRunTime;
     /// How a message is written to the log
     log_format: LogFormat = "log-format", Kind::Words(LogFormat::WORDS), "text", AtStart;
 

@@ -4,6 +4,7 @@ mod connections;
 mod hangs;
 mod idle_connections;
 mod large_values;
+mod log;
 mod pipeline;
 mod slow_commands;
 mod slow_reader;

@@ -41,12 +41,15 @@ impl Server {
         if let Some(stand_in) = env::var_os(STAND_IN) {
             return Server::peer_with(Path::new(&stand_in), arguments);
         }
+        Server::quartet_as(arguments, |command| command)
+    }
+
+    /// The same after a change of how it is started.
+    pub(crate) fn quartet_as(arguments: &[&str], change: impl FnOnce(Command) -> Command) -> Server {
         let folder = Folder::new();
-        let mut child = quartet(&folder)
-            .args(DEFAULTS.iter().filter(|[name, _]| !arguments.contains(name)).flatten())
-            .args(arguments)
-            .spawn()
-            .expect("the binary was built for this test");
+        let mut command = quartet(&folder);
+        command.args(DEFAULTS.iter().filter(|[name, _]| !arguments.contains(name)).flatten()).args(arguments);
+        let mut child = change(command).spawn().expect("the binary was built for this test");
         match wait_until_serving(&mut child, || folder.ports()) {
             Ok(ports) => {
                 let address = ports["resp"].as_str().map(|text| text.parse().expect("an address was bound"));

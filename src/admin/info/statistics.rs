@@ -24,6 +24,7 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     page.field("keyspace_hits", totals.hits);
     page.field("keyspace_misses", totals.misses);
     page.field("total_error_replies", services.metrics.errors().values().sum::<u64>());
+    page.field("dropped_log_lines", services.log.dropped());
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
 }
 
