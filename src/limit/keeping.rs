@@ -72,6 +72,10 @@ impl Keeping {
             return journal.admit().map_err(|reason| {
                 Refusal::new(match reason {
                     NotAdmitted::Behind => "TRYAGAIN the disk is behind with the journal of the limits",
+                    NotAdmitted::Stalled => {
+                        "TRYAGAIN the journal of the limits cannot be written at the moment; the log says why.  It goes \
+                         on by itself once that has passed"
+                    }
                     NotAdmitted::Failed => {
                         "MISCONF the journal of the limits cannot be written, so nothing is changed; the log says why.  \
                          Start the server anew once the disk is well"
