@@ -82,7 +82,7 @@ impl Limits {
             policies: Policies::new(threads, Arc::clone(&keeping)),
             lists: Lists::new(Arc::clone(&keeping)),
             room: Room::default(),
-            reservations: Reservations::default(),
+            reservations: Reservations::new(Arc::clone(&keeping)),
             waiting: Waiting::default(),
             keeping,
         }

@@ -11,6 +11,8 @@
 //! 8  u8 list, pattern                             a pattern is taken off a list
 //! 9  u64 end, key                                 a key is blocked until that moment
 //! 10 key                                          a key is not blocked any more
+//! 11 u64 id, reservation                          a reservation is open, see Reservation::encode
+//! 12 u64 id                                       a reservation has ended
 //! ```
 //!
 //! Policies that come from a file of settings are not written: the file has them.
@@ -20,6 +22,7 @@
 
 use super::algorithm::Nanos;
 use super::lists::ListName;
+use super::reservations::ReservationId;
 
 /// One record; its numbers are stored, so they never get another meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,6 +95,18 @@ pub enum Record<'r> {
         /// The key.
         key: &'r [u8],
     },
+    /// A reservation is open.
+    Reserved {
+        /// What names it.
+        id: ReservationId,
+        /// What was taken; see [`Reservation::encode`](super::reservations::Reservation::encode).
+        reservation: &'r [u8],
+    },
+    /// A reservation has ended.
+    Ended {
+        /// What named it.
+        id: ReservationId,
+    },
 }
 
 impl<'r> Record<'r> {
@@ -155,6 +170,15 @@ impl<'r> Record<'r> {
                 bytes.push(10);
                 bytes.extend_from_slice(key);
             }
+            Record::Reserved { id, reservation } => {
+                bytes.push(11);
+                bytes.extend_from_slice(&id.to_le_bytes());
+                bytes.extend_from_slice(reservation);
+            }
+            Record::Ended { id } => {
+                bytes.push(12);
+                bytes.extend_from_slice(&id.to_le_bytes());
+            }
         }
     }
 
@@ -186,6 +210,8 @@ impl<'r> Record<'r> {
             8 => Record::Unlisted { list: list_of(take(&mut rest)?)?, pattern: rest },
             9 => Record::Blocked { until: u64::from_le_bytes(take(&mut rest)?), key: rest },
             10 => Record::Unblocked { key: rest },
+            11 => Record::Reserved { id: u64::from_le_bytes(take(&mut rest)?), reservation: rest },
+            12 => Record::Ended { id: u64::from_le_bytes(take(&mut rest)?) },
             _ => return None,
         })
     }
@@ -206,7 +232,8 @@ fn list_of([number]: [u8; 1]) -> Option<ListName> {
     }
 }
 
-fn take<const WIDTH: usize>(rest: &mut &[u8]) -> Option<[u8; WIDTH]> {
+/// The first bytes of `rest`, which is moved behind them.
+pub(super) fn take<const WIDTH: usize>(rest: &mut &[u8]) -> Option<[u8; WIDTH]> {
     let (number, behind) = rest.split_first_chunk()?;
     *rest = behind;
     Some(*number)
@@ -229,6 +256,8 @@ mod tests {
             Record::Unlisted { list: ListName::Deny, pattern: b"\xff" },
             Record::Blocked { until: 77, key: b"eve" },
             Record::Unblocked { key: b"eve" },
+            Record::Reserved { id: 1 << 63, reservation: b"what was taken" },
+            Record::Ended { id: 5 },
         ];
         let mut bytes = Vec::new();
         for (number, record) in records.iter().enumerate() {

@@ -4,14 +4,17 @@
 //! difference to what was really used; a cancellation gives back all.  A reservation that nobody ends in time counts as
 //! used, or is given back, as its policy says.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::algorithm::{
-    InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, StateBytes, checked_span,
+    InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, Numbers, StateBytes, checked_span,
 };
 use super::check::{Check, Counters, NotACounter, Outcome};
 use super::definition::OnExpiry;
+use super::keeping::Keeping;
 use super::policy::{CounterName, Policy};
+use super::records::{Record, take};
 use crate::lock_order::{Mutex, rank};
 
 /// The most reservations that can be open at a time.
@@ -20,11 +23,14 @@ pub const RESERVATIONS_MAX: usize = 100_000;
 /// The longest time a reservation can be open, a day.
 pub const RESERVATION_SPAN_MAX: Nanos = 86_400 * NANOS_PER_SECOND;
 
+/// Reservations that are written before others have their turn.
+const RECORDS_PER_LOCK: usize = 256;
+
 /// Names a reservation.  It is drawn at random, so that nobody ends another's by mistake.
 pub type ReservationId = u64;
 
 /// What was taken ahead.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub struct Reservation {
     /// The database of its counters.
     pub database: usize,
@@ -36,7 +42,7 @@ pub struct Reservation {
 }
 
 /// What was taken from one limit.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 struct Reserved {
     counter: CounterName,
     limit: Limit,
@@ -67,6 +73,57 @@ impl Reservation {
             on_expiry: check.demands()[item.demand].0.rule.policy().map_or(OnExpiry::Keep, Policy::on_expiry),
         });
         Reservation { database, taken_at: now, ends_at, items: reserved.collect() }
+    }
+
+    /// Writes it over `bytes`, to be stored:
+    ///
+    /// ```text
+    /// u32 database, u64 taken at, u64 ends at, then for each limit that was taken from:
+    /// u8 algorithm, u8 on change, u64 count, u64 span (see Numbers), u64 cost, u8 on expiry (0 keep, 1 refund),
+    /// u32 length, counter
+    /// ```
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(&(self.database as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.taken_at.to_le_bytes());
+        bytes.extend_from_slice(&self.ends_at.to_le_bytes());
+        for item in &self.items {
+            let Numbers { algorithm, on_change, count, span } = item.limit.numbers();
+            bytes.extend_from_slice(&[algorithm, on_change]);
+            for number in [count, span, item.cost] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            bytes.push(match item.on_expiry {
+                OnExpiry::Keep => 0,
+                OnExpiry::Refund => 1,
+            });
+            bytes.extend_from_slice(&(item.counter.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(&item.counter);
+        }
+    }
+
+    /// Reads what was stored; none if it is no reservation.
+    pub fn decode(mut bytes: &[u8]) -> Option<Reservation> {
+        let rest = &mut bytes;
+        let database = u32::from_le_bytes(take(rest)?) as usize;
+        let (taken_at, ends_at) = (u64::from_le_bytes(take(rest)?), u64::from_le_bytes(take(rest)?));
+        let mut items = Vec::new();
+        while !rest.is_empty() {
+            let [algorithm, on_change] = take(rest)?;
+            let (count, span) = (u64::from_le_bytes(take(rest)?), u64::from_le_bytes(take(rest)?));
+            let cost = u64::from_le_bytes(take(rest)?);
+            let on_expiry = match take(rest)? {
+                [0] => OnExpiry::Keep,
+                [1] => OnExpiry::Refund,
+                _ => return None,
+            };
+            let length = u32::from_le_bytes(take(rest)?) as usize;
+            let (counter, behind) = rest.split_at_checked(length)?;
+            *rest = behind;
+            let limit = Limit::of_numbers(Numbers { algorithm, on_change, count, span })?;
+            items.push(Reserved { counter: CounterName::from_slice(counter), limit, cost, on_expiry });
+        }
+        Some(Reservation { database, taken_at, ends_at, items })
     }
 
     /// The counters that have to be locked to end it.
@@ -129,22 +186,31 @@ impl Reservation {
 }
 
 /// The open reservations.
-#[derive(Default)]
-pub struct Reservations(Mutex<Open, { rank::LIMIT_RESERVATIONS }>);
+pub struct Reservations {
+    open: Mutex<Open, { rank::LIMIT_RESERVATIONS }>,
+    keeping: Arc<Keeping>,
+}
 
 #[derive(Default)]
 struct Open {
     by_id: HashMap<ReservationId, Reservation>,
     by_end: BTreeSet<(Nanos, ReservationId)>,
+    /// Those that were opened and are not written yet, and those that were ended and are written as open still.
+    changed: HashSet<ReservationId>,
 }
 
 impl Reservations {
+    /// None; what is opened is kept as `keeping` says.
+    pub(super) fn new(keeping: Arc<Keeping>) -> Reservations {
+        Reservations { open: Mutex::default(), keeping }
+    }
+
     /// Refuses where there is no room for one more: to be asked before anything is taken.
     ///
     /// # Errors
     /// If too many are open.
     pub fn check_room(&self) -> Result<(), InvalidParameter> {
-        let open = self.0.lock().by_id.len();
+        let open = self.open.lock().by_id.len();
         if open < RESERVATIONS_MAX {
             return Ok(());
         }
@@ -154,37 +220,93 @@ impl Reservations {
 
     /// Opens a reservation under an id that was drawn for it.
     pub fn open(&self, id: ReservationId, reservation: Reservation) {
-        let mut open = self.0.lock();
-        open.by_end.insert((reservation.ends_at, id));
-        if let Some(other) = open.by_id.insert(id, reservation) {
-            open.by_end.remove(&(other.ends_at, id));
+        let mut open = self.open.lock();
+        if self.keeping.is_on() {
+            open.changed.insert(id);
         }
+        open.put(id, reservation);
+    }
+
+    /// Opens what an earlier server had open.
+    pub fn restore(&self, reservations: impl Iterator<Item = (ReservationId, Reservation)>) {
+        let mut open = self.open.lock();
+        reservations.for_each(|(id, reservation)| open.put(id, reservation));
     }
 
     /// Takes a reservation out, to end it; none if it was ended already, or there never was one.
     pub fn close(&self, id: ReservationId) -> Option<Reservation> {
-        let mut open = self.0.lock();
+        let mut open = self.open.lock();
         let reservation = open.by_id.remove(&id)?;
         open.by_end.remove(&(reservation.ends_at, id));
+        open.note_end(id, &self.keeping);
         Some(reservation)
     }
 
     /// Takes out one whose time is over.
     pub fn close_due(&self, now: Nanos) -> Option<Reservation> {
-        let mut open = self.0.lock();
+        let mut open = self.open.lock();
         let (_, id) = open.by_end.first().copied().filter(|(ends_at, _)| *ends_at <= now)?;
         open.by_end.pop_first();
+        open.note_end(id, &self.keeping);
         open.by_id.remove(&id)
     }
 
     /// When the next one ends by itself.
     pub fn next_end(&self) -> Option<Nanos> {
-        self.0.lock().by_end.first().map(|(ends_at, _)| *ends_at)
+        self.open.lock().by_end.first().map(|(ends_at, _)| *ends_at)
     }
 
     /// How many are open.
     pub fn count(&self) -> usize {
-        self.0.lock().by_id.len()
+        self.open.lock().by_id.len()
+    }
+
+    /// Whether anything has been opened or ended that is not written.
+    pub fn has_changed(&self) -> bool {
+        !self.open.lock().changed.is_empty()
+    }
+
+    /// Takes the ids of those that were opened or ended and are not written, to be written now.
+    pub fn take_changed(&self) -> Vec<ReservationId> {
+        std::mem::take(&mut self.open.lock().changed).into_iter().collect()
+    }
+
+    /// The ids of all that are open.
+    pub fn all(&self) -> Vec<ReservationId> {
+        self.open.lock().by_id.keys().copied().collect()
+    }
+
+    /// Gives `write` what is to be said of these reservations, as records.
+    pub fn each_record(&self, ids: &[ReservationId], mut write: impl FnMut(Record<'_>)) {
+        let mut bytes = Vec::new();
+        for ids in ids.chunks(RECORDS_PER_LOCK) {
+            let open = self.open.lock();
+            for &id in ids {
+                match open.by_id.get(&id) {
+                    Some(reservation) => {
+                        reservation.encode(&mut bytes);
+                        write(Record::Reserved { id, reservation: &bytes });
+                    }
+                    None => write(Record::Ended { id }),
+                }
+            }
+        }
+    }
+}
+
+impl Open {
+    fn put(&mut self, id: ReservationId, reservation: Reservation) {
+        self.by_end.insert((reservation.ends_at, id));
+        if let Some(other) = self.by_id.insert(id, reservation) {
+            self.by_end.remove(&(other.ends_at, id));
+        }
+    }
+
+    /// Notes that a reservation is open no more.  Of one that was never written there is nothing to say.
+    fn note_end(&mut self, id: ReservationId, keeping: &Keeping) {
+        if keeping.is_on() && !self.changed.remove(&id) {
+            self.changed.insert(id);
+        }
     }
 }
 

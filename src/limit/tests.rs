@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::algorithm::{Nanos, Parameters};
 use super::check::{Check, Counters, Demand, Mode, NotACounter, Outcome, Rule};
-use super::definition::{Definition, LimitDefinition, Override};
+use super::definition::{Definition, LimitDefinition, OnExpiry, Override};
 use super::lists::{ListName, Standing};
 use super::policies::POLICIES_MAX;
 use super::policy::Policy;
+use super::reservations::Reservation;
 use super::{Limits, algorithm};
 use crate::random::Random;
 
@@ -291,6 +292,30 @@ fn a_file_may_replace_as_many_policies_as_there_can_be() {
     let error = limits.policies.follow_file(file("c"), &BTreeSet::new()).expect_err("there is no room");
     assert_eq!(error.parameter, "the number of policies");
     assert!(limits.policies.get(b"b0").is_some() && limits.policies.get(b"c0").is_none(), "all or none");
+}
+
+#[test]
+fn a_reservation_is_read_as_it_was_written() {
+    let limits = Limits::new(1);
+    let refunded = Definition {
+        on_expiry: OnExpiry::Refund,
+        ..policy([limit("gcra", 10, 60_000), limit("log", 5, 1_000).global()])
+    };
+    limits.policies.set("refunded", refunded).expect("the policy is valid");
+    limits.policies.set("kept", policy([limit("leaky", 10, 60_000)])).expect("the policy is valid");
+    let table = limits.policies.load();
+    let demand = |name: &str, key, cost| Demand { rule: Rule::Policy(&table[name.as_bytes()]), key, cost };
+    let check = Check::new([demand("refunded", b"a", 2), demand("kept", b"\xff", 3)], &limits, START);
+    let check = check.expect("it is allowed");
+    let outcome = check.decide(&mut Map::default(), Mode::Take, START).expect("they are counters");
+    let reservation = Reservation::new(&check, &outcome, 3, START, START + SECOND);
+    assert_eq!(reservation.counters().count(), 3);
+    let mut bytes = Vec::new();
+    reservation.encode(&mut bytes);
+    for length in 0..bytes.len() {
+        assert_ne!(Reservation::decode(&bytes[..length]).as_ref(), Some(&reservation));
+    }
+    assert_eq!(Reservation::decode(&bytes), Some(reservation));
 }
 
 /// Random checks over shared counters never take more than any limit holds, by a plain count.

@@ -295,3 +295,52 @@ fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
     assert_eq!(client.ask("RL.POLICY LIST"), "[default, p, unkept]");
     assert!(client.ask("RL.CHECK a INLINE fixed 5 86400000 PEEK").starts_with("[1, 5, 3,"));
 }
+
+#[test]
+fn open_reservations_outlive_a_crash_and_ended_ones_do_not() {
+    let folder = Folder::new();
+    let first = server(&folder);
+    let mut client = Client::connect(first.address());
+    let algorithms = ["gcra", "sliding", "log", "fixed", "leaky"];
+    let reserve = |client: &mut Client, policy: &str, cost: u32, ttl: u32| {
+        let reserved = client.ask(&format!("RL.RESERVE 1 {policy} bot {cost} TTL {ttl}"));
+        reserved.trim_matches(['[', ']']).split(", ").next().expect("it has an id").to_owned()
+    };
+    let left = |client: &mut Client, policy: &str| {
+        let peeked = client.ask(&format!("RL.CHECK bot POLICY {policy} COST 0 PEEK"));
+        peeked.split(", ").nth(2).and_then(|left| left.parse::<i64>().ok())
+    };
+    let mut open = Vec::new();
+    for algorithm in algorithms {
+        let set =
+            format!("RL.POLICY SET {algorithm} ALGO {algorithm} LIMIT 500 PERIOD 86400000 ONEXPIRY REFUND");
+        assert_eq!(client.ask(&set), "OK");
+        let ended = reserve(&mut client, algorithm, 100, 3_600_000);
+        open.push((algorithm, reserve(&mut client, algorithm, 200, 3_600_000), ended));
+    }
+    let brief = reserve(&mut client, "fixed", 50, 1_500);
+    pause(LOST_AT_MOST);
+    for (_, _, ended) in &open {
+        assert_eq!(client.ask(&format!("RL.COMMIT {ended} 10")), "1");
+    }
+    pause(LOST_AT_MOST);
+    // Dropped, it is killed.
+    drop(first);
+    let second = server(&folder);
+    let mut client = Client::connect(second.address());
+    wait_for(|| (left(&mut client, "fixed") == Some(290)).then_some(()));
+    assert_eq!(client.ask(&format!("RL.COMMIT {brief} 10")), "0", "its time was over");
+    for (algorithm, reserved, ended) in &open {
+        assert_eq!(left(&mut client, algorithm), Some(290), "{algorithm}");
+        assert_eq!(client.ask(&format!("RL.COMMIT {ended} 10")), "0", "{algorithm}");
+        assert_eq!(client.ask(&format!("RL.COMMIT {reserved} 20")), "1", "{algorithm}");
+        assert_eq!(left(&mut client, algorithm), Some(470), "{algorithm}");
+    }
+    let kept = reserve(&mut client, "fixed", 100, 3_600_000);
+    stop(second);
+    let third = server(&folder);
+    let mut client = Client::connect(third.address());
+    assert_eq!(left(&mut client, "fixed"), Some(370));
+    assert_eq!(client.ask(&format!("RL.CANCEL {kept}")), "1");
+    assert_eq!(left(&mut client, "fixed"), Some(470));
+}

@@ -1,4 +1,4 @@
-//! What of the rate limiter outlives the server: what operators have set, and counters that matter for long.
+//! What of the rate limiter outlives the server: what operators have set, counters that matter for long, reservations.
 //!
 //! What operators set is written as they set it (see [`Keeping`](crate::limit::keeping::Keeping)).  For counters nobody
 //! waits: twice a second those that have changed are written to the limiter's journal, which is synced soon after, so that
@@ -132,7 +132,8 @@ impl LimitKeeper {
             Some(journal) => journal.is_snapshot_due(),
             None => keeping.is_asked_for(),
         };
-        if changed.is_empty() && !is_due {
+        let reservations = &self.services.limits.reservations;
+        if changed.is_empty() && !reservations.has_changed() && !is_due {
             return;
         }
         if self.journal.is_none() && !self.make_journal() {
@@ -149,12 +150,27 @@ impl LimitKeeper {
             journal.append(record);
         });
         records.append(time(now));
+        // A crash may leave the first of these records without the last.  So what has ended is written before the counters
+        // that it was given back to, and what was taken ahead after those that it was taken from.
+        let reserved = self.write_ended(&mut records);
         self.write_changed(now, &mut records);
+        reserved.iter().for_each(|record| records.append_encoded(record));
         records.report_too_long();
         // What FLUSHALL and SWAPDB have done is not told name by name.
         if self.services.store.changed_counters().take_all() || journal.is_snapshot_due() {
             self.snapshot();
         }
+    }
+
+    /// Writes which reservations have ended, and returns the records of those that were opened.
+    fn write_ended(&self, records: &mut Records<impl FnMut(&[u8])>) -> Vec<Vec<u8>> {
+        let reservations = &self.services.limits.reservations;
+        let mut reserved = Vec::new();
+        reservations.each_record(&reservations.take_changed(), |record| match record {
+            Record::Ended { .. } => records.append(record),
+            record => reserved.push(record.encoded()),
+        });
+        reserved
     }
 
     fn write_changed(&self, now: Now, records: &mut Records<impl FnMut(&[u8])>) {
@@ -220,9 +236,15 @@ impl<W: FnMut(&[u8])> Records<W> {
 
     /// Writes a record, unless the journal does not take one so long: it is about a key that is.
     fn append(&mut self, record: Record<'_>) {
-        record.encode(&mut self.bytes);
-        if self.bytes.len() <= RECORD_MAX {
-            (self.write)(&self.bytes);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        record.encode(&mut bytes);
+        self.append_encoded(&bytes);
+        self.bytes = bytes;
+    }
+
+    fn append_encoded(&mut self, record: &[u8]) {
+        if record.len() <= RECORD_MAX {
+            (self.write)(record);
         } else {
             self.too_long += 1;
         }

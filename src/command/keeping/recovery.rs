@@ -12,6 +12,7 @@ use crate::limit::algorithm::{Nanos, StateBytes, shift_state};
 use crate::limit::definition::Definition;
 use crate::limit::lists::ListName;
 use crate::limit::records::Record;
+use crate::limit::reservations::{Reservation, ReservationId};
 use crate::limit::{millis_of, nanos};
 
 /// Opens the journal in `folder` and takes back what it has.
@@ -42,6 +43,7 @@ struct Recovered {
     deny: Vec<Box<[u8]>>,
     /// Until when.
     blocks: HashMap<Box<[u8]>, (WrittenAt, Nanos)>,
+    reservations: HashMap<ReservationId, (WrittenAt, Reservation)>,
 }
 
 struct Counter {
@@ -77,6 +79,12 @@ impl Recovered {
                 self.blocks.insert(key.into(), (self.written_at, until));
             }
             Record::Unblocked { key } => drop(self.blocks.remove(key)),
+            Record::Reserved { id, reservation } => {
+                let reservation = Reservation::decode(reservation);
+                let reservation = reservation.ok_or_else(|| "it is no reservation".to_owned())?;
+                self.reservations.insert(id, (self.written_at, reservation));
+            }
+            Record::Ended { id } => drop(self.reservations.remove(&id)),
         }
         Ok(())
     }
@@ -100,6 +108,17 @@ impl Recovered {
             self.deny,
             blocks.filter(|(_, until)| *until > nanos(now)).collect(),
         );
+        let databases = services.store.database_count();
+        let reservations =
+            self.reservations.into_iter().filter(|(_, (_, reservation))| reservation.database < databases);
+        limits.reservations.restore(reservations.map(|(id, (at, mut reservation))| {
+            reservation.taken_at = moved(reservation.taken_at, at, now);
+            reservation.ends_at = moved(reservation.ends_at, at, now);
+            (id, reservation)
+        }));
+        if let Some(ends_at) = limits.reservations.next_end() {
+            services.alarm.set(millis_of(ends_at));
+        }
         services.visit_store(now, |keyspace| {
             for ((database, key), counter) in self.counters {
                 restore(keyspace, database as usize, &key, &counter);
@@ -155,6 +174,7 @@ mod tests {
     #[test]
     fn records_of_every_age_are_replayed_in_their_order() {
         let definition = br#"{"limits":[{"algorithm":"fixed","limit":1,"period_ms":1000}]}"#;
+        let reserved = [[1; 4].as_slice(), &[0; 16]].concat();
         let mut recovered = Recovered::default();
         for record in [
             Record::Time { wall_micros: 5, moment: 7 },
@@ -173,6 +193,10 @@ mod tests {
             Record::Blocked { until: 11, key: b"eve" },
             Record::Blocked { until: 11, key: b"adam" },
             Record::Unblocked { key: b"adam" },
+            Record::Reserved { id: 1, reservation: &reserved },
+            Record::Reserved { id: 2, reservation: &reserved },
+            Record::Ended { id: 1 },
+            Record::Ended { id: 3 },
         ] {
             recovered.replay(&record.encoded()).expect("it is a record");
         }
@@ -182,6 +206,7 @@ mod tests {
         assert_eq!(recovered.deny, [Box::from(*b"x"), Box::from(*b"y")]);
         assert!(recovered.allow.is_empty());
         assert_eq!(recovered.blocks, HashMap::from([(Box::from(*b"eve"), ((5, 7), 11))]));
+        assert_eq!(recovered.reservations.keys().collect::<Vec<_>>(), [&2]);
         assert!(recovered.replay(&[200]).is_err(), "a record of a later version stops the start");
     }
 

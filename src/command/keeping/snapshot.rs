@@ -38,6 +38,8 @@ impl LimitKeeper {
         let mut records = Records::new(|record| snapshot.append(record));
         records.append(time(now));
         self.services.limits.each_setting(|record| records.append(record));
+        let reservations = &self.services.limits.reservations;
+        reservations.each_record(&reservations.all(), |record| records.append(record));
         let due = millis_of(nanos(now) + self.long);
         for database in 0..store.database_count() {
             let shards: Vec<_> = self.visit(now, |_| store.shards(database).collect());

@@ -40,6 +40,16 @@ impl Concurrency {
         }
     }
 
+    /// What it is made of, to be stored: see [`Limit::numbers`].
+    pub(super) fn numbers(&self) -> (u64, Nanos) {
+        (self.limit, self.lease)
+    }
+
+    /// The limit that was made of these numbers.
+    pub(super) fn of_numbers(limit: u64, lease: Nanos) -> Concurrency {
+        Concurrency { limit, lease }
+    }
+
     /// As a limit.
     pub fn limit(self) -> Limit {
         Limit::Concurrency(self)

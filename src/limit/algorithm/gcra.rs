@@ -64,6 +64,22 @@ impl Gcra {
         Gcra::new(Parameters { limit: count, period_millis, burst, on_change: None })
     }
 
+    /// What it is made of, to be stored: see [`Limit::numbers`].
+    pub(super) fn numbers(&self) -> (u64, Nanos) {
+        (self.capacity, self.interval)
+    }
+
+    /// What becomes of tokens that were taken under other parameters.
+    pub(super) fn on_change(&self) -> OnChange {
+        self.on_change
+    }
+
+    /// The limit that was made of these numbers; none if it could not be.
+    pub(super) fn of_numbers(capacity: u64, interval: Nanos, on_change: OnChange) -> Option<Gcra> {
+        let is_allowed = interval.checked_mul(capacity).is_some_and(|span| span <= SPAN_MAX);
+        is_allowed.then_some(Gcra { capacity, interval, on_change })
+    }
+
     /// As a limit.
     pub fn limit(self) -> Limit {
         Limit::Gcra(self)

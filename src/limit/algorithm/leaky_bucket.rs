@@ -24,6 +24,16 @@ impl LeakyBucket {
         Gcra::new(parameters).map(LeakyBucket)
     }
 
+    /// The bucket it is, seen from the other side.
+    pub(super) fn bucket(&self) -> &Gcra {
+        &self.0
+    }
+
+    /// The same with a bucket.
+    pub(super) fn of_bucket(bucket: Gcra) -> LeakyBucket {
+        LeakyBucket(bucket)
+    }
+
     /// As a limit.
     pub fn limit(self) -> Limit {
         Limit::LeakyBucket(self)

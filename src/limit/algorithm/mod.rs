@@ -9,6 +9,7 @@ mod decision;
 mod fixed_window;
 mod gcra;
 mod leaky_bucket;
+mod numbers;
 mod parameters;
 mod sliding_log;
 mod sliding_window;
@@ -21,6 +22,7 @@ pub use decision::Decision;
 pub use fixed_window::FixedWindow;
 pub use gcra::Gcra;
 pub use leaky_bucket::LeakyBucket;
+pub use numbers::Numbers;
 pub use parameters::{
     COUNT_MAX, InvalidParameter, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, OnChange, Parameters, SPAN_MAX,
     checked_cost, checked_count, checked_span,

@@ -37,9 +37,19 @@ impl SlidingLog {
     pub fn new(parameters: Parameters) -> Result<SlidingLog, InvalidParameter> {
         without_bucket("log", parameters)?;
         let rate = Rate::new(parameters.limit, parameters.period_millis)?;
-        let is_exact = rate.count <= LOG_ENTRIES_MAX as u64;
-        let grain = if is_exact { 1 } else { rate.period.div_ceil(PARTS) };
-        Ok(SlidingLog { limit: rate.count, period: rate.period, grain })
+        Ok(SlidingLog::of_numbers(rate.count, rate.period))
+    }
+
+    /// What it is made of, to be stored: see [`Limit::numbers`].
+    pub(super) fn numbers(&self) -> (u64, Nanos) {
+        (self.limit, self.period)
+    }
+
+    /// The limit that is made of these numbers.
+    pub(super) fn of_numbers(limit: u64, period: Nanos) -> SlidingLog {
+        let is_exact = limit <= LOG_ENTRIES_MAX as u64;
+        let grain = if is_exact { 1 } else { period.div_ceil(PARTS) };
+        SlidingLog { limit, period, grain }
     }
 
     /// As a limit.

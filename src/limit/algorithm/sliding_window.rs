@@ -31,6 +31,16 @@ impl SlidingWindow {
         Ok(SlidingWindow { limit: rate.count, period: rate.period })
     }
 
+    /// What it is made of, to be stored: see [`Limit::numbers`].
+    pub(super) fn numbers(&self) -> (u64, Nanos) {
+        (self.limit, self.period)
+    }
+
+    /// The limit that was made of these numbers.
+    pub(super) fn of_numbers(limit: u64, period: Nanos) -> SlidingWindow {
+        SlidingWindow { limit, period }
+    }
+
     /// As a limit.
     pub fn limit(self) -> Limit {
         Limit::SlidingWindow(self)
