@@ -89,6 +89,7 @@ fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let used = services.store.memory();
     let peak = services.metrics.rates.note_memory(used);
     let resident = Process::now().resident_bytes as usize;
+    let dataset = services.store.memory_parts().entries;
     let keys: usize =
         (0..services.store.database_count()).map(|database| services.store.key_counts(database).0).sum();
     let percentage = |part: usize, whole: usize| part as f64 * 100.0 / whole.max(1) as f64;
@@ -102,11 +103,11 @@ fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         ("aof.buffer", Count(0)),
         ("lua.caches", Count(0)),
         ("functions.caches", Count(0)),
-        ("overhead.total", Count(0)),
+        ("overhead.total", Count(used.saturating_sub(dataset))),
         ("keys.count", Count(keys)),
         ("keys.bytes-per-key", Count(used / keys.max(1))),
-        ("dataset.bytes", Count(used)),
-        ("dataset.percentage", Ratio(100.0)),
+        ("dataset.bytes", Count(dataset)),
+        ("dataset.percentage", Ratio(percentage(dataset, used))),
         ("peak.percentage", Ratio(percentage(used, peak))),
         ("allocator.resident", Count(resident)),
         ("fragmentation", Ratio(resident as f64 / used.max(1) as f64)),

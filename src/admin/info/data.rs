@@ -12,8 +12,9 @@ pub(super) fn memory(page: &mut Page, services: &Services) {
     page.bytes("used_memory_rss", resident);
     page.bytes("used_memory_peak", peak as u64);
     page.field("used_memory_peak_perc", format_args!("{:.2}%", percent(used, peak)));
-    page.field("used_memory_dataset", used);
-    page.field("used_memory_dataset_perc", "100.00%");
+    let dataset = services.store.memory_parts().entries;
+    page.field("used_memory_dataset", dataset);
+    page.field("used_memory_dataset_perc", format_args!("{:.2}%", percent(dataset, used)));
     page.bytes("total_system_memory", Machine::now().memory_bytes);
     page.field("used_memory_lua", 0);
     page.field("maxmemory", services.settings.maxmemory());
@@ -22,7 +23,7 @@ pub(super) fn memory(page: &mut Page, services: &Services) {
     page.field("mem_fragmentation_ratio", format_args!("{:.2}", resident as f64 / used.max(1) as f64));
     page.field("mem_fragmentation_bytes", resident as i64 - used as i64);
     page.field("mem_allocator", "mimalloc");
-    page.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
+    page.zeros(&["active_defrag_running"]);
 }
 
 fn percent(part: usize, whole: usize) -> f64 {

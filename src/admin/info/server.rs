@@ -45,8 +45,11 @@ pub(super) fn clients(page: &mut Page, services: &Services) {
     page.field("connected_clients", services.clients.len());
     page.field("cluster_connections", 0);
     page.field("maxclients", services.settings.maxclients());
-    page.field("blocked_clients", services.clients.blocked());
-    page.zeros(&["tracking_clients", "clients_in_timeout_table"]);
+    let blocked = services.clients.blocked();
+    page.field("blocked_clients", blocked);
+    page.field("tracking_clients", 0);
+    // Nobody waits without a time-out.
+    page.field("clients_in_timeout_table", blocked);
 }
 
 pub(super) fn replication(page: &mut Page, services: &Services) {
