@@ -34,8 +34,10 @@ pub(super) struct Resource {
     pub(super) holders: SmallVec<[usize; 2]>,
     /// Who waits, in the order of their turns.
     pub(super) queue: VecDeque<WaiterId>,
-    /// The number of permits that all its users mean, while there are such users.
+    /// How many permits there are, as the last request for some has said.
     pub(super) permits: u32,
+    /// The most that one of its users has said there are, while anybody uses any.
+    pub(super) most_permits: u32,
     pub(super) permit_users: u32,
 }
 
@@ -162,10 +164,10 @@ impl Core {
     }
 
     /// Goes through a queue and grants what the rule allows.
-    fn settle(&mut self, id: usize, events: &mut Events) {
-        let mut load = self.resources[id].load;
+    pub(super) fn settle(&mut self, id: usize, events: &mut Events) {
+        let (mut load, most_permits) = (self.resources[id].load, self.resources[id].most_permits);
         let mut place = 0;
-        while !load.is_full() {
+        while !load.is_full(most_permits) {
             let Some(&waiter_id) = self.resources[id].queue.get(place) else { return };
             let waiter = &self.waiters[&waiter_id];
             let (kind, mode) = (waiter.kind, waiter.mode);
@@ -174,10 +176,11 @@ impl Core {
                     load.remove(Mode::Shared);
                 }
                 self.grant_waiter(waiter_id, events);
+                load.add(mode);
             } else {
                 place += 1;
+                load.add_ahead(mode);
             }
-            load.add(mode);
         }
     }
 
@@ -202,13 +205,17 @@ impl Core {
         let mut ahead = resource.queue.iter().take_while(|&&waiter| Some(waiter) != end);
         fits(&load)
             && ahead.all(|waiter| {
-                load.add(self.waiters[waiter].mode);
+                load.add_ahead(self.waiters[waiter].mode);
                 fits(&load)
             })
     }
 
     fn grant_waiter(&mut self, id: WaiterId, events: &mut Events) {
         let waiter = self.take_waiter(id);
+        if matches!(waiter.mode, Mode::Permits { .. }) && waiter.resources.len() > 1 {
+            // Those behind it may be told that there are more permits than it was.
+            self.touched.extend(&waiter.resources);
+        }
         let mut grant = match waiter.kind {
             Kind::Upgrade => {
                 let grant = self.make_exclusive(waiter.owner, waiter.resources[0], waiter.since, events);

@@ -153,7 +153,7 @@ impl<'c> Search<'c> {
         let mut load = self.held[&resource];
         let mut place = 0;
         while let Some(&id) = core.resources[resource].queue.get(place)
-            && !load.is_full()
+            && !load.is_full(core.resources[resource].most_permits)
         {
             place += 1;
             self.count_step()?;
@@ -162,7 +162,7 @@ impl<'c> Search<'c> {
                 continue;
             }
             if !waiter.fits(&load) || !self.fits_elsewhere(waiter, id, resource)? {
-                load.add(waiter.mode);
+                load.add_ahead(waiter.mode);
                 continue;
             }
             touched.extend(&waiter.resources);
@@ -205,7 +205,7 @@ impl<'c> Search<'c> {
                 if self.free.contains(&ahead.owner) {
                     continue;
                 }
-                load.add(ahead.mode);
+                load.add_ahead(ahead.mode);
                 if !waiter.fits(&load) {
                     return Some(false);
                 }

@@ -36,25 +36,28 @@ pub(super) struct Lease {
 }
 
 impl Core {
-    /// The lease of an owner on a resource, looked for where there are fewer.
-    pub(super) fn find_lease(&self, resource: usize, owner: usize) -> Option<usize> {
+    /// The leases of an owner on a resource, looked for where there are fewer.  Of permits they may be several.
+    pub(super) fn find_leases(&self, resource: usize, owner: usize) -> impl Iterator<Item = usize> {
         let (holders, leases) = (&self.resources[resource].holders, &self.owners[owner].leases);
         let among = if holders.len() < leases.len() { holders } else { leases };
-        let is_it = |&&id: &&usize| {
+        among.iter().copied().filter(move |&id| {
             let lease = &self.leases[id];
             lease.owner == owner && lease.resource == resource
-        };
-        among.iter().find(is_it).copied()
+        })
     }
 
-    /// The same by names.
-    pub(super) fn lease_of(&self, resource: &[u8], owner: &[u8]) -> Option<usize> {
-        self.find_lease(self.resources.find(resource)?, self.owners.find(owner)?)
+    /// The last of them.
+    pub(super) fn find_lease(&self, resource: usize, owner: usize) -> Option<usize> {
+        self.find_leases(resource, owner).max_by_key(|&id| self.leases[id].fence)
     }
 
-    /// The same, if it has this fence; whatever it has if none is named.
+    /// The lease of an owner on a resource that has this fence, or the last if none is named.
     pub(super) fn lease_under(&self, resource: &[u8], owner: &[u8], fence: Option<u64>) -> Option<usize> {
-        self.lease_of(resource, owner).filter(|&id| fence.is_none_or(|fence| fence == self.leases[id].fence))
+        let (resource, owner) = (self.resources.find(resource)?, self.owners.find(owner)?);
+        match fence {
+            Some(fence) => self.find_leases(resource, owner).find(|&id| self.leases[id].fence == fence),
+            None => self.find_lease(resource, owner),
+        }
     }
 
     /// The lease on a resource that has this fence.
@@ -131,18 +134,22 @@ impl Core {
         events.answer(waiter, Outcome::LeaseLost);
     }
 
-    /// Remembers what number of permits a resource has as long as somebody uses them.
+    /// Remembers how many permits a resource has at most, as long as somebody uses them.
     pub(super) fn count_permits(&mut self, resource: usize, mode: Mode) {
         if let Mode::Permits { of, .. } = mode {
             let resource = &mut self.resources[resource];
-            resource.permits = of;
+            resource.most_permits = resource.most_permits.max(of);
             resource.permit_users += 1;
         }
     }
 
     pub(super) fn discount_permits(&mut self, resource: usize, mode: Mode) {
         if matches!(mode, Mode::Permits { .. }) {
-            self.resources[resource].permit_users -= 1;
+            let resource = &mut self.resources[resource];
+            resource.permit_users -= 1;
+            if resource.permit_users == 0 {
+                resource.most_permits = 0;
+            }
         }
     }
 
@@ -155,7 +162,7 @@ impl Core {
     pub(super) fn end_lease(&mut self, id: usize, kind: NoticeKind, reason: &[u8], events: &mut Events) {
         let lease = &self.leases[id];
         let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-        events.record(&Record::Ended { owner, resource });
+        events.record(&Record::Ended { owner, resource, fence: Some(lease.fence) });
         self.notice(kind, lease.resource, lease.owner, lease.fence, reason, events);
         self.remove_lease(id, events);
     }
@@ -199,12 +206,12 @@ impl Core {
         if lease.ttl.is_some_and(|promised| promised < ttl) {
             lease.ttl = Some(ttl);
             let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-            events.record(&Record::Renewed { owner, resource, ttl });
+            events.record(&Record::Renewed { owner, resource, fence: Some(lease.fence), ttl });
         }
     }
 
     /// LOCK.RENEW: has leases, all of them or none, last at least `ttl` milliseconds from now.  A retry renews them again,
-    /// since its client counts from then.
+    /// since its client counts from then.  Of several leases on a resource all are renewed unless a fence names one.
     ///
     /// # Errors
     /// If the owner does not hold all resources, or not under that fence, or as long as its session; if the grant has
@@ -226,8 +233,15 @@ impl Core {
         };
         let request = request.bind(fingerprint)?;
         let before = self.done_before(&request)?;
-        let leases = resources.iter().map(|resource| self.lease_under(resource, owner, fence));
-        let leases: SmallVec<[usize; 1]> = leases.collect::<Option<_>>().ok_or(Refused::NotHeld)?;
+        let mut leases: SmallVec<[usize; 1]> = SmallVec::new();
+        for resource in resources {
+            let last = self.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
+            leases.push(last);
+            if fence.is_none() {
+                let all = self.find_leases(self.leases[last].resource, self.leases[last].owner);
+                leases.extend(all.filter(|&id| id != last));
+            }
+        }
         let &first = leases.first().ok_or(Refused::NotHeld)?;
         if let Some(Done::Granted(before)) = before
             && before != self.leases[first].fence
@@ -242,6 +256,9 @@ impl Core {
         }
         self.counts.renewed += leases.len() as u64;
         self.remember(&request, Done::Granted(self.leases[first].fence), events);
+        // A grant has one fence: it speaks of the last lease.
+        let fence = self.leases[first].fence;
+        leases.retain(|id| self.leases[*id].fence == fence);
         Ok(self.grant_of_all(&leases))
     }
 

@@ -26,6 +26,14 @@ impl Mode {
         }
     }
 
+    /// Whether who holds the one holds the other: of a semaphore as many permits, however many there are.
+    pub(super) fn is_like(self, other: Mode) -> bool {
+        match (self, other) {
+            (Mode::Permits { count, .. }, Mode::Permits { count: other, .. }) => count == other,
+            _ => self == other,
+        }
+    }
+
     /// Whether one may have to wait for the other.
     pub(super) fn conflicts(self, other: Mode) -> bool {
         !matches!((self, other), (Mode::Shared, Mode::Shared))
@@ -38,8 +46,8 @@ pub(super) struct Load {
     pub(super) exclusive: u64,
     pub(super) shared: u64,
     pub(super) permits: u64,
-    /// The size of the semaphore, if permits are taken.
-    pub(super) of: u64,
+    /// The fewest permits that a request ahead has said there are: it is not to be overtaken.  0 if there is none.
+    pub(super) least_ahead: u32,
 }
 
 impl Load {
@@ -49,6 +57,7 @@ impl Load {
             Mode::Exclusive => self.exclusive + self.shared + self.permits == 0,
             Mode::Shared => self.exclusive + self.permits == 0,
             Mode::Permits { count, of } => {
+                let of = if self.least_ahead == 0 { of } else { of.min(self.least_ahead) };
                 self.exclusive + self.shared == 0 && self.permits + u64::from(count) <= u64::from(of)
             }
         }
@@ -59,9 +68,9 @@ impl Load {
         self.exclusive + self.permits == 0 && self.shared == 1
     }
 
-    /// Whether nothing at all may be held besides.
-    pub(super) fn is_full(&self) -> bool {
-        self.exclusive > 0 || (self.of > 0 && self.permits >= self.of)
+    /// Whether nothing at all may be held besides; nobody has said that there are more than so many permits.
+    pub(super) fn is_full(&self, most_permits: u32) -> bool {
+        self.exclusive > 0 || (self.permits > 0 && self.permits >= u64::from(most_permits))
     }
 
     /// Takes it.
@@ -69,10 +78,17 @@ impl Load {
         match mode {
             Mode::Exclusive => self.exclusive += 1,
             Mode::Shared => self.shared += 1,
-            Mode::Permits { count, of } => {
-                self.permits += u64::from(count);
-                self.of = u64::from(of);
-            }
+            Mode::Permits { count, .. } => self.permits += u64::from(count),
+        }
+    }
+
+    /// Takes it for a request that is ahead.
+    pub(super) fn add_ahead(&mut self, mode: Mode) {
+        self.add(mode);
+        if let Mode::Permits { of, .. } = mode
+            && (self.least_ahead == 0 || of < self.least_ahead)
+        {
+            self.least_ahead = of;
         }
     }
 
@@ -104,6 +120,8 @@ mod tests {
             (vec![THREE_OF_FIVE, TWO_OF_FIVE], Mode::Permits { count: 1, of: 5 }, false),
             (vec![THREE_OF_FIVE], THREE_OF_FIVE, false),
             (vec![TWO_OF_FIVE], Mode::Shared, false),
+            (vec![THREE_OF_FIVE], Mode::Permits { count: 1, of: 3 }, false),
+            (vec![THREE_OF_FIVE], Mode::Permits { count: 4, of: 7 }, true),
         ];
         for (held, wanted, expected) in cases {
             let mut load = Load::default();

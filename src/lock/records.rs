@@ -9,7 +9,8 @@ use super::modes::Mode;
 use super::request_ids::Done;
 use super::sessions::SessionId;
 
-/// A change of the table.
+/// A change of the table.  Leases are named by owner, resource and fence; earlier versions, where an owner had one lease on
+/// a resource, did not write the fence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Record<'a> {
     /// Fences up to this may have been given out.
@@ -17,11 +18,11 @@ pub(super) enum Record<'a> {
     /// An owner has got resources, all of them together.
     Granted(Granted<'a>),
     /// A lease now lasts this long, in milliseconds.
-    Renewed { owner: &'a [u8], resource: &'a [u8], ttl: u64 },
+    Renewed { owner: &'a [u8], resource: &'a [u8], fence: Option<u64>, ttl: u64 },
     /// An owner holds a resource so many times.
-    Holds { owner: &'a [u8], resource: &'a [u8], holds: u32 },
+    Holds { owner: &'a [u8], resource: &'a [u8], fence: Option<u64>, holds: u32 },
     /// A lease has ended.
-    Ended { owner: &'a [u8], resource: &'a [u8] },
+    Ended { owner: &'a [u8], resource: &'a [u8], fence: Option<u64> },
     /// A lease is now held in another mode and under this fence.
     ModeChanged { owner: &'a [u8], resource: &'a [u8], mode: Mode, fence: u64 },
     /// A session has begun.
@@ -64,6 +65,9 @@ const REQUEST_RELEASED: u8 = 10;
 const REQUEST_WITHDRAWN: u8 = 11;
 const REQUEST_DONE: u8 = 12;
 const REQUEST_FORGOTTEN: u8 = 13;
+const RENEWED_LEASE: u8 = 14;
+const HOLDS_LEASE: u8 = 15;
+const ENDED_LEASE: u8 = 16;
 
 const GRANTED_REQUEST: u64 = 1;
 const COUNTED_REQUEST: u64 = 2;
@@ -96,24 +100,19 @@ impl<'a> Record<'a> {
                 text(out, NO_REQUEST);
                 granted.resources.iter().for_each(|resource| text(out, resource));
             }
-            Record::Renewed { owner, resource, ttl } => {
-                out.push(RENEWED);
-                text(out, owner);
-                text(out, resource);
+            Record::Renewed { owner, resource, fence, ttl } => {
+                out.push(RENEWED_LEASE);
+                lease(out, owner, resource, *fence);
                 number(out, *ttl);
             }
-            Record::Holds { owner, resource, holds } => {
-                out.push(HOLDS);
-                text(out, owner);
-                text(out, resource);
+            Record::Holds { owner, resource, fence, holds } => {
+                out.push(HOLDS_LEASE);
+                lease(out, owner, resource, *fence);
                 number(out, u64::from(*holds));
-                text(out, NO_REQUEST);
             }
-            Record::Ended { owner, resource } => {
-                out.push(ENDED);
-                text(out, owner);
-                text(out, resource);
-                text(out, NO_REQUEST);
+            Record::Ended { owner, resource, fence } => {
+                out.push(ENDED_LEASE);
+                lease(out, owner, resource, *fence);
             }
             Record::ModeChanged { owner, resource, mode: changed, fence } => {
                 out.push(MODE_CHANGED);
@@ -179,16 +178,28 @@ impl<'a> Record<'a> {
                 }
                 Record::Granted(granted)
             }
-            RENEWED => Record::Renewed { owner: rest.text()?, resource: rest.text()?, ttl: rest.number()? },
+            RENEWED | RENEWED_LEASE => {
+                let (owner, resource, fence) = rest.lease(which == RENEWED_LEASE)?;
+                Record::Renewed { owner, resource, fence, ttl: rest.number()? }
+            }
             HOLDS => {
-                let (owner, resource, holds) = (rest.text()?, rest.text()?, rest.small()?);
+                let (owner, resource, fence) = rest.lease(false)?;
+                let holds = rest.small()?;
                 rest.text()?;
-                Record::Holds { owner, resource, holds }
+                Record::Holds { owner, resource, fence, holds }
+            }
+            HOLDS_LEASE => {
+                let (owner, resource, fence) = rest.lease(true)?;
+                Record::Holds { owner, resource, fence, holds: rest.small()? }
             }
             ENDED => {
-                let (owner, resource) = (rest.text()?, rest.text()?);
+                let (owner, resource, fence) = rest.lease(false)?;
                 rest.text()?;
-                Record::Ended { owner, resource }
+                Record::Ended { owner, resource, fence }
+            }
+            ENDED_LEASE => {
+                let (owner, resource, fence) = rest.lease(true)?;
+                Record::Ended { owner, resource, fence }
             }
             MODE_CHANGED => Record::ModeChanged {
                 owner: rest.text()?,
@@ -230,6 +241,12 @@ fn text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
+fn lease(out: &mut Vec<u8>, owner: &[u8], resource: &[u8], fence: Option<u64>) {
+    text(out, owner);
+    text(out, resource);
+    number(out, fence.unwrap_or(0));
+}
+
 fn mode(out: &mut Vec<u8>, mode: Mode) {
     let (which, count, of) = match mode {
         Mode::Exclusive => (EXCLUSIVE, 0, 0),
@@ -258,6 +275,12 @@ impl<'a> Reader<'a> {
         let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
         self.0 = rest;
         Some(text)
+    }
+
+    /// Owner, resource and fence of a lease.
+    fn lease(&mut self, has_fence: bool) -> Option<(&'a [u8], &'a [u8], Option<u64>)> {
+        let (owner, resource) = (self.text()?, self.text()?);
+        Some((owner, resource, if has_fence { Some(self.number()?) } else { None }))
     }
 
     fn done(&mut self) -> Option<Done> {
@@ -302,9 +325,9 @@ mod tests {
                 meta: b"meta\0",
                 resources: smallvec![resource, &b""[..]],
             }),
-            Record::Renewed { owner, resource, ttl: 1 },
-            Record::Holds { owner, resource, holds: 2 },
-            Record::Ended { owner, resource },
+            Record::Renewed { owner, resource, fence: Some(7), ttl: 1 },
+            Record::Holds { owner, resource, fence: Some(7), holds: 2 },
+            Record::Ended { owner, resource, fence: Some(7) },
             Record::ModeChanged { owner, resource, mode: Mode::Exclusive, fence: 8 },
             Record::SessionOpened { session: 9, ttl: 5, delay: 0, is_bound: true },
             Record::SessionEnded { session: 9 },
@@ -340,6 +363,6 @@ mod tests {
             bytes[0]
         };
         let firsts: Vec<u8> = examples().into_iter().map(first).collect();
-        assert_eq!(firsts, [1, 2, 3, 4, 5, 6, 7, 8, 12, 12, 12, 13]);
+        assert_eq!(firsts, [1, 2, 14, 15, 16, 6, 7, 8, 12, 12, 12, 13]);
     }
 }

@@ -55,13 +55,6 @@ pub enum Refused {
         /// As it was to be held.
         wanted: Mode,
     },
-    /// The semaphore has another number of permits.
-    OtherSize {
-        /// As it is.
-        is: u32,
-        /// As it was said to be.
-        wanted: u32,
-    },
     /// The owner waits for this resource already.
     OwnerWaits(Vec<u8>),
     /// The id was used for another request.

@@ -1,5 +1,7 @@
 //! Giving back: by the holder, by an operator, and in the name of who has gone.
 
+use smallvec::SmallVec;
+
 use super::core::Core;
 use super::events::{Events, NoticeKind};
 use super::records::Record;
@@ -29,7 +31,7 @@ impl Release<'_> {
 }
 
 impl Core {
-    /// LOCK.RELEASE: gives back one hold on a resource; returns how many are left.
+    /// LOCK.RELEASE: gives back one hold on a resource, of several leases on the last; returns how many are left.
     ///
     /// # Errors
     /// If the owner does not hold it, or not under that fence, or the id of the request was used for another.
@@ -47,19 +49,39 @@ impl Core {
         if let Some(done) = self.done_before(&request)? {
             return done.counted();
         }
-        let id = self.lease_under(resource, owner, release.fence).ok_or(Refused::NotHeld)?;
-        let lease = &mut self.leases[id];
-        let left = if release.all { 0 } else { lease.holds - 1 };
-        if left > 0 {
-            lease.holds = left;
-            events.record(&Record::Holds { owner, resource, holds: left });
-        } else {
-            self.counts.released += 1;
-            self.end_lease(id, NoticeKind::Released, b"", events);
-        }
-        self.remember(&request, Done::Counted(left.into()), events);
+        let leases = self.leases_for(&release, resource, owner);
+        let &first = leases.first().ok_or(Refused::NotHeld)?;
+        let (owner, resource) = (self.leases[first].owner, self.leases[first].resource);
+        let held = self.find_leases(resource, owner).map(|id| u64::from(self.leases[id].holds)).sum::<u64>();
+        let given: u64 = leases.iter().map(|&id| self.give_back(id, release.all, events)).sum();
+        let left = held - given;
+        self.remember(&request, Done::Counted(left), events);
         self.finish(events);
-        Ok(left.into())
+        Ok(left)
+    }
+
+    /// The leases on a resource that an owner gives back: all it has there, or the last.
+    fn leases_for(&self, release: &Release<'_>, resource: &[u8], owner: &[u8]) -> SmallVec<[usize; 1]> {
+        let last = self.lease_under(resource, owner, release.fence);
+        let Some(last) = last.filter(|_| release.all && release.fence.is_none()) else {
+            return last.into_iter().collect();
+        };
+        self.find_leases(self.leases[last].resource, self.leases[last].owner).collect()
+    }
+
+    /// Gives back one hold of a lease, or all; returns how many.
+    fn give_back(&mut self, id: usize, all: bool, events: &mut Events) -> u64 {
+        let lease = &mut self.leases[id];
+        let holds = lease.holds;
+        if holds > 1 && !all {
+            lease.holds -= 1;
+            let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
+            events.record(&Record::Holds { owner, resource, fence: Some(lease.fence), holds: lease.holds });
+            return 1;
+        }
+        self.counts.released += 1;
+        self.end_lease(id, NoticeKind::Released, b"", events);
+        holds.into()
     }
 
     /// LOCK.MRELEASE: gives back several resources; returns how many are free of the owner now.
@@ -81,27 +103,19 @@ impl Core {
         if let Some(done) = self.done_before(&request)? {
             return done.counted();
         }
-        let mut leases: Vec<usize> = resources
-            .iter()
-            .filter_map(|resource| self.lease_under(resource, owner, release.fence))
-            .collect();
-        if leases.is_empty() || (leases.len() < resources.len() && !release.skips_ended) {
+        let held = resources.iter().map(|resource| self.leases_for(&release, resource, owner));
+        let held: SmallVec<[_; 1]> = held.filter(|leases| !leases.is_empty()).collect();
+        if held.is_empty() || (held.len() < resources.len() && !release.skips_ended) {
             return Err(Refused::NotHeld);
         }
+        let mut leases: SmallVec<[usize; 4]> = held.into_iter().flatten().collect();
         leases.sort_unstable();
         leases.dedup();
         let mut freed = 0;
         for id in leases {
-            let lease = &mut self.leases[id];
-            if lease.holds > 1 && !release.all {
-                lease.holds -= 1;
-                let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-                events.record(&Record::Holds { owner, resource, holds: lease.holds });
-            } else {
-                freed += 1;
-                self.counts.released += 1;
-                self.end_lease(id, NoticeKind::Released, b"", events);
-            }
+            let is_last = self.leases[id].holds == 1 || release.all;
+            self.give_back(id, release.all, events);
+            freed += u64::from(is_last);
         }
         self.remember(&request, Done::Counted(freed), events);
         self.finish(events);

@@ -2,6 +2,7 @@
 
 use super::core::{Core, Terms};
 use super::events::Events;
+use super::modes::Mode;
 use super::records::{Granted, Record};
 use super::request_ids::Bound;
 use super::sessions::{SessionId, SessionTerms};
@@ -22,20 +23,20 @@ impl Core {
         match Record::read(record).ok_or(BadRecord)? {
             Record::FenceRange { upto } => self.fences.skip_to(upto),
             Record::Granted(granted) => self.replay_grant(&granted)?,
-            Record::Renewed { owner, resource, ttl } => {
-                let id = self.lease_of(resource, owner).ok_or(BadRecord)?;
+            Record::Renewed { owner, resource, fence, ttl } => {
+                let id = self.lease_under(resource, owner, fence).ok_or(BadRecord)?;
                 self.extend_lease(id, ttl, events);
             }
-            Record::Holds { owner, resource, holds } => {
-                let id = self.lease_of(resource, owner).ok_or(BadRecord)?;
+            Record::Holds { owner, resource, fence, holds } => {
+                let id = self.lease_under(resource, owner, fence).ok_or(BadRecord)?;
                 self.leases[id].holds = holds;
             }
-            Record::Ended { owner, resource } => {
-                let id = self.lease_of(resource, owner).ok_or(BadRecord)?;
+            Record::Ended { owner, resource, fence } => {
+                let id = self.lease_under(resource, owner, fence).ok_or(BadRecord)?;
                 self.remove_lease(id, events);
             }
             Record::ModeChanged { owner, resource, mode, fence } => {
-                let id = self.lease_of(resource, owner).ok_or(BadRecord)?;
+                let id = self.lease_under(resource, owner, None).ok_or(BadRecord)?;
                 self.fences.skip_to(fence);
                 self.change_mode(id, mode, fence, events);
             }
@@ -81,9 +82,16 @@ impl Core {
         self.fences.skip_to(granted.fence);
         for name in &granted.resources {
             let resource = self.resources.intern(name);
-            if self.find_lease(resource, owner).is_some()
-                || !self.resources[resource].load.admits(granted.mode)
-            {
+            let fits = match granted.mode {
+                // How many there were when they were granted is not known any more.
+                Mode::Permits { count, .. } => {
+                    self.resources[resource].load.admits(Mode::Permits { count, of: u32::MAX })
+                }
+                mode => {
+                    self.resources[resource].load.admits(mode) && self.find_lease(resource, owner).is_none()
+                }
+            };
+            if !fits {
                 return Err(BadRecord);
             }
             let id = self.add_lease(&terms, resource, granted.fence);

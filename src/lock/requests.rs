@@ -12,7 +12,7 @@ use super::limits::{
     HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, RESOURCE_LENGTH_MAX,
     RESOURCES_PER_REQUEST_MAX, TTL_MAX, WAIT_MAX, WAITERS_MAX, WAITERS_PER_RESOURCE_MAX,
 };
-use super::modes::Mode;
+use super::modes::{Load, Mode};
 use super::records::Record;
 use super::refused::Refused;
 use super::request_ids::{Bound, Done, Fingerprint, Operation, RequestId};
@@ -175,19 +175,19 @@ impl Core {
         resources: &[usize],
         events: &mut Events,
     ) -> Result<Acquired, Refused> {
-        let held: SmallVec<[usize; 1]> =
-            resources.iter().filter_map(|&resource| self.find_lease(resource, owner)).collect();
-        if !held.is_empty() {
-            return self.acquire_again(request, &id, &held, events);
+        if let Mode::Permits { of, .. } = request.mode {
+            resources.iter().for_each(|&resource| self.resize(resource, of, events));
         }
-        for &resource in resources {
-            let resource = &self.resources[resource];
-            if let Mode::Permits { of, .. } = request.mode
-                && resource.permit_users > 0
-                && resource.permits != of
-            {
-                return Err(Refused::OtherSize { is: resource.permits, wanted: of });
-            }
+        let is_obstacle = |&&resource: &&usize| match request.mode {
+            Mode::Permits { .. } if !request.is_reentrant => self.keeps_from(owner, resource, request.mode),
+            _ => self.find_lease(resource, owner).is_some(),
+        };
+        if let Some(&resource) = resources.iter().find(is_obstacle) {
+            return match request.is_reentrant {
+                true => self.acquire_again(request, &id, owner, resources, events),
+                false if request.wait == 0 => Ok(Acquired::Busy),
+                false => Ok(self.refuse_own(owner, resource, events)),
+            };
         }
         // Who waits for one of them already cannot hold it before its turn has come.
         let is_free = |&resource: &usize| {
@@ -257,47 +257,72 @@ impl Core {
         found
     }
 
-    /// The owner holds some of the resources already.
+    /// Notes how many permits a resource has now.  If they are more than before, they are more for those who wait, too; if
+    /// they are fewer, who waits keeps to what it has said, or else one of two could come to wait for the other unseen.
+    /// So does a request for several resources, of which each has its own permits.
+    fn resize(&mut self, resource: usize, size: u32, events: &mut Events) {
+        let place = &mut self.resources[resource];
+        if std::mem::replace(&mut place.permits, size) == size || place.permit_users == 0 {
+            return;
+        }
+        place.most_permits = place.most_permits.max(size);
+        for id in &place.queue {
+            if let Some(Waiter { mode: Mode::Permits { of, .. }, resources, .. }) = self.waiters.get_mut(id)
+                && resources.len() == 1
+            {
+                *of = size.max(*of);
+            }
+        }
+        self.settle(resource, events);
+    }
+
+    /// Whether what an owner holds of a resource itself keeps permits from it: other permits do if there are not so many.
+    fn keeps_from(&self, owner: usize, resource: usize, wanted: Mode) -> bool {
+        let mut own = Load::default();
+        let held = self.find_leases(resource, owner).map(|id| self.leases[id].mode);
+        held.for_each(|mode| own.add(mode));
+        !own.admits(wanted)
+    }
+
+    /// Refuses a wait for what the owner holds itself.
+    fn refuse_own(&mut self, owner: usize, resource: usize, events: &mut Events) -> Acquired {
+        let found = Deadlock::of_one(self, owner, resource);
+        self.notice(NoticeKind::Deadlock, resource, owner, 0, found.to_string().as_bytes(), events);
+        self.remember_deadlock(found.clone());
+        Acquired::Deadlock(found)
+    }
+
+    /// The owner holds some of the resources already, and may hold them once more.
     fn acquire_again(
         &mut self,
         request: &Request<'_>,
         id: &Bound,
-        held: &[usize],
+        owner: usize,
+        resources: &[usize],
         events: &mut Events,
     ) -> Result<Acquired, Refused> {
-        let lease = &self.leases[held[0]];
-        if request.is_reentrant {
-            // One fence stands for all that a request is given, and a lease keeps the fence that it has.
-            if held.len() < request.resources.len()
-                || held.iter().any(|&id| self.leases[id].fence != lease.fence)
-            {
-                return Err(Refused::HeldInPart);
-            }
-            for &id in held {
-                self.check_holding_again(id, request.mode)?;
-            }
-            return Ok(Acquired::Granted(self.hold_again(held, request, id, events)));
+        let held = resources.iter().map(|&resource| self.lease_for(request.mode, resource, owner));
+        let held: SmallVec<[usize; 1]> = held.collect::<Option<_>>().ok_or(Refused::HeldInPart)?;
+        // One fence stands for all that a request is given, and a lease keeps the fence that it has.
+        let fence = self.leases[held[0]].fence;
+        if held.iter().any(|&id| self.leases[id].fence != fence) {
+            return Err(Refused::HeldInPart);
         }
-        if request.wait == 0 {
-            return Ok(Acquired::Busy);
+        for &id in &held {
+            self.check_holding_again(id, request.mode)?;
         }
-        // It would wait for itself.
-        let found = Deadlock::of_one(self, lease.owner, lease.resource);
-        self.notice(
-            NoticeKind::Deadlock,
-            lease.resource,
-            lease.owner,
-            0,
-            found.to_string().as_bytes(),
-            events,
-        );
-        self.remember_deadlock(found.clone());
-        Ok(Acquired::Deadlock(found))
+        Ok(Acquired::Granted(self.hold_again(&held, request, id, events)))
+    }
+
+    /// The last lease of an owner on a resource, of so many permits if there is one.
+    fn lease_for(&self, wanted: Mode, resource: usize, owner: usize) -> Option<usize> {
+        let fits = |id: usize| self.leases[id].mode.is_like(wanted);
+        self.find_leases(resource, owner).max_by_key(|&id| (fits(id), self.leases[id].fence))
     }
 
     fn check_holding_again(&self, id: usize, wanted: Mode) -> Result<(), Refused> {
         let Lease { mode, holds, .. } = self.leases[id];
-        if mode != wanted && mode != Mode::Exclusive {
+        if !mode.is_like(wanted) && mode != Mode::Exclusive {
             return Err(Refused::OtherMode { held: mode, wanted });
         }
         if holds >= HOLDS_MAX {
@@ -318,7 +343,7 @@ impl Core {
             lease.holds += 1;
             let holds = lease.holds;
             let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-            events.record(&Record::Holds { owner, resource, holds });
+            events.record(&Record::Holds { owner, resource, fence: Some(lease.fence), holds });
             if let Some(ttl) = request.ttl {
                 self.extend_lease(held, ttl, events);
             }

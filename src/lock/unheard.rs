@@ -94,7 +94,7 @@ impl Core {
                 lease.holds -= 1;
                 let holds = lease.holds;
                 let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-                events.record(&Record::Holds { owner, resource, holds });
+                events.record(&Record::Holds { owner, resource, fence: Some(lease.fence), holds });
             }
             Undo::Hold => self.end_lease(id, NoticeKind::Released, b"", events),
         }

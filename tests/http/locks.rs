@@ -425,6 +425,37 @@ fn what_happens_to_a_resource_can_be_watched() {
 }
 
 #[test]
+fn a_problem_tells_ones_own_lock_from_anothers() {
+    let server = server();
+    let mut http = connect(&server);
+    let body = |owner: &str| json!({ "resource": "x", "ttl": 60, "owner": owner, "mode": "shared" });
+    let lock = acquire(&mut http, &body("me"));
+    let own = post(&mut http, "/lock", &body("me"));
+    assert_eq!((own.status, own.problem().as_str()), (409, "lock-held"));
+    let detail = own.json()["detail"].as_str().expect("it says what happened").to_owned();
+    assert!(detail.starts_with("x is held by this owner already"), "{detail}");
+    acquire(&mut http, &body("other"));
+    let upgrade = post(&mut http, &format!("/lock/{}/upgrade", id(&lock)), &json!({}));
+    assert_eq!((upgrade.status, &upgrade.json()["holder"]["owner"]), (409, &json!("other")));
+    assert_eq!(upgrade.json()["detail"], "x is held by another");
+    // How it is held is another matter than whether it is.
+    let permits = json!({ "resource": "p", "ttl": 60, "owner": "me", "permits": { "count": 1, "of": 3 } });
+    let one = acquire(&mut http, &permits);
+    let two = acquire(&mut http, &permits);
+    assert_ne!(one["lock_id"], two["lock_id"]);
+    let downgrade = post(&mut http, &format!("/lock/{}/downgrade", id(&one)), &Value::Null);
+    assert_eq!((downgrade.status, downgrade.problem().as_str()), (409, "lock-mode"));
+    let session = post(&mut http, "/sessions", &json!({ "ttl": 60 })).json()["session"].clone();
+    let kept = acquire(&mut http, &json!({ "resource": "s", "session": session }));
+    let renewed = http.ask("PUT", &format!("/lock/{}/renew", id(&kept)), &[], br#"{"ttl": 1}"#);
+    assert_eq!((renewed.status, renewed.problem().as_str()), (409, "lock-mode"));
+    for lock in [&one, &two] {
+        assert_eq!(http.ask("DELETE", &format!("/lock/{}", id(lock)), &[], b"").status, 204);
+    }
+    assert_eq!(http.get("/locks/p").json()["holders"], json!([]));
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_by_name() {
     let server = server();
     let mut http = connect(&server);
@@ -437,18 +468,25 @@ fn what_makes_no_sense_is_refused_by_name() {
         (json!({ "resource": "x", "ttl": 1, "mode": "both" }), "mode"),
         (json!({ "resource": "x", "ttl": 1, "session": "?" }), "session"),
         (json!({ "resource": "x", "time": 1 }), "time"),
+        (json!({ "resource": "x" }), "ttl"),
+        (json!({ "resource": "x", "ttl_ms": 0 }), "ttl_ms"),
+        (json!({ "resource": "x", "ttl": 1, "wait_ms": 3_000_000_000_u64 }), "wait_ms"),
+        (json!({ "resource": "x", "ttl": 1, "permits": { "count": 2, "of": 1 } }), "permits"),
+        (
+            json!({ "resource": "x", "ttl": 1, "permits": { "count": 1, "of": 1 }, "mode": "shared" }),
+            "permits",
+        ),
+        (json!({ "resource": "x", "ttl": 1, "meta": "m".repeat(1025) }), "meta"),
+        (json!({ "resource": "x", "ttl": 1, "owner": "" }), "owner"),
+        (json!({ "resource": "x", "ttl": 1, "session": "+0000000000000ff" }), "session"),
+        (json!({ "resource": "", "ttl": 1 }), "resource"),
+        (json!({ "resources": [], "ttl": 1 }), "resources"),
+        (json!({ "resources": ["x", "x"], "ttl": 1 }), "resources"),
     ];
     for (body, field) in cases {
         let response = post(&mut http, "/lock", &body);
         assert_eq!((response.status, response.problem().as_str()), (400, "invalid-value"), "{body}");
         assert_eq!(response.json()["field"], field, "{body}: {}", response.text());
-    }
-    for body in [
-        json!({ "resource": "x" }),
-        json!({ "resource": "x", "ttl_ms": 0 }),
-        json!({ "resources": [], "ttl": 1 }),
-    ] {
-        assert_eq!(post(&mut http, "/lock", &body).problem(), "invalid-value", "{body}");
     }
     assert_eq!(http.ask("DELETE", "/lock/7.AAFhAAFi", &[], b"").problem(), "lock-not-held");
     assert_eq!(http.ask("DELETE", "/lock/7", &[], b"").problem(), "invalid-value");

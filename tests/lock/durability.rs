@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use quartet::clock::Now;
 use quartet::journal::Writer;
-use quartet::lock::{Aftermath, Asked, Durability, Locks, Refused, Release, Request};
+use quartet::lock::{
+    Aftermath, Asked, Core, Durability, Events, Locks, Mode, Refused, Release, Request, RequestId,
+    SessionTerms,
+};
 use quartet::random::Random;
 use quartet::refusal::Refusal;
 
-use super::table::ASKING;
+use super::retries::{CASES, Case};
+use super::table::{ASKING, snapshot};
 use crate::support::process::Folder;
 use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
 
@@ -279,4 +283,40 @@ fn a_failed_disk_is_said_at_once() {
     assert_eq!(service.acquire("owner", "resource"), None, "the reply is not sent");
     let Some(Reply::Refused(refusal)) = service.acquire("owner", "other") else { panic!("it is refused") };
     assert!(refusal.starts_with("MISCONF the journal of the locks cannot be written"), "{refusal}");
+}
+
+#[test]
+fn what_cannot_be_written_down_is_refused_and_changes_nothing() {
+    let disk = SimulatedDisk::default();
+    let mut service = Service::start(&disk, Durability::Full, 1000).expect("the disk is empty");
+    for resource in ["x", "y"] {
+        assert!(matches!(service.acquire("ann", resource), Some(Reply::Fence(_))));
+    }
+    let shared = Request { owner: b"ann", resources: &[b"s"], mode: Mode::Shared, ..ASKING };
+    assert!(service.locks.acquire(&shared, service.now, &mut Aftermath::default()).is_ok());
+    let waiting = Request { owner: b"bob", resources: &[b"x"], wait: TTL, ..ASKING };
+    assert!(service.locks.acquire(&waiting, service.now, &mut Aftermath::default()).is_ok());
+    let open = |core: &mut Core, now, events: &mut Events| {
+        let terms = SessionTerms { ttl: Some(TTL), ..SessionTerms::default() };
+        core.open_session(7, terms, RequestId::default(), now, events)
+    };
+    service.locks.change(service.now, &mut Aftermath::default(), open).expect("the disk is well");
+    disk.expect_trouble(Trouble::Error(disk.operations() + 1));
+    service.writer.step();
+    let state = |service: &Service| {
+        let look = |core: &mut Core, _, _: &mut Events| (snapshot(core), core.totals());
+        service.locks.act(service.now, &mut Aftermath::default(), look)
+    };
+    let before = state(&service);
+    for Case { what, run } in CASES {
+        for request in [RequestId::default(), RequestId { scope: b"", id: b"id" }] {
+            let mut aftermath = Aftermath::default();
+            let answer = service
+                .locks
+                .change(service.now, &mut aftermath, |core, now, events| run(core, now, events, request));
+            assert_eq!(answer, Err(Refused::DiskFailed), "{what}");
+            assert!(aftermath.hold.is_none(), "{what} is answered at once");
+            assert_eq!(state(&service), before, "{what}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod model;
 mod promises;
 mod properties;
 mod retries;
+mod semaphores;
 mod simulation;
 mod slow_disk;
 mod table;

@@ -42,25 +42,56 @@ pub(crate) struct Model {
     pub(crate) refused: BTreeSet<WaiterId>,
 }
 
-/// Whether all of these may hold one resource together.
-pub(crate) fn compatible(modes: &[Mode]) -> bool {
-    let all_share = modes.iter().all(|mode| *mode == Mode::Shared);
-    let permits: Option<Vec<(u32, u32)>> = modes
-        .iter()
-        .map(|mode| match mode {
-            Mode::Permits { count, of } => Some((*count, *of)),
-            _ => None,
-        })
-        .collect();
-    let fit = permits.is_some_and(|permits| {
-        permits.iter().map(|(count, _)| count).sum::<u32>() <= permits.first().map_or(0, |(_, of)| *of)
-    });
-    modes.len() <= 1 || all_share || fit
+/// Whether this may be held beside those.
+pub(crate) fn fits_beside(wanted: Mode, held: &[Mode]) -> bool {
+    match wanted {
+        Mode::Exclusive => held.is_empty(),
+        Mode::Shared => held.iter().all(|mode| *mode == Mode::Shared),
+        Mode::Permits { count, of } => {
+            let counts = held.iter().map(|mode| match mode {
+                Mode::Permits { count, .. } => Some(*count),
+                _ => None,
+            });
+            counts.sum::<Option<u32>>().is_some_and(|taken| taken + count <= of)
+        }
+    }
 }
 
 impl Model {
+    /// The last lease of an owner on a resource.
     pub(crate) fn lease(&mut self, owner: usize, resource: usize) -> Option<&mut Lease> {
-        self.leases.iter_mut().find(|lease| lease.owner == owner && lease.resource == resource)
+        self.leases_of(owner, resource).last()
+    }
+
+    /// All its leases on it: of permits they may be several.
+    pub(crate) fn leases_of(
+        &mut self,
+        owner: usize,
+        resource: usize,
+    ) -> impl DoubleEndedIterator<Item = &mut Lease> {
+        self.leases.iter_mut().filter(move |lease| lease.owner == owner && lease.resource == resource)
+    }
+
+    /// Whether what an owner holds itself keeps a request of its from being granted.
+    pub(crate) fn keeps_from_itself(&mut self, wanted: &Waiter) -> bool {
+        wanted.resources.iter().any(|&resource| {
+            let own: Vec<Mode> = self.leases_of(wanted.owner, resource).map(|lease| lease.mode).collect();
+            let goes_besides = matches!(wanted.mode, Mode::Permits { .. }) && fits_beside(wanted.mode, &own);
+            !(own.is_empty() || goes_besides)
+        })
+    }
+
+    /// Every request for permits says how many there are; if they are more, they are more for all who wait for this alone.
+    pub(crate) fn resize(&mut self, wanted: &Waiter) {
+        let Mode::Permits { of: size, .. } = wanted.mode else { return };
+        for &resource in &wanted.resources {
+            for waiter in self.waiters.iter_mut().filter(|waiter| waiter.resources == [resource]) {
+                if let Mode::Permits { of, .. } = &mut waiter.mode {
+                    *of = size.max(*of);
+                }
+            }
+            self.settle();
+        }
     }
 
     pub(crate) fn is_waiting(&self, owner: usize) -> bool {
@@ -76,8 +107,18 @@ impl Model {
             let held = held.filter(|lease| !gone.contains(&lease.owner)).map(|lease| lease.mode);
             let asked = self.waiters[..ahead].iter().filter(|waiter| waiter.resources.contains(resource));
             let asked = asked.filter(|waiter| !gone.contains(&waiter.owner)).map(|waiter| waiter.mode);
-            let modes: Vec<Mode> = held.chain(asked).chain([wanted.mode]).collect();
-            compatible(&modes)
+            let asked: Vec<Mode> = asked.collect();
+            // Who is ahead is not overtaken by one that says there are more.
+            let limits = asked.iter().filter_map(|mode| match mode {
+                Mode::Permits { of, .. } => Some(*of),
+                _ => None,
+            });
+            let limit = limits.min().unwrap_or(u32::MAX);
+            let mode = match wanted.mode {
+                Mode::Permits { count, of } => Mode::Permits { count, of: of.min(limit) },
+                mode => mode,
+            };
+            fits_beside(mode, &held.chain(asked).collect::<Vec<_>>())
         })
     }
 

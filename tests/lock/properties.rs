@@ -7,13 +7,20 @@ use quartet::lock::{
     Acquired, Mode, Outcome, Release, Request, RequestId, SessionId, SessionTerms, WaiterId,
 };
 
-use super::model::{Lease, Model, Waiter, compatible};
+use super::model::{Lease, Model, Waiter, fits_beside};
 use super::table::{ASKING, Table, snapshot};
 
 const OWNERS: [&str; 5] = ["ann", "bob", "cid", "dan", "eve"];
 const RESOURCES: [&str; 3] = ["x", "y", "z"];
-const MODES: [Mode; 4] =
-    [Mode::Exclusive, Mode::Shared, Mode::Permits { count: 1, of: 2 }, Mode::Permits { count: 2, of: 2 }];
+const MOST_PERMITS: u32 = 3;
+const MODES: [Mode; 6] = [
+    Mode::Exclusive,
+    Mode::Shared,
+    Mode::Permits { count: 1, of: 2 },
+    Mode::Permits { count: 2, of: 2 },
+    Mode::Permits { count: 1, of: MOST_PERMITS },
+    Mode::Permits { count: 2, of: MOST_PERMITS },
+];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -153,12 +160,14 @@ impl Pair {
                 let release = Release { all: *all, ..Release::default() };
                 let (name, holder) = (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes());
                 let result = self.table.core.release(name, holder, release, now, &mut self.table.events);
-                let lease = self.model.lease(*owner, *resource);
-                let left = lease.map(|lease| {
-                    lease.holds = if *all { 0 } else { lease.holds - 1 };
-                    lease.holds
-                });
-                assert_eq!(result.ok(), left.map(u64::from));
+                let before: u32 = self.model.leases_of(*owner, *resource).map(|lease| lease.holds).sum();
+                if *all {
+                    self.model.leases_of(*owner, *resource).for_each(|lease| lease.holds = 0);
+                } else if let Some(lease) = self.model.lease(*owner, *resource) {
+                    lease.holds -= 1;
+                }
+                let left: u32 = self.model.leases_of(*owner, *resource).map(|lease| lease.holds).sum();
+                assert_eq!(result.ok(), (before > 0).then_some(left.into()));
                 self.model.end(|lease| lease.holds == 0);
                 self.model.settle();
             }
@@ -174,11 +183,11 @@ impl Pair {
                     &mut self.table.events,
                 );
                 let end = self.model.now + ttl;
-                let deadline = self.model.lease(*owner, *resource).and_then(|lease| lease.deadline.as_mut());
-                assert_eq!(result.is_ok(), deadline.is_some());
-                if let Some(deadline) = deadline {
-                    *deadline = end.max(*deadline);
-                }
+                let deadlines = self.model.leases_of(*owner, *resource).map(|lease| lease.deadline.as_mut());
+                let deadlines: Option<Vec<&mut u64>> = deadlines.collect();
+                let deadlines = deadlines.filter(|deadlines| !deadlines.is_empty());
+                assert_eq!(result.is_ok(), deadlines.is_some());
+                deadlines.into_iter().flatten().for_each(|deadline| *deadline = end.max(*deadline));
             }
             Step::Force { resource } => {
                 let now = self.table.micros();
@@ -277,10 +286,12 @@ impl Pair {
             assert!(result.is_err());
             return;
         }
-        let held = wanted.resources.iter().any(|&id| self.model.lease(wanted.owner, id).is_some());
-        if held && is_reentrant {
+        self.model.resize(&wanted);
+        let holds = wanted.resources.iter().any(|&id| self.model.lease(wanted.owner, id).is_some());
+        if holds && is_reentrant {
             return self.hold_again(&wanted, result.ok());
         }
+        let held = self.model.keeps_from_itself(&wanted);
         let can_grant = !held && self.model.can_grant(&wanted);
         if self.model.is_waiting(wanted.owner) && !held && !can_grant && wait > 0 {
             assert_eq!(result.expect_err("it waits for one thing at a time").code(), "LOCKWAITS");
@@ -307,10 +318,11 @@ impl Pair {
     /// The owner holds some of what is wanted already.
     fn hold_again(&mut self, wanted: &Waiter, acquired: Option<Acquired>) {
         let end = wanted.ttl.map(|ttl| self.model.now + ttl);
-        let leases: Vec<Lease> =
-            wanted.resources.iter().filter_map(|&id| self.model.lease(wanted.owner, id).cloned()).collect();
+        let places: Vec<usize> =
+            wanted.resources.iter().filter_map(|&id| self.place_for(wanted, id)).collect();
+        let leases: Vec<Lease> = places.iter().map(|&place| self.model.leases[place].clone()).collect();
         let fits = leases.len() == wanted.resources.len()
-            && leases.iter().all(|lease| lease.mode == wanted.mode || lease.mode == Mode::Exclusive);
+            && leases.iter().all(|lease| is_like(lease.mode, wanted.mode) || lease.mode == Mode::Exclusive);
         // What the model grants in turn has no fence there.
         let mut fences: Vec<u64> =
             leases.iter().map(|lease| lease.fence).filter(|&fence| fence > 0).collect();
@@ -322,13 +334,20 @@ impl Pair {
         };
         let Acquired::Granted(grant) = acquired else { panic!("not granted: {acquired:?}") };
         assert!(fits && fences.iter().all(|&fence| fence == grant.fence), "{wanted:?} is granted");
-        for &resource in &wanted.resources {
-            let lease = self.model.lease(wanted.owner, resource).expect("it is held");
+        for place in places {
+            let lease = &mut self.model.leases[place];
             lease.holds += 1;
             lease.deadline = lease.deadline.map(|old| end.unwrap_or(0).max(old));
         }
         let holds: Vec<u32> = leases.iter().map(|lease| lease.holds + 1).collect();
         assert!(holds.contains(&grant.holds), "{holds:?} {grant:?}");
+    }
+
+    /// The lease that is held once more: the last of as many permits, or the last.
+    fn place_for(&self, wanted: &Waiter, resource: usize) -> Option<usize> {
+        let all = self.model.leases.iter().enumerate();
+        let own = all.filter(|(_, lease)| lease.owner == wanted.owner && lease.resource == resource);
+        own.max_by_key(|(place, lease)| (is_like(lease.mode, wanted.mode), *place)).map(|(place, _)| place)
     }
 
     fn upgrade(&mut self, owner: usize, resource: usize, wait: u64) {
@@ -412,9 +431,13 @@ impl Pair {
             let mut expected: Vec<_> =
                 here.iter().map(|lease| (OWNERS[lease.owner].to_owned(), lease.mode, lease.holds)).collect();
             let modes: Vec<Mode> = here.iter().map(|lease| lease.mode).collect();
-            assert!(compatible(&modes), "{modes:?} are held together");
-            holders.sort_by(|one, other| one.0.cmp(&other.0));
-            expected.sort_by(|one, other| one.0.cmp(&other.0));
+            let are_together = modes.split_first().is_none_or(|(mode, others)| match *mode {
+                Mode::Permits { count, .. } => fits_beside(Mode::Permits { count, of: MOST_PERMITS }, others),
+                mode => fits_beside(mode, others),
+            });
+            assert!(are_together, "{modes:?} are held together");
+            holders.sort_by_key(|holder| format!("{holder:?}"));
+            expected.sort_by_key(|holder| format!("{holder:?}"));
             assert_eq!(holders, expected);
             assert_eq!(
                 waiters,
@@ -426,6 +449,14 @@ impl Pair {
         assert_eq!(totals.waiters, self.model.waiters.len());
         assert_eq!(totals.sessions, self.model.sessions.len());
         assert_eq!(totals.resources == 0, self.model.leases.is_empty() && self.model.waiters.is_empty());
+    }
+}
+
+/// Whether who holds the one holds the other: of a semaphore as many permits.
+fn is_like(held: Mode, wanted: Mode) -> bool {
+    match (held, wanted) {
+        (Mode::Permits { count, .. }, Mode::Permits { count: wanted, .. }) => count == wanted,
+        _ => held == wanted,
     }
 }
 

@@ -10,12 +10,12 @@ use super::table::{ASKING, Table, grant, snapshot, waiter};
 const LONG: u64 = 10_000;
 
 /// What an operation answered, as far as a client sees it.
-type Answer = Result<String, Refused>;
+pub(crate) type Answer = Result<String, Refused>;
 
 /// An operation with an id, on a table at a time.
-struct Case {
-    what: &'static str,
-    run: fn(&mut Core, u64, &mut Events, RequestId<'_>) -> Answer,
+pub(crate) struct Case {
+    pub(crate) what: &'static str,
+    pub(crate) run: fn(&mut Core, u64, &mut Events, RequestId<'_>) -> Answer,
 }
 
 fn shown<T: std::fmt::Debug>(answer: Result<T, Refused>) -> Answer {
@@ -31,7 +31,7 @@ fn fence(acquired: Result<Acquired, Refused>) -> Answer {
 }
 
 /// Ann holds x and y alone, shares s and waits for nothing; bob waits for x; session 7 keeps z for ann.
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case {
         what: "acquire",
         run: |core, now, events, request| {

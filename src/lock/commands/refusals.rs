@@ -47,9 +47,6 @@ impl From<Refused> for Refusal {
                 let (held, wanted) = (mode_text(held), mode_text(wanted));
                 format!("LOCKMODE the owner holds the resource in mode {held}, not {wanted}")
             }
-            Refused::OtherSize { is, wanted } => {
-                format!("LOCKMODE the semaphore has {is} permits, not {wanted}")
-            }
             Refused::OwnerWaits(resource) => {
                 let resource = resource[..resource.len().min(SHOWN_LENGTH_MAX)].escape_ascii();
                 format!(

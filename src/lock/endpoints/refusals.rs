@@ -47,7 +47,6 @@ pub(super) fn problem_of(refused: &Refused, resource: &str) -> Problem {
         Refused::OtherMode { held, wanted } => {
             unfit(&format!("the owner holds it as {}, not as {}", mode_text(*held), mode_text(*wanted)))
         }
-        Refused::OtherSize { is, wanted } => unfit(&format!("the semaphore has {is} permits, not {wanted}")),
         Refused::OwnerWaits(name) => {
             Problem::new(problems::OWNER_WAITS).detail(format!("the owner waits for {} already", text(name)))
         }
@@ -77,5 +76,73 @@ fn mode_text(mode: Mode) -> String {
     match mode {
         Mode::Permits { count, of } => format!("{count} of {of} permits"),
         Mode::Exclusive | Mode::Shared => mode.word().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What requests can say: fields of bodies, parts of paths, headers.
+    const FIELDS: &[&str] =
+        &["owner", "resource", "meta", "ttl", "wait_ms", "delay", "permits", idempotency::HEADER];
+
+    /// Words of RESP commands.
+    const FOREIGN: &[&str] =
+        &["TTL", "WAIT", "SESSION", "PERMITS", "META", "DELAY", "CONN", "REQID", "FENCE", "OF"];
+
+    /// Every refusal: a new one is asked for here by the match below.
+    fn all() -> Vec<Refused> {
+        let held = Mode::Permits { count: 1, of: 3 };
+        vec![
+            Refused::EmptyOwner,
+            Refused::LongOwner,
+            Refused::EmptyResource,
+            Refused::LongResource,
+            Refused::ResourceCount,
+            Refused::ResourceTwice,
+            Refused::LongMeta,
+            Refused::LongRequestId,
+            Refused::Ttl,
+            Refused::NoTtl,
+            Refused::Wait,
+            Refused::Delay,
+            Refused::Permits,
+            Refused::EndlessSession,
+            Refused::NoSession,
+            Refused::NotHeld,
+            Refused::GrantEnded(7),
+            Refused::LeaseOfSession,
+            Refused::UpgradeOfPermits,
+            Refused::DowngradeOfPermits,
+            Refused::HeldInPart,
+            Refused::OtherMode { held, wanted: Mode::Shared },
+            Refused::OwnerWaits(b"x".into()),
+            Refused::RequestIdUsed,
+            Refused::ManyLeases,
+            Refused::ManyWaiters,
+            Refused::ManyWaitersForResource,
+            Refused::ManySessions,
+            Refused::ManyHolds,
+            Refused::DiskBehind,
+            Refused::DiskFailed,
+            Refused::NoFolder("a reason".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn problems_speak_of_the_fields_of_the_request() {
+        for refused in all() {
+            let problem = problem_of(&refused, "resource");
+            let body: Value = serde_json::from_str(&problem.document()).expect("it is JSON");
+            if let Some(field) = body.get("field") {
+                assert!(FIELDS.iter().any(|known| field == known), "{body}");
+            }
+            let words = problem.document();
+            let mut words = words.split(|character: char| !character.is_ascii_alphabetic());
+            assert!(!words.any(|word| FOREIGN.contains(&word)), "{body}");
+        }
     }
 }
