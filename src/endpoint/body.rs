@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
 use super::context::Context;
+use super::lists::members;
 use super::problem::Problem;
 use super::problems;
 
@@ -43,6 +45,7 @@ impl FromRequest<Context> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, context: &Context) -> Result<Body, Problem> {
+        check_codings(request.headers())?;
         let limit = context.services().settings.http_body_limit();
         let mut body = request.into_body();
         let announced = body.size_hint().lower();
@@ -55,6 +58,20 @@ impl FromRequest<Context> for Body {
         let time = context.services().settings.http_request_timeout();
         collect(&mut body, announced, limit, time).await
     }
+}
+
+/// Refuses a body that would have to be decoded: stored as it is, it would be handed out as something else.
+fn check_codings(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_other = |name, known: &str| {
+        members(headers, name).find(|coding| !coding.eq_ignore_ascii_case(known)).map(str::to_owned)
+    };
+    if let Some(coding) = is_other(&header::CONTENT_ENCODING, "identity") {
+        return Err(Problem::new(problems::UNSUPPORTED_CODING).detail(format!("the body is in {coding}")));
+    }
+    if let Some(coding) = is_other(&header::TRANSFER_ENCODING, "chunked") {
+        return Err(Problem::new(problems::UNSUPPORTED_TRANSFER).detail(format!("the body is in {coding}")));
+    }
+    Ok(())
 }
 
 async fn collect(

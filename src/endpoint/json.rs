@@ -76,11 +76,12 @@ pub fn may_be_json(headers: &HeaderMap) -> bool {
         || essence.starts_with("application/") && essence.ends_with("+json")
 }
 
-/// Reads a value from a JSON object.  A list is refused, since serde would take its items for the fields in order.
+/// Reads a value from a JSON object.  No body at all stands for an object without fields.  A list is refused, since serde would take its items for the fields in order.
 ///
 /// # Errors
 /// A problem that says where the JSON is broken, or which field is at fault and what is allowed there.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(Problem::new(problems::INVALID_VALUE).with("allowed", "an object"));
     }
@@ -171,6 +172,13 @@ mod tests {
         name: String,
     }
 
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the errors matter here")]
+    struct Patience {
+        wait: Option<u32>,
+    }
+
     #[track_caller]
     fn check(text: &'static str, kind: &str, field: Value, allowed: Value) {
         let problem = parse::<Order>(text.as_bytes()).expect_err("it is refused");
@@ -190,15 +198,19 @@ mod tests {
         check(r#"{"count": -1}"#, "invalid-value", json!("count"), json!("an integer of at least 0"));
         check(r#"{"count": "1"}"#, "invalid-value", json!("count"), json!("an integer of at least 0"));
         check(r#"{"count": 1, "inner": {"nam": 1}}"#, "invalid-value", json!("inner.nam"), json!("name"));
-        check(r#"{"count": 1, "inner": {}}"#, "invalid-value", json!("inner.name"), missing);
+        check(r#"{"count": 1, "inner": {}}"#, "invalid-value", json!("inner.name"), missing.clone());
         check(r#"{"count": 1, "count": 1}"#, "invalid-value", json!("count"), json!("one value"));
+        for empty in ["", " ", "\r\n", "{}"] {
+            check(empty, "invalid-value", json!("count"), missing.clone());
+            assert!(parse::<Patience>(empty.as_bytes()).is_ok(), "{empty:?}");
+        }
         check("[1]", "invalid-value", Value::Null, json!("an object"));
         check("7", "invalid-value", Value::Null, json!("an object"));
     }
 
     #[test]
     fn broken_json_is_told_from_a_wrong_value() {
-        for text in ["", "{", r#"{"count": 1} x"#, r#"{count: 1}"#, "\u{1}"] {
+        for text in ["{", r#"{"count": 1} x"#, r#"{count: 1}"#, "\u{1}"] {
             check(text, "invalid-json", Value::Null, Value::Null);
         }
     }

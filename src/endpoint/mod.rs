@@ -30,7 +30,9 @@
 mod body;
 mod context;
 mod json;
+pub mod lists;
 mod path;
+mod preferences;
 mod problem;
 pub mod problems;
 mod query;
@@ -40,6 +42,7 @@ pub use body::{BODY_RATE_MIN, Body, BodyRefused, PIECE_LENGTH_MAX};
 pub use context::{Context, Visit};
 pub use json::{Json, json_with_status, may_be_json, parse, text_or_base64};
 pub use path::{PathBytes, PathText};
+pub use preferences::Preferences;
 pub use problem::{Problem, ProblemBody};
 pub use query::{Query, QueryBytes};
 pub use waiting::on_disk;

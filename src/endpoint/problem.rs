@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use super::problems::ProblemKind;
+use super::problems::{ProblemKind, UNSUPPORTED_CODING};
 use crate::glob::{PIECE_LENGTH_MAX, PatternTooComplex};
 
 /// The media type of problems.
@@ -12,6 +12,9 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+js
 
 /// Seconds after which what cannot be done now may be tried again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// The coding of bodies that are as they are, which is the only one.
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// One problem of one request.  It is boxed, since results carry it that are hardly ever errors.
 #[derive(Debug)]
@@ -118,6 +121,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if self.kind().slug == UNSUPPORTED_CODING.slug {
+            response.headers_mut().insert(header::ACCEPT_ENCODING, IDENTITY);
         }
         response
     }

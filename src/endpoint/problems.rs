@@ -68,6 +68,10 @@ problems! {
         "The body of the request did not come as fast as the server is prepared to wait for.";
     TOO_LARGE = PAYLOAD_TOO_LARGE "too-large" "The body is too large":
         "The body is longer than the setting http-body-limit allows.";
+    UNSUPPORTED_CODING = UNSUPPORTED_MEDIA_TYPE "unsupported-coding" "The body is compressed":
+        "The header Content-Encoding names a coding, and bodies are only taken as they are: send it without one.";
+    UNSUPPORTED_TRANSFER = NOT_IMPLEMENTED "unsupported-transfer" "The transfer coding is not understood":
+        "The header Transfer-Encoding names a coding other than chunked.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The media type is not taken here":
         "The header Content-Type names a type that this resource does not take; the detail names those it does.";
     KEY_EXISTS = CONFLICT "key-exists" "The key is there already":

@@ -11,6 +11,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 
 use super::flight::{Account, Charge, SMALL};
 use super::streams;
+use super::thread::UnderWay;
 use crate::endpoint::BodyRefused;
 
 /// The body of a response on its way to the client.
@@ -20,12 +21,15 @@ pub(super) struct ResponseBody {
     charge: Charge,
     /// Whether something large was handed out, whose end is to be waited for.
     is_large: bool,
+    /// The connection is not idle meanwhile.
+    _under_way: UnderWay,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Body, account: &Arc<Account>) -> ResponseBody {
+    pub(super) fn new(body: Body, account: &Arc<Account>, under_way: UnderWay) -> ResponseBody {
         let bytes = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX / 2);
-        ResponseBody { charge: account.charge(bytes, streams::current()), body, is_large: false }
+        let charge = account.charge(bytes, streams::current());
+        ResponseBody { body, charge, is_large: false, _under_way: under_way }
     }
 }
 

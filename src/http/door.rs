@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use axum::body::HttpBody;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -78,19 +78,12 @@ impl Door {
 
     /// Answers a request.
     pub(super) async fn answer(&self, request: Request, caller: Caller) -> Response {
-        let Some(cors) = &self.0.cors else { return self.serve(request, caller).await };
-        // Only browsers of other sites need it, so it is not in the way of those who do not.
-        let Ok(response) = cors.layer(Entrance { door: self.clone(), caller }).call(request).await;
-        response
-    }
-
-    async fn serve(&self, request: Request, caller: Caller) -> Response {
         let Inner { context, routes, .. } = &*self.0;
         let began = context.now();
         let id = RequestId::of(request.headers(), || context.draw());
         let method = request.method().clone();
         let route = routes.find(request.uri().path());
-        let mut run = pin!(self.run(request, route, caller));
+        let mut run = pin!(self.pass(request, route, caller));
         let mut response = poll_fn(|waiter| id.on_lines_of(|| run.as_mut().poll(waiter))).await;
         finish(&method, route, &mut response);
         response.headers_mut().insert(X_REQUEST_ID, id.to_header());
@@ -99,6 +92,22 @@ impl Door {
         let (method, status) = (method_label(&method), response.status().as_u16());
         context.services().metrics.requests.count(context.slot(), method, route, status, micros);
         id.on_lines_of(|| self.log(method, route, status, micros));
+        response
+    }
+
+    /// Answers with what browsers want to be told if pages of other sites may use the door.
+    async fn pass(&self, mut request: Request, route: &Route, caller: Caller) -> Response {
+        // Only browsers of other sites need it, so it is not in the way of those who do not.
+        let Some(cors) = &self.0.cors else { return self.run(request, route, caller).await };
+        let asks_first = request.headers().contains_key(header::ORIGIN)
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let method = request.method().clone();
+        if method == Method::OPTIONS && !asks_first {
+            // The layer would answer it by itself.
+            *request.method_mut() = Method::GET;
+        }
+        let entrance = Entrance { door: self.clone(), caller, method };
+        let Ok(response) = cors.layer(entrance).call(request).await;
         response
     }
 
@@ -137,11 +146,13 @@ impl Door {
 /// Adds what depends on the method, the route or the status alone.
 fn finish(method: &Method, route: &Route, response: &mut Response) {
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        let allow = response.headers().get(header::ALLOW).cloned();
-        *response = StatusCode::NO_CONTENT.into_response();
-        if let Some(allow) = allow {
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // Of the first it must not be said; of the second it would be that of what is not sent.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     if response.status() == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
@@ -173,6 +184,8 @@ fn method_label(method: &Method) -> &'static str {
 struct Entrance {
     door: Door,
     caller: Caller,
+    /// That of the request, which the layer need not know.
+    method: Method,
 }
 
 impl Service<Request> for Entrance {
@@ -184,8 +197,12 @@ impl Service<Request> for Entrance {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let Entrance { door, caller } = self.clone();
-        Box::pin(async move { Ok(door.serve(request, caller).await) })
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let Entrance { door, caller, method } = self.clone();
+        *request.method_mut() = method;
+        Box::pin(async move {
+            let route = door.0.routes.find(request.uri().path());
+            Ok(door.run(request, route, caller).await)
+        })
     }
 }

@@ -184,8 +184,8 @@ async fn converse(shop: &Shop, arrival: Arrival) {
         async move {
             let responses = Arc::clone(&caller.responses);
             let response = door.answer(request, caller).await;
-            drop(under_way);
-            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, &responses)))
+            under_way.release();
+            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, &responses, under_way)))
         }
     });
     let io = TokioIo::new(ActiveStream::new(stream, Arc::clone(&activity)));
@@ -207,16 +207,16 @@ async fn converse(shop: &Shop, arrival: Arrival) {
     }
 }
 
-/// A request under way, also if the client does not wait for its end.
-struct UnderWay {
+/// A request under way until its response has gone to the connection, also if the client does not wait for its end.
+pub(super) struct UnderWay {
     activity: Arc<Activity>,
     /// What its body is charged.
-    _charge: Option<Arc<Charge>>,
+    charge: Option<Arc<Charge>>,
 }
 
 impl UnderWay {
     fn new(activity: Arc<Activity>) -> UnderWay {
-        UnderWay { activity, _charge: None }
+        UnderWay { activity, charge: None }
     }
 
     /// The request's body as endpoints get it.
@@ -225,8 +225,13 @@ impl UnderWay {
             return Body::empty();
         }
         let body = RequestBody::new(body, &self.activity.requests);
-        self._charge = Some(body.charge());
+        self.charge = Some(body.charge());
         Body::new(body)
+    }
+
+    /// Nobody needs the request's body any more.
+    fn release(&mut self) {
+        self.charge = None;
     }
 }
 

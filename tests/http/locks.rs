@@ -502,3 +502,24 @@ fn request_to(server: &Server, path: &str, body: &str) -> String {
     let (host, length) = (server.http_address(), body.len());
     format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")
 }
+
+#[test]
+fn what_a_client_prefers_is_heeded_in_any_spelling() {
+    let server = server();
+    let mut http = connect(&server);
+    let body = json!({ "resource": "x", "ttl": 60 }).to_string();
+    let ask =
+        |http: &mut Http, prefer: &str| http.ask("POST", "/lock", &[("Prefer", prefer)], body.as_bytes());
+    let granted = ask(&mut http, "wait=3");
+    assert_eq!((granted.status, granted.header("preference-applied")), (200, Some("wait=3")));
+    for prefer in ["Wait=1", "wait=1; a=b", "respond-async, , WAIT = \"1\";x"] {
+        let refused = ask(&mut http, prefer);
+        assert_eq!((refused.status, refused.header("preference-applied")), (409, Some("wait=1")), "{prefer}");
+        assert_eq!(refused.json()["waited_ms"], 1000, "{prefer}");
+    }
+    for prefer in ["wait=x", "wait", "waits=1", "return=minimal", ""] {
+        let refused = ask(&mut http, prefer);
+        assert_eq!((refused.status, refused.header("preference-applied")), (409, None), "{prefer}");
+        assert_eq!(refused.json()["waited_ms"], 0, "{prefer}");
+    }
+}

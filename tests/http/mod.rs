@@ -2,6 +2,7 @@
 
 mod cache;
 mod door;
+mod events;
 mod locks;
 mod metrics;
 mod openapi;

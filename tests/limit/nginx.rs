@@ -1,55 +1,21 @@
 //! nginx asks before it lets a request pass, by `auth_request`.
 
 use std::fs;
-use std::net::TcpStream;
-use std::process::{Child, Command};
 
 use super::{connect, put_policy, server};
 use crate::support::http::Http;
-use crate::support::peers::peer;
-use crate::support::process::{Folder, free_address, wait_for, with_output_in};
-
-/// nginx while it runs; it ends with this value.
-struct Nginx {
-    child: Child,
-    _folder: Folder,
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // A process that has already ended cannot be killed, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::nginx::Nginx;
 
 #[test]
 fn nginx_lets_pass_what_the_limit_allows() {
-    let Some(program) = peer("nginx") else { return };
     let server = server();
     put_policy(
         &mut connect(&server),
         "web",
         r#"{"limits": [{"algorithm": "fixed", "limit": 2, "period_ms": 3600000}]}"#,
     );
-    let (folder, address) = (Folder::new(), free_address());
-    let path = folder.path().display();
-    fs::write(folder.path().join("index.html"), "behind the limit").expect("the folder was just made");
-    let configuration = format!(
-        r#"daemon off;
-master_process off;
-pid {path}/nginx.pid;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {path}/body;
-    proxy_temp_path {path}/proxy;
-    fastcgi_temp_path {path}/fastcgi;
-    uwsgi_temp_path {path}/uwsgi;
-    scgi_temp_path {path}/scgi;
-    server {{
-        listen {address};
-        root {path};
+    let inside = format!(
+        r#"
         location / {{
             auth_request /limit;
             auth_request_set $limit $upstream_http_ratelimit;
@@ -70,21 +36,12 @@ http {{
             add_header RateLimit $limit always;
             return 429;
         }}
-    }}
-}}
 "#,
         limiter = server.http_address(),
     );
-    let file = folder.path().join("nginx.conf");
-    fs::write(&file, configuration).expect("the folder was just made");
-    let mut command = with_output_in(&folder, Command::new(program));
-    let child = command.arg("-e").arg("stderr").arg("-c").arg(&file).spawn().expect("the peer was found");
-    let mut nginx = Nginx { child, _folder: folder };
-    wait_for(|| {
-        assert!(nginx.child.try_wait().expect("the child is ours").is_none(), "nginx ended");
-        TcpStream::connect(address).ok()
-    });
-    let mut http = Http::connect(address);
+    let Some(nginx) = Nginx::start(&inside) else { return };
+    fs::write(nginx.folder().path().join("index.html"), "behind the limit").expect("the folder is there");
+    let mut http = Http::connect(nginx.address());
     for left in ["r=1", "r=0"] {
         let passed = http.ask("GET", "/index.html", &[("X-User-ID", "alice")], b"");
         assert_eq!((passed.status, passed.text()), (200, "behind the limit"));

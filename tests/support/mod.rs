@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod http;
+pub(crate) mod nginx;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod program;

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
 use super::document::Document;
 use super::forms;
@@ -142,13 +143,14 @@ fn write_slot(document: &mut Document, key: &[u8], found: Option<&Found>) {
 /// Writes several keys
 ///
 /// All are written at once or, if something is wrong with one of them, none.
-#[utoipa::path(post, path = "/cache/batch/set", tag = "cache", params(Database), request_body = NewEntries,
+#[utoipa::path(post, path = "/cache/batch/set", tag = "cache", params(Database, ConditionHeaders), request_body = NewEntries,
     responses((status = 200, description = "All are written", body = BatchWritten),
         (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn set_batch(
     State(context): State<Context>,
     Query(database): Query<Database>,
+    conditions: Conditions,
     Json(new): Json<NewEntries>,
 ) -> Result<Json<BatchWritten>, Problem> {
     bound(new.entries.len(), "entries")?;
@@ -165,6 +167,8 @@ async fn set_batch(
             .enumerate()
             .map(|(number, entry)| lifetime(entry.ttl, now, &format!("entries[{number}].ttl")))
             .collect::<Result<_, _>>()?;
+        // What is set has no value of its own, so it has no tag.
+        conditions.allow_writing(None)?;
         for name in &names {
             let key = visit.key(name);
             if visit.keyspace.contains(&key) && new.if_absent {

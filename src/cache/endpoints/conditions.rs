@@ -14,11 +14,11 @@ use crate::endpoint::{Context, Problem, problems};
 #[expect(dead_code, reason = "`Conditions` reads them")]
 pub(super) struct ConditionHeaders {
     /// Entity tags, of which the value must have one; * if any will do.
-    #[param(rename = "If-Match", value_type = String, required = false, pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#)]
+    #[param(rename = "If-Match", value_type = String, required = false, pattern = r#"^(\*|,*((W/)?"[!#-~]*"(,+ ?(W/)?"[!#-~]*")*,*)?)$"#)]
     if_match: Option<String>,
     /// Entity tags, of which the value must have none; * if there must be no such key.  If it does have one of them, a
     /// reader is told so with status 304.
-    #[param(rename = "If-None-Match", value_type = String, required = false, pattern = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#)]
+    #[param(rename = "If-None-Match", value_type = String, required = false, pattern = r#"^(\*|,*((W/)?"[!#-~]*"(,+ ?(W/)?"[!#-~]*")*,*)?)$"#)]
     if_none_match: Option<String>,
 }
 
@@ -139,23 +139,24 @@ fn tags(headers: &HeaderMap, name: &HeaderName, field: &str) -> Result<Option<Ta
     Ok(is_there.then_some(Tags::These(found)))
 }
 
-/// A list of entity tags, which may have commas inside their quotes.
+/// A list of entity tags, which may have commas inside their quotes, and empty members.
 fn parse(text: &str) -> Option<Tags> {
     if text.trim() == "*" {
         return Some(Tags::Any);
     }
     let mut tags = Vec::new();
-    let mut rest = text.trim();
+    let separators = |character: char| matches!(character, ' ' | '\t' | ',');
+    let mut rest = text.trim_start_matches(separators);
     while !rest.is_empty() {
         let opaque = rest.strip_prefix("W/").unwrap_or(rest);
         let length = opaque.strip_prefix('"')?.find('"')? + 2;
         tags.push(Tag { text: opaque[..length].to_owned(), is_weak: opaque.len() < rest.len() });
         rest = opaque[length..].trim_start();
         if !rest.is_empty() {
-            rest = rest.strip_prefix(',')?.trim_start();
+            rest = rest.strip_prefix(',')?.trim_start_matches(separators);
         }
     }
-    (!tags.is_empty()).then_some(Tags::These(tags))
+    Some(Tags::These(tags))
 }
 
 #[cfg(test)]
@@ -170,7 +171,17 @@ mod tests {
             parse(r#""a,b" , W/"c""#),
             Some(Tags::These(vec![tag(r#""a,b""#, false), tag(r#""c""#, true)]))
         );
-        for refused in ["", "a", "\"a", "\"a\" \"b\"", "w/\"a\"", "\"a\",b", "*, \"a\""] {
+        for list in [r#", "a" ,, "b","#, "\t\"a\"\t,,\"b\" , ,"] {
+            assert_eq!(
+                parse(list),
+                Some(Tags::These(vec![tag("\"a\"", false), tag("\"b\"", false)])),
+                "{list}"
+            );
+        }
+        for empty in ["", " ", ",", " , ,"] {
+            assert_eq!(parse(empty), Some(Tags::These(vec![])), "{empty}");
+        }
+        for refused in ["a", "\"a", "\"a\" \"b\"", "w/\"a\"", "\"a\",b", "*, \"a\""] {
             assert_eq!(parse(refused), None, "{refused}");
         }
     }

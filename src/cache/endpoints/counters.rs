@@ -3,6 +3,7 @@
 use quartet_protocol::resp::number::{integer_text, parse_integer};
 use serde::{Deserialize, Serialize};
 
+use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
 use super::found::{Found, JSON};
 use super::stored::{BodyType, Stored, lifetime};
@@ -47,9 +48,10 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 
 /// Counts a value up
 ///
-/// A key that is not there counts from 0.  The body may be left out: then it counts by 1.
+/// A key that is not there counts from 0.  The body may be left out: then it counts by 1.  If-Match and If-None-Match
+/// are about the value that the key has before.
 #[utoipa::path(post, path = "/cache/{key}/incr", tag = "cache",
-    params(("key" = String, Path, description = "The key, percent-encoded"), Database),
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
     request_body = Option<Step>,
     responses((status = 200, description = "What was counted to", body = Sum),
         (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
@@ -58,11 +60,11 @@ async fn increment(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
     Query(database): Query<Database>,
+    conditions: Conditions,
     body_type: BodyType,
     Body(body): Body,
 ) -> Result<Json<Sum>, Problem> {
     let step = match body_type {
-        BodyType::Object if body.is_empty() => Step::default(),
         BodyType::Object => parse::<Option<Step>>(&body)?.unwrap_or_default(),
         BodyType::Raw(_) => {
             return Err(Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail("send application/json"));
@@ -71,7 +73,9 @@ async fn increment(
     context.write(database.number(&context)?, &[&key], |visit| {
         let key = visit.key(&key);
         let made_for = lifetime(step.ttl, visit.now(), "ttl")?;
-        let (old, content_type, lifetime) = match visit.keyspace.find(&key).map(Found::of).transpose()? {
+        let current = visit.keyspace.find(&key);
+        conditions.allow_writing(current)?;
+        let (old, content_type, lifetime) = match current.map(Found::of).transpose()? {
             Some(found) => {
                 let number = parse_integer(&found.bytes);
                 let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;

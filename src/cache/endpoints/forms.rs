@@ -16,6 +16,7 @@ use std::hash::{BuildHasher, Hasher};
 use super::document::{Document, SHORT};
 use super::found::{Found, JSON};
 use crate::clock::Now;
+use crate::endpoint::lists::{members, split};
 use crate::endpoint::{Context, Problem, problems};
 
 const OCTETS: &str = "application/octet-stream";
@@ -155,21 +156,18 @@ struct Range {
 }
 
 impl Accept {
-    fn read(values: impl Iterator<Item = String>) -> Accept {
-        let mut ranges = Vec::new();
-        for value in values {
-            for range in value.split(',').filter(|range| !range.trim().is_empty()) {
-                let mut parts = range.split(';');
-                let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-                let quality = parts.find_map(|part| {
-                    let (name, value) = part.split_once('=')?;
-                    let is_quality = name.trim().eq_ignore_ascii_case("q");
-                    is_quality.then(|| value.trim().parse().unwrap_or(1.0))
-                });
-                ranges.push(Range { essence, quality: quality.unwrap_or(1.0) });
-            }
-        }
-        Accept(ranges)
+    fn read(headers: &HeaderMap) -> Accept {
+        let ranges = members(headers, &header::ACCEPT).map(|range| {
+            let mut parts = split(range, b';');
+            let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let quality = parts.find_map(|part| {
+                let (name, value) = part.split_once('=')?;
+                let is_quality = name.trim().eq_ignore_ascii_case("q");
+                is_quality.then(|| value.trim().parse().unwrap_or(1.0))
+            });
+            Range { essence, quality: quality.unwrap_or(1.0) }
+        });
+        Accept(ranges.collect())
     }
 
     /// How welcome a type is: the quality of the range that fits it most closely.
@@ -226,8 +224,7 @@ impl FromRequestParts<Context> for Accept {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<Accept, Problem> {
-        let values = parts.headers.get_all(header::ACCEPT).iter();
-        Ok(Accept::read(values.filter_map(|value| value.to_str().ok()).map(str::to_owned)))
+        Ok(Accept::read(&parts.headers))
     }
 }
 
@@ -277,14 +274,22 @@ mod tests {
     fn check(content_type: Option<&str>, bytes: &'static [u8], accept: &str, expected: Option<Form>) {
         let content_type = content_type.map(Box::from);
         let found = Found { bytes: Bytes::from_static(bytes), content_type, deadline: None };
-        let accept = Accept::read([accept.to_owned()].into_iter());
+        let accept = HeaderValue::from_str(accept).expect("it is text");
+        let accept = Accept::read(&HeaderMap::from_iter([(header::ACCEPT, accept)]));
         assert_eq!(accept.choose(&found).ok(), expected);
     }
 
     #[test]
     fn the_most_welcome_form_is_chosen() {
         let (untyped, image) = (None, Some("image/png"));
-        for accept in ["", "*/*", "application/json", "application/*", "text/html, */*;q=0.5"] {
+        for accept in [
+            "",
+            "*/*",
+            "application/json",
+            "application/*",
+            "text/html, */*;q=0.5",
+            ",, ,*/*;a=\", text/plain\",",
+        ] {
             check(untyped, b"text", accept, Some(Form::Json));
             check(Some(JSON), b"[1]", accept, Some(Form::Json));
         }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::conditions::{ConditionHeaders, Conditions};
 use super::database::{Database, existing};
 use crate::cache::commands::walks::{Cursor, walk_while};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, routes};
@@ -98,14 +99,17 @@ async fn list_keys(
 }
 
 /// Removes all keys of a database
-#[utoipa::path(delete, path = "/cache", tag = "cache", params(Database),
+#[utoipa::path(delete, path = "/cache", tag = "cache", params(Database, ConditionHeaders),
     responses((status = 204, description = "They are gone"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn remove_keys(
     State(context): State<Context>,
     Query(database): Query<Database>,
+    conditions: Conditions,
 ) -> Result<StatusCode, Problem> {
     let database = database.number(&context)?;
+    // A database has no tag.
+    conditions.allow_writing(None)?;
     context.alone(database, |visit| {
         let mut contents = Vec::new();
         visit.keyspace.for_each_shard(database, |shard, _| contents.push(shard.clear()));

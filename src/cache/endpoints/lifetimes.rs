@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
 use super::stored::lifetime;
 use crate::cache::Lifetime;
@@ -50,35 +51,38 @@ async fn remaining(
 
 /// Changes how long a key lives on
 #[utoipa::path(put, path = "/cache/{key}/ttl", tag = "cache",
-    params(("key" = String, Path, description = "The key, percent-encoded"), Database), request_body = NewLifetime,
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders), request_body = NewLifetime,
     responses((status = 204, description = "It is changed"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn put_remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
     Query(database): Query<Database>,
+    conditions: Conditions,
     Json(new): Json<NewLifetime>,
 ) -> Result<StatusCode, Problem> {
-    change(&context, &database, &key, Some(new.ttl))
+    change(&context, &database, &key, &conditions, Some(new.ttl))
 }
 
 /// Lets a key live on for as long as it is not removed
 #[utoipa::path(delete, path = "/cache/{key}/ttl", tag = "cache",
-    params(("key" = String, Path, description = "The key, percent-encoded"), Database),
+    params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
     responses((status = 204, description = "It has no end any more"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn remove_remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
     Query(database): Query<Database>,
+    conditions: Conditions,
 ) -> Result<StatusCode, Problem> {
-    change(&context, &database, &key, None)
+    change(&context, &database, &key, &conditions, None)
 }
 
 fn change(
     context: &Context,
     database: &Database,
     key: &[u8],
+    conditions: &Conditions,
     ttl: Option<f64>,
 ) -> Result<StatusCode, Problem> {
     context.read(database.number(context)?, &[key], |visit| {
@@ -87,6 +91,7 @@ fn change(
             Lifetime::Until(deadline) => Some(deadline),
             Lifetime::Forever | Lifetime::Keep => None,
         };
+        conditions.allow_writing(visit.keyspace.peek(&key))?;
         if !visit.keyspace.contains(&key) {
             return Err(Problem::new(problems::NO_SUCH_KEY));
         }

@@ -118,6 +118,8 @@ async fn put_value(
     let etag = forms::tag(fingerprint, forms::first_form(stored.content_type.as_deref()));
     let (is_new, hold) = context.write(database, &[&key], |visit| {
         let key = visit.key(&key);
+        // That of the query is looked at even if the body has another, which goes before it.
+        lifetime(writing.ttl, visit.now(), "ttl")?;
         let lifetime = lifetime(ttl, visit.now(), "ttl")?;
         let current = visit.keyspace.find(&key);
         let is_new = current.is_none();

@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::{SECOND, act, kept, problem_of, text};
-use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, State, problems, routes};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, State, problems, routes,
+};
 use crate::lock::limits::{TTL_MAX, WAIT_MAX};
 use crate::lock::{
     Asked, Deadlock, Grant, Mode, Outcome, Refused, Request, ResourceReport, SessionId, Ticket,
@@ -19,7 +21,6 @@ use crate::wait::Hold;
 
 /// Carries the fence of a grant, so that it can be passed on without looking into the body.
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
-const PREFER: &str = "prefer";
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(acquire))
@@ -136,12 +137,21 @@ impl Lock {
         (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn acquire(
     State(context): State<Context>,
-    headers: HeaderMap,
+    preferences: Preferences,
     key: IdempotencyKey,
     Json(body): Json<Acquisition>,
+) -> Response {
+    let wait = preferences.wait_millis(WAIT_MAX, body.wait_ms);
+    preferences.applied(acquired(&context, &key, body, wait).await)
+}
+
+async fn acquired(
+    context: &Context,
+    key: &IdempotencyKey,
+    body: Acquisition,
+    wait: u64,
 ) -> Result<Response, Problem> {
     let ttl = time_to_live(body.ttl, body.ttl_ms)?;
-    let wait = patience(&headers, body.wait_ms)?;
     let session = body.session.as_deref().map(session_id).transpose()?;
     let (resources, field) = match (body.resource, body.resources) {
         (Some(one), None) => (vec![one], "resource"),
@@ -169,9 +179,9 @@ async fn acquire(
         meta: body.meta.as_deref().unwrap_or_default().as_bytes(),
         request: key.request(),
     };
-    let (asked, hold) = act(&context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
+    let (asked, hold) = act(context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
     let asked = asked.map_err(|refused| problem_of(&refused, field))?;
-    let grant = granted(&context, asked, hold, (request.owner, &names), wait).await?;
+    let grant = granted(context, asked, hold, (request.owner, &names), wait).await?;
     Ok(Lock::new(request.owner, &names, &grant).into_response())
 }
 
@@ -299,29 +309,6 @@ pub(super) fn milliseconds(field: &str, seconds: f64) -> Result<u64, Problem> {
         return Err(Problem::invalid(field, format!("a number of seconds from 0.001 to {most}")));
     }
     Ok(milliseconds as u64)
-}
-
-/// Milliseconds to wait: what the header Prefer says goes before the field of the body.
-pub(super) fn patience(headers: &HeaderMap, wait_ms: u64) -> Result<u64, Problem> {
-    match preferred_wait(headers)? {
-        Some(wait) if wait > WAIT_MAX => {
-            Err(Problem::invalid("Prefer", format!("wait and at most {} seconds", WAIT_MAX / SECOND)))
-        }
-        preferred => Ok(preferred.unwrap_or(wait_ms)),
-    }
-}
-
-/// What `Prefer: wait=10` asks for, in milliseconds; see RFC 7240.
-fn preferred_wait(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    for preference in preferences.flat_map(|value| value.split(',')) {
-        if let Some(("wait", seconds)) = preference.trim().split_once('=') {
-            let seconds: u64 =
-                seconds.parse().map_err(|_| Problem::invalid("Prefer", "wait and whole seconds"))?;
-            return Ok(Some(seconds.saturating_mul(SECOND)));
-        }
-    }
-    Ok(None)
 }
 
 /// The session that a client names.

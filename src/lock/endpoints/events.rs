@@ -1,22 +1,29 @@
 //! GET /locks/{resource}/events: what happens to a resource, as server-sent events.
 
 use std::pin::Pin;
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
-use tokio::time::{Interval, interval};
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::endpoint::{Context, OpenApiRouter, PathBytes, Problem, ProblemBody, State, problems, routes};
 use crate::lock::{Watch, WatchedEvent};
 
-/// How often a comment is sent to a stream on which nothing happens, so that who is between lets it live.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often a comment is sent to a stream at least, so that proxies in between let it live.
+const KEEP_ALIVE_MAX: Duration = Duration::from_secs(15);
+
+/// Comments in the time after which idle connections are closed.
+const COMMENTS: u32 = 3;
+
+/// Tells nginx to pass on each event as it comes, instead of gathering them.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const NO: HeaderValue = HeaderValue::from_static("no");
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -41,17 +48,21 @@ async fn events(State(context): State<Context>, PathBytes(name): PathBytes) -> R
     })?;
     let stream = EventStream {
         watch,
-        keep_alive: interval(KEEP_ALIVE),
+        // The first comment comes at once, so that the client learns that it is heard.
+        comment_at: Box::pin(sleep(Duration::ZERO)),
+        context: context.clone(),
         stopping: Box::pin(context.stopping().clone().cancelled_owned()),
     };
-    let headers = [(header::CONTENT_TYPE, MEDIA_TYPE), (header::CACHE_CONTROL, NO_STORE)];
+    let headers =
+        [(header::CONTENT_TYPE, MEDIA_TYPE), (header::CACHE_CONTROL, NO_STORE), (X_ACCEL_BUFFERING, NO)];
     Ok((headers, Body::new(stream)).into_response())
 }
 
 /// The body of the response.
 struct EventStream {
     watch: Watch,
-    keep_alive: Interval,
+    comment_at: Pin<Box<Sleep>>,
+    context: Context,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -69,8 +80,10 @@ impl HttpBody for EventStream {
         if let Poll::Ready(next) = self.watch.poll_next(task.waker()) {
             return Poll::Ready(next.map(|event| Ok(Frame::data(encoded(&event)))));
         }
-        // The first tick comes at once, so that the client learns that it is heard.
-        self.keep_alive.poll_tick(task).map(|_| Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))))
+        ready!(self.comment_at.as_mut().poll(task));
+        let idle = self.context.services().settings.http_idle_timeout();
+        self.comment_at = Box::pin(sleep(KEEP_ALIVE_MAX.min(idle / COMMENTS)));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))))
     }
 }
 

@@ -1,17 +1,17 @@
 //! Changing how a lock is held: alone instead of shared, and shared instead of alone.
 
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::acquisition::{Lock, granted, patience};
+use super::acquisition::{Lock, granted};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::refusals::problem_of;
 use super::{act, begin, kept};
 use crate::endpoint::{
-    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, problems, routes,
+    Context, Json, OpenApiRouter, PathText, Preferences, Problem, ProblemBody, State, problems, routes,
 };
+use crate::lock::limits::WAIT_MAX;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(upgrade)).routes(routes!(downgrade))
@@ -31,7 +31,7 @@ struct Patience {
 /// Under a new fence and therefore a new `lock_id`, before all others that wait.  Of two that share a resource and both
 /// ask for this, the second is refused: each would wait for the other.  A request that is repeated with the same
 /// `Idempotency-Key` and the old `lock_id` gets the same answer.
-#[utoipa::path(post, path = "/lock/{lock_id}/upgrade", operation_id = "upgrade_lock", tag = "locks", request_body = Patience,
+#[utoipa::path(post, path = "/lock/{lock_id}/upgrade", operation_id = "upgrade_lock", tag = "locks", request_body = Option<Patience>,
     params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated"),
         ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
@@ -41,18 +41,22 @@ struct Patience {
 async fn upgrade(
     State(context): State<Context>,
     PathText(id): PathText,
-    headers: HeaderMap,
+    preferences: Preferences,
     key: IdempotencyKey,
     Json(body): Json<Patience>,
-) -> Result<Response, Problem> {
-    let id = LockId::decode(&id)?;
+) -> Response {
+    let wait = preferences.wait_millis(WAIT_MAX, body.wait_ms);
+    preferences.applied(upgraded(&context, &id, &key, wait).await)
+}
+
+async fn upgraded(context: &Context, id: &str, key: &IdempotencyKey, wait: u64) -> Result<Response, Problem> {
+    let id = LockId::decode(id)?;
     let resource = one_resource(&id)?;
-    let wait = patience(&headers, body.wait_ms)?;
-    let (asked, hold) = act(&context, |locks, now, aftermath| {
+    let (asked, hold) = act(context, |locks, now, aftermath| {
         locks.upgrade((resource, &id.owner), Some(id.fence), wait, key.request(), now, aftermath)
     });
     let asked = asked.map_err(|refused| problem_of(&refused, "lock_id"))?;
-    let grant = granted(&context, asked, hold, (&id.owner, &[resource]), wait).await?;
+    let grant = granted(context, asked, hold, (&id.owner, &[resource]), wait).await?;
     Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 

@@ -18,7 +18,13 @@ fn what_has_not_changed_is_not_sent_again() {
     let (server, mut http) = server();
     put(&mut http, "/cache/key", r#"{"value": "hello", "ttl": 100}"#);
     let first = tag(&mut http);
-    for seen in [first.clone(), format!("W/{first}"), format!("\"other\", {first}"), "*".to_owned()] {
+    for seen in [
+        first.clone(),
+        format!("W/{first}"),
+        format!("\"other\", {first}"),
+        "*".to_owned(),
+        format!(",, {first},"),
+    ] {
         let response = ask(&mut http, "GET", ("If-None-Match", &seen), "");
         assert_eq!((response.status, response.body.len()), (304, 0), "{seen}");
         assert_eq!(response.header("etag"), Some(first.as_str()));
@@ -57,6 +63,72 @@ fn compare_and_set() {
     let current = tag(&mut http);
     assert_eq!(ask(&mut http, "DELETE", ("If-Match", &current), "").status, 204);
     assert_eq!(ask(&mut http, "PUT", ("If-Match", "*"), r#"{"value": 1}"#).status, 412);
+}
+
+/// Everything that changes one key.
+const CHANGES: &[(&str, &str, &str)] = &[
+    ("PUT", "/cache/key", r#"{"value": 2}"#),
+    ("POST", "/cache/key/incr", ""),
+    ("PUT", "/cache/key/ttl", r#"{"ttl": 100}"#),
+    ("DELETE", "/cache/key/ttl", ""),
+    ("DELETE", "/cache/key", ""),
+];
+
+#[test]
+fn every_change_of_a_key_heeds_conditions() {
+    let (_server, mut http) = server();
+    for &(method, path, body) in CHANGES {
+        let mut change = |headers: &[(&str, &str)]| http.ask(method, path, headers, body.as_bytes()).status;
+        for header in [("If-Match", "\"stale\""), ("If-Match", "*"), ("If-Match", ","), ("If-Match", "")] {
+            assert_eq!(change(&[header]), 412, "{method} {path} without the key: {header:?}");
+        }
+        http.ask("PUT", "/cache/key", &[], br#"{"value": 1, "ttl": 50}"#);
+        let tag = tag(&mut http);
+        let state = |http: &mut Http| {
+            (http.get("/cache/key").json(), http.get("/cache/key/ttl").json()["ttl"].as_f64() > Some(60.0))
+        };
+        let before = state(&mut http);
+        let stale = format!("\"stale\", W/{tag}");
+        for header in [
+            ("If-Match", stale.as_str()),
+            ("If-None-Match", "*"),
+            ("If-None-Match", &tag),
+            ("If-None-Match", &stale),
+        ] {
+            let refused = http.ask(method, path, &[header], body.as_bytes());
+            assert_eq!(
+                (refused.status, refused.problem().as_str()),
+                (412, "precondition-failed"),
+                "{method} {path}: {header:?}"
+            );
+            assert_eq!(refused.json()["field"], header.0);
+            assert_eq!(state(&mut http), before, "{method} {path} has changed something");
+        }
+        let listed = format!(" ,\"stale\",, {tag},");
+        let done = http.ask(
+            method,
+            path,
+            &[("If-Match", &listed), ("If-None-Match", ", \"other\" ,")],
+            body.as_bytes(),
+        );
+        assert!(done.status < 300, "{method} {path}: {done:?}");
+        http.ask("DELETE", "/cache/key", &[], b"");
+    }
+}
+
+#[test]
+fn what_has_no_tag_matches_none() {
+    let (_server, mut http) = server();
+    put(&mut http, "/cache/key", r#"{"value": 1}"#);
+    let entries = r#"{"entries": [{"key": "other", "value": 1}]}"#;
+    for (method, path, body) in [("POST", "/cache/batch/set", entries), ("DELETE", "/cache", "")] {
+        for tags in ["*", "\"a\""] {
+            let refused = http.ask(method, path, &[("If-Match", tags)], body.as_bytes());
+            assert_eq!((refused.status, refused.problem().as_str()), (412, "precondition-failed"), "{path}");
+        }
+        assert_eq!(http.get("/cache/key").status, 200);
+        assert!(http.ask(method, path, &[("If-None-Match", "*")], body.as_bytes()).status < 300, "{path}");
+    }
 }
 
 #[test]

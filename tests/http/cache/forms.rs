@@ -16,7 +16,7 @@ fn a_body_is_handed_out_with_its_own_type() {
         let read = get_as(&mut http, "/cache/logo", accept);
         assert_eq!((read.header("content-type"), read.body.as_slice()), (Some("image/png"), &image[..]));
         assert_eq!(read.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(read.header("content-security-policy"), Some("sandbox"));
+        assert!(read.header("content-security-policy").is_some_and(|policy| policy.contains("sandbox")));
     }
     let json = get_as(&mut http, "/cache/logo", "application/json").json();
     assert_eq!((&json["value"], &json["encoding"]), (&"iVBORw0K".into(), &"base64".into()));

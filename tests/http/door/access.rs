@@ -240,3 +240,26 @@ fn allowed_sites_may_use_the_door_from_a_browser() {
         ("foreign-origin", None)
     );
 }
+
+#[test]
+fn options_that_ask_for_nothing_else_are_answered_by_the_path() {
+    let origin = ("Origin", "http://console.test");
+    for settings in [&["--http-cors-origins", origin.1][..], &["--http-cors-origins", "*"], &[]] {
+        let server = server(settings);
+        let mut http = connect(&server);
+        let has_cors = !settings.is_empty();
+        let from_page = if has_cors { vec![origin] } else { vec![] };
+        for headers in [vec![], from_page, vec![("Access-Control-Request-Method", "PUT")]] {
+            let options = http.ask("OPTIONS", "/cache/key", &headers, b"");
+            assert_eq!(options.status, 204, "{headers:?}");
+            assert!(options.header("allow").is_some_and(|allow| allow.contains("DELETE")), "{options:?}");
+            let is_from_page = headers.contains(&origin);
+            assert_eq!(
+                options.header("access-control-allow-origin").is_some(),
+                has_cors && (is_from_page || settings[1] == "*")
+            );
+            assert!(options.header("x-request-id").is_some());
+            assert_eq!(http.ask("OPTIONS", "/nothing", &headers, b"").problem(), "not-found");
+        }
+    }
+}

@@ -82,3 +82,73 @@ fn broken_json_and_unknown_fields_are_named() {
     assert_eq!(body["field"], "tll");
     assert!(body["allowed"].as_str().is_some_and(|allowed| allowed.contains("value")), "{body}");
 }
+
+/// Every operation of the API that takes a body, with its path filled in.
+fn operations_with_bodies() -> Vec<(String, String)> {
+    let description = serde_json::to_value(quartet::http::openapi()).expect("it is JSON");
+    let mut found = Vec::new();
+    for (path, operations) in description["paths"].as_object().expect("it has paths") {
+        let parts = path.split('/').map(|part| match part {
+            // As a server makes it for the fence 1, the owner `a` and the resource `b`.
+            "{lock_id}" => "1.AAFhAAFi",
+            part if part.starts_with('{') => "thing",
+            part => part,
+        });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let takes_body =
+            |(_, operation): &(&String, &serde_json::Value)| operation["requestBody"].is_object();
+        let methods = operations.as_object().expect("a path has operations").iter().filter(takes_body);
+        found.extend(methods.map(|(method, operation)| {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let needed = parameters.filter(|named| named["in"] == "query" && named["required"] == true);
+            let query = needed.map(|named| format!("{}=a&", named["name"].as_str().expect("it has a name")));
+            (method.to_ascii_uppercase(), format!("{path}?{}", query.collect::<String>()))
+        }));
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+#[test]
+fn a_compressed_body_is_refused_wherever_bodies_are_taken() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    for (method, path) in operations_with_bodies() {
+        for coding in ["gzip", "br", "identity, GZIP", "x"] {
+            let refused = http.ask(&method, &path, &[("Content-Encoding", coding)], b"{}");
+            assert_eq!((refused.status, refused.problem().as_str()), (415, "unsupported-coding"), "{path}");
+            assert_eq!(refused.header("accept-encoding"), Some("identity"), "{path}");
+        }
+    }
+    let typed = |coding| [("Content-Type", "text/css"), ("Content-Encoding", coding)];
+    assert_eq!(put(&mut http, &typed("gzip"), b"\x1f\x8b").status, 415);
+    for none in ["identity", ", ,Identity,", ""] {
+        assert!(put(&mut http, &typed(none), b"a {}").status < 300, "{none:?}");
+    }
+    http.write(
+        b"PUT /cache/key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    );
+    let refused = http.read("PUT").expect("it is answered");
+    assert_eq!((refused.status, refused.problem().as_str()), (501, "unsupported-transfer"));
+}
+
+#[test]
+fn no_body_is_an_object_without_fields() {
+    let server = server(&[]);
+    let mut http = connect(&server);
+    for (method, path) in operations_with_bodies() {
+        let response = http.ask(&method, &path, &[], b"");
+        // It may be done, or what it is about may not be there; else a field is missing, and named.
+        if response.status == 400 {
+            assert_eq!(response.problem(), "invalid-value", "{method} {path}: {response:?}");
+            assert!(response.json()["field"].is_string(), "{method} {path}: {response:?}");
+        }
+    }
+    assert_eq!(http.ask("PUT", "/cache/key", &[], b"").json()["field"], "value");
+    assert_eq!(http.ask("POST", "/cache/count/incr", &[], b"").json()["value"], 1);
+    assert_eq!(http.ask("POST", "/cache/count/incr", &[], b" \n").json()["value"], 2);
+    let shared = br#"{"resource": "x", "ttl": 60, "mode": "shared"}"#;
+    let lock = http.ask("POST", "/lock", &[], shared).json();
+    let upgrade = format!("/lock/{}/upgrade", lock["lock_id"].as_str().expect("it is held"));
+    assert_eq!(http.ask("POST", &upgrade, &[], b"").status, 200);
+}
