@@ -279,7 +279,8 @@ mod tests {
         let request = request.body(()).expect("a request");
         let peer = peer.parse().expect("an address");
         let Kind { get_takes, is_for_proxies } = kind;
-        let route = Route { label: String::new(), get_takes, is_for_proxies, has_scripts: false };
+        let route =
+            Route { label: String::new(), get_takes, is_for_proxies, post_reads: false, has_scripts: false };
         let admitted = Access::new(settings).admit(&request, &route, peer, &Live::new(settings.clone()));
         assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected, "{method} {headers:?}");
     }

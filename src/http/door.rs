@@ -123,8 +123,16 @@ impl Door {
         if let Err(problem) = caller.responses.admit_any() {
             return problem.into_response();
         }
+        let only_reads = match *request.method() {
+            Method::GET | Method::HEAD => !route.get_takes,
+            Method::POST => route.post_reads,
+            _ => false,
+        };
         let Ok(response) = router.clone().call(request).await;
-        // Only what reads is answered with much, so nothing was changed by what is refused here.
+        if !only_reads {
+            // It is done, so its client has to hear of it.
+            return response;
+        }
         let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
         match caller.responses.admit(bytes, 0) {
             Ok(()) => response,

@@ -6,6 +6,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 use utoipa::openapi::PathItem;
+use utoipa::openapi::path::Operation;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{health, metrics, openapi, pages};
@@ -19,6 +20,9 @@ const NO_ROUTE: &str = "(none)";
 
 /// An extension of a GET in the description of the API: who takes something with it, `clients` or `proxies`.
 const TAKEN_BY: &str = "x-taken-by";
+
+/// An extension of a POST: that it changes nothing.
+const READS: &str = "x-reads";
 
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
@@ -61,6 +65,8 @@ pub(super) struct Route {
     pub(super) get_takes: bool,
     /// Whether only proxies and programs ask for it.
     pub(super) is_for_proxies: bool,
+    /// Whether its POST changes nothing: beside the endpoint the extension `x-reads`.
+    pub(super) post_reads: bool,
     /// Whether it is a page of ours with scripts, and no data.
     pub(super) has_scripts: bool,
 }
@@ -69,14 +75,23 @@ impl Route {
     /// A route that is no part of the API.
     fn other(label: &str) -> Route {
         let has_scripts = label.starts_with("/docs");
-        Route { label: label.to_owned(), get_takes: false, is_for_proxies: false, has_scripts }
+        let label = label.to_owned();
+        Route { label, get_takes: false, is_for_proxies: false, post_reads: false, has_scripts }
     }
 
     fn of(label: String, item: &PathItem) -> Route {
-        let extensions = item.get.as_ref().and_then(|operation| operation.extensions.as_ref());
-        let taken_by = extensions.and_then(|all| all.get(TAKEN_BY));
-        let (get_takes, is_for_proxies) = (taken_by.is_some(), taken_by.is_some_and(|who| who == "proxies"));
-        Route { label, get_takes, is_for_proxies, has_scripts: false }
+        let extension = |operation: &Option<Operation>, name| {
+            let extensions = operation.as_ref()?.extensions.as_ref()?;
+            extensions.get(name).cloned()
+        };
+        let taken_by = extension(&item.get, TAKEN_BY);
+        Route {
+            get_takes: taken_by.is_some(),
+            is_for_proxies: taken_by.is_some_and(|who| who == "proxies"),
+            post_reads: extension(&item.post, READS).is_some(),
+            has_scripts: false,
+            label,
+        }
     }
 }
 

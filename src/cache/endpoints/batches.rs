@@ -90,7 +90,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 }
 
 /// The values of several keys
-#[utoipa::path(post, path = "/cache/batch/get", tag = "cache", params(Database), request_body = Keys,
+#[utoipa::path(post, path = "/cache/batch/get", tag = "cache", extensions(("x-reads" = json!(true))), params(Database), request_body = Keys,
     responses((status = 200, description = "What they hold", body = Entries),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn get_batch(

@@ -1,5 +1,7 @@
 //! What clients make the server hold: responses that they do not read, bodies that they do not finish.
 
+use serde_json::json;
+
 use super::http2::{DATA, END_STREAM, Http2, RST_STREAM};
 use super::{connect, server};
 use crate::support::client::Client;
@@ -78,6 +80,20 @@ fn small_responses_go_on_beside_large_ones() {
     http.get("/health/live", &[3, 5, 7]);
     http.get("/cache/typed", &[9]);
     assert_eq!(http.read_heads(5), (vec![1, 3, 5, 7], vec![9]));
+}
+
+#[test]
+fn what_is_done_is_answered_whatever_is_unread() {
+    let server = server_with_values(LENGTH, &["--http-connection-in-flight-limit", "1kb"]);
+    let mut http = Http2::connect(&server, Some(0));
+    http.get("/cache/typed", &[1]);
+    assert_eq!(http.read_heads(1), (vec![1], vec![]));
+    http.post("/cache/batch/get", &json!({ "keys": ["text"] }), 3);
+    let resources: Vec<_> = (100..150).map(|number| format!("{number}{}", "x".repeat(1_000))).collect();
+    http.post("/lock", &json!({ "resources": resources, "ttl": 60 }), 5);
+    assert_eq!(http.read_heads(2), (vec![5], vec![3]));
+    let held = unread(&server);
+    assert!(held > LENGTH + 50 * 1_000, "{held}");
 }
 
 #[test]

@@ -6,6 +6,9 @@ use crate::support::process::Server;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Bytes of a frame that every server takes.
+const FRAME_LENGTH_MAX: usize = 16 * 1024;
+
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
@@ -50,6 +53,20 @@ impl Http2 {
 
     /// Begins a PUT whose body is to be so long, of bytes that are stored as they are.
     pub(super) fn put(&mut self, path: &str, length: usize, stream: u32) {
+        self.begin("PUT", path, length, "application/octet-stream", stream);
+    }
+
+    /// Asks with a POST and JSON.
+    pub(super) fn post(&mut self, path: &str, json: &serde_json::Value, stream: u32) {
+        let body = json.to_string();
+        self.begin("POST", path, body.len(), "application/json", stream);
+        for (number, piece) in body.as_bytes().chunks(FRAME_LENGTH_MAX).enumerate() {
+            let is_last = (number + 1) * FRAME_LENGTH_MAX >= body.len();
+            self.send(piece, if is_last { END_STREAM } else { 0 }, stream);
+        }
+    }
+
+    fn begin(&mut self, method: &str, path: &str, length: usize, content_type: &str, stream: u32) {
         let block = [
             &[0x86, 0x04],
             &text(path)[..],
@@ -57,11 +74,11 @@ impl Http2 {
             &text("localhost"),
             // Method, content-length and content-type by the names of the static table.
             &[0x02],
-            &text("PUT"),
+            &text(method),
             &[0x0f, 0x0d],
             &text(&length.to_string()),
             &[0x0f, 0x10],
-            &text("application/octet-stream"),
+            &text(content_type),
         ];
         self.0.write(&frame(HEADERS, END_HEADERS, stream, &block.concat()));
     }
