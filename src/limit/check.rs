@@ -367,10 +367,16 @@ impl<'d> Check<'d> {
     ) -> Result<Answer, NotACounter> {
         let decision = match place.counter() {
             Some(counter) => {
-                if !changes.has(counter) {
-                    adopt(counters, &item.limit, counter, now)?;
+                let is_changed = changes.has(counter);
+                let state = changes.state(counter, counters)?;
+                let mut adopted = StateBytes::new();
+                match item.limit.adopt(state, now, &mut adopted) {
+                    Some(kept_for) if !is_changed => {
+                        keep_adopted(counters, counter, &adopted, kept_for);
+                        item.limit.peek(&adopted, cost, now)
+                    }
+                    _ => item.limit.peek(state, cost, now),
                 }
-                item.limit.peek(changes.state(counter, counters)?, cost, now)
             }
             None => item.limit.peek(&[], cost, now),
         };
@@ -489,24 +495,12 @@ impl Item {
     }
 }
 
-/// Has a counter that was written under other parameters go on under those of `limit`.  What a client is told to wait for
-/// is true only if its time runs from now on, so this is done before it is told, even if nothing is taken.
-///
-/// # Errors
-/// If the key holds something else.
-pub fn adopt(
-    counters: &mut impl Counters,
-    limit: &Limit,
-    counter: &[u8],
-    now: Nanos,
-) -> Result<(), NotACounter> {
-    let mut changed = StateBytes::new();
-    if let Some(kept_for) = limit.adopt(counters.state(counter)?, now, &mut changed) {
-        counters.keep(counter, &changed, kept_for);
-        // It may say less than before.
-        counters.keep_less(counter);
-    }
-    Ok(())
+/// Keeps the state that a limit made of one that was written under other parameters.  What a client is told to wait for is
+/// true only if its time runs from now on, so this is done before it is told, even if nothing is taken.
+pub fn keep_adopted(counters: &mut impl Counters, counter: &[u8], state: &[u8], kept_for: Nanos) {
+    counters.keep(counter, state, kept_for);
+    // It may say less than before.
+    counters.keep_less(counter);
 }
 
 /// Refuses more limits, or checks, than one check may have.

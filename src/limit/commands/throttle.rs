@@ -5,7 +5,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::limit::algorithm::{Decision, Gcra, InvalidParameter, Limit, StateBytes, checked_cost};
-use crate::limit::check::{Counters, adopt};
+use crate::limit::check::{Counters, keep_adopted};
 use crate::limit::nanos;
 use crate::limit::stored::StoredCounters;
 use crate::refusal::Refusal;
@@ -61,8 +61,8 @@ fn take(call: &mut Call<'_, '_>, limit: &Limit, quantity: u64) -> Result<Decisio
     };
     if decision.allowed && quantity > 0 {
         counters.keep(name, &changed, decision.reset_after);
-    } else {
-        adopt(&mut counters, limit, name, now)?;
+    } else if let Some(kept_for) = limit.adopt(state, now, &mut changed) {
+        keep_adopted(&mut counters, name, &changed, kept_for);
     }
     Ok(decision)
 }
