@@ -13,6 +13,9 @@ use crate::journal::disk::Disk;
 use crate::journal::{Journal, NotAdmitted, OpenError, Options, Writer};
 use crate::wait::{Durable, Hold, Position};
 
+/// The least time between two attempts to make the journal.
+const RETRY_MICROS: u64 = 1_000_000;
+
 /// What of the locks outlives the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Durability {
@@ -32,9 +35,17 @@ pub(super) enum Keeping {
     #[default]
     Nowhere,
     /// Into a folder that is made for the first lock.
-    Later(PathBuf, Durability),
+    Later(Unmade),
     /// Into a journal.
     Journal(Keeper),
+}
+
+/// A journal that is made for the first lock.
+pub(super) struct Unmade {
+    folder: PathBuf,
+    durability: Durability,
+    /// When making it has failed last, in microseconds, and why.
+    failure: Option<(u64, String)>,
 }
 
 /// A journal and what is known of it.
@@ -74,7 +85,7 @@ impl Keeping {
                 Ok(Keeping::Nowhere)
             }
             (Durability::Fence | Durability::Full, false) => {
-                Ok(Keeping::Later(folder.to_owned(), durability))
+                Ok(Keeping::Later(Unmade { folder: folder.to_owned(), durability, failure: None }))
             }
             (Durability::Fence | Durability::Full, true) => {
                 Keeper::open(folder, durability, now, core, events).map(Keeping::Journal)
@@ -86,7 +97,7 @@ impl Keeping {
     pub(super) fn durability(&self) -> Durability {
         match self {
             Keeping::Nowhere => Durability::None,
-            Keeping::Later(_, durability) => *durability,
+            Keeping::Later(unmade) => unmade.durability,
             Keeping::Journal(keeper) => keeper.durability,
         }
     }
@@ -99,7 +110,16 @@ impl Keeping {
         }
     }
 
-    /// Whether something may be promised.  The first promise makes the folder.
+    /// Why there is no journal although there should be one.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match self {
+            Keeping::Later(Unmade { failure: Some((_, reason)), .. }) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether something may be promised.  The first promise makes the folder.  If that fails it is not tried again at
+    /// once: others wait while it is tried.
     pub(super) fn admit(&mut self, now: Now, core: &mut Core, events: &mut Events) -> Result<(), Refused> {
         match self {
             Keeping::Nowhere => Ok(()),
@@ -108,10 +128,19 @@ impl Keeping {
                 NotAdmitted::Stalled => Refused::DiskStalled,
                 NotAdmitted::Failed => Refused::DiskFailed,
             }),
-            Keeping::Later(folder, durability) => {
-                let keeper = Keeper::open(folder, *durability, now, core, events)
-                    .map_err(|error| Refused::NoFolder(error.to_string()))?;
-                *self = Keeping::Journal(keeper);
+            Keeping::Later(Unmade { folder, durability, failure }) => {
+                if let Some((tried_at, reason)) = failure
+                    && now.micros() < *tried_at + RETRY_MICROS
+                {
+                    return Err(Refused::NoFolder(reason.clone()));
+                }
+                match Keeper::open(folder, *durability, now, core, events) {
+                    Ok(keeper) => *self = Keeping::Journal(keeper),
+                    Err(error) => {
+                        let (_, reason) = failure.insert((now.micros(), error.to_string()));
+                        return Err(Refused::NoFolder(reason.clone()));
+                    }
+                }
                 Ok(())
             }
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 
+use arc_swap::ArcSwapOption;
 use foldhash::fast::RandomState;
 
 use super::core::Core;
@@ -79,6 +80,8 @@ pub struct Locks {
     state: Mutex<State, { rank::LOCK_TABLE }>,
     /// Where the table is kept, once it is.
     journal: OnceLock<Arc<Journal>>,
+    /// Why it could not be kept when that was last tried; of no account once it is.
+    failure: ArcSwapOption<String>,
     /// Held by whoever publishes notices.
     telling: Mutex<(), { rank::LOCK_NOTICES }>,
     /// Connections that have sessions; while there are none the end of a connection costs nothing here.
@@ -124,15 +127,28 @@ impl Locks {
 
     fn with(state: State) -> Locks {
         let locks = Locks { state: Mutex::new(state), ..Locks::default() };
-        locks.note_journal(&locks.state.lock());
+        locks.note_journal(&locks.state.lock().keeping);
         locks
     }
 
-    /// Lets everybody see the journal, once there is one.
-    fn note_journal(&self, state: &State) {
-        if let Some(journal) = state.keeping.journal() {
-            self.journal.get_or_init(|| Arc::clone(journal));
+    /// Lets everybody see the journal, once there is one, or why there is none.
+    fn note_journal(&self, keeping: &Keeping) {
+        if self.journal.get().is_some() {
+            return;
         }
+        if let Some(journal) = keeping.journal() {
+            self.journal.get_or_init(|| Arc::clone(journal));
+        } else if let Some(reason) = keeping.failure()
+            && self.failure.load().as_ref().is_none_or(|known| **known != reason)
+        {
+            tracing::error!(reason, "nothing can be locked; it is tried again every second");
+            self.failure.store(Some(Arc::new(reason.to_owned())));
+        }
+    }
+
+    /// Why nothing can be locked, if there should be a journal and none can be made.  Takes no lock.
+    pub fn failure(&self) -> Option<Arc<String>> {
+        self.failure.load_full()
     }
 
     /// What outlives the server.
@@ -184,9 +200,9 @@ impl Locks {
     /// Whether the disk can take a change.  The first change makes the journal.
     fn admit(&self, state: &mut State, now: Now) -> Result<(), Refused> {
         let State { core, events, keeping, .. } = state;
-        keeping.admit(now, core, events)?;
-        self.note_journal(state);
-        Ok(())
+        let admitted = keeping.admit(now, core, events);
+        self.note_journal(keeping);
+        admitted
     }
 
     /// Runs what only looks at the table, or does what has fallen due; it is given the time in microseconds.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::support::client::Client;
 use crate::support::http::{Http, Response};
-use crate::support::process::{Server, wait_for};
+use crate::support::process::{Folder, Server, wait_for};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
@@ -522,4 +523,30 @@ fn what_a_client_prefers_is_heeded_in_any_spelling() {
         assert_eq!((refused.status, refused.header("preference-applied")), (409, None), "{prefer}");
         assert_eq!(refused.json()["waited_ms"], 0, "{prefer}");
     }
+}
+
+#[test]
+fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
+    let folder = Folder::new();
+    let data = folder.path().join("data");
+    let server = Server::quartet(&["--http-port", "0", "--dir", &data.display().to_string()]);
+    std::fs::create_dir_all(&data).expect("the folder was just made");
+    std::fs::write(data.join("locks"), "in the way").expect("the folder was just made");
+    let mut client = Client::connect(server.address());
+    let mut http = Http::connect(server.http_address());
+    for _ in 0..2 {
+        let reply = client.ask("LOCK.ACQUIRE r o TTL 60000");
+        assert!(reply.starts_with("-MISCONF "), "{reply}");
+    }
+    let readiness = http.ask("GET", "/health/ready", &[], b"");
+    assert_eq!(readiness.status, 503);
+    assert!(
+        readiness.json()["parts"]["locks"].as_str().is_some_and(|reason| reason != "up"),
+        "{readiness:?}"
+    );
+    assert!(client.ask("INFO persistence").contains("locks_journal_status:err"));
+    std::fs::remove_file(data.join("locks")).expect("it is there");
+    wait_for(|| client.ask("LOCK.ACQUIRE r o TTL 60000").starts_with('[').then_some(()));
+    assert_eq!(http.ask("GET", "/health/ready", &[], b"").status, 200);
+    assert!(client.ask("INFO persistence").contains("locks_journal_status:ok"));
 }

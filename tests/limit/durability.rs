@@ -259,7 +259,9 @@ fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
     std::fs::write(&obstacle, "in the way").expect("the folder was just made");
     let mut http = connect(&server);
     let mut client = Client::connect(server.address());
-    // The first one finds out.
+    // The first ones find out.
+    let reply = client.ask("RL.POLICY SET unkept ALGO fixed LIMIT 1 PERIOD 1000");
+    assert!(reply.starts_with("-MISCONF "), "{reply}");
     let unkept = http.ask("PUT", "/policies/unkept", &[], one.as_bytes());
     assert_eq!(unkept.status, 503, "{unkept:?}");
     for refused in [

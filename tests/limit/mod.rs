@@ -5,6 +5,7 @@ mod commands;
 mod durability;
 mod exactness;
 mod invented_keys;
+mod killed;
 mod nginx;
 mod pipelines;
 mod policy_file;

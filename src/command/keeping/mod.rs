@@ -51,6 +51,8 @@ impl Services {
     pub fn each_journal(&self, mut write: impl FnMut(&'static str, Status)) {
         if let Some(journal) = self.locks.journal() {
             write("locks", journal.status());
+        } else if let Some(reason) = self.locks.failure() {
+            write("locks", Status::unavailable(String::clone(&reason)));
         }
         let keeping = &self.limits.keeping;
         if let Some(journal) = keeping.journal() {
