@@ -30,7 +30,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
@@ -133,6 +133,8 @@ struct Shared {
     synced: AtomicU64,
     waiters: Mutex<Waiters, { rank::JOURNAL_WAITERS }>,
     failure: OnceLock<String>,
+    /// The writer has ended: nothing that is not on the disk will be.
+    is_closed: AtomicBool,
     is_snapshot_begun: AtomicBool,
     snapshot_bytes: AtomicU64,
     syncs: AtomicU64,
@@ -197,7 +199,7 @@ impl Journal {
         }
         let (position, sequence) = (recovered.position, recovered.sequence);
         let id = segment::FileId::segment(sequence);
-        let file = segment::create(&*disk, id, position, &[])
+        let file = segment::create(&*disk, id, position)
             .map_err(|error| recovery::failed(&*disk, "make", &id.name(), error))?;
         let pending = Pending::new(position, sequence, recovered.segment_bytes);
         let shared = Arc::new(Shared {
@@ -218,6 +220,7 @@ impl Journal {
             synced: AtomicU64::new(position.0),
             waiters: Mutex::default(),
             failure: OnceLock::new(),
+            is_closed: AtomicBool::new(false),
             is_snapshot_begun: AtomicBool::new(false),
             snapshot_bytes: AtomicU64::new(recovered.snapshot_bytes),
             syncs: AtomicU64::new(0),
@@ -346,22 +349,7 @@ impl Drop for Journal {
 
 impl Durable for Journal {
     fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>> {
-        if let Some(known) = self.shared.outcome(position) {
-            return Poll::Ready(known);
-        }
-        let mut waiters = self.shared.waiters.lock();
-        // Whoever publishes does so before looking for waiters.
-        if let Some(known) = self.shared.outcome(position) {
-            return Poll::Ready(known);
-        }
-        waiters.insert(position, waker);
-        drop(waiters);
-        if !self.shared.options.sync_interval.is_zero() {
-            // Somebody waits, so this sync is not put off.
-            self.shared.state.lock().is_waited_for = true;
-            self.shared.wake_writer();
-        }
-        Poll::Pending
+        self.shared.poll_synced(position, waker)
     }
 }
 
@@ -374,7 +362,39 @@ impl Shared {
         if position.0 <= self.synced.load(Ordering::Acquire) {
             return Some(Ok(()));
         }
-        self.has_failed().then_some(Err(Lost))
+        (self.has_failed() || self.is_closed.load(Ordering::Acquire)).then_some(Err(Lost))
+    }
+
+    /// See [`Durable::poll_synced`].
+    fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>> {
+        if let Some(known) = self.outcome(position) {
+            return Poll::Ready(known);
+        }
+        let mut waiters = self.waiters.lock();
+        // Whoever publishes does so before looking for waiters.
+        if let Some(known) = self.outcome(position) {
+            return Poll::Ready(known);
+        }
+        waiters.insert(position, waker);
+        drop(waiters);
+        if !self.options.sync_interval.is_zero() {
+            // Somebody waits, so this sync is not put off.
+            self.state.lock().is_waited_for = true;
+            self.wake_writer();
+        }
+        Poll::Pending
+    }
+
+    /// Has this thread wait until a position is on the disk.
+    fn wait_until_synced(&self, position: Position) -> io::Result<()> {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        loop {
+            match self.poll_synced(position, &waker) {
+                Poll::Ready(Ok(())) => return Ok(()),
+                Poll::Ready(Err(Lost)) => return Err(io::Error::other("the journal has ended")),
+                Poll::Pending => std::thread::park(),
+            }
+        }
     }
 
     /// Tells the writer of what was appended, if it waits for that.
@@ -428,6 +448,13 @@ impl Shared {
         }
     }
 
+    /// The writer has written all that it ever will.
+    fn note_closed(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        let woken = self.waiters.lock().take_all();
+        woken.into_iter().for_each(Waker::wake);
+    }
+
     /// Nothing more will be on the disk.
     fn fail(&self, reason: String) {
         tracing::error!(
@@ -459,5 +486,14 @@ impl Shared {
             self.changed.wait(&mut state);
         }
         Ok(())
+    }
+}
+
+/// Wakes a thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

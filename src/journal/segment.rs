@@ -68,35 +68,37 @@ pub(super) fn is_draft(name: &str) -> bool {
     name.strip_suffix(DRAFT).is_some_and(|name| FileId::parse(name).is_some())
 }
 
-/// Makes a file with its head and then `contents`, whole or not at all, and leaves it open at its end.
-pub(super) fn create(
-    disk: &dyn Disk,
-    id: FileId,
-    start: Position,
-    contents: &[u8],
-) -> io::Result<Box<dyn DiskFile>> {
-    let file = place(disk, id, start, contents)?;
+/// Makes a file with its head, whole or not at all, and leaves it open at its end.
+pub(super) fn create(disk: &dyn Disk, id: FileId, start: Position) -> io::Result<Box<dyn DiskFile>> {
+    let file = place(disk, id, start)?;
     disk.sync_names()?;
     Ok(file)
 }
 
 /// The same without the last step: the file has its name, which is not on the disk before the names are synced.  An
 /// error has changed nothing that counts, so this may be tried again.
-pub(super) fn place(
-    disk: &dyn Disk,
-    id: FileId,
-    start: Position,
-    contents: &[u8],
-) -> io::Result<Box<dyn DiskFile>> {
-    let (name, draft) = (id.name(), id.name() + DRAFT);
-    let mut file = disk.create(&draft)?;
-    file.write(&head(id, start, VERSION))?;
-    if !contents.is_empty() {
-        file.write(contents)?;
-    }
-    file.sync()?;
-    disk.rename(&draft, &name)?;
+pub(super) fn place(disk: &dyn Disk, id: FileId, start: Position) -> io::Result<Box<dyn DiskFile>> {
+    let mut file = create_draft(disk, id, start)?;
+    name_draft(disk, id, &mut *file)?;
     Ok(file)
+}
+
+/// Makes a file with its head under a draft name.
+pub(super) fn create_draft(disk: &dyn Disk, id: FileId, start: Position) -> io::Result<Box<dyn DiskFile>> {
+    let mut file = disk.create(&draft_name(id))?;
+    file.write(&head(id, start, VERSION))?;
+    Ok(file)
+}
+
+/// Gives a draft that holds all it is to hold its proper name, which is not on the disk before the names are synced.
+pub(super) fn name_draft(disk: &dyn Disk, id: FileId, file: &mut dyn DiskFile) -> io::Result<()> {
+    file.sync()?;
+    disk.rename(&draft_name(id), &id.name())
+}
+
+/// The name of a file that is being written.
+pub(super) fn draft_name(id: FileId) -> String {
+    id.name() + DRAFT
 }
 
 fn head(id: FileId, start: Position, version: u32) -> Vec<u8> {

@@ -1,30 +1,46 @@
-//! A snapshot: the state of a service at one place of its journal, which makes all before that place superfluous.
+//! A snapshot: the state of a service, which makes all of its journal before some place superfluous.
 //!
 //! The service begins it under its own lock, which costs no wait for the disk, and gives its state as records, which
 //! replayed make that state anew.  They are written beside the journal, on another thread than the writer's, so that
 //! nobody who waits for a sync waits for a snapshot.
+//!
+//! A service that is too large to be written down at once gives its state in steps, between which it goes on.  Such a
+//! snapshot has parts of different ages, all of which the journal's records from the place of the snapshot on bring to
+//! the same state, if the service replays them so that it does not matter which of them a part has seen.  It counts only
+//! once the disk has all that any part has seen.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
+use super::disk::DiskFile;
 use super::record::{self, Links};
 use super::segment::{self, FileId};
 use crate::lock_order;
 use crate::wait::Position;
+
+/// Bytes that are gathered before they are written.
+const SPILLED_BYTES: usize = 1 << 20;
 
 /// A snapshot that is being made.  Dropped unfinished it leaves everything as it was.
 pub struct Snapshot {
     shared: Arc<Shared>,
     sequence: u64,
     start: Position,
+    /// Records that are not written yet.
     bytes: Vec<u8>,
+    /// Bytes of records that are.
+    written: u64,
+    /// Where they are, under a draft name.
+    draft: Option<Box<dyn DiskFile>>,
+    /// Why nothing more is written.
+    error: Option<io::Error>,
 }
 
 impl Snapshot {
     pub(super) fn new(shared: Arc<Shared>, sequence: u64, start: Position) -> Snapshot {
-        Snapshot { shared, sequence, start, bytes: Vec::new() }
+        Snapshot { shared, sequence, start, bytes: Vec::new(), written: 0, draft: None, error: None }
     }
 
     /// Adds a record of the state, which is not empty.
@@ -34,8 +50,16 @@ impl Snapshot {
     }
 
     fn encode(&mut self, payload: &[u8]) {
-        let position = Position(self.start.0 + self.bytes.len() as u64);
+        let position = Position(self.start.0 + self.written + self.bytes.len() as u64);
         record::encode(payload, position, Links::default(), &mut self.bytes);
+    }
+
+    /// Writes what was added, if it is much, so that a large snapshot is not held in memory.  Waits for the disk: not to be
+    /// called under a lock.
+    pub fn spill(&mut self) {
+        if self.bytes.len() >= SPILLED_BYTES && self.error.is_none() {
+            self.error = self.write_bytes().err();
+        }
     }
 
     /// Puts the snapshot on the disk, then removes what it makes superfluous.  Waits for the disk, and for the writer
@@ -43,34 +67,58 @@ impl Snapshot {
     ///
     /// # Errors
     /// The disk's, which is also logged; that of a journal that has failed.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<()> {
+        let start = self.start;
+        self.finish_after(start)
+    }
+
+    /// The same for a state that was given in steps, the last of which may have seen records up to `end`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::finish`].
+    pub fn finish_after(mut self, end: Position) -> io::Result<()> {
         self.encode(&[]);
-        let written = self.write();
+        let written = match self.error.take() {
+            Some(error) => Err(error),
+            None => self.publish(end),
+        };
         let name = self.shared.options.name;
         match &written {
-            Ok(()) => tracing::debug!(journal = name, bytes = self.bytes.len(), "wrote a snapshot"),
+            Ok(()) => tracing::debug!(journal = name, bytes = self.written, "wrote a snapshot"),
             Err(error) => tracing::warn!(journal = name, %error, "cannot write a snapshot"),
         }
         written
     }
 
-    /// The same, on a thread of its own.
-    pub fn finish_in_background(self) {
-        let name = self.shared.options.name;
-        let thread = std::thread::Builder::new().name(format!("{name} snapshot"));
-        // The result is in the log.
-        let spawned = thread.spawn(move || drop(self.finish()));
-        if let Err(error) = spawned {
-            tracing::warn!(journal = name, %error, "cannot start a thread for a snapshot");
-        }
+    fn id(&self) -> FileId {
+        FileId::snapshot(self.sequence)
     }
 
-    fn write(&self) -> io::Result<()> {
+    /// Writes what was added behind what is written.
+    fn write_bytes(&mut self) -> io::Result<()> {
         lock_order::assert_nothing_held("waits for the disk");
+        if self.draft.is_none() {
+            self.draft = Some(segment::create_draft(&*self.shared.disk, self.id(), self.start)?);
+        }
+        if let Some(draft) = &mut self.draft {
+            draft.write(&self.bytes)?;
+        }
+        self.written += self.bytes.len() as u64;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    fn publish(&mut self, end: Position) -> io::Result<()> {
         self.shared.wait_until_begun(self.sequence)?;
-        let disk = &*self.shared.disk;
-        segment::create(disk, FileId::snapshot(self.sequence), self.start, &self.bytes)?;
-        self.shared.snapshot_bytes.store(self.bytes.len() as u64, Ordering::Relaxed);
+        self.shared.wait_until_synced(end)?;
+        self.write_bytes()?;
+        let (disk, id) = (Arc::clone(&self.shared.disk), self.id());
+        if let Some(draft) = &mut self.draft {
+            segment::name_draft(&*disk, id, &mut **draft)?;
+            disk.sync_names()?;
+        }
+        self.draft = None;
+        self.shared.snapshot_bytes.store(self.written, Ordering::Relaxed);
         for name in disk.list()? {
             if FileId::parse(&name).is_some_and(|file| file.sequence < self.sequence) {
                 disk.remove(&name)?;
@@ -82,6 +130,10 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
+        if self.draft.take().is_some() {
+            // If it stays it takes room until the next start, which removes it.
+            let _ = self.shared.disk.remove(&segment::draft_name(self.id()));
+        }
         self.shared.is_snapshot_begun.store(false, Ordering::Release);
     }
 }

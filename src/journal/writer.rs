@@ -173,7 +173,7 @@ impl Writer {
 
     fn begin(&mut self, sequence: u64, position: Position) -> Result<(), Obstacle> {
         let disk = &*self.shared.disk;
-        let placed = segment::place(disk, FileId::segment(sequence), position, &[]);
+        let placed = segment::place(disk, FileId::segment(sequence), position);
         self.file = placed.map_err(Obstacle::before_sync)?;
         disk.sync_names().map_err(Obstacle::Final)?;
         self.sequence = sequence;
@@ -196,6 +196,7 @@ impl Writer {
         {
             self.shared.fail("it could not be written before the server stopped".to_owned());
         }
+        self.shared.note_closed();
     }
 
     /// Writes until the journal is closed.

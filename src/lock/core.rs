@@ -88,6 +88,8 @@ pub struct Core {
     pub(super) touched: VecDeque<usize>,
     pub(super) now: u64,
     pub(super) last_waiter: u64,
+    /// What is replayed may be in the snapshot already.
+    pub(super) replays_seen: bool,
 }
 
 impl Core {

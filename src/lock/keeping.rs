@@ -10,7 +10,7 @@ use super::fences;
 use super::refused::Refused;
 use crate::clock::Now;
 use crate::journal::disk::Disk;
-use crate::journal::{Journal, NotAdmitted, OpenError, Options, Writer};
+use crate::journal::{Journal, NotAdmitted, OpenError, Options, Snapshot, Writer};
 use crate::wait::{Durable, Hold, Position};
 
 /// The least time between two attempts to make the journal.
@@ -58,6 +58,8 @@ pub(super) struct Keeper {
     ranges: VecDeque<(u64, Position)>,
     /// Fences up to this may be given out.
     confirmed: u64,
+    /// A snapshot that was begun and is to be given the table in steps.
+    begun: Option<Snapshot>,
 }
 
 fn options() -> Options {
@@ -146,6 +148,22 @@ impl Keeping {
         }
     }
 
+    /// A snapshot that was begun with the last operation, to be given the table in steps.
+    pub(super) fn take_begun_snapshot(&mut self) -> Option<Snapshot> {
+        match self {
+            Keeping::Nowhere | Keeping::Later(..) => None,
+            Keeping::Journal(keeper) => keeper.begun.take(),
+        }
+    }
+
+    /// Writes down that such a snapshot has seen what was done until now and nothing that comes later; where that has to be
+    /// on the disk before the snapshot counts.
+    pub(super) fn end_snapshot(&mut self) -> Option<Position> {
+        let Keeping::Journal(keeper) = self else { return None };
+        Core::end_snapshot(|record| keeper.last = keeper.journal.append(record));
+        Some(keeper.last)
+    }
+
     /// Appends the records of an operation; what a reply that depends on it has to wait for.
     pub(super) fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Hold> {
         let Keeping::Journal(keeper) = self else {
@@ -198,7 +216,7 @@ impl Keeper {
     }
 
     fn new(journal: Arc<Journal>, durability: Durability) -> Keeper {
-        Keeper { journal, durability, last: Position(0), ranges: VecDeque::new(), confirmed: 0 }
+        Keeper { journal, durability, last: Position(0), ranges: VecDeque::new(), confirmed: 0, begun: None }
     }
 
     /// After the last record was replayed: ends what ended with the server before.
@@ -225,10 +243,8 @@ impl Keeper {
             events.clear_records();
             if self.durability == Durability::Fence {
                 self.ranges.push_back((core.fence_bound(), self.last));
-            } else if self.journal.is_snapshot_due()
-                && let Some(snapshot) = self.begin_snapshot(core)
-            {
-                snapshot.finish_in_background();
+            } else if self.journal.is_snapshot_due() {
+                self.begun = self.journal.begin_snapshot();
             }
         }
         if self.journal.has_failed() && !has_records {
@@ -261,7 +277,8 @@ impl Keeper {
         range.map(|(_, position)| *position).filter(|_| fence > self.confirmed)
     }
 
-    fn begin_snapshot(&self, core: &Core) -> Option<crate::journal::Snapshot> {
+    /// A snapshot of the table as it is, before anybody else uses it.
+    fn begin_snapshot(&self, core: &Core) -> Option<Snapshot> {
         let mut snapshot = self.journal.begin_snapshot()?;
         core.snapshot(self.durability == Durability::Full, |record| snapshot.append(record));
         Some(snapshot)

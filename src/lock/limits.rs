@@ -48,6 +48,13 @@ pub const REQUEST_IDS_MAX: usize = 65_536;
 /// How long a request id is remembered, in milliseconds: longer than any client retries.
 pub const REQUEST_ID_MEMORY: u64 = 2 * 60 * 1000;
 
+/// Places of the table that one step of a snapshot looks at, and what it writes down at most: it bounds how long a snapshot
+/// keeps all others from the table, to a fraction of a millisecond.
+pub const SNAPSHOT_PLACES_MAX: usize = 4096;
+
+/// See [`SNAPSHOT_PLACES_MAX`].
+pub const SNAPSHOT_RECORDS_MAX: usize = 512;
+
 /// Deadlocks that are remembered.
 pub const DEADLOCKS_MAX: usize = 64;
 

@@ -33,6 +33,10 @@ pub(super) enum Record<'a> {
     RequestDone { key: &'a [u8], fingerprint: u64, done: Done },
     /// What a request with an id was granted has been taken back unseen: it may be made anew.
     RequestForgotten { key: &'a [u8] },
+    /// A snapshot begins whose parts may have seen records that come later, up to [`Record::SnapshotEnded`].
+    SnapshotBegun,
+    /// No part of the snapshot has seen what comes later.
+    SnapshotEnded,
     /// What only earlier versions wrote and this one has no use for: requests with ids of another form.
     Obsolete,
 }
@@ -68,6 +72,8 @@ const REQUEST_FORGOTTEN: u8 = 13;
 const RENEWED_LEASE: u8 = 14;
 const HOLDS_LEASE: u8 = 15;
 const ENDED_LEASE: u8 = 16;
+const SNAPSHOT_BEGUN: u8 = 17;
+const SNAPSHOT_ENDED: u8 = 18;
 
 const GRANTED_REQUEST: u64 = 1;
 const COUNTED_REQUEST: u64 = 2;
@@ -150,6 +156,8 @@ impl<'a> Record<'a> {
                 out.push(REQUEST_FORGOTTEN);
                 text(out, key);
             }
+            Record::SnapshotBegun => out.push(SNAPSHOT_BEGUN),
+            Record::SnapshotEnded => out.push(SNAPSHOT_ENDED),
             Record::Obsolete => {}
         }
     }
@@ -226,6 +234,8 @@ impl<'a> Record<'a> {
                 Record::RequestDone { key: rest.text()?, fingerprint: rest.number()?, done: rest.done()? }
             }
             REQUEST_FORGOTTEN => Record::RequestForgotten { key: rest.text()? },
+            SNAPSHOT_BEGUN => Record::SnapshotBegun,
+            SNAPSHOT_ENDED => Record::SnapshotEnded,
             _ => return None,
         };
         rest.0.is_empty().then_some(record)
@@ -335,6 +345,8 @@ mod tests {
             Record::RequestDone { key, fingerprint, done: Done::Counted(0) },
             Record::RequestDone { key, fingerprint, done: Done::Opened(SessionId(9)) },
             Record::RequestForgotten { key },
+            Record::SnapshotBegun,
+            Record::SnapshotEnded,
         ]
     }
 
@@ -363,6 +375,6 @@ mod tests {
             bytes[0]
         };
         let firsts: Vec<u8> = examples().into_iter().map(first).collect();
-        assert_eq!(firsts, [1, 2, 14, 15, 16, 6, 7, 8, 12, 12, 12, 13]);
+        assert_eq!(firsts, [1, 2, 14, 15, 16, 6, 7, 8, 12, 12, 12, 13, 17, 18]);
     }
 }

@@ -1,4 +1,9 @@
-//! Rebuilding the table from its records, and writing down what rebuilds it.
+//! Rebuilding the table from its records.
+//!
+//! A snapshot is taken in steps, between which the table goes on, so a part of it may have seen records that are replayed on
+//! top of it.  What a record says about a lease, a session or a request is then simply made so, whatever is there: the
+//! last one counts, and it is as new as anything that the snapshot has seen.  What is already gone by then is passed over.
+//! Outside of that stretch a record that does not fit stops the start.
 
 use super::core::{Core, Terms};
 use super::events::Events;
@@ -22,23 +27,27 @@ impl Core {
         let events = &mut Events::default();
         match Record::read(record).ok_or(BadRecord)? {
             Record::FenceRange { upto } => self.fences.skip_to(upto),
-            Record::Granted(granted) => self.replay_grant(&granted)?,
+            Record::Granted(granted) => self.replay_grant(&granted, events)?,
             Record::Renewed { owner, resource, fence, ttl } => {
-                let id = self.lease_under(resource, owner, fence).ok_or(BadRecord)?;
-                self.extend_lease(id, ttl, events);
+                if let Some(id) = self.replayed_lease(resource, owner, fence)? {
+                    self.extend_lease(id, ttl, events);
+                }
             }
             Record::Holds { owner, resource, fence, holds } => {
-                let id = self.lease_under(resource, owner, fence).ok_or(BadRecord)?;
-                self.leases[id].holds = holds;
+                if let Some(id) = self.replayed_lease(resource, owner, fence)? {
+                    self.leases[id].holds = holds;
+                }
             }
             Record::Ended { owner, resource, fence } => {
-                let id = self.lease_under(resource, owner, fence).ok_or(BadRecord)?;
-                self.remove_lease(id, events);
+                if let Some(id) = self.replayed_lease(resource, owner, fence)? {
+                    self.remove_lease(id, events);
+                }
             }
             Record::ModeChanged { owner, resource, mode, fence } => {
-                let id = self.lease_under(resource, owner, None).ok_or(BadRecord)?;
                 self.fences.skip_to(fence);
-                self.change_mode(id, mode, fence, events);
+                if let Some(id) = self.replayed_lease(resource, owner, None)? {
+                    self.change_mode(id, mode, fence, events);
+                }
             }
             Record::SessionOpened { session, ttl, delay, is_bound } => {
                 let ttl = Some(ttl).filter(|&ttl| ttl != 0);
@@ -49,22 +58,46 @@ impl Core {
                 );
             }
             Record::SessionEnded { session } => {
-                if !self.sessions.contains_key(&SessionId(session)) {
+                if self.sessions.contains_key(&SessionId(session)) {
+                    self.end_session(SessionId(session), super::events::NoticeKind::Released, events);
+                } else if !self.replays_seen {
                     return Err(BadRecord);
                 }
-                self.end_session(SessionId(session), super::events::NoticeKind::Released, events);
             }
             Record::RequestDone { key, fingerprint, done } => {
                 self.request_ids.remember(key, fingerprint, done, self.now);
             }
             Record::RequestForgotten { key } => self.request_ids.forget(key),
+            Record::SnapshotBegun => self.replays_seen = true,
+            Record::SnapshotEnded => self.replays_seen = false,
             Record::Obsolete => {}
         }
         self.finish(events);
         Ok(())
     }
 
-    fn replay_grant(&mut self, granted: &Granted<'_>) -> Result<(), BadRecord> {
+    /// The lease that a record is about; none if it has ended by the time of the snapshot, or has another fence by then.
+    fn replayed_lease(
+        &self,
+        resource: &[u8],
+        owner: &[u8],
+        fence: Option<u64>,
+    ) -> Result<Option<usize>, BadRecord> {
+        let lease = self.lease_under(resource, owner, fence);
+        if lease.is_none() && !self.replays_seen { Err(BadRecord) } else { Ok(lease) }
+    }
+
+    fn replay_grant(&mut self, granted: &Granted<'_>, events: &mut Events) -> Result<(), BadRecord> {
+        if self.replays_seen {
+            // An owner has one lease on a resource, or several on permits, each with its fence.
+            let is_on_permits = matches!(granted.mode, Mode::Permits { .. });
+            let fence = is_on_permits.then_some(granted.fence);
+            for resource in &granted.resources {
+                while let Some(id) = self.lease_under(resource, granted.owner, fence) {
+                    self.remove_lease(id, events);
+                }
+            }
+        }
         let owner = self.owners.intern(granted.owner);
         let session = Some(SessionId(granted.session)).filter(|session| session.0 != 0);
         let terms = Terms {
@@ -76,8 +109,12 @@ impl Core {
             request: &Bound::default(),
             since: self.now,
         };
-        if session.is_some_and(|session| !self.sessions.contains_key(&session)) {
-            return Err(BadRecord);
+        if let Some(session) = session.filter(|session| !self.sessions.contains_key(session)) {
+            if !self.replays_seen {
+                return Err(BadRecord);
+            }
+            // What it is comes later, or that it has ended.
+            self.enter_session(session, SessionTerms::default(), false);
         }
         self.fences.skip_to(granted.fence);
         for name in &granted.resources {
@@ -91,7 +128,7 @@ impl Core {
                     self.resources[resource].load.admits(mode) && self.find_lease(resource, owner).is_none()
                 }
             };
-            if !fits {
+            if !fits && !self.replays_seen {
                 return Err(BadRecord);
             }
             let id = self.add_lease(&terms, resource, granted.fence);
@@ -102,6 +139,7 @@ impl Core {
 
     /// After the last record: sessions whose connections ended with the server are lost.
     pub fn recovered(&mut self, now: u64, events: &mut Events) {
+        self.replays_seen = false;
         self.advance(now, events);
         let mut bound: Vec<SessionId> =
             self.sessions.iter().filter(|(_, session)| session.is_bound).map(|(&id, _)| id).collect();
@@ -110,42 +148,5 @@ impl Core {
             self.lose_session(id, events);
         }
         self.finish(events);
-    }
-
-    /// Gives `write` the records that rebuild the table as it is; `with_leases` is false where only fences are kept.
-    pub fn snapshot(&self, with_leases: bool, mut write: impl FnMut(&[u8])) {
-        let mut bytes = Vec::new();
-        let mut emit = |record: &Record<'_>| {
-            bytes.clear();
-            record.write(&mut bytes);
-            write(&bytes);
-        };
-        emit(&Record::FenceRange { upto: self.fences.upto() });
-        if !with_leases {
-            return;
-        }
-        for (id, session) in &self.sessions {
-            emit(&Record::SessionOpened {
-                session: id.0,
-                ttl: session.ttl.unwrap_or(0),
-                delay: session.delay,
-                is_bound: session.is_bound,
-            });
-        }
-        for (_, lease) in &self.leases {
-            emit(&Record::Granted(Granted {
-                fence: lease.fence,
-                ttl: lease.ttl.unwrap_or(0),
-                mode: lease.mode,
-                holds: lease.holds,
-                session: lease.session.map_or(0, |session| session.0),
-                owner: self.owners.name(lease.owner),
-                meta: &lease.meta,
-                resources: [self.resources.name(lease.resource)].into_iter().collect(),
-            }));
-        }
-        for (key, fingerprint, done) in self.request_ids.iter() {
-            emit(&Record::RequestDone { key, fingerprint, done });
-        }
     }
 }

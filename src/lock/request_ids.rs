@@ -210,10 +210,16 @@ impl RequestIds {
         self.entries[(number - self.first) as usize].key = Box::default();
     }
 
-    /// Key, fingerprint and what it came to, of all that are remembered and do not wait, oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u64, Done)> {
-        let is_done = |entry: &&Entry| !entry.key.is_empty() && !matches!(entry.done, Done::Waiting(_));
-        self.entries.iter().filter(is_done).map(|entry| (&*entry.key, entry.fingerprint, entry.done))
+    /// The numbers of all entries, oldest first.
+    pub(super) fn numbers(&self) -> std::ops::Range<u64> {
+        self.first..self.first + self.entries.len() as u64
+    }
+
+    /// Key, fingerprint and what it came to, of the entry with a number, if it is remembered still and does not wait.
+    pub(super) fn done_at(&self, number: u64) -> Option<(&[u8], u64, Done)> {
+        let entry = self.entries.get(number.checked_sub(self.first)? as usize)?;
+        let is_done = !entry.key.is_empty() && !matches!(entry.done, Done::Waiting(_));
+        is_done.then_some((&*entry.key, entry.fingerprint, entry.done))
     }
 
     /// How many are remembered.
@@ -316,7 +322,8 @@ mod tests {
         assert_eq!(core.done_before(&later), Ok(Some(Done::Granted(3))));
         // Who waits may ask again as long as it waits.
         assert_eq!(core.done_before(&waits), Ok(Some(Done::Waiting(WaiterId(7)))));
-        assert_eq!(core.request_ids.iter().count(), 1);
+        let done = core.request_ids.numbers().filter_map(|number| core.request_ids.done_at(number));
+        assert_eq!(done.count(), 1);
         core.request_ids.forget(&waits.key);
         assert_eq!((core.done_before(&waits), core.request_ids.len()), (Ok(None), 1));
         for number in 0..REQUEST_IDS_MAX * 2 {

@@ -121,10 +121,10 @@ impl Core {
     }
 
     pub(super) fn enter_session(&mut self, id: SessionId, terms: SessionTerms, is_bound: bool) {
-        let session = Session {
-            ttl: terms.ttl,
-            delay: terms.delay,
-            is_bound,
+        let session = self.sessions.entry(id).or_insert_with(|| Session {
+            ttl: None,
+            delay: 0,
+            is_bound: false,
             connection: None,
             deadline: None,
             is_lost: false,
@@ -132,8 +132,8 @@ impl Core {
             waiters: HashSet::new(),
             request: Box::default(),
             claims: 0,
-        };
-        self.sessions.insert(id, session);
+        });
+        (session.ttl, session.delay, session.is_bound) = (terms.ttl, terms.delay, is_bound);
         self.revive(id, terms.connection);
     }
 

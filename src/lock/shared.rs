@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
 
 use arc_swap::ArcSwapOption;
@@ -19,9 +19,10 @@ use super::refused::Refused;
 use super::reports::Totals;
 use super::request_ids::RequestId;
 use super::requests::{Acquired, Request};
+use super::snapshots::SnapshotWalk;
 use crate::clock::Now;
 use crate::journal::disk::Disk;
-use crate::journal::{Journal, OpenError, Writer};
+use crate::journal::{Journal, OpenError, Snapshot, Writer};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::{Hold, Mailbox};
 
@@ -77,7 +78,7 @@ pub struct Aftermath {
 /// See the module's text.
 #[derive(Default)]
 pub struct Locks {
-    state: Mutex<State, { rank::LOCK_TABLE }>,
+    state: Arc<Table>,
     /// Where the table is kept, once it is.
     journal: OnceLock<Arc<Journal>>,
     /// Why it could not be kept when that was last tried; of no account once it is.
@@ -87,6 +88,8 @@ pub struct Locks {
     /// Connections that have sessions; while there are none the end of a connection costs nothing here.
     bound: AtomicUsize,
 }
+
+type Table = Mutex<State, { rank::LOCK_TABLE }>;
 
 #[derive(Default)]
 struct State {
@@ -126,7 +129,7 @@ impl Locks {
     }
 
     fn with(state: State) -> Locks {
-        let locks = Locks { state: Mutex::new(state), ..Locks::default() };
+        let locks = Locks { state: Arc::new(Mutex::new(state)), ..Locks::default() };
         locks.note_journal(&locks.state.lock().keeping);
         locks
     }
@@ -229,7 +232,11 @@ impl Locks {
         aftermath.has_notices |= !state.events.notices.is_empty();
         aftermath.next_deadline = state.core.next_deadline();
         self.bound.store(state.core.bound_connections(), Relaxed);
+        let snapshot = state.keeping.take_begun_snapshot();
         drop(state);
+        if let Some(snapshot) = snapshot {
+            write_in_background(Arc::downgrade(&self.state), snapshot);
+        }
         answered.iter().for_each(|mailbox| mailbox.wake());
         result
     }
@@ -328,6 +335,46 @@ impl Locks {
                 }
             });
         }
+    }
+}
+
+/// Gives a snapshot the table, on a thread of its own.
+fn write_in_background(table: Weak<Table>, snapshot: Snapshot) {
+    let thread = std::thread::Builder::new().name("locks snapshot".to_owned());
+    if let Err(error) = thread.spawn(move || write_snapshot(&table, snapshot)) {
+        tracing::warn!(%error, "cannot start a thread for a snapshot of the locks");
+    }
+}
+
+/// Gives a snapshot the table in steps, between which the table serves others, and puts it on the disk.  Nothing comes of it
+/// if the table is gone meanwhile.
+fn write_snapshot(table: &Weak<Table>, mut snapshot: Snapshot) {
+    let (mut walk, mut bytes, mut ends) = (SnapshotWalk::default(), Vec::new(), Vec::new());
+    loop {
+        let Some(table) = table.upgrade() else { return };
+        let mut state = table.lock();
+        let is_last = state.core.snapshot_step(&mut walk, |record| {
+            bytes.extend_from_slice(record);
+            ends.push(bytes.len());
+        });
+        let end = is_last.then(|| state.keeping.end_snapshot());
+        drop(state);
+        drop(table);
+        let mut start = 0;
+        for end in ends.drain(..) {
+            snapshot.append(&bytes[start..end]);
+            start = end;
+        }
+        bytes.clear();
+        snapshot.spill();
+        if let Some(end) = end {
+            if let Some(end) = end {
+                // The result is in the log.
+                let _ = snapshot.finish_after(end);
+            }
+            return;
+        }
+        std::thread::yield_now();
     }
 }
 

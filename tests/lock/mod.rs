@@ -13,5 +13,6 @@ mod retries;
 mod semaphores;
 mod simulation;
 mod slow_disk;
+mod snapshots;
 mod table;
 mod threads;

@@ -481,4 +481,46 @@ proptest! {
         }
         prop_assert_eq!(snapshot(&again), snapshot(&pair.table.core));
     }
+
+    #[test]
+    fn a_snapshot_in_steps_and_the_records_since_rebuild_the_table(
+        steps in prop::collection::vec(steps(), 1..60),
+        begin in 0_usize..30,
+        paces in prop::collection::vec(0_usize..3, 60),
+    ) {
+        let mut pair = Pair::new();
+        let (mut walk, mut parts, mut since, mut at_end) =
+            (quartet::lock::SnapshotWalk::in_steps_of(2), Vec::new(), 0, None);
+        for (number, step) in steps.iter().enumerate() {
+            if number == begin {
+                since = pair.table.records.len();
+            }
+            let pace = if number < begin || at_end.is_some() { 0 } else { paces[number] };
+            for _ in 0..pace {
+                if pair.table.core.snapshot_step(&mut walk, |record| parts.push(record.to_vec())) {
+                    at_end = Some((pair.table.records.len(), snapshot(&pair.table.core)));
+                    break;
+                }
+            }
+            pair.take(step);
+            pair.compare();
+        }
+        let (end, at_end) = at_end.unwrap_or_else(|| {
+            while !pair.table.core.snapshot_step(&mut walk, |record| parts.push(record.to_vec())) {}
+            (pair.table.records.len(), snapshot(&pair.table.core))
+        });
+        let now = pair.table.micros();
+        let mut again = quartet::lock::Core::default();
+        for record in parts.iter().chain(&pair.table.records[since..end]) {
+            prop_assert_eq!(again.replay(record, now), Ok(()));
+        }
+        let mut marker = Vec::new();
+        quartet::lock::Core::end_snapshot(|record| marker.extend_from_slice(record));
+        prop_assert_eq!(again.replay(&marker, now), Ok(()));
+        prop_assert_eq!(snapshot(&again), at_end);
+        for record in &pair.table.records[end..] {
+            prop_assert_eq!(again.replay(record, now), Ok(()));
+        }
+        prop_assert_eq!(snapshot(&again), snapshot(&pair.table.core));
+    }
 }

@@ -1,0 +1,151 @@
+//! A snapshot that is taken in steps, between which the table goes on.
+
+use std::sync::Arc;
+
+use quartet::journal::disk::Disk;
+use quartet::lock::limits::SNAPSHOT_RECORDS_MAX;
+use quartet::lock::{Aftermath, Asked, Core, Request, SnapshotWalk};
+use quartet::random::Random;
+
+use super::indivisible::{SEGMENT_HEAD, Service, boundaries, draw, now};
+use super::table::ASKING;
+use crate::support::process::wait_for;
+use crate::support::simulated_disk::{SimulatedDisk, Survival};
+
+const SEGMENT: &str = "000000000002.segment";
+const SNAPSHOT: &str = "000000000002.snapshot";
+
+/// Does some operations, each of which the disk has before the next, and notes what there is after each.
+fn work(
+    service: &mut Service,
+    disk: &SimulatedDisk,
+    steps: std::ops::Range<usize>,
+    random: &mut Random,
+) -> Vec<Done> {
+    let one = |step| {
+        let operation = draw(random, step);
+        service.run(&operation, &format!("request-{step}"));
+        service.writer.step();
+        let segment = if has(disk, SEGMENT) { disk.contents(SEGMENT).len() } else { SEGMENT_HEAD };
+        Done { state: service.state(), end: segment }
+    };
+    steps.map(one).collect()
+}
+
+fn has(disk: &SimulatedDisk, name: &str) -> bool {
+    disk.list().expect("the disk works").iter().any(|other| other == name)
+}
+
+/// What there was once the segment had so many bytes.
+struct Done {
+    state: Vec<Vec<u8>>,
+    end: usize,
+}
+
+#[test]
+fn a_crash_after_a_snapshot_in_steps_loses_nothing_and_leaves_whole_operations() {
+    for seed in 0..40 {
+        let (disk, mut random) = (SimulatedDisk::default(), Random::with_seed(seed));
+        let mut service = Service::start(&disk);
+        work(&mut service, &disk, 0..20, &mut random);
+        let journal = Arc::clone(service.locks.journal().expect("it is kept"));
+        let mut snapshot = service.act(|_, _, _| journal.begin_snapshot()).expect("none is being made");
+        let mut walk = SnapshotWalk::in_steps_of(2);
+        let mut step = 20;
+        let end = loop {
+            let mut records = Vec::new();
+            let end = service.act(|core, _, _| {
+                let is_last = core.snapshot_step(&mut walk, |record| records.push(record.to_vec()));
+                let mut end = None;
+                if is_last {
+                    Core::end_snapshot(|record| end = Some(journal.append(record)));
+                }
+                end
+            });
+            records.iter().for_each(|record| snapshot.append(record));
+            if let Some(end) = end {
+                break end;
+            }
+            for _ in 0..random.below(3) {
+                work(&mut service, &disk, step..step + 1, &mut random);
+                step += 1;
+            }
+        };
+        service.writer.step();
+        let ended = Done { state: service.state(), end: disk.contents(SEGMENT).len() };
+        snapshot.finish_after(end).expect("the disk works");
+        assert!(has(&disk, SNAPSHOT));
+        let mut history = vec![ended];
+        history.extend(work(&mut service, &disk, step..step + 10, &mut random));
+        let segment = disk.contents(SEGMENT);
+        for cut in boundaries(&segment).into_iter().filter(|&cut| cut >= history[0].end) {
+            let cut_disk = disk.with(SEGMENT, Some(segment[..cut].to_vec()));
+            let whole = history.iter().take_while(|done| done.end <= cut).last().expect("it begins there");
+            assert!(Service::start(&cut_disk).state() == whole.state, "seed {seed}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_step_is_bounded_however_large_the_table_is() {
+    let disk = SimulatedDisk::default();
+    let service = Service::start(&disk);
+    for number in 0..5 * SNAPSHOT_RECORDS_MAX {
+        let (resource, request) = (format!("resource-{number}"), format!("request-{number}"));
+        let asking = Request {
+            owner: b"owner",
+            resources: &[resource.as_bytes()],
+            request: quartet::lock::RequestId { scope: b"owner", id: request.as_bytes() },
+            ..ASKING
+        };
+        let asked = service.locks.acquire(&asking, now(), &mut Aftermath::default());
+        assert!(matches!(asked, Ok(Asked::Granted(_))));
+    }
+    let (mut walk, mut steps, mut records) = (SnapshotWalk::default(), 0, 0);
+    loop {
+        let mut written = 0;
+        let is_last = service.act(|core, _, _| core.snapshot_step(&mut walk, |_| written += 1));
+        assert!(written <= SNAPSHOT_RECORDS_MAX, "a step has written {written}");
+        (steps, records) = (steps + 1, records + written);
+        if is_last {
+            break;
+        }
+    }
+    assert!(steps >= 10 && records > 10 * SNAPSHOT_RECORDS_MAX, "{steps} steps, {records} records");
+}
+
+/// With its thread and at the size at which a snapshot is due: others are served while it is made, and what they are told
+/// outlives a crash after it.
+#[test]
+fn the_table_goes_on_while_a_snapshot_is_made() {
+    let disk = SimulatedDisk::default();
+    let mut service = Service::start(&disk);
+    let meta = [b'm'; 1024];
+    let mut number = 0;
+    let mut fill = |service: &mut Service, until: &dyn Fn() -> bool| {
+        while !until() {
+            number += 1;
+            let (name, resource) = (format!("{:0>250}", number % 5000), format!("{:0>1000}", number % 5000));
+            let asking =
+                Request { owner: name.as_bytes(), resources: &[resource.as_bytes()], meta: &meta, ..ASKING };
+            let asked = service.locks.acquire(&asking, now(), &mut Aftermath::default());
+            if matches!(asked, Ok(Asked::Busy)) {
+                let release = quartet::lock::Release::default();
+                let released = service.act(|core, now, events| {
+                    core.release(resource.as_bytes(), name.as_bytes(), release, now, events)
+                });
+                assert_eq!(released, Ok(0));
+            }
+            if number % 4096 == 0 {
+                service.writer.step();
+            }
+        }
+        service.writer.step();
+    };
+    // All leases there are when it is due are written in steps; some end meanwhile, some begin.
+    fill(&mut service, &|| has(&disk, SNAPSHOT));
+    wait_for(|| (!has(&disk, "000000000001.segment")).then_some(()));
+    let state = service.state();
+    let crashed = disk.after_power_loss(Survival::Nothing, &mut Random::with_seed(1));
+    assert!(Service::start(&crashed).state() == state);
+}
