@@ -5,6 +5,7 @@
 
 pub mod alarm;
 pub mod allocator;
+pub mod attempts;
 pub mod clock;
 pub mod glob;
 pub mod lock_order;

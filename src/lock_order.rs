@@ -74,6 +74,8 @@ ranks! {
     WATCHED_EVENTS,
     /// The settings as they are now.
     SETTINGS,
+    /// Which addresses have tried wrong passwords.
+    ATTEMPTS,
     /// What a client has told about itself.
     CLIENT_IDENTITY,
     /// Messages that wait for a client.

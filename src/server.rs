@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
+use crate::attempts::{Attempts, Report};
 use crate::broker::Broker;
 use crate::cache::Store;
 use crate::catalog::command_table;
@@ -62,6 +63,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         metrics: Metrics::new(slots, commands.rows().len()),
         commands,
         settings: Live::new(settings),
+        attempts: Attempts::default(),
         broker: Broker::default(),
         limits: Limits::new(slots).with_ipv6_prefix(ipv6_prefix),
         timekeeper: slots - 1,
@@ -274,6 +276,9 @@ async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, s
             services.store.memory(),
         );
         close_idle_and_slow(&services);
+        if let Some(Report { failures, last }) = services.attempts.take_report(services.clock.now()) {
+            tracing::warn!(failures, %last, "clients gave wrong passwords; the last came from this address");
+        }
         if fallen.has_fallen(services.store.memory()) {
             allocator::ask_for_purge();
         }

@@ -9,6 +9,7 @@ use super::OPERATOR_NO_SCRIPT;
 use crate::cache::commands::object::encoding_of;
 use crate::command::{Call, Command, Flags, Flow, Group};
 use crate::refusal::Refusal;
+use crate::settings::ProtectedAction;
 
 /// The longest DEBUG SLEEP.
 const SLEEP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -27,6 +28,7 @@ pub const COMMANDS: &[Command] = &[Command {
 }];
 
 fn debug(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    check_enabled(call)?;
     let word = call.arguments.at(1).to_ascii_lowercase();
     match (word.as_slice(), call.arguments.len()) {
         (b"sleep", 3) => sleep(call),
@@ -40,6 +42,23 @@ fn debug(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             )))
         }
     }
+}
+
+/// Refuses in Redis' words whom the setting does not let use it.
+fn check_enabled(call: &Call<'_, '_>) -> Result<(), Refusal> {
+    let is_local = || call.client.shared.address.ip().to_canonical().is_loopback();
+    let is_enabled = match call.services.settings.settings().enable_debug_command {
+        ProtectedAction::Yes => true,
+        ProtectedAction::Local => is_local(),
+        ProtectedAction::No => false,
+    };
+    if is_enabled {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
+         local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+    ))
 }
 
 /// Only who asked sleeps: a thread serves many connections, none of which has asked to be held up.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::{CommandTable, Effects, Monitors};
 use crate::alarm::Alarm;
+use crate::attempts::Attempts;
 use crate::broker::{Broker, ChannelSpace};
 use crate::cache::{Growth, Keyspace, Store};
 use crate::client::Clients;
@@ -23,6 +24,8 @@ pub struct Services {
     pub commands: CommandTable,
     /// What CONFIG reads and changes.
     pub settings: Live,
+    /// Who has tried wrong passwords.
+    pub attempts: Attempts,
     /// Who is subscribed to what.
     pub broker: Broker,
     /// The slot at the gate, and the number in the metrics, of the thread that keeps the time.

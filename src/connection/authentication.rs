@@ -1,6 +1,11 @@
 //! AUTH: one password for one user, `default`.
 
-use crate::command::Call;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::attempts::{Hearing, RECOVERY};
+use crate::clock::Now;
+use crate::command::{Call, Flow, Services};
 use crate::refusal::Refusal;
 use crate::settings::Live;
 
@@ -23,15 +28,91 @@ pub(super) fn auth(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 /// Lets the client in if the password is right.  Without a password to be had, any is right.  A failure takes
 /// nothing from a client that was let in before.
 pub(super) fn authenticate(call: &mut Call<'_, '_>, user: &[u8], password: &[u8]) -> Result<(), Refusal> {
-    if !is_right(&call.services.settings, Some(user), password) {
-        return Err(Refusal::new("WRONGPASS invalid username-password pair or user is disabled."));
+    let (services, address) = (call.services, call.client.shared.address.ip());
+    match attempt(services, call.now(), address, Some(user), password) {
+        Ok(()) => {
+            call.client.authenticated = true;
+            Ok(())
+        }
+        Err(failure) => {
+            if let Some(pause) = failure.pause() {
+                call.effects.flow = Flow::Pause(pause);
+            }
+            Err(failure.into())
+        }
     }
-    call.client.authenticated = true;
-    Ok(())
 }
 
-/// Whether a user, or whoever does not say who it is, gives the right password.
-pub fn is_right(settings: &Live, user: Option<&[u8]>, password: &[u8]) -> bool {
+/// Why a password does not open the door.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// It is wrong.
+    Wrong,
+    /// Its address has given too many wrong ones, and may try again after so long.
+    TooMany(Duration),
+}
+
+impl Failure {
+    /// So long the connection is to be held up, so that it does not ask again at once.
+    pub fn pause(self) -> Option<Duration> {
+        match self {
+            Failure::Wrong => None,
+            Failure::TooMany(left) => Some(left.min(RECOVERY)),
+        }
+    }
+
+    /// Whole seconds after which it is worth another try; none if that is any time.
+    pub fn retry_after(self) -> Option<u64> {
+        match self {
+            Failure::Wrong => None,
+            Failure::TooMany(left) => Some(left.as_secs() + u64::from(left.subsec_nanos() > 0)),
+        }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Refusal {
+        match failure.retry_after() {
+            None => Refusal::new("WRONGPASS invalid username-password pair or user is disabled."),
+            Some(seconds) => Refusal::new(format!(
+                "ERR too many wrong passwords came from your address; try again in {seconds} s"
+            )),
+        }
+    }
+}
+
+/// Whether a user at an address, or whoever there does not say who it is, gives the right password.
+///
+/// # Errors
+/// If it is wrong, or the address has given too many wrong ones for this one to be looked at.
+pub fn attempt(
+    services: &Services,
+    now: Now,
+    address: IpAddr,
+    user: Option<&[u8]>,
+    password: &[u8],
+) -> Result<(), Failure> {
+    let Services { settings, attempts, .. } = services;
+    if !settings.has_password() {
+        return if is_right(settings, user, password) { Ok(()) } else { Err(Failure::Wrong) };
+    }
+    let hearing = attempts.hearing(address, now);
+    if let Hearing::Unheard(left) = hearing {
+        attempts.unheard(address);
+        return Err(Failure::TooMany(left));
+    }
+    if is_right(settings, user, password) {
+        attempts.succeeded(address, now);
+        return Ok(());
+    }
+    attempts.failed(address, now);
+    match hearing {
+        Hearing::Slowed(left) => Err(Failure::TooMany(left)),
+        _ => Err(Failure::Wrong),
+    }
+}
+
+fn is_right(settings: &Live, user: Option<&[u8]>, password: &[u8]) -> bool {
     let expected = settings.password();
     let right = expected.is_empty() || same(expected.as_bytes(), password);
     right && user.is_none_or(|user| user == USER.as_bytes())

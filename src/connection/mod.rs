@@ -9,7 +9,7 @@ mod identity;
 mod lifecycle;
 mod monitor;
 
-pub use authentication::is_right;
+pub use authentication::{Failure, attempt};
 
 use std::sync::atomic::Ordering::Relaxed;
 

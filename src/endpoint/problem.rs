@@ -11,7 +11,7 @@ use crate::glob::{PIECE_LENGTH_MAX, PatternTooComplex};
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Seconds after which what cannot be done now may be tried again.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+const RETRY_AFTER: u64 = 1;
 
 /// The coding of bodies that are as they are, which is the only one.
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
@@ -23,6 +23,8 @@ pub struct Problem(Box<Contents>);
 #[derive(Debug)]
 struct Contents {
     kind: &'static ProblemKind,
+    /// Seconds after which it is worth another try.
+    retry_after: Option<u64>,
     members: Map<String, Value>,
 }
 
@@ -50,7 +52,9 @@ pub struct ProblemBody {
 impl Problem {
     /// A problem of this kind.
     pub fn new(kind: &'static ProblemKind) -> Problem {
-        Problem(Box::new(Contents { kind, members: Map::new() }))
+        let is_for_now = kind.status == StatusCode::SERVICE_UNAVAILABLE;
+        let retry_after = is_for_now.then_some(RETRY_AFTER);
+        Problem(Box::new(Contents { kind, retry_after, members: Map::new() }))
     }
 
     /// A value that is not allowed: which field has it, and what is allowed there.
@@ -64,6 +68,13 @@ impl Problem {
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Problem {
         self.with("detail", detail.into())
+    }
+
+    /// Says after how many seconds it is worth another try.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Problem {
+        self.0.retry_after = Some(seconds);
+        self
     }
 
     /// Adds a member of its own for programs to read, such as who holds a lock.
@@ -85,7 +96,7 @@ impl Problem {
 
     /// The document that a client gets.
     pub fn document(&self) -> String {
-        let Contents { kind, members } = &*self.0;
+        let Contents { kind, members, .. } = &*self.0;
         let document = Document {
             address: format!("/problems/{}", kind.slug),
             title: kind.title,
@@ -119,8 +130,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = self.document();
         let mut response = (self.status(), [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        if let Some(seconds) = self.0.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if self.kind().slug == UNSUPPORTED_CODING.slug {
             response.headers_mut().insert(header::ACCEPT_ENCODING, IDENTITY);

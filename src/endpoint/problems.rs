@@ -44,6 +44,9 @@ problems! {
     UNAUTHORIZED = UNAUTHORIZED "unauthorized" "Authentication is required":
         "A password is set and the request carried none or a wrong one.  Send it by Basic authentication with the user \
          `default` or none, or as `Authorization: Bearer PASSWORD`.";
+    TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too-many-attempts" "Too many wrong passwords came from this address":
+        "The address has given more wrong passwords than one per second, so this one was not looked at.  Try again with \
+         the right one after the seconds in Retry-After.";
     PROTECTED_MODE = FORBIDDEN "protected-mode" "Only clients on this machine are served":
         "The server is reachable from other machines but has no password.  Set one with --requirepass, or switch the \
          protection off with --protected-mode no if the network is trusted.";

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::host::Host;
 use super::router::Route;
+use crate::command::Services;
 use crate::connection;
 use crate::endpoint::{Problem, problems};
 use crate::settings::{Live, Settings};
@@ -66,8 +67,9 @@ impl Access {
         request: &Request<B>,
         route: &Route,
         peer: SocketAddr,
-        settings: &Live,
+        services: &Services,
     ) -> Result<Admitted, Problem> {
+        let settings = &services.settings;
         let is_local = peer.ip().to_canonical().is_loopback();
         if !is_local && settings.protected_mode() && !settings.has_password() {
             return Err(Problem::new(problems::PROTECTED_MODE));
@@ -82,8 +84,19 @@ impl Access {
             }
             self.check_page(request, route, target.name())?;
         }
-        if !settings.has_password() || has_password(request.headers(), settings) {
+        if !settings.has_password() {
             return Ok(Admitted::Fully);
+        }
+        if let Some(Credentials { user, password }) = Credentials::of(request.headers()) {
+            let user = user.as_deref();
+            match connection::attempt(services, services.clock.now(), peer.ip(), user, &password) {
+                Ok(()) => return Ok(Admitted::Fully),
+                Err(failure) => {
+                    if let Some(seconds) = failure.retry_after() {
+                        return Err(Problem::new(problems::TOO_MANY_ATTEMPTS).retry_after(seconds));
+                    }
+                }
+            }
         }
         if OPEN_PATHS.contains(&request.uri().path()) {
             return Ok(Admitted::ForStatus);
@@ -223,31 +236,37 @@ fn is_same_site(origin: &str, host: &str) -> bool {
     plain(authority) == plain(host)
 }
 
-/// Whether the request carries the password: as a bearer token, or with the user `default` or none.
-fn has_password(headers: &HeaderMap, settings: &Live) -> bool {
-    let Some(value) =
-        headers.get(header::AUTHORIZATION).filter(|value| value.len() <= CREDENTIALS_LENGTH_MAX)
-    else {
-        return false;
-    };
-    let Ok(text) = std::str::from_utf8(value.as_bytes()) else { return false };
-    let Some((scheme, credentials)) = text.split_once(' ') else { return false };
-    let credentials = credentials.trim();
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return connection::is_right(settings, None, credentials.as_bytes());
+/// What a request says to be let in: a bearer token, or a password with the user `default` or none.
+struct Credentials {
+    user: Option<Vec<u8>>,
+    password: Vec<u8>,
+}
+
+impl Credentials {
+    fn of(headers: &HeaderMap) -> Option<Credentials> {
+        let value = headers.get(header::AUTHORIZATION)?;
+        let text =
+            std::str::from_utf8(value.as_bytes()).ok().filter(|_| value.len() <= CREDENTIALS_LENGTH_MAX)?;
+        let (scheme, credentials) = text.split_once(' ')?;
+        let credentials = credentials.trim();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Some(Credentials { user: None, password: credentials.as_bytes().to_vec() });
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let decoded = BASE64_STANDARD.decode(credentials).ok()?;
+        let colon = decoded.iter().position(|&byte| byte == b':')?;
+        let user = Some(decoded[..colon].to_vec()).filter(|user| !user.is_empty());
+        Some(Credentials { user, password: decoded[colon + 1..].to_vec() })
     }
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return false;
-    }
-    let Ok(decoded) = BASE64_STANDARD.decode(credentials) else { return false };
-    let Some(colon) = decoded.iter().position(|&byte| byte == b':') else { return false };
-    let user = Some(&decoded[..colon]).filter(|user| !user.is_empty());
-    connection::is_right(settings, user, &decoded[colon + 1..])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::server;
 
     const READS: Kind = Kind { get_takes: false, is_for_proxies: false };
     const TAKES: Kind = Kind { get_takes: true, is_for_proxies: false };
@@ -263,7 +282,7 @@ mod tests {
     /// Asks for a route with these headers, and those that every request has.
     #[track_caller]
     fn check(
-        settings: &Settings,
+        Place { access, services }: &Place,
         (method, kind): (&str, Kind),
         peer: &str,
         headers: &[(&str, &str)],
@@ -281,8 +300,18 @@ mod tests {
         let Kind { get_takes, is_for_proxies } = kind;
         let route =
             Route { label: String::new(), get_takes, is_for_proxies, post_reads: false, has_scripts: false };
-        let admitted = Access::new(settings).admit(&request, &route, peer, &Live::new(settings.clone()));
+        let admitted = access.admit(&request, &route, peer, services);
         assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected, "{method} {headers:?}");
+    }
+
+    /// A server to ask.
+    struct Place {
+        access: Access,
+        services: Services,
+    }
+
+    fn place(settings: Settings) -> Place {
+        Place { access: Access::new(&settings), services: server::services(settings, Clock::machine(), 7) }
     }
 
     fn open_to_all() -> Settings {
@@ -292,12 +321,13 @@ mod tests {
     #[test]
     fn outsiders_need_a_password_or_an_open_server() {
         let (get, local, outside) = (("GET", READS), "127.0.0.1:5", "192.0.2.7:5");
-        check(&open_to_all(), get, local, &[], Ok(Admitted::Fully));
-        check(&open_to_all(), get, "[::ffff:127.0.0.1]:5", &[], Ok(Admitted::Fully));
-        check(&open_to_all(), get, outside, &[], Err("protected-mode"));
-        let unprotected = Settings { protected_mode: false, ..open_to_all() };
+        let open = place(open_to_all());
+        check(&open, get, local, &[], Ok(Admitted::Fully));
+        check(&open, get, "[::ffff:127.0.0.1]:5", &[], Ok(Admitted::Fully));
+        check(&open, get, outside, &[], Err("protected-mode"));
+        let unprotected = place(Settings { protected_mode: false, ..open_to_all() });
         check(&unprotected, get, outside, &[], Ok(Admitted::Fully));
-        let guarded = Settings { requirepass: "sesame".to_owned(), ..open_to_all() };
+        let guarded = place(Settings { requirepass: "sesame".to_owned(), ..open_to_all() });
         check(&guarded, get, outside, &[], Err("unauthorized"));
         check(&guarded, get, outside, &[("authorization", "Bearer sesame")], Ok(Admitted::Fully));
     }
@@ -305,28 +335,26 @@ mod tests {
     #[test]
     fn without_a_password_a_name_of_elsewhere_is_refused_whatever_the_server_is_bound_to() {
         let get = ("GET", READS);
-        let named = |settings: &Settings, host: &str, expected| {
-            check(settings, get, "127.0.0.1:5", &[("host", host)], expected);
+        let named = |place: &Place, host: &str, expected| {
+            check(place, get, "127.0.0.1:5", &[("host", host)], expected);
         };
-        let loopback = Settings::default();
-        let listed = Settings {
-            http_hosts: vec!["quartet.test".to_owned(), "[2001:db8::1]".to_owned()],
-            ..open_to_all()
-        };
-        for settings in [&loopback, &open_to_all(), &listed] {
-            named(settings, "localhost:8080", Ok(Admitted::Fully));
-            named(settings, "[::1]:8080", Ok(Admitted::Fully));
+        let http_hosts = vec!["quartet.test".to_owned(), "[2001:db8::1]".to_owned()];
+        let (loopback, open) = (place(Settings::default()), place(open_to_all()));
+        let listed = place(Settings { http_hosts, ..Settings::default() });
+        for place in [&loopback, &open, &listed] {
+            named(place, "localhost:8080", Ok(Admitted::Fully));
+            named(place, "[::1]:8080", Ok(Admitted::Fully));
             for foreign in ["evil.com", "evil.com:8080", "localhost.evil.com", "", "127.0.0.1.evil.com"] {
-                named(settings, foreign, Err("foreign-host"));
+                named(place, foreign, Err("foreign-host"));
             }
-            named(settings, "[::1]evil.com", Err("invalid-request"));
-            named(settings, "evil.com@localhost", Err("invalid-request"));
+            named(place, "[::1]evil.com", Err("invalid-request"));
+            named(place, "evil.com@localhost", Err("invalid-request"));
         }
         named(&loopback, "192.168.0.1", Err("foreign-host"));
-        named(&open_to_all(), "192.168.0.1:8080", Ok(Admitted::Fully));
+        named(&open, "192.168.0.1:8080", Ok(Admitted::Fully));
         named(&listed, "Quartet.Test.:8080", Ok(Admitted::Fully));
-        named(&Settings { bind: Settings::default().bind, ..listed }, "[2001:DB8::1]", Ok(Admitted::Fully));
-        let guarded = Settings { requirepass: "sesame".to_owned(), ..Settings::default() };
+        named(&listed, "[2001:DB8::1]", Ok(Admitted::Fully));
+        let guarded = place(Settings { requirepass: "sesame".to_owned(), ..Settings::default() });
         let headers = [("host", "quartet.test"), ("authorization", "Bearer sesame")];
         check(&guarded, get, "127.0.0.1:5", &headers, Ok(Admitted::Fully));
     }
@@ -360,7 +388,7 @@ mod tests {
             ),
             (&[("user-agent", "curl/8")], [true, true, true]),
         ];
-        let settings = Settings::default();
+        let place = place(Settings::default());
         let requests = [
             [("GET", READS), ("HEAD", READS)],
             [("GET", TAKES), ("HEAD", TAKES)],
@@ -370,7 +398,7 @@ mod tests {
             for (requests, may) in requests.iter().zip(expected) {
                 let expected = if *may { Ok(Admitted::Fully) } else { Err("foreign-origin") };
                 for request in requests {
-                    check(&settings, *request, "127.0.0.1:5", headers, expected);
+                    check(&place, *request, "127.0.0.1:5", headers, expected);
                 }
             }
         }
@@ -394,8 +422,9 @@ mod tests {
             "x-real-ip",
             "forwarded",
         ];
+        let place = place(Settings::default());
         let check = |headers: &[(&str, &str)], expected| {
-            check(&Settings::default(), ("GET", FOR_PROXIES), "127.0.0.1:5", headers, expected);
+            check(&place, ("GET", FOR_PROXIES), "127.0.0.1:5", headers, expected);
         };
         check(&[("host", "shop.test")], Ok(Admitted::Fully));
         for said in browser {

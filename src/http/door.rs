@@ -18,6 +18,7 @@ use super::access::{Access, Admitted};
 use super::flight::Account;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router::{self, Route, Routes};
+use crate::attempts::RECOVERY;
 use crate::endpoint::Context;
 use crate::settings::Settings;
 
@@ -113,12 +114,19 @@ impl Door {
 
     async fn run(&self, mut request: Request, route: &Route, caller: Caller) -> Response {
         let Inner { context, access, router, .. } = &*self.0;
-        match access.admit(&request, route, caller.peer, &context.services().settings) {
+        match access.admit(&request, route, caller.peer, context.services()) {
             Ok(Admitted::Fully) => {}
             Ok(Admitted::ForStatus) => {
                 request.extensions_mut().insert(Admitted::ForStatus);
             }
-            Err(problem) => return problem.into_response(),
+            Err(problem) => {
+                if problem.status() == StatusCode::TOO_MANY_REQUESTS {
+                    // Who guesses passwords does not get to the next one at once.
+                    let pause = tokio::time::sleep(RECOVERY);
+                    tokio::select! { () = pause => {}, () = context.stopping().cancelled() => {} }
+                }
+                return problem.into_response();
+            }
         }
         if let Err(problem) = caller.responses.admit_any() {
             return problem.into_response();

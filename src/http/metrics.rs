@@ -99,6 +99,14 @@ const ROWS: &[Row] = &[
             text.sample(&[("door", "http")], look.services.metrics.requests.rejected.load(Relaxed));
         },
     ),
+    counter(
+        "quartet_authentications_failed_total",
+        "Passwords that were wrong, and that were not looked at since their address had given too many.",
+        |text, look| {
+            text.sample(&[("reason", "wrong")], look.services.attempts.failures());
+            text.sample(&[("reason", "too_many")], look.services.attempts.unheard_count());
+        },
+    ),
     gauge("quartet_blocked_clients", "RESP clients that wait for an answer.", |text, look| {
         text.sample(&[], look.services.clients.blocked());
     }),

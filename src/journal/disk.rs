@@ -3,9 +3,9 @@
 //! This is the only file of the journal that touches files.  Tests put a disk of their own under a journal, one that
 //! tears writes, forgets what was not synced, and fails.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// How far ahead a file that goes on and on is laid out with zeros.
@@ -13,6 +13,13 @@ const LAID_OUT_BYTES: usize = 256 * 1024;
 
 /// Whoever holds this file's lock owns the folder.
 const LOCK_FILE: &str = "LOCK";
+
+/// What is on the disk is for the user alone as whom the server runs.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// What other users may do.
+const OTHERS_MODE: u32 = 0o077;
 
 /// A folder of files.  What is written is on the disk only after a sync: of the file for its contents, of the names
 /// for its being there.
@@ -81,10 +88,12 @@ impl Folder {
     /// If it cannot be made or opened, or another process owns it.
     pub fn open(path: &Path) -> Result<Folder, FolderError> {
         make_folders(path).map_err(FolderError::Io)?;
+        tighten(path);
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(FILE_MODE)
             .open(path.join(LOCK_FILE))
             .map_err(FolderError::Io)?;
         match lock.try_lock() {
@@ -97,6 +106,23 @@ impl Folder {
     }
 }
 
+/// Takes a folder that was made by an earlier version, and its files, away from other users of the machine: what is in
+/// them is none of theirs, and neither is the lock.
+fn tighten(path: &Path) {
+    let files = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in files.chain([path.to_owned()]) {
+        let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+        let mode = found.permissions().mode();
+        if found.is_symlink() || mode & OTHERS_MODE == 0 {
+            continue;
+        }
+        if let Err(error) = std::fs::set_permissions(&path, Permissions::from_mode(mode & !OTHERS_MODE)) {
+            let path = path.display();
+            tracing::warn!(%path, %error, "other users can read this, and it cannot be taken away from them");
+        }
+    }
+}
+
 /// Makes a folder and those above it that are missing; all are there after a crash too.
 fn make_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
@@ -104,7 +130,7 @@ fn make_folders(path: &Path) -> io::Result<()> {
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_folders(parent)?;
-    match std::fs::create_dir(path) {
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
         // Another journal of this server may have made it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         result => result?,
@@ -126,7 +152,9 @@ impl Disk for Folder {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = File::create(self.path.join(name))?;
+        let mut options = OpenOptions::new();
+        let file =
+            options.create(true).truncate(true).write(true).mode(FILE_MODE).open(self.path.join(name))?;
         Ok(Box::new(FolderFile { file, end: 0, laid_out: 0 }))
     }
 

@@ -21,4 +21,5 @@ pub use page::markdown;
 pub use table::{Change, SETTINGS, Setting, Settings};
 pub use values::{
     EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputClass, OutputLimit, OutputLimits,
+    ProtectedAction,
 };

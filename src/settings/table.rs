@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
 
 use super::kind::{Kind, Only, Value};
-use super::values::{EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits};
+use super::values::{EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits, ProtectedAction};
 
 /// What the name of every environment variable of ours begins with.
 pub(super) const ENVIRONMENT_PREFIX: &str = "QUARTET_";
@@ -130,6 +130,8 @@ settings! {
     protected_mode: bool = "protected-mode", Kind::Boolean, "yes", AtRunTime;
     /// Password that clients must give; empty for none
     requirepass: String = "requirepass", Kind::Secret, "", AtRunTime;
+    /// Who may run DEBUG: no client, every client, or those that connect over loopback
+    enable_debug_command: ProtectedAction = "enable-debug-command", Kind::Words(ProtectedAction::WORDS), "local", AtStart;
 
     /// Threads that serve clients; auto leaves one core to the rest of the machine
     threads: usize = "threads", Kind::Threads, "auto", AtStart;

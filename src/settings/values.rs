@@ -45,6 +45,18 @@ macro_rules! words {
 }
 
 words! {
+    /// Whose DEBUG is served.
+    ProtectedAction {
+        /// Nobody's.
+        No = "no",
+        /// Everybody's.
+        Yes = "yes",
+        /// That of clients on this machine.
+        Local = "local",
+    }
+}
+
+words! {
     /// Which keys make room when memory is full.
     EvictionPolicy {
         /// The least recently used key that has a deadline.

@@ -1,12 +1,13 @@
 //! A small blocking RESP client that decodes with `redis-protocol`, so that no code of ours judges our replies.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use redis_protocol::resp2;
 use redis_protocol::resp3::decode::complete::decode;
 use redis_protocol::resp3::types::{OwnedFrame, Resp3Frame};
+use socket2::{Domain, Socket, Type};
 
 /// A server that is silent for so long hangs; it bounds a broken run, no working one depends on it.
 const HANG_GUARD: Duration = Duration::from_secs(120);
@@ -23,7 +24,19 @@ pub(crate) struct Client {
 impl Client {
     /// Connects without delaying small writes.
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).expect("the server listens");
+        Client::over(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// Connects from another address of the machine.
+    pub(crate) fn connect_from(source: IpAddr, address: SocketAddr) -> Client {
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("there are sockets");
+        socket.bind(&SocketAddr::new(source, 0).into()).expect("the address is the machine's");
+        socket.connect(&address.into()).expect("the server listens");
+        Client::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).expect("the socket is open");
         stream.set_read_timeout(Some(HANG_GUARD)).expect("the time is not zero");
         Client { stream, received: Vec::new(), resp3: false }

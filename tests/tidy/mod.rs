@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `/commands` stands for what clients can say to a service, which lies above all the cores.
 const LAYERS: &[&[&str]] = &[
     &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "wait"],
-    &["settings", "metrics", "outbox", "journal", "log"],
+    &["attempts", "settings", "metrics", "outbox", "journal", "log"],
     &["cache", "broker", "limit", "lock", "client"],
     &["syntax", "limit/stored", "command", "endpoint"],
     &[

@@ -25,6 +25,8 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     page.field("keyspace_misses", totals.misses);
     page.field("total_error_replies", services.metrics.errors().values().sum::<u64>());
     page.field("dropped_log_lines", services.log.dropped());
+    page.field("acl_access_denied_auth", services.attempts.failures() + services.attempts.unheard_count());
+    page.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
 }
 
