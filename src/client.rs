@@ -9,7 +9,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 
 use crate::lock_order::{Guard, Mutex, rank};
-use quartet_protocol::resp::{OwnedArguments, Version};
+use quartet_protocol::resp::{OwnedArguments, Version, kept_of};
 
 use crate::broker::Subscriptions;
 use crate::cache::{Keyspace, ShardId, Store, WatchFlag};
@@ -35,8 +35,27 @@ pub struct Client {
     pub in_exec: bool,
     /// Its reads leave no trace for eviction.
     pub no_touch: bool,
-    /// The buffer of the request that runs, if a long argument may be kept as a part of it.
-    pub request: Option<Bytes>,
+    /// What of the request that runs may be kept without a copy, if it has long arguments.
+    pub request: Option<LongRequest>,
+}
+
+/// The buffer of a request with long arguments, which commands may keep parts of.
+pub struct LongRequest {
+    /// The buffer.
+    pub buffer: Bytes,
+    /// Long arguments that were copied while those behind them were on their way, each with its place in the buffer.
+    pub copied: Vec<(usize, Bytes)>,
+}
+
+impl LongRequest {
+    /// An argument to be kept: its copy, or the buffer if it is nearly all of it.
+    pub fn kept(&self, argument: &[u8]) -> Option<Bytes> {
+        let start = (argument.as_ptr() as usize).checked_sub(self.buffer.as_ptr() as usize)?;
+        match self.copied.binary_search_by_key(&start, |(start, _)| *start) {
+            Ok(place) if self.copied[place].1.len() == argument.len() => Some(self.copied[place].1.clone()),
+            _ => kept_of(&self.buffer, argument),
+        }
+    }
 }
 
 /// Set by CLIENT REPLY.

@@ -353,3 +353,21 @@ fn close_idle_and_slow(services: &Services) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_goes_back_once_the_store_has_stayed_smaller() {
+        let mut fallen = Fallen::default();
+        let mut looks = |megabytes: &[usize]| -> Vec<bool> {
+            megabytes.iter().map(|megabytes| fallen.has_fallen(megabytes << 20)).collect()
+        };
+        assert_eq!(looks(&[0, 500, 400, 400, 400]), [false, false, false, true, false]);
+        // Who comes and goes is left what it will take again, and little is not worth it.
+        assert_eq!(looks(&[400, 100, 400, 100, 400]), [false; 5]);
+        assert_eq!(looks(&[360, 360, 300, 300]), [false, false, false, true]);
+        assert_eq!(looks(&[20, 20, 8, 8]), [false, true, false, false]);
+    }
+}

@@ -1,7 +1,7 @@
 //! The context a command runs in.
 
 use bytes::Bytes;
-use quartet_protocol::resp::{Arguments, Output, kept_of};
+use quartet_protocol::resp::{Arguments, Output};
 
 use super::{Effects, Flow, HeldReply, Parked, Promise, Row, Services};
 use crate::cache::{INLINE_VALUE_MAX, Key, Keyspace, Lifetime, Moment};
@@ -46,7 +46,7 @@ impl<'c> Call<'c, '_> {
 
     /// The argument at `position` to be kept without a copy, if it is long and came alone.
     pub fn kept_argument(&self, position: usize) -> Option<Bytes> {
-        kept_of(self.client.request.as_ref()?, self.arguments.at(position))
+        self.client.request.as_ref()?.kept(self.arguments.at(position))
     }
 
     /// Writes the argument at `position` as the string of a key, whatever the key held.

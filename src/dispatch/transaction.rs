@@ -10,7 +10,7 @@ use quartet_protocol::resp::Arguments;
 use super::counted;
 use crate::cache::commands::databases::database_number;
 use crate::cache::{Keyspace, ShardId};
-use crate::client::{Client, ClientFlags, Transaction};
+use crate::client::{Client, ClientFlags, LongRequest, Transaction};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys, Row};
 use crate::refusal::Refusal;
 
@@ -84,7 +84,7 @@ pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
     transaction.needs_alone |= row.command.flags.intersects(Flags::ALONE.union(Flags::WALKS));
     transaction.needs_memory |= row.command.flags.contains(Flags::DENYOOM);
     transaction.queued_bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
-    let kept = arguments.to_owned_from(client.request.as_ref());
+    let kept = arguments.to_owned_from(client.request.as_ref().map(|request| &request.buffer));
     transaction.queue.push((row.id, kept));
     client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
 }
@@ -174,7 +174,8 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             // A command that walks the store must find nothing locked: neither by the watches nor by the one before.
             call.keyspace.unlock();
         }
-        call.client.request = arguments.shared().cloned();
+        call.client.request =
+            arguments.shared().map(|buffer| LongRequest { buffer: buffer.clone(), copied: Vec::new() });
         let mut queued = Call {
             arguments: arguments.as_arguments(),
             row,

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
+use quartet_protocol::limits::KEPT_LENGTH_MIN;
 use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, RequestLimits};
 
-use crate::client::{Client, Replies, Waiting};
+use crate::client::{Client, LongRequest, Replies, Waiting};
 use crate::command::{Flow, Parked};
 use crate::dispatch::{BATCH_LIMIT, Runner};
 
@@ -38,6 +39,9 @@ pub struct Session {
     missing: usize,
     /// `pending` is the start of a request with a long argument, whose end is under way.
     is_long: bool,
+    /// Its long arguments that others came behind, copied one by one as they came: so none of many is copied while the
+    /// command runs.  Together they are no longer than `pending`.
+    copied: Vec<(usize, Bytes)>,
     /// Requests that were parsed together with one that made the connection pause or wait, fewer than [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
     /// The command that waits for its reply.
@@ -55,6 +59,7 @@ impl Session {
             is_behind: false,
             missing: 0,
             is_long: false,
+            copied: Vec::new(),
             deferred: VecDeque::new(),
             parked: None,
         }
@@ -147,15 +152,31 @@ impl Session {
         if self.is_long {
             (self.pending, self.pending_done) = (pending, done);
             self.note_missing(progress.outcome);
+            if self.missing > 0 {
+                self.copy_long_arguments();
+            }
             return Flow::Continue;
         }
         let buffer = Bytes::from(pending).slice(done..);
-        self.client.request = Some(buffer.clone());
+        let copied = std::mem::take(&mut self.copied);
+        self.client.request = Some(LongRequest { buffer: buffer.clone(), copied });
         let flow = self.run_batch(&buffer, runner, batch, output);
         self.client.request = None;
         self.is_behind = flow != Flow::Continue;
         self.pending = buffer[progress.consumed..].to_vec();
         flow
+    }
+
+    /// Copies the long arguments that have come, another being under way.
+    fn copy_long_arguments(&mut self) {
+        let from = self.copied.last().map_or(0, |(start, copy)| start + copy.len());
+        let request = &self.pending[self.pending_done..];
+        for span in self.parser.partial_arguments() {
+            let (start, length) = (span.start as usize, span.length as usize);
+            if start >= from && length >= KEPT_LENGTH_MIN {
+                self.copied.push((start, Bytes::copy_from_slice(&request[start..start + length])));
+            }
+        }
     }
 
     /// Remembers that a long argument is under way, if one is.
@@ -180,6 +201,7 @@ impl Session {
     pub fn put_off(&mut self, input: &[u8], runner: &Runner) -> Flow {
         self.is_behind = true;
         (self.missing, self.is_long) = (0, false);
+        self.copied = Vec::new();
         self.pending.extend_from_slice(input);
         self.bound(Flow::Continue, runner)
     }
@@ -339,7 +361,7 @@ impl Session {
         self.collect(output);
         if ran.flow != Flow::Continue {
             // They cannot be parsed again: words in quotes were changed in place.
-            let shared = self.client.request.as_ref();
+            let shared = self.client.request.as_ref().map(|request| &request.buffer);
             let deferred =
                 (ran.done..batch.len()).map(|index| batch.arguments(index, buffer).to_owned_from(shared));
             self.deferred.extend(deferred);

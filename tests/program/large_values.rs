@@ -156,3 +156,42 @@ fn of_an_http_body_are_collected_once() {
     assert_eq!(client.ask("DEL large"), "1");
     assert_falls_to(&server, &mut client, start + SLACK, "DEL");
 }
+
+/// Each of several arguments is what was sent, whether its buffer was kept or it was copied on the way.
+#[test]
+fn several_in_one_request_are_told_apart() {
+    let server = Server::quartet(&["--threads", "1"]);
+    let mut client = Client::connect(server.address());
+    let lengths = [MEBIBYTE, 40_000, 10, 3 * MEBIBYTE, 32 * 1024, 5 * MEBIBYTE, 0, 100_000, 1];
+    let pairs: Vec<(String, String)> = lengths
+        .iter()
+        .enumerate()
+        .map(|(number, length)| {
+            (format!("key:{number}"), char::from(b'a' + number as u8).to_string().repeat(*length))
+        })
+        .collect();
+    let words = || pairs.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+    for queued in [false, true] {
+        assert_eq!(client.ask("FLUSHALL"), "OK");
+        let mset: Vec<&str> = ["MSET"].into_iter().chain(words()).collect();
+        if queued {
+            client.write(&[request(&["MULTI"]), request(&mset), request(&["EXEC"])].concat());
+            for reply in ["OK", "QUEUED", "[OK]"] {
+                assert_eq!(client.read_text().as_deref(), Some(reply));
+            }
+        } else {
+            // Other requests stand before and behind it.
+            client.write(&[request(&["PING"]), request(&mset), request(&["PING"])].concat());
+            for reply in ["PONG", "OK", "PONG"] {
+                assert_eq!(client.read_text().as_deref(), Some(reply));
+            }
+        }
+        for (key, value) in &pairs {
+            client.write(&request(&["GET", key]));
+            assert!(client.read_text().as_ref() == Some(value), "{key}");
+        }
+    }
+    assert_eq!(client.ask("APPEND key:3 end"), (3 * MEBIBYTE + 3).to_string());
+    assert_eq!(client.ask("GETRANGE key:3 -5 -1"), "ddend");
+    assert_eq!(client.ask("GETRANGE key:5 0 2"), "fff");
+}

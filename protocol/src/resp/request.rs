@@ -156,6 +156,11 @@ impl Parser {
         0 < self.place.position.max(self.place.searched)
     }
 
+    /// The arguments of the partial request found so far, as ranges from its first byte on.
+    pub fn partial_arguments(&self) -> &[Span] {
+        &self.spans
+    }
+
     /// Fills `batch`, which is cleared first, with the whole requests at the start of `buffer`, at most
     /// `batch_limit` (or one).  The buffer starts where the last call's `consumed` ended: a partial request
     /// stays in it and must be there again, with more behind it.  Inline requests are unquoted in place,

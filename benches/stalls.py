@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""The longest time that one client waits for a PONG while another writes, changes, reads and deletes a large value.
+
+    cargo build --release --bin quartet
+    benches/stalls.py quartet='target/release/quartet --port {port} --http-port off --threads 1 --dir ""' redis='redis-server --port {port} --save ""'
+
+The servers take turns.  Prints for each step the median over the rounds of the longest pause in milliseconds, beside it how
+long the step itself took, and the memory that is resident after the value was deleted.
+"""
+import argparse
+import socket
+import statistics
+import tempfile
+import threading
+import time
+
+from servers import Server, requests
+
+VALUE_LENGTH = 256 * 1024 * 1024
+
+STEPS = [
+    ("SET", lambda value: [["SET", "large", value]]),
+    ("SET over it", lambda value: [["SET", "large", value]]),
+    ("APPEND", lambda value: [["APPEND", "large", "end"]]),
+    ("GET", lambda value: [["GET", "large"]]),
+    ("EXEC of SET", lambda value: [["MULTI"], ["SET", "large", value], ["EXEC"]]),
+    ("DEL", lambda value: [["DEL", "large"]]),
+    ("SETRANGE 424000000", lambda value: [["SETRANGE", "hole", 424000000, "x"]]),
+    ("DEL of that", lambda value: [["DEL", "hole"]]),
+    ("MSET of 100 keys with 1 MiB", lambda value: [["MSET", *(word for key in range(100) for word in (f"key:{key}", value[: 1 << 20]))]]),
+    ("FLUSHALL", lambda value: [["FLUSHALL"]]),
+]
+
+
+class Pinger(threading.Thread):
+    """Asks for a PONG time and again, and keeps the longest time that one took."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.stream = server.connect()
+        self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.longest = 0.0
+        self.is_ending = False
+
+    def run(self):
+        while not self.is_ending:
+            began = time.perf_counter()
+            self.stream.sendall(b"PING\r\n")
+            self.stream.recv(64)
+            self.longest = max(self.longest, time.perf_counter() - began)
+            time.sleep(0.0005)
+
+
+def reply(stream):
+    """Reads one reply that is no array but that of EXEC, without keeping it."""
+    line = b""
+    while not line.endswith(b"\r\n"):
+        line += stream.recv(1)
+    if line[:1] == b"*":
+        for _ in range(int(line[1:])):
+            reply(stream)
+    elif line[:1] == b"$":
+        left = int(line[1:]) + 2
+        while left:
+            left -= len(stream.recv(min(left, 1 << 20)))
+    elif line[:1] == b"-":
+        raise SystemExit(line)
+
+
+def measure(server, commands):
+    """The longest pause and the whole time, in milliseconds."""
+    encoded = requests(*commands)
+    stream = server.connect()
+    pinger = Pinger(server)
+    pinger.start()
+    time.sleep(0.05)
+    pinger.longest = 0.0
+    began = time.perf_counter()
+    stream.sendall(encoded)
+    for _ in commands:
+        reply(stream)
+    took = time.perf_counter() - began
+    time.sleep(0.05)
+    pinger.is_ending = True
+    pinger.join()
+    stream.close()
+    return 1000 * pinger.longest, 1000 * took
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("servers", nargs="+", help="name=command, with {port} and {dir}")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    value = b"v" * VALUE_LENGTH
+    with tempfile.TemporaryDirectory() as folder:
+        servers = [Server(definition, folder) for definition in options.servers]
+        results = {}
+        start = {server.name: server.resident_bytes() for server in servers}
+        for _ in range(options.rounds):
+            for step, commands in STEPS:
+                for server in servers:
+                    results.setdefault((step, server.name), []).append(measure(server, commands(value)))
+        time.sleep(1)
+        print(f"{'':<30}" + "".join(f"{server.name:>24}" for server in servers))
+        for step, _ in STEPS:
+            line = f"{step:<30}"
+            for server in servers:
+                pauses, times = zip(*results[step, server.name])
+                line += f"{statistics.median(pauses):>10.1f} of {statistics.median(times):>8.1f}ms"
+            print(line)
+        for server in servers:
+            kept = (server.resident_bytes() - start[server.name]) / 1e6
+            print(f"{server.name} keeps {kept:.1f} MB after all was deleted")
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
