@@ -45,10 +45,13 @@ impl HeldReply {
 }
 
 impl Effects {
-    /// The reply that was held and is not written yet has its end at the end of the output, in bytes.
+    /// The reply that was held and is not written yet has its end at the end of the output, in bytes.  If its command waits
+    /// for something else and has written nothing, there is nothing to hold.
     pub fn close_held(&mut self, end: usize) {
-        if let Some(held) = self.held.last_mut().filter(|held| held.is_open()) {
-            held.end = end;
+        let Some(held) = self.held.last_mut().filter(|held| held.is_open()) else { return };
+        held.end = end;
+        if held.start == end {
+            self.held.pop();
         }
     }
 

@@ -175,6 +175,24 @@ fn who_waited_and_whose_grant_came_too_late_is_refused() {
 }
 
 #[test]
+fn who_begins_to_wait_while_the_disk_is_waited_for_holds_nothing_up() {
+    let mut server = SlowServer::start();
+    let (mut holder, mut waiter) = (server.client(), server.client());
+    server.run(&mut holder, &["LOCK.ACQUIRE x A TTL 60000"]);
+    // What it waits for is not on the disk, and the reply before it need not be.
+    send(&mut waiter, "PING\r\nLOCK.ACQUIRE x B TTL 60000 WAIT 50000\r\nECHO after");
+    server.until(|totals| totals.waiters == 1);
+    assert_eq!(reply(&mut waiter), "PONG");
+    server.sync();
+    for expected in ["[fence, ", "PONG"] {
+        assert!(reply(&mut holder).starts_with(expected));
+    }
+    delayed(&mut server, &mut holder, &["LOCK.RELEASE x A"], 20);
+    assert_eq!(field(&reply(&mut waiter), "ttl_ms"), "59980");
+    assert_eq!(reply(&mut waiter), "after");
+}
+
+#[test]
 fn who_leaves_unheard_holds_nothing() {
     let mut server = SlowServer::start();
     // At once, in a pipeline, within EXEC, a session.

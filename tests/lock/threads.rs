@@ -12,6 +12,7 @@ use quartet::lock::{Aftermath, Asked, Locks, NoticeKind, Outcome, Release, Reque
 use quartet::random::Random;
 
 use super::table::ASKING;
+use crate::support::process::wait_for;
 
 const THREADS: u64 = 4;
 const REQUESTS: usize = 5_000;
@@ -88,11 +89,20 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
 #[test]
 fn one_at_a_time_and_nothing_left_for_who_has_gone() {
     let (locks, protected) = (Locks::default(), <[Protected; 3]>::default());
+    let first = Request { owner: b"first", resources: &RESOURCES, ..ASKING };
+    let asked = locks.acquire(&first, now(), &mut Aftermath::default());
+    assert!(matches!(asked, Ok(Asked::Granted(_))));
     thread::scope(|scope| {
         for number in 0..THREADS {
             let (locks, protected) = (&locks, &protected);
             scope.spawn(move || work(number, locks, protected));
         }
+        // However the system deals out its time, somebody has to wait.
+        wait_for(|| (locks.counted().0.waiters > 0).then_some(()));
+        let released = locks.act(now(), &mut Aftermath::default(), |core, now, events| {
+            core.release_many(&RESOURCES, b"first", Release::default(), now, events)
+        });
+        assert_eq!(released, Ok(3));
     });
     let (totals, counts) =
         locks.act(now(), &mut Aftermath::default(), |core, _, _| (core.totals(), core.counts()));
