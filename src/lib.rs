@@ -36,8 +36,12 @@ pub mod catalog;
 pub mod dispatch;
 pub mod session;
 
+pub mod data_folder;
+pub mod descriptors;
 pub mod http;
 pub mod logging;
 pub mod net;
 pub mod policy_file;
+pub mod reload;
 pub mod server;
+pub mod signals;

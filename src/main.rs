@@ -23,13 +23,14 @@ fn main() -> ExitCode {
 }
 
 fn run(log: &Arc<Log>) -> Result<(), String> {
-    let settings = match settings::load(std::env::args_os().skip(1), std::env::vars_os()) {
-        Ok(settings) => settings,
+    let loaded = match settings::of_process() {
+        Ok(loaded) => loaded,
         Err(Stop::Help(text) | Stop::Version(text)) => return print(&text),
         Err(Stop::Invalid(reason)) => return Err(reason),
     };
-    logging::start(&settings, log).map_err(|error| format!("cannot log: {error}"))?;
-    quartet::server::run(settings, Arc::clone(log))
+    logging::start(&loaded.settings, log).map_err(|error| format!("cannot log: {error}"))?;
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    quartet::server::run(loaded.settings, Arc::clone(log))
 }
 
 fn print(text: &str) -> Result<(), String> {

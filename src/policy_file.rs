@@ -63,6 +63,11 @@ impl PolicyFile {
         if seen.is_none() || seen == self.seen {
             return;
         }
+        self.read_again(policies);
+    }
+
+    /// Reads the file again, changed or not.
+    pub fn read_again(&mut self, policies: &Policies) {
         match self.load(policies) {
             Ok(()) => {
                 tracing::info!(file = %self.path.display(), policies = self.names.len(), "read policies again")

@@ -1,13 +1,12 @@
 //! The server: puts the parts together, opens the doors, stops in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm::Alarm;
@@ -19,6 +18,8 @@ use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
 use crate::command::{Effects, KeeperThread, LimitKeeper, Monitors, Services};
+use crate::data_folder;
+use crate::descriptors;
 use crate::http;
 use crate::limit::Limits;
 use crate::lock::{Durability, Locks};
@@ -28,14 +29,16 @@ use crate::net::listener;
 use crate::net::worker::Worker;
 use crate::policy_file::PolicyFile;
 use crate::random::{Random, machine_seed};
+use crate::reload::Reload;
 use crate::settings::{Live, LockDurability, OutputClass, Settings};
+use crate::signals::{Requests, Signals};
 
 /// The name of a run is this many hexadecimal digits.
 const RUN_ID_LENGTH: usize = 40;
 const RUN_ID_WORDS: usize = 3;
 
 /// Where the journal of the locks is, below the directory for data.
-const LOCKS_FOLDER: &str = "locks";
+pub(crate) const LOCKS_FOLDER: &str = "locks";
 
 /// Where the journal of the rate limiter is, below the directory for data.
 const LIMITS_FOLDER: &str = "limits";
@@ -45,6 +48,10 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Bytes by which the store must have shrunk for memory to be given back to the system.
 const FALL_MIN: usize = 16 * 1024 * 1024;
+
+/// What helps if there is no thread to be had.
+const THREADS_REMEDY: &str =
+    "ask for fewer with --threads and --http-threads, or raise the limits of the system (ulimit -u)";
 
 /// The longest time to sleep without a look at the clock, which may run on while the machine is suspended.
 const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -85,9 +92,15 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
 ///
 /// # Errors
 /// If a door or a worker cannot be made; the text names it and the remedy.
-pub fn run(settings: Settings, log: Arc<Log>) -> Result<(), String> {
+pub fn run(read: Settings, log: Arc<Log>) -> Result<(), String> {
+    let cannot_listen = |error| format!("cannot listen for signals: {error}");
+    let signals = Signals::take().map_err(cannot_listen)?;
+    let mut settings = read.clone();
+    let room = descriptors::fit(&mut settings)?;
+    let _owned = data_folder::own(&settings)?;
     let mut services = services(settings.clone(), Clock::machine(), machine_seed());
     services.log = log;
+    services.settings.limit_connections(room);
     services.locks = open_locks(&settings, &services.clock)?;
     if let Some(micros) = services.locks.next_deadline() {
         services.alarm.set(micros.div_ceil(1000));
@@ -106,8 +119,10 @@ pub fn run(settings: Settings, log: Arc<Log>) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let shutdown = CancellationToken::new();
-    let (workers, http_threads) = runtime.block_on(serve(&settings, &services, policies, &shutdown))?;
+    let requests = Requests::default();
+    signals.follow(Arc::clone(&services), requests.clone()).map_err(cannot_listen)?;
+    let reload = Reload::new(read, policies);
+    let (workers, http_threads) = runtime.block_on(serve(&settings, &services, reload, &requests))?;
     Worker::join_all(workers);
     for thread in http_threads {
         thread.join();
@@ -153,27 +168,30 @@ fn keep_limits(settings: &Settings, services: &Arc<Services>) -> Result<Option<L
 async fn serve(
     settings: &Settings,
     services: &Arc<Services>,
-    policies: Option<PolicyFile>,
-    shutdown: &CancellationToken,
+    reload: Reload,
+    requests: &Requests,
 ) -> Result<(Vec<Worker>, Vec<http::thread::Thread>), String> {
+    let shutdown = CancellationToken::new();
     let listeners = open_resp_door(settings)?;
     let http_listeners = open_http_door(settings)?;
     let workers: Result<Vec<Worker>, _> = (0..settings.threads)
         .map(|slot| Worker::start(Arc::clone(services), slot, shutdown.clone()))
         .collect();
     let workers: Arc<Vec<Worker>> =
-        workers.map_err(|error| format!("cannot start a worker: {error}"))?.into();
+        workers.map_err(|error| format!("cannot start a worker: {error}; {THREADS_REMEDY}"))?.into();
     let http_threads: Result<Vec<http::thread::Thread>, _> = (0..settings.http_threads)
         .map(|number| settings.threads + number)
         .filter(|_| !http_listeners.is_empty())
         .map(|slot| http::thread::Thread::start(Arc::clone(services), slot, shutdown.clone()))
         .collect();
-    let http_threads: Arc<Vec<http::thread::Thread>> =
-        http_threads.map_err(|error| format!("cannot start an HTTP thread: {error}"))?.into();
+    let http_threads: Arc<Vec<http::thread::Thread>> = http_threads
+        .map_err(|error| format!("cannot start an HTTP thread: {error}; {THREADS_REMEDY}"))?
+        .into();
     let (bound, http_bound) = (addresses(&listeners), addresses(&http_listeners));
     if let Some(path) = &settings.ports_file {
-        write_ports_file(path, bound.first().copied(), &http_bound)
-            .map_err(|error| format!("cannot write the ports file {}: {error}", path.display()))?;
+        write_ports_file(path, bound.first().copied(), &http_bound).map_err(|error| {
+            format!("cannot write {}: {error}; name another file with --ports-file", path.display())
+        })?;
     }
     let mut doors = tokio::task::JoinSet::new();
     for listener in listeners {
@@ -184,11 +202,12 @@ async fn serve(
         let threads = Arc::clone(&http_threads);
         doors.spawn(http::listener::accept(listener, Arc::clone(services), threads, shutdown.clone()));
     }
-    doors.spawn(keep_house(Arc::clone(services), policies, shutdown.clone()));
+    doors.spawn(keep_house(Arc::clone(services), reload, requests.clone(), shutdown.clone()));
     doors.spawn(keep_time(Arc::clone(services), shutdown.clone()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, http = ?http_bound, threads = settings.threads, "serving");
-    wait_for_end(shutdown).await?;
-    announce_end(services).await;
+    warn_of_openness(settings);
+    wait_for_end(requests, &shutdown).await;
+    announce_end(services, requests).await;
     shutdown.cancel();
     while doors.join_next().await.is_some() {}
     // Nobody is let in any more, so this reaches everybody.
@@ -232,25 +251,42 @@ fn open_http_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
 }
 
 /// Has readiness say that the server is about to stop, for as long as load balancers are to be given to notice.
-async fn announce_end(services: &Services) {
+async fn announce_end(services: &Services, requests: &Requests) {
     services.draining.store(true, Relaxed);
     let delay = services.settings.settings().shutdown_delay;
     if delay > 0 {
-        tokio::time::sleep(Duration::from_secs(delay.into())).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(delay.into())) => {}
+            () = requests.at_once.cancelled() => {}
+        }
+    }
+}
+
+/// Says in the log what clients on other machines meet, if they can reach a server without a password.
+fn warn_of_openness(settings: &Settings) {
+    if settings.bind.iter().all(IpAddr::is_loopback) || !settings.requirepass.is_empty() {
+        return;
+    }
+    if settings.protected_mode {
+        tracing::warn!(
+            "other machines can reach this server, which has no password: only clients on this machine are served; set \
+             a password with --requirepass, or switch the protection off with --protected-mode no"
+        );
+    } else {
+        tracing::warn!(
+            "other machines can reach this server, which has no password and serves everybody: set one with \
+             --requirepass unless the network is trusted"
+        );
     }
 }
 
 /// Ends on a signal or when a client has said SHUTDOWN.
-async fn wait_for_end(shutdown: &CancellationToken) -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+async fn wait_for_end(requests: &Requests, shutdown: &CancellationToken) {
     let reason = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+        () = requests.stop.cancelled() => requests.signal(),
         () = shutdown.cancelled() => "SHUTDOWN",
     };
     tracing::info!(reason, "stopping");
-    Ok(())
 }
 
 /// Tells programs that start the server where its doors really are.  Written whole or not at all.
@@ -262,11 +298,17 @@ fn write_ports_file(path: &Path, resp: Option<SocketAddr>, http: &[SocketAddr]) 
 }
 
 /// What has to be looked at now and then, whatever clients do.
-async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, shutdown: CancellationToken) {
+async fn keep_house(
+    services: Arc<Services>,
+    mut reload: Reload,
+    requests: Requests,
+    shutdown: CancellationToken,
+) {
     let (mut purge, mut fallen) = (Purge::default(), Fallen::default());
     loop {
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
+            () = requests.reload.notified() => reload.run(&services),
             () = shutdown.cancelled() => return,
         }
         services.clock.follow_wall_clock();
@@ -283,9 +325,7 @@ async fn keep_house(services: Arc<Services>, mut policies: Option<PolicyFile>, s
             allocator::ask_for_purge();
         }
         purge.follow();
-        if let Some(file) = &mut policies {
-            file.follow(&services.limits.policies);
-        }
+        reload.follow(&services);
         services.count_keys_of_full_policies();
     }
 }

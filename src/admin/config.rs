@@ -87,8 +87,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
     call.services.settings.set(&pairs).map_err(|reason| Refusal::new(format!("ERR {reason}")))?;
-    call.services.look_for_room();
-    call.services.log.set_level(call.services.settings.settings().log_level);
+    call.services.follow_settings();
     call.output.ok();
     Ok(())
 }
@@ -100,8 +99,16 @@ fn resetstat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn rewrite(_: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    Err(Refusal::new("ERR The server is running without a config file"))
+/// The file belongs to whoever wrote it.
+fn rewrite(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    Err(match call.services.settings.settings().config {
+        None => Refusal::new("ERR The server is running without a config file"),
+        Some(path) => Refusal::new(format!(
+            "ERR Rewriting config file: this server never writes to {}, so change it there by hand; SIGHUP has the \
+             server read it again",
+            path.display().to_string().escape_debug()
+        )),
+    })
 }
 
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

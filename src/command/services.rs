@@ -75,6 +75,12 @@ impl Services {
         }
     }
 
+    /// Has those follow the settings who do not ask for them each time: to be called after a change.
+    pub fn follow_settings(&self) {
+        self.look_for_room();
+        self.log.set_level(self.settings.settings().log_level);
+    }
+
     /// Tells the limiter whether there is room for more counters: after the setting or their memory has changed.
     pub fn look_for_room(&self) {
         let limit = self.settings.limit_maxmemory();

@@ -5,6 +5,7 @@
 //! the first command needs it.
 
 mod counted;
+mod missing;
 pub mod transaction;
 mod turn;
 

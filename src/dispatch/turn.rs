@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::{Arguments, Output, Version};
 
-use super::{Prepared, counted, transaction};
+use super::{Prepared, counted, missing, transaction};
 use crate::cache::eviction;
 use crate::cache::{Entered, Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, Replies};
@@ -144,12 +144,14 @@ impl<'t, 's> Turn<'t, 's> {
         let flags = row.command.flags;
         if !row.subcommands.is_empty() && arguments.len() > 1 {
             let family = row.name.to_uppercase();
-            let parts: [&[u8]; 5] = [
+            let is_of_redis = missing::is_of_redis(row.name.as_bytes(), Some(arguments.at(1)));
+            let parts: [&[u8]; 6] = [
                 b"ERR unknown subcommand '",
                 echoed(arguments.at(1)),
                 b"'. Try ",
                 family.as_bytes(),
                 b" HELP.",
+                if is_of_redis { &[b" ", missing::NOT_BUILT].concat() } else { b"" },
             ];
             return Err(Refusal::new(parts.concat()));
         }
@@ -301,8 +303,9 @@ impl<'t, 's> Turn<'t, 's> {
             let rest = &argument[..argument.len().min(ECHOED_LENGTH_MAX - shown.len())];
             shown.extend([b"'", rest, b"' "].concat());
         }
-        let parts: [&[u8]; 4] =
-            [b"ERR unknown command '", echoed(name), b"', with args beginning with: ", &shown];
+        let note = if missing::is_of_redis(name, None) { missing::NOT_BUILT } else { b"" };
+        let parts: [&[u8]; 5] =
+            [b"ERR unknown command '", echoed(name), b"', with args beginning with: ", &shown, note];
         Refusal::new(parts.concat())
     }
 

@@ -11,6 +11,7 @@ use super::router::Route;
 use crate::command::Services;
 use crate::connection;
 use crate::endpoint::{Problem, problems};
+use crate::net::listener::is_on_this_machine;
 use crate::settings::{Live, Settings};
 
 /// Paths that need no password: they tell a load balancer a status and nothing else.
@@ -43,12 +44,35 @@ pub(super) struct Access {
     origins: Vec<String>,
 }
 
+/// Who makes a request.
+#[derive(Clone, Copy)]
+pub(super) struct Peer {
+    address: SocketAddr,
+    /// It is on this machine.
+    is_local: bool,
+}
+
+impl Peer {
+    /// The client at `address` that has connected to `own`.
+    pub(super) fn new(address: SocketAddr, own: SocketAddr) -> Peer {
+        Peer { address, is_local: is_on_this_machine(address, own) }
+    }
+}
+
+/// What a client on another machine is told while there is no password.
+fn protected() -> Problem {
+    Problem::new(problems::PROTECTED_MODE).detail(
+        "the server has no password, so it serves only clients on its own machine; set one with --requirepass or \
+         CONFIG SET requirepass, or switch the protection off with --protected-mode no if the network is trusted",
+    )
+}
+
 /// A request that may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
     /// It may see everything.
     Fully,
-    /// It carries no password although there is one, so it learns a status only.
+    /// It may do nothing but learn a status: it carries no password although there is one, or is from another machine.
     ForStatus,
 }
 
@@ -66,13 +90,13 @@ impl Access {
         &self,
         request: &Request<B>,
         route: &Route,
-        peer: SocketAddr,
+        peer: Peer,
         services: &Services,
     ) -> Result<Admitted, Problem> {
         let settings = &services.settings;
-        let is_local = peer.ip().to_canonical().is_loopback();
-        if !is_local && settings.protected_mode() && !settings.has_password() {
-            return Err(Problem::new(problems::PROTECTED_MODE));
+        let is_open = OPEN_PATHS.contains(&request.uri().path());
+        if !peer.is_local && settings.protected_mode() && !settings.has_password() {
+            return if is_open { Ok(Admitted::ForStatus) } else { Err(protected()) };
         }
         let target = target(request)?;
         if route.is_for_proxies {
@@ -89,7 +113,7 @@ impl Access {
         }
         if let Some(Credentials { user, password }) = Credentials::of(request.headers()) {
             let user = user.as_deref();
-            match connection::attempt(services, services.clock.now(), peer.ip(), user, &password) {
+            match connection::attempt(services, services.clock.now(), peer.address.ip(), user, &password) {
                 Ok(()) => return Ok(Admitted::Fully),
                 Err(failure) => {
                     if let Some(seconds) = failure.retry_after() {
@@ -98,7 +122,7 @@ impl Access {
                 }
             }
         }
-        if OPEN_PATHS.contains(&request.uri().path()) {
+        if is_open {
             return Ok(Admitted::ForStatus);
         }
         Err(Problem::new(problems::UNAUTHORIZED))
@@ -297,10 +321,11 @@ mod tests {
         }
         let request = request.body(()).expect("a request");
         let peer = peer.parse().expect("an address");
+        let own = "192.0.2.1:8080".parse().expect("an address");
         let Kind { get_takes, is_for_proxies } = kind;
         let route =
             Route { label: String::new(), get_takes, is_for_proxies, post_reads: false, has_scripts: false };
-        let admitted = access.admit(&request, &route, peer, services);
+        let admitted = access.admit(&request, &route, Peer::new(peer, own), services);
         assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected, "{method} {headers:?}");
     }
 
@@ -325,6 +350,9 @@ mod tests {
         check(&open, get, local, &[], Ok(Admitted::Fully));
         check(&open, get, "[::ffff:127.0.0.1]:5", &[], Ok(Admitted::Fully));
         check(&open, get, outside, &[], Err("protected-mode"));
+        // Its own address is this machine too.
+        check(&open, get, "192.0.2.1:5", &[], Ok(Admitted::Fully));
+        check(&open, get, "[::ffff:192.0.2.1]:5", &[], Ok(Admitted::Fully));
         let unprotected = place(Settings { protected_mode: false, ..open_to_all() });
         check(&unprotected, get, outside, &[], Ok(Admitted::Fully));
         let guarded = place(Settings { requirepass: "sesame".to_owned(), ..open_to_all() });

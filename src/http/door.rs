@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -14,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tower::{Layer, Service};
 use tower_http::cors::CorsLayer;
 
-use super::access::{Access, Admitted};
+use super::access::{Access, Admitted, Peer};
 use super::flight::Account;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router::{self, Route, Routes};
@@ -42,7 +41,7 @@ const DATA_POLICY: HeaderValue =
 /// Who asks.
 #[derive(Clone)]
 pub(super) struct Caller {
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Peer,
     /// What its connection has not read yet.
     pub(super) responses: Arc<Account>,
 }

@@ -10,7 +10,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::access::Admitted;
 use crate::command::Services;
+use crate::data_folder;
 use crate::endpoint::{Context, Json, OpenApiRouter, State, json_with_status, routes};
+use crate::lock::Durability;
+use crate::server::LOCKS_FOLDER;
 
 /// Free bytes that the disk must have for data to be written.
 const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
@@ -27,7 +30,6 @@ const CHECKS: &[Check] = &[
     Check { name: "cache", run: |_| Ok(()) },
     Check { name: "limits", run: |services| journal(services, "limits") },
     Check { name: "locks", run: |services| journal(services, "locks") },
-    Check { name: "broker", run: |_| Ok(()) },
     Check { name: "disk", run: disk },
 ];
 
@@ -94,7 +96,22 @@ fn journal(services: &Services, name: &str) -> Result<(), String> {
 
 /// Whether the data directory could be written to.
 fn disk(services: &Services) -> Result<(), String> {
-    let Some(folder) = services.settings.settings().dir else { return Ok(()) };
+    let settings = services.settings.settings();
+    let Some(folder) = &settings.dir else { return Ok(()) };
+    // In this order: the first lock may make them just now.
+    let had_begun = services.locks.journal().is_some();
+    let exists = folder.join(LOCKS_FOLDER).exists();
+    let has_begun = services.locks.journal().is_some();
+    if had_begun && !exists {
+        return Err(format!("{} is gone; what is kept now will not be found again", folder.display()));
+    }
+    let is_shared = !data_folder::is_named(&settings) && services.locks.durability() != Durability::None;
+    if is_shared && exists && !has_begun {
+        let folder = folder.display();
+        return Err(format!(
+            "another server uses {folder}: stop that one, or choose another folder with --dir"
+        ));
+    }
     // The directory is made when it is first needed; until then its parent tells.
     let existing =
         folder.ancestors().find(|folder| folder.exists()).filter(|folder| !folder.as_os_str().is_empty());

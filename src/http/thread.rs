@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::access::Peer;
 use super::activity::{ActiveStream, Activity};
 use super::bodies::{RequestBody, ResponseBody};
 use super::door::{Caller, Door};
@@ -175,12 +176,16 @@ async fn converse(shop: &Shop, arrival: Arrival) {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
     };
+    let own = match stream.local_addr() {
+        Ok(own) => own,
+        Err(error) => return tracing::debug!(%peer, %error, "a connection was lost before it was served"),
+    };
     let activity = Arc::new(activity);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         activity.begin(request.version() == Version::HTTP_2);
         let (door, mut under_way) = (shop.door.clone(), UnderWay::new(Arc::clone(&activity)));
         let request = request.map(|body| under_way.receive(body));
-        let caller = Caller { peer, responses: Arc::clone(&activity.responses) };
+        let caller = Caller { peer: Peer::new(peer, own), responses: Arc::clone(&activity.responses) };
         async move {
             let responses = Arc::clone(&caller.responses);
             let response = door.answer(request, caller).await;

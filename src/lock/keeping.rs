@@ -60,6 +60,8 @@ pub(super) struct Keeper {
     confirmed: u64,
     /// A snapshot that was begun and is to be given the table in steps.
     begun: Option<Snapshot>,
+    /// The operation that runs was refused because the disk takes nothing now.
+    has_refused: bool,
 }
 
 fn options() -> Options {
@@ -125,10 +127,13 @@ impl Keeping {
     pub(super) fn admit(&mut self, now: Now, core: &mut Core, events: &mut Events) -> Result<(), Refused> {
         match self {
             Keeping::Nowhere => Ok(()),
-            Keeping::Journal(keeper) => keeper.journal.admit().map_err(|reason| match reason {
-                NotAdmitted::Behind => Refused::DiskBehind,
-                NotAdmitted::Stalled => Refused::DiskStalled,
-                NotAdmitted::Failed => Refused::DiskFailed,
+            Keeping::Journal(keeper) => keeper.journal.admit().map_err(|reason| {
+                keeper.has_refused = true;
+                match reason {
+                    NotAdmitted::Behind => Refused::DiskBehind,
+                    NotAdmitted::Stalled => Refused::DiskStalled,
+                    NotAdmitted::Failed => Refused::DiskFailed,
+                }
             }),
             Keeping::Later(Unmade { folder, durability, failure }) => {
                 if let Some((tried_at, reason)) = failure
@@ -216,7 +221,15 @@ impl Keeper {
     }
 
     fn new(journal: Arc<Journal>, durability: Durability) -> Keeper {
-        Keeper { journal, durability, last: Position(0), ranges: VecDeque::new(), confirmed: 0, begun: None }
+        Keeper {
+            journal,
+            durability,
+            last: Position(0),
+            ranges: VecDeque::new(),
+            confirmed: 0,
+            begun: None,
+            has_refused: false,
+        }
     }
 
     /// After the last record was replayed: ends what ended with the server before.
@@ -246,6 +259,10 @@ impl Keeper {
             } else if self.journal.is_snapshot_due() {
                 self.begun = self.journal.begin_snapshot();
             }
+        }
+        if std::mem::take(&mut self.has_refused) {
+            // That the disk takes nothing now depends on nothing that is to be on the disk, and would wait for it.
+            return None;
         }
         if self.journal.has_failed() && !has_records {
             // What is refused for that reason, or changes nothing, is said all the same.

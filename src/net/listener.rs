@@ -33,6 +33,13 @@ pub fn bind(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     socket.listen(backlog)
 }
 
+/// Whether a client is on this machine: it came over loopback, or from the address that it connected to, as one does
+/// that uses the machine's own address or name.
+pub fn is_on_this_machine(client: SocketAddr, own: SocketAddr) -> bool {
+    let client = client.ip().to_canonical();
+    client.is_loopback() || client == own.ip().to_canonical()
+}
+
 /// Accepts connections until `shutdown`.
 pub async fn accept(
     listener: TcpListener,
@@ -60,7 +67,8 @@ pub async fn accept(
 async fn admit(mut stream: TcpStream, address: SocketAddr, services: &Services, workers: &[Worker]) {
     let settings = &services.settings;
     let has_password = settings.has_password();
-    if settings.protected_mode() && !has_password && !address.ip().to_canonical().is_loopback() {
+    let is_local = stream.local_addr().is_ok_and(|own| is_on_this_machine(address, own));
+    if settings.protected_mode() && !has_password && !is_local {
         return turn_away(&mut stream, DENIED, services).await;
     }
     if services.clients.len() >= settings.maxclients() {

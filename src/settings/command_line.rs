@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
 
 use super::kind::Kind;
 use super::load::{Given, Source, Stop, invalid, text};
-use super::suggest::did_you_mean;
+use super::suggest::nearest;
 use super::table::{SETTINGS, Setting};
 
 const AFTER_HELP: &str = "Each setting can also be an environment variable (QUARTET_MAXMEMORY for --maxmemory) \
@@ -81,7 +81,8 @@ fn unknown(argument: &str) -> Stop {
         );
     };
     let name = name.split('=').next().unwrap_or(name);
-    let suggestion = did_you_mean(name, SETTINGS.iter().map(|row| row.name));
+    let suggestion = nearest(name, SETTINGS.iter().map(|row| row.name))
+        .map_or_else(String::new, |nearest| format!("; did you mean --{nearest}?"));
     invalid(
         &Source::Arguments,
         &format!("--{} is no setting{suggestion}; --help lists them all", name.escape_debug()),

@@ -3,7 +3,7 @@
 //! The texts of the errors are those CONFIG SET answers in Redis; a start that fails says
 //! [`Kind::allowed`] instead, which names the remedy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
 
 use super::suggest::did_you_mean;
@@ -51,7 +51,7 @@ pub enum Kind {
     Path,
     /// Text that help, documentation and error messages never show.
     Secret,
-    /// IP addresses, separated by spaces.
+    /// IP addresses, or names that stand for addresses of this machine, separated by spaces.
     Addresses,
     /// A port; 0 takes a free one, `off` closes the door.
     Port,
@@ -87,7 +87,9 @@ impl Kind {
             Kind::Words(words) => format!("one of {}", words.join(", ")),
             Kind::Path => "a path, or \"\" for none".to_owned(),
             Kind::Secret => format!("text of at most {SECRET_LENGTH_MAX} bytes"),
-            Kind::Addresses => format!("1 to {ADDRESSES_MAX} IP addresses, separated by spaces"),
+            Kind::Addresses => {
+                format!("1 to {ADDRESSES_MAX} IP addresses or names of this machine, separated by spaces")
+            }
             Kind::Port => "a port from 0 (any free one) to 65535, or off".to_owned(),
             Kind::Ports => {
                 format!("1 to {PORTS_MAX} ports from 0 (any free one) to 65535, separated by spaces, or off")
@@ -280,11 +282,15 @@ impl Value for Option<PathBuf> {
 
 impl Value for Vec<IpAddr> {
     fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
-        let addresses: Result<Vec<IpAddr>, _> = words(text).map(str::parse).collect();
-        match addresses {
-            Ok(addresses) if (1..=ADDRESSES_MAX).contains(&addresses.len()) => *self = addresses,
-            _ => return Err(format!("argument must be 1 to {ADDRESSES_MAX} IP addresses")),
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for word in words(text) {
+            let found = word.parse().map_or_else(|_| resolve(word), |address| Ok(vec![address]))?;
+            addresses.extend(found);
         }
+        if !(1..=ADDRESSES_MAX).contains(&addresses.len()) {
+            return Err(format!("argument must be 1 to {ADDRESSES_MAX} IP addresses"));
+        }
+        *self = addresses;
         Ok(())
     }
     fn text(&self) -> String {
@@ -344,6 +350,21 @@ impl Value for Vec<String> {
     fn text(&self) -> String {
         joined(self)
     }
+}
+
+/// The addresses that a name stands for, as far as they are this machine's.
+fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
+    if !is_host(name) {
+        return Err(format!("{name} is neither an address nor a name"));
+    }
+    let found = (name, 0).to_socket_addrs().map_err(|error| format!("{name}: {error}"))?;
+    let mut own: Vec<IpAddr> = Vec::new();
+    for address in found.map(|address| address.ip()) {
+        if !own.contains(&address) && UdpSocket::bind((address, 0)).is_ok() {
+            own.push(address);
+        }
+    }
+    if own.is_empty() { Err(format!("{name} stands for no address of this machine")) } else { Ok(own) }
 }
 
 fn is_host(word: &str) -> bool {

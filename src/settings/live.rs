@@ -16,6 +16,8 @@ use crate::lock_order::{RwLock, rank};
 
 /// The settings of a running server.
 pub struct Live {
+    /// How many connections the system has room for.
+    room: AtomicUsize,
     settings: RwLock<Settings, { rank::SETTINGS }>,
     copies: Copies,
 }
@@ -82,7 +84,12 @@ impl Live {
     pub fn new(settings: Settings) -> Live {
         let copies = Copies::default();
         copies.write(&settings);
-        Live { settings: RwLock::new(settings), copies }
+        Live { room: AtomicUsize::new(usize::MAX), settings: RwLock::new(settings), copies }
+    }
+
+    /// Refuses from now on limits on connections that are more than `room` together.
+    pub fn limit_connections(&self, room: usize) {
+        self.room.store(room, Relaxed);
     }
 
     /// All settings as they are now.
@@ -112,10 +119,32 @@ impl Live {
                 .map_err(|_| "argument must be UTF-8 text".to_owned())
                 .and_then(|text| row.assign(&mut changed, text))
                 .map_err(|error| failed(row.name, &error))?;
+            if matches!(row.name, "maxclients" | "http-connection-limit")
+                && let Some(left) = changed.connections_left(row.name, self.room.load(Relaxed))
+            {
+                return Err(failed(row.name, &format!("{TOO_MANY_CLIENTS}{left}")));
+            }
         }
         self.copies.write(&changed);
         *settings = changed;
         Ok(())
+    }
+
+    /// Makes what differs between two readings of the sources hold, as far as it may change now: all of it or, if a
+    /// value cannot be had, nothing.
+    ///
+    /// # Errors
+    /// As [`Live::set`].
+    pub fn change(&self, before: &Settings, now: &Settings) -> Result<Changes, String> {
+        let differs = |row: &&Setting| row.text(before) != row.text(now);
+        let (run_time, at_start): (Vec<&Setting>, Vec<&Setting>) =
+            SETTINGS.iter().filter(differs).partition(|row| row.change == Change::AtRunTime);
+        let values: Vec<(&str, String)> = run_time.iter().map(|row| (row.name, row.text(now))).collect();
+        let pairs: Vec<(&[u8], &[u8])> =
+            values.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        self.set(&pairs)?;
+        let names = |rows: Vec<&Setting>| rows.into_iter().map(|row| row.name).collect();
+        Ok(Changes { made: names(run_time), at_start: names(at_start) })
     }
 
     /// Bytes that the counters of rate limits may take; 0 for no limit.
@@ -252,6 +281,18 @@ impl Live {
         }
     }
 }
+
+/// What differed between two readings of the sources, by the names of the settings.
+pub struct Changes {
+    /// What was changed.
+    pub made: Vec<&'static str>,
+    /// What only a new start can change.
+    pub at_start: Vec<&'static str>,
+}
+
+/// What Redis answers to a limit on clients for which there are not enough descriptors.
+const TOO_MANY_CLIENTS: &str =
+    "The operating system is not able to handle the specified number of clients, try with ";
 
 /// The rows that CONFIG SET names, each once and each one that may change now.
 fn changeable(pairs: &[(&[u8], &[u8])]) -> Result<Vec<&'static Setting>, String> {

@@ -18,6 +18,15 @@ const TEST_VARIABLES: &[&str] = &["QUARTET_REQUIRE_PEERS", "QUARTET_UPDATE_GOLDE
 /// A longer value than this is cut where a line quotes it.
 const QUOTED_LENGTH_MAX: usize = 200;
 
+/// What the sources say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What was left out, in a line each: environment variables that nobody may have meant for the server.
+    pub warnings: Vec<String>,
+}
+
 /// Why the server does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -48,13 +57,22 @@ pub(super) enum Source {
     },
 }
 
+/// The settings that the sources of this process give.
+///
+/// # Errors
+/// As [`load`].
+pub fn of_process() -> Result<Loaded, Stop> {
+    load(std::env::args_os().skip(1), std::env::vars_os())
+}
+
 /// The settings that the arguments (without the program's name), the environment and the file they name give.
 pub fn load(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Settings, Stop> {
+) -> Result<Loaded, Stop> {
     let flags = command_line::read(arguments)?;
-    let variables = read_environment(environment)?;
+    let mut warnings = Vec::new();
+    let variables = read_environment(environment, &mut warnings)?;
     let mut settings = Settings::default();
     let config = named(&flags, "config").or_else(|| named(&variables, "config")).unwrap_or_default();
     if !config.is_empty() {
@@ -62,7 +80,12 @@ pub fn load(
     }
     apply(&mut settings, variables)?;
     apply(&mut settings, flags)?;
-    Ok(settings)
+    if settings.port.is_none() && settings.http_port.is_empty() {
+        let reason = "port and http-port are both off, so nothing would be served: open one of them with --port or \
+                      --http-port";
+        return Err(Stop::Invalid(reason.to_owned()));
+    }
+    Ok(Loaded { settings, warnings })
 }
 
 /// The value that a source gives to a setting.
@@ -72,23 +95,29 @@ fn named<'given>(given: &'given [Given], name: &str) -> Option<&'given str> {
 
 fn apply(settings: &mut Settings, given: Vec<Given>) -> Result<(), Stop> {
     for Given { source, row, value } in given {
-        if row.assign(settings, &value).is_err() {
-            return Err(refused(&source, row, &value));
+        if let Err(reason) = row.assign(settings, &value) {
+            return Err(refused(&source, row, &value, &reason));
         }
     }
     Ok(())
 }
 
-fn refused(source: &Source, row: &Setting, value: &str) -> Stop {
+fn refused(source: &Source, row: &Setting, value: &str, reason: &str) -> Stop {
     let name = if source.names_the_setting() { String::new() } else { format!("{}: ", row.name) };
     let quoted = if matches!(row.kind, Kind::Secret) { "the value".to_owned() } else { quoted(value) };
     let (allowed, suggestion) = (row.kind.allowed(), row.kind.did_you_mean(value));
-    let hint = source.hint(value);
-    invalid(source, &format!("{name}{quoted} is not valid; allowed is {allowed}{suggestion}{hint}"))
+    // Why a name has no address cannot be known from what is allowed.
+    let reason = if matches!(row.kind, Kind::Addresses) { format!(" ({reason})") } else { String::new() };
+    invalid(source, &format!("{name}{quoted} is not valid{reason}; allowed is {allowed}{suggestion}"))
 }
 
-/// The settings that variables with our prefix give.
-fn read_environment(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<Given>, Stop> {
+/// The settings that variables with our prefix give.  Variables come from shells, images and clusters, whose authors may
+/// not have thought of the server: one that is no setting, or is empty or made by a cluster where that is no value, is
+/// left out with a warning.
+fn read_environment(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Given>, Stop> {
     let mut given = Vec::new();
     for (name, value) in environment {
         let name = name.to_string_lossy().into_owned();
@@ -97,19 +126,34 @@ fn read_environment(environment: impl IntoIterator<Item = (OsString, OsString)>)
         }
         let row = SETTINGS.iter().find(|row| row.environment_variable() == name);
         let source = Source::Variable(name);
-        match row {
-            Some(row) => given.push(Given { value: text(&source, value)?, source, row }),
-            None => return Err(unknown_variable(&source, &value.to_string_lossy())),
-        }
+        let reason = match row {
+            None => unknown_variable(&source, &value.to_string_lossy()),
+            Some(row) => {
+                let value = text(&source, value)?;
+                let is_stray = value.is_empty() || is_of_a_cluster(&value);
+                if !is_stray || row.assign(&mut Settings::default(), &value).is_ok() {
+                    given.push(Given { value, source, row });
+                    continue;
+                }
+                let what = if value.is_empty() { "is empty" } else { "is the address of a service" };
+                format!("{what}, so it is left out{}", source.hint(&value))
+            }
+        };
+        warnings.push(format!("{source}: {}", reason.replace(['\r', '\n'], " ")));
     }
     Ok(given)
 }
 
-fn unknown_variable(source: &Source, value: &str) -> Stop {
+/// Whether a value is what clusters and links between containers write into variables.
+fn is_of_a_cluster(value: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
+}
+
+fn unknown_variable(source: &Source, value: &str) -> String {
     let Source::Variable(variable) = source else { unreachable!("only variables are unknown variables") };
     let names: Vec<String> = SETTINGS.iter().map(Setting::environment_variable).collect();
     let suggestion = did_you_mean(variable, names.iter().map(String::as_str));
-    invalid(source, &format!("is no setting{suggestion}{}", source.hint(value)))
+    format!("is no setting, so it is left out{suggestion}{}", source.hint(value))
 }
 
 impl Source {
@@ -123,7 +167,7 @@ impl Source {
     fn hint(&self, value: &str) -> &'static str {
         let Source::Variable(name) = self else { return "" };
         let linked = ["QUARTET_SERVICE_", "QUARTET_PORT_"].iter().any(|prefix| name.starts_with(prefix));
-        if !linked && !value.contains("tcp://") {
+        if !linked && !is_of_a_cluster(value) {
             return "";
         }
         " (Kubernetes makes such a variable for a service named quartet: set enableServiceLinks: false, or \
@@ -167,10 +211,21 @@ mod tests {
     use crate::settings::{EvictionPolicy, LogFormat};
 
     fn try_load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, Stop> {
+        load_all(arguments, environment).map(|loaded| loaded.settings)
+    }
+
+    fn load_all(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Loaded, Stop> {
         load(
             arguments.iter().map(OsString::from),
             environment.iter().map(|(name, value)| (name.into(), value.into())),
         )
+    }
+
+    #[track_caller]
+    fn check_warned(name: &str, value: &str, expected: &str) {
+        let loaded = load_all(&[], &[(name, value)]).expect("a stray variable stops nothing");
+        assert_eq!(loaded.settings, Settings::default());
+        assert_eq!(loaded.warnings, [format!("environment variable {name}: {expected}")]);
     }
 
     #[track_caller]
@@ -264,7 +319,7 @@ mod tests {
         check_refused(
             &["--prot", "1"],
             &[],
-            "command line: --prot is no setting; did you mean port?; --help lists them all",
+            "command line: --prot is no setting; did you mean --port?; --help lists them all",
         );
         check_refused(
             &["--timeout", "x"],
@@ -304,9 +359,9 @@ mod tests {
              not built yet",
         );
         check_refused(
+            &["--port", "off", "--http-port", "off"],
             &[],
-            &[("QUARTET_PROT", "1")],
-            "environment variable QUARTET_PROT: is no setting; did you mean QUARTET_PORT?",
+            "port and http-port are both off, so nothing would be served: open one of them with --port or --http-port",
         );
         check_refused(
             &["--config", "/no/such/file"],
@@ -323,12 +378,43 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_nobody_wrote_are_explained() {
-        for (name, value) in [("QUARTET_PORT", "tcp://10.0.0.1:6379"), ("QUARTET_SERVICE_HOST", "10.0.0.1")] {
-            let Err(Stop::Invalid(line)) = try_load(&[], &[(name, value)]) else {
+    fn stray_variables_are_left_out_with_a_warning() {
+        let hint = " (Kubernetes makes such a variable for a service named quartet: set enableServiceLinks: false, or \
+                    rename the service)";
+        check_warned("QUARTET_VERSION", "1.2", "is no setting, so it is left out");
+        check_warned("QUARTET_PROT", "1", "is no setting, so it is left out; did you mean QUARTET_PORT?");
+        check_warned("QUARTET_MAXMEMORY", "", "is empty, so it is left out");
+        check_warned("QUARTET_BIND", "", "is empty, so it is left out");
+        let service = "tcp://10.0.0.1:6379";
+        check_warned(
+            "QUARTET_PORT",
+            service,
+            &format!("is the address of a service, so it is left out{hint}"),
+        );
+        check_warned(
+            "QUARTET_HTTP_PORT",
+            service,
+            &format!("is the address of a service, so it is left out{hint}"),
+        );
+        check_warned("QUARTET_SERVICE_HOST", "10.0.0.1", &format!("is no setting, so it is left out{hint}"));
+    }
+
+    #[test]
+    fn an_empty_variable_is_a_value_where_nothing_is_one() {
+        let loaded =
+            load_all(&[], &[("QUARTET_DIR", ""), ("QUARTET_REQUIREPASS", "")]).expect("both are valid");
+        assert_eq!((loaded.settings.dir, loaded.warnings), (None, Vec::new()));
+    }
+
+    #[test]
+    fn names_of_this_machine_are_addresses() {
+        let settings = try_load(&["--bind", "localhost"], &[]).expect("every machine has that name");
+        assert!(!settings.bind.is_empty() && settings.bind.iter().all(std::net::IpAddr::is_loopback));
+        for name in ["no such name", "name.invalid"] {
+            let Err(Stop::Invalid(line)) = try_load(&["--bind", name], &[]) else {
                 panic!("{name} is refused")
             };
-            assert!(line.contains(name) && line.contains("enableServiceLinks"), "{line}");
+            assert!(line.contains("is not valid (") && line.contains("names of this machine"), "{line}");
         }
     }
 }

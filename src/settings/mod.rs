@@ -5,6 +5,7 @@
 //! table as `docs/settings.md`.
 
 mod command_line;
+mod connections;
 mod file;
 mod kind;
 mod live;
@@ -15,8 +16,8 @@ mod table;
 mod values;
 
 pub use kind::Kind;
-pub use live::Live;
-pub use load::{Stop, load};
+pub use live::{Changes, Live};
+pub use load::{Loaded, Stop, load, of_process};
 pub use page::markdown;
 pub use table::{Change, SETTINGS, Setting, Settings};
 pub use values::{

@@ -13,13 +13,17 @@ name in upper case, `-` as `_`), a key in the TOML file that `--config` or `QUAR
 (`timeout = 60`), and a name in `CONFIG GET`.  A flag goes before the environment, which goes before the file.
 
 A setting that is unknown, not built yet or not valid stops the start with a line that says where it stands and
-what is allowed.  Those marked *run time* can be changed with `CONFIG SET` while the server runs.
+what is allowed; an environment variable that is no setting, or is empty where that is no value, is only warned of.
+SIGHUP has the server read all three sources again: what differs then and may change at run time changes.  Those marked *run time* can be changed with `CONFIG SET` while the server runs.
 
 A memory size is a number of bytes or has one of Redis' suffixes: `k` (1,000) and `kb` (1,024), `m` and `mb`,
 `g` and `gb`.  The items of a list are separated by spaces; in TOML a list may be an array too.
 
 In Kubernetes a service that is named `quartet` makes the cluster put variables such as `QUARTET_PORT` into every
-pod; give it another name, or set `enableServiceLinks: false`.
+pod; they are left out with a warning, which goes away with another name or `enableServiceLinks: false`.
+
+The limit on open files is raised as far as the system allows at the start.  `maxclients` and `http-connection-limit`
+are lowered to what it leaves beside the server's own files; `CONFIG SET` refuses more.
 
 | name | default | allowed | changes | what it is for |
 |---|---|---|---|---|

@@ -1,6 +1,8 @@
 //! The program as a person who starts and stops it meets it, and what it does with connections that misbehave.
 
 mod connections;
+mod data_folder;
+mod descriptors;
 mod hangs;
 mod idle_connections;
 mod large_values;
@@ -8,6 +10,7 @@ mod log;
 mod passwords;
 mod pipeline;
 mod private;
+mod signals;
 mod slow_commands;
 mod slow_reader;
 mod start;

@@ -193,6 +193,28 @@ pub(crate) fn quartet(folder: &Folder) -> Command {
     command
 }
 
+/// The same command in a shell that has set a limit, such as `ulimit -n 64`, before.
+pub(crate) fn limited(limit: &str, command: Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("{limit} && exec \"$0\" \"$@\""))
+        .arg(command.get_program())
+        .args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+        let file = |name| File::create(folder.join(name)).expect("the folder was just made");
+        shell.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
 /// Sends what `command` prints into `folder`, where no full pipe can stop it.
 pub(crate) fn with_output_in(folder: &Folder, mut command: Command) -> Command {
     let file = |name| File::create(folder.path().join(name)).expect("the folder was just made");

@@ -22,7 +22,19 @@ const LAYERS: &[&[&str]] = &[
         "admin",
     ],
     &["catalog", "dispatch", "session"],
-    &["logging", "policy_file", "net", "http", "server", "main", "lib"],
+    &[
+        "data_folder",
+        "descriptors",
+        "logging",
+        "policy_file",
+        "reload",
+        "signals",
+        "net",
+        "http",
+        "server",
+        "main",
+        "lib",
+    ],
 ];
 
 /// Modules of one line that may name each other although they are separate services.
@@ -49,6 +61,7 @@ const ASYNC_MODULES: &[&str] = &[
     "src/http/",
     "src/net/",
     "src/server.rs",
+    "src/signals.rs",
     "src/main.rs",
 ];
 

@@ -127,6 +127,7 @@ mod tests {
             Refused::ManySessions,
             Refused::ManyHolds,
             Refused::DiskBehind,
+            Refused::DiskStalled,
             Refused::DiskFailed,
             Refused::NoFolder("a reason".to_owned()),
         ]

@@ -23,7 +23,19 @@ fn a_taken_port_stops_the_start() {
     let server = server(&[]);
     let mut command = quartet(&Folder::new());
     let port = server.http_address().port().to_string();
-    command.args(["--dir", "", "--port", "0", "--http-port", &port]);
+    // Few connections, so that no line of the log is about the limit on open files.
+    command.args([
+        "--dir",
+        "",
+        "--port",
+        "0",
+        "--http-port",
+        &port,
+        "--maxclients",
+        "9",
+        "--http-connection-limit",
+        "9",
+    ]);
     let ended = run(command);
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);

@@ -1,0 +1,52 @@
+//! The directory for data: found out at the start whether it can be used, and owned by one server at a time.
+
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+
+use crate::journal::OpenError;
+use crate::journal::disk::{Folder, FolderError};
+use crate::settings::{LockDurability, Settings};
+
+const REMEDY: &str =
+    "mend that, choose another directory with --dir, or keep nothing on disk with --dir \"\"";
+
+/// Makes the directory if it is missing and owns it, so that a second server in it does not start.  One that nobody
+/// has named is not made before there is something to keep: caches that were started with no settings in one directory
+/// are not in each other's way.
+///
+/// # Errors
+/// If it cannot be used: why, and what helps.
+pub fn own(settings: &Settings) -> Result<Option<Folder>, String> {
+    let keeps_nothing = settings.lock_durability == LockDurability::None && settings.limit_kept_from == 0;
+    let Some(path) = settings.dir.as_deref().filter(|_| !keeps_nothing) else { return Ok(None) };
+    if path.exists() && !path.is_dir() {
+        return Err(format!("cannot use {}: it is no directory; {REMEDY}", path.display()));
+    }
+    if !is_named(settings) && !path.exists() {
+        return match can_be_made(path) {
+            Ok(()) => Ok(None),
+            Err(error) => Err(format!("cannot make {}: {error}; {REMEDY}", path.display())),
+        };
+    }
+    let owned = Folder::open(path).map_err(|error| match error {
+        FolderError::Owned => OpenError::Owned { folder: path.display().to_string() },
+        FolderError::Io(error) => OpenError::Io { what: format!("use {}", path.display()), error },
+    });
+    owned.map(Some).map_err(|error| error.to_string())
+}
+
+/// Whether somebody has said where to keep data.
+pub(crate) fn is_named(settings: &Settings) -> bool {
+    settings.dir != Settings::default().dir
+}
+
+/// Whether a directory that is missing could be made.
+fn can_be_made(path: &Path) -> Result<(), String> {
+    let above = path
+        .ancestors()
+        .skip(1)
+        .map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    let existing = above.into_iter().find(|above| above.exists()).unwrap_or(Path::new("."));
+    access(existing, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| error.to_string())
+}

@@ -1,0 +1,65 @@
+//! Descriptors of open files: as many as the system allows, and connections only as far as they leave enough for the rest.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::settings::Settings;
+
+/// Descriptors for what is neither a connection nor counted below: standard streams, the journals with the files that
+/// follow, snapshots, files that are read now and then, the runtimes of the main thread and of the signals.
+const RESERVED: usize = 32;
+
+/// Descriptors of a worker: what it waits with, its bell, its tick.
+const RESERVED_PER_WORKER: usize = 3;
+
+/// Descriptors of an HTTP thread: those of its runtime.
+const RESERVED_PER_HTTP_THREAD: usize = 4;
+
+/// Descriptors of a listener: itself, and a client that is turned away.
+const RESERVED_PER_LISTENER: usize = 2;
+
+/// Raises the limit on open files as far as the system allows, and lowers the limits on connections to what then fits
+/// beside what the server itself needs.  Returns how many connections fit.
+///
+/// # Errors
+/// If there is no room for any client.
+pub fn fit(settings: &mut Settings) -> Result<usize, String> {
+    let limit = raise();
+    let listeners = settings.bind.len() * (settings.http_port.len() + usize::from(settings.port.is_some()));
+    let reserved = RESERVED
+        + RESERVED_PER_WORKER * settings.threads
+        + RESERVED_PER_HTTP_THREAD * settings.http_threads
+        + RESERVED_PER_LISTENER * listeners;
+    let room = limit.saturating_sub(reserved);
+    let (clients, http) = (settings.maxclients, settings.http_connection_limit);
+    if !settings.fit_connections(room) {
+        return Err(format!(
+            "the limit of {limit} open files leaves no room for clients: {reserved} are needed for the server itself; \
+             raise it (ulimit -n), or use fewer --threads or listeners"
+        ));
+    }
+    if settings.maxclients < clients || settings.http_connection_limit < http {
+        tracing::warn!(
+            limit,
+            reserved,
+            maxclients = settings.maxclients,
+            http_connection_limit = settings.http_connection_limit,
+            "maxclients and http-connection-limit are lowered to what the limit on open files allows: for more, raise \
+             it (ulimit -n)"
+        );
+    }
+    Ok(room)
+}
+
+/// Raises the soft limit to the hard one; the limit that holds then.
+fn raise() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::debug!(%error, "the limit on open files stays as it is");
+            limit.current
+        }
+    };
+    current.map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX))
+}
