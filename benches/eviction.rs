@@ -1,8 +1,10 @@
-//! Eviction: the hit ratio of each policy on traces of three shapes, and what an eviction costs.
+//! Eviction: the hit ratio of each policy and of each member of the adaptive one on traces of many shapes, beside what a
+//! cache that knows the future reaches, and what an eviction costs.
 //!
 //! Prints tables in Markdown; the arguments are the keys that fit and the length of the traces.
 
 use quartet::cache::Lifetime;
+use quartet::cache::eviction::Member;
 use quartet::clock::Clock;
 use quartet::settings::EvictionPolicy;
 
@@ -10,49 +12,100 @@ use quartet::settings::EvictionPolicy;
 #[allow(dead_code, reason = "the tests use more of it")]
 mod traces;
 
-use traces::Cache;
+use traces::{Cache, Played, alternating, mixed, recent, renumbered, zipf};
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
-const POLICIES: [EvictionPolicy; 4] = [
-    EvictionPolicy::AllkeysLru,
-    EvictionPolicy::AllkeysLfu,
-    EvictionPolicy::AllkeysRandom,
-    EvictionPolicy::AllkeysS3fifo,
-];
+const POLICIES: [EvictionPolicy; 3] =
+    [EvictionPolicy::AllkeysLru, EvictionPolicy::AllkeysLfu, EvictionPolicy::AllkeysRandom];
 
 /// Bytes that a key of the traces takes with its part of the table, about.
 const BYTES_PER_KEY: usize = 107;
 
+/// Where the keys of a second trace begin that is mixed with another.
+const SECOND: u64 = 1 << 32;
+
 fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let capacity: usize = numbers.next().unwrap_or(100_000);
-    let length: usize = numbers.next().unwrap_or(3_000_000);
-    let zipf = |exponent| traces::zipf(10 * capacity, exponent, length, 1);
-    let shapes = [
-        ("Zipf 0.8, ten times as many keys as fit", zipf(0.8)),
-        ("Zipf 1.0, ten times as many keys as fit", zipf(1.0)),
-        ("Zipf 1.0, half of the accesses a scan", traces::with_scan(&zipf(1.0)[..length / 2], 5)),
-        ("Zipf 1.0, 80 % of the accesses a scan", traces::with_scan(&zipf(1.0)[..length / 5], 8)),
-        ("loop over 1.5 times as many keys as fit", traces::cycle(capacity * 3 / 2, length)),
-    ];
-    println!("| hit ratio, % | exact LRU | lru | lfu | random | s3fifo |\n|---|---|---|---|---|---|");
-    for (name, trace) in &shapes {
-        let played = POLICIES.map(|policy| Cache::new(policy, capacity * BYTES_PER_KEY).play(trace));
-        let exact = traces::exact_lru(trace, played[0].keys);
-        let ratios: Vec<String> = std::iter::once(exact)
-            .chain(played.iter().map(|played| played.hit_ratio))
+    let length: usize = numbers.next().unwrap_or(30 * capacity);
+    println!(
+        "| hit ratio, % | optimum | exact LRU | lru | lfu | random | adaptive | its members alone: lru | lfu | probation | switches |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    for (name, trace) in shapes(capacity, length) {
+        let limit = capacity * BYTES_PER_KEY;
+        let played = POLICIES.map(|policy| Cache::new(policy, limit).play(&trace));
+        let mut adaptive = Cache::new(EvictionPolicy::AllkeysAdaptive, limit);
+        let chosen = adaptive.play(&trace);
+        let alone = Member::ALL.map(|member| {
+            let cache = &mut Cache::new(EvictionPolicy::AllkeysAdaptive, limit);
+            cache.store.duel().pin(member);
+            cache.play(&trace)
+        });
+        let models = [traces::optimum(&trace, chosen.keys), traces::exact_lru(&trace, chosen.keys)];
+        let ratio = |played: &Played| played.hit_ratio;
+        let ratios: Vec<String> = models
+            .into_iter()
+            .chain(played.iter().map(ratio))
+            .chain([chosen.hit_ratio])
+            .chain(alone.iter().map(ratio))
             .map(|ratio| format!("{:.1}", 100.0 * ratio))
             .collect();
-        let keys: Vec<usize> = played.iter().map(|played| played.keys).collect();
-        println!("| {name} | {} |  <!-- keys: {keys:?} -->", ratios.join(" | "));
+        let standing = adaptive.store.duel().standing();
+        println!("| {name} | {} | {}, {} |", ratios.join(" | "), standing.switches, standing.winner.name());
     }
     println!("\n| policy | ns per write that fits | ns per write that evicts |\n|---|---|---|");
     for &policy in EvictionPolicy::ALL.iter().filter(|&&policy| policy != EvictionPolicy::Noeviction) {
         let (filling, evicting) = cost(policy, capacity);
         println!("| {} | {filling} | {evicting} |", policy.word());
     }
+}
+
+/// The traces, by the number of keys that fit.
+fn shapes(capacity: usize, length: usize) -> Vec<(&'static str, Vec<u64>)> {
+    let keys = 10 * capacity;
+    let zipf_1 = zipf(keys, 1.0, length, 1);
+    let cycle = |part: usize, length: usize| traces::cycle(capacity * part / 100, length);
+    let recency = |length: usize| recent(4 * capacity, length, 0, 3);
+    let phases = [
+        zipf_1.clone(),
+        renumbered(cycle(150, length), SECOND),
+        renumbered(recency(length), 2 * SECOND),
+        traces::with_scan(&zipf_1[..length / 2], 5),
+    ];
+    vec![
+        ("Zipf 0.8, ten times as many keys as fit", zipf(keys, 0.8, length, 1)),
+        ("Zipf 1.0, ten times as many keys as fit", zipf_1.clone()),
+        ("Zipf 1.0, half of the accesses a scan", traces::with_scan(&zipf_1[..length / 2], 5)),
+        ("Zipf 1.0, 80 % of the accesses a scan", traces::with_scan(&zipf_1[..length / 5], 8)),
+        ("loop over 1.1 times as many keys as fit", cycle(110, length)),
+        ("loop over 1.5 times as many keys as fit", cycle(150, length)),
+        ("loop over 3 times as many keys as fit", cycle(300, length)),
+        (
+            "Zipf 0.9, shifting every 5 capacities",
+            traces::shifting(3 * capacity, 0.9, length, 5 * capacity, 5),
+        ),
+        ("Zipf 0.9, drifting all the time", traces::drifting(3 * capacity, 0.9, length, 6)),
+        ("recency", recency(length)),
+        (
+            "phases of 6 capacities: Zipf, loop, recency, scan",
+            alternating(&phases, 6 * capacity)[..length].to_vec(),
+        ),
+        (
+            "Zipf 1.0 and a loop at once",
+            mixed(&zipf_1[..length / 2], &renumbered(cycle(120, length / 2), SECOND)),
+        ),
+        (
+            "recency and a loop at once",
+            mixed(&recency(length / 2), &renumbered(cycle(120, length / 2), SECOND)),
+        ),
+        (
+            "recency and Zipf 0.9 at once",
+            mixed(&recency(length / 2), &renumbered(zipf(keys, 0.9, length / 2, 31), SECOND)),
+        ),
+    ]
 }
 
 /// Nanoseconds per write of a new key while there is room, and once each displaces another.

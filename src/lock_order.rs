@@ -44,6 +44,8 @@ ranks! {
     SHARD,
     /// Counters that have changed, which shards note.
     CHANGED_COUNTERS,
+    /// How the members of an adaptive eviction policy do, which shards report.
+    EVICTION_DUEL,
     /// The right to publish notices of locks.
     LOCK_NOTICES,
     /// The table of locks.

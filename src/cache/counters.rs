@@ -1,7 +1,7 @@
 //! The counters of a shard: keys whose value is a few bytes of state that the rate limiter alone understands.
 //!
 //! A counter is a key like any other, but no policy evicts it: that would give back what was used up.  So counters are
-//! not in the eviction policy's queues, and their deadlines are in an index of their own.
+//! not among what eviction samples, and their deadlines are in an index of their own.
 
 use std::sync::Arc;
 

@@ -11,8 +11,7 @@ use hashbrown::HashMap;
 
 use super::counters::Counters;
 use super::entry::{Deadline, Entry, EntryRef};
-use super::eviction::Recency;
-use super::eviction::s3fifo::Queues;
+use super::eviction::{Contest, Duel, Newcomers, Recency, Trace};
 use super::expiry::ExpiryIndex;
 use super::growth::Growth;
 use super::hash::KeyHasher;
@@ -72,8 +71,8 @@ pub struct MemoryParts {
     pub buckets: usize,
     /// The index of who is due.
     pub expiry: usize,
-    /// What the eviction policy remembers.
-    pub queues: usize,
+    /// What the eviction policy keeps besides the entries' own bits.
+    pub eviction: usize,
 }
 
 impl MemoryParts {
@@ -82,7 +81,7 @@ impl MemoryParts {
         self.entries += other.entries;
         self.buckets += other.buckets;
         self.expiry += other.expiry;
-        self.queues += other.queues;
+        self.eviction += other.eviction;
     }
 }
 
@@ -115,10 +114,14 @@ pub struct Shard {
     pub(super) expiry: ExpiryIndex,
     entry_memory: usize,
     reported_memory: usize,
-    /// Exists only while the eviction policy is the one that needs it.
-    pub(super) queues: Option<Box<Queues>>,
-    /// The eviction policy's randomness.
-    noise: u64,
+    /// What the eviction policy judges keys by besides their own bits.
+    pub(super) trace: Trace,
+    /// Exist only while the eviction policy is adaptive.
+    pub(super) newcomers: Option<Newcomers>,
+    /// Exists only in shards that lead, while the eviction policy is adaptive.
+    pub(super) contest: Option<Box<Contest>>,
+    /// What the shard leads in, if it is one that does.
+    pub(super) duel: Option<Arc<Duel>>,
     /// What never is evicted.
     pub(super) counters: Counters,
     pub(super) hasher: KeyHasher,
@@ -135,8 +138,10 @@ impl Shard {
             counters: Counters::default(),
             hasher,
             entry_memory: 0,
-            queues: None,
-            noise: 0,
+            trace: Trace::default(),
+            newcomers: None,
+            contest: None,
+            duel: None,
             watchers: None,
             counts: Counts::default(),
             changed: false,
@@ -192,10 +197,10 @@ impl Shard {
         self.expiry.next().into_iter().chain(self.counters.expiry.next()).min()
     }
 
-    /// Bytes of memory: entries, buckets, expiry indexes, the eviction policy's queues.
+    /// Bytes of memory: entries, buckets, expiry indexes, what the eviction policy keeps.
     pub fn memory(&self) -> usize {
-        let MemoryParts { entries, buckets, expiry, queues } = self.memory_parts();
-        entries + buckets + expiry + queues
+        let MemoryParts { entries, buckets, expiry, eviction } = self.memory_parts();
+        entries + buckets + expiry + eviction
     }
 
     /// Bytes of memory by what they are for.
@@ -204,14 +209,18 @@ impl Shard {
             entries: self.entry_memory,
             buckets: self.table.memory(),
             expiry: self.expiry.memory() + self.counters.expiry.memory(),
-            queues: self.queues.as_ref().map_or(0, |queues| queues.memory()),
+            eviction: self.eviction_memory(),
         }
     }
 
     /// Reads a key on behalf of a client, which is noted for eviction.
     pub fn read(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
-        let position = self.live_position(key, moment)?;
+        let Some(position) = self.live_position(key, moment) else {
+            self.note_miss(key.hash, moment);
+            return None;
+        };
         self.note_access(position, moment);
+        self.note_hit(position, key.hash, moment);
         Some(self.table.get(position))
     }
 
@@ -224,7 +233,7 @@ impl Shard {
     /// Most accesses change nothing, since recency is coarse; then the entry's memory is not written to.
     pub(super) fn note_access(&mut self, position: Position, moment: &Moment) {
         let old = self.table.get(position).recency();
-        let new = moment.recency.accessed(old, &mut self.noise);
+        let new = moment.recency.accessed(old, &mut self.trace);
         if new != old {
             self.table.set_recency(position, new);
         }
@@ -303,7 +312,8 @@ impl Shard {
 
     /// Removes the key at a position for the eviction policy.
     pub(super) fn evict_at(&mut self, position: Position, hash: u64) {
-        let entry = self.take_out(position, hash);
+        self.note_eviction();
+        let entry = self.unlink(position, hash);
         self.counts.evicted += 1;
         self.touched(&Key { bytes: entry.view().key(), hash });
     }
@@ -318,7 +328,9 @@ impl Shard {
         }
         self.changed = true;
         self.entry_memory = 0;
-        self.queues = None;
+        self.newcomers = None;
+        self.contest = None;
+        self.trace.turnover.cleared();
         self.expiry = ExpiryIndex::default();
         self.counters.clear();
         std::mem::take(&mut self.table)
@@ -428,31 +440,34 @@ impl Shard {
     fn expire(&mut self, position: Position, hash: u64) {
         // Whoever keeps counters elsewhere knows when they end.
         let entry = self.unlink(position, hash);
+        self.note_removal(hash);
         self.counts.expired += 1;
         self.touched(&Key { bytes: entry.view().key(), hash });
     }
 
     pub(super) fn insert(&mut self, key: &Key<'_>, mut entry: Entry, moment: &Moment) {
         self.changed = true;
-        self.adapt_queues(moment);
-        entry.set_recency(match &mut self.queues {
-            Some(queues) if entry.view().kind() != Kind::Counter => queues.inserted(key.hash),
-            _ => moment.recency.inserted(),
-        });
-        self.entry_memory += entry.view().memory();
-        self.index_for(entry.view().kind()).note(&mut entry);
-        if entry.view().kind() == Kind::Counter {
-            self.counters.length += 1;
-            self.counters.entry_memory += entry.view().memory();
-        }
+        self.adapt(moment);
+        entry.set_recency(moment.recency.inserted(self.trace));
+        let (kind, deadline) = (entry.view().kind(), entry.view().deadline());
+        let memory = entry.view().memory();
+        self.entry_memory += memory;
+        self.index_for(kind).note(&mut entry);
         self.table.insert(key.hash, entry, |bytes| self.hasher.hash(bytes));
-        self.compact_queues();
+        match kind {
+            Kind::Counter => {
+                self.counters.length += 1;
+                self.counters.entry_memory += memory;
+            }
+            Kind::String => self.note_insert(key.hash, deadline, moment),
+        }
         self.touched(key);
     }
 
     /// Takes an entry out on behalf of a client.
     pub(super) fn take_out(&mut self, position: Position, hash: u64) -> Entry {
         let entry = self.unlink(position, hash);
+        self.note_removal(hash);
         if entry.view().kind() == Kind::Counter {
             self.counters.note(entry.view().key());
         }
@@ -465,13 +480,9 @@ impl Shard {
         let kind = entry.view().kind();
         self.index_for(kind).forget(&mut entry);
         self.entry_memory -= entry.view().memory();
-        match &mut self.queues {
-            _ if kind == Kind::Counter => {
-                self.counters.length -= 1;
-                self.counters.entry_memory -= entry.view().memory();
-            }
-            Some(queues) => queues.removed(entry.view().recency()),
-            None => {}
+        if kind == Kind::Counter {
+            self.counters.length -= 1;
+            self.counters.entry_memory -= entry.view().memory();
         }
         entry
     }

@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use super::changed::ChangedCounters;
 use super::counters::Home;
 use super::entry::Deadline;
+use super::eviction::{Duel, LEADER_STEP};
 use super::growth::Growth;
 use super::hash::{KeyHasher, prefetch};
 use super::lock::{Mutex, MutexGuard};
@@ -67,6 +68,7 @@ pub struct Store {
     sweepers: usize,
     gate: Gate,
     changed_counters: Arc<ChangedCounters>,
+    duel: Arc<Duel>,
 }
 
 /// A locked shard.  Unlocking it settles the accounts.
@@ -91,7 +93,13 @@ impl Store {
             sweepers,
             gate: Gate::new(slots),
             changed_counters: Arc::default(),
+            duel: Arc::default(),
         }
+    }
+
+    /// Which member of an adaptive eviction policy is in force, and how all of them do.
+    pub fn duel(&self) -> &Duel {
+        &self.duel
     }
 
     /// Which counters have changed and matter for long.
@@ -240,6 +248,7 @@ impl Store {
     /// Sets all counts back to zero.
     pub fn reset_counts(&self) {
         self.visit_each(|shard| shard.counts = Counts::default());
+        self.duel.reset();
     }
 
     /// Calls `visit` with every shard of every database in turn, each locked only for that time.
@@ -303,14 +312,15 @@ impl Store {
 
     fn cell(&self, id: ShardId) -> &ShardCell {
         let shards = self.databases[id.database as usize].get_or_init(|| {
-            let shard = || {
+            let shard = |number: usize| {
                 let mut shard = Shard::new(self.hasher.clone());
+                shard.duel = number.is_multiple_of(LEADER_STEP).then(|| Arc::clone(&self.duel));
                 let changed = Arc::clone(&self.changed_counters);
                 shard.counters.home = Some(Home { place: id.database as usize, changed });
                 shard
             };
-            let cell = |_| ShardCell {
-                shard: Mutex::new(shard()),
+            let cell = |number| ShardCell {
+                shard: Mutex::new(shard(number)),
                 next_due: AtomicU64::new(u64::MAX),
                 next_evictable_due: AtomicU64::new(u64::MAX),
                 evictable_keys: AtomicU32::new(0),

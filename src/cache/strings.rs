@@ -70,7 +70,13 @@ impl Shard {
         if lifetime.deadline(old) != old {
             self.change_deadline(position, lifetime.deadline(old));
         }
+        self.note_write(position, key, moment);
+    }
+
+    /// What every write to an existing string leaves behind.
+    fn note_write(&mut self, position: Position, key: &Key<'_>, moment: &Moment) {
         self.note_access(position, moment);
+        self.note_overwrite(position, key.hash, moment);
         self.touched(key);
     }
 
@@ -125,8 +131,7 @@ impl Shard {
             entry.mark_modified();
             result
         });
-        self.note_access(position, moment);
-        self.touched(key);
+        self.note_write(position, key, moment);
         Ok(Some(result))
     }
 
@@ -143,8 +148,7 @@ impl Shard {
         let Some(position) = self.live_position(key, moment) else { return Ok(None) };
         self.table.get(position).string()?;
         if self.change(position, |entry| entry.append_in_place(suffix)) {
-            self.note_access(position, moment);
-            self.touched(key);
+            self.note_write(position, key, moment);
             return Ok(Some(self.table.get(position).bytes().len()));
         }
         self.edit(key, moment, |bytes| {

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::cache::eviction::{Member, Score, Standing};
 use crate::cache::{Counts as CacheCounts, MemoryParts};
 use crate::command::{Group, Services};
 use crate::endpoint::{Context, OpenApiRouter, ProblemBody, State, routes};
@@ -194,6 +195,36 @@ const ROWS: &[Row] = &[
     counter("quartet_cache_evictions_total", "Keys removed to make room.", |text, look| {
         text.sample(&[], look.counts.evicted);
     }),
+    gauge(
+        "quartet_cache_eviction_member",
+        "Which member of an adaptive eviction policy is in force: 1 for this one.",
+        |text, look| {
+            each_member(look, |labels, member, standing, _| {
+                text.sample(labels, u8::from(standing.winner == member));
+            });
+        },
+    ),
+    counter(
+        "quartet_cache_eviction_member_switches_total",
+        "How often another member of an adaptive eviction policy took over.",
+        |text, look| {
+            if let Some(standing) = standing(look) {
+                text.sample(&[], standing.switches);
+            }
+        },
+    ),
+    counter(
+        "quartet_cache_eviction_member_lookups_total",
+        "Sampled reads, on which the members of an adaptive eviction policy are compared.",
+        |text, look| {
+            each_member(look, |labels, _, _, score| text.sample(labels, score.lookups));
+        },
+    ),
+    counter(
+        "quartet_cache_eviction_member_hits_total",
+        "Those of them that would have found their key if this member had always been in force.",
+        |text, look| each_member(look, |labels, _, _, score| text.sample(labels, score.hits)),
+    ),
     counter("quartet_cache_expired_total", "Keys removed because their time had come.", |text, look| {
         text.sample(&[], look.counts.expired);
     }),
@@ -209,8 +240,8 @@ const ROWS: &[Row] = &[
         each_database(look, |labels, (_, volatile)| text.sample(labels, volatile));
     }),
     gauge("quartet_cache_memory_bytes", "Memory of the data, by what it is for.", |text, look| {
-        let MemoryParts { entries, buckets, expiry, queues } = look.memory;
-        let parts = [("entries", entries), ("buckets", buckets), ("expiry", expiry), ("eviction", queues)];
+        let MemoryParts { entries, buckets, expiry, eviction } = look.memory;
+        let parts = [("entries", entries), ("buckets", buckets), ("expiry", expiry), ("eviction", eviction)];
         for (part, bytes) in parts {
             text.sample(&[("part", part)], bytes);
         }
@@ -335,6 +366,20 @@ fn each_database(look: &Look, mut write: impl FnMut(&[(&str, &str)], (usize, usi
         if counts.0 > 0 || database == 0 {
             write(&[("database", &database.to_string())], counts);
         }
+    }
+}
+
+/// How the members of an adaptive eviction policy stand, if one is in force.
+fn standing(look: &Look) -> Option<Standing> {
+    let is_adaptive = look.services.settings.maxmemory_policy().is_adaptive();
+    is_adaptive.then(|| look.services.store.duel().standing())
+}
+
+/// Calls `write` with the label of every member, with how they stand and with its score.
+fn each_member(look: &Look, mut write: impl FnMut(&[(&str, &str)], Member, &Standing, Score)) {
+    let Some(standing) = standing(look) else { return };
+    for (member, score) in Member::ALL.into_iter().zip(standing.scores) {
+        write(&[("member", member.name())], member, &standing, score);
     }
 }
 

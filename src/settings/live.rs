@@ -359,7 +359,7 @@ mod tests {
         let live = check(
             &[
                 ("MaxMemory", "100k"),
-                ("maxmemory-policy", "ALLKEYS-s3fifo"),
+                ("maxmemory-policy", "ALLKEYS-adaptive"),
                 ("requirepass", "open sesame"),
                 ("client-output-buffer-limit", "normal 1mb 2kb 3"),
                 ("slowlog-log-slower-than", "-1"),
@@ -370,7 +370,7 @@ mod tests {
             Ok(()),
         );
         assert_eq!(live.maxmemory(), 100_000);
-        assert_eq!(live.maxmemory_policy(), EvictionPolicy::AllkeysS3fifo);
+        assert_eq!(live.maxmemory_policy(), EvictionPolicy::AllkeysAdaptive);
         assert!(live.has_password());
         assert_eq!(live.password(), "open sesame");
         assert_eq!(
@@ -393,6 +393,7 @@ mod tests {
             ("timeout", "05", "argument couldn't be parsed into an integer"),
             ("timeout", "-1", "argument must be between 0 and 2147483647 inclusive"),
             ("maxmemory", "1xb", "argument must be a memory value"),
+            ("maxmemory-policy", "allkeys-s3fifo", "allkeys-s3fifo is gone: use allkeys-adaptive"),
             ("maxmemory", "-1", "argument must be a memory value"),
             ("maxmemory", "1.5gb", "argument must be a memory value"),
             ("maxmemory", "99999999999gb", "argument must be a memory value"),
@@ -401,7 +402,7 @@ mod tests {
                 "maxmemory-policy",
                 "foo",
                 "argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, \
-                 volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction, allkeys-s3fifo",
+                 volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction, volatile-adaptive, allkeys-adaptive",
             ),
             (
                 "client-output-buffer-limit",

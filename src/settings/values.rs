@@ -32,9 +32,7 @@ macro_rules! words {
         impl Value for $name {
             fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
                 let at = Self::WORDS.iter().position(|word| word.eq_ignore_ascii_case(text));
-                *self = Self::ALL[at.ok_or_else(|| {
-                    format!("argument(s) must be one of the following: {}", Self::WORDS.join(", "))
-                })?];
+                *self = Self::ALL[at.ok_or_else(|| not_among(Self::WORDS, text))?];
                 Ok(())
             }
             fn text(&self) -> String {
@@ -42,6 +40,17 @@ macro_rules! words {
             }
         }
     };
+}
+
+/// Words that earlier versions had, and what to say instead.
+const GONE_WORDS: &[(&str, &str)] = &[("allkeys-s3fifo", "allkeys-adaptive")];
+
+/// Why a word is refused that is none of a choice's.
+fn not_among(words: &[&str], text: &str) -> String {
+    match GONE_WORDS.iter().find(|(gone, _)| gone.eq_ignore_ascii_case(text)) {
+        Some((gone, instead)) => format!("{gone} is gone: use {instead}"),
+        None => format!("argument(s) must be one of the following: {}", words.join(", ")),
+    }
 }
 
 words! {
@@ -75,8 +84,17 @@ words! {
         AllkeysRandom = "allkeys-random",
         /// None: what needs memory is refused.
         Noeviction = "noeviction",
-        /// The key that S3-FIFO's queues let go of first.
-        AllkeysS3fifo = "allkeys-s3fifo",
+        /// The key that has a deadline which the policy that does best at present would choose.
+        VolatileAdaptive = "volatile-adaptive",
+        /// The key that the policy that does best at present would choose.
+        AllkeysAdaptive = "allkeys-adaptive",
+    }
+}
+
+impl EvictionPolicy {
+    /// Whether members compete for who chooses.
+    pub fn is_adaptive(self) -> bool {
+        matches!(self, EvictionPolicy::VolatileAdaptive | EvictionPolicy::AllkeysAdaptive)
     }
 }
 

@@ -122,7 +122,7 @@ const LFU: Policy = Policy { name: "allkeys-lfu", asks: "FREQ", used: |before, a
 
 const POLICIES: &[Policy] = &[
     LFU,
-    Policy { name: "allkeys-s3fifo", asks: "FREQ", used: |before, after| after > before },
+    Policy { name: "allkeys-adaptive", asks: "FREQ", used: |before, after| after > before },
     Policy { name: "allkeys-lru", asks: "IDLETIME", used: |_, after| after == 0 },
 ];
 

@@ -192,17 +192,17 @@ fn counting_policies_beat_random_on_skewed_traces() {
     let trace = traces::zipf(60_000, 0.9, 300_000, 2);
     let play = |policy| Cache::new(policy, 3 * MEBIBYTE).play(&trace).hit_ratio;
     let random = play(EvictionPolicy::AllkeysRandom);
-    let (lfu, s3fifo) = (play(EvictionPolicy::AllkeysLfu), play(EvictionPolicy::AllkeysS3fifo));
+    let (lfu, adaptive) = (play(EvictionPolicy::AllkeysLfu), play(EvictionPolicy::AllkeysAdaptive));
     assert!(lfu > random + 0.03, "LFU {lfu:.4}, random {random:.4}");
-    assert!(s3fifo > random + 0.03, "S3-FIFO {s3fifo:.4}, random {random:.4}");
+    assert!(adaptive > random + 0.03, "adaptive {adaptive:.4}, random {random:.4}");
 }
 
 #[test]
-fn s3fifo_resists_a_scan_to_which_lru_loses_its_keys() {
+fn adaptive_eviction_resists_a_scan_to_which_lru_loses_its_keys() {
     let trace = traces::with_scan(&traces::zipf(60_000, 0.9, 100_000, 4), 8);
     let play = |policy| Cache::new(policy, 3 * MEBIBYTE).play(&trace).hit_ratio;
-    let (lru, s3fifo) = (play(EvictionPolicy::AllkeysLru), play(EvictionPolicy::AllkeysS3fifo));
-    assert!(s3fifo > lru + 0.05, "S3-FIFO {s3fifo:.4}, LRU {lru:.4}");
+    let (lru, adaptive) = (play(EvictionPolicy::AllkeysLru), play(EvictionPolicy::AllkeysAdaptive));
+    assert!(adaptive > lru + 0.05, "adaptive {adaptive:.4}, LRU {lru:.4}");
 }
 
 #[test]
@@ -223,14 +223,14 @@ fn changing_a_value_in_part_is_an_access() {
 
 #[test]
 fn policies_may_change_at_any_time() {
-    let mut cache = Cache::new(EvictionPolicy::AllkeysS3fifo, 8 * MEBIBYTE);
+    let mut cache = Cache::new(EvictionPolicy::AllkeysAdaptive, 8 * MEBIBYTE);
     let (mut housekeeping, mut random) = (Housekeeping::default(), Random::with_seed(5));
     for (round, policy) in [
-        EvictionPolicy::AllkeysS3fifo,
+        EvictionPolicy::AllkeysAdaptive,
         EvictionPolicy::AllkeysLfu,
-        EvictionPolicy::AllkeysS3fifo,
+        EvictionPolicy::AllkeysAdaptive,
         EvictionPolicy::AllkeysLru,
-        EvictionPolicy::AllkeysS3fifo,
+        EvictionPolicy::AllkeysAdaptive,
         EvictionPolicy::AllkeysRandom,
     ]
     .into_iter()
@@ -248,6 +248,6 @@ fn policies_may_change_at_any_time() {
     }
     for id in cache.store.shards(0) {
         let mut guard = cache.store.lock(id);
-        assert!(!guard.shard().has_queues(), "queues are dropped with their policy");
+        assert!(!guard.shard().is_adapted(), "what only one policy needs is dropped with it");
     }
 }

@@ -60,6 +60,57 @@ pub(crate) fn with_scan(trace: &[u64], scanned: usize) -> Vec<u64> {
     mixed
 }
 
+/// Accesses by Zipf's law to keys of which the popular ones are others after every `phase` accesses, some of them old
+/// ones.
+pub(crate) fn shifting(keys: usize, exponent: f64, count: usize, phase: usize, seed: u64) -> Vec<u64> {
+    let (zipf, mut random) = (Zipf::new(keys, exponent), Random::with_seed(seed));
+    (0..count).map(|at| zipf.draw(&mut random) + (at / phase * keys / 2) as u64).collect()
+}
+
+/// Accesses by Zipf's law to keys of which one in four accesses makes a new one the most popular.
+pub(crate) fn drifting(keys: usize, exponent: f64, count: usize, seed: u64) -> Vec<u64> {
+    let (zipf, mut random) = (Zipf::new(keys, exponent), Random::with_seed(seed));
+    (0..count).map(|at| (keys + at / 4) as u64 - zipf.draw(&mut random)).collect()
+}
+
+/// What was accessed lately is accessed again: four of five accesses repeat one of the last `horizon`, the nearer the
+/// likelier; the others are to new keys, numbered from `first` on.
+pub(crate) fn recent(horizon: usize, count: usize, first: u64, seed: u64) -> Vec<u64> {
+    let mut random = Random::with_seed(seed);
+    let mut unit = || (random.draw() >> 11) as f64 / (1_u64 << 53) as f64;
+    let (mut trace, mut next) = (Vec::with_capacity(count), first);
+    while trace.len() < count {
+        let distance = ((horizon as f64).powf(unit()) as usize).clamp(1, trace.len().max(1));
+        if trace.is_empty() || unit() < 0.2 {
+            trace.push(next);
+            next += 1;
+        } else {
+            trace.push(trace[trace.len() - distance]);
+        }
+    }
+    trace
+}
+
+/// The traces one after another, `phase` accesses of each in turn.
+pub(crate) fn alternating(traces: &[Vec<u64>], phase: usize) -> Vec<u64> {
+    let mut rests: Vec<_> = traces.iter().map(|trace| trace.chunks(phase)).collect();
+    let mut mixed = Vec::new();
+    while let Some(chunks) = rests.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>() {
+        mixed.extend(chunks.into_iter().flatten());
+    }
+    mixed
+}
+
+/// Two traces with different keys at once, access by access.
+pub(crate) fn mixed(one: &[u64], other: &[u64]) -> Vec<u64> {
+    one.iter().zip(other).flat_map(|(&one, &other)| [one, other]).collect()
+}
+
+/// The same trace with keys of its own.
+pub(crate) fn renumbered(trace: Vec<u64>, first: u64) -> Vec<u64> {
+    trace.into_iter().map(|number| number + first).collect()
+}
+
 /// All keys in turn, again and again.
 pub(crate) fn cycle(keys: usize, count: usize) -> Vec<u64> {
     (0..count).map(|at| (at % keys) as u64).collect()
@@ -167,6 +218,33 @@ impl Cache {
         played.keys = self.store.key_counts(0).0;
         played
     }
+}
+
+/// The hit ratio of a cache of `capacity` keys that knows the future: who is needed last goes.
+pub(crate) fn optimum(trace: &[u64], capacity: usize) -> f64 {
+    let mut next_at = vec![usize::MAX; trace.len()];
+    let mut seen = HashMap::new();
+    for (time, &number) in trace.iter().enumerate().rev() {
+        next_at[time] = seen.insert(number, time).unwrap_or(usize::MAX);
+    }
+    let (mut needed_at, mut by_need) = (HashMap::new(), BTreeMap::new());
+    let mut score = Score::new(trace.len());
+    for (time, &number) in trace.iter().enumerate() {
+        // Keys that are not needed any more are told apart by when they were last.
+        let need = (next_at[time], time);
+        let before = needed_at.insert(number, need);
+        score.count(number, before.is_some());
+        if let Some(before) = before {
+            by_need.remove(&before);
+        }
+        by_need.insert(need, number);
+        if by_need.len() > capacity
+            && let Some((_, last)) = by_need.pop_last()
+        {
+            needed_at.remove(&last);
+        }
+    }
+    score.hit_ratio()
 }
 
 /// The hit ratio of an exact LRU cache of `capacity` keys on a trace.

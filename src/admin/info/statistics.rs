@@ -1,6 +1,7 @@
 //! The sections that count what has happened: stats, commandstats.
 
 use super::Page;
+use crate::cache::eviction::{Member, Standing};
 use crate::command::Services;
 use crate::metrics::CommandTotals;
 
@@ -21,6 +22,7 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     page.field("expiry_lag_max_ms", counts.expiry_lag_max);
     page.field("evicted_keys", counts.evicted);
     page.field("evicted_clients", 0);
+    adaptive_eviction(page, services);
     page.field("keyspace_hits", totals.hits);
     page.field("keyspace_misses", totals.misses);
     page.field("total_error_replies", services.metrics.errors().values().sum::<u64>());
@@ -28,6 +30,20 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     page.field("acl_access_denied_auth", services.attempts.failures() + services.attempts.unheard_count());
     page.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
+}
+
+/// Which member of an adaptive eviction policy is in force, and which part of the latest sampled reads each would have
+/// answered.
+fn adaptive_eviction(page: &mut Page, services: &Services) {
+    if !services.settings.maxmemory_policy().is_adaptive() {
+        return;
+    }
+    let Standing { winner, switches, hit_ratios, .. } = services.store.duel().standing();
+    page.field("eviction_adaptive_policy", winner.name());
+    page.field("eviction_adaptive_switches", switches);
+    for (member, ratio) in Member::ALL.iter().zip(hit_ratios) {
+        page.field(&format!("eviction_adaptive_hit_ratio_{}", member.name()), format_args!("{ratio:.4}"));
+    }
 }
 
 /// Calls are exact; of quick commands only samples are timed, so their time is scaled up from the samples.

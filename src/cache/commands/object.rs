@@ -101,19 +101,18 @@ fn encoding(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn freq(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let recency = call.keyspace.moment.recency;
-    answer_recency(call, |bits| {
-        recency
-            .frequency(bits)
+    answer_recency(call, |keyspace, key, bits| {
+        let moment = keyspace.moment;
+        let frequency = keyspace.shard(key).frequency(bits, &moment);
+        frequency
             .map(i64::from)
             .ok_or_else(|| not_kept("An LFU maxmemory policy is not selected, access frequency not tracked."))
     })
 }
 
 fn idletime(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let recency = call.keyspace.moment.recency;
-    answer_recency(call, |bits| {
-        let idle = recency.idle_seconds(bits);
+    answer_recency(call, |keyspace, _, bits| {
+        let idle = keyspace.moment.recency.idle_seconds(bits);
         idle.map(|seconds| seconds as i64)
             .ok_or_else(|| not_kept("An LFU maxmemory policy is selected, idle time not tracked."))
     })
@@ -122,11 +121,11 @@ fn idletime(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 /// Answers with what `tell` reads from a key's bits of recency, or says null if there is no key.
 fn answer_recency(
     call: &mut Call<'_, '_>,
-    tell: impl FnOnce(u32) -> Result<i64, Refusal>,
+    tell: impl FnOnce(&mut Keyspace<'_>, &Key<'_>, u32) -> Result<i64, Refusal>,
 ) -> Result<(), Refusal> {
     let key = call.key(2);
-    match call.keyspace.inspect(&key) {
-        Some(entry) => call.output.integer(tell(entry.recency())?),
+    match call.keyspace.inspect(&key).map(|entry| entry.recency()) {
+        Some(bits) => call.output.integer(tell(call.keyspace, &key, bits)?),
         None => call.output.null(),
     }
     Ok(())

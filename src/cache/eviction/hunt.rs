@@ -4,7 +4,8 @@
 //! lock.  A database is chosen in proportion to its keys, of two of its shards the fuller one: shards would otherwise
 //! drift apart, since what one gains by insertion another would lose by eviction.
 
-use super::{Choice, Pool, random, ttl};
+use super::shadow::UNTRIED_ODDS;
+use super::{Choice, Member, Pool, adaptive, random, ttl};
 use crate::cache::{Moment, SHARD_COUNT, Shard, ShardId, Store};
 use crate::random::Random;
 
@@ -14,6 +15,15 @@ const EXPIRED_PER_VISIT: usize = 16;
 /// Shards whose nearest deadline is compared, per key that another policy would sample: to know it takes no lock.
 const SHARDS_PER_SAMPLE: usize = 8;
 
+/// The coldest key of a sample.
+#[derive(Clone, Copy)]
+struct Coldest {
+    rank: u32,
+    /// What a newcomer is compared by with it.
+    merit: u32,
+    id: ShardId,
+}
+
 /// See the module's text.
 pub(super) struct Hunt<'h> {
     store: &'h Store,
@@ -21,6 +31,8 @@ pub(super) struct Hunt<'h> {
     moment: &'h Moment,
     samples: usize,
     pool: Pool,
+    /// Who chooses, if the policy is adaptive.
+    member: Member,
     /// The key that goes next.
     key: Vec<u8>,
 }
@@ -34,7 +46,7 @@ impl<'h> Hunt<'h> {
         samples: usize,
         pool: Pool,
     ) -> Hunt<'h> {
-        Hunt { store, random, moment, samples, pool, key: Vec::new() }
+        Hunt { store, random, moment, samples, pool, member: store.duel().winner(), key: Vec::new() }
     }
 
     /// Evicts a key (or finds that others have just removed it).  False if there is none to choose from.
@@ -44,29 +56,25 @@ impl<'h> Hunt<'h> {
             Choice::Coldest => self.evict_coldest(database, shard),
             Choice::Soonest => self.evict_soonest(database, shard),
             Choice::Random => self.evict_any(database, shard),
-            Choice::Queues => {
-                let moment = self.moment;
-                self.visit(self.store.shard_number(database, shard), |shard, _| {
-                    shard.evict_from_queues(moment);
-                });
-            }
         }
         true
     }
 
     /// Samples shards from this one on until enough keys were seen, and evicts the coldest.
     fn evict_coldest(&mut self, database: usize, first: usize) {
-        let (samples, pool, recency) = (self.samples, self.pool, self.moment.recency);
-        let mut coldest: Option<(u32, ShardId)> = None;
+        let (samples, pool, member, recency) = (self.samples, self.pool, self.member, self.moment.recency);
+        let mut coldest: Option<Coldest> = None;
         let mut seen = 0;
         for id in self.populated_shards_from(database, first) {
             let place = self.random.draw();
             let expired = self.visit(id, |shard, key| {
+                let trace = shard.trace;
                 shard.sample(pool, place, samples - seen, |entry| {
                     seen += 1;
-                    let rank = recency.rank(entry.recency());
-                    if coldest.is_none_or(|(highest, _)| rank > highest) {
-                        coldest = Some((rank, id));
+                    let rank = recency.rank(entry.recency(), trace, member);
+                    if coldest.is_none_or(|coldest| rank > coldest.rank) {
+                        let merit = adaptive::merit(entry.recency(), trace.turnover);
+                        coldest = Some(Coldest { rank, merit, id });
                         key.clear();
                         key.extend_from_slice(entry.key());
                     }
@@ -79,12 +87,26 @@ impl<'h> Hunt<'h> {
                 break;
             }
         }
-        if let Some((_, id)) = coldest {
+        let Some(Coldest { merit, id, .. }) = coldest else { return };
+        if !self.evict_newcomer(self.store.shard_number(database, first), merit) {
             let hash = self.store.key(&self.key).hash;
             self.visit(id, |shard, key| {
                 shard.evict(hash, key);
             });
         }
+    }
+
+    /// Where newcomers are on probation, evicts one of a shard instead of a resident of this merit; false if a resident
+    /// must go.
+    fn evict_newcomer(&mut self, id: ShardId, resident: u32) -> bool {
+        let on_probation = self.moment.recency.adaptive().is_some() && self.member == Member::Probation;
+        if !on_probation || self.random.below(UNTRIED_ODDS) == 0 {
+            return false;
+        }
+        let (pool, moment) = (self.pool, self.moment);
+        let mut evicted = false;
+        let expired = self.visit(id, |shard, _| evicted = shard.evict_newcomer(pool, resident, moment));
+        expired || evicted
     }
 
     /// Of several shards from this one on, evicts the key that is due soonest in the one where something is due soonest.

@@ -5,11 +5,11 @@
 //! every `lfu-decay-time` minutes.  The time moves on by whole periods of decay, so that accesses in quick
 //! succession neither store it anew nor put decay off.
 
-const COUNT_MASK: u32 = 0xff;
-const COUNT_MAX: u32 = 255;
+pub(super) const COUNT_MASK: u32 = 0xff;
+pub(super) const COUNT_MAX: u32 = 255;
 
 /// The count of a new key: enough to live until it is used again.
-const COUNT_INITIAL: u32 = 5;
+pub(super) const COUNT_INITIAL: u32 = 5;
 
 const MILLIS_PER_MINUTE: u64 = 60_000;
 
@@ -43,7 +43,7 @@ impl Clock {
     /// The bits of a key that is accessed now.
     pub(super) fn accessed(self, bits: u32, noise: &mut u64) -> u32 {
         let (minutes, count) = self.decayed(bits);
-        u32::from(minutes) << 8 | self.raised(count, noise)
+        u32::from(minutes) << 8 | raised(count, self.log_factor, noise)
     }
 
     /// The count of a key with these bits.
@@ -68,16 +68,25 @@ impl Clock {
         let moved_on = then.wrapping_add((periods * self.decay_minutes) as u16);
         (moved_on, count.saturating_sub(periods))
     }
+}
 
-    fn raised(self, count: u32, noise: &mut u64) -> u32 {
-        if count == COUNT_MAX {
-            return count;
-        }
-        *noise = noise.wrapping_mul(NOISE_FACTOR).wrapping_add(NOISE_SUMMAND);
-        let chance = *noise >> (u64::BITS - CHANCE_BITS);
-        let odds = u64::from(count.saturating_sub(COUNT_INITIAL)) * u64::from(self.log_factor) + 1;
-        count + u32::from((chance * odds) >> CHANCE_BITS == 0)
+/// A count once another access is added to it.
+pub(super) fn raised(count: u32, log_factor: u32, noise: &mut u64) -> u32 {
+    if count == COUNT_MAX {
+        return count;
     }
+    let odds = u64::from(count.saturating_sub(COUNT_INITIAL)) * u64::from(log_factor) + 1;
+    count + u32::from((chance(noise) * odds) >> CHANCE_BITS == 0)
+}
+
+/// A number below `bound`, which is small.
+pub(super) fn draw_below(bound: usize, noise: &mut u64) -> usize {
+    ((chance(noise) * bound as u64) >> CHANCE_BITS) as usize
+}
+
+fn chance(noise: &mut u64) -> u64 {
+    *noise = noise.wrapping_mul(NOISE_FACTOR).wrapping_add(NOISE_SUMMAND);
+    *noise >> (u64::BITS - CHANCE_BITS)
 }
 
 #[cfg(test)]

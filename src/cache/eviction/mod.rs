@@ -3,20 +3,32 @@
 //! A policy has two halves.  [`Recency`] is what every access does to the 24 bits that an entry keeps for the policy;
 //! it is computed once per batch and costs a compare and, seldom, a store.  [`make_room`] finds the keys that go, a
 //! bounded number per call, locking one shard at a time.  Changing the policy at run time is harmless: bits that
-//! another policy wrote mislead the new one until the key is next used.
+//! another policy wrote mislead the new one until the key is next used.  The members of the adaptive policies write the
+//! same bits, so that a change from one to another loses nothing.
 
+mod adaptive;
+mod contest;
+mod duel;
 mod hunt;
 mod lfu;
 mod lru;
+mod newcomers;
 mod random;
-pub(super) mod s3fifo;
+mod shadow;
 mod ttl;
+mod turnover;
 
 use crate::cache::{EntryRef, Kind, Moment, Shard, Store};
 use crate::clock::Now;
 use crate::random::Random;
 use crate::settings::{EvictionPolicy, Live};
 use hunt::Hunt;
+
+pub use adaptive::Member;
+pub(super) use contest::{Contest, Trace};
+pub(super) use duel::LEADER_STEP;
+pub use duel::{Duel, Score, Standing};
+pub(super) use newcomers::Newcomers;
 
 /// Keys evicted before one command, or in one step of the background, when the store is a little over its limit.
 /// Far under a millisecond, and far more keys than a command usually adds.
@@ -40,7 +52,15 @@ pub struct Recency {
 enum Keeper {
     Lru(lru::Clock),
     Lfu(lfu::Clock),
-    S3fifo,
+    Adaptive(Adaptive),
+}
+
+/// What adaptive eviction goes by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Adaptive {
+    /// Only keys with a deadline are evicted.
+    only_volatile: bool,
+    log_factor: u32,
 }
 
 impl Recency {
@@ -56,7 +76,10 @@ impl Recency {
                 settings.lfu_log_factor(),
                 settings.lfu_decay_time(),
             )),
-            EvictionPolicy::AllkeysS3fifo => Keeper::S3fifo,
+            policy @ (EvictionPolicy::AllkeysAdaptive | EvictionPolicy::VolatileAdaptive) => {
+                let only_volatile = policy == EvictionPolicy::VolatileAdaptive;
+                Keeper::Adaptive(Adaptive { only_volatile, log_factor: settings.lfu_log_factor() })
+            }
             _ => Keeper::Lru(lru::Clock::at(now.millis())),
         };
         Recency { keeper, leaves_traces: true }
@@ -72,65 +95,78 @@ impl Recency {
         Recency { leaves_traces: true, ..self }
     }
 
-    /// The bits of a key that is accessed.  `noise` is the shard's own source of randomness.
+    /// The bits of a key that is accessed in a shard with this trace.
     #[inline]
-    pub(super) fn accessed(self, bits: u32, noise: &mut u64) -> u32 {
+    pub(super) fn accessed(self, bits: u32, trace: &mut Trace) -> u32 {
         if !self.leaves_traces {
             return bits;
         }
         match self.keeper {
             Keeper::Lru(clock) => clock.bits(),
-            Keeper::Lfu(clock) => clock.accessed(bits, noise),
-            Keeper::S3fifo => s3fifo::accessed(bits),
+            Keeper::Lfu(clock) => clock.accessed(bits, &mut trace.noise),
+            Keeper::Adaptive(rules) => {
+                adaptive::accessed(bits, trace.turnover, rules.log_factor, &mut trace.noise)
+            }
         }
     }
 
-    /// The bits of a new key, unless the policy has queues, which decide.
-    pub(super) fn inserted(self) -> u32 {
+    /// The bits of a new key.
+    pub(super) fn inserted(self, trace: Trace) -> u32 {
         match self.keeper {
             Keeper::Lru(clock) => clock.bits(),
             Keeper::Lfu(clock) => clock.inserted(),
-            Keeper::S3fifo => 0,
+            Keeper::Adaptive(_) => adaptive::inserted(trace.turnover),
         }
     }
 
-    /// The bits of a key that was moved: `old` where it was, `fresh` as if it were new where it is.
+    /// The bits of a key that was moved right after an access: `old` where it was, `fresh` as if it were new where it is.
     pub(super) fn moved(self, old: u32, fresh: u32) -> u32 {
         match self.keeper {
             Keeper::Lru(_) | Keeper::Lfu(_) => old,
-            Keeper::S3fifo => fresh | u32::from(s3fifo::frequency(old)),
+            Keeper::Adaptive(_) => adaptive::moved(old, fresh),
         }
     }
 
-    /// Whether the policy in force has queues.
-    pub(super) fn has_queues(self) -> bool {
-        self.keeper == Keeper::S3fifo
+    /// What an adaptive policy goes by, if one is in force.
+    #[inline]
+    pub(super) fn adaptive(self) -> Option<Adaptive> {
+        match self.keeper {
+            Keeper::Adaptive(rules) => Some(rules),
+            Keeper::Lru(_) | Keeper::Lfu(_) => None,
+        }
+    }
+
+    /// The same for an access that leaves traces.
+    #[inline]
+    pub(super) fn contested(self) -> Option<Adaptive> {
+        self.adaptive().filter(|_| self.leaves_traces)
     }
 
     /// How long a key with these bits was not accessed; none if the policy in force does not track it.
     pub fn idle_seconds(self, bits: u32) -> Option<u64> {
         match self.keeper {
             Keeper::Lru(clock) => Some(clock.idle_seconds(bits)),
-            Keeper::Lfu(_) | Keeper::S3fifo => None,
+            Keeper::Lfu(_) | Keeper::Adaptive(_) => None,
         }
     }
 
-    /// How often a key with these bits was accessed, on the policy's scale; none if the policy in force does not
-    /// track it.
-    pub fn frequency(self, bits: u32) -> Option<u8> {
+    /// How often a key with these bits was accessed, on the policy's scale, in a shard with this trace; none if the
+    /// policy in force does not track it.
+    fn frequency(self, bits: u32, trace: Trace) -> Option<u8> {
         match self.keeper {
             Keeper::Lru(_) => None,
             Keeper::Lfu(clock) => Some(clock.frequency(bits)),
-            Keeper::S3fifo => Some(s3fifo::frequency(bits)),
+            Keeper::Adaptive(_) => Some(adaptive::frequency(bits, trace.turnover)),
         }
     }
 
-    /// How cold a key with these bits is: of several the one with the highest rank goes first.
-    fn rank(self, bits: u32) -> u32 {
+    /// How cold a key with these bits is in a shard with this trace, as `member` sees it if the policy is adaptive: of
+    /// several the one with the highest rank goes first.
+    fn rank(self, bits: u32, trace: Trace, member: Member) -> u32 {
         match self.keeper {
             Keeper::Lru(clock) => clock.idle_units(bits),
             Keeper::Lfu(clock) => clock.rank(bits),
-            Keeper::S3fifo => 0,
+            Keeper::Adaptive(_) => member.rank(bits, trace.turnover),
         }
     }
 }
@@ -153,18 +189,19 @@ enum Choice {
     Random,
     /// The one whose deadline is nearest.
     Soonest,
-    /// The one that the shard's queues let go of.
-    Queues,
 }
 
 /// What a policy does; none for the one that evicts nothing.
 fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
     match policy {
         EvictionPolicy::Noeviction => None,
-        EvictionPolicy::AllkeysLru | EvictionPolicy::AllkeysLfu => Some((Pool::AllKeys, Choice::Coldest)),
+        EvictionPolicy::AllkeysLru | EvictionPolicy::AllkeysLfu | EvictionPolicy::AllkeysAdaptive => {
+            Some((Pool::AllKeys, Choice::Coldest))
+        }
         EvictionPolicy::AllkeysRandom => Some((Pool::AllKeys, Choice::Random)),
-        EvictionPolicy::AllkeysS3fifo => Some((Pool::AllKeys, Choice::Queues)),
-        EvictionPolicy::VolatileLru | EvictionPolicy::VolatileLfu => Some((Pool::Volatile, Choice::Coldest)),
+        EvictionPolicy::VolatileLru | EvictionPolicy::VolatileLfu | EvictionPolicy::VolatileAdaptive => {
+            Some((Pool::Volatile, Choice::Coldest))
+        }
         EvictionPolicy::VolatileRandom => Some((Pool::Volatile, Choice::Random)),
         EvictionPolicy::VolatileTtl => Some((Pool::Volatile, Choice::Soonest)),
     }
@@ -197,31 +234,31 @@ pub fn make_room(store: &Store, settings: &Live, random: &mut Random, moment: &M
 /// What one thread does for eviction in the background.
 #[derive(Debug, Default)]
 pub struct Housekeeping {
-    /// Databases still to be looked at for queues that the policy in force does not use.
+    /// Databases still to be looked at for what adaptive eviction has kept there.
     databases_to_tidy: usize,
-    had_queues: bool,
+    was_adaptive: bool,
 }
 
 impl Housekeeping {
     /// One bounded step towards a limit that was lowered or is exceeded.  True if there is more to do at once.
     pub fn step(&mut self, store: &Store, settings: &Live, random: &mut Random, moment: &Moment) -> bool {
-        self.tidy(store, settings, moment);
+        self.tidy(store, moment);
         let limit = settings.maxmemory();
         let over = || limit != 0 && store.cache_memory() > limit;
         over() && make_room(store, settings, random, moment) && over()
     }
 
-    /// After a change of policy: drops the queues that no key of a shard will pass through any more.
-    fn tidy(&mut self, store: &Store, settings: &Live, moment: &Moment) {
-        let has_queues = settings.maxmemory_policy() == EvictionPolicy::AllkeysS3fifo;
-        if std::mem::replace(&mut self.had_queues, has_queues) && !has_queues {
+    /// After a change of policy: drops what only adaptive eviction needs.
+    fn tidy(&mut self, store: &Store, moment: &Moment) {
+        let is_adaptive = moment.recency.adaptive().is_some();
+        if std::mem::replace(&mut self.was_adaptive, is_adaptive) && !is_adaptive {
             self.databases_to_tidy = store.database_count();
         }
         let Some(database) = self.databases_to_tidy.checked_sub(1) else { return };
         self.databases_to_tidy = database;
         for id in store.shards(database) {
             let mut guard = store.lock(id);
-            guard.shard().adapt_queues(moment);
+            guard.shard().adapt(moment);
             store.add_memory(guard.unlock());
         }
     }
@@ -229,6 +266,12 @@ impl Housekeeping {
 
 /// A shard as the policies see it.
 impl Shard {
+    /// How often a key of this shard with these bits was accessed, on the policy's scale; none if the policy in force does
+    /// not track it.
+    pub fn frequency(&self, bits: u32, moment: &Moment) -> Option<u8> {
+        moment.recency.frequency(bits, self.trace)
+    }
+
     /// Visits up to about `limit` of the keys the policy chooses among, from a random place on.
     fn sample(&self, pool: Pool, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
         match pool {
