@@ -5,6 +5,7 @@
                               redis='redis-server --port {port} --save ""' valkey='valkey-server --port {port} --save ""'
     benches/locks.py durable  quartet='target/release/quartet --port {port} --http-port off --dir {dir}'
     benches/locks.py handoff  quartet=... redis='redis-server --port {port} --save ""'
+    benches/locks.py memory   quartet-1=... quartet-2=... quartet-3=... quartet-4=...   (a fresh server for each shape)
 
 `pairs` has 50 connections acquire and release, sixteen commands to a write, and reads the server's CPU time from /proc;
 the others do what their users do: SET NX PX, then a script that deletes the key if it still holds the token.  `durable`
@@ -269,7 +270,45 @@ def handoff(servers, rounds, scale):
         print(f"| {server.name} | {len(delays)} | {delays[len(delays) // 2]:.3f} | {delays[int(len(delays) * 0.99)]:.3f} |")
 
 
-MEASUREMENTS = {"pairs": pairs, "durable": durable, "handoff": handoff}
+LEASES = 200_000
+SHAPES = {
+    "a lease of each owner": lambda n: [["LOCK.ACQUIRE", f"resource-{n:012}", f"owner-{n:012}", "TTL", 600000]],
+    "the same, with an id": lambda n: [
+        ["LOCK.ACQUIRE", f"resource-{n:012}", f"owner-{n:012}", "TTL", 600000, "REQID", f"id{n}"]
+    ],
+    "many leases of one owner": lambda n: [["LOCK.ACQUIRE", f"resource-{n:012}", "owner", "TTL", 600000]],
+    "many owners that share": lambda n: [["LOCK.ACQUIRE", "resource", f"owner-{n:012}", "TTL", 600000, "SHARED"]],
+}
+
+
+def send_all(connection, commands, count):
+    """Sends commands in batches and waits for all replies of each, which END closes."""
+    for start in range(0, count, 500):
+        batch = [command for n in range(start, min(start + 500, count)) for command in commands(n)]
+        connection.sendall(requests(*batch) + END)
+        tail = b""
+        while not tail.endswith(ENDED):
+            tail = (tail + connection.recv(1 << 20))[-len(ENDED):]
+
+
+def memory(servers, rounds, scale):
+    """Resident bytes for each lease, and those that are left once all have gone.  One server for each row, since each
+    row is measured from where the one before it has left the memory."""
+    count = int(LEASES * scale)
+    print("| server | leases | bytes each | left over |")
+    print("|---|---|---|---|")
+    for server, (shape, commands) in zip(servers * len(SHAPES), SHAPES.items()):
+        before = server.resident_bytes()
+        with server.connect() as connection:
+            send_all(connection, commands, count)
+            time.sleep(1)
+            each = (server.resident_bytes() - before) / count
+            send_all(connection, lambda n: [["LOCK.RELEASE", *commands(n)[0][1:3]]], count)
+        time.sleep(1)
+        print(f"| {server.name} | {shape} | {each:.0f} | {(server.resident_bytes() - before) / count:.0f} |")
+
+
+MEASUREMENTS = {"pairs": pairs, "durable": durable, "handoff": handoff, "memory": memory}
 
 
 def main():

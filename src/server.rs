@@ -102,6 +102,7 @@ pub fn run(read: Settings, log: Arc<Log>) -> Result<(), String> {
     services.log = log;
     services.settings.limit_connections(room);
     services.locks = open_locks(&settings, &services.clock)?;
+    services.locks.limit_memory(settings.lock_maxmemory);
     if let Some(micros) = services.locks.next_deadline() {
         services.alarm.set(micros.div_ceil(1000));
     }

@@ -78,6 +78,7 @@ impl Services {
     /// Has those follow the settings who do not ask for them each time: to be called after a change.
     pub fn follow_settings(&self) {
         self.look_for_room();
+        self.locks.limit_memory(self.settings.lock_maxmemory());
         self.log.set_level(self.settings.settings().log_level);
     }
 

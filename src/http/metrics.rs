@@ -274,6 +274,14 @@ const ROWS: &[Row] = &[
             text.sample(&[("kind", kind)], count);
         }
     }),
+    gauge("quartet_lock_memory_bytes", "Memory of the locks, about.", |text, look| {
+        text.sample(&[], look.locks.memory);
+    }),
+    gauge(
+        "quartet_lock_memory_limit_bytes",
+        "The limit for the memory of the locks; 0 for none.",
+        |text, look| text.sample(&[], look.services.settings.lock_maxmemory()),
+    ),
     counter("quartet_lock_events_total", "What has happened to locks.", |text, look| {
         let counts = &look.lock_counts;
         let events = [

@@ -10,7 +10,6 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
-use slab::Slab;
 use smallvec::SmallVec;
 
 use super::counts::Counts;
@@ -21,9 +20,11 @@ use super::keeping::Durability;
 use super::leases::Lease;
 use super::modes::{Load, Mode};
 use super::names::Names;
+use super::queue::Queue;
 use super::records::{Granted, Record};
 use super::request_ids::{Bound, Done, RequestIds};
 use super::sessions::{Session, SessionId};
+use super::slots::Slots;
 use super::waiters::{Kind, Waiter};
 
 /// What can be locked, as long as it is held or waited for.
@@ -33,7 +34,7 @@ pub(super) struct Resource {
     pub(super) load: Load,
     pub(super) holders: SmallVec<[usize; 2]>,
     /// Who waits, in the order of their turns.
-    pub(super) queue: VecDeque<WaiterId>,
+    pub(super) queue: Queue,
     /// How many permits there are, as the last request for some has said.
     pub(super) permits: u32,
     /// The most that one of its users has said there are, while anybody uses any.
@@ -48,10 +49,9 @@ pub(super) struct Owner {
     pub(super) wait: Option<WaiterId>,
 }
 
-/// What can fall due.
+/// What can fall due besides leases.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Due {
-    Lease(usize),
     Session(SessionId),
     Waiter(WaiterId),
 }
@@ -74,12 +74,14 @@ pub(super) struct Terms<'a> {
 pub struct Core {
     pub(super) resources: Names<Resource>,
     pub(super) owners: Names<Owner>,
-    pub(super) leases: Slab<Lease>,
+    pub(super) leases: Slots<Lease>,
     pub(super) waiters: HashMap<WaiterId, Waiter, RandomState>,
     pub(super) sessions: HashMap<SessionId, Session, RandomState>,
     /// The sessions that are bound to each connection.
     pub(super) connections: HashMap<u64, Vec<SessionId>, RandomState>,
     pub(super) due: BTreeSet<(u64, Due)>,
+    /// When leases end, and their numbers.
+    pub(super) leases_due: BTreeSet<(u64, u32)>,
     pub(super) fences: Fences,
     pub(super) request_ids: RequestIds,
     pub(super) deadlocks: VecDeque<Deadlock>,
@@ -90,6 +92,10 @@ pub struct Core {
     pub(super) last_waiter: u64,
     /// What is replayed may be in the snapshot already.
     pub(super) replays_seen: bool,
+    /// Bytes of what holders and waiters say about themselves.
+    pub(super) meta_bytes: usize,
+    /// Bytes beyond which nothing is added; 0 for no limit.
+    pub(super) memory_limit: usize,
 }
 
 impl Core {
@@ -115,7 +121,9 @@ impl Core {
 
     /// The earliest time, in microseconds, at which something falls due.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.due.first().map(|(at, _)| *at)
+        let lease = self.leases_due.first().map(|(at, _)| *at);
+        let other = self.due.first().map(|(at, _)| *at);
+        [lease, other].into_iter().flatten().min()
     }
 
     /// Does all that has fallen due.  Every operation begins with it, so that none sees a lease beyond its time.
@@ -128,13 +136,19 @@ impl Core {
         self.now = self.now.max(now);
         let mut over: SmallVec<[WaiterId; 4]> = SmallVec::new();
         let mut has_ended = false;
+        while let Some(&(at, lease)) = self.leases_due.first()
+            && at <= self.now
+        {
+            self.leases_due.pop_first();
+            has_ended = true;
+            self.expire_lease(lease as usize, events);
+        }
         while let Some(&(at, due)) = self.due.first()
             && at <= self.now
         {
             self.due.pop_first();
             has_ended = true;
             match due {
-                Due::Lease(lease) => self.expire_lease(lease, events),
                 Due::Session(session) => self.session_due(session, events),
                 Due::Waiter(waiter) => over.push(waiter),
             }
@@ -170,7 +184,7 @@ impl Core {
         let (mut load, most_permits) = (self.resources[id].load, self.resources[id].most_permits);
         let mut place = 0;
         while !load.is_full(most_permits) {
-            let Some(&waiter_id) = self.resources[id].queue.get(place) else { return };
+            let Some(waiter_id) = self.resources[id].queue.get(place) else { return };
             let waiter = &self.waiters[&waiter_id];
             let (kind, mode) = (waiter.kind, waiter.mode);
             if waiter.fits(&load) && self.fits_elsewhere(waiter_id, waiter, id) {

@@ -114,7 +114,7 @@ impl<'c> Search<'c> {
                     None => drop(search.free.insert(lease.owner)),
                 }
             }
-            for waiter in &core.resources[resource].queue {
+            for waiter in core.resources[resource].queue.iter() {
                 search.count_step()?;
                 let others = core.waiters[waiter].resources.iter().filter(|&&other| other != resource);
                 next.extend(others);
@@ -152,7 +152,7 @@ impl<'c> Search<'c> {
         let mut touched = Vec::new();
         let mut load = self.held[&resource];
         let mut place = 0;
-        while let Some(&id) = core.resources[resource].queue.get(place)
+        while let Some(id) = core.resources[resource].queue.get(place)
             && !load.is_full(core.resources[resource].most_permits)
         {
             place += 1;
@@ -283,7 +283,7 @@ impl<'c> Search<'c> {
             if seen.waiters.contains(&(view, id)) {
                 continue;
             }
-            for other in place.queue.range(*upto..).take_while(|&&other| other != id) {
+            for other in place.queue.iter_from(*upto).take_while(|&&other| other != id) {
                 seen.waiters.insert((view, *other));
                 *upto += 1;
                 let ahead = &core.waiters[other];

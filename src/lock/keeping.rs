@@ -236,7 +236,7 @@ impl Keeper {
     fn take_over(&mut self, core: &mut Core, now: Now, events: &mut Events) {
         if self.durability != Durability::Full {
             let last = core.fence_bound();
-            *core = Core::default();
+            *core = Core { memory_limit: core.memory_limit, ..Core::default() };
             core.skip_fences_to(last);
         }
         core.skip_fences_to(fences::of_clock(now));

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::core::{Core, Due, Terms};
+use super::core::{Core, Terms};
 use super::events::{Events, Grant, NoticeKind, Outcome, Undo, WaiterId};
 use super::modes::Mode;
 use super::records::Record;
@@ -19,20 +19,43 @@ pub(super) struct Lease {
     pub(super) fence: u64,
     /// How often the owner has acquired it without giving it back.
     pub(super) holds: u32,
-    /// How long it was promised to last, in milliseconds; none if it lasts as long as its session.
-    pub(super) ttl: Option<u64>,
-    /// When it ends, in microseconds.
-    pub(super) deadline: Option<u64>,
-    pub(super) session: Option<SessionId>,
+    /// How long it was promised to last, in milliseconds; 0 if it lasts as long as its session.
+    ttl: u32,
+    /// When it ends, in microseconds; 0 if it lasts as long as its session.
+    deadline: u64,
+    /// 0 if there is none.
+    session: u64,
     pub(super) granted_at: u64,
     pub(super) meta: Box<[u8]>,
     /// How many retries of the request were told of it.  It is withdrawn once all of these and the first have gone
     /// unheard.
     pub(super) claims: u32,
     /// Where it stands among the holders of its resource.
-    place: usize,
+    place: u32,
     /// Where it stands among the leases of its owner.
-    owner_place: usize,
+    owner_place: u32,
+}
+
+impl Lease {
+    /// How long it was promised to last, in milliseconds; none if it lasts as long as its session.
+    pub(super) fn ttl(&self) -> Option<u64> {
+        Some(self.ttl.into()).filter(|&ttl| ttl != 0)
+    }
+
+    /// When it ends, in microseconds.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        Some(self.deadline).filter(|&deadline| deadline != 0)
+    }
+
+    /// What keeps it.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        Some(SessionId(self.session)).filter(|session| session.0 != 0)
+    }
+}
+
+/// A time to live as a lease keeps it.
+fn kept_ttl(ttl: u64) -> u32 {
+    u32::try_from(ttl).unwrap_or(u32::MAX)
 }
 
 impl Core {
@@ -77,21 +100,22 @@ impl Core {
             mode: terms.mode,
             fence,
             holds: 1,
-            ttl: terms.ttl,
-            deadline,
-            session: terms.session,
+            ttl: terms.ttl.map_or(0, kept_ttl),
+            deadline: deadline.unwrap_or(0),
+            session: terms.session.map_or(0, |session| session.0),
             granted_at: self.now,
             meta: terms.meta.into(),
             claims: 0,
-            place: place.holders.len(),
-            owner_place: self.owners[terms.owner].leases.len(),
+            place: place.holders.len() as u32,
+            owner_place: self.owners[terms.owner].leases.len() as u32,
         };
+        self.meta_bytes += terms.meta.len();
         let id = self.leases.insert(lease);
         self.resources[resource].holders.push(id);
         self.owners[terms.owner].leases.push(id);
         self.count_permits(resource, terms.mode);
         if let Some(deadline) = deadline {
-            self.due.insert((deadline, Due::Lease(id)));
+            self.leases_due.insert((deadline, id as u32));
         }
         if let Some(session) = terms.session.and_then(|session| self.sessions.get_mut(&session)) {
             session.leases.insert(id);
@@ -101,23 +125,24 @@ impl Core {
 
     /// Ends a lease.  Whoever waits for it has its turn at the end of the operation.
     pub(super) fn remove_lease(&mut self, id: usize, events: &mut Events) {
-        let lease = self.leases.remove(id);
+        let lease = self.leases.remove(id).expect("a lease ends once");
+        self.meta_bytes -= lease.meta.len();
         let resource = &mut self.resources[lease.resource];
         resource.load.remove(lease.mode);
-        resource.holders.swap_remove(lease.place);
-        if let Some(&moved) = resource.holders.get(lease.place) {
+        resource.holders.swap_remove(lease.place as usize);
+        if let Some(&moved) = resource.holders.get(lease.place as usize) {
             self.leases[moved].place = lease.place;
         }
         let owner = &mut self.owners[lease.owner];
-        owner.leases.swap_remove(lease.owner_place);
-        if let Some(&moved) = owner.leases.get(lease.owner_place) {
+        owner.leases.swap_remove(lease.owner_place as usize);
+        if let Some(&moved) = owner.leases.get(lease.owner_place as usize) {
             self.leases[moved].owner_place = lease.owner_place;
         }
         self.discount_permits(lease.resource, lease.mode);
-        if let Some(deadline) = lease.deadline {
-            self.due.remove(&(deadline, Due::Lease(id)));
+        if let Some(deadline) = lease.deadline() {
+            self.leases_due.remove(&(deadline, id as u32));
         }
-        if let Some(session) = lease.session.and_then(|session| self.sessions.get_mut(&session)) {
+        if let Some(session) = lease.session().and_then(|session| self.sessions.get_mut(&session)) {
             session.leases.remove(&id);
         }
         self.touched.push_back(lease.resource);
@@ -173,10 +198,10 @@ impl Core {
         let left = |deadline: u64| (deadline - self.now) / 1000;
         Grant {
             fence: lease.fence,
-            ttl: lease.deadline.map(left),
+            ttl: lease.deadline().map(left),
             holds: lease.holds,
             waited: 0,
-            deadline: lease.deadline.filter(|_| lease.session.is_none()),
+            deadline: lease.deadline().filter(|_| lease.session().is_none()),
             leases: [id].into_iter().collect(),
             undo: Undo::Nothing,
             owner: None,
@@ -186,7 +211,7 @@ impl Core {
 
     /// The same of several that are held under one fence: what is said of them is true of each.
     pub(super) fn grant_of_all(&self, ids: &[usize]) -> Grant {
-        let ends_first = |&&id: &&usize| self.leases[id].deadline.unwrap_or(u64::MAX);
+        let ends_first = |&&id: &&usize| self.leases[id].deadline().unwrap_or(u64::MAX);
         let first = ids.iter().min_by_key(ends_first).expect("a request names a resource");
         Grant { leases: ids.into(), ..self.grant_of(*first) }
     }
@@ -194,17 +219,17 @@ impl Core {
     /// Has a lease last at least `ttl` milliseconds from now.
     pub(super) fn extend_lease(&mut self, id: usize, ttl: u64, events: &mut Events) {
         let lease = &mut self.leases[id];
-        let Some(old) = lease.deadline else { return };
+        let Some(old) = lease.deadline() else { return };
         // What was promised before counts as well: a lease never becomes shorter.
         let new = old.max(self.now + ttl * 1000);
         if new > old {
-            lease.deadline = Some(new);
-            self.due.remove(&(old, Due::Lease(id)));
-            self.due.insert((new, Due::Lease(id)));
+            lease.deadline = new;
+            self.leases_due.remove(&(old, id as u32));
+            self.leases_due.insert((new, id as u32));
         }
         // Recovery gives a lease its full time anew, so the promise is written down only when it grows.
-        if lease.ttl.is_some_and(|promised| promised < ttl) {
-            lease.ttl = Some(ttl);
+        if lease.ttl().is_some_and(|promised| promised < ttl) {
+            lease.ttl = kept_ttl(ttl);
             let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
             events.record(&Record::Renewed { owner, resource, fence: Some(lease.fence), ttl });
         }
@@ -248,7 +273,7 @@ impl Core {
         {
             return Err(Refused::GrantEnded(before));
         }
-        if leases.iter().any(|&id| self.leases[id].deadline.is_none()) {
+        if leases.iter().any(|&id| self.leases[id].deadline().is_none()) {
             return Err(Refused::LeaseOfSession);
         }
         for &id in &leases {
@@ -282,7 +307,7 @@ impl Core {
         let leases = known.map_or_else(SmallVec::new, |owner| self.owners[owner].leases.clone());
         let mut renewed = 0;
         for id in leases {
-            if self.leases[id].deadline.is_some() {
+            if self.leases[id].deadline().is_some() {
                 self.extend_lease(id, ttl, events);
                 renewed += 1;
             }

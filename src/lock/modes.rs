@@ -43,9 +43,9 @@ impl Mode {
 /// What of a resource is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Load {
-    pub(super) exclusive: u64,
-    pub(super) shared: u64,
     pub(super) permits: u64,
+    pub(super) exclusive: u32,
+    pub(super) shared: u32,
     /// The fewest permits that a request ahead has said there are: it is not to be overtaken.  0 if there is none.
     pub(super) least_ahead: u32,
 }
@@ -54,8 +54,8 @@ impl Load {
     /// Whether this may be held besides.
     pub(super) fn admits(&self, mode: Mode) -> bool {
         match mode {
-            Mode::Exclusive => self.exclusive + self.shared + self.permits == 0,
-            Mode::Shared => self.exclusive + self.permits == 0,
+            Mode::Exclusive => self.exclusive + self.shared == 0 && self.permits == 0,
+            Mode::Shared => self.exclusive == 0 && self.permits == 0,
             Mode::Permits { count, of } => {
                 let of = if self.least_ahead == 0 { of } else { of.min(self.least_ahead) };
                 self.exclusive + self.shared == 0 && self.permits + u64::from(count) <= u64::from(of)
@@ -65,7 +65,7 @@ impl Load {
 
     /// Whether whoever shares it may hold it alone: if it is the only one.
     pub(super) fn admits_upgrade(&self) -> bool {
-        self.exclusive + self.permits == 0 && self.shared == 1
+        self.exclusive == 0 && self.permits == 0 && self.shared == 1
     }
 
     /// Whether nothing at all may be held besides; nobody has said that there are more than so many permits.

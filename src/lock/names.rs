@@ -5,24 +5,38 @@ use std::ops::{Index, IndexMut};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use slab::Slab;
+use hashbrown::hash_table::Entry;
+
+use super::slots::Slots;
+
+/// What finding a name takes, about: a number and a byte in a table that is half full, and what goes astray between names.
+const INDEX_BYTES: usize = 16;
+
+/// Names for which the index is never made smaller.
+const INDEX_KEPT: usize = 4096;
 
 /// Named things of one kind.  A number is given again once its thing is removed.
 pub(super) struct Names<T> {
-    entries: Slab<Named<T>>,
-    index: HashTable<usize>,
+    entries: Slots<Named<T>>,
+    index: HashTable<u32>,
+    /// The bytes of all names.
+    name_bytes: usize,
     hasher: RandomState,
 }
 
 struct Named<T> {
     name: Box<[u8]>,
-    hash: u64,
     thing: T,
 }
 
 impl<T> Default for Names<T> {
     fn default() -> Names<T> {
-        Names { entries: Slab::new(), index: HashTable::new(), hasher: RandomState::default() }
+        Names {
+            entries: Slots::default(),
+            index: HashTable::new(),
+            name_bytes: 0,
+            hasher: RandomState::default(),
+        }
     }
 }
 
@@ -30,15 +44,18 @@ impl<T: Default> Names<T> {
     /// The number of the thing of this name, which is made if there is none.
     pub(super) fn intern(&mut self, name: &[u8]) -> usize {
         let hash = self.hasher.hash_one(name);
-        let Names { entries, index, .. } = self;
-        let found = index.entry(hash, |&id| *entries[id].name == *name, |&id| entries[id].hash);
+        let Names { entries, index, name_bytes, hasher } = self;
+        let found = index.entry(
+            hash,
+            |&id| *entries[id as usize].name == *name,
+            |&id| hasher.hash_one(&*entries[id as usize].name),
+        );
         match found {
-            hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
-            hashbrown::hash_table::Entry::Vacant(place) => {
-                let slot = self.entries.vacant_entry();
-                let id = slot.key();
-                slot.insert(Named { name: name.into(), hash, thing: T::default() });
-                place.insert(id);
+            Entry::Occupied(entry) => *entry.get() as usize,
+            Entry::Vacant(place) => {
+                let id = entries.insert(Named { name: name.into(), thing: T::default() });
+                place.insert(u32::try_from(id).expect("the limit of memory comes before"));
+                *name_bytes += name.len();
                 id
             }
         }
@@ -49,7 +66,7 @@ impl<T> Names<T> {
     /// The number of the thing of this name.
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
         let hash = self.hasher.hash_one(name);
-        self.index.find(hash, |&id| *self.entries[id].name == *name).copied()
+        self.index.find(hash, |&id| *self.entries[id as usize].name == *name).map(|&id| id as usize)
     }
 
     /// The thing with this number, if there is one.
@@ -64,10 +81,22 @@ impl<T> Names<T> {
 
     /// Removes a thing.
     pub(super) fn remove(&mut self, id: usize) {
-        let removed = self.entries.remove(id);
-        if let Ok(entry) = self.index.find_entry(removed.hash, |&other| other == id) {
+        let Some(removed) = self.entries.remove(id) else { return };
+        self.name_bytes -= removed.name.len();
+        let hash = self.hasher.hash_one(&*removed.name);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other as usize == id) {
             entry.remove();
         }
+        // What was for many is given back once they are few.
+        if self.index.capacity() > INDEX_KEPT && self.index.len() < self.index.capacity() / 8 {
+            let Names { entries, index, hasher, .. } = self;
+            index.shrink_to(index.len() * 2, |&id| hasher.hash_one(&*entries[id as usize].name));
+        }
+    }
+
+    /// The bytes that things and names take, about, without what the things hold elsewhere.
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.bytes() + self.name_bytes + self.entries.len() * INDEX_BYTES
     }
 
     /// How many there are.
@@ -77,7 +106,7 @@ impl<T> Names<T> {
 
     /// The places there are, taken or not: all numbers lie below.
     pub(super) fn places(&self) -> usize {
-        self.entries.iter().next_back().map_or(0, |(id, _)| id + 1)
+        self.entries.capacity()
     }
 
     /// All things in the order of their numbers.

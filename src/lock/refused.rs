@@ -67,6 +67,8 @@ pub enum Refused {
     ManyWaitersForResource,
     /// There are as many sessions as there may be.
     ManySessions,
+    /// The locks take as much memory as they may.
+    NoMemory,
     /// The owner holds the resource as often as it may.
     ManyHolds,
     /// The disk is behind with what the locks have to write.

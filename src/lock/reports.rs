@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::counts::Counts;
 use super::deadlock::Deadlock;
-use super::events::Events;
+use super::events::{Events, WaiterId};
 use super::limits::{HOLDERS_SHOWN_MAX, LIST_STEP_MAX, WAITS_SHOWN_MAX};
 use super::modes::Mode;
 use super::refused::Refused;
@@ -84,6 +84,8 @@ pub struct Totals {
     pub sessions: usize,
     /// Request ids that are remembered.
     pub request_ids: usize,
+    /// Bytes that all this takes, about.
+    pub memory: usize,
     /// The last fence.
     pub last_fence: u64,
 }
@@ -140,6 +142,7 @@ impl Core {
             waiters: self.waiters.len(),
             sessions: self.sessions.len(),
             request_ids: self.request_ids.len(),
+            memory: self.memory(),
             last_fence: self.fences.last(),
         }
     }
@@ -176,8 +179,8 @@ impl Core {
 
     fn holder(&self, id: usize) -> Holder {
         let lease = &self.leases[id];
-        let session_end = || self.sessions.get(&lease.session?)?.deadline;
-        let end = [lease.deadline, session_end()].into_iter().flatten().min();
+        let session_end = || self.sessions.get(&lease.session()?)?.deadline;
+        let end = [lease.deadline(), session_end()].into_iter().flatten().min();
         Holder {
             owner: self.owners.name(lease.owner).into(),
             mode: lease.mode,
@@ -185,7 +188,7 @@ impl Core {
             holds: lease.holds,
             ttl: end.map(|end| end.saturating_sub(self.now) / 1000),
             held: (self.now - lease.granted_at) / 1000,
-            session: lease.session,
+            session: lease.session(),
             meta: lease.meta.to_vec(),
         }
     }
@@ -251,18 +254,18 @@ impl Core {
                     return reports;
                 }
                 if owner_id.is_none_or(|owner| owner == Some(self.waiters[waiter].owner)) {
-                    reports.push(self.wait_report(id, place));
+                    reports.push(self.wait_report(id, place, waiter));
                 }
             }
         }
         reports
     }
 
-    fn wait_report(&self, resource: usize, place: usize) -> WaitReport {
+    fn wait_report(&self, resource: usize, place: usize, id: &WaiterId) -> WaitReport {
         /// Blockers that one report names: whoever is behind many learns of those at the front.
         const BLOCKERS_SHOWN_MAX: usize = 16;
         let known = &self.resources[resource];
-        let waiter = &self.waiters[&known.queue[place]];
+        let waiter = &self.waiters[id];
         let held = known.holders.iter().map(|&lease| &self.leases[lease]);
         let held = held.map(|lease| (lease.owner, lease.mode));
         let ahead = known.queue.iter().take(place).map(|other| &self.waiters[other]);

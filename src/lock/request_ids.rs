@@ -170,7 +170,12 @@ pub(super) struct RequestIds {
     /// The numbers by the keys.
     index: HashTable<u64>,
     hasher: RandomState,
+    /// The bytes of all keys.
+    key_bytes: usize,
 }
+
+/// What finding a key takes, about.
+const INDEX_BYTES: usize = 16;
 
 struct Entry {
     key: Box<[u8]>,
@@ -207,6 +212,7 @@ impl RequestIds {
     pub(super) fn forget(&mut self, key: &[u8]) {
         let Some(number) = self.number_of(key) else { return };
         self.unlink(key, number);
+        self.key_bytes -= key.len();
         self.entries[(number - self.first) as usize].key = Box::default();
     }
 
@@ -222,13 +228,19 @@ impl RequestIds {
         is_done.then_some((&*entry.key, entry.fingerprint, entry.done))
     }
 
+    /// The bytes that they take, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.len() * (size_of::<Entry>() + INDEX_BYTES) + self.key_bytes
+    }
+
     /// How many are remembered.
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
     fn push(&mut self, entry: Entry) {
-        let RequestIds { entries, first, index, hasher } = self;
+        let RequestIds { entries, first, index, hasher, key_bytes } = self;
+        *key_bytes += entry.key.len();
         let (hash, number) = (hasher.hash_one(&*entry.key), *first + entries.len() as u64);
         entries.push_back(entry);
         index.insert_unique(hash, number, |&number| {
@@ -240,6 +252,7 @@ impl RequestIds {
         let entry = self.entries.pop_front()?;
         if !entry.key.is_empty() {
             self.unlink(&entry.key, self.first);
+            self.key_bytes -= entry.key.len();
         }
         self.first += 1;
         Some(entry)

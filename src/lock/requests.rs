@@ -198,6 +198,7 @@ impl Core {
             if self.leases.len() + resources.len() > LEASES_MAX {
                 return Err(Refused::ManyLeases);
             }
+            self.check_memory()?;
             let terms = Terms {
                 owner,
                 mode: request.mode,
@@ -239,6 +240,7 @@ impl Core {
         if self.waiters.len() >= WAITERS_MAX {
             return Err(Refused::ManyWaiters);
         }
+        self.check_memory()?;
         let is_full = |&resource: &usize| self.resources[resource].queue.len() >= WAITERS_PER_RESOURCE_MAX;
         if waiter.resources.iter().any(is_full) {
             return Err(Refused::ManyWaitersForResource);
@@ -266,7 +268,7 @@ impl Core {
             return;
         }
         place.most_permits = place.most_permits.max(size);
-        for id in &place.queue {
+        for id in place.queue.iter() {
             if let Some(Waiter { mode: Mode::Permits { of, .. }, resources, .. }) = self.waiters.get_mut(id)
                 && resources.len() == 1
             {
@@ -457,7 +459,7 @@ impl Core {
                 resources: [resource].into_iter().collect(),
                 mode: Mode::Exclusive,
                 ttl: None,
-                session: self.leases[id].session,
+                session: self.leases[id].session(),
                 meta: Box::default(),
                 request,
                 since: self.now,

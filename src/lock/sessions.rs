@@ -104,6 +104,7 @@ impl Core {
         if self.sessions.len() >= SESSIONS_MAX {
             return Err(Refused::ManySessions);
         }
+        self.check_memory()?;
         let mut id = SessionId(id.max(1));
         while self.sessions.contains_key(&id) {
             id = SessionId(id.0.wrapping_add(1).max(1));

@@ -171,6 +171,11 @@ impl Locks {
         (state.core.totals(), state.core.counts)
     }
 
+    /// Sets how many bytes the table may take; see [`Core::limit_memory`].
+    pub fn limit_memory(&self, bytes: usize) {
+        self.state.lock().core.limit_memory(bytes);
+    }
+
     /// When something falls due next, in microseconds of the server's clock.
     pub fn next_deadline(&self) -> Option<u64> {
         self.state.lock().core.next_deadline()

@@ -100,10 +100,10 @@ impl Core {
         let Some(lease) = self.leases.get(place) else { return true };
         emit(&Record::Granted(Granted {
             fence: lease.fence,
-            ttl: lease.ttl.unwrap_or(0),
+            ttl: lease.ttl().unwrap_or(0),
             mode: lease.mode,
             holds: lease.holds,
-            session: lease.session.map_or(0, |session| session.0),
+            session: lease.session().map_or(0, |session| session.0),
             owner: self.owners.name(lease.owner),
             meta: &lease.meta,
             resources: [self.resources.name(lease.resource)].into_iter().collect(),

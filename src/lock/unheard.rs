@@ -105,7 +105,7 @@ impl Core {
     pub fn renewable(&mut self, owner: &[u8], now: u64, events: &mut Events) -> u64 {
         self.advance(now, events);
         let Some(owner) = self.owners.find(owner) else { return 0 };
-        self.owners[owner].leases.iter().filter(|&&id| self.leases[id].deadline.is_some()).count() as u64
+        self.owners[owner].leases.iter().filter(|&&id| self.leases[id].deadline().is_some()).count() as u64
     }
 
     /// How long a session that is not lost lasts from now, in milliseconds, or that only its connection keeps it.  None if

@@ -1,5 +1,7 @@
 //! Who waits: the queues, and how waiting ends without a grant.
 
+use std::collections::HashMap;
+
 use smallvec::SmallVec;
 
 use super::core::{Core, Due};
@@ -8,6 +10,9 @@ use super::modes::{Load, Mode};
 use super::refused::Refused;
 use super::request_ids::{Bound, Done, Fingerprint, Operation, RequestId};
 use super::sessions::SessionId;
+
+/// Waiters for which the table is never made smaller.
+const WAITERS_KEPT: usize = 4096;
 
 /// What a waiter waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +73,7 @@ impl Core {
         for &resource in &waiter.resources {
             self.notice(NoticeKind::Contended, resource, waiter.owner, 0, b"", events);
         }
+        self.meta_bytes += waiter.meta.len();
         self.waiters.insert(id, waiter);
         id
     }
@@ -75,11 +81,12 @@ impl Core {
     /// Takes a waiter out of its queues.  Its owner keeps its name until it is forgotten.
     pub(super) fn take_waiter(&mut self, id: WaiterId) -> Waiter {
         let waiter = self.waiters.remove(&id).expect("only those are taken out that wait");
+        self.meta_bytes -= waiter.meta.len();
+        if self.waiters.is_empty() && self.waiters.capacity() > WAITERS_KEPT {
+            self.waiters = HashMap::default();
+        }
         for &resource in &waiter.resources {
-            let queue = &mut self.resources[resource].queue;
-            if let Some(place) = queue.iter().position(|&other| other == id) {
-                queue.remove(place);
-            }
+            self.resources[resource].queue.remove(id);
             self.discount_permits(resource, waiter.mode);
         }
         self.due.remove(&(waiter.deadline, Due::Waiter(id)));

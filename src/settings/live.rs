@@ -26,6 +26,7 @@ pub struct Live {
 struct Copies {
     maxmemory: AtomicUsize,
     limit_maxmemory: AtomicUsize,
+    lock_maxmemory: AtomicUsize,
     maxmemory_policy: AtomicU8,
     maxmemory_samples: AtomicUsize,
     lfu_log_factor: AtomicU32,
@@ -54,6 +55,7 @@ impl Copies {
     fn write(&self, settings: &Settings) {
         self.maxmemory.store(settings.maxmemory, Relaxed);
         self.limit_maxmemory.store(settings.limit_maxmemory, Relaxed);
+        self.lock_maxmemory.store(settings.lock_maxmemory, Relaxed);
         self.maxmemory_policy.store(settings.maxmemory_policy as u8, Relaxed);
         self.maxmemory_samples.store(settings.maxmemory_samples, Relaxed);
         self.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
@@ -145,6 +147,11 @@ impl Live {
         self.set(&pairs)?;
         let names = |rows: Vec<&Setting>| rows.into_iter().map(|row| row.name).collect();
         Ok(Changes { made: names(run_time), at_start: names(at_start) })
+    }
+
+    /// Bytes that the locks may take; 0 for no limit.
+    pub fn lock_maxmemory(&self) -> usize {
+        self.copies.lock_maxmemory.load(Relaxed)
     }
 
     /// Bytes that the counters of rate limits may take; 0 for no limit.

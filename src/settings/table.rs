@@ -207,6 +207,8 @@ settings! {
     dir: Option<PathBuf> = "dir", Kind::Path, "./quartet-data", AtStart;
     /// What of the locks outlives the server: leases, fences or nothing; auto is full if there is a directory for data
     lock_durability: LockDurability = "lock-durability", Kind::Words(LockDurability::WORDS), "auto", AtStart;
+    /// Most memory for leases, and requests that wait for some or are remembered; nothing is added beyond it, while renewing and releasing go on; 0 for no limit
+    lock_maxmemory: usize = "lock-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "1gb", AtRunTime;
     /// Most memory for the counters of rate limits; keys that have no counter yet then are treated as `on_full` of their policy says; 0 for no limit
     limit_maxmemory: usize = "limit-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "256mb", AtRunTime;
     /// What rate limits have counted outlives the server if it matters for more than so many seconds, and policies do; 0 to keep nothing

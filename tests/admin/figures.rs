@@ -170,6 +170,8 @@ const STEPS: &[Step] = &[
             "lock_waiters",
             "lock_sessions",
             "lock_request_ids",
+            "lock_memory",
+            "quartet_lock_memory_bytes",
             "lock_last_fence",
             "locks_granted",
             "locks_waited_for",
@@ -319,6 +321,11 @@ const STEPS: &[Step] = &[
             "quartet_limit_memory_bytes",
             "quartet_limit_decisions_total{policy=\"api\",decision=\"refused\"}",
         ],
+    ),
+    (
+        "locks have another limit",
+        |stage| stage.lines(&["CONFIG SET lock-maxmemory 100mb"]),
+        &["lock_maxmemory", "quartet_lock_memory_limit_bytes"],
     ),
     (
         "limits have no room",

@@ -6,6 +6,7 @@ mod durability;
 mod fenced_register;
 mod indivisible;
 mod killed;
+mod memory;
 mod model;
 mod promises;
 mod properties;

@@ -15,6 +15,8 @@ pub(super) fn locks(page: &mut Page, services: &Services) {
     page.field("lock_waiters", totals.waiters);
     page.field("lock_sessions", totals.sessions);
     page.field("lock_request_ids", totals.request_ids);
+    page.field("lock_memory", totals.memory);
+    page.field("lock_maxmemory", services.settings.lock_maxmemory());
     page.field("lock_last_fence", totals.last_fence);
     page.field("locks_granted", counts.granted);
     page.field("locks_released", counts.released);

@@ -63,6 +63,9 @@ impl From<Refused> for Refusal {
                 format!("LOCKFULL {WAITERS_PER_RESOURCE_MAX} requests wait for the resource already")
             }
             Refused::ManySessions => format!("LOCKFULL there are {SESSIONS_MAX} sessions already"),
+            Refused::NoMemory => {
+                "OOM the locks take as much memory as lock-maxmemory allows: release some, or raise it".to_owned()
+            }
             Refused::ManyHolds => format!("LOCKFULL the owner holds the resource {HOLDS_MAX} times"),
             Refused::DiskBehind => "TRYAGAIN the disk is behind with the journal of the locks".to_owned(),
             Refused::DiskStalled => {

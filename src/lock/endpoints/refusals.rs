@@ -57,6 +57,9 @@ pub(super) fn problem_of(refused: &Refused, resource: &str) -> Problem {
             many(format!("{WAITERS_PER_RESOURCE_MAX} requests wait for the resource already"))
         }
         Refused::ManySessions => many(format!("there are {SESSIONS_MAX} sessions already")),
+        Refused::NoMemory => many(
+            "the locks take as much memory as lock-maxmemory allows: give some back, or raise it".to_owned(),
+        ),
         Refused::ManyHolds => many(format!("the owner holds it {HOLDS_MAX} times already")),
         Refused::DiskBehind => {
             unavailable("the disk is behind with the journal of the locks: try again later")
@@ -126,6 +129,7 @@ mod tests {
             Refused::ManyWaitersForResource,
             Refused::ManySessions,
             Refused::ManyHolds,
+            Refused::NoMemory,
             Refused::DiskBehind,
             Refused::DiskStalled,
             Refused::DiskFailed,
