@@ -191,8 +191,11 @@ impl Session {
     fn make_room(&mut self) {
         if self.missing > 0 && self.pending.capacity() - self.pending.len() < self.missing {
             self.pending.drain(..std::mem::take(&mut self.pending_done));
-            // Without room it grows as it comes.
-            let _ = self.pending.try_reserve_exact(self.missing);
+            // Without room it grows as it comes.  A request of many long arguments does not move for each of them.
+            let _ = match self.is_long {
+                true => self.pending.try_reserve(self.missing),
+                false => self.pending.try_reserve_exact(self.missing),
+            };
         }
     }
 
