@@ -143,6 +143,15 @@ const STEPS: &[Step] = &[
         ],
     ),
     (
+        "somebody says a wrong password",
+        |stage| {
+            stage.lines(&["CONFIG SET maxclients 100", "CONFIG SET requirepass secret"]);
+            Client::connect(stage.server.address()).ask("AUTH wrong");
+            stage.client.call(&["CONFIG", "SET", "requirepass", ""]);
+        },
+        &["acl_access_denied_auth", "quartet_authentications_failed_total{reason=\"wrong\"}"],
+    ),
+    (
         "a web client comes",
         |stage| {
             stage.lines(&["CONFIG SET maxclients 100", "CONFIG SET http-connection-limit 100"]);
@@ -385,6 +394,19 @@ const CONSTANT: &[(&str, &[&str])] = &[
         ],
     ),
     ("it counts days", &["uptime_in_days"]),
+    (
+        "there are no users who may do less than others, and this server has been asked a wrong password once",
+        &[
+            "acl_access_denied_cmd",
+            "acl_access_denied_key",
+            "acl_access_denied_channel",
+            "quartet_authentications_failed_total{reason=\"too_many\"}",
+        ],
+    ),
+    (
+        "the log of this server is read; tests of the program leave one unread",
+        &["dropped_log_lines", "quartet_log_lines_dropped_total"],
+    ),
     (
         "the server is one of its own, without replicas and cluster",
         &[
