@@ -9,7 +9,7 @@ use crate::limit::check::{Check, Mode};
 use crate::limit::reservations::Reservation;
 use crate::limit::stored::StoredCounters;
 use crate::limit::summary::Summary;
-use crate::limit::waiting::{Admission, Place, Request, Turn};
+use crate::limit::waiting::{Admission, Place, Request, Turn, Undecided};
 use crate::limit::{millis_of, nanos};
 
 /// So many reservations and so many of those who wait are looked at before the time is read again.
@@ -123,20 +123,23 @@ impl Services {
 
     fn decide_turn(&self, turn: Turn, now: Now) {
         let (slot, moment, waiting) = (self.timekeeper, nanos(now), &self.limits.waiting);
-        let refused =
-            Admission { allowed: false, name: None, decision: None, retry_after: None, is_shadow: false };
         let table = self.limits.policies.load();
-        let Ok(check) = Check::new(turn.request.demands(&table), &self.limits, moment) else {
-            // It was made out before, so it cannot fail now; who waits is answered all the same.
-            waiting.answer(turn.ticket, refused);
-            return;
+        let check = match Check::new(turn.request.demands(&table), &self.limits, moment) {
+            Ok(check) => check,
+            Err(invalid) => {
+                waiting.answer(turn.ticket, Err(Undecided::Invalid(invalid)));
+                return;
+            }
         };
         let outcome = self.with_counters(slot, now, turn.request.database, check.counters(), |counters| {
             check.decide(counters, Mode::Take, moment)
         });
-        let Ok(outcome) = outcome else {
-            waiting.answer(turn.ticket, refused);
-            return;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(other) => {
+                waiting.answer(turn.ticket, Err(Undecided::NotACounter(other)));
+                return;
+            }
         };
         let summary = check.summary(&outcome);
         // A list may refuse the key by now, for good.
@@ -145,7 +148,7 @@ impl Services {
             return waiting.wait_on(turn.ticket, summary.retry_after, moment);
         }
         check.count(&outcome, slot);
-        let is_heard = waiting.answer(turn.ticket, Admission::from(summary));
+        let is_heard = waiting.answer(turn.ticket, Ok(Admission::new(&check, &outcome)));
         if summary.allowed && !is_heard {
             self.give_back(&turn.request, now);
         }

@@ -32,9 +32,9 @@ impl Preferences {
         Preferences { wait: named.take(1).find_map(seconds) }
     }
 
-    /// Milliseconds to wait, `longest` at most; what `otherwise` says if nothing was preferred.
-    pub fn wait_millis(&self, longest: u64, otherwise: u64) -> u64 {
-        self.wait.map_or(otherwise, |seconds| seconds.saturating_mul(1000).min(longest))
+    /// Milliseconds to wait, `longest` at most, if it was said.
+    pub fn wait_millis(&self, longest: u64) -> Option<u64> {
+        self.wait.map(|seconds| seconds.saturating_mul(1000).min(longest))
     }
 
     /// The response of an endpoint, which says what preferences it has heeded.
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn a_wait_has_an_end() {
         let preferring = |wait| Preferences { wait };
-        assert_eq!(preferring(None).wait_millis(5_000, 7), 7);
-        assert_eq!(preferring(Some(4)).wait_millis(5_000, 7), 4_000);
-        assert_eq!(preferring(Some(u64::MAX)).wait_millis(5_000, 7), 5_000);
+        assert_eq!(preferring(None).wait_millis(5_000), None);
+        assert_eq!(preferring(Some(4)).wait_millis(5_000), Some(4_000));
+        assert_eq!(preferring(Some(u64::MAX)).wait_millis(5_000), Some(5_000));
     }
 }

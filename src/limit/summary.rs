@@ -1,6 +1,6 @@
 //! What a check came to, in one line: the limit that decided, and its numbers.
 
-use super::algorithm::{Decision, Nanos};
+use super::algorithm::{Decision, Limit, Nanos};
 use super::check::{Check, Outcome, Rule};
 use super::lists::Standing;
 use super::policy::Policy;
@@ -23,7 +23,39 @@ pub struct Summary<'d> {
     pub is_shadow: bool,
 }
 
+/// What one limit of a policy answers; `N` is a name, borrowed or kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LimitAnswer<N> {
+    /// Its name.
+    pub name: N,
+    /// Which demand it belongs to.
+    pub demand: usize,
+    /// What it decides by.
+    pub limit: Limit,
+    /// What it decided.
+    pub decision: Decision,
+    /// Whether it refuses the check, which a policy that only counts never does.
+    pub refuses: bool,
+}
+
 impl<'d> Check<'d> {
+    /// What the limits answer that policies hold.
+    pub fn limit_answers<'c>(
+        &'c self,
+        outcome: &'c Outcome,
+    ) -> impl Iterator<Item = LimitAnswer<&'d str>> + use<'c, 'd> {
+        self.items().iter().zip(&outcome.answers).filter_map(|(item, answer)| {
+            let policy = self.demands()[item.demand].0.rule.policy()?;
+            Some(LimitAnswer {
+                name: &*policy.parts()[item.part].name,
+                demand: item.demand,
+                limit: item.limit,
+                decision: answer.decision,
+                refuses: !answer.decision.allowed && !policy.is_shadow(),
+            })
+        })
+    }
+
     /// What an outcome of this check says in short.
     pub fn summary(&self, outcome: &Outcome) -> Summary<'d> {
         let policy_of = |demand: usize| self.demands()[demand].0.rule.policy();

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use super::algorithm::{
     Decision, InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, checked_span,
 };
-use super::check::{Check, Demand, Rule};
+use super::check::{Check, Demand, NotACounter, Outcome, Rule};
 use super::lists::Standing;
 use super::policies::Table;
 use super::policy::{CounterName, Policy};
-use super::summary::Summary;
+use super::summary::{LimitAnswer, Summary};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::Mailbox;
 
@@ -45,19 +45,41 @@ pub struct Admission {
     pub retry_after: Option<Nanos>,
     /// See [`Summary::is_shadow`].
     pub is_shadow: bool,
+    /// See [`Check::limit_answers`].
+    pub limits: Vec<LimitAnswer<Box<str>>>,
+}
+
+/// Why a check that waited could not be decided.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Undecided {
+    /// By then one of its counters was no counter any more.
+    NotACounter(NotACounter),
+    /// By then its policies made too much of it.
+    Invalid(InvalidParameter),
 }
 
 impl From<Summary<'_>> for Admission {
     fn from(summary: Summary<'_>) -> Admission {
         let Summary { allowed, name, decision, retry_after, is_shadow } = summary;
-        Admission { allowed, name: name.map(Box::from), decision, retry_after, is_shadow }
+        let name = name.map(Box::from);
+        Admission { allowed, name, decision, retry_after, is_shadow, limits: Vec::new() }
     }
 }
 
 impl Admission {
+    /// What a check came to.
+    pub fn new(check: &Check<'_>, outcome: &Outcome) -> Admission {
+        let kept = |answer: LimitAnswer<&str>| {
+            let LimitAnswer { name, demand, limit, decision, refuses } = answer;
+            LimitAnswer { name: name.into(), demand, limit, decision, refuses }
+        };
+        let limits = check.limit_answers(outcome).map(kept).collect();
+        Admission { limits, ..Admission::from(check.summary(outcome)) }
+    }
+
     /// As a summary.
     pub fn summary(&self) -> Summary<'_> {
-        let Admission { allowed, ref name, decision, retry_after, is_shadow } = *self;
+        let Admission { allowed, ref name, decision, retry_after, is_shadow, .. } = *self;
         Summary { allowed, name: name.as_deref(), decision, retry_after, is_shadow }
     }
 }
@@ -164,7 +186,7 @@ pub struct Place {
     /// Who waits.
     pub ticket: Ticket,
     /// Where the answer comes.
-    pub mailbox: Arc<Mailbox<Admission>>,
+    pub mailbox: Arc<Mailbox<Result<Admission, Undecided>>>,
     /// What was asked.
     pub request: Arc<Request>,
 }
@@ -259,7 +281,7 @@ impl Waiting {
 
     /// Answers one who waits, and lets those behind have their turn.  False if nobody hears the answer any more: what it
     /// took has to be given back.
-    pub fn answer(&self, ticket: Ticket, admission: Admission) -> bool {
+    pub fn answer(&self, ticket: Ticket, admission: Result<Admission, Undecided>) -> bool {
         self.remove(ticket).is_some_and(|waiter| waiter.place.mailbox.put(admission).is_ok())
     }
 
@@ -271,7 +293,8 @@ impl Waiting {
     /// Gives up a place.  What was granted to it meanwhile is to be given back, see [`Waiting::next_unheard`].
     pub fn leave(&self, place: &Place) {
         self.remove(place.ticket);
-        if place.mailbox.close().is_some_and(|admission| admission.allowed) {
+        let was_admitted = |answer: Result<Admission, _>| answer.is_ok_and(|admission| admission.allowed);
+        if place.mailbox.close().is_some_and(was_admitted) {
             self.queues.lock().unheard.push(Arc::clone(&place.request));
         }
     }

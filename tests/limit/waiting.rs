@@ -6,6 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use super::{connect, put_policy, server};
+use crate::support::client::Client;
 use crate::support::http::{Http, Response};
 use crate::support::process::{Server, wait_for};
 
@@ -54,6 +55,87 @@ fn patience_ends() {
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
     let too_long = wait(&mut http, "once", 3_600_001);
     assert_eq!((too_long.status, &too_long.json()["field"]), (400, &json!("wait")));
+}
+
+/// What one who waited is told, of the limits and the numbers that others have.
+fn shape(response: &Response) -> serde_json::Value {
+    let mut body = response.json();
+    let limits = body["limits"].as_array_mut().expect("limits are a list");
+    for member in limits {
+        for time in ["retry_after_ms", "reset_after_ms"] {
+            let is_set = member[time].as_i64().is_some_and(|millis| millis > 0);
+            member[time] = json!(is_set);
+        }
+    }
+    let left: Vec<_> = response.header("ratelimit").unwrap_or_default().split(", ").collect();
+    let left: Vec<_> = left.iter().filter_map(|limit| limit.split(";t=").next()).collect();
+    json!({
+        "status": response.status,
+        "limits": body["limits"],
+        "members": body.as_object().expect("it is an object").keys().collect::<Vec<_>>(),
+        "violated": body["violated-policies"],
+        "policy": body["policy"],
+        "remaining": body["remaining"],
+        "policies": response.header("ratelimit-policy"),
+        "left": left,
+        "retry": response.header("retry-after").is_some(),
+    })
+}
+
+#[test]
+fn who_waited_is_told_what_others_are_told() {
+    let server = server();
+    let mut http = connect(&server);
+    let both = json!({"limits": [
+        {"algorithm": "log", "limit": 2, "period_ms": 86_400_000, "name": "day"},
+        {"algorithm": "fixed", "limit": 50, "period_ms": 604_800_000, "name": "week"},
+    ]});
+    put_policy(&mut http, "both", &both.to_string());
+    let other = json!({
+        "limits": [{"algorithm": "log", "limit": 9, "period_ms": 86_400_000}],
+        "shadow": true,
+    });
+    put_policy(&mut http, "other", &other.to_string());
+    let ask = |http: &mut Http, wait_ms: u64, headers: &[(&str, &str)]| {
+        let checks = json!([{"policy": "both", "key": "x"}, {"policy": "other", "key": "y"}]);
+        let body = json!({"checks": checks, "wait_ms": wait_ms}).to_string();
+        http.ask("POST", "/check", headers, body.as_bytes())
+    };
+    assert_eq!(ask(&mut http, 0, &[]).status, 200);
+    let at_once = ask(&mut http, 0, &[]);
+    let refused = ask(&mut http, 0, &[]);
+    assert_eq!((at_once.status, refused.status), (200, 429));
+    assert_eq!(refused.json()["limits"].as_array().map(Vec::len), Some(3));
+    let waited = ask(&mut http, 20, &[]);
+    assert_eq!(shape(&waited), shape(&refused));
+    let preferring = ask(&mut http, 0, &[("Prefer", "wait=1")]);
+    assert_eq!(shape(&preferring), shape(&refused));
+    assert_eq!(preferring.header("preference-applied"), Some("wait=1"));
+
+    let address = server.http_address();
+    let waiter = thread::spawn(move || ask(&mut Http::connect(address), 3_600_000, &[]));
+    wait_for(|| (http.get("/policies/both").json()["waiting"] == 1).then_some(()));
+    for (key, policy) in [("y", "other"), ("x", "both")] {
+        let body = json!({"amount": 1, "policy": policy}).to_string();
+        let refunded = http.ask("POST", &format!("/limits/{key}/refund"), &[], body.as_bytes());
+        assert_eq!(refunded.status, 204, "{refunded:?}");
+    }
+    let admitted = waiter.join().expect("it is answered");
+    assert_eq!(shape(&admitted), shape(&at_once));
+}
+
+#[test]
+fn who_waits_for_what_is_no_counter_any_more_is_told_so() {
+    let server = server_with_nothing_left();
+    let address = server.http_address();
+    let waiter = thread::spawn(move || wait(&mut Http::connect(address), "once", 3_600_000));
+    let mut http = connect(&server);
+    wait_for(|| (http.get("/policies/once").json()["waiting"] == 1).then_some(()));
+    let mut resp = Client::connect(server.address());
+    let counter = http.get("/cache?match=*once*").json()["keys"][0].clone();
+    assert_eq!(resp.ask(&format!("SET {} value", counter.as_str().expect("it is text"))), "OK");
+    let refused = waiter.join().expect("it is answered");
+    assert_eq!((refused.status, refused.problem().as_str()), (409, "wrong-type"));
 }
 
 #[test]

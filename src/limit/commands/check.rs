@@ -218,7 +218,10 @@ struct Admitted {
 
 impl Parked for Admitted {
     fn poll(&mut self, waker: &Waker, output: &mut Output, _effects: &mut Effects) -> Poll<()> {
-        self.place.mailbox.poll_take(waker).map(|admission| answer::write(output, &admission.summary()))
+        self.place.mailbox.poll_take(waker).map(|answered| match answered {
+            Ok(admission) => answer::write(output, &admission.summary()),
+            Err(undecided) => output.error(Refusal::from(undecided).text()),
+        })
     }
 
     fn write_timeout(&self, output: &mut Output) {

@@ -14,6 +14,7 @@ mod words;
 use super::Limits;
 use super::algorithm::InvalidParameter;
 use super::check::NotACounter;
+use super::waiting::Undecided;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
 
@@ -50,6 +51,15 @@ fn no_room() -> Refusal {
 impl From<NotACounter> for Refusal {
     fn from(NotACounter: NotACounter) -> Refusal {
         Refusal::WRONG_TYPE
+    }
+}
+
+impl From<Undecided> for Refusal {
+    fn from(undecided: Undecided) -> Refusal {
+        match undecided {
+            Undecided::NotACounter(other) => other.into(),
+            Undecided::Invalid(invalid) => invalid.into(),
+        }
     }
 }
 

@@ -6,12 +6,10 @@ use serde::Serialize;
 
 use super::headers;
 use crate::endpoint::{Context, Json, Problem, problems};
-use crate::limit::algorithm::Decision;
-use crate::limit::check::{Check, Demand, Item, Mode, Outcome};
+use crate::limit::check::{Check, Demand, Mode, Outcome};
 use crate::limit::nanos;
-use crate::limit::policy::Policy;
 use crate::limit::stored::StoredCounters;
-use crate::limit::summary::Summary;
+use crate::limit::summary::{LimitAnswer, Summary};
 use crate::limit::waiting::Admission;
 
 /// What a check came to.
@@ -35,12 +33,13 @@ pub(super) struct Answer {
     /// Whether a policy that only counts would have refused it.
     shadow: bool,
     /// The answer of each limit.
-    limits: Vec<LimitAnswer>,
+    limits: Vec<ShownLimit>,
 }
 
 /// What one limit answers.
 #[derive(Serialize, utoipa::ToSchema)]
-struct LimitAnswer {
+#[schema(as = LimitAnswer)]
+struct ShownLimit {
     /// Its name.
     policy: String,
     /// The place in the list of what it answers.
@@ -81,20 +80,68 @@ pub(super) fn decide<'d>(context: &Context, check: Check<'d>, mode: Mode) -> Res
     Ok(Decided { check, outcome: outcome? })
 }
 
-/// The response to one who waited.
-pub(super) fn admission(admission: &Admission) -> Response {
-    let summary = admission.summary();
-    let answer = Answer::of(&summary, Vec::new());
-    let mut response = match admission.allowed {
-        true => Json(answer).into_response(),
-        false => answer.problem(summary.name.map(str::to_owned).into_iter().collect()).into_response(),
-    };
-    response.headers_mut().extend(headers::headers(std::iter::empty(), &summary));
-    response
+/// What a check came to, decided at once or after a wait.
+pub(super) struct Told<'t> {
+    summary: Summary<'t>,
+    limits: Vec<LimitAnswer<&'t str>>,
+}
+
+impl<'t> From<&'t Admission> for Told<'t> {
+    fn from(admission: &'t Admission) -> Told<'t> {
+        let borrowed = |answer: &'t LimitAnswer<Box<str>>| {
+            let LimitAnswer { ref name, demand, limit, decision, refuses } = *answer;
+            LimitAnswer { name: &**name, demand, limit, decision, refuses }
+        };
+        Told { summary: admission.summary(), limits: admission.limits.iter().map(borrowed).collect() }
+    }
+}
+
+impl Told<'_> {
+    /// The headers that tell of the limits.
+    fn headers(&self) -> HeaderMap {
+        let limits = self.limits.iter().map(|answer| (answer.name, answer.limit, answer.decision));
+        headers::headers(limits, &self.summary)
+    }
+
+    /// Status 200, or the problem that refuses it.
+    pub(super) fn into_response(self) -> Response {
+        let mut response = match self.summary.allowed {
+            true => Json(self.answer()).into_response(),
+            false => self.problem().into_response(),
+        };
+        response.headers_mut().extend(self.headers());
+        response
+    }
+
+    /// The problem of a check that was refused.
+    fn problem(&self) -> Problem {
+        let answer = self.answer();
+        let refusing = self.limits.iter().filter(|answer| answer.refuses);
+        let mut violated: Vec<String> = refusing.map(|answer| answer.name.to_owned()).collect();
+        if violated.is_empty() {
+            violated.extend(answer.policy.clone());
+        }
+        violated.dedup();
+        answer.problem(violated)
+    }
+
+    /// What it came to, with the answer of each limit.
+    fn answer(&self) -> Answer {
+        let limits = self.limits.iter().map(|answer| ShownLimit {
+            policy: answer.name.to_owned(),
+            check: answer.demand,
+            allowed: answer.decision.allowed,
+            limit: answer.decision.limit,
+            remaining: answer.decision.remaining,
+            retry_after_ms: answer.decision.retry_after_millis(),
+            reset_after_ms: answer.decision.reset_after_millis(),
+        });
+        Answer::of(&self.summary, limits.collect())
+    }
 }
 
 impl Answer {
-    fn of(summary: &Summary<'_>, limits: Vec<LimitAnswer>) -> Answer {
+    fn of(summary: &Summary<'_>, limits: Vec<ShownLimit>) -> Answer {
         let delay = summary.decision.filter(|_| summary.allowed);
         Answer {
             allowed: summary.allowed,
@@ -143,59 +190,23 @@ impl<'d> Decided<'d> {
         self.check.summary(&self.outcome)
     }
 
+    /// What is told of it.
+    fn told(&self) -> Told<'d> {
+        Told { summary: self.summary(), limits: self.check.limit_answers(&self.outcome).collect() }
+    }
+
     /// The headers that tell of the limits.
     pub(super) fn headers(&self) -> HeaderMap {
-        let summary = self.summary();
-        let limits = self
-            .limits()
-            .map(|(policy, item, decision)| (&*policy.parts()[item.part].name, item.limit, decision));
-        headers::headers(limits, &summary)
+        self.told().headers()
     }
 
     /// Status 200, or the problem that refuses it.
     pub(super) fn into_response(self) -> Response {
-        let headers = self.headers();
-        let mut response = if self.outcome.allowed {
-            Json(self.answer()).into_response()
-        } else {
-            self.problem().into_response()
-        };
-        response.headers_mut().extend(headers);
-        response
-    }
-
-    /// The problem of a check that was refused.
-    pub(super) fn problem(&self) -> Problem {
-        let answer = self.answer();
-        let refusing = self.limits().filter(|(policy, _, decision)| !decision.allowed && !policy.is_shadow());
-        let mut violated: Vec<String> =
-            refusing.map(|(policy, item, _)| policy.parts()[item.part].name.to_string()).collect();
-        if violated.is_empty() {
-            violated.extend(answer.policy.clone());
-        }
-        violated.dedup();
-        answer.problem(violated)
+        self.told().into_response()
     }
 
     /// What it came to, with the answer of each limit.
     pub(super) fn answer(&self) -> Answer {
-        let limits = self.limits().map(|(policy, item, decision)| LimitAnswer {
-            policy: policy.parts()[item.part].name.to_string(),
-            check: item.demand,
-            allowed: decision.allowed,
-            limit: decision.limit,
-            remaining: decision.remaining,
-            retry_after_ms: decision.retry_after_millis(),
-            reset_after_ms: decision.reset_after_millis(),
-        });
-        Answer::of(&self.summary(), limits.collect())
-    }
-
-    /// The answers of limits that policies hold.
-    fn limits(&self) -> impl Iterator<Item = (&'d Policy, &Item, Decision)> {
-        self.check.items().iter().zip(&self.outcome.answers).filter_map(|(item, answer)| {
-            let policy = self.check.demands()[item.demand].0.rule.policy()?;
-            Some((policy, item, answer.decision))
-        })
+        self.told().answer()
     }
 }

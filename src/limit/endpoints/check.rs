@@ -6,15 +6,16 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::answer::{self, Answer, decide, make_out};
+use super::answer::{Answer, Told, decide, make_out};
 use crate::endpoint::{
-    Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, problems, routes,
+    Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, Query, QueryBytes, State, problems,
+    routes,
 };
-use crate::limit::algorithm::checked_cost;
+use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
 use crate::limit::check::{Demand, Mode, Rule};
 use crate::limit::policies::{DEFAULT_POLICY, Table};
 use crate::limit::policy::{Policy, checked_key};
-use crate::limit::waiting::{Place, Request, checked_patience};
+use crate::limit::waiting::{PATIENCE_MAX, Place, Request, checked_patience};
 
 /// The header that says for whom a request is.
 pub(super) const X_USER_ID: &str = "x-user-id";
@@ -117,18 +118,30 @@ async fn check(
 ///
 /// All of them take, or none does: a refusal takes nothing anywhere.
 #[utoipa::path(post, path = "/check", tag = "limits", request_body = Checks,
+    params(("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
     responses((status = 200, description = "It may be done", body = Answer),
         (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
-async fn check_all(State(context): State<Context>, Json(checks): Json<Checks>) -> Result<Response, Problem> {
-    let place = match decide_or_wait(&context, &checks)? {
+async fn check_all(
+    State(context): State<Context>,
+    preferences: Preferences,
+    Json(checks): Json<Checks>,
+) -> Response {
+    let preferred = preferences.wait_millis(PATIENCE_MAX / NANOS_PER_MILLI);
+    let wait_ms = preferred.map(|millis| millis as i64).or(checks.wait_ms).unwrap_or(0);
+    preferences.applied(checked(&context, &checks, wait_ms).await)
+}
+
+async fn checked(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Response, Problem> {
+    let place = match decide_or_wait(context, checks, wait_ms)? {
         Answered::Now(response) => return Ok(response),
         Answered::Later(place) => place,
     };
     // Dropped if the client leaves, which gives up the place.
-    let waits = Waits { context: &context, place };
+    let waits = Waits { context, place };
     let admitted = poll_fn(|waiter| waits.place.mailbox.poll_take(waiter.waker()));
-    Ok(answer::admission(&context.wait_for(admitted).await?))
+    let admission = context.wait_for(admitted).await??;
+    Ok(Told::from(&admission).into_response())
 }
 
 enum Answered {
@@ -137,14 +150,11 @@ enum Answered {
 }
 
 /// Decides now, or lets the check wait behind those that wait already.
-fn decide_or_wait(context: &Context, checks: &Checks) -> Result<Answered, Problem> {
+fn decide_or_wait(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Answered, Problem> {
     let limits = &context.services().limits;
     let table = limits.policies.load();
     let check = make_out(context, demands(&table, &checks.checks)?)?;
-    let patience = match checks.wait_ms {
-        None | Some(0) => 0,
-        Some(millis) => checked_patience(millis)?,
-    };
+    let patience = if wait_ms == 0 { 0 } else { checked_patience(wait_ms)? };
     let is_waited_for = || limits.waiting.is_waited_for(0, check.items().iter().map(|item| &*item.counter));
     let mode = if checks.peek || patience > 0 && is_waited_for() { Mode::Peek } else { Mode::Take };
     let decided = decide(context, check, mode)?;

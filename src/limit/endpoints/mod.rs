@@ -11,6 +11,7 @@ mod reservations;
 use super::Limits;
 use super::algorithm::InvalidParameter;
 use super::check::NotACounter;
+use super::waiting::Undecided;
 use crate::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
 
 /// All of the rate limiter's endpoints.
@@ -25,6 +26,15 @@ pub fn endpoints() -> OpenApiRouter<Context> {
 impl From<NotACounter> for Problem {
     fn from(NotACounter: NotACounter) -> Problem {
         Problem::new(problems::WRONG_TYPE).detail("a key at which a counter should be holds something else")
+    }
+}
+
+impl From<Undecided> for Problem {
+    fn from(undecided: Undecided) -> Problem {
+        match undecided {
+            Undecided::NotACounter(other) => other.into(),
+            Undecided::Invalid(invalid) => invalid.into(),
+        }
     }
 }
 

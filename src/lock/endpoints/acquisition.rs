@@ -141,7 +141,7 @@ async fn acquire(
     key: IdempotencyKey,
     Json(body): Json<Acquisition>,
 ) -> Response {
-    let wait = preferences.wait_millis(WAIT_MAX, body.wait_ms);
+    let wait = preferences.wait_millis(WAIT_MAX).unwrap_or(body.wait_ms);
     preferences.applied(acquired(&context, &key, body, wait).await)
 }
 

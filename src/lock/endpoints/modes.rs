@@ -45,7 +45,7 @@ async fn upgrade(
     key: IdempotencyKey,
     Json(body): Json<Patience>,
 ) -> Response {
-    let wait = preferences.wait_millis(WAIT_MAX, body.wait_ms);
+    let wait = preferences.wait_millis(WAIT_MAX).unwrap_or(body.wait_ms);
     preferences.applied(upgraded(&context, &id, &key, wait).await)
 }
 
