@@ -36,12 +36,13 @@ mod preferences;
 mod problem;
 pub mod problems;
 mod query;
+pub mod stream;
 mod waiting;
 
 pub use body::{BODY_RATE_MIN, Body, BodyRefused, PIECE_LENGTH_MAX};
 pub use context::{Context, Visit};
 pub use json::{Json, json_with_status, may_be_json, parse, text_or_base64};
-pub use path::{PathBytes, PathText};
+pub use path::{PathBytes, PathParts, PathText};
 pub use preferences::Preferences;
 pub use problem::{Problem, ProblemBody};
 pub use query::{Query, QueryBytes};

@@ -16,6 +16,22 @@ pub struct PathBytes(pub Vec<u8>);
 #[derive(Debug)]
 pub struct PathText(pub String);
 
+/// All `N` variable parts of the path in their order, percent-decoded: bytes.
+#[derive(Debug)]
+pub struct PathParts<const N: usize>(pub [Vec<u8>; N]);
+
+impl<const N: usize> FromRequestParts<Context> for PathParts<N> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<PathParts<N>, Problem> {
+        let template =
+            parts.extensions.get::<MatchedPath>().ok_or_else(|| Problem::new(problems::INTERNAL))?;
+        let found = variables(template.as_str(), parts.uri.path());
+        let decoded: Vec<Vec<u8>> = found.map(|(_, part)| percent_decode_str(part).collect()).collect();
+        decoded.try_into().map(PathParts).map_err(|_| Problem::new(problems::INTERNAL))
+    }
+}
+
 impl FromRequestParts<Context> for PathBytes {
     type Rejection = Problem;
 
@@ -43,7 +59,12 @@ impl FromRequestParts<Context> for PathText {
 
 /// The name and the text of the first part of `path` that is a variable in `template`.
 fn first_variable<'t, 'p>(template: &'t str, path: &'p str) -> Option<(&'t str, &'p str)> {
-    template.split('/').zip(path.split('/')).find_map(|(pattern, part)| {
+    variables(template, path).next()
+}
+
+/// The names and the texts of all parts of `path` that are variables in `template`.
+fn variables<'t, 'p>(template: &'t str, path: &'p str) -> impl Iterator<Item = (&'t str, &'p str)> {
+    template.split('/').zip(path.split('/')).filter_map(|(pattern, part)| {
         let name = pattern.strip_prefix('{')?.strip_suffix('}')?;
         Some((name, part))
     })
@@ -51,12 +72,18 @@ fn first_variable<'t, 'p>(template: &'t str, path: &'p str) -> Option<(&'t str, 
 
 #[cfg(test)]
 mod tests {
-    use super::first_variable;
+    use super::{first_variable, variables};
 
     #[test]
     fn the_first_variable_part_is_found() {
         assert_eq!(first_variable("/cache/{key}", "/cache/a%2Fb"), Some(("key", "a%2Fb")));
         assert_eq!(first_variable("/cache/{key}/ttl", "/cache/x/ttl"), Some(("key", "x")));
         assert_eq!(first_variable("/health/live", "/health/live"), None);
+    }
+
+    #[test]
+    fn all_variable_parts_are_found() {
+        let found: Vec<_> = variables("/slots/{policy}/{key}", "/slots/jobs/a%2Fb").collect();
+        assert_eq!(found, [("policy", "jobs"), ("key", "a%2Fb")]);
     }
 }

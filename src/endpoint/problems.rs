@@ -88,6 +88,10 @@ problems! {
         "The key exists and holds a value on which this cannot be done.";
     NO_SUCH_RESERVATION = NOT_FOUND "no-such-reservation" "There is no such reservation":
         "The reservation was committed, cancelled, or ended by itself, or there never was one with this id.";
+    NO_SUCH_SLOT = NOT_FOUND "no-such-slot" "The slot is not held":
+        "The slot was left, or its time is over: somebody else may hold it.  There never may have been one of this name.";
+    NO_SUCH_PATTERN = NOT_FOUND "no-such-pattern" "The pattern is not on the list":
+        "It was taken off, or never put there.  GET /lists/{list} shows what is on the list.";
     NO_SUCH_POLICY = NOT_FOUND "no-such-policy" "There is no such policy":
         "No rate limit policy has this name.  GET /policies lists them all, and PUT /policies/{name} makes one.";
     QUOTA_EXCEEDED = TOO_MANY_REQUESTS "quota-exceeded" "The request is over a limit":

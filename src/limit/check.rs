@@ -315,6 +315,45 @@ impl<'d> Check<'d> {
         Ok(outcome)
     }
 
+    /// Takes as much as all limits have left, but no more than is asked for: of all demands the same, the cost of the first.
+    /// That is then what the check asks for; if nothing is left it asks for one, and is refused.
+    ///
+    /// # Errors
+    /// As [`Check::decide`].
+    pub fn decide_up_to(&mut self, counters: &mut impl Counters, now: Nanos) -> Result<Outcome, NotACounter> {
+        let asked = self.demands.first().map_or(0, |(demand, _)| demand.cost);
+        let cost = self.left(counters, now)?.max(1).min(asked);
+        self.demands.iter_mut().for_each(|(demand, _)| demand.cost = cost);
+        self.items.iter_mut().for_each(|item| item.cost = cost);
+        self.decide(counters, Mode::Take, now)
+    }
+
+    /// Whether all demands have the same cost.
+    pub fn has_one_cost(&self) -> bool {
+        self.demands.windows(2).all(|pair| pair[0].0.cost == pair[1].0.cost)
+    }
+
+    /// The highest cost that all demands may have together.
+    fn left(&self, counters: &mut impl Counters, now: Nanos) -> Result<u64, NotACounter> {
+        let places = self.places(counters)?;
+        let mut left = u64::MAX;
+        for (item, place) in self.items.iter().zip(&places) {
+            let is_shadow = self.demands[item.demand].0.rule.policy().is_some_and(Policy::is_shadow);
+            if is_shadow || *place == Place::Allowed {
+                continue;
+            }
+            let sharing = places.iter().filter(|other| other.counter() == place.counter()).count() as u64;
+            let decision = self.look(item, *place, 0, &Changes::NONE, counters, now)?.decision;
+            left = left.min(if *place == Place::Refused { 0 } else { decision.remaining / sharing });
+        }
+        Ok(left)
+    }
+
+    /// How much of each demand an outcome took.
+    pub fn taken(&self, outcome: &Outcome) -> u64 {
+        self.demands.first().filter(|_| outcome.allowed).map_or(0, |(demand, _)| demand.cost)
+    }
+
     /// Decides one demand on top of the changes so far, which get its own if all of its limits agree.
     fn decide_demand<'c>(
         &'c self,

@@ -19,6 +19,7 @@ pub mod policy;
 pub mod records;
 pub mod reservations;
 pub mod room;
+pub mod slots;
 pub mod statistics;
 pub mod stored;
 pub mod summary;

@@ -6,11 +6,13 @@ mod durability;
 mod exactness;
 mod invented_keys;
 mod killed;
+mod lists;
 mod nginx;
 mod pipelines;
 mod policy_file;
 mod reservations;
 mod rest;
+mod slots;
 mod waiting;
 
 use crate::support::http::{Http, Response};

@@ -285,3 +285,23 @@ fn offenders_are_told_apart_whatever_bytes_they_are() {
         ]
     );
 }
+
+#[test]
+fn what_is_left_can_be_taken() {
+    let server = server();
+    let mut http = connect(&server);
+    put_policy(&mut http, "ten", r#"{"limits": [{"algorithm": "log", "limit": 10, "period_ms": 3600000}]}"#);
+    let taken = |response: Response| (response.status, response.json()["taken"].clone());
+    assert_eq!(taken(check(&mut http, "?policy=ten&cost=7&upto=true", "x")), (200, json!(7)));
+    assert_eq!(taken(check(&mut http, "?policy=ten&cost=7&upto=true", "x")), (200, json!(3)));
+    assert_eq!(taken(check(&mut http, "?policy=ten&cost=7&upto=true", "x")), (429, json!(0)));
+    assert_eq!(taken(check(&mut http, "?policy=ten&cost=1&upto=false", "x")), (429, Value::Null));
+    let both = |cost| json!({"upto": true, "checks": [{"policy": "ten", "key": "y", "cost": 90}, {"key": "y", "cost": cost}]});
+    assert_eq!(taken(post(&mut http, "/check", both(90))), (200, json!(10)));
+    let unequal = post(&mut http, "/check", both(4));
+    assert_eq!((unequal.status, &unequal.json()["field"]), (400, &json!("cost")));
+    let waiting = post(&mut http, "/check", json!({"upto": true, "wait_ms": 1, "checks": [{"key": "y"}]}));
+    assert_eq!((waiting.status, &waiting.json()["field"]), (400, &json!("upto")));
+    assert_eq!(http.get("/auth/nginx?policy=ten&cost=50&upto=true&key=z").status, 204);
+    assert_eq!(http.get("/auth/nginx?policy=ten&upto=true&key=z").status, 403);
+}

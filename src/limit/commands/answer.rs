@@ -18,6 +18,12 @@ pub(super) fn write(output: &mut Output, summary: &Summary<'_>) {
     write_all(output, facts_of(summary).into_iter());
 }
 
+/// Answers a check that takes what is left: how much it took of each limit, after what [`write()`] answers.
+pub(super) fn write_taken(output: &mut Output, taken: u64, summary: &Summary<'_>) {
+    let own = [("taken", Fact::Number(taken as i64))];
+    write_all(output, facts_of(summary).into_iter().chain(own));
+}
+
 /// Answers a check that takes ahead: the id of what was taken, and for how many milliseconds, before what [`write()`] answers.
 pub(super) fn write_reservation(output: &mut Output, taken: Option<(u64, u64)>, summary: &Summary<'_>) {
     let id = taken.map(|(id, _)| format!("{id:016x}"));
@@ -27,8 +33,7 @@ pub(super) fn write_reservation(output: &mut Output, taken: Option<(u64, u64)>, 
 }
 
 /// Answers a check that takes a slot: the slot before what [`write()`] answers.
-pub(super) fn write_slot(output: &mut Output, slot: Option<u64>, summary: &Summary<'_>) {
-    let slot = slot.map(|slot| format!("{slot:016x}"));
+pub(super) fn write_slot(output: &mut Output, slot: Option<String>, summary: &Summary<'_>) {
     let own = [("slot", Fact::Name(slot.as_deref()))];
     write_all(output, own.into_iter().chain(facts_of(summary)));
 }

@@ -25,21 +25,23 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.check",
         syntax: "key [POLICY policy | INLINE algorithm limit period [BURST burst]] [COST cost] \
-                 [PEEK | WAIT milliseconds]",
+                 [PEEK | UPTO | WAIT milliseconds]",
         summary: "Takes from the limits of a policy (`default` unless another is named), or from one limit stated by the \
                   request itself, with its period in milliseconds; from all of them or from none. Returns allowed, \
                   limit, remaining, milliseconds until a retry succeeds (-1: nothing to wait for) and until all is back, \
                   the limit that decided, whether a policy in shadow mode would have refused, and milliseconds to wait \
-                  before going on. With WAIT the reply comes when it is allowed, in the order of those who wait, or when \
+                  before going on. With UPTO it takes what is left, up to the cost, and returns how much at the end: 0 if \
+                  nothing is left, as if one were refused. With WAIT the reply comes when it is allowed, in the order of those who wait, or when \
                   the time is over.",
         handler: check,
         ..CHECKS
     },
     Command {
         name: "rl.mcheck",
-        syntax: "numchecks policy key cost [policy key cost ...] [PEEK | WAIT milliseconds]",
+        syntax: "numchecks policy key cost [policy key cost ...] [PEEK | UPTO | WAIT milliseconds]",
         summary: "Takes from the limits of several policies, each with a key and a cost of its own, from all of them or \
-                  from none. Returns what RL.CHECK does of the limit that decided.",
+                  from none. Returns what RL.CHECK does of the limit that decided. With UPTO it takes the same from all, \
+                  as much as all have left of the cost, which must be equal.",
         complexity: "O(N) where N is the number of limits.",
         handler: mcheck,
         ..CHECKS
@@ -59,6 +61,8 @@ enum Manner {
     Take,
     /// Without taking.
     Peek,
+    /// At once, as much as is left.
+    UpTo,
     /// In so many nanoseconds.
     Wait(Nanos),
 }
@@ -68,6 +72,8 @@ impl Manner {
     fn accept(&mut self, word: &[u8], words: &mut Words<'_>) -> Result<bool, Refusal> {
         let said = if word.eq_ignore_ascii_case(b"PEEK") {
             Manner::Peek
+        } else if word.eq_ignore_ascii_case(b"UPTO") {
+            Manner::UpTo
         } else if word.eq_ignore_ascii_case(b"WAIT") {
             match words.integer()? {
                 0 => Manner::Take,
@@ -157,7 +163,7 @@ fn run<'d>(
     demands: impl IntoIterator<Item = Demand<'d>>,
     manner: Manner,
 ) -> Result<(), Refusal> {
-    let check = Check::new(demands, &call.services.limits, nanos(call.now()))?;
+    let mut check = Check::new(demands, &call.services.limits, nanos(call.now()))?;
     let patience = match manner {
         // Within a transaction nobody waits, as with the blocking commands of Redis.
         Manner::Wait(patience) if call.may_wait() => patience,
@@ -165,7 +171,10 @@ fn run<'d>(
     };
     let is_behind = patience > 0 && is_waited_for(call, &check);
     let mode = if manner == Manner::Peek || is_behind { Mode::Peek } else { Mode::Take };
-    let outcome = decide(call, &check, mode)?;
+    let outcome = match manner {
+        Manner::UpTo => decide_up_to(call, &mut check)?,
+        _ => decide(call, &check, mode)?,
+    };
     if manner != Manner::Peek && check.lacks_room(&outcome) {
         return Err(super::no_room());
     }
@@ -178,8 +187,21 @@ fn run<'d>(
     if manner != Manner::Peek {
         check.count(&outcome, call.slot);
     }
-    answer::write(call.output, &summary);
+    match manner {
+        Manner::UpTo => answer::write_taken(call.output, check.taken(&outcome), &summary),
+        _ => answer::write(call.output, &summary),
+    }
     Ok(())
+}
+
+/// Locks the counters of a check and has it take what is left.
+fn decide_up_to(call: &mut Call<'_, '_>, check: &mut Check<'_>) -> Result<Outcome, Refusal> {
+    if !check.has_one_cost() {
+        return Err(Refusal::new("ERR UPTO takes the same from all: the costs must be equal"));
+    }
+    let now = nanos(call.now());
+    let mut counters = StoredCounters::lock(call.keyspace, check.counters());
+    Ok(check.decide_up_to(&mut counters, now)?)
 }
 
 /// Locks the counters of a check and decides it.

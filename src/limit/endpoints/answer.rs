@@ -32,6 +32,10 @@ pub(super) struct Answer {
     delay_ms: u64,
     /// Whether a policy that only counts would have refused it.
     shadow: bool,
+    /// How much was taken of each limit, where the request takes what is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    taken: Option<u64>,
     /// The answer of each limit.
     limits: Vec<ShownLimit>,
 }
@@ -60,6 +64,8 @@ struct ShownLimit {
 pub(super) struct Decided<'d> {
     pub(super) check: Check<'d>,
     pub(super) outcome: Outcome,
+    /// Whether it takes what is left.
+    pub(super) is_up_to: bool,
 }
 
 /// Makes out what is asked.
@@ -77,13 +83,28 @@ pub(super) fn decide<'d>(context: &Context, check: Check<'d>, mode: Mode) -> Res
         let now = nanos(visit.now());
         check.decide(&mut StoredCounters(&mut visit.keyspace), mode, now)
     });
-    Ok(Decided { check, outcome: outcome? })
+    Ok(Decided { check, outcome: outcome?, is_up_to: false })
+}
+
+/// Has a check take what is left of its counters in the first database.
+pub(super) fn decide_up_to<'d>(context: &Context, mut check: Check<'d>) -> Result<Decided<'d>, Problem> {
+    if !check.has_one_cost() {
+        return Err(Problem::invalid("cost", "the same in all checks, since `upto` takes the same from all"));
+    }
+    let counters: Vec<Vec<u8>> = check.counters().map(<[u8]>::to_vec).collect();
+    let counters: Vec<&[u8]> = counters.iter().map(|counter| &**counter).collect();
+    let outcome = context.read(0, &counters, |visit| {
+        let now = nanos(visit.now());
+        check.decide_up_to(&mut StoredCounters(&mut visit.keyspace), now)
+    });
+    Ok(Decided { check, outcome: outcome?, is_up_to: true })
 }
 
 /// What a check came to, decided at once or after a wait.
 pub(super) struct Told<'t> {
     summary: Summary<'t>,
     limits: Vec<LimitAnswer<&'t str>>,
+    taken: Option<u64>,
 }
 
 impl<'t> From<&'t Admission> for Told<'t> {
@@ -92,7 +113,11 @@ impl<'t> From<&'t Admission> for Told<'t> {
             let LimitAnswer { ref name, demand, limit, decision, refuses } = *answer;
             LimitAnswer { name: &**name, demand, limit, decision, refuses }
         };
-        Told { summary: admission.summary(), limits: admission.limits.iter().map(borrowed).collect() }
+        Told {
+            summary: admission.summary(),
+            limits: admission.limits.iter().map(borrowed).collect(),
+            taken: None,
+        }
     }
 }
 
@@ -136,7 +161,7 @@ impl Told<'_> {
             retry_after_ms: answer.decision.retry_after_millis(),
             reset_after_ms: answer.decision.reset_after_millis(),
         });
-        Answer::of(&self.summary, limits.collect())
+        Answer { taken: self.taken, ..Answer::of(&self.summary, limits.collect()) }
     }
 }
 
@@ -152,6 +177,7 @@ impl Answer {
             reset_after_ms: summary.reset_after_millis(),
             delay_ms: delay.map_or(0, |decision| decision.delay_millis()),
             shadow: summary.is_shadow,
+            taken: None,
             limits,
         }
     }
@@ -164,7 +190,7 @@ impl Answer {
             (None, _) => "it is refused".to_owned(),
         };
         let limits = serde_json::to_value(self.limits).expect("it holds nothing that JSON cannot say");
-        Problem::new(problems::QUOTA_EXCEEDED)
+        let problem = Problem::new(problems::QUOTA_EXCEEDED)
             .detail(detail)
             .with("violated-policies", violated)
             .with("policy", self.policy)
@@ -172,7 +198,11 @@ impl Answer {
             .with("remaining", self.remaining)
             .with("retry_after_ms", self.retry_after_ms)
             .with("reset_after_ms", self.reset_after_ms)
-            .with("limits", limits)
+            .with("limits", limits);
+        match self.taken {
+            Some(taken) => problem.with("taken", taken),
+            None => problem,
+        }
     }
 }
 
@@ -192,7 +222,8 @@ impl<'d> Decided<'d> {
 
     /// What is told of it.
     fn told(&self) -> Told<'d> {
-        Told { summary: self.summary(), limits: self.check.limit_answers(&self.outcome).collect() }
+        let taken = self.is_up_to.then(|| self.check.taken(&self.outcome));
+        Told { summary: self.summary(), limits: self.check.limit_answers(&self.outcome).collect(), taken }
     }
 
     /// The headers that tell of the limits.

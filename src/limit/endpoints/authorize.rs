@@ -3,10 +3,8 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::{decide, make_out};
-use super::check::{Question, demand};
+use super::check::Question;
 use crate::endpoint::{Context, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
-use crate::limit::check::Mode;
 
 /// For whom a request is that names nobody at all.
 const ANONYMOUS: &[u8] = b"anonymous";
@@ -29,10 +27,9 @@ async fn nginx(
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (key, mode) = (key(&context, &question, &headers)?, mode(&question));
+    let key = key(&context, &question, &headers)?;
     let table = context.services().limits.policies.load();
-    let check = make_out(&context, [demand(&table, &question.policy, &key, question.cost)?])?;
-    let decided = decide(&context, check, mode)?.count(mode, &context);
+    let decided = question.decide(&context, &table, &key)?;
     let allowed = decided.summary().allowed;
     let status = if allowed { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
     Ok((status, decided.headers()).into_response())
@@ -51,10 +48,9 @@ async fn forward(
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (key, mode) = (key(&context, &question, &headers)?, mode(&question));
+    let key = key(&context, &question, &headers)?;
     let table = context.services().limits.policies.load();
-    let check = make_out(&context, [demand(&table, &question.policy, &key, question.cost)?])?;
-    let decided = decide(&context, check, mode)?.count(mode, &context);
+    let decided = question.decide(&context, &table, &key)?;
     if decided.summary().allowed {
         return Ok((StatusCode::OK, decided.headers()).into_response());
     }
@@ -76,8 +72,4 @@ fn key(context: &Context, question: &Question, headers: &HeaderMap) -> Result<Ve
             .ok_or_else(|| Problem::invalid(name, "an address of IPv4 or IPv6, perhaps with a port"));
     }
     Ok(ANONYMOUS.to_vec())
-}
-
-fn mode(question: &Question) -> Mode {
-    if question.peek { Mode::Peek } else { Mode::Take }
 }

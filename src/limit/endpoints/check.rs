@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::answer::{Answer, Told, decide, make_out};
+use super::answer::{Answer, Decided, Told, decide, decide_up_to, make_out};
 use crate::endpoint::{
     Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, Query, QueryBytes, State, problems,
     routes,
@@ -38,6 +38,9 @@ pub(super) struct Question {
     /// Only look, and take nothing.
     #[serde(default)]
     pub(super) peek: bool,
+    /// Take what is left, up to the cost; the answer says in `taken` how much that was.
+    #[serde(default)]
+    pub(super) upto: bool,
 }
 
 /// Several checks that are allowed together or not at all.
@@ -49,6 +52,10 @@ struct Checks {
     /// Only look, and take nothing.
     #[serde(default)]
     peek: bool,
+    /// Take the same from all, as much as all have left of the cost, which must be equal; the answer says in `taken` how
+    /// much that was.
+    #[serde(default)]
+    upto: bool,
     /// So many milliseconds the answer may wait for the limits to agree, in the order of those who wait.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 3_600_000)]
@@ -78,6 +85,28 @@ impl Question {
         let key = self.key.as_deref().map(|key| ("key", key)).or_else(user);
         key.map(|(field, key)| said(|| field.to_owned(), key)).transpose()
     }
+
+    /// Decides it for `key`, and counts what the policy decided.
+    pub(super) fn decide<'d>(
+        &'d self,
+        context: &Context,
+        table: &'d Table,
+        key: &'d [u8],
+    ) -> Result<Decided<'d>, Problem> {
+        check_alone(self.upto, self.peek, 0)?;
+        let check = make_out(context, [demand(table, &self.policy, key, self.cost)?])?;
+        let mode = if self.peek { Mode::Peek } else { Mode::Take };
+        let decided = if self.upto { decide_up_to(context, check) } else { decide(context, check, mode) };
+        Ok(decided?.count(mode, context))
+    }
+}
+
+/// Refuses to take what is left and to look, or to wait, at the same time.
+fn check_alone(upto: bool, peek: bool, wait_ms: i64) -> Result<(), Problem> {
+    if upto && (peek || wait_ms != 0) {
+        return Err(Problem::invalid("upto", "without peek and without a wait"));
+    }
+    Ok(())
 }
 
 pub(super) fn default_policy() -> String {
@@ -109,9 +138,7 @@ async fn check(
         Problem::invalid("X-User-ID", "who the request is for, in this header or in the parameter key")
     })?;
     let table = context.services().limits.policies.load();
-    let check = make_out(&context, [demand(&table, &question.policy, named, question.cost)?])?;
-    let mode = if question.peek { Mode::Peek } else { Mode::Take };
-    Ok(decide(&context, check, mode)?.count(mode, &context).into_response())
+    Ok(question.decide(&context, &table, named)?.into_response())
 }
 
 /// Checks several limits at once
@@ -153,7 +180,12 @@ enum Answered {
 fn decide_or_wait(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Answered, Problem> {
     let limits = &context.services().limits;
     let table = limits.policies.load();
+    check_alone(checks.upto, checks.peek, wait_ms)?;
     let check = make_out(context, demands(&table, &checks.checks)?)?;
+    if checks.upto {
+        let decided = decide_up_to(context, check)?.count(Mode::Take, context);
+        return Ok(Answered::Now(decided.into_response()));
+    }
     let patience = if wait_ms == 0 { 0 } else { checked_patience(wait_ms)? };
     let is_waited_for = || limits.waiting.is_waited_for(0, check.items().iter().map(|item| &*item.counter));
     let mode = if checks.peek || patience > 0 && is_waited_for() { Mode::Peek } else { Mode::Take };

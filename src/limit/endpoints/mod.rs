@@ -5,8 +5,10 @@ mod authorize;
 mod check;
 mod headers;
 mod keys;
+mod lists;
 mod policies;
 mod reservations;
+mod slots;
 
 use super::Limits;
 use super::algorithm::InvalidParameter;
@@ -21,6 +23,8 @@ pub fn endpoints() -> OpenApiRouter<Context> {
         .merge(policies::endpoints())
         .merge(keys::endpoints())
         .merge(reservations::endpoints())
+        .merge(lists::endpoints())
+        .merge(slots::endpoints())
 }
 
 impl From<NotACounter> for Problem {

@@ -1,32 +1,13 @@
 //! GET /locks/{resource}/events: what happens to a resource, as server-sent events.
 
-use std::pin::Pin;
-use std::task::{Context as Task, Poll, ready};
-use std::time::Duration;
+use std::task::{Poll, Waker};
 
-use axum::body::{Body, HttpBody};
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use hyper::body::Frame;
-use tokio::time::{Sleep, sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::endpoint::stream::{EventSource, KEEP_ALIVE_MAX, encoded, stream};
 use crate::endpoint::{Context, OpenApiRouter, PathBytes, Problem, ProblemBody, State, problems, routes};
-use crate::lock::{Watch, WatchedEvent};
-
-/// How often a comment is sent to a stream at least, so that proxies in between let it live.
-const KEEP_ALIVE_MAX: Duration = Duration::from_secs(15);
-
-/// Comments in the time after which idle connections are closed.
-const COMMENTS: u32 = 3;
-
-/// Tells nginx to pass on each event as it comes, instead of gathering them.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-const NO: HeaderValue = HeaderValue::from_static("no");
-
-const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+use crate::lock::Watch;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(events))
@@ -46,48 +27,11 @@ async fn events(State(context): State<Context>, PathBytes(name): PathBytes) -> R
     let watch = watch.ok_or_else(|| {
         Problem::new(problems::TOO_MANY_LOCKS).detail("too many streams of events are open")
     })?;
-    let stream = EventStream {
-        watch,
-        // The first comment comes at once, so that the client learns that it is heard.
-        comment_at: Box::pin(sleep(Duration::ZERO)),
-        context: context.clone(),
-        stopping: Box::pin(context.stopping().clone().cancelled_owned()),
-    };
-    let headers =
-        [(header::CONTENT_TYPE, MEDIA_TYPE), (header::CACHE_CONTROL, NO_STORE), (X_ACCEL_BUFFERING, NO)];
-    Ok((headers, Body::new(stream)).into_response())
+    Ok(stream(&context, watch, KEEP_ALIVE_MAX))
 }
 
-/// The body of the response.
-struct EventStream {
-    watch: Watch,
-    comment_at: Pin<Box<Sleep>>,
-    context: Context,
-    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl HttpBody for EventStream {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        task: &mut Task<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.stopping.as_mut().poll(task).is_ready() {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(next) = self.watch.poll_next(task.waker()) {
-            return Poll::Ready(next.map(|event| Ok(Frame::data(encoded(&event)))));
-        }
-        ready!(self.comment_at.as_mut().poll(task));
-        let idle = self.context.services().settings.http_idle_timeout();
-        self.comment_at = Box::pin(sleep(KEEP_ALIVE_MAX.min(idle / COMMENTS)));
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))))
+impl EventSource for Watch {
+    fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>> {
+        Watch::poll_next(self, waker).map(|event| event.map(|event| encoded(event.word, &event.payload)))
     }
-}
-
-/// JSON has no line ends, so one line of data is enough.
-fn encoded(event: &WatchedEvent) -> Bytes {
-    [b"event: ", event.word.as_bytes(), b"\ndata: ", &event.payload, b"\n\n"].concat().into()
 }

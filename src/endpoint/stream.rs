@@ -1,0 +1,93 @@
+//! Server-sent events: responses that stay open until their source ends, their client leaves or the server stops.
+
+use std::pin::Pin;
+use std::task::{Context as Task, Poll, Waker, ready};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper::body::Frame;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::context::Context;
+
+/// How often a comment is sent to a stream at least, so that proxies in between let it live.
+pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(15);
+
+/// Comments in the time after which idle connections are closed.
+const COMMENTS: u32 = 3;
+
+/// Tells nginx to pass on each event as it comes, instead of gathering them.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const NO: HeaderValue = HeaderValue::from_static("no");
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Where the events of a stream come from.  It is dropped when the stream ends, whatever ended it.
+pub trait EventSource: Send + Unpin + 'static {
+    /// The next event, as [`encoded`] writes it; none at the end.  `waker` is woken when there may be more.
+    fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>>;
+
+    /// Called before each comment, so while the client takes what is sent.  What it leads to comes from
+    /// [`EventSource::poll_next`].
+    fn keep_alive(&mut self) {}
+}
+
+/// The response that streams what `source` says, with a comment at least every `pause_max`.
+pub fn stream(context: &Context, source: impl EventSource, pause_max: Duration) -> Response {
+    let stream = EventStream {
+        source,
+        pause_max: pause_max.min(KEEP_ALIVE_MAX),
+        // The first comment comes at once, so that the client learns that it is heard.
+        comment_at: Box::pin(sleep(Duration::ZERO)),
+        context: context.clone(),
+        stopping: Box::pin(context.stopping().clone().cancelled_owned()),
+    };
+    let headers =
+        [(header::CONTENT_TYPE, MEDIA_TYPE), (header::CACHE_CONTROL, NO_STORE), (X_ACCEL_BUFFERING, NO)];
+    (headers, Body::new(stream)).into_response()
+}
+
+/// An event: its kind, and JSON without line ends, so that one line of data is enough.
+pub fn encoded(word: &str, json: &[u8]) -> Bytes {
+    [b"event: ", word.as_bytes(), b"\ndata: ", json, b"\n\n"].concat().into()
+}
+
+/// The body of the response.
+struct EventStream<S> {
+    source: S,
+    pause_max: Duration,
+    comment_at: Pin<Box<Sleep>>,
+    context: Context,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<S: EventSource> HttpBody for EventStream<S> {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut Task<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.stopping.as_mut().poll(task).is_ready() {
+            return Poll::Ready(None);
+        }
+        let event = |event: Option<Bytes>| event.map(|event| Ok(Frame::data(event)));
+        if let Poll::Ready(next) = self.source.poll_next(task.waker()) {
+            return Poll::Ready(event(next));
+        }
+        ready!(self.comment_at.as_mut().poll(task));
+        let idle = self.context.services().settings.http_idle_timeout();
+        self.comment_at = Box::pin(sleep(self.pause_max.min(idle / COMMENTS)));
+        self.source.keep_alive();
+        if let Poll::Ready(next) = self.source.poll_next(task.waker()) {
+            return Poll::Ready(event(next));
+        }
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))))
+    }
+}

@@ -1,0 +1,86 @@
+//! The lists that hold under every policy: which keys are never limited, and which are always refused.
+
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::change;
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, problems, routes, text_or_base64,
+};
+use crate::limit::lists::ListName;
+
+/// A pattern on a list.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ListedPattern)]
+struct Shown {
+    /// The pattern.
+    pattern: String,
+    /// Says that the pattern is not UTF-8 and stands here in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    pattern_encoding: Option<&'static str>,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(patterns)).routes(routes!(put_pattern, delete_pattern))
+}
+
+/// What is on a list
+#[utoipa::path(get, path = "/lists/{list}", tag = "limits",
+    params(("list" = String, Path, description = "`allow`: keys that are never limited; `deny`: keys that are always refused")),
+    responses((status = 200, description = "The patterns in the order in which they came", body = Vec<Shown>),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn patterns(
+    State(context): State<Context>,
+    PathParts([list]): PathParts<1>,
+) -> Result<Json<Vec<Shown>>, Problem> {
+    let patterns = context.services().limits.lists.patterns(named(&list)?);
+    let shown = patterns.iter().map(|pattern| {
+        let (pattern, pattern_encoding) = text_or_base64(pattern);
+        Shown { pattern, pattern_encoding }
+    });
+    Ok(Json(shown.collect()))
+}
+
+/// Puts a pattern on a list
+///
+/// An address, a network such as `10.0.0.0/8` (whose slash is sent as `%2F`), or else a pattern with `*`, `?` and `[a-z]`.
+#[utoipa::path(put, path = "/lists/{list}/{pattern}", tag = "limits",
+    params(("list" = String, Path, description = "`allow` or `deny`"),
+        ("pattern" = String, Path, description = "The pattern, percent-encoded")),
+    responses((status = 201, description = "It is on the list"),
+        (status = 204, description = "It was on the list already"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn put_pattern(
+    State(context): State<Context>,
+    PathParts([list, pattern]): PathParts<2>,
+) -> Result<StatusCode, Problem> {
+    let list = named(&list)?;
+    let is_new = change(&context, |limits| limits.lists.add(list, &pattern)).await?;
+    Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+}
+
+/// Takes a pattern off a list
+#[utoipa::path(delete, path = "/lists/{list}/{pattern}", tag = "limits",
+    params(("list" = String, Path, description = "`allow` or `deny`"),
+        ("pattern" = String, Path, description = "The pattern, percent-encoded")),
+    responses((status = 204, description = "It is off the list"),
+        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+async fn delete_pattern(
+    State(context): State<Context>,
+    PathParts([list, pattern]): PathParts<2>,
+) -> Result<StatusCode, Problem> {
+    let list = named(&list)?;
+    if change(&context, |limits| Ok(limits.lists.remove(list, &pattern))).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Problem::new(problems::NO_SUCH_PATTERN))
+}
+
+fn named(list: &[u8]) -> Result<ListName, Problem> {
+    match list {
+        b"allow" => Ok(ListName::Allow),
+        b"deny" => Ok(ListName::Deny),
+        _ => Err(Problem::invalid("list", "allow or deny")),
+    }
+}
