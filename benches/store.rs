@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use quartet::cache::eviction::Recency;
-use quartet::cache::{Lifetime, Moment, Store};
+use quartet::cache::{Lifetime, LifetimeBounds, Moment, Store};
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
@@ -12,7 +12,8 @@ static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 const KEYS: usize = 100_000;
 /// A stride that is prime to the number of keys visits all of them in an order that caches cannot foresee.
 const STRIDE: usize = 48_271;
-const MOMENT: Moment = Moment { now: 1_000, recency: Recency::UNTRACKED };
+const MOMENT: Moment =
+    Moment { now: 1_000, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
 
 fn write(store: &Store, name: &str, lifetime: Lifetime) {
     let key = store.key(name.as_bytes());

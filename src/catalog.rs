@@ -2,7 +2,7 @@
 
 use crate::broker;
 use crate::cache::commands::{
-    compare, counters, databases, expiry, increx, keys, lcs, many, object, ranges, strings, walks,
+    compare, counters, databases, expiry, increx, keys, lcs, many, object, prefixes, ranges, strings, walks,
 };
 use crate::command::{Command, CommandTable};
 use crate::limit::commands::{check, corrections, lists, policy, reservations, slots, statistics, throttle};
@@ -14,6 +14,7 @@ pub const FAMILIES: &[&[Command]] = &[
     keys::COMMANDS,
     expiry::COMMANDS,
     walks::COMMANDS,
+    prefixes::COMMANDS,
     databases::COMMANDS,
     object::COMMANDS,
     strings::COMMANDS,

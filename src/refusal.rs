@@ -39,6 +39,8 @@ refusals! {
     NOT_FINITE = "ERR increment would produce NaN or Infinity";
     /// A string would exceed the longest one allowed.
     STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    /// A value would be longer than `max-value-size` allows.
+    VALUE_TOO_LONG = "ERR string exceeds maximum allowed size (max-value-size)";
     /// An offset before the start of a string.
     OFFSET_OUT_OF_RANGE = "ERR offset is out of range";
     /// A database number that does not exist.

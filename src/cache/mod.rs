@@ -11,6 +11,7 @@ mod expiry;
 mod growth;
 mod hash;
 mod keyspace;
+mod lifetime;
 mod lock;
 mod shard;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use changed::ChangedCounters;
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use growth::Growth;
 pub use keyspace::{Keyspace, Reads};
-pub use shard::{Counts, Key, Lifetime, MemoryParts, Moment, Shard, WatchFlag};
+pub use lifetime::{Lifetime, LifetimeBounds};
+pub use shard::{Counts, Key, MemoryParts, Moment, Shard, WatchFlag};
 pub use store::{Alone, Entered, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
 pub use value::{ContentType, Kind, Value, WrongKind};

@@ -15,8 +15,11 @@ use super::eviction::{Contest, Duel, Newcomers, Recency, Trace};
 use super::expiry::ExpiryIndex;
 use super::growth::Growth;
 use super::hash::KeyHasher;
+use super::lifetime::LifetimeBounds;
 use super::table::{Position, Table};
 use super::value::Kind;
+use crate::clock::Now;
+use crate::settings::Live;
 
 /// A key with its hash, computed once per command.
 #[derive(Clone, Copy, Debug)]
@@ -34,17 +37,19 @@ pub struct Moment {
     pub now: Deadline,
     /// How the eviction policy in force keeps recency.
     pub recency: Recency,
+    /// How long keys live at most.
+    pub lifetimes: LifetimeBounds,
 }
 
-/// What a write does to the deadline of its key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lifetime {
-    /// The key keeps the deadline it has, if any.
-    Keep,
-    /// The key lives until it is deleted.
-    Forever,
-    /// The key is gone after this.
-    Until(Deadline),
+impl Moment {
+    /// What the settings say at a time.
+    pub fn of(settings: &Live, now: Now) -> Moment {
+        Moment {
+            now: now.millis(),
+            recency: Recency::of(settings, now),
+            lifetimes: LifetimeBounds::of(settings),
+        }
+    }
 }
 
 /// Keys of a shard whose time left is looked at to know that of all: with a thousand shards the average is off by a few
@@ -281,7 +286,12 @@ impl Shard {
     /// is no such key.  To take the deadline of a key that has none is no change, and nobody who watches the key is notified.
     pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>, moment: &Moment) -> bool {
         let Some(position) = self.live_position(key, moment) else { return false };
-        if deadline.is_none() && self.table.get(position).deadline().is_none() {
+        let entry = self.table.get(position);
+        let deadline = match entry.kind() {
+            Kind::Counter => deadline,
+            Kind::String => moment.lifetimes.bounded(deadline, moment.now),
+        };
+        if deadline.is_none() && entry.deadline().is_none() {
             return true;
         }
         self.change_deadline(position, deadline);
@@ -545,16 +555,6 @@ impl Shard {
             for flag in flags {
                 flag.store(true, Relaxed);
             }
-        }
-    }
-}
-
-impl Lifetime {
-    pub(super) fn deadline(self, old: Option<Deadline>) -> Option<Deadline> {
-        match self {
-            Lifetime::Keep => old,
-            Lifetime::Forever => None,
-            Lifetime::Until(deadline) => Some(deadline),
         }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::entry::{EntryRef, INLINE_VALUE_MAX};
+use super::entry::{Deadline, EntryRef, INLINE_VALUE_MAX};
 use super::eviction::Recency;
 use super::hash::KeyHasher;
-use super::shard::{Key, Lifetime, Moment, Shard};
+use super::lifetime::{Lifetime, LifetimeBounds};
+use super::shard::{Key, Moment, Shard};
 use super::value::{ContentType, Kind, WrongKind};
 
 /// Keys come from a small range so that steps meet.
@@ -101,7 +102,7 @@ struct Pair {
 impl Pair {
     fn new() -> Pair {
         let hasher = KeyHasher::new(3);
-        let moment = Moment { now: 0, recency: Recency::UNTRACKED };
+        let moment = Moment { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
         Pair { shard: Shard::new(hasher.clone()), hasher, twin: Twin::new(), moment }
     }
 
@@ -110,6 +111,11 @@ impl Pair {
         let key = |bytes: &'static [u8; 1]| Key { bytes, hash: hasher.hash(bytes) };
         let key = |number: u8| key(&NAMES[usize::from(number)]);
         let deadline_at = |deadline: u64| moment.now.saturating_add(deadline);
+        let deadline_of = |lifetime: Lifetime, old: Option<Deadline>| match lifetime {
+            Lifetime::Keep => old,
+            Lifetime::Forever => None,
+            Lifetime::Until(deadline) => Some(deadline),
+        };
         let from_now = |lifetime: Lifetime| match lifetime {
             Lifetime::Until(deadline) => Lifetime::Until(deadline_at(deadline)),
             other => other,
@@ -122,7 +128,7 @@ impl Pair {
                 let value = vec![number; length];
                 shard.set(&key(number), &value, from_now(lifetime), moment);
                 let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
-                twin.insert(number, (Held::string(value), from_now(lifetime).deadline(old)));
+                twin.insert(number, (Held::string(value), deadline_of(from_now(lifetime), old)));
             }
             Step::SetTyped(number, length, lifetime) => {
                 let value = vec![number; length];
@@ -131,7 +137,7 @@ impl Pair {
                 shard.set_typed(&key(number), shared, content_type, from_now(lifetime), moment);
                 let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
                 let held = Held { is_typed: true, ..Held::string(value) };
-                twin.insert(number, (held, from_now(lifetime).deadline(old)));
+                twin.insert(number, (held, deadline_of(from_now(lifetime), old)));
             }
             Step::SetCounter(number, length, deadline) => {
                 let deadline = deadline.map(deadline_at);

@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use super::entry::{Deadline, Entry, INLINE_VALUE_MAX};
-use super::shard::{Key, Lifetime, Moment, Shard};
+use super::lifetime::Lifetime;
+use super::shard::{Key, Moment, Shard};
 use super::table::Position;
 use super::value::{ContentType, Kind, WrongKind};
 
@@ -56,19 +57,23 @@ impl Shard {
     /// Where a string goes that may overwrite anything: what is no string makes way.
     fn place_for_string(&mut self, key: &Key<'_>, lifetime: Lifetime, moment: &Moment) -> Place {
         let Some(position) = self.live_position(key, moment) else {
-            return Place::New(lifetime.deadline(None));
+            return Place::New(moment.lifetimes.written(lifetime, None, moment.now));
         };
         if self.table.get(position).kind() == Kind::String {
             return Place::Over(position);
         }
         let entry = self.take_out(position, key.hash);
-        Place::New(lifetime.deadline(entry.view().deadline()))
+        Place::New(moment.lifetimes.written(lifetime, entry.view().deadline(), moment.now))
     }
 
     fn finish_overwrite(&mut self, key: &Key<'_>, position: Position, lifetime: Lifetime, moment: &Moment) {
         let old = self.table.get(position).deadline();
-        if lifetime.deadline(old) != old {
-            self.change_deadline(position, lifetime.deadline(old));
+        let new = match lifetime {
+            Lifetime::Keep => old,
+            _ => moment.lifetimes.written(lifetime, old, moment.now),
+        };
+        if new != old {
+            self.change_deadline(position, new);
         }
         self.note_write(position, key, moment);
     }
@@ -93,7 +98,8 @@ impl Shard {
     ) -> Result<(), E> {
         let Some(position) = self.live_position(key, moment) else {
             let value = revise(None)?;
-            self.insert(key, Entry::new(key.bytes, value.as_ref(), None), moment);
+            let deadline = moment.lifetimes.written(Lifetime::Forever, None, moment.now);
+            self.insert(key, Entry::new(key.bytes, value.as_ref(), deadline), moment);
             return Ok(());
         };
         self.note_access(position, moment);

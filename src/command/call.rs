@@ -8,6 +8,7 @@ use crate::cache::{INLINE_VALUE_MAX, Key, Keyspace, Lifetime, Moment};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::random::Random;
+use crate::refusal::Refusal;
 use crate::wait::Hold;
 
 /// One request while it is being done.
@@ -49,15 +50,38 @@ impl<'c> Call<'c, '_> {
         self.client.request.as_ref()?.kept(self.arguments.at(position))
     }
 
+    /// Refuses a value of so many bytes if it is longer than values may be.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn require_value_size(&self, length: usize) -> Result<(), Refusal> {
+        if length > self.services.settings.max_value_size() {
+            return Err(Refusal::VALUE_TOO_LONG);
+        }
+        Ok(())
+    }
+
     /// Writes the argument at `position` as the string of a key, whatever the key held.
-    pub fn write_string(&mut self, key: &Key<'_>, position: usize, lifetime: Lifetime, moment: &Moment) {
+    ///
+    /// # Errors
+    /// If it is longer than values may be; nothing is written then.
+    pub fn write_string(
+        &mut self,
+        key: &Key<'_>,
+        position: usize,
+        lifetime: Lifetime,
+        moment: &Moment,
+    ) -> Result<(), Refusal> {
         let value = self.arguments.at(position);
+        self.require_value_size(value.len())?;
         if value.len() > INLINE_VALUE_MAX
             && let Some(kept) = self.kept_argument(position)
         {
-            return self.keyspace.shard(key).set_shared(key, kept, lifetime, moment);
+            self.keyspace.shard(key).set_shared(key, kept, lifetime, moment);
+        } else {
+            self.keyspace.shard(key).set(key, value, lifetime, moment);
         }
-        self.keyspace.shard(key).set(key, value, lifetime, moment);
+        Ok(())
     }
 
     /// Runs the handler; a refusal replaces what it had written.  False if it refused.

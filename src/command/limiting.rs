@@ -1,7 +1,6 @@
 //! What the rate limiter does by itself, on the store: it ends reservations, and decides for those who wait.
 
 use super::Services;
-use crate::cache::eviction::Recency;
 use crate::cache::{Keyspace, Moment};
 use crate::clock::Now;
 use crate::limit::algorithm::{InvalidParameter, Nanos};
@@ -182,7 +181,7 @@ impl Services {
         step: impl FnOnce(&mut StoredCounters<'_, '_>) -> R,
     ) -> R {
         let gate = self.store.gate().enter(slot);
-        let moment = Moment { now: now.millis(), recency: Recency::of(&self.settings, now) };
+        let moment = Moment::of(&self.settings, now);
         let mut keyspace = Keyspace::new(&self.store, now, moment);
         keyspace.database = database;
         let result = step(&mut StoredCounters::lock(&mut keyspace, counters));

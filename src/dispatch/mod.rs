@@ -15,7 +15,7 @@ use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::{Arguments, Batch, Output};
 
-use crate::cache::eviction::{self, Recency};
+use crate::cache::eviction;
 use crate::cache::{Moment, ShardId};
 use crate::client::Client;
 use crate::clock::Now;
@@ -233,9 +233,9 @@ impl Runner {
 }
 
 fn moment(services: &Services, now: Now, no_touch: bool) -> Moment {
-    let recency = Recency::of(&services.settings, now);
-    let recency = if no_touch { recency.without_traces() } else { recency };
-    Moment { now: now.millis(), recency }
+    let moment = Moment::of(&services.settings, now);
+    let recency = if no_touch { moment.recency.without_traces() } else { moment.recency };
+    Moment { recency, ..moment }
 }
 
 // Inlined, or what it returns would be copied, and the processor would wait for it to be written first.

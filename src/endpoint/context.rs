@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::problems;
-use crate::cache::eviction::{self, Recency};
+use crate::cache::eviction;
 use crate::cache::{Key, Keyspace, Moment};
 use crate::clock::Now;
 use crate::command::{Effects, Services};
@@ -147,7 +147,7 @@ impl Context {
         let mut effects = Effects::default();
         // The time is read inside: entering may have taken long.
         let now = services.clock.now();
-        let moment = Moment { now: now.millis(), recency: Recency::of(&services.settings, now) };
+        let moment = Moment::of(&services.settings, now);
         let mut visit = Visit {
             keyspace: Keyspace::new(&services.store, now, moment),
             random: &mut random,

@@ -7,6 +7,10 @@ use std::fs::read_to_string;
 /// Clock ticks per second in `/proc`, the same on every architecture Linux gives programs today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// Where a container says how much memory it may use, in the two versions of control groups.
+const CONTAINER_LIMITS: &[&str] =
+    &["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+
 /// Fields of `/proc/self/stat` after the name in brackets, counted from there.
 const STAT_USER_TICKS: usize = 11;
 const STAT_SYSTEM_TICKS: usize = 12;
@@ -35,6 +39,8 @@ pub struct Machine {
     pub operating_system: String,
     /// Bytes of memory it has.
     pub memory_bytes: u64,
+    /// Bytes of memory that this process may use: those of its container, if it has a limit.
+    pub usable_bytes: u64,
 }
 
 impl Process {
@@ -65,9 +71,13 @@ impl Machine {
         let (name, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
         let name = if name == "linux" { "Linux" } else { name };
         let meminfo = read_to_string("/proc/meminfo").unwrap_or_default();
+        let memory_bytes = kilobytes(&meminfo, "MemTotal:") * 1024;
+        let limits =
+            CONTAINER_LIMITS.iter().filter_map(|path| read_to_string(path).ok()?.trim().parse().ok());
         Machine {
             operating_system: format!("{name} {} {architecture}", release.trim()),
-            memory_bytes: kilobytes(&meminfo, "MemTotal:") * 1024,
+            memory_bytes,
+            usable_bytes: limits.chain([memory_bytes]).min().unwrap_or(memory_bytes),
         }
     }
 }

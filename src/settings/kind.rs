@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::suggest::did_you_mean;
 use super::values::OutputLimits;
+use crate::metrics::process::Machine;
 
 /// Redis' limit for a password.
 const SECRET_LENGTH_MAX: usize = 512;
@@ -41,6 +42,8 @@ pub enum Kind {
         /// The most bytes allowed.
         max: i64,
     },
+    /// As [`Kind::Memory`] from nothing to everything, or a percentage such as `75%` of the memory that this process may use.
+    MemoryOrShare,
     /// A number of threads; `auto` is one for each core this process may use but one, at least one.
     Threads,
     /// `yes` or `no`.
@@ -78,7 +81,10 @@ impl Kind {
         match *self {
             Kind::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
             Kind::Integer { min, max } => format!("an integer from {min} to {max}"),
-            Kind::Memory { min: 0, max: i64::MAX } => "a memory size such as 0, 100mb or 2gb".to_owned(),
+            Kind::MemoryOrShare => {
+                "a memory size such as 0, 100mb or 2gb, or a share such as 75% of the memory of the container or machine"
+                    .to_owned()
+            }
             Kind::Memory { min, max } => {
                 format!("a memory size from {} to {}", memory_text(min), memory_text(max))
             }
@@ -111,7 +117,7 @@ impl Kind {
     pub(super) fn value_name(&self) -> &'static str {
         match self {
             Kind::Integer { .. } | Kind::Threads => "NUMBER",
-            Kind::Memory { .. } => "BYTES",
+            Kind::Memory { .. } | Kind::MemoryOrShare => "BYTES",
             Kind::Boolean => "yes|no",
             Kind::Words(_) => "WORD",
             Kind::Path => "PATH",
@@ -145,6 +151,13 @@ impl Kind {
                 (integer(text).ok_or("argument couldn't be parsed into an integer")?, min, max)
             }
             Kind::Memory { min, max } => (memory(text).ok_or("argument must be a memory value")?, min, max),
+            Kind::MemoryOrShare => {
+                let bytes = match text.strip_suffix('%') {
+                    Some(percent) => share_of_memory(percent).ok_or("argument must be from 1% to 100%")?,
+                    None => memory(text).ok_or("argument must be a memory value")?,
+                };
+                (bytes, 0, i64::MAX)
+            }
             Kind::Threads if text == "auto" => (spare_cores(), 1, THREADS_MAX as i64),
             Kind::Threads => {
                 let number = integer(text).ok_or("argument couldn't be parsed into an integer")?;
@@ -163,6 +176,13 @@ impl Kind {
 pub(super) fn integer(text: &str) -> Option<i64> {
     let number: i64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
+}
+
+/// So many percent of the memory that this process may use, in bytes.
+fn share_of_memory(percent: &str) -> Option<i64> {
+    let percent = integer(percent).filter(|percent| (1..=100).contains(percent))?;
+    let memory = i64::try_from(Machine::now().usable_bytes).ok()?;
+    Some(memory / 100 * percent)
 }
 
 /// The bytes that a size such as `100mb` says; the suffixes in either case.

@@ -29,6 +29,9 @@ struct Copies {
     lock_maxmemory: AtomicUsize,
     maxmemory_policy: AtomicU8,
     maxmemory_samples: AtomicUsize,
+    ttl_default: AtomicU64,
+    ttl_max: AtomicU64,
+    max_value_size: AtomicUsize,
     lfu_log_factor: AtomicU32,
     lfu_decay_time: AtomicU32,
     timeout_seconds: AtomicU64,
@@ -58,6 +61,9 @@ impl Copies {
         self.lock_maxmemory.store(settings.lock_maxmemory, Relaxed);
         self.maxmemory_policy.store(settings.maxmemory_policy as u8, Relaxed);
         self.maxmemory_samples.store(settings.maxmemory_samples, Relaxed);
+        self.ttl_default.store(settings.ttl_default, Relaxed);
+        self.ttl_max.store(settings.ttl_max, Relaxed);
+        self.max_value_size.store(settings.max_value_size, Relaxed);
         self.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
         self.lfu_decay_time.store(settings.lfu_decay_time, Relaxed);
         self.timeout_seconds.store(settings.timeout, Relaxed);
@@ -172,6 +178,21 @@ impl Live {
     /// Keys looked at to find one to evict.
     pub fn maxmemory_samples(&self) -> usize {
         self.copies.maxmemory_samples.load(Relaxed)
+    }
+
+    /// Seconds that keys live which are written without a time to live; 0 for as long as they are not deleted.
+    pub fn ttl_default(&self) -> u64 {
+        self.copies.ttl_default.load(Relaxed)
+    }
+
+    /// Most seconds that a key lives; 0 for no limit.
+    pub fn ttl_max(&self) -> u64 {
+        self.copies.ttl_max.load(Relaxed)
+    }
+
+    /// Most bytes in one value.
+    pub fn max_value_size(&self) -> usize {
+        self.copies.max_value_size.load(Relaxed)
     }
 
     /// How slowly a key's use count grows under an LFU policy.

@@ -170,7 +170,7 @@ settings! {
     shutdown_delay: u32 = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
     /// Most memory for the cache; 0 for no limit
-    maxmemory: usize = "maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "0", AtRunTime;
+    maxmemory: usize = "maxmemory", Kind::MemoryOrShare, "0", AtRunTime;
     /// Which keys make room when memory is full
     maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Words(EvictionPolicy::WORDS), "noeviction", AtRunTime;
     /// Keys looked at to find one to evict
@@ -179,6 +179,13 @@ settings! {
     lfu_log_factor: u32 = "lfu-log-factor", Kind::Integer { min: 0, max: INT_MAX }, "10", AtRunTime;
     /// Minutes after which a key's use count drops by one; 0 for never
     lfu_decay_time: u32 = "lfu-decay-time", Kind::Integer { min: 0, max: INT_MAX }, "1", AtRunTime;
+
+    /// Seconds that keys of the cache live which are written without a time to live; 0 for as long as they are not deleted
+    ttl_default: u64 = "ttl-default", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
+    /// Most seconds that a key of the cache lives after it was written or given a time to live; 0 for no limit
+    ttl_max: u64 = "ttl-max", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
+    /// Most bytes in one value of the cache
+    max_value_size: usize = "max-value-size", Kind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
     /// Output that may wait for a client of each class, before it is disconnected
     client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", Kind::OutputLimits,
@@ -210,7 +217,7 @@ settings! {
     /// Most memory for leases, and requests that wait for some or are remembered; nothing is added beyond it, while renewing and releasing go on; 0 for no limit
     lock_maxmemory: usize = "lock-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "1gb", AtRunTime;
     /// Most memory for the counters of rate limits; keys that have no counter yet then are treated as `on_full` of their policy says; 0 for no limit
-    limit_maxmemory: usize = "limit-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "256mb", AtRunTime;
+    limit_maxmemory: usize = "limit-maxmemory", Kind::MemoryOrShare, "256mb", AtRunTime;
     /// What rate limits have counted outlives the server if it matters for more than so many seconds, and policies do; 0 to keep nothing
     limit_kept_from: u64 = "limit-kept-from", Kind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
     /// Bits of an IPv6 address that tell clients apart where they are known by their address; a host commonly has all addresses behind 64

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::constant_figures::{CONSTANT, REPEATED};
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, wait_for};
@@ -100,7 +101,7 @@ const STEPS: &[Step] = &[
     (
         "memory is limited",
         |stage| {
-            stage.lines(&["CONFIG SET maxmemory-policy allkeys-s3fifo", "CONFIG SET maxmemory 1"]);
+            stage.lines(&["CONFIG SET maxmemory-policy allkeys-adaptive", "CONFIG SET maxmemory 1"]);
             // There may be no room for it even then.
             stage.client.ask("SET one value");
         },
@@ -360,142 +361,6 @@ const STEPS: &[Step] = &[
             "process_cpu_seconds_total",
         ],
     ),
-];
-
-/// Figures that never move, and why.
-const CONSTANT: &[(&str, &[&str])] = &[
-    (
-        "they say what program this is and how it was started",
-        &[
-            "redis_version",
-            "server_name",
-            "quartet_version",
-            "redis_git_sha1",
-            "redis_git_dirty",
-            "redis_build_id",
-            "redis_mode",
-            "os",
-            "arch_bits",
-            "monotonic_clock",
-            "multiplexing_api",
-            "process_id",
-            "process_supervised",
-            "run_id",
-            "tcp_port",
-            "threads",
-            "executable",
-            "config_file",
-            "total_system_memory",
-            "total_system_memory_human",
-            "mem_allocator",
-            "quartet_build_info",
-            "quartet_threads",
-            "process_start_time_seconds",
-        ],
-    ),
-    ("it counts days", &["uptime_in_days"]),
-    (
-        "there are no users who may do less than others, and this server has been asked a wrong password once",
-        &[
-            "acl_access_denied_cmd",
-            "acl_access_denied_key",
-            "acl_access_denied_channel",
-            "quartet_authentications_failed_total{reason=\"too_many\"}",
-        ],
-    ),
-    (
-        "the log of this server is read; tests of the program leave one unread",
-        &["dropped_log_lines", "quartet_log_lines_dropped_total"],
-    ),
-    (
-        "the server is one of its own, without replicas and cluster",
-        &[
-            "role",
-            "connected_slaves",
-            "master_failover_state",
-            "master_replid",
-            "master_replid2",
-            "master_repl_offset",
-            "second_repl_offset",
-            "repl_backlog_active",
-            "repl_backlog_size",
-            "repl_backlog_first_byte_offset",
-            "repl_backlog_histlen",
-            "cluster_enabled",
-            "cluster_connections",
-            "sync_full",
-            "sync_partial_ok",
-            "sync_partial_err",
-            "migrate_cached_sockets",
-        ],
-    ),
-    (
-        "the cache is not saved, and nothing is forked",
-        &[
-            "loading",
-            "async_loading",
-            "rdb_changes_since_last_save",
-            "rdb_bgsave_in_progress",
-            "rdb_last_save_time",
-            "rdb_last_bgsave_status",
-            "rdb_last_bgsave_time_sec",
-            "rdb_current_bgsave_time_sec",
-            "rdb_saves",
-            "aof_enabled",
-            "aof_rewrite_in_progress",
-            "aof_rewrite_scheduled",
-            "aof_last_rewrite_time_sec",
-            "aof_current_rewrite_time_sec",
-            "aof_last_bgrewrite_status",
-            "aof_last_write_status",
-            "latest_fork_usec",
-            "total_forks",
-            "used_cpu_sys_children",
-            "used_cpu_user_children",
-        ],
-    ),
-    ("scripts and client-side caching are not built", &["used_memory_lua", "tracking_clients"]),
-    (
-        "nothing is moved in memory, and clients are never evicted",
-        &["active_defrag_running", "evicted_clients"],
-    ),
-    (
-        "they move when the disk fails or a journal has grown, which the tests of the journal see to",
-        &[
-            "locks_journal_status",
-            "locks_journal_snapshot_bytes",
-            "limits_journal_status",
-            "limits_journal_snapshot_bytes",
-            "quartet_journal_failed",
-        ],
-    ),
-    (
-        "a grant has to be on its way when its client goes, which the tests of durable locks bring about",
-        &["locks_withdrawn", "quartet_lock_events_total{event=\"withdrawn\"}"],
-    ),
-    (
-        "it counts keys that a policy of the limiter turns away at its own cap, which the tests of limits see to",
-        &["quartet_limit_without_room_total"],
-    ),
-];
-
-/// Figures of which there is one per command, error, policy, database or route; one of each is looked at.
-const REPEATED: &[&str] = &[
-    "cmdstat_",
-    "errorstat_",
-    "latency_percentiles_usec_",
-    "limit_policy_",
-    "db",
-    "quartet_commands_total",
-    "quartet_commands_failed_total",
-    "quartet_commands_rejected_total",
-    "quartet_command_seconds_",
-    "quartet_error_replies_total",
-    "quartet_http_requests_total",
-    "quartet_http_request_seconds_",
-    "quartet_limit_decisions_total",
-    "quartet_cache_keys",
-    "quartet_cache_keys_with_ttl",
 ];
 
 impl Stage {

@@ -1,5 +1,6 @@
 //! What the server says about its commands: the page of documentation is current, and Redis says the same.
 
+mod constant_figures;
 mod figures;
 mod metadata;
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use quartet::cache::eviction::{Recency, make_room};
+use quartet::cache::eviction::make_room;
 use quartet::cache::{Deadline, Lifetime, Moment, Store};
 use quartet::clock::Now;
 use quartet::random::Random;
@@ -155,7 +155,7 @@ impl Cache {
 
     /// The moment now.
     pub(crate) fn moment(&self) -> Moment {
-        Moment { now: self.now.millis(), recency: Recency::of(&self.settings, self.now) }
+        Moment::of(&self.settings, self.now)
     }
 
     /// Lets time pass.

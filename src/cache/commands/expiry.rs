@@ -4,6 +4,7 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
+use super::strings::reply_value;
 use crate::cache::Deadline;
 use crate::clock::Now;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
@@ -80,6 +81,18 @@ pub const COMMANDS: &[Command] = &[
         since: "7.0.0",
         handler: pexpiretime,
         ..TELLS
+    },
+    Command {
+        name: "getpttl",
+        syntax: "key",
+        summary: "Returns the string value of a key together with its remaining time to live in milliseconds: -1 if it has \
+                  none, and null with -2 if there is no such key.",
+        since: "Quartet 0.1.0",
+        group: Group::String,
+        flags: Flags::READONLY.union(Flags::FAST),
+        keys: Keys::first(KeyAccess::ReadAccess),
+        handler: getpttl,
+        ..Command::ROW
     },
 ];
 
@@ -250,6 +263,16 @@ fn tell(call: &mut Call<'_, '_>, show: impl Fn(Now, Deadline) -> i64) -> Result<
         Some(Some(deadline)) => show(now, deadline),
     };
     call.output.integer(answer);
+    Ok(())
+}
+
+fn getpttl(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let (key, now) = (call.key(1), call.now());
+    call.output.array(2);
+    let entry = call.keyspace.read(&key);
+    let left = entry.map(|entry| entry.deadline().map_or(NO_DEADLINE, |deadline| remaining(now, deadline)));
+    reply_value(call.output, entry)?;
+    call.output.integer(left.unwrap_or(NO_KEY));
     Ok(())
 }
 

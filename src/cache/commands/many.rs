@@ -54,7 +54,7 @@ fn mget(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn mset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     require_pairs(call)?;
-    set_pairs(call);
+    set_pairs(call)?;
     call.output.ok();
     Ok(())
 }
@@ -66,7 +66,7 @@ fn msetnx(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         call.keyspace.contains(&key)
     });
     if !any_exists {
-        set_pairs(call);
+        set_pairs(call)?;
     }
     call.output.integer(i64::from(!any_exists));
     Ok(())
@@ -79,10 +79,13 @@ fn require_pairs(call: &Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn set_pairs(call: &mut Call<'_, '_>) {
+fn set_pairs(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let mut values = (2..call.arguments.len()).step_by(2).map(|position| call.arguments.at(position));
+    values.try_for_each(|value| call.require_value_size(value.len()))?;
     let moment = call.keyspace.moment;
     for position in (1..call.arguments.len()).step_by(2) {
         let key = call.key(position);
-        call.write_string(&key, position + 1, Lifetime::Forever, &moment);
+        call.write_string(&key, position + 1, Lifetime::Forever, &moment)?;
     }
+    Ok(())
 }

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod lcs;
 pub mod many;
 pub mod object;
+pub mod prefixes;
 pub mod ranges;
 mod string_options;
 pub mod strings;

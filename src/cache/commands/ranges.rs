@@ -89,7 +89,7 @@ fn append(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             appended.expect("the key was there under the same lock")
         }
         None => {
-            call.write_string(&key, 2, Lifetime::Forever, &moment);
+            call.write_string(&key, 2, Lifetime::Forever, &moment)?;
             suffix.len()
         }
     };
@@ -152,7 +152,9 @@ fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Result<Option<usize>, Wr
 /// Refuses a string of `start + added` bytes if that is longer than allowed.
 fn require_length(call: &Call<'_, '_>, start: usize, added: usize) -> Result<(), Refusal> {
     match start.checked_add(added) {
-        Some(length) if length <= call.services.settings.proto_max_bulk_len() => Ok(()),
+        Some(length) if length <= call.services.settings.proto_max_bulk_len() => {
+            call.require_value_size(length)
+        }
         _ => Err(Refusal::STRING_TOO_LONG),
     }
 }

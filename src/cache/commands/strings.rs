@@ -118,7 +118,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let key = call.key(1);
     let moment = call.keyspace.moment;
-    call.write_string(&key, 2, Lifetime::Forever, &moment);
+    call.write_string(&key, 2, Lifetime::Forever, &moment)?;
     call.output.ok();
     Ok(())
 }
@@ -150,7 +150,7 @@ fn set_with_options(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     if writes {
         let moment = call.keyspace.moment_after_access();
-        write(call, moment, &key, 2, options.expiry, expires);
+        write(call, moment, &key, 2, options.expiry, expires)?;
     }
     Ok(())
 }
@@ -171,17 +171,17 @@ fn write(
     position: usize,
     expiry: ExpiryOption<'_>,
     expires: Option<Expires>,
-) {
+) -> Result<(), Refusal> {
     let lifetime = match (expires, expiry) {
         (Some(Expires::Already), _) => {
             call.keyspace.remove(key);
-            return;
+            return Ok(());
         }
         (Some(Expires::At(deadline)), _) => Lifetime::Until(deadline),
         (None, ExpiryOption::Keep) => Lifetime::Keep,
         (None, _) => Lifetime::Forever,
     };
-    call.write_string(key, position, lifetime, &moment);
+    call.write_string(key, position, lifetime, &moment)
 }
 
 fn setnx(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
@@ -189,7 +189,7 @@ fn setnx(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let is_missing = !call.keyspace.contains(&key);
     if is_missing {
         let moment = call.keyspace.moment;
-        call.write_string(&key, 2, Lifetime::Forever, &moment);
+        call.write_string(&key, 2, Lifetime::Forever, &moment)?;
     }
     call.output.integer(i64::from(is_missing));
     Ok(())
@@ -207,7 +207,7 @@ fn set_for(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refusal> {
     let key = call.key(1);
     let expiry = ExpiryOption::Set(Expiry { notation, amount: call.arguments.at(2) });
     let expires = resolve(call, expiry)?;
-    write(call, call.keyspace.moment, &key, 3, expiry, expires);
+    write(call, call.keyspace.moment, &key, 3, expiry, expires)?;
     call.output.ok();
     Ok(())
 }
@@ -216,8 +216,7 @@ fn getset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     reply_value(call.output, call.keyspace.read(&key))?;
     let moment = call.keyspace.moment_after_access();
-    call.write_string(&key, 2, Lifetime::Forever, &moment);
-    Ok(())
+    call.write_string(&key, 2, Lifetime::Forever, &moment)
 }
 
 fn getex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

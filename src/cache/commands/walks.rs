@@ -140,7 +140,7 @@ fn scan(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// An unsigned number of 64 bits, without sign or blanks.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
+pub(super) fn parse_cursor(text: &[u8]) -> Option<u64> {
     let digits = text.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
 }
@@ -302,14 +302,18 @@ mod tests {
 
     use super::*;
     use crate::cache::eviction::Recency;
-    use crate::cache::{Lifetime, Store};
+    use crate::cache::{Lifetime, LifetimeBounds, Store};
     use crate::clock::Now;
 
     const COUNT: usize = 10;
 
     fn keyspace(store: &Store) -> Keyspace<'_> {
         let now = Now::at(Duration::from_secs(1), Duration::from_secs(1));
-        Keyspace::new(store, now, Moment { now: now.millis(), recency: Recency::UNTRACKED })
+        Keyspace::new(
+            store,
+            now,
+            Moment { now: now.millis(), recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED },
+        )
     }
 
     fn change(keyspace: &mut Keyspace<'_>, name: &str, present: bool) {

@@ -156,7 +156,8 @@ async fn set_batch(
     bound(new.entries.len(), "entries")?;
     let mut stored = Vec::with_capacity(new.entries.len());
     for (number, entry) in new.entries.iter().enumerate() {
-        stored.push(Stored::from_json(&entry.value, entry.encoding, &format!("entries[{number}]."))?);
+        let value = Stored::from_json(&entry.value, entry.encoding, &format!("entries[{number}]."))?;
+        stored.push(value.within(&context)?);
     }
     let names: Vec<&[u8]> = new.entries.iter().map(|entry| entry.key.as_bytes()).collect();
     context.write(database.number(&context)?, &names, |visit| {

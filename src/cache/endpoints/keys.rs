@@ -3,12 +3,14 @@
 use std::ops::ControlFlow;
 
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::conditions::{ConditionHeaders, Conditions};
-use super::database::{Database, existing};
+use super::database::existing;
+use crate::cache::commands::prefixes::{self, remove_step};
 use crate::cache::commands::walks::{Cursor, walk_while};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, routes};
 use crate::glob::Pattern;
@@ -98,22 +100,67 @@ async fn list_keys(
     Ok(Json(page))
 }
 
-/// Removes all keys of a database
-#[utoipa::path(delete, path = "/cache", tag = "cache", params(Database, ConditionHeaders),
-    responses((status = 204, description = "They are gone"),
+/// Which keys to remove.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Removal {
+    /// Only keys that begin with this.
+    #[param(value_type = String, required = false)]
+    prefix: Option<QueryBytes>,
+    /// The number of the database, as with SELECT; 0 if it is not given.
+    #[param(minimum = 0, value_type = u64, required = false)]
+    db: Option<usize>,
+}
+
+/// How many keys were removed.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Removed {
+    /// How many.
+    removed: usize,
+}
+
+/// Removes the keys of a database: all at once, or those with a prefix
+///
+/// Keys with a prefix are removed in steps, between which other requests are served; keys that come meanwhile may stay.
+#[utoipa::path(delete, path = "/cache", tag = "cache", params(Removal, ConditionHeaders),
+    responses((status = 204, description = "All are gone"),
+        (status = 200, description = "Those with the prefix are gone", body = Removed),
         (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
 async fn remove_keys(
     State(context): State<Context>,
-    Query(database): Query<Database>,
+    Query(removal): Query<Removal>,
     conditions: Conditions,
-) -> Result<StatusCode, Problem> {
-    let database = database.number(&context)?;
+) -> Result<Response, Problem> {
+    let database = existing(removal.db, &context)?;
     // A database has no tag.
     conditions.allow_writing(None)?;
+    if let Some(prefix) = removal.prefix {
+        if prefix.is_empty() {
+            return Err(Problem::invalid("prefix", "one byte at least; without it all keys are removed"));
+        }
+        let removed = remove_with_prefix(&context, database, &prefix).await;
+        return Ok(Json(Removed { removed }).into_response());
+    }
     context.alone(database, |visit| {
         let mut contents = Vec::new();
         visit.keyspace.for_each_shard(database, |shard, _| contents.push(shard.clear()));
         visit.effects.discard(contents);
     });
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove_with_prefix(context: &Context, database: usize, prefix: &[u8]) -> usize {
+    let start = Cursor::from_number(0);
+    let (mut cursor, mut removed) = (start, 0);
+    loop {
+        let (next, count) =
+            context.walk(database, |visit| remove_step(&mut visit.keyspace, cursor, prefix, prefixes::STEP));
+        removed += count;
+        if next.number() == start.number() {
+            return removed;
+        }
+        cursor = next;
+        tokio::task::yield_now().await;
+    }
 }

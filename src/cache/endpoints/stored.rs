@@ -92,6 +92,20 @@ impl Stored {
         Stored { bytes, content_type: Some(content_type) }
     }
 
+    /// Itself, if it is not longer than values may be.
+    ///
+    /// # Errors
+    /// If it is.
+    pub(super) fn within(self, context: &Context) -> Result<Stored, Problem> {
+        let most = context.services().settings.max_value_size();
+        if self.bytes.len() <= most {
+            return Ok(self);
+        }
+        let problem =
+            Problem::new(problems::TOO_LARGE).detail("the value is longer than max-value-size allows");
+        Err(problem.with("allowed", format!("at most {most} bytes")))
+    }
+
     /// Writes it under a key that was looked up before, under the same lock.
     pub(super) fn write(self, keyspace: &mut Keyspace<'_>, key: &Key<'_>, lifetime: Lifetime) {
         let moment = keyspace.moment_after_access();

@@ -114,6 +114,7 @@ async fn put_value(
             Stored::from_json(&new.value, new.encoding, "")?
         }
     };
+    let stored = stored.within(&context)?;
     let fingerprint = forms::fingerprint(&stored.bytes, stored.content_type.as_deref());
     let etag = forms::tag(fingerprint, forms::first_form(stored.content_type.as_deref()));
     let (is_new, hold) = context.write(database, &[&key], |visit| {

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Services;
-use crate::cache::eviction::Recency;
 use crate::cache::{EntryRef, Keyspace, Moment};
 use crate::clock::Now;
 use crate::journal::{Journal, OpenError, Options, RECORD_MAX, Status};
@@ -214,7 +213,7 @@ impl Services {
     /// Runs `step` on a view of the store in which nothing is locked, for a thread that is not at the gate.
     fn visit_store<R>(&self, now: Now, step: impl FnOnce(&mut Keyspace<'_>) -> R) -> R {
         let gate = self.store.gate().enter(self.timekeeper);
-        let moment = Moment { now: now.millis(), recency: Recency::of(&self.settings, now) };
+        let moment = Moment::of(&self.settings, now);
         let mut keyspace = Keyspace::new(&self.store, now, moment);
         let result = step(&mut keyspace);
         self.settle(self.timekeeper, &mut keyspace);

@@ -68,6 +68,10 @@ fn all_keys_of_a_database_are_removed() {
     put(&mut http, "/cache/key?db=1", r#"{"value": 1}"#);
     check_refused(&http.ask("DELETE", "/cache?match=key:*", &[], b""), "match");
     assert_eq!(resp.ask("DBSIZE"), "100");
+    let removed = http.ask("DELETE", "/cache?prefix=key:1", &[], b"");
+    assert_eq!((removed.status, removed.json()), (200, serde_json::json!({"removed": 11})));
+    assert_eq!(http.ask("DELETE", "/cache?prefix=key:1", &[], b"").json()["removed"], 0);
+    check_refused(&http.ask("DELETE", "/cache?prefix=", &[], b""), "prefix");
     assert_eq!(http.ask("DELETE", "/cache", &[], b"").status, 204);
     assert_eq!(resp.ask("DBSIZE"), "0");
     assert_eq!(http.get("/cache/key?db=1").status, 200);

@@ -1,0 +1,70 @@
+//! DELPREFIX: all keys that begin alike, removed in steps of bounded length.
+
+use quartet_protocol::resp::number::parse_integer;
+
+use super::walks::{Cursor, parse_cursor, walk};
+use crate::cache::Keyspace;
+use crate::command::{Call, Command, Flags, Group};
+use crate::refusal::Refusal;
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[Command {
+    name: "delprefix",
+    syntax: "cursor prefix [COUNT count]",
+    summary: "Removes keys that begin with a prefix, in steps as SCAN takes them: begin with the cursor 0 and go on until it \
+              is 0 again. Returns the next cursor and how many keys were removed. COUNT is how many keys a step looks at, \
+              about; 1,000 unless told otherwise.",
+    complexity: "O(1) for every call, O(N) for a complete iteration, where N is the number of keys in the database.",
+    since: "Quartet 0.1.0",
+    group: Group::Generic,
+    flags: Flags::WRITE.union(Flags::WALKS),
+    handler: delprefix,
+    ..Command::ROW
+}];
+
+/// Keys that a step looks at unless its client asks for more or fewer: far under a millisecond's work.
+pub const STEP: usize = 1_000;
+
+/// Removes those of about `count` keys from `cursor` on that begin with `prefix`.  Returns where to go on, which is the
+/// cursor 0 at the end, and how many it removed.
+pub fn remove_step(
+    keyspace: &mut Keyspace<'_>,
+    cursor: Cursor,
+    prefix: &[u8],
+    count: usize,
+) -> (Cursor, usize) {
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let next = walk(keyspace, cursor, count, |entry| {
+        if entry.key().starts_with(prefix) {
+            names.push(entry.key().into());
+        }
+    });
+    let mut is_removed = |name: &&Box<[u8]>| {
+        let key = keyspace.store().key(name);
+        let id = keyspace.store().shard_of(keyspace.database, key.hash);
+        keyspace.with_shard(id, |shard, moment| shard.remove(&key, moment))
+    };
+    (next, names.iter().filter(|name| is_removed(name)).count())
+}
+
+fn delprefix(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    let cursor = parse_cursor(arguments.at(1)).ok_or(Refusal::INVALID_CURSOR)?;
+    let prefix = arguments.at(2);
+    if prefix.is_empty() {
+        return Err(Refusal::new("ERR the prefix is empty; FLUSHDB removes all keys"));
+    }
+    let count = match (arguments.get(3), arguments.get(4)) {
+        (None, _) => STEP,
+        (Some(word), Some(count)) if word.eq_ignore_ascii_case(b"COUNT") && arguments.len() == 5 => {
+            let count = parse_integer(count).ok_or(Refusal::NOT_AN_INTEGER)?;
+            usize::try_from(count).ok().filter(|&count| count > 0).ok_or(Refusal::SYNTAX)?
+        }
+        _ => return Err(Refusal::SYNTAX),
+    };
+    let (next, removed) = remove_step(call.keyspace, Cursor::from_number(cursor), prefix, count);
+    call.output.array(2);
+    call.output.bulk(next.number().to_string().as_bytes());
+    call.output.integer(removed as i64);
+    Ok(())
+}
