@@ -39,12 +39,13 @@ pub fn remove_step(
             names.push(entry.key().into());
         }
     });
-    let mut is_removed = |name: &&Box<[u8]>| {
+    let mut removed = 0;
+    for name in &names {
         let key = keyspace.store().key(name);
         let id = keyspace.store().shard_of(keyspace.database, key.hash);
-        keyspace.with_shard(id, |shard, moment| shard.remove(&key, moment))
-    };
-    (next, names.iter().filter(|name| is_removed(name)).count())
+        removed += usize::from(keyspace.with_shard(id, |shard, moment| shard.remove(&key, moment)));
+    }
+    (next, removed)
 }
 
 fn delprefix(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
