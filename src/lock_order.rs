@@ -102,6 +102,8 @@ ranks! {
     RATES,
     /// Keys that a policy refuses most.
     OFFENDERS,
+    /// Keys that a policy refuses again and again.
+    REPEATERS,
     /// Connections of a worker that were woken; taken by wakers, so under any other lock.
     WOKEN,
     /// Lines of the log that wait to be written; a line may be logged under any other lock.

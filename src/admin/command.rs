@@ -1,11 +1,13 @@
 //! COMMAND: what clients ask about commands, answered from the rows of the table.
 
+use std::borrow::Cow;
+
 use quartet_protocol::resp::Arguments;
 
 use super::command_docs::write_docs;
 use super::command_info::{access_words, write_info};
 use super::{HELP, HELP_SUMMARY, categories};
-use crate::command::{Call, Command, CommandTable, Flags, Group, Row};
+use crate::command::{Call, Command, CommandTable, Flags, Group, KeyAccess, Row};
 use crate::glob::Pattern;
 use crate::refusal::Refusal;
 
@@ -193,24 +195,22 @@ impl Filter {
 
 fn getkeys(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let request = call.arguments.from(2);
-    let row = keyed_command(&call.services.commands, request)?;
-    let positions: Vec<usize> = row.command.keys.positions(request).collect();
-    call.output.array(positions.len());
-    for position in positions {
-        call.output.bulk(request.at(position));
+    let keys = keys_of(call, request)?;
+    call.output.array(keys.len());
+    for (key, _) in keys {
+        call.output.bulk(&key);
     }
     Ok(())
 }
 
 fn getkeysandflags(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let request = call.arguments.from(2);
-    let row = keyed_command(&call.services.commands, request)?;
-    let positions: Vec<usize> = row.command.keys.positions(request).collect();
-    call.output.array(positions.len());
-    for position in positions {
-        let words = access_words(row.command.keys.access_at(position));
+    let keys = keys_of(call, request)?;
+    call.output.array(keys.len());
+    for (key, access) in keys {
+        let words = access_words(access);
         call.output.array(2);
-        call.output.bulk(request.at(position));
+        call.output.bulk(&key);
         call.output.set(words.len());
         for word in words {
             call.output.simple(word);
@@ -219,12 +219,26 @@ fn getkeysandflags(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A key of a request, and what is done with it.
+type FoundKey<'r> = (Cow<'r, [u8]>, KeyAccess);
+
+/// The keys of a whole request.
+fn keys_of<'r>(call: &Call<'_, '_>, request: Arguments<'r>) -> Result<Vec<FoundKey<'r>>, Refusal> {
+    let command = keyed_command(&call.services.commands, request)?.command;
+    if let Some(find_keys) = command.find_keys {
+        let found = find_keys(request, call.services)?;
+        return Ok(found.into_iter().map(|key| (key.into(), KeyAccess::ReadWriteAccessUpdate)).collect());
+    }
+    let key = |position| (request.at(position).into(), command.keys.access_at(position));
+    Ok(command.keys.positions(request).map(key).collect())
+}
+
 /// The command of a whole request, if the request could be run and names keys.
 fn keyed_command<'t>(table: &'t CommandTable, request: Arguments<'_>) -> Result<&'t Row, Refusal> {
     let row = table
         .resolve(request.at(0), request.get(1))
         .ok_or_else(|| Refusal::new("ERR Invalid command specified"))?;
-    if row.command.keys.first == 0 {
+    if row.command.keys.first == 0 && row.command.find_keys.is_none() {
         return Err(Refusal::new("ERR The command has no key arguments"));
     }
     if !row.accepts(request.len()) {

@@ -50,7 +50,8 @@ pub(super) fn write_info(output: &mut Output, table: &CommandTable, row: &Row) {
     output.array(10);
     output.bulk(row.name.as_bytes());
     output.integer(i64::from(row.arity));
-    write_words(output, flag_words(row.command.flags).collect());
+    let movable = row.command.find_keys.map(|_| "movablekeys");
+    write_words(output, flag_words(row.command.flags).chain(movable).collect());
     output.integer(i64::from(keys.first));
     output.integer(i64::from(keys.last));
     output.integer(i64::from(keys.step));

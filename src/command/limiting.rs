@@ -146,7 +146,7 @@ impl Services {
         if !summary.allowed && !turn.is_last && !is_hopeless {
             return waiting.wait_on(turn.ticket, summary.retry_after, moment);
         }
-        check.count(&outcome, slot);
+        check.count(&outcome, slot, &self.limits);
         let is_heard = waiting.answer(turn.ticket, Ok(Admission::new(&check, &outcome)));
         if summary.allowed && !is_heard {
             self.give_back(&turn.request, now);

@@ -31,6 +31,9 @@ use quartet_protocol::resp::Arguments;
 
 use crate::refusal::Refusal;
 
+/// The keys that a request would touch, where no argument is one.
+pub type FoundKeys = Result<Vec<Vec<u8>>, Refusal>;
+
 /// Does a command: reads its arguments, changes the state, writes exactly one reply unless it is refused.
 pub type Handler = fn(&mut Call<'_, '_>) -> Result<(), Refusal>;
 
@@ -218,6 +221,8 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: Keys,
+    /// Finds the keys of a request that are no arguments of it, but follow from what the server knows.
+    pub find_keys: Option<fn(Arguments<'_>, &Services) -> FoundKeys>,
     /// Does it.
     pub handler: Handler,
     /// Subcommands, if the name is that of a family such as CLIENT.
@@ -235,6 +240,7 @@ impl Command {
         group: Group::Generic,
         flags: Flags::empty(),
         keys: Keys::NONE,
+        find_keys: None,
         handler: missing_subcommand,
         subcommands: &[],
     };

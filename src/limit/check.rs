@@ -91,6 +91,7 @@ type Places<'c> = SmallVec<[Place<'c>; 1]>;
 pub struct Check<'d> {
     demands: SmallVec<[(Demand<'d>, Standing); 1]>,
     items: SmallVec<[Item; 1]>,
+    made_at: Nanos,
 }
 
 /// A key of the store that a counter should be at holds something else.
@@ -186,7 +187,7 @@ impl<'d> Check<'d> {
         limits: &Limits,
         now: Nanos,
     ) -> Result<Check<'d>, InvalidParameter> {
-        let mut check = Check { demands: SmallVec::new(), items: SmallVec::new() };
+        let mut check = Check { demands: SmallVec::new(), items: SmallVec::new(), made_at: now };
         for demand in demands {
             check.add(demand, limits, now)?;
         }
@@ -459,8 +460,9 @@ impl<'d> Check<'d> {
         Ok(())
     }
 
-    /// Counts what each policy decided and whose counter was made; `thread` is the number of the one that asks.
-    pub fn count(&self, outcome: &Outcome, thread: usize) {
+    /// Counts what each policy decided and whose counter was made, and blocks keys that were refused too often; `thread` is
+    /// the number of the one that asks.
+    pub fn count(&self, outcome: &Outcome, thread: usize, limits: &Limits) {
         for (index, (demand, standing)) in self.demands.iter().enumerate() {
             let Some(policy) = demand.rule.policy() else { continue };
             let mut answers = outcome.answers.iter().filter(|answer| answer.demand == index);
@@ -471,6 +473,9 @@ impl<'d> Check<'d> {
                 _ => Verdict::Refused,
             };
             policy.statistics.count(thread, verdict, demand.key);
+            if verdict == Verdict::Refused && *standing == Standing::Limited && policy.blocks() {
+                limits.lists.block_repeater(policy, demand.key, self.made_at);
+            }
             for answer in outcome.answers.iter().filter(|answer| answer.demand == index) {
                 match answer.counted {
                     Counted::New if answer.part == policy.counted_part() => {

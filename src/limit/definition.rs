@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::algorithm::{self, InvalidParameter, Limit, OnChange, Parameters};
+use super::algorithm::{self, InvalidParameter, Limit, OnChange, Parameters, checked_span};
+use super::repeaters::BlockAfter;
 use super::room::OnFull;
+
+/// The most refusals after which a key is blocked.
+const REFUSALS_MAX: u32 = 1_000_000;
 
 /// What a policy says.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -28,6 +32,9 @@ pub struct Definition {
     /// through without being counted (`allow`), or are refused (`refuse`).
     #[serde(default)]
     pub on_full: OnFull,
+    /// Blocks keys that are refused often, under every policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_after: Option<BlockAfterDefinition>,
     /// Other limits for some keys, in place of those that count per key; the first pattern that matches decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
@@ -67,6 +74,39 @@ pub struct LimitDefinition {
     /// What is counted together.
     #[serde(default)]
     pub scope: Scope,
+}
+
+/// When a key is blocked that is refused often.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BlockAfter)]
+pub struct BlockAfterDefinition {
+    /// After so many refusals by the policy's limits.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub refusals: i64,
+    /// In so many milliseconds from the first of them on.
+    #[schema(minimum = 1)]
+    pub within_ms: i64,
+    /// For so many milliseconds.
+    #[schema(minimum = 1)]
+    pub for_ms: i64,
+}
+
+impl BlockAfterDefinition {
+    /// What it says, ready for use.
+    ///
+    /// # Errors
+    /// Which value is not allowed, and what is.
+    pub fn build(&self) -> Result<BlockAfter, InvalidParameter> {
+        let refusals = u32::try_from(self.refusals).ok().filter(|count| (1..=REFUSALS_MAX).contains(count));
+        let refusals = refusals.ok_or_else(|| InvalidParameter {
+            parameter: "refusals",
+            value: self.refusals.to_string(),
+            allowed: format!("1 to {REFUSALS_MAX}"),
+        })?;
+        let within = checked_span("within_ms", self.within_ms)?;
+        Ok(BlockAfter { refusals, within, span: checked_span("for_ms", self.for_ms)? })
+    }
 }
 
 /// What a limit counts together.

@@ -16,6 +16,9 @@ use crate::lock_order::{RwLock, rank};
 /// The most keys that can be blocked at a time.
 pub const BLOCKS_MAX: usize = 100_000;
 
+/// Fewer blocks than this may be kept although they have ended.
+const LOOK_LENGTH_MIN: usize = 1_000;
+
 /// See the head of the file.  These hold under every policy; a policy can have lists of its own besides.
 pub struct Lists {
     entries: RwLock<Entries, { rank::LIMIT_LISTS }>,
@@ -32,6 +35,8 @@ struct Entries {
     deny: Vec<Pattern>,
     /// Until when; of an address in the one spelling of its host.
     blocks: HashMap<Box<[u8]>, Nanos>,
+    /// How many blocks there are when those that have ended are looked for.
+    look_at_length: usize,
 }
 
 /// Which of the two lists of patterns.
@@ -157,7 +162,11 @@ impl Lists {
     pub fn block(&self, key: &[u8], until: Nanos, now: Nanos) -> Result<(), InvalidParameter> {
         let key = &*self.blocked_as(checked_key(key)?);
         self.change(|entries| {
-            entries.blocks.retain(|_, until| *until > now);
+            // Not each time, since that looks at all of them.
+            if entries.blocks.len() >= entries.look_at_length {
+                entries.blocks.retain(|_, until| *until > now);
+                entries.look_at_length = (entries.blocks.len() * 2).clamp(LOOK_LENGTH_MIN, BLOCKS_MAX);
+            }
             if until <= now {
                 if entries.blocks.remove(key).is_some() {
                     self.keeping.write([Record::Unblocked { key }]);
@@ -172,6 +181,14 @@ impl Lists {
         })
     }
 
+    /// Counts a refusal of a key by a policy's limits, and blocks the key if the policy says so.  If too many are blocked, it
+    /// is counted anew.
+    pub fn block_repeater(&self, policy: &Policy, key: &[u8], now: Nanos) {
+        if let Some(span) = policy.block_after(&self.blocked_as(key), now) {
+            let _ = self.block(key, now + span, now);
+        }
+    }
+
     /// Puts patterns and blocks there that an earlier server had; they were no more than are allowed.
     pub fn restore(&self, allow: Vec<Box<[u8]>>, deny: Vec<Box<[u8]>>, blocks: HashMap<Box<[u8]>, Nanos>) {
         let patterns =
@@ -179,7 +196,7 @@ impl Lists {
         let (allow, deny) = (patterns(allow), patterns(deny));
         // Fewer bits may tell hosts apart by now.
         let blocks = blocks.into_iter().map(|(key, until)| (self.blocked_as(&key).into(), until)).collect();
-        self.change(|entries| *entries = Entries { allow, deny, blocks });
+        self.change(|entries| *entries = Entries { allow, deny, blocks, look_at_length: 0 });
     }
 
     /// Gives `write` all that is on the lists, as records, while nobody changes them.

@@ -17,6 +17,7 @@ pub mod pattern;
 pub mod policies;
 pub mod policy;
 pub mod records;
+pub mod repeaters;
 pub mod reservations;
 pub mod room;
 pub mod slots;

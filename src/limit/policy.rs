@@ -4,9 +4,10 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use super::address::Network;
-use super::algorithm::{InvalidParameter, Limit};
+use super::algorithm::{InvalidParameter, Limit, Nanos};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Scope};
 use super::pattern::{Pattern, host_of};
+use super::repeaters::BlockAfter;
 use super::room::{Instead, OnFull};
 use super::statistics::Statistics;
 
@@ -43,6 +44,7 @@ pub struct Policy {
     counted_part: usize,
     allow: Box<[Pattern]>,
     deny: Box<[Pattern]>,
+    block_after: Option<BlockAfter>,
     /// What it has decided so far.
     pub statistics: Arc<Statistics>,
 }
@@ -118,6 +120,7 @@ impl Policy {
             let allowed = "at least 1".to_owned();
             return Err(InvalidParameter { parameter: "max_keys", value: "0".to_owned(), allowed });
         }
+        let block_after = definition.block_after.map(|rule| rule.build()).transpose()?;
         let keyed = parts.iter().enumerate().filter(|(_, part)| part.scope == Scope::Key);
         let longest = keyed.max_by_key(|(_, part)| part.limit.window());
         let counted_part = longest.map_or(0, |(index, _)| index);
@@ -128,6 +131,7 @@ impl Policy {
             allow: allow?,
             deny: deny?,
             counted_part,
+            block_after,
             definition,
             statistics,
         })
@@ -187,6 +191,17 @@ impl Policy {
     /// What becomes of a reservation that nobody ended in time.
     pub fn on_expiry(&self) -> OnExpiry {
         self.definition.on_expiry
+    }
+
+    /// Counts a refusal of a key by its limits.  If the key is to be blocked now, the answer is for how long.
+    pub fn block_after(&self, key: &[u8], now: Nanos) -> Option<Nanos> {
+        let rule = self.block_after.as_ref()?;
+        self.statistics.repeaters.count(key, rule, now).then_some(rule.span)
+    }
+
+    /// Whether it blocks keys that are refused often.
+    pub fn blocks(&self) -> bool {
+        self.block_after.is_some()
     }
 
     /// Whether it has lists of its own.

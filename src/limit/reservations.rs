@@ -233,6 +233,13 @@ impl Reservations {
         reservations.for_each(|(id, reservation)| open.put(id, reservation));
     }
 
+    /// The counters of which one has taken; none if it was ended already, or there never was one.
+    pub fn counters_of(&self, id: ReservationId) -> Vec<CounterName> {
+        let open = self.open.lock();
+        let reserved = open.by_id.get(&id).map_or(&[][..], |reservation| &reservation.items);
+        reserved.iter().map(|reserved| reserved.counter.clone()).collect()
+    }
+
     /// Takes a reservation out, to end it; none if it was ended already, or there never was one.
     pub fn close(&self, id: ReservationId) -> Option<Reservation> {
         let mut open = self.open.lock();

@@ -176,7 +176,7 @@ impl<'d> Entry<'d> {
             // A slot is left by the name of its key, so it cannot be in a counter that keys share.
             return Err(SlotError::NoRoom);
         }
-        self.check.count(&outcome, thread);
+        self.check.count(&outcome, thread, limits);
         let has_room = outcome.answers.first().is_some_and(|answer| answer.decision.allowed);
         if !outcome.allowed || !has_room {
             return Ok(Entered { slot: None, check: self.check, outcome });

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
+use super::repeaters::Repeaters;
 use crate::lock_order::{Mutex, rank};
 
 use crate::metrics::Counter;
@@ -18,6 +19,8 @@ pub struct Statistics {
     threads: Box<[CachePadded<Counts>]>,
     offenders: Mutex<Offenders, { rank::OFFENDERS }>,
     keys: Keys,
+    /// Who is refused again and again, where that has consequences.
+    pub repeaters: Repeaters,
 }
 
 /// How many keys had counters when they were last counted.
@@ -69,6 +72,7 @@ impl Statistics {
             threads: (0..threads).map(|_| CachePadded::default()).collect(),
             offenders: Mutex::new(Offenders::default()),
             keys: Keys::default(),
+            repeaters: Repeaters::default(),
         }
     }
 

@@ -56,7 +56,7 @@ fn decide(
     let check = Check::new(demands, limits, now).expect("the check is within bounds");
     let outcome = check.decide(counters, mode, now).expect("all keys are counters");
     if mode == Mode::Take {
-        check.count(&outcome, 0);
+        check.count(&outcome, 0, limits);
     }
     outcome
 }

@@ -305,3 +305,27 @@ fn what_is_left_can_be_taken() {
     assert_eq!(http.get("/auth/nginx?policy=ten&cost=50&upto=true&key=z").status, 204);
     assert_eq!(http.get("/auth/nginx?policy=ten&upto=true&key=z").status, 403);
 }
+
+#[test]
+fn who_is_refused_often_is_blocked() {
+    let server = server();
+    let mut http = connect(&server);
+    let definition = json!({
+        "limits": [{"algorithm": "log", "limit": 1, "period_ms": 3_600_000}],
+        "block_after": {"refusals": 2, "within_ms": 3_600_000, "for_ms": 7_200_000},
+    });
+    put_policy(&mut http, "strict", &definition.to_string());
+    assert_eq!(http.get("/policies/strict").json()["block_after"], definition["block_after"]);
+    assert_eq!(check(&mut http, "?policy=strict", "eve").status, 200);
+    for _ in 0..2 {
+        assert_eq!(check(&mut http, "", "eve").status, 200, "not yet");
+        assert_eq!(check(&mut http, "?policy=strict", "eve").status, 429);
+    }
+    let blocked = check(&mut http, "", "eve");
+    assert_eq!((blocked.status, header(&blocked, "retry-after")), (429, "7200"), "under every policy");
+    assert_eq!(http.ask("DELETE", "/limits/eve/block", &[], b"").status, 204);
+    assert_eq!(check(&mut http, "", "eve").status, 200);
+    let wrong = json!({"limits": [], "block_after": {"refusals": 2, "within_ms": 0}});
+    let wrong = http.ask("PUT", "/policies/x", &[], wrong.to_string().as_bytes()).json();
+    assert_eq!(wrong["field"], "block_after.for_ms");
+}

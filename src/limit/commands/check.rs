@@ -2,12 +2,12 @@
 
 use std::task::{Poll, Waker};
 
-use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
+use quartet_protocol::resp::{Arguments, Output};
 use smallvec::SmallVec;
 
-use super::answer;
 use super::words::{Words, policy};
+use super::{answer, keys};
 use crate::clock::Now;
 use crate::command::{Call, Command, Effects, Flags, Parked, Services};
 use crate::limit::algorithm::{Nanos, Parameters, checked_cost};
@@ -33,6 +33,7 @@ pub const COMMANDS: &[Command] = &[
                   before going on. With UPTO it takes what is left, up to the cost, and returns how much at the end: 0 if \
                   nothing is left, as if one were refused. With WAIT the reply comes when it is allowed, in the order of those who wait, or when \
                   the time is over.",
+        find_keys: Some(keys::of_check),
         handler: check,
         ..CHECKS
     },
@@ -43,6 +44,7 @@ pub const COMMANDS: &[Command] = &[
                   from none. Returns what RL.CHECK does of the limit that decided. With UPTO it takes the same from all, \
                   as much as all have left of the cost, which must be equal.",
         complexity: "O(N) where N is the number of limits.",
+        find_keys: Some(keys::of_checks),
         handler: mcheck,
         ..CHECKS
     },
@@ -56,7 +58,7 @@ const INLINE_DEMANDS: usize = 2;
 
 /// How a check is to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
+pub(super) enum Manner {
     /// At once.
     Take,
     /// Without taking.
@@ -91,13 +93,18 @@ impl Manner {
 }
 
 fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let arguments = call.arguments;
     let table = call.services.limits.policies.load();
+    let (demand, manner) = asked(call.arguments, &table)?;
+    run(call, &table, [demand], manner)
+}
+
+/// What RL.CHECK asks for.
+pub(super) fn asked<'d>(arguments: Arguments<'d>, table: &'d Table) -> Result<(Demand<'d>, Manner), Refusal> {
     let mut words = Words::new(arguments.from(2));
     let (mut rule, mut cost, mut manner) = (None, None, Manner::Take);
     while let Some(word) = words.next() {
         if word.eq_ignore_ascii_case(b"POLICY") && rule.is_none() {
-            rule = Some(Rule::Policy(policy(&table, words.value()?)?));
+            rule = Some(Rule::Policy(policy(table, words.value()?)?));
         } else if word.eq_ignore_ascii_case(b"INLINE") && rule.is_none() {
             rule = Some(inline(&mut words)?);
         } else if word.eq_ignore_ascii_case(b"COST") && cost.is_none() {
@@ -108,9 +115,9 @@ fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let rule = match rule {
         Some(rule) => rule,
-        None => Rule::Policy(policy(&table, DEFAULT_POLICY.as_bytes())?),
+        None => Rule::Policy(policy(table, DEFAULT_POLICY.as_bytes())?),
     };
-    run(call, &table, [Demand { rule, key: arguments.at(1), cost: cost.unwrap_or(1) }], manner)
+    Ok((Demand { rule, key: arguments.at(1), cost: cost.unwrap_or(1) }, manner))
 }
 
 /// A limit that the request states.
@@ -185,7 +192,7 @@ fn run<'d>(
         return wait(call, table, &check, &summary, patience);
     }
     if manner != Manner::Peek {
-        check.count(&outcome, call.slot);
+        check.count(&outcome, call.slot, &call.services.limits);
     }
     match manner {
         Manner::UpTo => answer::write_taken(call.output, check.taken(&outcome), &summary),

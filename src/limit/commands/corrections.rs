@@ -1,7 +1,7 @@
 //! RL.RESET and RL.REFUND: giving back what was taken.
 
-use super::answer;
 use super::words::{Words, policy};
+use super::{answer, keys};
 use crate::command::{Call, Command, Flags};
 use crate::limit::algorithm::checked_cost;
 use crate::limit::check::{Check, Counters, Demand, Mode, Rule};
@@ -19,6 +19,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key [POLICY policy]",
         summary: "Gives a key all of its limits under a policy back (`default` unless another is named) and returns how \
                   many counters it had. Limits that count all keys together are left alone: DEL resets their counters.",
+        find_keys: Some(keys::of_reset),
         handler: reset,
         ..CORRECTS
     },
@@ -27,6 +28,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key cost [POLICY policy]",
         summary: "Gives back what was taken last from the limits of a policy (`default` unless another is named), all keys' \
                   together included, and returns what RL.CHECK with PEEK does.",
+        find_keys: Some(keys::of_refund),
         handler: refund,
         ..CORRECTS
     },
@@ -37,7 +39,7 @@ const CORRECTS: Command =
     Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS), ..super::ROW };
 
 /// The policy that the last words name, if they do.
-fn policy_option<'t>(table: &'t Table, mut words: Words<'_>) -> Result<&'t Policy, Refusal> {
+pub(super) fn policy_option<'t>(table: &'t Table, mut words: Words<'_>) -> Result<&'t Policy, Refusal> {
     let name = if words.accept(b"POLICY") { words.value()? } else { DEFAULT_POLICY.as_bytes() };
     words.end()?;
     policy(table, name)

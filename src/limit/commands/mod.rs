@@ -3,6 +3,7 @@
 mod answer;
 pub mod check;
 pub mod corrections;
+mod keys;
 pub mod lists;
 pub mod policy;
 pub mod reservations;

@@ -9,7 +9,7 @@ use super::change;
 use super::words::{Words, no_such_policy, text};
 use crate::command::{Call, Command};
 use crate::limit::algorithm::OnChange;
-use crate::limit::definition::{Definition, LimitDefinition, OnExpiry, Scope};
+use crate::limit::definition::{BlockAfterDefinition, Definition, LimitDefinition, OnExpiry, Scope};
 use crate::limit::policy::Policy;
 use crate::limit::room::OnFull;
 use crate::refusal::Refusal;
@@ -26,7 +26,8 @@ pub const COMMANDS: &[Command] = &[Command {
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] \
                      [ALGO algorithm LIMIT limit PERIOD period [BURST burst] \
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] ...] [SHADOW] \
-                     [ONEXPIRY <KEEP | REFUND>] [MAXKEYS count] [ONFULL <SHARE | ALLOW | REFUSE>] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
+                     [ONEXPIRY <KEEP | REFUND>] [MAXKEYS count] [ONFULL <SHARE | ALLOW | REFUSE>] \
+                     [BLOCKAFTER refusals WITHIN milliseconds FOR milliseconds] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
             summary: "Makes or replaces a policy of one or several limits: gcra, sliding, log, fixed, leaky or \
                       concurrency, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
                       what would be refused, and JSON takes what the HTTP door does, overrides for some keys included.",
@@ -123,6 +124,12 @@ fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
             b"ONFULL" if words.accept(b"SHARE") => definition.on_full = OnFull::Share,
             b"ONFULL" if words.accept(b"ALLOW") => definition.on_full = OnFull::Allow,
             b"ONFULL" if words.accept(b"REFUSE") => definition.on_full = OnFull::Refuse,
+            b"BLOCKAFTER" => {
+                let refusals = words.integer()?;
+                let within_ms = words.integer_after(b"WITHIN")?;
+                let for_ms = words.integer_after(b"FOR")?;
+                definition.block_after = Some(BlockAfterDefinition { refusals, within_ms, for_ms });
+            }
             b"ALLOW" => definition.allow.push(text("pattern", words.value()?)?.to_owned()),
             b"DENY" => definition.deny.push(text("pattern", words.value()?)?.to_owned()),
             _ => return Err(Refusal::syntax_at(word)),
@@ -206,7 +213,8 @@ fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         "    rate does to what is used up: ONCHANGE <RESCALE|KEEP|RESET>; a further",
         "    ALGO begins another limit. Of the policy: SHADOW, ONEXPIRY <KEEP|REFUND>,",
         "    ALLOW <pattern>, DENY <pattern>, MAXKEYS <count>, and what becomes of keys",
-        "    without a counter when there is no room: ONFULL <SHARE|ALLOW|REFUSE>.",
+        "    without a counter when there is no room: ONFULL <SHARE|ALLOW|REFUSE>. A key that",
+        "    is refused often is blocked: BLOCKAFTER <count> WITHIN <milliseconds> FOR <milliseconds>.",
         "SET <policy> JSON <definition>",
         "    The same from what the HTTP door takes.",
     ]);

@@ -1,13 +1,13 @@
 //! RL.RESERVE, RL.COMMIT and RL.CANCEL: a cost taken ahead by estimate, and put right once it is known.
 
-use super::answer;
 use super::check::{decide, demands};
 use super::words::Words;
+use super::{answer, keys};
 use crate::command::{Call, Command, Flags};
 use crate::limit::algorithm::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, checked_cost};
 use crate::limit::check::{Check, Mode};
 use crate::limit::nanos;
-use crate::limit::reservations::{Reservation, checked_reservation_span};
+use crate::limit::reservations::{Reservation, ReservationId, checked_reservation_span};
 use crate::limit::stored::StoredCounters;
 use crate::refusal::Refusal;
 
@@ -21,6 +21,7 @@ pub const COMMANDS: &[Command] = &[
                   reservation, or null if it was refused, and then what RL.CHECK does.",
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+        find_keys: Some(keys::of_checks),
         handler: reserve,
         ..super::ROW
     },
@@ -31,6 +32,7 @@ pub const COMMANDS: &[Command] = &[
                   ended already.",
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+        find_keys: Some(keys::of_reservation),
         handler: commit,
         ..super::ROW
     },
@@ -40,6 +42,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Ends a reservation and gives back what was taken. Returns 1, or 0 if it had ended already.",
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+        find_keys: Some(keys::of_reservation),
         handler: cancel,
         ..super::ROW
     },
@@ -58,7 +61,7 @@ fn reserve(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     services.limits.reservations.check_room()?;
     let check = Check::new(demands, &services.limits, now)?;
     let outcome = decide(call, &check, Mode::Take)?;
-    check.count(&outcome, call.slot);
+    check.count(&outcome, call.slot, &services.limits);
     let summary = check.summary(&outcome);
     if !summary.allowed {
         answer::write_reservation(call.output, None, &summary);
@@ -85,10 +88,8 @@ fn cancel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn end(call: &mut Call<'_, '_>, actual: u64) -> Result<(), Refusal> {
     let (services, now) = (call.services, nanos(call.now()));
-    let id = std::str::from_utf8(call.arguments.at(1)).ok();
-    let id = id.and_then(|id| u64::from_str_radix(id, 16).ok());
-    let closed =
-        id.and_then(|id| services.limits.reservations.close(id).map(|reservation| (id, reservation)));
+    let closed = id_of(call.arguments.at(1))
+        .and_then(|id| services.limits.reservations.close(id).map(|reservation| (id, reservation)));
     let Some((id, reservation)) = closed else {
         call.output.integer(0);
         return Ok(());
@@ -106,4 +107,9 @@ fn end(call: &mut Call<'_, '_>, actual: u64) -> Result<(), Refusal> {
     services.wake_waiting(reservation.database, reservation.counters());
     call.output.integer(1);
     Ok(())
+}
+
+/// The reservation of a name that a client wrote; none if no reservation can have it.
+pub(super) fn id_of(text: &[u8]) -> Option<ReservationId> {
+    std::str::from_utf8(text).ok().and_then(|text| ReservationId::from_str_radix(text, 16).ok())
 }

@@ -1,7 +1,7 @@
 //! RL.ENTER, RL.LEAVE and RL.RENEW: so many at the same time, each with a slot of its own.
 
-use super::answer;
 use super::words::{Words, policy};
+use super::{answer, keys};
 use crate::command::{Call, Command, Flags};
 use crate::limit::algorithm::{Nanos, SlotId, checked_span};
 use crate::limit::check::NotACounter;
@@ -41,6 +41,7 @@ pub const COMMANDS: &[Command] = &[
 const SLOTS: Command = Command {
     complexity: "O(N) where N is the number of slots that are held.",
     flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+    find_keys: Some(keys::of_slots),
     ..super::ROW
 };
 

@@ -34,6 +34,11 @@ impl<'w> Words<'w> {
         parse_integer(self.value()?).ok_or(Refusal::NOT_AN_INTEGER)
     }
 
+    /// A number that must be there behind a word.
+    pub(super) fn integer_after(&mut self, word: &[u8]) -> Result<i64, Refusal> {
+        if self.accept(word) { self.integer() } else { Err(Refusal::SYNTAX) }
+    }
+
     /// Nothing may follow.
     pub(super) fn end(&mut self) -> Result<(), Refusal> {
         self.next().map_or(Ok(()), |word| Err(Refusal::syntax_at(word)))

@@ -210,7 +210,7 @@ impl<'d> Decided<'d> {
     /// Counts what each policy decided, if it was more than a look.
     pub(super) fn count(self, mode: Mode, context: &Context) -> Decided<'d> {
         if mode == Mode::Take {
-            self.check.count(&self.outcome, context.slot());
+            self.check.count(&self.outcome, context.slot(), &context.services().limits);
         }
         self
     }

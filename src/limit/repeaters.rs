@@ -1,0 +1,106 @@
+//! Keys that a policy refuses again and again, found so that they can be blocked.
+//!
+//! The refusals of a key are counted from the first of them on, for as long as the policy says, and exactly.  So many keys are
+//! followed that memory is bounded; where too many are refused at the same time, those with the fewest refusals are
+//! forgotten, and begin anew with their next one.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::algorithm::Nanos;
+use crate::lock_order::{Mutex, rank};
+
+/// Groups of keys, by their hashes.
+const GROUPS: usize = 1_024;
+
+/// Keys of a group that are followed.
+const KEYS_PER_GROUP: usize = 8;
+
+/// When a key is blocked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockAfter {
+    /// After so many refusals …
+    pub refusals: u32,
+    /// … in less than this time from the first of them on …
+    pub within: Nanos,
+    /// … it is blocked for so long.
+    pub span: Nanos,
+}
+
+/// See the head of the file.
+#[derive(Debug, Default)]
+pub struct Repeaters {
+    /// Empty until a key is counted.
+    groups: Mutex<Vec<Vec<Repeater>>, { rank::REPEATERS }>,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Repeater {
+    key: Box<[u8]>,
+    first_at: Nanos,
+    refusals: u32,
+}
+
+impl Repeaters {
+    /// Counts a refusal of a key; true if the key is to be blocked, which forgets what was counted.
+    pub fn count(&self, key: &[u8], rule: &BlockAfter, now: Nanos) -> bool {
+        let group = (self.hasher.hash_one(key) % GROUPS as u64) as usize;
+        let mut groups = self.groups.lock();
+        if groups.is_empty() {
+            groups.resize_with(GROUPS, Vec::new);
+        }
+        let group = &mut groups[group];
+        group.retain(|repeater| now.saturating_sub(repeater.first_at) < rule.within);
+        let place = group.iter().position(|repeater| *repeater.key == *key).unwrap_or_else(|| {
+            if group.len() == KEYS_PER_GROUP {
+                let fewest = (0..KEYS_PER_GROUP).min_by_key(|place| group[*place].refusals);
+                group.remove(fewest.expect("a group has room for a key"));
+            }
+            group.push(Repeater { key: key.into(), first_at: now, refusals: 0 });
+            group.len() - 1
+        });
+        group[place].refusals += 1;
+        let is_due = group[place].refusals >= rule.refusals;
+        if is_due {
+            group.remove(place);
+        }
+        is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: BlockAfter = BlockAfter { refusals: 3, within: 10, span: 100 };
+
+    #[test]
+    fn refusals_count_from_the_first_of_them_on() {
+        let repeaters = Repeaters::default();
+        let counted = |moments: &[Nanos]| -> Vec<bool> {
+            moments.iter().map(|moment| repeaters.count(b"key", &RULE, *moment)).collect()
+        };
+        assert_eq!(counted(&[0, 5, 9]), [false, false, true]);
+        assert_eq!(counted(&[10, 15, 20, 25, 29]), [false, false, false, false, true]);
+        assert_eq!(counted(&[29]), [false], "it begins anew");
+    }
+
+    #[test]
+    fn many_keys_do_not_hide_one_that_is_refused_more_often() {
+        let repeaters = Repeaters::default();
+        assert!(!repeaters.count(b"worst", &RULE, 0));
+        assert!(!repeaters.count(b"worst", &RULE, 0));
+        for number in 0..100_000_u32 {
+            assert!(!repeaters.count(&number.to_le_bytes(), &RULE, 1));
+        }
+        assert!(repeaters.count(b"worst", &RULE, 2));
+        let groups = repeaters.groups.lock();
+        assert!(groups.iter().all(|group| group.len() <= KEYS_PER_GROUP));
+    }
+
+    #[test]
+    fn one_refusal_can_be_enough() {
+        let repeaters = Repeaters::default();
+        assert!(repeaters.count(b"key", &BlockAfter { refusals: 1, ..RULE }, 0));
+    }
+}
