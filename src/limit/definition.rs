@@ -54,7 +54,7 @@ pub struct LimitDefinition {
     /// What it is called in answers, such as `user` or `global`; letters, digits, `_`, `-` and `.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// gcra, sliding, log, fixed, leaky or concurrency.
+    /// gcra, sliding, log, fixed, leaky, concurrency or refill.
     #[schema(examples("gcra"))]
     pub algorithm: String,
     /// How many are allowed.
@@ -63,7 +63,7 @@ pub struct LimitDefinition {
     /// In how many milliseconds; with concurrency how long a slot is leased.
     #[schema(minimum = 1, examples(60_000))]
     pub period_ms: i64,
-    /// How many at once, with gcra and leaky; else as many as `limit`.
+    /// How many at once, with gcra, leaky and refill; else as many as `limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<i64>,
     /// With gcra and leaky, what becomes of what is used up when this limit gets another rate or burst: rescale (as many

@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::algorithm::{
-    InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, Numbers, StateBytes, checked_span,
+    InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, Numbers, REFILL, StateBytes,
+    checked_span,
 };
 use super::check::{Check, Counters, NotACounter, Outcome};
 use super::definition::OnExpiry;
@@ -79,7 +80,7 @@ impl Reservation {
     ///
     /// ```text
     /// u32 database, u64 taken at, u64 ends at, then for each limit that was taken from:
-    /// u8 algorithm, u8 on change, u64 count, u64 span (see Numbers), u64 cost, u8 on expiry (0 keep, 1 refund),
+    /// u8 algorithm, u8 on change, u64 count, u64 span, with refill u64 back (see Numbers), u64 cost, u8 on expiry (0 keep, 1 refund),
     /// u32 length, counter
     /// ```
     pub fn encode(&self, bytes: &mut Vec<u8>) {
@@ -88,9 +89,10 @@ impl Reservation {
         bytes.extend_from_slice(&self.taken_at.to_le_bytes());
         bytes.extend_from_slice(&self.ends_at.to_le_bytes());
         for item in &self.items {
-            let Numbers { algorithm, on_change, count, span } = item.limit.numbers();
+            let Numbers { algorithm, on_change, count, span, back } = item.limit.numbers();
             bytes.extend_from_slice(&[algorithm, on_change]);
-            for number in [count, span, item.cost] {
+            let back = (algorithm == REFILL).then_some(back);
+            for number in [count, span].into_iter().chain(back).chain([item.cost]) {
                 bytes.extend_from_slice(&number.to_le_bytes());
             }
             bytes.push(match item.on_expiry {
@@ -111,6 +113,7 @@ impl Reservation {
         while !rest.is_empty() {
             let [algorithm, on_change] = take(rest)?;
             let (count, span) = (u64::from_le_bytes(take(rest)?), u64::from_le_bytes(take(rest)?));
+            let back = if algorithm == REFILL { u64::from_le_bytes(take(rest)?) } else { 0 };
             let cost = u64::from_le_bytes(take(rest)?);
             let on_expiry = match take(rest)? {
                 [0] => OnExpiry::Keep,
@@ -120,7 +123,7 @@ impl Reservation {
             let length = u32::from_le_bytes(take(rest)?) as usize;
             let (counter, behind) = rest.split_at_checked(length)?;
             *rest = behind;
-            let limit = Limit::of_numbers(Numbers { algorithm, on_change, count, span })?;
+            let limit = Limit::of_numbers(Numbers { algorithm, on_change, count, span, back })?;
             items.push(Reserved { counter: CounterName::from_slice(counter), limit, cost, on_expiry });
         }
         Some(Reservation { database, taken_at, ends_at, items })

@@ -260,7 +260,7 @@ fn wrong_policies_say_what_is_wrong() {
     check(
         "api",
         policy([limit("magic", 1, 1)]),
-        "algorithm is magic; allowed is gcra, sliding, log, fixed, leaky, concurrency",
+        "algorithm is magic; allowed is gcra, sliding, log, fixed, leaky, concurrency, refill",
     );
     check(
         "api",

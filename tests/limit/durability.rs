@@ -91,7 +91,7 @@ fn long_windows_and_policies_outlive_a_crash() {
     let folder = Folder::new();
     let first = server(&folder);
     let mut http = connect(&first);
-    let algorithms = ["gcra", "sliding", "log", "fixed", "leaky", "concurrency"];
+    let algorithms = ["gcra", "sliding", "log", "fixed", "leaky", "concurrency", "refill"];
     for algorithm in algorithms {
         let definition =
             format!(r#"{{"limits": [{{"algorithm": "{algorithm}", "limit": 10, "period_ms": 86400000}}]}}"#);
@@ -192,7 +192,7 @@ fn short_windows_and_servers_without_a_directory_keep_nothing() {
     let first = server(&folder);
     assert_eq!(check(&mut connect(&first), "?cost=50", "alice").status, 200);
     stop(first);
-    assert!(!folder.path().join("data").exists(), "nothing had to be written");
+    assert!(!folder.path().join("data").join("limits").exists(), "nothing had to be written");
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn open_reservations_outlive_a_crash_and_ended_ones_do_not() {
     let folder = Folder::new();
     let first = server(&folder);
     let mut client = Client::connect(first.address());
-    let algorithms = ["gcra", "sliding", "log", "fixed", "leaky"];
+    let algorithms = ["gcra", "sliding", "log", "fixed", "leaky", "refill"];
     let reserve = |client: &mut Client, policy: &str, cost: u32, ttl: u32| {
         let reserved = client.ask(&format!("RL.RESERVE 1 {policy} bot {cost} TTL {ttl}"));
         reserved.trim_matches(['[', ']']).split(", ").next().expect("it has an id").to_owned()

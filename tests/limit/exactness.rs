@@ -27,7 +27,7 @@ fn admitted(definition: &str, users: bool) -> usize {
 
 #[test]
 fn a_budget_of_a_hundred_admits_exactly_a_hundred_with_every_algorithm() {
-    for algorithm in ["gcra", "sliding", "log", "fixed", "leaky", "concurrency"] {
+    for algorithm in ["gcra", "sliding", "log", "fixed", "leaky", "concurrency", "refill"] {
         let definition =
             format!(r#"{{"limits": [{{"algorithm": "{algorithm}", "limit": 100, "period_ms": 86400000}}]}}"#);
         assert_eq!(admitted(&definition, false), 100, "{algorithm}");

@@ -49,7 +49,7 @@ fn server() -> Server {
 fn a_budget_of_a_hundred_admits_exactly_a_hundred_over_resp() {
     let server = server();
     let mut client = Client::connect(server.address());
-    for algorithm in ["gcra", "sliding", "log", "fixed", "leaky", "concurrency"] {
+    for algorithm in ["gcra", "sliding", "log", "fixed", "leaky", "concurrency", "refill"] {
         let policy = format!("RL.POLICY SET {algorithm} ALGO {algorithm} LIMIT {BUDGET} PERIOD 86400000");
         assert_eq!(client.ask(&policy), "OK");
         let admitted = count_of(&server, 1, |_| format!("RL.CHECK key POLICY {algorithm}"));

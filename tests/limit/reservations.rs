@@ -25,7 +25,7 @@ fn id(reserved: &Response) -> String {
 fn a_reservation_is_put_right_with_every_algorithm() {
     let server = server();
     let mut http = connect(&server);
-    for algorithm in ["gcra", "sliding", "log", "fixed", "leaky", "concurrency"] {
+    for algorithm in ["gcra", "sliding", "log", "fixed", "leaky", "concurrency", "refill"] {
         let definition =
             format!(r#"{{"limits": [{{"algorithm": "{algorithm}", "limit": 500, "period_ms": 86400000}}]}}"#);
         put_policy(&mut http, algorithm, &definition);

@@ -11,6 +11,7 @@ mod gcra;
 mod leaky_bucket;
 mod numbers;
 mod parameters;
+mod refill;
 mod sliding_log;
 mod sliding_window;
 mod state;
@@ -22,11 +23,12 @@ pub use decision::Decision;
 pub use fixed_window::FixedWindow;
 pub use gcra::Gcra;
 pub use leaky_bucket::LeakyBucket;
-pub use numbers::Numbers;
+pub use numbers::{Numbers, REFILL};
 pub use parameters::{
     COUNT_MAX, InvalidParameter, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, OnChange, Parameters, SPAN_MAX,
     checked_cost, checked_count, checked_span,
 };
+pub use refill::Refill;
 pub use sliding_log::{LOG_ENTRIES_MAX, SlidingLog};
 pub use sliding_window::SlidingWindow;
 pub use state::{STATE_LENGTH_MAX, StateBytes};
@@ -88,6 +90,13 @@ pub static ALGORITHMS: &[AlgorithmRow] = &[
         error: "none",
         has_burst: false,
         build: |parameters| Concurrency::new(parameters).map(Concurrency::limit),
+    },
+    AlgorithmRow {
+        name: "refill",
+        promise: "a token bucket: at most burst at once, and limit come back together at the end of each period",
+        error: "none",
+        has_burst: true,
+        build: |parameters| Refill::new(parameters).map(Refill::limit),
     },
 ];
 
@@ -159,6 +168,8 @@ pub enum Limit {
     LeakyBucket(LeakyBucket),
     /// See [`Concurrency`].
     Concurrency(Concurrency),
+    /// See [`Refill`].
+    Refill(Refill),
 }
 
 /// Does the same with whatever algorithm a limit has.
@@ -171,6 +182,7 @@ macro_rules! with_algorithm {
             Limit::FixedWindow($algorithm) => $body,
             Limit::LeakyBucket($algorithm) => $body,
             Limit::Concurrency($algorithm) => $body,
+            Limit::Refill($algorithm) => $body,
         }
     };
 }
@@ -270,7 +282,8 @@ pub fn shift_state(state: &[u8], by: i64, changed: &mut StateBytes) {
         || shift::<SlidingWindow>(state, by, changed)
         || shift::<SlidingLog>(state, by, changed)
         || shift::<FixedWindow>(state, by, changed)
-        || shift::<Concurrency>(state, by, changed);
+        || shift::<Concurrency>(state, by, changed)
+        || shift::<Refill>(state, by, changed);
 }
 
 fn decode<A: Algorithm>(_: &A, bytes: &[u8]) -> A::State {

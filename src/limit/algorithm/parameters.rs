@@ -127,15 +127,20 @@ impl Rate {
     }
 }
 
+/// Refuses what only a bucket has whose state counts time.
+pub(super) fn without_on_change(algorithm: &str, parameters: Parameters) -> Result<(), InvalidParameter> {
+    if parameters.on_change.is_some() {
+        let allowed = format!("none with {algorithm}, which keeps what it has counted");
+        return Err(InvalidParameter::new("on_change", "given", allowed));
+    }
+    Ok(())
+}
+
 /// Refuses what only a bucket has.
 pub(super) fn without_bucket(algorithm: &str, parameters: Parameters) -> Result<(), InvalidParameter> {
     if let Some(burst) = parameters.burst {
         let allowed = format!("none with {algorithm}: its limit says it all");
         return Err(InvalidParameter::new("burst", burst, allowed));
     }
-    if parameters.on_change.is_some() {
-        let allowed = format!("none with {algorithm}, which keeps what it has counted");
-        return Err(InvalidParameter::new("on_change", "given", allowed));
-    }
-    Ok(())
+    without_on_change(algorithm, parameters)
 }

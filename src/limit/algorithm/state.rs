@@ -6,6 +6,7 @@
 //! tag 1, 14 bytes    u64 start of the window, u48 count: fixed
 //! tag 2, 20 bytes    u64 start of the window, u48 count in the one before, u48 count in it: sliding
 //! tag 3, n * 14      n times u64 moment, u48 cost, ascending: log
+//! tag 5, 14 bytes    u64 start of the period, u48 count that is missing: refill
 //! tag 4, n * 20      n times u64 end of lease, u64 slot, u32 weight, ascending: concurrency
 //! ```
 //!
@@ -31,6 +32,7 @@ pub(super) enum Tag {
     Sliding = 2,
     Log = 3,
     Concurrency = 4,
+    Refill = 5,
 }
 
 /// The fields behind the tag, if the bytes are of that algorithm.

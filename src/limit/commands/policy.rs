@@ -28,8 +28,8 @@ pub const COMMANDS: &[Command] = &[Command {
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] ...] [SHADOW] \
                      [ONEXPIRY <KEEP | REFUND>] [MAXKEYS count] [ONFULL <SHARE | ALLOW | REFUSE>] \
                      [BLOCKAFTER refusals WITHIN milliseconds FOR milliseconds] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
-            summary: "Makes or replaces a policy of one or several limits: gcra, sliding, log, fixed, leaky or \
-                      concurrency, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
+            summary: "Makes or replaces a policy of one or several limits: gcra, sliding, log, fixed, leaky, \
+                      concurrency or refill, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
                       what would be refused, and JSON takes what the HTTP door does, overrides for some keys included.",
             complexity: "O(N) where N is the number of policies.",
             handler: set,
@@ -208,8 +208,8 @@ fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         "LIST",
         "    Return the names of all policies.",
         "SET <policy> ALGO <algorithm> LIMIT <limit> PERIOD <milliseconds> [<option> ...]",
-        "    Make or replace a policy. The algorithms are gcra, sliding, log, fixed, leaky",
-        "    and concurrency. Of a limit: BURST <burst>, NAME <name>, GLOBAL, and what a new",
+        "    Make or replace a policy. The algorithms are gcra, sliding, log, fixed, leaky,",
+        "    concurrency and refill. Of a limit: BURST <burst>, NAME <name>, GLOBAL, and what a new",
         "    rate does to what is used up: ONCHANGE <RESCALE|KEEP|RESET>; a further",
         "    ALGO begins another limit. Of the policy: SHADOW, ONEXPIRY <KEEP|REFUND>,",
         "    ALLOW <pattern>, DENY <pattern>, MAXKEYS <count>, and what becomes of keys",

@@ -208,6 +208,11 @@ fn concurrency_decides_as_its_whole_history() {
 }
 
 #[test]
+fn refill_decides_as_a_bucket_that_is_filled_step_by_step() {
+    play_all("refill");
+}
+
+#[test]
 fn every_algorithm_has_an_oracle_and_says_what_it_promises() {
     for row in ALGORITHMS {
         oracle(row.name, PARAMETERS[0]);

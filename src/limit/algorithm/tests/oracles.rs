@@ -36,6 +36,7 @@ pub(super) fn oracle(name: &str, parameters: Parameters) -> Box<dyn Oracle> {
                 if limit as usize <= LOG_ENTRIES_MAX { 1 } else { Rational::new(period, 1022).ceiling() };
             Box::new(Log { limit, period, grain, taken: Vec::new() })
         }
+        "refill" => Box::new(Refill { capacity: burst, back: limit, period, tokens: burst, refill_at: 0 }),
         "concurrency" => Box::new(Log { limit, period, grain: 1, taken: Vec::new() }),
         _ => panic!("{name} has no oracle"),
     }
@@ -107,6 +108,52 @@ impl Oracle for Queue {
         let available = self.0.available(now);
         let waiting = &self.0.capacity - &available;
         (&waiting * &self.0.interval).ceiling()
+    }
+}
+
+/// A bucket that is refilled step by step.
+struct Refill {
+    capacity: u64,
+    back: u64,
+    period: Nanos,
+    tokens: u64,
+    /// When tokens come back next, if any are missing.
+    refill_at: Nanos,
+}
+
+impl Refill {
+    fn refill(&mut self, now: Nanos) {
+        while self.tokens < self.capacity && self.refill_at <= now {
+            self.tokens = (self.tokens + self.back).min(self.capacity);
+            self.refill_at += self.period;
+        }
+    }
+}
+
+impl Oracle for Refill {
+    fn available(&mut self, now: Nanos) -> Rational {
+        self.refill(now);
+        Rational::whole(self.tokens)
+    }
+
+    fn take(&mut self, cost: u64, now: Nanos) {
+        self.refill(now);
+        if self.tokens == self.capacity {
+            self.refill_at = now + self.period;
+        }
+        self.tokens -= cost;
+    }
+
+    fn refund(&mut self, amount: u64, taken_at: Nanos, now: Nanos) {
+        self.refill(now);
+        let mut owed = self.capacity;
+        // What has come back by itself since is not owed any more.
+        let mut moment = taken_at + self.period;
+        while moment <= now && owed > 0 {
+            owed = owed.saturating_sub(self.back);
+            moment += self.period;
+        }
+        self.tokens = (self.tokens + amount.min(owed)).min(self.capacity);
     }
 }
 

@@ -54,6 +54,8 @@ fn a_burst_comes_back_within_a_hundred_years() {
     let message =
         "burst is 101; allowed is at most 100 at this rate, so that it comes back within a hundred years";
     check("gcra", parameters(1, year, Some(101)), Err(message));
+    check("refill", parameters(1, year, Some(101)), Err(message));
+    check("refill", parameters(2, year, Some(200)), Ok(200));
     check(
         "gcra",
         parameters(1, 1, Some(i64::MAX)),
@@ -136,6 +138,7 @@ fn stored_states_keep_their_meaning() {
         ("fixed", "01 0807060504030201 030000000000"),
         ("leaky", "08aae71604030201 00e1f50500000000"),
         ("concurrency", "04 08d1a04004030201 0807060504030201 03000000"),
+        ("refill", "05 0807060504030201 030000000000"),
     ];
     for (name, expected) in expected {
         let mut counter = Counter::new(name, parameters(10, 1_000, None));
