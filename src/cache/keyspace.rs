@@ -96,7 +96,7 @@ impl<'s> Keyspace<'s> {
     /// Unlocks everything.
     pub fn unlock(&mut self) {
         for guard in self.held.drain(..) {
-            self.memory_delta += guard.unlock();
+            guard.unlock_into(&mut self.memory_delta);
         }
     }
 

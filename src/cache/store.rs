@@ -349,13 +349,27 @@ impl<'s> ShardGuard<'s> {
     }
 
     /// Unlocks, and returns by how many bytes the shard has grown.
-    pub fn unlock(mut self) -> Growth {
-        let Some(grown) = self.shard.take_change() else { return Growth::default() };
+    pub fn unlock(self) -> Growth {
+        let mut grown = Growth::default();
+        self.unlock_into(&mut grown);
+        grown
+    }
+
+    /// Unlocks, and adds by how many bytes the shard has grown, if anything was changed.
+    #[inline]
+    pub fn unlock_into(mut self, growth: &mut Growth) {
+        if let Some(grown) = self.shard.take_change() {
+            self.show_change();
+            *growth += grown;
+        }
+    }
+
+    /// Shows outside the lock what has become of the shard.
+    fn show_change(&self) {
         self.cell.next_due.store(self.shard.next_due().unwrap_or(u64::MAX), Relaxed);
         self.cell.next_evictable_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
         self.cell.evictable_keys.store(self.shard.evictable_len() as u32, Relaxed);
         self.cell.volatile_keys.store(self.shard.expiry.len() as u32, Relaxed);
-        grown
     }
 }
 

@@ -22,19 +22,20 @@ const QUICK_MICROS: i64 = 1000;
 /// A command of fewer ticks took less than [`LONG_MICROS`] on any machine.
 const LONG_TICKS: u64 = 100_000;
 
-/// Runs the handler of a call, and counts and times it.  Returns the time at its end, if it was looked at.
-pub(super) fn run(call: &mut Call<'_, '_>) -> Option<Now> {
+/// Runs the handler of a call, and counts and times it.  Returns the time at its end, if it was looked at.  `ticks` are
+/// those at the end of the command before, or at the start of the batch, and become those at the end of this one.
+pub(super) fn run(call: &mut Call<'_, '_>, ticks: &mut u64) -> Option<Now> {
     let services = call.services;
     let counters = services.metrics.thread(call.slot).command(call.row.id);
     counters.calls.add(1);
     let is_quick = call.row.command.flags.intersects(QUICK)
         && !(0..QUICK_MICROS).contains(&services.settings.slowlog_log_slower_than());
     if is_quick && counters.calls.get() % TIMING_SAMPLE != 1 {
-        let began = clock::ticks();
         handle(call, counters);
-        let ticks = clock::ticks().wrapping_sub(began);
-        if ticks >= LONG_TICKS {
-            note_long(call, counters, ticks);
+        let ended = clock::ticks();
+        let duration = ended.wrapping_sub(std::mem::replace(ticks, ended));
+        if duration >= LONG_TICKS {
+            note_long(call, counters, duration);
         }
         return None;
     }
@@ -45,6 +46,7 @@ pub(super) fn run(call: &mut Call<'_, '_>) -> Option<Now> {
     // A sample stands for those since the last one.
     let weight = if is_quick && counters.calls.get() > 1 { TIMING_SAMPLE } else { 1 };
     note(call, counters, now, micros, weight);
+    *ticks = clock::ticks();
     Some(now)
 }
 

@@ -11,6 +11,7 @@ use super::counted;
 use crate::cache::commands::databases::database_number;
 use crate::cache::{Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, LongRequest, Transaction};
+use crate::clock;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys, Row};
 use crate::refusal::Refusal;
 
@@ -167,6 +168,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     call.output.array(transaction.queue.len());
     call.client.in_exec = true;
+    let mut ticks = clock::ticks();
     for (id, arguments) in &transaction.queue {
         let row = &call.services.commands.rows()[*id];
         call.keyspace.database = call.client.database;
@@ -189,7 +191,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             slot: call.slot,
         };
         // Time stands still inside a transaction, whatever the end of a slow command would say.
-        let _ = counted::run(&mut queued);
+        let _ = counted::run(&mut queued, &mut ticks);
     }
     call.client.in_exec = false;
     call.client.request = None;

@@ -8,6 +8,7 @@ use super::{Prepared, counted, missing, transaction};
 use crate::cache::eviction;
 use crate::cache::{Entered, Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, Replies};
+use crate::clock;
 use crate::command::{Call, Effects, Flags, Flow, Row, Services};
 use crate::metrics::ThreadMetrics;
 use crate::random::Random;
@@ -27,6 +28,8 @@ pub(super) struct Turn<'t, 's> {
     effects: &'t mut Effects,
     last_row: Option<usize>,
     shard_ids: Vec<ShardId>,
+    /// The processor's ticks at the end of the last command.
+    ticks: u64,
 }
 
 impl<'t, 's> Turn<'t, 's> {
@@ -53,6 +56,7 @@ impl<'t, 's> Turn<'t, 's> {
             effects,
             last_row: None,
             shard_ids: Vec::new(),
+            ticks: clock::ticks(),
         }
     }
 
@@ -280,7 +284,7 @@ impl<'t, 's> Turn<'t, 's> {
             first_hash,
             slot: self.slot,
         };
-        if let Some(now) = counted::run(&mut call)
+        if let Some(now) = counted::run(&mut call, &mut self.ticks)
             && !row.command.flags.intersects(counted::QUICK)
         {
             self.keyspace.set_now(now);

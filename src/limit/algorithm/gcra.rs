@@ -17,7 +17,7 @@
 use super::parameters::{
     COUNT_MAX, InvalidParameter, NANOS_PER_SECOND, Nanos, OnChange, Parameters, Rate, SPAN_MAX, checked_count,
 };
-use super::state::{StateBytes, put, shifted, take};
+use super::state::{StateBytes, shifted, take};
 use super::{Algorithm, Limit};
 
 /// See the head of the file.
@@ -128,9 +128,12 @@ impl Algorithm for Gcra {
     }
 
     fn encode(state: &Arrival, bytes: &mut StateBytes) {
+        let interval = state.interval | if state.is_overdrawn { OVERDRAWN } else { 0 };
+        let mut whole = [0; 16];
+        whole[..8].copy_from_slice(&state.at.to_le_bytes());
+        whole[8..].copy_from_slice(&interval.to_le_bytes());
         bytes.clear();
-        put(bytes, state.at, 8);
-        put(bytes, state.interval | if state.is_overdrawn { OVERDRAWN } else { 0 }, 8);
+        bytes.extend_from_slice(&whole);
     }
 
     fn adopt(&self, state: &mut Arrival, now: Nanos) -> bool {

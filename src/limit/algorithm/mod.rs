@@ -206,13 +206,17 @@ impl Limit {
         })
     }
 
-    /// Takes `cost` if it may be had; then, and only then, `changed` becomes the new state, to be kept for
-    /// [`Decision::reset_after`].
+    /// Takes `cost` if it may be had.  `changed` becomes the new state, to be kept for [`Decision::reset_after`], if it
+    /// may, and also if the state was written under other parameters, see [`Limit::adopt`]; otherwise it stays empty.
     pub fn take(&self, state: &[u8], cost: u64, now: Nanos, changed: &mut StateBytes) -> Decision {
         with_algorithm!(self, algorithm => {
-            let mut state = read(algorithm, state, now);
+            let mut state = decode(algorithm, state);
+            let is_adopted = algorithm.adopt(&mut state, now);
             let before = peek(algorithm, &state, cost, now);
             if !before.allowed {
+                if is_adopted {
+                    write(algorithm, &state, changed);
+                }
                 return before;
             }
             algorithm.charge(&mut state, cost, now);

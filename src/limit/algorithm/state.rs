@@ -51,11 +51,13 @@ pub(super) fn begin(bytes: &mut StateBytes, tag: Tag) {
 }
 
 /// Appends the lowest `width` bytes of a number.
+#[inline]
 pub(super) fn put(bytes: &mut StateBytes, number: u64, width: usize) {
     bytes.extend_from_slice(&number.to_le_bytes()[..width]);
 }
 
 /// Takes a number of `width` bytes off the front.
+#[inline]
 pub(super) fn take(fields: &mut &[u8], width: usize) -> Option<u64> {
     let (number, rest) = fields.split_at_checked(width)?;
     *fields = rest;

@@ -55,14 +55,18 @@ fn take(call: &mut Call<'_, '_>, limit: &Limit, quantity: u64) -> Result<Decisio
         return Err(super::no_room());
     }
     let mut changed = StateBytes::new();
-    let decision = match quantity {
-        0 => limit.peek(state, quantity, now),
-        _ => limit.take(state, quantity, now, &mut changed),
-    };
-    if decision.allowed && quantity > 0 {
+    if quantity == 0 {
+        let decision = limit.peek(state, quantity, now);
+        if let Some(kept_for) = limit.adopt(state, now, &mut changed) {
+            keep_adopted(&mut counters, name, &changed, kept_for);
+        }
+        return Ok(decision);
+    }
+    let decision = limit.take(state, quantity, now, &mut changed);
+    if decision.allowed {
         counters.keep(name, &changed, decision.reset_after);
-    } else if let Some(kept_for) = limit.adopt(state, now, &mut changed) {
-        keep_adopted(&mut counters, name, &changed, kept_for);
+    } else if !changed.is_empty() {
+        keep_adopted(&mut counters, name, &changed, decision.reset_after);
     }
     Ok(decision)
 }
