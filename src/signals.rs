@@ -61,8 +61,9 @@ const ROWS: &[Row] = &[
     Row { signal: Signal::STKFLT, name: "SIGSTKFLT", action: Action::Ignore },
 ];
 
-/// The signals that have no meaning of their own, all of which are ignored.
-const REAL_TIME: RangeInclusive<i32> = 35..=64;
+/// The signals that have no meaning of their own, all of which are ignored.  The C library keeps the first two or three for
+/// itself.
+const REAL_TIME: RangeInclusive<i32> = 32..=64;
 
 /// How long the server may still take to end after a second signal to stop.
 const STOP_AT_ONCE_MAX: Duration = Duration::from_secs(1);
