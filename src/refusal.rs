@@ -68,8 +68,8 @@ refusals! {
     TOO_LATE = "TOOLATE the time was over before the disk had it: ask for a longer one, or see why the disk is slow";
     /// A client has closed its side of the connection while what it was granted waited for the disk.
     WITHDRAWN = "WITHDRAWN the connection was closed before the disk had what was granted, so it was taken back";
-    /// A journal has failed while replies waited for it.
-    NOT_KEPT = "MISCONF the disk failed before it had what was done, which may be undone at the next start; the log \
+    /// A journal has failed, or found no room, while replies waited for it.
+    NOT_KEPT = "MISCONF the disk does not have what was done, which may be undone at the next start; the log \
                 says why";
     /// A SCAN cursor that is no number.
     INVALID_CURSOR = "ERR invalid cursor";

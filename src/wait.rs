@@ -91,14 +91,14 @@ impl<T> Mailbox<T> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Position(pub u64);
 
-/// The disk has failed: what was promised up to a position will not be kept.
+/// The disk has failed, or takes nothing just now: what was done up to a position may be undone at the next start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lost;
 
 /// Something that is on the disk up to a position.
 pub trait Durable: Send + Sync {
-    /// Ready once everything up to `position` is on the disk; else `waker` is woken when it is, or when it never will
-    /// be.  The same waker may be left several times.
+    /// Ready once everything up to `position` is on the disk; else `waker` is woken when it is, or when nobody
+    /// should wait for that.  The same waker may be left several times.
     fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>>;
 }
 

@@ -133,6 +133,8 @@ struct Shared {
     synced: AtomicU64,
     waiters: Mutex<Waiters, { rank::JOURNAL_WAITERS }>,
     failure: OnceLock<String>,
+    /// The writer could not write when it last tried and will try again: nobody waits for that.
+    is_stalled: AtomicBool,
     /// The writer has ended: nothing that is not on the disk will be.
     is_closed: AtomicBool,
     is_snapshot_begun: AtomicBool,
@@ -220,6 +222,7 @@ impl Journal {
             synced: AtomicU64::new(position.0),
             waiters: Mutex::default(),
             failure: OnceLock::new(),
+            is_stalled: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_snapshot_begun: AtomicBool::new(false),
             snapshot_bytes: AtomicU64::new(recovered.snapshot_bytes),
@@ -287,6 +290,11 @@ impl Journal {
     /// True once the disk has failed: nothing is promised any more until a new start.
     pub fn has_failed(&self) -> bool {
         self.shared.has_failed()
+    }
+
+    /// False while nothing can be promised, because the disk has failed or has no room just now.
+    pub fn can_write(&self) -> bool {
+        self.shared.can_write()
     }
 
     /// True if enough was appended for a snapshot to pay and none is being made.
@@ -358,11 +366,15 @@ impl Shared {
         self.failure.get().is_some()
     }
 
+    fn can_write(&self) -> bool {
+        !self.has_failed() && !self.is_stalled.load(Ordering::Acquire)
+    }
+
     fn outcome(&self, position: Position) -> Option<Result<(), Lost>> {
         if position.0 <= self.synced.load(Ordering::Acquire) {
             return Some(Ok(()));
         }
-        (self.has_failed() || self.is_closed.load(Ordering::Acquire)).then_some(Err(Lost))
+        (!self.can_write() || self.is_closed.load(Ordering::Acquire)).then_some(Err(Lost))
     }
 
     /// See [`Durable::poll_synced`].
@@ -391,7 +403,7 @@ impl Shared {
         loop {
             match self.poll_synced(position, &waker) {
                 Poll::Ready(Ok(())) => return Ok(()),
-                Poll::Ready(Err(Lost)) => return Err(io::Error::other("the journal has ended")),
+                Poll::Ready(Err(Lost)) => return Err(io::Error::other("the journal has ended or stalls")),
                 Poll::Pending => std::thread::park(),
             }
         }
@@ -428,8 +440,11 @@ impl Shared {
         let is_new = state.stall.as_ref() != Some(&reason);
         state.stall = Some(reason.clone());
         drop(state);
-        // A snapshot does not wait for what may take long.
+        // It may take long, so nobody waits for it: neither a snapshot nor a client.
         self.changed.notify_all();
+        self.is_stalled.store(true, Ordering::Release);
+        let woken = self.waiters.lock().take_all();
+        woken.into_iter().for_each(Waker::wake);
         if is_new {
             tracing::error!(
                 journal = self.options.name,
@@ -442,6 +457,7 @@ impl Shared {
 
     /// What was to be written was.
     fn go_on(&self) {
+        self.is_stalled.store(false, Ordering::Release);
         let stall = self.state.lock().stall.take();
         if stall.is_some() {
             tracing::warn!(journal = self.options.name, "the journal is written again");

@@ -264,7 +264,7 @@ impl Keeper {
             // That the disk takes nothing now depends on nothing that is to be on the disk, and would wait for it.
             return None;
         }
-        if self.journal.has_failed() && !has_records {
+        if !self.journal.can_write() && !has_records {
             // What is refused for that reason, or changes nothing, is said all the same.
             return None;
         }

@@ -339,7 +339,7 @@ fn a_disk_that_fails_is_told_to_whom_it_concerns() {
     let replies = delayed(&mut server, &mut client, &lines, 0);
     assert_eq!((&*replies[0], &*replies[3]), ("OK", "1"));
     for reply in &replies[1..3] {
-        assert!(reply.starts_with("-MISCONF the disk failed before it had what was done"), "{reply}");
+        assert!(reply.starts_with("-MISCONF the disk does not have what was done"), "{reply}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! No signal ends the server for no reason, and a second one that asks for the stop is heard.
 
 use std::fs;
+use std::process::Command;
 
 use rustix::process::{Signal, kill_process};
 
@@ -33,6 +34,15 @@ fn none_ends_the_server_for_no_reason() {
         send(&server, *signal);
         assert_eq!(Client::connect(server.address()).ask("PING"), "PONG", "{signal:?}");
     }
+    // From the first that the C library leaves to programs; they have no names.
+    for number in 34..=64 {
+        let status = Command::new("kill")
+            .arg(format!("-{number}"))
+            .arg(server.process().as_raw_nonzero().to_string())
+            .status();
+        assert!(status.expect("there is a program to send signals").success());
+        assert_eq!(Client::connect(server.address()).ask("PING"), "PONG", "{number}");
+    }
 }
 
 #[test]
@@ -51,6 +61,7 @@ fn a_file_that_may_not_grow_stops_what_needs_it_and_nothing_else() {
     let server =
         Server::quartet_as(&["--dir", &path, "--http-port", "0"], |command| limited("ulimit -f 64", command));
     let mut client = Client::connect(server.address());
+    assert!(client.ask("LOCK.ACQUIRE first ann TTL 600000").contains("fence"));
     // The segment may not become longer than 32 KiB: locks stall, and say so, and nothing else does.
     let mut waiting = Client::connect(server.address());
     for number in 0..1_000 {
@@ -65,6 +76,12 @@ fn a_file_that_may_not_grow_stops_what_needs_it_and_nothing_else() {
         stalled.starts_with("-TRYAGAIN the journal of the locks cannot be written at the moment"),
         "{stalled}"
     );
+    // Nobody waits until it may grow: neither those whose locks were to be written, nor who asks how things are.
+    let replies: Vec<String> = (0..1_000).map(|_| waiting.read_text().expect("a reply")).collect();
+    let unkept = replies.iter().position(|reply| reply.starts_with("-MISCONF the disk does not have"));
+    let unkept = unkept.expect("some were done when the disk did not take them");
+    assert!(client.ask("LOCK.INFO first").contains("ann"));
+    assert_eq!(client.ask(&format!("LOCK.INFO {unkept}")), "(nil)");
     assert_eq!(client.ask("PING"), "PONG");
 }
 
