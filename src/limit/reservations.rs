@@ -243,6 +243,17 @@ impl Reservations {
         reserved.iter().map(|reserved| reserved.counter.clone()).collect()
     }
 
+    /// Two databases have changed places, with the counters that reservations were taken from.
+    pub fn swap_databases(&self, first: usize, second: usize) {
+        for reservation in self.open.lock().by_id.values_mut() {
+            if reservation.database == first {
+                reservation.database = second;
+            } else if reservation.database == second {
+                reservation.database = first;
+            }
+        }
+    }
+
     /// Takes a reservation out, to end it; none if it was ended already, or there never was one.
     pub fn close(&self, id: ReservationId) -> Option<Reservation> {
         let mut open = self.open.lock();
@@ -281,9 +292,23 @@ impl Reservations {
         std::mem::take(&mut self.open.lock().changed).into_iter().collect()
     }
 
-    /// The ids of all that are open.
-    pub fn all(&self) -> Vec<ReservationId> {
-        self.open.lock().by_id.keys().copied().collect()
+    /// Takes the ids of those that were ended and are not written as such, to be written now.
+    pub fn take_ended(&self) -> Vec<ReservationId> {
+        let Open { by_id, changed, .. } = &mut *self.open.lock();
+        changed.extract_if(|id| !by_id.contains_key(id)).collect()
+    }
+
+    /// The ids of those that are open and written.  One that was opened since the last time is left out: if a snapshot had
+    /// it, nobody would write that it has ended.
+    pub fn written(&self) -> Vec<ReservationId> {
+        let Open { by_id, changed, .. } = &*self.open.lock();
+        by_id.keys().filter(|id| !changed.contains(id)).copied().collect()
+    }
+
+    /// Those of `ids` that are open no more.
+    pub fn ended(&self, ids: &[ReservationId]) -> Vec<ReservationId> {
+        let open = self.open.lock();
+        ids.iter().filter(|id| !open.by_id.contains_key(id)).copied().collect()
     }
 
     /// Gives `write` what is to be said of these reservations, as records.

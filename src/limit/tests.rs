@@ -318,6 +318,24 @@ fn a_reservation_is_read_as_it_was_written() {
     assert_eq!(Reservation::decode(&bytes), Some(reservation));
 }
 
+#[test]
+fn a_snapshot_has_no_reservation_whose_end_nobody_would_write() {
+    let limits = Limits::new(1);
+    limits.keeping.turn_on();
+    let (reservations, empty) = (&limits.reservations, [0; 20]);
+    let open = |id| reservations.open(id, Reservation::decode(&empty).expect("it is one of no limits"));
+    open(1);
+    assert!(reservations.written().is_empty(), "that it was opened is not written yet");
+    assert_eq!(reservations.take_changed(), [1]);
+    assert_eq!((reservations.written(), reservations.ended(&[1])), (vec![1], vec![]));
+    open(2);
+    assert!(reservations.close(1).is_some() && reservations.close(2).is_some());
+    assert_eq!((reservations.written(), reservations.ended(&[1])), (vec![], vec![1]));
+    assert_eq!(reservations.take_ended(), [1], "of the other nothing was written");
+    open(3);
+    assert_eq!((reservations.take_ended(), reservations.take_changed()), (vec![], vec![3]));
+}
+
 /// Random checks over shared counters never take more than any limit holds, by a plain count.
 #[test]
 fn no_limit_is_ever_exceeded_by_any_mixture_of_checks() {

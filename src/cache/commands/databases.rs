@@ -132,6 +132,7 @@ fn swapdb(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (first, second) = (database(first)?, database(second)?);
     call.keyspace.unlock();
     store.swap(first, second);
+    call.services.limits.reservations.swap_databases(first, second);
     call.output.ok();
     Ok(())
 }

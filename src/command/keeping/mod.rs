@@ -21,6 +21,7 @@ use crate::clock::Now;
 use crate::journal::{Journal, OpenError, Options, RECORD_MAX, Status};
 use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos};
 use crate::limit::records::Record;
+use crate::limit::reservations::ReservationId;
 use crate::limit::{moment_of_millis, nanos};
 
 /// The least time from one sync to the next.
@@ -133,8 +134,7 @@ impl LimitKeeper {
             Some(journal) => journal.is_snapshot_due(),
             None => keeping.is_asked_for(),
         };
-        let reservations = &self.services.limits.reservations;
-        if changed.is_empty() && !reservations.has_changed() && !is_due {
+        if changed.is_empty() && !self.services.limits.reservations.has_changed() && !is_due {
             return;
         }
         if self.journal.is_none() && !self.make_journal() {
@@ -151,27 +151,21 @@ impl LimitKeeper {
             journal.append(record);
         });
         records.append(time(now));
-        // A crash may leave the first of these records without the last.  So what has ended is written before the counters
-        // that it was given back to, and what was taken ahead after those that it was taken from.
-        let reserved = self.write_ended(&mut records);
+        // A crash may leave the first of these records without the last, and must not have a reservation give back twice, or
+        // what it has not taken.  So its end is written before the counters that it was given back to, and its beginning
+        // after those that it was taken from.
+        let reservations = &self.services.limits.reservations;
+        let changed_reservations = reservations.take_changed();
+        records.append_ended(&reservations.ended(&changed_reservations));
         self.write_changed(now, &mut records);
-        reserved.iter().for_each(|record| records.append_encoded(record));
+        // These may have given back to a counter just before it was written.
+        records.append_ended(&reservations.take_ended());
+        reservations.each_record(&changed_reservations, |record| records.append(record));
         records.report_too_long();
         // What FLUSHALL and SWAPDB have done is not told name by name.
         if self.services.store.changed_counters().take_all() || journal.is_snapshot_due() {
             self.snapshot();
         }
-    }
-
-    /// Writes which reservations have ended, and returns the records of those that were opened.
-    fn write_ended(&self, records: &mut Records<impl FnMut(&[u8])>) -> Vec<Vec<u8>> {
-        let reservations = &self.services.limits.reservations;
-        let mut reserved = Vec::new();
-        reservations.each_record(&reservations.take_changed(), |record| match record {
-            Record::Ended { .. } => records.append(record),
-            record => reserved.push(record.encoded()),
-        });
-        reserved
     }
 
     fn write_changed(&self, now: Now, records: &mut Records<impl FnMut(&[u8])>) {
@@ -237,18 +231,16 @@ impl<W: FnMut(&[u8])> Records<W> {
 
     /// Writes a record, unless the journal does not take one so long: it is about a key that is.
     fn append(&mut self, record: Record<'_>) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        record.encode(&mut bytes);
-        self.append_encoded(&bytes);
-        self.bytes = bytes;
-    }
-
-    fn append_encoded(&mut self, record: &[u8]) {
-        if record.len() <= RECORD_MAX {
-            (self.write)(record);
+        record.encode(&mut self.bytes);
+        if self.bytes.len() <= RECORD_MAX {
+            (self.write)(&self.bytes);
         } else {
             self.too_long += 1;
         }
+    }
+
+    fn append_ended(&mut self, reservations: &[ReservationId]) {
+        reservations.iter().for_each(|&id| self.append(Record::Ended { id }));
     }
 
     /// Says in the log how many were left out; not before all locks are released.

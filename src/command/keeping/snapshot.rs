@@ -39,7 +39,8 @@ impl LimitKeeper {
         records.append(time(now));
         self.services.limits.each_setting(|record| records.append(record));
         let reservations = &self.services.limits.reservations;
-        reservations.each_record(&reservations.all(), |record| records.append(record));
+        let reserved = reservations.written();
+        reservations.each_record(&reserved, |record| records.append(record));
         let due = millis_of(nanos(now) + self.long);
         for database in 0..store.database_count() {
             let shards: Vec<_> = self.visit(now, |_| store.shards(database).collect());
@@ -58,6 +59,8 @@ impl LimitKeeper {
                 });
             }
         }
+        // These may have given back to a counter just before it was copied.
+        records.append_ended(&reservations.ended(&reserved));
         records.report_too_long();
     }
 }
