@@ -158,11 +158,10 @@ impl Services {
         let moment = nanos(now);
         let table = self.limits.policies.load();
         let Ok(check) = Check::new(request.demands(&table), &self.limits, moment) else { return };
-        let names = || check.items().iter().map(|item| &*item.counter);
-        let _ = self.with_counters(self.timekeeper, now, request.database, names(), |counters| {
+        let _ = self.with_counters(self.timekeeper, now, request.database, check.counters(), |counters| {
             check.refund(counters, moment, moment)
         });
-        self.wake_waiting(request.database, names());
+        self.wake_waiting(request.database, check.counters());
     }
 
     fn set_alarm_for_waiting(&self) {

@@ -324,9 +324,15 @@ impl<'d> Check<'d> {
     pub fn decide_up_to(&mut self, counters: &mut impl Counters, now: Nanos) -> Result<Outcome, NotACounter> {
         let asked = self.demands.first().map_or(0, |(demand, _)| demand.cost);
         let cost = self.left(counters, now)?.max(1).min(asked);
+        self.ask_for(cost);
+        self.decide(counters, Mode::Take, now)
+    }
+
+    /// Has each demand ask for `cost` from now on; for nothing, and it tells what is left.  The counters stay those that were
+    /// locked; a check that is made out anew may need others.
+    pub fn ask_for(&mut self, cost: u64) {
         self.demands.iter_mut().for_each(|(demand, _)| demand.cost = cost);
         self.items.iter_mut().for_each(|item| item.cost = cost);
-        self.decide(counters, Mode::Take, now)
     }
 
     /// Whether all demands have the same cost.
@@ -437,7 +443,8 @@ impl<'d> Check<'d> {
         })
     }
 
-    /// Gives back what its limits were asked for, as far as it was taken at or before `taken_at` and still counts.
+    /// Gives back what its limits were asked for, as far as it was taken at or before `taken_at` and still counts: a key
+    /// without a counter of its own to the counter that it shares.
     ///
     /// # Errors
     /// If a key that a counter should be at holds something else; nothing is given back then.
@@ -447,14 +454,18 @@ impl<'d> Check<'d> {
         taken_at: Nanos,
         now: Nanos,
     ) -> Result<(), NotACounter> {
-        counters.check_kinds(self.items.iter().map(|item| item.counter.as_slice()))?;
-        for item in &self.items {
+        let places = self.places(counters)?;
+        let places = self.items.iter().zip(places);
+        let places: SmallVec<[_; 1]> =
+            places.filter_map(|(item, place)| Some((item, place.counter()?))).collect();
+        counters.check_kinds(places.iter().map(|(_, counter)| counter.as_slice()))?;
+        for (item, counter) in places {
             let mut changed = StateBytes::new();
-            let state = counters.state(&item.counter)?;
+            let state = counters.state(counter)?;
             if !state.is_empty() {
                 let kept_for = item.limit.refund(state, item.cost, taken_at, now, &mut changed);
-                counters.keep(&item.counter, &changed, kept_for);
-                counters.keep_less(&item.counter);
+                counters.keep(counter, &changed, kept_for);
+                counters.keep_less(counter);
             }
         }
         Ok(())

@@ -116,7 +116,6 @@ impl SlotCounter {
 
 /// The wish for a slot, made out so that the caller can lock [`Entry::counters`].
 pub struct Entry<'d> {
-    demand: Demand<'d>,
     slots: SlotCounter,
     check: Check<'d>,
 }
@@ -126,7 +125,7 @@ pub struct Entered<'d> {
     /// The slot; none if it was refused, and also if it was let through without one: by a list, or by a policy that only
     /// counts.
     pub slot: Option<SlotId>,
-    /// The check that decided, or of an entry that succeeded one of what is left then.
+    /// The check that decided; of an entry that succeeded it tells what is left.
     pub check: Check<'d>,
     /// What that check came to.
     pub outcome: Outcome,
@@ -145,7 +144,7 @@ impl<'d> Entry<'d> {
     ) -> Result<Entry<'d>, SlotError> {
         let slots = SlotCounter::new(policy, key)?;
         let demand = Demand { rule: Rule::Policy(policy), key, cost: 1 };
-        Ok(Entry { demand, slots, check: Check::new([demand], limits, now)? })
+        Ok(Entry { slots, check: Check::new([demand], limits, now)? })
     }
 
     /// The counter of the slots.
@@ -171,21 +170,28 @@ impl<'d> Entry<'d> {
         now: Nanos,
         thread: usize,
     ) -> Result<Entered<'d>, SlotError> {
-        let outcome = self.check.decide(counters, Mode::Peek, now)?;
+        let mut outcome = self.check.decide(counters, Mode::Peek, now)?;
         if outcome.answers.iter().any(|answer| answer.counted == Counted::InPlace) {
             // A slot is left by the name of its key, so it cannot be in a counter that keys share.
             return Err(SlotError::NoRoom);
         }
-        self.check.count(&outcome, thread, limits);
-        let has_room = outcome.answers.first().is_some_and(|answer| answer.decision.allowed);
-        if !outcome.allowed || !has_room {
-            return Ok(Entered { slot: None, check: self.check, outcome });
-        }
         let SlotCounter { concurrency, name } = &self.slots;
-        let mut slots = Concurrency::decode(counters.state(name)?).unwrap_or_default();
+        let granted = outcome.answers.first_mut().filter(|answer| answer.decision.allowed && outcome.allowed);
+        let Some(granted) = granted else {
+            self.check.count(&outcome, thread, limits);
+            return Ok(Entered { slot: None, check: self.check, outcome });
+        };
+        let state = counters.state(name)?;
+        if state.is_empty() {
+            // Only looking has not said so.
+            granted.counted = Counted::New;
+        }
+        self.check.count(&outcome, thread, limits);
+        let mut slots = Concurrency::decode(state).unwrap_or_default();
         let slot = concurrency.enter(&mut slots, 1, lease, now);
         self.slots.keep(counters, &slots, now);
-        let check = Check::new([Demand { cost: 0, ..self.demand }], limits, now)?;
+        let mut check = self.check;
+        check.ask_for(0);
         let outcome = check.decide(counters, Mode::Peek, now)?;
         Ok(Entered { slot: Some(slot), check, outcome })
     }

@@ -91,6 +91,19 @@ fn a_policy_has_as_many_keys_as_it_may_have() {
     assert_eq!(replies.iter().filter(|reply| allowed(reply)).count(), 49);
 }
 
+#[test]
+fn slots_take_part_of_what_keys_a_policy_may_have() {
+    let server = Server::quartet(&["--http-port", "0"]);
+    let (mut client, mut http) = (Client::connect(server.address()), connect(&server));
+    let slots =
+        r#"{"limits": [{"algorithm": "concurrency", "limit": 2, "period_ms": 86400000}], "max_keys": 3}"#;
+    put_policy(&mut http, "slots", slots);
+    let replies = ask_all(&mut client, 0..10, |number| format!("RL.ENTER slots {number}"));
+    let refused = replies.iter().skip(3).filter(|reply| reply.contains("OOM")).count();
+    assert_eq!(refused, 7, "three keys, and none in a counter that is not its own: {replies:?}");
+    assert!(client.ask("RL.ENTER slots 2").contains(", 1, 2, 0, "), "a known key goes on");
+}
+
 /// A figure of INFO.
 fn info(client: &mut Client, section: &str, field: &str) -> u64 {
     let page = client.ask(&format!("INFO {section}"));

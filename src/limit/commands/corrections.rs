@@ -65,15 +65,13 @@ fn refund(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let amount = checked_cost(words.integer()?)?;
     let rule = Rule::Policy(policy_option(&table, words)?);
     let demand = Demand { rule, key: call.arguments.at(1), cost: amount };
-    let check = Check::new([demand], &call.services.limits, now)?;
-    let names = check.items().iter().map(|item| item.counter.as_slice());
-    let mut counters = StoredCounters::lock(call.keyspace, names);
+    let mut check = Check::new([demand], &call.services.limits, now)?;
+    let mut counters = StoredCounters::lock(call.keyspace, check.counters());
     check.refund(&mut counters, now, now)?;
     // What is asked now is what is there, not whether there is enough for as much again.
-    let check = Check::new([Demand { cost: 0, ..demand }], &call.services.limits, now)?;
+    check.ask_for(0);
     let outcome = check.decide(&mut counters, Mode::Peek, now)?;
-    let names = check.items().iter().map(|item| item.counter.as_slice());
-    call.services.wake_waiting(call.keyspace.database, names);
+    call.services.wake_waiting(call.keyspace.database, check.counters());
     answer::write(call.output, &check.summary(&outcome));
     Ok(())
 }

@@ -86,7 +86,7 @@ async fn refund(
     let table = limits.policies.load();
     let rule = Rule::Policy(find(&table, &refund.policy)?);
     let check = Check::new([Demand { rule, key: &key, cost: amount }], limits, nanos(context.now()))?;
-    let keys: Vec<&[u8]> = check.items().iter().map(|item| &*item.counter).collect();
+    let keys: Vec<&[u8]> = check.counters().collect();
     let refunded = context.read(0, &keys, |visit| {
         let now = nanos(visit.now());
         check.refund(&mut StoredCounters(&mut visit.keyspace), now, now)
