@@ -149,7 +149,7 @@ fn a_session_opened_over_http_outlives_a_kill_with_its_lock() {
     let arguments =
         ["--dir", data.to_str().expect("the temporary folder has a plain name"), "--http-port", "0"];
     let server = Server::quartet(&arguments);
-    assert!(!data.exists(), "nothing is kept before there is a lock");
+    assert!(!data.join("locks").exists(), "nothing is kept before there is a lock");
     let mut http = Http::connect(server.http_address());
     let opened = http.ask("POST", "/sessions", &[], br#"{"ttl": 600}"#).json();
     let session = opened["session"].as_str().expect("it has a name").to_owned();
@@ -179,9 +179,8 @@ fn two_servers_do_not_share_a_folder() {
         .spawn()
         .expect("the binary was built for this test");
     assert!(!second.wait().expect("it is ours to wait for").success());
-    let expected = format!(
-        "quartet: another server uses {data}/locks: stop that one, or choose another folder with --dir\n"
-    );
+    let expected =
+        format!("quartet: another server uses {data}: stop that one, or choose another folder with --dir\n");
     assert_eq!(output.stderr(), expected);
 }
 
