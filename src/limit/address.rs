@@ -25,7 +25,8 @@ impl Network {
     /// it is something else.
     ///
     /// # Errors
-    /// If it is an address, but what is behind the slash is no number of its bits.
+    /// If it is an address, but what is behind the slash is no number of its bits, or something else is behind the
+    /// brackets: a pattern would take these for a class of characters.
     pub fn parse(text: &[u8]) -> Result<Option<Network>, InvalidParameter> {
         // Most keys are no addresses, which these have in common.
         if !text.contains(&b'.') && !text.contains(&b':') {
@@ -36,7 +37,18 @@ impl Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let Some(address) = parse_address(address) else { return Ok(None) };
+        let Some(address) = parse_address(address) else {
+            return if has_address_in_brackets(text) {
+                let allowed = "an address, or one with a slash and a number of bits behind it".to_owned();
+                Err(InvalidParameter {
+                    parameter: "the network",
+                    value: text.escape_debug().to_string(),
+                    allowed,
+                })
+            } else {
+                Ok(None)
+            };
+        };
         let bits = bits_of(address);
         let Some(prefix) = prefix else { return Ok(Some(Network::of(address, bits))) };
         let is_number = prefix.bytes().all(|byte| byte.is_ascii_digit());
@@ -114,6 +126,13 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     };
     let address: IpAddr = text.parse().ok()?;
     (address.is_ipv6() || !is_bracketed).then_some(address)
+}
+
+/// Whether an address in brackets comes first, perhaps with a number of bits inside them.
+fn has_address_in_brackets(text: &str) -> bool {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
+    let address = inner.and_then(|inner| inner.split('/').next()).and_then(parse_address);
+    address.is_some_and(|address| address.is_ipv6())
 }
 
 /// The client whose address a proxy has written down, in all the ways in which they do: with or without brackets, a port and a
@@ -227,10 +246,13 @@ mod tests {
             assert_eq!((one.overlaps(other), other.overlaps(one)), (expected, expected), "{one} {other}");
         }
         assert_eq!(network("10.9.9.9/8").to_string(), "10.0.0.0/8");
-        for wrong in ["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "::/129", "[::1]/x"] {
+        let wrong_bits = ["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "::/129", "[::1]/x"];
+        let more_than_an_address =
+            ["[::1]:80", "[::1]*", "[2001:db8::/32]", "[fe80::1%eth0]:80", "[::1]x/64"];
+        for wrong in wrong_bits.into_iter().chain(more_than_an_address) {
             assert!(Network::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }
-        for other in ["1", "abc", "user:1", "10.0.0.*", "[abc]", "a/8", "1.2.3.4:80", ""] {
+        for other in ["1", "abc", "user:1", "10.0.0.*", "[abc]", "[0-9]:*", "[a:]", "a/8", "1.2.3.4:80", ""] {
             assert_eq!(Network::parse(other.as_bytes()), Ok(None), "{other}");
         }
     }
