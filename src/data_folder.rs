@@ -20,8 +20,9 @@ const REMEDY: &str =
 pub fn own(settings: &Settings) -> Result<Option<Folder>, String> {
     let keeps_nothing = settings.lock_durability == LockDurability::None && settings.limit_kept_from == 0;
     let Some(path) = settings.dir.as_deref().filter(|_| !keeps_nothing) else { return Ok(None) };
-    if path.exists() && !path.is_dir() {
-        return Err(format!("cannot use {}: it is no directory; {REMEDY}", path.display()));
+    if let Some(obstacle) = obstacle(path) {
+        let what = if obstacle == path { "it".into() } else { obstacle.to_string_lossy() };
+        return Err(format!("cannot use {}: {what} is no directory; {REMEDY}", path.display()));
     }
     if !is_named(settings) && !path.exists() {
         return match can_be_made(path) {
@@ -39,6 +40,11 @@ pub fn own(settings: &Settings) -> Result<Option<Folder>, String> {
 /// Whether somebody has said where to keep data.
 pub(crate) fn is_named(settings: &Settings) -> bool {
     settings.dir != Settings::default().dir
+}
+
+/// What is in the place of the directory or of one above it: a file, or a link that leads nowhere.
+fn obstacle(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|part| part.symlink_metadata().is_ok()).filter(|part| !part.is_dir())
 }
 
 /// Whether a directory that is missing could be made.

@@ -304,8 +304,14 @@ impl Value for Vec<IpAddr> {
     fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for word in words(text) {
-            let found = word.parse().map_or_else(|_| resolve(word), |address| Ok(vec![address]))?;
-            addresses.extend(found);
+            let bare = if is_bracketed_address(word) { &word[1..word.len() - 1] } else { word };
+            let found = bare.parse().map_or_else(|_| resolve(word), |address| Ok(vec![address]))?;
+            for address in found {
+                // Nobody can listen twice on one.
+                if !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
         }
         if !(1..=ADDRESSES_MAX).contains(&addresses.len()) {
             return Err(format!("argument must be 1 to {ADDRESSES_MAX} IP addresses"));

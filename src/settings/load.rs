@@ -207,6 +207,8 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
     use super::*;
     use crate::settings::{EvictionPolicy, LogFormat};
 
@@ -409,8 +411,11 @@ mod tests {
     #[test]
     fn names_of_this_machine_are_addresses() {
         let settings = try_load(&["--bind", "localhost"], &[]).expect("every machine has that name");
-        assert!(!settings.bind.is_empty() && settings.bind.iter().all(std::net::IpAddr::is_loopback));
-        for name in ["no such name", "name.invalid"] {
+        assert!(!settings.bind.is_empty() && settings.bind.iter().all(IpAddr::is_loopback));
+        let both =
+            try_load(&["--bind", "127.0.0.1 [::1] 127.0.0.1 localhost ::1"], &[]).expect("all are of here");
+        assert_eq!(both.bind, [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]);
+        for name in ["no such name", "name.invalid", "[127.0.0.1]"] {
             let Err(Stop::Invalid(line)) = try_load(&["--bind", name], &[]) else {
                 panic!("{name} is refused")
             };

@@ -26,7 +26,11 @@ fn a_file_in_its_place_is_found() {
     let file = folder.path().join("file");
     fs::write(&file, "in the way").expect("the folder can be written");
     check_refused(&file, &["it is no directory", "--dir"]);
-    check_refused(&file.join("below"), &["cannot use", "--dir"]);
+    let is_no_directory = format!("{} is no directory", file.display());
+    check_refused(&file.join("below/that"), &["cannot use", &is_no_directory, "--dir"]);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &link).expect("the folder can be written");
+    check_refused(&link, &["it is no directory", "--dir"]);
     // The same in place of what goes into it.
     let data = folder.path().join("data");
     fs::create_dir(&data).expect("the folder can be written");
