@@ -68,8 +68,14 @@ fn check_codings(headers: &HeaderMap) -> Result<(), Problem> {
     if let Some(coding) = is_other(&header::CONTENT_ENCODING, "identity") {
         return Err(Problem::new(problems::UNSUPPORTED_CODING).detail(format!("the body is in {coding}")));
     }
+    let refuse = |coding: &str| {
+        Err(Problem::new(problems::UNSUPPORTED_TRANSFER).detail(format!("the body is in {coding}")))
+    };
     if let Some(coding) = is_other(&header::TRANSFER_ENCODING, "chunked") {
-        return Err(Problem::new(problems::UNSUPPORTED_TRANSFER).detail(format!("the body is in {coding}")));
+        return refuse(&coding);
+    }
+    if members(headers, &header::TRANSFER_ENCODING).nth(1).is_some() {
+        return refuse("chunks within chunks");
     }
     Ok(())
 }

@@ -36,6 +36,7 @@ mod preferences;
 mod problem;
 pub mod problems;
 mod query;
+mod room;
 pub mod stream;
 mod waiting;
 
@@ -46,6 +47,7 @@ pub use path::{PathBytes, PathParts, PathText};
 pub use preferences::Preferences;
 pub use problem::{Problem, ProblemBody};
 pub use query::{Query, QueryBytes};
+pub use room::{Crowded, Room, Unread};
 pub use waiting::on_disk;
 
 pub use axum::extract::State;

@@ -74,7 +74,7 @@ problems! {
     UNSUPPORTED_CODING = UNSUPPORTED_MEDIA_TYPE "unsupported-coding" "The body is compressed":
         "The header Content-Encoding names a coding, and bodies are only taken as they are: send it without one.";
     UNSUPPORTED_TRANSFER = NOT_IMPLEMENTED "unsupported-transfer" "The transfer coding is not understood":
-        "The header Transfer-Encoding names a coding other than chunked.";
+        "The header Transfer-Encoding names a coding other than chunked, or names it twice.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The media type is not taken here":
         "The header Content-Type names a type that this resource does not take; the detail names those it does.";
     KEY_EXISTS = CONFLICT "key-exists" "The key is there already":

@@ -18,7 +18,7 @@ use super::flight::Account;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router::{self, Route, Routes};
 use crate::attempts::RECOVERY;
-use crate::endpoint::Context;
+use crate::endpoint::{Context, Crowded};
 use crate::settings::Settings;
 
 /// How a client that gave no password is told to give one.
@@ -37,6 +37,9 @@ const PAGE_POLICY: HeaderValue =
 /// Data never run as a page of ours, even where the writer of a value has said that it is HTML.
 const DATA_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; sandbox");
+
+/// The route whose responses have room whatever other connections leave unread: there it can be seen what they do.
+const METRICS: &str = "/metrics";
 
 /// Who asks.
 #[derive(Clone)]
@@ -135,13 +138,21 @@ impl Door {
             Method::POST => route.post_reads,
             _ => false,
         };
+        if only_reads && *request.method() != Method::HEAD && caller.responses.admit(usize::MAX, 0).is_err() {
+            let responses = Arc::clone(&caller.responses);
+            request.extensions_mut().insert(Crowded(responses));
+        }
         let Ok(response) = router.clone().call(request).await;
         if !only_reads {
             // It is done, so its client has to hear of it.
             return response;
         }
         let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
-        match caller.responses.admit(bytes, 0) {
+        let admitted = match route.label.as_str() {
+            METRICS => caller.responses.admit_alone(bytes, 0),
+            _ => caller.responses.admit(bytes, 0),
+        };
+        match admitted {
             Ok(()) => response,
             Err(problem) => problem.into_response(),
         }

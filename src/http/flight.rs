@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::progress::Progress;
 use crate::command::Services;
-use crate::endpoint::{Problem, problems};
+use crate::endpoint::{Problem, Unread, problems};
 
 /// A response or body of at most so many bytes is small.
 pub(super) const SMALL: usize = 16 * 1024;
@@ -60,16 +60,22 @@ impl Account {
     /// # Errors
     /// If it is large and a limit is reached without it.
     pub(super) fn admit(&self, bytes: usize, charged: usize) -> Result<(), Problem> {
-        if bytes <= SMALL {
-            return Ok(());
+        self.admit_alone(bytes, charged)?;
+        let limit = self.services.settings.http_in_flight_limit();
+        if bytes > SMALL && self.total().load(Relaxed).saturating_sub(charged) >= limit {
+            return Err(self.refuse("http-in-flight-limit", limit));
         }
-        let settings = &self.services.settings;
-        let (own, total) = (settings.http_connection_in_flight_limit(), settings.http_in_flight_limit());
-        if self.progress.held().saturating_sub(charged) >= own {
-            return Err(self.refuse("http-connection-in-flight-limit", own));
-        }
-        if self.total().load(Relaxed).saturating_sub(charged) >= total {
-            return Err(self.refuse("http-in-flight-limit", total));
+        Ok(())
+    }
+
+    /// As [`Account::admit`], whatever other connections have in flight.
+    ///
+    /// # Errors
+    /// If it is large and the connection's own limit is reached without it.
+    pub(super) fn admit_alone(&self, bytes: usize, charged: usize) -> Result<(), Problem> {
+        let limit = self.services.settings.http_connection_in_flight_limit();
+        if bytes > SMALL && self.progress.held().saturating_sub(charged) >= limit {
+            return Err(self.refuse("http-connection-in-flight-limit", limit));
         }
         Ok(())
     }
@@ -97,6 +103,12 @@ impl Account {
         Problem::new(problems::TOO_MUCH_IN_FLIGHT)
             .detail(format!("the setting {setting} allows {limit} bytes of {what}"))
             .with("setting", setting)
+    }
+}
+
+impl Unread for Account {
+    fn admit_response(&self, bytes: usize) -> Result<(), Problem> {
+        self.admit(bytes, 0)
     }
 }
 
@@ -177,8 +189,16 @@ impl Drop for Charge {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tokio_util::sync::CancellationToken;
+    use tower::Service;
+
+    use super::super::router::router;
     use super::*;
     use crate::clock::Clock;
+    use crate::endpoint::{Context, Crowded};
+    use crate::random::Random;
     use crate::server;
     use crate::settings::Settings;
 
@@ -225,9 +245,42 @@ mod tests {
         let _charges = [one.charge(ALL / 2, None), two.charge(ALL / 2, None)];
         check(three.admit(SMALL + 1, 0), Some("http-in-flight-limit"));
         check(three.admit(SMALL, 0), None);
+        check(three.admit_alone(SMALL + 1, 0), None);
+        check(one.admit_alone(SMALL + 1, 0), Some("http-connection-in-flight-limit"));
         check(three.admit_any(), None);
         let _reserve = three.charge(RESERVE, None);
         check(three.admit_any(), Some("http-in-flight-limit"));
+    }
+
+    /// The door would refuse it too, but only after it has cost as much as one that is sent.
+    #[tokio::test]
+    async fn what_would_be_refused_is_not_made() {
+        let [account] = accounts();
+        let context =
+            Context::new(Arc::clone(&account.services), 0, Random::with_seed(7), CancellationToken::new());
+        let mut router = router(context);
+        let mut ask = async |method: &str, path: &str, tags: &str, body: Vec<u8>| {
+            let request = Request::builder().method(method).uri(path).header("if-none-match", tags);
+            let request = request
+                .header("content-type", if method == "PUT" { "text/plain" } else { "application/json" });
+            let mut request = request.body(Body::from(body)).expect("a request");
+            request.extensions_mut().insert(Crowded(Arc::<Account>::clone(&account)));
+            let Ok(response) = router.call(request).await;
+            response.status().as_u16()
+        };
+        assert_eq!(ask("PUT", "/cache/large", "", vec![b'x'; SMALL + 1]).await, 201);
+        assert_eq!(ask("PUT", "/cache/small", "", vec![b'x'; SMALL]).await, 201);
+        let full = account.charge(OWN, None);
+        let batch = |key: &str| format!("{{\"keys\":[\"{key}\"]}}").into_bytes();
+        for (key, status) in [("large", 503), ("small", 200)] {
+            let path = format!("/cache/{key}");
+            assert_eq!(ask("GET", &path, "", Vec::new()).await, status, "{key}");
+            assert_eq!(ask("GET", &path, "\"other\"", Vec::new()).await, status, "{key}");
+            assert_eq!(ask("GET", &path, "*", Vec::new()).await, 304, "{key}");
+            assert_eq!(ask("POST", "/cache/batch/get", "", batch(key)).await, status, "{key}");
+        }
+        drop(full);
+        assert_eq!(ask("GET", "/cache/large", "", Vec::new()).await, 200);
     }
 
     #[test]

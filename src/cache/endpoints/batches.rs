@@ -11,7 +11,9 @@ use super::document::Document;
 use super::forms;
 use super::found::{Found, JSON};
 use super::stored::{Encoding, Stored, lifetime};
-use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, problems, routes};
+use crate::endpoint::{
+    Context, Json, OpenApiRouter, Problem, ProblemBody, Query, Room, State, problems, routes,
+};
 
 /// Most keys in one request; their shards are locked together.
 const KEYS_MAX: usize = 1000;
@@ -96,6 +98,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 async fn get_batch(
     State(context): State<Context>,
     Query(database): Query<Database>,
+    room: Room,
     Json(asked): Json<Keys>,
 ) -> Result<Response, Problem> {
     bound(asked.keys.len(), "keys")?;
@@ -115,6 +118,7 @@ async fn get_batch(
         }
         Ok(found)
     })?;
+    room.admit(found.iter().flatten().map(|value| value.bytes.len()).sum())?;
     let mut document = Document::default();
     document.text(b"{\"entries\":[");
     for (number, (key, found)) in names.iter().zip(&found).enumerate() {

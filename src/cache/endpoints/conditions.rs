@@ -60,12 +60,17 @@ impl Conditions {
         })
     }
 
+    /// Whether there are none, so that a reader gets the value if anything.
+    pub(super) fn are_none(&self) -> bool {
+        self.matches.is_none() && self.matches_none.is_none()
+    }
+
     /// Whether what a key holds may be written over or removed.  All forms of a value stand for it.
     ///
     /// # Errors
     /// If a condition does not hold.
     pub(super) fn allow_writing(&self, current: Option<EntryRef<'_>>) -> Result<(), Problem> {
-        if self.matches.is_none() && self.matches_none.is_none() {
+        if self.are_none() {
             return Ok(());
         }
         let current_tags = match current.map(|entry| (entry.string(), entry.content_type())) {
@@ -90,7 +95,7 @@ impl Conditions {
     /// # Errors
     /// If a condition does not hold.
     pub(super) fn reading(&self, tag: &str) -> Result<Reading, Problem> {
-        if self.matches.is_none() && self.matches_none.is_none() {
+        if self.are_none() {
             return Ok(Reading::Whole);
         }
         let current = [tag.to_owned()];

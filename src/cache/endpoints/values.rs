@@ -11,7 +11,7 @@ use super::forms::{self, Accept, Entry};
 use super::found::Found;
 use super::stored::{BodyType, NewValue, Stored, lifetime};
 use crate::endpoint::{
-    Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State,
+    Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, Room, State,
     json_with_status, parse, problems, routes,
 };
 
@@ -65,6 +65,7 @@ async fn value(
     Query(database): Query<Database>,
     accept: Accept,
     conditions: Conditions,
+    room: Room,
 ) -> Result<Response, Problem> {
     let (found, now) = context.read(database.number(&context)?, &[&key], |visit| {
         let now = visit.now();
@@ -72,10 +73,16 @@ async fn value(
         let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
         Found::of(entry).map(|found| (found, now))
     })?;
+    if conditions.are_none() {
+        room.admit(found.bytes.len())?;
+    }
     let form = accept.choose(&found)?;
     let tag = forms::tag(forms::fingerprint(&found.bytes, found.content_type.as_deref()), form);
     Ok(match conditions.reading(&tag)? {
-        Reading::Whole => forms::respond(&key, found, form, &tag, now),
+        Reading::Whole => {
+            room.admit(found.bytes.len())?;
+            forms::respond(&key, found, form, &tag, now)
+        }
         Reading::NotModified => {
             (StatusCode::NOT_MODIFIED, forms::common_headers(&found, &tag, now)).into_response()
         }

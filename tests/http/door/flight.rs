@@ -100,6 +100,13 @@ fn what_is_done_is_answered_whatever_is_unread() {
 fn responses_that_nobody_reads_are_bounded_in_all() {
     const LONG: usize = 16 << 20;
     let server = server_with_values(LONG, &["--http-in-flight-limit", "1mb"]);
+    // What is measured can be seen all the time, however long it is.
+    let mut client = Client::connect(server.address());
+    for number in 0..200 {
+        let policy = format!("RL.POLICY SET policy-{number} ALGO fixed LIMIT 1 PERIOD 60000");
+        assert_eq!(client.ask(&policy), "OK");
+    }
+    assert!(connect(&server).get("/metrics").body.len() > 32 * 1024);
     let ask = |path: &str| {
         let mut http = connect(&server);
         http.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
