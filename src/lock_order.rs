@@ -106,6 +106,8 @@ ranks! {
     REPEATERS,
     /// Connections of a worker that were woken; taken by wakers, so under any other lock.
     WOKEN,
+    /// Time zones by their names.
+    ZONES,
     /// Lines of the log that wait to be written; a line may be logged under any other lock.
     LOG,
 }

@@ -64,7 +64,8 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     // Everybody may see the name of the run, so it must tell nothing about the seed that keys are hashed with.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
-    let ipv6_prefix = settings.limit_host_prefix as u8;
+    let limits = Limits::new(slots).with_ipv6_prefix(settings.limit_host_prefix as u8);
+    limits.follow_wall_clock(clock.now());
     Services {
         store: Store::new(settings.databases, settings.threads, slots, seed),
         metrics: Metrics::new(slots, commands.rows().len()),
@@ -72,7 +73,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         settings: Live::new(settings),
         attempts: Attempts::default(),
         broker: Broker::default(),
-        limits: Limits::new(slots).with_ipv6_prefix(ipv6_prefix),
+        limits,
         timekeeper: slots - 1,
         locks: Locks::default(),
         lock_watchers: Arc::default(),
@@ -313,6 +314,7 @@ async fn keep_house(
             () = shutdown.cancelled() => return,
         }
         services.clock.follow_wall_clock();
+        services.limits.follow_wall_clock(services.clock.now());
         services.metrics.rates.sample(
             services.clock.now(),
             services.metrics.totals(),

@@ -3,6 +3,8 @@
 //! A check is made out first, so that the caller can lock all counters it touches, and then decided in one
 //! step under those locks.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use smallvec::SmallVec;
 
 use super::Limits;
@@ -211,7 +213,7 @@ impl<'d> Check<'d> {
                 self.items.extend(items.map(|(part, limit, counter)| Item {
                     demand: index,
                     part,
-                    limit,
+                    limit: limit.at(now, || limits.wall_offset.load(Relaxed)),
                     counter,
                     cost,
                     instead: if is_full { policy.instead(part) } else { None },

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::algorithm::{self, InvalidParameter, Limit, OnChange, Parameters, checked_span};
+use super::algorithm::{self, FixedWindow, InvalidParameter, Limit, OnChange, Parameters, checked_span};
+use super::calendar::{Calendar, Unit};
 use super::repeaters::BlockAfter;
 use super::room::OnFull;
 
@@ -60,9 +61,17 @@ pub struct LimitDefinition {
     /// How many are allowed.
     #[schema(minimum = 1, examples(100))]
     pub limit: i64,
-    /// In how many milliseconds; with concurrency how long a slot is leased.
+    /// In how many milliseconds; with concurrency how long a slot is leased.  It is needed unless `window` is there.
+    #[serde(default, skip_serializing_if = "is_zero")]
     #[schema(minimum = 1, examples(60_000))]
     pub period_ms: i64,
+    /// With fixed, in place of a period: windows of the calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Unit>,
+    /// The time zone of the calendar, as the IANA names it; UTC unless it is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(examples("Europe/Berlin"))]
+    pub zone: Option<String>,
     /// How many at once, with gcra, leaky and refill; else as many as `limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<i64>,
@@ -141,6 +150,10 @@ pub struct Override {
     pub limits: Vec<LimitDefinition>,
 }
 
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
 impl Definition {
     /// The definition as JSON, which it can be read from again.
     pub fn to_json(&self) -> Vec<u8> {
@@ -156,6 +169,8 @@ impl LimitDefinition {
             algorithm: algorithm.to_owned(),
             limit: parameters.limit,
             period_ms: parameters.period_millis,
+            window: None,
+            zone: None,
             burst: parameters.burst,
             on_change: parameters.on_change,
             scope: Scope::Key,
@@ -165,6 +180,31 @@ impl LimitDefinition {
     /// The same for all keys together.
     pub fn global(self) -> LimitDefinition {
         LimitDefinition { scope: Scope::Global, ..self }
+    }
+
+    /// What it decides by if its windows are those of a calendar.
+    fn of_calendar(&self) -> Result<Option<Limit>, InvalidParameter> {
+        let unfit = |parameter, value: String, allowed: &str| {
+            let allowed = allowed.to_owned();
+            Err(InvalidParameter { parameter, value, allowed })
+        };
+        let Some(unit) = self.window else {
+            return match &self.zone {
+                Some(zone) => unfit("zone", zone.escape_debug().to_string(), "none without a window"),
+                None => Ok(None),
+            };
+        };
+        if !self.algorithm.eq_ignore_ascii_case("fixed") {
+            return unfit("window", "given".to_owned(), "one with the algorithm fixed");
+        }
+        if self.period_ms != 0 {
+            return unfit("period_ms", self.period_ms.to_string(), "none beside a window");
+        }
+        if self.burst.is_some() || self.on_change.is_some() {
+            return unfit("window", "given".to_owned(), "neither burst nor on_change beside it");
+        }
+        let calendar = Calendar::new(unit, self.zone.as_deref())?;
+        FixedWindow::of_calendar(self.limit, calendar).map(|window| Some(window.limit()))
     }
 
     /// What it decides by.
@@ -180,6 +220,9 @@ impl LimitDefinition {
                 allowed: names.join(", "),
             });
         };
+        if let Some(limit) = self.of_calendar()? {
+            return Ok(limit);
+        }
         let parameters = Parameters {
             limit: self.limit,
             period_millis: self.period_ms,

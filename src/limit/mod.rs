@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod algorithm;
+pub mod calendar;
 pub mod check;
 pub mod commands;
 pub mod definition;
@@ -29,6 +30,7 @@ mod tests;
 pub mod waiting;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::clock::Now;
 use algorithm::Nanos;
@@ -74,6 +76,8 @@ pub struct Limits {
     pub waiting: Waiting,
     /// What of it outlives the server.
     pub keeping: Arc<Keeping>,
+    /// What to add to the time since the boot for wall time, in microseconds.
+    wall_offset: AtomicI64,
 }
 
 impl Limits {
@@ -87,7 +91,13 @@ impl Limits {
             reservations: Reservations::new(Arc::clone(&keeping)),
             waiting: Waiting::default(),
             keeping,
+            wall_offset: AtomicI64::new(0),
         }
+    }
+
+    /// Notes what the wall clock shows, which windows of the calendar follow.
+    pub fn follow_wall_clock(&self, now: Now) {
+        self.wall_offset.store(now.wall_micros() - now.micros() as i64, Relaxed);
     }
 
     /// Gives `write` all that operators have set, as records.

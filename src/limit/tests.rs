@@ -1,15 +1,17 @@
 //! Policies and checks over several limits, on a plain map in place of the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::algorithm::{Nanos, Parameters};
+use super::algorithm::{Decision, Nanos, Parameters};
+use super::calendar::Unit;
 use super::check::{Check, Counters, Demand, Mode, NotACounter, Outcome, Rule};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Override};
 use super::lists::{ListName, Standing};
 use super::policies::POLICIES_MAX;
 use super::policy::Policy;
 use super::reservations::Reservation;
-use super::{Limits, algorithm};
+use super::{Limits, algorithm, moment_of_millis};
 use crate::random::Random;
 
 const SECOND: Nanos = 1_000_000_000;
@@ -375,4 +377,54 @@ fn no_limit_is_ever_exceeded_by_any_mixture_of_checks() {
         }
         assert_eq!(taken.len(), 12, "all counters were used");
     }
+}
+
+#[test]
+fn a_window_of_the_calendar_survives_steps_of_the_wall_clock_and_ends_at_midnight() {
+    const HOUR: Nanos = 3_600 * algorithm::NANOS_PER_SECOND;
+    let (limits, mut counters) = (Limits::new(1), Map::default());
+    let day = LimitDefinition { window: Some(Unit::Day), period_ms: 0, ..limit("fixed", 2, 0) };
+    limits.policies.set("daily", policy([day])).expect("the policy is valid");
+    // On the limiter's scale the boot was at midnight.
+    let noon = moment_of_millis(0) + 12 * HOUR;
+    let take = |counters: &mut Map, now| {
+        let outcome = decide(&limits, counters, &[("daily", "alice", 1)], Mode::Take, now);
+        let Decision { allowed, remaining, reset_after, .. } = outcome.answers[0].decision;
+        (allowed, remaining, reset_after / HOUR)
+    };
+    assert_eq!(take(&mut counters, noon), (true, 1, 12));
+    for (hours, left) in [(-3, 15), (5, 7), (0, 12)] {
+        limits.wall_offset.store(hours * 3_600_000_000, Relaxed);
+        let peeked = decide(&limits, &mut counters, &[("daily", "alice", 0)], Mode::Peek, noon);
+        let Decision { remaining, reset_after, .. } = peeked.answers[0].decision;
+        assert_eq!((remaining, reset_after / HOUR), (1, left), "{hours} hours ahead");
+    }
+    assert_eq!(take(&mut counters, noon + 11 * HOUR), (true, 0, 1));
+    assert_eq!(take(&mut counters, noon + 12 * HOUR - 1), (false, 0, 0));
+    assert_eq!(take(&mut counters, noon + 12 * HOUR), (true, 1, 24));
+}
+
+#[test]
+fn what_was_reserved_yesterday_is_put_right_today() {
+    const DAY: Nanos = 86_400 * algorithm::NANOS_PER_SECOND;
+    let (limits, mut counters) = (Limits::new(1), Map::default());
+    let day = LimitDefinition { window: Some(Unit::Day), period_ms: 0, ..limit("fixed", 10, 0) };
+    limits.policies.set("daily", policy([day])).expect("the policy is valid");
+    let evening = moment_of_millis(0) + DAY - 1;
+    let table = limits.policies.load();
+    let demand = |cost| {
+        let rule = Rule::Policy(table.get(b"daily".as_slice()).expect("the policy is there"));
+        Demand { rule, key: b"alice", cost }
+    };
+    let check = Check::new([demand(6)], &limits, evening).expect("the check is valid");
+    let outcome = check.decide(&mut counters, Mode::Take, evening).expect("all keys are counters");
+    let reservation = Reservation::new(&check, &outcome, 0, evening, evening + DAY);
+    let left = |counters: &mut Map, now| {
+        decide(&limits, counters, &[("daily", "alice", 0)], Mode::Peek, now).answers[0].decision.remaining
+    };
+    let morning = evening + DAY / 4;
+    assert_eq!((left(&mut counters, evening), left(&mut counters, morning)), (4, 10));
+    assert!(decide(&limits, &mut counters, &[("daily", "alice", 3)], Mode::Take, morning).allowed);
+    reservation.commit(&mut counters, 8, morning).expect("all keys are counters");
+    assert_eq!(left(&mut counters, morning), 5, "two more than were reserved count today");
 }

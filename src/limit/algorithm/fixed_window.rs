@@ -1,14 +1,18 @@
 //! Fixed window: so many in a window, and the next one starts from nothing.
 //!
 //! A window opens with the first request after the last one closed, so counters do not all start over at the same
-//! moment.
+//! moment; or else windows are those of a calendar.  The state has the moment of the first request in either case, so a wall
+//! clock that is set forth or back within a window forgets nothing.
 //!
 //! Promise: at most `limit` in each window; the cheapest to explain ("100 a day, and the day started at 9:12").
 //!
 //! Error: a span as long as a window can see twice the limit, once at the end of a window and once at the start of the
 //! next.  Who cannot live with that takes `sliding`, `log` or `gcra`.
 
-use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_bucket};
+use super::super::calendar::Calendar;
+use super::parameters::{
+    COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, checked_count, without_bucket,
+};
 use super::state::{StateBytes, Tag, begin, put, shifted, tagged, take};
 use super::{Algorithm, Limit};
 
@@ -17,6 +21,10 @@ use super::{Algorithm, Limit};
 pub struct FixedWindow {
     limit: u64,
     period: Nanos,
+    /// When its windows begin, if it is not with the first request.
+    calendar: Option<Calendar>,
+    /// With a calendar, when the window that is open at the time of the check began.
+    opened_at: Nanos,
 }
 
 impl FixedWindow {
@@ -24,7 +32,7 @@ impl FixedWindow {
     pub fn new(parameters: Parameters) -> Result<FixedWindow, InvalidParameter> {
         without_bucket("fixed", parameters)?;
         let rate = Rate::new(parameters.limit, parameters.period_millis)?;
-        Ok(FixedWindow { limit: rate.count, period: rate.period })
+        Ok(FixedWindow { limit: rate.count, period: rate.period, calendar: None, opened_at: 0 })
     }
 
     /// What it is made of, to be stored: see [`Limit::numbers`].
@@ -34,7 +42,7 @@ impl FixedWindow {
 
     /// The limit that was made of these numbers.
     pub(super) fn of_numbers(limit: u64, period: Nanos) -> FixedWindow {
-        FixedWindow { limit, period }
+        FixedWindow { limit, period, calendar: None, opened_at: 0 }
     }
 
     /// As a limit.
@@ -42,9 +50,36 @@ impl FixedWindow {
         Limit::FixedWindow(self)
     }
 
+    /// `limit` in each window of a calendar.
+    pub fn of_calendar(limit: i64, calendar: Calendar) -> Result<FixedWindow, InvalidParameter> {
+        let (limit, period) = (checked_count("limit", limit)?, calendar.nominal());
+        Ok(FixedWindow { limit, period, calendar: Some(calendar), opened_at: 0 })
+    }
+
+    /// Whether its windows are those of a calendar.
+    pub(super) fn is_of_calendar(&self) -> bool {
+        self.calendar.is_some()
+    }
+
+    /// The same for a check at `now`, where the wall clock shows the time since the boot plus `wall_offset` microseconds.
+    pub(super) fn at(self, now: Nanos, wall_offset: i64) -> FixedWindow {
+        match self.calendar.and_then(|calendar| calendar.window(now, wall_offset)) {
+            Some((start, end)) => FixedWindow { opened_at: start, period: end - start, ..self },
+            None => self,
+        }
+    }
+
+    /// The end of the window that a state is of.
+    fn closes_at(&self, state: &Window) -> Nanos {
+        let closes_at = self.opened_at + self.period;
+        // What was reserved in an earlier window may be put right in this one.
+        if state.start < closes_at && self.opened_at > 0 { closes_at } else { state.start + self.period }
+    }
+
     /// What was taken in the window that is open at `now`.
     fn taken(&self, state: &Window, now: Nanos) -> u64 {
-        if now < state.start + self.period { state.count } else { 0 }
+        let is_open = state.start >= self.opened_at && now < self.closes_at(state);
+        if is_open { state.count } else { 0 }
     }
 }
 
@@ -78,7 +113,7 @@ impl Algorithm for FixedWindow {
         match fits {
             true => Some(0),
             false if cost > self.limit => None,
-            false => Some(state.start + self.period - now),
+            false => Some(self.closes_at(state) - now),
         }
     }
 
@@ -87,7 +122,7 @@ impl Algorithm for FixedWindow {
     }
 
     fn reset_after(&self, state: &Window, now: Nanos) -> Nanos {
-        if self.taken(state, now) == 0 { 0 } else { state.start + self.period - now }
+        if self.taken(state, now) == 0 { 0 } else { self.closes_at(state) - now }
     }
 
     fn charge(&self, state: &mut Window, cost: u64, now: Nanos) {

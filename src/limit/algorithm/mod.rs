@@ -263,6 +263,14 @@ impl Limit {
         with_algorithm!(self, algorithm => is_of(algorithm, state))
     }
 
+    /// The same for a check at `now`: a limit by the calendar knows then which window is open.
+    pub fn at(self, now: Nanos, wall_offset: impl FnOnce() -> i64) -> Limit {
+        match self {
+            Limit::FixedWindow(window) if window.is_of_calendar() => window.at(now, wall_offset()).limit(),
+            other => other,
+        }
+    }
+
     /// The most that can be had at once.
     pub fn capacity(&self) -> u64 {
         with_algorithm!(self, algorithm => Algorithm::limit(algorithm))

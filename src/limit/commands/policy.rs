@@ -9,6 +9,7 @@ use super::change;
 use super::words::{Words, no_such_policy, text};
 use crate::command::{Call, Command};
 use crate::limit::algorithm::OnChange;
+use crate::limit::calendar::Unit;
 use crate::limit::definition::{BlockAfterDefinition, Definition, LimitDefinition, OnExpiry, Scope};
 use crate::limit::policy::Policy;
 use crate::limit::room::OnFull;
@@ -22,9 +23,9 @@ pub const COMMANDS: &[Command] = &[Command {
     subcommands: &[
         Command {
             name: "set",
-            syntax: "policy <JSON definition | ALGO algorithm LIMIT limit PERIOD period [BURST burst] \
+            syntax: "policy <JSON definition | ALGO algorithm LIMIT limit <PERIOD period | WINDOW <MINUTE | HOUR | DAY | WEEK | MONTH | YEAR> [ZONE zone]> [BURST burst] \
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] \
-                     [ALGO algorithm LIMIT limit PERIOD period [BURST burst] \
+                     [ALGO algorithm LIMIT limit <PERIOD period | WINDOW <MINUTE | HOUR | DAY | WEEK | MONTH | YEAR> [ZONE zone]> [BURST burst] \
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] ...] [SHADOW] \
                      [ONEXPIRY <KEEP | REFUND>] [MAXKEYS count] [ONFULL <SHARE | ALLOW | REFUSE>] \
                      [BLOCKAFTER refusals WITHIN milliseconds FOR milliseconds] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
@@ -86,6 +87,8 @@ struct Stated {
     name: Option<String>,
     limit: Option<i64>,
     period: Option<i64>,
+    window: Option<Unit>,
+    zone: Option<String>,
     burst: Option<i64>,
     on_change: Option<OnChange>,
     scope: Scope,
@@ -102,12 +105,16 @@ fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
                 name: None,
                 limit: None,
                 period: None,
+                window: None,
+                zone: None,
                 burst: None,
                 on_change: None,
                 scope: Scope::Key,
             }),
             b"LIMIT" => limit?.limit = Some(words.integer()?),
             b"PERIOD" => limit?.period = Some(words.integer()?),
+            b"WINDOW" => limit?.window = Some(unit(words.value()?)?),
+            b"ZONE" => limit?.zone = Some(text("zone", words.value()?)?.to_owned()),
             b"BURST" => limit?.burst = Some(words.integer()?),
             b"ONCHANGE" if words.accept(b"RESCALE") => limit?.on_change = Some(OnChange::Rescale),
             b"ONCHANGE" if words.accept(b"KEEP") => limit?.on_change = Some(OnChange::Keep),
@@ -139,13 +146,25 @@ fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
     Ok(definition)
 }
 
+/// A unit of the calendar, in either case.
+fn unit(word: &[u8]) -> Result<Unit, Refusal> {
+    let word = String::from_utf8_lossy(word).to_ascii_lowercase();
+    serde_json::from_value(Value::String(word))
+        .map_err(|_| Refusal::new("ERR a window is one of MINUTE, HOUR, DAY, WEEK, MONTH and YEAR"))
+}
+
 fn complete(stated: Stated) -> Result<LimitDefinition, Refusal> {
     let missing = |word: &str| Refusal::new(format!("ERR a limit needs {word}"));
     Ok(LimitDefinition {
         name: stated.name,
         algorithm: stated.algorithm,
         limit: stated.limit.ok_or_else(|| missing("LIMIT"))?,
-        period_ms: stated.period.ok_or_else(|| missing("PERIOD"))?,
+        period_ms: match stated.window {
+            Some(_) => stated.period.unwrap_or(0),
+            None => stated.period.ok_or_else(|| missing("PERIOD"))?,
+        },
+        window: stated.window,
+        zone: stated.zone,
         burst: stated.burst,
         on_change: stated.on_change,
         scope: stated.scope,
@@ -209,12 +228,15 @@ fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         "    Return the names of all policies.",
         "SET <policy> ALGO <algorithm> LIMIT <limit> PERIOD <milliseconds> [<option> ...]",
         "    Make or replace a policy. The algorithms are gcra, sliding, log, fixed, leaky,",
-        "    concurrency and refill. Of a limit: BURST <burst>, NAME <name>, GLOBAL, and what a new",
+        "    concurrency and refill. In place of PERIOD, fixed takes a window of the calendar:",
+        "    WINDOW <MINUTE|HOUR|DAY|WEEK|MONTH|YEAR> [ZONE <zone>].",
+        "    Of a limit: BURST <burst>, NAME <name>, GLOBAL, and what a new",
         "    rate does to what is used up: ONCHANGE <RESCALE|KEEP|RESET>; a further",
         "    ALGO begins another limit. Of the policy: SHADOW, ONEXPIRY <KEEP|REFUND>,",
         "    ALLOW <pattern>, DENY <pattern>, MAXKEYS <count>, and what becomes of keys",
         "    without a counter when there is no room: ONFULL <SHARE|ALLOW|REFUSE>. A key that",
-        "    is refused often is blocked: BLOCKAFTER <count> WITHIN <milliseconds> FOR <milliseconds>.",
+        "    is refused often is blocked:",
+        "    BLOCKAFTER <count> WITHIN <milliseconds> FOR <milliseconds>.",
         "SET <policy> JSON <definition>",
         "    The same from what the HTTP door takes.",
     ]);
