@@ -194,9 +194,13 @@ impl Lists {
         let patterns =
             |list: Vec<Box<[u8]>>| list.iter().filter_map(|text| Pattern::parse(text).ok()).collect();
         let (allow, deny) = (patterns(allow), patterns(deny));
-        // Fewer bits may tell hosts apart by now.
-        let blocks = blocks.into_iter().map(|(key, until)| (self.blocked_as(&key).into(), until)).collect();
-        self.change(|entries| *entries = Entries { allow, deny, blocks, look_at_length: 0 });
+        let mut kept = HashMap::with_capacity(blocks.len());
+        for (key, until) in blocks {
+            // Fewer bits may tell hosts apart by now, so that several become one.
+            let end = kept.entry(self.blocked_as(&key).into()).or_insert(until);
+            *end = until.max(*end);
+        }
+        self.change(|entries| *entries = Entries { allow, deny, blocks: kept, look_at_length: 0 });
     }
 
     /// Gives `write` all that is on the lists, as records, while nobody changes them.

@@ -338,6 +338,16 @@ fn a_snapshot_has_no_reservation_whose_end_nobody_would_write() {
     assert_eq!((reservations.take_ended(), reservations.take_changed()), (vec![], vec![3]));
 }
 
+#[test]
+fn of_blocked_hosts_that_have_become_one_the_longest_block_holds() {
+    let limits = Limits::new(1).with_ipv6_prefix(32);
+    let host = |number: u64| format!("2001:db8:{number:x}::/64").into_bytes().into();
+    let blocks = (1..=50).map(|number| (host(number), START + number * SECOND)).collect();
+    limits.lists.restore(Vec::new(), Vec::new(), blocks);
+    let standing = limits.lists.standing(b"2001:db8::1", None, START + 49 * SECOND);
+    assert_eq!(standing, Standing::Blocked { retry_after: SECOND });
+}
+
 /// Random checks over shared counters never take more than any limit holds, by a plain count.
 #[test]
 fn no_limit_is_ever_exceeded_by_any_mixture_of_checks() {

@@ -58,6 +58,8 @@ pub(super) struct Keeper {
     ranges: VecDeque<(u64, Position)>,
     /// Fences up to this may be given out.
     confirmed: u64,
+    /// The last fence after the last operation.
+    last_fence: u64,
     /// A snapshot that was begun and is to be given the table in steps.
     begun: Option<Snapshot>,
     /// The operation that runs was refused because the disk takes nothing now.
@@ -227,6 +229,7 @@ impl Keeper {
             last: Position(0),
             ranges: VecDeque::new(),
             confirmed: 0,
+            last_fence: 0,
             begun: None,
             has_refused: false,
         }
@@ -264,7 +267,9 @@ impl Keeper {
             // That the disk takes nothing now depends on nothing that is to be on the disk, and would wait for it.
             return None;
         }
-        if !self.journal.can_write() && !has_records {
+        // A grant whose fence was reserved before has no record.
+        let has_granted = std::mem::replace(&mut self.last_fence, core.last_fence()) != core.last_fence();
+        if !self.journal.can_write() && !has_records && !has_granted {
             // What is refused for that reason, or changes nothing, is said all the same.
             return None;
         }

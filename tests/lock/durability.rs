@@ -13,6 +13,7 @@ use quartet::lock::{
 };
 use quartet::random::Random;
 use quartet::refusal::Refusal;
+use quartet::wait::Lost;
 
 use super::retries::{CASES, Case};
 use super::table::{ASKING, snapshot};
@@ -213,6 +214,30 @@ fn with_durability_fence_no_fence_is_given_twice_and_leases_end_with_the_server(
             }
         }
     }
+}
+
+#[test]
+fn while_the_disk_is_full_no_fence_is_given_out_that_it_does_not_have() {
+    let disk = SimulatedDisk::default();
+    let mut service = Service::start(&disk, Durability::Fence, 0).expect("the disk is well");
+    let ask = |owner, wait| Request { owner, resources: &[b"x"], ttl: Some(TTL), wait, ..ASKING };
+    let acquire = |owner, wait| {
+        let asked = service.locks.acquire(&ask(owner, wait), service.now, &mut Aftermath::default());
+        asked.expect("it makes sense")
+    };
+    assert!(matches!(acquire(b"a", 0), Asked::Granted(_)));
+    let Asked::Waiting(ticket) = acquire(b"b", 2 * TTL) else { panic!("it waits") };
+    disk.expect_trouble(Trouble::Full(0, u64::MAX));
+    service.writer.step();
+    service.now = Now::at(Duration::from_millis(TTL + 1), Duration::ZERO);
+    assert!(service.holder("x").is_some_and(|(owner, ..)| owner == "b"), "the first lease has ended");
+    let Poll::Ready(answer) = ticket.poll(Waker::noop()) else { panic!("it was granted") };
+    let hold = answer.hold.expect("the disk has no range of fences");
+    assert_eq!(hold.poll(Waker::noop()), Poll::Ready(Err(Lost)));
+    // Who only looks is answered.
+    let mut aftermath = Aftermath::default();
+    service.locks.act(service.now, &mut aftermath, |core, now, events| core.inspect(b"x", now, events));
+    assert!(aftermath.hold.is_none());
 }
 
 #[test]
