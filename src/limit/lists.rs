@@ -160,6 +160,10 @@ impl Lists {
     /// # Errors
     /// If there can be no such key, or too many are blocked.
     pub fn block(&self, key: &[u8], until: Nanos, now: Nanos) -> Result<(), InvalidParameter> {
+        self.set_block(key, until, now, true)
+    }
+
+    fn set_block(&self, key: &[u8], until: Nanos, now: Nanos, is_kept: bool) -> Result<(), InvalidParameter> {
         let key = &*self.blocked_as(checked_key(key)?);
         self.change(|entries| {
             // Not each time, since that looks at all of them.
@@ -176,16 +180,18 @@ impl Lists {
             let is_new = !entries.blocks.contains_key(key);
             within("the number of blocked keys", entries.blocks.len() + usize::from(is_new), BLOCKS_MAX)?;
             entries.blocks.insert(key.into(), until);
-            self.keeping.write([Record::Blocked { until, key }]);
+            if is_kept {
+                self.keeping.write([Record::Blocked { until, key }]);
+            }
             Ok(())
         })
     }
 
     /// Counts a refusal of a key by a policy's limits, and blocks the key if the policy says so.  If too many are blocked, it
-    /// is counted anew.
+    /// is counted anew.  While the disk takes nothing, the block holds and is not kept: its records would gather.
     pub fn block_repeater(&self, policy: &Policy, key: &[u8], now: Nanos) {
         if let Some(span) = policy.block_after(&self.blocked_as(key), now) {
-            let _ = self.block(key, now + span, now);
+            let _ = self.set_block(key, now + span, now, self.keeping.admit().is_ok());
         }
     }
 

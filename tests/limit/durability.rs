@@ -9,7 +9,7 @@ use rustix::process::{Signal, kill_process};
 use super::{check, connect, put_policy};
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
-use crate::support::process::{Folder, Server, pause, wait_for};
+use crate::support::process::{Folder, Server, limited, pause, wait_for};
 
 /// A crash loses at most what was done in so much time.
 const LOST_AT_MOST: Duration = Duration::from_secs(1);
@@ -48,6 +48,33 @@ fn as_many_policies_as_are_allowed_outlive_the_default_one() {
     let mut client = Client::connect(second.address());
     assert!(client.ask("RL.CHECK a").contains("there is no policy 'default'"));
     assert!(client.ask("RL.CHECK a POLICY p9999").starts_with("[1, 1, 0,"));
+}
+
+#[test]
+fn blocks_that_a_policy_makes_do_not_gather_while_the_disk_takes_nothing() {
+    let folder = Folder::new();
+    let data = folder.path().join("data").display().to_string();
+    let server = Server::quartet_as(&["--dir", &data], |command| limited("ulimit -f 32", command));
+    let mut client = Client::connect(server.address());
+    let policy = "ALGO fixed LIMIT 1 PERIOD 60000";
+    assert_eq!(
+        client.ask(&format!("RL.POLICY SET strict {policy} BLOCKAFTER 1 WITHIN 60000 FOR 600000")),
+        "OK"
+    );
+    let mut set = (0..POLICIES_MAX).map(|number| client.ask(&format!("RL.POLICY SET p{number} {policy}")));
+    let refused = set.find(|reply| reply != "OK").expect("the file may not grow for ever");
+    assert!(refused.starts_with("-MISCONF the disk does not have"), "{refused}");
+    let appended = |client: &mut Client| {
+        let page = client.ask("INFO persistence");
+        page.lines().find(|line| line.starts_with("limits_journal_appended_bytes:")).map(str::to_owned)
+    };
+    let before = appended(&mut client).expect("there is a journal");
+    for number in 0..100 {
+        assert!(client.ask(&format!("RL.CHECK {number} POLICY strict")).starts_with("[1,"));
+        assert!(client.ask(&format!("RL.CHECK {number} POLICY strict")).starts_with("[0,"));
+        assert!(client.ask(&format!("RL.CHECK {number} POLICY default")).starts_with("[0,"), "it is blocked");
+    }
+    assert_eq!(appended(&mut client), Some(before));
 }
 
 #[test]
