@@ -135,7 +135,8 @@ async fn enter(
 }
 
 /// Starts the time of a slot anew
-#[utoipa::path(put, path = "/slots/{policy}/{key}/{slot}", tag = "limits", request_body = RenewedSlot,
+#[utoipa::path(put, path = "/slots/{policy}/{key}/{slot}", operation_id = "renew_slot", tag = "limits",
+    request_body = RenewedSlot,
     params(("policy" = String, Path, description = "The policy's name"),
         ("key" = String, Path, description = "For whom, percent-encoded"),
         ("slot" = String, Path, description = "The slot")),
