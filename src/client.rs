@@ -79,8 +79,8 @@ pub struct Transaction {
     pub started: bool,
     /// The commands to run, by row id.
     pub queue: Vec<(usize, OwnedArguments)>,
-    /// Bytes of the arguments in the queue.
-    pub queued_bytes: usize,
+    /// Memory that the queue and the watched keys take, about.
+    pub held_bytes: usize,
     /// A command was refused while queueing: EXEC will be refused.
     pub aborted: bool,
     /// A queued command needs the gate alone.

@@ -21,6 +21,9 @@ const CONTROL: Flags =
 /// Memory that a queued argument takes besides its bytes, the command's share included.
 const ARGUMENT_OVERHEAD: usize = 32;
 
+/// Memory that a watched key takes besides its bytes, with its place in the table of its shard.
+const WATCH_OVERHEAD: usize = 192;
+
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -84,7 +87,7 @@ pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
     let Some(transaction) = &mut client.transaction else { return };
     transaction.needs_alone |= row.command.flags.intersects(Flags::ALONE.union(Flags::WALKS));
     transaction.needs_memory |= row.command.flags.contains(Flags::DENYOOM);
-    transaction.queued_bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
+    transaction.held_bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
     let kept = arguments.to_owned_from(client.request.as_ref().map(|request| &request.buffer));
     transaction.queue.push((row.id, kept));
     client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
@@ -256,6 +259,7 @@ fn watch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         shard.peek(&key, &moment);
         if shard.watch(key.bytes, &transaction.changed) {
             transaction.watched.push((database, key.bytes.into()));
+            transaction.held_bytes += key.bytes.len() + WATCH_OVERHEAD;
         }
     }
     call.client.shared.watched.store(transaction.watched.len() as u32, Relaxed);

@@ -392,7 +392,7 @@ impl Session {
         RequestLimits { bulk_length: runner.services().settings.proto_max_bulk_len(), ..limits }
     }
 
-    /// Ends a conversation whose unfinished request, with what it has queued in MULTI, has outgrown the setting.
+    /// Ends a conversation whose unfinished request, with what it has queued in MULTI and watches, has outgrown the setting.
     fn bound(&mut self, flow: Flow, runner: &Runner) -> Flow {
         let pending = self.waiting_input();
         let shared = &self.client.shared;
@@ -401,10 +401,10 @@ impl Session {
             // Who sends slowly is not idle.
             shared.last_active.store(runner.services().clock.now().millis(), Relaxed);
         }
-        let queued = self.client.transaction.as_ref().map_or(0, |transaction| transaction.queued_bytes);
+        let held = self.client.transaction.as_ref().map_or(0, |transaction| transaction.held_bytes);
         // Whole requests that wait are held back instead, see `is_full`.
         let unfinished = if self.is_behind { 0 } else { pending };
-        if unfinished + queued > runner.services().settings.client_query_buffer_limit() {
+        if unfinished + held > runner.services().settings.client_query_buffer_limit() {
             tracing::warn!(client = self.client.shared.id, "closing: query buffer limit reached");
             self.pending = Vec::new();
             self.pending_done = 0;

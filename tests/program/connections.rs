@@ -122,3 +122,18 @@ fn an_endless_transaction_is_cut_off() {
     assert!((1..20).contains(&queued.count()));
     assert_eq!(other.ask("EXISTS key"), "0");
 }
+
+#[test]
+fn endless_watching_is_cut_off() {
+    let server = Server::quartet(&["--client-query-buffer-limit", "1mb"]);
+    let mut client = Client::connect(server.address());
+    let mut watch = |round: usize| {
+        let keys = (0..1000).map(|number| format!(" key-{round}-{number}")).collect::<String>();
+        client.write(format!("WATCH{keys}\r\n").as_bytes());
+        client.read_text()
+    };
+    // A key that is watched already takes nothing.
+    assert!((0..20).all(|_| watch(0).as_deref() == Some("OK")));
+    let rounds = (1..20).take_while(|round| watch(*round).as_deref() == Some("OK")).count();
+    assert!((2..10).contains(&rounds), "{rounds}");
+}

@@ -13,7 +13,7 @@ pub const COMMANDS: &[Command] = &[Command {
     syntax: "cursor prefix [COUNT count]",
     summary: "Removes keys that begin with a prefix, in steps as SCAN takes them: begin with the cursor 0 and go on until it \
               is 0 again. Returns the next cursor and how many keys were removed. COUNT is how many keys a step looks at, \
-              about; 1,000 unless told otherwise.",
+              about, from 1 to 100,000; 1,000 unless told otherwise.",
     complexity: "O(1) for every call, O(N) for a complete iteration, where N is the number of keys in the database.",
     since: "Quartet 0.1.0",
     group: Group::Generic,
@@ -24,6 +24,9 @@ pub const COMMANDS: &[Command] = &[Command {
 
 /// Keys that a step looks at unless its client asks for more or fewer: far under a millisecond's work.
 pub const STEP: usize = 1_000;
+
+/// Most keys that a client may have a step look at: some milliseconds' work, in which nothing else of its thread runs.
+const STEP_MAX: usize = 100_000;
 
 /// Removes those of about `count` keys from `cursor` on that begin with `prefix`.  Returns where to go on, which is the
 /// cursor 0 at the end, and how many it removed.
@@ -59,7 +62,9 @@ fn delprefix(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         (None, _) => STEP,
         (Some(word), Some(count)) if word.eq_ignore_ascii_case(b"COUNT") && arguments.len() == 5 => {
             let count = parse_integer(count).ok_or(Refusal::NOT_AN_INTEGER)?;
-            usize::try_from(count).ok().filter(|&count| count > 0).ok_or(Refusal::SYNTAX)?
+            let allowed = usize::try_from(count).ok().filter(|count| (1..=STEP_MAX).contains(count));
+            allowed
+                .ok_or_else(|| Refusal::new(format!("ERR COUNT is {count}; allowed is 1 to {STEP_MAX}")))?
         }
         _ => return Err(Refusal::SYNTAX),
     };
