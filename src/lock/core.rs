@@ -42,6 +42,14 @@ pub(super) struct Resource {
     pub(super) permit_users: u32,
 }
 
+impl Resource {
+    /// Whether it is neither held nor waited for.
+    #[inline]
+    pub(super) fn is_unused(&self) -> bool {
+        self.holders.is_empty() && self.queue.is_empty()
+    }
+}
+
 /// Who holds or waits: one thread of control, which waits for one thing at a time.
 #[derive(Default)]
 pub(super) struct Owner {
@@ -123,7 +131,10 @@ impl Core {
     pub fn next_deadline(&self) -> Option<u64> {
         let lease = self.leases_due.first().map(|(at, _)| *at);
         let other = self.due.first().map(|(at, _)| *at);
-        [lease, other].into_iter().flatten().min()
+        match (lease, other) {
+            (Some(lease), Some(other)) => Some(lease.min(other)),
+            _ => lease.or(other),
+        }
     }
 
     /// Does all that has fallen due.  Every operation begins with it, so that none sees a lease beyond its time.
@@ -134,6 +145,13 @@ impl Core {
     /// lease that has ended.
     pub fn advance(&mut self, now: u64, events: &mut Events) {
         self.now = self.now.max(now);
+        if self.next_deadline().is_some_and(|at| at <= self.now) {
+            self.end_what_is_due(events);
+        }
+    }
+
+    #[cold]
+    fn end_what_is_due(&mut self, events: &mut Events) {
         let mut over: SmallVec<[WaiterId; 4]> = SmallVec::new();
         let mut has_ended = false;
         while let Some(&(at, lease)) = self.leases_due.first()
@@ -168,10 +186,10 @@ impl Core {
     /// The end of every operation: grants what can be granted now, and asks for the next range of fences.
     pub(super) fn finish(&mut self, events: &mut Events) {
         while let Some(resource) = self.touched.pop_front() {
-            if self.resources.get(resource).is_none() {
-                continue;
+            let Some(place) = self.resources.get(resource) else { continue };
+            if !place.queue.is_empty() {
+                self.settle(resource, events);
             }
-            self.settle(resource, events);
             self.forget_resource(resource);
         }
         if let Some(upto) = self.fences.next_range() {
@@ -262,7 +280,6 @@ impl Core {
     pub(super) fn grant(&mut self, terms: &Terms<'_>, resources: &[usize], events: &mut Events) -> Grant {
         let fence = self.fences.take();
         let leases = resources.iter().map(|&resource| self.add_lease(terms, resource, fence)).collect();
-        let owner = self.owners.name(terms.owner);
         if events.keeps == Durability::Full {
             events.record(&Record::Granted(Granted {
                 fence,
@@ -270,7 +287,7 @@ impl Core {
                 mode: terms.mode,
                 holds: 1,
                 session: terms.session.map_or(0, |session| session.0),
-                owner,
+                owner: self.owners.name(terms.owner),
                 meta: terms.meta,
                 resources: resources.iter().map(|&resource| self.resources.name(resource)).collect(),
             }));
@@ -294,7 +311,8 @@ impl Core {
         }
     }
 
-    /// Tells who listens; `resource` and `owner` still have their names.
+    /// Notes what happened for those who listen; `resource` and `owner` still have their names.
+    #[inline]
     pub(super) fn notice(
         &self,
         kind: NoticeKind,
@@ -305,15 +323,27 @@ impl Core {
         events: &mut Events,
     ) {
         if events.wants_notices {
-            events.notices.push(Notice {
-                kind,
-                resource: self.resources.name(resource).into(),
-                owner: self.owners.name(owner).into(),
-                fence,
-                waiters: self.resources[resource].queue.len(),
-                reason: reason.into(),
-            });
+            self.add_notice(kind, resource, owner, fence, reason, events);
         }
+    }
+
+    fn add_notice(
+        &self,
+        kind: NoticeKind,
+        resource: usize,
+        owner: usize,
+        fence: u64,
+        reason: &[u8],
+        events: &mut Events,
+    ) {
+        events.notices.push(Notice {
+            kind,
+            resource: self.resources.name(resource).into(),
+            owner: self.owners.name(owner).into(),
+            fence,
+            waiters: self.resources[resource].queue.len(),
+            reason: reason.into(),
+        });
     }
 
     /// Forgets an owner that neither holds nor waits.
@@ -325,8 +355,7 @@ impl Core {
 
     /// Forgets a resource that is neither held nor waited for.
     pub(super) fn forget_resource(&mut self, id: usize) {
-        let is_unused = |resource: &Resource| resource.holders.is_empty() && resource.queue.is_empty();
-        if self.resources.get(id).is_some_and(is_unused) {
+        if self.resources.get(id).is_some_and(Resource::is_unused) {
             self.resources.remove(id);
         }
     }

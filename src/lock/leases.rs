@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::core::{Core, Terms};
 use super::events::{Events, Grant, NoticeKind, Outcome, Undo, WaiterId};
+use super::keeping::Durability;
 use super::modes::Mode;
 use super::records::Record;
 use super::refused::Refused;
@@ -71,7 +72,10 @@ impl Core {
 
     /// The last of them.
     pub(super) fn find_lease(&self, resource: usize, owner: usize) -> Option<usize> {
-        self.find_leases(resource, owner).max_by_key(|&id| self.leases[id].fence)
+        let later = |one: usize, other: usize| {
+            if self.leases[one].fence < self.leases[other].fence { other } else { one }
+        };
+        self.find_leases(resource, owner).reduce(later)
     }
 
     /// The lease of an owner on a resource that has this fence, or the last if none is named.
@@ -92,9 +96,9 @@ impl Core {
     /// Enters a lease.
     pub(super) fn add_lease(&mut self, terms: &Terms<'_>, resource: usize, fence: u64) -> usize {
         let deadline = terms.ttl.map(|ttl| self.now + ttl * 1000);
-        let place = &mut self.resources[resource];
+        let (place, owner) = (&mut self.resources[resource], &mut self.owners[terms.owner]);
         place.load.add(terms.mode);
-        let lease = Lease {
+        let id = self.leases.insert(Lease {
             owner: terms.owner,
             resource,
             mode: terms.mode,
@@ -107,12 +111,11 @@ impl Core {
             meta: terms.meta.into(),
             claims: 0,
             place: place.holders.len() as u32,
-            owner_place: self.owners[terms.owner].leases.len() as u32,
-        };
+            owner_place: owner.leases.len() as u32,
+        });
+        place.holders.push(id);
+        owner.leases.push(id);
         self.meta_bytes += terms.meta.len();
-        let id = self.leases.insert(lease);
-        self.resources[resource].holders.push(id);
-        self.owners[terms.owner].leases.push(id);
         self.count_permits(resource, terms.mode);
         if let Some(deadline) = deadline {
             self.leases_due.insert((deadline, id as u32));
@@ -138,6 +141,7 @@ impl Core {
         if let Some(&moved) = owner.leases.get(lease.owner_place as usize) {
             self.leases[moved].owner_place = lease.owner_place;
         }
+        let (waits, holds_more) = (owner.wait.is_some(), !owner.leases.is_empty());
         self.discount_permits(lease.resource, lease.mode);
         if let Some(deadline) = lease.deadline() {
             self.leases_due.remove(&(deadline, id as u32));
@@ -146,8 +150,12 @@ impl Core {
             session.leases.remove(&id);
         }
         self.touched.push_back(lease.resource);
-        self.end_upgrade(lease.owner, lease.resource, events);
-        self.forget_owner(lease.owner);
+        if waits {
+            self.end_upgrade(lease.owner, lease.resource, events);
+            self.forget_owner(lease.owner);
+        } else if !holds_more {
+            self.owners.remove(lease.owner);
+        }
     }
 
     /// An upgrade of a lease that has ended will never come.
@@ -186,8 +194,10 @@ impl Core {
     /// Ends a lease, writes it down and tells who listens.
     pub(super) fn end_lease(&mut self, id: usize, kind: NoticeKind, reason: &[u8], events: &mut Events) {
         let lease = &self.leases[id];
-        let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
-        events.record(&Record::Ended { owner, resource, fence: Some(lease.fence) });
+        if events.keeps == Durability::Full {
+            let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
+            events.record(&Record::Ended { owner, resource, fence: Some(lease.fence) });
+        }
         self.notice(kind, lease.resource, lease.owner, lease.fence, reason, events);
         self.remove_lease(id, events);
     }

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::core::Core;
 use super::events::{Events, NoticeKind};
+use super::modes::Mode;
 use super::records::Record;
 use super::refused::Refused;
 use super::request_ids::{Done, Fingerprint, Operation, RequestId};
@@ -49,24 +50,34 @@ impl Core {
         if let Some(done) = self.done_before(&request)? {
             return done.counted();
         }
-        let leases = self.leases_for(&release, resource, owner);
-        let &first = leases.first().ok_or(Refused::NotHeld)?;
-        let (owner, resource) = (self.leases[first].owner, self.leases[first].resource);
-        let held = self.find_leases(resource, owner).map(|id| u64::from(self.leases[id].holds)).sum::<u64>();
-        let given: u64 = leases.iter().map(|&id| self.give_back(id, release.all, events)).sum();
-        let left = held - given;
+        let last = self.lease_under(resource, owner, release.fence).ok_or(Refused::NotHeld)?;
+        let left = match self.leases[last].mode {
+            Mode::Permits { .. } => self.give_back_permits(last, &release, events),
+            Mode::Exclusive | Mode::Shared => {
+                u64::from(self.leases[last].holds) - self.give_back(last, release.all, events)
+            }
+        };
         self.remember(&request, Done::Counted(left), events);
         self.finish(events);
         Ok(left)
     }
 
+    /// Gives back permits, of which an owner may have several leases on a resource; returns how many holds are left.
+    fn give_back_permits(&mut self, last: usize, release: &Release<'_>, events: &mut Events) -> u64 {
+        let (owner, resource) = (self.leases[last].owner, self.leases[last].resource);
+        let held = self.find_leases(resource, owner).map(|id| u64::from(self.leases[id].holds)).sum::<u64>();
+        let leases = self.leases_for(release, last);
+        let given: u64 = leases.iter().map(|&id| self.give_back(id, release.all, events)).sum();
+        held - given
+    }
+
     /// The leases on a resource that an owner gives back: all it has there, or the last.
-    fn leases_for(&self, release: &Release<'_>, resource: &[u8], owner: &[u8]) -> SmallVec<[usize; 1]> {
-        let last = self.lease_under(resource, owner, release.fence);
-        let Some(last) = last.filter(|_| release.all && release.fence.is_none()) else {
-            return last.into_iter().collect();
-        };
-        self.find_leases(self.leases[last].resource, self.leases[last].owner).collect()
+    fn leases_for(&self, release: &Release<'_>, last: usize) -> SmallVec<[usize; 1]> {
+        if release.all && release.fence.is_none() {
+            self.find_leases(self.leases[last].resource, self.leases[last].owner).collect()
+        } else {
+            [last].into_iter().collect()
+        }
     }
 
     /// Gives back one hold of a lease, or all; returns how many.
@@ -103,8 +114,8 @@ impl Core {
         if let Some(done) = self.done_before(&request)? {
             return done.counted();
         }
-        let held = resources.iter().map(|resource| self.leases_for(&release, resource, owner));
-        let held: SmallVec<[_; 1]> = held.filter(|leases| !leases.is_empty()).collect();
+        let last = resources.iter().filter_map(|resource| self.lease_under(resource, owner, release.fence));
+        let held: SmallVec<[_; 1]> = last.map(|last| self.leases_for(&release, last)).collect();
         if held.is_empty() || (held.len() < resources.len() && !release.skips_ended) {
             return Err(Refused::NotHeld);
         }

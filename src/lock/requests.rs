@@ -178,6 +178,10 @@ impl Core {
         if let Mode::Permits { of, .. } = request.mode {
             resources.iter().for_each(|&resource| self.resize(resource, of, events));
         }
+        // Nothing stands in the way of a request for what is neither held nor waited for, which most requests are.
+        if resources.iter().all(|&resource| self.resources[resource].is_unused()) {
+            return self.grant_now(request, &id, owner, resources, events);
+        }
         let is_obstacle = |&&resource: &&usize| match request.mode {
             Mode::Permits { .. } if !request.is_reentrant => self.keeps_from(owner, resource, request.mode),
             _ => self.find_lease(resource, owner).is_some(),
@@ -195,20 +199,7 @@ impl Core {
                 && self.has_room(resource, None, |load| load.admits(request.mode))
         };
         if resources.iter().all(is_free) {
-            if self.leases.len() + resources.len() > LEASES_MAX {
-                return Err(Refused::ManyLeases);
-            }
-            self.check_memory()?;
-            let terms = Terms {
-                owner,
-                mode: request.mode,
-                ttl: request.ttl,
-                session: request.session,
-                meta: request.meta,
-                request: &id,
-                since: self.now,
-            };
-            return Ok(Acquired::Granted(self.grant(&terms, resources, events)));
+            return self.grant_now(request, &id, owner, resources, events);
         }
         if request.wait == 0 {
             return Ok(Acquired::Busy);
@@ -228,6 +219,31 @@ impl Core {
             },
             events,
         )
+    }
+
+    /// Grants what nobody has to be waited for.
+    fn grant_now(
+        &mut self,
+        request: &Request<'_>,
+        id: &Bound,
+        owner: usize,
+        resources: &[usize],
+        events: &mut Events,
+    ) -> Result<Acquired, Refused> {
+        if self.leases.len() + resources.len() > LEASES_MAX {
+            return Err(Refused::ManyLeases);
+        }
+        self.check_memory()?;
+        let terms = Terms {
+            owner,
+            mode: request.mode,
+            ttl: request.ttl,
+            session: request.session,
+            meta: request.meta,
+            request: id,
+            since: self.now,
+        };
+        Ok(Acquired::Granted(self.grant(&terms, resources, events)))
     }
 
     /// Has a request wait, unless that would close a circle.

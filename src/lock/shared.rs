@@ -208,8 +208,11 @@ impl Locks {
     /// Whether the disk can take a change.  The first change makes the journal.
     fn admit(&self, state: &mut State, now: Now) -> Result<(), Refused> {
         let State { core, events, keeping, .. } = state;
+        let is_unmade = matches!(keeping, Keeping::Later(_));
         let admitted = keeping.admit(now, core, events);
-        self.note_journal(keeping);
+        if is_unmade {
+            self.note_journal(keeping);
+        }
         admitted
     }
 
@@ -233,7 +236,10 @@ impl Locks {
         state.events.wants_notices = aftermath.wants_notices;
         let result = operation(&mut state, now.micros());
         aftermath.hold = state.hold();
-        let answered = state.deliver(aftermath.hold.clone(), now);
+        let answered = match state.events.answers.is_empty() {
+            true => Vec::new(),
+            false => state.deliver(aftermath.hold.clone(), now),
+        };
         aftermath.has_notices |= !state.events.notices.is_empty();
         aftermath.next_deadline = state.core.next_deadline();
         self.bound.store(state.core.bound_connections(), Relaxed);

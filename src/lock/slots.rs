@@ -3,8 +3,11 @@
 
 use std::ops::{Index, IndexMut};
 
-/// Places of one block.  A block of the largest things takes some ten thousand bytes.
-const BLOCK: usize = 128;
+/// Places of one block, a bit each.  A block of the largest things takes some seven thousand bytes.
+const BLOCK: usize = u64::BITS as usize;
+
+/// The bits of a block of which no place is taken.
+const ALL_FREE: u64 = u64::MAX;
 
 /// Things with numbers.  A number is given again once its thing is removed.
 pub(super) struct Slots<T> {
@@ -17,18 +20,10 @@ pub(super) struct Slots<T> {
 }
 
 struct Block<T> {
-    /// Without memory while no place is taken.
-    slots: Vec<Slot<T>>,
-    /// The free place that was left last; `BLOCK` if only those are free that were never taken.
-    free: u32,
-    taken: u32,
-    is_open: bool,
-}
-
-enum Slot<T> {
-    Taken(T),
-    /// The free place that was left before this one.
-    Free(u32),
+    /// None while no place is taken, unless the block is the spare one.
+    slots: Option<Box<[Option<T>; BLOCK]>>,
+    /// A bit for each free place.
+    free: u64,
 }
 
 impl<T> Default for Slots<T> {
@@ -39,63 +34,55 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     /// Puts a thing into a free place and returns its number.
+    #[inline]
     pub(super) fn insert(&mut self, thing: T) -> usize {
         let number = match self.open.last() {
-            Some(&number) => number,
-            None => {
-                let number = self.blocks.len() as u32;
-                let (slots, free) = (Vec::new(), BLOCK as u32);
-                self.blocks.push(Block { slots, free, taken: 0, is_open: true });
-                self.open.push(number);
-                number
-            }
+            Some(&number) => number as usize,
+            None => self.add_block(),
         };
-        let block = &mut self.blocks[number as usize];
-        let place = match block.slots.get_mut(block.free as usize) {
-            Some(slot) => {
-                let place = block.free;
-                if let Slot::Free(before) = std::mem::replace(slot, Slot::Taken(thing)) {
-                    block.free = before;
-                }
-                place as usize
-            }
-            None => {
-                if block.slots.is_empty() {
-                    block.slots.reserve_exact(BLOCK);
-                }
-                block.slots.push(Slot::Taken(thing));
-                block.slots.len() - 1
-            }
-        };
-        block.taken += 1;
-        self.len += 1;
-        if block.taken as usize == BLOCK {
-            block.is_open = false;
+        let block = &mut self.blocks[number];
+        let place = block.free.trailing_zeros() as usize;
+        let slots = block.slots.get_or_insert_with(|| Box::new([const { None }; BLOCK]));
+        slots[place % BLOCK] = Some(thing);
+        block.free &= block.free - 1;
+        if block.free == 0 {
             self.open.pop();
         }
-        number as usize * BLOCK + place
+        self.len += 1;
+        number * BLOCK + place
+    }
+
+    #[cold]
+    fn add_block(&mut self) -> usize {
+        let number = self.blocks.len();
+        self.blocks.push(Block { slots: None, free: ALL_FREE });
+        self.open.push(number as u32);
+        number
     }
 
     /// Takes a thing out.
+    #[inline]
     pub(super) fn remove(&mut self, id: usize) -> Option<T> {
-        let number = id / BLOCK;
+        let (number, place) = (id / BLOCK, id % BLOCK);
         let block = self.blocks.get_mut(number)?;
-        let slot = block.slots.get_mut(id % BLOCK).filter(|slot| matches!(slot, Slot::Taken(_)))?;
-        let Slot::Taken(thing) = std::mem::replace(slot, Slot::Free(block.free)) else { return None };
-        block.free = (id % BLOCK) as u32;
-        block.taken -= 1;
+        let thing = block.slots.as_mut()?[place].take()?;
+        let was_full = block.free == 0;
+        block.free |= 1 << place;
+        let is_empty = block.free == ALL_FREE;
+        // The spare block keeps its memory, and if it is the only one there is nothing else to give back.
+        let may_be_given_back = number != self.spare || self.blocks.len() > 1;
         self.len -= 1;
-        if !block.is_open {
-            block.is_open = true;
+        if was_full {
             self.open.push(number as u32);
         }
-        if block.taken == 0 {
+        if is_empty && may_be_given_back {
             self.give_back(number);
         }
         Some(thing)
     }
 
     /// Gives back the memory of all empty blocks but one, which is empty now.
+    #[inline(never)]
     fn give_back(&mut self, emptied: usize) {
         if self.len == 0 && self.blocks.len() > 1 {
             *self = Slots::default();
@@ -103,25 +90,21 @@ impl<T> Slots<T> {
         }
         let before = std::mem::replace(&mut self.spare, emptied);
         if before != emptied
-            && let Some(block) = self.blocks.get_mut(before).filter(|block| block.taken == 0)
+            && let Some(block) = self.blocks.get_mut(before).filter(|block| block.free == ALL_FREE)
         {
-            (block.slots, block.free) = (Vec::new(), BLOCK as u32);
+            block.slots = None;
         }
     }
 
     /// The thing with this number, if there is one.
+    #[inline]
     pub(super) fn get(&self, id: usize) -> Option<&T> {
-        match self.blocks.get(id / BLOCK)?.slots.get(id % BLOCK)? {
-            Slot::Taken(thing) => Some(thing),
-            Slot::Free(_) => None,
-        }
+        self.blocks.get(id / BLOCK)?.slots.as_ref()?[id % BLOCK].as_ref()
     }
 
+    #[inline]
     fn get_mut(&mut self, id: usize) -> Option<&mut T> {
-        match self.blocks.get_mut(id / BLOCK)?.slots.get_mut(id % BLOCK)? {
-            Slot::Taken(thing) => Some(thing),
-            Slot::Free(_) => None,
-        }
+        self.blocks.get_mut(id / BLOCK)?.slots.as_mut()?[id % BLOCK].as_mut()
     }
 
     /// How many there are.
@@ -136,7 +119,7 @@ impl<T> Slots<T> {
 
     /// The bytes that the places take, without what things hold elsewhere.
     pub(super) fn bytes(&self) -> usize {
-        self.len * size_of::<Slot<T>>()
+        self.len * size_of::<Option<T>>()
     }
 
     /// All things in the order of their numbers.
@@ -148,12 +131,14 @@ impl<T> Slots<T> {
 impl<T> Index<usize> for Slots<T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, id: usize) -> &T {
         self.get(id).expect("a number names a thing that is there")
     }
 }
 
 impl<T> IndexMut<usize> for Slots<T> {
+    #[inline]
     fn index_mut(&mut self, id: usize) -> &mut T {
         self.get_mut(id).expect("a number names a thing that is there")
     }
@@ -174,7 +159,7 @@ mod tests {
         assert_eq!(slots.remove(5), Some(5));
         assert_eq!((slots.remove(5), slots.remove(usize::MAX), slots.get(5)), (None, None, None));
         assert_eq!(slots.remove(7), Some(7));
-        assert_eq!([slots.insert(70), slots.insert(50)], [7, 5]);
+        assert_eq!([slots.insert(50), slots.insert(70)], [5, 7]);
         assert_eq!((slots[7], slots[5]), (70, 50));
         for number in BLOCK..2 * BLOCK {
             slots.remove(number);
@@ -182,8 +167,8 @@ mod tests {
         for number in 2 * BLOCK..3 * BLOCK {
             slots.remove(number);
         }
-        assert_eq!(slots.blocks[1].slots.capacity(), 0);
-        assert_eq!(slots.blocks[2].slots.capacity(), BLOCK);
+        let has_memory = |number: usize| slots.blocks[number].slots.is_some();
+        assert_eq!([0, 1, 2, 3].map(has_memory), [true, false, true, true]);
         assert_eq!(slots.iter().count(), count - 2 * BLOCK);
         let mut again: Vec<usize> = (0..2 * BLOCK).map(|number| slots.insert(number)).collect();
         again.sort_unstable();
@@ -192,5 +177,19 @@ mod tests {
         assert!((0..count).all(|number| slots.remove(number).is_some()));
         assert_eq!((slots.len(), slots.capacity()), (0, 0));
         assert_eq!(slots.insert(1), 0);
+    }
+
+    #[test]
+    fn one_that_comes_and_goes_moves_no_memory() {
+        let mut slots = Slots::default();
+        let count = 2 * BLOCK;
+        (0..count).for_each(|number| assert_eq!(slots.insert(number), number));
+        for _ in 0..3 {
+            let place = std::ptr::from_ref(&slots[0]);
+            (0..BLOCK).for_each(|number| assert!(slots.remove(number).is_some()));
+            (0..BLOCK).for_each(|number| assert_eq!(slots.insert(number), number));
+            assert_eq!(std::ptr::from_ref(&slots[0]), place);
+        }
+        assert!(slots.iter().all(|(id, &number)| id == number));
     }
 }
