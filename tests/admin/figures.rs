@@ -121,7 +121,11 @@ const STEPS: &[Step] = &[
     ),
     (
         "a client comes",
-        |stage| stage.other = Client::connect(stage.server.address()),
+        |stage| {
+            // The one before stays: it is not seen when its end is noticed.
+            let new = Client::connect(stage.server.address());
+            std::mem::forget(std::mem::replace(&mut stage.other, new));
+        },
         &["total_connections_received", "quartet_connections_accepted_total{door=\"resp\"}"],
     ),
     (

@@ -46,6 +46,7 @@ const CASES: &[Case] = &[
     Case("GETEX key", "key", true),
     Case("GETEX key EX 100", "key", true),
     Case("GETEX volatile PERSIST", "volatile", true),
+    Case("GETPTTL key", "key", true),
     Case("GETDEL other", "key", false),
     Case("APPEND key 1", "key", true),
     Case("APPEND key ''", "key", true),
@@ -154,7 +155,8 @@ fn redis_counts_the_same_commands_as_use() {
     let knows = |command: &str| {
         let mut words = command.split(' ').map(str::as_bytes);
         let row = table.resolve(words.next().unwrap_or_default(), words.next()).expect("a command");
-        let mut numbers = row.command.since.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+        let mut numbers =
+            row.command.since.split('.').map(|number| number.parse::<u32>().unwrap_or(u32::MAX));
         (numbers.next(), numbers.next()) <= (Some(7), Some(0))
     };
     check(&mut server.target(), &LFU, Duration::ZERO, knows);
