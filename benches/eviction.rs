@@ -12,7 +12,7 @@ use quartet::settings::EvictionPolicy;
 #[allow(dead_code, reason = "the tests use more of it")]
 mod traces;
 
-use traces::{Cache, Played, alternating, mixed, recent, renumbered, zipf};
+use traces::{Cache, Played, alternating, limit_for, mixed, recent, renumbered, zipf};
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
@@ -20,11 +20,15 @@ static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 const POLICIES: [EvictionPolicy; 3] =
     [EvictionPolicy::AllkeysLru, EvictionPolicy::AllkeysLfu, EvictionPolicy::AllkeysRandom];
 
-/// Bytes that a key of the traces takes with its part of the table, about.
-const BYTES_PER_KEY: usize = 107;
-
 /// Where the keys of a second trace begin that is mixed with another.
 const SECOND: u64 = 1 << 32;
+
+/// Requests of a phase, per key that fits, and how often the phases come round where their pace is measured.
+const PHASE: usize = 6;
+const ROUNDS: usize = 2;
+
+/// Parts of a capacity in which a change of member is looked for.
+const PACE_STEPS: usize = 20;
 
 fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
@@ -35,7 +39,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for (name, trace) in shapes(capacity, length) {
-        let limit = capacity * BYTES_PER_KEY;
+        let limit = limit_for(capacity);
         let played = POLICIES.map(|policy| Cache::new(policy, limit).play(&trace));
         let mut adaptive = Cache::new(EvictionPolicy::AllkeysAdaptive, limit);
         let chosen = adaptive.play(&trace);
@@ -56,10 +60,43 @@ fn main() {
         let standing = adaptive.store.duel().standing();
         println!("| {name} | {} | {}, {} |", ratios.join(" | "), standing.switches, standing.winner.name());
     }
+    print_pace(capacity);
     println!("\n| policy | ns per write that fits | ns per write that evicts |\n|---|---|---|");
     for &policy in EvictionPolicy::ALL.iter().filter(|&&policy| policy != EvictionPolicy::Noeviction) {
         let (filling, evicting) = cost(policy, capacity);
         println!("| {} | {filling} | {evicting} |", policy.word());
+    }
+}
+
+/// What the phases of a trace are like.
+fn phases(capacity: usize, length: usize) -> [(&'static str, Vec<u64>); 4] {
+    let zipf_1 = zipf(10 * capacity, 1.0, length, 1);
+    let scanned = traces::with_scan(&zipf_1[..length / 2], 5);
+    [
+        ("Zipf", zipf_1),
+        ("loop", renumbered(traces::cycle(capacity * 3 / 2, length), SECOND)),
+        ("recency", renumbered(recent(4 * capacity, length, 0, 3), 2 * SECOND)),
+        ("scan", scanned),
+    ]
+}
+
+/// Prints who is in force at the end of each phase, and when that began, in requests per key that fits.
+fn print_pace(capacity: usize) {
+    println!("\n| phase | in force at its end | since, in capacities |\n|---|---|---|");
+    let mut cache = Cache::new(EvictionPolicy::AllkeysAdaptive, limit_for(capacity));
+    let phases = phases(capacity, ROUNDS * PHASE * capacity);
+    for round in 0..ROUNDS {
+        for (name, trace) in &phases {
+            let (mut since, mut winner) = (0, cache.store.duel().winner());
+            let phase = &trace[round * PHASE * capacity..][..PHASE * capacity];
+            for (at, requests) in phase.chunks(capacity / PACE_STEPS).enumerate() {
+                cache.play(requests);
+                if winner != cache.store.duel().winner() {
+                    (since, winner) = (at + 1, cache.store.duel().winner());
+                }
+            }
+            println!("| {name} | {} | {:.2} |", winner.name(), since as f64 / PACE_STEPS as f64);
+        }
     }
 }
 
@@ -69,12 +106,7 @@ fn shapes(capacity: usize, length: usize) -> Vec<(&'static str, Vec<u64>)> {
     let zipf_1 = zipf(keys, 1.0, length, 1);
     let cycle = |part: usize, length: usize| traces::cycle(capacity * part / 100, length);
     let recency = |length: usize| recent(4 * capacity, length, 0, 3);
-    let phases = [
-        zipf_1.clone(),
-        renumbered(cycle(150, length), SECOND),
-        renumbered(recency(length), 2 * SECOND),
-        traces::with_scan(&zipf_1[..length / 2], 5),
-    ];
+    let phases = phases(capacity, length).map(|(_, phase)| phase);
     vec![
         ("Zipf 0.8, ten times as many keys as fit", zipf(keys, 0.8, length, 1)),
         ("Zipf 1.0, ten times as many keys as fit", zipf_1.clone()),
@@ -91,7 +123,7 @@ fn shapes(capacity: usize, length: usize) -> Vec<(&'static str, Vec<u64>)> {
         ("recency", recency(length)),
         (
             "phases of 6 capacities: Zipf, loop, recency, scan",
-            alternating(&phases, 6 * capacity)[..length].to_vec(),
+            alternating(&phases, PHASE * capacity)[..length].to_vec(),
         ),
         (
             "Zipf 1.0 and a loop at once",

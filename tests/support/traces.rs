@@ -116,6 +116,13 @@ pub(crate) fn cycle(keys: usize, count: usize) -> Vec<u64> {
     (0..count).map(|at| (at % keys) as u64).collect()
 }
 
+/// The limit of memory under which so many keys of the traces fit: what they take, with their part of the tables.
+pub(crate) fn limit_for(keys: usize) -> usize {
+    let mut cache = Cache::new(EvictionPolicy::Noeviction, usize::MAX);
+    cache.play(&cycle(keys, keys));
+    cache.store.memory()
+}
+
 /// A store used as a cache: what is not found is written.
 pub(crate) struct Cache {
     /// The store.

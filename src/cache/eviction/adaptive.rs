@@ -13,6 +13,9 @@ const FADING_TICKS: u32 = 16 * TICKS_PER_TURNOVER as u32;
 /// The same as probation sees it: residents that nobody asks for any more make room for others soon.
 const PROBATION_FADING_TICKS: u32 = 2 * TICKS_PER_TURNOVER as u32;
 
+/// An odd number that spreads consecutive ticks over 32 bits (2^32 by the golden ratio).
+const SHUFFLING_FACTOR: u32 = 0x9e37_79b9;
+
 /// A count that is no higher than a new key's falls by one in so many times that a higher one needs to halve.
 const LOW_COUNT_HALVINGS: u32 = 4;
 
@@ -47,7 +50,7 @@ impl Member {
         match self {
             Member::Lru => idle,
             Member::Lfu => (COUNT_MAX - faded(bits, idle, FADING_TICKS)) << 16 | idle,
-            Member::Probation => (COUNT_MAX - merit(bits, clock)) << 16 | idle,
+            Member::Probation => (COUNT_MAX - merit(bits, clock)) << 16 | shuffled(bits),
         }
     }
 }
@@ -76,6 +79,12 @@ pub(super) fn frequency(bits: u32, clock: Turnover) -> u8 {
 /// What a new key is compared by with a resident one.
 pub(super) fn merit(bits: u32, clock: Turnover) -> u32 {
     faded(bits, idle_ticks(bits, clock), PROBATION_FADING_TICKS)
+}
+
+/// A number of 16 bits that puts keys of equal merit into an order of no meaning, another one after each access: on a loop
+/// the one that was not used for longest is the very one that comes next.
+fn shuffled(bits: u32) -> u32 {
+    (bits >> 8).wrapping_mul(SHUFFLING_FACTOR) >> 16
 }
 
 fn idle_ticks(bits: u32, clock: Turnover) -> u32 {

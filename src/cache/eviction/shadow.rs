@@ -240,6 +240,9 @@ mod tests {
     fn members_differ_on_a_loop_as_the_policies_do() {
         let found = Member::ALL.map(|member| hits(member, 1000, (0..30_000).map(|at| at % 1500)));
         assert!(found[0] < 6_000 && found[1] > found[0] && found[2] > 14_000, "{found:?}");
+        // A third of it fits: nobody keeps more than 10,000.
+        let found = hits(Member::Probation, 1000, (0..30_000).map(|at| at % 3000));
+        assert!(found > 4_000, "{found}");
     }
 
     #[test]
