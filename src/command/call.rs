@@ -118,7 +118,9 @@ impl<'c> Call<'c, '_> {
                 false
             }
         };
-        self.effects.close_held(self.output.len());
+        if !self.effects.held.is_empty() {
+            self.effects.close_held(self.output.len());
+        }
         is_done
     }
 

@@ -66,6 +66,7 @@ impl<'t, 's> Turn<'t, 's> {
     }
 
     /// Runs one request and writes its reply.
+    #[inline]
     pub(super) fn step(
         &mut self,
         client: &mut Client,
@@ -80,6 +81,7 @@ impl<'t, 's> Turn<'t, 's> {
     }
 
     /// Runs a request whose reply CLIENT REPLY has switched off.
+    #[cold]
     fn step_unheard(
         &mut self,
         client: &mut Client,
