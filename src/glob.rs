@@ -5,7 +5,7 @@
 //! backwards.
 //!
 //! A [`Pattern`] is read once: a class becomes a set of bytes, and what stands between two stars a piece that is looked
-//! for in one pass.  So no pattern makes a text cost more than its length times a constant.  [`matches`] reads the
+//! for in one pass.  So no pattern makes a text cost more than its length times a constant.  [`matches()`] reads the
 //! pattern as it goes; it is for short patterns that are looked at once.
 
 use memchr::memmem;
