@@ -80,7 +80,7 @@ fn phases(capacity: usize, length: usize) -> [(&'static str, Vec<u64>); 4] {
     ]
 }
 
-/// Prints who is in force at the end of each phase, and when that began, in requests per key that fits.
+/// Prints the member in force at the end of each phase, and when it took over, in requests per key that fits.
 fn print_pace(capacity: usize) {
     println!("\n| phase | in force at its end | since, in capacities |\n|---|---|---|");
     let mut cache = Cache::new(EvictionPolicy::AllkeysAdaptive, limit_for(capacity));

@@ -204,7 +204,7 @@ impl Purge {
 mod tests {
     use super::*;
 
-    /// Blocks on both sides of the limit, grown and shrunk across it, keep their bytes, and what was never written is zero.
+    /// Blocks on both sides of the limit, grown and shrunk across it, keep their bytes, and bytes that were never written are zero.
     #[test]
     fn blocks_keep_their_bytes_wherever_they_lie() {
         start_giving_back().expect("a thread can be started");

@@ -1,4 +1,4 @@
-//! Who has tried wrong passwords: counted for the log and the metrics, and slowed down by the address they come from.
+//! Wrong passwords: the log and the metrics count them, and the addresses that send them are slowed down.
 //!
 //! An address has [`FAILURES_MAX`] wrong passwords at once and one more per [`RECOVERY`]; beyond that its passwords are not looked at,
 //! so whoever guesses has one guess a second.  An address that has given the right password lately goes on being heard:
@@ -48,7 +48,7 @@ struct Table {
     report_from: u64,
 }
 
-/// What is known of an address; all times are in microseconds of the server's clock.
+/// The wrong passwords of an address; all times are in microseconds of the server's clock.
 #[derive(Clone, Copy, Default)]
 struct Address {
     /// When all of its wrong passwords are forgotten.
@@ -104,7 +104,7 @@ impl Attempts {
         let now = now.micros();
         let mut table = self.table.lock();
         let known = table.entry(address, now);
-        // One that is heard although it is over its limit owes no more than who is not.
+        // An address that is heard although it is over its limit owes no more than one that is not heard.
         let most = now + FAILURES_MAX * micros(RECOVERY);
         known.forgotten_at = (known.forgotten_at.max(now) + micros(RECOVERY)).min(most);
         table.note(address);
@@ -126,7 +126,7 @@ impl Attempts {
         self.unheard.load(Relaxed)
     }
 
-    /// What is to be logged now, if anything.
+    /// The line to log now, if there is one.
     pub fn take_report(&self, now: Now) -> Option<Report> {
         let mut table = self.table.lock();
         if now.micros() < table.report_from {

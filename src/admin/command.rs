@@ -219,7 +219,7 @@ fn getkeysandflags(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A key of a request, and what is done with it.
+/// A key of a request, and how the command uses it.
 type FoundKey<'r> = (Cow<'r, [u8]>, KeyAccess);
 
 /// The keys of a whole request.

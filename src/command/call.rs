@@ -75,30 +75,23 @@ impl<'c> Call<'c, '_> {
         moment: &Moment,
     ) -> Result<(), Refusal> {
         let value = self.arguments.at(position);
-        if value.len() > INLINE_VALUE_MAX {
-            return self.write_long_string(key, position, lifetime, moment);
-        }
         self.require_value_size(value.len())?;
-        self.keyspace.shard(key).set(key, value, lifetime, moment);
+        if value.len() > INLINE_VALUE_MAX {
+            self.write_long_string(key, position, lifetime, moment);
+        } else {
+            self.keyspace.shard(key).set(key, value, lifetime, moment);
+        }
         Ok(())
     }
 
     /// The same of a value that is shared rather than copied, if it came in a buffer of its own.
     #[cold]
-    fn write_long_string(
-        &mut self,
-        key: &Key<'_>,
-        position: usize,
-        lifetime: Lifetime,
-        moment: &Moment,
-    ) -> Result<(), Refusal> {
+    fn write_long_string(&mut self, key: &Key<'_>, position: usize, lifetime: Lifetime, moment: &Moment) {
         let value = self.arguments.at(position);
-        self.require_value_size(value.len())?;
         match self.kept_argument(position) {
             Some(kept) => self.keyspace.shard(key).set_shared(key, kept, lifetime, moment),
             None => self.keyspace.shard(key).set(key, value, lifetime, moment),
         }
-        Ok(())
     }
 
     /// Runs the handler; a refusal replaces what it had written.  False if it refused.

@@ -24,7 +24,7 @@ pub struct Services {
     pub commands: CommandTable,
     /// What CONFIG reads and changes.
     pub settings: Live,
-    /// Who has tried wrong passwords.
+    /// The wrong passwords of each address.
     pub attempts: Attempts,
     /// Who is subscribed to what.
     pub broker: Broker,

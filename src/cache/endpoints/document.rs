@@ -48,7 +48,7 @@ impl Document {
         Document { parts: VecDeque::new(), tail: Vec::with_capacity(capacity) }
     }
 
-    /// What it says, for tests of what is short.
+    /// The whole document, for tests of short ones.
     #[cfg(test)]
     pub(super) fn into_text(self) -> String {
         assert!(self.parts.is_empty(), "it is short");
