@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use quartet::cache::eviction::Recency;
-use quartet::cache::{Lifetime, LifetimeBounds, Moment, Store};
+use quartet::cache::{AccessContext, Lifetime, LifetimeBounds, Store};
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
@@ -12,8 +12,8 @@ static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 const KEYS: usize = 100_000;
 /// A stride that is prime to the number of keys visits all of them in an order that caches cannot foresee.
 const STRIDE: usize = 48_271;
-const MOMENT: Moment =
-    Moment { now: 1_000, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
+const MOMENT: AccessContext =
+    AccessContext { now: 1_000, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
 
 fn write(store: &Store, name: &str, lifetime: Lifetime) {
     let key = store.key(name.as_bytes());
@@ -54,7 +54,7 @@ fn store(criterion: &mut Criterion) {
             names[..1000].iter().for_each(|name| write(&store, name, Lifetime::Until(2_000)));
             store
         };
-        let later = Moment { now: 3_000, ..MOMENT };
+        let later = AccessContext { now: 3_000, ..MOMENT };
         let expire = |store: Store| assert_eq!(store.expire_due(0, &mut 0, &later).0, 1000);
         bencher.iter_batched(insert, expire, BatchSize::LargeInput);
     });

@@ -2,7 +2,8 @@
 
 use crate::broker;
 use crate::cache::commands::{
-    compare, counters, databases, expiry, increx, keys, lcs, many, object, prefixes, ranges, strings, walks,
+    conditional_delete, counters, databases, expiry, increx, keys, lcs, multi_key, object, prefixes, ranges,
+    scan, strings,
 };
 use crate::command::{Command, CommandTable};
 use crate::limit::commands::{check, corrections, lists, policy, reservations, slots, statistics, throttle};
@@ -13,16 +14,16 @@ use crate::{admin, connection, dispatch};
 pub const FAMILIES: &[&[Command]] = &[
     keys::COMMANDS,
     expiry::COMMANDS,
-    walks::COMMANDS,
+    scan::COMMANDS,
     prefixes::COMMANDS,
     databases::COMMANDS,
     object::COMMANDS,
     strings::COMMANDS,
     counters::COMMANDS,
     ranges::COMMANDS,
-    many::COMMANDS,
+    multi_key::COMMANDS,
     lcs::COMMANDS,
-    compare::COMMANDS,
+    conditional_delete::COMMANDS,
     increx::COMMANDS,
     connection::COMMANDS,
     throttle::COMMANDS,

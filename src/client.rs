@@ -84,7 +84,7 @@ pub struct Transaction {
     /// A command was refused while queueing: EXEC will be refused.
     pub aborted: bool,
     /// A queued command needs the gate alone.
-    pub needs_alone: bool,
+    pub needs_exclusive: bool,
     /// A queued command may need memory: EXEC is refused when there is none.
     pub needs_memory: bool,
     /// The watched keys with the databases they were watched in.

@@ -104,14 +104,14 @@ pub trait Durable: Send + Sync {
 
 /// What a reply waits for before it may be sent.
 #[derive(Clone)]
-pub struct Hold {
+pub struct Barrier {
     /// Where it is written down.
     pub journal: Arc<dyn Durable>,
     /// Up to where that has to be on the disk.
     pub position: Position,
 }
 
-impl Hold {
+impl Barrier {
     /// Ready once the reply may be sent, or has to be given up.
     pub fn poll(&self, waker: &Waker) -> Poll<Result<(), Lost>> {
         self.journal.poll_synced(self.position, waker)

@@ -38,7 +38,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.0.0",
             group: Group::Server,
             // Alone, because each thread's counters are written by that thread without asking anybody.
-            flags: OPERATOR_NO_SCRIPT.union(Flags::ALONE),
+            flags: OPERATOR_NO_SCRIPT.union(Flags::EXCLUSIVE),
             handler: resetstat,
             ..Command::ROW
         },

@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "Depends on subcommand.",
     group: Group::Server,
     // OBJECT looks at a key that no key specification names.
-    flags: OPERATOR_NO_SCRIPT.union(Flags::WALKS),
+    flags: OPERATOR_NO_SCRIPT.union(Flags::SELF_LOCKING),
     handler: debug,
     ..Command::ROW
 }];

@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[Command {
             name: "stats",
             summary: "Returns details about memory usage.",
             // Each shard counts its own keys.
-            flags: Flags::WALKS,
+            flags: Flags::SELF_LOCKING,
             handler: stats,
             ..ROW
         },

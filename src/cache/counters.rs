@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::changed::ChangedCounters;
 use super::entry::{Deadline, Entry, EntryRef};
 use super::expiry::ExpiryIndex;
-use super::shard::{Key, Moment, Shard};
+use super::shard::{AccessContext, Key, Shard};
 use super::value::WrongKind;
 
 /// What a shard knows of its counters.
@@ -58,26 +58,32 @@ impl Shard {
     ///
     /// # Errors
     /// If the key is no counter.
-    pub fn counter(&mut self, key: &Key<'_>, moment: &Moment) -> Result<Option<&[u8]>, WrongKind> {
-        let Some(position) = self.live_position(key, moment) else { return Ok(None) };
+    pub fn counter(&mut self, key: &Key<'_>, access: &AccessContext) -> Result<Option<&[u8]>, WrongKind> {
+        let Some(position) = self.live_position(key, access) else { return Ok(None) };
         self.table.get(position).counter().map(Some)
     }
 
     /// Writes the state of a counter, of at most `INLINE_VALUE_MAX` bytes, whatever the key held.  A state as long as the
     /// one before that is to be kept longer, which is nearly every one, costs a few stores.
-    pub fn set_counter(&mut self, key: &Key<'_>, state: &[u8], deadline: Option<Deadline>, moment: &Moment) {
-        let Some(position) = self.live_position(key, moment) else {
-            return self.insert(key, Entry::new_counter(key.bytes, state, deadline), moment);
+    pub fn set_counter(
+        &mut self,
+        key: &Key<'_>,
+        state: &[u8],
+        deadline: Option<Deadline>,
+        access: &AccessContext,
+    ) {
+        let Some(position) = self.live_position(key, access) else {
+            return self.insert(key, Entry::new_counter(key.bytes, state, deadline), access);
         };
         let refresh =
             |entry: &mut Entry| deadline.is_some_and(|deadline| entry.refresh_counter(state, deadline));
         if self.table.modify(position, refresh) {
             // The index keeps the earlier deadline, see `expiry`: neither it nor the accounts are even read.
-            self.note_access(position, moment);
+            self.note_access(position, access);
             return self.touched(key);
         }
         drop(self.unlink(position, key.hash));
-        self.insert(key, Entry::new_counter(key.bytes, state, deadline), moment);
+        self.insert(key, Entry::new_counter(key.bytes, state, deadline), access);
     }
 
     /// Bytes of memory of the counters: their entries, the index of their deadlines and their share of the buckets.

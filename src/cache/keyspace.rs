@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::entry::{Deadline, EntryRef};
 use super::growth::Growth;
-use super::shard::{Key, Moment, Shard};
+use super::shard::{AccessContext, Key, Shard};
 use super::store::{ShardGuard, ShardId, Store};
 use crate::clock::Now;
 
@@ -17,11 +17,11 @@ pub struct Keyspace<'s> {
     /// The selected database.
     pub database: usize,
     /// The time, and how recency is kept.
-    pub moment: Moment,
+    pub access: AccessContext,
     now: Now,
     held: SmallVec<[ShardGuard<'s>; INLINE_LOCKS]>,
     /// Nobody else runs commands, so shards may be locked as they are met.
-    alone: bool,
+    exclusive: bool,
     memory_delta: Growth,
     reads: Reads,
 }
@@ -37,14 +37,14 @@ pub struct Reads {
 
 impl<'s> Keyspace<'s> {
     /// A view that has nothing locked yet.
-    pub fn new(store: &'s Store, now: Now, moment: Moment) -> Keyspace<'s> {
+    pub fn new(store: &'s Store, now: Now, access: AccessContext) -> Keyspace<'s> {
         Keyspace {
             store,
             database: 0,
-            moment,
+            access,
             now,
             held: SmallVec::new(),
-            alone: false,
+            exclusive: false,
             memory_delta: Growth::default(),
             reads: Reads::default(),
         }
@@ -63,7 +63,7 @@ impl<'s> Keyspace<'s> {
     /// Goes on at a later time.
     pub fn set_now(&mut self, now: Now) {
         self.now = now;
-        self.moment.now = now.millis();
+        self.access.now = now.millis();
     }
 
     /// Locks one shard: the common case, a command with one key.
@@ -84,13 +84,13 @@ impl<'s> Keyspace<'s> {
     }
 
     /// From here on shards are locked as they are met; only for who holds the gate alone.
-    pub fn set_alone(&mut self, alone: bool) {
-        self.alone = alone;
+    pub fn set_exclusive(&mut self, exclusive: bool) {
+        self.exclusive = exclusive;
     }
 
     /// Whether the gate is held alone.
-    pub fn is_alone(&self) -> bool {
-        self.alone
+    pub fn is_exclusive(&self) -> bool {
+        self.exclusive
     }
 
     /// Unlocks everything.
@@ -141,7 +141,7 @@ impl<'s> Keyspace<'s> {
     }
 
     fn find_or_lock(&mut self, id: ShardId) -> usize {
-        if self.alone {
+        if self.exclusive {
             if let Some(place) = self.held.iter().position(|guard| guard.id() == id) {
                 return place;
             }
@@ -154,9 +154,9 @@ impl<'s> Keyspace<'s> {
     }
 
     /// Runs `visit` with each shard of a database in turn, each locked only for that time.
-    pub fn for_each_shard(&mut self, database: usize, mut visit: impl FnMut(&mut Shard, &Moment)) {
+    pub fn for_each_shard(&mut self, database: usize, mut visit: impl FnMut(&mut Shard, &AccessContext)) {
         debug_assert!(
-            self.held.is_empty() || self.alone,
+            self.held.is_empty() || self.exclusive,
             "walking all shards while holding some would deadlock"
         );
         self.unlock();
@@ -166,48 +166,48 @@ impl<'s> Keyspace<'s> {
     }
 
     /// Runs `visit` with one shard, locked for that time; nothing else may be held.
-    pub fn with_shard<R>(&mut self, id: ShardId, visit: impl FnOnce(&mut Shard, &Moment) -> R) -> R {
+    pub fn with_shard<R>(&mut self, id: ShardId, visit: impl FnOnce(&mut Shard, &AccessContext) -> R) -> R {
         debug_assert!(self.held.is_empty());
         let mut guard = self.store.lock(id);
-        let result = visit(guard.shard(), &self.moment);
+        let result = visit(guard.shard(), &self.access);
         self.memory_delta += guard.unlock();
         result
     }
 
     /// Reads a key of the selected database, which is counted as a hit or a miss; see [`Shard::read`].
     pub fn read(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
-        let moment = self.moment;
+        let access = self.access;
         let place = self.place_of(key);
-        let found = self.held[place].shard().read(key, &moment);
+        let found = self.held[place].shard().read(key, &access);
         self.reads.count(found.is_some());
         found
     }
 
     /// Looks at a key on behalf of a client that asks about it: counted as a read, but no access for eviction.
     pub fn inspect(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
-        let moment = self.moment;
+        let access = self.access;
         let place = self.place_of(key);
-        let found = self.held[place].shard().peek(key, &moment);
+        let found = self.held[place].shard().peek(key, &access);
         self.reads.count(found.is_some());
         found
     }
 
     /// Looks a key up on behalf of a client that may change it: an access for eviction, whatever comes of it, but not
-    /// counted as a read.  What is written then is the same access: see [`Keyspace::moment_after_access`].
+    /// counted as a read.  What is written then is the same access: see [`Keyspace::untraced_access`].
     pub fn find(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
-        let moment = self.moment;
-        self.shard(key).read(key, &moment)
+        let access = self.access;
+        self.shard(key).read(key, &access)
     }
 
     /// The moment for a write to a key that this command has read or found before, so that it leaves no second trace.
-    pub fn moment_after_access(&self) -> Moment {
-        Moment { recency: self.moment.recency.without_traces(), ..self.moment }
+    pub fn untraced_access(&self) -> AccessContext {
+        AccessContext { recency: self.access.recency.without_traces(), ..self.access }
     }
 
     /// Looks at a key of the selected database on nobody's behalf; see [`Shard::peek`].
     pub fn peek(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
-        let moment = self.moment;
-        self.shard(key).peek(key, &moment)
+        let access = self.access;
+        self.shard(key).peek(key, &access)
     }
 
     /// Whether a key exists, as a client asks that writes only if it does or does not; as [`Keyspace::find`].
@@ -217,14 +217,14 @@ impl<'s> Keyspace<'s> {
 
     /// Removes a key; false if there was none.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
-        let moment = self.moment;
-        self.shard(key).remove(key, &moment)
+        let access = self.access;
+        self.shard(key).remove(key, &access)
     }
 
     /// Changes when a key expires that this command has found, read or written; false if there is no such key.
     pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>) -> bool {
-        let moment = self.moment;
-        self.shard(key).set_deadline(key, deadline, &moment)
+        let access = self.access;
+        self.shard(key).set_deadline(key, deadline, &access)
     }
 }
 

@@ -12,8 +12,8 @@ mod growth;
 mod hash;
 mod keyspace;
 mod lifetime;
-mod lock;
 mod shard;
+mod shard_lock;
 #[cfg(test)]
 mod shard_twin;
 mod store;
@@ -28,6 +28,6 @@ pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use growth::Growth;
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
-pub use shard::{Counts, Key, MemoryParts, Moment, Shard, WatchFlag};
-pub use store::{Alone, Entered, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
+pub use shard::{AccessContext, Counts, Key, MemoryParts, Shard, WatchFlag};
+pub use store::{Entered, Exclusive, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
 pub use value::{ContentType, Kind, Value, WrongKind};

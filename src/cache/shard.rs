@@ -1,7 +1,7 @@
 //! One shard of a database: the part of the keys that lies behind one lock.
 //!
 //! Everything that happens to a key happens here, so that memory, the expiry index and watching clients are kept
-//! true in one place.  A shard reads no clock and takes no lock: the caller holds the lock and passes a [`Moment`].
+//! true in one place.  A shard reads no clock and takes no lock: the caller holds the lock and passes a [`AccessContext`].
 //! What is particular to a kind of value is done in `strings` and `counters`.
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct Key<'a> {
 
 /// What the outside world contributes to a command: the time and how recency is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct AccessContext {
     /// Milliseconds on the clock deadlines live on.
     pub now: Deadline,
     /// How the eviction policy in force keeps recency.
@@ -41,10 +41,10 @@ pub struct Moment {
     pub lifetimes: LifetimeBounds,
 }
 
-impl Moment {
+impl AccessContext {
     /// What the settings say at a time.
-    pub fn of(settings: &Live, now: Now) -> Moment {
-        Moment {
+    pub fn of(settings: &Live, now: Now) -> AccessContext {
+        AccessContext {
             now: now.millis(),
             recency: Recency::of(settings, now),
             lifetimes: LifetimeBounds::of(settings),
@@ -219,42 +219,42 @@ impl Shard {
     }
 
     /// Reads a key on behalf of a client, which is noted for eviction.
-    pub fn read(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
-        let Some(position) = self.live_position(key, moment) else {
-            self.note_miss(key.hash, moment);
+    pub fn read(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<EntryRef<'_>> {
+        let Some(position) = self.live_position(key, access) else {
+            self.note_miss(key.hash, access);
             return None;
         };
-        self.note_access(position, moment);
-        self.note_hit(position, key.hash, moment);
+        self.note_access(position, access);
+        self.note_hit(position, key.hash, access);
         Some(self.table.get(position))
     }
 
     /// Looks at a key without leaving a trace, except that an expired one goes.
-    pub fn peek(&mut self, key: &Key<'_>, moment: &Moment) -> Option<EntryRef<'_>> {
-        let position = self.live_position(key, moment)?;
+    pub fn peek(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<EntryRef<'_>> {
+        let position = self.live_position(key, access)?;
         Some(self.table.get(position))
     }
 
     /// Most accesses change nothing, since recency is coarse; then the entry's memory is not written to.
-    pub(super) fn note_access(&mut self, position: Position, moment: &Moment) {
+    pub(super) fn note_access(&mut self, position: Position, access: &AccessContext) {
         let old = self.table.get(position).recency();
-        let new = moment.recency.accessed(old, &mut self.trace);
+        let new = access.recency.accessed(old, &mut self.trace);
         if new != old {
             self.table.set_recency(position, new);
         }
     }
 
     /// Removes a key.  False if there was none (or an expired one).
-    pub fn remove(&mut self, key: &Key<'_>, moment: &Moment) -> bool {
-        let Some(position) = self.live_position(key, moment) else { return false };
+    pub fn remove(&mut self, key: &Key<'_>, access: &AccessContext) -> bool {
+        let Some(position) = self.live_position(key, access) else { return false };
         drop(self.take_out(position, key.hash));
         self.touched(key);
         true
     }
 
     /// Takes a key's entry out, to be put elsewhere with [`Shard::insert_entry`].
-    pub fn take(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Entry> {
-        let position = self.live_position(key, moment)?;
+    pub fn take(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<Entry> {
+        let position = self.live_position(key, access)?;
         let entry = self.take_out(position, key.hash);
         self.touched(key);
         Some(entry)
@@ -262,34 +262,39 @@ impl Shard {
 
     /// Puts an entry made for `key` there that was taken from elsewhere with `recency`: to have another name or another
     /// database is no reason to be evicted sooner or later.
-    pub fn insert_moved(&mut self, key: &Key<'_>, entry: Entry, recency: u32, moment: &Moment) {
-        self.insert_entry(key, entry, moment);
-        if let Some(position) = self.live_position(key, moment) {
+    pub fn insert_moved(&mut self, key: &Key<'_>, entry: Entry, recency: u32, access: &AccessContext) {
+        self.insert_entry(key, entry, access);
+        if let Some(position) = self.live_position(key, access) {
             let fresh = self.table.get(position).recency();
-            self.table.set_recency(position, moment.recency.moved(recency, fresh));
+            self.table.set_recency(position, access.recency.moved(recency, fresh));
         }
     }
 
     /// Puts an entry made for `key` (see [`EntryRef::copied_to`]) there, which replaces what was there.
-    pub fn insert_entry(&mut self, key: &Key<'_>, entry: Entry, moment: &Moment) {
+    pub fn insert_entry(&mut self, key: &Key<'_>, entry: Entry, access: &AccessContext) {
         debug_assert_eq!(entry.view().key(), key.bytes);
-        if let Some(position) = self.live_position(key, moment) {
+        if let Some(position) = self.live_position(key, access) {
             drop(self.take_out(position, key.hash));
         }
         if entry.view().kind() == Kind::Counter {
             self.counters.note(key.bytes);
         }
-        self.insert(key, entry, moment);
+        self.insert(key, entry, access);
     }
 
     /// Changes when a key expires, which is no access: the caller has looked the key up for its client.  False if there
     /// is no such key.  To take the deadline of a key that has none is no change, and nobody who watches the key is notified.
-    pub fn set_deadline(&mut self, key: &Key<'_>, deadline: Option<Deadline>, moment: &Moment) -> bool {
-        let Some(position) = self.live_position(key, moment) else { return false };
+    pub fn set_deadline(
+        &mut self,
+        key: &Key<'_>,
+        deadline: Option<Deadline>,
+        access: &AccessContext,
+    ) -> bool {
+        let Some(position) = self.live_position(key, access) else { return false };
         let entry = self.table.get(position);
         let deadline = match entry.kind() {
             Kind::Counter => deadline,
-            Kind::String => moment.lifetimes.bounded(deadline, moment.now),
+            Kind::String => access.lifetimes.bounded(deadline, access.now),
         };
         if deadline.is_none() && entry.deadline().is_none() {
             return true;
@@ -300,11 +305,11 @@ impl Shard {
     }
 
     /// Removes up to `limit` keys whose deadline has passed and returns how many there were.
-    pub fn expire_due(&mut self, moment: &Moment, limit: usize) -> usize {
+    pub fn expire_due(&mut self, access: &AccessContext, limit: usize) -> usize {
         for removed in 0..limit {
-            let due = self.expiry.due(moment.now).or_else(|| self.counters.expiry.due(moment.now));
+            let due = self.expiry.due(access.now).or_else(|| self.counters.expiry.due(access.now));
             let Some(entry) = due else { return removed };
-            let lag = moment.now - entry.deadline().unwrap_or(moment.now);
+            let lag = access.now - entry.deadline().unwrap_or(access.now);
             self.counts.expiry_lag_max = self.counts.expiry_lag_max.max(lag);
             let (pointer, hash) = (entry.pointer(), self.hasher.hash(entry.key()));
             let position = self.table.find(hash, |candidate| candidate.pointer() == pointer);
@@ -384,28 +389,28 @@ impl Shard {
     }
 
     /// Visits the keys of one step of a scan; see `Table::scan` for the promise.
-    pub fn scan(&self, cursor: u64, moment: &Moment, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
+    pub fn scan(&self, cursor: u64, access: &AccessContext, mut visit: impl FnMut(EntryRef<'_>)) -> u64 {
         self.table.scan(cursor, |entry| {
-            if !entry.is_expired(moment.now) {
+            if !entry.is_expired(access.now) {
                 visit(entry);
             }
         })
     }
 
     /// Visits every key whose deadline has not passed.
-    pub fn for_each(&self, moment: &Moment, mut visit: impl FnMut(EntryRef<'_>)) {
+    pub fn for_each(&self, access: &AccessContext, mut visit: impl FnMut(EntryRef<'_>)) {
         self.table.for_each(|entry| {
-            if !entry.is_expired(moment.now) {
+            if !entry.is_expired(access.now) {
                 visit(entry);
             }
         });
     }
 
     /// A key from a random place.
-    pub fn random_key(&self, random: u64, moment: &Moment) -> Option<Vec<u8>> {
+    pub fn random_key(&self, random: u64, access: &AccessContext) -> Option<Vec<u8>> {
         let mut keys = Vec::new();
         self.table.sample(random, 1, |entry| {
-            if !entry.is_expired(moment.now) {
+            if !entry.is_expired(access.now) {
                 keys.push(entry.key().to_vec());
             }
             true
@@ -438,9 +443,9 @@ impl Shard {
         self.table.find(key.hash, |entry| entry.key() == key.bytes).is_some()
     }
 
-    pub(super) fn live_position(&mut self, key: &Key<'_>, moment: &Moment) -> Option<Position> {
+    pub(super) fn live_position(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<Position> {
         let position = self.table.find(key.hash, |entry| same(entry.key(), key.bytes))?;
-        if self.table.get(position).is_expired(moment.now) {
+        if self.table.get(position).is_expired(access.now) {
             self.expire(position, key.hash);
             return None;
         }
@@ -455,10 +460,10 @@ impl Shard {
         self.touched(&Key { bytes: entry.view().key(), hash });
     }
 
-    pub(super) fn insert(&mut self, key: &Key<'_>, mut entry: Entry, moment: &Moment) {
+    pub(super) fn insert(&mut self, key: &Key<'_>, mut entry: Entry, access: &AccessContext) {
         self.changed = true;
-        self.adapt(moment);
-        entry.set_recency(moment.recency.inserted(self.trace));
+        self.adapt(access);
+        entry.set_recency(access.recency.inserted(self.trace));
         let (kind, deadline) = (entry.view().kind(), entry.view().deadline());
         let memory = entry.view().memory();
         self.entry_memory += memory;
@@ -469,7 +474,7 @@ impl Shard {
                 self.counters.length += 1;
                 self.counters.entry_memory += memory;
             }
-            Kind::String => self.note_insert(key.hash, deadline, moment),
+            Kind::String => self.note_insert(key.hash, deadline, access),
         }
         self.touched(key);
     }

@@ -9,7 +9,7 @@ use super::entry::{Deadline, EntryRef, INLINE_VALUE_MAX};
 use super::eviction::Recency;
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
-use super::shard::{Key, Moment, Shard};
+use super::shard::{AccessContext, Key, Shard};
 use super::value::{ContentType, Kind, WrongKind};
 
 /// Keys come from a small range so that steps meet.
@@ -96,21 +96,22 @@ struct Pair {
     hasher: KeyHasher,
     shard: Shard,
     twin: Twin,
-    moment: Moment,
+    access: AccessContext,
 }
 
 impl Pair {
     fn new() -> Pair {
         let hasher = KeyHasher::new(3);
-        let moment = Moment { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
-        Pair { shard: Shard::new(hasher.clone()), hasher, twin: Twin::new(), moment }
+        let access =
+            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
+        Pair { shard: Shard::new(hasher.clone()), hasher, twin: Twin::new(), access }
     }
 
     fn apply(&mut self, step: Step) {
-        let Pair { hasher, shard, twin, moment } = self;
+        let Pair { hasher, shard, twin, access } = self;
         let key = |bytes: &'static [u8; 1]| Key { bytes, hash: hasher.hash(bytes) };
         let key = |number: u8| key(&NAMES[usize::from(number)]);
-        let deadline_at = |deadline: u64| moment.now.saturating_add(deadline);
+        let deadline_at = |deadline: u64| access.now.saturating_add(deadline);
         let deadline_of = |lifetime: Lifetime, old: Option<Deadline>| match lifetime {
             Lifetime::Keep => old,
             Lifetime::Forever => None,
@@ -120,13 +121,13 @@ impl Pair {
             Lifetime::Until(deadline) => Lifetime::Until(deadline_at(deadline)),
             other => other,
         };
-        let now = moment.now;
+        let now = access.now;
         // Whatever a step touches that is due goes first.
         twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| now <= deadline));
         match step {
             Step::Set(number, length, lifetime) => {
                 let value = vec![number; length];
-                shard.set(&key(number), &value, from_now(lifetime), moment);
+                shard.set(&key(number), &value, from_now(lifetime), access);
                 let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
                 twin.insert(number, (Held::string(value), deadline_of(from_now(lifetime), old)));
             }
@@ -134,7 +135,7 @@ impl Pair {
                 let value = vec![number; length];
                 let shared = Bytes::from(value.clone());
                 let content_type = ContentType::new(CONTENT_TYPE);
-                shard.set_typed(&key(number), shared, content_type, from_now(lifetime), moment);
+                shard.set_typed(&key(number), shared, content_type, from_now(lifetime), access);
                 let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
                 let held = Held { is_typed: true, ..Held::string(value) };
                 twin.insert(number, (held, deadline_of(from_now(lifetime), old)));
@@ -142,13 +143,13 @@ impl Pair {
             Step::SetCounter(number, length, deadline) => {
                 let deadline = deadline.map(deadline_at);
                 let state = vec![number; length];
-                shard.set_counter(&key(number), &state, deadline, moment);
+                shard.set_counter(&key(number), &state, deadline, access);
                 let held = Held { kind: Kind::Counter, ..Held::string(state.clone()) };
                 twin.insert(number, (held, deadline));
-                assert_eq!(shard.counter(&key(number), moment), Ok(Some(state.as_slice())));
+                assert_eq!(shard.counter(&key(number), access), Ok(Some(state.as_slice())));
             }
             Step::Append(number, length) => {
-                let longer = shard.append(&key(number), &vec![7; length], moment);
+                let longer = shard.append(&key(number), &vec![7; length], access);
                 match twin.get_mut(&number) {
                     Some((held, _)) if held.kind == Kind::String => {
                         held.bytes.resize(held.bytes.len() + length, 7);
@@ -160,7 +161,7 @@ impl Pair {
                 }
             }
             Step::Edit(number, length) => {
-                let edited = shard.edit(&key(number), moment, |bytes| bytes.resize(length, 9));
+                let edited = shard.edit(&key(number), access, |bytes| bytes.resize(length, 9));
                 match twin.get_mut(&number) {
                     Some((held, _)) if held.kind == Kind::String => {
                         held.bytes.resize(length, 9);
@@ -172,28 +173,28 @@ impl Pair {
                 }
             }
             Step::Remove(number) => {
-                assert_eq!(shard.remove(&key(number), moment), twin.remove(&number).is_some());
+                assert_eq!(shard.remove(&key(number), access), twin.remove(&number).is_some());
             }
             Step::Move(from, to) => {
-                let entry = shard.take(&key(from), moment);
+                let entry = shard.take(&key(from), access);
                 let moved = twin.remove(&from);
                 assert_eq!(entry.is_some(), moved.is_some());
                 if let (Some(entry), Some(moved)) = (entry, moved) {
                     let entry = entry.view().copied_to(key(to).bytes);
-                    shard.insert_entry(&key(to), entry, moment);
+                    shard.insert_entry(&key(to), entry, access);
                     twin.insert(to, moved);
                 }
             }
             Step::Deadline(number, deadline) => {
                 let deadline = deadline.map(deadline_at);
-                let known = shard.set_deadline(&key(number), deadline, moment);
+                let known = shard.set_deadline(&key(number), deadline, access);
                 assert_eq!(known, twin.contains_key(&number));
                 if let Some((_, old)) = twin.get_mut(&number) {
                     *old = deadline;
                 }
             }
             Step::Look(number) => {
-                let entry = shard.read(&key(number), moment);
+                let entry = shard.read(&key(number), access);
                 let seen = entry.map(|entry| (Held::of(entry), entry.deadline()));
                 assert_eq!(seen.as_ref(), twin.get(&number));
             }
@@ -201,9 +202,9 @@ impl Pair {
                 shard.evict(key(number).hash, key(number).bytes);
                 twin.remove(&number);
             }
-            Step::Wait(time) => moment.now += time,
+            Step::Wait(time) => access.now += time,
             Step::Expire(limit) => {
-                let removed = shard.expire_due(moment, limit);
+                let removed = shard.expire_due(access, limit);
                 let mut due = 0;
                 shard.table.for_each(|entry| due += usize::from(entry.is_expired(now)));
                 assert!(removed == limit || due == 0, "{due} keys are due and were not found");
@@ -223,12 +224,12 @@ impl Pair {
             memory += entry.memory();
             indexed += usize::from(entry.index_place().is_some());
             counters += usize::from(entry.kind() == Kind::Counter);
-            if !entry.is_expired(self.moment.now) {
+            if !entry.is_expired(self.access.now) {
                 held.insert(entry.key()[0], (Held::of(entry), entry.deadline()));
             }
         });
         let mut twin = self.twin.clone();
-        twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| self.moment.now <= deadline));
+        twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| self.access.now <= deadline));
         assert_eq!(held, twin);
         assert_eq!(self.shard.volatile_len(), indexed);
         assert_eq!(self.shard.counter_len(), counters);

@@ -15,8 +15,8 @@ use super::entry::Deadline;
 use super::eviction::{Duel, LEADER_STEP};
 use super::growth::Growth;
 use super::hash::{KeyHasher, prefetch};
-use super::lock::{Mutex, MutexGuard};
-use super::shard::{Counts, Key, MemoryParts, Moment, Shard};
+use super::shard::{AccessContext, Counts, Key, MemoryParts, Shard};
+use super::shard_lock::{Mutex, MutexGuard};
 use crate::lock_order::{self, Held, rank};
 
 /// Shards per database.
@@ -283,18 +283,18 @@ impl Store {
     /// Removes keys whose deadline has passed from the shards that are thread `slot`'s to look after, starting at
     /// shard number `cursor`, which is moved on.  Removes at most `EXPIRY_STEP` keys, a few per lock, and returns
     /// how many it removed and by how many bytes the store has changed.
-    pub fn expire_due(&self, slot: usize, cursor: &mut usize, moment: &Moment) -> (usize, Growth) {
+    pub fn expire_due(&self, slot: usize, cursor: &mut usize, access: &AccessContext) -> (usize, Growth) {
         let (mut removed, mut memory) = (0, Growth::default());
         for (database, shards) in self.databases.iter().enumerate() {
             let Some(shards) = shards.get() else { continue };
             for step in 0..SHARD_COUNT {
                 let number = (*cursor + step) % SHARD_COUNT;
-                if number % self.sweepers != slot || shards[number].next_due.load(Relaxed) >= moment.now {
+                if number % self.sweepers != slot || shards[number].next_due.load(Relaxed) >= access.now {
                     continue;
                 }
                 let id = ShardId { database: database as u32, shard: number as u32 };
                 let mut guard = ShardGuard::new(id, &shards[number]);
-                removed += guard.shard().expire_due(moment, EXPIRY_STEP_PER_LOCK);
+                removed += guard.shard().expire_due(access, EXPIRY_STEP_PER_LOCK);
                 memory += guard.unlock();
                 if removed >= EXPIRY_STEP {
                     *cursor = number;
@@ -390,8 +390,8 @@ pub struct Entered<'g> {
     _slot: lock_order::MutexGuard<'g, ()>,
 }
 
-/// The right to run commands while nobody else does, given by [`Gate::enter_alone`].
-pub struct Alone<'g> {
+/// The right to run commands while nobody else does, given by [`Gate::enter_exclusive`].
+pub struct Exclusive<'g> {
     _slots: Vec<lock_order::MutexGuard<'g, ()>>,
     _held: Held,
 }
@@ -407,9 +407,9 @@ impl Gate {
     }
 
     /// Waits until nobody is inside, and keeps everybody out.  The caller must not be inside.
-    pub fn enter_alone(&self) -> Alone<'_> {
+    pub fn enter_exclusive(&self) -> Exclusive<'_> {
         let slots = self.slots.iter().enumerate().map(|(number, slot)| slot.lock_number(number as u64));
-        Alone { _slots: slots.collect(), _held: Held::alone() }
+        Exclusive { _slots: slots.collect(), _held: Held::alone() }
     }
 }
 

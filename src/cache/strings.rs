@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::entry::{Deadline, Entry, INLINE_VALUE_MAX};
 use super::lifetime::Lifetime;
-use super::shard::{Key, Moment, Shard};
+use super::shard::{AccessContext, Key, Shard};
 use super::table::Position;
 use super::value::{ContentType, Kind, WrongKind};
 
@@ -18,19 +18,19 @@ enum Place {
 
 impl Shard {
     /// Writes a string, whatever the key held.
-    pub fn set(&mut self, key: &Key<'_>, value: &[u8], lifetime: Lifetime, moment: &Moment) {
-        match self.place_for_string(key, lifetime, moment) {
-            Place::New(deadline) => self.insert(key, Entry::new(key.bytes, value, deadline), moment),
+    pub fn set(&mut self, key: &Key<'_>, value: &[u8], lifetime: Lifetime, access: &AccessContext) {
+        match self.place_for_string(key, lifetime, access) {
+            Place::New(deadline) => self.insert(key, Entry::new(key.bytes, value, deadline), access),
             Place::Over(position) => {
                 self.change(position, |entry| entry.set_value(value));
-                self.finish_overwrite(key, position, lifetime, moment);
+                self.finish_overwrite(key, position, lifetime, access);
             }
         }
     }
 
     /// Writes a string that is already shared, without copying it.
-    pub fn set_shared(&mut self, key: &Key<'_>, value: Bytes, lifetime: Lifetime, moment: &Moment) {
-        self.set_typed(key, value, None, lifetime, moment);
+    pub fn set_shared(&mut self, key: &Key<'_>, value: Bytes, lifetime: Lifetime, access: &AccessContext) {
+        self.set_typed(key, value, None, lifetime, access);
     }
 
     /// Writes a string that is already shared, without copying it, with a content type, which stays until the string is
@@ -41,47 +41,53 @@ impl Shard {
         value: Bytes,
         content_type: Option<ContentType<'_>>,
         lifetime: Lifetime,
-        moment: &Moment,
+        access: &AccessContext,
     ) {
-        match self.place_for_string(key, lifetime, moment) {
+        match self.place_for_string(key, lifetime, access) {
             Place::New(deadline) => {
-                self.insert(key, Entry::new_typed(key.bytes, value, content_type, deadline), moment);
+                self.insert(key, Entry::new_typed(key.bytes, value, content_type, deadline), access);
             }
             Place::Over(position) => {
                 self.change(position, |entry| entry.set_shared(value, content_type));
-                self.finish_overwrite(key, position, lifetime, moment);
+                self.finish_overwrite(key, position, lifetime, access);
             }
         }
     }
 
     /// Where a string goes that may overwrite anything: what is no string makes way.
-    fn place_for_string(&mut self, key: &Key<'_>, lifetime: Lifetime, moment: &Moment) -> Place {
-        let Some(position) = self.live_position(key, moment) else {
-            return Place::New(moment.lifetimes.written(lifetime, None, moment.now));
+    fn place_for_string(&mut self, key: &Key<'_>, lifetime: Lifetime, access: &AccessContext) -> Place {
+        let Some(position) = self.live_position(key, access) else {
+            return Place::New(access.lifetimes.written(lifetime, None, access.now));
         };
         if self.table.get(position).kind() == Kind::String {
             return Place::Over(position);
         }
         let entry = self.take_out(position, key.hash);
-        Place::New(moment.lifetimes.written(lifetime, entry.view().deadline(), moment.now))
+        Place::New(access.lifetimes.written(lifetime, entry.view().deadline(), access.now))
     }
 
-    fn finish_overwrite(&mut self, key: &Key<'_>, position: Position, lifetime: Lifetime, moment: &Moment) {
+    fn finish_overwrite(
+        &mut self,
+        key: &Key<'_>,
+        position: Position,
+        lifetime: Lifetime,
+        access: &AccessContext,
+    ) {
         let old = self.table.get(position).deadline();
         let new = match lifetime {
             Lifetime::Keep => old,
-            _ => moment.lifetimes.written(lifetime, old, moment.now),
+            _ => access.lifetimes.written(lifetime, old, access.now),
         };
         if new != old {
             self.change_deadline(position, new);
         }
-        self.note_write(position, key, moment);
+        self.note_write(position, key, access);
     }
 
     /// What every write to an existing string leaves behind.
-    fn note_write(&mut self, position: Position, key: &Key<'_>, moment: &Moment) {
-        self.note_access(position, moment);
-        self.note_overwrite(position, key.hash, moment);
+    fn note_write(&mut self, position: Position, key: &Key<'_>, access: &AccessContext) {
+        self.note_access(position, access);
+        self.note_overwrite(position, key.hash, access);
         self.touched(key);
     }
 
@@ -93,16 +99,16 @@ impl Shard {
     pub fn revise<T: AsRef<[u8]>, E: From<WrongKind>>(
         &mut self,
         key: &Key<'_>,
-        moment: &Moment,
+        access: &AccessContext,
         revise: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
     ) -> Result<(), E> {
-        let Some(position) = self.live_position(key, moment) else {
+        let Some(position) = self.live_position(key, access) else {
             let value = revise(None)?;
-            let deadline = moment.lifetimes.written(Lifetime::Forever, None, moment.now);
-            self.insert(key, Entry::new(key.bytes, value.as_ref(), deadline), moment);
+            let deadline = access.lifetimes.written(Lifetime::Forever, None, access.now);
+            self.insert(key, Entry::new(key.bytes, value.as_ref(), deadline), access);
             return Ok(());
         };
-        self.note_access(position, moment);
+        self.note_access(position, access);
         let value = revise(Some(self.table.get(position).string()?.bytes()))?;
         self.change(position, |entry| entry.set_value(value.as_ref()));
         self.touched(key);
@@ -118,10 +124,10 @@ impl Shard {
     pub fn edit<R>(
         &mut self,
         key: &Key<'_>,
-        moment: &Moment,
+        access: &AccessContext,
         change: impl FnOnce(&mut BytesMut) -> R,
     ) -> Result<Option<R>, WrongKind> {
-        let Some(position) = self.live_position(key, moment) else { return Ok(None) };
+        let Some(position) = self.live_position(key, access) else { return Ok(None) };
         self.table.get(position).string()?;
         let result = self.change(position, |entry| {
             let mut value = match entry.take_shared() {
@@ -137,7 +143,7 @@ impl Shard {
             entry.mark_modified();
             result
         });
-        self.note_write(position, key, moment);
+        self.note_write(position, key, access);
         Ok(Some(result))
     }
 
@@ -149,15 +155,15 @@ impl Shard {
         &mut self,
         key: &Key<'_>,
         suffix: &[u8],
-        moment: &Moment,
+        access: &AccessContext,
     ) -> Result<Option<usize>, WrongKind> {
-        let Some(position) = self.live_position(key, moment) else { return Ok(None) };
+        let Some(position) = self.live_position(key, access) else { return Ok(None) };
         self.table.get(position).string()?;
         if self.change(position, |entry| entry.append_in_place(suffix)) {
-            self.note_write(position, key, moment);
+            self.note_write(position, key, access);
             return Ok(Some(self.table.get(position).bytes().len()));
         }
-        self.edit(key, moment, |bytes| {
+        self.edit(key, access, |bytes| {
             bytes.extend_from_slice(suffix);
             bytes.len()
         })

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use quartet_protocol::resp::{Arguments, Output};
 
 use super::{Effects, Flow, HeldReply, Parked, Promise, Row, Services};
-use crate::cache::{INLINE_VALUE_MAX, Key, Keyspace, Lifetime, Moment};
+use crate::cache::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::random::Random;
 use crate::refusal::Refusal;
-use crate::wait::Hold;
+use crate::wait::Barrier;
 
 /// One request while it is being done.
 pub struct Call<'c, 's: 'c> {
@@ -72,25 +72,31 @@ impl<'c> Call<'c, '_> {
         key: &Key<'_>,
         position: usize,
         lifetime: Lifetime,
-        moment: &Moment,
+        access: &AccessContext,
     ) -> Result<(), Refusal> {
         let value = self.arguments.at(position);
         self.require_value_size(value.len())?;
         if value.len() > INLINE_VALUE_MAX {
-            self.write_long_string(key, position, lifetime, moment);
+            self.write_long_string(key, position, lifetime, access);
         } else {
-            self.keyspace.shard(key).set(key, value, lifetime, moment);
+            self.keyspace.shard(key).set(key, value, lifetime, access);
         }
         Ok(())
     }
 
     /// The same of a value that is shared rather than copied, if it came in a buffer of its own.
     #[cold]
-    fn write_long_string(&mut self, key: &Key<'_>, position: usize, lifetime: Lifetime, moment: &Moment) {
+    fn write_long_string(
+        &mut self,
+        key: &Key<'_>,
+        position: usize,
+        lifetime: Lifetime,
+        access: &AccessContext,
+    ) {
         let value = self.arguments.at(position);
         match self.kept_argument(position) {
-            Some(kept) => self.keyspace.shard(key).set_shared(key, kept, lifetime, moment),
-            None => self.keyspace.shard(key).set(key, value, lifetime, moment),
+            Some(kept) => self.keyspace.shard(key).set_shared(key, kept, lifetime, access),
+            None => self.keyspace.shard(key).set(key, value, lifetime, access),
         }
     }
 
@@ -136,8 +142,8 @@ impl<'c> Call<'c, '_> {
 
     /// Has the reply, which must not be written yet, wait until what it promises is on the disk.  Commands behind it
     /// run on, and their replies follow it.
-    pub fn hold_reply(&mut self, hold: Hold) {
-        self.effects.held.push(HeldReply::opened(self.output, hold));
+    pub fn delay_reply(&mut self, barrier: Barrier) {
+        self.effects.held.push(HeldReply::opened(self.output, barrier));
     }
 
     /// Has a reply that waits for the disk be looked at again once the disk has it; see [`Promise`].

@@ -4,7 +4,7 @@ use quartet_protocol::resp::{Output, Version};
 
 use super::{Effects, Services};
 use crate::clock::Now;
-use crate::wait::Hold;
+use crate::wait::Barrier;
 
 /// The end of a reply whose command is still running.
 const OPEN: usize = usize::MAX;
@@ -27,15 +27,15 @@ pub struct HeldReply {
     /// The version of the protocol it is written in.
     pub version: Version,
     /// What it waits for.
-    pub hold: Hold,
+    pub barrier: Barrier,
     /// What is to be looked at again when the wait is over; none if the reply stays true.
     pub promise: Option<Box<dyn Promise>>,
 }
 
 impl HeldReply {
     /// A reply that begins at the end of `output` and will be written next.
-    pub fn opened(output: &Output, hold: Hold) -> HeldReply {
-        HeldReply { start: output.len(), end: OPEN, version: output.version(), hold, promise: None }
+    pub fn opened(output: &Output, barrier: Barrier) -> HeldReply {
+        HeldReply { start: output.len(), end: OPEN, version: output.version(), barrier, promise: None }
     }
 
     /// Whether its command is still running.

@@ -1,7 +1,7 @@
 //! What the rate limiter does by itself, on the store: it ends reservations, and decides for those who wait.
 
 use super::Services;
-use crate::cache::{Keyspace, Moment};
+use crate::cache::{AccessContext, Keyspace};
 use crate::clock::Now;
 use crate::limit::algorithm::{InvalidParameter, Nanos};
 use crate::limit::check::{Check, Mode};
@@ -90,15 +90,15 @@ impl Services {
 
     /// Ends reservations whose time is over, and decides for those who wait.
     pub(super) fn advance_limits(&self, now: Now) {
-        let moment = nanos(now);
+        let timestamp = nanos(now);
         for _ in 0..STEPS_MAX {
-            let Some(reservation) = self.limits.reservations.close_due(moment) else { break };
+            let Some(reservation) = self.limits.reservations.close_due(timestamp) else { break };
             let ended = self.with_counters(
                 self.timekeeper,
                 now,
                 reservation.database,
                 reservation.counters(),
-                |counters| reservation.expire(counters, moment),
+                |counters| reservation.expire(counters, timestamp),
             );
             if ended.is_err() {
                 tracing::warn!(
@@ -111,7 +111,7 @@ impl Services {
             self.give_back(&request, now);
         }
         for _ in 0..STEPS_MAX {
-            let Some(turn) = self.limits.waiting.turn(moment) else { break };
+            let Some(turn) = self.limits.waiting.turn(timestamp) else { break };
             self.decide_turn(turn, now);
         }
         if let Some(ends_at) = self.limits.reservations.next_end() {
@@ -121,9 +121,9 @@ impl Services {
     }
 
     fn decide_turn(&self, turn: Turn, now: Now) {
-        let (slot, moment, waiting) = (self.timekeeper, nanos(now), &self.limits.waiting);
+        let (slot, timestamp, waiting) = (self.timekeeper, nanos(now), &self.limits.waiting);
         let table = self.limits.policies.load();
-        let check = match Check::new(turn.request.demands(&table), &self.limits, moment) {
+        let check = match Check::new(turn.request.demands(&table), &self.limits, timestamp) {
             Ok(check) => check,
             Err(invalid) => {
                 waiting.answer(turn.ticket, Err(Undecided::Invalid(invalid)));
@@ -131,7 +131,7 @@ impl Services {
             }
         };
         let outcome = self.with_counters(slot, now, turn.request.database, check.counters(), |counters| {
-            check.decide(counters, Mode::Take, moment)
+            check.decide(counters, Mode::Take, timestamp)
         });
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -144,7 +144,7 @@ impl Services {
         // A list may refuse the key by now, for good.
         let is_hopeless = !summary.allowed && summary.retry_after.is_none();
         if !summary.allowed && !turn.is_last && !is_hopeless {
-            return waiting.wait_on(turn.ticket, summary.retry_after, moment);
+            return waiting.wait_on(turn.ticket, summary.retry_after, timestamp);
         }
         check.count(&outcome, slot, &self.limits);
         let is_heard = waiting.answer(turn.ticket, Ok(Admission::new(&check, &outcome)));
@@ -155,11 +155,11 @@ impl Services {
 
     /// Gives back what nobody came to fetch.
     fn give_back(&self, request: &Request, now: Now) {
-        let moment = nanos(now);
+        let timestamp = nanos(now);
         let table = self.limits.policies.load();
-        let Ok(check) = Check::new(request.demands(&table), &self.limits, moment) else { return };
+        let Ok(check) = Check::new(request.demands(&table), &self.limits, timestamp) else { return };
         let _ = self.with_counters(self.timekeeper, now, request.database, check.counters(), |counters| {
-            check.refund(counters, moment, moment)
+            check.refund(counters, timestamp, timestamp)
         });
         self.wake_waiting(request.database, check.counters());
     }
@@ -180,8 +180,8 @@ impl Services {
         step: impl FnOnce(&mut StoredCounters<'_, '_>) -> R,
     ) -> R {
         let gate = self.store.gate().enter(slot);
-        let moment = Moment::of(&self.settings, now);
-        let mut keyspace = Keyspace::new(&self.store, now, moment);
+        let access = AccessContext::of(&self.settings, now);
+        let mut keyspace = Keyspace::new(&self.store, now, access);
         keyspace.database = database;
         let result = step(&mut StoredCounters::lock(&mut keyspace, counters));
         keyspace.unlock();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Effects, Services};
 use crate::clock::Now;
 use crate::lock::{Aftermath, Core, Events, Grant, Locks, Notice, WatchedEvent};
-use crate::wait::Hold;
+use crate::wait::Barrier;
 
 /// What stands before the name of a resource in the channel of its events.
 const CHANNEL_PREFIX: &[u8] = b"__lock__:";
@@ -40,7 +40,7 @@ impl Services {
         now: Now,
         effects: &mut Effects,
         operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> R,
-    ) -> (R, Option<Hold>) {
+    ) -> (R, Option<Barrier>) {
         let wants_notices = self.broker.channels.has_subscribers() || !self.lock_watchers.is_empty();
         let mut aftermath = Aftermath { wants_notices, ..Aftermath::default() };
         let result = operation(&self.locks, now, &mut aftermath);
@@ -50,7 +50,7 @@ impl Services {
         if let Some(deadline) = aftermath.next_deadline {
             self.alarm.set(deadline.div_ceil(MILLISECOND));
         }
-        (result, aftermath.hold)
+        (result, aftermath.barrier)
     }
 
     /// Runs an operation on the table of locks whose reply waits for nothing more.

@@ -76,10 +76,10 @@ bitflags::bitflags! {
         /// Harmful in the wrong hands.
         const DANGEROUS = 1 << 16;
         /// Needs the gate alone: it locks shards that its key specification does not name.
-        const ALONE = 1 << 17;
+        const EXCLUSIVE = 1 << 17;
         /// Locks shards itself, one by one as it walks the store or those it finds out that it needs, so no shard may be
         /// locked when it starts.
-        const WALKS = 1 << 18;
+        const SELF_LOCKING = 1 << 18;
         /// Runs the queue of the client's transaction.
         const RUNS_QUEUE = 1 << 19;
         /// Takes constant time although Redis does not call it fast.  Such and fast commands are timed by sampling,

@@ -16,7 +16,7 @@ use std::task::{Poll, Waker};
 use quartet_protocol::resp::{Arguments, Batch, Output};
 
 use crate::cache::eviction;
-use crate::cache::{Moment, ShardId};
+use crate::cache::{AccessContext, ShardId};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::command::{Effects, Flow, HeldReply, Parked, Services};
@@ -210,8 +210,8 @@ impl Runner {
         }
         let gate = services.store.gate().enter(self.slot);
         let began = services.clock.now();
-        let moment = moment(services, began, false);
-        let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &moment);
+        let access = access(services, began, false);
+        let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &access);
         drop(gate);
         services.add_memory(memory);
         let threshold = services.settings.latency_monitor_threshold();
@@ -227,15 +227,15 @@ impl Runner {
     pub fn evict(&mut self) -> bool {
         let services = &*self.services;
         let _gate = services.store.gate().enter(self.slot);
-        let moment = moment(services, services.clock.now(), false);
-        self.eviction.step(&services.store, &services.settings, &mut self.random, &moment)
+        let access = access(services, services.clock.now(), false);
+        self.eviction.step(&services.store, &services.settings, &mut self.random, &access)
     }
 }
 
-fn moment(services: &Services, now: Now, no_touch: bool) -> Moment {
-    let moment = Moment::of(&services.settings, now);
-    let recency = if no_touch { moment.recency.without_traces() } else { moment.recency };
-    Moment { recency, ..moment }
+fn access(services: &Services, now: Now, no_touch: bool) -> AccessContext {
+    let access = AccessContext::of(&services.settings, now);
+    let recency = if no_touch { access.recency.without_traces() } else { access.recency };
+    AccessContext { recency, ..access }
 }
 
 // Inlined, or what it returns would be copied, and the processor would wait for it to be written first.

@@ -85,7 +85,7 @@ pub const COMMANDS: &[Command] = &[
 /// Adds a command to the client's queue.
 pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
     let Some(transaction) = &mut client.transaction else { return };
-    transaction.needs_alone |= row.command.flags.intersects(Flags::ALONE.union(Flags::WALKS));
+    transaction.needs_exclusive |= row.command.flags.intersects(Flags::EXCLUSIVE.union(Flags::SELF_LOCKING));
     transaction.needs_memory |= row.command.flags.contains(Flags::DENYOOM);
     transaction.held_bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
     let kept = arguments.to_owned_from(client.request.as_ref().map(|request| &request.buffer));
@@ -94,9 +94,9 @@ pub(super) fn queue(row: &Row, client: &mut Client, arguments: Arguments<'_>) {
 }
 
 /// Whether this is an EXEC whose queue needs the gate alone.
-pub(super) fn needs_alone(row: &Row, client: &Client) -> bool {
+pub(super) fn needs_exclusive(row: &Row, client: &Client) -> bool {
     row.command.flags.contains(Flags::RUNS_QUEUE)
-        && client.transaction.as_ref().is_some_and(|transaction| transaction.needs_alone)
+        && client.transaction.as_ref().is_some_and(|transaction| transaction.needs_exclusive)
 }
 
 /// What a refused command does to its client's transaction, and what the client is told: a transaction will be
@@ -175,7 +175,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     for (id, arguments) in &transaction.queue {
         let row = &call.services.commands.rows()[*id];
         call.keyspace.database = call.client.database;
-        if call.keyspace.is_alone() {
+        if call.keyspace.is_exclusive() {
             // A command that walks the store must find nothing locked: neither by the watches nor by the one before.
             call.keyspace.unlock();
         }
@@ -203,7 +203,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 /// Locks the shards of all keys the transaction names, unless it runs alone.
 fn lock_all(call: &mut Call<'_, '_>, transaction: &Transaction) {
-    if call.keyspace.is_alone() {
+    if call.keyspace.is_exclusive() {
         return;
     }
     let store = call.keyspace.store();
@@ -226,12 +226,12 @@ fn lock_all(call: &mut Call<'_, '_>, transaction: &Transaction) {
 
 /// Ends the watches, whose shards are locked, and tells whether one of the keys has changed or expired.
 fn end_watches(keyspace: &mut Keyspace<'_>, transaction: &Transaction) -> bool {
-    let moment = keyspace.moment;
+    let access = keyspace.access;
     for (id, key) in transaction.watched_shards(keyspace.store()) {
         let key = keyspace.store().key(key);
         let shard = keyspace.shard_by_id(id);
         // Looking at a key whose deadline has passed removes it, which counts as a change.
-        shard.peek(&key, &moment);
+        shard.peek(&key, &access);
         shard.unwatch(key.bytes, &transaction.changed);
     }
     transaction.changed.load(Relaxed)
@@ -254,9 +254,9 @@ fn watch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let transaction = call.client.transaction.get_or_insert_default();
     for position in call.row.command.keys.positions(call.arguments) {
         let key = call.keyspace.store().key(call.arguments.at(position));
-        let moment = call.keyspace.moment;
+        let access = call.keyspace.access;
         let shard = call.keyspace.shard(&key);
-        shard.peek(&key, &moment);
+        shard.peek(&key, &access);
         if shard.watch(key.bytes, &transaction.changed) {
             transaction.watched.push((database, key.bytes.into()));
             transaction.held_bytes += key.bytes.len() + WATCH_OVERHEAD;

@@ -45,12 +45,12 @@ impl<'t, 's> Turn<'t, 's> {
         // The time is read inside: entering may have taken long.
         let gate = services.store.gate().enter(slot);
         let now = services.clock.now();
-        let moment = super::moment(services, now, client.no_touch);
+        let access = super::access(services, now, client.no_touch);
         Turn {
             services,
             slot,
             metrics: services.metrics.thread(slot),
-            keyspace: Keyspace::new(&services.store, now, moment),
+            keyspace: Keyspace::new(&services.store, now, access),
             gate: Some(gate),
             random,
             effects,
@@ -198,7 +198,7 @@ impl<'t, 's> Turn<'t, 's> {
         if self.services.store.cache_memory() <= limit {
             return true;
         }
-        eviction::make_room(&self.services.store, &self.services.settings, self.random, &self.keyspace.moment)
+        eviction::make_room(&self.services.store, &self.services.settings, self.random, &self.keyspace.access)
     }
 
     fn execute(
@@ -209,9 +209,10 @@ impl<'t, 's> Turn<'t, 's> {
         prepared: &Prepared,
         output: &mut Output,
     ) {
-        let alone = row.command.flags.contains(Flags::ALONE) || transaction::needs_alone(row, client);
-        if alone {
-            return self.execute_alone(row, client, arguments, output);
+        let exclusive =
+            row.command.flags.contains(Flags::EXCLUSIVE) || transaction::needs_exclusive(row, client);
+        if exclusive {
+            return self.execute_exclusive(row, client, arguments, output);
         }
         self.keyspace.database = client.database;
         let first_hash = self.lock(row, client, arguments, prepared);
@@ -219,7 +220,7 @@ impl<'t, 's> Turn<'t, 's> {
         self.keyspace.unlock();
     }
 
-    fn execute_alone(
+    fn execute_exclusive(
         &mut self,
         row: &'s Row,
         client: &mut Client,
@@ -227,14 +228,14 @@ impl<'t, 's> Turn<'t, 's> {
         output: &mut Output,
     ) {
         self.gate = None;
-        let alone = self.services.store.gate().enter_alone();
+        let exclusive = self.services.store.gate().enter_exclusive();
         self.keyspace.set_now(self.services.clock.now());
         self.keyspace.database = client.database;
-        self.keyspace.set_alone(true);
+        self.keyspace.set_exclusive(true);
         self.run_timed(row, client, arguments, None, output);
         self.keyspace.unlock();
-        self.keyspace.set_alone(false);
-        drop(alone);
+        self.keyspace.set_exclusive(false);
+        drop(exclusive);
         self.gate = Some(self.services.store.gate().enter(self.slot));
         self.keyspace.set_now(self.services.clock.now());
     }
@@ -291,7 +292,7 @@ impl<'t, 's> Turn<'t, 's> {
         {
             self.keyspace.set_now(now);
             // It may have been a CONFIG SET or a CLIENT NO-TOUCH.
-            self.keyspace.moment = super::moment(self.services, now, client.no_touch);
+            self.keyspace.access = super::access(self.services, now, client.no_touch);
         }
     }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::problem::Problem;
 use super::problems;
 use crate::cache::eviction;
-use crate::cache::{Key, Keyspace, Moment};
+use crate::cache::{AccessContext, Key, Keyspace};
 use crate::clock::Now;
 use crate::command::{Effects, Services};
 use crate::lock_order::{Mutex, rank};
@@ -107,7 +107,7 @@ impl Context {
     ) -> Result<R, Problem> {
         self.enter(|visit| {
             let services = visit.services;
-            if !eviction::make_room(&services.store, &services.settings, visit.random, &visit.keyspace.moment)
+            if !eviction::make_room(&services.store, &services.settings, visit.random, &visit.keyspace.access)
             {
                 return Err(Problem::new(problems::OUT_OF_MEMORY));
             }
@@ -127,10 +127,10 @@ impl Context {
 
     /// Runs `step` while no other thread is at the store; shards are locked as they are met.  For what must be seen
     /// whole and touches all keys.
-    pub fn alone<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
-        let gate = self.0.services.store.gate().enter_alone();
+    pub fn exclusive<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+        let gate = self.0.services.store.gate().enter_exclusive();
         self.run(gate, |visit| {
-            visit.keyspace.set_alone(true);
+            visit.keyspace.set_exclusive(true);
             visit.keyspace.database = database;
             step(visit)
         })
@@ -147,9 +147,9 @@ impl Context {
         let mut effects = Effects::default();
         // The time is read inside: entering may have taken long.
         let now = services.clock.now();
-        let moment = Moment::of(&services.settings, now);
+        let access = AccessContext::of(&services.settings, now);
         let mut visit = Visit {
-            keyspace: Keyspace::new(&services.store, now, moment),
+            keyspace: Keyspace::new(&services.store, now, access),
             random: &mut random,
             effects: &mut effects,
             services,

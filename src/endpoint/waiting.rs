@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use super::context::Context;
 use super::problem::Problem;
 use super::problems;
-use crate::wait::Hold;
+use crate::wait::Barrier;
 
 impl Context {
     /// What `something` comes to, such as the answer in a mailbox.
@@ -30,8 +30,8 @@ impl Context {
 ///
 /// # Errors
 /// If it never will be.
-pub async fn on_disk(hold: &Hold) -> Result<(), Problem> {
-    poll_fn(|waiter| hold.poll(waiter.waker()))
+pub async fn on_disk(barrier: &Barrier) -> Result<(), Problem> {
+    poll_fn(|waiter| barrier.poll(waiter.waker()))
         .await
         .map_err(|_| Problem::new(problems::UNAVAILABLE).detail("the journal cannot be written"))
 }

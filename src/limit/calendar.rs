@@ -101,7 +101,7 @@ impl Calendar {
         let since_boot = i128::from(now) - i128::from(BOOT);
         let wall = since_boot + i128::from(wall_offset) * 1_000;
         let (start, end) = self.wall_window(wall)?;
-        let on_scale = |moment: i128| Nanos::try_from(i128::from(now) + moment - wall).ok();
+        let on_scale = |timestamp: i128| Nanos::try_from(i128::from(now) + timestamp - wall).ok();
         Some((on_scale(start)?, on_scale(end)?)).filter(|(start, end)| (start..end).contains(&&now))
     }
 
@@ -127,8 +127,8 @@ impl Calendar {
             Unit::Month => (date.first_of_month(), date.first_of_month().checked_add(1.month())),
             Unit::Year => (date.first_of_year(), date.first_of_year().checked_add(1.year())),
         };
-        let moment = |date: Date| Some(self.zone.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_nanosecond());
-        Some((moment(first)?, moment(next.ok()?)?))
+        let timestamp = |date: Date| Some(self.zone.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_nanosecond());
+        Some((timestamp(first)?, timestamp(next.ok()?)?))
     }
 }
 

@@ -15,7 +15,7 @@ use super::records::Record;
 use crate::journal::{Journal, NotAdmitted};
 use crate::lock_order::{Mutex, rank};
 use crate::refusal::Refusal;
-use crate::wait::{Durable, Hold, Lost, Position};
+use crate::wait::{Barrier, Durable, Lost, Position};
 
 /// See the head of the file.
 #[derive(Default)]
@@ -113,13 +113,14 @@ impl Keeping {
     }
 
     /// What a reply has to wait for so that all that was set before is on the disk; none if it is already.
-    pub fn hold(self: &Arc<Keeping>) -> Option<Hold> {
+    pub fn hold(self: &Arc<Keeping>) -> Option<Barrier> {
         let position = Position(self.last.load(Ordering::Acquire));
         let is_synced = match &*self.journal.load() {
             Some(journal) => self.is_ready.load(Ordering::Acquire) && position <= journal.synced(),
             None => !self.is_asked_for(),
         };
-        (self.is_on() && !is_synced).then(|| Hold { journal: Arc::clone(self) as Arc<dyn Durable>, position })
+        (self.is_on() && !is_synced)
+            .then(|| Barrier { journal: Arc::clone(self) as Arc<dyn Durable>, position })
     }
 
     /// Whether something has to be written and there is no journal yet.

@@ -53,8 +53,8 @@ pub fn nanos(now: Now) -> Nanos {
 }
 
 /// The first whole millisecond of the server's clock at which a moment has come.
-pub fn millis_of(moment: Nanos) -> u64 {
-    moment.saturating_sub(BOOT).div_ceil(algorithm::NANOS_PER_MILLI)
+pub fn millis_of(timestamp: Nanos) -> u64 {
+    timestamp.saturating_sub(BOOT).div_ceil(algorithm::NANOS_PER_MILLI)
 }
 
 /// The moment of a millisecond of the server's clock.

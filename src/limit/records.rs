@@ -32,7 +32,7 @@ pub enum Record<'r> {
         /// Microseconds of wall time.
         wall_micros: i64,
         /// The same on the limiter's scale.
-        moment: Nanos,
+        timestamp: Nanos,
     },
     /// What a counter says.
     Counter {
@@ -121,10 +121,10 @@ impl<'r> Record<'r> {
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
         match *self {
-            Record::Time { wall_micros, moment } => {
+            Record::Time { wall_micros, timestamp } => {
                 bytes.push(1);
                 bytes.extend_from_slice(&wall_micros.to_le_bytes());
-                bytes.extend_from_slice(&moment.to_le_bytes());
+                bytes.extend_from_slice(&timestamp.to_le_bytes());
             }
             Record::Counter { database, ends_at, key, state } => {
                 bytes.push(2);
@@ -189,7 +189,7 @@ impl<'r> Record<'r> {
         Some(match kind {
             1 => Record::Time {
                 wall_micros: i64::from_le_bytes(take(&mut rest)?),
-                moment: u64::from_le_bytes(take(&mut rest)?),
+                timestamp: u64::from_le_bytes(take(&mut rest)?),
             },
             2 => {
                 let database = u32::from_le_bytes(take(&mut rest)?);
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn records_are_read_as_they_were_written() {
         let records = [
-            Record::Time { wall_micros: -5, moment: 1 << 61 },
+            Record::Time { wall_micros: -5, timestamp: 1 << 61 },
             Record::Counter { database: 3, ends_at: 99, key: b"rl:api:x", state: &[1, 0, 2] },
             Record::Removed { database: 0, key: b"rl:api:x" },
             Record::Policy { name: "api", definition: b"{}" },

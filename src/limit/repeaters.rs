@@ -78,7 +78,7 @@ mod tests {
     fn refusals_count_from_the_first_of_them_on() {
         let repeaters = Repeaters::default();
         let counted = |moments: &[Nanos]| -> Vec<bool> {
-            moments.iter().map(|moment| repeaters.count(b"key", &RULE, *moment)).collect()
+            moments.iter().map(|timestamp| repeaters.count(b"key", &RULE, *timestamp)).collect()
         };
         assert_eq!(counted(&[0, 5, 9]), [false, false, true]);
         assert_eq!(counted(&[10, 15, 20, 25, 29]), [false, false, false, false, true]);

@@ -31,14 +31,14 @@ impl<'k, 's> StoredCounters<'k, 's> {
 
 impl Counters for StoredCounters<'_, '_> {
     fn state(&mut self, counter: &[u8]) -> Result<&[u8], NotACounter> {
-        let moment = self.0.moment;
+        let access = self.0.access;
         let key = self.0.store().key(counter);
-        let state = self.0.shard(&key).counter(&key, &moment);
+        let state = self.0.shard(&key).counter(&key, &access);
         state.map(Option::unwrap_or_default).map_err(|_| NotACounter)
     }
 
     fn keep(&mut self, counter: &[u8], state: &[u8], kept_for: Nanos) {
-        let (now, moment) = (self.0.now(), self.0.moment);
+        let (now, access) = (self.0.now(), self.0.access);
         let key = self.0.store().key(counter);
         if kept_for == 0 {
             // Whoever writes here has looked, but a value of another kind is worth a second look.
@@ -52,7 +52,7 @@ impl Counters for StoredCounters<'_, '_> {
         let place = self.0.store().place_of(self.0.database);
         self.0.store().changed_counters().note(place, counter, kept_for);
         let deadline = deadline_after(now, kept_for);
-        self.0.shard(&key).set_counter(&key, state, Some(deadline), &moment);
+        self.0.shard(&key).set_counter(&key, state, Some(deadline), &access);
     }
 
     fn keep_less(&mut self, counter: &[u8]) {

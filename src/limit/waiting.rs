@@ -360,10 +360,10 @@ impl Queues {
     }
 
     /// Has one who waits looked at then, or when its patience ends.
-    fn look_at(&mut self, ticket: Ticket, moment: Nanos) {
+    fn look_at(&mut self, ticket: Ticket, timestamp: Nanos) {
         let Some(waiter) = self.waiters.get_mut(&ticket) else { return };
         self.schedule.remove(&(waiter.look_at, ticket));
-        waiter.look_at = moment.min(waiter.until);
+        waiter.look_at = timestamp.min(waiter.until);
         self.schedule.insert((waiter.look_at, ticket));
     }
 }

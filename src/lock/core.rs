@@ -16,13 +16,13 @@ use super::counts::Counts;
 use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, NoticeKind, Outcome, Undo, WaiterId};
 use super::fences::Fences;
+use super::idempotency::{Bound, Done, RequestIds};
+use super::interner::Interner;
 use super::keeping::Durability;
 use super::leases::Lease;
 use super::modes::{Load, Mode};
-use super::names::Names;
 use super::queue::Queue;
 use super::records::{Granted, Record};
-use super::request_ids::{Bound, Done, RequestIds};
 use super::sessions::{Session, SessionId};
 use super::slots::Slots;
 use super::waiters::{Kind, Waiter};
@@ -80,8 +80,8 @@ pub(super) struct Terms<'a> {
 /// See the module's text.
 #[derive(Default)]
 pub struct Core {
-    pub(super) resources: Names<Resource>,
-    pub(super) owners: Names<Owner>,
+    pub(super) resources: Interner<Resource>,
+    pub(super) owners: Interner<Owner>,
     pub(super) leases: Slots<Lease>,
     pub(super) waiters: HashMap<WaiterId, Waiter, RandomState>,
     pub(super) sessions: HashMap<SessionId, Session, RandomState>,

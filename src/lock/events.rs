@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::keeping::Durability;
 use super::records::Record;
 
-/// Names a request that waits; never used again.
+/// Interner a request that waits; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WaiterId(pub u64);
 

@@ -11,7 +11,7 @@ use super::refused::Refused;
 use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, NotAdmitted, OpenError, Options, Snapshot, Writer};
-use crate::wait::{Durable, Hold, Position};
+use crate::wait::{Barrier, Durable, Position};
 
 /// The least time between two attempts to make the journal.
 const RETRY_MICROS: u64 = 1_000_000;
@@ -172,7 +172,7 @@ impl Keeping {
     }
 
     /// Appends the records of an operation; what a reply that depends on it has to wait for.
-    pub(super) fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Hold> {
+    pub(super) fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Barrier> {
         let Keeping::Journal(keeper) = self else {
             debug_assert!(!events.has_records(), "what is written down was admitted");
             return None;
@@ -251,7 +251,7 @@ impl Keeper {
         self.keep(core, events);
     }
 
-    fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Hold> {
+    fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Barrier> {
         let has_records = events.has_records();
         if has_records {
             // Together, so that a crash leaves no part of what was done at once.
@@ -280,7 +280,7 @@ impl Keeper {
             Durability::Full => self.last,
         };
         (position > self.journal.synced())
-            .then(|| Hold { journal: Arc::clone(&self.journal) as Arc<dyn Durable>, position })
+            .then(|| Barrier { journal: Arc::clone(&self.journal) as Arc<dyn Durable>, position })
     }
 
     /// The position from which on a fence may be given out; none if it may be already.

@@ -4,11 +4,11 @@ use smallvec::SmallVec;
 
 use super::core::{Core, Terms};
 use super::events::{Events, Grant, NoticeKind, Outcome, Undo, WaiterId};
+use super::idempotency::{Done, Fingerprint, Operation, RequestId};
 use super::keeping::Durability;
 use super::modes::Mode;
 use super::records::Record;
 use super::refused::Refused;
-use super::request_ids::{Done, Fingerprint, Operation, RequestId};
 use super::sessions::SessionId;
 use super::waiters::Kind;
 

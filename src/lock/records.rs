@@ -5,8 +5,8 @@
 
 use smallvec::SmallVec;
 
+use super::idempotency::Done;
 use super::modes::Mode;
-use super::request_ids::Done;
 use super::sessions::SessionId;
 
 /// A change of the table.  Leases are named by owner, resource and fence; earlier versions, where an owner had one lease on

@@ -4,10 +4,10 @@ use smallvec::SmallVec;
 
 use super::core::Core;
 use super::events::{Events, NoticeKind};
+use super::idempotency::{Done, Fingerprint, Operation, RequestId};
 use super::modes::Mode;
 use super::records::Record;
 use super::refused::Refused;
-use super::request_ids::{Done, Fingerprint, Operation, RequestId};
 
 /// How an owner gives back.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Release<'a> {
     pub all: bool,
     /// Whether what has ended already is no obstacle to giving back the rest of several.
     pub skips_ended: bool,
-    /// Names the request, so that it can be repeated.
+    /// Interner the request, so that it can be repeated.
     pub request: RequestId<'a>,
 }
 

@@ -7,9 +7,9 @@
 
 use super::core::{Core, Terms};
 use super::events::Events;
+use super::idempotency::Bound;
 use super::modes::Mode;
 use super::records::{Granted, Record};
-use super::request_ids::Bound;
 use super::sessions::{SessionId, SessionTerms};
 
 /// A record that cannot be followed: it is none, or does not fit what came before it.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::core::{Core, Due, Terms};
 use super::deadlock::{self, Deadlock};
 use super::events::{Events, Grant, NoticeKind, Undo, WaiterId};
+use super::idempotency::{Bound, Done, Fingerprint, Operation, RequestId};
 use super::leases::Lease;
 use super::limits::{
     HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, RESOURCE_LENGTH_MAX,
@@ -15,7 +16,6 @@ use super::limits::{
 use super::modes::{Load, Mode};
 use super::records::Record;
 use super::refused::Refused;
-use super::request_ids::{Bound, Done, Fingerprint, Operation, RequestId};
 use super::sessions::SessionId;
 use super::waiters::{Kind, Waiter};
 
@@ -40,7 +40,7 @@ pub struct Request<'a> {
     pub session: Option<SessionId>,
     /// What others are to know about the holder.
     pub meta: &'a [u8],
-    /// Names the request, so that it can be repeated.  How long it waits may differ from try to try.
+    /// Interner the request, so that it can be repeated.  How long it waits may differ from try to try.
     pub request: RequestId<'a>,
 }
 
@@ -159,7 +159,7 @@ impl Core {
             request.resources.iter().map(|name| self.resources.intern(name)).collect();
         let result = self.acquire_named(request, id, owner, &resources, events);
         if !matches!(result, Ok(Acquired::Granted(_) | Acquired::Waiting(_))) {
-            // Names that were made for this request only go again.
+            // Interner that were made for this request only go again.
             resources.iter().for_each(|&resource| self.forget_resource(resource));
             self.forget_owner(owner);
         }

@@ -10,12 +10,12 @@ use std::fmt;
 
 use super::core::{Core, Due};
 use super::events::{Events, NoticeKind, Outcome, WaiterId};
+use super::idempotency::{Done, Fingerprint, Operation, RequestId};
 use super::limits::{DELAY_MAX, SESSIONS_MAX};
 use super::records::Record;
 use super::refused::Refused;
-use super::request_ids::{Done, Fingerprint, Operation, RequestId};
 
-/// Names a session; it is not zero.
+/// Interner a session; it is not zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u64);
 

@@ -14,17 +14,17 @@ use super::counts::Counts;
 use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, Outcome, WaiterId};
 use super::fences;
+use super::idempotency::RequestId;
 use super::keeping::{Durability, Keeper, Keeping};
 use super::refused::Refused;
 use super::reports::Totals;
-use super::request_ids::RequestId;
 use super::requests::{Acquired, Request};
 use super::snapshots::SnapshotWalk;
 use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, OpenError, Snapshot, Writer};
 use crate::lock_order::{Mutex, rank};
-use crate::wait::{Hold, Mailbox};
+use crate::wait::{Barrier, Mailbox};
 
 /// What one who waited is answered.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct Answer {
     /// How its waiting ended.
     pub outcome: Outcome,
     /// What the reply has to wait for.
-    pub hold: Option<Hold>,
+    pub barrier: Option<Barrier>,
 }
 
 /// What became of a request; as [`Acquired`], with the means to wait.
@@ -72,7 +72,7 @@ pub struct Aftermath {
     /// When something falls due next, in microseconds of the server's clock.
     pub next_deadline: Option<u64>,
     /// What the reply has to wait for.
-    pub hold: Option<Hold>,
+    pub barrier: Option<Barrier>,
 }
 
 /// See the module's text.
@@ -235,10 +235,10 @@ impl Locks {
         let mut state = self.state.lock();
         state.events.wants_notices = aftermath.wants_notices;
         let result = operation(&mut state, now.micros());
-        aftermath.hold = state.hold();
+        aftermath.barrier = state.hold();
         let answered = match state.events.answers.is_empty() {
             true => Vec::new(),
-            false => state.deliver(aftermath.hold.clone(), now),
+            false => state.deliver(aftermath.barrier.clone(), now),
         };
         aftermath.has_notices |= !state.events.notices.is_empty();
         aftermath.next_deadline = state.core.next_deadline();
@@ -314,7 +314,7 @@ impl Locks {
         });
         if let Some(mailbox) = superseded {
             // Who waited there may have gone, which is why the request was made again.
-            let _ = mailbox.put(Answer { outcome: Outcome::Superseded, hold: None });
+            let _ = mailbox.put(Answer { outcome: Outcome::Superseded, barrier: None });
         }
         asked
     }
@@ -391,18 +391,18 @@ fn write_snapshot(table: &Weak<Table>, mut snapshot: Snapshot) {
 
 impl State {
     /// What replies that depend on the last operation have to wait for.
-    fn hold(&mut self) -> Option<Hold> {
+    fn hold(&mut self) -> Option<Barrier> {
         self.keeping.keep(&self.core, &mut self.events)
     }
 
     /// Puts answers into their mailboxes and returns those, for who waits to be woken.  What was granted to who has gone
     /// meanwhile goes to the next at once: nobody ever sees it held.
-    fn deliver(&mut self, mut hold: Option<Hold>, now: Now) -> Vec<Arc<Mailbox<Answer>>> {
+    fn deliver(&mut self, mut barrier: Option<Barrier>, now: Now) -> Vec<Arc<Mailbox<Answer>>> {
         let mut filled = Vec::new();
         while !self.events.answers.is_empty() {
             for (id, outcome) in std::mem::take(&mut self.events.answers) {
                 let Some(mailbox) = self.mailboxes.remove(&id) else { continue };
-                match mailbox.fill(Answer { outcome, hold: hold.clone() }) {
+                match mailbox.fill(Answer { outcome, barrier: barrier.clone() }) {
                     Ok(()) => filled.push(mailbox),
                     Err(Answer { outcome: Outcome::Granted(grant), .. }) => {
                         self.core.withdraw(&grant, now.micros(), &mut self.events);
@@ -411,7 +411,7 @@ impl State {
                 }
             }
             // Those who are next depend on what was written down about those who have gone.
-            hold = self.hold().or(hold);
+            barrier = self.hold().or(barrier);
         }
         filled
     }

@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 
 use super::core::{Core, Due};
 use super::events::{Events, NoticeKind, Outcome, WaiterId};
+use super::idempotency::{Bound, Done, Fingerprint, Operation, RequestId};
 use super::modes::{Load, Mode};
 use super::refused::Refused;
-use super::request_ids::{Bound, Done, Fingerprint, Operation, RequestId};
 use super::sessions::SessionId;
 
 /// Waiters for which the table is never made smaller.

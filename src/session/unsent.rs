@@ -56,7 +56,7 @@ impl Unsent {
     pub fn release(&mut self, waker: &Waker, runner: &mut Runner) -> usize {
         let mut outcomes = Vec::new();
         for held in &self.held {
-            match held.hold.poll(waker) {
+            match held.barrier.poll(waker) {
                 Poll::Ready(outcome) => outcomes.push(outcome),
                 Poll::Pending => break,
             }

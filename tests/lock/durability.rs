@@ -52,7 +52,7 @@ impl Service {
 
     /// The reply, if it is ever sent.
     fn hear(&mut self, reply: Reply, aftermath: Aftermath) -> Option<Reply> {
-        let Some(hold) = aftermath.hold else { return Some(reply) };
+        let Some(hold) = aftermath.barrier else { return Some(reply) };
         assert_ne!(
             hold.poll(Waker::noop()),
             Poll::Ready(Ok(())),
@@ -232,12 +232,12 @@ fn while_the_disk_is_full_no_fence_is_given_out_that_it_does_not_have() {
     service.now = Now::at(Duration::from_millis(TTL + 1), Duration::ZERO);
     assert!(service.holder("x").is_some_and(|(owner, ..)| owner == "b"), "the first lease has ended");
     let Poll::Ready(answer) = ticket.poll(Waker::noop()) else { panic!("it was granted") };
-    let hold = answer.hold.expect("the disk has no range of fences");
+    let hold = answer.barrier.expect("the disk has no range of fences");
     assert_eq!(hold.poll(Waker::noop()), Poll::Ready(Err(Lost)));
     // Who only looks is answered.
     let mut aftermath = Aftermath::default();
     service.locks.act(service.now, &mut aftermath, |core, now, events| core.inspect(b"x", now, events));
-    assert!(aftermath.hold.is_none());
+    assert!(aftermath.barrier.is_none());
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn what_cannot_be_written_down_is_refused_and_changes_nothing() {
                 .locks
                 .change(service.now, &mut aftermath, |core, now, events| run(core, now, events, request));
             assert_eq!(answer, Err(Refused::DiskFailed), "{what}");
-            assert!(aftermath.hold.is_none(), "{what} is answered at once");
+            assert!(aftermath.barrier.is_none(), "{what} is answered at once");
             assert_eq!(state(&service), before, "{what}");
         }
     }

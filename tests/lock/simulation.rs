@@ -15,7 +15,7 @@ use quartet::lock::{
     Aftermath, Answer, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, RequestId, Ticket,
 };
 use quartet::random::Random;
-use quartet::wait::Hold;
+use quartet::wait::Barrier;
 
 use super::table::ASKING;
 use crate::support::simulated_disk::{SimulatedDisk, Survival};
@@ -127,7 +127,7 @@ struct Server {
     writer: Writer,
     waiting: Vec<Waiting>,
     /// Replies that wait for the disk.
-    replies: Vec<(Hold, usize, Name, Message)>,
+    replies: Vec<(Barrier, usize, Name, Message)>,
     next_number: u64,
     last_granted: [u64; RESOURCES.len()],
 }
@@ -369,7 +369,7 @@ impl Simulation {
             }
             Message::Granted { .. } | Message::Renewed { .. } | Message::Refused { .. } => return,
         };
-        self.reply(client, from, reply, aftermath.hold);
+        self.reply(client, from, reply, aftermath.barrier);
     }
 
     fn queue(&mut self, client: usize, from: &Name, resource: usize, request: u64, ticket: Ticket) {
@@ -388,9 +388,9 @@ impl Simulation {
         self.server.waiting.push(Waiting { client, name, resource, request, number, ticket });
     }
 
-    fn reply(&mut self, client: usize, name: &Name, reply: Message, hold: Option<Hold>) {
-        match hold.filter(|_| self.fault != Fault::RepliesBeforeSync) {
-            Some(hold) => self.server.replies.push((hold, client, name.clone(), reply)),
+    fn reply(&mut self, client: usize, name: &Name, reply: Message, barrier: Option<Barrier>) {
+        match barrier.filter(|_| self.fault != Fault::RepliesBeforeSync) {
+            Some(barrier) => self.server.replies.push((barrier, client, name.clone(), reply)),
             None => self.send(false, client, name, reply),
         }
     }
@@ -436,13 +436,16 @@ impl Simulation {
                 }
                 _ => Message::Refused { request },
             };
-            self.reply(client, &name, reply, answer.hold);
+            self.reply(client, &name, reply, answer.barrier);
         }
         if self.one_in(3) {
             self.server.writer.step();
         }
-        let synced: Vec<_> =
-            self.server.replies.extract_if(.., |(hold, ..)| hold.poll(Waker::noop()).is_ready()).collect();
+        let synced: Vec<_> = self
+            .server
+            .replies
+            .extract_if(.., |(barrier, ..)| barrier.poll(Waker::noop()).is_ready())
+            .collect();
         for (_, client, name, reply) in synced {
             self.send(false, client, &name, reply);
         }

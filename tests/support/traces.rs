@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use quartet::cache::eviction::make_room;
-use quartet::cache::{Deadline, Lifetime, Moment, Store};
+use quartet::cache::{AccessContext, Deadline, Lifetime, Store};
 use quartet::clock::Now;
 use quartet::random::Random;
 use quartet::settings::{EvictionPolicy, Live, Settings};
@@ -161,8 +161,8 @@ impl Cache {
     }
 
     /// The moment now.
-    pub(crate) fn moment(&self) -> Moment {
-        Moment::of(&self.settings, self.now)
+    pub(crate) fn moment(&self) -> AccessContext {
+        AccessContext::of(&self.settings, self.now)
     }
 
     /// Lets time pass.

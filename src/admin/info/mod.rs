@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[Command {
     summary: "Returns information and statistics about the server.",
     group: Group::Server,
     // It walks the store, because each shard counts for itself.
-    flags: Flags::LOADING.union(Flags::STALE).union(Flags::DANGEROUS).union(Flags::WALKS),
+    flags: Flags::LOADING.union(Flags::STALE).union(Flags::DANGEROUS).union(Flags::SELF_LOCKING),
     handler: info,
     ..Command::ROW
 }];

@@ -2,7 +2,7 @@
 
 use quartet_protocol::resp::number::{integer_text, parse_integer};
 
-use super::extended::{Extended, Spelled};
+use super::long_double::{LongDouble, Spelled};
 use super::strings::STRING;
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
@@ -78,9 +78,9 @@ fn decrby(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn increase(call: &mut Call<'_, '_>, increment: i64) -> Result<(), Refusal> {
     let key = call.key(1);
-    let moment = call.keyspace.moment;
+    let access = call.keyspace.access;
     let mut sum = 0;
-    call.keyspace.shard(&key).revise(&key, &moment, |old| {
+    call.keyspace.shard(&key).revise(&key, &access, |old| {
         let old = old.map_or(Some(0), parse_integer).ok_or(Refusal::NOT_AN_INTEGER)?;
         sum = old.checked_add(increment).ok_or(Refusal::OVERFLOW)?;
         Ok::<_, Refusal>(integer_text(sum))
@@ -91,12 +91,12 @@ fn increase(call: &mut Call<'_, '_>, increment: i64) -> Result<(), Refusal> {
 
 fn incrbyfloat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    let moment = call.keyspace.moment;
+    let access = call.keyspace.access;
     let increment = call.arguments.at(2);
     let mut sum = String::new();
-    call.keyspace.shard(&key).revise(&key, &moment, |old| {
+    call.keyspace.shard(&key).revise(&key, &access, |old| {
         // Redis reads both numbers before it looks whether they are finite.
-        let old = Extended::parse(old.unwrap_or(b"0")).ok_or(Refusal::NOT_A_FLOAT)?;
+        let old = LongDouble::parse(old.unwrap_or(b"0")).ok_or(Refusal::NOT_A_FLOAT)?;
         let increment = finite(increment);
         let Spelled::Finite(old) = old else { return Err(increment.err().unwrap_or(Refusal::NOT_FINITE)) };
         sum = old.add(increment?).ok_or(Refusal::NOT_FINITE)?.text();
@@ -107,8 +107,8 @@ fn incrbyfloat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// The number a text spells, in sums with which an infinite one is refused.
-pub(super) fn finite(text: &[u8]) -> Result<Extended, Refusal> {
-    match Extended::parse(text).ok_or(Refusal::NOT_A_FLOAT)? {
+pub(super) fn finite(text: &[u8]) -> Result<LongDouble, Refusal> {
+    match LongDouble::parse(text).ok_or(Refusal::NOT_A_FLOAT)? {
         Spelled::Finite(number) => Ok(number),
         Spelled::Infinite => Err(Refusal::NOT_FINITE),
     }

@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[
         name: "dbsize",
         summary: "Returns the number of keys in the database.",
         group: Group::Server,
-        flags: Flags::READONLY.union(Flags::FAST).union(Flags::WALKS),
+        flags: Flags::READONLY.union(Flags::FAST).union(Flags::SELF_LOCKING),
         handler: dbsize,
         ..Command::ROW
     },
@@ -27,7 +27,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Removes all keys from the current database.",
         complexity: "O(N) where N is the number of keys in the selected database",
         group: Group::Server,
-        flags: Flags::WRITE.union(Flags::ALONE).union(Flags::DANGEROUS),
+        flags: Flags::WRITE.union(Flags::EXCLUSIVE).union(Flags::DANGEROUS),
         handler: flushdb,
         ..Command::ROW
     },
@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Removes all keys from all databases.",
         complexity: "O(N) where N is the total number of keys in all databases",
         group: Group::Server,
-        flags: Flags::WRITE.union(Flags::ALONE).union(Flags::DANGEROUS),
+        flags: Flags::WRITE.union(Flags::EXCLUSIVE).union(Flags::DANGEROUS),
         handler: flushall,
         ..Command::ROW
     },
@@ -48,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases.",
         since: "4.0.0",
         group: Group::Server,
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::ALONE).union(Flags::DANGEROUS),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::EXCLUSIVE).union(Flags::DANGEROUS),
         handler: swapdb,
         ..Command::ROW
     },

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use quartet_protocol::resp::number::{integer_text, parse_integer};
 
 use super::counters::{COUNTER, finite};
-use super::extended::{Extended, Spelled};
+use super::long_double::{LongDouble, Spelled};
 use super::string_options::{Expires, ExpiryOption};
 use super::strings::resolve;
 use crate::cache::{Key, Lifetime};
@@ -84,17 +84,17 @@ fn increase_integer(
     Ok(applies)
 }
 
-/// As [`increase_integer`], in [`Extended`] numbers.  The reply is a double, so it shows no more digits than one has.
+/// As [`increase_integer`], in [`LongDouble`] numbers.  The reply is a double, so it shows no more digits than one has.
 fn increase_float(
     call: &mut Call<'_, '_>,
     key: &Key<'_>,
     options: &Options<'_>,
-    increment: Extended,
+    increment: LongDouble,
 ) -> Result<bool, Refusal> {
-    let bound = |name: &str, text: Option<&[u8]>, negative: bool| match text.map(Extended::parse) {
+    let bound = |name: &str, text: Option<&[u8]>, negative: bool| match text.map(LongDouble::parse) {
         Some(Some(Spelled::Finite(number))) => Ok(number),
         Some(_) => Err(Refusal::new(format!("ERR {name} is not a valid float"))),
-        None => Ok(Extended::largest(negative)),
+        None => Ok(LongDouble::largest(negative)),
     };
     let lowest = bound("LBOUND", options.lower, true)?;
     let highest = bound("UBOUND", options.upper, false)?;
@@ -103,14 +103,14 @@ fn increase_float(
     }
     let old = match call.keyspace.peek(key) {
         Some(entry) => finite(entry.string()?.bytes())?,
-        None => Extended::ZERO,
+        None => LongDouble::ZERO,
     };
     let sum = old.add(increment);
     let (new, applies) = match sum {
         Some(sum) if sum.compare(lowest) == Ordering::Less => (lowest, options.saturates),
         Some(sum) if sum.compare(highest) == Ordering::Greater => (highest, options.saturates),
         Some(sum) => (sum, true),
-        None if increment.compare(Extended::ZERO).is_lt() => (lowest, options.saturates),
+        None if increment.compare(LongDouble::ZERO).is_lt() => (lowest, options.saturates),
         None => (highest, options.saturates),
     };
     let new = if applies { new } else { old };
@@ -125,8 +125,8 @@ fn increase_float(
 }
 
 fn write(call: &mut Call<'_, '_>, key: &Key<'_>, value: &[u8]) {
-    let moment = call.keyspace.moment_after_access();
-    call.keyspace.shard(key).set(key, value, Lifetime::Keep, &moment);
+    let access = call.keyspace.untraced_access();
+    call.keyspace.shard(key).set(key, value, Lifetime::Keep, &access);
 }
 
 fn bounds_crossed() -> Refusal {
@@ -136,7 +136,7 @@ fn bounds_crossed() -> Refusal {
 #[derive(Clone, Copy)]
 enum Increment {
     Integer(i64),
-    Float(Extended),
+    Float(LongDouble),
 }
 
 /// What was asked for.  Unlike those of SET, no option may be said twice.
@@ -186,7 +186,7 @@ impl<'a> Options<'a> {
                 parse_integer(text)
                     .ok_or_else(|| Refusal::new("ERR Increment is not an integer or out of range"))?,
             ),
-            (None, Some(text)) => match Extended::parse(text) {
+            (None, Some(text)) => match LongDouble::parse(text) {
                 Some(Spelled::Finite(number)) => Increment::Float(number),
                 Some(Spelled::Infinite) => return Err(Refusal::NOT_FINITE),
                 None => return Err(Refusal::new("ERR Increment is not a valid float")),

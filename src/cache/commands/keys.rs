@@ -96,7 +96,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
         since: "6.2.0",
         group: Group::Generic,
-        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::ALONE),
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::EXCLUSIVE),
         keys: Keys::source_and_destination(KeyAccess::ReadAccess, KeyAccess::OverwriteUpdate),
         handler: copy,
         ..Command::ROW
@@ -106,7 +106,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key db",
         summary: "Moves a key to another database.",
         group: Group::Generic,
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::ALONE),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::EXCLUSIVE),
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
         handler: move_key,
         ..Command::ROW
@@ -127,10 +127,10 @@ fn exists(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn touch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     // Who touches a key means to, also a client whose other accesses leave no trace.
-    let moment = call.keyspace.moment;
-    call.keyspace.moment.recency = moment.recency.with_traces();
+    let access = call.keyspace.access;
+    call.keyspace.access.recency = access.recency.with_traces();
     let found = count_keys(call, |call, key| call.keyspace.read(key).is_some());
-    call.keyspace.moment = moment;
+    call.keyspace.access = access;
     call.output.integer(found);
     Ok(())
 }
@@ -179,10 +179,10 @@ fn rename_unless(
     if source.bytes == destination.bytes {
         return Ok(true);
     }
-    let moment = call.keyspace.moment;
-    let entry = call.keyspace.shard(&source).take(&source, &moment).ok_or(Refusal::NO_SUCH_KEY)?;
+    let access = call.keyspace.access;
+    let entry = call.keyspace.shard(&source).take(&source, &access).ok_or(Refusal::NO_SUCH_KEY)?;
     let (renamed, recency) = (entry.view().copied_to(destination.bytes), entry.view().recency());
-    call.keyspace.shard(&destination).insert_moved(&destination, renamed, recency, &moment);
+    call.keyspace.shard(&destination).insert_moved(&destination, renamed, recency, &access);
     Ok(true)
 }
 
@@ -196,11 +196,11 @@ fn copy(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         call.output.integer(0);
         return Ok(());
     };
-    let moment = call.keyspace.moment;
+    let access = call.keyspace.access;
     let shard = call.keyspace.shard_in(database, &destination);
-    let free = shard.read(&destination, &moment).is_none() || replace;
+    let free = shard.read(&destination, &access).is_none() || replace;
     if free {
-        shard.insert_entry(&destination, copied, &moment);
+        shard.insert_entry(&destination, copied, &access);
     }
     call.output.integer(i64::from(free));
     Ok(())
@@ -232,12 +232,12 @@ fn move_key(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if database == call.keyspace.database {
         return Err(Refusal::SAME_OBJECT);
     }
-    let moment = call.keyspace.moment;
+    let access = call.keyspace.access;
     let movable =
-        call.keyspace.contains(&key) && call.keyspace.shard_in(database, &key).read(&key, &moment).is_none();
-    if movable && let Some(entry) = call.keyspace.shard(&key).take(&key, &moment) {
+        call.keyspace.contains(&key) && call.keyspace.shard_in(database, &key).read(&key, &access).is_none();
+    if movable && let Some(entry) = call.keyspace.shard(&key).take(&key, &access) {
         let recency = entry.view().recency();
-        call.keyspace.shard_in(database, &key).insert_moved(&key, entry, recency, &moment);
+        call.keyspace.shard_in(database, &key).insert_moved(&key, entry, recency, &access);
     }
     call.output.integer(i64::from(movable));
     Ok(())

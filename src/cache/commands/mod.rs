@@ -1,17 +1,17 @@
 //! What clients can say to the cache, a file per family.
 
-pub mod compare;
+pub mod conditional_delete;
 pub mod counters;
 pub mod databases;
 pub mod expiry;
-mod extended;
 pub mod increx;
 pub mod keys;
 pub mod lcs;
-pub mod many;
+mod long_double;
+pub mod multi_key;
 pub mod object;
 pub mod prefixes;
 pub mod ranges;
+pub mod scan;
 mod string_options;
 pub mod strings;
-pub mod walks;

@@ -102,8 +102,8 @@ fn encoding(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn freq(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     answer_recency(call, |keyspace, key, bits| {
-        let moment = keyspace.moment;
-        let frequency = keyspace.shard(key).frequency(bits, &moment);
+        let access = keyspace.access;
+        let frequency = keyspace.shard(key).frequency(bits, &access);
         frequency
             .map(i64::from)
             .ok_or_else(|| not_kept("An LFU maxmemory policy is not selected, access frequency not tracked."))
@@ -112,7 +112,7 @@ fn freq(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn idletime(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     answer_recency(call, |keyspace, _, bits| {
-        let idle = keyspace.moment.recency.idle_seconds(bits);
+        let idle = keyspace.access.recency.idle_seconds(bits);
         idle.map(|seconds| seconds as i64)
             .ok_or_else(|| not_kept("An LFU maxmemory policy is selected, idle time not tracked."))
     })

@@ -2,7 +2,7 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
-use super::walks::{Cursor, parse_cursor, walk};
+use super::scan::{Cursor, parse_cursor, walk};
 use crate::cache::Keyspace;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "O(1) for every call, O(N) for a complete iteration, where N is the number of keys in the database.",
     since: "Quartet 0.1.0",
     group: Group::Generic,
-    flags: Flags::WRITE.union(Flags::WALKS),
+    flags: Flags::WRITE.union(Flags::SELF_LOCKING),
     handler: delprefix,
     ..Command::ROW
 }];
@@ -46,7 +46,7 @@ pub fn remove_step(
     for name in &names {
         let key = keyspace.store().key(name);
         let id = keyspace.store().shard_of(keyspace.database, key.hash);
-        removed += usize::from(keyspace.with_shard(id, |shard, moment| shard.remove(&key, moment)));
+        removed += usize::from(keyspace.with_shard(id, |shard, access| shard.remove(&key, access)));
     }
     (next, removed)
 }

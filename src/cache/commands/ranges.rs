@@ -82,14 +82,14 @@ fn append(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if let Some(length) = length {
         require_length(call, length, suffix.len())?;
     }
-    let moment = call.keyspace.moment_after_access();
+    let access = call.keyspace.untraced_access();
     let length = match length {
         Some(_) => {
-            let appended = call.keyspace.shard(&key).append(&key, suffix, &moment)?;
+            let appended = call.keyspace.shard(&key).append(&key, suffix, &access)?;
             appended.expect("the key was there under the same lock")
         }
         None => {
-            call.write_string(&key, 2, Lifetime::Forever, &moment)?;
+            call.write_string(&key, 2, Lifetime::Forever, &access)?;
             suffix.len()
         }
     };
@@ -122,12 +122,12 @@ fn setrange(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         bytes[offset..end].copy_from_slice(part);
         bytes.len()
     };
-    let moment = call.keyspace.moment_after_access();
+    let access = call.keyspace.untraced_access();
     let shard = call.keyspace.shard(&key);
-    if shard.peek(&key, &moment).is_none() {
-        shard.set(&key, b"", Lifetime::Forever, &moment);
+    if shard.peek(&key, &access).is_none() {
+        shard.set(&key, b"", Lifetime::Forever, &access);
     }
-    let length = shard.edit(&key, &moment, overwrite)?.expect("the key exists by now");
+    let length = shard.edit(&key, &access, overwrite)?.expect("the key exists by now");
     call.output.integer(length as i64);
     Ok(())
 }

@@ -5,7 +5,7 @@
 use quartet_protocol::resp::Output;
 
 use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
-use crate::cache::{EntryRef, Key, Lifetime, Moment, Value, WrongKind};
+use crate::cache::{AccessContext, EntryRef, Key, Lifetime, Value, WrongKind};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -117,8 +117,8 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return set_with_options(call);
     }
     let key = call.key(1);
-    let moment = call.keyspace.moment;
-    call.write_string(&key, 2, Lifetime::Forever, &moment)?;
+    let access = call.keyspace.access;
+    call.write_string(&key, 2, Lifetime::Forever, &access)?;
     call.output.ok();
     Ok(())
 }
@@ -149,8 +149,8 @@ fn set_with_options(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         (false, false) => call.output.null(),
     }
     if writes {
-        let moment = call.keyspace.moment_after_access();
-        write(call, moment, &key, 2, options.expiry, expires)?;
+        let access = call.keyspace.untraced_access();
+        write(call, access, &key, 2, options.expiry, expires)?;
     }
     Ok(())
 }
@@ -166,7 +166,7 @@ pub(super) fn resolve(call: &Call<'_, '_>, expiry: ExpiryOption<'_>) -> Result<O
 /// Writes the argument at a position as a value that lives as the option says; one whose time has passed is deleted instead.
 fn write(
     call: &mut Call<'_, '_>,
-    moment: Moment,
+    access: AccessContext,
     key: &Key<'_>,
     position: usize,
     expiry: ExpiryOption<'_>,
@@ -181,15 +181,15 @@ fn write(
         (None, ExpiryOption::Keep) => Lifetime::Keep,
         (None, _) => Lifetime::Forever,
     };
-    call.write_string(key, position, lifetime, &moment)
+    call.write_string(key, position, lifetime, &access)
 }
 
 fn setnx(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     let is_missing = !call.keyspace.contains(&key);
     if is_missing {
-        let moment = call.keyspace.moment;
-        call.write_string(&key, 2, Lifetime::Forever, &moment)?;
+        let access = call.keyspace.access;
+        call.write_string(&key, 2, Lifetime::Forever, &access)?;
     }
     call.output.integer(i64::from(is_missing));
     Ok(())
@@ -207,7 +207,7 @@ fn set_for(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refusal> {
     let key = call.key(1);
     let expiry = ExpiryOption::Set(Expiry { notation, amount: call.arguments.at(2) });
     let expires = resolve(call, expiry)?;
-    write(call, call.keyspace.moment, &key, 3, expiry, expires)?;
+    write(call, call.keyspace.access, &key, 3, expiry, expires)?;
     call.output.ok();
     Ok(())
 }
@@ -215,8 +215,8 @@ fn set_for(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refusal> {
 fn getset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
     reply_value(call.output, call.keyspace.read(&key))?;
-    let moment = call.keyspace.moment_after_access();
-    call.write_string(&key, 2, Lifetime::Forever, &moment)
+    let access = call.keyspace.untraced_access();
+    call.write_string(&key, 2, Lifetime::Forever, &access)
 }
 
 fn getex(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! A write that only the present holder of a lock can do: what FENCE.SET is over RESP.
 
 use crate::endpoint::{Problem, Visit, on_disk, problems};
-use crate::wait::Hold;
+use crate::wait::Barrier;
 
 /// The lock and the fence under which a client believes to hold it.
 pub(super) struct Fencing<'a> {
@@ -25,12 +25,12 @@ impl<'a> Fencing<'a> {
     ///
     /// # Errors
     /// If the lock is not held under the fence.
-    pub(super) fn allow_writing(&self, visit: &mut Visit<'_, '_>) -> Result<Option<Hold>, Problem> {
+    pub(super) fn allow_writing(&self, visit: &mut Visit<'_, '_>) -> Result<Option<Barrier>, Problem> {
         let now = visit.now();
-        let (is_current, hold) = visit.services.on_locks(now, visit.effects, |locks, now, aftermath| {
+        let (is_current, barrier) = visit.services.on_locks(now, visit.effects, |locks, now, aftermath| {
             locks.act(now, aftermath, |core, now, events| core.check(self.lock, self.fence, now, events))
         });
-        if is_current { Ok(hold) } else { Err(Problem::new(problems::FENCED).with("field", "fence")) }
+        if is_current { Ok(barrier) } else { Err(Problem::new(problems::FENCED).with("field", "fence")) }
     }
 }
 
@@ -38,9 +38,9 @@ impl<'a> Fencing<'a> {
 ///
 /// # Errors
 /// If it will never be.
-pub(super) async fn synced(hold: Option<Hold>) -> Result<(), Problem> {
-    match hold {
-        Some(hold) => on_disk(&hold).await,
+pub(super) async fn synced(barrier: Option<Barrier>) -> Result<(), Problem> {
+    match barrier {
+        Some(barrier) => on_disk(&barrier).await,
         None => Ok(()),
     }
 }

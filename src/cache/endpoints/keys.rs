@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{ConditionHeaders, Conditions};
 use super::database::existing;
 use crate::cache::commands::prefixes::{self, remove_step};
-use crate::cache::commands::walks::{Cursor, walk_while};
+use crate::cache::commands::scan::{Cursor, walk_while};
 use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, routes};
 use crate::glob::Pattern;
 
@@ -142,7 +142,7 @@ async fn remove_keys(
         let removed = remove_with_prefix(&context, database, &prefix).await;
         return Ok(Json(Removed { removed }).into_response());
     }
-    context.alone(database, |visit| {
+    context.exclusive(database, |visit| {
         let mut contents = Vec::new();
         visit.keyspace.for_each_shard(database, |shard, _| contents.push(shard.clear()));
         visit.effects.discard(contents);

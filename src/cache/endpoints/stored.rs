@@ -108,13 +108,13 @@ impl Stored {
 
     /// Writes it under a key that was looked up before, under the same lock.
     pub(super) fn write(self, keyspace: &mut Keyspace<'_>, key: &Key<'_>, lifetime: Lifetime) {
-        let moment = keyspace.moment_after_access();
+        let access = keyspace.untraced_access();
         let shard = keyspace.shard(key);
         let content_type = self.content_type.as_deref().and_then(ContentType::new);
         if content_type.is_none() && self.bytes.len() <= INLINE_VALUE_MAX {
-            shard.set(key, &self.bytes, lifetime, &moment);
+            shard.set(key, &self.bytes, lifetime, &access);
         } else {
-            shard.set_typed(key, self.bytes, content_type, lifetime, &moment);
+            shard.set_typed(key, self.bytes, content_type, lifetime, &access);
         }
     }
 }

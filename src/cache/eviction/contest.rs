@@ -7,7 +7,7 @@ use super::duel::{Duel, ROUND, Round};
 use super::newcomers::Newcomers;
 use super::shadow::{Shade, Shadow};
 use super::turnover::Turnover;
-use super::{Adaptive, Moment, Shard};
+use super::{AccessContext, Adaptive, Shard};
 use crate::cache::table::Position;
 use crate::cache::{Deadline, Kind};
 
@@ -82,8 +82,8 @@ impl Contest {
 /// What adaptive eviction notes in a shard.  All of it does nothing while another policy is in force.
 impl Shard {
     /// Begins or ends keeping what adaptive eviction needs, if the policy has changed.
-    pub(in crate::cache) fn adapt(&mut self, moment: &Moment) {
-        let is_adaptive = moment.recency.adaptive().is_some();
+    pub(in crate::cache) fn adapt(&mut self, access: &AccessContext) {
+        let is_adaptive = access.recency.adaptive().is_some();
         if is_adaptive == self.newcomers.is_some() {
             return;
         }
@@ -107,31 +107,31 @@ impl Shard {
 
     /// A client has read a key.
     #[inline]
-    pub(in crate::cache) fn note_hit(&mut self, position: Position, hash: u64, moment: &Moment) {
-        if let Some(rules) = moment.recency.contested()
+    pub(in crate::cache) fn note_hit(&mut self, position: Position, hash: u64, access: &AccessContext) {
+        if let Some(rules) = access.recency.contested()
             && self.contest.is_some()
         {
-            self.in_contest(position, hash, moment, rules, |contest, shade| contest.look(shade, true, rules));
+            self.in_contest(position, hash, access, rules, |contest, shade| contest.look(shade, true, rules));
         }
     }
 
     /// A client has asked for a key that is not there.
     #[inline]
-    pub(in crate::cache) fn note_miss(&mut self, hash: u64, moment: &Moment) {
-        if let Some(rules) = moment.recency.contested()
+    pub(in crate::cache) fn note_miss(&mut self, hash: u64, access: &AccessContext) {
+        if let Some(rules) = access.recency.contested()
             && let Some(contest) = &mut self.contest
         {
-            contest.look(Shade::new(hash, None, moment.now), false, rules);
+            contest.look(Shade::new(hash, None, access.now), false, rules);
         }
     }
 
     /// A client has changed a key.
     #[inline]
-    pub(in crate::cache) fn note_overwrite(&mut self, position: Position, hash: u64, moment: &Moment) {
-        if let Some(rules) = moment.recency.contested()
+    pub(in crate::cache) fn note_overwrite(&mut self, position: Position, hash: u64, access: &AccessContext) {
+        if let Some(rules) = access.recency.contested()
             && self.contest.is_some()
         {
-            self.in_contest(position, hash, moment, rules, |contest, shade| contest.overwrite(shade, rules));
+            self.in_contest(position, hash, access, rules, |contest, shade| contest.overwrite(shade, rules));
         }
     }
 
@@ -141,7 +141,7 @@ impl Shard {
         &mut self,
         position: Position,
         hash: u64,
-        moment: &Moment,
+        access: &AccessContext,
         rules: Adaptive,
         tell: impl FnOnce(&mut Contest, Shade),
     ) {
@@ -151,13 +151,18 @@ impl Shard {
             && (!rules.only_volatile || deadline.is_some())
             && let Some(contest) = &mut self.contest
         {
-            tell(contest, Shade::new(hash, deadline, moment.now));
+            tell(contest, Shade::new(hash, deadline, access.now));
         }
     }
 
     /// A key was put there that may be evicted, or may be if it has a deadline.
-    pub(in crate::cache) fn note_insert(&mut self, hash: u64, deadline: Option<Deadline>, moment: &Moment) {
-        let Some(rules) = moment.recency.adaptive() else { return };
+    pub(in crate::cache) fn note_insert(
+        &mut self,
+        hash: u64,
+        deadline: Option<Deadline>,
+        access: &AccessContext,
+    ) {
+        let Some(rules) = access.recency.adaptive() else { return };
         let keys = self.evictable_len();
         self.trace.turnover.inserted(keys);
         if rules.only_volatile && deadline.is_none() {
@@ -169,7 +174,7 @@ impl Shard {
         let compared = if rules.only_volatile { self.expiry.len() } else { keys };
         if let Some(contest) = &mut self.contest {
             contest.fit(compared);
-            contest.insert(Shade::new(hash, deadline, moment.now));
+            contest.insert(Shade::new(hash, deadline, access.now));
         }
     }
 

@@ -9,7 +9,6 @@
 mod adaptive;
 mod contest;
 mod duel;
-mod hunt;
 mod lfu;
 mod lru;
 mod newcomers;
@@ -17,12 +16,13 @@ mod random;
 mod shadow;
 mod ttl;
 mod turnover;
+mod victim_search;
 
-use crate::cache::{EntryRef, Kind, Moment, Shard, Store};
+use crate::cache::{AccessContext, EntryRef, Kind, Shard, Store};
 use crate::clock::Now;
 use crate::random::Random;
 use crate::settings::{EvictionPolicy, Live};
-use hunt::Hunt;
+use victim_search::VictimSearch;
 
 pub use adaptive::Member;
 pub(super) use contest::{Contest, Trace};
@@ -210,7 +210,7 @@ fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
 /// Evicts while the store is over its limit, a bounded number of keys; the caller holds no lock.  False if the store
 /// is over its limit and nothing is left to evict.  True also if a full call was not enough: eviction goes on with
 /// the next command and in the background.
-pub fn make_room(store: &Store, settings: &Live, random: &mut Random, moment: &Moment) -> bool {
+pub fn make_room(store: &Store, settings: &Live, random: &mut Random, access: &AccessContext) -> bool {
     let limit = settings.maxmemory();
     let excess = store.cache_memory().saturating_sub(limit);
     let allowed =
@@ -219,9 +219,9 @@ pub fn make_room(store: &Store, settings: &Live, random: &mut Random, moment: &M
         return true;
     }
     let Some((pool, choice)) = method(settings.maxmemory_policy()) else { return false };
-    let mut hunt = Hunt::new(store, random, moment, settings.maxmemory_samples(), pool);
+    let mut search = VictimSearch::new(store, random, access, settings.maxmemory_samples(), pool);
     for _ in 0..allowed {
-        if !hunt.evict_one(choice) {
+        if !search.evict_one(choice) {
             return store.cache_memory() <= limit;
         }
         if store.cache_memory() <= limit {
@@ -241,16 +241,22 @@ pub struct Housekeeping {
 
 impl Housekeeping {
     /// One bounded step towards a limit that was lowered or is exceeded.  True if there is more to do at once.
-    pub fn step(&mut self, store: &Store, settings: &Live, random: &mut Random, moment: &Moment) -> bool {
-        self.tidy(store, moment);
+    pub fn step(
+        &mut self,
+        store: &Store,
+        settings: &Live,
+        random: &mut Random,
+        access: &AccessContext,
+    ) -> bool {
+        self.tidy(store, access);
         let limit = settings.maxmemory();
         let over = || limit != 0 && store.cache_memory() > limit;
-        over() && make_room(store, settings, random, moment) && over()
+        over() && make_room(store, settings, random, access) && over()
     }
 
     /// After a change of policy: drops what only adaptive eviction needs.
-    fn tidy(&mut self, store: &Store, moment: &Moment) {
-        let is_adaptive = moment.recency.adaptive().is_some();
+    fn tidy(&mut self, store: &Store, access: &AccessContext) {
+        let is_adaptive = access.recency.adaptive().is_some();
         if std::mem::replace(&mut self.was_adaptive, is_adaptive) && !is_adaptive {
             self.databases_to_tidy = store.database_count();
         }
@@ -258,7 +264,7 @@ impl Housekeeping {
         self.databases_to_tidy = database;
         for id in store.shards(database) {
             let mut guard = store.lock(id);
-            guard.shard().adapt(moment);
+            guard.shard().adapt(access);
             store.add_memory(guard.unlock());
         }
     }
@@ -268,8 +274,8 @@ impl Housekeeping {
 impl Shard {
     /// How often a key of this shard with these bits was accessed, on the policy's scale; none if the policy in force does
     /// not track it.
-    pub fn frequency(&self, bits: u32, moment: &Moment) -> Option<u8> {
-        moment.recency.frequency(bits, self.trace)
+    pub fn frequency(&self, bits: u32, access: &AccessContext) -> Option<u8> {
+        access.recency.frequency(bits, self.trace)
     }
 
     /// Visits up to about `limit` of the keys the policy chooses among, from a random place on.

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::adaptive::merit;
-use super::{Moment, Pool, Shard};
+use super::{AccessContext, Pool, Shard};
 use crate::cache::Kind;
 use crate::cache::table::Position;
 
@@ -44,8 +44,8 @@ impl Newcomers {
 impl Shard {
     /// Evicts the oldest newcomer of no more merit than the coldest resident that a sample has found; false if there is
     /// none.
-    pub(super) fn evict_newcomer(&mut self, pool: Pool, resident: u32, moment: &Moment) -> bool {
-        self.adapt(moment);
+    pub(super) fn evict_newcomer(&mut self, pool: Pool, resident: u32, access: &AccessContext) -> bool {
+        self.adapt(access);
         for _ in 0..STEPS_MAX {
             let Some(hash) = self.newcomers.as_mut().and_then(|newcomers| newcomers.hashes.pop_front())
             else {

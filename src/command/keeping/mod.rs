@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Services;
-use crate::cache::{EntryRef, Keyspace, Moment};
+use crate::cache::{AccessContext, EntryRef, Keyspace};
 use crate::clock::Now;
 use crate::journal::{Journal, OpenError, Options, RECORD_MAX, Status};
 use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos};
@@ -177,8 +177,8 @@ impl LimitKeeper {
                     let database = store.database_at(place);
                     let hashed = store.key(&key);
                     let id = store.shard_of(database, hashed.hash);
-                    keyspace.with_shard(id, |shard, moment| {
-                        let counter = shard.peek(&hashed, moment).and_then(|entry| counter(database, entry));
+                    keyspace.with_shard(id, |shard, access| {
+                        let counter = shard.peek(&hashed, access).and_then(|entry| counter(database, entry));
                         let removed = Record::Removed { database: database as u32, key: &key };
                         records.append(counter.unwrap_or(removed));
                     });
@@ -207,8 +207,8 @@ impl Services {
     /// Runs `step` on a view of the store in which nothing is locked, for a thread that is not at the gate.
     fn visit_store<R>(&self, now: Now, step: impl FnOnce(&mut Keyspace<'_>) -> R) -> R {
         let gate = self.store.gate().enter(self.timekeeper);
-        let moment = Moment::of(&self.settings, now);
-        let mut keyspace = Keyspace::new(&self.store, now, moment);
+        let access = AccessContext::of(&self.settings, now);
+        let mut keyspace = Keyspace::new(&self.store, now, access);
         let result = step(&mut keyspace);
         self.settle(self.timekeeper, &mut keyspace);
         drop(gate);
@@ -253,7 +253,7 @@ impl<W: FnMut(&[u8])> Records<W> {
 }
 
 fn time(now: Now) -> Record<'static> {
-    Record::Time { wall_micros: now.wall_micros(), moment: nanos(now) }
+    Record::Time { wall_micros: now.wall_micros(), timestamp: nanos(now) }
 }
 
 /// A counter as a record; none of another kind of value.

@@ -55,7 +55,7 @@ struct Counter {
 impl Recovered {
     fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
         match Record::decode(bytes).ok_or_else(|| "it is no record of the limiter".to_owned())? {
-            Record::Time { wall_micros, moment } => self.written_at = (wall_micros, moment),
+            Record::Time { wall_micros, timestamp } => self.written_at = (wall_micros, timestamp),
             Record::Counter { database, ends_at, key, state } => {
                 let counter = Counter { written_at: self.written_at, ends_at, state: state.into() };
                 self.counters.insert((database, key.into()), counter);
@@ -128,15 +128,15 @@ impl Recovered {
 }
 
 /// A moment that was written at `written_at`, on this server's scale.
-fn moved(moment: Nanos, written_at: WrittenAt, now: Now) -> Nanos {
-    moment.saturating_add_signed(shift(written_at, now))
+fn moved(timestamp: Nanos, written_at: WrittenAt, now: Now) -> Nanos {
+    timestamp.saturating_add_signed(shift(written_at, now))
 }
 
 /// By how many nanoseconds moments of the server that wrote them have to be moved: as much wall time has passed
 /// as the clocks say, and none if the wall clock was set back.
-fn shift((wall_micros, moment): WrittenAt, now: Now) -> i64 {
+fn shift((wall_micros, timestamp): WrittenAt, now: Now) -> i64 {
     let passed = now.wall_micros().saturating_sub(wall_micros).max(0).saturating_mul(1_000);
-    (nanos(now) as i64).saturating_sub(moment as i64).saturating_sub(passed)
+    (nanos(now) as i64).saturating_sub(timestamp as i64).saturating_sub(passed)
 }
 
 fn restore(keyspace: &mut Keyspace<'_>, database: usize, key: &[u8], counter: &Counter) {
@@ -149,7 +149,7 @@ fn restore(keyspace: &mut Keyspace<'_>, database: usize, key: &[u8], counter: &C
     shift_state(&counter.state, shift(counter.written_at, now), &mut shifted);
     let key = keyspace.store().key(key);
     let id = keyspace.store().shard_of(database, key.hash);
-    keyspace.with_shard(id, |shard, moment| shard.set_counter(&key, &shifted, Some(deadline), moment));
+    keyspace.with_shard(id, |shard, access| shard.set_counter(&key, &shifted, Some(deadline), access));
 }
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ mod tests {
         let reserved = [[1; 4].as_slice(), &[0; 16]].concat();
         let mut recovered = Recovered::default();
         for record in [
-            Record::Time { wall_micros: 5, moment: 7 },
+            Record::Time { wall_micros: 5, timestamp: 7 },
             Record::Counter { database: 0, ends_at: 9, key: b"a", state: &[1] },
             Record::Counter { database: 0, ends_at: 9, key: b"b", state: &[1] },
             Record::Removed { database: 0, key: b"b" },

@@ -47,8 +47,8 @@ impl LimitKeeper {
             for step in shards.chunks(SHARDS_PER_STEP) {
                 self.visit(now, |keyspace| {
                     for &id in step {
-                        keyspace.with_shard(id, |shard, moment| {
-                            shard.for_each(moment, |entry| {
+                        keyspace.with_shard(id, |shard, access| {
+                            shard.for_each(access, |entry| {
                                 let matters = entry.deadline().is_some_and(|deadline| deadline >= due);
                                 if let Some(counter) = counter(database, entry).filter(|_| matters) {
                                     records.append(counter);

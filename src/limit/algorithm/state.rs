@@ -73,6 +73,6 @@ pub(super) fn pad(bytes: &mut StateBytes, entries: usize, width: usize, entries_
 }
 
 /// A moment on a scale that was moved by `by` nanoseconds.
-pub(super) fn shifted(moment: Nanos, by: i64) -> Nanos {
-    moment.saturating_add_signed(by)
+pub(super) fn shifted(timestamp: Nanos, by: i64) -> Nanos {
+    timestamp.saturating_add_signed(by)
 }

@@ -51,7 +51,8 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// What the rows share.  The keys of the counters follow from the policies, so the handlers lock.
-const CHECKS: Command = Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS), ..super::ROW };
+const CHECKS: Command =
+    Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING), ..super::ROW };
 
 /// How many demands a request has before the list of them moves to the heap.
 const INLINE_DEMANDS: usize = 2;

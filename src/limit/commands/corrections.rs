@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// What the rows share.  The keys of the counters follow from the policy, so the handlers lock.
 const CORRECTS: Command =
-    Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS), ..super::ROW };
+    Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING), ..super::ROW };
 
 /// The policy that the last words name, if they do.
 pub(super) fn policy_option<'t>(table: &'t Table, mut words: Words<'_>) -> Result<&'t Policy, Refusal> {

@@ -39,7 +39,7 @@ where
     limits.keeping.admit()?;
     let changed = change(limits)?;
     if let Some(hold) = limits.keeping.hold() {
-        call.hold_reply(hold);
+        call.delay_reply(hold);
     }
     Ok(changed)
 }

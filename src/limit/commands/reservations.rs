@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[
                   time (a minute unless told otherwise) is over and the policies decide. Returns the id of the \
                   reservation, or null if it was refused, and then what RL.CHECK does.",
         complexity: "O(N) where N is the number of limits.",
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_checks),
         handler: reserve,
         ..super::ROW
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Ends a reservation: charges or gives back the difference to what was used. Returns 1, or 0 if it had \
                   ended already.",
         complexity: "O(N) where N is the number of limits.",
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
         handler: commit,
         ..super::ROW
@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "id",
         summary: "Ends a reservation and gives back what was taken. Returns 1, or 0 if it had ended already.",
         complexity: "O(N) where N is the number of limits.",
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
         handler: cancel,
         ..super::ROW

@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "policy key [TTL milliseconds]",
         summary: "Takes a slot of a policy whose limit is one of concurrency, for a time (the limit's period unless told \
                   otherwise). Returns the slot, or null if it was refused, and then what RL.CHECK does.",
-        flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+        flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         handler: enter,
         ..SLOTS
     },
@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
 /// What the rows share.  The key of the counter follows from the policy, so the handlers lock.
 const SLOTS: Command = Command {
     complexity: "O(N) where N is the number of slots that are held.",
-    flags: Flags::WRITE.union(Flags::FAST).union(Flags::WALKS),
+    flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
     find_keys: Some(keys::of_slots),
     ..super::ROW
 };

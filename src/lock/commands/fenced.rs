@@ -39,8 +39,8 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::new("FENCED the resource is not held under this fence"));
     }
     let key = call.key(1);
-    let moment = call.keyspace.moment;
-    call.keyspace.shard(&key).set(&key, arguments.at(2), lifetime, &moment);
+    let access = call.keyspace.access;
+    call.keyspace.shard(&key).set(&key, arguments.at(2), lifetime, &access);
     call.output.ok();
     Ok(())
 }

@@ -23,7 +23,7 @@ const ROW: Command =
 fn on_locks<R>(call: &mut Call<'_, '_>, work: impl FnOnce(&Locks, Now, &mut Aftermath) -> R) -> R {
     let (result, hold) = call.services.on_locks(call.now(), call.effects, work);
     if let Some(hold) = hold {
-        call.hold_reply(hold);
+        call.delay_reply(hold);
     }
     result
 }

@@ -16,7 +16,7 @@ pub(super) struct Waiting(pub(super) Ticket);
 impl Parked for Waiting {
     fn poll(&mut self, waker: &Waker, output: &mut Output, effects: &mut Effects) -> Poll<()> {
         let Poll::Ready(answer) = self.0.poll(waker) else { return Poll::Pending };
-        let mut held = answer.hold.map(|hold| HeldReply::opened(output, hold));
+        let mut held = answer.barrier.map(|barrier| HeldReply::opened(output, barrier));
         match answer.outcome {
             Outcome::Granted(grant) => {
                 write_grant(output, &grant);

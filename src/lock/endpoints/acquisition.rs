@@ -17,7 +17,7 @@ use crate::lock::limits::{TTL_MAX, WAIT_MAX};
 use crate::lock::{
     Asked, Deadlock, Grant, Mode, Outcome, Refused, Request, ResourceReport, SessionId, Ticket,
 };
-use crate::wait::Hold;
+use crate::wait::Barrier;
 
 /// Carries the fence of a grant, so that it can be passed on without looking into the body.
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
@@ -179,9 +179,9 @@ async fn acquired(
         meta: body.meta.as_deref().unwrap_or_default().as_bytes(),
         request: key.request(),
     };
-    let (asked, hold) = act(context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
+    let (asked, barrier) = act(context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
     let asked = asked.map_err(|refused| problem_of(&refused, field))?;
-    let grant = granted(context, asked, hold, (request.owner, &names), wait).await?;
+    let grant = granted(context, asked, barrier, (request.owner, &names), wait).await?;
     Ok(Lock::new(request.owner, &names, &grant).into_response())
 }
 
@@ -190,12 +190,12 @@ async fn acquired(
 pub(super) async fn granted(
     context: &Context,
     asked: Asked,
-    hold: Option<Hold>,
+    barrier: Option<Barrier>,
     wanted: (&[u8], &[&[u8]]),
     patience: u64,
 ) -> Result<Grant, Problem> {
     match asked {
-        Asked::Granted(grant) => kept::granted(context, grant, hold).await,
+        Asked::Granted(grant) => kept::granted(context, grant, barrier).await,
         Asked::Busy => Err(held(context, wanted, 0)),
         Asked::Deadlock(deadlock) => Err(deadlock_problem(&deadlock)),
         Asked::Waiting(ticket) => wait(context, ticket, wanted, patience).await,
@@ -230,7 +230,7 @@ async fn wait(
     let answer = context.wait_for(answer).await?;
     waiting.ticket = None;
     match answer.outcome {
-        Outcome::Granted(grant) => kept::granted(context, grant, answer.hold).await,
+        Outcome::Granted(grant) => kept::granted(context, grant, answer.barrier).await,
         Outcome::TimedOut => Err(held(context, wanted, patience)),
         Outcome::Cancelled => {
             Err(Problem::new(problems::LOCK_NOT_GRANTED).detail("the wait was cancelled by an operator"))

@@ -5,7 +5,7 @@ use crate::clock::Now;
 use crate::command::Effects;
 use crate::endpoint::{Context, Problem, problems};
 use crate::lock::{Aftermath, Aging, Grant, Locks, Refused, SessionId};
-use crate::wait::Hold;
+use crate::wait::Barrier;
 
 /// What nobody has heard of yet.  Dropped as such, since the client has gone or the disk has failed, it is taken back.
 struct Unheard<'c, F: FnMut(&Locks, Now, &mut Aftermath)> {
@@ -25,19 +25,23 @@ impl<F: FnMut(&Locks, Now, &mut Aftermath)> Drop for Unheard<'_, F> {
 /// Waits until the disk has what was done, which is taken back if nobody hears of it.
 async fn kept_or_taken_back(
     context: &Context,
-    hold: Hold,
+    barrier: Barrier,
     take_back: impl FnMut(&Locks, Now, &mut Aftermath),
 ) -> Result<(), Problem> {
     let mut unheard = Unheard { context, take_back, is_heard: false };
-    synced(Some(hold)).await?;
+    synced(Some(barrier)).await?;
     unheard.is_heard = true;
     Ok(())
 }
 
 /// A new grant as it is to be told once the disk has it.
-pub(super) async fn granted(context: &Context, grant: Grant, hold: Option<Hold>) -> Result<Grant, Problem> {
-    let Some(hold) = hold else { return Ok(grant) };
-    kept_or_taken_back(context, hold, |locks, now, aftermath| {
+pub(super) async fn granted(
+    context: &Context,
+    grant: Grant,
+    barrier: Option<Barrier>,
+) -> Result<Grant, Problem> {
+    let Some(barrier) = barrier else { return Ok(grant) };
+    kept_or_taken_back(context, barrier, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, events| core.withdraw(&grant, now, events));
     })
     .await?;
@@ -45,9 +49,13 @@ pub(super) async fn granted(context: &Context, grant: Grant, hold: Option<Hold>)
 }
 
 /// How an owner holds what it held before, as it is to be told after `hold`.
-pub(super) async fn changed(context: &Context, grant: Grant, hold: Option<Hold>) -> Result<Grant, Problem> {
-    let Some(hold) = hold else { return Ok(grant) };
-    synced(Some(hold)).await?;
+pub(super) async fn changed(
+    context: &Context,
+    grant: Grant,
+    barrier: Option<Barrier>,
+) -> Result<Grant, Problem> {
+    let Some(barrier) = barrier else { return Ok(grant) };
+    synced(Some(barrier)).await?;
     with_effects(context, |now, effects| context.services().left_of_grant(&grant, now, effects))
 }
 
@@ -57,10 +65,10 @@ pub(super) async fn all_renewed(
     (owner, ttl): (&[u8], u64),
     renewed: u64,
     since: Now,
-    hold: Option<Hold>,
+    barrier: Option<Barrier>,
 ) -> Result<u64, Problem> {
-    let Some(hold) = hold else { return Ok(renewed) };
-    synced(Some(hold)).await?;
+    let Some(barrier) = barrier else { return Ok(renewed) };
+    synced(Some(barrier)).await?;
     let now = context.now();
     if renewed == 0 || now.micros() < since.micros() + ttl * 1000 {
         return Ok(renewed);
@@ -77,9 +85,9 @@ pub(super) async fn session_left(
     context: &Context,
     id: SessionId,
     is_new: bool,
-    hold: Hold,
+    barrier: Barrier,
 ) -> Result<Option<u64>, Problem> {
-    kept_or_taken_back(context, hold, |locks, now, aftermath| {
+    kept_or_taken_back(context, barrier, |locks, now, aftermath| {
         if is_new {
             locks.act(now, aftermath, |core, now, events| core.withdraw_session(id, now, events));
         }

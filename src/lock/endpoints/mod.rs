@@ -16,7 +16,7 @@ use crate::clock::Now;
 use crate::command::Effects;
 use crate::endpoint::{Context, OpenApiRouter, Problem, on_disk};
 use crate::lock::{Aftermath, Core, Events, Locks, Refused};
-use crate::wait::Hold;
+use crate::wait::Barrier;
 use refusals::problem_of;
 
 /// Milliseconds in a second, the unit that people write times to live in.
@@ -35,7 +35,10 @@ pub fn endpoints() -> OpenApiRouter<Context> {
 }
 
 /// Runs an operation on the locks and does what it leaves to be done; returns what the response has to wait for.
-fn act<R>(context: &Context, operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> R) -> (R, Option<Hold>) {
+fn act<R>(
+    context: &Context,
+    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> R,
+) -> (R, Option<Barrier>) {
     let mut effects = Effects::default();
     let acted = context.services().on_locks(context.now(), &mut effects, operation);
     effects.deliver();
@@ -47,9 +50,9 @@ async fn act_durably<R>(
     context: &Context,
     operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refused>,
 ) -> Result<R, Problem> {
-    let (result, hold) = act(context, operation);
+    let (result, barrier) = act(context, operation);
     let result = result.map_err(|refused| problem_of(&refused, "resource"))?;
-    synced(hold).await?;
+    synced(barrier).await?;
     Ok(result)
 }
 
@@ -58,8 +61,8 @@ async fn change<R>(
     context: &Context,
     operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
 ) -> Result<R, Problem> {
-    let (result, hold) = begin(context, operation)?;
-    synced(hold).await?;
+    let (result, barrier) = begin(context, operation)?;
+    synced(barrier).await?;
     Ok(result)
 }
 
@@ -67,14 +70,14 @@ async fn change<R>(
 fn begin<R>(
     context: &Context,
     operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
-) -> Result<(R, Option<Hold>), Problem> {
-    let (result, hold) = act(context, |locks, now, aftermath| locks.change(now, aftermath, operation));
-    Ok((result.map_err(|refused| problem_of(&refused, "resource"))?, hold))
+) -> Result<(R, Option<Barrier>), Problem> {
+    let (result, barrier) = act(context, |locks, now, aftermath| locks.change(now, aftermath, operation));
+    Ok((result.map_err(|refused| problem_of(&refused, "resource"))?, barrier))
 }
 
-async fn synced(hold: Option<Hold>) -> Result<(), Problem> {
-    match hold {
-        Some(hold) => on_disk(&hold).await,
+async fn synced(barrier: Option<Barrier>) -> Result<(), Problem> {
+    match barrier {
+        Some(barrier) => on_disk(&barrier).await,
         None => Ok(()),
     }
 }

@@ -148,10 +148,10 @@ impl Oracle for Refill {
         self.refill(now);
         let mut owed = self.capacity;
         // What has come back by itself since is not owed any more.
-        let mut moment = taken_at + self.period;
-        while moment <= now && owed > 0 {
+        let mut timestamp = taken_at + self.period;
+        while timestamp <= now && owed > 0 {
             owed = owed.saturating_sub(self.back);
-            moment += self.period;
+            timestamp += self.period;
         }
         self.tokens = (self.tokens + amount.min(owed)).min(self.capacity);
     }
@@ -271,8 +271,8 @@ struct Log {
 }
 
 impl Log {
-    fn rounded(&self, moment: Nanos) -> Nanos {
-        Rational::new(moment, self.grain).ceiling() * self.grain
+    fn rounded(&self, timestamp: Nanos) -> Nanos {
+        Rational::new(timestamp, self.grain).ceiling() * self.grain
     }
 }
 

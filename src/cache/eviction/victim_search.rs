@@ -6,7 +6,7 @@
 
 use super::shadow::UNTRIED_ODDS;
 use super::{Choice, Member, Pool, adaptive, random, ttl};
-use crate::cache::{Moment, SHARD_COUNT, Shard, ShardId, Store};
+use crate::cache::{AccessContext, SHARD_COUNT, Shard, ShardId, Store};
 use crate::random::Random;
 
 /// Keys whose deadline has passed that go, at most, when a shard is visited: they go before any other.
@@ -25,10 +25,10 @@ struct Coldest {
 }
 
 /// See the module's text.
-pub(super) struct Hunt<'h> {
+pub(super) struct VictimSearch<'h> {
     store: &'h Store,
     random: &'h mut Random,
-    moment: &'h Moment,
+    access: &'h AccessContext,
     samples: usize,
     pool: Pool,
     /// Who chooses, if the policy is adaptive.
@@ -37,16 +37,16 @@ pub(super) struct Hunt<'h> {
     key: Vec<u8>,
 }
 
-impl<'h> Hunt<'h> {
-    /// A hunt that looks at `samples` keys of `pool` for each that it takes, where a choice needs to.
+impl<'h> VictimSearch<'h> {
+    /// A search that looks at `samples` keys of `pool` for each that it takes, where a choice needs to.
     pub(super) fn new(
         store: &'h Store,
         random: &'h mut Random,
-        moment: &'h Moment,
+        access: &'h AccessContext,
         samples: usize,
         pool: Pool,
-    ) -> Hunt<'h> {
-        Hunt { store, random, moment, samples, pool, member: store.duel().winner(), key: Vec::new() }
+    ) -> VictimSearch<'h> {
+        VictimSearch { store, random, access, samples, pool, member: store.duel().winner(), key: Vec::new() }
     }
 
     /// Evicts a key (or finds that others have just removed it).  False if there is none to choose from.
@@ -62,7 +62,7 @@ impl<'h> Hunt<'h> {
 
     /// Samples shards from this one on until enough keys were seen, and evicts the coldest.
     fn evict_coldest(&mut self, database: usize, first: usize) {
-        let (samples, pool, member, recency) = (self.samples, self.pool, self.member, self.moment.recency);
+        let (samples, pool, member, recency) = (self.samples, self.pool, self.member, self.access.recency);
         let mut coldest: Option<Coldest> = None;
         let mut seen = 0;
         for id in self.populated_shards_from(database, first) {
@@ -99,13 +99,13 @@ impl<'h> Hunt<'h> {
     /// Where newcomers are on probation, evicts one of a shard instead of a resident of this merit; false if a resident
     /// must go.
     fn evict_newcomer(&mut self, id: ShardId, resident: u32) -> bool {
-        let on_probation = self.moment.recency.adaptive().is_some() && self.member == Member::Probation;
+        let on_probation = self.access.recency.adaptive().is_some() && self.member == Member::Probation;
         if !on_probation || self.random.below(UNTRIED_ODDS) == 0 {
             return false;
         }
-        let (pool, moment) = (self.pool, self.moment);
+        let (pool, access) = (self.pool, self.access);
         let mut evicted = false;
-        let expired = self.visit(id, |shard, _| evicted = shard.evict_newcomer(pool, resident, moment));
+        let expired = self.visit(id, |shard, _| evicted = shard.evict_newcomer(pool, resident, access));
         expired || evicted
     }
 
@@ -140,7 +140,7 @@ impl<'h> Hunt<'h> {
     /// Locks a shard for `act`.  If keys had expired there, these go instead, and true is returned.
     fn visit(&mut self, id: ShardId, act: impl FnOnce(&mut Shard, &mut Vec<u8>)) -> bool {
         let mut guard = self.store.lock(id);
-        let expired = guard.shard().expire_due(self.moment, EXPIRED_PER_VISIT) > 0;
+        let expired = guard.shard().expire_due(self.access, EXPIRED_PER_VISIT) > 0;
         if !expired {
             act(guard.shard(), &mut self.key);
         }

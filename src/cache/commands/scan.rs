@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::cache::{EntryRef, Key, Keyspace, Moment, SHARD_COUNT, ShardId};
+use crate::cache::{AccessContext, EntryRef, Key, Keyspace, SHARD_COUNT, ShardId};
 use crate::command::{Call, Command, Flags, Group};
 use crate::glob::Pattern;
 use crate::random::Random;
@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
                      cursor to return back to 0. N is the number of elements inside the collection.",
         since: "2.8.0",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::WALKS),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING),
         handler: scan,
         ..Command::ROW
     },
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) with N being the number of keys in the database, under the assumption that the key names \
                      in the database and the given pattern have limited length.",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::WALKS).union(Flags::DANGEROUS),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::DANGEROUS),
         handler: keys,
         ..Command::ROW
     },
@@ -44,7 +44,7 @@ pub const COMMANDS: &[Command] = &[
         name: "randomkey",
         summary: "Returns a random key name from the database.",
         group: Group::Generic,
-        flags: Flags::READONLY.union(Flags::WALKS),
+        flags: Flags::READONLY.union(Flags::SELF_LOCKING),
         handler: randomkey,
         ..Command::ROW
     },
@@ -191,7 +191,7 @@ pub fn walk_while(
     let Some(shards) = shards(keyspace) else { return end };
     let (mut met, mut steps) = (0, 0);
     while cursor.shard < SHARD_COUNT && met < count && steps < count.saturating_mul(SCAN_STEPS_PER_KEY) {
-        cursor = keyspace.with_shard(shards[cursor.shard], |shard, moment| {
+        cursor = keyspace.with_shard(shards[cursor.shard], |shard, access| {
             if shard.is_empty() {
                 return cursor.moved(0);
             }
@@ -202,7 +202,7 @@ pub fn walk_while(
                 && steps < count.saturating_mul(SCAN_STEPS_PER_KEY)
             {
                 steps += 1;
-                cursor = cursor.moved(shard.scan(cursor.place, moment, |entry| {
+                cursor = cursor.moved(shard.scan(cursor.place, access, |entry| {
                     met = if visit(entry).is_break() { count } else { met + 1 };
                 }));
             }
@@ -228,8 +228,8 @@ fn keys(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         }
     } else {
         let pattern = Pattern::new(pattern)?;
-        call.keyspace.for_each_shard(call.keyspace.database, |shard, moment| {
-            shard.for_each(moment, |entry| {
+        call.keyspace.for_each_shard(call.keyspace.database, |shard, access| {
+            shard.for_each(access, |entry| {
                 if pattern.matches(entry.key()) {
                     names.push(entry.key());
                 }
@@ -247,7 +247,7 @@ fn is_literal(pattern: &[u8]) -> bool {
 
 fn holds(keyspace: &mut Keyspace<'_>, key: &Key<'_>) -> bool {
     let id = keyspace.store().shard_of(keyspace.database, key.hash);
-    keyspace.with_shard(id, |shard, moment: &Moment| shard.peek(key, moment).is_some())
+    keyspace.with_shard(id, |shard, access: &AccessContext| shard.peek(key, access).is_some())
 }
 
 fn randomkey(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
@@ -263,7 +263,7 @@ fn random_key(keyspace: &mut Keyspace<'_>, random: &mut Random) -> Option<Vec<u8
     keyspace.unlock();
     for _ in 0..RANDOM_ATTEMPTS {
         let id = random_shard(keyspace, random)?;
-        let key = keyspace.with_shard(id, |shard, moment| shard.random_key(random.draw(), moment));
+        let key = keyspace.with_shard(id, |shard, access| shard.random_key(random.draw(), access));
         if key.is_some() {
             return key;
         }
@@ -312,18 +312,22 @@ mod tests {
         Keyspace::new(
             store,
             now,
-            Moment { now: now.millis(), recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED },
+            AccessContext {
+                now: now.millis(),
+                recency: Recency::UNTRACKED,
+                lifetimes: LifetimeBounds::UNBOUNDED,
+            },
         )
     }
 
     fn change(keyspace: &mut Keyspace<'_>, name: &str, present: bool) {
         let store = keyspace.store();
         let key = store.key(name.as_bytes());
-        keyspace.with_shard(store.shard_of(0, key.hash), |shard, moment| {
+        keyspace.with_shard(store.shard_of(0, key.hash), |shard, access| {
             if present {
-                shard.set(&key, b"value", Lifetime::Forever, moment);
+                shard.set(&key, b"value", Lifetime::Forever, access);
             } else {
-                shard.remove(&key, moment);
+                shard.remove(&key, access);
             }
         });
     }

@@ -17,7 +17,7 @@ const FRACTION_DIGITS: usize = 17;
 
 /// A finite number: `mantissa` times two to the power of `exponent`, and its sign.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extended {
+pub(super) struct LongDouble {
     negative: bool,
     /// Zero, or with its highest bit set.
     mantissa: u64,
@@ -28,7 +28,7 @@ pub(super) struct Extended {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spelled {
     /// A number.
-    Finite(Extended),
+    Finite(LongDouble),
     /// `inf`, with any sign.
     Infinite,
 }
@@ -37,15 +37,15 @@ pub(super) enum Spelled {
 const EXPONENT_MAX: i32 = 16_383 - 63;
 
 /// Half the smallest number of C, 2^-16446: numbers up to this are zero there.
-const ZERO_MAX: Extended = Extended { negative: false, mantissa: 1 << 63, exponent: -16_446 - 63 };
+const ZERO_MAX: LongDouble = LongDouble { negative: false, mantissa: 1 << 63, exponent: -16_446 - 63 };
 
-impl Extended {
+impl LongDouble {
     /// Zero.
-    pub(super) const ZERO: Extended = Extended { negative: false, mantissa: 0, exponent: 0 };
+    pub(super) const ZERO: LongDouble = LongDouble { negative: false, mantissa: 0, exponent: 0 };
 
     /// The largest number, or the smallest if `negative`.
-    pub(super) fn largest(negative: bool) -> Extended {
-        Extended { negative, mantissa: u64::MAX, exponent: EXPONENT_MAX }
+    pub(super) fn largest(negative: bool) -> LongDouble {
+        LongDouble { negative, mantissa: u64::MAX, exponent: EXPONENT_MAX }
     }
 
     /// Reads what C's `strtold` reads: decimal or hexadecimal, with an exponent, `inf`.  None for anything else, for
@@ -66,15 +66,15 @@ impl Extended {
             [b'0', b'x' | b'X', rest @ ..] => parse_hexadecimal(rest)?,
             decimal => parse_decimal(decimal)?,
         };
-        Some(Spelled::Finite(Extended { negative, ..magnitude }))
+        Some(Spelled::Finite(LongDouble { negative, ..magnitude }))
     }
 
     /// The sum; none if it is too large.
-    pub(super) fn add(self, other: Extended) -> Option<Extended> {
+    pub(super) fn add(self, other: LongDouble) -> Option<LongDouble> {
         let (large, small) =
             if self.compare_magnitude(other).is_ge() { (self, other) } else { (other, self) };
         if small.mantissa == 0 {
-            return Some(if large.mantissa == 0 { Extended::ZERO } else { large });
+            return Some(if large.mantissa == 0 { LongDouble::ZERO } else { large });
         }
         // The larger number gets 63 more bits; what the smaller one loses beyond them is remembered in its last bit,
         // which is too far below the 64 bits of the sum to decide anything but a tie.
@@ -86,17 +86,17 @@ impl Extended {
         let shifted = shifted | u128::from(lost);
         let sum = if large.negative == small.negative { wide + shifted } else { wide - shifted };
         let sum = rounded(sum, false, large.exponent - 63)?;
-        Some(Extended { negative: large.negative && sum.mantissa != 0, ..sum })
+        Some(LongDouble { negative: large.negative && sum.mantissa != 0, ..sum })
     }
 
     /// The same number with the other sign.
-    pub(super) fn negated(self) -> Extended {
-        Extended { negative: !self.negative, ..self }
+    pub(super) fn negated(self) -> LongDouble {
+        LongDouble { negative: !self.negative, ..self }
     }
 
     /// Which of two numbers is larger.
-    pub(super) fn compare(self, other: Extended) -> Ordering {
-        let sign = |number: Extended| match (number.mantissa, number.negative) {
+    pub(super) fn compare(self, other: LongDouble) -> Ordering {
+        let sign = |number: LongDouble| match (number.mantissa, number.negative) {
             (0, _) => 0,
             (_, true) => -1,
             (_, false) => 1,
@@ -107,12 +107,12 @@ impl Extended {
         })
     }
 
-    /// The double that [`Extended::text`] spells, or infinity beyond the range of doubles.
+    /// The double that [`LongDouble::text`] spells, or infinity beyond the range of doubles.
     pub(super) fn to_double(self) -> f64 {
         self.text().parse().expect("the text is that of a number")
     }
 
-    fn compare_magnitude(self, other: Extended) -> Ordering {
+    fn compare_magnitude(self, other: LongDouble) -> Ordering {
         match (self.mantissa, other.mantissa) {
             (0, _) | (_, 0) => self.mantissa.cmp(&other.mantissa),
             _ => (self.exponent, self.mantissa).cmp(&(other.exponent, other.mantissa)),
@@ -139,9 +139,9 @@ impl Extended {
 
 /// The nearest number to `bits` times two to the power of `exponent`; `more` says that a bit below them is set.  None
 /// if it is too large.
-fn rounded(bits: u128, more: bool, exponent: i32) -> Option<Extended> {
+fn rounded(bits: u128, more: bool, exponent: i32) -> Option<LongDouble> {
     if bits == 0 {
-        return Some(Extended::ZERO);
+        return Some(LongDouble::ZERO);
     }
     let surplus = 64 - bits.leading_zeros() as i32;
     if surplus <= 0 {
@@ -156,8 +156,8 @@ fn rounded(bits: u128, more: bool, exponent: i32) -> Option<Extended> {
     }
 }
 
-fn checked(mantissa: u64, exponent: i32) -> Option<Extended> {
-    (exponent <= EXPONENT_MAX).then_some(Extended { negative: false, mantissa, exponent })
+fn checked(mantissa: u64, exponent: i32) -> Option<LongDouble> {
+    (exponent <= EXPONENT_MAX).then_some(LongDouble { negative: false, mantissa, exponent })
 }
 
 /// Halves `bits` `count` times and rounds to the nearest, a tie to the even one.
@@ -215,13 +215,13 @@ fn parse_exponent(text: &[u8]) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-fn parse_decimal(text: &[u8]) -> Option<Extended> {
+fn parse_decimal(text: &[u8]) -> Option<LongDouble> {
     // Outside these powers of ten every number is refused; inside them the arithmetic stays small.
     const POWER_MIN: i64 = -4_960;
     const POWER_MAX: i64 = 4_940;
     let parts = Parts::split(text, b'e', u8::is_ascii_digit)?;
     let Some(leading) = parts.digits.iter().position(|&digit| digit != b'0') else {
-        return Some(Extended::ZERO);
+        return Some(LongDouble::ZERO);
     };
     let digits = &parts.digits[leading..];
     let power = parts.exponent - parts.fraction;
@@ -235,7 +235,7 @@ fn parse_decimal(text: &[u8]) -> Option<Extended> {
     if power < 0 { nearest(digits, &scale, 0) } else { nearest(digits * scale, &one, 0) }
 }
 
-fn parse_hexadecimal(text: &[u8]) -> Option<Extended> {
+fn parse_hexadecimal(text: &[u8]) -> Option<LongDouble> {
     let parts = Parts::split(text, b'p', u8::is_ascii_hexdigit)?;
     let digits = BigUint::parse_bytes(&parts.digits, 16)?;
     let exponent = i32::try_from(parts.exponent - 4 * parts.fraction).ok()?;
@@ -243,11 +243,11 @@ fn parse_hexadecimal(text: &[u8]) -> Option<Extended> {
 }
 
 /// The nearest number to a quotient times two to the power of `exponent`.
-fn nearest(numerator: BigUint, denominator: &BigUint, exponent: i32) -> Option<Extended> {
+fn nearest(numerator: BigUint, denominator: &BigUint, exponent: i32) -> Option<LongDouble> {
     // Two bits more than the mantissa has are enough to round, with the remainder told as one more.
     const QUOTIENT_BITS: u64 = 66;
     if numerator == BigUint::ZERO {
-        return Some(Extended::ZERO);
+        return Some(LongDouble::ZERO);
     }
     let shift = (denominator.bits() + QUOTIENT_BITS).saturating_sub(numerator.bits());
     let shifted = numerator << shift;
@@ -265,10 +265,10 @@ fn nearest(numerator: BigUint, denominator: &BigUint, exponent: i32) -> Option<E
 
 #[cfg(test)]
 mod tests {
-    use super::{Extended, Spelled};
+    use super::{LongDouble, Spelled};
 
-    fn number(text: &str) -> Extended {
-        match Extended::parse(text.as_bytes()) {
+    fn number(text: &str) -> LongDouble {
+        match LongDouble::parse(text.as_bytes()) {
             Some(Spelled::Finite(number)) => number,
             other => panic!("{text} is {other:?}"),
         }
@@ -296,7 +296,7 @@ mod tests {
             let text = number(left).add(number(right)).expect("finite").text();
             assert_eq!(text, sum, "{left} + {right}");
         }
-        let largest = Extended::largest(false);
+        let largest = LongDouble::largest(false);
         assert!(largest.add(largest).is_none());
         assert_eq!(largest.add(largest.negated()).expect("zero").text(), "0");
     }
@@ -317,18 +317,18 @@ mod tests {
             "1e-4950",
             "0e9999999",
         ] {
-            assert!(matches!(Extended::parse(text.as_bytes()), Some(Spelled::Finite(_))), "{text}");
+            assert!(matches!(LongDouble::parse(text.as_bytes()), Some(Spelled::Finite(_))), "{text}");
         }
         for text in ["inf", "-INF", "+Infinity"] {
-            assert!(matches!(Extended::parse(text.as_bytes()), Some(Spelled::Infinite)), "{text}");
+            assert!(matches!(LongDouble::parse(text.as_bytes()), Some(Spelled::Infinite)), "{text}");
         }
         for text in [
             "", ".", "-", "e5", "1e", "1e+", "0x", "0x.", " 1", "1 ", "1.2.3", "nan", "1e5000", "1e-5000",
             "--1", "1p3",
         ] {
-            assert!(Extended::parse(text.as_bytes()).is_none(), "{text}");
+            assert!(LongDouble::parse(text.as_bytes()).is_none(), "{text}");
         }
-        assert!(Extended::parse(&[b'1'; super::TEXT_LENGTH_MAX + 1]).is_none());
+        assert!(LongDouble::parse(&[b'1'; super::TEXT_LENGTH_MAX + 1]).is_none());
     }
 
     #[test]

@@ -82,10 +82,10 @@ fn require_pairs(call: &Call<'_, '_>) -> Result<(), Refusal> {
 fn set_pairs(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let mut values = (2..call.arguments.len()).step_by(2).map(|position| call.arguments.at(position));
     values.try_for_each(|value| call.require_value_size(value.len()))?;
-    let moment = call.keyspace.moment;
+    let access = call.keyspace.access;
     for position in (1..call.arguments.len()).step_by(2) {
         let key = call.key(position);
-        call.write_string(&key, position + 1, Lifetime::Forever, &moment)?;
+        call.write_string(&key, position + 1, Lifetime::Forever, &access)?;
     }
     Ok(())
 }

@@ -12,11 +12,11 @@ use super::slots::Slots;
 /// What finding a name takes, about: a number and a byte in a table that is half full, and what goes astray between names.
 const INDEX_BYTES: usize = 16;
 
-/// Names for which the index is never made smaller.
+/// Interner for which the index is never made smaller.
 const INDEX_KEPT: usize = 4096;
 
 /// Named things of one kind.  A number is given again once its thing is removed.
-pub(super) struct Names<T> {
+pub(super) struct Interner<T> {
     entries: Slots<Named<T>>,
     index: HashTable<u32>,
     /// The bytes of all names.
@@ -29,9 +29,9 @@ struct Named<T> {
     thing: T,
 }
 
-impl<T> Default for Names<T> {
-    fn default() -> Names<T> {
-        Names {
+impl<T> Default for Interner<T> {
+    fn default() -> Interner<T> {
+        Interner {
             entries: Slots::default(),
             index: HashTable::new(),
             name_bytes: 0,
@@ -40,11 +40,11 @@ impl<T> Default for Names<T> {
     }
 }
 
-impl<T: Default> Names<T> {
+impl<T: Default> Interner<T> {
     /// The number of the thing of this name, which is made if there is none.
     pub(super) fn intern(&mut self, name: &[u8]) -> usize {
         let hash = self.hasher.hash_one(name);
-        let Names { entries, index, name_bytes, hasher } = self;
+        let Interner { entries, index, name_bytes, hasher } = self;
         let found = index.entry(
             hash,
             |&id| *entries[id as usize].name == *name,
@@ -62,7 +62,7 @@ impl<T: Default> Names<T> {
     }
 }
 
-impl<T> Names<T> {
+impl<T> Interner<T> {
     /// The number of the thing of this name.
     pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
         let hash = self.hasher.hash_one(name);
@@ -89,7 +89,7 @@ impl<T> Names<T> {
         }
         // What was for many is given back once they are few.
         if self.index.capacity() > INDEX_KEPT && self.index.len() < self.index.capacity() / 8 {
-            let Names { entries, index, hasher, .. } = self;
+            let Interner { entries, index, hasher, .. } = self;
             index.shrink_to(index.len() * 2, |&id| hasher.hash_one(&*entries[id as usize].name));
         }
     }
@@ -115,7 +115,7 @@ impl<T> Names<T> {
     }
 }
 
-impl<T> Index<usize> for Names<T> {
+impl<T> Index<usize> for Interner<T> {
     type Output = T;
 
     fn index(&self, id: usize) -> &T {
@@ -123,7 +123,7 @@ impl<T> Index<usize> for Names<T> {
     }
 }
 
-impl<T> IndexMut<usize> for Names<T> {
+impl<T> IndexMut<usize> for Interner<T> {
     fn index_mut(&mut self, id: usize) -> &mut T {
         &mut self.entries[id].thing
     }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn names_are_found_until_they_are_removed() {
-        let mut names: Names<u32> = Names::default();
+        let mut names: Interner<u32> = Interner::default();
         let ids: Vec<usize> = (0..100).map(|number| names.intern(format!("n{number}").as_bytes())).collect();
         assert_eq!(names.intern(b"n7"), ids[7]);
         names[ids[7]] = 70;

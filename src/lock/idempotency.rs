@@ -17,7 +17,7 @@ use super::records::Record;
 use super::refused::Refused;
 use super::sessions::SessionId;
 
-/// Names a request, so that it can be repeated.
+/// Interner a request, so that it can be repeated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RequestId<'a> {
     /// The owner among whose requests the id is unique; empty if it is unique on the whole server.
