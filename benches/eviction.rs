@@ -3,10 +3,10 @@
 //!
 //! Prints tables in Markdown; the arguments are the keys that fit and the length of the traces.
 
-use quartet::cache::Lifetime;
-use quartet::cache::eviction::Member;
 use quartet::clock::Clock;
 use quartet::settings::EvictionPolicy;
+use quartet::store::Lifetime;
+use quartet::store::eviction::Member;
 
 #[path = "../tests/support/traces.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use quartet::cache::eviction::Recency;
-use quartet::cache::{AccessContext, Lifetime, LifetimeBounds, Store};
+use quartet::store::eviction::Recency;
+use quartet::store::{AccessContext, Lifetime, LifetimeBounds, Store};
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;

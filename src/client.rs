@@ -12,8 +12,8 @@ use crate::lock_order::{Guard, Mutex, rank};
 use quartet_protocol::resp::{OwnedArguments, Version, kept_of};
 
 use crate::broker::Subscriptions;
-use crate::cache::{Keyspace, ShardId, Store, WatchFlag};
 use crate::outbox::Outbox;
+use crate::store::{Keyspace, ShardId, Store, WatchFlag};
 
 /// A client as its own thread sees it.
 pub struct Client {

@@ -25,12 +25,11 @@ pub mod client;
 pub mod limit;
 pub mod lock;
 pub mod metrics;
-pub mod syntax;
+pub mod store;
 
 pub mod admin;
 pub mod command;
 pub mod connection;
-pub mod endpoint;
 
 pub mod catalog;
 pub mod dispatch;

@@ -13,7 +13,6 @@ use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
 use crate::attempts::{Attempts, Report};
 use crate::broker::Broker;
-use crate::cache::Store;
 use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
@@ -32,6 +31,7 @@ use crate::random::{Random, machine_seed};
 use crate::reload::Reload;
 use crate::settings::{Live, LockDurability, OutputClass, Settings};
 use crate::signals::{Requests, Signals};
+use crate::store::Store;
 
 /// The name of a run is this many hexadecimal digits.
 const RUN_ID_LENGTH: usize = 40;

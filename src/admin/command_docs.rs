@@ -2,8 +2,8 @@
 
 use quartet_protocol::resp::Output;
 
+use crate::command::syntax::{self, Argument, Kind};
 use crate::command::{CommandTable, Group, Row};
-use crate::syntax::{self, Argument, Kind};
 
 /// Writes a command's documentation as one map.
 pub(super) fn write_docs(output: &mut Output, table: &CommandTable, row: &Row) {

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use quartet_protocol::resp::{Arguments, Output};
 
 use super::{Effects, Flow, HeldReply, Parked, Promise, Row, Services};
-use crate::cache::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::store::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 use crate::wait::Barrier;
 
 /// One request while it is being done.

@@ -1,7 +1,6 @@
 //! What the rate limiter does by itself, on the store: it ends reservations, and decides for those who wait.
 
 use super::Services;
-use crate::cache::{AccessContext, Keyspace};
 use crate::clock::Now;
 use crate::limit::algorithm::{InvalidParameter, Nanos};
 use crate::limit::check::{Check, Mode};
@@ -10,6 +9,7 @@ use crate::limit::stored::StoredCounters;
 use crate::limit::summary::Summary;
 use crate::limit::waiting::{Admission, Place, Request, Turn, Undecided};
 use crate::limit::{millis_of, nanos};
+use crate::store::{AccessContext, Keyspace};
 
 /// So many reservations and so many of those who wait are looked at before the time is read again.
 const STEPS_MAX: usize = 1_000;

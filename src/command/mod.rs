@@ -15,6 +15,7 @@ mod monitors;
 mod parked;
 pub mod secrets;
 mod services;
+pub mod syntax;
 mod table;
 mod usage;
 

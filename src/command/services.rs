@@ -7,7 +7,6 @@ use super::{CommandTable, Effects, Monitors};
 use crate::alarm::Alarm;
 use crate::attempts::Attempts;
 use crate::broker::{Broker, ChannelSpace};
-use crate::cache::{Growth, Keyspace, Store};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::limit::Limits;
@@ -15,6 +14,7 @@ use crate::lock::{Locks, Watchers};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::settings::{Live, OutputClass};
+use crate::store::{Growth, Keyspace, Store};
 
 /// See the module's text.
 pub struct Services {

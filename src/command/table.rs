@@ -1,7 +1,7 @@
 //! The command table as dispatch uses it: all rows with what is derived from them, found by name.
 
 use super::Command;
-use crate::syntax;
+use crate::command::syntax;
 
 /// Longest command name; a longer word is no command.
 const NAME_LENGTH_MAX: usize = NAME_WORDS * WORD_SIZE;

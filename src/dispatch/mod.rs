@@ -15,14 +15,14 @@ use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::{Arguments, Batch, Output};
 
-use crate::cache::eviction;
-use crate::cache::{AccessContext, ShardId};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::command::{Effects, Flow, HeldReply, Parked, Services};
 use crate::metrics::latency::Event;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::store::eviction;
+use crate::store::{AccessContext, ShardId};
 use crate::wait::Lost;
 use turn::Turn;
 

@@ -9,11 +9,11 @@ use quartet_protocol::resp::Arguments;
 
 use super::counted;
 use crate::cache::commands::databases::database_number;
-use crate::cache::{Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, LongRequest, Transaction};
 use crate::clock;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys, Row};
 use crate::refusal::Refusal;
+use crate::store::{Keyspace, ShardId};
 
 const CONTROL: Flags =
     Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE).union(Flags::NO_QUEUE).union(Flags::ALLOW_BUSY);

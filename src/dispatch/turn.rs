@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::{Prepared, counted, missing, transaction};
-use crate::cache::eviction;
-use crate::cache::{Entered, Keyspace, ShardId};
 use crate::client::{Client, ClientFlags, Replies};
 use crate::clock;
 use crate::command::{Call, Effects, Flags, Flow, Row, Services};
 use crate::metrics::ThreadMetrics;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::store::eviction;
+use crate::store::{Entered, Keyspace, ShardId};
 
 /// Bytes of an unknown command and of its arguments that its refusal repeats.
 const ECHOED_LENGTH_MAX: usize = 128;

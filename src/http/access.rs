@@ -10,7 +10,7 @@ use super::host::Host;
 use super::router::Route;
 use crate::command::Services;
 use crate::connection;
-use crate::endpoint::{Problem, problems};
+use crate::http::endpoint::{Problem, problems};
 use crate::net::listener::is_on_this_machine;
 use crate::settings::{Live, Settings};
 

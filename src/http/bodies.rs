@@ -12,7 +12,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use super::flight::{Account, Charge, SMALL};
 use super::streams;
 use super::thread::UnderWay;
-use crate::endpoint::BodyRefused;
+use crate::http::endpoint::BodyRefused;
 
 /// The body of a response on its way to the client.
 pub(super) struct ResponseBody {

@@ -18,7 +18,7 @@ use super::flight::Account;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router::{self, Route, Routes};
 use crate::attempts::RECOVERY;
-use crate::endpoint::{Context, Crowded};
+use crate::http::endpoint::{Context, Crowded};
 use crate::settings::Settings;
 
 /// How a client that gave no password is told to give one.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::progress::Progress;
 use crate::command::Services;
-use crate::endpoint::{Problem, Unread, problems};
+use crate::http::endpoint::{Problem, Unread, problems};
 
 /// A response or body of at most so many bytes is small.
 pub(super) const SMALL: usize = 16 * 1024;
@@ -197,7 +197,7 @@ mod tests {
     use super::super::router::router;
     use super::*;
     use crate::clock::Clock;
-    use crate::endpoint::{Context, Crowded};
+    use crate::http::endpoint::{Context, Crowded};
     use crate::random::Random;
     use crate::server;
     use crate::settings::Settings;

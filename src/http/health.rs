@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::access::Admitted;
 use crate::command::Services;
 use crate::data_folder;
-use crate::endpoint::{Context, Json, OpenApiRouter, State, json_with_status, routes};
+use crate::http::endpoint::{Context, Json, OpenApiRouter, State, json_with_status, routes};
 use crate::lock::Durability;
 use crate::server::LOCKS_FOLDER;
 

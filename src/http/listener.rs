@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::thread::{Arrival, Thread};
 use crate::command::Services;
-use crate::endpoint::{Problem, problems};
+use crate::http::endpoint::{Problem, problems};
 use crate::log::Seldom;
 
 /// How long to wait before accepting again after an error such as "too many open files".

@@ -12,14 +12,14 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::cache::eviction::{Member, Score, Standing};
-use crate::cache::{Counts as CacheCounts, MemoryParts};
 use crate::command::{Group, Services};
-use crate::endpoint::{Context, OpenApiRouter, ProblemBody, State, routes};
+use crate::http::endpoint::{Context, OpenApiRouter, ProblemBody, State, routes};
 use crate::lock;
 use crate::metrics::exposition::{Exposition, Kind, MEDIA_TYPE, seconds};
 use crate::metrics::process::Process;
 use crate::metrics::{RouteTotals, Totals};
+use crate::store::eviction::{Member, Score, Standing};
+use crate::store::{Counts as CacheCounts, MemoryParts};
 
 /// Policies of the rate limiter that have samples of their own, the first by name.
 const POLICIES_SHOWN_MAX: usize = 256;

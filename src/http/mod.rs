@@ -10,6 +10,7 @@ mod access;
 mod activity;
 mod bodies;
 mod door;
+pub mod endpoint;
 mod flight;
 mod health;
 mod host;

@@ -4,8 +4,8 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
 
-use crate::endpoint::problems::PROBLEMS;
-use crate::endpoint::{Context, OpenApiRouter, PathText, Problem, ProblemBody, problems, routes};
+use crate::http::endpoint::problems::PROBLEMS;
+use crate::http::endpoint::{Context, OpenApiRouter, PathText, Problem, ProblemBody, problems, routes};
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(description)).routes(routes!(problem_page))

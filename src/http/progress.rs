@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
 
-use crate::endpoint::BODY_RATE_MIN;
+use crate::http::endpoint::BODY_RATE_MIN;
 
 /// What is held for the client of one connection, or of one stream of HTTP/2.  It costs no look at the clock.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{health, metrics, openapi, pages};
 use crate::cache;
-use crate::endpoint::{Context, OpenApiRouter, Problem, problems};
+use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::limit;
 use crate::lock;
 

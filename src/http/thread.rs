@@ -25,7 +25,7 @@ use super::flight::Charge;
 use super::streams::Streams;
 use crate::allocator::Purge;
 use crate::command::Services;
-use crate::endpoint::Context;
+use crate::http::endpoint::Context;
 use crate::random::{Random, machine_seed};
 
 /// How long requests that are being answered may take when the server stops.

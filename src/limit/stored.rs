@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 use super::algorithm::{NANOS_PER_MILLI, Nanos};
 use super::check::{Counters, NotACounter};
-use crate::cache::{Deadline, Keyspace, ShardId};
 use crate::clock::Now;
+use crate::store::{Deadline, Keyspace, ShardId};
 
 const NANOS_PER_MICRO: Nanos = 1_000;
 

@@ -1,8 +1,8 @@
 //! Grows requests from the syntax strings of the command table: mostly valid ones, now and then a damaged one.
 
 use quartet::command::Command;
+use quartet::command::syntax::{Argument, Kind, parse};
 use quartet::random::Random;
-use quartet::syntax::{Argument, Kind, parse};
 
 /// Few keys, so that commands meet.
 const KEYS: &[&str] = &["a", "b", "c", "key", ""];

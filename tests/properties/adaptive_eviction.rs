@@ -1,9 +1,9 @@
 //! Adaptive eviction: the right member is in force, another one soon after what is asked changes, and nothing that decides
 //! nothing decides.
 
-use quartet::cache::Lifetime;
-use quartet::cache::eviction::Member;
 use quartet::settings::EvictionPolicy;
+use quartet::store::Lifetime;
+use quartet::store::eviction::Member;
 
 use crate::support::traces::{self, Cache};
 

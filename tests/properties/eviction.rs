@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use quartet::cache::Lifetime;
-use quartet::cache::eviction::Housekeeping;
 use quartet::random::Random;
 use quartet::settings::EvictionPolicy;
+use quartet::store::Lifetime;
+use quartet::store::eviction::Housekeeping;
 
 use crate::support::traces::{self, Cache};
 

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use quartet::cache::eviction::make_room;
-use quartet::cache::{AccessContext, Deadline, Lifetime, Store};
 use quartet::clock::Now;
 use quartet::random::Random;
 use quartet::settings::{EvictionPolicy, Live, Settings};
+use quartet::store::eviction::make_room;
+use quartet::store::{AccessContext, Deadline, Lifetime, Store};
 
 /// Bytes of a value: with its key an entry takes about a hundred.
 const VALUE: &[u8] = &[b'v'; 64];

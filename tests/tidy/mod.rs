@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "wait"],
     &["attempts", "settings", "metrics", "outbox", "journal", "log"],
-    &["cache", "broker", "limit", "lock", "client"],
-    &["syntax", "limit/stored", "command", "endpoint"],
+    &["store"],
+    &["broker", "limit", "lock", "client"],
+    &["limit/stored", "command", "http/endpoint"],
     &[
-        "cache/commands",
-        "cache/endpoints",
+        "cache",
         "broker/commands",
         "limit/commands",
         "limit/endpoints",
@@ -38,23 +38,23 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules of one line that may name each other although they are separate services.
-const CORES: &[&str] = &["cache", "broker", "limit", "lock"];
+const CORES: &[&str] = &["broker", "limit", "lock"];
 
 /// The only files with `unsafe` code: all else is safe Rust.
 const UNSAFE_FILES: &[&str] = &[
     "src/allocator.rs",
-    "src/cache/entry.rs",
-    "src/cache/expiry.rs",
-    "src/cache/hash.rs",
-    "src/cache/shard_lock.rs",
-    "src/cache/table.rs",
+    "src/store/entry.rs",
+    "src/store/expiry.rs",
+    "src/store/hash.rs",
+    "src/store/shard_lock.rs",
+    "src/store/table.rs",
     // One instruction: the processor's ticks.
     "src/clock.rs",
 ];
 
 /// The only modules that know sockets and `async`, besides the `endpoints` of services.
 const ASYNC_MODULES: &[&str] = &[
-    "src/endpoint/",
+    "src/http/endpoint/",
     "src/cache/endpoints/",
     "src/limit/endpoints/",
     "src/lock/endpoints/",
@@ -164,7 +164,7 @@ fn modules_name_only_what_lies_below_them() {
             for named in named_modules(line) {
                 let other = named.split('/').next().unwrap_or_default();
                 let crosses = CORES.contains(&other) && CORES.contains(&service) && other != service;
-                let is_core = layer_of(&module) == layer_of("cache");
+                let is_core = layer_of(&module) == layer_of("lock");
                 if layer_of(&named).is_some_and(|named| named > layer) || (crosses && is_core) {
                     wrong.push(format!("{path}:{}: `{module}` may not name `{named}`", number + 1));
                 }
@@ -194,10 +194,10 @@ fn special_things_are_done_where_they_belong() {
 
 #[test]
 fn the_rules_find_what_breaks_them() {
-    assert_eq!(layer_of("cache/table"), layer_of("cache"));
+    assert_eq!(layer_of("store/table"), layer_of("store"));
     assert!(layer_of("cache/commands/strings") > layer_of("command/call"));
     assert_eq!(layer_of("cached"), None);
-    assert_eq!(named_modules("use crate::cache::{Key};"), ["cache/"]);
+    assert_eq!(named_modules("use crate::store::{Key};"), ["store/"]);
     assert_eq!(named_modules("    crate::server::run(x) // crate::net"), ["server/run"]);
     assert!(named_modules("mycrate::net").is_empty());
 }

@@ -1,9 +1,9 @@
 //! The sections that count what has happened: stats, commandstats.
 
 use super::Page;
-use crate::cache::eviction::{Member, Standing};
 use crate::command::Services;
 use crate::metrics::CommandTotals;
+use crate::store::eviction::{Member, Standing};
 
 pub(super) fn stats(page: &mut Page, services: &Services) {
     let totals = services.metrics.totals();

@@ -1,9 +1,9 @@
 //! Deleting a string that holds a certain value: DELEX and DELIFEQ, with which a lock is released by its holder only.
 
 use super::strings::STRING;
-use crate::cache::{EntryRef, WrongKind};
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::{EntryRef, WrongKind};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[

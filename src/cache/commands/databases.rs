@@ -6,7 +6,7 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use crate::allocator;
-use crate::cache::Store;
+use crate::store::Store;
 
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;

@@ -5,10 +5,10 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::reply_value;
-use crate::cache::Deadline;
 use crate::clock::Now;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::Deadline;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[

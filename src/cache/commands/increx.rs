@@ -8,9 +8,9 @@ use super::counters::{COUNTER, finite};
 use super::long_double::{LongDouble, Spelled};
 use super::string_options::{Expires, ExpiryOption};
 use super::strings::resolve;
-use crate::cache::{Key, Lifetime};
 use crate::command::{Call, Command};
 use crate::refusal::Refusal;
+use crate::store::{Key, Lifetime};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {

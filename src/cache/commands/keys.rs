@@ -1,9 +1,9 @@
 //! Keys of any type: whether they are there, and giving them up or other names.
 
 use super::databases::database_number;
-use crate::cache::Key;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::Key;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[

@@ -8,9 +8,9 @@ use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
-use crate::cache::{EntryRef, WrongKind};
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::{EntryRef, WrongKind};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {

@@ -1,9 +1,9 @@
 //! Several strings at once: MGET, MSET, MSETNX.
 
 use super::strings::{STRING, reply_value};
-use crate::cache::Lifetime;
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::Lifetime;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[

@@ -2,9 +2,9 @@
 
 use quartet_protocol::resp::number::{integer_text, parse_integer};
 
-use crate::cache::{EntryRef, Key, Keyspace};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::{EntryRef, Key, Keyspace};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {

@@ -3,9 +3,9 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::scan::{Cursor, parse_cursor, walk};
-use crate::cache::Keyspace;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
+use crate::store::Keyspace;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {

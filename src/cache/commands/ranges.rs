@@ -6,9 +6,9 @@ use bytes::BytesMut;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
-use crate::cache::{EntryRef, Key, Lifetime, Value, WrongKind};
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::{EntryRef, Key, Lifetime, Value, WrongKind};
 
 const RANGE_COMPLEXITY: &str = "O(N) where N is the length of the returned string. The complexity is ultimately \
     determined by the returned length, but because creating a substring from an existing string is very cheap, it can \

@@ -9,11 +9,11 @@ use std::ops::ControlFlow;
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::cache::{AccessContext, EntryRef, Key, Keyspace, SHARD_COUNT, ShardId};
 use crate::command::{Call, Command, Flags, Group};
 use crate::glob::Pattern;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::store::{AccessContext, EntryRef, Key, Keyspace, SHARD_COUNT, ShardId};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -301,9 +301,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cache::eviction::Recency;
-    use crate::cache::{Lifetime, LifetimeBounds, Store};
     use crate::clock::Now;
+    use crate::store::eviction::Recency;
+    use crate::store::{Lifetime, LifetimeBounds, Store};
 
     const COUNT: usize = 10;
 

@@ -3,9 +3,9 @@
 use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::cache::Deadline;
 use crate::clock::Now;
 use crate::refusal::Refusal;
+use crate::store::Deadline;
 
 /// How a client wrote down a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,9 +5,9 @@
 use quartet_protocol::resp::Output;
 
 use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
-use crate::cache::{AccessContext, EntryRef, Key, Lifetime, Value, WrongKind};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::{AccessContext, EntryRef, Key, Lifetime, Value, WrongKind};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[

@@ -11,7 +11,7 @@ use super::document::Document;
 use super::forms;
 use super::found::{Found, JSON};
 use super::stored::{Encoding, Stored, lifetime};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, Problem, ProblemBody, Query, Room, State, problems, routes,
 };
 

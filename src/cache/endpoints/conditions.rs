@@ -5,8 +5,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::forms;
-use crate::cache::EntryRef;
-use crate::endpoint::{Context, Problem, problems};
+use crate::http::endpoint::{Context, Problem, problems};
+use crate::store::EntryRef;
 
 /// The headers, for the documentation of the API.
 #[derive(utoipa::IntoParams)]

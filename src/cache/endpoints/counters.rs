@@ -7,11 +7,11 @@ use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
 use super::found::{Found, JSON};
 use super::stored::{BodyType, Stored, lifetime};
-use crate::cache::Lifetime;
-use crate::endpoint::{
+use crate::http::endpoint::{
     Body, Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, parse, problems,
     routes,
 };
+use crate::store::Lifetime;
 
 /// By how much to count.
 #[derive(Deserialize, utoipa::ToSchema)]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::endpoint::{Context, Problem, problems};
+use crate::http::endpoint::{Context, Problem, problems};
 
 /// The parameter of every endpoint of the cache.
 #[derive(Deserialize, utoipa::IntoParams)]

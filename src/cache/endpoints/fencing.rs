@@ -1,6 +1,6 @@
 //! A write that only the present holder of a lock can do: what FENCE.SET is over RESP.
 
-use crate::endpoint::{Problem, Visit, on_disk, problems};
+use crate::http::endpoint::{Problem, Visit, on_disk, problems};
 use crate::wait::Barrier;
 
 /// The lock and the fence under which a client believes to hold it.

@@ -16,8 +16,8 @@ use std::hash::{BuildHasher, Hasher};
 use super::document::{Document, SHORT};
 use super::found::{Found, JSON};
 use crate::clock::Now;
-use crate::endpoint::lists::{members, split};
-use crate::endpoint::{Context, Problem, problems};
+use crate::http::endpoint::lists::{members, split};
+use crate::http::endpoint::{Context, Problem, problems};
 
 const OCTETS: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";

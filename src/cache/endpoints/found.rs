@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::cache::{Deadline, EntryRef, Kind, Value};
-use crate::endpoint::{Problem, problems};
+use crate::http::endpoint::{Problem, problems};
+use crate::store::{Deadline, EntryRef, Kind, Value};
 
 /// The content type of values that were put as JSON other than a string.
 pub(super) const JSON: &str = "application/json";

@@ -12,8 +12,10 @@ use super::conditions::{ConditionHeaders, Conditions};
 use super::database::existing;
 use crate::cache::commands::prefixes::{self, remove_step};
 use crate::cache::commands::scan::{Cursor, walk_while};
-use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, routes};
 use crate::glob::Pattern;
+use crate::http::endpoint::{
+    Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, routes,
+};
 
 /// Keys that a response looks at unless the client asks for more or fewer.
 const COUNT: usize = 100;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
 use super::stored::lifetime;
-use crate::cache::Lifetime;
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, problems, routes,
 };
+use crate::store::Lifetime;
 
 /// How long a key lives on.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -20,7 +20,7 @@ mod statistics;
 mod stored;
 mod values;
 
-use crate::endpoint::{Context, OpenApiRouter};
+use crate::http::endpoint::{Context, OpenApiRouter};
 
 /// All of the cache's endpoints.
 pub fn endpoints() -> OpenApiRouter<Context> {

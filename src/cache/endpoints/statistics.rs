@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::database::Database;
-use crate::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
+use crate::http::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
 
 /// What the cache has counted since the start (or CONFIG RESETSTAT), and how full it is.
 #[derive(Serialize, utoipa::ToSchema)]

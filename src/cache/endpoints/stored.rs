@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::found::JSON;
-use crate::cache::{ContentType, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 use crate::clock::Now;
-use crate::endpoint::{Context, PIECE_LENGTH_MAX, Problem, problems};
+use crate::http::endpoint::{Context, PIECE_LENGTH_MAX, Problem, problems};
+use crate::store::{ContentType, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 
 /// The longest time to live in seconds: a hundred years.
 pub(super) const TTL_MAX: f64 = 3_155_760_000.0;

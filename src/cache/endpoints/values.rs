@@ -10,7 +10,7 @@ use super::fencing::{Fencing, synced};
 use super::forms::{self, Accept, Entry};
 use super::found::Found;
 use super::stored::{BodyType, NewValue, Stored, lifetime};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, Room, State,
     json_with_status, parse, problems, routes,
 };

@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Services;
-use crate::cache::{AccessContext, EntryRef, Keyspace};
 use crate::clock::Now;
 use crate::journal::{Journal, OpenError, Options, RECORD_MAX, Status};
 use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos};
 use crate::limit::records::Record;
 use crate::limit::reservations::ReservationId;
 use crate::limit::{moment_of_millis, nanos};
+use crate::store::{AccessContext, EntryRef, Keyspace};
 
 /// The least time from one sync to the next.
 const SYNC_INTERVAL: Duration = Duration::from_millis(250);

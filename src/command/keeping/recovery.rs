@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Services;
-use crate::cache::Keyspace;
 use crate::clock::Now;
 use crate::journal::{Journal, OpenError, Options};
 use crate::limit::algorithm::{Nanos, StateBytes, shift_state};
@@ -14,6 +13,7 @@ use crate::limit::lists::ListName;
 use crate::limit::records::Record;
 use crate::limit::reservations::{Reservation, ReservationId};
 use crate::limit::{millis_of, nanos};
+use crate::store::Keyspace;
 
 /// Opens the journal in `folder` and takes back what it has.
 ///

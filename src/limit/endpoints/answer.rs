@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::headers;
-use crate::endpoint::{Context, Json, Problem, problems};
+use crate::http::endpoint::{Context, Json, Problem, problems};
 use crate::limit::check::{Check, Demand, Mode, Outcome};
 use crate::limit::nanos;
 use crate::limit::stored::StoredCounters;

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::check::Question;
-use crate::endpoint::{Context, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
+use crate::http::endpoint::{Context, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
 
 /// For whom a request is that names nobody at all.
 const ANONYMOUS: &[u8] = b"anonymous";

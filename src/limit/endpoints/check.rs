@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::answer::{Answer, Decided, Told, decide, decide_up_to, make_out};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, Query, QueryBytes, State, problems,
     routes,
 };

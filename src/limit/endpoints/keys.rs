@@ -5,7 +5,9 @@ use serde::Deserialize;
 
 use super::change;
 use super::check::{default_policy, find};
-use crate::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes};
+use crate::http::endpoint::{
+    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes,
+};
 use crate::limit::algorithm::{checked_count, checked_span};
 use crate::limit::check::{Check, Counters, Demand, Rule};
 use crate::limit::definition::Scope;

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::change;
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, problems, routes, text_or_base64,
 };
 use crate::limit::lists::ListName;

@@ -14,7 +14,7 @@ use super::Limits;
 use super::algorithm::InvalidParameter;
 use super::check::NotACounter;
 use super::waiting::Undecided;
-use crate::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
+use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
 
 /// All of the rate limiter's endpoints.
 pub fn endpoints() -> OpenApiRouter<Context> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change;
 use super::check::find;
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, problems, routes,
     text_or_base64,
 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, decide, make_out};
 use super::check::{OneCheck, demands};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
 use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Decided};
 use super::check::find;
-use crate::endpoint::stream::{EventSource, encoded, stream};
-use crate::endpoint::{
+use crate::http::endpoint::stream::{EventSource, encoded, stream};
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
 use crate::limit::algorithm::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, SlotId, checked_span};

@@ -5,9 +5,9 @@
 
 use super::act;
 use super::options::whole;
-use crate::cache::Lifetime;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::store::Lifetime;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {

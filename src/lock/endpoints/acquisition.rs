@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::{SECOND, act, kept, problem_of, text};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, State, problems, routes,
 };
 use crate::lock::limits::{TTL_MAX, WAIT_MAX};

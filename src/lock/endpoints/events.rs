@@ -5,8 +5,10 @@ use std::task::{Poll, Waker};
 use axum::response::Response;
 use bytes::Bytes;
 
-use crate::endpoint::stream::{EventSource, KEEP_ALIVE_MAX, encoded, stream};
-use crate::endpoint::{Context, OpenApiRouter, PathBytes, Problem, ProblemBody, State, problems, routes};
+use crate::http::endpoint::stream::{EventSource, KEEP_ALIVE_MAX, encoded, stream};
+use crate::http::endpoint::{
+    Context, OpenApiRouter, PathBytes, Problem, ProblemBody, State, problems, routes,
+};
 use crate::lock::Watch;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {

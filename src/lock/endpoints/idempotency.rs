@@ -6,7 +6,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::endpoint::{Context, Problem};
+use crate::http::endpoint::{Context, Problem};
 use crate::lock::RequestId;
 
 /// The header's name in problems.

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::endpoint::{Problem, problems};
+use crate::http::endpoint::{Problem, problems};
 
 /// What a lock's id stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use super::{act, act_durably, synced};
 use crate::clock::Now;
 use crate::command::Effects;
-use crate::endpoint::{Context, Problem, problems};
+use crate::http::endpoint::{Context, Problem, problems};
 use crate::lock::{Aftermath, Aging, Grant, Locks, Refused, SessionId};
 use crate::wait::Barrier;
 

@@ -8,7 +8,7 @@ use super::acquisition::{Lock, time_to_live};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::{act_durably, begin, change, kept};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, QueryBytes, State, routes,
 };
 use crate::lock::Release;

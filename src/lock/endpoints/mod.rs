@@ -14,7 +14,7 @@ mod sessions;
 
 use crate::clock::Now;
 use crate::command::Effects;
-use crate::endpoint::{Context, OpenApiRouter, Problem, on_disk};
+use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk};
 use crate::lock::{Aftermath, Core, Events, Locks, Refused};
 use crate::wait::Barrier;
 use refusals::problem_of;

@@ -8,7 +8,7 @@ use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::refusals::problem_of;
 use super::{act, begin, kept};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Preferences, Problem, ProblemBody, State, problems, routes,
 };
 use crate::lock::limits::WAIT_MAX;

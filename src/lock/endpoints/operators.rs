@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change;
 use super::idempotency::IdempotencyKey;
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State, routes,
 };
 

@@ -1,7 +1,7 @@
 //! What HTTP clients are told when the table of locks refuses a request: in the words of the API, by its fields.
 
 use super::{SECOND, idempotency, text};
-use crate::endpoint::{Problem, problems};
+use crate::http::endpoint::{Problem, problems};
 use crate::lock::limits::{
     DELAY_MAX, HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, REQUEST_ID_LENGTH_MAX,
     RESOURCE_LENGTH_MAX, RESOURCES_PER_REQUEST_MAX, SESSIONS_MAX, TTL_MAX, WAIT_MAX, WAITERS_MAX,

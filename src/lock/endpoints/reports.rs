@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{act_durably, kept, text};
-use crate::endpoint::{
+use crate::glob::Pattern;
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State, routes,
 };
-use crate::glob::Pattern;
 use crate::lock::{Holder, ResourceReport, WaitReport};
 
 /// Waiting requests that one answer names unless it is asked for another number.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::acquisition::{milliseconds, session_id};
 use super::idempotency::IdempotencyKey;
 use super::{begin, change, kept, text};
-use crate::endpoint::{
+use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, routes,
 };
 use crate::lock::SessionTerms;

@@ -1,7 +1,7 @@
 //! Names: of paths, methods, problems and requests.
 
 use super::{connect, server};
-use quartet::endpoint::problems::PROBLEMS;
+use quartet::http::endpoint::problems::PROBLEMS;
 
 #[test]
 fn what_is_not_there_is_a_problem() {

@@ -8,7 +8,7 @@ pub(super) const TICKS_PER_TURNOVER: u16 = 256;
 
 /// The clock of a shard, or of a shadow of it.
 #[derive(Clone, Copy, Default, Debug)]
-pub(in crate::cache) struct Turnover {
+pub(in crate::store) struct Turnover {
     ticks: u16,
     /// Parts of a tick: of as many as there are keys.
     progress: u32,
@@ -23,7 +23,7 @@ impl Turnover {
     }
 
     /// A key has been inserted, and there are so many now.
-    pub(in crate::cache) fn inserted(&mut self, keys: usize) {
+    pub(in crate::store) fn inserted(&mut self, keys: usize) {
         let keys = count(keys);
         if keys > self.peak {
             self.peak = keys;
@@ -32,12 +32,12 @@ impl Turnover {
     }
 
     /// One of so many keys was evicted.
-    pub(in crate::cache) fn evicted(&mut self, keys: usize) {
+    pub(in crate::store) fn evicted(&mut self, keys: usize) {
         self.advance(count(keys));
     }
 
     /// All keys have gone.
-    pub(in crate::cache) fn cleared(&mut self) {
+    pub(in crate::store) fn cleared(&mut self) {
         self.peak = 0;
     }
 

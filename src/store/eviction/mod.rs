@@ -18,10 +18,10 @@ mod ttl;
 mod turnover;
 mod victim_search;
 
-use crate::cache::{AccessContext, EntryRef, Kind, Shard, Store};
 use crate::clock::Now;
 use crate::random::Random;
 use crate::settings::{EvictionPolicy, Live};
+use crate::store::{AccessContext, EntryRef, Kind, Shard, Store};
 use victim_search::VictimSearch;
 
 pub use adaptive::Member;

@@ -8,20 +8,20 @@ use super::newcomers::Newcomers;
 use super::shadow::{Shade, Shadow};
 use super::turnover::Turnover;
 use super::{AccessContext, Adaptive, Shard};
-use crate::cache::table::Position;
-use crate::cache::{Deadline, Kind};
+use crate::store::table::Position;
+use crate::store::{Deadline, Kind};
 
 /// What a shard's keys are judged by besides their own bits.
 #[derive(Clone, Copy, Default, Debug)]
-pub(in crate::cache) struct Trace {
+pub(in crate::store) struct Trace {
     /// The shard's own randomness.
     pub(super) noise: u64,
     /// The shard's clock.
-    pub(in crate::cache) turnover: Turnover,
+    pub(in crate::store) turnover: Turnover,
 }
 
 /// The shadows of a leading shard.
-pub(in crate::cache) struct Contest {
+pub(in crate::store) struct Contest {
     duel: Arc<Duel>,
     shadows: [Shadow; Member::ALL.len()],
     round: Round,
@@ -82,7 +82,7 @@ impl Contest {
 /// What adaptive eviction notes in a shard.  All of it does nothing while another policy is in force.
 impl Shard {
     /// Begins or ends keeping what adaptive eviction needs, if the policy has changed.
-    pub(in crate::cache) fn adapt(&mut self, access: &AccessContext) {
+    pub(in crate::store) fn adapt(&mut self, access: &AccessContext) {
         let is_adaptive = access.recency.adaptive().is_some();
         if is_adaptive == self.newcomers.is_some() {
             return;
@@ -100,14 +100,14 @@ impl Shard {
     }
 
     /// Bytes of memory that eviction takes besides the entries' own bits.
-    pub(in crate::cache) fn eviction_memory(&self) -> usize {
+    pub(in crate::store) fn eviction_memory(&self) -> usize {
         self.newcomers.as_ref().map_or(0, Newcomers::memory)
             + self.contest.as_ref().map_or(0, |contest| contest.memory())
     }
 
     /// A client has read a key.
     #[inline]
-    pub(in crate::cache) fn note_hit(&mut self, position: Position, hash: u64, access: &AccessContext) {
+    pub(in crate::store) fn note_hit(&mut self, position: Position, hash: u64, access: &AccessContext) {
         if let Some(rules) = access.recency.contested()
             && self.contest.is_some()
         {
@@ -117,7 +117,7 @@ impl Shard {
 
     /// A client has asked for a key that is not there.
     #[inline]
-    pub(in crate::cache) fn note_miss(&mut self, hash: u64, access: &AccessContext) {
+    pub(in crate::store) fn note_miss(&mut self, hash: u64, access: &AccessContext) {
         if let Some(rules) = access.recency.contested()
             && let Some(contest) = &mut self.contest
         {
@@ -127,7 +127,7 @@ impl Shard {
 
     /// A client has changed a key.
     #[inline]
-    pub(in crate::cache) fn note_overwrite(&mut self, position: Position, hash: u64, access: &AccessContext) {
+    pub(in crate::store) fn note_overwrite(&mut self, position: Position, hash: u64, access: &AccessContext) {
         if let Some(rules) = access.recency.contested()
             && self.contest.is_some()
         {
@@ -156,7 +156,7 @@ impl Shard {
     }
 
     /// A key was put there that may be evicted, or may be if it has a deadline.
-    pub(in crate::cache) fn note_insert(
+    pub(in crate::store) fn note_insert(
         &mut self,
         hash: u64,
         deadline: Option<Deadline>,
@@ -179,14 +179,14 @@ impl Shard {
     }
 
     /// A key has gone, but not to make room.
-    pub(in crate::cache) fn note_removal(&mut self, hash: u64) {
+    pub(in crate::store) fn note_removal(&mut self, hash: u64) {
         if let Some(contest) = &mut self.contest {
             contest.shadows.iter_mut().for_each(|shadow| shadow.remove(Shade::new(hash, None, 0)));
         }
     }
 
     /// A key is about to be evicted.
-    pub(in crate::cache) fn note_eviction(&mut self) {
+    pub(in crate::store) fn note_eviction(&mut self) {
         self.trace.turnover.evicted(self.evictable_len());
     }
 }

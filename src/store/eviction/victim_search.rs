@@ -6,8 +6,8 @@
 
 use super::shadow::UNTRIED_ODDS;
 use super::{Choice, Member, Pool, adaptive, random, ttl};
-use crate::cache::{AccessContext, SHARD_COUNT, Shard, ShardId, Store};
 use crate::random::Random;
+use crate::store::{AccessContext, SHARD_COUNT, Shard, ShardId, Store};
 
 /// Keys whose deadline has passed that go, at most, when a shard is visited: they go before any other.
 const EXPIRED_PER_VISIT: usize = 16;

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use super::adaptive::merit;
 use super::{AccessContext, Pool, Shard};
-use crate::cache::Kind;
-use crate::cache::table::Position;
+use crate::store::Kind;
+use crate::store::table::Position;
 
 /// The part of a shard's keys that are new: half a bit of memory per key.
 const FRACTION: usize = 128;
@@ -18,13 +18,13 @@ const STEPS_MAX: usize = 4;
 
 /// The hashes of the newest keys, the oldest of them first.
 #[derive(Default)]
-pub(in crate::cache) struct Newcomers {
+pub(in crate::store) struct Newcomers {
     hashes: VecDeque<u64>,
 }
 
 impl Newcomers {
     /// A key came, and there are so many now.
-    pub(in crate::cache) fn insert(&mut self, hash: u64, keys: usize) {
+    pub(in crate::store) fn insert(&mut self, hash: u64, keys: usize) {
         let room = (keys / FRACTION).max(1);
         while self.hashes.len() >= room {
             self.hashes.pop_front();
@@ -36,7 +36,7 @@ impl Newcomers {
     }
 
     /// Bytes of memory.
-    pub(in crate::cache) fn memory(&self) -> usize {
+    pub(in crate::store) fn memory(&self) -> usize {
         self.hashes.capacity() * size_of::<u64>()
     }
 }

@@ -2,10 +2,10 @@
 
 use smallvec::SmallVec;
 
+use super::databases::{ShardGuard, ShardId, Store};
 use super::entry::{Deadline, EntryRef};
 use super::growth::Growth;
 use super::shard::{AccessContext, Key, Shard};
-use super::store::{ShardGuard, ShardId, Store};
 use crate::clock::Now;
 
 /// How many locks a command holds before the list of them moves to the heap.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::adaptive::{Member, accessed, inserted, merit};
 use super::lfu::draw_below;
 use super::turnover::Turnover;
-use crate::cache::Deadline;
+use crate::store::Deadline;
 
 /// Places in a set, about: the places are shared out evenly.
 const SET_SIZE: usize = 16;
@@ -208,7 +208,7 @@ impl Shadow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::hash::KeyHasher;
+    use crate::store::hash::KeyHasher;
 
     fn shade(hasher: &KeyHasher, number: usize) -> Shade {
         Shade::new(hasher.hash(&number.to_ne_bytes()), None, 0)

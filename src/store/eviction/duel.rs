@@ -7,13 +7,13 @@
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use super::adaptive::Member;
-use crate::cache::store::SHARD_COUNT;
 use crate::lock_order::{Mutex, rank};
+use crate::store::databases::SHARD_COUNT;
 
 const MEMBERS: usize = Member::ALL.len();
 
 /// Every so many shards one leads.  The shadows take three bits of memory per key.
-pub(in crate::cache) const LEADER_STEP: usize = 64;
+pub(in crate::store) const LEADER_STEP: usize = 64;
 
 /// Looks after which a leader reports.
 pub(super) const ROUND: u32 = 32;
@@ -106,7 +106,7 @@ impl Duel {
     }
 
     /// Sets what is reported back to zero; who is in force stays.
-    pub(in crate::cache) fn reset(&self) {
+    pub(in crate::store) fn reset(&self) {
         let mut record = self.record.lock();
         record.switches = 0;
         record.scores = Default::default();

@@ -6,12 +6,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::problems;
-use crate::cache::eviction;
-use crate::cache::{AccessContext, Key, Keyspace};
 use crate::clock::Now;
 use crate::command::{Effects, Services};
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
+use crate::store::eviction;
+use crate::store::{AccessContext, Key, Keyspace};
 
 /// The context of one thread's endpoints.  Cheap to clone.
 ///

@@ -1,0 +1,31 @@
+//! The store: keys with values and deadlines, exact for readers, punctual in giving memory back, bounded in size.
+
+mod changed;
+mod chunks;
+mod counters;
+mod databases;
+mod entry;
+pub mod eviction;
+mod expiry;
+mod growth;
+mod hash;
+mod keyspace;
+mod lifetime;
+#[cfg(test)]
+mod model_tests;
+mod shard;
+mod shard_lock;
+#[cfg(test)]
+mod shard_model;
+mod strings;
+mod table;
+mod value;
+
+pub use changed::ChangedCounters;
+pub use databases::{Entered, Exclusive, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
+pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
+pub use growth::Growth;
+pub use keyspace::{Keyspace, Reads};
+pub use lifetime::{Lifetime, LifetimeBounds};
+pub use shard::{AccessContext, Counts, Key, MemoryParts, Shard, WatchFlag};
+pub use value::{ContentType, Kind, Value, WrongKind};
