@@ -12,7 +12,7 @@ use crate::lock_order::{Guard, Mutex, rank};
 use quartet_protocol::resp::{OwnedArguments, Version, kept_of};
 
 use crate::broker::Subscriptions;
-use crate::outbox::Outbox;
+use crate::delivery::Outbox;
 use crate::store::{Keyspace, ShardId, Store, WatchFlag};
 
 /// A client as its own thread sees it.
@@ -233,8 +233,8 @@ pub struct SharedClient {
     waiting: AtomicU8,
     /// What it told about itself; absent until it does.
     pub identity: Mutex<Option<Box<Identity>>, { rank::CLIENT_IDENTITY }>,
-    /// What waits for it.
-    pub outbox: Outbox,
+    /// Messages that wait for it.
+    pub outbox: Arc<Outbox>,
 }
 
 impl SharedClient {
@@ -317,7 +317,7 @@ impl Clients {
             pending_input: AtomicUsize::new(0),
             waiting: AtomicU8::new(Waiting::No as u8),
             identity: Mutex::new(None),
-            outbox: Outbox::default(),
+            outbox: Arc::new(Outbox::new(id, address)),
         });
         self.connected().insert(id, client.clone());
         client

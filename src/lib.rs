@@ -17,7 +17,7 @@ pub mod journal;
 pub mod log;
 pub mod settings;
 
-pub mod outbox;
+pub mod delivery;
 
 pub mod broker;
 pub mod cache;

@@ -16,8 +16,9 @@ use crate::broker::Broker;
 use crate::catalog::command_table;
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
-use crate::command::{Effects, KeeperThread, LimitKeeper, Monitors, Services};
+use crate::command::{KeeperThread, LimitKeeper, Monitors, Services};
 use crate::data_folder;
+use crate::delivery::Effects;
 use crate::descriptors;
 use crate::http;
 use crate::limit::Limits;
@@ -364,7 +365,7 @@ async fn keep_time(services: Arc<Services>, shutdown: CancellationToken) {
         let now = services.clock.now();
         if services.alarm.ring(now.millis()) {
             services.advance(now, &mut effects);
-            effects.deliver();
+            effects.deliver(&services.alarm);
             continue;
         }
         let left = next.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(now.millis())));

@@ -66,7 +66,7 @@ fn sleep(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let seconds = std::str::from_utf8(call.arguments.at(2)).ok().and_then(|text| text.parse().ok());
     let pause = Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or(Duration::ZERO);
     if !pause.is_zero() {
-        call.effects.flow = Flow::Pause(pause.min(SLEEP_MAX));
+        call.continuation.flow = Flow::Pause(pause.min(SLEEP_MAX));
     }
     call.output.ok();
     Ok(())

@@ -167,7 +167,7 @@ fn shutdown(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::new(NOTHING_ON_DISK));
     }
     tracing::info!(client = call.client.shared.id, address = %call.client.shared.address, "SHUTDOWN");
-    call.effects.flow = Flow::Shutdown;
+    call.continuation.flow = Flow::Shutdown;
     Ok(())
 }
 

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use quartet_protocol::resp::{Arguments, Output};
 
-use super::{Effects, Flow, HeldReply, Parked, Promise, Row, Services};
+use super::{Continuation, Flow, HeldReply, Parked, Promise, Row, Services};
 use crate::client::Client;
 use crate::clock::Now;
+use crate::delivery::Effects;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::store::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
@@ -25,6 +26,8 @@ pub struct Call<'c, 's: 'c> {
     pub output: &'c mut Output,
     /// What is to happen once the locks are released.
     pub effects: &'c mut Effects,
+    /// What becomes of the connection.
+    pub continuation: &'c mut Continuation,
     /// The thread's source of randomness.
     pub random: &'c mut Random,
     /// What all threads share.
@@ -117,8 +120,8 @@ impl<'c> Call<'c, '_> {
                 false
             }
         };
-        if !self.effects.held.is_empty() {
-            self.effects.close_held(self.output.len());
+        if !self.continuation.held.is_empty() {
+            self.continuation.close_held(self.output.len());
         }
         is_done
     }
@@ -136,19 +139,19 @@ impl<'c> Call<'c, '_> {
     /// Leaves the command without a reply until `parked` has one.  The client's further requests wait behind it.
     pub fn park(&mut self, parked: impl Parked + 'static) {
         debug_assert!(self.may_wait());
-        self.effects.parked = Some(Box::new(parked));
-        self.effects.flow = Flow::Wait;
+        self.continuation.parked = Some(Box::new(parked));
+        self.continuation.flow = Flow::Wait;
     }
 
     /// Has the reply, which must not be written yet, wait until what it promises is on the disk.  Commands behind it
     /// run on, and their replies follow it.
     pub fn delay_reply(&mut self, barrier: Barrier) {
-        self.effects.held.push(HeldReply::opened(self.output, barrier));
+        self.continuation.held.push(HeldReply::opened(self.output, barrier));
     }
 
     /// Has a reply that waits for the disk be looked at again once the disk has it; see [`Promise`].
     pub fn promise<P: Promise + 'static>(&mut self, promise: impl FnOnce() -> P) {
-        if let Some(held) = self.effects.held.last_mut().filter(|held| held.is_open()) {
+        if let Some(held) = self.continuation.held.last_mut().filter(|held| held.is_open()) {
             held.promise = Some(Box::new(promise()));
         }
     }

@@ -2,8 +2,9 @@
 
 use quartet_protocol::resp::{Output, Version};
 
-use super::{Effects, Services};
+use super::{Continuation, Services};
 use crate::clock::Now;
+use crate::delivery::Effects;
 use crate::wait::Barrier;
 
 /// The end of a reply whose command is still running.
@@ -44,7 +45,7 @@ impl HeldReply {
     }
 }
 
-impl Effects {
+impl Continuation {
     /// The reply that was held and is not written yet has its end at the end of the output, in bytes.  If its command waits
     /// for something else and has written nothing, there is nothing to hold.
     pub fn close_held(&mut self, end: usize) {

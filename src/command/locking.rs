@@ -2,16 +2,14 @@
 
 use serde::Serialize;
 
-use super::{Effects, Services};
+use super::Services;
 use crate::clock::Now;
+use crate::delivery::Effects;
 use crate::lock::{Aftermath, Core, Events, Grant, Locks, Notice, WatchedEvent};
 use crate::wait::Barrier;
 
 /// What stands before the name of a resource in the channel of its events.
 const CHANNEL_PREFIX: &[u8] = b"__lock__:";
-
-/// Microseconds in a millisecond: the locks count the one, the alarm the other.
-const MILLISECOND: u64 = 1000;
 
 /// A notice as it is published, in JSON.
 #[derive(Serialize)]
@@ -48,7 +46,7 @@ impl Services {
             self.locks.tell(|notice| self.publish_notice(&notice, effects));
         }
         if let Some(deadline) = aftermath.next_deadline {
-            self.alarm.set(deadline.div_ceil(MILLISECOND));
+            effects.set_deadline(deadline);
         }
         (result, aftermath.barrier)
     }

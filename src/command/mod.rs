@@ -5,7 +5,7 @@
 //! categories, help, metric labels, `docs/commands.md`) is derived from the rows.
 
 mod call;
-mod effects;
+mod continuation;
 mod held;
 mod help;
 mod keeping;
@@ -20,7 +20,7 @@ mod table;
 mod usage;
 
 pub use call::Call;
-pub use effects::{Effects, Flow};
+pub use continuation::{Continuation, Flow};
 pub use held::{HeldReply, Promise};
 pub use keeping::{KeeperThread, LimitKeeper};
 pub use monitors::Monitors;

@@ -49,7 +49,7 @@ impl Call<'_, '_> {
         let line = Bytes::from(self.monitor_line());
         let limit = self.services.settings.output_limit(OutputClass::Pubsub);
         for client in self.services.monitors.clients.read().iter() {
-            self.effects.send(client, line.clone(), limit);
+            self.effects.send(&client.outbox, line.clone(), limit);
         }
     }
 

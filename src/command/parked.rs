@@ -4,8 +4,9 @@ use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::Output;
 
-use super::{Effects, Services};
+use super::{Continuation, Services};
 use crate::clock::Now;
+use crate::delivery::Effects;
 
 /// What a connection keeps of a command that waits, such as for a lock.
 ///
@@ -13,8 +14,8 @@ use crate::clock::Now;
 /// connection holds.
 pub trait Parked: Send {
     /// Writes the reply once there is one; until then `waker` is woken when there may be.  A reply that waits
-    /// for the disk is left in `effects` as a held one, with its place in `output`.
-    fn poll(&mut self, waker: &Waker, output: &mut Output, effects: &mut Effects) -> Poll<()>;
+    /// for the disk is left in `continuation` as a held one, with its place in `output`.
+    fn poll(&mut self, waker: &Waker, output: &mut Output, continuation: &mut Continuation) -> Poll<()>;
 
     /// Writes the reply of a wait that was in vain: for CLIENT UNBLOCK.
     fn write_timeout(&self, output: &mut Output);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{CommandTable, Effects, Monitors};
+use super::{CommandTable, Monitors};
 use crate::alarm::Alarm;
 use crate::attempts::Attempts;
 use crate::broker::{Broker, ChannelSpace};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
+use crate::delivery::Effects;
 use crate::limit::Limits;
 use crate::lock::{Locks, Watchers};
 use crate::log::Log;
@@ -93,7 +94,7 @@ impl Services {
         let (mut limit, mut receivers) = (None, 0);
         self.broker.publish(ChannelSpace::Channels, channel, payload, |client, message| {
             let limit = *limit.get_or_insert_with(|| self.settings.output_limit(OutputClass::Pubsub));
-            receivers += usize::from(effects.send(client, message, limit));
+            receivers += usize::from(effects.send(&client.outbox, message, limit));
         });
         receivers
     }

@@ -36,7 +36,7 @@ pub(super) fn authenticate(call: &mut Call<'_, '_>, user: &[u8], password: &[u8]
         }
         Err(failure) => {
             if let Some(pause) = failure.pause() {
-                call.effects.flow = Flow::Pause(pause);
+                call.continuation.flow = Flow::Pause(pause);
             }
             Err(failure.into())
         }

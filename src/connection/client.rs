@@ -293,7 +293,7 @@ fn unblock(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let client = u64::try_from(id).ok().and_then(|id| call.services.clients.get(id));
     let unblocked = client.filter(|client| client.unblock(how));
     if let Some(client) = &unblocked {
-        call.effects.wake(client);
+        call.effects.wake(&client.outbox);
     }
     call.output.integer(unblocked.is_some().into());
     Ok(())

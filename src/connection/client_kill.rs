@@ -54,10 +54,10 @@ fn kill_matching(call: &mut Call<'_, '_>, filter: &Filter<'_>) -> i64 {
         killed += 1;
         if is_self {
             // Its reply is still to be written.
-            call.effects.flow = Flow::Close;
+            call.continuation.flow = Flow::Close;
         } else {
             client.outbox.close();
-            call.effects.wake(&client);
+            call.effects.wake(&client.outbox);
         }
     }
     killed

@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 /// QUIT.
 pub(super) fn quit(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.output.ok();
-    call.effects.flow = Flow::Close;
+    call.continuation.flow = Flow::Close;
     Ok(())
 }
 

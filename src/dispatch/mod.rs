@@ -17,7 +17,8 @@ use quartet_protocol::resp::{Arguments, Batch, Output};
 
 use crate::client::Client;
 use crate::clock::Now;
-use crate::command::{Effects, Flow, HeldReply, Parked, Services};
+use crate::command::{Continuation, Flow, HeldReply, Parked, Services};
+use crate::delivery::Effects;
 use crate::metrics::latency::Event;
 use crate::random::Random;
 use crate::refusal::Refusal;
@@ -36,6 +37,7 @@ pub struct Runner {
     slot: usize,
     random: Random,
     effects: Effects,
+    continuation: Continuation,
     prepared: Vec<Prepared>,
     /// Where the next step of active expiry begins.
     expiry_cursor: usize,
@@ -72,6 +74,7 @@ impl Runner {
             slot,
             random,
             effects: Effects::default(),
+            continuation: Continuation::default(),
             prepared: Vec::new(),
             expiry_cursor: 0,
             eviction: eviction::Housekeeping::default(),
@@ -104,9 +107,9 @@ impl Runner {
             let flow = self.run_one(client, batch.arguments(0, buffer), output);
             return Ran { done: 1, flow };
         }
-        let Runner { services, slot, random, effects, prepared, .. } = self;
+        let Runner { services, slot, random, effects, continuation, prepared, .. } = self;
         prepare_batch(services, client.database, batch, buffer, prepared);
-        let mut turn = Turn::new(services, *slot, client, random, effects);
+        let mut turn = Turn::new(services, *slot, client, random, effects, continuation);
         let mut done = 0;
         while done < batch.len() && turn.flow() == Flow::Continue {
             turn.step(client, batch.arguments(done, buffer), &prepared[done], output);
@@ -117,31 +120,31 @@ impl Runner {
 
     /// Runs one request, wherever it comes from.
     pub fn run_one(&mut self, client: &mut Client, arguments: Arguments<'_>, output: &mut Output) -> Flow {
-        let Runner { services, slot, random, effects, .. } = self;
+        let Runner { services, slot, random, effects, continuation, .. } = self;
         let prepared = prepare(services, client.database, arguments);
-        let mut turn = Turn::new(services, *slot, client, random, effects);
+        let mut turn = Turn::new(services, *slot, client, random, effects, continuation);
         turn.step(client, arguments, &prepared, output);
         turn.finish(client)
     }
 
     /// The command that waits, right after [`Flow::Wait`].
     pub fn take_parked(&mut self) -> Option<Box<dyn Parked>> {
-        self.effects.parked.take()
+        self.continuation.parked.take()
     }
 
     /// Whether replies that were written since [`Runner::take_held`] wait for the disk.
     pub fn has_held(&self) -> bool {
-        !self.effects.held.is_empty()
+        !self.continuation.held.is_empty()
     }
 
     /// The replies that were written since this was last asked and wait for the disk, in their order.
     pub fn take_held(&mut self) -> Vec<HeldReply> {
-        std::mem::take(&mut self.effects.held)
+        std::mem::take(&mut self.continuation.held)
     }
 
     /// Forgets replies that wait for the disk and were cut off behind the first `length` bytes of the output.
     pub fn forget_held(&mut self, length: usize) {
-        self.effects.forget_held(length);
+        self.continuation.forget_held(length);
     }
 
     /// Writes a reply anew whose wait for the disk is over.
@@ -159,28 +162,26 @@ impl Runner {
                 }
             }
         }
-        self.effects.deliver();
+        self.effects.deliver(&self.services.alarm);
     }
 
     /// Takes back what a reply promises that its client will not hear in time.
     pub fn withdraw_held(&mut self, held: &mut HeldReply) {
         if let Some(promise) = &mut held.promise {
             promise.withdraw(&self.services, self.services.clock.now(), &mut self.effects);
-            self.effects.deliver();
+            self.effects.deliver(&self.services.alarm);
         }
     }
 
     /// Ready once a command that waits has written its reply; until then `waker` is woken when it may have one.
     pub fn poll_parked(&mut self, parked: &mut dyn Parked, waker: &Waker, output: &mut Output) -> Poll<()> {
-        let answered = parked.poll(waker, output, &mut self.effects);
-        self.effects.deliver();
-        answered
+        parked.poll(waker, output, &mut self.continuation)
     }
 
     /// Ends the waiting of a command.
     pub fn abandon(&mut self, mut parked: Box<dyn Parked>) {
         parked.abandon(&self.services, self.services.clock.now(), &mut self.effects);
-        self.effects.deliver();
+        self.effects.deliver(&self.services.alarm);
     }
 
     /// Does what has fallen due in the services, if anything has.
@@ -188,14 +189,14 @@ impl Runner {
         let now = self.services.clock.now();
         if self.services.alarm.ring(now.millis()) {
             self.services.advance(now, &mut self.effects);
-            self.effects.deliver();
+            self.effects.deliver(&self.services.alarm);
         }
     }
 
     /// Ends what a client that is gone had begun.
     pub fn disconnect(&mut self, client: &mut Client) {
-        let Runner { services, slot, random, effects, .. } = self;
-        let mut turn = Turn::new(services, *slot, client, random, effects);
+        let Runner { services, slot, random, effects, continuation, .. } = self;
+        let mut turn = Turn::new(services, *slot, client, random, effects, continuation);
         turn.disconnect(client);
         turn.finish(client);
         services.clients.disconnect(client.shared.id);

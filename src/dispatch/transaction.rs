@@ -188,6 +188,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             keyspace: &mut *call.keyspace,
             output: &mut *call.output,
             effects: &mut *call.effects,
+            continuation: &mut *call.continuation,
             random: &mut *call.random,
             services: call.services,
             first_hash: None,

@@ -7,7 +7,8 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 use super::{Prepared, counted, missing, transaction};
 use crate::client::{Client, ClientFlags, Replies};
 use crate::clock;
-use crate::command::{Call, Effects, Flags, Flow, Row, Services};
+use crate::command::{Call, Continuation, Flags, Flow, Row, Services};
+use crate::delivery::Effects;
 use crate::metrics::ThreadMetrics;
 use crate::random::Random;
 use crate::refusal::Refusal;
@@ -26,6 +27,7 @@ pub(super) struct Turn<'t, 's> {
     gate: Option<Entered<'s>>,
     random: &'t mut Random,
     effects: &'t mut Effects,
+    continuation: &'t mut Continuation,
     last_row: Option<usize>,
     shard_ids: Vec<ShardId>,
     /// The processor's ticks at the end of the last command.
@@ -40,8 +42,9 @@ impl<'t, 's> Turn<'t, 's> {
         client: &Client,
         random: &'t mut Random,
         effects: &'t mut Effects,
+        continuation: &'t mut Continuation,
     ) -> Turn<'t, 's> {
-        effects.flow = Flow::Continue;
+        continuation.flow = Flow::Continue;
         // The time is read inside: entering may have taken long.
         let gate = services.store.gate().enter(slot);
         let now = services.clock.now();
@@ -54,6 +57,7 @@ impl<'t, 's> Turn<'t, 's> {
             gate: Some(gate),
             random,
             effects,
+            continuation,
             last_row: None,
             shard_ids: Vec::new(),
             ticks: clock::ticks(),
@@ -62,7 +66,7 @@ impl<'t, 's> Turn<'t, 's> {
 
     /// What becomes of the connection so far.
     pub(super) fn flow(&self) -> Flow {
-        self.effects.flow
+        self.continuation.flow
     }
 
     /// Runs one request and writes its reply.
@@ -98,14 +102,14 @@ impl<'t, 's> Turn<'t, 's> {
             Replies::On => {}
             Replies::Off | Replies::SkipNext => {
                 output.truncate(before);
-                self.effects.forget_held(length);
+                self.continuation.forget_held(length);
             }
             // The reply that is to be skipped has not come yet.
-            Replies::SkipThis if self.effects.flow == Flow::Wait => {}
+            Replies::SkipThis if self.continuation.flow == Flow::Wait => {}
             Replies::SkipThis => {
                 client.replies = Replies::On;
                 output.truncate(before);
-                self.effects.forget_held(length);
+                self.continuation.forget_held(length);
             }
         }
     }
@@ -140,7 +144,7 @@ impl<'t, 's> Turn<'t, 's> {
         };
         let refusal = transaction::refused(row, client, &mut self.keyspace, refusal);
         self.metrics.errors.count(refusal.code());
-        if self.effects.flow == Flow::Continue {
+        if self.continuation.flow == Flow::Continue {
             output.error(refusal.text());
         }
     }
@@ -282,6 +286,7 @@ impl<'t, 's> Turn<'t, 's> {
             keyspace: &mut self.keyspace,
             output,
             effects: self.effects,
+            continuation: self.continuation,
             random: self.random,
             services: self.services,
             first_hash,
@@ -300,7 +305,7 @@ impl<'t, 's> Turn<'t, 's> {
         let name = arguments.at(0);
         if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
             // A browser or proxy was made to send HTTP here: nothing it says may be obeyed.
-            self.effects.flow = Flow::Close;
+            self.continuation.flow = Flow::Close;
         }
         let mut shown = Vec::new();
         for argument in arguments.from(1).iter() {
@@ -340,8 +345,8 @@ impl<'t, 's> Turn<'t, 's> {
         if let Some(row) = self.last_row {
             shared.last_command.store(row as u32, Relaxed);
         }
-        self.effects.deliver();
-        self.effects.flow
+        self.effects.deliver(&self.services.alarm);
+        self.continuation.flow
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// `/commands` stands for what clients can say to a service, which lies above all the cores.
 const LAYERS: &[&[&str]] = &[
     &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "wait"],
-    &["attempts", "settings", "metrics", "outbox", "journal", "log"],
+    &["attempts", "settings", "metrics", "journal", "log"],
+    &["delivery"],
     &["store"],
     &["broker", "limit", "lock", "client"],
     &["limit/stored", "command", "http/endpoint"],

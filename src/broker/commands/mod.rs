@@ -248,7 +248,7 @@ fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> 
     let mut receivers = 0;
     call.services.broker.publish(space, channel, payload, |client, message| {
         let limit = *limit.get_or_insert_with(|| call.services.settings.output_limit(OutputClass::Pubsub));
-        if call.effects.send(client, message, limit) {
+        if call.effects.send(&client.outbox, message, limit) {
             receivers += 1;
             is_receiver |= client.id == call.client.shared.id;
         }

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::problem::Problem;
 use super::problems;
 use crate::clock::Now;
-use crate::command::{Effects, Services};
+use crate::command::Services;
+use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::store::eviction;
@@ -159,7 +160,7 @@ impl Context {
         visit.keyspace.unlock();
         services.settle(self.0.slot, &mut visit.keyspace);
         drop(gate);
-        effects.deliver();
+        effects.deliver(&services.alarm);
         result
     }
 }

@@ -9,7 +9,8 @@ use smallvec::SmallVec;
 use super::words::{Words, policy};
 use super::{answer, keys};
 use crate::clock::Now;
-use crate::command::{Call, Command, Effects, Flags, Parked, Services};
+use crate::command::{Call, Command, Continuation, Flags, Parked, Services};
+use crate::delivery::Effects;
 use crate::limit::algorithm::{Nanos, Parameters, checked_cost};
 use crate::limit::check::{Check, Demand, Mode, Outcome, Rule};
 use crate::limit::definition::LimitDefinition;
@@ -247,7 +248,7 @@ struct Admitted {
 }
 
 impl Parked for Admitted {
-    fn poll(&mut self, waker: &Waker, output: &mut Output, _effects: &mut Effects) -> Poll<()> {
+    fn poll(&mut self, waker: &Waker, output: &mut Output, _: &mut Continuation) -> Poll<()> {
         self.place.mailbox.poll_take(waker).map(|answered| match answered {
             Ok(admission) => answer::write(output, &admission.summary()),
             Err(undecided) => output.error(Refusal::from(undecided).text()),
@@ -258,7 +259,7 @@ impl Parked for Admitted {
         answer::write(output, &self.refused.summary());
     }
 
-    fn abandon(&mut self, services: &Services, now: Now, _effects: &mut Effects) {
+    fn abandon(&mut self, services: &Services, now: Now, _: &mut Effects) {
         services.abandon_admission(&self.place, now);
     }
 }

@@ -4,7 +4,8 @@ use quartet_protocol::resp::Output;
 
 use super::write_grant;
 use crate::clock::Now;
-use crate::command::{Call, Effects, Promise, Services};
+use crate::command::{Call, Promise, Services};
+use crate::delivery::Effects;
 use crate::lock::{Aging, Grant, SessionId};
 use crate::refusal::Refusal;
 

@@ -6,7 +6,8 @@ use quartet_protocol::resp::Output;
 
 use super::{promises::Granted, write_grant};
 use crate::clock::Now;
-use crate::command::{Effects, HeldReply, Parked, Services};
+use crate::command::{Continuation, HeldReply, Parked, Services};
+use crate::delivery::Effects;
 use crate::lock::{Outcome, Ticket};
 use crate::refusal::Refusal;
 
@@ -14,7 +15,7 @@ use crate::refusal::Refusal;
 pub(super) struct Waiting(pub(super) Ticket);
 
 impl Parked for Waiting {
-    fn poll(&mut self, waker: &Waker, output: &mut Output, effects: &mut Effects) -> Poll<()> {
+    fn poll(&mut self, waker: &Waker, output: &mut Output, continuation: &mut Continuation) -> Poll<()> {
         let Poll::Ready(answer) = self.0.poll(waker) else { return Poll::Pending };
         let mut held = answer.barrier.map(|barrier| HeldReply::opened(output, barrier));
         match answer.outcome {
@@ -30,8 +31,8 @@ impl Parked for Waiting {
             Outcome::SessionEnded => output.error(Refusal::NO_LOCK_SESSION.text()),
             Outcome::LeaseLost => output.error(Refusal::LOCK_NOT_HELD.text()),
         }
-        effects.held.extend(held);
-        effects.close_held(output.len());
+        continuation.held.extend(held);
+        continuation.close_held(output.len());
         Poll::Ready(())
     }
 

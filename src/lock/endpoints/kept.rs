@@ -2,7 +2,7 @@
 
 use super::{act, act_durably, synced};
 use crate::clock::Now;
-use crate::command::Effects;
+use crate::delivery::Effects;
 use crate::http::endpoint::{Context, Problem, problems};
 use crate::lock::{Aftermath, Aging, Grant, Locks, Refused, SessionId};
 use crate::wait::Barrier;
@@ -117,7 +117,7 @@ fn with_effects<R>(
 ) -> Result<R, Problem> {
     let mut effects = Effects::default();
     let left = left(context.now(), &mut effects);
-    effects.deliver();
+    effects.deliver(&context.services().alarm);
     left.ok_or_else(|| {
         Problem::new(problems::UNAVAILABLE).detail(
             "the time was over before the disk had it: ask for a longer one, or see why the disk is slow",

@@ -13,7 +13,7 @@ mod reports;
 mod sessions;
 
 use crate::clock::Now;
-use crate::command::Effects;
+use crate::delivery::Effects;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk};
 use crate::lock::{Aftermath, Core, Events, Locks, Refused};
 use crate::wait::Barrier;
@@ -41,7 +41,7 @@ fn act<R>(
 ) -> (R, Option<Barrier>) {
     let mut effects = Effects::default();
     let acted = context.services().on_locks(context.now(), &mut effects, operation);
-    effects.deliver();
+    effects.deliver(&context.services().alarm);
     acted
 }
 

@@ -1,9 +1,10 @@
-//! What others have for a client: pushed messages wait here until the client's own thread writes them out.
+//! Messages for one client: they wait here until the thread of its connection writes them out.
 //!
-//! A producer appends under a short lock and remembers the client; at the end of its batch it wakes each client
-//! once.  The size is bounded by the setting `client-output-buffer-limit`: a reader too slow for what it
-//! subscribed to loses its connection, and nobody else waits for it.
+//! A producer appends under a short lock and remembers the outbox; at the end of its batch it wakes each client
+//! once.  The setting `client-output-buffer-limit` bounds the size: a client that reads too slowly for what it
+//! subscribed to loses its connection, and no other client waits for it.
 
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
@@ -22,8 +23,11 @@ const FINISHING: u8 = 1;
 const CLOSING: u8 = 2;
 
 /// See the module's text.
-#[derive(Default)]
 pub struct Outbox {
+    /// The client's number, which is never used again.
+    id: u64,
+    /// The client's address, for the log.
+    address: SocketAddr,
     queue: Mutex<Vec<Bytes>, { rank::OUTBOX }>,
     /// Bytes in the queue.
     queued: AtomicUsize,
@@ -36,6 +40,30 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// An empty outbox for the client with this number and address.
+    pub fn new(id: u64, address: SocketAddr) -> Outbox {
+        Outbox {
+            id,
+            address,
+            queue: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            soft_since: Mutex::default(),
+            end: AtomicU8::new(OPEN),
+            waker: OnceLock::new(),
+        }
+    }
+
+    /// The client's number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The client's address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Appends an encoded message; true if nothing waited before it, so that the client has to be woken.
     pub fn push(&self, message: Bytes) -> bool {
         self.queued.fetch_add(message.len(), Relaxed);
