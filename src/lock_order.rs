@@ -42,8 +42,8 @@ ranks! {
     ENDPOINT_RANDOM,
     /// A shard of the store, by its id.
     SHARD,
-    /// Counters that have changed, which shards note.
-    CHANGED_COUNTERS,
+    /// The names of changed entries, which shards note.
+    DIRTY_KEYS,
     /// How the members of an adaptive eviction policy do, which shards report.
     EVICTION_DUEL,
     /// The right to publish notices of locks.

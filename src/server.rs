@@ -21,7 +21,7 @@ use crate::data_folder;
 use crate::delivery::Effects;
 use crate::descriptors;
 use crate::http;
-use crate::limit::Limits;
+use crate::limit::{COUNTER_TYPE, Limits};
 use crate::lock::{Durability, Locks};
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -68,7 +68,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let limits = Limits::new(slots).with_ipv6_prefix(settings.limit_host_prefix as u8);
     limits.follow_wall_clock(clock.now());
     Services {
-        store: Store::new(settings.databases, settings.threads, slots, seed),
+        store: Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE),
         metrics: Metrics::new(slots, commands.rows().len()),
         commands,
         settings: Live::new(settings),

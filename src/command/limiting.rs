@@ -73,7 +73,7 @@ impl Services {
             return;
         }
         self.store.visit_each(|shard| {
-            shard.for_each_counter(|entry| {
+            shard.for_each_pinned(|entry| {
                 // The counter that keys without one share is no key's own.
                 let is_of =
                     |prefix: &[u8]| entry.key().strip_prefix(prefix).is_some_and(|key| !key.is_empty());

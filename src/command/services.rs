@@ -71,7 +71,7 @@ impl Services {
     /// Adds what a batch has changed of the store's memory, and tells the limiter whether there is room for more counters.
     pub fn add_memory(&self, growth: Growth) {
         self.store.add_memory(growth);
-        if growth.counters != 0 {
+        if growth.pinned != 0 {
             self.look_for_room();
         }
     }
@@ -86,7 +86,7 @@ impl Services {
     /// Tells the limiter whether there is room for more counters: after the setting or their memory has changed.
     pub fn look_for_room(&self) {
         let limit = self.settings.limit_maxmemory();
-        self.limits.room.set_full(limit != 0 && self.store.counter_memory() >= limit);
+        self.limits.room.set_full(limit != 0 && self.store.pinned_memory() >= limit);
     }
 
     /// Sends a message to the subscribers of a channel, as PUBLISH does, and returns how many received it.

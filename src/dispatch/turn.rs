@@ -199,7 +199,7 @@ impl<'t, 's> Turn<'t, 's> {
     fn make_room(&mut self, limit: usize) -> bool {
         let delta = self.keyspace.take_memory_delta();
         self.services.add_memory(delta);
-        if self.services.store.cache_memory() <= limit {
+        if self.services.store.evictable_memory() <= limit {
             return true;
         }
         eviction::make_room(&self.services.store, &self.services.settings, self.random, &self.keyspace.access)

@@ -321,7 +321,7 @@ const ROWS: &[Row] = &[
         text.sample(&[], look.services.limits.policies.list().len());
     }),
     gauge("quartet_limit_memory_bytes", "Memory of the rate limiter's counters.", |text, look| {
-        text.sample(&[], look.services.store.counter_memory());
+        text.sample(&[], look.services.store.pinned_memory());
     }),
     gauge(
         "quartet_limit_memory_limit_bytes",

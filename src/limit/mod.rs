@@ -42,6 +42,9 @@ use reservations::Reservations;
 use room::Room;
 use waiting::Waiting;
 
+/// The name that TYPE answers for a counter.
+pub const COUNTER_TYPE: &str = "ratelimit";
+
 /// Where the boot of the machine lies on the limiter's scale of time: some 73 years in, so that what began before it
 /// can be said too.
 const BOOT: Nanos = 1 << 61;

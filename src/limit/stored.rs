@@ -33,7 +33,7 @@ impl Counters for StoredCounters<'_, '_> {
     fn state(&mut self, counter: &[u8]) -> Result<&[u8], NotACounter> {
         let access = self.0.access;
         let key = self.0.store().key(counter);
-        let state = self.0.shard(&key).counter(&key, &access);
+        let state = self.0.shard(&key).pinned_state(&key, &access);
         state.map(Option::unwrap_or_default).map_err(|_| NotACounter)
     }
 
@@ -49,15 +49,15 @@ impl Counters for StoredCounters<'_, '_> {
             self.0.remove(&key);
             return;
         }
-        let place = self.0.store().place_of(self.0.database);
-        self.0.store().changed_counters().note(place, counter, kept_for);
+        let database = self.0.store().physical_database(self.0.database);
+        self.0.store().dirty().mark(database, counter, kept_for);
         let deadline = deadline_after(now, kept_for);
-        self.0.shard(&key).set_counter(&key, state, Some(deadline), &access);
+        self.0.shard(&key).set_pinned_state(&key, state, Some(deadline), &access);
     }
 
     fn keep_less(&mut self, counter: &[u8]) {
-        let place = self.0.store().place_of(self.0.database);
-        self.0.store().changed_counters().note_less(place, counter);
+        let database = self.0.store().physical_database(self.0.database);
+        self.0.store().dirty().mark_always(database, counter);
     }
 }
 

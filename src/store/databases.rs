@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
-use super::changed::ChangedCounters;
-use super::counters::Home;
+use super::dirty::{DirtySet, DirtySink};
 use super::entry::Deadline;
 use super::eviction::{Duel, LEADER_STEP};
 use super::growth::Growth;
 use super::hash::{KeyHasher, prefetch};
 use super::shard::{AccessContext, Counts, Key, MemoryParts, Shard};
 use super::shard_lock::{Mutex, MutexGuard};
+use super::value::ValueType;
 use crate::lock_order::{self, Held, rank};
 
 /// Shards per database.
@@ -63,11 +63,13 @@ pub struct Store {
     order: Box<[AtomicUsize]>,
     hasher: KeyHasher,
     memory: CachePadded<AtomicI64>,
-    counter_memory: AtomicI64,
+    pinned_memory: AtomicI64,
     /// Threads that share the shards out among them when they look for expired keys.
     sweepers: usize,
     gate: Gate,
-    changed_counters: Arc<ChangedCounters>,
+    /// The name that TYPE answers for pinned entries.
+    pinned_type: &'static str,
+    dirty: Arc<DirtySet>,
     duel: Arc<Duel>,
 }
 
@@ -89,11 +91,25 @@ impl Store {
             order: (0..databases).map(AtomicUsize::new).collect(),
             hasher: KeyHasher::new(seed),
             memory: CachePadded::new(AtomicI64::new(0)),
-            counter_memory: AtomicI64::new(0),
+            pinned_memory: AtomicI64::new(0),
             sweepers,
             gate: Gate::new(slots),
-            changed_counters: Arc::default(),
+            pinned_type: "pinned",
+            dirty: Arc::default(),
             duel: Arc::default(),
+        }
+    }
+
+    /// The same store, with the name that TYPE answers for pinned entries: the service that writes them gives it.
+    pub fn with_pinned_type(self, name: &'static str) -> Store {
+        Store { pinned_type: name, ..self }
+    }
+
+    /// The name of a type of value, as TYPE answers it.
+    pub fn type_name(&self, value_type: ValueType) -> &'static str {
+        match value_type {
+            ValueType::String => "string",
+            ValueType::Pinned => self.pinned_type,
         }
     }
 
@@ -102,9 +118,9 @@ impl Store {
         &self.duel
     }
 
-    /// Which counters have changed and matter for long.
-    pub fn changed_counters(&self) -> &ChangedCounters {
-        &self.changed_counters
+    /// The pinned entries whose change has to be written down.
+    pub fn dirty(&self) -> &DirtySet {
+        &self.dirty
     }
 
     /// Number of databases.
@@ -112,15 +128,15 @@ impl Store {
         self.databases.len()
     }
 
-    /// The place in the store at which a database is until SWAPDB puts it elsewhere.
-    pub fn place_of(&self, database: usize) -> usize {
+    /// The physical database behind a number that clients know, until SWAPDB exchanges it.
+    pub fn physical_database(&self, database: usize) -> usize {
         self.order[database].load(Relaxed)
     }
 
-    /// The database at a place, as [`Store::place_of`] gives it.
-    pub fn database_at(&self, place: usize) -> usize {
-        let at_place = |order: &AtomicUsize| order.load(Relaxed) == place;
-        self.order.iter().position(at_place).expect("every place is one database's")
+    /// The number under which clients know a physical database.
+    pub fn logical_database(&self, physical: usize) -> usize {
+        let is_it = |order: &AtomicUsize| order.load(Relaxed) == physical;
+        self.order.iter().position(is_it).expect("every physical database has a number")
     }
 
     /// A key with its hash.
@@ -194,24 +210,24 @@ impl Store {
         usize::try_from(self.memory.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Bytes of memory of the rate limiter's counters, as of the last batches.
-    pub fn counter_memory(&self) -> usize {
-        usize::try_from(self.counter_memory.load(Relaxed)).unwrap_or(0)
+    /// Bytes of memory of the pinned entries, as of the last batches.
+    pub fn pinned_memory(&self) -> usize {
+        usize::try_from(self.pinned_memory.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Bytes of memory of all that is no counter, which is what `maxmemory` bounds.
-    pub fn cache_memory(&self) -> usize {
-        self.memory().saturating_sub(self.counter_memory())
+    /// Bytes of memory of all entries that may be evicted, which `maxmemory` bounds.
+    pub fn evictable_memory(&self) -> usize {
+        self.memory().saturating_sub(self.pinned_memory())
     }
 
     /// Adds what a batch has changed.  Kept apart from the locks so that a batch costs one shared write at most, and one
-    /// more if it has made or removed counters.
+    /// more if it has made or removed pinned entries.
     pub fn add_memory(&self, growth: Growth) {
         if growth.all != 0 {
             self.memory.fetch_add(growth.all as i64, Relaxed);
         }
-        if growth.counters != 0 {
-            self.counter_memory.fetch_add(growth.counters as i64, Relaxed);
+        if growth.pinned != 0 {
+            self.pinned_memory.fetch_add(growth.pinned as i64, Relaxed);
         }
     }
 
@@ -228,7 +244,7 @@ impl Store {
         let (a, b) = (self.order[first].load(Relaxed), self.order[second].load(Relaxed));
         self.order[first].store(b, Relaxed);
         self.order[second].store(a, Relaxed);
-        self.changed_counters.note_all();
+        self.dirty.mark_all();
     }
 
     /// The counts of all shards of all databases.
@@ -315,8 +331,8 @@ impl Store {
             let shard = |number: usize| {
                 let mut shard = Shard::new(self.hasher.clone());
                 shard.duel = number.is_multiple_of(LEADER_STEP).then(|| Arc::clone(&self.duel));
-                let changed = Arc::clone(&self.changed_counters);
-                shard.counters.home = Some(Home { place: id.database as usize, changed });
+                let set = Arc::clone(&self.dirty);
+                shard.pinned.sink = Some(DirtySink { physical_database: id.database as usize, set });
                 shard
             };
             let cell = |number| ShardCell {

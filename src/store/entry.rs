@@ -4,17 +4,17 @@
 //! costs one cache miss for the table and one for the entry.  Byte layout, all fields in native order:
 //!
 //! ```text
-//! 0   u64  header   bits 0..3 kind, 3..8 flags, 8..32 recency, 32..48 key length, 48..64 value length
+//! 0   u64  header   bits 0..3 encoding, 3..8 flags, 8..32 recency, 32..48 key length, 48..64 value length
 //! 8   u64  expiry   only with VOLATILE: bits 0..20 place in the expiry index, 20..64 deadline in milliseconds
 //!                   (with FAR: all 64 bits are the deadline, and the key is in no index)
 //! ..  u32  length   only with LONG_KEY: the real length of a key of 65,535 bytes or more
 //! ..  u8   length   only with TYPED: that of the content type, which follows it
 //! ..       key
-//! ..       value    the bytes themselves, or with kind SHARED a pointer to a boxed `Bytes`
+//! ..       value    the bytes themselves, or with SHARED a pointer to a boxed `Bytes`
 //! ```
 //!
-//! Kinds INLINE and SHARED are strings.  Kind COUNTER is the state of a rate limiter's counter, which the limiter alone
-//! understands; to everybody else it is a key whose value cannot be had.
+//! The encodings INLINE and SHARED are strings.  PINNED is the state of a service, which that service alone understands;
+//! all other commands see a key without a readable value.
 //!
 //! The allocation is a multiple of sixteen bytes, which is what the allocator would round it to anyway; a value
 //! that changes its length within that size is overwritten in place.
@@ -26,7 +26,7 @@ use std::slice::from_raw_parts;
 
 use bytes::Bytes;
 
-use super::value::{ContentType, Kind, Value, WrongKind};
+use super::value::{ContentType, Value, ValueType, WrongType};
 
 /// Values longer than this are kept as shared `Bytes`, so that a reply never copies them under a lock.
 pub const INLINE_VALUE_MAX: usize = 16 * 1024;
@@ -37,10 +37,10 @@ pub(super) const UNINDEXED: u32 = (1 << 20) - 1;
 /// Deadlines from here on (some 557 years after the epoch of the clock) are kept but not indexed.
 const FAR_DEADLINE: u64 = 1 << 44;
 
-const KIND_MASK: u64 = 0b111;
-const KIND_INLINE: u64 = 0;
-const KIND_SHARED: u64 = 1;
-const KIND_COUNTER: u64 = 2;
+const ENCODING_MASK: u64 = 0b111;
+const INLINE: u64 = 0;
+const SHARED: u64 = 1;
+const PINNED: u64 = 2;
 
 const VOLATILE: u64 = 1 << 3;
 const FAR: u64 = 1 << 4;
@@ -91,7 +91,7 @@ impl Entry {
         if value.len() > INLINE_VALUE_MAX {
             return Entry::new_shared(key, Bytes::copy_from_slice(value), deadline);
         }
-        Entry::build(key, KIND_INLINE, None, value, deadline)
+        Entry::build(key, INLINE, None, value, deadline)
     }
 
     /// A string entry that shares `value`; short values are copied into the entry instead.
@@ -107,26 +107,26 @@ impl Entry {
         deadline: Option<Deadline>,
     ) -> Entry {
         if value.len() <= INLINE_VALUE_MAX {
-            return Entry::build(key, KIND_INLINE, content_type, &value, deadline);
+            return Entry::build(key, INLINE, content_type, &value, deadline);
         }
         let pointer = Box::into_raw(Box::new(value)).expose_provenance();
-        Entry::build(key, KIND_SHARED, content_type, &pointer.to_ne_bytes(), deadline)
+        Entry::build(key, SHARED, content_type, &pointer.to_ne_bytes(), deadline)
     }
 
-    /// A counter with its state of at most [`INLINE_VALUE_MAX`] bytes.
-    pub fn new_counter(key: &[u8], state: &[u8], deadline: Option<Deadline>) -> Entry {
-        assert!(state.len() <= INLINE_VALUE_MAX, "the states of all algorithms lie inside the entry");
-        Entry::build(key, KIND_COUNTER, None, state, deadline)
+    /// A pinned entry with its state of at most [`INLINE_VALUE_MAX`] bytes.
+    pub fn new_pinned(key: &[u8], state: &[u8], deadline: Option<Deadline>) -> Entry {
+        assert!(state.len() <= INLINE_VALUE_MAX, "a pinned state lies inside the entry");
+        Entry::build(key, PINNED, None, state, deadline)
     }
 
     fn build(
         key: &[u8],
-        kind: u64,
+        encoding: u64,
         content_type: Option<ContentType<'_>>,
         value: &[u8],
         deadline: Option<Deadline>,
     ) -> Entry {
-        let mut header = kind | (value.len() as u64) << VALUE_LENGTH_SHIFT;
+        let mut header = encoding | (value.len() as u64) << VALUE_LENGTH_SHIFT;
         let mut key_at = 8;
         if let Some(deadline) = deadline {
             header |= VOLATILE;
@@ -201,7 +201,7 @@ impl Entry {
         let shape = self.view().shape();
         let new = Shape { value_length: value.len(), ..shape };
         if value.len() > INLINE_VALUE_MAX
-            || self.view().header() & (KIND_MASK | TYPED) != KIND_INLINE
+            || self.view().header() & (ENCODING_MASK | TYPED) != INLINE
             || new.allocated() != shape.allocated()
         {
             return self.rebuild(|key, deadline| Entry::new(key, value, deadline));
@@ -218,12 +218,12 @@ impl Entry {
         self.rebuild(|key, deadline| Entry::new_typed(key, value, content_type, deadline));
     }
 
-    /// Overwrites the state of a counter by one as long and moves its deadline to one that is as near and not earlier,
-    /// which is what nearly every check does.  False, with nothing done, if the entry does not allow that.
-    pub fn refresh_counter(&mut self, state: &[u8], deadline: Deadline) -> bool {
+    /// Overwrites a pinned state by one as long and moves its deadline to one that is as near and not earlier, which is
+    /// what nearly every write does.  False, with nothing done, if the entry does not allow that.
+    pub fn refresh_pinned_state(&mut self, state: &[u8], deadline: Deadline) -> bool {
         let view = self.view();
         let shape = view.shape();
-        let fits = view.kind() == Kind::Counter && shape.value_length == state.len();
+        let fits = view.value_type() == ValueType::Pinned && shape.value_length == state.len();
         if !fits
             || view.header() & (VOLATILE | FAR) != VOLATILE
             || !(view.expiry_word() >> 20..FAR_DEADLINE).contains(&deadline)
@@ -241,16 +241,16 @@ impl Entry {
 
     /// Takes a shared value out, leaving an empty one, so that a sole owner can change its bytes without a copy.
     pub fn take_shared(&mut self) -> Option<Bytes> {
-        if self.view().header() & KIND_MASK != KIND_SHARED {
+        if self.view().header() & ENCODING_MASK != SHARED {
             return None;
         }
-        // SAFETY: with KIND_SHARED the pointer is that of a live box owned by this entry.
+        // SAFETY: with SHARED the pointer is that of a live box owned by this entry.
         Some(std::mem::take(unsafe { &mut *self.view().shared_pointer(self.view().shape()) }))
     }
 
     /// Puts bytes taken by [`Entry::take_shared`] back, changed or not.
     pub fn restore_shared(&mut self, value: Bytes) {
-        assert!(self.view().header() & KIND_MASK == KIND_SHARED, "only a shared value was taken");
+        assert!(self.view().header() & ENCODING_MASK == SHARED, "only a shared value was taken");
         // SAFETY: as in `take_shared`.
         unsafe { *self.view().shared_pointer(self.view().shape()) = value };
     }
@@ -308,7 +308,7 @@ impl Entry {
         let shape = self.view().shape();
         let length = shape.value_length + suffix.len();
         let new = Shape { value_length: length, ..shape };
-        let inline = self.view().header() & (KIND_MASK | TYPED) == KIND_INLINE && length <= INLINE_VALUE_MAX;
+        let inline = self.view().header() & (ENCODING_MASK | TYPED) == INLINE && length <= INLINE_VALUE_MAX;
         if !inline || new.allocated() != shape.allocated() {
             return false;
         }
@@ -393,9 +393,9 @@ impl<'a> EntryRef<'a> {
         Shape { key_at, key_length, value_length }
     }
 
-    /// What the key holds.
-    pub fn kind(self) -> Kind {
-        if self.header() & KIND_MASK == KIND_COUNTER { Kind::Counter } else { Kind::String }
+    /// The type of the value.
+    pub fn value_type(self) -> ValueType {
+        if self.header() & ENCODING_MASK == PINNED { ValueType::Pinned } else { ValueType::String }
     }
 
     /// The key's bytes.
@@ -409,26 +409,26 @@ impl<'a> EntryRef<'a> {
     ///
     /// # Errors
     /// If it is no string.
-    pub fn string(self) -> Result<Value<'a>, WrongKind> {
-        match self.header() & KIND_MASK {
-            KIND_INLINE => Ok(Value::Inline(self.inline_bytes())),
-            // SAFETY: with KIND_SHARED the value field holds the pointer of a live box that this entry owns.
-            KIND_SHARED => Ok(Value::Shared(unsafe { &*self.shared_pointer(self.shape()) })),
-            _ => Err(WrongKind),
+    pub fn string(self) -> Result<Value<'a>, WrongType> {
+        match self.header() & ENCODING_MASK {
+            INLINE => Ok(Value::Inline(self.inline_bytes())),
+            // SAFETY: with SHARED the value field holds the pointer of a live box that this entry owns.
+            SHARED => Ok(Value::Shared(unsafe { &*self.shared_pointer(self.shape()) })),
+            _ => Err(WrongType),
         }
     }
 
-    /// The state of the counter it holds.
+    /// The pinned state it holds.
     ///
     /// # Errors
-    /// If it is no counter.
-    pub fn counter(self) -> Result<&'a [u8], WrongKind> {
-        if self.kind() == Kind::Counter { Ok(self.inline_bytes()) } else { Err(WrongKind) }
+    /// If it holds something else.
+    pub fn pinned_state(self) -> Result<&'a [u8], WrongType> {
+        if self.value_type() == ValueType::Pinned { Ok(self.inline_bytes()) } else { Err(WrongType) }
     }
 
-    /// The bytes it holds, of whatever kind they are.
+    /// The bytes it holds, of whatever type they are.
     pub fn bytes(self) -> &'a [u8] {
-        self.string().map_or_else(|WrongKind| self.inline_bytes(), Value::bytes)
+        self.string().map_or_else(|WrongType| self.inline_bytes(), Value::bytes)
     }
 
     /// The content type of the string it holds, if it was given one.
@@ -461,7 +461,7 @@ impl<'a> EntryRef<'a> {
 
     fn shared_pointer(self, shape: Shape) -> *mut Bytes {
         debug_assert_eq!(shape.value_length, POINTER_SIZE);
-        // SAFETY: callers have seen KIND_SHARED, so the value field is a pointer written by `new_shared`.
+        // SAFETY: callers have seen SHARED, so the value field is a pointer written by `new_shared`.
         let address = unsafe { self.pointer.as_ptr().add(shape.value_at()).cast::<usize>().read_unaligned() };
         std::ptr::with_exposed_provenance_mut(address)
     }
@@ -511,7 +511,7 @@ impl<'a> EntryRef<'a> {
         }
     }
 
-    /// A copy under another key: the value with its kind and content type, the deadline, and whether it was changed in
+    /// A copy under another key: the value with its encoding and content type, the deadline, and whether it was changed in
     /// part.
     pub fn copied_to(self, key: &[u8]) -> Entry {
         let mut copy = match self.string() {
@@ -526,9 +526,9 @@ impl<'a> EntryRef<'a> {
 
     /// A new entry with what this one's value field holds, which is no pointer.
     fn inline_copy(self, key: &[u8], deadline: Option<Deadline>) -> Entry {
-        let kind = self.header() & KIND_MASK;
-        debug_assert!(kind != KIND_SHARED);
-        Entry::build(key, kind, self.typed(), self.inline_bytes(), deadline)
+        let encoding = self.header() & ENCODING_MASK;
+        debug_assert!(encoding != SHARED);
+        Entry::build(key, encoding, self.typed(), self.inline_bytes(), deadline)
     }
 
     /// The address, for comparing and prefetching.
@@ -551,7 +551,7 @@ impl<'a> EntryRef<'a> {
 impl Drop for Entry {
     fn drop(&mut self) {
         let shape = self.view().shape();
-        if self.view().header() & KIND_MASK == KIND_SHARED {
+        if self.view().header() & ENCODING_MASK == SHARED {
             // SAFETY: the box was leaked by `new_shared` for this entry, and nobody else frees it.
             drop(unsafe { Box::from_raw(self.view().shared_pointer(shape)) });
         }

@@ -1,4 +1,4 @@
-//! By how much the store has grown: what a shard says when it is unlocked.
+//! By how much the store has grown: what a shard reports when it is unlocked.
 
 use std::ops::{Add, AddAssign};
 
@@ -7,15 +7,15 @@ use std::ops::{Add, AddAssign};
 pub struct Growth {
     /// Of all that is stored.
     pub all: isize,
-    /// Of the rate limiter's counters alone, which have a limit of their own.
-    pub counters: isize,
+    /// Of the pinned entries alone, which have a limit of their own.
+    pub pinned: isize,
 }
 
 impl Add for Growth {
     type Output = Growth;
 
     fn add(self, other: Growth) -> Growth {
-        Growth { all: self.all + other.all, counters: self.counters + other.counters }
+        Growth { all: self.all + other.all, pinned: self.pinned + other.pinned }
     }
 }
 

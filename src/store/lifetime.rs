@@ -19,7 +19,7 @@ const NONE: u64 = u64::MAX;
 
 const MILLIS_PER_SECOND: u64 = 1000;
 
-/// How long keys of the cache live at most, in milliseconds.  The rate limiter's counters are not bounded by it.
+/// How long keys of the cache live at most, in milliseconds.  Pinned entries are not bounded by it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LifetimeBounds {
     /// Those that are written without a time to live.

@@ -1,9 +1,8 @@
 //! The store: keys with values and deadlines, exact for readers, punctual in giving memory back, bounded in size.
 
-mod changed;
 mod chunks;
-mod counters;
 mod databases;
+mod dirty;
 mod entry;
 pub mod eviction;
 mod expiry;
@@ -13,6 +12,7 @@ mod keyspace;
 mod lifetime;
 #[cfg(test)]
 mod model_tests;
+mod pinned;
 mod shard;
 mod shard_lock;
 #[cfg(test)]
@@ -21,11 +21,11 @@ mod strings;
 mod table;
 mod value;
 
-pub use changed::ChangedCounters;
 pub use databases::{Entered, Exclusive, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
+pub use dirty::DirtySet;
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use growth::Growth;
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
 pub use shard::{AccessContext, Counts, Key, MemoryParts, Shard, WatchFlag};
-pub use value::{ContentType, Kind, Value, WrongKind};
+pub use value::{ContentType, Value, ValueType, WrongType};

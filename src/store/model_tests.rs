@@ -9,13 +9,13 @@ use proptest::prelude::*;
 use super::entry::{Entry, INLINE_VALUE_MAX};
 use super::hash::KeyHasher;
 use super::table::Table;
-use super::value::{ContentType, Kind, Value, WrongKind};
+use super::value::{ContentType, Value, ValueType, WrongType};
 
 /// What an entry should hold.
 #[derive(Clone, Debug)]
 struct Twin {
     key: Vec<u8>,
-    kind: Kind,
+    kind: ValueType,
     value: Vec<u8>,
     content_type: Option<String>,
     deadline: Option<u64>,
@@ -26,7 +26,7 @@ struct Twin {
 impl Twin {
     /// What every write of a string does.
     fn write(&mut self, value: Vec<u8>) {
-        *self = Twin { kind: Kind::String, value, content_type: None, modified: false, ..self.clone() };
+        *self = Twin { kind: ValueType::String, value, content_type: None, modified: false, ..self.clone() };
     }
 }
 
@@ -69,14 +69,14 @@ fn content_type() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![2 => Just(Kind::String), 1 => Just(Kind::Counter)]
+fn kind() -> impl Strategy<Value = ValueType> {
+    prop_oneof![2 => Just(ValueType::String), 1 => Just(ValueType::Pinned)]
 }
 
 fn made(twin: &Twin) -> Entry {
     match twin.kind {
-        Kind::Counter => Entry::new_counter(&twin.key, &twin.value, twin.deadline),
-        Kind::String => Entry::new(&twin.key, &twin.value, twin.deadline),
+        ValueType::Pinned => Entry::new_pinned(&twin.key, &twin.value, twin.deadline),
+        ValueType::String => Entry::new(&twin.key, &twin.value, twin.deadline),
     }
 }
 
@@ -99,19 +99,19 @@ fn assert_same(entry: &Entry, twin: &Twin) {
     let view = entry.view();
     assert_eq!(view.key(), twin.key);
     assert_eq!(view.bytes(), twin.value);
-    assert_eq!(view.kind(), twin.kind);
+    assert_eq!(view.value_type(), twin.kind);
     assert_eq!(view.content_type(), twin.content_type.as_deref());
     assert_eq!(view.deadline(), twin.deadline);
     assert_eq!(view.recency(), twin.recency);
     assert_eq!(view.is_modified(), twin.modified);
     match twin.kind {
-        Kind::String => {
+        ValueType::String => {
             assert_eq!(view.string().map(Value::bytes), Ok(twin.value.as_slice()));
-            assert_eq!(view.counter(), Err(WrongKind));
+            assert_eq!(view.pinned_state(), Err(WrongType));
         }
-        Kind::Counter => {
-            assert_eq!(view.string().map(Value::bytes), Err(WrongKind));
-            assert_eq!(view.counter(), Ok(twin.value.as_slice()));
+        ValueType::Pinned => {
+            assert_eq!(view.string().map(Value::bytes), Err(WrongType));
+            assert_eq!(view.pinned_state(), Ok(twin.value.as_slice()));
         }
     }
     let is_shared = matches!(view.string(), Ok(Value::Shared(_)));
@@ -130,7 +130,7 @@ proptest! {
         deadline in deadline(),
         changes in proptest::collection::vec(change(), 0..12),
     ) {
-        if kind == Kind::Counter {
+        if kind == ValueType::Pinned {
             value.truncate(INLINE_VALUE_MAX);
         }
         let mut twin = Twin { key, kind, value, content_type: None, deadline, recency: 0, modified: false };
@@ -150,8 +150,8 @@ proptest! {
                 }
                 Change::Refresh(state, deadline) => {
                     let length = state.len();
-                    if entry.refresh_counter(&state, deadline) {
-                        assert!(twin.kind == Kind::Counter && twin.value.len() == length);
+                    if entry.refresh_pinned_state(&state, deadline) {
+                        assert!(twin.kind == ValueType::Pinned && twin.value.len() == length);
                         assert!(twin.deadline.is_some_and(|old| old <= deadline));
                         twin.value = state;
                         twin.deadline = Some(deadline);
@@ -168,7 +168,7 @@ proptest! {
                 }
                 Change::Append(suffix) => {
                     if entry.append_in_place(&suffix) {
-                        assert!(twin.kind == Kind::String && twin.content_type.is_none());
+                        assert!(twin.kind == ValueType::String && twin.content_type.is_none());
                         twin.value.extend_from_slice(&suffix);
                         twin.modified = true;
                     }

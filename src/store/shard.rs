@@ -2,22 +2,22 @@
 //!
 //! Everything that happens to a key happens here, so that memory, the expiry index and watching clients are kept
 //! true in one place.  A shard reads no clock and takes no lock: the caller holds the lock and passes a [`AccessContext`].
-//! What is particular to a kind of value is done in `strings` and `counters`.
+//! What is particular to a type of value is done in `strings` and `pinned`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hashbrown::HashMap;
 
-use super::counters::Counters;
 use super::entry::{Deadline, Entry, EntryRef};
 use super::eviction::{Contest, Duel, Newcomers, Recency, Trace};
 use super::expiry::ExpiryIndex;
 use super::growth::Growth;
 use super::hash::KeyHasher;
 use super::lifetime::LifetimeBounds;
+use super::pinned::Pinned;
 use super::table::{Position, Table};
-use super::value::Kind;
+use super::value::ValueType;
 use crate::clock::Now;
 use crate::settings::Live;
 
@@ -127,8 +127,8 @@ pub struct Shard {
     pub(super) contest: Option<Box<Contest>>,
     /// What the shard leads in, if it is one that does.
     pub(super) duel: Option<Arc<Duel>>,
-    /// What never is evicted.
-    pub(super) counters: Counters,
+    /// The entries that are never evicted.
+    pub(super) pinned: Pinned,
     pub(super) hasher: KeyHasher,
     /// Since the start or the last reset.
     pub counts: Counts,
@@ -140,7 +140,7 @@ impl Shard {
         Shard {
             table: Table::default(),
             expiry: ExpiryIndex::default(),
-            counters: Counters::default(),
+            pinned: Pinned::default(),
             hasher,
             entry_memory: 0,
             trace: Trace::default(),
@@ -161,7 +161,7 @@ impl Shard {
         }
         let all = self.memory();
         let all = all as isize - std::mem::replace(&mut self.reported_memory, all) as isize;
-        Some(Growth { all, counters: self.take_counter_growth() })
+        Some(Growth { all, pinned: self.take_pinned_growth() })
     }
 
     /// Number of keys, those included whose deadline has passed but that were not removed yet.
@@ -176,7 +176,7 @@ impl Shard {
 
     /// Number of keys with a deadline in an expiry index.
     pub fn volatile_len(&self) -> usize {
-        self.expiry.len() + self.counters.expiry.len()
+        self.expiry.len() + self.pinned.expiry.len()
     }
 
     /// The milliseconds that all keys with a deadline have left together, as far as a few of them tell.
@@ -189,17 +189,17 @@ impl Shard {
             });
             sum.checked_div(looked_at).unwrap_or(0) * index.len() as u64
         };
-        left(&self.expiry) + left(&self.counters.expiry)
+        left(&self.expiry) + left(&self.pinned.expiry)
     }
 
     /// Number of keys that a policy may evict.
     pub(super) fn evictable_len(&self) -> usize {
-        self.len() - self.counters.length
+        self.len() - self.pinned.length
     }
 
     /// A time before which no key expires.
     pub(super) fn next_due(&self) -> Option<Deadline> {
-        self.expiry.next().into_iter().chain(self.counters.expiry.next()).min()
+        self.expiry.next().into_iter().chain(self.pinned.expiry.next()).min()
     }
 
     /// Bytes of memory: entries, buckets, expiry indexes, what the eviction policy keeps.
@@ -213,7 +213,7 @@ impl Shard {
         MemoryParts {
             entries: self.entry_memory,
             buckets: self.table.memory(),
-            expiry: self.expiry.memory() + self.counters.expiry.memory(),
+            expiry: self.expiry.memory() + self.pinned.expiry.memory(),
             eviction: self.eviction_memory(),
         }
     }
@@ -276,8 +276,8 @@ impl Shard {
         if let Some(position) = self.live_position(key, access) {
             drop(self.take_out(position, key.hash));
         }
-        if entry.view().kind() == Kind::Counter {
-            self.counters.note(key.bytes);
+        if entry.view().value_type() == ValueType::Pinned {
+            self.pinned.mark_dirty(key.bytes);
         }
         self.insert(key, entry, access);
     }
@@ -292,9 +292,9 @@ impl Shard {
     ) -> bool {
         let Some(position) = self.live_position(key, access) else { return false };
         let entry = self.table.get(position);
-        let deadline = match entry.kind() {
-            Kind::Counter => deadline,
-            Kind::String => access.lifetimes.bounded(deadline, access.now),
+        let deadline = match entry.value_type() {
+            ValueType::Pinned => deadline,
+            ValueType::String => access.lifetimes.bounded(deadline, access.now),
         };
         if deadline.is_none() && entry.deadline().is_none() {
             return true;
@@ -307,7 +307,7 @@ impl Shard {
     /// Removes up to `limit` keys whose deadline has passed and returns how many there were.
     pub fn expire_due(&mut self, access: &AccessContext, limit: usize) -> usize {
         for removed in 0..limit {
-            let due = self.expiry.due(access.now).or_else(|| self.counters.expiry.due(access.now));
+            let due = self.expiry.due(access.now).or_else(|| self.pinned.expiry.due(access.now));
             let Some(entry) = due else { return removed };
             let lag = access.now - entry.deadline().unwrap_or(access.now);
             self.counts.expiry_lag_max = self.counts.expiry_lag_max.max(lag);
@@ -347,7 +347,7 @@ impl Shard {
         self.contest = None;
         self.trace.turnover.cleared();
         self.expiry = ExpiryIndex::default();
-        self.counters.clear();
+        self.pinned.clear();
         std::mem::take(&mut self.table)
     }
 
@@ -453,7 +453,7 @@ impl Shard {
     }
 
     fn expire(&mut self, position: Position, hash: u64) {
-        // Whoever keeps counters elsewhere knows when they end.
+        // An expired entry is not dirty: its record has the deadline.
         let entry = self.unlink(position, hash);
         self.note_removal(hash);
         self.counts.expired += 1;
@@ -464,17 +464,17 @@ impl Shard {
         self.changed = true;
         self.adapt(access);
         entry.set_recency(access.recency.inserted(self.trace));
-        let (kind, deadline) = (entry.view().kind(), entry.view().deadline());
+        let (value_type, deadline) = (entry.view().value_type(), entry.view().deadline());
         let memory = entry.view().memory();
         self.entry_memory += memory;
-        self.index_for(kind).note(&mut entry);
+        self.index_for(value_type).note(&mut entry);
         self.table.insert(key.hash, entry, |bytes| self.hasher.hash(bytes));
-        match kind {
-            Kind::Counter => {
-                self.counters.length += 1;
-                self.counters.entry_memory += memory;
+        match value_type {
+            ValueType::Pinned => {
+                self.pinned.length += 1;
+                self.pinned.entry_memory += memory;
             }
-            Kind::String => self.note_insert(key.hash, deadline, access),
+            ValueType::String => self.note_insert(key.hash, deadline, access),
         }
         self.touched(key);
     }
@@ -483,8 +483,8 @@ impl Shard {
     pub(super) fn take_out(&mut self, position: Position, hash: u64) -> Entry {
         let entry = self.unlink(position, hash);
         self.note_removal(hash);
-        if entry.view().kind() == Kind::Counter {
-            self.counters.note(entry.view().key());
+        if entry.view().value_type() == ValueType::Pinned {
+            self.pinned.mark_dirty(entry.view().key());
         }
         entry
     }
@@ -492,24 +492,24 @@ impl Shard {
     pub(super) fn unlink(&mut self, position: Position, hash: u64) -> Entry {
         self.changed = true;
         let mut entry = self.table.remove(position, hash, |bytes| self.hasher.hash(bytes));
-        let kind = entry.view().kind();
-        self.index_for(kind).forget(&mut entry);
+        let value_type = entry.view().value_type();
+        self.index_for(value_type).forget(&mut entry);
         self.entry_memory -= entry.view().memory();
-        if kind == Kind::Counter {
-            self.counters.length -= 1;
-            self.counters.entry_memory -= entry.view().memory();
+        if value_type == ValueType::Pinned {
+            self.pinned.length -= 1;
+            self.pinned.entry_memory -= entry.view().memory();
         }
         entry
     }
 
-    /// The expiry index of a kind of value.  A key that changes its kind is taken out and inserted anew.
-    fn index_for(&mut self, kind: Kind) -> &mut ExpiryIndex {
-        if kind == Kind::Counter { &mut self.counters.expiry } else { &mut self.expiry }
+    /// The expiry index of a type of value.  A key that changes its type is taken out and inserted anew.
+    fn index_for(&mut self, value_type: ValueType) -> &mut ExpiryIndex {
+        if value_type == ValueType::Pinned { &mut self.pinned.expiry } else { &mut self.expiry }
     }
 
     /// Changes a string in place, keeping the accounts and following it if it moves.
     pub(super) fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
-        debug_assert!(self.table.get(position).kind() != Kind::Counter);
+        debug_assert!(self.table.get(position).value_type() != ValueType::Pinned);
         let (expiry, entry_memory, changed) = (&mut self.expiry, &mut self.entry_memory, &mut self.changed);
         self.table.modify(position, |entry| {
             let (pointer, memory) = (entry.view().pointer(), entry.view().memory());
@@ -529,12 +529,12 @@ impl Shard {
 
     pub(super) fn change_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
         self.changed = true;
-        let is_counter = self.table.get(position).kind() == Kind::Counter;
-        if is_counter {
-            self.counters.note(self.table.get(position).key());
+        let is_pinned = self.table.get(position).value_type() == ValueType::Pinned;
+        if is_pinned {
+            self.pinned.mark_dirty(self.table.get(position).key());
         }
-        let (expiry, counter_memory) = match is_counter {
-            true => (&mut self.counters.expiry, Some(&mut self.counters.entry_memory)),
+        let (expiry, pinned_memory) = match is_pinned {
+            true => (&mut self.pinned.expiry, Some(&mut self.pinned.entry_memory)),
             false => (&mut self.expiry, None),
         };
         let entry_memory = &mut self.entry_memory;
@@ -545,7 +545,7 @@ impl Shard {
             let before = entry.view().memory();
             entry.set_deadline(deadline);
             let after = entry.view().memory();
-            for memory in [Some(entry_memory), counter_memory].into_iter().flatten() {
+            for memory in [Some(entry_memory), pinned_memory].into_iter().flatten() {
                 *memory = *memory - before + after;
             }
             expiry.moved(entry);

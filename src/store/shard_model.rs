@@ -10,7 +10,7 @@ use super::eviction::Recency;
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
 use super::shard::{AccessContext, Key, Shard};
-use super::value::{ContentType, Kind, WrongKind};
+use super::value::{ContentType, ValueType, WrongType};
 
 /// Keys come from a small range so that steps meet.
 const KEYS: u8 = 40;
@@ -22,7 +22,7 @@ const FAR: u64 = 1 << 44;
 enum Step {
     Set(u8, usize, Lifetime),
     SetTyped(u8, usize, Lifetime),
-    SetCounter(u8, usize, Option<u64>),
+    Pin(u8, usize, Option<u64>),
     Append(u8, usize),
     Edit(u8, usize),
     Remove(u8),
@@ -54,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (key(), length(), lifetime_of(deadline()))
             .prop_map(|(key, length, lifetime)| Step::SetTyped(key, length, lifetime)),
         6 => (key(), 0_usize..3, proptest::option::of(deadline()))
-            .prop_map(|(key, words, deadline)| Step::SetCounter(key, words * 8, deadline)),
+            .prop_map(|(key, words, deadline)| Step::Pin(key, words * 8, deadline)),
         3 => (key(), length()).prop_map(|(key, length)| Step::Append(key, length)),
         2 => (key(), length()).prop_map(|(key, length)| Step::Edit(key, length)),
         2 => key().prop_map(Step::Remove),
@@ -71,19 +71,19 @@ fn step() -> impl Strategy<Value = Step> {
 /// What a key holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Held {
-    kind: Kind,
+    kind: ValueType,
     bytes: Vec<u8>,
     is_typed: bool,
 }
 
 impl Held {
     fn string(bytes: Vec<u8>) -> Held {
-        Held { kind: Kind::String, bytes, is_typed: false }
+        Held { kind: ValueType::String, bytes, is_typed: false }
     }
 
     fn of(entry: EntryRef<'_>) -> Held {
         let is_typed = entry.content_type().is_some_and(|text| text == CONTENT_TYPE);
-        Held { kind: entry.kind(), bytes: entry.bytes().to_vec(), is_typed }
+        Held { kind: entry.value_type(), bytes: entry.bytes().to_vec(), is_typed }
     }
 }
 
@@ -140,35 +140,35 @@ impl Pair {
                 let held = Held { is_typed: true, ..Held::string(value) };
                 twin.insert(number, (held, deadline_of(from_now(lifetime), old)));
             }
-            Step::SetCounter(number, length, deadline) => {
+            Step::Pin(number, length, deadline) => {
                 let deadline = deadline.map(deadline_at);
                 let state = vec![number; length];
-                shard.set_counter(&key(number), &state, deadline, access);
-                let held = Held { kind: Kind::Counter, ..Held::string(state.clone()) };
+                shard.set_pinned_state(&key(number), &state, deadline, access);
+                let held = Held { kind: ValueType::Pinned, ..Held::string(state.clone()) };
                 twin.insert(number, (held, deadline));
-                assert_eq!(shard.counter(&key(number), access), Ok(Some(state.as_slice())));
+                assert_eq!(shard.pinned_state(&key(number), access), Ok(Some(state.as_slice())));
             }
             Step::Append(number, length) => {
                 let longer = shard.append(&key(number), &vec![7; length], access);
                 match twin.get_mut(&number) {
-                    Some((held, _)) if held.kind == Kind::String => {
+                    Some((held, _)) if held.kind == ValueType::String => {
                         held.bytes.resize(held.bytes.len() + length, 7);
                         held.is_typed = false;
                         assert_eq!(longer, Ok(Some(held.bytes.len())));
                     }
-                    Some(_) => assert_eq!(longer, Err(WrongKind)),
+                    Some(_) => assert_eq!(longer, Err(WrongType)),
                     None => assert_eq!(longer, Ok(None)),
                 }
             }
             Step::Edit(number, length) => {
                 let edited = shard.edit(&key(number), access, |bytes| bytes.resize(length, 9));
                 match twin.get_mut(&number) {
-                    Some((held, _)) if held.kind == Kind::String => {
+                    Some((held, _)) if held.kind == ValueType::String => {
                         held.bytes.resize(length, 9);
                         held.is_typed = false;
                         assert_eq!(edited, Ok(Some(())));
                     }
-                    Some(_) => assert_eq!(edited, Err(WrongKind)),
+                    Some(_) => assert_eq!(edited, Err(WrongType)),
                     None => assert_eq!(edited, Ok(None)),
                 }
             }
@@ -223,7 +223,7 @@ impl Pair {
         self.shard.table.for_each(|entry| {
             memory += entry.memory();
             indexed += usize::from(entry.index_place().is_some());
-            counters += usize::from(entry.kind() == Kind::Counter);
+            counters += usize::from(entry.value_type() == ValueType::Pinned);
             if !entry.is_expired(self.access.now) {
                 held.insert(entry.key()[0], (Held::of(entry), entry.deadline()));
             }
@@ -232,13 +232,13 @@ impl Pair {
         twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| self.access.now <= deadline));
         assert_eq!(held, twin);
         assert_eq!(self.shard.volatile_len(), indexed);
-        assert_eq!(self.shard.counter_len(), counters);
+        assert_eq!(self.shard.pinned_len(), counters);
         assert_eq!(
             self.shard.memory(),
             memory
                 + self.shard.table.memory()
                 + self.shard.expiry.memory()
-                + self.shard.counters.expiry.memory(),
+                + self.shard.pinned.expiry.memory(),
             "the accounts and what is there differ"
         );
     }

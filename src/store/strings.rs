@@ -6,7 +6,7 @@ use super::entry::{Deadline, Entry, INLINE_VALUE_MAX};
 use super::lifetime::Lifetime;
 use super::shard::{AccessContext, Key, Shard};
 use super::table::Position;
-use super::value::{ContentType, Kind, WrongKind};
+use super::value::{ContentType, ValueType, WrongType};
 
 /// Where a string goes.
 enum Place {
@@ -59,7 +59,7 @@ impl Shard {
         let Some(position) = self.live_position(key, access) else {
             return Place::New(access.lifetimes.written(lifetime, None, access.now));
         };
-        if self.table.get(position).kind() == Kind::String {
+        if self.table.get(position).value_type() == ValueType::String {
             return Place::Over(position);
         }
         let entry = self.take_out(position, key.hash);
@@ -96,7 +96,7 @@ impl Shard {
     ///
     /// # Errors
     /// What `revise` refuses with, or that the key holds no string.
-    pub fn revise<T: AsRef<[u8]>, E: From<WrongKind>>(
+    pub fn revise<T: AsRef<[u8]>, E: From<WrongType>>(
         &mut self,
         key: &Key<'_>,
         access: &AccessContext,
@@ -126,7 +126,7 @@ impl Shard {
         key: &Key<'_>,
         access: &AccessContext,
         change: impl FnOnce(&mut BytesMut) -> R,
-    ) -> Result<Option<R>, WrongKind> {
+    ) -> Result<Option<R>, WrongType> {
         let Some(position) = self.live_position(key, access) else { return Ok(None) };
         self.table.get(position).string()?;
         let result = self.change(position, |entry| {
@@ -156,7 +156,7 @@ impl Shard {
         key: &Key<'_>,
         suffix: &[u8],
         access: &AccessContext,
-    ) -> Result<Option<usize>, WrongKind> {
+    ) -> Result<Option<usize>, WrongType> {
         let Some(position) = self.live_position(key, access) else { return Ok(None) };
         self.table.get(position).string()?;
         if self.change(position, |entry| entry.append_in_place(suffix)) {

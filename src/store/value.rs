@@ -1,4 +1,4 @@
-//! What a key can hold, as those see it who do not know how it is kept (see `entry`).
+//! What a key can hold, without how it is kept (see `entry`).
 
 use bytes::Bytes;
 
@@ -6,29 +6,19 @@ use crate::refusal::Refusal;
 
 /// What a key holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ValueType {
     /// A string of bytes.
     String,
-    /// The state of a counter of the rate limiter.
-    Counter,
+    /// State of a service, which is not evicted and which that service alone understands.
+    Pinned,
 }
 
-impl Kind {
-    /// The name that TYPE answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::String => "string",
-            Kind::Counter => "ratelimit",
-        }
-    }
-}
-
-/// The key holds another kind of value than was asked for.
+/// The key holds a value of another type than was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct WrongKind;
+pub struct WrongType;
 
-impl From<WrongKind> for Refusal {
-    fn from(WrongKind: WrongKind) -> Refusal {
+impl From<WrongType> for Refusal {
+    fn from(WrongType: WrongType) -> Refusal {
         Refusal::WRONG_TYPE
     }
 }

@@ -203,7 +203,7 @@ impl Cache {
     pub(crate) fn count(&mut self, key: &[u8], state: &[u8], deadline: Option<Deadline>) {
         let (moment, key) = (self.moment(), self.store.key(key));
         let mut guard = self.store.lock(self.store.shard_of(0, key.hash));
-        guard.shard().set_counter(&key, state, deadline, &moment);
+        guard.shard().set_pinned_state(&key, state, deadline, &moment);
         self.store.add_memory(guard.unlock());
     }
 

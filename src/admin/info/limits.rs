@@ -21,7 +21,7 @@ pub(super) fn limits(page: &mut Page, services: &Services) {
     page.field("limit_refused", sum.refused);
     page.field("limit_shadow_refused", sum.shadow_refused);
     page.field("limit_without_room", sum.without_room);
-    page.field("limit_memory", services.store.counter_memory());
+    page.field("limit_memory", services.store.pinned_memory());
     page.field("limit_maxmemory", services.settings.limit_maxmemory());
     for policy in policies.iter().take(POLICIES_SHOWN_MAX) {
         let Totals { allowed, refused, shadow_refused, without_room } = policy.statistics.totals();

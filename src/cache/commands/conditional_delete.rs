@@ -3,7 +3,7 @@
 use super::strings::STRING;
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::store::{EntryRef, WrongKind};
+use crate::store::{EntryRef, WrongType};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -64,7 +64,7 @@ fn delete_if(
     let key = call.key(1);
     let deletes = match call.keyspace.find(&key).map(EntryRef::string) {
         Some(Ok(value)) => condition(value.bytes()),
-        Some(Err(WrongKind)) => return Err(wrong_kind),
+        Some(Err(WrongType)) => return Err(wrong_kind),
         None => false,
     };
     if deletes {

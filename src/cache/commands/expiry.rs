@@ -230,9 +230,11 @@ impl Condition {
 
 fn persist(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    // A counter is kept as long as it matters, which its deadline says.
-    let volatile =
-        call.keyspace.find(&key).is_some_and(|entry| entry.deadline().is_some() && entry.counter().is_err());
+    // A pinned entry is kept as long as it matters, which its deadline says.
+    let volatile = call
+        .keyspace
+        .find(&key)
+        .is_some_and(|entry| entry.deadline().is_some() && entry.pinned_state().is_err());
     let persisted = volatile && call.keyspace.set_deadline(&key, None);
     call.output.integer(i64::from(persisted));
     Ok(())

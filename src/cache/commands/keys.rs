@@ -147,7 +147,8 @@ fn count_keys(call: &mut Call<'_, '_>, is_counted: impl Fn(&mut Call<'_, '_>, &K
 
 fn type_of(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let key = call.key(1);
-    let name = call.keyspace.inspect(&key).map_or("none", |entry| entry.kind().name());
+    let store = call.keyspace.store();
+    let name = call.keyspace.inspect(&key).map_or("none", |entry| store.type_name(entry.value_type()));
     call.output.simple(name);
     Ok(())
 }

@@ -10,7 +10,7 @@ use quartet_protocol::resp::number::parse_integer;
 use super::strings::STRING;
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::store::{EntryRef, WrongKind};
+use crate::store::{EntryRef, WrongType};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {
@@ -50,7 +50,7 @@ fn lcs(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn copied(entry: Option<EntryRef<'_>>) -> Result<Vec<u8>, Refusal> {
     match entry.map(EntryRef::string) {
         Some(Ok(value)) => Ok(value.bytes().to_vec()),
-        Some(Err(WrongKind)) => Err(Refusal::new("ERR The specified keys must contain string values")),
+        Some(Err(WrongType)) => Err(Refusal::new("ERR The specified keys must contain string values")),
         None => Ok(Vec::new()),
     }
 }

@@ -8,7 +8,7 @@ use quartet_protocol::resp::number::parse_integer;
 use super::strings::STRING;
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::store::{EntryRef, Key, Lifetime, Value, WrongKind};
+use crate::store::{EntryRef, Key, Lifetime, Value, WrongType};
 
 const RANGE_COMPLEXITY: &str = "O(N) where N is the length of the returned string. The complexity is ultimately \
     determined by the returned length, but because creating a substring from an existing string is very cheap, it can \
@@ -144,7 +144,7 @@ fn lengthen(bytes: &mut BytesMut, length: usize) {
     }
 }
 
-fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Result<Option<usize>, WrongKind> {
+fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Result<Option<usize>, WrongType> {
     let value = call.keyspace.find(key).map(EntryRef::string).transpose()?;
     Ok(value.map(|value| value.bytes().len()))
 }

@@ -13,7 +13,7 @@ use crate::command::{Call, Command, Flags, Group};
 use crate::glob::Pattern;
 use crate::random::Random;
 use crate::refusal::Refusal;
-use crate::store::{AccessContext, EntryRef, Key, Keyspace, SHARD_COUNT, ShardId};
+use crate::store::{AccessContext, EntryRef, Key, Keyspace, SHARD_COUNT, ShardId, Store};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -117,8 +117,9 @@ struct ScanOptions<'a> {
 }
 
 impl ScanOptions<'_> {
-    fn wants(&self, entry: EntryRef<'_>) -> bool {
-        let is_of_type = |name: &[u8]| name.eq_ignore_ascii_case(entry.kind().name().as_bytes());
+    fn wants(&self, store: &Store, entry: EntryRef<'_>) -> bool {
+        let is_of_type =
+            |name: &[u8]| name.eq_ignore_ascii_case(store.type_name(entry.value_type()).as_bytes());
         self.type_name.is_none_or(is_of_type)
             && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(entry.key()))
     }
@@ -128,8 +129,9 @@ fn scan(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let cursor = parse_cursor(call.arguments.at(1)).ok_or(Refusal::INVALID_CURSOR)?;
     let options = scan_options(call)?;
     let mut names = Names::default();
+    let store = call.keyspace.store();
     let next = walk(call.keyspace, Cursor::from_number(cursor), options.count, |entry| {
-        if options.wants(entry) {
+        if options.wants(store, entry) {
             names.push(entry.key());
         }
     });

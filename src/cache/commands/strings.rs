@@ -7,7 +7,7 @@ use quartet_protocol::resp::Output;
 use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::store::{AccessContext, EntryRef, Key, Lifetime, Value, WrongKind};
+use crate::store::{AccessContext, EntryRef, Key, Lifetime, Value, WrongType};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -97,7 +97,7 @@ pub const COMMANDS: &[Command] = &[
 pub(super) const STRING: Command = Command { group: Group::String, ..Command::ROW };
 
 /// Replies the string an entry holds, or null without one.  Nothing is written if it holds something else.
-pub(super) fn reply_value(output: &mut Output, entry: Option<EntryRef<'_>>) -> Result<(), WrongKind> {
+pub(super) fn reply_value(output: &mut Output, entry: Option<EntryRef<'_>>) -> Result<(), WrongType> {
     match entry.map(EntryRef::string).transpose()? {
         Some(Value::Inline(value)) => output.bulk(value),
         Some(Value::Shared(value)) => output.bulk_shared(value.clone()),

@@ -108,7 +108,8 @@ async fn get_batch(
         let mut found = Vec::with_capacity(names.len());
         for name in &names {
             let key = visit.key(name);
-            let value = visit.keyspace.read(&key).and_then(|entry| Found::of(entry).ok());
+            let store = visit.keyspace.store();
+            let value = visit.keyspace.read(&key).and_then(|entry| Found::of(store, entry).ok());
             bytes += value.as_ref().map_or(0, |value| value.bytes.len());
             if bytes > VALUES_BYTES_MAX {
                 let allowed = format!("values of {VALUES_BYTES_MAX} bytes in one response");

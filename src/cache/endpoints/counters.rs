@@ -73,9 +73,10 @@ async fn increment(
     context.write(database.number(&context)?, &[&key], |visit| {
         let key = visit.key(&key);
         let made_for = lifetime(step.ttl, visit.now(), "ttl")?;
+        let store = visit.keyspace.store();
         let current = visit.keyspace.find(&key);
         conditions.allow_writing(current)?;
-        let (old, content_type, lifetime) = match current.map(Found::of).transpose()? {
+        let (old, content_type, lifetime) = match current.map(|entry| Found::of(store, entry)).transpose()? {
             Some(found) => {
                 let number = parse_integer(&found.bytes);
                 let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;

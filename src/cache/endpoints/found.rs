@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::http::endpoint::{Problem, problems};
-use crate::store::{Deadline, EntryRef, Kind, Value};
+use crate::store::{Deadline, EntryRef, Store, Value};
 
 /// The content type of values that were put as JSON other than a string.
 pub(super) const JSON: &str = "application/json";
@@ -17,12 +17,12 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The string that an entry holds.
+    /// The string that an entry of the store holds.
     ///
     /// # Errors
     /// If it holds something else.
-    pub(super) fn of(entry: EntryRef<'_>) -> Result<Found, Problem> {
-        let bytes = match entry.string().map_err(|_| wrong_type(entry.kind()))? {
+    pub(super) fn of(store: &Store, entry: EntryRef<'_>) -> Result<Found, Problem> {
+        let bytes = match entry.string().map_err(|_| wrong_type(store, entry))? {
             Value::Inline(bytes) => Bytes::copy_from_slice(bytes),
             Value::Shared(bytes) => bytes.clone(),
         };
@@ -36,6 +36,7 @@ impl Found {
 }
 
 /// The problem with a key that holds no string.
-pub(super) fn wrong_type(kind: Kind) -> Problem {
-    Problem::new(problems::WRONG_TYPE).detail(format!("the key holds a {}", kind.name()))
+fn wrong_type(store: &Store, entry: EntryRef<'_>) -> Problem {
+    Problem::new(problems::WRONG_TYPE)
+        .detail(format!("the key holds a {}", store.type_name(entry.value_type())))
 }

@@ -70,8 +70,9 @@ async fn value(
     let (found, now) = context.read(database.number(&context)?, &[&key], |visit| {
         let now = visit.now();
         let key = visit.key(&key);
+        let store = visit.keyspace.store();
         let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
-        Found::of(entry).map(|found| (found, now))
+        Found::of(store, entry).map(|found| (found, now))
     })?;
     if conditions.are_none() {
         room.admit(found.bytes.len())?;

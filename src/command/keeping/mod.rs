@@ -83,7 +83,7 @@ impl LimitKeeper {
             services.limits.keeping.set_ready();
         }
         services.limits.keeping.turn_on();
-        services.store.changed_counters().follow(Some(keeper.long));
+        services.store.dirty().follow(Some(keeper.long));
         Ok(keeper)
     }
 
@@ -128,7 +128,7 @@ impl LimitKeeper {
 
     /// Writes what has changed since this was last called.
     pub fn keep(&mut self) {
-        let changed = self.services.store.changed_counters();
+        let changed = self.services.store.dirty();
         let keeping = &self.services.limits.keeping;
         let is_due = match &self.journal {
             Some(journal) => journal.is_snapshot_due(),
@@ -163,18 +163,18 @@ impl LimitKeeper {
         reservations.each_record(&changed_reservations, |record| records.append(record));
         records.report_too_long();
         // What FLUSHALL and SWAPDB have done is not told name by name.
-        if self.services.store.changed_counters().take_all() || journal.is_snapshot_due() {
+        if self.services.store.dirty().take_all() || journal.is_snapshot_due() {
             self.snapshot();
         }
     }
 
     fn write_changed(&self, now: Now, records: &mut Records<impl FnMut(&[u8])>) {
         let store = &self.services.store;
-        let mut names = store.changed_counters().take().peekable();
+        let mut names = store.dirty().take().peekable();
         while names.peek().is_some() {
             self.visit(now, |keyspace| {
-                for (place, key) in names.by_ref().take(COUNTERS_PER_STEP) {
-                    let database = store.database_at(place);
+                for (physical, key) in names.by_ref().take(COUNTERS_PER_STEP) {
+                    let database = store.logical_database(physical);
                     let hashed = store.key(&key);
                     let id = store.shard_of(database, hashed.hash);
                     keyspace.with_shard(id, |shard, access| {
@@ -258,7 +258,7 @@ fn time(now: Now) -> Record<'static> {
 
 /// A counter as a record; none of another kind of value.
 fn counter(database: usize, entry: EntryRef<'_>) -> Option<Record<'_>> {
-    let state = entry.counter().ok()?;
+    let state = entry.pinned_state().ok()?;
     let ends_at = moment_of_millis(entry.deadline()?);
     Some(Record::Counter { database: database as u32, ends_at, key: entry.key(), state })
 }

@@ -149,7 +149,7 @@ fn restore(keyspace: &mut Keyspace<'_>, database: usize, key: &[u8], counter: &C
     shift_state(&counter.state, shift(counter.written_at, now), &mut shifted);
     let key = keyspace.store().key(key);
     let id = keyspace.store().shard_of(database, key.hash);
-    keyspace.with_shard(id, |shard, access| shard.set_counter(&key, &shifted, Some(deadline), access));
+    keyspace.with_shard(id, |shard, access| shard.set_pinned_state(&key, &shifted, Some(deadline), access));
 }
 
 #[cfg(test)]

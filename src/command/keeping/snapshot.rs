@@ -18,18 +18,18 @@ impl LimitKeeper {
     /// concerns all counters at once is not noted one by one, so the snapshot is begun anew if that happens.
     pub(super) fn snapshot(&self) {
         let Some(journal) = &self.journal else { return };
-        let changed = self.services.store.changed_counters();
+        let dirty = self.services.store.dirty();
         for _ in 0..ATTEMPTS_MAX {
             let Some(mut snapshot) = journal.begin_snapshot() else { return };
             self.copy_into(&mut snapshot);
-            if !changed.take_all() {
+            if !dirty.take_all() {
                 // The result is in the log.
                 let _ = snapshot.finish();
                 return;
             }
         }
         // The next look at what has changed tries again.
-        changed.note_all();
+        dirty.mark_all();
     }
 
     fn copy_into(&self, snapshot: &mut Snapshot) {

@@ -21,7 +21,7 @@ mod victim_search;
 use crate::clock::Now;
 use crate::random::Random;
 use crate::settings::{EvictionPolicy, Live};
-use crate::store::{AccessContext, EntryRef, Kind, Shard, Store};
+use crate::store::{AccessContext, EntryRef, Shard, Store, ValueType};
 use victim_search::VictimSearch;
 
 pub use adaptive::Member;
@@ -171,7 +171,7 @@ impl Recency {
     }
 }
 
-/// The keys among which a policy chooses; counters of the rate limiter are never among them.
+/// The keys among which a policy chooses; pinned entries are never among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pool {
     /// All keys.
@@ -212,7 +212,7 @@ fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
 /// the next command and in the background.
 pub fn make_room(store: &Store, settings: &Live, random: &mut Random, access: &AccessContext) -> bool {
     let limit = settings.maxmemory();
-    let excess = store.cache_memory().saturating_sub(limit);
+    let excess = store.evictable_memory().saturating_sub(limit);
     let allowed =
         if excess > limit / FAR_OVER_FRACTION { EVICTIONS_PER_CALL_FAR_OVER } else { EVICTIONS_PER_CALL };
     if limit == 0 || excess == 0 {
@@ -222,9 +222,9 @@ pub fn make_room(store: &Store, settings: &Live, random: &mut Random, access: &A
     let mut search = VictimSearch::new(store, random, access, settings.maxmemory_samples(), pool);
     for _ in 0..allowed {
         if !search.evict_one(choice) {
-            return store.cache_memory() <= limit;
+            return store.evictable_memory() <= limit;
         }
-        if store.cache_memory() <= limit {
+        if store.evictable_memory() <= limit {
             return true;
         }
     }
@@ -250,7 +250,7 @@ impl Housekeeping {
     ) -> bool {
         self.tidy(store, access);
         let limit = settings.maxmemory();
-        let over = || limit != 0 && store.cache_memory() > limit;
+        let over = || limit != 0 && store.evictable_memory() > limit;
         over() && make_room(store, settings, random, access) && over()
     }
 
@@ -282,7 +282,7 @@ impl Shard {
     fn sample(&self, pool: Pool, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
         match pool {
             Pool::AllKeys => self.table.sample(random, limit, |entry| {
-                let is_evictable = entry.kind() != Kind::Counter;
+                let is_evictable = entry.value_type() != ValueType::Pinned;
                 if is_evictable {
                     visit(entry);
                 }
