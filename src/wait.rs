@@ -1,6 +1,7 @@
-//! Waiting for something that others do: a mailbox for one answer, and the sync of what an answer promises.
+//! Waiting for something that others do: a mailbox for one answer, the ticket of its waiter, and the sync of what an
+//! answer promises.
 //!
-//! Nothing here knows who waits.  A connection and an HTTP request wait in the same way: they leave a waker.
+//! Nothing here knows the waiter.  A connection and an HTTP request wait in the same way: they leave a waker.
 
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -84,6 +85,42 @@ impl<T> Mailbox<T> {
             Contents::Full(answer) => Some(answer),
             Contents::Empty | Contents::Closed => None,
         }
+    }
+}
+
+/// The waiter's end of a wait.  The service that will answer knows the wait by its number and holds the mailbox too.
+///
+/// Whoever holds the ticket either polls it until the answer comes, or has the service cancel the wait: the service then
+/// forgets the request, and withdraws what it had granted.
+pub struct Ticket<A> {
+    id: u64,
+    mailbox: Arc<Mailbox<A>>,
+}
+
+impl<A> Ticket<A> {
+    /// The ticket of the wait with this number, among the waits of its service.
+    pub fn new(id: u64) -> Ticket<A> {
+        Ticket { id, mailbox: Arc::new(Mailbox::default()) }
+    }
+
+    /// The number of the wait.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Where the service puts the answer.
+    pub fn mailbox(&self) -> &Arc<Mailbox<A>> {
+        &self.mailbox
+    }
+
+    /// Ready with the answer once there is one; until then `waker` is woken when it comes.
+    pub fn poll(&self, waker: &Waker) -> Poll<A> {
+        self.mailbox.poll_take(waker)
+    }
+
+    /// Takes no answer from now on.  Returns one that had come and was not taken: what it grants has to be withdrawn.
+    pub fn close(&self) -> Option<A> {
+        self.mailbox.close()
     }
 }
 

@@ -3,14 +3,15 @@
 use bytes::Bytes;
 use quartet_protocol::resp::{Arguments, Output};
 
-use super::{Continuation, Flow, HeldReply, Parked, Promise, Row, Services};
+use super::blocked::Blocked;
+use super::{Awaited, Continuation, Encoder, Flow, HeldReply, Promise, Row, Services};
 use crate::client::Client;
 use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::store::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
-use crate::wait::Barrier;
+use crate::wait::{Barrier, Ticket};
 
 /// One request while it is being done.
 pub struct Call<'c, 's: 'c> {
@@ -136,10 +137,10 @@ impl<'c> Call<'c, '_> {
         !self.client.in_exec
     }
 
-    /// Leaves the command without a reply until `parked` has one.  The client's further requests wait behind it.
-    pub fn park(&mut self, parked: impl Parked + 'static) {
+    /// Leaves the command without a reply until its ticket is answered.  The client's further requests wait behind it.
+    pub fn block<A: Awaited>(&mut self, ticket: Ticket<A>, encoder: impl Encoder<A>) {
         debug_assert!(self.may_wait());
-        self.continuation.parked = Some(Box::new(parked));
+        self.continuation.blocked = Some(Box::new(Blocked { ticket, encoder }));
         self.continuation.flow = Flow::Wait;
     }
 

@@ -1,6 +1,6 @@
 //! What becomes of the connection whose commands ran.
 
-use super::{HeldReply, Parked};
+use super::{BlockedCommand, HeldReply};
 
 /// What becomes of the connection whose commands ran: what its session does next, beside writing their replies.
 #[derive(Default)]
@@ -8,7 +8,7 @@ pub struct Continuation {
     /// Whether it goes on.
     pub flow: Flow,
     /// The command that waits for its reply, with [`Flow::Wait`].
-    pub parked: Option<Box<dyn Parked>>,
+    pub blocked: Option<Box<dyn BlockedCommand>>,
     /// Replies that wait for the disk.
     pub held: Vec<HeldReply>,
 }

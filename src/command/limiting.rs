@@ -1,18 +1,28 @@
 //! What the rate limiter does by itself, on the store: it ends reservations, and decides for those who wait.
 
-use super::Services;
+use super::{Awaited, Services};
 use crate::clock::Now;
+use crate::delivery::Effects;
 use crate::limit::algorithm::{InvalidParameter, Nanos};
 use crate::limit::check::{Check, Mode};
 use crate::limit::reservations::Reservation;
 use crate::limit::stored::StoredCounters;
 use crate::limit::summary::Summary;
-use crate::limit::waiting::{Admission, Place, Request, Turn, Undecided};
+use crate::limit::waiting::{Admission, Answer, Request, Turn, Undecided};
 use crate::limit::{millis_of, nanos};
 use crate::store::{AccessContext, Keyspace};
+use crate::wait::Ticket;
 
 /// So many reservations and so many of those who wait are looked at before the time is read again.
 const STEPS_MAX: usize = 1_000;
+
+impl Awaited for Answer {
+    /// The thread that keeps the time gives back what was granted: this one may be at the gate.
+    fn cancel(ticket: &Ticket<Answer>, services: &Services, now: Now, _: &mut Effects) {
+        services.limits.waiting.leave(ticket);
+        services.alarm.set(now.millis());
+    }
+}
 
 impl Services {
     /// Opens a reservation and has it end by itself if nobody else ends it.
@@ -33,20 +43,13 @@ impl Services {
         summary: &Summary<'_>,
         patience: Nanos,
         now: Now,
-    ) -> Result<Place, InvalidParameter> {
+    ) -> Result<Ticket<Answer>, InvalidParameter> {
         let waiting = &self.limits.waiting;
         // What is refused only because others came first may be had as soon as they are gone.
         let retry_after = if summary.allowed { Some(0) } else { summary.retry_after };
-        let place = waiting.join(request, check, retry_after, patience, nanos(now))?;
+        let ticket = waiting.join(request, check, retry_after, patience, nanos(now))?;
         self.set_alarm_for_waiting();
-        Ok(place)
-    }
-
-    /// Gives up a place among those who wait.  What was granted to it meanwhile is given back by the thread that keeps the
-    /// time, for this one may be at the gate.
-    pub fn abandon_admission(&self, place: &Place, now: Now) {
-        self.limits.waiting.leave(place);
-        self.alarm.set(now.millis());
+        Ok(ticket)
     }
 
     /// Has those who wait for these counters decided again soon, since something was given back.
@@ -126,7 +129,7 @@ impl Services {
         let check = match Check::new(turn.request.demands(&table), &self.limits, timestamp) {
             Ok(check) => check,
             Err(invalid) => {
-                waiting.answer(turn.ticket, Err(Undecided::Invalid(invalid)));
+                waiting.answer(turn.id, Err(Undecided::Invalid(invalid)));
                 return;
             }
         };
@@ -136,7 +139,7 @@ impl Services {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(other) => {
-                waiting.answer(turn.ticket, Err(Undecided::NotACounter(other)));
+                waiting.answer(turn.id, Err(Undecided::NotACounter(other)));
                 return;
             }
         };
@@ -144,10 +147,10 @@ impl Services {
         // A list may refuse the key by now, for good.
         let is_hopeless = !summary.allowed && summary.retry_after.is_none();
         if !summary.allowed && !turn.is_last && !is_hopeless {
-            return waiting.wait_on(turn.ticket, summary.retry_after, timestamp);
+            return waiting.wait_on(turn.id, summary.retry_after, timestamp);
         }
         check.count(&outcome, slot, &self.limits);
-        let is_heard = waiting.answer(turn.ticket, Ok(Admission::new(&check, &outcome)));
+        let is_heard = waiting.answer(turn.id, Ok(Admission::new(&check, &outcome)));
         if summary.allowed && !is_heard {
             self.give_back(&turn.request, now);
         }

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::Services;
+use super::{Awaited, Services};
 use crate::clock::Now;
 use crate::delivery::Effects;
-use crate::lock::{Aftermath, Core, Events, Grant, Locks, Notice, WatchedEvent};
-use crate::wait::Barrier;
+use crate::lock::{Aftermath, Answer, Core, Events, Grant, Locks, Notice, WatchedEvent};
+use crate::wait::{Barrier, Ticket};
 
 /// What stands before the name of a resource in the channel of its events.
 const CHANNEL_PREFIX: &[u8] = b"__lock__:";
@@ -28,6 +28,12 @@ struct Event<'n> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+impl Awaited for Answer {
+    fn cancel(ticket: &Ticket<Answer>, services: &Services, now: Now, effects: &mut Effects) {
+        services.on_locks(now, effects, |locks, now, aftermath| locks.cancel(ticket, now, aftermath));
+    }
 }
 
 impl Services {

@@ -4,6 +4,7 @@
 //! Everything that clients and operators can ask about commands (COMMAND, COMMAND DOCS, arity, key positions, ACL
 //! categories, help, metric labels, `docs/commands.md`) is derived from the rows.
 
+mod blocked;
 mod call;
 mod continuation;
 mod held;
@@ -12,19 +13,18 @@ mod keeping;
 mod limiting;
 mod locking;
 mod monitors;
-mod parked;
 pub mod secrets;
 mod services;
 pub mod syntax;
 mod table;
 mod usage;
 
+pub use blocked::{Awaited, BlockedCommand, Encoder};
 pub use call::Call;
 pub use continuation::{Continuation, Flow};
 pub use held::{HeldReply, Promise};
 pub use keeping::{KeeperThread, LimitKeeper};
 pub use monitors::Monitors;
-pub use parked::Parked;
 pub use services::Services;
 pub use table::{CommandTable, Row};
 

@@ -17,7 +17,7 @@ use quartet_protocol::resp::{Arguments, Batch, Output};
 
 use crate::client::Client;
 use crate::clock::Now;
-use crate::command::{Continuation, Flow, HeldReply, Parked, Services};
+use crate::command::{BlockedCommand, Continuation, Flow, HeldReply, Services};
 use crate::delivery::Effects;
 use crate::metrics::latency::Event;
 use crate::random::Random;
@@ -128,8 +128,8 @@ impl Runner {
     }
 
     /// The command that waits, right after [`Flow::Wait`].
-    pub fn take_parked(&mut self) -> Option<Box<dyn Parked>> {
-        self.continuation.parked.take()
+    pub fn take_blocked(&mut self) -> Option<Box<dyn BlockedCommand>> {
+        self.continuation.blocked.take()
     }
 
     /// Whether replies that were written since [`Runner::take_held`] wait for the disk.
@@ -174,13 +174,18 @@ impl Runner {
     }
 
     /// Ready once a command that waits has written its reply; until then `waker` is woken when it may have one.
-    pub fn poll_parked(&mut self, parked: &mut dyn Parked, waker: &Waker, output: &mut Output) -> Poll<()> {
-        parked.poll(waker, output, &mut self.continuation)
+    pub fn poll_blocked(
+        &mut self,
+        blocked: &mut dyn BlockedCommand,
+        waker: &Waker,
+        output: &mut Output,
+    ) -> Poll<()> {
+        blocked.poll(waker, output, &mut self.continuation)
     }
 
     /// Ends the waiting of a command.
-    pub fn abandon(&mut self, mut parked: Box<dyn Parked>) {
-        parked.abandon(&self.services, self.services.clock.now(), &mut self.effects);
+    pub fn cancel(&mut self, blocked: &dyn BlockedCommand) {
+        blocked.cancel(&self.services, self.services.clock.now(), &mut self.effects);
         self.effects.deliver(&self.services.alarm);
     }
 

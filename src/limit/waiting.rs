@@ -17,7 +17,7 @@ use super::policies::Table;
 use super::policy::{CounterName, Policy};
 use super::summary::{LimitAnswer, Summary};
 use crate::lock_order::{Mutex, rank};
-use crate::wait::Mailbox;
+use crate::wait::{Mailbox, Ticket};
 
 /// The most that can wait at a time.
 pub const WAITERS_MAX: usize = 100_000;
@@ -29,8 +29,16 @@ pub const PATIENCE_MAX: Nanos = 3_600 * NANOS_PER_SECOND;
 /// list or a policy, or a check of that very moment at which it began to wait.
 const LOOK_INTERVAL: Nanos = NANOS_PER_SECOND;
 
-/// Names one who waits; who came later has a higher one.
-pub type Ticket = u64;
+/// Names a waiter; one that came later has a higher number.
+pub type WaiterId = u64;
+
+/// The answer to a check that waited.
+pub struct Answer {
+    /// What the check came to.
+    pub result: Result<Admission, Undecided>,
+    /// What was asked.
+    request: Arc<Request>,
+}
 
 /// What one who waits is told in the end.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -161,18 +169,19 @@ pub struct Waiting {
 
 #[derive(Default)]
 struct Queues {
-    next: Ticket,
+    next: WaiterId,
     /// What was granted to clients who went away before they heard of it.
     unheard: Vec<Arc<Request>>,
-    waiters: HashMap<Ticket, Waiter>,
+    waiters: HashMap<WaiterId, Waiter>,
     /// When to look at whom.
-    schedule: BTreeSet<(Nanos, Ticket)>,
+    schedule: BTreeSet<(Nanos, WaiterId)>,
     /// Who waits for a counter, in the order of their tickets.
-    by_counter: HashMap<(usize, CounterName), VecDeque<Ticket>>,
+    by_counter: HashMap<(usize, CounterName), VecDeque<WaiterId>>,
 }
 
 struct Waiter {
-    place: Place,
+    mailbox: Arc<Mailbox<Answer>>,
+    request: Arc<Request>,
     counters: Vec<CounterName>,
     /// When to look at it: when its limits may agree once it is the first, and when its patience ends before that.
     look_at: Nanos,
@@ -180,21 +189,10 @@ struct Waiter {
     until: Nanos,
 }
 
-/// A place among those who wait, to be kept until the answer has come.
-#[derive(Clone)]
-pub struct Place {
-    /// Who waits.
-    pub ticket: Ticket,
-    /// Where the answer comes.
-    pub mailbox: Arc<Mailbox<Result<Admission, Undecided>>>,
-    /// What was asked.
-    pub request: Arc<Request>,
-}
-
 /// One whose turn it is to be decided again.
 pub struct Turn {
     /// Who.
-    pub ticket: Ticket,
+    pub id: WaiterId,
     /// What was asked.
     pub request: Arc<Request>,
     /// Whether it is the last time.
@@ -207,8 +205,8 @@ fn look_after(retry_after: Option<Nanos>) -> Nanos {
 }
 
 impl Waiting {
-    /// Lets a check that was refused wait.  It is decided again after `retry_after`, and now and then before.  The mailbox
-    /// gets its answer.
+    /// Lets a check that was refused wait.  It is decided again after `retry_after`, and now and then before.  The ticket
+    /// gets its answer, or has to be given to [`Waiting::leave`].
     ///
     /// # Errors
     /// If too many wait.
@@ -219,30 +217,36 @@ impl Waiting {
         retry_after: Option<Nanos>,
         patience: Nanos,
         now: Nanos,
-    ) -> Result<Place, InvalidParameter> {
+    ) -> Result<Ticket<Answer>, InvalidParameter> {
         let mut queues = self.queues.lock();
         if queues.waiters.len() >= WAITERS_MAX {
             let (value, allowed) = (queues.waiters.len().to_string(), format!("less than {WAITERS_MAX}"));
             return Err(InvalidParameter { parameter: "the number of those who wait", value, allowed });
         }
-        let ticket = queues.next;
+        let id = queues.next;
         queues.next += 1;
         let mut counters: Vec<CounterName> = check.items().iter().map(|item| item.counter.clone()).collect();
         counters.sort_unstable();
         counters.dedup();
         for counter in &counters {
-            queues.by_counter.entry((request.database, counter.clone())).or_default().push_back(ticket);
+            queues.by_counter.entry((request.database, counter.clone())).or_default().push_back(id);
         }
-        let place = Place { ticket, mailbox: Arc::new(Mailbox::default()), request: Arc::new(request) };
+        let ticket = Ticket::new(id);
         let until = now + patience.min(PATIENCE_MAX);
-        let waiter = Waiter { place: place.clone(), counters, look_at: until, until };
-        queues.waiters.insert(ticket, waiter);
-        queues.schedule.insert((until, ticket));
-        if queues.is_first(ticket) {
-            queues.look_at(ticket, now + look_after(retry_after));
+        let waiter = Waiter {
+            mailbox: Arc::clone(ticket.mailbox()),
+            request: Arc::new(request),
+            counters,
+            look_at: until,
+            until,
+        };
+        queues.waiters.insert(id, waiter);
+        queues.schedule.insert((until, id));
+        if queues.is_first(id) {
+            queues.look_at(id, now + look_after(retry_after));
         }
         self.count.store(queues.waiters.len(), Relaxed);
-        Ok(place)
+        Ok(ticket)
     }
 
     /// Whether anybody waits for one of these counters: then who would wait too does not go before them.
@@ -261,9 +265,9 @@ impl Waiting {
         }
         let queues = &mut *self.queues.lock();
         let first = queues.by_counter.get(&(database, CounterName::from_slice(counter)));
-        let Some(&ticket) = first.and_then(VecDeque::front) else { return false };
-        if queues.is_first(ticket) {
-            queues.look_at(ticket, 0);
+        let Some(&id) = first.and_then(VecDeque::front) else { return false };
+        if queues.is_first(id) {
+            queues.look_at(id, 0);
         }
         true
     }
@@ -274,28 +278,32 @@ impl Waiting {
             return None;
         }
         let queues = self.queues.lock();
-        let (_, ticket) = *queues.schedule.first().filter(|(look_at, _)| *look_at <= now)?;
-        let waiter = &queues.waiters[&ticket];
-        Some(Turn { ticket, request: Arc::clone(&waiter.place.request), is_last: waiter.until <= now })
+        let (_, id) = *queues.schedule.first().filter(|(look_at, _)| *look_at <= now)?;
+        let waiter = &queues.waiters[&id];
+        Some(Turn { id, request: Arc::clone(&waiter.request), is_last: waiter.until <= now })
     }
 
     /// Answers one who waits, and lets those behind have their turn.  False if nobody hears the answer any more: what it
     /// took has to be given back.
-    pub fn answer(&self, ticket: Ticket, admission: Result<Admission, Undecided>) -> bool {
-        self.remove(ticket).is_some_and(|waiter| waiter.place.mailbox.put(admission).is_ok())
+    pub fn answer(&self, id: WaiterId, result: Result<Admission, Undecided>) -> bool {
+        self.remove(id).is_some_and(|waiter| {
+            let Waiter { mailbox, request, .. } = waiter;
+            mailbox.put(Answer { result, request }).is_ok()
+        })
     }
 
     /// Has one who was refused again wait on.
-    pub fn wait_on(&self, ticket: Ticket, retry_after: Option<Nanos>, now: Nanos) {
-        self.queues.lock().look_at(ticket, now + look_after(retry_after));
+    pub fn wait_on(&self, id: WaiterId, retry_after: Option<Nanos>, now: Nanos) {
+        self.queues.lock().look_at(id, now + look_after(retry_after));
     }
 
-    /// Gives up a place.  What was granted to it meanwhile is to be given back, see [`Waiting::next_unheard`].
-    pub fn leave(&self, place: &Place) {
-        self.remove(place.ticket);
-        let was_admitted = |answer: Result<Admission, _>| answer.is_ok_and(|admission| admission.allowed);
-        if place.mailbox.close().is_some_and(was_admitted) {
-            self.queues.lock().unheard.push(Arc::clone(&place.request));
+    /// Ends a wait.  What was granted to it meanwhile is to be given back, see [`Waiting::next_unheard`].
+    pub fn leave(&self, ticket: &Ticket<Answer>) {
+        self.remove(ticket.id());
+        if let Some(Answer { result: Ok(admission), request }) = ticket.close()
+            && admission.allowed
+        {
+            self.queues.lock().unheard.push(request);
         }
     }
 
@@ -323,20 +331,20 @@ impl Waiting {
             return 0;
         }
         let asks = |waiter: &&Waiter| {
-            let mut demands = waiter.place.request.demands.iter();
+            let mut demands = waiter.request.demands.iter();
             demands.any(|demand| matches!(&demand.rule, OwnedRule::Policy(asked) if asked.name() == policy))
         };
         self.queues.lock().waiters.values().filter(asks).count()
     }
 
-    fn remove(&self, ticket: Ticket) -> Option<Waiter> {
+    fn remove(&self, id: WaiterId) -> Option<Waiter> {
         let queues = &mut *self.queues.lock();
-        let waiter = queues.waiters.remove(&ticket)?;
-        queues.schedule.remove(&(waiter.look_at, ticket));
+        let waiter = queues.waiters.remove(&id)?;
+        queues.schedule.remove(&(waiter.look_at, id));
         for counter in &waiter.counters {
-            let place = (waiter.place.request.database, counter.clone());
+            let place = (waiter.request.database, counter.clone());
             let Some(queue) = queues.by_counter.get_mut(&place) else { continue };
-            queue.retain(|other| *other != ticket);
+            queue.retain(|other| *other != id);
             match queue.front().copied() {
                 // What is left for the next one is not known before it is decided.
                 Some(next) if queues.is_first(next) => queues.look_at(next, 0),
@@ -351,19 +359,19 @@ impl Waiting {
 
 impl Queues {
     /// Whether nobody came before for any of the counters.
-    fn is_first(&self, ticket: Ticket) -> bool {
-        let waiter = &self.waiters[&ticket];
+    fn is_first(&self, id: WaiterId) -> bool {
+        let waiter = &self.waiters[&id];
         waiter.counters.iter().all(|counter| {
-            let queue = self.by_counter.get(&(waiter.place.request.database, counter.clone()));
-            queue.is_some_and(|queue| queue.front() == Some(&ticket))
+            let queue = self.by_counter.get(&(waiter.request.database, counter.clone()));
+            queue.is_some_and(|queue| queue.front() == Some(&id))
         })
     }
 
     /// Has one who waits looked at then, or when its patience ends.
-    fn look_at(&mut self, ticket: Ticket, timestamp: Nanos) {
-        let Some(waiter) = self.waiters.get_mut(&ticket) else { return };
-        self.schedule.remove(&(waiter.look_at, ticket));
+    fn look_at(&mut self, id: WaiterId, timestamp: Nanos) {
+        let Some(waiter) = self.waiters.get_mut(&id) else { return };
+        self.schedule.remove(&(waiter.look_at, id));
         waiter.look_at = timestamp.min(waiter.until);
-        self.schedule.insert((waiter.look_at, ticket));
+        self.schedule.insert((waiter.look_at, id));
     }
 }

@@ -54,6 +54,6 @@ pub use replay::BadRecord;
 pub use reports::{Aging, Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
 pub use requests::{Acquired, Request};
 pub use sessions::{SessionId, SessionTerms};
-pub use shared::{Aftermath, Answer, Asked, Locks, Ticket};
+pub use shared::{Aftermath, Answer, Asked, Locks};
 pub use snapshots::SnapshotWalk;
 pub use watchers::{Watch, WatchedEvent, Watchers};

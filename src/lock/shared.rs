@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::{Poll, Waker};
 
 use arc_swap::ArcSwapOption;
 use foldhash::fast::RandomState;
@@ -24,7 +23,7 @@ use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, OpenError, Snapshot, Writer};
 use crate::lock_order::{Mutex, rank};
-use crate::wait::{Barrier, Mailbox};
+use crate::wait::{Barrier, Mailbox, Ticket};
 
 /// What one who waited is answered.
 #[derive(Clone)]
@@ -41,25 +40,10 @@ pub enum Asked {
     Granted(Grant),
     /// It cannot be granted now and was not to wait.
     Busy,
-    /// It waits.
-    Waiting(Ticket),
+    /// It waits.  The ticket has to be given to [`Locks::cancel`] if it is not polled until the answer comes.
+    Waiting(Ticket<Answer>),
     /// Waiting would close a circle.
     Deadlock(Deadlock),
-}
-
-/// The end of a wait that the waiting side holds.  It has to be given to [`Locks::abandon`] if it is not asked until
-/// it has an answer.
-#[derive(Clone)]
-pub struct Ticket {
-    id: WaiterId,
-    mailbox: Arc<Mailbox<Answer>>,
-}
-
-impl Ticket {
-    /// Ready with the answer once there is one; until then `waker` is woken when there is.
-    pub fn poll(&self, waker: &Waker) -> Poll<Answer> {
-        self.mailbox.poll_take(waker)
-    }
 }
 
 /// What an operation leaves to be done by who asked for it, once no lock is held.
@@ -306,9 +290,9 @@ impl Locks {
                 Acquired::Busy => Asked::Busy,
                 Acquired::Deadlock(deadlock) => Asked::Deadlock(deadlock),
                 Acquired::Waiting(id) | Acquired::Rejoined(id) => {
-                    let mailbox = Arc::new(Mailbox::default());
-                    superseded = state.mailboxes.insert(id, Arc::clone(&mailbox));
-                    Asked::Waiting(Ticket { id, mailbox })
+                    let ticket = Ticket::new(id.0);
+                    superseded = state.mailboxes.insert(id, Arc::clone(ticket.mailbox()));
+                    Asked::Waiting(ticket)
                 }
             })
         });
@@ -319,9 +303,9 @@ impl Locks {
         asked
     }
 
-    /// Whoever held the ticket waits no more.  What was granted to it and not taken goes to the next.
-    pub fn abandon(&self, ticket: &Ticket, now: Now, aftermath: &mut Aftermath) {
-        if let Some(answer) = ticket.mailbox.close() {
+    /// Ends the wait of a ticket whose answer was not taken.  What was granted to it meanwhile goes to the next.
+    pub fn cancel(&self, ticket: &Ticket<Answer>, now: Now, aftermath: &mut Aftermath) {
+        if let Some(answer) = ticket.close() {
             if let Outcome::Granted(grant) = answer.outcome {
                 self.act(now, aftermath, |core, now, events| core.withdraw(&grant, now, events));
             }
@@ -329,10 +313,11 @@ impl Locks {
         }
         self.act_on_state(now, aftermath, |state, now| {
             // A retry may have taken the place in the queue; that is not given up.
-            let is_own = |mailbox: &Arc<Mailbox<Answer>>| Arc::ptr_eq(mailbox, &ticket.mailbox);
-            if state.mailboxes.get(&ticket.id).is_some_and(is_own) {
-                state.mailboxes.remove(&ticket.id);
-                state.core.abandon(ticket.id, now, &mut state.events);
+            let id = WaiterId(ticket.id());
+            let is_own = |mailbox: &Arc<Mailbox<Answer>>| Arc::ptr_eq(mailbox, ticket.mailbox());
+            if state.mailboxes.get(&id).is_some_and(is_own) {
+                state.mailboxes.remove(&id);
+                state.core.abandon(id, now, &mut state.events);
             }
         });
     }

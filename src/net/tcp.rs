@@ -110,7 +110,7 @@ impl Connection {
 
     /// Whether requests are only taken in, since one before them has no reply yet.
     fn is_waiting(&self) -> bool {
-        self.paused_until.is_some() || self.session.is_parked()
+        self.paused_until.is_some() || self.session.is_blocked()
     }
 
     /// Whether it has read enough of its replies for more requests to be run.
@@ -172,7 +172,7 @@ impl Connection {
             return Poll::Ready(Ok(()));
         }
         if self.at_end {
-            if self.session.is_parked() {
+            if self.session.is_blocked() {
                 // Who waits for a reply and has gone is given nothing, but what was answered before is still written.
                 self.session.give_up(&mut tools.runner);
                 self.ending = true;
@@ -197,7 +197,7 @@ impl Connection {
             self.paused_until = None;
             return Poll::Ready(());
         }
-        ready!(self.session.poll_parked(&self.waker, runner, output));
+        ready!(self.session.poll_blocked(&self.waker, runner, output));
         self.keep(runner, output);
         Poll::Ready(())
     }
@@ -207,7 +207,7 @@ impl Connection {
         let is_run = self.has_read() && !self.is_waiting();
         if !is_run && self.session.is_full(&tools.runner) {
             // The client's further requests wait in its socket, where it notices.
-            if !(self.hung_up && self.session.is_parked()) {
+            if !(self.hung_up && self.session.is_blocked()) {
                 return Poll::Pending;
             }
             self.at_end = true;

@@ -9,7 +9,7 @@ use quartet_protocol::limits::KEPT_LENGTH_MIN;
 use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, RequestLimits};
 
 use crate::client::{Client, LongRequest, Replies, Waiting};
-use crate::command::{Flow, Parked};
+use crate::command::{BlockedCommand, Flow};
 use crate::dispatch::{BATCH_LIMIT, Runner};
 
 /// Replies to so many bytes are handed out before more requests are run, so that a long pipeline does not have all its
@@ -45,7 +45,7 @@ pub struct Session {
     /// Requests that were parsed together with one that made the connection pause or wait, fewer than [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
     /// The command that waits for its reply.
-    parked: Option<Box<dyn Parked>>,
+    blocked: Option<Box<dyn BlockedCommand>>,
 }
 
 impl Session {
@@ -61,7 +61,7 @@ impl Session {
             is_long: false,
             copied: Vec::new(),
             deferred: VecDeque::new(),
-            parked: None,
+            blocked: None,
         }
     }
 
@@ -225,20 +225,20 @@ impl Session {
     }
 
     /// Whether a command waits for its reply.
-    pub fn is_parked(&self) -> bool {
-        self.parked.is_some()
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
     }
 
     /// Ready once the command that waits has its reply, which is in `output` then; until then `waker` is woken when it
     /// may have one.
-    pub fn poll_parked(&mut self, waker: &Waker, runner: &mut Runner, output: &mut Output) -> Poll<()> {
-        let Some(parked) = &mut self.parked else { return Poll::Ready(()) };
+    pub fn poll_blocked(&mut self, waker: &Waker, runner: &mut Runner, output: &mut Output) -> Poll<()> {
+        let Some(blocked) = &mut self.blocked else { return Poll::Ready(()) };
         output.set_version(self.client.version);
         let (before, length) = (output.mark(), output.len());
         let waiting = self.client.shared.waiting();
-        if runner.poll_parked(parked.as_mut(), waker, output).is_pending() {
+        if runner.poll_blocked(blocked.as_mut(), waker, output).is_pending() {
             match waiting {
-                Waiting::TimeOut => parked.write_timeout(output),
+                Waiting::TimeOut => blocked.write_timeout(output),
                 Waiting::Fail => output.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
                 Waiting::Yes | Waiting::No => return Poll::Pending,
             }
@@ -251,7 +251,7 @@ impl Session {
         if self.client.replies == Replies::SkipThis {
             self.client.replies = Replies::On;
         }
-        self.parked = None;
+        self.blocked = None;
         let shared = &self.client.shared;
         shared.last_active.store(runner.services().clock.now().millis(), Relaxed);
         shared.set_waiting(false);
@@ -265,8 +265,8 @@ impl Session {
     }
 
     fn stop_waiting(&mut self, runner: &mut Runner) {
-        if let Some(parked) = self.parked.take() {
-            runner.abandon(parked);
+        if let Some(blocked) = self.blocked.take() {
+            runner.cancel(&*blocked);
         }
     }
 
@@ -375,7 +375,7 @@ impl Session {
 
     fn note_wait(&mut self, flow: Flow, runner: &mut Runner) {
         if flow == Flow::Wait {
-            self.parked = runner.take_parked();
+            self.blocked = runner.take_blocked();
             self.client.shared.set_waiting(true);
         }
     }

@@ -12,10 +12,10 @@ use std::time::Duration;
 use quartet::clock::Now;
 use quartet::journal::Writer;
 use quartet::lock::{
-    Aftermath, Answer, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, RequestId, Ticket,
+    Aftermath, Answer, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, RequestId,
 };
 use quartet::random::Random;
-use quartet::wait::Barrier;
+use quartet::wait::{Barrier, Ticket};
 
 use super::table::ASKING;
 use crate::support::simulated_disk::{SimulatedDisk, Survival};
@@ -119,7 +119,7 @@ struct Waiting {
     request: u64,
     /// The place in the resource's queue.
     number: u64,
-    ticket: Ticket,
+    ticket: Ticket<Answer>,
 }
 
 struct Server {
@@ -363,7 +363,7 @@ impl Simulation {
                 let is_gone = |waiting: &mut Waiting| waiting.name.connection == from.connection;
                 let gone: Vec<Waiting> = self.server.waiting.extract_if(.., is_gone).collect();
                 for waiting in gone {
-                    self.server.locks.abandon(&waiting.ticket, now, &mut Aftermath::default());
+                    self.server.locks.cancel(&waiting.ticket, now, &mut Aftermath::default());
                 }
                 return;
             }
@@ -372,7 +372,7 @@ impl Simulation {
         self.reply(client, from, reply, aftermath.barrier);
     }
 
-    fn queue(&mut self, client: usize, from: &Name, resource: usize, request: u64, ticket: Ticket) {
+    fn queue(&mut self, client: usize, from: &Name, resource: usize, request: u64, ticket: Ticket<Answer>) {
         self.note("wait");
         let same = |waiting: &Waiting| waiting.name.owner == from.owner && waiting.request == request;
         let before = self.server.waiting.iter().position(same).map(|place| self.server.waiting.remove(place));
@@ -551,7 +551,7 @@ impl Simulation {
     }
 }
 
-fn is_superseded(ticket: &Ticket) -> bool {
+fn is_superseded(ticket: &Ticket<Answer>) -> bool {
     let answer = ticket.poll(Waker::noop());
     matches!(answer, Poll::Ready(Answer { outcome: Outcome::Superseded, .. }))
 }

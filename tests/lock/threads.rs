@@ -64,7 +64,7 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
             Asked::Granted(grant) => grant,
             Asked::Waiting(ticket) if random.below(4) == 0 => {
                 // Others may grant it at this very moment.
-                locks.abandon(&ticket, now(), &mut Aftermath::default());
+                locks.cancel(&ticket, now(), &mut Aftermath::default());
                 continue;
             }
             Asked::Waiting(ticket) => loop {

@@ -68,7 +68,7 @@ impl InProcessTarget {
             else {
                 break;
             };
-            if connection.session.is_parked() {
+            if connection.session.is_blocked() {
                 connection.session.put_off(piece, &self.runner);
                 continue;
             }
@@ -101,8 +101,8 @@ impl InProcessTarget {
         let mut answered = Vec::new();
         for (&client, connection) in &mut self.clients {
             let (session, mut output) = (&mut connection.session, Output::new());
-            if session.is_parked()
-                && session.poll_parked(Waker::noop(), &mut self.runner, &mut output).is_ready()
+            if session.is_blocked()
+                && session.poll_blocked(Waker::noop(), &mut self.runner, &mut output).is_ready()
             {
                 move_bytes(&mut output, &mut connection.unread);
                 let flow = session.resume(&mut self.runner, &mut self.batch, &mut output);

@@ -1,17 +1,20 @@
 //! Waiting for something that others do, between two visits to the store.
+//!
+//! A client may leave while its request waits.  The future of the request is dropped then, and what nobody will hear of is
+//! taken back: a wait is cancelled, a grant is withdrawn.  That is done here and nowhere else.
 
 use std::future::poll_fn;
 
 use super::context::Context;
 use super::problem::Problem;
 use super::problems;
-use crate::wait::Barrier;
+use crate::clock::Now;
+use crate::command::{Awaited, Services};
+use crate::delivery::Effects;
+use crate::wait::{Barrier, Ticket};
 
 impl Context {
-    /// What `something` comes to, such as the answer in a mailbox.
-    ///
-    /// If the client leaves, the future is dropped: whoever calls this keeps a guard that stops waiting and withdraws
-    /// what was granted, as it has to be after an error too.
+    /// What `something` comes to.
     ///
     /// # Errors
     /// If the server stops meanwhile.
@@ -24,6 +27,34 @@ impl Context {
             }
         }
     }
+
+    /// The answer to a request that waits.  If the client leaves before, the wait is cancelled.
+    ///
+    /// # Errors
+    /// If the server stops meanwhile.
+    pub async fn answer<A: Awaited>(&self, ticket: Ticket<A>) -> Result<A, Problem> {
+        let cancel = |services: &Services, now, effects: &mut _| A::cancel(&ticket, services, now, effects);
+        let cancel = Undo::of(self, cancel);
+        let answer = self.wait_for(poll_fn(|task| ticket.poll(task.waker()))).await?;
+        cancel.forget();
+        Ok(answer)
+    }
+
+    /// Returns once what was done is on the disk.  If that fails, or the client leaves before, `withdraw` takes back what was
+    /// done.
+    ///
+    /// # Errors
+    /// If it never will be on the disk.
+    pub async fn on_disk_or(
+        &self,
+        barrier: &Barrier,
+        withdraw: impl FnOnce(&Services, Now, &mut Effects),
+    ) -> Result<(), Problem> {
+        let withdraw = Undo::of(self, withdraw);
+        on_disk(barrier).await?;
+        withdraw.forget();
+        Ok(())
+    }
 }
 
 /// Returns once what a response promises is on the disk.
@@ -34,4 +65,30 @@ pub async fn on_disk(barrier: &Barrier) -> Result<(), Problem> {
     poll_fn(|waiter| barrier.poll(waiter.waker()))
         .await
         .map_err(|_| Problem::new(problems::UNAVAILABLE).detail("the journal cannot be written"))
+}
+
+/// Takes something back when it is dropped, unless that is forgotten.
+struct Undo<'c, F: FnOnce(&Services, Now, &mut Effects)> {
+    context: &'c Context,
+    undo: Option<F>,
+}
+
+impl<'c, F: FnOnce(&Services, Now, &mut Effects)> Undo<'c, F> {
+    fn of(context: &'c Context, undo: F) -> Undo<'c, F> {
+        Undo { context, undo: Some(undo) }
+    }
+
+    fn forget(mut self) {
+        self.undo = None;
+    }
+}
+
+impl<F: FnOnce(&Services, Now, &mut Effects)> Drop for Undo<'_, F> {
+    fn drop(&mut self) {
+        if let Some(undo) = self.undo.take() {
+            let (services, mut effects) = (self.context.services(), Effects::default());
+            undo(services, self.context.now(), &mut effects);
+            effects.deliver(&services.alarm);
+        }
+    }
 }

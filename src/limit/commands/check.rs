@@ -1,16 +1,12 @@
 //! RL.CHECK and RL.MCHECK: one limit or many, all or nothing, now or when it is one's turn.
 
-use std::task::{Poll, Waker};
-
 use quartet_protocol::resp::number::parse_integer;
 use quartet_protocol::resp::{Arguments, Output};
 use smallvec::SmallVec;
 
 use super::words::{Words, policy};
 use super::{answer, keys};
-use crate::clock::Now;
-use crate::command::{Call, Command, Continuation, Flags, Parked, Services};
-use crate::delivery::Effects;
+use crate::command::{Call, Command, Continuation, Encoder, Flags};
 use crate::limit::algorithm::{Nanos, Parameters, checked_cost};
 use crate::limit::check::{Check, Demand, Mode, Outcome, Rule};
 use crate::limit::definition::LimitDefinition;
@@ -18,7 +14,7 @@ use crate::limit::nanos;
 use crate::limit::policies::{DEFAULT_POLICY, Table};
 use crate::limit::stored::StoredCounters;
 use crate::limit::summary::Summary;
-use crate::limit::waiting::{Admission, Place, Request, checked_patience};
+use crate::limit::waiting::{Admission, Answer, Request, checked_patience};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -234,32 +230,27 @@ fn wait(
     patience: Nanos,
 ) -> Result<(), Refusal> {
     let request = Request::new(call.keyspace.database, check.demands(), table);
-    let place = call.services.wait_for_admission(request, check, summary, patience, call.now())?;
+    let ticket = call.services.wait_for_admission(request, check, summary, patience, call.now())?;
     let refused = Admission::from(Summary { allowed: false, ..*summary });
-    call.park(Admitted { place, refused });
+    call.block(ticket, AdmissionEncoder { refused });
     Ok(())
 }
 
-/// A check that waits to be admitted.
-struct Admitted {
-    place: Place,
+/// Writes the answer to a check that waited.
+struct AdmissionEncoder {
     /// What is answered if the wait is cut short.
     refused: Admission,
 }
 
-impl Parked for Admitted {
-    fn poll(&mut self, waker: &Waker, output: &mut Output, _: &mut Continuation) -> Poll<()> {
-        self.place.mailbox.poll_take(waker).map(|answered| match answered {
+impl Encoder<Answer> for AdmissionEncoder {
+    fn write(&mut self, answer: Answer, output: &mut Output, _: &mut Continuation) {
+        match answer.result {
             Ok(admission) => answer::write(output, &admission.summary()),
             Err(undecided) => output.error(Refusal::from(undecided).text()),
-        })
+        }
     }
 
     fn write_timeout(&self, output: &mut Output) {
         answer::write(output, &self.refused.summary());
-    }
-
-    fn abandon(&mut self, services: &Services, now: Now, _: &mut Effects) {
-        services.abandon_admission(&self.place, now);
     }
 }

@@ -1,7 +1,5 @@
 //! Checks: one from a header, or several at once from a body.
 
-use std::future::poll_fn;
-
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
@@ -15,7 +13,8 @@ use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
 use crate::limit::check::{Demand, Mode, Rule};
 use crate::limit::policies::{DEFAULT_POLICY, Table};
 use crate::limit::policy::{Policy, checked_key};
-use crate::limit::waiting::{PATIENCE_MAX, Place, Request, checked_patience};
+use crate::limit::waiting::{self, PATIENCE_MAX, Request, checked_patience};
+use crate::wait::Ticket;
 
 /// The header that says for whom a request is.
 pub(super) const X_USER_ID: &str = "x-user-id";
@@ -160,20 +159,17 @@ async fn check_all(
 }
 
 async fn checked(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Response, Problem> {
-    let place = match decide_or_wait(context, checks, wait_ms)? {
+    let ticket = match decide_or_wait(context, checks, wait_ms)? {
         Answered::Now(response) => return Ok(response),
-        Answered::Later(place) => place,
+        Answered::Later(ticket) => ticket,
     };
-    // Dropped if the client leaves, which gives up the place.
-    let waits = Waits { context, place };
-    let admitted = poll_fn(|waiter| waits.place.mailbox.poll_take(waiter.waker()));
-    let admission = context.wait_for(admitted).await??;
+    let admission = context.answer(ticket).await?.result?;
     Ok(Told::from(&admission).into_response())
 }
 
 enum Answered {
     Now(Response),
-    Later(Place),
+    Later(Ticket<waiting::Answer>),
 }
 
 /// Decides now, or lets the check wait behind those that wait already.
@@ -198,21 +194,9 @@ fn decide_or_wait(context: &Context, checks: &Checks, wait_ms: i64) -> Result<An
         return Ok(Answered::Now(decided.count(mode, context).into_response()));
     }
     let request = Request::new(0, decided.check.demands(), &table);
-    let place =
+    let ticket =
         context.services().wait_for_admission(request, &decided.check, &summary, patience, context.now())?;
-    Ok(Answered::Later(place))
-}
-
-/// A place among those who wait, given up when this is dropped.
-struct Waits<'c> {
-    context: &'c Context,
-    place: Place,
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.context.services().abandon_admission(&self.place, self.context.now());
-    }
+    Ok(Answered::Later(ticket))
 }
 
 /// What is asked of several policies.

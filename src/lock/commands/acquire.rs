@@ -1,7 +1,7 @@
 //! Commands that ask for locks: at once, in turn, several together, alone instead of shared.
 
+use super::encoder::GrantEncoder;
 use super::options::{Options, counted_resources};
-use super::waiting::Waiting;
 use super::{ROW, change, on_locks, reply_changed, reply_granted};
 use crate::command::{Call, Command, Flags};
 use crate::lock::{Asked, Request};
@@ -96,7 +96,7 @@ fn answer(call: &mut Call<'_, '_>, asked: Asked) -> Result<(), Refusal> {
     match asked {
         Asked::Granted(grant) => reply_granted(call, grant),
         Asked::Busy => call.output.null(),
-        Asked::Waiting(ticket) => call.park(Waiting(ticket)),
+        Asked::Waiting(ticket) => call.block(ticket, GrantEncoder),
         Asked::Deadlock(deadlock) => return Err(Refusal::new(format!("DEADLOCK {deadlock}"))),
     }
     Ok(())

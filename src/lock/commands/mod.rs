@@ -1,6 +1,7 @@
 //! What clients can say about locks, a file per family; `FENCE.SET` writes to the cache under a fence.
 
 pub mod acquire;
+mod encoder;
 pub mod fenced;
 pub mod holders;
 mod options;
@@ -8,7 +9,6 @@ mod promises;
 mod refusals;
 pub mod reports;
 pub mod sessions;
-mod waiting;
 
 use crate::clock::Now;
 use crate::command::{Call, Command, Flags, Group};

@@ -1,7 +1,5 @@
 //! POST /lock: asks for one resource or several, at once or with a long poll.
 
-use std::task::Poll;
-
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -15,9 +13,9 @@ use crate::http::endpoint::{
 };
 use crate::lock::limits::{TTL_MAX, WAIT_MAX};
 use crate::lock::{
-    Asked, Deadlock, Grant, Mode, Outcome, Refused, Request, ResourceReport, SessionId, Ticket,
+    Answer, Asked, Deadlock, Grant, Mode, Outcome, Refused, Request, ResourceReport, SessionId,
 };
-use crate::wait::Barrier;
+use crate::wait::{Barrier, Ticket};
 
 /// Carries the fence of a grant, so that it can be passed on without looking into the body.
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
@@ -202,33 +200,13 @@ pub(super) async fn granted(
     }
 }
 
-/// A wait of a request.  Dropped before its answer was taken, since the client has gone, it leaves the queue.
-struct Waiting {
-    context: Context,
-    ticket: Option<Ticket>,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            act(&self.context, |locks, now, aftermath| locks.abandon(&ticket, now, aftermath));
-        }
-    }
-}
-
 async fn wait(
     context: &Context,
-    ticket: Ticket,
+    ticket: Ticket<Answer>,
     wanted: (&[u8], &[&[u8]]),
     patience: u64,
 ) -> Result<Grant, Problem> {
-    let mut waiting = Waiting { context: context.clone(), ticket: Some(ticket) };
-    let answer = std::future::poll_fn(|task| match &waiting.ticket {
-        Some(ticket) => ticket.poll(task.waker()),
-        None => Poll::Pending,
-    });
-    let answer = context.wait_for(answer).await?;
-    waiting.ticket = None;
+    let answer = context.answer(ticket).await?;
     match answer.outcome {
         Outcome::Granted(grant) => kept::granted(context, grant, answer.barrier).await,
         Outcome::TimedOut => Err(held(context, wanted, patience)),

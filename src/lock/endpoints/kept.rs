@@ -1,38 +1,12 @@
 //! What is still true of an operation once the disk has it: time has passed meanwhile, and the client may have gone.
 
-use super::{act, act_durably, synced};
+use super::{act_durably, synced};
 use crate::clock::Now;
+use crate::command::Services;
 use crate::delivery::Effects;
 use crate::http::endpoint::{Context, Problem, problems};
 use crate::lock::{Aftermath, Aging, Grant, Locks, Refused, SessionId};
 use crate::wait::Barrier;
-
-/// What nobody has heard of yet.  Dropped as such, since the client has gone or the disk has failed, it is taken back.
-struct Unheard<'c, F: FnMut(&Locks, Now, &mut Aftermath)> {
-    context: &'c Context,
-    take_back: F,
-    is_heard: bool,
-}
-
-impl<F: FnMut(&Locks, Now, &mut Aftermath)> Drop for Unheard<'_, F> {
-    fn drop(&mut self) {
-        if !self.is_heard {
-            act(self.context, &mut self.take_back);
-        }
-    }
-}
-
-/// Waits until the disk has what was done, which is taken back if nobody hears of it.
-async fn kept_or_taken_back(
-    context: &Context,
-    barrier: Barrier,
-    take_back: impl FnMut(&Locks, Now, &mut Aftermath),
-) -> Result<(), Problem> {
-    let mut unheard = Unheard { context, take_back, is_heard: false };
-    synced(Some(barrier)).await?;
-    unheard.is_heard = true;
-    Ok(())
-}
 
 /// A new grant as it is to be told once the disk has it.
 pub(super) async fn granted(
@@ -41,10 +15,10 @@ pub(super) async fn granted(
     barrier: Option<Barrier>,
 ) -> Result<Grant, Problem> {
     let Some(barrier) = barrier else { return Ok(grant) };
-    kept_or_taken_back(context, barrier, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| core.withdraw(&grant, now, events));
-    })
-    .await?;
+    let withdraw = |services: &Services, now, effects: &mut _| {
+        services.on_lock_table(now, effects, |core, now, events| core.withdraw(&grant, now, events));
+    };
+    context.on_disk_or(&barrier, withdraw).await?;
     with_effects(context, |now, effects| context.services().confirm_grant(&grant, now, effects))
 }
 
@@ -87,12 +61,12 @@ pub(super) async fn session_left(
     is_new: bool,
     barrier: Barrier,
 ) -> Result<Option<u64>, Problem> {
-    kept_or_taken_back(context, barrier, |locks, now, aftermath| {
+    let withdraw = |services: &Services, now, effects: &mut _| {
         if is_new {
-            locks.act(now, aftermath, |core, now, events| core.withdraw_session(id, now, events));
+            services.on_lock_table(now, effects, |core, now, events| core.withdraw_session(id, now, events));
         }
-    })
-    .await?;
+    };
+    context.on_disk_or(&barrier, withdraw).await?;
     with_effects(context, |now, effects| {
         let left = |core: &mut crate::lock::Core, now, events: &mut _| core.session_left(id, now, events);
         context.services().on_lock_table(now, effects, left)

@@ -1,22 +1,17 @@
-//! A connection whose lock command waits for its turn.
-
-use std::task::{Poll, Waker};
+//! The reply of a lock command that waited for its turn.
 
 use quartet_protocol::resp::Output;
 
 use super::{promises::Granted, write_grant};
-use crate::clock::Now;
-use crate::command::{Continuation, HeldReply, Parked, Services};
-use crate::delivery::Effects;
-use crate::lock::{Outcome, Ticket};
+use crate::command::{Continuation, Encoder, HeldReply};
+use crate::lock::{Answer, Outcome};
 use crate::refusal::Refusal;
 
-/// The connection's end of the wait.
-pub(super) struct Waiting(pub(super) Ticket);
+/// Writes the grant, or why there is none.
+pub(super) struct GrantEncoder;
 
-impl Parked for Waiting {
-    fn poll(&mut self, waker: &Waker, output: &mut Output, continuation: &mut Continuation) -> Poll<()> {
-        let Poll::Ready(answer) = self.0.poll(waker) else { return Poll::Pending };
+impl Encoder<Answer> for GrantEncoder {
+    fn write(&mut self, answer: Answer, output: &mut Output, continuation: &mut Continuation) {
         let mut held = answer.barrier.map(|barrier| HeldReply::opened(output, barrier));
         match answer.outcome {
             Outcome::Granted(grant) => {
@@ -33,14 +28,9 @@ impl Parked for Waiting {
         }
         continuation.held.extend(held);
         continuation.close_held(output.len());
-        Poll::Ready(())
     }
 
     fn write_timeout(&self, output: &mut Output) {
         output.null();
-    }
-
-    fn abandon(&mut self, services: &Services, now: Now, effects: &mut Effects) {
-        services.on_locks(now, effects, |locks, now, aftermath| locks.abandon(&self.0, now, aftermath));
     }
 }
