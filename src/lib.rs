@@ -30,6 +30,7 @@ pub mod store;
 pub mod admin;
 pub mod command;
 pub mod connection;
+pub mod service;
 
 pub mod catalog;
 pub mod dispatch;

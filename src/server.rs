@@ -13,7 +13,7 @@ use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
 use crate::attempts::{Attempts, Report};
 use crate::broker::Broker;
-use crate::catalog::command_table;
+use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
 use crate::command::{KeeperThread, LimitKeeper, Monitors, Services};
@@ -68,6 +68,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let limits = Limits::new(slots).with_ipv6_prefix(settings.limit_host_prefix as u8);
     limits.follow_wall_clock(clock.now());
     Services {
+        rows: SERVICES,
         store: Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE),
         metrics: Metrics::new(slots, commands.rows().len()),
         commands,
@@ -315,7 +316,6 @@ async fn keep_house(
             () = shutdown.cancelled() => return,
         }
         services.clock.follow_wall_clock();
-        services.limits.follow_wall_clock(services.clock.now());
         services.metrics.rates.sample(
             services.clock.now(),
             services.metrics.totals(),
@@ -330,7 +330,7 @@ async fn keep_house(
         }
         purge.follow();
         reload.follow(&services);
-        services.count_keys_of_full_policies();
+        services.keep_house();
     }
 }
 

@@ -16,7 +16,36 @@ pub mod lifecycle;
 pub mod memory;
 pub mod slowlog;
 
+use crate::client::ClientFlags;
 use crate::command::Flags;
+use crate::connection;
+use crate::service::Service;
+
+/// The server itself as a service: what clients say about their connections and operators about the server.
+pub const SERVICE: Service = Service {
+    name: "server",
+    commands: &[
+        connection::COMMANDS,
+        command::COMMANDS,
+        config::COMMANDS,
+        info::COMMANDS,
+        slowlog::COMMANDS,
+        latency::COMMANDS,
+        memory::COMMANDS,
+        lifecycle::COMMANDS,
+        access::COMMANDS,
+        cluster::COMMANDS,
+        debug::COMMANDS,
+    ],
+    info: info::SECTIONS,
+    follow_settings: |services| services.log.set_level(services.settings.settings().log_level),
+    disconnect: |services, client, _, _| {
+        if client.shared.flags().contains(ClientFlags::MONITOR) {
+            services.monitors.remove(&client.shared);
+        }
+    },
+    ..Service::ROW
+};
 
 /// What most of these commands are: for operators, and answered in every state of the server.
 const OPERATOR: Flags = Flags::ADMIN.union(Flags::LOADING).union(Flags::STALE);

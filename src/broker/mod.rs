@@ -7,6 +7,7 @@
 pub mod commands;
 mod frames;
 pub mod router;
+mod service;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::client::{Client, SharedClient};
 use frames::Frames;
 use router::Router;
 
+pub use service::SERVICE;
 pub use subscriptions::Subscriptions;
 
 /// What all threads share of the broker.

@@ -2,3 +2,6 @@
 
 pub mod commands;
 pub mod endpoints;
+mod service;
+
+pub use service::SERVICE;

@@ -92,7 +92,7 @@ impl Services {
     }
 
     /// Ends reservations whose time is over, and decides for those who wait.
-    pub(super) fn advance_limits(&self, now: Now) {
+    pub fn advance_limits(&self, now: Now) {
         let timestamp = nanos(now);
         for _ in 0..STEPS_MAX {
             let Some(reservation) = self.limits.reservations.close_due(timestamp) else { break };

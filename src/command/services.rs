@@ -14,11 +14,14 @@ use crate::limit::Limits;
 use crate::lock::{Locks, Watchers};
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::service::Service;
 use crate::settings::{Live, OutputClass};
 use crate::store::{Growth, Keyspace, Store};
 
 /// See the module's text.
 pub struct Services {
+    /// The rows of all services.
+    pub rows: &'static [&'static Service],
     /// The data.
     pub store: Store,
     /// All commands.
@@ -76,11 +79,9 @@ impl Services {
         }
     }
 
-    /// Has those follow the settings who do not ask for them each time: to be called after a change.
+    /// Has the services follow the settings that they do not read each time: to be called after a change.
     pub fn follow_settings(&self) {
-        self.look_for_room();
-        self.locks.limit_memory(self.settings.lock_maxmemory());
-        self.log.set_level(self.settings.settings().log_level);
+        self.rows.iter().for_each(|service| (service.follow_settings)(self));
     }
 
     /// Tells the limiter whether there is room for more counters: after the setting or their memory has changed.
@@ -99,11 +100,27 @@ impl Services {
         receivers
     }
 
-    /// Does what has fallen due: to be called when the alarm has rung.
+    /// Does everything that has fallen due: to be called when the alarm has rung.
     pub fn advance(&self, now: Now, effects: &mut Effects) {
-        self.on_locks(now, effects, |locks, now, aftermath| {
-            locks.act(now, aftermath, |core, now, events| core.advance(now, events));
+        self.rows.iter().for_each(|service| (service.advance)(self, now, effects));
+    }
+
+    /// Does the housekeeping of all services: to be called twice a second.
+    pub fn keep_house(&self) {
+        self.rows.iter().for_each(|service| (service.keep_house)(self));
+    }
+
+    /// Says why the journal of a service cannot be written, if it cannot.
+    ///
+    /// # Errors
+    /// With the reason.
+    pub fn journal_health(&self, name: &str) -> Result<(), String> {
+        let mut failure = None;
+        self.each_journal(|service, status| {
+            if service == name {
+                failure = status.failure;
+            }
         });
-        self.advance_limits(now);
+        failure.map_or(Ok(()), Err)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::{Prepared, counted, missing, transaction};
-use crate::client::{Client, ClientFlags, Replies};
+use crate::client::{Client, Replies};
 use crate::clock;
 use crate::command::{Call, Continuation, Flags, Flow, Row, Services};
 use crate::delivery::Effects;
@@ -324,14 +324,9 @@ impl<'t, 's> Turn<'t, 's> {
     /// Ends what a client that is gone had begun.
     pub(super) fn disconnect(&mut self, client: &mut Client) {
         client.forget_transaction(&mut self.keyspace);
-        self.services.broker.forget(client);
-        let (connection, now) = (client.shared.id, self.keyspace.now());
-        // The locks of its sessions; nobody waits for a reply.
-        self.services.on_locks(now, self.effects, |locks, now, aftermath| {
-            locks.disconnect(connection, now, aftermath);
-        });
-        if client.shared.flags().contains(ClientFlags::MONITOR) {
-            self.services.monitors.remove(&client.shared);
+        let now = self.keyspace.now();
+        for service in self.services.rows {
+            (service.disconnect)(self.services, client, now, self.effects);
         }
     }
 

@@ -14,24 +14,10 @@ use crate::data_folder;
 use crate::http::endpoint::{Context, Json, OpenApiRouter, State, json_with_status, routes};
 use crate::lock::Durability;
 use crate::server::LOCKS_FOLDER;
+use crate::service::HealthCheck;
 
 /// Free bytes that the disk must have for data to be written.
 const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
-
-/// One part that must work for the server to be ready.
-struct Check {
-    name: &'static str,
-    /// Ok, or what is wrong.
-    run: fn(&Services) -> Result<(), String>,
-}
-
-/// Every part that is looked at.
-const CHECKS: &[Check] = &[
-    Check { name: "cache", run: |_| Ok(()) },
-    Check { name: "limits", run: |services| journal(services, "limits") },
-    Check { name: "locks", run: |services| journal(services, "locks") },
-    Check { name: "disk", run: disk },
-];
 
 /// Whether the server works.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -66,12 +52,13 @@ async fn ready(State(context): State<Context>, admitted: Option<Extension<Admitt
     let services = context.services();
     let mut parts: BTreeMap<&'static str, String> = BTreeMap::new();
     let mut status = "up";
-    for check in CHECKS {
-        let result = (check.run)(services);
+    let checks = services.rows.iter().filter_map(|service| Some((service.name, service.health?)));
+    for (name, check) in checks.chain([("disk", disk as HealthCheck)]) {
+        let result = check(services);
         if result.is_err() {
             status = "down";
         }
-        parts.insert(check.name, result.err().unwrap_or_else(|| "up".to_owned()));
+        parts.insert(name, result.err().unwrap_or_else(|| "up".to_owned()));
     }
     if services.draining.load(Relaxed) {
         status = "draining";
@@ -81,17 +68,6 @@ async fn ready(State(context): State<Context>, admitted: Option<Extension<Admitt
     }
     let code = if status == "up" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json_with_status(code, Health { status, parts })
-}
-
-/// Whether what a service promises to remember can be written down.
-fn journal(services: &Services, name: &str) -> Result<(), String> {
-    let mut failure = None;
-    services.each_journal(|service, status| {
-        if service == name {
-            failure = status.failure;
-        }
-    });
-    failure.map_or(Ok(()), Err)
 }
 
 /// Whether the data directory could be written to.

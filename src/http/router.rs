@@ -10,10 +10,8 @@ use utoipa::openapi::path::Operation;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{health, metrics, openapi, pages};
-use crate::cache;
+use crate::catalog::SERVICES;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
-use crate::limit;
-use crate::lock;
 
 /// What requests that fit no route are counted as.
 const NO_ROUTE: &str = "(none)";
@@ -27,19 +25,13 @@ const READS: &str = "x-reads";
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
 
-/// The lists of endpoints, of the services and of the door itself.
-const LISTS: &[fn() -> OpenApiRouter<Context>] = &[
-    cache::endpoints::endpoints,
-    limit::endpoints::endpoints,
-    lock::endpoints::endpoints,
-    health::endpoints,
-    metrics::endpoints,
-    pages::endpoints,
-];
+/// The endpoints of the door itself.
+const OWN: [fn() -> OpenApiRouter<Context>; 3] = [health::endpoints, metrics::endpoints, pages::endpoints];
 
 /// All endpoints.
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
-    LISTS.iter().fold(OpenApiRouter::with_openapi(openapi::frame()), |all, list| all.merge(list()))
+    let lists = SERVICES.iter().map(|service| service.endpoints).chain(OWN);
+    lists.fold(OpenApiRouter::with_openapi(openapi::frame()), |all, list| all.merge(list()))
 }
 
 /// The router of one thread.
@@ -141,7 +133,7 @@ mod tests {
     #[test]
     fn services_do_not_call_two_things_by_one_name() {
         let mut schemas = HashMap::new();
-        for list in LISTS {
+        for list in SERVICES.iter().map(|service| service.endpoints).chain(OWN) {
             let components = list().into_openapi().components.unwrap_or_default();
             for (name, schema) in components.schemas {
                 let schema = serde_json::to_value(schema).expect("it is JSON");

@@ -21,6 +21,7 @@ pub mod records;
 pub mod repeaters;
 pub mod reservations;
 pub mod room;
+mod service;
 pub mod slots;
 pub mod statistics;
 pub mod stored;
@@ -41,6 +42,8 @@ use records::Record;
 use reservations::Reservations;
 use room::Room;
 use waiting::Waiting;
+
+pub use service::SERVICE;
 
 /// The name that TYPE answers for a counter.
 pub const COUNTER_TYPE: &str = "ratelimit";

@@ -13,7 +13,7 @@ const BUCKETS: [u64; 13] =
 
 /// What a family's numbers are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+enum Kind {
     /// They only grow, except that they start again with the server.
     Counter,
     /// They come and go.
@@ -43,11 +43,40 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Begins a family; the samples that follow are its.
-    pub fn family(&mut self, name: &'static str, kind: Kind, help: &str) {
+    /// Begins a family of numbers that only grow; the samples that follow are its.  Its name ends with `_total`.
+    pub fn counter(&mut self, name: &'static str, help: &str) -> &mut Exposition {
+        self.family(name, Kind::Counter, help)
+    }
+
+    /// Begins a family of numbers that come and go.
+    pub fn gauge(&mut self, name: &'static str, help: &str) -> &mut Exposition {
+        self.family(name, Kind::Gauge, help)
+    }
+
+    /// Begins a family of distributions of durations.
+    pub fn histogram(&mut self, name: &'static str, help: &str) -> &mut Exposition {
+        self.family(name, Kind::Histogram, help)
+    }
+
+    fn family(&mut self, name: &'static str, kind: Kind, help: &str) -> &mut Exposition {
+        debug_assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");
+        debug_assert!(help.ends_with('.'), "{name}");
         self.family = name;
         self.line(format_args!("# HELP {name} {help}"));
         self.line(format_args!("# TYPE {name} {}", kind.word()));
+        self
+    }
+
+    /// Adds a sample without labels.
+    pub fn value(&mut self, value: impl Display) {
+        self.sample(&[], value);
+    }
+
+    /// Adds a sample for each value of the only label.
+    pub fn values<V: Display>(&mut self, label: &str, values: impl IntoIterator<Item = (&'static str, V)>) {
+        for (of, value) in values {
+            self.sample(&[(label, of)], value);
+        }
     }
 
     /// Adds a sample.
@@ -115,8 +144,7 @@ mod tests {
     #[test]
     fn samples_and_histograms_are_written() {
         let mut text = Exposition::default();
-        text.family("keys", Kind::Gauge, "Keys there are.");
-        text.sample(&[], 7);
+        text.gauge("keys", "Keys there are.").value(7);
         text.sample(&[("database", "0"), ("name", "a\"b\\c\n")], 1.5);
         assert_eq!(
             text.into_text(),
@@ -128,7 +156,7 @@ mod tests {
         let mut durations = Distribution::default();
         durations.add(&histogram);
         let mut text = Exposition::default();
-        text.family("time", Kind::Histogram, "Times.");
+        text.histogram("time", "Times.");
         text.durations(&[("command", "get")], &durations);
         let text = text.into_text();
         for line in [

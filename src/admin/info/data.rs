@@ -1,8 +1,8 @@
-//! The sections about the data: memory, persistence, keyspace.
+//! The sections about the data of all services: memory and persistence.
 
-use super::{Page, human_bytes};
 use crate::command::Services;
 use crate::metrics::process::{Machine, Process};
+use crate::service::{Page, human_bytes};
 
 pub(super) fn memory(page: &mut Page, services: &Services) {
     let used = services.store.memory();
@@ -30,7 +30,7 @@ fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-/// The cache keeps nothing on disk, and the fields that clients look at say so; the journals of other services follow.
+/// The cache keeps nothing on disk, and the fields that clients look at say so.  The journals of other services follow.
 pub(super) fn persistence(page: &mut Page, services: &Services) {
     page.zeros(&["loading", "async_loading", "rdb_changes_since_last_save", "rdb_bgsave_in_progress"]);
     page.field("rdb_last_save_time", services.started.wall_millis() / 1000);
@@ -52,15 +52,4 @@ pub(super) fn persistence(page: &mut Page, services: &Services) {
         field("last_sync_usec", status.last_sync_micros);
         field("snapshot_bytes", status.snapshot_bytes);
     });
-}
-
-pub(super) fn keyspace(page: &mut Page, services: &Services) {
-    for database in 0..services.store.database_count() {
-        let (keys, expires) = services.store.key_counts(database);
-        if keys > 0 {
-            let left = services.store.average_time_left(database, services.clock.now().millis());
-            let line = format_args!("keys={keys},expires={expires},avg_ttl={left}");
-            page.field(&format!("db{database}"), line);
-        }
-    }
 }

@@ -1,18 +1,14 @@
 //! INFO: a text of sections with fields, under the names that clients and monitoring programs look for.
 //!
-//! A section is a row of `SECTIONS`: its name, its heading, when it is shown unasked, and what writes its fields.
+//! Each service lists its sections in its row; `SECTIONS` are those of the server itself.
 
 mod data;
-mod limits;
-mod locks;
-mod page;
 mod server;
 mod statistics;
 
-pub use page::{Page, human_bytes};
-
-use crate::command::{Call, Command, Flags, Group, Services};
+use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
+use crate::service::{Page, Section, Shown};
 
 /// The version of Redis whose commands and replies are served: clients choose what to send by it.
 pub const REDIS_VERSION: &str = "7.2.4";
@@ -29,54 +25,27 @@ pub const COMMANDS: &[Command] = &[Command {
     ..Command::ROW
 }];
 
-/// When a section is shown.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Shown {
-    /// When nothing is asked for.
-    ByDefault,
-    /// With `all`, or when it is named.
-    WithAll,
-}
-
-struct Section {
-    name: &'static str,
-    heading: &'static str,
-    shown: Shown,
-    write: fn(&mut Page, &Services),
-}
-
-/// All sections in the order they are shown.
-const SECTIONS: &[Section] = &[
-    section("server", "Server", Shown::ByDefault, server::server),
-    section("clients", "Clients", Shown::ByDefault, server::clients),
-    section("memory", "Memory", Shown::ByDefault, data::memory),
-    section("persistence", "Persistence", Shown::ByDefault, data::persistence),
-    section("stats", "Stats", Shown::ByDefault, statistics::stats),
-    section("replication", "Replication", Shown::ByDefault, server::replication),
-    section("cpu", "CPU", Shown::ByDefault, server::cpu),
-    section("modules", "Modules", Shown::ByDefault, |_, _| ()),
-    section("commandstats", "Commandstats", Shown::WithAll, statistics::commands),
-    section("errorstats", "Errorstats", Shown::ByDefault, statistics::errors),
-    section("latencystats", "Latencystats", Shown::WithAll, statistics::latencies),
-    section("locks", "Locks", Shown::ByDefault, locks::locks),
-    section("cluster", "Cluster", Shown::ByDefault, server::cluster),
-    section("limits", "Limits", Shown::ByDefault, limits::limits),
-    section("keyspace", "Keyspace", Shown::ByDefault, data::keyspace),
+/// The sections about the server itself, which come before those of the services.
+pub(super) const SECTIONS: &[Section] = &[
+    Section::by_default("server", "Server", server::server),
+    Section::by_default("clients", "Clients", server::clients),
+    Section::by_default("memory", "Memory", data::memory),
+    Section::by_default("persistence", "Persistence", data::persistence),
+    Section::by_default("stats", "Stats", statistics::stats),
+    Section::by_default("replication", "Replication", server::replication),
+    Section::by_default("cpu", "CPU", server::cpu),
+    Section::by_default("modules", "Modules", |_, _| ()),
+    Section::with_all("commandstats", "Commandstats", statistics::commands),
+    Section::by_default("errorstats", "Errorstats", statistics::errors),
+    Section::with_all("latencystats", "Latencystats", statistics::latencies),
+    Section::by_default("cluster", "Cluster", server::cluster),
 ];
-
-const fn section(
-    name: &'static str,
-    heading: &'static str,
-    shown: Shown,
-    write: fn(&mut Page, &Services),
-) -> Section {
-    Section { name, heading, shown, write }
-}
 
 fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let asked: Vec<&[u8]> = call.arguments.from(1).iter().collect();
+    let sections = call.services.rows.iter().flat_map(|service| service.info);
     let mut page = Page::default();
-    for section in SECTIONS.iter().filter(|section| wanted(section, &asked)) {
+    for section in sections.filter(|section| is_wanted(section, &asked)) {
         page.heading(section.heading);
         (section.write)(&mut page, call.services);
     }
@@ -84,7 +53,7 @@ fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn wanted(section: &Section, asked: &[&[u8]]) -> bool {
+fn is_wanted(section: &Section, asked: &[&[u8]]) -> bool {
     let by_default = section.shown == Shown::ByDefault;
     asked.is_empty() && by_default
         || asked.iter().any(|word| match word.to_ascii_lowercase().as_slice() {

@@ -1,8 +1,9 @@
 //! The sections about the program itself: server, clients, replication, processor time, cluster.
 
-use super::{Page, REDIS_VERSION};
+use super::REDIS_VERSION;
 use crate::command::Services;
 use crate::metrics::process::{Machine, Process};
+use crate::service::Page;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 

@@ -1,8 +1,8 @@
 //! The sections that count what has happened: stats, commandstats.
 
-use super::Page;
 use crate::command::Services;
 use crate::metrics::CommandTotals;
+use crate::service::Page;
 use crate::store::eviction::{Member, Standing};
 
 pub(super) fn stats(page: &mut Page, services: &Services) {

@@ -1,8 +1,51 @@
-//! The text of INFO while it is written.
+//! What INFO shows: sections of fields, and the text while it is written.
 
 use std::fmt::{Display, Write};
 
-/// Headings and fields, in lines that end as the protocol's do.
+use crate::command::Services;
+
+/// One section of INFO.
+pub struct Section {
+    /// The name that clients ask for, in lower case.
+    pub name: &'static str,
+    /// The name that stands above the fields.
+    pub heading: &'static str,
+    /// See [`Shown`].
+    pub shown: Shown,
+    /// Writes the fields.
+    pub write: fn(&mut Page, &Services),
+}
+
+/// When INFO shows a section that the client did not name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// Always.
+    ByDefault,
+    /// If the client asks for all sections.
+    WithAll,
+}
+
+impl Section {
+    /// A section that is shown by default.
+    pub const fn by_default(
+        name: &'static str,
+        heading: &'static str,
+        write: fn(&mut Page, &Services),
+    ) -> Section {
+        Section { name, heading, shown: Shown::ByDefault, write }
+    }
+
+    /// A section that is shown if the client asks for all.
+    pub const fn with_all(
+        name: &'static str,
+        heading: &'static str,
+        write: fn(&mut Page, &Services),
+    ) -> Section {
+        Section { name, heading, shown: Shown::WithAll, write }
+    }
+}
+
+/// The text while it is written: headings and fields, in lines that end with CR LF.
 #[derive(Debug, Default)]
 pub struct Page {
     text: String,
@@ -22,20 +65,20 @@ impl Page {
         self.line(format_args!("{name}:{value}"));
     }
 
-    /// Adds a number of bytes, and the same again for people.
+    /// Adds a number of bytes, and the same number in a unit that people read easily.
     pub fn bytes(&mut self, name: &str, bytes: u64) {
         self.field(name, bytes);
         self.line(format_args!("{name}_human:{}", human_bytes(bytes)));
     }
 
-    /// Adds fields whose value is zero here always.
+    /// Adds fields whose value is always zero here.
     pub fn zeros(&mut self, names: &[&str]) {
         for name in names {
             self.field(name, 0);
         }
     }
 
-    /// What has been written.
+    /// The text written so far.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -1,0 +1,27 @@
+//! The broker as a service: its row and its metrics.
+
+use super::commands;
+use crate::command::Services;
+use crate::metrics::exposition::Exposition;
+use crate::service::Service;
+
+/// The service's row.
+pub const SERVICE: Service = Service {
+    name: "broker",
+    commands: &[commands::COMMANDS],
+    metrics,
+    disconnect: |services, client, _, _| services.broker.forget(client),
+    ..Service::ROW
+};
+
+fn metrics(text: &mut Exposition, services: &Services) {
+    let broker = &services.broker;
+    text.gauge("quartet_broker_channels", "Channels and patterns with at least one subscriber.").values(
+        "kind",
+        [
+            ("channel", broker.channels.channel_count()),
+            ("shard", broker.shard_channels.channel_count()),
+            ("pattern", broker.channels.pattern_count()),
+        ],
+    );
+}
