@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -14,7 +15,7 @@ use tower::{Layer, Service};
 use tower_http::cors::CorsLayer;
 
 use super::access::{Access, Admitted, Peer};
-use super::flight::Account;
+use super::flight::{Account, Direction};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router::{self, Route, Routes};
 use crate::attempts::RECOVERY;
@@ -51,7 +52,7 @@ pub(super) struct Caller {
 
 /// The door of one thread, with all that is behind it.  Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Door(Arc<Inner>);
+pub struct Door(Arc<Inner>);
 
 struct Inner {
     context: Context,
@@ -63,7 +64,8 @@ struct Inner {
 }
 
 impl Door {
-    pub(super) fn new(context: Context, settings: &Settings) -> Door {
+    /// The door of the thread that has this context.
+    pub fn new(context: Context, settings: &Settings) -> Door {
         let router = router::router(context.clone());
         Door::before(router, context, settings)
     }
@@ -77,6 +79,14 @@ impl Door {
             routes: Routes::new(),
             context,
         }))
+    }
+
+    /// Answers a request that came over no connection of ours, as if the client at `address` had connected to `own` for it
+    /// and read the response at once.
+    pub async fn answer_directly(&self, request: Request, address: SocketAddr, own: SocketAddr) -> Response {
+        let services = Arc::clone(self.0.context.services());
+        let responses = Account::new(services, Direction::Out);
+        self.answer(request, Caller { peer: Peer::new(address, own), responses }).await
     }
 
     /// Answers a request.

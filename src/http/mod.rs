@@ -9,7 +9,7 @@
 mod access;
 mod activity;
 mod bodies;
-mod door;
+pub mod door;
 pub mod endpoint;
 mod flight;
 mod health;

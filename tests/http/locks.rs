@@ -1,19 +1,22 @@
 //! Locks over HTTP, as somebody with curl meets them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
-use crate::support::http::{Http, Response};
+use crate::support::http::{Http as Socket, Response};
+use crate::support::in_process::{Http, InProcess};
 use crate::support::process::{Folder, Server, wait_for};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-fn server() -> Server {
-    Server::quartet(&["--http-port", "0"])
+fn server() -> InProcess {
+    InProcess::start(&[])
 }
 
-fn connect(server: &Server) -> Http {
-    Http::connect(server.http_address())
+fn connect(server: &InProcess) -> Http {
+    server.http()
 }
 
 fn post(http: &mut Http, path: &str, body: &Value) -> Response {
@@ -85,36 +88,42 @@ fn a_lease_is_renewed_checked_and_given_back_once() {
 #[test]
 fn who_waits_is_answered_in_its_turn() {
     let server = server();
-    let (mut holder, mut waiter, mut other) = (connect(&server), connect(&server), connect(&server));
+    let (mut holder, waiter, mut other) = (connect(&server), connect(&server), connect(&server));
     let lock =
         acquire(&mut holder, &json!({ "resource": "x", "ttl": 60, "owner": "holder", "meta": "host 1" }));
     let body = json!({ "resource": "x", "ttl": 60, "owner": "waiter", "wait_ms": 60_000 }).to_string();
-    waiter.write(request(&server, &body).as_bytes());
-    wait_for(|| {
-        let graph = other.get("/locks/graph").json();
-        let waits = &graph["waits"][0];
-        (waits["owner"] == "waiter" && waits["blockers"] == json!(["holder"])).then_some(())
-    });
+    let mut waiting = waiter.begin("POST", "/lock", &[], body.as_bytes());
+    assert!(waiting.poll().is_none());
+    let graph = other.get("/locks/graph").json();
+    let waits = &graph["waits"][0];
+    assert_eq!((&waits["owner"], &waits["blockers"]), (&json!("waiter"), &json!(["holder"])));
     let seen = other.get("/locks/x").json();
     assert_eq!((&seen["waiters"], &seen["holders"][0]["meta"]), (&json!(1), &json!("host 1")));
     assert_eq!(holder.ask("DELETE", &format!("/lock/{}", id(&lock)), &[], b"").status, 204);
-    let granted = waiter.read("POST").expect("it is answered").json();
+    let granted = waiting.poll().expect("it is answered").json();
     assert_eq!(granted["owner"], "waiter");
     assert!(granted["fence"].as_u64() > lock["fence"].as_u64());
 
-    let late = post(&mut other, "/lock", &json!({ "resource": "x", "ttl": 1, "wait_ms": 20 }));
+    let body = json!({ "resource": "x", "ttl": 1, "wait_ms": 20 }).to_string();
+    let mut late = other.begin("POST", "/lock", &[], body.as_bytes());
+    assert!(late.poll().is_none());
+    server.advance(Duration::from_millis(20));
+    let late = late.poll().expect("its time is over");
     assert_eq!((late.status, late.problem().as_str()), (409, "lock-held"));
     assert_eq!(late.json()["waited_ms"], 20);
 }
 
 #[test]
 fn who_hangs_up_waits_no_more_and_is_given_nothing() {
-    let server = server();
-    let (mut holder, mut waiter, mut other) = (connect(&server), connect(&server), connect(&server));
-    let lock = acquire(&mut holder, &json!({ "resource": "x", "ttl": 60 }));
+    let server = Server::quartet(&["--http-port", "0"]);
+    let connect = || Socket::connect(server.http_address());
+    let (mut holder, mut waiter, mut other) = (connect(), connect(), connect());
+    let lock = holder.ask("POST", "/lock", &[], br#"{"resource": "x", "ttl": 60}"#).json();
     let body = json!({ "resource": "x", "ttl": 60, "owner": "gone", "wait_ms": 60_000 }).to_string();
-    waiter.write(request(&server, &body).as_bytes());
-    let queue = |http: &mut Http| http.get("/locks/x").json()["waiters"].clone();
+    let (host, length) = (server.http_address(), body.len());
+    let head = format!("POST /lock HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
+    waiter.write((head + &body).as_bytes());
+    let queue = |http: &mut Socket| http.get("/locks/x").json()["waiters"].clone();
     wait_for(|| (queue(&mut other) == 1).then_some(()));
     drop(waiter);
     wait_for(|| (queue(&mut other) == 0).then_some(()));
@@ -129,8 +138,9 @@ fn a_deadlock_is_refused_with_its_circle() {
     acquire(&mut one, &json!({ "resource": "x", "ttl": 60, "owner": "one" }));
     acquire(&mut two, &json!({ "resource": "y", "ttl": 60, "owner": "two" }));
     let body = json!({ "resource": "y", "ttl": 60, "owner": "one", "wait_ms": 60_000 }).to_string();
-    one.write(request(&server, &body).as_bytes());
-    wait_for(|| (two.get("/locks/y").json()["waiters"] == 1).then_some(()));
+    let mut waiting = one.begin("POST", "/lock", &[], body.as_bytes());
+    assert!(waiting.poll().is_none());
+    assert_eq!(two.get("/locks/y").json()["waiters"], 1);
     let refused =
         post(&mut two, "/lock", &json!({ "resource": "x", "ttl": 60, "owner": "two", "wait_ms": 60_000 }));
     assert_eq!((refused.status, refused.problem().as_str()), (409, "deadlock"));
@@ -341,13 +351,14 @@ fn a_reader_becomes_the_only_one_and_a_reader_again() {
     let busy = post(&mut one, &path(&first, "upgrade"), &json!({}));
     assert_eq!((busy.status, busy.problem().as_str()), (409, "lock-held"));
     let body = json!({ "wait_ms": 60_000 }).to_string();
-    one.write(request_to(&server, &path(&first, "upgrade"), &body).as_bytes());
-    wait_for(|| (other.get("/locks/x").json()["waiters"] == 1).then_some(()));
+    let mut waiting = one.begin("POST", &path(&first, "upgrade"), &[], body.as_bytes());
+    assert!(waiting.poll().is_none());
+    assert_eq!(other.get("/locks/x").json()["waiters"], 1);
     // The second upgrade would wait for the first, and the first for it.
     let refused = post(&mut two, &path(&second, "upgrade"), &json!({ "wait_ms": 60_000 }));
     assert_eq!((refused.status, refused.problem().as_str()), (409, "deadlock"));
     assert_eq!(two.ask("DELETE", &format!("/lock/{}", id(&second)), &[], b"").status, 204);
-    let alone = one.read("POST").expect("it is answered").json();
+    let alone = waiting.poll().expect("it is answered").json();
     assert!(alone["fence"].as_u64() > first["fence"].as_u64());
     assert_eq!(post(&mut two, "/lock", &share("two")).status, 409);
     let stale = post(&mut one, &path(&first, "downgrade"), &Value::Null);
@@ -386,11 +397,12 @@ fn only_the_present_holder_writes_under_a_fence() {
 #[test]
 fn an_operator_ends_a_wait() {
     let server = server();
-    let (mut waiter, mut other) = (connect(&server), connect(&server));
+    let (waiter, mut other) = (connect(&server), connect(&server));
     acquire(&mut other, &json!({ "resource": "x", "ttl": 60, "owner": "holder" }));
     let body = json!({ "resource": "x", "ttl": 60, "owner": "waiter", "wait_ms": 60_000 }).to_string();
-    waiter.write(request(&server, &body).as_bytes());
-    wait_for(|| (other.get("/locks/x").json()["waiters"] == 1).then_some(()));
+    let mut waiting = waiter.begin("POST", "/lock", &[], body.as_bytes());
+    assert!(waiting.poll().is_none());
+    assert_eq!(other.get("/locks/x").json()["waiters"], 1);
     let cancel = |http: &mut Http, owner: &str| {
         http.ask("DELETE", &format!("/locks/x/waits?owner={owner}"), &[], b"").json()
     };
@@ -400,20 +412,26 @@ fn an_operator_ends_a_wait() {
     assert_eq!((again.status, again.problem().as_str()), (409, "owner-waits"));
     assert_eq!(cancel(&mut other, "holder"), json!({ "cancelled": 0 }));
     assert_eq!(cancel(&mut other, "waiter"), json!({ "cancelled": 1 }));
-    assert_eq!(waiter.read("POST").expect("it is answered").problem(), "lock-not-granted");
+    assert_eq!(waiting.poll().expect("it is answered").problem(), "lock-not-granted");
 }
 
 #[test]
 fn what_happens_to_a_resource_can_be_watched() {
-    let server = server();
-    let (mut watcher, mut http) = (connect(&server), connect(&server));
+    let server = Server::quartet(&["--http-port", "0"]);
+    let connect = || Socket::connect(server.http_address());
+    let (mut watcher, mut http) = (connect(), connect());
+    let acquire = |http: &mut Socket, body: &Value| {
+        let response = http.ask("POST", "/lock", &[], body.to_string().as_bytes());
+        assert_eq!(response.status, 200, "{}", response.text());
+        response.json()
+    };
     let host = server.http_address();
     watcher.write(format!("GET /locks/x/events HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
     // The comment at the beginning says that the watch has begun.
     watcher.read_until("\r\n:\n\n");
     let lock = acquire(&mut http, &json!({ "resource": "x", "ttl": 60, "owner": "me" }));
     acquire(&mut http, &json!({ "resource": "y", "ttl": 60, "owner": "me" }));
-    assert_eq!(post(&mut http, "/lock", &json!({ "resource": "x", "ttl": 60 })).status, 409);
+    assert_eq!(http.ask("POST", "/lock", &[], br#"{"resource": "x", "ttl": 60}"#).status, 409);
     assert_eq!(http.ask("DELETE", &format!("/lock/{}", id(&lock)), &[], b"").status, 204);
     let events = watcher.read_until("event: released\n");
     let fence = &lock["fence"];
@@ -495,15 +513,6 @@ fn what_makes_no_sense_is_refused_by_name() {
     assert_eq!(post(&mut http, "/lock", &unknown).problem(), "no-such-session");
 }
 
-fn request(server: &Server, body: &str) -> String {
-    request_to(server, "/lock", body)
-}
-
-fn request_to(server: &Server, path: &str, body: &str) -> String {
-    let (host, length) = (server.http_address(), body.len());
-    format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")
-}
-
 #[test]
 fn what_a_client_prefers_is_heeded_in_any_spelling() {
     let server = server();
@@ -514,7 +523,10 @@ fn what_a_client_prefers_is_heeded_in_any_spelling() {
     let granted = ask(&mut http, "wait=3");
     assert_eq!((granted.status, granted.header("preference-applied")), (200, Some("wait=3")));
     for prefer in ["Wait=1", "wait=1; a=b", "respond-async, , WAIT = \"1\";x"] {
-        let refused = ask(&mut http, prefer);
+        let mut waiting = http.begin("POST", "/lock", &[("Prefer", prefer)], body.as_bytes());
+        assert!(waiting.poll().is_none(), "{prefer}");
+        server.advance(Duration::from_secs(1));
+        let refused = waiting.poll().expect("its time is over");
         assert_eq!((refused.status, refused.header("preference-applied")), (409, Some("wait=1")), "{prefer}");
         assert_eq!(refused.json()["waited_ms"], 1000, "{prefer}");
     }
@@ -533,7 +545,7 @@ fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
     std::fs::create_dir_all(&data).expect("the folder was just made");
     std::fs::write(data.join("locks"), "in the way").expect("the folder was just made");
     let mut client = Client::connect(server.address());
-    let mut http = Http::connect(server.http_address());
+    let mut http = Socket::connect(server.http_address());
     for _ in 0..2 {
         let reply = client.ask("LOCK.ACQUIRE r o TTL 60000");
         assert!(reply.starts_with("-MISCONF "), "{reply}");

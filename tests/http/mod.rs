@@ -1,4 +1,4 @@
-//! The HTTP door and what is behind it, over real sockets.
+//! The HTTP door and what is behind it: in this process, and over real sockets where these matter.
 
 mod cache;
 mod door;
@@ -7,3 +7,4 @@ mod locks;
 mod metrics;
 mod openapi;
 mod peers;
+mod transcripts;

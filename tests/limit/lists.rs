@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::{check, connect, server};
-use crate::support::client::Client;
+use super::check;
+use crate::support::in_process::InProcess;
 
 #[test]
 fn lists_are_read_and_changed() {
-    let server = server();
-    let mut http = connect(&server);
+    let server = InProcess::start(&[]);
+    let mut http = server.http();
     assert_eq!(http.get("/lists/deny").json(), json!([]));
     for (status, pattern) in
         [(201, "10.0.0.0%2F8"), (204, "10.0.0.0%2F8"), (201, "bad%3A%2A"), (201, "%FF%2A")]
@@ -22,7 +22,7 @@ fn lists_are_read_and_changed() {
     for key in ["10.1.2.3", "bad:x"] {
         assert_eq!(check(&mut http, "", key).status, 429, "{key}");
     }
-    let mut resp = Client::connect(server.address());
+    let mut resp = server.resp();
     assert_eq!(resp.ask("RL.DENY DEL bad:*"), "1", "it is the list that RESP has");
     assert_eq!(check(&mut http, "", "bad:x").status, 200);
     assert_eq!(http.ask("DELETE", "/lists/deny/10.0.0.0%2F8", &[], b"").status, 204);

@@ -1,4 +1,4 @@
-//! The rate limiter as programs and proxies meet it, over real sockets.
+//! The rate limiter as programs and proxies meet it.
 
 mod clients;
 mod commands;
@@ -15,7 +15,7 @@ mod rest;
 mod slots;
 mod waiting;
 
-use crate::support::http::{Http, Response};
+use crate::support::http::{Ask, Http, Response};
 use crate::support::process::Server;
 
 /// A server with its HTTP door open.
@@ -28,12 +28,12 @@ fn connect(server: &Server) -> Http {
 }
 
 /// Makes a policy.
-fn put_policy(http: &mut Http, name: &str, definition: &str) {
+fn put_policy(http: &mut impl Ask, name: &str, definition: &str) {
     let response = http.ask("PUT", &format!("/policies/{name}"), &[], definition.as_bytes());
     assert_eq!(response.status, 204, "{response:?}");
 }
 
 /// Checks a limit for a user.
-fn check(http: &mut Http, query: &str, user: &str) -> Response {
+fn check(http: &mut impl Ask, query: &str, user: &str) -> Response {
     http.ask("GET", &format!("/check{query}"), &[("X-User-ID", user)], b"")
 }

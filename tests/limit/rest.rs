@@ -2,10 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{check, connect, put_policy, server};
-use crate::support::client::Client;
-use crate::support::http::{Http, Response};
-use crate::support::process::Server;
+use super::{check, put_policy};
+use crate::support::http::Response;
+use crate::support::in_process::{Http, InProcess};
+
+fn server() -> InProcess {
+    InProcess::start(&[])
+}
+
+fn connect(server: &InProcess) -> Http {
+    server.http()
+}
 
 /// A header as text.
 fn header<'r>(response: &'r Response, name: &str) -> &'r str {
@@ -206,8 +213,8 @@ fn proxies_are_answered_in_their_words() {
 
 /// Sets the counter's key to something else, asks, and looks that the value is still there.
 #[track_caller]
-fn check_untouched(server: &Server, counter: &str, method: &str, path: &str, body: &str) {
-    let mut resp = Client::connect(server.address());
+fn check_untouched(server: &InProcess, counter: &str, method: &str, path: &str, body: &str) {
+    let mut resp = server.resp();
     assert_eq!(resp.ask(&format!("SET {counter} value")), "OK");
     let refused = connect(server).ask(method, path, &[], body.as_bytes());
     assert_eq!((refused.status, refused.problem().as_str()), (409, "wrong-type"), "{method} {path}");
@@ -252,7 +259,7 @@ fn a_value_where_a_counter_should_be_is_never_touched() {
     }
     let slots = r#"{"limits": [{"algorithm": "concurrency", "limit": 2, "period_ms": 60000}]}"#;
     put_policy(&mut http, "slots", slots);
-    let mut resp = Client::connect(server.address());
+    let mut resp = server.resp();
     resp.ask("SET rl:slots:doc value");
     for line in
         ["RL.ENTER slots doc", "RL.LEAVE slots doc 1", "RL.RENEW slots doc 1", "RL.RESET doc POLICY slots"]
@@ -268,7 +275,7 @@ fn offenders_are_told_apart_whatever_bytes_they_are() {
     let mut http = connect(&server);
     let one = r#"{"limits": [{"algorithm": "fixed", "limit": 1, "period_ms": 3600000}]}"#;
     put_policy(&mut http, "one", one);
-    let mut resp = Client::connect(server.address());
+    let mut resp = server.resp();
     for key in [&b"\xff"[..], b"\xfe", b"plain"] {
         for _ in 0..2 {
             resp.call(&[&b"RL.CHECK"[..], key, b"POLICY", b"one"]);

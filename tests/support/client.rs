@@ -109,9 +109,14 @@ impl Client {
         if self.resp3 {
             return decode(&self.received).expect("the server sends RESP3");
         }
-        let decoded = resp2::decode::decode(&self.received).expect("the server sends RESP2");
-        decoded.map(|(frame, length)| (as_resp3(frame), length))
+        decode_resp2(&self.received)
     }
+}
+
+/// The first reply of these bytes in RESP2 and its length, if it is whole.
+pub(crate) fn decode_resp2(bytes: &[u8]) -> Option<(OwnedFrame, usize)> {
+    let decoded = resp2::decode::decode(bytes).expect("the server sends RESP2");
+    decoded.map(|(frame, length)| (as_resp3(frame), length))
 }
 
 /// The same reply in the words of RESP3; the library's own conversion takes some arrays for pushes.

@@ -15,6 +15,18 @@ pub(crate) struct Http {
     address: SocketAddr,
 }
 
+/// A client of an HTTP door, over a socket or within the process.
+pub(crate) trait Ask {
+    /// Sends a request with a body, or none if it is empty, and reads the response.
+    fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response;
+}
+
+impl Ask for Http {
+    fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        Http::ask(self, method, path, headers, body)
+    }
+}
+
 /// A response that was read whole.
 #[derive(Debug)]
 pub(crate) struct Response {

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod http;
+pub(crate) mod in_process;
 pub(crate) mod nginx;
 pub(crate) mod peers;
 pub(crate) mod process;

@@ -251,7 +251,8 @@ fn split_client(line: &str) -> Option<(char, &str)> {
     Some((client, line[1..].strip_prefix("< ")?))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A time as directives write it.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parse = |digits: &str| digits.parse().map_err(|_| format!("{text} is no duration"));
     match text.strip_suffix("ms") {
         Some(digits) => Ok(Duration::from_millis(parse(digits)?)),

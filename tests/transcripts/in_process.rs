@@ -20,7 +20,7 @@ use super::target::{Received, take_values};
 
 /// When the manual clock starts: some days after boot, in November 2023.
 const BOOT: Duration = Duration::from_secs(1_000_000);
-const WALL: Duration = Duration::from_secs(1_700_000_000);
+pub(crate) const WALL: Duration = Duration::from_secs(1_700_000_000);
 
 /// Ports from which clients seem to come, so that each has an address of its own.
 const FIRST_PORT: u16 = 40_000;
@@ -48,7 +48,12 @@ impl InProcessTarget {
 
     /// One whose wall clock begins at this time.
     pub(crate) fn starting_at(wall: Duration) -> InProcessTarget {
-        let settings = Settings { threads: 1, dir: None, ..Settings::default() };
+        InProcessTarget::with(Settings::default(), wall)
+    }
+
+    /// One with these settings, but for one thread and nothing on the disk.
+    pub(crate) fn with(settings: Settings, wall: Duration) -> InProcessTarget {
+        let settings = Settings { threads: 1, dir: None, ..settings };
         let services = Arc::new(server::services(settings, Clock::manual(Now::at(BOOT, wall)), 1));
         let runner = Runner::new(Arc::clone(&services), 0, Random::with_seed(2));
         InProcessTarget {
@@ -115,13 +120,22 @@ impl InProcessTarget {
         any
     }
 
-    /// What the clients have received so far.
-    pub(crate) fn receive(&mut self) -> BTreeMap<char, Vec<Received>> {
-        // What falls due at once is done at once.
+    /// What all its threads share.
+    pub(crate) fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Does what falls due at once, and lets the clients that wait for it go on.
+    pub(crate) fn settle(&mut self) {
         self.runner.advance();
         while self.answer_waiting() {
             self.runner.advance();
         }
+    }
+
+    /// What the clients have received so far.
+    pub(crate) fn receive(&mut self) -> BTreeMap<char, Vec<Received>> {
+        self.settle();
         let mut received = BTreeMap::new();
         for (&client, connection) in &mut self.clients {
             let mut output = Output::new();
@@ -142,6 +156,16 @@ impl InProcessTarget {
             .collect();
         ended.into_iter().for_each(|client| self.disconnect(client));
         received
+    }
+
+    /// The bytes that a client has received since it was last asked.
+    pub(crate) fn take_bytes(&mut self, client: char) -> Vec<u8> {
+        self.settle();
+        let Some(connection) = self.clients.get_mut(&client) else { return Vec::new() };
+        let mut output = Output::new();
+        connection.session.collect(&mut output);
+        move_bytes(&mut output, &mut connection.unread);
+        std::mem::take(&mut connection.unread)
     }
 
     /// Moves the clock, and has done what falls due as the server's threads do.

@@ -17,7 +17,8 @@ pub(crate) fn lines_match(golden: &[String], received: &[String]) -> bool {
     }
 }
 
-fn line_matches(golden: &str, line: &str) -> bool {
+/// Whether one line is what the golden line asks for.
+pub(crate) fn line_matches(golden: &str, line: &str) -> bool {
     let Some((before, open, after)) = next_pattern(golden) else { return golden == line };
     let Some(rest) = line.strip_prefix(before) else { return false };
     let ends = (0..=rest.len()).filter(|&end| rest.is_char_boundary(end));

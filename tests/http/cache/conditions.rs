@@ -3,7 +3,9 @@
 use std::thread;
 
 use super::{put, resp, server};
-use crate::support::http::{Http, Response};
+use crate::support::http::{Http as Socket, Response};
+use crate::support::in_process::Http;
+use crate::support::process::Server;
 
 fn ask(http: &mut Http, method: &str, header: (&str, &str), json: &str) -> Response {
     http.ask(method, "/cache/key", &[header], json.as_bytes())
@@ -149,16 +151,18 @@ fn only_the_first_makes_a_key() {
 fn no_update_is_lost_between_clients_that_compare() {
     const CLIENTS: u64 = 4;
     const UPDATES: u64 = 50;
-    let (server, mut http) = server();
-    put(&mut http, "/cache/key", r#"{"value": 0}"#);
+    let server = Server::quartet(&["--http-port", "0"]);
+    let connect = || Socket::connect(server.http_address());
+    assert_eq!(connect().ask("PUT", "/cache/key", &[], br#"{"value": 0}"#).status, 201);
     let count = || {
-        let mut http = Http::connect(server.http_address());
+        let mut http = connect();
         for _ in 0..UPDATES {
             loop {
                 let read = http.get("/cache/key");
                 let tag = read.header("etag").expect("each value has a tag").to_owned();
                 let next = read.json()["value"].as_u64().expect("it is a number") + 1;
-                let written = ask(&mut http, "PUT", ("If-Match", &tag), &format!(r#"{{"value": {next}}}"#));
+                let next = format!(r#"{{"value": {next}}}"#);
+                let written = http.ask("PUT", "/cache/key", &[("If-Match", &tag)], next.as_bytes());
                 match written.status {
                     200 => break,
                     status => assert_eq!(status, 412),
@@ -171,5 +175,5 @@ fn no_update_is_lost_between_clients_that_compare() {
             scope.spawn(count);
         }
     });
-    assert_eq!(http.get("/cache/key").json()["value"], CLIENTS * UPDATES);
+    assert_eq!(connect().get("/cache/key").json()["value"], CLIENTS * UPDATES);
 }

@@ -19,7 +19,7 @@ fn counting_up_and_down() {
 fn a_counter_lives_as_long_as_its_first_step_says() {
     let (server, mut http) = server();
     let mut resp = resp(&server);
-    let left = |resp: &mut crate::support::client::Client| resp.ask("TTL visits").parse::<i64>();
+    let left = |resp: &mut crate::support::in_process::Resp| resp.ask("TTL visits").parse::<i64>();
     post(&mut http, "/cache/visits/incr", r#"{"ttl": 100}"#);
     assert!(left(&mut resp).is_ok_and(|ttl| (90..=100).contains(&ttl)));
     post(&mut http, "/cache/visits/incr", r#"{"ttl": 1000}"#);

@@ -1,7 +1,8 @@
 //! The forms of a value: what Accept chooses, and what the headers say.
 
 use super::{put, resp, server};
-use crate::support::http::{Http, Response};
+use crate::support::http::Response;
+use crate::support::in_process::Http;
 
 fn get_as(http: &mut Http, path: &str, accept: &str) -> Response {
     http.ask("GET", path, &[("Accept", accept)], b"")

@@ -9,23 +9,22 @@ mod lifetimes;
 mod uses;
 mod values;
 
-use crate::support::client::Client;
-use crate::support::http::{Http, Response};
-use crate::support::process::Server;
+use crate::support::http::Response;
+use crate::support::in_process::{Http, InProcess, Resp};
 
-/// A server and a connection to its HTTP door.
-fn server() -> (Server, Http) {
+/// A server in this process and a client of its HTTP door.
+fn server() -> (InProcess, Http) {
     server_with(&[])
 }
 
-fn server_with(arguments: &[&str]) -> (Server, Http) {
-    let server = Server::quartet(&[&["--http-port", "0"], arguments].concat());
-    let http = Http::connect(server.http_address());
+fn server_with(arguments: &[&str]) -> (InProcess, Http) {
+    let server = InProcess::start(arguments);
+    let http = server.http();
     (server, http)
 }
 
-fn resp(server: &Server) -> Client {
-    Client::connect(server.address())
+fn resp(server: &InProcess) -> Resp {
+    server.resp()
 }
 
 fn put(http: &mut Http, path: &str, json: &str) -> Response {

@@ -5,12 +5,13 @@ use std::process::Command;
 use super::{check_refused, put, resp, server, server_with};
 use crate::support::client::text;
 use crate::support::peers;
+use crate::support::process::Server;
 use crate::support::program::run;
 
 #[test]
 fn the_first_calls_of_a_new_user() {
-    let (server, _) = server();
     let Some(curl) = peers::peer("curl") else { return };
+    let server = Server::quartet(&["--http-port", "0"]);
     let address = format!("http://{}/cache/mykey", server.http_address());
     let curl = |arguments: &[&str]| {
         let mut command = Command::new(&curl);

@@ -3,17 +3,25 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{connect, server};
+use super::{connect as connect_to, server as process};
 use crate::support::client::Client;
-use crate::support::http::Http;
-use crate::support::process::Server;
+use crate::support::http::Ask;
+use crate::support::in_process::{Http, InProcess};
+
+fn server(arguments: &[&str]) -> InProcess {
+    InProcess::start(arguments)
+}
+
+fn connect(server: &InProcess) -> Http {
+    server.http()
+}
 
 fn basic(credentials: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(credentials))
 }
 
 /// The status of a request that says who it is.
-fn status_for(http: &mut Http, authorization: &str) -> u16 {
+fn status_for(http: &mut impl Ask, authorization: &str) -> u16 {
     http.ask("GET", "/cache/key", &[("Authorization", authorization)], b"").status
 }
 
@@ -59,8 +67,8 @@ fn without_a_password_only_health_is_told_and_only_its_status() {
 
 #[test]
 fn a_password_set_later_holds_for_open_connections() {
-    let server = server(&[]);
-    let mut http = connect(&server);
+    let server = process(&[]);
+    let mut http = connect_to(&server);
     assert_eq!(http.get("/cache/key").status, 404);
     assert_eq!(Client::connect(server.address()).ask("CONFIG SET requirepass sesame"), "OK");
     assert_eq!(http.get("/cache/key").status, 401);
@@ -68,7 +76,7 @@ fn a_password_set_later_holds_for_open_connections() {
 }
 
 /// The problem of a request with these headers, or `none`.
-fn problem_with(server: &Server, headers: &[(&str, &str)]) -> String {
+fn problem_with(server: &InProcess, headers: &[(&str, &str)]) -> String {
     let response = connect(server).ask("PUT", "/cache/key", headers, br#"{"value": "x"}"#);
     if response.status < 400 { "none".to_owned() } else { response.problem() }
 }
@@ -208,7 +216,8 @@ fn names_of_other_machines_are_refused_while_on_loopback() {
         assert_eq!(problem_with(&server, &[("Host", host)]), "foreign-host", "{host}");
     }
     assert_eq!(problem_with(&server, &[("Host", "localhost"), ("Host", "localhost")]), "invalid-request");
-    let mut http = connect(&server);
+    let server = process(&[]);
+    let mut http = connect_to(&server);
     http.write(b"GET /health/live HTTP/1.1\r\n\r\n");
     assert_eq!(http.read("GET").expect("it is answered").problem(), "invalid-request");
     http.write(b"GET http://example.com/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -1,12 +1,14 @@
 //! Names: of paths, methods, problems and requests.
 
-use super::{connect, server};
 use quartet::http::endpoint::problems::PROBLEMS;
+
+use super::{connect, server};
+use crate::support::in_process::InProcess;
 
 #[test]
 fn what_is_not_there_is_a_problem() {
-    let server = server(&[]);
-    let mut http = connect(&server);
+    let server = InProcess::start(&[]);
+    let mut http = server.http();
     for path in ["/nothing", "/cache/a/b/c", "/health", "/health/live/", "/problems/nothing", "/%ff", "//"] {
         let response = http.get(path);
         assert_eq!((response.status, response.problem().as_str()), (404, "not-found"), "{path}");
@@ -15,8 +17,8 @@ fn what_is_not_there_is_a_problem() {
 
 #[test]
 fn every_problem_has_a_page() {
-    let server = server(&[]);
-    let mut http = connect(&server);
+    let server = InProcess::start(&[]);
+    let mut http = server.http();
     for kind in PROBLEMS {
         let response = http.get(&format!("/problems/{}", kind.slug));
         assert_eq!(response.status, 200, "{}", kind.slug);
@@ -26,8 +28,8 @@ fn every_problem_has_a_page() {
 
 #[test]
 fn a_wrong_method_is_told_the_right_ones() {
-    let server = server(&[]);
-    let mut http = connect(&server);
+    let server = InProcess::start(&[]);
+    let mut http = server.http();
     let response = http.ask("PATCH", "/cache/key", &[], b"");
     assert_eq!((response.status, response.problem().as_str()), (405, "method-not-allowed"));
     let allow = response.header("allow").expect("it says what is allowed").to_owned();

@@ -1,11 +1,11 @@
 //! Pages about the API: its description, and the documentation that a browser opens.
 
-use super::{connect, server};
+use crate::support::in_process::InProcess;
 
 #[test]
 fn the_description_names_every_path() {
-    let server = server(&[]);
-    let response = connect(&server).get("/openapi.json");
+    let server = InProcess::start(&[]);
+    let response = server.http().get("/openapi.json");
     assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")));
     let description = response.json();
     assert_eq!(description["openapi"], "3.1.0");
@@ -38,8 +38,8 @@ fn every_operation_is_described_whole() {
 
 #[test]
 fn the_documentation_needs_nothing_from_elsewhere() {
-    let server = server(&[]);
-    let mut http = connect(&server);
+    let server = InProcess::start(&[]);
+    let mut http = server.http();
     for (path, target) in [("/", "/docs/"), ("/docs", "/docs/")] {
         let response = http.get(path);
         assert!((300..400).contains(&response.status), "{response:?}");

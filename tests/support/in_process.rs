@@ -1,0 +1,188 @@
+//! A server within the test: its HTTP door and its RESP sessions without sockets, on a clock that the test moves.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
+use std::future::poll_fn;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use quartet::http::door::Door;
+use quartet::http::endpoint::Context;
+use quartet::random::Random;
+use quartet::settings;
+use redis_protocol::resp3::types::OwnedFrame;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::client::{decode_resp2, request, text};
+use crate::support::http::{Ask, Response};
+use crate::transcripts::in_process::{InProcessTarget, WALL};
+
+/// Where requests seem to come from and to go to.
+const CLIENT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000);
+const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// The server.  Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct InProcess(Rc<Place>);
+
+struct Place {
+    resp: RefCell<InProcessTarget>,
+    door: Door,
+    runtime: Runtime,
+    next_client: Cell<u8>,
+}
+
+impl InProcess {
+    /// A server with these flags, one thread of each kind and nothing on the disk.
+    pub(crate) fn start(arguments: &[&str]) -> InProcess {
+        let loaded = settings::load(arguments.iter().map(OsString::from), []);
+        let settings = loaded.unwrap_or_else(|_| panic!("{arguments:?} are no flags")).settings;
+        let resp = InProcessTarget::with(settings.clone(), WALL);
+        let services = resp.services().clone();
+        let slot = services.settings.settings().threads;
+        let context = Context::new(services, slot, Random::with_seed(3), CancellationToken::new());
+        let door = Door::new(context, &settings);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("there are threads");
+        InProcess(Rc::new(Place { resp: RefCell::new(resp), door, runtime, next_client: Cell::new(b'a') }))
+    }
+
+    /// A client of its HTTP door.
+    pub(crate) fn http(&self) -> Http {
+        Http(self.clone())
+    }
+
+    /// Where its HTTP door seems to listen.
+    pub(crate) fn http_address(&self) -> SocketAddr {
+        SERVER
+    }
+
+    /// A client of its RESP door.
+    pub(crate) fn resp(&self) -> Resp {
+        let letter = self.0.next_client.get();
+        self.0.next_client.set(letter + 1);
+        Resp { server: self.clone(), letter: char::from(letter) }
+    }
+
+    /// Sends a command of the RESP client with this letter; the bytes it has received since it was last asked.
+    pub(crate) fn send(&self, letter: char, arguments: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        let mut resp = self.0.resp.borrow_mut();
+        resp.send(letter, &[&request(arguments)]);
+        resp.take_bytes(letter)
+    }
+
+    /// Lets time pass, and does what falls due.
+    pub(crate) fn advance(&self, duration: Duration) {
+        self.0.resp.borrow_mut().advance(duration);
+    }
+}
+
+/// A client of the HTTP door.
+#[derive(Clone)]
+pub(crate) struct Http(InProcess);
+
+impl Http {
+    /// Asks for a path.
+    pub(crate) fn get(&mut self, path: &str) -> Response {
+        self.ask("GET", path, &[], b"")
+    }
+
+    /// Sends a request with a body, or none if it is empty, and reads the response.
+    #[track_caller]
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
+        let response = self.begin(method, path, headers, body).poll();
+        response.unwrap_or_else(|| panic!("{method} {path} waits: begin it and go on meanwhile"))
+    }
+
+    /// Sends a request that may wait.
+    pub(crate) fn begin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> UnderWay {
+        let mut request = axum::http::Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            request = request.header("Host", SERVER.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !body.is_empty() {
+            request = request.header("Content-Length", body.len());
+        }
+        let request = request.body(axum::body::Body::from(body.to_vec())).expect("a request");
+        let door = self.0.0.door.clone();
+        let answer = async move { read(door.answer_directly(request, CLIENT, SERVER).await).await };
+        UnderWay { server: self.0.clone(), answer: Box::pin(answer) }
+    }
+}
+
+impl Ask for Http {
+    fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        Http::ask(self, method, path, headers, body)
+    }
+}
+
+/// A request that is not answered yet; dropped, its client has hung up.
+pub(crate) struct UnderWay {
+    server: InProcess,
+    answer: Pin<Box<dyn Future<Output = Response>>>,
+}
+
+impl UnderWay {
+    /// The response, if there is one by now.
+    pub(crate) fn poll(&mut self) -> Option<Response> {
+        let once = |answer: &mut Pin<Box<dyn Future<Output = Response>>>| {
+            let polled = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context)));
+            self.server.0.runtime.block_on(polled)
+        };
+        if let Poll::Ready(response) = once(&mut self.answer) {
+            return Some(response);
+        }
+        self.server.0.resp.borrow_mut().settle();
+        match once(&mut self.answer) {
+            Poll::Ready(response) => Some(response),
+            Poll::Pending => None,
+        }
+    }
+}
+
+async fn read(response: axum::response::Response) -> Response {
+    let (head, body) = response.into_parts();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers.collect();
+    let body = body.collect().await.expect("the body is whole").to_bytes().to_vec();
+    Response { status: head.status.as_u16(), headers, body }
+}
+
+/// A client of the RESP door.
+pub(crate) struct Resp {
+    server: InProcess,
+    letter: char,
+}
+
+impl Resp {
+    /// Sends the words of `line` as one command; its one reply as [`text`].
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        text(&self.call(&words))
+    }
+
+    /// Sends one command and reads its one reply.
+    pub(crate) fn call(&mut self, arguments: &[impl AsRef<[u8]>]) -> OwnedFrame {
+        let bytes = self.server.send(self.letter, arguments);
+        let (frame, length) = decode_resp2(&bytes).expect("the command is answered at once");
+        assert_eq!(length, bytes.len(), "a command has one reply");
+        frame
+    }
+}
