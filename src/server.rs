@@ -30,7 +30,7 @@ use crate::net::worker::Worker;
 use crate::policy_file::PolicyFile;
 use crate::random::{Random, machine_seed};
 use crate::reload::Reload;
-use crate::settings::{Live, LockDurability, OutputClass, Settings};
+use crate::settings::{Live, LockDurability, Settings};
 use crate::signals::{Requests, Signals};
 use crate::store::Store;
 
@@ -208,8 +208,8 @@ async fn serve(
     }
     doors.spawn(keep_house(Arc::clone(services), reload, requests.clone(), shutdown.clone()));
     doors.spawn(keep_time(Arc::clone(services), shutdown.clone()));
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, http = ?http_bound, threads = settings.threads, "serving");
     warn_of_openness(settings);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, http = ?http_bound, threads = settings.threads, "serving");
     wait_for_end(requests, &shutdown).await;
     announce_end(services, requests).await;
     shutdown.cancel();
@@ -257,10 +257,10 @@ fn open_http_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
 /// Has readiness say that the server is about to stop, for as long as load balancers are to be given to notice.
 async fn announce_end(services: &Services, requests: &Requests) {
     services.draining.store(true, Relaxed);
-    let delay = services.settings.settings().shutdown_delay;
-    if delay > 0 {
+    let delay = services.settings.current().shutdown_delay;
+    if !delay.is_zero() {
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(delay.into())) => {}
+            () = tokio::time::sleep(delay) => {}
             () = requests.at_once.cancelled() => {}
         }
     }
@@ -379,16 +379,17 @@ async fn keep_time(services: Arc<Services>, shutdown: CancellationToken) {
 
 /// Ends connections that are idle beyond `timeout` or whose output is beyond its limit.
 fn close_idle_and_slow(services: &Services) {
-    let settings = &services.settings;
+    let settings = services.settings.current();
     let now = services.clock.now().millis();
-    let timeout = settings.timeout_seconds() * 1000;
+    let timeout = settings.timeout * 1000;
     for client in services.clients.all() {
         let subscribed = client.flags().intersects(ClientFlags::PUBSUB | ClientFlags::MONITOR);
         let idle = now.saturating_sub(client.last_active.load(Relaxed));
         let is_waiting = client.waiting() != Waiting::No;
         let is_idle = timeout > 0 && !subscribed && !is_waiting && idle > timeout;
-        let class = if subscribed { OutputClass::Pubsub } else { OutputClass::Normal };
-        let is_slow = client.outbox.exceeds(settings.output_limit(class), now);
+        let limits = &settings.client_output_buffer_limit;
+        let limit = if subscribed { limits.pubsub } else { limits.normal };
+        let is_slow = client.outbox.exceeds(limit, now);
         if is_idle || is_slow {
             let reason = if is_slow { "output buffer limit reached" } else { "idle" };
             tracing::info!(client = client.id, address = %client.address, reason, "closing");

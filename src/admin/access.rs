@@ -163,7 +163,7 @@ fn getuser(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         call.output.null();
         return Ok(());
     }
-    let has_password = call.services.settings.has_password();
+    let has_password = call.settings.has_password();
     call.output.map(6);
     call.output.bulk(b"flags");
     let flags: &[&[u8]] = if has_password { &[b"on"] } else { &[b"on", b"nopass"] };
@@ -184,7 +184,7 @@ fn getuser(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 /// The digest of a password, which Redis shows here, would help to guess it; so it is left out.
 fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let password = if call.services.settings.has_password() { "" } else { " nopass" };
+    let password = if call.settings.has_password() { "" } else { " nopass" };
     call.output.array(1);
     call.output.bulk(format!("user default on{password} ~* &* +@all").as_bytes());
     Ok(())

@@ -101,7 +101,7 @@ fn resetstat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 /// The file belongs to whoever wrote it.
 fn rewrite(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    Err(match call.services.settings.settings().config {
+    Err(match &call.settings.config {
         None => Refusal::new("ERR The server is running without a config file"),
         Some(path) => Refusal::new(format!(
             "ERR Rewriting config file: this server never writes to {}, so change it there by hand; SIGHUP has the \

@@ -47,7 +47,7 @@ fn debug(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 /// Refuses in Redis' words whom the setting does not let use it.
 fn check_enabled(call: &Call<'_, '_>) -> Result<(), Refusal> {
     let is_local = || call.client.shared.address.ip().to_canonical().is_loopback();
-    let is_enabled = match call.services.settings.settings().enable_debug_command {
+    let is_enabled = match call.settings.enable_debug_command {
         ProtectedAction::Yes => true,
         ProtectedAction::Local => is_local(),
         ProtectedAction::No => false,

@@ -138,7 +138,7 @@ fn limits() -> impl Iterator<Item = u64> {
 }
 
 fn doctor(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let threshold = call.services.settings.latency_monitor_threshold();
+    let threshold = call.settings.latency_monitor_threshold;
     let text = doctor_text(threshold, &call.services.metrics.latency.histories());
     call.output.verbatim("txt", &text);
     Ok(())

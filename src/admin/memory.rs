@@ -125,7 +125,7 @@ fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn doctor(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let limit = call.services.settings.maxmemory();
+    let limit = call.settings.maxmemory;
     let used = call.services.store.memory();
     let text = if limit > 0 && used > limit / 10 * 9 {
         "The data takes over nine tenths of maxmemory: raise it, or choose a maxmemory-policy that evicts.\n"

@@ -38,7 +38,7 @@ pub const SERVICE: Service = Service {
         debug::COMMANDS,
     ],
     info: info::SECTIONS,
-    follow_settings: |services| services.log.set_level(services.settings.settings().log_level),
+    follow_settings: |services| services.log.set_level(services.settings.current().log_level),
     disconnect: |services, client, _, _| {
         if client.shared.flags().contains(ClientFlags::MONITOR) {
             services.monitors.remove(&client.shared);

@@ -66,12 +66,12 @@ fn metrics(text: &mut Exposition, services: &Services) {
         [("entries", entries), ("buckets", buckets), ("expiry", expiry), ("eviction", eviction)],
     );
     text.gauge("quartet_cache_memory_limit_bytes", "The limit for the memory of the data; 0 for none.")
-        .value(services.settings.maxmemory());
+        .value(services.settings.current().maxmemory);
 }
 
 /// The families about the members of an adaptive eviction policy: without samples unless one is in force.
 fn adaptive_eviction(text: &mut Exposition, services: &Services) {
-    let is_adaptive = services.settings.maxmemory_policy().is_adaptive();
+    let is_adaptive = services.settings.current().maxmemory_policy.is_adaptive();
     let standing = is_adaptive.then(|| services.store.duel().standing());
     let each_member = |text: &mut Exposition, value: fn(Member, &Standing, Score) -> u64| {
         if let Some(standing) = &standing {

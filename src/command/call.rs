@@ -10,6 +10,7 @@ use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::settings::Snapshot;
 use crate::store::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 use crate::wait::{Barrier, Ticket};
 
@@ -33,6 +34,8 @@ pub struct Call<'c, 's: 'c> {
     pub random: &'c mut Random,
     /// What all threads share.
     pub services: &'s Services,
+    /// The settings, as they were at the end of the command before.
+    pub settings: &'c mut Snapshot,
     /// The hash of the first declared key, if it was computed ahead of time.
     pub first_hash: Option<u64>,
     /// The number of the thread.
@@ -59,7 +62,7 @@ impl<'c> Call<'c, '_> {
     /// # Errors
     /// If it is.
     pub fn require_value_size(&self, length: usize) -> Result<(), Refusal> {
-        if length > self.services.settings.max_value_size() {
+        if length > self.settings.max_value_size {
             return Err(Refusal::VALUE_TOO_LONG);
         }
         Ok(())

@@ -183,7 +183,7 @@ impl Services {
         step: impl FnOnce(&mut StoredCounters<'_, '_>) -> R,
     ) -> R {
         let gate = self.store.gate().enter(slot);
-        let access = AccessContext::of(&self.settings, now);
+        let access = AccessContext::of(&self.settings.current(), now);
         let mut keyspace = Keyspace::new(&self.store, now, access);
         keyspace.database = database;
         let result = step(&mut StoredCounters::lock(&mut keyspace, counters));

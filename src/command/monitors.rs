@@ -8,7 +8,6 @@ use bytes::Bytes;
 use super::{Call, Flags, secrets};
 use crate::client::SharedClient;
 use crate::lock_order::{RwLock, rank};
-use crate::settings::OutputClass;
 
 /// See the module's text.
 #[derive(Default)]
@@ -47,7 +46,7 @@ impl Call<'_, '_> {
             return;
         }
         let line = Bytes::from(self.monitor_line());
-        let limit = self.services.settings.output_limit(OutputClass::Pubsub);
+        let limit = self.settings.client_output_buffer_limit.pubsub;
         for client in self.services.monitors.clients.read().iter() {
             self.effects.send(&client.outbox, line.clone(), limit);
         }

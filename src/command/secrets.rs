@@ -4,12 +4,10 @@
 
 use quartet_protocol::resp::Arguments;
 
+use crate::settings::is_secret;
+
 /// What is shown instead of a secret.
 pub const REDACTED: &[u8] = b"(redacted)";
-
-/// Settings whose values are secrets, those of Redis that this server does not know included: who mistakes one server for
-/// the other has typed the password all the same.
-const SECRET_SETTINGS: &[&str] = &["requirepass", "masterauth", "masteruser", "tls-key-file-pass"];
 
 /// The arguments of the command with this full name, such as `config|set`, as others may see them.
 pub fn shown<'a>(name: &str, arguments: Arguments<'a>) -> Vec<&'a [u8]> {
@@ -19,9 +17,7 @@ pub fn shown<'a>(name: &str, arguments: Arguments<'a>) -> Vec<&'a [u8]> {
         "hello" => hide_hello(&mut words),
         "config|set" => {
             for pair in words.get_mut(2..).unwrap_or_default().chunks_mut(2) {
-                let is_secret =
-                    SECRET_SETTINGS.iter().any(|name| pair[0].eq_ignore_ascii_case(name.as_bytes()));
-                if is_secret {
+                if is_secret(pair[0]) {
                     hide(pair, 1..);
                 }
             }

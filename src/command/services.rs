@@ -15,7 +15,7 @@ use crate::lock::{Locks, Watchers};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::service::Service;
-use crate::settings::{Live, OutputClass};
+use crate::settings::Live;
 use crate::store::{Growth, Keyspace, Store};
 
 /// See the module's text.
@@ -86,7 +86,7 @@ impl Services {
 
     /// Tells the limiter whether there is room for more counters: after the setting or their memory has changed.
     pub fn look_for_room(&self) {
-        let limit = self.settings.limit_maxmemory();
+        let limit = self.settings.current().limit_maxmemory;
         self.limits.room.set_full(limit != 0 && self.store.pinned_memory() >= limit);
     }
 
@@ -94,7 +94,8 @@ impl Services {
     pub fn publish(&self, channel: &[u8], payload: &[u8], effects: &mut Effects) -> usize {
         let (mut limit, mut receivers) = (None, 0);
         self.broker.publish(ChannelSpace::Channels, channel, payload, |client, message| {
-            let limit = *limit.get_or_insert_with(|| self.settings.output_limit(OutputClass::Pubsub));
+            let limit =
+                *limit.get_or_insert_with(|| self.settings.current().client_output_buffer_limit.pubsub);
             receivers += usize::from(effects.send(&client.outbox, message, limit));
         });
         receivers

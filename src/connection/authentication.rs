@@ -7,7 +7,7 @@ use crate::attempts::{Hearing, RECOVERY};
 use crate::clock::Now;
 use crate::command::{Call, Flow, Services};
 use crate::refusal::Refusal;
-use crate::settings::Live;
+use crate::settings::Settings;
 
 /// The only user there is.
 pub(super) const USER: &str = "default";
@@ -15,7 +15,7 @@ pub(super) const USER: &str = "default";
 /// AUTH.
 pub(super) fn auth(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (user, password) = match call.arguments.len() {
-        2 if !call.services.settings.has_password() => return Err(no_password_configured()),
+        2 if !call.settings.has_password() => return Err(no_password_configured()),
         2 => (USER.as_bytes(), call.arguments.at(1)),
         3 => (call.arguments.at(1), call.arguments.at(2)),
         _ => return Err(Refusal::SYNTAX),
@@ -92,16 +92,16 @@ pub fn attempt(
     user: Option<&[u8]>,
     password: &[u8],
 ) -> Result<(), Failure> {
-    let Services { settings, attempts, .. } = services;
+    let (settings, attempts) = (services.settings.current(), &services.attempts);
     if !settings.has_password() {
-        return if is_right(settings, user, password) { Ok(()) } else { Err(Failure::Wrong) };
+        return if is_right(&settings, user, password) { Ok(()) } else { Err(Failure::Wrong) };
     }
     let hearing = attempts.hearing(address, now);
     if let Hearing::Unheard(left) = hearing {
         attempts.unheard(address);
         return Err(Failure::TooMany(left));
     }
-    if is_right(settings, user, password) {
+    if is_right(&settings, user, password) {
         attempts.succeeded(address, now);
         return Ok(());
     }
@@ -112,8 +112,8 @@ pub fn attempt(
     }
 }
 
-fn is_right(settings: &Live, user: Option<&[u8]>, password: &[u8]) -> bool {
-    let expected = settings.password();
+fn is_right(settings: &Settings, user: Option<&[u8]>, password: &[u8]) -> bool {
+    let expected = &settings.requirepass;
     let right = expected.is_empty() || same(expected.as_bytes(), password);
     right && user.is_none_or(|user| user == USER.as_bytes())
 }

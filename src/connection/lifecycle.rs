@@ -21,7 +21,7 @@ pub(super) fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     monitor::stop(call);
     // What had come before must not follow the answer: the client reads plain replies from there on.
     call.client.shared.outbox.drain_into(call.output);
-    call.client.authenticated = !call.services.settings.has_password();
+    call.client.authenticated = !call.settings.has_password();
     call.client.replies = Replies::On;
     call.client.no_touch = false;
     call.client.shared.set_flag(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT, false);

@@ -29,7 +29,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, ticks: &mut u64) -> Option<Now> {
     let counters = services.metrics.thread(call.slot).command(call.row.id);
     counters.calls.add(1);
     let is_quick = call.row.command.flags.intersects(QUICK)
-        && !(0..QUICK_MICROS).contains(&services.settings.slowlog_log_slower_than());
+        && !(0..QUICK_MICROS).contains(&call.settings.slowlog_log_slower_than);
     if is_quick && counters.calls.get() % TIMING_SAMPLE != 1 {
         handle(call, counters);
         let ended = clock::ticks();
@@ -58,7 +58,7 @@ fn handle(call: &mut Call<'_, '_>, counters: &CommandCounters) {
 
 /// Notes a command of which only the ticks are known, if it took long.
 #[cold]
-fn note_long(call: &Call<'_, '_>, counters: &CommandCounters, ticks: u64) {
+fn note_long(call: &mut Call<'_, '_>, counters: &CommandCounters, ticks: u64) {
     let clock = &call.services.clock;
     let micros = clock.micros_of(ticks);
     if micros >= LONG_MICROS {
@@ -67,19 +67,19 @@ fn note_long(call: &Call<'_, '_>, counters: &CommandCounters, ticks: u64) {
 }
 
 /// Notes how long a command took that has just ended.  The settings are those after it ran, as in Redis.
-fn note(call: &Call<'_, '_>, counters: &CommandCounters, now: Now, micros: u64, weight: u64) {
+fn note(call: &mut Call<'_, '_>, counters: &CommandCounters, now: Now, micros: u64, weight: u64) {
     let services = call.services;
-    counters.time(micros, weight, services.settings.latency_tracking());
+    call.settings.refresh(&services.settings);
+    counters.time(micros, weight, call.settings.latency_tracking);
     note_slow(call, micros, now.wall_millis() / 1000);
     let event =
         if call.row.command.flags.contains(Flags::FAST) { Event::FastCommand } else { Event::Command };
-    services.metrics.latency.note(event, now, micros, services.settings.latency_monitor_threshold());
+    services.metrics.latency.note(event, now, micros, call.settings.latency_monitor_threshold);
 }
 
 /// Puts the command into the slow log if it took that long.
 fn note_slow(call: &Call<'_, '_>, micros: u64, wall_seconds: i64) {
-    let settings = &call.services.settings;
-    let threshold = settings.slowlog_log_slower_than();
+    let threshold = call.settings.slowlog_log_slower_than;
     let slow = u64::try_from(threshold).is_ok_and(|threshold| micros >= threshold);
     if !slow || call.row.command.flags.contains(Flags::SKIP_SLOWLOG) {
         return;
@@ -92,5 +92,5 @@ fn note_slow(call: &Call<'_, '_>, micros: u64, wall_seconds: i64) {
         address: call.client.shared.address.to_string(),
         client_name: call.client.shared.identity().name,
     };
-    call.services.metrics.slow_log.add(command, settings.slowlog_max_len());
+    call.services.metrics.slow_log.add(command, call.settings.slowlog_max_len);
 }

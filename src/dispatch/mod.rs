@@ -22,6 +22,7 @@ use crate::delivery::Effects;
 use crate::metrics::latency::Event;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::settings::{Settings, Snapshot};
 use crate::store::eviction;
 use crate::store::{AccessContext, ShardId};
 use crate::wait::Lost;
@@ -38,6 +39,7 @@ pub struct Runner {
     random: Random,
     effects: Effects,
     continuation: Continuation,
+    settings: Snapshot,
     prepared: Vec<Prepared>,
     /// Where the next step of active expiry begins.
     expiry_cursor: usize,
@@ -70,6 +72,7 @@ impl Runner {
     /// The runner of thread number `slot`.
     pub fn new(services: Arc<Services>, slot: usize, random: Random) -> Runner {
         Runner {
+            settings: services.settings.snapshot(),
             services,
             slot,
             random,
@@ -84,6 +87,12 @@ impl Runner {
     /// What all threads share.
     pub fn services(&self) -> &Arc<Services> {
         &self.services
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&mut self) -> &Settings {
+        self.settings.refresh(&self.services.settings);
+        &self.settings
     }
 
     /// The thread's number.
@@ -107,9 +116,9 @@ impl Runner {
             let flow = self.run_one(client, batch.arguments(0, buffer), output);
             return Ran { done: 1, flow };
         }
-        let Runner { services, slot, random, effects, continuation, prepared, .. } = self;
+        let Runner { services, slot, random, effects, continuation, settings, prepared, .. } = self;
         prepare_batch(services, client.database, batch, buffer, prepared);
-        let mut turn = Turn::new(services, *slot, client, random, effects, continuation);
+        let mut turn = Turn::new(services, *slot, client, random, effects, continuation, settings);
         let mut done = 0;
         while done < batch.len() && turn.flow() == Flow::Continue {
             turn.step(client, batch.arguments(done, buffer), &prepared[done], output);
@@ -120,9 +129,9 @@ impl Runner {
 
     /// Runs one request, wherever it comes from.
     pub fn run_one(&mut self, client: &mut Client, arguments: Arguments<'_>, output: &mut Output) -> Flow {
-        let Runner { services, slot, random, effects, continuation, .. } = self;
+        let Runner { services, slot, random, effects, continuation, settings, .. } = self;
         let prepared = prepare(services, client.database, arguments);
-        let mut turn = Turn::new(services, *slot, client, random, effects, continuation);
+        let mut turn = Turn::new(services, *slot, client, random, effects, continuation, settings);
         turn.step(client, arguments, &prepared, output);
         turn.finish(client)
     }
@@ -200,8 +209,8 @@ impl Runner {
 
     /// Ends what a client that is gone had begun.
     pub fn disconnect(&mut self, client: &mut Client) {
-        let Runner { services, slot, random, effects, continuation, .. } = self;
-        let mut turn = Turn::new(services, *slot, client, random, effects, continuation);
+        let Runner { services, slot, random, effects, continuation, settings, .. } = self;
+        let mut turn = Turn::new(services, *slot, client, random, effects, continuation, settings);
         turn.disconnect(client);
         turn.finish(client);
         services.clients.disconnect(client.shared.id);
@@ -210,17 +219,18 @@ impl Runner {
     /// Gives back the memory of keys whose deadline has passed, for the shards that are this thread's to look
     /// after, in steps of bounded length.  Returns how many keys went.
     pub fn expire(&mut self) -> usize {
+        self.settings.refresh(&self.services.settings);
         let services = &*self.services;
         if !services.active_expiry.load(Relaxed) {
             return 0;
         }
         let gate = services.store.gate().enter(self.slot);
         let began = services.clock.now();
-        let access = access(services, began, false);
+        let access = access(&self.settings, began, false);
         let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &access);
         drop(gate);
         services.add_memory(memory);
-        let threshold = services.settings.latency_monitor_threshold();
+        let threshold = self.settings.latency_monitor_threshold;
         if threshold > 0 {
             let now = services.clock.now();
             let micros = now.micros().saturating_sub(began.micros());
@@ -231,15 +241,16 @@ impl Runner {
 
     /// Goes a bounded step towards the memory limit if the store is over it.  True if there is more to do at once.
     pub fn evict(&mut self) -> bool {
+        self.settings.refresh(&self.services.settings);
         let services = &*self.services;
         let _gate = services.store.gate().enter(self.slot);
-        let access = access(services, services.clock.now(), false);
-        self.eviction.step(&services.store, &services.settings, &mut self.random, &access)
+        let access = access(&self.settings, services.clock.now(), false);
+        self.eviction.step(&services.store, &self.settings, &mut self.random, &access)
     }
 }
 
-fn access(services: &Services, now: Now, no_touch: bool) -> AccessContext {
-    let access = AccessContext::of(&services.settings, now);
+fn access(settings: &Settings, now: Now, no_touch: bool) -> AccessContext {
+    let access = AccessContext::of(settings, now);
     let recency = if no_touch { access.recency.without_traces() } else { access.recency };
     AccessContext { recency, ..access }
 }

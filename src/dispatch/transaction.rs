@@ -191,6 +191,7 @@ fn exec(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
             continuation: &mut *call.continuation,
             random: &mut *call.random,
             services: call.services,
+            settings: &mut *call.settings,
             first_hash: None,
             slot: call.slot,
         };

@@ -12,6 +12,7 @@ use crate::delivery::Effects;
 use crate::metrics::ThreadMetrics;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::settings::Snapshot;
 use crate::store::eviction;
 use crate::store::{Entered, Keyspace, ShardId};
 
@@ -28,6 +29,7 @@ pub(super) struct Turn<'t, 's> {
     random: &'t mut Random,
     effects: &'t mut Effects,
     continuation: &'t mut Continuation,
+    settings: &'t mut Snapshot,
     last_row: Option<usize>,
     shard_ids: Vec<ShardId>,
     /// The processor's ticks at the end of the last command.
@@ -43,12 +45,14 @@ impl<'t, 's> Turn<'t, 's> {
         random: &'t mut Random,
         effects: &'t mut Effects,
         continuation: &'t mut Continuation,
+        settings: &'t mut Snapshot,
     ) -> Turn<'t, 's> {
         continuation.flow = Flow::Continue;
+        settings.refresh(&services.settings);
         // The time is read inside: entering may have taken long.
         let gate = services.store.gate().enter(slot);
         let now = services.clock.now();
-        let access = super::access(services, now, client.no_touch);
+        let access = super::access(settings, now, client.no_touch);
         Turn {
             services,
             slot,
@@ -58,6 +62,7 @@ impl<'t, 's> Turn<'t, 's> {
             random,
             effects,
             continuation,
+            settings,
             last_row: None,
             shard_ids: Vec::new(),
             ticks: clock::ticks(),
@@ -174,7 +179,7 @@ impl<'t, 's> Turn<'t, 's> {
         if client.in_transaction() && flags.contains(Flags::NO_MULTI) {
             return Err(Refusal::new("ERR Command not allowed inside a transaction"));
         }
-        let limit = self.services.settings.maxmemory();
+        let limit = self.settings.maxmemory;
         if limit != 0
             && transaction::may_need_memory(row, client)
             && !self.make_room(limit)
@@ -202,7 +207,7 @@ impl<'t, 's> Turn<'t, 's> {
         if self.services.store.evictable_memory() <= limit {
             return true;
         }
-        eviction::make_room(&self.services.store, &self.services.settings, self.random, &self.keyspace.access)
+        eviction::make_room(&self.services.store, self.settings, self.random, &self.keyspace.access)
     }
 
     fn execute(
@@ -289,6 +294,7 @@ impl<'t, 's> Turn<'t, 's> {
             continuation: self.continuation,
             random: self.random,
             services: self.services,
+            settings: self.settings,
             first_hash,
             slot: self.slot,
         };
@@ -297,7 +303,7 @@ impl<'t, 's> Turn<'t, 's> {
         {
             self.keyspace.set_now(now);
             // It may have been a CONFIG SET or a CLIENT NO-TOUCH.
-            self.keyspace.access = super::access(self.services, now, client.no_touch);
+            self.keyspace.access = super::access(self.settings, now, client.no_touch);
         }
     }
 

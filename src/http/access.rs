@@ -12,7 +12,7 @@ use crate::command::Services;
 use crate::connection;
 use crate::http::endpoint::{Problem, problems};
 use crate::net::listener::is_on_this_machine;
-use crate::settings::{Live, Settings};
+use crate::settings::Settings;
 
 /// Paths that need no password: they tell a load balancer a status and nothing else.
 const OPEN_PATHS: &[&str] = &["/health/live", "/health/ready"];
@@ -93,9 +93,9 @@ impl Access {
         peer: Peer,
         services: &Services,
     ) -> Result<Admitted, Problem> {
-        let settings = &services.settings;
+        let settings = services.settings.current();
         let is_open = OPEN_PATHS.contains(&request.uri().path());
-        if !peer.is_local && settings.protected_mode() && !settings.has_password() {
+        if !peer.is_local && settings.protected_mode && !settings.has_password() {
             return if is_open { Ok(Admitted::ForStatus) } else { Err(protected()) };
         }
         let target = target(request)?;
@@ -104,7 +104,7 @@ impl Access {
             check_asked_by_proxy(request.headers())?;
         } else {
             for host in target.names() {
-                self.check_host(host, settings)?;
+                self.check_host(host, &settings)?;
             }
             self.check_page(request, route, target.name())?;
         }
@@ -130,7 +130,7 @@ impl Access {
 
     /// Refuses a name that a web page may have pointed at this machine, which nothing but a password would stop.  An
     /// address cannot be pointed anywhere else.
-    fn check_host(&self, text: &str, settings: &Live) -> Result<(), Problem> {
+    fn check_host(&self, text: &str, settings: &Settings) -> Result<(), Problem> {
         let Some(host) = Host::parse(text) else {
             let detail = format!("{} is no host with a port", text.escape_debug());
             return Err(Problem::new(problems::INVALID_REQUEST).detail(detail));

@@ -82,9 +82,9 @@ impl Activity {
     pub(super) async fn overdue(&self) -> &'static str {
         let mut watch = Watch::new(self.services.clock.now().millis());
         loop {
-            let settings = &self.services.settings;
-            let times =
-                Times { request: settings.http_request_timeout(), idle: settings.http_idle_timeout() };
+            let settings = self.services.settings.current();
+            let times = Times { request: settings.http_request_timeout, idle: settings.http_idle_timeout };
+            drop(settings);
             tokio::time::sleep(times.request.min(times.idle) / LOOKS).await;
             if let Some(reason) = watch.look(self, self.services.clock.now().millis(), times) {
                 return reason;

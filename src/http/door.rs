@@ -171,7 +171,7 @@ impl Door {
     fn log(&self, method: &str, route: &str, status: u16, micros: u64) {
         if status >= 500 {
             tracing::warn!(method, route, status, micros, "answered");
-        } else if self.0.context.services().settings.http_log_requests() {
+        } else if self.0.context.services().settings.current().http_log_requests {
             tracing::info!(method, route, status, micros, "answered");
         } else {
             tracing::debug!(method, route, status, micros, "answered");

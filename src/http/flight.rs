@@ -48,7 +48,7 @@ impl Account {
     /// # Errors
     /// If even small ones have no room any more.
     pub(super) fn admit_any(&self) -> Result<(), Problem> {
-        let limit = self.services.settings.http_in_flight_limit();
+        let limit = self.services.settings.current().http_in_flight_limit;
         if self.total().load(Relaxed) < limit.saturating_add(RESERVE) {
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl Account {
     /// If it is large and a limit is reached without it.
     pub(super) fn admit(&self, bytes: usize, charged: usize) -> Result<(), Problem> {
         self.admit_alone(bytes, charged)?;
-        let limit = self.services.settings.http_in_flight_limit();
+        let limit = self.services.settings.current().http_in_flight_limit;
         if bytes > SMALL && self.total().load(Relaxed).saturating_sub(charged) >= limit {
             return Err(self.refuse("http-in-flight-limit", limit));
         }
@@ -73,7 +73,7 @@ impl Account {
     /// # Errors
     /// If it is large and the connection's own limit is reached without it.
     pub(super) fn admit_alone(&self, bytes: usize, charged: usize) -> Result<(), Problem> {
-        let limit = self.services.settings.http_connection_in_flight_limit();
+        let limit = self.services.settings.current().http_connection_in_flight_limit;
         if bytes > SMALL && self.progress.held().saturating_sub(charged) >= limit {
             return Err(self.refuse("http-connection-in-flight-limit", limit));
         }

@@ -72,7 +72,7 @@ async fn ready(State(context): State<Context>, admitted: Option<Extension<Admitt
 
 /// Whether the data directory could be written to.
 fn disk(services: &Services) -> Result<(), String> {
-    let settings = services.settings.settings();
+    let settings = services.settings.current();
     let Some(folder) = &settings.dir else { return Ok(()) };
     // In this order: the first lock may make them just now.
     let had_begun = services.locks.journal().is_some();

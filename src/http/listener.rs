@@ -51,13 +51,13 @@ async fn admit(
     services: &Arc<Services>,
     threads: &[Thread],
 ) -> std::io::Result<()> {
-    let settings = &services.settings;
-    if !services.metrics.requests.admit(settings.http_connection_limit()) {
+    let most = services.settings.current().http_connection_limit;
+    if !services.metrics.requests.admit(most) {
         return stream.write_all(full().as_bytes()).await;
     }
     let activity = Activity::new(Arc::clone(services));
     stream.set_nodelay(true)?;
-    let keepalive = settings.tcp_keepalive_seconds();
+    let keepalive = services.settings.current().tcp_keepalive;
     if keepalive > 0 {
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(keepalive.into()));
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;

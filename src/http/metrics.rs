@@ -19,7 +19,7 @@ use crate::metrics::process::Process;
 
 /// The families of the process.
 fn process(text: &mut Exposition, services: &Services) {
-    let (process, settings) = (Process::now(), services.settings.settings());
+    let (process, settings) = (Process::now(), services.settings.current());
     let uptime = services.clock.now().micros().saturating_sub(services.started.micros());
     text.gauge("quartet_build_info", "The version that runs; always 1.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);

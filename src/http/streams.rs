@@ -52,7 +52,7 @@ pub(super) fn current() -> Option<Arc<Progress>> {
 async fn overdue(services: &Services, progress: &Progress) {
     let mut patience = Patience::default();
     loop {
-        let time = services.settings.http_request_timeout();
+        let time = services.settings.current().http_request_timeout;
         tokio::time::sleep(time / LOOKS).await;
         if patience.is_over(progress, Pace::Steady, services.clock.now().millis(), time) {
             return;

@@ -93,7 +93,7 @@ impl Thread {
         let counter = Arc::clone(&connections);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name(format!("http-{slot}")).spawn(move || {
-            let settings = services.settings.settings();
+            let settings = services.settings.current();
             let builder = builder(Arc::clone(&services));
             let context = Context::new(services, slot, Random::with_seed(machine_seed()), shutdown.clone());
             let shop = Shop { door: Door::new(context, &settings), builder, shutdown };

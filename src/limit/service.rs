@@ -53,7 +53,7 @@ fn info(page: &mut Page, services: &Services) {
     page.field("limit_shadow_refused", sum.shadow_refused);
     page.field("limit_without_room", sum.without_room);
     page.field("limit_memory", services.store.pinned_memory());
-    page.field("limit_maxmemory", services.settings.limit_maxmemory());
+    page.field("limit_maxmemory", services.settings.current().limit_maxmemory);
     for policy in policies.iter().take(POLICIES_IN_INFO_MAX) {
         let Totals { allowed, refused, shadow_refused, without_room } = policy.statistics.totals();
         let line = format_args!(
@@ -72,7 +72,7 @@ fn metrics(text: &mut Exposition, services: &Services) {
         "quartet_limit_memory_limit_bytes",
         "The limit for the memory of the rate limiter's counters; 0 for none.",
     )
-    .value(services.settings.limit_maxmemory());
+    .value(services.settings.current().limit_maxmemory);
     let shown = || policies.iter().take(POLICIES_IN_METRICS_MAX);
     text.counter(
         "quartet_limit_without_room_total",

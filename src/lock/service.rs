@@ -24,7 +24,7 @@ pub const SERVICE: Service = Service {
             locks.act(now, aftermath, |core, now, events| core.advance(now, events));
         });
     },
-    follow_settings: |services| services.locks.limit_memory(services.settings.lock_maxmemory()),
+    follow_settings: |services| services.locks.limit_memory(services.settings.current().lock_maxmemory),
     disconnect: |services, client, now, effects| {
         let connection = client.shared.id;
         // Its sessions end, and their locks with them.  No reply waits for that.
@@ -44,7 +44,7 @@ fn info(page: &mut Page, services: &Services) {
     page.field("lock_sessions", totals.sessions);
     page.field("lock_request_ids", totals.request_ids);
     page.field("lock_memory", totals.memory);
-    page.field("lock_maxmemory", services.settings.lock_maxmemory());
+    page.field("lock_maxmemory", services.settings.current().lock_maxmemory);
     page.field("lock_last_fence", totals.last_fence);
     page.field("locks_granted", counts.granted);
     page.field("locks_released", counts.released);
@@ -72,7 +72,7 @@ fn metrics(text: &mut Exposition, services: &Services) {
     );
     text.gauge("quartet_lock_memory_bytes", "Memory of the locks, about.").value(totals.memory);
     text.gauge("quartet_lock_memory_limit_bytes", "The limit for the memory of the locks; 0 for none.")
-        .value(services.settings.lock_maxmemory());
+        .value(services.settings.current().lock_maxmemory);
     text.counter("quartet_lock_events_total", "Events of locks, by kind.").values(
         "event",
         [

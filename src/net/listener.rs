@@ -65,13 +65,15 @@ pub async fn accept(
 }
 
 async fn admit(mut stream: TcpStream, address: SocketAddr, services: &Services, workers: &[Worker]) {
-    let settings = &services.settings;
-    let has_password = settings.has_password();
+    let settings = services.settings.current();
+    let (has_password, is_protected, most) =
+        (settings.has_password(), settings.protected_mode, settings.maxclients);
+    drop(settings);
     let is_local = stream.local_addr().is_ok_and(|own| is_on_this_machine(address, own));
-    if settings.protected_mode() && !has_password && !is_local {
+    if is_protected && !has_password && !is_local {
         return turn_away(&mut stream, DENIED, services).await;
     }
-    if services.clients.len() >= settings.maxclients() {
+    if services.clients.len() >= most {
         return turn_away(&mut stream, FULL, services).await;
     }
     let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
@@ -94,7 +96,7 @@ fn deal(
     authenticated: bool,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = services.settings.tcp_keepalive_seconds();
+    let keepalive = services.settings.current().tcp_keepalive;
     if keepalive > 0 {
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(keepalive.into()));
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;

@@ -205,7 +205,7 @@ impl Connection {
     /// Reads once and runs what came, or only takes it in if the client reads too slowly.
     fn receive(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
         let is_run = self.has_read() && !self.is_waiting();
-        if !is_run && self.session.is_full(&tools.runner) {
+        if !is_run && self.session.is_full(&mut tools.runner) {
             // The client's further requests wait in its socket, where it notices.
             if !(self.hung_up && self.session.is_blocked()) {
                 return Poll::Pending;

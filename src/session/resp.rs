@@ -201,7 +201,7 @@ impl Session {
 
     /// Takes input without running it: for a client that sends and does not read.  Were its input left in the socket, a
     /// client that writes a whole pipeline before it reads the first reply would wait for ever.
-    pub fn put_off(&mut self, input: &[u8], runner: &Runner) -> Flow {
+    pub fn put_off(&mut self, input: &[u8], runner: &mut Runner) -> Flow {
         self.is_behind = true;
         (self.missing, self.is_long) = (0, false);
         self.copied = Vec::new();
@@ -215,8 +215,8 @@ impl Session {
     }
 
     /// Whether so many requests wait that no more is to be taken in before some of them were run.
-    pub fn is_full(&self, runner: &Runner) -> bool {
-        self.is_behind && self.waiting_input() >= runner.services().settings.client_query_buffer_limit()
+    pub fn is_full(&self, runner: &mut Runner) -> bool {
+        self.is_behind && self.waiting_input() >= runner.settings().client_query_buffer_limit
     }
 
     /// Bytes that were received and not run.
@@ -386,14 +386,14 @@ impl Session {
         if self.client.authenticated { BATCH_LIMIT } else { 1 }
     }
 
-    fn limits(&self, runner: &Runner) -> RequestLimits {
+    fn limits(&self, runner: &mut Runner) -> RequestLimits {
         let limits =
             if self.client.authenticated { RequestLimits::NORMAL } else { RequestLimits::UNAUTHENTICATED };
-        RequestLimits { bulk_length: runner.services().settings.proto_max_bulk_len(), ..limits }
+        RequestLimits { bulk_length: runner.settings().proto_max_bulk_len, ..limits }
     }
 
     /// Ends a conversation whose unfinished request, with what it has queued in MULTI and watches, has outgrown the setting.
-    fn bound(&mut self, flow: Flow, runner: &Runner) -> Flow {
+    fn bound(&mut self, flow: Flow, runner: &mut Runner) -> Flow {
         let pending = self.waiting_input();
         let shared = &self.client.shared;
         shared.pending_input.store(pending, Relaxed);
@@ -404,7 +404,7 @@ impl Session {
         let held = self.client.transaction.as_ref().map_or(0, |transaction| transaction.held_bytes);
         // Whole requests that wait are held back instead, see `is_full`.
         let unfinished = if self.is_behind { 0 } else { pending };
-        if unfinished + held > runner.services().settings.client_query_buffer_limit() {
+        if unfinished + held > runner.settings().client_query_buffer_limit {
             tracing::warn!(client = self.client.shared.id, "closing: query buffer limit reached");
             self.pending = Vec::new();
             self.pending_done = 0;

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
 
 use super::kind::Kind;
-use super::load::{Given, Source, Stop, invalid, text};
+use super::source::{Given, Source, Stop, invalid, text};
 use super::suggest::nearest;
 use super::table::{SETTINGS, Setting};
 

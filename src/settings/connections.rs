@@ -1,6 +1,6 @@
 //! How many connections the settings allow in all, and how they are divided when there is room for fewer.
 
-use super::table::Settings;
+use super::table::{Setting, Settings};
 
 impl Settings {
     /// The most connections that the open doors let in.
@@ -31,14 +31,12 @@ impl Settings {
         self.connections() <= room
     }
 
-    /// The most that one of the two limits may be beside the other, in `room`; none if the doors have room enough.
-    pub(super) fn connections_left(&self, name: &str, room: usize) -> Option<usize> {
-        let others = if name == "maxclients" {
-            self.http_connections()
-        } else {
-            self.connections() - self.http_connections()
-        };
-        (self.connections() > room).then(|| room.saturating_sub(others).max(1))
+    /// The most that the limit on connections in this row may be beside the others, in `room`; none if there is room for
+    /// what it is.
+    pub(super) fn connections_left(&self, row: &Setting, room: usize) -> Option<usize> {
+        let all = self.connections();
+        let own: usize = row.text(self).parse().unwrap_or(0);
+        (all > room).then(|| room.saturating_sub(all.saturating_sub(own)).max(1))
     }
 }
 

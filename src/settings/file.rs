@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::load::{Given, Source, Stop, invalid};
+use super::source::{Given, Source, Stop, invalid};
 use super::suggest::did_you_mean;
 use super::table::{SETTINGS, find};
 

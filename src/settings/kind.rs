@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::suggest::did_you_mean;
 use super::values::OutputLimits;
@@ -25,6 +26,9 @@ const LIST_MAX: usize = 64;
 /// The most threads that can be asked for.
 const THREADS_MAX: usize = 256;
 
+/// The most connections, Redis' bound on clients; the limit on open files binds first.
+const CONNECTIONS_MAX: i64 = u32::MAX as i64;
+
 /// What the value of a setting may be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -35,6 +39,8 @@ pub enum Kind {
         /// The most allowed.
         max: i64,
     },
+    /// A number of connections; all such settings together are bounded by the limit on open files.
+    Connections,
     /// A number of bytes, also with one of Redis' suffixes: `k` and `kb`, `m` and `mb`, `g` and `gb`.
     Memory {
         /// The fewest bytes allowed.
@@ -81,6 +87,7 @@ impl Kind {
         match *self {
             Kind::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
             Kind::Integer { min, max } => format!("an integer from {min} to {max}"),
+            Kind::Connections => format!("an integer from 1 to {CONNECTIONS_MAX}"),
             Kind::MemoryOrShare => {
                 "a memory size such as 0, 100mb or 2gb, or a share such as 75% of the memory of the container or machine"
                     .to_owned()
@@ -116,7 +123,7 @@ impl Kind {
     /// What help calls a value.
     pub(super) fn value_name(&self) -> &'static str {
         match self {
-            Kind::Integer { .. } | Kind::Threads => "NUMBER",
+            Kind::Integer { .. } | Kind::Connections | Kind::Threads => "NUMBER",
             Kind::Memory { .. } | Kind::MemoryOrShare => "BYTES",
             Kind::Boolean => "yes|no",
             Kind::Words(_) => "WORD",
@@ -149,6 +156,9 @@ impl Kind {
         let (number, min, max) = match *self {
             Kind::Integer { min, max } => {
                 (integer(text).ok_or("argument couldn't be parsed into an integer")?, min, max)
+            }
+            Kind::Connections => {
+                (integer(text).ok_or("argument couldn't be parsed into an integer")?, 1, CONNECTIONS_MAX)
             }
             Kind::Memory { min, max } => (memory(text).ok_or("argument must be a memory value")?, min, max),
             Kind::MemoryOrShare => {
@@ -239,6 +249,18 @@ macro_rules! numbers {
     )* };
 }
 numbers! { u32 u64 i64 usize }
+
+impl Value for Duration {
+    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
+        let mut seconds = self.as_secs();
+        seconds.assign(text, kind)?;
+        *self = Duration::from_secs(seconds);
+        Ok(())
+    }
+    fn text(&self) -> String {
+        self.as_secs().to_string()
+    }
+}
 
 impl Value for bool {
     fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {

@@ -1,98 +1,67 @@
-//! The settings of a running server: what every thread asks and CONFIG changes.
+//! The settings of a running server: one [`Settings`] at a time, which CONFIG SET replaces whole.
 //!
-//! What commands ask on their way is a copy in an atomic.  The copies are written one by one, under the
-//! settings' lock: a reader may see a new value of one beside an old one of another for
-//! a moment, which none of them minds.
+//! [`Live::current`] is for code that reads a setting now and then.  Threads that run commands keep a [`Snapshot`],
+//! whose fields cost no more to read than those of any other struct.
 
-use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
-};
-use std::time::Duration;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
+use arc_swap::{ArcSwap, Guard};
+
+use super::kind::Kind;
 use super::table::{COMPATIBILITY, Change, SETTINGS, Setting, Settings, find};
-use super::values::{EvictionPolicy, OutputClass, OutputLimit};
 use crate::glob::Pattern;
-use crate::lock_order::{RwLock, rank};
+use crate::lock_order::{Mutex, rank};
 
 /// The settings of a running server.
 pub struct Live {
+    current: ArcSwap<Settings>,
+    /// Grows with each change, after the new settings are in place.
+    version: AtomicU64,
+    /// Held while settings are changed, so that no change is lost.
+    changing: Mutex<(), { rank::SETTINGS }>,
     /// How many connections the system has room for.
     room: AtomicUsize,
-    settings: RwLock<Settings, { rank::SETTINGS }>,
-    copies: Copies,
 }
 
-#[derive(Default)]
-struct Copies {
-    maxmemory: AtomicUsize,
-    limit_maxmemory: AtomicUsize,
-    lock_maxmemory: AtomicUsize,
-    maxmemory_policy: AtomicU8,
-    maxmemory_samples: AtomicUsize,
-    ttl_default: AtomicU64,
-    ttl_max: AtomicU64,
-    max_value_size: AtomicUsize,
-    lfu_log_factor: AtomicU32,
-    lfu_decay_time: AtomicU32,
-    timeout_seconds: AtomicU64,
-    tcp_keepalive: AtomicU32,
-    maxclients: AtomicUsize,
-    slowlog_log_slower_than: AtomicI64,
-    slowlog_max_len: AtomicUsize,
-    latency_tracking: AtomicBool,
-    latency_monitor_threshold: AtomicU64,
-    protected_mode: AtomicBool,
-    has_password: AtomicBool,
-    client_query_buffer_limit: AtomicUsize,
-    proto_max_bulk_len: AtomicUsize,
-    http_connection_limit: AtomicUsize,
-    http_body_limit: AtomicU64,
-    http_connection_in_flight_limit: AtomicUsize,
-    http_in_flight_limit: AtomicUsize,
-    http_log_requests: AtomicBool,
-    http_request_timeout: AtomicU64,
-    http_idle_timeout: AtomicU64,
+/// The settings as one thread sees them, until it calls [`Snapshot::refresh`].
+pub struct Snapshot {
+    settings: Arc<Settings>,
+    version: u64,
 }
 
-impl Copies {
-    fn write(&self, settings: &Settings) {
-        self.maxmemory.store(settings.maxmemory, Relaxed);
-        self.limit_maxmemory.store(settings.limit_maxmemory, Relaxed);
-        self.lock_maxmemory.store(settings.lock_maxmemory, Relaxed);
-        self.maxmemory_policy.store(settings.maxmemory_policy as u8, Relaxed);
-        self.maxmemory_samples.store(settings.maxmemory_samples, Relaxed);
-        self.ttl_default.store(settings.ttl_default, Relaxed);
-        self.ttl_max.store(settings.ttl_max, Relaxed);
-        self.max_value_size.store(settings.max_value_size, Relaxed);
-        self.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
-        self.lfu_decay_time.store(settings.lfu_decay_time, Relaxed);
-        self.timeout_seconds.store(settings.timeout, Relaxed);
-        self.tcp_keepalive.store(settings.tcp_keepalive, Relaxed);
-        self.maxclients.store(settings.maxclients, Relaxed);
-        self.slowlog_log_slower_than.store(settings.slowlog_log_slower_than, Relaxed);
-        self.slowlog_max_len.store(settings.slowlog_max_len, Relaxed);
-        self.latency_tracking.store(settings.latency_tracking, Relaxed);
-        self.latency_monitor_threshold.store(settings.latency_monitor_threshold, Relaxed);
-        self.protected_mode.store(settings.protected_mode, Relaxed);
-        self.has_password.store(!settings.requirepass.is_empty(), Relaxed);
-        self.client_query_buffer_limit.store(settings.client_query_buffer_limit, Relaxed);
-        self.proto_max_bulk_len.store(settings.proto_max_bulk_len, Relaxed);
-        self.http_connection_limit.store(settings.http_connection_limit, Relaxed);
-        self.http_body_limit.store(settings.http_body_limit, Relaxed);
-        self.http_connection_in_flight_limit.store(settings.http_connection_in_flight_limit, Relaxed);
-        self.http_in_flight_limit.store(settings.http_in_flight_limit, Relaxed);
-        self.http_log_requests.store(settings.http_log_requests, Relaxed);
-        self.http_request_timeout.store(settings.http_request_timeout, Relaxed);
-        self.http_idle_timeout.store(settings.http_idle_timeout, Relaxed);
+impl Snapshot {
+    /// Takes in what has changed since the last call: to be called at the start of a batch, and after a command that
+    /// may have changed a setting.
+    #[inline]
+    pub fn refresh(&mut self, live: &Live) {
+        let version = live.version.load(Acquire);
+        if version != self.version {
+            *self = Snapshot { settings: live.current.load_full(), version };
+        }
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Settings;
+
+    #[inline]
+    fn deref(&self) -> &Settings {
+        &self.settings
     }
 }
 
 impl Live {
     /// The settings with which the server starts.
     pub fn new(settings: Settings) -> Live {
-        let copies = Copies::default();
-        copies.write(&settings);
-        Live { room: AtomicUsize::new(usize::MAX), settings: RwLock::new(settings), copies }
+        Live {
+            current: ArcSwap::from_pointee(settings),
+            version: AtomicU64::new(0),
+            changing: Mutex::default(),
+            room: AtomicUsize::new(usize::MAX),
+        }
     }
 
     /// Refuses from now on limits on connections that are more than `room` together.
@@ -100,9 +69,15 @@ impl Live {
         self.room.store(room, Relaxed);
     }
 
-    /// All settings as they are now.
-    pub fn settings(&self) -> Settings {
-        self.settings.read().clone()
+    /// All settings as they are now.  They stay what they are while the guard lives.
+    pub fn current(&self) -> Guard<Arc<Settings>> {
+        self.current.load()
+    }
+
+    /// The settings as a thread may keep them.
+    pub fn snapshot(&self) -> Snapshot {
+        let version = self.version.load(Acquire);
+        Snapshot { settings: self.current.load_full(), version }
     }
 
     /// CONFIG GET: the settings whose names match one of the patterns, each once, with its value.
@@ -111,7 +86,7 @@ impl Live {
         let patterns: Vec<Pattern> =
             patterns.iter().filter_map(|pattern| Pattern::ignoring_case(pattern).ok()).collect();
         let matched = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
-        let settings = self.settings.read();
+        let settings = self.current();
         let rows = SETTINGS.iter().map(|row| (row.name, row.text(&settings)));
         let fixed = COMPATIBILITY.iter().map(|&(name, value)| (name, value.to_owned()));
         rows.chain(fixed).filter(|(name, _)| matched(name)).collect()
@@ -120,21 +95,21 @@ impl Live {
     /// CONFIG SET: changes all the settings named, or none and says why, in Redis' words behind `ERR `.
     pub fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(), String> {
         let rows = changeable(pairs)?;
-        let mut settings = self.settings.write();
-        let mut changed = settings.clone();
+        let _changing = self.changing.lock();
+        let mut changed = Settings::clone(&self.current());
         for (row, (_, value)) in rows.iter().zip(pairs) {
             std::str::from_utf8(value)
                 .map_err(|_| "argument must be UTF-8 text".to_owned())
                 .and_then(|text| row.assign(&mut changed, text))
                 .map_err(|error| failed(row.name, &error))?;
-            if matches!(row.name, "maxclients" | "http-connection-limit")
-                && let Some(left) = changed.connections_left(row.name, self.room.load(Relaxed))
+            if matches!(row.kind, Kind::Connections)
+                && let Some(left) = changed.connections_left(row, self.room.load(Relaxed))
             {
                 return Err(failed(row.name, &format!("{TOO_MANY_CLIENTS}{left}")));
             }
         }
-        self.copies.write(&changed);
-        *settings = changed;
+        self.current.store(Arc::new(changed));
+        self.version.fetch_add(1, Release);
         Ok(())
     }
 
@@ -153,160 +128,6 @@ impl Live {
         self.set(&pairs)?;
         let names = |rows: Vec<&Setting>| rows.into_iter().map(|row| row.name).collect();
         Ok(Changes { made: names(run_time), at_start: names(at_start) })
-    }
-
-    /// Bytes that the locks may take; 0 for no limit.
-    pub fn lock_maxmemory(&self) -> usize {
-        self.copies.lock_maxmemory.load(Relaxed)
-    }
-
-    /// Bytes that the counters of rate limits may take; 0 for no limit.
-    pub fn limit_maxmemory(&self) -> usize {
-        self.copies.limit_maxmemory.load(Relaxed)
-    }
-
-    /// Bytes that the cache may take; 0 for no limit.
-    pub fn maxmemory(&self) -> usize {
-        self.copies.maxmemory.load(Relaxed)
-    }
-
-    /// Which keys make room when memory is full.
-    pub fn maxmemory_policy(&self) -> EvictionPolicy {
-        EvictionPolicy::ALL[usize::from(self.copies.maxmemory_policy.load(Relaxed))]
-    }
-
-    /// Keys looked at to find one to evict.
-    pub fn maxmemory_samples(&self) -> usize {
-        self.copies.maxmemory_samples.load(Relaxed)
-    }
-
-    /// Seconds that keys live which are written without a time to live; 0 for as long as they are not deleted.
-    pub fn ttl_default(&self) -> u64 {
-        self.copies.ttl_default.load(Relaxed)
-    }
-
-    /// Most seconds that a key lives; 0 for no limit.
-    pub fn ttl_max(&self) -> u64 {
-        self.copies.ttl_max.load(Relaxed)
-    }
-
-    /// Most bytes in one value.
-    pub fn max_value_size(&self) -> usize {
-        self.copies.max_value_size.load(Relaxed)
-    }
-
-    /// How slowly a key's use count grows under an LFU policy.
-    pub fn lfu_log_factor(&self) -> u32 {
-        self.copies.lfu_log_factor.load(Relaxed)
-    }
-
-    /// Minutes after which a key's use count drops by one; 0 for never.
-    pub fn lfu_decay_time(&self) -> u32 {
-        self.copies.lfu_decay_time.load(Relaxed)
-    }
-
-    /// Seconds after which an idle client is disconnected; 0 for never.
-    pub fn timeout_seconds(&self) -> u64 {
-        self.copies.timeout_seconds.load(Relaxed)
-    }
-
-    /// Seconds between probes of a silent connection; 0 for none.
-    pub fn tcp_keepalive_seconds(&self) -> u32 {
-        self.copies.tcp_keepalive.load(Relaxed)
-    }
-
-    /// Most clients at a time.
-    pub fn maxclients(&self) -> usize {
-        self.copies.maxclients.load(Relaxed)
-    }
-
-    /// Microseconds from which a command is in the slow log; -1 for none.
-    pub fn slowlog_log_slower_than(&self) -> i64 {
-        self.copies.slowlog_log_slower_than.load(Relaxed)
-    }
-
-    /// Most entries in the slow log.
-    pub fn slowlog_max_len(&self) -> usize {
-        self.copies.slowlog_max_len.load(Relaxed)
-    }
-
-    /// Whether a histogram of each command's latency is kept.
-    pub fn latency_tracking(&self) -> bool {
-        self.copies.latency_tracking.load(Relaxed)
-    }
-
-    /// Milliseconds from which LATENCY records an event; 0 for none.
-    pub fn latency_monitor_threshold(&self) -> u64 {
-        self.copies.latency_monitor_threshold.load(Relaxed)
-    }
-
-    /// Whether clients from other machines are refused while there is no password.
-    pub fn protected_mode(&self) -> bool {
-        self.copies.protected_mode.load(Relaxed)
-    }
-
-    /// Whether clients must give a password.
-    pub fn has_password(&self) -> bool {
-        self.copies.has_password.load(Relaxed)
-    }
-
-    /// Most unread request bytes of one client.
-    pub fn client_query_buffer_limit(&self) -> usize {
-        self.copies.client_query_buffer_limit.load(Relaxed)
-    }
-
-    /// Most bytes in one argument of a request.
-    pub fn proto_max_bulk_len(&self) -> usize {
-        self.copies.proto_max_bulk_len.load(Relaxed)
-    }
-
-    /// Most HTTP connections at a time.
-    pub fn http_connection_limit(&self) -> usize {
-        self.copies.http_connection_limit.load(Relaxed)
-    }
-
-    /// Most bytes in the body of an HTTP request.
-    pub fn http_body_limit(&self) -> u64 {
-        self.copies.http_body_limit.load(Relaxed)
-    }
-
-    /// Bytes of responses, and of bodies of requests, that one HTTP connection may have in flight.
-    pub fn http_connection_in_flight_limit(&self) -> usize {
-        self.copies.http_connection_in_flight_limit.load(Relaxed)
-    }
-
-    /// The same for all HTTP connections together.
-    pub fn http_in_flight_limit(&self) -> usize {
-        self.copies.http_in_flight_limit.load(Relaxed)
-    }
-
-    /// Whether every HTTP request is logged at level info.
-    pub fn http_log_requests(&self) -> bool {
-        self.copies.http_log_requests.load(Relaxed)
-    }
-
-    /// How long an HTTP client may take to send the head of a request, to begin its body, or to go on reading.
-    pub fn http_request_timeout(&self) -> Duration {
-        Duration::from_secs(self.copies.http_request_timeout.load(Relaxed))
-    }
-
-    /// How long an HTTP connection may be without requests.
-    pub fn http_idle_timeout(&self) -> Duration {
-        Duration::from_secs(self.copies.http_idle_timeout.load(Relaxed))
-    }
-
-    /// The password that clients must give; empty for none.
-    pub fn password(&self) -> String {
-        self.settings.read().requirepass.clone()
-    }
-
-    /// How much output may wait for a client of this class.
-    pub fn output_limit(&self, class: OutputClass) -> OutputLimit {
-        let limits = self.settings.read().client_output_buffer_limit;
-        match class {
-            OutputClass::Normal => limits.normal,
-            OutputClass::Pubsub => limits.pubsub,
-        }
     }
 }
 
@@ -358,6 +179,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{EvictionPolicy, OutputLimit};
 
     fn live() -> Live {
         Live::new(Settings::default())
@@ -369,7 +191,7 @@ mod tests {
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         assert_eq!(live.set(&pairs), expected.map_err(str::to_owned));
         if expected.is_err() {
-            assert_eq!(live.settings(), Settings::default(), "a refused CONFIG SET changes nothing");
+            assert_eq!(**live.current(), Settings::default(), "a refused CONFIG SET changes nothing");
         }
         live
     }
@@ -383,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn set_changes_what_getters_answer() {
+    fn set_changes_what_readers_see() {
         let live = check(
             &[
                 ("MaxMemory", "100k"),
@@ -397,17 +219,32 @@ mod tests {
             ],
             Ok(()),
         );
-        assert_eq!(live.maxmemory(), 100_000);
-        assert_eq!(live.maxmemory_policy(), EvictionPolicy::AllkeysAdaptive);
-        assert!(live.has_password());
-        assert_eq!(live.password(), "open sesame");
+        let settings = live.current();
+        assert_eq!(settings.maxmemory, 100_000);
+        assert_eq!(settings.maxmemory_policy, EvictionPolicy::AllkeysAdaptive);
+        assert!(settings.has_password());
+        assert_eq!(settings.requirepass, "open sesame");
         assert_eq!(
-            live.output_limit(OutputClass::Normal),
+            settings.client_output_buffer_limit.normal,
             OutputLimit { hard: 1 << 20, soft: 2048, soft_seconds: 3 }
         );
-        assert_eq!(live.output_limit(OutputClass::Pubsub).soft_seconds, 60);
-        assert_eq!(live.slowlog_log_slower_than(), -1);
-        assert!(!live.latency_tracking());
+        assert_eq!(settings.client_output_buffer_limit.pubsub.soft_seconds, 60);
+        assert_eq!(settings.slowlog_log_slower_than, -1);
+        assert!(!settings.latency_tracking);
+    }
+
+    #[test]
+    fn a_snapshot_changes_when_it_is_refreshed() {
+        let live = live();
+        let mut snapshot = live.snapshot();
+        assert_eq!(live.set(&[(b"maxmemory", b"1000"), (b"timeout", b"7")]), Ok(()));
+        let before = Settings::default();
+        assert_eq!((snapshot.maxmemory, snapshot.timeout), (before.maxmemory, before.timeout));
+        snapshot.refresh(&live);
+        assert_eq!((snapshot.maxmemory, snapshot.timeout), (1000, 7));
+        assert!(live.set(&[(b"maxmemory", b"x")]).is_err());
+        snapshot.refresh(&live);
+        assert_eq!(*snapshot, **live.current());
     }
 
     #[test]

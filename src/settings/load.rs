@@ -4,10 +4,10 @@
 //! line that says which source, which setting, which value and what is allowed.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::Path;
 
 use super::kind::Kind;
+use super::source::{Given, Source, Stop, invalid, is_of_a_cluster, text};
 use super::suggest::did_you_mean;
 use super::table::{ENVIRONMENT_PREFIX, SETTINGS, Setting, Settings};
 use super::{command_line, file};
@@ -25,36 +25,6 @@ pub struct Loaded {
     pub settings: Settings,
     /// What was left out, in a line each: environment variables that nobody may have meant for the server.
     pub warnings: Vec<String>,
-}
-
-/// Why the server does not start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// `--help` was asked for; this is it.
-    Help(String),
-    /// `--version` was asked for; this is it.
-    Version(String),
-    /// A source is not valid; one line says where and what is allowed.
-    Invalid(String),
-}
-
-/// A setting that a source gives, still as text.
-pub(super) struct Given {
-    pub(super) source: Source,
-    pub(super) row: &'static Setting,
-    pub(super) value: String,
-}
-
-/// Where a setting is given.
-pub(super) enum Source {
-    /// The command line as a whole.
-    Arguments,
-    Flag(&'static str),
-    Variable(String),
-    File {
-        path: String,
-        line: Option<usize>,
-    },
 }
 
 /// The settings that the sources of this process give.
@@ -104,7 +74,7 @@ fn apply(settings: &mut Settings, given: Vec<Given>) -> Result<(), Stop> {
 
 fn refused(source: &Source, row: &Setting, value: &str, reason: &str) -> Stop {
     let name = if source.names_the_setting() { String::new() } else { format!("{}: ", row.name) };
-    let quoted = if matches!(row.kind, Kind::Secret) { "the value".to_owned() } else { quoted(value) };
+    let quoted = if row.is_secret() { "the value".to_owned() } else { quoted(value) };
     let (allowed, suggestion) = (row.kind.allowed(), row.kind.did_you_mean(value));
     // Why a name has no address cannot be known from what is allowed.
     let reason = if matches!(row.kind, Kind::Addresses) { format!(" ({reason})") } else { String::new() };
@@ -144,59 +114,11 @@ fn read_environment(
     Ok(given)
 }
 
-/// Whether a value is what clusters and links between containers write into variables.
-fn is_of_a_cluster(value: &str) -> bool {
-    ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
-}
-
 fn unknown_variable(source: &Source, value: &str) -> String {
     let Source::Variable(variable) = source else { unreachable!("only variables are unknown variables") };
     let names: Vec<String> = SETTINGS.iter().map(Setting::environment_variable).collect();
     let suggestion = did_you_mean(variable, names.iter().map(String::as_str));
     format!("is no setting, so it is left out{suggestion}{}", source.hint(value))
-}
-
-impl Source {
-    /// Whether the words for this source hold the setting's name.
-    fn names_the_setting(&self) -> bool {
-        matches!(self, Source::Flag(_) | Source::Variable(_))
-    }
-
-    /// What explains a value that nobody wrote: Kubernetes and Docker's links describe a service named
-    /// `quartet` in variables with our prefix.
-    fn hint(&self, value: &str) -> &'static str {
-        let Source::Variable(name) = self else { return "" };
-        let linked = ["QUARTET_SERVICE_", "QUARTET_PORT_"].iter().any(|prefix| name.starts_with(prefix));
-        if !linked && !is_of_a_cluster(value) {
-            return "";
-        }
-        " (Kubernetes makes such a variable for a service named quartet: set enableServiceLinks: false, or \
-         rename the service)"
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Arguments => write!(formatter, "command line"),
-            Source::Flag(name) => write!(formatter, "flag --{name}"),
-            Source::Variable(name) => write!(formatter, "environment variable {}", name.escape_debug()),
-            Source::File { path, line: None } => write!(formatter, "file {}", path.escape_debug()),
-            Source::File { path, line: Some(line) } => {
-                write!(formatter, "file {}, line {line}", path.escape_debug())
-            }
-        }
-    }
-}
-
-/// The line that says what is wrong with a source.
-pub(super) fn invalid(source: &Source, what: &str) -> Stop {
-    Stop::Invalid(format!("{source}: {}", what.replace(['\r', '\n'], " ")))
-}
-
-/// The value of a source as text.
-pub(super) fn text(source: &Source, value: OsString) -> Result<String, Stop> {
-    value.into_string().map_err(|_| invalid(source, "the value is not UTF-8 text"))
 }
 
 fn quoted(value: &str) -> String {

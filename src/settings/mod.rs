@@ -1,7 +1,7 @@
 //! The settings: one table, read from the command line, the environment and a TOML file, changed by CONFIG SET.
 //!
-//! `table` lists them, `kind` says what a value may be, `load` reads the sources at start (`command_line`
-//! and `file` are two of them), `live` is what the running server asks and CONFIG changes, `page` prints the
+//! `table` lists them, `kind` says what a value may be, `load` reads the sources at start (`source`: the command line, the
+//! environment and a file; `command_line` and `file` read two of them), `live` is what the running server asks and CONFIG changes, `page` prints the
 //! table as `docs/settings.md`.
 
 mod command_line;
@@ -11,16 +11,17 @@ mod kind;
 mod live;
 mod load;
 mod page;
+mod source;
 mod suggest;
 mod table;
 mod values;
 
 pub use kind::Kind;
-pub use live::{Changes, Live};
-pub use load::{Loaded, Stop, load, of_process};
+pub use live::{Changes, Live, Snapshot};
+pub use load::{Loaded, load, of_process};
 pub use page::markdown;
-pub use table::{Change, SETTINGS, Setting, Settings};
+pub use source::Stop;
+pub use table::{Change, SETTINGS, Setting, Settings, is_secret};
 pub use values::{
-    EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputClass, OutputLimit, OutputLimits,
-    ProtectedAction,
+    EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimit, OutputLimits, ProtectedAction,
 };

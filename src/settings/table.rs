@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
 
@@ -17,9 +18,6 @@ pub(super) const ENVIRONMENT_PREFIX: &str = "QUARTET_";
 
 /// Below this a limit on requests would refuse ordinary clients; it is Redis' bound.
 const REQUEST_LIMIT_MIN: i64 = 1 << 20;
-
-/// The most clients, Redis' bound; the limit on open files binds first.
-const CLIENTS_MAX: i64 = u32::MAX as i64;
 
 /// The most seconds and other numbers that Redis holds in 32 bits.
 const INT_MAX: i64 = i32::MAX as i64;
@@ -55,6 +53,11 @@ impl Setting {
         format!("{ENVIRONMENT_PREFIX}{}", self.name.replace('-', "_").to_ascii_uppercase())
     }
 
+    /// Whether its value is never shown, wherever settings or commands are.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret)
+    }
+
     /// Takes the value that `text` says into `settings`, or says in CONFIG SET's words why not.
     pub fn assign(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         (self.assign)(settings, text, &self.kind)
@@ -66,12 +69,19 @@ impl Setting {
     }
 }
 
+impl Settings {
+    /// Whether clients must give a password.
+    pub fn has_password(&self) -> bool {
+        !self.requirepass.is_empty()
+    }
+}
+
 impl fmt::Debug for Settings {
     /// Every setting by its name; of a secret only whether there is one, since this ends in logs.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = SETTINGS.iter().map(|row| {
             let text = row.text(self);
-            let hidden = matches!(row.kind, Kind::Secret) && !text.is_empty();
+            let hidden = row.is_secret() && !text.is_empty();
             (row.name, if hidden { "(hidden)".to_owned() } else { text })
         });
         formatter.debug_map().entries(values).finish()
@@ -81,6 +91,13 @@ impl fmt::Debug for Settings {
 /// The row of this name, in either case.
 pub(super) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|row| row.name.eq_ignore_ascii_case(name))
+}
+
+/// Whether the value of the setting with this name, in either case, is a secret.
+pub fn is_secret(name: &[u8]) -> bool {
+    let is_named = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
+    SETTINGS.iter().any(|row| row.is_secret() && is_named(row.name))
+        || REDIS_SECRETS.iter().copied().any(is_named)
 }
 
 /// Makes [`Settings`] and [`SETTINGS`] from the rows: field, type, name, kind, default, when it may change.
@@ -140,7 +157,7 @@ settings! {
     /// Number of databases that SELECT can choose from
     databases: usize = "databases", Kind::Integer { min: 1, max: 1024 }, "16", AtStart;
     /// Most clients at a time
-    maxclients: usize = "maxclients", Kind::Integer { min: 1, max: CLIENTS_MAX }, "10000", AtRunTime;
+    maxclients: usize = "maxclients", Kind::Connections, "10000", AtRunTime;
     /// Seconds after which an idle client is disconnected; 0 for never
     timeout: u64 = "timeout", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
     /// Seconds between probes of a silent connection; 0 for none
@@ -149,7 +166,7 @@ settings! {
     tcp_backlog: u32 = "tcp-backlog", Kind::Integer { min: 1, max: INT_MAX }, "511", AtStart;
 
     /// Most HTTP connections at a time
-    http_connection_limit: usize = "http-connection-limit", Kind::Integer { min: 1, max: CLIENTS_MAX }, "10000", AtRunTime;
+    http_connection_limit: usize = "http-connection-limit", Kind::Connections, "10000", AtRunTime;
     /// Most bytes in the body of an HTTP request
     http_body_limit: u64 = "http-body-limit", Kind::Memory { min: 1 << 10, max: BULK_LENGTH_MAX as i64 }, "64mb", AtRunTime;
     /// Bytes of responses that one HTTP connection may leave unread, and of bodies that it may be sending, before it gets 503 for further ones over 16 KiB
@@ -157,9 +174,9 @@ settings! {
     /// The same for all HTTP connections together
     http_in_flight_limit: usize = "http-in-flight-limit", Kind::Memory { min: 1 << 10, max: i64::MAX }, "256mb", AtRunTime;
     /// Seconds that an HTTP client may take to send the head of a request, to begin its body, or to begin to read; bodies and responses must then move at 64 KiB per second on the whole
-    http_request_timeout: u64 = "http-request-timeout", Kind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
+    http_request_timeout: Duration = "http-request-timeout", Kind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
     /// Seconds after which an HTTP connection without requests is closed
-    http_idle_timeout: u64 = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
+    http_idle_timeout: Duration = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
     /// Web sites whose pages may use the HTTP door, as browsers name them; * for all, empty for none
     http_cors_origins: Vec<String> = "http-cors-origins", Kind::Origins, "", AtStart;
     /// Host names that HTTP requests may be made to while no password is set, besides localhost and addresses of this machine
@@ -167,7 +184,7 @@ settings! {
     /// Log every HTTP request at level info instead of debug
     http_log_requests: bool = "http-log-requests", Kind::Boolean, "no", AtRunTime;
     /// Seconds to go on serving after a signal to stop, while /health/ready already says 503
-    shutdown_delay: u32 = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
+    shutdown_delay: Duration = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
     /// Most memory for the cache; 0 for no limit
     maxmemory: usize = "maxmemory", Kind::MemoryOrShare, "0", AtRunTime;
@@ -235,6 +252,10 @@ settings! {
 /// Names that clients ask CONFIG GET for, which are no settings here, and what they are told.
 pub(super) const COMPATIBILITY: &[(&str, &str)] =
     &[("cluster-enabled", "no"), ("replica-read-only", "yes"), ("slave-read-only", "yes")];
+
+/// Settings of Redis that this server does not know and whose values are secrets: a client that mistakes one server for
+/// the other has sent the password all the same.
+const REDIS_SECRETS: &[&str] = &["masterauth", "masteruser", "tls-key-file-pass"];
 
 #[cfg(test)]
 mod tests {

@@ -138,15 +138,6 @@ words! {
     }
 }
 
-/// The kinds of clients that have a limit on their output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputClass {
-    /// Clients that ask and are answered.
-    Normal,
-    /// Clients that are subscribed to a channel.
-    Pubsub,
-}
-
 /// How much output may wait for a client that does not read; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {

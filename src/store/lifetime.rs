@@ -1,7 +1,7 @@
 //! How long keys live: what a write does to the deadline of its key, and the bounds that the settings put on it.
 
 use super::entry::Deadline;
-use crate::settings::Live;
+use crate::settings::Settings;
 
 /// What a write does to the deadline of its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,11 +33,11 @@ impl LifetimeBounds {
     pub const UNBOUNDED: LifetimeBounds = LifetimeBounds { without_ttl: NONE, longest: NONE };
 
     /// What the settings `ttl-default` and `ttl-max` say.
-    pub fn of(settings: &Live) -> LifetimeBounds {
+    pub fn of(settings: &Settings) -> LifetimeBounds {
         let millis =
             |seconds: u64| if seconds == 0 { NONE } else { seconds.saturating_mul(MILLIS_PER_SECOND) };
-        let longest = millis(settings.ttl_max());
-        LifetimeBounds { without_ttl: millis(settings.ttl_default()).min(longest), longest }
+        let longest = millis(settings.ttl_max);
+        LifetimeBounds { without_ttl: millis(settings.ttl_default).min(longest), longest }
     }
 
     /// The deadline of a key that is written at `now`: `old` is the one it had, none also if there was no such key.

@@ -19,7 +19,7 @@ use super::pinned::Pinned;
 use super::table::{Position, Table};
 use super::value::ValueType;
 use crate::clock::Now;
-use crate::settings::Live;
+use crate::settings::Settings;
 
 /// A key with its hash, computed once per command.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ pub struct AccessContext {
 
 impl AccessContext {
     /// What the settings say at a time.
-    pub fn of(settings: &Live, now: Now) -> AccessContext {
+    pub fn of(settings: &Settings, now: Now) -> AccessContext {
         AccessContext {
             now: now.millis(),
             recency: Recency::of(settings, now),

@@ -152,7 +152,7 @@ fn one_call_evicts_a_bounded_number_of_keys_and_the_background_the_rest() {
         assert!((1000..=4096).contains(&evicted), "{}: {evicted} in one call", policy.word());
         let (mut housekeeping, mut random) = (Housekeeping::default(), Random::with_seed(5));
         let moment = cache.moment();
-        while housekeeping.step(&cache.store, cache.settings(), &mut random, &moment) {}
+        while housekeeping.step(&cache.store, &cache.settings().current(), &mut random, &moment) {}
         assert!(cache.store.memory() <= lowered, "{}", policy.word());
         assert!(
             cache.store.memory() > lowered - lowered / 20,
@@ -240,11 +240,11 @@ fn policies_may_change_at_any_time() {
         let played = cache.play(&traces::zipf(30_000, 0.9, 30_000, round as u64));
         assert!(played.excess_max == 0, "{}", policy.word());
         let moment = cache.moment();
-        housekeeping.step(&cache.store, cache.settings(), &mut random, &moment);
+        housekeeping.step(&cache.store, &cache.settings().current(), &mut random, &moment);
     }
     let moment = cache.moment();
     for _ in 0..cache.store.database_count() {
-        housekeeping.step(&cache.store, cache.settings(), &mut random, &moment);
+        housekeeping.step(&cache.store, &cache.settings().current(), &mut random, &moment);
     }
     for id in cache.store.shards(0) {
         let mut guard = cache.store.lock(id);

@@ -54,12 +54,12 @@ impl Conversation {
     /// Runs the piece and all that waits, or only takes it in.
     fn hear(&mut self, piece: &[u8], put_off: bool) {
         if put_off {
-            assert_eq!(self.session.put_off(piece, &self.runner), Flow::Continue);
+            assert_eq!(self.session.put_off(piece, &mut self.runner), Flow::Continue);
             return;
         }
         let mut output = Output::new();
         if self.session.is_behind() {
-            self.session.put_off(piece, &self.runner);
+            self.session.put_off(piece, &mut self.runner);
             return self.catch_up();
         }
         let flow = self.session.receive(&mut piece.to_vec(), &mut self.runner, &mut self.batch, &mut output);

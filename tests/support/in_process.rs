@@ -44,7 +44,7 @@ impl InProcess {
         let settings = loaded.unwrap_or_else(|_| panic!("{arguments:?} are no flags")).settings;
         let resp = InProcessTarget::with(settings.clone(), WALL);
         let services = resp.services().clone();
-        let slot = services.settings.settings().threads;
+        let slot = services.settings.current().threads;
         let context = Context::new(services, slot, Random::with_seed(3), CancellationToken::new());
         let door = Door::new(context, &settings);
         let runtime =

@@ -162,7 +162,7 @@ impl Cache {
 
     /// The moment now.
     pub(crate) fn moment(&self) -> AccessContext {
-        AccessContext::of(&self.settings, self.now)
+        AccessContext::of(&self.settings.current(), self.now)
     }
 
     /// Lets time pass.
@@ -188,8 +188,8 @@ impl Cache {
         lifetime: Lifetime,
     ) -> (bool, usize) {
         let moment = self.moment();
-        let room = make_room(&self.store, &self.settings, &mut self.random, &moment);
-        let excess = self.store.memory().saturating_sub(self.settings.maxmemory());
+        let room = make_room(&self.store, &self.settings.current(), &mut self.random, &moment);
+        let excess = self.store.memory().saturating_sub(self.settings.current().maxmemory);
         if room {
             let key = self.store.key(key);
             let mut guard = self.store.lock(self.store.shard_of(database, key.hash));

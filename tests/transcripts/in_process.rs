@@ -74,7 +74,7 @@ impl InProcessTarget {
                 break;
             };
             if connection.session.is_blocked() {
-                connection.session.put_off(piece, &self.runner);
+                connection.session.put_off(piece, &mut self.runner);
                 continue;
             }
             let (mut piece, mut output) = (piece.to_vec(), Output::new());
@@ -190,7 +190,7 @@ impl InProcessTarget {
         let now = self.services.clock.now().millis();
         let shared = self.services.clients.connect(address(self.next_port), address(6379), now);
         self.next_port += 1;
-        let session = Session::new(Client::new(shared, !self.services.settings.has_password()));
+        let session = Session::new(Client::new(shared, !self.services.settings.current().has_password()));
         self.clients.insert(client, Connection { session, unread: Vec::new(), ending: false });
     }
 }

@@ -17,9 +17,9 @@ pub(super) fn memory(page: &mut Page, services: &Services) {
     page.field("used_memory_dataset_perc", format_args!("{:.2}%", percent(dataset, used)));
     page.bytes("total_system_memory", Machine::now().memory_bytes);
     page.field("used_memory_lua", 0);
-    page.field("maxmemory", services.settings.maxmemory());
-    page.field("maxmemory_human", human_bytes(services.settings.maxmemory() as u64));
-    page.field("maxmemory_policy", services.settings.maxmemory_policy().word());
+    page.field("maxmemory", services.settings.current().maxmemory);
+    page.field("maxmemory_human", human_bytes(services.settings.current().maxmemory as u64));
+    page.field("maxmemory_policy", services.settings.current().maxmemory_policy.word());
     page.field("mem_fragmentation_ratio", format_args!("{:.2}", resident as f64 / used.max(1) as f64));
     page.field("mem_fragmentation_bytes", resident as i64 - used as i64);
     page.field("mem_allocator", "mimalloc");

@@ -12,7 +12,7 @@ const NO_REPLICATION_ID: &str = "0000000000000000000000000000000000000000";
 
 pub(super) fn server(page: &mut Page, services: &Services) {
     let now = services.clock.now();
-    let settings = services.settings.settings();
+    let settings = services.settings.current();
     let uptime = now.micros().saturating_sub(services.started.micros()) / 1_000_000;
     page.field("redis_version", REDIS_VERSION);
     page.field("server_name", "quartet");
@@ -34,7 +34,10 @@ pub(super) fn server(page: &mut Page, services: &Services) {
     page.field("uptime_in_days", uptime / SECONDS_PER_DAY);
     page.field("threads", settings.threads);
     page.field("executable", executable());
-    page.field("config_file", settings.config.map_or(String::new(), |path| path.display().to_string()));
+    page.field(
+        "config_file",
+        settings.config.as_ref().map_or(String::new(), |path| path.display().to_string()),
+    );
 }
 
 /// Where the program lies, empty if the system does not tell.
@@ -45,7 +48,7 @@ fn executable() -> String {
 pub(super) fn clients(page: &mut Page, services: &Services) {
     page.field("connected_clients", services.clients.len());
     page.field("cluster_connections", 0);
-    page.field("maxclients", services.settings.maxclients());
+    page.field("maxclients", services.settings.current().maxclients);
     let blocked = services.clients.blocked();
     page.field("blocked_clients", blocked);
     page.field("tracking_clients", 0);

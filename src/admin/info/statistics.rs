@@ -35,7 +35,7 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
 /// Which member of an adaptive eviction policy is in force, and which part of the latest sampled reads each would have
 /// answered.
 fn adaptive_eviction(page: &mut Page, services: &Services) {
-    if !services.settings.maxmemory_policy().is_adaptive() {
+    if !services.settings.current().maxmemory_policy.is_adaptive() {
         return;
     }
     let Standing { winner, switches, hit_ratios, .. } = services.store.duel().standing();

@@ -10,7 +10,6 @@ use crate::client::Replies;
 use crate::command::{Call, Command, Flags, Group};
 use crate::glob::Pattern;
 use crate::refusal::Refusal;
-use crate::settings::OutputClass;
 
 /// Subscriptions one client may have.  Each takes some hundred bytes beside its name, which no other limit counts.
 const CLIENT_SUBSCRIPTIONS_MAX: usize = 1_000_000;
@@ -247,7 +246,7 @@ fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> 
     let (mut limit, mut is_receiver) = (None, false);
     let mut receivers = 0;
     call.services.broker.publish(space, channel, payload, |client, message| {
-        let limit = *limit.get_or_insert_with(|| call.services.settings.output_limit(OutputClass::Pubsub));
+        let limit = *limit.get_or_insert_with(|| call.settings.client_output_buffer_limit.pubsub);
         if call.effects.send(&client.outbox, message, limit) {
             receivers += 1;
             is_receiver |= client.id == call.client.shared.id;

@@ -57,7 +57,7 @@ fn copied(entry: Option<EntryRef<'_>>) -> Result<Vec<u8>, Refusal> {
 
 fn require_size(call: &Call<'_, '_>, left: usize, right: usize) -> Result<(), Refusal> {
     let size = (left + 1).checked_mul(right + 1).and_then(|cells| cells.checked_mul(CELL_SIZE));
-    if size.is_none_or(|size| size > call.services.settings.proto_max_bulk_len().min(TABLE_SIZE_MAX)) {
+    if size.is_none_or(|size| size > call.settings.proto_max_bulk_len.min(TABLE_SIZE_MAX)) {
         return Err(Refusal::new(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));

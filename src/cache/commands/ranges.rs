@@ -152,9 +152,7 @@ fn length_of(call: &mut Call<'_, '_>, key: &Key<'_>) -> Result<Option<usize>, Wr
 /// Refuses a string of `start + added` bytes if that is longer than allowed.
 fn require_length(call: &Call<'_, '_>, start: usize, added: usize) -> Result<(), Refusal> {
     match start.checked_add(added) {
-        Some(length) if length <= call.services.settings.proto_max_bulk_len() => {
-            call.require_value_size(length)
-        }
+        Some(length) if length <= call.settings.proto_max_bulk_len => call.require_value_size(length),
         _ => Err(Refusal::STRING_TOO_LONG),
     }
 }

@@ -59,7 +59,7 @@ async fn statistics(
         keys,
         keys_with_ttl,
         memory_bytes: services.store.memory(),
-        maxmemory_bytes: services.settings.maxmemory(),
-        policy: services.settings.maxmemory_policy().word(),
+        maxmemory_bytes: services.settings.current().maxmemory,
+        policy: services.settings.current().maxmemory_policy.word(),
     }))
 }

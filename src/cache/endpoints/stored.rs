@@ -97,7 +97,7 @@ impl Stored {
     /// # Errors
     /// If it is.
     pub(super) fn within(self, context: &Context) -> Result<Stored, Problem> {
-        let most = context.services().settings.max_value_size();
+        let most = context.services().settings.current().max_value_size;
         if self.bytes.len() <= most {
             return Ok(self);
         }

@@ -207,7 +207,7 @@ impl Services {
     /// Runs `step` on a view of the store in which nothing is locked, for a thread that is not at the gate.
     fn visit_store<R>(&self, now: Now, step: impl FnOnce(&mut Keyspace<'_>) -> R) -> R {
         let gate = self.store.gate().enter(self.timekeeper);
-        let access = AccessContext::of(&self.settings, now);
+        let access = AccessContext::of(&self.settings.current(), now);
         let mut keyspace = Keyspace::new(&self.store, now, access);
         let result = step(&mut keyspace);
         self.settle(self.timekeeper, &mut keyspace);

@@ -46,7 +46,7 @@ impl FromRequest<Context> for Body {
 
     async fn from_request(request: Request, context: &Context) -> Result<Body, Problem> {
         check_codings(request.headers())?;
-        let limit = context.services().settings.http_body_limit();
+        let limit = context.services().settings.current().http_body_limit;
         let mut body = request.into_body();
         let announced = body.size_hint().lower();
         if announced > limit {
@@ -55,7 +55,7 @@ impl FromRequest<Context> for Body {
         if body.is_end_stream() {
             return Ok(Body(Bytes::new()));
         }
-        let time = context.services().settings.http_request_timeout();
+        let time = context.services().settings.current().http_request_timeout;
         collect(&mut body, announced, limit, time).await
     }
 }

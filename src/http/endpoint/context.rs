@@ -108,8 +108,8 @@ impl Context {
     ) -> Result<R, Problem> {
         self.enter(|visit| {
             let services = visit.services;
-            if !eviction::make_room(&services.store, &services.settings, visit.random, &visit.keyspace.access)
-            {
+            let settings = services.settings.current();
+            if !eviction::make_room(&services.store, &settings, visit.random, &visit.keyspace.access) {
                 return Err(Problem::new(problems::OUT_OF_MEMORY));
             }
             visit.keyspace.database = database;
@@ -148,7 +148,7 @@ impl Context {
         let mut effects = Effects::default();
         // The time is read inside: entering may have taken long.
         let now = services.clock.now();
-        let access = AccessContext::of(&services.settings, now);
+        let access = AccessContext::of(&services.settings.current(), now);
         let mut visit = Visit {
             keyspace: Keyspace::new(&services.store, now, access),
             random: &mut random,

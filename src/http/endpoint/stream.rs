@@ -82,7 +82,7 @@ impl<S: EventSource> HttpBody for EventStream<S> {
             return Poll::Ready(event(next));
         }
         ready!(self.comment_at.as_mut().poll(task));
-        let idle = self.context.services().settings.http_idle_timeout();
+        let idle = self.context.services().settings.current().http_idle_timeout;
         self.comment_at = Box::pin(sleep(self.pause_max.min(idle / COMMENTS)));
         self.source.keep_alive();
         if let Poll::Ready(next) = self.source.poll_next(task.waker()) {

@@ -20,7 +20,7 @@ mod victim_search;
 
 use crate::clock::Now;
 use crate::random::Random;
-use crate::settings::{EvictionPolicy, Live};
+use crate::settings::{EvictionPolicy, Settings};
 use crate::store::{AccessContext, EntryRef, Shard, Store, ValueType};
 use victim_search::VictimSearch;
 
@@ -69,16 +69,14 @@ impl Recency {
 
     /// How the policy in force keeps recency.  Policies that need none keep the time of the last access, which
     /// OBJECT IDLETIME shows.
-    pub fn of(settings: &Live, now: Now) -> Recency {
-        let keeper = match settings.maxmemory_policy() {
-            EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu => Keeper::Lfu(lfu::Clock::at(
-                now.millis(),
-                settings.lfu_log_factor(),
-                settings.lfu_decay_time(),
-            )),
+    pub fn of(settings: &Settings, now: Now) -> Recency {
+        let keeper = match settings.maxmemory_policy {
+            EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu => {
+                Keeper::Lfu(lfu::Clock::at(now.millis(), settings.lfu_log_factor, settings.lfu_decay_time))
+            }
             policy @ (EvictionPolicy::AllkeysAdaptive | EvictionPolicy::VolatileAdaptive) => {
                 let only_volatile = policy == EvictionPolicy::VolatileAdaptive;
-                Keeper::Adaptive(Adaptive { only_volatile, log_factor: settings.lfu_log_factor() })
+                Keeper::Adaptive(Adaptive { only_volatile, log_factor: settings.lfu_log_factor })
             }
             _ => Keeper::Lru(lru::Clock::at(now.millis())),
         };
@@ -210,16 +208,16 @@ fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
 /// Evicts while the store is over its limit, a bounded number of keys; the caller holds no lock.  False if the store
 /// is over its limit and nothing is left to evict.  True also if a full call was not enough: eviction goes on with
 /// the next command and in the background.
-pub fn make_room(store: &Store, settings: &Live, random: &mut Random, access: &AccessContext) -> bool {
-    let limit = settings.maxmemory();
+pub fn make_room(store: &Store, settings: &Settings, random: &mut Random, access: &AccessContext) -> bool {
+    let limit = settings.maxmemory;
     let excess = store.evictable_memory().saturating_sub(limit);
     let allowed =
         if excess > limit / FAR_OVER_FRACTION { EVICTIONS_PER_CALL_FAR_OVER } else { EVICTIONS_PER_CALL };
     if limit == 0 || excess == 0 {
         return true;
     }
-    let Some((pool, choice)) = method(settings.maxmemory_policy()) else { return false };
-    let mut search = VictimSearch::new(store, random, access, settings.maxmemory_samples(), pool);
+    let Some((pool, choice)) = method(settings.maxmemory_policy) else { return false };
+    let mut search = VictimSearch::new(store, random, access, settings.maxmemory_samples, pool);
     for _ in 0..allowed {
         if !search.evict_one(choice) {
             return store.evictable_memory() <= limit;
@@ -244,12 +242,12 @@ impl Housekeeping {
     pub fn step(
         &mut self,
         store: &Store,
-        settings: &Live,
+        settings: &Settings,
         random: &mut Random,
         access: &AccessContext,
     ) -> bool {
         self.tidy(store, access);
-        let limit = settings.maxmemory();
+        let limit = settings.maxmemory;
         let over = || limit != 0 && store.evictable_memory() > limit;
         over() && make_room(store, settings, random, access) && over()
     }

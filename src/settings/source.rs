@@ -1,0 +1,87 @@
+//! Where settings come from, what a source says before it is read as a value, and why a start stops.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use super::table::Setting;
+
+/// Why the server does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `--help` was asked for; this is it.
+    Help(String),
+    /// `--version` was asked for; this is it.
+    Version(String),
+    /// A source is not valid; one line says where and what is allowed.
+    Invalid(String),
+}
+
+/// A setting that a source gives, still as text.
+pub(super) struct Given {
+    /// Which source it is.
+    pub(super) source: Source,
+    /// Which setting.
+    pub(super) row: &'static Setting,
+    /// The value.
+    pub(super) value: String,
+}
+
+/// Where a setting is given.
+pub(super) enum Source {
+    /// The command line as a whole.
+    Arguments,
+    /// The flag of this setting.
+    Flag(&'static str),
+    /// The environment variable with this name.
+    Variable(String),
+    /// A file, as a whole or a line of it.
+    File { path: String, line: Option<usize> },
+}
+
+impl Source {
+    /// Whether the words for this source hold the setting's name.
+    pub(super) fn names_the_setting(&self) -> bool {
+        matches!(self, Source::Flag(_) | Source::Variable(_))
+    }
+
+    /// What explains a value that nobody wrote: Kubernetes and Docker's links describe a service named
+    /// `quartet` in variables with our prefix.
+    pub(super) fn hint(&self, value: &str) -> &'static str {
+        let Source::Variable(name) = self else { return "" };
+        let linked = ["QUARTET_SERVICE_", "QUARTET_PORT_"].iter().any(|prefix| name.starts_with(prefix));
+        if !linked && !is_of_a_cluster(value) {
+            return "";
+        }
+        " (Kubernetes makes such a variable for a service named quartet: set enableServiceLinks: false, or \
+         rename the service)"
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Arguments => write!(formatter, "command line"),
+            Source::Flag(name) => write!(formatter, "flag --{name}"),
+            Source::Variable(name) => write!(formatter, "environment variable {}", name.escape_debug()),
+            Source::File { path, line: None } => write!(formatter, "file {}", path.escape_debug()),
+            Source::File { path, line: Some(line) } => {
+                write!(formatter, "file {}, line {line}", path.escape_debug())
+            }
+        }
+    }
+}
+
+/// The line that says what is wrong with a source.
+pub(super) fn invalid(source: &Source, what: &str) -> Stop {
+    Stop::Invalid(format!("{source}: {}", what.replace(['\r', '\n'], " ")))
+}
+
+/// The value of a source as text.
+pub(super) fn text(source: &Source, value: OsString) -> Result<String, Stop> {
+    value.into_string().map_err(|_| invalid(source, "the value is not UTF-8 text"))
+}
+
+/// Whether a value is what clusters and links between containers write into variables.
+pub(super) fn is_of_a_cluster(value: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
+}
