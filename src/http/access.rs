@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::host::Host;
-use super::router::Route;
+use super::routes::Route;
 use crate::command::Services;
 use crate::connection;
 use crate::http::endpoint::{Problem, problems};

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::command::{Group, Services};
-use crate::http::endpoint::{Context, OpenApiRouter, ProblemBody, State, routes};
+use crate::http::endpoint::{Context, OpenApiRouter, State, routes};
 use crate::metrics::exposition::{Exposition, MEDIA_TYPE, seconds};
 use crate::metrics::process::Process;
 
@@ -165,8 +165,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 
 /// Everything that is counted, for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "about",
-    responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain")))]
 async fn metrics(State(context): State<Context>) -> Response {
     let media_type = HeaderValue::from_static(MEDIA_TYPE);
     ([(header::CONTENT_TYPE, media_type)], page(context.services())).into_response()

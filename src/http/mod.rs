@@ -1,6 +1,6 @@
 //! The HTTP door: the endpoints of all services behind one router, and the threads and sockets that serve it.
 //!
-//! `router` puts the endpoints together; `door` is what every request passes (`access` decides, `host` reads what
+//! `openapi` lists the endpoints and describes them; `router` and `routes` tell which one a request is for; `door` is what every request passes (`access` decides, `host` reads what
 //! the request was made to, `request_id` names it, also in the log); `listener` takes connections in and deals them to
 //! the threads of `thread`, where `activity` and `streams` find those that keep it waiting, by their `progress`; `flight`
 //! and `bodies` bound the bytes that clients make the server hold; `health`, `metrics`, `pages` and `openapi` are the
@@ -21,6 +21,7 @@ mod pages;
 mod progress;
 pub mod request_id;
 mod router;
+mod routes;
 mod streams;
 pub mod thread;
 

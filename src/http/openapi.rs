@@ -1,12 +1,58 @@
-//! The description of the API for programs, made from the endpoints themselves.
+//! All endpoints, and the description of the API that is made from them.
 
+use std::sync::LazyLock;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use utoipa::ToResponse;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr};
 
-use super::router::endpoints;
+use super::{health, metrics, pages};
+use crate::catalog::SERVICES;
+use crate::http::endpoint::{Context, OpenApiRouter, ProblemResponse, routes};
+
+/// The endpoints of the door itself.
+const OWN: [fn() -> OpenApiRouter<Context>; 4] =
+    [health::endpoints, metrics::endpoints, description_endpoint, pages::endpoints];
+
+/// The lists of endpoints, of the services and of the door itself.
+fn lists() -> impl Iterator<Item = fn() -> OpenApiRouter<Context>> {
+    SERVICES.iter().map(|service| service.endpoints).chain(OWN)
+}
+
+/// All endpoints.
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    lists().fold(OpenApiRouter::with_openapi(frame()), |all, list| all.merge(list()))
+}
+
+/// The description of the whole API.
+pub fn openapi() -> OpenApi {
+    let mut description = endpoints().into_openapi();
+    description.paths.paths.values_mut().flat_map(operations).for_each(add_problems);
+    description
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, .. } = path;
+    [get, put, post, delete].into_iter().flatten()
+}
+
+/// Says that any request may be answered with a problem, so that no endpoint has to.
+fn add_problems(operation: &mut Operation) {
+    let problem = || {
+        let mut reference = Ref::from_response_name(ProblemResponse::response().0);
+        "A problem".clone_into(&mut reference.description);
+        RefOr::Ref(reference)
+    };
+    for statuses in ["4XX", "5XX"] {
+        operation.responses.responses.entry(statuses.to_owned()).or_insert_with(problem);
+    }
+}
 
 /// What the description says besides the endpoints.
-pub(super) fn frame() -> OpenApi {
+fn frame() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Quartet")
         .version(env!("CARGO_PKG_VERSION"))
@@ -18,6 +64,8 @@ pub(super) fn frame() -> OpenApi {
         .build();
     let scheme = |kind| SecurityScheme::Http(HttpBuilder::new().scheme(kind).build());
     let mut components = Components::new();
+    let (name, response) = ProblemResponse::response();
+    components.responses.insert(name.to_owned(), response);
     components.add_security_scheme("basic", scheme(HttpAuthScheme::Basic));
     components.add_security_scheme("bearer", scheme(HttpAuthScheme::Bearer));
     let none: [&str; 0] = [];
@@ -29,7 +77,40 @@ pub(super) fn frame() -> OpenApi {
     OpenApiBuilder::new().info(info).components(Some(components)).security(Some(security)).build()
 }
 
-/// The description of the whole API.
-pub fn openapi() -> OpenApi {
-    endpoints().into_openapi()
+fn description_endpoint() -> OpenApiRouter<Context> {
+    OpenApiRouter::new().routes(routes!(description))
+}
+
+/// This description of the API
+#[utoipa::path(get, path = "/openapi.json", tag = "about",
+    responses((status = 200, description = "An OpenAPI document", body = serde_json::Value)))]
+async fn description() -> Response {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        openapi().to_pretty_json().expect("a description has only members that JSON can write")
+    });
+    let media_type = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, media_type)], TEXT.as_str()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn services_do_not_call_two_things_by_one_name() {
+        let mut schemas = HashMap::new();
+        for list in SERVICES.iter().map(|service| service.endpoints).chain(OWN) {
+            let components = list().into_openapi().components.unwrap_or_default();
+            for (name, schema) in components.schemas {
+                let schema = serde_json::to_value(schema).expect("it is JSON");
+                let other = schemas.insert(name.clone(), schema.clone());
+                assert!(
+                    other.is_none_or(|other| other == schema),
+                    "{name} is the name of two schemas: give one another with #[schema(as = ...)]"
+                );
+            }
+        }
+    }
 }

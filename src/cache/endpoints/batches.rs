@@ -93,8 +93,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 
 /// The values of several keys
 #[utoipa::path(post, path = "/cache/batch/get", tag = "cache", extensions(("x-reads" = json!(true))), params(Database), request_body = Keys,
-    responses((status = 200, description = "What they hold", body = Entries),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "What they hold", body = Entries)))]
 async fn get_batch(
     State(context): State<Context>,
     Query(database): Query<Database>,
@@ -150,8 +149,7 @@ fn write_slot(document: &mut Document, key: &[u8], found: Option<&Found>) {
 /// All are written at once or, if something is wrong with one of them, none.
 #[utoipa::path(post, path = "/cache/batch/set", tag = "cache", params(Database, ConditionHeaders), request_body = NewEntries,
     responses((status = 200, description = "All are written", body = BatchWritten),
-        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json")))]
 async fn set_batch(
     State(context): State<Context>,
     Query(database): Query<Database>,

@@ -54,8 +54,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
     request_body = Option<Step>,
     responses((status = 200, description = "What was counted to", body = Sum),
-        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json")))]
 async fn increment(
     State(context): State<Context>,
     PathBytes(key): PathBytes,

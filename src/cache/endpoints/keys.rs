@@ -13,9 +13,7 @@ use super::database::existing;
 use crate::cache::commands::prefixes::{self, remove_step};
 use crate::cache::commands::scan::{Cursor, walk_while};
 use crate::glob::Pattern;
-use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, Problem, ProblemBody, Query, QueryBytes, State, routes,
-};
+use crate::http::endpoint::{Context, Json, OpenApiRouter, Problem, Query, QueryBytes, State, routes};
 
 /// Keys that a response looks at unless the client asks for more or fewer.
 const COUNT: usize = 100;
@@ -66,8 +64,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 ///
 /// A key that is there all the time is listed once at least; one that comes or goes meanwhile may be.
 #[utoipa::path(get, path = "/cache", tag = "cache", params(Listing),
-    responses((status = 200, description = "Some of the keys", body = KeyPage),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "Some of the keys", body = KeyPage)))]
 async fn list_keys(
     State(context): State<Context>,
     Query(listing): Query<Listing>,
@@ -127,8 +124,7 @@ struct Removed {
 /// Keys with a prefix are removed in steps, between which other requests are served; keys that come meanwhile may stay.
 #[utoipa::path(delete, path = "/cache", tag = "cache", params(Removal, ConditionHeaders),
     responses((status = 204, description = "All are gone"),
-        (status = 200, description = "Those with the prefix are gone", body = Removed),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 200, description = "Those with the prefix are gone", body = Removed)))]
 async fn remove_keys(
     State(context): State<Context>,
     Query(removal): Query<Removal>,

@@ -7,7 +7,7 @@ use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
 use super::stored::lifetime;
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, problems, routes,
+    Context, Json, OpenApiRouter, PathBytes, Problem, Query, State, problems, routes,
 };
 use crate::store::Lifetime;
 
@@ -34,8 +34,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// How long a key lives on
 #[utoipa::path(get, path = "/cache/{key}/ttl", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database),
-    responses((status = 200, description = "Its time to live", body = Remaining),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "Its time to live", body = Remaining)))]
 async fn remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -52,8 +51,7 @@ async fn remaining(
 /// Changes how long a key lives on
 #[utoipa::path(put, path = "/cache/{key}/ttl", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders), request_body = NewLifetime,
-    responses((status = 204, description = "It is changed"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is changed")))]
 async fn put_remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -67,8 +65,7 @@ async fn put_remaining(
 /// Lets a key live on for as long as it is not removed
 #[utoipa::path(delete, path = "/cache/{key}/ttl", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
-    responses((status = 204, description = "It has no end any more"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It has no end any more")))]
 async fn remove_remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,

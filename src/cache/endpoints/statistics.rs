@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::database::Database;
-use crate::http::endpoint::{Context, Json, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
+use crate::http::endpoint::{Context, Json, OpenApiRouter, Problem, Query, State, routes};
 
 /// What the cache has counted since the start (or CONFIG RESETSTAT), and how full it is.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -38,8 +38,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 
 /// What the cache has counted
 #[utoipa::path(get, path = "/cache/stats", tag = "cache", params(Database),
-    responses((status = 200, description = "The counts", body = Statistics),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The counts", body = Statistics)))]
 async fn statistics(
     State(context): State<Context>,
     Query(database): Query<Database>,

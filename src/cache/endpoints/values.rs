@@ -57,8 +57,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     responses((status = 200, description = "The value", content((Entry = "application/json"), (String = "*/*")),
             headers(("ETag" = String, description = "The tag of this form of the value"),
                 ("Cache-Control" = String, description = "How many seconds the key has left"))),
-        (status = 304, description = "The client has it already"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 304, description = "The client has it already")))]
 async fn value(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -99,8 +98,7 @@ async fn value(
     request_body(content((NewValue = "application/json"), (String = "text/plain"), (String = "application/octet-stream"))),
     responses((status = 200, description = "The value is replaced", body = Written),
         (status = 201, description = "The key is new", body = Written),
-        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json")))]
 async fn put_value(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -148,8 +146,7 @@ async fn put_value(
 /// Removes a key
 #[utoipa::path(delete, path = "/cache/{key}", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
-    responses((status = 204, description = "It is gone"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is gone")))]
 async fn remove_value(
     State(context): State<Context>,
     PathBytes(key): PathBytes,

@@ -6,7 +6,7 @@
 //! /// How long a key lives on.
 //! #[utoipa::path(get, path = "/cache/{key}/ttl", tag = "cache",
 //!     params(("key" = String, Path, description = "The key, percent-encoded")),
-//!     responses((status = 200, body = Remaining), (status = "4XX", body = ProblemBody)))]
+//!     responses((status = 200, body = Remaining)))]
 //! async fn remaining(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<Json<Remaining>, Problem> {
 //!     context.read(0, &[&key], |visit| {
 //!         let key = visit.key(&key);
@@ -20,7 +20,7 @@
 //! }
 //! ```
 //!
-//! Methods of one path share one `routes!(get_it, put_it)`.  `http::router` merges the lists of all services.  Bodies
+//! Methods of one path share one `routes!(get_it, put_it)`.  `http::openapi` merges the lists of all services, and says of every operation that it may end in a problem.  Bodies
 //! come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`; keys and names are [`QueryBytes`]), variable
 //! parts of the path as [`PathBytes`] or [`PathText`]; all of them answer problems by themselves.  What an endpoint
 //! refuses is a [`Problem`] of a kind from [`problems`], where a new kind is a row.  Inside [`Context::read`] and its
@@ -45,7 +45,7 @@ pub use context::{Context, Visit};
 pub use json::{Json, json_with_status, may_be_json, parse, text_or_base64};
 pub use path::{PathBytes, PathParts, PathText};
 pub use preferences::Preferences;
-pub use problem::{Problem, ProblemBody};
+pub use problem::{Problem, ProblemBody, ProblemResponse};
 pub use query::{Query, QueryBytes};
 pub use room::{Crowded, Room, Unread};
 pub use waiting::on_disk;

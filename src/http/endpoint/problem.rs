@@ -49,6 +49,11 @@ pub struct ProblemBody {
     allowed: Option<String>,
 }
 
+/// The response with a problem, which the description of the API gives every operation.
+#[derive(utoipa::ToResponse)]
+#[response(description = "A problem", content_type = "application/problem+json")]
+pub struct ProblemResponse(#[expect(dead_code, reason = "it is for the description")] ProblemBody);
+
 impl Problem {
     /// A problem of this kind.
     pub fn new(kind: &'static ProblemKind) -> Problem {

@@ -20,8 +20,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// address, from `X-Real-IP` or the end of `X-Forwarded-For`: without its port, in one spelling, and of IPv6 only the bits that tell hosts
 /// apart (`limit-host-prefix`).  Without any of these, all requests share the key `anonymous`.
 #[utoipa::path(get, path = "/auth/nginx", tag = "limits", extensions(("x-taken-by" = json!("proxies"))), params(Question),
-    responses((status = 204, description = "It may be done"), (status = 403, description = "It is over a limit"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It may be done"), (status = 403, description = "It is over a limit")))]
 async fn nginx(
     State(context): State<Context>,
     Query(question): Query<Question>,
@@ -41,8 +40,7 @@ async fn nginx(
 /// for `/auth/nginx`.
 #[utoipa::path(get, path = "/auth/forward", tag = "limits", extensions(("x-taken-by" = json!("proxies"))), params(Question),
     responses((status = 200, description = "It may be done"),
-        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
 async fn forward(
     State(context): State<Context>,
     Query(question): Query<Question>,

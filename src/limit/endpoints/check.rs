@@ -126,8 +126,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 #[utoipa::path(get, path = "/check", tag = "limits", extensions(("x-taken-by" = json!("clients"))),
     params(Question, ("X-User-ID" = Option<String>, Header, description = "For whom")),
     responses((status = 200, description = "It may be done", body = Answer),
-        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
 async fn check(
     State(context): State<Context>,
     Query(question): Query<Question>,
@@ -146,8 +145,7 @@ async fn check(
 #[utoipa::path(post, path = "/check", tag = "limits", request_body = Checks,
     params(("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
     responses((status = 200, description = "It may be done", body = Answer),
-        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
 async fn check_all(
     State(context): State<Context>,
     preferences: Preferences,

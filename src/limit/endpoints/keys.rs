@@ -5,9 +5,7 @@ use serde::Deserialize;
 
 use super::change;
 use super::check::{default_policy, find};
-use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, routes,
-};
+use crate::http::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, Query, State, routes};
 use crate::limit::algorithm::{checked_count, checked_span};
 use crate::limit::check::{Check, Counters, Demand, Rule};
 use crate::limit::definition::Scope;
@@ -55,8 +53,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// Under one policy, of the limits that count per key; those that count all keys together stay.
 #[utoipa::path(post, path = "/limits/{key}/reset", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded"), Under),
-    responses((status = 204, description = "All of its limits can be had again"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "All of its limits can be had again")))]
 async fn reset(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -76,8 +73,7 @@ async fn reset(
 /// Gives back what was taken
 #[utoipa::path(post, path = "/limits/{key}/refund", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded")), request_body = Refund,
-    responses((status = 204, description = "It can be had again"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It can be had again")))]
 async fn refund(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -101,8 +97,7 @@ async fn refund(
 /// Refuses a key for a time
 #[utoipa::path(put, path = "/limits/{key}/block", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded")), request_body = Block,
-    responses((status = 204, description = "It is refused under every policy"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is refused under every policy")))]
 async fn block(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -117,8 +112,7 @@ async fn block(
 /// Ends the block of a key
 #[utoipa::path(delete, path = "/limits/{key}/block", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded")),
-    responses((status = 204, description = "It is not blocked"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is not blocked")))]
 async fn unblock(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<StatusCode, Problem> {
     let now = nanos(context.now());
     change(&context, |limits| limits.lists.block(&key, now, now)).await?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::change;
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, problems, routes, text_or_base64,
+    Context, Json, OpenApiRouter, PathParts, Problem, State, problems, routes, text_or_base64,
 };
 use crate::limit::lists::ListName;
 
@@ -28,8 +28,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// What is on a list
 #[utoipa::path(get, path = "/lists/{list}", tag = "limits",
     params(("list" = String, Path, description = "`allow`: keys that are never limited; `deny`: keys that are always refused")),
-    responses((status = 200, description = "The patterns in the order in which they came", body = Vec<Shown>),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The patterns in the order in which they came", body = Vec<Shown>)))]
 async fn patterns(
     State(context): State<Context>,
     PathParts([list]): PathParts<1>,
@@ -49,8 +48,7 @@ async fn patterns(
     params(("list" = String, Path, description = "`allow` or `deny`"),
         ("pattern" = String, Path, description = "The pattern, percent-encoded")),
     responses((status = 201, description = "It is on the list"),
-        (status = 204, description = "It was on the list already"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 204, description = "It was on the list already")))]
 async fn put_pattern(
     State(context): State<Context>,
     PathParts([list, pattern]): PathParts<2>,
@@ -64,8 +62,7 @@ async fn put_pattern(
 #[utoipa::path(delete, path = "/lists/{list}/{pattern}", tag = "limits",
     params(("list" = String, Path, description = "`allow` or `deny`"),
         ("pattern" = String, Path, description = "The pattern, percent-encoded")),
-    responses((status = 204, description = "It is off the list"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is off the list")))]
 async fn delete_pattern(
     State(context): State<Context>,
     PathParts([list, pattern]): PathParts<2>,

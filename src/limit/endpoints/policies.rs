@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::change;
 use super::check::find;
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, State, problems, routes,
-    text_or_base64,
+    Context, Json, OpenApiRouter, PathText, Problem, Query, State, problems, routes, text_or_base64,
 };
 use crate::limit::definition::Definition;
 use crate::limit::policy::Policy;
@@ -110,8 +109,7 @@ async fn list_policies(State(context): State<Context>) -> Json<Vec<NamedPolicy>>
 /// A policy
 #[utoipa::path(get, path = "/policies/{name}", tag = "limits",
     params(("name" = String, Path, description = "Its name")),
-    responses((status = 200, description = "The policy", body = NamedPolicy),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The policy", body = NamedPolicy)))]
 async fn policy(
     State(context): State<Context>,
     PathText(name): PathText,
@@ -126,8 +124,7 @@ async fn policy(
 /// Counters go on where the algorithm stays the same.
 #[utoipa::path(put, path = "/policies/{name}", tag = "limits",
     params(("name" = String, Path, description = "Its name")), request_body = Definition,
-    responses((status = 204, description = "It holds from now on"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It holds from now on")))]
 async fn put_policy(
     State(context): State<Context>,
     PathText(name): PathText,
@@ -140,8 +137,7 @@ async fn put_policy(
 /// Forgets a policy
 #[utoipa::path(delete, path = "/policies/{name}", tag = "limits",
     params(("name" = String, Path, description = "Its name")),
-    responses((status = 204, description = "It is gone; its counters expire by themselves"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is gone; its counters expire by themselves")))]
 async fn delete_policy(
     State(context): State<Context>,
     PathText(name): PathText,
@@ -155,8 +151,7 @@ async fn delete_policy(
 /// The keys a policy refuses most
 #[utoipa::path(get, path = "/policies/{name}/top", tag = "limits",
     params(("name" = String, Path, description = "The policy's name"), Most),
-    responses((status = 200, description = "The worst first", body = Vec<Offender>),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The worst first", body = Vec<Offender>)))]
 async fn top(
     State(context): State<Context>,
     PathText(name): PathText,

@@ -62,8 +62,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// For costs that are known only afterwards, such as the tokens of a language model: takes an estimate, all or nothing.
 #[utoipa::path(post, path = "/reservations", tag = "limits", request_body = NewReservation,
     responses((status = 201, description = "It is taken", body = Reserved),
-        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
 async fn reserve(
     State(context): State<Context>,
     Json(new): Json<NewReservation>,
@@ -95,8 +94,7 @@ async fn reserve(
 /// Charges or gives back the difference to what was reserved.
 #[utoipa::path(put, path = "/reservations/{id}/commit", tag = "limits",
     params(("id" = String, Path, description = "The reservation's id")), request_body = Actual,
-    responses((status = 204, description = "It is put right"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is put right")))]
 async fn commit(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -109,8 +107,7 @@ async fn commit(
 /// Gives back what was reserved
 #[utoipa::path(delete, path = "/reservations/{id}", tag = "limits",
     params(("id" = String, Path, description = "The reservation's id")),
-    responses((status = 204, description = "It is given back"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is given back")))]
 async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Result<Response, Problem> {
     end(&context, &id, 0)
 }

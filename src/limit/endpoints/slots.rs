@@ -80,9 +80,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     responses((status = 201, description = "The slot is held", body = Shown),
         (status = 200, description = "No slot is needed, or the response holds it", content(
             (Shown = "application/json"), (String = "text/event-stream"))),
-        (status = 429, description = "All slots are held", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+        (status = 429, description = "All slots are held", body = ProblemBody, content_type = "application/problem+json")))]
 async fn enter(
     State(context): State<Context>,
     PathParts([policy, key]): PathParts<2>,
@@ -140,8 +138,7 @@ async fn enter(
     params(("policy" = String, Path, description = "The policy's name"),
         ("key" = String, Path, description = "For whom, percent-encoded"),
         ("slot" = String, Path, description = "The slot")),
-    responses((status = 204, description = "It is held for so long from now on"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is held for so long from now on")))]
 async fn renew(
     State(context): State<Context>,
     PathParts([policy, key, slot]): PathParts<3>,
@@ -157,8 +154,7 @@ async fn renew(
     params(("policy" = String, Path, description = "The policy's name"),
         ("key" = String, Path, description = "For whom, percent-encoded"),
         ("slot" = String, Path, description = "The slot")),
-    responses((status = 204, description = "Others can have it"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Others can have it")))]
 async fn leave(
     State(context): State<Context>,
     PathParts([policy, key, slot]): PathParts<3>,

@@ -130,9 +130,7 @@ impl Lock {
         ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
     responses((status = 200, description = "It is held now", body = Lock),
         (status = 409, description = "It is held by another, or waiting would be a deadlock", body = ProblemBody,
-            content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+            content_type = "application/problem+json")))]
 async fn acquire(
     State(context): State<Context>,
     preferences: Preferences,

@@ -6,9 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::http::endpoint::stream::{EventSource, KEEP_ALIVE_MAX, encoded, stream};
-use crate::http::endpoint::{
-    Context, OpenApiRouter, PathBytes, Problem, ProblemBody, State, problems, routes,
-};
+use crate::http::endpoint::{Context, OpenApiRouter, PathBytes, Problem, State, problems, routes};
 use crate::lock::Watch;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -21,9 +19,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// object.  It ends when the server stops, or when the client is behind by more than a thousand events.
 #[utoipa::path(get, path = "/locks/{resource}/events", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded")),
-    responses((status = 200, description = "The events from now on", body = String, content_type = "text/event-stream"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The events from now on", body = String, content_type = "text/event-stream")))]
 async fn events(State(context): State<Context>, PathBytes(name): PathBytes) -> Result<Response, Problem> {
     let watch = context.services().lock_watchers.watch(&name);
     let watch = watch.ok_or_else(|| {

@@ -9,7 +9,7 @@ use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::{act_durably, begin, change, kept};
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, Query, QueryBytes, State, routes,
+    Context, Json, OpenApiRouter, PathText, Problem, Query, QueryBytes, State, routes,
 };
 use crate::lock::Release;
 
@@ -45,9 +45,7 @@ impl Lifetime {
 #[utoipa::path(put, path = "/lock/{lock_id}/renew", tag = "locks", request_body = Lifetime,
     params(("lock_id" = String, Path, description = "As POST /lock has given it"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "It is held still", body = Lock),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "It is held still", body = Lock)))]
 async fn renew(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -86,9 +84,7 @@ struct Renewed {
 /// Those that last as long as a session are left to it.
 #[utoipa::path(put, path = "/locks", operation_id = "renew_all_locks", tag = "locks", request_body = Lifetime,
     params(Whose, ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "They last at least this long from now", body = Renewed),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "They last at least this long from now", body = Renewed)))]
 async fn renew_all(
     State(context): State<Context>,
     Query(whose): Query<Whose>,
@@ -118,9 +114,7 @@ struct Releasing {
 #[utoipa::path(delete, path = "/lock/{lock_id}", tag = "locks",
     params(("lock_id" = String, Path, description = "As POST /lock has given it"), Releasing,
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 204, description = "It is given back"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is given back")))]
 async fn release(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -157,9 +151,7 @@ struct Check {
 /// For what is protected by the lock: a request that comes with a fence which is not current has to be refused.
 #[utoipa::path(post, path = "/lock/{lock_id}/check", operation_id = "check_lease", tag = "locks", request_body = Claim,
     params(("lock_id" = String, Path, description = "As POST /lock has given it")),
-    responses((status = 200, description = "Whether it is current", body = Check),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "Whether it is current", body = Check)))]
 async fn check(
     State(context): State<Context>,
     PathText(id): PathText,

@@ -9,7 +9,7 @@ use super::identity::LockId;
 use super::refusals::problem_of;
 use super::{act, begin, kept};
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathText, Preferences, Problem, ProblemBody, State, problems, routes,
+    Context, Json, OpenApiRouter, PathText, Preferences, Problem, State, problems, routes,
 };
 use crate::lock::limits::WAIT_MAX;
 
@@ -35,9 +35,7 @@ struct Patience {
     params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated"),
         ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
-    responses((status = 200, description = "It is held alone now", body = Lock),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "It is held alone now", body = Lock)))]
 async fn upgrade(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -66,9 +64,7 @@ async fn upgraded(context: &Context, id: &str, key: &IdempotencyKey, wait: u64) 
 #[utoipa::path(post, path = "/lock/{lock_id}/downgrade", operation_id = "downgrade_lock", tag = "locks",
     params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "It is shared now", body = Lock),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "It is shared now", body = Lock)))]
 async fn downgrade(
     State(context): State<Context>,
     PathText(id): PathText,

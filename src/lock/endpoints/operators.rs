@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::change;
 use super::idempotency::IdempotencyKey;
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State, routes,
+    Context, Json, OpenApiRouter, PathBytes, Problem, Query, QueryBytes, State, routes,
 };
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -38,9 +38,7 @@ struct Taken {
 #[utoipa::path(delete, path = "/locks/{resource}", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded"), Taking,
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "How many leases were taken away", body = Taken),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "How many leases were taken away", body = Taken)))]
 async fn force(
     State(context): State<Context>,
     PathBytes(name): PathBytes,
@@ -78,9 +76,7 @@ struct Cancelled {
 #[utoipa::path(delete, path = "/locks/{resource}/waits", operation_id = "cancel_wait", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded"), Cancelling,
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "How many requests of that owner waited", body = Cancelled),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "How many requests of that owner waited", body = Cancelled)))]
 async fn cancel(
     State(context): State<Context>,
     PathBytes(name): PathBytes,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{act_durably, kept, text};
 use crate::glob::Pattern;
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, State, routes,
+    Context, Json, OpenApiRouter, PathBytes, Problem, Query, QueryBytes, State, routes,
 };
 use crate::lock::{Holder, ResourceReport, WaitReport};
 
@@ -182,9 +182,7 @@ struct Wanted {
 
 /// What is held or waited for
 #[utoipa::path(get, path = "/locks", tag = "locks", params(Wanted),
-    responses((status = 200, description = "A part of them", body = Page),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "A part of them", body = Page)))]
 async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Result<Json<Page>, Problem> {
     let pattern = wanted.pattern.as_deref().map(Pattern::new).transpose()?;
     let is_wanted = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
@@ -212,9 +210,7 @@ struct WantedWaits {
 
 /// Who waits for whom
 #[utoipa::path(get, path = "/locks/graph", tag = "locks", params(WantedWaits),
-    responses((status = 200, description = "The edges of the graph", body = Graph),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The edges of the graph", body = Graph)))]
 async fn graph(
     State(context): State<Context>,
     Query(wanted): Query<WantedWaits>,
@@ -225,9 +221,7 @@ async fn graph(
 /// Who waits for a resource
 #[utoipa::path(get, path = "/locks/{resource}/waits", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded"), WantedWaits),
-    responses((status = 200, description = "Its queue", body = Graph),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "Its queue", body = Graph)))]
 async fn waits(
     State(context): State<Context>,
     PathBytes(name): PathBytes,
@@ -252,9 +246,7 @@ async fn waits_of(
 
 /// The last deadlocks
 #[utoipa::path(get, path = "/locks/deadlocks", tag = "locks",
-    responses((status = 200, description = "The newest first", body = Deadlocks),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The newest first", body = Deadlocks)))]
 async fn deadlocks(State(context): State<Context>) -> Result<Json<Deadlocks>, Problem> {
     let deadlocks = act_durably(&context, |locks, now, aftermath| {
         locks.act(now, aftermath, |core, now, _| {
@@ -276,9 +268,7 @@ async fn deadlocks(State(context): State<Context>) -> Result<Json<Deadlocks>, Pr
 /// Who holds a resource
 #[utoipa::path(get, path = "/locks/{resource}", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded; `graph` and `deadlocks` are reached as `%67raph` and `%64eadlocks`")),
-    responses((status = 200, description = "Its holders; none if it is free", body = Resource),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "Its holders; none if it is free", body = Resource)))]
 async fn resource(
     State(context): State<Context>,
     PathBytes(name): PathBytes,

@@ -8,7 +8,7 @@ use super::acquisition::{milliseconds, session_id};
 use super::idempotency::IdempotencyKey;
 use super::{begin, change, kept, text};
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, routes,
+    Context, Json, OpenApiRouter, PathText, Problem, State, json_with_status, routes,
 };
 use crate::lock::SessionTerms;
 
@@ -62,9 +62,7 @@ struct Session {
 /// A session keeps any number of locks, all of them alive by one ping.
 #[utoipa::path(post, path = "/sessions", tag = "locks", request_body = Opening,
     params(("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 201, description = "It is open", body = Opened),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 201, description = "It is open", body = Opened)))]
 async fn open(
     State(context): State<Context>,
     key: IdempotencyKey,
@@ -86,9 +84,7 @@ async fn open(
 #[utoipa::path(put, path = "/sessions/{session}/ping", tag = "locks",
     params(("session" = String, Path, description = "Its name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "It lives on", body = Opened),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "It lives on", body = Opened)))]
 async fn ping(
     State(context): State<Context>,
     PathText(name): PathText,
@@ -107,9 +103,7 @@ async fn ping(
 /// A session and what it keeps
 #[utoipa::path(get, path = "/sessions/{session}", tag = "locks",
     params(("session" = String, Path, description = "Its name")),
-    responses((status = 200, description = "The session", body = Session),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The session", body = Session)))]
 async fn session(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Session>, Problem> {
     let id = session_id(&name)?;
     let report = kept::report(&context, |locks, now, aftermath| {
@@ -133,9 +127,7 @@ async fn session(State(context): State<Context>, PathText(name): PathText) -> Re
 #[utoipa::path(delete, path = "/sessions/{session}", tag = "locks",
     params(("session" = String, Path, description = "Its name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 204, description = "It is closed"),
-        (status = "4XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
-        (status = "5XX", description = "A problem", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 204, description = "It is closed")))]
 async fn close(
     State(context): State<Context>,
     PathText(name): PathText,
