@@ -30,6 +30,7 @@ use crate::net::worker::Worker;
 use crate::policy_file::PolicyFile;
 use crate::random::{Random, machine_seed};
 use crate::reload::Reload;
+use crate::session::Protocol;
 use crate::settings::{Live, LockDurability, Settings};
 use crate::signals::{Requests, Signals};
 use crate::store::Store;
@@ -199,7 +200,13 @@ async fn serve(
     }
     let mut doors = tokio::task::JoinSet::new();
     for listener in listeners {
-        let accept = listener::accept(listener, Arc::clone(services), Arc::clone(&workers), shutdown.clone());
+        let accept = listener::accept(
+            listener,
+            Protocol::Resp,
+            Arc::clone(services),
+            Arc::clone(&workers),
+            shutdown.clone(),
+        );
         doors.spawn(accept);
     }
     for listener in http_listeners {

@@ -28,12 +28,12 @@ pub(crate) const PARSED_LENGTH_MAX: usize = u32::MAX as usize;
 /// stay paid for by a worker's scratch.
 pub const BATCH_SPANS_KEPT: usize = 8 * 1024;
 
-/// The bytes of replies an output keeps room for when it is cleared, for the same reason.
-pub const OUTPUT_CAPACITY_KEPT: usize = 1024 * 1024;
+/// The bytes a buffer keeps room for when it is cleared, for the same reason.
+pub const BUFFER_CAPACITY_KEPT: usize = 1024 * 1024;
 
 /// An argument from this size on may be kept as a part of the buffer it came in; shorter ones are copied.
 pub const KEPT_LENGTH_MIN: usize = 32 * 1024;
 
-/// From this size a shared payload is spliced into the output; below it, copying is cheaper than one more
+/// From this size a shared payload is spliced into the buffer; below it, copying is cheaper than one more
 /// slice in a vectored write.
 pub const SPLICED_LENGTH_MIN: usize = 1024;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Output, ProtocolError, Version};
 use redis_protocol::{resp2, resp3};
 
@@ -108,7 +109,7 @@ fn double(value: f64) -> Vec<u8> {
     quartet_protocol::resp::number::double_text(value).to_vec()
 }
 
-fn written(output: &Output) -> Vec<u8> {
+fn written(output: &Buffer) -> Vec<u8> {
     let bytes = output.parts().collect::<Vec<_>>().concat();
     assert_eq!(bytes.len(), output.len());
     assert_eq!(bytes.is_empty(), output.is_empty());
@@ -152,7 +153,7 @@ proptest! {
         batches in vec(vec(reply(), 0..4), 1..5),
         taken in vec(0usize..3000, 1..10),
     ) {
-        let mut queue = Output::new();
+        let mut queue = Buffer::new();
         let mut scratch = Output::new();
         let mut sent = Vec::new();
         let mut expected = Vec::new();
@@ -224,8 +225,8 @@ fn each_version_has_its_bytes() {
         (|output| output.boolean(false), ":0\r\n", "#f\r\n"),
         (|output| output.verbatim("txt", "hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
         (|output| output.big_number("-123"), "$4\r\n-123\r\n", "(-123\r\n"),
-        (|output| output.raw(b":1\r\n"), ":1\r\n", ":1\r\n"),
-        (|output| output.raw_shared(Bytes::from_static(b":1\r\n")), ":1\r\n", ":1\r\n"),
+        (|output| output.extend(b":1\r\n"), ":1\r\n", ":1\r\n"),
+        (|output| output.extend_shared(Bytes::from_static(b":1\r\n")), ":1\r\n", ":1\r\n"),
         (
             |output| output.protocol_error(ProtocolError::InvalidBulkLength),
             "-ERR Protocol error: invalid bulk length\r\n",
@@ -253,7 +254,7 @@ fn a_long_shared_payload_is_not_copied() {
     let mut output = Output::new();
     output.ok();
     output.bulk_shared(payload.clone());
-    output.raw_shared(payload.clone());
+    output.extend_shared(payload.clone());
     let parts: Vec<&[u8]> = output.parts().collect();
     assert_eq!(parts[0], b"+OK\r\n$4096\r\n");
     assert!(std::ptr::eq(parts[1], &payload[..]));

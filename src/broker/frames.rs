@@ -61,7 +61,7 @@ fn encode(version: Version, parts: &[&[u8]]) -> Bytes {
     for part in parts {
         output.bulk(part);
     }
-    output.into_bytes()
+    output.into_buffer().into_bytes()
 }
 
 fn version(client: &SharedClient) -> Version {

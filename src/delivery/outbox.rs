@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 
 use bytes::Bytes;
-use quartet_protocol::resp::Output;
+use quartet_protocol::buffer::Buffer;
 
 use crate::lock_order::{Mutex, rank};
 use crate::settings::OutputLimit;
@@ -72,8 +72,8 @@ impl Outbox {
         queue.len() == 1
     }
 
-    /// Moves everything that waits into `output`.
-    pub fn drain_into(&self, output: &mut Output) {
+    /// Moves everything that waits to the end of `buffer`.
+    pub fn drain_into(&self, buffer: &mut Buffer) {
         if self.queued.load(Relaxed) == 0 {
             return;
         }
@@ -81,7 +81,7 @@ impl Outbox {
         let bytes: usize = messages.iter().map(Bytes::len).sum();
         self.queued.fetch_sub(bytes, Relaxed);
         for message in messages {
-            output.raw_shared(message);
+            buffer.extend_shared(message);
         }
     }
 

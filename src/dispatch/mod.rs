@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
+use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Arguments, Batch, Output};
 
 use crate::client::Client;
@@ -156,13 +157,13 @@ impl Runner {
         self.continuation.forget_held(length);
     }
 
-    /// Writes a reply anew whose wait for the disk is over.
-    pub fn write_held(&mut self, held: HeldReply, outcome: Result<(), Lost>, output: &mut Output) {
+    /// Writes a reply anew, behind what `buffer` holds, whose wait for the disk is over.
+    pub fn write_held(&mut self, held: HeldReply, outcome: Result<(), Lost>, buffer: &mut Buffer) {
         let HeldReply { promise, version, .. } = held;
         let now = self.services.clock.now();
-        output.set_version(version);
+        let mut output = Output::over(std::mem::take(buffer), version);
         match (outcome, promise) {
-            (Ok(()), Some(mut promise)) => promise.write(&self.services, now, output, &mut self.effects),
+            (Ok(()), Some(mut promise)) => promise.write(&self.services, now, &mut output, &mut self.effects),
             (Ok(()), None) => debug_assert!(false, "a reply that stays true is not written anew"),
             (Err(Lost), promise) => {
                 output.error(Refusal::NOT_KEPT.text());
@@ -171,6 +172,7 @@ impl Runner {
                 }
             }
         }
+        *buffer = output.into_buffer();
         self.effects.deliver(&self.services.alarm);
     }
 

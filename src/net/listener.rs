@@ -1,4 +1,4 @@
-//! Listens for RESP connections and deals them to the least loaded worker, where they stay.
+//! Listens for connections of one protocol and deals them to the least loaded worker, where they stay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,15 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::worker::{Arrival, Worker};
 use crate::command::Services;
 use crate::log::Seldom;
+use crate::session::Protocol;
 
 /// How long to wait before accepting again after an error such as "too many open files".
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-
-const DENIED: &[u8] = b"-DENIED Quartet is running in protected mode because protected mode is enabled and no \
-password is set. Only clients on this machine are served. To serve others, set a password with --requirepass (or \
-CONFIG SET requirepass), or, if the network is trusted, switch the protection off with --protected-mode no.\r\n";
-
-const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 
 /// Binds a listening socket.
 ///
@@ -40,9 +35,10 @@ pub fn is_on_this_machine(client: SocketAddr, own: SocketAddr) -> bool {
     client.is_loopback() || client == own.ip().to_canonical()
 }
 
-/// Accepts connections until `shutdown`.
+/// Accepts connections that speak `protocol` until `shutdown`.
 pub async fn accept(
     listener: TcpListener,
+    protocol: Protocol,
     services: Arc<Services>,
     workers: Arc<Vec<Worker>>,
     shutdown: CancellationToken,
@@ -51,7 +47,7 @@ pub async fn accept(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => admit(stream, address, &services, &workers).await,
+                Ok((stream, address)) => admit(stream, address, protocol, &services, &workers).await,
                 Err(error) => {
                     if let Some(more) = failures.admit(services.clock.now()) {
                         tracing::warn!(%error, more, "cannot accept a connection");
@@ -64,20 +60,26 @@ pub async fn accept(
     }
 }
 
-async fn admit(mut stream: TcpStream, address: SocketAddr, services: &Services, workers: &[Worker]) {
+async fn admit(
+    mut stream: TcpStream,
+    address: SocketAddr,
+    protocol: Protocol,
+    services: &Services,
+    workers: &[Worker],
+) {
     let settings = services.settings.current();
     let (has_password, is_protected, most) =
         (settings.has_password(), settings.protected_mode, settings.maxclients);
     drop(settings);
     let is_local = stream.local_addr().is_ok_and(|own| is_on_this_machine(address, own));
     if is_protected && !has_password && !is_local {
-        return turn_away(&mut stream, DENIED, services).await;
+        return turn_away(&mut stream, protocol.protected(), services).await;
     }
     if services.clients.len() >= most {
-        return turn_away(&mut stream, FULL, services).await;
+        return turn_away(&mut stream, protocol.full(), services).await;
     }
     let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
-    if let Err(error) = deal(stream, address, services, worker, !has_password) {
+    if let Err(error) = deal(stream, address, protocol, services, worker, !has_password) {
         tracing::debug!(%error, "a connection was lost before it was served");
     }
 }
@@ -91,6 +93,7 @@ async fn turn_away(stream: &mut TcpStream, reason: &[u8], services: &Services) {
 fn deal(
     stream: TcpStream,
     address: SocketAddr,
+    protocol: Protocol,
     services: &Services,
     worker: &Worker,
     authenticated: bool,
@@ -104,6 +107,6 @@ fn deal(
     let local_address = stream.local_addr()?;
     let stream = stream.into_std()?;
     let shared = services.clients.connect(address, local_address, services.clock.now().millis());
-    worker.deal(Arrival { stream, shared, authenticated });
+    worker.deal(Arrival { stream, protocol, shared, authenticated });
     Ok(())
 }

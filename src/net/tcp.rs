@@ -1,21 +1,18 @@
-//! One RESP connection: moves bytes between a socket and a session.
+//! One connection: moves bytes between a socket and a session.
 
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
-use quartet_protocol::resp::Output;
+use quartet_protocol::buffer::Buffer;
 
 use super::worker::Tools;
-use crate::client::SharedClient;
 use crate::command::Flow;
 use crate::dispatch::Runner;
-use crate::session::resp::Session;
-use crate::session::unsent::Unsent;
+use crate::session::{Session, Unsent};
 
 /// While a client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
 const UNSENT_MAX: usize = 1024 * 1024;
@@ -70,7 +67,7 @@ struct Ended;
 impl Connection {
     /// A connection on a socket that does not block.
     pub(super) fn new(stream: TcpStream, session: Session, waker: Waker) -> Connection {
-        session.client().shared.outbox.register(&waker);
+        session.outbox().register(&waker);
         Connection {
             stream,
             readable: false,
@@ -99,10 +96,6 @@ impl Connection {
         self.session.close(runner);
     }
 
-    fn shared(&self) -> &SharedClient {
-        &self.session.client().shared
-    }
-
     /// Whether output waits for the end of a pause, as the reply of a command that sleeps does.
     fn is_paused(&self) -> bool {
         self.paused_until.is_some() && !self.ending
@@ -120,11 +113,11 @@ impl Connection {
 
     /// Reads, runs and writes as far as that goes.
     pub(super) fn turn(&mut self, tools: &mut Tools) -> After {
-        if self.shared().outbox.is_ending() {
+        if self.session.outbox().is_ending() {
             self.ending = true;
         }
         self.session.collect(self.unsent.messages());
-        self.shared().outbox.set_unsent(self.unsent.len());
+        self.session.outbox().set_unsent(self.unsent.len());
         for _ in 0..READS_PER_TURN {
             match self.step(tools) {
                 Poll::Ready(Ok(())) => {}
@@ -148,11 +141,9 @@ impl Connection {
             match self.flush(&mut tools.runner)? {
                 Poll::Ready(()) => {}
                 // Who is to be cut off is not waited for.
-                Poll::Pending if self.shared().outbox.is_closing() => return Poll::Ready(Err(Ended)),
+                Poll::Pending if self.session.outbox().is_closing() => return Poll::Ready(Err(Ended)),
                 // A stranger's input is not taken in before its replies are read.
-                Poll::Pending
-                    if !self.session.client().authenticated && (self.ending || !self.has_read()) =>
-                {
+                Poll::Pending if !self.session.is_authenticated() && (self.ending || !self.has_read()) => {
                     return Poll::Pending;
                 }
                 Poll::Pending if self.ending => return self.read(&mut tools.input).map_ok(drop),
@@ -189,7 +180,7 @@ impl Connection {
 
     /// Ready once the pause is over or the command that waits has written its reply.
     fn poll_waited(&mut self, tools: &mut Tools) -> Poll<()> {
-        let Tools { runner, output, .. } = tools;
+        let Tools { runner, scratch, .. } = tools;
         if let Some(until) = self.paused_until {
             if runner.services().clock.now().micros() < until {
                 return Poll::Pending;
@@ -197,8 +188,8 @@ impl Connection {
             self.paused_until = None;
             return Poll::Ready(());
         }
-        ready!(self.session.poll_blocked(&self.waker, runner, output));
-        self.keep(runner, output);
+        ready!(self.session.poll_blocked(&self.waker, runner, scratch));
+        self.keep(runner, scratch.written());
         Poll::Ready(())
     }
 
@@ -218,18 +209,18 @@ impl Connection {
             Ok(length) => length,
             Err(Ended) => return Poll::Ready(Err(Ended)),
         };
-        let Tools { runner, input, batch, output, .. } = tools;
+        let Tools { runner, input, scratch, .. } = tools;
         let received = &mut input[..length];
         runner.count_received(length);
         let flow = if is_run {
-            self.session.receive(received, runner, batch, output)
+            self.session.receive(received, runner, scratch)
         } else {
             self.session.put_off(received, runner)
         };
         self.apply(flow, tools);
         let sent = self.send(tools);
         // The buffer is the worker's: what a lost connection left in it would reach the next one.
-        tools.output.clear();
+        tools.scratch.written().clear();
         Poll::Ready(sent)
     }
 
@@ -260,7 +251,7 @@ impl Connection {
         let now = tools.runner.services().clock.now();
         if self.lingers_until.is_none() {
             self.readable = true;
-            let is_heard_out = self.session.client().authenticated && !self.shared().outbox.is_closing();
+            let is_heard_out = self.session.is_authenticated() && !self.session.outbox().is_closing();
             if !is_heard_out || self.read(&mut tools.input)?.is_pending() || self.at_end {
                 return Poll::Ready(Err(Ended));
             }
@@ -277,16 +268,16 @@ impl Connection {
 
     /// Goes on with what was held back by a pause or by a client that did not read.
     fn resume(&mut self, tools: &mut Tools) {
-        let Tools { runner, batch, output, .. } = tools;
-        let flow = self.session.resume(runner, batch, output);
+        let Tools { runner, scratch, .. } = tools;
+        let flow = self.session.resume(runner, scratch);
         self.apply(flow, tools);
-        self.keep(&mut tools.runner, &mut tools.output);
+        self.keep(&mut tools.runner, tools.scratch.written());
     }
 
-    /// Puts replies behind those that are not written yet.
-    fn keep(&mut self, runner: &mut Runner, output: &mut Output) {
-        self.unsent.append(output, runner);
-        self.shared().outbox.set_unsent(self.unsent.len());
+    /// Puts output behind what is not written yet.
+    fn keep(&mut self, runner: &mut Runner, written: &mut Buffer) {
+        self.unsent.append(written, runner);
+        self.session.outbox().set_unsent(self.unsent.len());
     }
 
     fn apply(&mut self, flow: Flow, tools: &Tools) {
@@ -305,7 +296,8 @@ impl Connection {
 
     /// Writes the replies of a batch, straight from the scratch buffer if nothing waits before or with them.
     fn send(&mut self, tools: &mut Tools) -> Result<(), Ended> {
-        let Tools { runner, output, .. } = tools;
+        let Tools { runner, scratch, .. } = tools;
+        let output = scratch.written();
         if output.is_empty() && !runner.has_held() {
             return Ok(());
         }
@@ -337,18 +329,18 @@ impl Connection {
             if allowed == 0 {
                 return Ok(Poll::Pending);
             }
-            match write(&mut self.stream, self.unsent.output(), allowed) {
+            match write(&mut self.stream, self.unsent.buffer(), allowed) {
                 Ok(count) => {
                     runner.count_sent(count);
                     // Who reads slowly is not idle.
-                    self.shared().last_active.store(runner.services().clock.now().millis(), Relaxed);
+                    self.session.note_active(runner.services().clock.now());
                     self.unsent.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Ended),
             }
-            self.shared().outbox.set_unsent(self.unsent.len());
+            self.session.outbox().set_unsent(self.unsent.len());
         }
         self.unsent.shrink();
         Ok(Poll::Ready(()))
@@ -360,7 +352,7 @@ fn is_temporary(error: &std::io::Error) -> bool {
 }
 
 /// Writes what the socket takes of the first `allowed` bytes.
-fn write(stream: &mut TcpStream, output: &Output, mut allowed: usize) -> std::io::Result<usize> {
+fn write(stream: &mut TcpStream, output: &Buffer, mut allowed: usize) -> std::io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
     let mut count = 0;
     for (slice, part) in slices.iter_mut().zip(output.parts()) {

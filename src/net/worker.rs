@@ -13,7 +13,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use quartet_protocol::resp::{Batch, Output};
 use slab::Slab;
 use tokio_util::sync::CancellationToken;
 
@@ -21,12 +20,12 @@ use super::tcp::{After, Connection};
 use super::tick::Tick;
 use super::wakeups::Wakeups;
 use crate::allocator::Purge;
-use crate::client::{Client, SharedClient};
+use crate::client::SharedClient;
 use crate::clock::Now;
 use crate::command::Services;
 use crate::dispatch::Runner;
 use crate::random::{Random, machine_seed};
-use crate::session::resp::Session;
+use crate::session::{Protocol, Scratch, Session};
 
 /// Bytes read at once.  All connections of a worker share one buffer, so that an idle connection has none.
 const SCRATCH_LENGTH: usize = 64 * 1024;
@@ -51,14 +50,14 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Tools {
     pub(super) runner: Runner,
     pub(super) input: Box<[u8]>,
-    pub(super) batch: Batch,
-    pub(super) output: Output,
+    pub(super) scratch: Scratch,
     pub(super) shutdown: CancellationToken,
 }
 
 /// A connection on its way to its worker.
 pub(super) struct Arrival {
     pub(super) stream: TcpStream,
+    pub(super) protocol: Protocol,
     pub(super) shared: Arc<SharedClient>,
     pub(super) authenticated: bool,
 }
@@ -88,8 +87,7 @@ impl Worker {
             let tools = Tools {
                 runner: Runner::new(services, slot, Random::with_seed(machine_seed())),
                 input: vec![0; SCRATCH_LENGTH].into(),
-                batch: Batch::new(),
-                output: Output::new(),
+                scratch: Scratch::default(),
                 shutdown,
             };
             let event_loop = EventLoop {
@@ -300,7 +298,7 @@ impl EventLoop {
             self.count.fetch_sub(1, Relaxed);
             return;
         }
-        let session = Session::new(Client::new(arrival.shared, arrival.authenticated));
+        let session = Session::new(arrival.protocol, arrival.shared, arrival.authenticated);
         let waker = self.wakeups.waker(entry.key());
         // Its first turn comes when the socket is told to be writable, which is at once.
         entry.insert(Box::new(Connection::new(stream, session, waker)));

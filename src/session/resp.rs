@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
+use quartet_protocol::buffer::Buffer;
 use quartet_protocol::limits::KEPT_LENGTH_MIN;
 use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, RequestLimits};
 
@@ -21,6 +22,14 @@ const BATCHES_IN_A_ROW: usize = 256;
 
 /// An argument of which so much is still to come is taken in by itself.
 const MISSING_MIN: usize = 32 * 1024;
+
+/// What a client of another machine is told while there is no password.
+pub(super) const PROTECTED: &[u8] = b"-DENIED Quartet is running in protected mode because protected mode is enabled and no \
+password is set. Only clients on this machine are served. To serve others, set a password with --requirepass (or \
+CONFIG SET requirepass), or, if the network is trusted, switch the protection off with --protected-mode no.\r\n";
+
+/// What a client is told when there are too many.
+pub(super) const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 
 /// One client's conversation.
 pub struct Session {
@@ -286,8 +295,8 @@ impl Session {
     }
 
     /// Takes what others have put into the client's outbox.
-    pub fn collect(&self, output: &mut Output) {
-        self.client.shared.outbox.drain_into(output);
+    pub fn collect(&self, buffer: &mut Buffer) {
+        self.client.shared.outbox.drain_into(buffer);
     }
 
     /// Ends what the client had begun.

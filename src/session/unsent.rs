@@ -1,9 +1,9 @@
-//! Replies that a client has not been sent yet, some of which wait for the disk.
+//! Output that a client has not been sent yet, with replies that wait for the disk.
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 
-use quartet_protocol::resp::Output;
+use quartet_protocol::buffer::Buffer;
 
 use crate::command::HeldReply;
 use crate::dispatch::Runner;
@@ -13,42 +13,42 @@ use crate::wait::Lost;
 /// wait is over it says what is true then.
 #[derive(Default)]
 pub struct Unsent {
-    output: Output,
-    /// Those that wait, in their order, counted from the start of `output`.
+    buffer: Buffer,
+    /// The replies that wait, in their order, counted from the start of `buffer`.
     held: VecDeque<HeldReply>,
 }
 
 impl Unsent {
     /// The bytes.
-    pub fn output(&self) -> &Output {
-        &self.output
+    pub fn buffer(&self) -> &Buffer {
+        &self.buffer
     }
 
-    /// Where to put what answers no request and comes after all that is there.
-    pub fn messages(&mut self) -> &mut Output {
-        &mut self.output
+    /// Where to put messages, which answer no request, behind what is there.
+    pub fn messages(&mut self) -> &mut Buffer {
+        &mut self.buffer
     }
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.output.is_empty()
+        self.buffer.is_empty()
     }
 
     /// Number of bytes, of those that wait as well.
     pub fn len(&self) -> usize {
-        self.output.len()
+        self.buffer.len()
     }
 
-    /// Puts what the runner has written into `output` behind what is there.
-    pub fn append(&mut self, output: &mut Output, runner: &mut Runner) {
-        let before = self.output.len();
+    /// Puts what the session has written into `written` behind what is there.
+    pub fn append(&mut self, written: &mut Buffer, runner: &mut Runner) {
+        let before = self.buffer.len();
         let held = runner.take_held().into_iter();
         self.held.extend(held.map(|held| HeldReply {
             start: before + held.start,
             end: before + held.end,
             ..held
         }));
-        self.output.append(output);
+        self.buffer.append(written);
     }
 
     /// Lets go of the replies whose wait is over, and returns how many bytes may be sent: up to the first that waits
@@ -73,21 +73,21 @@ impl Unsent {
             self.held.drain(..outcomes.len());
             return;
         }
-        let mut settled = Output::new();
-        // Bytes that were taken out of `output`.
+        let mut settled = Buffer::new();
+        // Bytes that were taken out of `buffer`.
         let mut taken = 0;
         for (held, &outcome) in self.held.drain(..outcomes.len()).zip(outcomes) {
             if stays((&held, &outcome)) {
                 continue;
             }
-            settled.append(&mut self.output.split_to(held.start - taken));
-            self.output.advance(held.end - held.start);
+            settled.append(&mut self.buffer.split_to(held.start - taken));
+            self.buffer.advance(held.end - held.start);
             taken = held.end;
             runner.write_held(held, outcome, &mut settled);
         }
         let now_before = settled.len();
-        settled.append(&mut self.output);
-        self.output = settled;
+        settled.append(&mut self.buffer);
+        self.buffer = settled;
         for held in &mut self.held {
             (held.start, held.end) = (held.start - taken + now_before, held.end - taken + now_before);
         }
@@ -101,13 +101,13 @@ impl Unsent {
 
     /// Forgets the first `sent` bytes, which [`Unsent::release`] has allowed to be sent.
     pub fn advance(&mut self, sent: usize) {
-        self.output.advance(sent);
+        self.buffer.advance(sent);
         self.held.iter_mut().for_each(|held| (held.start, held.end) = (held.start - sent, held.end - sent));
     }
 
     /// Gives back the room once everything is sent.
     pub fn shrink(&mut self) {
         debug_assert!(self.is_empty() && self.held.is_empty());
-        self.output = Output::new();
+        self.buffer = Buffer::new();
     }
 }

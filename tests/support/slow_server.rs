@@ -10,6 +10,7 @@ use quartet::command::Services;
 use quartet::journal::Writer;
 use quartet::lock::{Durability, Locks, Totals};
 use quartet::net::worker::Worker;
+use quartet::session::Protocol;
 use quartet::settings::Settings;
 use quartet::{http, net, server};
 use tokio_util::sync::CancellationToken;
@@ -130,7 +131,13 @@ async fn serve(
     let thread = http::thread::Thread::start(Arc::clone(&services), 1, shutdown.clone()).expect("a thread");
     let (workers, threads) = (Arc::new(vec![worker]), Arc::new(vec![thread]));
     let mut doors = tokio::task::JoinSet::new();
-    doors.spawn(net::listener::accept(resp, Arc::clone(&services), Arc::clone(&workers), shutdown.clone()));
+    doors.spawn(net::listener::accept(
+        resp,
+        Protocol::Resp,
+        Arc::clone(&services),
+        Arc::clone(&workers),
+        shutdown.clone(),
+    ));
     doors.spawn(http::listener::accept(web, services, Arc::clone(&threads), shutdown.clone()));
     tell(addresses);
     while doors.join_next().await.is_some() {}

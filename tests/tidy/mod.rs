@@ -79,6 +79,12 @@ const RESERVED: &[(&str, &str)] = &[
     ("sync::RwLock", "src/lock_order.rs"),
 ];
 
+/// What the files of a folder may not say: bytes and values know no server, sockets no protocol.
+const UNKNOWN_TO: &[(&str, &[&str])] = &[
+    ("protocol/src/", &["quartet::", "tokio", "async ", "std::net", "std::fs", "std::time", "std::thread"]),
+    ("src/net/", &["::resp", "resp::", "Resp", "http::"]),
+];
+
 /// Longest file, in lines.
 const LINES_MAX: usize = 600;
 
@@ -191,6 +197,18 @@ fn special_things_are_done_where_they_belong() {
             assert!(!is_async || may, "{path} may know neither `async` nor sockets: {line}");
             for (word, only) in RESERVED {
                 assert!(!line.contains(word) || path == *only, "{path}: only {only} may say {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_know_no_server_and_sockets_no_protocol() {
+    for (path, text) in ["src", "protocol/src"].into_iter().flat_map(files) {
+        for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
+            let unknown = UNKNOWN_TO.iter().filter(|(folder, _)| path.starts_with(folder));
+            for word in unknown.flat_map(|(_, words)| *words) {
+                assert!(!line.contains(word), "{path} may not name `{word}`: {line}");
             }
         }
     }
