@@ -216,7 +216,7 @@ fn reply(input: &[u8]) -> Result<Option<usize>, Box<dyn Error>> {
         match rest[0] {
             b'*' => missing += number().ok_or_else(|| not_wanted(rest))?,
             b'$' => length += number().ok_or_else(|| not_wanted(rest))? + 2,
-            b':' => {}
+            b':' | b'+' => {}
             _ => return Err(not_wanted(rest)),
         }
         if length > input.len() {
