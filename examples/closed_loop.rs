@@ -1,9 +1,9 @@
 //! A load that costs little: clients that send a request, wait for its answer and send the next.
 //!
-//! `benches/locks.py durable` runs it, since with tens of thousands of requests a second on two cores a generator in
-//! Python is what is measured.  On standard input comes JSON: the port, the protocol (`resp`, `http` or `grpc`), how many
-//! connections the clients share, how often each goes through its requests, and these, each a path (empty for RESP) and
-//! the bytes of a body.  It prints the seconds taken.
+//! `benches/locks.py durable` and `benches/cpu.py` run it: a generator in Python would be slower than the servers.  It
+//! reads JSON from standard input: the port, the protocol (`resp`, `http` or `grpc`), the number of connections that the
+//! clients share, how often each client repeats its requests, and the requests, each a path (empty for RESP) and the
+//! bytes of a body.  It prints the seconds taken.
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     connections.iter_mut().try_for_each(Connection::send)?;
     let mut events = Events::with_capacity(load.connections);
     let (mut busy, mut answered) = (load.clients.len(), Vec::new());
-    // One for all, and made once: the load shares the processor with what it measures.
+    // All connections share one buffer: the load runs on the same cores as the server.
     let mut buffer = vec![0; BUFFER_LENGTH];
     while busy > 0 {
         poll.poll(&mut events, None)?;
@@ -125,7 +125,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Adds a request to what is sent next.
+    /// Adds a request to the bytes to be sent next.
     fn add(&mut self, client: usize, (path, body): &(String, Vec<u8>)) {
         match self.protocol {
             Protocol::Resp => self.output.extend_from_slice(body),
@@ -148,7 +148,7 @@ impl Connection {
         self.in_order.push_back(client);
     }
 
-    /// Sends what was added, which fits into the buffer of the socket.
+    /// Sends the requests added, which fit into the buffer of the socket.
     fn send(&mut self) -> std::io::Result<()> {
         if !self.output.is_empty() {
             self.stream.write_all(&self.output)?;

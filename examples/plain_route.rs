@@ -1,4 +1,4 @@
-//! The least that a cache over HTTP can be: a route over a locked map on the same libraries, to measure the door against.
+//! The smallest cache over HTTP: one route over a locked map, on the same libraries as the door, to compare the door with.
 //!
 //! `benches/http_speed.py` runs it.  It listens on the loopback port that is its argument, on one thread as the door does.
 

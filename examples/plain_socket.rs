@@ -1,5 +1,5 @@
-//! What the system takes by itself: answers every request with the same value, without parsing, looking anything up or
-//! keeping anything.  `benches/compare.py speed` has it beside Quartet for the floor that no server can go below.
+//! The cost of the system alone: a server that answers every request with the same value and neither parses, looks up
+//! nor keeps anything.  `benches/compare.py speed` runs it beside Quartet as the floor that no server can go below.
 //!
 //!     plain_socket PORT
 
@@ -56,7 +56,7 @@ fn main() -> std::io::Result<()> {
     }
 }
 
-/// One answer for each request, which begins with the only star in it; the first says what all of them are.
+/// Writes one answer per request.  Requests are counted by their stars; the first one names the command of all.
 fn answer(stream: &mut TcpStream, requests: &[u8], output: &mut Vec<u8>) -> std::io::Result<()> {
     let answer = match requests.get(8..11) {
         Some(b"SET") => STORED,

@@ -9,7 +9,7 @@ use crate::support::program::run;
 
 use super::program;
 
-/// What each client program does, printing a step's name once it has passed.
+/// The steps of each client program, which prints a step's name once it has passed.
 const STEPS: [&str; 10] = [
     "connect",
     "set_and_get",

@@ -1,7 +1,7 @@
 //! Real clients and tools, each in its own language with its default settings, against a server process.
 //!
-//! What a client program checks is written in that program; a test here starts a server and the program, and looks
-//! at how it ended and what it printed.
+//! A client program makes its own checks.  A test here starts a server and the program, and checks its exit code and
+//! its output.
 
 use std::path::{Path, PathBuf};
 

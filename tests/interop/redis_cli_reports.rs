@@ -1,4 +1,4 @@
-//! What `redis-cli` reports about a server and its keys.
+//! The reports of `redis-cli` about a server and its keys.
 
 use std::process::Command;
 

@@ -118,7 +118,7 @@ const STEPS = [
   reconnect,
 ];
 
-// The library asks for a listener; the steps see what matters of an error.
+// The library asks for a listener; the steps themselves look at errors.
 const client = createClient({ socket: { port: Number(process.argv[2]) } }).on("error", () => {});
 await client.connect();
 for (const step of STEPS) {

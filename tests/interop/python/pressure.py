@@ -1,6 +1,6 @@
 """A cache's main job: writes with TTLs far past maxmemory: `pressure.py PORT LIMIT`, the limit in bytes.
 
-No write may fail, memory stays at the limit, and what is still there has the right value and TTL.
+No write may fail, memory stays at the limit, and every key that is left has the right value and TTL.
 """
 
 import random
@@ -24,7 +24,7 @@ def value_of(key, version, length):
 
 
 def write(client, source, written):
-    """Writes one batch and notes what is to be found of it."""
+    """Writes one batch and notes the values that must be found later."""
     with client.pipeline(transaction=False) as batch:
         for _ in range(BATCH):
             key = f"key:{source.randrange(KEYS)}"
@@ -35,7 +35,7 @@ def write(client, source, written):
 
 
 def check(client, source, written):
-    """Looks at a sample of what was written; how many of it are still there."""
+    """Reads a sample of the keys written and returns how many are left."""
     sample = source.sample(sorted(written), BATCH)
     with client.pipeline(transaction=False) as batch:
         for key in sample:

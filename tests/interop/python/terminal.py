@@ -14,7 +14,7 @@ class Terminal:
         self.prompt = f"127.0.0.1:{port}> "
         pid, self.terminal = pty.fork()
         if pid == 0:
-            # A dumb terminal gets plain lines; hints and colours are not what is tested.
+            # A dumb terminal gets plain lines; hints and colours are not tested.
             os.environ["TERM"] = "dumb"
             os.environ["REDISCLI_HISTFILE"] = "/dev/null"
             os.execvp("redis-cli", ["redis-cli", "-p", str(port)])
