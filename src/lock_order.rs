@@ -56,8 +56,8 @@ ranks! {
     LIMIT_LISTS,
     /// Open reservations.
     LIMIT_RESERVATIONS,
-    /// Who waits for admission by the limiter.
-    LIMIT_WAITING,
+    /// The checks that wait for admission by the limiter.
+    ADMISSION_QUEUE,
     /// Who waits for the journal of the limiter to be made.
     LIMIT_WAITERS,
     /// The answer to somebody who waits.
@@ -102,8 +102,8 @@ ranks! {
     RATES,
     /// Keys that a policy refuses most.
     OFFENDERS,
-    /// Keys that a policy refuses again and again.
-    REPEATERS,
+    /// Recent refusals of a policy by key.
+    VIOLATIONS,
     /// Connections of a worker that were woken; taken by wakers, so under any other lock.
     WOKEN,
     /// Time zones by their names.

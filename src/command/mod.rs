@@ -10,7 +10,6 @@ mod continuation;
 mod held;
 mod help;
 mod keeping;
-mod limiting;
 mod locking;
 mod monitors;
 pub mod secrets;

@@ -75,19 +75,13 @@ impl Services {
     pub fn add_memory(&self, growth: Growth) {
         self.store.add_memory(growth);
         if growth.pinned != 0 {
-            self.look_for_room();
+            self.update_counter_budget();
         }
     }
 
     /// Has the services follow the settings that they do not read each time: to be called after a change.
     pub fn follow_settings(&self) {
         self.rows.iter().for_each(|service| (service.follow_settings)(self));
-    }
-
-    /// Tells the limiter whether there is room for more counters: after the setting or their memory has changed.
-    pub fn look_for_room(&self) {
-        let limit = self.settings.current().limit_maxmemory;
-        self.limits.room.set_full(limit != 0 && self.store.pinned_memory() >= limit);
     }
 
     /// Sends a message to the subscribers of a channel, as PUBLISH does, and returns how many received it.

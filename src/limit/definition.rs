@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::{self, FixedWindow, InvalidParameter, Limit, OnChange, Parameters, checked_span};
+use super::budget::OnFull;
 use super::calendar::{Calendar, Unit};
-use super::repeaters::BlockAfter;
-use super::room::OnFull;
+use super::violations::BlockAfter;
 
 /// The most refusals after which a key is blocked.
 const REFUSALS_MAX: u32 = 1_000_000;

@@ -189,7 +189,7 @@ impl Lists {
 
     /// Counts a refusal of a key by a policy's limits, and blocks the key if the policy says so.  If too many are blocked, it
     /// is counted anew.  While the disk takes nothing, the block holds and is not kept: its records would gather.
-    pub fn block_repeater(&self, policy: &Policy, key: &[u8], now: Nanos) {
+    pub fn block_violator(&self, policy: &Policy, key: &[u8], now: Nanos) {
         if let Some(span) = policy.block_after(&self.blocked_as(key), now) {
             let _ = self.set_block(key, now + span, now, self.keeping.admit().is_ok());
         }

@@ -1,47 +1,52 @@
 //! The rate limiter: who may do how much in what time, decided exactly.
 //!
-//! A *limit* is an algorithm with its parameters; a *policy* is one or several limits under a name; a *check* asks any number of
-//! policies at once, and takes from all of them or from none.  Counters are entries of the cache's shards (TYPE says
-//! `ratelimit`), so that they are found, locked, counted and expired like any other key; only eviction leaves them
-//! alone.
+//! A *limit* is an algorithm with its parameters; a *policy* is one or several limits under a name; a *check* asks any
+//! number of policies at once, and takes from all of them or from none.  Clients ask by [`operation`]s, and [`limiter`]
+//! decides them.  Counters are entries of the store (TYPE says `ratelimit`), so that they are found, locked, counted and
+//! expired like any other key; only eviction leaves them alone.
+//!
+//! The core knows neither the store nor a protocol: `service` runs it on the store, `commands` and `endpoints` are its
+//! doors.
 
 pub mod address;
+pub mod admission;
 pub mod algorithm;
+pub mod budget;
 pub mod calendar;
-pub mod check;
 pub mod commands;
+pub mod counters;
 pub mod definition;
 pub mod endpoints;
 pub mod keeping;
+pub mod limiter;
 pub mod lists;
+pub mod operation;
 pub mod pattern;
+pub mod plan;
 pub mod policies;
 pub mod policy;
+pub mod queue;
 pub mod records;
-pub mod repeaters;
 pub mod reservations;
-pub mod room;
-mod service;
+pub mod service;
 pub mod slots;
 pub mod statistics;
-pub mod stored;
-pub mod summary;
 #[cfg(test)]
 mod tests;
-pub mod waiting;
+pub mod violations;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::clock::Now;
 use algorithm::Nanos;
+use budget::CounterBudget;
 use keeping::Keeping;
 use lists::Lists;
 use policies::Policies;
+use queue::AdmissionQueue;
 use records::Record;
 use reservations::Reservations;
-use room::Room;
-use waiting::Waiting;
 
 pub use service::SERVICE;
 
@@ -72,14 +77,14 @@ pub fn moment_of_millis(millis: u64) -> Nanos {
 pub struct Limits {
     /// The policies.
     pub policies: Policies,
-    /// Who is not limited, and who is always refused.
+    /// The keys that are never limited, and those that are always refused.
     pub lists: Lists,
-    /// Whether there is room for more counters.
-    pub room: Room,
-    /// What was taken ahead.
+    /// Whether there is memory for more counters.
+    pub budget: CounterBudget,
+    /// The open reservations.
     pub reservations: Reservations,
-    /// Who waits to be admitted.
-    pub waiting: Waiting,
+    /// The checks that wait.
+    pub queue: AdmissionQueue,
     /// What of it outlives the server.
     pub keeping: Arc<Keeping>,
     /// What to add to the time since the boot for wall time, in microseconds.
@@ -93,9 +98,9 @@ impl Limits {
         Limits {
             policies: Policies::new(threads, Arc::clone(&keeping)),
             lists: Lists::new(Arc::clone(&keeping)),
-            room: Room::default(),
+            budget: CounterBudget::default(),
             reservations: Reservations::new(Arc::clone(&keeping)),
-            waiting: Waiting::default(),
+            queue: AdmissionQueue::default(),
             keeping,
             wall_offset: AtomicI64::new(0),
         }
@@ -104,6 +109,11 @@ impl Limits {
     /// Notes what the wall clock shows, which windows of the calendar follow.
     pub fn follow_wall_clock(&self, now: Now) {
         self.wall_offset.store(now.wall_micros() - now.micros() as i64, Relaxed);
+    }
+
+    /// When the limiter has something to do next that no client asks for.
+    pub fn next_due(&self) -> Option<Nanos> {
+        self.reservations.next_end().into_iter().chain(self.queue.next_due()).min()
     }
 
     /// Gives `write` all that operators have set, as records.

@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::algorithm::{InvalidParameter, Parameters};
 use super::definition::{Definition, LimitDefinition};
 use super::keeping::Keeping;
+use super::operation::LimitError;
 use super::policy::Policy;
 use super::records::Record;
 use super::statistics::Statistics;
@@ -190,6 +191,14 @@ impl Policies {
         }
         Ok(())
     }
+}
+
+/// The policy of this name.
+///
+/// # Errors
+/// If there is none.
+pub fn find<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Arc<Policy>, LimitError> {
+    table.get(name).ok_or_else(|| LimitError::NoSuchPolicy(name.into()))
 }
 
 fn check_count(table: &Table) -> Result<(), InvalidParameter> {

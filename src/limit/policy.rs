@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::address::Network;
 use super::algorithm::{InvalidParameter, Limit, Nanos};
+use super::budget::{Fallback, OnFull};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Scope};
 use super::pattern::{Pattern, host_of};
-use super::repeaters::BlockAfter;
-use super::room::{Instead, OnFull};
 use super::statistics::Statistics;
+use super::violations::BlockAfter;
 
 /// The most limits of a policy.
 pub const LIMITS_MAX: usize = 16;
@@ -173,18 +173,18 @@ impl Policy {
         self.definition.max_keys.is_some_and(|most| self.statistics.keys() >= most)
     }
 
-    /// Where a limit counts keys that have no counter when there is no room for one; none if all keys share its counter
-    /// anyway.
-    pub fn instead(&self, part: usize) -> Option<Instead> {
+    /// What happens to a key without a counter of this limit when there is no room for one; none if all keys share its
+    /// counter anyway.
+    pub fn fallback(&self, part: usize) -> Option<Fallback> {
         let part = &self.parts[part];
         if part.scope == Scope::Global {
             return None;
         }
         Some(match self.definition.on_full {
             // It is the counter of the key that has no bytes, which no client has.
-            OnFull::Share => Instead::Shared(CounterName::from_slice(&part.counter)),
-            OnFull::Allow => Instead::Allowed,
-            OnFull::Refuse => Instead::Refused,
+            OnFull::Share => Fallback::Shared(CounterName::from_slice(&part.counter)),
+            OnFull::Allow => Fallback::Allowed,
+            OnFull::Refuse => Fallback::Refused,
         })
     }
 
@@ -196,7 +196,7 @@ impl Policy {
     /// Counts a refusal of a key by its limits.  If the key is to be blocked now, the answer is for how long.
     pub fn block_after(&self, key: &[u8], now: Nanos) -> Option<Nanos> {
         let rule = self.block_after.as_ref()?;
-        self.statistics.repeaters.count(key, rule, now).then_some(rule.span)
+        self.statistics.violations.count(key, rule, now).then_some(rule.span)
     }
 
     /// Whether it blocks keys that are refused often.

@@ -11,10 +11,11 @@ use super::algorithm::{
     InvalidParameter, Limit, NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, Numbers, REFILL, StateBytes,
     checked_span,
 };
-use super::check::{Check, Counters, NotACounter, Outcome};
+use super::counters::{Counters, NotACounter};
 use super::definition::OnExpiry;
 use super::keeping::Keeping;
-use super::policy::{CounterName, Policy};
+use super::plan::{Outcome, Plan};
+use super::policy::CounterName;
 use super::records::{Record, take};
 use crate::lock_order::{Mutex, rank};
 
@@ -52,26 +53,26 @@ struct Reserved {
 }
 
 impl Reservation {
-    /// What an outcome of a check has taken, until `ends_at`.
+    /// What an outcome of a plan has taken, until `ends_at`.
     pub fn new(
-        check: &Check<'_>,
+        plan: &Plan<'_>,
         outcome: &Outcome,
         database: usize,
         now: Nanos,
         ends_at: Nanos,
     ) -> Reservation {
-        let took = |demand| {
-            let mut answers = outcome.answers.iter().filter(|answer| answer.demand == demand);
+        let took = |claim| {
+            let mut answers = outcome.answers.iter().filter(|answer| answer.claim == claim);
             answers.all(|answer| answer.decision.allowed)
         };
-        let answered = check.items().iter().zip(&outcome.answers);
-        let taken = answered.filter(|(item, _)| item.cost > 0 && took(item.demand));
+        let answered = plan.items().iter().zip(&outcome.answers);
+        let taken = answered.filter(|(item, _)| item.cost > 0 && took(item.claim));
         let reserved = taken.filter_map(|(item, answer)| Some((item, item.counted_at(answer)?)));
         let reserved = reserved.map(|(item, counter)| Reserved {
             counter: counter.clone(),
             limit: item.limit,
             cost: item.cost,
-            on_expiry: check.demands()[item.demand].0.rule.policy().map_or(OnExpiry::Keep, Policy::on_expiry),
+            on_expiry: plan.claims()[item.claim].policy.map_or(OnExpiry::Keep, |policy| policy.on_expiry()),
         });
         Reservation { database, taken_at: now, ends_at, items: reserved.collect() }
     }
@@ -182,7 +183,7 @@ impl Reservation {
         };
         counters.keep(&item.counter, &changed, kept_for);
         if actual < item.cost {
-            counters.keep_less(&item.counter);
+            counters.note_decrease(&item.counter);
         }
         Ok(())
     }

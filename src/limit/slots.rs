@@ -1,37 +1,16 @@
 //! The slots of one key under a policy with the algorithm `concurrency`: taken, renewed and given back by name.
 
-use super::Limits;
-use super::algorithm::{Algorithm, Concurrency, InvalidParameter, Limit, Nanos, SlotId, StateBytes};
-use super::check::{Check, Counted, Counters, Demand, Mode, NotACounter, Outcome, Rule};
+use super::admission::Admission;
+use super::algorithm::{Algorithm, Concurrency, Limit, Nanos, SlotId, StateBytes};
+use super::counters::{Counters, NotACounter};
+use super::limiter::Limiter;
+use super::operation::{Demand, Enter, Lease, Leave, LimitError, LimitOperation, Renew, Slots};
+use super::plan::{Counted, Effect, Plan};
+use super::policies::{Table, find};
 use super::policy::{CounterName, Policy, checked_key};
 
 /// What the algorithm remembers.
-type Slots = <Concurrency as Algorithm>::State;
-
-/// Why nothing can be done with the slots of a policy.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SlotError {
-    /// The policy of this name is not one limit with the algorithm `concurrency`.
-    NotSlots(Box<str>),
-    /// There is no room for a counter of the key.
-    NoRoom,
-    /// The key or the time is not allowed.
-    Invalid(InvalidParameter),
-    /// Something else is at the counter's key.
-    NotACounter(NotACounter),
-}
-
-impl From<InvalidParameter> for SlotError {
-    fn from(invalid: InvalidParameter) -> SlotError {
-        SlotError::Invalid(invalid)
-    }
-}
-
-impl From<NotACounter> for SlotError {
-    fn from(other: NotACounter) -> SlotError {
-        SlotError::NotACounter(other)
-    }
-}
+type State = <Concurrency as Algorithm>::State;
 
 /// How clients write the name of a slot.
 pub fn text_of(slot: SlotId) -> String {
@@ -47,152 +26,148 @@ pub fn slot_of(text: &[u8]) -> Option<SlotId> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SlotCounter {
     concurrency: Concurrency,
-    /// Its key in the store, to be locked before anything is done with it.
+    /// Its key in the store.
     pub name: CounterName,
+}
+
+/// The answer to [`Enter`].
+pub struct Entered<'o> {
+    /// The slot; none if it was refused, and also if no slot is needed because a list or a policy in shadow mode lets the
+    /// key through.
+    pub slot: Option<SlotId>,
+    /// The counter of the slot.
+    pub counter: SlotCounter,
+    /// How long the slot is leased.
+    pub lease: Nanos,
+    /// The decision; of a slot that was taken it tells what is left.
+    pub admission: Admission<'o>,
 }
 
 impl SlotCounter {
     /// The counter of `key` under `policy`.
     ///
     /// # Errors
-    /// If the policy is not about slots, or there can be no such key.
-    pub fn new(policy: &Policy, key: &[u8]) -> Result<SlotCounter, SlotError> {
+    /// If the policy is not about slots, or the key is empty or too long.
+    pub fn new(policy: &Policy, key: &[u8]) -> Result<SlotCounter, LimitError> {
         let mut limits = policy.limits_of(checked_key(key)?);
         match (limits.next(), limits.next()) {
             (Some((_, Limit::Concurrency(concurrency), name)), None) => Ok(SlotCounter { concurrency, name }),
-            _ => Err(SlotError::NotSlots(policy.name().into())),
+            _ => Err(LimitError::NotSlots(policy.name().into())),
         }
     }
 
-    /// How long a slot is leased unless its holder says otherwise.
-    pub fn lease(&self) -> Nanos {
-        self.concurrency.lease()
+    fn lease(&self, lease: Lease) -> Nanos {
+        match lease {
+            Lease::For(span) => span,
+            Lease::OfPolicy(least) => self.concurrency.lease().max(least),
+        }
     }
 
-    /// Gives a slot back; false if it was not held any more.
-    ///
-    /// # Errors
-    /// If something else is at the counter's key.
-    pub fn leave(&self, counters: &mut impl Counters, slot: SlotId, now: Nanos) -> Result<bool, NotACounter> {
-        self.change(counters, now, |slots| self.concurrency.leave(slots, slot, now))
-    }
-
-    /// Starts the time of a slot anew; false if it was over already.
-    ///
-    /// # Errors
-    /// If something else is at the counter's key.
-    pub fn renew(
-        &self,
-        counters: &mut impl Counters,
-        slot: SlotId,
-        lease: Nanos,
-        now: Nanos,
-    ) -> Result<bool, NotACounter> {
-        self.change(counters, now, |slots| self.concurrency.renew(slots, slot, lease, now))
-    }
-
-    /// Lets `act` change the slots, and keeps them if it says that it did.
+    /// Lets `act` change the slots, and keeps them if it returns that it did.
     fn change(
         &self,
         counters: &mut impl Counters,
         now: Nanos,
-        act: impl FnOnce(&mut Slots) -> bool,
+        act: impl FnOnce(&Concurrency, &mut State) -> bool,
     ) -> Result<bool, NotACounter> {
         let Some(mut slots) = Concurrency::decode(counters.state(&self.name)?) else { return Ok(false) };
-        let is_changed = act(&mut slots);
+        let is_changed = act(&self.concurrency, &mut slots);
         if is_changed {
             self.keep(counters, &slots, now);
-            counters.keep_less(&self.name);
+            counters.note_decrease(&self.name);
         }
         Ok(is_changed)
     }
 
-    fn keep(&self, counters: &mut impl Counters, slots: &Slots, now: Nanos) {
+    fn keep(&self, counters: &mut impl Counters, slots: &State, now: Nanos) {
         let mut changed = StateBytes::new();
         Concurrency::encode(slots, &mut changed);
         counters.keep(&self.name, &changed, self.concurrency.reset_after(slots, now));
     }
 }
 
-/// The wish for a slot, made out so that the caller can lock [`Entry::counters`].
-pub struct Entry<'d> {
-    slots: SlotCounter,
-    check: Check<'d>,
-}
-
-/// What became of it.
-pub struct Entered<'d> {
-    /// The slot; none if it was refused, and also if it was let through without one: by a list, or by a policy that only
-    /// counts.
-    pub slot: Option<SlotId>,
-    /// The check that decided; of an entry that succeeded it tells what is left.
-    pub check: Check<'d>,
-    /// What that check came to.
-    pub outcome: Outcome,
-}
-
-impl<'d> Entry<'d> {
-    /// Makes out a wish for a slot of `key` under `policy`.
+impl Slots<'_> {
+    /// Their counter.
     ///
     /// # Errors
-    /// As [`SlotCounter::new`].
-    pub fn new(
-        policy: &'d Policy,
-        key: &'d [u8],
-        limits: &Limits,
-        now: Nanos,
-    ) -> Result<Entry<'d>, SlotError> {
-        let slots = SlotCounter::new(policy, key)?;
-        let demand = Demand { rule: Rule::Policy(policy), key, cost: 1 };
-        Ok(Entry { slots, check: Check::new([demand], limits, now)? })
-    }
-
-    /// The counter of the slots.
-    pub fn slots(&self) -> &SlotCounter {
-        &self.slots
-    }
-
-    /// The counters that have to be locked.
-    pub fn counters(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        self.check.counters()
-    }
-
-    /// Takes a slot for `lease` if one is free, and counts what the policy decided; `thread` is the number of the one that
-    /// asks.
-    ///
-    /// # Errors
-    /// If there is no room for the counter, or something else is at its key.
-    pub fn enter(
-        self,
-        counters: &mut impl Counters,
-        lease: Nanos,
-        limits: &Limits,
-        now: Nanos,
-        thread: usize,
-    ) -> Result<Entered<'d>, SlotError> {
-        let mut outcome = self.check.decide(counters, Mode::Peek, now)?;
-        if outcome.answers.iter().any(|answer| answer.counted == Counted::InPlace) {
-            // A slot is left by the name of its key, so it cannot be in a counter that keys share.
-            return Err(SlotError::NoRoom);
+    /// If there is no such policy, it is not about slots, or the key is empty or too long.
+    pub fn counter(&self, policies: &Table) -> Result<SlotCounter, LimitError> {
+        match *self {
+            Slots::Of { policy, key } => SlotCounter::new(find(policies, policy)?, key),
+            Slots::In(counter) => Ok(counter.clone()),
         }
-        let SlotCounter { concurrency, name } = &self.slots;
+    }
+}
+
+impl<'o> LimitOperation<'o> for Enter<'o> {
+    type Answer = Entered<'o>;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<Entered<'o>, LimitError> {
+        let policy = limiter.policy(self.policy)?;
+        let counter = SlotCounter::new(policy, self.key)?;
+        let (lease, now) = (counter.lease(self.lease), limiter.now);
+        let mut plan = Plan::new(now);
+        plan.add(Demand::of_policy(self.policy, self.key, 1), Some(policy), limiter.limits)?;
+        limiter.lock(plan.counters());
+        let mut outcome = plan.decide(&mut limiter.counters, Effect::Peek, now)?;
+        if outcome.answers.iter().any(|answer| answer.counted == Counted::ByFallback) {
+            // A slot is left by the name of its key, so it cannot be in a counter that keys share.
+            return Err(LimitError::NoRoom);
+        }
         let granted = outcome.answers.first_mut().filter(|answer| answer.decision.allowed && outcome.allowed);
         let Some(granted) = granted else {
-            self.check.count(&outcome, thread, limits);
-            return Ok(Entered { slot: None, check: self.check, outcome });
+            plan.count(&outcome, limiter.thread, limiter.limits);
+            return Ok(Entered { slot: None, counter, lease, admission: Admission::new(plan, outcome) });
         };
-        let state = counters.state(name)?;
+        let state = limiter.counters.state(&counter.name)?;
         if state.is_empty() {
-            // Only looking has not said so.
+            // A look does not tell that the counter is new.
             granted.counted = Counted::New;
         }
-        self.check.count(&outcome, thread, limits);
+        plan.count(&outcome, limiter.thread, limiter.limits);
         let mut slots = Concurrency::decode(state).unwrap_or_default();
-        let slot = concurrency.enter(&mut slots, 1, lease, now);
-        self.slots.keep(counters, &slots, now);
-        let mut check = self.check;
-        check.ask_for(0);
-        let outcome = check.decide(counters, Mode::Peek, now)?;
-        Ok(Entered { slot: Some(slot), check, outcome })
+        let slot = counter.concurrency.enter(&mut slots, 1, lease, now);
+        counter.keep(&mut limiter.counters, &slots, now);
+        plan.ask_for(0);
+        let outcome = plan.decide(&mut limiter.counters, Effect::Peek, now)?;
+        Ok(Entered { slot: Some(slot), counter, lease, admission: Admission::new(plan, outcome) })
     }
+}
+
+impl<'o> LimitOperation<'o> for Renew<'o> {
+    type Answer = bool;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<bool, LimitError> {
+        let counter = self.slots.counter(limiter.policies)?;
+        let (lease, now) = (counter.lease(self.lease), limiter.now);
+        change(limiter, &counter, self.slot, |concurrency, slots, slot| {
+            concurrency.renew(slots, slot, lease, now)
+        })
+    }
+}
+
+impl<'o> LimitOperation<'o> for Leave<'o> {
+    type Answer = bool;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<bool, LimitError> {
+        let (counter, now) = (self.slots.counter(limiter.policies)?, limiter.now);
+        change(limiter, &counter, self.slot, |concurrency, slots, slot| concurrency.leave(slots, slot, now))
+    }
+}
+
+/// Does something with a slot, and returns whether it was held.
+fn change<C: Counters>(
+    limiter: &mut Limiter<'_, C>,
+    counter: &SlotCounter,
+    slot: Option<SlotId>,
+    act: impl FnOnce(&Concurrency, &mut State, SlotId) -> bool,
+) -> Result<bool, LimitError> {
+    let Some(slot) = slot else { return Ok(false) };
+    let name = || std::iter::once(counter.name.as_slice());
+    limiter.lock(name());
+    let now = limiter.now;
+    let is_held =
+        counter.change(&mut limiter.counters, now, |concurrency, slots| act(concurrency, slots, slot))?;
+    limiter.wake(name());
+    Ok(is_held)
 }

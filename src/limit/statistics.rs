@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
-use super::repeaters::Repeaters;
+use super::violations::Violations;
 use crate::lock_order::{Mutex, rank};
-
 use crate::metrics::Counter;
 
 /// So many keys are followed; who is refused more often than a 128th of all refusals is certainly among them.
@@ -19,8 +18,8 @@ pub struct Statistics {
     threads: Box<[CachePadded<Counts>]>,
     offenders: Mutex<Offenders, { rank::OFFENDERS }>,
     keys: Keys,
-    /// Who is refused again and again, where that has consequences.
-    pub repeaters: Repeaters,
+    /// Recent refusals by key, where they can lead to a block.
+    pub violations: Violations,
 }
 
 /// How many keys had counters when they were last counted.
@@ -72,7 +71,7 @@ impl Statistics {
             threads: (0..threads).map(|_| CachePadded::default()).collect(),
             offenders: Mutex::new(Offenders::default()),
             keys: Keys::default(),
-            repeaters: Repeaters::default(),
+            violations: Violations::default(),
         }
     }
 

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::algorithm::{Decision, Nanos, Parameters};
 use super::calendar::Unit;
-use super::check::{Check, Counters, Demand, Mode, NotACounter, Outcome, Rule};
+use super::counters::{Counters, NotACounter};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Override};
 use super::lists::{ListName, Standing};
+use super::operation::Demand;
+use super::plan::{Effect, Outcome, Plan};
 use super::policies::POLICIES_MAX;
-use super::policy::Policy;
 use super::reservations::Reservation;
 use super::{Limits, algorithm, moment_of_millis};
 use crate::random::Random;
@@ -21,6 +22,12 @@ const START: Nanos = 1 << 61;
 struct Map(HashMap<Vec<u8>, Vec<u8>>);
 
 impl Counters for Map {
+    fn lock<'n>(&mut self, _: usize, _: impl Iterator<Item = &'n [u8]>) {}
+
+    fn time(&self) -> Nanos {
+        START
+    }
+
     fn state(&mut self, counter: &[u8]) -> Result<&[u8], NotACounter> {
         Ok(self.0.get(counter).map_or(&[], Vec::as_slice))
     }
@@ -47,24 +54,27 @@ fn decide(
     limits: &Limits,
     counters: &mut Map,
     demands: &[(&str, &str, u64)],
-    mode: Mode,
+    effect: Effect,
     now: Nanos,
 ) -> Outcome {
     let table = limits.policies.load();
-    let demands = demands.iter().map(|(name, key, cost)| {
-        let policy: &Policy = table.get(name.as_bytes()).expect("the policy is there");
-        Demand { rule: Rule::Policy(policy), key: key.as_bytes(), cost: *cost }
-    });
-    let check = Check::new(demands, limits, now).expect("the check is within bounds");
-    let outcome = check.decide(counters, mode, now).expect("all keys are counters");
-    if mode == Mode::Take {
-        check.count(&outcome, 0, limits);
+    let plan = Plan::of(&named(demands), limits, &table, now).expect("the check is within bounds");
+    let outcome = plan.decide(counters, effect, now).expect("all keys are counters");
+    if effect == Effect::Take {
+        plan.count(&outcome, 0, limits);
     }
     outcome
 }
 
+fn named<'d>(demands: &[(&'d str, &'d str, u64)]) -> Vec<Demand<'d>> {
+    let named = |(name, key, cost): &(&'d str, &'d str, u64)| {
+        Demand::of_policy(name.as_bytes(), key.as_bytes(), *cost)
+    };
+    demands.iter().map(named).collect()
+}
+
 fn take(limits: &Limits, counters: &mut Map, demands: &[(&str, &str, u64)]) -> bool {
-    decide(limits, counters, demands, Mode::Take, START).allowed
+    decide(limits, counters, demands, Effect::Take, START).allowed
 }
 
 fn names(map: &Map) -> Vec<String> {
@@ -80,7 +90,7 @@ fn a_fresh_server_allows_a_hundred_a_minute() {
     for _ in 0..100 {
         assert!(take(&limits, &mut counters, &[("default", "user123", 1)]));
     }
-    let refused = decide(&limits, &mut counters, &[("default", "user123", 1)], Mode::Take, START);
+    let refused = decide(&limits, &mut counters, &[("default", "user123", 1)], Effect::Take, START);
     assert!(!refused.allowed);
     assert_eq!(refused.answers[0].decision.retry_after_millis(), 600);
     assert!(take(&limits, &mut counters, &[("default", "user124", 1)]), "another user is not touched");
@@ -98,12 +108,12 @@ fn per_user_and_global_limits_are_one_check_all_or_nothing() {
         assert!((0..3).all(|_| allowed(&mut counters, "alice")));
         assert_eq!(names(&counters), ["rl:api/global", "rl:api:alice"]);
         let before = counters.clone();
-        let refused = decide(&limits, &mut counters, &[("api", "alice", 1)], Mode::Take, START);
+        let refused = decide(&limits, &mut counters, &[("api", "alice", 1)], Effect::Take, START);
         let by_limit: Vec<bool> = refused.answers.iter().map(|answer| answer.decision.allowed).collect();
         assert_eq!((refused.allowed, by_limit), (false, vec![false, true]), "{}", row.name);
         assert_eq!(counters, before, "{}: a refusal takes nothing anywhere", row.name);
         assert!(allowed(&mut counters, "bob") && allowed(&mut counters, "bob"));
-        let refused = decide(&limits, &mut counters, &[("api", "bob", 1)], Mode::Take, START);
+        let refused = decide(&limits, &mut counters, &[("api", "bob", 1)], Effect::Take, START);
         let by_limit: Vec<(bool, u64)> = refused
             .answers
             .iter()
@@ -133,7 +143,7 @@ fn several_policies_take_together_or_not_at_all() {
 #[test]
 fn a_look_takes_nothing() {
     let (limits, mut counters) = (Limits::new(1), Map::default());
-    let looked = decide(&limits, &mut counters, &[("default", "x", 30)], Mode::Peek, START);
+    let looked = decide(&limits, &mut counters, &[("default", "x", 30)], Effect::Peek, START);
     assert_eq!((looked.allowed, looked.answers[0].decision.remaining), (true, 100));
     assert_eq!(counters, Map::default());
 }
@@ -147,7 +157,7 @@ fn a_shadow_policy_counts_what_it_would_refuse() {
     assert!((0..5).all(|_| take(&limits, &mut counters, &demands)));
     let totals = limits.policies.get(b"dark").expect("it is there").statistics.totals();
     assert_eq!((totals.allowed, totals.refused, totals.shadow_refused), (2, 0, 3));
-    let left = decide(&limits, &mut counters, &demands, Mode::Peek, START);
+    let left = decide(&limits, &mut counters, &demands, Effect::Peek, START);
     assert_eq!(left.answers[1].decision.remaining, 95, "the policies beside it take as ever");
 }
 
@@ -194,14 +204,9 @@ fn check_summary(
     expected: (bool, Option<&str>, i64, i64, i64),
 ) {
     let table = limits.policies.load();
-    let demands = demands.iter().map(|(name, key, cost)| Demand {
-        rule: Rule::Policy(&table[name.as_bytes()]),
-        key: key.as_bytes(),
-        cost: *cost,
-    });
-    let check = Check::new(demands, limits, START).expect("the check is within bounds");
-    let outcome = check.decide(counters, Mode::Take, START).expect("all keys are counters");
-    let summary = check.summary(&outcome);
+    let plan = Plan::of(&named(demands), limits, &table, START).expect("the check is within bounds");
+    let outcome = plan.decide(counters, Effect::Take, START).expect("all keys are counters");
+    let summary = plan.summary(&outcome);
     let shown = (summary.limit(), summary.remaining(), summary.retry_after_millis());
     assert_eq!((summary.allowed, summary.name, shown.0, shown.1, shown.2), expected);
 }
@@ -236,7 +241,7 @@ fn a_policy_that_changes_keeps_its_counters_and_statistics() {
     assert!(take(&limits, &mut counters, &[("api", "x", 4)]));
     limits.policies.set("api", policy([limit("sliding", 20, 60_000)])).expect("the policy is valid");
     let remaining = |counters: &mut Map| {
-        decide(&limits, counters, &[("api", "x", 0)], Mode::Peek, START).answers[0].decision.remaining
+        decide(&limits, counters, &[("api", "x", 0)], Effect::Peek, START).answers[0].decision.remaining
     };
     assert_eq!(remaining(&mut counters), 16);
     limits.policies.set("api", policy([limit("gcra", 20, 60_000)])).expect("the policy is valid");
@@ -306,11 +311,10 @@ fn a_reservation_is_read_as_it_was_written() {
     limits.policies.set("refunded", refunded).expect("the policy is valid");
     limits.policies.set("kept", policy([limit("leaky", 10, 60_000)])).expect("the policy is valid");
     let table = limits.policies.load();
-    let demand = |name: &str, key, cost| Demand { rule: Rule::Policy(&table[name.as_bytes()]), key, cost };
-    let check = Check::new([demand("refunded", b"a", 2), demand("kept", b"\xff", 3)], &limits, START);
-    let check = check.expect("it is allowed");
-    let outcome = check.decide(&mut Map::default(), Mode::Take, START).expect("they are counters");
-    let reservation = Reservation::new(&check, &outcome, 3, START, START + SECOND);
+    let demands = [Demand::of_policy(b"refunded", b"a", 2), Demand::of_policy(b"kept", b"\xff", 3)];
+    let plan = Plan::of(&demands, &limits, &table, START).expect("it is allowed");
+    let outcome = plan.decide(&mut Map::default(), Effect::Take, START).expect("they are counters");
+    let reservation = Reservation::new(&plan, &outcome, 3, START, START + SECOND);
     assert_eq!(reservation.counters().count(), 3);
     let mut bytes = Vec::new();
     reservation.encode(&mut bytes);
@@ -371,7 +375,7 @@ fn no_limit_is_ever_exceeded_by_any_mixture_of_checks() {
                     )
                 })
                 .collect();
-            if decide(&limits, &mut counters, &demands, Mode::Take, now).allowed {
+            if decide(&limits, &mut counters, &demands, Effect::Take, now).allowed {
                 for (name, key, cost) in &demands {
                     for counter in [format!("{name}:{key}"), (*name).to_owned()] {
                         taken.entry(counter).or_default().push((now, *cost));
@@ -398,14 +402,14 @@ fn a_window_of_the_calendar_survives_steps_of_the_wall_clock_and_ends_at_midnigh
     // On the limiter's scale the boot was at midnight.
     let noon = moment_of_millis(0) + 12 * HOUR;
     let take = |counters: &mut Map, now| {
-        let outcome = decide(&limits, counters, &[("daily", "alice", 1)], Mode::Take, now);
+        let outcome = decide(&limits, counters, &[("daily", "alice", 1)], Effect::Take, now);
         let Decision { allowed, remaining, reset_after, .. } = outcome.answers[0].decision;
         (allowed, remaining, reset_after / HOUR)
     };
     assert_eq!(take(&mut counters, noon), (true, 1, 12));
     for (hours, left) in [(-3, 15), (5, 7), (0, 12)] {
         limits.wall_offset.store(hours * 3_600_000_000, Relaxed);
-        let peeked = decide(&limits, &mut counters, &[("daily", "alice", 0)], Mode::Peek, noon);
+        let peeked = decide(&limits, &mut counters, &[("daily", "alice", 0)], Effect::Peek, noon);
         let Decision { remaining, reset_after, .. } = peeked.answers[0].decision;
         assert_eq!((remaining, reset_after / HOUR), (1, left), "{hours} hours ahead");
     }
@@ -422,19 +426,16 @@ fn what_was_reserved_yesterday_is_put_right_today() {
     limits.policies.set("daily", policy([day])).expect("the policy is valid");
     let evening = moment_of_millis(0) + DAY - 1;
     let table = limits.policies.load();
-    let demand = |cost| {
-        let rule = Rule::Policy(table.get(b"daily".as_slice()).expect("the policy is there"));
-        Demand { rule, key: b"alice", cost }
-    };
-    let check = Check::new([demand(6)], &limits, evening).expect("the check is valid");
-    let outcome = check.decide(&mut counters, Mode::Take, evening).expect("all keys are counters");
-    let reservation = Reservation::new(&check, &outcome, 0, evening, evening + DAY);
+    let plan = Plan::of(&[Demand::of_policy(b"daily", b"alice", 6)], &limits, &table, evening);
+    let plan = plan.expect("the check is valid");
+    let outcome = plan.decide(&mut counters, Effect::Take, evening).expect("all keys are counters");
+    let reservation = Reservation::new(&plan, &outcome, 0, evening, evening + DAY);
     let left = |counters: &mut Map, now| {
-        decide(&limits, counters, &[("daily", "alice", 0)], Mode::Peek, now).answers[0].decision.remaining
+        decide(&limits, counters, &[("daily", "alice", 0)], Effect::Peek, now).answers[0].decision.remaining
     };
     let morning = evening + DAY / 4;
     assert_eq!((left(&mut counters, evening), left(&mut counters, morning)), (4, 10));
-    assert!(decide(&limits, &mut counters, &[("daily", "alice", 3)], Mode::Take, morning).allowed);
+    assert!(decide(&limits, &mut counters, &[("daily", "alice", 3)], Effect::Take, morning).allowed);
     reservation.commit(&mut counters, 8, morning).expect("all keys are counters");
     assert_eq!(left(&mut counters, morning), 5, "two more than were reserved count today");
 }

@@ -1,8 +1,8 @@
-//! How a check is answered: a map where the client speaks RESP3, else its values in the same order.
+//! The replies to checks: a map in RESP3, and its values in the same order in RESP2.
 
 use quartet_protocol::resp::{Output, Version};
 
-use crate::limit::summary::Summary;
+use crate::limit::admission::Summary;
 
 /// One value of an answer.
 #[derive(Clone, Copy)]
@@ -11,44 +11,43 @@ enum Fact<'f> {
     Name(Option<&'f str>),
 }
 
-/// Answers a check: allowed (1 or 0), limit, remaining, milliseconds until a retry succeeds (-1 if there is nothing to
+/// Replies to a check: allowed (1 or 0), limit, remaining, milliseconds until a retry succeeds (-1 if there is nothing to
 /// wait for), milliseconds until all is back, the limit that decided, whether a policy in shadow mode would have
 /// refused (1 or 0), and milliseconds to wait before doing what was allowed.
-pub(super) fn write(output: &mut Output, summary: &Summary<'_>) {
+pub(super) fn write(output: &mut Output, summary: &Summary<impl AsRef<str>>) {
     write_all(output, facts_of(summary).into_iter());
 }
 
-/// Answers a check that takes what is left: how much it took of each limit, after what [`write()`] answers.
-pub(super) fn write_taken(output: &mut Output, taken: u64, summary: &Summary<'_>) {
+/// Replies to a check that takes what is left: the fields of [`write()`], then how much it took of each limit.
+pub(super) fn write_taken(output: &mut Output, taken: u64, summary: &Summary<&str>) {
     let own = [("taken", Fact::Number(taken as i64))];
     write_all(output, facts_of(summary).into_iter().chain(own));
 }
 
-/// Answers a check that takes ahead: the id of what was taken, and for how many milliseconds, before what [`write()`] answers.
-pub(super) fn write_reservation(output: &mut Output, taken: Option<(u64, u64)>, summary: &Summary<'_>) {
+/// Replies to a reservation: its id and for how many milliseconds it is open, then the fields of [`write()`].
+pub(super) fn write_reservation(output: &mut Output, taken: Option<(u64, u64)>, summary: &Summary<&str>) {
     let id = taken.map(|(id, _)| format!("{id:016x}"));
     let expires_in = taken.map_or(0, |(_, millis)| millis as i64);
     let own = [("id", Fact::Name(id.as_deref())), ("expires_in_ms", Fact::Number(expires_in))];
     write_all(output, own.into_iter().chain(facts_of(summary)));
 }
 
-/// Answers a check that takes a slot: the slot before what [`write()`] answers.
-pub(super) fn write_slot(output: &mut Output, slot: Option<String>, summary: &Summary<'_>) {
+/// Replies to a request for a slot: the slot, then the fields of [`write()`].
+pub(super) fn write_slot(output: &mut Output, slot: Option<String>, summary: &Summary<&str>) {
     let own = [("slot", Fact::Name(slot.as_deref()))];
     write_all(output, own.into_iter().chain(facts_of(summary)));
 }
 
-fn facts_of<'f>(summary: &Summary<'f>) -> [(&'static str, Fact<'f>); 8] {
-    let delay = summary.decision.filter(|_| summary.allowed).map_or(0, |decision| decision.delay_millis());
+fn facts_of<N: AsRef<str>>(summary: &Summary<N>) -> [(&'static str, Fact<'_>); 8] {
     [
         ("allowed", Fact::Number(i64::from(summary.allowed))),
         ("limit", Fact::Number(summary.limit())),
         ("remaining", Fact::Number(summary.remaining())),
         ("retry_after_ms", Fact::Number(summary.retry_after_millis())),
         ("reset_after_ms", Fact::Number(summary.reset_after_millis() as i64)),
-        ("policy", Fact::Name(summary.name)),
+        ("policy", Fact::Name(summary.name.as_ref().map(AsRef::as_ref))),
         ("shadow", Fact::Number(i64::from(summary.is_shadow))),
-        ("delay_ms", Fact::Number(delay as i64)),
+        ("delay_ms", Fact::Number(summary.delay_millis() as i64)),
     ]
 }
 

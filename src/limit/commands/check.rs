@@ -1,20 +1,18 @@
-//! RL.CHECK and RL.MCHECK: one limit or many, all or nothing, now or when it is one's turn.
+//! RL.CHECK and RL.MCHECK: one limit or many, all or nothing, at once or after a wait.
 
 use quartet_protocol::resp::number::parse_integer;
 use quartet_protocol::resp::{Arguments, Output};
 use smallvec::SmallVec;
 
-use super::words::{Words, policy};
+use super::words::Words;
 use super::{answer, keys};
 use crate::command::{Call, Command, Continuation, Encoder, Flags};
-use crate::limit::algorithm::{Nanos, Parameters, checked_cost};
-use crate::limit::check::{Check, Demand, Mode, Outcome, Rule};
+use crate::limit::admission::{CheckAnswer, Summary};
+use crate::limit::algorithm::{Parameters, checked_cost};
 use crate::limit::definition::LimitDefinition;
-use crate::limit::nanos;
-use crate::limit::policies::{DEFAULT_POLICY, Table};
-use crate::limit::stored::StoredCounters;
-use crate::limit::summary::Summary;
-use crate::limit::waiting::{Admission, Answer, Request, checked_patience};
+use crate::limit::operation::{Check, Demand, Mode, Rule};
+use crate::limit::policies::DEFAULT_POLICY;
+use crate::limit::queue::{QueuedAnswer, checked_patience};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -54,68 +52,49 @@ const CHECKS: Command =
 /// How many demands a request has before the list of them moves to the heap.
 const INLINE_DEMANDS: usize = 2;
 
-/// How a check is to be done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// At once.
-    Take,
-    /// Without taking.
-    Peek,
-    /// At once, as much as is left.
-    UpTo,
-    /// In so many nanoseconds.
-    Wait(Nanos),
-}
-
-impl Manner {
-    /// Notes what a word says of it; false if the word says something else.
-    fn accept(&mut self, word: &[u8], words: &mut Words<'_>) -> Result<bool, Refusal> {
-        let said = if word.eq_ignore_ascii_case(b"PEEK") {
-            Manner::Peek
-        } else if word.eq_ignore_ascii_case(b"UPTO") {
-            Manner::UpTo
-        } else if word.eq_ignore_ascii_case(b"WAIT") {
-            match words.integer()? {
-                0 => Manner::Take,
-                millis => Manner::Wait(checked_patience(millis)?),
-            }
-        } else {
-            return Ok(false);
-        };
-        if *self != Manner::Take {
-            return Err(Refusal::syntax_at(word));
+/// Notes the mode that a word says; false if the word says something else.
+fn accept_mode(mode: &mut Mode, word: &[u8], words: &mut Words<'_>) -> Result<bool, Refusal> {
+    let said = if word.eq_ignore_ascii_case(b"PEEK") {
+        Mode::Peek
+    } else if word.eq_ignore_ascii_case(b"UPTO") {
+        Mode::UpTo
+    } else if word.eq_ignore_ascii_case(b"WAIT") {
+        match words.integer()? {
+            0 => Mode::Take,
+            millis => Mode::Wait(checked_patience(millis)?),
         }
-        *self = said;
-        Ok(true)
+    } else {
+        return Ok(false);
+    };
+    if *mode != Mode::Take {
+        return Err(Refusal::syntax_at(word));
     }
+    *mode = said;
+    Ok(true)
 }
 
 fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let table = call.services.limits.policies.load();
-    let (demand, manner) = asked(call.arguments, &table)?;
-    run(call, &table, [demand], manner)
+    let (demand, mode) = asked(call.arguments)?;
+    run(call, &[demand], mode)
 }
 
 /// What RL.CHECK asks for.
-pub(super) fn asked<'d>(arguments: Arguments<'d>, table: &'d Table) -> Result<(Demand<'d>, Manner), Refusal> {
+pub(super) fn asked(arguments: Arguments<'_>) -> Result<(Demand<'_>, Mode), Refusal> {
     let mut words = Words::new(arguments.from(2));
-    let (mut rule, mut cost, mut manner) = (None, None, Manner::Take);
+    let (mut rule, mut cost, mut mode) = (None, None, Mode::Take);
     while let Some(word) = words.next() {
         if word.eq_ignore_ascii_case(b"POLICY") && rule.is_none() {
-            rule = Some(Rule::Policy(policy(table, words.value()?)?));
+            rule = Some(Rule::Policy(words.value()?));
         } else if word.eq_ignore_ascii_case(b"INLINE") && rule.is_none() {
             rule = Some(inline(&mut words)?);
         } else if word.eq_ignore_ascii_case(b"COST") && cost.is_none() {
             cost = Some(checked_cost(words.integer()?)?);
-        } else if !manner.accept(word, &mut words)? {
+        } else if !accept_mode(&mut mode, word, &mut words)? {
             return Err(Refusal::syntax_at(word));
         }
     }
-    let rule = match rule {
-        Some(rule) => rule,
-        None => Rule::Policy(policy(table, DEFAULT_POLICY.as_bytes())?),
-    };
-    Ok((Demand { rule, key: arguments.at(1), cost: cost.unwrap_or(1) }, manner))
+    let rule = rule.unwrap_or(Rule::Policy(DEFAULT_POLICY.as_bytes()));
+    Ok((Demand { rule, key: arguments.at(1), cost: cost.unwrap_or(1) }, mode))
 }
 
 /// A limit that the request states.
@@ -129,23 +108,19 @@ fn inline<'d>(words: &mut Words<'_>) -> Result<Rule<'d>, Refusal> {
 }
 
 fn mcheck(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let table = call.services.limits.policies.load();
     let mut words = Words::new(call.arguments.from(1));
-    let demands = demands(&mut words, &table)?;
-    let mut manner = Manner::Take;
+    let demands = demands(&mut words)?;
+    let mut mode = Mode::Take;
     while let Some(word) = words.next() {
-        if !manner.accept(word, &mut words)? {
+        if !accept_mode(&mut mode, word, &mut words)? {
             return Err(Refusal::syntax_at(word));
         }
     }
-    run(call, &table, demands, manner)
+    run(call, &demands, mode)
 }
 
 /// A number of demands, then so many policies with their keys and costs.
-pub(super) fn demands<'d>(
-    words: &mut Words<'d>,
-    table: &'d Table,
-) -> Result<SmallVec<[Demand<'d>; INLINE_DEMANDS]>, Refusal> {
+pub(super) fn demands<'d>(words: &mut Words<'d>) -> Result<SmallVec<[Demand<'d>; INLINE_DEMANDS]>, Refusal> {
     let count = words.value()?;
     let count = parse_integer(count).filter(|&count| count > 0);
     let count = count.ok_or_else(|| Refusal::new("ERR numchecks should be greater than 0"))?;
@@ -154,103 +129,47 @@ pub(super) fn demands<'d>(
     }
     let mut demands = SmallVec::new();
     for _ in 0..count {
-        let rule = Rule::Policy(policy(table, words.value()?)?);
-        let (key, cost) = (words.value()?, checked_cost(words.integer()?)?);
-        demands.push(Demand { rule, key, cost });
+        let (policy, key) = (words.value()?, words.value()?);
+        demands.push(Demand::of_policy(policy, key, checked_cost(words.integer()?)?));
     }
     Ok(demands)
 }
 
-/// Decides and answers, or waits.
-fn run<'d>(
-    call: &mut Call<'_, '_>,
-    table: &Table,
-    demands: impl IntoIterator<Item = Demand<'d>>,
-    manner: Manner,
-) -> Result<(), Refusal> {
-    let mut check = Check::new(demands, &call.services.limits, nanos(call.now()))?;
-    let patience = match manner {
+/// Decides and replies, or waits.
+fn run(call: &mut Call<'_, '_>, demands: &[Demand<'_>], mode: Mode) -> Result<(), Refusal> {
+    let mode = match mode {
         // Within a transaction nobody waits, as with the blocking commands of Redis.
-        Manner::Wait(patience) if call.may_wait() => patience,
-        _ => 0,
+        Mode::Wait(_) if !call.may_wait() => Mode::Take,
+        mode => mode,
     };
-    let is_behind = patience > 0 && is_waited_for(call, &check);
-    let mode = if manner == Manner::Peek || is_behind { Mode::Peek } else { Mode::Take };
-    let outcome = match manner {
-        Manner::UpTo => decide_up_to(call, &mut check)?,
-        _ => decide(call, &check, mode)?,
-    };
-    if manner != Manner::Peek && check.lacks_room(&outcome) {
-        return Err(super::no_room());
+    let table = call.services.limits.policies.load();
+    match super::run(call, &table, Check { demands, mode })? {
+        CheckAnswer::Waits { ticket, refused } => {
+            call.block(ticket, AdmissionEncoder { refused: refused.to_owned() });
+        }
+        CheckAnswer::Decided(admission) => match admission.taken() {
+            Some(taken) => answer::write_taken(call.output, taken, &admission.summary()),
+            None => answer::write(call.output, &admission.summary()),
+        },
     }
-    let summary = check.summary(&outcome);
-    // Who can never be admitted need not wait to hear it.
-    let is_hopeless = !summary.allowed && summary.retry_after.is_none();
-    if patience > 0 && !is_hopeless && (is_behind || !summary.allowed) {
-        return wait(call, table, &check, &summary, patience);
-    }
-    if manner != Manner::Peek {
-        check.count(&outcome, call.slot, &call.services.limits);
-    }
-    match manner {
-        Manner::UpTo => answer::write_taken(call.output, check.taken(&outcome), &summary),
-        _ => answer::write(call.output, &summary),
-    }
-    Ok(())
-}
-
-/// Locks the counters of a check and has it take what is left.
-fn decide_up_to(call: &mut Call<'_, '_>, check: &mut Check<'_>) -> Result<Outcome, Refusal> {
-    if !check.has_one_cost() {
-        return Err(Refusal::new("ERR UPTO takes the same from all: the costs must be equal"));
-    }
-    let now = nanos(call.now());
-    let mut counters = StoredCounters::lock(call.keyspace, check.counters());
-    Ok(check.decide_up_to(&mut counters, now)?)
-}
-
-/// Locks the counters of a check and decides it.
-pub(super) fn decide(call: &mut Call<'_, '_>, check: &Check<'_>, mode: Mode) -> Result<Outcome, Refusal> {
-    let now = nanos(call.now());
-    let mut counters = StoredCounters::lock(call.keyspace, check.counters());
-    Ok(check.decide(&mut counters, mode, now)?)
-}
-
-fn is_waited_for(call: &Call<'_, '_>, check: &Check<'_>) -> bool {
-    let names = check.items().iter().map(|item| item.counter.as_slice());
-    call.services.limits.waiting.is_waited_for(call.keyspace.database, names)
-}
-
-/// Leaves the reply to whoever admits the check.
-fn wait(
-    call: &mut Call<'_, '_>,
-    table: &Table,
-    check: &Check<'_>,
-    summary: &Summary<'_>,
-    patience: Nanos,
-) -> Result<(), Refusal> {
-    let request = Request::new(call.keyspace.database, check.demands(), table);
-    let ticket = call.services.wait_for_admission(request, check, summary, patience, call.now())?;
-    let refused = Admission::from(Summary { allowed: false, ..*summary });
-    call.block(ticket, AdmissionEncoder { refused });
     Ok(())
 }
 
 /// Writes the answer to a check that waited.
 struct AdmissionEncoder {
-    /// What is answered if the wait is cut short.
-    refused: Admission,
+    /// The answer if the wait is cut short.
+    refused: Summary<Box<str>>,
 }
 
-impl Encoder<Answer> for AdmissionEncoder {
-    fn write(&mut self, answer: Answer, output: &mut Output, _: &mut Continuation) {
+impl Encoder<QueuedAnswer> for AdmissionEncoder {
+    fn write(&mut self, answer: QueuedAnswer, output: &mut Output, _: &mut Continuation) {
         match answer.result {
-            Ok(admission) => answer::write(output, &admission.summary()),
-            Err(undecided) => output.error(Refusal::from(undecided).text()),
+            Ok(report) => answer::write(output, &report.summary),
+            Err(error) => output.error(Refusal::from(error).text()),
         }
     }
 
     fn write_timeout(&self, output: &mut Output) {
-        answer::write(output, &self.refused.summary());
+        answer::write(output, &self.refused);
     }
 }

@@ -5,7 +5,7 @@ use super::words::Words;
 use crate::command::{Call, Command};
 use crate::limit::algorithm::checked_span;
 use crate::limit::lists::ListName;
-use crate::limit::nanos;
+use crate::limit::operation::Change;
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -66,15 +66,15 @@ const LIST: Command =
 
 fn add(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
     let pattern = call.arguments.at(2);
-    let added = change(call, |limits| limits.lists.add(list, pattern))?;
-    call.output.integer(i64::from(added));
+    let added = change(call, Change::AddPattern { list, pattern })?;
+    call.output.integer(added as i64);
     Ok(())
 }
 
 fn del(call: &mut Call<'_, '_>, list: ListName) -> Result<(), Refusal> {
     let pattern = call.arguments.at(2);
-    let removed = change(call, |limits| Ok::<_, Refusal>(limits.lists.remove(list, pattern)))?;
-    call.output.integer(i64::from(removed));
+    let removed = change(call, Change::RemovePattern { list, pattern })?;
+    call.output.integer(removed as i64);
     Ok(())
 }
 
@@ -101,13 +101,11 @@ fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn block(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let now = nanos(call.now());
     let span = match Words::new(call.arguments.from(2)).integer()? {
         0 => 0,
         millis => checked_span("the time of a block", millis)?,
     };
-    let key = call.arguments.at(1);
-    change(call, |limits| limits.lists.block(key, now + span, now))?;
+    change(call, Change::Block { key: call.arguments.at(1), span })?;
     call.output.ok();
     Ok(())
 }

@@ -12,10 +12,11 @@ pub mod statistics;
 pub mod throttle;
 mod words;
 
-use super::Limits;
 use super::algorithm::InvalidParameter;
-use super::check::NotACounter;
-use super::waiting::Undecided;
+use super::nanos;
+use super::operation::{Change, LimitError, LimitOperation};
+use super::policies::Table;
+use super::policy::NAME_LENGTH_MAX;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
 
@@ -30,38 +31,50 @@ const HELP: Command = Command {
     ..ROW
 };
 
-/// Changes what operators set.  The reply, which must not be written yet, waits until the disk has the change.
-fn change<R, E>(call: &mut Call<'_, '_>, change: impl FnOnce(&Limits) -> Result<R, E>) -> Result<R, Refusal>
-where
-    Refusal: From<E>,
-{
+/// Does an operation on the counters of the client's database.
+fn run<'o, 's: 'o, O: LimitOperation<'o>>(
+    call: &mut Call<'_, 's>,
+    policies: &'o Table,
+    operation: O,
+) -> Result<O::Answer, Refusal> {
+    Ok(call.services.limit(operation, policies, call.keyspace, call.slot)?)
+}
+
+/// Changes what operators set, and returns how many entries it changed.  The reply, which must not be written yet, waits
+/// until the disk has the change.
+fn change(call: &mut Call<'_, '_>, change: Change<'_>) -> Result<usize, Refusal> {
     let limits = &call.services.limits;
-    limits.keeping.admit()?;
-    let changed = change(limits)?;
-    if let Some(hold) = limits.keeping.hold() {
-        call.delay_reply(hold);
+    let changed = limits.change(change, nanos(call.now()))?;
+    if let Some(barrier) = limits.keeping.hold() {
+        call.delay_reply(barrier);
     }
     Ok(changed)
 }
 
-/// What is said where a key needs a counter of its own and there is no room for one.
-fn no_room() -> Refusal {
-    Refusal::new("OOM there is no room for another counter: raise limit-maxmemory, or max_keys of the policy")
-}
-
-impl From<NotACounter> for Refusal {
-    fn from(NotACounter: NotACounter) -> Refusal {
-        Refusal::WRONG_TYPE
-    }
-}
-
-impl From<Undecided> for Refusal {
-    fn from(undecided: Undecided) -> Refusal {
-        match undecided {
-            Undecided::NotACounter(other) => other.into(),
-            Undecided::Invalid(invalid) => invalid.into(),
+impl From<LimitError> for Refusal {
+    #[cold]
+    fn from(error: LimitError) -> Refusal {
+        match error {
+            LimitError::NoSuchPolicy(name) => no_such_policy(&name),
+            LimitError::Invalid(invalid) => invalid.into(),
+            LimitError::NotACounter => Refusal::WRONG_TYPE,
+            LimitError::NoRoom => Refusal::new(
+                "OOM there is no room for another counter: raise limit-maxmemory, or max_keys of the policy",
+            ),
+            LimitError::UnequalCosts => {
+                Refusal::new("ERR UPTO takes the same from all: the costs must be equal")
+            }
+            LimitError::NotSlots(name) => Refusal::new(format!(
+                "ERR the policy '{name}' is not one limit with the algorithm concurrency"
+            )),
+            LimitError::NotKept(refusal) => refusal,
         }
     }
+}
+
+fn no_such_policy(name: &[u8]) -> Refusal {
+    let name = String::from_utf8_lossy(&name[..name.len().min(NAME_LENGTH_MAX)]).escape_debug().to_string();
+    Refusal::new(format!("ERR there is no policy '{name}'; RL.POLICY SET makes one"))
 }
 
 impl From<InvalidParameter> for Refusal {

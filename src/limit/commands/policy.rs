@@ -5,14 +5,15 @@ use std::sync::Arc;
 use quartet_protocol::resp::Output;
 use serde_json::Value;
 
-use super::change;
-use super::words::{Words, no_such_policy, text};
+use super::words::{Words, text};
+use super::{change, no_such_policy};
 use crate::command::{Call, Command};
 use crate::limit::algorithm::OnChange;
+use crate::limit::budget::OnFull;
 use crate::limit::calendar::Unit;
 use crate::limit::definition::{BlockAfterDefinition, Definition, LimitDefinition, OnExpiry, Scope};
+use crate::limit::operation::Change;
 use crate::limit::policy::Policy;
-use crate::limit::room::OnFull;
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -67,7 +68,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let name = text("policy", call.arguments.at(2))?;
     let mut words = Words::new(call.arguments.from(3));
     let definition = if words.accept(b"JSON") { from_json(&mut words)? } else { from_words(&mut words)? };
-    change(call, |limits| limits.policies.set(name, definition))?;
+    change(call, Change::SetPolicy { name, definition })?;
     call.output.ok();
     Ok(())
 }
@@ -203,8 +204,8 @@ fn write_json(output: &mut Output, value: &Value) {
 }
 
 fn del(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let names = call.arguments.from(2);
-    let removed = change(call, |limits| Ok::<_, Refusal>(limits.policies.remove_all(names.iter())))?;
+    let names = call.arguments.from(2).iter().collect();
+    let removed = change(call, Change::RemovePolicies { names })?;
     call.output.integer(removed as i64);
     Ok(())
 }

@@ -1,13 +1,11 @@
 //! RL.ENTER, RL.LEAVE and RL.RENEW: so many at the same time, each with a slot of its own.
 
-use super::words::{Words, policy};
-use super::{answer, keys};
+use super::words::Words;
+use super::{answer, keys, run};
 use crate::command::{Call, Command, Flags};
-use crate::limit::algorithm::{Nanos, SlotId, checked_span};
-use crate::limit::check::NotACounter;
-use crate::limit::nanos;
-use crate::limit::slots::{Entry, SlotCounter, SlotError, slot_of, text_of};
-use crate::limit::stored::StoredCounters;
+use crate::limit::algorithm::checked_span;
+use crate::limit::operation::{Enter, Lease, Leave, Renew, Slots};
+use crate::limit::slots::{slot_of, text_of};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -46,62 +44,39 @@ const SLOTS: Command = Command {
 };
 
 fn enter(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let (limits, now) = (&call.services.limits, nanos(call.now()));
-    let table = limits.policies.load();
-    let policy = policy(&table, call.arguments.at(1))?;
-    let entry = Entry::new(policy, call.arguments.at(2), limits, now)?;
-    let lease = lease(Words::new(call.arguments.from(3)), entry.slots())?;
-    let mut counters = StoredCounters::lock(call.keyspace, entry.counters());
-    let entered = entry.enter(&mut counters, lease, limits, now, call.slot)?;
-    answer::write_slot(call.output, entered.slot.map(text_of), &entered.check.summary(&entered.outcome));
+    let arguments = call.arguments;
+    let lease = lease(Words::new(arguments.from(3)))?;
+    let table = call.services.limits.policies.load();
+    let entered = run(call, &table, Enter { policy: arguments.at(1), key: arguments.at(2), lease })?;
+    answer::write_slot(call.output, entered.slot.map(text_of), &entered.admission.summary());
     Ok(())
 }
 
 fn leave(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let now = nanos(call.now());
-    with_slot(call, |slots, counters, slot, _| slots.leave(counters, slot, now))
-}
-
-fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let now = nanos(call.now());
-    with_slot(call, |slots, counters, slot, lease| slots.renew(counters, slot, lease, now))
-}
-
-/// Does something with the slot that the request names, and answers whether it was held.
-fn with_slot(
-    call: &mut Call<'_, '_>,
-    act: impl FnOnce(&SlotCounter, &mut StoredCounters<'_, '_>, SlotId, Nanos) -> Result<bool, NotACounter>,
-) -> Result<(), Refusal> {
-    let services = call.services;
-    let table = services.limits.policies.load();
-    let slots = SlotCounter::new(policy(&table, call.arguments.at(1))?, call.arguments.at(2))?;
-    let lease = lease(Words::new(call.arguments.from(4)), &slots)?;
-    let mut is_held = false;
-    if let Some(slot) = slot_of(call.arguments.at(3)) {
-        let name = || [slots.name.as_slice()].into_iter();
-        is_held = act(&slots, &mut StoredCounters::lock(call.keyspace, name()), slot, lease)?;
-        services.wake_waiting(call.keyspace.database, name());
-    }
-    call.output.integer(i64::from(is_held));
+    let arguments = call.arguments;
+    let slots = Slots::Of { policy: arguments.at(1), key: arguments.at(2) };
+    let leave = Leave { slots, slot: slot_of(arguments.at(3)) };
+    let was_held = run(call, &call.services.limits.policies.load(), leave)?;
+    call.output.integer(i64::from(was_held));
     Ok(())
 }
 
-/// The time of a slot that the last words say.
-fn lease(mut words: Words<'_>, slots: &SlotCounter) -> Result<Nanos, Refusal> {
-    let lease = if words.accept(b"TTL") { checked_span("ttl", words.integer()?)? } else { slots.lease() };
-    words.end()?;
-    Ok(lease)
+fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let arguments = call.arguments;
+    let lease = lease(Words::new(arguments.from(4)))?;
+    let slots = Slots::Of { policy: arguments.at(1), key: arguments.at(2) };
+    let renew = Renew { slots, slot: slot_of(arguments.at(3)), lease };
+    let was_held = run(call, &call.services.limits.policies.load(), renew)?;
+    call.output.integer(i64::from(was_held));
+    Ok(())
 }
 
-impl From<SlotError> for Refusal {
-    fn from(error: SlotError) -> Refusal {
-        match error {
-            SlotError::NotSlots(name) => Refusal::new(format!(
-                "ERR the policy '{name}' is not one limit with the algorithm concurrency"
-            )),
-            SlotError::NoRoom => super::no_room(),
-            SlotError::Invalid(invalid) => invalid.into(),
-            SlotError::NotACounter(other) => other.into(),
-        }
-    }
+/// The lease that the last words say.
+fn lease(mut words: Words<'_>) -> Result<Lease, Refusal> {
+    let lease = match words.accept(b"TTL") {
+        true => Lease::For(checked_span("ttl", words.integer()?)?),
+        false => Lease::OfPolicy(0),
+    };
+    words.end()?;
+    Ok(lease)
 }

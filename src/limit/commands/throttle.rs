@@ -4,10 +4,10 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, KeyAccess, Keys};
-use crate::limit::algorithm::{Decision, Gcra, InvalidParameter, Limit, StateBytes, checked_cost};
-use crate::limit::check::{Counters, keep_adopted};
+use crate::limit::algorithm::{Gcra, InvalidParameter, checked_cost};
 use crate::limit::nanos;
-use crate::limit::stored::StoredCounters;
+use crate::limit::operation::Throttle;
+use crate::limit::service::LockedCounter;
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -29,13 +29,16 @@ fn throttle(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::wrong_arity(&call.row.name));
     }
     let number = |position: usize| parse_integer(arguments.at(position)).ok_or(Refusal::NOT_AN_INTEGER);
-    let gcra = Gcra::throttle(number(2)?, number(3)?, number(4)?)?;
-    let quantity = if arguments.len() == 6 {
+    let bucket = Gcra::throttle(number(2)?, number(3)?, number(4)?)?;
+    let cost = if arguments.len() == 6 {
         checked_cost(number(5)?).map_err(|invalid| InvalidParameter { parameter: "quantity", ..invalid })?
     } else {
         1
     };
-    let decision = take(call, &gcra.limit(), quantity)?;
+    let (now, key) = (nanos(call.now()), call.key(1));
+    let mut counter = LockedCounter { keyspace: call.keyspace, key };
+    let decision =
+        Throttle { key: key.bytes, bucket, cost }.decide(&call.services.limits, &mut counter, now)?;
     let output = &mut *call.output;
     output.array(5);
     output.integer(i64::from(!decision.allowed));
@@ -44,29 +47,4 @@ fn throttle(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     output.integer(decision.retry_after_seconds());
     output.integer(decision.reset_after_seconds() as i64);
     Ok(())
-}
-
-/// Takes from the limit whose counter is the first argument.
-fn take(call: &mut Call<'_, '_>, limit: &Limit, quantity: u64) -> Result<Decision, Refusal> {
-    let (name, now) = (call.arguments.at(1), nanos(call.now()));
-    let mut counters = StoredCounters(call.keyspace);
-    let state = counters.state(name)?;
-    if state.is_empty() && quantity > 0 && call.services.limits.room.is_full() {
-        return Err(super::no_room());
-    }
-    let mut changed = StateBytes::new();
-    if quantity == 0 {
-        let decision = limit.peek(state, quantity, now);
-        if let Some(kept_for) = limit.adopt(state, now, &mut changed) {
-            keep_adopted(&mut counters, name, &changed, kept_for);
-        }
-        return Ok(decision);
-    }
-    let decision = limit.take(state, quantity, now, &mut changed);
-    if decision.allowed {
-        counters.keep(name, &changed, decision.reset_after);
-    } else if !changed.is_empty() {
-        keep_adopted(&mut counters, name, &changed, decision.reset_after);
-    }
-    Ok(decision)
 }

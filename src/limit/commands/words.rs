@@ -3,8 +3,6 @@
 use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::limit::policies::Table;
-use crate::limit::policy::{NAME_LENGTH_MAX, Policy};
 use crate::refusal::Refusal;
 
 /// What is left of a request.
@@ -60,23 +58,6 @@ impl<'w> Iterator for Words<'w> {
         self.next += 1;
         Some(word)
     }
-}
-
-/// The policy of a name.
-///
-/// # Errors
-/// If there is none.
-pub(super) fn policy<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Policy, Refusal> {
-    match table.get(name) {
-        Some(policy) => Ok(policy),
-        None => Err(no_such_policy(name)),
-    }
-}
-
-/// What is said where a policy is named that does not exist.
-pub(super) fn no_such_policy(name: &[u8]) -> Refusal {
-    let name = String::from_utf8_lossy(&name[..name.len().min(NAME_LENGTH_MAX)]).escape_debug().to_string();
-    Refusal::new(format!("ERR there is no policy '{name}'; RL.POLICY SET makes one"))
 }
 
 /// A name or a pattern, which is text.

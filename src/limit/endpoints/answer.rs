@@ -1,16 +1,11 @@
-//! What a check answers over HTTP: numbers in the body and in headers, or a problem.
+//! Responses to checks: numbers in the body and in headers, or a problem.
 
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::headers;
-use crate::http::endpoint::{Context, Json, Problem, problems};
-use crate::limit::check::{Check, Demand, Mode, Outcome};
-use crate::limit::nanos;
-use crate::limit::stored::StoredCounters;
-use crate::limit::summary::{LimitAnswer, Summary};
-use crate::limit::waiting::Admission;
+use super::headers::headers;
+use crate::http::endpoint::{Json, Problem, problems};
+use crate::limit::admission::{Report, Summary};
 
 /// What a check came to.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -60,100 +55,11 @@ struct ShownLimit {
     reset_after_ms: u64,
 }
 
-/// A check that was decided.
-pub(super) struct Decided<'d> {
-    pub(super) check: Check<'d>,
-    pub(super) outcome: Outcome,
-    /// Whether it takes what is left.
-    pub(super) is_up_to: bool,
-}
-
-/// Makes out what is asked.
-pub(super) fn make_out<'d>(
-    context: &Context,
-    demands: impl IntoIterator<Item = Demand<'d>>,
-) -> Result<Check<'d>, Problem> {
-    Ok(Check::new(demands, &context.services().limits, nanos(context.now()))?)
-}
-
-/// Decides a check on the counters in the first database.
-pub(super) fn decide<'d>(context: &Context, check: Check<'d>, mode: Mode) -> Result<Decided<'d>, Problem> {
-    let counters: Vec<&[u8]> = check.counters().collect();
-    let outcome = context.read(0, &counters, |visit| {
-        let now = nanos(visit.now());
-        check.decide(&mut StoredCounters(&mut visit.keyspace), mode, now)
-    });
-    Ok(Decided { check, outcome: outcome?, is_up_to: false })
-}
-
-/// Has a check take what is left of its counters in the first database.
-pub(super) fn decide_up_to<'d>(context: &Context, mut check: Check<'d>) -> Result<Decided<'d>, Problem> {
-    if !check.has_one_cost() {
-        return Err(Problem::invalid("cost", "the same in all checks, since `upto` takes the same from all"));
-    }
-    let counters: Vec<Vec<u8>> = check.counters().map(<[u8]>::to_vec).collect();
-    let counters: Vec<&[u8]> = counters.iter().map(|counter| &**counter).collect();
-    let outcome = context.read(0, &counters, |visit| {
-        let now = nanos(visit.now());
-        check.decide_up_to(&mut StoredCounters(&mut visit.keyspace), now)
-    });
-    Ok(Decided { check, outcome: outcome?, is_up_to: true })
-}
-
-/// What a check came to, decided at once or after a wait.
-pub(super) struct Told<'t> {
-    summary: Summary<'t>,
-    limits: Vec<LimitAnswer<&'t str>>,
-    taken: Option<u64>,
-}
-
-impl<'t> From<&'t Admission> for Told<'t> {
-    fn from(admission: &'t Admission) -> Told<'t> {
-        let borrowed = |answer: &'t LimitAnswer<Box<str>>| {
-            let LimitAnswer { ref name, demand, limit, decision, refuses } = *answer;
-            LimitAnswer { name: &**name, demand, limit, decision, refuses }
-        };
-        Told {
-            summary: admission.summary(),
-            limits: admission.limits.iter().map(borrowed).collect(),
-            taken: None,
-        }
-    }
-}
-
-impl Told<'_> {
-    /// The headers that tell of the limits.
-    fn headers(&self) -> HeaderMap {
-        let limits = self.limits.iter().map(|answer| (answer.name, answer.limit, answer.decision));
-        headers::headers(limits, &self.summary)
-    }
-
-    /// Status 200, or the problem that refuses it.
-    pub(super) fn into_response(self) -> Response {
-        let mut response = match self.summary.allowed {
-            true => Json(self.answer()).into_response(),
-            false => self.problem().into_response(),
-        };
-        response.headers_mut().extend(self.headers());
-        response
-    }
-
-    /// The problem of a check that was refused.
-    fn problem(&self) -> Problem {
-        let answer = self.answer();
-        let refusing = self.limits.iter().filter(|answer| answer.refuses);
-        let mut violated: Vec<String> = refusing.map(|answer| answer.name.to_owned()).collect();
-        if violated.is_empty() {
-            violated.extend(answer.policy.clone());
-        }
-        violated.dedup();
-        answer.problem(violated)
-    }
-
-    /// What it came to, with the answer of each limit.
-    fn answer(&self) -> Answer {
-        let limits = self.limits.iter().map(|answer| ShownLimit {
-            policy: answer.name.to_owned(),
+impl Answer {
+    /// A report in full.
+    pub(super) fn of(report: &Report<impl AsRef<str>>) -> Answer {
+        let limits = report.limits.iter().map(|answer| ShownLimit {
+            policy: answer.name.as_ref().to_owned(),
             check: answer.demand,
             allowed: answer.decision.allowed,
             limit: answer.decision.limit,
@@ -161,21 +67,18 @@ impl Told<'_> {
             retry_after_ms: answer.decision.retry_after_millis(),
             reset_after_ms: answer.decision.reset_after_millis(),
         });
-        Answer { taken: self.taken, ..Answer::of(&self.summary, limits.collect()) }
+        Answer { taken: report.taken, ..Answer::new(&report.summary, limits.collect()) }
     }
-}
 
-impl Answer {
-    fn of(summary: &Summary<'_>, limits: Vec<ShownLimit>) -> Answer {
-        let delay = summary.decision.filter(|_| summary.allowed);
+    fn new(summary: &Summary<impl AsRef<str>>, limits: Vec<ShownLimit>) -> Answer {
         Answer {
             allowed: summary.allowed,
-            policy: summary.name.map(str::to_owned),
+            policy: summary.name.as_ref().map(|name| name.as_ref().to_owned()),
             limit: summary.limit(),
             remaining: summary.remaining(),
             retry_after_ms: summary.retry_after_millis(),
             reset_after_ms: summary.reset_after_millis(),
-            delay_ms: delay.map_or(0, |decision| decision.delay_millis()),
+            delay_ms: summary.delay_millis(),
             shadow: summary.is_shadow,
             taken: None,
             limits,
@@ -206,38 +109,24 @@ impl Answer {
     }
 }
 
-impl<'d> Decided<'d> {
-    /// Counts what each policy decided, if it was more than a look.
-    pub(super) fn count(self, mode: Mode, context: &Context) -> Decided<'d> {
-        if mode == Mode::Take {
-            self.check.count(&self.outcome, context.slot(), &context.services().limits);
-        }
-        self
-    }
+/// Status 200 with all numbers, or the problem that says which limits refuse; with the headers in either case.
+pub(super) fn respond(report: &Report<impl AsRef<str>>) -> Response {
+    let mut response = match report.summary.allowed {
+        true => Json(Answer::of(report)).into_response(),
+        false => problem(report).into_response(),
+    };
+    response.headers_mut().extend(headers(report));
+    response
+}
 
-    /// In short.
-    pub(super) fn summary(&self) -> Summary<'d> {
-        self.check.summary(&self.outcome)
+/// The problem of a check that is refused.
+fn problem(report: &Report<impl AsRef<str>>) -> Problem {
+    let answer = Answer::of(report);
+    let refusing = report.limits.iter().filter(|answer| answer.refuses);
+    let mut violated: Vec<String> = refusing.map(|answer| answer.name.as_ref().to_owned()).collect();
+    if violated.is_empty() {
+        violated.extend(answer.policy.clone());
     }
-
-    /// What is told of it.
-    fn told(&self) -> Told<'d> {
-        let taken = self.is_up_to.then(|| self.check.taken(&self.outcome));
-        Told { summary: self.summary(), limits: self.check.limit_answers(&self.outcome).collect(), taken }
-    }
-
-    /// The headers that tell of the limits.
-    pub(super) fn headers(&self) -> HeaderMap {
-        self.told().headers()
-    }
-
-    /// Status 200, or the problem that refuses it.
-    pub(super) fn into_response(self) -> Response {
-        self.told().into_response()
-    }
-
-    /// What it came to, with the answer of each limit.
-    pub(super) fn answer(&self) -> Answer {
-        self.told().answer()
-    }
+    violated.dedup();
+    answer.problem(violated)
 }

@@ -3,7 +3,9 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::answer::respond;
 use super::check::Question;
+use super::headers::headers as limit_headers;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, ProblemBody, Query, State, routes};
 
 /// For whom a request is that names nobody at all.
@@ -28,10 +30,9 @@ async fn nginx(
 ) -> Result<Response, Problem> {
     let key = key(&context, &question, &headers)?;
     let table = context.services().limits.policies.load();
-    let decided = question.decide(&context, &table, &key)?;
-    let allowed = decided.summary().allowed;
-    let status = if allowed { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
-    Ok((status, decided.headers()).into_response())
+    let report = question.decide(&context, &table, &key)?;
+    let status = if report.summary.allowed { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
+    Ok((status, limit_headers(&report)).into_response())
 }
 
 /// Checks a limit for Traefik and Caddy
@@ -48,11 +49,11 @@ async fn forward(
 ) -> Result<Response, Problem> {
     let key = key(&context, &question, &headers)?;
     let table = context.services().limits.policies.load();
-    let decided = question.decide(&context, &table, &key)?;
-    if decided.summary().allowed {
-        return Ok((StatusCode::OK, decided.headers()).into_response());
+    let report = question.decide(&context, &table, &key)?;
+    if report.summary.allowed {
+        return Ok((StatusCode::OK, limit_headers(&report)).into_response());
     }
-    Ok(decided.into_response())
+    Ok(respond(&report))
 }
 
 /// For whom a request is.  Of the addresses of a chain of proxies the last one is the only one that the proxy which

@@ -4,16 +4,17 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::answer::{Answer, Decided, Told, decide, decide_up_to, make_out};
+use super::answer::{Answer, respond};
+use super::run;
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, Query, QueryBytes, State, problems,
-    routes,
+    Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, Query, QueryBytes, State, routes,
 };
+use crate::limit::admission::{CheckAnswer, Report};
 use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
-use crate::limit::check::{Demand, Mode, Rule};
+use crate::limit::operation::{Check, Demand, Mode};
 use crate::limit::policies::{DEFAULT_POLICY, Table};
-use crate::limit::policy::{Policy, checked_key};
-use crate::limit::waiting::{self, PATIENCE_MAX, Request, checked_patience};
+use crate::limit::policy::checked_key;
+use crate::limit::queue::{PATIENCE_MAX, QueuedAnswer, checked_patience};
 use crate::wait::Ticket;
 
 /// The header that says for whom a request is.
@@ -85,27 +86,34 @@ impl Question {
         key.map(|(field, key)| said(|| field.to_owned(), key)).transpose()
     }
 
-    /// Decides it for `key`, and counts what the policy decided.
-    pub(super) fn decide<'d>(
-        &'d self,
-        context: &Context,
-        table: &'d Table,
-        key: &'d [u8],
-    ) -> Result<Decided<'d>, Problem> {
-        check_alone(self.upto, self.peek, 0)?;
-        let check = make_out(context, [demand(table, &self.policy, key, self.cost)?])?;
-        let mode = if self.peek { Mode::Peek } else { Mode::Take };
-        let decided = if self.upto { decide_up_to(context, check) } else { decide(context, check, mode) };
-        Ok(decided?.count(mode, context))
+    /// Decides it for `key`.
+    pub(super) fn decide<'q>(
+        &'q self,
+        context: &'q Context,
+        table: &'q Table,
+        key: &'q [u8],
+    ) -> Result<Report<&'q str>, Problem> {
+        let mode = mode(self.upto, self.peek, 0)?;
+        let demand = Demand::of_policy(self.policy.as_bytes(), key, checked_cost(self.cost)?);
+        match run(context, table, Check { demands: &[demand], mode })? {
+            CheckAnswer::Decided(admission) => Ok(admission.report()),
+            CheckAnswer::Waits { .. } => unreachable!("a check without patience does not wait"),
+        }
     }
 }
 
-/// Refuses to take what is left and to look, or to wait, at the same time.
-fn check_alone(upto: bool, peek: bool, wait_ms: i64) -> Result<(), Problem> {
+/// The mode that the fields of a request say.
+fn mode(upto: bool, peek: bool, wait_ms: i64) -> Result<Mode, Problem> {
     if upto && (peek || wait_ms != 0) {
         return Err(Problem::invalid("upto", "without peek and without a wait"));
     }
-    Ok(())
+    let patience = if wait_ms == 0 { 0 } else { checked_patience(wait_ms)? };
+    Ok(match patience {
+        _ if upto => Mode::UpTo,
+        _ if peek => Mode::Peek,
+        0 => Mode::Take,
+        patience => Mode::Wait(patience),
+    })
 }
 
 pub(super) fn default_policy() -> String {
@@ -136,7 +144,7 @@ async fn check(
         Problem::invalid("X-User-ID", "who the request is for, in this header or in the parameter key")
     })?;
     let table = context.services().limits.policies.load();
-    Ok(question.decide(&context, &table, named)?.into_response())
+    Ok(respond(&question.decide(&context, &table, named)?))
 }
 
 /// Checks several limits at once
@@ -157,54 +165,37 @@ async fn check_all(
 }
 
 async fn checked(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Response, Problem> {
-    let ticket = match decide_or_wait(context, checks, wait_ms)? {
+    let ticket = match decide(context, checks, wait_ms)? {
         Answered::Now(response) => return Ok(response),
         Answered::Later(ticket) => ticket,
     };
-    let admission = context.answer(ticket).await?.result?;
-    Ok(Told::from(&admission).into_response())
+    Ok(respond(&context.answer(ticket).await?.result?))
 }
 
 enum Answered {
     Now(Response),
-    Later(Ticket<waiting::Answer>),
+    Later(Ticket<QueuedAnswer>),
 }
 
-/// Decides now, or lets the check wait behind those that wait already.
-fn decide_or_wait(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Answered, Problem> {
-    let limits = &context.services().limits;
-    let table = limits.policies.load();
-    check_alone(checks.upto, checks.peek, wait_ms)?;
-    let check = make_out(context, demands(&table, &checks.checks)?)?;
-    if checks.upto {
-        let decided = decide_up_to(context, check)?.count(Mode::Take, context);
-        return Ok(Answered::Now(decided.into_response()));
-    }
-    let patience = if wait_ms == 0 { 0 } else { checked_patience(wait_ms)? };
-    let is_waited_for = || limits.waiting.is_waited_for(0, check.items().iter().map(|item| &*item.counter));
-    let mode = if checks.peek || patience > 0 && is_waited_for() { Mode::Peek } else { Mode::Take };
-    let decided = decide(context, check, mode)?;
-    let summary = decided.summary();
-    // Who can never be admitted need not wait to hear it, and keeps nobody behind it.
-    let is_hopeless = !summary.allowed && summary.retry_after.is_none();
-    let is_final = is_hopeless || summary.allowed && mode == Mode::Take;
-    if checks.peek || patience == 0 || is_final {
-        return Ok(Answered::Now(decided.count(mode, context).into_response()));
-    }
-    let request = Request::new(0, decided.check.demands(), &table);
-    let ticket =
-        context.services().wait_for_admission(request, &decided.check, &summary, patience, context.now())?;
-    Ok(Answered::Later(ticket))
+/// Decides now, or lets the check wait.
+fn decide(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Answered, Problem> {
+    let mode = mode(checks.upto, checks.peek, wait_ms)?;
+    let demands = demands(&checks.checks)?;
+    let table = context.services().limits.policies.load();
+    Ok(match run(context, &table, Check { demands: &demands, mode })? {
+        CheckAnswer::Decided(admission) => Answered::Now(respond(&admission.report())),
+        CheckAnswer::Waits { ticket, .. } => Answered::Later(ticket),
+    })
 }
 
 /// What is asked of several policies.
-pub(super) fn demands<'d>(table: &'d Table, checks: &'d [OneCheck]) -> Result<Vec<Demand<'d>>, Problem> {
+pub(super) fn demands(checks: &[OneCheck]) -> Result<Vec<Demand<'_>>, Problem> {
     if checks.is_empty() {
         return Err(Problem::invalid("checks", "at least one check"));
     }
     let demands = checks.iter().enumerate().map(|(number, check)| {
         let key = said(|| format!("checks[{number}].key"), check.key.as_bytes())?;
-        demand(table, &check.policy, key, check.cost)
+        Ok(Demand::of_policy(check.policy.as_bytes(), key, checked_cost(check.cost)?))
     });
     demands.collect()
 }
@@ -216,21 +207,4 @@ pub(super) fn said(field: impl FnOnce() -> String, key: &[u8]) -> Result<&[u8], 
         let (field, detail) = (field(), invalid.to_string());
         Problem::invalid(field, invalid.allowed).detail(detail)
     })
-}
-
-/// What is asked of a policy.
-pub(super) fn demand<'d>(
-    table: &'d Table,
-    policy: &str,
-    key: &'d [u8],
-    cost: i64,
-) -> Result<Demand<'d>, Problem> {
-    let rule = Rule::Policy(find(table, policy)?);
-    Ok(Demand { rule, key, cost: checked_cost(cost)? })
-}
-
-/// The policy of this name.
-pub(super) fn find<'t>(table: &'t Table, name: &str) -> Result<&'t Policy, Problem> {
-    let policy = table.get(name.as_bytes());
-    policy.map(|policy| &**policy).ok_or_else(|| Problem::new(problems::NO_SUCH_POLICY).with("policy", name))
 }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::limit::algorithm::{Decision, Limit, NANOS_PER_SECOND};
-use crate::limit::summary::Summary;
+use crate::limit::admission::Report;
+use crate::limit::algorithm::{Limit, NANOS_PER_SECOND};
 
 /// What is left: for each limit its name, `r` what remains, `t` the seconds until there is more.
 pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -13,17 +13,15 @@ pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// What the limits are: for each its name, `q` how many, `w` in how many seconds.
 pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The headers for these limits.  Names hold no character that would have to be escaped.
-pub(super) fn headers<'n>(
-    limits: impl Iterator<Item = (&'n str, Limit, Decision)>,
-    summary: &Summary<'_>,
-) -> HeaderMap {
+/// The headers for the limits of a report.  Names hold no character that would have to be escaped.
+pub(super) fn headers(report: &Report<impl AsRef<str>>) -> HeaderMap {
     let (mut policies, mut left) = (String::new(), String::new());
-    for (name, limit, decision) in limits {
+    for answer in &report.limits {
+        let (name, limit, decision) = (answer.name.as_ref(), answer.limit, answer.decision);
         let separator = if policies.is_empty() { "" } else { ", " };
         let window = limit.window().div_ceil(NANOS_PER_SECOND);
         let unit = if matches!(limit, Limit::Concurrency(_)) { ";qu=\"concurrent-requests\"" } else { "" };
-        // Who was refused is told when to retry, since Retry-After must not be earlier than `t`.
+        // A refused client is told when to retry, since Retry-After must not be earlier than `t`.
         let seconds = match decision.retry_after {
             Some(nanos) => nanos.div_ceil(NANOS_PER_SECOND),
             None => decision.reset_after_seconds(),
@@ -33,7 +31,7 @@ pub(super) fn headers<'n>(
             .and(write!(left, "{separator}\"{name}\";r={remaining};t={seconds}"));
         written.expect("a string takes everything");
     }
-    let retry_after = summary.retry_after.map(|nanos| nanos.div_ceil(NANOS_PER_SECOND).to_string());
+    let retry_after = report.summary.retry_after.map(|nanos| nanos.div_ceil(NANOS_PER_SECOND).to_string());
     let mut headers = HeaderMap::new();
     let mut add = |name, text: String| {
         if !text.is_empty() {

@@ -3,15 +3,11 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::change;
-use super::check::{default_policy, find};
+use super::check::default_policy;
+use super::{change, run};
 use crate::http::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, Query, State, routes};
 use crate::limit::algorithm::{checked_count, checked_span};
-use crate::limit::check::{Check, Counters, Demand, Rule};
-use crate::limit::definition::Scope;
-use crate::limit::nanos;
-use crate::limit::policy::{CounterName, checked_key};
-use crate::limit::stored::StoredCounters;
+use crate::limit::operation::{self, Change};
 
 /// Under which policy.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -60,13 +56,7 @@ async fn reset(
     Query(under): Query<Under>,
 ) -> Result<StatusCode, Problem> {
     let table = context.services().limits.policies.load();
-    let policy = find(&table, &under.policy)?;
-    let own =
-        policy.limits_of(checked_key(&key)?).filter(|(part, ..)| policy.parts()[*part].scope == Scope::Key);
-    let counters: Vec<CounterName> = own.map(|(.., counter)| counter).collect();
-    let keys: Vec<&[u8]> = counters.iter().map(|counter| &**counter).collect();
-    context.read(0, &keys, |visit| StoredCounters(&mut visit.keyspace).forget(&counters))?;
-    context.services().wake_waiting(0, keys.iter().copied());
+    run(&context, &table, operation::Reset { policy: under.policy.as_bytes(), key: &key })?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -80,17 +70,9 @@ async fn refund(
     Json(refund): Json<Refund>,
 ) -> Result<StatusCode, Problem> {
     let amount = checked_count("amount", refund.amount)?;
-    let limits = &context.services().limits;
-    let table = limits.policies.load();
-    let rule = Rule::Policy(find(&table, &refund.policy)?);
-    let check = Check::new([Demand { rule, key: &key, cost: amount }], limits, nanos(context.now()))?;
-    let keys: Vec<&[u8]> = check.counters().collect();
-    let refunded = context.read(0, &keys, |visit| {
-        let now = nanos(visit.now());
-        check.refund(&mut StoredCounters(&mut visit.keyspace), now, now)
-    });
-    refunded?;
-    context.services().wake_waiting(0, keys.iter().copied());
+    let table = context.services().limits.policies.load();
+    let policy = refund.policy.as_bytes();
+    run(&context, &table, operation::Refund { policy, key: &key, amount })?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -103,9 +85,8 @@ async fn block(
     PathBytes(key): PathBytes,
     Json(block): Json<Block>,
 ) -> Result<StatusCode, Problem> {
-    let now = nanos(context.now());
     let span = checked_span("ttl_ms", block.ttl_ms)?;
-    change(&context, |limits| limits.lists.block(&key, now + span, now)).await?;
+    change(&context, Change::Block { key: &key, span }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -114,7 +95,6 @@ async fn block(
     params(("key" = String, Path, description = "The key, percent-encoded")),
     responses((status = 204, description = "It is not blocked")))]
 async fn unblock(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<StatusCode, Problem> {
-    let now = nanos(context.now());
-    change(&context, |limits| limits.lists.block(&key, now, now)).await?;
+    change(&context, Change::Block { key: &key, span: 0 }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,6 +8,7 @@ use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathParts, Problem, State, problems, routes, text_or_base64,
 };
 use crate::limit::lists::ListName;
+use crate::limit::operation::Change;
 
 /// A pattern on a list.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -54,8 +55,8 @@ async fn put_pattern(
     PathParts([list, pattern]): PathParts<2>,
 ) -> Result<StatusCode, Problem> {
     let list = named(&list)?;
-    let is_new = change(&context, |limits| limits.lists.add(list, &pattern)).await?;
-    Ok(if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
+    let added = change(&context, Change::AddPattern { list, pattern: &pattern }).await?;
+    Ok(if added > 0 { StatusCode::CREATED } else { StatusCode::NO_CONTENT })
 }
 
 /// Takes a pattern off a list
@@ -68,7 +69,7 @@ async fn delete_pattern(
     PathParts([list, pattern]): PathParts<2>,
 ) -> Result<StatusCode, Problem> {
     let list = named(&list)?;
-    if change(&context, |limits| Ok(limits.lists.remove(list, &pattern))).await? {
+    if change(&context, Change::RemovePattern { list, pattern: &pattern }).await? > 0 {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::new(problems::NO_SUCH_PATTERN))

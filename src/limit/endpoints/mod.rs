@@ -10,10 +10,10 @@ mod policies;
 mod reservations;
 mod slots;
 
-use super::Limits;
 use super::algorithm::InvalidParameter;
-use super::check::NotACounter;
-use super::waiting::Undecided;
+use super::nanos;
+use super::operation::{Change, LimitError, LimitOperation};
+use super::policies::Table;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
 
 /// All of the rate limiter's endpoints.
@@ -27,37 +27,52 @@ pub fn endpoints() -> OpenApiRouter<Context> {
         .merge(slots::endpoints())
 }
 
-impl From<NotACounter> for Problem {
-    fn from(NotACounter: NotACounter) -> Problem {
-        Problem::new(problems::WRONG_TYPE).detail("a key at which a counter should be holds something else")
-    }
+/// Does an operation on the counters of the first database.
+fn run<'o, O: LimitOperation<'o>>(
+    context: &'o Context,
+    policies: &'o Table,
+    operation: O,
+) -> Result<O::Answer, Problem> {
+    let services = context.services();
+    Ok(context.walk(0, |visit| services.limit(operation, policies, &mut visit.keyspace, visit.slot))?)
 }
 
-impl From<Undecided> for Problem {
-    fn from(undecided: Undecided) -> Problem {
-        match undecided {
-            Undecided::NotACounter(other) => other.into(),
-            Undecided::Invalid(invalid) => invalid.into(),
-        }
-    }
-}
-
-/// Changes what operators set, and returns once the disk has the change.
-async fn change<R>(
-    context: &Context,
-    change: impl FnOnce(&Limits) -> Result<R, InvalidParameter>,
-) -> Result<R, Problem> {
+/// Changes what operators set, and returns how many entries it changed once the disk has the change.
+async fn change(context: &Context, change: Change<'_>) -> Result<usize, Problem> {
     let limits = &context.services().limits;
-    limits.keeping.admit().map_err(|refusal| {
-        let text = String::from_utf8_lossy(refusal.text());
-        let words = text.split_once(' ').map_or("", |(_, words)| words);
-        Problem::new(problems::UNAVAILABLE).detail(words)
-    })?;
-    let changed = change(limits)?;
-    if let Some(hold) = limits.keeping.hold() {
-        on_disk(&hold).await?;
+    let changed = limits.change(change, nanos(context.now()))?;
+    if let Some(barrier) = limits.keeping.hold() {
+        on_disk(&barrier).await?;
     }
     Ok(changed)
+}
+
+impl From<LimitError> for Problem {
+    fn from(error: LimitError) -> Problem {
+        match error {
+            LimitError::NoSuchPolicy(name) => {
+                Problem::new(problems::NO_SUCH_POLICY).with("policy", String::from_utf8_lossy(&name))
+            }
+            LimitError::Invalid(invalid) => invalid.into(),
+            LimitError::NotACounter => Problem::new(problems::WRONG_TYPE)
+                .detail("a key at which a counter should be holds something else"),
+            LimitError::NoRoom => Problem::new(problems::OUT_OF_MEMORY).detail(
+                "there is no room for another counter: raise limit-maxmemory, or max_keys of the policy",
+            ),
+            LimitError::UnequalCosts => {
+                Problem::invalid("cost", "the same in all checks, since `upto` takes the same from all")
+            }
+            LimitError::NotSlots(name) => Problem::invalid(
+                "policy",
+                format!("one limit with the algorithm concurrency, which {name} is not"),
+            ),
+            LimitError::NotKept(refusal) => {
+                let text = String::from_utf8_lossy(refusal.text());
+                let words = text.split_once(' ').map_or("", |(_, words)| words);
+                Problem::new(problems::UNAVAILABLE).detail(words)
+            }
+        }
+    }
 }
 
 impl From<InvalidParameter> for Problem {

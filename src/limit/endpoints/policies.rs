@@ -4,13 +4,14 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::change;
-use super::check::find;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, Query, State, problems, routes, text_or_base64,
 };
 use crate::limit::definition::Definition;
+use crate::limit::operation::Change;
+use crate::limit::policies::find;
 use crate::limit::policy::Policy;
-use crate::limit::waiting::Waiting;
+use crate::limit::queue::AdmissionQueue;
 
 /// How many offenders are listed unless another number is asked for.
 const TOP_DEFAULT: usize = 10;
@@ -83,7 +84,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .routes(routes!(top))
 }
 
-fn describe(policy: &Policy, waiting: &Waiting) -> NamedPolicy {
+fn describe(policy: &Policy, queue: &AdmissionQueue) -> NamedPolicy {
     let totals = policy.statistics.totals();
     NamedPolicy {
         name: policy.name().to_owned(),
@@ -94,7 +95,7 @@ fn describe(policy: &Policy, waiting: &Waiting) -> NamedPolicy {
             shadow_refused: totals.shadow_refused,
             without_room: totals.without_room,
         },
-        waiting: waiting.count_for(policy.name()),
+        waiting: queue.count_for(policy.name()),
     }
 }
 
@@ -103,7 +104,7 @@ fn describe(policy: &Policy, waiting: &Waiting) -> NamedPolicy {
     responses((status = 200, description = "All policies by name", body = Vec<NamedPolicy>)))]
 async fn list_policies(State(context): State<Context>) -> Json<Vec<NamedPolicy>> {
     let limits = &context.services().limits;
-    Json(limits.policies.list().iter().map(|policy| describe(policy, &limits.waiting)).collect())
+    Json(limits.policies.list().iter().map(|policy| describe(policy, &limits.queue)).collect())
 }
 
 /// A policy
@@ -116,7 +117,7 @@ async fn policy(
 ) -> Result<Json<NamedPolicy>, Problem> {
     let limits = &context.services().limits;
     let table = limits.policies.load();
-    find(&table, &name).map(|policy| Json(describe(policy, &limits.waiting)))
+    Ok(Json(describe(find(&table, name.as_bytes())?, &limits.queue)))
 }
 
 /// Makes or changes a policy
@@ -130,7 +131,7 @@ async fn put_policy(
     PathText(name): PathText,
     Json(definition): Json<Definition>,
 ) -> Result<StatusCode, Problem> {
-    change(&context, |limits| limits.policies.set(&name, definition)).await?;
+    change(&context, Change::SetPolicy { name: &name, definition }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -142,7 +143,7 @@ async fn delete_policy(
     State(context): State<Context>,
     PathText(name): PathText,
 ) -> Result<StatusCode, Problem> {
-    if change(&context, |limits| Ok(limits.policies.remove(name.as_bytes()))).await? {
+    if change(&context, Change::RemovePolicies { names: vec![name.as_bytes()] }).await? > 0 {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::new(problems::NO_SUCH_POLICY).with("policy", name))
@@ -161,7 +162,7 @@ async fn top(
         return Err(Problem::invalid("limit", format!("an integer from 1 to {TOP_MAX}")));
     }
     let table = context.services().limits.policies.load();
-    let top = find(&table, &name)?.statistics.top(most.limit);
+    let top = find(&table, name.as_bytes())?.statistics.top(most.limit);
     let offender = |(key, refused): (Box<[u8]>, u64)| {
         let (key, key_encoding) = text_or_base64(&key);
         Offender { key, key_encoding, refused }

@@ -4,16 +4,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, decide, make_out};
+use super::answer::{Answer, respond};
 use super::check::{OneCheck, demands};
+use super::headers::headers;
+use super::run;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
 use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
-use crate::limit::check::Mode;
-use crate::limit::nanos;
-use crate::limit::reservations::{Reservation, ReservationId, checked_reservation_span};
-use crate::limit::stored::StoredCounters;
+use crate::limit::operation::{Reserve, Settle};
+use crate::limit::reservations::{ReservationId, checked_reservation_span};
 
 /// What is taken ahead.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -68,24 +68,20 @@ async fn reserve(
     Json(new): Json<NewReservation>,
 ) -> Result<Response, Problem> {
     let span = checked_reservation_span(new.ttl_ms)?;
-    let services = context.services();
-    services.limits.reservations.check_room()?;
-    let table = services.limits.policies.load();
-    let check = make_out(&context, demands(&table, &new.checks)?)?;
-    let decided = decide(&context, check, Mode::Take)?.count(Mode::Take, &context);
-    if !decided.outcome.allowed {
-        return Ok(decided.into_response());
-    }
-    let now = nanos(context.now());
+    let demands = demands(&new.checks)?;
     let id = context.draw() as ReservationId;
-    services.reserve(id, Reservation::new(&decided.check, &decided.outcome, 0, now, now + span));
+    let table = context.services().limits.policies.load();
+    let report = run(&context, &table, Reserve { id, demands: &demands, span })?.report();
+    if !report.summary.allowed {
+        return Ok(respond(&report));
+    }
     let reserved = Reserved {
         id: format!("{id:016x}"),
         expires_in_ms: span / NANOS_PER_MILLI,
-        answer: decided.answer(),
+        answer: Answer::of(&report),
     };
     let mut response = json_with_status(StatusCode::CREATED, reserved);
-    response.headers_mut().extend(decided.headers());
+    response.headers_mut().extend(headers(&report));
     Ok(response)
 }
 
@@ -100,8 +96,7 @@ async fn commit(
     PathText(id): PathText,
     Json(actual): Json<Actual>,
 ) -> Result<Response, Problem> {
-    let actual = checked_cost(actual.actual)?;
-    end(&context, &id, actual)
+    settle(&context, &id, checked_cost(actual.actual)?)
 }
 
 /// Gives back what was reserved
@@ -109,25 +104,17 @@ async fn commit(
     params(("id" = String, Path, description = "The reservation's id")),
     responses((status = 204, description = "It is given back")))]
 async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Result<Response, Problem> {
-    end(&context, &id, 0)
+    settle(&context, &id, 0)
 }
 
-fn end(context: &Context, id: &str, actual: u64) -> Result<Response, Problem> {
-    let services = context.services();
-    let (id, reservation) = u64::from_str_radix(id, 16)
-        .ok()
-        .and_then(|id| services.limits.reservations.close(id).map(|reservation| (id, reservation)))
-        .ok_or_else(|| Problem::new(problems::NO_SUCH_RESERVATION))?;
-    let counters: Vec<&[u8]> = reservation.counters().collect();
-    let settled = context.read(reservation.database, &counters, |visit| {
-        let now = nanos(visit.now());
-        reservation.commit(&mut StoredCounters(&mut visit.keyspace), actual, now)
-    });
-    if let Err(not_a_counter) = settled {
-        // It stays, to be ended once the key is out of the way.
-        services.reserve(id, reservation);
-        return Err(not_a_counter.into());
+fn settle(context: &Context, id: &str, used: u64) -> Result<Response, Problem> {
+    let table = context.services().limits.policies.load();
+    let was_open = match u64::from_str_radix(id, 16) {
+        Ok(id) => run(context, &table, Settle { id, used })?,
+        Err(_) => false,
+    };
+    match was_open {
+        true => Ok(StatusCode::NO_CONTENT.into_response()),
+        false => Err(Problem::new(problems::NO_SUCH_RESERVATION)),
     }
-    services.wake_waiting(reservation.database, reservation.counters());
-    Ok(StatusCode::NO_CONTENT.into_response())
 }

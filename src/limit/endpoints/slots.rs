@@ -8,19 +8,16 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Answer, Decided};
-use super::check::find;
+use super::answer::{Answer, respond};
+use super::headers::headers;
+use super::run;
 use crate::http::endpoint::stream::{EventSource, encoded, stream};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
 use crate::limit::algorithm::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, SlotId, checked_span};
-use crate::limit::check::NotACounter;
-use crate::limit::nanos;
-use crate::limit::policies::Table;
-use crate::limit::policy::Policy;
-use crate::limit::slots::{Entry, SlotCounter, SlotError, slot_of, text_of};
-use crate::limit::stored::StoredCounters;
+use crate::limit::operation::{Enter, Lease, Leave, Renew, Slots};
+use crate::limit::slots::{SlotCounter, slot_of, text_of};
 
 /// The shortest lease of a slot that is held by a response, which renews it three times in that time.
 const HELD_LEASE_MIN: Nanos = 3 * NANOS_PER_SECOND;
@@ -86,38 +83,28 @@ async fn enter(
     PathParts([policy, key]): PathParts<2>,
     Json(wanted): Json<WantedSlot>,
 ) -> Result<Response, Problem> {
-    let limits = &context.services().limits;
-    let table = limits.policies.load();
-    let policy = policy_of(&table, &policy)?;
-    let entry = Entry::new(policy, &key, limits, nanos(context.now()))?;
-    let slots = entry.slots().clone();
-    let lease = match (lease(wanted.ttl_ms, &slots)?, wanted.hold) {
-        (lease, false) => lease,
-        (lease, true) if lease < HELD_LEASE_MIN && wanted.ttl_ms.is_some() => {
+    let lease = match (wanted.hold, lease(wanted.ttl_ms)?) {
+        (true, Lease::For(span)) if span < HELD_LEASE_MIN => {
             let allowed = format!("at least {} for a slot that is held", HELD_LEASE_MIN / NANOS_PER_MILLI);
             return Err(Problem::invalid("ttl_ms", allowed));
         }
-        (lease, true) => lease.max(HELD_LEASE_MIN),
+        (true, Lease::OfPolicy(_)) => Lease::OfPolicy(HELD_LEASE_MIN),
+        (_, lease) => lease,
     };
-    // They are named before the step, which takes the entry.
-    let counters: Vec<Vec<u8>> = entry.counters().map(<[u8]>::to_vec).collect();
-    let counters: Vec<&[u8]> = counters.iter().map(|counter| &**counter).collect();
-    let entered = context.read(0, &counters, |visit| {
-        let (now, thread, services) = (nanos(visit.now()), visit.slot, visit.services);
-        entry.enter(&mut StoredCounters(&mut visit.keyspace), lease, &services.limits, now, thread)
-    })?;
-    let slot = entered.slot;
+    let table = context.services().limits.policies.load();
+    let entered = run(&context, &table, Enter { policy: &policy, key: &key, lease })?;
+    let (slot, lease) = (entered.slot, entered.lease);
     // From here on the slot is left if the response goes away.
     let held = slot.filter(|_| wanted.hold);
-    let held = held.map(|slot| HeldSlot { context: context.clone(), slots, slot, lease });
-    let decided = Decided { check: entered.check, outcome: entered.outcome, is_up_to: false };
-    if !decided.outcome.allowed {
-        return Ok(decided.into_response());
+    let held = held.map(|slot| HeldSlot { context: context.clone(), counter: entered.counter, slot, lease });
+    let report = entered.admission.report();
+    if !report.summary.allowed {
+        return Ok(respond(&report));
     }
     let shown = Shown {
         slot: slot.map(text_of),
         expires_in_ms: slot.map_or(0, |_| lease / NANOS_PER_MILLI),
-        answer: decided.answer(),
+        answer: Answer::of(&report),
     };
     let mut response = match wanted.hold {
         true => {
@@ -128,7 +115,7 @@ async fn enter(
         false if slot.is_none() => Json(shown).into_response(),
         false => json_with_status(StatusCode::CREATED, shown),
     };
-    response.headers_mut().extend(decided.headers());
+    response.headers_mut().extend(headers(&report));
     Ok(response)
 }
 
@@ -144,9 +131,10 @@ async fn renew(
     PathParts([policy, key, slot]): PathParts<3>,
     Json(renewed): Json<RenewedSlot>,
 ) -> Result<StatusCode, Problem> {
-    let slots = slots_of(&context, &policy, &key)?;
-    let lease = lease(renewed.ttl_ms, &slots)?;
-    done(slot_of(&slot).map(|slot| renew_slot(&context, &slots, slot, lease)))
+    let slots = Slots::Of { policy: &policy, key: &key };
+    let table = context.services().limits.policies.load();
+    let renew = Renew { slots, slot: slot_of(&slot), lease: lease(renewed.ttl_ms)? };
+    held(run(&context, &table, renew)?)
 }
 
 /// Leaves a slot
@@ -159,47 +147,21 @@ async fn leave(
     State(context): State<Context>,
     PathParts([policy, key, slot]): PathParts<3>,
 ) -> Result<StatusCode, Problem> {
-    let slots = slots_of(&context, &policy, &key)?;
-    done(slot_of(&slot).map(|slot| leave_slot(&context, &slots, slot)))
-}
-
-fn policy_of<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Policy, Problem> {
-    find(table, &String::from_utf8_lossy(name))
-}
-
-fn slots_of(context: &Context, policy: &[u8], key: &[u8]) -> Result<SlotCounter, Problem> {
+    let slots = Slots::Of { policy: &policy, key: &key };
     let table = context.services().limits.policies.load();
-    Ok(SlotCounter::new(policy_of(&table, policy)?, key)?)
+    held(run(&context, &table, Leave { slots, slot: slot_of(&slot) })?)
 }
 
-fn lease(ttl_ms: Option<i64>, slots: &SlotCounter) -> Result<Nanos, Problem> {
-    Ok(ttl_ms.map_or(Ok(slots.lease()), |millis| checked_span("ttl_ms", millis))?)
-}
-
-fn renew_slot(
-    context: &Context,
-    slots: &SlotCounter,
-    slot: SlotId,
-    lease: Nanos,
-) -> Result<bool, NotACounter> {
-    context.read(0, &[&slots.name], |visit| {
-        let now = nanos(visit.now());
-        slots.renew(&mut StoredCounters(&mut visit.keyspace), slot, lease, now)
+fn lease(ttl_ms: Option<i64>) -> Result<Lease, Problem> {
+    Ok(match ttl_ms {
+        Some(millis) => Lease::For(checked_span("ttl_ms", millis)?),
+        None => Lease::OfPolicy(0),
     })
 }
 
-fn leave_slot(context: &Context, slots: &SlotCounter, slot: SlotId) -> Result<bool, NotACounter> {
-    let left = context.read(0, &[&slots.name], |visit| {
-        let now = nanos(visit.now());
-        slots.leave(&mut StoredCounters(&mut visit.keyspace), slot, now)
-    });
-    context.services().wake_waiting(0, std::iter::once(slots.name.as_slice()));
-    left
-}
-
-/// The response to what was done with a slot, if there can be one of its name.
-fn done(done: Option<Result<bool, NotACounter>>) -> Result<StatusCode, Problem> {
-    match done.unwrap_or(Ok(false))? {
+/// The response to an operation on a slot.
+fn held(was_held: bool) -> Result<StatusCode, Problem> {
+    match was_held {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::new(problems::NO_SUCH_SLOT)),
     }
@@ -208,15 +170,26 @@ fn done(done: Option<Result<bool, NotACounter>>) -> Result<StatusCode, Problem> 
 /// A slot that a response holds: left when this is dropped.
 struct HeldSlot {
     context: Context,
-    slots: SlotCounter,
+    counter: SlotCounter,
     slot: SlotId,
     lease: Nanos,
 }
 
+impl HeldSlot {
+    /// Starts its lease anew; false if it was not held any more.
+    fn renew(&self) -> bool {
+        let table = self.context.services().limits.policies.load();
+        let (slots, lease) = (Slots::In(&self.counter), Lease::For(self.lease));
+        run(&self.context, &table, Renew { slots, slot: Some(self.slot), lease }).unwrap_or(false)
+    }
+}
+
 impl Drop for HeldSlot {
     fn drop(&mut self) {
+        let table = self.context.services().limits.policies.load();
+        let leave = Leave { slots: Slots::In(&self.counter), slot: Some(self.slot) };
         // If something else is at the counter's key by now, the slot is gone anyway.
-        let _ = leave_slot(&self.context, &self.slots, self.slot);
+        let _ = run(&self.context, &table, leave);
     }
 }
 
@@ -238,26 +211,10 @@ impl EventSource for Holding {
     }
 
     fn keep_alive(&mut self) {
-        let Some(HeldSlot { context, slots, slot, lease }) = &self.held else { return };
-        if !renew_slot(context, slots, *slot, *lease).unwrap_or(false) {
+        let Some(held) = &self.held else { return };
+        if !held.renew() {
             self.next = Some(encoded("lost", b"{}"));
             self.is_over = true;
-        }
-    }
-}
-
-impl From<SlotError> for Problem {
-    fn from(error: SlotError) -> Problem {
-        match error {
-            SlotError::NotSlots(name) => Problem::invalid(
-                "policy",
-                format!("one limit with the algorithm concurrency, which {name} is not"),
-            ),
-            SlotError::NoRoom => Problem::new(problems::OUT_OF_MEMORY).detail(
-                "there is no room for another counter: raise limit-maxmemory, or max_keys of the policy",
-            ),
-            SlotError::Invalid(invalid) => invalid.into(),
-            SlotError::NotACounter(other) => other.into(),
         }
     }
 }

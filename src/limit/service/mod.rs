@@ -1,5 +1,10 @@
 //! The rate limiter as a service: its row, its section of INFO and its metrics.
 
+mod counters;
+mod operations;
+
+pub use counters::LockedCounter;
+
 use super::statistics::Totals;
 use super::{commands, endpoints};
 use crate::command::Services;
@@ -34,7 +39,7 @@ pub const SERVICE: Service = Service {
         services.limits.follow_wall_clock(services.clock.now());
         services.count_keys_of_full_policies();
     },
-    follow_settings: Services::look_for_room,
+    follow_settings: Services::update_counter_budget,
     ..Service::ROW
 };
 

@@ -28,20 +28,20 @@ pub struct BlockAfter {
 
 /// See the head of the file.
 #[derive(Debug, Default)]
-pub struct Repeaters {
+pub struct Violations {
     /// Empty until a key is counted.
-    groups: Mutex<Vec<Vec<Repeater>>, { rank::REPEATERS }>,
+    groups: Mutex<Vec<Vec<Violator>>, { rank::VIOLATIONS }>,
     hasher: RandomState,
 }
 
 #[derive(Debug)]
-struct Repeater {
+struct Violator {
     key: Box<[u8]>,
     first_at: Nanos,
     refusals: u32,
 }
 
-impl Repeaters {
+impl Violations {
     /// Counts a refusal of a key; true if the key is to be blocked, which forgets what was counted.
     pub fn count(&self, key: &[u8], rule: &BlockAfter, now: Nanos) -> bool {
         let group = (self.hasher.hash_one(key) % GROUPS as u64) as usize;
@@ -50,13 +50,13 @@ impl Repeaters {
             groups.resize_with(GROUPS, Vec::new);
         }
         let group = &mut groups[group];
-        group.retain(|repeater| now.saturating_sub(repeater.first_at) < rule.within);
-        let place = group.iter().position(|repeater| *repeater.key == *key).unwrap_or_else(|| {
+        group.retain(|violator| now.saturating_sub(violator.first_at) < rule.within);
+        let place = group.iter().position(|violator| *violator.key == *key).unwrap_or_else(|| {
             if group.len() == KEYS_PER_GROUP {
                 let fewest = (0..KEYS_PER_GROUP).min_by_key(|place| group[*place].refusals);
                 group.remove(fewest.expect("a group has room for a key"));
             }
-            group.push(Repeater { key: key.into(), first_at: now, refusals: 0 });
+            group.push(Violator { key: key.into(), first_at: now, refusals: 0 });
             group.len() - 1
         });
         group[place].refusals += 1;
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn refusals_count_from_the_first_of_them_on() {
-        let repeaters = Repeaters::default();
+        let violations = Violations::default();
         let counted = |moments: &[Nanos]| -> Vec<bool> {
-            moments.iter().map(|timestamp| repeaters.count(b"key", &RULE, *timestamp)).collect()
+            moments.iter().map(|timestamp| violations.count(b"key", &RULE, *timestamp)).collect()
         };
         assert_eq!(counted(&[0, 5, 9]), [false, false, true]);
         assert_eq!(counted(&[10, 15, 20, 25, 29]), [false, false, false, false, true]);
@@ -87,20 +87,20 @@ mod tests {
 
     #[test]
     fn many_keys_do_not_hide_one_that_is_refused_more_often() {
-        let repeaters = Repeaters::default();
-        assert!(!repeaters.count(b"worst", &RULE, 0));
-        assert!(!repeaters.count(b"worst", &RULE, 0));
+        let violations = Violations::default();
+        assert!(!violations.count(b"worst", &RULE, 0));
+        assert!(!violations.count(b"worst", &RULE, 0));
         for number in 0..100_000_u32 {
-            assert!(!repeaters.count(&number.to_le_bytes(), &RULE, 1));
+            assert!(!violations.count(&number.to_le_bytes(), &RULE, 1));
         }
-        assert!(repeaters.count(b"worst", &RULE, 2));
-        let groups = repeaters.groups.lock();
+        assert!(violations.count(b"worst", &RULE, 2));
+        let groups = violations.groups.lock();
         assert!(groups.iter().all(|group| group.len() <= KEYS_PER_GROUP));
     }
 
     #[test]
     fn one_refusal_can_be_enough() {
-        let repeaters = Repeaters::default();
-        assert!(repeaters.count(b"key", &BlockAfter { refusals: 1, ..RULE }, 0));
+        let violations = Violations::default();
+        assert!(violations.count(b"key", &BlockAfter { refusals: 1, ..RULE }, 0));
     }
 }

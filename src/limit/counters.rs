@@ -1,0 +1,61 @@
+//! The counters as an operation sees them, wherever they are stored.
+
+use super::algorithm::Nanos;
+use super::policy::CounterName;
+
+/// The key of a counter holds a value of another kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotACounter;
+
+/// The counters of all databases.
+pub trait Counters {
+    /// Locks these counters of a database until the operation ends.  Everything below is about locked counters of that
+    /// database.
+    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>);
+
+    /// The time now, which no change to a locked counter is ahead of.
+    fn time(&self) -> Nanos;
+
+    /// The state of a counter; empty if there is none.
+    ///
+    /// # Errors
+    /// If the key holds a value of another kind.
+    fn state(&mut self, name: &[u8]) -> Result<&[u8], NotACounter>;
+
+    /// Keeps a state for `kept_for` nanoseconds; zero removes the counter.
+    fn keep(&mut self, name: &[u8], state: &[u8], kept_for: Nanos);
+
+    /// Notes that the state just kept counts less than the one before, as after a refund.
+    fn note_decrease(&mut self, _name: &[u8]) {}
+
+    /// Checks that all of these are counters, so that a change is made to all of them or to none.
+    ///
+    /// # Errors
+    /// If one of the keys holds a value of another kind.
+    fn check_kinds<'n>(&mut self, names: impl IntoIterator<Item = &'n [u8]>) -> Result<(), NotACounter> {
+        names.into_iter().try_for_each(|name| self.state(name).map(drop))
+    }
+
+    /// Removes all of these counters and returns how many there were.
+    ///
+    /// # Errors
+    /// If one of the keys holds a value of another kind; nothing is removed then.
+    fn remove_all(&mut self, names: &[CounterName]) -> Result<usize, NotACounter> {
+        self.check_kinds(names.iter().map(|name| name.as_slice()))?;
+        let mut removed = 0;
+        for name in names {
+            removed += usize::from(!self.state(name)?.is_empty());
+            self.keep(name, &[], 0);
+        }
+        Ok(removed)
+    }
+
+    /// Keeps a state that a limit has adopted from other parameters, see
+    /// [`Limit::adopt`](super::algorithm::Limit::adopt).  The time that a client is told to wait is true only if the
+    /// new parameters apply from now on, so the state is kept before the client is told, even if nothing is taken.
+    fn keep_adopted(&mut self, name: &[u8], state: &[u8], kept_for: Nanos) {
+        self.keep(name, state, kept_for);
+        // It may count less than before.
+        self.note_decrease(name);
+    }
+}

@@ -1,0 +1,313 @@
+//! The limiter at work: the one place that decides operations, whichever door they come through.
+
+use std::sync::Arc;
+
+use super::Limits;
+use super::admission::{Admission, CheckAnswer, Summary};
+use super::algorithm::{Decision, Nanos, StateBytes};
+use super::counters::Counters;
+use super::definition::Scope;
+use super::operation::{
+    Check, Demand, LimitError, LimitOperation, Mode, Refund, Reserve, Reset, Settle, Throttle,
+};
+use super::plan::{Effect, Outcome, Plan};
+use super::policies::{Table, find};
+use super::policy::{CounterName, Policy, checked_key};
+use super::queue::{DueWaiter, QueuedCheck};
+use super::reservations::Reservation;
+
+/// What operations are done with.
+pub struct Limiter<'l, C> {
+    /// What all threads share of the limiter.
+    pub limits: &'l Limits,
+    /// The policies, which do not change while an operation is done.
+    pub policies: &'l Table,
+    /// The counters.
+    pub counters: C,
+    /// The database of the counters.
+    pub database: usize,
+    /// The time of the operation.
+    pub now: Nanos,
+    /// The number of the thread, for statistics.
+    pub thread: usize,
+    /// When the limiter has something to do by itself because of the operation, if it has: see
+    /// [`Limits::next_due`](super::Limits::next_due).
+    pub due: Option<Nanos>,
+}
+
+impl<'l, C: Counters> Limiter<'l, C> {
+    /// Does an operation.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub fn run<O: LimitOperation<'l>>(&mut self, operation: O) -> Result<O::Answer, LimitError> {
+        operation.run(self)
+    }
+
+    /// The policy of this name.
+    pub(super) fn policy(&self, name: &[u8]) -> Result<&'l Arc<Policy>, LimitError> {
+        find(self.policies, name)
+    }
+
+    pub(super) fn lock<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) {
+        self.counters.lock(self.database, names);
+    }
+
+    fn plan(&self, demands: &[Demand<'l>]) -> Result<Plan<'l>, LimitError> {
+        Plan::of(demands, self.limits, self.policies, self.now)
+    }
+
+    /// Decides an admission whose counters are locked, and counts the decision.  None if the check has to wait: it
+    /// `can_wait`, and is refused for now or `is_behind` others that wait.
+    fn admit(
+        &mut self,
+        plan: &mut Plan<'_>,
+        mode: Mode,
+        can_wait: bool,
+        is_behind: bool,
+    ) -> Result<(Outcome, Verdict), LimitError> {
+        let (counters, now) = (&mut self.counters, self.now);
+        let outcome = match mode {
+            Mode::UpTo => plan.take_left(counters, now)?,
+            Mode::Take | Mode::Wait(_) if !is_behind => plan.decide(counters, Effect::Take, now)?,
+            Mode::Take | Mode::Wait(_) | Mode::Peek => plan.decide(counters, Effect::Peek, now)?,
+        };
+        // A client that can never be admitted need not wait to be told so, and holds up nobody behind it.
+        if can_wait && (is_behind || !outcome.allowed) && !plan.summary(&outcome).is_final() {
+            return Ok((outcome, Verdict::Waits));
+        }
+        if mode != Mode::Peek {
+            plan.count(&outcome, self.thread, self.limits);
+        }
+        Ok((outcome, Verdict::Final))
+    }
+
+    fn wait<'p>(
+        &mut self,
+        plan: &Plan<'p>,
+        outcome: &Outcome,
+        patience: Nanos,
+    ) -> Result<CheckAnswer<'p>, LimitError> {
+        let (queue, summary) = (&self.limits.queue, plan.summary(outcome));
+        let ticket = queue.join(plan, self.database, &summary, patience, self.now)?;
+        self.note_due(queue.next_due());
+        Ok(CheckAnswer::Waits { ticket, refused: Summary { allowed: false, ..summary } })
+    }
+
+    /// Has the waiters for these counters decided again soon, since something was given back.
+    pub(super) fn wake<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) {
+        let mut is_any_woken = false;
+        for name in names {
+            is_any_woken |= self.limits.queue.wake(self.database, name);
+        }
+        if is_any_woken {
+            self.note_due(self.limits.queue.next_due());
+        }
+    }
+
+    fn note_due(&mut self, due: Option<Nanos>) {
+        self.due = self.due.into_iter().chain(due).min();
+    }
+
+    /// Decides again a check that waits, and answers it or lets it wait on.
+    pub fn serve(&mut self, waiter: &DueWaiter) {
+        let queue = &self.limits.queue;
+        let mut plan = match waiter.check.plan(self.limits, self.policies, self.now) {
+            Ok(plan) => plan,
+            Err(invalid) => {
+                queue.answer(waiter.id, Err(invalid.into()));
+                return;
+            }
+        };
+        self.counters.lock(self.database, plan.counters());
+        let outcome = match self.admit(&mut plan, Mode::Take, !waiter.is_last, false) {
+            Err(error) => {
+                queue.answer(waiter.id, Err(error));
+                return;
+            }
+            Ok((outcome, Verdict::Waits)) => {
+                return queue.postpone(waiter.id, plan.summary(&outcome).retry_after, self.now);
+            }
+            Ok((outcome, Verdict::Final)) => outcome,
+        };
+        let is_heard = queue.answer(waiter.id, Ok(plan.report(&outcome, None).to_owned()));
+        if outcome.allowed && !is_heard {
+            self.give_back(&plan);
+        }
+    }
+
+    /// Gives back what a check was granted whose client has gone.
+    pub fn take_back(&mut self, check: &QueuedCheck) {
+        if let Ok(plan) = check.plan(self.limits, self.policies, self.now) {
+            self.counters.lock(self.database, plan.counters());
+            self.give_back(&plan);
+        }
+    }
+
+    fn give_back(&mut self, plan: &Plan<'_>) {
+        // If the key of a counter holds another kind of value by now, what was taken has gone with the counter.
+        let _ = plan.refund(&mut self.counters, self.now, self.now);
+        self.wake(plan.counters());
+    }
+
+    /// Ends a reservation that nobody ended in time as its policies say.
+    ///
+    /// # Errors
+    /// If the key of a counter holds a value of another kind.
+    pub fn expire(&mut self, reservation: &Reservation) -> Result<(), LimitError> {
+        self.counters.lock(self.database, reservation.counters());
+        let ended = reservation.expire(&mut self.counters, self.now);
+        self.wake(reservation.counters());
+        Ok(ended?)
+    }
+}
+
+/// Whether an admission is decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Final,
+    Waits,
+}
+
+impl<'o> LimitOperation<'o> for Check<'_, 'o> {
+    type Answer = CheckAnswer<'o>;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<CheckAnswer<'o>, LimitError> {
+        let mut plan = limiter.plan(self.demands)?;
+        let patience = if let Mode::Wait(patience) = self.mode { patience } else { 0 };
+        limiter.lock(plan.counters());
+        let own = plan.items().iter().map(|item| item.counter.as_slice());
+        let is_behind = patience > 0 && limiter.limits.queue.has_waiters(limiter.database, own);
+        let (outcome, verdict) = limiter.admit(&mut plan, self.mode, patience > 0, is_behind)?;
+        if self.mode != Mode::Peek && plan.lacks_room(&outcome) {
+            return Err(LimitError::NoRoom);
+        }
+        Ok(match verdict {
+            Verdict::Waits => limiter.wait(&plan, &outcome, patience)?,
+            Verdict::Final if self.mode == Mode::UpTo => {
+                CheckAnswer::Decided(Admission::of_left(plan, outcome))
+            }
+            Verdict::Final => CheckAnswer::Decided(Admission::new(plan, outcome)),
+        })
+    }
+}
+
+impl Throttle<'_> {
+    /// Decides it.  It needs no policies, and its counter is locked already.
+    ///
+    /// # Errors
+    /// If there is no room for the counter, or its key holds a value of another kind.
+    #[inline]
+    pub fn decide(
+        self,
+        limits: &Limits,
+        counters: &mut impl Counters,
+        now: Nanos,
+    ) -> Result<Decision, LimitError> {
+        let limit = self.bucket.limit();
+        let state = counters.state(self.key)?;
+        if state.is_empty() && self.cost > 0 && limits.budget.is_exhausted() {
+            return Err(LimitError::NoRoom);
+        }
+        let mut changed = StateBytes::new();
+        if self.cost == 0 {
+            let decision = limit.peek(state, 0, now);
+            if let Some(kept_for) = limit.adopt(state, now, &mut changed) {
+                counters.keep_adopted(self.key, &changed, kept_for);
+            }
+            return Ok(decision);
+        }
+        let decision = limit.take(state, self.cost, now, &mut changed);
+        if decision.allowed {
+            counters.keep(self.key, &changed, decision.reset_after);
+        } else if !changed.is_empty() {
+            counters.keep_adopted(self.key, &changed, decision.reset_after);
+        }
+        Ok(decision)
+    }
+}
+
+impl<'o> LimitOperation<'o> for Refund<'o> {
+    type Answer = Admission<'o>;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
+        let mut plan = limiter.plan(&[Demand::of_policy(self.policy, self.key, self.amount)])?;
+        limiter.lock(plan.counters());
+        plan.refund(&mut limiter.counters, limiter.now, limiter.now)?;
+        limiter.wake(plan.counters());
+        // The question is what is left now, not whether there is as much again.
+        plan.ask_for(0);
+        let outcome = plan.decide(&mut limiter.counters, Effect::Peek, limiter.now)?;
+        Ok(Admission::new(plan, outcome))
+    }
+}
+
+impl Reset<'_> {
+    /// The counters that it removes.
+    ///
+    /// # Errors
+    /// If there is no such policy, or the key is empty or too long.
+    pub fn counters(&self, policies: &Table) -> Result<Vec<CounterName>, LimitError> {
+        let policy = find(policies, self.policy)?;
+        let own = policy.limits_of(checked_key(self.key)?);
+        let own = own.filter(|(part, ..)| policy.parts()[*part].scope == Scope::Key);
+        Ok(own.map(|(.., name)| name).collect())
+    }
+}
+
+impl<'o> LimitOperation<'o> for Reset<'o> {
+    type Answer = usize;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<usize, LimitError> {
+        let names = self.counters(limiter.policies)?;
+        let slices = || names.iter().map(|name| name.as_slice());
+        limiter.lock(slices());
+        let removed = limiter.counters.remove_all(&names)?;
+        limiter.wake(slices());
+        Ok(removed)
+    }
+}
+
+impl<'o> LimitOperation<'o> for Reserve<'_, 'o> {
+    type Answer = Admission<'o>;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
+        limiter.limits.reservations.check_room()?;
+        let mut plan = limiter.plan(self.demands)?;
+        limiter.lock(plan.counters());
+        let (outcome, _) = limiter.admit(&mut plan, Mode::Take, false, false)?;
+        if outcome.allowed {
+            // Other threads may have taken from the counters after this operation's time was read and before they were
+            // locked.  What it took is not older than that.
+            let now = limiter.counters.time();
+            let reservation = Reservation::new(&plan, &outcome, limiter.database, now, now + self.span);
+            limiter.open(self.id, reservation);
+        }
+        Ok(Admission::new(plan, outcome))
+    }
+}
+
+impl<C: Counters> Limiter<'_, C> {
+    fn open(&mut self, id: u64, reservation: Reservation) {
+        self.note_due(Some(reservation.ends_at));
+        self.limits.reservations.open(id, reservation);
+    }
+}
+
+impl LimitOperation<'_> for Settle {
+    type Answer = bool;
+
+    fn run<C: Counters>(self, limiter: &mut Limiter<'_, C>) -> Result<bool, LimitError> {
+        let Some(reservation) = limiter.limits.reservations.close(self.id) else { return Ok(false) };
+        // The counters may lie in another database than the client has selected.
+        limiter.database = reservation.database;
+        limiter.lock(reservation.counters());
+        if let Err(error) = reservation.commit(&mut limiter.counters, self.used, limiter.now) {
+            // It stays open, to be ended once the key is out of the way.
+            limiter.open(self.id, reservation);
+            return Err(error.into());
+        }
+        limiter.wake(reservation.counters());
+        Ok(true)
+    }
+}

@@ -1,0 +1,129 @@
+//! The counters as keys of the store.
+
+use smallvec::SmallVec;
+
+use crate::clock::{Clock, Now};
+use crate::limit::algorithm::{NANOS_PER_MILLI, Nanos};
+use crate::limit::counters::{Counters, NotACounter};
+use crate::limit::nanos;
+use crate::store::{Deadline, Key, Keyspace, ShardId};
+
+const NANOS_PER_MICRO: Nanos = 1_000;
+
+/// How many shards an operation locks before the list of them moves to the heap.
+const INLINE_SHARDS: usize = 4;
+
+/// The counters that an operation locks itself.
+pub(super) struct StoredCounters<'k, 's> {
+    keyspace: &'k mut Keyspace<'s>,
+    clock: &'k Clock,
+    database: usize,
+}
+
+impl<'k, 's> StoredCounters<'k, 's> {
+    /// The counters of a view of the store that has nothing locked.
+    pub(super) fn new(keyspace: &'k mut Keyspace<'s>, clock: &'k Clock) -> StoredCounters<'k, 's> {
+        let database = keyspace.database;
+        StoredCounters { keyspace, clock, database }
+    }
+}
+
+impl Counters for StoredCounters<'_, '_> {
+    fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>) {
+        self.database = database;
+        let store = self.keyspace.store();
+        let mut shards: SmallVec<[ShardId; INLINE_SHARDS]> =
+            names.map(|name| store.shard_of(database, store.key(name).hash)).collect();
+        self.keyspace.lock_many(&mut shards);
+    }
+
+    fn time(&self) -> Nanos {
+        nanos(self.clock.now())
+    }
+
+    fn state(&mut self, name: &[u8]) -> Result<&[u8], NotACounter> {
+        let key = self.keyspace.store().key(name);
+        state(self.keyspace, self.database, &key)
+    }
+
+    fn keep(&mut self, name: &[u8], state: &[u8], kept_for: Nanos) {
+        let key = self.keyspace.store().key(name);
+        keep(self.keyspace, self.database, &key, state, kept_for);
+    }
+
+    fn note_decrease(&mut self, name: &[u8]) {
+        note_decrease(self.keyspace, self.database, name);
+    }
+}
+
+/// One counter of the selected database, whose shard is locked and whose hash is known.
+pub struct LockedCounter<'k, 's> {
+    /// The view of the store.
+    pub keyspace: &'k mut Keyspace<'s>,
+    /// The counter's key; the names that an operation gives are ignored.
+    pub key: Key<'k>,
+}
+
+impl Counters for LockedCounter<'_, '_> {
+    fn lock<'n>(&mut self, _: usize, _: impl Iterator<Item = &'n [u8]>) {}
+
+    fn time(&self) -> Nanos {
+        nanos(self.keyspace.now())
+    }
+
+    fn state(&mut self, _: &[u8]) -> Result<&[u8], NotACounter> {
+        state(self.keyspace, self.keyspace.database, &self.key)
+    }
+
+    fn keep(&mut self, _: &[u8], state: &[u8], kept_for: Nanos) {
+        keep(self.keyspace, self.keyspace.database, &self.key, state, kept_for);
+    }
+
+    fn note_decrease(&mut self, name: &[u8]) {
+        note_decrease(self.keyspace, self.keyspace.database, name);
+    }
+}
+
+#[inline]
+fn state<'k>(
+    keyspace: &'k mut Keyspace<'_>,
+    database: usize,
+    key: &Key<'_>,
+) -> Result<&'k [u8], NotACounter> {
+    let access = keyspace.access;
+    let state = keyspace.shard_in(database, key).pinned_state(key, &access);
+    state.map(Option::unwrap_or_default).map_err(|_| NotACounter)
+}
+
+#[inline]
+fn keep(keyspace: &mut Keyspace<'_>, database: usize, key: &Key<'_>, bytes: &[u8], kept_for: Nanos) {
+    if kept_for == 0 {
+        return remove(keyspace, database, key);
+    }
+    let (now, access) = (keyspace.now(), keyspace.access);
+    let physical = keyspace.store().physical_database(database);
+    keyspace.store().dirty().mark(physical, key.bytes, kept_for);
+    let deadline = deadline_after(now, kept_for);
+    keyspace.shard_in(database, key).set_pinned_state(key, bytes, Some(deadline), &access);
+}
+
+#[cold]
+fn remove(keyspace: &mut Keyspace<'_>, database: usize, key: &Key<'_>) {
+    // The caller has looked, but a value of another kind is worth a second look.
+    if state(keyspace, database, key).is_err() {
+        return;
+    }
+    note_decrease(keyspace, database, key.bytes);
+    let access = keyspace.access;
+    keyspace.shard_in(database, key).remove(key, &access);
+}
+
+fn note_decrease(keyspace: &Keyspace<'_>, database: usize, name: &[u8]) {
+    let physical = keyspace.store().physical_database(database);
+    keyspace.store().dirty().mark_always(physical, name);
+}
+
+/// The first whole millisecond of the store's clock at which this time has passed.
+fn deadline_after(now: Now, span: Nanos) -> Deadline {
+    (now.micros() * NANOS_PER_MICRO + span).div_ceil(NANOS_PER_MILLI)
+}
