@@ -10,7 +10,6 @@ mod continuation;
 mod held;
 mod help;
 mod keeping;
-mod locking;
 mod monitors;
 pub mod secrets;
 mod services;

@@ -4,9 +4,10 @@ use smallvec::SmallVec;
 
 use super::core::{Core, Terms};
 use super::events::{Events, Grant, NoticeKind, Outcome, Undo, WaiterId};
-use super::idempotency::{Done, Fingerprint, Operation, RequestId};
+use super::idempotency::{Done, Fingerprint, Operation};
 use super::keeping::Durability;
 use super::modes::Mode;
+use super::operation::{Check, Renew, RenewAll};
 use super::records::Record;
 use super::refused::Refused;
 use super::sessions::SessionId;
@@ -251,15 +252,8 @@ impl Core {
     /// # Errors
     /// If the owner does not hold all resources, or not under that fence, or as long as its session; if the grant has
     /// ended since the request was made first; if its id was used for another.
-    pub fn renew(
-        &mut self,
-        (resources, owner): (&[&[u8]], &[u8]),
-        ttl: u64,
-        fence: Option<u64>,
-        request: RequestId<'_>,
-        now: u64,
-        events: &mut Events,
-    ) -> Result<Grant, Refused> {
+    pub fn renew(&mut self, renew: &Renew<'_>, now: u64, events: &mut Events) -> Result<Grant, Refused> {
+        let &Renew { resources, owner, ttl, fence, request } = renew;
         self.advance(now, events);
         super::requests::check_ttl(ttl)?;
         let fingerprint = || {
@@ -301,14 +295,8 @@ impl Core {
     ///
     /// # Errors
     /// If the time is out of range, or the id of the request was used for another.
-    pub fn renew_all(
-        &mut self,
-        owner: &[u8],
-        ttl: u64,
-        request: RequestId<'_>,
-        now: u64,
-        events: &mut Events,
-    ) -> Result<u64, Refused> {
+    pub fn renew_all(&mut self, renew: &RenewAll<'_>, now: u64, events: &mut Events) -> Result<u64, Refused> {
+        let &RenewAll { owner, ttl, request } = renew;
         self.advance(now, events);
         super::requests::check_ttl(ttl)?;
         let request = request.bind(|| Fingerprint::of(Operation::RenewAll).text(owner).number(ttl))?;
@@ -327,9 +315,9 @@ impl Core {
         Ok(renewed)
     }
 
-    /// LOCK.CHECK: whether the resource is held under this fence.
-    pub fn check(&mut self, resource: &[u8], fence: u64, now: u64, events: &mut Events) -> bool {
+    /// LOCK.CHECK: whether the resources are held under this fence.
+    pub fn check(&mut self, check: &Check<'_>, now: u64, events: &mut Events) -> bool {
         self.advance(now, events);
-        self.lease_at(resource, fence).is_some()
+        check.resources.iter().all(|resource| self.lease_at(resource, check.fence).is_some())
     }
 }

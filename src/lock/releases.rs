@@ -4,31 +4,15 @@ use smallvec::SmallVec;
 
 use super::core::Core;
 use super::events::{Events, NoticeKind};
-use super::idempotency::{Done, Fingerprint, Operation, RequestId};
+use super::idempotency::{Done, Fingerprint, Operation};
 use super::modes::Mode;
+use super::operation::{Force, Release, ReleaseMany};
 use super::records::Record;
 use super::refused::Refused;
 
-/// How an owner gives back.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Release<'a> {
-    /// Only what is held under this fence.
-    pub fence: Option<u64>,
-    /// However often it is held.
-    pub all: bool,
-    /// Whether what has ended already is no obstacle to giving back the rest of several.
-    pub skips_ended: bool,
-    /// Interner the request, so that it can be repeated.
-    pub request: RequestId<'a>,
-}
-
-impl Release<'_> {
-    fn fingerprint(&self, operation: Operation) -> Fingerprint {
-        Fingerprint::of(operation)
-            .optional(self.fence)
-            .number(self.all.into())
-            .number(self.skips_ended.into())
-    }
+/// What both operations begin their fingerprint with.
+fn fingerprint(operation: Operation, fence: Option<u64>, all: bool, skips_ended: bool) -> Fingerprint {
+    Fingerprint::of(operation).optional(fence).number(all.into()).number(skips_ended.into())
 }
 
 impl Core {
@@ -36,25 +20,19 @@ impl Core {
     ///
     /// # Errors
     /// If the owner does not hold it, or not under that fence, or the id of the request was used for another.
-    pub fn release(
-        &mut self,
-        resource: &[u8],
-        owner: &[u8],
-        release: Release<'_>,
-        now: u64,
-        events: &mut Events,
-    ) -> Result<u64, Refused> {
+    pub fn release(&mut self, release: &Release<'_>, now: u64, events: &mut Events) -> Result<u64, Refused> {
+        let &Release { resource, owner, fence, all, request } = release;
         self.advance(now, events);
-        let fingerprint = || release.fingerprint(Operation::Release).text(owner).text(resource);
-        let request = release.request.bind(fingerprint)?;
+        let request =
+            request.bind(|| fingerprint(Operation::Release, fence, all, false).text(owner).text(resource))?;
         if let Some(done) = self.done_before(&request)? {
             return done.counted();
         }
-        let last = self.lease_under(resource, owner, release.fence).ok_or(Refused::NotHeld)?;
+        let last = self.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
         let left = match self.leases[last].mode {
-            Mode::Permits { .. } => self.give_back_permits(last, &release, events),
+            Mode::Permits { .. } => self.give_back_permits(last, fence, all, events),
             Mode::Exclusive | Mode::Shared => {
-                u64::from(self.leases[last].holds) - self.give_back(last, release.all, events)
+                u64::from(self.leases[last].holds) - self.give_back(last, all, events)
             }
         };
         self.remember(&request, Done::Counted(left), events);
@@ -63,17 +41,17 @@ impl Core {
     }
 
     /// Gives back permits, of which an owner may have several leases on a resource; returns how many holds are left.
-    fn give_back_permits(&mut self, last: usize, release: &Release<'_>, events: &mut Events) -> u64 {
+    fn give_back_permits(&mut self, last: usize, fence: Option<u64>, all: bool, events: &mut Events) -> u64 {
         let (owner, resource) = (self.leases[last].owner, self.leases[last].resource);
         let held = self.find_leases(resource, owner).map(|id| u64::from(self.leases[id].holds)).sum::<u64>();
-        let leases = self.leases_for(release, last);
-        let given: u64 = leases.iter().map(|&id| self.give_back(id, release.all, events)).sum();
+        let leases = self.leases_for(last, fence, all);
+        let given: u64 = leases.iter().map(|&id| self.give_back(id, all, events)).sum();
         held - given
     }
 
     /// The leases on a resource that an owner gives back: all it has there, or the last.
-    fn leases_for(&self, release: &Release<'_>, last: usize) -> SmallVec<[usize; 1]> {
-        if release.all && release.fence.is_none() {
+    fn leases_for(&self, last: usize, fence: Option<u64>, all: bool) -> SmallVec<[usize; 1]> {
+        if all && fence.is_none() {
             self.find_leases(self.leases[last].resource, self.leases[last].owner).collect()
         } else {
             [last].into_iter().collect()
@@ -102,21 +80,21 @@ impl Core {
     /// of the request was used for another.
     pub fn release_many(
         &mut self,
-        resources: &[&[u8]],
-        owner: &[u8],
-        release: Release<'_>,
+        release: &ReleaseMany<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<u64, Refused> {
+        let &ReleaseMany { resources, owner, fence, all, skips_ended, request } = release;
         self.advance(now, events);
-        let fingerprint = || release.fingerprint(Operation::ReleaseMany).text(owner).texts(resources);
-        let request = release.request.bind(fingerprint)?;
+        let request = request.bind(|| {
+            fingerprint(Operation::ReleaseMany, fence, all, skips_ended).text(owner).texts(resources)
+        })?;
         if let Some(done) = self.done_before(&request)? {
             return done.counted();
         }
-        let last = resources.iter().filter_map(|resource| self.lease_under(resource, owner, release.fence));
-        let held: SmallVec<[_; 1]> = last.map(|last| self.leases_for(&release, last)).collect();
-        if held.is_empty() || (held.len() < resources.len() && !release.skips_ended) {
+        let last = resources.iter().filter_map(|resource| self.lease_under(resource, owner, fence));
+        let held: SmallVec<[_; 1]> = last.map(|last| self.leases_for(last, fence, all)).collect();
+        if held.is_empty() || (held.len() < resources.len() && !skips_ended) {
             return Err(Refused::NotHeld);
         }
         let mut leases: SmallVec<[usize; 4]> = held.into_iter().flatten().collect();
@@ -124,8 +102,8 @@ impl Core {
         leases.dedup();
         let mut freed = 0;
         for id in leases {
-            let is_last = self.leases[id].holds == 1 || release.all;
-            self.give_back(id, release.all, events);
+            let is_last = self.leases[id].holds == 1 || all;
+            self.give_back(id, all, events);
             freed += u64::from(is_last);
         }
         self.remember(&request, Done::Counted(freed), events);
@@ -137,15 +115,8 @@ impl Core {
     ///
     /// # Errors
     /// If the id of the request was used for another.
-    pub fn force(
-        &mut self,
-        resource: &[u8],
-        owner: Option<&[u8]>,
-        reason: &[u8],
-        request: RequestId<'_>,
-        now: u64,
-        events: &mut Events,
-    ) -> Result<u64, Refused> {
+    pub fn force(&mut self, force: &Force<'_>, now: u64, events: &mut Events) -> Result<u64, Refused> {
+        let &Force { resource, owner, reason, request } = force;
         self.advance(now, events);
         let request = request
             .bind(|| Fingerprint::of(Operation::Force).text(resource).texts(owner.as_slice()).text(reason))?;

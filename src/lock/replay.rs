@@ -9,8 +9,9 @@ use super::core::{Core, Terms};
 use super::events::Events;
 use super::idempotency::Bound;
 use super::modes::Mode;
+use super::operation::SessionTerms;
 use super::records::{Granted, Record};
-use super::sessions::{SessionId, SessionTerms};
+use super::sessions::SessionId;
 
 /// A record that cannot be followed: it is none, or does not fit what came before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

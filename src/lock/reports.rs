@@ -6,6 +6,7 @@ use super::deadlock::Deadlock;
 use super::events::{Events, WaiterId};
 use super::limits::{HOLDERS_SHOWN_MAX, LIST_STEP_MAX, WAITS_SHOWN_MAX};
 use super::modes::Mode;
+use super::operation::{Deadlocks, Inspect, InspectSession, List, Waits};
 use super::refused::Refused;
 use super::sessions::SessionId;
 
@@ -102,11 +103,9 @@ impl Aging for ResourceReport {
     }
 }
 
-impl<R: Aging> Aging for Option<R> {
+impl Aging for Vec<ResourceReport> {
     fn age(&mut self, millis: u64) {
-        if let Some(report) = self {
-            report.age(millis);
-        }
+        self.iter_mut().for_each(|report| report.age(millis));
     }
 }
 
@@ -157,15 +156,17 @@ impl Core {
         self.connections.len()
     }
 
-    /// The last deadlocks, the newest first.
-    pub fn deadlocks(&self) -> impl Iterator<Item = &Deadlock> {
-        self.deadlocks.iter()
+    /// LOCK.DEADLOCKS: the last deadlocks, the newest first.
+    pub fn deadlocks(&mut self, wanted: &Deadlocks, now: u64, events: &mut Events) -> Vec<Deadlock> {
+        self.advance(now, events);
+        self.deadlocks.iter().take(wanted.count).cloned().collect()
     }
 
-    /// LOCK.INFO: who holds a resource; none if nobody holds it or waits for it.
-    pub fn inspect(&mut self, resource: &[u8], now: u64, events: &mut Events) -> Option<ResourceReport> {
+    /// LOCK.INFO: the resources that are held or waited for.
+    pub fn inspect(&mut self, wanted: &Inspect<'_>, now: u64, events: &mut Events) -> Vec<ResourceReport> {
         self.advance(now, events);
-        Some(self.report(self.resources.find(resource)?))
+        let found = wanted.resources.iter().filter_map(|resource| self.resources.find(resource));
+        found.map(|id| self.report(id)).collect()
     }
 
     fn report(&self, id: usize) -> ResourceReport {
@@ -193,23 +194,16 @@ impl Core {
         }
     }
 
-    /// LOCK.LIST: a step of a walk through all resources that `wanted` names.  What is there during the whole walk is
-    /// found.
-    pub fn list(
-        &mut self,
-        cursor: usize,
-        wanted: impl Fn(&[u8]) -> bool,
-        owner: Option<&[u8]>,
-        now: u64,
-        events: &mut Events,
-    ) -> Page {
+    /// LOCK.LIST: a step of a walk through all resources.
+    pub fn list(&mut self, list: &List<'_>, now: u64, events: &mut Events) -> Page {
+        let &List { cursor, pattern, owner } = list;
         self.advance(now, events);
         let places = self.resources.places();
         let mut end = cursor.saturating_add(LIST_STEP_MAX).min(places);
         let owner_id = owner.map(|owner| self.owners.find(owner));
         let is_wanted = |id: usize| {
             self.resources.get(id).is_some()
-                && wanted(self.resources.name(id))
+                && pattern.is_none_or(|pattern| pattern.matches(self.resources.name(id)))
                 && owner_id
                     .is_none_or(|owner| owner.is_some_and(|owner| self.find_lease(id, owner).is_some()))
         };
@@ -228,14 +222,8 @@ impl Core {
 
     /// LOCK.WAITS: who waits for whom, in the order of the queues: of one resource, of one owner, or of all.  At most
     /// `count`, and never more than a thousand.
-    pub fn waits(
-        &mut self,
-        resource: Option<&[u8]>,
-        owner: Option<&[u8]>,
-        count: usize,
-        now: u64,
-        events: &mut Events,
-    ) -> Vec<WaitReport> {
+    pub fn waits(&mut self, waits: &Waits<'_>, now: u64, events: &mut Events) -> Vec<WaitReport> {
+        let &Waits { resource, owner, count } = waits;
         self.advance(now, events);
         let count = count.min(WAITS_SHOWN_MAX);
         let owner_id = owner.map(|owner| self.owners.find(owner));
@@ -291,14 +279,14 @@ impl Core {
     ///
     /// # Errors
     /// If there is no such session.
-    pub fn session_report(
+    pub fn inspect_session(
         &mut self,
-        id: SessionId,
+        wanted: &InspectSession,
         now: u64,
         events: &mut Events,
     ) -> Result<SessionReport, Refused> {
         self.advance(now, events);
-        let session = self.sessions.get(&id).ok_or(Refused::NoSession)?;
+        let session = self.sessions.get(&wanted.session).ok_or(Refused::NoSession)?;
         let mut leases: Vec<usize> = session.leases.iter().copied().collect();
         leases.sort_unstable();
         leases.truncate(HOLDERS_SHOWN_MAX);

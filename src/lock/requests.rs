@@ -7,42 +7,17 @@ use smallvec::SmallVec;
 use super::core::{Core, Due, Terms};
 use super::deadlock::{self, Deadlock};
 use super::events::{Events, Grant, NoticeKind, Undo, WaiterId};
-use super::idempotency::{Bound, Done, Fingerprint, Operation, RequestId};
+use super::idempotency::{Bound, Done, Fingerprint, Operation};
 use super::leases::Lease;
 use super::limits::{
     HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, RESOURCE_LENGTH_MAX,
     RESOURCES_PER_REQUEST_MAX, TTL_MAX, WAIT_MAX, WAITERS_MAX, WAITERS_PER_RESOURCE_MAX,
 };
 use super::modes::{Load, Mode};
+use super::operation::{Acquire, Downgrade, Upgrade};
 use super::records::Record;
 use super::refused::Refused;
-use super::sessions::SessionId;
 use super::waiters::{Kind, Waiter};
-
-/// What an owner asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Who asks.
-    pub owner: &'a [u8],
-    /// Whether the owner's name was made up for this try, so that a retry comes with another.
-    pub is_owner_made_up: bool,
-    /// What for: all of them or none.
-    pub resources: &'a [&'a [u8]],
-    /// How they are to be held.
-    pub mode: Mode,
-    /// How long the leases last, in milliseconds; none if as long as the session.
-    pub ttl: Option<u64>,
-    /// How long to wait, in milliseconds; 0 for not at all.
-    pub wait: u64,
-    /// Whether holding it already is no obstacle.
-    pub is_reentrant: bool,
-    /// The session that keeps the leases.
-    pub session: Option<SessionId>,
-    /// What others are to know about the holder.
-    pub meta: &'a [u8],
-    /// Interner the request, so that it can be repeated.  How long it waits may differ from try to try.
-    pub request: RequestId<'a>,
-}
 
 /// What became of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,7 +43,7 @@ fn check_wait(wait: u64) -> Result<(), Refused> {
     if wait > WAIT_MAX { Err(Refused::Wait) } else { Ok(()) }
 }
 
-impl Request<'_> {
+impl Acquire<'_> {
     /// What can be said without looking at the table.  A name that is empty comes from a variable that was never set: all
     /// who make that mistake would be one owner, or lock one another out.
     fn check(&self) -> Result<(), Refused> {
@@ -138,7 +113,7 @@ impl Core {
     /// If the request makes no sense, its session is not there, a limit is reached, or its id was used for another.
     pub fn acquire(
         &mut self,
-        request: &Request<'_>,
+        request: &Acquire<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<Acquired, Refused> {
@@ -169,7 +144,7 @@ impl Core {
 
     fn acquire_named(
         &mut self,
-        request: &Request<'_>,
+        request: &Acquire<'_>,
         id: Bound,
         owner: usize,
         resources: &[usize],
@@ -224,7 +199,7 @@ impl Core {
     /// Grants what nobody has to be waited for.
     fn grant_now(
         &mut self,
-        request: &Request<'_>,
+        request: &Acquire<'_>,
         id: &Bound,
         owner: usize,
         resources: &[usize],
@@ -313,7 +288,7 @@ impl Core {
     /// The owner holds some of the resources already, and may hold them once more.
     fn acquire_again(
         &mut self,
-        request: &Request<'_>,
+        request: &Acquire<'_>,
         id: &Bound,
         owner: usize,
         resources: &[usize],
@@ -352,7 +327,7 @@ impl Core {
     fn hold_again(
         &mut self,
         held: &[usize],
-        request: &Request<'_>,
+        request: &Acquire<'_>,
         id: &Bound,
         events: &mut Events,
     ) -> Grant {
@@ -435,13 +410,11 @@ impl Core {
     /// used for another.
     pub fn upgrade(
         &mut self,
-        (resource, owner): (&[u8], &[u8]),
-        fence: Option<u64>,
-        wait: u64,
-        request: RequestId<'_>,
+        upgrade: &Upgrade<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<Acquired, Refused> {
+        let &Upgrade { resource, owner, fence, wait, request } = upgrade;
         self.advance(now, events);
         check_wait(wait)?;
         let request = request
@@ -523,12 +496,11 @@ impl Core {
     /// If the owner does not hold it, or holds permits, or the id of the request was used for another.
     pub fn downgrade(
         &mut self,
-        (resource, owner): (&[u8], &[u8]),
-        fence: Option<u64>,
-        request: RequestId<'_>,
+        downgrade: &Downgrade<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<Grant, Refused> {
+        let &Downgrade { resource, owner, fence, request } = downgrade;
         self.advance(now, events);
         let request = request
             .bind(|| Fingerprint::of(Operation::Downgrade).text(resource).text(owner).optional(fence))?;

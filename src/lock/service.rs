@@ -1,9 +1,15 @@
-//! The locks as a service: their row, their section of INFO and their metrics.
+//! The locks as a service: their row, their section of INFO and their metrics, and how operations run among the services.
 
-use super::{commands, endpoints};
-use crate::command::Services;
+use serde::Serialize;
+
+use super::operation::{Advance, Confirm, Remaining};
+use super::{Answer, Grant, Locks, Notice, Operation, WatchedEvent, commands, endpoints};
+use crate::clock::Now;
+use crate::command::{Awaited, Services};
+use crate::delivery::Effects;
 use crate::metrics::exposition::Exposition;
 use crate::service::{Page, Section, Service};
+use crate::wait::Ticket;
 
 /// The service's row.
 pub const SERVICE: Service = Service {
@@ -19,18 +25,12 @@ pub const SERVICE: Service = Service {
     info: &[Section::by_default("locks", "Locks", info)],
     metrics,
     health: Some(|services| services.journal_health("locks")),
-    advance: |services, now, effects| {
-        services.on_locks(now, effects, |locks, now, aftermath| {
-            locks.act(now, aftermath, |core, now, events| core.advance(now, events));
-        });
-    },
+    advance: |services, now, effects| services.run_settled_lock(&Advance, now, effects),
     follow_settings: |services| services.locks.limit_memory(services.settings.current().lock_maxmemory),
     disconnect: |services, client, now, effects| {
         let connection = client.shared.id;
         // Its sessions end, and their locks with them.  No reply waits for that.
-        services.on_locks(now, effects, |locks, now, aftermath| {
-            locks.disconnect(connection, now, aftermath);
-        });
+        services.with_locks(effects, |locks, effects| locks.disconnect(connection, now, effects));
     },
     ..Service::ROW
 };
@@ -88,4 +88,91 @@ fn metrics(text: &mut Exposition, services: &Services) {
             ("deadlock", counts.deadlocks),
         ],
     );
+}
+
+/// What stands before the name of a resource in the channel of its events.
+const CHANNEL_PREFIX: &[u8] = b"__lock__:";
+
+/// A notice as it is published, in JSON.
+#[derive(Serialize)]
+struct Event<'n> {
+    event: &'static str,
+    resource: &'n str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    owner: &'n str,
+    #[serde(skip_serializing_if = "is_zero")]
+    fence: u64,
+    waiters: usize,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'n str,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Awaited for Answer {
+    fn cancel(ticket: &Ticket<Answer>, services: &Services, now: Now, effects: &mut Effects) {
+        services.with_locks(effects, |locks, effects| locks.cancel(ticket, now, effects));
+    }
+}
+
+impl Services {
+    /// Runs an operation of the locks and publishes what it has noticed.  What the reply has to wait for is in `effects`
+    /// then.
+    pub fn run_lock<O: Operation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
+        self.with_locks(effects, |locks, effects| locks.run(operation, now, effects))
+    }
+
+    /// The same for an operation whose reply does not wait, or that has none.
+    pub fn run_settled_lock<O: Operation>(
+        &self,
+        operation: &O,
+        now: Now,
+        effects: &mut Effects,
+    ) -> O::Answer {
+        let answer = self.run_lock(operation, now, effects);
+        effects.take_barrier();
+        answer
+    }
+
+    /// What is to be said of a grant once the disk has it; none, and it is withdrawn, if it has ended meanwhile.
+    pub fn confirm_grant(&self, grant: &Grant, now: Now, effects: &mut Effects) -> Option<Grant> {
+        grant.at(now).or_else(|| self.run_settled_lock(&Confirm { grant }, now, effects))
+    }
+
+    /// The same for a lease that its owner knew before: nothing is withdrawn.
+    pub fn remaining_grant(&self, grant: &Grant, now: Now, effects: &mut Effects) -> Option<Grant> {
+        grant.at(now).or_else(|| self.run_settled_lock(&Remaining { grant }, now, effects))
+    }
+
+    fn with_locks<R>(&self, effects: &mut Effects, work: impl FnOnce(&Locks, &mut Effects) -> R) -> R {
+        effects.wants_notices = self.broker.channels.has_subscribers() || !self.lock_watchers.is_empty();
+        let result = work(&self.locks, effects);
+        if std::mem::take(&mut effects.has_notices) {
+            self.locks.tell(|notice| self.publish_notice(&notice, effects));
+        }
+        result
+    }
+
+    /// Sends a notice to those who listen to the resource's channel, or watch the resource.
+    fn publish_notice(&self, notice: &Notice, effects: &mut Effects) {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        let event = Event {
+            event: notice.kind.word(),
+            resource: &text(&notice.resource),
+            owner: &text(&notice.owner),
+            fence: notice.fence,
+            waiters: notice.waiters,
+            reason: &text(&notice.reason),
+        };
+        let payload = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
+        let channel = [CHANNEL_PREFIX, &notice.resource].concat();
+        self.publish(&channel, &payload, effects);
+        if !self.lock_watchers.is_empty() {
+            let event = WatchedEvent { word: notice.kind.word(), payload: payload.into() };
+            self.lock_watchers.tell(&notice.resource, &event);
+        }
+    }
 }

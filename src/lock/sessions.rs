@@ -10,8 +10,9 @@ use std::fmt;
 
 use super::core::{Core, Due};
 use super::events::{Events, NoticeKind, Outcome, WaiterId};
-use super::idempotency::{Done, Fingerprint, Operation, RequestId};
+use super::idempotency::{Done, Fingerprint, Operation};
 use super::limits::{DELAY_MAX, SESSIONS_MAX};
+use super::operation::{CloseSession, Disconnect, OpenSession, PingSession, SessionTerms};
 use super::records::Record;
 use super::refused::Refused;
 
@@ -33,17 +34,6 @@ impl SessionId {
         let digits = std::str::from_utf8(name).ok().filter(|_| is_name)?;
         u64::from_str_radix(digits, 16).ok().filter(|&id| id != 0).map(SessionId)
     }
-}
-
-/// What a session is opened with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SessionTerms {
-    /// How long it lasts from its last ping, in milliseconds; none if only its connection keeps it.
-    pub ttl: Option<u64>,
-    /// How long its leases are kept after it was lost, in milliseconds.
-    pub delay: u64,
-    /// The connection whose end is its end.
-    pub connection: Option<u64>,
 }
 
 /// A session.
@@ -71,12 +61,11 @@ impl Core {
     /// request was made first; if the id of the request was used for another.
     pub fn open_session(
         &mut self,
-        id: u64,
-        terms: SessionTerms,
-        request: RequestId<'_>,
+        open: &OpenSession<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<SessionId, Refused> {
+        let &OpenSession { id, terms, request } = open;
         self.advance(now, events);
         let request = request.bind(|| {
             let opening = Fingerprint::of(Operation::OpenSession).optional(terms.ttl).number(terms.delay);
@@ -145,12 +134,11 @@ impl Core {
     /// If there is no such session, or the id of the request was used for another.
     pub fn ping_session(
         &mut self,
-        id: SessionId,
-        connection: Option<u64>,
-        request: RequestId<'_>,
+        ping: &PingSession<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<Option<u64>, Refused> {
+        let &PingSession { session: id, connection, request } = ping;
         self.advance(now, events);
         let request = request.bind(|| Fingerprint::of(Operation::PingSession).number(id.0))?;
         self.done_before(&request)?;
@@ -211,11 +199,11 @@ impl Core {
     /// If there is no such session, or the id of the request was used for another.
     pub fn close_session(
         &mut self,
-        id: SessionId,
-        request: RequestId<'_>,
+        close: &CloseSession<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<u64, Refused> {
+        let &CloseSession { session: id, request } = close;
         self.advance(now, events);
         let request = request.bind(|| Fingerprint::of(Operation::CloseSession).number(id.0))?;
         if let Some(done) = self.done_before(&request)? {
@@ -232,7 +220,10 @@ impl Core {
     }
 
     /// A connection has ended, and with it its sessions.
-    pub fn disconnect(&mut self, connection: u64, now: u64, events: &mut Events) {
+    pub fn disconnect(&mut self, &Disconnect { connection }: &Disconnect, now: u64, events: &mut Events) {
+        if !self.connections.contains_key(&connection) {
+            return;
+        }
         self.advance(now, events);
         for id in self.connections.remove(&connection).unwrap_or_default() {
             if let Some(session) = self.sessions.get_mut(&id) {
@@ -241,11 +232,6 @@ impl Core {
             }
         }
         self.finish(events);
-    }
-
-    /// Whether a connection has sessions that end with it.
-    pub fn has_sessions(&self, connection: u64) -> bool {
-        self.connections.contains_key(&connection)
     }
 
     pub(super) fn session_due(&mut self, id: SessionId, events: &mut Events) {

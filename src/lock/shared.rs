@@ -13,13 +13,14 @@ use super::counts::Counts;
 use super::deadlock::Deadlock;
 use super::events::{Events, Grant, Notice, Outcome, WaiterId};
 use super::fences;
-use super::idempotency::RequestId;
 use super::keeping::{Durability, Keeper, Keeping};
+use super::operation::{Disconnect, Withdraw};
 use super::refused::Refused;
 use super::reports::Totals;
-use super::requests::{Acquired, Request};
+use super::requests::Acquired;
 use super::snapshots::SnapshotWalk;
 use crate::clock::Now;
+use crate::delivery::Effects;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, OpenError, Snapshot, Writer};
 use crate::lock_order::{Mutex, rank};
@@ -46,23 +47,71 @@ pub enum Asked {
     Deadlock(Deadlock),
 }
 
-/// What an operation leaves to be done by who asked for it, once no lock is held.
-#[derive(Default)]
-pub struct Aftermath {
-    /// Whether notices are wanted.
-    pub wants_notices: bool,
-    /// Whether there are notices, which are to be published with [`Locks::tell`].
-    pub has_notices: bool,
-    /// When something falls due next, in microseconds of the server's clock.
-    pub next_deadline: Option<u64>,
-    /// What the reply has to wait for.
-    pub barrier: Option<Barrier>,
+/// An operation of the locks.  Its values are in [`operation`](super::operation).
+pub trait Operation {
+    /// What it answers.
+    type Answer;
+
+    /// Runs it on the table.
+    fn run(&self, table: &mut Table<'_>) -> Self::Answer;
+}
+
+/// The table as an operation has it: nobody else sees it meanwhile.
+pub struct Table<'t> {
+    locks: &'t Locks,
+    state: &'t mut State,
+    now: Now,
+}
+
+impl Table<'_> {
+    /// What is held and waited for.
+    pub fn core(&self) -> &Core {
+        &self.state.core
+    }
+
+    /// The parts that a method of [`Core`] takes, with the time in microseconds.
+    pub fn parts(&mut self) -> (&mut Core, u64, &mut Events) {
+        (&mut self.state.core, self.now.micros(), &mut self.state.events)
+    }
+
+    /// Whether the disk can take a change.  The first change makes the journal.
+    ///
+    /// # Errors
+    /// If it cannot; nothing may change then.
+    pub fn admit(&mut self) -> Result<(), Refused> {
+        let State { core, events, keeping, .. } = &mut *self.state;
+        let is_unmade = matches!(keeping, Keeping::Later(_));
+        let admitted = keeping.admit(self.now, core, events);
+        if is_unmade {
+            self.locks.note_journal(keeping);
+        }
+        admitted
+    }
+
+    /// The answer to a request for resources: one that waits gets a ticket.
+    pub(super) fn with_ticket(&mut self, acquired: Acquired) -> Asked {
+        match acquired {
+            Acquired::Granted(grant) => Asked::Granted(grant),
+            Acquired::Busy => Asked::Busy,
+            Acquired::Deadlock(deadlock) => Asked::Deadlock(deadlock),
+            Acquired::Waiting(id) | Acquired::Rejoined(id) => {
+                let ticket = Ticket::new(id.0);
+                if let Some(mailbox) = self.state.mailboxes.insert(id, Arc::clone(ticket.mailbox()))
+                    && mailbox.fill(Answer { outcome: Outcome::Superseded, barrier: None }).is_ok()
+                {
+                    // Otherwise the client that waited there has gone, which is why it asks again.
+                    self.state.filled.push(mailbox);
+                }
+                Asked::Waiting(ticket)
+            }
+        }
+    }
 }
 
 /// See the module's text.
 #[derive(Default)]
 pub struct Locks {
-    state: Arc<Table>,
+    state: Arc<Shared>,
     /// Where the table is kept, once it is.
     journal: OnceLock<Arc<Journal>>,
     /// Why it could not be kept when that was last tried; of no account once it is.
@@ -73,7 +122,7 @@ pub struct Locks {
     bound: AtomicUsize,
 }
 
-type Table = Mutex<State, { rank::LOCK_TABLE }>;
+type Shared = Mutex<State, { rank::LOCK_TABLE }>;
 
 #[derive(Default)]
 struct State {
@@ -81,6 +130,8 @@ struct State {
     events: Events,
     keeping: Keeping,
     mailboxes: HashMap<WaiterId, Arc<Mailbox<Answer>>, RandomState>,
+    /// Mailboxes that the operation has filled, and whose waiters are to be woken.
+    filled: Vec<Arc<Mailbox<Answer>>>,
 }
 
 impl Locks {
@@ -172,67 +223,34 @@ impl Locks {
         locks
     }
 
-    /// Runs a request that changes the table.  If the disk cannot take what has to be written down, the request is refused
-    /// and has changed nothing.
-    ///
-    /// # Errors
-    /// If the disk is not up to it, or as the operation.
-    pub fn change<R>(
-        &self,
-        now: Now,
-        aftermath: &mut Aftermath,
-        operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
-    ) -> Result<R, Refused> {
-        self.act_on_state(now, aftermath, |state, micros| {
-            self.admit(state, now)?;
-            operation(&mut state.core, micros, &mut state.events)
-        })
+    /// Runs an operation.  Leaves in `effects` whether there are notices, which are to be published with [`Locks::tell`],
+    /// when something falls due next, and what the reply has to wait for.
+    pub fn run<O: Operation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
+        self.with_table(now, effects, |table| operation.run(table))
     }
 
-    /// Whether the disk can take a change.  The first change makes the journal.
-    fn admit(&self, state: &mut State, now: Now) -> Result<(), Refused> {
-        let State { core, events, keeping, .. } = state;
-        let is_unmade = matches!(keeping, Keeping::Later(_));
-        let admitted = keeping.admit(now, core, events);
-        if is_unmade {
-            self.note_journal(keeping);
+    fn with_table<R>(&self, now: Now, effects: &mut Effects, work: impl FnOnce(&mut Table<'_>) -> R) -> R {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        state.events.wants_notices = effects.wants_notices;
+        let result = work(&mut Table { locks: self, state, now });
+        let barrier = state.hold();
+        if !state.events.answers.is_empty() {
+            state.deliver(barrier.clone(), now);
         }
-        admitted
-    }
-
-    /// Runs what only looks at the table, or does what has fallen due; it is given the time in microseconds.
-    pub fn act<R>(
-        &self,
-        now: Now,
-        aftermath: &mut Aftermath,
-        operation: impl FnOnce(&mut Core, u64, &mut Events) -> R,
-    ) -> R {
-        self.act_on_state(now, aftermath, |state, now| operation(&mut state.core, now, &mut state.events))
-    }
-
-    fn act_on_state<R>(
-        &self,
-        now: Now,
-        aftermath: &mut Aftermath,
-        operation: impl FnOnce(&mut State, u64) -> R,
-    ) -> R {
-        let mut state = self.state.lock();
-        state.events.wants_notices = aftermath.wants_notices;
-        let result = operation(&mut state, now.micros());
-        aftermath.barrier = state.hold();
-        let answered = match state.events.answers.is_empty() {
-            true => Vec::new(),
-            false => state.deliver(aftermath.barrier.clone(), now),
-        };
-        aftermath.has_notices |= !state.events.notices.is_empty();
-        aftermath.next_deadline = state.core.next_deadline();
+        let filled = std::mem::take(&mut state.filled);
+        effects.has_notices |= !state.events.notices.is_empty();
+        if let Some(deadline) = state.core.next_deadline() {
+            effects.set_deadline(deadline);
+        }
         self.bound.store(state.core.bound_connections(), Relaxed);
         let snapshot = state.keeping.take_begun_snapshot();
-        drop(state);
+        drop(guard);
+        effects.set_barrier(barrier);
         if let Some(snapshot) = snapshot {
             write_in_background(Arc::downgrade(&self.state), snapshot);
         }
-        answered.iter().for_each(|mailbox| mailbox.wake());
+        filled.iter().for_each(|mailbox| mailbox.wake());
         result
     }
 
@@ -244,98 +262,36 @@ impl Locks {
         notices.into_iter().for_each(tell);
     }
 
-    /// Asks for resources; see [`Core::acquire`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn acquire(
-        &self,
-        request: &Request<'_>,
-        now: Now,
-        aftermath: &mut Aftermath,
-    ) -> Result<Asked, Refused> {
-        self.ask(now, aftermath, |core, now, events| core.acquire(request, now, events))
-    }
-
-    /// Asks to hold alone what is shared; see [`Core::upgrade`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn upgrade(
-        &self,
-        (resource, owner): (&[u8], &[u8]),
-        fence: Option<u64>,
-        wait: u64,
-        request: RequestId<'_>,
-        now: Now,
-        aftermath: &mut Aftermath,
-    ) -> Result<Asked, Refused> {
-        self.ask(now, aftermath, |core, now, events| {
-            core.upgrade((resource, owner), fence, wait, request, now, events)
-        })
-    }
-
-    fn ask(
-        &self,
-        now: Now,
-        aftermath: &mut Aftermath,
-        operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<Acquired, Refused>,
-    ) -> Result<Asked, Refused> {
-        let (mut superseded, time) = (None, now);
-        let asked = self.act_on_state(now, aftermath, |state, now| {
-            self.admit(state, time)?;
-            let acquired = operation(&mut state.core, now, &mut state.events)?;
-            Ok(match acquired {
-                Acquired::Granted(grant) => Asked::Granted(grant),
-                Acquired::Busy => Asked::Busy,
-                Acquired::Deadlock(deadlock) => Asked::Deadlock(deadlock),
-                Acquired::Waiting(id) | Acquired::Rejoined(id) => {
-                    let ticket = Ticket::new(id.0);
-                    superseded = state.mailboxes.insert(id, Arc::clone(ticket.mailbox()));
-                    Asked::Waiting(ticket)
-                }
-            })
-        });
-        if let Some(mailbox) = superseded {
-            // Who waited there may have gone, which is why the request was made again.
-            let _ = mailbox.put(Answer { outcome: Outcome::Superseded, barrier: None });
-        }
-        asked
-    }
-
     /// Ends the wait of a ticket whose answer was not taken.  What was granted to it meanwhile goes to the next.
-    pub fn cancel(&self, ticket: &Ticket<Answer>, now: Now, aftermath: &mut Aftermath) {
+    pub fn cancel(&self, ticket: &Ticket<Answer>, now: Now, effects: &mut Effects) {
         if let Some(answer) = ticket.close() {
             if let Outcome::Granted(grant) = answer.outcome {
-                self.act(now, aftermath, |core, now, events| core.withdraw(&grant, now, events));
+                self.run(&Withdraw { grant: &grant }, now, effects);
             }
             return;
         }
-        self.act_on_state(now, aftermath, |state, now| {
+        self.with_table(now, effects, |table| {
             // A retry may have taken the place in the queue; that is not given up.
             let id = WaiterId(ticket.id());
             let is_own = |mailbox: &Arc<Mailbox<Answer>>| Arc::ptr_eq(mailbox, ticket.mailbox());
-            if state.mailboxes.get(&id).is_some_and(is_own) {
-                state.mailboxes.remove(&id);
-                state.core.abandon(id, now, &mut state.events);
+            if table.state.mailboxes.get(&id).is_some_and(is_own) {
+                table.state.mailboxes.remove(&id);
+                let (core, now, events) = table.parts();
+                core.abandon(id, now, events);
             }
         });
     }
 
     /// A connection has ended, and with it the sessions that were bound to it.
-    pub fn disconnect(&self, connection: u64, now: Now, aftermath: &mut Aftermath) {
+    pub fn disconnect(&self, connection: u64, now: Now, effects: &mut Effects) {
         if self.bound.load(Relaxed) > 0 {
-            self.act(now, aftermath, |core, now, events| {
-                if core.has_sessions(connection) {
-                    core.disconnect(connection, now, events);
-                }
-            });
+            self.run(&Disconnect { connection }, now, effects);
         }
     }
 }
 
 /// Gives a snapshot the table, on a thread of its own.
-fn write_in_background(table: Weak<Table>, snapshot: Snapshot) {
+fn write_in_background(table: Weak<Shared>, snapshot: Snapshot) {
     let thread = std::thread::Builder::new().name("locks snapshot".to_owned());
     if let Err(error) = thread.spawn(move || write_snapshot(&table, snapshot)) {
         tracing::warn!(%error, "cannot start a thread for a snapshot of the locks");
@@ -344,7 +300,7 @@ fn write_in_background(table: Weak<Table>, snapshot: Snapshot) {
 
 /// Gives a snapshot the table in steps, between which the table serves others, and puts it on the disk.  Nothing comes of it
 /// if the table is gone meanwhile.
-fn write_snapshot(table: &Weak<Table>, mut snapshot: Snapshot) {
+fn write_snapshot(table: &Weak<Shared>, mut snapshot: Snapshot) {
     let (mut walk, mut bytes, mut ends) = (SnapshotWalk::default(), Vec::new(), Vec::new());
     loop {
         let Some(table) = table.upgrade() else { return };
@@ -380,17 +336,17 @@ impl State {
         self.keeping.keep(&self.core, &mut self.events)
     }
 
-    /// Puts answers into their mailboxes and returns those, for who waits to be woken.  What was granted to who has gone
-    /// meanwhile goes to the next at once: nobody ever sees it held.
-    fn deliver(&mut self, mut barrier: Option<Barrier>, now: Now) -> Vec<Arc<Mailbox<Answer>>> {
-        let mut filled = Vec::new();
+    /// Puts answers into their mailboxes.  What was granted to a waiter that has gone meanwhile goes to the next at once:
+    /// nobody ever sees it held.
+    fn deliver(&mut self, mut barrier: Option<Barrier>, now: Now) {
         while !self.events.answers.is_empty() {
             for (id, outcome) in std::mem::take(&mut self.events.answers) {
                 let Some(mailbox) = self.mailboxes.remove(&id) else { continue };
                 match mailbox.fill(Answer { outcome, barrier: barrier.clone() }) {
-                    Ok(()) => filled.push(mailbox),
+                    Ok(()) => self.filled.push(mailbox),
                     Err(Answer { outcome: Outcome::Granted(grant), .. }) => {
-                        self.core.withdraw(&grant, now.micros(), &mut self.events);
+                        let withdraw = Withdraw { grant: &grant };
+                        self.core.withdraw(&withdraw, now.micros(), &mut self.events);
                     }
                     Err(_) => {}
                 }
@@ -398,6 +354,5 @@ impl State {
             // Those who are next depend on what was written down about those who have gone.
             barrier = self.hold().or(barrier);
         }
-        filled
     }
 }

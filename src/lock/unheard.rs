@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use super::core::Core;
 use super::events::{Events, Grant, NoticeKind, Undo};
 use super::modes::Mode;
+use super::operation::{Confirm, CountRenewable, Remaining, SessionRemaining, Withdraw, WithdrawSession};
 use super::records::Record;
-use super::sessions::SessionId;
 use crate::clock::Now;
 
 impl Grant {
@@ -19,7 +19,12 @@ impl Grant {
 
 impl Core {
     /// What is left of a grant, if all of it is still held and lasts for a millisecond at least.
-    pub fn left_of(&mut self, grant: &Grant, now: u64, events: &mut Events) -> Option<Grant> {
+    pub fn remaining(
+        &mut self,
+        &Remaining { grant }: &Remaining<'_>,
+        now: u64,
+        events: &mut Events,
+    ) -> Option<Grant> {
         self.advance(now, events);
         let leases = self.leases_of(grant);
         if leases.is_empty() || leases.len() < grant.leases.len() {
@@ -30,10 +35,15 @@ impl Core {
     }
 
     /// The same for a grant that nobody has heard of: what is no longer whole is withdrawn, and the request may be made anew.
-    pub fn confirm(&mut self, grant: &Grant, now: u64, events: &mut Events) -> Option<Grant> {
-        let left = self.left_of(grant, now, events);
+    pub fn confirm(
+        &mut self,
+        &Confirm { grant }: &Confirm<'_>,
+        now: u64,
+        events: &mut Events,
+    ) -> Option<Grant> {
+        let left = self.remaining(&Remaining { grant }, now, events);
         if left.is_none() {
-            self.withdraw(grant, now, events);
+            self.withdraw(&Withdraw { grant }, now, events);
             if self.leases_of(grant).is_empty() {
                 self.forget_request(&grant.request, events);
             }
@@ -58,7 +68,7 @@ impl Core {
 
     /// Takes back what was granted to somebody who has gone before the grant could be handed over, unless a retry was
     /// told of it and may have been heard.
-    pub fn withdraw(&mut self, grant: &Grant, now: u64, events: &mut Events) {
+    pub fn withdraw(&mut self, &Withdraw { grant }: &Withdraw<'_>, now: u64, events: &mut Events) {
         self.advance(now, events);
         if grant.undo == Undo::Nothing {
             return;
@@ -102,23 +112,33 @@ impl Core {
     }
 
     /// How many leases of an owner have a time of their own.
-    pub fn renewable(&mut self, owner: &[u8], now: u64, events: &mut Events) -> u64 {
+    pub fn count_renewable(&mut self, count: &CountRenewable<'_>, now: u64, events: &mut Events) -> u64 {
         self.advance(now, events);
-        let Some(owner) = self.owners.find(owner) else { return 0 };
+        let Some(owner) = self.owners.find(count.owner) else { return 0 };
         self.owners[owner].leases.iter().filter(|&&id| self.leases[id].deadline().is_some()).count() as u64
     }
 
     /// How long a session that is not lost lasts from now, in milliseconds, or that only its connection keeps it.  None if
     /// there is no such session, or none for long enough to be told of.
-    pub fn session_left(&mut self, id: SessionId, now: u64, events: &mut Events) -> Option<Option<u64>> {
+    pub fn session_remaining(
+        &mut self,
+        wanted: &SessionRemaining,
+        now: u64,
+        events: &mut Events,
+    ) -> Option<Option<u64>> {
         self.advance(now, events);
-        let session = self.sessions.get(&id).filter(|session| !session.is_lost)?;
+        let session = self.sessions.get(&wanted.session).filter(|session| !session.is_lost)?;
         let left = session.deadline.map(|deadline| deadline.saturating_sub(self.now) / 1000);
         (left != Some(0)).then_some(left)
     }
 
     /// Ends a session whose name nobody has heard, unless a retry was told of it and may have been heard.
-    pub fn withdraw_session(&mut self, id: SessionId, now: u64, events: &mut Events) {
+    pub fn withdraw_session(
+        &mut self,
+        &WithdrawSession { session: id }: &WithdrawSession,
+        now: u64,
+        events: &mut Events,
+    ) {
         self.advance(now, events);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.claims > 0 {

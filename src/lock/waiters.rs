@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 
 use super::core::{Core, Due};
 use super::events::{Events, NoticeKind, Outcome, WaiterId};
-use super::idempotency::{Bound, Done, Fingerprint, Operation, RequestId};
+use super::idempotency::{Bound, Done, Fingerprint, Operation};
 use super::modes::{Load, Mode};
+use super::operation::CancelWait;
 use super::refused::Refused;
 use super::sessions::SessionId;
 
@@ -124,14 +125,13 @@ impl Core {
     ///
     /// # Errors
     /// If the id of the request was used for another.
-    pub fn cancel(
+    pub fn cancel_wait(
         &mut self,
-        resource: &[u8],
-        owner: &[u8],
-        request: RequestId<'_>,
+        cancel: &CancelWait<'_>,
         now: u64,
         events: &mut Events,
     ) -> Result<u64, Refused> {
+        let &CancelWait { resource, owner, request } = cancel;
         self.advance(now, events);
         let request = request.bind(|| Fingerprint::of(Operation::Cancel).text(resource).text(owner))?;
         if let Some(done) = self.done_before(&request)? {

@@ -1,6 +1,7 @@
 //! Deadlocks are refused to who would close them, and nothing else is.
 
-use quartet::lock::{Acquired, Mode, Request};
+use quartet::lock::operation::{Acquire, Deadlocks};
+use quartet::lock::{Acquired, Mode};
 
 use super::table::{ASKING, Table, grant, waiter};
 
@@ -28,7 +29,8 @@ fn two_that_cross() {
     // Who was refused holds what it held, and the other goes on once that is given back.
     assert_eq!(table.unlock("b", "y"), Ok(0));
     assert_eq!(table.granted(), [waiting]);
-    assert_eq!(table.core.deadlocks().count(), 1);
+    let now = table.micros();
+    assert_eq!(table.core.deadlocks(&Deadlocks { count: 10 }, now, &mut table.events).len(), 1);
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn ways_that_meet_again_are_no_circle() {
     waiter(table.lock("b", "w", LONG));
     waiter(table.lock("c", "w", LONG));
     // a waits for b and c, which both wait for d, which waits for nobody.
-    let both = Request { owner: b"a", resources: &[b"x", b"y"], wait: LONG, ..ASKING };
+    let both = Acquire { owner: b"a", resources: &[b"x", b"y"], wait: LONG, ..ASKING };
     let waiting = waiter(table.ask(&both).expect("it makes sense"));
     for (owner, resource) in [("d", "w"), ("b", "x"), ("b", "w"), ("c", "y")] {
         assert_eq!(table.unlock(owner, resource), Ok(0));
@@ -125,7 +127,7 @@ fn several_resources_close_a_circle_like_one() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     grant(table.lock("b", "y", 0));
-    let both = Request { owner: b"b", resources: &[b"w", b"x"], wait: LONG, ..ASKING };
+    let both = Acquire { owner: b"b", resources: &[b"w", b"x"], wait: LONG, ..ASKING };
     waiter(table.ask(&both).expect("it makes sense"));
     assert_eq!(circle(table.lock("a", "y", LONG)), "a > y > b > x > a");
     // w is free, and yet kept for b, which waits for a.
@@ -137,7 +139,7 @@ fn acquiring_together_prevents_what_one_by_one_would_close() {
     let mut table = Table::new();
     let ask = |table: &mut Table, owner: &'static str, resources: &[&[u8]]| {
         table
-            .ask(&Request { owner: owner.as_bytes(), resources, wait: LONG, ..ASKING })
+            .ask(&Acquire { owner: owner.as_bytes(), resources, wait: LONG, ..ASKING })
             .expect("it makes sense")
     };
     grant(ask(&mut table, "a", &[b"x", b"y"]));
@@ -154,7 +156,7 @@ fn a_circle_is_found_among_thousands_who_are_not_part_of_it() {
     // Thousands share x as soon as the writer before them is done, who waits for one that is free to go on.
     grant(table.lock("free", "w", 0));
     grant(table.lock_as(Mode::Shared, "a", "x", 0));
-    let both = Request { owner: b"writer", resources: &[b"w", b"x"], wait: LONG, ..ASKING };
+    let both = Acquire { owner: b"writer", resources: &[b"w", b"x"], wait: LONG, ..ASKING };
     waiter(table.ask(&both).expect("it makes sense"));
     for number in 0..10_000 {
         waiter(table.lock_as(Mode::Shared, &format!("r{number}"), "x", LONG));

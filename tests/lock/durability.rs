@@ -6,17 +6,16 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use quartet::clock::Now;
+use quartet::delivery::Effects;
 use quartet::journal::Writer;
-use quartet::lock::{
-    Aftermath, Asked, Core, Durability, Events, Locks, Mode, Refused, Release, Request, RequestId,
-    SessionTerms,
-};
+use quartet::lock::operation::{Acquire, Inspect, OpenSession, Release, SessionTerms};
+use quartet::lock::{Asked, Durability, Locks, Mode, Refused, RequestId};
 use quartet::random::Random;
 use quartet::refusal::Refusal;
 use quartet::wait::Lost;
 
-use super::retries::{CASES, Case};
-use super::table::{ASKING, snapshot};
+use super::retries::{CASES, Running};
+use super::table::{ASKING, look, snapshot};
 use crate::support::process::Folder;
 use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
 
@@ -51,48 +50,46 @@ impl Service {
     }
 
     /// The reply, if it is ever sent.
-    fn hear(&mut self, reply: Reply, aftermath: Aftermath) -> Option<Reply> {
-        let Some(hold) = aftermath.barrier else { return Some(reply) };
+    fn hear(&mut self, reply: Reply, mut effects: Effects) -> Option<Reply> {
+        let Some(barrier) = effects.take_barrier() else { return Some(reply) };
         assert_ne!(
-            hold.poll(Waker::noop()),
+            barrier.poll(Waker::noop()),
             Poll::Ready(Ok(())),
             "what is on the disk need not be waited for"
         );
         self.writer.step();
-        matches!(hold.poll(Waker::noop()), Poll::Ready(Ok(()))).then_some(reply)
+        matches!(barrier.poll(Waker::noop()), Poll::Ready(Ok(()))).then_some(reply)
     }
 
     fn acquire(&mut self, owner: &str, resource: &str) -> Option<Reply> {
-        let mut aftermath = Aftermath::default();
+        let mut effects = Effects::default();
         let request =
-            Request { owner: owner.as_bytes(), resources: &[resource.as_bytes()], ttl: Some(TTL), ..ASKING };
-        let reply = match self.locks.acquire(&request, self.now, &mut aftermath) {
+            Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], ttl: Some(TTL), ..ASKING };
+        let reply = match self.locks.run(&request, self.now, &mut effects) {
             Ok(Asked::Granted(grant)) => Reply::Fence(grant.fence),
             Ok(Asked::Busy) => Reply::Busy,
             Ok(Asked::Waiting(_) | Asked::Deadlock(_)) => panic!("nobody waits here"),
             Err(refused) => Reply::Refused(text(refused)),
         };
-        self.hear(reply, aftermath)
+        self.hear(reply, effects)
     }
 
     fn release(&mut self, owner: &str, resource: &str) -> Option<Reply> {
-        let mut aftermath = Aftermath::default();
-        let released = self.locks.change(self.now, &mut aftermath, |core, now, events| {
-            core.release(resource.as_bytes(), owner.as_bytes(), Release::default(), now, events)
-        });
+        let mut effects = Effects::default();
+        let release =
+            Release { resource: resource.as_bytes(), owner: owner.as_bytes(), ..Release::default() };
+        let released = self.locks.run(&release, self.now, &mut effects);
         let reply = match released {
             Ok(_) => Reply::Released,
             Err(refused) => Reply::Refused(text(refused)),
         };
-        self.hear(reply, aftermath)
+        self.hear(reply, effects)
     }
 
     /// Owner, fence and remaining milliseconds of the lease on a resource.
     fn holder(&self, resource: &str) -> Option<(String, u64, u64)> {
-        let inspect = |core: &mut quartet::lock::Core, now, events: &mut _| {
-            core.inspect(resource.as_bytes(), now, events)
-        };
-        let report = self.locks.act(self.now, &mut Aftermath::default(), inspect)?;
+        let inspect = Inspect { resources: &[resource.as_bytes()] };
+        let report = self.locks.run(&inspect, self.now, &mut Effects::default()).pop()?;
         let holder = report.holders.first()?;
         Some((String::from_utf8_lossy(&holder.owner).into_owned(), holder.fence, holder.ttl?))
     }
@@ -220,9 +217,9 @@ fn with_durability_fence_no_fence_is_given_twice_and_leases_end_with_the_server(
 fn while_the_disk_is_full_no_fence_is_given_out_that_it_does_not_have() {
     let disk = SimulatedDisk::default();
     let mut service = Service::start(&disk, Durability::Fence, 0).expect("the disk is well");
-    let ask = |owner, wait| Request { owner, resources: &[b"x"], ttl: Some(TTL), wait, ..ASKING };
+    let ask = |owner, wait| Acquire { owner, resources: &[b"x"], ttl: Some(TTL), wait, ..ASKING };
     let acquire = |owner, wait| {
-        let asked = service.locks.acquire(&ask(owner, wait), service.now, &mut Aftermath::default());
+        let asked = service.locks.run(&ask(owner, wait), service.now, &mut Effects::default());
         asked.expect("it makes sense")
     };
     assert!(matches!(acquire(b"a", 0), Asked::Granted(_)));
@@ -232,12 +229,12 @@ fn while_the_disk_is_full_no_fence_is_given_out_that_it_does_not_have() {
     service.now = Now::at(Duration::from_millis(TTL + 1), Duration::ZERO);
     assert!(service.holder("x").is_some_and(|(owner, ..)| owner == "b"), "the first lease has ended");
     let Poll::Ready(answer) = ticket.poll(Waker::noop()) else { panic!("it was granted") };
-    let hold = answer.barrier.expect("the disk has no range of fences");
-    assert_eq!(hold.poll(Waker::noop()), Poll::Ready(Err(Lost)));
+    let barrier = answer.barrier.expect("the disk has no range of fences");
+    assert_eq!(barrier.poll(Waker::noop()), Poll::Ready(Err(Lost)));
     // Who only looks is answered.
-    let mut aftermath = Aftermath::default();
-    service.locks.act(service.now, &mut aftermath, |core, now, events| core.inspect(b"x", now, events));
-    assert!(aftermath.barrier.is_none());
+    let mut effects = Effects::default();
+    service.locks.run(&Inspect { resources: &[b"x"] }, service.now, &mut effects);
+    assert!(effects.take_barrier().is_none());
 }
 
 #[test]
@@ -271,8 +268,8 @@ fn a_change_of_the_durability_leaves_no_leases_of_long_ago() {
         let start = start as u64;
         let now = Now::at(Duration::from_secs(start), Duration::from_secs(1_700_000_000 + start));
         let locks = Locks::open(&path, durability, now).expect("the folder can be used");
-        let request = Request { owner: b"owner", resources: &[b"resource"], ttl: Some(TTL), ..ASKING };
-        let asked = locks.acquire(&request, now, &mut Aftermath::default());
+        let request = Acquire { owner: b"owner", resources: &[b"resource"], ttl: Some(TTL), ..ASKING };
+        let asked = locks.run(&request, now, &mut Effects::default());
         let Ok(Asked::Granted(grant)) = asked else { panic!("it is free at start {start}") };
         fences.push(grant.fence);
         if let Some(journal) = locks.journal() {
@@ -288,16 +285,16 @@ fn the_folder_is_made_for_the_first_lock() {
     let path = folder.path().join("data/locks");
     let now = Now::at(Duration::from_secs(1), Duration::from_secs(1_700_000_000));
     let locks = Locks::open(&path, Durability::Full, now).expect("there is nothing yet");
-    let look = |core: &mut quartet::lock::Core, now, events: &mut _| core.inspect(b"resource", now, events);
-    assert_eq!(locks.act(now, &mut Aftermath::default(), look), None);
+    let inspect = Inspect { resources: &[b"resource"] };
+    assert_eq!(locks.run(&inspect, now, &mut Effects::default()), []);
     assert!(!path.exists());
-    let request = Request { owner: b"owner", resources: &[b"resource"], ..ASKING };
-    assert!(matches!(locks.acquire(&request, now, &mut Aftermath::default()), Ok(Asked::Granted(_))));
+    let request = Acquire { owner: b"owner", resources: &[b"resource"], ..ASKING };
+    assert!(matches!(locks.run(&request, now, &mut Effects::default()), Ok(Asked::Granted(_))));
     locks.journal().expect("there is something to keep").close();
     drop(locks);
     let again = Locks::open(&path, Durability::Full, now).expect("the folder is sound");
-    let report = again.act(now, &mut Aftermath::default(), look).expect("the lease is there again");
-    assert_eq!(report.holders.len(), 1);
+    let reports = again.run(&inspect, now, &mut Effects::default());
+    assert_eq!(reports.iter().map(|report| report.holders.len()).collect::<Vec<_>>(), [1]);
 }
 
 #[test]
@@ -317,30 +314,24 @@ fn what_cannot_be_written_down_is_refused_and_changes_nothing() {
     for resource in ["x", "y"] {
         assert!(matches!(service.acquire("ann", resource), Some(Reply::Fence(_))));
     }
-    let shared = Request { owner: b"ann", resources: &[b"s"], mode: Mode::Shared, ..ASKING };
-    assert!(service.locks.acquire(&shared, service.now, &mut Aftermath::default()).is_ok());
-    let waiting = Request { owner: b"bob", resources: &[b"x"], wait: TTL, ..ASKING };
-    assert!(service.locks.acquire(&waiting, service.now, &mut Aftermath::default()).is_ok());
-    let open = |core: &mut Core, now, events: &mut Events| {
-        let terms = SessionTerms { ttl: Some(TTL), ..SessionTerms::default() };
-        core.open_session(7, terms, RequestId::default(), now, events)
-    };
-    service.locks.change(service.now, &mut Aftermath::default(), open).expect("the disk is well");
+    let shared = Acquire { owner: b"ann", resources: &[b"s"], mode: Mode::Shared, ..ASKING };
+    assert!(service.locks.run(&shared, service.now, &mut Effects::default()).is_ok());
+    let waiting = Acquire { owner: b"bob", resources: &[b"x"], wait: TTL, ..ASKING };
+    assert!(service.locks.run(&waiting, service.now, &mut Effects::default()).is_ok());
+    let terms = SessionTerms { ttl: Some(TTL), ..SessionTerms::default() };
+    let open = OpenSession { id: 7, terms, request: RequestId::default() };
+    service.locks.run(&open, service.now, &mut Effects::default()).expect("the disk is well");
     disk.expect_trouble(Trouble::Error(disk.operations() + 1));
     service.writer.step();
-    let state = |service: &Service| {
-        let look = |core: &mut Core, _, _: &mut Events| (snapshot(core), core.totals());
-        service.locks.act(service.now, &mut Aftermath::default(), look)
-    };
+    let state = |service: &Service| look(&service.locks, service.now, |core| (snapshot(core), core.totals()));
     let before = state(&service);
-    for Case { what, run } in CASES {
+    for case in CASES {
+        let what = case.what;
         for request in [RequestId::default(), RequestId { scope: b"", id: b"id" }] {
-            let mut aftermath = Aftermath::default();
-            let answer = service
-                .locks
-                .change(service.now, &mut aftermath, |core, now, events| run(core, now, events, request));
+            let mut effects = Effects::default();
+            let answer = service.locks.run(&Running { case, request }, service.now, &mut effects);
             assert_eq!(answer, Err(Refused::DiskFailed), "{what}");
-            assert!(aftermath.barrier.is_none(), "{what} is answered at once");
+            assert!(effects.take_barrier().is_none(), "{what} is answered at once");
             assert_eq!(state(&service), before, "{what}");
         }
     }

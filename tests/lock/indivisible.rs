@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quartet::clock::Now;
+use quartet::delivery::Effects;
 use quartet::journal::Writer;
 use quartet::journal::disk::Disk;
-use quartet::lock::{
-    Aftermath, Asked, Core, Durability, Events, Locks, Mode, Refused, Release, Request, RequestId, SessionId,
-    SessionTerms,
+use quartet::lock::operation::{
+    Acquire, CloseSession, Downgrade, Force, List, OpenSession, Release, ReleaseMany, RenewAll, SessionTerms,
+    Upgrade,
 };
+use quartet::lock::{self, Asked, Durability, Locks, Mode, Refused, RequestId, SessionId};
 use quartet::random::Random;
 
-use super::table::{ASKING, snapshot};
+use super::table::{ASKING, look, snapshot};
 use crate::support::simulated_disk::SimulatedDisk;
 
 const SEGMENT: &str = "000000000001.segment";
@@ -68,15 +70,15 @@ impl Service {
         Service { locks, writer }
     }
 
-    pub(super) fn act<R>(&self, operation: impl FnOnce(&mut Core, u64, &mut Events) -> R) -> R {
-        self.locks.act(now(), &mut Aftermath::default(), operation)
+    pub(super) fn ask<O: lock::Operation>(&self, operation: &O) -> O::Answer {
+        self.locks.run(operation, now(), &mut Effects::default())
     }
 
     /// Everything that is kept, but the bound of the fences.
     pub(super) fn state(&self) -> Vec<Vec<u8>> {
         /// The first bytes of the records of that bound, and of the begin and the end of a snapshot.
         const OTHERS: [u8; 3] = [1, 17, 18];
-        let mut records = self.act(|core, _, _| snapshot(core));
+        let mut records = look(&self.locks, now(), snapshot);
         records.retain(|record| !OTHERS.contains(&record[0]));
         records
     }
@@ -86,7 +88,7 @@ impl Service {
         let (mut reports, mut cursor) = (Vec::new(), 0);
         loop {
             let owner = Some(owner.as_bytes());
-            let page = self.act(|core, now, events| core.list(cursor, |_| true, owner, now, events));
+            let page = self.ask(&List { cursor, pattern: None, owner });
             reports.extend(page.resources);
             cursor = page.next;
             if cursor == 0 {
@@ -110,7 +112,7 @@ impl Service {
         match operation {
             Operation::Acquire { owner, resources, mode, in_session, wait } => {
                 let names: Vec<&[u8]> = resources.iter().map(|name| name.as_bytes()).collect();
-                let asking = Request {
+                let asking = Acquire {
                     owner: owner.as_bytes(),
                     resources: &names,
                     mode: *mode,
@@ -121,56 +123,48 @@ impl Service {
                     request,
                     ..ASKING
                 };
-                match self.locks.acquire(&asking, now(), &mut Aftermath::default()) {
+                match self.ask(&asking) {
                     Ok(Asked::Granted(grant)) => Reply::Granted { fence: grant.fence, holds: grant.holds },
                     Ok(_) => Reply::Nothing,
                     Err(refusal) => refused(refusal),
                 }
             }
             Operation::Release { owner, resources, all } => {
-                let release = Release { all: *all, request, ..Release::default() };
+                let (owner, all, fence) = (owner.as_bytes(), *all, None);
                 let names: Vec<&[u8]> = resources.iter().map(|name| name.as_bytes()).collect();
-                let released = self.act(|core, now, events| match names[..] {
-                    [name] => core.release(name, owner.as_bytes(), release, now, events),
-                    _ => core.release_many(&names, owner.as_bytes(), release, now, events),
-                });
-                number(released)
+                let resources = &names[..];
+                number(match names[..] {
+                    [resource] => self.ask(&Release { resource, owner, fence, all, request }),
+                    _ => self.ask(&ReleaseMany { resources, owner, fence, all, skips_ended: false, request }),
+                })
             }
             Operation::Upgrade { owner, resource } => {
-                let lease = (resource.as_bytes(), owner.as_bytes());
-                match self.locks.upgrade(lease, None, 0, request, now(), &mut Aftermath::default()) {
+                let (resource, owner) = (resource.as_bytes(), owner.as_bytes());
+                match self.ask(&Upgrade { resource, owner, fence: None, wait: 0, request }) {
                     Ok(Asked::Granted(grant)) => Reply::Granted { fence: grant.fence, holds: grant.holds },
                     Ok(_) => Reply::Nothing,
                     Err(refusal) => refused(refusal),
                 }
             }
             Operation::Downgrade { owner, resource } => {
-                let downgraded = self.act(|core, now, events| {
-                    core.downgrade((resource.as_bytes(), owner.as_bytes()), None, request, now, events)
-                });
+                let (resource, owner) = (resource.as_bytes(), owner.as_bytes());
+                let downgraded = self.ask(&Downgrade { resource, owner, fence: None, request });
                 number(downgraded.map(|grant| grant.fence))
             }
             Operation::RenewAll { owner, ttl } => {
-                let renewed = self
-                    .act(|core, now, events| core.renew_all(owner.as_bytes(), *ttl, request, now, events));
-                number(renewed)
+                number(self.ask(&RenewAll { owner: owner.as_bytes(), ttl: *ttl, request }))
             }
             Operation::Force { resource } => {
-                let forced = self.act(|core, now, events| {
-                    core.force(resource.as_bytes(), None, b"", request, now, events)
-                });
-                number(forced)
+                let resource = resource.as_bytes();
+                number(self.ask(&Force { resource, owner: None, reason: b"", request }))
             }
             Operation::OpenSession => {
                 let terms = SessionTerms { ttl: Some(TTL), ..SessionTerms::default() };
-                let opened =
-                    self.act(|core, now, events| core.open_session(SESSION, terms, request, now, events));
+                let opened = self.ask(&OpenSession { id: SESSION, terms, request });
                 number(opened.map(|SessionId(id)| id))
             }
             Operation::CloseSession => {
-                let closed = self
-                    .act(|core, now, events| core.close_session(SessionId(SESSION), request, now, events));
-                number(closed)
+                number(self.ask(&CloseSession { session: SessionId(SESSION), request }))
             }
         }
     }
@@ -346,19 +340,18 @@ fn a_session_of_many_leases_passes_them_on_together() {
     for number in 0..LEASES {
         let name = format!("leased-{number}");
         let names: [&[u8]; 1] = [name.as_bytes()];
-        let holder = Request {
+        let holder = Acquire {
             owner: b"holder",
             resources: &names,
             ttl: None,
             session: Some(SessionId(SESSION)),
             ..ASKING
         };
-        let granted = service.locks.acquire(&holder, now(), &mut Aftermath::default());
+        let granted = service.ask(&holder);
         assert!(matches!(granted, Ok(Asked::Granted(_))));
         let owner = format!("waiter-{number}");
-        let waiter = Request { owner: owner.as_bytes(), resources: &names, wait: 1000, ..ASKING };
-        let Ok(Asked::Waiting(ticket)) = service.locks.acquire(&waiter, now(), &mut Aftermath::default())
-        else {
+        let waiter = Acquire { owner: owner.as_bytes(), resources: &names, wait: 1000, ..ASKING };
+        let Ok(Asked::Waiting(ticket)) = service.ask(&waiter) else {
             panic!("it is held");
         };
         waiting.push(ticket);

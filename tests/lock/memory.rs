@@ -1,6 +1,7 @@
 //! The memory of the table: little for each lease, none for what has gone, and no more than it may take.
 
-use quartet::lock::{Acquired, Refused, Release, Request, RequestId, SessionTerms};
+use quartet::lock::operation::{Acquire, OpenSession, Release, Renew, SessionTerms};
+use quartet::lock::{Acquired, Refused, RequestId};
 
 use super::table::{ASKING, Table, grant, id, waiter};
 
@@ -26,7 +27,7 @@ fn a_lease_takes_less_than_four_hundred_bytes_and_a_request_a_hundred() {
             let id = if has_id { id.as_bytes() } else { b"" };
             let request = RequestId { scope: owner.as_bytes(), id };
             let asking =
-                Request { owner: owner.as_bytes(), resources: &[resource.as_bytes()], request, ..ASKING };
+                Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], request, ..ASKING };
             grant(table.ask(&asking).expect("it is free"));
         }
         table.core.memory() / LEASES
@@ -44,10 +45,10 @@ fn what_has_gone_takes_nothing() {
         let (owner, resource) = (owner(number % 100), resource(number));
         let meta = b"what holders say about themselves";
         let of_session = (number % 3 == 0).then_some(session);
-        let asking = Request { owner: owner.as_bytes(), resources: &[resource.as_bytes()], meta, ..ASKING };
-        grant(table.ask(&Request { session: of_session, ..asking }).expect("it is free"));
+        let asking = Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], meta, ..ASKING };
+        grant(table.ask(&Acquire { session: of_session, ..asking }).expect("it is free"));
         let waiting = format!("waiter-{number}");
-        waiter(table.ask(&Request { owner: waiting.as_bytes(), wait: 500, ..asking }).expect("it waits"));
+        waiter(table.ask(&Acquire { owner: waiting.as_bytes(), wait: 500, ..asking }).expect("it waits"));
     }
     assert!(table.core.memory() > LEASES * 300);
     table.advance(2 * LONG);
@@ -63,7 +64,7 @@ fn nothing_is_added_beyond_the_limit_and_the_rest_goes_on() {
     let mut held = 0;
     let refused = loop {
         let (owner, resource) = (owner(held), resource(held));
-        let asking = Request { owner: owner.as_bytes(), resources: &[resource.as_bytes()], ..ASKING };
+        let asking = Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], ..ASKING };
         match table.core.acquire(&asking, table.now * 1000, &mut table.events) {
             Ok(acquired) => drop(grant(acquired)),
             Err(refused) => break refused,
@@ -78,23 +79,27 @@ fn nothing_is_added_beyond_the_limit_and_the_rest_goes_on() {
     let now = table.micros();
     let (first, holder) = (resource(0), owner(0));
     let names: [&[u8]; 1] = [first.as_bytes()];
-    let waiting = Request { owner: b"w", resources: &names, wait: LONG, ..ASKING };
+    let waiting = Acquire { owner: b"w", resources: &names, wait: LONG, ..ASKING };
     assert_eq!(table.core.acquire(&waiting, now, &mut table.events), Err(Refused::NoMemory));
     let terms = SessionTerms { ttl: Some(LONG), ..SessionTerms::default() };
-    let opened = table.core.open_session(1, terms, RequestId::default(), now, &mut table.events);
+    let opened = table.core.open_session(
+        &OpenSession { id: 1, terms, request: RequestId::default() },
+        now,
+        &mut table.events,
+    );
     assert_eq!(opened, Err(Refused::NoMemory));
     // What is there can be held once more, renewed and given back, under an id as well.
-    let again = Request { owner: holder.as_bytes(), resources: &names, is_reentrant: true, ..ASKING };
+    let again = Acquire { owner: holder.as_bytes(), resources: &names, is_reentrant: true, ..ASKING };
     assert!(matches!(table.core.acquire(&again, now, &mut table.events), Ok(Acquired::Granted(_))));
-    let renewed =
-        table.core.renew((&names, holder.as_bytes()), LONG, None, id("", "r"), now, &mut table.events);
+    let renew =
+        Renew { resources: &names, owner: holder.as_bytes(), ttl: LONG, fence: None, request: id("", "r") };
+    let renewed = table.core.renew(&renew, now, &mut table.events);
     assert!(renewed.is_ok());
     for number in 0..held {
-        let release = Release { all: true, ..Release::default() };
         let (resource, owner) = (resource(number), owner(number));
-        let released =
-            table.core.release(resource.as_bytes(), owner.as_bytes(), release, now, &mut table.events);
-        assert_eq!(released, Ok(0));
+        let (resource, owner) = (resource.as_bytes(), owner.as_bytes());
+        let release = Release { resource, owner, all: true, ..Release::default() };
+        assert_eq!(table.core.release(&release, now, &mut table.events), Ok(0));
     }
     table.core.limit_memory(5000);
     assert!(matches!(table.core.acquire(&waiting, now, &mut table.events), Ok(Acquired::Granted(_))));

@@ -4,9 +4,12 @@ use quartet::lock::limits::{
     DELAY_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, RESOURCE_LENGTH_MAX, RESOURCES_PER_REQUEST_MAX, TTL_MAX,
     WAIT_MAX, WAITERS_PER_RESOURCE_MAX,
 };
+use quartet::lock::operation::{
+    Acquire, CancelWait, Check, CloseSession, Disconnect, Downgrade, Force, Inspect, List, OpenSession,
+    PingSession, Release, ReleaseMany, Renew, SessionTerms, Withdraw,
+};
 use quartet::lock::{
-    Acquired, Core, Events, FENCE_RANGE, Mode, NoticeKind, Outcome, Release, Request, RequestId, SessionId,
-    SessionTerms, WaiterId,
+    Acquired, Core, Events, FENCE_RANGE, Mode, NoticeKind, Outcome, RequestId, SessionId, WaiterId,
 };
 
 use super::table::{ASKING, Table, grant, id, snapshot, waiter};
@@ -31,7 +34,7 @@ fn writers_do_not_starve_and_readers_go_together() {
 fn the_same_grant_has_the_same_fence_and_every_other_a_larger_one() {
     let mut table = Table::new();
     let first = grant(table.lock("a", "x", 0));
-    let again = Request { owner: b"a", resources: &[b"x"], is_reentrant: true, ..ASKING };
+    let again = Acquire { owner: b"a", resources: &[b"x"], is_reentrant: true, ..ASKING };
     let second = grant(table.ask(&again).expect("it makes sense"));
     assert_eq!((second.fence, second.holds), (first.fence, 2));
     assert_eq!(table.unlock("a", "x"), Ok(1));
@@ -54,12 +57,12 @@ fn a_check_knows_the_present_grant_only() {
     let mut table = Table::new();
     let fence = grant(table.lock("a", "x", 0)).fence;
     let now = table.micros();
-    assert!(table.core.check(b"x", fence, now, &mut table.events));
-    assert!(!table.core.check(b"x", fence + 1, now, &mut table.events));
-    assert!(!table.core.check(b"y", fence, now, &mut table.events));
+    assert!(table.core.check(&Check { resources: &[b"x"], fence }, now, &mut table.events));
+    assert!(!table.core.check(&Check { resources: &[b"x"], fence: fence + 1 }, now, &mut table.events));
+    assert!(!table.core.check(&Check { resources: &[b"y"], fence }, now, &mut table.events));
     // A lease counts until its last microsecond and not longer, whether anybody has looked or not.
-    assert!(table.core.check(b"x", fence, now + 999_999, &mut table.events));
-    assert!(!table.core.check(b"x", fence, now + 1_000_000, &mut table.events));
+    assert!(table.core.check(&Check { resources: &[b"x"], fence }, now + 999_999, &mut table.events));
+    assert!(!table.core.check(&Check { resources: &[b"x"], fence }, now + 1_000_000, &mut table.events));
 }
 
 #[test]
@@ -70,24 +73,28 @@ fn time_that_runs_back_between_threads_shortens_no_lease() {
     table.now -= 10;
     let other = grant(table.lock("b", "y", 0)).fence;
     let end = table.micros() + 1_010_000;
-    assert!(table.core.check(b"y", other, end - 1, &mut table.events));
-    assert!(!table.core.check(b"x", fence, end, &mut table.events));
+    assert!(table.core.check(&Check { resources: &[b"y"], fence: other }, end - 1, &mut table.events));
+    assert!(!table.core.check(&Check { resources: &[b"x"], fence }, end, &mut table.events));
 }
 
 #[test]
 fn a_session_keeps_what_it_was_given_until_it_ends() {
     let mut table = Table::new();
     let session = table.open(7, SessionTerms { ttl: Some(100), ..SessionTerms::default() });
-    let kept = Request { owner: b"a", ttl: None, session: Some(session), ..ASKING };
+    let kept = Acquire { owner: b"a", ttl: None, session: Some(session), ..ASKING };
     for resource in [&b"x"[..], b"y"] {
-        grant(table.ask(&Request { resources: &[resource], ..kept }).expect("it makes sense"));
+        grant(table.ask(&Acquire { resources: &[resource], ..kept }).expect("it makes sense"));
     }
     let waiting = waiter(table.lock("b", "x", LONG));
     for _ in 0..5 {
         table.advance(99);
         let now = table.micros();
         assert_eq!(
-            table.core.ping_session(session, None, RequestId::default(), now, &mut table.events),
+            table.core.ping_session(
+                &PingSession { session, connection: None, request: RequestId::default() },
+                now,
+                &mut table.events
+            ),
             Ok(Some(100))
         );
     }
@@ -96,7 +103,7 @@ fn a_session_keeps_what_it_was_given_until_it_ends() {
     assert_eq!(table.granted(), [waiting]);
     let lost = table.notices();
     assert_eq!(lost.iter().filter(|(kind, _)| *kind == NoticeKind::Lost).count(), 2);
-    let refused = table.ask(&Request { resources: &[b"z"], ..kept }).expect_err("the session is gone");
+    let refused = table.ask(&Acquire { resources: &[b"z"], ..kept }).expect_err("the session is gone");
     assert_eq!(refused.code(), "NOSESSION");
 }
 
@@ -105,28 +112,32 @@ fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
     let mut table = Table::new();
     let terms = SessionTerms { ttl: None, delay: 50, connection: Some(1) };
     let session = table.open(7, terms);
-    let kept = Request { owner: b"a", resources: &[b"x"], ttl: None, session: Some(session), ..ASKING };
+    let kept = Acquire { owner: b"a", resources: &[b"x"], ttl: None, session: Some(session), ..ASKING };
     grant(table.ask(&kept).expect("it makes sense"));
     table.advance(LONG * 1000);
     let waiting = waiter(table.lock("b", "x", TTL_MAX));
     let now = table.micros();
-    table.core.disconnect(1, now, &mut table.events);
+    table.core.disconnect(&Disconnect { connection: 1 }, now, &mut table.events);
     table.advance(49);
     assert_eq!(table.granted(), []);
     // Back on another connection, in time.
     let now = table.micros();
     assert_eq!(
-        table.core.ping_session(session, Some(2), RequestId::default(), now, &mut table.events),
+        table.core.ping_session(
+            &PingSession { session, connection: Some(2), request: RequestId::default() },
+            now,
+            &mut table.events
+        ),
         Ok(None)
     );
     table.advance(LONG);
     assert_eq!(table.granted(), []);
     // The connection it once had means nothing any more; the one it has does.
-    table.core.disconnect(1, now, &mut table.events);
+    table.core.disconnect(&Disconnect { connection: 1 }, now, &mut table.events);
     table.advance(LONG);
     assert_eq!(table.granted(), []);
     let now = table.micros();
-    table.core.disconnect(2, now, &mut table.events);
+    table.core.disconnect(&Disconnect { connection: 2 }, now, &mut table.events);
     table.advance(50);
     assert_eq!(table.granted(), [waiting]);
 }
@@ -134,19 +145,19 @@ fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
 #[test]
 fn a_request_said_again_comes_to_the_same() {
     let mut table = Table::new();
-    let ask = Request { owner: b"a", resources: &[b"x"], wait: LONG, request: id("a", "r1"), ..ASKING };
+    let ask = Acquire { owner: b"a", resources: &[b"x"], wait: LONG, request: id("a", "r1"), ..ASKING };
     let first = grant(table.ask(&ask).expect("it makes sense"));
     let again = grant(table.ask(&ask).expect("it makes sense"));
     assert_eq!((again.fence, again.holds), (first.fence, 1));
     // One that waits keeps its place.
-    let ask_b = Request { owner: b"b", request: id("b", "r2"), ..ask };
+    let ask_b = Acquire { owner: b"b", request: id("b", "r2"), ..ask };
     let waiting = waiter(table.ask(&ask_b).expect("it makes sense"));
     let behind = waiter(table.lock("c", "x", LONG));
     assert_eq!(table.ask(&ask_b), Ok(Acquired::Rejoined(waiting)));
     let now = table.micros();
-    let release = Release { request: id("a", "r3"), ..Release::default() };
+    let release = Release { resource: b"x", owner: b"a", request: id("a", "r3"), ..Release::default() };
     for _ in 0..2 {
-        assert_eq!(table.core.release(b"x", b"a", release, now, &mut table.events), Ok(0));
+        assert_eq!(table.core.release(&release, now, &mut table.events), Ok(0));
     }
     assert_eq!(table.granted(), [waiting]);
     assert_eq!(table.unlock("b", "x"), Ok(0));
@@ -164,9 +175,9 @@ fn a_request_said_again_comes_to_the_same() {
 fn a_retry_that_does_not_wait_leaves_the_wait_alone() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: id("b", "r1"), ..ASKING };
+    let ask = Acquire { owner: b"b", resources: &[b"x"], wait: 100, request: id("b", "r1"), ..ASKING };
     let waiting = waiter(table.ask(&ask).expect("it makes sense"));
-    assert_eq!(table.ask(&Request { wait: 0, ..ask }), Ok(Acquired::Busy));
+    assert_eq!(table.ask(&Acquire { wait: 0, ..ask }), Ok(Acquired::Busy));
     table.advance(99);
     assert_eq!(table.unlock("a", "x"), Ok(0));
     assert_eq!(table.granted(), [waiting]);
@@ -176,12 +187,12 @@ fn a_retry_that_does_not_wait_leaves_the_wait_alone() {
 fn an_id_that_waits_names_no_other_request() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: 100, request: id("b", "r1"), ..ASKING };
+    let ask = Acquire { owner: b"b", resources: &[b"x"], wait: 100, request: id("b", "r1"), ..ASKING };
     waiter(table.ask(&ask).expect("it makes sense"));
     for other in [
-        Request { resources: &[b"y"], ..ask },
-        Request { resources: &[b"x", b"y"], ..ask },
-        Request { mode: Mode::Shared, ..ask },
+        Acquire { resources: &[b"y"], ..ask },
+        Acquire { resources: &[b"x", b"y"], ..ask },
+        Acquire { mode: Mode::Shared, ..ask },
     ] {
         assert_eq!(table.ask(&other).expect_err("it is another request").code(), "REQIDUSED");
     }
@@ -192,7 +203,7 @@ fn an_id_that_waits_names_no_other_request() {
 fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
+    let ask = Acquire { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
     waiter(table.ask(&ask).expect("it makes sense"));
     waiter(table.lock("c", "x", LONG));
     assert_eq!(table.unlock("a", "x"), Ok(0));
@@ -200,8 +211,8 @@ fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
     let again = grant(table.ask(&ask).expect("it is a retry"));
     assert_eq!(again.fence, given.fence);
     let now = table.micros();
-    table.core.withdraw(given, now, &mut table.events);
-    assert!(table.core.check(b"x", given.fence, now, &mut table.events));
+    table.core.withdraw(&Withdraw { grant: given }, now, &mut table.events);
+    assert!(table.core.check(&Check { resources: &[b"x"], fence: given.fence }, now, &mut table.events));
     assert_eq!(table.granted(), []);
 }
 
@@ -209,12 +220,12 @@ fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
 fn a_retry_of_what_nobody_took_is_a_new_request() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
-    let ask = Request { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
+    let ask = Acquire { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
     waiter(table.ask(&ask).expect("it makes sense"));
     assert_eq!(table.unlock("a", "x"), Ok(0));
     let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
     let now = table.micros();
-    table.core.withdraw(given, now, &mut table.events);
+    table.core.withdraw(&Withdraw { grant: given }, now, &mut table.events);
     table.keep_records();
     let mut replayed = table.replayed();
     for (core, events) in [(&mut table.core, &mut table.events), (&mut replayed, &mut Events::default())] {
@@ -237,10 +248,10 @@ fn an_owner_waits_for_one_thing_at_a_time() {
         "LOCKWAITS the owner waits for x already: each thread of control needs an owner of its own, and a retry the \
          REQID of the request"
     );
-    let other = Request { owner: b"b", resources: &[b"y"], wait: LONG, ..ASKING };
+    let other = Acquire { owner: b"b", resources: &[b"y"], wait: LONG, ..ASKING };
     assert_eq!(table.ask(&other).expect_err("it waits for x").code(), "LOCKWAITS");
     // What it need not wait for it may have, but not what it waits for.
-    assert_eq!(table.ask(&Request { wait: 0, ..other }), Ok(Acquired::Busy));
+    assert_eq!(table.ask(&Acquire { wait: 0, ..other }), Ok(Acquired::Busy));
     grant(table.lock_as(Mode::Shared, "b", "y", 0));
     assert_eq!(table.core.totals().waiters, 1);
     // The lease ends, and the one upgrade with it.
@@ -248,7 +259,7 @@ fn an_owner_waits_for_one_thing_at_a_time() {
     assert_eq!(table.answers(), [(upgrade, Outcome::LeaseLost)]);
     grant(table.lock("c", "z", 0));
     let both: &[&[u8]] = &[b"v", b"z"];
-    let shared = Request { owner: b"b", resources: both, mode: Mode::Shared, wait: LONG, ..ASKING };
+    let shared = Acquire { owner: b"b", resources: both, mode: Mode::Shared, wait: LONG, ..ASKING };
     let waiting = waiter(table.ask(&shared).expect("it makes sense"));
     assert_eq!(table.lock_as(Mode::Shared, "b", "v", 0), Acquired::Busy);
     assert_eq!(table.unlock("c", "z"), Ok(0));
@@ -259,11 +270,17 @@ fn an_owner_waits_for_one_thing_at_a_time() {
 #[test]
 fn a_snapshot_knows_what_requests_came_to() {
     let mut table = Table::new();
-    let ask = Request { owner: b"a", resources: &[b"x", b"y"], request: id("a", "r1"), ..ASKING };
+    let ask = Acquire { owner: b"a", resources: &[b"x", b"y"], request: id("a", "r1"), ..ASKING };
     let first = grant(table.ask(&ask).expect("it makes sense"));
-    grant(table.ask(&Request { owner: b"b", resources: &[b"v", b"w"], ..ASKING }).expect("it makes sense"));
-    let (now, release) = (table.micros(), Release { request: id("b", "r2"), ..Release::default() });
-    assert_eq!(table.core.release_many(&[b"v", b"w"], b"b", release, now, &mut table.events), Ok(2));
+    grant(table.ask(&Acquire { owner: b"b", resources: &[b"v", b"w"], ..ASKING }).expect("it makes sense"));
+    let now = table.micros();
+    let release = ReleaseMany {
+        resources: &[b"v", b"w"],
+        owner: b"b",
+        request: id("b", "r2"),
+        ..ReleaseMany::default()
+    };
+    assert_eq!(table.core.release_many(&release, now, &mut table.events), Ok(2));
     table.keep_records();
     let mut from_snapshot = Core::default();
     for record in snapshot(&table.core) {
@@ -273,7 +290,7 @@ fn a_snapshot_knows_what_requests_came_to() {
         let mut events = Events::default();
         let again = grant(core.acquire(&ask, now, &mut events).expect("it is a retry"));
         assert_eq!((again.fence, again.holds), (first.fence, 1));
-        assert_eq!(core.release_many(&[b"v", b"w"], b"b", release, now, &mut events), Ok(2));
+        assert_eq!(core.release_many(&release, now, &mut events), Ok(2));
     }
 }
 
@@ -286,10 +303,10 @@ fn what_nobody_takes_goes_to_the_next() {
     assert_eq!(table.unlock("a", "x"), Ok(0));
     let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
     let now = table.micros();
-    table.core.withdraw(given, now, &mut table.events);
+    table.core.withdraw(&Withdraw { grant: given }, now, &mut table.events);
     assert_eq!(table.granted(), [next]);
     // A second time there is nothing to be taken back, also where another lease has the place of the first.
-    table.core.withdraw(given, now, &mut table.events);
+    table.core.withdraw(&Withdraw { grant: given }, now, &mut table.events);
     assert_eq!(table.unlock("c", "x"), Ok(0));
 }
 
@@ -302,8 +319,8 @@ fn an_upgrade_that_nobody_takes_is_a_downgrade() {
     assert_eq!(table.unlock("b", "x"), Ok(0));
     let [(_, Outcome::Granted(given))] = &table.answers()[..] else { panic!("one is granted") };
     let now = table.micros();
-    table.core.withdraw(given, now, &mut table.events);
-    assert!(table.core.check(b"x", shared.fence, now, &mut table.events));
+    table.core.withdraw(&Withdraw { grant: given }, now, &mut table.events);
+    assert!(table.core.check(&Check { resources: &[b"x"], fence: shared.fence }, now, &mut table.events));
     grant(table.lock_as(Mode::Shared, "b", "x", 0));
 }
 
@@ -311,12 +328,12 @@ fn an_upgrade_that_nobody_takes_is_a_downgrade() {
 fn nothing_is_granted_on_what_is_over() {
     let mut table = Table::new();
     table.open(1, SessionTerms { ttl: Some(15), ..SessionTerms::default() });
-    let shared = Request { resources: &[b"x"], mode: Mode::Shared, ..ASKING };
-    table.ask(&Request { owner: b"a", ttl: Some(10), ..shared }).expect("it is free");
-    table.ask(&Request { owner: b"b", ttl: Some(14), ..shared }).expect("it can be shared");
+    let shared = Acquire { resources: &[b"x"], mode: Mode::Shared, ..ASKING };
+    table.ask(&Acquire { owner: b"a", ttl: Some(10), ..shared }).expect("it is free");
+    table.ask(&Acquire { owner: b"b", ttl: Some(14), ..shared }).expect("it can be shared");
     let upgrade = waiter(table.upgrade("b", "x", LONG).expect("it shares x"));
     let session = Some(SessionId(1));
-    let of_session = Request { owner: b"c", wait: LONG, ttl: None, session, ..shared };
+    let of_session = Acquire { owner: b"c", wait: LONG, ttl: None, session, ..shared };
     let of_session = waiter(table.ask(&of_session).expect("the session is there"));
     let next = waiter(table.lock("d", "x", 12));
     // The alarm is late: all leases are over, the session as well, and the time of who waited last.
@@ -356,9 +373,9 @@ fn a_full_queue_says_so() {
     for number in 0..WAITERS_PER_RESOURCE_MAX {
         waiter(table.lock(&format!("w{number}"), "x", LONG));
     }
-    let ask = Request { owner: b"late", resources: &[b"x"], wait: LONG, ..ASKING };
+    let ask = Acquire { owner: b"late", resources: &[b"x"], wait: LONG, ..ASKING };
     assert_eq!(table.ask(&ask).expect_err("the queue is full").code(), "LOCKFULL");
-    assert_eq!(table.ask(&Request { wait: 0, ..ask }), Ok(Acquired::Busy));
+    assert_eq!(table.ask(&Acquire { wait: 0, ..ask }), Ok(Acquired::Busy));
     assert_eq!(table.core.totals().owners, WAITERS_PER_RESOURCE_MAX + 1);
 }
 
@@ -369,49 +386,72 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
     let many: Vec<Vec<u8>> =
         (0..=RESOURCES_PER_REQUEST_MAX).map(|number| number.to_string().into()).collect();
     let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
-    let ok = Request { owner: b"a", resources: &[b"x"], ..ASKING };
-    let permits = |count, of| Request { mode: Mode::Permits { count, of }, ..ok };
+    let ok = Acquire { owner: b"a", resources: &[b"x"], ..ASKING };
+    let permits = |count, of| Acquire { mode: Mode::Permits { count, of }, ..ok };
     let bad = [
-        Request { ttl: Some(0), ..ok },
-        Request { ttl: Some(TTL_MAX + 1), ..ok },
-        Request { ttl: Some(u64::MAX), ..ok },
-        Request { ttl: None, ..ok },
-        Request { wait: WAIT_MAX + 1, ..ok },
-        Request { owner: &long[..OWNER_LENGTH_MAX + 1], ..ok },
-        Request { resources: &[&long[..RESOURCE_LENGTH_MAX + 1]], ..ok },
-        Request { meta: &long[..META_LENGTH_MAX + 1], ..ok },
-        Request { request: RequestId { scope: b"a", id: &long[..129] }, ..ok },
-        Request { owner: b"", ..ok },
-        Request { resources: &[], ..ok },
-        Request { resources: &[b"x", b""], ..ok },
-        Request { resources: &[b"x", b"y", b"x"], ..ok },
-        Request { resources: &many, ..ok },
+        Acquire { ttl: Some(0), ..ok },
+        Acquire { ttl: Some(TTL_MAX + 1), ..ok },
+        Acquire { ttl: Some(u64::MAX), ..ok },
+        Acquire { ttl: None, ..ok },
+        Acquire { wait: WAIT_MAX + 1, ..ok },
+        Acquire { owner: &long[..OWNER_LENGTH_MAX + 1], ..ok },
+        Acquire { resources: &[&long[..RESOURCE_LENGTH_MAX + 1]], ..ok },
+        Acquire { meta: &long[..META_LENGTH_MAX + 1], ..ok },
+        Acquire { request: RequestId { scope: b"a", id: &long[..129] }, ..ok },
+        Acquire { owner: b"", ..ok },
+        Acquire { resources: &[], ..ok },
+        Acquire { resources: &[b"x", b""], ..ok },
+        Acquire { resources: &[b"x", b"y", b"x"], ..ok },
+        Acquire { resources: &many, ..ok },
         permits(0, 3),
         permits(4, 3),
         permits(1, u32::MAX),
-        Request { session: Some(SessionId(99)), ..ok },
+        Acquire { session: Some(SessionId(99)), ..ok },
     ];
     for request in bad {
         assert!(table.ask(&request).is_err(), "{request:?}");
     }
     let now = table.micros();
     let open = |table: &mut Table, terms| {
-        table.core.open_session(1, terms, RequestId::default(), now, &mut table.events).is_err()
+        table
+            .core
+            .open_session(
+                &OpenSession { id: 1, terms, request: RequestId::default() },
+                now,
+                &mut table.events,
+            )
+            .is_err()
     };
     assert!(open(&mut table, SessionTerms::default()));
     assert!(open(&mut table, SessionTerms { ttl: Some(0), ..SessionTerms::default() }));
     assert!(open(&mut table, SessionTerms { ttl: Some(1), delay: DELAY_MAX + 1, connection: None }));
     assert!(
-        table.core.ping_session(SessionId(5), None, RequestId::default(), now, &mut table.events).is_err()
+        table
+            .core
+            .ping_session(
+                &PingSession { session: SessionId(5), connection: None, request: RequestId::default() },
+                now,
+                &mut table.events
+            )
+            .is_err()
     );
-    assert!(table.core.close_session(SessionId(5), RequestId::default(), now, &mut table.events).is_err());
+    assert!(
+        table
+            .core
+            .close_session(
+                &CloseSession { session: SessionId(5), request: RequestId::default() },
+                now,
+                &mut table.events
+            )
+            .is_err()
+    );
     let totals = table.core.totals();
     assert_eq!((totals.resources, totals.owners, totals.sessions), (0, 0, 0));
     // The longest of everything is fine.
     for request in [
-        Request { ttl: Some(TTL_MAX), wait: WAIT_MAX, ..ok },
-        Request { owner: &long[..OWNER_LENGTH_MAX], resources: &[&long[..RESOURCE_LENGTH_MAX]], ..ok },
-        Request { resources: &many[1..], ..ok },
+        Acquire { ttl: Some(TTL_MAX), wait: WAIT_MAX, ..ok },
+        Acquire { owner: &long[..OWNER_LENGTH_MAX], resources: &[&long[..RESOURCE_LENGTH_MAX]], ..ok },
+        Acquire { resources: &many[1..], ..ok },
     ] {
         grant(table.ask(&request).expect("it makes sense"));
     }
@@ -423,21 +463,36 @@ fn foreign_owners_can_do_nothing() {
     let fence = grant(table.lock("a", "x", 0)).fence;
     let now = table.micros();
     assert!(table.unlock("b", "x").is_err());
-    assert!(
-        table.core.renew((&[b"x"], b"b"), 1000, None, RequestId::default(), now, &mut table.events).is_err()
-    );
+    let request = RequestId::default();
+    for (owner, fence) in [(&b"b"[..], None), (b"a", Some(fence + 1))] {
+        let renew = Renew { resources: &[b"x"], owner, ttl: 1000, fence, request };
+        assert!(table.core.renew(&renew, now, &mut table.events).is_err());
+    }
+    assert!(table.upgrade("b", "x", 0).is_err());
     assert!(
         table
             .core
-            .renew((&[b"x"], b"a"), 1000, Some(fence + 1), RequestId::default(), now, &mut table.events)
+            .downgrade(
+                &Downgrade { resource: b"x", owner: b"b", fence: None, request },
+                now,
+                &mut table.events
+            )
             .is_err()
     );
-    assert!(table.upgrade("b", "x", 0).is_err());
-    assert!(table.core.downgrade((b"x", b"b"), None, RequestId::default(), now, &mut table.events).is_err());
-    assert_eq!(table.core.cancel(b"x", b"b", RequestId::default(), now, &mut table.events), Ok(0));
-    assert_eq!(table.core.force(b"x", Some(b"b"), b"", RequestId::default(), now, &mut table.events), Ok(0));
-    let stale = Release { fence: Some(fence + 1), ..Release::default() };
-    assert!(table.core.release(b"x", b"a", stale, now, &mut table.events).is_err());
+    assert_eq!(
+        table.core.cancel_wait(&CancelWait { resource: b"x", owner: b"b", request }, now, &mut table.events),
+        Ok(0)
+    );
+    assert_eq!(
+        table.core.force(
+            &Force { resource: b"x", owner: Some(b"b"), reason: b"", request },
+            now,
+            &mut table.events
+        ),
+        Ok(0)
+    );
+    let stale = Release { resource: b"x", owner: b"a", fence: Some(fence + 1), ..Release::default() };
+    assert!(table.core.release(&stale, now, &mut table.events).is_err());
 }
 
 #[test]
@@ -447,7 +502,20 @@ fn leases_start_anew_with_their_full_time_after_a_restart() {
     table.advance(600);
     let now = table.micros();
     assert!(
-        table.core.renew((&[b"x"], b"a"), 3000, None, RequestId::default(), now, &mut table.events).is_ok()
+        table
+            .core
+            .renew(
+                &Renew {
+                    resources: &[b"x"],
+                    owner: b"a",
+                    ttl: 3000,
+                    fence: None,
+                    request: RequestId::default()
+                },
+                now,
+                &mut table.events
+            )
+            .is_ok()
     );
     table.keep_records();
     let mut again = table.replayed();
@@ -455,13 +523,18 @@ fn leases_start_anew_with_their_full_time_after_a_restart() {
     let mut events = quartet::lock::Events::default();
     let later = now + 1_000_000_000;
     again.recovered(later, &mut events);
-    assert!(again.inspect(b"x", later, &mut events).is_none(), "the time of the recovery is given to replay");
+    let inspect = Inspect { resources: &[b"x"] };
+    assert_eq!(
+        again.inspect(&inspect, later, &mut events),
+        [],
+        "the time of the recovery is given to replay"
+    );
     let mut again = quartet::lock::Core::default();
     for record in &table.records {
         again.replay(record, later).expect("the record can be followed");
     }
     again.recovered(later, &mut events);
-    let holder = &again.inspect(b"x", later, &mut events).expect("it is held").holders[0];
+    let holder = &again.inspect(&inspect, later, &mut events)[0].holders[0];
     assert_eq!(holder.ttl, Some(3000));
 }
 
@@ -482,7 +555,7 @@ fn fences_outlive_what_they_were_given_to() {
     let ranges = table.records.iter().filter(|record| record[0] == 1);
     ranges.for_each(|record| again.replay(record, 0).expect("the record can be followed"));
     again.reserve_fences();
-    let request = Request { owner: b"b", resources: &[b"x"], ..ASKING };
+    let request = Acquire { owner: b"b", resources: &[b"x"], ..ASKING };
     let fence = grant(again.acquire(&request, 0, &mut events).expect("it makes sense")).fence;
     assert!(fence > last && fence <= last + 2 * FENCE_RANGE);
 }
@@ -498,7 +571,7 @@ fn a_step_of_a_list_names_a_thousand_holders_and_not_many_more() {
     }
     let (mut cursor, mut steps, now) = (0, Vec::new(), table.micros());
     loop {
-        let page = table.core.list(cursor, |_| true, None, now, &mut table.events);
+        let page = table.core.list(&List { cursor, pattern: None, owner: None }, now, &mut table.events);
         steps.push(page.resources.len());
         cursor = page.next;
         if cursor == 0 {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use quartet::lock::{
-    Acquired, Mode, Outcome, Release, Request, RequestId, SessionId, SessionTerms, WaiterId,
+use quartet::lock::operation::{
+    Acquire, CancelWait, CloseSession, Downgrade, Force, Inspect, PingSession, Release, Renew, SessionTerms,
 };
+use quartet::lock::{Acquired, Mode, Outcome, RequestId, SessionId, WaiterId};
 
 use super::model::{Lease, Model, Waiter, fits_beside};
 use super::table::{ASKING, Table, snapshot};
@@ -140,13 +141,13 @@ impl Pair {
             Step::Upgrade { owner, resource, wait } => self.upgrade(*owner, *resource, *wait),
             Step::Downgrade { owner, resource } => {
                 let now = self.table.micros();
-                let result = self.table.core.downgrade(
-                    (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes()),
-                    None,
-                    RequestId::default(),
-                    now,
-                    &mut self.table.events,
-                );
+                let downgrade = Downgrade {
+                    resource: RESOURCES[*resource].as_bytes(),
+                    owner: OWNERS[*owner].as_bytes(),
+                    fence: None,
+                    request: RequestId::default(),
+                };
+                let result = self.table.core.downgrade(&downgrade, now, &mut self.table.events);
                 let lease = self.model.lease(*owner, *resource);
                 let may = lease.as_ref().is_some_and(|lease| !matches!(lease.mode, Mode::Permits { .. }));
                 assert_eq!(result.is_ok(), may);
@@ -157,9 +158,9 @@ impl Pair {
             }
             Step::Release { owner, resource, all } => {
                 let now = self.table.micros();
-                let release = Release { all: *all, ..Release::default() };
                 let (name, holder) = (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes());
-                let result = self.table.core.release(name, holder, release, now, &mut self.table.events);
+                let release = Release { resource: name, owner: holder, all: *all, ..Release::default() };
+                let result = self.table.core.release(&release, now, &mut self.table.events);
                 let before: u32 = self.model.leases_of(*owner, *resource).map(|lease| lease.holds).sum();
                 if *all {
                     self.model.leases_of(*owner, *resource).for_each(|lease| lease.holds = 0);
@@ -174,14 +175,14 @@ impl Pair {
             Step::Renew { owner, resource, ttl } => {
                 let now = self.table.micros();
                 let (name, holder) = (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes());
-                let result = self.table.core.renew(
-                    (&[name], holder),
-                    *ttl,
-                    None,
-                    RequestId::default(),
-                    now,
-                    &mut self.table.events,
-                );
+                let renew = Renew {
+                    resources: &[name],
+                    owner: holder,
+                    ttl: *ttl,
+                    fence: None,
+                    request: RequestId::default(),
+                };
+                let result = self.table.core.renew(&renew, now, &mut self.table.events);
                 let end = self.model.now + ttl;
                 let deadlines = self.model.leases_of(*owner, *resource).map(|lease| lease.deadline.as_mut());
                 let deadlines: Option<Vec<&mut u64>> = deadlines.collect();
@@ -192,8 +193,11 @@ impl Pair {
             Step::Force { resource } => {
                 let now = self.table.micros();
                 let name = RESOURCES[*resource].as_bytes();
-                let count =
-                    self.table.core.force(name, None, b"", RequestId::default(), now, &mut self.table.events);
+                let count = self.table.core.force(
+                    &Force { resource: name, owner: None, reason: b"", request: RequestId::default() },
+                    now,
+                    &mut self.table.events,
+                );
                 assert_eq!(
                     count,
                     Ok(self.model.leases.iter().filter(|lease| lease.resource == *resource).count() as u64)
@@ -204,8 +208,11 @@ impl Pair {
             Step::Cancel { owner, resource } => {
                 let now = self.table.micros();
                 let (name, holder) = (RESOURCES[*resource].as_bytes(), OWNERS[*owner].as_bytes());
-                let cancelled =
-                    self.table.core.cancel(name, holder, RequestId::default(), now, &mut self.table.events);
+                let cancelled = self.table.core.cancel_wait(
+                    &CancelWait { resource: name, owner: holder, request: RequestId::default() },
+                    now,
+                    &mut self.table.events,
+                );
                 assert!(cancelled.is_ok());
                 self.model.refuse(|waiter| waiter.owner == *owner && waiter.resources.contains(resource));
                 self.model.settle();
@@ -238,13 +245,12 @@ impl Pair {
             }
             Step::Ping { session } => {
                 let now = self.table.micros();
-                let pinged = self.table.core.ping_session(
-                    SessionId(*session),
-                    None,
-                    RequestId::default(),
-                    now,
-                    &mut self.table.events,
-                );
+                let ping = PingSession {
+                    session: SessionId(*session),
+                    connection: None,
+                    request: RequestId::default(),
+                };
+                let pinged = self.table.core.ping_session(&ping, now, &mut self.table.events);
                 let now = self.model.now;
                 let known = self.model.sessions.get_mut(session);
                 assert_eq!(pinged.is_ok(), known.is_some());
@@ -254,12 +260,8 @@ impl Pair {
             }
             Step::CloseSession { session } => {
                 let now = self.table.micros();
-                let closed = self.table.core.close_session(
-                    SessionId(*session),
-                    RequestId::default(),
-                    now,
-                    &mut self.table.events,
-                );
+                let close = CloseSession { session: SessionId(*session), request: RequestId::default() };
+                let closed = self.table.core.close_session(&close, now, &mut self.table.events);
                 assert_eq!(closed.is_ok(), self.model.sessions.contains_key(session));
                 if closed.is_ok() {
                     self.model.end_session(*session);
@@ -272,7 +274,7 @@ impl Pair {
 
     fn acquire(&mut self, mut wanted: Waiter, wait: u64, is_reentrant: bool) {
         let names: Vec<&[u8]> = wanted.resources.iter().map(|&id| RESOURCES[id].as_bytes()).collect();
-        let result = self.table.ask(&Request {
+        let result = self.table.ask(&Acquire {
             owner: OWNERS[wanted.owner].as_bytes(),
             resources: &names,
             mode: wanted.mode,
@@ -418,9 +420,13 @@ impl Pair {
         assert_eq!(refused, std::mem::take(&mut self.model.refused));
         let now = self.table.micros();
         for (id, name) in RESOURCES.iter().enumerate() {
-            let report = self.table.core.inspect(name.as_bytes(), now, &mut self.table.events);
+            let mut report = self.table.core.inspect(
+                &Inspect { resources: &[name.as_bytes()] },
+                now,
+                &mut self.table.events,
+            );
             let (holders, waiters) =
-                report.map_or((Vec::new(), 0), |report| (report.holders, report.waiters));
+                report.pop().map_or((Vec::new(), 0), |report| (report.holders, report.waiters));
             let mut holders: Vec<_> = holders
                 .into_iter()
                 .map(|holder| {

@@ -1,9 +1,11 @@
 //! Every request that changes something can be sent again under its id: it comes to the same, also after a restart, and
 //! the id stands for no other request.
 
-use quartet::lock::{
-    Acquired, Core, Events, Mode, Refused, Release, Request, RequestId, SessionId, SessionTerms,
+use quartet::lock::operation::{
+    Acquire, CancelWait, CloseSession, Downgrade, Force, OpenSession, PingSession, Release, ReleaseMany,
+    Renew, RenewAll, SessionTerms, Upgrade,
 };
+use quartet::lock::{Acquired, Core, Events, Mode, Operation, Refused, RequestId, SessionId};
 
 use super::table::{ASKING, Table, grant, snapshot, waiter};
 
@@ -16,6 +18,22 @@ pub(crate) type Answer = Result<String, Refused>;
 pub(crate) struct Case {
     pub(crate) what: &'static str,
     pub(crate) run: fn(&mut Core, u64, &mut Events, RequestId<'_>) -> Answer,
+}
+
+/// A case with an id, as an operation of locks that are shared.
+pub(crate) struct Running<'r> {
+    pub(crate) case: &'r Case,
+    pub(crate) request: RequestId<'r>,
+}
+
+impl Operation for Running<'_> {
+    type Answer = Answer;
+
+    fn run(&self, table: &mut quartet::lock::Table<'_>) -> Answer {
+        table.admit()?;
+        let (core, now, events) = table.parts();
+        (self.case.run)(core, now, events, self.request)
+    }
 }
 
 fn shown<T: std::fmt::Debug>(answer: Result<T, Refused>) -> Answer {
@@ -35,7 +53,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         what: "acquire",
         run: |core, now, events, request| {
-            let asking = Request { owner: b"ann", resources: &[b"new"], request, ..ASKING };
+            let asking = Acquire { owner: b"ann", resources: &[b"new"], request, ..ASKING };
             fence(core.acquire(&asking, now, events))
         },
     },
@@ -43,7 +61,7 @@ pub(crate) const CASES: &[Case] = &[
         what: "acquire in another mode",
         run: |core, now, events, request| {
             let mode = Mode::Shared;
-            let asking = Request { owner: b"ann", resources: &[b"new"], mode, request, ..ASKING };
+            let asking = Acquire { owner: b"ann", resources: &[b"new"], mode, request, ..ASKING };
             fence(core.acquire(&asking, now, events))
         },
     },
@@ -51,81 +69,100 @@ pub(crate) const CASES: &[Case] = &[
         what: "acquire for another time",
         run: |core, now, events, request| {
             let ttl = Some(77);
-            let asking = Request { owner: b"ann", resources: &[b"new"], ttl, request, ..ASKING };
+            let asking = Acquire { owner: b"ann", resources: &[b"new"], ttl, request, ..ASKING };
             fence(core.acquire(&asking, now, events))
         },
     },
     Case {
         what: "acquire once more",
         run: |core, now, events, request| {
-            let asking = Request { owner: b"ann", resources: &[b"x"], is_reentrant: true, request, ..ASKING };
+            let asking = Acquire { owner: b"ann", resources: &[b"x"], is_reentrant: true, request, ..ASKING };
             fence(core.acquire(&asking, now, events))
         },
     },
     Case {
         what: "upgrade",
-        run: |core, now, events, request| fence(core.upgrade((b"s", b"ann"), None, 0, request, now, events)),
+        run: |core, now, events, request| {
+            let upgrade = Upgrade { resource: b"s", owner: b"ann", fence: None, wait: 0, request };
+            fence(core.upgrade(&upgrade, now, events))
+        },
     },
     Case {
         what: "downgrade",
         run: |core, now, events, request| {
-            shown(core.downgrade((b"x", b"ann"), None, request, now, events).map(|grant| grant.fence))
+            let downgrade = Downgrade { resource: b"x", owner: b"ann", fence: None, request };
+            shown(core.downgrade(&downgrade, now, events).map(|grant| grant.fence))
         },
     },
     Case {
         what: "renew",
         run: |core, now, events, request| {
-            let lease: (&[&[u8]], &[u8]) = (&[b"x"], b"ann");
-            shown(core.renew(lease, 5000, None, request, now, events).map(|grant| grant.fence))
+            let renew = Renew { resources: &[b"x"], owner: b"ann", ttl: 5000, fence: None, request };
+            shown(core.renew(&renew, now, events).map(|grant| grant.fence))
         },
     },
     Case {
         what: "renew all",
-        run: |core, now, events, request| shown(core.renew_all(b"ann", 5000, request, now, events)),
+        run: |core, now, events, request| {
+            shown(core.renew_all(&RenewAll { owner: b"ann", ttl: 5000, request }, now, events))
+        },
     },
     Case {
         what: "release",
         run: |core, now, events, request| {
-            let release = Release { request, ..Release::default() };
-            shown(core.release(b"x", b"ann", release, now, events))
+            let release = Release { resource: b"x", owner: b"ann", request, ..Release::default() };
+            shown(core.release(&release, now, events))
         },
     },
     Case {
         what: "release another",
         run: |core, now, events, request| {
-            let release = Release { request, ..Release::default() };
-            shown(core.release(b"y", b"ann", release, now, events))
+            let release = Release { resource: b"y", owner: b"ann", request, ..Release::default() };
+            shown(core.release(&release, now, events))
         },
     },
     Case {
         what: "release several",
         run: |core, now, events, request| {
-            let release = Release { request, ..Release::default() };
-            shown(core.release_many(&[b"x", b"y"], b"ann", release, now, events))
+            let resources: &[&[u8]] = &[b"x", b"y"];
+            let release = ReleaseMany { resources, owner: b"ann", request, ..ReleaseMany::default() };
+            shown(core.release_many(&release, now, events))
         },
     },
     Case {
         what: "force",
-        run: |core, now, events, request| shown(core.force(b"x", None, b"", request, now, events)),
+        run: |core, now, events, request| {
+            shown(core.force(&Force { resource: b"x", owner: None, reason: b"", request }, now, events))
+        },
     },
     Case {
         what: "cancel",
-        run: |core, now, events, request| shown(core.cancel(b"x", b"bob", request, now, events)),
+        run: |core, now, events, request| {
+            shown(core.cancel_wait(&CancelWait { resource: b"x", owner: b"bob", request }, now, events))
+        },
     },
     Case {
         what: "open a session",
         run: |core, now, events, request| {
             let terms = SessionTerms { ttl: Some(1000), ..SessionTerms::default() };
-            shown(core.open_session(70, terms, request, now, events))
+            shown(core.open_session(&OpenSession { id: 70, terms, request }, now, events))
         },
     },
     Case {
         what: "ping a session",
-        run: |core, now, events, request| shown(core.ping_session(SessionId(7), None, request, now, events)),
+        run: |core, now, events, request| {
+            shown(core.ping_session(
+                &PingSession { session: SessionId(7), connection: None, request },
+                now,
+                events,
+            ))
+        },
     },
     Case {
         what: "close a session",
-        run: |core, now, events, request| shown(core.close_session(SessionId(7), request, now, events)),
+        run: |core, now, events, request| {
+            shown(core.close_session(&CloseSession { session: SessionId(7), request }, now, events))
+        },
     },
 ];
 
@@ -135,7 +172,7 @@ fn table() -> Table {
     grant(table.lock("ann", "y", 0));
     grant(table.lock_as(Mode::Shared, "ann", "s", 0));
     let session = table.open(7, SessionTerms { ttl: Some(LONG), ..SessionTerms::default() });
-    let kept = Request { owner: b"ann", resources: &[b"z"], ttl: None, session: Some(session), ..ASKING };
+    let kept = Acquire { owner: b"ann", resources: &[b"z"], ttl: None, session: Some(session), ..ASKING };
     grant(table.ask(&kept).expect("the session is there"));
     waiter(table.lock("bob", "x", LONG));
     table
@@ -194,9 +231,9 @@ fn an_id_stands_for_one_request() {
 fn what_was_refused_does_not_use_up_the_id() {
     let mut table = table();
     let request = RequestId { scope: b"cid", id: b"id" };
-    let asking = Request { owner: b"cid", resources: &[b"x"], request, ..ASKING };
+    let asking = Acquire { owner: b"cid", resources: &[b"x"], request, ..ASKING };
     assert_eq!(table.ask(&asking), Ok(Acquired::Busy));
-    grant(table.ask(&Request { resources: &[b"free"], ..asking }).expect("it is free"));
+    grant(table.ask(&Acquire { resources: &[b"free"], ..asking }).expect("it is free"));
 }
 
 #[test]
@@ -204,16 +241,16 @@ fn a_retry_without_an_owner_is_known_by_its_id() {
     let mut table = Table::new();
     let request = RequestId { scope: b"", id: b"id" };
     let first =
-        Request { owner: b"made-up-1", is_owner_made_up: true, resources: &[b"x"], request, ..ASKING };
-    let retry = Request { owner: b"made-up-2", ..first };
+        Acquire { owner: b"made-up-1", is_owner_made_up: true, resources: &[b"x"], request, ..ASKING };
+    let retry = Acquire { owner: b"made-up-2", ..first };
     let fence = grant(table.ask(&first).expect("it is free")).fence;
     let again = grant(table.ask(&retry).expect("it is a retry"));
     assert_eq!((again.fence, again.owner.as_deref()), (fence, Some(&b"made-up-1"[..])));
     // Who waits is known by it as well, and is told who it is.
     let request = RequestId { scope: b"", id: b"other" };
-    let waits = Request { owner: b"made-up-3", wait: LONG, request, ..first };
+    let waits = Acquire { owner: b"made-up-3", wait: LONG, request, ..first };
     let waiting = waiter(table.ask(&waits).expect("it waits"));
-    assert_eq!(table.ask(&Request { owner: b"made-up-4", ..waits }), Ok(Acquired::Rejoined(waiting)));
+    assert_eq!(table.ask(&Acquire { owner: b"made-up-4", ..waits }), Ok(Acquired::Rejoined(waiting)));
     assert_eq!(table.core.totals().owners, 2);
     assert_eq!(table.unlock("made-up-1", "x"), Ok(0));
     let [(_, quartet::lock::Outcome::Granted(given))] = &table.answers()[..] else {
@@ -229,7 +266,8 @@ fn an_upgrade_that_waits_can_be_sent_again() {
     grant(table.lock_as(Mode::Shared, "bob", "x", 0));
     let ask = |table: &mut Table| {
         let (now, request) = (table.micros(), RequestId { scope: b"ann", id: b"id" });
-        table.core.upgrade((b"x", b"ann"), Some(shared), LONG, request, now, &mut table.events)
+        let upgrade = Upgrade { resource: b"x", owner: b"ann", fence: Some(shared), wait: LONG, request };
+        table.core.upgrade(&upgrade, now, &mut table.events)
     };
     let Ok(Acquired::Waiting(waiting)) = ask(&mut table) else { panic!("bob shares it") };
     assert_eq!(ask(&mut table), Ok(Acquired::Rejoined(waiting)));

@@ -1,6 +1,7 @@
 //! Semaphores: several leases of one owner, and a number of permits that changes while some are taken.
 
-use quartet::lock::{Acquired, Mode, Refused, Release, Request, RequestId};
+use quartet::lock::operation::{Acquire, Check, Inspect, Release, Renew};
+use quartet::lock::{Acquired, Mode, Refused, RequestId};
 
 use super::table::{ASKING, Table, grant, snapshot, waiter};
 
@@ -27,15 +28,19 @@ fn an_owner_takes_more_permits_as_long_as_there_are_some() {
     // Each is a lease of its own, with its own time and fence; the last is given back first.
     let now = table.micros();
     for (fence, is_held) in [(first.fence, true), (second.fence, true), (other.fence, false)] {
-        assert_eq!(table.core.check(b"pool", fence, now, &mut table.events), is_held);
+        assert_eq!(
+            table.core.check(&Check { resources: &[b"pool"], fence }, now, &mut table.events),
+            is_held
+        );
     }
     assert_eq!(table.unlock("ann", "pool"), Ok(2));
-    let of_first = Release { fence: Some(first.fence), ..Release::default() };
-    assert_eq!(table.core.release(b"pool", b"ann", of_first, now, &mut table.events), Ok(1));
-    assert!(table.core.check(b"pool", second.fence, now, &mut table.events));
+    let of_pool = Release { resource: b"pool", owner: b"ann", ..Release::default() };
+    let of_first = Release { fence: Some(first.fence), ..of_pool };
+    assert_eq!(table.core.release(&of_first, now, &mut table.events), Ok(1));
+    assert!(table.core.check(&Check { resources: &[b"pool"], fence: second.fence }, now, &mut table.events));
     grant(table.lock_as(permits(1, 3), "ann", "pool", 0));
-    let all = Release { all: true, ..Release::default() };
-    assert_eq!(table.core.release(b"pool", b"ann", all, now, &mut table.events), Ok(0));
+    let all = Release { all: true, ..of_pool };
+    assert_eq!(table.core.release(&all, now, &mut table.events), Ok(0));
     assert_eq!(table.core.totals().resources, 0);
 }
 
@@ -45,14 +50,15 @@ fn all_leases_of_an_owner_are_renewed_unless_one_is_named() {
     let fences = [0; 3].map(|_| grant(table.lock_as(permits(1, 3), "ann", "pool", 0)).fence);
     let now = table.micros();
     let renew = |table: &mut Table, fence| {
-        let lease: (&[&[u8]], &[u8]) = (&[b"pool"], b"ann");
-        table.core.renew(lease, LONG, fence, RequestId::default(), now, &mut table.events)
+        let request = RequestId::default();
+        let renew = Renew { resources: &[b"pool"], owner: b"ann", ttl: LONG, fence, request };
+        table.core.renew(&renew, now, &mut table.events)
     };
     assert_eq!(renew(&mut table, Some(fences[1])).map(|grant| grant.fence), Ok(fences[1]));
     table.keep_records();
     let left = |table: &mut Table| {
-        let holders = table.core.inspect(b"pool", now, &mut table.events).expect("it is held").holders;
-        let mut left: Vec<_> = holders.iter().map(|holder| (holder.fence, holder.ttl)).collect();
+        let reports = table.core.inspect(&Inspect { resources: &[b"pool"] }, now, &mut table.events);
+        let mut left: Vec<_> = reports[0].holders.iter().map(|holder| (holder.fence, holder.ttl)).collect();
         left.sort_unstable();
         left.into_iter().map(|(_, ttl)| ttl.expect("it has a time")).collect::<Vec<_>>()
     };
@@ -107,7 +113,7 @@ fn what_is_held_once_more_is_as_many_permits() {
     let first = grant(table.lock_as(permits(1, 3), "ann", "pool", 0));
     let again = |table: &mut Table, mode| {
         let now = table.micros();
-        let request = Request { owner: b"ann", resources: &[b"pool"], mode, is_reentrant: true, ..ASKING };
+        let request = Acquire { owner: b"ann", resources: &[b"pool"], mode, is_reentrant: true, ..ASKING };
         table.core.acquire(&request, now, &mut table.events)
     };
     let held = grant(again(&mut table, permits(1, 4)).expect("it holds one"));

@@ -10,10 +10,10 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use quartet::clock::Now;
+use quartet::delivery::Effects;
 use quartet::journal::Writer;
-use quartet::lock::{
-    Aftermath, Answer, Asked, Durability, Grant, Locks, Mode, Outcome, Release, Request, RequestId,
-};
+use quartet::lock::operation::{Acquire, Advance, Inspect, Release, Renew};
+use quartet::lock::{Answer, Asked, Durability, Grant, Locks, Mode, Outcome, RequestId};
 use quartet::random::Random;
 use quartet::wait::{Barrier, Ticket};
 
@@ -318,11 +318,11 @@ impl Simulation {
     /// What the server does with a message.
     fn serve(&mut self, client: usize, from: &Name, message: Message) {
         let owner = &from.owner;
-        let (now, mut aftermath) = (self.time(), Aftermath::default());
+        let (now, mut effects) = (self.time(), Effects::default());
         let reply = match message {
             Message::Acquire { resource, request, mode } => {
                 let (name, id) = (RESOURCES[resource], request.to_string());
-                let asking = Request {
+                let asking = Acquire {
                     owner: owner.as_bytes(),
                     resources: &[name.as_bytes()],
                     mode,
@@ -331,7 +331,7 @@ impl Simulation {
                     request: RequestId { scope: owner.as_bytes(), id: id.as_bytes() },
                     ..ASKING
                 };
-                match self.server.locks.acquire(&asking, now, &mut aftermath) {
+                match self.server.locks.run(&asking, now, &mut effects) {
                     Ok(Asked::Granted(Grant { fence, .. })) => Message::Granted { request, fence },
                     Ok(Asked::Waiting(ticket)) => {
                         return self.queue(client, from, resource, request, ticket);
@@ -340,21 +340,25 @@ impl Simulation {
                 }
             }
             Message::Release { resource, fence } => {
-                let release = Release { fence: Some(fence), ..Release::default() };
-                let name = RESOURCES[resource].as_bytes();
-                // Of a lease that has ended there is nothing to give back.
-                let _ = self.server.locks.change(now, &mut aftermath, |core, now, events| {
-                    core.release(name, owner.as_bytes(), release, now, events)
-                });
+                let release = Release {
+                    resource: RESOURCES[resource].as_bytes(),
+                    owner: owner.as_bytes(),
+                    fence: Some(fence),
+                    ..Release::default()
+                };
+                // A lease that has ended cannot be released.
+                let _ = self.server.locks.run(&release, now, &mut effects);
                 return;
             }
             Message::Renew { resource, fence, sent } => {
-                let name = RESOURCES[resource].as_bytes();
-                let renewed = self.server.locks.change(now, &mut aftermath, |core, now, events| {
-                    let lease: (&[&[u8]], &[u8]) = (&[name], owner.as_bytes());
-                    core.renew(lease, TTL, Some(fence), RequestId::default(), now, events)
-                });
-                match renewed {
+                let renew = Renew {
+                    resources: &[RESOURCES[resource].as_bytes()],
+                    owner: owner.as_bytes(),
+                    ttl: TTL,
+                    fence: Some(fence),
+                    request: RequestId::default(),
+                };
+                match self.server.locks.run(&renew, now, &mut effects) {
                     Ok(_) => Message::Renewed { fence, sent },
                     Err(_) => return,
                 }
@@ -363,13 +367,13 @@ impl Simulation {
                 let is_gone = |waiting: &mut Waiting| waiting.name.connection == from.connection;
                 let gone: Vec<Waiting> = self.server.waiting.extract_if(.., is_gone).collect();
                 for waiting in gone {
-                    self.server.locks.cancel(&waiting.ticket, now, &mut Aftermath::default());
+                    self.server.locks.cancel(&waiting.ticket, now, &mut Effects::default());
                 }
                 return;
             }
             Message::Granted { .. } | Message::Renewed { .. } | Message::Refused { .. } => return,
         };
-        self.reply(client, from, reply, aftermath.barrier);
+        self.reply(client, from, reply, effects.take_barrier());
     }
 
     fn queue(&mut self, client: usize, from: &Name, resource: usize, request: u64, ticket: Ticket<Answer>) {
@@ -398,7 +402,7 @@ impl Simulation {
     /// Time passes at the server: leases end, answers come, the disk gets on.
     fn run_server(&mut self) -> Result<(), String> {
         let now = self.time();
-        self.server.locks.act(now, &mut Aftermath::default(), |core, now, events| core.advance(now, events));
+        self.server.locks.run(&Advance, now, &mut Effects::default());
         let mut answers = Vec::new();
         // Answers lie about for a while before they are taken: who they are for may go meanwhile.
         let are_taken = self.one_in(2);
@@ -456,10 +460,9 @@ impl Simulation {
     fn nobody_waits_for_nobody(&mut self) -> Result<(), String> {
         let now = self.time();
         for name in RESOURCES {
-            let report = self.server.locks.act(now, &mut Aftermath::default(), |core, now, events| {
-                core.inspect(name.as_bytes(), now, events)
-            });
-            if report.is_some_and(|report| report.waiters > 0 && report.holders.is_empty()) {
+            let inspect = Inspect { resources: &[name.as_bytes()] };
+            let reports = self.server.locks.run(&inspect, now, &mut Effects::default());
+            if reports.iter().any(|report| report.waiters > 0 && report.holders.is_empty()) {
                 return Err(format!("somebody waits for {name}, which nobody holds"));
             }
         }
@@ -542,8 +545,7 @@ impl Simulation {
             self.now += 1;
             self.run_server()?;
         }
-        let now = self.time();
-        let totals = self.server.locks.act(now, &mut Aftermath::default(), |core, _, _| core.totals());
+        let (totals, _) = self.server.locks.counted();
         if totals.resources + totals.owners > 0 {
             return Err(format!("{} resources and {} owners are left", totals.resources, totals.owners));
         }

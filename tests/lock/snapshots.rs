@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use quartet::journal::disk::Disk;
 use quartet::lock::limits::SNAPSHOT_RECORDS_MAX;
-use quartet::lock::{Aftermath, Asked, Core, Request, SnapshotWalk};
+use quartet::lock::operation::{Acquire, Release};
+use quartet::lock::{Asked, Core, SnapshotWalk};
 use quartet::random::Random;
 
 use super::indivisible::{SEGMENT_HEAD, Service, boundaries, draw, now};
-use super::table::ASKING;
+use super::table::{ASKING, look};
 use crate::support::process::wait_for;
 use crate::support::simulated_disk::{SimulatedDisk, Survival};
 
@@ -49,12 +50,13 @@ fn a_crash_after_a_snapshot_in_steps_loses_nothing_and_leaves_whole_operations()
         let mut service = Service::start(&disk);
         work(&mut service, &disk, 0..20, &mut random);
         let journal = Arc::clone(service.locks.journal().expect("it is kept"));
-        let mut snapshot = service.act(|_, _, _| journal.begin_snapshot()).expect("none is being made");
+        let mut snapshot =
+            look(&service.locks, now(), |_| journal.begin_snapshot()).expect("none is being made");
         let mut walk = SnapshotWalk::in_steps_of(2);
         let mut step = 20;
         let end = loop {
             let mut records = Vec::new();
-            let end = service.act(|core, _, _| {
+            let end = look(&service.locks, now(), |core| {
                 let is_last = core.snapshot_step(&mut walk, |record| records.push(record.to_vec()));
                 let mut end = None;
                 if is_last {
@@ -92,19 +94,19 @@ fn a_step_is_bounded_however_large_the_table_is() {
     let service = Service::start(&disk);
     for number in 0..5 * SNAPSHOT_RECORDS_MAX {
         let (resource, request) = (format!("resource-{number}"), format!("request-{number}"));
-        let asking = Request {
+        let asking = Acquire {
             owner: b"owner",
             resources: &[resource.as_bytes()],
             request: quartet::lock::RequestId { scope: b"owner", id: request.as_bytes() },
             ..ASKING
         };
-        let asked = service.locks.acquire(&asking, now(), &mut Aftermath::default());
+        let asked = service.ask(&asking);
         assert!(matches!(asked, Ok(Asked::Granted(_))));
     }
     let (mut walk, mut steps, mut records) = (SnapshotWalk::default(), 0, 0);
     loop {
         let mut written = 0;
-        let is_last = service.act(|core, _, _| core.snapshot_step(&mut walk, |_| written += 1));
+        let is_last = look(&service.locks, now(), |core| core.snapshot_step(&mut walk, |_| written += 1));
         assert!(written <= SNAPSHOT_RECORDS_MAX, "a step has written {written}");
         (steps, records) = (steps + 1, records + written);
         if is_last {
@@ -127,14 +129,11 @@ fn the_table_goes_on_while_a_snapshot_is_made() {
             number += 1;
             let (name, resource) = (format!("{:0>250}", number % 5000), format!("{:0>1000}", number % 5000));
             let asking =
-                Request { owner: name.as_bytes(), resources: &[resource.as_bytes()], meta: &meta, ..ASKING };
-            let asked = service.locks.acquire(&asking, now(), &mut Aftermath::default());
+                Acquire { owner: name.as_bytes(), resources: &[resource.as_bytes()], meta: &meta, ..ASKING };
+            let asked = service.ask(&asking);
             if matches!(asked, Ok(Asked::Busy)) {
-                let release = quartet::lock::Release::default();
-                let released = service.act(|core, now, events| {
-                    core.release(resource.as_bytes(), name.as_bytes(), release, now, events)
-                });
-                assert_eq!(released, Ok(0));
+                let (resource, owner) = (resource.as_bytes(), name.as_bytes());
+                assert_eq!(service.ask(&Release { resource, owner, ..Release::default() }), Ok(0));
             }
             if number % 4096 == 0 {
                 service.writer.step();

@@ -1,13 +1,18 @@
 //! A table of locks as tests use it: strings for names, milliseconds for times.
 
+use std::cell::Cell;
+
+use quartet::clock::Now;
+use quartet::delivery::Effects;
+use quartet::lock::operation::{Acquire, OpenSession, Release, SessionTerms, Upgrade};
 use quartet::lock::{
-    Acquired, Core, Durability, Events, Grant, Mode, NoticeKind, Outcome, Release, Request, RequestId,
-    SessionId, SessionTerms, WaiterId,
+    Acquired, Core, Durability, Events, Grant, Locks, Mode, NoticeKind, Operation, Outcome, RequestId,
+    SessionId, WaiterId,
 };
 use quartet::refusal::Refusal;
 
 /// What tests start from: an exclusive lock for a second, without waiting.
-pub(crate) const ASKING: Request<'static> = Request {
+pub(crate) const ASKING: Acquire<'static> = Acquire {
     owner: b"",
     is_owner_made_up: false,
     resources: &[],
@@ -46,7 +51,7 @@ impl Table {
         self.now * 1000
     }
 
-    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Result<Acquired, Refusal> {
+    pub(crate) fn ask(&mut self, request: &Acquire<'_>) -> Result<Acquired, Refusal> {
         let now = self.micros();
         let result = self.core.acquire(request, now, &mut self.events);
         self.keep_records();
@@ -55,42 +60,42 @@ impl Table {
 
     /// Asks for one resource, as `ASKING` with a time to wait.
     pub(crate) fn lock(&mut self, owner: &str, resource: &str, wait: u64) -> Acquired {
-        let request = Request { owner: owner.as_bytes(), resources: &[resource.as_bytes()], wait, ..ASKING };
+        let request = Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], wait, ..ASKING };
         self.ask(&request).expect("the request makes sense")
     }
 
     /// Asks for one resource in a mode.
     pub(crate) fn lock_as(&mut self, mode: Mode, owner: &str, resource: &str, wait: u64) -> Acquired {
         let request =
-            Request { owner: owner.as_bytes(), resources: &[resource.as_bytes()], wait, mode, ..ASKING };
+            Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], wait, mode, ..ASKING };
         self.ask(&request).expect("the request makes sense")
     }
 
     pub(crate) fn unlock(&mut self, owner: &str, resource: &str) -> Result<u64, Refusal> {
         let now = self.micros();
         let (owner, resource) = (owner.as_bytes(), resource.as_bytes());
-        let result = self.core.release(resource, owner, Release::default(), now, &mut self.events);
+        let result =
+            self.core.release(&Release { resource, owner, ..Release::default() }, now, &mut self.events);
         self.keep_records();
         Ok(result?)
     }
 
     pub(crate) fn upgrade(&mut self, owner: &str, resource: &str, wait: u64) -> Result<Acquired, Refusal> {
         let now = self.micros();
-        let result = self.core.upgrade(
-            (resource.as_bytes(), owner.as_bytes()),
-            None,
-            wait,
-            RequestId::default(),
-            now,
-            &mut self.events,
-        );
+        let (resource, owner, request) = (resource.as_bytes(), owner.as_bytes(), RequestId::default());
+        let upgrade = Upgrade { resource, owner, fence: None, wait, request };
+        let result = self.core.upgrade(&upgrade, now, &mut self.events);
         self.keep_records();
         Ok(result?)
     }
 
     pub(crate) fn open(&mut self, id: u64, terms: SessionTerms) -> SessionId {
         let now = self.micros();
-        let result = self.core.open_session(id, terms, RequestId::default(), now, &mut self.events);
+        let result = self.core.open_session(
+            &OpenSession { id, terms, request: RequestId::default() },
+            now,
+            &mut self.events,
+        );
         self.keep_records();
         result.expect("the session can be opened")
     }
@@ -161,4 +166,20 @@ pub(crate) fn waiter(acquired: Acquired) -> WaiterId {
         Acquired::Waiting(id) => id,
         other => panic!("does not wait: {other:?}"),
     }
+}
+
+/// Looks at the table of locks that are shared.
+pub(crate) fn look<R>(locks: &Locks, now: Now, look: impl FnOnce(&Core) -> R) -> R {
+    struct Look<F>(Cell<Option<F>>);
+
+    impl<R, F: FnOnce(&Core) -> R> Operation for Look<F> {
+        type Answer = R;
+
+        fn run(&self, table: &mut quartet::lock::Table<'_>) -> R {
+            let look = self.0.take().expect("it is run once");
+            look(table.core())
+        }
+    }
+
+    locks.run(&Look(Cell::new(Some(look))), now, &mut Effects::default())
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quartet::clock::Now;
-use quartet::lock::{Aftermath, Asked, Locks, NoticeKind, Outcome, Release, Request};
+use quartet::delivery::Effects;
+use quartet::lock::operation::{Acquire, Release, ReleaseMany};
+use quartet::lock::{Asked, Locks, NoticeKind, Outcome};
 use quartet::random::Random;
 
 use super::table::ASKING;
@@ -53,18 +55,18 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
     let owner = number.to_string();
     for _ in 0..REQUESTS {
         let which = random.below(RESOURCES.len());
-        let request = Request {
+        let request = Acquire {
             owner: owner.as_bytes(),
             resources: &RESOURCES[which..=which],
             wait: 1_000_000,
             ..ASKING
         };
-        let asked = locks.acquire(&request, now(), &mut Aftermath::default()).expect("it makes sense");
+        let asked = locks.run(&request, now(), &mut Effects::default()).expect("it makes sense");
         let grant = match asked {
             Asked::Granted(grant) => grant,
             Asked::Waiting(ticket) if random.below(4) == 0 => {
                 // Others may grant it at this very moment.
-                locks.cancel(&ticket, now(), &mut Aftermath::default());
+                locks.cancel(&ticket, now(), &mut Effects::default());
                 continue;
             }
             Asked::Waiting(ticket) => loop {
@@ -79,9 +81,8 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
             Asked::Busy | Asked::Deadlock(_) => panic!("who holds nothing waits"),
         };
         protected[which].visit(grant.fence);
-        let left = locks.act(now(), &mut Aftermath::default(), |core, now, events| {
-            core.release(RESOURCES[which], owner.as_bytes(), Release::default(), now, events)
-        });
+        let release = Release { resource: RESOURCES[which], owner: owner.as_bytes(), ..Release::default() };
+        let left = locks.run(&release, now(), &mut Effects::default());
         assert_eq!(left, Ok(0));
     }
 }
@@ -89,8 +90,8 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
 #[test]
 fn one_at_a_time_and_nothing_left_for_who_has_gone() {
     let (locks, protected) = (Locks::default(), <[Protected; 3]>::default());
-    let first = Request { owner: b"first", resources: &RESOURCES, ..ASKING };
-    let asked = locks.acquire(&first, now(), &mut Aftermath::default());
+    let first = Acquire { owner: b"first", resources: &RESOURCES, ..ASKING };
+    let asked = locks.run(&first, now(), &mut Effects::default());
     assert!(matches!(asked, Ok(Asked::Granted(_))));
     thread::scope(|scope| {
         for number in 0..THREADS {
@@ -99,13 +100,11 @@ fn one_at_a_time_and_nothing_left_for_who_has_gone() {
         }
         // However the system deals out its time, somebody has to wait.
         wait_for(|| (locks.counted().0.waiters > 0).then_some(()));
-        let released = locks.act(now(), &mut Aftermath::default(), |core, now, events| {
-            core.release_many(&RESOURCES, b"first", Release::default(), now, events)
-        });
+        let release = ReleaseMany { resources: &RESOURCES, owner: b"first", ..ReleaseMany::default() };
+        let released = locks.run(&release, now(), &mut Effects::default());
         assert_eq!(released, Ok(3));
     });
-    let (totals, counts) =
-        locks.act(now(), &mut Aftermath::default(), |core, _, _| (core.totals(), core.counts()));
+    let (totals, counts) = locks.counted();
     assert_eq!((totals.leases, totals.waiters, totals.owners), (0, 0, 0));
     assert!(counts.waited > 0);
 }
@@ -113,8 +112,8 @@ fn one_at_a_time_and_nothing_left_for_who_has_gone() {
 #[test]
 fn notices_are_told_in_the_order_in_which_things_happened() {
     let (locks, told) = (Locks::default(), Mutex::new(Vec::new()));
-    let tell = |aftermath: Aftermath| {
-        if aftermath.has_notices {
+    let tell = |effects: Effects| {
+        if effects.has_notices {
             locks.tell(|notice| {
                 // Whoever is to come in between may do so here.
                 thread::yield_now();
@@ -122,29 +121,32 @@ fn notices_are_told_in_the_order_in_which_things_happened() {
             });
         }
     };
-    let listening = || Aftermath { wants_notices: true, ..Aftermath::default() };
+    let listening = || {
+        let mut effects = Effects::default();
+        effects.wants_notices = true;
+        effects
+    };
     thread::scope(|scope| {
         for number in 0..THREADS {
             let (locks, tell) = (&locks, &tell);
             scope.spawn(move || {
                 let owner = number.to_string();
-                let request = Request { owner: owner.as_bytes(), resources: &[b"x"], ..ASKING };
+                let request = Acquire { owner: owner.as_bytes(), resources: &[b"x"], ..ASKING };
                 for _ in 0..REQUESTS / 5 {
                     let granted = || {
-                        let mut aftermath = listening();
-                        let asked = locks.acquire(&request, now(), &mut aftermath).expect("it makes sense");
-                        tell(aftermath);
+                        let mut effects = listening();
+                        let asked = locks.run(&request, now(), &mut effects).expect("it makes sense");
+                        tell(effects);
                         matches!(asked, Asked::Granted(_))
                     };
                     while !granted() {
                         thread::yield_now();
                     }
-                    let mut aftermath = listening();
-                    let left = locks.act(now(), &mut aftermath, |core, now, events| {
-                        core.release(b"x", owner.as_bytes(), Release::default(), now, events)
-                    });
+                    let mut effects = listening();
+                    let release = Release { resource: b"x", owner: owner.as_bytes(), ..Release::default() };
+                    let left = locks.run(&release, now(), &mut effects);
                     assert_eq!(left, Ok(0));
-                    tell(aftermath);
+                    tell(effects);
                 }
             });
         }

@@ -1,6 +1,7 @@
 //! A write that only the present holder of a lock can do: what FENCE.SET is over RESP.
 
 use crate::http::endpoint::{Problem, Visit, on_disk, problems};
+use crate::lock::operation::Check;
 use crate::wait::Barrier;
 
 /// The lock and the fence under which a client believes to hold it.
@@ -27,9 +28,9 @@ impl<'a> Fencing<'a> {
     /// If the lock is not held under the fence.
     pub(super) fn allow_writing(&self, visit: &mut Visit<'_, '_>) -> Result<Option<Barrier>, Problem> {
         let now = visit.now();
-        let (is_current, barrier) = visit.services.on_locks(now, visit.effects, |locks, now, aftermath| {
-            locks.act(now, aftermath, |core, now, events| core.check(self.lock, self.fence, now, events))
-        });
+        let check = Check { resources: &[self.lock], fence: self.fence };
+        let is_current = visit.services.run_lock(&check, now, visit.effects);
+        let barrier = visit.effects.take_barrier();
         if is_current { Ok(barrier) } else { Err(Problem::new(problems::FENCED).with("field", "fence")) }
     }
 }

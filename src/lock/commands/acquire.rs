@@ -2,9 +2,10 @@
 
 use super::encoder::GrantEncoder;
 use super::options::{Options, counted_resources};
-use super::{ROW, change, on_locks, reply_changed, reply_granted};
+use super::{ROW, reply_changed, reply_granted, run};
 use crate::command::{Call, Command, Flags};
-use crate::lock::{Asked, Request};
+use crate::lock::Asked;
+use crate::lock::operation::{Acquire, Downgrade, Upgrade};
 use crate::refusal::Refusal;
 
 /// What can be said of every request.
@@ -76,7 +77,7 @@ fn ask(
     resources: &[&[u8]],
     options: &Options<'_>,
 ) -> Result<(), Refusal> {
-    let request = Request {
+    let operation = Acquire {
         owner,
         is_owner_made_up: false,
         resources,
@@ -88,7 +89,7 @@ fn ask(
         meta: options.meta,
         request: options.request_of(owner),
     };
-    let asked = on_locks(call, |locks, now, aftermath| locks.acquire(&request, now, aftermath))?;
+    let asked = run(call, &operation)?;
     answer(call, asked)
 }
 
@@ -105,20 +106,23 @@ fn answer(call: &mut Call<'_, '_>, asked: Asked) -> Result<(), Refusal> {
 fn upgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
     let options = Options::parse(arguments.from(3), &["WAIT", "FENCE", "REQID"])?;
-    let wait = if call.may_wait() { options.wait } else { 0 };
-    let lease = (arguments.at(1), arguments.at(2));
-    let request = options.request_of(lease.1);
-    let asked = on_locks(call, |locks, now, aftermath| {
-        locks.upgrade(lease, options.fence, wait, request, now, aftermath)
-    })?;
+    let (resource, owner) = (arguments.at(1), arguments.at(2));
+    let operation = Upgrade {
+        resource,
+        owner,
+        fence: options.fence,
+        wait: if call.may_wait() { options.wait } else { 0 },
+        request: options.request_of(owner),
+    };
+    let asked = run(call, &operation)?;
     answer(call, asked)
 }
 
 fn downgrade(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let options = Options::parse(call.arguments.from(3), &["FENCE", "REQID"])?;
-    let lease = (call.arguments.at(1), call.arguments.at(2));
-    let request = options.request_of(lease.1);
-    let grant = change(call, |core, now, events| core.downgrade(lease, options.fence, request, now, events))?;
+    let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
+    let request = options.request_of(owner);
+    let grant = run(call, &Downgrade { resource, owner, fence: options.fence, request })?;
     reply_changed(call, grant);
     Ok(())
 }

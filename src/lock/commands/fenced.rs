@@ -3,9 +3,10 @@
 //! The check and the write are one step: the key's shard is locked by dispatch before the table of locks is asked, and
 //! until the value is there.  Whoever gets the lock next therefore finds that value, or this writer is refused.
 
-use super::act;
 use super::options::whole;
+use super::run;
 use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::lock::operation::Check;
 use crate::refusal::Refusal;
 use crate::store::Lifetime;
 
@@ -35,7 +36,7 @@ fn set(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         _ => return Err(Refusal::SYNTAX),
     };
     let resource = arguments.at(4);
-    if !act(call, |core, now, events| core.check(resource, fence, now, events)) {
+    if !run(call, &Check { resources: &[resource], fence }) {
         return Err(Refusal::new("FENCED the resource is not held under this fence"));
     }
     let key = call.key(1);

@@ -2,8 +2,9 @@
 
 use super::options::{Options, about, counted_resources, whole};
 use super::promises::AllRenewed;
-use super::{ROW, act, change, reply_changed};
+use super::{ROW, reply_changed, run};
 use crate::command::{Call, Command, Flags};
+use crate::lock::operation::{CancelWait, Check, Force, Release, ReleaseMany, Renew, RenewAll};
 use crate::refusal::Refusal;
 
 const QUICK: Flags = Flags::NOSCRIPT.union(Flags::FAST);
@@ -87,9 +88,8 @@ fn renew(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let options = Options::parse(call.arguments.from(5), &["FENCE", "REQID"])?;
     let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
     let request = options.request_of(owner);
-    let renewed = change(call, |core, now, events| {
-        core.renew((&[resource], owner), ttl, options.fence, request, now, events)
-    })?;
+    let operation = Renew { resources: &[resource], owner, ttl, fence: options.fence, request };
+    let renewed = run(call, &operation)?;
     reply_changed(call, renewed);
     Ok(())
 }
@@ -98,7 +98,7 @@ fn renew_all(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let ttl = required_ttl(call, 2)?;
     let owner = call.arguments.at(1);
     let request = Options::parse(call.arguments.from(4), &["REQID"])?.request_of(owner);
-    let renewed = change(call, |core, now, events| core.renew_all(owner, ttl, request, now, events))?;
+    let renewed = run(call, &RenewAll { owner, ttl, request })?;
     call.output.integer(renewed as i64);
     let now = call.now();
     call.promise(|| AllRenewed::new(owner, renewed, ttl, now));
@@ -108,8 +108,9 @@ fn renew_all(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn release(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
     let (resource, owner) = (arguments.at(1), arguments.at(2));
-    let release = Options::parse(arguments.from(3), RELEASING)?.release(owner);
-    let left = change(call, |core, now, events| core.release(resource, owner, release, now, events))?;
+    let options = Options::parse(arguments.from(3), RELEASING)?;
+    let (fence, all, request) = (options.fence, options.all, options.request_of(owner));
+    let left = run(call, &Release { resource, owner, fence, all, request })?;
     call.output.integer(left as i64);
     Ok(())
 }
@@ -118,15 +119,23 @@ fn release_many(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let arguments = call.arguments;
     let (resources, rest) = counted_resources(arguments, 2)?;
     let owner = arguments.at(1);
-    let release = Options::parse(rest, RELEASING)?.release(owner);
-    let freed = change(call, |core, now, events| core.release_many(&resources, owner, release, now, events))?;
+    let options = Options::parse(rest, RELEASING)?;
+    let operation = ReleaseMany {
+        resources: &resources,
+        owner,
+        fence: options.fence,
+        all: options.all,
+        skips_ended: false,
+        request: options.request_of(owner),
+    };
+    let freed = run(call, &operation)?;
     call.output.integer(freed as i64);
     Ok(())
 }
 
 fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (resource, fence) = (call.arguments.at(1), whole(call.arguments.at(2))?);
-    let is_current = act(call, |core, now, events| core.check(resource, fence, now, events));
+    let is_current = run(call, &Check { resources: &[resource], fence });
     call.output.integer(i64::from(is_current));
     Ok(())
 }
@@ -134,9 +143,9 @@ fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn force(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let resource = call.arguments.at(1);
     let options = Options::parse(call.arguments.from(2), &["OWNER", "REASON", "REQID"])?;
-    let forced = change(call, |core, now, events| {
-        core.force(resource, options.owner, options.reason, options.request(), now, events)
-    })?;
+    let operation =
+        Force { resource, owner: options.owner, reason: options.reason, request: options.request() };
+    let forced = run(call, &operation)?;
     call.output.integer(forced as i64);
     Ok(())
 }
@@ -144,7 +153,7 @@ fn force(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn cancel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (resource, owner) = (call.arguments.at(1), call.arguments.at(2));
     let request = Options::parse(call.arguments.from(3), &["REQID"])?.request();
-    let cancelled = change(call, |core, now, events| core.cancel(resource, owner, request, now, events))?;
+    let cancelled = run(call, &CancelWait { resource, owner, request })?;
     call.output.integer(cancelled as i64);
     Ok(())
 }

@@ -10,35 +10,20 @@ mod refusals;
 pub mod reports;
 pub mod sessions;
 
-use crate::clock::Now;
 use crate::command::{Call, Command, Flags, Group};
-use crate::lock::{Aftermath, Core, Events, Grant, Locks, Refused};
-use crate::refusal::Refusal;
+use crate::lock::{Grant, Operation};
 
 /// What the rows start from.
 const ROW: Command =
     Command { group: Group::Lock, since: "Quartet 0.1.0", flags: Flags::NOSCRIPT, ..Command::ROW };
 
-/// Does something with the locks; the reply, which is not written yet, waits for the disk if it has to.
-fn on_locks<R>(call: &mut Call<'_, '_>, work: impl FnOnce(&Locks, Now, &mut Aftermath) -> R) -> R {
-    let (result, hold) = call.services.on_locks(call.now(), call.effects, work);
-    if let Some(hold) = hold {
-        call.delay_reply(hold);
+/// Runs an operation.  The reply, which is not written yet, waits for the disk if it has to.
+fn run<O: Operation>(call: &mut Call<'_, '_>, operation: &O) -> O::Answer {
+    let answer = call.services.run_lock(operation, call.now(), call.effects);
+    if let Some(barrier) = call.effects.take_barrier() {
+        call.delay_reply(barrier);
     }
-    result
-}
-
-/// The same for an operation of the table.
-fn act<R>(call: &mut Call<'_, '_>, operation: impl FnOnce(&mut Core, u64, &mut Events) -> R) -> R {
-    on_locks(call, |locks, now, aftermath| locks.act(now, aftermath, operation))
-}
-
-/// The same for one that changes the table, and is refused before if the disk cannot take the change.
-fn change<R>(
-    call: &mut Call<'_, '_>,
-    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
-) -> Result<R, Refusal> {
-    Ok(on_locks(call, |locks, now, aftermath| locks.change(now, aftermath, operation))?)
+    answer
 }
 
 /// Answers with what an owner was given and does not know of.

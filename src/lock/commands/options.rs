@@ -4,7 +4,7 @@ use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
 use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
-use crate::lock::{Mode, Release, RequestId, SessionId};
+use crate::lock::{Mode, RequestId, SessionId};
 use crate::refusal::Refusal;
 
 /// What was said after the positions that a command has.  Each command names the words it knows.
@@ -91,11 +91,6 @@ impl<'a> Options<'a> {
             take(&mut options, &mut words).map_err(|refusal| about(name, refusal))?;
         }
         Ok(options)
-    }
-
-    /// How it is to be given back.
-    pub(super) fn release(&self, owner: &'a [u8]) -> Release<'a> {
-        Release { fence: self.fence, all: self.all, skips_ended: false, request: self.request_of(owner) }
     }
 
     /// The id of the request, which is one of this owner's.

@@ -6,6 +6,7 @@ use super::write_grant;
 use crate::clock::Now;
 use crate::command::{Call, Promise, Services};
 use crate::delivery::Effects;
+use crate::lock::operation::{CountRenewable, SessionRemaining, Withdraw, WithdrawSession};
 use crate::lock::{Aging, Grant, SessionId};
 use crate::refusal::Refusal;
 
@@ -31,8 +32,7 @@ impl Promise for Granted {
 
     fn withdraw(&mut self, services: &Services, now: Now, effects: &mut Effects) {
         if !std::mem::replace(&mut self.is_withdrawn, true) {
-            let grant = &self.grant;
-            services.on_lock_table(now, effects, |core, now, events| core.withdraw(grant, now, events));
+            services.run_settled_lock(&Withdraw { grant: &self.grant }, now, effects);
         }
     }
 }
@@ -42,7 +42,7 @@ pub(super) struct Changed(pub(super) Grant);
 
 impl Promise for Changed {
     fn write(&mut self, services: &Services, now: Now, output: &mut Output, effects: &mut Effects) {
-        write_left(output, services.left_of_grant(&self.0, now, effects).as_ref());
+        write_left(output, services.remaining_grant(&self.0, now, effects).as_ref());
     }
 
     fn withdraw(&mut self, _: &Services, _: Now, _: &mut Effects) {}
@@ -72,12 +72,11 @@ impl AllRenewed {
 
 impl Promise for AllRenewed {
     fn write(&mut self, services: &Services, now: Now, output: &mut Output, effects: &mut Effects) {
-        let count =
-            |core: &mut crate::lock::Core, now, events: &mut _| core.renewable(&self.owner, now, events);
+        let count = CountRenewable { owner: &self.owner };
         let still = if now.micros() < self.until {
             self.renewed
         } else {
-            services.on_lock_table(now, effects, count).min(self.renewed)
+            services.run_settled_lock(&count, now, effects).min(self.renewed)
         };
         match still {
             0 if self.renewed > 0 => output.error(Refusal::TOO_LATE.text()),
@@ -111,8 +110,7 @@ impl Promise for SessionKept {
             return output.error(Refusal::WITHDRAWN.text());
         }
         let id = self.session;
-        let left =
-            services.on_lock_table(now, effects, |core, now, events| core.session_left(id, now, events));
+        let left = services.run_settled_lock(&SessionRemaining { session: id }, now, effects);
         match left {
             None => output.error(Refusal::TOO_LATE.text()),
             Some(_) if self.is_new => output.bulk(id.to_string().as_bytes()),
@@ -123,8 +121,7 @@ impl Promise for SessionKept {
 
     fn withdraw(&mut self, services: &Services, now: Now, effects: &mut Effects) {
         if self.is_new && !std::mem::replace(&mut self.is_withdrawn, true) {
-            let id = self.session;
-            services.on_lock_table(now, effects, |core, now, events| core.withdraw_session(id, now, events));
+            services.run_settled_lock(&WithdrawSession { session: self.session }, now, effects);
         }
     }
 }

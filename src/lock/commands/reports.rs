@@ -5,11 +5,12 @@ use quartet_protocol::resp::Output;
 use super::options::{Options, whole};
 use super::promises::report;
 use super::refusals::mode_text;
-use super::{ROW, act, write_optional};
+use super::{ROW, run, write_optional};
 use crate::command::{Call, Command, Flags};
 use crate::glob::Pattern;
 use crate::lock::limits::{DEADLOCKS_MAX, WAITS_SHOWN_MAX};
-use crate::lock::{Deadlock, Holder, Mode, ResourceReport, WaitReport};
+use crate::lock::operation::{Deadlocks, Inspect, List, Waits};
+use crate::lock::{Holder, Mode, ResourceReport, WaitReport};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -55,7 +56,7 @@ pub const COMMANDS: &[Command] = &[
 
 fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let resource = call.arguments.at(1);
-    match act(call, |core, now, events| core.inspect(resource, now, events)) {
+    match run(call, &Inspect { resources: &[resource] }).pop() {
         Some(found) => report(call, found, write_report),
         None => call.output.null(),
     }
@@ -98,8 +99,8 @@ fn write_mode(output: &mut Output, mode: Mode) {
 fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let options = Options::parse(call.arguments.from(1), &["MATCH", "OWNER", "CURSOR"])?;
     let pattern = options.pattern.map(Pattern::new).transpose()?;
-    let matches = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
-    let page = act(call, |core, now, events| core.list(options.cursor, matches, options.owner, now, events));
+    let operation = List { cursor: options.cursor, pattern: pattern.as_ref(), owner: options.owner };
+    let page = run(call, &operation);
     report(call, page, |output, page| {
         output.array(2);
         output.bulk_integer(page.next as i64);
@@ -112,8 +113,7 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn waits(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let options = Options::parse(call.arguments.from(1), &["RESOURCE", "OWNER", "COUNT"])?;
     let count = options.count.unwrap_or(WAITS_SHOWN_MAX);
-    let waits =
-        act(call, |core, now, events| core.waits(options.resource, options.owner, count, now, events));
+    let waits = run(call, &Waits { resource: options.resource, owner: options.owner, count });
     report(call, waits, |output, waits| {
         output.array(waits.len());
         waits.iter().for_each(|wait| write_wait(output, wait));
@@ -142,7 +142,7 @@ fn deadlocks(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         None => DEADLOCKS_MAX,
         Some(_) => return Err(Refusal::wrong_arity(&call.row.name)),
     };
-    let found: Vec<Deadlock> = act(call, |core, _, _| core.deadlocks().take(count).cloned().collect());
+    let found = run(call, &Deadlocks { count });
     let now = call.now();
     call.output.array(found.len());
     for deadlock in found {

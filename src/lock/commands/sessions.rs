@@ -4,9 +4,10 @@ use quartet_protocol::resp::Output;
 
 use super::options::{Options, session};
 use super::promises::{SessionKept, report};
-use super::{ROW, act, change, write_optional};
+use super::{ROW, run, write_optional};
 use crate::command::{Call, Command, Flags};
-use crate::lock::{SessionReport, SessionTerms};
+use crate::lock::SessionReport;
+use crate::lock::operation::{CloseSession, InspectSession, OpenSession, PingSession, SessionTerms};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -65,8 +66,7 @@ fn open(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let connection = options.is_bound.then_some(call.client.shared.id);
     let terms = SessionTerms { ttl: options.ttl, delay: options.delay, connection };
     let id = call.random.draw();
-    let opened =
-        change(call, |core, now, events| core.open_session(id, terms, options.request(), now, events))?;
+    let opened = run(call, &OpenSession { id, terms, request: options.request() })?;
     call.output.bulk(opened.to_string().as_bytes());
     call.promise(|| SessionKept::opened(opened));
     Ok(())
@@ -76,7 +76,7 @@ fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let id = session(call.arguments.at(2))?;
     let request = Options::parse(call.arguments.from(3), &["REQID"])?.request();
     let connection = Some(call.client.shared.id);
-    match change(call, |core, now, events| core.ping_session(id, connection, request, now, events))? {
+    match run(call, &PingSession { session: id, connection, request })? {
         Some(ttl) => call.output.integer(ttl as i64),
         None => call.output.null(),
     }
@@ -87,14 +87,14 @@ fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn close(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let id = session(call.arguments.at(2))?;
     let request = Options::parse(call.arguments.from(3), &["REQID"])?.request();
-    let ended = change(call, |core, now, events| core.close_session(id, request, now, events))?;
+    let ended = run(call, &CloseSession { session: id, request })?;
     call.output.integer(ended as i64);
     Ok(())
 }
 
 fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let id = session(call.arguments.at(2))?;
-    let found = act(call, |core, now, events| core.session_report(id, now, events))?;
+    let found = run(call, &InspectSession { session: id })?;
     report(call, found, write_session);
     Ok(())
 }

@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{SECOND, act, kept, problem_of, text};
+use super::{SECOND, kept, problem_of, start, text};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, State, problems, routes,
 };
 use crate::lock::limits::{TTL_MAX, WAIT_MAX};
-use crate::lock::{
-    Answer, Asked, Deadlock, Grant, Mode, Outcome, Refused, Request, ResourceReport, SessionId,
-};
+use crate::lock::operation::{Acquire, Inspect};
+use crate::lock::{Answer, Asked, Deadlock, Grant, Mode, Outcome, Refused, ResourceReport, SessionId};
 use crate::wait::{Barrier, Ticket};
 
 /// Carries the fence of a grant, so that it can be passed on without looking into the body.
@@ -163,7 +162,7 @@ async fn acquired(
         (None, None | Some(ModeName::Exclusive)) => Mode::Exclusive,
         (None, Some(ModeName::Shared)) => Mode::Shared,
     };
-    let request = Request {
+    let operation = Acquire {
         owner: owner.as_bytes(),
         is_owner_made_up,
         resources: &names,
@@ -175,10 +174,10 @@ async fn acquired(
         meta: body.meta.as_deref().unwrap_or_default().as_bytes(),
         request: key.request(),
     };
-    let (asked, barrier) = act(context, |locks, now, aftermath| locks.acquire(&request, now, aftermath));
+    let (asked, barrier) = start(context, &operation);
     let asked = asked.map_err(|refused| problem_of(&refused, field))?;
-    let grant = granted(context, asked, barrier, (request.owner, &names), wait).await?;
-    Ok(Lock::new(request.owner, &names, &grant).into_response())
+    let grant = granted(context, asked, barrier, (operation.owner, &names), wait).await?;
+    Ok(Lock::new(operation.owner, &names, &grant).into_response())
 }
 
 /// What a request of an owner for resources came to that was to wait so many milliseconds, once that is known and on the
@@ -221,11 +220,7 @@ async fn wait(
 
 /// Says who holds what an owner asked for, and how many wait for it.
 fn held(context: &Context, (owner, names): (&[u8], &[&[u8]]), waited: u64) -> Problem {
-    let (reports, _) = act(context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            names.iter().filter_map(|name| core.inspect(name, now, events)).collect::<Vec<_>>()
-        })
-    });
+    let (reports, _) = start(context, &Inspect { resources: names });
     let problem = Problem::new(problems::LOCK_HELD).with("waited_ms", waited);
     // Of several resources the first that is held stands for all.
     let is_held = |report: &&ResourceReport| !report.holders.is_empty();

@@ -1,11 +1,12 @@
 //! What is still true of an operation once the disk has it: time has passed meanwhile, and the client may have gone.
 
-use super::{act_durably, synced};
+use super::synced;
 use crate::clock::Now;
 use crate::command::Services;
 use crate::delivery::Effects;
 use crate::http::endpoint::{Context, Problem, problems};
-use crate::lock::{Aftermath, Aging, Grant, Locks, Refused, SessionId};
+use crate::lock::operation::{CountRenewable, SessionRemaining, Withdraw, WithdrawSession};
+use crate::lock::{Aging, Grant, SessionId};
 use crate::wait::Barrier;
 
 /// A new grant as it is to be told once the disk has it.
@@ -16,7 +17,7 @@ pub(super) async fn granted(
 ) -> Result<Grant, Problem> {
     let Some(barrier) = barrier else { return Ok(grant) };
     let withdraw = |services: &Services, now, effects: &mut _| {
-        services.on_lock_table(now, effects, |core, now, events| core.withdraw(&grant, now, events));
+        services.run_settled_lock(&Withdraw { grant: &grant }, now, effects);
     };
     context.on_disk_or(&barrier, withdraw).await?;
     with_effects(context, |now, effects| context.services().confirm_grant(&grant, now, effects))
@@ -30,7 +31,7 @@ pub(super) async fn changed(
 ) -> Result<Grant, Problem> {
     let Some(barrier) = barrier else { return Ok(grant) };
     synced(Some(barrier)).await?;
-    with_effects(context, |now, effects| context.services().left_of_grant(&grant, now, effects))
+    with_effects(context, |now, effects| context.services().remaining_grant(&grant, now, effects))
 }
 
 /// How many leases of an owner were renewed for `ttl` milliseconds at `since` and are still held after `hold`.
@@ -48,8 +49,7 @@ pub(super) async fn all_renewed(
         return Ok(renewed);
     }
     with_effects(context, |now, effects| {
-        let count = |core: &mut crate::lock::Core, now, events: &mut _| core.renewable(owner, now, events);
-        let still = context.services().on_lock_table(now, effects, count);
+        let still = context.services().run_settled_lock(&CountRenewable { owner }, now, effects);
         (still > 0).then(|| still.min(renewed))
     })
 }
@@ -63,23 +63,22 @@ pub(super) async fn session_left(
 ) -> Result<Option<u64>, Problem> {
     let withdraw = |services: &Services, now, effects: &mut _| {
         if is_new {
-            services.on_lock_table(now, effects, |core, now, events| core.withdraw_session(id, now, events));
+            services.run_settled_lock(&WithdrawSession { session: id }, now, effects);
         }
     };
     context.on_disk_or(&barrier, withdraw).await?;
     with_effects(context, |now, effects| {
-        let left = |core: &mut crate::lock::Core, now, events: &mut _| core.session_left(id, now, events);
-        context.services().on_lock_table(now, effects, left)
+        context.services().run_settled_lock(&SessionRemaining { session: id }, now, effects)
     })
 }
 
 /// A report whose remaining times are counted from when it is sent.
 pub(super) async fn report<R: Aging>(
     context: &Context,
-    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refused>,
+    (mut report, barrier): (R, Option<Barrier>),
 ) -> Result<R, Problem> {
     let since = context.now();
-    let mut report = act_durably(context, operation).await?;
+    synced(barrier).await?;
     report.age(context.now().millis().saturating_sub(since.millis()));
     Ok(report)
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::acquisition::{Lock, time_to_live};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{act_durably, begin, change, kept};
+use super::{begin, change, kept, look};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, Query, QueryBytes, State, routes,
 };
-use crate::lock::Release;
+use crate::lock::operation::{self, ReleaseMany, Renew, RenewAll};
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new()
@@ -55,10 +55,10 @@ async fn renew(
     let id = LockId::decode(&id)?;
     let ttl = lifetime.milliseconds()?;
     let names = id.names();
-    let (grant, hold) = begin(&context, |core, now, events| {
-        core.renew((&names, &id.owner), ttl, Some(id.fence), key.request(), now, events)
-    })?;
-    let grant = kept::changed(&context, grant, hold).await?;
+    let operation =
+        Renew { resources: &names, owner: &id.owner, ttl, fence: Some(id.fence), request: key.request() };
+    let (grant, barrier) = begin(&context, &operation)?;
+    let grant = kept::changed(&context, grant, barrier).await?;
     Ok(Lock::new(&id.owner, &names, &grant).into_response())
 }
 
@@ -94,9 +94,8 @@ async fn renew_all(
     let ttl = lifetime.milliseconds()?;
     let owner = &*whose.owner;
     let since = context.now();
-    let (renewed, hold) =
-        begin(&context, |core, now, events| core.renew_all(owner, ttl, key.request(), now, events))?;
-    let renewed = kept::all_renewed(&context, (owner, ttl), renewed, since, hold).await?;
+    let (renewed, barrier) = begin(&context, &RenewAll { owner, ttl, request: key.request() })?;
+    let renewed = kept::all_renewed(&context, (owner, ttl), renewed, since, barrier).await?;
     Ok(Json(Renewed { renewed }))
 }
 
@@ -122,10 +121,15 @@ async fn release(
     key: IdempotencyKey,
 ) -> Result<StatusCode, Problem> {
     let id = LockId::decode(&id)?;
-    let release =
-        Release { fence: Some(id.fence), all: releasing.all, skips_ended: true, request: key.request() };
-    change(&context, |core, now, events| core.release_many(&id.names(), &id.owner, release, now, events))
-        .await?;
+    let operation = ReleaseMany {
+        resources: &id.names(),
+        owner: &id.owner,
+        fence: Some(id.fence),
+        all: releasing.all,
+        skips_ended: true,
+        request: key.request(),
+    };
+    change(&context, &operation).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -159,11 +163,6 @@ async fn check(
 ) -> Result<Json<Check>, Problem> {
     let id = LockId::decode(&id)?;
     let fence = claim.fence.unwrap_or(id.fence);
-    let current = act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            Ok(id.resources.iter().all(|resource| core.check(resource, fence, now, events)))
-        })
-    })
-    .await?;
+    let current = look(&context, &operation::Check { resources: &id.names(), fence }).await?;
     Ok(Json(Check { current, fence }))
 }

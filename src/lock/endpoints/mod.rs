@@ -12,10 +12,9 @@ mod refusals;
 mod reports;
 mod sessions;
 
-use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk};
-use crate::lock::{Aftermath, Core, Events, Locks, Refused};
+use crate::lock::{Operation, Refused};
 use crate::wait::Barrier;
 use refusals::problem_of;
 
@@ -34,45 +33,39 @@ pub fn endpoints() -> OpenApiRouter<Context> {
         .merge(sessions::endpoints())
 }
 
-/// Runs an operation on the locks and does what it leaves to be done; returns what the response has to wait for.
-fn act<R>(
-    context: &Context,
-    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> R,
-) -> (R, Option<Barrier>) {
-    let mut effects = Effects::default();
-    let acted = context.services().on_locks(context.now(), &mut effects, operation);
-    effects.deliver(&context.services().alarm);
-    acted
+/// Runs an operation; returns what the response has to wait for as well.
+fn start<O: Operation>(context: &Context, operation: &O) -> (O::Answer, Option<Barrier>) {
+    let (services, mut effects) = (context.services(), Effects::default());
+    let answer = services.run_lock(operation, context.now(), &mut effects);
+    let barrier = effects.take_barrier();
+    effects.deliver(&services.alarm);
+    (answer, barrier)
 }
 
-/// Runs an operation that may be refused, and waits until what it promises is on the disk.
-async fn act_durably<R>(
-    context: &Context,
-    operation: impl FnOnce(&Locks, Now, &mut Aftermath) -> Result<R, Refused>,
-) -> Result<R, Problem> {
-    let (result, barrier) = act(context, operation);
-    let result = result.map_err(|refused| problem_of(&refused, "resource"))?;
+/// The same for an operation that may be refused.
+fn begin<A, O>(context: &Context, operation: &O) -> Result<(A, Option<Barrier>), Problem>
+where
+    O: Operation<Answer = Result<A, Refused>>,
+{
+    let (answer, barrier) = start(context, operation);
+    Ok((answer.map_err(|refused| problem_of(&refused, "resource"))?, barrier))
+}
+
+/// Runs an operation that may be refused, and returns once the disk has what it did.
+async fn change<A, O>(context: &Context, operation: &O) -> Result<A, Problem>
+where
+    O: Operation<Answer = Result<A, Refused>>,
+{
+    let (answer, barrier) = begin(context, operation)?;
     synced(barrier).await?;
-    Ok(result)
+    Ok(answer)
 }
 
-/// The same for an operation of the table that changes it: it is refused before if the disk cannot take the change.
-async fn change<R>(
-    context: &Context,
-    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
-) -> Result<R, Problem> {
-    let (result, barrier) = begin(context, operation)?;
+/// Runs an operation that nothing can refuse, and returns once the disk has what its answer depends on.
+async fn look<O: Operation>(context: &Context, operation: &O) -> Result<O::Answer, Problem> {
+    let (answer, barrier) = start(context, operation);
     synced(barrier).await?;
-    Ok(result)
-}
-
-/// Runs an operation that changes the table; returns what the response has to wait for as well.
-fn begin<R>(
-    context: &Context,
-    operation: impl FnOnce(&mut Core, u64, &mut Events) -> Result<R, Refused>,
-) -> Result<(R, Option<Barrier>), Problem> {
-    let (result, barrier) = act(context, |locks, now, aftermath| locks.change(now, aftermath, operation));
-    Ok((result.map_err(|refused| problem_of(&refused, "resource"))?, barrier))
+    Ok(answer)
 }
 
 async fn synced(barrier: Option<Barrier>) -> Result<(), Problem> {

@@ -7,11 +7,12 @@ use super::acquisition::{Lock, granted};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::refusals::problem_of;
-use super::{act, begin, kept};
+use super::{begin, kept, start};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Preferences, Problem, State, problems, routes,
 };
 use crate::lock::limits::WAIT_MAX;
+use crate::lock::operation::{Downgrade, Upgrade};
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(upgrade)).routes(routes!(downgrade))
@@ -50,11 +51,11 @@ async fn upgrade(
 async fn upgraded(context: &Context, id: &str, key: &IdempotencyKey, wait: u64) -> Result<Response, Problem> {
     let id = LockId::decode(id)?;
     let resource = one_resource(&id)?;
-    let (asked, hold) = act(context, |locks, now, aftermath| {
-        locks.upgrade((resource, &id.owner), Some(id.fence), wait, key.request(), now, aftermath)
-    });
+    let operation =
+        Upgrade { resource, owner: &id.owner, fence: Some(id.fence), wait, request: key.request() };
+    let (asked, barrier) = start(context, &operation);
     let asked = asked.map_err(|refused| problem_of(&refused, "lock_id"))?;
-    let grant = granted(context, asked, hold, (&id.owner, &[resource]), wait).await?;
+    let grant = granted(context, asked, barrier, (&id.owner, &[resource]), wait).await?;
     Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 
@@ -72,10 +73,9 @@ async fn downgrade(
 ) -> Result<Response, Problem> {
     let id = LockId::decode(&id)?;
     let resource = one_resource(&id)?;
-    let (grant, hold) = begin(&context, |core, now, events| {
-        core.downgrade((resource, &id.owner), Some(id.fence), key.request(), now, events)
-    })?;
-    let grant = kept::changed(&context, grant, hold).await?;
+    let operation = Downgrade { resource, owner: &id.owner, fence: Some(id.fence), request: key.request() };
+    let (grant, barrier) = begin(&context, &operation)?;
+    let grant = kept::changed(&context, grant, barrier).await?;
     Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 

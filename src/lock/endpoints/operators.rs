@@ -7,6 +7,7 @@ use super::idempotency::IdempotencyKey;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, Query, QueryBytes, State, routes,
 };
+use crate::lock::operation::{CancelWait, Force};
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(force)).routes(routes!(cancel))
@@ -47,9 +48,8 @@ async fn force(
 ) -> Result<Json<Taken>, Problem> {
     let owner = taking.owner.as_deref();
     let reason = taking.reason.as_bytes();
-    let taken =
-        change(&context, |core, now, events| core.force(&name, owner, reason, key.request(), now, events))
-            .await?;
+    let operation = Force { resource: &name, owner, reason, request: key.request() };
+    let taken = change(&context, &operation).await?;
     Ok(Json(Taken { taken }))
 }
 
@@ -84,7 +84,7 @@ async fn cancel(
     key: IdempotencyKey,
 ) -> Result<Json<Cancelled>, Problem> {
     let owner = &*cancelling.owner;
-    let cancelled =
-        change(&context, |core, now, events| core.cancel(&name, owner, key.request(), now, events)).await?;
+    let operation = CancelWait { resource: &name, owner, request: key.request() };
+    let cancelled = change(&context, &operation).await?;
     Ok(Json(Cancelled { cancelled }))
 }

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{act_durably, kept, text};
+use super::{kept, look, start, text};
 use crate::glob::Pattern;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, Query, QueryBytes, State, routes,
 };
-use crate::lock::{Holder, ResourceReport, WaitReport};
+use crate::lock::limits::DEADLOCKS_MAX;
+use crate::lock::operation::{self, Inspect, List, Waits};
+use crate::lock::{Deadlock, Holder, ResourceReport, WaitReport};
 
 /// Waiting requests that one answer names unless it is asked for another number.
 const WAITS_SHOWN: usize = 100;
@@ -185,14 +187,9 @@ struct Wanted {
     responses((status = 200, description = "A part of them", body = Page)))]
 async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Result<Json<Page>, Problem> {
     let pattern = wanted.pattern.as_deref().map(Pattern::new).transpose()?;
-    let is_wanted = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
     let owner = wanted.owner.as_deref();
-    let page = kept::report(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| {
-            Ok(core.list(wanted.cursor, is_wanted, owner, now, events))
-        })
-    })
-    .await?;
+    let operation = List { cursor: wanted.cursor, pattern: pattern.as_ref(), owner };
+    let page = kept::report(&context, start(&context, &operation)).await?;
     Ok(Json(Page { cursor: page.next, locks: page.resources.iter().map(Resource::from).collect() }))
 }
 
@@ -237,10 +234,7 @@ async fn waits_of(
 ) -> Result<Json<Graph>, Problem> {
     let owner = wanted.owner.as_deref();
     let count = wanted.count.unwrap_or(WAITS_SHOWN);
-    let waits = kept::report(context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| Ok(core.waits(resource, owner, count, now, events)))
-    })
-    .await?;
+    let waits = kept::report(context, start(context, &Waits { resource, owner, count })).await?;
     Ok(Json(Graph { waits: waits.iter().map(Wait::from).collect() }))
 }
 
@@ -248,21 +242,17 @@ async fn waits_of(
 #[utoipa::path(get, path = "/locks/deadlocks", tag = "locks",
     responses((status = 200, description = "The newest first", body = Deadlocks)))]
 async fn deadlocks(State(context): State<Context>) -> Result<Json<Deadlocks>, Problem> {
-    let deadlocks = act_durably(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, _| {
-            let cycle_of = |deadlock: &crate::lock::Deadlock| Cycle {
-                age_ms: now.saturating_sub(deadlock.at) / 1000,
-                cycle: deadlock
-                    .steps
-                    .iter()
-                    .map(|step| Link { owner: text(&step.owner), waits_for: text(&step.resource) })
-                    .collect(),
-            };
-            Ok(core.deadlocks().map(cycle_of).collect())
-        })
-    })
-    .await?;
-    Ok(Json(Deadlocks { deadlocks }))
+    let (now, count) = (context.now().micros(), DEADLOCKS_MAX);
+    let found = look(&context, &operation::Deadlocks { count }).await?;
+    let cycle_of = |deadlock: &Deadlock| Cycle {
+        age_ms: now.saturating_sub(deadlock.at) / 1000,
+        cycle: deadlock
+            .steps
+            .iter()
+            .map(|step| Link { owner: text(&step.owner), waits_for: text(&step.resource) })
+            .collect(),
+    };
+    Ok(Json(Deadlocks { deadlocks: found.iter().map(cycle_of).collect() }))
 }
 
 /// Who holds a resource
@@ -273,10 +263,8 @@ async fn resource(
     State(context): State<Context>,
     PathBytes(name): PathBytes,
 ) -> Result<Json<Resource>, Problem> {
-    let report = kept::report(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| Ok(core.inspect(&name, now, events)))
-    })
-    .await?;
+    let found = start(&context, &Inspect { resources: &[&name] });
+    let reports = kept::report(&context, found).await?;
     let free = || Resource { resource: text(&name), holders: Vec::new(), waiters: 0 };
-    Ok(Json(report.as_ref().map_or_else(free, Resource::from)))
+    Ok(Json(reports.first().map_or_else(free, Resource::from)))
 }

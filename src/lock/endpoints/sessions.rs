@@ -10,7 +10,7 @@ use super::{begin, change, kept, text};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, State, json_with_status, routes,
 };
-use crate::lock::SessionTerms;
+use crate::lock::operation::{CloseSession, InspectSession, OpenSession, PingSession, SessionTerms};
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(open)).routes(routes!(ping)).routes(routes!(session, close))
@@ -71,10 +71,9 @@ async fn open(
     let delay = if opening.delay == 0.0 { 0 } else { milliseconds("delay", opening.delay)? };
     let terms = SessionTerms { ttl: Some(milliseconds("ttl", opening.ttl)?), delay, connection: None };
     let drawn = context.draw() as u64;
-    let (id, hold) =
-        begin(&context, |core, now, events| core.open_session(drawn, terms, key.request(), now, events))?;
-    let expires_in_ms = match hold {
-        Some(hold) => kept::session_left(&context, id, true, hold).await?,
+    let (id, barrier) = begin(&context, &OpenSession { id: drawn, terms, request: key.request() })?;
+    let expires_in_ms = match barrier {
+        Some(barrier) => kept::session_left(&context, id, true, barrier).await?,
         None => terms.ttl,
     };
     Ok(json_with_status(StatusCode::CREATED, Opened { session: id.to_string(), expires_in_ms }))
@@ -91,10 +90,10 @@ async fn ping(
     key: IdempotencyKey,
 ) -> Result<Json<Opened>, Problem> {
     let id = session_id(&name)?;
-    let (ttl, hold) =
-        begin(&context, |core, now, events| core.ping_session(id, None, key.request(), now, events))?;
-    let expires_in_ms = match hold {
-        Some(hold) => kept::session_left(&context, id, false, hold).await?,
+    let operation = PingSession { session: id, connection: None, request: key.request() };
+    let (ttl, barrier) = begin(&context, &operation)?;
+    let expires_in_ms = match barrier {
+        Some(barrier) => kept::session_left(&context, id, false, barrier).await?,
         None => ttl,
     };
     Ok(Json(Opened { session: id.to_string(), expires_in_ms }))
@@ -106,10 +105,8 @@ async fn ping(
     responses((status = 200, description = "The session", body = Session)))]
 async fn session(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Session>, Problem> {
     let id = session_id(&name)?;
-    let report = kept::report(&context, |locks, now, aftermath| {
-        locks.act(now, aftermath, |core, now, events| core.session_report(id, now, events))
-    })
-    .await?;
+    let found = begin(&context, &InspectSession { session: id })?;
+    let report = kept::report(&context, found).await?;
     Ok(Json(Session {
         session: id.to_string(),
         ttl_ms: report.ttl,
@@ -134,6 +131,6 @@ async fn close(
     key: IdempotencyKey,
 ) -> Result<StatusCode, Problem> {
     let id = session_id(&name)?;
-    change(&context, |core, now, events| core.close_session(id, key.request(), now, events)).await?;
+    change(&context, &CloseSession { session: id, request: key.request() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
