@@ -10,6 +10,7 @@ use std::ops::{Index, IndexMut};
 const PIECE_SIZE: usize = 1024;
 
 /// See the module's text.  `LENGTH` elements fill a piece, see [`length_of_piece`].
+#[derive(Clone)]
 pub(super) struct Chunks<T, const LENGTH: usize> {
     pieces: Vec<Box<[T; LENGTH]>>,
     length: usize,

@@ -109,6 +109,7 @@ impl Store {
     pub fn type_name(&self, value_type: ValueType) -> &'static str {
         match value_type {
             ValueType::String => "string",
+            ValueType::Hash => "hash",
             ValueType::Pinned => self.pinned_type,
         }
     }

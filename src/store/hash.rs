@@ -28,6 +28,14 @@ impl KeyHasher {
     }
 }
 
+/// The bucket of a hash in linear hashing: buckets are addressed by the low bits of the hash, as many as cover them all,
+/// or one fewer where the higher half does not reach yet.
+pub(super) fn bucket_for(hash: u64, bucket_count: usize) -> usize {
+    let mask = bucket_count.next_power_of_two() - 1;
+    let index = hash as usize & mask;
+    if index < bucket_count { index } else { index & (mask >> 1) }
+}
+
 /// Asks the processor to bring the line at `address` closer.  Any address will do: a wrong one costs nothing.
 pub(super) fn prefetch(address: usize) {
     #[cfg(target_arch = "x86_64")]

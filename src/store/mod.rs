@@ -12,6 +12,8 @@ mod keyspace;
 mod lifetime;
 #[cfg(test)]
 mod model_tests;
+mod object;
+mod objects;
 mod pinned;
 mod shard;
 mod shard_lock;
@@ -27,5 +29,6 @@ pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use growth::Growth;
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
+pub use object::{Hash, HashLimits, HashWriter, Object};
 pub use shard::{AccessContext, Counts, Key, MemoryParts, Shard, WatchFlag};
 pub use value::{ContentType, Value, ValueType, WrongType};

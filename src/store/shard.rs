@@ -17,7 +17,6 @@ use super::hash::KeyHasher;
 use super::lifetime::LifetimeBounds;
 use super::pinned::Pinned;
 use super::table::{Position, Table};
-use super::value::ValueType;
 use crate::clock::Now;
 use crate::settings::Settings;
 
@@ -276,7 +275,7 @@ impl Shard {
         if let Some(position) = self.live_position(key, access) {
             drop(self.take_out(position, key.hash));
         }
-        if entry.view().value_type() == ValueType::Pinned {
+        if entry.view().is_pinned() {
             self.pinned.mark_dirty(key.bytes);
         }
         self.insert(key, entry, access);
@@ -292,10 +291,8 @@ impl Shard {
     ) -> bool {
         let Some(position) = self.live_position(key, access) else { return false };
         let entry = self.table.get(position);
-        let deadline = match entry.value_type() {
-            ValueType::Pinned => deadline,
-            ValueType::String => access.lifetimes.bounded(deadline, access.now),
-        };
+        let deadline =
+            if entry.is_pinned() { deadline } else { access.lifetimes.bounded(deadline, access.now) };
         if deadline.is_none() && entry.deadline().is_none() {
             return true;
         }
@@ -464,17 +461,16 @@ impl Shard {
         self.changed = true;
         self.adapt(access);
         entry.set_recency(access.recency.inserted(self.trace));
-        let (value_type, deadline) = (entry.view().value_type(), entry.view().deadline());
+        let (is_pinned, deadline) = (entry.view().is_pinned(), entry.view().deadline());
         let memory = entry.view().memory();
         self.entry_memory += memory;
-        self.index_for(value_type).note(&mut entry);
+        self.index_for(is_pinned).note(&mut entry);
         self.table.insert(key.hash, entry, |bytes| self.hasher.hash(bytes));
-        match value_type {
-            ValueType::Pinned => {
-                self.pinned.length += 1;
-                self.pinned.entry_memory += memory;
-            }
-            ValueType::String => self.note_insert(key.hash, deadline, access),
+        if is_pinned {
+            self.pinned.length += 1;
+            self.pinned.entry_memory += memory;
+        } else {
+            self.note_insert(key.hash, deadline, access);
         }
         self.touched(key);
     }
@@ -483,7 +479,7 @@ impl Shard {
     pub(super) fn take_out(&mut self, position: Position, hash: u64) -> Entry {
         let entry = self.unlink(position, hash);
         self.note_removal(hash);
-        if entry.view().value_type() == ValueType::Pinned {
+        if entry.view().is_pinned() {
             self.pinned.mark_dirty(entry.view().key());
         }
         entry
@@ -492,24 +488,25 @@ impl Shard {
     pub(super) fn unlink(&mut self, position: Position, hash: u64) -> Entry {
         self.changed = true;
         let mut entry = self.table.remove(position, hash, |bytes| self.hasher.hash(bytes));
-        let value_type = entry.view().value_type();
-        self.index_for(value_type).forget(&mut entry);
+        let is_pinned = entry.view().is_pinned();
+        self.index_for(is_pinned).forget(&mut entry);
         self.entry_memory -= entry.view().memory();
-        if value_type == ValueType::Pinned {
+        if is_pinned {
             self.pinned.length -= 1;
             self.pinned.entry_memory -= entry.view().memory();
         }
         entry
     }
 
-    /// The expiry index of a type of value.  A key that changes its type is taken out and inserted anew.
-    fn index_for(&mut self, value_type: ValueType) -> &mut ExpiryIndex {
-        if value_type == ValueType::Pinned { &mut self.pinned.expiry } else { &mut self.expiry }
+    /// The expiry index of pinned entries or of all others.  A key that becomes one or the other is taken out and inserted
+    /// anew.
+    fn index_for(&mut self, is_pinned: bool) -> &mut ExpiryIndex {
+        if is_pinned { &mut self.pinned.expiry } else { &mut self.expiry }
     }
 
     /// Changes a string in place, keeping the accounts and following it if it moves.
     pub(super) fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
-        debug_assert!(self.table.get(position).value_type() != ValueType::Pinned);
+        debug_assert!(!self.table.get(position).is_pinned());
         let (expiry, entry_memory, changed) = (&mut self.expiry, &mut self.entry_memory, &mut self.changed);
         self.table.modify(position, |entry| {
             let (pointer, memory) = (entry.view().pointer(), entry.view().memory());
@@ -529,7 +526,7 @@ impl Shard {
 
     pub(super) fn change_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
         self.changed = true;
-        let is_pinned = self.table.get(position).value_type() == ValueType::Pinned;
+        let is_pinned = self.table.get(position).is_pinned();
         if is_pinned {
             self.pinned.mark_dirty(self.table.get(position).key());
         }

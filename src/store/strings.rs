@@ -6,10 +6,10 @@ use super::entry::{Deadline, Entry, INLINE_VALUE_MAX};
 use super::lifetime::Lifetime;
 use super::shard::{AccessContext, Key, Shard};
 use super::table::Position;
-use super::value::{ContentType, ValueType, WrongType};
+use super::value::{ContentType, WrongType};
 
 /// Where a string goes.
-enum Place {
+enum Destination {
     /// Over the string that is there.
     Over(Position),
     /// Into a new entry with this deadline.
@@ -19,9 +19,9 @@ enum Place {
 impl Shard {
     /// Writes a string, whatever the key held.
     pub fn set(&mut self, key: &Key<'_>, value: &[u8], lifetime: Lifetime, access: &AccessContext) {
-        match self.place_for_string(key, lifetime, access) {
-            Place::New(deadline) => self.insert(key, Entry::new(key.bytes, value, deadline), access),
-            Place::Over(position) => {
+        match self.destination(key, lifetime, access) {
+            Destination::New(deadline) => self.insert(key, Entry::new(key.bytes, value, deadline), access),
+            Destination::Over(position) => {
                 self.change(position, |entry| entry.set_value(value));
                 self.finish_overwrite(key, position, lifetime, access);
             }
@@ -43,11 +43,11 @@ impl Shard {
         lifetime: Lifetime,
         access: &AccessContext,
     ) {
-        match self.place_for_string(key, lifetime, access) {
-            Place::New(deadline) => {
+        match self.destination(key, lifetime, access) {
+            Destination::New(deadline) => {
                 self.insert(key, Entry::new_typed(key.bytes, value, content_type, deadline), access);
             }
-            Place::Over(position) => {
+            Destination::Over(position) => {
                 self.change(position, |entry| entry.set_shared(value, content_type));
                 self.finish_overwrite(key, position, lifetime, access);
             }
@@ -55,15 +55,15 @@ impl Shard {
     }
 
     /// Where a string goes that may overwrite anything: what is no string makes way.
-    fn place_for_string(&mut self, key: &Key<'_>, lifetime: Lifetime, access: &AccessContext) -> Place {
+    fn destination(&mut self, key: &Key<'_>, lifetime: Lifetime, access: &AccessContext) -> Destination {
         let Some(position) = self.live_position(key, access) else {
-            return Place::New(access.lifetimes.written(lifetime, None, access.now));
+            return Destination::New(access.lifetimes.written(lifetime, None, access.now));
         };
-        if self.table.get(position).value_type() == ValueType::String {
-            return Place::Over(position);
+        if self.table.get(position).is_string() {
+            return Destination::Over(position);
         }
         let entry = self.take_out(position, key.hash);
-        Place::New(access.lifetimes.written(lifetime, entry.view().deadline(), access.now))
+        Destination::New(access.lifetimes.written(lifetime, entry.view().deadline(), access.now))
     }
 
     fn finish_overwrite(

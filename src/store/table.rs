@@ -15,7 +15,7 @@ use std::ptr::NonNull;
 
 use super::chunks::{Chunks, length_of_piece};
 use super::entry::{Entry, EntryRef};
-use super::hash::prefetch;
+use super::hash::{bucket_for, prefetch};
 
 /// Slots in a bucket: eight words fill a cache line.
 const SLOTS: usize = 8;
@@ -113,14 +113,6 @@ fn slot_for(entry: Entry, tag: u64) -> u64 {
     let address = entry.into_raw().expose_provenance().get() as u64;
     assert!(address & !ADDRESS_MASK == 0, "user addresses have 48 bits on the platforms this runs on");
     tag | address
-}
-
-/// Buckets are addressed by the low bits of the hash: as many as cover the array, or one fewer where the higher
-/// half does not reach yet.
-fn bucket_for(hash: u64, bucket_count: usize) -> usize {
-    let mask = bucket_count.next_power_of_two() - 1;
-    let index = hash as usize & mask;
-    if index < bucket_count { index } else { index & (mask >> 1) }
 }
 
 impl Table {

@@ -9,6 +9,8 @@ use crate::refusal::Refusal;
 pub enum ValueType {
     /// A string of bytes.
     String,
+    /// Fields with values.
+    Hash,
     /// State of a service, which is not evicted and which that service alone understands.
     Pinned,
 }

@@ -8,8 +8,8 @@ use super::newcomers::Newcomers;
 use super::shadow::{Shade, Shadow};
 use super::turnover::Turnover;
 use super::{AccessContext, Adaptive, Shard};
+use crate::store::Deadline;
 use crate::store::table::Position;
-use crate::store::{Deadline, ValueType};
 
 /// What a shard's keys are judged by besides their own bits.
 #[derive(Clone, Copy, Default, Debug)]
@@ -147,7 +147,7 @@ impl Shard {
     ) {
         let entry = self.table.get(position);
         let deadline = entry.deadline();
-        if entry.value_type() != ValueType::Pinned
+        if !entry.is_pinned()
             && (!rules.only_volatile || deadline.is_some())
             && let Some(contest) = &mut self.contest
         {

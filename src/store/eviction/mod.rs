@@ -21,7 +21,7 @@ mod victim_search;
 use crate::clock::Now;
 use crate::random::Random;
 use crate::settings::{EvictionPolicy, Settings};
-use crate::store::{AccessContext, EntryRef, Shard, Store, ValueType};
+use crate::store::{AccessContext, EntryRef, Shard, Store};
 use victim_search::VictimSearch;
 
 pub use adaptive::Member;
@@ -280,7 +280,7 @@ impl Shard {
     fn sample(&self, pool: Pool, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
         match pool {
             Pool::AllKeys => self.table.sample(random, limit, |entry| {
-                let is_evictable = entry.value_type() != ValueType::Pinned;
+                let is_evictable = !entry.is_pinned();
                 if is_evictable {
                     visit(entry);
                 }

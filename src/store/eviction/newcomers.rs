@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 
 use super::adaptive::merit;
 use super::{AccessContext, Pool, Shard};
-use crate::store::ValueType;
 use crate::store::table::Position;
 
 /// The part of a shard's keys that are new: half a bit of memory per key.
@@ -54,8 +53,8 @@ impl Shard {
             let Some(position) = self.position_of(hash) else { continue };
             let entry = self.table.get(position);
             let evictable = match pool {
-                Pool::AllKeys => entry.value_type() != ValueType::Pinned,
-                Pool::Volatile => entry.value_type() != ValueType::Pinned && entry.index_place().is_some(),
+                Pool::AllKeys => !entry.is_pinned(),
+                Pool::Volatile => !entry.is_pinned() && entry.index_place().is_some(),
             };
             if evictable && merit(entry.recency(), self.trace.turnover) <= resident {
                 self.evict_at(position, hash);

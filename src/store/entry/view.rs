@@ -1,0 +1,269 @@
+//! An entry as it is read.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::slice::from_raw_parts;
+
+use bytes::Bytes;
+
+use super::{
+    Deadline, ENCODING_MASK, Entry, FAR, GRANULE, INLINE, KEY_LENGTH_SHIFT, LONG_KEY, MODIFIED, OBJECT,
+    PINNED, POINTER_SIZE, RECENCY_MASK, RECENCY_SHIFT, SHARED, TYPED, UNINDEXED, VALUE_LENGTH_SHIFT,
+    VOLATILE,
+};
+use crate::store::object::Object;
+use crate::store::value::{ContentType, Value, ValueType, WrongType};
+
+/// Where things are in one entry, derived from its header.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) key_at: usize,
+    pub(super) key_length: usize,
+    pub(super) value_length: usize,
+}
+
+impl Shape {
+    pub(super) fn value_at(self) -> usize {
+        self.key_at + self.key_length
+    }
+
+    pub(super) fn allocated(self) -> usize {
+        (self.value_at() + self.value_length).next_multiple_of(GRANULE)
+    }
+}
+
+/// A borrowed entry: what can be read of it.
+#[derive(Clone, Copy)]
+pub struct EntryRef<'a> {
+    pointer: NonNull<u8>,
+    owner: PhantomData<&'a Entry>,
+}
+
+impl<'a> EntryRef<'a> {
+    /// # Safety
+    /// `pointer` comes from [`Entry::into_raw`] and the entry is neither freed nor changed during `'a`.
+    pub(in super::super) unsafe fn from_raw(pointer: NonNull<u8>) -> EntryRef<'a> {
+        EntryRef { pointer, owner: PhantomData }
+    }
+
+    /// A view of the entry `_owner`.
+    pub(super) fn of(owner: &'a Entry) -> EntryRef<'a> {
+        EntryRef { pointer: owner.pointer, owner: PhantomData }
+    }
+
+    pub(super) fn shape(self) -> Shape {
+        let header = self.header();
+        let value_length = (header >> VALUE_LENGTH_SHIFT) as usize;
+        let key_length = (header >> KEY_LENGTH_SHIFT) as usize & 0xffff;
+        let key_at = if header & VOLATILE == 0 { 8 } else { 16 };
+        if header & (LONG_KEY | TYPED) == 0 {
+            return Shape { key_at, key_length, value_length };
+        }
+        self.uncommon_shape(Shape { key_at, key_length, value_length })
+    }
+
+    /// The shape of an entry with a long key or a content type, from that of one without.
+    fn uncommon_shape(self, Shape { mut key_at, mut key_length, value_length }: Shape) -> Shape {
+        let header = self.header();
+        if header & LONG_KEY != 0 {
+            // SAFETY: with LONG_KEY the length of the key follows the fixed fields.
+            let length = unsafe { self.pointer.as_ptr().add(key_at).cast::<u32>().read_unaligned() };
+            key_length = length as usize;
+            key_at += 4;
+        }
+        if header & TYPED != 0 {
+            // SAFETY: with TYPED the length of the content type is there, and the content type follows it.
+            key_at += 1 + usize::from(unsafe { self.pointer.as_ptr().add(key_at).read() });
+        }
+        Shape { key_at, key_length, value_length }
+    }
+
+    /// The type of the value.
+    pub fn value_type(self) -> ValueType {
+        match self.header() & ENCODING_MASK {
+            PINNED => ValueType::Pinned,
+            OBJECT => self.boxed_object().value_type(),
+            _ => ValueType::String,
+        }
+    }
+
+    /// Whether it holds a string.
+    pub fn is_string(self) -> bool {
+        self.header() & ENCODING_MASK <= SHARED
+    }
+
+    /// Whether it is pinned.
+    pub fn is_pinned(self) -> bool {
+        self.header() & ENCODING_MASK == PINNED
+    }
+
+    /// The key's bytes.
+    pub fn key(self) -> &'a [u8] {
+        let shape = self.shape();
+        // SAFETY: `build` initialised this range and nothing shortens it.
+        unsafe { from_raw_parts(self.pointer.as_ptr().add(shape.key_at), shape.key_length) }
+    }
+
+    /// The string it holds.
+    ///
+    /// # Errors
+    /// If it is no string.
+    pub fn string(self) -> Result<Value<'a>, WrongType> {
+        match self.header() & ENCODING_MASK {
+            INLINE => Ok(Value::Inline(self.field())),
+            // SAFETY: with SHARED the value field holds the pointer of a live box that this entry owns.
+            SHARED => Ok(Value::Shared(unsafe { &*self.boxed_pointer::<Bytes>() })),
+            _ => Err(WrongType),
+        }
+    }
+
+    /// The pinned state it holds.
+    ///
+    /// # Errors
+    /// If it holds something else.
+    pub fn pinned_state(self) -> Result<&'a [u8], WrongType> {
+        if self.is_pinned() { Ok(self.field()) } else { Err(WrongType) }
+    }
+
+    /// The object it holds.
+    ///
+    /// # Errors
+    /// If it holds something else.
+    pub fn object(self) -> Result<&'a Object, WrongType> {
+        if self.header() & ENCODING_MASK == OBJECT { Ok(self.boxed_object()) } else { Err(WrongType) }
+    }
+
+    fn boxed_object(self) -> &'a Object {
+        debug_assert!(self.header() & ENCODING_MASK == OBJECT);
+        // SAFETY: callers have seen OBJECT, so the value field holds the pointer of a live box that this entry owns.
+        unsafe { &*self.boxed_pointer::<Object>() }
+    }
+
+    /// The bytes of the string or the pinned state it holds; none of an object.
+    pub fn bytes(self) -> &'a [u8] {
+        match self.string() {
+            Ok(value) => value.bytes(),
+            Err(WrongType) => self.pinned_state().unwrap_or_default(),
+        }
+    }
+
+    /// The content type of the string it holds, if it was given one.
+    pub fn content_type(self) -> Option<&'a str> {
+        self.typed().map(ContentType::text)
+    }
+
+    pub(super) fn typed(self) -> Option<ContentType<'a>> {
+        let header = self.header();
+        if header & TYPED == 0 {
+            return None;
+        }
+        let fixed_end =
+            8 + if header & VOLATILE == 0 { 0 } else { 8 } + if header & LONG_KEY == 0 { 0 } else { 4 };
+        // SAFETY: with TYPED the length of the content type is here, and its bytes follow.
+        let text = unsafe {
+            let at = self.pointer.as_ptr().add(fixed_end);
+            from_raw_parts(at.add(1), usize::from(at.read()))
+        };
+        let text = std::str::from_utf8(text).expect("it was text when it was put here");
+        ContentType::new(text)
+    }
+
+    /// What the value field holds.
+    pub(super) fn field(self) -> &'a [u8] {
+        let shape = self.shape();
+        // SAFETY: the value field holds `value_length` initialised bytes.
+        unsafe { from_raw_parts(self.pointer.as_ptr().add(shape.value_at()), shape.value_length) }
+    }
+
+    /// The pointer that the value field holds with SHARED and OBJECT.
+    pub(super) fn boxed_pointer<T>(self) -> *mut T {
+        let shape = self.shape();
+        assert!(shape.value_length == POINTER_SIZE, "the value field holds a pointer");
+        // SAFETY: the value field has the size of a pointer, and all of its bytes are initialised.
+        let address = unsafe { self.pointer.as_ptr().add(shape.value_at()).cast::<usize>().read_unaligned() };
+        std::ptr::with_exposed_provenance_mut(address)
+    }
+
+    /// When the key is gone, if ever.
+    pub fn deadline(self) -> Option<Deadline> {
+        let header = self.header();
+        if header & VOLATILE == 0 {
+            return None;
+        }
+        let word = self.expiry_word();
+        Some(if header & FAR == 0 { word >> 20 } else { word })
+    }
+
+    /// Whether the key is gone at `now`.  In the millisecond of its deadline it is still there, as in Redis: the clock
+    /// counts whole milliseconds, so a key that went then could have lived up to one too short.
+    pub fn is_expired(self, now: Deadline) -> bool {
+        self.deadline().is_some_and(|deadline| now > deadline)
+    }
+
+    /// The place in the expiry index, if the entry is in it.
+    pub(in super::super) fn index_place(self) -> Option<u32> {
+        let header = self.header();
+        if header & VOLATILE == 0 || header & FAR != 0 {
+            return None;
+        }
+        let place = (self.expiry_word() & u64::from(UNINDEXED)) as u32;
+        (place != UNINDEXED).then_some(place)
+    }
+
+    /// The 24 bits the eviction policy keeps per key.
+    pub fn recency(self) -> u32 {
+        ((self.header() & RECENCY_MASK) >> RECENCY_SHIFT) as u32
+    }
+
+    /// Whether the value was changed in part (APPEND, SETRANGE), which OBJECT ENCODING shows as `raw`.
+    pub fn is_modified(self) -> bool {
+        self.header() & MODIFIED != 0
+    }
+
+    /// Bytes of memory this entry takes, including a shared value or an object.
+    pub fn memory(self) -> usize {
+        let allocated = self.shape().allocated();
+        match self.header() & ENCODING_MASK {
+            // SAFETY: as in `string`.
+            SHARED => allocated + size_of::<Bytes>() + unsafe { &*self.boxed_pointer::<Bytes>() }.len(),
+            OBJECT => allocated + self.boxed_object().memory(),
+            _ => allocated,
+        }
+    }
+
+    /// A copy under another key: the value with its encoding and content type, the deadline, and whether it was changed in
+    /// part.
+    pub fn copied_to(self, key: &[u8]) -> Entry {
+        let mut copy = match (self.string(), self.object()) {
+            (Ok(Value::Shared(value)), _) => {
+                Entry::new_typed(key, value.clone(), self.typed(), self.deadline())
+            }
+            (_, Ok(object)) => Entry::new_object(key, Box::new(object.clone()), self.deadline()),
+            // What the value field holds is no pointer.
+            _ => {
+                let encoding = self.header() & ENCODING_MASK;
+                Entry::build(key, encoding, self.typed(), self.field(), self.deadline())
+            }
+        };
+        if self.is_modified() {
+            copy.mark_modified();
+        }
+        copy
+    }
+
+    /// The address, for comparing and prefetching.
+    pub(in super::super) fn pointer(self) -> NonNull<u8> {
+        self.pointer
+    }
+
+    pub(super) fn header(self) -> u64 {
+        // SAFETY: every entry starts with an initialised header word.
+        unsafe { self.pointer.as_ptr().cast::<u64>().read() }
+    }
+
+    pub(super) fn expiry_word(self) -> u64 {
+        debug_assert!(self.header() & VOLATILE != 0);
+        // SAFETY: the caller has seen VOLATILE, so the second word is the initialised expiry word.
+        unsafe { self.pointer.as_ptr().add(8).cast::<u64>().read() }
+    }
+}
