@@ -14,7 +14,7 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
     ("set", |_| false),
     ("sortedset", |_| false),
     ("list", |_| false),
-    ("hash", |_| false),
+    ("hash", |row| row.command.group == Group::Hash),
     ("string", |row| row.command.group == Group::String),
     ("bitmap", |_| false),
     ("hyperloglog", |_| false),

@@ -42,6 +42,7 @@ pub(super) fn group_word(group: Group) -> &'static str {
     match group {
         Group::Generic => "generic",
         Group::String => "string",
+        Group::Hash => "hash",
         Group::Connection => "connection",
         Group::Server => "server",
         Group::Transactions => "transactions",

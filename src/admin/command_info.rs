@@ -40,6 +40,7 @@ pub(super) fn access_words(access: KeyAccess) -> &'static [&'static str] {
         KeyAccess::ReadWriteAccessUpdate => &["RW", "access", "update"],
         KeyAccess::ReadWriteInsert => &["RW", "insert"],
         KeyAccess::RemoveDelete => &["RM", "delete"],
+        KeyAccess::ReadWriteDelete => &["RW", "delete"],
         KeyAccess::ReadWriteAccessDelete => &["RW", "access", "delete"],
     }
 }

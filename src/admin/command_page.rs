@@ -17,6 +17,7 @@ Redis does not have it.  `COMMAND DOCS` tells clients the same.
 /// The groups with their headings, in the order of the page.
 const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
+    (Group::Hash, "Hashes"),
     (Group::Generic, "Keys"),
     (Group::Transactions, "Transactions"),
     (Group::PubSub, "Publish and subscribe"),

@@ -96,6 +96,8 @@ pub enum Group {
     Generic,
     /// Strings.
     String,
+    /// Hashes.
+    Hash,
     /// The connection and its client.
     Connection,
     /// Operating the server.
@@ -131,6 +133,8 @@ pub enum KeyAccess {
     ReadWriteInsert,
     /// Deletes the key.
     RemoveDelete,
+    /// Deletes a part of the value.
+    ReadWriteDelete,
     /// Returns the value and deletes the key.
     ReadWriteAccessDelete,
 }

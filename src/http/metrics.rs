@@ -137,7 +137,7 @@ fn each_command(services: &Services, mut write: impl FnMut(&[(&str, &str)], crat
 /// The service that a command belongs to.
 fn service_of(group: Group) -> &'static str {
     match group {
-        Group::Generic | Group::String | Group::Transactions => "cache",
+        Group::Generic | Group::String | Group::Hash | Group::Transactions => "cache",
         Group::PubSub => "broker",
         Group::RateLimit => "limits",
         Group::Lock => "locks",

@@ -201,7 +201,11 @@ settings! {
     ttl_default: u64 = "ttl-default", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
     /// Most seconds that a key of the cache lives after it was written or given a time to live; 0 for no limit
     ttl_max: u64 = "ttl-max", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
-    /// Most bytes in one value of the cache
+    /// Most fields of a hash that is kept packed into one string of bytes
+    hash_max_listpack_entries: usize = "hash-max-listpack-entries", Kind::Integer { min: 0, max: i64::MAX }, "512", AtRunTime;
+    /// Most bytes of a field or a value in such a hash
+    hash_max_listpack_value: usize = "hash-max-listpack-value", Kind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
+    /// Most bytes in one value of the cache, or in one field or value of a hash
     max_value_size: usize = "max-value-size", Kind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
     /// Output that may wait for a client of each class, before it is disconnected

@@ -50,6 +50,7 @@ impl Shard {
             return Ok(result);
         };
         self.note_access(position, access);
+        self.table.get(position).object()?;
         let hasher = self.hasher.clone();
         let (result, has_changed, is_empty) = self.change(position, |entry| {
             let object = entry.object_mut().ok_or(WrongType)?;

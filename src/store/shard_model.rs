@@ -9,6 +9,7 @@ use super::entry::{Deadline, EntryRef, INLINE_VALUE_MAX};
 use super::eviction::Recency;
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
+use super::object::{HashLimits, Object};
 use super::shard::{AccessContext, Key, Shard};
 use super::value::{ContentType, ValueType, WrongType};
 
@@ -22,6 +23,8 @@ const FAR: u64 = 1 << 44;
 enum Step {
     Set(u8, usize, Lifetime),
     SetTyped(u8, usize, Lifetime),
+    SetField(u8, u8, usize),
+    RemoveField(u8, u8),
     Pin(u8, usize, Option<u64>),
     Append(u8, usize),
     Edit(u8, usize),
@@ -57,6 +60,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(key, words, deadline)| Step::Pin(key, words * 8, deadline)),
         3 => (key(), length()).prop_map(|(key, length)| Step::Append(key, length)),
         2 => (key(), length()).prop_map(|(key, length)| Step::Edit(key, length)),
+        6 => (key(), 0_u8..12, 0_usize..40).prop_map(|(key, field, length)| Step::SetField(key, field, length)),
+        3 => (key(), 0_u8..12).prop_map(|(key, field)| Step::RemoveField(key, field)),
         2 => key().prop_map(Step::Remove),
         2 => (key(), key()).prop_map(|(from, to)| Step::Move(from, to)),
         4 => (key(), proptest::option::of(deadline())).prop_map(|(key, deadline)| Step::Deadline(key, deadline)),
@@ -71,31 +76,39 @@ fn step() -> impl Strategy<Value = Step> {
 /// What a key holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Held {
-    kind: ValueType,
+    value_type: ValueType,
     bytes: Vec<u8>,
     is_typed: bool,
+    fields: BTreeMap<u8, Vec<u8>>,
 }
 
 impl Held {
     fn string(bytes: Vec<u8>) -> Held {
-        Held { kind: ValueType::String, bytes, is_typed: false }
+        Held { value_type: ValueType::String, bytes, is_typed: false, fields: BTreeMap::new() }
     }
 
     fn of(entry: EntryRef<'_>) -> Held {
         let is_typed = entry.content_type().is_some_and(|text| text == CONTENT_TYPE);
-        Held { kind: entry.value_type(), bytes: entry.bytes().to_vec(), is_typed }
+        let mut fields = BTreeMap::new();
+        if let Ok(hash) = entry.object().and_then(Object::hash) {
+            hash.for_each(|field, value| assert!(fields.insert(field[0], value.to_vec()).is_none()));
+        }
+        Held { value_type: entry.value_type(), bytes: entry.bytes().to_vec(), is_typed, fields }
     }
 }
+
+/// Few and short enough fields that both forms of a hash occur.
+const LIMITS: HashLimits = HashLimits { entries: 6, value: 30 };
 
 const CONTENT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// The model: keys with what they hold and when they are gone.
-type Twin = BTreeMap<u8, (Held, Option<u64>)>;
+type Model = BTreeMap<u8, (Held, Option<u64>)>;
 
 struct Pair {
     hasher: KeyHasher,
     shard: Shard,
-    twin: Twin,
+    model: Model,
     access: AccessContext,
 }
 
@@ -104,11 +117,11 @@ impl Pair {
         let hasher = KeyHasher::new(3);
         let access =
             AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
-        Pair { shard: Shard::new(hasher.clone()), hasher, twin: Twin::new(), access }
+        Pair { shard: Shard::new(hasher.clone()), hasher, model: Model::new(), access }
     }
 
     fn apply(&mut self, step: Step) {
-        let Pair { hasher, shard, twin, access } = self;
+        let Pair { hasher, shard, model, access } = self;
         let key = |bytes: &'static [u8; 1]| Key { bytes, hash: hasher.hash(bytes) };
         let key = |number: u8| key(&NAMES[usize::from(number)]);
         let deadline_at = |deadline: u64| access.now.saturating_add(deadline);
@@ -123,35 +136,35 @@ impl Pair {
         };
         let now = access.now;
         // Whatever a step touches that is due goes first.
-        twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| now <= deadline));
+        model.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| now <= deadline));
         match step {
             Step::Set(number, length, lifetime) => {
                 let value = vec![number; length];
                 shard.set(&key(number), &value, from_now(lifetime), access);
-                let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
-                twin.insert(number, (Held::string(value), deadline_of(from_now(lifetime), old)));
+                let old = model.get(&number).and_then(|(_, deadline)| *deadline);
+                model.insert(number, (Held::string(value), deadline_of(from_now(lifetime), old)));
             }
             Step::SetTyped(number, length, lifetime) => {
                 let value = vec![number; length];
                 let shared = Bytes::from(value.clone());
                 let content_type = ContentType::new(CONTENT_TYPE);
                 shard.set_typed(&key(number), shared, content_type, from_now(lifetime), access);
-                let old = twin.get(&number).and_then(|(_, deadline)| *deadline);
+                let old = model.get(&number).and_then(|(_, deadline)| *deadline);
                 let held = Held { is_typed: true, ..Held::string(value) };
-                twin.insert(number, (held, deadline_of(from_now(lifetime), old)));
+                model.insert(number, (held, deadline_of(from_now(lifetime), old)));
             }
             Step::Pin(number, length, deadline) => {
                 let deadline = deadline.map(deadline_at);
                 let state = vec![number; length];
                 shard.set_pinned_state(&key(number), &state, deadline, access);
-                let held = Held { kind: ValueType::Pinned, ..Held::string(state.clone()) };
-                twin.insert(number, (held, deadline));
+                let held = Held { value_type: ValueType::Pinned, ..Held::string(state.clone()) };
+                model.insert(number, (held, deadline));
                 assert_eq!(shard.pinned_state(&key(number), access), Ok(Some(state.as_slice())));
             }
             Step::Append(number, length) => {
                 let longer = shard.append(&key(number), &vec![7; length], access);
-                match twin.get_mut(&number) {
-                    Some((held, _)) if held.kind == ValueType::String => {
+                match model.get_mut(&number) {
+                    Some((held, _)) if held.value_type == ValueType::String => {
                         held.bytes.resize(held.bytes.len() + length, 7);
                         held.is_typed = false;
                         assert_eq!(longer, Ok(Some(held.bytes.len())));
@@ -162,8 +175,8 @@ impl Pair {
             }
             Step::Edit(number, length) => {
                 let edited = shard.edit(&key(number), access, |bytes| bytes.resize(length, 9));
-                match twin.get_mut(&number) {
-                    Some((held, _)) if held.kind == ValueType::String => {
+                match model.get_mut(&number) {
+                    Some((held, _)) if held.value_type == ValueType::String => {
                         held.bytes.resize(length, 9);
                         held.is_typed = false;
                         assert_eq!(edited, Ok(Some(())));
@@ -172,35 +185,60 @@ impl Pair {
                     None => assert_eq!(edited, Ok(None)),
                 }
             }
+            Step::SetField(number, field, length) => {
+                let value = vec![number; length];
+                let is_new =
+                    shard.write_hash(&key(number), LIMITS, access, |hash| hash.set(&[field], &value));
+                let empty = Held { value_type: ValueType::Hash, ..Held::string(Vec::new()) };
+                let (held, _) = model.entry(number).or_insert((empty, None));
+                if held.value_type == ValueType::Hash {
+                    assert_eq!(is_new, Ok(held.fields.insert(field, value).is_none()));
+                } else {
+                    assert_eq!(is_new, Err(WrongType));
+                }
+            }
+            Step::RemoveField(number, field) => {
+                let is_removed = shard.write_hash(&key(number), LIMITS, access, |hash| hash.remove(&[field]));
+                match model.get_mut(&number) {
+                    Some((held, _)) if held.value_type == ValueType::Hash => {
+                        assert_eq!(is_removed, Ok(held.fields.remove(&field).is_some()));
+                        if held.fields.is_empty() {
+                            model.remove(&number);
+                        }
+                    }
+                    Some(_) => assert_eq!(is_removed, Err(WrongType)),
+                    None => assert_eq!(is_removed, Ok(false)),
+                }
+            }
             Step::Remove(number) => {
-                assert_eq!(shard.remove(&key(number), access), twin.remove(&number).is_some());
+                assert_eq!(shard.remove(&key(number), access), model.remove(&number).is_some());
             }
             Step::Move(from, to) => {
                 let entry = shard.take(&key(from), access);
-                let moved = twin.remove(&from);
+                let moved = model.remove(&from);
                 assert_eq!(entry.is_some(), moved.is_some());
                 if let (Some(entry), Some(moved)) = (entry, moved) {
                     let entry = entry.view().copied_to(key(to).bytes);
                     shard.insert_entry(&key(to), entry, access);
-                    twin.insert(to, moved);
+                    model.insert(to, moved);
                 }
             }
             Step::Deadline(number, deadline) => {
                 let deadline = deadline.map(deadline_at);
                 let known = shard.set_deadline(&key(number), deadline, access);
-                assert_eq!(known, twin.contains_key(&number));
-                if let Some((_, old)) = twin.get_mut(&number) {
+                assert_eq!(known, model.contains_key(&number));
+                if let Some((_, old)) = model.get_mut(&number) {
                     *old = deadline;
                 }
             }
             Step::Look(number) => {
                 let entry = shard.read(&key(number), access);
                 let seen = entry.map(|entry| (Held::of(entry), entry.deadline()));
-                assert_eq!(seen.as_ref(), twin.get(&number));
+                assert_eq!(seen.as_ref(), model.get(&number));
             }
             Step::Evict(number) => {
                 shard.evict(key(number).hash, key(number).bytes);
-                twin.remove(&number);
+                model.remove(&number);
             }
             Step::Wait(time) => access.now += time,
             Step::Expire(limit) => {
@@ -211,14 +249,14 @@ impl Pair {
             }
             Step::Clear => {
                 drop(shard.clear());
-                twin.clear();
+                model.clear();
             }
         }
         self.assert_same();
     }
 
     fn assert_same(&self) {
-        let mut held = Twin::new();
+        let mut held = Model::new();
         let (mut memory, mut indexed, mut counters) = (0, 0, 0);
         self.shard.table.for_each(|entry| {
             memory += entry.memory();
@@ -228,9 +266,9 @@ impl Pair {
                 held.insert(entry.key()[0], (Held::of(entry), entry.deadline()));
             }
         });
-        let mut twin = self.twin.clone();
-        twin.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| self.access.now <= deadline));
-        assert_eq!(held, twin);
+        let mut model = self.model.clone();
+        model.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| self.access.now <= deadline));
+        assert_eq!(held, model);
         assert_eq!(self.shard.volatile_len(), indexed);
         assert_eq!(self.shard.pinned_len(), counters);
         assert_eq!(

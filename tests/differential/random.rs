@@ -27,11 +27,14 @@ const SEQUENCE_LENGTH: usize = 80;
 const KNOWN_VERSION: (u32, u32) = (7, 0);
 
 /// Families of which random requests make sense.
-const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Transactions];
+const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Hash, Group::Transactions];
 
 /// Commands whose replies are not comparable, or that would spoil the sequence, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("randomkey", "picks at random"),
+    ("hrandfield", "picks at random"),
+    ("hscan", "Redis takes negative cursors"),
+    ("hincrbyfloat", "as INCRBYFLOAT"),
     ("scan", "its cursors and its order are the server's own"),
     ("keys", "its order is free"),
     ("wait", "waits for real"),

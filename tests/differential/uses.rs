@@ -13,7 +13,7 @@ use crate::transcripts::reply::Value;
 use crate::transcripts::target::{Expected, Received, Target};
 
 /// Families whose every command that names a key must be in [`CASES`].
-const GROUPS: &[Group] = &[Group::Generic, Group::String];
+const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Hash];
 
 /// What is there before each case; `moved` is in another database too.
 const PREPARED: &[&str] = &[
@@ -26,6 +26,7 @@ const PREPARED: &[&str] = &[
     "SET moved value",
     "SET other value",
     "SET volatile value EX 1000",
+    "HSET hash field 1 other 2",
 ];
 
 /// A command, the key asked about afterwards, and whether that key was used.
@@ -110,6 +111,30 @@ const CASES: &[Case] = &[
     Case("RANDOMKEY", "key", false),
     Case("WATCH key", "key", false),
     Case("MEMORY USAGE key", "key", false),
+    Case("HSET hash field 1", "hash", true),
+    Case("HSET hash new 1", "hash", true),
+    Case("HMSET hash field 1", "hash", true),
+    Case("HSETNX hash field 1", "hash", true),
+    Case("HSETNX hash new 1", "hash", true),
+    Case("HGET hash field", "hash", true),
+    Case("HGET hash missing", "hash", true),
+    Case("HMGET hash field missing", "hash", true),
+    Case("HGETALL hash", "hash", true),
+    Case("HKEYS hash", "hash", true),
+    Case("HVALS hash", "hash", true),
+    Case("HLEN hash", "hash", true),
+    Case("HEXISTS hash field", "hash", true),
+    Case("HSTRLEN hash field", "hash", true),
+    Case("HDEL hash field", "hash", true),
+    Case("HDEL hash missing", "hash", true),
+    Case("HGETDEL hash FIELDS 1 field", "hash", true),
+    Case("HINCRBY hash field 1", "hash", true),
+    Case("HINCRBYFLOAT hash field 0.5", "hash", true),
+    Case("HRANDFIELD hash", "hash", true),
+    Case("HRANDFIELD hash 2", "hash", true),
+    Case("HSCAN hash 0", "hash", true),
+    Case("HGET key field", "key", true),
+    Case("HSET key field 1", "key", true),
 ];
 
 /// The words that ask how a policy thinks of a key, and what one access makes of the answer.

@@ -182,7 +182,8 @@ fn rename_unless(
     }
     let access = call.keyspace.access;
     let entry = call.keyspace.shard(&source).take(&source, &access).ok_or(Refusal::NO_SUCH_KEY)?;
-    let (renamed, recency) = (entry.view().copied_to(destination.bytes), entry.view().recency());
+    let recency = entry.view().recency();
+    let renamed = entry.renamed(destination.bytes);
     call.keyspace.shard(&destination).insert_moved(&destination, renamed, recency, &access);
     Ok(true)
 }

@@ -51,7 +51,7 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// Keys that a call of SCAN looks at unless its client asks for more or fewer.
-const SCAN_COUNT: usize = 10;
+pub(super) const SCAN_COUNT: usize = 10;
 
 /// Steps (buckets) per key asked for after which a call ends even if it has met fewer keys.
 const SCAN_STEPS_PER_KEY: usize = 10;

@@ -68,11 +68,17 @@ impl Packed {
         self.bytes.truncate(new_size);
         self.bytes[range.start..][..head_length].copy_from_slice(&head[..head_length]);
         self.bytes[new_end - item.len()..new_end].copy_from_slice(item);
+        self.give_back();
     }
 
     /// Takes the items in `range` out.
     pub(super) fn remove(&mut self, range: Range<usize>) {
         self.bytes.drain(range);
+        self.give_back();
+    }
+
+    /// Gives memory back once more than half of it is unused.
+    fn give_back(&mut self) {
         if self.bytes.capacity() > 2 * self.bytes.len() + STEP {
             self.bytes.shrink_to(self.bytes.len().next_multiple_of(STEP));
         }
