@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use quartet::client::Client;
 use quartet::clock::Clock;
-use quartet::dispatch::Runner;
+use quartet::command::executor::Executor;
 use quartet::random::Random;
 use quartet::session::resp::Session;
 use quartet::settings::Settings;
@@ -30,8 +29,8 @@ fn dispatch(criterion: &mut Criterion) {
     let settings = Settings { threads: 1, dir: None, ..Settings::default() };
     let services = Arc::new(quartet::server::services(settings, Clock::machine(), 1));
     let address = "127.0.0.1:1".parse().expect("an address");
-    let mut session = Session::new(Client::new(services.clients.connect(address, address, 0), true));
-    let mut runner = Runner::new(services, 0, Random::with_seed(1));
+    let mut session = Session::new(services.clients.connect(address, address, 0), true);
+    let mut executor = Executor::new(services, 0, Random::with_seed(1));
     let (mut batch, mut output) = (Batch::new(), Output::new());
     let keys: Vec<String> = (0..KEYS).map(|number| format!("key:{number:012}")).collect();
     let value = "x".repeat(64);
@@ -51,7 +50,7 @@ fn dispatch(criterion: &mut Criterion) {
                 at = (at + 1) % pipelines.len();
                 input.clear();
                 input.extend_from_slice(&pipelines[at]);
-                session.receive(&mut input, &mut runner, &mut batch, &mut output);
+                session.receive(&mut input, &mut executor, &mut batch, &mut output);
                 assert!(!output.is_empty());
                 output.clear();
             });

@@ -33,7 +33,6 @@ pub mod connection;
 pub mod service;
 
 pub mod catalog;
-pub mod dispatch;
 pub mod session;
 
 pub mod data_folder;

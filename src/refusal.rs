@@ -53,6 +53,16 @@ refusals! {
     OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
     /// The connection has not given the password yet.
     NO_AUTHENTICATION = "NOAUTH Authentication required.";
+    /// A command works on the connection, and the caller is none.
+    NEEDS_CONNECTION = "ERR this command works on a connection of its own, which there is none of here";
+    /// A command inside another one needs more than the keys of the outer one.
+    NEEDS_WHOLE_STORE = "ERR this command looks beyond its keys, so it cannot run inside another command";
+    /// A command inside another one names a key that the outer one did not.
+    UNDECLARED_KEY = "ERR the command names a key that was not declared";
+    /// A command may not run inside a script.
+    NOT_IN_SCRIPTS = "ERR This Redis command is not allowed from script";
+    /// A command may not run inside a transaction.
+    NOT_IN_TRANSACTIONS = "ERR Command not allowed inside a transaction";
     /// EXEC of a transaction in which a command was refused.
     TRANSACTION_ABORTED = "EXECABORT Transaction discarded because of previous errors.";
     /// The owner has no lease on the resource, or none under the fence it named.

@@ -9,6 +9,9 @@ mod program;
 /// The HTTP door and what is behind it.
 mod http;
 
+/// Commands of callers that are no connections.
+mod executor;
+
 /// Real clients and tools, each in its own language, against a server process.
 mod interop;
 

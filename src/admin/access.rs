@@ -3,7 +3,7 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::{HELP, HELP_SUMMARY, OPERATOR_NO_SCRIPT, categories};
-use crate::command::{Call, Command, Flags, Group, Row};
+use crate::command::{Call, Command, Flags, Group, Handler, Row};
 use crate::refusal::Refusal;
 
 /// The one user.
@@ -27,14 +27,14 @@ pub const COMMANDS: &[Command] = &[
                 syntax: "[category]",
                 summary: "Lists the ACL categories, or the commands inside a category.",
                 complexity: "O(1) since the categories and commands are a fixed set.",
-                handler: cat,
+                handler: Handler::Data(cat),
                 ..ROW
             },
             Command {
                 name: "genpass",
                 syntax: "[bits]",
                 summary: "Generates a pseudorandom, secure password that can be used to identify ACL users.",
-                handler: genpass,
+                handler: Handler::Data(genpass),
                 ..ROW
             },
             Command {
@@ -43,16 +43,16 @@ pub const COMMANDS: &[Command] = &[
                 summary: "Lists the ACL rules of a user.",
                 complexity: "O(N). Where N is the number of password, command and pattern rules that the user has.",
                 flags: OPERATOR_NO_SCRIPT,
-                handler: getuser,
+                handler: Handler::Data(getuser),
                 ..ROW
             },
-            Command { name: "help", summary: HELP_SUMMARY, flags: HELP, handler: help, ..ROW },
+            Command { name: "help", summary: HELP_SUMMARY, flags: HELP, handler: Handler::Data(help), ..ROW },
             Command {
                 name: "list",
                 summary: "Dumps the effective rules in ACL file format.",
                 complexity: "O(N). Where N is the number of configured users.",
                 flags: OPERATOR_NO_SCRIPT,
-                handler: list,
+                handler: Handler::Data(list),
                 ..ROW
             },
             Command {
@@ -60,13 +60,13 @@ pub const COMMANDS: &[Command] = &[
                 summary: "Lists all ACL users.",
                 complexity: "O(N). Where N is the number of configured users.",
                 flags: OPERATOR_NO_SCRIPT,
-                handler: users,
+                handler: Handler::Data(users),
                 ..ROW
             },
             Command {
                 name: "whoami",
                 summary: "Returns the authenticated username of the current connection.",
-                handler: whoami,
+                handler: Handler::Data(whoami),
                 ..ROW
             },
         ],
@@ -84,7 +84,7 @@ pub const COMMANDS: &[Command] = &[
                 summary: HELP_SUMMARY,
                 since: "5.0.0",
                 flags: HELP,
-                handler: module_help,
+                handler: Handler::Data(module_help),
                 ..ROW
             },
             Command {
@@ -93,7 +93,7 @@ pub const COMMANDS: &[Command] = &[
                 complexity: "O(N) where N is the number of loaded modules.",
                 since: "4.0.0",
                 flags: Flags::ADMIN.union(Flags::NOSCRIPT),
-                handler: module_list,
+                handler: Handler::Data(module_list),
                 ..ROW
             },
         ],

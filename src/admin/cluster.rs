@@ -1,6 +1,6 @@
 //! CLUSTER and what belongs to it: refused, in the words by which clients know that there is no cluster.
 
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -84,8 +84,13 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// What the rows have in common.
-const ROW: Command =
-    Command { since: "3.0.0", group: Group::Cluster, flags: Flags::STALE, handler: refuse, ..Command::ROW };
+const ROW: Command = Command {
+    since: "3.0.0",
+    group: Group::Cluster,
+    flags: Flags::STALE,
+    handler: Handler::Data(refuse),
+    ..Command::ROW
+};
 
 const CONNECTION: Flags = Flags::LOADING.union(Flags::STALE).union(Flags::FAST);
 

@@ -7,7 +7,7 @@ use quartet_protocol::resp::Arguments;
 use super::command_docs::write_docs;
 use super::command_info::{access_words, write_info};
 use super::{HELP, HELP_SUMMARY, categories};
-use crate::command::{Call, Command, CommandTable, Flags, Group, KeyAccess, Row};
+use crate::command::{Call, Command, CommandTable, Flags, Group, Handler, KeyAccess, Row};
 use crate::glob::Pattern;
 use crate::refusal::Refusal;
 
@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
     since: "2.8.13",
     group: Group::Server,
     flags: COMMAND,
-    handler: all,
+    handler: Handler::Data(all),
     subcommands: &[
         Command {
             name: "count",
@@ -30,7 +30,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.8.13",
             group: Group::Server,
             flags: COMMAND,
-            handler: count,
+            handler: Handler::Data(count),
             ..Command::ROW
         },
         Command {
@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "7.0.0",
             group: Group::Server,
             flags: COMMAND,
-            handler: docs,
+            handler: Handler::Data(docs),
             ..Command::ROW
         },
         Command {
@@ -52,7 +52,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.8.13",
             group: Group::Server,
             flags: COMMAND,
-            handler: getkeys,
+            handler: Handler::Data(getkeys),
             ..Command::ROW
         },
         Command {
@@ -63,7 +63,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "7.0.0",
             group: Group::Server,
             flags: COMMAND,
-            handler: getkeysandflags,
+            handler: Handler::Data(getkeysandflags),
             ..Command::ROW
         },
         Command {
@@ -72,7 +72,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "5.0.0",
             group: Group::Server,
             flags: HELP,
-            handler: help,
+            handler: Handler::Data(help),
             ..Command::ROW
         },
         Command {
@@ -83,7 +83,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.8.13",
             group: Group::Server,
             flags: COMMAND,
-            handler: info,
+            handler: Handler::Data(info),
             ..Command::ROW
         },
         Command {
@@ -94,7 +94,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "7.0.0",
             group: Group::Server,
             flags: COMMAND,
-            handler: list,
+            handler: Handler::Data(list),
             ..Command::ROW
         },
     ],

@@ -1,7 +1,7 @@
 //! CONFIG: settings read and changed while the server runs.
 
 use super::{HELP, HELP_SUMMARY, OPERATOR_NO_SCRIPT};
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.0.0",
             group: Group::Server,
             flags: OPERATOR_NO_SCRIPT,
-            handler: get,
+            handler: Handler::Data(get),
             ..Command::ROW
         },
         Command {
@@ -29,7 +29,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "5.0.0",
             group: Group::Server,
             flags: HELP,
-            handler: help,
+            handler: Handler::Data(help),
             ..Command::ROW
         },
         Command {
@@ -39,7 +39,7 @@ pub const COMMANDS: &[Command] = &[Command {
             group: Group::Server,
             // Alone, because each thread's counters are written by that thread without asking anybody.
             flags: OPERATOR_NO_SCRIPT.union(Flags::EXCLUSIVE),
-            handler: resetstat,
+            handler: Handler::Data(resetstat),
             ..Command::ROW
         },
         Command {
@@ -48,7 +48,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.8.0",
             group: Group::Server,
             flags: OPERATOR_NO_SCRIPT,
-            handler: rewrite,
+            handler: Handler::Data(rewrite),
             ..Command::ROW
         },
         Command {
@@ -59,7 +59,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.0.0",
             group: Group::Server,
             flags: OPERATOR_NO_SCRIPT,
-            handler: set,
+            handler: Handler::Data(set),
             ..Command::ROW
         },
     ],

@@ -7,7 +7,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use super::OPERATOR_NO_SCRIPT;
 use crate::cache::commands::object::encoding_of;
-use crate::command::{Call, Command, Flags, Flow, Group};
+use crate::command::{Call, Command, Flags, Flow, Group, Handler};
 use crate::refusal::Refusal;
 use crate::settings::ProtectedAction;
 
@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[Command {
     group: Group::Server,
     // OBJECT looks at a key that no key specification names.
     flags: OPERATOR_NO_SCRIPT.union(Flags::SELF_LOCKING),
-    handler: debug,
+    handler: Handler::Data(debug),
     ..Command::ROW
 }];
 
@@ -46,7 +46,7 @@ fn debug(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 /// Refuses in Redis' words whom the setting does not let use it.
 fn check_enabled(call: &Call<'_, '_>) -> Result<(), Refusal> {
-    let is_local = || call.client.shared.address.ip().to_canonical().is_loopback();
+    let is_local = || call.caller.address.ip().to_canonical().is_loopback();
     let is_enabled = match call.settings.enable_debug_command {
         ProtectedAction::Yes => true,
         ProtectedAction::Local => is_local(),
@@ -75,7 +75,7 @@ fn sleep(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn object(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let store = call.keyspace.store();
     let key = store.key(call.arguments.at(2));
-    let shard = store.shard_of(call.client.database, key.hash);
+    let shard = store.shard_of(call.caller.database, key.hash);
     let text = call.keyspace.with_shard(shard, |shard, moment| {
         let entry = shard.peek(&key, moment)?;
         let (address, length) = (entry.bytes().as_ptr(), entry.bytes().len());

@@ -2,7 +2,7 @@
 
 use super::latency_report::{doctor_text, graph_text};
 use super::{HELP, HELP_SUMMARY, OPERATOR_NO_SCRIPT};
-use crate::command::{Call, Command, Group, Row};
+use crate::command::{Call, Command, Group, Handler, Row};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -16,44 +16,44 @@ pub const COMMANDS: &[Command] = &[Command {
         Command {
             name: "doctor",
             summary: "Returns a human-readable latency analysis report.",
-            handler: doctor,
+            handler: Handler::Data(doctor),
             ..ROW
         },
         Command {
             name: "graph",
             syntax: "event",
             summary: "Returns a latency graph for an event.",
-            handler: graph,
+            handler: Handler::Data(graph),
             ..ROW
         },
-        Command { name: "help", summary: HELP_SUMMARY, flags: HELP, handler: help, ..ROW },
+        Command { name: "help", summary: HELP_SUMMARY, flags: HELP, handler: Handler::Data(help), ..ROW },
         Command {
             name: "histogram",
             syntax: "[command [command ...]]",
             summary: "Returns the cumulative distribution of latencies of a subset or all commands.",
             complexity: "O(N) where N is the number of commands with latency information being retrieved.",
             since: "7.0.0",
-            handler: histogram,
+            handler: Handler::Data(histogram),
             ..ROW
         },
         Command {
             name: "history",
             syntax: "event",
             summary: "Returns timestamp-latency samples for an event.",
-            handler: history,
+            handler: Handler::Data(history),
             ..ROW
         },
         Command {
             name: "latest",
             summary: "Returns the latest latency samples for all events.",
-            handler: latest,
+            handler: Handler::Data(latest),
             ..ROW
         },
         Command {
             name: "reset",
             syntax: "[event [event ...]]",
             summary: "Resets the latency data for one or more events.",
-            handler: reset,
+            handler: Handler::Data(reset),
             ..ROW
         },
     ],

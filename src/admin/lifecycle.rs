@@ -4,7 +4,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use super::OPERATOR_NO_SCRIPT;
 use super::info::REDIS_VERSION;
-use crate::command::{Call, Command, Flags, Flow, Group};
+use crate::command::{Call, Command, Flags, Flow, Group, Handler};
 use crate::refusal::Refusal;
 
 /// Refused on a server without a disk: the data would be lost after the client was told that it was kept.
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.6.0",
         group: Group::Server,
         flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
-        handler: time,
+        handler: Handler::Data(time),
         ..Command::ROW
     },
     Command {
@@ -29,7 +29,7 @@ pub const COMMANDS: &[Command] = &[
         since: "5.0.0",
         group: Group::Server,
         flags: Flags::READONLY.union(Flags::FAST),
-        handler: lolwut,
+        handler: Handler::Data(lolwut),
         ..Command::ROW
     },
     Command {
@@ -39,7 +39,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
         group: Group::Server,
         flags: OPERATOR_NO_SCRIPT.union(Flags::NO_MULTI).union(Flags::ALLOW_BUSY),
-        handler: shutdown,
+        handler: Handler::Data(shutdown),
         ..Command::ROW
     },
     Command {
@@ -48,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the total number of keys in all databases",
         group: Group::Server,
         flags: Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_MULTI),
-        handler: save,
+        handler: Handler::Data(save),
         ..Command::ROW
     },
     Command {
@@ -57,7 +57,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Asynchronously saves the database(s) to disk.",
         group: Group::Server,
         flags: Flags::ADMIN.union(Flags::NOSCRIPT),
-        handler: bgsave,
+        handler: Handler::Data(bgsave),
         ..Command::ROW
     },
     Command {
@@ -65,7 +65,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Asynchronously rewrites the append-only file to disk.",
         group: Group::Server,
         flags: Flags::ADMIN.union(Flags::NOSCRIPT),
-        handler: save,
+        handler: Handler::Data(save),
         ..Command::ROW
     },
     Command {
@@ -73,7 +73,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the Unix timestamp of the last successful save to disk.",
         group: Group::Server,
         flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST).union(Flags::DANGEROUS),
-        handler: lastsave,
+        handler: Handler::Data(lastsave),
         ..Command::ROW
     },
     Command {
@@ -86,7 +86,7 @@ pub const COMMANDS: &[Command] = &[
             .union(Flags::STALE)
             .union(Flags::FAST)
             .union(Flags::DANGEROUS),
-        handler: role,
+        handler: Handler::Data(role),
         ..Command::ROW
     },
     Command {
@@ -96,7 +96,7 @@ pub const COMMANDS: &[Command] = &[
         since: "5.0.0",
         group: Group::Server,
         flags: Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE),
-        handler: replicaof,
+        handler: Handler::Data(replicaof),
         ..Command::ROW
     },
     Command {
@@ -105,7 +105,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Sets a Redis server as a replica of another, or promotes it to being a master.",
         group: Group::Server,
         flags: Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE),
-        handler: replicaof,
+        handler: Handler::Data(replicaof),
         ..Command::ROW
     },
     Command {
@@ -115,7 +115,7 @@ pub const COMMANDS: &[Command] = &[
         since: "3.0.0",
         group: Group::Generic,
         flags: Flags::NOSCRIPT,
-        handler: wait,
+        handler: Handler::Data(wait),
         ..Command::ROW
     },
     Command {
@@ -125,7 +125,7 @@ pub const COMMANDS: &[Command] = &[
         since: "7.2.0",
         group: Group::Generic,
         flags: Flags::NOSCRIPT,
-        handler: waitaof,
+        handler: Handler::Data(waitaof),
         ..Command::ROW
     },
 ];
@@ -166,7 +166,7 @@ fn shutdown(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if save {
         return Err(Refusal::new(NOTHING_ON_DISK));
     }
-    tracing::info!(client = call.client.shared.id, address = %call.client.shared.address, "SHUTDOWN");
+    tracing::info!(client = call.caller.connection, address = %call.caller.address, "SHUTDOWN");
     call.continuation.flow = Flow::Shutdown;
     Ok(())
 }

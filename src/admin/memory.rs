@@ -5,7 +5,7 @@ use quartet_protocol::resp::number::parse_integer;
 use super::{HELP, HELP_SUMMARY};
 use crate::allocator;
 use crate::cache::commands::object::memory_usage;
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::metrics::process::Process;
 use crate::refusal::Refusal;
 
@@ -17,20 +17,25 @@ pub const COMMANDS: &[Command] = &[Command {
     since: "4.0.0",
     group: Group::Server,
     subcommands: &[
-        Command { name: "doctor", summary: "Outputs a memory problems report.", handler: doctor, ..ROW },
-        Command { name: "help", summary: HELP_SUMMARY, flags: HELP, handler: help, ..ROW },
+        Command {
+            name: "doctor",
+            summary: "Outputs a memory problems report.",
+            handler: Handler::Data(doctor),
+            ..ROW
+        },
+        Command { name: "help", summary: HELP_SUMMARY, flags: HELP, handler: Handler::Data(help), ..ROW },
         Command {
             name: "malloc-stats",
             summary: "Returns the allocator statistics.",
             complexity: "Depends on how much memory is allocated, could be slow",
-            handler: malloc_stats,
+            handler: Handler::Data(malloc_stats),
             ..ROW
         },
         Command {
             name: "purge",
             summary: "Asks the allocator to release memory.",
             complexity: "Depends on how much memory is allocated, could be slow",
-            handler: purge,
+            handler: Handler::Data(purge),
             ..ROW
         },
         Command {
@@ -38,7 +43,7 @@ pub const COMMANDS: &[Command] = &[Command {
             summary: "Returns details about memory usage.",
             // Each shard counts its own keys.
             flags: Flags::SELF_LOCKING,
-            handler: stats,
+            handler: Handler::Data(stats),
             ..ROW
         },
         Command {
@@ -48,7 +53,7 @@ pub const COMMANDS: &[Command] = &[Command {
             complexity: "O(N) where N is the number of samples.",
             flags: Flags::READONLY,
             keys: Keys::second(KeyAccess::ReadOnly),
-            handler: usage,
+            handler: Handler::Data(usage),
             ..ROW
         },
     ],

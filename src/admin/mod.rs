@@ -26,6 +26,7 @@ pub const SERVICE: Service = Service {
     name: "server",
     commands: &[
         connection::COMMANDS,
+        connection::transactions::COMMANDS,
         command::COMMANDS,
         config::COMMANDS,
         info::COMMANDS,

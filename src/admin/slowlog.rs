@@ -3,7 +3,7 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::{HELP, HELP_SUMMARY, OPERATOR};
-use crate::command::{Call, Command, Group};
+use crate::command::{Call, Command, Group, Handler};
 use crate::refusal::Refusal;
 
 /// Entries that SLOWLOG GET answers unless it is told a number.
@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.2.12",
             group: Group::Server,
             flags: OPERATOR,
-            handler: get,
+            handler: Handler::Data(get),
             ..Command::ROW
         },
         Command {
@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "6.2.0",
             group: Group::Server,
             flags: HELP,
-            handler: help,
+            handler: Handler::Data(help),
             ..Command::ROW
         },
         Command {
@@ -43,7 +43,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.2.12",
             group: Group::Server,
             flags: OPERATOR,
-            handler: len,
+            handler: Handler::Data(len),
             ..Command::ROW
         },
         Command {
@@ -53,7 +53,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.2.12",
             group: Group::Server,
             flags: OPERATOR,
-            handler: reset,
+            handler: Handler::Data(reset),
             ..Command::ROW
         },
     ],

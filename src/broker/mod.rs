@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::client::{Client, SharedClient};
+use crate::client::SharedClient;
 use frames::Frames;
 use router::Router;
 
@@ -57,18 +57,15 @@ impl Broker {
     }
 
     /// Ends all subscriptions of a client.
-    pub fn forget(&self, client: &mut Client) {
-        let shared: &Arc<SharedClient> = &client.shared;
-        let subscriptions = std::mem::take(&mut client.subscriptions);
+    pub fn forget(&self, client: &Arc<SharedClient>, subscriptions: Subscriptions) {
         for channel in &subscriptions.channels {
-            self.channels.unsubscribe(channel, shared);
+            self.channels.unsubscribe(channel, client);
         }
         for pattern in &subscriptions.patterns {
-            self.channels.unsubscribe_pattern(pattern, shared);
+            self.channels.unsubscribe_pattern(pattern, client);
         }
         for channel in &subscriptions.shard_channels {
-            self.shard_channels.unsubscribe(channel, shared);
+            self.shard_channels.unsubscribe(channel, client);
         }
-        client.show_subscriptions();
     }
 }

@@ -10,7 +10,7 @@ pub const SERVICE: Service = Service {
     name: "broker",
     commands: &[commands::COMMANDS],
     metrics,
-    disconnect: |services, client, _, _| services.broker.forget(client),
+    disconnect: |services, client, _, _| client.forget_subscriptions(&services.broker),
     ..Service::ROW
 };
 

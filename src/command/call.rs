@@ -1,11 +1,15 @@
-//! The context a command runs in.
+//! What a handler is given: the data half of a request, and with it the client if the row asks for it.
+
+use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 use quartet_protocol::resp::{Arguments, Output};
 
 use super::blocked::Blocked;
-use super::{Awaited, Continuation, Encoder, Flow, HeldReply, Promise, Row, Services};
-use crate::client::Client;
+use super::{
+    Awaited, Caller, Client, Continuation, Encoder, Flow, Handler, HeldReply, Promise, Row, Services,
+    SessionHandler,
+};
 use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::random::Random;
@@ -14,14 +18,14 @@ use crate::settings::Snapshot;
 use crate::store::{AccessContext, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 use crate::wait::{Barrier, Ticket};
 
-/// One request while it is being done.
+/// One request while it runs, without its connection, which there may not be.
 pub struct Call<'c, 's: 'c> {
     /// The request; argument 0 is the command's name.
     pub arguments: Arguments<'c>,
     /// The command.
     pub row: &'s Row,
-    /// Who asked.
-    pub client: &'c mut Client,
+    /// Whom it runs for.
+    pub caller: &'c mut Caller,
     /// The data, with the shards of the declared keys locked.
     pub keyspace: &'c mut Keyspace<'s>,
     /// Where the reply goes.
@@ -42,6 +46,48 @@ pub struct Call<'c, 's: 'c> {
     pub slot: usize,
 }
 
+/// A request of a connection, for the few commands that work on the connection itself.
+pub struct SessionCall<'c, 's: 'c> {
+    /// What other commands are given too.
+    pub data: Call<'c, 's>,
+    /// The connection's client.
+    pub client: &'c mut Client,
+}
+
+impl<'c, 's> Deref for SessionCall<'c, 's> {
+    type Target = Call<'c, 's>;
+
+    fn deref(&self) -> &Call<'c, 's> {
+        &self.data
+    }
+}
+
+impl<'c, 's> DerefMut for SessionCall<'c, 's> {
+    fn deref_mut(&mut self) -> &mut Call<'c, 's> {
+        &mut self.data
+    }
+}
+
+impl<'s> Call<'_, 's> {
+    /// The same call for a shorter time, to make another call from it.
+    pub(super) fn reborrow(&mut self) -> Call<'_, 's> {
+        Call {
+            arguments: self.arguments,
+            row: self.row,
+            caller: self.caller,
+            keyspace: self.keyspace,
+            output: self.output,
+            effects: self.effects,
+            continuation: self.continuation,
+            settings: self.settings,
+            random: self.random,
+            services: self.services,
+            first_hash: self.first_hash,
+            slot: self.slot,
+        }
+    }
+}
+
 impl<'c> Call<'c, '_> {
     /// The argument at `position` as a key.
     pub fn key(&self, position: usize) -> Key<'c> {
@@ -54,7 +100,7 @@ impl<'c> Call<'c, '_> {
 
     /// The argument at `position` to be kept without a copy, if it is long and came alone.
     pub fn kept_argument(&self, position: usize) -> Option<Bytes> {
-        self.client.request.as_ref()?.kept(self.arguments.at(position))
+        self.caller.request.as_ref()?.kept(self.arguments.at(position))
     }
 
     /// Refuses a value of so many bytes if it is longer than values may be.
@@ -107,20 +153,21 @@ impl<'c> Call<'c, '_> {
         }
     }
 
-    /// Runs the handler; a refusal replaces what it had written.  False if it refused.
-    pub fn run(&mut self) -> bool {
+    /// Runs the handler; a refusal replaces what the handler had written.  False if it refused.
+    pub(super) fn run(&mut self, client: Option<&mut Client>) -> bool {
         let before = self.output.mark();
-        let result = (self.row.command.handler)(self);
+        let result = match self.row.command.handler {
+            Handler::Data(handler) => handler(self),
+            Handler::Session(handler) => self.run_session(handler, client),
+        };
         if !self.services.monitors.is_empty() {
             self.show_to_monitors();
         }
         let is_done = match result {
             Ok(()) => true,
             Err(refusal) => {
-                let refusal = self.row.explained(refusal);
                 self.output.truncate(before);
-                self.output.error(refusal.text());
-                self.services.metrics.thread(self.slot).errors.count(refusal.code());
+                self.refuse(&self.row.explained(refusal));
                 false
             }
         };
@@ -130,14 +177,35 @@ impl<'c> Call<'c, '_> {
         is_done
     }
 
+    #[inline(never)]
+    fn run_session(&mut self, handler: SessionHandler, client: Option<&mut Client>) -> Result<(), Refusal> {
+        let Some(client) = client else { return Err(Refusal::NEEDS_CONNECTION) };
+        let result = handler(&mut SessionCall { data: self.reborrow(), client: &mut *client });
+        self.caller.state = client.state();
+        result
+    }
+
+    /// Writes an error reply and counts it.
+    #[cold]
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
+        self.output.error(refusal.text());
+        self.services.metrics.thread(self.slot).errors.count(refusal.code());
+    }
+
     /// The time of this command.
     pub fn now(&self) -> Now {
         self.keyspace.now()
     }
 
-    /// Whether the command may keep its client waiting: not within EXEC, where nothing may come in between.
+    /// The name that the caller's connection has given itself; empty if it has not.
+    pub fn client_name(&self) -> String {
+        let client = self.caller.connection.and_then(|id| self.services.clients.get(id));
+        client.map_or_else(String::new, |client| client.identity().name)
+    }
+
+    /// Whether the command may keep its caller waiting.
     pub fn may_wait(&self) -> bool {
-        !self.client.in_exec
+        self.caller.may_block
     }
 
     /// Leaves the command without a reply until its ticket is answered.  The client's further requests wait behind it.

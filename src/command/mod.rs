@@ -6,7 +6,11 @@
 
 mod blocked;
 mod call;
+mod caller;
+mod client;
 mod continuation;
+mod database;
+pub mod executor;
 mod held;
 mod help;
 mod keeping;
@@ -18,8 +22,11 @@ mod table;
 mod usage;
 
 pub use blocked::{Awaited, BlockedCommand, Encoder};
-pub use call::Call;
+pub use call::{Call, SessionCall};
+pub use caller::{Caller, CallerState, LongRequest};
+pub use client::{Client, Replies, Transaction};
 pub use continuation::{Continuation, Flow};
+pub use database::database_number;
 pub use held::{HeldReply, Promise};
 pub use keeping::{KeeperThread, LimitKeeper};
 pub use monitors::Monitors;
@@ -33,8 +40,17 @@ use crate::refusal::Refusal;
 /// The keys that a request would touch, where no argument is one.
 pub type FoundKeys = Result<Vec<Vec<u8>>, Refusal>;
 
-/// Does a command: reads its arguments, changes the state, writes exactly one reply unless it is refused.
-pub type Handler = fn(&mut Call<'_, '_>) -> Result<(), Refusal>;
+/// Does a command: reads its arguments, changes the state, and writes exactly one reply unless it refuses.
+#[derive(Clone, Copy, Debug)]
+pub enum Handler {
+    /// Works on data and runs for any caller.
+    Data(fn(&mut Call<'_, '_>) -> Result<(), Refusal>),
+    /// Works on the connection, and is refused to a caller that is none.
+    Session(SessionHandler),
+}
+
+/// See [`Handler::Session`].
+pub type SessionHandler = fn(&mut SessionCall<'_, '_>) -> Result<(), Refusal>;
 
 bitflags::bitflags! {
     /// What dispatch and COMMAND need to know about a command.
@@ -86,6 +102,8 @@ bitflags::bitflags! {
         const QUICK = 1 << 21;
         /// Allowed to a RESP2 client that has subscriptions.
         const WHILE_SUBSCRIBED = 1 << 20;
+        /// Changes the database for the commands after it.
+        const SELECTS_DATABASE = 1 << 22;
     }
 }
 
@@ -244,7 +262,7 @@ impl Command {
         flags: Flags::empty(),
         keys: Keys::NONE,
         find_keys: None,
-        handler: missing_subcommand,
+        handler: Handler::Data(missing_subcommand),
         subcommands: &[],
     };
 }

@@ -55,7 +55,7 @@ impl Call<'_, '_> {
     fn monitor_line(&self) -> Vec<u8> {
         let micros = self.now().wall_micros();
         let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-        let (database, address) = (self.client.database, self.client.shared.address);
+        let (database, address) = (self.caller.database, self.caller.address);
         let mut line = format!("+{seconds}.{rest:06} [{database} {address}]").into_bytes();
         for argument in secrets::shown(&self.row.name, self.arguments) {
             line.extend_from_slice(b" \"");

@@ -1,6 +1,6 @@
 //! The command table as dispatch uses it: all rows with what is derived from them, found by name.
 
-use super::Command;
+use super::{Command, Flags};
 use crate::command::syntax;
 
 /// Longest command name; a longer word is no command.
@@ -24,6 +24,9 @@ pub struct Row {
     pub arity: i32,
     /// The rows of its subcommands, as a range of ids.
     pub subcommands: std::ops::Range<usize>,
+    /// The fewest and the most arguments, the name included, with which this row itself runs: see [`Row::takes`].
+    least: usize,
+    most: usize,
 }
 
 impl Row {
@@ -31,6 +34,13 @@ impl Row {
     pub fn accepts(&self, arguments: usize) -> bool {
         let required = self.arity.unsigned_abs() as usize;
         if self.arity < 0 { arguments >= required } else { arguments == required }
+    }
+
+    /// Whether a request whose lookup has found this row runs with this many arguments.  As [`Row::accepts`], but the row
+    /// of a family takes only its name: with more, the lookup would have found a subcommand.
+    #[inline]
+    pub(super) fn takes(&self, arguments: usize) -> bool {
+        (self.least..=self.most).contains(&arguments)
     }
 }
 
@@ -84,6 +94,9 @@ impl CommandTable {
                 rows.push(Row::new(rows.len(), name, subcommand, 2));
             }
             rows[id].subcommands = start..rows.len();
+            if !command.subcommands.is_empty() {
+                rows[id].most = 1;
+            }
         }
         let slots = (rows.len() * SLOTS_PER_ROW).next_power_of_two();
         let mut table = CommandTable { rows, index: vec![FREE; slots] };
@@ -154,6 +167,15 @@ impl CommandTable {
         &self.rows
     }
 
+    /// The command that runs a transaction's queue.
+    ///
+    /// # Panics
+    /// If there is none, which a test would have shown.
+    pub fn queue_runner(&self) -> &Row {
+        let runner = self.rows.iter().find(|row| row.command.flags.contains(Flags::RUNS_QUEUE));
+        runner.expect("one command runs queues")
+    }
+
     fn first_slot(&self, name: FoldedName) -> usize {
         let mixed = name[0] ^ name[1].rotate_left(21) ^ name[2].rotate_left(42);
         (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (self.index.len() - 1)
@@ -166,7 +188,8 @@ impl Row {
         let family_without_subcommand = !command.subcommands.is_empty() && command.syntax.is_empty();
         let least = words + required + i32::from(family_without_subcommand);
         let arity = if fixed && command.subcommands.is_empty() { least } else { -least };
-        Row { id, name, command, arity, subcommands: 0..0 }
+        let most = if arity < 0 { usize::MAX } else { least as usize };
+        Row { id, name, command, arity, subcommands: 0..0, least: least as usize, most }
     }
 }
 

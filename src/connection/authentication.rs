@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::attempts::{Hearing, RECOVERY};
 use crate::clock::Now;
-use crate::command::{Call, Flow, Services};
+use crate::command::{Flow, Services, SessionCall};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 
@@ -13,7 +13,7 @@ use crate::settings::Settings;
 pub(super) const USER: &str = "default";
 
 /// AUTH.
-pub(super) fn auth(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn auth(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let (user, password) = match call.arguments.len() {
         2 if !call.settings.has_password() => return Err(no_password_configured()),
         2 => (USER.as_bytes(), call.arguments.at(1)),
@@ -27,8 +27,12 @@ pub(super) fn auth(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 /// Lets the client in if the password is right.  Without a password to be had, any is right.  A failure takes
 /// nothing from a client that was let in before.
-pub(super) fn authenticate(call: &mut Call<'_, '_>, user: &[u8], password: &[u8]) -> Result<(), Refusal> {
-    let (services, address) = (call.services, call.client.shared.address.ip());
+pub(super) fn authenticate(
+    call: &mut SessionCall<'_, '_>,
+    user: &[u8],
+    password: &[u8],
+) -> Result<(), Refusal> {
+    let (services, address) = (call.services, call.caller.address.ip());
     match attempt(services, call.now(), address, Some(user), password) {
         Ok(()) => {
             call.client.authenticated = true;

@@ -3,8 +3,8 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::{CONNECTION, client_kill, client_list, identity};
-use crate::client::{ClientFlags, Replies, Waiting};
-use crate::command::{Call, Command, Flags, Group};
+use crate::client::{ClientFlags, Waiting};
+use crate::command::{Call, Command, Flags, Group, Handler, Replies, SessionCall};
 use crate::refusal::Refusal;
 
 const OPERATOR: Flags = CONNECTION.union(Flags::ADMIN).union(Flags::DANGEROUS);
@@ -19,21 +19,21 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         syntax: "<YES | NO>",
         summary: "Instructs the server whether to track the keys in the next request.",
         since: "6.0.0",
-        handler: caching,
+        handler: Handler::Session(caching),
         ..ROW
     },
     Command {
         name: "getname",
         summary: "Returns the name of the connection.",
         since: "2.6.9",
-        handler: identity::getname,
+        handler: Handler::Session(identity::getname),
         ..ROW
     },
     Command {
         name: "getredir",
         summary: "Returns the client ID to which the connection's tracking notifications are redirected.",
         since: "6.0.0",
-        handler: getredir,
+        handler: Handler::Session(getredir),
         ..ROW
     },
     Command {
@@ -41,21 +41,21 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         summary: "Returns helpful text about the different subcommands.",
         since: "5.0.0",
         flags: Flags::LOADING.union(Flags::STALE),
-        handler: help,
+        handler: Handler::Data(help),
         ..ROW
     },
     Command {
         name: "id",
         summary: "Returns the unique client ID of the connection.",
         since: "5.0.0",
-        handler: id,
+        handler: Handler::Session(id),
         ..ROW
     },
     Command {
         name: "info",
         summary: "Returns information about the connection.",
         since: "6.2.0",
-        handler: client_list::info,
+        handler: Handler::Session(client_list::info),
         ..ROW
     },
     Command {
@@ -66,7 +66,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of client connections",
         since: "2.4.0",
         flags: OPERATOR,
-        handler: client_kill::kill,
+        handler: Handler::Data(client_kill::kill),
         ..ROW
     },
     Command {
@@ -76,7 +76,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of client connections",
         since: "2.4.0",
         flags: OPERATOR,
-        handler: client_list::list,
+        handler: Handler::Data(client_list::list),
         ..ROW
     },
     Command {
@@ -85,7 +85,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         summary: "Sets the client eviction mode of the connection.",
         since: "7.0.0",
         flags: OPERATOR,
-        handler: no_evict,
+        handler: Handler::Session(no_evict),
         ..ROW
     },
     Command {
@@ -93,7 +93,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         syntax: "<ON | OFF>",
         summary: "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
         since: "7.2.0",
-        handler: no_touch,
+        handler: Handler::Session(no_touch),
         ..ROW
     },
     Command {
@@ -103,7 +103,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         since: "3.2.0",
         // Within EXEC it would take replies out of an array whose length has been told.
         flags: CONNECTION.union(Flags::NO_MULTI),
-        handler: reply,
+        handler: Handler::Session(reply),
         ..ROW
     },
     Command {
@@ -111,7 +111,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         syntax: "<LIB-NAME libname | LIB-VER libver>",
         summary: "Sets information specific to the client or connection.",
         since: "7.2.0",
-        handler: identity::setinfo,
+        handler: Handler::Session(identity::setinfo),
         ..ROW
     },
     Command {
@@ -119,7 +119,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         syntax: "connection-name",
         summary: "Sets the connection name.",
         since: "2.6.9",
-        handler: identity::setname,
+        handler: Handler::Session(identity::setname),
         ..ROW
     },
     Command {
@@ -129,14 +129,14 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         summary: "Controls server-assisted client-side caching for the connection.",
         complexity: "O(1). Some options may introduce additional complexity.",
         since: "6.0.0",
-        handler: tracking,
+        handler: Handler::Session(tracking),
         ..ROW
     },
     Command {
         name: "trackinginfo",
         summary: "Returns information about server-assisted client-side caching for the connection.",
         since: "6.2.0",
-        handler: trackinginfo,
+        handler: Handler::Session(trackinginfo),
         ..ROW
     },
     Command {
@@ -146,7 +146,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         complexity: "O(log N) where N is the number of client connections",
         since: "5.0.0",
         flags: OPERATOR,
-        handler: unblock,
+        handler: Handler::Data(unblock),
         ..ROW
     },
 ];
@@ -206,13 +206,13 @@ fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn id(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    call.output.integer(call.client.shared.id as i64);
+fn id(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
+    call.data.output.integer(call.client.shared.id as i64);
     Ok(())
 }
 
 /// No reply if replies are switched off or skipped by this very command.
-fn reply(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+fn reply(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let mode = call.arguments.at(2);
     if mode.eq_ignore_ascii_case(b"ON") {
         call.client.replies = Replies::On;
@@ -230,22 +230,22 @@ fn reply(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// Clients are never evicted here, so the flag is only shown.
-fn no_evict(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+fn no_evict(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let on = switch(call)?;
     call.client.shared.set_flag(ClientFlags::NO_EVICT, on);
     call.output.ok();
     Ok(())
 }
 
-fn no_touch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+fn no_touch(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let on = switch(call)?;
-    call.client.no_touch = on;
+    call.caller.leaves_traces = !on;
     call.client.shared.set_flag(ClientFlags::NO_TOUCH, on);
     call.output.ok();
     Ok(())
 }
 
-fn tracking(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+fn tracking(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     if switch(call)? {
         return Err(Refusal::new(
             "ERR client-side caching is not supported: CLIENT TRACKING can only be OFF",
@@ -255,18 +255,18 @@ fn tracking(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn caching(_: &mut Call<'_, '_>) -> Result<(), Refusal> {
+fn caching(_: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     Err(Refusal::new(
         "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
     ))
 }
 
-fn getredir(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+fn getredir(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     call.output.integer(-1);
     Ok(())
 }
 
-fn trackinginfo(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+fn trackinginfo(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     call.output.map(3);
     call.output.bulk(b"flags");
     call.output.set(1);

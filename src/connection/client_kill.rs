@@ -47,7 +47,7 @@ fn kill_matching(call: &mut Call<'_, '_>, filter: &Filter<'_>) -> i64 {
     let now = call.now().millis();
     let mut killed = 0;
     for client in open(candidates) {
-        let is_self = client.id == call.client.shared.id;
+        let is_self = call.caller.connection == Some(client.id);
         if (is_self && filter.spare_self) || !filter.matches(&client, now) {
             continue;
         }

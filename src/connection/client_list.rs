@@ -8,7 +8,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use super::authentication::USER;
 use crate::client::{ClientFlags, SharedClient};
-use crate::command::Call;
+use crate::command::{Call, SessionCall};
 use crate::refusal::Refusal;
 
 /// The letters of the field `flags`, in the order in which they stand.
@@ -54,7 +54,7 @@ impl ClientType {
 }
 
 /// CLIENT INFO.
-pub(super) fn info(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn info(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let mut text = String::new();
     write_line(&mut text, call, &call.client.shared);
     call.output.verbatim("txt", &text);
@@ -107,9 +107,11 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
     let seconds_since = |then: u64| now.saturating_sub(then) / 1000;
     let waiting = client.outbox.bytes();
     let pending = client.pending_input.load(Relaxed);
-    let mut flags = client.flags();
-    // EXEC has taken the transaction by the time its commands run.
-    flags.set(ClientFlags::MULTI, flags.contains(ClientFlags::MULTI) || is_running_transaction(call, client));
+    let flags = client.flags();
+    // What is only shown to others at the end of a batch is known of the caller.
+    let is_caller = call.caller.connection == Some(client.id);
+    let database = if is_caller { call.caller.database } else { client.database.load(Relaxed) as usize };
+    let command = if is_caller { &call.row.name } else { last_command(call, client) };
     let protocol = if flags.contains(ClientFlags::RESP3) { 3 } else { 2 };
     let written = writeln!(
         text,
@@ -124,14 +126,12 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
         age = seconds_since(client.connected_at),
         idle = seconds_since(client.last_active.load(Relaxed)),
         letters = letters(flags),
-        database = client.database.load(Relaxed),
         channels = client.channels.load(Relaxed),
         patterns = client.patterns.load(Relaxed),
         shard_channels = client.shard_channels.load(Relaxed),
         queued = i64::from(client.queued.load(Relaxed)) - 1,
         messages = usize::from(waiting > 0),
         memory = size_of::<SharedClient>() + waiting + pending,
-        command = last_command(call, client),
         library = identity.library_name,
         library_version = identity.library_version,
     );
@@ -144,15 +144,8 @@ fn letters(flags: ClientFlags) -> String {
     if letters.is_empty() { "N".to_owned() } else { letters }
 }
 
-fn is_running_transaction(call: &Call<'_, '_>, client: &SharedClient) -> bool {
-    call.client.in_exec && client.id == call.client.shared.id
-}
-
-/// The name of the client's last command; its own thread notes it at the end of a batch only.
+/// The name of the client's last command.
 fn last_command<'s>(call: &Call<'_, 's>, client: &SharedClient) -> &'s str {
-    if client.id == call.client.shared.id {
-        return &call.row.name;
-    }
     let rows = call.services.commands.rows();
     rows.get(client.last_command.load(Relaxed) as usize).map_or("NULL", |row| &row.name)
 }

@@ -6,7 +6,7 @@ use quartet_protocol::resp::number::parse_integer;
 use super::{authentication, identity};
 use crate::admin::info::REDIS_VERSION;
 use crate::client::ClientFlags;
-use crate::command::Call;
+use crate::command::{Call, SessionCall};
 use crate::refusal::Refusal;
 
 /// What HELLO calls the server.  No client is known to depend on `redis` here (Valkey says `valkey`), and whoever
@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 const SERVER: &str = "quartet";
 
 /// HELLO.
-pub(super) fn hello(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn hello(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let version = call.arguments.get(1).map(version).transpose()?;
     let options = Options::parse(call)?;
     if let Some((user, password)) = options.authentication {
@@ -30,14 +30,14 @@ pub(super) fn hello(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if let Some(name) = options.name {
         identity::set_name(call, name);
     }
-    speak(call, version.unwrap_or(call.client.version));
+    speak(call, version.unwrap_or(call.caller.version));
     write_greeting(call);
     Ok(())
 }
 
 /// Changes the version of the protocol, from this reply on.
-pub(super) fn speak(call: &mut Call<'_, '_>, version: Version) {
-    call.client.version = version;
+pub(super) fn speak(call: &mut SessionCall<'_, '_>, version: Version) {
+    call.caller.version = version;
     call.client.shared.set_flag(ClientFlags::RESP3, version == Version::Resp3);
     call.output.set_version(version);
 }
@@ -80,8 +80,8 @@ impl<'c> Options<'c> {
     }
 }
 
-fn write_greeting(call: &mut Call<'_, '_>) {
-    let version = match call.client.version {
+fn write_greeting(call: &mut SessionCall<'_, '_>) {
+    let version = match call.caller.version {
         Version::Resp2 => 2,
         Version::Resp3 => 3,
     };

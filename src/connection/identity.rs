@@ -1,10 +1,10 @@
 //! What a client tells about itself: its name and its library.
 
-use crate::command::Call;
+use crate::command::SessionCall;
 use crate::refusal::Refusal;
 
 /// CLIENT SETNAME.
-pub(super) fn setname(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn setname(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let name = client_name(call.arguments.at(2))?;
     set_name(call, name);
     call.output.ok();
@@ -12,7 +12,7 @@ pub(super) fn setname(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// CLIENT GETNAME.
-pub(super) fn getname(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn getname(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let identity = call.client.shared.identity();
     if identity.name.is_empty() {
         call.output.null();
@@ -23,7 +23,7 @@ pub(super) fn getname(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// CLIENT SETINFO.
-pub(super) fn setinfo(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn setinfo(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let (option, value) = (call.arguments.at(2), call.arguments.at(3));
     let is_name = option.eq_ignore_ascii_case(b"LIB-NAME");
     let shown = String::from_utf8_lossy(option);
@@ -42,7 +42,7 @@ pub(super) fn setinfo(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// Gives the client a name; an empty one takes the name away.
-pub(super) fn set_name(call: &mut Call<'_, '_>, name: &str) {
+pub(super) fn set_name(call: &mut SessionCall<'_, '_>, name: &str) {
     call.client.shared.identify(|identity| name.clone_into(&mut identity.name));
 }
 

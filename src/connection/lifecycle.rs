@@ -2,33 +2,33 @@
 
 use quartet_protocol::resp::Version;
 
-use super::{hello, identity, monitor, select_database};
-use crate::client::{ClientFlags, Replies};
-use crate::command::{Call, Flow};
+use super::{hello, identity, monitor};
+use crate::client::ClientFlags;
+use crate::command::{Flow, Replies, SessionCall};
 use crate::refusal::Refusal;
 
 /// QUIT.
-pub(super) fn quit(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn quit(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     call.output.ok();
     call.continuation.flow = Flow::Close;
     Ok(())
 }
 
 /// RESET.  What the client has told about its library stays: it is still the same library.
-pub(super) fn reset(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    call.client.forget_transaction(call.keyspace);
-    call.services.broker.forget(call.client);
+pub(super) fn reset(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
+    call.client.forget_transaction(call.data.keyspace);
+    call.client.forget_subscriptions(&call.data.services.broker);
     monitor::stop(call);
     // What had come before must not follow the answer: the client reads plain replies from there on.
-    call.client.shared.outbox.drain_into(call.output);
+    call.client.shared.outbox.drain_into(call.data.output);
     call.client.authenticated = !call.settings.has_password();
     call.client.replies = Replies::On;
-    call.client.no_touch = false;
+    call.caller.leaves_traces = true;
     call.client.shared.set_flag(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT, false);
     if call.client.shared.identity.lock().is_some() {
         identity::set_name(call, "");
     }
-    select_database(call, 0);
+    call.caller.database = 0;
     hello::speak(call, Version::Resp2);
     call.output.simple("RESET");
     Ok(())

@@ -8,15 +8,11 @@ mod hello;
 mod identity;
 mod lifecycle;
 mod monitor;
+pub mod transactions;
 
 pub use authentication::{Failure, attempt};
 
-use std::sync::atomic::Ordering::Relaxed;
-
-use quartet_protocol::resp::Version;
-
-use crate::cache::commands::databases::database_number;
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler, database_number};
 use crate::refusal::Refusal;
 
 /// What nearly every command about the connection itself may do: run while data is loaded or stale, but in no script.
@@ -34,7 +30,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of passwords defined for the user",
         group: Group::Connection,
         flags: HANDSHAKE,
-        handler: authentication::auth,
+        handler: Handler::Session(authentication::auth),
         ..Command::ROW
     },
     Command {
@@ -52,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the given string.",
         group: Group::Connection,
         flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
-        handler: echo,
+        handler: Handler::Data(echo),
         ..Command::ROW
     },
     Command {
@@ -62,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.0.0",
         group: Group::Connection,
         flags: HANDSHAKE,
-        handler: hello::hello,
+        handler: Handler::Session(hello::hello),
         ..Command::ROW
     },
     monitor::MONITOR,
@@ -72,7 +68,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the server's liveliness response.",
         group: Group::Connection,
         flags: Flags::FAST.union(Flags::WHILE_SUBSCRIBED),
-        handler: ping,
+        handler: Handler::Data(ping),
         ..Command::ROW
     },
     Command {
@@ -82,7 +78,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Closes the connection.",
         group: Group::Connection,
         flags: HANDSHAKE.union(Flags::NO_QUEUE).union(Flags::WHILE_SUBSCRIBED),
-        handler: lifecycle::quit,
+        handler: Handler::Session(lifecycle::quit),
         ..Command::ROW
     },
     Command {
@@ -91,7 +87,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.2.0",
         group: Group::Connection,
         flags: HANDSHAKE.union(Flags::NO_QUEUE).union(Flags::WHILE_SUBSCRIBED),
-        handler: lifecycle::reset,
+        handler: Handler::Session(lifecycle::reset),
         ..Command::ROW
     },
     Command {
@@ -99,8 +95,8 @@ pub const COMMANDS: &[Command] = &[
         syntax: "index",
         summary: "Changes the selected database.",
         group: Group::Connection,
-        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
-        handler: select,
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST).union(Flags::SELECTS_DATABASE),
+        handler: Handler::Data(select),
         ..Command::ROW
     },
 ];
@@ -110,7 +106,7 @@ fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if call.arguments.len() > 2 {
         return Err(Refusal::wrong_arity("ping"));
     }
-    if !call.client.subscriptions.is_empty() && call.client.version == Version::Resp2 {
+    if call.caller.is_limited_to_subscribing() {
         // All that such a client reads are messages, so this answer looks like one.
         call.output.array(2);
         call.output.bulk(b"pong");
@@ -131,12 +127,7 @@ fn echo(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn select(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let database = database_number(call.keyspace.store(), call.arguments.at(1))?;
-    select_database(call, database);
+    call.caller.database = database;
     call.output.ok();
     Ok(())
-}
-
-fn select_database(call: &mut Call<'_, '_>, database: usize) {
-    call.client.database = database;
-    call.client.shared.database.store(database as u32, Relaxed);
 }

@@ -2,7 +2,7 @@
 
 use super::CONNECTION;
 use crate::client::ClientFlags;
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Command, Flags, Group, Handler, SessionCall};
 use crate::refusal::Refusal;
 
 /// The row.
@@ -12,13 +12,13 @@ pub(super) const MONITOR: Command = Command {
     complexity: "",
     group: Group::Server,
     flags: CONNECTION.union(Flags::ADMIN).union(Flags::DANGEROUS),
-    handler: monitor,
+    handler: Handler::Session(monitor),
     ..Command::ROW
 };
 
 /// Unlike in Redis a client that watches already is answered, too: every command has one reply.
-fn monitor(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    if call.client.in_exec {
+fn monitor(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
+    if !call.may_wait() {
         return Err(Refusal::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
     let shared = &call.client.shared;
@@ -31,7 +31,7 @@ fn monitor(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 /// Shows the client nothing more.
-pub(super) fn stop(call: &mut Call<'_, '_>) {
+pub(super) fn stop(call: &mut SessionCall<'_, '_>) {
     if call.client.shared.flags().contains(ClientFlags::MONITOR) {
         call.client.shared.set_flag(ClientFlags::MONITOR, false);
         call.services.monitors.remove(&call.client.shared);

@@ -11,7 +11,7 @@ use quartet_protocol::buffer::Buffer;
 
 use super::worker::Tools;
 use crate::command::Flow;
-use crate::dispatch::Runner;
+use crate::command::executor::Executor;
 use crate::session::{Session, Unsent};
 
 /// While a client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
@@ -91,9 +91,9 @@ impl Connection {
     }
 
     /// Ends what the client had begun, and takes back what it was not told of.
-    pub(super) fn close(&mut self, runner: &mut Runner) {
-        self.unsent.withdraw(runner);
-        self.session.close(runner);
+    pub(super) fn close(&mut self, executor: &mut Executor) {
+        self.unsent.withdraw(executor);
+        self.session.close(executor);
     }
 
     /// Whether output waits for the end of a pause, as the reply of a command that sleeps does.
@@ -135,10 +135,10 @@ impl Connection {
     fn step(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
         if self.at_end {
             // Who has left and who only sends no more look the same; nothing is granted to the one.
-            self.unsent.withdraw(&mut tools.runner);
+            self.unsent.withdraw(&mut tools.executor);
         }
         if !self.unsent.is_empty() && !self.is_paused() {
-            match self.flush(&mut tools.runner)? {
+            match self.flush(&mut tools.executor)? {
                 Poll::Ready(()) => {}
                 // Who is to be cut off is not waited for.
                 Poll::Pending if self.session.outbox().is_closing() => return Poll::Ready(Err(Ended)),
@@ -165,7 +165,7 @@ impl Connection {
         if self.at_end {
             if self.session.is_blocked() {
                 // Who waits for a reply and has gone is given nothing, but what was answered before is still written.
-                self.session.give_up(&mut tools.runner);
+                self.session.give_up(&mut tools.executor);
                 self.ending = true;
                 return Poll::Ready(Ok(()));
             }
@@ -180,23 +180,23 @@ impl Connection {
 
     /// Ready once the pause is over or the command that waits has written its reply.
     fn poll_waited(&mut self, tools: &mut Tools) -> Poll<()> {
-        let Tools { runner, scratch, .. } = tools;
+        let Tools { executor, scratch, .. } = tools;
         if let Some(until) = self.paused_until {
-            if runner.services().clock.now().micros() < until {
+            if executor.services().clock.now().micros() < until {
                 return Poll::Pending;
             }
             self.paused_until = None;
             return Poll::Ready(());
         }
-        ready!(self.session.poll_blocked(&self.waker, runner, scratch));
-        self.keep(runner, scratch.written());
+        ready!(self.session.poll_blocked(&self.waker, executor, scratch));
+        self.keep(executor, scratch.written());
         Poll::Ready(())
     }
 
     /// Reads once and runs what came, or only takes it in if the client reads too slowly.
     fn receive(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
         let is_run = self.has_read() && !self.is_waiting();
-        if !is_run && self.session.is_full(&mut tools.runner) {
+        if !is_run && self.session.is_full(&mut tools.executor) {
             // The client's further requests wait in its socket, where it notices.
             if !(self.hung_up && self.session.is_blocked()) {
                 return Poll::Pending;
@@ -209,13 +209,13 @@ impl Connection {
             Ok(length) => length,
             Err(Ended) => return Poll::Ready(Err(Ended)),
         };
-        let Tools { runner, input, scratch, .. } = tools;
+        let Tools { executor, input, scratch, .. } = tools;
         let received = &mut input[..length];
-        runner.count_received(length);
+        executor.count_received(length);
         let flow = if is_run {
-            self.session.receive(received, runner, scratch)
+            self.session.receive(received, executor, scratch)
         } else {
-            self.session.put_off(received, runner)
+            self.session.put_off(received, executor)
         };
         self.apply(flow, tools);
         let sent = self.send(tools);
@@ -248,7 +248,7 @@ impl Connection {
     /// Ends once everything is written.  A socket that is closed with input unread takes back what it was given to send
     /// (RFC 2525, 2.17), so a client that is still sending is told that no more comes, and heard out for a while.
     fn linger(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
-        let now = tools.runner.services().clock.now();
+        let now = tools.executor.services().clock.now();
         if self.lingers_until.is_none() {
             self.readable = true;
             let is_heard_out = self.session.is_authenticated() && !self.session.outbox().is_closing();
@@ -268,15 +268,15 @@ impl Connection {
 
     /// Goes on with what was held back by a pause or by a client that did not read.
     fn resume(&mut self, tools: &mut Tools) {
-        let Tools { runner, scratch, .. } = tools;
-        let flow = self.session.resume(runner, scratch);
+        let Tools { executor, scratch, .. } = tools;
+        let flow = self.session.resume(executor, scratch);
         self.apply(flow, tools);
-        self.keep(&mut tools.runner, tools.scratch.written());
+        self.keep(&mut tools.executor, tools.scratch.written());
     }
 
     /// Puts output behind what is not written yet.
-    fn keep(&mut self, runner: &mut Runner, written: &mut Buffer) {
-        self.unsent.append(written, runner);
+    fn keep(&mut self, executor: &mut Executor, written: &mut Buffer) {
+        self.unsent.append(written, executor);
         self.session.outbox().set_unsent(self.unsent.len());
     }
 
@@ -285,7 +285,7 @@ impl Connection {
             Flow::Continue | Flow::Wait => {}
             Flow::Close => self.ending = true,
             Flow::Pause(duration) => {
-                self.paused_until = Some(tools.runner.services().clock.now().after(duration).micros());
+                self.paused_until = Some(tools.executor.services().clock.now().after(duration).micros());
             }
             Flow::Shutdown => {
                 self.ending = true;
@@ -296,44 +296,44 @@ impl Connection {
 
     /// Writes the replies of a batch, straight from the scratch buffer if nothing waits before or with them.
     fn send(&mut self, tools: &mut Tools) -> Result<(), Ended> {
-        let Tools { runner, scratch, .. } = tools;
+        let Tools { executor, scratch, .. } = tools;
         let output = scratch.written();
-        if output.is_empty() && !runner.has_held() {
+        if output.is_empty() && !executor.has_held() {
             return Ok(());
         }
         let mut written = 0;
-        if self.unsent.is_empty() && !runner.has_held() && !self.is_paused() {
+        if self.unsent.is_empty() && !executor.has_held() && !self.is_paused() {
             match write(&mut self.stream, output, usize::MAX) {
                 Ok(count) => {
-                    runner.count_sent(count);
+                    executor.count_sent(count);
                     written = count;
                 }
                 Err(error) if is_temporary(&error) => {}
                 Err(_) => return Err(Ended),
             }
         }
-        if written < output.len() || runner.has_held() {
+        if written < output.len() || executor.has_held() {
             let mut rest = output.split_off_unwritten(written);
-            self.keep(runner, &mut rest);
+            self.keep(executor, &mut rest);
         }
         Ok(())
     }
 
     /// Writes what waits, as far as it may be written and the socket takes it.
-    fn flush(&mut self, runner: &mut Runner) -> Result<Poll<()>, Ended> {
+    fn flush(&mut self, executor: &mut Executor) -> Result<Poll<()>, Ended> {
         while !self.unsent.is_empty() {
             if !self.writable {
                 return Ok(Poll::Pending);
             }
-            let allowed = self.unsent.release(&self.waker, runner);
+            let allowed = self.unsent.release(&self.waker, executor);
             if allowed == 0 {
                 return Ok(Poll::Pending);
             }
             match write(&mut self.stream, self.unsent.buffer(), allowed) {
                 Ok(count) => {
-                    runner.count_sent(count);
+                    executor.count_sent(count);
                     // Who reads slowly is not idle.
-                    self.session.note_active(runner.services().clock.now());
+                    self.session.note_active(executor.services().clock.now());
                     self.unsent.advance(count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,

@@ -23,7 +23,7 @@ use crate::allocator::Purge;
 use crate::client::SharedClient;
 use crate::clock::Now;
 use crate::command::Services;
-use crate::dispatch::Runner;
+use crate::command::executor::Executor;
 use crate::random::{Random, machine_seed};
 use crate::session::{Protocol, Scratch, Session};
 
@@ -46,9 +46,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How long connections may take to write out what they owe when the server stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Scratch space and the runner, used by one connection at a time.
+/// Scratch space and the executor, used by one connection at a time.
 pub(super) struct Tools {
-    pub(super) runner: Runner,
+    pub(super) executor: Executor,
     pub(super) input: Box<[u8]>,
     pub(super) scratch: Scratch,
     pub(super) shutdown: CancellationToken,
@@ -85,7 +85,7 @@ impl Worker {
         let (count, bell) = (Arc::clone(&connections), Arc::clone(&wakeups));
         let thread = std::thread::Builder::new().name(format!("worker-{slot}")).spawn(move || {
             let tools = Tools {
-                runner: Runner::new(services, slot, Random::with_seed(machine_seed())),
+                executor: Executor::new(services, slot, Random::with_seed(machine_seed())),
                 input: vec![0; SCRATCH_LENGTH].into(),
                 scratch: Scratch::default(),
                 shutdown,
@@ -204,12 +204,12 @@ impl EventLoop {
             }
         }
         for mut connection in self.connections.drain() {
-            connection.close(&mut self.tools.runner);
+            connection.close(&mut self.tools.executor);
         }
     }
 
     fn now(&self) -> Now {
-        self.tools.runner.services().clock.now()
+        self.tools.executor.services().clock.now()
     }
 
     /// Whether there is something to do at once.
@@ -251,7 +251,7 @@ impl EventLoop {
             After::Again => self.again.push(number),
             After::End => {
                 let mut connection = self.connections.remove(number);
-                connection.close(&mut self.tools.runner);
+                connection.close(&mut self.tools.executor);
                 self.count.fetch_sub(1, Relaxed);
             }
         }
@@ -294,7 +294,7 @@ impl EventLoop {
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut stream, Token(entry.key()), interest) {
             tracing::warn!(client = id, %error, "cannot serve a connection");
-            self.tools.runner.services().clients.disconnect(id);
+            self.tools.executor.services().clients.disconnect(id);
             self.count.fetch_sub(1, Relaxed);
             return;
         }
@@ -307,8 +307,8 @@ impl EventLoop {
     /// Gives the memory of expired keys back, and of those beyond the memory limit; goes on at once while there is more
     /// to do than one step may take.
     fn expire(&mut self) {
-        let removed = self.tools.runner.expire();
-        let over_limit = self.tools.runner.evict();
+        let removed = self.tools.executor.expire();
+        let over_limit = self.tools.executor.evict();
         self.expiry_is_due = removed > 0 || over_limit;
     }
 

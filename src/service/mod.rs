@@ -7,9 +7,8 @@ mod info;
 
 pub use info::{Page, Section, Shown, human_bytes};
 
-use crate::client::Client;
 use crate::clock::Now;
-use crate::command::{Command, Services};
+use crate::command::{Client, Command, Services};
 use crate::delivery::Effects;
 use crate::http::endpoint::{Context, OpenApiRouter};
 use crate::metrics::exposition::Exposition;

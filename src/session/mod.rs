@@ -12,11 +12,11 @@ use quartet_protocol::resp::{Batch, Output};
 
 pub use unsent::Unsent;
 
-use crate::client::{Client, SharedClient};
+use crate::client::SharedClient;
 use crate::clock::Now;
 use crate::command::Flow;
+use crate::command::executor::Executor;
 use crate::delivery::Outbox;
-use crate::dispatch::Runner;
 
 /// The protocols that connections speak, each on a listener of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,28 +65,28 @@ impl Session {
     /// A conversation that has just begun.
     pub fn new(protocol: Protocol, client: Arc<SharedClient>, authenticated: bool) -> Session {
         match protocol {
-            Protocol::Resp => Session::Resp(resp::Session::new(Client::new(client, authenticated))),
+            Protocol::Resp => Session::Resp(resp::Session::new(client, authenticated)),
         }
     }
 
     /// Messages for the client.
     pub fn outbox(&self) -> &Outbox {
         match self {
-            Session::Resp(session) => &session.client().shared.outbox,
+            Session::Resp(session) => &session.shared().outbox,
         }
     }
 
     /// Whether the client is known; of a stranger little is taken in.
     pub fn is_authenticated(&self) -> bool {
         match self {
-            Session::Resp(session) => session.client().authenticated,
+            Session::Resp(session) => session.is_authenticated(),
         }
     }
 
     /// Notes that the client is not idle.
     pub fn note_active(&self, now: Now) {
         match self {
-            Session::Resp(session) => session.client().shared.last_active.store(now.millis(), Relaxed),
+            Session::Resp(session) => session.shared().last_active.store(now.millis(), Relaxed),
         }
     }
 
@@ -96,16 +96,18 @@ impl Session {
     /// After [`Flow::Pause`], after [`Flow::Wait`] once the wait is over, and as long as the session [is
     /// behind](Session::is_behind), the caller goes on with [`Session::resume`], or puts input off, and brings no more
     /// to run.
-    pub fn receive(&mut self, input: &mut [u8], runner: &mut Runner, scratch: &mut Scratch) -> Flow {
+    pub fn receive(&mut self, input: &mut [u8], executor: &mut Executor, scratch: &mut Scratch) -> Flow {
         match self {
-            Session::Resp(session) => session.receive(input, runner, &mut scratch.batch, &mut scratch.output),
+            Session::Resp(session) => {
+                session.receive(input, executor, &mut scratch.batch, &mut scratch.output)
+            }
         }
     }
 
     /// Takes input without running it, from a client that sends and does not read.
-    pub fn put_off(&mut self, input: &[u8], runner: &mut Runner) -> Flow {
+    pub fn put_off(&mut self, input: &[u8], executor: &mut Executor) -> Flow {
         match self {
-            Session::Resp(session) => session.put_off(input, runner),
+            Session::Resp(session) => session.put_off(input, executor),
         }
     }
 
@@ -117,16 +119,16 @@ impl Session {
     }
 
     /// Whether so many requests wait that no more is to be taken in before some of them were run.
-    pub fn is_full(&self, runner: &mut Runner) -> bool {
+    pub fn is_full(&self, executor: &mut Executor) -> bool {
         match self {
-            Session::Resp(session) => session.is_full(runner),
+            Session::Resp(session) => session.is_full(executor),
         }
     }
 
     /// Goes on after a pause or a wait, or when earlier output was handed out.
-    pub fn resume(&mut self, runner: &mut Runner, scratch: &mut Scratch) -> Flow {
+    pub fn resume(&mut self, executor: &mut Executor, scratch: &mut Scratch) -> Flow {
         match self {
-            Session::Resp(session) => session.resume(runner, &mut scratch.batch, &mut scratch.output),
+            Session::Resp(session) => session.resume(executor, &mut scratch.batch, &mut scratch.output),
         }
     }
 
@@ -138,16 +140,21 @@ impl Session {
     }
 
     /// Ready once the command that waits has written its reply; until then `waker` is woken when it may have one.
-    pub fn poll_blocked(&mut self, waker: &Waker, runner: &mut Runner, scratch: &mut Scratch) -> Poll<()> {
+    pub fn poll_blocked(
+        &mut self,
+        waker: &Waker,
+        executor: &mut Executor,
+        scratch: &mut Scratch,
+    ) -> Poll<()> {
         match self {
-            Session::Resp(session) => session.poll_blocked(waker, runner, &mut scratch.output),
+            Session::Resp(session) => session.poll_blocked(waker, executor, &mut scratch.output),
         }
     }
 
     /// Ends the waiting of a client that has gone: it is given nothing.
-    pub fn give_up(&mut self, runner: &mut Runner) {
+    pub fn give_up(&mut self, executor: &mut Executor) {
         match self {
-            Session::Resp(session) => session.give_up(runner),
+            Session::Resp(session) => session.give_up(executor),
         }
     }
 
@@ -157,9 +164,9 @@ impl Session {
     }
 
     /// Ends what the client had begun.
-    pub fn close(&mut self, runner: &mut Runner) {
+    pub fn close(&mut self, executor: &mut Executor) {
         match self {
-            Session::Resp(session) => session.close(runner),
+            Session::Resp(session) => session.close(executor),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A conversation in RESP: splits the input into requests, runs them, and keeps what is unfinished.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
@@ -9,9 +10,9 @@ use quartet_protocol::buffer::Buffer;
 use quartet_protocol::limits::KEPT_LENGTH_MIN;
 use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, RequestLimits};
 
-use crate::client::{Client, LongRequest, Replies, Waiting};
-use crate::command::{BlockedCommand, Flow};
-use crate::dispatch::{BATCH_LIMIT, Runner};
+use crate::client::{SharedClient, Waiting};
+use crate::command::executor::{BATCH_LIMIT, Executor};
+use crate::command::{BlockedCommand, Caller, Client, Flow, LongRequest, Replies};
 
 /// Replies to so many bytes are handed out before more requests are run, so that a long pipeline does not have all its
 /// replies in memory at once.
@@ -33,6 +34,7 @@ pub(super) const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 
 /// One client's conversation.
 pub struct Session {
+    caller: Caller,
     client: Client,
     parser: Parser,
     /// Input that was not run yet: the start of a request whose end has not come, or requests put off.  A request that
@@ -59,8 +61,10 @@ pub struct Session {
 
 impl Session {
     /// A conversation that has just begun.
-    pub fn new(client: Client) -> Session {
+    pub fn new(client: Arc<SharedClient>, authenticated: bool) -> Session {
+        let (caller, client) = Client::new(client, authenticated);
         Session {
+            caller,
             client,
             parser: Parser::new(),
             pending: Vec::new(),
@@ -74,9 +78,14 @@ impl Session {
         }
     }
 
-    /// The client.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// The client as others see it.
+    pub fn shared(&self) -> &Arc<SharedClient> {
+        &self.client.shared
+    }
+
+    /// Whether the client may run commands.
+    pub fn is_authenticated(&self) -> bool {
+        self.client.authenticated
     }
 
     /// Takes input as it comes, runs the requests that are complete, appends the replies to `output`, and says what
@@ -88,34 +97,34 @@ impl Session {
     pub fn receive(
         &mut self,
         input: &mut [u8],
-        runner: &mut Runner,
+        executor: &mut Executor,
         batch: &mut Batch,
         output: &mut Output,
     ) -> Flow {
-        output.set_version(self.client.version);
-        let (flow, input) = self.receive_missing(input, runner, batch, output);
+        output.set_version(self.caller.version);
+        let (flow, input) = self.receive_missing(input, executor, batch, output);
         let flow = if flow != Flow::Continue || input.is_empty() {
             self.pending.extend_from_slice(input);
             flow
         } else if self.is_long {
-            self.receive_end(input, runner, batch, output)
+            self.receive_end(input, executor, batch, output)
         } else if self.pending.is_empty() {
-            let (consumed, flow) = self.run_complete(input, runner, batch, output);
+            let (consumed, flow) = self.run_complete(input, executor, batch, output);
             self.pending.extend_from_slice(&input[consumed..]);
             flow
         } else {
             self.pending.extend_from_slice(input);
-            self.run_pending(runner, batch, output)
+            self.run_pending(executor, batch, output)
         };
         self.make_room();
-        self.bound(flow, runner)
+        self.bound(flow, executor)
     }
 
     /// Takes what completes a long argument; what is behind that is left to the caller.
     fn receive_missing<'i>(
         &mut self,
         input: &'i mut [u8],
-        runner: &mut Runner,
+        executor: &mut Executor,
         batch: &mut Batch,
         output: &mut Output,
     ) -> (Flow, &'i mut [u8]) {
@@ -128,30 +137,30 @@ impl Session {
         if self.missing > 0 {
             return (Flow::Continue, rest);
         }
-        (self.run_long(runner, batch, output), rest)
+        (self.run_long(executor, batch, output), rest)
     }
 
     /// Takes what may complete a request with a long argument.
     fn receive_end(
         &mut self,
         input: &[u8],
-        runner: &mut Runner,
+        executor: &mut Executor,
         batch: &mut Batch,
         output: &mut Output,
     ) -> Flow {
         self.pending.reserve_exact(input.len());
         self.pending.extend_from_slice(input);
-        let flow = self.run_long(runner, batch, output);
+        let flow = self.run_long(executor, batch, output);
         if flow != Flow::Continue || self.is_long || self.pending.is_empty() {
             return flow;
         }
-        self.run_pending(runner, batch, output)
+        self.run_pending(executor, batch, output)
     }
 
     /// Runs the request with a long argument, if it is complete.  Commands may keep its buffer.
-    fn run_long(&mut self, runner: &mut Runner, batch: &mut Batch, output: &mut Output) -> Flow {
+    fn run_long(&mut self, executor: &mut Executor, batch: &mut Batch, output: &mut Output) -> Flow {
         let (mut pending, done) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.pending_done));
-        let limits = self.limits(runner);
+        let limits = self.limits(executor);
         let progress = self.parser.parse(&mut pending[done..], batch, 1, &limits);
         self.is_long = batch.is_empty();
         if let Outcome::Malformed(error) = progress.outcome {
@@ -168,9 +177,9 @@ impl Session {
         }
         let buffer = Bytes::from(pending).slice(done..);
         let copied = std::mem::take(&mut self.copied);
-        self.client.request = Some(LongRequest { buffer: buffer.clone(), copied });
-        let flow = self.run_batch(&buffer, runner, batch, output);
-        self.client.request = None;
+        self.caller.request = Some(LongRequest { buffer: buffer.clone(), copied });
+        let flow = self.run_batch(&buffer, executor, batch, output);
+        self.caller.request = None;
         self.is_behind = flow != Flow::Continue;
         self.pending = buffer[progress.consumed..].to_vec();
         flow
@@ -210,12 +219,12 @@ impl Session {
 
     /// Takes input without running it: for a client that sends and does not read.  Were its input left in the socket, a
     /// client that writes a whole pipeline before it reads the first reply would wait for ever.
-    pub fn put_off(&mut self, input: &[u8], runner: &mut Runner) -> Flow {
+    pub fn put_off(&mut self, input: &[u8], executor: &mut Executor) -> Flow {
         self.is_behind = true;
         (self.missing, self.is_long) = (0, false);
         self.copied = Vec::new();
         self.pending.extend_from_slice(input);
-        self.bound(Flow::Continue, runner)
+        self.bound(Flow::Continue, executor)
     }
 
     /// Whether requests may wait that were received and not run.
@@ -224,8 +233,8 @@ impl Session {
     }
 
     /// Whether so many requests wait that no more is to be taken in before some of them were run.
-    pub fn is_full(&self, runner: &mut Runner) -> bool {
-        self.is_behind && self.waiting_input() >= runner.settings().client_query_buffer_limit
+    pub fn is_full(&self, executor: &mut Executor) -> bool {
+        self.is_behind && self.waiting_input() >= executor.settings().client_query_buffer_limit
     }
 
     /// Bytes that were received and not run.
@@ -240,58 +249,59 @@ impl Session {
 
     /// Ready once the command that waits has its reply, which is in `output` then; until then `waker` is woken when it
     /// may have one.
-    pub fn poll_blocked(&mut self, waker: &Waker, runner: &mut Runner, output: &mut Output) -> Poll<()> {
+    pub fn poll_blocked(&mut self, waker: &Waker, executor: &mut Executor, output: &mut Output) -> Poll<()> {
         let Some(blocked) = &mut self.blocked else { return Poll::Ready(()) };
-        output.set_version(self.client.version);
+        output.set_version(self.caller.version);
         let (before, length) = (output.mark(), output.len());
         let waiting = self.client.shared.waiting();
-        if runner.poll_blocked(blocked.as_mut(), waker, output).is_pending() {
+        if executor.poll_blocked(blocked.as_mut(), waker, output).is_pending() {
             match waiting {
                 Waiting::TimeOut => blocked.write_timeout(output),
                 Waiting::Fail => output.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
                 Waiting::Yes | Waiting::No => return Poll::Pending,
             }
-            self.stop_waiting(runner);
+            self.stop_waiting(executor);
         }
         if self.client.replies != Replies::On {
             output.truncate(before);
-            runner.forget_held(length);
+            executor.forget_held(length);
         }
         if self.client.replies == Replies::SkipThis {
             self.client.replies = Replies::On;
+            self.caller.state = self.client.state();
         }
         self.blocked = None;
         let shared = &self.client.shared;
-        shared.last_active.store(runner.services().clock.now().millis(), Relaxed);
+        shared.last_active.store(executor.services().clock.now().millis(), Relaxed);
         shared.set_waiting(false);
         Poll::Ready(())
     }
 
     /// Ends the waiting of a client that has gone: it is given nothing.
-    pub fn give_up(&mut self, runner: &mut Runner) {
-        self.stop_waiting(runner);
+    pub fn give_up(&mut self, executor: &mut Executor) {
+        self.stop_waiting(executor);
         self.client.shared.set_waiting(false);
     }
 
-    fn stop_waiting(&mut self, runner: &mut Runner) {
+    fn stop_waiting(&mut self, executor: &mut Executor) {
         if let Some(blocked) = self.blocked.take() {
-            runner.cancel(&*blocked);
+            executor.cancel(&*blocked);
         }
     }
 
     /// Goes on after a pause or a wait, or when earlier replies were handed out.
-    pub fn resume(&mut self, runner: &mut Runner, batch: &mut Batch, output: &mut Output) -> Flow {
-        output.set_version(self.client.version);
+    pub fn resume(&mut self, executor: &mut Executor, batch: &mut Batch, output: &mut Output) -> Flow {
+        output.set_version(self.caller.version);
         while let Some(request) = self.deferred.pop_front() {
-            let flow = runner.run_one(&mut self.client, request.as_arguments(), output);
+            let flow = executor.run_for(&mut self.caller, &mut self.client, request.as_arguments(), output);
             if flow != Flow::Continue {
-                self.note_wait(flow, runner);
+                self.note_wait(flow, executor);
                 return flow;
             }
         }
-        let flow = self.run_pending(runner, batch, output);
+        let flow = self.run_pending(executor, batch, output);
         self.make_room();
-        self.bound(flow, runner)
+        self.bound(flow, executor)
     }
 
     /// Takes what others have put into the client's outbox.
@@ -300,16 +310,16 @@ impl Session {
     }
 
     /// Ends what the client had begun.
-    pub fn close(&mut self, runner: &mut Runner) {
-        self.stop_waiting(runner);
-        runner.disconnect(&mut self.client);
+    pub fn close(&mut self, executor: &mut Executor) {
+        self.stop_waiting(executor);
+        executor.disconnect(&self.caller, &mut self.client);
     }
 
     /// Runs what is complete of the pending input.  What is done with goes once it is more than half, so that each byte
     /// is moved by no more than one done with before it, and the room shrinks with what it holds.
-    fn run_pending(&mut self, runner: &mut Runner, batch: &mut Batch, output: &mut Output) -> Flow {
+    fn run_pending(&mut self, executor: &mut Executor, batch: &mut Batch, output: &mut Output) -> Flow {
         let mut pending = std::mem::take(&mut self.pending);
-        let (consumed, flow) = self.run_complete(&mut pending[self.pending_done..], runner, batch, output);
+        let (consumed, flow) = self.run_complete(&mut pending[self.pending_done..], executor, batch, output);
         self.pending_done += consumed;
         if self.pending_done > pending.len() / 2 {
             pending = pending[self.pending_done..].to_vec();
@@ -324,7 +334,7 @@ impl Session {
     fn run_complete(
         &mut self,
         input: &mut [u8],
-        runner: &mut Runner,
+        executor: &mut Executor,
         batch: &mut Batch,
         output: &mut Output,
     ) -> (usize, Flow) {
@@ -334,11 +344,11 @@ impl Session {
             if output.len() >= OUTPUT_MAX {
                 break;
             }
-            let limits = self.limits(runner);
+            let limits = self.limits(executor);
             let rest = &mut input[consumed..];
             let progress = self.parser.parse(rest, batch, self.batch_limit(), &limits);
             if !batch.is_empty() {
-                let flow = self.run_batch(rest, runner, batch, output);
+                let flow = self.run_batch(rest, executor, batch, output);
                 if flow != Flow::Continue {
                     return (consumed + progress.consumed, flow);
                 }
@@ -364,27 +374,27 @@ impl Session {
     fn run_batch(
         &mut self,
         buffer: &[u8],
-        runner: &mut Runner,
+        executor: &mut Executor,
         batch: &mut Batch,
         output: &mut Output,
     ) -> Flow {
-        let ran = runner.run(&mut self.client, batch, buffer, output);
+        let ran = executor.run_batch(&mut self.caller, &mut self.client, batch, buffer, output);
         // Messages that the batch has caused for the client itself follow its replies.
         self.collect(output);
         if ran.flow != Flow::Continue {
             // They cannot be parsed again: words in quotes were changed in place.
-            let shared = self.client.request.as_ref().map(|request| &request.buffer);
+            let shared = self.caller.request.as_ref().map(|request| &request.buffer);
             let deferred =
                 (ran.done..batch.len()).map(|index| batch.arguments(index, buffer).to_owned_from(shared));
             self.deferred.extend(deferred);
-            self.note_wait(ran.flow, runner);
+            self.note_wait(ran.flow, executor);
         }
         ran.flow
     }
 
-    fn note_wait(&mut self, flow: Flow, runner: &mut Runner) {
+    fn note_wait(&mut self, flow: Flow, executor: &mut Executor) {
         if flow == Flow::Wait {
-            self.blocked = runner.take_blocked();
+            self.blocked = executor.take_blocked();
             self.client.shared.set_waiting(true);
         }
     }
@@ -395,25 +405,25 @@ impl Session {
         if self.client.authenticated { BATCH_LIMIT } else { 1 }
     }
 
-    fn limits(&self, runner: &mut Runner) -> RequestLimits {
+    fn limits(&self, executor: &mut Executor) -> RequestLimits {
         let limits =
             if self.client.authenticated { RequestLimits::NORMAL } else { RequestLimits::UNAUTHENTICATED };
-        RequestLimits { bulk_length: runner.settings().proto_max_bulk_len, ..limits }
+        RequestLimits { bulk_length: executor.settings().proto_max_bulk_len, ..limits }
     }
 
     /// Ends a conversation whose unfinished request, with what it has queued in MULTI and watches, has outgrown the setting.
-    fn bound(&mut self, flow: Flow, runner: &mut Runner) -> Flow {
+    fn bound(&mut self, flow: Flow, executor: &mut Executor) -> Flow {
         let pending = self.waiting_input();
         let shared = &self.client.shared;
         shared.pending_input.store(pending, Relaxed);
         if pending > 0 {
             // Who sends slowly is not idle.
-            shared.last_active.store(runner.services().clock.now().millis(), Relaxed);
+            shared.last_active.store(executor.services().clock.now().millis(), Relaxed);
         }
-        let held = self.client.transaction.as_ref().map_or(0, |transaction| transaction.held_bytes);
+        let held = self.client.transaction_bytes();
         // Whole requests that wait are held back instead, see `is_full`.
         let unfinished = if self.is_behind { 0 } else { pending };
-        if unfinished + held > runner.settings().client_query_buffer_limit {
+        if unfinished + held > executor.settings().client_query_buffer_limit {
             tracing::warn!(client = self.client.shared.id, "closing: query buffer limit reached");
             self.pending = Vec::new();
             self.pending_done = 0;

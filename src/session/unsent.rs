@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 use quartet_protocol::buffer::Buffer;
 
 use crate::command::HeldReply;
-use crate::dispatch::Runner;
+use crate::command::executor::Executor;
 use crate::wait::Lost;
 
 /// What one connection owes its client, in order.  A reply that waits for the disk holds up those behind it; when its
@@ -40,9 +40,9 @@ impl Unsent {
     }
 
     /// Puts what the session has written into `written` behind what is there.
-    pub fn append(&mut self, written: &mut Buffer, runner: &mut Runner) {
+    pub fn append(&mut self, written: &mut Buffer, executor: &mut Executor) {
         let before = self.buffer.len();
-        let held = runner.take_held().into_iter();
+        let held = executor.take_held().into_iter();
         self.held.extend(held.map(|held| HeldReply {
             start: before + held.start,
             end: before + held.end,
@@ -53,7 +53,7 @@ impl Unsent {
 
     /// Lets go of the replies whose wait is over, and returns how many bytes may be sent: up to the first that waits
     /// still, for which `waker` is woken when its wait is over.  To be called when they can be sent at once.
-    pub fn release(&mut self, waker: &Waker, runner: &mut Runner) -> usize {
+    pub fn release(&mut self, waker: &Waker, executor: &mut Executor) -> usize {
         let mut outcomes = Vec::new();
         for held in &self.held {
             match held.barrier.poll(waker) {
@@ -61,12 +61,12 @@ impl Unsent {
                 Poll::Pending => break,
             }
         }
-        self.settle(&outcomes, runner);
+        self.settle(&outcomes, executor);
         self.held.front().map_or(usize::MAX, |held| held.start)
     }
 
     /// Writes the first replies that waited anew, as far as that is needed.
-    fn settle(&mut self, outcomes: &[Result<(), Lost>], runner: &mut Runner) {
+    fn settle(&mut self, outcomes: &[Result<(), Lost>], executor: &mut Executor) {
         let stays =
             |(held, outcome): (&HeldReply, &Result<(), Lost>)| outcome.is_ok() && held.promise.is_none();
         if self.held.iter().zip(outcomes).all(stays) {
@@ -83,7 +83,7 @@ impl Unsent {
             settled.append(&mut self.buffer.split_to(held.start - taken));
             self.buffer.advance(held.end - held.start);
             taken = held.end;
-            runner.write_held(held, outcome, &mut settled);
+            executor.write_held(held, outcome, &mut settled);
         }
         let now_before = settled.len();
         settled.append(&mut self.buffer);
@@ -95,8 +95,8 @@ impl Unsent {
 
     /// Takes back what is promised by replies that wait still: the client has left, or has said that it sends no more,
     /// which cannot be told from that.  The last comes first: it may have changed what those before it gave.
-    pub fn withdraw(&mut self, runner: &mut Runner) {
-        self.held.iter_mut().rev().for_each(|held| runner.withdraw_held(held));
+    pub fn withdraw(&mut self, executor: &mut Executor) {
+        self.held.iter_mut().rev().for_each(|held| executor.withdraw_held(held));
     }
 
     /// Forgets the first `sent` bytes, which [`Unsent::release`] has allowed to be sent.

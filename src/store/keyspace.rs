@@ -1,4 +1,4 @@
-//! What a command sees of the store: the selected database, and the shards that dispatch has locked for it.
+//! What a command sees of the store: the selected database, and the shards that the executor has locked for it.
 
 use smallvec::SmallVec;
 
@@ -83,6 +83,12 @@ impl<'s> Keyspace<'s> {
         }
     }
 
+    /// Whether the shard of a key in the selected database is locked.
+    pub fn has_locked(&self, key: &Key<'_>) -> bool {
+        let id = self.store.shard_of(self.database, key.hash);
+        self.held.iter().any(|guard| guard.id() == id)
+    }
+
     /// From here on shards are locked as they are met; only for who holds the gate alone.
     pub fn set_exclusive(&mut self, exclusive: bool) {
         self.exclusive = exclusive;
@@ -113,7 +119,7 @@ impl<'s> Keyspace<'s> {
     /// The shard of a key in the selected database.
     ///
     /// # Panics
-    /// If dispatch has not locked it, which means that the command's key specification is wrong.
+    /// If the executor has not locked it, which means that the command's key specification is wrong.
     pub fn shard(&mut self, key: &Key<'_>) -> &mut Shard {
         self.shard_in(self.database, key)
     }
@@ -150,7 +156,7 @@ impl<'s> Keyspace<'s> {
         }
         self.held
             .binary_search_by_key(&id, ShardGuard::id)
-            .expect("dispatch locks the shards of all declared keys")
+            .expect("the executor locks the shards of all declared keys")
     }
 
     /// Runs `visit` with each shard of a database in turn, each locked only for that time.

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use quartet::client::Client;
 use quartet::clock::Clock;
 use quartet::command::Services;
-use quartet::dispatch::Runner;
+use quartet::command::executor::Executor;
 use quartet::random::Random;
 use quartet::server;
 use quartet::session::resp::Session;
@@ -32,7 +31,7 @@ const ROUNDS: usize = 1500;
 /// A client on a thread of its own.
 struct Caller {
     session: Session,
-    runner: Runner,
+    executor: Executor,
     batch: Batch,
     random: Random,
 }
@@ -41,10 +40,10 @@ impl Caller {
     fn new(services: &Arc<Services>, slot: usize) -> Caller {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000 + slot as u16));
         let shared = services.clients.connect(address, address, services.clock.now().millis());
-        let runner = Runner::new(Arc::clone(services), slot, Random::with_seed(slot as u64));
-        let session = Session::new(Client::new(shared, true));
+        let executor = Executor::new(Arc::clone(services), slot, Random::with_seed(slot as u64));
+        let session = Session::new(shared, true);
         let mut caller =
-            Caller { session, runner, batch: Batch::new(), random: Random::with_seed(100 + slot as u64) };
+            Caller { session, executor, batch: Batch::new(), random: Random::with_seed(100 + slot as u64) };
         caller.ask(&["HELLO 3"]);
         caller
     }
@@ -54,7 +53,7 @@ impl Caller {
         let line = |line: &str| request(&line.split_whitespace().collect::<Vec<_>>());
         let mut input: Vec<u8> = lines.iter().flat_map(|text| line(text.as_ref())).collect();
         let mut output = Output::new();
-        self.session.receive(&mut input, &mut self.runner, &mut self.batch, &mut output);
+        self.session.receive(&mut input, &mut self.executor, &mut self.batch, &mut output);
         let bytes: Vec<u8> = output.parts().flatten().copied().collect();
         let mut rest = bytes.as_slice();
         let mut replies = Vec::new();
@@ -73,7 +72,7 @@ impl Caller {
     }
 
     fn close(mut self) {
-        self.session.close(&mut self.runner);
+        self.session.close(&mut self.executor);
     }
 }
 

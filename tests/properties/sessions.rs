@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use quartet::client::Client;
 use quartet::clock::{Clock, Now};
 use quartet::command::Flow;
-use quartet::dispatch::Runner;
+use quartet::command::executor::Executor;
 use quartet::random::Random;
 use quartet::server;
 use quartet::session::resp::Session;
@@ -33,7 +32,7 @@ const LONG_VALUE: usize = 16 * 1024;
 
 struct Conversation {
     session: Session,
-    runner: Runner,
+    executor: Executor,
     batch: Batch,
     replies: Vec<u8>,
     longest: usize,
@@ -46,23 +45,24 @@ impl Conversation {
             Arc::new(server::services(Settings { threads: 1, dir: None, ..Settings::default() }, clock, 1));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let shared = services.clients.connect(address, address, 0);
-        let runner = Runner::new(services, 0, Random::with_seed(2));
-        let session = Session::new(Client::new(shared, true));
-        Conversation { session, runner, batch: Batch::new(), replies: Vec::new(), longest: 0 }
+        let executor = Executor::new(services, 0, Random::with_seed(2));
+        let session = Session::new(shared, true);
+        Conversation { session, executor, batch: Batch::new(), replies: Vec::new(), longest: 0 }
     }
 
     /// Runs the piece and all that waits, or only takes it in.
     fn hear(&mut self, piece: &[u8], put_off: bool) {
         if put_off {
-            assert_eq!(self.session.put_off(piece, &mut self.runner), Flow::Continue);
+            assert_eq!(self.session.put_off(piece, &mut self.executor), Flow::Continue);
             return;
         }
         let mut output = Output::new();
         if self.session.is_behind() {
-            self.session.put_off(piece, &mut self.runner);
+            self.session.put_off(piece, &mut self.executor);
             return self.catch_up();
         }
-        let flow = self.session.receive(&mut piece.to_vec(), &mut self.runner, &mut self.batch, &mut output);
+        let flow =
+            self.session.receive(&mut piece.to_vec(), &mut self.executor, &mut self.batch, &mut output);
         self.take(&mut output);
         if flow != Flow::Continue || self.session.is_behind() {
             self.catch_up();
@@ -72,7 +72,7 @@ impl Conversation {
     fn catch_up(&mut self) {
         let mut output = Output::new();
         loop {
-            let flow = self.session.resume(&mut self.runner, &mut self.batch, &mut output);
+            let flow = self.session.resume(&mut self.executor, &mut self.batch, &mut output);
             self.take(&mut output);
             if flow == Flow::Continue && !self.session.is_behind() {
                 return;

@@ -25,7 +25,7 @@ const LAYERS: &[&[&str]] = &[
         "connection",
         "admin",
     ],
-    &["catalog", "dispatch", "session"],
+    &["catalog", "session"],
     &[
         "data_folder",
         "descriptors",

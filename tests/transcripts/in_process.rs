@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use quartet::client::Client;
 use quartet::clock::{Clock, Now};
+use quartet::command::executor::Executor;
 use quartet::command::{Flow, Services};
-use quartet::dispatch::Runner;
 use quartet::random::Random;
 use quartet::server;
 use quartet::session::resp::Session;
@@ -28,7 +27,7 @@ const FIRST_PORT: u16 = 40_000;
 /// The clients of a server that is nothing but its services.
 pub(crate) struct InProcessTarget {
     services: Arc<Services>,
-    runner: Runner,
+    executor: Executor,
     batch: Batch,
     clients: BTreeMap<char, Connection>,
     next_port: u16,
@@ -55,10 +54,10 @@ impl InProcessTarget {
     pub(crate) fn with(settings: Settings, wall: Duration) -> InProcessTarget {
         let settings = Settings { threads: 1, dir: None, ..settings };
         let services = Arc::new(server::services(settings, Clock::manual(Now::at(BOOT, wall)), 1));
-        let runner = Runner::new(Arc::clone(&services), 0, Random::with_seed(2));
+        let executor = Executor::new(Arc::clone(&services), 0, Random::with_seed(2));
         InProcessTarget {
             services,
-            runner,
+            executor,
             batch: Batch::new(),
             clients: BTreeMap::new(),
             next_port: FIRST_PORT,
@@ -74,11 +73,12 @@ impl InProcessTarget {
                 break;
             };
             if connection.session.is_blocked() {
-                connection.session.put_off(piece, &mut self.runner);
+                connection.session.put_off(piece, &mut self.executor);
                 continue;
             }
             let (mut piece, mut output) = (piece.to_vec(), Output::new());
-            let flow = connection.session.receive(&mut piece, &mut self.runner, &mut self.batch, &mut output);
+            let flow =
+                connection.session.receive(&mut piece, &mut self.executor, &mut self.batch, &mut output);
             move_bytes(&mut output, &mut connection.unread);
             self.go_on(client, flow);
         }
@@ -95,7 +95,7 @@ impl InProcessTarget {
                 Flow::Continue if connection.session.is_behind() => {}
                 _ => break,
             }
-            flow = connection.session.resume(&mut self.runner, &mut self.batch, &mut output);
+            flow = connection.session.resume(&mut self.executor, &mut self.batch, &mut output);
             move_bytes(&mut output, &mut connection.unread);
         }
         connection.ending |= !matches!(flow, Flow::Continue | Flow::Wait);
@@ -107,10 +107,10 @@ impl InProcessTarget {
         for (&client, connection) in &mut self.clients {
             let (session, mut output) = (&mut connection.session, Output::new());
             if session.is_blocked()
-                && session.poll_blocked(Waker::noop(), &mut self.runner, &mut output).is_ready()
+                && session.poll_blocked(Waker::noop(), &mut self.executor, &mut output).is_ready()
             {
                 move_bytes(&mut output, &mut connection.unread);
-                let flow = session.resume(&mut self.runner, &mut self.batch, &mut output);
+                let flow = session.resume(&mut self.executor, &mut self.batch, &mut output);
                 move_bytes(&mut output, &mut connection.unread);
                 answered.push((client, flow));
             }
@@ -127,9 +127,9 @@ impl InProcessTarget {
 
     /// Does what falls due at once, and lets the clients that wait for it go on.
     pub(crate) fn settle(&mut self) {
-        self.runner.advance();
+        self.executor.advance();
         while self.answer_waiting() {
-            self.runner.advance();
+            self.executor.advance();
         }
     }
 
@@ -141,7 +141,7 @@ impl InProcessTarget {
             let mut output = Output::new();
             connection.session.collect(&mut output);
             move_bytes(&mut output, &mut connection.unread);
-            connection.ending |= connection.session.client().shared.outbox.is_ending();
+            connection.ending |= connection.session.shared().outbox.is_ending();
             let mut values = take_values(&mut connection.unread);
             if connection.ending {
                 values.push(Received::Closed);
@@ -171,14 +171,14 @@ impl InProcessTarget {
     /// Moves the clock, and has done what falls due as the server's threads do.
     pub(crate) fn advance(&mut self, duration: Duration) {
         self.services.clock.advance(duration);
-        self.runner.expire();
-        self.runner.advance();
+        self.executor.expire();
+        self.executor.advance();
     }
 
     /// Ends a client's session.
     pub(crate) fn disconnect(&mut self, client: char) {
         if let Some(mut connection) = self.clients.remove(&client) {
-            connection.session.close(&mut self.runner);
+            connection.session.close(&mut self.executor);
         }
     }
 
@@ -190,7 +190,7 @@ impl InProcessTarget {
         let now = self.services.clock.now().millis();
         let shared = self.services.clients.connect(address(self.next_port), address(6379), now);
         self.next_port += 1;
-        let session = Session::new(Client::new(shared, !self.services.settings.current().has_password()));
+        let session = Session::new(shared, !self.services.settings.current().has_password());
         self.clients.insert(client, Connection { session, unread: Vec::new(), ending: false });
     }
 }

@@ -6,7 +6,7 @@ mod data;
 mod server;
 mod statistics;
 
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
 use crate::service::{Page, Section, Shown};
 
@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[Command {
     group: Group::Server,
     // It walks the store, because each shard counts for itself.
     flags: Flags::LOADING.union(Flags::STALE).union(Flags::DANGEROUS).union(Flags::SELF_LOCKING),
-    handler: info,
+    handler: Handler::Data(info),
     ..Command::ROW
 }];
 

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 
 use super::router::Name;
 use super::{ChannelSpace, Subscriptions};
-use crate::client::Replies;
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler, Replies, SessionCall};
 use crate::glob::Pattern;
 use crate::refusal::Refusal;
 
@@ -31,7 +30,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Listens for messages published to channels that match one or more patterns.",
         complexity: "O(N) where N is the number of patterns to subscribe to.",
         flags: SUBSCRIPTION,
-        handler: |call| subscribe(call, &PATTERNS),
+        handler: Handler::Session(|call| subscribe(call, &PATTERNS)),
         ..ROW
     },
     Command {
@@ -41,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total \
                      number of subscribed patterns (by any client).",
         flags: TALK.union(Flags::FAST),
-        handler: |call| publish(call, ChannelSpace::Channels),
+        handler: Handler::Data(|call| publish(call, ChannelSpace::Channels)),
         ..ROW
     },
     Command {
@@ -59,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Stops listening to messages published to channels that match one or more patterns.",
         complexity: "O(N) where N is the number of patterns to unsubscribe.",
         flags: SUBSCRIPTION,
-        handler: |call| unsubscribe(call, &PATTERNS),
+        handler: Handler::Session(|call| unsubscribe(call, &PATTERNS)),
         ..ROW
     },
     Command {
@@ -69,7 +68,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of clients subscribed to the receiving shard channel.",
         since: "7.0.0",
         flags: TALK.union(Flags::FAST),
-        handler: |call| publish(call, ChannelSpace::ShardChannels),
+        handler: Handler::Data(|call| publish(call, ChannelSpace::ShardChannels)),
         ..ROW
     },
     Command {
@@ -79,7 +78,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of shard channels to subscribe to.",
         since: "7.0.0",
         flags: SUBSCRIPTION,
-        handler: |call| subscribe(call, &SHARD_CHANNELS),
+        handler: Handler::Session(|call| subscribe(call, &SHARD_CHANNELS)),
         ..ROW
     },
     Command {
@@ -88,7 +87,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Listens for messages published to channels.",
         complexity: "O(N) where N is the number of channels to subscribe to.",
         flags: SUBSCRIPTION,
-        handler: |call| subscribe(call, &CHANNELS),
+        handler: Handler::Session(|call| subscribe(call, &CHANNELS)),
         ..ROW
     },
     Command {
@@ -98,7 +97,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of shard channels to unsubscribe.",
         since: "7.0.0",
         flags: SUBSCRIPTION,
-        handler: |call| unsubscribe(call, &SHARD_CHANNELS),
+        handler: Handler::Session(|call| unsubscribe(call, &SHARD_CHANNELS)),
         ..ROW
     },
     Command {
@@ -107,7 +106,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Stops listening to messages posted to channels.",
         complexity: "O(N) where N is the number of channels to unsubscribe.",
         flags: SUBSCRIPTION,
-        handler: |call| unsubscribe(call, &CHANNELS),
+        handler: Handler::Session(|call| unsubscribe(call, &CHANNELS)),
         ..ROW
     },
 ];
@@ -119,8 +118,8 @@ struct Space {
     names: fn(&mut Subscriptions) -> &mut BTreeSet<Name>,
     /// The number that confirmations tell: of shard channels, or of channels and patterns together.
     count: fn(&Subscriptions) -> usize,
-    add: fn(&Call<'_, '_>, &[u8]) -> Result<Name, Refusal>,
-    remove: fn(&Call<'_, '_>, &[u8]),
+    add: fn(&SessionCall<'_, '_>, &[u8]) -> Result<Name, Refusal>,
+    remove: fn(&SessionCall<'_, '_>, &[u8]),
     are_patterns: bool,
 }
 
@@ -155,7 +154,7 @@ const SHARD_CHANNELS: Space = Space {
 };
 
 /// Confirms each name with a message of its own, also one that was subscribed to before.
-fn subscribe(call: &mut Call<'_, '_>, space: &Space) -> Result<(), Refusal> {
+fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusal> {
     let wanted = call.arguments.from(1);
     if call.client.subscriptions.len() + wanted.len() > CLIENT_SUBSCRIPTIONS_MAX {
         return Err(Refusal::new(format!(
@@ -184,7 +183,7 @@ fn subscribe(call: &mut Call<'_, '_>, space: &Space) -> Result<(), Refusal> {
 }
 
 /// Without names ends all subscriptions of the space.
-fn unsubscribe(call: &mut Call<'_, '_>, space: &Space) -> Result<(), Refusal> {
+fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusal> {
     let named = call.arguments.from(1);
     if named.is_empty() {
         let names = std::mem::take((space.names)(&mut call.client.subscriptions));
@@ -218,19 +217,19 @@ fn unsubscribe(call: &mut Call<'_, '_>, space: &Space) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes what has come for the client so far, where it has its place among the replies: before the confirmation that
-/// nothing more will come, or after the reply to the client's own PUBLISH.  Within EXEC's reply there is none.
-fn take_messages(call: &mut Call<'_, '_>) {
-    if !call.client.in_exec && call.client.replies == Replies::On {
-        call.client.shared.outbox.drain_into(call.output);
+/// Writes the messages that have come for the client, before the confirmation that no more will come.  Within EXEC's reply
+/// there is no place for them.
+fn take_messages(call: &mut SessionCall<'_, '_>) {
+    if call.may_wait() && call.client.replies == Replies::On {
+        call.client.shared.outbox.drain_into(call.data.output);
     }
 }
 
-fn confirm(call: &mut Call<'_, '_>, space: &Space, word: &[u8], name: Option<&[u8]>) {
+fn confirm(call: &mut SessionCall<'_, '_>, space: &Space, word: &[u8], name: Option<&[u8]>) {
     confirm_with(call, word, name, (space.count)(&call.client.subscriptions));
 }
 
-fn confirm_with(call: &mut Call<'_, '_>, word: &[u8], name: Option<&[u8]>, count: usize) {
+fn confirm_with(call: &mut SessionCall<'_, '_>, word: &[u8], name: Option<&[u8]>, count: usize) {
     call.output.push(3);
     call.output.bulk(word);
     match name {
@@ -243,18 +242,15 @@ fn confirm_with(call: &mut Call<'_, '_>, word: &[u8], name: Option<&[u8]>, count
 /// Answers with the number of receivers; who receives it by a channel and by patterns counts each time.
 fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> {
     let (channel, payload) = (call.arguments.at(1), call.arguments.at(2));
-    let (mut limit, mut is_receiver) = (None, false);
+    let mut limit = None;
     let mut receivers = 0;
     call.services.broker.publish(space, channel, payload, |client, message| {
         let limit = *limit.get_or_insert_with(|| call.settings.client_output_buffer_limit.pubsub);
         if call.effects.send(&client.outbox, message, limit) {
             receivers += 1;
-            is_receiver |= client.id == call.client.shared.id;
+            call.caller.has_own_message |= call.caller.connection == Some(client.id);
         }
     });
     call.output.integer(receivers);
-    if is_receiver {
-        take_messages(call);
-    }
     Ok(())
 }

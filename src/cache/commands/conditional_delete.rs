@@ -1,7 +1,7 @@
 //! Deleting a string that holds a certain value: DELEX and DELIFEQ, with which a lock is released by its holder only.
 
 use super::strings::STRING;
-use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, WrongType};
 
@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[
         since: "8.4.0",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::RemoveDelete),
-        handler: delex,
+        handler: Handler::Data(delex),
         ..STRING
     },
     Command {
@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[
         since: "9.0.0",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::RemoveDelete),
-        handler: delifeq,
+        handler: Handler::Data(delifeq),
         ..STRING
     },
 ];

@@ -4,7 +4,7 @@ use quartet_protocol::resp::number::{integer_text, parse_integer};
 
 use super::long_double::{LongDouble, Spelled};
 use super::strings::STRING;
-use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -13,14 +13,14 @@ pub const COMMANDS: &[Command] = &[
         name: "incr",
         syntax: "key",
         summary: "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
-        handler: incr,
+        handler: Handler::Data(incr),
         ..COUNTER
     },
     Command {
         name: "decr",
         syntax: "key",
         summary: "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
-        handler: decr,
+        handler: Handler::Data(decr),
         ..COUNTER
     },
     Command {
@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key increment",
         summary: "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't \
                   exist.",
-        handler: incrby,
+        handler: Handler::Data(incrby),
         ..COUNTER
     },
     Command {
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key decrement",
         summary: "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't \
                   exist.",
-        handler: decrby,
+        handler: Handler::Data(decrby),
         ..COUNTER
     },
     Command {
@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Increments the floating point value of a key by a number. Uses 0 as initial value if the key \
                   doesn't exist.",
         since: "2.6.0",
-        handler: incrbyfloat,
+        handler: Handler::Data(incrbyfloat),
         ..COUNTER
     },
 ];

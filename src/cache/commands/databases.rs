@@ -6,9 +6,8 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use crate::allocator;
-use crate::store::Store;
 
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -18,7 +17,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the number of keys in the database.",
         group: Group::Server,
         flags: Flags::READONLY.union(Flags::FAST).union(Flags::SELF_LOCKING),
-        handler: dbsize,
+        handler: Handler::Data(dbsize),
         ..Command::ROW
     },
     Command {
@@ -28,7 +27,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of keys in the selected database",
         group: Group::Server,
         flags: Flags::WRITE.union(Flags::EXCLUSIVE).union(Flags::DANGEROUS),
-        handler: flushdb,
+        handler: Handler::Data(flushdb),
         ..Command::ROW
     },
     Command {
@@ -38,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the total number of keys in all databases",
         group: Group::Server,
         flags: Flags::WRITE.union(Flags::EXCLUSIVE).union(Flags::DANGEROUS),
-        handler: flushall,
+        handler: Handler::Data(flushall),
         ..Command::ROW
     },
     Command {
@@ -49,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         since: "4.0.0",
         group: Group::Server,
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::EXCLUSIVE).union(Flags::DANGEROUS),
-        handler: swapdb,
+        handler: Handler::Data(swapdb),
         ..Command::ROW
     },
 ];
@@ -135,17 +134,4 @@ fn swapdb(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.services.limits.reservations.swap_databases(first, second);
     call.output.ok();
     Ok(())
-}
-
-/// The database an argument names.
-///
-/// # Errors
-/// If it is no number, or that of no database.
-pub fn database_number(store: &Store, text: &[u8]) -> Result<usize, Refusal> {
-    let number = parse_integer(text).ok_or(Refusal::NOT_AN_INTEGER)?;
-    if i32::try_from(number).is_err() {
-        return Err(Refusal::OUT_OF_INT);
-    }
-    let existing = usize::try_from(number).ok().filter(|&number| number < store.database_count());
-    existing.ok_or(Refusal::DATABASE_OUT_OF_RANGE)
 }

@@ -6,7 +6,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::reply_value;
 use crate::clock::Now;
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::Deadline;
 
@@ -16,7 +16,7 @@ pub const COMMANDS: &[Command] = &[
         name: "expire",
         syntax: "key seconds [NX | XX | GT | LT]",
         summary: "Sets the expiration time of a key in seconds.",
-        handler: expire,
+        handler: Handler::Data(expire),
         ..SETS
     },
     Command {
@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key milliseconds [NX | XX | GT | LT]",
         summary: "Sets the expiration time of a key in milliseconds.",
         since: "2.6.0",
-        handler: pexpire,
+        handler: Handler::Data(pexpire),
         ..SETS
     },
     Command {
@@ -32,7 +32,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key unix-time-seconds [NX | XX | GT | LT]",
         summary: "Sets the expiration time of a key to a Unix timestamp.",
         since: "1.2.0",
-        handler: expireat,
+        handler: Handler::Data(expireat),
         ..SETS
     },
     Command {
@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key unix-time-milliseconds [NX | XX | GT | LT]",
         summary: "Sets the expiration time of a key to a Unix milliseconds timestamp.",
         since: "2.6.0",
-        handler: pexpireat,
+        handler: Handler::Data(pexpireat),
         ..SETS
     },
     Command {
@@ -48,14 +48,14 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key",
         summary: "Removes the expiration time of a key.",
         since: "2.2.0",
-        handler: persist,
+        handler: Handler::Data(persist),
         ..SETS
     },
     Command {
         name: "ttl",
         syntax: "key",
         summary: "Returns the expiration time in seconds of a key.",
-        handler: ttl,
+        handler: Handler::Data(ttl),
         ..TELLS
     },
     Command {
@@ -63,7 +63,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key",
         summary: "Returns the expiration time in milliseconds of a key.",
         since: "2.6.0",
-        handler: pttl,
+        handler: Handler::Data(pttl),
         ..TELLS
     },
     Command {
@@ -71,7 +71,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key",
         summary: "Returns the expiration time of a key as a Unix timestamp.",
         since: "7.0.0",
-        handler: expiretime,
+        handler: Handler::Data(expiretime),
         ..TELLS
     },
     Command {
@@ -79,7 +79,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key",
         summary: "Returns the expiration time of a key as a Unix milliseconds timestamp.",
         since: "7.0.0",
-        handler: pexpiretime,
+        handler: Handler::Data(pexpiretime),
         ..TELLS
     },
     Command {
@@ -91,7 +91,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::String,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadAccess),
-        handler: getpttl,
+        handler: Handler::Data(getpttl),
         ..Command::ROW
     },
 ];

@@ -4,7 +4,7 @@ use quartet_protocol::resp::number::{integer_text, parse_integer};
 
 use super::hashes::{WRITES, require_room, write_hash};
 use super::long_double::{LongDouble, Spelled};
-use crate::command::{Call, Command, KeyAccess, Keys};
+use crate::command::{Call, Command, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field increment",
         summary: "Increments the integer value of a field in a hash by a number. Uses 0 as initial value if the \
                   field doesn't exist.",
-        handler: hincrby,
+        handler: Handler::Data(hincrby),
         ..COUNTS
     },
     Command {
@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Increments the floating point value of a field by a number. Uses 0 as initial value if the field \
                   doesn't exist.",
         since: "2.6.0",
-        handler: hincrbyfloat,
+        handler: Handler::Data(hincrbyfloat),
         ..COUNTS
     },
 ];

@@ -7,7 +7,7 @@ use quartet_protocol::resp::{Output, Version};
 
 use super::hashes::{HASH, read_hash};
 use super::scan::{SCAN_COUNT, parse_cursor};
-use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::glob::Pattern;
 use crate::random::Random;
 use crate::refusal::Refusal;
@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns one or more random fields from a hash.",
         complexity: "O(N) where N is the number of fields returned",
         since: "6.2.0",
-        handler: hrandfield,
+        handler: Handler::Data(hrandfield),
         ..SAMPLES
     },
     Command {
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the \
                      cursor to return back to 0. N is the number of elements inside the collection.",
         since: "2.8.0",
-        handler: hscan,
+        handler: Handler::Data(hscan),
         ..SAMPLES
     },
 ];

@@ -3,7 +3,7 @@
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Hash, HashLimits, HashWriter, Key};
 
@@ -16,7 +16,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is \
                      called with multiple field/value pairs.",
         keys: Keys::first(KeyAccess::ReadWriteUpdate),
-        handler: hset,
+        handler: Handler::Data(hset),
         ..WRITES
     },
     Command {
@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Sets the values of multiple fields.",
         complexity: "O(N) where N is the number of fields being set.",
         keys: Keys::first(KeyAccess::ReadWriteUpdate),
-        handler: hmset,
+        handler: Handler::Data(hmset),
         ..WRITES
     },
     Command {
@@ -33,7 +33,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field value",
         summary: "Sets the value of a field in a hash only when the field doesn't exist.",
         keys: Keys::first(KeyAccess::ReadWriteInsert),
-        handler: hsetnx,
+        handler: Handler::Data(hsetnx),
         ..WRITES
     },
     Command {
@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field",
         summary: "Returns the value of a field in a hash.",
         keys: Keys::first(KeyAccess::ReadAccess),
-        handler: hget,
+        handler: Handler::Data(hget),
         ..READS
     },
     Command {
@@ -50,21 +50,21 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the values of all fields in a hash.",
         complexity: "O(N) where N is the number of fields being requested.",
         keys: Keys::first(KeyAccess::ReadAccess),
-        handler: hmget,
+        handler: Handler::Data(hmget),
         ..READS
     },
     Command {
         name: "hlen",
         syntax: "key",
         summary: "Returns the number of fields in a hash.",
-        handler: hlen,
+        handler: Handler::Data(hlen),
         ..READS
     },
     Command {
         name: "hexists",
         syntax: "key field",
         summary: "Determines whether a field exists in a hash.",
-        handler: hexists,
+        handler: Handler::Data(hexists),
         ..READS
     },
     Command {
@@ -72,28 +72,28 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field",
         summary: "Returns the length of the value of a field.",
         since: "3.2.0",
-        handler: hstrlen,
+        handler: Handler::Data(hstrlen),
         ..READS
     },
     Command {
         name: "hgetall",
         syntax: "key",
         summary: "Returns all fields and values in a hash.",
-        handler: hgetall,
+        handler: Handler::Data(hgetall),
         ..READS_WHOLE
     },
     Command {
         name: "hkeys",
         syntax: "key",
         summary: "Returns all fields in a hash.",
-        handler: hkeys,
+        handler: Handler::Data(hkeys),
         ..READS_WHOLE
     },
     Command {
         name: "hvals",
         syntax: "key",
         summary: "Returns all values in a hash.",
-        handler: hvals,
+        handler: Handler::Data(hvals),
         ..READS_WHOLE
     },
     Command {
@@ -103,7 +103,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of fields to be removed.",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteDelete),
-        handler: hdel,
+        handler: Handler::Data(hdel),
         ..HASH
     },
     Command {
@@ -114,7 +114,7 @@ pub const COMMANDS: &[Command] = &[
         since: "8.0.0",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteAccessDelete),
-        handler: hgetdel,
+        handler: Handler::Data(hgetdel),
         ..HASH
     },
 ];

@@ -8,7 +8,7 @@ use super::counters::{COUNTER, finite};
 use super::long_double::{LongDouble, Spelled};
 use super::string_options::{Expires, ExpiryOption};
 use super::strings::resolve;
-use crate::command::{Call, Command};
+use crate::command::{Call, Command, Handler};
 use crate::refusal::Refusal;
 use crate::store::{Key, Lifetime};
 
@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[Command {
     summary: "Increments the numeric value of a key by a number and sets its expiration time. Uses 0 as initial value \
               if the key doesn't exist.",
     since: "8.8.0",
-    handler: increx,
+    handler: Handler::Data(increx),
     ..COUNTER
 }];
 

@@ -1,7 +1,6 @@
 //! Keys of any type: whether they are there, and giving them up or other names.
 
-use super::databases::database_number;
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys, database_number};
 use crate::refusal::Refusal;
 use crate::store::Key;
 
@@ -18,7 +17,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::WRITE,
         keys: Keys::all(KeyAccess::RemoveDelete),
-        handler: del,
+        handler: Handler::Data(del),
         ..Command::ROW
     },
     Command {
@@ -32,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::all(KeyAccess::RemoveDelete),
-        handler: del,
+        handler: Handler::Data(del),
         ..Command::ROW
     },
     Command {
@@ -43,7 +42,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::all(KeyAccess::ReadOnly),
-        handler: exists,
+        handler: Handler::Data(exists),
         ..Command::ROW
     },
     Command {
@@ -56,7 +55,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::all(KeyAccess::ReadOnly),
-        handler: touch,
+        handler: Handler::Data(touch),
         ..Command::ROW
     },
     Command {
@@ -66,7 +65,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadOnly),
-        handler: type_of,
+        handler: Handler::Data(type_of),
         ..Command::ROW
     },
     Command {
@@ -76,7 +75,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::WRITE,
         keys: Keys::source_and_destination(KeyAccess::ReadWriteAccessDelete, KeyAccess::OverwriteUpdate),
-        handler: rename,
+        handler: Handler::Data(rename),
         ..Command::ROW
     },
     Command {
@@ -86,7 +85,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::source_and_destination(KeyAccess::ReadWriteAccessDelete, KeyAccess::OverwriteInsert),
-        handler: renamenx,
+        handler: Handler::Data(renamenx),
         ..Command::ROW
     },
     Command {
@@ -98,7 +97,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::EXCLUSIVE),
         keys: Keys::source_and_destination(KeyAccess::ReadAccess, KeyAccess::OverwriteUpdate),
-        handler: copy,
+        handler: Handler::Data(copy),
         ..Command::ROW
     },
     Command {
@@ -108,7 +107,7 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Generic,
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::EXCLUSIVE),
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
-        handler: move_key,
+        handler: Handler::Data(move_key),
         ..Command::ROW
     },
 ];

@@ -8,7 +8,7 @@ use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
-use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, WrongType};
 
@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[Command {
     since: "7.0.0",
     flags: Flags::READONLY,
     keys: Keys { first: 1, last: 2, step: 1, access: KeyAccess::ReadAccess, ..Keys::NONE },
-    handler: lcs,
+    handler: Handler::Data(lcs),
     ..STRING
 }];
 

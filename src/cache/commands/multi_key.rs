@@ -1,7 +1,7 @@
 //! Several strings at once: MGET, MSET, MSETNX.
 
 use super::strings::{STRING, reply_value};
-use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::Lifetime;
 
@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of keys to retrieve.",
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::all(KeyAccess::ReadAccess),
-        handler: mget,
+        handler: Handler::Data(mget),
         ..STRING
     },
     Command {
@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
         since: "1.0.1",
         flags: Flags::WRITE.union(Flags::DENYOOM),
         keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteUpdate, ..Keys::NONE },
-        handler: mset,
+        handler: Handler::Data(mset),
         ..STRING
     },
     Command {
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         since: "1.0.1",
         flags: Flags::WRITE.union(Flags::DENYOOM),
         keys: Keys { first: 1, last: -1, step: 2, access: KeyAccess::OverwriteInsert, ..Keys::NONE },
-        handler: msetnx,
+        handler: Handler::Data(msetnx),
         ..STRING
     },
 ];

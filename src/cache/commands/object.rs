@@ -2,7 +2,7 @@
 
 use quartet_protocol::resp::number::{integer_text, parse_integer};
 
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Key, Keyspace};
 
@@ -17,14 +17,14 @@ pub const COMMANDS: &[Command] = &[Command {
         Command {
             name: "encoding",
             summary: "Returns the internal encoding of an object.",
-            handler: encoding,
+            handler: Handler::Data(encoding),
             ..ASKS
         },
         Command {
             name: "freq",
             summary: "Returns the logarithmic access frequency counter of an object.",
             since: "4.0.0",
-            handler: freq,
+            handler: Handler::Data(freq),
             ..ASKS
         },
         Command {
@@ -33,19 +33,19 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "6.2.0",
             group: Group::Generic,
             flags: Flags::LOADING.union(Flags::STALE),
-            handler: help,
+            handler: Handler::Data(help),
             ..Command::ROW
         },
         Command {
             name: "idletime",
             summary: "Returns the time since the last access to an object.",
-            handler: idletime,
+            handler: Handler::Data(idletime),
             ..ASKS
         },
         Command {
             name: "refcount",
             summary: "Returns the reference count of a value of a key.",
-            handler: refcount,
+            handler: Handler::Data(refcount),
             ..ASKS
         },
     ],

@@ -3,7 +3,7 @@
 use quartet_protocol::resp::number::parse_integer;
 
 use super::scan::{Cursor, parse_cursor, walk};
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
 use crate::store::Keyspace;
 
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
     since: "Quartet 0.1.0",
     group: Group::Generic,
     flags: Flags::WRITE.union(Flags::SELF_LOCKING),
-    handler: delprefix,
+    handler: Handler::Data(delprefix),
     ..Command::ROW
 }];
 

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::strings::STRING;
-use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Key, Lifetime, Value, WrongType};
 
@@ -26,7 +26,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.0.0",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteInsert),
-        handler: append,
+        handler: Handler::Data(append),
         ..STRING
     },
     Command {
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.2.0",
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadOnly),
-        handler: strlen,
+        handler: Handler::Data(strlen),
         ..STRING
     },
     Command {
@@ -49,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.2.0",
         flags: Flags::WRITE.union(Flags::DENYOOM),
         keys: Keys::first(KeyAccess::ReadWriteUpdate),
-        handler: setrange,
+        handler: Handler::Data(setrange),
         ..STRING
     },
     Command {
@@ -60,7 +60,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.4.0",
         flags: Flags::READONLY,
         keys: Keys::first(KeyAccess::ReadAccess),
-        handler: getrange,
+        handler: Handler::Data(getrange),
         ..STRING
     },
     Command {
@@ -70,7 +70,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: RANGE_COMPLEXITY,
         flags: Flags::READONLY,
         keys: Keys::first(KeyAccess::ReadAccess),
-        handler: getrange,
+        handler: Handler::Data(getrange),
         ..STRING
     },
 ];

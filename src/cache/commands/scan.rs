@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::command::{Call, Command, Flags, Group};
+use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::glob::Pattern;
 use crate::random::Random;
 use crate::refusal::Refusal;
@@ -26,7 +26,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.8.0",
         group: Group::Generic,
         flags: Flags::READONLY.union(Flags::SELF_LOCKING),
-        handler: scan,
+        handler: Handler::Data(scan),
         ..Command::ROW
     },
     Command {
@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
                      in the database and the given pattern have limited length.",
         group: Group::Generic,
         flags: Flags::READONLY.union(Flags::SELF_LOCKING).union(Flags::DANGEROUS),
-        handler: keys,
+        handler: Handler::Data(keys),
         ..Command::ROW
     },
     Command {
@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns a random key name from the database.",
         group: Group::Generic,
         flags: Flags::READONLY.union(Flags::SELF_LOCKING),
-        handler: randomkey,
+        handler: Handler::Data(randomkey),
         ..Command::ROW
     },
 ];

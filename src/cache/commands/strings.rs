@@ -5,7 +5,7 @@
 use quartet_protocol::resp::Output;
 
 use super::string_options::{Condition, Expires, Expiry, ExpiryOption, Notation, SetOptions};
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{AccessContext, EntryRef, Key, Lifetime, Value, WrongType};
 
@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the string value of a key.",
         flags: Flags::READONLY.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadAccess),
-        handler: get,
+        handler: Handler::Data(get),
         ..STRING
     },
     Command {
@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate)
             .with_note("RW and ACCESS due to the optional `GET` argument"),
-        handler: set,
+        handler: Handler::Data(set),
         ..STRING
     },
     Command {
@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Sets the string value of a key only when the key doesn't exist.",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         keys: Keys::first(KeyAccess::OverwriteInsert),
-        handler: setnx,
+        handler: Handler::Data(setnx),
         ..STRING
     },
     Command {
@@ -47,7 +47,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.0.0",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
         keys: Keys::first(KeyAccess::OverwriteUpdate),
-        handler: setex,
+        handler: Handler::Data(setex),
         ..STRING
     },
     Command {
@@ -58,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.6.0",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::QUICK),
         keys: Keys::first(KeyAccess::OverwriteUpdate),
-        handler: psetex,
+        handler: Handler::Data(psetex),
         ..STRING
     },
     Command {
@@ -67,7 +67,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the previous string value of a key after setting it to a new value.",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
-        handler: getset,
+        handler: Handler::Data(getset),
         ..STRING
     },
     Command {
@@ -78,7 +78,7 @@ pub const COMMANDS: &[Command] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate)
             .with_note("RW and UPDATE because it changes the TTL"),
-        handler: getex,
+        handler: Handler::Data(getex),
         ..STRING
     },
     Command {
@@ -88,7 +88,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.2.0",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteAccessDelete),
-        handler: getdel,
+        handler: Handler::Data(getdel),
         ..STRING
     },
 ];

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::words::Words;
 use super::{answer, keys};
-use crate::command::{Call, Command, Continuation, Encoder, Flags};
+use crate::command::{Call, Command, Continuation, Encoder, Flags, Handler};
 use crate::limit::admission::{CheckAnswer, Summary};
 use crate::limit::algorithm::{Parameters, checked_cost};
 use crate::limit::definition::LimitDefinition;
@@ -29,7 +29,7 @@ pub const COMMANDS: &[Command] = &[
                   nothing is left, as if one were refused. With WAIT the reply comes when it is allowed, in the order of those who wait, or when \
                   the time is over.",
         find_keys: Some(keys::of_check),
-        handler: check,
+        handler: Handler::Data(check),
         ..CHECKS
     },
     Command {
@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
                   as much as all have left of the cost, which must be equal.",
         complexity: "O(N) where N is the number of limits.",
         find_keys: Some(keys::of_checks),
-        handler: mcheck,
+        handler: Handler::Data(mcheck),
         ..CHECKS
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::words::Words;
 use super::{answer, keys, run};
-use crate::command::{Call, Command, Flags};
+use crate::command::{Call, Command, Flags, Handler};
 use crate::limit::algorithm::checked_cost;
 use crate::limit::operation::{Refund, Reset};
 use crate::limit::policies::DEFAULT_POLICY;
@@ -16,7 +16,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Gives a key all of its limits under a policy back (`default` unless another is named) and returns how \
                   many counters it had. Limits that count all keys together are left alone: DEL resets their counters.",
         find_keys: Some(keys::of_reset),
-        handler: reset,
+        handler: Handler::Data(reset),
         ..CORRECTS
     },
     Command {
@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Gives back what was taken last from the limits of a policy (`default` unless another is named), all keys' \
                   together included, and returns what RL.CHECK with PEEK does.",
         find_keys: Some(keys::of_refund),
-        handler: refund,
+        handler: Handler::Data(refund),
         ..CORRECTS
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::change;
 use super::words::Words;
-use crate::command::{Call, Command};
+use crate::command::{Call, Command, Handler};
 use crate::limit::algorithm::checked_span;
 use crate::limit::lists::ListName;
 use crate::limit::operation::Change;
@@ -15,10 +15,10 @@ pub const COMMANDS: &[Command] = &[
         summary: "A container for the commands on the list of keys that no policy limits.",
         complexity: "Depends on subcommand.",
         subcommands: &[
-            Command { handler: |call| add(call, ListName::Allow), ..ADD },
-            Command { handler: |call| del(call, ListName::Allow), ..DEL },
-            Command { handler: |call| list(call, ListName::Allow), ..LIST },
-            Command { handler: help, ..super::HELP },
+            Command { handler: Handler::Data(|call| add(call, ListName::Allow)), ..ADD },
+            Command { handler: Handler::Data(|call| del(call, ListName::Allow)), ..DEL },
+            Command { handler: Handler::Data(|call| list(call, ListName::Allow)), ..LIST },
+            Command { handler: Handler::Data(help), ..super::HELP },
         ],
         ..super::ROW
     },
@@ -27,10 +27,10 @@ pub const COMMANDS: &[Command] = &[
         summary: "A container for the commands on the list of keys that every policy refuses.",
         complexity: "Depends on subcommand.",
         subcommands: &[
-            Command { handler: |call| add(call, ListName::Deny), ..ADD },
-            Command { handler: |call| del(call, ListName::Deny), ..DEL },
-            Command { handler: |call| list(call, ListName::Deny), ..LIST },
-            Command { handler: help, ..super::HELP },
+            Command { handler: Handler::Data(|call| add(call, ListName::Deny)), ..ADD },
+            Command { handler: Handler::Data(|call| del(call, ListName::Deny)), ..DEL },
+            Command { handler: Handler::Data(|call| list(call, ListName::Deny)), ..LIST },
+            Command { handler: Handler::Data(help), ..super::HELP },
         ],
         ..super::ROW
     },
@@ -39,7 +39,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key milliseconds",
         summary: "Has every policy refuse a key for a time, and with an address its whole host; 0 ends a block.",
         complexity: "O(N) where N is the number of blocks.",
-        handler: block,
+        handler: Handler::Data(block),
         ..super::ROW
     },
 ];

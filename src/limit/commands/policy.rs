@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::words::{Words, text};
 use super::{change, no_such_policy};
-use crate::command::{Call, Command};
+use crate::command::{Call, Command, Handler};
 use crate::limit::algorithm::OnChange;
 use crate::limit::budget::OnFull;
 use crate::limit::calendar::Unit;
@@ -34,14 +34,14 @@ pub const COMMANDS: &[Command] = &[Command {
                       concurrency or refill, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
                       what would be refused, and JSON takes what the HTTP door does, overrides for some keys included.",
             complexity: "O(N) where N is the number of policies.",
-            handler: set,
+            handler: Handler::Data(set),
             ..super::ROW
         },
         Command {
             name: "get",
             syntax: "policy",
             summary: "Returns what a policy says, or null if there is none.",
-            handler: get,
+            handler: Handler::Data(get),
             ..super::ROW
         },
         Command {
@@ -49,17 +49,17 @@ pub const COMMANDS: &[Command] = &[Command {
             syntax: "policy [policy ...]",
             summary: "Forgets policies and returns how many there were. Their counters expire by themselves.",
             complexity: "O(N) where N is the number of policies.",
-            handler: del,
+            handler: Handler::Data(del),
             ..super::ROW
         },
         Command {
             name: "list",
             summary: "Returns the names of all policies.",
             complexity: "O(N) where N is the number of policies.",
-            handler: list,
+            handler: Handler::Data(list),
             ..super::ROW
         },
-        Command { handler: help, ..super::HELP },
+        Command { handler: Handler::Data(help), ..super::HELP },
     ],
     ..super::ROW
 }];

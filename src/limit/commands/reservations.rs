@@ -3,7 +3,7 @@
 use super::check::demands;
 use super::words::Words;
 use super::{answer, keys, run};
-use crate::command::{Call, Command, Flags};
+use crate::command::{Call, Command, Flags, Handler};
 use crate::limit::algorithm::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, checked_cost};
 use crate::limit::operation::{Reserve, Settle};
 use crate::limit::reservations::{ReservationId, checked_reservation_span};
@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_checks),
-        handler: reserve,
+        handler: Handler::Data(reserve),
         ..super::ROW
     },
     Command {
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
-        handler: commit,
+        handler: Handler::Data(commit),
         ..super::ROW
     },
     Command {
@@ -41,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
-        handler: cancel,
+        handler: Handler::Data(cancel),
         ..super::ROW
     },
 ];

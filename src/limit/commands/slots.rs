@@ -2,7 +2,7 @@
 
 use super::words::Words;
 use super::{answer, keys, run};
-use crate::command::{Call, Command, Flags};
+use crate::command::{Call, Command, Flags, Handler};
 use crate::limit::algorithm::checked_span;
 use crate::limit::operation::{Enter, Lease, Leave, Renew, Slots};
 use crate::limit::slots::{slot_of, text_of};
@@ -16,21 +16,21 @@ pub const COMMANDS: &[Command] = &[
         summary: "Takes a slot of a policy whose limit is one of concurrency, for a time (the limit's period unless told \
                   otherwise). Returns the slot, or null if it was refused, and then what RL.CHECK does.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
-        handler: enter,
+        handler: Handler::Data(enter),
         ..SLOTS
     },
     Command {
         name: "rl.leave",
         syntax: "policy key slot",
         summary: "Gives a slot back. Returns 1, or 0 if its time was over.",
-        handler: leave,
+        handler: Handler::Data(leave),
         ..SLOTS
     },
     Command {
         name: "rl.renew",
         syntax: "policy key slot [TTL milliseconds]",
         summary: "Starts the time of a slot anew. Returns 1, or 0 if it was over already.",
-        handler: renew,
+        handler: Handler::Data(renew),
         ..SLOTS
     },
 ];

@@ -4,7 +4,7 @@ use quartet_protocol::resp::Output;
 
 use super::policy::named_or_all;
 use super::words::Words;
-use crate::command::{Call, Command};
+use crate::command::{Call, Command, Handler};
 use crate::limit::statistics::{OFFENDERS_MAX, Totals};
 use crate::refusal::Refusal;
 
@@ -16,7 +16,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns how many requests a policy has allowed, refused, and would have refused in shadow mode; without \
                   one that of each.",
         complexity: "O(N) where N is the number of policies.",
-        handler: stats,
+        handler: Handler::Data(stats),
         ..super::ROW
     },
     Command {
@@ -24,7 +24,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "policy [COUNT count]",
         summary: "Returns the keys that a policy refuses most with how often at most, ten of them unless told otherwise.",
         complexity: "O(N) where N is the number of keys followed, at most 128.",
-        handler: top,
+        handler: Handler::Data(top),
         ..super::ROW
     },
 ];

@@ -3,7 +3,7 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::command::{Call, Command, Flags, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::limit::algorithm::{Gcra, InvalidParameter, checked_cost};
 use crate::limit::nanos;
 use crate::limit::operation::Throttle;
@@ -19,7 +19,7 @@ pub const COMMANDS: &[Command] = &[Command {
               succeeds (-1 if it was allowed) and until all is back. A quantity of 0 only asks.",
     flags: Flags::WRITE.union(Flags::FAST),
     keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
-    handler: throttle,
+    handler: Handler::Data(throttle),
     ..super::ROW
 }];
 

@@ -3,7 +3,7 @@
 use super::encoder::GrantEncoder;
 use super::options::{Options, counted_resources};
 use super::{ROW, reply_changed, reply_granted, run};
-use crate::command::{Call, Command, Flags};
+use crate::command::{Call, Command, Flags, Handler};
 use crate::lock::Asked;
 use crate::lock::operation::{Acquire, Downgrade, Upgrade};
 use crate::refusal::Refusal;
@@ -26,7 +26,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(1) for the common case; O(W) where W is the number of requests that wait, if the owner holds \
                      something that others wait for.",
         flags: ASKING,
-        handler: acquire,
+        handler: Handler::Data(acquire),
         ..ROW
     },
     Command {
@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Acquires several resources together, all or none, under one fence.",
         complexity: "O(N) where N is the number of resources.",
         flags: ASKING,
-        handler: acquire_many,
+        handler: Handler::Data(acquire_many),
         ..ROW
     },
     Command {
@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner [WAIT milliseconds] [FENCE fence] [REQID request-id]",
         summary: "Makes a shared lock an exclusive one, under a new fence, before all others that wait.",
         flags: ASKING,
-        handler: upgrade,
+        handler: Handler::Data(upgrade),
         ..ROW
     },
     Command {
@@ -53,7 +53,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner [FENCE fence] [REQID request-id]",
         summary: "Makes an exclusive lock a shared one, under the same fence.",
         flags: Flags::NOSCRIPT.union(Flags::FAST),
-        handler: downgrade,
+        handler: Handler::Data(downgrade),
         ..ROW
     },
 ];

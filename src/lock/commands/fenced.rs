@@ -1,11 +1,11 @@
 //! FENCE.SET: a write that only the present holder of a lock can do.
 //!
-//! The check and the write are one step: the key's shard is locked by dispatch before the table of locks is asked, and
+//! The check and the write are one step: the key's shard is locked by the executor before the table of locks is asked, and
 //! until the value is there.  Whoever gets the lock next therefore finds that value, or this writer is refused.
 
 use super::options::whole;
 use super::run;
-use crate::command::{Call, Command, Flags, Group, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::lock::operation::Check;
 use crate::refusal::Refusal;
 use crate::store::Lifetime;
@@ -19,7 +19,7 @@ pub const COMMANDS: &[Command] = &[Command {
     group: Group::Lock,
     flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::NOSCRIPT).union(Flags::FAST),
     keys: Keys::first(KeyAccess::OverwriteUpdate),
-    handler: set,
+    handler: Handler::Data(set),
     ..Command::ROW
 }];
 

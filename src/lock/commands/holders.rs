@@ -3,7 +3,7 @@
 use super::options::{Options, about, counted_resources, whole};
 use super::promises::AllRenewed;
 use super::{ROW, reply_changed, run};
-use crate::command::{Call, Command, Flags};
+use crate::command::{Call, Command, Flags, Handler};
 use crate::lock::operation::{CancelWait, Check, Force, Release, ReleaseMany, Renew, RenewAll};
 use crate::refusal::Refusal;
 
@@ -20,7 +20,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner TTL milliseconds [FENCE fence] [REQID request-id]",
         summary: "Has a lock last at least this long from now; it never becomes shorter.",
         flags: QUICK,
-        handler: renew,
+        handler: Handler::Data(renew),
         ..ROW
     },
     Command {
@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "owner TTL milliseconds [REQID request-id]",
         summary: "Renews all locks of an owner that have a time of their own. Returns how many.",
         complexity: "O(N) where N is the number of locks.",
-        handler: renew_all,
+        handler: Handler::Data(renew_all),
         ..ROW
     },
     Command {
@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner [FENCE fence] [ALL] [REQID request-id]",
         summary: "Gives back a lock once, or however often it is held. Returns how often it is held still.",
         flags: QUICK,
-        handler: release,
+        handler: Handler::Data(release),
         ..ROW
     },
     Command {
@@ -44,7 +44,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "owner numkeys resource [resource ...] [FENCE fence] [ALL] [REQID request-id]",
         summary: "Gives back several locks if the owner holds them all. Returns how many it holds no more.",
         complexity: "O(N) where N is the number of resources.",
-        handler: release_many,
+        handler: Handler::Data(release_many),
         ..ROW
     },
     Command {
@@ -52,7 +52,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource fence",
         summary: "Tells (1 or 0) whether a resource is held under this fence now.",
         flags: QUICK,
-        handler: check,
+        handler: Handler::Data(check),
         ..ROW
     },
     Command {
@@ -61,7 +61,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Takes a lock away from all who hold it, or from one of them. Returns from how many.",
         complexity: "O(N) where N is the number of holders.",
         flags: OPERATORS,
-        handler: force,
+        handler: Handler::Data(force),
         ..ROW
     },
     Command {
@@ -69,7 +69,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner [REQID request-id]",
         summary: "Ends the waiting of an owner for a resource. Returns how many requests waited.",
         flags: QUICK,
-        handler: cancel,
+        handler: Handler::Data(cancel),
         ..ROW
     },
 ];

@@ -6,7 +6,7 @@ use super::options::{Options, whole};
 use super::promises::report;
 use super::refusals::mode_text;
 use super::{ROW, run, write_optional};
-use crate::command::{Call, Command, Flags};
+use crate::command::{Call, Command, Flags, Handler};
 use crate::glob::Pattern;
 use crate::lock::limits::{DEADLOCKS_MAX, WAITS_SHOWN_MAX};
 use crate::lock::operation::{Deadlocks, Inspect, List, Waits};
@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Tells who holds a resource and how many wait for it; null if nobody does either.",
         complexity: "O(N) where N is the number of holders.",
         flags: Flags::NOSCRIPT.union(Flags::READONLY),
-        handler: info,
+        handler: Handler::Data(info),
         ..ROW
     },
     Command {
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
                   cursor of the next step, 0 after the last, and what this one has found.",
         complexity: "O(1) for every call, O(N) for a whole walk.",
         flags: Flags::NOSCRIPT.union(Flags::READONLY),
-        handler: list,
+        handler: Handler::Data(list),
         ..ROW
     },
     Command {
@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Tells who waits for whom: of one resource, of one owner, or of all.",
         complexity: "O(N) where N is the number of requests that wait.",
         flags: Flags::NOSCRIPT.union(Flags::READONLY),
-        handler: waits,
+        handler: Handler::Data(waits),
         ..ROW
     },
     Command {
@@ -49,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Tells which deadlocks were refused last, the newest first.",
         complexity: "O(N) where N is the number of deadlocks.",
         flags: Flags::NOSCRIPT.union(Flags::READONLY),
-        handler: deadlocks,
+        handler: Handler::Data(deadlocks),
         ..ROW
     },
 ];

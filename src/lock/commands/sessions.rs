@@ -5,7 +5,7 @@ use quartet_protocol::resp::Output;
 use super::options::{Options, session};
 use super::promises::{SessionKept, report};
 use super::{ROW, run, write_optional};
-use crate::command::{Call, Command, Flags};
+use crate::command::{Call, Command, Flags, Handler};
 use crate::lock::SessionReport;
 use crate::lock::operation::{CloseSession, InspectSession, OpenSession, PingSession, SessionTerms};
 use crate::refusal::Refusal;
@@ -25,7 +25,7 @@ const SUBCOMMANDS: &[Command] = &[
         name: "open",
         syntax: "[TTL milliseconds] [DELAY milliseconds] [CONN] [REQID request-id]",
         summary: "Opens a session that lasts from ping to ping, or as long as the connection, or both. Returns its name.",
-        handler: open,
+        handler: Handler::Data(open),
         ..ROW
     },
     Command {
@@ -34,7 +34,7 @@ const SUBCOMMANDS: &[Command] = &[
         summary: "Has a session last its full time from now, also one that was lost less than its delay ago. Returns \
                   the milliseconds, or null if it lasts as long as the connection.",
         flags: Flags::NOSCRIPT.union(Flags::FAST),
-        handler: ping,
+        handler: Handler::Data(ping),
         ..ROW
     },
     Command {
@@ -42,7 +42,7 @@ const SUBCOMMANDS: &[Command] = &[
         syntax: "session [REQID request-id]",
         summary: "Ends a session and gives back its locks. Returns how many.",
         complexity: "O(N) where N is the number of locks.",
-        handler: close,
+        handler: Handler::Data(close),
         ..ROW
     },
     Command {
@@ -50,20 +50,23 @@ const SUBCOMMANDS: &[Command] = &[
         syntax: "session",
         summary: "Returns what is known about a session.",
         complexity: "O(N) where N is the number of locks.",
-        handler: info,
+        handler: Handler::Data(info),
         ..ROW
     },
     Command {
         name: "help",
         summary: "Returns helpful text about the different subcommands.",
-        handler: help,
+        handler: Handler::Data(help),
         ..ROW
     },
 ];
 
 fn open(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let options = Options::parse(call.arguments.from(2), &["TTL", "DELAY", "CONN", "REQID"])?;
-    let connection = options.is_bound.then_some(call.client.shared.id);
+    if options.is_bound && call.caller.connection.is_none() {
+        return Err(Refusal::NEEDS_CONNECTION);
+    }
+    let connection = call.caller.connection.filter(|_| options.is_bound);
     let terms = SessionTerms { ttl: options.ttl, delay: options.delay, connection };
     let id = call.random.draw();
     let opened = run(call, &OpenSession { id, terms, request: options.request() })?;
@@ -75,7 +78,7 @@ fn open(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let id = session(call.arguments.at(2))?;
     let request = Options::parse(call.arguments.from(3), &["REQID"])?.request();
-    let connection = Some(call.client.shared.id);
+    let connection = call.caller.connection;
     match run(call, &PingSession { session: id, connection, request })? {
         Some(ttl) => call.output.integer(ttl as i64),
         None => call.output.null(),

@@ -1,11 +1,11 @@
-//! Running a command and noting what it cost: counts always, its duration if it is slow by nature, took long or is a sample.
+//! What a command costs: it is counted always, and timed if it is slow by nature, took long or is a sample.
 //!
-//! Commands that are flagged as quick are timed one in [`TIMING_SAMPLE`], unless the slow log asks for commands so
-//! short that any may matter.  Between samples only the processor's ticks are looked at, which is nearly free: so a quick
-//! command that took long, for its many keys or by mischance, is always seen.
+//! Of the commands that are flagged as quick, one in [`TIMING_SAMPLE`] is timed, or every one if the slow log asks for
+//! commands so short that any may matter.  Between samples only the processor's ticks are read, which costs next to nothing:
+//! so a quick command that took long, for its many keys or by mischance, is always seen.
 
 use crate::clock::{self, Now};
-use crate::command::{Call, Flags, secrets};
+use crate::command::{Call, Client, Flags, secrets};
 use crate::metrics::latency::Event;
 use crate::metrics::slow_log::{SlowCommand, shortened};
 use crate::metrics::{CommandCounters, LONG_MICROS};
@@ -22,38 +22,50 @@ const QUICK_MICROS: i64 = 1000;
 /// A command of fewer ticks took less than [`LONG_MICROS`] on any machine.
 const LONG_TICKS: u64 = 100_000;
 
-/// Runs the handler of a call, and counts and times it.  Returns the time at its end, if it was looked at.  `ticks` are
-/// those at the end of the command before, or at the start of the batch, and become those at the end of this one.
-pub(super) fn run(call: &mut Call<'_, '_>, ticks: &mut u64) -> Option<Now> {
+/// How a command ended.
+pub(super) struct Ended {
+    /// It was refused.
+    pub failed: bool,
+    /// The time at its end, if the clock was read.
+    pub ended: Option<Now>,
+}
+
+/// Runs the handler of a call, and counts and times it.  `ticks` are those at the end of the command before, or at the
+/// start of the batch, and become those at the end of this one.
+#[inline]
+pub(super) fn run(call: &mut Call<'_, '_>, client: Option<&mut Client>, ticks: &mut u64) -> Ended {
     let services = call.services;
     let counters = services.metrics.thread(call.slot).command(call.row.id);
     counters.calls.add(1);
     let is_quick = call.row.command.flags.intersects(QUICK)
         && !(0..QUICK_MICROS).contains(&call.settings.slowlog_log_slower_than);
     if is_quick && counters.calls.get() % TIMING_SAMPLE != 1 {
-        handle(call, counters);
+        let failed = handle(call, client, counters);
         let ended = clock::ticks();
         let duration = ended.wrapping_sub(std::mem::replace(ticks, ended));
         if duration >= LONG_TICKS {
             note_long(call, counters, duration);
         }
-        return None;
+        return Ended { failed, ended: None };
     }
     let began = services.clock.now();
-    handle(call, counters);
+    let failed = handle(call, client, counters);
     let now = services.clock.now();
     let micros = now.micros().saturating_sub(began.micros());
     // A sample stands for those since the last one.
     let weight = if is_quick && counters.calls.get() > 1 { TIMING_SAMPLE } else { 1 };
     note(call, counters, now, micros, weight);
     *ticks = clock::ticks();
-    Some(now)
+    Ended { failed, ended: Some(now) }
 }
 
-fn handle(call: &mut Call<'_, '_>, counters: &CommandCounters) {
-    if !call.run() {
+/// Runs the handler; true if it refused.
+fn handle(call: &mut Call<'_, '_>, client: Option<&mut Client>, counters: &CommandCounters) -> bool {
+    let failed = !call.run(client);
+    if failed {
         counters.failed.add(1);
     }
+    failed
 }
 
 /// Notes a command of which only the ticks are known, if it took long.
@@ -89,8 +101,8 @@ fn note_slow(call: &Call<'_, '_>, micros: u64, wall_seconds: i64) {
         wall_seconds,
         micros,
         arguments: shortened(secrets::shown(&call.row.name, call.arguments).into_iter()),
-        address: call.client.shared.address.to_string(),
-        client_name: call.client.shared.identity().name,
+        address: call.caller.address.to_string(),
+        client_name: call.client_name(),
     };
     call.services.metrics.slow_log.add(command, call.settings.slowlog_max_len);
 }

@@ -1,0 +1,49 @@
+//! What a thread does between batches: services whose time has come, expired keys, eviction.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Executor, access};
+use crate::metrics::latency::Event;
+
+impl Executor {
+    /// Does what has fallen due in the services, if anything has.
+    pub fn advance(&mut self) {
+        let now = self.services.clock.now();
+        if self.services.alarm.ring(now.millis()) {
+            self.services.advance(now, &mut self.effects);
+            self.effects.deliver(&self.services.alarm);
+        }
+    }
+
+    /// Frees the memory of expired keys, for the shards that this thread looks after, in steps of bounded length.
+    /// Returns the number of keys it has removed.
+    pub fn expire(&mut self) -> usize {
+        let services = &*self.services;
+        if !services.active_expiry.load(Relaxed) {
+            return 0;
+        }
+        self.settings.refresh(&services.settings);
+        let gate = services.store.gate().enter(self.slot);
+        let began = services.clock.now();
+        let access = access(&self.settings, began, true);
+        let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &access);
+        drop(gate);
+        services.add_memory(memory);
+        let threshold = self.settings.latency_monitor_threshold;
+        if threshold > 0 {
+            let now = services.clock.now();
+            let micros = now.micros().saturating_sub(began.micros());
+            services.metrics.latency.note(Event::ExpireCycle, now, micros, threshold);
+        }
+        removed
+    }
+
+    /// Evicts a bounded number of keys if the store is over its memory limit.  True if there is more to do at once.
+    pub fn evict(&mut self) -> bool {
+        let services = &*self.services;
+        self.settings.refresh(&services.settings);
+        let _gate = services.store.gate().enter(self.slot);
+        let access = access(&self.settings, services.clock.now(), true);
+        self.eviction.step(&services.store, &self.settings, &mut self.random, &access)
+    }
+}

@@ -1,0 +1,99 @@
+//! Finding the row and the first key of requests before they run.
+
+use quartet_protocol::resp::{Arguments, Batch};
+use smallvec::SmallVec;
+
+use super::{BATCH_LIMIT, unknown};
+use crate::command::{Row, Services};
+use crate::refusal::Refusal;
+use crate::store::ShardId;
+
+/// What is known of a request before it runs.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'s> {
+    /// The command; none if there is no such command.  The row of a family if its subcommand is unknown.
+    pub row: Option<&'s Row>,
+    /// The first key, if the command has any.
+    pub key: Option<FoundKey>,
+}
+
+/// A key and where it lies.
+#[derive(Clone, Copy)]
+pub(super) struct FoundKey {
+    pub hash: u64,
+    /// Its shard in the database that was selected at the start of the batch.
+    pub shard: ShardId,
+}
+
+// Inlined, or what it returns would be copied, and the processor would wait for it to be written first.
+#[inline(always)]
+pub(super) fn find<'s>(services: &'s Services, database: usize, arguments: Arguments<'_>) -> Found<'s> {
+    let Some(mut row) = services.commands.find(arguments.at(0)) else {
+        return Found { row: None, key: None };
+    };
+    if !row.subcommands.is_empty()
+        && let Some(name) = arguments.get(1)
+    {
+        match services.commands.find_subcommand(row, name) {
+            Some(subcommand) => row = subcommand,
+            None => return Found { row: Some(row), key: None },
+        }
+    }
+    let keys = row.command.keys;
+    let first = arguments.get(usize::from(keys.first)).filter(|_| keys.first != 0);
+    let key = first.map(|bytes| {
+        let hash = services.store.key(bytes).hash;
+        FoundKey { hash, shard: services.store.shard_of(database, hash) }
+    });
+    Found { row: Some(row), key }
+}
+
+/// Looks up a batch in three passes, each of which asks for the memory that the next one needs: the shard's header, the
+/// bucket, the entry.
+pub(super) fn find_batch<'s>(
+    services: &'s Services,
+    database: usize,
+    batch: &Batch,
+    buffer: &[u8],
+) -> SmallVec<[Found<'s>; BATCH_LIMIT]> {
+    let store = &services.store;
+    let mut all = SmallVec::new();
+    for index in 0..batch.len() {
+        let found = find(services, database, batch.arguments(index, buffer));
+        if let Some(key) = found.key {
+            store.prefetch_shard(key.shard);
+        }
+        all.push(found);
+    }
+    for key in all.iter().filter_map(|found: &Found<'_>| found.key) {
+        store.prefetch_bucket(key.shard, key.hash);
+    }
+    for key in all.iter().filter_map(|found: &Found<'_>| found.key) {
+        store.prefetch_entry(key.shard, key.hash);
+    }
+    all
+}
+
+/// The row of a request, if the request has as many arguments as the command takes.
+///
+/// # Errors
+/// If it has not, or there is no such command.
+pub(super) fn resolve<'s>(services: &'s Services, arguments: Arguments<'_>) -> Result<&'s Row, Refusal> {
+    let row = find(services, 0, arguments).row.ok_or_else(|| unknown::command(arguments))?;
+    check_arguments(row, arguments)?;
+    Ok(row)
+}
+
+/// Whether a request has as many arguments as its command takes.
+///
+/// # Errors
+/// If it has not, or its subcommand is unknown.
+pub(super) fn check_arguments(row: &Row, arguments: Arguments<'_>) -> Result<(), Refusal> {
+    if !row.subcommands.is_empty() && arguments.len() > 1 {
+        return Err(unknown::subcommand(row, arguments));
+    }
+    if !row.accepts(arguments.len()) {
+        return Err(row.explained(Refusal::wrong_arity(&row.name)));
+    }
+    Ok(())
+}

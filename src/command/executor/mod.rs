@@ -1,0 +1,264 @@
+//! What runs commands: look up, check, lock, run, measure, unlock.
+//!
+//! An [`Executor`] belongs to one thread.  It takes requests in batches, so that the clock is read, the gate entered and
+//! clients woken once for many commands, and so that the memory of all keys of a batch is on its way before the first
+//! command needs it.  It runs commands for any [`Caller`]; only commands about a connection need the connection's
+//! [`Client`] too.
+//!
+//! | entry | runs |
+//! |---|---|
+//! | [`Executor::run`] | one command of a caller that is no connection |
+//! | [`Executor::run_for`] and [`Executor::run_batch`] | one command, or a batch of them, of a connection |
+//! | [`Executor::run_transaction`] | commands that others see as one, without MULTI |
+//! | [`Call::execute`](super::Call::execute) | a command inside another one, under the locks that are held already |
+//! | [`Queue::run`] | the queue of EXEC, likewise |
+
+mod batch;
+mod housekeeping;
+mod instrumentation;
+mod lookup;
+mod nested;
+mod transaction;
+pub mod unknown;
+
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use quartet_protocol::buffer::Buffer;
+use quartet_protocol::resp::{Arguments, Batch, Output, OwnedArguments};
+
+use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
+use crate::clock::Now;
+use crate::delivery::Effects;
+use crate::random::Random;
+use crate::refusal::Refusal;
+use crate::settings::{Settings, Snapshot};
+use crate::store::AccessContext;
+use crate::store::eviction;
+use crate::wait::Lost;
+use batch::BatchExecutor;
+
+pub use transaction::Queue;
+
+/// Requests taken together.  More would not hide more latency and would let one client hold the thread longer.
+pub const BATCH_LIMIT: usize = 32;
+
+/// One thread's means to run commands.
+pub struct Executor {
+    services: Arc<Services>,
+    /// The number of the thread at the gate and in the metrics.
+    slot: usize,
+    random: Random,
+    settings: Snapshot,
+    effects: Effects,
+    continuation: Continuation,
+    /// Where the next step of active expiry begins.
+    expiry_cursor: usize,
+    eviction: eviction::Housekeeping,
+}
+
+/// How far a batch came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ran {
+    /// Requests done; fewer than the batch holds only if `flow` is not [`Flow::Continue`].
+    pub done: usize,
+    /// What becomes of the connection.
+    pub flow: Flow,
+}
+
+impl Executor {
+    /// The executor of thread number `slot`.
+    pub fn new(services: Arc<Services>, slot: usize, random: Random) -> Executor {
+        Executor {
+            settings: services.settings.snapshot(),
+            services,
+            slot,
+            random,
+            effects: Effects::default(),
+            continuation: Continuation::default(),
+            expiry_cursor: 0,
+            eviction: eviction::Housekeeping::default(),
+        }
+    }
+
+    /// What all threads share.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&mut self) -> &Settings {
+        self.settings.refresh(&self.services.settings);
+        &self.settings
+    }
+
+    /// The thread's number.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// Counts bytes that came from a client.
+    pub fn count_received(&self, bytes: usize) {
+        self.services.metrics.thread(self.slot).bytes_in.add(bytes as u64);
+    }
+
+    /// Counts bytes that a client's socket has taken.
+    pub fn count_sent(&self, bytes: usize) {
+        self.services.metrics.thread(self.slot).bytes_out.add(bytes as u64);
+    }
+
+    /// Runs one request of a caller that is no connection, and writes its one reply in the caller's version of the
+    /// protocol.  A command that works on a connection is refused.
+    ///
+    /// The thread must not be inside the gate.  [`Flow::Wait`] comes only to a caller that may block: the reply is then
+    /// that of [`Executor::take_blocked`].  Replies that wait for the disk are found by [`Executor::take_held`].
+    pub fn run(&mut self, caller: &mut Caller, arguments: Arguments<'_>, output: &mut Output) -> Flow {
+        output.set_version(caller.version);
+        self.run_one(caller, None, arguments, output)
+    }
+
+    /// Runs one request of a connection.
+    pub fn run_for(
+        &mut self,
+        caller: &mut Caller,
+        client: &mut Client,
+        arguments: Arguments<'_>,
+        output: &mut Output,
+    ) -> Flow {
+        self.run_one(caller, Some(client), arguments, output)
+    }
+
+    #[inline]
+    fn run_one(
+        &mut self,
+        caller: &mut Caller,
+        mut client: Option<&mut Client>,
+        arguments: Arguments<'_>,
+        output: &mut Output,
+    ) -> Flow {
+        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
+        let found = lookup::find(services, caller.database, arguments);
+        let mut batch = BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
+        batch.run(caller, client.as_deref_mut(), arguments, &found, output);
+        batch.finish(caller, client.as_deref())
+    }
+
+    /// Runs the requests of a connection's batch in order, each seen whole by everybody else.
+    pub fn run_batch(
+        &mut self,
+        caller: &mut Caller,
+        client: &mut Client,
+        batch: &Batch,
+        buffer: &[u8],
+        output: &mut Output,
+    ) -> Ran {
+        if batch.len() == 1 {
+            let flow = self.run_one(caller, Some(client), batch.arguments(0, buffer), output);
+            return Ran { done: 1, flow };
+        }
+        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
+        let found = lookup::find_batch(services, caller.database, batch, buffer);
+        let mut executor =
+            BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
+        let mut done = 0;
+        while done < batch.len() && executor.flow() == Flow::Continue {
+            executor.run(caller, Some(client), batch.arguments(done, buffer), &found[done], output);
+            done += 1;
+        }
+        Ran { done, flow: executor.finish(caller, Some(client)) }
+    }
+
+    /// Runs commands that others see as one, as EXEC does, for a caller that is no connection; writes an array of their
+    /// replies.  If one of them may not be queued, none runs, and the one reply is the error.
+    pub fn run_transaction(
+        &mut self,
+        caller: &mut Caller,
+        requests: &[OwnedArguments],
+        output: &mut Output,
+    ) -> Flow {
+        output.set_version(caller.version);
+        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
+        let mut batch = BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
+        batch.run_transaction(caller, requests, output);
+        batch.finish(caller, None)
+    }
+
+    /// The command that waits, right after [`Flow::Wait`].
+    pub fn take_blocked(&mut self) -> Option<Box<dyn BlockedCommand>> {
+        self.continuation.blocked.take()
+    }
+
+    /// Whether replies that were written since [`Executor::take_held`] wait for the disk.
+    pub fn has_held(&self) -> bool {
+        !self.continuation.held.is_empty()
+    }
+
+    /// The replies that were written since this was last asked and wait for the disk, in their order.
+    pub fn take_held(&mut self) -> Vec<HeldReply> {
+        std::mem::take(&mut self.continuation.held)
+    }
+
+    /// Forgets replies that wait for the disk and were cut off behind the first `length` bytes of the output.
+    pub fn forget_held(&mut self, length: usize) {
+        self.continuation.forget_held(length);
+    }
+
+    /// Writes a reply anew whose wait for the disk is over, behind what `buffer` holds.
+    pub fn write_held(&mut self, held: HeldReply, outcome: Result<(), Lost>, buffer: &mut Buffer) {
+        let HeldReply { promise, version, .. } = held;
+        let now = self.services.clock.now();
+        let mut output = Output::over(std::mem::take(buffer), version);
+        match (outcome, promise) {
+            (Ok(()), Some(mut promise)) => promise.write(&self.services, now, &mut output, &mut self.effects),
+            (Ok(()), None) => debug_assert!(false, "a reply that stays true is not written anew"),
+            (Err(Lost), promise) => {
+                output.error(Refusal::NOT_KEPT.text());
+                if let Some(mut promise) = promise {
+                    promise.withdraw(&self.services, now, &mut self.effects);
+                }
+            }
+        }
+        *buffer = output.into_buffer();
+        self.effects.deliver(&self.services.alarm);
+    }
+
+    /// Takes back what a reply promises that its client will not hear in time.
+    pub fn withdraw_held(&mut self, held: &mut HeldReply) {
+        if let Some(promise) = &mut held.promise {
+            promise.withdraw(&self.services, self.services.clock.now(), &mut self.effects);
+            self.effects.deliver(&self.services.alarm);
+        }
+    }
+
+    /// Ready once a command that waits has written its reply; until then `waker` is woken when it may have one.
+    pub fn poll_blocked(
+        &mut self,
+        blocked: &mut dyn BlockedCommand,
+        waker: &Waker,
+        output: &mut Output,
+    ) -> Poll<()> {
+        blocked.poll(waker, output, &mut self.continuation)
+    }
+
+    /// Ends the waiting of a command.
+    pub fn cancel(&mut self, blocked: &dyn BlockedCommand) {
+        blocked.cancel(&self.services, self.services.clock.now(), &mut self.effects);
+        self.effects.deliver(&self.services.alarm);
+    }
+
+    /// Ends what a client that has gone had begun.
+    pub fn disconnect(&mut self, caller: &Caller, client: &mut Client) {
+        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
+        let mut batch = BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
+        batch.disconnect(client);
+        batch.finish(caller, Some(client));
+        services.clients.disconnect(client.shared.id);
+    }
+}
+
+/// How the commands of a caller touch keys at this time.
+fn access(settings: &Settings, now: Now, leaves_traces: bool) -> AccessContext {
+    let access = AccessContext::of(settings, now);
+    let recency = if leaves_traces { access.recency } else { access.recency.without_traces() };
+    AccessContext { recency, ..access }
+}

@@ -1,0 +1,157 @@
+//! Commands that others see as one: the queue of EXEC, and of callers that send all commands at once.
+//!
+//! The shards of all keys of the queue are locked in their order before the first command runs.  A command that needs more
+//! than its keys makes the whole queue need the gate alone.
+
+use bytes::Bytes;
+use quartet_protocol::resp::{Arguments, Output, OwnedArguments};
+
+use super::batch::BatchExecutor;
+use super::lookup;
+use crate::clock;
+use crate::command::{Call, Caller, Client, Flags, Handler, LongRequest, Row, database_number};
+use crate::refusal::Refusal;
+use crate::store::ShardId;
+
+/// Memory that a queued argument takes besides its bytes, the command's share included.
+const ARGUMENT_OVERHEAD: usize = 32;
+
+/// Commands to run as one.
+#[derive(Default)]
+pub struct Queue {
+    /// By row id.
+    commands: Vec<(usize, OwnedArguments)>,
+    needs_exclusive: bool,
+    needs_memory: bool,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Adds a command.  `buffer` is what its long arguments may be kept in without a copy.
+    pub fn push(&mut self, row: &Row, arguments: Arguments<'_>, buffer: Option<&Bytes>) {
+        let flags = row.command.flags;
+        self.needs_exclusive |= flags.intersects(Flags::EXCLUSIVE.union(Flags::SELF_LOCKING));
+        self.needs_memory |= flags.contains(Flags::DENYOOM);
+        self.bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
+        self.commands.push((row.id, arguments.to_owned_from(buffer)));
+    }
+
+    /// Number of commands.
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// About how many bytes of memory the queue takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a command needs the gate alone.
+    pub fn needs_exclusive(&self) -> bool {
+        self.needs_exclusive
+    }
+
+    /// Whether a command may need memory, so that the queue is refused when there is none.
+    pub fn needs_memory(&self) -> bool {
+        self.needs_memory
+    }
+
+    /// Locks the shards of all keys of the queue, and `shards` too, unless `call` has the store alone.
+    pub fn lock(&self, call: &mut Call<'_, '_>, mut shards: Vec<ShardId>) {
+        if call.keyspace.is_exclusive() {
+            return;
+        }
+        let store = call.keyspace.store();
+        let mut database = call.caller.database;
+        for (id, arguments) in &self.commands {
+            let command = call.services.commands.rows()[*id].command;
+            let arguments = arguments.as_arguments();
+            for position in command.keys.positions(arguments) {
+                shards.push(store.shard_of(database, store.key(arguments.at(position)).hash));
+            }
+            if command.flags.contains(Flags::SELECTS_DATABASE)
+                && let Ok(selected) = database_number(store, arguments.at(1))
+            {
+                database = selected;
+            }
+        }
+        call.keyspace.lock_many(&mut shards);
+    }
+
+    /// Runs the queue, whose shards are locked, inside `call`, and writes an array of the replies.  Time stands still.
+    pub fn run(&self, call: &mut Call<'_, '_>, mut client: Option<&mut Client>) {
+        call.output.array(self.commands.len());
+        let may_block = std::mem::replace(&mut call.caller.may_block, false);
+        let mut ticks = clock::ticks();
+        for (id, arguments) in &self.commands {
+            call.caller.request =
+                arguments.shared().map(|buffer| LongRequest { buffer: buffer.clone(), copied: Vec::new() });
+            let row = &call.services.commands.rows()[*id];
+            call.run_nested(row, client.as_deref_mut(), arguments.as_arguments(), &mut ticks);
+        }
+        call.caller.may_block = may_block;
+        call.caller.request = None;
+        // Messages stay outside the array: they come at the end of the batch.
+        call.caller.has_own_message = false;
+    }
+}
+
+/// The refusal of a transaction that did not begin.
+pub(super) fn discarded(reason: &Refusal) -> Refusal {
+    let reason = reason.text().strip_prefix(b"ERR ").unwrap_or(reason.text());
+    Refusal::new([b"EXECABORT Transaction discarded because of: ", reason].concat())
+}
+
+impl<'s> BatchExecutor<'_, 's> {
+    /// See [`Executor::run_transaction`](super::Executor::run_transaction).
+    pub(super) fn run_transaction(
+        &mut self,
+        caller: &mut Caller,
+        requests: &[OwnedArguments],
+        output: &mut Output,
+    ) {
+        let mut queue = Queue::default();
+        for request in requests {
+            match self.queueable(request.as_arguments()) {
+                Ok(row) => queue.push(row, request.as_arguments(), request.shared()),
+                Err(refusal) => return self.refuse(&discarded(&refusal), output),
+            }
+        }
+        if queue.needs_memory && !self.has_room() {
+            return self.refuse(&discarded(&Refusal::OUT_OF_MEMORY), output);
+        }
+        if queue.needs_exclusive {
+            self.exclusively(caller, |batch, caller| batch.run_queue(&queue, caller, output));
+        } else {
+            self.run_queue(&queue, caller, output);
+        }
+    }
+
+    /// The row of a request that may be queued for a caller that is no connection.
+    fn queueable(&self, arguments: Arguments<'_>) -> Result<&'s Row, Refusal> {
+        let row = lookup::resolve(self.services, arguments)?;
+        match row.command.handler {
+            Handler::Session(_) => Err(Refusal::NEEDS_CONNECTION),
+            Handler::Data(_) if row.command.flags.contains(Flags::NO_MULTI) => {
+                Err(Refusal::NOT_IN_TRANSACTIONS)
+            }
+            Handler::Data(_) => Ok(row),
+        }
+    }
+
+    /// Runs a queue in the name of EXEC, which counts as called.
+    fn run_queue(&mut self, queue: &Queue, caller: &mut Caller, output: &mut Output) {
+        let row = self.services.commands.queue_runner();
+        self.metrics.command(row.id).calls.add(1);
+        let words = OwnedArguments::from_slices(&[row.name.as_bytes()]);
+        let mut call = self.call(row, caller, words.as_arguments(), None, output);
+        queue.lock(&mut call, Vec::new());
+        queue.run(&mut call, None);
+        call.keyspace.unlock();
+    }
+}

@@ -1,0 +1,230 @@
+//! Commands of callers that are no connections: one at a time, as a transaction, and inside another command.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use quartet::catalog::SERVICES;
+use quartet::clock::Clock;
+use quartet::command::executor::Executor;
+use quartet::command::{Call, Caller, Command, CommandTable, Flow, Handler, KeyAccess, Keys, Services};
+use quartet::metrics::Metrics;
+use quartet::random::Random;
+use quartet::refusal::Refusal;
+use quartet::server;
+use quartet::settings::Settings;
+use quartet_protocol::resp::{Output, OwnedArguments};
+
+/// At least as many threads as the services have.
+const THREADS: usize = 4;
+
+/// A command that runs another one, as a script does: `NEST key command [argument ...]`.
+const NEST: &[Command] = &[Command {
+    name: "nest",
+    syntax: "key command [argument ...]",
+    keys: Keys::first(KeyAccess::OverwriteUpdate),
+    handler: Handler::Data(nest),
+    ..Command::ROW
+}];
+
+fn nest(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    let mut caller = Caller { may_block: false, ..call.caller.clone() };
+    let mut output = Output::new();
+    call.execute(&mut caller, call.arguments.from(2), &mut output);
+    call.output.append(&mut output);
+    Ok(())
+}
+
+struct Requests {
+    executor: Executor,
+    caller: Caller,
+}
+
+impl Requests {
+    fn new() -> Requests {
+        let settings = Settings { threads: 1, dir: None, ..Settings::default() };
+        let mut services = server::services(settings, Clock::machine(), 1);
+        let families = SERVICES.iter().flat_map(|service| service.commands).copied();
+        services.commands = CommandTable::new(&families.chain([NEST]).collect::<Vec<_>>());
+        services.metrics = Metrics::new(THREADS, services.commands.rows().len());
+        let caller = Caller::new(None, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let caller = Caller { may_block: false, ..caller };
+        Requests { executor: Executor::new(Arc::new(services), 0, Random::with_seed(1)), caller }
+    }
+
+    fn services(&self) -> &Services {
+        self.executor.services()
+    }
+
+    /// The reply to one request, as RESP2 text with blanks for line ends.
+    fn ask(&mut self, line: &str) -> String {
+        let mut output = Output::new();
+        let flow = self.executor.run(&mut self.caller, owned(line).as_arguments(), &mut output);
+        assert_eq!(flow, Flow::Continue, "{line}");
+        text(&output)
+    }
+
+    /// The reply to requests that run as one.
+    fn ask_as_one(&mut self, lines: &[&str]) -> String {
+        let requests: Vec<_> = lines.iter().map(|line| owned(line)).collect();
+        let mut output = Output::new();
+        let flow = self.executor.run_transaction(&mut self.caller, &requests, &mut output);
+        assert_eq!(flow, Flow::Continue, "{lines:?}");
+        text(&output)
+    }
+
+    /// A key in another shard than `key`.
+    fn elsewhere(&self, key: &str) -> String {
+        let store = &self.services().store;
+        let shard = |name: &str| store.shard_of(0, store.key(name.as_bytes()).hash);
+        let names = (0..).map(|number| format!("elsewhere:{number}"));
+        names.into_iter().find(|name| shard(name) != shard(key)).expect("there is more than one shard")
+    }
+}
+
+fn owned(line: &str) -> OwnedArguments {
+    let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+    OwnedArguments::from_slices(&words)
+}
+
+fn text(output: &Output) -> String {
+    let bytes: Vec<u8> = output.parts().flatten().copied().collect();
+    String::from_utf8_lossy(&bytes).replace("\r\n", " ").trim_end().to_owned()
+}
+
+fn refused(refusal: &Refusal) -> String {
+    format!("-{}", String::from_utf8_lossy(refusal.text()))
+}
+
+#[test]
+fn a_caller_needs_no_connection() {
+    let mut requests = Requests::new();
+    for (line, reply) in [
+        ("SET k v", "+OK"),
+        ("GET k", "$1 v"),
+        ("SELECT 1", "+OK"),
+        ("GET k", "$-1"),
+        ("SELECT 0", "+OK"),
+        ("PING", "+PONG"),
+        ("GET", "-ERR wrong number of arguments for 'get' command"),
+        ("POST / HTTP/1.1", "-ERR unknown command 'POST', with args beginning with: '/' 'HTTP/1.1' "),
+        ("LOCK.ACQUIRE r one TTL 60000", "*8"),
+        // It may not wait.
+        ("LOCK.ACQUIRE r two TTL 60000 WAIT 60000", "$-1"),
+    ] {
+        let answer = requests.ask(line);
+        assert!(answer.starts_with(reply.trim_end()), "{line}: {answer}");
+    }
+    assert_eq!(requests.services().clients.len(), 0);
+}
+
+#[test]
+fn what_works_on_a_connection_is_refused_without_one() {
+    let mut requests = Requests::new();
+    for line in [
+        "AUTH password",
+        "HELLO 3",
+        "RESET",
+        "QUIT",
+        "MONITOR",
+        "SUBSCRIBE c",
+        "UNSUBSCRIBE",
+        "PSUBSCRIBE c*",
+        "SSUBSCRIBE c",
+        "MULTI",
+        "EXEC",
+        "DISCARD",
+        "WATCH k",
+        "UNWATCH",
+        "CLIENT REPLY OFF",
+        "CLIENT SETNAME name",
+        "CLIENT NO-TOUCH ON",
+        "LOCK.SESSION OPEN TTL 1000 CONN",
+    ] {
+        assert_eq!(requests.ask(line), refused(&Refusal::NEEDS_CONNECTION), "{line}");
+        let transaction = requests.ask_as_one(&["SET k v", line]);
+        assert!(
+            transaction.contains("connection") && transaction.starts_with(['-', '*']),
+            "{line}: {transaction}"
+        );
+    }
+    assert!(requests.ask("CLIENT LIST").starts_with('$'), "it shows connections, and needs none");
+}
+
+#[test]
+fn a_transaction_needs_no_connection() {
+    let mut requests = Requests::new();
+    assert_eq!(requests.ask_as_one(&[]), "*0");
+    assert_eq!(requests.ask_as_one(&["SET n 1", "INCR n", "GET n", "INCR n x"]), {
+        "-EXECABORT Transaction discarded because of: wrong number of arguments for 'incr' command"
+    });
+    assert_eq!(requests.ask("GET n"), "$-1", "none of a transaction runs if one may not");
+    assert_eq!(requests.ask_as_one(&["SET n 1", "INCR n", "LPUSHX", "GET n"]).split(':').next(), {
+        Some("-EXECABORT Transaction discarded because of")
+    });
+    assert_eq!(requests.ask_as_one(&["SET n 1", "INCR n", "SET t x", "INCR t"]), {
+        "*4 +OK :2 +OK -ERR value is not an integer or out of range"
+    });
+    // A database is selected for the commands after it and for the caller, as EXEC does it.
+    assert_eq!(requests.ask_as_one(&["SELECT 1", "SET n 7", "DBSIZE", "SELECT 0", "GET n"]), {
+        "*5 +OK +OK :1 +OK $1 2"
+    });
+    assert_eq!(requests.ask_as_one(&["FLUSHALL", "SET n 5", "KEYS *"]), "*3 +OK +OK *1 $1 n");
+    assert_eq!(requests.ask_as_one(&["SET n 1", "MULTI"]), {
+        format!("-EXECABORT Transaction discarded because of: {}", &refused(&Refusal::NEEDS_CONNECTION)[5..])
+    });
+    assert_eq!(requests.ask("GET n"), "$1 5");
+}
+
+#[test]
+fn a_command_inside_another_runs_on_its_keys() {
+    let mut requests = Requests::new();
+    assert_eq!(requests.ask("NEST k SET k v"), "+OK");
+    assert_eq!(requests.ask("NEST k GET k"), "$1 v");
+    assert_eq!(requests.ask("NEST k NEST k APPEND k w"), ":2");
+    assert_eq!(requests.ask("GET k"), "$2 vw");
+    // The database of the inner caller is its own.
+    assert_eq!(requests.ask("NEST k SELECT 1"), "+OK");
+    assert_eq!(requests.ask("GET k"), "$2 vw");
+    assert_eq!(requests.ask_as_one(&["NEST k SET k x", "GET k"]), "*2 +OK $1 x");
+}
+
+#[test]
+fn a_key_that_was_not_declared_is_refused_and_nothing_happens() {
+    let mut requests = Requests::new();
+    let other = requests.elsewhere("k");
+    requests.ask("SET k v");
+    for line in [
+        format!("NEST k SET {other} v"),
+        format!("NEST k GET {other}"),
+        format!("NEST k MSET k changed {other} v"),
+        format!("NEST k RENAME k {other}"),
+        format!("NEST k NEST {other} SET {other} v"),
+    ] {
+        assert_eq!(requests.ask(&line), refused(&Refusal::UNDECLARED_KEY), "{line}");
+    }
+    assert_eq!(requests.ask("DBSIZE"), ":1");
+    assert_eq!(requests.ask("GET k"), "$1 v");
+    // In a transaction that has the other key's shard locked as well, it is declared.
+    assert_eq!(
+        requests.ask_as_one(&[&format!("NEST k SET {other} w"), &format!("GET {other}")]),
+        "*2 +OK $1 w"
+    );
+}
+
+#[test]
+fn what_may_not_run_inside_a_command_is_refused() {
+    let mut requests = Requests::new();
+    for (line, refusal) in [
+        ("NEST k DBSIZE", Refusal::NEEDS_WHOLE_STORE),
+        ("NEST k FLUSHALL", Refusal::NEEDS_WHOLE_STORE),
+        ("NEST k KEYS *", Refusal::NEEDS_WHOLE_STORE),
+        ("NEST k MULTI", Refusal::NOT_IN_SCRIPTS),
+        ("NEST k SUBSCRIBE c", Refusal::NOT_IN_SCRIPTS),
+        ("NEST k GET", Refusal::wrong_arity("get")),
+    ] {
+        assert_eq!(requests.ask(line), refused(&refusal), "{line}");
+    }
+    assert!(requests.ask("NEST k NOSUCH").starts_with("-ERR unknown command 'NOSUCH'"));
+    // With the whole store there is nothing that it may not look at.
+    assert_eq!(requests.ask_as_one(&["FLUSHALL", "SET a 1", "NEST k DBSIZE"]), "*3 +OK +OK :1");
+}
