@@ -1,21 +1,33 @@
 //! The counters as an operation sees them, wherever they are stored.
 
-use super::algorithm::Nanos;
+use super::algorithm::{Nanos, StateBytes};
 use super::policy::CounterName;
 
 /// The key of a counter holds a value of another kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotACounter;
 
-/// The counters of all databases.
-pub trait Counters {
-    /// Locks these counters of a database until the operation ends.  Everything below is about locked counters of that
-    /// database.
+/// A state that a decision has made of another.
+pub struct Changed {
+    /// The state.
+    pub state: StateBytes,
+    /// For how many nanoseconds it matters; zero removes the counter.
+    pub kept_for: Nanos,
+    /// Whether it may count less than the one before.
+    pub is_decrease: bool,
+}
+
+/// Where an operation finds its counters.
+pub trait CounterStore: Counters {
+    /// Locks these counters of a database until the operation ends.
     fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>);
 
     /// The time now, which no change to a locked counter is ahead of.
     fn time(&self) -> Nanos;
+}
 
+/// Counters of one database that are locked.
+pub trait Counters {
     /// The state of a counter; empty if there is none.
     ///
     /// # Errors
@@ -24,6 +36,25 @@ pub trait Counters {
 
     /// Keeps a state for `kept_for` nanoseconds; zero removes the counter.
     fn keep(&mut self, name: &[u8], state: &[u8], kept_for: Nanos);
+
+    /// Decides on the state of a counter, and keeps the state that the decision makes of it, if any.
+    ///
+    /// # Errors
+    /// If the key holds a value of another kind.
+    fn update<R>(
+        &mut self,
+        name: &[u8],
+        decide: impl FnOnce(&[u8]) -> (R, Option<Changed>),
+    ) -> Result<R, NotACounter> {
+        let (result, changed) = decide(self.state(name)?);
+        if let Some(Changed { state, kept_for, is_decrease }) = changed {
+            self.keep(name, &state, kept_for);
+            if is_decrease {
+                self.note_decrease(name);
+            }
+        }
+        Ok(result)
+    }
 
     /// Notes that the state just kept counts less than the one before, as after a refund.
     fn note_decrease(&mut self, _name: &[u8]) {}

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Limits;
 use super::admission::{Admission, CheckAnswer, Summary};
-use super::algorithm::{Decision, Nanos, StateBytes};
-use super::counters::Counters;
+use super::algorithm::{self, Decision, Nanos, StateBytes};
+use super::counters::{Changed, CounterStore, Counters};
 use super::definition::Scope;
 use super::operation::{
-    Check, Demand, LimitError, LimitOperation, Mode, Refund, Reserve, Reset, Settle, Throttle,
+    Check, Demand, LimitError, Mode, Operation, Refund, Reserve, Reset, Settle, Throttle,
 };
 use super::plan::{Effect, Outcome, Plan};
 use super::policies::{Table, find};
@@ -35,12 +35,12 @@ pub struct Limiter<'l, C> {
     pub due: Option<Nanos>,
 }
 
-impl<'l, C: Counters> Limiter<'l, C> {
+impl<'l, C: CounterStore> Limiter<'l, C> {
     /// Does an operation.
     ///
     /// # Errors
     /// Why it was not done.
-    pub fn run<O: LimitOperation<'l>>(&mut self, operation: O) -> Result<O::Answer, LimitError> {
+    pub fn run<O: Operation<'l>>(&mut self, operation: O) -> Result<O::Answer, LimitError> {
         operation.run(self)
     }
 
@@ -57,8 +57,8 @@ impl<'l, C: Counters> Limiter<'l, C> {
         Plan::of(demands, self.limits, self.policies, self.now)
     }
 
-    /// Decides an admission whose counters are locked, and counts the decision.  None if the check has to wait: it
-    /// `can_wait`, and is refused for now or `is_behind` others that wait.
+    /// Decides an admission whose counters are locked, and counts the decision if it is final.  It is not if the check
+    /// `can_wait` and is refused for now, or `is_behind` other waiters.
     fn admit(
         &mut self,
         plan: &mut Plan<'_>,
@@ -109,37 +109,33 @@ impl<'l, C: Counters> Limiter<'l, C> {
         self.due = self.due.into_iter().chain(due).min();
     }
 
-    /// Decides again a check that waits, and answers it or lets it wait on.
+    /// Decides a waiter again, and answers it or lets it wait on.
     pub fn serve(&mut self, waiter: &DueWaiter) {
+        if let Err(error) = self.try_serve(waiter) {
+            self.limits.queue.answer(waiter.id, Err(error));
+        }
+    }
+
+    fn try_serve(&mut self, waiter: &DueWaiter) -> Result<(), LimitError> {
         let queue = &self.limits.queue;
-        let mut plan = match waiter.check.plan(self.limits, self.policies, self.now) {
-            Ok(plan) => plan,
-            Err(invalid) => {
-                queue.answer(waiter.id, Err(invalid.into()));
-                return;
-            }
-        };
-        self.counters.lock(self.database, plan.counters());
-        let outcome = match self.admit(&mut plan, Mode::Take, !waiter.is_last, false) {
-            Err(error) => {
-                queue.answer(waiter.id, Err(error));
-                return;
-            }
-            Ok((outcome, Verdict::Waits)) => {
-                return queue.postpone(waiter.id, plan.summary(&outcome).retry_after, self.now);
-            }
-            Ok((outcome, Verdict::Final)) => outcome,
-        };
+        let mut plan = waiter.check.plan(self.limits, self.policies, self.now)?;
+        self.lock(plan.counters());
+        let (outcome, verdict) = self.admit(&mut plan, Mode::Take, !waiter.is_last, false)?;
+        if verdict == Verdict::Waits {
+            queue.postpone(waiter.id, plan.summary(&outcome).retry_after, self.now);
+            return Ok(());
+        }
         let is_heard = queue.answer(waiter.id, Ok(plan.report(&outcome, None).to_owned()));
         if outcome.allowed && !is_heard {
             self.give_back(&plan);
         }
+        Ok(())
     }
 
-    /// Gives back what a check was granted whose client has gone.
+    /// Gives back what a check took whose client has gone.
     pub fn take_back(&mut self, check: &QueuedCheck) {
         if let Ok(plan) = check.plan(self.limits, self.policies, self.now) {
-            self.counters.lock(self.database, plan.counters());
+            self.lock(plan.counters());
             self.give_back(&plan);
         }
     }
@@ -155,7 +151,7 @@ impl<'l, C: Counters> Limiter<'l, C> {
     /// # Errors
     /// If the key of a counter holds a value of another kind.
     pub fn expire(&mut self, reservation: &Reservation) -> Result<(), LimitError> {
-        self.counters.lock(self.database, reservation.counters());
+        self.lock(reservation.counters());
         let ended = reservation.expire(&mut self.counters, self.now);
         self.wake(reservation.counters());
         Ok(ended?)
@@ -169,10 +165,10 @@ enum Verdict {
     Waits,
 }
 
-impl<'o> LimitOperation<'o> for Check<'_, 'o> {
+impl<'o> Operation<'o> for Check<'_, 'o> {
     type Answer = CheckAnswer<'o>;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<CheckAnswer<'o>, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<CheckAnswer<'o>, LimitError> {
         let mut plan = limiter.plan(self.demands)?;
         let patience = if let Mode::Wait(patience) = self.mode { patience } else { 0 };
         limiter.lock(plan.counters());
@@ -204,33 +200,33 @@ impl Throttle<'_> {
         counters: &mut impl Counters,
         now: Nanos,
     ) -> Result<Decision, LimitError> {
-        let limit = self.bucket.limit();
-        let state = counters.state(self.key)?;
-        if state.is_empty() && self.cost > 0 && limits.budget.is_exhausted() {
-            return Err(LimitError::NoRoom);
+        let Throttle { key, bucket, cost } = self;
+        if cost == 0 {
+            return Ok(counters.update(key, |state| {
+                let (mut adopted, limit) = (StateBytes::new(), bucket.limit());
+                let kept_for = limit.adopt(state, now, &mut adopted);
+                let changed =
+                    kept_for.map(|kept_for| Changed { state: adopted, kept_for, is_decrease: true });
+                (limit.peek(state, 0, now), changed)
+            })?);
         }
-        let mut changed = StateBytes::new();
-        if self.cost == 0 {
-            let decision = limit.peek(state, 0, now);
-            if let Some(kept_for) = limit.adopt(state, now, &mut changed) {
-                counters.keep_adopted(self.key, &changed, kept_for);
+        counters.update(key, |state| {
+            if state.is_empty() && limits.budget.is_exhausted() {
+                return (Err(LimitError::NoRoom), None);
             }
-            return Ok(decision);
-        }
-        let decision = limit.take(state, self.cost, now, &mut changed);
-        if decision.allowed {
-            counters.keep(self.key, &changed, decision.reset_after);
-        } else if !changed.is_empty() {
-            counters.keep_adopted(self.key, &changed, decision.reset_after);
-        }
-        Ok(decision)
+            let mut changed = StateBytes::new();
+            let decision = algorithm::take(&bucket, state, cost, now, &mut changed);
+            let (kept_for, is_decrease) = (decision.reset_after, !decision.allowed);
+            let changed = (!changed.is_empty()).then_some(Changed { state: changed, kept_for, is_decrease });
+            (Ok(decision), changed)
+        })?
     }
 }
 
-impl<'o> LimitOperation<'o> for Refund<'o> {
+impl<'o> Operation<'o> for Refund<'o> {
     type Answer = Admission<'o>;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
         let mut plan = limiter.plan(&[Demand::of_policy(self.policy, self.key, self.amount)])?;
         limiter.lock(plan.counters());
         plan.refund(&mut limiter.counters, limiter.now, limiter.now)?;
@@ -255,10 +251,10 @@ impl Reset<'_> {
     }
 }
 
-impl<'o> LimitOperation<'o> for Reset<'o> {
+impl<'o> Operation<'o> for Reset<'o> {
     type Answer = usize;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<usize, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<usize, LimitError> {
         let names = self.counters(limiter.policies)?;
         let slices = || names.iter().map(|name| name.as_slice());
         limiter.lock(slices());
@@ -268,10 +264,10 @@ impl<'o> LimitOperation<'o> for Reset<'o> {
     }
 }
 
-impl<'o> LimitOperation<'o> for Reserve<'_, 'o> {
+impl<'o> Operation<'o> for Reserve<'_, 'o> {
     type Answer = Admission<'o>;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<Admission<'o>, LimitError> {
         limiter.limits.reservations.check_room()?;
         let mut plan = limiter.plan(self.demands)?;
         limiter.lock(plan.counters());
@@ -287,17 +283,17 @@ impl<'o> LimitOperation<'o> for Reserve<'_, 'o> {
     }
 }
 
-impl<C: Counters> Limiter<'_, C> {
+impl<C: CounterStore> Limiter<'_, C> {
     fn open(&mut self, id: u64, reservation: Reservation) {
         self.note_due(Some(reservation.ends_at));
         self.limits.reservations.open(id, reservation);
     }
 }
 
-impl LimitOperation<'_> for Settle {
+impl Operation<'_> for Settle {
     type Answer = bool;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'_, C>) -> Result<bool, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'_, C>) -> Result<bool, LimitError> {
         let Some(reservation) = limiter.limits.reservations.close(self.id) else { return Ok(false) };
         // The counters may lie in another database than the client has selected.
         limiter.database = reservation.database;

@@ -6,7 +6,7 @@
 
 use super::Limits;
 use super::algorithm::{Gcra, InvalidParameter, Limit, Nanos, SlotId};
-use super::counters::{Counters, NotACounter};
+use super::counters::{CounterStore, NotACounter};
 use super::definition::Definition;
 use super::limiter::Limiter;
 use super::lists::ListName;
@@ -15,7 +15,7 @@ use super::slots::SlotCounter;
 use crate::refusal::Refusal;
 
 /// An operation on counters; `'o` is how long its data and the policies live.
-pub trait LimitOperation<'o> {
+pub trait Operation<'o> {
     /// What it answers.
     type Answer;
 
@@ -23,7 +23,7 @@ pub trait LimitOperation<'o> {
     ///
     /// # Errors
     /// Why it was not done; nothing has changed then.
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<Self::Answer, LimitError>;
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<Self::Answer, LimitError>;
 }
 
 /// Why an operation was not done.

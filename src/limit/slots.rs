@@ -2,9 +2,9 @@
 
 use super::admission::Admission;
 use super::algorithm::{Algorithm, Concurrency, Limit, Nanos, SlotId, StateBytes};
-use super::counters::{Counters, NotACounter};
+use super::counters::{CounterStore, Counters, NotACounter};
 use super::limiter::Limiter;
-use super::operation::{Demand, Enter, Lease, Leave, LimitError, LimitOperation, Renew, Slots};
+use super::operation::{Demand, Enter, Lease, Leave, LimitError, Operation, Renew, Slots};
 use super::plan::{Counted, Effect, Plan};
 use super::policies::{Table, find};
 use super::policy::{CounterName, Policy, checked_key};
@@ -99,10 +99,10 @@ impl Slots<'_> {
     }
 }
 
-impl<'o> LimitOperation<'o> for Enter<'o> {
+impl<'o> Operation<'o> for Enter<'o> {
     type Answer = Entered<'o>;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<Entered<'o>, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<Entered<'o>, LimitError> {
         let policy = limiter.policy(self.policy)?;
         let counter = SlotCounter::new(policy, self.key)?;
         let (lease, now) = (counter.lease(self.lease), limiter.now);
@@ -134,10 +134,10 @@ impl<'o> LimitOperation<'o> for Enter<'o> {
     }
 }
 
-impl<'o> LimitOperation<'o> for Renew<'o> {
+impl<'o> Operation<'o> for Renew<'o> {
     type Answer = bool;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<bool, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<bool, LimitError> {
         let counter = self.slots.counter(limiter.policies)?;
         let (lease, now) = (counter.lease(self.lease), limiter.now);
         change(limiter, &counter, self.slot, |concurrency, slots, slot| {
@@ -146,17 +146,17 @@ impl<'o> LimitOperation<'o> for Renew<'o> {
     }
 }
 
-impl<'o> LimitOperation<'o> for Leave<'o> {
+impl<'o> Operation<'o> for Leave<'o> {
     type Answer = bool;
 
-    fn run<C: Counters>(self, limiter: &mut Limiter<'o, C>) -> Result<bool, LimitError> {
+    fn run<C: CounterStore>(self, limiter: &mut Limiter<'o, C>) -> Result<bool, LimitError> {
         let (counter, now) = (self.slots.counter(limiter.policies)?, limiter.now);
         change(limiter, &counter, self.slot, |concurrency, slots, slot| concurrency.leave(slots, slot, now))
     }
 }
 
 /// Does something with a slot, and returns whether it was held.
-fn change<C: Counters>(
+fn change<C: CounterStore>(
     limiter: &mut Limiter<'_, C>,
     counter: &SlotCounter,
     slot: Option<SlotId>,

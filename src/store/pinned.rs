@@ -8,6 +8,7 @@ use super::dirty::DirtySink;
 use super::entry::{Deadline, Entry, EntryRef};
 use super::expiry::ExpiryIndex;
 use super::shard::{AccessContext, Key, Shard};
+use super::table::Position;
 use super::value::WrongType;
 
 /// What a shard knows of its pinned entries.
@@ -69,7 +70,44 @@ impl Shard {
         deadline: Option<Deadline>,
         access: &AccessContext,
     ) {
-        let Some(position) = self.live_position(key, access) else {
+        let position = self.live_position(key, access);
+        self.write_pinned_state(position, key, state, deadline, access);
+    }
+
+    /// Lets `change` make another state of the one of a pinned entry, which is empty if there is no such key.  The entry is
+    /// looked up once.
+    ///
+    /// # Errors
+    /// If the key is there but not pinned.
+    #[inline]
+    pub fn update_pinned_state<R, S: AsRef<[u8]>>(
+        &mut self,
+        key: &Key<'_>,
+        access: &AccessContext,
+        change: impl FnOnce(&[u8]) -> (R, Option<(S, Deadline)>),
+    ) -> Result<R, WrongType> {
+        let position = self.live_position(key, access);
+        let state = match position {
+            Some(position) => self.table.get(position).pinned_state()?,
+            None => &[],
+        };
+        let (result, changed) = change(state);
+        if let Some((state, deadline)) = changed {
+            self.write_pinned_state(position, key, state.as_ref(), Some(deadline), access);
+        }
+        Ok(result)
+    }
+
+    /// Writes a state at the position that its key was just found at.
+    fn write_pinned_state(
+        &mut self,
+        position: Option<Position>,
+        key: &Key<'_>,
+        state: &[u8],
+        deadline: Option<Deadline>,
+        access: &AccessContext,
+    ) {
+        let Some(position) = position else {
             return self.insert(key, Entry::new_pinned(key.bytes, state, deadline), access);
         };
         let refresh =

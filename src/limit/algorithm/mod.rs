@@ -209,24 +209,7 @@ impl Limit {
     /// Takes `cost` if it may be had.  `changed` becomes the new state, to be kept for [`Decision::reset_after`], if it
     /// may, and also if the state was written under other parameters, see [`Limit::adopt`]; otherwise it stays empty.
     pub fn take(&self, state: &[u8], cost: u64, now: Nanos, changed: &mut StateBytes) -> Decision {
-        with_algorithm!(self, algorithm => {
-            let mut state = decode(algorithm, state);
-            let is_adopted = algorithm.adopt(&mut state, now);
-            let before = peek(algorithm, &state, cost, now);
-            if !before.allowed {
-                if is_adopted {
-                    write(algorithm, &state, changed);
-                }
-                return before;
-            }
-            algorithm.charge(&mut state, cost, now);
-            write(algorithm, &state, changed);
-            Decision {
-                remaining: algorithm.remaining(&state, now),
-                reset_after: algorithm.reset_after(&state, now),
-                ..before
-            }
-        })
+        with_algorithm!(self, algorithm => take(algorithm, state, cost, now, changed))
     }
 
     /// Takes `cost` in any case, which may leave less than nothing.  `changed` becomes the new state; the answer is how
@@ -316,8 +299,37 @@ fn write<A: Algorithm>(_: &A, state: &A::State, bytes: &mut StateBytes) {
     A::encode(state, bytes);
 }
 
+/// [`Limit::take`] where the algorithm is known.
+#[inline]
+pub fn take<A: Algorithm>(
+    algorithm: &A,
+    state: &[u8],
+    cost: u64,
+    now: Nanos,
+    changed: &mut StateBytes,
+) -> Decision {
+    let mut state = decode(algorithm, state);
+    let is_adopted = algorithm.adopt(&mut state, now);
+    let wait = algorithm.wait(&state, cost, now);
+    if wait != Some(0) {
+        if is_adopted {
+            write(algorithm, &state, changed);
+        }
+        return answer(algorithm, &state, wait, now);
+    }
+    let delay = algorithm.delay(&state, now);
+    algorithm.charge(&mut state, cost, now);
+    write(algorithm, &state, changed);
+    Decision { delay, ..answer(algorithm, &state, wait, now) }
+}
+
 fn peek<A: Algorithm>(algorithm: &A, state: &A::State, cost: u64, now: Nanos) -> Decision {
-    let wait = algorithm.wait(state, cost, now);
+    answer(algorithm, state, algorithm.wait(state, cost, now), now)
+}
+
+/// The decision on a state from which `cost` may be had after `wait`.
+#[inline]
+fn answer<A: Algorithm>(algorithm: &A, state: &A::State, wait: Option<Nanos>, now: Nanos) -> Decision {
     let allowed = wait == Some(0);
     Decision {
         allowed,

@@ -14,7 +14,7 @@ mod words;
 
 use super::algorithm::InvalidParameter;
 use super::nanos;
-use super::operation::{Change, LimitError, LimitOperation};
+use super::operation::{Change, LimitError, Operation};
 use super::policies::Table;
 use super::policy::NAME_LENGTH_MAX;
 use crate::command::{Call, Command, Flags, Group};
@@ -32,7 +32,7 @@ const HELP: Command = Command {
 };
 
 /// Does an operation on the counters of the client's database.
-fn run<'o, 's: 'o, O: LimitOperation<'o>>(
+fn run<'o, 's: 'o, O: Operation<'o>>(
     call: &mut Call<'_, 's>,
     policies: &'o Table,
     operation: O,

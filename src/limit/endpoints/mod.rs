@@ -12,7 +12,7 @@ mod slots;
 
 use super::algorithm::InvalidParameter;
 use super::nanos;
-use super::operation::{Change, LimitError, LimitOperation};
+use super::operation::{Change, LimitError, Operation};
 use super::policies::Table;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
 
@@ -28,7 +28,7 @@ pub fn endpoints() -> OpenApiRouter<Context> {
 }
 
 /// Does an operation on the counters of the first database.
-fn run<'o, O: LimitOperation<'o>>(
+fn run<'o, O: Operation<'o>>(
     context: &'o Context,
     policies: &'o Table,
     operation: O,

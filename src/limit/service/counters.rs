@@ -4,9 +4,9 @@ use smallvec::SmallVec;
 
 use crate::clock::{Clock, Now};
 use crate::limit::algorithm::{NANOS_PER_MILLI, Nanos};
-use crate::limit::counters::{Counters, NotACounter};
+use crate::limit::counters::{Changed, CounterStore, Counters, NotACounter};
 use crate::limit::nanos;
-use crate::store::{Deadline, Key, Keyspace, ShardId};
+use crate::store::{Deadline, Key, Keyspace, ShardId, Store};
 
 const NANOS_PER_MICRO: Nanos = 1_000;
 
@@ -28,7 +28,7 @@ impl<'k, 's> StoredCounters<'k, 's> {
     }
 }
 
-impl Counters for StoredCounters<'_, '_> {
+impl CounterStore for StoredCounters<'_, '_> {
     fn lock<'n>(&mut self, database: usize, names: impl Iterator<Item = &'n [u8]>) {
         self.database = database;
         let store = self.keyspace.store();
@@ -40,7 +40,9 @@ impl Counters for StoredCounters<'_, '_> {
     fn time(&self) -> Nanos {
         nanos(self.clock.now())
     }
+}
 
+impl Counters for StoredCounters<'_, '_> {
     fn state(&mut self, name: &[u8]) -> Result<&[u8], NotACounter> {
         let key = self.keyspace.store().key(name);
         state(self.keyspace, self.database, &key)
@@ -52,7 +54,7 @@ impl Counters for StoredCounters<'_, '_> {
     }
 
     fn note_decrease(&mut self, name: &[u8]) {
-        note_decrease(self.keyspace, self.database, name);
+        mark(self.keyspace.store(), self.database, name, Nanos::MAX);
     }
 }
 
@@ -65,12 +67,6 @@ pub struct LockedCounter<'k, 's> {
 }
 
 impl Counters for LockedCounter<'_, '_> {
-    fn lock<'n>(&mut self, _: usize, _: impl Iterator<Item = &'n [u8]>) {}
-
-    fn time(&self) -> Nanos {
-        nanos(self.keyspace.now())
-    }
-
     fn state(&mut self, _: &[u8]) -> Result<&[u8], NotACounter> {
         state(self.keyspace, self.keyspace.database, &self.key)
     }
@@ -79,8 +75,31 @@ impl Counters for LockedCounter<'_, '_> {
         keep(self.keyspace, self.keyspace.database, &self.key, state, kept_for);
     }
 
-    fn note_decrease(&mut self, name: &[u8]) {
-        note_decrease(self.keyspace, self.keyspace.database, name);
+    #[inline]
+    fn update<R>(
+        &mut self,
+        _: &[u8],
+        decide: impl FnOnce(&[u8]) -> (R, Option<Changed>),
+    ) -> Result<R, NotACounter> {
+        let LockedCounter { keyspace, key } = self;
+        let (now, access) = (keyspace.now(), keyspace.access);
+        let (database, store) = (keyspace.database, keyspace.store());
+        let mut is_removed = false;
+        let updated = keyspace.shard(key).update_pinned_state(key, &access, |state| {
+            let (result, changed) = decide(state);
+            let Some(Changed { state, kept_for, is_decrease }) = changed else { return (result, None) };
+            let matters_for = if is_decrease { Nanos::MAX } else { kept_for };
+            mark(store, database, key.bytes, matters_for);
+            if kept_for == 0 {
+                is_removed = true;
+                return (result, None);
+            }
+            (result, Some((state, deadline_after(now, kept_for))))
+        });
+        if is_removed {
+            keyspace.remove(key);
+        }
+        updated.map_err(|_| NotACounter)
     }
 }
 
@@ -95,32 +114,26 @@ fn state<'k>(
     state.map(Option::unwrap_or_default).map_err(|_| NotACounter)
 }
 
-#[inline]
 fn keep(keyspace: &mut Keyspace<'_>, database: usize, key: &Key<'_>, bytes: &[u8], kept_for: Nanos) {
-    if kept_for == 0 {
-        return remove(keyspace, database, key);
-    }
     let (now, access) = (keyspace.now(), keyspace.access);
-    let physical = keyspace.store().physical_database(database);
-    keyspace.store().dirty().mark(physical, key.bytes, kept_for);
-    let deadline = deadline_after(now, kept_for);
-    keyspace.shard_in(database, key).set_pinned_state(key, bytes, Some(deadline), &access);
-}
-
-#[cold]
-fn remove(keyspace: &mut Keyspace<'_>, database: usize, key: &Key<'_>) {
-    // The caller has looked, but a value of another kind is worth a second look.
-    if state(keyspace, database, key).is_err() {
-        return;
+    if kept_for > 0 {
+        mark(keyspace.store(), database, key.bytes, kept_for);
+        let deadline = Some(deadline_after(now, kept_for));
+        keyspace.shard_in(database, key).set_pinned_state(key, bytes, deadline, &access);
+    } else if state(keyspace, database, key).is_ok() {
+        // The caller has looked, but a value of another kind is worth a second look.
+        mark(keyspace.store(), database, key.bytes, Nanos::MAX);
+        keyspace.shard_in(database, key).remove(key, &access);
     }
-    note_decrease(keyspace, database, key.bytes);
-    let access = keyspace.access;
-    keyspace.shard_in(database, key).remove(key, &access);
 }
 
-fn note_decrease(keyspace: &Keyspace<'_>, database: usize, name: &[u8]) {
-    let physical = keyspace.store().physical_database(database);
-    keyspace.store().dirty().mark_always(physical, name);
+/// Notes that a counter has changed which matters for so long; one that counts less now matters always.
+#[inline]
+fn mark(store: &Store, database: usize, name: &[u8], matters_for: Nanos) {
+    let dirty = store.dirty();
+    if dirty.is_followed() {
+        dirty.mark(store.physical_database(database), name, matters_for);
+    }
 }
 
 /// The first whole millisecond of the store's clock at which this time has passed.

@@ -5,7 +5,7 @@ use crate::clock::Now;
 use crate::command::{Awaited, Services};
 use crate::delivery::Effects;
 use crate::limit::limiter::Limiter;
-use crate::limit::operation::{LimitError, LimitOperation};
+use crate::limit::operation::{LimitError, Operation};
 use crate::limit::policies::Table;
 use crate::limit::queue::QueuedAnswer;
 use crate::limit::{millis_of, nanos};
@@ -29,7 +29,7 @@ impl Services {
     ///
     /// # Errors
     /// Why it was not done.
-    pub fn limit<'o, O: LimitOperation<'o>>(
+    pub fn limit<'o, O: Operation<'o>>(
         &'o self,
         operation: O,
         policies: &'o Table,

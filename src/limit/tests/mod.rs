@@ -1,5 +1,7 @@
 //! Policies and checks over several limits, on a plain map in place of the store.
 
+mod operations;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -22,12 +24,6 @@ const START: Nanos = 1 << 61;
 struct Map(HashMap<Vec<u8>, Vec<u8>>);
 
 impl Counters for Map {
-    fn lock<'n>(&mut self, _: usize, _: impl Iterator<Item = &'n [u8]>) {}
-
-    fn time(&self) -> Nanos {
-        START
-    }
-
     fn state(&mut self, counter: &[u8]) -> Result<&[u8], NotACounter> {
         Ok(self.0.get(counter).map_or(&[], Vec::as_slice))
     }
