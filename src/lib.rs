@@ -11,6 +11,7 @@ pub mod glob;
 pub mod lock_order;
 pub mod random;
 pub mod refusal;
+pub mod sync;
 pub mod wait;
 
 pub mod journal;

@@ -16,6 +16,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use tokio_util::sync::CancellationToken;
 
+use super::poll_waker::PollWaker;
 use super::tcp::{After, Connection};
 use super::tick::Tick;
 use super::wakeups::Wakeups;
@@ -33,8 +34,8 @@ const SCRATCH_LENGTH: usize = 64 * 1024;
 /// Sockets that the system tells of at once.
 const EVENTS_MAX: usize = 1024;
 
-/// Another thread has somebody for the worker to welcome or to wake.  All other tokens are the numbers of connections.
-const BELL: Token = Token(usize::MAX);
+/// Another thread has a connection for the worker to take over or to wake.  All other tokens are the numbers of connections.
+const WAKER: Token = Token(usize::MAX);
 
 /// It is time to look for expired keys.
 const TICK: Token = Token(usize::MAX - 1);
@@ -78,11 +79,11 @@ impl Worker {
     /// If the thread or what it waits with cannot be made.
     pub fn start(services: Arc<Services>, slot: usize, shutdown: CancellationToken) -> io::Result<Worker> {
         let poll = Poll::new()?;
-        let wakeups = Wakeups::new(poll.registry(), BELL)?;
+        let wakeups = Wakeups::new(PollWaker::new(poll.registry(), WAKER)?);
         let tick = Tick::new(poll.registry(), TICK, EXPIRY_INTERVAL)?;
         let (arrivals, arriving) = channel();
         let connections = Arc::new(AtomicUsize::new(0));
-        let (count, bell) = (Arc::clone(&connections), Arc::clone(&wakeups));
+        let (count, waking) = (Arc::clone(&connections), Arc::clone(&wakeups));
         let thread = std::thread::Builder::new().name(format!("worker-{slot}")).spawn(move || {
             let tools = Tools {
                 executor: Executor::new(services, slot, Random::with_seed(machine_seed())),
@@ -92,7 +93,7 @@ impl Worker {
             };
             let event_loop = EventLoop {
                 poll,
-                wakeups: bell,
+                wakeups: waking,
                 tick,
                 arriving,
                 connections: Slab::new(),
@@ -121,14 +122,14 @@ impl Worker {
             // The worker has ended, which happens only while the server stops.
             tracing::debug!(client = refused.0.shared.id, "connection came too late");
         }
-        self.wakeups.ring();
+        self.wakeups.wake_worker();
     }
 
     /// Lets all of them end once their connections have, or have taken too long to, and waits for it.
     pub fn join_all(workers: Vec<Worker>) {
         let stop = |worker: Worker| {
             drop(worker.arrivals);
-            worker.wakeups.ring();
+            worker.wakeups.wake_worker();
             worker.thread
         };
         let threads: Vec<JoinHandle<()>> = workers.into_iter().map(stop).collect();
@@ -172,10 +173,10 @@ impl EventLoop {
                 self.tools.shutdown.cancel();
                 return;
             }
-            let mut has_rung = false;
+            let mut was_woken = false;
             for event in &events {
                 match event.token() {
-                    BELL => has_rung = true,
+                    WAKER => was_woken = true,
                     TICK => {
                         self.tick.take();
                         self.expiry_is_due = true;
@@ -195,7 +196,7 @@ impl EventLoop {
             for number in due.drain(..) {
                 self.turn(number);
             }
-            if has_rung {
+            if was_woken {
                 // Not before: an event may have been meant for a connection whose number is free by now.
                 self.welcome_arrivals();
             }
@@ -212,9 +213,9 @@ impl EventLoop {
         self.tools.executor.services().clock.now()
     }
 
-    /// Whether there is something to do at once.
+    /// Whether there is something to do at once, besides what the list of wake-ups says.
     fn is_busy(&self) -> bool {
-        self.expiry_is_due || !self.again.is_empty() || !self.wakeups.is_empty()
+        self.expiry_is_due || !self.again.is_empty()
     }
 
     /// The time in microseconds at which there is something to do of which no event tells.
@@ -225,8 +226,8 @@ impl EventLoop {
 
     /// Waits until there is something to do.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        self.wakeups.fall_asleep();
-        let timeout = if self.is_busy() {
+        let may_sleep = self.wakeups.fall_asleep();
+        let timeout = if !may_sleep || self.is_busy() {
             Some(Duration::ZERO)
         } else {
             self.next_deadline().map(|at| Duration::from_micros(at.saturating_sub(self.now().micros())))

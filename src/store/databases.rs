@@ -456,4 +456,21 @@ mod tests {
         let lock = (&raw const *guard).addr() - start;
         assert!((1..64).contains(&lock), "the lock lies before the shard: {lock}");
     }
+
+    #[test]
+    fn increments_under_a_shard_lock_by_many_threads_are_all_counted() {
+        const THREADS: usize = 8;
+        const INCREMENTS: usize = 20_000;
+        let count = Arc::new(Mutex::new(0_usize));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let count = Arc::clone(&count);
+                std::thread::spawn(move || (0..INCREMENTS).for_each(|_| *count.lock() += 1))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("the thread only counts");
+        }
+        assert_eq!(*count.lock(), THREADS * INCREMENTS);
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom up: a file may name only modules of its own line and of the lines above it.  A path ending in
 /// `/commands` stands for what clients can say to a service, which lies above all the cores.
 const LAYERS: &[&[&str]] = &[
-    &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "wait"],
+    &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "sync", "wait"],
     &["attempts", "settings", "metrics", "journal", "log"],
     &["delivery"],
     &["store"],

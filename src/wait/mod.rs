@@ -3,90 +3,12 @@
 //!
 //! Nothing here knows the waiter.  A connection and an HTTP request wait in the same way: they leave a waker.
 
+mod mailbox;
+
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use atomic_waker::AtomicWaker;
-
-use crate::lock_order::{Mutex, rank};
-
-/// Where the one answer to somebody who waits is put.
-///
-/// Whoever comes first decides: once the answer is taken it counts, and once the waiter has gone it can no longer be
-/// put, so that nothing is granted to nobody.
-pub struct Mailbox<T> {
-    contents: Mutex<Contents<T>, { rank::MAILBOX }>,
-    waker: AtomicWaker,
-}
-
-enum Contents<T> {
-    Empty,
-    Full(T),
-    /// The answer was taken, or nobody waits for it any more.
-    Closed,
-}
-
-impl<T> Default for Mailbox<T> {
-    fn default() -> Mailbox<T> {
-        Mailbox { contents: Mutex::new(Contents::Empty), waker: AtomicWaker::new() }
-    }
-}
-
-impl<T> Mailbox<T> {
-    /// Puts the answer in and wakes who waits.
-    ///
-    /// # Errors
-    /// Gives the answer back if the waiter has gone: what it grants has to be withdrawn.
-    pub fn put(&self, answer: T) -> Result<(), T> {
-        self.fill(answer)?;
-        self.wake();
-        Ok(())
-    }
-
-    /// Puts the answer in.  Who waits is not woken before [`Mailbox::wake`], which can wait until no lock is held.
-    ///
-    /// # Errors
-    /// As [`Mailbox::put`].
-    pub fn fill(&self, answer: T) -> Result<(), T> {
-        let mut contents = self.contents.lock();
-        if !matches!(*contents, Contents::Empty) {
-            debug_assert!(matches!(*contents, Contents::Closed), "a waiter gets one answer");
-            return Err(answer);
-        }
-        *contents = Contents::Full(answer);
-        Ok(())
-    }
-
-    /// Wakes who waits.
-    pub fn wake(&self) {
-        self.waker.wake();
-    }
-
-    /// Takes the answer if it is there; else `waker` is woken when it comes.
-    pub fn poll_take(&self, waker: &Waker) -> Poll<T> {
-        self.waker.register(waker);
-        self.take().map_or(Poll::Pending, Poll::Ready)
-    }
-
-    /// Stops waiting.  Gives back an answer that had come and was not taken: what it grants has to be withdrawn.
-    pub fn close(&self) -> Option<T> {
-        match std::mem::replace(&mut *self.contents.lock(), Contents::Closed) {
-            Contents::Full(answer) => Some(answer),
-            Contents::Empty | Contents::Closed => None,
-        }
-    }
-
-    fn take(&self) -> Option<T> {
-        let mut contents = self.contents.lock();
-        if !matches!(*contents, Contents::Full(_)) {
-            return None;
-        }
-        match std::mem::replace(&mut *contents, Contents::Closed) {
-            Contents::Full(answer) => Some(answer),
-            Contents::Empty | Contents::Closed => None,
-        }
-    }
-}
+pub use mailbox::Mailbox;
 
 /// The waiter's end of a wait.  The service that will answer knows the wait by its number and holds the mailbox too.
 ///
