@@ -1,15 +1,15 @@
 //! Which method of the table runs each operation, and what it answers.
 
 use super::deadlock::Deadlock;
-use super::events::Grant;
+use super::grant::Grant;
+use super::identifiers::SessionId;
 use super::operation::{
     Acquire, Advance, CancelWait, Check, CloseSession, Confirm, CountRenewable, Deadlocks, Disconnect,
     Downgrade, Force, Inspect, InspectSession, List, OpenSession, PingSession, Release, ReleaseMany,
     Remaining, Renew, RenewAll, SessionRemaining, Upgrade, Waits, Withdraw, WithdrawSession,
 };
 use super::refused::Refused;
-use super::reports::{Page, ResourceReport, SessionReport, WaitReport};
-use super::sessions::SessionId;
+use super::report::{Page, ResourceReport, SessionReport, WaitReport};
 use super::shared::{Asked, Operation, Table};
 
 /// Operations that may wait.  Like all changes, they are refused if the disk cannot take them.

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::core::Core;
-use super::events::Events;
-use super::fences;
+use super::durability::Durability;
+use super::model::events::Events;
+use super::model::fences;
 use super::refused::Refused;
+use super::scheduler::Core;
 use crate::clock::Now;
 use crate::journal::disk::Disk;
 use crate::journal::{Journal, NotAdmitted, OpenError, Options, Snapshot, Writer};
@@ -15,18 +16,6 @@ use crate::wait::{Barrier, Durable, Position};
 
 /// The least time between two attempts to make the journal.
 const RETRY_MICROS: u64 = 1_000_000;
-
-/// What of the locks outlives the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Durability {
-    /// Nothing.
-    #[default]
-    None,
-    /// That no fence is given twice; leases end with the server.
-    Fence,
-    /// Leases as well: they last their full time from the next start.
-    Full,
-}
 
 /// Where records go.
 #[derive(Default)]
@@ -238,8 +227,10 @@ impl Keeper {
     /// After the last record was replayed: ends what ended with the server before.
     fn take_over(&mut self, core: &mut Core, now: Now, events: &mut Events) {
         if self.durability != Durability::Full {
-            let last = core.fence_bound();
-            *core = Core { memory_limit: core.memory_limit, ..Core::default() };
+            let last = core.model.fence_bound();
+            let memory_limit = core.model.memory_limit;
+            *core = Core::default();
+            core.limit_memory(memory_limit);
             core.skip_fences_to(last);
         }
         core.skip_fences_to(fences::of_clock(now));
@@ -258,7 +249,7 @@ impl Keeper {
             self.last = self.journal.append_all(events.records());
             events.clear_records();
             if self.durability == Durability::Fence {
-                self.ranges.push_back((core.fence_bound(), self.last));
+                self.ranges.push_back((core.model.fence_bound(), self.last));
             } else if self.journal.is_snapshot_due() {
                 self.begun = self.journal.begin_snapshot();
             }
@@ -268,14 +259,15 @@ impl Keeper {
             return None;
         }
         // A grant whose fence was reserved before has no record.
-        let has_granted = std::mem::replace(&mut self.last_fence, core.last_fence()) != core.last_fence();
+        let has_granted =
+            std::mem::replace(&mut self.last_fence, core.model.last_fence()) != core.model.last_fence();
         if !self.journal.can_write() && !has_records && !has_granted {
             // What is refused for that reason, or changes nothing, is said all the same.
             return None;
         }
         let position = match self.durability {
             Durability::None => return None,
-            Durability::Fence => self.range_of(core.last_fence())?,
+            Durability::Fence => self.range_of(core.model.last_fence())?,
             // Whatever is said depends on what was done before, so that has to be on the disk too.
             Durability::Full => self.last,
         };

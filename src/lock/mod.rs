@@ -1,62 +1,70 @@
-//! Distributed locks: who may go on alone, in turn, with proof, and not for ever.
+//! Distributed locks: an owner goes on alone, in turn, with proof, and not for ever.
 //!
-//! An owner (one thread of control, wherever it runs) acquires resources for a time, alone, together with others or as
-//! permits of a semaphore.  Who cannot have them yet waits in a queue on the server and is answered when it has its
-//! turn, when its time is over, or at once if its waiting would close a circle.  Every grant carries a fence, a number
-//! larger than that of every grant before, by which what is protected can turn away a holder from the past.
+//! An owner (one thread of control, wherever it runs) acquires resources for a time: exclusively, shared with others, or as
+//! permits of a semaphore.  If it cannot have them yet, it waits in a queue on the server and is answered when its turn
+//! comes, when its time to wait is over, or at once if waiting would close a circle.  Every grant carries a fence, a number
+//! larger than that of every grant before, by which the protected resource can refuse a holder from the past.
 //!
-//! What it does not promise: that a holder which was stopped for longer than its lease knows that it holds nothing any
-//! more.  That is what fences are for.
+//! Not promised: that a holder which was stopped for longer than its lease notices that the lease has ended.  Fences are
+//! there for that.
 //!
-//! [`Core`] is the table itself, without I/O, clock or locks; [`Locks`] is the table as threads share it.  One mutex
-//! guards it all: whether waiting closes a circle can only be told from one view of everybody who waits.
+//! The files from the bottom up; each names only files below it, which `tests/tidy/order` checks:
+//!
+//! ```text
+//! commands/ endpoints/   what clients can say, and how the answers are spelled
+//! service                the row, INFO, metrics; notices are published here
+//! execution              the method of the scheduler that runs each operation
+//! shared                 the table as threads share it: one mutex, mailboxes, tickets
+//! keeping replay         what outlives the server
+//! snapshots
+//! scheduler/             whose turn it is: acquire, release, renew, withdraw …; deadlocks; deadlines
+//! model/                 what is held: resources, owners, leases, waiters, sessions, fences, remembered requests
+//! operation              what can be asked, as values; beside it what is answered: grant, outcome, report, notice, refused
+//! ```
+//!
+//! One mutex guards it all: whether waiting closes a circle can only be told from one view of all waiters.
 
 pub mod commands;
-mod core;
 mod counts;
 mod deadlock;
+mod durability;
 pub mod endpoints;
-mod events;
 mod execution;
-mod fences;
-mod idempotency;
-mod interner;
+mod grant;
+mod identifiers;
 mod keeping;
-mod leases;
 pub mod limits;
-mod memory;
-mod modes;
+mod mode;
+mod model;
+mod notice;
 pub mod operation;
-mod queue;
+mod outcome;
 mod records;
 mod refused;
-mod releases;
 mod replay;
-mod reports;
-mod requests;
+mod report;
+mod scheduler;
 mod service;
-mod sessions;
 mod shared;
-mod slots;
 mod snapshots;
-mod unheard;
-mod waiters;
 mod watchers;
 
-pub use self::core::Core;
 pub use counts::Counts;
 pub use deadlock::{Deadlock, Step};
-pub use events::{Events, Grant, Notice, NoticeKind, Outcome, WaiterId};
-pub use fences::FENCE_RANGE;
-pub use idempotency::RequestId;
-pub use keeping::Durability;
-pub use modes::Mode;
+pub use durability::Durability;
+pub use grant::Grant;
+pub use identifiers::{RequestId, SessionId, WaiterId};
+pub use mode::Mode;
+pub use model::Model;
+pub use model::events::Events;
+pub use model::fences::FENCE_RANGE;
+pub use notice::{Notice, NoticeKind};
+pub use outcome::{Acquired, Outcome};
 pub use refused::Refused;
 pub use replay::BadRecord;
-pub use reports::{Aging, Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
-pub use requests::Acquired;
+pub use report::{Aging, Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
+pub use scheduler::Core;
 pub use service::SERVICE;
-pub use sessions::SessionId;
 pub use shared::{Answer, Asked, Locks, Operation, Table};
 pub use snapshots::SnapshotWalk;
 pub use watchers::{Watch, WatchedEvent, Watchers};

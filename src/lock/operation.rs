@@ -5,10 +5,9 @@
 //!
 //! Times are milliseconds.  Names of owners and resources are bytes, with the limits of [`limits`](super::limits).
 
-use super::events::Grant;
-use super::idempotency::RequestId;
-use super::modes::Mode;
-use super::sessions::SessionId;
+use super::grant::Grant;
+use super::identifiers::{RequestId, SessionId};
+use super::mode::Mode;
 use crate::glob::Pattern;
 
 /// Acquires resources for an owner, all of them or none.

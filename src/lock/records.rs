@@ -5,9 +5,9 @@
 
 use smallvec::SmallVec;
 
-use super::idempotency::Done;
-use super::modes::Mode;
-use super::sessions::SessionId;
+use super::identifiers::SessionId;
+use super::mode::Mode;
+use super::model::idempotency::Done;
 
 /// A change of the table.  Leases are named by owner, resource and fence; earlier versions, where an owner had one lease on
 /// a resource, did not write the fence.

@@ -1,6 +1,6 @@
 //! Why the table of locks refuses a request.  Each door says it in its own words.
 
-use super::modes::Mode;
+use super::mode::Mode;
 
 /// Why a request is refused; nothing has changed then.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,13 +5,15 @@
 //! last one counts, and it is as new as anything that the snapshot has seen.  What is already gone by then is passed over.
 //! Outside of that stretch a record that does not fit stops the start.
 
-use super::core::{Core, Terms};
-use super::events::Events;
-use super::idempotency::Bound;
-use super::modes::Mode;
+use super::identifiers::SessionId;
+use super::mode::Mode;
+use super::model::events::Events;
+use super::model::grants::Terms;
+use super::model::idempotency::Bound;
+use super::notice::NoticeKind;
 use super::operation::SessionTerms;
 use super::records::{Granted, Record};
-use super::sessions::SessionId;
+use super::scheduler::Core;
 
 /// A record that cannot be followed: it is none, or does not fit what came before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,54 +25,54 @@ impl Core {
     /// # Errors
     /// If the record cannot be followed.
     pub fn replay(&mut self, record: &[u8], now: u64) -> Result<(), BadRecord> {
-        self.now = self.now.max(now);
+        self.model.now = self.model.now.max(now);
         // What it causes was written down already.
         let events = &mut Events::default();
         match Record::read(record).ok_or(BadRecord)? {
-            Record::FenceRange { upto } => self.fences.skip_to(upto),
+            Record::FenceRange { upto } => self.model.fences.skip_to(upto),
             Record::Granted(granted) => self.replay_grant(&granted, events)?,
             Record::Renewed { owner, resource, fence, ttl } => {
                 if let Some(id) = self.replayed_lease(resource, owner, fence)? {
-                    self.extend_lease(id, ttl, events);
+                    self.model.extend_lease(id, ttl, events);
                 }
             }
             Record::Holds { owner, resource, fence, holds } => {
                 if let Some(id) = self.replayed_lease(resource, owner, fence)? {
-                    self.leases[id].holds = holds;
+                    self.model.leases[id].holds = holds;
                 }
             }
             Record::Ended { owner, resource, fence } => {
                 if let Some(id) = self.replayed_lease(resource, owner, fence)? {
-                    self.remove_lease(id, events);
+                    self.model.remove_lease(id, events);
                 }
             }
             Record::ModeChanged { owner, resource, mode, fence } => {
-                self.fences.skip_to(fence);
+                self.model.fences.skip_to(fence);
                 if let Some(id) = self.replayed_lease(resource, owner, None)? {
-                    self.change_mode(id, mode, fence, events);
+                    self.model.change_mode(id, mode, fence, events);
                 }
             }
             Record::SessionOpened { session, ttl, delay, is_bound } => {
                 let ttl = Some(ttl).filter(|&ttl| ttl != 0);
-                self.enter_session(
+                self.model.enter_session(
                     SessionId(session),
                     SessionTerms { ttl, delay, connection: None },
                     is_bound,
                 );
             }
             Record::SessionEnded { session } => {
-                if self.sessions.contains_key(&SessionId(session)) {
-                    self.end_session(SessionId(session), super::events::NoticeKind::Released, events);
-                } else if !self.replays_seen {
+                if self.model.sessions.contains_key(&SessionId(session)) {
+                    self.model.end_session(SessionId(session), NoticeKind::Released, events);
+                } else if !self.model.replays_seen {
                     return Err(BadRecord);
                 }
             }
             Record::RequestDone { key, fingerprint, done } => {
-                self.request_ids.remember(key, fingerprint, done, self.now);
+                self.model.request_ids.remember(key, fingerprint, done, self.model.now);
             }
-            Record::RequestForgotten { key } => self.request_ids.forget(key),
-            Record::SnapshotBegun => self.replays_seen = true,
-            Record::SnapshotEnded => self.replays_seen = false,
+            Record::RequestForgotten { key } => self.model.request_ids.forget(key),
+            Record::SnapshotBegun => self.model.replays_seen = true,
+            Record::SnapshotEnded => self.model.replays_seen = false,
             Record::Obsolete => {}
         }
         self.finish(events);
@@ -84,22 +86,22 @@ impl Core {
         owner: &[u8],
         fence: Option<u64>,
     ) -> Result<Option<usize>, BadRecord> {
-        let lease = self.lease_under(resource, owner, fence);
-        if lease.is_none() && !self.replays_seen { Err(BadRecord) } else { Ok(lease) }
+        let lease = self.model.lease_under(resource, owner, fence);
+        if lease.is_none() && !self.model.replays_seen { Err(BadRecord) } else { Ok(lease) }
     }
 
     fn replay_grant(&mut self, granted: &Granted<'_>, events: &mut Events) -> Result<(), BadRecord> {
-        if self.replays_seen {
+        if self.model.replays_seen {
             // An owner has one lease on a resource, or several on permits, each with its fence.
             let is_on_permits = matches!(granted.mode, Mode::Permits { .. });
             let fence = is_on_permits.then_some(granted.fence);
             for resource in &granted.resources {
-                while let Some(id) = self.lease_under(resource, granted.owner, fence) {
-                    self.remove_lease(id, events);
+                while let Some(id) = self.model.lease_under(resource, granted.owner, fence) {
+                    self.model.remove_lease(id, events);
                 }
             }
         }
-        let owner = self.owners.intern(granted.owner);
+        let owner = self.model.owners.intern(granted.owner);
         let session = Some(SessionId(granted.session)).filter(|session| session.0 != 0);
         let terms = Terms {
             owner,
@@ -108,45 +110,46 @@ impl Core {
             session,
             meta: granted.meta,
             request: &Bound::default(),
-            since: self.now,
+            since: self.model.now,
         };
-        if let Some(session) = session.filter(|session| !self.sessions.contains_key(session)) {
-            if !self.replays_seen {
+        if let Some(session) = session.filter(|session| !self.model.sessions.contains_key(session)) {
+            if !self.model.replays_seen {
                 return Err(BadRecord);
             }
             // What it is comes later, or that it has ended.
-            self.enter_session(session, SessionTerms::default(), false);
+            self.model.enter_session(session, SessionTerms::default(), false);
         }
-        self.fences.skip_to(granted.fence);
+        self.model.fences.skip_to(granted.fence);
         for name in &granted.resources {
-            let resource = self.resources.intern(name);
+            let resource = self.model.resources.intern(name);
             let fits = match granted.mode {
                 // How many there were when they were granted is not known any more.
                 Mode::Permits { count, .. } => {
-                    self.resources[resource].load.admits(Mode::Permits { count, of: u32::MAX })
+                    self.model.resources[resource].load.admits(Mode::Permits { count, of: u32::MAX })
                 }
                 mode => {
-                    self.resources[resource].load.admits(mode) && self.find_lease(resource, owner).is_none()
+                    self.model.resources[resource].load.admits(mode)
+                        && self.model.find_lease(resource, owner).is_none()
                 }
             };
-            if !fits && !self.replays_seen {
+            if !fits && !self.model.replays_seen {
                 return Err(BadRecord);
             }
-            let id = self.add_lease(&terms, resource, granted.fence);
-            self.leases[id].holds = granted.holds;
+            let id = self.model.add_lease(&terms, resource, granted.fence);
+            self.model.leases[id].holds = granted.holds;
         }
         Ok(())
     }
 
     /// After the last record: sessions whose connections ended with the server are lost.
     pub fn recovered(&mut self, now: u64, events: &mut Events) {
-        self.replays_seen = false;
+        self.model.replays_seen = false;
         self.advance(now, events);
         let mut bound: Vec<SessionId> =
-            self.sessions.iter().filter(|(_, session)| session.is_bound).map(|(&id, _)| id).collect();
+            self.model.sessions.iter().filter(|(_, session)| session.is_bound).map(|(&id, _)| id).collect();
         bound.sort_unstable();
         for id in bound {
-            self.lose_session(id, events);
+            self.model.lose_session(id, events);
         }
         self.finish(events);
     }

@@ -8,16 +8,20 @@ use std::sync::{Arc, OnceLock, Weak};
 use arc_swap::ArcSwapOption;
 use foldhash::fast::RandomState;
 
-use super::core::Core;
 use super::counts::Counts;
 use super::deadlock::Deadlock;
-use super::events::{Events, Grant, Notice, Outcome, WaiterId};
-use super::fences;
-use super::keeping::{Durability, Keeper, Keeping};
+use super::durability::Durability;
+use super::grant::Grant;
+use super::identifiers::WaiterId;
+use super::keeping::{Keeper, Keeping};
+use super::model::events::Events;
+use super::model::fences;
+use super::notice::Notice;
 use super::operation::{Disconnect, Withdraw};
+use super::outcome::{Acquired, Outcome};
 use super::refused::Refused;
-use super::reports::Totals;
-use super::requests::Acquired;
+use super::report::Totals;
+use super::scheduler::Core;
 use super::snapshots::SnapshotWalk;
 use crate::clock::Now;
 use crate::delivery::Effects;
@@ -203,7 +207,7 @@ impl Locks {
     /// What there is now, and what has been counted.
     pub fn counted(&self) -> (Totals, Counts) {
         let state = self.state.lock();
-        (state.core.totals(), state.core.counts)
+        (state.core.model().totals(), state.core.model().counts())
     }
 
     /// Sets how many bytes the table may take; see [`Core::limit_memory`].
@@ -213,7 +217,7 @@ impl Locks {
 
     /// When something falls due next, in microseconds of the server's clock.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.state.lock().core.next_deadline()
+        self.state.lock().core.model().next_deadline()
     }
 
     /// Locks of which nothing outlives the server; fences grow as long as the wall clock is not set back.
@@ -240,10 +244,10 @@ impl Locks {
         }
         let filled = std::mem::take(&mut state.filled);
         effects.has_notices |= !state.events.notices.is_empty();
-        if let Some(deadline) = state.core.next_deadline() {
+        if let Some(deadline) = state.core.model().next_deadline() {
             effects.set_deadline(deadline);
         }
-        self.bound.store(state.core.bound_connections(), Relaxed);
+        self.bound.store(state.core.model().bound_connections(), Relaxed);
         let snapshot = state.keeping.take_begun_snapshot();
         drop(guard);
         effects.set_barrier(barrier);

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::core::Core;
+use super::identifiers::SessionId;
 use super::limits::{SNAPSHOT_PLACES_MAX, SNAPSHOT_RECORDS_MAX};
 use super::records::{Granted, Record};
-use super::sessions::SessionId;
+use super::scheduler::Core;
 
 /// Where a snapshot has come to.
 pub struct SnapshotWalk {
@@ -55,8 +55,8 @@ impl Core {
         walk.stage = match std::mem::replace(&mut walk.stage, Stage::End) {
             Stage::Begin => {
                 emit(&Record::SnapshotBegun);
-                emit(&Record::FenceRange { upto: self.fences.upto() });
-                Stage::Leases(0..self.leases.capacity())
+                emit(&Record::FenceRange { upto: self.model.fences.upto() });
+                Stage::Leases(0..self.model.leases.capacity())
             }
             Stage::Leases(mut places) => {
                 for place in places.by_ref().take(SNAPSHOT_PLACES_MAX) {
@@ -65,7 +65,7 @@ impl Core {
                     }
                 }
                 if places.is_empty() {
-                    Stage::Sessions(self.sessions.keys().copied().collect())
+                    Stage::Sessions(self.model.sessions.keys().copied().collect())
                 } else {
                     Stage::Leases(places)
                 }
@@ -75,14 +75,14 @@ impl Core {
                     && self.emit_session(id, &mut emit)
                 {}
                 if left.is_empty() {
-                    Stage::Requests(self.request_ids.numbers())
+                    Stage::Requests(self.model.request_ids.numbers())
                 } else {
                     Stage::Sessions(left)
                 }
             }
             Stage::Requests(mut numbers) => {
                 for number in numbers.by_ref().take(SNAPSHOT_PLACES_MAX) {
-                    if let Some((key, fingerprint, done)) = self.request_ids.done_at(number)
+                    if let Some((key, fingerprint, done)) = self.model.request_ids.done_at(number)
                         && !emit(&Record::RequestDone { key, fingerprint, done })
                     {
                         break;
@@ -97,21 +97,21 @@ impl Core {
 
     /// Writes down the lease at a place, if there is one; whether more may follow.
     fn emit_lease(&self, place: usize, emit: &mut impl FnMut(&Record<'_>) -> bool) -> bool {
-        let Some(lease) = self.leases.get(place) else { return true };
+        let Some(lease) = self.model.leases.get(place) else { return true };
         emit(&Record::Granted(Granted {
             fence: lease.fence,
             ttl: lease.ttl().unwrap_or(0),
             mode: lease.mode,
             holds: lease.holds,
             session: lease.session().map_or(0, |session| session.0),
-            owner: self.owners.name(lease.owner),
+            owner: self.model.owners.name(lease.owner),
             meta: &lease.meta,
-            resources: [self.resources.name(lease.resource)].into_iter().collect(),
+            resources: [self.model.resources.name(lease.resource)].into_iter().collect(),
         }))
     }
 
     fn emit_session(&self, id: SessionId, emit: &mut impl FnMut(&Record<'_>) -> bool) -> bool {
-        let Some(session) = self.sessions.get(&id) else { return true };
+        let Some(session) = self.model.sessions.get(&id) else { return true };
         emit(&Record::SessionOpened {
             session: id.0,
             ttl: session.ttl.unwrap_or(0),
@@ -135,7 +135,7 @@ impl Core {
             return Core::end_snapshot(write);
         }
         let mut bytes = Vec::new();
-        Record::FenceRange { upto: self.fences.upto() }.write(&mut bytes);
+        Record::FenceRange { upto: self.model.fences.upto() }.write(&mut bytes);
         write(&bytes);
     }
 }

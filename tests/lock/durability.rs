@@ -323,7 +323,8 @@ fn what_cannot_be_written_down_is_refused_and_changes_nothing() {
     service.locks.run(&open, service.now, &mut Effects::default()).expect("the disk is well");
     disk.expect_trouble(Trouble::Error(disk.operations() + 1));
     service.writer.step();
-    let state = |service: &Service| look(&service.locks, service.now, |core| (snapshot(core), core.totals()));
+    let state =
+        |service: &Service| look(&service.locks, service.now, |core| (snapshot(core), core.model().totals()));
     let before = state(&service);
     for case in CASES {
         let what = case.what;

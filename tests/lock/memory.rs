@@ -30,7 +30,7 @@ fn a_lease_takes_less_than_four_hundred_bytes_and_a_request_a_hundred() {
                 Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], request, ..ASKING };
             grant(table.ask(&asking).expect("it is free"));
         }
-        table.core.memory() / LEASES
+        table.core.model().memory() / LEASES
     };
     let (without, with) = (each(false), each(true));
     assert!((200..=360).contains(&without), "{without} bytes for a lease");
@@ -50,11 +50,11 @@ fn what_has_gone_takes_nothing() {
         let waiting = format!("waiter-{number}");
         waiter(table.ask(&Acquire { owner: waiting.as_bytes(), wait: 500, ..asking }).expect("it waits"));
     }
-    assert!(table.core.memory() > LEASES * 300);
+    assert!(table.core.model().memory() > LEASES * 300);
     table.advance(2 * LONG);
     // Those who waited had their turn then.
     table.advance(2 * LONG);
-    assert_eq!(table.core.memory(), 0, "{:?}", table.core.totals());
+    assert_eq!(table.core.model().memory(), 0, "{:?}", table.core.model().totals());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn nothing_is_added_beyond_the_limit_and_the_rest_goes_on() {
     };
     assert_eq!(refused, Refused::NoMemory);
     assert!((10..40).contains(&held), "{held} leases");
-    let totals = table.core.totals();
+    let totals = table.core.model().totals();
     assert_eq!((totals.leases, totals.owners, totals.resources), (held, held, held));
     table.core.limit_memory(1);
     let now = table.micros();

@@ -196,7 +196,7 @@ fn an_id_that_waits_names_no_other_request() {
     ] {
         assert_eq!(table.ask(&other).expect_err("it is another request").code(), "REQIDUSED");
     }
-    assert_eq!(table.core.totals().resources, 1);
+    assert_eq!(table.core.model().totals().resources, 1);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn an_owner_waits_for_one_thing_at_a_time() {
     // What it need not wait for it may have, but not what it waits for.
     assert_eq!(table.ask(&Acquire { wait: 0, ..other }), Ok(Acquired::Busy));
     grant(table.lock_as(Mode::Shared, "b", "y", 0));
-    assert_eq!(table.core.totals().waiters, 1);
+    assert_eq!(table.core.model().totals().waiters, 1);
     // The lease ends, and the one upgrade with it.
     assert_eq!(table.unlock("b", "x"), Ok(0));
     assert_eq!(table.answers(), [(upgrade, Outcome::LeaseLost)]);
@@ -363,7 +363,7 @@ fn ten_thousand_wait_for_one_key_in_their_order() {
     assert_eq!(table.granted(), [waiting.remove(0)]);
     table.advance(LONG);
     table.advance(1_000);
-    assert_eq!(table.core.totals().resources, 0);
+    assert_eq!(table.core.model().totals().resources, 0);
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_full_queue_says_so() {
     let ask = Acquire { owner: b"late", resources: &[b"x"], wait: LONG, ..ASKING };
     assert_eq!(table.ask(&ask).expect_err("the queue is full").code(), "LOCKFULL");
     assert_eq!(table.ask(&Acquire { wait: 0, ..ask }), Ok(Acquired::Busy));
-    assert_eq!(table.core.totals().owners, WAITERS_PER_RESOURCE_MAX + 1);
+    assert_eq!(table.core.model().totals().owners, WAITERS_PER_RESOURCE_MAX + 1);
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
             )
             .is_err()
     );
-    let totals = table.core.totals();
+    let totals = table.core.model().totals();
     assert_eq!((totals.resources, totals.owners, totals.sessions), (0, 0, 0));
     // The longest of everything is fine.
     for request in [

@@ -450,7 +450,7 @@ impl Pair {
                 self.model.waiters.iter().filter(|waiter| waiter.resources.contains(&id)).count()
             );
         }
-        let totals = self.table.core.totals();
+        let totals = self.table.core.model().totals();
         assert_eq!(totals.leases, self.model.leases.len());
         assert_eq!(totals.waiters, self.model.waiters.len());
         assert_eq!(totals.sessions, self.model.sessions.len());

@@ -195,7 +195,7 @@ fn a_retry_comes_to_the_same_and_changes_nothing() {
         let after = snapshot(&table.core);
         assert_eq!(run(&mut table, case, "id"), first, "{}", case.what);
         assert_eq!(snapshot(&table.core).len(), after.len(), "{}", case.what);
-        let totals = table.core.totals();
+        let totals = table.core.model().totals();
         // After a restart, from records and from a snapshot, as well.
         let (now, request) = (table.micros(), RequestId { scope: b"", id: b"id" });
         let mut from_snapshot = Core::default();
@@ -204,7 +204,7 @@ fn a_retry_comes_to_the_same_and_changes_nothing() {
         });
         for mut core in [table.replayed(), from_snapshot] {
             assert_eq!((case.run)(&mut core, now, &mut Events::default(), request), first, "{}", case.what);
-            assert_eq!(core.totals().leases, totals.leases, "{}", case.what);
+            assert_eq!(core.model().totals().leases, totals.leases, "{}", case.what);
         }
     }
 }
@@ -251,7 +251,7 @@ fn a_retry_without_an_owner_is_known_by_its_id() {
     let waits = Acquire { owner: b"made-up-3", wait: LONG, request, ..first };
     let waiting = waiter(table.ask(&waits).expect("it waits"));
     assert_eq!(table.ask(&Acquire { owner: b"made-up-4", ..waits }), Ok(Acquired::Rejoined(waiting)));
-    assert_eq!(table.core.totals().owners, 2);
+    assert_eq!(table.core.model().totals().owners, 2);
     assert_eq!(table.unlock("made-up-1", "x"), Ok(0));
     let [(_, quartet::lock::Outcome::Granted(given))] = &table.answers()[..] else {
         panic!("one is granted")

@@ -41,7 +41,7 @@ fn an_owner_takes_more_permits_as_long_as_there_are_some() {
     grant(table.lock_as(permits(1, 3), "ann", "pool", 0));
     let all = Release { all: true, ..of_pool };
     assert_eq!(table.core.release(&all, now, &mut table.events), Ok(0));
-    assert_eq!(table.core.totals().resources, 0);
+    assert_eq!(table.core.model().totals().resources, 0);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_table_with_fewer_permits_than_are_taken_is_rebuilt_in_any_order() {
         }
         let mut again = quartet::lock::Core::default();
         records.iter().for_each(|record| again.replay(record, now).expect("it can be followed"));
-        assert_eq!(again.totals().leases, 2);
+        assert_eq!(again.model().totals().leases, 2);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rules of the tree itself: layers, file heads, lengths, and where special things may be done.
 
+mod order;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

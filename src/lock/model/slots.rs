@@ -10,7 +10,7 @@ const BLOCK: usize = u64::BITS as usize;
 const ALL_FREE: u64 = u64::MAX;
 
 /// Things with numbers.  A number is given again once its thing is removed.
-pub(super) struct Slots<T> {
+pub(in crate::lock) struct Slots<T> {
     blocks: Vec<Block<T>>,
     /// Blocks with a free place, each once.
     open: Vec<u32>,
@@ -35,7 +35,7 @@ impl<T> Default for Slots<T> {
 impl<T> Slots<T> {
     /// Puts a thing into a free place and returns its number.
     #[inline]
-    pub(super) fn insert(&mut self, thing: T) -> usize {
+    pub(in crate::lock) fn insert(&mut self, thing: T) -> usize {
         let number = match self.open.last() {
             Some(&number) => number as usize,
             None => self.add_block(),
@@ -62,7 +62,7 @@ impl<T> Slots<T> {
 
     /// Takes a thing out.
     #[inline]
-    pub(super) fn remove(&mut self, id: usize) -> Option<T> {
+    pub(in crate::lock) fn remove(&mut self, id: usize) -> Option<T> {
         let (number, place) = (id / BLOCK, id % BLOCK);
         let block = self.blocks.get_mut(number)?;
         let thing = block.slots.as_mut()?[place].take()?;
@@ -98,7 +98,7 @@ impl<T> Slots<T> {
 
     /// The thing with this number, if there is one.
     #[inline]
-    pub(super) fn get(&self, id: usize) -> Option<&T> {
+    pub(in crate::lock) fn get(&self, id: usize) -> Option<&T> {
         self.blocks.get(id / BLOCK)?.slots.as_ref()?[id % BLOCK].as_ref()
     }
 
@@ -108,22 +108,22 @@ impl<T> Slots<T> {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::lock) fn len(&self) -> usize {
         self.len
     }
 
     /// The places there are, taken or not: all numbers lie below.
-    pub(super) fn capacity(&self) -> usize {
+    pub(in crate::lock) fn capacity(&self) -> usize {
         self.blocks.len() * BLOCK
     }
 
     /// The bytes that the places take, without what things hold elsewhere.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::lock) fn bytes(&self) -> usize {
         self.len * size_of::<Option<T>>()
     }
 
     /// All things in the order of their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+    pub(in crate::lock) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         (0..self.capacity()).filter_map(|id| Some((id, self.get(id)?)))
     }
 }

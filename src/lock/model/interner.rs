@@ -16,7 +16,7 @@ const INDEX_BYTES: usize = 16;
 const INDEX_KEPT: usize = 4096;
 
 /// Named things of one kind.  A number is given again once its thing is removed.
-pub(super) struct Interner<T> {
+pub(in crate::lock) struct Interner<T> {
     entries: Slots<Named<T>>,
     index: HashTable<u32>,
     /// The bytes of all names.
@@ -42,7 +42,7 @@ impl<T> Default for Interner<T> {
 
 impl<T: Default> Interner<T> {
     /// The number of the thing of this name, which is made if there is none.
-    pub(super) fn intern(&mut self, name: &[u8]) -> usize {
+    pub(in crate::lock) fn intern(&mut self, name: &[u8]) -> usize {
         let hash = self.hasher.hash_one(name);
         let Interner { entries, index, name_bytes, hasher } = self;
         let found = index.entry(
@@ -64,23 +64,23 @@ impl<T: Default> Interner<T> {
 
 impl<T> Interner<T> {
     /// The number of the thing of this name.
-    pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
+    pub(in crate::lock) fn find(&self, name: &[u8]) -> Option<usize> {
         let hash = self.hasher.hash_one(name);
         self.index.find(hash, |&id| *self.entries[id as usize].name == *name).map(|&id| id as usize)
     }
 
     /// The thing with this number, if there is one.
-    pub(super) fn get(&self, id: usize) -> Option<&T> {
+    pub(in crate::lock) fn get(&self, id: usize) -> Option<&T> {
         self.entries.get(id).map(|named| &named.thing)
     }
 
     /// Its name.
-    pub(super) fn name(&self, id: usize) -> &[u8] {
+    pub(in crate::lock) fn name(&self, id: usize) -> &[u8] {
         &self.entries[id].name
     }
 
     /// Removes a thing.
-    pub(super) fn remove(&mut self, id: usize) {
+    pub(in crate::lock) fn remove(&mut self, id: usize) {
         let Some(removed) = self.entries.remove(id) else { return };
         self.name_bytes -= removed.name.len();
         let hash = self.hasher.hash_one(&*removed.name);
@@ -95,22 +95,22 @@ impl<T> Interner<T> {
     }
 
     /// The bytes that things and names take, about, without what the things hold elsewhere.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::lock) fn bytes(&self) -> usize {
         self.entries.bytes() + self.name_bytes + self.entries.len() * INDEX_BYTES
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::lock) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// The places there are, taken or not: all numbers lie below.
-    pub(super) fn places(&self) -> usize {
+    pub(in crate::lock) fn places(&self) -> usize {
         self.entries.capacity()
     }
 
     /// All things in the order of their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[u8], &T)> {
+    pub(in crate::lock) fn iter(&self) -> impl Iterator<Item = (usize, &[u8], &T)> {
         self.entries.iter().map(|(id, named)| (id, &*named.name, &named.thing))
     }
 }

@@ -1,137 +1,15 @@
-//! What can be asked about locks: one resource, all of them in steps, who waits, what deadlocks there were.
+//! What the model reports: resources, waiters, deadlocks, sessions, totals.
 
-use super::core::Core;
-use super::counts::Counts;
-use super::deadlock::Deadlock;
-use super::events::{Events, WaiterId};
-use super::limits::{HOLDERS_SHOWN_MAX, LIST_STEP_MAX, WAITS_SHOWN_MAX};
-use super::modes::Mode;
-use super::operation::{Deadlocks, Inspect, InspectSession, List, Waits};
-use super::refused::Refused;
-use super::sessions::SessionId;
+use super::Model;
+use crate::lock::counts::Counts;
+use crate::lock::deadlock::Deadlock;
+use crate::lock::identifiers::WaiterId;
+use crate::lock::limits::{HOLDERS_SHOWN_MAX, LIST_STEP_MAX, WAITS_SHOWN_MAX};
+use crate::lock::operation::{Deadlocks, Inspect, InspectSession, List, Waits};
+use crate::lock::refused::Refused;
+use crate::lock::report::{Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
 
-/// One owner's hold on a resource.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Holder {
-    /// The owner.
-    pub owner: Vec<u8>,
-    /// How it holds.
-    pub mode: Mode,
-    /// The fence of its lease.
-    pub fence: u64,
-    /// How often it holds.
-    pub holds: u32,
-    /// How long the lease lasts from now, in milliseconds; none if as long as its session.
-    pub ttl: Option<u64>,
-    /// How long it has held, in milliseconds.
-    pub held: u64,
-    /// The session that keeps the lease.
-    pub session: Option<SessionId>,
-    /// What it said about itself.
-    pub meta: Vec<u8>,
-}
-
-/// A request that waits.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct WaitReport {
-    /// Who waits.
-    pub owner: Vec<u8>,
-    /// For what.
-    pub resource: Vec<u8>,
-    /// How it is to be held.
-    pub mode: Mode,
-    /// Its place in the queue; the first is 0.
-    pub place: usize,
-    /// How long it has waited, in milliseconds.
-    pub waited: u64,
-    /// How long it will wait still, in milliseconds.
-    pub left: u64,
-    /// Whom it waits for: holders, then those ahead of it, that it conflicts with.
-    pub blockers: Vec<Vec<u8>>,
-}
-
-/// A resource that is held or waited for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ResourceReport {
-    /// Its name.
-    pub resource: Vec<u8>,
-    /// Who holds it, the first thousand.
-    pub holders: Vec<Holder>,
-    /// How many wait for it.
-    pub waiters: usize,
-}
-
-/// A step of a walk through all resources.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Page {
-    /// Where the next step begins; 0 after the last.
-    pub next: usize,
-    /// What this step has found.
-    pub resources: Vec<ResourceReport>,
-}
-
-/// Numbers of what there is now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Totals {
-    /// Resources that are held or waited for.
-    pub resources: usize,
-    /// Owners that hold or wait.
-    pub owners: usize,
-    /// Leases.
-    pub leases: usize,
-    /// Requests that wait.
-    pub waiters: usize,
-    /// Sessions.
-    pub sessions: usize,
-    /// Request ids that are remembered.
-    pub request_ids: usize,
-    /// Bytes that all this takes, about.
-    pub memory: usize,
-    /// The last fence.
-    pub last_fence: u64,
-}
-
-/// A report with times that count down.
-pub trait Aging {
-    /// So many milliseconds have passed since it was made.
-    fn age(&mut self, millis: u64);
-}
-
-impl Aging for ResourceReport {
-    fn age(&mut self, millis: u64) {
-        self.holders.iter_mut().flat_map(|holder| &mut holder.ttl).for_each(|left| pass(left, millis));
-    }
-}
-
-impl Aging for Vec<ResourceReport> {
-    fn age(&mut self, millis: u64) {
-        self.iter_mut().for_each(|report| report.age(millis));
-    }
-}
-
-impl Aging for Page {
-    fn age(&mut self, millis: u64) {
-        self.resources.iter_mut().for_each(|report| report.age(millis));
-    }
-}
-
-impl Aging for Vec<WaitReport> {
-    fn age(&mut self, millis: u64) {
-        self.iter_mut().for_each(|wait| pass(&mut wait.left, millis));
-    }
-}
-
-impl Aging for SessionReport {
-    fn age(&mut self, millis: u64) {
-        self.left.iter_mut().for_each(|left| pass(left, millis));
-    }
-}
-
-fn pass(left: &mut u64, millis: u64) {
-    *left = left.saturating_sub(millis);
-}
-
-impl Core {
+impl Model {
     /// What there is now.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -157,19 +35,17 @@ impl Core {
     }
 
     /// LOCK.DEADLOCKS: the last deadlocks, the newest first.
-    pub fn deadlocks(&mut self, wanted: &Deadlocks, now: u64, events: &mut Events) -> Vec<Deadlock> {
-        self.advance(now, events);
+    pub(in crate::lock) fn last_deadlocks(&self, wanted: &Deadlocks) -> Vec<Deadlock> {
         self.deadlocks.iter().take(wanted.count).cloned().collect()
     }
 
     /// LOCK.INFO: the resources that are held or waited for.
-    pub fn inspect(&mut self, wanted: &Inspect<'_>, now: u64, events: &mut Events) -> Vec<ResourceReport> {
-        self.advance(now, events);
+    pub(in crate::lock) fn inspect(&self, wanted: &Inspect<'_>) -> Vec<ResourceReport> {
         let found = wanted.resources.iter().filter_map(|resource| self.resources.find(resource));
         found.map(|id| self.report(id)).collect()
     }
 
-    fn report(&self, id: usize) -> ResourceReport {
+    pub(in crate::lock) fn report(&self, id: usize) -> ResourceReport {
         let resource = &self.resources[id];
         ResourceReport {
             resource: self.resources.name(id).into(),
@@ -178,7 +54,7 @@ impl Core {
         }
     }
 
-    fn holder(&self, id: usize) -> Holder {
+    pub(in crate::lock) fn holder(&self, id: usize) -> Holder {
         let lease = &self.leases[id];
         let session_end = || self.sessions.get(&lease.session()?)?.deadline;
         let end = [lease.deadline(), session_end()].into_iter().flatten().min();
@@ -195,9 +71,8 @@ impl Core {
     }
 
     /// LOCK.LIST: a step of a walk through all resources.
-    pub fn list(&mut self, list: &List<'_>, now: u64, events: &mut Events) -> Page {
+    pub(in crate::lock) fn list(&self, list: &List<'_>) -> Page {
         let &List { cursor, pattern, owner } = list;
-        self.advance(now, events);
         let places = self.resources.places();
         let mut end = cursor.saturating_add(LIST_STEP_MAX).min(places);
         let owner_id = owner.map(|owner| self.owners.find(owner));
@@ -222,9 +97,8 @@ impl Core {
 
     /// LOCK.WAITS: who waits for whom, in the order of the queues: of one resource, of one owner, or of all.  At most
     /// `count`, and never more than a thousand.
-    pub fn waits(&mut self, waits: &Waits<'_>, now: u64, events: &mut Events) -> Vec<WaitReport> {
+    pub(in crate::lock) fn waits(&self, waits: &Waits<'_>) -> Vec<WaitReport> {
         let &Waits { resource, owner, count } = waits;
-        self.advance(now, events);
         let count = count.min(WAITS_SHOWN_MAX);
         let owner_id = owner.map(|owner| self.owners.find(owner));
         let resources: Vec<usize> = match (resource, owner_id) {
@@ -249,7 +123,7 @@ impl Core {
         reports
     }
 
-    fn wait_report(&self, resource: usize, place: usize, id: &WaiterId) -> WaitReport {
+    pub(in crate::lock) fn wait_report(&self, resource: usize, place: usize, id: &WaiterId) -> WaitReport {
         /// Blockers that one report names: whoever is behind many learns of those at the front.
         const BLOCKERS_SHOWN_MAX: usize = 16;
         let known = &self.resources[resource];
@@ -279,13 +153,7 @@ impl Core {
     ///
     /// # Errors
     /// If there is no such session.
-    pub fn inspect_session(
-        &mut self,
-        wanted: &InspectSession,
-        now: u64,
-        events: &mut Events,
-    ) -> Result<SessionReport, Refused> {
-        self.advance(now, events);
+    pub(in crate::lock) fn inspect_session(&self, wanted: &InspectSession) -> Result<SessionReport, Refused> {
         let session = self.sessions.get(&wanted.session).ok_or(Refused::NoSession)?;
         let mut leases: Vec<usize> = session.leases.iter().copied().collect();
         leases.sort_unstable();
@@ -304,25 +172,4 @@ impl Core {
                 .collect(),
         })
     }
-}
-
-/// A session.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SessionReport {
-    /// How long it lasts from a ping, in milliseconds; none if only its connection keeps it.
-    pub ttl: Option<u64>,
-    /// How long it, or once it is lost its leases, last from now, in milliseconds.
-    pub left: Option<u64>,
-    /// How long its leases are kept after it was lost, in milliseconds.
-    pub delay: u64,
-    /// Whether it ends with a connection.
-    pub is_bound: bool,
-    /// Whether it was lost and only its delay keeps its leases.
-    pub is_lost: bool,
-    /// Its leases.
-    pub leases: usize,
-    /// Its requests that wait.
-    pub waiters: usize,
-    /// The resources of its leases, the first thousand.
-    pub resources: Vec<Vec<u8>>,
 }

@@ -10,25 +10,13 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::core::Core;
-use super::events::{Events, WaiterId};
-use super::limits::{OWNER_LENGTH_MAX, REQUEST_ID_LENGTH_MAX, REQUEST_ID_MEMORY, REQUEST_IDS_MAX};
-use super::records::Record;
-use super::refused::Refused;
-use super::sessions::SessionId;
-
-/// Interner a request, so that it can be repeated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RequestId<'a> {
-    /// The owner among whose requests the id is unique; empty if it is unique on the whole server.
-    pub scope: &'a [u8],
-    /// The id; empty if the request has none.
-    pub id: &'a [u8],
-}
+use crate::lock::identifiers::{RequestId, SessionId, WaiterId};
+use crate::lock::limits::{OWNER_LENGTH_MAX, REQUEST_ID_LENGTH_MAX, REQUEST_ID_MEMORY, REQUEST_IDS_MAX};
+use crate::lock::refused::Refused;
 
 /// What a request came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Done {
+pub(in crate::lock) enum Done {
     /// It was granted something, or changed a grant, that now has this fence.
     Granted(u64),
     /// It waits.
@@ -41,7 +29,7 @@ pub(super) enum Done {
 
 impl Done {
     /// The number that the request was answered with.
-    pub(super) fn counted(self) -> Result<u64, Refused> {
+    pub(in crate::lock) fn counted(self) -> Result<u64, Refused> {
         match self {
             Done::Counted(count) => Ok(count),
             Done::Granted(_) | Done::Waiting(_) | Done::Opened(_) => Err(Refused::RequestIdUsed),
@@ -51,7 +39,7 @@ impl Done {
 
 /// What a request does.  The numbers are part of fingerprints, which are kept on disk.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Operation {
+pub(in crate::lock) enum Operation {
     Acquire = 1,
     Upgrade = 2,
     Downgrade = 3,
@@ -69,26 +57,26 @@ pub(super) enum Operation {
 /// A number that stands for an operation with everything it was asked to do (FNV-1a).  It tells a client's mistake, not
 /// an attack: who makes two requests with one number harms only itself.
 #[derive(Clone, Copy)]
-pub(super) struct Fingerprint(u64);
+pub(in crate::lock) struct Fingerprint(u64);
 
 impl Fingerprint {
-    pub(super) fn of(operation: Operation) -> Fingerprint {
+    pub(in crate::lock) fn of(operation: Operation) -> Fingerprint {
         Fingerprint(0xcbf2_9ce4_8422_2325).number(operation as u64)
     }
 
-    pub(super) fn number(self, number: u64) -> Fingerprint {
+    pub(in crate::lock) fn number(self, number: u64) -> Fingerprint {
         self.bytes(&number.to_le_bytes())
     }
 
-    pub(super) fn optional(self, number: Option<u64>) -> Fingerprint {
+    pub(in crate::lock) fn optional(self, number: Option<u64>) -> Fingerprint {
         self.number(number.is_some().into()).number(number.unwrap_or(0))
     }
 
-    pub(super) fn text(self, text: &[u8]) -> Fingerprint {
+    pub(in crate::lock) fn text(self, text: &[u8]) -> Fingerprint {
         self.number(text.len() as u64).bytes(text)
     }
 
-    pub(super) fn texts(self, texts: &[&[u8]]) -> Fingerprint {
+    pub(in crate::lock) fn texts(self, texts: &[&[u8]]) -> Fingerprint {
         texts.iter().fold(self.number(texts.len() as u64), |sum, text| sum.text(text))
     }
 
@@ -100,10 +88,10 @@ impl Fingerprint {
 
 /// An id with the request that it is bound to; empty for a request without an id.
 #[derive(Clone, Default)]
-pub(super) struct Bound {
+pub(in crate::lock) struct Bound {
     /// The length of the scope, the scope, the id.
-    pub(super) key: Box<[u8]>,
-    fingerprint: u64,
+    pub(in crate::lock) key: Box<[u8]>,
+    pub(in crate::lock) fingerprint: u64,
 }
 
 impl RequestId<'_> {
@@ -111,7 +99,7 @@ impl RequestId<'_> {
     ///
     /// # Errors
     /// If the id or its scope is too long.
-    pub(super) fn bind(self, fingerprint: impl FnOnce() -> Fingerprint) -> Result<Bound, Refused> {
+    pub(in crate::lock) fn bind(self, fingerprint: impl FnOnce() -> Fingerprint) -> Result<Bound, Refused> {
         if self.id.is_empty() {
             return Ok(Bound::default());
         }
@@ -129,40 +117,14 @@ impl RequestId<'_> {
 
 impl Bound {
     /// Whether the request has no id.
-    pub(super) fn is_none(&self) -> bool {
+    pub(in crate::lock) fn is_none(&self) -> bool {
         self.key.is_empty()
-    }
-}
-
-impl Core {
-    /// What the request came to when it was made before; none if this is the first time.
-    ///
-    /// # Errors
-    /// If its id was used for another request.
-    pub(super) fn done_before(&self, request: &Bound) -> Result<Option<Done>, Refused> {
-        match self.request_ids.find(&request.key) {
-            Some(entry) if entry.fingerprint == request.fingerprint => Ok(Some(entry.done)),
-            Some(_) => Err(Refused::RequestIdUsed),
-            None => Ok(None),
-        }
-    }
-
-    /// Remembers what a request with an id came to, also across a restart unless it waits.
-    pub(super) fn remember(&mut self, request: &Bound, done: Done, events: &mut Events) {
-        if request.is_none() {
-            return;
-        }
-        let (key, fingerprint) = (&request.key, request.fingerprint);
-        if !matches!(done, Done::Waiting(_)) {
-            events.record(&Record::RequestDone { key, fingerprint, done });
-        }
-        self.request_ids.remember(key, fingerprint, done, self.now);
     }
 }
 
 /// The requests of the last two minutes that had an id, and those that wait.
 #[derive(Default)]
-pub(super) struct RequestIds {
+pub(in crate::lock) struct RequestIds {
     /// Oldest first.  Each has a number, one larger than that of the one before it; an empty key stands for none.
     entries: VecDeque<Entry>,
     /// The number of the first.
@@ -177,10 +139,10 @@ pub(super) struct RequestIds {
 /// What finding a key takes, about.
 const INDEX_BYTES: usize = 16;
 
-struct Entry {
+pub(in crate::lock) struct Entry {
     key: Box<[u8]>,
-    fingerprint: u64,
-    done: Done,
+    pub(in crate::lock) fingerprint: u64,
+    pub(in crate::lock) done: Done,
     /// When it was remembered, in microseconds.
     at: u64,
 }
@@ -191,7 +153,7 @@ impl RequestIds {
         self.index.find(self.hasher.hash_one(key), is_it).copied()
     }
 
-    fn find(&self, key: &[u8]) -> Option<&Entry> {
+    pub(in crate::lock) fn find(&self, key: &[u8]) -> Option<&Entry> {
         if key.is_empty() {
             return None;
         }
@@ -199,7 +161,7 @@ impl RequestIds {
     }
 
     /// Remembers what a request came to; `now` in microseconds.
-    pub(super) fn remember(&mut self, key: &[u8], fingerprint: u64, done: Done, now: u64) {
+    pub(in crate::lock) fn remember(&mut self, key: &[u8], fingerprint: u64, done: Done, now: u64) {
         self.forget(key);
         self.forget_old(now);
         self.push(Entry { key: key.into(), fingerprint, done, at: now });
@@ -209,7 +171,7 @@ impl RequestIds {
     }
 
     /// Forgets a request that came to nothing.
-    pub(super) fn forget(&mut self, key: &[u8]) {
+    pub(in crate::lock) fn forget(&mut self, key: &[u8]) {
         let Some(number) = self.number_of(key) else { return };
         self.unlink(key, number);
         self.key_bytes -= key.len();
@@ -217,24 +179,24 @@ impl RequestIds {
     }
 
     /// The numbers of all entries, oldest first.
-    pub(super) fn numbers(&self) -> std::ops::Range<u64> {
+    pub(in crate::lock) fn numbers(&self) -> std::ops::Range<u64> {
         self.first..self.first + self.entries.len() as u64
     }
 
     /// Key, fingerprint and what it came to, of the entry with a number, if it is remembered still and does not wait.
-    pub(super) fn done_at(&self, number: u64) -> Option<(&[u8], u64, Done)> {
+    pub(in crate::lock) fn done_at(&self, number: u64) -> Option<(&[u8], u64, Done)> {
         let entry = self.entries.get(number.checked_sub(self.first)? as usize)?;
         let is_done = !entry.key.is_empty() && !matches!(entry.done, Done::Waiting(_));
         is_done.then_some((&*entry.key, entry.fingerprint, entry.done))
     }
 
     /// The bytes that they take, about.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::lock) fn bytes(&self) -> usize {
         self.entries.len() * (size_of::<Entry>() + INDEX_BYTES) + self.key_bytes
     }
 
     /// How many are remembered.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::lock) fn len(&self) -> usize {
         self.index.len()
     }
 
@@ -284,26 +246,6 @@ impl RequestIds {
 mod tests {
     use super::*;
 
-    fn bound(scope: &[u8], id: &[u8], operation: Operation) -> Bound {
-        RequestId { scope, id }.bind(|| Fingerprint::of(operation)).expect("the id is short")
-    }
-
-    fn remember(core: &mut Core, request: &Bound, done: Done) {
-        core.remember(request, done, &mut Events::default());
-    }
-
-    #[test]
-    fn an_id_is_bound_to_what_it_was_used_for() {
-        let mut core = Core::default();
-        let request = bound(b"a", b"bc", Operation::Acquire);
-        remember(&mut core, &request, Done::Granted(1));
-        assert_eq!(core.done_before(&request), Ok(Some(Done::Granted(1))));
-        assert_eq!(core.done_before(&bound(b"a", b"bc", Operation::Release)), Err(Refused::RequestIdUsed));
-        assert_eq!(core.done_before(&bound(b"ab", b"c", Operation::Acquire)), Ok(None));
-        assert_eq!(core.done_before(&bound(b"", b"bc", Operation::Acquire)), Ok(None));
-        assert_eq!(core.done_before(&bound(b"a", b"", Operation::Release)), Ok(None));
-    }
-
     #[test]
     fn fingerprints_tell_requests_apart() {
         let of = || Fingerprint::of(Operation::Acquire);
@@ -318,32 +260,5 @@ mod tests {
         ];
         let different: std::collections::HashSet<u64> = all.iter().map(|sum| sum.0).collect();
         assert_eq!(different.len(), all.len());
-    }
-
-    #[test]
-    fn requests_are_remembered_for_a_time_and_in_number() {
-        let mut core = Core::default();
-        let [first, waits, later] = [&b"1"[..], b"2", b"3"].map(|id| bound(b"a", id, Operation::Acquire));
-        remember(&mut core, &first, Done::Granted(1));
-        remember(&mut core, &waits, Done::Waiting(WaiterId(7)));
-        core.now = REQUEST_ID_MEMORY * 1000 - 1;
-        remember(&mut core, &later, Done::Granted(2));
-        assert_eq!(core.done_before(&first), Ok(Some(Done::Granted(1))));
-        core.now += 1;
-        remember(&mut core, &later, Done::Granted(3));
-        assert_eq!(core.done_before(&first), Ok(None));
-        assert_eq!(core.done_before(&later), Ok(Some(Done::Granted(3))));
-        // Who waits may ask again as long as it waits.
-        assert_eq!(core.done_before(&waits), Ok(Some(Done::Waiting(WaiterId(7)))));
-        let done = core.request_ids.numbers().filter_map(|number| core.request_ids.done_at(number));
-        assert_eq!(done.count(), 1);
-        core.request_ids.forget(&waits.key);
-        assert_eq!((core.done_before(&waits), core.request_ids.len()), (Ok(None), 1));
-        for number in 0..REQUEST_IDS_MAX * 2 {
-            let request = bound(b"a", number.to_string().as_bytes(), Operation::Force);
-            remember(&mut core, &request, Done::Counted(4));
-        }
-        assert_eq!(core.request_ids.len(), REQUEST_IDS_MAX);
-        assert_eq!(core.done_before(&later), Ok(None));
     }
 }

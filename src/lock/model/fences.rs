@@ -16,14 +16,14 @@ const FENCES_PER_MILLISECOND: u64 = 1024;
 const FENCE_OF_CLOCK_MAX: u64 = 1 << 52;
 
 /// Where fences begin that nothing else is known of.
-pub(super) fn of_clock(now: Now) -> u64 {
+pub(in crate::lock) fn of_clock(now: Now) -> u64 {
     let millis = u64::try_from(now.wall_millis()).unwrap_or(0);
     millis.saturating_mul(FENCES_PER_MILLISECOND).min(FENCE_OF_CLOCK_MAX)
 }
 
 /// The counter.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fences {
+pub(in crate::lock) struct Fences {
     last: u64,
     /// Up to here fences may be given out without another record; unlimited unless ranges are kept.
     reserved: Option<u64>,
@@ -31,33 +31,33 @@ pub(super) struct Fences {
 
 impl Fences {
     /// From here on fences are given out of ranges that are written down.
-    pub(super) fn reserve_ranges(&mut self) {
+    pub(in crate::lock) fn reserve_ranges(&mut self) {
         self.reserved = Some(self.last);
     }
 
     /// No fence above this was given out, also none that was not written down by itself.
-    pub(super) fn upto(&self) -> u64 {
+    pub(in crate::lock) fn upto(&self) -> u64 {
         self.reserved.unwrap_or(0).max(self.last)
     }
 
     /// The next fence.
-    pub(super) fn take(&mut self) -> u64 {
+    pub(in crate::lock) fn take(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
 
     /// The last fence that was given out.
-    pub(super) fn last(&self) -> u64 {
+    pub(in crate::lock) fn last(&self) -> u64 {
         self.last
     }
 
     /// Goes on after `fence`, if that is later.
-    pub(super) fn skip_to(&mut self, fence: u64) {
+    pub(in crate::lock) fn skip_to(&mut self, fence: u64) {
         self.last = self.last.max(fence);
     }
 
     /// The end of the range to be written down next, if half of the last is used.
-    pub(super) fn next_range(&mut self) -> Option<u64> {
+    pub(in crate::lock) fn next_range(&mut self) -> Option<u64> {
         let reserved = self.reserved.as_mut()?;
         if self.last + FENCE_RANGE / 2 < *reserved {
             return None;

@@ -1,8 +1,8 @@
 //! How much memory the table takes: reckoned from what there is, so that it costs nothing to keep.
 
-use super::core::Core;
-use super::refused::Refused;
-use super::waiters::Waiter;
+use super::Model;
+use super::waiter::Waiter;
+use crate::lock::refused::Refused;
 
 /// Besides its own place a lease has one in the order of what falls due, and in the lists of its resource and its owner.
 const LEASE_BYTES: usize = 48;
@@ -13,7 +13,7 @@ const WAITER_BYTES: usize = size_of::<Waiter>() + 256;
 /// A session with what falls due for it; its leases are counted as such.
 const SESSION_BYTES: usize = 256;
 
-impl Core {
+impl Model {
     /// Bytes that leases, waiters, sessions and remembered requests take, about.
     pub fn memory(&self) -> usize {
         self.resources.bytes()
@@ -26,16 +26,11 @@ impl Core {
             + self.meta_bytes
     }
 
-    /// From here on no lease, waiter or session is added while more bytes than this are taken; 0 for no limit.
-    pub fn limit_memory(&mut self, bytes: usize) {
-        self.memory_limit = bytes;
-    }
-
     /// Whether something may be added.  What gives back or renews is never asked.
     ///
     /// # Errors
     /// If too much memory is taken.
-    pub(super) fn check_memory(&self) -> Result<(), Refused> {
+    pub(in crate::lock) fn check_memory(&self) -> Result<(), Refused> {
         if self.memory_limit != 0 && self.memory() > self.memory_limit {
             return Err(Refused::NoMemory);
         }

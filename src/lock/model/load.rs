@@ -1,58 +1,20 @@
-//! How a resource can be held, and what can be held together.
+//! What is taken of a resource, and what can be held together.
 
-/// How a resource is held.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mode {
-    /// By one.
-    Exclusive,
-    /// Together with others that share it.
-    Shared,
-    /// So many permits of a semaphore of that size.
-    Permits {
-        /// How many are held.
-        count: u32,
-        /// How many there are.
-        of: u32,
-    },
-}
-
-impl Mode {
-    /// The word that replies use.
-    pub fn word(self) -> &'static str {
-        match self {
-            Mode::Exclusive => "exclusive",
-            Mode::Shared => "shared",
-            Mode::Permits { .. } => "permits",
-        }
-    }
-
-    /// Whether who holds the one holds the other: of a semaphore as many permits, however many there are.
-    pub(super) fn is_like(self, other: Mode) -> bool {
-        match (self, other) {
-            (Mode::Permits { count, .. }, Mode::Permits { count: other, .. }) => count == other,
-            _ => self == other,
-        }
-    }
-
-    /// Whether one may have to wait for the other.
-    pub(super) fn conflicts(self, other: Mode) -> bool {
-        !matches!((self, other), (Mode::Shared, Mode::Shared))
-    }
-}
+use crate::lock::mode::Mode;
 
 /// What of a resource is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Load {
-    pub(super) permits: u64,
-    pub(super) exclusive: u32,
-    pub(super) shared: u32,
+pub(in crate::lock) struct Load {
+    pub(in crate::lock) permits: u64,
+    pub(in crate::lock) exclusive: u32,
+    pub(in crate::lock) shared: u32,
     /// The fewest permits that a request ahead has said there are: it is not to be overtaken.  0 if there is none.
-    pub(super) least_ahead: u32,
+    pub(in crate::lock) least_ahead: u32,
 }
 
 impl Load {
     /// Whether this may be held besides.
-    pub(super) fn admits(&self, mode: Mode) -> bool {
+    pub(in crate::lock) fn admits(&self, mode: Mode) -> bool {
         match mode {
             Mode::Exclusive => self.exclusive + self.shared == 0 && self.permits == 0,
             Mode::Shared => self.exclusive == 0 && self.permits == 0,
@@ -64,17 +26,17 @@ impl Load {
     }
 
     /// Whether whoever shares it may hold it alone: if it is the only one.
-    pub(super) fn admits_upgrade(&self) -> bool {
+    pub(in crate::lock) fn admits_upgrade(&self) -> bool {
         self.exclusive == 0 && self.permits == 0 && self.shared == 1
     }
 
     /// Whether nothing at all may be held besides; nobody has said that there are more than so many permits.
-    pub(super) fn is_full(&self, most_permits: u32) -> bool {
+    pub(in crate::lock) fn is_full(&self, most_permits: u32) -> bool {
         self.exclusive > 0 || (self.permits > 0 && self.permits >= u64::from(most_permits))
     }
 
     /// Takes it.
-    pub(super) fn add(&mut self, mode: Mode) {
+    pub(in crate::lock) fn add(&mut self, mode: Mode) {
         match mode {
             Mode::Exclusive => self.exclusive += 1,
             Mode::Shared => self.shared += 1,
@@ -83,7 +45,7 @@ impl Load {
     }
 
     /// Takes it for a request that is ahead.
-    pub(super) fn add_ahead(&mut self, mode: Mode) {
+    pub(in crate::lock) fn add_ahead(&mut self, mode: Mode) {
         self.add(mode);
         if let Mode::Permits { of, .. } = mode
             && (self.least_ahead == 0 || of < self.least_ahead)
@@ -93,7 +55,7 @@ impl Load {
     }
 
     /// Gives it back.
-    pub(super) fn remove(&mut self, mode: Mode) {
+    pub(in crate::lock) fn remove(&mut self, mode: Mode) {
         match mode {
             Mode::Exclusive => self.exclusive -= 1,
             Mode::Shared => self.shared -= 1,

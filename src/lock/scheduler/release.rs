@@ -1,14 +1,15 @@
-//! Giving back: by the holder, by an operator, and in the name of who has gone.
+//! Releasing: by the holder, and by an operator.
 
 use smallvec::SmallVec;
 
-use super::core::Core;
-use super::events::{Events, NoticeKind};
-use super::idempotency::{Done, Fingerprint, Operation};
-use super::modes::Mode;
-use super::operation::{Force, Release, ReleaseMany};
-use super::records::Record;
-use super::refused::Refused;
+use super::Core;
+use crate::lock::mode::Mode;
+use crate::lock::model::events::Events;
+use crate::lock::model::idempotency::{Done, Fingerprint, Operation};
+use crate::lock::notice::NoticeKind;
+use crate::lock::operation::{Force, Release, ReleaseMany};
+use crate::lock::records::Record;
+use crate::lock::refused::Refused;
 
 /// What both operations begin their fingerprint with.
 fn fingerprint(operation: Operation, fence: Option<u64>, all: bool, skips_ended: bool) -> Fingerprint {
@@ -25,25 +26,29 @@ impl Core {
         self.advance(now, events);
         let request =
             request.bind(|| fingerprint(Operation::Release, fence, all, false).text(owner).text(resource))?;
-        if let Some(done) = self.done_before(&request)? {
+        if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
         }
-        let last = self.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
-        let left = match self.leases[last].mode {
+        let last = self.model.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
+        let left = match self.model.leases[last].mode {
             Mode::Permits { .. } => self.give_back_permits(last, fence, all, events),
             Mode::Exclusive | Mode::Shared => {
-                u64::from(self.leases[last].holds) - self.give_back(last, all, events)
+                u64::from(self.model.leases[last].holds) - self.give_back(last, all, events)
             }
         };
-        self.remember(&request, Done::Counted(left), events);
+        self.model.remember(&request, Done::Counted(left), events);
         self.finish(events);
         Ok(left)
     }
 
     /// Gives back permits, of which an owner may have several leases on a resource; returns how many holds are left.
     fn give_back_permits(&mut self, last: usize, fence: Option<u64>, all: bool, events: &mut Events) -> u64 {
-        let (owner, resource) = (self.leases[last].owner, self.leases[last].resource);
-        let held = self.find_leases(resource, owner).map(|id| u64::from(self.leases[id].holds)).sum::<u64>();
+        let (owner, resource) = (self.model.leases[last].owner, self.model.leases[last].resource);
+        let held = self
+            .model
+            .find_leases(resource, owner)
+            .map(|id| u64::from(self.model.leases[id].holds))
+            .sum::<u64>();
         let leases = self.leases_for(last, fence, all);
         let given: u64 = leases.iter().map(|&id| self.give_back(id, all, events)).sum();
         held - given
@@ -52,7 +57,7 @@ impl Core {
     /// The leases on a resource that an owner gives back: all it has there, or the last.
     fn leases_for(&self, last: usize, fence: Option<u64>, all: bool) -> SmallVec<[usize; 1]> {
         if all && fence.is_none() {
-            self.find_leases(self.leases[last].resource, self.leases[last].owner).collect()
+            self.model.find_leases(self.model.leases[last].resource, self.model.leases[last].owner).collect()
         } else {
             [last].into_iter().collect()
         }
@@ -60,16 +65,17 @@ impl Core {
 
     /// Gives back one hold of a lease, or all; returns how many.
     fn give_back(&mut self, id: usize, all: bool, events: &mut Events) -> u64 {
-        let lease = &mut self.leases[id];
+        let lease = &mut self.model.leases[id];
         let holds = lease.holds;
         if holds > 1 && !all {
             lease.holds -= 1;
-            let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
+            let (owner, resource) =
+                (self.model.owners.name(lease.owner), self.model.resources.name(lease.resource));
             events.record(&Record::Holds { owner, resource, fence: Some(lease.fence), holds: lease.holds });
             return 1;
         }
-        self.counts.released += 1;
-        self.end_lease(id, NoticeKind::Released, b"", events);
+        self.model.counts.released += 1;
+        self.model.end_lease(id, NoticeKind::Released, b"", events);
         holds.into()
     }
 
@@ -89,10 +95,10 @@ impl Core {
         let request = request.bind(|| {
             fingerprint(Operation::ReleaseMany, fence, all, skips_ended).text(owner).texts(resources)
         })?;
-        if let Some(done) = self.done_before(&request)? {
+        if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
         }
-        let last = resources.iter().filter_map(|resource| self.lease_under(resource, owner, fence));
+        let last = resources.iter().filter_map(|resource| self.model.lease_under(resource, owner, fence));
         let held: SmallVec<[_; 1]> = last.map(|last| self.leases_for(last, fence, all)).collect();
         if held.is_empty() || (held.len() < resources.len() && !skips_ended) {
             return Err(Refused::NotHeld);
@@ -102,11 +108,11 @@ impl Core {
         leases.dedup();
         let mut freed = 0;
         for id in leases {
-            let is_last = self.leases[id].holds == 1 || all;
+            let is_last = self.model.leases[id].holds == 1 || all;
             self.give_back(id, all, events);
             freed += u64::from(is_last);
         }
-        self.remember(&request, Done::Counted(freed), events);
+        self.model.remember(&request, Done::Counted(freed), events);
         self.finish(events);
         Ok(freed)
     }
@@ -120,20 +126,20 @@ impl Core {
         self.advance(now, events);
         let request = request
             .bind(|| Fingerprint::of(Operation::Force).text(resource).texts(owner.as_slice()).text(reason))?;
-        if let Some(done) = self.done_before(&request)? {
+        if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
         }
-        let place = self.resources.find(resource);
-        let mut leases = place.map_or_else(Vec::new, |place| self.resources[place].holders.to_vec());
+        let place = self.model.resources.find(resource);
+        let mut leases = place.map_or_else(Vec::new, |place| self.model.resources[place].holders.to_vec());
         if let Some(owner) = owner {
-            leases.retain(|&id| self.owners.name(self.leases[id].owner) == owner);
+            leases.retain(|&id| self.model.owners.name(self.model.leases[id].owner) == owner);
         }
         for &id in &leases {
-            self.end_lease(id, NoticeKind::Forced, reason, events);
+            self.model.end_lease(id, NoticeKind::Forced, reason, events);
         }
         let forced = leases.len() as u64;
-        self.counts.forced += forced;
-        self.remember(&request, Done::Counted(forced), events);
+        self.model.counts.forced += forced;
+        self.model.remember(&request, Done::Counted(forced), events);
         self.finish(events);
         Ok(forced)
     }

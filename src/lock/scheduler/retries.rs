@@ -1,0 +1,74 @@
+//! Requests that were made before under the same id.
+
+use smallvec::SmallVec;
+
+use super::Core;
+use crate::lock::grant::{Grant, Undo};
+use crate::lock::model::Due;
+use crate::lock::model::events::Events;
+use crate::lock::model::idempotency::{Bound, Done};
+use crate::lock::outcome::Acquired;
+use crate::lock::refused::Refused;
+
+impl Core {
+    /// The answer to a request that was made before.  A lease that it was granted lasts at least `ttl` from now, since the
+    /// client counts from then.
+    pub(super) fn again(
+        &mut self,
+        done: Done,
+        resources: &[&[u8]],
+        ttl: Option<u64>,
+        wait: u64,
+        events: &mut Events,
+    ) -> Result<Acquired, Refused> {
+        match done {
+            Done::Granted(fence) => {
+                let leases = resources.iter().map(|resource| self.model.lease_at(resource, fence));
+                // A copy that comes late, of a request whose lease was given back, must not take it once more.
+                let leases: SmallVec<[usize; 1]> =
+                    leases.collect::<Option<_>>().ok_or(Refused::GrantEnded(fence))?;
+                for &id in &leases {
+                    if let Some(ttl) = ttl {
+                        self.model.extend_lease(id, ttl, events);
+                    }
+                }
+                let owner = self.model.owners.name(self.model.leases[leases[0]].owner);
+                Ok(Acquired::Granted(Grant { owner: Some(owner.into()), ..self.model.grant_of_all(&leases) }))
+            }
+            Done::Waiting(_) if wait == 0 => Ok(Acquired::Busy),
+            Done::Waiting(id) => {
+                let deadline = self.model.now + wait * 1000;
+                let waiter = self.model.waiters.get_mut(&id).expect("who stops waiting is forgotten");
+                let old = std::mem::replace(&mut waiter.deadline, deadline);
+                self.model.due.remove(&(old, Due::Waiter(id)));
+                self.model.due.insert((deadline, Due::Waiter(id)));
+                Ok(Acquired::Rejoined(id))
+            }
+            Done::Counted(_) | Done::Opened(_) => Err(Refused::RequestIdUsed),
+        }
+    }
+
+    /// Has what a retry is granted stay until it has gone as well.
+    pub(super) fn claim(&mut self, mut acquired: Acquired, undo: Undo, request: &Bound) -> Acquired {
+        if let Acquired::Granted(grant) = &mut acquired {
+            (grant.undo, grant.request) = (undo, request.key.clone());
+            for &id in &grant.leases {
+                self.model.leases[id].claims += 1;
+            }
+        }
+        acquired
+    }
+
+    /// The grant of a change that was made before.
+    pub(super) fn granted_before(
+        &mut self,
+        done: Done,
+        resource: &[u8],
+        events: &mut Events,
+    ) -> Result<Grant, Refused> {
+        match self.again(done, &[resource], None, 0, events)? {
+            Acquired::Granted(grant) => Ok(grant),
+            _ => Err(Refused::RequestIdUsed),
+        }
+    }
+}
