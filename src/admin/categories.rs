@@ -1,12 +1,12 @@
 //! ACL categories, derived from a row's flags and group as Redis derives them.
 
-use crate::command::{Flags, Group, Row};
+use crate::command::{Flags, Row};
 
 /// Whether a row is in a category.
 pub type Rule = fn(&Row) -> bool;
 
-/// All categories of Redis in its order, with the rule that puts a row into them; those without a rule are of
-/// types and features that no command here has.
+/// All categories of Redis in its order, with the rule that puts a row into them.  Some are of types and features that no
+/// command here has.
 pub const CATEGORIES: &[(&str, Rule)] = &[
     ("keyspace", is_keyspace),
     ("read", |row| row.command.flags.contains(Flags::READONLY)),
@@ -14,8 +14,8 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
     ("set", |_| false),
     ("sortedset", |_| false),
     ("list", |_| false),
-    ("hash", |row| row.command.group == Group::Hash),
-    ("string", |row| row.command.group == Group::String),
+    ("hash", |row| is_of_group(row, "hash")),
+    ("string", |row| is_of_group(row, "string")),
     ("bitmap", |_| false),
     ("hyperloglog", |_| false),
     ("geo", |_| false),
@@ -29,7 +29,7 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
     ("blocking", |row| row.command.flags.contains(Flags::BLOCKING)),
     ("dangerous", |row| row.command.flags.intersects(Flags::ADMIN.union(Flags::DANGEROUS))),
     ("connection", is_connection),
-    ("transaction", |row| row.command.group == Group::Transactions),
+    ("transaction", |row| is_of_group(row, "transaction")),
     ("scripting", |_| false),
 ];
 
@@ -52,14 +52,18 @@ pub fn find(name: &[u8]) -> Option<Rule> {
     CATEGORIES.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name)).map(|(_, rule)| *rule)
 }
 
+fn is_of_group(row: &Row, category: &str) -> bool {
+    row.command.group.facts().category == category
+}
+
 fn is_keyspace(row: &Row) -> bool {
     let name = row.command.name;
-    let generic = row.command.group == Group::Generic && !CONNECTION_ELSEWHERE.contains(&name);
+    let generic = is_of_group(row, "keyspace") && !CONNECTION_ELSEWHERE.contains(&name);
     (generic && row.command.subcommands.is_empty()) || KEYSPACE_OF_SERVER.contains(&name)
 }
 
 fn is_connection(row: &Row) -> bool {
     let family = row.name.split('|').next().unwrap_or_default();
-    let own = row.command.group == Group::Connection && row.command.subcommands.is_empty();
+    let own = is_of_group(row, "connection") && row.command.subcommands.is_empty();
     own || CONNECTION_ELSEWHERE.contains(&family)
 }

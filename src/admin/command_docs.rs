@@ -3,7 +3,7 @@
 use quartet_protocol::resp::Output;
 
 use crate::command::syntax::{self, Argument, Kind};
-use crate::command::{CommandTable, Group, Row};
+use crate::command::{CommandTable, Row};
 
 /// Writes a command's documentation as one map.
 pub(super) fn write_docs(output: &mut Output, table: &CommandTable, row: &Row) {
@@ -13,7 +13,7 @@ pub(super) fn write_docs(output: &mut Output, table: &CommandTable, row: &Row) {
     let facts = [
         ("summary", command.summary),
         ("since", command.since),
-        ("group", group_word(command.group)),
+        ("group", command.group.facts().name),
         ("complexity", command.complexity),
     ];
     let facts = facts.iter().filter(|(_, text)| !text.is_empty());
@@ -34,22 +34,6 @@ pub(super) fn write_docs(output: &mut Output, table: &CommandTable, row: &Row) {
             output.bulk(subcommand.name.as_bytes());
             write_docs(output, table, subcommand);
         }
-    }
-}
-
-/// The name of a group.
-pub(super) fn group_word(group: Group) -> &'static str {
-    match group {
-        Group::Generic => "generic",
-        Group::String => "string",
-        Group::Hash => "hash",
-        Group::Connection => "connection",
-        Group::Server => "server",
-        Group::Transactions => "transactions",
-        Group::PubSub => "pubsub",
-        Group::RateLimit => "ratelimit",
-        Group::Lock => "lock",
-        Group::Cluster => "cluster",
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use super::command_docs::group_word;
-use crate::command::{CommandTable, Group, Row};
+use crate::command::{CommandTable, GROUPS, GroupFacts, Row};
 
 const HEAD: &str = "# Commands
 
@@ -14,24 +13,10 @@ that what precedes may be repeated.  *Since* names the version of Redis that bro
 Redis does not have it.  `COMMAND DOCS` tells clients the same.
 ";
 
-/// The groups with their headings, in the order of the page.
-const GROUPS: &[(Group, &str)] = &[
-    (Group::String, "Strings"),
-    (Group::Hash, "Hashes"),
-    (Group::Generic, "Keys"),
-    (Group::Transactions, "Transactions"),
-    (Group::PubSub, "Publish and subscribe"),
-    (Group::RateLimit, "Rate limits"),
-    (Group::Lock, "Locks"),
-    (Group::Connection, "Connection"),
-    (Group::Server, "Server"),
-    (Group::Cluster, "Cluster"),
-];
-
 /// The page `docs/commands.md`.
 pub fn markdown(table: &CommandTable) -> String {
     let mut page = HEAD.to_owned();
-    for (group, heading) in GROUPS {
+    for GroupFacts { group, name, heading, .. } in GROUPS {
         let rows = table.rows().iter().filter(|row| row.command.group == *group);
         // The name of a family says nothing by itself, except that COMMAND does.
         let mut rows: Vec<&Row> =
@@ -40,10 +25,9 @@ pub fn markdown(table: &CommandTable) -> String {
             continue;
         }
         rows.sort_by_key(|row| &row.name);
-        let word = group_word(*group);
         writeln!(
             page,
-            "\n## {heading} (`{word}`)\n\n| command | what it does | complexity | since |\n|---|---|---|---|"
+            "\n## {heading} (`{name}`)\n\n| command | what it does | complexity | since |\n|---|---|---|---|"
         )
         .expect("a string takes everything");
         for row in rows {

@@ -1,8 +1,9 @@
 //! CONFIG: settings read and changed while the server runs.
 
 use super::{HELP, HELP_SUMMARY, OPERATOR_NO_SCRIPT};
-use crate::command::{Call, Command, Flags, Group, Handler};
+use crate::command::{Call, Command, Flags, Group, Handler, ShownArguments};
 use crate::refusal::Refusal;
+use crate::settings;
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {
@@ -59,12 +60,24 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.0.0",
             group: Group::Server,
             flags: OPERATOR_NO_SCRIPT,
+            hide_secrets,
             handler: Handler::Data(set),
             ..Command::ROW
         },
     ],
     ..Command::ROW
 }];
+
+/// Hides the values of settings that are secrets.
+fn hide_secrets(arguments: &mut ShownArguments<'_>) {
+    let mut position = 2;
+    while let Some(name) = arguments.get(position) {
+        if settings::is_secret(name) {
+            arguments.hide(position + 1);
+        }
+        position += 2;
+    }
+}
 
 fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let patterns: Vec<&[u8]> = call.arguments.from(2).iter().collect();

@@ -11,11 +11,12 @@ mod client;
 mod continuation;
 mod database;
 pub mod executor;
+mod group;
 mod held;
 mod help;
 mod keeping;
 mod monitors;
-pub mod secrets;
+mod secrets;
 mod services;
 pub mod syntax;
 mod table;
@@ -27,9 +28,11 @@ pub use caller::{Caller, CallerState, LongRequest};
 pub use client::{Client, Replies, Transaction};
 pub use continuation::{Continuation, Flow};
 pub use database::database_number;
+pub use group::{GROUPS, Group, GroupFacts};
 pub use held::{HeldReply, Promise};
 pub use keeping::{KeeperThread, LimitKeeper};
 pub use monitors::Monitors;
+pub use secrets::{REDACTED, ShownArguments};
 pub use services::Services;
 pub use table::{CommandTable, Row};
 
@@ -105,31 +108,6 @@ bitflags::bitflags! {
         /// Changes the database for the commands after it.
         const SELECTS_DATABASE = 1 << 22;
     }
-}
-
-/// The family a command belongs to, as COMMAND DOCS names it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Group {
-    /// Keys of any type.
-    Generic,
-    /// Strings.
-    String,
-    /// Hashes.
-    Hash,
-    /// The connection and its client.
-    Connection,
-    /// Operating the server.
-    Server,
-    /// MULTI and its companions.
-    Transactions,
-    /// Publish and subscribe.
-    PubSub,
-    /// Who may do how much in what time.
-    RateLimit,
-    /// Distributed locks.
-    Lock,
-    /// Being one server of many, which this one never is.
-    Cluster,
 }
 
 /// What a command does with the keys it names, in the words of Redis' key specifications.
@@ -242,6 +220,8 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: Keys,
+    /// Hides the arguments of a request that others may not see; the slow log and MONITOR show the rest.
+    pub hide_secrets: fn(&mut ShownArguments<'_>),
     /// Finds the keys of a request that are no arguments of it, but follow from what the server knows.
     pub find_keys: Option<fn(Arguments<'_>, &Services) -> FoundKeys>,
     /// Does it.
@@ -261,6 +241,7 @@ impl Command {
         group: Group::Generic,
         flags: Flags::empty(),
         keys: Keys::NONE,
+        hide_secrets: |_| (),
         find_keys: None,
         handler: Handler::Data(missing_subcommand),
         subcommands: &[],

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 
-use super::{Call, Flags, secrets};
+use super::{Call, Flags, ShownArguments};
 use crate::client::SharedClient;
 use crate::lock_order::{RwLock, rank};
 
@@ -57,7 +57,7 @@ impl Call<'_, '_> {
         let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
         let (database, address) = (self.caller.database, self.caller.address);
         let mut line = format!("+{seconds}.{rest:06} [{database} {address}]").into_bytes();
-        for argument in secrets::shown(&self.row.name, self.arguments) {
+        for argument in ShownArguments::new(self.row, self.arguments) {
             line.extend_from_slice(b" \"");
             quote(&mut line, argument);
             line.push(b'"');

@@ -1,101 +1,50 @@
-//! Which arguments of a command are secrets: what SLOWLOG and MONITOR show of a command hides them.
+//! Requests as SLOWLOG and MONITOR show them: with the arguments hidden that the command's row calls secret.
 //!
 //! A secret is found by its place, as the command itself reads it: a name or a value may spell like an option.
 
 use quartet_protocol::resp::Arguments;
 
-use crate::settings::is_secret;
+use super::Row;
 
 /// What is shown instead of a secret.
 pub const REDACTED: &[u8] = b"(redacted)";
 
-/// The arguments of the command with this full name, such as `config|set`, as others may see them.
-pub fn shown<'a>(name: &str, arguments: Arguments<'a>) -> Vec<&'a [u8]> {
-    let mut words: Vec<&[u8]> = arguments.iter().collect();
-    match name {
-        "auth" => hide(&mut words, 1..),
-        "hello" => hide_hello(&mut words),
-        "config|set" => {
-            for pair in words.get_mut(2..).unwrap_or_default().chunks_mut(2) {
-                if is_secret(pair[0]) {
-                    hide(pair, 1..);
-                }
-            }
-        }
-        "acl|setuser" => hide(&mut words, 2..),
-        _ => {}
-    }
-    words
-}
+/// The arguments of a request, among which a row hides the secrets.
+pub struct ShownArguments<'a>(Vec<&'a [u8]>);
 
-/// `HELLO version [AUTH user password] [SETNAME name]`.  What follows a word that is neither option may be a mistyped
-/// one's password.
-fn hide_hello(words: &mut [&[u8]]) {
-    // Who forgets the version begins with an option.
-    let mut at = if words.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH")) { 1 } else { 2 };
-    while let Some(word) = words.get(at) {
-        if word.eq_ignore_ascii_case(b"SETNAME") {
-            at += 2;
-        } else if word.eq_ignore_ascii_case(b"AUTH") {
-            let end = words.len().min(at + 3);
-            hide(&mut words[..end], at + 1..);
-            at = end;
-        } else {
-            return hide(words, at + 1..);
+impl<'a> ShownArguments<'a> {
+    /// The arguments of a command as others may see them.
+    pub fn new(row: &Row, arguments: Arguments<'a>) -> ShownArguments<'a> {
+        let mut shown = ShownArguments(arguments.iter().collect());
+        (row.command.hide_secrets)(&mut shown);
+        shown
+    }
+
+    /// The argument at `position`, argument 0 being the command's name.
+    pub fn get(&self, position: usize) -> Option<&'a [u8]> {
+        self.0.get(position).copied()
+    }
+
+    /// Hides the argument at `position`, if there is one.
+    pub fn hide(&mut self, position: usize) {
+        if let Some(argument) = self.0.get_mut(position) {
+            *argument = REDACTED;
+        }
+    }
+
+    /// Hides all arguments from a position on.
+    pub fn hide_from(&mut self, position: usize) {
+        for argument in self.0.get_mut(position..).unwrap_or_default() {
+            *argument = REDACTED;
         }
     }
 }
 
-fn hide(words: &mut [&[u8]], places: std::ops::RangeFrom<usize>) {
-    for word in words.get_mut(places).unwrap_or_default() {
-        *word = REDACTED;
-    }
-}
+impl<'a> IntoIterator for ShownArguments<'a> {
+    type Item = &'a [u8];
+    type IntoIter = std::vec::IntoIter<&'a [u8]>;
 
-#[cfg(test)]
-mod tests {
-    use quartet_protocol::resp::OwnedArguments;
-
-    use super::shown;
-
-    #[test]
-    fn secrets_are_hidden_by_their_place() {
-        for (request, expected) in [
-            ("AUTH pw", "AUTH _"),
-            ("AUTH default pw", "AUTH _ _"),
-            ("AUTH a b c", "AUTH _ _ _"),
-            ("HELLO", "HELLO"),
-            ("HELLO 3", "HELLO 3"),
-            ("HELLO 3 AUTH default pw", "HELLO 3 AUTH _ _"),
-            ("HELLO 3 auth default pw SETNAME me", "HELLO 3 auth _ _ SETNAME me"),
-            ("HELLO 2 SETNAME auth AUTH default pw", "HELLO 2 SETNAME auth AUTH _ _"),
-            ("HELLO 2 SETNAME AUTH SETNAME me", "HELLO 2 SETNAME AUTH SETNAME me"),
-            ("HELLO 2 AUTH AUTH AUTH AUTH default pw", "HELLO 2 AUTH _ _ AUTH _ _"),
-            ("HELLO 2 AUTH default", "HELLO 2 AUTH _"),
-            ("HELLO 2 AUHT default pw", "HELLO 2 AUHT _ _"),
-            ("HELLO AUTH default pw", "HELLO AUTH _ _"),
-            ("HELLO 2 SETNAME", "HELLO 2 SETNAME"),
-            ("CONFIG SET requirepass pw", "CONFIG SET requirepass _"),
-            ("CONFIG SET maxmemory 1 RequirePass pw", "CONFIG SET maxmemory 1 RequirePass _"),
-            ("CONFIG SET requirepass requirepass maxmemory 1", "CONFIG SET requirepass _ maxmemory 1"),
-            ("CONFIG SET dir requirepass masterauth pw", "CONFIG SET dir requirepass masterauth _"),
-            ("CONFIG SET requirepass", "CONFIG SET requirepass"),
-            ("ACL SETUSER bob on >pw", "ACL SETUSER _ _ _"),
-            ("SET auth pw", "SET auth pw"),
-        ] {
-            let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
-            let owned = OwnedArguments::from_slices(&words);
-            let arguments = owned.as_arguments();
-            let name = match words[..] {
-                [b"CONFIG", b"SET", ..] => "config|set",
-                [b"AUTH", ..] => "auth",
-                [b"HELLO", ..] => "hello",
-                [b"ACL", b"SETUSER", ..] => "acl|setuser",
-                _ => "set",
-            };
-            let shown = shown(name, arguments).join(&b' ');
-            let expected = expected.replace('_', "(redacted)");
-            assert_eq!(String::from_utf8_lossy(&shown), expected, "{request}");
-        }
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }

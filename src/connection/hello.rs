@@ -6,7 +6,7 @@ use quartet_protocol::resp::number::parse_integer;
 use super::{authentication, identity};
 use crate::admin::info::REDIS_VERSION;
 use crate::client::ClientFlags;
-use crate::command::{Call, SessionCall};
+use crate::command::{Call, SessionCall, ShownArguments};
 use crate::refusal::Refusal;
 
 /// What HELLO calls the server.  No client is known to depend on `redis` here (Valkey says `valkey`), and whoever
@@ -40,6 +40,26 @@ pub(super) fn speak(call: &mut SessionCall<'_, '_>, version: Version) {
     call.caller.version = version;
     call.client.shared.set_flag(ClientFlags::RESP3, version == Version::Resp3);
     call.output.set_version(version);
+}
+
+/// Hides what follows AUTH, and what follows a word that is no option: it may be a mistyped AUTH.
+pub(super) fn hide_password(arguments: &mut ShownArguments<'_>) {
+    let is = |position: usize, arguments: &ShownArguments<'_>, option: &[u8]| {
+        arguments.get(position).is_some_and(|word| word.eq_ignore_ascii_case(option))
+    };
+    // A client that forgets the version begins with an option.
+    let mut position = if is(1, arguments, b"AUTH") { 1 } else { 2 };
+    while arguments.get(position).is_some() {
+        if is(position, arguments, b"SETNAME") {
+            position += 2;
+        } else if is(position, arguments, b"AUTH") {
+            arguments.hide(position + 1);
+            arguments.hide(position + 2);
+            position += 3;
+        } else {
+            return arguments.hide_from(position + 1);
+        }
+    }
 }
 
 fn version(argument: &[u8]) -> Result<Version, Refusal> {

@@ -30,6 +30,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of passwords defined for the user",
         group: Group::Connection,
         flags: HANDSHAKE,
+        hide_secrets: |arguments| arguments.hide_from(1),
         handler: Handler::Session(authentication::auth),
         ..Command::ROW
     },
@@ -58,6 +59,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.0.0",
         group: Group::Connection,
         flags: HANDSHAKE,
+        hide_secrets: hello::hide_password,
         handler: Handler::Session(hello::hello),
         ..Command::ROW
     },

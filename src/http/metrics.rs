@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::command::{Group, Services};
+use crate::command::Services;
 use crate::http::endpoint::{Context, OpenApiRouter, State, routes};
 use crate::metrics::exposition::{Exposition, MEDIA_TYPE, seconds};
 use crate::metrics::process::Process;
@@ -89,7 +89,7 @@ fn commands(text: &mut Exposition, services: &Services) {
     for row in services.commands.rows() {
         let durations = services.metrics.durations(row.id);
         if !durations.is_empty() {
-            let service = service_of(row.command.group);
+            let service = row.command.group.facts().service;
             text.durations(&[("door", "resp"), ("service", service), ("command", &row.name)], &durations);
         }
     }
@@ -128,20 +128,9 @@ fn each_command(services: &Services, mut write: impl FnMut(&[(&str, &str)], crat
     for row in services.commands.rows() {
         let totals = services.metrics.command_totals(row.id);
         if totals.calls + totals.rejected > 0 {
-            let service = service_of(row.command.group);
+            let service = row.command.group.facts().service;
             write(&[("door", "resp"), ("service", service), ("command", &row.name)], totals);
         }
-    }
-}
-
-/// The service that a command belongs to.
-fn service_of(group: Group) -> &'static str {
-    match group {
-        Group::Generic | Group::String | Group::Hash | Group::Transactions => "cache",
-        Group::PubSub => "broker",
-        Group::RateLimit => "limits",
-        Group::Lock => "locks",
-        Group::Connection | Group::Server | Group::Cluster => "server",
     }
 }
 

@@ -3,6 +3,7 @@
 mod constant_figures;
 mod figures;
 mod metadata;
+mod secrets;
 
 use quartet::admin::command_page::markdown;
 use quartet::catalog::command_table;

@@ -72,6 +72,9 @@ const ASYNC_MODULES: &[&str] = &[
     "src/main.rs",
 ];
 
+/// The only modules with commands that may see the connection they run for.
+const SESSION_MODULES: &[&str] = &["src/command/", "src/connection/", "src/broker/commands/"];
+
 /// What only one file may say, and that file.
 const RESERVED: &[(&str, &str)] = &[
     ("clock_gettime(", "src/clock.rs"),
@@ -198,6 +201,9 @@ fn special_things_are_done_where_they_belong() {
             let may =
                 path.contains("/endpoints") || ASYNC_MODULES.iter().any(|module| path.starts_with(module));
             assert!(!is_async || may, "{path} may know neither `async` nor sockets: {line}");
+            let sees_connection = line.contains("SessionCall");
+            let may = SESSION_MODULES.iter().any(|module| path.starts_with(module));
+            assert!(!sees_connection || may, "{path}: commands run for any caller here: {line}");
             for (word, only) in RESERVED {
                 assert!(!line.contains(word) || path == *only, "{path}: only {only} may say {word}");
             }

@@ -5,7 +5,7 @@
 //! so a quick command that took long, for its many keys or by mischance, is always seen.
 
 use crate::clock::{self, Now};
-use crate::command::{Call, Client, Flags, secrets};
+use crate::command::{Call, Client, Flags, ShownArguments};
 use crate::metrics::latency::Event;
 use crate::metrics::slow_log::{SlowCommand, shortened};
 use crate::metrics::{CommandCounters, LONG_MICROS};
@@ -100,7 +100,7 @@ fn note_slow(call: &Call<'_, '_>, micros: u64, wall_seconds: i64) {
         id: 0,
         wall_seconds,
         micros,
-        arguments: shortened(secrets::shown(&call.row.name, call.arguments).into_iter()),
+        arguments: shortened(ShownArguments::new(call.row, call.arguments).into_iter()),
         address: call.caller.address.to_string(),
         client_name: call.client_name(),
     };

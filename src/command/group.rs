@@ -1,0 +1,73 @@
+//! The families of commands, and what follows from a family: its names in the documentation, ACL and metrics.
+
+/// The family a command belongs to, in the order of the documentation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// Strings.
+    String,
+    /// Hashes.
+    Hash,
+    /// Keys of any type.
+    Generic,
+    /// MULTI and its companions.
+    Transactions,
+    /// Publish and subscribe.
+    PubSub,
+    /// Rate limits.
+    RateLimit,
+    /// Distributed locks.
+    Lock,
+    /// The connection and its client.
+    Connection,
+    /// Operating the server.
+    Server,
+    /// Being one server of many, which this one never is.
+    Cluster,
+}
+
+/// What follows from a group.
+#[derive(Debug)]
+pub struct GroupFacts {
+    /// The group.
+    pub group: Group,
+    /// Its name in COMMAND DOCS.
+    pub name: &'static str,
+    /// Its heading in `docs/commands.md`.
+    pub heading: &'static str,
+    /// The ACL category of its commands; empty if the group decides nothing about it.
+    pub category: &'static str,
+    /// The label `service` of its commands in metrics.
+    pub service: &'static str,
+}
+
+/// All groups.
+#[rustfmt::skip]
+pub const GROUPS: &[GroupFacts] = &[
+    GroupFacts { group: Group::String, name: "string", heading: "Strings", category: "string", service: "cache" },
+    GroupFacts { group: Group::Hash, name: "hash", heading: "Hashes", category: "hash", service: "cache" },
+    GroupFacts { group: Group::Generic, name: "generic", heading: "Keys", category: "keyspace", service: "cache" },
+    GroupFacts { group: Group::Transactions, name: "transactions", heading: "Transactions", category: "transaction", service: "cache" },
+    GroupFacts { group: Group::PubSub, name: "pubsub", heading: "Publish and subscribe", category: "", service: "broker" },
+    GroupFacts { group: Group::RateLimit, name: "ratelimit", heading: "Rate limits", category: "", service: "limits" },
+    GroupFacts { group: Group::Lock, name: "lock", heading: "Locks", category: "", service: "locks" },
+    GroupFacts { group: Group::Connection, name: "connection", heading: "Connection", category: "connection", service: "server" },
+    GroupFacts { group: Group::Server, name: "server", heading: "Server", category: "", service: "server" },
+    GroupFacts { group: Group::Cluster, name: "cluster", heading: "Cluster", category: "", service: "server" },
+];
+
+impl Group {
+    /// What follows from the group.
+    pub fn facts(self) -> &'static GroupFacts {
+        &GROUPS[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GROUPS;
+
+    #[test]
+    fn facts_are_those_of_their_group() {
+        assert!(GROUPS.iter().all(|facts| facts.group.facts().name == facts.name));
+    }
+}
