@@ -70,17 +70,13 @@ ranks! {
     CHANNELS,
     /// Patterns of channels and who has subscribed to them.
     PATTERNS,
-    /// Who watches which resource over HTTP.
-    WATCHERS,
-    /// Events that wait for one watcher.
-    WATCHED_EVENTS,
     /// The settings as they are now.
     SETTINGS,
     /// Which addresses have tried wrong passwords.
     ATTEMPTS,
     /// What a client has told about itself.
     CLIENT_IDENTITY,
-    /// Messages that wait for a client.
+    /// Messages that wait for a receiver.
     OUTBOX,
     /// Since when a client's output is over its soft limit.
     OUTBOX_SOFT_LIMIT,

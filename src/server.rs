@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
 use crate::attempts::{Attempts, Report};
-use crate::broker::Broker;
 use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
@@ -75,11 +74,10 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         commands,
         settings: Live::new(settings),
         attempts: Attempts::default(),
-        broker: Broker::default(),
+        fan_out: Arc::default(),
         limits,
         timekeeper: slots - 1,
         locks: Locks::default(),
-        lock_watchers: Arc::default(),
         monitors: Monitors::default(),
         clients: Clients::default(),
         started: clock.now(),

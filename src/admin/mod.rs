@@ -42,7 +42,7 @@ pub const SERVICE: Service = Service {
     follow_settings: |services| services.log.set_level(services.settings.current().log_level),
     disconnect: |services, client, _, _| {
         if client.shared.flags().contains(ClientFlags::MONITOR) {
-            services.monitors.remove(&client.shared);
+            services.monitors.remove(&client.shared.outbox);
         }
     },
     ..Service::ROW

@@ -2,6 +2,7 @@
 
 use super::commands;
 use crate::command::Services;
+use crate::delivery::FanOut;
 use crate::metrics::exposition::Exposition;
 use crate::service::Service;
 
@@ -10,18 +11,18 @@ pub const SERVICE: Service = Service {
     name: "broker",
     commands: &[commands::COMMANDS],
     metrics,
-    disconnect: |services, client, _, _| client.forget_subscriptions(&services.broker),
+    disconnect: |services, client, _, _| client.forget_subscriptions(&services.fan_out),
     ..Service::ROW
 };
 
 fn metrics(text: &mut Exposition, services: &Services) {
-    let broker = &services.broker;
+    let FanOut { channels, shard_channels, .. } = &*services.fan_out;
     text.gauge("quartet_broker_channels", "Channels and patterns with at least one subscriber.").values(
         "kind",
         [
-            ("channel", broker.channels.channel_count()),
-            ("shard", broker.shard_channels.channel_count()),
-            ("pattern", broker.channels.pattern_count()),
+            ("channel", channels.channel_count()),
+            ("shard", shard_channels.channel_count()),
+            ("pattern", channels.pattern_count()),
         ],
     );
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::executor::Queue;
 use super::{Caller, CallerState};
-use crate::broker::{Broker, Subscriptions};
 use crate::client::{ClientFlags, SharedClient};
+use crate::delivery::{FanOut, Subscriptions};
 use crate::store::{Keyspace, ShardId, Store, WatchFlag};
 
 /// See the module's text.
@@ -97,8 +97,8 @@ impl Client {
     }
 
     /// Ends all subscriptions.
-    pub fn forget_subscriptions(&mut self, broker: &Broker) {
-        broker.forget(&self.shared, std::mem::take(&mut self.subscriptions));
+    pub fn forget_subscriptions(&mut self, fan_out: &FanOut) {
+        fan_out.unsubscribe_all(&std::mem::take(&mut self.subscriptions), &self.shared.outbox);
         self.show_subscriptions();
     }
 

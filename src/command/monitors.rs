@@ -6,40 +6,40 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use bytes::Bytes;
 
 use super::{Call, Flags, ShownArguments};
-use crate::client::SharedClient;
+use crate::delivery::Outbox;
 use crate::lock_order::{RwLock, rank};
 
 /// See the module's text.
 #[derive(Default)]
 pub struct Monitors {
-    clients: RwLock<Vec<Arc<SharedClient>>, { rank::MONITORS }>,
+    outboxes: RwLock<Vec<Arc<Outbox>>, { rank::MONITORS }>,
     /// Their number, which every command asks for.
     count: AtomicUsize,
 }
 
 impl Monitors {
-    /// Whether nobody watches.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.count.load(Relaxed) == 0
     }
 
     /// Adds a client that is not there yet.
-    pub fn add(&self, client: &Arc<SharedClient>) {
-        let mut clients = self.clients.write();
-        clients.push(Arc::clone(client));
-        self.count.store(clients.len(), Relaxed);
+    pub fn add(&self, outbox: &Arc<Outbox>) {
+        let mut outboxes = self.outboxes.write();
+        outboxes.push(Arc::clone(outbox));
+        self.count.store(outboxes.len(), Relaxed);
     }
 
     /// Removes a client, if it is there.
-    pub fn remove(&self, client: &Arc<SharedClient>) {
-        let mut clients = self.clients.write();
-        clients.retain(|other| !Arc::ptr_eq(other, client));
-        self.count.store(clients.len(), Relaxed);
+    pub fn remove(&self, outbox: &Arc<Outbox>) {
+        let mut outboxes = self.outboxes.write();
+        outboxes.retain(|other| !Arc::ptr_eq(other, outbox));
+        self.count.store(outboxes.len(), Relaxed);
     }
 }
 
 impl Call<'_, '_> {
-    /// Shows the command to those who watch.  Administration is not shown.
+    /// Shows the command to the clients that run MONITOR.  Administration is not shown.
     #[cold]
     pub(super) fn show_to_monitors(&mut self) {
         if self.row.command.flags.intersects(Flags::ADMIN | Flags::SKIP_MONITOR) {
@@ -47,8 +47,8 @@ impl Call<'_, '_> {
         }
         let line = Bytes::from(self.monitor_line());
         let limit = self.settings.client_output_buffer_limit.pubsub;
-        for client in self.services.monitors.clients.read().iter() {
-            self.effects.send(&client.outbox, line.clone(), limit);
+        for outbox in self.services.monitors.outboxes.read().iter() {
+            self.effects.send(outbox, line.clone(), limit);
         }
     }
 

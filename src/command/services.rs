@@ -6,12 +6,11 @@ use std::sync::atomic::AtomicBool;
 use super::{CommandTable, Monitors};
 use crate::alarm::Alarm;
 use crate::attempts::Attempts;
-use crate::broker::{Broker, ChannelSpace};
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
-use crate::delivery::Effects;
+use crate::delivery::{Effects, FanOut};
 use crate::limit::Limits;
-use crate::lock::{Locks, Watchers};
+use crate::lock::Locks;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::service::Service;
@@ -30,16 +29,14 @@ pub struct Services {
     pub settings: Live,
     /// The wrong passwords of each address.
     pub attempts: Attempts,
-    /// Who is subscribed to what.
-    pub broker: Broker,
+    /// Channels, their subscribers, and the way of messages to them.
+    pub fan_out: Arc<FanOut>,
     /// The slot at the gate, and the number in the metrics, of the thread that keeps the time.
     pub timekeeper: usize,
     /// The rate limiter.
     pub limits: Limits,
     /// Who holds what.
     pub locks: Locks,
-    /// Who watches what happens to resources.
-    pub lock_watchers: Arc<Watchers>,
     /// Who is shown every command.
     pub monitors: Monitors,
     /// Who is connected.
@@ -82,17 +79,6 @@ impl Services {
     /// Has the services follow the settings that they do not read each time: to be called after a change.
     pub fn follow_settings(&self) {
         self.rows.iter().for_each(|service| (service.follow_settings)(self));
-    }
-
-    /// Sends a message to the subscribers of a channel, as PUBLISH does, and returns how many received it.
-    pub fn publish(&self, channel: &[u8], payload: &[u8], effects: &mut Effects) -> usize {
-        let (mut limit, mut receivers) = (None, 0);
-        self.broker.publish(ChannelSpace::Channels, channel, payload, |client, message| {
-            let limit =
-                *limit.get_or_insert_with(|| self.settings.current().client_output_buffer_limit.pubsub);
-            receivers += usize::from(effects.send(&client.outbox, message, limit));
-        });
-        receivers
     }
 
     /// Does everything that has fallen due: to be called when the alarm has rung.

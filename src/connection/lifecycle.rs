@@ -17,7 +17,7 @@ pub(super) fn quit(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 /// RESET.  What the client has told about its library stays: it is still the same library.
 pub(super) fn reset(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     call.client.forget_transaction(call.data.keyspace);
-    call.client.forget_subscriptions(&call.data.services.broker);
+    call.client.forget_subscriptions(&call.data.services.fan_out);
     monitor::stop(call);
     // What had come before must not follow the answer: the client reads plain replies from there on.
     call.client.shared.outbox.drain_into(call.data.output);

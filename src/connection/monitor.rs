@@ -24,7 +24,7 @@ fn monitor(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let shared = &call.client.shared;
     if !shared.flags().contains(ClientFlags::MONITOR) {
         shared.set_flag(ClientFlags::MONITOR, true);
-        call.services.monitors.add(shared);
+        call.services.monitors.add(&shared.outbox);
     }
     call.output.ok();
     Ok(())
@@ -34,6 +34,6 @@ fn monitor(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 pub(super) fn stop(call: &mut SessionCall<'_, '_>) {
     if call.client.shared.flags().contains(ClientFlags::MONITOR) {
         call.client.shared.set_flag(ClientFlags::MONITOR, false);
-        call.services.monitors.remove(&call.client.shared);
+        call.services.monitors.remove(&call.client.shared.outbox);
     }
 }

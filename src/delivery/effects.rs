@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Outbox;
+use super::outbox::Offered;
 use crate::alarm::Alarm;
 use crate::allocator;
 use crate::settings::OutputLimit;
@@ -34,27 +35,24 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Puts a message into an outbox and remembers to wake its client.  An outbox that would exceed the hard limit is
+    /// Puts a message into an outbox and remembers to wake its receiver.  An outbox that would exceed the hard limit is
     /// closed instead: false if it is or was.
     pub fn send(&mut self, outbox: &Arc<Outbox>, message: Bytes, limit: OutputLimit) -> bool {
-        if outbox.is_closing() {
-            return false;
-        }
-        if limit.hard != 0 && outbox.bytes() + message.len() > limit.hard {
-            outbox.close();
-            // The log is written once no lock is held.
-            self.cut_off.push(Arc::clone(outbox));
-            self.wake(outbox);
-            return false;
-        }
-        // The producer of the first message wakes the client for all that follow it.
-        if outbox.push(message) {
-            self.wake(outbox);
+        match outbox.offer(message, limit) {
+            Offered::First => self.wake(outbox),
+            Offered::Behind => {}
+            Offered::Refused => return false,
+            Offered::CutOff => {
+                // The log is written once no lock is held.
+                self.cut_off.push(Arc::clone(outbox));
+                self.wake(outbox);
+                return false;
+            }
         }
         true
     }
 
-    /// Remembers to wake the client of an outbox at the end of the batch.  Repeated calls in a row cost nothing.
+    /// Remembers to wake the receiver of an outbox at the end of the batch.  Repeated calls in a row cost nothing.
     pub fn wake(&mut self, outbox: &Arc<Outbox>) {
         if !self.wakes.last().is_some_and(|last| Arc::ptr_eq(last, outbox)) {
             self.wakes.push(Arc::clone(outbox));
@@ -82,7 +80,7 @@ impl Effects {
         self.barrier.take()
     }
 
-    /// Sets the alarm, wakes each client once and frees what was discarded.  No lock may be held.
+    /// Sets the alarm, wakes each receiver once and frees what was discarded.  No lock may be held.
     pub fn deliver(&mut self, alarm: &Alarm) {
         if let Some(deadline) = self.next_deadline.take() {
             alarm.set(deadline.div_ceil(MILLISECOND));
@@ -93,8 +91,10 @@ impl Effects {
             allocator::ask_for_purge();
         }
         for outbox in self.cut_off.drain(..) {
-            let (client, address) = (outbox.id(), outbox.address());
-            tracing::warn!(client, %address, "closing: output buffer limit reached");
+            // A stream that has fallen behind is nothing for the log: its reader sees the end.
+            if let Some(address) = outbox.address() {
+                tracing::warn!(client = outbox.id(), %address, "closing: output buffer limit reached");
+            }
         }
     }
 
@@ -102,7 +102,7 @@ impl Effects {
         if self.wakes.is_empty() {
             return;
         }
-        self.wakes.sort_unstable_by_key(|outbox| outbox.id());
+        self.wakes.sort_unstable_by_key(|outbox| (outbox.id(), Arc::as_ptr(outbox)));
         self.wakes.dedup_by(|one, other| Arc::ptr_eq(one, other));
         for outbox in self.wakes.drain(..) {
             outbox.wake();

@@ -1,17 +1,20 @@
-//! Messages for one client: they wait here until the thread of its connection writes them out.
+//! Messages for one receiver, a connection or a stream: they wait here until it takes them.
 //!
-//! A producer appends under a short lock and remembers the outbox; at the end of its batch it wakes each client
-//! once.  The setting `client-output-buffer-limit` bounds the size: a client that reads too slowly for what it
-//! subscribed to loses its connection, and no other client waits for it.
+//! A publisher appends under a short lock and remembers the outbox; at the end of its batch it wakes each receiver
+//! once.  The size is bounded, for a connection by the setting `client-output-buffer-limit`: a receiver that reads too
+//! slowly is cut off, and nobody else waits for it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 
+use super::Encoding;
+use super::stream::{EVENT_BYTES_MAX, EVENTS_MAX, Streams};
 use crate::lock_order::{Mutex, rank};
 use crate::settings::OutputLimit;
 
@@ -22,13 +25,29 @@ const FINISHING: u8 = 1;
 /// It is to end without waiting for its client.
 const CLOSING: u8 = 2;
 
+/// What became of a message that was offered to an outbox.
+pub(super) enum Offered {
+    /// Nothing waited before it: the receiver has to be woken.
+    First,
+    /// Others wait before it: the receiver is woken already.
+    Behind,
+    /// The outbox was closed before.
+    Refused,
+    /// The outbox is closed now, since it would have been over its limit.
+    CutOff,
+}
+
 /// See the module's text.
 pub struct Outbox {
-    /// The client's number, which is never used again.
+    /// The number of the client, or of the stream among the streams.
     id: u64,
-    /// The client's address, for the log.
-    address: SocketAddr,
-    queue: Mutex<Vec<Bytes>, { rank::OUTBOX }>,
+    /// The client's address; none of a stream.
+    address: Option<SocketAddr>,
+    /// See [`Encoding`].
+    encoding: AtomicU8,
+    /// What bounds a stream, whose limits are not the clients'.
+    streams: Option<Arc<Streams>>,
+    queue: Mutex<VecDeque<Bytes>, { rank::OUTBOX }>,
     /// Bytes in the queue.
     queued: AtomicUsize,
     /// Bytes its own thread has taken over but not yet written.
@@ -40,11 +59,27 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An empty outbox for the client with this number and address.
+    /// An empty outbox for the client with this number and address, which speaks RESP2 so far.
     pub fn new(id: u64, address: SocketAddr) -> Outbox {
+        Outbox::with(id, Some(address), Encoding::Resp2, None)
+    }
+
+    /// An empty outbox for a stream.
+    pub(super) fn of_stream(id: u64, encoding: Encoding, streams: Arc<Streams>) -> Outbox {
+        Outbox::with(id, None, encoding, Some(streams))
+    }
+
+    fn with(
+        id: u64,
+        address: Option<SocketAddr>,
+        encoding: Encoding,
+        streams: Option<Arc<Streams>>,
+    ) -> Outbox {
         Outbox {
             id,
             address,
+            encoding: AtomicU8::new(encoding as u8),
+            streams,
             queue: Mutex::default(),
             queued: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
@@ -54,22 +89,66 @@ impl Outbox {
         }
     }
 
-    /// The client's number.
+    /// The number of the client, or of the stream among the streams.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The client's address.
-    pub fn address(&self) -> SocketAddr {
+    /// The client's address; none of a stream.
+    pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
-    /// Appends an encoded message; true if nothing waited before it, so that the client has to be woken.
-    pub fn push(&self, message: Bytes) -> bool {
+    /// The form in which the receiver gets messages.
+    pub fn encoding(&self) -> Encoding {
+        Encoding::of(self.encoding.load(Relaxed))
+    }
+
+    /// Changes the form of messages from here on.
+    pub fn set_encoding(&self, encoding: Encoding) {
+        self.encoding.store(encoding as u8, Relaxed);
+    }
+
+    /// Appends an encoded message.  If it would exceed the hard limit, or that of its stream, the outbox is closed.
+    pub(super) fn offer(&self, message: Bytes, limit: OutputLimit) -> Offered {
+        if self.is_closing() {
+            return Offered::Refused;
+        }
+        if let Some(streams) = &self.streams {
+            return self.offer_stream(message, streams);
+        }
+        if limit.hard != 0 && self.bytes() + message.len() > limit.hard {
+            self.close();
+            return Offered::CutOff;
+        }
         self.queued.fetch_add(message.len(), Relaxed);
         let mut queue = self.queue.lock();
-        queue.push(message);
-        queue.len() == 1
+        queue.push_back(message);
+        if queue.len() == 1 { Offered::First } else { Offered::Behind }
+    }
+
+    fn offer_stream(&self, message: Bytes, streams: &Streams) -> Offered {
+        let mut queue = self.queue.lock();
+        let (queued, length) = (self.queued.load(Relaxed), message.len());
+        if queue.len() == EVENTS_MAX || queued + length > EVENT_BYTES_MAX || !streams.take_room(length) {
+            self.close();
+            queue.clear();
+            streams.give_room_back(self.queued.swap(0, Relaxed));
+            return Offered::CutOff;
+        }
+        self.queued.fetch_add(length, Relaxed);
+        queue.push_back(message);
+        if queue.len() == 1 { Offered::First } else { Offered::Behind }
+    }
+
+    /// Takes the first message, for a stream.
+    pub(super) fn take_first(&self) -> Option<Bytes> {
+        let message = self.queue.lock().pop_front()?;
+        self.queued.fetch_sub(message.len(), Relaxed);
+        if let Some(streams) = &self.streams {
+            streams.give_room_back(message.len());
+        }
+        Some(message)
     }
 
     /// Moves everything that waits to the end of `buffer`.
@@ -139,16 +218,24 @@ impl Outbox {
         self.end.load(Relaxed) != OPEN
     }
 
-    /// Wakes the client's connection, if it waits.
+    /// Wakes the receiver, if it waits.
     pub fn wake(&self) {
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
         }
     }
 
-    /// Tells who is woken when something arrives: always the same task, before it first looks.
+    /// Sets what is woken when something arrives: always the same task, before it first looks.
     pub fn register(&self, waker: &Waker) {
         let registered = self.waker.get_or_init(|| waker.clone());
         debug_assert!(registered.will_wake(waker));
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        if let Some(streams) = &self.streams {
+            streams.give_room_back(*self.queued.get_mut());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What those who listen are told of a resource.
+//! Events of a resource, and the channel they are published on.
 
 /// What happened to a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +34,12 @@ impl NoticeKind {
     }
 }
 
-/// Something that happened to a resource, for those who listen.
+/// The channel on which the events of a resource are published.
+pub fn channel_of(resource: &[u8]) -> Vec<u8> {
+    [b"__lock__:", resource].concat()
+}
+
+/// Something that happened to a resource, to be published on its channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
     /// What happened.

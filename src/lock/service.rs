@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::operation::{Advance, Confirm, Remaining};
-use super::{Answer, Grant, Locks, Notice, Operation, WatchedEvent, commands, endpoints};
+use super::{Answer, Grant, Locks, Notice, Operation, channel_of, commands, endpoints};
 use crate::clock::Now;
 use crate::command::{Awaited, Services};
-use crate::delivery::Effects;
+use crate::delivery::{ChannelSpace, Effects, Message};
 use crate::metrics::exposition::Exposition;
 use crate::service::{Page, Section, Service};
 use crate::wait::Ticket;
@@ -90,9 +90,6 @@ fn metrics(text: &mut Exposition, services: &Services) {
     );
 }
 
-/// What stands before the name of a resource in the channel of its events.
-const CHANNEL_PREFIX: &[u8] = b"__lock__:";
-
 /// A notice as it is published, in JSON.
 #[derive(Serialize)]
 struct Event<'n> {
@@ -148,7 +145,7 @@ impl Services {
     }
 
     fn with_locks<R>(&self, effects: &mut Effects, work: impl FnOnce(&Locks, &mut Effects) -> R) -> R {
-        effects.wants_notices = self.broker.channels.has_subscribers() || !self.lock_watchers.is_empty();
+        effects.wants_notices = self.fan_out.channels.has_subscribers();
         let result = work(&self.locks, effects);
         if std::mem::take(&mut effects.has_notices) {
             self.locks.tell(|notice| self.publish_notice(&notice, effects));
@@ -156,7 +153,7 @@ impl Services {
         result
     }
 
-    /// Sends a notice to those who listen to the resource's channel, or watch the resource.
+    /// Publishes a notice on the resource's channel.
     fn publish_notice(&self, notice: &Notice, effects: &mut Effects) {
         let text = |bytes| String::from_utf8_lossy(bytes);
         let event = Event {
@@ -168,11 +165,10 @@ impl Services {
             reason: &text(&notice.reason),
         };
         let payload = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
-        let channel = [CHANNEL_PREFIX, &notice.resource].concat();
-        self.publish(&channel, &payload, effects);
-        if !self.lock_watchers.is_empty() {
-            let event = WatchedEvent { word: notice.kind.word(), payload: payload.into() };
-            self.lock_watchers.tell(&notice.resource, &event);
-        }
+        let channel = channel_of(&notice.resource);
+        let (space, kind) = (ChannelSpace::Channels, Some(notice.kind.word()));
+        let message = Message { space, channel: &channel, payload: &payload, kind, sender: None };
+        let limit = self.settings.current().client_output_buffer_limit.pubsub;
+        self.fan_out.publish(&message, limit, effects);
     }
 }

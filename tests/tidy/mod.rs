@@ -44,7 +44,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// The cores of the services, which name neither one another nor the store.
-const CORES: &[&str] = &["broker", "limit", "lock"];
+const CORES: &[&str] = &["broker", "client", "limit", "lock"];
 
 /// The only files with `unsafe` code: all else is safe Rust.
 const UNSAFE_FILES: &[&str] = &[

@@ -58,7 +58,6 @@ const ORDERS: &[(&str, &[&str])] = &[(
         "keeping",
         "shared",
         "execution",
-        "watchers",
     ],
 )];
 

@@ -1,7 +1,7 @@
 //! PUBSUB: which channels are in use and by how many.
 
-use crate::broker::router::Router;
 use crate::command::{Call, Command, Flags, Group, Handler};
+use crate::delivery::Router;
 use crate::refusal::Refusal;
 
 const LOOK: Flags = Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE);
@@ -17,7 +17,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         summary: "Returns the active channels.",
         complexity: "O(N) where N is the number of active channels, and assuming constant time pattern matching \
                      (relatively short channels and patterns)",
-        handler: Handler::Data(|call| channels(call, &call.services.broker.channels)),
+        handler: Handler::Data(|call| channels(call, &call.services.fan_out.channels)),
         ..ROW
     },
     Command {
@@ -39,7 +39,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         syntax: "[channel [channel ...]]",
         summary: "Returns a count of subscribers to channels.",
         complexity: "O(N) for the NUMSUB subcommand, where N is the number of requested channels",
-        handler: Handler::Data(|call| numsub(call, &call.services.broker.channels)),
+        handler: Handler::Data(|call| numsub(call, &call.services.fan_out.channels)),
         ..ROW
     },
     Command {
@@ -49,7 +49,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of active shard channels, and assuming constant time pattern \
                      matching (relatively short shard channels).",
         since: "7.0.0",
-        handler: Handler::Data(|call| channels(call, &call.services.broker.shard_channels)),
+        handler: Handler::Data(|call| channels(call, &call.services.fan_out.shard_channels)),
         ..ROW
     },
     Command {
@@ -58,7 +58,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         summary: "Returns the count of subscribers of shard channels.",
         complexity: "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels",
         since: "7.0.0",
-        handler: Handler::Data(|call| numsub(call, &call.services.broker.shard_channels)),
+        handler: Handler::Data(|call| numsub(call, &call.services.fan_out.shard_channels)),
         ..ROW
     },
 ];
@@ -89,7 +89,7 @@ fn numsub(call: &mut Call<'_, '_>, router: &Router) -> Result<(), Refusal> {
 }
 
 fn numpat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    call.output.integer(call.services.broker.channels.pattern_count() as i64);
+    call.output.integer(call.services.fan_out.channels.pattern_count() as i64);
     Ok(())
 }
 

@@ -4,9 +4,8 @@ mod introspection;
 
 use std::collections::BTreeSet;
 
-use super::router::Name;
-use super::{ChannelSpace, Subscriptions};
 use crate::command::{Call, Command, Flags, Group, Handler, Replies, SessionCall};
+use crate::delivery::{ChannelSpace, Message, Name, Subscriber, Subscriptions};
 use crate::glob::Pattern;
 use crate::refusal::Refusal;
 
@@ -111,12 +110,12 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What can be subscribed to: how its confirmations are called and where its subscriptions are kept.
+/// One of the three things to subscribe to: the words of its confirmations, and where its subscriptions are kept.
 struct Space {
     subscribed: &'static [u8],
     unsubscribed: &'static [u8],
     names: fn(&mut Subscriptions) -> &mut BTreeSet<Name>,
-    /// The number that confirmations tell: of shard channels, or of channels and patterns together.
+    /// The number in confirmations: of shard channels, or of channels and patterns together.
     count: fn(&Subscriptions) -> usize,
     add: fn(&SessionCall<'_, '_>, &[u8]) -> Result<Name, Refusal>,
     remove: fn(&SessionCall<'_, '_>, &[u8]),
@@ -128,8 +127,8 @@ const CHANNELS: Space = Space {
     unsubscribed: b"unsubscribe",
     names: |subscriptions| &mut subscriptions.channels,
     count: |subscriptions| subscriptions.channels.len() + subscriptions.patterns.len(),
-    add: |call, name| Ok(call.services.broker.channels.subscribe(name, &call.client.shared)),
-    remove: |call, name| call.services.broker.channels.unsubscribe(name, &call.client.shared),
+    add: |call, name| Ok(call.services.fan_out.channels.subscribe(name, subscriber(call), None)),
+    remove: |call, name| call.services.fan_out.channels.unsubscribe(name, &subscriber(call)),
     are_patterns: false,
 };
 
@@ -137,8 +136,8 @@ const PATTERNS: Space = Space {
     subscribed: b"psubscribe",
     unsubscribed: b"punsubscribe",
     names: |subscriptions| &mut subscriptions.patterns,
-    add: |call, name| Ok(call.services.broker.channels.subscribe_pattern(name, &call.client.shared)?),
-    remove: |call, name| call.services.broker.channels.unsubscribe_pattern(name, &call.client.shared),
+    add: |call, name| Ok(call.services.fan_out.channels.subscribe_pattern(name, subscriber(call), None)?),
+    remove: |call, name| call.services.fan_out.channels.unsubscribe_pattern(name, &subscriber(call)),
     are_patterns: true,
     ..CHANNELS
 };
@@ -148,10 +147,14 @@ const SHARD_CHANNELS: Space = Space {
     unsubscribed: b"sunsubscribe",
     names: |subscriptions| &mut subscriptions.shard_channels,
     count: |subscriptions| subscriptions.shard_channels.len(),
-    add: |call, name| Ok(call.services.broker.shard_channels.subscribe(name, &call.client.shared)),
-    remove: |call, name| call.services.broker.shard_channels.unsubscribe(name, &call.client.shared),
+    add: |call, name| Ok(call.services.fan_out.shard_channels.subscribe(name, subscriber(call), None)),
+    remove: |call, name| call.services.fan_out.shard_channels.unsubscribe(name, &subscriber(call)),
     are_patterns: false,
 };
+
+fn subscriber(call: &SessionCall<'_, '_>) -> Subscriber {
+    Subscriber::new(&call.client.shared.outbox)
+}
 
 /// Confirms each name with a message of its own, also one that was subscribed to before.
 fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusal> {
@@ -161,7 +164,7 @@ fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusa
             "ERR a client may have at most {CLIENT_SUBSCRIPTIONS_MAX} subscriptions"
         )));
     }
-    if space.are_patterns && call.services.broker.channels.pattern_count() + wanted.len() > PATTERNS_MAX {
+    if space.are_patterns && call.services.fan_out.channels.pattern_count() + wanted.len() > PATTERNS_MAX {
         return Err(Refusal::new(format!(
             "ERR all clients together may have at most {PATTERNS_MAX} patterns"
         )));
@@ -239,18 +242,14 @@ fn confirm_with(call: &mut SessionCall<'_, '_>, word: &[u8], name: Option<&[u8]>
     call.output.integer(count as i64);
 }
 
-/// Answers with the number of receivers; who receives it by a channel and by patterns counts each time.
+/// Answers with the number of receivers.
 fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> {
     let (channel, payload) = (call.arguments.at(1), call.arguments.at(2));
-    let mut limit = None;
-    let mut receivers = 0;
-    call.services.broker.publish(space, channel, payload, |client, message| {
-        let limit = *limit.get_or_insert_with(|| call.settings.client_output_buffer_limit.pubsub);
-        if call.effects.send(&client.outbox, message, limit) {
-            receivers += 1;
-            call.caller.has_own_message |= call.caller.connection == Some(client.id);
-        }
-    });
-    call.output.integer(receivers);
+    let sender = call.caller.connection;
+    let message = Message { space, channel, payload, kind: None, sender };
+    let limit = call.settings.client_output_buffer_limit.pubsub;
+    let receivers = call.services.fan_out.publish(&message, limit, call.effects);
+    call.output.integer(receivers.count as i64);
+    call.caller.has_own_message |= receivers.has_sender;
     Ok(())
 }

@@ -13,6 +13,7 @@ use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::context::Context;
+use crate::delivery;
 
 /// How often a comment is sent to a stream at least, so that proxies in between let it live.
 pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(15);
@@ -27,9 +28,10 @@ const NO: HeaderValue = HeaderValue::from_static("no");
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Where the events of a stream come from.  It is dropped when the stream ends, whatever ended it.
+/// The source of a stream's events.  It is dropped when the stream ends, whatever ended it.
 pub trait EventSource: Send + Unpin + 'static {
-    /// The next event, as [`encoded`] writes it; none at the end.  `waker` is woken when there may be more.
+    /// The next event, as [`delivery::server_sent_event`] writes it; none at the end.  `waker` is woken when there may be
+    /// more.
     fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>>;
 
     /// Called before each comment, so while the client takes what is sent.  What it leads to comes from
@@ -52,9 +54,10 @@ pub fn stream(context: &Context, source: impl EventSource, pause_max: Duration) 
     (headers, Body::new(stream)).into_response()
 }
 
-/// An event: its kind, and JSON without line ends, so that one line of data is enough.
-pub fn encoded(word: &str, json: &[u8]) -> Bytes {
-    [b"event: ", word.as_bytes(), b"\ndata: ", json, b"\n\n"].concat().into()
+impl EventSource for delivery::Stream {
+    fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>> {
+        delivery::Stream::poll_next(self, waker)
+    }
 }
 
 /// The body of the response.

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Answer, respond};
 use super::headers::headers;
 use super::run;
-use crate::http::endpoint::stream::{EventSource, encoded, stream};
+use crate::delivery::server_sent_event;
+use crate::http::endpoint::stream::{EventSource, stream};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
@@ -109,7 +110,7 @@ async fn enter(
     let mut response = match wanted.hold {
         true => {
             let entered = serde_json::to_vec(&shown).expect("it holds nothing that JSON cannot say");
-            let source = Holding { held, next: Some(encoded("entered", &entered)), is_over: false };
+            let source = Holding { held, next: Some(server_sent_event("entered", &entered)), is_over: false };
             stream(&context, source, Duration::from_nanos(lease / RENEWALS))
         }
         false if slot.is_none() => Json(shown).into_response(),
@@ -213,7 +214,7 @@ impl EventSource for Holding {
     fn keep_alive(&mut self) {
         let Some(held) = &self.held else { return };
         if !held.renew() {
-            self.next = Some(encoded("lost", b"{}"));
+            self.next = Some(server_sent_event("lost", b"{}"));
             self.is_over = true;
         }
     }

@@ -1,13 +1,11 @@
 //! GET /locks/{resource}/events: what happens to a resource, as server-sent events.
 
-use std::task::{Poll, Waker};
-
 use axum::response::Response;
-use bytes::Bytes;
 
-use crate::http::endpoint::stream::{EventSource, KEEP_ALIVE_MAX, encoded, stream};
+use crate::delivery::Stream;
+use crate::http::endpoint::stream::{KEEP_ALIVE_MAX, stream};
 use crate::http::endpoint::{Context, OpenApiRouter, PathBytes, Problem, State, problems, routes};
-use crate::lock::Watch;
+use crate::lock::channel_of;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(events))
@@ -21,15 +19,8 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     params(("resource" = String, Path, description = "Its name, percent-encoded")),
     responses((status = 200, description = "The events from now on", body = String, content_type = "text/event-stream")))]
 async fn events(State(context): State<Context>, PathBytes(name): PathBytes) -> Result<Response, Problem> {
-    let watch = context.services().lock_watchers.watch(&name);
-    let watch = watch.ok_or_else(|| {
+    let events = Stream::open(&context.services().fan_out, &channel_of(&name)).ok_or_else(|| {
         Problem::new(problems::TOO_MANY_LOCKS).detail("too many streams of events are open")
     })?;
-    Ok(stream(&context, watch, KEEP_ALIVE_MAX))
-}
-
-impl EventSource for Watch {
-    fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>> {
-        Watch::poll_next(self, waker).map(|event| event.map(|event| encoded(event.word, &event.payload)))
-    }
+    Ok(stream(&context, events, KEEP_ALIVE_MAX))
 }

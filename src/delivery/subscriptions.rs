@@ -1,10 +1,10 @@
-//! What one client is subscribed to, as its own thread keeps it.
+//! The names that one client is subscribed to, as its own thread keeps them.
 
 use std::collections::BTreeSet;
 
-use super::router::Name;
+use super::Name;
 
-/// The names, each shared with the router, in the order of their bytes.
+/// The names, each shared with its router, in the order of their bytes.
 #[derive(Default)]
 pub struct Subscriptions {
     /// Channels.
