@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::worker::{Arrival, Worker};
+use super::worker::{Accepted, Worker};
 use crate::command::Services;
 use crate::log::Seldom;
 use crate::session::Protocol;
@@ -28,8 +28,8 @@ pub fn bind(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     socket.listen(backlog)
 }
 
-/// Whether a client is on this machine: it came over loopback, or from the address that it connected to, as one does
-/// that uses the machine's own address or name.
+/// Whether a client is on this machine: it came over loopback, or from the address that it connected to, as it does if
+/// it uses the machine's own address or name.
 pub fn is_on_this_machine(client: SocketAddr, own: SocketAddr) -> bool {
     let client = client.ip().to_canonical();
     client.is_loopback() || client == own.ip().to_canonical()
@@ -86,7 +86,7 @@ async fn admit(
 
 async fn turn_away(stream: &mut TcpStream, reason: &[u8], services: &Services) {
     services.clients.count_rejected();
-    // The reason fits any socket's buffer; a peer that is gone already does not need it.
+    // The reason fits any socket's buffer; a client that has gone does not need it.
     let _ = stream.write_all(reason).await;
 }
 
@@ -107,6 +107,6 @@ fn deal(
     let local_address = stream.local_addr()?;
     let stream = stream.into_std()?;
     let shared = services.clients.connect(address, local_address, services.clock.now().millis());
-    worker.deal(Arrival { stream, protocol, shared, authenticated });
+    worker.deal(Accepted { stream, protocol, shared, authenticated });
     Ok(())
 }

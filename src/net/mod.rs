@@ -1,8 +1,9 @@
-//! Sockets: the only files, with `http`, that know them.
+//! Sockets, and the threads that serve them.  Only these files and `http` know sockets.
 
 pub mod listener;
 mod poll_waker;
 mod tcp;
+mod thread_state;
 mod tick;
 mod wakeups;
 pub mod worker;

@@ -9,7 +9,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use quartet_protocol::buffer::Buffer;
 
-use super::worker::Tools;
+use super::thread_state::ThreadState;
 use crate::command::Flow;
 use crate::command::executor::Executor;
 use crate::session::{Session, Unsent};
@@ -26,13 +26,13 @@ const READS_PER_TURN: usize = 4;
 /// How long a connection that has ended takes in, for nothing, what its client still sends.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// A connection, which does what it can whenever it is given a turn.
+/// A connection, which does what it can in each of its turns.
 pub(super) struct Connection {
     stream: TcpStream,
-    /// What the system has told of the socket and no call has contradicted yet.
+    /// What the system has reported of the socket and no call has contradicted yet.
     readable: bool,
     writable: bool,
-    /// The peer has closed its side: what is left to read ends with that, of which no more is told.
+    /// The peer has closed its side.  The system reports nothing more, and what is left to read ends with that.
     hung_up: bool,
     session: Session,
     /// Leads to another turn.
@@ -41,7 +41,7 @@ pub(super) struct Connection {
     unsent: Unsent,
     /// Nothing is written or run before this time, in microseconds.
     paused_until: Option<u64>,
-    /// The client has said that it sends no more; what it has sent is still answered.
+    /// The client sends no more; what it has sent is still answered.
     at_end: bool,
     /// No more is run; the connection ends when everything is written.
     ending: bool,
@@ -49,15 +49,15 @@ pub(super) struct Connection {
     lingers_until: Option<u64>,
 }
 
-/// What a connection waits for after a turn.
-pub(super) enum After {
-    /// Its socket or its waker.
+/// What a worker does with a connection after its turn.
+pub(super) enum NextAction {
+    /// Waits for the socket or the waker.
     Wait,
-    /// A time in microseconds, or as above.
+    /// The same, and until this time in microseconds at most.
     Pause(u64),
-    /// Nothing: others come first.
+    /// Gives it another turn after the others.
     Again,
-    /// It is over, for whatever reason.
+    /// Closes it.
     End,
 }
 
@@ -83,25 +83,25 @@ impl Connection {
         }
     }
 
-    /// Takes note of what the system tells of the socket, which it tells once.
+    /// Notes what the system reports of the socket; it reports each change once.
     pub(super) fn note_ready(&mut self, event: &Event) {
         self.hung_up |= event.is_read_closed() || event.is_error();
         self.readable |= event.is_readable() || self.hung_up;
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
-    /// Ends what the client had begun, and takes back what it was not told of.
+    /// Ends what the client had begun, and withdraws grants whose replies were not sent.
     pub(super) fn close(&mut self, executor: &mut Executor) {
         self.unsent.withdraw(executor);
         self.session.close(executor);
     }
 
-    /// Whether output waits for the end of a pause, as the reply of a command that sleeps does.
+    /// Whether output waits for the end of a pause, as does the reply of a command that sleeps.
     fn is_paused(&self) -> bool {
         self.paused_until.is_some() && !self.ending
     }
 
-    /// Whether requests are only taken in, since one before them has no reply yet.
+    /// Whether requests are only taken in, since an earlier one has no reply yet.
     fn is_waiting(&self) -> bool {
         self.paused_until.is_some() || self.session.is_blocked()
     }
@@ -112,60 +112,60 @@ impl Connection {
     }
 
     /// Reads, runs and writes as far as that goes.
-    pub(super) fn turn(&mut self, tools: &mut Tools) -> After {
+    pub(super) fn turn(&mut self, state: &mut ThreadState) -> NextAction {
         if self.session.outbox().is_ending() {
             self.ending = true;
         }
         self.session.collect(self.unsent.messages());
         self.session.outbox().set_unsent(self.unsent.len());
         for _ in 0..READS_PER_TURN {
-            match self.step(tools) {
+            match self.step(state) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(Ended)) => return After::End,
+                Poll::Ready(Err(Ended)) => return NextAction::End,
                 Poll::Pending => {
                     let until = self.lingers_until.or(self.paused_until);
-                    return until.map_or(After::Wait, After::Pause);
+                    return until.map_or(NextAction::Wait, NextAction::Pause);
                 }
             }
         }
-        After::Again
+        NextAction::Again
     }
 
     /// Writes what may be written, then does one thing more.
-    fn step(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
+    fn step(&mut self, state: &mut ThreadState) -> Poll<Result<(), Ended>> {
         if self.at_end {
-            // Who has left and who only sends no more look the same; nothing is granted to the one.
-            self.unsent.withdraw(&mut tools.executor);
+            // A client that has left looks like one that only sends no more, and nothing may be granted to the former.
+            self.unsent.withdraw(&mut state.executor);
         }
         if !self.unsent.is_empty() && !self.is_paused() {
-            match self.flush(&mut tools.executor)? {
+            match self.flush(&mut state.executor)? {
                 Poll::Ready(()) => {}
-                // Who is to be cut off is not waited for.
+                // A client that is to be cut off is not waited for.
                 Poll::Pending if self.session.outbox().is_closing() => return Poll::Ready(Err(Ended)),
-                // A stranger's input is not taken in before its replies are read.
+                // Input of an unauthenticated client is not taken in before it has read its replies.
                 Poll::Pending if !self.session.is_authenticated() && (self.ending || !self.has_read()) => {
                     return Poll::Pending;
                 }
-                Poll::Pending if self.ending => return self.read(&mut tools.input).map_ok(drop),
+                Poll::Pending if self.ending => return self.read(&mut state.input).map_ok(drop),
                 Poll::Pending => {}
             }
         }
         if self.ending {
-            return self.linger(tools);
+            return self.linger(state);
         }
         let was_waiting = self.is_waiting();
-        if was_waiting && self.poll_waited(tools).is_ready() {
-            // What it wrote goes first: who does not read it is given no more.
+        if was_waiting && self.poll_waited(state).is_ready() {
+            // The reply goes first: a client that does not read it gets no more.
             return Poll::Ready(Ok(()));
         }
         if !was_waiting && self.session.is_behind() && self.has_read() {
-            self.resume(tools);
+            self.resume(state);
             return Poll::Ready(Ok(()));
         }
         if self.at_end {
             if self.session.is_blocked() {
-                // Who waits for a reply and has gone is given nothing, but what was answered before is still written.
-                self.session.give_up(&mut tools.executor);
+                // A client that left while it waited is given nothing, but earlier replies are still written.
+                self.session.give_up(&mut state.executor);
                 self.ending = true;
                 return Poll::Ready(Ok(()));
             }
@@ -175,12 +175,12 @@ impl Connection {
             self.ending = true;
             return Poll::Ready(Ok(()));
         }
-        self.receive(tools)
+        self.receive(state)
     }
 
     /// Ready once the pause is over or the command that waits has written its reply.
-    fn poll_waited(&mut self, tools: &mut Tools) -> Poll<()> {
-        let Tools { executor, scratch, .. } = tools;
+    fn poll_waited(&mut self, state: &mut ThreadState) -> Poll<()> {
+        let ThreadState { executor, scratch, .. } = state;
         if let Some(until) = self.paused_until {
             if executor.services().clock.now().micros() < until {
                 return Poll::Pending;
@@ -193,23 +193,23 @@ impl Connection {
         Poll::Ready(())
     }
 
-    /// Reads once and runs what came, or only takes it in if the client reads too slowly.
-    fn receive(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
+    /// Reads once and runs the requests that came, or only takes them in if the client reads too slowly.
+    fn receive(&mut self, state: &mut ThreadState) -> Poll<Result<(), Ended>> {
         let is_run = self.has_read() && !self.is_waiting();
-        if !is_run && self.session.is_full(&mut tools.executor) {
-            // The client's further requests wait in its socket, where it notices.
+        if !is_run && self.session.is_full(&mut state.executor) {
+            // Further requests wait in the client's socket, where it notices.
             if !(self.hung_up && self.session.is_blocked()) {
                 return Poll::Pending;
             }
             self.at_end = true;
             return Poll::Ready(Ok(()));
         }
-        let length = match ready!(self.read(&mut tools.input)) {
+        let length = match ready!(self.read(&mut state.input)) {
             Ok(0) => return Poll::Ready(Ok(())),
             Ok(length) => length,
             Err(Ended) => return Poll::Ready(Err(Ended)),
         };
-        let Tools { executor, input, scratch, .. } = tools;
+        let ThreadState { executor, input, scratch, .. } = state;
         let received = &mut input[..length];
         executor.count_received(length);
         let flow = if is_run {
@@ -217,14 +217,14 @@ impl Connection {
         } else {
             self.session.put_off(received, executor)
         };
-        self.apply(flow, tools);
-        let sent = self.send(tools);
-        // The buffer is the worker's: what a lost connection left in it would reach the next one.
-        tools.scratch.written().clear();
+        self.apply(flow, state);
+        let sent = self.send(state);
+        // The buffer is shared: what a lost connection left in it would reach the next one.
+        state.scratch.written().clear();
         Poll::Ready(sent)
     }
 
-    /// Reads once; nothing if that was not to be or the client sends no more.
+    /// Reads once.  Zero if the read was interrupted or the client sends no more.
     fn read(&mut self, input: &mut [u8]) -> Poll<Result<usize, Ended>> {
         if !self.readable || self.at_end {
             return Poll::Pending;
@@ -232,7 +232,7 @@ impl Connection {
         match self.stream.read(input) {
             Ok(length) => {
                 self.at_end = length == 0;
-                // There was no more than that, or it would have been read: a second call is not needed to find that out.
+                // A full buffer may leave more to read; a partly filled one does not, which spares a call.
                 self.readable = length == input.len() || self.hung_up;
                 Poll::Ready(Ok(length))
             }
@@ -245,14 +245,14 @@ impl Connection {
         }
     }
 
-    /// Ends once everything is written.  A socket that is closed with input unread takes back what it was given to send
-    /// (RFC 2525, 2.17), so a client that is still sending is told that no more comes, and heard out for a while.
-    fn linger(&mut self, tools: &mut Tools) -> Poll<Result<(), Ended>> {
-        let now = tools.executor.services().clock.now();
+    /// Ends once everything is written.  A socket that is closed while input is unread drops what it has not sent yet
+    /// (RFC 2525, 2.17).  So the sending side is closed first, and input is taken in for a while.
+    fn linger(&mut self, state: &mut ThreadState) -> Poll<Result<(), Ended>> {
+        let now = state.executor.services().clock.now();
         if self.lingers_until.is_none() {
             self.readable = true;
             let is_heard_out = self.session.is_authenticated() && !self.session.outbox().is_closing();
-            if !is_heard_out || self.read(&mut tools.input)?.is_pending() || self.at_end {
+            if !is_heard_out || self.read(&mut state.input)?.is_pending() || self.at_end {
                 return Poll::Ready(Err(Ended));
             }
             if self.stream.shutdown(Shutdown::Write).is_err() {
@@ -263,40 +263,40 @@ impl Connection {
         if self.at_end || self.lingers_until.is_some_and(|until| until <= now.micros()) {
             return Poll::Ready(Err(Ended));
         }
-        self.read(&mut tools.input).map_ok(drop)
+        self.read(&mut state.input).map_ok(drop)
     }
 
-    /// Goes on with what was held back by a pause or by a client that did not read.
-    fn resume(&mut self, tools: &mut Tools) {
-        let Tools { executor, scratch, .. } = tools;
+    /// Runs requests that a pause or a slow reader has held back.
+    fn resume(&mut self, state: &mut ThreadState) {
+        let ThreadState { executor, scratch, .. } = state;
         let flow = self.session.resume(executor, scratch);
-        self.apply(flow, tools);
-        self.keep(&mut tools.executor, tools.scratch.written());
+        self.apply(flow, state);
+        self.keep(&mut state.executor, state.scratch.written());
     }
 
-    /// Puts output behind what is not written yet.
+    /// Appends output to what is not written yet.
     fn keep(&mut self, executor: &mut Executor, written: &mut Buffer) {
         self.unsent.append(written, executor);
         self.session.outbox().set_unsent(self.unsent.len());
     }
 
-    fn apply(&mut self, flow: Flow, tools: &Tools) {
+    fn apply(&mut self, flow: Flow, state: &ThreadState) {
         match flow {
             Flow::Continue | Flow::Wait => {}
             Flow::Close => self.ending = true,
             Flow::Pause(duration) => {
-                self.paused_until = Some(tools.executor.services().clock.now().after(duration).micros());
+                self.paused_until = Some(state.executor.services().clock.now().after(duration).micros());
             }
             Flow::Shutdown => {
                 self.ending = true;
-                tools.shutdown.cancel();
+                state.shutdown.cancel();
             }
         }
     }
 
-    /// Writes the replies of a batch, straight from the scratch buffer if nothing waits before or with them.
-    fn send(&mut self, tools: &mut Tools) -> Result<(), Ended> {
-        let Tools { executor, scratch, .. } = tools;
+    /// Writes the replies of a batch, straight from the scratch buffer if nothing waits before them and none is held.
+    fn send(&mut self, state: &mut ThreadState) -> Result<(), Ended> {
+        let ThreadState { executor, scratch, .. } = state;
         let output = scratch.written();
         if output.is_empty() && !executor.has_held() {
             return Ok(());
@@ -319,7 +319,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what waits, as far as it may be written and the socket takes it.
+    /// Writes waiting output, as far as it may be written and the socket takes it.
     fn flush(&mut self, executor: &mut Executor) -> Result<Poll<()>, Ended> {
         while !self.unsent.is_empty() {
             if !self.writable {
@@ -332,7 +332,7 @@ impl Connection {
             match write(&mut self.stream, self.unsent.buffer(), allowed) {
                 Ok(count) => {
                     executor.count_sent(count);
-                    // Who reads slowly is not idle.
+                    // A client that reads slowly is not idle.
                     self.session.note_active(executor.services().clock.now());
                     self.unsent.advance(count);
                 }

@@ -1,7 +1,7 @@
 //! One worker: a thread with an event loop, the connections dealt to it, and its share of expiry.
 //!
-//! The loop waits for sockets, for wake-ups from other threads and for time, and gives every connection concerned one
-//! turn.  A connection does not wait by itself: it says what became of it and is called again.
+//! The loop waits for sockets, for wake-ups from other threads and for time, and gives every connection that is
+//! concerned one turn.  A connection never waits by itself: it returns what the worker has to do next and is called again.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -17,7 +17,8 @@ use slab::Slab;
 use tokio_util::sync::CancellationToken;
 
 use super::poll_waker::PollWaker;
-use super::tcp::{After, Connection};
+use super::tcp::{Connection, NextAction};
+use super::thread_state::ThreadState;
 use super::tick::Tick;
 use super::wakeups::Wakeups;
 use crate::allocator::Purge;
@@ -26,12 +27,9 @@ use crate::clock::Now;
 use crate::command::Services;
 use crate::command::executor::Executor;
 use crate::random::{Random, machine_seed};
-use crate::session::{Protocol, Scratch, Session};
+use crate::session::{Protocol, Session};
 
-/// Bytes read at once.  All connections of a worker share one buffer, so that an idle connection has none.
-const SCRATCH_LENGTH: usize = 64 * 1024;
-
-/// Sockets that the system tells of at once.
+/// Sockets that the system reports at once.
 const EVENTS_MAX: usize = 1024;
 
 /// Another thread has a connection for the worker to take over or to wake.  All other tokens are the numbers of connections.
@@ -44,19 +42,11 @@ const TICK: Token = Token(usize::MAX - 1);
 /// is to be given back.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long connections may take to write out what they owe when the server stops.
+/// How long connections may take to write their last replies when the server stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Scratch space and the executor, used by one connection at a time.
-pub(super) struct Tools {
-    pub(super) executor: Executor,
-    pub(super) input: Box<[u8]>,
-    pub(super) scratch: Scratch,
-    pub(super) shutdown: CancellationToken,
-}
-
-/// A connection on its way to its worker.
-pub(super) struct Arrival {
+/// An accepted connection, on its way to its worker.
+pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) protocol: Protocol,
     pub(super) shared: Arc<SharedClient>,
@@ -66,7 +56,7 @@ pub(super) struct Arrival {
 /// A worker as the listener sees it.
 pub struct Worker {
     /// Not bounded by itself: `maxclients` bounds the connections that exist at all.
-    arrivals: Sender<Arrival>,
+    handing: Sender<Accepted>,
     wakeups: Arc<Wakeups>,
     connections: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
@@ -76,29 +66,24 @@ impl Worker {
     /// Starts worker number `slot`.  SHUTDOWN cancels `shutdown`; the worker itself goes on until [`Worker::join_all`].
     ///
     /// # Errors
-    /// If the thread or what it waits with cannot be made.
+    /// If the system has no more threads or descriptors.
     pub fn start(services: Arc<Services>, slot: usize, shutdown: CancellationToken) -> io::Result<Worker> {
         let poll = Poll::new()?;
         let wakeups = Wakeups::new(PollWaker::new(poll.registry(), WAKER)?);
         let tick = Tick::new(poll.registry(), TICK, EXPIRY_INTERVAL)?;
-        let (arrivals, arriving) = channel();
+        let (handing, handed) = channel();
         let connections = Arc::new(AtomicUsize::new(0));
         let (count, waking) = (Arc::clone(&connections), Arc::clone(&wakeups));
         let thread = std::thread::Builder::new().name(format!("worker-{slot}")).spawn(move || {
-            let tools = Tools {
-                executor: Executor::new(services, slot, Random::with_seed(machine_seed())),
-                input: vec![0; SCRATCH_LENGTH].into(),
-                scratch: Scratch::default(),
-                shutdown,
-            };
+            let executor = Executor::new(services, slot, Random::with_seed(machine_seed()));
             let event_loop = EventLoop {
                 poll,
                 wakeups: waking,
                 tick,
-                arriving,
+                handed,
                 connections: Slab::new(),
                 count,
-                tools,
+                state: ThreadState::new(executor, shutdown),
                 again: Vec::new(),
                 pauses: BTreeSet::new(),
                 expiry_is_due: false,
@@ -107,28 +92,29 @@ impl Worker {
             };
             event_loop.run();
         })?;
-        Ok(Worker { arrivals, wakeups, connections, thread })
+        Ok(Worker { handing, wakeups, connections, thread })
     }
 
-    /// Number of connections it has.
+    /// The number of its connections.
     pub(super) fn load(&self) -> usize {
         self.connections.load(Relaxed)
     }
 
-    /// Hands it a connection.
-    pub(super) fn deal(&self, arrival: Arrival) {
+    /// Hands a connection to the worker.
+    pub(super) fn deal(&self, accepted: Accepted) {
         self.connections.fetch_add(1, Relaxed);
-        if let Err(refused) = self.arrivals.send(arrival) {
+        if let Err(refused) = self.handing.send(accepted) {
             // The worker has ended, which happens only while the server stops.
             tracing::debug!(client = refused.0.shared.id, "connection came too late");
         }
         self.wakeups.wake_worker();
     }
 
-    /// Lets all of them end once their connections have, or have taken too long to, and waits for it.
+    /// Tells all workers to end once their connections have ended, waits for that, and cuts off connections that take too
+    /// long.
     pub fn join_all(workers: Vec<Worker>) {
         let stop = |worker: Worker| {
-            drop(worker.arrivals);
+            drop(worker.handing);
             worker.wakeups.wake_worker();
             worker.thread
         };
@@ -146,20 +132,20 @@ struct EventLoop {
     poll: Poll,
     wakeups: Arc<Wakeups>,
     tick: Tick,
-    arriving: Receiver<Arrival>,
+    handed: Receiver<Accepted>,
     connections: Slab<Box<Connection>>,
-    /// How many there are, for the listener.
+    /// The number of connections, for the listener.
     count: Arc<AtomicUsize>,
-    tools: Tools,
-    /// Those that are due for a turn without anybody waking them.
+    state: ThreadState,
+    /// Connections that are due for another turn without being woken.
     again: Vec<usize>,
-    /// When those that pause go on, in microseconds.
+    /// When paused connections go on, in microseconds, and their numbers.
     pauses: BTreeSet<(u64, usize)>,
-    /// Expired keys are to be looked for.
+    /// It is time to look for expired keys.
     expiry_is_due: bool,
-    /// Memory to be given back.
+    /// Memory that is to be given back.
     purge: Purge,
-    /// When the last connections are given up, in microseconds, once nobody is let in any more.
+    /// When the last connections are cut off, in microseconds; set once no more connections come.
     drained_by: Option<u64>,
 }
 
@@ -170,7 +156,7 @@ impl EventLoop {
         while !self.has_ended() {
             if let Err(error) = self.wait(&mut events) {
                 tracing::error!(%error, "a worker cannot wait for its connections any more: stopping");
-                self.tools.shutdown.cancel();
+                self.state.shutdown.cancel();
                 return;
             }
             let mut was_woken = false;
@@ -197,20 +183,20 @@ impl EventLoop {
                 self.turn(number);
             }
             if was_woken {
-                // Not before: an event may have been meant for a connection whose number is free by now.
-                self.welcome_arrivals();
+                // Not earlier: an event may be meant for a connection whose number has become free.
+                self.take_over_accepted();
             }
             if self.expiry_is_due {
                 self.expire();
             }
         }
         for mut connection in self.connections.drain() {
-            connection.close(&mut self.tools.executor);
+            connection.close(&mut self.state.executor);
         }
     }
 
     fn now(&self) -> Now {
-        self.tools.executor.services().clock.now()
+        self.state.executor.services().clock.now()
     }
 
     /// Whether there is something to do at once, besides what the list of wake-ups says.
@@ -218,7 +204,7 @@ impl EventLoop {
         self.expiry_is_due || !self.again.is_empty()
     }
 
-    /// The time in microseconds at which there is something to do of which no event tells.
+    /// The next time, in microseconds, at which there is something to do that no event reports.
     fn next_deadline(&self) -> Option<u64> {
         let pause = self.pauses.first().map(|&(until, _)| until);
         pause.into_iter().chain(self.drained_by).min()
@@ -242,23 +228,23 @@ impl EventLoop {
 
     /// Lets a connection do what it can.
     fn turn(&mut self, number: usize) {
-        // It may have ended since it was put on a list; if its number is another's by now, that one has a turn for nothing.
+        // The connection may have ended since it was listed.  If another has its number by now, that one has a turn for nothing.
         let Some(connection) = self.connections.get_mut(number) else { return };
-        match connection.turn(&mut self.tools) {
-            After::Wait => {}
-            After::Pause(until) => {
+        match connection.turn(&mut self.state) {
+            NextAction::Wait => {}
+            NextAction::Pause(until) => {
                 self.pauses.insert((until, number));
             }
-            After::Again => self.again.push(number),
-            After::End => {
+            NextAction::Again => self.again.push(number),
+            NextAction::End => {
                 let mut connection = self.connections.remove(number);
-                connection.close(&mut self.tools.executor);
+                connection.close(&mut self.state.executor);
                 self.count.fetch_sub(1, Relaxed);
             }
         }
     }
 
-    /// Moves those whose pause is over into `due`.
+    /// Moves connections whose pause is over into `due`.
     fn end_pauses(&mut self, due: &mut Vec<usize>) {
         if self.pauses.is_empty() {
             return;
@@ -272,13 +258,13 @@ impl EventLoop {
         }
     }
 
-    fn welcome_arrivals(&mut self) {
+    fn take_over_accepted(&mut self) {
         if self.drained_by.is_some() {
             return;
         }
         loop {
-            match self.arriving.try_recv() {
-                Ok(arrival) => self.welcome(arrival),
+            match self.handed.try_recv() {
+                Ok(accepted) => self.take_over(accepted),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     self.drained_by = Some(self.now().after(DRAIN_TIME_MAX).micros());
@@ -288,32 +274,32 @@ impl EventLoop {
         }
     }
 
-    fn welcome(&mut self, arrival: Arrival) {
-        let id = arrival.shared.id;
-        let mut stream = mio::net::TcpStream::from_std(arrival.stream);
+    fn take_over(&mut self, accepted: Accepted) {
+        let id = accepted.shared.id;
+        let mut stream = mio::net::TcpStream::from_std(accepted.stream);
         let entry = self.connections.vacant_entry();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut stream, Token(entry.key()), interest) {
             tracing::warn!(client = id, %error, "cannot serve a connection");
-            self.tools.executor.services().clients.disconnect(id);
+            self.state.executor.services().clients.disconnect(id);
             self.count.fetch_sub(1, Relaxed);
             return;
         }
-        let session = Session::new(arrival.protocol, arrival.shared, arrival.authenticated);
+        let session = Session::new(accepted.protocol, accepted.shared, accepted.authenticated);
         let waker = self.wakeups.waker(entry.key());
-        // Its first turn comes when the socket is told to be writable, which is at once.
+        // The first turn comes when the socket is reported writable, which is at once.
         entry.insert(Box::new(Connection::new(stream, session, waker)));
     }
 
-    /// Gives the memory of expired keys back, and of those beyond the memory limit; goes on at once while there is more
-    /// to do than one step may take.
+    /// Removes expired keys, and keys beyond the memory limit.  It goes on at once while there is more to do than one step
+    /// may take.
     fn expire(&mut self) {
-        let removed = self.tools.executor.expire();
-        let over_limit = self.tools.executor.evict();
+        let removed = self.state.executor.expire();
+        let over_limit = self.state.executor.evict();
         self.expiry_is_due = removed > 0 || over_limit;
     }
 
-    /// Whether nobody is let in any more and nobody is left, or has been for too long.
+    /// Whether no more connections come and the last has ended or has taken too long.
     fn has_ended(&self) -> bool {
         let Some(drained_by) = self.drained_by else { return false };
         if !self.connections.is_empty() && self.now().micros() < drained_by {

@@ -1,0 +1,28 @@
+//! What a worker lends to the connection whose turn it is.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::command::executor::Executor;
+use crate::session::Scratch;
+
+/// Bytes read at once.
+const INPUT_LENGTH: usize = 64 * 1024;
+
+/// See the module's text.  All connections of a worker share one input buffer, so that an idle connection has none.
+pub(super) struct ThreadState {
+    /// Runs commands.
+    pub(super) executor: Executor,
+    /// Where input is read to.
+    pub(super) input: Box<[u8]>,
+    /// Where sessions write their replies.
+    pub(super) scratch: Scratch,
+    /// Cancelled by SHUTDOWN: the server is to stop.
+    pub(super) shutdown: CancellationToken,
+}
+
+impl ThreadState {
+    /// The state of the thread whose commands `executor` runs.
+    pub(super) fn new(executor: Executor, shutdown: CancellationToken) -> ThreadState {
+        ThreadState { executor, input: vec![0; INPUT_LENGTH].into(), scratch: Scratch::default(), shutdown }
+    }
+}
