@@ -25,6 +25,9 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// What headers begin with that only browsers set.
 const BROWSER_PREFIX: &str = "sec-fetch-";
 
+/// What a browser says of a request that a script makes, and of no other.
+const FETCH_MODES: [&[u8]; 2] = [b"cors", b"same-origin"];
+
 /// What the name of every browser begins with; a page cannot change it.
 const BROWSER_NAME: &[u8] = b"Mozilla/";
 
@@ -57,6 +60,10 @@ impl Peer {
     pub(super) fn new(address: SocketAddr, own: SocketAddr) -> Peer {
         Peer { address, is_local: is_on_this_machine(address, own) }
     }
+
+    pub(super) fn address(self) -> SocketAddr {
+        self.address
+    }
 }
 
 /// What a client on another machine is told while there is no password.
@@ -72,6 +79,8 @@ fn protected() -> Problem {
 pub(super) enum Admitted {
     /// It may see everything.
     Fully,
+    /// The same; it carries the password as a bearer token, as no browser does by itself.
+    ByBearer,
     /// It may do nothing but learn a status: it carries no password although there is one, or is from another machine.
     ForStatus,
 }
@@ -107,13 +116,17 @@ impl Access {
                 self.check_host(host, &settings)?;
             }
             self.check_page(request, route, target.name())?;
+            if route.runs_commands {
+                check_is_by_script(request)?;
+            }
         }
         if !settings.has_password() {
             return Ok(Admitted::Fully);
         }
-        if let Some(Credentials { user, password }) = Credentials::of(request.headers()) {
+        if let Some(Credentials { user, password, is_bearer }) = Credentials::of(request.headers()) {
             let user = user.as_deref();
             match connection::attempt(services, services.clock.now(), peer.address.ip(), user, &password) {
+                Ok(()) if is_bearer => return Ok(Admitted::ByBearer),
                 Ok(()) => return Ok(Admitted::Fully),
                 Err(failure) => {
                     if let Some(seconds) = failure.retry_after() {
@@ -244,6 +257,42 @@ fn check_asked_by_proxy(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(problems::FOREIGN_ORIGIN).detail(detail))
 }
 
+/// Refuses what a browser does without a script of a page that may use the door, such as following a link or sending a
+/// form.  A script says JSON of its body, which no form can; everybody else may say what they like.
+fn check_is_by_script<B>(request: &Request<B>) -> Result<(), Problem> {
+    let headers = request.headers();
+    let refuse = |detail: &str| Err(Problem::new(problems::FOREIGN_ORIGIN).detail(detail));
+    let mut modes = headers.get_all(SEC_FETCH_MODE).iter().peekable();
+    let has_mode = modes.peek().is_some();
+    if modes.any(|mode| !FETCH_MODES.contains(&mode.as_bytes())) {
+        return refuse("commands are run for scripts only, and this is a link, a form or a part of a page");
+    }
+    let is_by_browser = is_named_as_browser(headers)
+        || headers.keys().any(|name| {
+            name == header::ORIGIN || name == header::REFERER || name.as_str().starts_with(BROWSER_PREFIX)
+        });
+    if !is_by_browser {
+        return Ok(());
+    }
+    if !has_mode && !headers.contains_key(header::ORIGIN) {
+        return refuse("commands are run for scripts only, and this browser does not say that a script asks");
+    }
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads && !says_json(headers) {
+        let detail = "a browser has to send application/json here";
+        return Err(Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail(detail));
+    }
+    Ok(())
+}
+
+fn says_json(headers: &HeaderMap) -> bool {
+    let essence = |value: &HeaderValue| {
+        let text = value.to_str().ok()?;
+        Some(text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"))
+    };
+    headers.get(header::CONTENT_TYPE).and_then(essence).unwrap_or(false)
+}
+
 fn is_named_as_browser(headers: &HeaderMap) -> bool {
     headers.get(header::USER_AGENT).is_some_and(|name| name.as_bytes().starts_with(BROWSER_NAME))
 }
@@ -264,6 +313,7 @@ fn is_same_site(origin: &str, host: &str) -> bool {
 struct Credentials {
     user: Option<Vec<u8>>,
     password: Vec<u8>,
+    is_bearer: bool,
 }
 
 impl Credentials {
@@ -274,7 +324,8 @@ impl Credentials {
         let (scheme, credentials) = text.split_once(' ')?;
         let credentials = credentials.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
-            return Some(Credentials { user: None, password: credentials.as_bytes().to_vec() });
+            let password = credentials.as_bytes().to_vec();
+            return Some(Credentials { user: None, password, is_bearer: true });
         }
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
@@ -282,7 +333,7 @@ impl Credentials {
         let decoded = BASE64_STANDARD.decode(credentials).ok()?;
         let colon = decoded.iter().position(|&byte| byte == b':')?;
         let user = Some(decoded[..colon].to_vec()).filter(|user| !user.is_empty());
-        Some(Credentials { user, password: decoded[colon + 1..].to_vec() })
+        Some(Credentials { user, password: decoded[colon + 1..].to_vec(), is_bearer: false })
     }
 }
 
@@ -292,15 +343,16 @@ mod tests {
     use crate::clock::Clock;
     use crate::server;
 
-    const READS: Kind = Kind { get_takes: false, is_for_proxies: false };
-    const TAKES: Kind = Kind { get_takes: true, is_for_proxies: false };
-    const FOR_PROXIES: Kind = Kind { get_takes: true, is_for_proxies: true };
+    const READS: Kind = Kind { get_takes: false, is_for_proxies: false, runs_commands: false };
+    const TAKES: Kind = Kind { get_takes: true, ..READS };
+    const FOR_PROXIES: Kind = Kind { is_for_proxies: true, ..TAKES };
 
     /// A kind of route.
     #[derive(Clone, Copy)]
     struct Kind {
         get_takes: bool,
         is_for_proxies: bool,
+        runs_commands: bool,
     }
 
     /// Asks for a route with these headers, and those that every request has.
@@ -322,9 +374,8 @@ mod tests {
         let request = request.body(()).expect("a request");
         let peer = peer.parse().expect("an address");
         let own = "192.0.2.1:8080".parse().expect("an address");
-        let Kind { get_takes, is_for_proxies } = kind;
-        let route =
-            Route { label: String::new(), get_takes, is_for_proxies, post_reads: false, has_scripts: false };
+        let Kind { get_takes, is_for_proxies, runs_commands } = kind;
+        let route = Route { get_takes, is_for_proxies, runs_commands, ..Route::other("") };
         let admitted = access.admit(&request, &route, Peer::new(peer, own), services);
         assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected, "{method} {headers:?}");
     }
@@ -357,7 +408,7 @@ mod tests {
         check(&unprotected, get, outside, &[], Ok(Admitted::Fully));
         let guarded = place(Settings { requirepass: "sesame".to_owned(), ..open_to_all() });
         check(&guarded, get, outside, &[], Err("unauthorized"));
-        check(&guarded, get, outside, &[("authorization", "Bearer sesame")], Ok(Admitted::Fully));
+        check(&guarded, get, outside, &[("authorization", "Bearer sesame")], Ok(Admitted::ByBearer));
     }
 
     #[test]

@@ -19,8 +19,9 @@ use super::flight::{Account, Direction};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router;
 use super::routes::{Route, Routes};
+use super::rows::{self, Visitor};
 use crate::attempts::RECOVERY;
-use crate::http::endpoint::{Context, Crowded};
+use crate::http::endpoint::{Context, Crowded, Problem};
 use crate::settings::Settings;
 
 /// How a client that gave no password is told to give one.
@@ -128,7 +129,12 @@ impl Door {
     async fn run(&self, mut request: Request, route: &Route, caller: Caller) -> Response {
         let Inner { context, access, router, .. } = &*self.0;
         match access.admit(&request, route, caller.peer, context.services()) {
-            Ok(Admitted::Fully) => {}
+            Ok(admitted @ (Admitted::Fully | Admitted::ByBearer)) if route.runs_commands => {
+                let is_operator = admitted == Admitted::ByBearer;
+                let visitor = Visitor { address: caller.peer.address(), is_operator };
+                request.extensions_mut().insert(visitor);
+            }
+            Ok(Admitted::Fully | Admitted::ByBearer) => {}
             Ok(Admitted::ForStatus) => {
                 request.extensions_mut().insert(Admitted::ForStatus);
             }
@@ -138,18 +144,22 @@ impl Door {
                     let pause = tokio::time::sleep(RECOVERY);
                     tokio::select! { () = pause => {}, () = context.stopping().cancelled() => {} }
                 }
-                return problem.into_response();
+                return refuse(problem, route);
             }
         }
         if let Err(problem) = caller.responses.admit_any() {
-            return problem.into_response();
+            return refuse(problem, route);
         }
         let only_reads = match *request.method() {
             Method::GET | Method::HEAD => !route.get_takes,
             Method::POST => route.post_reads,
             _ => false,
         };
-        if only_reads && *request.method() != Method::HEAD && caller.responses.admit(usize::MAX, 0).is_err() {
+        let knows_its_length = only_reads || route.runs_commands;
+        if knows_its_length
+            && *request.method() != Method::HEAD
+            && caller.responses.admit(usize::MAX, 0).is_err()
+        {
             let responses = Arc::clone(&caller.responses);
             request.extensions_mut().insert(Crowded(responses));
         }
@@ -178,6 +188,11 @@ impl Door {
             tracing::debug!(method, route, status, micros, "answered");
         }
     }
+}
+
+/// The response of a request that does not get to its endpoint.
+fn refuse(problem: Problem, route: &Route) -> Response {
+    if route.runs_commands { rows::with_error(problem) } else { problem }.into_response()
 }
 
 /// Adds what depends on the method, the route or the status alone.

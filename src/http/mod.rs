@@ -22,6 +22,7 @@ mod progress;
 pub mod request_id;
 mod router;
 mod routes;
+mod rows;
 mod streams;
 pub mod thread;
 

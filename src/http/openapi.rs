@@ -9,13 +9,13 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr};
 
-use super::{health, metrics, pages};
+use super::{health, metrics, pages, rows};
 use crate::catalog::SERVICES;
 use crate::http::endpoint::{Context, OpenApiRouter, ProblemResponse, routes};
 
 /// The endpoints of the door itself.
-const OWN: [fn() -> OpenApiRouter<Context>; 4] =
-    [health::endpoints, metrics::endpoints, description_endpoint, pages::endpoints];
+const OWN: [fn() -> OpenApiRouter<Context>; 5] =
+    [rows::endpoints, health::endpoints, metrics::endpoints, description_endpoint, pages::endpoints];
 
 /// The lists of endpoints, of the services and of the door itself.
 fn lists() -> impl Iterator<Item = fn() -> OpenApiRouter<Context>> {
@@ -30,6 +30,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// The description of the whole API.
 pub fn openapi() -> OpenApi {
     let mut description = endpoints().into_openapi();
+    rows::list_commands(&mut description);
     description.paths.paths.values_mut().flat_map(operations).for_each(add_problems);
     description
 }

@@ -3,6 +3,8 @@
 use utoipa::openapi::PathItem;
 use utoipa::openapi::path::Operation;
 
+use super::rows;
+
 /// The route of requests that fit none.
 const NO_ROUTE: &str = "(none)";
 
@@ -11,6 +13,9 @@ const TAKEN_BY: &str = "x-taken-by";
 
 /// An extension of a POST: that it changes nothing.
 const READS: &str = "x-reads";
+
+/// An extension of operations: that a request runs commands, so that no link and no form may make a browser ask for it.
+const RUNS_COMMANDS: &str = "x-runs-commands";
 
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
@@ -27,16 +32,25 @@ pub(super) struct Route {
     pub(super) is_for_proxies: bool,
     /// Whether its POST changes nothing: beside the endpoint the extension `x-reads`.
     pub(super) post_reads: bool,
+    /// Whether requests run commands: beside the endpoint the extension `x-runs-commands`.
+    pub(super) runs_commands: bool,
     /// Whether it is a page of ours with scripts, and no data.
     pub(super) has_scripts: bool,
 }
 
 impl Route {
     /// A route that is no part of the API.
-    fn other(label: &str) -> Route {
+    pub(super) fn other(label: &str) -> Route {
         let has_scripts = label.starts_with("/docs");
         let label = label.to_owned();
-        Route { label, get_takes: false, is_for_proxies: false, post_reads: false, has_scripts }
+        Route {
+            label,
+            get_takes: false,
+            is_for_proxies: false,
+            post_reads: false,
+            runs_commands: false,
+            has_scripts,
+        }
     }
 
     fn of(label: String, item: &PathItem) -> Route {
@@ -45,10 +59,13 @@ impl Route {
             extensions.get(name).cloned()
         };
         let taken_by = extension(&item.get, TAKEN_BY);
+        let runs_commands = [&item.get, &item.post].map(|operation| extension(operation, RUNS_COMMANDS));
+        let runs_commands = runs_commands.iter().any(Option::is_some);
         Route {
-            get_takes: taken_by.is_some(),
+            get_takes: taken_by.is_some() || runs_commands,
             is_for_proxies: taken_by.is_some_and(|who| who == "proxies"),
             post_reads: extension(&item.post, READS).is_some(),
+            runs_commands,
             has_scripts: false,
             label,
         }
@@ -66,7 +83,12 @@ impl Routes {
     pub(super) fn new() -> Routes {
         let mut routes = matchit::Router::new();
         let api = super::openapi().paths.paths.into_iter().map(|(label, item)| Route::of(label, &item));
-        for route in api.chain(OTHER_ROUTES.iter().map(|label| Route::other(label))) {
+        let api: Vec<Route> = api.collect();
+        if let Some(route) = api.iter().find(|route| route.label == rows::PATH) {
+            let inserted = routes.insert(rows::PATH_WITH_ARGUMENTS, route.clone());
+            inserted.expect("the router takes the same route");
+        }
+        for route in api.into_iter().chain(OTHER_ROUTES.iter().map(|label| Route::other(label))) {
             routes.insert(route.label.clone(), route).expect("the router takes the same routes");
         }
         Routes { routes, none: Route::other(NO_ROUTE) }

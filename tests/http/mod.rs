@@ -1,6 +1,7 @@
 //! The HTTP door and what is behind it: in this process, and over real sockets where these matter.
 
 mod cache;
+mod commands;
 mod door;
 mod events;
 mod locks;

@@ -62,3 +62,32 @@ fn ioredis() {
 fn node_redis() {
     check(peers::node("redis"), "node/node_redis.js", &[]);
 }
+
+/// What the client of the REST convention does, printing a step's name once it has passed.
+const REST_STEPS: [&str; 13] = [
+    "connect",
+    "set_and_get",
+    "expire_and_ttl",
+    "remove",
+    "pipeline",
+    "automatic_pipelining",
+    "transaction",
+    "scan",
+    "hashes",
+    "publish",
+    "errors_are_told",
+    "without_base64",
+    "commands_of_our_own",
+];
+
+#[test]
+fn upstash_redis_over_http() {
+    let Some(node) = peers::node("@upstash/redis") else { return };
+    let server = Server::quartet(&["--http-port", "0", "--requirepass", "sesame"]);
+    let url = format!("http://{}/redis", server.http_address());
+    let mut command = Command::new(node);
+    command.arg(program("node/upstash.js")).args([url.as_str(), "sesame"]);
+    let ended = run(command).success();
+    // The build for Node, then the one for edge functions and browsers.
+    assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), [REST_STEPS, REST_STEPS].concat());
+}

@@ -2,16 +2,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
-use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use quartet::command::{Flags, Row};
 use quartet::http::door::Door;
-use quartet::http::endpoint::Context;
+use quartet::http::endpoint;
 use quartet::random::Random;
 use quartet::settings;
 use redis_protocol::resp3::types::OwnedFrame;
@@ -45,7 +47,7 @@ impl InProcess {
         let resp = InProcessTarget::with(settings.clone(), WALL);
         let services = resp.services().clone();
         let slot = services.settings.current().threads;
-        let context = Context::new(services, slot, Random::with_seed(3), CancellationToken::new());
+        let context = endpoint::Context::new(services, slot, Random::with_seed(3), CancellationToken::new());
         let door = Door::new(context, &settings);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("there are threads");
@@ -74,6 +76,31 @@ impl InProcess {
         let mut resp = self.0.resp.borrow_mut();
         resp.send(letter, &[&request(arguments)]);
         resp.take_bytes(letter)
+    }
+
+    /// The names of all commands that are no families, as metrics name them.
+    pub(crate) fn command_names(&self) -> Vec<String> {
+        let resp = self.0.resp.borrow();
+        let rows = resp.services().commands.rows().iter();
+        rows.filter(|row| row.command.subcommands.is_empty()).map(|row| row.name.clone()).collect()
+    }
+
+    /// The flags of a command.
+    pub(crate) fn flags(&self, name: &str) -> Flags {
+        let resp = self.0.resp.borrow();
+        let mut rows = resp.services().commands.rows().iter();
+        rows.find(|row| row.name == name).expect("there is such a row").command.flags
+    }
+
+    /// How often each command was run, and how often refused before it began.
+    pub(crate) fn command_counts(&self) -> Vec<(String, u64, u64)> {
+        let resp = self.0.resp.borrow();
+        let services = resp.services();
+        let count = |row: &Row| {
+            let totals = services.metrics.command_totals(row.id);
+            (row.name.clone(), totals.calls, totals.rejected)
+        };
+        services.commands.rows().iter().map(count).collect()
     }
 
     /// Lets time pass, and does what falls due.
@@ -139,18 +166,26 @@ pub(crate) struct UnderWay {
 impl UnderWay {
     /// The response, if there is one by now.
     pub(crate) fn poll(&mut self) -> Option<Response> {
-        let once = |answer: &mut Pin<Box<dyn Future<Output = Response>>>| {
-            let polled = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context)));
-            self.server.0.runtime.block_on(polled)
-        };
-        if let Poll::Ready(response) = once(&mut self.answer) {
-            return Some(response);
+        let _inside = self.server.0.runtime.enter();
+        let woken = Arc::new(Woken(AtomicBool::new(true)));
+        let waker = Waker::from(Arc::clone(&woken));
+        // What falls due at once is done at once, and may wake it.
+        while woken.0.swap(false, Relaxed) {
+            if let Poll::Ready(response) = self.answer.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return Some(response);
+            }
+            self.server.0.resp.borrow_mut().settle();
         }
-        self.server.0.resp.borrow_mut().settle();
-        match once(&mut self.answer) {
-            Poll::Ready(response) => Some(response),
-            Poll::Pending => None,
-        }
+        None
+    }
+}
+
+/// Whether a request was woken.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use super::problems;
 use crate::clock::Now;
 use crate::command::Services;
+use crate::command::executor::Executor;
 use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
@@ -85,6 +86,11 @@ impl Context {
     pub fn draw(&self) -> u128 {
         let mut random = self.0.random.lock();
         u128::from(random.draw()) << 64 | u128::from(random.draw())
+    }
+
+    /// What runs commands on this thread, as one request has them run.  It enters the gate itself.
+    pub fn executor(&self) -> Executor {
+        Executor::new(Arc::clone(&self.0.services), self.0.slot, Random::with_seed(self.draw() as u64))
     }
 
     /// Runs `step` with the shards of `keys` in `database` locked, all at once, so that others see it whole.

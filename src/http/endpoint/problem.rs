@@ -89,6 +89,11 @@ impl Problem {
         self
     }
 
+    /// What happened this time, if it says so.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.0.members.get("detail")?.as_str()
+    }
+
     /// Its kind.
     pub fn kind(&self) -> &'static ProblemKind {
         self.0.kind

@@ -141,6 +141,11 @@ fn no_body_is_an_object_without_fields() {
     let mut http = connect(&server);
     for (method, path) in operations_with_bodies() {
         let response = http.ask(&method, &path, &[], b"");
+        if path.starts_with("/redis") {
+            // A command is a list.
+            assert!(response.json()["error"].is_string(), "{method} {path}: {response:?}");
+            continue;
+        }
         // It may be done, or what it is about may not be there; else a field is missing, and named.
         if response.status == 400 {
             assert_eq!(response.problem(), "invalid-value", "{method} {path}: {response:?}");

@@ -32,6 +32,8 @@
 mod json;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use crate::support::http::Response;
 use crate::support::in_process::{InProcess, UnderWay};
@@ -187,6 +189,21 @@ fn body_matches(golden: &str, response: &Response) -> bool {
         (Ok(expected), Ok(body)) => json::matches(&expected, &body, is_part),
         _ => line_matches(golden, &String::from_utf8_lossy(&response.body)),
     }
+}
+
+#[test]
+fn the_door_answers_as_the_transcripts_say() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http/transcripts");
+    let mut count = 0;
+    for entry in fs::read_dir(directory).expect("the directory is there") {
+        let path = entry.expect("an entry is readable").path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let text = fs::read_to_string(&path).expect("a transcript is readable text");
+            play(&path.file_name().expect("it is a file").to_string_lossy(), &text);
+            count += 1;
+        }
+    }
+    assert!(count > 0, "there are transcripts");
 }
 
 #[test]

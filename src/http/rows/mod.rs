@@ -1,0 +1,267 @@
+//! Every command over HTTP, from its row of the command table.
+//!
+//! The requests and responses are those of the REST convention that the npm package `@upstash/redis` speaks: a command is a
+//! JSON array, its reply `{"result": ...}` or `{"error": "ERR ..."}`.  `request` reads commands, `permission` says which
+//! may run, `run` has them run, `reply` spells what they reply.
+//!
+//! A link or a form must never run a command, so these routes are closed to all that a browser does by itself; see
+//! `http::access`.
+
+mod permission;
+mod refused;
+mod reply;
+mod request;
+mod run;
+
+use std::net::SocketAddr;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use quartet_protocol::resp::OwnedArguments;
+use serde::Serialize;
+use utoipa::openapi::OpenApi;
+
+use self::permission::{Permission, is_for_operators, is_served};
+use self::refused::{ErrorBody, Refused};
+use self::reply::{Spelled, Value};
+use self::request::Encoding;
+use self::run::{Outcome, Run};
+use crate::catalog::command_table;
+use crate::command::{Flags, Row};
+use crate::http::endpoint::{
+    Body, Context, Json, OpenApiRouter, Problem, Room, State, json_with_status, problems, routes,
+};
+
+pub(super) use self::refused::with_error;
+
+/// What the path of one command begins with.
+const PREFIX: &str = "/redis/";
+
+/// A path with arguments, as the router wants it; the description of the API has no way to say it.
+pub(super) const PATH_WITH_ARGUMENTS: &str = "/redis/{command}/{*arguments}";
+
+/// The path of the operation that is documented for it.
+pub(super) const PATH: &str = "/redis/{command}";
+
+/// Who has a command run: an extension of each request that may.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    /// Where the request came from.
+    pub(super) address: SocketAddr,
+    /// It carries the password as a bearer token.
+    pub(super) is_operator: bool,
+}
+
+/// A command that ran.
+#[derive(Serialize, utoipa::ToSchema)]
+struct CommandResult {
+    /// What the command replies in RESP2: text, an integer, null, or an array of these.
+    result: serde_json::Value,
+}
+
+/// One of several commands: `result` or `error`.
+#[derive(Serialize, utoipa::ToSchema)]
+struct CommandOutcome {
+    /// What the command replies, if it ran.
+    result: Option<serde_json::Value>,
+    /// Why it did not, or what went wrong.
+    error: Option<String>,
+}
+
+pub(super) fn endpoints() -> OpenApiRouter<Context> {
+    OpenApiRouter::new()
+        .routes(routes!(body_command))
+        .routes(routes!(pipeline))
+        .routes(routes!(transaction))
+        .routes(routes!(path_command, path_command_with_body))
+        .route(PATH_WITH_ARGUMENTS, axum::routing::get(path_command).post(path_command_with_body))
+}
+
+/// Runs a command
+#[utoipa::path(post, path = "/redis", tag = "commands", extensions(("x-runs-commands" = json!(true))),
+    params(("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64, so that it may be any bytes")),
+    request_body(content = Vec<serde_json::Value>, description = "The name of the command and its arguments: strings, numbers or booleans",
+        example = json!(["SET", "greeting", "hello", "EX", 60])),
+    responses((status = 200, description = "What it replies", body = CommandResult, example = json!({"result": "OK"})),
+        (status = 400, description = "It was refused, or went wrong", body = ErrorBody)))]
+async fn body_command(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
+    let asked = Asked::read(request, &context).await?;
+    let command = request::command(&asked.body)?;
+    asked.answer(&context, command).await
+}
+
+/// Runs a command that is spelled as a path
+///
+/// Arguments follow the name, each behind a slash and percent-encoded: `/redis/get/greeting`.  Names and values of the query
+/// come after them.  GET runs what only reads keys.
+#[utoipa::path(get, path = "/redis/{command}", tag = "commands", extensions(("x-runs-commands" = json!(true))),
+    params(("command" = String, Path, description = "The name of the command, and behind slashes its arguments", example = "dbsize"),
+        ("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
+    responses((status = 200, description = "What it replies", body = CommandResult),
+        (status = 400, description = "It was refused, or went wrong", body = ErrorBody)))]
+async fn path_command(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
+    // What a GET carries as a body means nothing.
+    let asked = Asked::read(request.map(|_| axum::body::Body::empty()), &context).await?;
+    let command = asked.path_command()?;
+    asked.answer(&context, command).await
+}
+
+/// Runs a command that is spelled as a path, with a body
+///
+/// The body, if there is one, is the last argument of the path: `POST /redis/set/greeting?EX=60` with the value.
+#[utoipa::path(post, path = "/redis/{command}", tag = "commands", extensions(("x-runs-commands" = json!(true))),
+    params(("command" = String, Path, description = "The name of the command, and behind slashes its arguments", example = "ping"),
+        ("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
+    request_body(content = Option<String>, description = "The argument behind those of the path", content_type = "text/plain"),
+    responses((status = 200, description = "What it replies", body = CommandResult),
+        (status = 400, description = "It was refused, or went wrong", body = ErrorBody)))]
+async fn path_command_with_body(
+    State(context): State<Context>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let asked = Asked::read(request, &context).await?;
+    let command = asked.path_command()?;
+    asked.answer(&context, command).await
+}
+
+/// Runs several commands one after the other
+///
+/// Others may run theirs in between.  Each has its own result or error, in the order of the commands.
+#[utoipa::path(post, path = "/redis/pipeline", tag = "commands", extensions(("x-runs-commands" = json!(true))),
+    params(("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
+    request_body(content = Vec<Vec<serde_json::Value>>, description = "The commands, 10,000 at most",
+        example = json!([["INCR", "visits"], ["EXPIRE", "visits", 60]])),
+    responses((status = 200, description = "What they reply", body = Vec<CommandOutcome>,
+            example = json!([{"result": 1}, {"result": 1}])),
+        (status = 400, description = "The body is not a list of commands", body = ErrorBody)))]
+async fn pipeline(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
+    let asked = Asked::read(request, &context).await?;
+    let commands = request::commands(&asked.body)?;
+    let outcomes = asked.run(&context).each(&commands).await?;
+    asked.admit(&context, &commands, &outcomes)?;
+    let values = outcomes.iter().map(|outcome| outcome.value(asked.encoding));
+    Ok(asked.spell_all(&values.collect::<Vec<_>>()))
+}
+
+/// Runs several commands as one, as MULTI and EXEC do
+///
+/// Others see all of it or nothing.  If one of the commands may not run, none does, and the response is one error.
+#[utoipa::path(post, path = "/redis/multi-exec", tag = "commands", extensions(("x-runs-commands" = json!(true))),
+    params(("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
+    request_body(content = Vec<Vec<serde_json::Value>>, description = "The commands, 10,000 at most",
+        example = json!([["SET", "a", 1], ["INCR", "a"]])),
+    responses((status = 200, description = "What they reply", body = Vec<CommandOutcome>,
+            example = json!([{"result": "OK"}, {"result": 2}])),
+        (status = 400, description = "Nothing ran", body = ErrorBody)))]
+async fn transaction(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
+    let asked = Asked::read(request, &context).await?;
+    let commands = request::commands(&asked.body)?;
+    let outcomes = [asked.run(&context).together(&commands).await?];
+    asked.admit(&context, &commands, &outcomes)?;
+    Ok(match outcomes[0].value(asked.encoding) {
+        Value::Array(values) => asked.spell_all(&values),
+        value => asked.spell(&value),
+    })
+}
+
+/// A request as far as it is read before its commands run.
+struct Asked {
+    visitor: Visitor,
+    permission: Permission,
+    encoding: Encoding,
+    room: Room,
+    uri: Uri,
+    body: Bytes,
+}
+
+impl Asked {
+    async fn read(request: Request, context: &Context) -> Result<Asked, Refused> {
+        let (mut parts, body) = request.into_parts();
+        let encoding = Encoding::of(&parts.headers)?;
+        let visitor = parts.extensions.get::<Visitor>().copied();
+        let visitor = visitor.ok_or_else(|| Problem::new(problems::INTERNAL))?;
+        let only_reads = matches!(parts.method, Method::GET | Method::HEAD);
+        let permission = Permission { only_reads, is_operator: visitor.is_operator };
+        let Ok(room) = Room::from_request_parts(&mut parts, context).await;
+        let uri = parts.uri.clone();
+        let Body(body) = Body::from_request(Request::from_parts(parts, body), context).await?;
+        Ok(Asked { visitor, permission, encoding, room, uri, body })
+    }
+
+    /// The command that the path and the body spell.
+    fn path_command(&self) -> Result<OwnedArguments, Refused> {
+        let path = self.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+        request::path_command(path, self.uri.query(), &self.body)
+    }
+
+    fn run(&self, context: &Context) -> Run {
+        Run::new(context, &self.visitor, self.permission)
+    }
+
+    /// Runs one command and answers with what it replies.
+    async fn answer(&self, context: &Context, command: OwnedArguments) -> Result<Response, Refused> {
+        let commands = [command];
+        let mut outcomes = self.run(context).each(&commands).await?;
+        self.admit(context, &commands, &outcomes)?;
+        match outcomes.pop() {
+            Some(Outcome::Refused(refused)) => Err(refused),
+            Some(outcome) => Ok(self.spell(&outcome.value(self.encoding))),
+            None => Err(Problem::new(problems::INTERNAL).into()),
+        }
+    }
+
+    /// Lets a large response be made unless the client leaves others unread.  If a command has changed something, its
+    /// client has to hear of it, and the length of replies is bounded.
+    fn admit(
+        &self,
+        context: &Context,
+        commands: &[OwnedArguments],
+        outcomes: &[Outcome],
+    ) -> Result<(), Refused> {
+        let table = &context.services().commands;
+        let only_reads = commands.iter().all(|command| {
+            let command = command.as_arguments();
+            let row = table.resolve(command.at(0), command.get(1));
+            row.is_none_or(|row| row.command.flags.contains(Flags::READONLY))
+        });
+        if only_reads {
+            self.room.admit(outcomes.iter().map(Outcome::length).sum())?;
+        }
+        Ok(())
+    }
+
+    fn spell(&self, value: &Value<'_>) -> Response {
+        let spelled = Spelled { value, encoding: self.encoding };
+        json_with_status(spelled.status(), spelled)
+    }
+
+    fn spell_all(&self, values: &[Value<'_>]) -> Response {
+        let spelled = values.iter().map(|value| Spelled { value, encoding: self.encoding });
+        Json(spelled.collect::<Vec<_>>()).into_response()
+    }
+}
+
+/// Adds the commands that HTTP runs to the description of the API.
+pub(super) fn list_commands(description: &mut OpenApi) {
+    let table = command_table();
+    let served = |wanted: &dyn Fn(&Row) -> bool| {
+        let rows = table.rows().iter().filter(|row| row.command.subcommands.is_empty() && is_served(row));
+        let names = rows.filter(|row| wanted(row)).map(|row| row.name.to_uppercase().replace('|', " "));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let reads = |row: &Row| row.command.flags.contains(Flags::READONLY);
+    let text = format!(
+        "The commands are those of the Redis protocol, which COMMAND DOCS explains.  A command that works on a \
+         connection (SUBSCRIBE, MULTI, CLIENT REPLY) is refused.\n\nBy GET too: {}.\n\nBy POST: {}.\n\nWith the \
+         password as bearer token: {}.",
+        served(&|row| reads(row) && !is_for_operators(row)),
+        served(&|row| !reads(row) && !is_for_operators(row)),
+        served(&|row| is_for_operators(row)),
+    );
+    let operation = description.paths.paths.get_mut("/redis").and_then(|path| path.post.as_mut());
+    if let Some(operation) = operation {
+        operation.description = Some(text);
+    }
+}

@@ -1,0 +1,171 @@
+//! What a request says: commands in JSON, or one command in the path, and how its replies are to be spelled.
+
+use axum::http::HeaderMap;
+use percent_encoding::percent_decode_str;
+use quartet_protocol::resp::OwnedArguments;
+use serde_json::value::RawValue;
+
+use super::refused::Refused;
+
+/// Commands that one request may bring.
+pub(super) const COMMANDS_MAX: usize = 10_000;
+
+/// The parameter by which clients of other servers send their password.  It would be in logs and histories.
+const TOKEN: &str = "_token";
+
+/// Asks for strings in base64.
+const ENCODING: &str = "upstash-encoding";
+
+/// Asks for replies in another form than JSON, which there is not.
+const FORMAT: &str = "upstash-response-format";
+
+/// How strings of replies are spelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Encoding {
+    /// As text, which they must be.
+    Text,
+    /// In base64.
+    Base64,
+}
+
+impl Encoding {
+    /// What the headers ask for.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Encoding, Refused> {
+        if headers.get(FORMAT).is_some_and(|format| format != "json") {
+            return Err(Refused::new("ERR Upstash-Response-Format can only be json"));
+        }
+        match headers.get(ENCODING).map(|encoding| encoding.as_bytes()) {
+            None | Some(b"") => Ok(Encoding::Text),
+            Some(b"base64") => Ok(Encoding::Base64),
+            Some(_) => Err(Refused::new("ERR Upstash-Encoding can only be base64")),
+        }
+    }
+}
+
+/// The one command of a body.
+pub(super) fn command(body: &[u8]) -> Result<OwnedArguments, Refused> {
+    let words: Vec<&RawValue> = serde_json::from_slice(body)
+        .map_err(|error| Refused::new(format!("ERR the body must be a command as a JSON array: {error}")))?;
+    arguments(&words)
+}
+
+/// The commands of a body.
+pub(super) fn commands(body: &[u8]) -> Result<Vec<OwnedArguments>, Refused> {
+    let commands: Vec<Vec<&RawValue>> = serde_json::from_slice(body).map_err(|error| {
+        Refused::new(format!("ERR the body must be commands as a JSON array of arrays: {error}"))
+    })?;
+    if commands.is_empty() {
+        return Err(Refused::new("ERR there is no command"));
+    }
+    if commands.len() > COMMANDS_MAX {
+        return Err(Refused::new(format!("ERR a request may bring at most {COMMANDS_MAX} commands")));
+    }
+    commands.iter().map(|words| arguments(words)).collect()
+}
+
+fn arguments(words: &[&RawValue]) -> Result<OwnedArguments, Refused> {
+    let words: Vec<Vec<u8>> = words.iter().map(|word| argument(word.get())).collect::<Result<_, _>>()?;
+    owned(&words)
+}
+
+/// The bytes that a JSON value stands for: a string those of its text, a number or a boolean those it is written with.
+fn argument(json: &str) -> Result<Vec<u8>, Refused> {
+    match json.as_bytes().first() {
+        Some(b'"') => match serde_json::from_str::<String>(json) {
+            Ok(text) => Ok(text.into_bytes()),
+            Err(error) => Err(Refused::new(format!("ERR a string is not valid JSON: {error}"))),
+        },
+        Some(b'n') => Err(Refused::new("ERR null args are not supported")),
+        Some(b'[' | b'{') => Err(Refused::new(
+            "ERR an argument must be a string, a number or a boolean, so write it as a string",
+        )),
+        _ => Ok(json.as_bytes().to_vec()),
+    }
+}
+
+/// The command of a path below `prefix`: each part is an argument, then the body, then the names and values of the query.
+pub(super) fn path_command(path: &str, query: Option<&str>, body: &[u8]) -> Result<OwnedArguments, Refused> {
+    let mut words: Vec<Vec<u8>> = path.split('/').map(|part| percent_decode_str(part).collect()).collect();
+    if !body.is_empty() {
+        words.push(body.to_vec());
+    }
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = match pair.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (pair, None),
+        };
+        if name == TOKEN {
+            let text = "ERR _token is not taken: send the password as Authorization: Bearer PASSWORD";
+            return Err(Refused::new(text));
+        }
+        let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).collect::<Vec<u8>>();
+        words.push(decoded(name));
+        words.extend(value.filter(|value| !value.is_empty()).map(decoded));
+    }
+    owned(&words)
+}
+
+fn owned(words: &[Vec<u8>]) -> Result<OwnedArguments, Refused> {
+    if words.first().is_none_or(Vec::is_empty) {
+        return Err(Refused::new("ERR empty command"));
+    }
+    Ok(OwnedArguments::from_slices(&words.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(arguments: &OwnedArguments) -> Vec<String> {
+        arguments.as_arguments().iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    }
+
+    #[test]
+    fn json_values_become_arguments() {
+        let body = r#"["SET", "k\u00e9", 1.50, true, "", -1e21]"#;
+        let read = command(body.as_bytes()).map_err(|refused| refused.text());
+        assert_eq!(
+            read.map(|read| words(&read)),
+            Ok(["SET", "k\u{e9}", "1.50", "true", "", "-1e21"].map(str::to_owned).into())
+        );
+        for (body, expected) in [
+            ("", "ERR the body must be a command"),
+            ("{}", "ERR the body must be a command"),
+            (r#"["GET", "a"] x"#, "ERR the body must be a command"),
+            ("[]", "ERR empty command"),
+            (r#"[""]"#, "ERR empty command"),
+            (r#"["GET", null]"#, "ERR null args are not supported"),
+            (r#"["GET", ["a"]]"#, "ERR an argument must be"),
+            (r#"["GET", "\ud800"]"#, "ERR a string is not valid JSON"),
+            (r#"["SET", "k", {"a": 1}]"#, "ERR an argument must be"),
+        ] {
+            let refused = command(body.as_bytes()).err().map(|refused| refused.text()).unwrap_or_default();
+            assert!(refused.starts_with(expected), "{body}: {refused}");
+        }
+    }
+
+    #[test]
+    fn pipelines_have_an_end() {
+        let pipeline = |count: usize| format!("[{}]", vec![r#"["PING"]"#; count].join(","));
+        assert_eq!(commands(pipeline(COMMANDS_MAX).as_bytes()).map(|all| all.len()).ok(), Some(COMMANDS_MAX));
+        for refused in [pipeline(COMMANDS_MAX + 1).as_str(), "[]", r#"["PING"]"#, r#"[["PING"], []]"#] {
+            assert!(commands(refused.as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_command() {
+        for (path, query, body, expected) in [
+            ("get/k", None, "", vec!["get", "k"]),
+            ("set/a%2Fb/%20", Some("EX=60&NX"), "", vec!["set", "a/b", " ", "EX", "60", "NX"]),
+            ("set/k", Some("EX=60"), "a value", vec!["set", "k", "a value", "EX", "60"]),
+            ("get/", Some("&"), "", vec!["get", ""]),
+            ("set/k/a+b", Some("x=c+d%2B"), "", vec!["set", "k", "a+b", "x", "c d+"]),
+        ] {
+            let read = path_command(path, query, body.as_bytes()).map_err(|refused| refused.text());
+            assert_eq!(read.map(|read| words(&read)), Ok(expected.into_iter().map(str::to_owned).collect()));
+        }
+        assert!(path_command("get/k", Some("_token=sesame"), b"").is_err());
+        assert!(path_command("", None, b"").is_err());
+    }
+}

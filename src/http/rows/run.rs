@@ -1,0 +1,286 @@
+//! Running the commands of one request: one after the other, with the waits of those that wait for others or for the disk.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use quartet_protocol::resp::{Arguments, Output, OwnedArguments};
+
+use super::Visitor;
+use super::permission::Permission;
+use super::refused::Refused;
+use super::reply::{REPLIES_LENGTH_MAX, Value};
+use super::request::Encoding;
+use crate::command::executor::{BATCH_LIMIT, Executor};
+use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
+use crate::http::endpoint::{Context, Problem, on_disk};
+use crate::wait::Lost;
+
+/// How long a command may wait for others before it is answered as if its own time were over: less than proxies wait for
+/// a response.
+const WAIT_MAX: Duration = Duration::from_secs(50);
+
+/// What has come of one command, or of one transaction.
+pub(super) enum Outcome {
+    /// The bytes of its reply.
+    Reply(Vec<u8>),
+    /// It did not run, or its reply is too long to be sent.
+    Refused(Refused),
+}
+
+impl Outcome {
+    /// What is told of it, in this encoding.
+    pub(super) fn value(&self, encoding: Encoding) -> Value<'_> {
+        match self {
+            Outcome::Refused(refused) => Value::error(refused.text()),
+            Outcome::Reply(reply) => match Value::read(reply) {
+                Some(value) if value.fits(encoding) => value,
+                Some(_) => {
+                    Value::error("ERR the reply is not UTF-8: ask for it with Upstash-Encoding: base64")
+                }
+                None => Value::error("ERR the reply is not well-formed"),
+            },
+        }
+    }
+
+    /// Bytes of the reply.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Outcome::Reply(reply) => reply.len(),
+            Outcome::Refused(_) => 0,
+        }
+    }
+}
+
+/// The commands of one request.  If it is dropped before they are done, since the client has gone, waits end and what
+/// nobody was told of is taken back.
+pub(super) struct Run {
+    context: Context,
+    executor: Executor,
+    caller: Caller,
+    permission: Permission,
+    /// The command that waits for others.
+    blocked: Option<Box<dyn BlockedCommand>>,
+    ran: Vec<Ran>,
+    /// Bytes of all replies.
+    length: usize,
+}
+
+/// A command that ran, or was refused instead.
+struct Ran {
+    output: Output,
+    /// What of the output waits for the disk.
+    held: Vec<HeldReply>,
+    refused: Option<Refused>,
+}
+
+impl Run {
+    pub(super) fn new(context: &Context, visitor: &Visitor, permission: Permission) -> Run {
+        Run {
+            context: context.clone(),
+            executor: context.executor(),
+            caller: Caller::new(None, visitor.address),
+            permission,
+            blocked: None,
+            ran: Vec::new(),
+            length: 0,
+        }
+    }
+
+    /// Runs commands, of which others may run some in between.
+    ///
+    /// # Errors
+    /// If the server stops meanwhile.
+    pub(super) async fn each(mut self, commands: &[OwnedArguments]) -> Result<Vec<Outcome>, Problem> {
+        for (place, command) in commands.iter().enumerate() {
+            if place % BATCH_LIMIT == BATCH_LIMIT - 1 {
+                // Other requests of the thread have their turn.
+                tokio::task::yield_now().await;
+            }
+            self.one(command.as_arguments(), WAIT_MAX).await?;
+        }
+        self.settle().await
+    }
+
+    /// Runs commands that others see as one.  If one may not run, none does.
+    ///
+    /// # Errors
+    /// If a command may not run, or the server stops meanwhile.
+    pub(super) async fn together(mut self, commands: &[OwnedArguments]) -> Result<Outcome, Refused> {
+        let (services, slot) = (self.context.services(), self.context.slot());
+        for command in commands {
+            self.permission.check(command.as_arguments(), services, slot)?;
+        }
+        let mut output = Output::new();
+        let flow = self.executor.run_transaction(&mut self.caller, commands, &mut output);
+        self.keep(output, flow);
+        let mut outcomes = self.settle().await?;
+        Ok(outcomes.pop().unwrap_or_else(|| Outcome::Refused(Refused::new("ERR there is no command"))))
+    }
+
+    async fn one(&mut self, arguments: Arguments<'_>, wait: Duration) -> Result<(), Problem> {
+        if self.length > REPLIES_LENGTH_MAX {
+            let text = format!(
+                "ERR this command did not run: the replies before it are over {REPLIES_LENGTH_MAX} bytes already"
+            );
+            self.refuse(Refused::new(text));
+            return Ok(());
+        }
+        let (services, slot) = (self.context.services(), self.context.slot());
+        if let Err(refused) = self.permission.check(arguments, services, slot) {
+            self.refuse(refused);
+            return Ok(());
+        }
+        let mut output = Output::new();
+        let flow = self.executor.run(&mut self.caller, arguments, &mut output);
+        if flow == Flow::Wait {
+            self.blocked = self.executor.take_blocked();
+            self.wait(&mut output, wait).await?;
+        }
+        self.keep(output, flow);
+        Ok(())
+    }
+
+    /// Waits for the reply of the command that waits, for so long at most.
+    async fn wait(&mut self, output: &mut Output, longest: Duration) -> Result<(), Problem> {
+        let Run { context, executor, blocked, .. } = self;
+        let Some(command) = blocked else { return Ok(()) };
+        let answered = poll_fn(|task| executor.poll_blocked(&mut **command, task.waker(), output));
+        let is_answered = context.wait_for(tokio::time::timeout(longest, answered)).await?.is_ok();
+        if let Some(command) = self.blocked.take().filter(|_| !is_answered) {
+            self.executor.cancel(&*command);
+            command.write_timeout(output);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        self.ran.push(Ran { output: Output::new(), held: Vec::new(), refused: Some(refused) });
+    }
+
+    /// Keeps a reply until all are sent.
+    fn keep(&mut self, output: Output, flow: Flow) {
+        let held = self.executor.take_held();
+        let refused = match flow {
+            Flow::Shutdown => Some(Refused::new(
+                "ERR SHUTDOWN is not obeyed over HTTP: send it by the Redis protocol, or SIGTERM",
+            )),
+            _ if output.len() > REPLIES_LENGTH_MAX => Some(Refused::new(format!(
+                "ERR the command ran, but its reply of {} bytes is over {REPLIES_LENGTH_MAX}: read long values with \
+                 GET /cache/KEY",
+                output.len()
+            ))),
+            _ => None,
+        };
+        self.length += if refused.is_none() { output.len() } else { 0 };
+        self.ran.push(Ran { output, held, refused });
+    }
+
+    /// Waits until the disk has what the replies say, and returns them as they are true then.
+    async fn settle(mut self) -> Result<Vec<Outcome>, Problem> {
+        let mut outcomes = Vec::with_capacity(self.ran.len());
+        for place in 0..self.ran.len() {
+            while let Some(held) = self.ran[place].held.first() {
+                let outcome = on_disk(&held.barrier).await.map_err(|_| Lost);
+                let held = self.ran[place].held.remove(0);
+                self.replace(place, held, outcome);
+            }
+            let Ran { output, refused, .. } = std::mem::replace(
+                &mut self.ran[place],
+                Ran { output: Output::new(), held: Vec::new(), refused: None },
+            );
+            outcomes.push(match refused {
+                Some(refused) => Outcome::Refused(refused),
+                None => Outcome::Reply(output.parts().collect::<Vec<_>>().concat()),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes a reply anew where time or the disk has made it untrue, and moves those behind it.
+    fn replace(&mut self, place: usize, held: HeldReply, outcome: Result<(), Lost>) {
+        if outcome.is_ok() && held.promise.is_none() {
+            return;
+        }
+        let (start, end) = (held.start, held.end);
+        let mut anew = Output::new();
+        self.executor.write_held(held, outcome, &mut anew);
+        let length = anew.len();
+        let ran = &mut self.ran[place];
+        let mut before = ran.output.split_to(start);
+        drop(ran.output.split_to(end - start));
+        before.append(&mut anew);
+        before.append(&mut ran.output);
+        *ran.output = before;
+        for later in &mut ran.held {
+            later.start = later.start - end + start + length;
+            later.end = later.end - end + start + length;
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Some(command) = self.blocked.take() {
+            self.executor.cancel(&*command);
+        }
+        for held in self.ran.iter_mut().flat_map(|ran| &mut ran.held) {
+            self.executor.withdraw_held(held);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::random::Random;
+    use crate::server;
+    use crate::settings::Settings;
+
+    fn command(words: &[&str]) -> OwnedArguments {
+        OwnedArguments::from_slices(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>())
+    }
+
+    fn run(context: &Context) -> Run {
+        let visitor = Visitor { address: ([127, 0, 0, 1], 50_000).into(), is_operator: false };
+        Run::new(context, &visitor, Permission { only_reads: false, is_operator: false })
+    }
+
+    fn context(stopping: &CancellationToken) -> Context {
+        let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
+        Context::new(services, 0, Random::with_seed(7), stopping.clone())
+    }
+
+    /// A lock that somebody else holds, asked for with the longest patience.
+    async fn ask_in_vain(context: &Context, wait: Duration) -> (Run, Result<(), Problem>) {
+        let hold = command(&["LOCK.ACQUIRE", "job", "holder", "TTL", "60000"]);
+        run(context).each(&[hold]).await.expect("it is free");
+        let ask = command(&["LOCK.ACQUIRE", "job", "waiter", "TTL", "60000", "WAIT", "60000"]);
+        let mut waiting = run(context);
+        let result = waiting.one(ask.as_arguments(), wait).await;
+        (waiting, result)
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_when_its_time_at_the_door_is_over() {
+        let context = context(&CancellationToken::new());
+        let (waiting, result) = ask_in_vain(&context, Duration::ZERO).await;
+        result.expect("it is answered");
+        assert!(waiting.blocked.is_none());
+        let outcomes = waiting.settle().await.expect("nothing waits for the disk");
+        assert_eq!(outcomes[0].value(Encoding::Text), Value::Null);
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_when_the_server_stops() {
+        let stopping = CancellationToken::new();
+        stopping.cancel();
+        let (waiting, result) = ask_in_vain(&context(&stopping), WAIT_MAX).await;
+        assert_eq!(result.map_err(|problem| problem.kind().slug), Err("unavailable"));
+        assert!(waiting.blocked.is_some(), "dropping it ends the wait");
+    }
+}
