@@ -435,7 +435,7 @@ mod tests {
         named(&listed, "[2001:DB8::1]", Ok(Admitted::Fully));
         let guarded = place(Settings { requirepass: "sesame".to_owned(), ..Settings::default() });
         let headers = [("host", "quartet.test"), ("authorization", "Bearer sesame")];
-        check(&guarded, get, "127.0.0.1:5", &headers, Ok(Admitted::Fully));
+        check(&guarded, get, "127.0.0.1:5", &headers, Ok(Admitted::ByBearer));
     }
 
     /// What a browser says when a page of another site makes it ask, and which requests may come through so.
