@@ -11,7 +11,7 @@ use crate::delivery::Outbox;
 use crate::lock_order::{Guard, Mutex, rank};
 
 bitflags::bitflags! {
-    /// What CLIENT LIST shows as flags.
+    /// The flags in CLIENT LIST.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct ClientFlags: u32 {
         /// In MULTI.
@@ -33,7 +33,7 @@ bitflags::bitflags! {
     }
 }
 
-/// Whether a client waits for a reply, and what CLIENT UNBLOCK has asked.
+/// Whether a client waits for a reply, and how CLIENT UNBLOCK ends the wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Waiting {
@@ -47,7 +47,7 @@ pub enum Waiting {
     Fail,
 }
 
-/// What a client told about itself.
+/// The facts that a client told about itself.
 #[derive(Clone, Default, Debug)]
 pub struct Identity {
     /// CLIENT SETNAME.
@@ -58,7 +58,7 @@ pub struct Identity {
     pub library_version: String,
 }
 
-/// What other threads see of a client.
+/// The part of a client that other threads see.
 pub struct SharedClient {
     /// A number that is never used again.
     pub id: u64,
@@ -92,7 +92,7 @@ pub struct SharedClient {
     pub pending_input: AtomicUsize,
     /// See [`Waiting`].
     waiting: AtomicU8,
-    /// What it told about itself; absent until it does.
+    /// The facts it told about itself; absent until it does.
     pub identity: Mutex<Option<Box<Identity>>, { rank::CLIENT_IDENTITY }>,
     /// Messages that wait for it.
     pub outbox: Arc<Outbox>,
@@ -135,12 +135,12 @@ impl SharedClient {
         self.waiting.compare_exchange(Waiting::Yes as u8, how as u8, AcqRel, Acquire).is_ok()
     }
 
-    /// What the client told about itself.
+    /// The facts that the client told about itself.
     pub fn identity(&self) -> Identity {
         self.identity.lock().as_deref().cloned().unwrap_or_default()
     }
 
-    /// Changes what the client told about itself.
+    /// Changes the facts that the client told about itself.
     pub fn identify(&self, change: impl FnOnce(&mut Identity)) {
         change(self.identity.lock().get_or_insert_default());
     }
@@ -204,7 +204,7 @@ impl Clients {
         self.connected().len()
     }
 
-    /// Whether nobody is connected.
+    /// Whether no client is connected.
     pub fn is_empty(&self) -> bool {
         self.connected().is_empty()
     }
@@ -219,7 +219,7 @@ impl Clients {
         self.rejected.load(Relaxed)
     }
 
-    /// Clients whose command waits.
+    /// The number of clients with a blocked command.
     pub fn blocked(&self) -> usize {
         self.connected().iter().filter(|client| client.waiting() != Waiting::No).count()
     }

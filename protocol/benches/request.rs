@@ -1,4 +1,4 @@
-//! What parsing a pipeline of small requests and writing their replies costs.
+//! The cost of parsing a pipeline of small requests and of writing their replies.
 
 use std::hint::black_box;
 

@@ -1,7 +1,8 @@
-//! Bytes on their way to a socket, whatever they mean: plain bytes, with large shared payloads spliced in by reference.
+//! Bytes on their way to a socket: plain bytes, with large shared payloads spliced in by reference.  The buffer knows no
+//! protocol.
 //!
 //! A worker writes the output of one batch into one [`Buffer`], hands its [`parts`](Buffer::parts) to a single vectored
-//! write, and moves what the socket did not take into the connection's own queue with
+//! write, and moves the bytes that the socket did not take into the connection's own queue with
 //! [`split_off_unwritten`](Buffer::split_off_unwritten).  The connection later writes from that queue and
 //! [`advance`](Buffer::advance)s it.  Encoders of the crate write into `plain` directly.
 
@@ -16,15 +17,15 @@ pub struct Buffer {
     pub(crate) plain: Vec<u8>,
     /// The payloads, in order of their places.
     shared: Vec<Shared>,
-    /// The bytes of `plain` and the entries of `shared` that were written; the bytes of a payload that was
-    /// written in part are cut off.
+    /// The bytes of `plain` and the entries of `shared` that were written.  A payload that was written in part has lost
+    /// those bytes.
     plain_written: usize,
     shared_written: usize,
     /// The unwritten bytes in `shared`.
     shared_length: usize,
 }
 
-/// A payload that stands before byte `at` of the plain ones.
+/// A payload, which stands before byte `at` of the plain bytes.
 #[derive(Debug)]
 struct Shared {
     at: usize,
@@ -50,7 +51,7 @@ impl Buffer {
         self.plain.len() - self.plain_written + self.shared_length
     }
 
-    /// Whether there are none.
+    /// Whether no bytes are left to be written.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -74,7 +75,7 @@ impl Buffer {
         self.plain.extend_from_slice(bytes);
     }
 
-    /// Adds bytes that others hold as well: one message for all its receivers.  Long ones are not copied.
+    /// Adds bytes that have other owners too, such as one message for all its receivers.  Long ones are not copied.
     pub fn extend_shared(&mut self, bytes: Bytes) {
         if bytes.len() < limits::SPLICED_LENGTH_MIN {
             return self.extend(&bytes);
@@ -88,7 +89,7 @@ impl Buffer {
         Mark { plain: self.plain.len(), shared: self.shared.len() }
     }
 
-    /// Drops what was written behind `mark`, which must come from this buffer and be younger than the last
+    /// Drops the bytes that were added behind `mark`, which must come from this buffer and be younger than the last
     /// [`clear`](Buffer::clear) or [`advance`](Buffer::advance).
     pub fn truncate(&mut self, mark: Mark) {
         assert!(self.plain_written <= mark.plain && self.shared_written <= mark.shared);
@@ -105,7 +106,7 @@ impl Buffer {
     /// Forgets the first `written` bytes, of at most [`len`](Buffer::len); all room is free again once
     /// everything is written.
     pub fn advance(&mut self, written: usize) {
-        assert!(written <= self.len(), "only what is there can be written");
+        assert!(written <= self.len(), "no more can be written than there is");
         if written == self.len() {
             return self.clear();
         }
@@ -133,8 +134,8 @@ impl Buffer {
         self.plain_written += written;
     }
 
-    /// Drops what is written once it is half of what is held, so that a queue which never quite empties does
-    /// not grow; each byte is moved by no more than one byte written before it.
+    /// Drops written bytes once they are half of the bytes held, so that a queue which never quite empties does not grow.
+    /// For each byte moved, one written byte is dropped.
     fn compact(&mut self) {
         if self.shared.len() <= 2 * self.shared_written {
             self.shared.drain(..std::mem::take(&mut self.shared_written));
@@ -146,8 +147,7 @@ impl Buffer {
         }
     }
 
-    /// Moves what comes after the first `written` bytes into a buffer of its own and clears this one, which
-    /// keeps its room.
+    /// Moves the bytes after the first `written` into a buffer of their own and clears this one, which keeps its room.
     pub fn split_off_unwritten(&mut self, written: usize) -> Buffer {
         self.advance(written);
         let mut rest = Buffer::default();
@@ -157,7 +157,7 @@ impl Buffer {
 
     /// Moves the first `length` bytes still to be written, of at most [`len`](Buffer::len), into a buffer of their own.
     pub fn split_to(&mut self, length: usize) -> Buffer {
-        assert!(length <= self.len(), "only what is there can be moved");
+        assert!(length <= self.len(), "no more can be moved than there is");
         let mut front = Buffer::default();
         let (mut plain, mut left) = (self.plain_written, length);
         for next in &self.shared[self.shared_written..] {
@@ -176,7 +176,7 @@ impl Buffer {
         front
     }
 
-    /// Moves everything still to be written in `other` behind what is here and clears `other`.
+    /// Moves everything still to be written in `other` to the end of this buffer and clears `other`.
     pub fn append(&mut self, other: &mut Buffer) {
         let start = self.plain.len();
         let plain_written = other.plain_written;

@@ -7,25 +7,25 @@ pub const MULTIBULK_LENGTH_MAX: usize = i32::MAX as usize;
 pub const BULK_LENGTH_MAX: usize = 512 * 1024 * 1024;
 
 /// The bytes an inline request may have before its line end; also how far a length line is searched for its
-/// end.  A peer that sends more without a line end does not speak this protocol.
+/// end.  A peer that sends more without a line end speaks another protocol.
 pub const INLINE_LENGTH_MAX: usize = 64 * 1024;
 
-/// The arguments a client may announce before it has authenticated, so that a stranger cannot make the server
-/// hold much.
+/// The arguments a client may announce before it has authenticated, so that an unknown client cannot fill the
+/// server's memory.
 pub const UNAUTHENTICATED_MULTIBULK_LENGTH_MAX: usize = 10;
 
 /// The bytes of one argument before the client has authenticated, for the same reason.
 pub const UNAUTHENTICATED_BULK_LENGTH_MAX: usize = 16 * 1024;
 
 /// The unread bytes a connection may gather for one request: Redis' default `client-query-buffer-limit`.  The
-/// parser does not enforce it; whoever owns the buffer closes the connection beyond it.
+/// parser does not enforce it; the owner of the buffer closes the connection beyond it.
 pub const REQUEST_LENGTH_MAX: usize = 1024 * 1024 * 1024;
 
 /// The bytes of a buffer the parser looks at: spans are 32 bits wide.  Far above [`REQUEST_LENGTH_MAX`].
 pub(crate) const PARSED_LENGTH_MAX: usize = u32::MAX as usize;
 
-/// The argument spans a batch keeps room for between reads (64 KiB), so that one enormous request does not
-/// stay paid for by a worker's scratch.
+/// The argument spans a batch keeps room for between reads (64 KiB), so that a worker does not keep the memory
+/// of one enormous request.
 pub const BATCH_SPANS_KEPT: usize = 8 * 1024;
 
 /// The bytes a buffer keeps room for when it is cleared, for the same reason.

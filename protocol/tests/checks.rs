@@ -1,17 +1,17 @@
-//! What must hold for any bytes a peer may send.  Property tests and fuzz targets call the same functions.
+//! Checks that hold for any bytes that a peer may send.  Property tests and fuzz targets call the same functions.
 
 use quartet_protocol::resp::{Batch, Outcome, Parser, ProtocolError, RequestLimits};
 
 use crate::naive;
 
-/// What a stream of requests amounts to.
+/// The result of reading a stream of requests.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
     /// The arguments of each request.
     pub(crate) requests: Vec<Vec<Vec<u8>>>,
     /// The bytes of whole requests.
     pub(crate) consumed: usize,
-    /// What ended the stream, if its peer broke the protocol.
+    /// The violation of the protocol that ended the stream, if one did.
     pub(crate) error: Option<ProtocolError>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) struct Reading {
 pub(crate) const LOW_LIMITS: RequestLimits =
     RequestLimits { multibulk_length: 12, bulk_length: 40, inline_length: 30, unauthenticated: false };
 
-/// One connection: what the server does between its socket and its commands.
+/// One connection, which does what the server does between its socket and its commands.
 #[derive(Default)]
 pub(crate) struct Connection {
     parser: Parser,
@@ -69,13 +69,13 @@ impl Connection {
         }
     }
 
-    /// What was received so far.
+    /// The reading of the bytes received so far.
     pub(crate) fn reading(self) -> Reading {
         self.reading
     }
 }
 
-/// What `pieces`, received one after the other, amount to.
+/// The reading of `pieces`, received one after the other.
 pub(crate) fn read<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     batch_limit: usize,
@@ -102,7 +102,7 @@ pub(crate) fn cut<'a>(mut stream: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// A stream read at once gives what the naive reader finds, under every kind of limits.
+/// A stream read at once gives the same as the naive reader, under every kind of limits.
 pub(crate) fn request(stream: &[u8]) {
     for limits in [RequestLimits::NORMAL, RequestLimits::UNAUTHENTICATED, LOW_LIMITS] {
         let reading = read([stream], usize::MAX, &limits);

@@ -5,7 +5,7 @@ use quartet_protocol::resp::{ProtocolError, RequestLimits};
 
 use crate::checks::Reading;
 
-/// What the whole `stream` amounts to.
+/// The reading of the whole `stream`.
 pub(crate) fn read(stream: &[u8], limits: &RequestLimits) -> Reading {
     let mut reading = Reading::default();
     loop {
@@ -84,7 +84,7 @@ fn line<'a>(
     Ok(end.filter(|end| end + 2 <= rest.len()).map(|end| (&rest[..end], end + 2)))
 }
 
-/// The number whose only spelling is `text`.
+/// The number that `text` is the only spelling of.
 fn number(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
     text.parse::<i64>().ok().filter(|number| number.to_string() == text)

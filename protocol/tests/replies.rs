@@ -1,4 +1,4 @@
-//! Replies: what is written is what `redis-protocol` reads, in both versions, however the socket takes it.
+//! Replies: `redis-protocol` reads the values that were written, in both versions, however the socket takes the bytes.
 
 use bytes::Bytes;
 use proptest::collection::{btree_map, vec};

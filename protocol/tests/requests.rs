@@ -65,7 +65,7 @@ fn lines_without_an_end_are_refused_beyond_their_limit() {
 }
 
 #[test]
-fn strangers_may_send_less() {
+fn an_unauthenticated_client_may_send_less() {
     for (stream, text) in [
         ("*10\r\n", None),
         ("*11\r\n", Some("unauthenticated multibulk length")),
@@ -79,7 +79,7 @@ fn strangers_may_send_less() {
 }
 
 #[test]
-fn what_redis_does_not_check_is_not_checked() {
+fn bytes_that_redis_does_not_check_are_not_checked() {
     for stream in [
         "*1\rX$4\rYPINGZZ",
         "PING\n",
@@ -95,7 +95,7 @@ fn what_redis_does_not_check_is_not_checked() {
 }
 
 #[test]
-fn a_known_length_is_asked_for() {
+fn the_missing_bytes_of_an_argument_are_told() {
     let mut parser = Parser::new();
     let mut batch = Batch::new();
     let mut need = |stream: &str| {
@@ -215,7 +215,7 @@ fn request() -> impl Strategy<Value = Vec<Vec<u8>>> {
     vec(prop_oneof![9 => vec(any::<u8>(), 0..12), 1 => vec(any::<u8>(), 0..300)], 1..12)
 }
 
-/// Streams of what peers send, broken now and then.
+/// Streams like those of real peers, with a violation now and then.
 fn likely_stream() -> impl Strategy<Value = Vec<u8>> {
     let fragment = prop_oneof![
         6 => request().prop_map(|request| encode(&request)),

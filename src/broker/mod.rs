@@ -1,7 +1,7 @@
-//! The broker: what clients say to publish and subscribe.
+//! The broker: publishing and subscribing.
 //!
-//! Each client gets its own replies and its messages in the order of the events.  `delivery` has the channels, their
-//! subscribers and the way of a message to them.
+//! Each client gets its replies and messages in the order of the events.  The channels and their subscribers are in
+//! [`delivery`](crate::delivery), which carries the messages of all services.
 
 pub mod commands;
 mod service;

@@ -1,8 +1,8 @@
-//! What becomes of the connection whose commands ran.
+//! How a connection goes on after its commands.
 
 use super::{BlockedCommand, HeldReply};
 
-/// What becomes of the connection whose commands ran: what its session does next, beside writing their replies.
+/// How a connection goes on after its commands: its session's next steps, beside writing the replies.
 #[derive(Default)]
 pub struct Continuation {
     /// Whether it goes on.
@@ -13,7 +13,7 @@ pub struct Continuation {
     pub held: Vec<HeldReply>,
 }
 
-/// What becomes of a connection after a command.
+/// How a connection goes on after a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Flow {
     /// It goes on.

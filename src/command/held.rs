@@ -10,16 +10,16 @@ use crate::wait::Barrier;
 /// The end of a reply whose command is still running.
 const OPEN: usize = usize::MAX;
 
-/// What a reply promises that time or the client's leaving can make void while the disk is waited for.
+/// The promise of a reply, which time or the client's leaving can make void while the reply waits for the disk.
 pub trait Promise: Send {
-    /// Writes the reply anew as it is true now that the disk has what it says.  The time that it waited has passed.
+    /// Writes the reply anew, as it is true now that the disk has its records.  Time has passed meanwhile.
     fn write(&mut self, services: &Services, now: Now, output: &mut Output, effects: &mut Effects);
 
-    /// Takes back what nobody will be told of: the client has left.  If the reply is written all the same, it says so.
+    /// Withdraws the grant of the reply, since the client has left.  If the reply is written all the same, it says so.
     fn withdraw(&mut self, services: &Services, now: Now, effects: &mut Effects);
 }
 
-/// A reply that must not be sent before what it says is on the disk.
+/// A reply that must not be sent before its records are on the disk.
 pub struct HeldReply {
     /// The number of bytes of output before it.
     pub start: usize,
@@ -27,9 +27,9 @@ pub struct HeldReply {
     pub end: usize,
     /// The version of the protocol it is written in.
     pub version: Version,
-    /// What it waits for.
+    /// The place in the journal that it waits for.
     pub barrier: Barrier,
-    /// What is to be looked at again when the wait is over; none if the reply stays true.
+    /// Writes the reply anew when the wait is over; none if the reply stays true.
     pub promise: Option<Box<dyn Promise>>,
 }
 
@@ -46,8 +46,8 @@ impl HeldReply {
 }
 
 impl Continuation {
-    /// The reply that was held and is not written yet has its end at the end of the output, in bytes.  If its command waits
-    /// for something else and has written nothing, there is nothing to hold.
+    /// Ends the reply that the last command has begun to hold, at the end of the output, in bytes.  If the command has
+    /// written nothing, since it waits for something else, no reply is held.
     pub fn close_held(&mut self, end: usize) {
         let Some(held) = self.held.last_mut().filter(|held| held.is_open()) else { return };
         held.end = end;
@@ -56,8 +56,8 @@ impl Continuation {
         }
     }
 
-    /// Forgets what was held behind the first `length` bytes of the output: a client that wants no replies is promised
-    /// nothing.
+    /// Forgets the replies held behind the first `length` bytes of the output: a client that wants no replies gets no
+    /// promises.
     pub fn forget_held(&mut self, length: usize) {
         self.held.retain(|held| held.start < length);
     }

@@ -1,4 +1,5 @@
-//! The forms of a message: each is made when the first receiver needs it, and shared by all that need it.
+//! The encodings of messages.  Each form of a message is made when the first receiver needs it, and all receivers share
+//! it.
 
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub(super) struct Encoded<'m> {
     message: &'m Message<'m>,
     /// For subscribers of the channel.
     exact: [Option<Bytes>; ENCODINGS],
-    /// The pattern for whose subscribers `matched` holds.
+    /// The pattern that the forms in `matched` name.
     pattern: Option<Name>,
     matched: [Option<Bytes>; ENCODINGS],
 }

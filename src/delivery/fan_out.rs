@@ -14,7 +14,7 @@ pub struct FanOut {
     pub channels: Router,
     /// Shard channels, a space of their own; without a cluster they are ordinary channels without patterns.
     pub shard_channels: Router,
-    /// What all streams of events share.
+    /// The common bounds of all streams of events.
     pub(super) streams: Arc<Streams>,
 }
 
@@ -32,20 +32,20 @@ pub enum ChannelSpace {
 pub struct Message<'m> {
     /// The space of its channel.
     pub space: ChannelSpace,
-    /// Where it is published.
+    /// The channel it is published on.
     pub channel: &'m [u8],
-    /// What it says.
+    /// Its content.
     pub payload: &'m [u8],
-    /// The kind of event that a service reports with it, the payload being JSON; none if a client publishes it.
+    /// The kind of event, if a service publishes it; the payload is JSON then.  None if a client publishes it.
     pub kind: Option<&'m str>,
     /// The number of the client that publishes it, if one does.
     pub sender: Option<u64>,
 }
 
-/// Who got a message.
+/// The receivers of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Receivers {
-    /// Their number.  A client counts once for its subscription to the channel and once for each pattern of its that
+    /// Their number.  A client counts once if it is subscribed to the channel, and once for each of its patterns that
     /// matches the channel.
     pub count: usize,
     /// Whether its sender is one of them.

@@ -1,9 +1,9 @@
-//! The way out for everything that is not the reply to a request: what operations leave to be done, and messages to the
+//! Everything that leaves a service beside the replies to requests: the effects of operations, and messages to the
 //! subscribers of channels.  It knows no service.
 //!
-//! A message goes to those who are subscribed when it is published and is kept for nobody.  The messages of one channel
-//! reach all its subscribers in one order.  A message is encoded once for each [`Encoding`] and shared by its receivers.
-//! A receiver that reads too slowly is cut off; no other receiver and no publisher waits for it.
+//! A message goes to the subscribers at the time of publishing and is not kept.  The messages of one channel reach all its
+//! subscribers in one order.  A message is encoded once for each [`Encoding`] and shared by its receivers.
+//! A receiver that reads too slowly is cut off, so that neither other receivers nor publishers wait for it.
 
 mod effects;
 mod encoding;

@@ -25,7 +25,7 @@ const FINISHING: u8 = 1;
 /// It is to end without waiting for its client.
 const CLOSING: u8 = 2;
 
-/// What became of a message that was offered to an outbox.
+/// The fate of a message that was offered to an outbox.
 pub(super) enum Offered {
     /// Nothing waited before it: the receiver has to be woken.
     First,
@@ -45,16 +45,16 @@ pub struct Outbox {
     address: Option<SocketAddr>,
     /// See [`Encoding`].
     encoding: AtomicU8,
-    /// What bounds a stream, whose limits are not the clients'.
+    /// The common bounds of streams, if this is the outbox of one: it has other limits than a client.
     streams: Option<Arc<Streams>>,
     queue: Mutex<VecDeque<Bytes>, { rank::OUTBOX }>,
     /// Bytes in the queue.
     queued: AtomicUsize,
-    /// Bytes its own thread has taken over but not yet written.
+    /// Bytes that the connection's thread has taken but not written yet.
     unsent: AtomicUsize,
     soft_since: Mutex<Option<u64>, { rank::OUTBOX_SOFT_LIMIT }>,
     end: AtomicU8,
-    /// The connection's task, which stays the same.
+    /// Wakes the receiver; it stays the same.
     waker: OnceLock<Waker>,
 }
 
@@ -169,12 +169,12 @@ impl Outbox {
         self.queued.load(Relaxed) == 0
     }
 
-    /// Bytes that wait for the client here and in its connection.
+    /// Bytes that wait here and in the connection.
     pub fn bytes(&self) -> usize {
         self.queued.load(Relaxed) + self.unsent.load(Relaxed)
     }
 
-    /// Tells how much the connection holds that the client has not read yet.
+    /// Sets how many bytes the connection holds that its client has not read yet.
     pub fn set_unsent(&self, bytes: usize) {
         if self.unsent.load(Relaxed) != bytes {
             self.unsent.store(bytes, Relaxed);
@@ -197,23 +197,22 @@ impl Outbox {
         now.saturating_sub(since) >= limit.soft_seconds * 1000
     }
 
-    /// Asks the connection to end, whether or not its client takes what waits for it.  Takes effect when the client is
-    /// woken.
+    /// Asks the receiver to end, whether or not the waiting messages are read.  Takes effect when it is woken.
     pub fn close(&self) {
         self.end.store(CLOSING, Relaxed);
     }
 
-    /// Asks the connection to end once its client has taken what waits for it, since the server stops.
+    /// Asks the connection to end once its client has read the waiting messages, since the server stops.
     pub fn finish(&self) {
         self.end.fetch_max(FINISHING, Relaxed);
     }
 
-    /// Whether the connection was asked to end without waiting for its client.
+    /// Whether the receiver was asked to end without waiting for the reader.
     pub fn is_closing(&self) -> bool {
         self.end.load(Relaxed) == CLOSING
     }
 
-    /// Whether the connection was asked to end in either way.
+    /// Whether the receiver was asked to end in either way.
     pub fn is_ending(&self) -> bool {
         self.end.load(Relaxed) != OPEN
     }
@@ -225,7 +224,7 @@ impl Outbox {
         }
     }
 
-    /// Sets what is woken when something arrives: always the same task, before it first looks.
+    /// Sets the waker of the receiver: always the same, and before the receiver first takes messages.
     pub fn register(&self, waker: &Waker) {
         let registered = self.waker.get_or_init(|| waker.clone());
         debug_assert!(registered.will_wake(waker));

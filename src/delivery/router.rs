@@ -47,7 +47,7 @@ impl PartialEq for Subscriber {
 /// The subscribers of one channel or pattern.
 #[derive(Default)]
 struct Subscribers {
-    /// Those outside groups: each receives every message.
+    /// Subscribers outside groups: each receives every message.
     each: Vec<Subscriber>,
     /// Queue groups: one member of each receives a message.
     groups: Vec<Group>,
@@ -57,7 +57,7 @@ struct Subscribers {
 struct Group {
     name: Name,
     members: Vec<Subscriber>,
-    /// The place of the member whose turn it is, beyond which it wraps around.
+    /// Counts the messages.  The count modulo the number of members is the place of the next member.
     turn: AtomicUsize,
 }
 
@@ -76,7 +76,7 @@ pub struct Router {
     parts: Box<[CachePadded<Part>]>,
     /// In the order of their bytes, so that receivers of several patterns see them in the same order each time.
     patterns: RwLock<BTreeMap<Name, Followed>, { rank::PATTERNS }>,
-    /// Subscriptions of any kind, so that services publish nothing while nobody listens.
+    /// The number of subscriptions of any kind.  Services publish nothing while there is none.
     subscriptions: AtomicUsize,
 }
 
@@ -92,12 +92,12 @@ impl Default for Router {
 }
 
 impl Router {
-    /// Whether anybody has subscribed to anything.
+    /// Whether there is any subscription.
     pub fn has_subscribers(&self) -> bool {
         self.subscriptions.load(Relaxed) > 0
     }
 
-    /// Adds a subscriber to a channel it is not subscribed to, in a queue group if one is named.
+    /// Adds a subscriber to a channel that it is not subscribed to, in a queue group if one is named.
     pub fn subscribe(&self, channel: &[u8], subscriber: Subscriber, group: Option<&[u8]>) -> Name {
         self.subscriptions.fetch_add(1, Relaxed);
         let mut part = self.part(channel).lock();
@@ -121,7 +121,7 @@ impl Router {
         }
     }
 
-    /// Adds a subscriber to a pattern it is not subscribed to, in a queue group if one is named.
+    /// Adds a subscriber to a pattern that it is not subscribed to, in a queue group if one is named.
     ///
     /// # Errors
     /// If the pattern is too complex to be looked for in the names of channels.
@@ -160,8 +160,8 @@ impl Router {
     }
 
     /// Calls `send` for the subscribers of the channel, then for the subscribers of each pattern that matches it, with that
-    /// pattern.  `send` says whether the subscriber has taken the message; if not, another member of its group gets it.  No
-    /// other message of this channel is delivered meanwhile.
+    /// pattern.  `send` returns whether the subscriber has taken the message; if not, another member of its group gets it.
+    /// No other message of this channel is delivered meanwhile.
     pub(super) fn deliver(&self, channel: &[u8], mut send: impl FnMut(&Subscriber, Option<&Name>) -> bool) {
         let part = self.part(channel).lock();
         if let Some(subscribers) = part.get(channel) {
@@ -195,7 +195,7 @@ impl Router {
         Ok(channels)
     }
 
-    /// The number of subscribers of a channel, without those of patterns.
+    /// The number of a channel's subscribers, without the subscribers of patterns.
     pub fn subscriber_count(&self, channel: &[u8]) -> usize {
         self.part(channel).lock().get(channel).map_or(0, Subscribers::len)
     }

@@ -1,7 +1,7 @@
-//! Streams of events: subscribers without a connection of their own, such as a response of HTTP that stays open.
+//! Streams of events: subscribers without a connection of their own, for example HTTP responses that stay open.
 //!
-//! A stream takes one event at a time.  If it falls behind, what waits for it is dropped and it ends: the rest would
-//! mislead a reader that does not know what is missing.
+//! A stream takes one event at a time.  If it falls behind, its waiting events are dropped and it ends: later events would
+//! mislead a reader that does not know of the missing ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -24,7 +24,7 @@ pub(super) const EVENT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of events that wait for all streams together.
 const ALL_EVENT_BYTES_MAX: usize = 64 << 20;
 
-/// What all streams share.
+/// The number of streams and the bytes that wait for them.
 #[derive(Default)]
 pub(super) struct Streams {
     count: AtomicUsize,

@@ -41,7 +41,8 @@ impl Protocol {
     }
 }
 
-/// A conversation.  A connection brings it what its socket reads and writes out what it appends to its [`Scratch`].
+/// A conversation.  A connection hands it the bytes that its socket has read, and writes the bytes that it adds to its
+/// [`Scratch`].
 pub enum Session {
     /// In RESP.
     Resp(resp::Session),
@@ -55,7 +56,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// What sessions have written, for the connection to take.
+    /// The bytes that sessions have written, for the connection to take.
     pub fn written(&mut self) -> &mut Buffer {
         &mut self.output
     }
@@ -76,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Whether the client is known; of a stranger little is taken in.
+    /// Whether the client is authenticated.  Little is read from one that is not.
     pub fn is_authenticated(&self) -> bool {
         match self {
             Session::Resp(session) => session.is_authenticated(),
@@ -90,7 +91,7 @@ impl Session {
         }
     }
 
-    /// Takes input as it comes, runs the requests that are complete, and says what becomes of the connection.  `input` is
+    /// Takes input as it comes, runs the requests that are complete, and returns how the connection goes on.  `input` is
     /// changed in place.
     ///
     /// After [`Flow::Pause`], after [`Flow::Wait`] once the wait is over, and as long as the session [is
@@ -163,7 +164,7 @@ impl Session {
         self.outbox().drain_into(buffer);
     }
 
-    /// Ends what the client had begun.
+    /// Ends everything that the client has begun.
     pub fn close(&mut self, executor: &mut Executor) {
         match self {
             Session::Resp(session) => session.close(executor),

@@ -1,4 +1,4 @@
-//! Output that a client has not been sent yet, with replies that wait for the disk.
+//! Output that was not sent yet, with replies that wait for the disk.
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
@@ -9,8 +9,8 @@ use crate::command::HeldReply;
 use crate::command::executor::Executor;
 use crate::wait::Lost;
 
-/// What one connection owes its client, in order.  A reply that waits for the disk holds up those behind it; when its
-/// wait is over it says what is true then.
+/// The unsent output of one connection, in order.  A reply that waits for the disk holds up the output behind it; when its
+/// wait is over, it is written anew as it is true then.
 #[derive(Default)]
 pub struct Unsent {
     buffer: Buffer,
@@ -24,22 +24,22 @@ impl Unsent {
         &self.buffer
     }
 
-    /// Where to put messages, which answer no request, behind what is there.
+    /// The buffer, for messages to be added at its end.
     pub fn messages(&mut self) -> &mut Buffer {
         &mut self.buffer
     }
 
-    /// Whether there is nothing.
+    /// Whether everything is sent.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Number of bytes, of those that wait as well.
+    /// The number of bytes, with replies that wait for the disk.
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Puts what the session has written into `written` behind what is there.
+    /// Moves the bytes that the session has written to the end.
     pub fn append(&mut self, written: &mut Buffer, executor: &mut Executor) {
         let before = self.buffer.len();
         let held = executor.take_held().into_iter();
@@ -51,8 +51,8 @@ impl Unsent {
         self.buffer.append(written);
     }
 
-    /// Lets go of the replies whose wait is over, and returns how many bytes may be sent: up to the first that waits
-    /// still, for which `waker` is woken when its wait is over.  To be called when they can be sent at once.
+    /// Releases the replies whose wait is over, and returns how many bytes may be sent: up to the first reply that still
+    /// waits.  `waker` is woken when its wait is over.  To be called when the bytes can be sent at once.
     pub fn release(&mut self, waker: &Waker, executor: &mut Executor) -> usize {
         let mut outcomes = Vec::new();
         for held in &self.held {
@@ -65,7 +65,7 @@ impl Unsent {
         self.held.front().map_or(usize::MAX, |held| held.start)
     }
 
-    /// Writes the first replies that waited anew, as far as that is needed.
+    /// Writes the first replies anew, as far as that is needed.
     fn settle(&mut self, outcomes: &[Result<(), Lost>], executor: &mut Executor) {
         let stays =
             |(held, outcome): (&HeldReply, &Result<(), Lost>)| outcome.is_ok() && held.promise.is_none();
@@ -93,8 +93,8 @@ impl Unsent {
         }
     }
 
-    /// Takes back what is promised by replies that wait still: the client has left, or has said that it sends no more,
-    /// which cannot be told from that.  The last comes first: it may have changed what those before it gave.
+    /// Withdraws the promises of the replies that still wait: the client has left, or has closed its sending side, which
+    /// looks the same.  The last reply comes first: it may have changed the grants of earlier ones.
     pub fn withdraw(&mut self, executor: &mut Executor) {
         self.held.iter_mut().rev().for_each(|held| executor.withdraw_held(held));
     }

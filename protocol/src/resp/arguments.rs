@@ -22,7 +22,7 @@ impl Span {
     }
 }
 
-/// A view of one request.  Its first argument is the command's name; a request is never empty, a view that
+/// A view of one request.  Its first argument is the command's name.  A request is never empty; a view that
 /// [`from`](Arguments::from) returned may be.
 #[derive(Clone, Copy)]
 pub struct Arguments<'a> {
@@ -68,7 +68,7 @@ impl<'a> Arguments<'a> {
         self.spans.iter().map(move |span| span.of(buffer))
     }
 
-    /// The arguments from `index` on; none when there are not that many.
+    /// The arguments from `index` on; none if there are no more than `index`.
     #[inline]
     pub fn from(&self, index: usize) -> Arguments<'a> {
         Self { buffer: self.buffer, spans: self.spans.get(index..).unwrap_or(&[]) }
@@ -114,8 +114,8 @@ impl std::fmt::Debug for Arguments<'_> {
     }
 }
 
-/// An argument as a part of the buffer it lies in, to be kept without a copy.  Nothing unless it is long and nearly all of
-/// the buffer, since the whole buffer is kept with it.
+/// An argument as a part of the buffer it lies in, to be kept without a copy.  None unless it is long and nearly all of the
+/// buffer, since the whole buffer is kept with it.
 pub fn kept_of(buffer: &Bytes, argument: &[u8]) -> Option<Bytes> {
     let (range, part) = (buffer.as_ptr_range(), argument.as_ptr_range());
     let is_inside = range.start <= part.start && part.end <= range.end;

@@ -9,7 +9,7 @@ use crate::resp::arguments::{Arguments, Span};
 pub struct Batch {
     pub(crate) spans: Vec<Span>,
     pub(crate) requests: Vec<RequestEnd>,
-    /// Room taken back from a parser whose partial request went on, for the next one that is cut.
+    /// Room that a parser gave back when its partial request went on, for the next partial request.
     pub(crate) spare: Vec<Span>,
 }
 

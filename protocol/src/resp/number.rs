@@ -31,7 +31,7 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
 
 const INTEGER_DIGITS_MAX: usize = 19;
 
-/// The longest text: a double such as `-1.7976931348623157e+308` takes 24 bytes.
+/// More than the longest text has: `-1.7976931348623157e+308`, a double, takes 24 bytes.
 const TEXT_LENGTH_MAX: usize = 32;
 
 /// The text of a number, held without allocating.  Dereferences to its bytes.
@@ -87,7 +87,8 @@ fn unsigned_text(mut value: u64) -> NumberText {
     NumberText { bytes, start: start as u8, end: TEXT_LENGTH_MAX as u8 }
 }
 
-/// The texts of the numbers below a hundred, with a zero before those of one digit: half as many divisions as one for each digit.
+/// The texts of the numbers below a hundred, all with two digits: a text takes half as many divisions as with one for each
+/// digit.
 const TWO_DIGITS: [[u8; 2]; 100] = {
     let mut texts = [[b'0'; 2]; 100];
     let mut number = 0;

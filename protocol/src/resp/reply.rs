@@ -10,18 +10,18 @@ use crate::limits;
 use crate::resp::number::{double_text, integer_text};
 use crate::resp::request::ProtocolError;
 
-/// Which version of the protocol a client asked for with HELLO.
+/// A version of the protocol; a client asks for one with HELLO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
-    /// What a client speaks that never said HELLO.
+    /// The version of a client that never sent HELLO.
     #[default]
     Resp2,
     /// Adds maps, sets, doubles, booleans, verbatim text and pushes.
     Resp3,
 }
 
-/// A [`Buffer`] that replies are written into, in order.  It promises nothing about their being complete: an array's
-/// elements are the writer's duty.
+/// A [`Buffer`] that replies are written into, in order.  It does not check that they are complete: the caller writes as
+/// many elements as the head of an array announced.
 #[derive(Debug, Default)]
 pub struct Output {
     buffer: Buffer,
@@ -53,12 +53,12 @@ impl Output {
         Self::default()
     }
 
-    /// An output that writes behind what `buffer` holds.
+    /// An output that writes to the end of `buffer`.
     pub fn over(buffer: Buffer, version: Version) -> Self {
         Output { buffer, version }
     }
 
-    /// What was written.
+    /// The bytes that were written.
     pub fn into_buffer(self) -> Buffer {
         self.buffer
     }
@@ -75,7 +75,7 @@ impl Output {
         self.version = version;
     }
 
-    /// A status such as `OK`, which must not contain line ends.
+    /// A status, for example `PONG`, which must not contain line ends.
     #[inline]
     pub fn simple(&mut self, status: &str) {
         debug_assert!(memchr2(b'\r', b'\n', status.as_bytes()).is_none());
@@ -91,8 +91,8 @@ impl Output {
         self.buffer.plain.extend_from_slice(b"+OK\r\n");
     }
 
-    /// An error: the whole line but the `-`, such as `ERR syntax error`.  Line ends in it, which may come
-    /// from what it quotes, become spaces, and those at its end vanish.
+    /// An error: the whole line but the `-`, for example `ERR syntax error`.  Line ends in it, which may come from a quoted
+    /// argument, become spaces, and line ends behind it vanish.
     pub fn error(&mut self, line: impl AsRef<[u8]>) {
         self.buffer.plain.push(b'-');
         let start = self.buffer.plain.len();
@@ -100,8 +100,8 @@ impl Output {
         self.finish_error(start);
     }
 
-    /// The answer to a broken protocol, which the connection's end follows.  Unlike the error's display it
-    /// repeats a byte that is no text.
+    /// The answer to a violation of the protocol, after which the connection ends.  Unlike the error's display it repeats a
+    /// byte that is no text.
     pub fn protocol_error(&mut self, error: ProtocolError) {
         self.buffer.plain.extend_from_slice(b"-ERR Protocol error: ");
         let start = self.buffer.plain.len();
@@ -143,7 +143,7 @@ impl Output {
         self.line_end();
     }
 
-    /// A string of any bytes that others hold as well.  A long one is not copied.
+    /// A string of any bytes that has other owners too.  A long one is not copied.
     pub fn bulk_shared(&mut self, bytes: Bytes) {
         if bytes.len() < limits::SPLICED_LENGTH_MIN {
             return self.bulk(&bytes);
@@ -198,7 +198,7 @@ impl Output {
         self.array_or(b'~', length);
     }
 
-    /// The head of a message of `length` replies that answers no request.
+    /// The head of a push of `length` replies, which answers no request.
     #[inline]
     pub fn push(&mut self, length: usize) {
         self.array_or(b'>', length);
@@ -218,7 +218,7 @@ impl Output {
         }
     }
 
-    /// Text to be shown as it is; `format` has three letters, such as `txt`.  A string in RESP2.
+    /// Text to be shown as it is; `format` has three letters, for example `txt`.  A string in RESP2.
     pub fn verbatim(&mut self, format: &str, text: &str) {
         debug_assert_eq!(format.len(), 3);
         match self.version {
@@ -257,7 +257,7 @@ impl Output {
         }
     }
 
-    /// A type byte, a number and a line end.  Numbers of one and two digits, which nearly all are, are
+    /// A type byte, a number and a line end.  Nearly all numbers have one or two digits; these are
     /// written as one piece of known size.
     #[inline]
     fn number_line(&mut self, kind: u8, value: i64) {

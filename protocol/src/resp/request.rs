@@ -1,9 +1,9 @@
 //! The request parser: finds whole requests in a read buffer in one pass, as ranges, without allocating.
 //!
 //! A request is an array of bulk strings (`*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n`) or a line of words (`GET key\r\n`).
-//! The parser follows Redis in what it checks and in what it does not: after a length line's `\r` and after an
-//! argument it skips the two line-end bytes without looking at them, an inline line may end with `\n` alone,
-//! and empty requests vanish without a reply.  It differs in two ways that Redis leaves to the size of its reads
+//! The parser checks as much as Redis and no more: after a length line's `\r` and after an argument it skips the
+//! two line-end bytes without looking at them, an inline line may end with `\n` alone, and empty requests vanish
+//! without a reply.  It differs in two ways that Redis leaves to the size of its reads
 //! or to C strings: a line longer than the limit is refused even when it arrives at once, and a zero byte is a
 //! byte like any other.
 
@@ -27,11 +27,10 @@ pub struct Parser {
     spans: Vec<Span>,
 }
 
-/// What one call to [`Parser::parse`] did.
+/// The result of one call to [`Parser::parse`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// The bytes that are done with: whole requests and skipped empty ones.  The next buffer starts behind
-    /// them.
+    /// The bytes of whole requests and of skipped empty ones.  The next buffer starts behind them.
     pub consumed: usize,
     /// Why the parser stopped.
     pub outcome: Outcome,
@@ -51,14 +50,14 @@ pub enum Outcome {
     Malformed(ProtocolError),
 }
 
-/// How the peer broke the protocol.  Displays as the text after `ERR Protocol error: `.
+/// A violation of the protocol.  Displays as the text after `ERR Protocol error: `.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
     /// The number of arguments is no number or too high.
     InvalidMultibulkLength,
     /// The length of an argument is no number, negative or too high.
     InvalidBulkLength,
-    /// Something else stands where an argument must begin.
+    /// Another byte stands where an argument must begin.
     ExpectedBulk {
         /// The byte found instead of `$`.
         found: u8,
@@ -98,7 +97,7 @@ impl fmt::Display for ProtocolError {
 
 impl std::error::Error for ProtocolError {}
 
-/// What a request may be.  Lengths that are announced are checked before anything is received.
+/// The limits of a request.  An announced length is checked before the bytes arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {
     /// The arguments of a request.
@@ -107,13 +106,13 @@ pub struct RequestLimits {
     pub bulk_length: usize,
     /// The bytes of an inline request, and of the line that holds a length.
     pub inline_length: usize,
-    /// Whether the lower limits for strangers hold as well.  Such a client's requests must be parsed one by
-    /// one (a batch limit of 1), because running one of them may lift these limits for the next.
+    /// Whether the lower limits for unknown clients hold as well.  Their requests must be parsed one by one (a
+    /// batch limit of 1), because running one of them may lift these limits for the next.
     pub unauthenticated: bool,
 }
 
 impl RequestLimits {
-    /// For a client that has authenticated or need not.
+    /// For a client that has authenticated or does not have to.
     pub const NORMAL: Self = Self {
         multibulk_length: limits::MULTIBULK_LENGTH_MAX,
         bulk_length: limits::BULK_LENGTH_MAX,
@@ -121,7 +120,7 @@ impl RequestLimits {
         unauthenticated: false,
     };
 
-    /// For a client that has yet to authenticate.
+    /// For a client that has not authenticated yet.
     pub const UNAUTHENTICATED: Self = Self { unauthenticated: true, ..Self::NORMAL };
 }
 
@@ -138,7 +137,7 @@ struct Place {
     bulk: Option<u32>,
 }
 
-/// What became of the request at the current place.
+/// The state of the request at the current place.
 enum Step {
     Complete { end: usize },
     Partial { at_least: usize },
@@ -151,7 +150,7 @@ impl Parser {
         Self::default()
     }
 
-    /// Whether a request was begun and not finished: an end of the stream now cuts it.
+    /// Whether the last request is incomplete: an end of the stream now would cut it.
     pub fn is_partial(&self) -> bool {
         0 < self.place.position.max(self.place.searched)
     }
@@ -337,7 +336,7 @@ enum LengthLine {
     TooBig,
 }
 
-/// Reads the length line at `position`, whose first byte is of no interest here.
+/// Reads the length line at `position`, whose first byte the caller checks.
 #[inline]
 fn length_line(buffer: &[u8], position: usize, searched: usize, limits: &RequestLimits) -> LengthLine {
     let line = &buffer[position..];

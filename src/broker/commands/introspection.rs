@@ -1,4 +1,4 @@
-//! PUBSUB: which channels are in use and by how many.
+//! PUBSUB: the channels in use and the numbers of their subscribers.
 
 use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::delivery::Router;
@@ -6,7 +6,7 @@ use crate::refusal::Refusal;
 
 const LOOK: Flags = Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE);
 
-/// What the rows start from.
+/// The start of each row.
 const ROW: Command = Command { group: Group::PubSub, since: "2.8.0", flags: LOOK, ..Command::ROW };
 
 /// The rows.

@@ -9,16 +9,16 @@ use crate::delivery::{ChannelSpace, Message, Name, Subscriber, Subscriptions};
 use crate::glob::Pattern;
 use crate::refusal::Refusal;
 
-/// Subscriptions one client may have.  Each takes some hundred bytes beside its name, which no other limit counts.
+/// Subscriptions of one client.  Each takes some hundred bytes beside its name, which no other limit counts.
 const CLIENT_SUBSCRIPTIONS_MAX: usize = 1_000_000;
 
-/// Patterns all clients may have together.  Each is tried against the channel of every message.
+/// Patterns of all clients together.  Each is tried against the channel of every message.
 const PATTERNS_MAX: usize = 100_000;
 
 const TALK: Flags = Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE);
 const SUBSCRIPTION: Flags = TALK.union(Flags::NOSCRIPT).union(Flags::WHILE_SUBSCRIBED);
 
-/// What the rows start from.
+/// The start of each row.
 const ROW: Command = Command { group: Group::PubSub, since: "2.0.0", flags: TALK, ..Command::ROW };
 
 /// The family's rows.

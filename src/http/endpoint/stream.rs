@@ -34,12 +34,12 @@ pub trait EventSource: Send + Unpin + 'static {
     /// more.
     fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>>;
 
-    /// Called before each comment, so while the client takes what is sent.  What it leads to comes from
+    /// Called before each comment, so as long as the client reads.  Events that it leads to come from
     /// [`EventSource::poll_next`].
     fn keep_alive(&mut self) {}
 }
 
-/// The response that streams what `source` says, with a comment at least every `pause_max`.
+/// The response that streams the events of `source`, with a comment at least every `pause_max`.
 pub fn stream(context: &Context, source: impl EventSource, pause_max: Duration) -> Response {
     let stream = EventStream {
         source,

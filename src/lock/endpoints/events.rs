@@ -1,4 +1,4 @@
-//! GET /locks/{resource}/events: what happens to a resource, as server-sent events.
+//! GET /locks/{resource}/events: the events of a resource, as a stream of server-sent events.
 
 use axum::response::Response;
 
