@@ -1,34 +1,33 @@
-//! Clients by their address: one host is one client, however its address is spelled.
+//! Clients by address: one host is one client, however its address is spelled.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::algorithm::InvalidParameter;
 
-/// Bits of an IPv6 address that tell hosts apart unless a setting says otherwise: a host commonly has all the 2⁶⁴ addresses
-/// behind them.
+/// Bits of an IPv6 address that tell hosts apart by default.  A host commonly has all 2⁶⁴ addresses that begin with them.
 pub const IPV6_PREFIX_DEFAULT: u8 = 64;
 
-/// Bits in front of an IPv4 address that is spelled as one of IPv6.
+/// Bits in front of an IPv4 address that is written as an IPv6 address.
 const MAPPED_PREFIX: u8 = 96;
 
 /// An address, or all addresses that begin with the same bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Network {
-    /// Its bits behind the prefix are zero.
+    /// The bits after the prefix are zero.
     address: IpAddr,
     prefix: u8,
 }
 
 impl Network {
-    /// The network of `text`: an address with or without brackets, and perhaps a slash and a number of bits.  None if
-    /// it is something else.
+    /// Reads an address, with or without brackets, and perhaps a slash and a number of bits.  None if `text` is
+    /// something else.
     ///
     /// # Errors
-    /// If it is an address, but what is behind the slash is no number of its bits, or something else is behind the
-    /// brackets: a pattern would take these for a class of characters.
+    /// If an address is followed by a wrong number of bits, or brackets by anything but a slash: a pattern would take the
+    /// brackets for a class of characters.
     pub fn parse(text: &[u8]) -> Result<Option<Network>, InvalidParameter> {
-        // Most keys are no addresses, which these have in common.
+        // Most keys are no addresses, and these bytes tell.
         if !text.contains(&b'.') && !text.contains(&b':') {
             return Ok(None);
         }
@@ -61,7 +60,7 @@ impl Network {
         Ok(Some(Network::of(address, prefix)))
     }
 
-    /// The network of these bits of an address; one of IPv4 that is spelled as one of IPv6 is the former.
+    /// The network of these bits of an address.  An IPv4 address that is written as an IPv6 address is the former.
     fn of(address: IpAddr, prefix: u8) -> Network {
         match (address, address.to_canonical()) {
             (IpAddr::V6(_), IpAddr::V4(mapped)) if prefix >= MAPPED_PREFIX => {
@@ -85,7 +84,7 @@ impl Network {
         Network { address, prefix }
     }
 
-    /// The host that an address belongs to, which has all addresses of IPv6 that begin with the same `ipv6_prefix` bits.
+    /// The host that an address belongs to.  A host has all IPv6 addresses that begin with the same `ipv6_prefix` bits.
     #[must_use]
     pub fn host(self, ipv6_prefix: u8) -> Network {
         match self.address {
@@ -94,7 +93,7 @@ impl Network {
         }
     }
 
-    /// Whether the two have an address in common, so that one holds the other.
+    /// Whether the two share an address, so that one contains the other.
     pub fn overlaps(self, other: Network) -> bool {
         let prefix = self.prefix.min(other.prefix);
         self.address.is_ipv4() == other.address.is_ipv4()
@@ -103,7 +102,7 @@ impl Network {
 }
 
 impl fmt::Display for Network {
-    /// The address as RFC 5952 has it, and the number of bits unless all count.
+    /// The address as RFC 5952 writes it, and the number of bits unless all count.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address.fmt(formatter)?;
         if self.prefix < bits_of(self.address) { write!(formatter, "/{}", self.prefix) } else { Ok(()) }
@@ -114,7 +113,7 @@ fn bits_of(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// An address with or without brackets.  The zone behind a `%` says how a machine reaches it and is left out.
+/// Reads an address with or without brackets.  The zone after a `%` says how a machine reaches it and is left out.
 fn parse_address(text: &str) -> Option<IpAddr> {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let is_bracketed = inner.is_some();
@@ -128,15 +127,15 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     (address.is_ipv6() || !is_bracketed).then_some(address)
 }
 
-/// Whether an address in brackets comes first, perhaps with a number of bits inside them.
+/// Whether the text begins with an address in brackets, perhaps with a number of bits inside them.
 fn has_address_in_brackets(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(inner, _)| inner);
     let address = inner.and_then(|inner| inner.split('/').next()).and_then(parse_address);
     address.is_some_and(|address| address.is_ipv6())
 }
 
-/// The client whose address a proxy has written down, in all the ways in which they do: with or without brackets, a port and a
-/// zone.  None if it is no address.
+/// The client whose address a proxy has written, in any of the usual ways: with or without brackets, a port and a zone.
+/// None if it is no address.
 pub fn client(text: &[u8], ipv6_prefix: u8) -> Option<Network> {
     let text = std::str::from_utf8(text).ok()?.trim_ascii();
     let address = parse_address(text).or_else(|| {

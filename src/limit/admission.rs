@@ -1,4 +1,4 @@
-//! What a check answers: whether it is allowed, the limit that decided with its numbers, and the answer of each limit.
+//! The answer to a check: whether it is allowed, the limit that decided with its numbers, and the answer of each limit.
 
 use super::algorithm::{Decision, Limit, NANOS_PER_MILLI, Nanos};
 use super::lists::Standing;
@@ -18,7 +18,7 @@ pub enum CheckAnswer<'p> {
     Waits {
         /// Where the answer comes.
         ticket: Ticket<QueuedAnswer>,
-        /// What to answer if the wait is cut short.
+        /// The answer if the wait is cut short.
         refused: Summary<&'p str>,
     },
 }
@@ -42,7 +42,7 @@ pub struct Summary<N> {
     pub name: Option<N>,
     /// Its numbers; none if no limit was asked because a list decided.
     pub decision: Option<Decision>,
-    /// If the check is refused, after what time it is allowed provided nobody else takes anything; none if never.
+    /// If the check is refused, the time after which it is allowed provided nobody else takes anything; none if never.
     pub retry_after: Option<Nanos>,
     /// Whether a policy in shadow mode would have refused it.
     pub is_shadow: bool,
@@ -70,17 +70,17 @@ pub struct Report<N> {
     pub summary: Summary<N>,
     /// The answers of the limits that policies hold.
     pub limits: Vec<LimitAnswer<N>>,
-    /// How much was taken from each demand, if the check takes what is left.
+    /// How much was taken from each demand, if the check takes as much as is left.
     pub taken: Option<u64>,
 }
 
 impl<'p> Admission<'p> {
-    /// What an outcome of a plan says.
+    /// The answer for the outcome of a plan.
     pub(super) fn new(plan: Plan<'p>, outcome: Outcome) -> Admission<'p> {
         Admission { plan, outcome, takes_left: false }
     }
 
-    /// The same of a check that takes what is left.
+    /// The same for a check that takes as much as is left.
     pub(super) fn of_left(plan: Plan<'p>, outcome: Outcome) -> Admission<'p> {
         Admission { takes_left: true, ..Admission::new(plan, outcome) }
     }
@@ -95,7 +95,7 @@ impl<'p> Admission<'p> {
         self.plan.summary(&self.outcome)
     }
 
-    /// How much was taken from each demand, if the check takes what is left.
+    /// How much was taken from each demand, if the check takes as much as is left.
     pub fn taken(&self) -> Option<u64> {
         self.takes_left.then(|| self.plan.taken(&self.outcome))
     }
@@ -197,7 +197,7 @@ impl<N> Summary<N> {
         self.decision.map_or(0, |decision| decision.reset_after_millis())
     }
 
-    /// Milliseconds to wait before doing what is allowed, rounded up.
+    /// Milliseconds to wait before going on, rounded up.
     pub fn delay_millis(&self) -> u64 {
         self.decision.filter(|_| self.allowed).map_or(0, |decision| decision.delay_millis())
     }

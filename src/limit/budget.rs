@@ -1,7 +1,7 @@
 //! The memory for counters: whether keys without a counter may get one, and what happens to them if they may not.
 //!
-//! Clients invent keys.  So the counters of all policies have a limit of memory, and those of a policy may have a number.  A
-//! key that has a counter is counted as before when either is reached.
+//! Clients invent keys.  So the memory of all counters is limited, and a policy may limit the number of its keys.  When
+//! either limit is reached, keys that have a counter are counted as before.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

@@ -1,4 +1,4 @@
-//! Windows of the calendar: days, months and so on as they begin and end in a time zone.
+//! Windows of the calendar: days, months and the like, as they begin and end in a time zone.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::lock_order::{Mutex, rank};
 /// The most bytes of the name of a time zone.
 const ZONE_LENGTH_MAX: usize = 64;
 
-/// The time zone of windows that name none.
+/// The time zone of windows without one.
 const ZONE_DEFAULT: &str = "UTC";
 
 /// How long a window is.
@@ -22,9 +22,9 @@ const ZONE_DEFAULT: &str = "UTC";
 #[serde(rename_all = "lowercase")]
 #[schema(as = CalendarUnit)]
 pub enum Unit {
-    /// From full minute to full minute.
+    /// From one full minute to the next.
     Minute,
-    /// From full hour to full hour.
+    /// From one full hour to the next.
     Hour,
     /// From midnight to midnight.
     Day,
@@ -51,11 +51,11 @@ impl PartialEq for Calendar {
 
 impl Eq for Calendar {}
 
-/// The zones that were named so far.  There are some six hundred names, so they are kept for ever.
+/// The zones used so far.  There are some six hundred, so they are kept for ever.
 static ZONES: Mutex<Option<HashMap<String, &'static TimeZone>>, { rank::ZONES }> = Mutex::new(None);
 
 impl Calendar {
-    /// Windows of `unit` in the zone of this name, as the IANA's database has it; UTC without one.
+    /// Windows of `unit` in the zone with this name in the IANA's database; in UTC without a name.
     ///
     /// # Errors
     /// If there is no such zone.
@@ -67,7 +67,7 @@ impl Calendar {
             return Ok(Calendar { unit, zone });
         }
         let found = Some(name).filter(|name| name.len() <= ZONE_LENGTH_MAX).map(TimeZone::get);
-        // Names are found in any case; each zone is kept once.
+        // The case of names does not matter; each zone is kept once.
         match found.and_then(Result::ok) {
             Some(found) => {
                 let proper = found.iana_name().unwrap_or(ZONE_DEFAULT).to_owned();
@@ -77,12 +77,12 @@ impl Calendar {
             None => Err(InvalidParameter {
                 parameter: "zone",
                 value: name.chars().take(ZONE_LENGTH_MAX).collect::<String>().escape_debug().to_string(),
-                allowed: "the name of a time zone such as Europe/Berlin".to_owned(),
+                allowed: "the name of a time zone, for example Europe/Berlin".to_owned(),
             }),
         }
     }
 
-    /// The longest that a window can be, nearly.
+    /// The length of the longest window, except that a day may be an hour longer where clocks change.
     pub fn nominal(&self) -> Nanos {
         let days = 86_400 * NANOS_PER_SECOND;
         match self.unit {
@@ -95,8 +95,8 @@ impl Calendar {
         }
     }
 
-    /// The start and the end of the window that is open at `now`, where wall time is that of the limiter's scale since the
-    /// boot plus `wall_offset` microseconds; none if no calendar goes so far.
+    /// The start and the end of the window that is open at `now`.  Wall time is the time since the boot plus `wall_offset`
+    /// microseconds.  None beyond the range of calendars.
     pub fn window(&self, now: Nanos, wall_offset: i64) -> Option<(Nanos, Nanos)> {
         let since_boot = i128::from(now) - i128::from(BOOT);
         let wall = since_boot + i128::from(wall_offset) * 1_000;
@@ -109,7 +109,7 @@ impl Calendar {
     fn wall_window(&self, wall: i128) -> Option<(i128, i128)> {
         let at = Timestamp::from_nanosecond(wall).ok()?;
         let fixed = |seconds: i128| {
-            // Full hours of the zone, which need not be those of UTC.
+            // Full hours of the zone need not be those of UTC.
             let (length, shift) = (seconds * 1_000_000_000, i128::from(self.zone.to_offset(at).seconds()));
             let into = (wall + shift * 1_000_000_000).rem_euclid(length);
             Some((wall - into, wall - into + length))
@@ -136,11 +136,11 @@ impl Calendar {
 mod tests {
     use super::*;
 
-    /// The window that is open at a moment, as text.
+    /// Checks the window that is open at a time.
     #[track_caller]
     fn check(unit: Unit, zone: &str, at: &str, start: &str, end: &str) {
         let calendar = Calendar::new(unit, Some(zone)).expect("there is such a zone");
-        let wall = |text: &str| text.parse::<Timestamp>().expect("it is a moment").as_nanosecond();
+        let wall = |text: &str| text.parse::<Timestamp>().expect("it is a timestamp").as_nanosecond();
         assert_eq!(calendar.wall_window(wall(at)), Some((wall(start), wall(end))), "{unit:?} {zone} {at}");
     }
 
@@ -177,7 +177,7 @@ mod tests {
         let zone = |name| Calendar::new(Unit::Day, name).map_err(|error| error.to_string());
         assert_eq!(zone(Some("europe/berlin")), zone(Some("Europe/Berlin")));
         assert_eq!(zone(None), zone(Some("UTC")));
-        let wrong = "zone is Mars/Base; allowed is the name of a time zone such as Europe/Berlin";
+        let wrong = "zone is Mars/Base; allowed is the name of a time zone, for example Europe/Berlin";
         assert_eq!(zone(Some("Mars/Base")), Err(wrong.to_owned()));
         assert!(zone(Some("")).is_err() && zone(Some("../../etc/passwd")).is_err());
     }
@@ -188,7 +188,7 @@ mod tests {
         let day = calendar.nominal();
         // An hour after the boot it was three o'clock.
         let (now, hour) = (BOOT + day / 24, day / 24);
-        let offset = i64::try_from((20_000 * day + 2 * hour) / 1_000).expect("it is a moment");
+        let offset = i64::try_from((20_000 * day + 2 * hour) / 1_000).expect("it is in range");
         assert_eq!(calendar.window(now, offset), Some((now - 3 * hour, now + 21 * hour)));
     }
 }

@@ -1,4 +1,4 @@
-//! A policy as a person writes it: in a request's body, in the file of settings, or in a command.
+//! The definition of a policy, as people write it: in the body of a request, in the file of settings, or in a command.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,42 +7,42 @@ use super::budget::OnFull;
 use super::calendar::{Calendar, Unit};
 use super::violations::BlockAfter;
 
-/// The most refusals after which a key is blocked.
+/// The highest number of refusals before a block.
 const REFUSALS_MAX: u32 = 1_000_000;
 
-/// What a policy says.
+/// The definition of a policy.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Policy)]
 pub struct Definition {
-    /// The limits; a request must fit all of them, or it takes from none.
+    /// The limits.  A check takes from all of them, or from none.
     #[schema(min_items = 1, max_items = 16)]
     pub limits: Vec<LimitDefinition>,
-    /// Only counts what it would refuse, and lets it through.
+    /// Shadow mode: the policy counts the requests that it would refuse, and allows them.
     #[serde(default)]
     pub shadow: bool,
-    /// What becomes of a reservation that is neither committed nor cancelled in time.
+    /// What happens to a reservation that is neither committed nor cancelled in time.
     #[serde(default)]
     pub on_expiry: OnExpiry,
-    /// The most keys that have counters at a time, of the limit with the longest period; without it only the memory for all
-    /// counters bounds them.
+    /// The most keys that have counters at a time, by the limit with the longest period.  Without it only the memory for
+    /// counters is limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub max_keys: Option<u64>,
-    /// What becomes of keys without a counter when there is no room for one: they share one counter (`share`), are let
-    /// through without being counted (`allow`), or are refused (`refuse`).
+    /// What happens to keys without a counter when there is no room for one: they share one counter (`share`), are allowed
+    /// and not counted (`allow`), or are refused (`refuse`).
     #[serde(default)]
     pub on_full: OnFull,
-    /// Blocks keys that are refused often, under every policy.
+    /// When to block a key that is refused often; a block holds under every policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block_after: Option<BlockAfterDefinition>,
-    /// Other limits for some keys, in place of those that count per key; the first pattern that matches decides.
+    /// Other limits for some keys, in place of those with the scope `key`.  The first pattern that matches counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
-    /// Keys that are never limited: addresses, networks such as `10.0.0.0/8`, or else patterns with `*`, `?` and `[a-z]`.
+    /// Keys that are never limited: addresses, networks (`10.0.0.0/8`), or patterns with `*`, `?` and `[a-z]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
-    /// Keys that are always refused, in the same way; they go before `allow`.
+    /// Keys that are always refused, written in the same way.  `deny` goes before `allow`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<String>,
 }
@@ -52,60 +52,60 @@ pub struct Definition {
 #[serde(deny_unknown_fields)]
 #[schema(as = Limit)]
 pub struct LimitDefinition {
-    /// What it is called in answers, such as `user` or `global`; letters, digits, `_`, `-` and `.`.
+    /// The name of the limit in answers, for example `user`: letters, digits, `_`, `-` and `.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// gcra, sliding, log, fixed, leaky, concurrency or refill.
+    /// The algorithm: gcra, sliding, log, fixed, leaky, concurrency or refill.
     #[schema(examples("gcra"))]
     pub algorithm: String,
-    /// How many are allowed.
+    /// How many are allowed per period.
     #[schema(minimum = 1, examples(100))]
     pub limit: i64,
-    /// In how many milliseconds; with concurrency how long a slot is leased.  It is needed unless `window` is there.
+    /// The period in milliseconds; with concurrency the lease of a slot.  Required without `window`.
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schema(minimum = 1, examples(60_000))]
     pub period_ms: i64,
-    /// With fixed, in place of a period: windows of the calendar.
+    /// Windows of the calendar in place of a period, with fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Unit>,
-    /// The time zone of the calendar, as the IANA names it; UTC unless it is said.
+    /// The time zone of the calendar, by its IANA name; UTC by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(examples("Europe/Berlin"))]
     pub zone: Option<String>,
-    /// How many at once, with gcra, leaky and refill; else as many as `limit`.
+    /// How many at once, with gcra, leaky and refill; as many as `limit` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<i64>,
-    /// With gcra and leaky, what becomes of what is used up when this limit gets another rate or burst: rescale (as many
-    /// stay used up, but no more than the burst; the default), keep (it takes as long as before until all are back) or
-    /// reset (all are back at once).  The other algorithms keep what they have counted.
+    /// What happens to used tokens when this limit gets another rate or burst, with gcra and leaky: rescale (as many stay
+    /// used, but no more than the burst; the default), keep (it takes as long as before until all are back) or reset (all
+    /// are back at once).  The other algorithms keep their counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_change: Option<OnChange>,
-    /// What is counted together.
+    /// Which keys share a counter.
     #[serde(default)]
     pub scope: Scope,
 }
 
-/// When a key is blocked that is refused often.
+/// When a key that is refused often is blocked, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BlockAfter)]
 pub struct BlockAfterDefinition {
-    /// After so many refusals by the policy's limits.
+    /// The number of refusals by the policy's limits.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub refusals: i64,
-    /// In so many milliseconds from the first of them on.
+    /// The milliseconds within which they come, from the first of them on.
     #[schema(minimum = 1)]
     pub within_ms: i64,
-    /// For so many milliseconds.
+    /// The milliseconds of the block.
     #[schema(minimum = 1)]
     pub for_ms: i64,
 }
 
 impl BlockAfterDefinition {
-    /// What it says, ready for use.
+    /// The rule, ready for use.
     ///
     /// # Errors
-    /// Which value is not allowed, and what is.
+    /// If a value is not allowed.
     pub fn build(&self) -> Result<BlockAfter, InvalidParameter> {
         let refusals = u32::try_from(self.refusals).ok().filter(|count| (1..=REFUSALS_MAX).contains(count));
         let refusals = refusals.ok_or_else(|| InvalidParameter {
@@ -118,25 +118,25 @@ impl BlockAfterDefinition {
     }
 }
 
-/// What a limit counts together.
+/// Which keys share a counter of a limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Every key has a counter of its own.
+    /// Each key has its own counter.
     #[default]
     Key,
     /// All keys share one counter.
     Global,
 }
 
-/// What becomes of a reservation that nobody ended in time.
+/// What happens to a reservation that is not ended in time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnExpiry {
-    /// What was reserved counts as used.
+    /// The reserved cost counts as used.
     #[default]
     Keep,
-    /// What was reserved is given back.
+    /// The reserved cost is given back.
     Refund,
 }
 
@@ -144,9 +144,9 @@ pub enum OnExpiry {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
-    /// Which keys: an address, a network, or else a pattern, as in `allow`.
+    /// The keys: an address, a network or a pattern, as in `allow`.
     pub key: String,
-    /// As many limits as the policy has that count per key, to be used in their place.
+    /// The limits for these keys: as many as the policy has with the scope `key`, in their place.
     pub limits: Vec<LimitDefinition>,
 }
 
@@ -155,14 +155,14 @@ fn is_zero(number: &i64) -> bool {
 }
 
 impl Definition {
-    /// The definition as JSON, which it can be read from again.
+    /// The definition as JSON, from which it can be read again.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a definition is text, numbers and lists")
     }
 }
 
 impl LimitDefinition {
-    /// A limit per key without a name.
+    /// A limit per key, without a name.
     pub fn new(algorithm: &str, parameters: Parameters) -> LimitDefinition {
         LimitDefinition {
             name: None,
@@ -177,12 +177,12 @@ impl LimitDefinition {
         }
     }
 
-    /// The same for all keys together.
+    /// The same limit for all keys together.
     pub fn global(self) -> LimitDefinition {
         LimitDefinition { scope: Scope::Global, ..self }
     }
 
-    /// What it decides by if its windows are those of a calendar.
+    /// The limit if its windows are those of a calendar.
     fn of_calendar(&self) -> Result<Option<Limit>, InvalidParameter> {
         let unfit = |parameter, value: String, allowed: &str| {
             let allowed = allowed.to_owned();
@@ -207,10 +207,10 @@ impl LimitDefinition {
         FixedWindow::of_calendar(self.limit, calendar).map(|window| Some(window.limit()))
     }
 
-    /// What it decides by.
+    /// The limit, ready for use.
     ///
     /// # Errors
-    /// Which value is not allowed, and what is.
+    /// If a value is not allowed.
     pub fn build(&self) -> Result<Limit, InvalidParameter> {
         let Some(row) = algorithm::find(self.algorithm.as_bytes()) else {
             let names: Vec<&str> = algorithm::ALGORITHMS.iter().map(|row| row.name).collect();

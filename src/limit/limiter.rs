@@ -16,9 +16,9 @@ use super::policy::{CounterName, Policy, checked_key};
 use super::queue::{DueWaiter, QueuedCheck};
 use super::reservations::Reservation;
 
-/// What operations are done with.
+/// The limiter on the counters of one database, for one operation.
 pub struct Limiter<'l, C> {
-    /// What all threads share of the limiter.
+    /// The state that all threads share.
     pub limits: &'l Limits,
     /// The policies, which do not change while an operation is done.
     pub policies: &'l Table,
@@ -30,7 +30,7 @@ pub struct Limiter<'l, C> {
     pub now: Nanos,
     /// The number of the thread, for statistics.
     pub thread: usize,
-    /// When the limiter has something to do by itself because of the operation, if it has: see
+    /// When the operation has given the limiter something to do by itself; see
     /// [`Limits::next_due`](super::Limits::next_due).
     pub due: Option<Nanos>,
 }
@@ -132,7 +132,7 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
         Ok(())
     }
 
-    /// Gives back what a check took whose client has gone.
+    /// Gives back the costs of a check whose client has gone.
     pub fn take_back(&mut self, check: &QueuedCheck) {
         if let Ok(plan) = check.plan(self.limits, self.policies, self.now) {
             self.lock(plan.counters());
@@ -141,7 +141,7 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
     }
 
     fn give_back(&mut self, plan: &Plan<'_>) {
-        // If the key of a counter holds another kind of value by now, what was taken has gone with the counter.
+        // If the key of a counter holds another kind of value by now, the costs have gone with the counter.
         let _ = plan.refund(&mut self.counters, self.now, self.now);
         self.wake(plan.counters());
     }
@@ -231,7 +231,7 @@ impl<'o> Operation<'o> for Refund<'o> {
         limiter.lock(plan.counters());
         plan.refund(&mut limiter.counters, limiter.now, limiter.now)?;
         limiter.wake(plan.counters());
-        // The question is what is left now, not whether there is as much again.
+        // The answer tells how much is left now, not whether there is as much again.
         plan.ask_for(0);
         let outcome = plan.decide(&mut limiter.counters, Effect::Peek, limiter.now)?;
         Ok(Admission::new(plan, outcome))
@@ -274,7 +274,7 @@ impl<'o> Operation<'o> for Reserve<'_, 'o> {
         let (outcome, _) = limiter.admit(&mut plan, Mode::Take, false, false)?;
         if outcome.allowed {
             // Other threads may have taken from the counters after this operation's time was read and before they were
-            // locked.  What it took is not older than that.
+            // locked.  The reservation is not older than that.
             let now = limiter.counters.time();
             let reservation = Reservation::new(&plan, &outcome, limiter.database, now, now + self.span);
             limiter.open(self.id, reservation);

@@ -1,8 +1,8 @@
-//! What clients can ask of the limiter, as values: plain data with names in place of references, so that an operation
-//! can be written down or sent to another machine.
+//! The operations of the limiter, as values: plain data with names in place of references, so that an operation can be
+//! written down or sent to another machine.
 //!
-//! Doors decode a request into one of these and encode the answer.  [`Limiter::run`] does it; each operation says beside
-//! its code what it does.  [`Change`] is what operators set, which needs no counters; see [`Limits::change`].
+//! A door decodes a request into one of these, has [`Limiter::run`] do it, and encodes the answer.  The changes of operators
+//! need no counters: they are a [`Change`] each, done by [`Limits::change`].
 
 use super::Limits;
 use super::algorithm::{Gcra, InvalidParameter, Limit, Nanos, SlotId};
@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 
 /// An operation on counters; `'o` is how long its data and the policies live.
 pub trait Operation<'o> {
-    /// What it answers.
+    /// Its answer.
     type Answer;
 
     /// Does it.  It locks the counters that it needs, once.
@@ -57,10 +57,10 @@ impl From<NotACounter> for LimitError {
     }
 }
 
-/// What one policy, or one limit outside a policy, is asked for.
+/// A cost that is asked of one policy, or of one limit outside a policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Demand<'o> {
-    /// What decides.
+    /// The policy or the limit.
     pub rule: Rule<'o>,
     /// The client's key.
     pub key: &'o [u8],
@@ -69,13 +69,13 @@ pub struct Demand<'o> {
 }
 
 impl<'o> Demand<'o> {
-    /// What the policy of this name is asked for.
+    /// A demand on the policy of this name.
     pub fn of_policy(name: &'o [u8], key: &'o [u8], cost: u64) -> Demand<'o> {
         Demand { rule: Rule::Policy(name), key, cost }
     }
 }
 
-/// What decides a demand.
+/// The policy or the limit that decides a demand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule<'o> {
     /// The policy of this name.
@@ -84,14 +84,14 @@ pub enum Rule<'o> {
     Inline(Limit),
 }
 
-/// What a check takes.
+/// How much a check takes, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// The cost, or nothing.
     Take,
     /// Nothing: it only tells what the answer would be.
     Peek,
-    /// What is left, up to the cost.
+    /// As much as is left, up to the cost.
     UpTo,
     /// The cost, once the limits allow it within this time and all earlier waiters are served.
     Wait(Nanos),
@@ -100,7 +100,7 @@ pub enum Mode {
 /// Takes from all limits of its demands, or from none.  Answers [`CheckAnswer`](super::admission::CheckAnswer).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Check<'d, 'o> {
-    /// What is asked for.
+    /// The demands.
     pub demands: &'d [Demand<'o>],
     /// How it is taken.
     pub mode: Mode,
@@ -117,8 +117,8 @@ pub struct Throttle<'o> {
     pub cost: u64,
 }
 
-/// Gives back what was taken last.  Answers the [`Admission`](super::admission::Admission) of a check for nothing, which
-/// tells what is left.
+/// Gives back the latest costs.  Answers the [`Admission`](super::admission::Admission) of a check for nothing, which tells
+/// how much is left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refund<'o> {
     /// The policy it was taken from.
@@ -138,19 +138,20 @@ pub struct Reset<'o> {
     pub key: &'o [u8],
 }
 
-/// Takes as [`Check`] does and remembers what was taken until [`Settle`] or for a time.  Answers
+/// Takes as [`Check`] does, and remembers the costs until [`Settle`] or for a time.  Answers
 /// [`Admission`](super::admission::Admission): the reservation is open if it is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reserve<'d, 'o> {
     /// The id of the reservation, drawn at random.
     pub id: ReservationId,
-    /// What is asked for.
+    /// The demands.
     pub demands: &'d [Demand<'o>],
     /// How long the reservation is open.
     pub span: Nanos,
 }
 
-/// Ends a reservation: charges or gives back the difference to what was used.  Answers whether it was open.
+/// Ends a reservation: charges or gives back the difference between the reserved and the used amount.  Answers whether it
+/// was open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settle {
     /// The id of the reservation.
@@ -193,14 +194,14 @@ pub struct Leave<'o> {
 /// Which slots an operation is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Slots<'o> {
-    /// Those of a key under a policy.
+    /// The slots of a key under a policy.
     Of {
         /// The policy, of one limit with the algorithm `concurrency`.
         policy: &'o [u8],
         /// The client's key.
         key: &'o [u8],
     },
-    /// Those of a counter that [`Entered`](super::slots::Entered) told, whatever has become of its policy.
+    /// The slots of the counter in [`Entered`](super::slots::Entered), even if its policy has changed or gone since.
     In(&'o SlotCounter),
 }
 
@@ -213,14 +214,14 @@ pub enum Lease {
     OfPolicy(Nanos),
 }
 
-/// What operators set.  Answers how many entries it changed.
+/// A change by an operator.  Answers how many entries it changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change<'c> {
     /// Makes or replaces a policy.
     SetPolicy {
         /// Its name.
         name: &'c str,
-        /// What it says.
+        /// Its definition.
         definition: Definition,
     },
     /// Removes policies.
@@ -252,7 +253,7 @@ pub enum Change<'c> {
 }
 
 impl Limits {
-    /// Does what an operator says.  The reply waits for [`Keeping::hold`](super::keeping::Keeping::hold).
+    /// Makes a change of an operator.  The reply waits for [`Keeping::hold`](super::keeping::Keeping::hold).
     ///
     /// # Errors
     /// If a value is not allowed, or the change could not be written down; nothing has changed then.

@@ -1,4 +1,4 @@
-//! What an entry of a list stands for: the addresses of a network, or the keys that match a glob pattern.
+//! Entries of lists: the addresses of a network, or the keys that match a glob pattern.
 
 use super::address::Network;
 use super::algorithm::InvalidParameter;
@@ -19,8 +19,7 @@ enum Kind {
 }
 
 impl Pattern {
-    /// What `text` stands for: an address, in brackets or not, or a network such as `10.0.0.0/8`, or else a glob
-    /// pattern.
+    /// Reads an address, in brackets or not, a network (`10.0.0.0/8`), or else a glob pattern.
     ///
     /// # Errors
     /// If it is empty, too long, or an address with a wrong number of bits.
@@ -36,17 +35,17 @@ impl Pattern {
             let text = network.to_string().into_bytes().into();
             return Ok(Pattern { text, kind: Kind::Network(network) });
         }
-        // Only one that is far longer can be too complex.
+        // Only a far longer pattern can be too complex.
         let glob = glob::Pattern::new(text).map_err(|glob::PatternTooComplex| wrong_length())?;
         Ok(Pattern { text: text.into(), kind: Kind::Glob(glob) })
     }
 
-    /// Its text; of a network in one spelling, whatever it was made from.
+    /// Its text; networks have one spelling, whatever they were read from.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// Whether it holds a key, which is the address of `host` if it is one.
+    /// Whether it matches a key; `host` is the key's host if the key is an address.
     pub fn matches(&self, key: &[u8], host: Option<Network>) -> bool {
         match &self.kind {
             Kind::Network(network) => host.is_some_and(|host| host.overlaps(*network)),
@@ -61,7 +60,7 @@ impl PartialEq for Pattern {
     }
 }
 
-/// The host that a key is the address of.
+/// The host of a key that is an address.
 pub fn host_of(key: &[u8]) -> Option<Network> {
     Network::parse(key).ok().flatten()
 }

@@ -1,7 +1,7 @@
-//! A check made out: the limits that decide it, the counters that they need, and the decision on those counters.
+//! The plan of a check: the limits that decide it, their counters, and the decision on those counters.
 //!
-//! The counters are named first, so that all of them can be locked, and the decision is one step under those locks.  What
-//! one limit refuses is taken from none.
+//! A plan names the counters first, so that all of them can be locked.  The decision is one step under those locks.  A cost
+//! that one limit refuses is taken from none.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,7 +24,7 @@ pub const CHECK_LIMITS_MAX: usize = 64;
 /// A demand with the policy that it names.
 #[derive(Clone, Copy)]
 pub struct Claim<'p> {
-    /// What is asked for.
+    /// The demand.
     pub demand: Demand<'p>,
     /// The policy; none if the request states the limit itself.
     pub policy: Option<&'p Arc<Policy>>,
@@ -38,7 +38,7 @@ impl<'p> Claim<'p> {
         self.policy.map(|policy| &*policy.parts()[part].name)
     }
 
-    /// Whether the policy only counts what it would refuse.
+    /// Whether the policy is in shadow mode: it counts the requests that it would refuse, and allows them.
     pub fn is_shadow(&self) -> bool {
         self.policy.is_some_and(|policy| policy.is_shadow())
     }
@@ -197,7 +197,7 @@ impl<'p> Plan<'p> {
         check_count(self.items.len())
     }
 
-    /// The demands, with their policies and what the lists say.
+    /// The demands, with their policies and their standing on lists.
     pub fn claims(&self) -> &[Claim<'p>] {
         &self.claims
     }
@@ -285,8 +285,8 @@ impl<'p> Plan<'p> {
         Ok(outcome)
     }
 
-    /// Takes what all limits have left, up to the cost: the same from each claim.  From then on the plan asks for that
-    /// much.  If nothing is left it asks for one, and is refused.
+    /// Takes as much as all limits have left, up to the cost: the same amount from each claim.  The plan asks for that
+    /// amount from then on.  If nothing is left it asks for one, and is refused.
     ///
     /// # Errors
     /// As [`Plan::decide`], and if the costs differ.
@@ -436,8 +436,8 @@ impl<'p> Plan<'p> {
         Ok(())
     }
 
-    /// Counts in the statistics what each policy decided and which counters are new, and blocks keys that were refused
-    /// too often; `thread` is the number of the thread that asks.
+    /// Counts the decision of each policy and the new counters, and blocks keys that were refused too often; `thread` is
+    /// the number of the thread that asks.
     pub fn count(&self, outcome: &Outcome, thread: usize, limits: &Limits) {
         for (index, claim) in self.claims.iter().enumerate() {
             let Some(policy) = claim.policy else { continue };

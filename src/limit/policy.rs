@@ -1,4 +1,4 @@
-//! A policy ready for use: checked, with the names of its counters made out.
+//! A policy ready for use: checked, with the names of its counters.
 
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::violations::BlockAfter;
 /// The most limits of a policy.
 pub const LIMITS_MAX: usize = 16;
 
-/// The most patterns in a list, and the most overrides: they are gone through one by one.
+/// The most patterns in a list, and the most overrides: a check looks at each of them.
 pub const PATTERNS_MAX: usize = 1000;
 
 /// The longest pattern and the longest key of a client, in bytes.
@@ -23,42 +23,42 @@ pub const KEY_LENGTH_MAX: usize = 1024;
 /// The longest name of a policy or a limit, in bytes.
 pub const NAME_LENGTH_MAX: usize = 64;
 
-/// The key of a counter in the store.  Most of them do without an allocation.
+/// The key of a counter in the store.  Most need no allocation.
 pub type CounterName = SmallVec<[u8; 48]>;
 
-/// What every counter's key begins with.
+/// The beginning of every counter's key.
 const COUNTER_PREFIX: &str = "rl:";
 
 /// See the head of the file.
 ///
-/// Its counters are keys of the store that read well in SCAN: `rl:api:alice` is the counter of the key `alice` under the first
-/// limit of the policy `api` that has no name, `rl:api/burst:alice` that under its limit `burst`, and
-/// `rl:api/global` the one counter of its limit `global`, which counts all keys.  Names hold neither `:` nor `/`.
+/// Its counters are keys of the store that read well in SCAN.  `rl:api:alice` is the counter of the key `alice` under the
+/// first limit of the policy `api`, if that has no name; `rl:api/burst:alice` its counter under the limit `burst`; and
+/// `rl:api/global` the one counter of the limit `global`, which counts all keys.  Names contain neither `:` nor `/`.
 #[derive(Debug)]
 pub struct Policy {
     name: Box<str>,
     definition: Definition,
     parts: Box<[Part]>,
     overrides: Box<[Exception]>,
-    /// The limit per key with the longest window, whose counters tell how many keys there are.
+    /// The limit per key with the longest window: its counters tell how many keys there are.
     counted_part: usize,
     allow: Box<[Pattern]>,
     deny: Box<[Pattern]>,
     block_after: Option<BlockAfter>,
-    /// What it has decided so far.
+    /// Counts of its decisions.
     pub statistics: Arc<Statistics>,
 }
 
 /// One limit of a policy.
 #[derive(Debug)]
 pub struct Part {
-    /// What answers call it: the policy's name, or with several limits the two names with a slash between.
+    /// Its name in answers: the name of the policy, or with several limits both names with a slash between.
     pub name: Box<str>,
-    /// What it counts together.
+    /// Which keys share a counter.
     pub scope: Scope,
-    /// What it decides by.
+    /// The limit.
     pub limit: Limit,
-    /// What its counters' keys begin with, or are.
+    /// The beginning of its counters' keys, or the whole key of its only counter.
     counter: Box<[u8]>,
 }
 
@@ -68,7 +68,7 @@ struct Exception {
     limits: Box<[Limit]>,
 }
 
-/// Whether a key of a client is on a list.
+/// Whether a key is on a list of a policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Listed {
     /// On none.
@@ -80,10 +80,10 @@ pub enum Listed {
 }
 
 impl Policy {
-    /// A policy of that name.
+    /// The policy of a name and a definition.
     ///
     /// # Errors
-    /// Which value is not allowed, and what is.
+    /// If a value is not allowed.
     pub fn new(
         name: &str,
         definition: Definition,
@@ -142,7 +142,7 @@ impl Policy {
         &self.name
     }
 
-    /// What it was made from.
+    /// Its definition.
     pub fn definition(&self) -> &Definition {
         &self.definition
     }
@@ -152,17 +152,17 @@ impl Policy {
         &self.parts
     }
 
-    /// Whether it only counts what it would refuse.
+    /// Whether it only counts the requests that it would refuse.
     pub fn is_shadow(&self) -> bool {
         self.definition.shadow
     }
 
-    /// Which of its limits tells how many keys it has counters of.
+    /// The limit whose counters tell how many keys it has.
     pub fn counted_part(&self) -> usize {
         self.counted_part
     }
 
-    /// What the counters of that limit begin with, one for each key; none if it counts all keys together.
+    /// The beginning of the keys of that limit's counters; none if it counts all keys together.
     pub fn counted_prefix(&self) -> Option<&[u8]> {
         let part = &self.parts[self.counted_part];
         (part.scope == Scope::Key).then_some(&*part.counter)
@@ -181,19 +181,19 @@ impl Policy {
             return None;
         }
         Some(match self.definition.on_full {
-            // It is the counter of the key that has no bytes, which no client has.
+            // It is the counter of the empty key, which no client has.
             OnFull::Share => Fallback::Shared(CounterName::from_slice(&part.counter)),
             OnFull::Allow => Fallback::Allowed,
             OnFull::Refuse => Fallback::Refused,
         })
     }
 
-    /// What becomes of a reservation that nobody ended in time.
+    /// What happens to a reservation that is not ended in time.
     pub fn on_expiry(&self) -> OnExpiry {
         self.definition.on_expiry
     }
 
-    /// Counts a refusal of a key by its limits.  If the key is to be blocked now, the answer is for how long.
+    /// Counts a refusal of a key by its limits.  Returns for how long the key is to be blocked, if it is.
     pub fn block_after(&self, key: &[u8], now: Nanos) -> Option<Nanos> {
         let rule = self.block_after.as_ref()?;
         self.statistics.violations.count(key, rule, now).then_some(rule.span)
@@ -209,7 +209,7 @@ impl Policy {
         !self.allow.is_empty() || !self.deny.is_empty()
     }
 
-    /// Whether a key, which is the address of `host` if it is one, is on one of its lists.
+    /// Whether a key is on one of its lists; `host` is the key's host if the key is an address.
     pub fn listed(&self, key: &[u8], host: Option<Network>) -> Listed {
         let on = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches(key, host));
         match () {
@@ -219,7 +219,7 @@ impl Policy {
         }
     }
 
-    /// The limits that a key has to fit, each with the key of its counter in the store.
+    /// The limits of a key, each with the key of its counter in the store.
     pub fn limits_of(&self, key: &[u8]) -> impl Iterator<Item = (usize, Limit, CounterName)> {
         let host = if self.overrides.is_empty() { None } else { host_of(key) };
         let exception = self.overrides.iter().find(|other| other.pattern.matches(key, host));
@@ -265,10 +265,10 @@ fn parts(policy: &str, definitions: &[LimitDefinition]) -> Result<Box<[Part]>, I
     Ok(parts.into())
 }
 
-/// A key that can have counters.
+/// Checks a client's key.
 ///
 /// # Errors
-/// If it is empty, as when nobody was named, or too long.
+/// If it is empty, as if no client was named, or too long.
 pub fn checked_key(key: &[u8]) -> Result<&[u8], InvalidParameter> {
     if (1..=KEY_LENGTH_MAX).contains(&key.len()) {
         return Ok(key);
@@ -277,9 +277,9 @@ pub fn checked_key(key: &[u8]) -> Result<&[u8], InvalidParameter> {
     Err(InvalidParameter { parameter: "key", value, allowed: format!("1 to {KEY_LENGTH_MAX} bytes") })
 }
 
-/// The key in the store of the counter of a limit that no policy holds, but a request itself.
+/// The key in the store of the counter of a limit that a request states itself.
 pub fn inline_counter(key: &[u8]) -> CounterName {
-    // Policies have names, so no counter of one begins with this.
+    // Policies have names, so none of their counters begins with this.
     let mut counter = CounterName::from_slice(COUNTER_PREFIX.as_bytes());
     counter.push(b':');
     counter.extend_from_slice(key);

@@ -1,8 +1,8 @@
 //! The admission queue: checks that wait until their limits allow them, in the order in which they came.
 //!
 //! A check that is refused may wait.  It is decided again as soon as its limits can allow it, and answered then, or refused
-//! when its patience ends.  Of the waiters for a common counter only the first is decided.  A check that does not wait is
-//! decided at once, whoever waits.
+//! when its patience ends.  Of the waiters for a common counter only the first is decided.  A check that does not wait goes
+//! before all waiters.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl QueuedCheck {
         QueuedCheck { database, demands: demands.collect() }
     }
 
-    /// The plan for it by the policies of now, and by those that were removed meanwhile as they were.
+    /// The plan for it by the current policies; policies that were removed meanwhile count as they were.
     ///
     /// # Errors
     /// If its policies have got too many limits.
@@ -109,7 +109,7 @@ impl QueuedCheck {
 /// A time to wait.
 ///
 /// # Errors
-/// What is allowed.
+/// If it is not allowed.
 pub fn checked_patience(millis: i64) -> Result<Nanos, InvalidParameter> {
     let patience = checked_span("wait", millis).ok().filter(|span| *span <= PATIENCE_MAX);
     patience.ok_or_else(|| {
@@ -152,7 +152,7 @@ struct Waiter {
 pub struct DueWaiter {
     /// The waiter.
     pub id: WaiterId,
-    /// What it asks.
+    /// Its check.
     pub check: Arc<QueuedCheck>,
     /// Whether its patience ends now.
     pub is_last: bool,
@@ -180,7 +180,7 @@ impl AdmissionQueue {
         let mut state = self.state.lock();
         if state.waiters.len() >= WAITERS_MAX {
             let (value, allowed) = (state.waiters.len().to_string(), format!("less than {WAITERS_MAX}"));
-            return Err(InvalidParameter { parameter: "the number of those who wait", value, allowed });
+            return Err(InvalidParameter { parameter: "the number of waiting checks", value, allowed });
         }
         let id = state.next;
         state.next += 1;
@@ -241,8 +241,8 @@ impl AdmissionQueue {
         Some(DueWaiter { id, check: Arc::clone(&waiter.check), is_last: waiter.until <= now })
     }
 
-    /// Answers a waiter, and has the waiters behind it decided soon.  False if nobody hears the answer any more: what it
-    /// took has to be given back.
+    /// Answers a waiter, and has the waiters behind it decided soon.  False if its client has gone: the costs that it took
+    /// have to be given back.
     pub(super) fn answer(&self, id: WaiterId, result: Result<Report<Box<str>>, LimitError>) -> bool {
         self.remove(id).is_some_and(|waiter| {
             let Waiter { mailbox, check, .. } = waiter;
@@ -265,7 +265,7 @@ impl AdmissionQueue {
         }
     }
 
-    /// Takes a check that was admitted although its client has gone: what it took is to be given back.
+    /// Takes a check that was admitted although its client has gone: its costs are to be given back.
     pub fn take_unclaimed(&self) -> Option<Arc<QueuedCheck>> {
         self.state.lock().unclaimed.pop()
     }

@@ -9,7 +9,7 @@ use super::plan::{Counted, Effect, Plan};
 use super::policies::{Table, find};
 use super::policy::{CounterName, Policy, checked_key};
 
-/// What the algorithm remembers.
+/// The state of the algorithm.
 type State = <Concurrency as Algorithm>::State;
 
 /// How clients write the name of a slot.
@@ -32,14 +32,14 @@ pub struct SlotCounter {
 
 /// The answer to [`Enter`].
 pub struct Entered<'o> {
-    /// The slot; none if it was refused, and also if no slot is needed because a list or a policy in shadow mode lets the
-    /// key through.
+    /// The slot; none if it was refused, and also if no slot is needed because a list or a policy in shadow mode allows the
+    /// key.
     pub slot: Option<SlotId>,
     /// The counter of the slot.
     pub counter: SlotCounter,
     /// How long the slot is leased.
     pub lease: Nanos,
-    /// The decision; of a slot that was taken it tells what is left.
+    /// The decision; after a slot was taken it tells how many are left.
     pub admission: Admission<'o>,
 }
 

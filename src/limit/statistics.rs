@@ -1,4 +1,4 @@
-//! What a policy has decided: how often, and whom it refuses most.
+//! Counts of a policy's decisions, and the keys that it refuses most.
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,7 +9,7 @@ use super::violations::Violations;
 use crate::lock_order::{Mutex, rank};
 use crate::metrics::Counter;
 
-/// So many keys are followed; who is refused more often than a 128th of all refusals is certainly among them.
+/// The most keys that are followed.  A key with more than a 128th of all refusals is certainly among them.
 pub const OFFENDERS_MAX: usize = 128;
 
 /// See the head of the file.
@@ -22,11 +22,11 @@ pub struct Statistics {
     pub violations: Violations,
 }
 
-/// How many keys had counters when they were last counted.
+/// The number of keys with counters when they were last counted.
 #[derive(Debug, Default)]
 struct Keys {
     counted: AtomicU64,
-    /// How many had got one until then.
+    /// How many keys had got a counter until then.
     made_before: AtomicU64,
 }
 
@@ -40,32 +40,32 @@ struct Counts {
     without_room: Counter,
 }
 
-/// How a policy decided.
+/// The decision of a policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// It let the request through.
+    /// It allowed the request.
     Allowed,
     /// It refused the request.
     Refused,
-    /// It would have refused the request, but only counts.
+    /// It would have refused the request, but is in shadow mode.
     ShadowRefused,
 }
 
-/// How often a policy decided so.
+/// The counts of a policy's decisions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
-    /// Requests let through.
+    /// Allowed requests.
     pub allowed: u64,
-    /// Requests refused.
+    /// Refused requests.
     pub refused: u64,
-    /// Requests that would have been refused.
+    /// Requests that shadow mode allowed.
     pub shadow_refused: u64,
-    /// Limits that counted a key as their policy says of keys for whose counters there is no room.
+    /// Answers of limits to keys for whose counters there was no room.
     pub without_room: u64,
 }
 
 impl Statistics {
-    /// Nothing yet, for so many threads.
+    /// Zero counts, for so many threads.
     pub fn new(threads: usize) -> Statistics {
         Statistics {
             threads: (0..threads).map(|_| CachePadded::default()).collect(),
@@ -75,7 +75,7 @@ impl Statistics {
         }
     }
 
-    /// Counts a decision that the thread with this number made about a key.
+    /// Counts a decision of the thread with this number about a key.
     pub fn count(&self, thread: usize, verdict: Verdict, key: &[u8]) {
         let counts = &self.threads[thread];
         match verdict {
@@ -86,7 +86,7 @@ impl Statistics {
         if verdict == Verdict::Allowed {
             return;
         }
-        // When many threads refuse at the same moment a few go uncounted here, rather than wait for each other.
+        // When many threads refuse at the same time, a few refusals go uncounted here, so that threads need not wait.
         if let Some(mut offenders) = self.offenders.try_lock() {
             offenders.count(key);
         }
@@ -97,29 +97,29 @@ impl Statistics {
         self.threads[thread].keys_made.add(1);
     }
 
-    /// Counts a limit that counted a key otherwise, since there was no room for a counter.
+    /// Counts the answer of a limit to a key for whose counter there was no room.
     pub fn count_without_room(&self, thread: usize) {
         self.threads[thread].without_room.add(1);
     }
 
-    /// How many keys have counters at most: as many as there were when they were counted, and those that got one since.
+    /// How many keys have counters at most: those of the last count, and those that got one since.
     pub fn keys(&self) -> u64 {
         let made = self.keys_made().saturating_sub(self.keys.made_before.load(Relaxed));
         self.keys.counted.load(Relaxed).saturating_add(made)
     }
 
-    /// How many keys have got a counter so far, to be said to [`Statistics::note_keys`] after they were counted.
+    /// How many keys have got a counter so far: to be given to [`Statistics::note_keys`] after a count.
     pub fn keys_made(&self) -> u64 {
         self.threads.iter().map(|counts| counts.keys_made.get()).sum()
     }
 
-    /// Notes how many keys have counters; `made_before` of them all had got one when the counting began.
+    /// Notes how many keys have counters; `made_before` is [`Statistics::keys_made`] when the count began.
     pub fn note_keys(&self, counted: u64, made_before: u64) {
         self.keys.counted.store(counted, Relaxed);
         self.keys.made_before.store(made_before, Relaxed);
     }
 
-    /// How often the policy decided so.
+    /// The counts.
     pub fn totals(&self) -> Totals {
         let sum = |of: fn(&Counts) -> &Counter| self.threads.iter().map(|counts| of(counts).get()).sum();
         Totals {
@@ -130,7 +130,7 @@ impl Statistics {
         }
     }
 
-    /// The keys refused most, the worst first, with how often at most.
+    /// The keys that are refused most, the worst first, each with an upper bound of its refusals.
     pub fn top(&self, most: usize) -> Vec<(Box<[u8]>, u64)> {
         let mut top = self.offenders.lock().0.clone();
         top.sort_by(|one, other| (Reverse(one.1), &one.0).cmp(&(Reverse(other.1), &other.0)));
@@ -139,8 +139,8 @@ impl Statistics {
     }
 }
 
-/// The keys refused most: the space-saving sketch.  A key that is not followed takes the place of the one with the
-/// lowest count and inherits it, so counts may be too high by that, and never too low.
+/// The keys that are refused most: the space-saving sketch.  A key that is not followed takes the place of the one with the
+/// lowest count and inherits that count.  So counts may be too high, and never too low.
 #[derive(Debug, Default)]
 struct Offenders(Vec<(Box<[u8]>, u64)>);
 
@@ -165,7 +165,7 @@ mod tests {
     use crate::random::Random;
 
     #[test]
-    fn who_is_refused_most_is_found_among_very_many() {
+    fn the_keys_refused_most_are_found_among_very_many() {
         let statistics = Statistics::new(1);
         let mut random = Random::with_seed(3);
         for round in 0..20_000 {

@@ -1,8 +1,7 @@
-//! Keys that a policy refuses again and again, found so that they can be blocked.
+//! Recent refusals by key, so that keys that a policy refuses again and again can be blocked.
 //!
-//! The refusals of a key are counted from the first of them on, for as long as the policy says, and exactly.  So many keys are
-//! followed that memory is bounded; where too many are refused at the same time, those with the fewest refusals are
-//! forgotten, and begin anew with their next one.
+//! The refusals of a key are counted exactly, from the first of them on and for as long as the policy says.  Memory is bounded:
+//! if too many keys are refused at the same time, the keys with the fewest refusals are forgotten and start again from none.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -12,24 +11,24 @@ use crate::lock_order::{Mutex, rank};
 /// Groups of keys, by their hashes.
 const GROUPS: usize = 1_024;
 
-/// Keys of a group that are followed.
+/// The most keys that are followed in a group.
 const KEYS_PER_GROUP: usize = 8;
 
 /// When a key is blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BlockAfter {
-    /// After so many refusals …
+    /// The number of refusals that lead to a block …
     pub refusals: u32,
-    /// … in less than this time from the first of them on …
+    /// … within this time from the first of them on.
     pub within: Nanos,
-    /// … it is blocked for so long.
+    /// How long the key is blocked.
     pub span: Nanos,
 }
 
 /// See the head of the file.
 #[derive(Debug, Default)]
 pub struct Violations {
-    /// Empty until a key is counted.
+    /// Empty until the first refusal.
     groups: Mutex<Vec<Vec<Violator>>, { rank::VIOLATIONS }>,
     hasher: RandomState,
 }
@@ -42,7 +41,7 @@ struct Violator {
 }
 
 impl Violations {
-    /// Counts a refusal of a key; true if the key is to be blocked, which forgets what was counted.
+    /// Counts a refusal of a key.  True if the key is to be blocked; its count starts again then.
     pub fn count(&self, key: &[u8], rule: &BlockAfter, now: Nanos) -> bool {
         let group = (self.hasher.hash_one(key) % GROUPS as u64) as usize;
         let mut groups = self.groups.lock();
@@ -51,18 +50,18 @@ impl Violations {
         }
         let group = &mut groups[group];
         group.retain(|violator| now.saturating_sub(violator.first_at) < rule.within);
-        let place = group.iter().position(|violator| *violator.key == *key).unwrap_or_else(|| {
+        let position = group.iter().position(|violator| *violator.key == *key).unwrap_or_else(|| {
             if group.len() == KEYS_PER_GROUP {
-                let fewest = (0..KEYS_PER_GROUP).min_by_key(|place| group[*place].refusals);
+                let fewest = (0..KEYS_PER_GROUP).min_by_key(|position| group[*position].refusals);
                 group.remove(fewest.expect("a group has room for a key"));
             }
             group.push(Violator { key: key.into(), first_at: now, refusals: 0 });
             group.len() - 1
         });
-        group[place].refusals += 1;
-        let is_due = group[place].refusals >= rule.refusals;
+        group[position].refusals += 1;
+        let is_due = group[position].refusals >= rule.refusals;
         if is_due {
-            group.remove(place);
+            group.remove(position);
         }
         is_due
     }
@@ -77,8 +76,8 @@ mod tests {
     #[test]
     fn refusals_count_from_the_first_of_them_on() {
         let violations = Violations::default();
-        let counted = |moments: &[Nanos]| -> Vec<bool> {
-            moments.iter().map(|timestamp| violations.count(b"key", &RULE, *timestamp)).collect()
+        let counted = |timestamps: &[Nanos]| -> Vec<bool> {
+            timestamps.iter().map(|timestamp| violations.count(b"key", &RULE, *timestamp)).collect()
         };
         assert_eq!(counted(&[0, 5, 9]), [false, false, true]);
         assert_eq!(counted(&[10, 15, 20, 25, 29]), [false, false, false, false, true]);

@@ -2,10 +2,10 @@
 //!
 //! A check takes slots that nobody can give back, so they end with their lease; `enter` names the slot it takes.
 //!
-//! Promise: at no moment more than `limit` slots are held; a slot is held until it is given back or its lease has
-//! ended, whichever comes first, so a client that died blocks a slot for one lease.
+//! Promise: at most `limit` slots are held at any time.  A slot is held until it is given back or its lease ends, whichever
+//! comes first, so a client that died blocks a slot for one lease.
 //!
-//! Error: none.  Memory is bounded by 800 leases of 20 bytes, which is the highest number that may hold slots at a time.
+//! Error: none.  Memory is bounded by 800 leases of 20 bytes, the highest number of slots.
 
 use smallvec::SmallVec;
 
@@ -40,12 +40,12 @@ impl Concurrency {
         }
     }
 
-    /// What it is made of, to be stored: see [`Limit::numbers`].
+    /// Its part of [`Limit::numbers`].
     pub(super) fn numbers(&self) -> (u64, Nanos) {
         (self.limit, self.lease)
     }
 
-    /// The limit that was made of these numbers.
+    /// The limit with these numbers.
     pub(super) fn of_numbers(limit: u64, lease: Nanos) -> Concurrency {
         Concurrency { limit, lease }
     }
@@ -64,20 +64,20 @@ impl Concurrency {
     pub fn enter(&self, state: &mut Slots, weight: u64, lease: Nanos, now: Nanos) -> SlotId {
         self.forget(state, now);
         let weight = weight.min(u64::from(u32::MAX)) as u32;
-        // Time goes on, so the moment is a name that is never given twice.
+        // Time goes on, so a timestamp is a name that is never given twice.
         let slot = state.0.iter().map(|lease| lease.slot + 1).fold(now, Nanos::max);
         let lease = Lease { ends_at: now + lease, slot, weight };
-        let place = state.0.partition_point(|other| other.ends_at <= lease.ends_at);
-        state.0.insert(place, lease);
+        let position = state.0.partition_point(|other| other.ends_at <= lease.ends_at);
+        state.0.insert(position, lease);
         if state.0.len() > SLOTS_MAX {
-            // Only charges over the limit and a policy that was changed lead here.
+            // This happens only after charges over the limit or a change of the policy.
             let first = state.0.remove(0);
             state.0[0].weight = state.0[0].weight.saturating_add(first.weight);
         }
         slot
     }
 
-    /// Gives a slot back; false if it was not held any more.
+    /// Gives a slot back; false if it was no longer held.
     pub fn leave(&self, state: &mut Slots, slot: SlotId, now: Nanos) -> bool {
         self.forget(state, now);
         let held = state.0.len();
@@ -85,11 +85,11 @@ impl Concurrency {
         state.0.len() < held
     }
 
-    /// Starts the lease of a slot anew; false if it was not held any more.
+    /// Starts the lease of a slot anew; false if it was no longer held.
     pub fn renew(&self, state: &mut Slots, slot: SlotId, lease: Nanos, now: Nanos) -> bool {
         self.forget(state, now);
-        let Some(place) = state.0.iter().position(|lease| lease.slot == slot) else { return false };
-        state.0[place].ends_at = now + lease;
+        let Some(position) = state.0.iter().position(|lease| lease.slot == slot) else { return false };
+        state.0[position].ends_at = now + lease;
         state.0.sort_by_key(|lease| lease.ends_at);
         true
     }
@@ -186,7 +186,7 @@ impl Algorithm for Concurrency {
     fn refund(&self, state: &mut Slots, amount: u64, taken_at: Nanos, now: Nanos) {
         self.forget(state, now);
         let mut left = u32::try_from(amount).unwrap_or(u32::MAX);
-        // A slot's name is the moment it was taken, or a little after it.
+        // A slot's name is the timestamp at which it was taken, or a little after it.
         state.0.sort_by_key(|lease| lease.slot);
         for lease in
             state.0.iter_mut().rev().filter(|lease| lease.slot <= taken_at.saturating_add(SLOTS_MAX as u64))

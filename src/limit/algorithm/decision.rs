@@ -1,28 +1,28 @@
-//! What a limit answers.
+//! The answer of a limit.
 
 use super::parameters::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos};
 
-/// The answer to one question, in nanoseconds; outside, times are rounded up, so that they stay true.
+/// The answer of a limit to one cost, in nanoseconds.  Where they are shown, times are rounded up, so that they stay true.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decision {
-    /// Whether it may be done.
+    /// Whether the cost is allowed.
     pub allowed: bool,
     /// The most that can be had at once.
     pub limit: u64,
-    /// What could still be had now, with this request counted if it was allowed and taken.
+    /// What could still be had now, this cost counted if it was taken.
     pub remaining: u64,
-    /// If it was refused, after what time it is allowed provided nobody else takes anything: not a nanosecond
-    /// earlier.  None if it was allowed, and also if the cost is over the limit: then it never is.
+    /// If the cost is refused, the time after which it is allowed provided nobody else takes anything, and not a nanosecond
+    /// earlier.  None if it is allowed, and also if it is over the limit and so never will be.
     pub retry_after: Option<Nanos>,
-    /// After what time all of the limit can be had again, provided nobody takes anything.  The state of the counter
+    /// The time after which all of the limit can be had again provided nobody takes anything.  The state of the counter
     /// need not be kept longer.
     pub reset_after: Nanos,
-    /// How long to wait before doing what was allowed; zero but for the leaky bucket.
+    /// How long to wait before going on; zero except with the leaky bucket.
     pub delay: Nanos,
 }
 
 impl Decision {
-    /// Milliseconds until a retry, rounded up, or -1 where there is nothing to wait for: allowed, or never.
+    /// Milliseconds until a retry succeeds, rounded up; -1 if the cost is allowed, and also if it never is.
     pub fn retry_after_millis(&self) -> i64 {
         self.retry_after.map_or(-1, |nanos| nanos.div_ceil(NANOS_PER_MILLI) as i64)
     }
@@ -42,12 +42,12 @@ impl Decision {
         self.reset_after.div_ceil(NANOS_PER_SECOND)
     }
 
-    /// Milliseconds to wait before doing what was allowed, rounded up.
+    /// Milliseconds to wait before going on, rounded up.
     pub fn delay_millis(&self) -> u64 {
         self.delay.div_ceil(NANOS_PER_MILLI)
     }
 
-    /// Whether waiting cannot help: the cost is more than the limit ever holds.
+    /// Whether waiting cannot help, because the cost is over the limit.
     pub fn is_impossible(&self) -> bool {
         !self.allowed && self.retry_after.is_none()
     }

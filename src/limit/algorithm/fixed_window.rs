@@ -1,13 +1,13 @@
 //! Fixed window: so many in a window, and the next one starts from nothing.
 //!
-//! A window opens with the first request after the last one closed, so counters do not all start over at the same
-//! moment; or else windows are those of a calendar.  The state has the moment of the first request in either case, so a wall
-//! clock that is set forth or back within a window forgets nothing.
+//! A window opens with the first request after the last one closed, so that counters do not all start over at the same
+//! time, or windows are those of a calendar.  The state has the time of the first request in either case, so a wall clock that
+//! is set within a window forgets nothing.
 //!
 //! Promise: at most `limit` in each window; the cheapest to explain ("100 a day, and the day started at 9:12").
 //!
 //! Error: a span as long as a window can see twice the limit, once at the end of a window and once at the start of the
-//! next.  Who cannot live with that takes `sliding`, `log` or `gcra`.
+//! next.  Use `sliding`, `log` or `gcra` where that matters.
 
 use super::super::calendar::Calendar;
 use super::parameters::{
@@ -21,9 +21,9 @@ use super::{Algorithm, Limit};
 pub struct FixedWindow {
     limit: u64,
     period: Nanos,
-    /// When its windows begin, if it is not with the first request.
+    /// The calendar of its windows; none if windows begin with the first request.
     calendar: Option<Calendar>,
-    /// With a calendar, when the window that is open at the time of the check began.
+    /// With a calendar, the start of the window that is open at the time of the check.
     opened_at: Nanos,
 }
 
@@ -35,12 +35,12 @@ impl FixedWindow {
         Ok(FixedWindow { limit: rate.count, period: rate.period, calendar: None, opened_at: 0 })
     }
 
-    /// What it is made of, to be stored: see [`Limit::numbers`].
+    /// Its part of [`Limit::numbers`].
     pub(super) fn numbers(&self) -> (u64, Nanos) {
         (self.limit, self.period)
     }
 
-    /// The limit that was made of these numbers.
+    /// The limit with these numbers.
     pub(super) fn of_numbers(limit: u64, period: Nanos) -> FixedWindow {
         FixedWindow { limit, period, calendar: None, opened_at: 0 }
     }
@@ -61,7 +61,7 @@ impl FixedWindow {
         self.calendar.is_some()
     }
 
-    /// The same for a check at `now`, where the wall clock shows the time since the boot plus `wall_offset` microseconds.
+    /// The limit for a check at `now`, where the wall clock shows the time since the boot plus `wall_offset` microseconds.
     pub(super) fn at(self, now: Nanos, wall_offset: i64) -> FixedWindow {
         match self.calendar.and_then(|calendar| calendar.window(now, wall_offset)) {
             Some((start, end)) => FixedWindow { opened_at: start, period: end - start, ..self },
@@ -69,14 +69,14 @@ impl FixedWindow {
         }
     }
 
-    /// The end of the window that a state is of.
+    /// The end of the window of a state.
     fn closes_at(&self, state: &Window) -> Nanos {
         let closes_at = self.opened_at + self.period;
-        // What was reserved in an earlier window may be put right in this one.
+        // A reservation of an earlier window may be settled in this one.
         if state.start < closes_at && self.opened_at > 0 { closes_at } else { state.start + self.period }
     }
 
-    /// What was taken in the window that is open at `now`.
+    /// The count of the window that is open at `now`.
     fn taken(&self, state: &Window, now: Nanos) -> u64 {
         let is_open = state.start >= self.opened_at && now < self.closes_at(state);
         if is_open { state.count } else { 0 }
@@ -135,7 +135,7 @@ impl Algorithm for FixedWindow {
 
     fn refund(&self, state: &mut Window, amount: u64, taken_at: Nanos, now: Nanos) {
         let taken = self.taken(state, now);
-        // What was taken in an earlier window is forgotten already.
+        // Costs of an earlier window are forgotten already.
         let amount = if taken_at < state.start { 0 } else { amount };
         state.count = taken.saturating_sub(amount);
     }

@@ -1,18 +1,18 @@
-//! Token bucket, as the generic cell rate algorithm: one number says all.
+//! Token bucket, as the generic cell rate algorithm: the state is one number.
 //!
-//! The state is the *theoretical arrival time* (TAT): the moment at which the bucket will be full again.  A token
-//! taken moves it one interval into the future; how far it lies ahead is how much is missing.  Refilling needs no
-//! work at all, since time does it.
+//! The state is the *theoretical arrival time* (TAT): the time at which the bucket will be full again.  Each token that is
+//! taken moves it one interval into the future.  How far it lies ahead says how much is missing.  Refilling needs no work,
+//! since time does it.
 //!
-//! The interval stands beside the moment, because the same time ahead means other numbers of tokens at other rates.  A
-//! limit that finds the state of another rate or of a larger bucket adopts it as [`OnChange`] says.
+//! The interval is stored beside it, because the same distance means other numbers of tokens at other rates.  A limit that
+//! finds the state of another rate or of a larger bucket adopts it as [`OnChange`] says.
 //!
 //! Promise: in any span of t nanoseconds at most `capacity + t / interval` are admitted, and a request is refused only
 //! if it would break that.
 //!
 //! Error: the interval is the period divided by the limit, rounded up to a nanosecond, so a little less than the stated
-//! rate is admitted, never more.  The share that is lost is below rate / 10⁹ per second: none for a rate
-//! that divides 10⁹ (a thousand or a million a second), at most one in a million at 1,000 a second.
+//! rate is admitted, never more.  The lost share is below rate / 10⁹ per second: none for a rate that divides 10⁹ (a
+//! thousand or a million a second), at most one in a million at 1,000 a second.
 
 use super::parameters::{
     COUNT_MAX, InvalidParameter, NANOS_PER_SECOND, Nanos, OnChange, Parameters, Rate, SPAN_MAX, checked_count,
@@ -27,7 +27,7 @@ pub struct Gcra {
     capacity: u64,
     /// Nanoseconds in which one comes back.
     interval: Nanos,
-    /// What becomes of tokens that were taken under other parameters.
+    /// What happens to tokens that were taken under other parameters.
     on_change: OnChange,
 }
 
@@ -47,7 +47,7 @@ impl Gcra {
         Ok(gcra)
     }
 
-    /// In the words of redis-cell: `count` tokens in `period` seconds, and `max_burst` more than one at once.
+    /// The parameters of redis-cell: `count` tokens in `period` seconds, and `max_burst` more than one at once.
     pub fn throttle(max_burst: i64, count: i64, period_seconds: i64) -> Result<Gcra, InvalidParameter> {
         const BURST_MAX: i64 = COUNT_MAX as i64 - 1;
         const SECONDS_MAX: i64 = (SPAN_MAX / NANOS_PER_SECOND) as i64;
@@ -64,17 +64,17 @@ impl Gcra {
         Gcra::new(Parameters { limit: count, period_millis, burst, on_change: None })
     }
 
-    /// What it is made of, to be stored: see [`Limit::numbers`].
+    /// Its part of [`Limit::numbers`].
     pub(super) fn numbers(&self) -> (u64, Nanos) {
         (self.capacity, self.interval)
     }
 
-    /// What becomes of tokens that were taken under other parameters.
+    /// What happens to tokens that were taken under other parameters.
     pub(super) fn on_change(&self) -> OnChange {
         self.on_change
     }
 
-    /// The limit that was made of these numbers; none if it could not be.
+    /// The limit with these numbers; none if they are out of bounds.
     pub(super) fn of_numbers(capacity: u64, interval: Nanos, on_change: OnChange) -> Option<Gcra> {
         let is_allowed = interval.checked_mul(capacity).is_some_and(|span| span <= SPAN_MAX);
         is_allowed.then_some(Gcra { capacity, interval, on_change })
@@ -85,7 +85,7 @@ impl Gcra {
         Limit::Gcra(self)
     }
 
-    /// The time a full bucket stands for.
+    /// The time in which a full bucket comes back.
     fn tolerance(&self) -> Nanos {
         self.interval * self.capacity
     }
@@ -97,11 +97,11 @@ pub struct Arrival {
     at: Nanos,
     /// Zero in a state of eight bytes, which an earlier version wrote.
     interval: Nanos,
-    /// More is missing than the bucket held, because a cost was charged without being asked for.
+    /// More is missing than the bucket held, because a cost was charged without a check.
     is_overdrawn: bool,
 }
 
-/// The bit beside an interval, which is below 2⁶³, that says that the bucket is overdrawn.
+/// The bit of an interval's word that says that the bucket is overdrawn; intervals are below 2⁶³.
 const OVERDRAWN: u64 = 1 << 63;
 
 impl Arrival {
@@ -143,7 +143,7 @@ impl Algorithm for Gcra {
             return false;
         }
         let (debt, is_overdrawn) = match self.on_change {
-            // Nobody knows what rate the tokens were taken at.
+            // The rate at which the tokens were taken is not known.
             _ if state.interval == 0 => (debt, debt > self.tolerance()),
             OnChange::Rescale => {
                 let owed = (u128::from(debt) * u128::from(self.interval)).div_ceil(state.interval.into());
@@ -176,14 +176,14 @@ impl Algorithm for Gcra {
 
     fn charge(&self, state: &mut Arrival, cost: u64, now: Nanos) {
         let debt = state.debt(now).saturating_add(self.interval.saturating_mul(cost));
-        // What is charged without being asked for may exceed the bucket, but not what the sums can hold.
+        // A cost that is charged without a check may exceed the bucket, but not the range of the sums.
         let debt = debt.min(SPAN_MAX);
         let is_overdrawn = debt > self.tolerance();
         *state = Arrival { at: now + debt, interval: self.interval, is_overdrawn };
     }
 
     fn refund(&self, state: &mut Arrival, amount: u64, taken_at: Nanos, now: Nanos) {
-        // What the bucket has got back by itself meanwhile is not given back once more: of a full one that much is left.
+        // Tokens that have come back by themselves meanwhile are not given back once more: of a full bucket that much is left.
         let since = now.saturating_sub(taken_at);
         let left = if since == 0 { Nanos::MAX } else { self.tolerance().saturating_sub(since) };
         let debt = state.debt(now).saturating_sub(self.interval.saturating_mul(amount).min(left));

@@ -1,13 +1,13 @@
-//! Leaky bucket: who is admitted is told how long to wait, so that the work behind it runs at an even pace.
+//! Leaky bucket: an admitted request is told how long to wait, so that the work behind it runs at an even pace.
 //!
-//! Requests join a queue that one leaves in every interval.  The state is the moment at which the queue will be empty;
-//! a request is admitted if there is room for it, and its delay is the time until those ahead of it have left.  Admission
-//! is that of a token bucket (`gcra`); the delay makes the difference, for no burst ever gets through.
+//! Requests join a queue that one leaves in every interval.  The state is the time at which the queue will be empty.  A
+//! request is admitted if there is room for it, and its delay is the time until the requests ahead of it have left.  Admission
+//! is that of a token bucket (`gcra`); the difference is the delay, which lets no burst through.
 //!
 //! Promise: two admitted requests start at least the first one's cost times the interval apart, in the order
 //! of admission, and nobody is delayed longer than a full queue takes.
 //!
-//! Error: that of `gcra`; the interval is rounded up to a nanosecond, so the pace is never faster than stated.
+//! Error: as with `gcra` the interval is rounded up to a nanosecond, so the pace is never faster than stated.
 
 use super::gcra::{Arrival, Gcra};
 use super::parameters::{InvalidParameter, Nanos, Parameters};
@@ -19,17 +19,17 @@ use super::{Algorithm, Limit};
 pub struct LeakyBucket(Gcra);
 
 impl LeakyBucket {
-    /// `limit` leave in each period; the queue holds `burst`, with the one that is leaving.
+    /// `limit` leave in each period; the queue holds `burst`, including the one that is leaving.
     pub fn new(parameters: Parameters) -> Result<LeakyBucket, InvalidParameter> {
         Gcra::new(parameters).map(LeakyBucket)
     }
 
-    /// The bucket it is, seen from the other side.
+    /// The token bucket that decides admission.
     pub(super) fn bucket(&self) -> &Gcra {
         &self.0
     }
 
-    /// The same with a bucket.
+    /// A leaky bucket whose admission this token bucket decides.
     pub(super) fn of_bucket(bucket: Gcra) -> LeakyBucket {
         LeakyBucket(bucket)
     }

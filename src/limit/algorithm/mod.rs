@@ -1,8 +1,8 @@
 //! The algorithms: pure functions from a state, a cost and the time to a decision and a new state.
 //!
-//! All arithmetic is exact, on whole nanoseconds; only the interval of a rate is rounded, up and once, when the limit is
-//! built.  The time is an argument.  A state is a few bytes (see `state`) which the store keeps until the moment at which
-//! it says nothing any more.
+//! All arithmetic is exact, on whole nanoseconds.  Only the interval of a rate is rounded up, once, when the limit is
+//! built.  The time is an argument.  A state is a few bytes (see `state`), which the store keeps until it no longer
+//! matters.
 
 mod concurrency;
 mod decision;
@@ -33,17 +33,17 @@ pub use sliding_log::{LOG_ENTRIES_MAX, SlidingLog};
 pub use sliding_window::SlidingWindow;
 pub use state::{STATE_LENGTH_MAX, StateBytes};
 
-/// What there is to know about an algorithm before using it.
+/// An algorithm as its users choose it.
 pub struct AlgorithmRow {
     /// Its name in commands, policies and documents.
     pub name: &'static str,
-    /// What it guarantees.
+    /// Its guarantee.
     pub promise: &'static str,
-    /// How far it is from what was asked for.
+    /// How far it may deviate from the stated limit.
     pub error: &'static str,
     /// Whether it has a burst that differs from its limit.
     pub has_burst: bool,
-    /// Makes a limit of it.
+    /// Makes a limit with it.
     pub build: fn(Parameters) -> Result<Limit, InvalidParameter>,
 }
 
@@ -105,9 +105,9 @@ pub fn find(name: &[u8]) -> Option<&'static AlgorithmRow> {
     ALGORITHMS.iter().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
-/// What every algorithm can do.  `now` and `taken_at` are moments; `cost` and `amount` are in units of the limit.
+/// The operations of every algorithm.  `now` and `taken_at` are timestamps; `cost` and `amount` are in units of the limit.
 pub trait Algorithm {
-    /// What it remembers; the default is that nothing was taken.
+    /// The state of a counter; the default means that nothing was taken.
     type State: Default;
 
     /// The most that can be had at once.
@@ -119,16 +119,16 @@ pub trait Algorithm {
     /// Writes a state over `bytes`.
     fn encode(state: &Self::State, bytes: &mut StateBytes);
 
-    /// Makes a state that was written under other parameters one of these; false if there is nothing to change.
+    /// Converts a state that was written under other parameters; false if there is nothing to change.
     fn adopt(&self, _state: &mut Self::State, _now: Nanos) -> bool {
         false
     }
 
-    /// How long until `cost` may be had if nobody takes anything: zero if it may be had now, none if it never may.
-    /// Nothing may always be had.
+    /// How long until `cost` is allowed if nobody takes anything: zero if it is allowed now, none if it never is.
+    /// A cost of 0 is always allowed.
     fn wait(&self, state: &Self::State, cost: u64, now: Nanos) -> Option<Nanos>;
 
-    /// The highest cost that may be had now.
+    /// The highest cost that is allowed now.
     fn remaining(&self, state: &Self::State, now: Nanos) -> u64;
 
     /// How long until the state equals the default.
@@ -137,17 +137,17 @@ pub trait Algorithm {
     /// Takes `cost`, whether there is room for it or not.
     fn charge(&self, state: &mut Self::State, cost: u64, now: Nanos);
 
-    /// Gives back what was taken at or before `taken_at`, the newest first; what does not count any more is not given
-    /// back again.
+    /// Gives back costs that were taken at or before `taken_at`, the newest first.  A cost that no longer counts is not
+    /// given back again.
     fn refund(&self, state: &mut Self::State, amount: u64, taken_at: Nanos, now: Nanos);
 
-    /// Moves all moments, when a state is read back on another scale of time.
+    /// Moves all timestamps, for a state that is read on another scale of time.
     fn shift(state: &mut Self::State, by: i64);
 
-    /// In how much time as many come back as can be had at once.
+    /// The time in which as many come back as can be had at once.
     fn window(&self) -> Nanos;
 
-    /// How long who is admitted now has to wait before going on.
+    /// How long a request that is admitted now has to wait before it goes on.
     fn delay(&self, _state: &Self::State, _now: Nanos) -> Nanos {
         0
     }
@@ -172,7 +172,7 @@ pub enum Limit {
     Refill(Refill),
 }
 
-/// Does the same with whatever algorithm a limit has.
+/// Does the same with any algorithm that a limit may have.
 macro_rules! with_algorithm {
     ($limit:expr, $algorithm:ident => $body:expr) => {
         match $limit {
@@ -188,14 +188,14 @@ macro_rules! with_algorithm {
 }
 
 impl Limit {
-    /// Whether `cost` may be had now, without taking it: what remains is what is there before.
+    /// Decides on `cost` without taking it: `remaining` does not count it.
     pub fn peek(&self, state: &[u8], cost: u64, now: Nanos) -> Decision {
         with_algorithm!(self, algorithm => peek(algorithm, &read(algorithm, state, now), cost, now))
     }
 
-    /// Makes a state that was written under other parameters one of this limit: then `changed` becomes the new state and
-    /// the answer is how long to keep it.  From then on the parameters of now apply, so whoever tells a client what it
-    /// has to wait for keeps that state.
+    /// Converts a state that was written under other parameters.  Then `changed` becomes the new state, and the answer is
+    /// how long to keep it.  The new parameters apply from then on, so the state has to be kept before a client is told how
+    /// long to wait.
     pub fn adopt(&self, state: &[u8], now: Nanos, changed: &mut StateBytes) -> Option<Nanos> {
         with_algorithm!(self, algorithm => {
             let mut state = decode(algorithm, state);
@@ -206,8 +206,8 @@ impl Limit {
         })
     }
 
-    /// Takes `cost` if it may be had.  `changed` becomes the new state, to be kept for [`Decision::reset_after`], if it
-    /// may, and also if the state was written under other parameters, see [`Limit::adopt`]; otherwise it stays empty.
+    /// Takes `cost` if it is allowed.  `changed` becomes the new state, to be kept for [`Decision::reset_after`], if it is
+    /// allowed, and also if the state was written under other parameters, see [`Limit::adopt`]; otherwise it stays empty.
     pub fn take(&self, state: &[u8], cost: u64, now: Nanos, changed: &mut StateBytes) -> Decision {
         with_algorithm!(self, algorithm => take(algorithm, state, cost, now, changed))
     }
@@ -223,8 +223,8 @@ impl Limit {
         })
     }
 
-    /// Gives back `amount` of what was taken at or before `taken_at`.  `changed` becomes the new state; the answer is how
-    /// long to keep it.
+    /// Gives back `amount` of the costs that were taken at or before `taken_at`.  `changed` becomes the new state; the
+    /// answer is how long to keep it.
     pub fn refund(
         &self,
         state: &[u8],
@@ -241,12 +241,12 @@ impl Limit {
         })
     }
 
-    /// Whether this is a state of the limit's algorithm.  That of another counts as none when it is asked.
+    /// Whether this is a state of the limit's algorithm.  A state of another algorithm counts as none.
     pub fn wrote(&self, state: &[u8]) -> bool {
         with_algorithm!(self, algorithm => is_of(algorithm, state))
     }
 
-    /// The same for a check at `now`: a limit by the calendar knows then which window is open.
+    /// The limit for a check at `now`: one by the calendar learns which window is open.
     pub fn at(self, now: Nanos, wall_offset: impl FnOnce() -> i64) -> Limit {
         match self {
             Limit::FixedWindow(window) if window.is_of_calendar() => window.at(now, wall_offset()).limit(),
@@ -259,13 +259,13 @@ impl Limit {
         with_algorithm!(self, algorithm => Algorithm::limit(algorithm))
     }
 
-    /// In how much time as many come back as can be had at once.
+    /// The time in which as many come back as can be had at once.
     pub fn window(&self) -> Nanos {
         with_algorithm!(self, algorithm => algorithm.window())
     }
 }
 
-/// The same state, of whatever algorithm, on a scale of time that is ahead by `by` nanoseconds.
+/// The same state, of any algorithm, on a scale of time that is ahead by `by` nanoseconds.
 pub fn shift_state(state: &[u8], by: i64, changed: &mut StateBytes) {
     fn shift<A: Algorithm>(state: &[u8], by: i64, changed: &mut StateBytes) -> bool {
         let Some(mut state) = A::decode(state) else { return false };
@@ -299,7 +299,7 @@ fn write<A: Algorithm>(_: &A, state: &A::State, bytes: &mut StateBytes) {
     A::encode(state, bytes);
 }
 
-/// [`Limit::take`] where the algorithm is known.
+/// [`Limit::take`] for a known algorithm.
 #[inline]
 pub fn take<A: Algorithm>(
     algorithm: &A,
@@ -327,7 +327,7 @@ fn peek<A: Algorithm>(algorithm: &A, state: &A::State, cost: u64, now: Nanos) ->
     answer(algorithm, state, algorithm.wait(state, cost, now), now)
 }
 
-/// The decision on a state from which `cost` may be had after `wait`.
+/// The decision on a cost that is allowed after `wait`.
 #[inline]
 fn answer<A: Algorithm>(algorithm: &A, state: &A::State, wait: Option<Nanos>, now: Nanos) -> Decision {
     let allowed = wait == Some(0);

@@ -1,20 +1,20 @@
-//! A limit as numbers, to be stored and made again of them.
+//! A limit as numbers, to be stored and read back.
 
 use super::parameters::{COUNT_MAX, Nanos, OnChange, SPAN_MAX};
 use super::{
     Concurrency, FixedWindow, Gcra, LeakyBucket, Limit, Refill, SLOTS_MAX, SlidingLog, SlidingWindow,
 };
 
-/// See the head of the file.  What is stored keeps its meaning for ever.
+/// See the head of the file.  Stored numbers keep their meaning for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Numbers {
-    /// Which algorithm: 1 gcra, 2 sliding, 3 log, 4 fixed, 5 leaky, 6 concurrency, 7 refill.
+    /// The algorithm: 1 gcra, 2 sliding, 3 log, 4 fixed, 5 leaky, 6 concurrency, 7 refill.
     pub algorithm: u8,
-    /// What becomes of tokens that were taken under other parameters, with gcra and leaky: 0 rescale, 1 keep, 2 reset.
+    /// What happens to tokens that were taken under other parameters, with gcra and leaky: 0 rescale, 1 keep, 2 reset.
     pub on_change: u8,
     /// How many can be had at once.
     pub count: u64,
-    /// The period or the lease in nanoseconds; with gcra and leaky the interval in which one comes back.
+    /// The period or the lease in nanoseconds; with gcra and leaky the interval in which one token comes back.
     pub span: Nanos,
     /// How many come back together at the end of the span, with refill; else zero, and not stored.
     pub back: u64,
@@ -24,7 +24,7 @@ pub struct Numbers {
 pub const REFILL: u8 = 7;
 
 impl Limit {
-    /// The numbers that the limit can be made of again.
+    /// The numbers of the limit.
     pub fn numbers(&self) -> Numbers {
         let (algorithm, on_change, (count, span)) = match self {
             Limit::Gcra(gcra) => (1, gcra.on_change(), gcra.numbers()),
@@ -44,7 +44,7 @@ impl Limit {
         Numbers { algorithm, on_change, count, span, back }
     }
 
-    /// The limit that was made of these numbers; none if there is no such limit.
+    /// The limit with these numbers; none if there is no such limit.
     pub fn of_numbers(numbers: Numbers) -> Option<Limit> {
         let Numbers { algorithm, on_change, count, span, back } = numbers;
         if !(1..=COUNT_MAX).contains(&count) || !(1..=SPAN_MAX).contains(&span) {

@@ -1,22 +1,22 @@
-//! What an algorithm may be built with, checked once, so that no decision can overflow afterwards.
+//! The parameters of limits, checked once, so that no decision can overflow afterwards.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A span or a moment in nanoseconds; moments count on the limiter's own scale (see [`crate::limit::nanos`]).
+/// A span or a timestamp in nanoseconds; timestamps are on the limiter's own scale (see [`crate::limit::nanos`]).
 pub type Nanos = u64;
 
 /// Nanoseconds in a millisecond.
 pub const NANOS_PER_MILLI: Nanos = 1_000_000;
 
-/// Nanoseconds in a second; also the highest rate, one for each of them.
+/// Nanoseconds in a second; also the highest rate, one per nanosecond.
 pub const NANOS_PER_SECOND: Nanos = 1_000_000_000;
 
-/// The longest span anything may take, a hundred years: sums of a few of them and of the time fit 64 bits.
+/// The longest span, a hundred years: sums of a few of them and of the time fit 64 bits.
 pub const SPAN_MAX: Nanos = 100 * 365 * 86_400 * NANOS_PER_SECOND;
 
-/// The highest limit and the highest cost: counts are kept in six bytes.
+/// The highest limit and the highest cost: counts are stored in six bytes.
 pub const COUNT_MAX: u64 = (1 << 48) - 1;
 
 /// A limit as a person states it: so many in a time, and perhaps how many of them at once.
@@ -28,12 +28,12 @@ pub struct Parameters {
     pub period_millis: i64,
     /// How many at once, where the algorithm has a burst; otherwise as many as `limit`.
     pub burst: Option<i64>,
-    /// What becomes of what was taken under other parameters, where the algorithm counts time and not tokens.
+    /// What happens to tokens that were taken under other parameters, where the algorithm counts time and not tokens.
     pub on_change: Option<OnChange>,
 }
 
-/// What becomes of tokens that were taken from a `gcra` or `leaky` limit when its rate or its burst changes.  The other
-/// algorithms count what was taken, so it stays what it was.
+/// What happens to tokens that were taken from a `gcra` or `leaky` limit when its rate or its burst changes.  The other
+/// algorithms count tokens, so their counts stay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnChange {
@@ -46,14 +46,14 @@ pub enum OnChange {
     Reset,
 }
 
-/// A parameter that no limit can be built with: which one, what it is, what is allowed.
+/// A value that is not allowed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvalidParameter {
-    /// Its name.
+    /// The name of the parameter.
     pub parameter: &'static str,
-    /// What was given.
+    /// The value.
     pub value: String,
-    /// What may be given instead.
+    /// The allowed values.
     pub allowed: String,
 }
 
@@ -83,7 +83,7 @@ pub fn checked_count(parameter: &'static str, value: i64) -> Result<u64, Invalid
     }
 }
 
-/// A cost, which may be zero: that asks and takes nothing.
+/// A cost; 0 only asks.
 pub fn checked_cost(value: i64) -> Result<u64, InvalidParameter> {
     match u64::try_from(value) {
         Ok(cost @ 0..=COUNT_MAX) => Ok(cost),
@@ -127,7 +127,7 @@ impl Rate {
     }
 }
 
-/// Refuses what only a bucket has whose state counts time.
+/// Refuses parameters that only a bucket has whose state counts time.
 pub(super) fn without_on_change(algorithm: &str, parameters: Parameters) -> Result<(), InvalidParameter> {
     if parameters.on_change.is_some() {
         let allowed = format!("none with {algorithm}, which keeps what it has counted");
@@ -136,7 +136,7 @@ pub(super) fn without_on_change(algorithm: &str, parameters: Parameters) -> Resu
     Ok(())
 }
 
-/// Refuses what only a bucket has.
+/// Refuses parameters that only a bucket has.
 pub(super) fn without_bucket(algorithm: &str, parameters: Parameters) -> Result<(), InvalidParameter> {
     if let Some(burst) = parameters.burst {
         let allowed = format!("none with {algorithm}: its limit says it all");

@@ -1,14 +1,14 @@
 //! A bucket that is refilled in whole intervals: tokens do not come back one by one, but `limit` of them together at the end
 //! of each period.
 //!
-//! The periods begin with the first token that is taken from a full bucket.  The state is that moment, moved on to the start
-//! of the period that runs, and how many tokens are missing.
+//! The periods begin with the first token that is taken from a full bucket.  The state is the start of the current period and
+//! the number of missing tokens.
 //!
 //! Promise: in any span as long as n periods at most `burst + (n + 1) * limit` are admitted, and between two refills no more
 //! than the bucket holds.
 //!
-//! Error: none.  With a burst as large as the limit this is `fixed`, except that the periods run on until the
-//! bucket is full.
+//! Error: none.  With a burst as large as the limit this is `fixed`, except that periods follow each other until the bucket
+//! is full.
 
 use super::parameters::{
     COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, SPAN_MAX, checked_count, without_on_change,
@@ -40,7 +40,7 @@ impl Refill {
         })
     }
 
-    /// What it is made of, to be stored: see [`Limit::numbers`].
+    /// Its part of [`Limit::numbers`].
     pub(super) fn numbers(&self) -> (u64, Nanos) {
         (self.capacity, self.period)
     }
@@ -50,7 +50,7 @@ impl Refill {
         self.back
     }
 
-    /// The limit that was made of these numbers; none if it could not be.
+    /// The limit with these numbers; none if they are out of bounds.
     pub(super) fn of_numbers(capacity: u64, back: u64, period: Nanos) -> Option<Refill> {
         let is_allowed = (1..=COUNT_MAX).contains(&back)
             && capacity.div_ceil(back).checked_mul(period).is_some_and(|span| span <= SPAN_MAX);
@@ -62,7 +62,7 @@ impl Refill {
         Limit::Refill(self)
     }
 
-    /// The state with the start of the period that runs at `now`.
+    /// The state with the start of the period at `now`.
     fn at(&self, state: &Missing, now: Nanos) -> Missing {
         let periods = now.saturating_sub(state.start) / self.period;
         match state.count.saturating_sub(periods.saturating_mul(self.back)) {
@@ -127,14 +127,14 @@ impl Algorithm for Refill {
 
     fn charge(&self, state: &mut Missing, cost: u64, now: Nanos) {
         *state = self.at(state, now);
-        // What is charged without being asked for may exceed the bucket, but not what comes back in the longest span.
+        // A cost that is charged without a check may exceed the bucket, but not what comes back in the longest span.
         let most = (SPAN_MAX / self.period).saturating_mul(self.back).min(COUNT_MAX);
         state.count = state.count.saturating_add(cost).min(most);
     }
 
     fn refund(&self, state: &mut Missing, amount: u64, taken_at: Nanos, now: Nanos) {
         *state = self.at(state, now);
-        // What has come back by itself meanwhile is not given back once more: of a full bucket that much is left.
+        // Tokens that have come back by themselves meanwhile are not given back once more: of a full bucket that much is left.
         let periods = now.saturating_sub(taken_at) / self.period;
         let left = match taken_at < now {
             true => self.capacity.saturating_sub(periods.saturating_mul(self.back)),

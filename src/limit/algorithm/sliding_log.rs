@@ -3,9 +3,9 @@
 //! Promise: in any span as long as the period at most `limit` are admitted, and a request is refused only if it
 //! would break that.
 //!
-//! Error: none up to a limit of 1,024.  Memory is bounded by 1,024 entries of 14 bytes: over that limit, which only
-//! makes sense with costs, moments are rounded up to the next 1,022nd part of the period, and requests rounded to one
-//! moment share an entry.  A cost then is forgotten up to a thousandth of the period late, and never early.
+//! Error: none up to a limit of 1,024.  Memory is bounded by 1,024 entries of 14 bytes.  Above that limit, which only makes
+//! sense with costs, timestamps are rounded up to the next 1,022nd part of the period, and requests with the same timestamp
+//! share an entry.  A cost is then forgotten up to a thousandth of the period late, and never early.
 
 use smallvec::SmallVec;
 
@@ -16,8 +16,8 @@ use super::{Algorithm, Limit};
 /// The most entries of a log; see the head of the file.
 pub const LOG_ENTRIES_MAX: usize = 1024;
 
-/// Into so many parts a period is cut when there may be more requests than entries.  The moments of a window then are
-/// at most two more: one is cut off at its start and one is rounded up past its end.
+/// The parts of a period when there may be more requests than entries.  A window then has at most two timestamps more: one
+/// is cut off at its start and one is rounded up past its end.
 const PARTS: u64 = LOG_ENTRIES_MAX as u64 - 2;
 
 /// Bytes of an entry.
@@ -28,7 +28,7 @@ const WIDTH: usize = 14;
 pub struct SlidingLog {
     limit: u64,
     period: Nanos,
-    /// Moments are rounded up to a multiple of it.
+    /// Timestamps are rounded up to a multiple of it.
     grain: Nanos,
 }
 
@@ -40,12 +40,12 @@ impl SlidingLog {
         Ok(SlidingLog::of_numbers(rate.count, rate.period))
     }
 
-    /// What it is made of, to be stored: see [`Limit::numbers`].
+    /// Its part of [`Limit::numbers`].
     pub(super) fn numbers(&self) -> (u64, Nanos) {
         (self.limit, self.period)
     }
 
-    /// The limit that is made of these numbers.
+    /// The limit with these numbers.
     pub(super) fn of_numbers(limit: u64, period: Nanos) -> SlidingLog {
         let is_exact = limit <= LOG_ENTRIES_MAX as u64;
         let grain = if is_exact { 1 } else { period.div_ceil(PARTS) };
@@ -69,7 +69,7 @@ impl SlidingLog {
     }
 }
 
-/// What was taken at one moment.
+/// The cost that was taken at one time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Taken {
     at: Nanos,
@@ -80,7 +80,7 @@ fn sum(entries: &[Taken]) -> u64 {
     entries.iter().map(|taken| taken.cost).sum()
 }
 
-/// What was taken, in the order of time.
+/// The costs that were taken, in the order of time.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Log(SmallVec<[Taken; 8]>);
 
@@ -149,7 +149,8 @@ impl Algorithm for SlidingLog {
             Some(newest) if newest.at == at => newest.cost = newest.cost.saturating_add(cost).min(COUNT_MAX),
             _ => state.0.push(Taken { at, cost }),
         }
-        // Only charges over the limit and a policy that was changed lead here; the oldest then share the later moment.
+        // This happens only after charges over the limit or a change of the policy.  The oldest two then share the later
+        // timestamp.
         if state.0.len() > LOG_ENTRIES_MAX {
             state.0[1].cost = state.0[1].cost.saturating_add(state.0[0].cost).min(COUNT_MAX);
             state.0.remove(0);

@@ -1,16 +1,16 @@
-//! Sliding window, counted: the window before counts for the share of it that is still in sight.
+//! Sliding window, counted: the window before the current one counts by the share of it that is still in sight.
 //!
-//! Two counts, that of the window that is open and that of the one before, stand for all requests.  What was taken in the
-//! last period is estimated as `before × (period − elapsed) / period + current`, compared exactly in 128 bits.  Windows
-//! follow each other without a gap from the first request on; after two empty ones the next request opens a new series.
+//! Two counts, of the current window and of the one before, stand for all requests.  The cost of the last period is
+//! estimated as `before × (period − elapsed) / period + current`, compared exactly in 128 bits.  Windows follow each other
+//! without a gap from the first request on; after two empty ones the next request opens a new series.
 //!
-//! Promise: the estimate is never over the limit, two numbers do for any limit, and nobody gets twice the limit at the
-//! border between two windows if requests come evenly.
+//! Promise: the estimate is never over the limit, two numbers are enough for any limit, and no client gets twice the limit at
+//! the border between two windows if its requests come evenly.
 //!
-//! Error: requests of the window before are taken to have come evenly.  If they did not, a true sliding window can see
+//! Error: the estimate assumes that requests of the window before came evenly.  If they did not, a true sliding window can see
 //! more than the limit: up to twice as many if all came at its very end and the client goes on at the highest pace
 //! it is allowed.  Measured against a plain count (see the tests): requests at random intervals and 1.2 times
-//! the limit exceed it by 3 % on average and by 6 % at most.  Who needs exactness takes `log`.
+//! the limit exceed it by 3 % on average and by 6 % at most.  Use `log` to be exact.
 
 use super::parameters::{COUNT_MAX, InvalidParameter, Nanos, Parameters, Rate, without_bucket};
 use super::state::{StateBytes, Tag, begin, put, shifted, tagged, take};
@@ -31,12 +31,12 @@ impl SlidingWindow {
         Ok(SlidingWindow { limit: rate.count, period: rate.period })
     }
 
-    /// What it is made of, to be stored: see [`Limit::numbers`].
+    /// Its part of [`Limit::numbers`].
     pub(super) fn numbers(&self) -> (u64, Nanos) {
         (self.limit, self.period)
     }
 
-    /// The limit that was made of these numbers.
+    /// The limit with these numbers.
     pub(super) fn of_numbers(limit: u64, period: Nanos) -> SlidingWindow {
         SlidingWindow { limit, period }
     }
@@ -67,7 +67,7 @@ fn product(count: u64, span: Nanos) -> u128 {
     u128::from(count) * u128::from(span)
 }
 
-/// The window that is open and the one before it.
+/// The current window and the one before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Windows {
     start: Nanos,
@@ -99,7 +99,7 @@ impl Algorithm for SlidingWindow {
         if cost == 0 {
             return Some(0);
         }
-        // What others may have taken when this request is admitted.
+        // The most that others may have taken when this request is admitted.
         let others = self.limit.checked_sub(cost)?;
         let windows = self.rolled(state, now);
         if self.estimate(&windows, now) <= product(others, self.period) {

@@ -21,13 +21,13 @@ pub const COMMANDS: &[Command] = &[
         name: "rl.check",
         syntax: "key [POLICY policy | INLINE algorithm limit period [BURST burst]] [COST cost] \
                  [PEEK | UPTO | WAIT milliseconds]",
-        summary: "Takes from the limits of a policy (`default` unless another is named), or from one limit stated by the \
-                  request itself, with its period in milliseconds; from all of them or from none. Returns allowed, \
-                  limit, remaining, milliseconds until a retry succeeds (-1: nothing to wait for) and until all is back, \
-                  the limit that decided, whether a policy in shadow mode would have refused, and milliseconds to wait \
-                  before going on. With UPTO it takes what is left, up to the cost, and returns how much at the end: 0 if \
-                  nothing is left, as if one were refused. With WAIT the reply comes when it is allowed, in the order of those who wait, or when \
-                  the time is over.",
+        summary: "Takes the cost from all limits of a policy (`default` unless another is named), or from none. INLINE \
+                  states a limit in the request, with its period in milliseconds. Returns allowed, limit, remaining, \
+                  milliseconds until a retry succeeds (-1 if the check is allowed, or never will be) and until all is \
+                  back, the limit that decided, whether a policy in shadow mode would have refused, and milliseconds to \
+                  wait before going on. UPTO takes as much as is left, up to the cost, and adds this amount to the reply; \
+                  if nothing is left it is 0, and the check is refused. WAIT delays the reply until the check is allowed, \
+                  in the order of the waiters, or until the time is over.",
         find_keys: Some(keys::of_check),
         handler: Handler::Data(check),
         ..CHECKS
@@ -35,9 +35,9 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.mcheck",
         syntax: "numchecks policy key cost [policy key cost ...] [PEEK | UPTO | WAIT milliseconds]",
-        summary: "Takes from the limits of several policies, each with a key and a cost of its own, from all of them or \
-                  from none. Returns what RL.CHECK does of the limit that decided. With UPTO it takes the same from all, \
-                  as much as all have left of the cost, which must be equal.",
+        summary: "Takes from the limits of several policies, each with its own key and cost: from all of them, or from \
+                  none. Returns the reply of RL.CHECK, about the limit that decided. UPTO takes the same amount from all, \
+                  as much as all have left; the costs must be equal.",
         complexity: "O(N) where N is the number of limits.",
         find_keys: Some(keys::of_checks),
         handler: Handler::Data(mcheck),
@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the rows share.  The keys of the counters follow from the policies, so the handlers lock.
+/// The start of the rows.  The keys of the counters follow from the policies, so the operations lock them.
 const CHECKS: Command =
     Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING), ..super::ROW };
 
@@ -78,7 +78,7 @@ fn check(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     run(call, &[demand], mode)
 }
 
-/// What RL.CHECK asks for.
+/// Reads the arguments of RL.CHECK.
 pub(super) fn asked(arguments: Arguments<'_>) -> Result<(Demand<'_>, Mode), Refusal> {
     let mut words = Words::new(arguments.from(2));
     let (mut rule, mut cost, mut mode) = (None, None, Mode::Take);
@@ -119,7 +119,7 @@ fn mcheck(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     run(call, &demands, mode)
 }
 
-/// A number of demands, then so many policies with their keys and costs.
+/// Reads the number of demands, then their policies, keys and costs.
 pub(super) fn demands<'d>(words: &mut Words<'d>) -> Result<SmallVec<[Demand<'d>; INLINE_DEMANDS]>, Refusal> {
     let count = words.value()?;
     let count = parse_integer(count).filter(|&count| count > 0);
@@ -138,7 +138,7 @@ pub(super) fn demands<'d>(words: &mut Words<'d>) -> Result<SmallVec<[Demand<'d>;
 /// Decides and replies, or waits.
 fn run(call: &mut Call<'_, '_>, demands: &[Demand<'_>], mode: Mode) -> Result<(), Refusal> {
     let mode = match mode {
-        // Within a transaction nobody waits, as with the blocking commands of Redis.
+        // A transaction does not wait, as with the blocking commands of Redis.
         Mode::Wait(_) if !call.may_wait() => Mode::Take,
         mode => mode,
     };

@@ -13,8 +13,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.reset",
         syntax: "key [POLICY policy]",
-        summary: "Gives a key all of its limits under a policy back (`default` unless another is named) and returns how \
-                  many counters it had. Limits that count all keys together are left alone: DEL resets their counters.",
+        summary: "Removes the counters of a key under a policy (`default` unless another is named) and returns how many \
+                  there were. Limits that count all keys together stay; DEL resets their counters.",
         find_keys: Some(keys::of_reset),
         handler: Handler::Data(reset),
         ..CORRECTS
@@ -22,15 +22,15 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.refund",
         syntax: "key cost [POLICY policy]",
-        summary: "Gives back what was taken last from the limits of a policy (`default` unless another is named), all keys' \
-                  together included, and returns what RL.CHECK with PEEK does.",
+        summary: "Gives back the latest costs to the limits of a policy (`default` unless another is named), including \
+                  limits that count all keys together, and returns the reply of RL.CHECK with PEEK.",
         find_keys: Some(keys::of_refund),
         handler: Handler::Data(refund),
         ..CORRECTS
     },
 ];
 
-/// What the rows share.  The keys of the counters follow from the policy, so the handlers lock.
+/// The start of the rows.  The keys of the counters follow from the policy, so the operations lock them.
 const CORRECTS: Command =
     Command { flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING), ..super::ROW };
 

@@ -1,4 +1,4 @@
-//! The counters that a request would touch, for COMMAND GETKEYS: they follow from the policies as they are now.
+//! The counters that a request would touch, for COMMAND GETKEYS.  They follow from the policies as they are now.
 
 use quartet_protocol::resp::Arguments;
 

@@ -1,4 +1,4 @@
-//! RL.ALLOW, RL.DENY and RL.BLOCK: who is not limited at all, and who is refused whatever the limits say.
+//! RL.ALLOW, RL.DENY and RL.BLOCK: keys that are never limited, and keys that are always refused.
 
 use super::change;
 use super::words::Words;
@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.block",
         syntax: "key milliseconds",
-        summary: "Has every policy refuse a key for a time, and with an address its whole host; 0 ends a block.",
+        summary: "Blocks a key under every policy for a time; 0 ends the block. An address stands for its whole host.",
         complexity: "O(N) where N is the number of blocks.",
         handler: Handler::Data(block),
         ..super::ROW
@@ -47,8 +47,8 @@ pub const COMMANDS: &[Command] = &[
 const ADD: Command = Command {
     name: "add",
     syntax: "pattern",
-    summary: "Puts a pattern on the list and returns 1, or 0 if it was there. An address such as 10.1.2.3, ::1 or [::1], or a \
-              network such as 10.0.0.0/8, holds the keys that are its addresses, in any spelling; anything else is a glob \
+    summary: "Puts a pattern on the list and returns 1, or 0 if it was there. An address (10.1.2.3, ::1 or [::1]) or a \
+              network (10.0.0.0/8) matches the keys that are its addresses, in any spelling. Anything else is a glob \
               pattern with * (any bytes), ? (one byte), [abc], [a-z], [^a] (one of these, or none of them) and \\ before a \
               byte that stands for itself.",
     complexity: "O(N) where N is the number of patterns.",

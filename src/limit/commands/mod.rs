@@ -1,4 +1,4 @@
-//! What clients can say to the rate limiter, a file per family.
+//! The commands of the rate limiter, a file per family.
 
 mod answer;
 pub mod check;
@@ -20,10 +20,10 @@ use super::policy::NAME_LENGTH_MAX;
 use crate::command::{Call, Command, Flags, Group};
 use crate::refusal::Refusal;
 
-/// What the rows of all families share.
+/// The start of every row.
 const ROW: Command = Command { since: "Quartet 0.1.0", group: Group::RateLimit, ..Command::ROW };
 
-/// What the rows of HELP share.
+/// The start of the rows of HELP.
 const HELP: Command = Command {
     name: "help",
     summary: "Returns helpful text about the different subcommands.",
@@ -40,7 +40,7 @@ fn run<'o, 's: 'o, O: Operation<'o>>(
     Ok(call.services.limit(operation, policies, call.keyspace, call.slot)?)
 }
 
-/// Changes what operators set, and returns how many entries it changed.  The reply, which must not be written yet, waits
+/// Makes a change of an operator, and returns how many entries it changed.  The reply, which must not be written yet, waits
 /// until the disk has the change.
 fn change(call: &mut Call<'_, '_>, change: Change<'_>) -> Result<usize, Refusal> {
     let limits = &call.services.limits;

@@ -1,4 +1,4 @@
-//! RL.POLICY: policies made, shown and forgotten while the server runs.
+//! RL.POLICY: making, showing and removing policies while the server runs.
 
 use std::sync::Arc;
 
@@ -30,9 +30,10 @@ pub const COMMANDS: &[Command] = &[Command {
                      [ONCHANGE <RESCALE | KEEP | RESET>] [NAME name] [GLOBAL] ...] [SHADOW] \
                      [ONEXPIRY <KEEP | REFUND>] [MAXKEYS count] [ONFULL <SHARE | ALLOW | REFUSE>] \
                      [BLOCKAFTER refusals WITHIN milliseconds FOR milliseconds] [ALLOW pattern [ALLOW pattern ...]] [DENY pattern [DENY pattern ...]]>",
-            summary: "Makes or replaces a policy of one or several limits: gcra, sliding, log, fixed, leaky, \
-                      concurrency or refill, so many per period of milliseconds. GLOBAL counts all keys together, SHADOW only counts \
-                      what would be refused, and JSON takes what the HTTP door does, overrides for some keys included.",
+            summary: "Makes or replaces a policy with one or several limits: gcra, sliding, log, fixed, leaky, \
+                      concurrency or refill, each with a period in milliseconds. GLOBAL counts all keys together. SHADOW \
+                      allows the requests that the policy would refuse, and counts them. JSON takes the definition that \
+                      PUT /policies/{name} takes, with overrides for some keys.",
             complexity: "O(N) where N is the number of policies.",
             handler: Handler::Data(set),
             ..super::ROW
@@ -40,14 +41,14 @@ pub const COMMANDS: &[Command] = &[Command {
         Command {
             name: "get",
             syntax: "policy",
-            summary: "Returns what a policy says, or null if there is none.",
+            summary: "Returns the definition of a policy, or null if there is none.",
             handler: Handler::Data(get),
             ..super::ROW
         },
         Command {
             name: "del",
             syntax: "policy [policy ...]",
-            summary: "Forgets policies and returns how many there were. Their counters expire by themselves.",
+            summary: "Removes policies and returns how many there were. Their counters expire by themselves.",
             complexity: "O(N) where N is the number of policies.",
             handler: Handler::Data(del),
             ..super::ROW
@@ -78,11 +79,11 @@ fn from_json(words: &mut Words<'_>) -> Result<Definition, Refusal> {
     words.end()?;
     serde_json::from_slice(definition).map_err(|error| {
         let error = error.to_string().escape_debug().to_string();
-        Refusal::new(format!("ERR the definition is not what a policy is: {error}"))
+        Refusal::new(format!("ERR the definition is not valid: {error}"))
     })
 }
 
-/// A limit as far as it has been said.
+/// A limit, as far as it has been read.
 struct Stated {
     algorithm: String,
     name: Option<String>,
@@ -147,7 +148,7 @@ fn from_words(words: &mut Words<'_>) -> Result<Definition, Refusal> {
     Ok(definition)
 }
 
-/// A unit of the calendar, in either case.
+/// A unit of the calendar, in upper or lower case.
 fn unit(word: &[u8]) -> Result<Unit, Refusal> {
     let word = String::from_utf8_lossy(word).to_ascii_lowercase();
     serde_json::from_value(Value::String(word))
@@ -182,7 +183,7 @@ fn get(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes an object as a map, and what is true or false as 1 or 0.
+/// Writes objects as maps, and true and false as 1 and 0.
 fn write_json(output: &mut Output, value: &Value) {
     match value {
         Value::Null => output.null(),
@@ -222,29 +223,29 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.write_help(&[
         "DEL <policy> [<policy> ...]",
-        "    Forget policies. Their counters expire by themselves.",
+        "    Remove policies. Their counters expire by themselves.",
         "GET <policy>",
-        "    Return what a policy says.",
+        "    Return the definition of a policy.",
         "LIST",
         "    Return the names of all policies.",
         "SET <policy> ALGO <algorithm> LIMIT <limit> PERIOD <milliseconds> [<option> ...]",
         "    Make or replace a policy. The algorithms are gcra, sliding, log, fixed, leaky,",
         "    concurrency and refill. In place of PERIOD, fixed takes a window of the calendar:",
         "    WINDOW <MINUTE|HOUR|DAY|WEEK|MONTH|YEAR> [ZONE <zone>].",
-        "    Of a limit: BURST <burst>, NAME <name>, GLOBAL, and what a new",
-        "    rate does to what is used up: ONCHANGE <RESCALE|KEEP|RESET>; a further",
-        "    ALGO begins another limit. Of the policy: SHADOW, ONEXPIRY <KEEP|REFUND>,",
-        "    ALLOW <pattern>, DENY <pattern>, MAXKEYS <count>, and what becomes of keys",
-        "    without a counter when there is no room: ONFULL <SHARE|ALLOW|REFUSE>. A key that",
-        "    is refused often is blocked:",
+        "    Options of a limit: BURST <burst>, NAME <name>, GLOBAL, and",
+        "    ONCHANGE <RESCALE|KEEP|RESET>, which says what a new rate does to used tokens.",
+        "    Another ALGO begins another limit. Options of the policy: SHADOW,",
+        "    ONEXPIRY <KEEP|REFUND>, ALLOW <pattern>, DENY <pattern>, MAXKEYS <count>, and",
+        "    ONFULL <SHARE|ALLOW|REFUSE> for keys without a counter when there is no room.",
+        "    To block keys that are refused often:",
         "    BLOCKAFTER <count> WITHIN <milliseconds> FOR <milliseconds>.",
         "SET <policy> JSON <definition>",
-        "    The same from what the HTTP door takes.",
+        "    The same from the definition that PUT /policies/{name} takes.",
     ]);
     Ok(())
 }
 
-/// The policies that a request is about: one, which must be there, or all.
+/// The policy of a name, which must exist, or all policies.
 pub(super) fn named_or_all(call: &Call<'_, '_>, name: Option<&[u8]>) -> Result<Vec<Arc<Policy>>, Refusal> {
     let policies = &call.services.limits.policies;
     match name {

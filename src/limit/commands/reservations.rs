@@ -1,4 +1,4 @@
-//! RL.RESERVE, RL.COMMIT and RL.CANCEL: a cost taken ahead by estimate, and put right once it is known.
+//! RL.RESERVE, RL.COMMIT and RL.CANCEL: a cost that is taken by estimate, and corrected once it is known.
 
 use super::check::demands;
 use super::words::Words;
@@ -14,9 +14,10 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.reserve",
         syntax: "numchecks policy key cost [policy key cost ...] [TTL milliseconds]",
-        summary: "Takes ahead what RL.MCHECK would take, until RL.COMMIT says what was used, RL.CANCEL gives it back, or its \
-                  time (a minute unless told otherwise) is over and the policies decide. Returns the id of the \
-                  reservation, or null if it was refused, and then what RL.CHECK does.",
+        summary: "Takes what RL.MCHECK would take, and remembers it as a reservation until RL.COMMIT says how much was \
+                  used, RL.CANCEL gives it back, or its time (a minute by default) is over and the policies decide. \
+                  Returns the id of the reservation (null if it is refused), for how many milliseconds it is open, and \
+                  the reply of RL.CHECK.",
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_checks),
@@ -26,8 +27,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.commit",
         syntax: "id actual",
-        summary: "Ends a reservation: charges or gives back the difference to what was used. Returns 1, or 0 if it had \
-                  ended already.",
+        summary: "Ends a reservation: charges or gives back the difference between the reserved and the used amount. \
+                  Returns 1, or 0 if it had ended already.",
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
@@ -37,7 +38,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.cancel",
         syntax: "id",
-        summary: "Ends a reservation and gives back what was taken. Returns 1, or 0 if it had ended already.",
+        summary: "Ends a reservation and gives everything back. Returns 1, or 0 if it had ended already.",
         complexity: "O(N) where N is the number of limits.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         find_keys: Some(keys::of_reservation),
@@ -46,7 +47,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// How long a reservation is open unless its request says otherwise.
+/// How long a reservation is open by default.
 const SPAN_DEFAULT: Nanos = 60 * NANOS_PER_SECOND;
 
 fn reserve(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
@@ -80,7 +81,7 @@ fn settle(call: &mut Call<'_, '_>, used: u64) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The reservation of a name that a client wrote; none if no reservation can have it.
+/// The id that a client wrote; none if it can be no reservation's.
 pub(super) fn id_of(text: &[u8]) -> Option<ReservationId> {
     std::str::from_utf8(text).ok().and_then(|text| ReservationId::from_str_radix(text, 16).ok())
 }

@@ -1,4 +1,4 @@
-//! RL.ENTER, RL.LEAVE and RL.RENEW: so many at the same time, each with a slot of its own.
+//! RL.ENTER, RL.LEAVE and RL.RENEW: the slots of policies that limit concurrency.
 
 use super::words::Words;
 use super::{answer, keys, run};
@@ -13,8 +13,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.enter",
         syntax: "policy key [TTL milliseconds]",
-        summary: "Takes a slot of a policy whose limit is one of concurrency, for a time (the limit's period unless told \
-                  otherwise). Returns the slot, or null if it was refused, and then what RL.CHECK does.",
+        summary: "Takes a slot of a policy with the algorithm concurrency, for a time (the limit's period by default). \
+                  Returns the slot (null if it is refused) and the reply of RL.CHECK.",
         flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),
         handler: Handler::Data(enter),
         ..SLOTS
@@ -22,20 +22,20 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.leave",
         syntax: "policy key slot",
-        summary: "Gives a slot back. Returns 1, or 0 if its time was over.",
+        summary: "Gives a slot back. Returns 1, or 0 if it was no longer held.",
         handler: Handler::Data(leave),
         ..SLOTS
     },
     Command {
         name: "rl.renew",
         syntax: "policy key slot [TTL milliseconds]",
-        summary: "Starts the time of a slot anew. Returns 1, or 0 if it was over already.",
+        summary: "Starts the time of a slot anew. Returns 1, or 0 if the slot was no longer held.",
         handler: Handler::Data(renew),
         ..SLOTS
     },
 ];
 
-/// What the rows share.  The key of the counter follows from the policy, so the handlers lock.
+/// The start of the rows.  The key of the counter follows from the policy, so the operations lock it.
 const SLOTS: Command = Command {
     complexity: "O(N) where N is the number of slots that are held.",
     flags: Flags::WRITE.union(Flags::FAST).union(Flags::SELF_LOCKING),

@@ -1,4 +1,4 @@
-//! RL.STATS and RL.TOP: how policies decided, and whom they refuse most.
+//! RL.STATS and RL.TOP: the decisions of policies, and the keys that they refuse most.
 
 use quartet_protocol::resp::Output;
 
@@ -13,8 +13,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.stats",
         syntax: "[policy]",
-        summary: "Returns how many requests a policy has allowed, refused, and would have refused in shadow mode; without \
-                  one that of each.",
+        summary: "Returns how many requests a policy has allowed and refused, and how many it would have refused without \
+                  shadow mode. Without a name it returns this for each policy.",
         complexity: "O(N) where N is the number of policies.",
         handler: Handler::Data(stats),
         ..super::ROW
@@ -22,14 +22,14 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "rl.top",
         syntax: "policy [COUNT count]",
-        summary: "Returns the keys that a policy refuses most with how often at most, ten of them unless told otherwise.",
+        summary: "Returns the keys that a policy refuses most, ten by default, each with an upper bound of its refusals.",
         complexity: "O(N) where N is the number of keys followed, at most 128.",
         handler: Handler::Data(top),
         ..super::ROW
     },
 ];
 
-/// Keys that RL.TOP returns unless it is told otherwise.
+/// How many keys RL.TOP returns by default.
 const TOP_COUNT: usize = 10;
 
 fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

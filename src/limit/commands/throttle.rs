@@ -1,5 +1,4 @@
-//! CL.THROTTLE, as the Redis module redis-cell brought it: the limit is said with every request, and the counter is the
-//! key itself.
+//! CL.THROTTLE, as in the Redis module redis-cell: each request states the limit, and the counter is the key itself.
 
 use quartet_protocol::resp::number::parse_integer;
 
@@ -14,9 +13,9 @@ use crate::refusal::Refusal;
 pub const COMMANDS: &[Command] = &[Command {
     name: "cl.throttle",
     syntax: "key max-burst count period [quantity]",
-    summary: "Takes from a token bucket that gets `count` tokens back per `period` seconds and holds one more than \
-              `max-burst`. Returns whether it was refused (0 or 1), the limit, what remains, the seconds until a retry \
-              succeeds (-1 if it was allowed) and until all is back. A quantity of 0 only asks.",
+    summary: "Takes tokens from a bucket that gets `count` of them back per `period` seconds and holds one more than \
+              `max-burst`. Returns whether the request is refused (0 or 1), the limit, the remaining tokens, the seconds \
+              until a retry succeeds (-1 if it is allowed) and until all tokens are back. A quantity of 0 only asks.",
     flags: Flags::WRITE.union(Flags::FAST),
     keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
     handler: Handler::Data(throttle),

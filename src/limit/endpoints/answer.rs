@@ -7,27 +7,27 @@ use super::headers::headers;
 use crate::http::endpoint::{Json, Problem, problems};
 use crate::limit::admission::{Report, Summary};
 
-/// What a check came to.
+/// The answer to a check.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Answer {
-    /// Whether it may be done.
+    /// Whether the request is allowed.
     allowed: bool,
-    /// The limit that the numbers are of: the one with the least left, or of those that refuse the one that takes longest.
+    /// The limit that the numbers are about: the one with the least left, or the refusing one with the longest wait.
     policy: Option<String>,
     /// The most that can be had at once; -1 if there is no limit.
     limit: i64,
     /// What could still be had now; -1 if there is no limit.
     remaining: i64,
-    /// Milliseconds after which the same request succeeds if nobody else takes anything; -1 if it succeeded, and
-    /// also if it never will.
+    /// Milliseconds after which the same request succeeds if nobody else takes anything; -1 if it is allowed, and also if
+    /// it never will be.
     retry_after_ms: i64,
     /// Milliseconds until all of the limit is back.
     reset_after_ms: u64,
-    /// Milliseconds to wait before doing it, with the leaky bucket.
+    /// Milliseconds to wait before going on, with the leaky bucket.
     delay_ms: u64,
-    /// Whether a policy that only counts would have refused it.
+    /// Whether a policy in shadow mode would have refused it.
     shadow: bool,
-    /// How much was taken of each limit, where the request takes what is left.
+    /// How much was taken from each limit, if the request takes as much as is left.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     taken: Option<u64>,
@@ -35,21 +35,21 @@ pub(super) struct Answer {
     limits: Vec<ShownLimit>,
 }
 
-/// What one limit answers.
+/// The answer of one limit.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = LimitAnswer)]
 struct ShownLimit {
     /// Its name.
     policy: String,
-    /// The place in the list of what it answers.
+    /// The position of its check in the list, from 0.
     check: usize,
-    /// Whether it agrees.
+    /// Whether it allows the request.
     allowed: bool,
     /// The most that can be had at once.
     limit: u64,
     /// What could still be had now.
     remaining: u64,
-    /// Milliseconds until it agrees; -1 if it does, and also if it never will.
+    /// Milliseconds until it allows the request; -1 if it does, and also if it never will.
     retry_after_ms: i64,
     /// Milliseconds until all of it is back.
     reset_after_ms: u64,

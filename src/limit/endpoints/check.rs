@@ -17,28 +17,28 @@ use crate::limit::policy::checked_key;
 use crate::limit::queue::{PATIENCE_MAX, QueuedAnswer, checked_patience};
 use crate::wait::Ticket;
 
-/// The header that says for whom a request is.
+/// The header with the client's key.
 pub(super) const X_USER_ID: &str = "x-user-id";
 
-/// What is asked in a query.
+/// A check in a query.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Question {
-    /// The policy to check; `default` if there is none.
+    /// The policy to check; `default` if none is given.
     #[serde(default = "default_policy")]
     pub(super) policy: String,
-    /// For whom; goes before the header X-User-ID.
+    /// The client's key; goes before the header X-User-ID.
     #[param(value_type = Option<String>)]
     pub(super) key: Option<QueryBytes>,
-    /// How much is wanted; 0 only asks.
+    /// The cost of the request; 0 only asks.
     #[serde(default = "one")]
     #[param(minimum = 0)]
     pub(super) cost: i64,
-    /// Only look, and take nothing.
+    /// Take nothing, and only tell what the answer would be.
     #[serde(default)]
     pub(super) peek: bool,
-    /// Take what is left, up to the cost; the answer says in `taken` how much that was.
+    /// Take as much as is left, up to the cost.  The answer says in `taken` how much that was.
     #[serde(default)]
     pub(super) upto: bool,
 }
@@ -49,14 +49,14 @@ pub(super) struct Question {
 struct Checks {
     /// The checks; all of them take, or none does.
     checks: Vec<OneCheck>,
-    /// Only look, and take nothing.
+    /// Take nothing, and only tell what the answer would be.
     #[serde(default)]
     peek: bool,
-    /// Take the same from all, as much as all have left of the cost, which must be equal; the answer says in `taken` how
+    /// Take the same amount from all, as much as all have left.  The costs must be equal.  The answer says in `taken` how
     /// much that was.
     #[serde(default)]
     upto: bool,
-    /// So many milliseconds the answer may wait for the limits to agree, in the order of those who wait.
+    /// The longest time in milliseconds to wait until the limits allow it, in the order of the waiters.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 3_600_000)]
     wait_ms: Option<i64>,
@@ -69,17 +69,17 @@ pub(super) struct OneCheck {
     /// The policy to check.
     #[serde(default = "default_policy")]
     pub(super) policy: String,
-    /// For whom.
+    /// The client's key.
     #[schema(examples("user123"))]
     pub(super) key: String,
-    /// How much is wanted.
+    /// The cost of the request.
     #[serde(default = "one")]
     #[schema(minimum = 0)]
     pub(super) cost: i64,
 }
 
 impl Question {
-    /// For whom it is: the parameter, or else the header.
+    /// The client's key: the parameter, or else the header.
     pub(super) fn named<'q>(&'q self, headers: &'q HeaderMap) -> Result<Option<&'q [u8]>, Problem> {
         let user = || headers.get(X_USER_ID).map(|user| ("X-User-ID", user.as_bytes()));
         let key = self.key.as_deref().map(|key| ("key", key)).or_else(user);
@@ -130,18 +130,18 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 
 /// Checks a limit
 ///
-/// Takes from the policy's limits for the user that the header `X-User-ID` or the parameter `key` names.
+/// Takes from the policy's limits for the key in the parameter `key` or the header `X-User-ID`.
 #[utoipa::path(get, path = "/check", tag = "limits", extensions(("x-taken-by" = json!("clients"))),
-    params(Question, ("X-User-ID" = Option<String>, Header, description = "For whom")),
-    responses((status = 200, description = "It may be done", body = Answer),
-        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
+    params(Question, ("X-User-ID" = Option<String>, Header, description = "The client's key")),
+    responses((status = 200, description = "The request is allowed", body = Answer),
+        (status = 429, description = "The request is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
 async fn check(
     State(context): State<Context>,
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let named = question.named(&headers)?.ok_or_else(|| {
-        Problem::invalid("X-User-ID", "who the request is for, in this header or in the parameter key")
+        Problem::invalid("X-User-ID", "the client's key, in this header or in the parameter key")
     })?;
     let table = context.services().limits.policies.load();
     Ok(respond(&question.decide(&context, &table, named)?))
@@ -149,11 +149,11 @@ async fn check(
 
 /// Checks several limits at once
 ///
-/// All of them take, or none does: a refusal takes nothing anywhere.
+/// Takes from all of them, or from none.
 #[utoipa::path(post, path = "/check", tag = "limits", request_body = Checks,
     params(("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
-    responses((status = 200, description = "It may be done", body = Answer),
-        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The request is allowed", body = Answer),
+        (status = 429, description = "The request is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
 async fn check_all(
     State(context): State<Context>,
     preferences: Preferences,
@@ -188,7 +188,7 @@ fn decide(context: &Context, checks: &Checks, wait_ms: i64) -> Result<Answered, 
     })
 }
 
-/// What is asked of several policies.
+/// The demands of several checks.
 pub(super) fn demands(checks: &[OneCheck]) -> Result<Vec<Demand<'_>>, Problem> {
     if checks.is_empty() {
         return Err(Problem::invalid("checks", "at least one check"));
@@ -200,8 +200,7 @@ pub(super) fn demands(checks: &[OneCheck]) -> Result<Vec<Demand<'_>>, Problem> {
     demands.collect()
 }
 
-/// A key that a field, parameter or header says.  Wherever it is said, it must not be empty: that is no client, but all of
-/// those that nobody has named.
+/// Checks a key in a field, parameter or header.  An empty key is refused: it would stand for all clients without a name.
 pub(super) fn said(field: impl FnOnce() -> String, key: &[u8]) -> Result<&[u8], Problem> {
     checked_key(key).map_err(|invalid| {
         let (field, detail) = (field(), invalid.to_string());

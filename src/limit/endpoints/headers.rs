@@ -1,4 +1,4 @@
-//! The headers of the IETF's draft "RateLimit header fields for HTTP": what the limits are, and what is left of them.
+//! The headers of the IETF's draft "RateLimit header fields for HTTP": the limits, and how much is left of them.
 
 use std::fmt::Write;
 
@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::limit::admission::Report;
 use crate::limit::algorithm::{Limit, NANOS_PER_SECOND};
 
-/// What is left: for each limit its name, `r` what remains, `t` the seconds until there is more.
+/// How much is left: for each limit its name, `r` the remaining amount, `t` the seconds until there is more.
 pub(super) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// What the limits are: for each its name, `q` how many, `w` in how many seconds.
+/// The limits: for each its name, `q` the amount, `w` the seconds of its window.
 pub(super) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The headers for the limits of a report.  Names hold no character that would have to be escaped.
+/// The headers for the limits of a report.  Names contain no character that needs an escape.
 pub(super) fn headers(report: &Report<impl AsRef<str>>) -> HeaderMap {
     let (mut policies, mut left) = (String::new(), String::new());
     for answer in &report.limits {

@@ -1,4 +1,4 @@
-//! What is done to one key: forgetting what it took, giving some back, blocking it for a time.
+//! Operations on one key: resetting it, giving some back, blocking it for a time.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -9,21 +9,21 @@ use crate::http::endpoint::{Context, Json, OpenApiRouter, PathBytes, Problem, Qu
 use crate::limit::algorithm::{checked_count, checked_span};
 use crate::limit::operation::{self, Change};
 
-/// Under which policy.
+/// The policy of a reset.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Under {
-    /// The policy's name; `default` if there is none.
+    /// The policy's name; `default` if none is given.
     #[serde(default = "default_policy")]
     policy: String,
 }
 
-/// How much is given back.
+/// A refund.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Refund {
-    /// How much.
+    /// How much to give back.
     #[schema(minimum = 1)]
     amount: i64,
     /// The policy it was taken from.
@@ -31,11 +31,11 @@ struct Refund {
     policy: String,
 }
 
-/// For how long a key is blocked.
+/// A block.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Block {
-    /// Milliseconds.
+    /// Milliseconds of the block.
     #[schema(minimum = 1)]
     ttl_ms: i64,
 }
@@ -44,12 +44,12 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(reset)).routes(routes!(refund)).routes(routes!(block, unblock))
 }
 
-/// Forgets what a key has taken
+/// Resets a key
 ///
-/// Under one policy, of the limits that count per key; those that count all keys together stay.
+/// Removes its counters under one policy.  Limits that count all keys together stay.
 #[utoipa::path(post, path = "/limits/{key}/reset", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded"), Under),
-    responses((status = 204, description = "All of its limits can be had again")))]
+    responses((status = 204, description = "The key starts from nothing")))]
 async fn reset(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -60,10 +60,12 @@ async fn reset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives back what was taken
+/// Refunds a key
+///
+/// Gives the latest costs back.
 #[utoipa::path(post, path = "/limits/{key}/refund", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded")), request_body = Refund,
-    responses((status = 204, description = "It can be had again")))]
+    responses((status = 204, description = "The amount is given back")))]
 async fn refund(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -76,10 +78,10 @@ async fn refund(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Refuses a key for a time
+/// Blocks a key for a time
 #[utoipa::path(put, path = "/limits/{key}/block", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded")), request_body = Block,
-    responses((status = 204, description = "It is refused under every policy")))]
+    responses((status = 204, description = "The key is refused under every policy")))]
 async fn block(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -93,7 +95,7 @@ async fn block(
 /// Ends the block of a key
 #[utoipa::path(delete, path = "/limits/{key}/block", tag = "limits",
     params(("key" = String, Path, description = "The key, percent-encoded")),
-    responses((status = 204, description = "It is not blocked")))]
+    responses((status = 204, description = "The key is not blocked")))]
 async fn unblock(State(context): State<Context>, PathBytes(key): PathBytes) -> Result<StatusCode, Problem> {
     change(&context, Change::Block { key: &key, span: 0 }).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,4 +1,4 @@
-//! The lists that hold under every policy: which keys are never limited, and which are always refused.
+//! The lists that hold under every policy: keys that are never limited, and keys that are always refused.
 
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::limit::operation::Change;
 struct Shown {
     /// The pattern.
     pattern: String,
-    /// Says that the pattern is not UTF-8 and stands here in base64.
+    /// Present if the pattern is not UTF-8 and is written in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     pattern_encoding: Option<&'static str>,
@@ -26,10 +26,10 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(patterns)).routes(routes!(put_pattern, delete_pattern))
 }
 
-/// What is on a list
+/// Shows a list
 #[utoipa::path(get, path = "/lists/{list}", tag = "limits",
     params(("list" = String, Path, description = "`allow`: keys that are never limited; `deny`: keys that are always refused")),
-    responses((status = 200, description = "The patterns in the order in which they came", body = Vec<Shown>)))]
+    responses((status = 200, description = "The patterns, the oldest first", body = Vec<Shown>)))]
 async fn patterns(
     State(context): State<Context>,
     PathParts([list]): PathParts<1>,
@@ -44,12 +44,12 @@ async fn patterns(
 
 /// Puts a pattern on a list
 ///
-/// An address, a network such as `10.0.0.0/8` (whose slash is sent as `%2F`), or else a pattern with `*`, `?` and `[a-z]`.
+/// An address, a network (`10.0.0.0/8`, with the slash as `%2F`), or else a pattern with `*`, `?` and `[a-z]`.
 #[utoipa::path(put, path = "/lists/{list}/{pattern}", tag = "limits",
     params(("list" = String, Path, description = "`allow` or `deny`"),
         ("pattern" = String, Path, description = "The pattern, percent-encoded")),
-    responses((status = 201, description = "It is on the list"),
-        (status = 204, description = "It was on the list already")))]
+    responses((status = 201, description = "The pattern is on the list"),
+        (status = 204, description = "The pattern was on the list already")))]
 async fn put_pattern(
     State(context): State<Context>,
     PathParts([list, pattern]): PathParts<2>,
@@ -63,7 +63,7 @@ async fn put_pattern(
 #[utoipa::path(delete, path = "/lists/{list}/{pattern}", tag = "limits",
     params(("list" = String, Path, description = "`allow` or `deny`"),
         ("pattern" = String, Path, description = "The pattern, percent-encoded")),
-    responses((status = 204, description = "It is off the list")))]
+    responses((status = 204, description = "The pattern is off the list")))]
 async fn delete_pattern(
     State(context): State<Context>,
     PathParts([list, pattern]): PathParts<2>,

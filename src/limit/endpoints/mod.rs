@@ -37,7 +37,7 @@ fn run<'o, O: Operation<'o>>(
     Ok(context.walk(0, |visit| services.limit(operation, policies, &mut visit.keyspace, visit.slot))?)
 }
 
-/// Changes what operators set, and returns how many entries it changed once the disk has the change.
+/// Makes a change of an operator, and returns how many entries it changed once the disk has the change.
 async fn change(context: &Context, change: Change<'_>) -> Result<usize, Problem> {
     let limits = &context.services().limits;
     let changed = limits.change(change, nanos(context.now()))?;
@@ -55,7 +55,7 @@ impl From<LimitError> for Problem {
             }
             LimitError::Invalid(invalid) => invalid.into(),
             LimitError::NotACounter => Problem::new(problems::WRONG_TYPE)
-                .detail("a key at which a counter should be holds something else"),
+                .detail("the key of a counter holds a value of another kind"),
             LimitError::NoRoom => Problem::new(problems::OUT_OF_MEMORY).detail(
                 "there is no room for another counter: raise limit-maxmemory, or max_keys of the policy",
             ),

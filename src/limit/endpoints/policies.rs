@@ -1,4 +1,4 @@
-//! Policies: read, made, changed and forgotten while the server runs, and what they have decided.
+//! Policies: shown, made, changed and removed while the server runs, with the counts of their decisions.
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -13,52 +13,52 @@ use crate::limit::policies::find;
 use crate::limit::policy::Policy;
 use crate::limit::queue::AdmissionQueue;
 
-/// How many offenders are listed unless another number is asked for.
+/// How many keys are listed by default.
 const TOP_DEFAULT: usize = 10;
 
-/// The most that can be asked for.
+/// The most keys that can be asked for.
 const TOP_MAX: usize = 128;
 
-/// A policy and what it has decided.
+/// A policy and the counts of its decisions.
 #[derive(Serialize, utoipa::ToSchema)]
 struct NamedPolicy {
     /// Its name.
     name: String,
-    /// What it says.
+    /// Its definition.
     #[serde(flatten)]
     // The schema of a definition that is sent here forbids further fields.
     #[schema(value_type = Object)]
     definition: Definition,
-    /// What it has decided.
+    /// The counts of its decisions.
     statistics: Statistics,
-    /// How many wait to be admitted.
+    /// How many checks wait to be admitted.
     waiting: usize,
 }
 
-/// What a policy has decided since the server started.
+/// The decisions of a policy since the server started.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = PolicyStatistics)]
 struct Statistics {
-    /// Requests let through.
+    /// Allowed requests.
     allowed: u64,
-    /// Requests refused.
+    /// Refused requests.
     refused: u64,
-    /// Requests that would have been refused if the policy did more than count.
+    /// Requests that shadow mode allowed.
     shadow_refused: u64,
-    /// Limits that counted a key as `on_full` says, since there was no room for a counter of its own.
+    /// Answers of limits, by `on_full`, to keys for whose counters there was no room.
     without_room: u64,
 }
 
-/// A key and how often it was refused.
+/// A key that is refused often.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Offender {
     /// The key.
     key: String,
-    /// Says that the key is not UTF-8 and stands here in base64.
+    /// Present if the key is not UTF-8 and is written in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     key_encoding: Option<&'static str>,
-    /// How often it was refused at most.
+    /// An upper bound of its refusals.
     refused: u64,
 }
 
@@ -67,7 +67,7 @@ struct Offender {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Most {
-    /// At most so many, up to 128.
+    /// How many at most, up to 128.
     #[serde(default = "top_default")]
     #[param(minimum = 1, maximum = 128)]
     limit: usize,
@@ -99,7 +99,7 @@ fn describe(policy: &Policy, queue: &AdmissionQueue) -> NamedPolicy {
     }
 }
 
-/// All policies
+/// Lists all policies
 #[utoipa::path(get, path = "/policies", tag = "limits",
     responses((status = 200, description = "All policies by name", body = Vec<NamedPolicy>)))]
 async fn list_policies(State(context): State<Context>) -> Json<Vec<NamedPolicy>> {
@@ -107,7 +107,7 @@ async fn list_policies(State(context): State<Context>) -> Json<Vec<NamedPolicy>>
     Json(limits.policies.list().iter().map(|policy| describe(policy, &limits.queue)).collect())
 }
 
-/// A policy
+/// Shows a policy
 #[utoipa::path(get, path = "/policies/{name}", tag = "limits",
     params(("name" = String, Path, description = "Its name")),
     responses((status = 200, description = "The policy", body = NamedPolicy)))]
@@ -125,7 +125,7 @@ async fn policy(
 /// Counters go on where the algorithm stays the same.
 #[utoipa::path(put, path = "/policies/{name}", tag = "limits",
     params(("name" = String, Path, description = "Its name")), request_body = Definition,
-    responses((status = 204, description = "It holds from now on")))]
+    responses((status = 204, description = "The policy holds from now on")))]
 async fn put_policy(
     State(context): State<Context>,
     PathText(name): PathText,
@@ -135,10 +135,10 @@ async fn put_policy(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Forgets a policy
+/// Removes a policy
 #[utoipa::path(delete, path = "/policies/{name}", tag = "limits",
     params(("name" = String, Path, description = "Its name")),
-    responses((status = 204, description = "It is gone; its counters expire by themselves")))]
+    responses((status = 204, description = "The policy is removed; its counters expire by themselves")))]
 async fn delete_policy(
     State(context): State<Context>,
     PathText(name): PathText,
@@ -149,10 +149,10 @@ async fn delete_policy(
     Err(Problem::new(problems::NO_SUCH_POLICY).with("policy", name))
 }
 
-/// The keys a policy refuses most
+/// Lists the keys that a policy refuses most
 #[utoipa::path(get, path = "/policies/{name}/top", tag = "limits",
     params(("name" = String, Path, description = "The policy's name"), Most),
-    responses((status = 200, description = "The worst first", body = Vec<Offender>)))]
+    responses((status = 200, description = "The keys, the most refused first", body = Vec<Offender>)))]
 async fn top(
     State(context): State<Context>,
     PathText(name): PathText,

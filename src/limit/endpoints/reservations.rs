@@ -1,4 +1,4 @@
-//! Reservations: a cost taken ahead by estimate, and put right once it is known.
+//! Reservations: a cost that is taken by estimate, and corrected once it is known.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -15,31 +15,31 @@ use crate::limit::algorithm::{NANOS_PER_MILLI, checked_cost};
 use crate::limit::operation::{Reserve, Settle};
 use crate::limit::reservations::{ReservationId, checked_reservation_span};
 
-/// What is taken ahead.
+/// A reservation to open.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewReservation {
-    /// What is taken; all of it or nothing.
+    /// The checks: all of them take, or none does.
     checks: Vec<OneCheck>,
-    /// Milliseconds until it ends by itself, which then counts as used unless the policy says `"on_expiry": "refund"`.
+    /// Milliseconds until it ends by itself.  Then its cost counts as used, unless the policy says `"on_expiry": "refund"`.
     #[serde(default = "default_ttl")]
     #[schema(minimum = 1, maximum = 86_400_000)]
     ttl_ms: i64,
 }
 
-/// What was taken ahead.
+/// An open reservation.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Reserved {
-    /// Names the reservation.
+    /// Its id.
     id: String,
     /// Milliseconds until it ends by itself.
     expires_in_ms: u64,
-    /// What the check came to.
+    /// The answer to the check.
     #[serde(flatten)]
     answer: Answer,
 }
 
-/// What was really used.
+/// The amount that was used.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Actual {
@@ -57,12 +57,13 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(reserve)).routes(routes!(commit)).routes(routes!(cancel))
 }
 
-/// Takes ahead
+/// Opens a reservation
 ///
-/// For costs that are known only afterwards, such as the tokens of a language model: takes an estimate, all or nothing.
+/// For costs that are known only afterwards, for example the tokens of a language model.  Takes an estimate from all limits, or
+/// from none.
 #[utoipa::path(post, path = "/reservations", tag = "limits", request_body = NewReservation,
-    responses((status = 201, description = "It is taken", body = Reserved),
-        (status = 429, description = "It is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
+    responses((status = 201, description = "The reservation is open", body = Reserved),
+        (status = 429, description = "The request is over a limit", body = ProblemBody, content_type = "application/problem+json")))]
 async fn reserve(
     State(context): State<Context>,
     Json(new): Json<NewReservation>,
@@ -85,12 +86,12 @@ async fn reserve(
     Ok(response)
 }
 
-/// Says what was used
+/// Commits a reservation
 ///
-/// Charges or gives back the difference to what was reserved.
+/// Charges or gives back the difference between the reserved and the used amount.
 #[utoipa::path(put, path = "/reservations/{id}/commit", tag = "limits",
     params(("id" = String, Path, description = "The reservation's id")), request_body = Actual,
-    responses((status = 204, description = "It is put right")))]
+    responses((status = 204, description = "The difference is settled")))]
 async fn commit(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -99,10 +100,12 @@ async fn commit(
     settle(&context, &id, checked_cost(actual.actual)?)
 }
 
-/// Gives back what was reserved
+/// Cancels a reservation
+///
+/// Gives everything back.
 #[utoipa::path(delete, path = "/reservations/{id}", tag = "limits",
     params(("id" = String, Path, description = "The reservation's id")),
-    responses((status = 204, description = "It is given back")))]
+    responses((status = 204, description = "The cost is given back")))]
 async fn cancel(State(context): State<Context>, PathText(id): PathText) -> Result<Response, Problem> {
     settle(&context, &id, 0)
 }

@@ -1,4 +1,4 @@
-//! Slots: so many at the same time, each held for a time, or for as long as its holder reads the response.
+//! Slots of policies that limit concurrency, held for a time or for as long as the client reads the response.
 
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -20,17 +20,17 @@ use crate::limit::algorithm::{NANOS_PER_MILLI, NANOS_PER_SECOND, Nanos, SlotId, 
 use crate::limit::operation::{Enter, Lease, Leave, Renew, Slots};
 use crate::limit::slots::{SlotCounter, slot_of, text_of};
 
-/// The shortest lease of a slot that is held by a response, which renews it three times in that time.
+/// The shortest lease of a slot that a response holds.
 const HELD_LEASE_MIN: Nanos = 3 * NANOS_PER_SECOND;
 
-/// How often such a slot is renewed in the time of its lease.
+/// How often such a slot is renewed per lease.
 const RENEWALS: u64 = 3;
 
-/// How a slot is wanted.
+/// A request for a slot.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WantedSlot {
-    /// Milliseconds until it ends by itself; the limit's period unless it is said.
+    /// Milliseconds until it ends by itself; the limit's period by default.
     #[serde(default)]
     #[schema(minimum = 1)]
     ttl_ms: Option<i64>,
@@ -39,25 +39,25 @@ struct WantedSlot {
     hold: bool,
 }
 
-/// For how long a slot is held from now on.
+/// The new lease of a slot.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RenewedSlot {
-    /// Milliseconds until it ends by itself; the limit's period unless it is said.
+    /// Milliseconds until it ends by itself; the limit's period by default.
     #[serde(default)]
     #[schema(minimum = 1)]
     ttl_ms: Option<i64>,
 }
 
-/// What a request for a slot came to.
+/// The answer to a request for a slot.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = EnteredSlot)]
 struct Shown {
-    /// The slot; null if none is needed, because a list or a policy that only counts lets the key through.
+    /// The slot; null if none is needed, because a list or a policy in shadow mode allows the key.
     slot: Option<String>,
     /// Milliseconds until it ends by itself, unless it is renewed.
     expires_in_ms: u64,
-    /// What the limit says.
+    /// The answer of the limit.
     #[serde(flatten)]
     answer: Answer,
 }
@@ -68,13 +68,13 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 
 /// Takes a slot
 ///
-/// Of a policy that is one limit with the algorithm `concurrency`.  It is held until it is left or its time is over.  With
+/// The policy must be one limit with the algorithm `concurrency`.  The slot is held until it is left or its lease ends.  With
 /// `"hold": true` the response is a stream of server-sent events that stays open: first `entered` with the fields of the
-/// answer, then comments.  The server renews the slot while the response is open and leaves it at once when the client closes
-/// the connection or resets the stream; `lost` is sent at the end if the slot was taken away meanwhile.
+/// answer, then comments.  The server renews the slot while the response is open, and leaves it at once when the client closes
+/// the connection or resets the stream.  If the slot is taken away meanwhile, the last event is `lost`.
 #[utoipa::path(post, path = "/slots/{policy}/{key}", tag = "limits", request_body = WantedSlot,
     params(("policy" = String, Path, description = "The policy's name"),
-        ("key" = String, Path, description = "For whom, percent-encoded")),
+        ("key" = String, Path, description = "The client's key, percent-encoded")),
     responses((status = 201, description = "The slot is held", body = Shown),
         (status = 200, description = "No slot is needed, or the response holds it", content(
             (Shown = "application/json"), (String = "text/event-stream"))),
@@ -120,13 +120,15 @@ async fn enter(
     Ok(response)
 }
 
-/// Starts the time of a slot anew
+/// Renews a slot
+///
+/// Starts its lease anew.
 #[utoipa::path(put, path = "/slots/{policy}/{key}/{slot}", operation_id = "renew_slot", tag = "limits",
     request_body = RenewedSlot,
     params(("policy" = String, Path, description = "The policy's name"),
-        ("key" = String, Path, description = "For whom, percent-encoded"),
+        ("key" = String, Path, description = "The client's key, percent-encoded"),
         ("slot" = String, Path, description = "The slot")),
-    responses((status = 204, description = "It is held for so long from now on")))]
+    responses((status = 204, description = "The lease starts anew")))]
 async fn renew(
     State(context): State<Context>,
     PathParts([policy, key, slot]): PathParts<3>,
@@ -141,9 +143,9 @@ async fn renew(
 /// Leaves a slot
 #[utoipa::path(delete, path = "/slots/{policy}/{key}/{slot}", tag = "limits",
     params(("policy" = String, Path, description = "The policy's name"),
-        ("key" = String, Path, description = "For whom, percent-encoded"),
+        ("key" = String, Path, description = "The client's key, percent-encoded"),
         ("slot" = String, Path, description = "The slot")),
-    responses((status = 204, description = "Others can have it")))]
+    responses((status = 204, description = "The slot is free")))]
 async fn leave(
     State(context): State<Context>,
     PathParts([policy, key, slot]): PathParts<3>,
@@ -168,7 +170,7 @@ fn held(was_held: bool) -> Result<StatusCode, Problem> {
     }
 }
 
-/// A slot that a response holds: left when this is dropped.
+/// A slot that a response holds.  It is left when this is dropped.
 struct HeldSlot {
     context: Context,
     counter: SlotCounter,
@@ -177,7 +179,7 @@ struct HeldSlot {
 }
 
 impl HeldSlot {
-    /// Starts its lease anew; false if it was not held any more.
+    /// Starts its lease anew; false if it was no longer held.
     fn renew(&self) -> bool {
         let table = self.context.services().limits.policies.load();
         let (slots, lease) = (Slots::In(&self.counter), Lease::For(self.lease));
@@ -189,12 +191,12 @@ impl Drop for HeldSlot {
     fn drop(&mut self) {
         let table = self.context.services().limits.policies.load();
         let leave = Leave { slots: Slots::In(&self.counter), slot: Some(self.slot) };
-        // If something else is at the counter's key by now, the slot is gone anyway.
+        // If the counter's key holds another kind of value by now, the slot is gone anyway.
         let _ = run(&self.context, &table, leave);
     }
 }
 
-/// What the response of one who holds a slot says.
+/// The events of a response that holds a slot.
 struct Holding {
     held: Option<HeldSlot>,
     next: Option<Bytes>,
@@ -206,7 +208,7 @@ impl EventSource for Holding {
         match self.next.take() {
             Some(event) => Poll::Ready(Some(event)),
             None if self.is_over => Poll::Ready(None),
-            // Only time brings more, see below.
+            // Only `keep_alive` brings more.
             None => Poll::Pending,
         }
     }

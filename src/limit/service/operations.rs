@@ -1,4 +1,4 @@
-//! The limiter's operations on the store, and what it does by itself when something falls due.
+//! The limiter's operations on the store, and its own work when something falls due.
 
 use super::counters::StoredCounters;
 use crate::clock::Now;
@@ -16,7 +16,7 @@ use crate::wait::Ticket;
 const STEPS_MAX: usize = 1_000;
 
 impl Awaited for QueuedAnswer {
-    /// The thread that keeps the time gives back what was granted: this one may be at the gate.
+    /// Ends the wait.  The thread that keeps the time gives granted costs back: this one may be at the gate.
     fn cancel(ticket: &Ticket<QueuedAnswer>, services: &Services, now: Now, _: &mut Effects) {
         services.limits.queue.leave(ticket);
         services.alarm.set(now.millis());
