@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_no_client() {
+    fn text_that_is_no_address_is_no_client() {
         for text in [
             "",
             "unknown",

@@ -1,4 +1,4 @@
-//! For whom a request is: keys as bytes, addresses in one spelling, and nobody by the name of nothing.
+//! Keys of clients: bytes as they are, addresses in one spelling, and no empty key.
 
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn how_much_of_an_address_tells_hosts_apart_is_a_setting() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn text_that_is_no_address_is_refused() {
     let server = server_with_few(&[], 100);
     let mut http = connect(&server);
     for header in ["X-Real-IP", "X-Forwarded-For"] {

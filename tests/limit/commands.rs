@@ -19,7 +19,7 @@ fn remaining(client: &mut Client, policy: &str, key: &str) -> String {
 }
 
 #[test]
-fn what_was_reserved_is_put_right() {
+fn a_reservation_is_corrected() {
     let server = server();
     let mut client = Client::connect(server.address());
     assert_eq!(client.ask("RL.POLICY SET tokens ALGO fixed LIMIT 1000 PERIOD 86400000"), "OK");
@@ -48,7 +48,7 @@ fn what_was_reserved_is_put_right() {
 }
 
 #[test]
-fn who_waits_over_resp_gets_what_is_given_back_over_another_connection() {
+fn a_waiter_gets_the_slot_that_another_connection_leaves() {
     let server = server();
     let (mut one, mut other) = (Client::connect(server.address()), Client::connect(server.address()));
     assert_eq!(one.ask("RL.POLICY SET jobs ALGO concurrency LIMIT 1 PERIOD 86400000"), "OK");

@@ -1,4 +1,4 @@
-//! What outlives the server: what operators set, and what limits have counted that matters for long.
+//! The state that outlives the server: changes of operators, and counters that matter for long.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, limited, pause, wait_for};
 
-/// A crash loses at most what was done in so much time.
+/// A crash loses at most the counts of this time.
 const LOST_AT_MOST: Duration = Duration::from_secs(1);
 
 fn server(folder: &Folder) -> Server {
@@ -78,7 +78,7 @@ fn blocks_that_a_policy_makes_do_not_gather_while_the_disk_takes_nothing() {
 }
 
 #[test]
-fn a_counter_outlives_who_would_have_it_kept_for_ever() {
+fn a_counter_keeps_its_deadline_when_persist_is_asked() {
     let folder = Folder::new();
     let first = server(&folder);
     let mut http = connect(&first);
@@ -145,7 +145,7 @@ fn long_windows_and_policies_outlive_a_crash() {
 }
 
 #[test]
-fn what_is_done_to_counters_as_keys_outlives_a_crash() {
+fn changes_to_counters_as_keys_outlive_a_crash() {
     let folder = Folder::new();
     let first = server(&folder);
     let mut http = connect(&first);
@@ -223,7 +223,7 @@ fn short_windows_and_servers_without_a_directory_keep_nothing() {
 }
 
 #[test]
-fn what_operators_set_is_on_the_disk_when_they_are_told_so() {
+fn changes_of_operators_are_on_the_disk_before_the_reply() {
     let folder = Folder::new();
     let first = server(&folder);
     let mut client = Client::connect(first.address());

@@ -92,7 +92,7 @@ fn a_policy_has_as_many_keys_as_it_may_have() {
 }
 
 #[test]
-fn slots_take_part_of_what_keys_a_policy_may_have() {
+fn keys_with_slots_count_among_the_keys_of_a_policy() {
     let server = Server::quartet(&["--http-port", "0"]);
     let (mut client, mut http) = (Client::connect(server.address()), connect(&server));
     let slots =

@@ -68,7 +68,7 @@ impl Settings {
 }
 
 #[test]
-fn what_operators_were_told_outlives_a_server_killed_at_any_time() {
+fn acknowledged_changes_outlive_a_server_killed_at_any_time() {
     let rounds = if env::var_os("QUARTET_LONG").is_some() { LONG_ROUNDS } else { ROUNDS };
     let folder = Folder::new();
     let data = folder.path().join("data").display().to_string();

@@ -7,7 +7,7 @@ use crate::support::http::Http;
 use crate::support::nginx::Nginx;
 
 #[test]
-fn nginx_lets_pass_what_the_limit_allows() {
+fn nginx_passes_the_requests_that_the_limit_allows() {
     let server = server();
     put_policy(
         &mut connect(&server),

@@ -77,7 +77,7 @@ fn a_wrong_policy_stops_the_start_with_a_line() {
 }
 
 #[test]
-fn what_leaves_the_file_while_no_server_runs_is_gone() {
+fn policies_that_leave_the_file_while_no_server_runs_are_gone() {
     let folder = Folder::new();
     let path = folder.path().join("quartet.toml");
     let data = folder.path().join("data").display().to_string();

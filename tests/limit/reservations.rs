@@ -65,7 +65,7 @@ fn a_change_of_the_algorithm_leaves_nothing_to_be_put_right() {
 }
 
 #[test]
-fn what_nobody_ends_is_kept_or_given_back_as_the_policy_says() {
+fn a_reservation_that_expires_is_kept_or_given_back_as_the_policy_says() {
     let server = server();
     let mut http = connect(&server);
     for outcome in ["keep", "refund"] {

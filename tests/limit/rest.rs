@@ -40,7 +40,7 @@ fn a_fresh_server_answers_the_first_call_of_the_readme() {
 }
 
 #[test]
-fn who_is_over_the_limit_is_told_which_and_for_how_long() {
+fn a_refusal_names_the_limit_and_the_time() {
     let server = server();
     let mut http = connect(&server);
     let limits = r#"{"limits": [{"name": "user", "algorithm": "fixed", "limit": 2, "period_ms": 3600000},
@@ -83,7 +83,7 @@ fn several_checks_take_together_or_not_at_all() {
 }
 
 #[test]
-fn policies_are_read_changed_and_forgotten() {
+fn policies_are_shown_changed_and_removed() {
     let server = server();
     let mut http = connect(&server);
     let definition =
@@ -133,7 +133,7 @@ fn a_key_is_reset_refunded_and_blocked() {
 }
 
 #[test]
-fn wrong_questions_are_told_what_is_allowed() {
+fn invalid_requests_are_told_the_allowed_values() {
     let server = server();
     let mut http = connect(&server);
     let nobody = http.get("/check");
@@ -155,7 +155,7 @@ fn wrong_questions_are_told_what_is_allowed() {
 }
 
 #[test]
-fn what_can_never_be_allowed_does_not_wait() {
+fn a_check_that_can_never_be_allowed_does_not_wait() {
     let server = server();
     let mut http = connect(&server);
     put_policy(
@@ -168,7 +168,7 @@ fn what_can_never_be_allowed_does_not_wait() {
 }
 
 #[test]
-fn proxies_are_answered_in_their_words() {
+fn proxies_get_the_answers_that_they_expect() {
     let server = server();
     let mut http = connect(&server);
     put_policy(
@@ -223,7 +223,7 @@ fn check_untouched(server: &InProcess, counter: &str, method: &str, path: &str, 
 }
 
 #[test]
-fn a_value_where_a_counter_should_be_is_never_touched() {
+fn a_value_at_the_key_of_a_counter_is_never_touched() {
     let server = server();
     let mut http = connect(&server);
     let two = r#"{"limits": [{"name": "a", "algorithm": "gcra", "limit": 9, "period_ms": 3600000},
@@ -270,7 +270,7 @@ fn a_value_where_a_counter_should_be_is_never_touched() {
 }
 
 #[test]
-fn offenders_are_told_apart_whatever_bytes_they_are() {
+fn offenders_are_told_apart_by_their_bytes() {
     let server = server();
     let mut http = connect(&server);
     let one = r#"{"limits": [{"algorithm": "fixed", "limit": 1, "period_ms": 3600000}]}"#;
@@ -294,7 +294,7 @@ fn offenders_are_told_apart_whatever_bytes_they_are() {
 }
 
 #[test]
-fn what_is_left_can_be_taken() {
+fn a_check_can_take_as_much_as_is_left() {
     let server = server();
     let mut http = connect(&server);
     put_policy(&mut http, "ten", r#"{"limits": [{"algorithm": "log", "limit": 10, "period_ms": 3600000}]}"#);
@@ -314,7 +314,7 @@ fn what_is_left_can_be_taken() {
 }
 
 #[test]
-fn who_is_refused_often_is_blocked() {
+fn a_key_that_is_refused_often_is_blocked() {
     let server = server();
     let mut http = connect(&server);
     let definition = json!({

@@ -1,4 +1,4 @@
-//! Slots over HTTP: held for a time, or for as long as a response is read.
+//! Slots over HTTP: held for a time, or for as long as the client reads the response.
 
 use serde_json::{Value, json};
 
@@ -80,7 +80,7 @@ fn a_slot_is_free_once_its_holder_is_gone() {
         assert_eq!((&entered["allowed"], &entered["remaining"]), (&json!(true), &json!(0)), "{entered}");
         assert_eq!(enter(&mut http, &json!({"hold": true})).problem(), "quota-exceeded");
         drop(holder);
-        // Who waits is admitted as soon as the slot is left; its lease would have lasted for a day.
+        // The waiter is admitted as soon as the slot is left; its lease would have lasted for a day.
         let mut resp = Client::connect(server.address());
         let admitted = resp.ask("RL.CHECK a/b POLICY jobs WAIT 60000");
         assert!(admitted.starts_with("[1,"), "{admitted}");

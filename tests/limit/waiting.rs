@@ -1,4 +1,4 @@
-//! Requests whose answer waits until their limits agree.
+//! Requests that wait until their limits allow them.
 
 use std::sync::mpsc;
 use std::thread;
@@ -30,7 +30,7 @@ fn refund(http: &mut Http) {
 }
 
 #[test]
-fn who_waits_is_admitted_at_the_pace_of_the_limit() {
+fn waiters_are_admitted_at_the_pace_of_the_limit() {
     let server = server();
     let mut http = connect(&server);
     put_policy(
@@ -57,7 +57,7 @@ fn patience_ends() {
     assert_eq!((too_long.status, &too_long.json()["field"]), (400, &json!("wait")));
 }
 
-/// What one who waited is told, of the limits and the numbers that others have.
+/// The parts of an answer that do not depend on the time.
 fn shape(response: &Response) -> serde_json::Value {
     let mut body = response.json();
     let limits = body["limits"].as_array_mut().expect("limits are a list");
@@ -83,7 +83,7 @@ fn shape(response: &Response) -> serde_json::Value {
 }
 
 #[test]
-fn who_waited_is_told_what_others_are_told() {
+fn a_waiter_gets_the_answer_of_a_check_that_did_not_wait() {
     let server = server();
     let mut http = connect(&server);
     let both = json!({"limits": [
@@ -125,7 +125,7 @@ fn who_waited_is_told_what_others_are_told() {
 }
 
 #[test]
-fn who_waits_for_what_is_no_counter_any_more_is_told_so() {
+fn a_waiter_whose_counter_is_overwritten_gets_an_error() {
     let server = server_with_nothing_left();
     let address = server.http_address();
     let waiter = thread::spawn(move || wait(&mut Http::connect(address), "once", 3_600_000));
@@ -139,7 +139,7 @@ fn who_waits_for_what_is_no_counter_any_more_is_told_so() {
 }
 
 #[test]
-fn who_came_first_is_admitted_first() {
+fn waiters_are_admitted_in_their_order() {
     let server = server_with_nothing_left();
     let address = server.http_address();
     let mut admin = connect(&server);
@@ -149,7 +149,7 @@ fn who_came_first_is_admitted_first() {
         let sender = sender.clone();
         thread::spawn(move || {
             let response = wait(&mut Http::connect(address), "once", 3_600_000);
-            // The test may be over if it failed; then nobody listens.
+            // If the test has failed and is over, the channel is closed.
             let _ = sender.send((number, response.status));
         });
         wait_for(|| (waiting(&mut admin) == Some(number + 1)).then_some(()));
@@ -161,7 +161,7 @@ fn who_came_first_is_admitted_first() {
 }
 
 #[test]
-fn who_goes_away_takes_nothing() {
+fn a_waiter_that_leaves_takes_nothing() {
     let server = server_with_nothing_left();
     let mut admin = connect(&server);
     let waiting = |admin: &mut Http| admin.get("/policies/once").json()["waiting"].as_u64();

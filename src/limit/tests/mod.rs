@@ -248,7 +248,7 @@ fn a_policy_that_changes_keeps_its_counters_and_statistics() {
 }
 
 #[test]
-fn wrong_policies_say_what_is_wrong() {
+fn an_invalid_policy_is_refused_with_the_reason() {
     let limits = Limits::new(1);
     let check = |name: &str, definition: Definition, expected: &str| {
         let error = limits.policies.set(name, definition).expect_err("it is not valid");
@@ -415,7 +415,7 @@ fn a_window_of_the_calendar_survives_steps_of_the_wall_clock_and_ends_at_midnigh
 }
 
 #[test]
-fn what_was_reserved_yesterday_is_put_right_today() {
+fn a_reservation_of_yesterday_is_settled_today() {
     const DAY: Nanos = 86_400 * algorithm::NANOS_PER_SECOND;
     let (limits, mut counters) = (Limits::new(1), Map::default());
     let day = LimitDefinition { window: Some(Unit::Day), period_ms: 0, ..limit("fixed", 10, 0) };

@@ -318,7 +318,7 @@ fn a_reset_removes_the_counters_of_one_key() {
 }
 
 #[test]
-fn what_is_left_is_taken_only_at_one_cost() {
+fn as_much_as_is_left_is_taken_only_at_equal_costs() {
     let mut house = ten_a_day();
     assert!(house.take(("day", "x", 8)));
     let mut check = |costs: [u64; 2]| {

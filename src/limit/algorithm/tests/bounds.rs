@@ -1,4 +1,4 @@
-//! What at most can be admitted in any span, counted plainly.
+//! The most that is admitted in any span, by a plain count.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn most_within(admitted: &[Nanos], period: Nanos) -> usize {
     most
 }
 
-/// Asks for one at each of these moments and says when it was admitted.
+/// Asks for one at each of these times and returns when it was admitted.
 fn admitted(counter: &mut Counter, moments: impl IntoIterator<Item = Nanos>) -> Vec<Nanos> {
     moments.into_iter().filter(|&now| counter.take(1, now).allowed).collect()
 }
@@ -127,7 +127,7 @@ fn gcra_admits_the_burst_and_then_the_rate() {
 }
 
 #[test]
-fn what_a_bucket_has_got_back_by_itself_is_not_given_back_once_more() {
+fn tokens_that_have_come_back_are_not_refunded_once_more() {
     for name in ["gcra", "leaky"] {
         let row = super::super::find(name.as_bytes()).expect("the algorithm is in the table");
         let limit = (row.build)(parameters(10, 1_000, None)).expect("the parameters are valid");

@@ -43,7 +43,7 @@ fn as_many_are_missing_as_before_but_no_more_than_the_bucket_holds() {
 }
 
 #[test]
-fn what_is_told_after_a_change_is_true() {
+fn answers_after_a_change_are_true() {
     let choices = [None, Some(OnChange::Keep), Some(OnChange::Reset)];
     for seed in 0..2_000 {
         let mut random = Random::with_seed(seed);

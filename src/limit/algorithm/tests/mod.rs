@@ -1,4 +1,4 @@
-//! The algorithms against naive ones on random traces, and what their files state about promises and errors.
+//! The algorithms beside naive ones on random traces, and their promises and errors.
 
 mod bounds;
 mod changes;
@@ -44,7 +44,7 @@ impl Counter {
         self.keep(changed, kept_for);
     }
 
-    /// What says nothing is not kept, as in the store.
+    /// A state that does not matter is not kept, as in the store.
     fn keep(&mut self, changed: StateBytes, kept_for: Nanos) {
         assert!(changed.len() <= super::STATE_LENGTH_MAX);
         self.state = if kept_for == 0 { StateBytes::new() } else { changed };
@@ -81,7 +81,7 @@ fn parameters_for(name: &str) -> impl Iterator<Item = Parameters> {
 /// Twice the longest span after the start; no server runs that long.
 const LATEST: Nanos = (1 << 61) + 2 * super::SPAN_MAX;
 
-/// A moment somewhat later: often none, often about an interval or a period, seldom very late.
+/// A step in time: often none, often about an interval or a period, seldom very long.
 fn later(random: &mut Random, now: Nanos, parameters: Parameters) -> Nanos {
     let period = parameters.period_millis as u64 * NANOS_PER_MILLI;
     let scale = match random.below(8) {
@@ -104,7 +104,7 @@ fn cost(random: &mut Random, limit: u64) -> u64 {
     }
 }
 
-/// What a decision says must be so if it is waited for.
+/// Checks that the times of a decision are true.
 #[track_caller]
 fn assert_honest(counter: &Counter, decision: Decision, cost: u64, now: Nanos) {
     if let Some(wait) = decision.retry_after {
@@ -135,7 +135,7 @@ fn play(name: &str, parameters: Parameters, seed: u64, steps: usize) {
     for step in 0..steps {
         let context = format!("{name} {parameters:?}, seed {seed}, step {step}");
         now = later(&mut random, now, parameters);
-        // The name of a slot is a moment as the clock tells it, in whole microseconds, and a little more.
+        // The name of a slot is a timestamp of the clock, in whole microseconds, and a little more.
         let grain = if name == "concurrency" { 1_000 } else { 1 };
         now = now.next_multiple_of(grain);
         if now > LATEST {

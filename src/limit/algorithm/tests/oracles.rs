@@ -3,7 +3,7 @@
 use super::super::{LOG_ENTRIES_MAX, Nanos, Parameters};
 use super::rational::Rational;
 
-/// What a naive implementation knows at a moment.
+/// A naive implementation of an algorithm.
 pub(super) trait Oracle {
     /// The highest cost that may be had, as a fraction.
     fn available(&mut self, now: Nanos) -> Rational;
@@ -14,7 +14,7 @@ pub(super) trait Oracle {
     /// Gives back the newest.
     fn refund(&mut self, amount: u64, taken_at: Nanos, now: Nanos);
 
-    /// How long who is admitted waits.
+    /// How long an admitted request waits.
     fn delay(&mut self, _now: Nanos) -> Nanos {
         0
     }
@@ -79,7 +79,7 @@ impl Oracle for Bucket {
         self.refill(now);
         let mut amount = Rational::whole(amount);
         if now > taken_at {
-            // What has come back by itself since is not owed any more.
+            // Tokens that have come back by themselves since are no longer owed.
             let back = &Rational::whole(now - taken_at) / &self.interval;
             let left = if back < self.capacity { &self.capacity - &back } else { Rational::whole(0) };
             amount = amount.min(left);
@@ -88,7 +88,7 @@ impl Oracle for Bucket {
     }
 }
 
-/// A bucket seen as a queue: what is missing from it waits in line.
+/// A bucket seen as a queue: the missing tokens wait in line.
 struct Queue(Bucket);
 
 impl Oracle for Queue {
@@ -157,14 +157,14 @@ impl Oracle for Refill {
     }
 }
 
-/// What was taken and when, in order.
+/// The costs that were taken, in the order of time.
 type History = Vec<(Nanos, u64)>;
 
 fn sum(history: &History, counts: impl Fn(Nanos) -> bool) -> u64 {
     history.iter().filter(|(at, _)| counts(*at)).map(|(_, cost)| cost).sum()
 }
 
-/// Gives back the newest of what still counts.
+/// Gives back the newest costs that still count.
 fn give_back(history: &mut History, mut amount: u64, counts: impl Fn(Nanos) -> bool) {
     for (_, cost) in history.iter_mut().rev().filter(|(at, _)| counts(*at)) {
         let given = amount.min(*cost);
@@ -227,7 +227,7 @@ impl Sliding {
         at.checked_sub(self.start).map(|since| since / self.period)
     }
 
-    /// What was taken in the window that is open and in the one before it.
+    /// The costs of the current window and of the one before it.
     fn counts(&self, now: Nanos) -> (u64, u64) {
         let open = self.window(now).expect("time goes on");
         let of = |window: Option<u64>| sum(&self.taken, |at| window.is_some() && self.window(at) == window);

@@ -1,9 +1,9 @@
-//! Parameters at and past the ends of what is allowed, and states as they are stored.
+//! Parameters at and past their bounds, and states as they are stored.
 
 use super::super::{COUNT_MAX, Concurrency, Gcra, SPAN_MAX, checked_cost};
 use super::*;
 
-/// What building a limit answers, as a person reads it.
+/// Checks the result of building a limit.
 #[track_caller]
 fn check(name: &str, parameters: Parameters, expected: Result<u64, &str>) {
     let row = super::super::find(name.as_bytes()).expect("the algorithm is in the table");
@@ -12,7 +12,7 @@ fn check(name: &str, parameters: Parameters, expected: Result<u64, &str>) {
 }
 
 #[test]
-fn impossible_parameters_are_refused_with_what_is_allowed() {
+fn invalid_parameters_are_refused_with_the_allowed_values() {
     const COUNT: &str = "1 to 281474976710655";
     const SPAN: &str = "1 to 3153600000000 milliseconds (a hundred years)";
     for row in ALGORITHMS.iter().filter(|row| row.name != "concurrency") {
@@ -96,7 +96,7 @@ fn a_cost_over_the_limit_never_succeeds_and_says_so() {
 }
 
 #[test]
-fn what_is_charged_without_asking_may_exceed_the_limit_and_is_paid_back() {
+fn a_charge_without_a_check_may_exceed_the_limit_and_is_paid_back() {
     for row in ALGORITHMS {
         let mut counter = Counter::new(row.name, parameters(10, 1_000, None));
         let mut changed = StateBytes::new();
