@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::task::{Poll, Waker};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use quartet::journal::{Journal, Options};
+use quartet::journal::{Journal, Options, Tag};
 use quartet::wait::{Durable, Position};
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
+
+/// The records' service.
+const TAG: Tag = Tag(1);
 
 /// Bytes of a record, as of a lock that is granted.
 const RECORD: [u8; 64] = [7; 64];
@@ -40,7 +43,7 @@ impl Drop for Folder {
 fn append(criterion: &mut Criterion) {
     let folder = Folder::new();
     let (journal, _) =
-        Journal::open(&folder.0, Options::new("bench"), &mut |_| Ok(())).expect("a temporary folder");
+        Journal::open(&folder.0, Options::new("bench"), &mut |_, _| Ok(())).expect("a temporary folder");
     let mut group = criterion.benchmark_group("journal/append");
     group.throughput(Throughput::Elements(APPENDS as u64));
     group.sample_size(20);
@@ -51,7 +54,7 @@ fn append(criterion: &mut Criterion) {
             drain,
             |()| {
                 for _ in 0..APPENDS {
-                    black_box(journal.append(&RECORD));
+                    black_box(journal.append(TAG, &RECORD));
                 }
             },
             BatchSize::PerIteration,
@@ -64,7 +67,7 @@ fn commit(criterion: &mut Criterion) {
     let folder = Folder::new();
     let (journal, mut writer, _) = {
         let disk = quartet::journal::disk::Folder::open(&folder.0).expect("a temporary folder");
-        Journal::open_on(std::sync::Arc::new(disk), Options::new("bench"), &mut |_| Ok(()))
+        Journal::open_on(std::sync::Arc::new(disk), Options::new("bench"), &mut |_, _| Ok(()))
             .expect("it is empty")
     };
     let mut group = criterion.benchmark_group("journal/commit");
@@ -73,7 +76,7 @@ fn commit(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(records as u64));
         group.bench_function(BenchmarkId::from_parameter(records), |bencher| {
             bencher.iter(|| {
-                let last = (0..records).fold(Position(0), |_, _| journal.append(&RECORD));
+                let last = (0..records).fold(Position(0), |_, _| journal.append(TAG, &RECORD));
                 writer.step();
                 assert_eq!(journal.poll_synced(last, Waker::noop()), Poll::Ready(Ok(())));
             });

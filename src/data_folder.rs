@@ -18,8 +18,7 @@ const REMEDY: &str =
 /// # Errors
 /// If it cannot be used: why, and what helps.
 pub fn own(settings: &Settings) -> Result<Option<Folder>, String> {
-    let keeps_nothing = settings.lock_durability == LockDurability::None && settings.limit_kept_from == 0;
-    let Some(path) = settings.dir.as_deref().filter(|_| !keeps_nothing) else { return Ok(None) };
+    let Some(path) = settings.dir.as_deref().filter(|_| is_wanted(settings)) else { return Ok(None) };
     if let Some(obstacle) = obstacle(path) {
         let what = if obstacle == path { "it".into() } else { obstacle.to_string_lossy() };
         return Err(format!("cannot use {}: {what} is no directory; {REMEDY}", path.display()));
@@ -35,6 +34,11 @@ pub fn own(settings: &Settings) -> Result<Option<Folder>, String> {
         FolderError::Io(error) => OpenError::Io { what: format!("use {}", path.display()), error },
     });
     owned.map(Some).map_err(|error| error.to_string())
+}
+
+/// True if a service is to keep something on the disk.
+pub(crate) fn is_wanted(settings: &Settings) -> bool {
+    settings.lock_durability != LockDurability::None || settings.limit_kept_from > 0
 }
 
 /// Whether somebody has said where to keep data.

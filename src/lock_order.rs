@@ -58,8 +58,6 @@ ranks! {
     LIMIT_RESERVATIONS,
     /// The checks that wait for admission by the limiter.
     ADMISSION_QUEUE,
-    /// Who waits for the journal of the limiter to be made.
-    LIMIT_WAITERS,
     /// The answer to somebody who waits.
     MAILBOX,
     /// Who is shown every command.
@@ -80,11 +78,13 @@ ranks! {
     OUTBOX,
     /// Since when a client's output is over its soft limit.
     OUTBOX_SOFT_LIMIT,
-    /// What was appended to a journal.
+    /// Who waits for the journal to be made.
+    JOURNAL_AWAITED,
+    /// What was appended to the journal.
     JOURNAL,
     /// Who waits for a sync.
     JOURNAL_WAITERS,
-    /// The thread of a journal's writer.
+    /// The thread of the journal's writer.
     JOURNAL_THREAD,
     /// Refusals by their codes.
     ERROR_COUNTS,

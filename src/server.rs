@@ -15,11 +15,12 @@ use crate::attempts::{Attempts, Report};
 use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
-use crate::command::{KeeperThread, LimitKeeper, Monitors, Services};
+use crate::command::{Monitors, Services};
 use crate::data_folder;
 use crate::delivery::Effects;
 use crate::descriptors;
 use crate::http;
+use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
 use crate::limit::{COUNTER_TYPE, Limits};
 use crate::lock::{Durability, Locks};
 use crate::log::Log;
@@ -37,12 +38,6 @@ use crate::store::Store;
 /// The name of a run is this many hexadecimal digits.
 const RUN_ID_LENGTH: usize = 40;
 const RUN_ID_WORDS: usize = 3;
-
-/// Where the journal of the locks is, below the directory for data.
-pub(crate) const LOCKS_FOLDER: &str = "locks";
-
-/// Where the journal of the rate limiter is, below the directory for data.
-const LIMITS_FOLDER: &str = "limits";
 
 /// How often idle and slow clients are looked for and the wall clock is followed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
@@ -65,7 +60,9 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     // Everybody may see the name of the run, so it must tell nothing about the seed that keys are hashed with.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
-    let limits = Limits::new(slots).with_ipv6_prefix(settings.limit_host_prefix as u8);
+    let journal = Arc::<JournalHandle>::default();
+    let locks = Locks::new(&journal, lock_durability(&settings));
+    let limits = Limits::kept_in(&journal, slots).with_ipv6_prefix(settings.limit_host_prefix as u8);
     limits.follow_wall_clock(clock.now());
     Services {
         rows: SERVICES,
@@ -76,8 +73,9 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         attempts: Attempts::default(),
         fan_out: Arc::default(),
         limits,
+        journal,
         timekeeper: slots - 1,
-        locks: Locks::default(),
+        locks,
         monitors: Monitors::default(),
         clients: Clients::default(),
         started: clock.now(),
@@ -103,19 +101,19 @@ pub fn run(read: Settings, log: Arc<Log>) -> Result<(), String> {
     let mut services = services(settings.clone(), Clock::machine(), machine_seed());
     services.log = log;
     services.settings.limit_connections(room);
-    services.locks = open_locks(&settings, &services.clock)?;
+    let services = Arc::new(services);
+    let keeper = open_keeper(&settings, &services)?;
     services.locks.limit_memory(settings.lock_maxmemory);
     if let Some(micros) = services.locks.next_deadline() {
         services.alarm.set(micros.div_ceil(1000));
     }
-    let services = Arc::new(services);
-    let limits = keep_limits(&settings, &services)?;
     let mut policies = settings.config.clone().map(PolicyFile::new);
     if let Some(file) = &mut policies {
         file.load(&services.limits.policies)?;
     }
-    let limits = limits.map(KeeperThread::start).transpose();
-    let limits = limits.map_err(|error| format!("cannot start the thread that keeps the limits: {error}"))?;
+    let keeper = keeper.map(KeeperThread::start).transpose();
+    let keeper =
+        keeper.map_err(|error| format!("cannot start the thread that keeps the services: {error}"))?;
     allocator::start_giving_back()
         .map_err(|error| format!("cannot start the thread that gives memory back: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -130,41 +128,37 @@ pub fn run(read: Settings, log: Arc<Log>) -> Result<(), String> {
     for thread in http_threads {
         thread.join();
     }
-    if let Some(journal) = services.locks.journal() {
-        journal.close();
-    }
-    if let Some(thread) = limits {
-        thread.stop();
+    if let Some(keeper) = keeper {
+        keeper.stop();
     }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The locks as they were when an earlier server ended, as far as they are kept.
-fn open_locks(settings: &Settings, clock: &Clock) -> Result<Locks, String> {
-    let durability = match (settings.lock_durability, &settings.dir) {
+/// How much of the locks outlives the server.
+fn lock_durability(settings: &Settings) -> Durability {
+    match (settings.lock_durability, &settings.dir) {
         (LockDurability::None, _) | (LockDurability::Auto, None) => Durability::None,
         (LockDurability::Fence, _) => Durability::Fence,
         (LockDurability::Full | LockDurability::Auto, _) => Durability::Full,
-    };
-    let now = clock.now();
-    match &settings.dir {
-        Some(folder) => {
-            Locks::open(&folder.join(LOCKS_FOLDER), durability, now).map_err(|error| error.to_string())
-        }
-        None if durability == Durability::None => Ok(Locks::kept_nowhere(now)),
-        None => Err(format!(
-            "locks of durability {} need a directory: name one with --dir, or choose --lock-durability none",
-            settings.lock_durability.word()
-        )),
     }
 }
 
-/// What keeps the limits, with what an earlier server has kept taken back; none if they are not to be kept.
-fn keep_limits(settings: &Settings, services: &Arc<Services>) -> Result<Option<LimitKeeper>, String> {
-    let (Some(folder), seconds @ 1..) = (&settings.dir, settings.limit_kept_from) else { return Ok(None) };
-    let keeper = LimitKeeper::open(services, folder.join(LIMITS_FOLDER), seconds);
-    keeper.map(Some).map_err(|error| error.to_string())
+/// The keeper, once the services have taken back what an earlier server has kept; none if nothing is to be kept.
+fn open_keeper(settings: &Settings, services: &Arc<Services>) -> Result<Option<Keeper>, String> {
+    let durability = settings.lock_durability;
+    if settings.dir.is_none() && matches!(durability, LockDurability::Full | LockDurability::Fence) {
+        return Err(format!(
+            "locks of durability {} need a directory: name one with --dir, or choose --lock-durability none",
+            durability.word()
+        ));
+    }
+    let kept = || services.rows.iter().filter_map(|service| service.persistence.as_ref());
+    let ends = kept().map(|persistence| (persistence.persistent)(services)).collect();
+    let is_wanted = kept().any(|persistence| (persistence.journal)(services).is_on());
+    let directory = settings.dir.as_deref();
+    Keeper::open(&services.journal, directory, is_wanted, ends, services.clock.now())
+        .map_err(|error| error.to_string())
 }
 
 /// Opens the doors and serves; returns the threads once the server is to stop and nobody is let in any more.

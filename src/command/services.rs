@@ -9,6 +9,8 @@ use crate::attempts::Attempts;
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::delivery::{Effects, FanOut};
+use crate::journal::Status;
+use crate::journal::keeper::JournalHandle;
 use crate::limit::Limits;
 use crate::lock::Locks;
 use crate::log::Log;
@@ -33,6 +35,8 @@ pub struct Services {
     pub fan_out: Arc<FanOut>,
     /// The slot at the gate, and the number in the metrics, of the thread that keeps the time.
     pub timekeeper: usize,
+    /// The journal of all services that keep something.
+    pub journal: Arc<JournalHandle>,
     /// The rate limiter.
     pub limits: Limits,
     /// Who holds what.
@@ -89,6 +93,17 @@ impl Services {
     /// Does the housekeeping of all services: to be called twice a second.
     pub fn keep_house(&self) {
         self.rows.iter().for_each(|service| (service.keep_house)(self));
+    }
+
+    /// Calls `write` with the name of every service that is kept and the state of the journal, once there is one.  Takes no
+    /// lock that is held while somebody waits for the disk or the gate.
+    pub fn each_journal(&self, mut write: impl FnMut(&'static str, Status)) {
+        let kept = self.rows.iter().filter_map(|service| Some((service.name, service.persistence.as_ref()?)));
+        for (name, persistence) in kept {
+            if let Some(status) = (persistence.journal)(self).status() {
+                write(name, status);
+            }
+        }
     }
 
     /// Says why the journal of a service cannot be written, if it cannot.

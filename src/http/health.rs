@@ -12,8 +12,7 @@ use super::access::Admitted;
 use crate::command::Services;
 use crate::data_folder;
 use crate::http::endpoint::{Context, Json, OpenApiRouter, State, json_with_status, routes};
-use crate::lock::Durability;
-use crate::server::LOCKS_FOLDER;
+use crate::journal::keeper;
 use crate::service::HealthCheck;
 
 /// Free bytes that the disk must have for data to be written.
@@ -74,14 +73,15 @@ async fn ready(State(context): State<Context>, admitted: Option<Extension<Admitt
 fn disk(services: &Services) -> Result<(), String> {
     let settings = services.settings.current();
     let Some(folder) = &settings.dir else { return Ok(()) };
-    // In this order: the first lock may make them just now.
-    let had_begun = services.locks.journal().is_some();
-    let exists = folder.join(LOCKS_FOLDER).exists();
-    let has_begun = services.locks.journal().is_some();
+    let journal = &services.journal;
+    // In this order: they may be made just now.
+    let had_begun = journal.is_made();
+    let exists = folder.join(keeper::FOLDER).exists();
+    let has_begun = journal.is_made() || journal.is_awaited();
     if had_begun && !exists {
         return Err(format!("{} is gone; what is kept now will not be found again", folder.display()));
     }
-    let is_shared = !data_folder::is_named(&settings) && services.locks.durability() != Durability::None;
+    let is_shared = !data_folder::is_named(&settings) && data_folder::is_wanted(&settings);
     if is_shared && exists && !has_begun {
         let folder = folder.display();
         return Err(format!(

@@ -1,6 +1,6 @@
-//! The disk as a journal sees it: a folder of files that are written at their end, and two ways to make sure.
+//! The disk as the journal sees it: a folder of files that are written at their end, and two ways to make sure.
 //!
-//! This is the only file of the journal that touches files.  Tests put a disk of their own under a journal, one that
+//! This is the only file of the journal that touches the file system.  Tests put a disk of their own under a journal, one that
 //! tears writes, forgets what was not synced, and fails.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -44,6 +44,9 @@ pub trait Disk: Send + Sync {
 
     /// Returns once all that was created, renamed and removed is on the disk.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// Removes the folder, whose files have been removed.  Nothing is done with it afterwards.
+    fn remove_folder(&self) -> io::Result<()>;
 
     /// Where a file is, for people; without a name, where the folder is.
     fn describe(&self, name: &str) -> String;
@@ -128,7 +131,7 @@ fn make_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(path);
     make_folders(parent)?;
     match DirBuilder::new().mode(FOLDER_MODE).create(path) {
         // Another journal of this server may have made it meanwhile.
@@ -136,6 +139,10 @@ fn make_folders(path: &Path) -> io::Result<()> {
         result => result?,
     }
     File::open(parent)?.sync_all()
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Disk for Folder {
@@ -174,6 +181,16 @@ impl Disk for Folder {
 
     fn sync_names(&self) -> io::Result<()> {
         self.names.sync_all()
+    }
+
+    fn remove_folder(&self) -> io::Result<()> {
+        self.sync_names()?;
+        std::fs::remove_file(self.path.join(LOCK_FILE))?;
+        match std::fs::remove_dir(&self.path) {
+            // Somebody has put something there that is not the server's.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            result => result.and_then(|()| File::open(parent_of(&self.path))?.sync_all()),
+        }
     }
 
     fn describe(&self, name: &str) -> String {

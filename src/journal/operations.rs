@@ -61,7 +61,7 @@ impl<R: Read> OperationReader<R> {
                 }
                 Found::End => return Ok(Next::End),
                 Found::Record([], _) => "a record is empty",
-                Found::Record(_, links) if is_begun && links.is_first_of_group => {
+                Found::Record(_, links) if is_begun && links.is_first_of_batch => {
                     // An operation is written at once, so what is missing had been on the disk.
                     return Ok(Next::Wrong("the rest of an operation is missing", Rest::Written));
                 }

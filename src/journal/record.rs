@@ -1,38 +1,50 @@
-//! A record on the disk: a word with its length, the CRC32C, its bytes.
+//! A record on the disk: a word with its length, the CRC32C, its bytes.  The first byte is the tag of its service.
 //!
 //! The checksum covers the record's position as well, so that a record is valid in its own place only.  The top bit
-//! of the length says that the record is the first of a group.  A group is written after all before it was synced:
+//! of the length says that the record is the first of a batch.  A batch is written after all before it was synced:
 //! wherever such a record is found, everything before it had been on the disk, and what is wrong there is damage, not
 //! the torn end of a write.
 //!
-//! The bit below says that the next record belongs to the same operation of the service: what the records of one
-//! operation say counts together or not at all, however many there are.
+//! The bit below says that the next record belongs to the same operation: the records of one operation count together or
+//! not at all, however many there are and whichever services they belong to.
 
 use std::io::{self, Read};
 
 use crate::wait::Position;
 
-/// Longest record in bytes: the payload of the largest message and what goes with it.
+/// Longest record in bytes with its tag: the payload of the largest message and what goes with it.
 pub const RECORD_MAX: usize = 64 << 20;
 
 /// Bytes before the payload: the length and the checksum.
 const HEAD: usize = 8;
 
-const FIRST_OF_GROUP: u32 = 1 << 31;
+const FIRST_OF_BATCH: u32 = 1 << 31;
 const IS_CONTINUED: u32 = 1 << 30;
 
 /// The rest of the word is the length.
 const LENGTH: u32 = IS_CONTINUED - 1;
 
-/// At most this many bytes are checksummed to find out whether a group follows a record that is wrong.  The end of a
+/// At most this many bytes are checksummed to find out whether a batch follows a record that is wrong.  The end of a
 /// file that holds so many things that look like records is no torn end.
 const SEARCH_MAX: usize = 4 << 30;
+
+/// Which service a record belongs to.  Tags are stored, so a tag is never given to another service.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Tag(pub u8);
+
+impl Tag {
+    /// Divides the bytes of a record into its tag and what the service wrote.
+    pub(super) fn split(bytes: &[u8]) -> Option<(Tag, &[u8])> {
+        let (&tag, record) = bytes.split_first()?;
+        Some((Tag(tag), record))
+    }
+}
 
 /// How a record belongs to those around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Links {
-    /// It is the first of a group: all before it is on the disk.  Others are written together with the one before.
-    pub(super) is_first_of_group: bool,
+    /// It is the first of a batch: all before it is on the disk.  Others are written together with the one before.
+    pub(super) is_first_of_batch: bool,
     /// The next record is of the same operation.
     pub(super) is_continued: bool,
 }
@@ -40,27 +52,54 @@ pub(super) struct Links {
 impl Links {
     fn of(word: [u8; 4]) -> Links {
         let word = u32::from_le_bytes(word);
-        Links { is_first_of_group: word & FIRST_OF_GROUP != 0, is_continued: word & IS_CONTINUED != 0 }
+        Links { is_first_of_batch: word & FIRST_OF_BATCH != 0, is_continued: word & IS_CONTINUED != 0 }
     }
 
     fn bits(self) -> u32 {
-        let first = if self.is_first_of_group { FIRST_OF_GROUP } else { 0 };
+        let first = if self.is_first_of_batch { FIRST_OF_BATCH } else { 0 };
         first | if self.is_continued { IS_CONTINUED } else { 0 }
     }
 }
 
-/// Bytes that a record takes with its head.
+/// Bytes that a record takes with its head and its tag.
 pub(super) fn length_of(payload: &[u8]) -> u64 {
-    (HEAD + payload.len()) as u64
+    (HEAD + 1 + payload.len()) as u64
 }
 
-/// Writes a record that begins at `position`.
-pub(super) fn encode(payload: &[u8], position: Position, links: Links, into: &mut Vec<u8>) {
-    debug_assert!(payload.len() <= RECORD_MAX, "the service keeps its records below the limit");
-    let word = (payload.len() as u32 | links.bits()).to_le_bytes();
-    into.extend_from_slice(&word);
-    into.extend_from_slice(&checksum(position, word, payload).to_le_bytes());
-    into.extend_from_slice(payload);
+/// Writes a record of a service that begins at `position`.
+pub(super) fn encode(tag: Tag, payload: &[u8], position: Position, links: Links, into: &mut Vec<u8>) {
+    debug_assert!(payload.len() < RECORD_MAX, "services keep their records below the limit");
+    put(&[&[tag.0], payload], position, links, into);
+}
+
+/// Writes the empty record that ends a snapshot.
+pub(super) fn encode_end(position: Position, into: &mut Vec<u8>) {
+    put(&[], position, Links::default(), into);
+}
+
+fn put(parts: &[&[u8]], position: Position, links: Links, into: &mut Vec<u8>) {
+    let at = into.len();
+    into.extend_from_slice(&[0; HEAD]);
+    parts.iter().for_each(|part| into.extend_from_slice(part));
+    let length = into.len() - at - HEAD;
+    seal(&mut into[at..], length, position, links);
+}
+
+/// Changes how the record at the start of `bytes`, which is at `position`, belongs to those around it.
+pub(super) fn relink(bytes: &mut [u8], position: Position, change: impl FnOnce(&mut Links)) {
+    let Some((word, _)) = split_head(bytes) else { return };
+    let mut links = Links::of(word);
+    change(&mut links);
+    seal(bytes, (u32::from_le_bytes(word) & LENGTH) as usize, position, links);
+}
+
+/// Writes the head of the record at the start of `bytes`.
+fn seal(bytes: &mut [u8], length: usize, position: Position, links: Links) {
+    let (head, payload) = bytes.split_at_mut(HEAD);
+    let word = (length as u32 | links.bits()).to_le_bytes();
+    let sum = checksum(position, word, &payload[..length]);
+    head[..4].copy_from_slice(&word);
+    head[4..].copy_from_slice(&sum.to_le_bytes());
 }
 
 fn checksum(position: Position, word: [u8; 4], payload: &[u8]) -> u32 {
@@ -88,7 +127,7 @@ pub(super) enum Rest {
     Blank,
     /// The torn end of a write that nobody was told of.
     Torn,
-    /// A group begins behind it: it had been on the disk, and is damaged.
+    /// A batch begins behind it: it had been on the disk, and is damaged.
     Written,
 }
 
@@ -147,17 +186,17 @@ impl<R: Read> RecordReader<R> {
         if rest.iter().all(|&byte| byte == 0) {
             return Ok(Rest::Blank);
         }
-        Ok(if self.begins_group(&rest) { Rest::Written } else { Rest::Torn })
+        Ok(if self.begins_batch(&rest) { Rest::Written } else { Rest::Torn })
     }
 
-    /// Whether a group begins somewhere in what is left of the file.
-    fn begins_group(&self, rest: &[u8]) -> bool {
+    /// Whether a batch begins somewhere in what is left of the file.
+    fn begins_batch(&self, rest: &[u8]) -> bool {
         let mut left = SEARCH_MAX;
         for at in 1..rest.len() {
             let Some((word, sum)) = split_head(&rest[at..]) else { break };
             let length = (u32::from_le_bytes(word) & LENGTH) as usize;
             let payload = rest.get(at + HEAD..at + HEAD + length);
-            let Some(payload) = payload.filter(|_| Links::of(word).is_first_of_group) else {
+            let Some(payload) = payload.filter(|_| Links::of(word).is_first_of_batch) else {
                 continue;
             };
             if checksum(Position(self.position.0 + at as u64), word, payload) == sum {
@@ -180,12 +219,12 @@ fn split_head(bytes: &[u8]) -> Option<([u8; 4], u32)> {
 mod tests {
     use super::*;
 
-    fn two_groups() -> Vec<u8> {
+    fn two_batches() -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (payload, is_first_of_group) in [("first", true), ("second", false), ("third", true)] {
+        for (payload, is_first_of_batch) in [("first", true), ("second", false), ("third", true)] {
             let position = Position(100 + bytes.len() as u64);
-            let links = Links { is_first_of_group, is_continued: !is_first_of_group };
-            encode(payload.as_bytes(), position, links, &mut bytes);
+            let links = Links { is_first_of_batch, is_continued: !is_first_of_batch };
+            encode(Tag(b'#'), payload.as_bytes(), position, links, &mut bytes);
         }
         bytes
     }
@@ -206,15 +245,25 @@ mod tests {
 
     #[test]
     fn records_are_read_in_their_own_place_only() {
-        let bytes = two_groups();
-        assert_eq!(payloads(&bytes, 100), (vec!["first".into(), "second".into(), "third".into()], None));
+        let bytes = two_batches();
+        assert_eq!(payloads(&bytes, 100), (vec!["#first".into(), "#second".into(), "#third".into()], None));
         assert_eq!(payloads(&bytes, 101), (vec![], Some(Rest::Torn)));
     }
 
     #[test]
+    fn a_record_is_linked_anew_in_its_place() {
+        let mut bytes = two_batches();
+        let second = HEAD + "#first".len();
+        relink(&mut bytes[second..], Position(100 + second as u64), |links| links.is_first_of_batch = true);
+        assert_eq!(payloads(&bytes, 100).1, None);
+        bytes[0] ^= 1;
+        assert_eq!(payloads(&bytes[..bytes.len() - 1], 100).1, Some(Rest::Written));
+    }
+
+    #[test]
     fn a_torn_end_is_told_from_damage() {
-        let bytes = two_groups();
-        let third = bytes.len() - HEAD - "third".len();
+        let bytes = two_batches();
+        let third = bytes.len() - HEAD - "#third".len();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
@@ -227,7 +276,7 @@ mod tests {
 
     #[test]
     fn zeros_behind_the_records_are_the_end() {
-        let bytes = two_groups();
+        let bytes = two_batches();
         for zeros in [1, HEAD - 1, HEAD, 100] {
             let mut laid_out = bytes.clone();
             laid_out.resize(bytes.len() + zeros, 0);

@@ -5,18 +5,22 @@
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
+use std::ops::RangeInclusive;
 
 use super::disk::Disk;
 use super::operations::{Next, OperationReader};
-use super::record::{Found, RecordReader, Rest};
+use super::record::{Found, RecordReader, Rest, Tag};
 use super::segment::{self, FileId, HEAD, Head, Kind};
 use crate::wait::Position;
 
 /// Bytes read from the disk at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Takes one record back into a service, or says why it cannot.
-pub type Replay<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
+/// Takes one record back into the service with this tag, or says why it cannot.
+pub type Replay<'a> = dyn FnMut(Tag, &[u8]) -> Result<(), String> + 'a;
+
+/// The same for the bytes of a record, before it is known whose it is.
+pub(super) type ReplayBytes<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
 
 /// What was read back.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,6 +84,18 @@ pub enum OpenError {
         /// The folder.
         folder: String,
     },
+    /// Services have former folders of their own and records in the journal.
+    TwoJournals {
+        /// The former folders.
+        former: Vec<String>,
+        /// The folder of the journal.
+        folder: String,
+    },
+    /// The journal was made by another server after this one had started without it.
+    Appeared {
+        /// The folder.
+        folder: String,
+    },
     /// A file is of a version that this server does not know.
     OtherVersion {
         /// The file.
@@ -110,6 +126,17 @@ impl fmt::Display for OpenError {
                 formatter,
                 "{file} is missing; restore {folder} from a copy, or move it away to start without what it holds"
             ),
+            OpenError::TwoJournals { former, folder } => write!(
+                formatter,
+                "{} and {folder} both hold data, because an earlier version of the server has run since its data was \
+                 taken over: move away what is not to count",
+                former.join(", ")
+            ),
+            OpenError::Appeared { folder } => write!(
+                formatter,
+                "{folder} was made by another server since this one was started: start this one anew to take over \
+                 what it holds, or choose another folder with --dir"
+            ),
             OpenError::OtherVersion { file, version } => write!(
                 formatter,
                 "{file} is of version {version} of the format, which this server does not know: start the version \
@@ -121,14 +148,19 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Replays all that the disk has, cuts a torn end off, removes what is no longer needed.
-pub(super) fn recover(disk: &dyn Disk, replay: &mut Replay<'_>) -> Result<Recovered, OpenError> {
+/// Replays all that the disk has in one of the `versions` of the format, cuts a torn end off, removes what is no longer
+/// needed.
+pub(super) fn recover(
+    disk: &dyn Disk,
+    versions: RangeInclusive<u32>,
+    replay: &mut ReplayBytes<'_>,
+) -> Result<Recovered, OpenError> {
     let names = disk.list().map_err(|error| reading(disk, "", error))?;
     let mut files: Vec<FileId> = names.iter().filter_map(|name| FileId::parse(name)).collect();
     files.sort_unstable_by_key(|file| (file.sequence, file.kind));
     // A snapshot comes before the segment with its number.
     let begin = files.iter().rposition(|file| file.kind == Kind::Snapshot).unwrap_or(0);
-    let mut recovery = Recovery { disk, replay, state: Recovered::new() };
+    let mut recovery = Recovery { disk, versions, replay, state: Recovered::new() };
     let (snapshot, segments) = match files[begin..].split_first() {
         Some((first, rest)) if first.kind == Kind::Snapshot => (Some(first), rest),
         _ => (None, &files[begin..]),
@@ -152,6 +184,21 @@ pub(super) fn recover(disk: &dyn Disk, replay: &mut Replay<'_>) -> Result<Recove
 }
 
 impl Recovered {
+    /// Says in the log that the end of a journal was cut off, if it was.
+    pub(super) fn warn_of_torn_end(&self, journal: &str) {
+        if let Some(TornEnd { file, offset, reason }) = &self.torn {
+            tracing::warn!(
+                journal,
+                file,
+                offset,
+                reason,
+                "cut off the end of the journal, which is not what was written.  A crash in the last write leaves \
+                 that, and nobody was told of such a write; but if the disk has lost what it had confirmed, \
+                 operations that were acknowledged are gone with it"
+            );
+        }
+    }
+
     fn new() -> Recovered {
         Recovered {
             records: 0,
@@ -166,7 +213,8 @@ impl Recovered {
 
 struct Recovery<'a, 'b> {
     disk: &'a dyn Disk,
-    replay: &'a mut Replay<'b>,
+    versions: RangeInclusive<u32>,
+    replay: &'a mut ReplayBytes<'b>,
     state: Recovered,
 }
 
@@ -256,7 +304,9 @@ impl Recovery<'_, '_> {
         let (disk, name) = (self.disk, id.name());
         let source = disk.read(&name).map_err(|error| reading(disk, &name, error))?;
         let mut source = BufReader::with_capacity(READ_BYTES, source);
-        match segment::read_head(id, &mut source).map_err(|error| reading(disk, &name, error))? {
+        match segment::read_head(id, &self.versions, &mut source)
+            .map_err(|error| reading(disk, &name, error))?
+        {
             Head::Start(start) => Ok((RecordReader::new(source, start), start)),
             Head::OtherVersion(version) => {
                 Err(OpenError::OtherVersion { file: disk.describe(&name), version })

@@ -5,16 +5,19 @@
 //! snapshot: all of it) is on the disk, so a file with a proper name is never half there.
 
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 
 use super::disk::{Disk, DiskFile};
 use crate::wait::Position;
 
 const MAGIC: [u8; 8] = *b"QUARTETJ";
 
-/// The version that is written.  The first did not know that records belong together: it is read, since each of its
-/// records is an operation of its own, but a server that knows no other must not read what has several.
-const VERSION: u32 = 2;
-const VERSION_MIN: u32 = 1;
+/// The version of the format.
+pub(super) const VERSION: u32 = 3;
+
+/// The versions in which each service had a journal of its own, so that records have no tags.  In the first of them each
+/// record is an operation of its own.  They are read to be taken over.
+pub(super) const UNTAGGED_VERSIONS: RangeInclusive<u32> = 1..=2;
 
 /// Bytes before the first record: magic, version, kind, sequence, start, checksum.
 pub(super) const HEAD: usize = 8 + 4 + 4 + 8 + 8 + 4;
@@ -122,8 +125,12 @@ pub(super) enum Head {
     Wrong(&'static str),
 }
 
-/// Reads the head of a file.
-pub(super) fn read_head(id: FileId, source: &mut dyn Read) -> io::Result<Head> {
+/// Reads the head of a file, which is to be of one of the `versions`.
+pub(super) fn read_head(
+    id: FileId,
+    versions: &RangeInclusive<u32>,
+    source: &mut dyn Read,
+) -> io::Result<Head> {
     let mut bytes = Vec::new();
     source.take(HEAD as u64).read_to_end(&mut bytes)?;
     if bytes.len() < HEAD {
@@ -141,7 +148,7 @@ pub(super) fn read_head(id: FileId, source: &mut dyn Read) -> io::Result<Head> {
     if crc32c::crc32c(&bytes[..HEAD - 4]).to_le_bytes() != bytes[HEAD - 4..] {
         return Ok(Head::Wrong("the checksum of its head is wrong"));
     }
-    if !(VERSION_MIN..=VERSION).contains(&version) {
+    if !versions.contains(&version) {
         return Ok(Head::OtherVersion(version));
     }
     Ok(if bytes == head(id, start, version) {
@@ -171,21 +178,26 @@ mod tests {
     #[test]
     fn a_head_is_of_one_file_only() {
         let id = FileId::segment(3);
-        for version in [VERSION_MIN, VERSION] {
-            let bytes = head(id, Position(9), version);
-            assert!(matches!(read_head(id, &mut &bytes[..]), Ok(Head::Start(Position(9)))));
-        }
-        let unknown = head(id, Position(9), VERSION + 1);
-        assert!(matches!(read_head(id, &mut &unknown[..]), Ok(Head::OtherVersion(3))));
+        let read = |id, bytes: &[u8]| read_head(id, &(VERSION..=VERSION), &mut &bytes[..]);
         let bytes = head(id, Position(9), VERSION);
+        assert!(matches!(read(id, &bytes), Ok(Head::Start(Position(9)))));
+        for unknown in [*UNTAGGED_VERSIONS.end(), VERSION + 1] {
+            let bytes = head(id, Position(9), unknown);
+            assert!(matches!(read(id, &bytes), Ok(Head::OtherVersion(version)) if version == unknown));
+        }
+        for version in UNTAGGED_VERSIONS {
+            let bytes = head(id, Position(9), version);
+            let found = read_head(id, &UNTAGGED_VERSIONS, &mut &bytes[..]);
+            assert!(matches!(found, Ok(Head::Start(Position(9)))));
+        }
         for other in [FileId::segment(4), FileId::snapshot(3)] {
-            assert!(matches!(read_head(other, &mut &bytes[..]), Ok(Head::Wrong(_))));
+            assert!(matches!(read(other, &bytes), Ok(Head::Wrong(_))));
         }
         for at in 0..HEAD {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(matches!(read_head(id, &mut &damaged[..]), Ok(Head::Wrong(_))), "damaged at {at}");
-            assert!(matches!(read_head(id, &mut &bytes[..at]), Ok(Head::Wrong(_))), "cut at {at}");
+            assert!(matches!(read(id, &damaged), Ok(Head::Wrong(_))), "damaged at {at}");
+            assert!(matches!(read(id, &bytes[..at]), Ok(Head::Wrong(_))), "cut at {at}");
         }
     }
 }

@@ -1,22 +1,21 @@
-//! A snapshot: the state of a service, which makes all of its journal before some place superfluous.
+//! A snapshot: the state of all services, which makes all of the journal before some place superfluous.
 //!
-//! The service begins it under its own lock, which costs no wait for the disk, and gives its state as records, which
-//! replayed make that state anew.  They are written beside the journal, on another thread than the writer's, so that
-//! nobody who waits for a sync waits for a snapshot.
+//! The services give their states as records, which replayed make those states anew.  They are written beside the
+//! journal, on another thread than the writer's, so that a reply that waits for a sync does not wait for a snapshot.
 //!
-//! A service that is too large to be written down at once gives its state in steps, between which it goes on.  Such a
-//! snapshot has parts of different ages, all of which the journal's records from the place of the snapshot on bring to
-//! the same state, if the service replays them so that it does not matter which of them a part has seen.  It counts only
-//! once the disk has all that any part has seen.
+//! A state that is too large to be written down at once is given in steps, between which its service goes on.  So the
+//! parts of a snapshot have different ages.  The journal's records from the place of the snapshot on bring all of them to
+//! the same state, because services replay them so that it does not matter which of them a part has seen.  A snapshot
+//! counts only once the disk has all that any part has seen.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Shared;
 use super::disk::DiskFile;
-use super::record::{self, Links};
+use super::record::{self, Links, Tag};
 use super::segment::{self, FileId};
+use super::shared::Shared;
 use crate::lock_order;
 use crate::wait::Position;
 
@@ -44,14 +43,13 @@ impl Snapshot {
     }
 
     /// Adds a record of the state, which is not empty.
-    pub fn append(&mut self, payload: &[u8]) {
-        assert!(!payload.is_empty(), "an empty record is the end of a snapshot");
-        self.encode(payload);
+    pub fn append(&mut self, tag: Tag, payload: &[u8]) {
+        assert!(!payload.is_empty(), "a record says something");
+        record::encode(tag, payload, self.end(), Links::default(), &mut self.bytes);
     }
 
-    fn encode(&mut self, payload: &[u8]) {
-        let position = Position(self.start.0 + self.written + self.bytes.len() as u64);
-        record::encode(payload, position, Links::default(), &mut self.bytes);
+    fn end(&self) -> Position {
+        Position(self.start.0 + self.written + self.bytes.len() as u64)
     }
 
     /// Writes what was added, if it is much, so that a large snapshot is not held in memory.  Waits for the disk: not to be
@@ -62,25 +60,32 @@ impl Snapshot {
         }
     }
 
-    /// Puts the snapshot on the disk, then removes what it makes superfluous.  Waits for the disk, and for the writer
-    /// to come to the snapshot's place.  If it cannot be written the journal goes on without it.
+    /// Puts the snapshot on the disk, then removes what it makes superfluous.  Waits for the disk, and for the writer to
+    /// have written all that was appended until now, which any part may have seen.  If the snapshot cannot be written
+    /// the journal goes on without it.
     ///
     /// # Errors
     /// The disk's, which is also logged; that of a journal that has failed.
     pub fn finish(self) -> io::Result<()> {
+        let seen = self.shared.state.lock().pending.position;
+        self.finish_after(seen)
+    }
+
+    /// The same for a snapshot that was begun before anything was appended, and that is to replace the journal by itself:
+    /// it waits for nothing that the writer does.
+    ///
+    /// # Errors
+    /// As [`Snapshot::finish`].
+    pub fn finish_alone(self) -> io::Result<()> {
         let start = self.start;
         self.finish_after(start)
     }
 
-    /// The same for a state that was given in steps, the last of which may have seen records up to `end`.
-    ///
-    /// # Errors
-    /// As [`Snapshot::finish`].
-    pub fn finish_after(mut self, end: Position) -> io::Result<()> {
-        self.encode(&[]);
+    fn finish_after(mut self, seen: Position) -> io::Result<()> {
+        record::encode_end(self.end(), &mut self.bytes);
         let written = match self.error.take() {
             Some(error) => Err(error),
-            None => self.publish(end),
+            None => self.publish(seen),
         };
         let name = self.shared.options.name;
         match &written {
@@ -108,9 +113,9 @@ impl Snapshot {
         Ok(())
     }
 
-    fn publish(&mut self, end: Position) -> io::Result<()> {
+    fn publish(&mut self, seen: Position) -> io::Result<()> {
         self.shared.wait_until_begun(self.sequence)?;
-        self.shared.wait_until_synced(end)?;
+        self.shared.wait_until_synced(seen)?;
         self.write_bytes()?;
         let (disk, id) = (Arc::clone(&self.shared.disk), self.id());
         if let Some(draft) = &mut self.draft {

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::disk::DiskFile;
-use super::pending::Cut;
+use super::pending::{Cut, Taken};
 use super::segment::{self, FileId};
-use super::{Shared, State};
+use super::shared::{Shared, State};
 use crate::lock_order;
 use crate::wait::Position;
 
@@ -32,13 +32,13 @@ pub struct Writer {
     /// The buffer that is not being appended to.
     spare: Vec<u8>,
     /// How many operations the last step wrote.
-    last_group: usize,
+    last_batch: usize,
     /// What was taken to be written and is not, because of an error that passes.
-    unwritten: Option<Group>,
+    unwritten: Option<Batch>,
 }
 
 /// What one step writes.
-struct Group {
+struct Batch {
     bytes: Vec<u8>,
     cuts: Vec<Cut>,
     end: Position,
@@ -80,7 +80,7 @@ impl Writer {
             sequence,
             has_records: false,
             spare: Vec::new(),
-            last_group: 0,
+            last_batch: 0,
             unwritten: None,
         }
     }
@@ -90,64 +90,59 @@ impl Writer {
     /// next step tries again.
     pub fn step(&mut self) {
         // What waited for room is only the first of what was appended.
-        if let Some(group) = self.unwritten.take() {
-            self.try_to_write(group);
+        if let Some(batch) = self.unwritten.take() {
+            self.try_to_write(batch);
         }
         if self.unwritten.is_none()
-            && let Some(group) = self.take_pending()
+            && let Some(batch) = self.take_pending()
         {
-            self.try_to_write(group);
+            self.try_to_write(batch);
         }
     }
 
-    fn try_to_write(&mut self, mut group: Group) {
-        match self.write(&mut group) {
+    fn try_to_write(&mut self, mut batch: Batch) {
+        match self.write(&mut batch) {
             Ok(()) => {
                 self.shared.go_on();
-                let mut bytes = group.bytes;
+                let mut bytes = batch.bytes;
                 bytes.clear();
                 bytes.shrink_to(SPARE_BYTES_MAX);
                 self.spare = bytes;
             }
             Err(Obstacle::Passing(error)) => {
-                self.shared.stall(self.reason(&group, &error));
-                self.unwritten = Some(group);
+                self.shared.stall(self.reason(&batch, &error));
+                self.unwritten = Some(batch);
             }
-            Err(Obstacle::Final(error)) => self.shared.fail(self.reason(&group, &error)),
+            Err(Obstacle::Final(error)) => self.shared.fail(self.reason(&batch, &error)),
         }
     }
 
-    fn take_pending(&mut self) -> Option<Group> {
-        let State { pending, wanted_operations, is_waited_for, .. } = &mut *self.shared.state.lock();
-        *is_waited_for = false;
-        if pending.is_empty() || self.shared.has_failed() {
+    fn take_pending(&mut self) -> Option<Batch> {
+        let State { pending, wanted_operations, .. } = &mut *self.shared.state.lock();
+        if self.shared.has_failed() {
             return None;
         }
+        self.shared.has_quiet.store(false, Ordering::Release);
+        let Taken { bytes, cuts, operations, end } = pending.take(&mut self.spare)?;
         *wanted_operations = usize::MAX;
-        self.last_group = std::mem::take(&mut pending.operations);
-        Some(Group {
-            bytes: std::mem::replace(&mut pending.bytes, std::mem::take(&mut self.spare)),
-            cuts: std::mem::take(&mut pending.cuts),
-            end: pending.position,
-            written: 0,
-            begun: 0,
-        })
+        self.last_batch = operations;
+        Some(Batch { bytes, cuts, end, written: 0, begun: 0 })
     }
 
-    fn write(&mut self, group: &mut Group) -> Result<(), Obstacle> {
-        while let Some(&cut) = group.cuts.get(group.begun) {
-            self.commit(&group.bytes[group.written..cut.at], cut.position)?;
-            group.written = cut.at;
+    fn write(&mut self, batch: &mut Batch) -> Result<(), Obstacle> {
+        while let Some(&cut) = batch.cuts.get(batch.begun) {
+            self.commit(&batch.bytes[batch.written..cut.at], cut.position)?;
+            batch.written = cut.at;
             self.begin(cut.sequence, cut.position)?;
-            group.begun += 1;
+            batch.begun += 1;
         }
-        self.commit(&group.bytes[group.written..], group.end)
+        self.commit(&batch.bytes[batch.written..], batch.end)
     }
 
-    /// Why a group cannot be written, with the file that is next.
-    fn reason(&self, group: &Group, error: &io::Error) -> String {
-        let segment = match group.cuts.get(group.begun) {
-            Some(cut) if cut.at == group.written => cut.sequence,
+    /// Why a batch cannot be written, with the file that is next.
+    fn reason(&self, batch: &Batch, error: &io::Error) -> String {
+        let segment = match batch.cuts.get(batch.begun) {
+            Some(cut) if cut.at == batch.written => cut.sequence,
             _ => self.sequence,
         };
         let file = self.shared.disk.describe(&FileId::segment(segment).name());
@@ -184,15 +179,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the rest and seals the segment: the next one's being there proves that this one is whole.
+    /// Writes the rest and seals the segment: that there is a next one proves that this one is whole.
     pub fn finish(mut self) {
+        self.shared.state.lock().pending.close_group();
         self.step();
         if self.has_records && !self.shared.has_failed() {
             self.shared.state.lock().pending.cut();
             self.step();
         }
-        if let Some(group) = self.unwritten.take()
-            && (group.written < group.bytes.len() || !self.shared.state.lock().pending.bytes.is_empty())
+        if let Some(batch) = self.unwritten.take()
+            && (batch.written < batch.bytes.len() || !self.shared.state.lock().pending.bytes.is_empty())
         {
             self.shared.fail("it could not be written before the server stopped".to_owned());
         }
@@ -203,16 +199,11 @@ impl Writer {
     pub(super) fn run(mut self) {
         // It is set once: a journal has one writer.
         let _ = self.shared.writer.set(thread::current());
-        let interval = self.shared.options.sync_interval;
         while self.wait_for_work() {
-            if interval.is_zero() {
-                self.gather();
-            }
+            self.gather();
             self.step();
             if self.unwritten.is_some() {
                 self.sleep_until(Some(RETRY_INTERVAL), |state| state.is_closing);
-            } else if !interval.is_zero() {
-                self.rest();
             }
         }
         self.finish();
@@ -224,7 +215,7 @@ impl Writer {
         self.sleep_until(None, |state| {
             is_closing = state.is_closing;
             let has_work =
-                (!state.pending.is_empty() || self.unwritten.is_some()) && !self.shared.has_failed();
+                (state.pending.is_ready() || self.unwritten.is_some()) && !self.shared.has_failed();
             // Every time: whoever told it of work may have found none to do, as a snapshot of an empty segment does.
             state.is_writer_idle = !is_closing && !has_work;
             !state.is_writer_idle
@@ -237,16 +228,8 @@ impl Writer {
     fn gather(&self) {
         let last_sync = Duration::from_micros(self.shared.last_sync_micros.load(Ordering::Relaxed));
         self.sleep_until(Some((last_sync / 2).min(GATHERING_MAX)), |state| {
-            state.wanted_operations = self.last_group;
-            state.is_closing || state.pending.operations >= self.last_group
-        });
-    }
-
-    /// Lets records gather, so that one sync serves all of an interval.
-    fn rest(&self) {
-        self.sleep_until(Some(self.shared.options.sync_interval), |state| {
-            let is_full = state.pending.bytes.len() >= self.shared.options.pending_max / 2;
-            state.is_closing || state.is_waited_for || is_full
+            state.wanted_operations = self.last_batch;
+            state.is_closing || state.pending.operations >= self.last_batch
         });
     }
 

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::address::{self, IPV6_PREFIX_DEFAULT, Network};
 use super::algorithm::{InvalidParameter, Nanos};
-use super::keeping::Keeping;
 use super::pattern::{Pattern, host_of};
+use super::persistence::{Persistence, Record};
 use super::policy::{Listed, PATTERNS_MAX, Policy, checked_key};
-use super::records::Record;
 use crate::lock_order::{RwLock, rank};
 
 /// The most keys that can be blocked at a time.
@@ -24,7 +23,7 @@ pub struct Lists {
     entries: RwLock<Entries, { rank::LIMIT_LISTS }>,
     /// How many entries there are, so that a check can see without a lock that there are none.
     count: AtomicUsize,
-    keeping: Arc<Keeping>,
+    persistence: Arc<Persistence>,
     /// Bits of an IPv6 address that tell hosts apart.
     pub(super) ipv6_prefix: u8,
 }
@@ -65,10 +64,10 @@ pub enum Standing {
 }
 
 impl Lists {
-    /// Lists with nothing on them; what is put there is kept as `keeping` says.
-    pub(super) fn new(keeping: Arc<Keeping>) -> Lists {
+    /// Lists with nothing on them; what is put there is kept as `persistence` says.
+    pub(super) fn new(persistence: Arc<Persistence>) -> Lists {
         let ipv6_prefix = IPV6_PREFIX_DEFAULT;
-        Lists { entries: RwLock::default(), count: AtomicUsize::new(0), keeping, ipv6_prefix }
+        Lists { entries: RwLock::default(), count: AtomicUsize::new(0), persistence, ipv6_prefix }
     }
 
     /// How a key stands under a policy.  A block goes before all, and to be refused before to be let through.
@@ -127,7 +126,7 @@ impl Lists {
                 return Ok(false);
             }
             within("the number of patterns", patterns.len() + 1, PATTERNS_MAX)?;
-            self.keeping.write([Record::Listed { list, pattern: pattern.text() }]);
+            self.persistence.write([Record::Listed { list, pattern: pattern.text() }]);
             patterns.push(pattern);
             Ok(true)
         })
@@ -142,7 +141,7 @@ impl Lists {
             patterns.retain(|other| *other != pattern);
             let is_removed = patterns.len() < before;
             if is_removed {
-                self.keeping.write([Record::Unlisted { list, pattern: pattern.text() }]);
+                self.persistence.write([Record::Unlisted { list, pattern: pattern.text() }]);
             }
             is_removed
         })
@@ -160,10 +159,16 @@ impl Lists {
     /// # Errors
     /// If there can be no such key, or too many are blocked.
     pub fn block(&self, key: &[u8], until: Nanos, now: Nanos) -> Result<(), InvalidParameter> {
-        self.set_block(key, until, now, true)
+        self.set_block(key, until, now, |persistence, record| persistence.write([record]))
     }
 
-    fn set_block(&self, key: &[u8], until: Nanos, now: Nanos, is_kept: bool) -> Result<(), InvalidParameter> {
+    fn set_block(
+        &self,
+        key: &[u8],
+        until: Nanos,
+        now: Nanos,
+        keep: impl FnOnce(&Persistence, Record<'_>),
+    ) -> Result<(), InvalidParameter> {
         let key = &*self.blocked_as(checked_key(key)?);
         self.change(|entries| {
             // Not each time, since that looks at all of them.
@@ -173,16 +178,14 @@ impl Lists {
             }
             if until <= now {
                 if entries.blocks.remove(key).is_some() {
-                    self.keeping.write([Record::Unblocked { key }]);
+                    keep(&self.persistence, Record::Unblocked { key });
                 }
                 return Ok(());
             }
             let is_new = !entries.blocks.contains_key(key);
             within("the number of blocked keys", entries.blocks.len() + usize::from(is_new), BLOCKS_MAX)?;
             entries.blocks.insert(key.into(), until);
-            if is_kept {
-                self.keeping.write([Record::Blocked { until, key }]);
-            }
+            keep(&self.persistence, Record::Blocked { until, key });
             Ok(())
         })
     }
@@ -191,7 +194,12 @@ impl Lists {
     /// is counted anew.  While the disk takes nothing, the block holds and is not kept: its records would gather.
     pub fn block_violator(&self, policy: &Policy, key: &[u8], now: Nanos) {
         if let Some(span) = policy.block_after(&self.blocked_as(key), now) {
-            let _ = self.set_block(key, now + span, now, self.keeping.admit().is_ok());
+            let is_kept = self.persistence.admit().is_ok();
+            let _ = self.set_block(key, now + span, now, |persistence, record| {
+                if is_kept {
+                    persistence.write_quietly(record);
+                }
+            });
         }
     }
 

@@ -17,16 +17,15 @@ pub mod commands;
 pub mod counters;
 pub mod definition;
 pub mod endpoints;
-pub mod keeping;
 pub mod limiter;
 pub mod lists;
 pub mod operation;
 pub mod pattern;
+pub mod persistence;
 pub mod plan;
 pub mod policies;
 pub mod policy;
 pub mod queue;
-pub mod records;
 pub mod reservations;
 pub mod service;
 pub mod slots;
@@ -39,13 +38,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::clock::Now;
+use crate::journal::keeper::JournalHandle;
 use algorithm::Nanos;
 use budget::CounterBudget;
-use keeping::Keeping;
 use lists::Lists;
+use persistence::{Persistence, Record};
 use policies::Policies;
 use queue::AdmissionQueue;
-use records::Record;
 use reservations::Reservations;
 
 pub use service::SERVICE;
@@ -86,22 +85,27 @@ pub struct Limits {
     /// The checks that wait.
     pub queue: AdmissionQueue,
     /// What of it outlives the server.
-    pub keeping: Arc<Keeping>,
+    pub persistence: Arc<Persistence>,
     /// What to add to the time since the boot for wall time, in microseconds.
     wall_offset: AtomicI64,
 }
 
 impl Limits {
-    /// A limiter with the default policy, for so many threads.
+    /// A limiter with the default policy, for so many threads, of which nothing outlives the server.
     pub fn new(threads: usize) -> Limits {
-        let keeping: Arc<Keeping> = Arc::default();
+        Limits::kept_in(&Arc::default(), threads)
+    }
+
+    /// The same for a limiter whose persistence appends to this journal.
+    pub fn kept_in(journal: &Arc<JournalHandle>, threads: usize) -> Limits {
+        let persistence = Arc::new(Persistence::new(journal));
         Limits {
-            policies: Policies::new(threads, Arc::clone(&keeping)),
-            lists: Lists::new(Arc::clone(&keeping)),
+            policies: Policies::new(threads, Arc::clone(&persistence)),
+            lists: Lists::new(Arc::clone(&persistence)),
             budget: CounterBudget::default(),
-            reservations: Reservations::new(Arc::clone(&keeping)),
+            reservations: Reservations::new(Arc::clone(&persistence)),
             queue: AdmissionQueue::default(),
-            keeping,
+            persistence,
             wall_offset: AtomicI64::new(0),
         }
     }

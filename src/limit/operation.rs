@@ -253,12 +253,12 @@ pub enum Change<'c> {
 }
 
 impl Limits {
-    /// Makes a change of an operator.  The reply waits for [`Keeping::hold`](super::keeping::Keeping::hold).
+    /// Makes a change of an operator.  The reply waits for [`Persistence::barrier`](super::persistence::Persistence::barrier).
     ///
     /// # Errors
     /// If a value is not allowed, or the change could not be written down; nothing has changed then.
     pub fn change(&self, change: Change<'_>, now: Nanos) -> Result<usize, LimitError> {
-        self.keeping.admit().map_err(LimitError::NotKept)?;
+        self.persistence.admit().map_err(LimitError::NotKept)?;
         Ok(match change {
             Change::SetPolicy { name, definition } => {
                 self.policies.set(name, definition)?;

@@ -7,10 +7,9 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::algorithm::{InvalidParameter, Parameters};
 use super::definition::{Definition, LimitDefinition};
-use super::keeping::Keeping;
 use super::operation::LimitError;
+use super::persistence::{Persistence, Record};
 use super::policy::Policy;
-use super::records::Record;
 use super::statistics::Statistics;
 use crate::lock_order::{Mutex, rank};
 
@@ -29,14 +28,14 @@ pub struct Policies {
     /// The names of which clients have said what they are, or that there is none: what is written down.  Held while the
     /// table is replaced.
     stated: Mutex<BTreeSet<String>, { rank::LIMIT_POLICIES }>,
-    keeping: Arc<Keeping>,
+    persistence: Arc<Persistence>,
     threads: usize,
 }
 
 impl Policies {
-    /// Those of a fresh server, for so many threads; what clients say of them is kept as `keeping` says.
-    pub(super) fn new(threads: usize, keeping: Arc<Keeping>) -> Policies {
-        let policies = Policies { table: ArcSwap::default(), stated: Mutex::default(), keeping, threads };
+    /// Those of a fresh server, for so many threads; what clients say of them is kept as `persistence` says.
+    pub(super) fn new(threads: usize, persistence: Arc<Persistence>) -> Policies {
+        let policies = Policies { table: ArcSwap::default(), stated: Mutex::default(), persistence, threads };
         let mut table = Table::default();
         policies.put(&mut table, fresh()).expect("a test makes the default policy");
         policies.table.store(Arc::new(table));
@@ -84,7 +83,7 @@ impl Policies {
         stated.extend(names);
         let definitions: Vec<Vec<u8>> = kept.iter().map(|policy| policy.definition().to_json()).collect();
         let records = kept.iter().zip(&definitions);
-        self.keeping
+        self.persistence
             .write(records.map(|(policy, definition)| Record::Policy { name: policy.name(), definition }));
         Ok(())
     }
@@ -110,7 +109,7 @@ impl Policies {
                 stated.remove(policy.name());
             }
         }
-        self.keeping.write(gone.iter().map(|policy| Record::Forgotten { name: policy.name() }));
+        self.persistence.write(gone.iter().map(|policy| Record::Forgotten { name: policy.name() }));
         gone.len()
     }
 
@@ -139,7 +138,7 @@ impl Policies {
         check_count(&table)?;
         self.table.store(Arc::new(table));
         stated.retain(|name| !voided.contains(name));
-        self.keeping.write(voided.iter().map(|name| Record::Voided { name }));
+        self.persistence.write(voided.iter().map(|name| Record::Voided { name }));
         Ok(())
     }
 

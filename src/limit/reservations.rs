@@ -13,10 +13,9 @@ use super::algorithm::{
 };
 use super::counters::{Counters, NotACounter};
 use super::definition::OnExpiry;
-use super::keeping::Keeping;
+use super::persistence::{Persistence, Record, take};
 use super::plan::{Outcome, Plan};
 use super::policy::CounterName;
-use super::records::{Record, take};
 use crate::lock_order::{Mutex, rank};
 
 /// The most reservations that can be open at a time.
@@ -192,7 +191,7 @@ impl Reservation {
 /// The open reservations.
 pub struct Reservations {
     open: Mutex<Open, { rank::LIMIT_RESERVATIONS }>,
-    keeping: Arc<Keeping>,
+    persistence: Arc<Persistence>,
 }
 
 #[derive(Default)]
@@ -204,9 +203,9 @@ struct Open {
 }
 
 impl Reservations {
-    /// None; what is opened is kept as `keeping` says.
-    pub(super) fn new(keeping: Arc<Keeping>) -> Reservations {
-        Reservations { open: Mutex::default(), keeping }
+    /// None; what is opened is kept as `persistence` says.
+    pub(super) fn new(persistence: Arc<Persistence>) -> Reservations {
+        Reservations { open: Mutex::default(), persistence }
     }
 
     /// Refuses where there is no room for one more: to be asked before anything is taken.
@@ -225,7 +224,7 @@ impl Reservations {
     /// Opens a reservation under an id that was drawn for it.
     pub fn open(&self, id: ReservationId, reservation: Reservation) {
         let mut open = self.open.lock();
-        if self.keeping.is_on() {
+        if self.persistence.is_on() {
             open.changed.insert(id);
         }
         open.put(id, reservation);
@@ -260,7 +259,7 @@ impl Reservations {
         let mut open = self.open.lock();
         let reservation = open.by_id.remove(&id)?;
         open.by_end.remove(&(reservation.ends_at, id));
-        open.note_end(id, &self.keeping);
+        open.note_end(id, &self.persistence);
         Some(reservation)
     }
 
@@ -269,7 +268,7 @@ impl Reservations {
         let mut open = self.open.lock();
         let (_, id) = open.by_end.first().copied().filter(|(ends_at, _)| *ends_at <= now)?;
         open.by_end.pop_first();
-        open.note_end(id, &self.keeping);
+        open.note_end(id, &self.persistence);
         open.by_id.remove(&id)
     }
 
@@ -339,8 +338,8 @@ impl Open {
     }
 
     /// Notes that a reservation is open no more.  Of one that was never written there is nothing to say.
-    fn note_end(&mut self, id: ReservationId, keeping: &Keeping) {
-        if keeping.is_on() && !self.changed.remove(&id) {
+    fn note_end(&mut self, id: ReservationId, persistence: &Persistence) {
+        if persistence.is_on() && !self.changed.remove(&id) {
             self.changed.insert(id);
         }
     }

@@ -14,9 +14,9 @@
 //! commands/ endpoints/   what clients can say, and how the answers are spelled
 //! service                the row, INFO, metrics; notices are published here
 //! execution              the method of the scheduler that runs each operation
+//! persistence/service    the end that the journal's keeper holds
 //! shared                 the table as threads share it: one mutex, mailboxes, tickets
-//! keeping replay         what outlives the server
-//! snapshots
+//! persistence/           what outlives the server: replay, snapshot, what replies wait for
 //! scheduler/             whose turn it is: acquire, release, renew, withdraw …; deadlocks; deadlines
 //! model/                 what is held: resources, owners, leases, waiters, sessions, fences, remembered requests
 //! operation              what can be asked, as values; beside it what is answered: grant, outcome, report, notice, refused
@@ -32,21 +32,19 @@ pub mod endpoints;
 mod execution;
 mod grant;
 mod identifiers;
-mod keeping;
 pub mod limits;
 mod mode;
 mod model;
 mod notice;
 pub mod operation;
 mod outcome;
+mod persistence;
 mod records;
 mod refused;
-mod replay;
 mod report;
 mod scheduler;
 mod service;
 mod shared;
-mod snapshots;
 
 pub use counts::Counts;
 pub use deadlock::{Deadlock, Step};
@@ -59,10 +57,9 @@ pub use model::events::Events;
 pub use model::fences::FENCE_RANGE;
 pub use notice::{Notice, NoticeKind, channel_of};
 pub use outcome::{Acquired, Outcome};
+pub use persistence::{BadRecord, SnapshotWalk};
 pub use refused::Refused;
-pub use replay::BadRecord;
 pub use report::{Aging, Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
 pub use scheduler::Core;
 pub use service::SERVICE;
 pub use shared::{Answer, Asked, Locks, Operation, Table};
-pub use snapshots::SnapshotWalk;

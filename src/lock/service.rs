@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::command::{Awaited, Services};
 use crate::delivery::{ChannelSpace, Effects, Message};
 use crate::metrics::exposition::Exposition;
-use crate::service::{Page, Section, Service};
+use crate::service::{Page, Persistence, Section, Service};
 use crate::wait::Ticket;
 
 /// The service's row.
@@ -32,6 +32,10 @@ pub const SERVICE: Service = Service {
         // Its sessions end, and their locks with them.  No reply waits for that.
         services.with_locks(effects, |locks, effects| locks.disconnect(connection, now, effects));
     },
+    persistence: Some(Persistence {
+        journal: |services| services.locks.journal(),
+        persistent: |services| services.locks.persistent(),
+    }),
     ..Service::ROW
 };
 

@@ -1,11 +1,9 @@
 //! The table of locks as threads share it: behind one mutex, with a mailbox for each request that waits.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::ArcSwapOption;
 use foldhash::fast::RandomState;
 
 use super::counts::Counts;
@@ -13,20 +11,17 @@ use super::deadlock::Deadlock;
 use super::durability::Durability;
 use super::grant::Grant;
 use super::identifiers::WaiterId;
-use super::keeping::{Keeper, Keeping};
 use super::model::events::Events;
-use super::model::fences;
 use super::notice::Notice;
 use super::operation::{Disconnect, Withdraw};
 use super::outcome::{Acquired, Outcome};
+use super::persistence::Persistence;
 use super::refused::Refused;
 use super::report::Totals;
 use super::scheduler::Core;
-use super::snapshots::SnapshotWalk;
 use crate::clock::Now;
 use crate::delivery::Effects;
-use crate::journal::disk::Disk;
-use crate::journal::{Journal, OpenError, Snapshot, Writer};
+use crate::journal::keeper::{JournalHandle, ServiceJournal};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::{Barrier, Mailbox, Ticket};
 
@@ -62,7 +57,6 @@ pub trait Operation {
 
 /// The table as an operation has it: nobody else sees it meanwhile.
 pub struct Table<'t> {
-    locks: &'t Locks,
     state: &'t mut State,
     now: Now,
 }
@@ -78,18 +72,12 @@ impl Table<'_> {
         (&mut self.state.core, self.now.micros(), &mut self.state.events)
     }
 
-    /// Whether the disk can take a change.  The first change makes the journal.
+    /// Whether the disk can take a change.
     ///
     /// # Errors
     /// If it cannot; nothing may change then.
     pub fn admit(&mut self) -> Result<(), Refused> {
-        let State { core, events, keeping, .. } = &mut *self.state;
-        let is_unmade = matches!(keeping, Keeping::Later(_));
-        let admitted = keeping.admit(self.now, core, events);
-        if is_unmade {
-            self.locks.note_journal(keeping);
-        }
-        admitted
+        self.state.persistence.admit()
     }
 
     /// The answer to a request for resources: one that waits gets a ticket.
@@ -113,95 +101,48 @@ impl Table<'_> {
 }
 
 /// See the module's text.
-#[derive(Default)]
 pub struct Locks {
-    state: Arc<Shared>,
-    /// Where the table is kept, once it is.
-    journal: OnceLock<Arc<Journal>>,
-    /// Why it could not be kept when that was last tried; of no account once it is.
-    failure: ArcSwapOption<String>,
+    pub(super) state: Arc<Shared>,
+    journal: Arc<ServiceJournal>,
     /// Held by whoever publishes notices.
     telling: Mutex<(), { rank::LOCK_NOTICES }>,
     /// Connections that have sessions; while there are none the end of a connection costs nothing here.
     bound: AtomicUsize,
 }
 
-type Shared = Mutex<State, { rank::LOCK_TABLE }>;
+/// The table behind its mutex.
+pub(super) type Shared = Mutex<State, { rank::LOCK_TABLE }>;
 
+/// What the mutex protects.
 #[derive(Default)]
-struct State {
-    core: Core,
-    events: Events,
-    keeping: Keeping,
+pub(super) struct State {
+    pub(super) core: Core,
+    pub(super) events: Events,
+    pub(super) persistence: Persistence,
     mailboxes: HashMap<WaiterId, Arc<Mailbox<Answer>>, RandomState>,
     /// Mailboxes that the operation has filled, and whose waiters are to be woken.
     filled: Vec<Arc<Mailbox<Answer>>>,
 }
 
+impl Default for Locks {
+    fn default() -> Locks {
+        Locks::new(&Arc::default(), Durability::None)
+    }
+}
+
 impl Locks {
-    /// The locks that `folder` has of earlier servers, kept there from now on.
-    ///
-    /// # Errors
-    /// If the folder cannot be had, or what it has is damaged.
-    pub fn open(folder: &Path, durability: Durability, now: Now) -> Result<Locks, OpenError> {
-        let mut state = State::default();
-        let State { core, events, keeping, .. } = &mut state;
-        events.keeps = durability;
-        *keeping = Keeping::open(folder, durability, now, core, events)?;
-        Ok(Locks::with(state))
+    /// Free resources, of which so much outlives the server once a keeper has [`Locks::persistent`].
+    pub fn new(journal: &Arc<JournalHandle>, durability: Durability) -> Locks {
+        let persistence = Persistence::new(journal, durability);
+        let journal = Arc::clone(persistence.journal());
+        let state = State { persistence, ..State::default() };
+        let (state, telling, bound) = (Arc::new(Mutex::new(state)), Mutex::default(), AtomicUsize::new(0));
+        Locks { state, journal, telling, bound }
     }
 
-    /// The same on a disk; nothing is written until the writer is moved.
-    ///
-    /// # Errors
-    /// If what the disk has is damaged.
-    pub fn open_on(
-        disk: Arc<dyn Disk>,
-        durability: Durability,
-        now: Now,
-    ) -> Result<(Locks, Writer), OpenError> {
-        let mut state = State::default();
-        let State { core, events, keeping, .. } = &mut state;
-        let (keeper, writer) = Keeper::open_on(disk, durability, now, core, events)?;
-        *keeping = Keeping::Journal(keeper);
-        Ok((Locks::with(state), writer))
-    }
-
-    fn with(state: State) -> Locks {
-        let locks = Locks { state: Arc::new(Mutex::new(state)), ..Locks::default() };
-        locks.note_journal(&locks.state.lock().keeping);
-        locks
-    }
-
-    /// Lets everybody see the journal, once there is one, or why there is none.
-    fn note_journal(&self, keeping: &Keeping) {
-        if self.journal.get().is_some() {
-            return;
-        }
-        if let Some(journal) = keeping.journal() {
-            self.journal.get_or_init(|| Arc::clone(journal));
-        } else if let Some(reason) = keeping.failure()
-            && self.failure.load().as_ref().is_none_or(|known| **known != reason)
-        {
-            tracing::error!(reason, "nothing can be locked; it is tried again every second");
-            self.failure.store(Some(Arc::new(reason.to_owned())));
-        }
-    }
-
-    /// Why nothing can be locked, if there should be a journal and none can be made.  Takes no lock.
-    pub fn failure(&self) -> Option<Arc<String>> {
-        self.failure.load_full()
-    }
-
-    /// What outlives the server.
-    pub fn durability(&self) -> Durability {
-        self.state.lock().keeping.durability()
-    }
-
-    /// Where that is written, once there is something.  Takes no lock, so that who reports how the disk fares does not
-    /// wait for it.
-    pub fn journal(&self) -> Option<&Arc<Journal>> {
-        self.journal.get()
+    /// The way into the journal.  Takes no lock, so that a report of how the disk fares does not wait for it.
+    pub fn journal(&self) -> &ServiceJournal {
+        &self.journal
     }
 
     /// What there is now, and what has been counted.
@@ -220,13 +161,6 @@ impl Locks {
         self.state.lock().core.model().next_deadline()
     }
 
-    /// Locks of which nothing outlives the server; fences grow as long as the wall clock is not set back.
-    pub fn kept_nowhere(now: Now) -> Locks {
-        let locks = Locks::default();
-        locks.state.lock().core.skip_fences_to(fences::of_clock(now));
-        locks
-    }
-
     /// Runs an operation.  Leaves in `effects` whether there are notices, which are to be published with [`Locks::tell`],
     /// when something falls due next, and what the reply has to wait for.
     pub fn run<O: Operation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
@@ -237,7 +171,7 @@ impl Locks {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         state.events.wants_notices = effects.wants_notices;
-        let result = work(&mut Table { locks: self, state, now });
+        let result = work(&mut Table { state, now });
         let barrier = state.hold();
         if !state.events.answers.is_empty() {
             state.deliver(barrier.clone(), now);
@@ -248,12 +182,8 @@ impl Locks {
             effects.set_deadline(deadline);
         }
         self.bound.store(state.core.model().bound_connections(), Relaxed);
-        let snapshot = state.keeping.take_begun_snapshot();
         drop(guard);
         effects.set_barrier(barrier);
-        if let Some(snapshot) = snapshot {
-            write_in_background(Arc::downgrade(&self.state), snapshot);
-        }
         filled.iter().for_each(|mailbox| mailbox.wake());
         result
     }
@@ -294,50 +224,10 @@ impl Locks {
     }
 }
 
-/// Gives a snapshot the table, on a thread of its own.
-fn write_in_background(table: Weak<Shared>, snapshot: Snapshot) {
-    let thread = std::thread::Builder::new().name("locks snapshot".to_owned());
-    if let Err(error) = thread.spawn(move || write_snapshot(&table, snapshot)) {
-        tracing::warn!(%error, "cannot start a thread for a snapshot of the locks");
-    }
-}
-
-/// Gives a snapshot the table in steps, between which the table serves others, and puts it on the disk.  Nothing comes of it
-/// if the table is gone meanwhile.
-fn write_snapshot(table: &Weak<Shared>, mut snapshot: Snapshot) {
-    let (mut walk, mut bytes, mut ends) = (SnapshotWalk::default(), Vec::new(), Vec::new());
-    loop {
-        let Some(table) = table.upgrade() else { return };
-        let mut state = table.lock();
-        let is_last = state.core.snapshot_step(&mut walk, |record| {
-            bytes.extend_from_slice(record);
-            ends.push(bytes.len());
-        });
-        let end = is_last.then(|| state.keeping.end_snapshot());
-        drop(state);
-        drop(table);
-        let mut start = 0;
-        for end in ends.drain(..) {
-            snapshot.append(&bytes[start..end]);
-            start = end;
-        }
-        bytes.clear();
-        snapshot.spill();
-        if let Some(end) = end {
-            if let Some(end) = end {
-                // The result is in the log.
-                let _ = snapshot.finish_after(end);
-            }
-            return;
-        }
-        std::thread::yield_now();
-    }
-}
-
 impl State {
     /// What replies that depend on the last operation have to wait for.
     fn hold(&mut self) -> Option<Barrier> {
-        self.keeping.keep(&self.core, &mut self.events)
+        self.persistence.keep(&self.core, &mut self.events)
     }
 
     /// Puts answers into their mailboxes.  What was granted to a waiter that has gone meanwhile goes to the next at once:

@@ -7,10 +7,13 @@ mod info;
 
 pub use info::{Page, Section, Shown, human_bytes};
 
+use std::sync::Arc;
+
 use crate::clock::Now;
 use crate::command::{Client, Command, Services};
 use crate::delivery::Effects;
 use crate::http::endpoint::{Context, OpenApiRouter};
+use crate::journal::keeper::{Persistent, ServiceJournal};
 use crate::metrics::exposition::Exposition;
 
 /// Says why something cannot serve, if so.
@@ -36,8 +39,18 @@ pub struct Service {
     pub keep_house: fn(&Services),
     /// Follows settings that it does not read each time: called after each change.
     pub follow_settings: fn(&Services),
+    /// How its state outlives the server; none if it keeps nothing on the disk.
+    pub persistence: Option<Persistence>,
     /// Ends everything that a client holds through its connection, which has ended.
     pub disconnect: fn(&Services, &mut Client, Now, &mut Effects),
+}
+
+/// How a service's state outlives the server.
+pub struct Persistence {
+    /// Its way into the journal.
+    pub journal: fn(&Services) -> &ServiceJournal,
+    /// The end of it that the keeper holds, asked for once at the start.
+    pub persistent: fn(&Arc<Services>) -> Box<dyn Persistent>,
 }
 
 impl Service {
@@ -52,6 +65,7 @@ impl Service {
         advance: |_, _, _| (),
         keep_house: |_| (),
         follow_settings: |_| (),
+        persistence: None,
         disconnect: |_, _, _, _| (),
     };
 }

@@ -62,6 +62,11 @@ impl DirtySet {
         }
     }
 
+    /// Whether any entry may have changed since [`DirtySet::take_all`].
+    pub fn is_all(&self) -> bool {
+        self.all.load(Relaxed)
+    }
+
     /// Whether any entry may have changed since this was last asked.
     pub fn take_all(&self) -> bool {
         self.all.load(Relaxed) && self.all.swap(false, Relaxed)

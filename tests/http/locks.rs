@@ -543,7 +543,7 @@ fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
     let data = folder.path().join("data");
     let server = Server::quartet(&["--http-port", "0", "--dir", &data.display().to_string()]);
     std::fs::create_dir_all(&data).expect("the folder was just made");
-    std::fs::write(data.join("locks"), "in the way").expect("the folder was just made");
+    std::fs::write(data.join("journal"), "in the way").expect("the folder was just made");
     let mut client = Client::connect(server.address());
     let mut http = Socket::connect(server.http_address());
     for _ in 0..2 {
@@ -557,7 +557,7 @@ fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
         "{readiness:?}"
     );
     assert!(client.ask("INFO persistence").contains("locks_journal_status:err"));
-    std::fs::remove_file(data.join("locks")).expect("it is there");
+    std::fs::remove_file(data.join("journal")).expect("it is there");
     wait_for(|| client.ask("LOCK.ACQUIRE r o TTL 60000").starts_with('[').then_some(()));
     assert_eq!(http.ask("GET", "/health/ready", &[], b"").status, 200);
     assert!(client.ask("INFO persistence").contains("locks_journal_status:ok"));

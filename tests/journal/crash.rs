@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quartet::journal::{Journal, NotAdmitted, Options};
 use quartet::random::Random;
 
-use super::ledger::Ledger;
+use super::ledger::{LINES, Ledger};
 use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
 
 /// What is done to a ledger, in order; each runs until the trouble comes.
@@ -204,11 +204,11 @@ fn a_disk_that_is_full_to_the_end_loses_nothing_acknowledged() {
 fn nothing_is_admitted_while_too_much_waits() {
     let options = Options { pending_max: 100, ..Options::new("test") };
     let disk = Arc::new(SimulatedDisk::default());
-    let (journal, mut writer, _) = Journal::open_on(disk, options, &mut |_| Ok(())).expect("it is empty");
+    let (journal, mut writer, _) = Journal::open_on(disk, options, &mut |_, _| Ok(())).expect("it is empty");
     for _ in 0..2 {
         assert_eq!(journal.admit(), Ok(()));
         // What was begun before the limit was met is written down also beyond it.
-        let last = [[1; 60], [2; 60]].map(|record| journal.append(&record))[1];
+        let last = [[1; 60], [2; 60]].map(|record| journal.append(LINES, &record))[1];
         assert_eq!(journal.admit(), Err(NotAdmitted::Behind));
         writer.step();
         assert_eq!(journal.synced(), last);

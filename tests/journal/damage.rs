@@ -1,7 +1,7 @@
 //! What was on the disk is changed behind the journal's back.
 
 use quartet::journal::disk::Disk;
-use quartet::journal::{Journal, OpenError};
+use quartet::journal::{Journal, OpenError, Tag};
 
 use super::ledger::{Ledger, small};
 use crate::support::simulated_disk::SimulatedDisk;
@@ -98,7 +98,7 @@ fn errors_are_one_line_with_the_file_the_place_and_the_remedy() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     let error = Ledger::open(&disk.with(name, Some(bytes))).err().expect("it is damaged");
-    let expected = "simulated/000000000003.segment is damaged at byte 59: the checksum of a record is wrong; \
+    let expected = "simulated/000000000003.segment is damaged at byte 61: the checksum of a record is wrong; \
                     restore simulated/ from a copy, or move it away to start without what it holds";
     assert_eq!(error.to_string(), expected);
     let error = Ledger::open(&disk.with(name, None)).err().expect("it is missing");
@@ -109,7 +109,7 @@ fn errors_are_one_line_with_the_file_the_place_and_the_remedy() {
 fn a_record_that_its_service_does_not_understand_stops_the_start() {
     let (disk, lines) = closed();
     let stranger = lines[5].clone();
-    let mut replay = |record: &[u8]| {
+    let mut replay = |_: Tag, record: &[u8]| {
         if record == stranger.as_bytes() { Err("no such line".to_owned()) } else { Ok(()) }
     };
     let error =
@@ -128,8 +128,8 @@ fn an_operation_that_lost_its_end_is_torn_only_where_nothing_was_written_after_i
     ledger.add_together(&["two", "three"]);
     ledger.step();
     let whole = disk.contents(name);
-    // Records of five bytes, each with a head of eight.
-    let between = first + 8 + 3;
+    // The first of them has three bytes, with a head of eight and a tag.
+    let between = first + 8 + 1 + 3;
     let (opened, recovered) =
         Ledger::open(&disk.with(name, Some(whole[..between].to_vec()))).expect("it is torn");
     assert_eq!(opened.lines, ["one"]);

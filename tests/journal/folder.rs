@@ -5,17 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use quartet::journal::{Journal, OpenError, Options};
+use quartet::journal::{Journal, OpenError, Options, Tag};
 use quartet::wait::Durable;
 
 use crate::support::process::{Folder, wait_for};
 
+const TAG: Tag = Tag(9);
+
 fn open(folder: &Path, options: Options) -> Result<(Arc<Journal>, Vec<Vec<u8>>), OpenError> {
     let mut records = Vec::new();
-    let mut replay = |record: &[u8]| {
+    let mut replay = |_: Tag, record: &[u8]| {
         records.push(record.to_vec());
         Ok(())
     };
@@ -35,7 +36,7 @@ fn threads_share_syncs_and_find_their_records_again() {
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 for number in 0..each {
-                    let position = journal.append(format!("{thread}:{number}").as_bytes());
+                    let position = journal.append(TAG, format!("{thread}:{number}").as_bytes());
                     if number % 20 == 0 {
                         let synced = poll_fn(|context| journal.poll_synced(position, context.waker()));
                         runtime.block_on(synced).expect("the disk works");
@@ -86,21 +87,30 @@ fn a_folder_that_cannot_be_made_is_named() {
 }
 
 #[test]
-fn with_an_interval_many_records_share_a_sync() {
+fn records_appended_quietly_share_the_next_sync() {
     let folder = Folder::new();
-    // So long that the test only ends because closing does not wait for it.
-    let options = Options { sync_interval: Duration::from_secs(3600), ..Options::new("test") };
-    let (journal, _) = open(folder.path(), options.clone()).expect("the folder can be used");
-    let first = journal.append(b"synced at once");
-    wait_for(|| (journal.synced() >= first).then_some(()));
-    for number in 0..1000 {
-        journal.append(format!("{number}").as_bytes());
-    }
-    assert_eq!(journal.synced(), first);
-    journal.close();
+    let (journal, _) = open(folder.path(), Options::new("test")).expect("the folder can be used");
+    let quietly = |number: usize| journal.append_quietly(TAG, [format!("{number}").as_bytes()]);
+    let synced = |position| wait_for(|| (journal.synced() >= position).then_some(()));
+    synced(journal.append(TAG, b"synced at once"));
+    let after = journal.synced();
+    (0..1000).for_each(|number| assert!(quietly(number) > after));
+    assert_eq!((journal.synced(), journal.status().syncs), (after, 1));
+    synced(journal.append(TAG, b"with all before it"));
     assert_eq!(journal.status().syncs, 2);
+    // Whoever waits does not wait for others to append something.
+    let position = quietly(1000);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let waited = poll_fn(|context| journal.poll_synced(position, context.waker()));
+    runtime.block_on(waited).expect("the disk works");
+    let position = quietly(1001);
+    journal.flush();
+    synced(position);
+    quietly(1002);
+    journal.close();
+    assert_eq!(journal.status().syncs, 5);
     drop(journal);
-    assert_eq!(open(folder.path(), options).expect("it is whole").1.len(), 1001);
+    assert_eq!(open(folder.path(), Options::new("test")).expect("it is whole").1.len(), 1005);
 }
 
 /// Lets go of a journal when it is woken.
@@ -116,12 +126,11 @@ impl Wake for LastHolder {
 #[test]
 fn who_is_woken_may_be_the_last_to_let_go() {
     let folder = Folder::new();
-    // The writer rests meanwhile, so that the waker is there before the sync.
-    let options = Options { sync_interval: Duration::from_millis(50), ..Options::new("test") };
-    let (journal, _) = open(folder.path(), options.clone()).expect("the folder can be used");
-    let first = journal.append(b"from now on the writer rests");
+    let (journal, _) = open(folder.path(), Options::new("test")).expect("the folder can be used");
+    let first = journal.append(TAG, b"the first");
     wait_for(|| (journal.synced() >= first).then_some(()));
-    let position = journal.append(b"the last");
+    // Quietly, so that the waker is there before the sync.
+    let position = journal.append_quietly(TAG, [b"the last".as_slice()]);
     let holder = Arc::new(LastHolder(Mutex::new(Some(Arc::clone(&journal))), AtomicBool::new(false)));
     let polled = journal.poll_synced(position, &Waker::from(Arc::clone(&holder)));
     drop(journal);
@@ -130,7 +139,7 @@ fn who_is_woken_may_be_the_last_to_let_go() {
     }
     drop(holder);
     // The folder is free once the thread has ended.
-    let (_journal, records) = wait_for(|| open(folder.path(), options.clone()).ok());
+    let (_journal, records) = wait_for(|| open(folder.path(), Options::new("test")).ok());
     assert_eq!(records.len(), 2);
 }
 
@@ -143,7 +152,7 @@ fn a_snapshot_of_nothing_leaves_the_writer_listening() {
     for _ in 0..20_000 {
         drop(journal.begin_snapshot().expect("none is being made"));
     }
-    let position = journal.append(b"record");
+    let position = journal.append(TAG, b"record");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     // Were the record not heard of, this would hang.
     let synced = poll_fn(|context| journal.poll_synced(position, context.waker()));

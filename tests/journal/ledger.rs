@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use quartet::journal::disk::Disk;
-use quartet::journal::{Journal, OpenError, Options, Recovered, Writer};
+use quartet::journal::{Journal, OpenError, Options, Recovered, Tag, Writer};
 use quartet::wait::{Durable, Position};
+
+/// What marks its records.
+pub(crate) const LINES: Tag = Tag(77);
 
 /// Lines, each a record; a snapshot holds all of them.
 pub(crate) struct Ledger {
@@ -22,13 +25,14 @@ pub(crate) struct Ledger {
 
 /// Small files, so that there are many of them.
 pub(crate) fn small() -> Options {
-    Options { segment_max: 40, ..Options::new("ledger") }
+    Options { segment_max: 43, ..Options::new("ledger") }
 }
 
 impl Ledger {
     pub(crate) fn open(disk: &(impl Disk + Clone + 'static)) -> Result<(Ledger, Recovered), OpenError> {
         let mut lines = Vec::new();
-        let mut replay = |record: &[u8]| {
+        let mut replay = |tag: Tag, record: &[u8]| {
+            assert_eq!(tag, LINES);
             let line = String::from_utf8(record.to_vec()).map_err(|error| error.to_string())?;
             lines.push(line);
             Ok(())
@@ -49,7 +53,7 @@ impl Ledger {
     pub(crate) fn add_together(&mut self, lines: &[&str]) {
         self.operations.push(self.lines.len());
         self.lines.extend(lines.iter().map(|line| (*line).to_owned()));
-        let position = self.journal.append_all(lines.iter().map(|line| line.as_bytes()));
+        let position = self.journal.append_all(LINES, lines.iter().map(|line| line.as_bytes()));
         self.waiting.extend(lines.iter().map(|_| position));
     }
 
@@ -71,7 +75,7 @@ impl Ledger {
     /// Makes a snapshot; nothing is wrong if the disk refuses.
     pub(crate) fn snapshot(&mut self) {
         let Some(mut snapshot) = self.journal.begin_snapshot() else { return };
-        self.lines.iter().for_each(|line| snapshot.append(line.as_bytes()));
+        self.lines.iter().for_each(|line| snapshot.append(LINES, line.as_bytes()));
         self.step();
         let _ = snapshot.finish();
     }

@@ -3,4 +3,6 @@
 mod crash;
 mod damage;
 mod folder;
+mod groups;
 mod ledger;
+mod migration;

@@ -219,7 +219,7 @@ fn short_windows_and_servers_without_a_directory_keep_nothing() {
     let first = server(&folder);
     assert_eq!(check(&mut connect(&first), "?cost=50", "alice").status, 200);
     stop(first);
-    assert!(!folder.path().join("data").join("limits").exists(), "nothing had to be written");
+    assert!(!folder.path().join("data").join("journal").exists(), "nothing had to be written");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
     let folder = Folder::new();
     let server = server(&folder);
     let (obstacle, one) = (
-        folder.path().join("data").join("limits"),
+        folder.path().join("data").join("journal"),
         r#"{"limits": [{"algorithm": "fixed", "limit": 1, "period_ms": 86400000}]}"#,
     );
     std::fs::create_dir_all(folder.path().join("data")).expect("the folder was just made");
@@ -298,7 +298,7 @@ fn a_journal_that_cannot_be_made_is_reported_and_tried_again() {
         "RL.BLOCK x 1000",
     ] {
         let reply = client.ask(refused);
-        assert!(reply.starts_with("-MISCONF ") && reply.contains("limits"), "{refused}: {reply}");
+        assert!(reply.starts_with("-MISCONF ") && reply.contains("journal"), "{refused}: {reply}");
     }
     assert_eq!(http.ask("PUT", "/limits/x/block", &[], br#"{"ttl_ms": 1000}"#).status, 503);
     assert_eq!(client.ask("RL.DENY LIST"), "[]");

@@ -1,7 +1,6 @@
 //! What of the locks outlives the server, wherever it was interrupted.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use quartet::wait::Lost;
 
 use super::retries::{CASES, Running};
 use super::table::{ASKING, look, snapshot};
+use crate::support::kept_locks;
 use crate::support::process::Folder;
 use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
 
@@ -45,7 +45,7 @@ enum Reply {
 impl Service {
     fn start(disk: &SimulatedDisk, durability: Durability, seconds: u64) -> Option<Service> {
         let now = Now::at(Duration::from_secs(seconds), Duration::from_secs(1_700_000_000 + seconds));
-        let (locks, writer) = Locks::open_on(Arc::new(disk.clone()), durability, now).ok()?;
+        let (locks, writer) = kept_locks::open_on(disk, durability, now).ok()?;
         Some(Service { locks, writer, now })
     }
 
@@ -254,7 +254,6 @@ fn fences_need_one_sync_for_many() {
 #[test]
 fn a_change_of_the_durability_leaves_no_leases_of_long_ago() {
     let folder = Folder::new();
-    let path = folder.path().join("locks");
     let mut fences = Vec::new();
     let kept = [
         Durability::None,
@@ -267,13 +266,14 @@ fn a_change_of_the_durability_leaves_no_leases_of_long_ago() {
     for (start, durability) in kept.into_iter().enumerate() {
         let start = start as u64;
         let now = Now::at(Duration::from_secs(start), Duration::from_secs(1_700_000_000 + start));
-        let locks = Locks::open(&path, durability, now).expect("the folder can be used");
+        let (locks, keeper) =
+            kept_locks::open(folder.path(), durability, now).expect("the folder can be used");
         let request = Acquire { owner: b"owner", resources: &[b"resource"], ttl: Some(TTL), ..ASKING };
         let asked = locks.run(&request, now, &mut Effects::default());
         let Ok(Asked::Granted(grant)) = asked else { panic!("it is free at start {start}") };
         fences.push(grant.fence);
-        if let Some(journal) = locks.journal() {
-            journal.close();
+        if let Some(keeper) = keeper {
+            keeper.close();
         }
     }
     assert!(fences.is_sorted_by(|before, after| before < after), "{fences:?}");
@@ -282,17 +282,21 @@ fn a_change_of_the_durability_leaves_no_leases_of_long_ago() {
 #[test]
 fn the_folder_is_made_for_the_first_lock() {
     let folder = Folder::new();
-    let path = folder.path().join("data/locks");
+    let (path, journal) = (folder.path().join("data"), folder.path().join("data/journal"));
     let now = Now::at(Duration::from_secs(1), Duration::from_secs(1_700_000_000));
-    let locks = Locks::open(&path, Durability::Full, now).expect("there is nothing yet");
+    let (locks, keeper) = kept_locks::open(&path, Durability::Full, now).expect("there is nothing yet");
+    let mut keeper = keeper.expect("leases are to be kept");
     let inspect = Inspect { resources: &[b"resource"] };
     assert_eq!(locks.run(&inspect, now, &mut Effects::default()), []);
+    keeper.tick();
     assert!(!path.exists());
     let request = Acquire { owner: b"owner", resources: &[b"resource"], ..ASKING };
     assert!(matches!(locks.run(&request, now, &mut Effects::default()), Ok(Asked::Granted(_))));
-    locks.journal().expect("there is something to keep").close();
+    keeper.tick();
+    assert!(journal.exists(), "there is something to keep");
+    keeper.close();
     drop(locks);
-    let again = Locks::open(&path, Durability::Full, now).expect("the folder is sound");
+    let (again, _keeper) = kept_locks::open(&path, Durability::Full, now).expect("the folder is sound");
     let reports = again.run(&inspect, now, &mut Effects::default());
     assert_eq!(reports.iter().map(|report| report.holders.len()).collect::<Vec<_>>(), [1]);
 }

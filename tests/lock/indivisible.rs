@@ -7,7 +7,7 @@ use std::time::Duration;
 use quartet::clock::Now;
 use quartet::delivery::Effects;
 use quartet::journal::Writer;
-use quartet::journal::disk::Disk;
+use quartet::journal::keeper::{JournalHandle, Keeper};
 use quartet::lock::operation::{
     Acquire, CloseSession, Downgrade, Force, List, OpenSession, Release, ReleaseMany, RenewAll, SessionTerms,
     Upgrade,
@@ -16,13 +16,9 @@ use quartet::lock::{self, Asked, Durability, Locks, Mode, Refused, RequestId, Se
 use quartet::random::Random;
 
 use super::table::{ASKING, look, snapshot};
+use crate::support::kept_locks::KeptLocks;
+use crate::support::segments::{FIRST_SEGMENT, SEGMENT_HEAD, boundaries};
 use crate::support::simulated_disk::SimulatedDisk;
-
-const SEGMENT: &str = "000000000001.segment";
-
-/// Bytes before the first record of a segment, and before the payload of a record.
-pub(super) const SEGMENT_HEAD: usize = 36;
-const RECORD_HEAD: usize = 8;
 
 const OWNERS: &[&str] = &["ann", "ben", "cyd"];
 const RESOURCES: &[&str] = &["r0", "r1", "r2", "r3", "r4", "r5"];
@@ -38,7 +34,9 @@ pub(super) fn now() -> Now {
 
 pub(super) struct Service {
     pub(super) locks: Locks,
+    pub(super) keeper: Keeper,
     pub(super) writer: Writer,
+    pub(super) journal: Arc<JournalHandle>,
 }
 
 /// Something a client asks for.
@@ -65,9 +63,9 @@ pub(super) enum Reply {
 
 impl Service {
     pub(super) fn start(disk: &SimulatedDisk) -> Service {
-        let (locks, writer) = Locks::open_on(Arc::new(disk.clone()), Durability::Full, now())
+        let KeptLocks { locks, keeper, writer, journal } = KeptLocks::open(disk, Durability::Full, now())
             .unwrap_or_else(|error| panic!("it does not start: {error}"));
-        Service { locks, writer }
+        Service { locks, keeper, writer, journal }
     }
 
     pub(super) fn ask<O: lock::Operation>(&self, operation: &O) -> O::Answer {
@@ -235,28 +233,16 @@ fn done(seed: u64, steps: usize) -> (SimulatedDisk, Vec<Done>) {
         let reply = service.run(&operation, &request);
         service.writer.step();
         let holdings = owner_of(&operation).map(|owner| service.holdings(owner)).unwrap_or_default();
-        let (state, end) = (service.state(), disk.contents(SEGMENT).len());
+        let (state, end) = (service.state(), disk.contents(FIRST_SEGMENT).len());
         history.push(Done { operation, request, reply, holdings, state, end });
     }
     (disk, history)
 }
 
-/// Where records end in a segment.
-pub(super) fn boundaries(segment: &[u8]) -> Vec<usize> {
-    let mut ends = vec![SEGMENT_HEAD];
-    let mut at = SEGMENT_HEAD;
-    while let Some(word) = segment.get(at..at + 4) {
-        let word = u32::from_le_bytes(word.try_into().expect("it has four bytes"));
-        at += RECORD_HEAD + (word & 0x3fff_ffff) as usize;
-        ends.push(at);
-    }
-    ends
-}
-
 /// Cuts the journal at a place, starts anew, looks at what is there, and makes the request again whose reply was lost.
 fn check(disk: &SimulatedDisk, history: &[Done], cut: usize) {
-    let segment = disk.contents(SEGMENT);
-    let cut_disk = disk.with(SEGMENT, Some(segment[..cut].to_vec()));
+    let segment = disk.contents(FIRST_SEGMENT);
+    let cut_disk = disk.with(FIRST_SEGMENT, Some(segment[..cut].to_vec()));
     let whole = history.iter().take_while(|done| done.end <= cut).count();
     let service = Service::start(&cut_disk);
     let expected = whole.checked_sub(1).map_or(&[][..], |last| &history[last].state[..]);
@@ -286,7 +272,7 @@ fn a_cut_between_any_two_records_leaves_whole_operations() {
     let mut within = 0;
     for seed in 0..60 {
         let (disk, history) = done(seed, 40);
-        let cuts = boundaries(&disk.contents(SEGMENT));
+        let cuts = boundaries(&disk.contents(FIRST_SEGMENT));
         within += cuts.iter().filter(|&&cut| history.iter().all(|done| done.end != cut)).count();
         cuts.into_iter().for_each(|cut| check(&disk, &history, cut));
     }
@@ -297,7 +283,7 @@ fn a_cut_between_any_two_records_leaves_whole_operations() {
 fn a_cut_at_any_byte_leaves_whole_operations() {
     for seed in 100..102 {
         let (disk, history) = done(seed, 14);
-        (SEGMENT_HEAD..=disk.contents(SEGMENT).len()).for_each(|cut| check(&disk, &history, cut));
+        (SEGMENT_HEAD..=disk.contents(FIRST_SEGMENT).len()).for_each(|cut| check(&disk, &history, cut));
     }
 }
 
@@ -316,13 +302,13 @@ fn many_resources_are_given_back_together_or_not_at_all() {
     };
     assert!(matches!(service.run(&asking, "take"), Reply::Granted { .. }));
     service.writer.step();
-    let granted = disk.contents(SEGMENT).len();
+    let granted = disk.contents(FIRST_SEGMENT).len();
     let releasing = Operation::Release { owner: "o", resources: resources(), all: false };
     assert_eq!(service.run(&releasing, "give"), Reply::Number(64));
     service.writer.step();
-    let segment = disk.contents(SEGMENT);
+    let segment = disk.contents(FIRST_SEGMENT);
     for cut in boundaries(&segment).into_iter().filter(|&cut| cut >= granted) {
-        let service = Service::start(&disk.with(SEGMENT, Some(segment[..cut].to_vec())));
+        let service = Service::start(&disk.with(FIRST_SEGMENT, Some(segment[..cut].to_vec())));
         let expected = if cut == segment.len() { 0 } else { 64 };
         assert_eq!(service.holdings("o").len(), expected, "cut at {cut}");
         assert_eq!(service.run(&releasing, "give"), Reply::Number(64), "cut at {cut}");
@@ -357,45 +343,18 @@ fn a_session_of_many_leases_passes_them_on_together() {
         waiting.push(ticket);
     }
     service.writer.step();
-    let before = disk.contents(SEGMENT).len();
+    let before = disk.contents(FIRST_SEGMENT).len();
     assert_eq!(service.run(&Operation::CloseSession, ""), Reply::Number(LEASES as u64));
     service.writer.step();
-    let segment = disk.contents(SEGMENT);
+    let segment = disk.contents(FIRST_SEGMENT);
     let cuts: Vec<usize> = boundaries(&segment).into_iter().filter(|&cut| cut >= before).collect();
     assert_eq!(cuts.len(), LEASES + 2, "the end of the session, and a grant for each who waited");
     for cut in [cuts[0], cuts[1], cuts[LEASES / 2], cuts[LEASES], cuts[LEASES + 1]] {
-        let service = Service::start(&disk.with(SEGMENT, Some(segment[..cut].to_vec())));
+        let service = Service::start(&disk.with(FIRST_SEGMENT, Some(segment[..cut].to_vec())));
         let is_whole = cut == segment.len();
         assert_eq!(service.holdings("holder").is_empty(), is_whole, "cut at {cut}");
         assert_eq!(service.holdings("waiter-0").len(), usize::from(is_whole), "cut at {cut}");
         let last = format!("waiter-{}", LEASES - 1);
         assert_eq!(service.holdings(&last).len(), usize::from(is_whole), "cut at {cut}");
     }
-}
-
-#[test]
-fn a_folder_of_the_first_format_is_read() {
-    let disk = SimulatedDisk::default();
-    let mut service = Service::start(&disk);
-    for resource in RESOURCES {
-        let asking = Operation::Acquire {
-            owner: "ann",
-            resources: vec![resource],
-            mode: Mode::Exclusive,
-            in_session: false,
-            wait: 0,
-        };
-        service.run(&asking, "");
-    }
-    service.writer.step();
-    let state = service.state();
-    // Where every operation was one record, the formats differ in their number only.
-    let mut segment = disk.contents(SEGMENT);
-    segment[8..12].copy_from_slice(&1u32.to_le_bytes());
-    let sum = crc32c::crc32c(&segment[..SEGMENT_HEAD - 4]);
-    segment[SEGMENT_HEAD - 4..SEGMENT_HEAD].copy_from_slice(&sum.to_le_bytes());
-    let old = disk.with(SEGMENT, Some(segment));
-    assert!(Service::start(&old).state() == state);
-    let names = old.list().expect("the disk works");
-    assert_eq!(names, [SEGMENT, "000000000002.segment"]);
 }

@@ -149,7 +149,7 @@ fn a_session_opened_over_http_outlives_a_kill_with_its_lock() {
     let arguments =
         ["--dir", data.to_str().expect("the temporary folder has a plain name"), "--http-port", "0"];
     let server = Server::quartet(&arguments);
-    assert!(!data.join("locks").exists(), "nothing is kept before there is a lock");
+    assert!(!data.join("journal").exists(), "nothing is kept before there is a lock");
     let mut http = Http::connect(server.http_address());
     let opened = http.ask("POST", "/sessions", &[], br#"{"ttl": 600}"#).json();
     let session = opened["session"].as_str().expect("it has a name").to_owned();
@@ -198,7 +198,7 @@ fn damage_stops_the_start_in_one_line() {
     http.ask("POST", "/lock", &[], br#"{"resource": "r", "ttl": 30}"#);
     kill_process(server.process(), Signal::TERM).expect("the server runs");
     assert!(server.wait().success());
-    let segment = data.join("locks/000000000001.segment");
+    let segment = data.join("journal/000000000001.segment");
     let mut bytes = std::fs::read(&segment).expect("it was written");
     bytes[IN_THE_FIRST_RECORD] ^= 1;
     std::fs::write(&segment, bytes).expect("the folder can be written");

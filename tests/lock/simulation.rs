@@ -5,7 +5,6 @@
 //! must hold is looked at in each millisecond.  `QUARTET_TEST_LOCK_SEED=7` plays one seed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use quartet::random::Random;
 use quartet::wait::{Barrier, Ticket};
 
 use super::table::ASKING;
+use crate::support::kept_locks;
 use crate::support::simulated_disk::{SimulatedDisk, Survival};
 
 /// Seeds that are played, unless one is named.
@@ -151,7 +151,7 @@ struct Simulation {
 
 impl Server {
     fn start(disk: &SimulatedDisk, now: Now) -> Server {
-        let opened = Locks::open_on(Arc::new(disk.clone()), Durability::Full, now);
+        let opened = kept_locks::open_on(disk, Durability::Full, now);
         let (locks, writer) = opened.expect("what a crash leaves can be read");
         Server {
             locks,

@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use quartet::journal::Tag;
 use quartet::journal::disk::Disk;
 use quartet::lock::limits::SNAPSHOT_RECORDS_MAX;
 use quartet::lock::operation::{Acquire, Release};
 use quartet::lock::{Asked, Core, SnapshotWalk};
 use quartet::random::Random;
 
-use super::indivisible::{SEGMENT_HEAD, Service, boundaries, draw, now};
+use super::indivisible::{Service, draw, now};
 use super::table::{ASKING, look};
 use crate::support::process::wait_for;
+use crate::support::segments::{SEGMENT_HEAD, boundaries};
 use crate::support::simulated_disk::{SimulatedDisk, Survival};
+
+/// What marks the records of the locks, for good.
+const LOCKS: Tag = Tag(1);
 
 const SEGMENT: &str = "000000000002.segment";
 const SNAPSHOT: &str = "000000000002.snapshot";
@@ -49,33 +54,33 @@ fn a_crash_after_a_snapshot_in_steps_loses_nothing_and_leaves_whole_operations()
         let (disk, mut random) = (SimulatedDisk::default(), Random::with_seed(seed));
         let mut service = Service::start(&disk);
         work(&mut service, &disk, 0..20, &mut random);
-        let journal = Arc::clone(service.locks.journal().expect("it is kept"));
+        let journal = Arc::clone(service.journal.journal().expect("it is kept"));
         let mut snapshot =
             look(&service.locks, now(), |_| journal.begin_snapshot()).expect("none is being made");
         let mut walk = SnapshotWalk::in_steps_of(2);
         let mut step = 20;
-        let end = loop {
+        loop {
             let mut records = Vec::new();
             let end = look(&service.locks, now(), |core| {
                 let is_last = core.snapshot_step(&mut walk, |record| records.push(record.to_vec()));
                 let mut end = None;
                 if is_last {
-                    Core::end_snapshot(|record| end = Some(journal.append(record)));
+                    Core::end_snapshot(|record| end = Some(journal.append(LOCKS, record)));
                 }
                 end
             });
-            records.iter().for_each(|record| snapshot.append(record));
-            if let Some(end) = end {
-                break end;
+            records.iter().for_each(|record| snapshot.append(LOCKS, record));
+            if end.is_some() {
+                break;
             }
             for _ in 0..random.below(3) {
                 work(&mut service, &disk, step..step + 1, &mut random);
                 step += 1;
             }
-        };
+        }
         service.writer.step();
         let ended = Done { state: service.state(), end: disk.contents(SEGMENT).len() };
-        snapshot.finish_after(end).expect("the disk works");
+        snapshot.finish().expect("the disk works");
         assert!(has(&disk, SNAPSHOT));
         let mut history = vec![ended];
         history.extend(work(&mut service, &disk, step..step + 10, &mut random));
@@ -138,6 +143,7 @@ fn the_table_goes_on_while_a_snapshot_is_made() {
             if number % 4096 == 0 {
                 service.writer.step();
             }
+            service.keeper.tick();
         }
         service.writer.step();
     };

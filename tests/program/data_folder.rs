@@ -38,6 +38,8 @@ fn a_file_in_its_place_is_found() {
     check_refused(&data, &["locks", "--dir"]);
     fs::rename(data.join("locks"), data.join("limits")).expect("the folder can be written");
     check_refused(&data, &["limits", "--dir"]);
+    fs::rename(data.join("limits"), data.join("journal")).expect("the folder can be written");
+    check_refused(&data, &["journal", "--dir"]);
 }
 
 #[test]

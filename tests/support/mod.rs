@@ -3,10 +3,12 @@
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod in_process;
+pub(crate) mod kept_locks;
 pub(crate) mod nginx;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod segments;
 pub(crate) mod simulated_disk;
 pub(crate) mod slow_server;
 #[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]

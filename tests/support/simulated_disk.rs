@@ -227,6 +227,10 @@ impl Disk for SimulatedDisk {
         self.change(sync, |_| ())
     }
 
+    fn remove_folder(&self) -> io::Result<()> {
+        self.sync_names()
+    }
+
     fn describe(&self, name: &str) -> String {
         format!("simulated/{name}")
     }

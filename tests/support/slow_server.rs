@@ -8,7 +8,7 @@ use std::time::Duration;
 use quartet::clock::{Clock, Now};
 use quartet::command::Services;
 use quartet::journal::Writer;
-use quartet::lock::{Durability, Locks, Totals};
+use quartet::lock::{Durability, Totals};
 use quartet::net::worker::Worker;
 use quartet::session::Protocol;
 use quartet::settings::Settings;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::http::Http;
+use super::kept_locks;
 use super::process::wait_for;
 use super::simulated_disk::SimulatedDisk;
 
@@ -39,7 +40,7 @@ impl SlowServer {
         let now = Now::at(Duration::from_secs(1000), Duration::from_secs(1_700_000_000));
         let settings = Settings { threads: 1, http_threads: 1, dir: None, ..Settings::default() };
         let mut services = server::services(settings, Clock::manual(now), 1);
-        let (locks, writer) = Locks::open_on(Arc::new(disk.clone()), Durability::Full, now)
+        let (locks, writer) = kept_locks::open_on(&disk, Durability::Full, now)
             .unwrap_or_else(|error| panic!("the disk is empty: {error}"));
         services.locks = locks;
         let services = Arc::new(services);

@@ -13,7 +13,14 @@ const LAYERS: &[&[&str]] = &[
     &["delivery"],
     &["store"],
     &["broker", "limit", "lock", "client"],
-    &["command", "service", "http/endpoint"],
+    &[
+        "limit/persistence/replay",
+        "limit/persistence/service",
+        "limit/persistence/snapshot",
+        "command",
+        "service",
+        "http/endpoint",
+    ],
     &[
         "cache",
         "broker/commands",

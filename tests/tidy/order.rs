@@ -53,10 +53,11 @@ const ORDERS: &[(&str, &[&str])] = &[(
         "scheduler/withdrawal",
         "scheduler/reports",
         // What outlives the server, and what threads share.
-        "snapshots",
-        "replay",
-        "keeping",
+        "persistence/snapshot",
+        "persistence/replay",
+        "persistence",
         "shared",
+        "persistence/service",
         "execution",
     ],
 )];

@@ -84,7 +84,10 @@ impl Queue {
     }
 
     /// Runs the queue, whose shards are locked, inside `call`, and writes an array of the replies.  Time stands still.
+    /// After a crash everything that its commands have appended to the journal is there, or nothing.
     pub fn run(&self, call: &mut Call<'_, '_>, mut client: Option<&mut Client>) {
+        let services = call.services;
+        let _group = services.journal.groups().open();
         call.output.array(self.commands.len());
         let may_block = std::mem::replace(&mut call.caller.may_block, false);
         let mut ticks = clock::ticks();

@@ -45,7 +45,7 @@ fn run<'o, 's: 'o, O: Operation<'o>>(
 fn change(call: &mut Call<'_, '_>, change: Change<'_>) -> Result<usize, Refusal> {
     let limits = &call.services.limits;
     let changed = limits.change(change, nanos(call.now()))?;
-    if let Some(barrier) = limits.keeping.hold() {
+    if let Some(barrier) = limits.persistence.barrier() {
         call.delay_reply(barrier);
     }
     Ok(changed)

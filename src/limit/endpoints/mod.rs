@@ -41,7 +41,7 @@ fn run<'o, O: Operation<'o>>(
 async fn change(context: &Context, change: Change<'_>) -> Result<usize, Problem> {
     let limits = &context.services().limits;
     let changed = limits.change(change, nanos(context.now()))?;
-    if let Some(barrier) = limits.keeping.hold() {
+    if let Some(barrier) = limits.persistence.barrier() {
         on_disk(&barrier).await?;
     }
     Ok(changed)

@@ -6,10 +6,10 @@ mod operations;
 pub use counters::LockedCounter;
 
 use super::statistics::Totals;
-use super::{commands, endpoints};
+use super::{commands, endpoints, persistence};
 use crate::command::Services;
 use crate::metrics::exposition::Exposition;
-use crate::service::{Page, Section, Service};
+use crate::service::{Page, Persistence, Section, Service};
 
 /// Policies that have samples of their own in the metrics, the first by name.
 const POLICIES_IN_METRICS_MAX: usize = 256;
@@ -40,6 +40,10 @@ pub const SERVICE: Service = Service {
         services.count_keys_of_full_policies();
     },
     follow_settings: Services::update_counter_budget,
+    persistence: Some(Persistence {
+        journal: |services| services.limits.persistence.journal(),
+        persistent: persistence::persistent,
+    }),
     ..Service::ROW
 };
 

@@ -323,7 +323,7 @@ fn a_reservation_is_read_as_it_was_written() {
 #[test]
 fn a_snapshot_has_no_reservation_whose_end_nobody_would_write() {
     let limits = Limits::new(1);
-    limits.keeping.turn_on();
+    limits.persistence.journal().turn_on();
     let (reservations, empty) = (&limits.reservations, [0; 20]);
     let open = |id| reservations.open(id, Reservation::decode(&empty).expect("it is one of no limits"));
     open(1);

@@ -1,39 +1,24 @@
 //! What an earlier server has kept of the limiter, taken back.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
-use std::sync::Arc;
 
-use super::Services;
+use super::Record;
+use super::service::visit_store;
 use crate::clock::Now;
-use crate::journal::{Journal, OpenError, Options};
+use crate::command::Services;
 use crate::limit::algorithm::{Nanos, StateBytes, shift_state};
 use crate::limit::definition::Definition;
 use crate::limit::lists::ListName;
-use crate::limit::records::Record;
 use crate::limit::reservations::{Reservation, ReservationId};
 use crate::limit::{millis_of, nanos};
 use crate::store::Keyspace;
-
-/// Opens the journal in `folder` and takes back what it has.
-///
-/// # Errors
-/// If the folder cannot be had, or what it has is damaged.
-pub(super) fn open(services: &Services, folder: &Path, options: Options) -> Result<Arc<Journal>, OpenError> {
-    let mut recovered = Recovered::default();
-    let (journal, found) = Journal::open(folder, options, &mut |bytes| recovered.replay(bytes))?;
-    if found.records > 0 {
-        recovered.restore(services);
-    }
-    Ok(journal)
-}
 
 /// The time at which a record was written: wall time in microseconds, and the moment on the limiter's scale.
 type WrittenAt = (i64, Nanos);
 
 /// What the records come to.
 #[derive(Default)]
-struct Recovered {
+pub(super) struct Recovered {
     /// The time of the records that come next.
     written_at: WrittenAt,
     counters: HashMap<(u32, Box<[u8]>), Counter>,
@@ -53,7 +38,7 @@ struct Counter {
 }
 
 impl Recovered {
-    fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
+    pub(super) fn replay(&mut self, bytes: &[u8]) -> Result<(), String> {
         match Record::decode(bytes).ok_or_else(|| "it is no record of the limiter".to_owned())? {
             Record::Time { wall_micros, timestamp } => self.written_at = (wall_micros, timestamp),
             Record::Counter { database, ends_at, key, state } => {
@@ -96,7 +81,7 @@ impl Recovered {
         }
     }
 
-    fn restore(self, services: &Services) {
+    pub(super) fn restore(self, services: &Services) {
         let now = services.clock.now();
         let limits = &services.limits;
         for (policy, error) in limits.policies.restore(self.policies) {
@@ -119,7 +104,7 @@ impl Recovered {
         if let Some(ends_at) = limits.reservations.next_end() {
             services.alarm.set(millis_of(ends_at));
         }
-        services.visit_store(now, |keyspace| {
+        visit_store(services, now, |keyspace| {
             for ((database, key), counter) in self.counters {
                 restore(keyspace, database as usize, &key, &counter);
             }

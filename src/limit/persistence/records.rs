@@ -20,9 +20,9 @@
 //! Numbers are little endian.  Moments are on the scale of the server that wrote them; the first record tells how that
 //! lies to wall time.
 
-use super::algorithm::Nanos;
-use super::lists::ListName;
-use super::reservations::ReservationId;
+use crate::limit::algorithm::Nanos;
+use crate::limit::lists::ListName;
+use crate::limit::reservations::ReservationId;
 
 /// One record; its numbers are stored, so they never get another meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,7 +99,7 @@ pub enum Record<'r> {
     Reserved {
         /// What names it.
         id: ReservationId,
-        /// What was taken; see [`Reservation::encode`](super::reservations::Reservation::encode).
+        /// What was taken; see [`Reservation::encode`](crate::limit::reservations::Reservation::encode).
         reservation: &'r [u8],
     },
     /// A reservation has ended.
@@ -233,7 +233,7 @@ fn list_of([number]: [u8; 1]) -> Option<ListName> {
 }
 
 /// The first bytes of `rest`, which is moved behind them.
-pub(super) fn take<const WIDTH: usize>(rest: &mut &[u8]) -> Option<[u8; WIDTH]> {
+pub(in crate::limit) fn take<const WIDTH: usize>(rest: &mut &[u8]) -> Option<[u8; WIDTH]> {
     let (number, behind) = rest.split_first_chunk()?;
     *rest = behind;
     Some(*number)

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::identifiers::SessionId;
-use super::limits::{SNAPSHOT_PLACES_MAX, SNAPSHOT_RECORDS_MAX};
-use super::records::{Granted, Record};
-use super::scheduler::Core;
+use crate::lock::identifiers::SessionId;
+use crate::lock::limits::{SNAPSHOT_PLACES_MAX, SNAPSHOT_RECORDS_MAX};
+use crate::lock::records::{Granted, Record};
+use crate::lock::scheduler::Core;
 
 /// Where a snapshot has come to.
 pub struct SnapshotWalk {

@@ -1,4 +1,4 @@
-//! The thread that keeps the limits.
+//! The keeper's thread.
 
 use std::io;
 use std::sync::Arc;
@@ -6,39 +6,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::LimitKeeper;
+use super::Keeper;
 
-/// How often what has changed is written.
+/// How often changes are copied.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// See the head of the file.
+/// A keeper that does what is due twice a second, and makes the journal as soon as a service appends something.
 pub struct KeeperThread {
     handle: JoinHandle<()>,
     is_stopping: Arc<AtomicBool>,
 }
 
 impl KeeperThread {
-    /// Lets a keeper write what has changed, twice a second, and make the journal as soon as somebody waits for it.
+    /// Starts the thread.
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub fn start(keeper: LimitKeeper) -> io::Result<KeeperThread> {
+    pub fn start(keeper: Keeper) -> io::Result<KeeperThread> {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&is_stopping);
-        let services = Arc::clone(&keeper.services);
-        let handle = thread::Builder::new().name("limits keeper".to_owned()).spawn(move || {
+        let journal = Arc::clone(&keeper.handle);
+        let handle = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
             let mut keeper = keeper;
             while !stopping.load(Ordering::Acquire) {
-                keeper.keep();
+                keeper.tick();
                 thread::park_timeout(INTERVAL);
             }
             keeper.close();
         })?;
-        services.limits.keeping.set_keeper(handle.thread().clone());
+        journal.set_keeper(handle.thread().clone());
         Ok(KeeperThread { handle, is_stopping })
     }
 
-    /// Writes all that is left once nobody changes anything any more, and ends.
+    /// Writes all that is left, once nobody changes anything any more, and ends.
     pub fn stop(self) {
         self.is_stopping.store(true, Ordering::Release);
         self.handle.thread().unpark();

@@ -5,15 +5,15 @@
 //! last one counts, and it is as new as anything that the snapshot has seen.  What is already gone by then is passed over.
 //! Outside of that stretch a record that does not fit stops the start.
 
-use super::identifiers::SessionId;
-use super::mode::Mode;
-use super::model::events::Events;
-use super::model::grants::Terms;
-use super::model::idempotency::Bound;
-use super::notice::NoticeKind;
-use super::operation::SessionTerms;
-use super::records::{Granted, Record};
-use super::scheduler::Core;
+use crate::lock::identifiers::SessionId;
+use crate::lock::mode::Mode;
+use crate::lock::model::events::Events;
+use crate::lock::model::grants::Terms;
+use crate::lock::model::idempotency::Bound;
+use crate::lock::notice::NoticeKind;
+use crate::lock::operation::SessionTerms;
+use crate::lock::records::{Granted, Record};
+use crate::lock::scheduler::Core;
 
 /// A record that cannot be followed: it is none, or does not fit what came before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,351 @@
+//! The keeper: opens the journal that the services share, gives each its records back, and takes snapshots of them all.
+//!
+//! A service is kept if it implements [`Persistent`] and appends its records through its [`ServiceJournal`].  There is no
+//! journal before there is something to keep: the first record has the keeper make it, on a thread of its own, and the
+//! reply waits for that as it waits for a sync.
+//!
+//! One snapshot is taken of all services at one go, from one place in the journal, so that one position says what it
+//! replaces.  It may have seen what was appended later, of each service as much as happened while its turn came: each
+//! replays its own records over that, as its text says.  A position for each service would let them be taken one by one,
+//! but the journal would have to keep every segment that the slowest of them needs, and a start would have to pass over
+//! records by their service.
+//!
+//! The keeper owns its services' ends, so that it shares no lock with a thread that serves clients, and it never waits
+//! for a thread that waits for it.
+
+mod dormant;
+mod handle;
+mod migration;
+mod thread;
+
+pub use dormant::Dormant;
+pub use handle::{JournalHandle, ServiceJournal};
+pub use migration::FormerFolder;
+pub use thread::KeeperThread;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::disk::{Disk, Folder, FolderError};
+use super::{Journal, OpenError, Options, Snapshot, Tag, Writer};
+use crate::clock::{Clock, Now};
+use migration::Takeover;
+
+/// The folder of the journal, in the directory for data.
+pub const FOLDER: &str = "journal";
+
+/// How often a snapshot is begun anew because a service was interrupted, before it is left for later.
+const ATTEMPTS_MAX: usize = 3;
+
+/// The least time between two attempts to make the journal.
+const RETRY_MILLIS: u64 = 1_000;
+
+/// The rest of a service's part of a snapshot, which may take long and is written on another thread.
+pub type Rest = Box<dyn FnOnce(&mut Snapshot) -> Result<(), Interrupted> + Send>;
+
+/// Something has happened to a service after which its part of a snapshot is worth nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interrupted;
+
+/// The end of a service that the keeper holds.
+pub trait Persistent: Send {
+    /// What marks its records, for good.
+    fn tag(&self) -> Tag;
+
+    /// The folder in which earlier versions kept a journal of this service alone.
+    fn former_folder(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Takes back a record of an earlier server; they come in the order in which they were appended.
+    ///
+    /// # Errors
+    /// Why it cannot be taken back, which stops the start.
+    fn replay(&mut self, record: &[u8], now: Now) -> Result<(), String>;
+
+    /// All records were taken back, or there are none: the service begins, and nobody uses it yet.  True if the records
+    /// must not be taken back again, so that the start fails if no snapshot can replace them.
+    fn resume(&mut self, now: Now) -> bool;
+
+    /// From now on the service appends what changes.  Before that it appends what the journal does not have: all there
+    /// is if the journal `is_new`, or what [`Persistent::resume`] has changed.
+    fn attach(&mut self, is_new: bool);
+
+    /// True if something has changed that is not appended when it does, but by [`Persistent::copy_changes`].
+    fn has_changes(&self) -> bool {
+        false
+    }
+
+    /// Appends what has changed in this way.  Called twice a second.
+    fn copy_changes(&mut self) {}
+
+    /// True if only a snapshot can say what has changed.
+    fn wants_snapshot(&self) -> bool {
+        false
+    }
+
+    /// Writes all there is into a snapshot.  No changes are copied meanwhile.  What may take long is given back, to be
+    /// written while other things happen.
+    ///
+    /// # Errors
+    /// If the snapshot has to be begun anew.
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<Option<Rest>, Interrupted>;
+}
+
+/// See the module's text.
+pub struct Keeper {
+    handle: Arc<JournalHandle>,
+    services: Vec<Box<dyn Persistent>>,
+    /// Where the journal is made when there is something to keep.
+    folder: PathBuf,
+    journal: Option<Arc<Journal>>,
+    clock: Clock,
+    /// When making it has failed last, in milliseconds of the clock.
+    tried_at: Option<u64>,
+    /// Writes a snapshot.
+    background: Option<JoinHandle<()>>,
+}
+
+/// A snapshot and what is still to be written into it.
+type Begun = (Snapshot, Vec<Rest>);
+
+impl Keeper {
+    /// Gives the services back what `directory` has of them, and keeps them there from now on.  If nothing `is_wanted`,
+    /// the services take over what there is and nothing is kept from then on: there is no keeper.
+    ///
+    /// # Errors
+    /// If the folder cannot be had, or what it has is damaged.
+    pub fn open(
+        handle: &Arc<JournalHandle>,
+        directory: Option<&Path>,
+        is_wanted: bool,
+        mut services: Vec<Box<dyn Persistent>>,
+        now: Now,
+    ) -> Result<Option<Keeper>, OpenError> {
+        let former = directory.map(|directory| migration::former_folders(directory, &services));
+        let former = former.transpose()?.unwrap_or_default();
+        let folder = directory.map(|directory| directory.join(FOLDER)).unwrap_or_default();
+        let exists = directory.is_some() && folder.exists();
+        if !exists && former.is_empty() {
+            services.iter_mut().for_each(|service| {
+                service.resume(now);
+            });
+            return Ok(is_wanted.then(|| Keeper::without_journal(handle, folder, services)));
+        }
+        let disk = open_folder(&folder)?;
+        let (mut keeper, writer) = Keeper::open_on(handle, Arc::new(disk), former, services, now)?;
+        keeper.folder = folder;
+        if let Some(journal) = &keeper.journal {
+            start(journal, writer)?;
+        }
+        if is_wanted {
+            return Ok(Some(keeper));
+        }
+        keeper.close();
+        Ok(None)
+    }
+
+    /// The same on a disk, with a writer that is moved by hand.  Each of the disks in `former` has an untagged journal of
+    /// the service with that tag.
+    ///
+    /// # Errors
+    /// As [`Keeper::open`].
+    pub fn open_on(
+        handle: &Arc<JournalHandle>,
+        disk: Arc<dyn Disk>,
+        former: Vec<FormerFolder>,
+        services: Vec<Box<dyn Persistent>>,
+        now: Now,
+    ) -> Result<(Keeper, Writer), OpenError> {
+        let mut keeper = Keeper::without_journal(handle, PathBuf::new(), services);
+        let mut takeover = Takeover::new(former)?;
+        let place = disk.describe("");
+        let (journal, writer, recovered) = Journal::open_on(disk, keeper.options(), &mut |tag, record| {
+            if tag == migration::TAG {
+                return takeover.replay(record);
+            }
+            let service = keeper.services.iter_mut().find(|service| service.tag() == tag);
+            let service = service.ok_or_else(|| {
+                format!("it has the tag {} of a service that this version does not know", tag.0)
+            })?;
+            service.replay(record, now)
+        })?;
+        let is_new = recovered.records == 0;
+        takeover.read(is_new, &mut keeper.services, &place, now)?;
+        let mut must_replace = takeover.is_read();
+        for service in &mut keeper.services {
+            must_replace |= service.resume(now);
+        }
+        // Before anything is appended, so that it needs nothing of what comes behind it.
+        let snapshot = if is_new && !takeover.is_read() { None } else { journal.begin_snapshot() };
+        keeper.publish(&journal, is_new && !takeover.is_read());
+        if let Some(snapshot) = snapshot
+            && let Err(error) = keeper.replace(snapshot, &takeover)
+            && must_replace
+        {
+            return Err(OpenError::Io { what: format!("write {place} anew"), error });
+        }
+        takeover.finish(&journal)?;
+        Ok((keeper, writer))
+    }
+
+    fn without_journal(
+        handle: &Arc<JournalHandle>,
+        folder: PathBuf,
+        services: Vec<Box<dyn Persistent>>,
+    ) -> Keeper {
+        let tags: BTreeSet<Tag> =
+            services.iter().map(|service| service.tag()).chain([migration::TAG]).collect();
+        assert_eq!(tags.len(), services.len() + 1, "every service has a tag of its own");
+        Keeper {
+            handle: Arc::clone(handle),
+            services,
+            folder,
+            journal: None,
+            clock: Clock::machine(),
+            tried_at: None,
+            background: None,
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options { groups: Arc::clone(self.handle.groups()), ..Options::new("journal") }
+    }
+
+    /// Lets the services append to the journal; all that they have to say of the time before is whole or not there.
+    fn publish(&mut self, journal: &Arc<Journal>, is_new: bool) {
+        self.handle.publish(journal);
+        self.journal = Some(Arc::clone(journal));
+        let handle = Arc::clone(&self.handle);
+        let group = handle.groups().open();
+        self.services.iter_mut().for_each(|service| service.attach(is_new));
+        drop(group);
+        self.handle.set_ready(journal.appended());
+    }
+
+    /// Replaces all that was taken back by a snapshot: what is left of long ago goes, and with it what a change of the
+    /// settings has made void.  Nobody else uses the services yet.  If this fails that is in the log.
+    fn replace(&mut self, mut snapshot: Snapshot, takeover: &Takeover) -> io::Result<()> {
+        let interrupted = |Interrupted| io::Error::other("a service was interrupted");
+        takeover.mark(&mut snapshot);
+        for service in &mut self.services {
+            if let Some(rest) = service.snapshot(&mut snapshot).map_err(interrupted)? {
+                rest(&mut snapshot).map_err(interrupted)?;
+            }
+        }
+        snapshot.finish_alone()
+    }
+
+    /// Makes the journal, unless that has just failed; false if there is none.
+    fn make(&mut self) -> bool {
+        let now = self.clock.now().millis();
+        if self.tried_at.is_some_and(|tried| now < tried + RETRY_MILLIS) {
+            return false;
+        }
+        match self.try_to_make() {
+            Ok(journal) => {
+                if self.handle.failure().is_some() {
+                    tracing::warn!("what services promise to remember is kept again");
+                }
+                self.publish(&journal, true);
+                true
+            }
+            Err(error) => {
+                self.tried_at = Some(now);
+                let reason = error.to_string();
+                if self.handle.failure().is_none_or(|known| *known != reason) {
+                    tracing::error!(
+                        reason,
+                        "what services promise to remember cannot be kept; it is tried again every second"
+                    );
+                }
+                self.handle.fail(reason);
+                false
+            }
+        }
+    }
+
+    fn try_to_make(&self) -> Result<Arc<Journal>, OpenError> {
+        let disk = open_folder(&self.folder)?;
+        let (journal, writer, recovered) =
+            Journal::open_on(Arc::new(disk), self.options(), &mut |_, _| Ok(()))?;
+        if recovered.records > 0 {
+            return Err(OpenError::Appeared { folder: self.folder.display().to_string() });
+        }
+        start(&journal, writer)?;
+        Ok(journal)
+    }
+
+    /// Does what is due: makes the journal if there is something to keep, appends what has changed, begins a snapshot.
+    pub fn tick(&mut self) {
+        let has_changes = self.services.iter().any(|service| service.has_changes());
+        if self.journal.is_none() && !((has_changes || self.handle.is_awaited()) && self.make()) {
+            return;
+        }
+        let Some(journal) = self.journal.clone() else { return };
+        if journal.admit().is_err() {
+            // What has changed stays noted; the journal says in the log what is wrong.
+            return;
+        }
+        self.services.iter_mut().for_each(|service| service.copy_changes());
+        journal.flush();
+        if journal.is_snapshot_due() || self.services.iter().any(|service| service.wants_snapshot()) {
+            self.snapshot();
+        }
+    }
+
+    /// Begins a snapshot and has it written on a thread of its own.
+    pub fn snapshot(&mut self) {
+        let Some((mut snapshot, rests)) = self.begin_snapshot() else { return };
+        let write = move || {
+            if rests.into_iter().all(|rest| rest(&mut snapshot).is_ok()) {
+                // The result is in the log.
+                let _ = snapshot.finish();
+            }
+        };
+        match std::thread::Builder::new().name("journal snapshot".to_owned()).spawn(write) {
+            Ok(thread) => self.background = Some(thread),
+            Err(error) => tracing::warn!(%error, "cannot start a thread for a snapshot"),
+        }
+    }
+
+    /// None if there can be no snapshot now; then it is tried again some time.
+    fn begin_snapshot(&mut self) -> Option<Begun> {
+        let journal = self.journal.as_ref()?;
+        for _ in 0..ATTEMPTS_MAX {
+            let mut snapshot = journal.begin_snapshot()?;
+            let parts = self.services.iter_mut().map(|service| service.snapshot(&mut snapshot));
+            if let Ok(rests) = parts.collect::<Result<Vec<Option<Rest>>, Interrupted>>() {
+                return Some((snapshot, rests.into_iter().flatten().collect()));
+            }
+        }
+        None
+    }
+
+    /// Writes all that is left, and ends the journal: the server stops.
+    pub fn close(mut self) {
+        self.tried_at = None;
+        self.tick();
+        if let Some(thread) = self.background.take() {
+            // A panic of the thread has been reported, and there is nothing left to do about it.
+            let _ = thread.join();
+        }
+        if let Some(journal) = &self.journal {
+            journal.close();
+        }
+    }
+}
+
+fn open_folder(path: &Path) -> Result<Folder, OpenError> {
+    Folder::open(path).map_err(|error| match error {
+        FolderError::Owned => OpenError::Owned { folder: path.display().to_string() },
+        FolderError::Io(error) => OpenError::Io { what: format!("use {}", path.display()), error },
+    })
+}
+
+fn start(journal: &Journal, writer: Writer) -> Result<(), OpenError> {
+    journal.start(writer).map_err(|error| OpenError::Io { what: "start a thread".to_owned(), error })
+}
