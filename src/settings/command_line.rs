@@ -1,4 +1,4 @@
-//! The flags: a parser for the command line that is made from the table, and its help.
+//! The command line: a parser and a help page that are made from the table.
 
 use std::ffi::OsString;
 
@@ -11,9 +11,9 @@ use super::suggest::nearest;
 use super::table::{SETTINGS, Setting};
 
 const AFTER_HELP: &str = "Each setting can also be an environment variable (QUARTET_MAXMEMORY for --maxmemory) \
-    or a key in the TOML file that --config names; flags go before the environment, and that before the file.";
+    or a key in the TOML file that --config names; flags take precedence over the environment, and the environment over the file.";
 
-/// The settings that the arguments, without the program's name, give.
+/// The settings in the arguments, which do not include the program's name.
 pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<Given>, Stop> {
     let arguments = std::iter::once(OsString::from("quartet")).chain(arguments);
     let mut matches = command().try_get_matches_from(arguments).map_err(stop)?;
@@ -53,7 +53,7 @@ fn flag(row: &'static Setting) -> Arg {
     if row.kind.is_list() { flag.num_args(1..) } else { flag.num_args(1) }
 }
 
-/// What ends the start when the arguments are no list of flags.
+/// Why the start stops if the arguments are no list of flags.
 fn stop(error: clap::Error) -> Stop {
     match error.kind() {
         ErrorKind::DisplayHelp => return Stop::Help(error.to_string()),
@@ -69,7 +69,7 @@ fn stop(error: clap::Error) -> Stop {
     invalid(&Source::Arguments, line.trim_start_matches("error: "))
 }
 
-/// What ends the start when an argument is no flag of ours.
+/// Why the start stops if an argument is no flag of ours.
 fn unknown(argument: &str) -> Stop {
     let Some(name) = argument.strip_prefix("--") else {
         return invalid(

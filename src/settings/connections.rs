@@ -1,9 +1,9 @@
-//! How many connections the settings allow in all, and how they are divided when there is room for fewer.
+//! The number of connections that the settings allow, and its division if there is room for fewer.
 
 use super::table::{Setting, Settings};
 
 impl Settings {
-    /// The most connections that the open doors let in.
+    /// The most connections that all listeners accept together.
     pub(super) fn connections(&self) -> usize {
         let clients = if self.port.is_some() { self.maxclients } else { 0 };
         clients.saturating_add(self.http_connections())
@@ -13,8 +13,8 @@ impl Settings {
         if self.http_port.is_empty() { 0 } else { self.http_connection_limit }
     }
 
-    /// Lowers the limits of the open doors until no more than `room` connections fit through them, each by the same
-    /// part.  False if a door would have none.
+    /// Lowers the limits of the listeners, all by the same part, until they allow no more than `room` connections.  False
+    /// if a listener would have none.
     pub fn fit_connections(&mut self, room: usize) -> bool {
         let wanted = self.connections();
         if wanted <= room {
@@ -31,8 +31,7 @@ impl Settings {
         self.connections() <= room
     }
 
-    /// The most that the limit on connections in this row may be beside the others, in `room`; none if there is room for
-    /// what it is.
+    /// The largest value of this row for which all connections fit into `room`; none if they fit already.
     pub(super) fn connections_left(&self, row: &Setting, room: usize) -> Option<usize> {
         let all = self.connections();
         let own: usize = row.text(self).parse().unwrap_or(0);
@@ -59,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_taken_from_both_doors_alike() {
+    fn both_listeners_lose_the_same_part() {
         check((true, true), (10_000, 10_000), 20_000, Some((10_000, 10_000)));
         check((true, true), (10_000, 10_000), 1_000, Some((500, 500)));
         check((true, true), (3_000, 1_000), 100, Some((75, 25)));
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_door_takes_nothing() {
+    fn a_closed_listener_takes_no_room() {
         check((true, false), (10_000, 10_000), 10_000, Some((10_000, 10_000)));
         check((true, false), (10_000, 10_000), 7, Some((7, 10_000)));
         check((false, true), (10_000, 10_000), 7, Some((10_000, 7)));

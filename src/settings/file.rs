@@ -1,4 +1,4 @@
-//! The TOML file with settings: its keys are names of the table, without sections but that of the rate limiter.
+//! The TOML file of settings.  Its keys are names of the table, and its only section is that of the rate limiter.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::source::{Given, Source, Stop, invalid};
 use super::suggest::did_you_mean;
 use super::table::{SETTINGS, find};
 
-/// A file of settings has a few kilobytes; what is larger is another file.
+/// A file of settings has a few kilobytes; a larger one is some other file.
 const FILE_LENGTH_MAX: u64 = 1 << 20;
 
-/// The one table of the file that holds no settings: the policies of the rate limiter, which reads them itself.
+/// The section with the policies of the rate limiter, which reads it itself.
 const POLICIES: &str = "limits";
 
 /// The settings in the file at `path`.
@@ -74,7 +74,7 @@ fn setting(source: Source, name: &str, value: &DeValue<'_>) -> Result<Given, Sto
     }
 }
 
-/// A value as a flag would spell it, or None for what no flag can say.
+/// A value as a flag would spell it, or None if no flag could.
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_spelt_as_flags_spell_them() {
+    fn values_are_written_as_in_flags() {
         check(
             "timeout = 1_0\nport = \"off\"\nlatency-tracking = false\nhttp-port = [8080, 0x50]\n\
              bind = [\"127.0.0.1\", \"::1\"]\nmaxmemory = '1gb' # enough\n",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_setting_is_refused_with_its_line() {
+    fn an_unknown_setting_is_refused_with_its_line() {
         check(
             "\n\nmaxmemroy = 1",
             Err("file q.toml, line 3: maxmemroy is no setting; did you mean maxmemory?"),

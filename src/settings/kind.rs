@@ -1,7 +1,6 @@
-//! What a setting's value may be: the kinds of values, how each is read from text and said in a sentence.
+//! Which values a setting may have: the kinds of values, how each is read from text, and how it is described.
 //!
-//! The texts of the errors are those CONFIG SET answers in Redis; a start that fails says
-//! [`Kind::allowed`] instead, which names the remedy.
+//! The errors are those of Redis' CONFIG SET.  A start that fails shows [`Kind::allowed`] instead, which names the remedy.
 
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
@@ -17,10 +16,10 @@ const SECRET_LENGTH_MAX: usize = 512;
 /// Redis' limit for the addresses of one door.
 const ADDRESSES_MAX: usize = 16;
 
-/// A door is one listener per address and port; more ports than this is a mistake.
+/// There is a listener for each address and port; more ports than this are a mistake.
 const PORTS_MAX: usize = 16;
 
-/// Words in a list; more than this belongs into something in front of the server.
+/// Words in a list; longer lists belong into a proxy in front of the server.
 const LIST_MAX: usize = 64;
 
 /// The most threads that can be asked for.
@@ -29,7 +28,7 @@ const THREADS_MAX: usize = 256;
 /// The most connections, Redis' bound on clients; the limit on open files binds first.
 const CONNECTIONS_MAX: i64 = u32::MAX as i64;
 
-/// What the value of a setting may be.
+/// Which values a setting may have.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A whole number.
@@ -48,9 +47,9 @@ pub enum Kind {
         /// The most bytes allowed.
         max: i64,
     },
-    /// As [`Kind::Memory`] from nothing to everything, or a percentage such as `75%` of the memory that this process may use.
+    /// As [`Kind::Memory`] without bounds, or a percentage, like `75%`, of the memory that this process may use.
     MemoryOrShare,
-    /// A number of threads; `auto` is one for each core this process may use but one, at least one.
+    /// A number of threads.  `auto` is one less than the cores that this process may use, and at least one.
     Threads,
     /// `yes` or `no`.
     Boolean,
@@ -58,21 +57,21 @@ pub enum Kind {
     Words(&'static [&'static str]),
     /// A file or directory, or nothing.
     Path,
-    /// Text that help, documentation and error messages never show.
+    /// Text that help, documentation, errors and logs never show.
     Secret,
-    /// IP addresses, or names that stand for addresses of this machine, separated by spaces.
+    /// IP addresses, or names of this machine, separated by spaces.
     Addresses,
-    /// A port; 0 takes a free one, `off` closes the door.
+    /// A port; 0 for any free one, `off` for none.
     Port,
     /// Ports, separated by spaces, or `off`.
     Ports,
     /// Host names without ports, separated by spaces.
     Hosts,
-    /// Web sites as browsers name them, or `*` for all, separated by spaces.
+    /// Origins of web pages, or `*` for all, separated by spaces.
     Origins,
     /// Groups of class, hard limit, soft limit and seconds.
     OutputLimits,
-    /// A setting of Redis of which one value alone is served so far.
+    /// A setting of Redis that has only one value so far.
     Only {
         /// The value.
         value: &'static str,
@@ -82,7 +81,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What is allowed, as the end of a sentence that begins with "allowed is".
+    /// The valid values, as the end of a sentence that begins with "allowed is".
     pub fn allowed(&self) -> String {
         match *self {
             Kind::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
@@ -120,7 +119,7 @@ impl Kind {
         }
     }
 
-    /// What help calls a value.
+    /// The placeholder for a value in help.
     pub(super) fn value_name(&self) -> &'static str {
         match self {
             Kind::Integer { .. } | Kind::Connections | Kind::Threads => "NUMBER",
@@ -138,7 +137,7 @@ impl Kind {
         }
     }
 
-    /// The value that was probably meant, where the kind is a choice of words.
+    /// A suggestion for a misspelt word of a choice, or nothing.
     pub(super) fn did_you_mean(&self, value: &str) -> String {
         match self {
             Kind::Words(words) => did_you_mean(value, words.iter().copied()),
@@ -146,12 +145,12 @@ impl Kind {
         }
     }
 
-    /// Whether a value is several words, which the command line then takes as several arguments too.
+    /// Whether a value may be several words, which the command line also takes as several arguments.
     pub fn is_list(&self) -> bool {
         matches!(self, Kind::Addresses | Kind::Ports | Kind::Hosts | Kind::Origins | Kind::OutputLimits)
     }
 
-    /// The number that `text` says, of the kinds that are numbers.
+    /// Reads the value of a kind that is a number.
     fn number(&self, text: &str) -> Result<i64, String> {
         let (number, min, max) = match *self {
             Kind::Integer { min, max } => {
@@ -182,20 +181,20 @@ impl Kind {
     }
 }
 
-/// Redis' strict reading: no sign but a minus, no leading zero, no space.
+/// Reads a whole number as strictly as Redis: no plus sign, no leading zero, no space.
 pub(super) fn integer(text: &str) -> Option<i64> {
     let number: i64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
 }
 
-/// So many percent of the memory that this process may use, in bytes.
+/// A percentage of the memory that this process may use, in bytes.
 fn share_of_memory(percent: &str) -> Option<i64> {
     let percent = integer(percent).filter(|percent| (1..=100).contains(percent))?;
     let memory = i64::try_from(Machine::now().usable_bytes).ok()?;
     Some(memory / 100 * percent)
 }
 
-/// The bytes that a size such as `100mb` says; the suffixes in either case.
+/// Reads a size like `100mb`, with a suffix in either case.
 pub(super) fn memory(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, suffix) = text.split_at(digits);
@@ -212,7 +211,7 @@ pub(super) fn memory(text: &str) -> Option<i64> {
     number.parse::<i64>().ok()?.checked_mul(unit)
 }
 
-/// A size with the largest suffix that leaves it whole.
+/// A size with the largest suffix that leaves a whole number.
 pub(super) fn memory_text(bytes: i64) -> String {
     [(30, "gb"), (20, "mb"), (10, "kb")]
         .into_iter()
@@ -220,18 +219,18 @@ pub(super) fn memory_text(bytes: i64) -> String {
         .map_or_else(|| bytes.to_string(), |(shift, suffix)| format!("{}{suffix}", bytes >> shift))
 }
 
-/// The cores this process may use but one, which is left to the kernel's share of the network work and to whoever
-/// runs beside the server: on a machine of two cores a second worker made each request a fifth dearer.
+/// All cores that this process may use but one.  That one is left to the kernel's network work and to other programs: on
+/// a machine of two cores, a second worker made each request a fifth more expensive.
 fn spare_cores() -> i64 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     cores.saturating_sub(1).clamp(1, THREADS_MAX) as i64
 }
 
-/// A field of `Settings`: how it takes a value from text and gives it back.
+/// The type of a field of `Settings`.
 pub(super) trait Value: Sized {
-    /// Takes the value that `text` says, or says in CONFIG SET's words why not and stays as it was.
+    /// Takes the value that `text` says.  On an error, in CONFIG SET's words, the field stays as it is.
     fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String>;
-    /// The value as CONFIG GET answers it.
+    /// The value as CONFIG GET shows it.
     fn text(&self) -> String;
 }
 
@@ -289,7 +288,7 @@ impl Value for String {
     }
 }
 
-/// The field of a [`Kind::Only`] row: there is nothing to hold but the one value.
+/// The field of a [`Kind::Only`] row, which holds the one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Only(&'static str);
 
@@ -329,7 +328,7 @@ impl Value for Vec<IpAddr> {
             let bare = if is_bracketed_address(word) { &word[1..word.len() - 1] } else { word };
             let found = bare.parse().map_or_else(|_| resolve(word), |address| Ok(vec![address]))?;
             for address in found {
-                // Nobody can listen twice on one.
+                // An address cannot be bound twice.
                 if !addresses.contains(&address) {
                     addresses.push(address);
                 }
@@ -400,7 +399,7 @@ impl Value for Vec<String> {
     }
 }
 
-/// The addresses that a name stands for, as far as they are this machine's.
+/// The addresses of a name that belong to this machine.
 fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
     if !is_host(name) {
         return Err(format!("{name} is neither an address nor a name"));
@@ -412,7 +411,7 @@ fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
             own.push(address);
         }
     }
-    if own.is_empty() { Err(format!("{name} stands for no address of this machine")) } else { Ok(own) }
+    if own.is_empty() { Err(format!("{name} is no name of this machine")) } else { Ok(own) }
 }
 
 fn is_host(word: &str) -> bool {
@@ -426,7 +425,7 @@ fn is_bracketed_address(word: &str) -> bool {
     inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
-/// Whether a word is what a browser could send in `Origin`: a scheme and a host, and no path behind them.
+/// Whether a word could be an `Origin` header of a browser: a scheme and a host without a path.
 fn is_origin(word: &str) -> bool {
     let authority = word.strip_prefix("http://").or_else(|| word.strip_prefix("https://"));
     let host = authority.map(|authority| match authority.rsplit_once(':') {
@@ -456,7 +455,7 @@ fn port(text: &str) -> Result<Option<u16>, String> {
     port.map(Some).map_err(|_| "argument must be between 0 and 65535 inclusive".to_owned())
 }
 
-/// The items of a list: separated by spaces, as Redis does, or by commas, as environment variables often are.
+/// The items of a list, separated by spaces as in Redis, or by commas as often in environment variables.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([' ', ',']).filter(|word| !word.is_empty())
 }
@@ -470,7 +469,7 @@ mod tests {
     use super::is_origin;
 
     #[test]
-    fn an_origin_is_what_a_browser_sends() {
+    fn an_origin_is_a_scheme_and_a_host() {
         for word in [
             "*",
             "http://localhost:3000",

@@ -64,7 +64,7 @@ impl Live {
         }
     }
 
-    /// Refuses from now on limits on connections that are more than `room` together.
+    /// From now on CONFIG SET refuses limits that allow more than `room` connections together.
     pub fn limit_connections(&self, room: usize) {
         self.room.store(room, Relaxed);
     }
@@ -92,7 +92,10 @@ impl Live {
         rows.chain(fixed).filter(|(name, _)| matched(name)).collect()
     }
 
-    /// CONFIG SET: changes all the settings named, or none and says why, in Redis' words behind `ERR `.
+    /// CONFIG SET: changes all the settings named, or none.
+    ///
+    /// # Errors
+    /// Why nothing was changed, in Redis' words without `ERR `.
     pub fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(), String> {
         let rows = changeable(pairs)?;
         let _changing = self.changing.lock();
@@ -113,8 +116,8 @@ impl Live {
         Ok(())
     }
 
-    /// Makes what differs between two readings of the sources hold, as far as it may change now: all of it or, if a
-    /// value cannot be had, nothing.
+    /// Applies the differences between two readings of the sources that may change at run time: all of them, or none if
+    /// one is refused.
     ///
     /// # Errors
     /// As [`Live::set`].
@@ -131,19 +134,19 @@ impl Live {
     }
 }
 
-/// What differed between two readings of the sources, by the names of the settings.
+/// The settings that differ between two readings of the sources.
 pub struct Changes {
-    /// What was changed.
+    /// Those that have changed.
     pub made: Vec<&'static str>,
-    /// What only a new start can change.
+    /// Those that only a new start can change.
     pub at_start: Vec<&'static str>,
 }
 
-/// What Redis answers to a limit on clients for which there are not enough descriptors.
+/// Redis' answer to a limit on clients for which there are too few descriptors.
 const TOO_MANY_CLIENTS: &str =
     "The operating system is not able to handle the specified number of clients, try with ";
 
-/// The rows that CONFIG SET names, each once and each one that may change now.
+/// The rows that CONFIG SET names.  Each may be named once, and must be one that may change at run time.
 fn changeable(pairs: &[(&[u8], &[u8])]) -> Result<Vec<&'static Setting>, String> {
     let mut rows: Vec<&'static Setting> = Vec::with_capacity(pairs.len());
     for (name, _) in pairs {
@@ -171,7 +174,7 @@ fn failed(name: &str, error: &str) -> String {
     format!("CONFIG SET failed (possibly related to argument '{name}') - {error}")
 }
 
-/// An error reply is a line, so what it quotes must not hold a line's end.
+/// An error reply is one line, so its quotes must be too.
 fn one_line(text: &str) -> String {
     text.replace(['\r', '\n'], " ")
 }

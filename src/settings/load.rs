@@ -1,7 +1,7 @@
 //! The settings with which the server starts: defaults, then the file, the environment and the flags.
 //!
-//! Whatever source names a setting that does not exist, or a value it cannot have, stops the start with a
-//! line that says which source, which setting, which value and what is allowed.
+//! An unknown setting or an invalid value stops the start, with a line that names the source, the setting, the value and
+//! the valid values.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,22 +12,22 @@ use super::suggest::did_you_mean;
 use super::table::{ENVIRONMENT_PREFIX, SETTINGS, Setting, Settings};
 use super::{command_line, file};
 
-/// Variables with our prefix that the project's own tests read: a server they start inherits them.
+/// Variables with our prefix that the project's own tests read, and that their servers inherit.
 const TEST_VARIABLES: &[&str] = &["QUARTET_REQUIRE_PEERS", "QUARTET_UPDATE_GOLDEN"];
 
-/// A longer value than this is cut where a line quotes it.
+/// Longer values are cut where a line quotes them.
 const QUOTED_LENGTH_MAX: usize = 200;
 
-/// What the sources say.
+/// The settings of all sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// What was left out, in a line each: environment variables that nobody may have meant for the server.
+    /// A line for each environment variable that was ignored, since it may not be meant for the server.
     pub warnings: Vec<String>,
 }
 
-/// The settings that the sources of this process give.
+/// Reads the settings of this process.
 ///
 /// # Errors
 /// As [`load`].
@@ -35,7 +35,10 @@ pub fn of_process() -> Result<Loaded, Stop> {
     load(std::env::args_os().skip(1), std::env::vars_os())
 }
 
-/// The settings that the arguments (without the program's name), the environment and the file they name give.
+/// Reads the settings from the arguments (without the program's name), the environment, and the file that they name.
+///
+/// # Errors
+/// If help or the version was asked for, or a source is not valid.
 pub fn load(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -58,7 +61,7 @@ pub fn load(
     Ok(Loaded { settings, warnings })
 }
 
-/// The value that a source gives to a setting.
+/// The value of a setting in a source.
 fn named<'given>(given: &'given [Given], name: &str) -> Option<&'given str> {
     given.iter().find(|given| given.row.name == name).map(|given| given.value.as_str())
 }
@@ -76,14 +79,14 @@ fn refused(source: &Source, row: &Setting, value: &str, reason: &str) -> Stop {
     let name = if source.names_the_setting() { String::new() } else { format!("{}: ", row.name) };
     let quoted = if row.is_secret() { "the value".to_owned() } else { quoted(value) };
     let (allowed, suggestion) = (row.kind.allowed(), row.kind.did_you_mean(value));
-    // Why a name has no address cannot be known from what is allowed.
+    // The valid values do not tell why a name has no address.
     let reason = if matches!(row.kind, Kind::Addresses) { format!(" ({reason})") } else { String::new() };
     invalid(source, &format!("{name}{quoted} is not valid{reason}; allowed is {allowed}{suggestion}"))
 }
 
-/// The settings that variables with our prefix give.  Variables come from shells, images and clusters, whose authors may
-/// not have thought of the server: one that is no setting, or is empty or made by a cluster where that is no value, is
-/// left out with a warning.
+/// Reads the variables with our prefix.  Shells, images and clusters set variables without knowing the server.  So a
+/// variable is ignored with a warning if it is no setting, or if it is empty or set by a cluster and that is no valid
+/// value.
 fn read_environment(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     warnings: &mut Vec<String>,
@@ -106,7 +109,7 @@ fn read_environment(
                     continue;
                 }
                 let what = if value.is_empty() { "is empty" } else { "is the address of a service" };
-                format!("{what}, so it is left out{}", source.hint(&value))
+                format!("{what}, so it is ignored{}", source.hint(&value))
             }
         };
         warnings.push(format!("{source}: {}", reason.replace(['\r', '\n'], " ")));
@@ -118,7 +121,7 @@ fn unknown_variable(source: &Source, value: &str) -> String {
     let Source::Variable(variable) = source else { unreachable!("only variables are unknown variables") };
     let names: Vec<String> = SETTINGS.iter().map(Setting::environment_variable).collect();
     let suggestion = did_you_mean(variable, names.iter().map(String::as_str));
-    format!("is no setting, so it is left out{suggestion}{}", source.hint(value))
+    format!("is no setting, so it is ignored{suggestion}{}", source.hint(value))
 }
 
 fn quoted(value: &str) -> String {
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_given_is_the_defaults() {
+    fn without_sources_the_defaults_hold() {
         assert_eq!(try_load(&[], &[("HOME", "/"), ("QUARTET_REQUIRE_PEERS", "1")]), Ok(Settings::default()));
     }
 
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_source_goes_before_an_earlier_one() {
+    fn a_later_source_takes_precedence() {
         let name = format!("quartet-settings-{}.toml", std::process::id());
         let path = std::env::temp_dir().join(name);
         let text = path.display().to_string();
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_spelt_as_redis_spells_them() {
+    fn flags_are_written_as_in_redis() {
         let settings = try_load(
             &[
                 "--bind",
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_valid_stops_the_start_with_one_line() {
+    fn an_invalid_source_stops_the_start_with_one_line() {
         check_refused(
             &["--prot", "1"],
             &[],
@@ -302,29 +305,29 @@ mod tests {
     }
 
     #[test]
-    fn stray_variables_are_left_out_with_a_warning() {
+    fn stray_variables_are_ignored_with_a_warning() {
         let hint = " (Kubernetes makes such a variable for a service named quartet: set enableServiceLinks: false, or \
                     rename the service)";
-        check_warned("QUARTET_VERSION", "1.2", "is no setting, so it is left out");
-        check_warned("QUARTET_PROT", "1", "is no setting, so it is left out; did you mean QUARTET_PORT?");
-        check_warned("QUARTET_MAXMEMORY", "", "is empty, so it is left out");
-        check_warned("QUARTET_BIND", "", "is empty, so it is left out");
+        check_warned("QUARTET_VERSION", "1.2", "is no setting, so it is ignored");
+        check_warned("QUARTET_PROT", "1", "is no setting, so it is ignored; did you mean QUARTET_PORT?");
+        check_warned("QUARTET_MAXMEMORY", "", "is empty, so it is ignored");
+        check_warned("QUARTET_BIND", "", "is empty, so it is ignored");
         let service = "tcp://10.0.0.1:6379";
         check_warned(
             "QUARTET_PORT",
             service,
-            &format!("is the address of a service, so it is left out{hint}"),
+            &format!("is the address of a service, so it is ignored{hint}"),
         );
         check_warned(
             "QUARTET_HTTP_PORT",
             service,
-            &format!("is the address of a service, so it is left out{hint}"),
+            &format!("is the address of a service, so it is ignored{hint}"),
         );
-        check_warned("QUARTET_SERVICE_HOST", "10.0.0.1", &format!("is no setting, so it is left out{hint}"));
+        check_warned("QUARTET_SERVICE_HOST", "10.0.0.1", &format!("is no setting, so it is ignored{hint}"));
     }
 
     #[test]
-    fn an_empty_variable_is_a_value_where_nothing_is_one() {
+    fn an_empty_variable_is_a_value_if_the_setting_may_be_empty() {
         let loaded =
             load_all(&[], &[("QUARTET_DIR", ""), ("QUARTET_REQUIREPASS", "")]).expect("both are valid");
         assert_eq!((loaded.settings.dir, loaded.warnings), (None, Vec::new()));

@@ -10,22 +10,24 @@ const HEAD: &str = "# Settings
 
 Each setting is a flag (`--timeout 60` or `--timeout=60`), an environment variable (`QUARTET_TIMEOUT=60`: the
 name in upper case, `-` as `_`), a key in the TOML file that `--config` or `QUARTET_CONFIG` names
-(`timeout = 60`), and a name in `CONFIG GET`.  A flag goes before the environment, which goes before the file.
+(`timeout = 60`), and a name in `CONFIG GET`.  Flags take precedence over the environment, and the environment over the
+file.
 
-A setting that is unknown, not built yet or not valid stops the start with a line that says where it stands and
-what is allowed; an environment variable that is no setting, or is empty where that is no value, is only warned of.
-SIGHUP has the server read all three sources again: what differs then and may change at run time changes.  Those marked *run time* can be changed with `CONFIG SET` while the server runs.
+An unknown setting or an invalid value stops the start, with a line that says where it stands and what is allowed.  An
+environment variable that is no setting, or that is empty where that is no valid value, only causes a warning.
+Settings marked *run time* can be changed with `CONFIG SET` while the server runs.  On SIGHUP the server reads all three
+sources again and applies the differences that may change at run time.
 
-A memory size is a number of bytes or has one of Redis' suffixes: `k` (1,000) and `kb` (1,024), `m` and `mb`,
+A memory size is a number of bytes, or has one of Redis' suffixes: `k` (1,000) and `kb` (1,024), `m` and `mb`,
 `g` and `gb`.  The items of a list are separated by spaces; in TOML a list may be an array too.
 
-In Kubernetes a service that is named `quartet` makes the cluster put variables such as `QUARTET_PORT` into every
-pod; they are left out with a warning, which goes away with another name or `enableServiceLinks: false`.
+In Kubernetes a service named `quartet` has the cluster set variables like `QUARTET_PORT` in every pod.  They are ignored
+with a warning.  Another name of the service, or `enableServiceLinks: false`, avoids that.
 
-The limit on open files is raised as far as the system allows at the start.  `maxclients` and `http-connection-limit`
-are lowered to what it leaves beside the server's own files; `CONFIG SET` refuses more.
+At the start the server raises the limit on open files as far as the system allows.  It lowers `maxclients` and
+`http-connection-limit` to what this limit leaves beside its own files, and `CONFIG SET` refuses more.
 
-| name | default | allowed | changes | what it is for |
+| name | default | allowed | changes | purpose |
 |---|---|---|---|---|
 ";
 
@@ -47,7 +49,7 @@ pub fn markdown() -> String {
         )
         .expect("a string takes everything");
     }
-    page.push_str("\n`CONFIG GET` also answers names that clients ask for and that cannot be set: ");
+    page.push_str("\n`CONFIG GET` also knows some names that clients ask for and that cannot be set: ");
     let fixed: Vec<String> =
         COMPATIBILITY.iter().map(|(name, value)| format!("`{name}` (`{value}`)")).collect();
     page.push_str(&fixed.join(", "));
@@ -55,7 +57,7 @@ pub fn markdown() -> String {
     page
 }
 
-/// Text as it may stand in a cell: bars divide cells and angles begin HTML.
+/// Escapes text for a cell: bars divide cells, and angle brackets begin HTML.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace('>', "&gt;")
 }

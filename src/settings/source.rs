@@ -1,4 +1,4 @@
-//! Where settings come from, what a source says before it is read as a value, and why a start stops.
+//! Where settings come from, how a source gives one, and why a start stops.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,11 +12,11 @@ pub enum Stop {
     Help(String),
     /// `--version` was asked for; this is it.
     Version(String),
-    /// A source is not valid; one line says where and what is allowed.
+    /// A source is not valid; the line says where, and what is valid.
     Invalid(String),
 }
 
-/// A setting that a source gives, still as text.
+/// A setting in a source, as text.
 pub(super) struct Given {
     /// Which source it is.
     pub(super) source: Source,
@@ -39,12 +39,12 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Whether the words for this source hold the setting's name.
+    /// Whether this source is named after the setting.
     pub(super) fn names_the_setting(&self) -> bool {
         matches!(self, Source::Flag(_) | Source::Variable(_))
     }
 
-    /// What explains a value that nobody wrote: Kubernetes and Docker's links describe a service named
+    /// An explanation for a value that no person wrote: Kubernetes, and links of Docker, describe a service named
     /// `quartet` in variables with our prefix.
     pub(super) fn hint(&self, value: &str) -> &'static str {
         let Source::Variable(name) = self else { return "" };
@@ -71,7 +71,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// The line that says what is wrong with a source.
+/// Stops the start since a source is not valid.
 pub(super) fn invalid(source: &Source, what: &str) -> Stop {
     Stop::Invalid(format!("{source}: {}", what.replace(['\r', '\n'], " ")))
 }
@@ -81,7 +81,7 @@ pub(super) fn text(source: &Source, value: OsString) -> Result<String, Stop> {
     value.into_string().map_err(|_| invalid(source, "the value is not UTF-8 text"))
 }
 
-/// Whether a value is what clusters and links between containers write into variables.
+/// Whether a value is an address as clusters and links between containers set it.
 pub(super) fn is_of_a_cluster(value: &str) -> bool {
     ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme))
 }

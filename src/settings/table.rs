@@ -1,4 +1,4 @@
-//! The table of the settings: a row is a field of [`Settings`] and everything there is to know about it.
+//! The table of the settings: a row makes a field of [`Settings`] and says everything about it.
 //!
 //! The flag, the key in the file and the name in CONFIG are the row's name; the environment variable is
 //! `QUARTET_` and the name in upper snake case.
@@ -13,13 +13,13 @@ use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
 use super::kind::{Kind, Only, Value};
 use super::values::{EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits, ProtectedAction};
 
-/// What the name of every environment variable of ours begins with.
+/// The prefix of all our environment variables.
 pub(super) const ENVIRONMENT_PREFIX: &str = "QUARTET_";
 
-/// Below this a limit on requests would refuse ordinary clients; it is Redis' bound.
+/// The least limit on requests, as in Redis: a lower one would refuse ordinary clients.
 const REQUEST_LIMIT_MIN: i64 = 1 << 20;
 
-/// The most seconds and other numbers that Redis holds in 32 bits.
+/// The largest value of settings that Redis holds in 32 bits.
 const INT_MAX: i64 = i32::MAX as i64;
 
 /// When a setting may change.
@@ -35,9 +35,9 @@ pub enum Change {
 pub struct Setting {
     /// Its name: the flag, the key in the file and the name in CONFIG.
     pub name: &'static str,
-    /// What it is for, in a line.
+    /// Its purpose, in one line.
     pub description: &'static str,
-    /// What a value may be.
+    /// Which values are valid.
     pub kind: Kind,
     /// The value where no source names one.
     pub default: &'static str,
@@ -58,7 +58,10 @@ impl Setting {
         matches!(self.kind, Kind::Secret)
     }
 
-    /// Takes the value that `text` says into `settings`, or says in CONFIG SET's words why not.
+    /// Sets the value to what `text` says.
+    ///
+    /// # Errors
+    /// Why the text is no valid value, in CONFIG SET's words.
     pub fn assign(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         (self.assign)(settings, text, &self.kind)
     }
@@ -77,7 +80,7 @@ impl Settings {
 }
 
 impl fmt::Debug for Settings {
-    /// Every setting by its name; of a secret only whether there is one, since this ends in logs.
+    /// Every setting with its value.  Of a secret it shows only that there is one, since this may end in a log.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = SETTINGS.iter().map(|row| {
             let text = row.text(self);
@@ -131,23 +134,23 @@ macro_rules! settings {
 }
 
 settings! {
-    /// TOML file with settings; the environment and flags go before it
+    /// TOML file of settings; environment variables and flags take precedence over it
     config: Option<PathBuf> = "config", Kind::Path, "", AtStart;
-    /// Addresses that all doors listen on
+    /// Addresses to listen on
     bind: Vec<IpAddr> = "bind", Kind::Addresses, "127.0.0.1", AtStart;
     /// Port for the Redis protocol
     port: Option<u16> = "port", Kind::Port, "6379", AtStart;
-    /// Port for the broker's protocol (the door itself is still to come)
+    /// Port for the broker's protocol, which is not served yet
     broker_port: Option<u16> = "broker-port", Kind::Port, "4222", AtStart;
     /// Ports for HTTP
     http_port: Vec<u16> = "http-port", Kind::Ports, "8080 8000", AtStart;
-    /// File to which the addresses really bound are written, as JSON
+    /// File to which the server writes the addresses that it has bound, as JSON
     ports_file: Option<PathBuf> = "ports-file", Kind::Path, "", AtStart;
     /// Refuse clients from other machines while no password is set
     protected_mode: bool = "protected-mode", Kind::Boolean, "yes", AtRunTime;
     /// Password that clients must give; empty for none
     requirepass: String = "requirepass", Kind::Secret, "", AtRunTime;
-    /// Who may run DEBUG: no client, every client, or those that connect over loopback
+    /// Clients that may run DEBUG: none, all, or those on this machine
     enable_debug_command: ProtectedAction = "enable-debug-command", Kind::Words(ProtectedAction::WORDS), "local", AtStart;
 
     /// Threads that serve clients; auto leaves one core to the rest of the machine
@@ -169,37 +172,37 @@ settings! {
     http_connection_limit: usize = "http-connection-limit", Kind::Connections, "10000", AtRunTime;
     /// Most bytes in the body of an HTTP request
     http_body_limit: u64 = "http-body-limit", Kind::Memory { min: 1 << 10, max: BULK_LENGTH_MAX as i64 }, "64mb", AtRunTime;
-    /// Bytes of responses that one HTTP connection may leave unread, and of bodies that it may be sending, before it gets 503 for further ones over 16 KiB
+    /// Most bytes of unread responses, and of request bodies under way, on one HTTP connection; beyond it, responses and bodies over 16 KiB are refused with 503
     http_connection_in_flight_limit: usize = "http-connection-in-flight-limit", Kind::Memory { min: 1 << 10, max: i64::MAX }, "64mb", AtRunTime;
-    /// The same for all HTTP connections together
+    /// The same limit for all HTTP connections together
     http_in_flight_limit: usize = "http-in-flight-limit", Kind::Memory { min: 1 << 10, max: i64::MAX }, "256mb", AtRunTime;
-    /// Seconds that an HTTP client may take to send the head of a request, to begin its body, or to begin to read; bodies and responses must then move at 64 KiB per second on the whole
+    /// Seconds that an HTTP client may take to send the head of a request, to begin its body, or to begin to read; bodies and responses must then average 64 KiB per second
     http_request_timeout: Duration = "http-request-timeout", Kind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
     /// Seconds after which an HTTP connection without requests is closed
     http_idle_timeout: Duration = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
-    /// Web sites whose pages may use the HTTP door, as browsers name them; * for all, empty for none
+    /// Origins whose web pages may use HTTP; * for all, empty for none
     http_cors_origins: Vec<String> = "http-cors-origins", Kind::Origins, "", AtStart;
-    /// Host names that HTTP requests may be made to while no password is set, besides localhost and addresses of this machine
+    /// Host names that HTTP requests may address while no password is set, besides localhost and addresses of this machine
     http_hosts: Vec<String> = "http-hosts", Kind::Hosts, "", AtStart;
     /// Log every HTTP request at level info instead of debug
     http_log_requests: bool = "http-log-requests", Kind::Boolean, "no", AtRunTime;
-    /// Seconds to go on serving after a signal to stop, while /health/ready already says 503
+    /// Seconds to go on serving after a signal to stop, while /health/ready already answers 503
     shutdown_delay: Duration = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
     /// Most memory for the cache; 0 for no limit
     maxmemory: usize = "maxmemory", Kind::MemoryOrShare, "0", AtRunTime;
-    /// Which keys make room when memory is full
+    /// Which keys are evicted when memory is full
     maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Words(EvictionPolicy::WORDS), "noeviction", AtRunTime;
-    /// Keys looked at to find one to evict
+    /// Keys that are compared to find one to evict
     maxmemory_samples: usize = "maxmemory-samples", Kind::Integer { min: 1, max: 64 }, "16", AtRunTime;
     /// How slowly a key's use count grows under an LFU policy
     lfu_log_factor: u32 = "lfu-log-factor", Kind::Integer { min: 0, max: INT_MAX }, "10", AtRunTime;
     /// Minutes after which a key's use count drops by one; 0 for never
     lfu_decay_time: u32 = "lfu-decay-time", Kind::Integer { min: 0, max: INT_MAX }, "1", AtRunTime;
 
-    /// Seconds that keys of the cache live which are written without a time to live; 0 for as long as they are not deleted
+    /// Time to live, in seconds, of cache keys that are written without one; 0 for none
     ttl_default: u64 = "ttl-default", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
-    /// Most seconds that a key of the cache lives after it was written or given a time to live; 0 for no limit
+    /// Longest time to live, in seconds, that a cache key may have; 0 for no limit
     ttl_max: u64 = "ttl-max", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
     /// Most fields of a hash that is kept packed into one string of bytes
     hash_max_listpack_entries: usize = "hash-max-listpack-entries", Kind::Integer { min: 0, max: i64::MAX }, "512", AtRunTime;
@@ -208,7 +211,7 @@ settings! {
     /// Most bytes in one value of the cache, or in one field or value of a hash
     max_value_size: usize = "max-value-size", Kind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
-    /// Output that may wait for a client of each class, before it is disconnected
+    /// Most output that may wait for a client of each class before it is disconnected
     client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", Kind::OutputLimits,
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", AtRunTime;
     /// Most unread request bytes of one client
@@ -218,30 +221,30 @@ settings! {
     proto_max_bulk_len: usize = "proto-max-bulk-len",
         Kind::Memory { min: REQUEST_LIMIT_MIN, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
-    /// Microseconds from which a command is in the slow log; 0 for every command, -1 for none
+    /// Microseconds that a command must take to enter the slow log; 0 for every command, -1 for none
     slowlog_log_slower_than: i64 = "slowlog-log-slower-than", Kind::Integer { min: -1, max: i64::MAX }, "10000", AtRunTime;
     /// Most entries in the slow log
     slowlog_max_len: usize = "slowlog-max-len", Kind::Integer { min: 0, max: i64::MAX }, "128", AtRunTime;
-    /// Milliseconds from which LATENCY records an event; 0 for none
+    /// Milliseconds that an event must take for LATENCY to record it; 0 for none
     latency_monitor_threshold: u64 = "latency-monitor-threshold", Kind::Integer { min: 0, max: i64::MAX }, "0", AtRunTime;
     /// Keep a histogram of each command's latency
     latency_tracking: bool = "latency-tracking", Kind::Boolean, "yes", AtRunTime;
-    /// Least severe message that is logged
+    /// Least severe level of messages that are logged
     log_level: LogLevel = "log-level", Kind::Words(LogLevel::WORDS), "info", AtRunTime;
-    /// How a message is written to the log
+    /// Format of log messages
     log_format: LogFormat = "log-format", Kind::Words(LogFormat::WORDS), "text", AtStart;
 
-    /// Directory for data, made when first needed; empty to keep nothing on disk
+    /// Directory for data, created when it is first needed; empty to keep nothing on disk
     dir: Option<PathBuf> = "dir", Kind::Path, "./quartet-data", AtStart;
-    /// What of the locks outlives the server: leases, fences or nothing; auto is full if there is a directory for data
+    /// What survives a restart of the locks: leases (full), fences or nothing; auto is full if there is a directory for data
     lock_durability: LockDurability = "lock-durability", Kind::Words(LockDurability::WORDS), "auto", AtStart;
-    /// Most memory for leases, and requests that wait for some or are remembered; nothing is added beyond it, while renewing and releasing go on; 0 for no limit
+    /// Most memory for leases, waiting requests and remembered requests; beyond it new ones are refused, while renewing and releasing go on; 0 for no limit
     lock_maxmemory: usize = "lock-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "1gb", AtRunTime;
-    /// Most memory for the counters of rate limits; keys that have no counter yet then are treated as `on_full` of their policy says; 0 for no limit
+    /// Most memory for the counters of rate limits; beyond it, the `on_full` of a policy decides for keys without a counter; 0 for no limit
     limit_maxmemory: usize = "limit-maxmemory", Kind::MemoryOrShare, "256mb", AtRunTime;
-    /// What rate limits have counted outlives the server if it matters for more than so many seconds, and policies do; 0 to keep nothing
+    /// Counters of rate limits that matter for at least so many seconds survive a restart, as policies and lists do; 0 to keep nothing
     limit_kept_from: u64 = "limit-kept-from", Kind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
-    /// Bits of an IPv6 address that tell clients apart where they are known by their address; a host commonly has all addresses behind 64
+    /// Bits of an IPv6 address that identify a client; one host commonly has all addresses with the same first 64
     limit_host_prefix: u32 = "limit-host-prefix", Kind::Integer { min: 1, max: 128 }, "64", AtStart;
     /// Keep the data across a restart in a journal
     appendonly: Only = "appendonly",
@@ -253,7 +256,7 @@ settings! {
         Kind::Only { value: "", because: "keyspace notifications are not built yet" }, "", AtRunTime;
 }
 
-/// Names that clients ask CONFIG GET for, which are no settings here, and what they are told.
+/// Names that clients ask CONFIG GET for and that are no settings here, with the values that they get.
 pub(super) const COMPATIBILITY: &[(&str, &str)] =
     &[("cluster-enabled", "no"), ("replica-read-only", "yes"), ("slave-read-only", "yes")];
 

@@ -42,10 +42,10 @@ macro_rules! words {
     };
 }
 
-/// Words that earlier versions had, and what to say instead.
+/// Words of earlier versions, and their replacements.
 const GONE_WORDS: &[(&str, &str)] = &[("allkeys-s3fifo", "allkeys-adaptive")];
 
-/// Why a word is refused that is none of a choice's.
+/// Why a word that a choice does not have is refused.
 fn not_among(words: &[&str], text: &str) -> String {
     match GONE_WORDS.iter().find(|(gone, _)| gone.eq_ignore_ascii_case(text)) {
         Some((gone, instead)) => format!("{gone} is gone: use {instead}"),
@@ -54,19 +54,19 @@ fn not_among(words: &[&str], text: &str) -> String {
 }
 
 words! {
-    /// Whose DEBUG is served.
+    /// Clients that may run DEBUG.
     ProtectedAction {
-        /// Nobody's.
+        /// None.
         No = "no",
-        /// Everybody's.
+        /// All.
         Yes = "yes",
-        /// That of clients on this machine.
+        /// Those on this machine.
         Local = "local",
     }
 }
 
 words! {
-    /// Which keys make room when memory is full.
+    /// Which keys are evicted when memory is full.
     EvictionPolicy {
         /// The least recently used key that has a deadline.
         VolatileLru = "volatile-lru",
@@ -82,40 +82,40 @@ words! {
         AllkeysLfu = "allkeys-lfu",
         /// Any key.
         AllkeysRandom = "allkeys-random",
-        /// None: what needs memory is refused.
+        /// None: commands that need memory are refused.
         Noeviction = "noeviction",
-        /// The key that has a deadline which the policy that does best at present would choose.
+        /// The key that the best policy at present would choose, of those that have a deadline.
         VolatileAdaptive = "volatile-adaptive",
-        /// The key that the policy that does best at present would choose.
+        /// The key that the best policy at present would choose.
         AllkeysAdaptive = "allkeys-adaptive",
     }
 }
 
 impl EvictionPolicy {
-    /// Whether members compete for who chooses.
+    /// Whether several policies compete, and the best one chooses.
     pub fn is_adaptive(self) -> bool {
         matches!(self, EvictionPolicy::VolatileAdaptive | EvictionPolicy::AllkeysAdaptive)
     }
 }
 
 words! {
-    /// The least severe message that is logged.
+    /// The least severe level of messages that are logged.
     LogLevel {
         /// Everything.
         Trace = "trace",
-        /// What a developer looks for.
+        /// Messages for developers.
         Debug = "debug",
-        /// What an operator may want to know.
+        /// Messages for operators.
         Info = "info",
-        /// What an operator should look at.
+        /// Messages that an operator should look into.
         Warn = "warn",
-        /// What failed.
+        /// Failures.
         Error = "error",
     }
 }
 
 words! {
-    /// How a message is written to the log.
+    /// The format of log messages.
     LogFormat {
         /// A line for people.
         Text = "text",
@@ -125,13 +125,13 @@ words! {
 }
 
 words! {
-    /// What of the locks outlives the server.
+    /// What survives a restart of the locks.
     LockDurability {
         /// Leases if there is a directory for data, else nothing.
         Auto = "auto",
-        /// Leases, which are on the disk before they are answered.
+        /// Leases: they are on the disk before the reply is sent.
         Full = "full",
-        /// That no fence is given twice.
+        /// Fences: none is given twice.
         Fence = "fence",
         /// Nothing.
         None = "none",
@@ -141,9 +141,9 @@ words! {
 /// How much output may wait for a client that does not read; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {
-    /// At this many bytes the client is cut off at once.
+    /// At this many bytes the client is disconnected at once.
     pub hard: usize,
-    /// At this many bytes the client is cut off once they have waited for [`OutputLimit::soft_seconds`].
+    /// At this many bytes the client is disconnected after [`OutputLimit::soft_seconds`].
     pub soft: usize,
     /// How long the client may stay over its soft limit.
     pub soft_seconds: u64,
@@ -152,16 +152,16 @@ pub struct OutputLimit {
 /// The limits on output of all classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimits {
-    /// Of clients that ask and are answered.
+    /// Of ordinary clients.
     pub normal: OutputLimit,
-    /// Of replicas: there are none, but Redis' setting names them and reads back what was written.
+    /// Of replicas.  There are none, but Redis' setting has them and shows what was written.
     pub slave: OutputLimit,
     /// Of subscribers.
     pub pubsub: OutputLimit,
 }
 
 impl OutputLimits {
-    /// The limits that hold when `text` names some classes: the others stay.
+    /// The limits after a change of the classes that `text` names.
     pub(super) fn changed_by(mut self, text: &str) -> Result<OutputLimits, String> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let (groups, rest) = words.as_chunks::<4>();

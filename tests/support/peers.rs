@@ -1,9 +1,9 @@
-//! Finding the programs that suites compare with or drive.
+//! Finds the programs that suites compare with or drive, and names the tests that are skipped without them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, io};
+use std::{env, io, thread};
 
 /// Set to `1` where a missing peer is a failure, as on the machine that gates changes.
 const REQUIRE: &str = "QUARTET_REQUIRE_PEERS";
@@ -11,7 +11,7 @@ const REQUIRE: &str = "QUARTET_REQUIRE_PEERS";
 /// Names the Python that has the packages of `tests/interop/python/requirements.txt`.
 const PYTHON: &str = "QUARTET_PYTHON";
 
-/// The program called `name`, or nothing after saying that it is left out.
+/// The program called `name`.  If it is missing, the running test is named as skipped.
 pub(crate) fn peer(name: &str) -> Option<PathBuf> {
     found(name, on_the_path(name))
 }
@@ -44,11 +44,14 @@ pub(crate) fn node(package: &str) -> Option<PathBuf> {
     found(&format!("node with {package}"), on_the_path("node").filter(|_| installed.is_dir()))
 }
 
-/// Says that `what` is left out, where a reader sees it although the test passes.
-pub(crate) fn skip(what: &str) {
-    // The harness captures the printing macros of tests that pass, but not the stream itself.  Nobody is
-    // left to tell when the stream is closed.
-    let _ = writeln!(io::stderr(), "skipped: {what}");
+/// Names the running test and says why it, or a part of it, is skipped.  A reader sees that although the test passes.
+pub(crate) fn skip(why: &str) {
+    // The harness names its threads after their tests.
+    let thread = thread::current();
+    let test = thread.name().filter(|name| *name != "main").unwrap_or("a test");
+    // The harness captures the printing macros of tests that pass, but not the stream itself.  If the stream is closed,
+    // nobody reads it.
+    let _ = writeln!(io::stderr(), "skipped: {test}: {why}");
 }
 
 /// Whether a missing peer fails the run.
@@ -56,7 +59,7 @@ pub(crate) fn required() -> bool {
     env::var(REQUIRE).as_deref() == Ok("1")
 }
 
-/// Passes on what was found; names what was not, and fails where peers are required.
+/// Passes on a path.  If there is none, names the running test as skipped, or fails where peers are required.
 fn found(name: &str, path: Option<PathBuf>) -> Option<PathBuf> {
     if path.is_none() {
         assert!(!required(), "{name} is required by {REQUIRE} and was not found");
