@@ -15,7 +15,7 @@ pub mod sync;
 pub mod wait;
 
 pub mod journal;
-pub mod log;
+pub mod log_queue;
 pub mod settings;
 
 pub mod delivery;
@@ -39,7 +39,7 @@ pub mod session;
 pub mod data_folder;
 pub mod descriptors;
 pub mod http;
-pub mod logging;
+pub mod log_subscriber;
 pub mod net;
 pub mod policy_file;
 pub mod reload;

@@ -1,7 +1,7 @@
-//! The log's way out: lines wait in a bounded queue for a thread of their own, which writes them.
+//! The queue of log lines: a bounded buffer, and the thread that writes it out.
 //!
-//! Whoever logs copies a line into the queue and goes on, whatever becomes of the reader: a line for which there is no
-//! room, or that cannot be written, is dropped and counted, and the log says how many were once it can be written again.
+//! A thread that logs copies its line into the queue and goes on, whatever the reader does.  A line that finds no room or
+//! cannot be written is dropped and counted.  Once lines can be written again, the log says how many were dropped.
 
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,19 +16,19 @@ use crate::settings::LogLevel;
 /// Bytes of lines that may wait to be written.
 const QUEUE_BYTES_MAX: usize = 1 << 20;
 
-/// How long to wait for room in a pipe whose reader has made it one that never blocks.
+/// How long to wait for room in a pipe that was made non-blocking.
 const FULL_PIPE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How often a matter that repeats is logged.
+/// The least time between two lines about something that repeats.
 const REPEAT_INTERVAL_MILLIS: u64 = 10_000;
 
 /// See the module's text.
 #[derive(Default)]
-pub struct Log {
+pub struct LogQueue {
     queue: Mutex<Queue, { rank::LOG }>,
-    /// There are lines for a writer that sleeps.
+    /// Tells a sleeping writer that there are lines.
     has_lines: Condvar,
-    /// All lines are written or given up.
+    /// Tells that all lines are written or dropped.
     is_quiet: Condvar,
     dropped: AtomicU64,
     /// Changes the least severe message that is logged.
@@ -38,23 +38,23 @@ pub struct Log {
 #[derive(Default)]
 struct Queue {
     lines: Vec<u8>,
-    /// The writer has taken lines and is not done with them.
+    /// The writer has taken lines and has not written them all.
     is_writing: bool,
 }
 
-impl Log {
-    /// Begins to write to `sink` what is pushed.
+impl LogQueue {
+    /// Starts a thread that writes all lines to `sink`.
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub fn start(sink: impl Write + Send + 'static) -> io::Result<Arc<Log>> {
-        let log = Arc::new(Log::default());
+    pub fn start(sink: impl Write + Send + 'static) -> io::Result<Arc<LogQueue>> {
+        let log = Arc::new(LogQueue::default());
         let writer = Arc::clone(&log);
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_to(sink))?;
         Ok(log)
     }
 
-    /// Adds whole lines, or drops them if too many wait.
+    /// Adds whole lines, or drops them if the queue has no room.
     pub fn push(&self, lines: &[u8]) {
         let mut queue = self.queue.lock();
         if queue.lines.len() + lines.len() > QUEUE_BYTES_MAX {
@@ -66,7 +66,7 @@ impl Log {
         self.has_lines.notify_all();
     }
 
-    /// Waits until all lines are written, but not longer than so.
+    /// Waits until all lines are written, for the given time at most.
     pub fn flush(&self, longest: Duration) {
         let mut queue = self.queue.lock();
         while queue.is_writing || !queue.lines.is_empty() {
@@ -81,9 +81,9 @@ impl Log {
         self.dropped.load(Relaxed)
     }
 
-    /// Says once how the level is changed.
+    /// Sets, once, what changes the level.
     pub fn on_level(&self, set: impl Fn(LogLevel) + Send + Sync + 'static) {
-        // Whoever logs is set up once.
+        // The subscriber is set up once.
         let _ = self.set_level.set(Box::new(set));
     }
 
@@ -96,30 +96,30 @@ impl Log {
 
     fn write_to(&self, mut sink: impl Write) {
         let mut taken = Vec::new();
-        // Of the dropped lines, how many the log has told of, and how many once what is taken now is written.
-        let (mut told, mut telling) = (0, 0);
+        // How many dropped lines the log has reported, and how many it will have once the taken lines are written.
+        let (mut reported, mut reporting) = (0, 0);
         loop {
             self.take(&mut taken);
             match write(&mut sink, &taken) {
-                Ok(()) => told = telling,
+                Ok(()) => reported = reporting,
                 Err(rest) => {
                     self.dropped.fetch_add(count_lines(rest), Relaxed);
-                    telling = told;
+                    reporting = reported;
                     continue;
                 }
             }
             let dropped = self.dropped();
-            if dropped > told {
-                telling = dropped;
+            if dropped > reported {
+                reporting = dropped;
                 tracing::error!(
-                    lines = dropped - told,
+                    lines = dropped - reported,
                     "lines of the log were dropped: nobody read them in time, or they could not be written"
                 );
             }
         }
     }
 
-    /// Waits for lines and takes all there are.
+    /// Waits for lines and takes them all.
     fn take(&self, taken: &mut Vec<u8>) {
         taken.clear();
         let mut queue = self.queue.lock();
@@ -133,7 +133,7 @@ impl Log {
     }
 }
 
-/// Writes all of `lines`, or returns what could not be written.
+/// Writes all of `lines`, or returns the part that could not be written.
 fn write<'a>(sink: &mut impl Write, mut lines: &'a [u8]) -> Result<(), &'a [u8]> {
     while !lines.is_empty() {
         match sink.write(lines) {
@@ -151,22 +151,22 @@ fn count_lines(lines: &[u8]) -> u64 {
     lines.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// Keeps a matter that may repeat very often from filling the log.
+/// Keeps an event that may repeat very often from filling the log.
 #[derive(Default)]
-pub struct Seldom {
+pub struct RepeatLimit {
     next_millis: u64,
-    left_out: u64,
+    suppressed: u64,
 }
 
-impl Seldom {
-    /// Whether to log the matter at `now`; then, how often it was left out since it was last logged.
+impl RepeatLimit {
+    /// None if the event is not to be logged at `now`; else how often it was suppressed since it was last logged.
     pub fn admit(&mut self, now: Now) -> Option<u64> {
         if now.millis() < self.next_millis {
-            self.left_out += 1;
+            self.suppressed += 1;
             return None;
         }
         self.next_millis = now.millis() + REPEAT_INTERVAL_MILLIS;
-        Some(mem::take(&mut self.left_out))
+        Some(mem::take(&mut self.suppressed))
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
 
     type State = Mutex<Reading, { rank::MAILBOX }>;
 
-    /// A reader that can be told to take nothing, or to be gone.
+    /// A reader that can be made to take nothing, or to fail.
     #[derive(Clone, Default)]
     struct Reader(Arc<(State, Condvar)>);
 
@@ -184,7 +184,7 @@ mod tests {
     struct Reading {
         read: Vec<u8>,
         is_stuck: bool,
-        /// What writes answer while they fail.
+        /// The error of writes while they fail.
         error: Option<ErrorKind>,
         attempts: usize,
     }
@@ -221,9 +221,9 @@ mod tests {
         }
     }
 
-    fn start() -> (Arc<Log>, Reader) {
+    fn start() -> (Arc<LogQueue>, Reader) {
         let reader = Reader::default();
-        (Log::start(reader.clone()).expect("a thread"), reader)
+        (LogQueue::start(reader.clone()).expect("a thread"), reader)
     }
 
     #[test]
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_takes_nothing_stops_nobody() {
+    fn a_reader_that_takes_nothing_blocks_no_writer() {
         let (log, reader) = start();
         reader.change(|state| state.is_stuck = true);
         log.push(b"first\n");
@@ -245,7 +245,7 @@ mod tests {
         let line = [vec![b'x'; 1023], vec![b'\n']].concat();
         (0..QUEUE_BYTES_MAX / 1024 + 3).for_each(|_| log.push(&line));
         assert_eq!(log.dropped(), 3);
-        // It gives up, since nobody reads.
+        // It gives up, since nothing is read.
         log.flush(Duration::ZERO);
         reader.change(|state| state.is_stuck = false);
         reader.wait(|state| state.read.len() == 6 + QUEUE_BYTES_MAX);
@@ -275,11 +275,11 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_is_logged_now_and_then() {
+    fn a_repeated_event_is_logged_now_and_then() {
         let at = |millis| Now::at(Duration::from_millis(millis), Duration::ZERO);
-        let mut seldom = Seldom::default();
-        assert_eq!([1, 2, 3].map(|millis| seldom.admit(at(millis))), [Some(0), None, None]);
-        assert_eq!(seldom.admit(at(1 + REPEAT_INTERVAL_MILLIS)), Some(2));
-        assert_eq!(seldom.admit(at(2 + REPEAT_INTERVAL_MILLIS)), None);
+        let mut limit = RepeatLimit::default();
+        assert_eq!([1, 2, 3].map(|millis| limit.admit(at(millis))), [Some(0), None, None]);
+        assert_eq!(limit.admit(at(1 + REPEAT_INTERVAL_MILLIS)), Some(2));
+        assert_eq!(limit.admit(at(2 + REPEAT_INTERVAL_MILLIS)), None);
     }
 }

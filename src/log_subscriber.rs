@@ -1,5 +1,7 @@
-//! The log: lines on standard error, as text for people or JSON for programs.  A line that an HTTP request has caused
-//! carries the request's id.  A panic is a line too: the standard library's own message would wait for the reader.
+//! The subscriber that makes log lines of events: text for people or JSON for programs, on standard error.
+//!
+//! A line that an HTTP request has caused carries the request's id.  A panic becomes a line too, since the standard
+//! library's own message would wait for the reader.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
@@ -18,17 +20,17 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Registry, reload};
 
 use crate::http::request_id;
-use crate::log::Log;
+use crate::log_queue::LogQueue;
 use crate::settings::{LogFormat, LogLevel, Settings};
 
-/// How long to wait for the log to be written before the process ends.
+/// How long the process waits, before it ends, for its log to be written.
 pub const FLUSH_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// Begins to log to `log` as `log-level` and `log-format` say.  Called once, before anything is logged.
+/// Starts logging to `log`, as `log-level` and `log-format` say.  Called once, before anything is logged.
 ///
 /// # Errors
-/// If something logs already.
-pub fn start(settings: &Settings, log: &Arc<Log>) -> Result<(), SetGlobalDefaultError> {
+/// If there is a subscriber already.
+pub fn start(settings: &Settings, log: &Arc<LogQueue>) -> Result<(), SetGlobalDefaultError> {
     let (filter, handle) = reload::Layer::<_, Registry>::new(level(settings.log_level));
     let outlet = Arc::clone(log);
     let lines = tracing_subscriber::fmt::layer()
@@ -49,7 +51,7 @@ pub fn start(settings: &Settings, log: &Arc<Log>) -> Result<(), SetGlobalDefault
         }
     }
     log.on_level(move |changed| {
-        // The filter is there for as long as the process.
+        // The filter lives as long as the process.
         let _ = handle.reload(level(changed));
     });
     let log = Arc::clone(log);
@@ -57,8 +59,8 @@ pub fn start(settings: &Settings, log: &Arc<Log>) -> Result<(), SetGlobalDefault
     Ok(())
 }
 
-/// The queue of the log as the formatter wants it, which writes a whole line at a time.
-struct Outlet(Arc<Log>);
+/// The queue, for a formatter that writes a whole line at a time.
+struct Outlet(Arc<LogQueue>);
 
 impl io::Write for Outlet {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
@@ -71,8 +73,8 @@ impl io::Write for Outlet {
     }
 }
 
-/// Logs a panic, and waits for the line, since the process may be about to end.
-fn report(panic: &PanicHookInfo<'_>, log: &Log) {
+/// Logs a panic, and waits until the line is written, since the process may be about to end.
+fn report(panic: &PanicHookInfo<'_>, log: &LogQueue) {
     let thread = std::thread::current();
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     let reason = panic.payload_as_str().unwrap_or("it gave no reason");
@@ -98,10 +100,10 @@ fn level(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Lines with the id of the request that caused them, if one did.
+/// Adds to lines the id of the request that caused them.
 struct Lines<F> {
     lines: F,
-    /// Adds the id to a line that has none.
+    /// Writes a line with the id.
     add: fn(Writer<'_>, &str, &request_id::RequestId) -> fmt::Result,
 }
 
@@ -128,7 +130,7 @@ fn add_to_text(mut writer: Writer<'_>, line: &str, id: &request_id::RequestId) -
     writeln!(writer, "{line} request_id={id}")
 }
 
-/// An id has no character that JSON would have to escape.
+/// An id has no character that JSON escapes.
 fn add_to_json(mut writer: Writer<'_>, line: &str, id: &request_id::RequestId) -> fmt::Result {
     let fields = line.strip_suffix('}').unwrap_or(line);
     writeln!(writer, "{fields},\"request_id\":\"{id}\"}}")

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use quartet::log::Log;
-use quartet::logging;
+use quartet::log_queue::LogQueue;
+use quartet::log_subscriber;
 use quartet::settings::{self, Stop};
 
 #[global_allocator]
@@ -13,22 +13,22 @@ static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 fn main() -> ExitCode {
     // All that is said on standard error goes through the log's queue, so that no reader can hold the process up.
-    let Ok(log) = Log::start(io::stderr()) else { return ExitCode::FAILURE };
+    let Ok(log) = LogQueue::start(io::stderr()) else { return ExitCode::FAILURE };
     let result = run(&log);
     if let Err(reason) = &result {
         log.push(format!("quartet: {reason}\n").as_bytes());
     }
-    log.flush(logging::FLUSH_TIME_MAX);
+    log.flush(log_subscriber::FLUSH_TIME_MAX);
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(log: &Arc<Log>) -> Result<(), String> {
+fn run(log: &Arc<LogQueue>) -> Result<(), String> {
     let loaded = match settings::of_process() {
         Ok(loaded) => loaded,
         Err(Stop::Help(text) | Stop::Version(text)) => return print(&text),
         Err(Stop::Invalid(reason)) => return Err(reason),
     };
-    logging::start(&loaded.settings, log).map_err(|error| format!("cannot log: {error}"))?;
+    log_subscriber::start(&loaded.settings, log).map_err(|error| format!("cannot log: {error}"))?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     quartet::server::run(loaded.settings, Arc::clone(log))
 }

@@ -23,7 +23,7 @@ use crate::http;
 use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
 use crate::limit::{COUNTER_TYPE, Limits};
 use crate::lock::{Durability, Locks};
-use crate::log::Log;
+use crate::log_queue::LogQueue;
 use crate::metrics::Metrics;
 use crate::net::listener;
 use crate::net::worker::Worker;
@@ -92,7 +92,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
 ///
 /// # Errors
 /// If a door or a worker cannot be made; the text names it and the remedy.
-pub fn run(read: Settings, log: Arc<Log>) -> Result<(), String> {
+pub fn run(read: Settings, log: Arc<LogQueue>) -> Result<(), String> {
     let cannot_listen = |error| format!("cannot listen for signals: {error}");
     let signals = Signals::take().map_err(cannot_listen)?;
     let mut settings = read.clone();

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::Services;
-use crate::logging::FLUSH_TIME_MAX;
+use crate::log_subscriber::FLUSH_TIME_MAX;
 
 /// What a signal does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,7 +13,7 @@ use crate::journal::Status;
 use crate::journal::keeper::JournalHandle;
 use crate::limit::Limits;
 use crate::lock::Locks;
-use crate::log::Log;
+use crate::log_queue::LogQueue;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::settings::Live;
@@ -58,7 +58,7 @@ pub struct Services {
     /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
     pub active_expiry: AtomicBool,
     /// The way of log lines out of the server.
-    pub log: Arc<Log>,
+    pub log: Arc<LogQueue>,
     /// Set once the server is about to stop, from when on it asks to be sent no more requests.
     pub draining: AtomicBool,
 }

@@ -12,7 +12,7 @@ use super::activity::Activity;
 use super::thread::{Arrival, Thread};
 use crate::command::Services;
 use crate::http::endpoint::{Problem, problems};
-use crate::log::Seldom;
+use crate::log_queue::RepeatLimit;
 
 /// How long to wait before accepting again after an error such as "too many open files".
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -24,7 +24,7 @@ pub async fn accept(
     threads: Arc<Vec<Thread>>,
     shutdown: CancellationToken,
 ) {
-    let mut failures = Seldom::default();
+    let mut failures = RepeatLimit::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {

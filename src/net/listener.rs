@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::worker::{Accepted, Worker};
 use crate::command::Services;
-use crate::log::Seldom;
+use crate::log_queue::RepeatLimit;
 use crate::session::Protocol;
 
 /// How long to wait before accepting again after an error such as "too many open files".
@@ -43,7 +43,7 @@ pub async fn accept(
     workers: Arc<Vec<Worker>>,
     shutdown: CancellationToken,
 ) {
-    let mut failures = Seldom::default();
+    let mut failures = RepeatLimit::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// `/commands` stands for what clients can say to a service, which lies above all the cores.
 const LAYERS: &[&[&str]] = &[
     &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "sync", "wait"],
-    &["attempts", "settings", "metrics", "journal", "log"],
+    &["attempts", "settings", "metrics", "journal", "log_queue"],
     &["delivery"],
     &["store"],
     &["broker", "limit", "lock", "client"],
@@ -38,7 +38,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "data_folder",
         "descriptors",
-        "logging",
+        "log_subscriber",
         "policy_file",
         "reload",
         "signals",

@@ -23,7 +23,8 @@
 //! |---|---|
 //! | `advance 100ms`, `advance 10s` | lets time pass |
 //! | `disconnect a` | closes the connection of a client |
-//! | `restart`, `crash` | reserved |
+//! | `restart` | stops the server in order and starts it again on what it has kept |
+//! | `crash` | cuts the power: the server starts again on what was synced |
 //! | `unordered` | the next command's reply may come in any order; the golden one is sorted |
 //! | `difference redis: reason` | the next command is answered otherwise by that peer, for this reason |
 //! | `since valkey 9.0` | the next command, or above the first command the whole file, is that new |
@@ -82,6 +83,17 @@ pub(crate) enum Action {
     Advance(Duration),
     /// A client goes away.
     Disconnect(char),
+    /// The server ends and another starts on its data.
+    Restart(Stop),
+}
+
+/// How a server ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stop {
+    /// It closes its connections and writes down the rest.
+    InOrder,
+    /// Only what was synced to the disk remains.
+    PowerLost,
 }
 
 /// One step: an action and the golden lines below it.
@@ -176,7 +188,8 @@ impl Transcript {
                     return Err("a difference needs a reason".to_owned());
                 }
             }
-            "restart" | "crash" => return Err(format!("{word} is reserved")),
+            "restart" => self.add_step(index, Action::Restart(Stop::InOrder), Vec::new(), notes),
+            "crash" => self.add_step(index, Action::Restart(Stop::PowerLost), Vec::new(), notes),
             _ => {
                 let step = self.steps.last_mut().ok_or("a reply without a command")?;
                 if step.golden.is_empty() {
@@ -205,6 +218,11 @@ impl Transcript {
             differs,
             since,
         });
+    }
+
+    /// Whether the server ends on the way.
+    pub(crate) fn restarts(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Restart(_)))
     }
 
     /// The longest single wait the file asks for.
@@ -240,7 +258,7 @@ impl Step {
     pub(crate) fn sender(&self) -> Option<char> {
         match self.action {
             Action::Send(client, _) | Action::Disconnect(client) => Some(client),
-            Action::Advance(_) => None,
+            Action::Advance(_) | Action::Restart(_) => None,
         }
     }
 }
@@ -287,4 +305,6 @@ fn a_transcript_is_read_and_rewritten() {
         "since redis 7.2\n# why\na: GET k\n\"v\"\n\nunordered\nb! \"PING\\r\\n\"\nPONG\nadvance 1s\n"
     );
     assert!(Transcript::parse("name", "OK\n").is_err());
+    let restarted = Transcript::parse("name", "a: GET k\n(nil)\nrestart\n").expect("a valid transcript");
+    assert!(restarted.restarts() && !transcript.restarts());
 }

@@ -15,6 +15,7 @@ use quartet::session::resp::Session;
 use quartet::settings::Settings;
 use quartet_protocol::resp::{Batch, Output};
 
+use super::format::Stop;
 use super::target::{Received, take_values};
 
 /// When the manual clock starts: some days after boot, in November 2023.
@@ -52,8 +53,11 @@ impl InProcessTarget {
 
     /// One with these settings, but for one thread and nothing on the disk.
     pub(crate) fn with(settings: Settings, wall: Duration) -> InProcessTarget {
-        let settings = Settings { threads: 1, dir: None, ..settings };
-        let services = Arc::new(server::services(settings, Clock::manual(Now::at(BOOT, wall)), 1));
+        InProcessTarget::at(Settings { threads: 1, dir: None, ..settings }, Now::at(BOOT, wall))
+    }
+
+    fn at(settings: Settings, now: Now) -> InProcessTarget {
+        let services = Arc::new(server::services(settings, Clock::manual(now), 1));
         let executor = Executor::new(Arc::clone(&services), 0, Random::with_seed(2));
         InProcessTarget {
             services,
@@ -62,6 +66,16 @@ impl InProcessTarget {
             clients: BTreeMap::new(),
             next_port: FIRST_PORT,
         }
+    }
+
+    /// Ends the server and starts another with the same settings on the same clock.  It has kept nothing.
+    pub(crate) fn restart(&mut self, stop: Stop) {
+        if stop == Stop::InOrder {
+            let clients: Vec<char> = self.clients.keys().copied().collect();
+            clients.into_iter().for_each(|client| self.disconnect(client));
+        }
+        let settings = Settings::clone(&self.services.settings.current());
+        *self = InProcessTarget::at(settings, self.services.clock.now());
     }
 
     /// Lets the client's session receive the pieces one by one.

@@ -79,12 +79,15 @@ fn every_step_says_what_it_is_answered() {
         for (index, step) in transcript.steps.iter().enumerate() {
             muted |= silent(&step.arguments);
             let unanswered = !step.arguments.is_empty() && step.golden.is_empty();
-            // Who waits is answered under another's step, or leaves.
+            // A client that waits is answered under another's step, or leaves.
             let sender = step.sender();
             let waits = || {
                 transcript.steps[index + 1..].iter().any(|later| {
-                    let is_gone =
-                        matches!(later.action, format::Action::Disconnect(_)) && later.sender() == sender;
+                    let is_gone = match later.action {
+                        format::Action::Disconnect(_) => later.sender() == sender,
+                        format::Action::Restart(_) => true,
+                        _ => false,
+                    };
                     let is_answered = later.sender() != sender
                         && sender.is_some_and(|sender| !later.golden_of(sender).is_empty());
                     is_gone || is_answered

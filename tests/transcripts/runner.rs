@@ -77,6 +77,7 @@ fn perform(steps: &[Step], target: &mut Target, way: Way) {
     match &steps[0].action {
         Action::Advance(duration) => target.advance(*duration),
         Action::Disconnect(client) => target.disconnect(*client),
+        Action::Restart(stop) => target.restart(*stop),
         Action::Send(client, first) => {
             let mut bytes = first.clone();
             for step in &steps[1..] {

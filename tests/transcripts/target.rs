@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::format::Transcript;
+use super::format::{Stop, Transcript};
 use super::in_process::InProcessTarget;
 use super::reply::{Value, decode};
 use super::socket::SocketTarget;
@@ -62,9 +62,18 @@ impl Target {
         }
     }
 
+    /// Ends the server and starts another on its data.  All connections end.
+    pub(crate) fn restart(&mut self, stop: Stop) {
+        match self {
+            Target::Socket(_) => unreachable!("it refuses transcripts that restart it"),
+            Target::InProcess(target) => target.restart(stop),
+        }
+    }
+
     /// Why a transcript cannot be played here.
     pub(crate) fn refuses(&self, transcript: &Transcript) -> Option<String> {
         match self {
+            Target::Socket(_) if transcript.restarts() => Some("restarts its server".to_owned()),
             Target::Socket(target) => target.refuses(transcript.longest_advance()),
             Target::InProcess(_) => None,
         }
