@@ -73,14 +73,14 @@ impl<T, const LENGTH: usize> Index<usize> for Chunks<T, LENGTH> {
     type Output = T;
 
     fn index(&self, at: usize) -> &T {
-        debug_assert!(at < self.length);
+        assert!(at < self.length, "elements behind the end are stale");
         &self.pieces[at / LENGTH][at % LENGTH]
     }
 }
 
 impl<T, const LENGTH: usize> IndexMut<usize> for Chunks<T, LENGTH> {
     fn index_mut(&mut self, at: usize) -> &mut T {
-        debug_assert!(at < self.length);
+        assert!(at < self.length, "elements behind the end are stale");
         &mut self.pieces[at / LENGTH][at % LENGTH]
     }
 }

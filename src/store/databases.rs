@@ -10,10 +10,11 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_utils::CachePadded;
 
 use super::dirty::{DirtySet, DirtySink};
-use super::entry::Deadline;
+use super::entries::Deadline;
 use super::eviction::{Duel, LEADER_STEP};
 use super::growth::Growth;
 use super::hash::{KeyHasher, prefetch};
+use super::released::Released;
 use super::shard::{AccessContext, Counts, Key, MemoryParts, Shard};
 use super::shard_lock::{Mutex, MutexGuard};
 use super::value::ValueType;
@@ -233,14 +234,17 @@ impl Store {
     }
 
     /// Exchanges two databases.  The caller holds the gate alone.
-    pub fn swap(&self, first: usize, second: usize) {
+    pub(super) fn swap(&self, first: usize, second: usize, released: &mut Released) {
         if first == second {
             return;
         }
         for (a, b) in
             (0..SHARD_COUNT).map(|shard| (self.shard_number(first, shard), self.shard_number(second, shard)))
         {
-            self.lock(a).shard().swap_watchers(self.lock(b).shard());
+            let (mut one, mut other) = (self.lock(a), self.lock(b));
+            one.shard().swap_interests(other.shard());
+            one.unlock_into(released);
+            other.unlock_into(released);
         }
         let (a, b) = (self.order[first].load(Relaxed), self.order[second].load(Relaxed));
         self.order[first].store(b, Relaxed);
@@ -312,7 +316,8 @@ impl Store {
                 let id = ShardId { database: database as u32, shard: number as u32 };
                 let mut guard = ShardGuard::new(id, &shards[number]);
                 removed += guard.shard().expire_due(access, EXPIRY_STEP_PER_LOCK);
-                memory += guard.unlock();
+                // What is large was put aside, and is freed here without a lock.
+                memory += guard.unlock().growth;
                 if removed >= EXPIRY_STEP {
                     *cursor = number;
                     return (removed, memory);
@@ -333,7 +338,7 @@ impl Store {
                 let mut shard = Shard::new(self.hasher.clone());
                 shard.duel = number.is_multiple_of(LEADER_STEP).then(|| Arc::clone(&self.duel));
                 let set = Arc::clone(&self.dirty);
-                shard.pinned.sink = Some(DirtySink { physical_database: id.database as usize, set });
+                shard.dirty = Some(DirtySink { physical_database: id.database as usize, set });
                 shard
             };
             let cell = |number| ShardCell {
@@ -365,28 +370,29 @@ impl<'s> ShardGuard<'s> {
         &mut self.shard
     }
 
-    /// Unlocks, and returns by how many bytes the shard has grown.
-    pub fn unlock(self) -> Growth {
-        let mut grown = Growth::default();
-        self.unlock_into(&mut grown);
-        grown
+    /// Unlocks, and returns what is left to be done.
+    pub fn unlock(self) -> Released {
+        let mut released = Released::default();
+        self.unlock_into(&mut released);
+        released
     }
 
-    /// Unlocks, and adds by how many bytes the shard has grown, if anything was changed.
+    /// Unlocks, and adds to `released` what is left to be done, if anything was changed.
     #[inline]
-    pub fn unlock_into(mut self, growth: &mut Growth) {
-        if let Some(grown) = self.shard.take_change() {
+    pub fn unlock_into(mut self, released: &mut Released) {
+        if self.shard.release(self.id.database as usize, released) {
             self.show_change();
-            *growth += grown;
         }
     }
 
     /// Shows outside the lock what has become of the shard.
     fn show_change(&self) {
         self.cell.next_due.store(self.shard.next_due().unwrap_or(u64::MAX), Relaxed);
-        self.cell.next_evictable_due.store(self.shard.expiry.next().unwrap_or(u64::MAX), Relaxed);
+        self.cell
+            .next_evictable_due
+            .store(self.shard.entries.next_evictable_due().unwrap_or(u64::MAX), Relaxed);
         self.cell.evictable_keys.store(self.shard.evictable_len() as u32, Relaxed);
-        self.cell.volatile_keys.store(self.shard.expiry.len() as u32, Relaxed);
+        self.cell.volatile_keys.store(self.shard.entries.evictable_volatile_len() as u32, Relaxed);
     }
 }
 
@@ -432,7 +438,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::Table;
+    use super::super::entries::Entries;
     use super::*;
 
     #[test]
@@ -450,7 +456,7 @@ mod tests {
         let guard = cell.shard.lock();
         let ends = [
             (&raw const guard.changed).addr() + size_of::<bool>(),
-            (&raw const guard.table).addr() + Table::LOOKUP_SIZE,
+            (&raw const guard.entries).addr() + Entries::LOOKUP_SIZE,
         ];
         assert!(ends.iter().all(|end| end - start <= 64), "{start:x} {ends:x?}");
         let lock = (&raw const *guard).addr() - start;

@@ -104,4 +104,9 @@ impl DirtySink {
     pub(super) fn mark(&self, key: &[u8]) {
         self.set.mark_always(self.physical_database, key);
     }
+
+    /// Notes that any entry may have changed or gone.
+    pub(super) fn mark_all(&self) {
+        self.set.mark_all();
+    }
 }

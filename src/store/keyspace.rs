@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::databases::{ShardGuard, ShardId, Store};
-use super::entry::{Deadline, EntryRef};
+use super::entries::{Deadline, Entry, EntryRef};
 use super::growth::Growth;
+use super::released::{ReadyKey, Released};
 use super::shard::{AccessContext, Key, Shard};
 use crate::clock::Now;
 
@@ -22,7 +23,7 @@ pub struct Keyspace<'s> {
     held: SmallVec<[ShardGuard<'s>; INLINE_LOCKS]>,
     /// Nobody else runs commands, so shards may be locked as they are met.
     exclusive: bool,
-    memory_delta: Growth,
+    released: Released,
     reads: Reads,
 }
 
@@ -45,7 +46,7 @@ impl<'s> Keyspace<'s> {
             now,
             held: SmallVec::new(),
             exclusive: false,
-            memory_delta: Growth::default(),
+            released: Released::default(),
             reads: Reads::default(),
         }
     }
@@ -102,13 +103,33 @@ impl<'s> Keyspace<'s> {
     /// Unlocks everything.
     pub fn unlock(&mut self) {
         for guard in self.held.drain(..) {
-            guard.unlock_into(&mut self.memory_delta);
+            guard.unlock_into(&mut self.released);
         }
     }
 
     /// By how many bytes the store has grown through this view since this was last asked.
     pub fn take_memory_delta(&mut self) -> Growth {
-        std::mem::take(&mut self.memory_delta)
+        std::mem::take(&mut self.released.growth)
+    }
+
+    /// Large objects that were removed through this view since this was last asked, to be freed when no lock is held.
+    pub fn take_discarded(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.released.discarded)
+    }
+
+    /// A key that was written through this view and that commands wait for, the first one first.  The executor asks once
+    /// a command's locks are released, and serves those commands before the next one runs; what they write may make
+    /// further keys ready.
+    pub fn next_ready(&mut self) -> Option<ReadyKey> {
+        let ready = &mut self.released.ready;
+        (!ready.is_empty()).then(|| ready.remove(0))
+    }
+
+    /// Exchanges two databases; only while the gate is held alone.
+    pub fn swap_databases(&mut self, first: usize, second: usize) {
+        debug_assert!(self.exclusive);
+        self.unlock();
+        self.store.swap(first, second, &mut self.released);
     }
 
     /// The reads through this view since this was last asked.
@@ -131,15 +152,15 @@ impl<'s> Keyspace<'s> {
 
     /// A locked shard by its id; as [`Keyspace::shard`].
     pub fn shard_by_id(&mut self, id: ShardId) -> &mut Shard {
-        let place = self.place_of_shard(id);
-        self.held[place].shard()
+        let index = self.guard_of_shard(id);
+        self.held[index].shard()
     }
 
-    fn place_of(&mut self, key: &Key<'_>) -> usize {
-        self.place_of_shard(self.store.shard_of(self.database, key.hash))
+    fn guard_of(&mut self, key: &Key<'_>) -> usize {
+        self.guard_of_shard(self.store.shard_of(self.database, key.hash))
     }
 
-    fn place_of_shard(&mut self, id: ShardId) -> usize {
+    fn guard_of_shard(&mut self, id: ShardId) -> usize {
         match self.held.len() {
             1 if self.held[0].id() == id => 0,
             _ => self.find_or_lock(id),
@@ -148,8 +169,8 @@ impl<'s> Keyspace<'s> {
 
     fn find_or_lock(&mut self, id: ShardId) -> usize {
         if self.exclusive {
-            if let Some(place) = self.held.iter().position(|guard| guard.id() == id) {
-                return place;
+            if let Some(index) = self.held.iter().position(|guard| guard.id() == id) {
+                return index;
             }
             self.held.push(self.store.lock(id));
             return self.held.len() - 1;
@@ -176,15 +197,15 @@ impl<'s> Keyspace<'s> {
         debug_assert!(self.held.is_empty());
         let mut guard = self.store.lock(id);
         let result = visit(guard.shard(), &self.access);
-        self.memory_delta += guard.unlock();
+        guard.unlock_into(&mut self.released);
         result
     }
 
     /// Reads a key of the selected database, which is counted as a hit or a miss; see [`Shard::read`].
     pub fn read(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let access = self.access;
-        let place = self.place_of(key);
-        let found = self.held[place].shard().read(key, &access);
+        let index = self.guard_of(key);
+        let found = self.held[index].shard().read(key, &access);
         self.reads.count(found.is_some());
         found
     }
@@ -192,8 +213,8 @@ impl<'s> Keyspace<'s> {
     /// Looks at a key on behalf of a client that asks about it: counted as a read, but no access for eviction.
     pub fn inspect(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let access = self.access;
-        let place = self.place_of(key);
-        let found = self.held[place].shard().peek(key, &access);
+        let index = self.guard_of(key);
+        let found = self.held[index].shard().peek(key, &access);
         self.reads.count(found.is_some());
         found
     }
@@ -238,5 +259,108 @@ impl Reads {
     fn count(&mut self, found: bool) {
         self.hits += u64::from(found);
         self.misses += u64::from(!found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::eviction::Recency;
+    use crate::store::{Lifetime, LifetimeBounds, WaiterId};
+
+    fn view(store: &Store) -> Keyspace<'_> {
+        let access =
+            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
+        let mut keyspace = Keyspace::new(store, Now::at(Duration::ZERO, Duration::ZERO), access);
+        keyspace.set_exclusive(true);
+        keyspace
+    }
+
+    fn set(keyspace: &mut Keyspace<'_>, key: &[u8]) {
+        let (key, access) = (keyspace.store().key(key), keyspace.access);
+        keyspace.shard(&key).set(&key, b"value", Lifetime::Forever, &access);
+    }
+
+    /// Serves a ready key as a command would that moves it to another: the one that waits longest takes it.
+    fn serve(keyspace: &mut Keyspace<'_>, ready: &ReadyKey) -> Option<WaiterId> {
+        let key = keyspace.store().key(&ready.key);
+        let waiter = *keyspace.shard(&key).waiters(&ready.key).first()?;
+        keyspace.remove(&key).then(|| keyspace.shard(&key).end_wait(&ready.key, waiter))?;
+        set(keyspace, b"moved");
+        keyspace.unlock();
+        Some(waiter)
+    }
+
+    #[test]
+    fn a_written_key_is_ready_for_the_commands_that_wait_for_it() {
+        let store = Store::new(1, 1, 1, 1);
+        let _gate = store.gate().enter_exclusive();
+        let mut keyspace = view(&store);
+        for (key, waiter) in [(b"awaited", 3), (b"awaited", 2), (b"another", 9)] {
+            let hashed = keyspace.store().key(key);
+            keyspace.shard(&hashed).wait(key, WaiterId(waiter));
+        }
+        let moved = keyspace.store().key(b"moved");
+        keyspace.shard(&moved).wait(b"moved", WaiterId(5));
+        keyspace.unlock();
+        assert_eq!(keyspace.next_ready(), None, "nothing was written yet");
+
+        set(&mut keyspace, b"unknown");
+        set(&mut keyspace, b"awaited");
+        set(&mut keyspace, b"awaited");
+        assert_eq!(keyspace.next_ready(), None, "the shard is still locked");
+        keyspace.unlock();
+        let ready = keyspace.next_ready().expect("a key is ready");
+        assert_eq!((ready.physical_database, &*ready.key), (0, &b"awaited"[..]));
+        assert_eq!(serve(&mut keyspace, &ready), Some(WaiterId(3)));
+
+        // To serve it has written a key that is awaited too.
+        let ready = keyspace.next_ready().expect("a further key is ready");
+        assert_eq!(&*ready.key, b"moved");
+        assert_eq!(serve(&mut keyspace, &ready), Some(WaiterId(5)));
+        assert_eq!(keyspace.next_ready(), None, "a key that is ready is named once");
+
+        let awaited = keyspace.store().key(b"awaited");
+        assert_eq!(keyspace.shard(&awaited).waiters(b"awaited"), [WaiterId(2)]);
+        set(&mut keyspace, b"awaited");
+        keyspace.remove(&awaited);
+        keyspace.unlock();
+        assert!(keyspace.next_ready().is_some());
+        keyspace.remove(&awaited);
+        keyspace.unlock();
+        assert_eq!(keyspace.next_ready(), None, "a key that goes is nothing to wait for");
+    }
+
+    #[test]
+    fn a_large_object_is_freed_once_its_shard_is_unlocked() {
+        let store = Store::new(1, 1, 1, 1);
+        let _gate = store.gate().enter_exclusive();
+        let mut keyspace = view(&store);
+        let (key, access) = (store.key(b"large"), keyspace.access);
+        let limits = crate::store::HashLimits { entries: 0, value: 0 };
+        let fill = |keyspace: &mut Keyspace<'_>, fields: u32| {
+            let written = keyspace.shard(&key).write_hash(&key, limits, &access, |hash| {
+                (0..fields).for_each(|field| {
+                    hash.set(&field.to_be_bytes(), b"");
+                });
+            });
+            assert_eq!(written, Ok(()));
+        };
+        fill(&mut keyspace, 10);
+        assert!(keyspace.remove(&key));
+        keyspace.unlock();
+        assert!(keyspace.take_discarded().is_empty(), "a small one is freed at once");
+        fill(&mut keyspace, 10_000);
+        set(&mut keyspace, b"large");
+        keyspace.unlock();
+        let discarded = keyspace.take_discarded();
+        assert_eq!(discarded.len(), 1);
+        assert_eq!(discarded[0].view().object().map(|object| object.is_empty()), Ok(false));
+        store.add_memory(keyspace.take_memory_delta());
+        let mut recounted = 0;
+        store.visit_each(|shard| recounted += shard.memory());
+        assert_eq!(store.memory(), recounted);
     }
 }

@@ -1,6 +1,6 @@
 //! How long keys live: what a write does to the deadline of its key, and the bounds that the settings put on it.
 
-use super::entry::Deadline;
+use super::entries::Deadline;
 use crate::settings::Settings;
 
 /// What a write does to the deadline of its key.

@@ -3,32 +3,32 @@
 mod chunks;
 mod databases;
 mod dirty;
-mod entry;
+mod entries;
 pub mod eviction;
-mod expiry;
 mod growth;
 mod hash;
+mod interests;
 mod keyspace;
 mod lifetime;
-#[cfg(test)]
-mod model_tests;
 mod object;
 mod objects;
 mod pinned;
+mod released;
 mod shard;
 mod shard_lock;
 #[cfg(test)]
 mod shard_model;
 mod strings;
-mod table;
 mod value;
 
 pub use databases::{Entered, Exclusive, Gate, SHARD_COUNT, ShardGuard, ShardId, Store};
 pub use dirty::DirtySet;
-pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
+pub use entries::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub use growth::Growth;
+pub use interests::{WaiterId, WatchFlag};
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
 pub use object::{Hash, HashLimits, HashWriter, Object};
-pub use shard::{AccessContext, Counts, Key, MemoryParts, Shard, WatchFlag};
+pub use released::{ReadyKey, Released};
+pub use shard::{AccessContext, Counts, Key, MemoryParts, Shard};
 pub use value::{ContentType, Value, ValueType, WrongType};

@@ -1,6 +1,6 @@
 //! The objects of a shard: writing to values with parts.
 
-use super::entry::Entry;
+use super::entries::Entry;
 use super::hash::KeyHasher;
 use super::lifetime::Lifetime;
 use super::object::{Hash, HashLimits, HashWriter, Object};
@@ -50,18 +50,18 @@ impl Shard {
             return Ok(result);
         };
         self.note_access(position, access);
-        self.table.get(position).object()?;
-        let hasher = self.hasher.clone();
-        let (result, has_changed, is_empty) = self.change(position, |entry| {
+        self.entries.get(position).object()?;
+        let (result, has_changed, is_empty) = self.change(position, |entry, hasher| {
             let object = entry.object_mut().ok_or(WrongType)?;
-            let (result, has_changed) = write(object, &hasher)?;
+            let (result, has_changed) = write(object, hasher)?;
             Ok((result, has_changed, object.is_empty()))
         })?;
-        if is_empty {
-            drop(self.take_out(position, key.hash));
-        }
         if has_changed {
-            self.touched(key);
+            self.note_write(position, key, access);
+        }
+        if is_empty {
+            let emptied = self.take_out(position, key.hash);
+            self.discard(emptied);
         }
         Ok(result)
     }

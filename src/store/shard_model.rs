@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::entry::{Deadline, EntryRef, INLINE_VALUE_MAX};
+use super::entries::{Deadline, EntryRef, INLINE_VALUE_MAX};
 use super::eviction::Recency;
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
@@ -244,7 +244,7 @@ impl Pair {
             Step::Expire(limit) => {
                 let removed = shard.expire_due(access, limit);
                 let mut due = 0;
-                shard.table.for_each(|entry| due += usize::from(entry.is_expired(now)));
+                shard.entries.for_each(|entry| due += usize::from(entry.is_expired(now)));
                 assert!(removed == limit || due == 0, "{due} keys are due and were not found");
             }
             Step::Clear => {
@@ -258,9 +258,9 @@ impl Pair {
     fn assert_same(&self) {
         let mut held = Model::new();
         let (mut memory, mut indexed, mut counters) = (0, 0, 0);
-        self.shard.table.for_each(|entry| {
+        self.shard.entries.for_each(|entry| {
             memory += entry.memory();
-            indexed += usize::from(entry.index_place().is_some());
+            indexed += usize::from(entry.is_indexed());
             counters += usize::from(entry.value_type() == ValueType::Pinned);
             if !entry.is_expired(self.access.now) {
                 held.insert(entry.key()[0], (Held::of(entry), entry.deadline()));
@@ -273,10 +273,7 @@ impl Pair {
         assert_eq!(self.shard.pinned_len(), counters);
         assert_eq!(
             self.shard.memory(),
-            memory
-                + self.shard.table.memory()
-                + self.shard.expiry.memory()
-                + self.shard.pinned.expiry.memory(),
+            memory + self.shard.entries.bucket_memory() + self.shard.entries.expiry_memory(),
             "the accounts and what is there differ"
         );
     }

@@ -2,10 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::entry::{Deadline, Entry, INLINE_VALUE_MAX};
+use super::entries::{Deadline, Entry, INLINE_VALUE_MAX, Position};
 use super::lifetime::Lifetime;
 use super::shard::{AccessContext, Key, Shard};
-use super::table::Position;
 use super::value::{ContentType, WrongType};
 
 /// Where a string goes.
@@ -22,7 +21,7 @@ impl Shard {
         match self.destination(key, lifetime, access) {
             Destination::New(deadline) => self.insert(key, Entry::new(key.bytes, value, deadline), access),
             Destination::Over(position) => {
-                self.change(position, |entry| entry.set_value(value));
+                self.change(position, |entry, _| entry.set_value(value));
                 self.finish_overwrite(key, position, lifetime, access);
             }
         }
@@ -48,7 +47,7 @@ impl Shard {
                 self.insert(key, Entry::new_typed(key.bytes, value, content_type, deadline), access);
             }
             Destination::Over(position) => {
-                self.change(position, |entry| entry.set_shared(value, content_type));
+                self.change(position, |entry, _| entry.set_shared(value, content_type));
                 self.finish_overwrite(key, position, lifetime, access);
             }
         }
@@ -59,11 +58,13 @@ impl Shard {
         let Some(position) = self.live_position(key, access) else {
             return Destination::New(access.lifetimes.written(lifetime, None, access.now));
         };
-        if self.table.get(position).is_string() {
+        if self.entries.get(position).is_string() {
             return Destination::Over(position);
         }
-        let entry = self.take_out(position, key.hash);
-        Destination::New(access.lifetimes.written(lifetime, entry.view().deadline(), access.now))
+        let replaced = self.take_out(position, key.hash);
+        let old = replaced.view().deadline();
+        self.discard(replaced);
+        Destination::New(access.lifetimes.written(lifetime, old, access.now))
     }
 
     fn finish_overwrite(
@@ -73,7 +74,7 @@ impl Shard {
         lifetime: Lifetime,
         access: &AccessContext,
     ) {
-        let old = self.table.get(position).deadline();
+        let old = self.entries.get(position).deadline();
         let new = match lifetime {
             Lifetime::Keep => old,
             _ => access.lifetimes.written(lifetime, old, access.now),
@@ -85,7 +86,7 @@ impl Shard {
     }
 
     /// What every write to an existing string leaves behind.
-    fn note_write(&mut self, position: Position, key: &Key<'_>, access: &AccessContext) {
+    pub(super) fn note_write(&mut self, position: Position, key: &Key<'_>, access: &AccessContext) {
         self.note_access(position, access);
         self.note_overwrite(position, key.hash, access);
         self.touched(key);
@@ -109,8 +110,8 @@ impl Shard {
             return Ok(());
         };
         self.note_access(position, access);
-        let value = revise(Some(self.table.get(position).string()?.bytes()))?;
-        self.change(position, |entry| entry.set_value(value.as_ref()));
+        let value = revise(Some(self.entries.get(position).string()?.bytes()))?;
+        self.change(position, |entry, _| entry.set_value(value.as_ref()));
         self.touched(key);
         Ok(())
     }
@@ -128,8 +129,8 @@ impl Shard {
         change: impl FnOnce(&mut BytesMut) -> R,
     ) -> Result<Option<R>, WrongType> {
         let Some(position) = self.live_position(key, access) else { return Ok(None) };
-        self.table.get(position).string()?;
-        let result = self.change(position, |entry| {
+        self.entries.get(position).string()?;
+        let result = self.change(position, |entry, _| {
             let mut value = match entry.take_shared() {
                 Some(shared) => shared.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..])),
                 None => BytesMut::from(entry.view().bytes()),
@@ -158,10 +159,10 @@ impl Shard {
         access: &AccessContext,
     ) -> Result<Option<usize>, WrongType> {
         let Some(position) = self.live_position(key, access) else { return Ok(None) };
-        self.table.get(position).string()?;
-        if self.change(position, |entry| entry.append_in_place(suffix)) {
+        self.entries.get(position).string()?;
+        if self.change(position, |entry, _| entry.append_in_place(suffix)) {
             self.note_write(position, key, access);
-            return Ok(Some(self.table.get(position).bytes().len()));
+            return Ok(Some(self.entries.get(position).bytes().len()));
         }
         self.edit(key, access, |bytes| {
             bytes.extend_from_slice(suffix);

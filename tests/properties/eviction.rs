@@ -218,7 +218,7 @@ fn changing_a_value_in_part_is_an_access() {
     assert_eq!(idle(shard.peek(&key, &moment).map(|entry| entry.recency())), Some(100));
     assert_eq!(shard.append(&key, b" and more", &moment), Ok(Some(14)));
     assert_eq!(idle(shard.peek(&key, &moment).map(|entry| entry.recency())), Some(0));
-    cache.store.add_memory(guard.unlock());
+    cache.store.add_memory(guard.unlock().growth);
 }
 
 #[test]

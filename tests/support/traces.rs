@@ -175,7 +175,7 @@ impl Cache {
         let (moment, key) = (self.moment(), self.store.key(key));
         let mut guard = self.store.lock(self.store.shard_of(0, key.hash));
         let found = guard.shard().read(&key, &moment).is_some();
-        self.store.add_memory(guard.unlock());
+        self.store.add_memory(guard.unlock().growth);
         found
     }
 
@@ -194,7 +194,7 @@ impl Cache {
             let key = self.store.key(key);
             let mut guard = self.store.lock(self.store.shard_of(database, key.hash));
             guard.shard().set(&key, value, lifetime, &moment);
-            self.store.add_memory(guard.unlock());
+            self.store.add_memory(guard.unlock().growth);
         }
         (room, excess)
     }
@@ -204,7 +204,7 @@ impl Cache {
         let (moment, key) = (self.moment(), self.store.key(key));
         let mut guard = self.store.lock(self.store.shard_of(0, key.hash));
         guard.shard().set_pinned_state(&key, state, deadline, &moment);
-        self.store.add_memory(guard.unlock());
+        self.store.add_memory(guard.unlock().growth);
     }
 
     /// Plays a trace of numbered keys.

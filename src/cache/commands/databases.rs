@@ -129,8 +129,7 @@ fn swapdb(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         number.ok_or(Refusal::DATABASE_OUT_OF_RANGE)
     };
     let (first, second) = (database(first)?, database(second)?);
-    call.keyspace.unlock();
-    store.swap(first, second);
+    call.keyspace.swap_databases(first, second);
     call.services.limits.reservations.swap_databases(first, second);
     call.output.ok();
     Ok(())

@@ -9,7 +9,7 @@ use super::shadow::{Shade, Shadow};
 use super::turnover::Turnover;
 use super::{AccessContext, Adaptive, Shard};
 use crate::store::Deadline;
-use crate::store::table::Position;
+use crate::store::entries::Position;
 
 /// What a shard's keys are judged by besides their own bits.
 #[derive(Clone, Copy, Default, Debug)]
@@ -145,7 +145,7 @@ impl Shard {
         rules: Adaptive,
         tell: impl FnOnce(&mut Contest, Shade),
     ) {
-        let entry = self.table.get(position);
+        let entry = self.entries.get(position);
         let deadline = entry.deadline();
         if !entry.is_pinned()
             && (!rules.only_volatile || deadline.is_some())
@@ -171,7 +171,7 @@ impl Shard {
         if let Some(newcomers) = &mut self.newcomers {
             newcomers.insert(hash, keys);
         }
-        let compared = if rules.only_volatile { self.expiry.len() } else { keys };
+        let compared = if rules.only_volatile { self.entries.evictable_volatile_len() } else { keys };
         if let Some(contest) = &mut self.contest {
             contest.fit(compared);
             contest.insert(Shade::new(hash, deadline, access.now));

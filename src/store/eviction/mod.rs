@@ -263,7 +263,7 @@ impl Housekeeping {
         for id in store.shards(database) {
             let mut guard = store.lock(id);
             guard.shard().adapt(access);
-            store.add_memory(guard.unlock());
+            store.add_memory(guard.unlock().growth);
         }
     }
 }
@@ -279,14 +279,14 @@ impl Shard {
     /// Visits up to about `limit` of the keys the policy chooses among, from a random place on.
     fn sample(&self, pool: Pool, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
         match pool {
-            Pool::AllKeys => self.table.sample(random, limit, |entry| {
+            Pool::AllKeys => self.entries.sample(random, limit, |entry| {
                 let is_evictable = !entry.is_pinned();
                 if is_evictable {
                     visit(entry);
                 }
                 is_evictable
             }),
-            Pool::Volatile => self.expiry.sample(random, limit, visit),
+            Pool::Volatile => self.entries.sample_volatile(random, limit, visit),
         }
     }
 }

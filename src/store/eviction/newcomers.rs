@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::adaptive::merit;
 use super::{AccessContext, Pool, Shard};
-use crate::store::table::Position;
+use crate::store::entries::Position;
 
 /// The part of a shard's keys that are new: half a bit of memory per key.
 const FRACTION: usize = 128;
@@ -51,10 +51,10 @@ impl Shard {
                 return false;
             };
             let Some(position) = self.position_of(hash) else { continue };
-            let entry = self.table.get(position);
+            let entry = self.entries.get(position);
             let evictable = match pool {
                 Pool::AllKeys => !entry.is_pinned(),
-                Pool::Volatile => !entry.is_pinned() && entry.index_place().is_some(),
+                Pool::Volatile => !entry.is_pinned() && entry.is_indexed(),
             };
             if evictable && merit(entry.recency(), self.trace.turnover) <= resident {
                 self.evict_at(position, hash);
@@ -65,6 +65,6 @@ impl Shard {
     }
 
     fn position_of(&self, hash: u64) -> Option<Position> {
-        self.table.find(hash, |entry| self.hasher.hash(entry.key()) == hash)
+        self.entries.find_hash(hash, &self.hasher)
     }
 }

@@ -144,7 +144,8 @@ impl<'h> VictimSearch<'h> {
         if !expired {
             act(guard.shard(), &mut self.key);
         }
-        self.store.add_memory(guard.unlock());
+        // What is large was put aside, and is freed here without a lock.
+        self.store.add_memory(guard.unlock().growth);
         expired
     }
 

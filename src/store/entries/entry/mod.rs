@@ -29,8 +29,8 @@ use std::ptr::{NonNull, copy, copy_nonoverlapping};
 
 use bytes::Bytes;
 
-use super::object::Object;
-use super::value::ContentType;
+use crate::store::object::Object;
+use crate::store::value::ContentType;
 use view::Shape;
 
 /// Values longer than this are kept as shared `Bytes`, so that a reply never copies them under a lock.
@@ -110,7 +110,7 @@ impl Entry {
     }
 
     /// An entry with an object.
-    pub(super) fn new_object(key: &[u8], object: Box<Object>, deadline: Option<Deadline>) -> Entry {
+    pub(in crate::store) fn new_object(key: &[u8], object: Box<Object>, deadline: Option<Deadline>) -> Entry {
         let pointer = Box::into_raw(object).expose_provenance();
         Entry::build(key, OBJECT, None, &pointer.to_ne_bytes(), deadline)
     }
@@ -261,7 +261,7 @@ impl Entry {
 
     /// Changes or removes the deadline.  The place in the expiry index is kept while both are near; the entry may
     /// move when it gains or loses its deadline.
-    pub fn set_deadline(&mut self, deadline: Option<Deadline>) {
+    pub(in crate::store) fn set_deadline(&mut self, deadline: Option<Deadline>) {
         let header = self.view().header();
         match deadline {
             Some(deadline) if header & VOLATILE != 0 => {
@@ -290,7 +290,7 @@ impl Entry {
     }
 
     /// The object it holds.
-    pub(super) fn object_mut(&mut self) -> Option<&mut Object> {
+    pub(in crate::store) fn object_mut(&mut self) -> Option<&mut Object> {
         if self.view().header() & ENCODING_MASK != OBJECT {
             return None;
         }

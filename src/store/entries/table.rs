@@ -10,12 +10,13 @@
 //! above, which spare nearly all comparisons with other keys.  The top bit marks a link to an overflow bucket.
 //! The slots of a bucket are filled from the front, so the first empty one ends a search.
 
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-use super::chunks::{Chunks, length_of_piece};
 use super::entry::{Entry, EntryRef};
-use super::hash::{bucket_for, prefetch};
+use crate::store::chunks::{Chunks, length_of_piece};
+use crate::store::hash::{bucket_for, prefetch};
 
 /// Slots in a bucket: eight words fill a cache line.
 const SLOTS: usize = 8;
@@ -79,9 +80,9 @@ impl BucketIndex {
     }
 }
 
-/// Where an entry is, until the table changes.
+/// Where an entry is, until the table changes.  One that is out of date leads to another entry or to a panic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Position {
+pub(in crate::store) struct Position {
     bucket: BucketIndex,
     slot: u32,
 }
@@ -97,6 +98,7 @@ pub(super) struct Table {
     /// Overflow buckets that are in no chain, linked through their first slot as index + 1.
     free: u64,
     length: usize,
+    owned: PhantomData<Entry>,
 }
 
 // The hash is cut three ways: the shard takes the top bits (see `keyspace`), the tag the next, the bucket the low.
@@ -110,7 +112,11 @@ fn pointer_of(slot: u64) -> NonNull<u8> {
 }
 
 fn slot_for(entry: Entry, tag: u64) -> u64 {
-    let address = entry.into_raw().expose_provenance().get() as u64;
+    slot_of(entry.into_raw(), tag)
+}
+
+fn slot_of(pointer: NonNull<u8>, tag: u64) -> u64 {
+    let address = pointer.expose_provenance().get() as u64;
     assert!(address & !ADDRESS_MASK == 0, "user addresses have 48 bits on the platforms this runs on");
     tag | address
 }
@@ -164,7 +170,14 @@ impl Table {
 
     /// The entry at a position that [`Table::find`] has just given.
     pub(super) fn get(&self, position: Position) -> EntryRef<'_> {
-        self.entry(self.bucket(position.bucket).slots[position.slot as usize])
+        self.entry(self.slot(position))
+    }
+
+    /// The slot at a position, which must hold an entry.
+    fn slot(&self, position: Position) -> u64 {
+        let slot = self.bucket(position.bucket).slots[position.slot as usize];
+        assert!(slot & (TAG_ALWAYS | LINK) == TAG_ALWAYS, "a position that was just found");
+        slot
     }
 
     fn entry(&self, slot: u64) -> EntryRef<'_> {
@@ -175,22 +188,17 @@ impl Table {
 
     /// Lets `change` change an entry, which may move it.
     pub(super) fn modify<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let pointer = pointer_of(self.slot(position));
         let slot = &mut self.bucket_mut(position.bucket).slots[position.slot as usize];
-        // SAFETY: the slot owns the entry; the temporary owner is not dropped, and the slot is rewritten below
-        // with where the entry is then.
-        let mut entry = ManuallyDrop::new(unsafe { Entry::from_raw(pointer_of(*slot)) });
-        let result = change(&mut entry);
-        let changed = slot_for(ManuallyDrop::into_inner(entry), *slot & !ADDRESS_MASK);
-        // Most changes leave the entry where it is; then the bucket's line stays clean.
-        if changed != *slot {
-            *slot = changed;
-        }
-        result
+        // SAFETY: the slot owns the entry; the temporary owner is not dropped, and the slot is rewritten with where the
+        // entry is when `lent` goes, also if `change` panics.
+        let mut lent = Lent { entry: ManuallyDrop::new(unsafe { Entry::from_raw(pointer) }), slot };
+        change(&mut lent.entry)
     }
 
     /// Sets an entry's recency, which never moves it.
     pub(super) fn set_recency(&mut self, position: Position, recency: u32) {
-        let slot = self.bucket(position.bucket).slots[position.slot as usize];
+        let slot = self.slot(position);
         // SAFETY: the slot owns the entry, which is not dropped here.
         ManuallyDrop::new(unsafe { Entry::from_raw(pointer_of(slot)) }).set_recency(recency);
     }
@@ -207,7 +215,7 @@ impl Table {
 
     /// Takes the entry at `position` out.
     pub(super) fn remove(&mut self, position: Position, hash: u64, hash_of: impl Fn(&[u8]) -> u64) -> Entry {
-        let slot = self.bucket(position.bucket).slots[position.slot as usize];
+        let slot = self.slot(position);
         // SAFETY: the slot owned the entry and is overwritten or emptied by `fill_hole`.
         let entry = unsafe { Entry::from_raw(pointer_of(slot)) };
         let home = bucket_for(hash, self.buckets.len());
@@ -398,6 +406,22 @@ impl Table {
             let hash = hash_of(self.entry(slot).key());
             let home = bucket_for(hash, self.buckets.len());
             self.push(BucketIndex(home as u32), slot);
+        }
+    }
+}
+
+/// An entry that is changed, and the slot that it came from.
+struct Lent<'t> {
+    entry: ManuallyDrop<Entry>,
+    slot: &'t mut u64,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let changed = slot_of(self.entry.view().pointer(), *self.slot & !ADDRESS_MASK);
+        // Most changes leave the entry where it is; then the bucket's line stays clean.
+        if changed != *self.slot {
+            *self.slot = changed;
         }
     }
 }

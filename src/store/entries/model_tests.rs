@@ -1,16 +1,17 @@
-//! The files with `unsafe` code, exercised at random against plain models: an entry against a plain struct, the table
-//! against a map.  The expiry index has its model with the shard's, in `shard_model`.
+//! The files with `unsafe` code, exercised at random against plain models: an entry against a struct, the table against a
+//! map, the table with its indexes against a map with deadlines.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::entry::{Entry, INLINE_VALUE_MAX};
-use super::hash::KeyHasher;
-use super::object::{Hash, HashLimits, HashWriter, Object};
 use super::table::Table;
-use super::value::{ContentType, Value, ValueType, WrongType};
+use super::{Entries, Entry, INLINE_VALUE_MAX};
+use crate::store::hash::KeyHasher;
+use crate::store::object::{Hash, HashLimits, HashWriter, Object};
+use crate::store::value::{ContentType, Value, ValueType, WrongType};
 
 /// What an entry should hold.
 #[derive(Clone, Debug)]
@@ -320,4 +321,124 @@ proptest! {
             assert!(seen.contains(number.to_be_bytes().as_slice()), "key {number} of {stay} was not seen");
         }
     }
+}
+
+/// A step with one of a few keys.
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u8, Option<u64>, bool),
+    Remove(u8),
+    Deadline(u8, Option<u64>),
+    Value(u8, usize),
+    Panic(u8, usize),
+    Due(u64),
+}
+
+fn entries_step() -> impl Strategy<Value = Step> {
+    let key = || 0_u8..60;
+    prop_oneof![
+        6 => (key(), deadline(), any::<bool>()).prop_map(|(key, deadline, pins)| Step::Insert(key, deadline, pins)),
+        2 => key().prop_map(Step::Remove),
+        4 => (key(), deadline()).prop_map(|(key, deadline)| Step::Deadline(key, deadline)),
+        3 => (key(), 0_usize..100).prop_map(|(key, length)| Step::Value(key, length)),
+        1 => (key(), 0_usize..100).prop_map(|(key, length)| Step::Panic(key, length)),
+        1 => (1_u64..1 << 43).prop_map(Step::Due),
+    ]
+}
+
+proptest! {
+    /// Deadlines with whether the entry is pinned.
+    #[test]
+    fn entries_are_a_map_with_deadlines(steps in proptest::collection::vec(entries_step(), 1..120)) {
+        let hasher = KeyHasher::new(3);
+        let mut entries = Entries::default();
+        let mut model: BTreeMap<u8, (Option<u64>, bool)> = BTreeMap::new();
+        for step in steps {
+            let position = |key: u8| entries.find(hasher.hash(&[key]), &[key]);
+            match step {
+                Step::Insert(key, deadline, pins) => {
+                    if position(key).is_none() {
+                        let new = if pins { Entry::new_pinned } else { Entry::new };
+                        entries.insert(hasher.hash(&[key]), new(&[key], b"value", deadline), &hasher);
+                        model.insert(key, (deadline, pins));
+                    }
+                }
+                Step::Remove(key) => {
+                    let found = position(key);
+                    prop_assert_eq!(found.is_some(), model.remove(&key).is_some());
+                    if let Some(position) = found {
+                        drop(entries.remove(position, hasher.hash(&[key]), &hasher));
+                    }
+                }
+                Step::Deadline(key, deadline) => {
+                    if let Some(position) = position(key) {
+                        entries.set_deadline(position, deadline);
+                        model.get_mut(&key).expect("it is there").0 = deadline;
+                    }
+                }
+                Step::Value(key, length) | Step::Panic(key, length) => {
+                    let found = position(key).filter(|_| !model[&key].1);
+                    if let Some(position) = found {
+                        let panics = matches!(step, Step::Panic(..));
+                        let change = || entries.modify(position, |entry| {
+                            entry.set_value(&vec![7; length]);
+                            if panics {
+                                // Without a message on standard error.
+                                std::panic::resume_unwind(Box::new(()));
+                            }
+                        });
+                        let changed = catch_unwind(AssertUnwindSafe(change));
+                        prop_assert_eq!(changed.is_err(), panics);
+                        prop_assert_eq!(entries.get(position).bytes(), vec![7; length]);
+                    }
+                }
+                Step::Due(now) => {
+                    while let Some((position, hash)) = entries.due(now, &hasher) {
+                        let entry = entries.remove(position, hash, &hasher);
+                        let (deadline, _) = model.remove(&entry.view().key()[0]).expect("it is there");
+                        prop_assert!(deadline.is_some_and(|deadline| deadline < now));
+                    }
+                    prop_assert!(model.values().all(|(deadline, _)| deadline.is_none_or(|deadline| deadline >= now)));
+                }
+            }
+            let (mut seen, mut memory) = (BTreeMap::new(), 0);
+            entries.for_each(|entry| {
+                seen.insert(entry.key()[0], (entry.deadline(), entry.is_pinned()));
+                memory += entry.memory();
+            });
+            prop_assert_eq!(&seen, &model);
+            prop_assert_eq!(entries.entry_memory(), memory);
+            let near = model.values().filter(|(deadline, _)| deadline.is_some_and(Entry::is_indexable)).count();
+            prop_assert_eq!(entries.volatile_len(), near);
+            prop_assert_eq!(entries.pinned_len(), model.values().filter(|(_, pins)| *pins).count());
+        }
+    }
+}
+
+/// Without the table's care the slot would lead to memory that the change has freed.
+#[test]
+fn a_change_that_panics_leaves_the_table_whole() {
+    let hash_of = |_: &[u8]| 7;
+    let mut table = Table::default();
+    table.insert(7, Entry::new(b"key", b"short", None), hash_of);
+    let position = table.find(7, |_| true).expect("it is there");
+    let change = || {
+        table.modify(position, |entry| {
+            entry.set_value(&[1; 500]);
+            std::panic::resume_unwind(Box::new(()));
+        });
+    };
+    assert!(catch_unwind(AssertUnwindSafe(change)).is_err());
+    assert_eq!(table.get(position).bytes(), [1; 500]);
+    assert_eq!(table.remove(position, 7, hash_of).view().key(), b"key");
+}
+
+#[test]
+fn a_position_that_is_out_of_date_is_found_out() {
+    let hash_of = |_: &[u8]| 7;
+    let mut table = Table::default();
+    table.insert(7, Entry::new(b"key", b"value", None), hash_of);
+    let position = table.find(7, |_| true).expect("it is there");
+    drop(table.remove(position, 7, hash_of));
+    assert!(catch_unwind(AssertUnwindSafe(|| table.get(position).key().len())).is_err());
 }

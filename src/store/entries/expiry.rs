@@ -7,8 +7,8 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-use super::chunks::{Chunks, length_of_piece};
 use super::entry::{Deadline, Entry, EntryRef, UNINDEXED};
+use crate::store::chunks::{Chunks, length_of_piece};
 
 const ARITY: usize = 4;
 
@@ -19,8 +19,7 @@ struct Due {
     entry: NonNull<u8>,
 }
 
-/// See the module's text.  It refers to entries that the table beside it owns: whoever moves or frees an entry
-/// tells the index first, which `store` does in one place.
+/// See the module's text.  It refers to entries that the table beside it owns, see the folder's text.
 #[derive(Default)]
 pub(super) struct ExpiryIndex {
     heap: Chunks<Due, { length_of_piece::<Due>() }>,
@@ -75,6 +74,11 @@ impl ExpiryIndex {
     pub(super) fn forget(&mut self, entry: &mut Entry) {
         let Some(place) = entry.view().index_place() else { return };
         entry.set_index_place(UNINDEXED);
+        self.forget_place(place);
+    }
+
+    /// Forgets what is at a place, without a look at the entry, which may be gone.
+    pub(super) fn forget_place(&mut self, place: u32) {
         let place = place as usize;
         let last = self.heap.pop().expect("an indexed entry has a place in the heap");
         if place < self.heap.len() {

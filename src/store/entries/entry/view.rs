@@ -42,7 +42,7 @@ pub struct EntryRef<'a> {
 impl<'a> EntryRef<'a> {
     /// # Safety
     /// `pointer` comes from [`Entry::into_raw`] and the entry is neither freed nor changed during `'a`.
-    pub(in super::super) unsafe fn from_raw(pointer: NonNull<u8>) -> EntryRef<'a> {
+    pub(in crate::store::entries) unsafe fn from_raw(pointer: NonNull<u8>) -> EntryRef<'a> {
         EntryRef { pointer, owner: PhantomData }
     }
 
@@ -201,13 +201,18 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The place in the expiry index, if the entry is in it.
-    pub(in super::super) fn index_place(self) -> Option<u32> {
+    pub(in crate::store::entries) fn index_place(self) -> Option<u32> {
         let header = self.header();
         if header & VOLATILE == 0 || header & FAR != 0 {
             return None;
         }
         let place = (self.expiry_word() & u64::from(UNINDEXED)) as u32;
         (place != UNINDEXED).then_some(place)
+    }
+
+    /// Whether its deadline is in an index: one that is centuries away is not.
+    pub(in crate::store) fn is_indexed(self) -> bool {
+        self.index_place().is_some()
     }
 
     /// The 24 bits the eviction policy keeps per key.
@@ -252,7 +257,7 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The address, for comparing and prefetching.
-    pub(in super::super) fn pointer(self) -> NonNull<u8> {
+    pub(in crate::store::entries) fn pointer(self) -> NonNull<u8> {
         self.pointer
     }
 

@@ -1,0 +1,57 @@
+//! What a shard leaves to be done when it is unlocked.
+
+use std::mem;
+
+use super::entries::Entry;
+use super::growth::Growth;
+
+/// What locked shards leave to be done once they are unlocked.
+#[derive(Default)]
+pub struct Released {
+    /// By how much the store has grown.
+    pub growth: Growth,
+    /// Large objects that were removed, to be freed when no lock is held.
+    pub discarded: Vec<Entry>,
+    /// Keys that were written and that commands wait for.
+    pub(super) ready: Vec<ReadyKey>,
+}
+
+/// A key that was written and that commands wait for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReadyKey {
+    /// Its physical database.
+    pub physical_database: usize,
+    /// The key.
+    pub key: Box<[u8]>,
+}
+
+/// The same as a shard gathers it.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    pub(super) discarded: Vec<Entry>,
+    /// Without repetition, in the order in which they were written.
+    pub(super) ready: Vec<Box<[u8]>>,
+}
+
+impl Released {
+    /// Takes over what a shard of a database has gathered.
+    pub(super) fn take(&mut self, physical_database: usize, leftovers: &mut Leftovers) {
+        self.discarded.append(&mut leftovers.discarded);
+        let ready = mem::take(&mut leftovers.ready);
+        self.ready.extend(ready.into_iter().map(|key| ReadyKey { physical_database, key }));
+    }
+}
+
+impl Leftovers {
+    /// Whether there is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.discarded.is_empty() && self.ready.is_empty()
+    }
+
+    /// Notes that commands wait for this key.
+    pub(super) fn note_ready(&mut self, key: &[u8]) {
+        if !self.ready.iter().any(|other| **other == *key) {
+            self.ready.push(key.into());
+        }
+    }
+}
