@@ -4,9 +4,8 @@
 //! A pinned entry is a key like any other, except that no policy evicts it: eviction does not sample these entries, and
 //! their deadlines have an index of their own.
 
-use super::entries::{Deadline, Entry, EntryRef};
+use super::entries::{Deadline, Entry, EntryRef, Position};
 use super::shard::{AccessContext, Key, Shard};
-use super::table::Position;
 use super::value::WrongType;
 
 impl Shard {
@@ -51,7 +50,7 @@ impl Shard {
     ) -> Result<R, WrongType> {
         let position = self.live_position(key, access);
         let state = match position {
-            Some(position) => self.table.get(position).pinned_state()?,
+            Some(position) => self.entries.get(position).pinned_state()?,
             None => &[],
         };
         let (result, changed) = change(state);

@@ -56,12 +56,12 @@ const CORES: &[&str] = &["broker", "client", "limit", "lock"];
 /// The only files with `unsafe` code: all else is safe Rust.
 const UNSAFE_FILES: &[&str] = &[
     "src/allocator.rs",
-    "src/store/entry/mod.rs",
-    "src/store/entry/view.rs",
-    "src/store/expiry.rs",
+    "src/store/entries/entry/mod.rs",
+    "src/store/entries/entry/view.rs",
+    "src/store/entries/expiry.rs",
+    "src/store/entries/table.rs",
     "src/store/hash.rs",
     "src/store/shard_lock.rs",
-    "src/store/table.rs",
     // One instruction: the processor's ticks.
     "src/clock.rs",
 ];
