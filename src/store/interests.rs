@@ -30,9 +30,12 @@ pub(super) enum Change {
     Removed,
 }
 
+/// The interests by keys, each key's in the order in which they were added.
+type Keys = HashMap<Box<[u8]>, Vec<Interest>>;
+
 /// See the head of the file.
 #[derive(Default)]
-pub(super) struct Interests(Option<Box<HashMap<Box<[u8]>, Vec<Interest>>>>);
+pub(super) struct Interests(Option<Box<Keys>>);
 
 impl PartialEq for Interest {
     fn eq(&self, other: &Interest) -> bool {
