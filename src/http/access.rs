@@ -10,7 +10,7 @@ use super::host::Host;
 use super::routes::Route;
 use crate::command::Services;
 use crate::connection;
-use crate::http::endpoint::{Problem, problems};
+use crate::http::endpoint::{Problem, media_type, problems};
 use crate::net::listener::is_on_this_machine;
 use crate::settings::Settings;
 
@@ -278,19 +278,11 @@ fn check_is_by_script<B>(request: &Request<B>) -> Result<(), Problem> {
         return refuse("commands are run for scripts only, and this browser does not say that a script asks");
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads && !says_json(headers) {
+    if !reads && media_type::content_type(headers).is_none_or(|essence| essence != media_type::JSON) {
         let detail = "a browser has to send application/json here";
         return Err(Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail(detail));
     }
     Ok(())
-}
-
-fn says_json(headers: &HeaderMap) -> bool {
-    let essence = |value: &HeaderValue| {
-        let text = value.to_str().ok()?;
-        Some(text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"))
-    };
-    headers.get(header::CONTENT_TYPE).and_then(essence).unwrap_or(false)
 }
 
 fn is_named_as_browser(headers: &HeaderMap) -> bool {

@@ -3,7 +3,6 @@
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
@@ -12,7 +11,7 @@ use super::forms;
 use super::found::{Found, JSON};
 use super::stored::{Encoding, Stored, lifetime};
 use crate::http::endpoint::{
-    Context, Json, OpenApiRouter, Problem, ProblemBody, Query, Room, State, problems, routes,
+    Context, Json, JsonText, OpenApiRouter, Problem, ProblemBody, Query, Room, State, problems, routes,
 };
 
 /// Most keys in one request; their shards are locked together.
@@ -72,7 +71,7 @@ struct NewEntry {
     key: String,
     /// Any JSON, as in a single value.
     #[schema(value_type = serde_json::Value)]
-    value: Box<RawValue>,
+    value: JsonText,
     /// Says that the value is a string in base64.
     encoding: Option<Encoding>,
     /// Seconds after which the key is gone; forever if it is not given.

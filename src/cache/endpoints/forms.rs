@@ -17,7 +17,7 @@ use super::document::{Document, SHORT};
 use super::found::{Found, JSON};
 use crate::clock::Now;
 use crate::http::endpoint::lists::{members, split};
-use crate::http::endpoint::{Context, Problem, problems};
+use crate::http::endpoint::{Context, Problem, media_type, problems};
 
 const OCTETS: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -175,7 +175,7 @@ impl Accept {
         if self.0.is_empty() {
             return 1.0;
         }
-        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = media_type::essence(content_type);
         let main = essence.split('/').next().unwrap_or_default();
         let closeness = |range: &Range| match range.essence.as_str() {
             exact if exact == essence => 3,

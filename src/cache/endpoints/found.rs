@@ -6,7 +6,7 @@ use crate::http::endpoint::{Problem, problems};
 use crate::store::{Deadline, EntryRef, Store, Value};
 
 /// The content type of values that were put as JSON other than a string.
-pub(super) const JSON: &str = "application/json";
+pub(super) const JSON: &str = crate::http::endpoint::media_type::JSON;
 
 /// A string with what belongs to it.
 pub(super) struct Found {

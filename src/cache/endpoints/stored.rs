@@ -7,11 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::found::JSON;
 use crate::clock::Now;
-use crate::http::endpoint::{Context, PIECE_LENGTH_MAX, Problem, problems};
+use crate::http::endpoint::{Context, JsonText, PIECE_LENGTH_MAX, Problem, media_type, problems};
 use crate::store::{ContentType, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
 
 /// The longest time to live in seconds: a hundred years.
@@ -35,7 +34,7 @@ pub(super) struct NewValue {
     /// Any JSON.  A string is stored bare; anything else as compact JSON, and comes back as the same JSON until it is
     /// written to by other means.
     #[schema(value_type = serde_json::Value)]
-    pub(super) value: Box<RawValue>,
+    pub(super) value: JsonText,
     /// Says that the value is a string in base64.
     pub(super) encoding: Option<Encoding>,
     /// Seconds after which the key is gone; forever if it is not given.
@@ -58,11 +57,10 @@ impl Stored {
     /// # Errors
     /// If it is not what its encoding says.
     pub(super) fn from_json(
-        value: &RawValue,
+        JsonText(text): &JsonText,
         encoding: Option<Encoding>,
         place: &str,
     ) -> Result<Stored, Problem> {
-        let text = value.get();
         if !text.starts_with('"') {
             if encoding.is_some() {
                 return Err(Problem::invalid(
@@ -163,8 +161,8 @@ impl FromRequestParts<Context> for BodyType {
     async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<BodyType, Problem> {
         let Some(value) = parts.headers.get(header::CONTENT_TYPE) else { return Ok(BodyType::Object) };
         let text = value.to_str().map_err(|_| not_a_type())?.trim();
-        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if matches!(essence.as_str(), JSON | "application/x-www-form-urlencoded") {
+        let essence = media_type::essence(text);
+        if matches!(essence.as_str(), media_type::JSON | media_type::FORM) {
             return Ok(BodyType::Object);
         }
         let is_part = |part: &str| !part.is_empty() && part.bytes().all(is_token);
@@ -196,9 +194,8 @@ mod tests {
 
     #[track_caller]
     fn check(json: &str, bytes: &[u8], content_type: Option<&str>) {
-        let raw: Box<RawValue> = serde_json::from_str(json).expect("it is JSON");
-        let stored =
-            Stored::from_json(&raw, None, "").unwrap_or_else(|problem| panic!("{}", problem.document()));
+        let stored = Stored::from_json(&JsonText(json.trim().to_owned()), None, "")
+            .unwrap_or_else(|problem| panic!("{}", problem.document()));
         assert_eq!((&*stored.bytes, stored.content_type.as_deref()), (bytes, content_type));
     }
 

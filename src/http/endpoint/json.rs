@@ -7,13 +7,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::body::Body;
 use super::context::Context;
+use super::fault::Fault;
+use super::media_type;
 use super::problem::Problem;
 use super::problems;
+use super::value::Value;
 
-const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/json");
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(media_type::JSON);
 
 /// A body in JSON.
 ///
@@ -68,93 +72,29 @@ pub fn text_or_base64(bytes: &[u8]) -> (String, Option<&'static str>) {
 
 /// Whether the body is JSON, or is not said to be something else.
 pub fn may_be_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
-    let Ok(text) = value.to_str() else { return false };
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json"
-        || essence == "application/x-www-form-urlencoded"
-        || essence.starts_with("application/") && essence.ends_with("+json")
+    media_type::content_type(headers).is_none_or(|essence| {
+        essence == media_type::JSON
+            || essence == media_type::FORM
+            || essence.starts_with("application/") && essence.ends_with("+json")
+    })
 }
 
-/// Reads a value from a JSON object.  No body at all stands for an object without fields.  A list is refused, since serde would take its items for the fields in order.
+/// Reads a value from a JSON object.  No body at all stands for an object without fields.
 ///
 /// # Errors
 /// A problem that says where the JSON is broken, or which field is at fault and what is allowed there.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::new(problems::INVALID_VALUE).with("allowed", "an object"));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let error = error.into_inner();
-        if error.is_data() {
-            return refused_value(&path, &error.to_string());
-        }
-        Problem::new(problems::INVALID_JSON).detail(error.to_string())
-    })?;
-    reader.end().map_err(|error| Problem::new(problems::INVALID_JSON).detail(error.to_string()))?;
-    Ok(value)
-}
-
-/// The problem for what serde says of a value.  Its messages name an unknown or missing field in backticks and then
-/// what was expected, which is all that `field` and `allowed` need.
-pub(super) fn refused_value(path: &str, message: &str) -> Problem {
-    let message = message.split(" at line ").next().unwrap_or_default();
-    let (fault, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    let named = ["unknown field `", "missing field `", "duplicate field `"]
-        .iter()
-        .find_map(|start| fault.strip_prefix(start)?.strip_suffix('`'));
-    let outer = if path == "." { "" } else { path };
-    let field = match named {
-        Some(name) if outer.is_empty() || outer == name || outer.ends_with(&format!(".{name}")) => {
-            if outer.is_empty() { name.to_owned() } else { outer.to_owned() }
-        }
-        Some(name) => format!("{outer}.{name}"),
-        None => outer.to_owned(),
-    };
-    let problem = Problem::new(problems::INVALID_VALUE).detail(message);
-    let problem = if field.is_empty() { problem } else { problem.with("field", field) };
-    let spoken = SPOKEN.iter().find(|(start, _)| fault.starts_with(start));
-    match (expected, spoken) {
-        ("", None) => problem,
-        ("", Some((_, allowed))) => problem.with("allowed", *allowed),
-        _ => problem.with("allowed", in_words(expected)),
-    }
-}
-
-/// How messages begin that do not say what was expected, and what that is.
-const SPOKEN: &[(&str, &str)] = &[
-    ("missing field", "any value that fits; it must be there"),
-    ("duplicate field", "one value"),
-    ("invalid digit", "an integer"),
-    ("number too ", "a smaller number"),
-    ("cannot parse integer", "an integer"),
-    ("cannot parse float", "a number"),
-    ("invalid float", "a number"),
-    ("provided string was not", "true or false"),
-];
-
-/// What serde expected, for people who do not write Rust.
-fn in_words(expected: &str) -> String {
-    let words = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer of at least 0",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
-        "f32" | "f64" => "a number",
-        "a sequence" => "a list",
-        _ if expected.starts_with("struct ") || expected == "a map" => "an object",
-        _ => return expected.replace('`', ""),
-    };
-    words.to_owned()
+    let value: &RawValue = serde_json::from_slice(bytes).map_err(|error| Fault::broken(&error))?;
+    Ok(T::deserialize(Value(value))?)
 }
 
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
-    use serde_json::{Value, json};
+    use serde_json::{Value as Json, json};
 
-    use super::*;
+    use super::{HeaderMap, HeaderValue, header, may_be_json, parse};
 
     #[derive(Deserialize, Debug)]
     #[serde(deny_unknown_fields)]
@@ -180,9 +120,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(text: &'static str, kind: &str, field: Value, allowed: Value) {
+    fn check(text: &'static str, kind: &str, field: Json, allowed: Json) {
         let problem = parse::<Order>(text.as_bytes()).expect_err("it is refused");
-        let body: Value = serde_json::from_str(&problem.document()).expect("it is JSON");
+        let body: Json = serde_json::from_str(&problem.document()).expect("it is JSON");
         assert_eq!(
             (problem.kind().slug, &body["field"], &body["allowed"]),
             (kind, &field, &allowed),
@@ -204,14 +144,14 @@ mod tests {
             check(empty, "invalid-value", json!("count"), missing.clone());
             assert!(parse::<Patience>(empty.as_bytes()).is_ok(), "{empty:?}");
         }
-        check("[1]", "invalid-value", Value::Null, json!("an object"));
-        check("7", "invalid-value", Value::Null, json!("an object"));
+        check("[1]", "invalid-value", Json::Null, json!("an object"));
+        check("7", "invalid-value", Json::Null, json!("an object"));
     }
 
     #[test]
     fn broken_json_is_told_from_a_wrong_value() {
         for text in ["{", r#"{"count": 1} x"#, r#"{count: 1}"#, "\u{1}"] {
-            check(text, "invalid-json", Value::Null, Value::Null);
+            check(text, "invalid-json", Json::Null, Json::Null);
         }
     }
 

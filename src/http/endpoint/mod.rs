@@ -29,8 +29,10 @@
 
 mod body;
 mod context;
+mod fault;
 mod json;
 pub mod lists;
+pub mod media_type;
 mod path;
 mod preferences;
 mod problem;
@@ -38,6 +40,7 @@ pub mod problems;
 mod query;
 mod room;
 pub mod stream;
+mod value;
 mod waiting;
 
 pub use body::{BODY_RATE_MIN, Body, BodyRefused, PIECE_LENGTH_MAX};
@@ -48,6 +51,7 @@ pub use preferences::Preferences;
 pub use problem::{Problem, ProblemBody, ProblemResponse};
 pub use query::{Query, QueryBytes};
 pub use room::{Crowded, Room, Unread};
+pub use value::JsonText;
 pub use waiting::on_disk;
 
 pub use axum::extract::State;

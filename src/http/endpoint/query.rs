@@ -2,22 +2,24 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::{IntErrorKind, ParseIntError};
 use std::ops::Deref;
+use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode;
-use serde::de::value::{Error, MapDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::context::Context;
-use super::json::refused_value;
+use super::fault::Fault;
 use super::problem::Problem;
 use super::problems;
 
-/// What stands where text is needed and something else was sent, in the words that [`refused_value`] takes apart.
-const NOT_TEXT: &str = "it is not text, expected percent-encoded UTF-8";
+/// What is allowed where text is needed.
+const TEXT: &str = "percent-encoded UTF-8";
 
 /// The parameters of the query.  As with [`Json`](super::Json), unknown ones should be refused.  Where a field is text,
 /// bytes that are not UTF-8 are refused; they are kept where it is [`QueryBytes`].
@@ -39,14 +41,10 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
             let detail = format!("the name of the parameter {} is not UTF-8", name.escape_debug());
             Problem::new(problems::INVALID_VALUE).detail(detail)
         })?;
-        Ok((name, Value(decoded(value))))
+        Ok((name.clone(), Value { name, bytes: decoded(value) }))
     });
     let pairs = pairs.collect::<Result<Vec<_>, Problem>>()?;
-    let reader = MapDeserializer::new(pairs.into_iter());
-    serde_path_to_error::deserialize(reader).map_err(|error| {
-        let path = error.path().to_string();
-        refused_value(&path, &error.into_inner().to_string())
-    })
+    Ok(T::deserialize(MapDeserializer::<_, Fault>::new(pairs.into_iter()))?)
 }
 
 /// The bytes that a name or a value stands for: a plus sign is a blank, and what `%` and two digits say is a byte.
@@ -90,15 +88,33 @@ impl<'de> Deserialize<'de> for QueryBytes {
 }
 
 /// One value of the query.
-struct Value<'q>(Cow<'q, [u8]>);
+struct Value<'q> {
+    /// That of its parameter.
+    name: String,
+    bytes: Cow<'q, [u8]>,
+}
 
 impl Value<'_> {
-    fn text(&self) -> Result<&str, Error> {
-        std::str::from_utf8(&self.0).map_err(|_| Error::custom(NOT_TEXT))
+    fn text(&self) -> Result<&str, Fault> {
+        std::str::from_utf8(&self.bytes).map_err(|_| Fault::allowed(TEXT).in_field(&self.name))
+    }
+
+    /// The value that the text spells.
+    fn parsed<T: FromStr>(&self, allowed: impl FnOnce(T::Err) -> &'static str) -> Result<T, Fault> {
+        self.text()?.parse().map_err(|error| Fault::allowed(allowed(error)).in_field(&self.name))
     }
 }
 
-impl<'de> IntoDeserializer<'de> for Value<'_> {
+/// What is allowed where an integer cannot be read.
+fn allowed_integer(error: ParseIntError) -> &'static str {
+    match error.kind() {
+        IntErrorKind::PosOverflow => "a smaller number",
+        IntErrorKind::NegOverflow => "a larger number",
+        _ => "an integer",
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Fault> for Value<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -107,43 +123,44 @@ impl<'de> IntoDeserializer<'de> for Value<'_> {
 }
 
 macro_rules! parsed {
-    ($($method:ident $visit:ident)*) => { $(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            visitor.$visit(self.text()?.parse().map_err(Error::custom)?)
+    ($($method:ident $visit:ident $allowed:expr;)*) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            let value = self.parsed($allowed)?;
+            visitor.$visit(value).map_err(|fault: Fault| fault.in_field(&self.name))
         }
     )* };
 }
 
 impl<'de> Deserializer<'de> for Value<'_> {
-    type Error = Error;
+    type Error = Fault;
 
     parsed! {
-        deserialize_bool visit_bool
-        deserialize_i8 visit_i8
-        deserialize_i16 visit_i16
-        deserialize_i32 visit_i32
-        deserialize_i64 visit_i64
-        deserialize_u8 visit_u8
-        deserialize_u16 visit_u16
-        deserialize_u32 visit_u32
-        deserialize_u64 visit_u64
-        deserialize_f32 visit_f32
-        deserialize_f64 visit_f64
+        deserialize_bool visit_bool |_| "true or false";
+        deserialize_i8 visit_i8 allowed_integer;
+        deserialize_i16 visit_i16 allowed_integer;
+        deserialize_i32 visit_i32 allowed_integer;
+        deserialize_i64 visit_i64 allowed_integer;
+        deserialize_u8 visit_u8 allowed_integer;
+        deserialize_u16 visit_u16 allowed_integer;
+        deserialize_u32 visit_u32 allowed_integer;
+        deserialize_u64 visit_u64 allowed_integer;
+        deserialize_f32 visit_f32 |_| "a number";
+        deserialize_f64 visit_f64 |_| "a number";
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_str(self.text()?)
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_str(self.text()?).map_err(|fault: Fault| fault.in_field(&self.name))
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_bytes(&self.0)
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_bytes(&self.bytes).map_err(|fault: Fault| fault.in_field(&self.name))
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_bytes(&self.0)
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_bytes(&self.bytes).map_err(|fault: Fault| fault.in_field(&self.name))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_some(self)
     }
 
@@ -151,7 +168,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -160,8 +177,10 @@ impl<'de> Deserializer<'de> for Value<'_> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_enum(self.text()?.into_deserializer())
+    ) -> Result<V::Value, Fault> {
+        visitor
+            .visit_enum(self.text()?.into_deserializer())
+            .map_err(|fault: Fault| fault.in_field(&self.name))
     }
 
     forward_to_deserialize_any! {
