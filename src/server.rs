@@ -103,10 +103,7 @@ pub fn run(read: Settings, log: Arc<LogQueue>) -> Result<(), String> {
     services.settings.limit_connections(room);
     let services = Arc::new(services);
     let keeper = open_keeper(&settings, &services)?;
-    services.locks.limit_memory(settings.lock_maxmemory);
-    if let Some(micros) = services.locks.next_deadline() {
-        services.alarm.set(micros.div_ceil(1000));
-    }
+    services.open();
     let mut policies = settings.config.clone().map(PolicyFile::new);
     if let Some(file) = &mut policies {
         file.load(&services.limits.policies)?;

@@ -85,6 +85,12 @@ impl Services {
         self.rows.iter().for_each(|service| (service.follow_settings)(self));
     }
 
+    /// Has all services begin, once they have their state of an earlier server back.
+    pub fn open(&self) {
+        self.follow_settings();
+        self.rows.iter().for_each(|service| (service.open)(self));
+    }
+
     /// Does everything that has fallen due: to be called when the alarm has rung.
     pub fn advance(&self, now: Now, effects: &mut Effects) {
         self.rows.iter().for_each(|service| (service.advance)(self, now, effects));
