@@ -1,25 +1,25 @@
-//! What has happened to locks since the start.
+//! What has happened to locks since the start, in numbers.
 
 /// Numbers of events since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Grants.
     pub granted: u64,
-    /// Leases that were given back.
+    /// Leases that were released.
     pub released: u64,
     /// Leases that were renewed.
     pub renewed: u64,
-    /// Leases whose time was over.
+    /// Leases that expired.
     pub expired: u64,
-    /// Leases that an operator has ended.
+    /// Leases that an operator has taken away.
     pub forced: u64,
-    /// Leases that ended with a session that was lost.
+    /// Leases that ended with a lost session.
     pub lost: u64,
     /// Requests that had to wait.
     pub waited: u64,
-    /// Requests whose time to wait was over.
+    /// Requests whose time to wait ended.
     pub timed_out: u64,
-    /// Grants that were taken back because who waited had gone.
+    /// Grants that were withdrawn because their waiter had left.
     pub withdrawn: u64,
     /// Deadlocks that were refused.
     pub deadlocks: u64,

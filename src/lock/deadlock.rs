@@ -4,25 +4,25 @@ use std::fmt;
 
 use super::limits::SHOWN_LENGTH_MAX;
 
-/// A circle of owners each of which waits for the next.
+/// A circle of owners, each of which waits for the next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Deadlock {
     /// When it was found, in microseconds of the server's clock.
     pub at: u64,
-    /// The owners, beginning with the one that was refused, and what each would wait for.
+    /// The owners, beginning with the one that was refused, and what each waits for.
     pub steps: Vec<Step>,
 }
 
-/// An owner and the resource it waits for, which the next owner keeps from it.
+/// An owner, and the resource that the next owner keeps from it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Step {
-    /// The owner that waits.
+    /// The waiting owner.
     pub owner: Vec<u8>,
-    /// What it waits for.
+    /// The resource.
     pub resource: Vec<u8>,
 }
 
-/// `owner > resource > owner > resource > owner`: as errors and notices name it.
+/// `owner > resource > owner > resource > owner`: how errors and notices name it.
 impl fmt::Display for Deadlock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {

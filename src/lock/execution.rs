@@ -10,12 +10,12 @@ use super::operation::{
 };
 use super::refused::Refused;
 use super::report::{Page, ResourceReport, SessionReport, WaitReport};
-use super::shared::{Asked, Operation, Table};
+use super::shared::{Asked, LockOperation, Table};
 
 /// Operations that may wait.  Like all changes, they are refused if the disk cannot take them.
 macro_rules! requests {
     ($($operation:ty: $method:ident;)*) => {$(
-        impl Operation for $operation {
+        impl LockOperation for $operation {
             type Answer = Result<Asked, Refused>;
 
             fn run(&self, table: &mut Table<'_>) -> Result<Asked, Refused> {
@@ -31,7 +31,7 @@ macro_rules! requests {
 /// Operations that change the table.  They are refused, and change nothing, if the disk cannot take the change.
 macro_rules! changes {
     ($($operation:ty: $method:ident -> $answer:ty;)*) => {$(
-        impl Operation for $operation {
+        impl LockOperation for $operation {
             type Answer = Result<$answer, Refused>;
 
             fn run(&self, table: &mut Table<'_>) -> Result<$answer, Refused> {
@@ -46,7 +46,7 @@ macro_rules! changes {
 /// Operations that only look at the table, or that nothing can refuse.
 macro_rules! looks {
     ($($operation:ty: $method:ident -> $answer:ty;)*) => {$(
-        impl Operation for $operation {
+        impl LockOperation for $operation {
             type Answer = $answer;
 
             fn run(&self, table: &mut Table<'_>) -> $answer {
@@ -91,7 +91,7 @@ looks! {
     Disconnect: disconnect -> ();
 }
 
-impl Operation for Advance {
+impl LockOperation for Advance {
     type Answer = ();
 
     fn run(&self, table: &mut Table<'_>) {

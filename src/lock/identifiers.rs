@@ -1,12 +1,12 @@
-//! What requests, waiters and sessions are known by.
+//! The names of waiters, requests and sessions.
 
 use std::fmt;
 
-/// Interner a request that waits; never used again.
+/// Names a waiting request; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WaiterId(pub u64);
 
-/// Interner a request, so that it can be repeated.
+/// Names a request, so that its client can repeat it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RequestId<'a> {
     /// The owner among whose requests the id is unique; empty if it is unique on the whole server.
@@ -15,7 +15,7 @@ pub struct RequestId<'a> {
     pub id: &'a [u8],
 }
 
-/// Interner a session; it is not zero.
+/// Names a session; it is not zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SessionId(pub u64);
 
@@ -27,7 +27,7 @@ impl fmt::Display for SessionId {
 }
 
 impl SessionId {
-    /// The session of that name; none if no session can have it.
+    /// The session with this name; none if no session can have it.
     pub fn parse(name: &[u8]) -> Option<SessionId> {
         let is_name = name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit);
         let digits = std::str::from_utf8(name).ok().filter(|_| is_name)?;

@@ -1,12 +1,13 @@
 //! Distributed locks: an owner goes on alone, in turn, with proof, and not for ever.
 //!
-//! An owner (one thread of control, wherever it runs) acquires resources for a time: exclusively, shared with others, or as
-//! permits of a semaphore.  If it cannot have them yet, it waits in a queue on the server and is answered when its turn
-//! comes, when its time to wait is over, or at once if waiting would close a circle.  Every grant carries a fence, a number
-//! larger than that of every grant before, by which the protected resource can refuse a holder from the past.
+//! An owner (one thread of control, wherever it runs) acquires resources for a time: exclusively, shared with others,
+//! or as permits of a semaphore.  If it cannot have them yet, it waits in a queue on the server and is answered when
+//! its turn comes, when its time to wait is over, or at once if waiting would close a circle.  Every grant carries a
+//! fence, a number larger than that of every grant before, by which the protected resource can refuse a holder from the
+//! past.
 //!
-//! Not promised: that a holder which was stopped for longer than its lease notices that the lease has ended.  Fences are
-//! there for that.
+//! Not promised: that a holder which was stopped for longer than its lease notices that the lease has ended.  Fences
+//! are there for that.
 //!
 //! The files from the bottom up; each names only files below it, which `tests/tidy/order` checks:
 //!
@@ -62,4 +63,4 @@ pub use refused::Refused;
 pub use report::{Aging, Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
 pub use scheduler::Core;
 pub use service::SERVICE;
-pub use shared::{Answer, Asked, Locks, Operation, Table};
+pub use shared::{Answer, Asked, LockOperation, Locks, Table};

@@ -3,15 +3,15 @@
 /// How a resource is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// By one.
+    /// By one owner.
     Exclusive,
-    /// Together with others that share it.
+    /// Together with other owners that share it.
     Shared,
-    /// So many permits of a semaphore of that size.
+    /// As permits of a semaphore.
     Permits {
-        /// How many are held.
+        /// The permits that are held.
         count: u32,
-        /// How many there are.
+        /// The permits that there are.
         of: u32,
     },
 }
@@ -26,7 +26,7 @@ impl Mode {
         }
     }
 
-    /// Whether who holds the one holds the other: of a semaphore as many permits, however many there are.
+    /// Whether a lease in one mode is as good as in the other: as many permits count as the same, whatever their total.
     pub(in crate::lock) fn is_like(self, other: Mode) -> bool {
         match (self, other) {
             (Mode::Permits { count, .. }, Mode::Permits { count: other, .. }) => count == other,
@@ -34,7 +34,7 @@ impl Mode {
         }
     }
 
-    /// Whether one may have to wait for the other.
+    /// Whether a request in one mode may have to wait for the other.
     pub(in crate::lock) fn conflicts(self, other: Mode) -> bool {
         !matches!((self, other), (Mode::Shared, Mode::Shared))
     }

@@ -3,24 +3,24 @@
 /// What happened to a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoticeKind {
-    /// An owner has got it.
+    /// An owner has acquired it.
     Acquired,
-    /// Its holder has given it back.
+    /// Its holder has released it.
     Released,
-    /// The time of its lease was over.
+    /// Its lease has expired.
     Expired,
     /// An operator has taken it away.
     Forced,
-    /// Somebody waits for it.
+    /// A request waits for it.
     Contended,
-    /// Its holder's session was lost; it is free after the session's delay.
+    /// Its holder's session is lost; the lease ends after the session's delay.
     Lost,
-    /// Waiting for it would have closed a circle.
+    /// A wait for it was refused, since it would have closed a circle.
     Deadlock,
 }
 
 impl NoticeKind {
-    /// The word by which it is published.
+    /// The word under which it is published.
     pub fn word(self) -> &'static str {
         match self {
             NoticeKind::Acquired => "acquired",
@@ -46,12 +46,12 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// The resource.
     pub resource: Vec<u8>,
-    /// Whose lease or wait it is about.
+    /// The owner of the lease or of the waiting request.
     pub owner: Vec<u8>,
     /// The fence of the lease; 0 if there is none.
     pub fence: u64,
-    /// How many wait for the resource.
+    /// The number of requests that wait for the resource.
     pub waiters: usize,
-    /// Why it was forced, or the circle of a deadlock.
+    /// The operator's reason, or the circle of a deadlock.
     pub reason: Vec<u8>,
 }

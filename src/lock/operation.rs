@@ -1,7 +1,7 @@
 //! Everything that can be asked of the locks, as values.
 //!
-//! A door decodes a request into one of these, has [`Locks::run`](super::Locks::run) run it, and encodes the answer.  An
-//! operation holds no closure and no door's words, so it could be written down or sent to another machine as it is.
+//! A door decodes a request into one of these, has [`Locks::run`](super::Locks::run) run it, and encodes the answer.
+//! An operation holds no closure and no door's words, so it could be written down or sent to another machine as it is.
 //!
 //! Times are milliseconds.  Names of owners and resources are bytes, with the limits of [`limits`](super::limits).
 

@@ -4,34 +4,34 @@ use super::deadlock::Deadlock;
 use super::grant::Grant;
 use super::identifiers::WaiterId;
 
-/// What became of a request.
+/// What becomes of a request when it is made.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Acquired {
     /// It was granted.
     Granted(Grant),
-    /// It cannot be granted now and was not to wait.
+    /// It cannot be granted now, and does not wait.
     Busy,
     /// It waits.
     Waiting(WaiterId),
-    /// It is a retry of one that waits, whose place it takes.
+    /// It is a retry of a waiting request, and takes its place.
     Rejoined(WaiterId),
-    /// Waiting would close a circle of owners that wait for one another.
+    /// Waiting would close a circle of owners.
     Deadlock(Deadlock),
 }
 
-/// How waiting ended.
+/// How a wait ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// With what was waited for.
+    /// With a grant.
     Granted(Grant),
-    /// The time to wait was over.
+    /// With the end of the time to wait.
     TimedOut,
-    /// It was cancelled by LOCK.CANCEL.
+    /// With LOCK.CANCEL.
     Cancelled,
-    /// A retry of the same request took its place.
+    /// With a retry of the request, which took its place.
     Superseded,
-    /// The session it was for has ended.
+    /// With the end of its session.
     SessionEnded,
-    /// The lease that was to be upgraded has ended.
+    /// With the end of the lease that was to be upgraded.
     LeaseLost,
 }

@@ -9,8 +9,8 @@ use super::identifiers::SessionId;
 use super::mode::Mode;
 use super::model::idempotency::Done;
 
-/// A change of the table.  Leases are named by owner, resource and fence; earlier versions, where an owner had one lease on
-/// a resource, did not write the fence.
+/// A change of the table.  Leases are named by owner, resource and fence; earlier versions, where an owner had one
+/// lease on a resource, did not write the fence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Record<'a> {
     /// Fences up to this may have been given out.

@@ -1,8 +1,8 @@
-//! Why the table of locks refuses a request.  Each door says it in its own words.
+//! Why the table of locks refuses a request.  Each door spells it in its own words.
 
 use super::mode::Mode;
 
-/// Why a request is refused; nothing has changed then.
+/// Why a request is refused.  Nothing has changed then.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refused {
     /// The owner has no name.
@@ -22,7 +22,7 @@ pub enum Refused {
     LongMeta,
     /// The id of the request is longer than [`REQUEST_ID_LENGTH_MAX`](super::limits::REQUEST_ID_LENGTH_MAX).
     LongRequestId,
-    /// The time of a lease or a session is zero or longer than [`TTL_MAX`](super::limits::TTL_MAX).
+    /// The time of a lease or a session is zero, or longer than [`TTL_MAX`](super::limits::TTL_MAX).
     Ttl,
     /// The lease has neither a time nor a session that would end it.
     NoTtl,
@@ -30,7 +30,7 @@ pub enum Refused {
     Wait,
     /// The delay of a session is longer than [`DELAY_MAX`](super::limits::DELAY_MAX).
     Delay,
-    /// No permits, more than there are, or more than [`PERMITS_MAX`](super::limits::PERMITS_MAX).
+    /// No permits are wanted, or more than there are, or more than [`PERMITS_MAX`](super::limits::PERMITS_MAX).
     Permits,
     /// The session has neither a time nor a connection that would end it.
     EndlessSession,
@@ -40,7 +40,7 @@ pub enum Refused {
     NotHeld,
     /// The request was granted under this fence before, and that grant has ended.
     GrantEnded(u64),
-    /// The lease lasts as long as its session, and has no time to be renewed.
+    /// The lease lasts as long as its session, so it cannot be renewed.
     LeaseOfSession,
     /// Permits are not shared, and cannot become exclusive.
     UpgradeOfPermits,
@@ -50,33 +50,33 @@ pub enum Refused {
     HeldInPart,
     /// The owner holds the resource in another mode.
     OtherMode {
-        /// As it is held.
+        /// How it is held.
         held: Mode,
-        /// As it was to be held.
+        /// How it was to be held.
         wanted: Mode,
     },
     /// The owner waits for this resource already.
     OwnerWaits(Vec<u8>),
     /// The id was used for another request.
     RequestIdUsed,
-    /// There are as many leases as there may be.
+    /// The number of leases has reached its limit.
     ManyLeases,
-    /// As many requests wait as may wait.
+    /// The number of waiting requests has reached its limit.
     ManyWaiters,
-    /// As many requests wait for the resource as may wait for one.
+    /// The number of requests that wait for the resource has reached its limit.
     ManyWaitersForResource,
-    /// There are as many sessions as there may be.
+    /// The number of sessions has reached its limit.
     ManySessions,
-    /// The locks take as much memory as they may.
+    /// The memory of the locks has reached its limit.
     NoMemory,
-    /// The owner holds the resource as often as it may.
+    /// The owner has acquired the resource as often as is allowed.
     ManyHolds,
-    /// The disk is behind with what the locks have to write.
+    /// The disk is behind with the journal of the locks.
     DiskBehind,
     /// The journal cannot be written until the disk has room, or the system descriptors.
     DiskStalled,
     /// The disk has failed.
     DiskFailed,
-    /// The folder of the locks cannot be used, for this reason.
+    /// The journal cannot be made, for this reason.
     NoFolder(String),
 }

@@ -1,18 +1,18 @@
-//! What is reported of locks, waiters and sessions.
+//! Reports about locks, waiters and sessions.
 
 use super::identifiers::SessionId;
 use super::mode::Mode;
 
-/// One owner's hold on a resource.
+/// A holder of a resource.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Holder {
     /// The owner.
     pub owner: Vec<u8>,
-    /// How it holds.
+    /// How it holds the resource.
     pub mode: Mode,
     /// The fence of its lease.
     pub fence: u64,
-    /// How often it holds.
+    /// How often it holds the resource.
     pub holds: u32,
     /// How long the lease lasts from now, in milliseconds; none if as long as its session.
     pub ttl: Option<u64>,
@@ -20,26 +20,26 @@ pub struct Holder {
     pub held: u64,
     /// The session that keeps the lease.
     pub session: Option<SessionId>,
-    /// What it said about itself.
+    /// The text that it gave about itself.
     pub meta: Vec<u8>,
 }
 
-/// A request that waits.
+/// A waiting request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WaitReport {
-    /// Who waits.
+    /// The owner.
     pub owner: Vec<u8>,
-    /// For what.
+    /// The resource.
     pub resource: Vec<u8>,
-    /// How it is to be held.
+    /// How it wants to hold the resource.
     pub mode: Mode,
-    /// Its place in the queue; the first is 0.
-    pub place: usize,
+    /// Its position in the queue; the first is 0.
+    pub position: usize,
     /// How long it has waited, in milliseconds.
     pub waited: u64,
-    /// How long it will wait still, in milliseconds.
+    /// How long it still waits, in milliseconds.
     pub left: u64,
-    /// Whom it waits for: holders, then those ahead of it, that it conflicts with.
+    /// The owners that it waits for: holders, then waiters ahead of it.
     pub blockers: Vec<Vec<u8>>,
 }
 
@@ -48,9 +48,9 @@ pub struct WaitReport {
 pub struct ResourceReport {
     /// Its name.
     pub resource: Vec<u8>,
-    /// Who holds it, the first thousand.
+    /// Its holders, the first thousand.
     pub holders: Vec<Holder>,
-    /// How many wait for it.
+    /// The number of requests that wait for it.
     pub waiters: usize,
 }
 
@@ -59,7 +59,7 @@ pub struct ResourceReport {
 pub struct Page {
     /// Where the next step begins; 0 after the last.
     pub next: usize,
-    /// What this step has found.
+    /// The resources that this step has found.
     pub resources: Vec<ResourceReport>,
 }
 
@@ -68,23 +68,23 @@ pub struct Page {
 pub struct SessionReport {
     /// How long it lasts from a ping, in milliseconds; none if only its connection keeps it.
     pub ttl: Option<u64>,
-    /// How long it, or once it is lost its leases, last from now, in milliseconds.
+    /// How long it lasts from now, in milliseconds; once it is lost, how long its leases last.
     pub left: Option<u64>,
-    /// How long its leases are kept after it was lost, in milliseconds.
+    /// How long its leases last after it is lost, in milliseconds.
     pub delay: u64,
     /// Whether it ends with a connection.
     pub is_bound: bool,
-    /// Whether it was lost and only its delay keeps its leases.
+    /// Whether it is lost, so that only its delay keeps its leases.
     pub is_lost: bool,
-    /// Its leases.
+    /// The number of its leases.
     pub leases: usize,
-    /// Its requests that wait.
+    /// The number of its waiting requests.
     pub waiters: usize,
     /// The resources of its leases, the first thousand.
     pub resources: Vec<Vec<u8>>,
 }
 
-/// Numbers of what there is now.
+/// Numbers of everything in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Totals {
     /// Resources that are held or waited for.
@@ -99,15 +99,15 @@ pub struct Totals {
     pub sessions: usize,
     /// Request ids that are remembered.
     pub request_ids: usize,
-    /// Bytes that all this takes, about.
+    /// Bytes that all of this takes, about.
     pub memory: usize,
-    /// The last fence.
+    /// The last fence that was given out.
     pub last_fence: u64,
 }
 
 /// A report with times that count down.
 pub trait Aging {
-    /// So many milliseconds have passed since it was made.
+    /// Counts the times down by so many milliseconds.
     fn age(&mut self, millis: u64);
 }
 

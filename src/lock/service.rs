@@ -1,9 +1,10 @@
-//! The locks as a service: their row, their section of INFO and their metrics, and how operations run among the services.
+//! The locks as a service: their row, their section of INFO and their metrics, and how operations run among the
+//! services.
 
 use serde::Serialize;
 
 use super::operation::{Advance, Confirm, Remaining};
-use super::{Answer, Grant, Locks, Notice, Operation, channel_of, commands, endpoints};
+use super::{Answer, Grant, LockOperation, Locks, Notice, channel_of, commands, endpoints};
 use crate::clock::Now;
 use crate::command::{Awaited, Services};
 use crate::delivery::{ChannelSpace, Effects, Message};
@@ -125,14 +126,14 @@ impl Awaited for Answer {
 }
 
 impl Services {
-    /// Runs an operation of the locks and publishes what it has noticed.  What the reply has to wait for is in `effects`
-    /// then.
-    pub fn run_lock<O: Operation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
+    /// Runs an operation of the locks and publishes what it has noticed.  What the reply has to wait for is in
+    /// `effects` then.
+    pub fn run_lock<O: LockOperation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
         self.with_locks(effects, |locks, effects| locks.run(operation, now, effects))
     }
 
     /// The same for an operation whose reply does not wait, or that has none.
-    pub fn run_settled_lock<O: Operation>(
+    pub fn run_settled_lock<O: LockOperation>(
         &self,
         operation: &O,
         now: Now,

@@ -47,7 +47,7 @@ pub enum Asked {
 }
 
 /// An operation of the locks.  Its values are in [`operation`](super::operation).
-pub trait Operation {
+pub trait LockOperation {
     /// What it answers.
     type Answer;
 
@@ -161,9 +161,9 @@ impl Locks {
         self.state.lock().core.model().next_deadline()
     }
 
-    /// Runs an operation.  Leaves in `effects` whether there are notices, which are to be published with [`Locks::tell`],
-    /// when something falls due next, and what the reply has to wait for.
-    pub fn run<O: Operation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
+    /// Runs an operation.  Leaves in `effects` whether there are notices, which are to be published with
+    /// [`Locks::tell`], when something falls due next, and what the reply has to wait for.
+    pub fn run<O: LockOperation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
         self.with_table(now, effects, |table| operation.run(table))
     }
 
@@ -188,8 +188,8 @@ impl Locks {
         result
     }
 
-    /// Gives all notices to `tell`, in the order in which things happened, whichever threads did them.  What was noticed
-    /// before this is called has been told when it returns, by this thread or another.
+    /// Gives all notices to `tell`, in the order in which things happened, whichever threads did them.  What was
+    /// noticed before this is called has been told when it returns, by this thread or another.
     pub fn tell(&self, tell: impl FnMut(Notice)) {
         let _turn = self.telling.lock();
         let notices = std::mem::take(&mut self.state.lock().events.notices);
@@ -230,8 +230,8 @@ impl State {
         self.persistence.keep(&self.core, &mut self.events)
     }
 
-    /// Puts answers into their mailboxes.  What was granted to a waiter that has gone meanwhile goes to the next at once:
-    /// nobody ever sees it held.
+    /// Puts answers into their mailboxes.  What was granted to a waiter that has gone meanwhile goes to the next at
+    /// once: nobody ever sees it held.
     fn deliver(&mut self, mut barrier: Option<Barrier>, now: Now) {
         while !self.events.answers.is_empty() {
             for (id, outcome) in std::mem::take(&mut self.events.answers) {

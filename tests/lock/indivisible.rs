@@ -68,7 +68,7 @@ impl Service {
         Service { locks, keeper, writer, journal }
     }
 
-    pub(super) fn ask<O: lock::Operation>(&self, operation: &O) -> O::Answer {
+    pub(super) fn ask<O: lock::LockOperation>(&self, operation: &O) -> O::Answer {
         self.locks.run(operation, now(), &mut Effects::default())
     }
 

@@ -5,7 +5,7 @@ use quartet::lock::operation::{
     Acquire, CancelWait, CloseSession, Downgrade, Force, OpenSession, PingSession, Release, ReleaseMany,
     Renew, RenewAll, SessionTerms, Upgrade,
 };
-use quartet::lock::{Acquired, Core, Events, Mode, Operation, Refused, RequestId, SessionId};
+use quartet::lock::{Acquired, Core, Events, LockOperation, Mode, Refused, RequestId, SessionId};
 
 use super::table::{ASKING, Table, grant, snapshot, waiter};
 
@@ -26,7 +26,7 @@ pub(crate) struct Running<'r> {
     pub(crate) request: RequestId<'r>,
 }
 
-impl Operation for Running<'_> {
+impl LockOperation for Running<'_> {
     type Answer = Answer;
 
     fn run(&self, table: &mut quartet::lock::Table<'_>) -> Answer {

@@ -6,7 +6,7 @@ use quartet::clock::Now;
 use quartet::delivery::Effects;
 use quartet::lock::operation::{Acquire, OpenSession, Release, SessionTerms, Upgrade};
 use quartet::lock::{
-    Acquired, Core, Durability, Events, Grant, Locks, Mode, NoticeKind, Operation, Outcome, RequestId,
+    Acquired, Core, Durability, Events, Grant, LockOperation, Locks, Mode, NoticeKind, Outcome, RequestId,
     SessionId, WaiterId,
 };
 use quartet::refusal::Refusal;
@@ -172,7 +172,7 @@ pub(crate) fn waiter(acquired: Acquired) -> WaiterId {
 pub(crate) fn look<R>(locks: &Locks, now: Now, look: impl FnOnce(&Core) -> R) -> R {
     struct Look<F>(Cell<Option<F>>);
 
-    impl<R, F: FnOnce(&Core) -> R> Operation for Look<F> {
+    impl<R, F: FnOnce(&Core) -> R> LockOperation for Look<F> {
         type Answer = R;
 
         fn run(&self, table: &mut quartet::lock::Table<'_>) -> R {

@@ -1,4 +1,4 @@
-//! Commands that ask for locks: at once, in turn, several together, alone instead of shared.
+//! Commands that acquire locks or change their mode: at once, in turn, several together.
 
 use super::encoder::GrantEncoder;
 use super::options::{Options, counted_resources};
@@ -8,7 +8,7 @@ use crate::lock::Asked;
 use crate::lock::operation::{Acquire, Downgrade, Upgrade};
 use crate::refusal::Refusal;
 
-/// What can be said of every request.
+/// The options of both commands.
 const WORDS: &[&str] =
     &["TTL", "WAIT", "EXCLUSIVE", "SHARED", "PERMITS", "REENTRANT", "SESSION", "REQID", "META"];
 
@@ -21,9 +21,9 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner [TTL milliseconds] [WAIT milliseconds] \
                  [EXCLUSIVE | SHARED | PERMITS count OF count] [REENTRANT] [SESSION session] [REQID request-id] \
                  [META text]",
-        summary: "Acquires a resource for an owner, waiting its turn if asked to. Returns the fence and the time of \
-                  the lease, or null if it was not to be had in time; waiting that would never end is refused at once.",
-        complexity: "O(1) for the common case; O(W) where W is the number of requests that wait, if the owner holds \
+        summary: "Acquires a resource for an owner, who waits its turn with WAIT. Returns the fence and the time of the \
+                  lease, or null if it was not granted in time. A wait that would never end is refused at once.",
+        complexity: "O(1) for the common case; O(W) where W is the number of waiting requests, if the owner holds \
                      something that others wait for.",
         flags: ASKING,
         handler: Handler::Data(acquire),
@@ -43,7 +43,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.upgrade",
         syntax: "resource owner [WAIT milliseconds] [FENCE fence] [REQID request-id]",
-        summary: "Makes a shared lock an exclusive one, under a new fence, before all others that wait.",
+        summary: "Makes a shared lock an exclusive one, under a new fence, before all other waiters.",
         flags: ASKING,
         handler: Handler::Data(upgrade),
         ..ROW

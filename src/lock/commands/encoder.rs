@@ -1,4 +1,4 @@
-//! The reply of a lock command that waited for its turn.
+//! The reply of a lock command that has waited.
 
 use quartet_protocol::resp::Output;
 

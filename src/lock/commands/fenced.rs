@@ -1,7 +1,7 @@
 //! FENCE.SET: a write that only the present holder of a lock can do.
 //!
-//! The check and the write are one step: the key's shard is locked by the executor before the table of locks is asked, and
-//! until the value is there.  Whoever gets the lock next therefore finds that value, or this writer is refused.
+//! The check and the write are one step: the executor locks the key's shard before the table of locks is asked and
+//! until the value is written.  So the next holder finds that value, or this writer is refused.
 
 use super::options::whole;
 use super::run;

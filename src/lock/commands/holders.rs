@@ -1,4 +1,4 @@
-//! Commands of those who hold locks, and of operators who take them away.
+//! Commands of holders, and of operators who take locks away.
 
 use super::options::{Options, about, counted_resources, whole};
 use super::promises::AllRenewed;
@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 const QUICK: Flags = Flags::NOSCRIPT.union(Flags::FAST);
 const OPERATORS: Flags = Flags::NOSCRIPT.union(Flags::ADMIN).union(Flags::DANGEROUS);
 
-/// What can be said of giving back.
+/// The options of releasing.
 const RELEASING: &[&str] = &["FENCE", "ALL", "REQID"];
 
 /// The family's rows.
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.renew",
         syntax: "resource owner TTL milliseconds [FENCE fence] [REQID request-id]",
-        summary: "Has a lock last at least this long from now; it never becomes shorter.",
+        summary: "Makes a lock last at least this long from now; it never becomes shorter.",
         flags: QUICK,
         handler: Handler::Data(renew),
         ..ROW
@@ -26,7 +26,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.renewall",
         syntax: "owner TTL milliseconds [REQID request-id]",
-        summary: "Renews all locks of an owner that have a time of their own. Returns how many.",
+        summary: "Renews all locks of an owner, except those that a session keeps. Returns how many.",
         complexity: "O(N) where N is the number of locks.",
         handler: Handler::Data(renew_all),
         ..ROW
@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.release",
         syntax: "resource owner [FENCE fence] [ALL] [REQID request-id]",
-        summary: "Gives back a lock once, or however often it is held. Returns how often it is held still.",
+        summary: "Releases a lock once, or with ALL as often as it is held. Returns how often it is still held.",
         flags: QUICK,
         handler: Handler::Data(release),
         ..ROW
@@ -42,7 +42,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.mrelease",
         syntax: "owner numkeys resource [resource ...] [FENCE fence] [ALL] [REQID request-id]",
-        summary: "Gives back several locks if the owner holds them all. Returns how many it holds no more.",
+        summary: "Releases several locks if the owner holds them all. Returns how many it holds no more.",
         complexity: "O(N) where N is the number of resources.",
         handler: Handler::Data(release_many),
         ..ROW
@@ -50,7 +50,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.check",
         syntax: "resource fence",
-        summary: "Tells (1 or 0) whether a resource is held under this fence now.",
+        summary: "Returns 1 if a resource is held under this fence now, else 0.",
         flags: QUICK,
         handler: Handler::Data(check),
         ..ROW
@@ -58,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.force",
         syntax: "resource [OWNER owner] [REASON text] [REQID request-id]",
-        summary: "Takes a lock away from all who hold it, or from one of them. Returns from how many.",
+        summary: "Takes a lock away from all its holders, or from one of them. Returns from how many.",
         complexity: "O(N) where N is the number of holders.",
         flags: OPERATORS,
         handler: Handler::Data(force),
@@ -67,14 +67,14 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.cancel",
         syntax: "resource owner [REQID request-id]",
-        summary: "Ends the waiting of an owner for a resource. Returns how many requests waited.",
+        summary: "Ends the wait of an owner for a resource. Returns how many requests waited.",
         flags: QUICK,
         handler: Handler::Data(cancel),
         ..ROW
     },
 ];
 
-/// The number after a word that has to be there.
+/// The number after the word TTL, which has to be there.
 fn required_ttl(call: &Call<'_, '_>, position: usize) -> Result<u64, Refusal> {
     let word = call.arguments.at(position);
     if !word.eq_ignore_ascii_case(b"TTL") {

@@ -1,4 +1,4 @@
-//! What clients can say about locks, a file per family; `FENCE.SET` writes to the cache under a fence.
+//! The lock commands, a file per family; `FENCE.SET` writes to the cache under a fence.
 
 pub mod acquire;
 mod encoder;
@@ -11,14 +11,14 @@ pub mod reports;
 pub mod sessions;
 
 use crate::command::{Call, Command, Flags, Group};
-use crate::lock::{Grant, Operation};
+use crate::lock::{Grant, LockOperation};
 
-/// What the rows start from.
+/// What all rows share.
 const ROW: Command =
     Command { group: Group::Lock, since: "Quartet 0.1.0", flags: Flags::NOSCRIPT, ..Command::ROW };
 
 /// Runs an operation.  The reply, which is not written yet, waits for the disk if it has to.
-fn run<O: Operation>(call: &mut Call<'_, '_>, operation: &O) -> O::Answer {
+fn run<O: LockOperation>(call: &mut Call<'_, '_>, operation: &O) -> O::Answer {
     let answer = call.services.run_lock(operation, call.now(), call.effects);
     if let Some(barrier) = call.effects.take_barrier() {
         call.delay_reply(barrier);
@@ -26,19 +26,19 @@ fn run<O: Operation>(call: &mut Call<'_, '_>, operation: &O) -> O::Answer {
     answer
 }
 
-/// Answers with what an owner was given and does not know of.
+/// Replies with a grant that its owner does not know of.
 fn reply_granted(call: &mut Call<'_, '_>, grant: Grant) {
     write_grant(call.output, &grant);
     call.promise(|| promises::Granted::new(grant));
 }
 
-/// Answers with how an owner holds now what it held before.
+/// Replies with a lease that its owner knows of and has changed.
 fn reply_changed(call: &mut Call<'_, '_>, grant: Grant) {
     write_grant(call.output, &grant);
     call.promise(|| promises::Changed(grant));
 }
 
-/// Writes what an owner was given: `ttl_ms` is null for a lease that lasts as long as its session.
+/// Writes a grant: `ttl_ms` is null for a lease that lasts as long as its session.
 fn write_grant(output: &mut quartet_protocol::resp::Output, grant: &Grant) {
     output.map(4);
     output.bulk(b"fence");

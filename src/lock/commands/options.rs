@@ -7,7 +7,7 @@ use crate::lock::limits::RESOURCES_PER_REQUEST_MAX;
 use crate::lock::{Mode, RequestId, SessionId};
 use crate::refusal::Refusal;
 
-/// What was said after the positions that a command has.  Each command names the words it knows.
+/// The options behind the positions of a command.  Each command names the words it knows.
 #[derive(Default)]
 pub(super) struct Options<'a> {
     pub(super) ttl: Option<u64>,
@@ -69,7 +69,7 @@ const WORDS: &[(&str, Take)] = &[
     ("CONN", |options, _| put(&mut options.is_bound, true)),
 ];
 
-/// How a resource is held: words of which only one may be said.
+/// How a resource is held: only one of these words may be there.
 pub(super) const MODES: &[&str] = &["EXCLUSIVE", "SHARED", "PERMITS"];
 
 impl<'a> Options<'a> {
@@ -93,23 +93,23 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// The id of the request, which is one of this owner's.
+    /// The id of the request, unique among those of this owner.
     pub(super) fn request_of(&self, owner: &'a [u8]) -> RequestId<'a> {
         RequestId { scope: owner, id: self.request }
     }
 
-    /// The id of a request that is no owner's.
+    /// The id of the request, unique on the server.
     pub(super) fn request(&self) -> RequestId<'a> {
         RequestId { scope: b"", id: self.request }
     }
 
-    /// How the resource is to be held: alone if nothing was said.
+    /// How to hold the resource: exclusively by default.
     pub(super) fn mode(&self) -> Mode {
         self.mode.unwrap_or(Mode::Exclusive)
     }
 }
 
-/// The resources whose number stands at `position`, and what follows them.
+/// The resources whose number stands at `position`, and the arguments behind them.
 pub(super) fn counted_resources<'a>(
     arguments: Arguments<'a>,
     position: usize,
@@ -125,7 +125,7 @@ pub(super) fn counted_resources<'a>(
     Ok((arguments.from(first).iter().take(count).collect(), arguments.from(first + count)))
 }
 
-/// The session that a client names.
+/// The session that a client has named.
 pub(super) fn session(name: &[u8]) -> Result<SessionId, Refusal> {
     SessionId::parse(name).ok_or(Refusal::NO_LOCK_SESSION)
 }
@@ -144,9 +144,9 @@ pub(super) fn about(name: &str, refusal: Refusal) -> Refusal {
     if refusal == Refusal::SYNTAX { Refusal::syntax_at(name.as_bytes()) } else { refusal }
 }
 
-/// Notes what an option says.
-fn put<T>(place: &mut T, value: T) -> Result<(), Refusal> {
-    *place = value;
+/// Sets an option.
+fn put<T>(option: &mut T, value: T) -> Result<(), Refusal> {
+    *option = value;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What replies about locks promise that the wait for the disk can make void.
+//! Replies about locks that can become untrue while they wait for the disk.
 
 use quartet_protocol::resp::Output;
 
@@ -10,7 +10,7 @@ use crate::lock::operation::{CountRenewable, SessionRemaining, Withdraw, Withdra
 use crate::lock::{Aging, Grant, SessionId};
 use crate::refusal::Refusal;
 
-/// A grant that nobody has heard of.
+/// A grant that its owner does not know of yet.
 pub(super) struct Granted {
     grant: Grant,
     is_withdrawn: bool,
@@ -59,7 +59,7 @@ fn write_left(output: &mut Output, left: Option<&Grant>) {
 pub(super) struct AllRenewed {
     owner: Box<[u8]>,
     renewed: u64,
-    /// Until when they last at least, in microseconds.
+    /// They last at least until then, in microseconds.
     until: u64,
 }
 
@@ -126,10 +126,10 @@ impl Promise for SessionKept {
     }
 }
 
-/// A report in which the time goes on.
+/// A report whose times count down.
 struct Reported<R> {
     report: R,
-    /// When the times in it were counted from.
+    /// When its times were counted from.
     since: Now,
     write: fn(&mut Output, &R),
 }
@@ -144,7 +144,7 @@ impl<R: Aging + Send> Promise for Reported<R> {
     fn withdraw(&mut self, _: &Services, _: Now, _: &mut Effects) {}
 }
 
-/// Writes a report, whose remaining times are counted from when the client is sent it.
+/// Writes a report.  Its remaining times are counted from when it is sent.
 pub(super) fn report<R: Aging + Send + 'static>(
     call: &mut Call<'_, '_>,
     report: R,

@@ -1,4 +1,4 @@
-//! What RESP clients are told when the table of locks refuses a request.
+//! Refusals of the table of locks as RESP clients see them.
 
 use crate::lock::limits::{
     DELAY_MAX, HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, REQUEST_ID_LENGTH_MAX,
@@ -83,7 +83,7 @@ impl From<Refused> for Refusal {
     }
 }
 
-/// How a resource is held, as replies say it: `permits 2 of 3`.
+/// A mode as replies spell it: `permits 2 of 3`.
 pub(super) fn mode_text(mode: Mode) -> String {
     match mode {
         Mode::Permits { count, of } => format!("permits {count} of {of}"),

@@ -1,4 +1,4 @@
-//! Commands that tell who holds, who waits, and what deadlocks there were.
+//! Commands that report holders, waiters and deadlocks.
 
 use quartet_protocol::resp::Output;
 
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.info",
         syntax: "resource",
-        summary: "Tells who holds a resource and how many wait for it; null if nobody does either.",
+        summary: "Returns the holders of a resource and the number of its waiters; null if there are none.",
         complexity: "O(N) where N is the number of holders.",
         flags: Flags::NOSCRIPT.union(Flags::READONLY),
         handler: Handler::Data(info),
@@ -37,8 +37,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.waits",
         syntax: "[RESOURCE resource] [OWNER owner] [COUNT count]",
-        summary: "Tells who waits for whom: of one resource, of one owner, or of all.",
-        complexity: "O(N) where N is the number of requests that wait.",
+        summary: "Returns waiting requests and their blockers: of one resource, of one owner, or all.",
+        complexity: "O(N) where N is the number of waiting requests.",
         flags: Flags::NOSCRIPT.union(Flags::READONLY),
         handler: Handler::Data(waits),
         ..ROW
@@ -46,7 +46,7 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "lock.deadlocks",
         syntax: "[count]",
-        summary: "Tells which deadlocks were refused last, the newest first.",
+        summary: "Returns the deadlocks that were refused last, the newest first.",
         complexity: "O(N) where N is the number of deadlocks.",
         flags: Flags::NOSCRIPT.union(Flags::READONLY),
         handler: Handler::Data(deadlocks),
@@ -128,7 +128,7 @@ fn write_wait(output: &mut Output, wait: &WaitReport) {
     output.bulk(b"resource");
     output.bulk(&wait.resource);
     write_mode(output, wait.mode);
-    write_optional(output, b"place", Some(wait.place as u64));
+    write_optional(output, b"place", Some(wait.position as u64));
     write_optional(output, b"waited_ms", Some(wait.waited));
     write_optional(output, b"left_ms", Some(wait.left));
     output.bulk(b"blockers");

@@ -31,8 +31,8 @@ const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "ping",
         syntax: "session [REQID request-id]",
-        summary: "Has a session last its full time from now, also one that was lost less than its delay ago. Returns \
-                  the milliseconds, or null if it lasts as long as the connection.",
+        summary: "Makes a session last its full time from now, even if it was lost less than its delay ago. Returns the \
+                  milliseconds, or null if it lasts as long as the connection.",
         flags: Flags::NOSCRIPT.union(Flags::FAST),
         handler: Handler::Data(ping),
         ..ROW
@@ -40,7 +40,7 @@ const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "close",
         syntax: "session [REQID request-id]",
-        summary: "Ends a session and gives back its locks. Returns how many.",
+        summary: "Ends a session and releases its locks. Returns how many.",
         complexity: "O(N) where N is the number of locks.",
         handler: Handler::Data(close),
         ..ROW
@@ -119,14 +119,14 @@ fn write_session(output: &mut Output, report: &SessionReport) {
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.write_help(&[
         "CLOSE <session> [REQID <request-id>]",
-        "    Ends a session and gives back its locks.",
+        "    Ends a session and releases its locks.",
         "INFO <session>",
         "    Returns what is known about a session.",
         "OPEN [TTL <milliseconds>] [DELAY <milliseconds>] [CONN] [REQID <request-id>]",
         "    Opens a session that lasts from ping to ping (TTL), or as long as this connection (CONN).",
-        "    DELAY keeps the locks of a session that was lost for a time, in which a ping saves it.",
+        "    DELAY keeps the locks of a lost session for a time, in which a ping saves it.",
         "PING <session> [REQID <request-id>]",
-        "    Has a session last its full time from now.",
+        "    Makes a session last its full time from now.",
     ]);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! POST /lock: asks for one resource or several, at once or with a long poll.
+//! POST /lock: acquires one resource or several, at once or with a long poll.
 
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{SECOND, kept, problem_of, start, text};
+use super::{SECOND, durable, problem_of, start, text};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, Preferences, Problem, ProblemBody, State, problems, routes,
 };
@@ -16,14 +16,14 @@ use crate::lock::operation::{Acquire, Inspect};
 use crate::lock::{Answer, Asked, Deadlock, Grant, Mode, Outcome, Refused, ResourceReport, SessionId};
 use crate::wait::{Barrier, Ticket};
 
-/// Carries the fence of a grant, so that it can be passed on without looking into the body.
+/// Carries the fence of a grant, so that it can be passed on without reading the body.
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(acquire))
 }
 
-/// What is asked for.
+/// A request for a lock.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Acquisition {
@@ -37,21 +37,21 @@ struct Acquisition {
     ttl: Option<f64>,
     /// The same in milliseconds.
     ttl_ms: Option<u64>,
-    /// Milliseconds to wait for it; 0 answers at once.
+    /// Milliseconds to wait for the lock; 0 answers at once.
     #[serde(default)]
     wait_ms: u64,
-    /// How it is to be held: `exclusive` if this and `permits` are missing.
+    /// How to hold it: `exclusive` if this and `permits` are missing.
     mode: Option<ModeName>,
     /// Permits of a semaphore instead of a mode.
     permits: Option<Permits>,
-    /// Who asks: one thread of control.  Made if it is missing.
+    /// The owner: one thread of control.  The server makes one up if it is missing.
     owner: Option<String>,
-    /// Whether holding it already is no obstacle.
+    /// Whether an owner that holds it already may acquire it once more.
     #[serde(default)]
     reentrant: bool,
     /// The session that keeps the lease.
     session: Option<String>,
-    /// What others are to know about the holder.
+    /// A text about the holder for others to read.
     meta: Option<String>,
 }
 
@@ -59,9 +59,9 @@ struct Acquisition {
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ModeName {
-    /// By one.
+    /// By one owner.
     Exclusive,
-    /// Together with others that share it.
+    /// Together with other owners that share it.
     Shared,
 }
 
@@ -69,34 +69,34 @@ enum ModeName {
 #[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Permits {
-    /// How many are wanted.
+    /// The permits wanted.
     count: u32,
-    /// How many there are.
+    /// The permits that there are.
     of: u32,
 }
 
 /// A grant.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Lock {
-    /// By which it is renewed, released and checked.
+    /// Names the lock when it is renewed, released or checked.
     lock_id: String,
-    /// Who holds it.
+    /// The owner.
     owner: String,
-    /// What is held.
+    /// The resources.
     resources: Vec<String>,
-    /// Larger than that of every grant before: what is protected can turn away a holder from the past by it.
+    /// Larger than that of every earlier grant, so that the protected resource can refuse a holder from the past.
     fence: u64,
     /// Milliseconds the lease lasts from now; missing if it lasts as long as its session.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in_ms: Option<u64>,
     /// How often the owner holds it.
     holds: u32,
-    /// Milliseconds it was waited for.
+    /// Milliseconds that the request waited.
     waited_ms: u64,
 }
 
 impl Lock {
-    /// What a grant of these resources is to a client; `owner` asked for it.
+    /// A grant of these resources as its client sees it; `owner` has asked for it.
     pub(super) fn new(owner: &[u8], resources: &[&[u8]], grant: &Grant) -> Lock {
         let id = LockId {
             fence: grant.fence,
@@ -122,8 +122,8 @@ impl Lock {
 
 /// Acquires a lock
 ///
-/// Answers at once, or within `wait_ms` once it is this request's turn.  A client that hangs up stops waiting.  A request
-/// that is repeated with the same `Idempotency-Key` gets what it was given before; `wait_ms` may differ.
+/// Answers at once, or within `wait_ms` when its turn comes.  If the client hangs up, it stops waiting.  A request that
+/// is repeated with the same `Idempotency-Key` has the same result; `wait_ms` may differ.
 #[utoipa::path(post, path = "/lock", tag = "locks", request_body = Acquisition,
     params(("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated"),
         ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
@@ -180,8 +180,8 @@ async fn acquired(
     Ok(Lock::new(operation.owner, &names, &grant).into_response())
 }
 
-/// What a request of an owner for resources came to that was to wait so many milliseconds, once that is known and on the
-/// disk.
+/// The grant of a request, once it is known and on the disk.  `wanted` are the owner and its resources, `patience` the
+/// milliseconds to wait.
 pub(super) async fn granted(
     context: &Context,
     asked: Asked,
@@ -190,7 +190,7 @@ pub(super) async fn granted(
     patience: u64,
 ) -> Result<Grant, Problem> {
     match asked {
-        Asked::Granted(grant) => kept::granted(context, grant, barrier).await,
+        Asked::Granted(grant) => durable::granted(context, grant, barrier).await,
         Asked::Busy => Err(held(context, wanted, 0)),
         Asked::Deadlock(deadlock) => Err(deadlock_problem(&deadlock)),
         Asked::Waiting(ticket) => wait(context, ticket, wanted, patience).await,
@@ -205,7 +205,7 @@ async fn wait(
 ) -> Result<Grant, Problem> {
     let answer = context.answer(ticket).await?;
     match answer.outcome {
-        Outcome::Granted(grant) => kept::granted(context, grant, answer.barrier).await,
+        Outcome::Granted(grant) => durable::granted(context, grant, answer.barrier).await,
         Outcome::TimedOut => Err(held(context, wanted, patience)),
         Outcome::Cancelled => {
             Err(Problem::new(problems::LOCK_NOT_GRANTED).detail("the wait was cancelled by an operator"))
@@ -218,11 +218,11 @@ async fn wait(
     }
 }
 
-/// Says who holds what an owner asked for, and how many wait for it.
+/// Says who holds what an owner wants, and how many requests wait for it.
 fn held(context: &Context, (owner, names): (&[u8], &[&[u8]]), waited: u64) -> Problem {
     let (reports, _) = start(context, &Inspect { resources: names });
     let problem = Problem::new(problems::LOCK_HELD).with("waited_ms", waited);
-    // Of several resources the first that is held stands for all.
+    // Of several resources the first held one stands for all.
     let is_held = |report: &&ResourceReport| !report.holders.is_empty();
     let Some(report) = reports.iter().find(is_held).or(reports.first()) else {
         return problem.detail("it was held a moment ago");
@@ -260,7 +260,7 @@ fn deadlock_problem(deadlock: &Deadlock) -> Problem {
     Problem::new(problems::DEADLOCK).detail(deadlock.to_string()).with("cycle", cycle)
 }
 
-/// Milliseconds that a lease is to last, if that is said in seconds or in milliseconds.
+/// Milliseconds that a lease is to last, from a field in seconds or one in milliseconds.
 pub(super) fn time_to_live(seconds: Option<f64>, millis: Option<u64>) -> Result<Option<u64>, Problem> {
     match (seconds, millis) {
         (Some(_), Some(_)) => Err(Problem::invalid("ttl", "ttl or ttl_ms, and not both")),
@@ -282,7 +282,7 @@ pub(super) fn milliseconds(field: &str, seconds: f64) -> Result<u64, Problem> {
     Ok(milliseconds as u64)
 }
 
-/// The session that a client names.
+/// The session that a client has named.
 pub(super) fn session_id(name: &str) -> Result<SessionId, Problem> {
     SessionId::parse(name.as_bytes())
         .ok_or_else(|| Problem::invalid("session", "the session of a response to POST /sessions"))

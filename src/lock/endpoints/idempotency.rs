@@ -1,6 +1,6 @@
-//! The header Idempotency-Key, by which a client that missed a response can send the request again.
+//! The header Idempotency-Key: a client that missed a response can send the request again under the same key.
 //!
-//! Its draft standard makes a key unique on the whole server, whoever uses it, and has 422 answered when it comes with
+//! By its draft standard a key is unique on the whole server, for all clients, and answered with 422 if it comes with
 //! another request.  Every endpoint of the locks that changes something takes it.
 
 use axum::extract::FromRequestParts;

@@ -1,11 +1,11 @@
-//! The name under which a client of HTTP renews and releases what it was granted: fence, owner and resources in one word.
+//! The id by which an HTTP client names its lock: fence, owner and resources in one word.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::http::endpoint::{Problem, problems};
 
-/// What a lock's id stands for.
+/// The parts of a lock's id.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct LockId {
     pub(super) fence: u64,
@@ -31,7 +31,7 @@ impl LockId {
     }
 
     /// # Errors
-    /// If no server of ours has made such an id.
+    /// If no server has made such an id.
     pub(super) fn decode(id: &str) -> Result<LockId, Problem> {
         LockId::parse(id).ok_or_else(|| {
             Problem::new(problems::INVALID_VALUE)

@@ -1,4 +1,4 @@
-//! What a holder does with its lease: renew it, give it back, change how it holds, have a fence checked.
+//! What a holder does with its lease: renew it, release it, have a fence checked.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::acquisition::{Lock, time_to_live};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
-use super::{begin, change, kept, look};
+use super::{begin, change, durable, look};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, Query, QueryBytes, State, routes,
 };
@@ -41,11 +41,11 @@ impl Lifetime {
 
 /// Renews a lock
 ///
-/// Has it last at least this long from now; never shortens it.
+/// The lock lasts at least this long from now; it never becomes shorter.
 #[utoipa::path(put, path = "/lock/{lock_id}/renew", tag = "locks", request_body = Lifetime,
     params(("lock_id" = String, Path, description = "As POST /lock has given it"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "It is held still", body = Lock)))]
+    responses((status = 200, description = "It is still held", body = Lock)))]
 async fn renew(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -58,11 +58,11 @@ async fn renew(
     let operation =
         Renew { resources: &names, owner: &id.owner, ttl, fence: Some(id.fence), request: key.request() };
     let (grant, barrier) = begin(&context, &operation)?;
-    let grant = kept::changed(&context, grant, barrier).await?;
+    let grant = durable::changed(&context, grant, barrier).await?;
     Ok(Lock::new(&id.owner, &names, &grant).into_response())
 }
 
-/// Whose locks.
+/// Names the owner.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -72,16 +72,16 @@ struct Whose {
     owner: QueryBytes,
 }
 
-/// How many were renewed.
+/// The result of renewing all locks.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Renewed {
-    /// Their number.
+    /// How many locks were renewed.
     renewed: u64,
 }
 
 /// Renews all locks of an owner
 ///
-/// Those that last as long as a session are left to it.
+/// Except the locks that last as long as a session.
 #[utoipa::path(put, path = "/locks", operation_id = "renew_all_locks", tag = "locks", request_body = Lifetime,
     params(Whose, ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "They last at least this long from now", body = Renewed)))]
@@ -95,25 +95,25 @@ async fn renew_all(
     let owner = &*whose.owner;
     let since = context.now();
     let (renewed, barrier) = begin(&context, &RenewAll { owner, ttl, request: key.request() })?;
-    let renewed = kept::all_renewed(&context, (owner, ttl), renewed, since, barrier).await?;
+    let renewed = durable::all_renewed(&context, (owner, ttl), renewed, since, barrier).await?;
     Ok(Json(Renewed { renewed }))
 }
 
-/// How often a lock is given back.
+/// How often to release a lock.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Releasing {
-    /// However often it is held; once if this is not said.
+    /// As often as it is held; otherwise once.
     #[serde(default)]
     all: bool,
 }
 
-/// Gives a lock back
+/// Releases a lock
 #[utoipa::path(delete, path = "/lock/{lock_id}", tag = "locks",
     params(("lock_id" = String, Path, description = "As POST /lock has given it"), Releasing,
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 204, description = "It is given back")))]
+    responses((status = 204, description = "It is released")))]
 async fn release(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -133,15 +133,15 @@ async fn release(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The fence that somebody claims to hold under.
+/// A fence to check.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Claim {
-    /// If it is missing, that of the lock.
+    /// The fence of the lock if this is missing.
     fence: Option<u64>,
 }
 
-/// Whether a fence is that of the present grant.
+/// The result of checking a fence.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Check {
     /// Whether all resources of the lock are held under it.
@@ -152,7 +152,7 @@ struct Check {
 
 /// Checks a fence
 ///
-/// For what is protected by the lock: a request that comes with a fence which is not current has to be refused.
+/// For the protected resource: it has to refuse a request whose fence is not current.
 #[utoipa::path(post, path = "/lock/{lock_id}/check", operation_id = "check_lease", tag = "locks", request_body = Claim,
     params(("lock_id" = String, Path, description = "As POST /lock has given it")),
     responses((status = 200, description = "Whether it is current", body = Check)))]

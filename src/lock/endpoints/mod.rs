@@ -1,10 +1,10 @@
-//! Locks over HTTP: acquire with a long poll, renew, release, check, sessions, and who holds and waits.
+//! Locks over HTTP: acquire with a long poll, renew, release, check, sessions, reports on holders and waiters.
 
 mod acquisition;
+mod durable;
 mod events;
 mod idempotency;
 mod identity;
-mod kept;
 mod leases;
 mod modes;
 mod operators;
@@ -14,11 +14,11 @@ mod sessions;
 
 use crate::delivery::Effects;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk};
-use crate::lock::{Operation, Refused};
+use crate::lock::{LockOperation, Refused};
 use crate::wait::Barrier;
 use refusals::problem_of;
 
-/// Milliseconds in a second, the unit that people write times to live in.
+/// Milliseconds in a second, the unit of times to live in requests.
 const SECOND: u64 = 1000;
 
 /// The endpoints of the lock service.
@@ -34,7 +34,7 @@ pub fn endpoints() -> OpenApiRouter<Context> {
 }
 
 /// Runs an operation; returns what the response has to wait for as well.
-fn start<O: Operation>(context: &Context, operation: &O) -> (O::Answer, Option<Barrier>) {
+fn start<O: LockOperation>(context: &Context, operation: &O) -> (O::Answer, Option<Barrier>) {
     let (services, mut effects) = (context.services(), Effects::default());
     let answer = services.run_lock(operation, context.now(), &mut effects);
     let barrier = effects.take_barrier();
@@ -45,7 +45,7 @@ fn start<O: Operation>(context: &Context, operation: &O) -> (O::Answer, Option<B
 /// The same for an operation that may be refused.
 fn begin<A, O>(context: &Context, operation: &O) -> Result<(A, Option<Barrier>), Problem>
 where
-    O: Operation<Answer = Result<A, Refused>>,
+    O: LockOperation<Answer = Result<A, Refused>>,
 {
     let (answer, barrier) = start(context, operation);
     Ok((answer.map_err(|refused| problem_of(&refused, "resource"))?, barrier))
@@ -54,15 +54,15 @@ where
 /// Runs an operation that may be refused, and returns once the disk has what it did.
 async fn change<A, O>(context: &Context, operation: &O) -> Result<A, Problem>
 where
-    O: Operation<Answer = Result<A, Refused>>,
+    O: LockOperation<Answer = Result<A, Refused>>,
 {
     let (answer, barrier) = begin(context, operation)?;
     synced(barrier).await?;
     Ok(answer)
 }
 
-/// Runs an operation that nothing can refuse, and returns once the disk has what its answer depends on.
-async fn look<O: Operation>(context: &Context, operation: &O) -> Result<O::Answer, Problem> {
+/// Runs an operation that cannot be refused, and returns once the disk has what its answer depends on.
+async fn look<O: LockOperation>(context: &Context, operation: &O) -> Result<O::Answer, Problem> {
     let (answer, barrier) = start(context, operation);
     synced(barrier).await?;
     Ok(answer)
@@ -75,8 +75,7 @@ async fn synced(barrier: Option<Barrier>) -> Result<(), Problem> {
     }
 }
 
-/// Bytes as JSON shows them.  What came over HTTP is text mostly; what came over RESP need not be, and two names that
-/// differ must not look the same.
+/// Bytes as JSON shows them.  Names from RESP need not be text, and two names that differ must not look the same.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -1,4 +1,4 @@
-//! Changing how a lock is held: alone instead of shared, and shared instead of alone.
+//! Changing how a lock is held: exclusive instead of shared, and shared instead of exclusive.
 
 use axum::response::Response;
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use super::acquisition::{Lock, granted};
 use super::idempotency::IdempotencyKey;
 use super::identity::LockId;
 use super::refusals::problem_of;
-use super::{begin, kept, start};
+use super::{begin, durable, start};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Preferences, Problem, State, problems, routes,
 };
@@ -18,25 +18,25 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(upgrade)).routes(routes!(downgrade))
 }
 
-/// How long the others are waited for.
+/// How long to wait for the others.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Patience {
-    /// Milliseconds to wait until no other shares it; 0 answers at once.
+    /// Milliseconds to wait until no other owner shares it; 0 answers at once.
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// Holds alone what was shared
+/// Makes a shared lock exclusive
 ///
-/// Under a new fence and therefore a new `lock_id`, before all others that wait.  Of two that share a resource and both
-/// ask for this, the second is refused: each would wait for the other.  A request that is repeated with the same
-/// `Idempotency-Key` and the old `lock_id` gets the same answer.
+/// It gets a new fence and therefore a new `lock_id`, and goes before all other waiters.  If two owners share a
+/// resource and both ask for this, the second is refused, since each would wait for the other.  A request that is
+/// repeated with the same `Idempotency-Key` and the old `lock_id` has the same result.
 #[utoipa::path(post, path = "/lock/{lock_id}/upgrade", operation_id = "upgrade_lock", tag = "locks", request_body = Option<Patience>,
     params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated"),
         ("Prefer" = Option<String>, Header, description = "`wait=10` waits ten seconds, as `wait_ms` does")),
-    responses((status = 200, description = "It is held alone now", body = Lock)))]
+    responses((status = 200, description = "It is exclusive now", body = Lock)))]
 async fn upgrade(
     State(context): State<Context>,
     PathText(id): PathText,
@@ -59,9 +59,9 @@ async fn upgraded(context: &Context, id: &str, key: &IdempotencyKey, wait: u64) 
     Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 
-/// Shares what was held alone
+/// Makes an exclusive lock shared
 ///
-/// Under the same fence: `lock_id` stays as it is.
+/// Its fence and `lock_id` stay as they are.
 #[utoipa::path(post, path = "/lock/{lock_id}/downgrade", operation_id = "downgrade_lock", tag = "locks",
     params(("lock_id" = String, Path, description = "As POST /lock has given it, of one resource"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
@@ -75,11 +75,11 @@ async fn downgrade(
     let resource = one_resource(&id)?;
     let operation = Downgrade { resource, owner: &id.owner, fence: Some(id.fence), request: key.request() };
     let (grant, barrier) = begin(&context, &operation)?;
-    let grant = kept::changed(&context, grant, barrier).await?;
+    let grant = durable::changed(&context, grant, barrier).await?;
     Ok(Lock::new(&id.owner, &[resource], &grant).into_response())
 }
 
-/// Several resources under one fence cannot change one by one.
+/// The resource of a lock on one.  Several resources under one fence cannot change one by one.
 fn one_resource(id: &LockId) -> Result<&[u8], Problem> {
     match &id.resources[..] {
         [resource] => Ok(resource),

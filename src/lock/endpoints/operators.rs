@@ -13,23 +13,23 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(force)).routes(routes!(cancel))
 }
 
-/// Whose lock is to be taken away, and why.
+/// Which lock is taken away, and why.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Taking {
-    /// Only this owner's.
+    /// Only the lock of this owner.
     #[param(value_type = Option<String>)]
     owner: Option<QueryBytes>,
-    /// Told to those who listen.
+    /// A text for listeners.
     #[serde(default)]
     reason: String,
 }
 
-/// How many leases were taken away.
+/// The result of taking a lock away.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Taken {
-    /// Their number.
+    /// How many leases were taken away.
     taken: u64,
 }
 
@@ -53,26 +53,26 @@ async fn force(
     Ok(Json(Taken { taken }))
 }
 
-/// Whose wait is to be ended.
+/// Which wait is ended.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Cancelling {
-    /// The owner that waits.
+    /// The waiting owner.
     #[param(value_type = String)]
     owner: QueryBytes,
 }
 
-/// How many waits were ended.
+/// The result of ending a wait.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Cancelled {
-    /// Their number.
+    /// How many requests waited.
     cancelled: u64,
 }
 
 /// Ends an owner's wait for a resource
 ///
-/// The request that waits is answered that it was not granted.
+/// The waiting request is answered that it was not granted.
 #[utoipa::path(delete, path = "/locks/{resource}/waits", operation_id = "cancel_wait", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded"), Cancelling,
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),

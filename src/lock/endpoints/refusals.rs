@@ -1,4 +1,4 @@
-//! What HTTP clients are told when the table of locks refuses a request: in the words of the API, by its fields.
+//! Refusals of the table of locks as HTTP clients see them: in the words of the API, by its fields.
 
 use super::{SECOND, idempotency, text};
 use crate::http::endpoint::{Problem, problems};
@@ -9,7 +9,7 @@ use crate::lock::limits::{
 };
 use crate::lock::{Mode, Refused};
 
-/// The problem that a refusal is.  `resource` is the field that names what is locked.
+/// The problem for a refusal.  `resource` is the field that names the resources.
 pub(super) fn problem_of(refused: &Refused, resource: &str) -> Problem {
     let invalid = |field: &str, allowed: String| Problem::invalid(field, allowed);
     let bytes = |least: usize, most: usize| format!("{least} to {most} bytes");
@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    /// What requests can say: fields of bodies, parts of paths, headers.
+    /// What a request can contain: fields of bodies, parts of paths, headers.
     const FIELDS: &[&str] =
         &["owner", "resource", "meta", "ttl", "wait_ms", "delay", "permits", idempotency::HEADER];
 
@@ -96,7 +96,7 @@ mod tests {
     const FOREIGN: &[&str] =
         &["TTL", "WAIT", "SESSION", "PERMITS", "META", "DELAY", "CONN", "REQID", "FENCE", "OF"];
 
-    /// Every refusal: a new one is asked for here by the match below.
+    /// Every refusal.
     fn all() -> Vec<Refused> {
         let held = Mode::Permits { count: 1, of: 3 };
         vec![

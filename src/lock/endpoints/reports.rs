@@ -1,8 +1,8 @@
-//! Who holds, who waits, for whom, and what deadlocks there were.
+//! Reports: holders, waiters and their blockers, deadlocks.
 
 use serde::{Deserialize, Serialize};
 
-use super::{kept, look, start, text};
+use super::{durable, look, start, text};
 use crate::glob::Pattern;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, Query, QueryBytes, State, routes,
@@ -11,7 +11,7 @@ use crate::lock::limits::DEADLOCKS_MAX;
 use crate::lock::operation::{self, Inspect, List, Waits};
 use crate::lock::{Deadlock, Holder, ResourceReport, WaitReport};
 
-/// Waiting requests that one answer names unless it is asked for another number.
+/// Waiting requests that one answer names by default.
 const WAITS_SHOWN: usize = 100;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -23,29 +23,29 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .routes(routes!(waits))
 }
 
-/// One owner's hold on a resource.
+/// A holder of a resource.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Hold {
     /// The owner.
     owner: String,
     /// exclusive, shared or permits.
     mode: &'static str,
-    /// Of permits, how many.
+    /// The number of permits, if it holds some.
     #[serde(skip_serializing_if = "Option::is_none")]
     permits: Option<u32>,
     /// The fence of its lease.
     fence: u64,
-    /// How often it holds.
+    /// How often it holds the resource.
     holds: u32,
     /// Milliseconds the lease lasts from now; missing if as long as its session.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in_ms: Option<u64>,
-    /// Milliseconds it has held.
+    /// Milliseconds it has held it.
     held_ms: u64,
     /// The session that keeps the lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
-    /// What it said about itself.
+    /// The text that it gave about itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     meta: String,
 }
@@ -55,7 +55,7 @@ struct Hold {
 struct Resource {
     /// Its name.
     resource: String,
-    /// Who holds it, the first thousand.
+    /// Its holders, the first thousand.
     holders: Vec<Hold>,
     /// How many requests wait for it.
     waiters: usize,
@@ -66,44 +66,44 @@ struct Resource {
 struct Page {
     /// Where the next part begins; 0 after the last.
     cursor: usize,
-    /// Those that are held or waited for.
+    /// Resources that are held or waited for.
     locks: Vec<Resource>,
 }
 
-/// A request that waits: an edge of the graph for each of `blockers`.
+/// A waiting request: an edge of the graph for each of `blockers`.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Wait {
-    /// Who waits.
+    /// The owner.
     owner: String,
-    /// For what.
+    /// The resource.
     resource: String,
-    /// How it is to be held.
+    /// How it wants to hold the resource.
     mode: &'static str,
-    /// Its place in the queue; the first is 0.
+    /// Its position in the queue; the first is 0.
     place: usize,
     /// Milliseconds it has waited.
     waited_ms: u64,
-    /// Milliseconds it will wait still.
+    /// Milliseconds it still waits.
     left_ms: u64,
-    /// Whom it waits for: holders, then those ahead of it.
+    /// The owners that it waits for: holders, then waiters ahead of it.
     blockers: Vec<String>,
 }
 
-/// Who waits for whom.
+/// Waiting requests and their blockers.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Graph {
-    /// The requests that wait, in the order of their queues.
+    /// The waiting requests, in the order of their queues.
     waits: Vec<Wait>,
 }
 
-/// The last deadlocks.
+/// The last deadlocks that were refused.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Deadlocks {
     /// The newest first.
     deadlocks: Vec<Cycle>,
 }
 
-/// A circle of owners each of which would have waited for the next.
+/// A circle of owners, each of which would have waited for the next.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Cycle {
     /// Milliseconds since it was found.
@@ -112,12 +112,12 @@ struct Cycle {
     cycle: Vec<Link>,
 }
 
-/// An owner and what it would have waited for.
+/// An owner and the resource that it would have waited for.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Link {
     /// The owner.
     owner: String,
-    /// What the next owner keeps from it.
+    /// The resource, which the next owner keeps from it.
     waits_for: String,
 }
 
@@ -157,7 +157,7 @@ impl From<&WaitReport> for Wait {
             owner: text(&report.owner),
             resource: text(&report.resource),
             mode: report.mode.word(),
-            place: report.place,
+            place: report.position,
             waited_ms: report.waited,
             left_ms: report.left,
             blockers: report.blockers.iter().map(|owner| text(owner)).collect(),
@@ -165,7 +165,7 @@ impl From<&WaitReport> for Wait {
     }
 }
 
-/// Which locks are wanted.
+/// Selects locks.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -174,38 +174,38 @@ struct Wanted {
     #[serde(rename = "match")]
     #[param(value_type = Option<String>)]
     pattern: Option<QueryBytes>,
-    /// Only those that this owner holds.
+    /// Only locks that this owner holds.
     #[param(value_type = Option<String>)]
     owner: Option<QueryBytes>,
-    /// Where to go on, as the last part has said.
+    /// Where to continue: `cursor` of the last part.
     #[serde(default)]
     cursor: usize,
 }
 
-/// What is held or waited for
+/// Lists locks that are held or waited for
 #[utoipa::path(get, path = "/locks", tag = "locks", params(Wanted),
     responses((status = 200, description = "A part of them", body = Page)))]
 async fn list(State(context): State<Context>, Query(wanted): Query<Wanted>) -> Result<Json<Page>, Problem> {
     let pattern = wanted.pattern.as_deref().map(Pattern::new).transpose()?;
     let owner = wanted.owner.as_deref();
     let operation = List { cursor: wanted.cursor, pattern: pattern.as_ref(), owner };
-    let page = kept::report(&context, start(&context, &operation)).await?;
+    let page = durable::report(&context, start(&context, &operation)).await?;
     Ok(Json(Page { cursor: page.next, locks: page.resources.iter().map(Resource::from).collect() }))
 }
 
-/// How many waiting requests are wanted, and whose.
+/// Selects waiting requests.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct WantedWaits {
-    /// Only those of this owner.
+    /// Only requests of this owner.
     #[param(value_type = Option<String>)]
     owner: Option<QueryBytes>,
     /// At most so many, and never more than a thousand.
     count: Option<usize>,
 }
 
-/// Who waits for whom
+/// Lists waiting requests and their blockers
 #[utoipa::path(get, path = "/locks/graph", tag = "locks", params(WantedWaits),
     responses((status = 200, description = "The edges of the graph", body = Graph)))]
 async fn graph(
@@ -215,7 +215,7 @@ async fn graph(
     waits_of(&context, None, &wanted).await
 }
 
-/// Who waits for a resource
+/// Lists the requests that wait for a resource
 #[utoipa::path(get, path = "/locks/{resource}/waits", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded"), WantedWaits),
     responses((status = 200, description = "Its queue", body = Graph)))]
@@ -234,11 +234,11 @@ async fn waits_of(
 ) -> Result<Json<Graph>, Problem> {
     let owner = wanted.owner.as_deref();
     let count = wanted.count.unwrap_or(WAITS_SHOWN);
-    let waits = kept::report(context, start(context, &Waits { resource, owner, count })).await?;
+    let waits = durable::report(context, start(context, &Waits { resource, owner, count })).await?;
     Ok(Json(Graph { waits: waits.iter().map(Wait::from).collect() }))
 }
 
-/// The last deadlocks
+/// Lists the last deadlocks
 #[utoipa::path(get, path = "/locks/deadlocks", tag = "locks",
     responses((status = 200, description = "The newest first", body = Deadlocks)))]
 async fn deadlocks(State(context): State<Context>) -> Result<Json<Deadlocks>, Problem> {
@@ -255,7 +255,7 @@ async fn deadlocks(State(context): State<Context>) -> Result<Json<Deadlocks>, Pr
     Ok(Json(Deadlocks { deadlocks: found.iter().map(cycle_of).collect() }))
 }
 
-/// Who holds a resource
+/// Reports the holders of a resource
 #[utoipa::path(get, path = "/locks/{resource}", tag = "locks",
     params(("resource" = String, Path, description = "Its name, percent-encoded; `graph` and `deadlocks` are reached as `%67raph` and `%64eadlocks`")),
     responses((status = 200, description = "Its holders; none if it is free", body = Resource)))]
@@ -264,7 +264,7 @@ async fn resource(
     PathBytes(name): PathBytes,
 ) -> Result<Json<Resource>, Problem> {
     let found = start(&context, &Inspect { resources: &[&name] });
-    let reports = kept::report(&context, found).await?;
+    let reports = durable::report(&context, found).await?;
     let free = || Resource { resource: text(&name), holders: Vec::new(), waiters: 0 };
     Ok(Json(reports.first().map_or_else(free, Resource::from)))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::acquisition::{milliseconds, session_id};
 use super::idempotency::IdempotencyKey;
-use super::{begin, change, kept, text};
+use super::{begin, change, durable, text};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathText, Problem, State, json_with_status, routes,
 };
@@ -16,14 +16,14 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(open)).routes(routes!(ping)).routes(routes!(session, close))
 }
 
-/// What a session is opened with.
+/// The terms of a session.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Opening {
     /// Seconds that it lasts from its last ping.
     #[schema(minimum = 0, example = 30)]
     ttl: f64,
-    /// Seconds that its locks are kept after it was lost, so that what its holder had begun comes to rest.
+    /// Seconds that its locks are kept after it is lost, so that its holder can finish what it has begun.
     #[serde(default)]
     #[schema(minimum = 0)]
     delay: f64,
@@ -45,21 +45,21 @@ struct Session {
     session: String,
     /// Milliseconds it lasts from a ping.
     ttl_ms: Option<u64>,
-    /// Milliseconds it lasts from now without a ping; once it is lost, that its locks are kept still.
+    /// Milliseconds it lasts from now without a ping; once it is lost, how long its locks last.
     expires_in_ms: Option<u64>,
-    /// Whether it was lost, so that only its delay keeps its locks.
+    /// Whether it is lost, so that only its delay keeps its locks.
     lost: bool,
-    /// How many locks it keeps.
+    /// The number of its locks.
     locks: usize,
-    /// How many of its requests wait.
+    /// The number of its waiting requests.
     waiters: usize,
-    /// What it keeps, the first thousand.
+    /// The resources of its locks, the first thousand.
     resources: Vec<String>,
 }
 
 /// Opens a session
 ///
-/// A session keeps any number of locks, all of them alive by one ping.
+/// A session keeps any number of locks, and one ping keeps all of them alive.
 #[utoipa::path(post, path = "/sessions", tag = "locks", request_body = Opening,
     params(("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 201, description = "It is open", body = Opened)))]
@@ -73,7 +73,7 @@ async fn open(
     let drawn = context.draw() as u64;
     let (id, barrier) = begin(&context, &OpenSession { id: drawn, terms, request: key.request() })?;
     let expires_in_ms = match barrier {
-        Some(barrier) => kept::session_left(&context, id, true, barrier).await?,
+        Some(barrier) => durable::session_left(&context, id, true, barrier).await?,
         None => terms.ttl,
     };
     Ok(json_with_status(StatusCode::CREATED, Opened { session: id.to_string(), expires_in_ms }))
@@ -83,7 +83,7 @@ async fn open(
 #[utoipa::path(put, path = "/sessions/{session}/ping", tag = "locks",
     params(("session" = String, Path, description = "Its name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
-    responses((status = 200, description = "It lives on", body = Opened)))]
+    responses((status = 200, description = "It stays alive", body = Opened)))]
 async fn ping(
     State(context): State<Context>,
     PathText(name): PathText,
@@ -93,20 +93,20 @@ async fn ping(
     let operation = PingSession { session: id, connection: None, request: key.request() };
     let (ttl, barrier) = begin(&context, &operation)?;
     let expires_in_ms = match barrier {
-        Some(barrier) => kept::session_left(&context, id, false, barrier).await?,
+        Some(barrier) => durable::session_left(&context, id, false, barrier).await?,
         None => ttl,
     };
     Ok(Json(Opened { session: id.to_string(), expires_in_ms }))
 }
 
-/// A session and what it keeps
+/// Reports a session
 #[utoipa::path(get, path = "/sessions/{session}", tag = "locks",
     params(("session" = String, Path, description = "Its name")),
     responses((status = 200, description = "The session", body = Session)))]
 async fn session(State(context): State<Context>, PathText(name): PathText) -> Result<Json<Session>, Problem> {
     let id = session_id(&name)?;
     let found = begin(&context, &InspectSession { session: id })?;
-    let report = kept::report(&context, found).await?;
+    let report = durable::report(&context, found).await?;
     Ok(Json(Session {
         session: id.to_string(),
         ttl_ms: report.ttl,
@@ -120,7 +120,7 @@ async fn session(State(context): State<Context>, PathText(name): PathText) -> Re
 
 /// Closes a session
 ///
-/// Everything it keeps is given back.
+/// Its locks are released.
 #[utoipa::path(delete, path = "/sessions/{session}", tag = "locks",
     params(("session" = String, Path, description = "Its name"),
         ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),

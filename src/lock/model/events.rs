@@ -1,4 +1,4 @@
-//! What one operation leaves besides its answer: answers to waiters, notices for those who listen, records to be kept.
+//! What one operation leaves besides its result: answers to waiters, notices for listeners, records for the journal.
 
 use crate::lock::durability::Durability;
 use crate::lock::identifiers::WaiterId;
@@ -6,16 +6,16 @@ use crate::lock::notice::Notice;
 use crate::lock::outcome::Outcome;
 use crate::lock::records::Record;
 
-/// What has happened since this was last looked at.
+/// What operations have left since it was last collected.
 #[derive(Default, Debug)]
 pub struct Events {
-    /// Answers to who waited.
+    /// Answers to waiters.
     pub answers: Vec<(WaiterId, Outcome)>,
-    /// Notices, if anybody listens.
+    /// Notices, if there are listeners.
     pub notices: Vec<Notice>,
-    /// Whether anybody listens.
+    /// Whether there are listeners.
     pub wants_notices: bool,
-    /// What is to be written down.
+    /// Which records are kept.
     pub keeps: Durability,
     /// Records, one after the other.
     records: Vec<u8>,

@@ -1,21 +1,21 @@
-//! Fencing tokens: one counter, each grant larger than all before it, below 2^53 so that JSON can carry it.
+//! Fencing tokens: one counter.  Each grant's is larger than all before it, and below 2^53 so that JSON can carry it.
 //!
-//! Each start goes on after what the disk knows and after what the wall clock says.  The disk serves where the clock was
-//! set back; the clock serves where the disk knows nothing: of servers that kept nothing, of a folder that was removed, or
-//! brought back as it was long ago.
+//! Each start continues after the last token on the disk and after what the wall clock says.  The disk helps if the
+//! clock was set back.  The clock helps if the disk knows nothing: the server kept nothing, or its folder was removed
+//! or restored from an old copy.
 
 use crate::clock::Now;
 
-/// How many fences are reserved at a time where only they are kept on disk.  One record is written for half of them.
+/// Fences that are reserved at a time where only fences are kept.  One record is written for each half of them.
 pub const FENCE_RANGE: u64 = 1 << 20;
 
-/// Fences that a server may give out a millisecond, on the whole, without coming to those with which a later one starts.
+/// Fences that a server may give out per millisecond, on average, and stay below the first one of a later start.
 const FENCES_PER_MILLISECOND: u64 = 1024;
 
-/// What the clock says is at most this, which leaves as many fences to be counted: a wall clock of the year 2109.
+/// The largest start that a clock can give: a wall clock of the year 2109.  As many fences are left to count.
 const FENCE_OF_CLOCK_MAX: u64 = 1 << 52;
 
-/// Where fences begin that nothing else is known of.
+/// The first fence by the clock, where nothing else is known.
 pub(in crate::lock) fn of_clock(now: Now) -> u64 {
     let millis = u64::try_from(now.wall_millis()).unwrap_or(0);
     millis.saturating_mul(FENCES_PER_MILLISECOND).min(FENCE_OF_CLOCK_MAX)
@@ -25,17 +25,17 @@ pub(in crate::lock) fn of_clock(now: Now) -> u64 {
 #[derive(Clone, Debug, Default)]
 pub(in crate::lock) struct Fences {
     last: u64,
-    /// Up to here fences may be given out without another record; unlimited unless ranges are kept.
+    /// Fences up to this may be given out without another record; unlimited unless ranges are reserved.
     reserved: Option<u64>,
 }
 
 impl Fences {
-    /// From here on fences are given out of ranges that are written down.
+    /// From here on fences are given out from ranges that are written down.
     pub(in crate::lock) fn reserve_ranges(&mut self) {
         self.reserved = Some(self.last);
     }
 
-    /// No fence above this was given out, also none that was not written down by itself.
+    /// Every fence that was given out is at most this, whether or not it was written down by itself.
     pub(in crate::lock) fn upto(&self) -> u64 {
         self.reserved.unwrap_or(0).max(self.last)
     }
@@ -51,12 +51,12 @@ impl Fences {
         self.last
     }
 
-    /// Goes on after `fence`, if that is later.
+    /// Continues after `fence`, if that is later.
     pub(in crate::lock) fn skip_to(&mut self, fence: u64) {
         self.last = self.last.max(fence);
     }
 
-    /// The end of the range to be written down next, if half of the last is used.
+    /// The end of the range to be written down next, once half of the last one is used.
     pub(in crate::lock) fn next_range(&mut self) -> Option<u64> {
         let reserved = self.reserved.as_mut()?;
         if self.last + FENCE_RANGE / 2 < *reserved {
@@ -77,7 +77,7 @@ mod tests {
     fn fences_of_the_clock_fit_into_json() {
         let at = |seconds| of_clock(Now::at(Duration::ZERO, Duration::from_secs(seconds)));
         assert!(at(1_700_000_000) < at(1_700_000_001));
-        // Somebody's clock says the year 9999.
+        // A clock may say the year 9999.
         assert_eq!(at(253_000_000_000), 1 << 52);
     }
 

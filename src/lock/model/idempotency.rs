@@ -1,8 +1,8 @@
-//! Which requests were done already, so that a client which missed the reply can send the same request again.
+//! Requests that were done already: a client that missed the reply can send the same request again.
 //!
-//! Every operation that changes something takes an id, and all of them come here.  An id is bound to the request that it
-//! was first used for: the same request again comes to the same result, and another request under it is refused.  What
-//! was refused, or granted to nobody, is not remembered; the same request may then be made anew.
+//! Every operation that changes something takes an id.  An id is bound to the request that it was first used for: the
+//! same request has the same result again, and another request under it is refused.  A request that was refused, or
+//! granted to nobody, is not remembered, so it may be made anew.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -14,10 +14,10 @@ use crate::lock::identifiers::{RequestId, SessionId, WaiterId};
 use crate::lock::limits::{OWNER_LENGTH_MAX, REQUEST_ID_LENGTH_MAX, REQUEST_ID_MEMORY, REQUEST_IDS_MAX};
 use crate::lock::refused::Refused;
 
-/// What a request came to.
+/// The result of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::lock) enum Done {
-    /// It was granted something, or changed a grant, that now has this fence.
+    /// It was granted, or changed, a lease that has this fence now.
     Granted(u64),
     /// It waits.
     Waiting(WaiterId),
@@ -37,9 +37,9 @@ impl Done {
     }
 }
 
-/// What a request does.  The numbers are part of fingerprints, which are kept on disk.
+/// What a request does.  The numbers are part of fingerprints, which are on disks.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::lock) enum Operation {
+pub(in crate::lock) enum OperationKind {
     Acquire = 1,
     Upgrade = 2,
     Downgrade = 3,
@@ -54,13 +54,13 @@ pub(in crate::lock) enum Operation {
     CloseSession = 12,
 }
 
-/// A number that stands for an operation with everything it was asked to do (FNV-1a).  It tells a client's mistake, not
-/// an attack: who makes two requests with one number harms only itself.
+/// A number that stands for an operation with all its arguments (FNV-1a).  It detects a client's mistake, not an
+/// attack: a client that makes two requests with one number harms only itself.
 #[derive(Clone, Copy)]
 pub(in crate::lock) struct Fingerprint(u64);
 
 impl Fingerprint {
-    pub(in crate::lock) fn of(operation: Operation) -> Fingerprint {
+    pub(in crate::lock) fn of(operation: OperationKind) -> Fingerprint {
         Fingerprint(0xcbf2_9ce4_8422_2325).number(operation as u64)
     }
 
@@ -86,7 +86,7 @@ impl Fingerprint {
     }
 }
 
-/// An id with the request that it is bound to; empty for a request without an id.
+/// An id with the fingerprint of its request; empty for a request without an id.
 #[derive(Clone, Default)]
 pub(in crate::lock) struct Bound {
     /// The length of the scope, the scope, the id.
@@ -95,7 +95,7 @@ pub(in crate::lock) struct Bound {
 }
 
 impl RequestId<'_> {
-    /// Binds the id to what the request does.
+    /// Binds the id to the request with this fingerprint.
     ///
     /// # Errors
     /// If the id or its scope is too long.
@@ -122,21 +122,22 @@ impl Bound {
     }
 }
 
-/// The requests of the last two minutes that had an id, and those that wait.
+/// The requests with an id of the last two minutes, and those that wait.
 #[derive(Default)]
 pub(in crate::lock) struct RequestIds {
-    /// Oldest first.  Each has a number, one larger than that of the one before it; an empty key stands for none.
+    /// Oldest first.  Each has a number, one larger than that of the entry before it.  A forgotten entry has an empty
+    /// key.
     entries: VecDeque<Entry>,
-    /// The number of the first.
+    /// The number of the first entry.
     first: u64,
-    /// The numbers by the keys.
+    /// The numbers by key.
     index: HashTable<u64>,
     hasher: RandomState,
     /// The bytes of all keys.
     key_bytes: usize,
 }
 
-/// What finding a key takes, about.
+/// Bytes for finding a key, about.
 const INDEX_BYTES: usize = 16;
 
 pub(in crate::lock) struct Entry {
@@ -160,7 +161,7 @@ impl RequestIds {
         self.number_of(key).map(|number| &self.entries[(number - self.first) as usize])
     }
 
-    /// Remembers what a request came to; `now` in microseconds.
+    /// Remembers the result of a request; `now` in microseconds.
     pub(in crate::lock) fn remember(&mut self, key: &[u8], fingerprint: u64, done: Done, now: u64) {
         self.forget(key);
         self.forget_old(now);
@@ -183,19 +184,19 @@ impl RequestIds {
         self.first..self.first + self.entries.len() as u64
     }
 
-    /// Key, fingerprint and what it came to, of the entry with a number, if it is remembered still and does not wait.
+    /// Key, fingerprint and result of the entry with a number, if it is still remembered and does not wait.
     pub(in crate::lock) fn done_at(&self, number: u64) -> Option<(&[u8], u64, Done)> {
         let entry = self.entries.get(number.checked_sub(self.first)? as usize)?;
         let is_done = !entry.key.is_empty() && !matches!(entry.done, Done::Waiting(_));
         is_done.then_some((&*entry.key, entry.fingerprint, entry.done))
     }
 
-    /// The bytes that they take, about.
+    /// The bytes of all entries, about.
     pub(in crate::lock) fn bytes(&self) -> usize {
         self.entries.len() * (size_of::<Entry>() + INDEX_BYTES) + self.key_bytes
     }
 
-    /// How many are remembered.
+    /// The number of requests that are remembered.
     pub(in crate::lock) fn len(&self) -> usize {
         self.index.len()
     }
@@ -222,8 +223,8 @@ impl RequestIds {
 
     fn unlink(&mut self, key: &[u8], number: u64) {
         let hash = self.hasher.hash_one(key);
-        if let Ok(place) = self.index.find_entry(hash, |&other| other == number) {
-            place.remove();
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == number) {
+            entry.remove();
         }
     }
 
@@ -231,7 +232,7 @@ impl RequestIds {
         while let Some(entry) = self.entries.front()
             && (entry.key.is_empty() || now.saturating_sub(entry.at) >= REQUEST_ID_MEMORY * 1000)
         {
-            // Who waits longer than that may still ask again.
+            // A client whose request waits longer than that may still repeat it.
             if let Some(entry) = self.pop()
                 && matches!(entry.done, Done::Waiting(_))
                 && !entry.key.is_empty()
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn fingerprints_tell_requests_apart() {
-        let of = || Fingerprint::of(Operation::Acquire);
+        let of = || Fingerprint::of(OperationKind::Acquire);
         let all = [
             of().texts(&[b"ab", b"c"]),
             of().texts(&[b"a", b"bc"]),
@@ -256,7 +257,7 @@ mod tests {
             of().optional(None),
             of().optional(Some(0)),
             of().number(0),
-            Fingerprint::of(Operation::Renew).number(0),
+            Fingerprint::of(OperationKind::Renew).number(0),
         ];
         let different: std::collections::HashSet<u64> = all.iter().map(|sum| sum.0).collect();
         assert_eq!(different.len(), all.len());

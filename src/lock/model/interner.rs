@@ -1,4 +1,4 @@
-//! Things with names, found by name and then known by a small number.
+//! Things with names, found by name and known by a small number from then on.
 
 use std::hash::BuildHasher;
 use std::ops::{Index, IndexMut};
@@ -9,13 +9,13 @@ use hashbrown::hash_table::Entry;
 
 use super::slots::Slots;
 
-/// What finding a name takes, about: a number and a byte in a table that is half full, and what goes astray between names.
+/// Bytes for finding a name, about: a number and a byte in a table that is half full, and padding between names.
 const INDEX_BYTES: usize = 16;
 
-/// Interner for which the index is never made smaller.
+/// Names up to which the index never shrinks.
 const INDEX_KEPT: usize = 4096;
 
-/// Named things of one kind.  A number is given again once its thing is removed.
+/// Named things of one kind.  The number of a removed thing is given again.
 pub(in crate::lock) struct Interner<T> {
     entries: Slots<Named<T>>,
     index: HashTable<u32>,
@@ -41,7 +41,7 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Default> Interner<T> {
-    /// The number of the thing of this name, which is made if there is none.
+    /// The number of the thing with this name.  It is made if there is none.
     pub(in crate::lock) fn intern(&mut self, name: &[u8]) -> usize {
         let hash = self.hasher.hash_one(name);
         let Interner { entries, index, name_bytes, hasher } = self;
@@ -52,9 +52,9 @@ impl<T: Default> Interner<T> {
         );
         match found {
             Entry::Occupied(entry) => *entry.get() as usize,
-            Entry::Vacant(place) => {
+            Entry::Vacant(entry) => {
                 let id = entries.insert(Named { name: name.into(), thing: T::default() });
-                place.insert(u32::try_from(id).expect("the limit of memory comes before"));
+                entry.insert(u32::try_from(id).expect("the limit of memory comes before"));
                 *name_bytes += name.len();
                 id
             }
@@ -63,7 +63,7 @@ impl<T: Default> Interner<T> {
 }
 
 impl<T> Interner<T> {
-    /// The number of the thing of this name.
+    /// The number of the thing with this name.
     pub(in crate::lock) fn find(&self, name: &[u8]) -> Option<usize> {
         let hash = self.hasher.hash_one(name);
         self.index.find(hash, |&id| *self.entries[id as usize].name == *name).map(|&id| id as usize)
@@ -87,25 +87,25 @@ impl<T> Interner<T> {
         if let Ok(entry) = self.index.find_entry(hash, |&other| other as usize == id) {
             entry.remove();
         }
-        // What was for many is given back once they are few.
+        // An index for many names shrinks once they are few.
         if self.index.capacity() > INDEX_KEPT && self.index.len() < self.index.capacity() / 8 {
             let Interner { entries, index, hasher, .. } = self;
             index.shrink_to(index.len() * 2, |&id| hasher.hash_one(&*entries[id as usize].name));
         }
     }
 
-    /// The bytes that things and names take, about, without what the things hold elsewhere.
+    /// The bytes of things and names, about, without memory that the things own elsewhere.
     pub(in crate::lock) fn bytes(&self) -> usize {
         self.entries.bytes() + self.name_bytes + self.entries.len() * INDEX_BYTES
     }
 
-    /// How many there are.
+    /// The number of things.
     pub(in crate::lock) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// The places there are, taken or not: all numbers lie below.
-    pub(in crate::lock) fn places(&self) -> usize {
+    /// The number of slots, taken or free: all numbers lie below.
+    pub(in crate::lock) fn slots(&self) -> usize {
         self.entries.capacity()
     }
 

@@ -1,11 +1,11 @@
-//! Leases: who holds which resource, how, and until when.
+//! Leases: which owner holds which resource, how, and until when.
 
 use super::Model;
 use super::events::Events;
-use super::grants::Terms;
-use super::lease::{Lease, kept_ttl};
+use super::grants::GrantTerms;
+use super::lease::{Lease, stored_ttl};
 use super::load::Load;
-use super::waiter::Kind;
+use super::waiter::WaitKind;
 use crate::lock::durability::Durability;
 use crate::lock::identifiers::WaiterId;
 use crate::lock::mode::Mode;
@@ -14,7 +14,7 @@ use crate::lock::outcome::Outcome;
 use crate::lock::records::Record;
 
 impl Model {
-    /// The leases of an owner on a resource, looked for where there are fewer.  Of permits they may be several.
+    /// The leases of an owner on a resource; of permits there may be several.  The shorter of both lists is searched.
     pub(in crate::lock) fn find_leases(&self, resource: usize, owner: usize) -> impl Iterator<Item = usize> {
         let (holders, leases) = (&self.resources[resource].holders, &self.owners[owner].leases);
         let among = if holders.len() < leases.len() { holders } else { leases };
@@ -24,7 +24,7 @@ impl Model {
         })
     }
 
-    /// The last of them.
+    /// The last of these leases.
     pub(in crate::lock) fn find_lease(&self, resource: usize, owner: usize) -> Option<usize> {
         let later = |one: usize, other: usize| {
             if self.leases[one].fence < self.leases[other].fence { other } else { one }
@@ -32,7 +32,7 @@ impl Model {
         self.find_leases(resource, owner).reduce(later)
     }
 
-    /// The lease of an owner on a resource that has this fence, or the last if none is named.
+    /// The lease of an owner on a resource that has this fence; the last one if no fence is named.
     pub(in crate::lock) fn lease_under(
         &self,
         resource: &[u8],
@@ -52,13 +52,13 @@ impl Model {
         holders.iter().find(|&&id| self.leases[id].fence == fence).copied()
     }
 
-    /// The last lease of an owner on a resource, of so many permits if there is one.
+    /// The last lease of an owner on a resource, one for as many permits if there is any.
     pub(in crate::lock) fn lease_for(&self, wanted: Mode, resource: usize, owner: usize) -> Option<usize> {
         let fits = |id: usize| self.leases[id].mode.is_like(wanted);
         self.find_leases(resource, owner).max_by_key(|&id| (fits(id), self.leases[id].fence))
     }
 
-    /// Whether what an owner holds of a resource itself keeps permits from it: other permits do if there are not so many.
+    /// Whether the owner's own leases on a resource leave no room for the wanted mode.  Permits may fit beside permits.
     pub(in crate::lock) fn keeps_from(&self, owner: usize, resource: usize, wanted: Mode) -> bool {
         let mut own = Load::default();
         let held = self.find_leases(resource, owner).map(|id| self.leases[id].mode);
@@ -66,27 +66,32 @@ impl Model {
         !own.admits(wanted)
     }
 
-    /// Enters a lease.
-    pub(in crate::lock) fn add_lease(&mut self, terms: &Terms<'_>, resource: usize, fence: u64) -> usize {
+    /// Adds a lease.
+    pub(in crate::lock) fn add_lease(
+        &mut self,
+        terms: &GrantTerms<'_>,
+        resource: usize,
+        fence: u64,
+    ) -> usize {
         let deadline = terms.ttl.map(|ttl| self.now + ttl * 1000);
-        let (place, owner) = (&mut self.resources[resource], &mut self.owners[terms.owner]);
-        place.load.add(terms.mode);
+        let (held, owner) = (&mut self.resources[resource], &mut self.owners[terms.owner]);
+        held.load.add(terms.mode);
         let id = self.leases.insert(Lease {
             owner: terms.owner,
             resource,
             mode: terms.mode,
             fence,
             holds: 1,
-            ttl: terms.ttl.map_or(0, kept_ttl),
+            ttl: terms.ttl.map_or(0, stored_ttl),
             deadline: deadline.unwrap_or(0),
             session: terms.session.map_or(0, |session| session.0),
             granted_at: self.now,
             meta: terms.meta.into(),
             claims: 0,
-            place: place.holders.len() as u32,
-            owner_place: owner.leases.len() as u32,
+            holder_index: held.holders.len() as u32,
+            owner_index: owner.leases.len() as u32,
         });
-        place.holders.push(id);
+        held.holders.push(id);
         owner.leases.push(id);
         self.meta_bytes += terms.meta.len();
         self.count_permits(resource, terms.mode);
@@ -99,20 +104,20 @@ impl Model {
         id
     }
 
-    /// Ends a lease.  Whoever waits for it has its turn at the end of the operation.
+    /// Removes a lease.  Waiters for its resource may have their turn at the end of the operation.
     pub(in crate::lock) fn remove_lease(&mut self, id: usize, events: &mut Events) {
         let lease = self.leases.remove(id).expect("a lease ends once");
         self.meta_bytes -= lease.meta.len();
         let resource = &mut self.resources[lease.resource];
         resource.load.remove(lease.mode);
-        resource.holders.swap_remove(lease.place as usize);
-        if let Some(&moved) = resource.holders.get(lease.place as usize) {
-            self.leases[moved].place = lease.place;
+        resource.holders.swap_remove(lease.holder_index as usize);
+        if let Some(&moved) = resource.holders.get(lease.holder_index as usize) {
+            self.leases[moved].holder_index = lease.holder_index;
         }
         let owner = &mut self.owners[lease.owner];
-        owner.leases.swap_remove(lease.owner_place as usize);
-        if let Some(&moved) = owner.leases.get(lease.owner_place as usize) {
-            self.leases[moved].owner_place = lease.owner_place;
+        owner.leases.swap_remove(lease.owner_index as usize);
+        if let Some(&moved) = owner.leases.get(lease.owner_index as usize) {
+            self.leases[moved].owner_index = lease.owner_index;
         }
         let (waits, holds_more) = (owner.wait.is_some(), !owner.leases.is_empty());
         self.discount_permits(lease.resource, lease.mode);
@@ -131,16 +136,16 @@ impl Model {
         }
     }
 
-    /// An upgrade of a lease that has ended will never come.
+    /// Answers a waiting upgrade whose lease has ended.
     pub(in crate::lock) fn end_upgrade(&mut self, owner: usize, resource: usize, events: &mut Events) {
-        let is_upgrade = |waiter: &WaiterId| self.waiters[waiter].kind == Kind::Upgrade;
+        let is_upgrade = |waiter: &WaiterId| self.waiters[waiter].kind == WaitKind::Upgrade;
         let Some(waiter) = self.wait_for(resource, owner).filter(is_upgrade) else { return };
         let ended = self.take_waiter(waiter);
         self.request_ids.forget(&ended.request.key);
         events.answer(waiter, Outcome::LeaseLost);
     }
 
-    /// Remembers how many permits a resource has at most, as long as somebody uses them.
+    /// Notes a user of permits, and the total that it has named.
     pub(in crate::lock) fn count_permits(&mut self, resource: usize, mode: Mode) {
         if let Mode::Permits { of, .. } = mode {
             let resource = &mut self.resources[resource];
@@ -164,7 +169,7 @@ impl Model {
         self.end_lease(id, NoticeKind::Expired, b"", events);
     }
 
-    /// Ends a lease, writes it down and tells who listens.
+    /// Ends a lease, with a record and a notice.
     pub(in crate::lock) fn end_lease(
         &mut self,
         id: usize,
@@ -185,16 +190,16 @@ impl Model {
     pub(in crate::lock) fn extend_lease(&mut self, id: usize, ttl: u64, events: &mut Events) {
         let lease = &mut self.leases[id];
         let Some(old) = lease.deadline() else { return };
-        // What was promised before counts as well: a lease never becomes shorter.
+        // A lease never becomes shorter.
         let new = old.max(self.now + ttl * 1000);
         if new > old {
             lease.deadline = new;
             self.leases_due.remove(&(old, id as u32));
             self.leases_due.insert((new, id as u32));
         }
-        // Recovery gives a lease its full time anew, so the promise is written down only when it grows.
+        // Recovery gives a lease its full time, so a record is needed only if the promised time grows.
         if lease.ttl().is_some_and(|promised| promised < ttl) {
-            lease.ttl = kept_ttl(ttl);
+            lease.ttl = stored_ttl(ttl);
             let (owner, resource) = (self.owners.name(lease.owner), self.resources.name(lease.resource));
             events.record(&Record::Renewed { owner, resource, fence: Some(lease.fence), ttl });
         }

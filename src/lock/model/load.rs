@@ -1,19 +1,20 @@
-//! What is taken of a resource, and what can be held together.
+//! How much of a resource is taken, and what fits beside it.
 
 use crate::lock::mode::Mode;
 
-/// What of a resource is taken.
+/// How much of a resource is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(in crate::lock) struct Load {
     pub(in crate::lock) permits: u64,
     pub(in crate::lock) exclusive: u32,
     pub(in crate::lock) shared: u32,
-    /// The fewest permits that a request ahead has said there are: it is not to be overtaken.  0 if there is none.
+    /// The smallest total of permits that a request ahead has named, since it must not be overtaken; 0 if there is
+    /// none.
     pub(in crate::lock) least_ahead: u32,
 }
 
 impl Load {
-    /// Whether this may be held besides.
+    /// Whether a request in this mode fits beside it.
     pub(in crate::lock) fn admits(&self, mode: Mode) -> bool {
         match mode {
             Mode::Exclusive => self.exclusive + self.shared == 0 && self.permits == 0,
@@ -25,17 +26,17 @@ impl Load {
         }
     }
 
-    /// Whether whoever shares it may hold it alone: if it is the only one.
+    /// Whether a sharing owner may hold the resource exclusively: it has to be the only one.
     pub(in crate::lock) fn admits_upgrade(&self) -> bool {
         self.exclusive == 0 && self.permits == 0 && self.shared == 1
     }
 
-    /// Whether nothing at all may be held besides; nobody has said that there are more than so many permits.
+    /// Whether nothing fits beside it, given that nobody has named more permits than this.
     pub(in crate::lock) fn is_full(&self, most_permits: u32) -> bool {
         self.exclusive > 0 || (self.permits > 0 && self.permits >= u64::from(most_permits))
     }
 
-    /// Takes it.
+    /// Adds a lease.
     pub(in crate::lock) fn add(&mut self, mode: Mode) {
         match mode {
             Mode::Exclusive => self.exclusive += 1,
@@ -44,7 +45,7 @@ impl Load {
         }
     }
 
-    /// Takes it for a request that is ahead.
+    /// Adds a request that is ahead.
     pub(in crate::lock) fn add_ahead(&mut self, mode: Mode) {
         self.add(mode);
         if let Mode::Permits { of, .. } = mode
@@ -54,7 +55,7 @@ impl Load {
         }
     }
 
-    /// Gives it back.
+    /// Removes a lease.
     pub(in crate::lock) fn remove(&mut self, mode: Mode) {
         match mode {
             Mode::Exclusive => self.exclusive -= 1,

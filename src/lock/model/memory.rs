@@ -1,20 +1,20 @@
-//! How much memory the table takes: reckoned from what there is, so that it costs nothing to keep.
+//! The memory of the table, computed from numbers that are there anyway.
 
 use super::Model;
 use super::waiter::Waiter;
 use crate::lock::refused::Refused;
 
-/// Besides its own place a lease has one in the order of what falls due, and in the lists of its resource and its owner.
+/// A lease besides its slot: its deadline, and its entries in the lists of its resource and its owner.
 const LEASE_BYTES: usize = 48;
 
-/// The same of a waiter, with its mailbox.
+/// A waiter with its mailbox.
 const WAITER_BYTES: usize = size_of::<Waiter>() + 256;
 
-/// A session with what falls due for it; its leases are counted as such.
+/// A session with its deadline, without its leases.
 const SESSION_BYTES: usize = 256;
 
 impl Model {
-    /// Bytes that leases, waiters, sessions and remembered requests take, about.
+    /// Bytes of leases, waiters, sessions and remembered requests, about.
     pub fn memory(&self) -> usize {
         self.resources.bytes()
             + self.owners.bytes()
@@ -26,10 +26,10 @@ impl Model {
             + self.meta_bytes
     }
 
-    /// Whether something may be added.  What gives back or renews is never asked.
+    /// Whether a lease, waiter or session may be added.  Releasing and renewing never ask.
     ///
     /// # Errors
-    /// If too much memory is taken.
+    /// If the memory has reached its limit.
     pub(in crate::lock) fn check_memory(&self) -> Result<(), Refused> {
         if self.memory_limit != 0 && self.memory() > self.memory_limit {
             return Err(Refused::NoMemory);

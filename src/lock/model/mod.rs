@@ -1,7 +1,7 @@
-//! The model: who holds what, who waits for what, and when that ends.
+//! The model: which owners hold which resources, who waits, and when that ends.
 //!
-//! It changes and finds things, and keeps them consistent.  It does not decide who may go next: where somebody's turn may have
-//! come it only notes the resource.  Time is an argument or stands still, and nothing here does I/O.
+//! It finds and changes things and keeps them consistent.  It does not decide whose turn it is: it only notes the
+//! resources whose waiters may have their turn.  It does no I/O and reads no clock.
 
 pub(in crate::lock) mod events;
 pub(in crate::lock) mod fences;
@@ -59,19 +59,19 @@ pub struct Model {
     /// The sessions that are bound to each connection.
     pub(in crate::lock) connections: HashMap<u64, Vec<SessionId>, RandomState>,
     pub(in crate::lock) due: BTreeSet<(u64, Due)>,
-    /// When leases end, and their numbers.
+    /// When leases end, with their numbers.
     pub(in crate::lock) leases_due: BTreeSet<(u64, u32)>,
     pub(in crate::lock) fences: Fences,
     pub(in crate::lock) request_ids: RequestIds,
     pub(in crate::lock) deadlocks: VecDeque<Deadlock>,
     pub(in crate::lock) counts: Counts,
-    /// Resources where somebody's turn may have come.
+    /// Resources whose waiters may have their turn.
     pub(in crate::lock) touched: VecDeque<usize>,
     pub(in crate::lock) now: u64,
     pub(in crate::lock) last_waiter: u64,
-    /// What is replayed may be in the snapshot already.
+    /// Whether records are replayed that a snapshot may have seen already.
     pub(in crate::lock) replays_seen: bool,
-    /// Bytes of what holders and waiters say about themselves.
+    /// Bytes of the texts that holders and waiters gave about themselves.
     pub(in crate::lock) meta_bytes: usize,
     /// Bytes beyond which nothing is added; 0 for no limit.
     pub(in crate::lock) memory_limit: usize,
@@ -83,7 +83,7 @@ impl Model {
         self.fences.last()
     }
 
-    /// Every fence that was given out, now or by an earlier server, is at most this.
+    /// Every fence that was given out, by this or an earlier server, is at most this.
     pub(in crate::lock) fn fence_bound(&self) -> u64 {
         self.fences.upto()
     }
@@ -98,7 +98,7 @@ impl Model {
         }
     }
 
-    /// Notes what happened for those who listen; `resource` and `owner` still have their names.
+    /// Notes what happened, if there are listeners.  `resource` and `owner` still have their names.
     #[inline]
     pub(in crate::lock) fn notice(
         &self,

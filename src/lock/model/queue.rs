@@ -1,11 +1,11 @@
-//! The queue of a resource: most have none, and take no memory for it.
+//! The queue of a resource.  Most resources have none, and use no memory for it.
 
 use std::collections::VecDeque;
 
 use crate::lock::identifiers::WaiterId;
 
-/// Who waits, in the order of their turns.
-#[expect(clippy::box_collection, reason = "a place for a queue has four times the size of a place for a box")]
+/// Waiters in the order of their turns.
+#[expect(clippy::box_collection, reason = "a queue has four times the size of a box")]
 #[derive(Default)]
 pub(in crate::lock) struct Queue(Option<Box<VecDeque<WaiterId>>>);
 
@@ -18,19 +18,19 @@ impl Queue {
         self.0.get_or_insert_default().push_front(id);
     }
 
-    /// Takes one out that need not be there.
+    /// Removes a waiter, if it is there.
     pub(in crate::lock) fn remove(&mut self, id: WaiterId) {
         let Some(queue) = &mut self.0 else { return };
-        if let Some(place) = queue.iter().position(|&other| other == id) {
-            queue.remove(place);
+        if let Some(position) = queue.iter().position(|&other| other == id) {
+            queue.remove(position);
         }
         if queue.is_empty() {
             self.0 = None;
         }
     }
 
-    pub(in crate::lock) fn get(&self, place: usize) -> Option<WaiterId> {
-        self.0.as_ref()?.get(place).copied()
+    pub(in crate::lock) fn get(&self, position: usize) -> Option<WaiterId> {
+        self.0.as_ref()?.get(position).copied()
     }
 
     pub(in crate::lock) fn len(&self) -> usize {
@@ -45,8 +45,8 @@ impl Queue {
         self.iter_from(0)
     }
 
-    /// Those from a place on.
-    pub(in crate::lock) fn iter_from(&self, place: usize) -> impl Iterator<Item = &WaiterId> + Clone {
-        self.0.iter().flat_map(move |queue| queue.range(place.min(queue.len())..))
+    /// The waiters from a position on.
+    pub(in crate::lock) fn iter_from(&self, position: usize) -> impl Iterator<Item = &WaiterId> + Clone {
+        self.0.iter().flat_map(move |queue| queue.range(position.min(queue.len())..))
     }
 }

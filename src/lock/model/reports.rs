@@ -1,4 +1,4 @@
-//! What the model reports: resources, waiters, deadlocks, sessions, totals.
+//! Reports of the model: resources, waiters, deadlocks, sessions, totals.
 
 use super::Model;
 use crate::lock::counts::Counts;
@@ -10,7 +10,7 @@ use crate::lock::refused::Refused;
 use crate::lock::report::{Holder, Page, ResourceReport, SessionReport, Totals, WaitReport};
 
 impl Model {
-    /// What there is now.
+    /// The numbers of everything in the table.
     pub fn totals(&self) -> Totals {
         Totals {
             resources: self.resources.len(),
@@ -34,12 +34,12 @@ impl Model {
         self.connections.len()
     }
 
-    /// LOCK.DEADLOCKS: the last deadlocks, the newest first.
+    /// The last deadlocks, the newest first.
     pub(in crate::lock) fn last_deadlocks(&self, wanted: &Deadlocks) -> Vec<Deadlock> {
         self.deadlocks.iter().take(wanted.count).cloned().collect()
     }
 
-    /// LOCK.INFO: the resources that are held or waited for.
+    /// Those of the resources that are held or waited for.
     pub(in crate::lock) fn inspect(&self, wanted: &Inspect<'_>) -> Vec<ResourceReport> {
         let found = wanted.resources.iter().filter_map(|resource| self.resources.find(resource));
         found.map(|id| self.report(id)).collect()
@@ -70,11 +70,11 @@ impl Model {
         }
     }
 
-    /// LOCK.LIST: a step of a walk through all resources.
+    /// A step of a walk through all resources.
     pub(in crate::lock) fn list(&self, list: &List<'_>) -> Page {
         let &List { cursor, pattern, owner } = list;
-        let places = self.resources.places();
-        let mut end = cursor.saturating_add(LIST_STEP_MAX).min(places);
+        let slots = self.resources.slots();
+        let mut end = cursor.saturating_add(LIST_STEP_MAX).min(slots);
         let owner_id = owner.map(|owner| self.owners.find(owner));
         let is_wanted = |id: usize| {
             self.resources.get(id).is_some()
@@ -92,11 +92,10 @@ impl Model {
                 break;
             }
         }
-        Page { next: if end < places { end } else { 0 }, resources }
+        Page { next: if end < slots { end } else { 0 }, resources }
     }
 
-    /// LOCK.WAITS: who waits for whom, in the order of the queues: of one resource, of one owner, or of all.  At most
-    /// `count`, and never more than a thousand.
+    /// Waiting requests with their blockers, in the order of the queues; at most a thousand.
     pub(in crate::lock) fn waits(&self, waits: &Waits<'_>) -> Vec<WaitReport> {
         let &Waits { resource, owner, count } = waits;
         let count = count.min(WAITS_SHOWN_MAX);
@@ -111,26 +110,26 @@ impl Model {
         };
         let mut reports = Vec::new();
         for id in resources {
-            for (place, waiter) in self.resources[id].queue.iter().enumerate() {
+            for (position, waiter) in self.resources[id].queue.iter().enumerate() {
                 if reports.len() == count {
                     return reports;
                 }
                 if owner_id.is_none_or(|owner| owner == Some(self.waiters[waiter].owner)) {
-                    reports.push(self.wait_report(id, place, waiter));
+                    reports.push(self.wait_report(id, position, waiter));
                 }
             }
         }
         reports
     }
 
-    pub(in crate::lock) fn wait_report(&self, resource: usize, place: usize, id: &WaiterId) -> WaitReport {
-        /// Blockers that one report names: whoever is behind many learns of those at the front.
+    pub(in crate::lock) fn wait_report(&self, resource: usize, position: usize, id: &WaiterId) -> WaitReport {
+        /// Blockers that one report names, from the front of the queue.
         const BLOCKERS_SHOWN_MAX: usize = 16;
         let known = &self.resources[resource];
         let waiter = &self.waiters[id];
         let held = known.holders.iter().map(|&lease| &self.leases[lease]);
         let held = held.map(|lease| (lease.owner, lease.mode));
-        let ahead = known.queue.iter().take(place).map(|other| &self.waiters[other]);
+        let ahead = known.queue.iter().take(position).map(|other| &self.waiters[other]);
         let ahead = ahead.map(|other| (other.owner, other.mode));
         let blockers = held
             .chain(ahead)
@@ -142,14 +141,14 @@ impl Model {
             owner: self.owners.name(waiter.owner).into(),
             resource: self.resources.name(resource).into(),
             mode: waiter.mode,
-            place,
+            position,
             waited: (self.now - waiter.since) / 1000,
             left: waiter.deadline.saturating_sub(self.now) / 1000,
             blockers,
         }
     }
 
-    /// LOCK.SESSION INFO: how long a session lasts from now, in milliseconds, and the resources of its leases.
+    /// A session and the resources of its leases.
     ///
     /// # Errors
     /// If there is no such session.

@@ -1,4 +1,4 @@
-//! Resources and owners, as long as something is held or waited for.
+//! Resources and owners.  They are there while something is held or waited for.
 
 use smallvec::SmallVec;
 
@@ -6,30 +6,30 @@ use super::load::Load;
 use super::queue::Queue;
 use crate::lock::identifiers::WaiterId;
 
-/// What can be locked, as long as it is held or waited for.
+/// Something that can be locked.
 #[derive(Default)]
 pub(in crate::lock) struct Resource {
-    /// What is held.
+    /// How much of it is taken.
     pub(in crate::lock) load: Load,
     pub(in crate::lock) holders: SmallVec<[usize; 2]>,
-    /// Who waits, in the order of their turns.
+    /// The waiters in the order of their turns.
     pub(in crate::lock) queue: Queue,
-    /// How many permits there are, as the last request for some has said.
+    /// The total of permits, as the last request has named it.
     pub(in crate::lock) permits: u32,
-    /// The most that one of its users has said there are, while anybody uses any.
+    /// The largest total that one of its present users has named.
     pub(in crate::lock) most_permits: u32,
     pub(in crate::lock) permit_users: u32,
 }
 
 impl Resource {
-    /// Whether it is neither held nor waited for.
+    /// Whether nobody holds it or waits for it.
     #[inline]
     pub(in crate::lock) fn is_unused(&self) -> bool {
         self.holders.is_empty() && self.queue.is_empty()
     }
 }
 
-/// Who holds or waits: one thread of control, which waits for one thing at a time.
+/// One thread of control that holds or waits.  It waits for one thing at a time.
 #[derive(Default)]
 pub(in crate::lock) struct Owner {
     pub(in crate::lock) leases: SmallVec<[usize; 2]>,

@@ -10,7 +10,7 @@ pub(in crate::lock) struct Session {
     pub(in crate::lock) delay: u64,
     pub(in crate::lock) is_bound: bool,
     pub(in crate::lock) connection: Option<u64>,
-    /// When it is lost, or after its loss when its leases end; in microseconds.
+    /// When it is lost, in microseconds; once it is lost, when its leases end.
     pub(in crate::lock) deadline: Option<u64>,
     pub(in crate::lock) is_lost: bool,
     pub(in crate::lock) leases: HashSet<usize>,

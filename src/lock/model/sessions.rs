@@ -1,8 +1,8 @@
 //! Sessions: many leases kept alive by one ping, or by one connection.
 //!
-//! A session that is closed ends its leases at once.  One that is lost, because nobody pinged it or its connection has
-//! ended, keeps them for its delay: time for what its holder had begun to come to an end, and for the holder to come
-//! back.  A ping within the delay saves the session.
+//! Closing a session ends its leases at once.  A session is lost if it is not pinged in time or its connection ends.  A
+//! lost session keeps its leases for its delay, in which its holder can finish what it had begun, or come back: a ping
+//! within the delay saves the session.
 
 use std::collections::HashSet;
 use std::collections::hash_map::Entry;
@@ -49,9 +49,9 @@ impl Model {
         Ok(ttl)
     }
 
-    /// Starts a session's time anew.
+    /// Has a session last its full time from now.
     pub(in crate::lock) fn revive(&mut self, id: SessionId, connection: Option<u64>) {
-        let session = self.sessions.get_mut(&id).expect("who calls has found it");
+        let session = self.sessions.get_mut(&id).expect("the caller has found it");
         session.is_lost = false;
         let deadline = session.ttl.map(|ttl| self.now + ttl * 1000);
         let old = std::mem::replace(&mut session.deadline, deadline);
@@ -64,7 +64,7 @@ impl Model {
         self.reschedule(id, old, deadline);
     }
 
-    /// Has no connection end the session.
+    /// Separates a session from its connection.
     pub(in crate::lock) fn unbind(&mut self, id: SessionId) {
         let session = self.sessions.get_mut(&id);
         let Some(connection) = session.and_then(|session| session.connection.take()) else { return };
@@ -86,19 +86,19 @@ impl Model {
     }
 
     pub(in crate::lock) fn session_due(&mut self, id: SessionId, events: &mut Events) {
-        let session = self.sessions.get_mut(&id).expect("what is due is there");
+        let session = self.sessions.get_mut(&id).expect("a session has a deadline while it is there");
         session.deadline = None;
         if session.is_lost {
-            // That it was lost was said when its delay began.
+            // The notice was given when the delay began.
             self.lose_leases(id, NoticeKind::Expired, events);
         } else {
             self.lose_session(id, events);
         }
     }
 
-    /// Nobody keeps the session any more: nothing new is granted for it, and its leases end after the delay.
+    /// Notes that a session is lost: it is granted nothing more, and its leases end after the delay.
     pub(in crate::lock) fn lose_session(&mut self, id: SessionId, events: &mut Events) {
-        let session = self.sessions.get_mut(&id).expect("who calls has found it");
+        let session = self.sessions.get_mut(&id).expect("the caller has found it");
         if session.delay == 0 {
             return self.lose_leases(id, NoticeKind::Lost, events);
         }
@@ -119,7 +119,7 @@ impl Model {
         self.counts.lost += ended as u64;
     }
 
-    /// Ends a session with its leases, which one record says, so that recovery ends all or none.
+    /// Ends a session with its leases.  One record says so, so that recovery ends all of them or none.
     pub(in crate::lock) fn end_session(
         &mut self,
         id: SessionId,
@@ -129,7 +129,7 @@ impl Model {
         events.record(&Record::SessionEnded { session: id.0 });
         self.end_waiting(id, events);
         self.unbind(id);
-        let session = self.sessions.remove(&id).expect("who calls has found it");
+        let session = self.sessions.remove(&id).expect("the caller has found it");
         if let Some(deadline) = session.deadline {
             self.due.remove(&(deadline, Due::Session(id)));
         }
@@ -151,7 +151,7 @@ impl Model {
     }
 }
 
-/// In an order that is the same in every run.
+/// In the same order in every run.
 fn sorted(leases: &HashSet<usize>) -> Vec<usize> {
     let mut leases: Vec<usize> = leases.iter().copied().collect();
     leases.sort_unstable();

@@ -1,28 +1,29 @@
-//! Places for things that are known by small numbers, in blocks: a table that grows moves nothing, and what is given back
-//! goes back to the system a block at a time.
+//! Slots for things that are known by small numbers, in blocks.  A table that grows moves nothing, and memory goes back
+//! to the system a block at a time.
 
 use std::ops::{Index, IndexMut};
 
-/// Places of one block, a bit each.  A block of the largest things takes some seven thousand bytes.
+/// Slots of one block, a bit each.  A block of the largest things takes some seven thousand bytes.
 const BLOCK: usize = u64::BITS as usize;
 
-/// The bits of a block of which no place is taken.
+/// The bits of a block whose slots are all free.
 const ALL_FREE: u64 = u64::MAX;
 
-/// Things with numbers.  A number is given again once its thing is removed.
+/// Things with numbers.  The number of a removed thing is given again.
 pub(in crate::lock) struct Slots<T> {
     blocks: Vec<Block<T>>,
-    /// Blocks with a free place, each once.
+    /// Blocks with a free slot, each once.
     open: Vec<u32>,
-    /// The block that was emptied last: it keeps its memory, or one thing that comes and goes would move it each time.
+    /// The block that was emptied last.  It keeps its memory, or one thing that comes and goes would allocate each
+    /// time.
     spare: usize,
     len: usize,
 }
 
 struct Block<T> {
-    /// None while no place is taken, unless the block is the spare one.
+    /// None while all slots are free, unless the block is the spare one.
     slots: Option<Box<[Option<T>; BLOCK]>>,
-    /// A bit for each free place.
+    /// A bit for each free slot.
     free: u64,
 }
 
@@ -33,7 +34,7 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    /// Puts a thing into a free place and returns its number.
+    /// Puts a thing into a free slot and returns its number.
     #[inline]
     pub(in crate::lock) fn insert(&mut self, thing: T) -> usize {
         let number = match self.open.last() {
@@ -41,15 +42,15 @@ impl<T> Slots<T> {
             None => self.add_block(),
         };
         let block = &mut self.blocks[number];
-        let place = block.free.trailing_zeros() as usize;
+        let slot = block.free.trailing_zeros() as usize;
         let slots = block.slots.get_or_insert_with(|| Box::new([const { None }; BLOCK]));
-        slots[place % BLOCK] = Some(thing);
+        slots[slot % BLOCK] = Some(thing);
         block.free &= block.free - 1;
         if block.free == 0 {
             self.open.pop();
         }
         self.len += 1;
-        number * BLOCK + place
+        number * BLOCK + slot
     }
 
     #[cold]
@@ -63,13 +64,13 @@ impl<T> Slots<T> {
     /// Takes a thing out.
     #[inline]
     pub(in crate::lock) fn remove(&mut self, id: usize) -> Option<T> {
-        let (number, place) = (id / BLOCK, id % BLOCK);
+        let (number, slot) = (id / BLOCK, id % BLOCK);
         let block = self.blocks.get_mut(number)?;
-        let thing = block.slots.as_mut()?[place].take()?;
+        let thing = block.slots.as_mut()?[slot].take()?;
         let was_full = block.free == 0;
-        block.free |= 1 << place;
+        block.free |= 1 << slot;
         let is_empty = block.free == ALL_FREE;
-        // The spare block keeps its memory, and if it is the only one there is nothing else to give back.
+        // The spare block keeps its memory.  If it is the only one, there is nothing else to free.
         let may_be_given_back = number != self.spare || self.blocks.len() > 1;
         self.len -= 1;
         if was_full {
@@ -81,7 +82,7 @@ impl<T> Slots<T> {
         Some(thing)
     }
 
-    /// Gives back the memory of all empty blocks but one, which is empty now.
+    /// Frees the memory of all empty blocks except one, which is empty now.
     #[inline(never)]
     fn give_back(&mut self, emptied: usize) {
         if self.len == 0 && self.blocks.len() > 1 {
@@ -107,17 +108,17 @@ impl<T> Slots<T> {
         self.blocks.get_mut(id / BLOCK)?.slots.as_mut()?[id % BLOCK].as_mut()
     }
 
-    /// How many there are.
+    /// The number of things.
     pub(in crate::lock) fn len(&self) -> usize {
         self.len
     }
 
-    /// The places there are, taken or not: all numbers lie below.
+    /// The number of slots, taken or free: all numbers lie below.
     pub(in crate::lock) fn capacity(&self) -> usize {
         self.blocks.len() * BLOCK
     }
 
-    /// The bytes that the places take, without what things hold elsewhere.
+    /// The bytes of the slots, without memory that the things own elsewhere.
     pub(in crate::lock) fn bytes(&self) -> usize {
         self.len * size_of::<Option<T>>()
     }
@@ -185,10 +186,10 @@ mod tests {
         let count = 2 * BLOCK;
         (0..count).for_each(|number| assert_eq!(slots.insert(number), number));
         for _ in 0..3 {
-            let place = std::ptr::from_ref(&slots[0]);
+            let slot = std::ptr::from_ref(&slots[0]);
             (0..BLOCK).for_each(|number| assert!(slots.remove(number).is_some()));
             (0..BLOCK).for_each(|number| assert_eq!(slots.insert(number), number));
-            assert_eq!(std::ptr::from_ref(&slots[0]), place);
+            assert_eq!(std::ptr::from_ref(&slots[0]), slot);
         }
         assert!(slots.iter().all(|(id, &number)| id == number));
     }

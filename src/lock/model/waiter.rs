@@ -1,4 +1,4 @@
-//! A request that waits.
+//! A waiting request.
 
 use smallvec::SmallVec;
 
@@ -9,36 +9,36 @@ use crate::lock::mode::Mode;
 
 /// What a waiter waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::lock) enum Kind {
-    /// To hold resources.
+pub(in crate::lock) enum WaitKind {
+    /// Leases on resources.
     Acquire,
-    /// To hold a resource alone that it shares.
+    /// That a shared lease becomes exclusive.
     Upgrade,
 }
 
-/// A request that waits.
+/// A waiting request.
 pub(in crate::lock) struct Waiter {
     pub(in crate::lock) owner: usize,
-    pub(in crate::lock) kind: Kind,
+    pub(in crate::lock) kind: WaitKind,
     pub(in crate::lock) resources: SmallVec<[usize; 1]>,
     pub(in crate::lock) mode: Mode,
-    /// Milliseconds.
+    /// How long its leases will last, in milliseconds.
     pub(in crate::lock) ttl: Option<u64>,
     pub(in crate::lock) session: Option<SessionId>,
     pub(in crate::lock) meta: Box<[u8]>,
     pub(in crate::lock) request: Bound,
     /// When it began to wait, in microseconds.
     pub(in crate::lock) since: u64,
-    /// When it stops, in microseconds.
+    /// When its time to wait ends, in microseconds.
     pub(in crate::lock) deadline: u64,
 }
 
 impl Waiter {
-    /// Whether it may be granted beside that much of a resource.
+    /// Whether it fits beside this load of a resource.
     pub(in crate::lock) fn fits(&self, load: &Load) -> bool {
         match self.kind {
-            Kind::Acquire => load.admits(self.mode),
-            Kind::Upgrade => load.admits_upgrade(),
+            WaitKind::Acquire => load.admits(self.mode),
+            WaitKind::Upgrade => load.admits_upgrade(),
         }
     }
 }

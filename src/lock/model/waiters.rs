@@ -4,25 +4,26 @@ use std::collections::HashMap;
 
 use super::events::Events;
 use super::idempotency::Done;
-use super::waiter::{Kind, Waiter};
+use super::waiter::{WaitKind, Waiter};
 use super::{Due, Model};
 use crate::lock::identifiers::WaiterId;
 use crate::lock::notice::NoticeKind;
 use crate::lock::outcome::Outcome;
 
-/// Waiters for which the table is never made smaller.
+/// Waiters up to which the table never shrinks.
 const WAITERS_KEPT: usize = 4096;
 
 impl Model {
-    /// Puts a waiter at the end of its queues.  An upgrade goes to the front: those who wait wait for its shared lease.
+    /// Puts a waiter at the end of its queues.  An upgrade goes to the front, since the others wait for its shared
+    /// lease.
     pub(in crate::lock) fn add_waiter(&mut self, waiter: Waiter, events: &mut Events) -> WaiterId {
         self.last_waiter += 1;
         let id = WaiterId(self.last_waiter);
         for &resource in &waiter.resources {
             let queue = &mut self.resources[resource].queue;
             match waiter.kind {
-                Kind::Acquire => queue.push_back(id),
-                Kind::Upgrade => queue.push_front(id),
+                WaitKind::Acquire => queue.push_back(id),
+                WaitKind::Upgrade => queue.push_front(id),
             }
             self.count_permits(resource, waiter.mode);
         }
@@ -41,9 +42,9 @@ impl Model {
         id
     }
 
-    /// Takes a waiter out of its queues.  Its owner keeps its name until it is forgotten.
+    /// Takes a waiter out of its queues.  The caller forgets its owner.
     pub(in crate::lock) fn take_waiter(&mut self, id: WaiterId) -> Waiter {
-        let waiter = self.waiters.remove(&id).expect("only those are taken out that wait");
+        let waiter = self.waiters.remove(&id).expect("it is in the queues");
         self.meta_bytes -= waiter.meta.len();
         if self.waiters.is_empty() && self.waiters.capacity() > WAITERS_KEPT {
             self.waiters = HashMap::default();
@@ -60,7 +61,7 @@ impl Model {
         waiter
     }
 
-    /// Ends waiting without a grant; those behind may have their turn.
+    /// Ends a wait without a grant.  Waiters behind it may have their turn.
     pub(in crate::lock) fn remove_waiter(&mut self, id: WaiterId) {
         let waiter = self.take_waiter(id);
         self.request_ids.forget(&waiter.request.key);

@@ -1,14 +1,14 @@
 //! Rebuilding the table from its records.
 //!
-//! A snapshot is taken in steps, between which the table goes on, so a part of it may have seen records that are replayed on
-//! top of it.  What a record says about a lease, a session or a request is then simply made so, whatever is there: the
-//! last one counts, and it is as new as anything that the snapshot has seen.  What is already gone by then is passed over.
-//! Outside of that stretch a record that does not fit stops the start.
+//! A snapshot is taken in steps, between which the table goes on, so a part of it may have seen records that are
+//! replayed on top of it.  What a record says about a lease, a session or a request is then simply made so, whatever is
+//! there: the last one counts, and it is as new as anything that the snapshot has seen.  What is already gone by then
+//! is passed over.  Outside of that stretch a record that does not fit stops the start.
 
 use crate::lock::identifiers::SessionId;
 use crate::lock::mode::Mode;
 use crate::lock::model::events::Events;
-use crate::lock::model::grants::Terms;
+use crate::lock::model::grants::GrantTerms;
 use crate::lock::model::idempotency::Bound;
 use crate::lock::notice::NoticeKind;
 use crate::lock::operation::SessionTerms;
@@ -79,7 +79,8 @@ impl Core {
         Ok(())
     }
 
-    /// The lease that a record is about; none if it has ended by the time of the snapshot, or has another fence by then.
+    /// The lease that a record is about; none if it has ended by the time of the snapshot, or has another fence by
+    /// then.
     fn replayed_lease(
         &self,
         resource: &[u8],
@@ -103,7 +104,7 @@ impl Core {
         }
         let owner = self.model.owners.intern(granted.owner);
         let session = Some(SessionId(granted.session)).filter(|session| session.0 != 0);
-        let terms = Terms {
+        let terms = GrantTerms {
             owner,
             mode: granted.mode,
             ttl: Some(granted.ttl).filter(|&ttl| ttl != 0),

@@ -31,8 +31,8 @@ enum Stage {
     Begin,
     /// Those at these places.  What comes to other places later is said by the records of its time.
     Leases(Range<usize>),
-    /// Those that are left.  They come after the leases: the session of a lease was there when the lease was met, and if
-    /// it is not any more, a later record says so.
+    /// Those that are left.  They come after the leases: the session of a lease was there when the lease was met, and
+    /// if it is not any more, a later record says so.
     Sessions(Vec<SessionId>),
     /// Those with these numbers.
     Requests(Range<u64>),
@@ -40,9 +40,9 @@ enum Stage {
 }
 
 impl Core {
-    /// Gives `write` some of the records that rebuild the table, and returns whether they were the last.  All of them, and
-    /// then all records from the first step on, rebuild the table as it is after the last of these.  The records of what is
-    /// done after the last step come behind one that says so; see [`Core::end_snapshot`].
+    /// Gives `write` some of the records that rebuild the table, and returns whether they were the last.  All of them,
+    /// and then all records from the first step on, rebuild the table as it is after the last of these.  The records of
+    /// what is done after the last step come behind one that says so; see [`Core::end_snapshot`].
     pub fn snapshot_step(&self, walk: &mut SnapshotWalk, mut write: impl FnMut(&[u8])) -> bool {
         let (mut bytes, mut written, most) = (Vec::new(), 0, walk.most);
         let mut emit = |record: &Record<'_>| {

@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use super::{Core, check_ttl, check_wait, deadlocks};
-use crate::lock::grant::{Grant, Undo};
+use crate::lock::grant::{Grant, Withdrawal};
 use crate::lock::limits::{
     HOLDS_MAX, LEASES_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, PERMITS_MAX, RESOURCE_LENGTH_MAX,
     RESOURCES_PER_REQUEST_MAX,
 };
 use crate::lock::mode::Mode;
 use crate::lock::model::events::Events;
-use crate::lock::model::grants::Terms;
-use crate::lock::model::idempotency::{Bound, Done, Fingerprint, Operation};
+use crate::lock::model::grants::GrantTerms;
+use crate::lock::model::idempotency::{Bound, Done, Fingerprint, OperationKind};
 use crate::lock::model::lease::Lease;
-use crate::lock::model::waiter::{Kind, Waiter};
+use crate::lock::model::waiter::{WaitKind, Waiter};
 use crate::lock::notice::NoticeKind;
 use crate::lock::operation::Acquire;
 use crate::lock::outcome::Acquired;
@@ -23,8 +23,8 @@ use crate::lock::records::Record;
 use crate::lock::refused::Refused;
 
 impl Acquire<'_> {
-    /// What can be said without looking at the table.  A name that is empty comes from a variable that was never set: all
-    /// who make that mistake would be one owner, or lock one another out.
+    /// Checks the request by itself.  An empty name comes from a variable that was never set: all clients that make
+    /// this mistake would be one owner, or lock one another out.
     fn check(&self) -> Result<(), Refused> {
         if self.owner.is_empty() {
             return Err(Refused::EmptyOwner);
@@ -72,7 +72,7 @@ impl Acquire<'_> {
             Mode::Shared => (2, 0, 0),
             Mode::Permits { count, of } => (3, count, of),
         };
-        Fingerprint::of(Operation::Acquire)
+        Fingerprint::of(OperationKind::Acquire)
             .texts(self.resources)
             .text(if self.is_owner_made_up { b"" } else { self.owner })
             .number(mode)
@@ -89,7 +89,7 @@ impl Core {
     /// LOCK.ACQUIRE and LOCK.MACQUIRE: grants the resources, has the request wait for them, or neither.
     ///
     /// # Errors
-    /// If the request makes no sense, its session is not there, a limit is reached, or its id was used for another.
+    /// If the request is invalid, its session is not there, a limit is reached, or its id was used for another request.
     pub fn acquire(
         &mut self,
         request: &Acquire<'_>,
@@ -106,14 +106,14 @@ impl Core {
         let id = request.request.bind(|| request.fingerprint())?;
         if let Some(done) = self.model.done_before(&id)? {
             let again = self.again(done, request.resources, request.ttl, request.wait, events)?;
-            return Ok(self.claim(again, Undo::Hold, &id));
+            return Ok(self.claim(again, Withdrawal::Hold, &id));
         }
         let owner = self.model.owners.intern(request.owner);
         let resources: SmallVec<[usize; 1]> =
             request.resources.iter().map(|name| self.model.resources.intern(name)).collect();
         let result = self.acquire_named(request, id, owner, &resources, events);
         if !matches!(result, Ok(Acquired::Granted(_) | Acquired::Waiting(_))) {
-            // Interner that were made for this request only go again.
+            // Names that were interned for this request only are removed.
             resources.iter().for_each(|&resource| self.model.forget_resource(resource));
             self.model.forget_owner(owner);
         }
@@ -132,7 +132,7 @@ impl Core {
         if let Mode::Permits { of, .. } = request.mode {
             resources.iter().for_each(|&resource| self.resize(resource, of, events));
         }
-        // Nothing stands in the way of a request for what is neither held nor waited for, which most requests are.
+        // Most requests are for resources that nobody holds or waits for: nothing is in their way.
         if resources.iter().all(|&resource| self.model.resources[resource].is_unused()) {
             return self.grant_now(request, &id, owner, resources, events);
         }
@@ -149,7 +149,7 @@ impl Core {
                 false => Ok(self.refuse_own(owner, resource, events)),
             };
         }
-        // Who waits for one of them already cannot hold it before its turn has come.
+        // An owner that waits for one of them already cannot hold it before its turn.
         let is_free = |&resource: &usize| {
             self.model.wait_for(resource, owner).is_none()
                 && self.has_room(resource, None, |load| load.admits(request.mode))
@@ -163,7 +163,7 @@ impl Core {
         self.wait(
             Waiter {
                 owner,
-                kind: Kind::Acquire,
+                kind: WaitKind::Acquire,
                 resources: resources.into(),
                 mode: request.mode,
                 ttl: request.ttl,
@@ -177,7 +177,7 @@ impl Core {
         )
     }
 
-    /// Grants what nobody has to be waited for.
+    /// Grants resources that the request need not wait for.
     fn grant_now(
         &mut self,
         request: &Acquire<'_>,
@@ -190,7 +190,7 @@ impl Core {
             return Err(Refused::ManyLeases);
         }
         self.model.check_memory()?;
-        let terms = Terms {
+        let terms = GrantTerms {
             owner,
             mode: request.mode,
             ttl: request.ttl,
@@ -202,16 +202,16 @@ impl Core {
         Ok(Acquired::Granted(self.model.grant(&terms, resources, events)))
     }
 
-    /// Notes how many permits a resource has now.  If they are more than before, they are more for those who wait, too; if
-    /// they are fewer, who waits keeps to what it has said, or else one of two could come to wait for the other unseen.
-    /// So does a request for several resources, of which each has its own permits.
+    /// Notes how many permits a resource has now.  A larger total counts for the waiters too.  With a smaller one they
+    /// keep to the total that they named, or one of two waiters could come to wait for the other unseen.  So does a
+    /// request for several resources, each of which has its own permits.
     fn resize(&mut self, resource: usize, size: u32, events: &mut Events) {
-        let place = &mut self.model.resources[resource];
-        if std::mem::replace(&mut place.permits, size) == size || place.permit_users == 0 {
+        let held = &mut self.model.resources[resource];
+        if std::mem::replace(&mut held.permits, size) == size || held.permit_users == 0 {
             return;
         }
-        place.most_permits = place.most_permits.max(size);
-        for id in place.queue.iter() {
+        held.most_permits = held.most_permits.max(size);
+        for id in held.queue.iter() {
             if let Some(Waiter { mode: Mode::Permits { of, .. }, resources, .. }) =
                 self.model.waiters.get_mut(id)
                 && resources.len() == 1
@@ -222,7 +222,7 @@ impl Core {
         self.settle(resource, events);
     }
 
-    /// Refuses a wait for what the owner holds itself.
+    /// Refuses a wait of an owner for itself.
     fn refuse_own(&mut self, owner: usize, resource: usize, events: &mut Events) -> Acquired {
         let found = deadlocks::of_one(&self.model, owner, resource);
         self.model.notice(NoticeKind::Deadlock, resource, owner, 0, found.to_string().as_bytes(), events);
@@ -230,7 +230,7 @@ impl Core {
         Acquired::Deadlock(found)
     }
 
-    /// The owner holds some of the resources already, and may hold them once more.
+    /// Acquires resources once more that the owner holds.
     fn acquire_again(
         &mut self,
         request: &Acquire<'_>,
@@ -241,7 +241,7 @@ impl Core {
     ) -> Result<Acquired, Refused> {
         let held = resources.iter().map(|&resource| self.model.lease_for(request.mode, resource, owner));
         let held: SmallVec<[usize; 1]> = held.collect::<Option<_>>().ok_or(Refused::HeldInPart)?;
-        // One fence stands for all that a request is given, and a lease keeps the fence that it has.
+        // A request gets one fence for all, and a lease keeps its fence.
         let fence = self.model.leases[held[0]].fence;
         if held.iter().any(|&id| self.model.leases[id].fence != fence) {
             return Err(Refused::HeldInPart);
@@ -284,6 +284,6 @@ impl Core {
         let fence = self.model.leases[held[0]].fence;
         self.model.remember(id, Done::Granted(fence), events);
         self.model.counts.granted += 1;
-        Grant { undo: Undo::Hold, request: id.key.clone(), ..self.model.grant_of_all(held) }
+        Grant { withdrawal: Withdrawal::Hold, request: id.key.clone(), ..self.model.grant_of_all(held) }
     }
 }

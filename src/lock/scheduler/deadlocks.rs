@@ -1,9 +1,10 @@
-//! Deadlocks: found at the moment somebody begins to wait, and refused to the one who would close the circle.
+//! Deadlocks: found when a request begins to wait, and refused to the owner that would close the circle.
 //!
-//! An owner that waits can give nothing back, so those who wait for what it holds, or stand behind it in a queue, wait
-//! for it.  With semaphores and several resources a circle in that graph is not yet a deadlock: another holder may do.
-//! So the graph is reduced: whoever waits for nothing gives everything back, whoever can be granted then waits for
-//! nothing, and so on.  Who is left waits for ever, and if the new waiter is among them, a circle through it is named.
+//! A waiting owner can release nothing, so the owners that wait for its resources, or stand behind it in a queue, wait
+//! for it.  With semaphores and several resources a circle in that graph is not yet a deadlock: another holder may
+//! release enough.  So the graph is reduced.  An owner that waits for nothing releases everything; an owner that can
+//! then be granted its request waits for nothing; and so on.  The rest waits for ever.  If the new waiter is among
+//! them, a circle through it is named.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -25,10 +26,10 @@ fn step(model: &Model, owner: usize, resource: usize) -> Step {
     Step { owner: model.owners.name(owner).into(), resource: model.resources.name(resource).into() }
 }
 
-/// The circle that a waiter, which has just been entered, closes.
+/// The circle that a new waiter closes.
 pub(super) fn find(model: &Model, id: WaiterId) -> Option<Deadlock> {
     let waiter = &model.waiters[&id];
-    // Nobody can wait for one who is last in its queues and holds nothing that others wait for.
+    // Nobody waits for an owner that is last in its queues and holds nothing that others wait for.
     let is_waited_for =
         |&lease: &usize| model.resources[model.leases[lease].resource].queue.iter().any(|&other| other != id);
     if !model.owners[waiter.owner].leases.iter().any(is_waited_for) {
@@ -42,15 +43,15 @@ pub(super) fn find(model: &Model, id: WaiterId) -> Option<Deadlock> {
 /// The part of the graph that can be reached from a waiter.
 struct Search<'m> {
     model: &'m Model,
-    /// What owners that are not free hold of each resource.
+    /// The leases on each resource of owners that are not free.
     held: HashMap<usize, Load>,
-    /// Owners that wait for nothing, or would not for ever.
+    /// Owners that wait for nothing, or not for ever.
     free: HashSet<usize>,
     steps: usize,
 }
 
 impl<'m> Search<'m> {
-    /// Collects what can be reached; none if that is too much.
+    /// Collects that part; none if it is too large.
     fn new(model: &'m Model, id: WaiterId) -> Option<Search<'m>> {
         let mut search = Search { model, held: HashMap::new(), free: HashSet::new(), steps: 0 };
         let mut next: VecDeque<usize> = model.waiters[&id].resources.iter().copied().collect();
@@ -85,13 +86,13 @@ impl<'m> Search<'m> {
         (self.steps <= DEADLOCK_STEPS_MAX).then_some(())
     }
 
-    /// Frees owners until no more can be freed; none if that takes too long.
+    /// Frees owners until no more can be freed; none if that takes too many steps.
     fn reduce(&mut self) -> Option<()> {
         let mut again: VecDeque<usize> = self.held.keys().copied().collect();
         let mut is_queued: HashSet<usize> = again.iter().copied().collect();
         while let Some(resource) = again.pop_front() {
             is_queued.remove(&resource);
-            // What the freed held and where they stood in queues is free for others now.
+            // The resources of the freed owners, and their positions in queues, are free for others now.
             for touched in self.free_at(resource)? {
                 if touched != resource && self.held.contains_key(&touched) && is_queued.insert(touched) {
                     again.push_back(touched);
@@ -101,17 +102,17 @@ impl<'m> Search<'m> {
         Some(())
     }
 
-    /// Goes through a queue as if all free owners had gone, and frees those who could be granted.  Returns the resources
-    /// that these held or waited for.
+    /// Goes through a queue as if all free owners had gone, and frees the owners that could be granted their request.
+    /// Returns the resources that these held or waited for.
     fn free_at(&mut self, resource: usize) -> Option<Vec<usize>> {
         let model = self.model;
         let mut touched = Vec::new();
         let mut load = self.held[&resource];
-        let mut place = 0;
-        while let Some(id) = model.resources[resource].queue.get(place)
+        let mut position = 0;
+        while let Some(id) = model.resources[resource].queue.get(position)
             && !load.is_full(model.resources[resource].most_permits)
         {
-            place += 1;
+            position += 1;
             self.count_step()?;
             let waiter = &model.waiters[&id];
             if self.free.contains(&waiter.owner) {
@@ -125,15 +126,15 @@ impl<'m> Search<'m> {
             let held = self.held[&resource];
             self.free(waiter.owner, &mut touched)?;
             if held != self.held[&resource] {
-                // An upgrade: what it shared has gone with its owner, which may do for one before it.
+                // It was an upgrade: its shared lease is gone, which may be enough for a waiter before it.
                 load = self.held[&resource];
-                place = 0;
+                position = 0;
             }
         }
         Some(touched)
     }
 
-    /// Has an owner give back all it holds.
+    /// Releases everything that an owner holds.
     fn free(&mut self, owner: usize, touched: &mut Vec<usize>) -> Option<()> {
         self.free.insert(owner);
         for &lease in &self.model.owners[owner].leases {
@@ -147,7 +148,7 @@ impl<'m> Search<'m> {
         Some(())
     }
 
-    /// Whether a waiter fits into all its other resources, behind those who stand ahead of it there.
+    /// Whether a waiter fits into all its other resources, behind the waiters ahead of it there.
     fn fits_elsewhere(&mut self, waiter: &Waiter, id: WaiterId, here: usize) -> Option<bool> {
         let model = self.model;
         for other in waiter.resources.iter().filter(|&&other| other != here) {
@@ -170,17 +171,17 @@ impl<'m> Search<'m> {
         Some(true)
     }
 
-    /// The shortest circle through an owner, among those who wait for ever.
+    /// The shortest circle through an owner, among the owners that wait for ever.
     fn circle(&self, start: usize) -> Option<Deadlock> {
         if self.free.contains(&start) {
             return None;
         }
-        // From whom each owner was reached, and over which resource.
+        // For each owner, the owner before it and the resource between them.
         let mut reached: HashMap<usize, (usize, usize)> = HashMap::new();
         let mut seen = Seen::default();
         let mut next = VecDeque::from([start]);
         while let Some(owner) = next.pop_front() {
-            // What is in the way of the first is looked at anew for the others, since it passes over the first itself.
+            // The first owner's blockers are searched apart: it passes over itself, so what it has seen is incomplete.
             let blockers = match owner == start {
                 true => self.blockers(owner, &mut Seen::default()),
                 false => self.blockers(owner, &mut seen),
@@ -189,8 +190,8 @@ impl<'m> Search<'m> {
                 if blocker == start {
                     return Some(self.way_back(start, owner, resource, &reached));
                 }
-                if let Entry::Vacant(place) = reached.entry(blocker) {
-                    place.insert((owner, resource));
+                if let Entry::Vacant(entry) = reached.entry(blocker) {
+                    entry.insert((owner, resource));
                     next.push_back(blocker);
                 }
             }
@@ -216,30 +217,30 @@ impl<'m> Search<'m> {
         Deadlock { at: self.model.now, steps }
     }
 
-    /// Whom an owner waits for, and over which resource, without those who were seen to be in the way of others.
+    /// The owners that an owner waits for, and the resources, without blockers that were seen before.
     fn blockers(&self, owner: usize, seen: &mut Seen) -> Vec<(usize, usize)> {
         let model = self.model;
         let mut blockers = Vec::new();
         let Some(id) = model.owners[owner].wait else { return blockers };
         let waiter = &model.waiters[&id];
         for &resource in &waiter.resources {
-            let place = &model.resources[resource];
+            let wanted = &model.resources[resource];
             let mut add = |other: usize, mode: Mode| {
                 if other != owner && !self.free.contains(&other) && mode.conflicts(waiter.mode) {
                     blockers.push((other, resource));
                 }
             };
-            // All who share see the same in their way, and so do all others.
+            // All sharing waiters have the same blockers, and so do all others.
             let view = (resource, waiter.mode == Mode::Shared);
-            let upto = seen.places.entry(view).or_insert_with(|| {
-                let held = place.holders.iter().map(|&lease| &model.leases[lease]);
+            let upto = seen.positions.entry(view).or_insert_with(|| {
+                let held = wanted.holders.iter().map(|&lease| &model.leases[lease]);
                 held.for_each(|lease| add(lease.owner, lease.mode));
                 0
             });
             if seen.waiters.contains(&(view, id)) {
                 continue;
             }
-            for other in place.queue.iter_from(*upto).take_while(|&&other| other != id) {
+            for other in wanted.queue.iter_from(*upto).take_while(|&&other| other != id) {
                 seen.waiters.insert((view, *other));
                 *upto += 1;
                 let ahead = &model.waiters[other];
@@ -250,11 +251,11 @@ impl<'m> Search<'m> {
     }
 }
 
-/// How far each queue was looked through, so that the search for a circle goes through each only once.
+/// How far each queue was searched: the search for a circle goes through each only once.
 #[derive(Default)]
 struct Seen {
-    /// The number of waiters seen at the front of each queue, by resource and whether by one who shares.
-    places: HashMap<(usize, bool), usize>,
+    /// The number of waiters seen at the front of each queue, by resource and by whether the viewer shares.
+    positions: HashMap<(usize, bool), usize>,
     /// Those waiters.
     waiters: HashSet<((usize, bool), WaiterId)>,
 }

@@ -1,11 +1,12 @@
 //! The scheduler: the model, and whose turn it is.
 //!
-//! Who may go next follows one rule: a request is granted once everything it asks for fits beside what is held and
-//! beside what the requests ahead of it in the same queues ask for.  So nobody is overtaken by a request that would
-//! keep it waiting, writers do not starve, and those who share go together.
+//! One rule decides: a request is granted once everything it asks for fits beside what is held and beside what the
+//! requests ahead of it in the same queues ask for.  So no request is overtaken by one that would keep it waiting,
+//! writers do not starve, and sharing requests go together.
 //!
 //! It does no I/O and reads no clock: time comes in as microseconds of the server's clock, and what an operation leaves
-//! besides its answer goes into [`Events`].  Here is what all operations share; each is in the file of what it is about.
+//! besides its result goes into [`Events`].  This file has what all operations share; each is in the file of its
+//! subject.
 
 mod acquire;
 mod deadlocks;
@@ -24,10 +25,10 @@ use super::identifiers::WaiterId;
 use super::limits::{TTL_MAX, WAIT_MAX};
 use super::mode::Mode;
 use super::model::events::Events;
-use super::model::grants::Terms;
+use super::model::grants::GrantTerms;
 use super::model::idempotency::Done;
 use super::model::load::Load;
-use super::model::waiter::{Kind, Waiter};
+use super::model::waiter::{WaitKind, Waiter};
 use super::model::{Due, Model};
 use super::outcome::Outcome;
 use super::records::Record;
@@ -49,7 +50,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// What is held and waited for.
+    /// The model.
     pub fn model(&self) -> &Model {
         &self.model
     }
@@ -59,7 +60,7 @@ impl Core {
         self.model.fences.skip_to(fence);
     }
 
-    /// From here on fences are given out of ranges, each of which is written down before it is used up.
+    /// From here on fences are given out from ranges, each of which is written down before it is used up.
     pub fn reserve_fences(&mut self) {
         self.model.fences.reserve_ranges();
     }
@@ -69,12 +70,12 @@ impl Core {
         self.model.memory_limit = bytes;
     }
 
-    /// Does all that has fallen due.  Every operation begins with it, so that none sees a lease beyond its time.
-    /// Time that runs back, between two threads, stands still instead.
+    /// Does what has fallen due.  Every operation begins with it, so that none sees an expired lease.  Time that runs
+    /// back, between two threads, stands still instead.
     ///
-    /// All leases and sessions whose time is over end before anything is granted, and waits after that: however late
-    /// this comes, nothing is granted on a lease that is over or to a session that is, and nobody waits in vain for a
-    /// lease that has ended.
+    /// All expired leases and sessions end before anything is granted, and waits end after that.  However late this
+    /// runs, nothing is granted on an expired lease or to an expired session, and no wait ends in vain while its
+    /// resource is free.
     pub fn advance(&mut self, now: u64, events: &mut Events) {
         self.model.now = self.model.now.max(now);
         if self.model.next_deadline().is_some_and(|at| at <= self.model.now) {
@@ -118,8 +119,8 @@ impl Core {
     /// The end of every operation: grants what can be granted now, and asks for the next range of fences.
     pub(super) fn finish(&mut self, events: &mut Events) {
         while let Some(resource) = self.model.touched.pop_front() {
-            let Some(place) = self.model.resources.get(resource) else { continue };
-            if !place.queue.is_empty() {
+            let Some(found) = self.model.resources.get(resource) else { continue };
+            if !found.queue.is_empty() {
                 self.settle(resource, events);
             }
             self.model.forget_resource(resource);
@@ -132,34 +133,34 @@ impl Core {
     /// Goes through a queue and grants what the rule allows.
     pub(super) fn settle(&mut self, id: usize, events: &mut Events) {
         let (mut load, most_permits) = (self.model.resources[id].load, self.model.resources[id].most_permits);
-        let mut place = 0;
+        let mut position = 0;
         while !load.is_full(most_permits) {
-            let Some(waiter_id) = self.model.resources[id].queue.get(place) else { return };
+            let Some(waiter_id) = self.model.resources[id].queue.get(position) else { return };
             let waiter = &self.model.waiters[&waiter_id];
             let (kind, mode) = (waiter.kind, waiter.mode);
             if waiter.fits(&load) && self.fits_elsewhere(waiter_id, waiter, id) {
-                if kind == Kind::Upgrade {
+                if kind == WaitKind::Upgrade {
                     load.remove(Mode::Shared);
                 }
                 self.grant_waiter(waiter_id, events);
                 load.add(mode);
             } else {
-                place += 1;
+                position += 1;
                 load.add_ahead(mode);
             }
         }
     }
 
-    /// Whether a waiter fits into all its other resources.  Most that do not are told by what is held, without a look at
-    /// the queues.
+    /// Whether a waiter fits into all its other resources.  What is held decides most cases, without a look at the
+    /// queues.
     fn fits_elsewhere(&self, id: WaiterId, waiter: &Waiter, here: usize) -> bool {
         let mut others = waiter.resources.iter().filter(|&&resource| resource != here);
         others.clone().all(|&resource| waiter.fits(&self.model.resources[resource].load))
             && others.all(|&resource| self.has_room(resource, Some(id), |load| waiter.fits(load)))
     }
 
-    /// Whether something fits beside what is held of a resource and asked for ahead of a waiter, or of the end of the
-    /// queue.  What does not fit beside a load does not fit beside more.
+    /// Whether a request fits beside what is held of a resource and what waiters ahead ask for: those before the waiter
+    /// `end`, or all of them.  What does not fit beside a load does not fit beside a larger one.
     pub(super) fn has_room(
         &self,
         resource: usize,
@@ -179,18 +180,18 @@ impl Core {
     fn grant_waiter(&mut self, id: WaiterId, events: &mut Events) {
         let waiter = self.model.take_waiter(id);
         if matches!(waiter.mode, Mode::Permits { .. }) && waiter.resources.len() > 1 {
-            // Those behind it may be told that there are more permits than it was.
+            // Waiters behind it may count on a larger total of permits than it did.
             self.model.touched.extend(&waiter.resources);
         }
         let mut grant = match waiter.kind {
-            Kind::Upgrade => {
+            WaitKind::Upgrade => {
                 let grant =
                     self.model.make_exclusive(waiter.owner, waiter.resources[0], waiter.since, events);
                 self.model.remember(&waiter.request, Done::Granted(grant.fence), events);
                 grant
             }
-            Kind::Acquire => {
-                let terms = Terms {
+            WaitKind::Acquire => {
+                let terms = GrantTerms {
                     owner: waiter.owner,
                     mode: waiter.mode,
                     ttl: waiter.ttl,

@@ -1,21 +1,21 @@
 //! Changing how a resource is held: exclusive instead of shared, and shared instead of exclusive.
 
 use super::{Core, check_wait};
-use crate::lock::grant::{Grant, Undo};
+use crate::lock::grant::{Grant, Withdrawal};
 use crate::lock::mode::Mode;
 use crate::lock::model::events::Events;
-use crate::lock::model::idempotency::{Done, Fingerprint, Operation};
-use crate::lock::model::waiter::{Kind, Waiter};
+use crate::lock::model::idempotency::{Done, Fingerprint, OperationKind};
+use crate::lock::model::waiter::{WaitKind, Waiter};
 use crate::lock::operation::{Downgrade, Upgrade};
 use crate::lock::outcome::Acquired;
 use crate::lock::refused::Refused;
 
 impl Core {
-    /// LOCK.UPGRADE: has an owner that shares a resource, under `fence` if one is named, hold it alone under a new one.
+    /// LOCK.UPGRADE: see [`Upgrade`].
     ///
     /// # Errors
-    /// If the owner does not share it, the time to wait is out of range, a limit is reached, or the id of the request was
-    /// used for another.
+    /// If the owner does not share the resource, the time to wait is out of range, a limit is reached, or the id of the
+    /// request was used for another.
     pub fn upgrade(
         &mut self,
         upgrade: &Upgrade<'_>,
@@ -26,10 +26,10 @@ impl Core {
         self.advance(now, events);
         check_wait(wait)?;
         let request = request
-            .bind(|| Fingerprint::of(Operation::Upgrade).text(resource).text(owner).optional(fence))?;
+            .bind(|| Fingerprint::of(OperationKind::Upgrade).text(resource).text(owner).optional(fence))?;
         if let Some(done) = self.model.done_before(&request)? {
             let again = self.again(done, &[resource], None, wait, events)?;
-            return Ok(self.claim(again, Undo::Claim, &request));
+            return Ok(self.claim(again, Withdrawal::Claim, &request));
         }
         let id = self.model.lease_under(resource, owner, fence).ok_or(Refused::NotHeld)?;
         let lease = &self.model.leases[id];
@@ -52,7 +52,7 @@ impl Core {
         } else {
             let waiter = Waiter {
                 owner,
-                kind: Kind::Upgrade,
+                kind: WaitKind::Upgrade,
                 resources: [resource].into_iter().collect(),
                 mode: Mode::Exclusive,
                 ttl: None,
@@ -68,10 +68,10 @@ impl Core {
         result
     }
 
-    /// LOCK.DOWNGRADE: has an owner that holds a resource alone, under `fence` if one is named, share it under the same.
+    /// LOCK.DOWNGRADE: see [`Downgrade`].
     ///
     /// # Errors
-    /// If the owner does not hold it, or holds permits, or the id of the request was used for another.
+    /// If the owner does not hold the resource, or holds permits, or the id of the request was used for another.
     pub fn downgrade(
         &mut self,
         downgrade: &Downgrade<'_>,
@@ -81,7 +81,7 @@ impl Core {
         let &Downgrade { resource, owner, fence, request } = downgrade;
         self.advance(now, events);
         let request = request
-            .bind(|| Fingerprint::of(Operation::Downgrade).text(resource).text(owner).optional(fence))?;
+            .bind(|| Fingerprint::of(OperationKind::Downgrade).text(resource).text(owner).optional(fence))?;
         if let Some(done) = self.model.done_before(&request)? {
             return self.granted_before(done, resource, events);
         }

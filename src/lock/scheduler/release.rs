@@ -5,27 +5,27 @@ use smallvec::SmallVec;
 use super::Core;
 use crate::lock::mode::Mode;
 use crate::lock::model::events::Events;
-use crate::lock::model::idempotency::{Done, Fingerprint, Operation};
+use crate::lock::model::idempotency::{Done, Fingerprint, OperationKind};
 use crate::lock::notice::NoticeKind;
 use crate::lock::operation::{Force, Release, ReleaseMany};
 use crate::lock::records::Record;
 use crate::lock::refused::Refused;
 
-/// What both operations begin their fingerprint with.
-fn fingerprint(operation: Operation, fence: Option<u64>, all: bool, skips_ended: bool) -> Fingerprint {
+/// The first part of the fingerprint of both operations.
+fn fingerprint(operation: OperationKind, fence: Option<u64>, all: bool, skips_ended: bool) -> Fingerprint {
     Fingerprint::of(operation).optional(fence).number(all.into()).number(skips_ended.into())
 }
 
 impl Core {
-    /// LOCK.RELEASE: gives back one hold on a resource, of several leases on the last; returns how many are left.
+    /// LOCK.RELEASE: see [`Release`].  Returns how often the owner still holds the resource.
     ///
     /// # Errors
-    /// If the owner does not hold it, or not under that fence, or the id of the request was used for another.
+    /// If the owner does not hold the resource, or not under that fence, or the id of the request was used for another.
     pub fn release(&mut self, release: &Release<'_>, now: u64, events: &mut Events) -> Result<u64, Refused> {
         let &Release { resource, owner, fence, all, request } = release;
         self.advance(now, events);
-        let request =
-            request.bind(|| fingerprint(Operation::Release, fence, all, false).text(owner).text(resource))?;
+        let request = request
+            .bind(|| fingerprint(OperationKind::Release, fence, all, false).text(owner).text(resource))?;
         if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
         }
@@ -41,7 +41,7 @@ impl Core {
         Ok(left)
     }
 
-    /// Gives back permits, of which an owner may have several leases on a resource; returns how many holds are left.
+    /// Releases permits, of which an owner may have several leases on a resource.  Returns the holds that are left.
     fn give_back_permits(&mut self, last: usize, fence: Option<u64>, all: bool, events: &mut Events) -> u64 {
         let (owner, resource) = (self.model.leases[last].owner, self.model.leases[last].resource);
         let held = self
@@ -54,7 +54,7 @@ impl Core {
         held - given
     }
 
-    /// The leases on a resource that an owner gives back: all it has there, or the last.
+    /// The leases on a resource that an owner releases: all of them, or the last.
     fn leases_for(&self, last: usize, fence: Option<u64>, all: bool) -> SmallVec<[usize; 1]> {
         if all && fence.is_none() {
             self.model.find_leases(self.model.leases[last].resource, self.model.leases[last].owner).collect()
@@ -63,7 +63,7 @@ impl Core {
         }
     }
 
-    /// Gives back one hold of a lease, or all; returns how many.
+    /// Releases one hold of a lease, or all.  Returns how many.
     fn give_back(&mut self, id: usize, all: bool, events: &mut Events) -> u64 {
         let lease = &mut self.model.leases[id];
         let holds = lease.holds;
@@ -79,11 +79,11 @@ impl Core {
         holds.into()
     }
 
-    /// LOCK.MRELEASE: gives back several resources; returns how many are free of the owner now.
+    /// LOCK.MRELEASE: see [`ReleaseMany`].  Returns how many leases have ended.
     ///
     /// # Errors
-    /// If the owner does not hold them all under that fence, then it keeps those it holds; if none is named; if the id
-    /// of the request was used for another.
+    /// If the owner does not hold all of them under that fence, unless ended ones are skipped; if no resource is named;
+    /// if the id of the request was used for another.
     pub fn release_many(
         &mut self,
         release: &ReleaseMany<'_>,
@@ -93,7 +93,7 @@ impl Core {
         let &ReleaseMany { resources, owner, fence, all, skips_ended, request } = release;
         self.advance(now, events);
         let request = request.bind(|| {
-            fingerprint(Operation::ReleaseMany, fence, all, skips_ended).text(owner).texts(resources)
+            fingerprint(OperationKind::ReleaseMany, fence, all, skips_ended).text(owner).texts(resources)
         })?;
         if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
@@ -117,20 +117,21 @@ impl Core {
         Ok(freed)
     }
 
-    /// LOCK.FORCE: takes a resource away from one owner, or from all who hold it; returns from how many.
+    /// LOCK.FORCE: see [`Force`].  Returns how many leases were taken away.
     ///
     /// # Errors
     /// If the id of the request was used for another.
     pub fn force(&mut self, force: &Force<'_>, now: u64, events: &mut Events) -> Result<u64, Refused> {
         let &Force { resource, owner, reason, request } = force;
         self.advance(now, events);
-        let request = request
-            .bind(|| Fingerprint::of(Operation::Force).text(resource).texts(owner.as_slice()).text(reason))?;
+        let request = request.bind(|| {
+            Fingerprint::of(OperationKind::Force).text(resource).texts(owner.as_slice()).text(reason)
+        })?;
         if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
         }
-        let place = self.model.resources.find(resource);
-        let mut leases = place.map_or_else(Vec::new, |place| self.model.resources[place].holders.to_vec());
+        let found = self.model.resources.find(resource);
+        let mut leases = found.map_or_else(Vec::new, |id| self.model.resources[id].holders.to_vec());
         if let Some(owner) = owner {
             leases.retain(|&id| self.model.owners.name(self.model.leases[id].owner) == owner);
         }

@@ -5,23 +5,22 @@ use smallvec::SmallVec;
 use super::{Core, check_ttl};
 use crate::lock::grant::Grant;
 use crate::lock::model::events::Events;
-use crate::lock::model::idempotency::{Done, Fingerprint, Operation};
+use crate::lock::model::idempotency::{Done, Fingerprint, OperationKind};
 use crate::lock::operation::{Check, Renew, RenewAll};
 use crate::lock::refused::Refused;
 
 impl Core {
-    /// LOCK.RENEW: has leases, all of them or none, last at least `ttl` milliseconds from now.  A retry renews them again,
-    /// since its client counts from then.  Of several leases on a resource all are renewed unless a fence names one.
+    /// LOCK.RENEW: see [`Renew`].  Without a fence it renews all leases that the owner has on a resource.
     ///
     /// # Errors
     /// If the owner does not hold all resources, or not under that fence, or as long as its session; if the grant has
-    /// ended since the request was made first; if its id was used for another.
+    /// ended since the request was first made; if its id was used for another.
     pub fn renew(&mut self, renew: &Renew<'_>, now: u64, events: &mut Events) -> Result<Grant, Refused> {
         let &Renew { resources, owner, ttl, fence, request } = renew;
         self.advance(now, events);
         check_ttl(ttl)?;
         let fingerprint = || {
-            let renewal = Fingerprint::of(Operation::Renew).text(owner).texts(resources);
+            let renewal = Fingerprint::of(OperationKind::Renew).text(owner).texts(resources);
             renewal.number(ttl).optional(fence)
         };
         let request = request.bind(fingerprint)?;
@@ -50,13 +49,13 @@ impl Core {
         }
         self.model.counts.renewed += leases.len() as u64;
         self.model.remember(&request, Done::Granted(self.model.leases[first].fence), events);
-        // A grant has one fence: it speaks of the last lease.
+        // A grant has one fence: it is about the last lease.
         let fence = self.model.leases[first].fence;
         leases.retain(|id| self.model.leases[*id].fence == fence);
         Ok(self.model.grant_of_all(&leases))
     }
 
-    /// LOCK.RENEWALL: the same for all leases of an owner that have a time of their own; returns how many.
+    /// LOCK.RENEWALL: see [`RenewAll`].  Returns how many leases were renewed.
     ///
     /// # Errors
     /// If the time is out of range, or the id of the request was used for another.
@@ -64,7 +63,7 @@ impl Core {
         let &RenewAll { owner, ttl, request } = renew;
         self.advance(now, events);
         check_ttl(ttl)?;
-        let request = request.bind(|| Fingerprint::of(Operation::RenewAll).text(owner).number(ttl))?;
+        let request = request.bind(|| Fingerprint::of(OperationKind::RenewAll).text(owner).number(ttl))?;
         self.model.done_before(&request)?;
         let known = self.model.owners.find(owner);
         let leases = known.map_or_else(SmallVec::new, |owner| self.model.owners[owner].leases.clone());
@@ -80,7 +79,7 @@ impl Core {
         Ok(renewed)
     }
 
-    /// LOCK.CHECK: whether the resources are held under this fence.
+    /// LOCK.CHECK: see [`Check`].
     pub fn check(&mut self, check: &Check<'_>, now: u64, events: &mut Events) -> bool {
         self.advance(now, events);
         check.resources.iter().all(|resource| self.model.lease_at(resource, check.fence).is_some())

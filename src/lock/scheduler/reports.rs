@@ -1,4 +1,4 @@
-//! Reports, of the table as it is once all that has fallen due was done.
+//! Reports of the table, after everything due was done.
 
 use super::Core;
 use crate::lock::deadlock::Deadlock;

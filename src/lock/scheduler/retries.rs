@@ -1,9 +1,9 @@
-//! Requests that were made before under the same id.
+//! Retries: requests that were made before under the same id.
 
 use smallvec::SmallVec;
 
 use super::Core;
-use crate::lock::grant::{Grant, Undo};
+use crate::lock::grant::{Grant, Withdrawal};
 use crate::lock::model::Due;
 use crate::lock::model::events::Events;
 use crate::lock::model::idempotency::{Bound, Done};
@@ -11,8 +11,8 @@ use crate::lock::outcome::Acquired;
 use crate::lock::refused::Refused;
 
 impl Core {
-    /// The answer to a request that was made before.  A lease that it was granted lasts at least `ttl` from now, since the
-    /// client counts from then.
+    /// The answer to a retry.  A lease that the first try was granted lasts at least `ttl` from now, since the client
+    /// counts from then.
     pub(super) fn again(
         &mut self,
         done: Done,
@@ -24,7 +24,7 @@ impl Core {
         match done {
             Done::Granted(fence) => {
                 let leases = resources.iter().map(|resource| self.model.lease_at(resource, fence));
-                // A copy that comes late, of a request whose lease was given back, must not take it once more.
+                // A late copy of a request must not acquire what was released since.
                 let leases: SmallVec<[usize; 1]> =
                     leases.collect::<Option<_>>().ok_or(Refused::GrantEnded(fence))?;
                 for &id in &leases {
@@ -38,7 +38,8 @@ impl Core {
             Done::Waiting(_) if wait == 0 => Ok(Acquired::Busy),
             Done::Waiting(id) => {
                 let deadline = self.model.now + wait * 1000;
-                let waiter = self.model.waiters.get_mut(&id).expect("who stops waiting is forgotten");
+                let waiter =
+                    self.model.waiters.get_mut(&id).expect("a request is forgotten when its wait ends");
                 let old = std::mem::replace(&mut waiter.deadline, deadline);
                 self.model.due.remove(&(old, Due::Waiter(id)));
                 self.model.due.insert((deadline, Due::Waiter(id)));
@@ -48,10 +49,15 @@ impl Core {
         }
     }
 
-    /// Has what a retry is granted stay until it has gone as well.
-    pub(super) fn claim(&mut self, mut acquired: Acquired, undo: Undo, request: &Bound) -> Acquired {
+    /// Has a grant stay until the retry that is told of it has gone as well.
+    pub(super) fn claim(
+        &mut self,
+        mut acquired: Acquired,
+        withdrawal: Withdrawal,
+        request: &Bound,
+    ) -> Acquired {
         if let Acquired::Granted(grant) = &mut acquired {
-            (grant.undo, grant.request) = (undo, request.key.clone());
+            (grant.withdrawal, grant.request) = (withdrawal, request.key.clone());
             for &id in &grant.leases {
                 self.model.leases[id].claims += 1;
             }
@@ -59,7 +65,7 @@ impl Core {
         acquired
     }
 
-    /// The grant of a change that was made before.
+    /// The grant of a change that an earlier try has made.
     pub(super) fn granted_before(
         &mut self,
         done: Done,

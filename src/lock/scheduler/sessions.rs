@@ -4,18 +4,18 @@ use super::{Core, check_ttl};
 use crate::lock::identifiers::SessionId;
 use crate::lock::limits::{DELAY_MAX, SESSIONS_MAX};
 use crate::lock::model::events::Events;
-use crate::lock::model::idempotency::{Done, Fingerprint, Operation};
+use crate::lock::model::idempotency::{Done, Fingerprint, OperationKind};
 use crate::lock::notice::NoticeKind;
 use crate::lock::operation::{CloseSession, Disconnect, OpenSession, PingSession, SessionTerms};
 use crate::lock::records::Record;
 use crate::lock::refused::Refused;
 
 impl Core {
-    /// LOCK.SESSION OPEN.  `id` is random; if it is taken the next one is used.
+    /// LOCK.SESSION OPEN: see [`OpenSession`].
     ///
     /// # Errors
-    /// If a time is out of range, nothing would ever end the session, or there are too many; if it has ended since the
-    /// request was made first; if the id of the request was used for another.
+    /// If a time is out of range, nothing would ever end the session, or there are too many; if the session has ended
+    /// since the request was first made; if the id of the request was used for another.
     pub fn open_session(
         &mut self,
         open: &OpenSession<'_>,
@@ -25,12 +25,12 @@ impl Core {
         let &OpenSession { id, terms, request } = open;
         self.advance(now, events);
         let request = request.bind(|| {
-            let opening = Fingerprint::of(Operation::OpenSession).optional(terms.ttl).number(terms.delay);
+            let opening = Fingerprint::of(OperationKind::OpenSession).optional(terms.ttl).number(terms.delay);
             opening.number(terms.connection.is_some().into())
         })?;
         if let Some(done) = self.model.done_before(&request)? {
             let Done::Opened(id) = done else { return Err(Refused::RequestIdUsed) };
-            // Its reply was lost on a connection that may not be known to have ended.
+            // The reply was lost with its connection, whose end may not be known yet.
             self.model.unbind(id);
             self.model.keep_session(id, terms.connection)?;
             if let Some(session) = self.model.sessions.get_mut(&id) {
@@ -67,8 +67,8 @@ impl Core {
         Ok(id)
     }
 
-    /// LOCK.SESSION PING: the session and its leases last their full time from now.  Binds a session that was bound to
-    /// a connection to that of the ping, if the former has ended.  Returns the time, in milliseconds.
+    /// LOCK.SESSION PING: see [`PingSession`].  Returns the time to the next ping, in milliseconds; none if only the
+    /// connection keeps the session.
     ///
     /// # Errors
     /// If there is no such session, or the id of the request was used for another.
@@ -80,14 +80,14 @@ impl Core {
     ) -> Result<Option<u64>, Refused> {
         let &PingSession { session: id, connection, request } = ping;
         self.advance(now, events);
-        let request = request.bind(|| Fingerprint::of(Operation::PingSession).number(id.0))?;
+        let request = request.bind(|| Fingerprint::of(OperationKind::PingSession).number(id.0))?;
         self.model.done_before(&request)?;
         let ttl = self.model.keep_session(id, connection)?;
         self.model.remember(&request, Done::Counted(0), events);
         Ok(ttl)
     }
 
-    /// LOCK.SESSION CLOSE: ends a session and its leases; returns how many leases those were.
+    /// LOCK.SESSION CLOSE: see [`CloseSession`].  Returns how many leases have ended.
     ///
     /// # Errors
     /// If there is no such session, or the id of the request was used for another.
@@ -99,7 +99,7 @@ impl Core {
     ) -> Result<u64, Refused> {
         let &CloseSession { session: id, request } = close;
         self.advance(now, events);
-        let request = request.bind(|| Fingerprint::of(Operation::CloseSession).number(id.0))?;
+        let request = request.bind(|| Fingerprint::of(OperationKind::CloseSession).number(id.0))?;
         if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
         }
@@ -113,7 +113,7 @@ impl Core {
         Ok(ended)
     }
 
-    /// A connection has ended, and with it its sessions.
+    /// The connection has ended: its sessions are lost.
     pub fn disconnect(&mut self, &Disconnect { connection }: &Disconnect, now: u64, events: &mut Events) {
         if !self.model.connections.contains_key(&connection) {
             return;

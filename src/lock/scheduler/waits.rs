@@ -1,11 +1,11 @@
-//! Waiting: begun unless it would close a circle, given up by the waiter, cancelled by an operator.
+//! Waiting: it begins unless it would close a circle; a waiter can give it up, and an operator can cancel it.
 
 use super::{Core, deadlocks};
 use crate::lock::deadlock::Deadlock;
 use crate::lock::identifiers::WaiterId;
 use crate::lock::limits::{WAITERS_MAX, WAITERS_PER_RESOURCE_MAX};
 use crate::lock::model::events::Events;
-use crate::lock::model::idempotency::{Done, Fingerprint, Operation};
+use crate::lock::model::idempotency::{Done, Fingerprint, OperationKind};
 use crate::lock::model::waiter::Waiter;
 use crate::lock::notice::NoticeKind;
 use crate::lock::operation::CancelWait;
@@ -16,7 +16,8 @@ impl Core {
     /// Has a request wait, unless that would close a circle.
     pub(super) fn wait(&mut self, waiter: Waiter, events: &mut Events) -> Result<Acquired, Refused> {
         if let Some(other) = self.model.owners[waiter.owner].wait {
-            // Were it two threads of control, one of them could end what the other waits for, and no circle were certain.
+            // If it were two threads of control, one could release what the other waits for, and no circle were
+            // certain.
             let resource = self.model.waiters[&other].resources[0];
             return Err(Refused::OwnerWaits(self.model.resources.name(resource).into()));
         }
@@ -43,7 +44,7 @@ impl Core {
         found
     }
 
-    /// Whoever waited has gone.  Nothing happens if it was answered already.
+    /// Ends the wait of a client that has left, unless it was answered already.
     pub fn abandon(&mut self, id: WaiterId, now: u64, events: &mut Events) {
         self.advance(now, events);
         if self.model.waiters.contains_key(&id) {
@@ -52,7 +53,7 @@ impl Core {
         }
     }
 
-    /// LOCK.CANCEL: ends the waiting of an owner for a resource; returns how many requests waited.
+    /// LOCK.CANCEL: see [`CancelWait`].  Returns how many requests waited.
     ///
     /// # Errors
     /// If the id of the request was used for another.
@@ -64,7 +65,7 @@ impl Core {
     ) -> Result<u64, Refused> {
         let &CancelWait { resource, owner, request } = cancel;
         self.advance(now, events);
-        let request = request.bind(|| Fingerprint::of(Operation::Cancel).text(resource).text(owner))?;
+        let request = request.bind(|| Fingerprint::of(OperationKind::Cancel).text(resource).text(owner))?;
         if let Some(done) = self.model.done_before(&request)? {
             return done.counted();
         }

@@ -1,7 +1,7 @@
-//! Grants that nobody has heard of yet: while the disk or its client is waited for, time passes and the client may go.
+//! Grants that their owner was not told of yet: while they wait for the disk, time passes and the client may leave.
 
 use super::Core;
-use crate::lock::grant::{Grant, Undo};
+use crate::lock::grant::{Grant, Withdrawal};
 use crate::lock::model::events::Events;
 use crate::lock::notice::NoticeKind;
 use crate::lock::operation::{
@@ -9,7 +9,7 @@ use crate::lock::operation::{
 };
 
 impl Core {
-    /// What is left of a grant, if all of it is still held and lasts for a millisecond at least.
+    /// See [`Remaining`].  None if a part of the grant has ended, or less than a millisecond is left.
     pub fn remaining(
         &mut self,
         &Remaining { grant }: &Remaining<'_>,
@@ -25,7 +25,7 @@ impl Core {
         (left.ttl != Some(0)).then(|| Grant { ttl: left.ttl, deadline: left.deadline, ..grant.clone() })
     }
 
-    /// The same for a grant that nobody has heard of: what is no longer whole is withdrawn, and the request may be made anew.
+    /// See [`Confirm`].  A withdrawn request may be made anew.
     pub fn confirm(
         &mut self,
         &Confirm { grant }: &Confirm<'_>,
@@ -42,11 +42,10 @@ impl Core {
         left
     }
 
-    /// Takes back what was granted to somebody who has gone before the grant could be handed over, unless a retry was
-    /// told of it and may have been heard.
+    /// See [`Withdraw`].
     pub fn withdraw(&mut self, &Withdraw { grant }: &Withdraw<'_>, now: u64, events: &mut Events) {
         self.advance(now, events);
-        if grant.undo == Undo::Nothing {
+        if grant.withdrawal == Withdrawal::Nothing {
             return;
         }
         let mut leases = self.model.leases_of(grant);
@@ -56,16 +55,16 @@ impl Core {
             *claims = claims.saturating_sub(1);
             is_unclaimed
         });
-        if !leases.is_empty() && grant.undo != Undo::Claim {
+        if !leases.is_empty() && grant.withdrawal != Withdrawal::Claim {
             self.model.forget_request(&grant.request, events);
         }
         for id in leases {
-            self.model.undo(id, grant.undo, events);
+            self.model.take_back(id, grant.withdrawal, events);
         }
         self.finish(events);
     }
 
-    /// How many leases of an owner have a time of their own.
+    /// See [`CountRenewable`].
     pub fn count_renewable(&mut self, count: &CountRenewable<'_>, now: u64, events: &mut Events) -> u64 {
         self.advance(now, events);
         let Some(owner) = self.model.owners.find(count.owner) else { return 0 };
@@ -76,8 +75,8 @@ impl Core {
             .count() as u64
     }
 
-    /// How long a session that is not lost lasts from now, in milliseconds, or that only its connection keeps it.  None if
-    /// there is no such session, or none for long enough to be told of.
+    /// See [`SessionRemaining`].  In milliseconds; the inner option is none if only the connection keeps the session,
+    /// the outer one if the session is not there, is lost, or lasts less than a millisecond.
     pub fn session_remaining(
         &mut self,
         wanted: &SessionRemaining,
@@ -90,7 +89,7 @@ impl Core {
         (left != Some(0)).then_some(left)
     }
 
-    /// Ends a session whose name nobody has heard, unless a retry was told of it and may have been heard.
+    /// See [`WithdrawSession`].
     pub fn withdraw_session(
         &mut self,
         &WithdrawSession { session: id }: &WithdrawSession,

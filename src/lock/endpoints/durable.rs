@@ -1,4 +1,4 @@
-//! What is still true of an operation once the disk has it: time has passed meanwhile, and the client may have gone.
+//! What is still true of an operation once the disk has it: time has passed meanwhile, and the client may have left.
 
 use super::synced;
 use crate::clock::Now;
@@ -9,7 +9,7 @@ use crate::lock::operation::{CountRenewable, SessionRemaining, Withdraw, Withdra
 use crate::lock::{Aging, Grant, SessionId};
 use crate::wait::Barrier;
 
-/// A new grant as it is to be told once the disk has it.
+/// A new grant as its client is told of it, once the disk has it.
 pub(super) async fn granted(
     context: &Context,
     grant: Grant,
@@ -23,7 +23,7 @@ pub(super) async fn granted(
     with_effects(context, |now, effects| context.services().confirm_grant(&grant, now, effects))
 }
 
-/// How an owner holds what it held before, as it is to be told after `hold`.
+/// A lease that has changed, as its holder is told of it, once the disk has the change.
 pub(super) async fn changed(
     context: &Context,
     grant: Grant,
@@ -34,7 +34,8 @@ pub(super) async fn changed(
     with_effects(context, |now, effects| context.services().remaining_grant(&grant, now, effects))
 }
 
-/// How many leases of an owner were renewed for `ttl` milliseconds at `since` and are still held after `hold`.
+/// How many leases of an owner, renewed for `ttl` milliseconds at `since`, are still held once the disk has the
+/// renewal.
 pub(super) async fn all_renewed(
     context: &Context,
     (owner, ttl): (&[u8], u64),
@@ -54,7 +55,7 @@ pub(super) async fn all_renewed(
     })
 }
 
-/// How long a session lasts after `hold`; one whose name nobody has heard ends with its client.
+/// How long a session lasts, once the disk has it.  A new one ends if its client leaves before.
 pub(super) async fn session_left(
     context: &Context,
     id: SessionId,
@@ -83,7 +84,7 @@ pub(super) async fn report<R: Aging>(
     Ok(report)
 }
 
-/// What is left; too late if nothing is.
+/// The rest; a problem if there is none.
 fn with_effects<R>(
     context: &Context,
     left: impl FnOnce(Now, &mut Effects) -> Option<R>,
