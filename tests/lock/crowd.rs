@@ -1,11 +1,11 @@
-//! Ten thousand clients, each on a connection of its own, that wait for one lock.
+//! Ten thousand clients, each on its own connection, wait for one lock.
 
 use crate::support::client::Client;
 use crate::support::process::{Crowd, Server};
 
 const CLIENTS: usize = 10_000;
 
-/// How many wait, as LOCK.INFO says.
+/// The number of waiters in a reply of LOCK.INFO.
 fn waiters(client: &mut Client) -> usize {
     let information = client.ask("LOCK.INFO hot");
     let (_, rest) = information.split_once("waiters").expect("it is held, so there is something to tell");
@@ -15,7 +15,7 @@ fn waiters(client: &mut Client) -> usize {
 }
 
 #[test]
-fn all_get_it_in_the_order_in_which_they_came() {
+fn all_acquire_the_lock_in_the_order_of_their_requests() {
     let room = Crowd::of(CLIENTS);
     let count = room.count;
     let server = Server::quartet(&["--maxclients", "20000"]);
@@ -26,7 +26,7 @@ fn all_get_it_in_the_order_in_which_they_came() {
         client.write(format!("LOCK.ACQUIRE hot owner-{number} TTL 3600000 WAIT 3600000\r\n").as_bytes());
         while waiters(&mut first) <= number {}
     }
-    // Who goes leaves the queue.
+    // A client that leaves is taken out of the queue.
     let gone = crowd.pop().expect("there are many");
     drop(gone);
     while waiters(&mut first) == count {}

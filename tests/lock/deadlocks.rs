@@ -1,4 +1,4 @@
-//! Deadlocks are refused to who would close them, and nothing else is.
+//! A deadlock is refused to the owner that would close it, and nothing else is refused.
 
 use quartet::lock::operation::{Acquire, Deadlocks};
 use quartet::lock::{Acquired, Mode};
@@ -7,7 +7,7 @@ use super::table::{ASKING, Table, grant, waiter};
 
 const LONG: u64 = 10_000;
 
-/// The circle that was refused, as errors name it.
+/// The circle that was refused, as errors spell it.
 fn circle(acquired: Acquired) -> String {
     match acquired {
         Acquired::Deadlock(deadlock) => deadlock.to_string(),
@@ -20,13 +20,13 @@ fn permits(count: u32, of: u32) -> Mode {
 }
 
 #[test]
-fn two_that_cross() {
+fn two_owners_that_cross() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     grant(table.lock("b", "y", 0));
     let waiting = waiter(table.lock("a", "y", LONG));
     assert_eq!(circle(table.lock("b", "x", LONG)), "b > x > a > y > b");
-    // Who was refused holds what it held, and the other goes on once that is given back.
+    // The refused owner keeps its leases, and the other goes on once they are released.
     assert_eq!(table.unlock("b", "y"), Ok(0));
     assert_eq!(table.granted(), [waiting]);
     let now = table.micros();
@@ -57,7 +57,7 @@ fn two_readers_that_both_want_to_write() {
 }
 
 #[test]
-fn one_that_waits_for_itself() {
+fn an_owner_that_waits_for_itself() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     assert_eq!(table.lock("a", "x", 0), Acquired::Busy);
@@ -65,8 +65,8 @@ fn one_that_waits_for_itself() {
 }
 
 #[test]
-fn behind_somebody_who_waits() {
-    // c would share x with a: only b's earlier request is in its way, and b waits for a, who wants what c holds.
+fn a_circle_through_a_request_ahead_in_a_queue() {
+    // c would share x with a.  Only b's earlier request is in its way, and b waits for a, which wants z from c.
     let mut table = Table::new();
     grant(table.lock_as(Mode::Shared, "a", "x", 0));
     grant(table.lock("c", "z", 0));
@@ -76,9 +76,9 @@ fn behind_somebody_who_waits() {
 }
 
 #[test]
-fn a_knot_of_semaphores() {
+fn a_deadlock_of_semaphores() {
     let mut table = Table::new();
-    // Both permits of s are held by those who will wait for x and y, whose holders wait for permits.
+    // The holders of both permits of s wait for x and y, whose holders wait for permits.
     for owner in ["a", "b"] {
         grant(table.lock_as(permits(1, 2), owner, "s", 0));
     }
@@ -90,21 +90,21 @@ fn a_knot_of_semaphores() {
 }
 
 #[test]
-fn a_circle_of_semaphores_is_no_knot_while_another_holder_may_end() {
+fn a_circle_of_semaphores_is_no_deadlock_while_another_holder_may_end() {
     let mut table = Table::new();
     for owner in ["a", "b"] {
         grant(table.lock_as(permits(1, 2), owner, "s", 0));
     }
     grant(table.lock("c", "x", 0));
     waiter(table.lock("a", "x", LONG));
-    // b waits for nothing: its permit will do for c.
+    // b waits for nothing, and its permit is enough for c.
     let waiting = waiter(table.lock_as(permits(1, 2), "c", "s", LONG));
     assert_eq!(table.unlock("b", "s"), Ok(0));
     assert_eq!(table.granted(), [waiting]);
 }
 
 #[test]
-fn ways_that_meet_again_are_no_circle() {
+fn paths_that_meet_again_are_no_circle() {
     let mut table = Table::new();
     grant(table.lock("d", "w", 0));
     grant(table.lock("b", "x", 0));
@@ -113,7 +113,7 @@ fn ways_that_meet_again_are_no_circle() {
     waiter(table.lock("e", "z", LONG));
     waiter(table.lock("b", "w", LONG));
     waiter(table.lock("c", "w", LONG));
-    // a waits for b and c, which both wait for d, which waits for nobody.
+    // a waits for b and c.  Both wait for d, which waits for nobody.
     let both = Acquire { owner: b"a", resources: &[b"x", b"y"], wait: LONG, ..ASKING };
     let waiting = waiter(table.ask(&both).expect("it makes sense"));
     for (owner, resource) in [("d", "w"), ("b", "x"), ("b", "w"), ("c", "y")] {
@@ -130,12 +130,12 @@ fn several_resources_close_a_circle_like_one() {
     let both = Acquire { owner: b"b", resources: &[b"w", b"x"], wait: LONG, ..ASKING };
     waiter(table.ask(&both).expect("it makes sense"));
     assert_eq!(circle(table.lock("a", "y", LONG)), "a > y > b > x > a");
-    // w is free, and yet kept for b, which waits for a.
+    // w is free, but kept for b, which waits for a.
     assert_eq!(circle(table.lock("a", "w", LONG)), "a > w > b > x > a");
 }
 
 #[test]
-fn acquiring_together_prevents_what_one_by_one_would_close() {
+fn acquiring_together_prevents_a_circle_of_acquiring_one_by_one() {
     let mut table = Table::new();
     let ask = |table: &mut Table, owner: &'static str, resources: &[&[u8]]| {
         table
@@ -151,9 +151,9 @@ fn acquiring_together_prevents_what_one_by_one_would_close() {
 }
 
 #[test]
-fn a_circle_is_found_among_thousands_who_are_not_part_of_it() {
+fn a_circle_is_found_among_thousands_of_other_waiters() {
     let mut table = Table::new();
-    // Thousands share x as soon as the writer before them is done, who waits for one that is free to go on.
+    // Thousands share x after the writer ahead of them, which waits for an owner that waits for nothing.
     grant(table.lock("free", "w", 0));
     grant(table.lock_as(Mode::Shared, "a", "x", 0));
     let both = Acquire { owner: b"writer", resources: &[b"w", b"x"], wait: LONG, ..ASKING };
@@ -167,7 +167,7 @@ fn a_circle_is_found_among_thousands_who_are_not_part_of_it() {
 }
 
 #[test]
-fn who_holds_nothing_is_never_refused() {
+fn an_owner_that_holds_nothing_is_never_refused() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     grant(table.lock("b", "y", 0));

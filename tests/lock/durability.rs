@@ -1,4 +1,4 @@
-//! What of the locks outlives the server, wherever it was interrupted.
+//! What outlives the server, wherever it was interrupted.
 
 use std::collections::BTreeMap;
 use std::task::{Poll, Waker};
@@ -21,7 +21,7 @@ use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
 
 const TTL: u64 = 30_000;
 
-/// A server's locks on a disk, as a client meets them: it hears a reply only once that may be sent.
+/// A server's locks on a disk, as a client sees them: it gets a reply only once that may be sent.
 struct Service {
     locks: Locks,
     writer: Writer,
@@ -95,7 +95,7 @@ impl Service {
     }
 }
 
-/// What clients know: of each resource what was last asked and what was heard.
+/// What clients know about each resource: the last request and the last reply.
 #[derive(Default)]
 struct Known {
     /// Held for certain: nothing was asked about the resource since it was granted.
@@ -158,7 +158,7 @@ fn operations_of_work(durability: Durability) -> u64 {
 #[test]
 fn a_durable_grant_outlives_every_crash_and_is_not_given_twice() {
     let mut random = Random::with_seed(1);
-    // At the last one everything has been heard before the power is lost.
+    // In the last round all replies are sent before the power is lost.
     for at in 1..=operations_of_work(Durability::Full) + 1 {
         for trouble in [Trouble::PowerLostBefore(at), Trouble::PowerLostAfter(at), Trouble::Error(at)] {
             let disk = SimulatedDisk::default();
@@ -172,7 +172,7 @@ fn a_durable_grant_outlives_every_crash_and_is_not_given_twice() {
             {
                 let context = format!("{trouble:?}, {survival:?}");
                 let survivor = disk.after_power_loss(survival, &mut random);
-                // Nearly as long after as the leases lasted: they last their full time again.
+                // The leases last their full time again.
                 let service = Service::start(&survivor, Durability::Full, 1029);
                 let mut service = service.unwrap_or_else(|| panic!("{context}: it does not start"));
                 for (resource, (owner, fence)) in &known.held {
@@ -214,7 +214,7 @@ fn with_durability_fence_no_fence_is_given_twice_and_leases_end_with_the_server(
 }
 
 #[test]
-fn while_the_disk_is_full_no_fence_is_given_out_that_it_does_not_have() {
+fn while_the_disk_is_full_only_fences_on_it_are_given_out() {
     let disk = SimulatedDisk::default();
     let mut service = Service::start(&disk, Durability::Fence, 0).expect("the disk is well");
     let ask = |owner, wait| Acquire { owner, resources: &[b"x"], ttl: Some(TTL), wait, ..ASKING };
@@ -231,7 +231,7 @@ fn while_the_disk_is_full_no_fence_is_given_out_that_it_does_not_have() {
     let Poll::Ready(answer) = ticket.poll(Waker::noop()) else { panic!("it was granted") };
     let barrier = answer.barrier.expect("the disk has no range of fences");
     assert_eq!(barrier.poll(Waker::noop()), Poll::Ready(Err(Lost)));
-    // Who only looks is answered.
+    // A report is answered.
     let mut effects = Effects::default();
     service.locks.run(&Inspect { resources: &[b"x"] }, service.now, &mut effects);
     assert!(effects.take_barrier().is_none());
@@ -252,7 +252,7 @@ fn fences_need_one_sync_for_many() {
 }
 
 #[test]
-fn a_change_of_the_durability_leaves_no_leases_of_long_ago() {
+fn a_change_of_the_durability_leaves_no_old_leases() {
     let folder = Folder::new();
     let mut fences = Vec::new();
     let kept = [
@@ -302,7 +302,7 @@ fn the_folder_is_made_for_the_first_lock() {
 }
 
 #[test]
-fn a_failed_disk_is_said_at_once() {
+fn a_failed_disk_is_reported_at_once() {
     let disk = SimulatedDisk::default();
     let mut service = Service::start(&disk, Durability::Full, 1000).expect("the disk is empty");
     disk.expect_trouble(Trouble::Error(disk.operations() + 2));
@@ -312,7 +312,7 @@ fn a_failed_disk_is_said_at_once() {
 }
 
 #[test]
-fn what_cannot_be_written_down_is_refused_and_changes_nothing() {
+fn an_operation_that_cannot_be_written_down_is_refused_and_changes_nothing() {
     let disk = SimulatedDisk::default();
     let mut service = Service::start(&disk, Durability::Full, 1000).expect("the disk is empty");
     for resource in ["x", "y"] {

@@ -1,5 +1,5 @@
-//! A counter behind a lock whose holders are stopped for longer than their leases last, as by a long pause of the
-//! machine.  With fences no increment is lost; without them increments are, which shows that the test can tell.
+//! A counter behind a lock.  Its holders are stopped for longer than their leases last, as by a long pause of the
+//! machine.  With fences no increment is lost; without them some are, which shows that the test can tell.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -13,11 +13,11 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use crate::support::client::Client;
 use crate::support::process::Server;
 
-/// Says to the test program that it is a client: the address of the server, a blank, the client's name, a blank, and
-/// `fenced` or `unfenced`.
+/// The variable that makes the test program a client.  Its value: the address of the server, a blank, the client's
+/// name, a blank, and `fenced` or `unfenced`.
 const ROLE: &str = "QUARTET_TEST_REGISTER";
 
-/// What each line of a client begins with, among those of the test program.
+/// The start of each line of a client, among those of the test program.
 const MARK: &str = "register: ";
 
 /// Milliseconds of a lease.
@@ -44,7 +44,7 @@ fn increment(
     } else {
         client.ask(&format!("SET counter {next}"))
     };
-    // Whoever was stopped for too long holds nothing to give back.
+    // A client that was stopped for too long holds nothing to release.
     client.ask(&format!("LOCK.RELEASE register {name}"));
     Some(reply == "OK")
 }
@@ -96,7 +96,7 @@ impl Process {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 // The first line follows the name of the test.
                 if let Some((_, line)) = line.split_once(MARK) {
-                    // Nobody listens any more once the test is over.
+                    // After the test nobody listens any more.
                     let _ = heard.send((number, line.to_owned()));
                 }
             }
@@ -129,14 +129,14 @@ impl Drop for Process {
     }
 }
 
-/// What became of the increments.
+/// The results of the increments.
 struct Outcome {
     counted: u64,
     refused: u64,
     counter: u64,
 }
 
-/// The lines of the clients, in which those that are not waited for are counted.
+/// The lines of the clients.  Lines that the test does not wait for are counted.
 struct Lines {
     heard: Receiver<(usize, String)>,
     read: [bool; 2],
@@ -170,7 +170,7 @@ impl Lines {
     }
 }
 
-/// Two clients of which one after the other is stopped between reading and writing, until the other has written.
+/// Two clients.  In turn one of them is stopped between reading and writing, until the other has written.
 fn play(fenced: &str) -> Outcome {
     let server = Server::quartet(&[]);
     let (sender, heard) = channel();
@@ -204,7 +204,7 @@ fn play(fenced: &str) -> Outcome {
 fn with_fences_no_increment_is_lost() {
     let outcome = play("fenced");
     assert_eq!(outcome.counter, outcome.counted);
-    assert!(outcome.refused >= ROUNDS as u64, "who was stopped is refused each time: {}", outcome.refused);
+    assert!(outcome.refused >= ROUNDS as u64, "a stopped client is refused each time: {}", outcome.refused);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Operations that say several records: a crash between any two of them leaves all of an operation or nothing, and the
-//! same request made again comes to what it would have come to.
+//! Operations of several records: a crash between any two records leaves the whole operation or nothing, and the same
+//! request made again has the result that it would have had.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::support::simulated_disk::SimulatedDisk;
 const OWNERS: &[&str] = &["ann", "ben", "cyd"];
 const RESOURCES: &[&str] = &["r0", "r1", "r2", "r3", "r4", "r5"];
 
-/// Where the sets begin and end that are asked for together.
+/// Where the sets of resources that are acquired together begin and end.
 const SETS: &[std::ops::Range<usize>] = &[0..3, 0..3, 3..5, 5..6];
 const SESSION: u64 = 77;
 const TTL: u64 = 60_000;
@@ -39,7 +39,7 @@ pub(super) struct Service {
     pub(super) journal: Arc<JournalHandle>,
 }
 
-/// Something a client asks for.
+/// A request of a client.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     Acquire { owner: &'static str, resources: Vec<&'static str>, mode: Mode, in_session: bool, wait: u64 },
@@ -52,7 +52,7 @@ pub(super) enum Operation {
     CloseSession,
 }
 
-/// What a client is answered; fences only where they say which grant it is.
+/// A reply to a client; with a fence only where it tells which grant it is.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Reply {
     Granted { fence: u64, holds: u32 },
@@ -72,7 +72,7 @@ impl Service {
         self.locks.run(operation, now(), &mut Effects::default())
     }
 
-    /// Everything that is kept, but the bound of the fences.
+    /// Everything that is kept, except the bound of the fences.
     pub(super) fn state(&self) -> Vec<Vec<u8>> {
         /// The first bytes of the records of that bound, and of the begin and the end of a snapshot.
         const OTHERS: [u8; 3] = [1, 17, 18];
@@ -179,7 +179,7 @@ pub(super) fn draw(random: &mut Random, step: usize) -> Operation {
         0..=5 => {
             let mode = [Mode::Exclusive, Mode::Exclusive, Mode::Shared, Mode::Permits { count: 1, of: 3 }]
                 [random.below(4)];
-            // Each waits under a name of its own: one owner waits for one thing.
+            // Each waits under its own name, since an owner waits for one thing at a time.
             let wait = if random.below(4) == 0 { 50_000 } else { 0 };
             Operation::Acquire {
                 owner,
@@ -199,7 +199,7 @@ pub(super) fn draw(random: &mut Random, step: usize) -> Operation {
     }
 }
 
-/// One operation as it was done, and what it left.
+/// An operation that was done, and the state after it.
 struct Done {
     operation: Operation,
     request: String,
@@ -239,7 +239,7 @@ fn done(seed: u64, steps: usize) -> (SimulatedDisk, Vec<Done>) {
     (disk, history)
 }
 
-/// Cuts the journal at a place, starts anew, looks at what is there, and makes the request again whose reply was lost.
+/// Cuts the journal, starts again, compares the state, and makes the request again whose reply was lost.
 fn check(disk: &SimulatedDisk, history: &[Done], cut: usize) {
     let segment = disk.contents(FIRST_SEGMENT);
     let cut_disk = disk.with(FIRST_SEGMENT, Some(segment[..cut].to_vec()));
@@ -247,13 +247,13 @@ fn check(disk: &SimulatedDisk, history: &[Done], cut: usize) {
     let service = Service::start(&cut_disk);
     let expected = whole.checked_sub(1).map_or(&[][..], |last| &history[last].state[..]);
     assert!(service.state() == expected, "cut at {cut}, after {whole} of the operations");
-    // The reply of the last that is on the disk may have been lost, or the next may not have come to the disk.
+    // The reply to the last operation on the disk may have been lost, or the next one may not have reached the disk.
     let last = whole.checked_sub(1).filter(|&last| !matches!(history[last].reply, Reply::Refused(_)));
     for (index, is_done) in [last.map(|last| (last, true)), Some((whole, false))].into_iter().flatten() {
         let Some(Done { operation, request, reply, holdings, .. }) = history.get(index) else { continue };
         let Some(owner) = owner_of(operation) else { continue };
         if matches!(reply, Reply::Nothing) {
-            // It waited, or was not to be had: who waits and does not ask again holds nothing.
+            // It waited, or was not granted: a waiter that does not ask again holds nothing.
             continue;
         }
         let again = service.run(operation, request);
@@ -288,7 +288,7 @@ fn a_cut_at_any_byte_leaves_whole_operations() {
 }
 
 #[test]
-fn many_resources_are_given_back_together_or_not_at_all() {
+fn many_resources_are_released_together_or_not_at_all() {
     let disk = SimulatedDisk::default();
     let mut service = Service::start(&disk);
     let names: Vec<&'static str> = (0..64).map(|number| &*format!("r{number}").leak()).collect();
@@ -348,7 +348,7 @@ fn a_session_of_many_leases_passes_them_on_together() {
     service.writer.step();
     let segment = disk.contents(FIRST_SEGMENT);
     let cuts: Vec<usize> = boundaries(&segment).into_iter().filter(|&cut| cut >= before).collect();
-    assert_eq!(cuts.len(), LEASES + 2, "the end of the session, and a grant for each who waited");
+    assert_eq!(cuts.len(), LEASES + 2, "the end of the session, and a grant for each waiter");
     for cut in [cuts[0], cuts[1], cuts[LEASES / 2], cuts[LEASES], cuts[LEASES + 1]] {
         let service = Service::start(&disk.with(FIRST_SEGMENT, Some(segment[..cut].to_vec())));
         let is_whole = cut == segment.len();

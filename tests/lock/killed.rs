@@ -1,4 +1,4 @@
-//! The server is killed under load, in the middle of whatever it is doing, and started anew on the same folder.
+//! The server is killed under load, at any moment, and started again on the same folder.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,19 +12,19 @@ use crate::support::process::{Folder, Server, quartet, wait_for};
 
 const CLIENTS: usize = 8;
 
-/// Resources of each client's own, besides the one that all want.
+/// Resources of each client alone, besides the one that all clients want.
 const RESOURCES: usize = 20;
 
 /// So long that no lease ends by itself.
 const TTL: &str = "600000";
 
-/// One client, and what it has heard.
+/// A client, and what it was told.
 struct Worker {
     number: usize,
     random: Random,
-    /// What it holds for certain, with the fence: it was granted, and nothing was asked since.
+    /// The resources that it holds for certain, with their fences: they were granted, and no request was made since.
     held: BTreeMap<String, u64>,
-    /// What nobody holds for certain, of its own resources.
+    /// Its own resources that nobody holds for certain.
     free: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ impl Worker {
         format!("owner-{}", self.number)
     }
 
-    /// Acquires and gives back until the server is gone.
+    /// Acquires and releases until the server is gone.
     fn work(&mut self, mut client: Client, heard: &AtomicUsize, before: u64, highest: &AtomicU64) {
         loop {
             let resource = match self.random.below(RESOURCES + 1) {
@@ -65,13 +65,13 @@ impl Worker {
                     self.free.push(resource);
                 }
             } else {
-                // Only what all want can be another's; a retry after a kill may meet its own grant.
+                // Only the shared resource can be held by another client; a retry after a kill may meet its own grant.
                 assert_eq!(reply, "(nil)", "{resource}");
             }
         }
     }
 
-    /// Looks whether a new server knows what this client was told.
+    /// Checks that a new server knows what this client was told.
     fn check(&mut self, client: &mut Client) {
         for (resource, fence) in &self.held {
             let report = client.ask(&format!("LOCK.INFO {resource}"));
@@ -82,7 +82,7 @@ impl Worker {
             let report = client.ask(&format!("LOCK.INFO {resource}"));
             assert_eq!(report, "(nil)", "{resource} was given back");
         }
-        // What was asked last and not answered may have been done or not.
+        // The last request, which was not answered, may have been done or not.
         for own in 0..RESOURCES {
             let resource = format!("own-{}-{own}", self.number);
             if !self.held.contains_key(&resource) && !self.free.contains(&resource) {
@@ -96,7 +96,7 @@ impl Worker {
 }
 
 #[test]
-fn what_was_granted_outlives_kills_under_load() {
+fn grants_outlive_kills_under_load() {
     let folder = Folder::new();
     let data = folder.path().join("data");
     let data = data.to_str().expect("the temporary folder has a plain name");

@@ -1,4 +1,4 @@
-//! The memory of the table: little for each lease, none for what has gone, and no more than it may take.
+//! The memory of the table: little for each lease, none for ended ones, and never more than its limit.
 
 use quartet::lock::operation::{Acquire, OpenSession, Release, Renew, SessionTerms};
 use quartet::lock::{Acquired, Refused, RequestId};
@@ -7,7 +7,7 @@ use super::table::{ASKING, Table, grant, id, waiter};
 
 const LONG: u64 = 10_000;
 
-/// Leases that the figures below are taken of, with names of 21 and 18 bytes.
+/// Leases for the figures below, with names of 21 and 18 bytes.
 const LEASES: usize = 10_000;
 
 fn resource(number: usize) -> String {
@@ -38,7 +38,7 @@ fn a_lease_takes_less_than_four_hundred_bytes_and_a_request_a_hundred() {
 }
 
 #[test]
-fn what_has_gone_takes_nothing() {
+fn ended_leases_use_no_memory() {
     let mut table = Table::new();
     let session = table.open(7, SessionTerms { ttl: Some(LONG), ..SessionTerms::default() });
     for number in 0..LEASES {
@@ -52,7 +52,7 @@ fn what_has_gone_takes_nothing() {
     }
     assert!(table.core.model().memory() > LEASES * 300);
     table.advance(2 * LONG);
-    // Those who waited had their turn then.
+    // The waiters have had their turn.
     table.advance(2 * LONG);
     assert_eq!(table.core.model().memory(), 0, "{:?}", table.core.model().totals());
 }
@@ -88,7 +88,7 @@ fn nothing_is_added_beyond_the_limit_and_the_rest_goes_on() {
         &mut table.events,
     );
     assert_eq!(opened, Err(Refused::NoMemory));
-    // What is there can be held once more, renewed and given back, under an id as well.
+    // Existing leases can be acquired once more, renewed and released, under an id as well.
     let again = Acquire { owner: holder.as_bytes(), resources: &names, is_reentrant: true, ..ASKING };
     assert!(matches!(table.core.acquire(&again, now, &mut table.events), Ok(Acquired::Granted(_))));
     let renew =

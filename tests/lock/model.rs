@@ -1,4 +1,4 @@
-//! A plain model of the table of locks: lists that are walked from the start each time.
+//! A plain model of the table of locks: lists that are searched from the start each time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(crate) struct Lease {
     pub(crate) session: Option<u64>,
 }
 
-/// A request of the model that waits.
+/// A waiting request of the model.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiter {
     pub(crate) id: WaiterId,
@@ -29,20 +29,20 @@ pub(crate) struct Waiter {
     pub(crate) deadline: u64,
 }
 
-/// Everything, with the waiters of all resources in one queue.
+/// The model, with the waiters of all resources in one queue.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) leases: Vec<Lease>,
     pub(crate) waiters: Vec<Waiter>,
-    /// Sessions with their time and when it is over.
+    /// Sessions with their time and its end.
     pub(crate) sessions: BTreeMap<u64, (u64, u64)>,
-    /// Who has been granted something, or told that nothing will come, since this was last asked.
+    /// Waiters that were granted something, or told that nothing will come, since this was last read.
     pub(crate) granted: Vec<WaiterId>,
     pub(crate) refused: BTreeSet<WaiterId>,
 }
 
-/// Whether this may be held beside those.
+/// Whether one mode may be held beside others.
 pub(crate) fn fits_beside(wanted: Mode, held: &[Mode]) -> bool {
     match wanted {
         Mode::Exclusive => held.is_empty(),
@@ -63,7 +63,7 @@ impl Model {
         self.leases_of(owner, resource).last()
     }
 
-    /// All its leases on it: of permits they may be several.
+    /// All leases of an owner on a resource; of permits there may be several.
     pub(crate) fn leases_of(
         &mut self,
         owner: usize,
@@ -72,7 +72,7 @@ impl Model {
         self.leases.iter_mut().filter(move |lease| lease.owner == owner && lease.resource == resource)
     }
 
-    /// Whether what an owner holds itself keeps a request of its from being granted.
+    /// Whether leases of the owner itself keep its request from being granted.
     pub(crate) fn keeps_from_itself(&mut self, wanted: &Waiter) -> bool {
         wanted.resources.iter().any(|&resource| {
             let own: Vec<Mode> = self.leases_of(wanted.owner, resource).map(|lease| lease.mode).collect();
@@ -81,7 +81,8 @@ impl Model {
         })
     }
 
-    /// Every request for permits says how many there are; if they are more, they are more for all who wait for this alone.
+    /// Every request for permits names their total.  A larger total counts for all requests that wait for this resource
+    /// alone.
     pub(crate) fn resize(&mut self, wanted: &Waiter) {
         let Mode::Permits { of: size, .. } = wanted.mode else { return };
         for &resource in &wanted.resources {
@@ -98,8 +99,7 @@ impl Model {
         self.waiters.iter().any(|waiter| waiter.owner == owner)
     }
 
-    /// Whether a request fits beside what is held and what the first `ahead` waiters ask for; those of `gone` owners
-    /// neither hold nor ask.
+    /// Whether a request fits beside the leases and the first `ahead` waiters, both without those of `gone` owners.
     fn fits(&self, wanted: &Waiter, ahead: usize, gone: &BTreeSet<usize>) -> bool {
         wanted.resources.iter().all(|resource| {
             let held = self.leases.iter().filter(|lease| lease.resource == *resource);
@@ -108,7 +108,7 @@ impl Model {
             let asked = self.waiters[..ahead].iter().filter(|waiter| waiter.resources.contains(resource));
             let asked = asked.filter(|waiter| !gone.contains(&waiter.owner)).map(|waiter| waiter.mode);
             let asked: Vec<Mode> = asked.collect();
-            // Who is ahead is not overtaken by one that says there are more.
+            // A request that names a larger total does not overtake the waiters ahead of it.
             let limits = asked.iter().filter_map(|mode| match mode {
                 Mode::Permits { of, .. } => Some(*of),
                 _ => None,
@@ -132,7 +132,7 @@ impl Model {
         !wanted.resources.iter().any(is_waited_for) && self.fits(wanted, self.waiters.len(), &BTreeSet::new())
     }
 
-    /// Whether its owner would wait for ever, if this request were to wait: it is left over when all who can end have
+    /// Whether the owner would wait for ever if this request waited: it is left over when all owners that can end have
     /// ended.
     pub(crate) fn is_deadlock(&self, wanted: &Waiter) -> bool {
         let mut with = self.clone();
@@ -158,7 +158,7 @@ impl Model {
         }
     }
 
-    /// Grants what can be granted, each of them as soon as it can; `fence` is told later.
+    /// Grants all requests that can be granted, each as soon as it can; `fence` is set later.
     pub(crate) fn settle(&mut self) {
         let none = BTreeSet::new();
         while let Some(place) =
@@ -189,7 +189,7 @@ impl Model {
         }
     }
 
-    /// Ends leases, and the upgrades that were for them.
+    /// Ends leases, and the waiting upgrades of them.
     pub(crate) fn end(&mut self, ends: impl Fn(&Lease) -> bool) {
         let ended: Vec<(usize, usize)> = self
             .leases
@@ -201,21 +201,21 @@ impl Model {
         self.refuse(|waiter| waiter.is_upgrade && ended.contains(&(waiter.owner, waiter.resources[0])));
     }
 
-    /// Ends waiting.
+    /// Ends waits.
     pub(crate) fn refuse(&mut self, ends: impl Fn(&Waiter) -> bool) {
         let refused = self.waiters.iter().filter(|waiter| ends(waiter)).map(|waiter| waiter.id);
         self.refused.extend(refused);
         self.waiters.retain(|waiter| !ends(waiter));
     }
 
-    /// Ends a session with all that hangs on it.
+    /// Ends a session with its leases and waits.
     pub(crate) fn end_session(&mut self, session: u64) {
         self.sessions.remove(&session);
         self.refuse(|waiter| waiter.session == Some(session));
         self.end(|lease| lease.session == Some(session));
     }
 
-    /// Lets time pass up to `now`, without having looked before: what is over ends first, then turns come.
+    /// Lets time pass up to `now` in one step: first leases and sessions end, then requests are granted.
     pub(crate) fn advance(&mut self, now: u64) {
         self.now = now;
         self.end(|lease| lease.deadline.is_some_and(|deadline| deadline <= now));

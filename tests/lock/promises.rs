@@ -1,4 +1,4 @@
-//! The promises of the table of locks, one by one, and what it refuses.
+//! The promises of the table of locks, one by one, and its refusals.
 
 use quartet::lock::limits::{
     DELAY_MAX, META_LENGTH_MAX, OWNER_LENGTH_MAX, RESOURCE_LENGTH_MAX, RESOURCES_PER_REQUEST_MAX, TTL_MAX,
@@ -53,14 +53,14 @@ fn the_same_grant_has_the_same_fence_and_every_other_a_larger_one() {
 }
 
 #[test]
-fn a_check_knows_the_present_grant_only() {
+fn a_check_accepts_only_the_present_grant() {
     let mut table = Table::new();
     let fence = grant(table.lock("a", "x", 0)).fence;
     let now = table.micros();
     assert!(table.core.check(&Check { resources: &[b"x"], fence }, now, &mut table.events));
     assert!(!table.core.check(&Check { resources: &[b"x"], fence: fence + 1 }, now, &mut table.events));
     assert!(!table.core.check(&Check { resources: &[b"y"], fence }, now, &mut table.events));
-    // A lease counts until its last microsecond and not longer, whether anybody has looked or not.
+    // A lease counts until its last microsecond and no longer, whether or not the table was asked meanwhile.
     assert!(table.core.check(&Check { resources: &[b"x"], fence }, now + 999_999, &mut table.events));
     assert!(!table.core.check(&Check { resources: &[b"x"], fence }, now + 1_000_000, &mut table.events));
 }
@@ -78,7 +78,7 @@ fn time_that_runs_back_between_threads_shortens_no_lease() {
 }
 
 #[test]
-fn a_session_keeps_what_it_was_given_until_it_ends() {
+fn a_session_keeps_its_leases_until_it_ends() {
     let mut table = Table::new();
     let session = table.open(7, SessionTerms { ttl: Some(100), ..SessionTerms::default() });
     let kept = Acquire { owner: b"a", ttl: None, session: Some(session), ..ASKING };
@@ -108,7 +108,7 @@ fn a_session_keeps_what_it_was_given_until_it_ends() {
 }
 
 #[test]
-fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
+fn after_its_connection_ended_a_session_can_come_back_within_the_delay() {
     let mut table = Table::new();
     let terms = SessionTerms { ttl: None, delay: 50, connection: Some(1) };
     let session = table.open(7, terms);
@@ -132,7 +132,7 @@ fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
     );
     table.advance(LONG);
     assert_eq!(table.granted(), []);
-    // The connection it once had means nothing any more; the one it has does.
+    // Its former connection has no effect any more; its present one has.
     table.core.disconnect(&Disconnect { connection: 1 }, now, &mut table.events);
     table.advance(LONG);
     assert_eq!(table.granted(), []);
@@ -143,7 +143,7 @@ fn a_connection_that_ends_gives_its_holder_the_delay_to_come_back() {
 }
 
 #[test]
-fn a_request_said_again_comes_to_the_same() {
+fn a_repeated_request_has_the_same_result() {
     let mut table = Table::new();
     let ask = Acquire { owner: b"a", resources: &[b"x"], wait: LONG, request: id("a", "r1"), ..ASKING };
     let first = grant(table.ask(&ask).expect("it makes sense"));
@@ -162,7 +162,7 @@ fn a_request_said_again_comes_to_the_same() {
     assert_eq!(table.granted(), [waiting]);
     assert_eq!(table.unlock("b", "x"), Ok(0));
     assert_eq!(table.granted(), [behind]);
-    // A copy of the request that comes late does not take what was given back.
+    // A late copy of the request does not acquire the released resource.
     assert_eq!(table.unlock("c", "x"), Ok(0));
     let late = table.ask(&ask).expect_err("it was granted and has ended");
     assert_eq!(
@@ -184,7 +184,7 @@ fn a_retry_that_does_not_wait_leaves_the_wait_alone() {
 }
 
 #[test]
-fn an_id_that_waits_names_no_other_request() {
+fn the_id_of_a_waiting_request_names_no_other_request() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     let ask = Acquire { owner: b"b", resources: &[b"x"], wait: 100, request: id("b", "r1"), ..ASKING };
@@ -200,7 +200,7 @@ fn an_id_that_waits_names_no_other_request() {
 }
 
 #[test]
-fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
+fn a_grant_that_a_retry_was_told_of_is_not_withdrawn_with_the_first_try() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     let ask = Acquire { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
@@ -217,7 +217,7 @@ fn what_a_retry_was_told_of_is_not_taken_back_for_who_asked_first() {
 }
 
 #[test]
-fn a_retry_of_what_nobody_took_is_a_new_request() {
+fn a_retry_after_a_withdrawal_is_a_new_request() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     let ask = Acquire { owner: b"b", resources: &[b"x"], wait: LONG, request: id("b", "r1"), ..ASKING };
@@ -250,11 +250,11 @@ fn an_owner_waits_for_one_thing_at_a_time() {
     );
     let other = Acquire { owner: b"b", resources: &[b"y"], wait: LONG, ..ASKING };
     assert_eq!(table.ask(&other).expect_err("it waits for x").code(), "LOCKWAITS");
-    // What it need not wait for it may have, but not what it waits for.
+    // It may acquire a free resource, but not the one that it waits for.
     assert_eq!(table.ask(&Acquire { wait: 0, ..other }), Ok(Acquired::Busy));
     grant(table.lock_as(Mode::Shared, "b", "y", 0));
     assert_eq!(table.core.model().totals().waiters, 1);
-    // The lease ends, and the one upgrade with it.
+    // The lease ends, and its waiting upgrade with it.
     assert_eq!(table.unlock("b", "x"), Ok(0));
     assert_eq!(table.answers(), [(upgrade, Outcome::LeaseLost)]);
     grant(table.lock("c", "z", 0));
@@ -268,7 +268,7 @@ fn an_owner_waits_for_one_thing_at_a_time() {
 }
 
 #[test]
-fn a_snapshot_knows_what_requests_came_to() {
+fn a_snapshot_has_the_results_of_requests() {
     let mut table = Table::new();
     let ask = Acquire { owner: b"a", resources: &[b"x", b"y"], request: id("a", "r1"), ..ASKING };
     let first = grant(table.ask(&ask).expect("it makes sense"));
@@ -295,7 +295,7 @@ fn a_snapshot_knows_what_requests_came_to() {
 }
 
 #[test]
-fn what_nobody_takes_goes_to_the_next() {
+fn a_withdrawn_grant_goes_to_the_next_waiter() {
     let mut table = Table::new();
     grant(table.lock("a", "x", 0));
     waiter(table.lock("b", "x", LONG));
@@ -305,13 +305,13 @@ fn what_nobody_takes_goes_to_the_next() {
     let now = table.micros();
     table.core.withdraw(&Withdraw { grant: given }, now, &mut table.events);
     assert_eq!(table.granted(), [next]);
-    // A second time there is nothing to be taken back, also where another lease has the place of the first.
+    // A second withdrawal changes nothing, even if another lease has the slot of the first.
     table.core.withdraw(&Withdraw { grant: given }, now, &mut table.events);
     assert_eq!(table.unlock("c", "x"), Ok(0));
 }
 
 #[test]
-fn an_upgrade_that_nobody_takes_is_a_downgrade() {
+fn a_withdrawn_upgrade_makes_the_lease_shared_again() {
     let mut table = Table::new();
     let shared = grant(table.lock_as(Mode::Shared, "a", "x", 0));
     grant(table.lock_as(Mode::Shared, "b", "x", 0));
@@ -325,7 +325,7 @@ fn an_upgrade_that_nobody_takes_is_a_downgrade() {
 }
 
 #[test]
-fn nothing_is_granted_on_what_is_over() {
+fn nothing_is_granted_on_expired_leases_or_sessions() {
     let mut table = Table::new();
     table.open(1, SessionTerms { ttl: Some(15), ..SessionTerms::default() });
     let shared = Acquire { resources: &[b"x"], mode: Mode::Shared, ..ASKING };
@@ -336,7 +336,7 @@ fn nothing_is_granted_on_what_is_over() {
     let of_session = Acquire { owner: b"c", wait: LONG, ttl: None, session, ..shared };
     let of_session = waiter(table.ask(&of_session).expect("the session is there"));
     let next = waiter(table.lock("d", "x", 12));
-    // The alarm is late: all leases are over, the session as well, and the time of who waited last.
+    // The alarm is late: all leases, the session and the last wait have expired.
     table.advance(20);
     let [first, second, (third, Outcome::Granted(_))] = &table.answers()[..] else {
         panic!("one is granted")
@@ -358,7 +358,7 @@ fn ten_thousand_wait_for_one_key_in_their_order() {
     let granted = table.granted();
     assert_eq!(granted, waiting.drain(..granted.len()).collect::<Vec<_>>());
     assert_eq!(granted.len(), 5_001);
-    // The others give up, all at once, but for one that gets its turn when the lease before it ends.
+    // The other waits end at once, except one that has its turn when the lease before it ends.
     table.advance(1_000);
     assert_eq!(table.granted(), [waiting.remove(0)]);
     table.advance(LONG);
@@ -367,7 +367,7 @@ fn ten_thousand_wait_for_one_key_in_their_order() {
 }
 
 #[test]
-fn a_full_queue_says_so() {
+fn a_full_queue_refuses_requests() {
     let mut table = Table::new();
     grant(table.lock("first", "x", 0));
     for number in 0..WAITERS_PER_RESOURCE_MAX {
@@ -380,7 +380,7 @@ fn a_full_queue_says_so() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_and_leaves_nothing() {
+fn invalid_requests_are_refused_and_leave_nothing() {
     let mut table = Table::new();
     let long = vec![b'n'; 4096];
     let many: Vec<Vec<u8>> =
@@ -447,7 +447,7 @@ fn what_makes_no_sense_is_refused_and_leaves_nothing() {
     );
     let totals = table.core.model().totals();
     assert_eq!((totals.resources, totals.owners, totals.sessions), (0, 0, 0));
-    // The longest of everything is fine.
+    // The longest values are accepted.
     for request in [
         Acquire { ttl: Some(TTL_MAX), wait: WAIT_MAX, ..ok },
         Acquire { owner: &long[..OWNER_LENGTH_MAX], resources: &[&long[..RESOURCE_LENGTH_MAX]], ..ok },
@@ -539,7 +539,7 @@ fn leases_start_anew_with_their_full_time_after_a_restart() {
 }
 
 #[test]
-fn fences_outlive_what_they_were_given_to() {
+fn fences_grow_after_their_leases_are_forgotten() {
     let mut table = Table::new();
     table.core.reserve_fences();
     let mut last = 0;
@@ -549,7 +549,7 @@ fn fences_outlive_what_they_were_given_to() {
         last = fence;
         assert_eq!(table.unlock("a", "x"), Ok(0));
     }
-    // Only the ranges come back, and that is enough.
+    // Only the ranges are replayed, and that is enough.
     let mut again = quartet::lock::Core::default();
     let mut events = quartet::lock::Events::default();
     let ranges = table.records.iter().filter(|record| record[0] == 1);

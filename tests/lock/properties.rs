@@ -65,7 +65,7 @@ enum Step {
     },
     Advance {
         millis: u64,
-        /// Whether nobody looks meanwhile, as when the server is late with its alarm.
+        /// Whether it passes in one step, as when the alarm is late.
         at_once: bool,
     },
     OpenSession {
@@ -317,7 +317,7 @@ impl Pair {
         }
     }
 
-    /// The owner holds some of what is wanted already.
+    /// The owner holds some of the wanted resources already.
     fn hold_again(&mut self, wanted: &Waiter, acquired: Option<Acquired>) {
         let end = wanted.ttl.map(|ttl| self.model.now + ttl);
         let places: Vec<usize> =
@@ -325,7 +325,7 @@ impl Pair {
         let leases: Vec<Lease> = places.iter().map(|&place| self.model.leases[place].clone()).collect();
         let fits = leases.len() == wanted.resources.len()
             && leases.iter().all(|lease| is_like(lease.mode, wanted.mode) || lease.mode == Mode::Exclusive);
-        // What the model grants in turn has no fence there.
+        // Leases that the model grants to waiters have no fence there.
         let mut fences: Vec<u64> =
             leases.iter().map(|lease| lease.fence).filter(|&fence| fence > 0).collect();
         fences.dedup();
@@ -345,7 +345,7 @@ impl Pair {
         assert!(holds.contains(&grant.holds), "{holds:?} {grant:?}");
     }
 
-    /// The lease that is held once more: the last of as many permits, or the last.
+    /// The lease that a reentrant request adds to: the last of as many permits, or the last.
     fn place_for(&self, wanted: &Waiter, resource: usize) -> Option<usize> {
         let all = self.model.leases.iter().enumerate();
         let own = all.filter(|(_, lease)| lease.owner == wanted.owner && lease.resource == resource);
@@ -402,7 +402,7 @@ impl Pair {
         self.last_fence = fence;
     }
 
-    /// Compares what has happened and what is.
+    /// Compares answers and states.
     fn compare(&mut self) {
         let (mut granted, mut refused) = (Vec::new(), BTreeSet::new());
         for (id, outcome) in self.table.answers() {
@@ -458,7 +458,7 @@ impl Pair {
     }
 }
 
-/// Whether who holds the one holds the other: of a semaphore as many permits.
+/// Whether one mode is as good as the other: as many permits count as the same.
 fn is_like(held: Mode, wanted: Mode) -> bool {
     match (held, wanted) {
         (Mode::Permits { count, .. }, Mode::Permits { count: wanted, .. }) => count == wanted,
@@ -477,7 +477,7 @@ proptest! {
             pair.compare();
         }
         prop_assert_eq!(snapshot(&pair.table.replayed()), snapshot(&pair.table.core));
-        // What a snapshot says rebuilds the same again.
+        // A snapshot rebuilds the same table.
         let mut again = quartet::lock::Core::default();
         let now = pair.table.micros();
         let mut whole = Vec::new();

@@ -1,5 +1,5 @@
-//! Every request that changes something can be sent again under its id: it comes to the same, also after a restart, and
-//! the id stands for no other request.
+//! Every request that changes something can be sent again under its id: it has the same result, also after a restart,
+//! and the id stands for no other request.
 
 use quartet::lock::operation::{
     Acquire, CancelWait, CloseSession, Downgrade, Force, OpenSession, PingSession, Release, ReleaseMany,
@@ -11,10 +11,10 @@ use super::table::{ASKING, Table, grant, snapshot, waiter};
 
 const LONG: u64 = 10_000;
 
-/// What an operation answered, as far as a client sees it.
+/// The answer of an operation, as far as a client sees it.
 pub(crate) type Answer = Result<String, Refused>;
 
-/// An operation with an id, on a table at a time.
+/// An operation with an id.
 pub(crate) struct Case {
     pub(crate) what: &'static str,
     pub(crate) run: fn(&mut Core, u64, &mut Events, RequestId<'_>) -> Answer,
@@ -40,7 +40,7 @@ fn shown<T: std::fmt::Debug>(answer: Result<T, Refused>) -> Answer {
     answer.map(|answer| format!("{answer:?}"))
 }
 
-/// The fence and how often it is held, of an answer to a request for a lock.
+/// The fence and the hold count of an answer to a request for a lock.
 fn fence(acquired: Result<Acquired, Refused>) -> Answer {
     acquired.map(|acquired| match acquired {
         Acquired::Granted(grant) => format!("{} {}", grant.fence, grant.holds),
@@ -48,7 +48,7 @@ fn fence(acquired: Result<Acquired, Refused>) -> Answer {
     })
 }
 
-/// Ann holds x and y alone, shares s and waits for nothing; bob waits for x; session 7 keeps z for ann.
+/// Ann holds x and y exclusively, shares s and waits for nothing; bob waits for x; session 7 keeps z for ann.
 pub(crate) const CASES: &[Case] = &[
     Case {
         what: "acquire",
@@ -187,7 +187,7 @@ fn run(table: &mut Table, case: &Case, id: &str) -> Answer {
 }
 
 #[test]
-fn a_retry_comes_to_the_same_and_changes_nothing() {
+fn a_retry_has_the_same_result_and_changes_nothing() {
     for case in CASES {
         let mut table = table();
         let first = run(&mut table, case, "id");
@@ -228,7 +228,7 @@ fn an_id_stands_for_one_request() {
 }
 
 #[test]
-fn what_was_refused_does_not_use_up_the_id() {
+fn a_refused_request_does_not_use_up_its_id() {
     let mut table = table();
     let request = RequestId { scope: b"cid", id: b"id" };
     let asking = Acquire { owner: b"cid", resources: &[b"x"], request, ..ASKING };
@@ -246,7 +246,7 @@ fn a_retry_without_an_owner_is_known_by_its_id() {
     let fence = grant(table.ask(&first).expect("it is free")).fence;
     let again = grant(table.ask(&retry).expect("it is a retry"));
     assert_eq!((again.fence, again.owner.as_deref()), (fence, Some(&b"made-up-1"[..])));
-    // Who waits is known by it as well, and is told who it is.
+    // A waiter is recognized by it as well, and is told its owner.
     let request = RequestId { scope: b"", id: b"other" };
     let waits = Acquire { owner: b"made-up-3", wait: LONG, request, ..first };
     let waiting = waiter(table.ask(&waits).expect("it waits"));
@@ -275,7 +275,7 @@ fn an_upgrade_that_waits_can_be_sent_again() {
     assert_eq!(table.granted(), [waiting]);
     let Ok(Acquired::Granted(again)) = ask(&mut table) else { panic!("it is a retry") };
     assert!(again.fence > shared);
-    // The lease ends, and the upgrade is not made up for by a copy that comes late.
+    // The lease ends, and a late copy of the request is refused.
     assert_eq!(table.unlock("ann", "x"), Ok(0));
     assert_eq!(ask(&mut table), Err(Refused::GrantEnded(again.fence)));
 }

@@ -12,20 +12,20 @@ fn permits(count: u32, of: u32) -> Mode {
 }
 
 #[test]
-fn an_owner_takes_more_permits_as_long_as_there_are_some() {
+fn an_owner_acquires_more_permits_as_long_as_there_are_some() {
     let mut table = Table::new();
     let first = grant(table.lock_as(permits(1, 3), "ann", "pool", 0));
     let second = grant(table.lock_as(permits(1, 3), "ann", "pool", LONG));
     assert!(second.fence > first.fence && second.holds == 1);
-    // Two more are not there, and will never be while it waits itself.
+    // There are no two more, and never will be while the owner itself waits.
     assert_eq!(table.lock_as(permits(2, 3), "ann", "pool", 0), Acquired::Busy);
     assert!(matches!(table.lock_as(permits(2, 3), "ann", "pool", LONG), Acquired::Deadlock(_)));
-    // What another has may come back.
+    // The permits of another owner may be released.
     let other = grant(table.lock_as(permits(1, 3), "bob", "pool", 0));
     let waiting = waiter(table.lock_as(permits(1, 3), "ann", "pool", LONG));
     assert_eq!(table.unlock("bob", "pool"), Ok(0));
     assert_eq!(table.granted(), [waiting]);
-    // Each is a lease of its own, with its own time and fence; the last is given back first.
+    // Each is a lease with its own time and fence; the last is released first.
     let now = table.micros();
     for (fence, is_held) in [(first.fence, true), (second.fence, true), (other.fence, false)] {
         assert_eq!(
@@ -74,11 +74,11 @@ fn the_number_of_permits_changes_while_some_are_taken() {
     let mut table = Table::new();
     grant(table.lock_as(permits(3, 3), "ann", "pool", 0));
     let waiting = waiter(table.lock_as(permits(1, 3), "bob", "pool", LONG));
-    // More are there for all, in their order.
+    // A larger total counts for all waiters, in their order.
     assert_eq!(table.lock_as(permits(1, 4), "cid", "pool", 0), Acquired::Busy);
     assert_eq!(table.granted(), [waiting]);
     grant(table.lock_as(permits(1, 5), "cid", "pool", 0));
-    // Fewer are there for who comes now; who holds and who waits keeps to what it was told.
+    // A smaller total counts for new requests; holders and waiters keep to the one they named.
     assert_eq!(table.lock_as(permits(1, 2), "dan", "pool", 0), Acquired::Busy);
     let few = waiter(table.lock_as(permits(1, 2), "dan", "pool", LONG));
     assert_eq!(table.unlock("bob", "pool"), Ok(0));
@@ -90,7 +90,7 @@ fn the_number_of_permits_changes_while_some_are_taken() {
 }
 
 #[test]
-fn a_table_with_fewer_permits_than_are_taken_is_rebuilt_in_any_order() {
+fn a_table_with_more_permits_taken_than_there_are_is_rebuilt_in_any_order() {
     let mut table = Table::new();
     grant(table.lock_as(permits(1, 1), "ann", "pool", 0));
     grant(table.lock_as(permits(4, 5), "bob", "pool", 0));
@@ -108,7 +108,7 @@ fn a_table_with_fewer_permits_than_are_taken_is_rebuilt_in_any_order() {
 }
 
 #[test]
-fn what_is_held_once_more_is_as_many_permits() {
+fn a_reentrant_request_adds_to_a_lease_of_as_many_permits() {
     let mut table = Table::new();
     let first = grant(table.lock_as(permits(1, 3), "ann", "pool", 0));
     let again = |table: &mut Table, mode| {

@@ -1,8 +1,9 @@
 //! A simulation of clients, a network, the service, its journal and a disk that loses power, from one seed.
 //!
-//! Messages are delayed, lost and delivered twice; clients ask again under the same request id, on the same connection or,
-//! while the server does not know yet that it has ended, on another, give up and die; the server crashes at any moment and starts anew from what the disk has kept; the wall clock jumps by days.  What
-//! must hold is looked at in each millisecond.  `QUARTET_TEST_LOCK_SEED=7` plays one seed.
+//! Messages are delayed, lost and delivered twice.  Clients ask again under the same request id, on the same connection
+//! or on another one while the server does not know yet that the first has ended; they give up and die.  The server
+//! crashes at any moment and starts again from the disk.  The wall clock jumps by days.  The invariants are checked in
+//! each millisecond. `QUARTET_TEST_LOCK_SEED=7` plays one seed.
 
 use std::collections::HashMap;
 use std::task::{Poll, Waker};
@@ -36,19 +37,19 @@ const RETRY_AFTER: u64 = 60;
 const GIVES_UP_AFTER: u64 = 700;
 const START: u64 = 1_000_000;
 
-/// A holder does so in one of so many milliseconds; many hold until their lease ends.
+/// A holder releases in one of so many milliseconds; many hold until their lease ends.
 const RELEASE_ONE_IN: usize = 300;
 const RENEW_ONE_IN: usize = 200;
-/// Who asks loses its connection in one of so many.
+/// A client that asks loses its connection in one of so many milliseconds.
 const RECONNECT_ONE_IN: usize = 200;
 
-/// What is wrong on purpose, to see that it is found.
+/// A fault that is made on purpose, to see that it is found.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Fault {
     None,
-    /// Replies are sent before what they promise is on the disk.
+    /// Replies are sent before the sync.
     RepliesBeforeSync,
-    /// Clients count their lease from when they heard of it.
+    /// Clients count their lease from the reply instead of the request.
     LeasesFromHearing,
 }
 
@@ -92,7 +93,7 @@ struct Packet {
     message: Message,
 }
 
-/// Under which name and on which connection a client asks; a client that has died comes back under others.
+/// The name and connection of a client.  A client that has died comes back under others.
 #[derive(Clone, PartialEq)]
 struct Name {
     owner: String,
@@ -111,13 +112,13 @@ struct Client {
     state: State,
 }
 
-/// A request that waits at the server.
+/// A waiting request at the server.
 struct Waiting {
     client: usize,
     name: Name,
     resource: usize,
     request: u64,
-    /// The place in the resource's queue.
+    /// The position in the resource's queue.
     number: u64,
     ticket: Ticket<Answer>,
 }
@@ -143,9 +144,9 @@ struct Simulation {
     packets: Vec<Packet>,
     next_request: u64,
     names: u64,
-    /// The highest fences heard of each resource: of all grants, and of exclusive ones.
+    /// The highest fences of each resource that clients were told of: of all grants, and of exclusive ones.
     heard: [(u64, u64); RESOURCES.len()],
-    /// What has happened, to see that it does.
+    /// Counts of events, to see that they happen.
     seen: HashMap<&'static str, u64>,
 }
 
@@ -207,7 +208,7 @@ impl Simulation {
         reading(self.now, self.wall)
     }
 
-    /// Puts a message on its way, which loses some and delivers some twice.
+    /// Sends a message over a network that loses some and delivers some twice.
     fn send(&mut self, to_server: bool, client: usize, name: &Name, message: Message) {
         let copies = match self.random.below(20) {
             0 if !matches!(message, Message::Gone) => 0,
@@ -261,7 +262,7 @@ impl Simulation {
         self.server = Server::start(&self.disk, self.time());
     }
 
-    /// What a client does by itself.
+    /// A step of a client.
     fn act(&mut self, client: usize) {
         if self.one_in(400) {
             self.note("death");
@@ -308,14 +309,14 @@ impl Simulation {
         }
     }
 
-    /// A client ends its connection and comes back as somebody else.
+    /// A client ends its connection and comes back under another name.
     fn leave(&mut self, client: usize) {
         self.tell_server(client, Message::Gone);
         let name = self.name();
         self.clients[client] = Client { name, state: State::Idle };
     }
 
-    /// What the server does with a message.
+    /// The server handles a message.
     fn serve(&mut self, client: usize, from: &Name, message: Message) {
         let owner = &from.owner;
         let (now, mut effects) = (self.time(), Effects::default());
@@ -381,7 +382,7 @@ impl Simulation {
         let same = |waiting: &Waiting| waiting.name.owner == from.owner && waiting.request == request;
         let before = self.server.waiting.iter().position(same).map(|place| self.server.waiting.remove(place));
         let number = match before {
-            // Asked again, it keeps its place; one that was over begins anew.
+            // A retry keeps its position; a wait that was over begins anew.
             Some(before) if is_superseded(&before.ticket) => before.number,
             _ => {
                 self.server.next_number += 1;
@@ -399,12 +400,12 @@ impl Simulation {
         }
     }
 
-    /// Time passes at the server: leases end, answers come, the disk gets on.
+    /// Time passes at the server: leases end, answers come, the disk syncs.
     fn run_server(&mut self) -> Result<(), String> {
         let now = self.time();
         self.server.locks.run(&Advance, now, &mut Effects::default());
         let mut answers = Vec::new();
-        // Answers lie about for a while before they are taken: who they are for may go meanwhile.
+        // Answers wait a while before they are taken: their clients may leave meanwhile.
         let are_taken = self.one_in(2);
         self.server.waiting.retain(|waiting| {
             if !are_taken {
@@ -421,7 +422,7 @@ impl Simulation {
             ));
             false
         });
-        // In the order of the grants, which is not that in which they were taken.
+        // In the order of the grants, which is not the order in which they were taken.
         answers.sort_by_key(|(.., answer)| match &answer.outcome {
             Outcome::Granted(grant) => grant.fence,
             _ => 0,
@@ -456,7 +457,7 @@ impl Simulation {
         self.nobody_waits_for_nobody()
     }
 
-    /// Whoever waits does so because somebody holds.
+    /// No request waits for a resource that nobody holds.
     fn nobody_waits_for_nobody(&mut self) -> Result<(), String> {
         let now = self.time();
         for name in RESOURCES {
@@ -469,7 +470,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// What a client hears.
+    /// A client gets a message.
     fn hear(&mut self, client: usize, message: Message) -> Result<(), String> {
         match (self.clients[client].state.clone(), message) {
             (
@@ -496,13 +497,13 @@ impl Simulation {
                 let until = until.max(sent + TTL);
                 self.clients[client].state = State::Holding { resource, mode, fence, until };
             }
-            // An answer to what is no longer asked.
+            // An answer to an old request.
             _ => {}
         }
         Ok(())
     }
 
-    /// A client learns that it holds a resource: nobody else may, and fences only grow.
+    /// A client is told that it holds a resource: no other client may hold it, and fences only grow.
     fn check_grant(&mut self, resource: usize, mode: Mode, fence: u64) -> Result<(), String> {
         let name = RESOURCES[resource];
         for other in &self.clients {
@@ -534,7 +535,7 @@ impl Simulation {
         for _ in 0..DURATION {
             self.step(true)?;
         }
-        // Nobody asks any more: leases and patience end, and nothing is left.
+        // No client asks any more: leases and waits end, and nothing is left.
         for client in 0..CLIENTS {
             self.leave(client);
         }
@@ -567,7 +568,7 @@ fn play(seed: u64, fault: Fault) -> Result<HashMap<&'static str, u64>, String> {
 }
 
 #[test]
-fn what_is_promised_holds_whatever_fails() {
+fn the_promises_hold_whatever_fails() {
     let chosen = std::env::var(SEED).ok().map(|text| text.parse().expect("a seed is a number"));
     let seeds = chosen.map_or(0..SEEDS, |seed: u64| seed..seed + 1);
     let count = seeds.end - seeds.start;
@@ -582,11 +583,11 @@ fn what_is_promised_holds_whatever_fails() {
 }
 
 #[test]
-fn the_simulation_finds_replies_that_come_before_the_disk() {
+fn the_simulation_finds_replies_sent_before_the_sync() {
     assert!((0..SEEDS).any(|seed| play(seed, Fault::RepliesBeforeSync).is_err()));
 }
 
 #[test]
-fn the_simulation_finds_leases_that_are_taken_for_longer() {
+fn the_simulation_finds_clients_that_count_their_lease_too_long() {
     assert!((0..SEEDS).any(|seed| play(seed, Fault::LeasesFromHearing).is_err()));
 }

@@ -1,4 +1,4 @@
-//! A disk that is slow: what a reply says when it is sent, and what becomes of what nobody has heard.
+//! A slow disk: replies are true when they are sent, and grants are withdrawn if their clients have left.
 
 use crate::support::client::Client;
 use crate::support::http::{Http, Response};
@@ -37,7 +37,7 @@ fn field(reply: &str, name: &str) -> String {
     at.split([',', ']']).next().unwrap_or_default().to_owned()
 }
 
-/// Sends commands, lets time pass once they have run, then lets the disk have what they did.
+/// Sends commands, lets time pass once they have run, then lets the disk sync.
 fn delayed(server: &mut SlowServer, client: &mut Client, lines: &[&str], millis: u64) -> Vec<String> {
     server.run(client, lines);
     server.pass(millis);
@@ -47,13 +47,13 @@ fn delayed(server: &mut SlowServer, client: &mut Client, lines: &[&str], millis:
     replies
 }
 
-/// Something that is written down whatever else is there, so that the replies after it wait for the disk.
+/// An operation that always writes a record, so that the replies after it wait for the disk.
 fn marker(number: usize) -> String {
     format!("LOCK.ACQUIRE marker-{number} M TTL 600000")
 }
 
 #[test]
-fn what_is_left_is_told_and_not_what_was_granted() {
+fn a_reply_tells_the_time_that_is_left() {
     let mut server = SlowServer::start();
     let mut client = server.client();
     for (number, (command, name, left)) in [
@@ -86,7 +86,7 @@ fn what_is_left_is_told_and_not_what_was_granted() {
 }
 
 #[test]
-fn a_grant_whose_time_is_over_is_refused() {
+fn a_grant_that_expired_before_its_reply_is_refused() {
     let mut server = SlowServer::start();
     let (mut first, mut second) = (server.client(), server.client());
     server.run(&mut first, &["LOCK.ACQUIRE x A TTL 100 REQID one", "LOCK.MACQUIRE A 2 y z TTL 150"]);
@@ -97,7 +97,7 @@ fn a_grant_whose_time_is_over_is_refused() {
         assert_eq!(reply(&mut first), TOO_LATE);
     }
     assert_eq!(field(&reply(&mut second), "ttl_ms"), "60000");
-    // Less than a millisecond is no time either, and then the lease goes to the next at once.
+    // Less than a millisecond counts as nothing, and then the lease goes to the next waiter at once.
     assert_eq!(reply(&mut first), "PONG");
     server.run(&mut first, &["LOCK.ACQUIRE w A TTL 100"]);
     server.pass(100);
@@ -113,7 +113,7 @@ fn a_grant_whose_time_is_over_is_refused() {
 }
 
 #[test]
-fn renewals_that_came_too_late_say_so() {
+fn late_renewals_are_refused() {
     let mut server = SlowServer::start();
     let mut client = server.client();
     delayed(&mut server, &mut client, &["LOCK.ACQUIRE x A TTL 1000", "LOCK.ACQUIRE y A TTL 5000"], 0);
@@ -145,7 +145,7 @@ fn replies_within_a_transaction_and_around_it_keep_their_places() {
     let replies = delayed(&mut server, &mut client, &lines, 300);
     let exec = &replies[8];
     assert!(exec.starts_with("[1, [fence, "), "{exec}");
-    // What was given back meanwhile is nobody's any more.
+    // Nobody holds the lock that was released meanwhile.
     assert!(exec.contains(&format!("{TOO_LATE}, 0, [fence, ")), "{exec}");
     assert!(exec.contains("ttl_ms, 400,") && exec.ends_with("], 1]"), "{exec}");
     assert_eq!(replies[9], "1");
@@ -155,7 +155,7 @@ fn replies_within_a_transaction_and_around_it_keep_their_places() {
 }
 
 #[test]
-fn who_waited_and_whose_grant_came_too_late_is_refused() {
+fn a_waiter_whose_grant_expired_before_its_reply_is_refused() {
     let mut server = SlowServer::start();
     let (mut holder, mut waiter) = (server.client(), server.client());
     delayed(&mut server, &mut holder, &["LOCK.ACQUIRE x A TTL 60000"], 0);
@@ -175,11 +175,11 @@ fn who_waited_and_whose_grant_came_too_late_is_refused() {
 }
 
 #[test]
-fn who_begins_to_wait_while_the_disk_is_waited_for_holds_nothing_up() {
+fn a_new_waiter_does_not_delay_earlier_replies() {
     let mut server = SlowServer::start();
     let (mut holder, mut waiter) = (server.client(), server.client());
     server.run(&mut holder, &["LOCK.ACQUIRE x A TTL 60000"]);
-    // What it waits for is not on the disk, and the reply before it need not be.
+    // Its own records are not on the disk, and the reply before it does not need them.
     send(&mut waiter, "PING\r\nLOCK.ACQUIRE x B TTL 60000 WAIT 50000\r\nECHO after");
     server.until(|totals| totals.waiters == 1);
     assert_eq!(reply(&mut waiter), "PONG");
@@ -193,7 +193,7 @@ fn who_begins_to_wait_while_the_disk_is_waited_for_holds_nothing_up() {
 }
 
 #[test]
-fn who_leaves_unheard_holds_nothing() {
+fn a_client_that_leaves_before_its_reply_holds_nothing() {
     let mut server = SlowServer::start();
     // At once, in a pipeline, within EXEC, a session.
     for lines in [
@@ -223,11 +223,11 @@ fn who_leaves_unheard_holds_nothing() {
 }
 
 #[test]
-fn what_was_heard_is_kept_when_its_client_leaves() {
+fn a_client_that_leaves_keeps_what_it_was_told_of() {
     let mut server = SlowServer::start();
     let mut client = server.client();
     delayed(&mut server, &mut client, &["LOCK.ACQUIRE x A TTL 60000 SHARED"], 0);
-    // Of what comes later nobody hears.
+    // Nobody is told of later grants.
     server.run(&mut client, &["LOCK.UPGRADE x A", "LOCK.ACQUIRE y A TTL 60000"]);
     drop(client);
     server.until(|totals| totals.leases == 1);
@@ -235,7 +235,7 @@ fn what_was_heard_is_kept_when_its_client_leaves() {
     let mut other = server.client();
     let info = delayed(&mut server, &mut other, &["LOCK.INFO x"], 0);
     assert_eq!(field(&info[0], "mode"), "shared");
-    // Asked for twice, and the second time nobody heard.
+    // It was asked for twice, and the second reply was lost.
     delayed(&mut server, &mut other, &["LOCK.ACQUIRE z A TTL 60000 REENTRANT"], 0);
     server.run(&mut other, &["LOCK.ACQUIRE z A TTL 60000 REENTRANT"]);
     drop(other);
@@ -246,7 +246,7 @@ fn what_was_heard_is_kept_when_its_client_leaves() {
 }
 
 #[test]
-fn a_retry_keeps_what_its_first_try_left_behind() {
+fn a_retry_keeps_the_grant_of_its_first_try() {
     let mut server = SlowServer::start();
     let command = "LOCK.ACQUIRE x A TTL 60000 REQID one";
     let (mut first, mut second) = (server.client(), server.client());
@@ -257,7 +257,7 @@ fn a_retry_keeps_what_its_first_try_left_behind() {
     assert_eq!(field(&reply(&mut second), "holds"), "1");
     assert_eq!(reply(&mut second), "PONG");
     assert_eq!(delayed(&mut server, &mut second, &["LOCK.RELEASE x A"], 0), ["0"]);
-    // All of them gone: the next is granted anew, under another fence.
+    // All of them have left: the next request is granted anew, under another fence.
     let command = "LOCK.ACQUIRE x A TTL 60000 REQID two";
     let tries: Vec<Client> = (0..3)
         .map(|_| {
@@ -270,7 +270,7 @@ fn a_retry_keeps_what_its_first_try_left_behind() {
     server.until(|totals| totals.leases == 0);
     let again = delayed(&mut server, &mut second, &[command], 0);
     assert_eq!(field(&again[0], "holds"), "1");
-    // It was heard: a retry that is not changes nothing.
+    // The first reply was sent: a retry whose reply is lost changes nothing.
     let mut third = server.client();
     server.run(&mut third, &[&marker(1), command]);
     drop(third);
@@ -279,7 +279,7 @@ fn a_retry_keeps_what_its_first_try_left_behind() {
 }
 
 #[test]
-fn a_retry_of_an_upgrade_or_of_a_session_keeps_it_too() {
+fn a_retry_keeps_an_upgrade_and_a_session_too() {
     let mut server = SlowServer::start();
     let mut other = server.client();
     delayed(&mut server, &mut other, &["LOCK.ACQUIRE x A TTL 60000 SHARED"], 0);
@@ -301,7 +301,7 @@ fn a_retry_of_an_upgrade_or_of_a_session_keeps_it_too() {
             assert_eq!(field(&found[0], "fence"), field(&told, "fence"));
         }
     }
-    // What was exclusive before stays so, and the next session is another.
+    // A lease that was exclusive before stays so, and the next session is another one.
     let lines = ["LOCK.UPGRADE x A", "LOCK.SESSION OPEN TTL 60000 REQID next", &*marker(0)];
     for _ in 0..2 {
         let mut leaving = server.client();
@@ -315,7 +315,7 @@ fn a_retry_of_an_upgrade_or_of_a_session_keeps_it_too() {
 }
 
 #[test]
-fn a_client_that_closes_its_side_only_is_told_what_became_of_it() {
+fn a_client_that_closes_its_sending_side_is_told_that_it_holds_nothing() {
     let mut server = SlowServer::start();
     let mut client = server.client();
     server.run(&mut client, &["SET key 1", "LOCK.ACQUIRE x A TTL 60000", "LOCK.RENEWALL B TTL 1000"]);
@@ -329,7 +329,7 @@ fn a_client_that_closes_its_side_only_is_told_what_became_of_it() {
 }
 
 #[test]
-fn a_disk_that_fails_is_told_to_whom_it_concerns() {
+fn a_failing_disk_is_reported_in_the_replies_that_wait_for_it() {
     let mut server = SlowServer::start();
     let mut client = server.client();
     delayed(&mut server, &mut client, &["LOCK.ACQUIRE x A TTL 60000"], 0);
@@ -344,7 +344,7 @@ fn a_disk_that_fails_is_told_to_whom_it_concerns() {
 }
 
 #[test]
-fn without_replies_nothing_is_taken_back() {
+fn without_replies_nothing_is_withdrawn() {
     let mut server = SlowServer::start();
     let mut client = server.client();
     server.run(&mut client, &["CLIENT REPLY OFF", "LOCK.ACQUIRE x A TTL 60000", "CLIENT REPLY ON"]);
@@ -358,13 +358,13 @@ fn without_replies_nothing_is_taken_back() {
 }
 
 #[test]
-fn http_tells_what_is_left() {
+fn http_tells_the_time_that_is_left() {
     let mut server = SlowServer::start();
     let mut http = server.http();
     let mut ask = |server: &mut SlowServer, method: &str, path: &str, body: &str, millis: u64, leases| {
         send_http(&mut http, method, path, body);
         server.until(|totals| (totals.leases, totals.sessions) == leases);
-        // Whatever the request was has been done once the next one of the same thread has.
+        // The request has been done once the next one on the same thread has.
         let mut other = server.http();
         assert_eq!(other.get("/health/live").status, 200);
         server.pass(millis);
@@ -388,7 +388,7 @@ fn http_tells_what_is_left() {
 }
 
 #[test]
-fn who_leaves_http_unheard_holds_nothing() {
+fn an_http_client_that_leaves_before_its_response_holds_nothing() {
     let mut server = SlowServer::start();
     let mut client = server.client();
     for (path, body) in [

@@ -1,4 +1,4 @@
-//! A snapshot that is taken in steps, between which the table goes on.
+//! A snapshot is taken in steps, between which the table serves requests.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const LOCKS: Tag = Tag(1);
 const SEGMENT: &str = "000000000002.segment";
 const SNAPSHOT: &str = "000000000002.snapshot";
 
-/// Does some operations, each of which the disk has before the next, and notes what there is after each.
+/// Runs operations, with a sync after each, and notes the state after each.
 fn work(
     service: &mut Service,
     disk: &SimulatedDisk,
@@ -42,7 +42,7 @@ fn has(disk: &SimulatedDisk, name: &str) -> bool {
     disk.list().expect("the disk works").iter().any(|other| other == name)
 }
 
-/// What there was once the segment had so many bytes.
+/// The state when the segment had so many bytes.
 struct Done {
     state: Vec<Vec<u8>>,
     end: usize,
@@ -121,8 +121,8 @@ fn a_step_is_bounded_however_large_the_table_is() {
     assert!(steps >= 10 && records > 10 * SNAPSHOT_RECORDS_MAX, "{steps} steps, {records} records");
 }
 
-/// With its thread and at the size at which a snapshot is due: others are served while it is made, and what they are told
-/// outlives a crash after it.
+/// With its thread and at the size at which a snapshot is due: requests are served while it is made, and their results
+/// outlive a crash after it.
 #[test]
 fn the_table_goes_on_while_a_snapshot_is_made() {
     let disk = SimulatedDisk::default();
@@ -147,7 +147,7 @@ fn the_table_goes_on_while_a_snapshot_is_made() {
         }
         service.writer.step();
     };
-    // All leases there are when it is due are written in steps; some end meanwhile, some begin.
+    // All present leases are written in steps; some end meanwhile, some begin.
     fill(&mut service, &|| has(&disk, SNAPSHOT));
     wait_for(|| (!has(&disk, "000000000001.segment")).then_some(()));
     let state = service.state();

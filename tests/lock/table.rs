@@ -11,7 +11,7 @@ use quartet::lock::{
 };
 use quartet::refusal::Refusal;
 
-/// What tests start from: an exclusive lock for a second, without waiting.
+/// A request to start from: an exclusive lock for a second, without waiting.
 pub(crate) const ASKING: Acquire<'static> = Acquire {
     owner: b"",
     is_owner_made_up: false,
@@ -58,7 +58,7 @@ impl Table {
         Ok(result?)
     }
 
-    /// Asks for one resource, as `ASKING` with a time to wait.
+    /// Asks for one resource, like `ASKING`, with a time to wait.
     pub(crate) fn lock(&mut self, owner: &str, resource: &str, wait: u64) -> Acquired {
         let request = Acquire { owner: owner.as_bytes(), resources: &[resource.as_bytes()], wait, ..ASKING };
         self.ask(&request).expect("the request makes sense")
@@ -108,12 +108,12 @@ impl Table {
         self.keep_records();
     }
 
-    /// The answers since this was last asked.
+    /// The answers since the last call.
     pub(crate) fn answers(&mut self) -> Vec<(WaiterId, Outcome)> {
         std::mem::take(&mut self.events.answers)
     }
 
-    /// The waiters that were granted something since this was last asked; nothing else may have been answered.
+    /// The waiters that were granted something since the last call; there may be no other answers.
     pub(crate) fn granted(&mut self) -> Vec<WaiterId> {
         let granted = |(id, outcome)| match outcome {
             Outcome::Granted(_) => id,
@@ -122,7 +122,7 @@ impl Table {
         self.answers().into_iter().map(granted).collect()
     }
 
-    /// The notices since this was last asked, without those of new waiters.
+    /// The notices since the last call, without those of new waiters.
     pub(crate) fn notices(&mut self) -> Vec<(NoticeKind, String)> {
         let notices = std::mem::take(&mut self.events.notices);
         let named = notices.into_iter().filter(|notice| notice.kind != NoticeKind::Contended);
@@ -144,7 +144,7 @@ impl Table {
     }
 }
 
-/// What a snapshot of the table says, in an order of its own.
+/// The records of a snapshot of the table, sorted.
 pub(crate) fn snapshot(core: &Core) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     core.snapshot(true, |record| records.push(record.to_vec()));

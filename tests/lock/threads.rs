@@ -1,4 +1,4 @@
-//! The table as threads share it: nobody holds beside another, and nothing is granted to who has gone.
+//! The table as threads share it: one holder at a time, and no grant to a waiter that has left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ impl Wake for ThreadWaker {
     }
 }
 
-/// What a protected resource sees: who is there, and the last fence.
+/// A protected resource: its present holder, and the last fence.
 #[derive(Default)]
 struct Protected {
     present: AtomicU64,
@@ -48,7 +48,7 @@ fn now() -> Now {
     Now::at(Duration::from_secs(1_000), Duration::from_secs(1_700_000_000))
 }
 
-/// Acquires and gives back; one in four that wait goes away instead of waiting for the answer.
+/// Acquires and releases; one in four waiters leaves instead of waiting for the answer.
 fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
     let mut random = Random::with_seed(number);
     let waker = Waker::from(Arc::new(ThreadWaker(thread::current())));
@@ -65,7 +65,7 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
         let grant = match asked {
             Asked::Granted(grant) => grant,
             Asked::Waiting(ticket) if random.below(4) == 0 => {
-                // Others may grant it at this very moment.
+                // Other threads may grant it at this moment.
                 locks.cancel(&ticket, now(), &mut Effects::default());
                 continue;
             }
@@ -78,7 +78,7 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
                     Poll::Pending => thread::park(),
                 }
             },
-            Asked::Busy | Asked::Deadlock(_) => panic!("who holds nothing waits"),
+            Asked::Busy | Asked::Deadlock(_) => panic!("an owner that holds nothing waits"),
         };
         protected[which].visit(grant.fence);
         let release = Release { resource: RESOURCES[which], owner: owner.as_bytes(), ..Release::default() };
@@ -88,7 +88,7 @@ fn work(number: u64, locks: &Locks, protected: &[Protected; 3]) {
 }
 
 #[test]
-fn one_at_a_time_and_nothing_left_for_who_has_gone() {
+fn one_holder_at_a_time_and_no_grant_to_a_waiter_that_left() {
     let (locks, protected) = (Locks::default(), <[Protected; 3]>::default());
     let first = Acquire { owner: b"first", resources: &RESOURCES, ..ASKING };
     let asked = locks.run(&first, now(), &mut Effects::default());
@@ -98,7 +98,7 @@ fn one_at_a_time_and_nothing_left_for_who_has_gone() {
             let (locks, protected) = (&locks, &protected);
             scope.spawn(move || work(number, locks, protected));
         }
-        // However the system deals out its time, somebody has to wait.
+        // Whatever the system schedules, some thread has to wait.
         wait_for(|| (locks.counted().0.waiters > 0).then_some(()));
         let release = ReleaseMany { resources: &RESOURCES, owner: b"first", ..ReleaseMany::default() };
         let released = locks.run(&release, now(), &mut Effects::default());
@@ -110,12 +110,12 @@ fn one_at_a_time_and_nothing_left_for_who_has_gone() {
 }
 
 #[test]
-fn notices_are_told_in_the_order_in_which_things_happened() {
+fn notices_come_in_the_order_of_events() {
     let (locks, told) = (Locks::default(), Mutex::new(Vec::new()));
     let tell = |effects: Effects| {
         if effects.has_notices {
             locks.tell(|notice| {
-                // Whoever is to come in between may do so here.
+                // Another thread may come in between here.
                 thread::yield_now();
                 told.lock().push((notice.kind, notice.fence));
             });
