@@ -9,14 +9,18 @@ use std::time::Duration;
 use quartet::clock::{Clock, Now};
 use quartet::command::executor::Executor;
 use quartet::command::{Flow, Services};
+use quartet::journal::Writer;
+use quartet::journal::keeper::Keeper;
 use quartet::random::Random;
 use quartet::server;
+use quartet::session::Unsent;
 use quartet::session::resp::Session;
 use quartet::settings::Settings;
 use quartet_protocol::resp::{Batch, Output};
 
 use super::format::Stop;
 use super::target::{Received, take_values};
+use crate::support::simulated_disk::{SimulatedDisk, Survival};
 
 /// When the manual clock starts: some days after boot, in November 2023.
 const BOOT: Duration = Duration::from_secs(1_000_000);
@@ -32,10 +36,20 @@ pub(crate) struct InProcessTarget {
     batch: Batch,
     clients: BTreeMap<char, Connection>,
     next_port: u16,
+    kept: Option<Kept>,
+}
+
+/// How the server keeps its data.
+struct Kept {
+    disk: SimulatedDisk,
+    keeper: Keeper,
+    /// Writes to the disk when clients wait for that and when time passes.
+    writer: Writer,
 }
 
 struct Connection {
     session: Session,
+    unsent: Unsent,
     unread: Vec<u8>,
     ending: bool,
 }
@@ -53,11 +67,19 @@ impl InProcessTarget {
 
     /// One with these settings, but for one thread and nothing on the disk.
     pub(crate) fn with(settings: Settings, wall: Duration) -> InProcessTarget {
-        InProcessTarget::at(Settings { threads: 1, dir: None, ..settings }, Now::at(BOOT, wall))
+        let settings = Settings { threads: 1, dir: None, ..settings };
+        InProcessTarget::open(settings, Now::at(BOOT, wall), None)
     }
 
-    fn at(settings: Settings, now: Now) -> InProcessTarget {
+    /// One with default settings that keeps its data on a disk of its own.
+    pub(crate) fn keeping() -> InProcessTarget {
+        let settings = Settings { threads: 1, dir: Some("simulated".into()), ..Settings::default() };
+        InProcessTarget::open(settings, Now::at(BOOT, WALL), Some(SimulatedDisk::default()))
+    }
+
+    fn open(settings: Settings, now: Now, disk: Option<SimulatedDisk>) -> InProcessTarget {
         let services = Arc::new(server::services(settings, Clock::manual(now), 1));
+        let kept = disk.map(|disk| Kept::open(disk, &services));
         let executor = Executor::new(Arc::clone(&services), 0, Random::with_seed(2));
         InProcessTarget {
             services,
@@ -65,17 +87,19 @@ impl InProcessTarget {
             batch: Batch::new(),
             clients: BTreeMap::new(),
             next_port: FIRST_PORT,
+            kept,
         }
     }
 
-    /// Ends the server and starts another with the same settings on the same clock.  It has kept nothing.
+    /// Ends the server and starts another with the same settings, on the same clock and what the disk has.
     pub(crate) fn restart(&mut self, stop: Stop) {
         if stop == Stop::InOrder {
             let clients: Vec<char> = self.clients.keys().copied().collect();
             clients.into_iter().for_each(|client| self.disconnect(client));
         }
+        let disk = self.kept.take().map(|kept| kept.end(stop));
         let settings = Settings::clone(&self.services.settings.current());
-        *self = InProcessTarget::at(settings, self.services.clock.now());
+        *self = InProcessTarget::open(settings, self.services.clock.now(), disk);
     }
 
     /// Lets the client's session receive the pieces one by one.
@@ -93,7 +117,7 @@ impl InProcessTarget {
             let (mut piece, mut output) = (piece.to_vec(), Output::new());
             let flow =
                 connection.session.receive(&mut piece, &mut self.executor, &mut self.batch, &mut output);
-            move_bytes(&mut output, &mut connection.unread);
+            connection.unsent.append(&mut output, &mut self.executor);
             self.go_on(client, flow);
         }
     }
@@ -110,7 +134,7 @@ impl InProcessTarget {
                 _ => break,
             }
             flow = connection.session.resume(&mut self.executor, &mut self.batch, &mut output);
-            move_bytes(&mut output, &mut connection.unread);
+            connection.unsent.append(&mut output, &mut self.executor);
         }
         connection.ending |= !matches!(flow, Flow::Continue | Flow::Wait);
     }
@@ -123,9 +147,9 @@ impl InProcessTarget {
             if session.is_blocked()
                 && session.poll_blocked(Waker::noop(), &mut self.executor, &mut output).is_ready()
             {
-                move_bytes(&mut output, &mut connection.unread);
+                connection.unsent.append(&mut output, &mut self.executor);
                 let flow = session.resume(&mut self.executor, &mut self.batch, &mut output);
-                move_bytes(&mut output, &mut connection.unread);
+                connection.unsent.append(&mut output, &mut self.executor);
                 answered.push((client, flow));
             }
         }
@@ -145,6 +169,10 @@ impl InProcessTarget {
         while self.answer_waiting() {
             self.executor.advance();
         }
+        if let Some(kept) = &mut self.kept {
+            kept.writer.step();
+        }
+        self.clients.values_mut().for_each(|connection| connection.send(&mut self.executor));
     }
 
     /// What the clients have received so far.
@@ -152,9 +180,6 @@ impl InProcessTarget {
         self.settle();
         let mut received = BTreeMap::new();
         for (&client, connection) in &mut self.clients {
-            let mut output = Output::new();
-            connection.session.collect(&mut output);
-            move_bytes(&mut output, &mut connection.unread);
             connection.ending |= connection.session.shared().outbox.is_ending();
             let mut values = take_values(&mut connection.unread);
             if connection.ending {
@@ -176,9 +201,6 @@ impl InProcessTarget {
     pub(crate) fn take_bytes(&mut self, client: char) -> Vec<u8> {
         self.settle();
         let Some(connection) = self.clients.get_mut(&client) else { return Vec::new() };
-        let mut output = Output::new();
-        connection.session.collect(&mut output);
-        move_bytes(&mut output, &mut connection.unread);
         std::mem::take(&mut connection.unread)
     }
 
@@ -187,11 +209,16 @@ impl InProcessTarget {
         self.services.clock.advance(duration);
         self.executor.expire();
         self.executor.advance();
+        if let Some(kept) = &mut self.kept {
+            kept.keeper.tick();
+            kept.writer.step();
+        }
     }
 
     /// Ends a client's session.
     pub(crate) fn disconnect(&mut self, client: char) {
         if let Some(mut connection) = self.clients.remove(&client) {
+            connection.unsent.withdraw(&mut self.executor);
             connection.session.close(&mut self.executor);
         }
     }
@@ -205,11 +232,48 @@ impl InProcessTarget {
         let shared = self.services.clients.connect(address(self.next_port), address(6379), now);
         self.next_port += 1;
         let session = Session::new(shared, !self.services.settings.current().has_password());
-        self.clients.insert(client, Connection { session, unread: Vec::new(), ending: false });
+        self.clients.insert(
+            client,
+            Connection { session, unsent: Unsent::default(), unread: Vec::new(), ending: false },
+        );
     }
 }
 
-fn move_bytes(output: &mut Output, bytes: &mut Vec<u8>) {
-    output.parts().for_each(|part| bytes.extend_from_slice(part));
-    output.clear();
+impl Kept {
+    /// Gives the services back what the disk has of them.
+    fn open(disk: SimulatedDisk, services: &Arc<Services>) -> Kept {
+        let rows = services.rows.iter().filter_map(|service| service.persistence.as_ref());
+        let persistent = rows.map(|persistence| (persistence.persistent)(services)).collect();
+        let (place, now) = (Arc::new(disk.clone()), services.clock.now());
+        let opened = Keeper::open_on(&services.journal, place, Vec::new(), persistent, now);
+        let (keeper, writer) = opened.unwrap_or_else(|error| panic!("the server does not start: {error}"));
+        if let Some(micros) = services.locks.next_deadline() {
+            services.alarm.set(micros.div_ceil(1000));
+        }
+        Kept { disk, keeper, writer }
+    }
+
+    /// The disk that the next server finds.
+    fn end(self, stop: Stop) -> SimulatedDisk {
+        let Kept { disk, keeper, writer } = self;
+        match stop {
+            Stop::PowerLost => disk.after_power_loss(Survival::Nothing, &mut Random::with_seed(1)),
+            Stop::InOrder => {
+                keeper.close();
+                writer.finish();
+                disk
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Moves to the client what may be sent: replies that wait for the disk stay, and so do those behind them.
+    fn send(&mut self, executor: &mut Executor) {
+        self.session.collect(self.unsent.messages());
+        let allowed = self.unsent.release(Waker::noop(), executor).min(self.unsent.len());
+        let bytes = self.unsent.buffer().parts().flatten().copied();
+        self.unread.extend(bytes.take(allowed));
+        self.unsent.advance(allowed);
+    }
 }

@@ -60,9 +60,15 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn quartet_answers_as_the_transcripts_say() {
-    let fresh = || Target::InProcess(InProcessTarget::new());
     let mut failures = Vec::new();
     for transcript in load() {
+        let fresh = || {
+            Target::InProcess(if transcript.restarts() {
+                InProcessTarget::keeping()
+            } else {
+                InProcessTarget::new()
+            })
+        };
         match fresh().refuses(&transcript) {
             Some(reason) => skip(&format!("{}: it {reason}", transcript.name)),
             None => failures.extend(check(&transcript, fresh, None)),
