@@ -41,9 +41,9 @@ pub enum Waiting {
     No,
     /// It waits.
     Yes,
-    /// It waits and is to be answered as if its time were over.
+    /// It waits, and its reply is to be that of a time-out.
     TimeOut,
-    /// It waits and is to be answered with an error.
+    /// It waits, and its reply is to be an error.
     Fail,
 }
 
@@ -130,7 +130,7 @@ impl SharedClient {
         }
     }
 
-    /// Has a client that waits answered in the way of `how` when it is woken; false if it does not wait.
+    /// Ends the wait of a client in the way of `how` when it is woken; false if it does not wait.
     pub fn unblock(&self, how: Waiting) -> bool {
         self.waiting.compare_exchange(Waiting::Yes as u8, how as u8, AcqRel, Acquire).is_ok()
     }
@@ -184,7 +184,7 @@ impl Clients {
         client
     }
 
-    /// The map, for as long as it is looked at.
+    /// The map, while a caller looks at it.
     fn connected(&self) -> Guard<&DashMap<u64, Arc<SharedClient>>> {
         Guard::of_map(&self.connected, rank::CLIENTS)
     }
@@ -194,7 +194,7 @@ impl Clients {
         self.connected().remove(&id);
     }
 
-    /// Notes a connection that was turned away.
+    /// Counts a refused connection.
     pub fn count_rejected(&self) {
         self.rejected.fetch_add(1, Relaxed);
     }
@@ -209,12 +209,12 @@ impl Clients {
         self.connected().is_empty()
     }
 
-    /// Connections taken since the start.
+    /// Connections accepted since the start.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Relaxed)
     }
 
-    /// Connections turned away since the start.
+    /// Connections refused since the start.
     pub fn rejected(&self) -> u64 {
         self.rejected.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! ACL and MODULE, as far as clients ask them: there is one user, who may do everything, and no module.
+//! ACL and MODULE, as far as clients use them: there is one user, with all rights, and no module.
 
 use quartet_protocol::resp::number::parse_integer;
 
@@ -101,7 +101,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the subcommands have in common.
+/// The start of the subcommands' rows.
 const ROW: Command = Command {
     since: "6.0.0",
     group: Group::Server,
@@ -151,7 +151,7 @@ fn genpass(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let digits = bits.unsigned_abs().div_ceil(4) as usize;
     let mut password = String::with_capacity(digits);
     while password.len() < digits {
-        // Not the thread's generator, whose state could be inferred from what other commands have shown.
+        // Not from the thread's generator, whose state other commands' output could reveal.
         password.push_str(&format!("{:016x}", crate::random::machine_seed()));
     }
     call.output.bulk(&password.as_bytes()[..digits]);

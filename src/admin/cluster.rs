@@ -1,4 +1,4 @@
-//! CLUSTER and what belongs to it: refused, in the words by which clients know that there is no cluster.
+//! CLUSTER and its companions: refused in the words by which clients know that there is no cluster.
 
 use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
@@ -83,7 +83,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the rows have in common.
+/// The start of the rows.
 const ROW: Command = Command {
     since: "3.0.0",
     group: Group::Cluster,

@@ -1,4 +1,4 @@
-//! COMMAND: what clients ask about commands, answered from the rows of the table.
+//! COMMAND: facts about commands, from the rows of the table.
 
 use std::borrow::Cow;
 
@@ -166,11 +166,11 @@ fn list(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 /// Which rows COMMAND LIST FILTERBY lets through.
 enum Filter {
-    /// Those of a module: none.
+    /// Commands of a module: none.
     Module,
-    /// Those in a category, if there is such a category.
+    /// Commands in a category, if there is such a category.
     Category(Option<categories::Rule>),
-    /// Those whose name matches.
+    /// Commands whose name matches.
     Pattern(Pattern),
 }
 

@@ -1,4 +1,4 @@
-//! What COMMAND DOCS says about a command.
+//! The reply of COMMAND DOCS about one command.
 
 use quartet_protocol::resp::Output;
 
@@ -56,7 +56,7 @@ fn write_argument(output: &mut Output, argument: &Argument, row: &Row) {
     .collect();
     let is_key = kind == Kind::Key;
     let has_parts = kind.has_parts();
-    // Name and type; either the parts or a text to display; what else applies.
+    // Name and type; the parts or a text to display; other fields that apply.
     let optional_facts = [is_key, argument.token.is_some(), !flags.is_empty()];
     output.map(3 + optional_facts.iter().filter(|&&holds| holds).count());
     write_text(output, "name", &argument.name);
@@ -88,7 +88,7 @@ fn write_argument(output: &mut Output, argument: &Argument, row: &Row) {
 fn kind(argument: &Argument, row: &Row) -> Kind {
     match argument.kind {
         Kind::Integer if row.name.ends_with("byfloat") && argument.name == "increment" => Kind::Double,
-        // A name of a key in a command without keys, such as DEBUG OBJECT.
+        // A name of a key in a command without keys, like DEBUG OBJECT.
         Kind::Key if row.command.keys.first == 0 => Kind::String,
         kind => kind,
     }

@@ -1,4 +1,4 @@
-//! What COMMAND and COMMAND INFO say about a command.
+//! The reply of COMMAND and COMMAND INFO about one command.
 
 use quartet_protocol::resp::Output;
 
@@ -29,7 +29,7 @@ pub(super) fn flag_words(flags: Flags) -> impl Iterator<Item = &'static str> + C
     FLAG_WORDS.iter().filter(move |(flag, _)| flags.contains(*flag)).map(|(_, word)| *word)
 }
 
-/// What is done with a key, in the words of Redis' key specifications.
+/// How a command uses a key, in the words of Redis' key specifications.
 pub(super) fn access_words(access: KeyAccess) -> &'static [&'static str] {
     match access {
         KeyAccess::ReadAccess => &["RO", "access"],

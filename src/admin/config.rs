@@ -112,7 +112,7 @@ fn resetstat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The file belongs to whoever wrote it.
+/// The file belongs to its author.
 fn rewrite(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Err(match &call.settings.config {
         None => Refusal::new("ERR The server is running without a config file"),

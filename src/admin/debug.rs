@@ -61,7 +61,7 @@ fn check_enabled(call: &Call<'_, '_>) -> Result<(), Refusal> {
     ))
 }
 
-/// Only who asked sleeps: a thread serves many connections, none of which has asked to be held up.
+/// Only the caller sleeps: the thread serves many other connections.
 fn sleep(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let seconds = std::str::from_utf8(call.arguments.at(2)).ok().and_then(|text| text.parse().ok());
     let pause = Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or(Duration::ZERO);

@@ -1,4 +1,4 @@
-//! LATENCY: what held threads up, and how the durations of commands are distributed.
+//! LATENCY: the events that held threads up, and the distribution of the durations of commands.
 
 use super::latency_report::{doctor_text, graph_text};
 use super::{HELP, HELP_SUMMARY, OPERATOR_NO_SCRIPT};
@@ -60,7 +60,7 @@ pub const COMMANDS: &[Command] = &[Command {
     ..Command::ROW
 }];
 
-/// What the subcommands have in common.
+/// The start of the subcommands' rows.
 const ROW: Command =
     Command { since: "2.8.13", group: Group::Server, flags: OPERATOR_NO_SCRIPT, ..Command::ROW };
 

@@ -6,10 +6,10 @@ use crate::metrics::latency::{Event, History};
 const GRAPH_ROWS: u64 = 4;
 const GRAPH_COLUMNS: usize = 80;
 
-/// What stands for a value in the top of its column's last cell, from low to high.
+/// The characters for the top of a column, from low to high.
 const GRAPH_MARKS: &[char] = &['_', 'o', '#'];
 
-/// What happened, and what can be done about it.
+/// The events, and advice about them.
 pub(super) fn doctor_text(threshold_millis: u64, histories: &[(Event, History)]) -> String {
     if threshold_millis == 0 {
         return "Latency monitoring is disabled. Enable it with \"CONFIG SET latency-monitor-threshold <milliseconds>\".\n"
@@ -61,7 +61,7 @@ pub(super) fn graph_text(name: &str, history: &History, wall_seconds: i64) -> St
     text
 }
 
-/// What stands in this row of a column that is so many steps high.
+/// The character in this row of a column that is so many steps high.
 fn mark(height: u64, row: u64) -> char {
     let marks = GRAPH_MARKS.len() as u64;
     match height.checked_sub(row * marks) {

@@ -1,4 +1,4 @@
-//! MEMORY: what the data weighs.
+//! MEMORY: how much memory the data takes.
 
 use quartet_protocol::resp::number::parse_integer;
 
@@ -60,7 +60,7 @@ pub const COMMANDS: &[Command] = &[Command {
     ..Command::ROW
 }];
 
-/// What the subcommands have in common.
+/// The start of the subcommands' rows.
 const ROW: Command = Command { since: "4.0.0", group: Group::Server, ..Command::ROW };
 
 /// Strings have no elements to sample, so the samples are only checked.
@@ -146,7 +146,7 @@ fn malloc_stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Each thread gives back what it keeps, at its next tick.
+/// Each thread gives its spare memory back, at its next tick.
 fn purge(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     allocator::ask_for_purge();
     call.output.ok();

@@ -1,4 +1,4 @@
-//! What operators and clients ask about the server itself: COMMAND, CONFIG, INFO and their like.
+//! Commands about the server itself: COMMAND, CONFIG, INFO and others.
 
 pub mod access;
 pub mod categories;
@@ -21,7 +21,7 @@ use crate::command::Flags;
 use crate::connection;
 use crate::service::Service;
 
-/// The server itself as a service: what clients say about their connections and operators about the server.
+/// The server itself as a service: commands about connections and about the server.
 pub const SERVICE: Service = Service {
     name: "server",
     commands: &[
@@ -48,14 +48,14 @@ pub const SERVICE: Service = Service {
     ..Service::ROW
 };
 
-/// What most of these commands are: for operators, and answered in every state of the server.
+/// The flags of most of these commands: they are for operators, and answered in every state of the server.
 const OPERATOR: Flags = Flags::ADMIN.union(Flags::LOADING).union(Flags::STALE);
 
 /// The same, kept out of scripts.
 const OPERATOR_NO_SCRIPT: Flags = OPERATOR.union(Flags::NOSCRIPT);
 
-/// What HELP subcommands are.
+/// The flags of HELP subcommands.
 const HELP: Flags = Flags::LOADING.union(Flags::STALE);
 
-/// What Redis says of every HELP subcommand.
+/// Redis' summary of every HELP subcommand.
 const HELP_SUMMARY: &str = "Returns helpful text about the different subcommands.";

@@ -1,4 +1,4 @@
-//! A command that waits for its reply, and what is waited for.
+//! A command that waits for its reply, and the answer it waits for.
 
 use std::task::{Poll, Waker};
 
@@ -11,8 +11,8 @@ use crate::wait::Ticket;
 
 /// The answer of a service to a request that waited, as commands and HTTP requests wait for it.
 pub trait Awaited: Send + Sized + 'static {
-    /// Ends the wait of a ticket whose answer was not taken.  The request leaves its queue, and what it was granted
-    /// meanwhile is withdrawn.
+    /// Ends the wait of a ticket whose answer was not taken.  The request leaves its queue, and a grant made meanwhile
+    /// is withdrawn.
     fn cancel(ticket: &Ticket<Self>, services: &Services, now: Now, effects: &mut Effects);
 }
 
@@ -22,7 +22,7 @@ pub trait Encoder<A>: Send + 'static {
     /// in `output`.
     fn write(&mut self, answer: A, output: &mut Output, continuation: &mut Continuation);
 
-    /// Writes what the command replies when its time to wait is over: CLIENT UNBLOCK ends waits that way.
+    /// Writes the reply of a command whose time to wait is over: CLIENT UNBLOCK ends waits that way.
     fn write_timeout(&self, output: &mut Output);
 }
 
@@ -31,10 +31,10 @@ pub trait BlockedCommand: Send {
     /// Writes the reply once there is one; until then `waker` is woken when there may be.
     fn poll(&mut self, waker: &Waker, output: &mut Output, continuation: &mut Continuation) -> Poll<()>;
 
-    /// Writes what the command replies when its time to wait is over.
+    /// Writes the reply of a command whose time to wait is over.
     fn write_timeout(&self, output: &mut Output);
 
-    /// Ends the wait, since the connection ends or the wait is cut short.  What was granted meanwhile is withdrawn.
+    /// Ends the wait, since the connection ends or the wait is cut short.  A grant made meanwhile is withdrawn.
     fn cancel(&self, services: &Services, now: Now, effects: &mut Effects);
 }
 

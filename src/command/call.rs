@@ -1,4 +1,4 @@
-//! What a handler is given: the data half of a request, and with it the client if the row asks for it.
+//! The argument of a handler: the data half of a request, and with it the client if the row asks for it.
 
 use std::ops::{Deref, DerefMut};
 
@@ -30,7 +30,7 @@ pub struct Call<'c, 's: 'c> {
     pub keyspace: &'c mut Keyspace<'s>,
     /// Where the reply goes.
     pub output: &'c mut Output,
-    /// What is to happen once the locks are released.
+    /// Work to do once the locks are released.
     pub effects: &'c mut Effects,
     /// What becomes of the connection.
     pub continuation: &'c mut Continuation,
@@ -48,7 +48,7 @@ pub struct Call<'c, 's: 'c> {
 
 /// A request of a connection, for the few commands that work on the connection itself.
 pub struct SessionCall<'c, 's: 'c> {
-    /// What other commands are given too.
+    /// The data half, as all commands have it.
     pub data: Call<'c, 's>,
     /// The connection's client.
     pub client: &'c mut Client,
@@ -208,20 +208,20 @@ impl<'c> Call<'c, '_> {
         self.caller.may_block
     }
 
-    /// Leaves the command without a reply until its ticket is answered.  The client's further requests wait behind it.
+    /// Leaves the command without a reply until its ticket is answered.  Later requests of the client wait.
     pub fn block<A: Awaited>(&mut self, ticket: Ticket<A>, encoder: impl Encoder<A>) {
         debug_assert!(self.may_wait());
         self.continuation.blocked = Some(Box::new(Blocked { ticket, encoder }));
         self.continuation.flow = Flow::Wait;
     }
 
-    /// Has the reply, which must not be written yet, wait until what it promises is on the disk.  Commands behind it
-    /// run on, and their replies follow it.
+    /// Delays the reply, which must not be written yet, until its records are on the disk.  Later commands run on, and their
+    /// replies follow it.
     pub fn delay_reply(&mut self, barrier: Barrier) {
         self.continuation.held.push(HeldReply::opened(self.output, barrier));
     }
 
-    /// Has a reply that waits for the disk be looked at again once the disk has it; see [`Promise`].
+    /// Has a delayed reply looked at again once the disk has its records; see [`Promise`].
     pub fn promise<P: Promise + 'static>(&mut self, promise: impl FnOnce() -> P) {
         if let Some(held) = self.continuation.held.last_mut().filter(|held| held.is_open()) {
             held.promise = Some(Box::new(promise()));

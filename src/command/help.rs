@@ -3,7 +3,7 @@
 use super::Call;
 
 impl Call<'_, '_> {
-    /// Answers a HELP subcommand: a heading, the family's own lines, and what HELP says about itself.
+    /// Answers a HELP subcommand: a heading, the family's own lines, and the lines about HELP itself.
     ///
     /// A line of explanation begins with four blanks.
     pub fn write_help(&mut self, lines: &[&str]) {

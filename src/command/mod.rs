@@ -1,4 +1,4 @@
-//! What a command is: one row of a table beside its code, and the context it runs in.
+//! Commands: each is one row of a table beside its code, and runs in a [`Call`].
 //!
 //! A family of commands is a file with a `COMMANDS` table of [`Command`] rows and the handlers the rows name.
 //! Everything that clients and operators can ask about commands (COMMAND, COMMAND DOCS, arity, key positions, ACL
@@ -54,7 +54,7 @@ pub enum Handler {
 pub type SessionHandler = fn(&mut SessionCall<'_, '_>) -> Result<(), Refusal>;
 
 bitflags::bitflags! {
-    /// What dispatch and COMMAND need to know about a command.
+    /// Facts about a command, for the executor and for COMMAND.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Flags: u32 {
         /// May change the data.
@@ -89,17 +89,17 @@ bitflags::bitflags! {
         const NO_MULTI = 1 << 14;
         /// Allowed while a script runs too long.
         const ALLOW_BUSY = 1 << 15;
-        /// Harmful in the wrong hands.
+        /// Harmful in the wrong hands, as Redis sees it.
         const DANGEROUS = 1 << 16;
-        /// Needs the gate alone: it locks shards that its key specification does not name.
+        /// Needs the gate alone: it uses shards that its key specification does not name.
         const EXCLUSIVE = 1 << 17;
-        /// Locks shards itself, one by one as it walks the store or those it finds out that it needs, so no shard may be
-        /// locked when it starts.
+        /// Locks shards itself, as it scans the store or finds out which ones it needs, so no shard may be locked when it
+        /// starts.
         const SELF_LOCKING = 1 << 18;
         /// Runs the queue of the client's transaction.
         const RUNS_QUEUE = 1 << 19;
-        /// Takes constant time although Redis does not call it fast.  Such and fast commands are timed by sampling,
-        /// all others each time.
+        /// Takes constant time although Redis does not call it fast.  These and fast commands are timed by sampling, all
+        /// others each time.
         const QUICK = 1 << 21;
         /// Allowed to a RESP2 client that has subscriptions.
         const WHILE_SUBSCRIBED = 1 << 20;
@@ -108,7 +108,7 @@ bitflags::bitflags! {
     }
 }
 
-/// What a command does with the keys it names, in the words of Redis' key specifications.
+/// How a command uses the keys it names, in the words of Redis' key specifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyAccess {
     /// Reads the value.
@@ -119,9 +119,9 @@ pub enum KeyAccess {
     OverwriteUpdate,
     /// Writes the value if there was none.
     OverwriteInsert,
-    /// Changes the value depending on what it was.
+    /// Changes the value depending on the old one.
     ReadWriteUpdate,
-    /// Changes the value and returns what it was.
+    /// Changes the value and returns the old one.
     ReadWriteAccessUpdate,
     /// Adds to the value or creates it.
     ReadWriteInsert,
@@ -142,10 +142,9 @@ pub struct Keys {
     pub last: i8,
     /// Distance between keys.
     pub step: u8,
-    /// What is done with them.
+    /// How the command uses them.
     pub access: KeyAccess,
-    /// What is done with the first of two keys, if that differs: the source of a command that has a source and a
-    /// destination.
+    /// How the command uses the first of two keys, if that differs: the source, if it has a source and a destination.
     pub source: Option<KeyAccess>,
     /// Why the access is as it is, where COMMAND INFO says so.
     pub note: &'static str,
@@ -181,7 +180,7 @@ impl Keys {
         Keys { note, ..self }
     }
 
-    /// What is done with the key at `position`.
+    /// How the command uses the key at `position`.
     pub fn access_at(self, position: usize) -> KeyAccess {
         self.source.filter(|_| position == usize::from(self.first)).unwrap_or(self.access)
     }
@@ -204,9 +203,9 @@ pub struct Command {
     /// The name in lower case; of a subcommand only its own word.
     pub name: &'static str,
     /// The arguments after the name, in the notation of Redis' documentation: `key [EX seconds | PX milliseconds]`,
-    /// `<A | B>` for a required choice, `...` after what may be repeated.
+    /// `<A | B>` for a required choice, `...` after a part that may be repeated.
     pub syntax: &'static str,
-    /// What it does, in one sentence.
+    /// A sentence that says what it does.
     pub summary: &'static str,
     /// Its cost, in O notation.
     pub complexity: &'static str,
@@ -220,16 +219,16 @@ pub struct Command {
     pub keys: Keys,
     /// Hides the arguments of a request that others may not see; the slow log and MONITOR show the rest.
     pub hide_secrets: fn(&mut ShownArguments<'_>),
-    /// Finds the keys of a request that are no arguments of it, but follow from what the server knows.
+    /// Finds the keys of a request that are not among its arguments: the policies of the limiter name them.
     pub find_keys: Option<fn(Arguments<'_>, &Services) -> FoundKeys>,
     /// Does it.
     pub handler: Handler,
-    /// Subcommands, if the name is that of a family such as CLIENT.
+    /// Subcommands, if the name is that of a family, like CLIENT.
     pub subcommands: &'static [Command],
 }
 
 impl Command {
-    /// What rows start from: `Command { name: …, ..Command::ROW }`.
+    /// The start of a row: `Command { name: …, ..Command::ROW }`.
     pub const ROW: Command = Command {
         name: "",
         syntax: "",
@@ -246,7 +245,7 @@ impl Command {
     };
 }
 
-/// The handler of a family's own name, which does nothing without a subcommand.
+/// The handler of a family's own name, which needs a subcommand.
 fn missing_subcommand(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Err(Refusal::wrong_arity(&call.row.name))
 }

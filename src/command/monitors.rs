@@ -13,7 +13,7 @@ use crate::lock_order::{RwLock, rank};
 #[derive(Default)]
 pub struct Monitors {
     outboxes: RwLock<Vec<Arc<Outbox>>, { rank::MONITORS }>,
-    /// Their number, which every command asks for.
+    /// Their number, which every command reads.
     count: AtomicUsize,
 }
 

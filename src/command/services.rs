@@ -27,9 +27,9 @@ pub struct Services {
     pub store: Store,
     /// All commands.
     pub commands: CommandTable,
-    /// What CONFIG reads and changes.
+    /// The settings, which CONFIG reads and changes.
     pub settings: Live,
-    /// The wrong passwords of each address.
+    /// The wrong passwords that each address has sent.
     pub attempts: Attempts,
     /// Channels, their subscribers, and the way of messages to them.
     pub fan_out: Arc<FanOut>,
@@ -39,11 +39,11 @@ pub struct Services {
     pub journal: Arc<JournalHandle>,
     /// The rate limiter.
     pub limits: Limits,
-    /// Who holds what.
+    /// The locks.
     pub locks: Locks,
-    /// Who is shown every command.
+    /// The clients that MONITOR shows every command.
     pub monitors: Monitors,
-    /// Who is connected.
+    /// The connected clients.
     pub clients: Clients,
     /// The clock; commands use [`Call::now`](super::Call::now).
     pub clock: Clock,
@@ -53,7 +53,7 @@ pub struct Services {
     pub started: Now,
     /// Forty hexadecimal digits that name this run.
     pub run_id: String,
-    /// When a service has something to do next that no client asks for.
+    /// The earliest time at which a service has something to do that no client asks for.
     pub alarm: Alarm,
     /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
     pub active_expiry: AtomicBool,
@@ -64,7 +64,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Adds up what a thread has done through a view of the store, whose locks it has given back.
+    /// Adds the figures of a view of the store to the thread's.  The view holds no lock any more.
     pub fn settle(&self, slot: usize, keyspace: &mut Keyspace<'_>) {
         self.add_memory(keyspace.take_memory_delta());
         let (reads, thread) = (keyspace.take_reads(), self.metrics.thread(slot));
@@ -72,7 +72,7 @@ impl Services {
         thread.misses.add(reads.misses);
     }
 
-    /// Adds what a batch has changed of the store's memory, and tells the limiter whether there is room for more counters.
+    /// Adds a batch's change of the store's memory, and tells the limiter whether there is room for more counters.
     pub fn add_memory(&self, growth: Growth) {
         self.store.add_memory(growth);
         if growth.pinned != 0 {

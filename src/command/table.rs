@@ -1,4 +1,4 @@
-//! The command table as dispatch uses it: all rows with what is derived from them, found by name.
+//! The command table as the executor uses it: all rows, with facts derived from them, found by name.
 
 use super::{Command, Flags};
 use crate::command::syntax;
@@ -11,7 +11,7 @@ const WORD_SIZE: usize = size_of::<u64>();
 /// Slots of the name index per row: enough that nearly every name is found at the first look.
 const SLOTS_PER_ROW: usize = 8;
 
-/// A command with what is derived from its row.
+/// A command's row, with facts derived from it.
 #[derive(Debug)]
 pub struct Row {
     /// Its place in the table, by which metrics are kept.

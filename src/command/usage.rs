@@ -1,17 +1,17 @@
-//! What a client is told that got a command's grammar wrong.
+//! Refusals that show a command's grammar.
 //!
-//! Of the commands that Redis has the words are Redis'.  Those of this server's own have no words to keep to, and nobody
-//! knows their grammar by heart, so they show it.
+//! Commands that Redis has are refused in Redis' words.  Commands of this server's own have no words to keep to, and their
+//! grammar is less known, so their refusals show it.
 
 use super::Row;
 use crate::refusal::Refusal;
 
-/// How the `since` of a row begins that is this server's own.
+/// The start of `since` in rows of this server's own commands.
 const OWN: &str = "Quartet";
 
 impl Row {
-    /// The refusal with the grammar of the command behind it, if that is what the client got wrong and the command is
-    /// one of this server's own.
+    /// The refusal, followed by the grammar of the command if the client got that wrong and the command is one of this
+    /// server's own.
     pub fn explained(&self, refusal: Refusal) -> Refusal {
         if !refusal.is_about_grammar()
             || !self.command.since.starts_with(OWN)

@@ -25,8 +25,8 @@ pub(super) fn auth(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Lets the client in if the password is right.  Without a password to be had, any is right.  A failure takes
-/// nothing from a client that was let in before.
+/// Authenticates the client if the password is right.  Without a configured password, any is accepted.  A client that is
+/// authenticated stays so after a failure.
 pub(super) fn authenticate(
     call: &mut SessionCall<'_, '_>,
     user: &[u8],
@@ -47,7 +47,7 @@ pub(super) fn authenticate(
     }
 }
 
-/// Why a password does not open the door.
+/// Why a password is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
     /// It is wrong.
@@ -57,7 +57,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// So long the connection is to be held up, so that it does not ask again at once.
+    /// How long to hold up the connection, so that it does not ask again at once.
     pub fn pause(self) -> Option<Duration> {
         match self {
             Failure::Wrong => None,
@@ -65,7 +65,7 @@ impl Failure {
         }
     }
 
-    /// Whole seconds after which it is worth another try; none if that is any time.
+    /// Whole seconds after which another try is worth it; none if that is at any time.
     pub fn retry_after(self) -> Option<u64> {
         match self {
             Failure::Wrong => None,
@@ -85,10 +85,10 @@ impl From<Failure> for Refusal {
     }
 }
 
-/// Whether a user at an address, or whoever there does not say who it is, gives the right password.
+/// Whether a user at an address gives the right password; without a name it is the default user.
 ///
 /// # Errors
-/// If it is wrong, or the address has given too many wrong ones for this one to be looked at.
+/// If it is wrong, or was not checked because the address has sent too many wrong ones.
 pub fn attempt(
     services: &Services,
     now: Now,
@@ -129,8 +129,8 @@ fn no_password_configured() -> Refusal {
     )
 }
 
-/// Compares in a time that depends on the length of what was sent only, so that answering times tell nothing of
-/// the password.
+/// Compares in a time that depends only on the length of the given password, so that response times reveal nothing
+/// about the expected one.
 fn same(expected: &[u8], given: &[u8]) -> bool {
     let mut difference = usize::from(expected.len() != given.len());
     for (index, byte) in given.iter().enumerate() {

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 
 const OPERATOR: Flags = CONNECTION.union(Flags::ADMIN).union(Flags::DANGEROUS);
 
-/// What the subcommands' rows start from.
+/// The start of the subcommands' rows.
 const ROW: Command = Command { group: Group::Connection, flags: CONNECTION, ..Command::ROW };
 
 /// The rows.
@@ -101,7 +101,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         syntax: "<ON | OFF | SKIP>",
         summary: "Instructs the server whether to reply to commands.",
         since: "3.2.0",
-        // Within EXEC it would take replies out of an array whose length has been told.
+        // Within EXEC it would take replies out of an array whose length the client knows already.
         flags: CONNECTION.union(Flags::NO_MULTI),
         handler: Handler::Session(reply),
         ..ROW
@@ -151,7 +151,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
     },
 ];
 
-/// What HELP says of the subcommands; what is not served is left out.
+/// The lines of HELP about the subcommands that are built.
 const HELP: &[&str] = &[
     "GETREDIR",
     "    Return the client ID we are redirecting to when tracking is enabled.",

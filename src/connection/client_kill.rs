@@ -96,7 +96,7 @@ impl<'c> Filter<'c> {
     }
 }
 
-/// There is but one user, so that naming it excludes nobody.
+/// There is only one user, so naming it excludes no client.
 fn check_user(name: &[u8]) -> Result<(), Refusal> {
     if name == USER.as_bytes() {
         return Ok(());

@@ -22,14 +22,14 @@ const FLAG_LETTERS: &[(ClientFlags, char)] = &[
     (ClientFlags::NO_TOUCH, 'T'),
 ];
 
-/// What TYPE distinguishes.
+/// The types that TYPE distinguishes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ClientType {
-    /// Asks and is answered.
+    /// A client with no subscriptions.
     Normal,
     /// Has subscriptions.
     Pubsub,
-    /// The other end of replication, of which there is none.
+    /// A replica or a master; there are none.
     Replication,
 }
 
@@ -94,13 +94,13 @@ fn selected(call: &Call<'_, '_>) -> Result<Vec<Arc<SharedClient>>, Refusal> {
     Ok(open(found))
 }
 
-/// Leaves out those whose connection another client has ended, though their own thread may not know yet.
+/// Leaves out clients that another client has disconnected, though their own thread may not know yet.
 pub(super) fn open(mut clients: Vec<Arc<SharedClient>>) -> Vec<Arc<SharedClient>> {
     clients.retain(|client| !client.outbox.is_closing());
     clients
 }
 
-/// Writes the fields of Redis 7.2.  Of the fields about memory those are zero for which nothing is kept per client.
+/// Writes the fields of Redis 7.2.  Fields about memory are zero if the server keeps no such memory per client.
 fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
     let identity = client.identity();
     let now = call.now().millis();
@@ -108,7 +108,7 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
     let waiting = client.outbox.bytes();
     let pending = client.pending_input.load(Relaxed);
     let flags = client.flags();
-    // What is only shown to others at the end of a batch is known of the caller.
+    // Other threads see these only at the end of the caller's batch.
     let is_caller = call.caller.connection == Some(client.id);
     let database = if is_caller { call.caller.database } else { client.database.load(Relaxed) as usize };
     let command = if is_caller { &call.row.name } else { last_command(call, client) };

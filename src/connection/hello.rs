@@ -1,4 +1,4 @@
-//! HELLO: which protocol is spoken, who is calling, who answers.
+//! HELLO: the version of the protocol, and the names of the client and the server.
 
 use quartet_protocol::resp::Version;
 use quartet_protocol::resp::number::parse_integer;
@@ -9,8 +9,7 @@ use crate::client::ClientFlags;
 use crate::command::{Call, SessionCall, ShownArguments};
 use crate::refusal::Refusal;
 
-/// What HELLO calls the server.  No client is known to depend on `redis` here (Valkey says `valkey`), and whoever
-/// looks should learn the truth.
+/// The server's name in HELLO.  No client is known to depend on `redis` here (Valkey says `valkey`), so it is the true one.
 const SERVER: &str = "quartet";
 
 /// HELLO.
@@ -43,7 +42,7 @@ pub(super) fn speak(call: &mut SessionCall<'_, '_>, version: Version) {
     call.output.set_version(version);
 }
 
-/// Hides what follows AUTH, and what follows a word that is no option: it may be a mistyped AUTH.
+/// Hides the arguments of AUTH, and all behind a word that is no option: it may be a mistyped AUTH.
 pub(super) fn hide_password(arguments: &mut ShownArguments<'_>) {
     let is = |position: usize, arguments: &ShownArguments<'_>, option: &[u8]| {
         arguments.get(position).is_some_and(|word| word.eq_ignore_ascii_case(option))

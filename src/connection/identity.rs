@@ -1,4 +1,4 @@
-//! What a client tells about itself: its name and its library.
+//! A client's account of itself: its name and its library.
 
 use crate::command::SessionCall;
 use crate::refusal::Refusal;

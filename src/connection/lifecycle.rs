@@ -14,12 +14,12 @@ pub(super) fn quit(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// RESET.  What the client has told about its library stays: it is still the same library.
+/// RESET.  The name and version of the client's library stay: it is still the same library.
 pub(super) fn reset(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     call.client.forget_transaction(call.data.keyspace);
     call.client.forget_subscriptions(&call.data.services.fan_out);
     monitor::stop(call);
-    // What had come before must not follow the answer: the client reads plain replies from there on.
+    // Earlier messages must not follow the reply: the client reads plain replies from there on.
     call.client.shared.outbox.drain_into(call.data.output);
     call.client.authenticated = !call.settings.has_password();
     call.client.replies = Replies::On;

@@ -1,4 +1,4 @@
-//! What a client says about its connection: PING, HELLO, AUTH, SELECT, CLIENT and their like.
+//! Commands about the connection: PING, HELLO, AUTH, SELECT, CLIENT, MULTI and others.
 
 mod authentication;
 mod client;
@@ -15,10 +15,10 @@ pub use authentication::{Failure, attempt};
 use crate::command::{Call, Command, Flags, Group, Handler, database_number};
 use crate::refusal::Refusal;
 
-/// What nearly every command about the connection itself may do: run while data is loaded or stale, but in no script.
+/// The flags of nearly all commands about the connection itself: they run while data is loaded or stale, but not in scripts.
 const CONNECTION: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE);
 
-/// What a client may say before it has authenticated.
+/// The flags of commands that a client may send before it has authenticated.
 const HANDSHAKE: Flags = CONNECTION.union(Flags::FAST).union(Flags::NO_AUTH).union(Flags::ALLOW_BUSY);
 
 /// The family's rows.
@@ -75,7 +75,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "quit",
-        // Whatever follows the name is not looked at.
+        // All arguments are ignored.
         syntax: "[argument ...]",
         summary: "Closes the connection.",
         group: Group::Connection,
@@ -109,7 +109,7 @@ fn ping(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::wrong_arity("ping"));
     }
     if call.caller.is_limited_to_subscribing() {
-        // All that such a client reads are messages, so this answer looks like one.
+        // Such a client reads nothing but messages, so this reply looks like one.
         call.output.array(2);
         call.output.bulk(b"pong");
         call.output.bulk(message.unwrap_or_default());

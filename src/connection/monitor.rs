@@ -16,7 +16,7 @@ pub(super) const MONITOR: Command = Command {
     ..Command::ROW
 };
 
-/// Unlike in Redis a client that watches already is answered, too: every command has one reply.
+/// A second MONITOR is answered too, unlike in Redis: every command has one reply.
 fn monitor(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     if !call.may_wait() {
         return Err(Refusal::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
@@ -30,7 +30,7 @@ fn monitor(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Shows the client nothing more.
+/// Ends MONITOR for the client.
 pub(super) fn stop(call: &mut SessionCall<'_, '_>) {
     if call.client.shared.flags().contains(ClientFlags::MONITOR) {
         call.client.shared.set_flag(ClientFlags::MONITOR, false);

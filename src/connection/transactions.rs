@@ -108,13 +108,13 @@ fn exec(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Ends the watches, whose shards are locked, and tells whether one of the keys has changed or expired.
+/// Ends the watches, whose shards are locked, and returns whether one of the keys has changed or expired.
 fn end_watches(keyspace: &mut Keyspace<'_>, transaction: &Transaction) -> bool {
     let access = keyspace.access;
     for (id, key) in transaction.watched_shards(keyspace.store()) {
         let key = keyspace.store().key(key);
         let shard = keyspace.shard_by_id(id);
-        // Looking at a key whose deadline has passed removes it, which counts as a change.
+        // A look at a key whose deadline has passed removes it, which counts as a change.
         shard.peek(&key, &access);
         shard.unwatch(key.bytes, &transaction.changed);
     }

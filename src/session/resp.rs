@@ -1,4 +1,4 @@
-//! A conversation in RESP: splits the input into requests, runs them, and keeps what is unfinished.
+//! A conversation in RESP: splits the input into requests, runs them, and keeps unfinished ones.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ const OUTPUT_MAX: usize = 1024 * 1024;
 /// Batches run in a row before other connections of the worker get their turn: some milliseconds' worth.
 const BATCHES_IN_A_ROW: usize = 256;
 
-/// An argument of which so much is still to come is taken in by itself.
+/// An argument that lacks so many bytes is read into a buffer of its own.
 const MISSING_MIN: usize = 32 * 1024;
 
-/// What a client of another machine is told while there is no password.
+/// The reply to a client of another machine while there is no password.
 pub(super) const PROTECTED: &[u8] = b"-DENIED Quartet is running in protected mode because protected mode is enabled and no \
 password is set. Only clients on this machine are served. To serve others, set a password with --requirepass (or \
 CONFIG SET requirepass), or, if the network is trusted, switch the protection off with --protected-mode no.\r\n";
 
-/// What a client is told when there are too many.
+/// The reply to a client when there are too many.
 pub(super) const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 
 /// One client's conversation.
@@ -41,19 +41,19 @@ pub struct Session {
     /// outgrows the setting `client-query-buffer-limit` ends the conversation; while requests put off have reached it, no
     /// more is taken in.
     pending: Vec<u8>,
-    /// So many bytes of `pending` are done with.
+    /// How many bytes of `pending` are done with.
     pending_done: usize,
     /// `pending` may hold whole requests.
     is_behind: bool,
-    /// So many bytes more complete the long argument at the end of `pending`, which waits for nothing else: they are taken
-    /// in as they come, and commands may keep the buffer they have filled.  Zero if no such argument is under way.
+    /// How many bytes the long argument at the end of `pending` still lacks.  They are read as they come, and commands may keep
+    /// the buffer they have filled.  Zero if no such argument is under way.
     missing: usize,
     /// `pending` is the start of a request with a long argument, whose end is under way.
     is_long: bool,
-    /// Its long arguments that others came behind, copied one by one as they came: so none of many is copied while the
+    /// The long arguments before the last one, copied one by one as they came, so that none of many is copied while the
     /// command runs.  Together they are no longer than `pending`.
     copied: Vec<(usize, Bytes)>,
-    /// Requests that were parsed together with one that made the connection pause or wait, fewer than [`BATCH_LIMIT`].
+    /// Requests behind one of their batch that made the connection pause or wait, fewer than [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
     /// The command that waits for its reply.
     blocked: Option<Box<dyn BlockedCommand>>,
@@ -120,7 +120,7 @@ impl Session {
         self.bound(flow, executor)
     }
 
-    /// Takes what completes a long argument; what is behind that is left to the caller.
+    /// Takes the bytes that complete a long argument; the rest is left to the caller.
     fn receive_missing<'i>(
         &mut self,
         input: &'i mut [u8],
@@ -140,7 +140,7 @@ impl Session {
         (self.run_long(executor, batch, output), rest)
     }
 
-    /// Takes what may complete a request with a long argument.
+    /// Takes bytes that may complete a request with a long argument.
     fn receive_end(
         &mut self,
         input: &[u8],
@@ -217,8 +217,8 @@ impl Session {
         }
     }
 
-    /// Takes input without running it: for a client that sends and does not read.  Were its input left in the socket, a
-    /// client that writes a whole pipeline before it reads the first reply would wait for ever.
+    /// Takes input without running it, from a client that sends and does not read.  If the input stayed in the socket, a client
+    /// that writes a whole pipeline before it reads the first reply would wait for ever.
     pub fn put_off(&mut self, input: &[u8], executor: &mut Executor) -> Flow {
         self.is_behind = true;
         (self.missing, self.is_long) = (0, false);
@@ -232,7 +232,7 @@ impl Session {
         self.is_behind
     }
 
-    /// Whether so many requests wait that no more is to be taken in before some of them were run.
+    /// Whether so many requests wait that some must run before more is read.
     pub fn is_full(&self, executor: &mut Executor) -> bool {
         self.is_behind && self.waiting_input() >= executor.settings().client_query_buffer_limit
     }
@@ -247,8 +247,7 @@ impl Session {
         self.blocked.is_some()
     }
 
-    /// Ready once the command that waits has its reply, which is in `output` then; until then `waker` is woken when it
-    /// may have one.
+    /// Ready once the command that waits has written its reply to `output`; until then `waker` is woken when it may have one.
     pub fn poll_blocked(&mut self, waker: &Waker, executor: &mut Executor, output: &mut Output) -> Poll<()> {
         let Some(blocked) = &mut self.blocked else { return Poll::Ready(()) };
         output.set_version(self.caller.version);
@@ -277,7 +276,7 @@ impl Session {
         Poll::Ready(())
     }
 
-    /// Ends the waiting of a client that has gone: it is given nothing.
+    /// Ends the wait of a client that has gone: it gets nothing.
     pub fn give_up(&mut self, executor: &mut Executor) {
         self.stop_waiting(executor);
         self.client.shared.set_waiting(false);
@@ -304,19 +303,19 @@ impl Session {
         self.bound(flow, executor)
     }
 
-    /// Takes what others have put into the client's outbox.
+    /// Takes the messages in the client's outbox.
     pub fn collect(&self, buffer: &mut Buffer) {
         self.client.shared.outbox.drain_into(buffer);
     }
 
-    /// Ends what the client had begun.
+    /// Ends the client's transaction, subscriptions, waits and locks.
     pub fn close(&mut self, executor: &mut Executor) {
         self.stop_waiting(executor);
         executor.disconnect(&self.caller, &mut self.client);
     }
 
-    /// Runs what is complete of the pending input.  What is done with goes once it is more than half, so that each byte
-    /// is moved by no more than one done with before it, and the room shrinks with what it holds.
+    /// Runs the complete requests of the pending input.  Bytes that are done with go once they are more than half, so that each
+    /// byte is moved for no more than one that is done with, and the memory shrinks with its contents.
     fn run_pending(&mut self, executor: &mut Executor, batch: &mut Batch, output: &mut Output) -> Flow {
         let mut pending = std::mem::take(&mut self.pending);
         let (consumed, flow) = self.run_complete(&mut pending[self.pending_done..], executor, batch, output);
@@ -411,13 +410,13 @@ impl Session {
         RequestLimits { bulk_length: executor.settings().proto_max_bulk_len, ..limits }
     }
 
-    /// Ends a conversation whose unfinished request, with what it has queued in MULTI and watches, has outgrown the setting.
+    /// Ends a conversation whose unfinished request, with its transaction, has outgrown the setting.
     fn bound(&mut self, flow: Flow, executor: &mut Executor) -> Flow {
         let pending = self.waiting_input();
         let shared = &self.client.shared;
         shared.pending_input.store(pending, Relaxed);
         if pending > 0 {
-            // Who sends slowly is not idle.
+            // A client that sends slowly is not idle.
             shared.last_active.store(executor.services().clock.now().millis(), Relaxed);
         }
         let held = self.client.transaction_bytes();

@@ -52,7 +52,7 @@ pub(super) fn clients(page: &mut Page, services: &Services) {
     let blocked = services.clients.blocked();
     page.field("blocked_clients", blocked);
     page.field("tracking_clients", 0);
-    // Nobody waits without a time-out.
+    // No client waits without a time-out.
     page.field("clients_in_timeout_table", blocked);
 }
 

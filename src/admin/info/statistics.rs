@@ -1,4 +1,4 @@
-//! The sections that count what has happened: stats, commandstats.
+//! The sections of counts: stats, commandstats, errorstats, latencystats.
 
 use crate::command::Services;
 use crate::metrics::CommandTotals;
@@ -68,7 +68,7 @@ pub(super) fn errors(page: &mut Page, services: &Services) {
     }
 }
 
-/// The percentiles of what was timed: all slow commands, and samples of quick ones.
+/// The percentiles of the timed calls: all of slow commands, and samples of quick ones.
 pub(super) fn latencies(page: &mut Page, services: &Services) {
     for row in services.commands.rows() {
         let durations = services.metrics.durations(row.id);

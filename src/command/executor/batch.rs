@@ -187,7 +187,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         }
     }
 
-    /// What must hold before a command may run or be queued.
+    /// Whether a command may run or be queued.
     fn check(
         &mut self,
         row: &Row,
@@ -204,7 +204,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         if in_transaction && flags.contains(Flags::NO_MULTI) {
             return Err(Refusal::NOT_IN_TRANSACTIONS);
         }
-        // What reads and frees is queued and run without memory: queues have a limit of their own.
+        // Commands that read or free are queued and run without memory: queues have a limit of their own.
         if (in_transaction || flags.intersects(MAY_NEED_MEMORY)) && !self.has_room() {
             let transaction = client.and_then(|client| client.transaction.as_deref());
             let is_refused = match flags.contains(Flags::RUNS_QUEUE) {
@@ -384,7 +384,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         }
     }
 
-    /// Ends what a client that has gone had begun.
+    /// Ends the transaction of a client that has gone, and all that it holds in services.
     pub(super) fn disconnect(&mut self, client: &mut Client) {
         client.forget_transaction(&mut self.keyspace);
         let now = self.keyspace.now();

@@ -1,4 +1,4 @@
-//! What runs commands: look up, check, lock, run, measure, unlock.
+//! The executor runs commands: look up, check, lock, run, measure, unlock.
 //!
 //! An [`Executor`] belongs to one thread.  It takes requests in batches, so that the clock is read, the gate entered and
 //! clients woken once for many commands, and so that the memory of all keys of a batch is on its way before the first
@@ -203,7 +203,7 @@ impl Executor {
         self.continuation.forget_held(length);
     }
 
-    /// Writes a reply anew whose wait for the disk is over, behind what `buffer` holds.
+    /// Appends to `buffer` a reply whose wait for the disk is over, as it is true now.
     pub fn write_held(&mut self, held: HeldReply, outcome: Result<(), Lost>, buffer: &mut Buffer) {
         let HeldReply { promise, version, .. } = held;
         let now = self.services.clock.now();
@@ -222,7 +222,7 @@ impl Executor {
         self.effects.deliver(&self.services.alarm);
     }
 
-    /// Takes back what a reply promises that its client will not hear in time.
+    /// Takes back the promise of a reply that its client will not get in time.
     pub fn withdraw_held(&mut self, held: &mut HeldReply) {
         if let Some(promise) = &mut held.promise {
             promise.withdraw(&self.services, self.services.clock.now(), &mut self.effects);
@@ -246,7 +246,7 @@ impl Executor {
         self.effects.deliver(&self.services.alarm);
     }
 
-    /// Ends what a client that has gone had begun.
+    /// Ends the transaction of a client that has gone, and all that it holds in services.
     pub fn disconnect(&mut self, caller: &Caller, client: &mut Client) {
         let Executor { services, slot, random, effects, continuation, settings, .. } = self;
         let mut batch = BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);

@@ -1,4 +1,4 @@
-//! What a client is told about a command that is unknown, and which of these commands Redis has.
+//! Refusals of unknown commands, and the list of those that Redis has.
 
 use quartet_protocol::resp::Arguments;
 
@@ -32,10 +32,10 @@ const REDIS_COMMANDS: &[&str] = &[
     "zrevrank", "zscan", "zscore", "zunion", "zunionstore",
 ];
 
-/// What is added to Redis' text about an unknown command that Redis has.
+/// A note behind Redis' text, for a command that Redis has.
 const NOT_BUILT: &[u8] = b"(a command of Redis that is not built here yet)";
 
-/// The refusal of a request whose first word is no command.
+/// The refusal of a request for an unknown command.
 pub(super) fn command(arguments: Arguments<'_>) -> Refusal {
     let name = arguments.at(0);
     let mut shown = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn command(arguments: Arguments<'_>) -> Refusal {
     Refusal::new(parts.concat())
 }
 
-/// The refusal of a request whose second word is no subcommand of the family.
+/// The refusal of a request for an unknown subcommand.
 pub(super) fn subcommand(family: &Row, arguments: Arguments<'_>) -> Refusal {
     let name = family.name.to_uppercase();
     let is_of_redis = is_of_redis(family.name.as_bytes(), Some(arguments.at(1)));

@@ -13,9 +13,9 @@ use notation::{Mark, Node};
 /// One argument, or several that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
-    /// What the documentation calls it.
+    /// Its name in the documentation.
     pub name: String,
-    /// What may stand there.
+    /// Its type.
     pub kind: Kind,
     /// The word to be sent before it; of a [`Kind::PureToken`] the only one to be sent.
     pub token: Option<String>,
@@ -29,7 +29,7 @@ pub struct Argument {
     pub arguments: Vec<Argument>,
 }
 
-/// What an argument is, in the words of COMMAND DOCS.
+/// The type of an argument, in the words of COMMAND DOCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The name of a key.

@@ -1,6 +1,6 @@
 //! The first step from notation to arguments: brackets become groups.
 
-/// A word or what stands between brackets.
+/// A word, or the contents of brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     /// A token or the name of a value.
@@ -9,7 +9,7 @@ pub(super) enum Node {
     Group(Mark, Vec<Vec<Node>>),
 }
 
-/// What the brackets of a group say.
+/// The meaning of a group's brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     /// `[…]`
@@ -20,7 +20,7 @@ pub(super) enum Mark {
     Repeated,
 }
 
-/// What ends a sequence whose repetition is marked.
+/// The mark at the end of a sequence that may be repeated.
 const REPETITION: &str = "...";
 
 /// Reads a syntax.

@@ -82,7 +82,7 @@ fn with_token(token: &str, nodes: &[Node]) -> Argument {
     argument
 }
 
-/// Values and choices right after a token are introduced by it; what is optional stands for itself.
+/// A token introduces the values and choices right after it; an optional part stands for itself.
 fn belongs_to_token(node: &Node) -> bool {
     match node {
         Node::Word(word) => !is_token(word),
