@@ -154,6 +154,7 @@ impl<'c> Call<'c, '_> {
     }
 
     /// Runs the handler; a refusal replaces what the handler had written.  False if it refused.
+    #[inline]
     pub(super) fn run(&mut self, client: Option<&mut Client>) -> bool {
         let before = self.output.mark();
         let result = match self.row.command.handler {

@@ -50,6 +50,8 @@ pub struct CommandTable {
     rows: Vec<Row>,
     /// Open addressing by the folded name; a free slot has a name of no length.
     index: Vec<Slot>,
+    /// The id of the command that runs a transaction's queue.
+    queue_runner: usize,
 }
 
 /// A name as words, so that looking it up compares three numbers instead of calling for a comparison of bytes.
@@ -80,7 +82,7 @@ impl CommandTable {
     /// The table of these families.
     ///
     /// # Panics
-    /// If a name is there twice or too long, which a test would have shown.
+    /// If a name is there twice or too long, or no command runs queues, which a test would have shown.
     pub fn new(families: &[&'static [Command]]) -> CommandTable {
         let commands: Vec<&'static Command> = families.iter().flat_map(|family| family.iter()).collect();
         let mut rows: Vec<Row> = Vec::new();
@@ -99,7 +101,9 @@ impl CommandTable {
             }
         }
         let slots = (rows.len() * SLOTS_PER_ROW).next_power_of_two();
-        let mut table = CommandTable { rows, index: vec![FREE; slots] };
+        let runner = rows.iter().position(|row| row.command.flags.contains(Flags::RUNS_QUEUE));
+        let queue_runner = runner.expect("a command runs the queues of transactions");
+        let mut table = CommandTable { rows, index: vec![FREE; slots], queue_runner };
         for (id, command) in commands.iter().enumerate() {
             assert!(command.name.len() <= NAME_LENGTH_MAX, "the name {} is too long", command.name);
             assert!(
@@ -168,12 +172,8 @@ impl CommandTable {
     }
 
     /// The command that runs a transaction's queue.
-    ///
-    /// # Panics
-    /// If there is none, which a test would have shown.
     pub fn queue_runner(&self) -> &Row {
-        let runner = self.rows.iter().find(|row| row.command.flags.contains(Flags::RUNS_QUEUE));
-        runner.expect("one command runs queues")
+        &self.rows[self.queue_runner]
     }
 
     fn first_slot(&self, name: FoldedName) -> usize {

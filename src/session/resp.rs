@@ -311,7 +311,7 @@ impl Session {
     /// Ends the client's transaction, subscriptions, waits and locks.
     pub fn close(&mut self, executor: &mut Executor) {
         self.stop_waiting(executor);
-        executor.disconnect(&self.caller, &mut self.client);
+        executor.disconnect(&mut self.client);
     }
 
     /// Runs the complete requests of the pending input.  Bytes that are done with go once they are more than half, so that each

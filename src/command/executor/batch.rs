@@ -5,14 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::resp::{Arguments, Output};
 
 use super::lookup::{Found, check_arguments};
-use super::{access, instrumentation, transaction, unknown};
+use super::{Workspace, access, instrumentation, transaction, unknown};
 use crate::clock;
-use crate::command::{Call, Caller, CallerState, Client, Continuation, Flags, Flow, Replies, Row, Services};
-use crate::delivery::Effects;
+use crate::command::{Call, Caller, CallerState, Client, Flags, Flow, Replies, Row, Services, Transaction};
 use crate::metrics::ThreadMetrics;
-use crate::random::Random;
 use crate::refusal::Refusal;
-use crate::settings::Snapshot;
 use crate::store::eviction;
 use crate::store::{Entered, Keyspace, ShardId};
 
@@ -21,201 +18,182 @@ const MAY_NEED_MEMORY: Flags = Flags::WRITE.union(Flags::DENYOOM).union(Flags::R
 
 /// See the module's text.
 pub(super) struct BatchExecutor<'t, 's> {
-    pub(super) services: &'s Services,
-    slot: usize,
-    pub(super) metrics: &'s ThreadMetrics,
-    keyspace: Keyspace<'s>,
+    /// The call of the command that runs, or ran last: its request and row change, all else is the batch's.
+    pub(super) call: Call<'t, 's>,
+    /// The client, if the caller is a connection.
+    client: Option<&'t mut Client>,
     gate: Option<Entered<'s>>,
-    random: &'t mut Random,
-    effects: &'t mut Effects,
-    continuation: &'t mut Continuation,
-    settings: &'t mut Snapshot,
-    last_row: Option<usize>,
+    pub(super) metrics: &'s ThreadMetrics,
     shard_ids: Vec<ShardId>,
     /// The processor's ticks at the end of the last command.
     ticks: u64,
+    has_run: bool,
+}
+
+/// Enters the gate, and makes a view of the store for a batch of the caller.
+pub(super) fn enter<'s>(
+    services: &'s Services,
+    workspace: &mut Workspace,
+    leaves_traces: bool,
+) -> (Entered<'s>, Keyspace<'s>) {
+    workspace.settings.refresh(&services.settings);
+    // The time is read inside: entering may have taken long.
+    let gate = services.store.gate().enter(workspace.slot);
+    let now = services.clock.now();
+    (gate, Keyspace::new(&services.store, now, access(&workspace.settings, now, leaves_traces)))
 }
 
 impl<'t, 's> BatchExecutor<'t, 's> {
-    /// Enters the gate and reads the time.
+    /// The executor of a batch that has entered the gate.
     pub(super) fn new(
         services: &'s Services,
-        slot: usize,
-        caller: &Caller,
-        random: &'t mut Random,
-        effects: &'t mut Effects,
-        continuation: &'t mut Continuation,
-        settings: &'t mut Snapshot,
+        (gate, keyspace): (Entered<'s>, &'t mut Keyspace<'s>),
+        workspace: &'t mut Workspace,
+        (caller, client): (&'t mut Caller, Option<&'t mut Client>),
+        output: &'t mut Output,
     ) -> BatchExecutor<'t, 's> {
+        let Workspace { slot, random, effects, continuation, settings } = workspace;
         continuation.flow = Flow::Continue;
-        settings.refresh(&services.settings);
-        // The time is read inside: entering may have taken long.
-        let gate = services.store.gate().enter(slot);
-        let now = services.clock.now();
-        let access = access(settings, now, caller.leaves_traces);
         BatchExecutor {
-            services,
-            slot,
-            metrics: services.metrics.thread(slot),
-            keyspace: Keyspace::new(&services.store, now, access),
+            call: Call {
+                arguments: Arguments::new(&[], &[]),
+                row: services.commands.queue_runner(),
+                caller,
+                keyspace,
+                output,
+                effects,
+                continuation,
+                settings,
+                random,
+                services,
+                first_hash: None,
+                slot: *slot,
+            },
+            metrics: services.metrics.thread(*slot),
+            client,
             gate: Some(gate),
-            random,
-            effects,
-            continuation,
-            settings,
-            last_row: None,
             shard_ids: Vec::new(),
             ticks: clock::ticks(),
+            has_run: false,
         }
     }
 
     /// What becomes of the connection so far.
     pub(super) fn flow(&self) -> Flow {
-        self.continuation.flow
+        self.call.continuation.flow
     }
 
     /// Runs one request and writes its reply.
     #[inline]
-    pub(super) fn run(
-        &mut self,
-        caller: &mut Caller,
-        client: Option<&mut Client>,
-        arguments: Arguments<'_>,
-        found: &Found<'s>,
-        output: &mut Output,
-    ) {
+    pub(super) fn run(&mut self, arguments: Arguments<'t>, found: &Found<'s>) {
         match found.row {
             Some(row)
-                if caller.state.is_empty()
+                if self.call.caller.state.is_empty()
                     && row.takes(arguments.len())
-                    && !(row.command.flags.intersects(MAY_NEED_MEMORY) && self.settings.maxmemory != 0) =>
+                    && !(row.command.flags.intersects(MAY_NEED_MEMORY)
+                        && self.call.settings.maxmemory != 0) =>
             {
-                self.execute(row, caller, client, arguments, found, output);
+                self.execute(row, arguments, found);
             }
-            _ => self.run_checked(caller, client, arguments, found, output),
+            _ => self.run_checked(arguments, found),
         }
     }
 
     /// Runs a request that may not simply run.
     #[inline(never)]
-    fn run_checked(
-        &mut self,
-        caller: &mut Caller,
-        client: Option<&mut Client>,
-        arguments: Arguments<'_>,
-        found: &Found<'s>,
-        output: &mut Output,
-    ) {
-        match client {
-            Some(client) if client.replies != Replies::On => {
-                self.run_silent(caller, client, arguments, found, output);
-            }
-            client => self.run_heard(caller, client, arguments, found, output),
+    fn run_checked(&mut self, arguments: Arguments<'t>, found: &Found<'s>) {
+        if self.call.caller.state.contains(CallerState::SILENT) {
+            self.run_silent(arguments, found);
+        } else {
+            self.run_heard(arguments, found);
         }
     }
 
     /// Runs a request whose reply CLIENT REPLY has switched off.
-    fn run_silent(
-        &mut self,
-        caller: &mut Caller,
-        client: &mut Client,
-        arguments: Arguments<'_>,
-        found: &Found<'s>,
-        output: &mut Output,
-    ) {
-        let (before, length) = (output.mark(), output.len());
-        if client.replies == Replies::SkipNext {
+    fn run_silent(&mut self, arguments: Arguments<'t>, found: &Found<'s>) {
+        let (before, length) = (self.call.output.mark(), self.call.output.len());
+        if let Some(client) = &mut self.client
+            && client.replies == Replies::SkipNext
+        {
             client.replies = Replies::SkipThis;
         }
-        self.run_heard(caller, Some(client), arguments, found, output);
-        match client.replies {
-            Replies::On => {}
-            Replies::Off | Replies::SkipNext => {
-                output.truncate(before);
-                self.continuation.forget_held(length);
-            }
-            // The reply to skip has not come yet.
-            Replies::SkipThis if self.continuation.flow == Flow::Wait => {}
-            Replies::SkipThis => {
+        self.run_heard(arguments, found);
+        let Some(client) = &mut self.client else { return };
+        let is_unwanted = match client.replies {
+            Replies::On => false,
+            Replies::Off | Replies::SkipNext => true,
+            // The reply to skip may not have come yet.
+            Replies::SkipThis => self.call.continuation.flow != Flow::Wait,
+        };
+        if is_unwanted {
+            self.call.output.truncate(before);
+            self.call.continuation.forget_held(length);
+            if client.replies == Replies::SkipThis {
                 client.replies = Replies::On;
-                output.truncate(before);
-                self.continuation.forget_held(length);
             }
         }
-        caller.state = client.state();
+        self.call.caller.state = client.state();
     }
 
     /// Runs, queues or refuses a request.
-    fn run_heard(
-        &mut self,
-        caller: &mut Caller,
-        mut client: Option<&mut Client>,
-        arguments: Arguments<'_>,
-        found: &Found<'s>,
-        output: &mut Output,
-    ) {
+    fn run_heard(&mut self, arguments: Arguments<'t>, found: &Found<'s>) {
         let Some(row) = found.row else {
             let name = arguments.at(0);
             let is_http = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
-            if is_http && client.is_some() {
+            if is_http && self.client.is_some() {
                 // Somebody made a browser or a proxy send HTTP here: nothing of it may be obeyed.
-                self.continuation.flow = Flow::Close;
+                self.call.continuation.flow = Flow::Close;
             }
-            return self.refuse_request(None, unknown::command(arguments), caller, client, output);
+            return self.refuse_request(None, unknown::command(arguments));
         };
-        if let Err(refusal) = self.check(row, caller, client.as_deref(), arguments) {
+        if let Err(refusal) = self.check(row, arguments) {
             self.metrics.command(row.id).rejected.add(1);
-            return self.refuse_request(Some(row), refusal, caller, client, output);
+            return self.refuse_request(Some(row), refusal);
         }
+        let caller = &mut *self.call.caller;
         let is_queued = caller.state.contains(CallerState::IN_TRANSACTION)
             && !row.command.flags.contains(Flags::NO_QUEUE);
         if is_queued
-            && let Some(client) = &mut client
+            && let Some(client) = &mut self.client
             && let Some(transaction) = &mut client.transaction
         {
             let buffer = caller.request.as_ref().map(|request| &request.buffer);
             transaction.queue.push(row, arguments, buffer);
             client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
-            return output.simple("QUEUED");
+            return self.call.output.simple("QUEUED");
         }
-        self.execute(row, caller, client.as_deref_mut(), arguments, found, output);
-        if std::mem::take(&mut caller.has_own_message)
-            && let Some(client) = client.filter(|client| client.replies == Replies::On)
+        self.execute(row, arguments, found);
+        if std::mem::take(&mut self.call.caller.has_own_message)
+            && let Some(client) = &self.client
+            && client.replies == Replies::On
         {
             // The message has its place behind the reply to the command that has published it.
-            client.shared.outbox.drain_into(output);
+            client.shared.outbox.drain_into(self.call.output);
         }
     }
 
     /// Whether a command may run or be queued.
-    fn check(
-        &mut self,
-        row: &Row,
-        caller: &Caller,
-        client: Option<&Client>,
-        arguments: Arguments<'_>,
-    ) -> Result<(), Refusal> {
-        let flags = row.command.flags;
+    fn check(&mut self, row: &Row, arguments: Arguments<'_>) -> Result<(), Refusal> {
+        let (flags, state) = (row.command.flags, self.call.caller.state);
         check_arguments(row, arguments)?;
-        if caller.state.contains(CallerState::UNAUTHENTICATED) && !flags.contains(Flags::NO_AUTH) {
+        if state.contains(CallerState::UNAUTHENTICATED) && !flags.contains(Flags::NO_AUTH) {
             return Err(Refusal::NO_AUTHENTICATION);
         }
-        let in_transaction = caller.state.contains(CallerState::IN_TRANSACTION);
+        let in_transaction = state.contains(CallerState::IN_TRANSACTION);
         if in_transaction && flags.contains(Flags::NO_MULTI) {
             return Err(Refusal::NOT_IN_TRANSACTIONS);
         }
         // Commands that read or free are queued and run without memory: queues have a limit of their own.
         if (in_transaction || flags.intersects(MAY_NEED_MEMORY)) && !self.has_room() {
-            let transaction = client.and_then(|client| client.transaction.as_deref());
             let is_refused = match flags.contains(Flags::RUNS_QUEUE) {
-                true => transaction.is_some_and(|transaction| transaction.queue.needs_memory()),
+                true => self.transaction().is_some_and(|transaction| transaction.queue.needs_memory()),
                 false => flags.contains(Flags::DENYOOM),
             };
             if is_refused {
                 return Err(Refusal::OUT_OF_MEMORY);
             }
         }
-        if caller.is_limited_to_subscribing() && !flags.contains(Flags::WHILE_SUBSCRIBED) {
+        if self.call.caller.is_limited_to_subscribing() && !flags.contains(Flags::WHILE_SUBSCRIBED) {
             let name = &row.name;
             return Err(Refusal::new(format!(
                 "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
@@ -225,195 +203,139 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         Ok(())
     }
 
+    /// The client's transaction.
+    fn transaction(&self) -> Option<&Transaction> {
+        self.client.as_ref()?.transaction.as_deref()
+    }
+
     /// Refuses a request.  A transaction that is being queued will be aborted at its EXEC, and ends if EXEC itself is
     /// refused.
-    fn refuse_request(
-        &mut self,
-        row: Option<&Row>,
-        mut refusal: Refusal,
-        caller: &mut Caller,
-        client: Option<&mut Client>,
-        output: &mut Output,
-    ) {
-        if let Some(client) = client {
+    fn refuse_request(&mut self, row: Option<&Row>, mut refusal: Refusal) {
+        if let Some(client) = &mut self.client {
             if row.is_some_and(|row| row.command.flags.contains(Flags::RUNS_QUEUE)) {
-                client.forget_transaction(&mut self.keyspace);
+                client.forget_transaction(self.call.keyspace);
                 refusal = transaction::discarded(&refusal);
             } else if client.in_transaction()
                 && let Some(transaction) = &mut client.transaction
             {
                 transaction.aborted = true;
             }
-            caller.state = client.state();
+            self.call.caller.state = client.state();
         }
-        self.refuse(&refusal, output);
+        self.refuse(&refusal);
     }
 
     /// Counts a refusal, and writes it unless the connection ends.
-    pub(super) fn refuse(&mut self, refusal: &Refusal, output: &mut Output) {
+    pub(super) fn refuse(&mut self, refusal: &Refusal) {
         self.metrics.errors.count(refusal.code());
-        if self.continuation.flow == Flow::Continue {
-            output.error(refusal.text());
+        if self.call.continuation.flow == Flow::Continue {
+            self.call.output.error(refusal.text());
         }
     }
 
     /// Evicts while the store is over its limit; false if it is and nothing could be evicted.
     pub(super) fn has_room(&mut self) -> bool {
-        let services = self.services;
-        let limit = self.settings.maxmemory;
+        let Call { services, settings, keyspace, random, .. } = &mut self.call;
+        let limit = settings.maxmemory;
         if limit == 0 {
             return true;
         }
-        let delta = self.keyspace.take_memory_delta();
-        services.add_memory(delta);
+        services.add_memory(keyspace.take_memory_delta());
         if services.store.evictable_memory() <= limit {
             return true;
         }
-        eviction::make_room(&services.store, self.settings, self.random, &self.keyspace.access)
+        eviction::make_room(&services.store, settings, random, &keyspace.access)
     }
 
-    fn execute(
-        &mut self,
-        row: &'s Row,
-        caller: &mut Caller,
-        client: Option<&mut Client>,
-        arguments: Arguments<'_>,
-        found: &Found<'s>,
-        output: &mut Output,
-    ) {
-        if row.command.flags.intersects(Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE))
-            && needs_exclusive(row, client.as_deref())
-        {
-            return self.exclusively(caller, |batch, caller| {
-                batch.run_timed(row, caller, client, arguments, None, output);
-            });
+    /// Runs a command that may run.
+    #[inline]
+    fn execute(&mut self, row: &'s Row, arguments: Arguments<'t>, found: &Found<'s>) {
+        self.call.row = row;
+        self.call.arguments = arguments;
+        self.has_run = true;
+        if row.command.flags.intersects(Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE)) && self.needs_exclusive() {
+            self.call.first_hash = None;
+            return self.exclusively(Self::run_timed);
         }
-        self.keyspace.database = caller.database;
-        let first_hash = self.lock(row, caller, arguments, found);
-        self.run_timed(row, caller, client, arguments, first_hash, output);
-        self.keyspace.unlock();
+        self.call.keyspace.database = self.call.caller.database;
+        self.call.first_hash = self.lock(found);
+        self.run_timed();
+        self.call.keyspace.unlock();
+    }
+
+    /// Whether the command needs the gate alone: by its row, or as an EXEC of such commands.
+    fn needs_exclusive(&self) -> bool {
+        self.call.row.command.flags.contains(Flags::EXCLUSIVE)
+            || self.transaction().is_some_and(|transaction| transaction.queue.needs_exclusive())
     }
 
     /// Calls `run` while no other thread is inside the gate.
-    pub(super) fn exclusively(&mut self, caller: &mut Caller, run: impl FnOnce(&mut Self, &mut Caller)) {
+    #[inline(never)]
+    pub(super) fn exclusively(&mut self, run: impl FnOnce(&mut Self)) {
         self.gate = None;
-        let exclusive = self.services.store.gate().enter_exclusive();
-        self.keyspace.set_now(self.services.clock.now());
-        self.keyspace.database = caller.database;
-        self.keyspace.set_exclusive(true);
-        run(self, caller);
-        self.keyspace.unlock();
-        self.keyspace.set_exclusive(false);
+        let (gate, clock) = (self.call.services.store.gate(), &self.call.services.clock);
+        let exclusive = gate.enter_exclusive();
+        self.call.keyspace.set_now(clock.now());
+        self.call.keyspace.database = self.call.caller.database;
+        self.call.keyspace.set_exclusive(true);
+        run(self);
+        self.call.keyspace.unlock();
+        self.call.keyspace.set_exclusive(false);
         drop(exclusive);
-        self.gate = Some(self.services.store.gate().enter(self.slot));
-        self.keyspace.set_now(self.services.clock.now());
+        self.gate = Some(gate.enter(self.call.slot));
+        self.call.keyspace.set_now(clock.now());
     }
 
     /// Locks the shards of the declared keys and returns the first key's hash.
-    fn lock(
-        &mut self,
-        row: &Row,
-        caller: &Caller,
-        arguments: Arguments<'_>,
-        found: &Found<'_>,
-    ) -> Option<u64> {
-        let keys = row.command.keys;
-        let store = &self.services.store;
+    #[inline]
+    fn lock(&mut self, found: &Found<'_>) -> Option<u64> {
+        let keys = &self.call.row.command.keys;
+        let store = &self.call.services.store;
+        let (arguments, database) = (self.call.arguments, self.call.caller.database);
         let hash = found.key.as_ref()?.hash;
         debug_assert_eq!(hash, store.key(arguments.at(usize::from(keys.first))).hash);
         if i32::from(keys.last) == i32::from(keys.first) {
             // Not the shard that was looked up: an earlier command of the batch may have changed the database.
-            self.keyspace.lock_one(store.shard_of(caller.database, hash));
+            self.call.keyspace.lock_one(store.shard_of(database, hash));
             return Some(hash);
         }
         self.shard_ids.clear();
         for position in keys.positions(arguments) {
             let hash = store.key(arguments.at(position)).hash;
-            self.shard_ids.push(store.shard_of(caller.database, hash));
+            self.shard_ids.push(store.shard_of(database, hash));
         }
-        self.keyspace.lock_many(&mut self.shard_ids);
+        self.call.keyspace.lock_many(&mut self.shard_ids);
         Some(hash)
     }
 
-    fn run_timed(
-        &mut self,
-        row: &'s Row,
-        caller: &mut Caller,
-        client: Option<&mut Client>,
-        arguments: Arguments<'_>,
-        first_hash: Option<u64>,
-        output: &mut Output,
-    ) {
-        self.last_row = Some(row.id);
-        let mut ticks = self.ticks;
-        let mut call = self.call(row, caller, arguments, first_hash, output);
-        let ended = instrumentation::run(&mut call, client, &mut ticks).ended;
-        self.ticks = ticks;
-        if let Some(now) = ended
-            && !row.command.flags.intersects(instrumentation::QUICK)
+    #[inline]
+    fn run_timed(&mut self) {
+        let flags = self.call.row.command.flags;
+        let client = self.client.as_deref_mut();
+        if let Some(now) = instrumentation::run(&mut self.call, client, &mut self.ticks).ended
+            && !flags.intersects(instrumentation::QUICK)
         {
-            self.keyspace.set_now(now);
+            self.call.keyspace.set_now(now);
             // The command may have been CONFIG SET or CLIENT NO-TOUCH.
-            self.keyspace.access = access(self.settings, now, caller.leaves_traces);
-        }
-    }
-
-    /// A call of this batch.
-    #[inline(always)]
-    pub(super) fn call<'c>(
-        &'c mut self,
-        row: &'s Row,
-        caller: &'c mut Caller,
-        arguments: Arguments<'c>,
-        first_hash: Option<u64>,
-        output: &'c mut Output,
-    ) -> Call<'c, 's> {
-        Call {
-            arguments,
-            row,
-            caller,
-            keyspace: &mut self.keyspace,
-            output,
-            effects: self.effects,
-            continuation: self.continuation,
-            settings: self.settings,
-            random: self.random,
-            services: self.services,
-            first_hash,
-            slot: self.slot,
-        }
-    }
-
-    /// Ends the transaction of a client that has gone, and all that it holds in services.
-    pub(super) fn disconnect(&mut self, client: &mut Client) {
-        client.forget_transaction(&mut self.keyspace);
-        let now = self.keyspace.now();
-        for service in self.services.rows {
-            (service.disconnect)(self.services, client, now, self.effects);
+            self.call.keyspace.access = access(self.call.settings, now, self.call.caller.leaves_traces);
         }
     }
 
     /// Leaves the gate, adds up the figures, and wakes the clients that were sent something.
-    pub(super) fn finish(mut self, caller: &Caller, client: Option<&Client>) -> Flow {
-        self.keyspace.unlock();
-        self.services.settle(self.slot, &mut self.keyspace);
+    pub(super) fn finish(mut self) -> Flow {
+        let Call { services, keyspace, effects, caller, row, slot, .. } = &mut self.call;
+        keyspace.unlock();
+        services.settle(*slot, keyspace);
         self.gate = None;
-        if let Some(client) = client {
+        if let Some(client) = &self.client {
             let shared = &client.shared;
-            shared.last_active.store(self.keyspace.now().millis(), Relaxed);
+            shared.last_active.store(keyspace.now().millis(), Relaxed);
             shared.database.store(caller.database as u32, Relaxed);
-            if let Some(row) = self.last_row {
-                shared.last_command.store(row as u32, Relaxed);
+            if self.has_run {
+                shared.last_command.store(row.id as u32, Relaxed);
             }
         }
-        self.effects.deliver(&self.services.alarm);
-        self.continuation.flow
+        effects.deliver(&services.alarm);
+        self.call.continuation.flow
     }
-}
-
-/// Whether a command needs the gate alone: by its row, or as an EXEC of such commands.
-fn needs_exclusive(row: &Row, client: Option<&Client>) -> bool {
-    let transaction = client.and_then(|client| client.transaction.as_deref());
-    row.command.flags.contains(Flags::EXCLUSIVE)
-        || transaction.is_some_and(|transaction| transaction.queue.needs_exclusive())
 }

@@ -10,8 +10,8 @@ impl Executor {
     pub fn advance(&mut self) {
         let now = self.services.clock.now();
         if self.services.alarm.ring(now.millis()) {
-            self.services.advance(now, &mut self.effects);
-            self.effects.deliver(&self.services.alarm);
+            self.services.advance(now, &mut self.workspace.effects);
+            self.workspace.effects.deliver(&self.services.alarm);
         }
     }
 
@@ -22,14 +22,15 @@ impl Executor {
         if !services.active_expiry.load(Relaxed) {
             return 0;
         }
-        self.settings.refresh(&services.settings);
-        let gate = services.store.gate().enter(self.slot);
+        self.workspace.settings.refresh(&services.settings);
+        let gate = services.store.gate().enter(self.workspace.slot);
         let began = services.clock.now();
-        let access = access(&self.settings, began, true);
-        let (removed, memory) = services.store.expire_due(self.slot, &mut self.expiry_cursor, &access);
+        let access = access(&self.workspace.settings, began, true);
+        let (removed, memory) =
+            services.store.expire_due(self.workspace.slot, &mut self.expiry_cursor, &access);
         drop(gate);
         services.add_memory(memory);
-        let threshold = self.settings.latency_monitor_threshold;
+        let threshold = self.workspace.settings.latency_monitor_threshold;
         if threshold > 0 {
             let now = services.clock.now();
             let micros = now.micros().saturating_sub(began.micros());
@@ -41,9 +42,9 @@ impl Executor {
     /// Evicts a bounded number of keys if the store is over its memory limit.  True if there is more to do at once.
     pub fn evict(&mut self) -> bool {
         let services = &*self.services;
-        self.settings.refresh(&services.settings);
-        let _gate = services.store.gate().enter(self.slot);
-        let access = access(&self.settings, services.clock.now(), true);
-        self.eviction.step(&services.store, &self.settings, &mut self.random, &access)
+        self.workspace.settings.refresh(&services.settings);
+        let _gate = services.store.gate().enter(self.workspace.slot);
+        let access = access(&self.workspace.settings, services.clock.now(), true);
+        self.eviction.step(&services.store, &self.workspace.settings, &mut self.workspace.random, &access)
     }
 }

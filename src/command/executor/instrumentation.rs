@@ -34,20 +34,32 @@ pub(super) struct Ended {
 /// start of the batch, and become those at the end of this one.
 #[inline]
 pub(super) fn run(call: &mut Call<'_, '_>, client: Option<&mut Client>, ticks: &mut u64) -> Ended {
-    let services = call.services;
-    let counters = services.metrics.thread(call.slot).command(call.row.id);
+    let counters = call.services.metrics.thread(call.slot).command(call.row.id);
     counters.calls.add(1);
     let is_quick = call.row.command.flags.intersects(QUICK)
         && !(0..QUICK_MICROS).contains(&call.settings.slowlog_log_slower_than);
-    if is_quick && counters.calls.get() % TIMING_SAMPLE != 1 {
-        let failed = handle(call, client, counters);
-        let ended = clock::ticks();
-        let duration = ended.wrapping_sub(std::mem::replace(ticks, ended));
-        if duration >= LONG_TICKS {
-            note_long(call, counters, duration);
-        }
-        return Ended { failed, ended: None };
+    if !is_quick || counters.calls.get() % TIMING_SAMPLE == 1 {
+        return run_timed(call, client, counters, is_quick, ticks);
     }
+    let failed = handle(call, client, counters);
+    let ended = clock::ticks();
+    let duration = ended.wrapping_sub(std::mem::replace(ticks, ended));
+    if duration >= LONG_TICKS {
+        note_long(call, counters, duration);
+    }
+    Ended { failed, ended: None }
+}
+
+/// As [`run`], with a look at the clock before and after.
+#[inline(never)]
+fn run_timed(
+    call: &mut Call<'_, '_>,
+    client: Option<&mut Client>,
+    counters: &CommandCounters,
+    is_quick: bool,
+    ticks: &mut u64,
+) -> Ended {
+    let services = call.services;
     let began = services.clock.now();
     let failed = handle(call, client, counters);
     let now = services.clock.now();
@@ -60,6 +72,7 @@ pub(super) fn run(call: &mut Call<'_, '_>, client: Option<&mut Client>, ticks: &
 }
 
 /// Runs the handler; true if it refused.
+#[inline]
 fn handle(call: &mut Call<'_, '_>, client: Option<&mut Client>, counters: &CommandCounters) -> bool {
     let failed = !call.run(client);
     if failed {

@@ -55,9 +55,9 @@ pub(super) fn find_batch<'s>(
     database: usize,
     batch: &Batch,
     buffer: &[u8],
-) -> SmallVec<[Found<'s>; BATCH_LIMIT]> {
+    all: &mut SmallVec<[Found<'s>; BATCH_LIMIT]>,
+) {
     let store = &services.store;
-    let mut all = SmallVec::new();
     for index in 0..batch.len() {
         let found = find(services, database, batch.arguments(index, buffer));
         if let Some(key) = found.key {
@@ -65,13 +65,12 @@ pub(super) fn find_batch<'s>(
         }
         all.push(found);
     }
-    for key in all.iter().filter_map(|found: &Found<'_>| found.key) {
+    for key in all.iter().filter_map(|found| found.key) {
         store.prefetch_bucket(key.shard, key.hash);
     }
-    for key in all.iter().filter_map(|found: &Found<'_>| found.key) {
+    for key in all.iter().filter_map(|found| found.key) {
         store.prefetch_entry(key.shard, key.hash);
     }
-    all
 }
 
 /// The row of a request, if the request has as many arguments as the command takes.

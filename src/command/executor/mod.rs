@@ -26,6 +26,7 @@ use std::task::{Poll, Waker};
 
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Arguments, Batch, Output, OwnedArguments};
+use smallvec::SmallVec;
 
 use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
 use crate::clock::Now;
@@ -46,15 +47,20 @@ pub const BATCH_LIMIT: usize = 32;
 /// One thread's means to run commands.
 pub struct Executor {
     services: Arc<Services>,
-    /// The number of the thread at the gate and in the metrics.
-    slot: usize,
-    random: Random,
-    settings: Snapshot,
-    effects: Effects,
-    continuation: Continuation,
+    workspace: Workspace,
     /// Where the next step of active expiry begins.
     expiry_cursor: usize,
     eviction: eviction::Housekeeping,
+}
+
+/// The parts of an executor that its commands work with.
+struct Workspace {
+    /// The number of the thread at the gate and in the metrics.
+    slot: usize,
+    random: Random,
+    effects: Effects,
+    continuation: Continuation,
+    settings: Snapshot,
 }
 
 /// How far a batch came.
@@ -69,16 +75,14 @@ pub struct Ran {
 impl Executor {
     /// The executor of thread number `slot`.
     pub fn new(services: Arc<Services>, slot: usize, random: Random) -> Executor {
-        Executor {
-            settings: services.settings.snapshot(),
-            services,
+        let workspace = Workspace {
             slot,
             random,
             effects: Effects::default(),
             continuation: Continuation::default(),
-            expiry_cursor: 0,
-            eviction: eviction::Housekeeping::default(),
-        }
+            settings: services.settings.snapshot(),
+        };
+        Executor { services, workspace, expiry_cursor: 0, eviction: eviction::Housekeeping::default() }
     }
 
     /// What all threads share.
@@ -88,23 +92,23 @@ impl Executor {
 
     /// The settings as they are now.
     pub fn settings(&mut self) -> &Settings {
-        self.settings.refresh(&self.services.settings);
-        &self.settings
+        self.workspace.settings.refresh(&self.services.settings);
+        &self.workspace.settings
     }
 
     /// The thread's number.
     pub fn slot(&self) -> usize {
-        self.slot
+        self.workspace.slot
     }
 
     /// Counts bytes that came from a client.
     pub fn count_received(&self, bytes: usize) {
-        self.services.metrics.thread(self.slot).bytes_in.add(bytes as u64);
+        self.services.metrics.thread(self.workspace.slot).bytes_in.add(bytes as u64);
     }
 
     /// Counts bytes that a client's socket has taken.
     pub fn count_sent(&self, bytes: usize) {
-        self.services.metrics.thread(self.slot).bytes_out.add(bytes as u64);
+        self.services.metrics.thread(self.workspace.slot).bytes_out.add(bytes as u64);
     }
 
     /// Runs one request of a caller that is no connection, and writes its one reply in the caller's version of the
@@ -132,40 +136,44 @@ impl Executor {
     fn run_one(
         &mut self,
         caller: &mut Caller,
-        mut client: Option<&mut Client>,
+        client: Option<&mut Client>,
         arguments: Arguments<'_>,
         output: &mut Output,
     ) -> Flow {
-        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
+        let Executor { services, workspace, .. } = self;
         let found = lookup::find(services, caller.database, arguments);
-        let mut batch = BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
-        batch.run(caller, client.as_deref_mut(), arguments, &found, output);
-        batch.finish(caller, client.as_deref())
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
+        let mut batch =
+            BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, client), output);
+        batch.run(arguments, &found);
+        batch.finish()
     }
 
-    /// Runs the requests of a connection's batch in order, each seen whole by everybody else.
+    /// Runs the requests of a connection's batch in order.  Others see each of them whole.
     pub fn run_batch(
         &mut self,
         caller: &mut Caller,
         client: &mut Client,
-        batch: &Batch,
+        requests: &Batch,
         buffer: &[u8],
         output: &mut Output,
     ) -> Ran {
-        if batch.len() == 1 {
-            let flow = self.run_one(caller, Some(client), batch.arguments(0, buffer), output);
+        if requests.len() == 1 {
+            let flow = self.run_one(caller, Some(client), requests.arguments(0, buffer), output);
             return Ran { done: 1, flow };
         }
-        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
-        let found = lookup::find_batch(services, caller.database, batch, buffer);
-        let mut executor =
-            BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
+        let Executor { services, workspace, .. } = self;
+        let mut found = SmallVec::new();
+        lookup::find_batch(services, caller.database, requests, buffer, &mut found);
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
+        let mut batch =
+            BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, Some(client)), output);
         let mut done = 0;
-        while done < batch.len() && executor.flow() == Flow::Continue {
-            executor.run(caller, Some(client), batch.arguments(done, buffer), &found[done], output);
+        while done < requests.len() && batch.flow() == Flow::Continue {
+            batch.run(requests.arguments(done, buffer), &found[done]);
             done += 1;
         }
-        Ran { done, flow: executor.finish(caller, Some(client)) }
+        Ran { done, flow: batch.finish() }
     }
 
     /// Runs commands that others see as one, as EXEC does, for a caller that is no connection; writes an array of their
@@ -177,30 +185,32 @@ impl Executor {
         output: &mut Output,
     ) -> Flow {
         output.set_version(caller.version);
-        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
-        let mut batch = BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
-        batch.run_transaction(caller, requests, output);
-        batch.finish(caller, None)
+        let Executor { services, workspace, .. } = self;
+        let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
+        let mut batch =
+            BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, None), output);
+        batch.run_transaction(requests);
+        batch.finish()
     }
 
     /// The command that waits, right after [`Flow::Wait`].
     pub fn take_blocked(&mut self) -> Option<Box<dyn BlockedCommand>> {
-        self.continuation.blocked.take()
+        self.workspace.continuation.blocked.take()
     }
 
     /// Whether replies that were written since [`Executor::take_held`] wait for the disk.
     pub fn has_held(&self) -> bool {
-        !self.continuation.held.is_empty()
+        !self.workspace.continuation.held.is_empty()
     }
 
     /// The replies that were written since this was last asked and wait for the disk, in their order.
     pub fn take_held(&mut self) -> Vec<HeldReply> {
-        std::mem::take(&mut self.continuation.held)
+        std::mem::take(&mut self.workspace.continuation.held)
     }
 
     /// Forgets replies that wait for the disk and were cut off behind the first `length` bytes of the output.
     pub fn forget_held(&mut self, length: usize) {
-        self.continuation.forget_held(length);
+        self.workspace.continuation.forget_held(length);
     }
 
     /// Appends to `buffer` a reply whose wait for the disk is over, as it is true now.
@@ -209,24 +219,26 @@ impl Executor {
         let now = self.services.clock.now();
         let mut output = Output::over(std::mem::take(buffer), version);
         match (outcome, promise) {
-            (Ok(()), Some(mut promise)) => promise.write(&self.services, now, &mut output, &mut self.effects),
+            (Ok(()), Some(mut promise)) => {
+                promise.write(&self.services, now, &mut output, &mut self.workspace.effects)
+            }
             (Ok(()), None) => debug_assert!(false, "a reply that stays true is not written anew"),
             (Err(Lost), promise) => {
                 output.error(Refusal::NOT_KEPT.text());
                 if let Some(mut promise) = promise {
-                    promise.withdraw(&self.services, now, &mut self.effects);
+                    promise.withdraw(&self.services, now, &mut self.workspace.effects);
                 }
             }
         }
         *buffer = output.into_buffer();
-        self.effects.deliver(&self.services.alarm);
+        self.workspace.effects.deliver(&self.services.alarm);
     }
 
     /// Takes back the promise of a reply that its client will not get in time.
     pub fn withdraw_held(&mut self, held: &mut HeldReply) {
         if let Some(promise) = &mut held.promise {
-            promise.withdraw(&self.services, self.services.clock.now(), &mut self.effects);
-            self.effects.deliver(&self.services.alarm);
+            promise.withdraw(&self.services, self.services.clock.now(), &mut self.workspace.effects);
+            self.workspace.effects.deliver(&self.services.alarm);
         }
     }
 
@@ -237,21 +249,26 @@ impl Executor {
         waker: &Waker,
         output: &mut Output,
     ) -> Poll<()> {
-        blocked.poll(waker, output, &mut self.continuation)
+        blocked.poll(waker, output, &mut self.workspace.continuation)
     }
 
     /// Ends the waiting of a command.
     pub fn cancel(&mut self, blocked: &dyn BlockedCommand) {
-        blocked.cancel(&self.services, self.services.clock.now(), &mut self.effects);
-        self.effects.deliver(&self.services.alarm);
+        blocked.cancel(&self.services, self.services.clock.now(), &mut self.workspace.effects);
+        self.workspace.effects.deliver(&self.services.alarm);
     }
 
     /// Ends the transaction of a client that has gone, and all that it holds in services.
-    pub fn disconnect(&mut self, caller: &Caller, client: &mut Client) {
-        let Executor { services, slot, random, effects, continuation, settings, .. } = self;
-        let mut batch = BatchExecutor::new(services, *slot, caller, random, effects, continuation, settings);
-        batch.disconnect(client);
-        batch.finish(caller, Some(client));
+    pub fn disconnect(&mut self, client: &mut Client) {
+        let Executor { services, workspace, .. } = self;
+        let (gate, mut keyspace) = batch::enter(services, workspace, true);
+        client.forget_transaction(&mut keyspace);
+        for service in services.rows {
+            (service.disconnect)(services, client, keyspace.now(), &mut workspace.effects);
+        }
+        services.settle(workspace.slot, &mut keyspace);
+        drop(gate);
+        workspace.effects.deliver(&services.alarm);
         services.clients.disconnect(client.shared.id);
     }
 }

@@ -4,12 +4,12 @@
 //! than its keys makes the whole queue need the gate alone.
 
 use bytes::Bytes;
-use quartet_protocol::resp::{Arguments, Output, OwnedArguments};
+use quartet_protocol::resp::{Arguments, OwnedArguments};
 
 use super::batch::BatchExecutor;
 use super::lookup;
 use crate::clock;
-use crate::command::{Call, Caller, Client, Flags, Handler, LongRequest, Row, database_number};
+use crate::command::{Call, Client, Flags, Handler, LongRequest, Row, database_number};
 use crate::refusal::Refusal;
 use crate::store::ShardId;
 
@@ -112,32 +112,27 @@ pub(super) fn discarded(reason: &Refusal) -> Refusal {
 
 impl<'s> BatchExecutor<'_, 's> {
     /// See [`Executor::run_transaction`](super::Executor::run_transaction).
-    pub(super) fn run_transaction(
-        &mut self,
-        caller: &mut Caller,
-        requests: &[OwnedArguments],
-        output: &mut Output,
-    ) {
+    pub(super) fn run_transaction(&mut self, requests: &[OwnedArguments]) {
         let mut queue = Queue::default();
         for request in requests {
             match self.queueable(request.as_arguments()) {
                 Ok(row) => queue.push(row, request.as_arguments(), request.shared()),
-                Err(refusal) => return self.refuse(&discarded(&refusal), output),
+                Err(refusal) => return self.refuse(&discarded(&refusal)),
             }
         }
         if queue.needs_memory && !self.has_room() {
-            return self.refuse(&discarded(&Refusal::OUT_OF_MEMORY), output);
+            return self.refuse(&discarded(&Refusal::OUT_OF_MEMORY));
         }
         if queue.needs_exclusive {
-            self.exclusively(caller, |batch, caller| batch.run_queue(&queue, caller, output));
+            self.exclusively(|batch| batch.run_queue(&queue));
         } else {
-            self.run_queue(&queue, caller, output);
+            self.run_queue(&queue);
         }
     }
 
     /// The row of a request that may be queued for a caller that is no connection.
     fn queueable(&self, arguments: Arguments<'_>) -> Result<&'s Row, Refusal> {
-        let row = lookup::resolve(self.services, arguments)?;
+        let row = lookup::resolve(self.call.services, arguments)?;
         match row.command.handler {
             Handler::Session(_) => Err(Refusal::NEEDS_CONNECTION),
             Handler::Data(_) if row.command.flags.contains(Flags::NO_MULTI) => {
@@ -148,13 +143,11 @@ impl<'s> BatchExecutor<'_, 's> {
     }
 
     /// Runs a queue in the name of EXEC, which counts as called.
-    fn run_queue(&mut self, queue: &Queue, caller: &mut Caller, output: &mut Output) {
-        let row = self.services.commands.queue_runner();
-        self.metrics.command(row.id).calls.add(1);
-        let words = OwnedArguments::from_slices(&[row.name.as_bytes()]);
-        let mut call = self.call(row, caller, words.as_arguments(), None, output);
-        queue.lock(&mut call, Vec::new());
-        queue.run(&mut call, None);
-        call.keyspace.unlock();
+    fn run_queue(&mut self, queue: &Queue) {
+        self.call.row = self.call.services.commands.queue_runner();
+        self.metrics.command(self.call.row.id).calls.add(1);
+        queue.lock(&mut self.call, Vec::new());
+        queue.run(&mut self.call, None);
+        self.call.keyspace.unlock();
     }
 }
