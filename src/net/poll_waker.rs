@@ -68,6 +68,9 @@ mod tests {
         let wakers = [wakeups.waker(1), wakeups.waker(2), wakeups.waker(3)];
         wakers[0].wake_by_ref();
         assert!(!is_woken(&mut poll), "the worker was awake");
+        assert!(!wakeups.fall_asleep(), "a connection is on the list");
+        wakeups.get_up();
+        wakeups.take(&mut Vec::new());
         assert!(wakeups.fall_asleep());
         wakers[1].wake_by_ref();
         assert!(is_woken(&mut poll));
