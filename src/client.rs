@@ -62,8 +62,6 @@ pub struct Identity {
 pub struct SharedClient {
     /// A number that is never used again.
     pub id: u64,
-    /// Its address.
-    pub address: SocketAddr,
     /// The address it connected to.
     pub local_address: SocketAddr,
     /// When it connected, in milliseconds of the server's clock.
@@ -162,7 +160,6 @@ impl Clients {
         self.accepted.fetch_add(1, Relaxed);
         let client = Arc::new(SharedClient {
             id,
-            address,
             local_address,
             connected_at: now,
             last_active: AtomicU64::new(now),

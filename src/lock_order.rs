@@ -76,8 +76,6 @@ ranks! {
     CLIENT_IDENTITY,
     /// Messages that wait for a receiver.
     OUTBOX,
-    /// Since when a client's output is over its soft limit.
-    OUTBOX_SOFT_LIMIT,
     /// Who waits for the journal to be made.
     JOURNAL_AWAITED,
     /// What was appended to the journal.

@@ -388,7 +388,7 @@ fn close_idle_and_slow(services: &Services) {
         let is_slow = client.outbox.exceeds(limit, now);
         if is_idle || is_slow {
             let reason = if is_slow { "output buffer limit reached" } else { "idle" };
-            tracing::info!(client = client.id, address = %client.address, reason, "closing");
+            tracing::info!(client = client.id, address = %client.outbox.address(), reason, "closing");
             client.outbox.close();
             client.outbox.wake();
         }

@@ -57,7 +57,7 @@ pub struct Transaction {
 impl Client {
     /// A client that has just connected, and the caller of its commands.
     pub fn new(shared: Arc<SharedClient>, authenticated: bool) -> (Caller, Client) {
-        let mut caller = Caller::new(Some(shared.id), shared.address);
+        let mut caller = Caller::new(Some(shared.id), shared.outbox.address());
         let client = Client {
             shared,
             authenticated,

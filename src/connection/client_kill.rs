@@ -91,7 +91,7 @@ impl<'c> Filter<'c> {
         let age_seconds = now.saturating_sub(client.connected_at) / 1000;
         self.client_type.is_none_or(|wanted| ClientType::of(client) == wanted)
             && self.age_seconds.is_none_or(|least| age_seconds >= least)
-            && is(self.address, client.address)
+            && is(self.address, client.outbox.address())
             && is(self.local_address, client.local_address)
     }
 }

@@ -120,7 +120,7 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
          argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={messages} omem={waiting} tot-mem={memory} events=r \
          cmd={command} user={USER} redir=-1 resp={protocol} lib-name={library} lib-ver={library_version}",
         id = client.id,
-        address = client.address,
+        address = client.outbox.address(),
         local_address = client.local_address,
         name = identity.name,
         age = seconds_since(client.connected_at),

@@ -92,8 +92,9 @@ impl Effects {
         }
         for outbox in self.cut_off.drain(..) {
             // A stream that has fallen behind is nothing for the log: its reader sees the end.
-            if let Some(address) = outbox.address() {
-                tracing::warn!(client = outbox.id(), %address, "closing: output buffer limit reached");
+            if !outbox.is_of_stream() {
+                let (client, address) = (outbox.id(), outbox.address());
+                tracing::warn!(client, %address, "closing: output buffer limit reached");
             }
         }
     }

@@ -5,8 +5,8 @@
 //! slowly is cut off, and nobody else waits for it.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -17,6 +17,9 @@ use super::Encoding;
 use super::stream::{EVENT_BYTES_MAX, EVENTS_MAX, Streams};
 use crate::lock_order::{Mutex, rank};
 use crate::settings::OutputLimit;
+
+/// The outbox is not over its soft limit.
+const NEVER: u64 = u64::MAX;
 
 /// The connection was not asked to end.
 const OPEN: u8 = 0;
@@ -41,8 +44,8 @@ pub(super) enum Offered {
 pub struct Outbox {
     /// The number of the client, or of the stream among the streams.
     id: u64,
-    /// The client's address; none of a stream.
-    address: Option<SocketAddr>,
+    /// The client's address; of no meaning for a stream.
+    address: SocketAddr,
     /// See [`Encoding`].
     encoding: AtomicU8,
     /// The common bounds of streams, if this is the outbox of one: it has other limits than a client.
@@ -52,7 +55,8 @@ pub struct Outbox {
     queued: AtomicUsize,
     /// Bytes that the connection's thread has taken but not written yet.
     unsent: AtomicUsize,
-    soft_since: Mutex<Option<u64>, { rank::OUTBOX_SOFT_LIMIT }>,
+    /// Since when the outbox is over its soft limit, in milliseconds of the server's clock; [`NEVER`] if it is not.
+    soft_since: AtomicU64,
     end: AtomicU8,
     /// Wakes the receiver; it stays the same.
     waker: OnceLock<Waker>,
@@ -61,20 +65,15 @@ pub struct Outbox {
 impl Outbox {
     /// An empty outbox for the client with this number and address, which speaks RESP2 so far.
     pub fn new(id: u64, address: SocketAddr) -> Outbox {
-        Outbox::with(id, Some(address), Encoding::Resp2, None)
+        Outbox::with(id, address, Encoding::Resp2, None)
     }
 
     /// An empty outbox for a stream.
     pub(super) fn of_stream(id: u64, encoding: Encoding, streams: Arc<Streams>) -> Outbox {
-        Outbox::with(id, None, encoding, Some(streams))
+        Outbox::with(id, (Ipv4Addr::UNSPECIFIED, 0).into(), encoding, Some(streams))
     }
 
-    fn with(
-        id: u64,
-        address: Option<SocketAddr>,
-        encoding: Encoding,
-        streams: Option<Arc<Streams>>,
-    ) -> Outbox {
+    fn with(id: u64, address: SocketAddr, encoding: Encoding, streams: Option<Arc<Streams>>) -> Outbox {
         Outbox {
             id,
             address,
@@ -83,7 +82,7 @@ impl Outbox {
             queue: Mutex::default(),
             queued: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
-            soft_since: Mutex::default(),
+            soft_since: AtomicU64::new(NEVER),
             end: AtomicU8::new(OPEN),
             waker: OnceLock::new(),
         }
@@ -94,9 +93,14 @@ impl Outbox {
         self.id
     }
 
-    /// The client's address; none of a stream.
-    pub fn address(&self) -> Option<SocketAddr> {
+    /// The client's address; of no meaning for a stream.
+    pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether its receiver is a stream.
+    pub(super) fn is_of_stream(&self) -> bool {
+        self.streams.is_some()
     }
 
     /// The form in which the receiver gets messages.
@@ -181,20 +185,21 @@ impl Outbox {
         }
     }
 
-    /// Whether the limit is exceeded at `now` (milliseconds): over the hard one, or over the soft one for too long.
+    /// Whether the limit is exceeded at `now` (milliseconds): over the hard one, or over the soft one for too long.  To be
+    /// called by one thread.
     pub fn exceeds(&self, limit: OutputLimit, now: u64) -> bool {
         let bytes = self.bytes();
         if limit.hard != 0 && bytes >= limit.hard {
             return true;
         }
         if limit.soft == 0 || bytes < limit.soft {
-            if limit.soft != 0 {
-                *self.soft_since.lock() = None;
-            }
+            self.soft_since.store(NEVER, Relaxed);
             return false;
         }
-        let since = *self.soft_since.lock().get_or_insert(now);
-        now.saturating_sub(since) >= limit.soft_seconds * 1000
+        if self.soft_since.load(Relaxed) == NEVER {
+            self.soft_since.store(now, Relaxed);
+        }
+        now.saturating_sub(self.soft_since.load(Relaxed)) >= limit.soft_seconds * 1000
     }
 
     /// Asks the receiver to end, whether or not the waiting messages are read.  Takes effect when it is woken.
