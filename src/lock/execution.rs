@@ -1,4 +1,4 @@
-//! Which method of the table runs each operation, and what it answers.
+//! For each operation, the method of the scheduler that runs it, and its answer.
 
 use super::deadlock::Deadlock;
 use super::grant::Grant;

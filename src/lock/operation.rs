@@ -128,7 +128,7 @@ pub struct Force<'a> {
     pub resource: &'a [u8],
     /// The only owner that loses it; none for all of them.
     pub owner: Option<&'a [u8]>,
-    /// A text for those who listen.
+    /// A text for listeners.
     pub reason: &'a [u8],
     /// The id of the request.
     pub request: RequestId<'a>,
@@ -145,7 +145,7 @@ pub struct CancelWait<'a> {
     pub request: RequestId<'a>,
 }
 
-/// What ends a session, and what happens then.
+/// The terms of a session: what ends it, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SessionTerms {
     /// How long it lasts from its last ping; none if only its connection keeps it.
@@ -161,7 +161,7 @@ pub struct SessionTerms {
 pub struct OpenSession<'a> {
     /// A random number: the session's id, or the number before it if that is taken.
     pub id: u64,
-    /// What ends it.
+    /// Its terms.
     pub terms: SessionTerms,
     /// The id of the request.
     pub request: RequestId<'a>,
@@ -206,9 +206,9 @@ pub struct Inspect<'a> {
 /// Reports resources that are held or waited for, in steps.  A resource that is there during the whole walk is found.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a> {
-    /// Where the step begins: 0, or what the last one has answered.
+    /// Where the step begins: 0, or [`Page::next`](super::Page::next) of the last one.
     pub cursor: usize,
-    /// What names have to match.
+    /// The pattern that names have to match; none for all.
     pub pattern: Option<&'a Pattern>,
     /// The owner that has to hold them.
     pub owner: Option<&'a [u8]>,
@@ -239,14 +239,14 @@ pub struct Deadlocks {
     pub count: usize,
 }
 
-/// Asks what is left of a new grant, now that it can be told.  If it has ended in part it is withdrawn.
+/// Asks for the rest of a new grant, now that its owner can be told of it.  If a part has ended, it is withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Confirm<'a> {
     /// The grant.
     pub grant: &'a Grant,
 }
 
-/// Asks what is left of leases that their owner knew before.  Nothing is withdrawn.
+/// Asks for the rest of leases that their owner knew before.  Nothing is withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Remaining<'a> {
     /// The leases, as they were when they changed.

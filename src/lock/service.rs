@@ -126,13 +126,12 @@ impl Awaited for Answer {
 }
 
 impl Services {
-    /// Runs an operation of the locks and publishes what it has noticed.  What the reply has to wait for is in
-    /// `effects` then.
+    /// Runs an operation of the locks and publishes its notices.  The barrier of the reply is in `effects` then.
     pub fn run_lock<O: LockOperation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
         self.with_locks(effects, |locks, effects| locks.run(operation, now, effects))
     }
 
-    /// The same for an operation whose reply does not wait, or that has none.
+    /// The same for an operation without a reply, or with one that does not wait.
     pub fn run_settled_lock<O: LockOperation>(
         &self,
         operation: &O,
@@ -144,7 +143,8 @@ impl Services {
         answer
     }
 
-    /// What is to be said of a grant once the disk has it; none, and it is withdrawn, if it has ended meanwhile.
+    /// A new grant as its owner is told of it once the disk has it; none, and it is withdrawn, if it has ended
+    /// meanwhile.
     pub fn confirm_grant(&self, grant: &Grant, now: Now, effects: &mut Effects) -> Option<Grant> {
         grant.at(now).or_else(|| self.run_settled_lock(&Confirm { grant }, now, effects))
     }
@@ -158,7 +158,7 @@ impl Services {
         effects.wants_notices = self.fan_out.channels.has_subscribers();
         let result = work(&self.locks, effects);
         if std::mem::take(&mut effects.has_notices) {
-            self.locks.tell(|notice| self.publish_notice(&notice, effects));
+            self.locks.publish_notices(|notice| self.publish_notice(&notice, effects));
         }
         result
     }

@@ -1,4 +1,4 @@
-//! The table of locks as threads share it: behind one mutex, with a mailbox for each request that waits.
+//! The table of locks as threads share it: behind one mutex, with a mailbox for each waiting request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,20 +25,20 @@ use crate::journal::keeper::{JournalHandle, ServiceJournal};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::{Barrier, Mailbox, Ticket};
 
-/// What one who waited is answered.
+/// The answer to a request that waited.
 #[derive(Clone)]
 pub struct Answer {
-    /// How its waiting ended.
+    /// How the wait ended.
     pub outcome: Outcome,
-    /// What the reply has to wait for.
+    /// The records that have to be on the disk before the reply.
     pub barrier: Option<Barrier>,
 }
 
-/// What became of a request; as [`Acquired`], with the means to wait.
+/// What becomes of a request for resources: [`Acquired`], with a ticket for a wait.
 pub enum Asked {
     /// It was granted.
     Granted(Grant),
-    /// It cannot be granted now and was not to wait.
+    /// It cannot be granted now, and does not wait.
     Busy,
     /// It waits.  The ticket has to be given to [`Locks::cancel`] if it is not polled until the answer comes.
     Waiting(Ticket<Answer>),
@@ -48,21 +48,21 @@ pub enum Asked {
 
 /// An operation of the locks.  Its values are in [`operation`](super::operation).
 pub trait LockOperation {
-    /// What it answers.
+    /// Its answer.
     type Answer;
 
     /// Runs it on the table.
     fn run(&self, table: &mut Table<'_>) -> Self::Answer;
 }
 
-/// The table as an operation has it: nobody else sees it meanwhile.
+/// The table while an operation runs: no other thread sees it meanwhile.
 pub struct Table<'t> {
     state: &'t mut State,
     now: Now,
 }
 
 impl Table<'_> {
-    /// What is held and waited for.
+    /// The scheduler with its model.
     pub fn core(&self) -> &Core {
         &self.state.core
     }
@@ -91,7 +91,7 @@ impl Table<'_> {
                 if let Some(mailbox) = self.state.mailboxes.insert(id, Arc::clone(ticket.mailbox()))
                     && mailbox.fill(Answer { outcome: Outcome::Superseded, barrier: None }).is_ok()
                 {
-                    // Otherwise the client that waited there has gone, which is why it asks again.
+                    // Otherwise the client has left that wait, which is why it asks again.
                     self.state.filled.push(mailbox);
                 }
                 Asked::Waiting(ticket)
@@ -104,8 +104,8 @@ impl Table<'_> {
 pub struct Locks {
     pub(super) state: Arc<Shared>,
     journal: Arc<ServiceJournal>,
-    /// Held by whoever publishes notices.
-    telling: Mutex<(), { rank::LOCK_NOTICES }>,
+    /// Held while notices are published.
+    publishing: Mutex<(), { rank::LOCK_NOTICES }>,
     /// Connections that have sessions; while there are none the end of a connection costs nothing here.
     bound: AtomicUsize,
 }
@@ -113,14 +113,14 @@ pub struct Locks {
 /// The table behind its mutex.
 pub(super) type Shared = Mutex<State, { rank::LOCK_TABLE }>;
 
-/// What the mutex protects.
+/// The table with everything that belongs to it.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) core: Core,
     pub(super) events: Events,
     pub(super) persistence: Persistence,
     mailboxes: HashMap<WaiterId, Arc<Mailbox<Answer>>, RandomState>,
-    /// Mailboxes that the operation has filled, and whose waiters are to be woken.
+    /// Mailboxes that the operation has filled.  Their waiters are woken once the mutex is free.
     filled: Vec<Arc<Mailbox<Answer>>>,
 }
 
@@ -131,13 +131,14 @@ impl Default for Locks {
 }
 
 impl Locks {
-    /// Free resources, of which so much outlives the server once a keeper has [`Locks::persistent`].
+    /// Locks without leases.  `durability` says how much will outlive the server once a keeper has
+    /// [`Locks::persistent`].
     pub fn new(journal: &Arc<JournalHandle>, durability: Durability) -> Locks {
         let persistence = Persistence::new(journal, durability);
         let journal = Arc::clone(persistence.journal());
         let state = State { persistence, ..State::default() };
-        let (state, telling, bound) = (Arc::new(Mutex::new(state)), Mutex::default(), AtomicUsize::new(0));
-        Locks { state, journal, telling, bound }
+        let (state, publishing, bound) = (Arc::new(Mutex::new(state)), Mutex::default(), AtomicUsize::new(0));
+        Locks { state, journal, publishing, bound }
     }
 
     /// The way into the journal.  Takes no lock, so that a report of how the disk fares does not wait for it.
@@ -145,7 +146,7 @@ impl Locks {
         &self.journal
     }
 
-    /// What there is now, and what has been counted.
+    /// The numbers of everything in the table, and of events since the start.
     pub fn counted(&self) -> (Totals, Counts) {
         let state = self.state.lock();
         (state.core.model().totals(), state.core.model().counts())
@@ -162,7 +163,7 @@ impl Locks {
     }
 
     /// Runs an operation.  Leaves in `effects` whether there are notices, which are to be published with
-    /// [`Locks::tell`], when something falls due next, and what the reply has to wait for.
+    /// [`Locks::publish_notices`], when something falls due next, and the barrier of the reply.
     pub fn run<O: LockOperation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {
         self.with_table(now, effects, |table| operation.run(table))
     }
@@ -172,7 +173,7 @@ impl Locks {
         let state = &mut *guard;
         state.events.wants_notices = effects.wants_notices;
         let result = work(&mut Table { state, now });
-        let barrier = state.hold();
+        let barrier = state.persist();
         if !state.events.answers.is_empty() {
             state.deliver(barrier.clone(), now);
         }
@@ -188,15 +189,15 @@ impl Locks {
         result
     }
 
-    /// Gives all notices to `tell`, in the order in which things happened, whichever threads did them.  What was
-    /// noticed before this is called has been told when it returns, by this thread or another.
-    pub fn tell(&self, tell: impl FnMut(Notice)) {
-        let _turn = self.telling.lock();
+    /// Gives all notices to `publish`, in the order of events, whichever threads caused them.  Notices from before the
+    /// call have been published when it returns, by this thread or another.
+    pub fn publish_notices(&self, publish: impl FnMut(Notice)) {
+        let _turn = self.publishing.lock();
         let notices = std::mem::take(&mut self.state.lock().events.notices);
-        notices.into_iter().for_each(tell);
+        notices.into_iter().for_each(publish);
     }
 
-    /// Ends the wait of a ticket whose answer was not taken.  What was granted to it meanwhile goes to the next.
+    /// Ends the wait of a ticket whose answer was not taken.  A grant that it got meanwhile goes to the next waiter.
     pub fn cancel(&self, ticket: &Ticket<Answer>, now: Now, effects: &mut Effects) {
         if let Some(answer) = ticket.close() {
             if let Outcome::Granted(grant) = answer.outcome {
@@ -205,7 +206,7 @@ impl Locks {
             return;
         }
         self.with_table(now, effects, |table| {
-            // A retry may have taken the place in the queue; that is not given up.
+            // A retry may have taken the position in the queue over, and keeps it.
             let id = WaiterId(ticket.id());
             let is_own = |mailbox: &Arc<Mailbox<Answer>>| Arc::ptr_eq(mailbox, ticket.mailbox());
             if table.state.mailboxes.get(&id).is_some_and(is_own) {
@@ -216,7 +217,7 @@ impl Locks {
         });
     }
 
-    /// A connection has ended, and with it the sessions that were bound to it.
+    /// Ends the sessions that are bound to a connection, which has ended.
     pub fn disconnect(&self, connection: u64, now: Now, effects: &mut Effects) {
         if self.bound.load(Relaxed) > 0 {
             self.run(&Disconnect { connection }, now, effects);
@@ -225,13 +226,13 @@ impl Locks {
 }
 
 impl State {
-    /// What replies that depend on the last operation have to wait for.
-    fn hold(&mut self) -> Option<Barrier> {
+    /// Appends the records of the last operation.  Returns the barrier of replies that depend on it.
+    fn persist(&mut self) -> Option<Barrier> {
         self.persistence.keep(&self.core, &mut self.events)
     }
 
-    /// Puts answers into their mailboxes.  What was granted to a waiter that has gone meanwhile goes to the next at
-    /// once: nobody ever sees it held.
+    /// Puts answers into their mailboxes.  A grant to a waiter that has left meanwhile goes to the next one at once:
+    /// nobody ever sees it held.
     fn deliver(&mut self, mut barrier: Option<Barrier>, now: Now) {
         while !self.events.answers.is_empty() {
             for (id, outcome) in std::mem::take(&mut self.events.answers) {
@@ -245,8 +246,8 @@ impl State {
                     Err(_) => {}
                 }
             }
-            // Those who are next depend on what was written down about those who have gone.
-            barrier = self.hold().or(barrier);
+            // The grants of the next waiters depend on the records about those that have left.
+            barrier = self.persist().or(barrier);
         }
     }
 }

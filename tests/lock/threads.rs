@@ -114,7 +114,7 @@ fn notices_come_in_the_order_of_events() {
     let (locks, told) = (Locks::default(), Mutex::new(Vec::new()));
     let tell = |effects: Effects| {
         if effects.has_notices {
-            locks.tell(|notice| {
+            locks.publish_notices(|notice| {
                 // Another thread may come in between here.
                 thread::yield_now();
                 told.lock().push((notice.kind, notice.fence));

@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "resource owner [TTL milliseconds] [WAIT milliseconds] \
                  [EXCLUSIVE | SHARED | PERMITS count OF count] [REENTRANT] [SESSION session] [REQID request-id] \
                  [META text]",
-        summary: "Acquires a resource for an owner, who waits its turn with WAIT. Returns the fence and the time of the \
+        summary: "Acquires a resource for an owner, which waits its turn with WAIT. Returns the fence and the time of the \
                   lease, or null if it was not granted in time. A wait that would never end is refused at once.",
         complexity: "O(1) for the common case; O(W) where W is the number of waiting requests, if the owner holds \
                      something that others wait for.",

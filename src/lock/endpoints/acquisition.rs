@@ -218,7 +218,7 @@ async fn wait(
     }
 }
 
-/// Says who holds what an owner wants, and how many requests wait for it.
+/// The problem of a request that was not granted: the holder, and how many requests wait.
 fn held(context: &Context, (owner, names): (&[u8], &[&[u8]]), waited: u64) -> Problem {
     let (reports, _) = start(context, &Inspect { resources: names });
     let problem = Problem::new(problems::LOCK_HELD).with("waited_ms", waited);

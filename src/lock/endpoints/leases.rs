@@ -66,7 +66,7 @@ async fn renew(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Whose {
+struct OwnerSelection {
     /// The owner.
     #[param(value_type = String)]
     owner: QueryBytes,
@@ -83,16 +83,16 @@ struct Renewed {
 ///
 /// Except the locks that last as long as a session.
 #[utoipa::path(put, path = "/locks", operation_id = "renew_all_locks", tag = "locks", request_body = Lifetime,
-    params(Whose, ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
+    params(OwnerSelection, ("Idempotency-Key" = Option<String>, Header, description = "Names the request, so that it can be repeated")),
     responses((status = 200, description = "They last at least this long from now", body = Renewed)))]
 async fn renew_all(
     State(context): State<Context>,
-    Query(whose): Query<Whose>,
+    Query(selection): Query<OwnerSelection>,
     key: IdempotencyKey,
     Json(lifetime): Json<Lifetime>,
 ) -> Result<Json<Renewed>, Problem> {
     let ttl = lifetime.milliseconds()?;
-    let owner = &*whose.owner;
+    let owner = &*selection.owner;
     let since = context.now();
     let (renewed, barrier) = begin(&context, &RenewAll { owner, ttl, request: key.request() })?;
     let renewed = durable::all_renewed(&context, (owner, ttl), renewed, since, barrier).await?;

@@ -2,7 +2,7 @@
 //!
 //! Every operation that changes something takes an id.  An id is bound to the request that it was first used for: the
 //! same request has the same result again, and another request under it is refused.  A request that was refused, or
-//! granted to nobody, is not remembered, so it may be made anew.
+//! granted to nobody, is not remembered, so it may be made again.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
