@@ -10,7 +10,7 @@ use super::definition::Scope;
 use super::operation::{
     Check, Demand, LimitError, Mode, Operation, Refund, Reserve, Reset, Settle, Throttle,
 };
-use super::plan::{Effect, Outcome, Plan};
+use super::plan::{Outcome, Plan};
 use super::policies::{Table, find};
 use super::policy::{CounterName, Policy, checked_key};
 use super::queue::{DueWaiter, QueuedCheck};
@@ -65,21 +65,19 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
         mode: Mode,
         can_wait: bool,
         is_behind: bool,
-    ) -> Result<(Outcome, Verdict), LimitError> {
+    ) -> Result<Attempt, LimitError> {
         let (counters, now) = (&mut self.counters, self.now);
         let outcome = match mode {
             Mode::UpTo => plan.take_left(counters, now)?,
-            Mode::Take | Mode::Wait(_) if !is_behind => plan.decide(counters, Effect::Take, now)?,
-            Mode::Take | Mode::Wait(_) | Mode::Peek => plan.decide(counters, Effect::Peek, now)?,
+            Mode::Take | Mode::Wait(_) if !is_behind => plan.take(counters, now)?,
+            Mode::Take | Mode::Wait(_) | Mode::Peek => plan.peek(counters, now)?,
         };
         // A client that can never be admitted need not wait to be told so, and holds up nobody behind it.
-        if can_wait && (is_behind || !outcome.allowed) && !plan.summary(&outcome).is_final() {
-            return Ok((outcome, Verdict::Waits));
-        }
-        if mode != Mode::Peek {
+        let has_to_wait = can_wait && (is_behind || !outcome.allowed) && !plan.summary(&outcome).is_final();
+        if !has_to_wait && mode != Mode::Peek {
             plan.count(&outcome, self.thread, self.limits);
         }
-        Ok((outcome, Verdict::Final))
+        Ok(Attempt { outcome, has_to_wait })
     }
 
     fn wait<'p>(
@@ -120,8 +118,8 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
         let queue = &self.limits.queue;
         let mut plan = waiter.check.plan(self.limits, self.policies, self.now)?;
         self.lock(plan.counters());
-        let (outcome, verdict) = self.admit(&mut plan, Mode::Take, !waiter.is_last, false)?;
-        if verdict == Verdict::Waits {
+        let Attempt { outcome, has_to_wait } = self.admit(&mut plan, Mode::Take, !waiter.is_last, false)?;
+        if has_to_wait {
             queue.postpone(waiter.id, plan.summary(&outcome).retry_after, self.now);
             return Ok(());
         }
@@ -158,11 +156,11 @@ impl<'l, C: CounterStore> Limiter<'l, C> {
     }
 }
 
-/// Whether an admission is decided.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    Final,
-    Waits,
+/// An attempt to admit a check.
+struct Attempt {
+    outcome: Outcome,
+    /// Whether the outcome is not final, and nothing was taken.
+    has_to_wait: bool,
 }
 
 impl<'o> Operation<'o> for Check<'_, 'o> {
@@ -174,17 +172,18 @@ impl<'o> Operation<'o> for Check<'_, 'o> {
         limiter.lock(plan.counters());
         let own = plan.items().iter().map(|item| item.counter.as_slice());
         let is_behind = patience > 0 && limiter.limits.queue.has_waiters(limiter.database, own);
-        let (outcome, verdict) = limiter.admit(&mut plan, self.mode, patience > 0, is_behind)?;
+        let Attempt { outcome, has_to_wait } =
+            limiter.admit(&mut plan, self.mode, patience > 0, is_behind)?;
         if self.mode != Mode::Peek && plan.lacks_room(&outcome) {
             return Err(LimitError::NoRoom);
         }
-        Ok(match verdict {
-            Verdict::Waits => limiter.wait(&plan, &outcome, patience)?,
-            Verdict::Final if self.mode == Mode::UpTo => {
-                CheckAnswer::Decided(Admission::of_left(plan, outcome))
-            }
-            Verdict::Final => CheckAnswer::Decided(Admission::new(plan, outcome)),
-        })
+        if has_to_wait {
+            return limiter.wait(&plan, &outcome, patience);
+        }
+        Ok(CheckAnswer::Decided(match self.mode {
+            Mode::UpTo => Admission::of_left(plan, outcome),
+            _ => Admission::new(plan, outcome),
+        }))
     }
 }
 
@@ -233,7 +232,7 @@ impl<'o> Operation<'o> for Refund<'o> {
         limiter.wake(plan.counters());
         // The answer tells how much is left now, not whether there is as much again.
         plan.ask_for(0);
-        let outcome = plan.decide(&mut limiter.counters, Effect::Peek, limiter.now)?;
+        let outcome = plan.peek(&mut limiter.counters, limiter.now)?;
         Ok(Admission::new(plan, outcome))
     }
 }
@@ -271,7 +270,7 @@ impl<'o> Operation<'o> for Reserve<'_, 'o> {
         limiter.limits.reservations.check_room()?;
         let mut plan = limiter.plan(self.demands)?;
         limiter.lock(plan.counters());
-        let (outcome, _) = limiter.admit(&mut plan, Mode::Take, false, false)?;
+        let Attempt { outcome, .. } = limiter.admit(&mut plan, Mode::Take, false, false)?;
         if outcome.allowed {
             // Other threads may have taken from the counters after this operation's time was read and before they were
             // locked.  The reservation is not older than that.

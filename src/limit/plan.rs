@@ -125,15 +125,6 @@ pub enum Counted {
     ByFallback,
 }
 
-/// Whether a decision takes anything.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Effect {
-    /// It takes the costs if the check is allowed.
-    Take,
-    /// It takes nothing.
-    Peek,
-}
-
 impl<'p> Plan<'p> {
     /// A plan of nothing.
     pub fn new(now: Nanos) -> Plan<'p> {
@@ -242,14 +233,21 @@ impl<'p> Plan<'p> {
     ///
     /// # Errors
     /// If the key of a counter holds a value of another kind; nothing is taken then.
-    pub fn decide(
-        &self,
-        counters: &mut impl Counters,
-        effect: Effect,
-        now: Nanos,
-    ) -> Result<Outcome, NotACounter> {
+    pub fn take(&self, counters: &mut impl Counters, now: Nanos) -> Result<Outcome, NotACounter> {
+        self.decide(counters, now, true)
+    }
+
+    /// Decides without taking anything.
+    ///
+    /// # Errors
+    /// If the key of a counter holds a value of another kind.
+    pub fn peek(&self, counters: &mut impl Counters, now: Nanos) -> Result<Outcome, NotACounter> {
+        self.decide(counters, now, false)
+    }
+
+    fn decide(&self, counters: &mut impl Counters, now: Nanos, takes: bool) -> Result<Outcome, NotACounter> {
         let targets = self.targets(counters)?;
-        let mut changes = Changes(SmallVec::new());
+        let mut pending = Pending(SmallVec::new());
         let mut outcome = Outcome { allowed: true, answers: SmallVec::new() };
         let mut next = 0;
         for (index, claim) in self.claims.iter().enumerate() {
@@ -259,7 +257,7 @@ impl<'p> Plan<'p> {
             let refuses = match claim.standing {
                 Standing::Limited => {
                     let own = (items, &*targets);
-                    !self.decide_claim(own, counters, now, &mut changes, &mut outcome)?
+                    !self.decide_claim(own, counters, now, &mut pending, &mut outcome)?
                 }
                 Standing::Unlimited => false,
                 Standing::Denied | Standing::Blocked { .. } => true,
@@ -268,8 +266,8 @@ impl<'p> Plan<'p> {
             let lets_through = claim.is_shadow() && !matches!(claim.standing, Standing::Blocked { .. });
             outcome.allowed &= !refuses || lets_through;
         }
-        if effect == Effect::Take && outcome.allowed {
-            for Change { counter, state, kept_for } in &changes.0 {
+        if takes && outcome.allowed {
+            for PendingState { counter, state, kept_for } in &pending.0 {
                 counters.keep(counter, state, *kept_for);
             }
             return Ok(outcome);
@@ -280,7 +278,7 @@ impl<'p> Plan<'p> {
             let same = |(_, other): &(&Item, &Target<'_>)| other.counter() == target.counter();
             let asked = self.items.iter().zip(&targets).take(index + 1).filter(same);
             let cost = asked.map(|(other, _)| other.cost).sum();
-            outcome.answers.push(self.look(item, *target, cost, &Changes::NONE, counters, now)?);
+            outcome.answers.push(self.look(item, *target, cost, &Pending::NONE, counters, now)?);
         }
         Ok(outcome)
     }
@@ -289,7 +287,7 @@ impl<'p> Plan<'p> {
     /// amount from then on.  If nothing is left it asks for one, and is refused.
     ///
     /// # Errors
-    /// As [`Plan::decide`], and if the costs differ.
+    /// As [`Plan::take`], and if the costs differ.
     pub fn take_left(&mut self, counters: &mut impl Counters, now: Nanos) -> Result<Outcome, LimitError> {
         if self.claims.windows(2).any(|pair| pair[0].demand.cost != pair[1].demand.cost) {
             return Err(LimitError::UnequalCosts);
@@ -297,7 +295,7 @@ impl<'p> Plan<'p> {
         let cost = self.claims.first().map_or(0, |claim| claim.demand.cost);
         let left = self.left(counters, now)?;
         self.ask_for(left.max(1).min(cost));
-        Ok(self.decide(counters, Effect::Take, now)?)
+        Ok(self.take(counters, now)?)
     }
 
     /// Has each claim ask for `cost` from now on.  The counters stay those that were locked; a new plan may need others.
@@ -315,7 +313,7 @@ impl<'p> Plan<'p> {
                 continue;
             }
             let sharing = targets.iter().filter(|other| other.counter() == target.counter()).count() as u64;
-            let decision = self.look(item, *target, 0, &Changes::NONE, counters, now)?.decision;
+            let decision = self.look(item, *target, 0, &Pending::NONE, counters, now)?.decision;
             left = left.min(if *target == Target::Refused { 0 } else { decision.remaining / sharing });
         }
         Ok(left)
@@ -326,63 +324,63 @@ impl<'p> Plan<'p> {
         self.claims.first().filter(|_| outcome.allowed).map_or(0, |claim| claim.demand.cost)
     }
 
-    /// Decides one claim on top of the changes so far, and adds its own if all of its limits allow it.
+    /// Decides one claim on top of the pending states, and adds its own if all of its limits allow it.
     fn decide_claim<'c>(
         &'c self,
         (items, targets): (std::ops::Range<usize>, &[Target<'c>]),
         counters: &mut impl Counters,
         now: Nanos,
-        changes: &mut Changes<'c>,
+        pending: &mut Pending<'c>,
         outcome: &mut Outcome,
     ) -> Result<bool, NotACounter> {
-        let (changes_before, answers_before) = (changes.0.len(), outcome.answers.len());
+        let (pending_before, answers_before) = (pending.0.len(), outcome.answers.len());
         let mut is_allowed = true;
         for index in items.clone() {
             let (item, target) = (&self.items[index], targets[index]);
             let answer = match target.counter() {
                 Some(counter) => {
-                    let old = changes.state(counter, counters)?;
+                    let old = pending.state(counter, counters)?;
                     let is_new = old.is_empty();
                     let mut state = StateBytes::new();
                     let decision = item.limit.take(old, item.cost, now, &mut state);
                     if decision.allowed {
-                        changes.0.push(Change { counter, state, kept_for: decision.reset_after });
+                        pending.0.push(PendingState { counter, state, kept_for: decision.reset_after });
                     }
                     item.answer(target, is_new, decision)
                 }
-                None => self.look(item, target, item.cost, changes, counters, now)?,
+                None => self.look(item, target, item.cost, pending, counters, now)?,
             };
             is_allowed &= answer.decision.allowed;
             outcome.answers.push(answer);
         }
         if !is_allowed {
-            changes.0.truncate(changes_before);
+            pending.0.truncate(pending_before);
             outcome.answers.truncate(answers_before);
             for index in items {
                 let (item, target) = (&self.items[index], targets[index]);
-                outcome.answers.push(self.look(item, target, item.cost, changes, counters, now)?);
+                outcome.answers.push(self.look(item, target, item.cost, pending, counters, now)?);
             }
         }
         Ok(is_allowed)
     }
 
-    /// The answer of a limit by itself on top of the changes so far.
+    /// The answer of a limit by itself on top of the pending states.
     fn look(
         &self,
         item: &Item,
         target: Target<'_>,
         cost: u64,
-        changes: &Changes<'_>,
+        pending: &Pending<'_>,
         counters: &mut impl Counters,
         now: Nanos,
     ) -> Result<Answer, NotACounter> {
         let decision = match target.counter() {
             Some(counter) => {
-                let is_changed = changes.has(counter);
-                let state = changes.state(counter, counters)?;
+                let is_pending = pending.has(counter);
+                let state = pending.state(counter, counters)?;
                 let mut adopted = StateBytes::new();
                 match item.limit.adopt(state, now, &mut adopted) {
-                    Some(kept_for) if !is_changed => {
+                    Some(kept_for) if !is_pending => {
                         counters.keep_adopted(counter, &adopted, kept_for);
                         item.limit.peek(&adopted, cost, now)
                     }
@@ -467,20 +465,20 @@ impl<'p> Plan<'p> {
 }
 
 /// The states that the counters of a plan will have if all limits allow it, the latest last.
-struct Changes<'c>(SmallVec<[Change<'c>; 1]>);
+struct Pending<'c>(SmallVec<[PendingState<'c>; 1]>);
 
-struct Change<'c> {
+struct PendingState<'c> {
     counter: &'c CounterName,
     state: StateBytes,
     kept_for: Nanos,
 }
 
-impl Changes<'_> {
-    const NONE: Changes<'static> = Changes(SmallVec::new_const());
+impl Pending<'_> {
+    const NONE: Pending<'static> = Pending(SmallVec::new_const());
 
     /// Whether an earlier limit of the plan changes the counter.
     fn has(&self, counter: &CounterName) -> bool {
-        self.0.iter().any(|change| change.counter == counter)
+        self.0.iter().any(|pending| pending.counter == counter)
     }
 
     /// The state of a counter after the changes of earlier limits of the plan.
@@ -489,8 +487,8 @@ impl Changes<'_> {
         counter: &CounterName,
         counters: &'s mut impl Counters,
     ) -> Result<&'s [u8], NotACounter> {
-        match self.0.iter().rev().find(|change| change.counter == counter) {
-            Some(change) => Ok(&change.state),
+        match self.0.iter().rev().find(|pending| pending.counter == counter) {
+            Some(pending) => Ok(&pending.state),
             None => counters.state(counter),
         }
     }

@@ -5,7 +5,7 @@ use super::algorithm::{Algorithm, Concurrency, Limit, Nanos, SlotId, StateBytes}
 use super::counters::{CounterStore, Counters, NotACounter};
 use super::limiter::Limiter;
 use super::operation::{Demand, Enter, Lease, Leave, LimitError, Operation, Renew, Slots};
-use super::plan::{Counted, Effect, Plan};
+use super::plan::{Counted, Plan};
 use super::policies::{Table, find};
 use super::policy::{CounterName, Policy, checked_key};
 
@@ -109,7 +109,7 @@ impl<'o> Operation<'o> for Enter<'o> {
         let mut plan = Plan::new(now);
         plan.add(Demand::of_policy(self.policy, self.key, 1), Some(policy), limiter.limits)?;
         limiter.lock(plan.counters());
-        let mut outcome = plan.decide(&mut limiter.counters, Effect::Peek, now)?;
+        let mut outcome = plan.peek(&mut limiter.counters, now)?;
         if outcome.answers.iter().any(|answer| answer.counted == Counted::ByFallback) {
             // A slot is left by the name of its key, so it cannot be in a counter that keys share.
             return Err(LimitError::NoRoom);
@@ -129,7 +129,7 @@ impl<'o> Operation<'o> for Enter<'o> {
         let slot = counter.concurrency.enter(&mut slots, 1, lease, now);
         counter.keep(&mut limiter.counters, &slots, now);
         plan.ask_for(0);
-        let outcome = plan.decide(&mut limiter.counters, Effect::Peek, now)?;
+        let outcome = plan.peek(&mut limiter.counters, now)?;
         Ok(Entered { slot: Some(slot), counter, lease, admission: Admission::new(plan, outcome) })
     }
 }

@@ -37,7 +37,7 @@ fn run<'o, 's: 'o, O: Operation<'o>>(
     policies: &'o Table,
     operation: O,
 ) -> Result<O::Answer, Refusal> {
-    Ok(call.services.limit(operation, policies, call.keyspace, call.slot)?)
+    Ok(call.services.run_limit(operation, policies, call.keyspace, call.slot)?)
 }
 
 /// Makes a change of an operator, and returns how many entries it changed.  The reply, which must not be written yet, waits

@@ -29,7 +29,7 @@ impl Services {
     ///
     /// # Errors
     /// Why it was not done.
-    pub fn limit<'o, O: Operation<'o>>(
+    pub fn run_limit<'o, O: Operation<'o>>(
         &'o self,
         operation: O,
         policies: &'o Table,

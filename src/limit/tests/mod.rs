@@ -10,8 +10,8 @@ use super::calendar::Unit;
 use super::counters::{Counters, NotACounter};
 use super::definition::{Definition, LimitDefinition, OnExpiry, Override};
 use super::lists::{ListName, Standing};
-use super::operation::Demand;
-use super::plan::{Effect, Outcome, Plan};
+use super::operation::{Demand, Mode};
+use super::plan::{Outcome, Plan};
 use super::policies::POLICIES_MAX;
 use super::reservations::Reservation;
 use super::{Limits, algorithm, moment_of_millis};
@@ -50,15 +50,16 @@ fn decide(
     limits: &Limits,
     counters: &mut Map,
     demands: &[(&str, &str, u64)],
-    effect: Effect,
+    mode: Mode,
     now: Nanos,
 ) -> Outcome {
     let table = limits.policies.load();
     let plan = Plan::of(&named(demands), limits, &table, now).expect("the check is within bounds");
-    let outcome = plan.decide(counters, effect, now).expect("all keys are counters");
-    if effect == Effect::Take {
-        plan.count(&outcome, 0, limits);
+    if mode == Mode::Peek {
+        return plan.peek(counters, now).expect("all keys are counters");
     }
+    let outcome = plan.take(counters, now).expect("all keys are counters");
+    plan.count(&outcome, 0, limits);
     outcome
 }
 
@@ -70,7 +71,7 @@ fn named<'d>(demands: &[(&'d str, &'d str, u64)]) -> Vec<Demand<'d>> {
 }
 
 fn take(limits: &Limits, counters: &mut Map, demands: &[(&str, &str, u64)]) -> bool {
-    decide(limits, counters, demands, Effect::Take, START).allowed
+    decide(limits, counters, demands, Mode::Take, START).allowed
 }
 
 fn names(map: &Map) -> Vec<String> {
@@ -86,7 +87,7 @@ fn a_fresh_server_allows_a_hundred_a_minute() {
     for _ in 0..100 {
         assert!(take(&limits, &mut counters, &[("default", "user123", 1)]));
     }
-    let refused = decide(&limits, &mut counters, &[("default", "user123", 1)], Effect::Take, START);
+    let refused = decide(&limits, &mut counters, &[("default", "user123", 1)], Mode::Take, START);
     assert!(!refused.allowed);
     assert_eq!(refused.answers[0].decision.retry_after_millis(), 600);
     assert!(take(&limits, &mut counters, &[("default", "user124", 1)]), "another user is not touched");
@@ -104,12 +105,12 @@ fn per_user_and_global_limits_are_one_check_all_or_nothing() {
         assert!((0..3).all(|_| allowed(&mut counters, "alice")));
         assert_eq!(names(&counters), ["rl:api/global", "rl:api:alice"]);
         let before = counters.clone();
-        let refused = decide(&limits, &mut counters, &[("api", "alice", 1)], Effect::Take, START);
+        let refused = decide(&limits, &mut counters, &[("api", "alice", 1)], Mode::Take, START);
         let by_limit: Vec<bool> = refused.answers.iter().map(|answer| answer.decision.allowed).collect();
         assert_eq!((refused.allowed, by_limit), (false, vec![false, true]), "{}", row.name);
         assert_eq!(counters, before, "{}: a refusal takes nothing anywhere", row.name);
         assert!(allowed(&mut counters, "bob") && allowed(&mut counters, "bob"));
-        let refused = decide(&limits, &mut counters, &[("api", "bob", 1)], Effect::Take, START);
+        let refused = decide(&limits, &mut counters, &[("api", "bob", 1)], Mode::Take, START);
         let by_limit: Vec<(bool, u64)> = refused
             .answers
             .iter()
@@ -139,7 +140,7 @@ fn several_policies_take_together_or_not_at_all() {
 #[test]
 fn a_look_takes_nothing() {
     let (limits, mut counters) = (Limits::new(1), Map::default());
-    let looked = decide(&limits, &mut counters, &[("default", "x", 30)], Effect::Peek, START);
+    let looked = decide(&limits, &mut counters, &[("default", "x", 30)], Mode::Peek, START);
     assert_eq!((looked.allowed, looked.answers[0].decision.remaining), (true, 100));
     assert_eq!(counters, Map::default());
 }
@@ -153,7 +154,7 @@ fn a_shadow_policy_counts_what_it_would_refuse() {
     assert!((0..5).all(|_| take(&limits, &mut counters, &demands)));
     let totals = limits.policies.get(b"dark").expect("it is there").statistics.totals();
     assert_eq!((totals.allowed, totals.refused, totals.shadow_refused), (2, 0, 3));
-    let left = decide(&limits, &mut counters, &demands, Effect::Peek, START);
+    let left = decide(&limits, &mut counters, &demands, Mode::Peek, START);
     assert_eq!(left.answers[1].decision.remaining, 95, "the policies beside it take as ever");
 }
 
@@ -201,7 +202,7 @@ fn check_summary(
 ) {
     let table = limits.policies.load();
     let plan = Plan::of(&named(demands), limits, &table, START).expect("the check is within bounds");
-    let outcome = plan.decide(counters, Effect::Take, START).expect("all keys are counters");
+    let outcome = plan.take(counters, START).expect("all keys are counters");
     let summary = plan.summary(&outcome);
     let shown = (summary.limit(), summary.remaining(), summary.retry_after_millis());
     assert_eq!((summary.allowed, summary.name, shown.0, shown.1, shown.2), expected);
@@ -237,7 +238,7 @@ fn a_policy_that_changes_keeps_its_counters_and_statistics() {
     assert!(take(&limits, &mut counters, &[("api", "x", 4)]));
     limits.policies.set("api", policy([limit("sliding", 20, 60_000)])).expect("the policy is valid");
     let remaining = |counters: &mut Map| {
-        decide(&limits, counters, &[("api", "x", 0)], Effect::Peek, START).answers[0].decision.remaining
+        decide(&limits, counters, &[("api", "x", 0)], Mode::Peek, START).answers[0].decision.remaining
     };
     assert_eq!(remaining(&mut counters), 16);
     limits.policies.set("api", policy([limit("gcra", 20, 60_000)])).expect("the policy is valid");
@@ -309,7 +310,7 @@ fn a_reservation_is_read_as_it_was_written() {
     let table = limits.policies.load();
     let demands = [Demand::of_policy(b"refunded", b"a", 2), Demand::of_policy(b"kept", b"\xff", 3)];
     let plan = Plan::of(&demands, &limits, &table, START).expect("it is allowed");
-    let outcome = plan.decide(&mut Map::default(), Effect::Take, START).expect("they are counters");
+    let outcome = plan.take(&mut Map::default(), START).expect("they are counters");
     let reservation = Reservation::new(&plan, &outcome, 3, START, START + SECOND);
     assert_eq!(reservation.counters().count(), 3);
     let mut bytes = Vec::new();
@@ -371,7 +372,7 @@ fn no_limit_is_ever_exceeded_by_any_mixture_of_checks() {
                     )
                 })
                 .collect();
-            if decide(&limits, &mut counters, &demands, Effect::Take, now).allowed {
+            if decide(&limits, &mut counters, &demands, Mode::Take, now).allowed {
                 for (name, key, cost) in &demands {
                     for counter in [format!("{name}:{key}"), (*name).to_owned()] {
                         taken.entry(counter).or_default().push((now, *cost));
@@ -398,14 +399,14 @@ fn a_window_of_the_calendar_survives_steps_of_the_wall_clock_and_ends_at_midnigh
     // On the limiter's scale the boot was at midnight.
     let noon = moment_of_millis(0) + 12 * HOUR;
     let take = |counters: &mut Map, now| {
-        let outcome = decide(&limits, counters, &[("daily", "alice", 1)], Effect::Take, now);
+        let outcome = decide(&limits, counters, &[("daily", "alice", 1)], Mode::Take, now);
         let Decision { allowed, remaining, reset_after, .. } = outcome.answers[0].decision;
         (allowed, remaining, reset_after / HOUR)
     };
     assert_eq!(take(&mut counters, noon), (true, 1, 12));
     for (hours, left) in [(-3, 15), (5, 7), (0, 12)] {
         limits.wall_offset.store(hours * 3_600_000_000, Relaxed);
-        let peeked = decide(&limits, &mut counters, &[("daily", "alice", 0)], Effect::Peek, noon);
+        let peeked = decide(&limits, &mut counters, &[("daily", "alice", 0)], Mode::Peek, noon);
         let Decision { remaining, reset_after, .. } = peeked.answers[0].decision;
         assert_eq!((remaining, reset_after / HOUR), (1, left), "{hours} hours ahead");
     }
@@ -424,14 +425,14 @@ fn a_reservation_of_yesterday_is_settled_today() {
     let table = limits.policies.load();
     let plan = Plan::of(&[Demand::of_policy(b"daily", b"alice", 6)], &limits, &table, evening);
     let plan = plan.expect("the check is valid");
-    let outcome = plan.decide(&mut counters, Effect::Take, evening).expect("all keys are counters");
+    let outcome = plan.take(&mut counters, evening).expect("all keys are counters");
     let reservation = Reservation::new(&plan, &outcome, 0, evening, evening + DAY);
     let left = |counters: &mut Map, now| {
-        decide(&limits, counters, &[("daily", "alice", 0)], Effect::Peek, now).answers[0].decision.remaining
+        decide(&limits, counters, &[("daily", "alice", 0)], Mode::Peek, now).answers[0].decision.remaining
     };
     let morning = evening + DAY / 4;
     assert_eq!((left(&mut counters, evening), left(&mut counters, morning)), (4, 10));
-    assert!(decide(&limits, &mut counters, &[("daily", "alice", 3)], Effect::Take, morning).allowed);
+    assert!(decide(&limits, &mut counters, &[("daily", "alice", 3)], Mode::Take, morning).allowed);
     reservation.commit(&mut counters, 8, morning).expect("all keys are counters");
     assert_eq!(left(&mut counters, morning), 5, "two more than were reserved count today");
 }
