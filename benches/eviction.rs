@@ -6,7 +6,7 @@
 use quartet::clock::Clock;
 use quartet::settings::EvictionPolicy;
 use quartet::store::Lifetime;
-use quartet::store::eviction::Member;
+use quartet::store::recency::Member;
 
 #[path = "../tests/support/traces.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use quartet::store::eviction::Recency;
+use quartet::store::recency::Recency;
 use quartet::store::{AccessContext, Lifetime, LifetimeBounds, Store};
 
 #[global_allocator]

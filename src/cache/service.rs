@@ -5,7 +5,7 @@ use crate::command::Services;
 use crate::metrics::exposition::{Exposition, seconds};
 use crate::service::{Page, Section, Service};
 use crate::store::MemoryParts;
-use crate::store::eviction::{Member, Score, Standing};
+use crate::store::recency::{Member, Score, Standing};
 
 /// The service's row.
 pub const SERVICE: Service = Service {

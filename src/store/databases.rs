@@ -11,18 +11,14 @@ use crossbeam_utils::CachePadded;
 
 use super::dirty::{DirtySet, DirtySink};
 use super::entries::Deadline;
-use super::eviction::{Duel, LEADER_STEP};
 use super::growth::Growth;
-use super::hash::{KeyHasher, prefetch};
+use super::hash::{KeyHasher, SHARD_BITS, SHARD_COUNT, prefetch};
+use super::recency::{AccessContext, Duel, LEADER_STEP};
 use super::released::Released;
-use super::shard::{AccessContext, Counts, Key, MemoryParts, Shard};
+use super::shard::{Counts, Key, MemoryParts, Shard};
 use super::shard_lock::{Mutex, MutexGuard};
 use super::value::ValueType;
 use crate::lock_order::{self, Held, rank};
-
-/// Shards per database.
-pub const SHARD_COUNT: usize = 1 << SHARD_BITS;
-pub(super) const SHARD_BITS: u32 = 10;
 
 /// Expired keys removed in one step, and under one lock: a step is far under a millisecond and nobody waits long.
 const EXPIRY_STEP: usize = 2048;
@@ -335,11 +331,10 @@ impl Store {
     fn cell(&self, id: ShardId) -> &ShardCell {
         let shards = self.databases[id.database as usize].get_or_init(|| {
             let shard = |number: usize| {
-                let mut shard = Shard::new(self.hasher.clone());
-                shard.duel = number.is_multiple_of(LEADER_STEP).then(|| Arc::clone(&self.duel));
+                let duel = number.is_multiple_of(LEADER_STEP).then(|| Arc::clone(&self.duel));
                 let set = Arc::clone(&self.dirty);
-                shard.dirty = Some(DirtySink { physical_database: id.database as usize, set });
-                shard
+                let dirty = DirtySink { physical_database: id.database as usize, set };
+                Shard::new(self.hasher.clone(), duel, Some(dirty))
             };
             let cell = |number| ShardCell {
                 shard: Mutex::new(shard(number)),
@@ -444,7 +439,7 @@ mod tests {
     #[test]
     fn a_read_touches_one_line_of_its_shard() {
         let cell = ShardCell {
-            shard: Mutex::new(Shard::new(KeyHasher::new(1))),
+            shard: Mutex::new(Shard::new(KeyHasher::new(1), None, None)),
             next_due: AtomicU64::new(0),
             next_evictable_due: AtomicU64::new(0),
             evictable_keys: AtomicU32::new(0),

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
+/// Shards per database: the highest bits of a key's hash name its shard.
+pub const SHARD_COUNT: usize = 1 << SHARD_BITS;
+pub(super) const SHARD_BITS: u32 = 10;
+
 /// Hashes keys with a seed of the process, so that a client cannot choose keys that collide.  All words that keys are
 /// mixed with follow from the seed: with the library's well-known ones a client could cancel the seed out.
 #[derive(Clone, Debug)]

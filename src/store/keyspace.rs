@@ -5,8 +5,9 @@ use smallvec::SmallVec;
 use super::databases::{ShardGuard, ShardId, Store};
 use super::entries::{Deadline, Entry, EntryRef};
 use super::growth::Growth;
+use super::recency::AccessContext;
 use super::released::{ReadyKey, Released};
-use super::shard::{AccessContext, Key, Shard};
+use super::shard::{Key, Shard};
 use crate::clock::Now;
 
 /// How many locks a command holds before the list of them moves to the heap.
@@ -267,7 +268,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::store::eviction::Recency;
+    use crate::store::recency::Recency;
     use crate::store::{Lifetime, LifetimeBounds, WaiterId};
 
     fn view(store: &Store) -> Keyspace<'_> {

@@ -4,7 +4,8 @@ use super::entries::Entry;
 use super::hash::KeyHasher;
 use super::lifetime::Lifetime;
 use super::object::{Hash, HashLimits, HashWriter, Object};
-use super::shard::{AccessContext, Key, Shard};
+use super::recency::AccessContext;
+use super::shard::{Key, Shard};
 use super::value::WrongType;
 
 impl Shard {

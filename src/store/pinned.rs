@@ -5,7 +5,8 @@
 //! their deadlines have an index of their own.
 
 use super::entries::{Deadline, Entry, EntryRef, Position};
-use super::shard::{AccessContext, Key, Shard};
+use super::recency::AccessContext;
+use super::shard::{Key, Shard};
 use super::value::WrongType;
 
 impl Shard {

@@ -8,14 +8,11 @@ use std::sync::Arc;
 
 use super::dirty::DirtySink;
 use super::entries::{Deadline, Entries, Entry, EntryRef, Position};
-use super::eviction::{Contest, Duel, Newcomers, Recency, Trace};
 use super::growth::Growth;
 use super::hash::KeyHasher;
 use super::interests::{Change, Interest, Interests, WaiterId, WatchFlag};
-use super::lifetime::LifetimeBounds;
+use super::recency::{AccessContext, Duel, Usage};
 use super::released::{Leftovers, Released};
-use crate::clock::Now;
-use crate::settings::Settings;
 
 /// A key with its hash, computed once per command.
 #[derive(Clone, Copy, Debug)]
@@ -24,28 +21,6 @@ pub struct Key<'a> {
     pub bytes: &'a [u8],
     /// Its hash under the store's seed.
     pub hash: u64,
-}
-
-/// What the outside world contributes to a command: the time and how recency is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct AccessContext {
-    /// Milliseconds on the clock deadlines live on.
-    pub now: Deadline,
-    /// How the eviction policy in force keeps recency.
-    pub recency: Recency,
-    /// How long keys live at most.
-    pub lifetimes: LifetimeBounds,
-}
-
-impl AccessContext {
-    /// What the settings say at a time.
-    pub fn of(settings: &Settings, now: Now) -> AccessContext {
-        AccessContext {
-            now: now.millis(),
-            recency: Recency::of(settings, now),
-            lifetimes: LifetimeBounds::of(settings),
-        }
-    }
 }
 
 /// Keys of a shard whose time left is looked at to know that of all: with a thousand shards the average is off by a few
@@ -114,14 +89,8 @@ pub struct Shard {
     pub(super) reported_pinned_memory: usize,
     /// What the next unlock hands on besides the accounts.
     leftovers: Leftovers,
-    /// What the eviction policy judges keys by besides their own bits.
-    pub(super) trace: Trace,
-    /// Exist only while the eviction policy is adaptive.
-    pub(super) newcomers: Option<Newcomers>,
-    /// Exists only in shards that lead, while the eviction policy is adaptive.
-    pub(super) contest: Option<Box<Contest>>,
-    /// What the shard leads in, if it is one that does.
-    pub(super) duel: Option<Arc<Duel>>,
+    /// What eviction judges keys by besides the bits of their entries.
+    pub(super) usage: Usage,
     /// Where changes that clients make to pinned entries as keys are noted.
     pub(super) dirty: Option<DirtySink>,
     pub(super) hasher: KeyHasher,
@@ -130,16 +99,13 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// An empty shard.
-    pub(super) fn new(hasher: KeyHasher) -> Shard {
+    /// An empty shard, which leads in a duel if one is given, and notes changes of pinned entries in `dirty`.
+    pub(super) fn new(hasher: KeyHasher, duel: Option<Arc<Duel>>, dirty: Option<DirtySink>) -> Shard {
         Shard {
             entries: Entries::default(),
-            dirty: None,
+            dirty,
             hasher,
-            trace: Trace::default(),
-            newcomers: None,
-            contest: None,
-            duel: None,
+            usage: Usage::new(duel),
             interests: Interests::default(),
             leftovers: Leftovers::default(),
             counts: Counts::default(),
@@ -187,7 +153,7 @@ impl Shard {
 
     /// Number of keys that a policy may evict.
     pub(super) fn evictable_len(&self) -> usize {
-        self.len() - self.entries.pinned_len()
+        self.entries.evictable_len()
     }
 
     /// A time before which no key expires.
@@ -207,18 +173,18 @@ impl Shard {
             entries: self.entries.entry_memory(),
             buckets: self.entries.bucket_memory(),
             expiry: self.entries.expiry_memory(),
-            eviction: self.eviction_memory(),
+            eviction: self.usage.memory(),
         }
     }
 
     /// Reads a key on behalf of a client, which is noted for eviction.
     pub fn read(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<EntryRef<'_>> {
         let Some(position) = self.live_position(key, access) else {
-            self.note_miss(key.hash, access);
+            self.usage.note_miss(key.hash, access);
             return None;
         };
         self.note_access(position, access);
-        self.note_hit(position, key.hash, access);
+        self.usage.note_hit(&self.entries, position, key.hash, access);
         Some(self.entries.get(position))
     }
 
@@ -231,7 +197,7 @@ impl Shard {
     /// Most accesses change nothing, since recency is coarse; then the entry's memory is not written to.
     pub(super) fn note_access(&mut self, position: Position, access: &AccessContext) {
         let old = self.entries.get(position).recency();
-        let new = access.recency.accessed(old, &mut self.trace);
+        let new = access.recency.accessed(old, &mut self.usage.trace);
         if new != old {
             self.entries.set_recency(position, new);
         }
@@ -317,7 +283,7 @@ impl Shard {
 
     /// Removes the key at a position for the eviction policy.
     pub(super) fn evict_at(&mut self, position: Position, hash: u64) {
-        self.note_eviction();
+        self.usage.note_eviction(&self.entries);
         let entry = self.unlink(position, hash);
         self.counts.evicted += 1;
         self.notify(&Key { bytes: entry.view().key(), hash }, Change::Removed);
@@ -333,9 +299,7 @@ impl Shard {
             }
         }
         self.changed = true;
-        self.newcomers = None;
-        self.contest = None;
-        self.trace.turnover.cleared();
+        self.usage.clear();
         if let Some(sink) = &self.dirty
             && self.entries.pinned_len() > 0
         {
@@ -414,6 +378,22 @@ impl Shard {
         (count > 0).then(|| keys.swap_remove((random >> 32) as usize % count))
     }
 
+    /// How often a key of this shard with these bits was accessed, on the policy's scale; none if the policy in force does
+    /// not track it.
+    pub fn frequency(&self, bits: u32, access: &AccessContext) -> Option<u8> {
+        access.recency.frequency(bits, self.usage.trace)
+    }
+
+    /// Begins or ends keeping what adaptive eviction needs, if the policy has changed.
+    pub(super) fn adapt(&mut self, access: &AccessContext) {
+        self.changed |= self.usage.adapt(&self.entries, access);
+    }
+
+    /// Whether the shard keeps what only adaptive eviction needs.
+    pub fn is_adapted(&self) -> bool {
+        self.usage.is_adapted()
+    }
+
     /// Brings the bucket of a hash closer.
     pub fn prefetch_bucket(&self, hash: u64) {
         self.entries.prefetch_bucket(hash);
@@ -440,7 +420,7 @@ impl Shard {
     fn expire(&mut self, position: Position, hash: u64) {
         // An expired entry is not dirty: its record has the deadline.
         let entry = self.unlink(position, hash);
-        self.note_removal(hash);
+        self.usage.note_removal(hash);
         self.counts.expired += 1;
         self.notify(&Key { bytes: entry.view().key(), hash }, Change::Removed);
         self.discard(entry);
@@ -449,11 +429,11 @@ impl Shard {
     pub(super) fn insert(&mut self, key: &Key<'_>, mut entry: Entry, access: &AccessContext) {
         self.changed = true;
         self.adapt(access);
-        entry.set_recency(access.recency.inserted(self.trace));
+        entry.set_recency(access.recency.inserted(self.usage.trace));
         let (is_pinned, deadline) = (entry.view().is_pinned(), entry.view().deadline());
         self.entries.insert(key.hash, entry, &self.hasher);
         if !is_pinned {
-            self.note_insert(key.hash, deadline, access);
+            self.usage.note_insert(&self.entries, key.hash, deadline, access);
         }
         self.touched(key);
     }
@@ -461,7 +441,7 @@ impl Shard {
     /// Takes an entry out on behalf of a client.
     pub(super) fn take_out(&mut self, position: Position, hash: u64) -> Entry {
         let entry = self.unlink(position, hash);
-        self.note_removal(hash);
+        self.usage.note_removal(hash);
         if entry.view().is_pinned() {
             self.mark_dirty(entry.view().key());
         }

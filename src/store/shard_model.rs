@@ -6,11 +6,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::entries::{Deadline, EntryRef, INLINE_VALUE_MAX};
-use super::eviction::Recency;
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
 use super::object::{HashLimits, Object};
-use super::shard::{AccessContext, Key, Shard};
+use super::recency::{AccessContext, Recency};
+use super::shard::{Key, Shard};
 use super::value::{ContentType, ValueType, WrongType};
 
 /// Keys come from a small range so that steps meet.
@@ -117,7 +117,7 @@ impl Pair {
         let hasher = KeyHasher::new(3);
         let access =
             AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
-        Pair { shard: Shard::new(hasher.clone()), hasher, model: Model::new(), access }
+        Pair { shard: Shard::new(hasher.clone(), None, None), hasher, model: Model::new(), access }
     }
 
     fn apply(&mut self, step: Step) {

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::entries::{Deadline, Entry, INLINE_VALUE_MAX, Position};
 use super::lifetime::Lifetime;
-use super::shard::{AccessContext, Key, Shard};
+use super::recency::AccessContext;
+use super::shard::{Key, Shard};
 use super::value::{ContentType, WrongType};
 
 /// Where a string goes.
@@ -88,7 +89,7 @@ impl Shard {
     /// What every write to an existing string leaves behind.
     pub(super) fn note_write(&mut self, position: Position, key: &Key<'_>, access: &AccessContext) {
         self.note_access(position, access);
-        self.note_overwrite(position, key.hash, access);
+        self.usage.note_overwrite(&self.entries, position, key.hash, access);
         self.touched(key);
     }
 

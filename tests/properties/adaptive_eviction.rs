@@ -3,7 +3,7 @@
 
 use quartet::settings::EvictionPolicy;
 use quartet::store::Lifetime;
-use quartet::store::eviction::Member;
+use quartet::store::recency::Member;
 
 use crate::support::traces::{self, Cache};
 

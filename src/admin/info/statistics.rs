@@ -3,7 +3,7 @@
 use crate::command::Services;
 use crate::metrics::CommandTotals;
 use crate::service::Page;
-use crate::store::eviction::{Member, Standing};
+use crate::store::recency::{Member, Standing};
 
 pub(super) fn stats(page: &mut Page, services: &Services) {
     let totals = services.metrics.totals();

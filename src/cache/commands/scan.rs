@@ -304,7 +304,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Now;
-    use crate::store::eviction::Recency;
+    use crate::store::recency::Recency;
     use crate::store::{Lifetime, LifetimeBounds, Store};
 
     const COUNT: usize = 10;

@@ -14,7 +14,7 @@ mod table;
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub(super) use table::Position;
 
-use super::hash::{KeyHasher, prefetch};
+use crate::store::hash::{KeyHasher, prefetch};
 use expiry::ExpiryIndex;
 use std::ptr::NonNull;
 use table::Table;
@@ -56,6 +56,11 @@ impl Entries {
     /// Number of entries that are pinned.
     pub(super) fn pinned_len(&self) -> usize {
         self.pinned.length
+    }
+
+    /// Number of entries that may be evicted.
+    pub(super) fn evictable_len(&self) -> usize {
+        self.len() - self.pinned.length
     }
 
     /// Number of entries with a deadline in an index.

@@ -4,10 +4,12 @@
 //! lock.  A database is chosen in proportion to its keys, of two of its shards the fuller one: shards would otherwise
 //! drift apart, since what one gains by insertion another would lose by eviction.
 
-use super::shadow::UNTRIED_ODDS;
-use super::{Choice, Member, Pool, adaptive, random, ttl};
+use super::{Choice, Pool, random, ttl};
 use crate::random::Random;
-use crate::store::{AccessContext, SHARD_COUNT, Shard, ShardId, Store};
+use crate::store::databases::{ShardId, Store};
+use crate::store::hash::SHARD_COUNT;
+use crate::store::recency::{AccessContext, Member, UNTRIED_ODDS, merit};
+use crate::store::shard::Shard;
 
 /// Keys whose deadline has passed that go, at most, when a shard is visited: they go before any other.
 const EXPIRED_PER_VISIT: usize = 16;
@@ -51,7 +53,7 @@ impl<'h> VictimSearch<'h> {
 
     /// Evicts a key (or finds that others have just removed it).  False if there is none to choose from.
     pub(super) fn evict_one(&mut self, choice: Choice) -> bool {
-        let Some((database, shard)) = self.populated_place() else { return false };
+        let Some((database, shard)) = self.populated_shard() else { return false };
         match choice {
             Choice::Coldest => self.evict_coldest(database, shard),
             Choice::Soonest => self.evict_soonest(database, shard),
@@ -68,12 +70,12 @@ impl<'h> VictimSearch<'h> {
         for id in self.populated_shards_from(database, first) {
             let place = self.random.draw();
             let expired = self.visit(id, |shard, key| {
-                let trace = shard.trace;
+                let trace = shard.usage.trace;
                 shard.sample(pool, place, samples - seen, |entry| {
                     seen += 1;
                     let rank = recency.rank(entry.recency(), trace, member);
                     if coldest.is_none_or(|coldest| rank > coldest.rank) {
-                        let merit = adaptive::merit(entry.recency(), trace.turnover);
+                        let merit = merit(entry.recency(), trace.turnover);
                         coldest = Some(Coldest { rank, merit, id });
                         key.clear();
                         key.extend_from_slice(entry.key());
@@ -150,12 +152,12 @@ impl<'h> VictimSearch<'h> {
     }
 
     /// A database and the number of a shard of it that has keys to choose from.
-    fn populated_place(&mut self) -> Option<(usize, usize)> {
+    fn populated_shard(&mut self) -> Option<(usize, usize)> {
         let (first, second) = (self.random.below(SHARD_COUNT), self.random.below(SHARD_COUNT));
         // Keys are spread evenly over the shards of a database, so one shard of each tells the proportions.
         let total: usize = self.databases().map(|database| self.population(database, first)).sum();
         if total == 0 {
-            return self.next_populated_place(first);
+            return self.next_populated_shard(first);
         }
         let mut ticket = self.random.below(total);
         let database = self.databases().find(|&database| {
@@ -165,13 +167,13 @@ impl<'h> VictimSearch<'h> {
             drawn
         });
         // Another thread may have emptied the shards since they were counted.
-        let Some(database) = database else { return self.next_populated_place(first) };
+        let Some(database) = database else { return self.next_populated_shard(first) };
         let fuller = self.population(database, second) > self.population(database, first);
         Some((database, if fuller { second } else { first }))
     }
 
     /// The first such shard from a number on, for stores with fewer keys than shards.
-    fn next_populated_place(&mut self, first: usize) -> Option<(usize, usize)> {
+    fn next_populated_shard(&mut self, first: usize) -> Option<(usize, usize)> {
         let offset = self.random.below(self.store.database_count());
         let count = self.store.database_count();
         (0..count).map(|step| (offset + step) % count).find_map(|database| {

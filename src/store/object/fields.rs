@@ -7,8 +7,8 @@
 //! A scan goes from the end of the row to its start.  Only the last pair ever moves, and only towards the start, so a
 //! pair that is there all the time cannot get from the part that is still to come into the part already visited.
 
-use super::super::chunks::{Chunks, length_of_piece};
-use super::super::hash::{KeyHasher, bucket_for};
+use crate::store::chunks::{Chunks, length_of_piece};
+use crate::store::hash::{KeyHasher, bucket_for};
 
 /// Pairs in a piece of the row: a kibibyte.
 const PIECE: usize = 1024 / size_of::<Pair>();

@@ -3,9 +3,9 @@
 //! Few and short pairs are packed into one byte string, in the order in which they were added.  A hash that outgrows
 //! [`HashLimits`] becomes a table and stays one, as in Redis.
 
-use super::super::hash::KeyHasher;
 use super::fields::{self, FieldTable};
 use super::packed::{Item, Packed};
+use crate::store::hash::KeyHasher;
 
 /// A packed hash with more bytes than this becomes a table, whatever the limits say: each look-up walks over them.
 const PACKED_SIZE_MAX: usize = 1 << 20;
@@ -43,7 +43,7 @@ pub struct HashWriter<'h> {
 
 impl Hash {
     /// An empty hash.
-    pub(in super::super) fn new() -> Hash {
+    pub(in crate::store) fn new() -> Hash {
         Hash(Form::Packed { pairs: Packed::default(), length: 0 })
     }
 
@@ -177,7 +177,7 @@ impl Hash {
 
 impl<'h> HashWriter<'h> {
     /// Writes to a hash within these limits.
-    pub(in super::super) fn new(
+    pub(in crate::store) fn new(
         hash: &'h mut Hash,
         limits: HashLimits,
         hasher: &'h KeyHasher,
@@ -209,7 +209,7 @@ impl<'h> HashWriter<'h> {
     }
 
     /// Whether anything was written or removed.
-    pub(in super::super) fn has_changed(&self) -> bool {
+    pub(in crate::store) fn has_changed(&self) -> bool {
         self.changed
     }
 }

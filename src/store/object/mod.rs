@@ -9,7 +9,7 @@ mod packed;
 
 pub use hash::{Hash, HashLimits, HashWriter};
 
-use super::value::{ValueType, WrongType};
+use crate::store::value::{ValueType, WrongType};
 
 /// See the head of the file.
 #[derive(Clone)]

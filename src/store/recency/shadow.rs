@@ -9,14 +9,14 @@ use std::ops::Range;
 use super::adaptive::{Member, accessed, inserted, merit};
 use super::lfu::draw_below;
 use super::turnover::Turnover;
-use crate::store::Deadline;
+use crate::store::entries::Deadline;
 
 /// Places in a set, about: the places are shared out evenly.
 const SET_SIZE: usize = 16;
 
 /// One newcomer in so many is admitted untried where newcomers are on probation, so that residents that nobody asks for
 /// any more cannot keep all others out.
-pub(super) const UNTRIED_ODDS: usize = 8;
+pub(in crate::store) const UNTRIED_ODDS: usize = 8;
 
 /// How far the room may be off the number of keys before it is fitted.
 const SLACK_FRACTION: usize = 8;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use super::adaptive::Member;
 use crate::lock_order::{Mutex, rank};
-use crate::store::databases::SHARD_COUNT;
+use crate::store::hash::SHARD_COUNT;
 
 const MEMBERS: usize = Member::ALL.len();
 

@@ -77,7 +77,7 @@ pub(super) fn frequency(bits: u32, clock: Turnover) -> u8 {
 }
 
 /// What a new key is compared by with a resident one.
-pub(super) fn merit(bits: u32, clock: Turnover) -> u32 {
+pub(in crate::store) fn merit(bits: u32, clock: Turnover) -> u32 {
     faded(bits, idle_ticks(bits, clock), PROBATION_FADING_TICKS)
 }
 
