@@ -3,16 +3,16 @@
 //! [`make_room`] finds the keys that go, a bounded number per call, locking one shard at a time.  What keys are judged by
 //! is kept in `recency`.
 
+mod method;
 mod random;
 mod ttl;
 mod victim_search;
 
 use crate::random::Random;
-use crate::settings::{EvictionPolicy, Settings};
+use crate::settings::Settings;
 use crate::store::databases::Store;
-use crate::store::entries::EntryRef;
-use crate::store::recency::{AccessContext, merit};
-use crate::store::shard::Shard;
+use crate::store::recency::AccessContext;
+use method::method;
 use victim_search::VictimSearch;
 
 /// Keys evicted before one command, or in one step of the background, when the store is a little over its limit.
@@ -23,47 +23,8 @@ const EVICTIONS_PER_CALL: usize = 256;
 /// much larger than what they displace cannot outrun eviction.
 const EVICTIONS_PER_CALL_FAR_OVER: usize = 4096;
 
-/// Newcomers looked at for one eviction: beyond that, a resident goes.
-const NEWCOMERS_LOOKED_AT: usize = 4;
-
 /// A store that is over its limit by more than this fraction of it is far over.
 const FAR_OVER_FRACTION: usize = 16;
-
-/// The keys among which a policy chooses; pinned entries are never among them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Pool {
-    /// All keys.
-    AllKeys,
-    /// The keys with a deadline that the expiry index holds (one in centuries is none).
-    Volatile,
-}
-
-/// How a policy chooses among them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Choice {
-    /// The one of a sample with the highest [`Recency::rank`].
-    Coldest,
-    /// Any.
-    Random,
-    /// The one whose deadline is nearest.
-    Soonest,
-}
-
-/// What a policy does; none for the one that evicts nothing.
-fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
-    match policy {
-        EvictionPolicy::Noeviction => None,
-        EvictionPolicy::AllkeysLru | EvictionPolicy::AllkeysLfu | EvictionPolicy::AllkeysAdaptive => {
-            Some((Pool::AllKeys, Choice::Coldest))
-        }
-        EvictionPolicy::AllkeysRandom => Some((Pool::AllKeys, Choice::Random)),
-        EvictionPolicy::VolatileLru | EvictionPolicy::VolatileLfu | EvictionPolicy::VolatileAdaptive => {
-            Some((Pool::Volatile, Choice::Coldest))
-        }
-        EvictionPolicy::VolatileRandom => Some((Pool::Volatile, Choice::Random)),
-        EvictionPolicy::VolatileTtl => Some((Pool::Volatile, Choice::Soonest)),
-    }
-}
 
 /// Evicts while the store is over its limit, a bounded number of keys; the caller holds no lock.  False if the store
 /// is over its limit and nothing is left to evict.  True also if a full call was not enough: eviction goes on with
@@ -124,40 +85,6 @@ impl Housekeeping {
             let mut guard = store.lock(id);
             guard.shard().adapt(access);
             store.add_memory(guard.unlock().growth);
-        }
-    }
-}
-
-/// A shard as the policies see it.
-impl Shard {
-    /// Evicts the oldest newcomer of no more merit than the coldest resident that a sample has found; false if there is
-    /// none.
-    fn evict_newcomer(&mut self, pool: Pool, resident: u32, access: &AccessContext) -> bool {
-        self.adapt(access);
-        for _ in 0..NEWCOMERS_LOOKED_AT {
-            let Some(hash) = self.usage.next_newcomer() else { return false };
-            let Some(position) = self.entries.find_hash(hash, &self.hasher) else { continue };
-            let entry = self.entries.get(position);
-            let evictable = !entry.is_pinned() && (pool == Pool::AllKeys || entry.is_indexed());
-            if evictable && merit(entry.recency(), self.usage.trace.turnover) <= resident {
-                self.evict_at(position, hash);
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Visits up to about `limit` of the keys the policy chooses among, from a random place on.
-    fn sample(&self, pool: Pool, random: u64, limit: usize, mut visit: impl FnMut(EntryRef<'_>)) {
-        match pool {
-            Pool::AllKeys => self.entries.sample(random, limit, |entry| {
-                let is_evictable = !entry.is_pinned();
-                if is_evictable {
-                    visit(entry);
-                }
-                is_evictable
-            }),
-            Pool::Volatile => self.entries.sample_volatile(random, limit, visit),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Random eviction: any key of a shard.
 
-use super::{Pool, Shard};
+use super::method::Pool;
 use crate::random::Random;
+use crate::store::shard::Shard;
 
 /// Puts a random key of a shard into `key`; false if it has none.  A bucket is chosen at random, then one of its keys.
 pub(super) fn choose(shard: &Shard, pool: Pool, random: &mut Random, key: &mut Vec<u8>) -> bool {

@@ -4,7 +4,8 @@
 //! lock.  A database is chosen in proportion to its keys, of two of its shards the fuller one: shards would otherwise
 //! drift apart, since what one gains by insertion another would lose by eviction.
 
-use super::{Choice, Pool, random, ttl};
+use super::method::{Choice, Pool};
+use super::{random, ttl};
 use crate::random::Random;
 use crate::store::databases::{ShardId, Store};
 use crate::store::hash::SHARD_COUNT;

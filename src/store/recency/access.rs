@@ -1,6 +1,6 @@
 //! What an access to a key brings with it.
 
-use super::Recency;
+use super::bits::Recency;
 use crate::clock::Now;
 use crate::settings::Settings;
 use crate::store::entries::Deadline;

@@ -2,7 +2,7 @@
 //!
 //! The bits are the time of the last access, in ticks of the shard's [`Turnover`] (16 bits), and LFU's logarithmic count
 //! of accesses (8 bits).  What a count above that of a new key exceeds it by halves while the key is idle.  Which member is
-//! in force is decided by a [`Duel`](super::Duel).
+//! in force is decided by a `Duel`.
 
 use super::lfu::{self, COUNT_INITIAL, COUNT_MASK, COUNT_MAX};
 use super::turnover::{TICKS_PER_TURNOVER, Turnover};
@@ -18,6 +18,14 @@ const SHUFFLING_FACTOR: u32 = 0x9e37_79b9;
 
 /// A count that is no higher than a new key's falls by one in so many times that a higher one needs to halve.
 const LOW_COUNT_HALVINGS: u32 = 4;
+
+/// What adaptive eviction goes by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::store) struct Adaptive {
+    /// Only keys with a deadline are evicted.
+    pub(super) only_volatile: bool,
+    pub(super) log_factor: u32,
+}
 
 /// How one member chooses among keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

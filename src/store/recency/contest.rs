@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Adaptive;
-use super::adaptive::Member;
+use super::adaptive::{Adaptive, Member};
 use super::duel::{Duel, ROUND, Round};
 use super::shadow::{Shade, Shadow};
 

@@ -3,22 +3,14 @@
 
 use std::sync::Arc;
 
+use super::access::AccessContext;
+use super::adaptive::Adaptive;
 use super::contest::Contest;
 use super::duel::Duel;
 use super::newcomers::Newcomers;
 use super::shadow::Shade;
-use super::turnover::Turnover;
-use super::{AccessContext, Adaptive};
+use super::trace::Trace;
 use crate::store::entries::{Deadline, Entries, Position};
-
-/// What a shard's keys are judged by besides their own bits.
-#[derive(Clone, Copy, Default, Debug)]
-pub(in crate::store) struct Trace {
-    /// The shard's own randomness.
-    pub(super) noise: u64,
-    /// The shard's clock.
-    pub(in crate::store) turnover: Turnover,
-}
 
 /// See the head of the file.
 #[derive(Default)]

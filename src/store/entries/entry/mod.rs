@@ -19,8 +19,11 @@
 //! The allocation is a multiple of sixteen bytes, which is what the allocator would round it to anyway; a value
 //! that changes its length within that size is overwritten in place.
 
+mod layout;
 mod view;
 
+pub(super) use layout::UNINDEXED;
+pub use layout::{Deadline, INLINE_VALUE_MAX};
 pub use view::EntryRef;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -30,41 +33,12 @@ use std::ptr::{NonNull, copy, copy_nonoverlapping};
 use bytes::Bytes;
 
 use crate::store::object::Object;
-use crate::store::value::ContentType;
-use view::Shape;
-
-/// Values longer than this are kept as shared `Bytes`, so that a reply never copies them under a lock.
-pub const INLINE_VALUE_MAX: usize = 16 * 1024;
-
-/// The largest place in the expiry index an entry can remember; it stands for "in no index".
-pub(super) const UNINDEXED: u32 = (1 << 20) - 1;
-
-/// Deadlines from here on (some 557 years after the epoch of the clock) are kept but not indexed.
-const FAR_DEADLINE: u64 = 1 << 44;
-
-const ENCODING_MASK: u64 = 0b111;
-const INLINE: u64 = 0;
-const SHARED: u64 = 1;
-const PINNED: u64 = 2;
-const OBJECT: u64 = 3;
-
-const VOLATILE: u64 = 1 << 3;
-const FAR: u64 = 1 << 4;
-const LONG_KEY: u64 = 1 << 5;
-const MODIFIED: u64 = 1 << 6;
-const TYPED: u64 = 1 << 7;
-
-const RECENCY_SHIFT: u32 = 8;
-const RECENCY_MASK: u64 = 0xff_ffff << RECENCY_SHIFT;
-const KEY_LENGTH_SHIFT: u32 = 32;
-const VALUE_LENGTH_SHIFT: u32 = 48;
-const ESCAPED_KEY_LENGTH: usize = 0xffff;
-
-const GRANULE: usize = 16;
-const POINTER_SIZE: usize = size_of::<usize>();
-
-/// Milliseconds on the server's own clock (see `clock`), after which a key is gone.
-pub type Deadline = u64;
+use crate::store::value::{ContentType, Value};
+use layout::{
+    ENCODING_MASK, ESCAPED_KEY_LENGTH, FAR, FAR_DEADLINE, GRANULE, INLINE, KEY_LENGTH_SHIFT, LONG_KEY,
+    MODIFIED, OBJECT, PINNED, RECENCY_MASK, RECENCY_SHIFT, SHARED, Shape, TYPED, VALUE_LENGTH_SHIFT,
+    VOLATILE,
+};
 
 /// An owned entry.  Moving it moves a pointer; dropping it frees the key and the value.
 pub struct Entry {
@@ -190,7 +164,8 @@ impl Entry {
 
     /// What can be read of the entry.
     pub fn view(&self) -> EntryRef<'_> {
-        EntryRef::of(self)
+        // SAFETY: this entry is live and not changed while the view borrows it.
+        unsafe { EntryRef::from_raw(self.pointer) }
     }
 
     fn set_header(&mut self, header: u64) {
@@ -380,6 +355,28 @@ impl Entry {
     /// pointer at most one is dropped.
     pub(super) unsafe fn from_raw(pointer: NonNull<u8>) -> Entry {
         Entry { pointer, owned: PhantomData }
+    }
+}
+
+impl EntryRef<'_> {
+    /// A copy under another key: the value with its encoding and content type, the deadline, and whether it was changed in
+    /// part.
+    pub fn copied_to(self, key: &[u8]) -> Entry {
+        let mut copy = match (self.string(), self.object()) {
+            (Ok(Value::Shared(value)), _) => {
+                Entry::new_typed(key, value.clone(), self.typed(), self.deadline())
+            }
+            (_, Ok(object)) => Entry::new_object(key, Box::new(object.clone()), self.deadline()),
+            // What the value field holds is no pointer.
+            _ => {
+                let encoding = self.header() & ENCODING_MASK;
+                Entry::build(key, encoding, self.typed(), self.field(), self.deadline())
+            }
+        };
+        if self.is_modified() {
+            copy.mark_modified();
+        }
+        copy
     }
 }
 

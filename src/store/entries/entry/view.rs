@@ -6,49 +6,25 @@ use std::slice::from_raw_parts;
 
 use bytes::Bytes;
 
-use super::{
-    Deadline, ENCODING_MASK, Entry, FAR, GRANULE, INLINE, KEY_LENGTH_SHIFT, LONG_KEY, MODIFIED, OBJECT,
-    PINNED, POINTER_SIZE, RECENCY_MASK, RECENCY_SHIFT, SHARED, TYPED, UNINDEXED, VALUE_LENGTH_SHIFT,
-    VOLATILE,
+use super::layout::{
+    Deadline, ENCODING_MASK, FAR, INLINE, KEY_LENGTH_SHIFT, LONG_KEY, MODIFIED, OBJECT, PINNED, POINTER_SIZE,
+    RECENCY_MASK, RECENCY_SHIFT, SHARED, Shape, TYPED, UNINDEXED, VALUE_LENGTH_SHIFT, VOLATILE,
 };
 use crate::store::object::Object;
 use crate::store::value::{ContentType, Value, ValueType, WrongType};
-
-/// Where things are in one entry, derived from its header.
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) key_at: usize,
-    pub(super) key_length: usize,
-    pub(super) value_length: usize,
-}
-
-impl Shape {
-    pub(super) fn value_at(self) -> usize {
-        self.key_at + self.key_length
-    }
-
-    pub(super) fn allocated(self) -> usize {
-        (self.value_at() + self.value_length).next_multiple_of(GRANULE)
-    }
-}
 
 /// A borrowed entry: what can be read of it.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
     pointer: NonNull<u8>,
-    owner: PhantomData<&'a Entry>,
+    owner: PhantomData<&'a ()>,
 }
 
 impl<'a> EntryRef<'a> {
     /// # Safety
     /// `pointer` comes from [`Entry::into_raw`] and the entry is neither freed nor changed during `'a`.
-    pub(in crate::store::entries) unsafe fn from_raw(pointer: NonNull<u8>) -> EntryRef<'a> {
+    pub(in crate::store) unsafe fn from_raw(pointer: NonNull<u8>) -> EntryRef<'a> {
         EntryRef { pointer, owner: PhantomData }
-    }
-
-    /// A view of the entry `_owner`.
-    pub(super) fn of(owner: &'a Entry) -> EntryRef<'a> {
-        EntryRef { pointer: owner.pointer, owner: PhantomData }
     }
 
     pub(super) fn shape(self) -> Shape {
@@ -201,7 +177,7 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The place in the expiry index, if the entry is in it.
-    pub(in crate::store::entries) fn index_place(self) -> Option<u32> {
+    pub(in crate::store) fn index_place(self) -> Option<u32> {
         let header = self.header();
         if header & VOLATILE == 0 || header & FAR != 0 {
             return None;
@@ -236,28 +212,8 @@ impl<'a> EntryRef<'a> {
         }
     }
 
-    /// A copy under another key: the value with its encoding and content type, the deadline, and whether it was changed in
-    /// part.
-    pub fn copied_to(self, key: &[u8]) -> Entry {
-        let mut copy = match (self.string(), self.object()) {
-            (Ok(Value::Shared(value)), _) => {
-                Entry::new_typed(key, value.clone(), self.typed(), self.deadline())
-            }
-            (_, Ok(object)) => Entry::new_object(key, Box::new(object.clone()), self.deadline()),
-            // What the value field holds is no pointer.
-            _ => {
-                let encoding = self.header() & ENCODING_MASK;
-                Entry::build(key, encoding, self.typed(), self.field(), self.deadline())
-            }
-        };
-        if self.is_modified() {
-            copy.mark_modified();
-        }
-        copy
-    }
-
     /// The address, for comparing and prefetching.
-    pub(in crate::store::entries) fn pointer(self) -> NonNull<u8> {
+    pub(in crate::store) fn pointer(self) -> NonNull<u8> {
         self.pointer
     }
 
