@@ -75,7 +75,7 @@ impl Buffer {
         self.plain.extend_from_slice(bytes);
     }
 
-    /// Adds bytes that have other owners too, such as one message for all its receivers.  Long ones are not copied.
+    /// Adds bytes that have other owners too: one message for all its receivers.  Long ones are not copied.
     pub fn extend_shared(&mut self, bytes: Bytes) {
         if bytes.len() < limits::SPLICED_LENGTH_MIN {
             return self.extend(&bytes);

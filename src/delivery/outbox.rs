@@ -2,7 +2,7 @@
 //!
 //! A publisher appends under a short lock and remembers the outbox; at the end of its batch it wakes each receiver
 //! once.  The size is bounded, for a connection by the setting `client-output-buffer-limit`: a receiver that reads too
-//! slowly is cut off, and nobody else waits for it.
+//! slowly is cut off, and no one else waits for it.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};

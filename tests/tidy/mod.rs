@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up: a file may name only modules of its own line and of the lines above it.  A path ending in
-/// `/commands` stands for what clients can say to a service, which lies above all the cores.
+/// `/commands` stands for the commands of a service, which lie above all the cores.
 const LAYERS: &[&[&str]] = &[
     &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "sync", "wait"],
     &["attempts", "settings", "metrics", "journal", "log_queue"],
@@ -82,7 +82,7 @@ const ASYNC_MODULES: &[&str] = &[
 /// The only modules with commands that may see the connection they run for.
 const SESSION_MODULES: &[&str] = &["src/command/", "src/connection/", "src/broker/commands/"];
 
-/// What only one file may say, and that file.
+/// Words that only one file may contain, and that file.
 const RESERVED: &[(&str, &str)] = &[
     ("clock_gettime(", "src/clock.rs"),
     ("Instant::now", "src/clock.rs"),
@@ -92,7 +92,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("sync::RwLock", "src/lock_order.rs"),
 ];
 
-/// What the files of a folder may not say: bytes and values know no server, sockets no protocol.
+/// Words that the files of a folder may not contain: bytes and values know no server, sockets no protocol.
 const UNKNOWN_TO: &[(&str, &[&str])] = &[
     ("protocol/src/", &["quartet::", "tokio", "async ", "std::net", "std::fs", "std::time", "std::thread"]),
     ("src/net/", &["::resp", "resp::", "Resp", "http::"]),

@@ -11,7 +11,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(events))
 }
 
-/// What happens to a resource
+/// Events of a resource
 ///
 /// A stream of server-sent events (acquired, released, expired, forced, contended, lost, deadlock), each with a JSON
 /// object.  It ends when the server stops, or when the client is more than a thousand events behind.
