@@ -1,4 +1,6 @@
-//! Who is not limited at all, and who is always refused: patterns for good, and blocks for a time.
+//! Keys that are never limited, and keys that are always refused: by patterns, and by blocks for a time.
+//!
+//! Precedence: block, deny, allow.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,13 +17,13 @@ use crate::lock_order::{RwLock, rank};
 /// The most keys that can be blocked at a time.
 pub const BLOCKS_MAX: usize = 100_000;
 
-/// Fewer blocks than this may be kept although they have ended.
+/// With fewer blocks than this, blocks that have ended may stay.
 const LOOK_LENGTH_MIN: usize = 1_000;
 
-/// See the head of the file.  These hold under every policy; a policy can have lists of its own besides.
+/// See the head of the file.  These lists hold under every policy; a policy may have its own lists too.
 pub struct Lists {
     entries: RwLock<Entries, { rank::LIMIT_LISTS }>,
-    /// How many entries there are, so that a check can see without a lock that there are none.
+    /// The number of entries, so that a check sees without a lock that there are none.
     count: AtomicUsize,
     persistence: Arc<Persistence>,
     /// Bits of an IPv6 address that tell hosts apart.
@@ -32,13 +34,13 @@ pub struct Lists {
 struct Entries {
     allow: Vec<Pattern>,
     deny: Vec<Pattern>,
-    /// Until when; of an address in the one spelling of its host.
+    /// The end of each block by its key; the key of an address is its host, in one spelling.
     blocks: HashMap<Box<[u8]>, Nanos>,
-    /// How many blocks there are when those that have ended are looked for.
+    /// The number of blocks at which ended ones are next looked for.
     look_at_length: usize,
 }
 
-/// Which of the two lists of patterns.
+/// A list of patterns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ListName {
     /// Keys that are never limited.
@@ -47,16 +49,16 @@ pub enum ListName {
     Deny,
 }
 
-/// How a key stands before any limit is asked.
+/// What the lists say of a key, before any limit is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// The limits decide.
     Limited,
-    /// It is let through.
+    /// It is allowed.
     Unlimited,
-    /// It is refused for good.
+    /// It is refused.
     Denied,
-    /// It is refused for so long.
+    /// It is refused for a time.
     Blocked {
         /// Nanoseconds until the end of the block.
         retry_after: Nanos,
@@ -64,13 +66,13 @@ pub enum Standing {
 }
 
 impl Lists {
-    /// Lists with nothing on them; what is put there is kept as `persistence` says.
+    /// Empty lists; `persistence` keeps their entries.
     pub(super) fn new(persistence: Arc<Persistence>) -> Lists {
         let ipv6_prefix = IPV6_PREFIX_DEFAULT;
         Lists { entries: RwLock::default(), count: AtomicUsize::new(0), persistence, ipv6_prefix }
     }
 
-    /// How a key stands under a policy.  A block goes before all, and to be refused before to be let through.
+    /// The standing of a key under a policy, by the common lists and the policy's own.  Precedence: block, deny, allow.
     pub fn standing(&self, key: &[u8], policy: Option<&Policy>, now: Nanos) -> Standing {
         let has_common = self.count.load(Relaxed) > 0;
         let policy = policy.filter(|policy| policy.has_lists());
@@ -101,7 +103,7 @@ impl Lists {
         }
     }
 
-    /// The key under which a key is blocked: of an address the one spelling of its host.
+    /// The key of a block: for an address its host, in one spelling.
     fn blocked_as<'k>(&self, key: &'k [u8]) -> Cow<'k, [u8]> {
         match host_of(key) {
             Some(host) => host.host(self.ipv6_prefix).to_string().into_bytes().into(),
@@ -109,7 +111,7 @@ impl Lists {
         }
     }
 
-    /// The key of the client whose address a proxy has written down; none if it is no address.
+    /// The key of a client whose address a proxy has written; none if it is no address.
     pub fn client(&self, address: &[u8]) -> Option<Vec<u8>> {
         address::client(address, self.ipv6_prefix).map(|client| client.to_string().into_bytes())
     }
@@ -117,7 +119,7 @@ impl Lists {
     /// Puts a pattern on a list; false if it was there.
     ///
     /// # Errors
-    /// If the pattern cannot be one, or the list is too long.
+    /// If the pattern is not valid, or the list is full.
     pub fn add(&self, list: ListName, pattern: &[u8]) -> Result<bool, InvalidParameter> {
         let pattern = Pattern::parse(pattern)?;
         self.change(|entries| {
@@ -147,17 +149,17 @@ impl Lists {
         })
     }
 
-    /// The patterns of a list, in the order in which they came.
+    /// The patterns of a list, the oldest first.
     pub fn patterns(&self, list: ListName) -> Vec<Box<[u8]>> {
         let entries = self.entries.read();
         let patterns = if list == ListName::Allow { &entries.allow } else { &entries.deny };
         patterns.iter().map(|pattern| pattern.text().into()).collect()
     }
 
-    /// Refuses a key until a moment, and with an address its whole host; a moment that has passed ends a block.
+    /// Blocks a key until a time, and with an address its whole host; a time that has passed ends a block.
     ///
     /// # Errors
-    /// If there can be no such key, or too many are blocked.
+    /// If the key is empty or too long, or too many keys are blocked.
     pub fn block(&self, key: &[u8], until: Nanos, now: Nanos) -> Result<(), InvalidParameter> {
         self.set_block(key, until, now, |persistence, record| persistence.write([record]))
     }
@@ -171,7 +173,7 @@ impl Lists {
     ) -> Result<(), InvalidParameter> {
         let key = &*self.blocked_as(checked_key(key)?);
         self.change(|entries| {
-            // Not each time, since that looks at all of them.
+            // Rarely, since this looks at all of them.
             if entries.blocks.len() >= entries.look_at_length {
                 entries.blocks.retain(|_, until| *until > now);
                 entries.look_at_length = (entries.blocks.len() * 2).clamp(LOOK_LENGTH_MIN, BLOCKS_MAX);
@@ -190,8 +192,8 @@ impl Lists {
         })
     }
 
-    /// Counts a refusal of a key by a policy's limits, and blocks the key if the policy says so.  If too many are blocked, it
-    /// is counted anew.  While the disk takes nothing, the block holds and is not kept: its records would gather.
+    /// Counts a refusal of a key by a policy's limits, and blocks the key if the policy says so.  If too many keys are
+    /// blocked, the count starts again.  While the disk takes nothing, the block holds but is not kept: records would gather.
     pub fn block_violator(&self, policy: &Policy, key: &[u8], now: Nanos) {
         if let Some(span) = policy.block_after(&self.blocked_as(key), now) {
             let is_kept = self.persistence.admit().is_ok();
@@ -203,21 +205,21 @@ impl Lists {
         }
     }
 
-    /// Puts patterns and blocks there that an earlier server had; they were no more than are allowed.
+    /// Restores the patterns and blocks of an earlier server, whose limits were the same.
     pub fn restore(&self, allow: Vec<Box<[u8]>>, deny: Vec<Box<[u8]>>, blocks: HashMap<Box<[u8]>, Nanos>) {
         let patterns =
             |list: Vec<Box<[u8]>>| list.iter().filter_map(|text| Pattern::parse(text).ok()).collect();
         let (allow, deny) = (patterns(allow), patterns(deny));
         let mut kept = HashMap::with_capacity(blocks.len());
         for (key, until) in blocks {
-            // Fewer bits may tell hosts apart by now, so that several become one.
+            // Fewer bits may tell hosts apart now, so that several hosts become one.
             let end = kept.entry(self.blocked_as(&key).into()).or_insert(until);
             *end = until.max(*end);
         }
         self.change(|entries| *entries = Entries { allow, deny, blocks: kept, look_at_length: 0 });
     }
 
-    /// Gives `write` all that is on the lists, as records, while nobody changes them.
+    /// Gives `write` all entries, as records, while the lists are locked.
     pub fn each_record(&self, mut write: impl FnMut(Record<'_>)) {
         let entries = self.entries.read();
         for (list, patterns) in [(ListName::Allow, &entries.allow), (ListName::Deny, &entries.deny)] {

@@ -52,27 +52,25 @@ pub use service::SERVICE;
 /// The name that TYPE answers for a counter.
 pub const COUNTER_TYPE: &str = "ratelimit";
 
-/// Where the boot of the machine lies on the limiter's scale of time: some 73 years in, so that what began before it
-/// can be said too.
+/// The boot of the machine on the limiter's scale of time: some 73 years in, so that the scale covers earlier times too.
 const BOOT: Nanos = 1 << 61;
 
-/// The moment of a reading of the clock, on the limiter's scale of time: nanoseconds, and no step of the wall clock
-/// touches it.
+/// A reading of the clock as a timestamp on the limiter's scale: nanoseconds, which no step of the wall clock changes.
 pub fn nanos(now: Now) -> Nanos {
     BOOT + now.micros() * 1000
 }
 
-/// The first whole millisecond of the server's clock at which a moment has come.
+/// The first whole millisecond of the server's clock that is not before a timestamp.
 pub fn millis_of(timestamp: Nanos) -> u64 {
     timestamp.saturating_sub(BOOT).div_ceil(algorithm::NANOS_PER_MILLI)
 }
 
-/// The moment of a millisecond of the server's clock.
-pub fn moment_of_millis(millis: u64) -> Nanos {
+/// The timestamp of a millisecond of the server's clock.
+pub fn timestamp_of_millis(millis: u64) -> Nanos {
     BOOT.saturating_add(millis.saturating_mul(algorithm::NANOS_PER_MILLI))
 }
 
-/// What all threads share of the limiter.
+/// The state of the limiter that all threads share.
 pub struct Limits {
     /// The policies.
     pub policies: Policies,
@@ -84,19 +82,19 @@ pub struct Limits {
     pub reservations: Reservations,
     /// The checks that wait.
     pub queue: AdmissionQueue,
-    /// What of it outlives the server.
+    /// The state that outlives the server.
     pub persistence: Arc<Persistence>,
-    /// What to add to the time since the boot for wall time, in microseconds.
+    /// Wall time minus the time since the boot, in microseconds.
     wall_offset: AtomicI64,
 }
 
 impl Limits {
-    /// A limiter with the default policy, for so many threads, of which nothing outlives the server.
+    /// A limiter with the default policy, for so many threads.  Nothing of it outlives the server.
     pub fn new(threads: usize) -> Limits {
         Limits::kept_in(&Arc::default(), threads)
     }
 
-    /// The same for a limiter whose persistence appends to this journal.
+    /// The same with a persistence that appends to this journal.
     pub fn kept_in(journal: &Arc<JournalHandle>, threads: usize) -> Limits {
         let persistence = Arc::new(Persistence::new(journal));
         Limits {
@@ -110,23 +108,23 @@ impl Limits {
         }
     }
 
-    /// Notes what the wall clock shows, which windows of the calendar follow.
+    /// Notes the wall clock, which windows of the calendar follow.
     pub fn follow_wall_clock(&self, now: Now) {
         self.wall_offset.store(now.wall_micros() - now.micros() as i64, Relaxed);
     }
 
-    /// When the limiter has something to do next that no client asks for.
+    /// When the limiter next has something to do by itself.
     pub fn next_due(&self) -> Option<Nanos> {
         self.reservations.next_end().into_iter().chain(self.queue.next_due()).min()
     }
 
-    /// Gives `write` all that operators have set, as records.
+    /// Gives `write` the policies and lists of operators, as records.
     pub fn each_setting(&self, mut write: impl FnMut(Record<'_>)) {
         self.policies.each_record(&mut write);
         self.lists.each_record(&mut write);
     }
 
-    /// The same with so many bits of an IPv6 address that tell hosts apart.
+    /// The same with another number of bits of an IPv6 address that tell hosts apart.
     #[must_use]
     pub fn with_ipv6_prefix(mut self, bits: u8) -> Limits {
         self.lists.ipv6_prefix = bits;

@@ -1,4 +1,4 @@
-//! All policies by name: read on every check without a lock, replaced as a whole when one changes.
+//! All policies by name.  Checks read them without a lock; a change replaces the whole table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use crate::lock_order::{Mutex, rank};
 /// The most policies there can be.
 pub const POLICIES_MAX: usize = 10_000;
 
-/// The policy of requests that name none.
+/// The policy of requests without a name.
 pub const DEFAULT_POLICY: &str = "default";
 
-/// The policies of one moment.
+/// The policies at one time.
 pub type Table = HashMap<Box<[u8]>, Arc<Policy>, foldhash::fast::RandomState>;
 
 /// See the head of the file.
 pub struct Policies {
     table: ArcSwap<Table>,
-    /// The names of which clients have said what they are, or that there is none: what is written down.  Held while the
-    /// table is replaced.
+    /// The names of the policies that clients have set or removed, which are written down.  Held while the table is
+    /// replaced.
     stated: Mutex<BTreeSet<String>, { rank::LIMIT_POLICIES }>,
     persistence: Arc<Persistence>,
     threads: usize,
 }
 
 impl Policies {
-    /// Those of a fresh server, for so many threads; what clients say of them is kept as `persistence` says.
+    /// The policies of a new server, for so many threads; `persistence` keeps the changes of clients.
     pub(super) fn new(threads: usize, persistence: Arc<Persistence>) -> Policies {
         let policies = Policies { table: ArcSwap::default(), stated: Mutex::default(), persistence, threads };
         let mut table = Table::default();
@@ -42,7 +42,7 @@ impl Policies {
         policies
     }
 
-    /// The policies as they are now; those of a later moment are other ones.
+    /// The policies as they are now.
     pub fn load(&self) -> Guard<Arc<Table>> {
         self.table.load()
     }
@@ -59,19 +59,19 @@ impl Policies {
         all
     }
 
-    /// Makes or replaces a policy, as a client says.  Its counters go on where the algorithm stays the same, and so do its
-    /// statistics.
+    /// Makes or replaces a policy for a client.  Its statistics go on, and so do its counters where the algorithm stays the
+    /// same.
     ///
     /// # Errors
-    /// Which value is not allowed, and what is.
+    /// If a value is not allowed.
     pub fn set(&self, name: &str, definition: Definition) -> Result<(), InvalidParameter> {
         self.set_all(BTreeMap::from([(name.to_owned(), definition)]))
     }
 
-    /// Makes or replaces several policies, as a client says, all of them or none.
+    /// Makes or replaces several policies for a client, all of them or none.
     ///
     /// # Errors
-    /// Which value is not allowed, and what is.
+    /// If a value is not allowed.
     pub fn set_all(&self, definitions: BTreeMap<String, Definition>) -> Result<(), InvalidParameter> {
         let stated = &mut *self.stated.lock();
         let mut table = Table::clone(&self.load());
@@ -88,12 +88,12 @@ impl Policies {
         Ok(())
     }
 
-    /// Forgets a policy, as a client says; false if there is none of that name.  Its counters expire by themselves.
+    /// Removes a policy for a client; false if there is none of that name.  Its counters expire by themselves.
     pub fn remove(&self, name: &[u8]) -> bool {
         self.remove_all([name]) > 0
     }
 
-    /// Forgets policies, as a client says, and returns how many there were.
+    /// Removes policies for a client, and returns how many there were.
     pub fn remove_all<'n>(&self, names: impl IntoIterator<Item = &'n [u8]>) -> usize {
         let stated = &mut *self.stated.lock();
         let mut table = Table::clone(&self.load());
@@ -113,12 +113,12 @@ impl Policies {
         gone.len()
     }
 
-    /// Makes the policies of a file hold, which go before what clients have said of the same names.  Those of the names
-    /// that the file had `before` and has no more are forgotten, or what they are on a fresh server, unless a client has
-    /// made them anew.  All of it happens at once, or nothing does.
+    /// Makes the policies of a file hold, before those of clients with the same names.  Policies that the file had `before`
+    /// and has no more are removed, or are again those of a new server, unless a client has set them since.  All of this
+    /// happens at once, or nothing does.
     ///
     /// # Errors
-    /// Which value is not allowed, and what is.
+    /// If a value is not allowed.
     pub fn follow_file(
         &self,
         definitions: BTreeMap<String, Definition>,
@@ -142,8 +142,8 @@ impl Policies {
         Ok(())
     }
 
-    /// Makes what clients of an earlier server had said hold again: of each name what it is, or that there is none.  Returns
-    /// those that are not allowed any more, which are left out.
+    /// Restores the policies of an earlier server's clients: for each name its definition, or none if it was removed.
+    /// Returns the policies that are no longer allowed, which are left out.
     pub fn restore(&self, said: BTreeMap<String, Option<Definition>>) -> Vec<(String, InvalidParameter)> {
         let mut refused = Vec::new();
         let stated = &mut *self.stated.lock();
@@ -165,7 +165,7 @@ impl Policies {
         refused
     }
 
-    /// Gives `write` all that clients have said of policies, as records, while nobody changes them.
+    /// Gives `write` the policies that clients have set or removed, as records, while they are locked.
     pub fn each_record(&self, mut write: impl FnMut(Record<'_>)) {
         let stated = self.stated.lock();
         let table = self.load();
@@ -208,7 +208,7 @@ fn check_count(table: &Table) -> Result<(), InvalidParameter> {
     Err(InvalidParameter { parameter: "the number of policies", value, allowed })
 }
 
-/// The policies of a fresh server: 100 a minute for each key, all of them at once if need be.
+/// The policies of a new server: 100 a minute for each key, also all at once.
 fn fresh() -> BTreeMap<String, Definition> {
     let parameters = Parameters { limit: 100, period_millis: 60_000, burst: None, on_change: None };
     let definition =

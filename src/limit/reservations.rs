@@ -1,7 +1,7 @@
-//! Reservations: a cost taken ahead by estimate, and put right once it is known.
+//! Reservations: a cost that is taken by estimate, and corrected once it is known.
 //!
-//! What is reserved is taken from its limits at once, all or nothing, like any check.  A commit charges or gives back the
-//! difference to what was really used; a cancellation gives back all.  A reservation that nobody ends in time counts as
+//! A reservation takes its cost from its limits at once, all or nothing, like a check.  A commit charges or gives back the
+//! difference to the used amount; a cancellation gives everything back.  A reservation that is not ended in time counts as
 //! used, or is given back, as its policy says.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -24,13 +24,13 @@ pub const RESERVATIONS_MAX: usize = 100_000;
 /// The longest time a reservation can be open, a day.
 pub const RESERVATION_SPAN_MAX: Nanos = 86_400 * NANOS_PER_SECOND;
 
-/// Reservations that are written before others have their turn.
+/// How many reservations are written before the lock is released for others.
 const RECORDS_PER_LOCK: usize = 256;
 
-/// Names a reservation.  It is drawn at random, so that nobody ends another's by mistake.
+/// Names a reservation.  It is drawn at random, so that no client ends another's by mistake.
 pub type ReservationId = u64;
 
-/// What was taken ahead.
+/// A cost that was taken by estimate.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Reservation {
     /// The database of its counters.
@@ -42,7 +42,7 @@ pub struct Reservation {
     items: Vec<Reserved>,
 }
 
-/// What was taken from one limit.
+/// The part of a reservation in one limit.
 #[derive(PartialEq, Eq, Debug)]
 struct Reserved {
     counter: CounterName,
@@ -52,7 +52,7 @@ struct Reserved {
 }
 
 impl Reservation {
-    /// What an outcome of a plan has taken, until `ends_at`.
+    /// A reservation of the costs that an outcome of a plan took, until `ends_at`.
     pub fn new(
         plan: &Plan<'_>,
         outcome: &Outcome,
@@ -104,7 +104,7 @@ impl Reservation {
         }
     }
 
-    /// Reads what was stored; none if it is no reservation.
+    /// Reads it back; none if the bytes are no reservation.
     pub fn decode(mut bytes: &[u8]) -> Option<Reservation> {
         let rest = &mut bytes;
         let database = u32::from_le_bytes(take(rest)?) as usize;
@@ -129,32 +129,32 @@ impl Reservation {
         Some(Reservation { database, taken_at, ends_at, items })
     }
 
-    /// The counters that have to be locked to end it.
+    /// Its counters, which have to be locked to end it.
     pub fn counters(&self) -> impl Iterator<Item = &[u8]> {
         self.items.iter().map(|item| &*item.counter)
     }
 
-    /// Puts right what was taken: `actual` was used of each limit.
+    /// Corrects the cost: `actual` was used of each limit.
     ///
     /// # Errors
-    /// If a key that a counter should be at holds something else; nothing is put right then.
+    /// If the key of a counter holds a value of another kind; nothing is corrected then.
     pub fn commit(&self, counters: &mut impl Counters, actual: u64, now: Nanos) -> Result<(), NotACounter> {
         counters.check_kinds(self.counters())?;
         self.items.iter().try_for_each(|item| self.settle(item, counters, actual, now))
     }
 
-    /// Gives back what was taken.
+    /// Gives everything back.
     ///
     /// # Errors
-    /// If a key that a counter should be at holds something else; nothing is given back then.
+    /// If the key of a counter holds a value of another kind; nothing is given back then.
     pub fn cancel(&self, counters: &mut impl Counters, now: Nanos) -> Result<(), NotACounter> {
         self.commit(counters, 0, now)
     }
 
-    /// Ends it as its policies say, since nobody else did.
+    /// Ends it as its policies say, since its time is over.
     ///
     /// # Errors
-    /// If a key that a counter should be at holds something else.
+    /// If the key of a counter holds a value of another kind.
     pub fn expire(&self, counters: &mut impl Counters, now: Nanos) -> Result<(), NotACounter> {
         let refunded = self.items.iter().filter(|item| item.on_expiry == OnExpiry::Refund);
         refunded.into_iter().try_for_each(|item| self.settle(item, counters, 0, now))
@@ -169,14 +169,14 @@ impl Reservation {
     ) -> Result<(), NotACounter> {
         let state = counters.state(&item.counter)?;
         if !state.is_empty() && !item.limit.wrote(state) {
-            // The policy has another algorithm by now, which knows nothing of what was taken under this one.
+            // The policy has another algorithm now, which does not know costs of the former one.
             return Ok(());
         }
         let mut changed = StateBytes::new();
         let kept_for = match actual.checked_sub(item.cost) {
             Some(0) => return Ok(()),
             Some(more) => item.limit.charge(state, more, now, &mut changed),
-            // A counter that says nothing any more has nothing to give back.
+            // A counter that has expired has nothing to give back.
             None if state.is_empty() => return Ok(()),
             None => item.limit.refund(state, item.cost - actual, self.taken_at, now, &mut changed),
         };
@@ -198,17 +198,17 @@ pub struct Reservations {
 struct Open {
     by_id: HashMap<ReservationId, Reservation>,
     by_end: BTreeSet<(Nanos, ReservationId)>,
-    /// Those that were opened and are not written yet, and those that were ended and are written as open still.
+    /// The ids whose state is not written: opened and not written yet, or ended and still written as open.
     changed: HashSet<ReservationId>,
 }
 
 impl Reservations {
-    /// None; what is opened is kept as `persistence` says.
+    /// No reservations; `persistence` keeps those to come.
     pub(super) fn new(persistence: Arc<Persistence>) -> Reservations {
         Reservations { open: Mutex::default(), persistence }
     }
 
-    /// Refuses where there is no room for one more: to be asked before anything is taken.
+    /// Checks that there is room for one more, before anything is taken.
     ///
     /// # Errors
     /// If too many are open.
@@ -221,7 +221,7 @@ impl Reservations {
         Err(InvalidParameter { parameter: "the number of open reservations", value, allowed })
     }
 
-    /// Opens a reservation under an id that was drawn for it.
+    /// Opens a reservation under its id.
     pub fn open(&self, id: ReservationId, reservation: Reservation) {
         let mut open = self.open.lock();
         if self.persistence.is_on() {
@@ -230,20 +230,20 @@ impl Reservations {
         open.put(id, reservation);
     }
 
-    /// Opens what an earlier server had open.
+    /// Opens the reservations of an earlier server.
     pub fn restore(&self, reservations: impl Iterator<Item = (ReservationId, Reservation)>) {
         let mut open = self.open.lock();
         reservations.for_each(|(id, reservation)| open.put(id, reservation));
     }
 
-    /// The counters of which one has taken; none if it was ended already, or there never was one.
+    /// The counters of a reservation; none if it has ended, or never was.
     pub fn counters_of(&self, id: ReservationId) -> Vec<CounterName> {
         let open = self.open.lock();
         let reserved = open.by_id.get(&id).map_or(&[][..], |reservation| &reservation.items);
         reserved.iter().map(|reserved| reserved.counter.clone()).collect()
     }
 
-    /// Two databases have changed places, with the counters that reservations were taken from.
+    /// Follows a swap of two databases, with the counters that reservations were taken from.
     pub fn swap_databases(&self, first: usize, second: usize) {
         for reservation in self.open.lock().by_id.values_mut() {
             if reservation.database == first {
@@ -254,7 +254,7 @@ impl Reservations {
         }
     }
 
-    /// Takes a reservation out, to end it; none if it was ended already, or there never was one.
+    /// Takes a reservation out, to end it; none if it has ended, or never was.
     pub fn close(&self, id: ReservationId) -> Option<Reservation> {
         let mut open = self.open.lock();
         let reservation = open.by_id.remove(&id)?;
@@ -263,7 +263,7 @@ impl Reservations {
         Some(reservation)
     }
 
-    /// Takes out one whose time is over.
+    /// Takes out a reservation whose time is over.
     pub fn close_due(&self, now: Nanos) -> Option<Reservation> {
         let mut open = self.open.lock();
         let (_, id) = open.by_end.first().copied().filter(|(ends_at, _)| *ends_at <= now)?;
@@ -282,36 +282,36 @@ impl Reservations {
         self.open.lock().by_id.len()
     }
 
-    /// Whether anything has been opened or ended that is not written.
+    /// Whether the state of a reservation is not written.
     pub fn has_changed(&self) -> bool {
         !self.open.lock().changed.is_empty()
     }
 
-    /// Takes the ids of those that were opened or ended and are not written, to be written now.
+    /// Takes the ids of reservations whose state is not written, to be written now.
     pub fn take_changed(&self) -> Vec<ReservationId> {
         std::mem::take(&mut self.open.lock().changed).into_iter().collect()
     }
 
-    /// Takes the ids of those that were ended and are not written as such, to be written now.
+    /// Takes the ids of reservations that are written as open but have ended, to be written now.
     pub fn take_ended(&self) -> Vec<ReservationId> {
         let Open { by_id, changed, .. } = &mut *self.open.lock();
         changed.extract_if(|id| !by_id.contains_key(id)).collect()
     }
 
-    /// The ids of those that are open and written.  One that was opened since the last time is left out: if a snapshot had
-    /// it, nobody would write that it has ended.
+    /// The ids of the reservations that are open and written.  One that was opened since the last write is left out: if a
+    /// snapshot had it, its end would never be written.
     pub fn written(&self) -> Vec<ReservationId> {
         let Open { by_id, changed, .. } = &*self.open.lock();
         by_id.keys().filter(|id| !changed.contains(id)).copied().collect()
     }
 
-    /// Those of `ids` that are open no more.
+    /// The `ids` that have ended.
     pub fn ended(&self, ids: &[ReservationId]) -> Vec<ReservationId> {
         let open = self.open.lock();
         ids.iter().filter(|id| !open.by_id.contains_key(id)).copied().collect()
     }
 
-    /// Gives `write` what is to be said of these reservations, as records.
+    /// Gives `write` the state of these reservations, as records.
     pub fn each_record(&self, ids: &[ReservationId], mut write: impl FnMut(Record<'_>)) {
         let mut bytes = Vec::new();
         for ids in ids.chunks(RECORDS_PER_LOCK) {
@@ -337,7 +337,7 @@ impl Open {
         }
     }
 
-    /// Notes that a reservation is open no more.  Of one that was never written there is nothing to say.
+    /// Notes that a reservation has ended.  If it was never written, nothing has to be written.
     fn note_end(&mut self, id: ReservationId, persistence: &Persistence) {
         if persistence.is_on() && !self.changed.remove(&id) {
             self.changed.insert(id);
@@ -345,10 +345,10 @@ impl Open {
     }
 }
 
-/// A span of time that a reservation may be open.
+/// A time that a reservation may be open.
 ///
 /// # Errors
-/// What is allowed.
+/// If it is not allowed.
 pub fn checked_reservation_span(millis: i64) -> Result<Nanos, InvalidParameter> {
     let span = checked_span("ttl", millis).ok();
     span.filter(|span| *span <= RESERVATION_SPAN_MAX).ok_or_else(|| {

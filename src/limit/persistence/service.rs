@@ -14,7 +14,7 @@ use crate::journal::keeper::{Dormant, Interrupted, Persistent, Rest};
 use crate::journal::{RECORD_MAX, Snapshot, Tag};
 use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos};
 use crate::limit::reservations::ReservationId;
-use crate::limit::{moment_of_millis, nanos};
+use crate::limit::{nanos, timestamp_of_millis};
 use crate::store::{AccessContext, EntryRef, Keyspace};
 
 /// Counters looked at before others who want the gate have their turn.
@@ -198,6 +198,6 @@ pub(super) fn time(now: Now) -> Record<'static> {
 /// A counter as a record; none of another kind of value.
 pub(super) fn counter(database: usize, entry: EntryRef<'_>) -> Option<Record<'_>> {
     let state = entry.pinned_state().ok()?;
-    let ends_at = moment_of_millis(entry.deadline()?);
+    let ends_at = timestamp_of_millis(entry.deadline()?);
     Some(Record::Counter { database: database as u32, ends_at, key: entry.key(), state })
 }

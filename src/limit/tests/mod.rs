@@ -14,7 +14,7 @@ use super::operation::{Demand, Mode};
 use super::plan::{Outcome, Plan};
 use super::policies::POLICIES_MAX;
 use super::reservations::Reservation;
-use super::{Limits, algorithm, moment_of_millis};
+use super::{Limits, algorithm, timestamp_of_millis};
 use crate::random::Random;
 
 const SECOND: Nanos = 1_000_000_000;
@@ -397,7 +397,7 @@ fn a_window_of_the_calendar_survives_steps_of_the_wall_clock_and_ends_at_midnigh
     let day = LimitDefinition { window: Some(Unit::Day), period_ms: 0, ..limit("fixed", 2, 0) };
     limits.policies.set("daily", policy([day])).expect("the policy is valid");
     // On the limiter's scale the boot was at midnight.
-    let noon = moment_of_millis(0) + 12 * HOUR;
+    let noon = timestamp_of_millis(0) + 12 * HOUR;
     let take = |counters: &mut Map, now| {
         let outcome = decide(&limits, counters, &[("daily", "alice", 1)], Mode::Take, now);
         let Decision { allowed, remaining, reset_after, .. } = outcome.answers[0].decision;
@@ -421,7 +421,7 @@ fn a_reservation_of_yesterday_is_settled_today() {
     let (limits, mut counters) = (Limits::new(1), Map::default());
     let day = LimitDefinition { window: Some(Unit::Day), period_ms: 0, ..limit("fixed", 10, 0) };
     limits.policies.set("daily", policy([day])).expect("the policy is valid");
-    let evening = moment_of_millis(0) + DAY - 1;
+    let evening = timestamp_of_millis(0) + DAY - 1;
     let table = limits.policies.load();
     let plan = Plan::of(&[Demand::of_policy(b"daily", b"alice", 6)], &limits, &table, evening);
     let plan = plan.expect("the check is valid");
