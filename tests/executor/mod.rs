@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use quartet::catalog::SERVICES;
 use quartet::clock::Clock;
@@ -12,6 +13,7 @@ use quartet::random::Random;
 use quartet::refusal::Refusal;
 use quartet::server;
 use quartet::settings::Settings;
+use quartet::wait::{Barrier, Durable, Lost, Position};
 use quartet_protocol::resp::{Output, OwnedArguments};
 
 /// At least as many threads as the services have.
@@ -25,6 +27,23 @@ const NEST: &[Command] = &[Command {
     handler: Handler::Data(nest),
     ..Command::ROW
 }];
+
+/// A command whose reply waits for a disk that never gets it: `HOLD`.
+const HOLD: &[Command] = &[Command { name: "hold", handler: Handler::Data(hold), ..Command::ROW }];
+
+struct SlowDisk;
+
+impl Durable for SlowDisk {
+    fn poll_synced(&self, _: Position, _: &Waker) -> Poll<Result<(), Lost>> {
+        Poll::Pending
+    }
+}
+
+fn hold(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.delay_reply(Barrier { journal: Arc::new(SlowDisk), position: Position(1) });
+    call.output.ok();
+    Ok(())
+}
 
 fn nest(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let mut caller = Caller { may_block: false, ..call.caller.clone() };
@@ -44,7 +63,7 @@ impl Requests {
         let settings = Settings { threads: 1, dir: None, ..Settings::default() };
         let mut services = server::services(settings, Clock::machine(), 1);
         let families = SERVICES.iter().flat_map(|service| service.commands).copied();
-        services.commands = CommandTable::new(&families.chain([NEST]).collect::<Vec<_>>());
+        services.commands = CommandTable::new(&families.chain([NEST, HOLD]).collect::<Vec<_>>());
         services.metrics = Metrics::new(THREADS, services.commands.rows().len());
         let caller = Caller::new(None, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         let caller = Caller { may_block: false, ..caller };
@@ -209,6 +228,19 @@ fn a_key_that_was_not_declared_is_refused_and_nothing_happens() {
         requests.ask_as_one(&[&format!("NEST k SET {other} w"), &format!("GET {other}")]),
         "*2 +OK $1 w"
     );
+}
+
+#[test]
+fn a_reply_waits_for_what_its_inner_commands_wait_for() {
+    let mut requests = Requests::new();
+    let mut output = Output::new();
+    output.simple("earlier");
+    let start = output.len();
+    requests.executor.run(&mut requests.caller, owned("NEST k NEST k HOLD").as_arguments(), &mut output);
+    let held = requests.executor.take_held();
+    let places: Vec<_> = held.iter().map(|held| (held.start, held.end)).collect();
+    assert_eq!(places, [(start, output.len())]);
+    assert_eq!(text(&output), "+earlier +OK");
 }
 
 #[test]

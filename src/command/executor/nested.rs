@@ -15,15 +15,27 @@ impl<'s> Call<'_, 's> {
     /// holds.  Refused before anything has happened are: a key whose shard is not locked, a command that works on a
     /// connection or is not allowed in scripts, and one that looks beyond its keys unless this command has the store
     /// alone.
+    ///
+    /// This command must not have written its reply yet: if the inner reply has to wait for the disk, this one does instead.
     pub fn execute(&mut self, caller: &mut Caller, arguments: Arguments<'_>, output: &mut Output) -> bool {
+        let held = std::mem::take(&mut self.continuation.held);
         let mut inner = Call { caller, output, ..self.reborrow() };
-        match inner.allowed_in_script(arguments) {
+        let is_done = match inner.allowed_in_script(arguments) {
             Ok(row) => inner.run_nested(row, None, arguments, &mut clock::ticks()),
             Err(refusal) => {
                 inner.refuse(&refusal);
                 false
             }
+        };
+        let held_inside = std::mem::replace(&mut self.continuation.held, held);
+        if let Some(last) = held_inside.into_iter().next_back() {
+            // This command acts on the inner reply at once, so there is no promise to write anew.
+            match self.continuation.held.last_mut().filter(|held| held.is_open()) {
+                Some(open) => open.barrier = last.barrier,
+                None => self.delay_reply(last.barrier),
+            }
         }
+        is_done
     }
 
     /// The row of a request, if a script may say it.

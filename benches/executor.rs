@@ -25,7 +25,7 @@ fn encode(words: &[&str], key: &str, to: &mut Vec<u8>) {
     }
 }
 
-fn dispatch(criterion: &mut Criterion) {
+fn executor(criterion: &mut Criterion) {
     let settings = Settings { threads: 1, dir: None, ..Settings::default() };
     let services = Arc::new(quartet::server::services(settings, Clock::machine(), 1));
     let address = "127.0.0.1:1".parse().expect("an address");
@@ -35,7 +35,7 @@ fn dispatch(criterion: &mut Criterion) {
     let keys: Vec<String> = (0..KEYS).map(|number| format!("key:{number:012}")).collect();
     let value = "x".repeat(64);
     let commands: [&[&str]; 4] = [&["PING"], &["SET", "KEY", &value], &["GET", "KEY"], &["INCR", "counter"]];
-    let mut group = criterion.benchmark_group("dispatch");
+    let mut group = criterion.benchmark_group("executor");
     group.throughput(Throughput::Elements(PIPELINE as u64));
     for words in commands {
         let pipeline = |keys: &[String]| {
@@ -59,5 +59,5 @@ fn dispatch(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, dispatch);
+criterion_group!(benches, executor);
 criterion_main!(benches);
