@@ -11,12 +11,12 @@ use crate::settings::{LockDurability, Settings};
 const REMEDY: &str =
     "mend that, choose another directory with --dir, or keep nothing on disk with --dir \"\"";
 
-/// Makes the directory if it is missing and owns it, so that a second server in it does not start.  One that nobody
-/// has named is not made before there is something to keep: caches that were started with no settings in one directory
-/// are not in each other's way.
+/// Makes the directory if it is missing and owns it, so that a second server in it does not start.  The default directory is
+/// not made before there is something to keep: two caches that were started without settings in one directory are not in
+/// each other's way.
 ///
 /// # Errors
-/// If it cannot be used: why, and what helps.
+/// If it cannot be used: the reason and the remedy.
 pub fn own(settings: &Settings) -> Result<Option<Folder>, String> {
     let Some(path) = settings.dir.as_deref().filter(|_| is_wanted(settings)) else { return Ok(None) };
     if let Some(obstacle) = obstacle(path) {
@@ -41,12 +41,12 @@ pub(crate) fn is_wanted(settings: &Settings) -> bool {
     settings.lock_durability != LockDurability::None || settings.limit_kept_from > 0
 }
 
-/// Whether somebody has said where to keep data.
+/// True if the settings name a directory for data.
 pub(crate) fn is_named(settings: &Settings) -> bool {
     settings.dir != Settings::default().dir
 }
 
-/// What is in the place of the directory or of one above it: a file, or a link that leads nowhere.
+/// The file, or the link that leads nowhere, in the place of the directory or of one above it.
 fn obstacle(path: &Path) -> Option<&Path> {
     path.ancestors().find(|part| part.symlink_metadata().is_ok()).filter(|part| !part.is_dir())
 }

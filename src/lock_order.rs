@@ -76,11 +76,11 @@ ranks! {
     CLIENT_IDENTITY,
     /// Messages that wait for a receiver.
     OUTBOX,
-    /// Who waits for the journal to be made.
+    /// The tasks that wait for the journal to be made.
     JOURNAL_AWAITED,
-    /// What was appended to the journal.
+    /// Records that wait for the journal's writer.
     JOURNAL,
-    /// Who waits for a sync.
+    /// The tasks that wait for a sync.
     JOURNAL_WAITERS,
     /// The thread of the journal's writer.
     JOURNAL_THREAD,

@@ -33,13 +33,16 @@ fn process(text: &mut Exposition, services: &Services) {
         .value(services.started.wall_millis() as f64 / 1000.0);
     text.counter("quartet_log_lines_dropped_total", "Lines of the log that nobody read in time.")
         .value(services.log.dropped());
-    text.counter("quartet_journal_syncs_total", "Writes of a journal that were synced to the disk.");
+    text.counter("quartet_journal_syncs_total", "Writes of the journal that were synced to the disk.  The services share it, so each shows the same figure.");
     services.each_journal(|service, status| text.sample(&[("service", service)], status.syncs));
-    text.gauge("quartet_journal_last_sync_seconds", "How long the last write of a journal took.");
+    text.gauge(
+        "quartet_journal_last_sync_seconds",
+        "How long the last write of the journal took, with its sync.",
+    );
     services.each_journal(|service, status| {
         text.sample(&[("service", service)], seconds(status.last_sync_micros));
     });
-    text.gauge("quartet_journal_failed", "1 if a journal cannot be written any more.");
+    text.gauge("quartet_journal_failed", "1 if the journal cannot be written.");
     services.each_journal(|service, status| {
         text.sample(&[("service", service)], u8::from(status.failure.is_some()));
     });

@@ -11,18 +11,17 @@ use std::path::{Path, PathBuf};
 /// How far ahead a file that goes on and on is laid out with zeros.
 const LAID_OUT_BYTES: usize = 256 * 1024;
 
-/// Whoever holds this file's lock owns the folder.
+/// The process that holds this file's lock owns the folder.
 const LOCK_FILE: &str = "LOCK";
 
-/// What is on the disk is for the user alone as whom the server runs.
+/// The files on the disk are for the server's user alone.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// What other users may do.
+/// The rights of other users.
 const OTHERS_MODE: u32 = 0o077;
 
-/// A folder of files.  What is written is on the disk only after a sync: of the file for its contents, of the names
-/// for its being there.
+/// A folder of files.  Bytes are on the disk once their file was synced, names once the folder was.
 pub trait Disk: Send + Sync {
     /// The names of all files.
     fn list(&self) -> io::Result<Vec<String>>;
@@ -109,8 +108,8 @@ impl Folder {
     }
 }
 
-/// Takes a folder that was made by an earlier version, and its files, away from other users of the machine: what is in
-/// them is none of theirs, and neither is the lock.
+/// Closes a folder that an earlier version has left open, and its files, to other users of the machine: they may neither
+/// read the data nor hold the lock.
 fn tighten(path: &Path) {
     let files = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     for path in files.chain([path.to_owned()]) {
@@ -202,7 +201,7 @@ impl Disk for Folder {
 /// A file of a folder.
 struct FolderFile {
     file: File,
-    /// Where what was written ends.
+    /// The end of the written bytes.
     end: u64,
     /// Where the zeros behind it end.
     laid_out: u64,
@@ -217,7 +216,7 @@ impl DiskFile for FolderFile {
 
     fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write(bytes)?;
-        // A disk that has no room for zeros may still have room for what matters.
+        // A disk that has no room for zeros may still have room for records.
         if self.end > self.laid_out && self.file.write_all_at(&[0; LAID_OUT_BYTES], self.end).is_ok() {
             self.laid_out = self.end + LAID_OUT_BYTES as u64;
         }

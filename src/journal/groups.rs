@@ -23,7 +23,7 @@ pub struct Groups {
 pub struct Group<'g>(&'g Groups);
 
 impl Groups {
-    /// Opens a group: what is appended before it is dropped is there as a whole after a crash, or not at all.
+    /// Opens a group: the records that are appended before it is dropped are all there after a crash, or none is.
     pub fn open(&self) -> Group<'_> {
         self.open.fetch_add(1, Ordering::SeqCst);
         Group(self)

@@ -8,7 +8,7 @@
 //!
 //! The files are segments, each with a number and the position where it begins, and at most one snapshot that counts:
 //! the state before the segment with its number.  A journal that could not be synced has failed for good; a new start
-//! finds out what the disk really has.  A journal that lacks room or descriptors stalls: it tries again until it has them.
+//! finds out what the disk has.  A journal that lacks room or descriptors stalls: it tries again until it has them.
 //!
 //! [`keeper`] opens the journal, and takes snapshots of the services that share it.
 //!
@@ -50,7 +50,7 @@ use shared::{Shared, State};
 /// How a journal is kept.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What it is called in the log and as a thread.
+    /// Its name in the log and as a thread.
     pub name: &'static str,
     /// A segment with this many bytes is followed by a new one.
     pub segment_max: u64,
@@ -63,7 +63,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// What fits most: 64 MiB to each limit.
+    /// The usual limits: 64 MiB each.
     pub fn new(name: &'static str) -> Options {
         Options {
             name,
@@ -82,7 +82,7 @@ pub enum NotAdmitted {
     Unmade(Arc<String>),
     /// The disk is behind by as much as may wait for it.
     Behind,
-    /// The disk has no room, or the system no descriptors: what was begun is tried again and again.
+    /// The disk has no room, or the system no descriptors: the write is tried again and again.
     Stalled,
     /// The disk has failed; only a new start helps.
     Failed,
@@ -93,7 +93,7 @@ pub enum NotAdmitted {
 pub struct Status {
     /// The end of all that was appended.
     pub appended: Position,
-    /// The end of what is on the disk.
+    /// The end of all records that are on the disk.
     pub synced: Position,
     /// Syncs since the start.
     pub syncs: u64,
@@ -126,11 +126,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal in `folder`, makes it if there is none, and replays what it holds.
+    /// Opens the journal in `folder`, makes it if there is none, and replays its records.
     ///
     /// # Errors
-    /// If the folder cannot be had, if what had been on the disk is not there as it was written, or if `replay` does
-    /// not understand a record.
+    /// If the folder cannot be had, if its contents are damaged, or if `replay` does not understand a record.
     pub fn open(
         folder: &Path,
         options: Options,
@@ -200,7 +199,7 @@ impl Journal {
     /// # Errors
     /// If there is no thread to be had.
     pub fn start(&self, writer: Writer) -> io::Result<()> {
-        let thread = std::thread::Builder::new().name(format!("{} journal", self.shared.options.name));
+        let thread = std::thread::Builder::new().name(self.shared.options.name.to_owned());
         *self.thread.lock() = Some(thread.spawn(move || writer.run())?);
         Ok(())
     }
@@ -211,7 +210,8 @@ impl Journal {
     }
 
     /// Whether a service may begin something that it will have to write down.  Asked before a command changes
-    /// anything; what was begun is always appended, so the limit is exceeded by no more than the commands that run.
+    /// anything; the records of a command that has begun are always appended, so the limit is exceeded by no more than the
+    /// commands that run.
     ///
     /// # Errors
     /// If it may not, why.
@@ -247,14 +247,14 @@ impl Journal {
         self.shared.append(tag, records, true)
     }
 
-    /// Has the writer write what was appended quietly, without waiting for it.
+    /// Has the writer write the records that were appended quietly, without waiting for it.
     pub fn flush(&self) {
         if self.shared.has_quiet.load(Ordering::Acquire) {
             self.shared.wake_writer();
         }
     }
 
-    /// The end of what is on the disk.
+    /// The end of all records that are on the disk.
     pub fn synced(&self) -> Position {
         Position(self.shared.synced.load(Ordering::Acquire))
     }
@@ -316,7 +316,7 @@ impl Journal {
         self.shared.state.lock().is_closing = true;
         self.shared.wake_writer();
         let thread = self.thread.lock().take();
-        // Who was woken by the writer may be the last to have let go of the journal, on that very thread.
+        // A waiter that the writer has woken may be the last to let go of the journal, on the writer's own thread.
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
             // A panic of the thread has been reported, and there is nothing left to do about it.
             let _ = thread.join();

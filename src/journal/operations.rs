@@ -5,13 +5,13 @@ use std::io::{self, Read};
 use super::record::{Found, RecordReader, Rest};
 use crate::wait::Position;
 
-/// What comes next in a segment.
+/// The next thing in a segment.
 pub(super) enum Next {
-    /// An operation, whose records [`OperationReader::records`] has.
+    /// An operation; [`OperationReader::records`] has its records.
     Operation,
     /// The segment ends here.
     End,
-    /// No whole operation: why, and what is left of the segment from there on.
+    /// No whole operation: the reason, and the kind of the rest of the segment.
     Wrong(&'static str, Rest),
 }
 
@@ -62,7 +62,7 @@ impl<R: Read> OperationReader<R> {
                 Found::End => return Ok(Next::End),
                 Found::Record([], _) => "a record is empty",
                 Found::Record(_, links) if is_begun && links.is_first_of_batch => {
-                    // An operation is written at once, so what is missing had been on the disk.
+                    // An operation is written at once, so the missing records had been on the disk.
                     return Ok(Next::Wrong("the rest of an operation is missing", Rest::Written));
                 }
                 Found::Record(payload, links) => {

@@ -1,9 +1,10 @@
-//! What was appended and is not yet written: bytes, the places where a new segment begins, and an open group.
+//! Records that were appended and are not written yet: their bytes, the places where a new segment begins, and an open
+//! group.
 
 use super::record::{self, Links, Tag};
 use crate::wait::Position;
 
-/// What waits for the writer.
+/// The records that wait for the writer.
 pub(super) struct Pending {
     /// Records of one or more segments.
     pub(super) bytes: Vec<u8>,
@@ -46,7 +47,7 @@ struct Place {
     position: Position,
 }
 
-/// What the writer takes at once.
+/// The records that the writer takes at once.
 pub(super) struct Taken {
     pub(super) bytes: Vec<u8>,
     pub(super) cuts: Vec<Cut>,
@@ -102,7 +103,7 @@ impl Pending {
     }
 
     /// Appends the records of an operation, to a new segment if this one has `segment_max` bytes.  All of them go to
-    /// the same.  If `is_grouped`, they count together with what is appended next.
+    /// the same.  If `is_grouped`, they count together with the next ones.
     pub(super) fn append<'r>(
         &mut self,
         tag: Tag,
@@ -163,7 +164,7 @@ impl Pending {
         self.sequence
     }
 
-    /// Forgets what will not be written.
+    /// Forgets everything: the journal has failed.
     pub(super) fn clear(&mut self) {
         self.bytes = Vec::new();
         self.cuts.clear();

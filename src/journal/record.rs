@@ -2,7 +2,7 @@
 //!
 //! The checksum covers the record's position as well, so that a record is valid in its own place only.  The top bit
 //! of the length says that the record is the first of a batch.  A batch is written after all before it was synced:
-//! wherever such a record is found, everything before it had been on the disk, and what is wrong there is damage, not
+//! wherever such a record is found, everything before it had been on the disk, and an error there is damage, not
 //! the torn end of a write.
 //!
 //! The bit below says that the next record belongs to the same operation: the records of one operation count together or
@@ -12,7 +12,7 @@ use std::io::{self, Read};
 
 use crate::wait::Position;
 
-/// Longest record in bytes with its tag: the payload of the largest message and what goes with it.
+/// Longest record in bytes with its tag: room for the payload of the largest message and its frame.
 pub const RECORD_MAX: usize = 64 << 20;
 
 /// Bytes before the payload: the length and the checksum.
@@ -33,7 +33,7 @@ const SEARCH_MAX: usize = 4 << 30;
 pub struct Tag(pub u8);
 
 impl Tag {
-    /// Divides the bytes of a record into its tag and what the service wrote.
+    /// Divides the bytes of a record into its tag and the service's payload.
     pub(super) fn split(bytes: &[u8]) -> Option<(Tag, &[u8])> {
         let (&tag, record) = bytes.split_first()?;
         Some((Tag(tag), record))
@@ -109,7 +109,7 @@ fn checksum(position: Position, word: [u8; 4], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&start), payload)
 }
 
-/// What comes next in a file.
+/// The next thing in a file.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Found<'a> {
     /// A record's payload, and how it belongs to those around it.
@@ -120,12 +120,12 @@ pub(super) enum Found<'a> {
     Wrong(&'static str),
 }
 
-/// What is left of a file from a wrong record on.
+/// The rest of a file, from a wrong record on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Rest {
     /// Zeros, laid out for records that were never written.
     Blank,
-    /// The torn end of a write that nobody was told of.
+    /// The torn end of a write that was not acknowledged.
     Torn,
     /// A batch begins behind it: it had been on the disk, and is damaged.
     Written,
@@ -178,7 +178,7 @@ impl<R: Read> RecordReader<R> {
         Ok(Found::Record(&self.payload, Links::of(word)))
     }
 
-    /// After a wrong record: what it and all behind it are.
+    /// After a wrong record: the kind of the rest.
     pub(super) fn rest(&mut self) -> io::Result<Rest> {
         let mut rest = std::mem::take(&mut self.head);
         rest.append(&mut self.payload);
@@ -189,7 +189,7 @@ impl<R: Read> RecordReader<R> {
         Ok(if self.begins_batch(&rest) { Rest::Written } else { Rest::Torn })
     }
 
-    /// Whether a batch begins somewhere in what is left of the file.
+    /// Whether a batch begins somewhere in the rest of the file.
     fn begins_batch(&self, rest: &[u8]) -> bool {
         let mut left = SEARCH_MAX;
         for at in 1..rest.len() {

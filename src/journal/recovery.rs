@@ -1,6 +1,6 @@
 //! Reading a journal back at the start: the newest snapshot, then every segment after it, in order.
 //!
-//! The end of the last segment may be torn, as a crash leaves a write whose sync nobody was told of, and is cut.
+//! The end of the last segment may be torn, since a crash can interrupt a write that was not acknowledged; it is cut off.
 //! Anything else that is wrong stops the start, with the file, the place and the remedy.  Nothing is skipped.
 
 use std::fmt;
@@ -19,17 +19,17 @@ const READ_BYTES: usize = 256 << 10;
 /// Takes one record back into the service with this tag, or says why it cannot.
 pub type Replay<'a> = dyn FnMut(Tag, &[u8]) -> Result<(), String> + 'a;
 
-/// The same for the bytes of a record, before it is known whose it is.
+/// The same for the bytes of a record with its tag, or of an earlier version without one.
 pub(super) type ReplayBytes<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
 
-/// What was read back.
+/// The result of reading a journal back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recovered {
     /// Records replayed, those of the snapshot included.
     pub records: u64,
-    /// The end of the journal: what is appended next begins there.
+    /// The end of the journal, where the next record begins.
     pub position: Position,
-    /// What was cut off the end, if it was torn.
+    /// The end that was cut off, if it was torn.
     pub torn: Option<TornEnd>,
     /// The segment that comes next.
     pub(super) sequence: u64,
@@ -40,14 +40,14 @@ pub struct Recovered {
 }
 
 /// The end of the journal, if it is not what was written: a crash interrupted the last write, which then was not
-/// acknowledged, or the disk has lost what it had confirmed.  Which of them cannot be told.
+/// acknowledged, or the disk has lost writes that it had confirmed.  The two look the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TornEnd {
     /// The file it was cut off.
     pub file: String,
     /// The length in bytes that the file was cut to.
     pub offset: u64,
-    /// What is wrong there.
+    /// The error there.
     pub reason: &'static str,
 }
 
@@ -61,18 +61,18 @@ pub enum OpenError {
     },
     /// The disk refuses.
     Io {
-        /// What was to be done.
+        /// The action that failed.
         what: String,
         /// The disk's reason.
         error: io::Error,
     },
-    /// What had been on the disk is not what was written, or its service does not understand it.
+    /// A file is not as it was written, or a service does not understand its records.
     Damaged {
         /// The file.
         file: String,
         /// Where in the file, in bytes.
         offset: u64,
-        /// What is wrong.
+        /// The reason.
         reason: String,
         /// The folder.
         folder: String,
@@ -148,8 +148,8 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Replays all that the disk has in one of the `versions` of the format, cuts a torn end off, removes what is no longer
-/// needed.
+/// Replays all records on the disk, which are in one of the `versions` of the format, cuts a torn end off, and removes files
+/// that are not needed any more.
 pub(super) fn recover(
     disk: &dyn Disk,
     versions: RangeInclusive<u32>,
@@ -192,9 +192,9 @@ impl Recovered {
                 file,
                 offset,
                 reason,
-                "cut off the end of the journal, which is not what was written.  A crash in the last write leaves \
-                 that, and nobody was told of such a write; but if the disk has lost what it had confirmed, \
-                 operations that were acknowledged are gone with it"
+                "cut off the end of the journal, which is not as it was written.  A crash in the last write leaves \
+                 that, and such a write was not acknowledged; but if the disk has lost writes that it had confirmed, \
+                 acknowledged operations are gone with them"
             );
         }
     }
@@ -287,8 +287,8 @@ impl Recovery<'_, '_> {
             break at;
         };
         if is_last {
-            // What was replayed counts from now on, so it has to be on the disk, also if only this process's
-            // predecessor ended and the system did not.
+            // The replayed records count from now on, so they have to be on the disk, also if only the server before
+            // ended and the system did not.
             self.disk
                 .truncate(&name, offset_of(start, end))
                 .map_err(|error| failed(self.disk, "cut and sync", &name, error))?;
@@ -321,7 +321,7 @@ impl Recovery<'_, '_> {
     }
 }
 
-/// Where in its file something is whose position is `at`.
+/// The place in its file of the position `at`.
 fn offset_of(start: Position, at: Position) -> u64 {
     HEAD as u64 + (at.0 - start.0)
 }

@@ -24,7 +24,7 @@ pub(super) const HEAD: usize = 8 + 4 + 4 + 8 + 8 + 4;
 
 const DRAFT: &str = ".new";
 
-/// What a file is.
+/// The kinds of files.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Kind {
     Snapshot = 1,
@@ -115,7 +115,7 @@ fn head(id: FileId, start: Position, version: u32) -> Vec<u8> {
     bytes
 }
 
-/// What the head of a file says.
+/// The meaning of a file's head.
 pub(super) enum Head {
     /// Where its first record begins.
     Start(Position),

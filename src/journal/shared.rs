@@ -1,4 +1,4 @@
-//! What the ends of a journal share: those who append, those who wait for a sync, and the writer.
+//! The state that the ends of a journal share: threads that append, waiters for a sync, the writer, snapshots.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,14 +15,14 @@ use crate::clock::Clock;
 use crate::lock_order::{Condvar, Mutex, MutexGuard, rank};
 use crate::wait::{Lost, Position};
 
-/// What the ends of a journal share.
+/// See the module's text.
 pub(super) struct Shared {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) options: Options,
     /// Measures how long a sync takes.
     pub(super) clock: Clock,
     pub(super) state: Mutex<State, { rank::JOURNAL }>,
-    /// The writer's thread.  It sleeps without the mutex: one that wakes up to take it keeps it from those who append,
+    /// The writer's thread.  It sleeps without the mutex: one that wakes up to take it keeps it from threads that append,
     /// for as long as it takes the system to get the thread going.
     pub(super) writer: OnceLock<Thread>,
     /// A segment was begun, or the journal has failed.
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) is_stalled: AtomicBool,
     /// The writer has ended: nothing that is not on the disk will be.
     pub(super) is_closed: AtomicBool,
-    /// Something was appended of which the writer was not told.
+    /// Records were appended quietly: the writer was not told.
     pub(super) has_quiet: AtomicBool,
     pub(super) is_snapshot_begun: AtomicBool,
     pub(super) snapshot_bytes: AtomicU64,
@@ -77,14 +77,14 @@ impl Shared {
             return Poll::Ready(known);
         }
         let mut waiters = self.waiters.lock();
-        // Whoever publishes does so before looking for waiters.
+        // The writer publishes before it looks for waiters.
         if let Some(known) = self.outcome(position) {
             return Poll::Ready(known);
         }
         waiters.insert(position, waker);
         drop(waiters);
         if self.has_quiet.load(Ordering::Acquire) {
-            // Now somebody waits for what nobody was to wait for.
+            // Now a reply waits for records that no reply was expected to wait for.
             self.wake_writer();
         }
         Poll::Pending
@@ -102,14 +102,14 @@ impl Shared {
         }
     }
 
-    /// Tells the writer of what was appended, if it waits for that.
+    /// Tells the writer of appended records, if it waits for some.
     pub(super) fn tell_writer(&self, mut state: MutexGuard<'_, State>) {
         if !state.pending.is_ready() {
             return;
         }
         let is_full = state.pending.bytes.len() >= self.options.pending_max / 2;
         let is_waited_for = state.is_writer_idle || state.pending.operations == state.wanted_operations;
-        // Whoever comes next need not say it again.
+        // The next thread that appends need not say it again.
         state.is_writer_idle = false;
         drop(state);
         if is_full || is_waited_for {
@@ -126,7 +126,7 @@ impl Shared {
     ) -> Position {
         let mut state = self.state.lock();
         if self.has_failed() {
-            // It would only gather; whoever waits for this position is told.
+            // It would only gather.  A waiter for this position is told of the failure.
             return Position(u64::MAX);
         }
         let is_grouped = self.options.groups.are_open();
@@ -134,7 +134,7 @@ impl Shared {
         if is_grouped {
             self.options.groups.note_records(true);
             if !self.options.groups.are_open() {
-                // Whoever closed the last one meanwhile may have found nothing to end.
+                // The thread that closed the last one meanwhile may have found nothing to end.
                 state.pending.close_group();
             }
         }
@@ -149,7 +149,7 @@ impl Shared {
         position
     }
 
-    /// Makes what was appended while groups were open whole, if none is open any more.
+    /// Makes the records that were appended while groups were open whole, if none is open any more.
     pub(super) fn end_group(&self) {
         let mut state = self.state.lock();
         if !self.options.groups.are_open() {
@@ -193,7 +193,7 @@ impl Shared {
         }
     }
 
-    /// What was to be written was.
+    /// The batch that waited is written.
     pub(super) fn go_on(&self) {
         self.is_stalled.store(false, Ordering::Release);
         let stall = self.state.lock().stall.take();

@@ -52,15 +52,15 @@ impl Snapshot {
         Position(self.start.0 + self.written + self.bytes.len() as u64)
     }
 
-    /// Writes what was added, if it is much, so that a large snapshot is not held in memory.  Waits for the disk: not to be
-    /// called under a lock.
+    /// Writes the added records if they are many, so that a large snapshot is not held in memory.  Waits for the disk: not
+    /// to be called under a lock.
     pub fn spill(&mut self) {
         if self.bytes.len() >= SPILLED_BYTES && self.error.is_none() {
             self.error = self.write_bytes().err();
         }
     }
 
-    /// Puts the snapshot on the disk, then removes what it makes superfluous.  Waits for the disk, and for the writer to
+    /// Puts the snapshot on the disk, then removes the files that it replaces.  Waits for the disk, and for the writer to
     /// have written all that was appended until now, which any part may have seen.  If the snapshot cannot be written
     /// the journal goes on without it.
     ///
@@ -99,7 +99,7 @@ impl Snapshot {
         FileId::snapshot(self.sequence)
     }
 
-    /// Writes what was added behind what is written.
+    /// Writes the added records behind the written ones.
     fn write_bytes(&mut self) -> io::Result<()> {
         lock_order::assert_nothing_held("waits for the disk");
         if self.draft.is_none() {

@@ -1,4 +1,4 @@
-//! Who waits for a sync.
+//! The tasks that wait for a sync.
 
 use std::collections::HashMap;
 use std::task::Waker;
@@ -8,19 +8,19 @@ use crate::wait::Position;
 /// The wakers left, one per task however often it asks, so that their number is that of the tasks.
 #[derive(Default)]
 pub(super) struct Waiters {
-    /// By what a waker points to, which lives as long as the waker.
+    /// By the address that a waker points to, which lives as long as the waker.
     wakers: HashMap<(usize, usize), (Position, Waker)>,
 }
 
 impl Waiters {
-    /// Wakes `waker` when `position` is on the disk.  Who waits for two positions hears of the first.
+    /// Wakes `waker` when `position` is on the disk.  A task that waits for two positions hears of the first.
     pub(super) fn insert(&mut self, position: Position, waker: &Waker) {
         let identity = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
         let (first, _) = self.wakers.entry(identity).or_insert_with(|| (position, waker.clone()));
         *first = position.min(*first);
     }
 
-    /// Takes out all who wait for `position` or less.
+    /// Takes out the wakers of all that wait for `position` or less.
     pub(super) fn take_up_to(&mut self, position: Position) -> Vec<Waker> {
         self.wakers.extract_if(|_, (waited, _)| *waited <= position).map(|(_, (_, waker))| waker).collect()
     }

@@ -1,4 +1,4 @@
-//! The writer: takes all that was appended, writes it, syncs once for all who wait, says so.
+//! The writer: takes all appended records, writes them, syncs once for all waiters, and wakes them.
 
 use std::io;
 use std::sync::Arc;
@@ -33,11 +33,11 @@ pub struct Writer {
     spare: Vec<u8>,
     /// How many operations the last step wrote.
     last_batch: usize,
-    /// What was taken to be written and is not, because of an error that passes.
+    /// A batch that was taken and is not written, because of an error that passes.
     unwritten: Option<Batch>,
 }
 
-/// What one step writes.
+/// The records that one step writes.
 struct Batch {
     bytes: Vec<u8>,
     cuts: Vec<Cut>,
@@ -50,14 +50,14 @@ struct Batch {
 
 /// Why a step did not write everything.
 enum Obstacle {
-    /// Nothing is wrong with what was written, and trying again may succeed.
+    /// The written bytes are sound, and trying again may succeed.
     Passing(io::Error),
-    /// Nobody knows what is on the disk.
+    /// The contents of the disk are unknown.
     Final(io::Error),
 }
 
 impl Obstacle {
-    /// What an error means that came before a sync.  Until then nothing is acknowledged, and the same bytes can be
+    /// The kind of an error before a sync.  Until then nothing is acknowledged, and the same bytes can be
     /// written to the same place again: a lack of room, memory or descriptors is no reason to give up.
     fn before_sync(error: io::Error) -> Obstacle {
         use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
@@ -85,11 +85,11 @@ impl Writer {
         }
     }
 
-    /// Writes and syncs what was appended until now.  A failed sync is the journal's failure, and for good: nobody
-    /// knows what is on the disk, and trying again would only seem to help.  After a lack of room or descriptors the
+    /// Writes and syncs the records appended until now.  A failed sync is the journal's failure, and for good: the
+    /// contents of the disk are unknown, and trying again would only seem to help.  After a lack of room or descriptors the
     /// next step tries again.
     pub fn step(&mut self) {
-        // What waited for room is only the first of what was appended.
+        // The batch that waited for room comes first.
         if let Some(batch) = self.unwritten.take() {
             self.try_to_write(batch);
         }
@@ -216,15 +216,15 @@ impl Writer {
             is_closing = state.is_closing;
             let has_work =
                 (state.pending.is_ready() || self.unwritten.is_some()) && !self.shared.has_failed();
-            // Every time: whoever told it of work may have found none to do, as a snapshot of an empty segment does.
+            // Every time: a thread may have told it of work where there was none, as a snapshot of an empty segment does.
             state.is_writer_idle = !is_closing && !has_work;
             !state.is_writer_idle
         });
         !is_closing
     }
 
-    /// Waits for as many operations as the last sync served, for half as long as it took: whoever was served then and
-    /// asks again at once shares this sync and not the next.  Somebody alone never waits.
+    /// Waits for as many operations as the last sync served, for half as long as it took: a client that was served then
+    /// and asks again at once shares this sync and not the next.  A single client never waits.
     fn gather(&self) {
         let last_sync = Duration::from_micros(self.shared.last_sync_micros.load(Ordering::Relaxed));
         self.sleep_until(Some((last_sync / 2).min(GATHERING_MAX)), |state| {

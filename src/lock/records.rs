@@ -31,13 +31,13 @@ pub(super) enum Record<'a> {
     SessionEnded { session: u64 },
     /// A request with an id came to this; it does not wait.
     RequestDone { key: &'a [u8], fingerprint: u64, done: Done },
-    /// What a request with an id was granted has been taken back unseen: it may be made anew.
+    /// The grant of a request with an id was taken back unseen: the request may be made anew.
     RequestForgotten { key: &'a [u8] },
-    /// A snapshot begins whose parts may have seen records that come later, up to [`Record::SnapshotEnded`].
+    /// A snapshot begins.  Its parts may have seen records that come later, up to [`Record::SnapshotEnded`].
     SnapshotBegun,
-    /// No part of the snapshot has seen what comes later.
+    /// No part of the snapshot has seen later records.
     SnapshotEnded,
-    /// What only earlier versions wrote and this one has no use for: requests with ids of another form.
+    /// A record of earlier versions that this one has no use for: requests with ids of another form.
     Obsolete,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Record<'a> {
                     Done::Granted(fence) => (GRANTED_REQUEST, fence),
                     Done::Counted(count) => (COUNTED_REQUEST, count),
                     Done::Opened(SessionId(session)) => (OPENED_REQUEST, session),
-                    // Who waits asks again, and waits again.
+                    // A waiter asks again, and waits again.
                     Done::Waiting(_) => return,
                 };
                 out.push(REQUEST_DONE);

@@ -8,7 +8,7 @@ use quartet::random::Random;
 use super::ledger::{LINES, Ledger};
 use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
 
-/// What is done to a ledger, in order; each runs until the trouble comes.
+/// The actions on a ledger, in order.  A run ends when the trouble comes.
 const ROUTINE: &[fn(&mut Ledger)] = &[
     |ledger| ledger.add("one record in a group of its own"),
     Ledger::step,
@@ -30,7 +30,7 @@ const ROUTINE: &[fn(&mut Ledger)] = &[
     Ledger::close,
 ];
 
-/// What one run was told, and all that it tried.
+/// The lines that one run tried to write, and how many were acknowledged.
 struct Run {
     tried: Vec<String>,
     /// How many lines there were before each operation.
@@ -49,7 +49,7 @@ fn run(disk: &SimulatedDisk) -> Run {
         }
         action(&mut ledger);
     }
-    assert!(ledger.acknowledged >= before, "what was recovered counts");
+    assert!(ledger.acknowledged >= before, "recovered lines count");
     Run { tried: ledger.lines, operations: ledger.operations, acknowledged: ledger.acknowledged }
 }
 
@@ -207,7 +207,7 @@ fn nothing_is_admitted_while_too_much_waits() {
     let (journal, mut writer, _) = Journal::open_on(disk, options, &mut |_, _| Ok(())).expect("it is empty");
     for _ in 0..2 {
         assert_eq!(journal.admit(), Ok(()));
-        // What was begun before the limit was met is written down also beyond it.
+        // An operation that was begun before the limit was met is written beyond it.
         let last = [[1; 60], [2; 60]].map(|record| journal.append(LINES, &record))[1];
         assert_eq!(journal.admit(), Err(NotAdmitted::Behind));
         writer.step();

@@ -1,4 +1,4 @@
-//! What was on the disk is changed behind the journal's back.
+//! Files are damaged behind the journal's back.
 
 use quartet::journal::disk::Disk;
 use quartet::journal::{Journal, OpenError, Tag};

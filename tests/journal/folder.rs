@@ -98,7 +98,7 @@ fn records_appended_quietly_share_the_next_sync() {
     assert_eq!((journal.synced(), journal.status().syncs), (after, 1));
     synced(journal.append(TAG, b"with all before it"));
     assert_eq!(journal.status().syncs, 2);
-    // Whoever waits does not wait for others to append something.
+    // A waiter has them written at once.
     let position = quietly(1000);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let waited = poll_fn(|context| journal.poll_synced(position, context.waker()));
@@ -124,7 +124,7 @@ impl Wake for LastHolder {
 }
 
 #[test]
-fn who_is_woken_may_be_the_last_to_let_go() {
+fn a_woken_waiter_may_be_the_last_to_let_go_of_the_journal() {
     let folder = Folder::new();
     let (journal, _) = open(folder.path(), Options::new("test")).expect("the folder can be used");
     let first = journal.append(TAG, b"the first");

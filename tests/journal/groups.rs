@@ -1,4 +1,4 @@
-//! Groups: what a transaction appends for several services is there as a whole after a crash, or not at all.
+//! Groups: after a crash all records of a transaction are there, whichever services they belong to, or none is.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::support::process::{Folder, Server};
 use crate::support::segments::{FIRST_SEGMENT, SEGMENT_HEAD, boundaries};
 use crate::support::simulated_disk::SimulatedDisk;
 
-/// Appends groups and single records in an order that is drawn, with steps of the writer between, and returns what must be
-/// there together: ranges of numbers of records.
+/// Appends groups and single records in an order that is drawn, with steps of the writer between, and returns the ranges of
+/// records that must be there together.
 fn appended(disk: &SimulatedDisk, random: &mut Random) -> Vec<std::ops::Range<usize>> {
     let groups = Arc::<Groups>::default();
     let options = Options { segment_max: 60, groups: Arc::clone(&groups), ..Options::new("test") };
@@ -36,10 +36,6 @@ fn appended(disk: &SimulatedDisk, random: &mut Random) -> Vec<std::ops::Range<us
         }
         if open.is_empty() && start < number {
             wholes.push(start..number);
-            start = number;
-        }
-        // What a group that opens only now did not have is whole already.
-        if open.len() == 1 && start == number {
             start = number;
         }
     }

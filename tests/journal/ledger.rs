@@ -1,4 +1,4 @@
-//! A service for the tests of the journal: it remembers lines, and what it was told is on the disk.
+//! A service for the tests of the journal: it remembers lines, and which of them were acknowledged.
 
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -7,7 +7,7 @@ use quartet::journal::disk::Disk;
 use quartet::journal::{Journal, OpenError, Options, Recovered, Tag, Writer};
 use quartet::wait::{Durable, Position};
 
-/// What marks its records.
+/// The tag of its records.
 pub(crate) const LINES: Tag = Tag(77);
 
 /// Lines, each a record; a snapshot holds all of them.
@@ -57,7 +57,7 @@ impl Ledger {
         self.waiting.extend(lines.iter().map(|_| position));
     }
 
-    /// Lets the writer take a step and tells all whose lines are on the disk.
+    /// Lets the writer take a step and counts the lines that are on the disk as acknowledged.
     pub(crate) fn step(&mut self) {
         self.writer.as_mut().expect("the ledger is open").step();
         self.hear();

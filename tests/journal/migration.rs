@@ -1,5 +1,5 @@
 //! Journals of earlier versions, one for each service, become one: whenever the power fails, nothing of them is lost, and
-//! what was taken over is not taken over twice.
+//! nothing is taken over twice.
 
 use std::sync::Arc;
 
@@ -145,7 +145,6 @@ fn former_journals_are_taken_over_whenever_the_power_fails() {
             disks.all()[which].expect_trouble(Trouble::PowerLostAfter(at));
             let opened = disks.open();
             let has_ended = opened.is_ok();
-            // What a start has begun to write behind that is not on the disk yet.
             drop(opened);
             for survival in
                 [Survival::Nothing, Survival::Everything, Survival::Blocks(1), Survival::Blocks(16)]

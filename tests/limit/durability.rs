@@ -248,7 +248,7 @@ fn changes_of_operators_are_on_the_disk_before_the_reply() {
     // Dropped, it is killed.
     drop(first);
     for _ in 0..2 {
-        // What is there after one start is there after the next.
+        // Settings that are there after one start are there after the next.
         let server = server(&folder);
         let mut client = Client::connect(server.address());
         assert_eq!(client.ask("RL.POLICY LIST"), "[default, kept]");

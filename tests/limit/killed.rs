@@ -17,7 +17,7 @@ const COMMANDS: usize = 80;
 /// Names of policies and of patterns.
 const NAMES: usize = 12;
 
-/// What was set.
+/// The settings of operators.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Settings {
     policies: BTreeSet<String>,

@@ -28,7 +28,7 @@ struct Service {
     now: Now,
 }
 
-/// What a RESP client reads.
+/// The text of a refusal for RESP clients.
 fn text(refused: Refused) -> String {
     String::from_utf8_lossy(Refusal::from(refused).text()).into_owned()
 }
@@ -55,7 +55,7 @@ impl Service {
         assert_ne!(
             barrier.poll(Waker::noop()),
             Poll::Ready(Ok(())),
-            "what is on the disk need not be waited for"
+            "a reply whose records are on the disk does not wait"
         );
         self.writer.step();
         matches!(barrier.poll(Waker::noop()), Poll::Ready(Ok(()))).then_some(reply)

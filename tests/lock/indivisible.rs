@@ -81,7 +81,7 @@ impl Service {
         records
     }
 
-    /// What an owner holds, in which mode and how often.
+    /// The holdings of an owner, with their modes and counts.
     fn holdings(&self, owner: &str) -> Vec<String> {
         let (mut reports, mut cursor) = (Vec::new(), 0);
         loop {

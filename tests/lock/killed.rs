@@ -113,7 +113,7 @@ fn grants_outlive_kills_under_load() {
         let server = Server::quartet(&arguments);
         let mut client = Client::connect(server.address());
         let holders = workers.iter().filter(|worker| worker.held.contains_key("wanted-by-all")).count();
-        assert!(holders <= 1, "{holders} hold what one can hold");
+        assert!(holders <= 1, "{holders} hold a resource exclusively");
         workers.iter_mut().for_each(|worker| worker.check(&mut client));
         if round > 1 {
             // The journal of the round before is there; in the first it is made for the first lock.

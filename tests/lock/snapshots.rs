@@ -15,7 +15,7 @@ use crate::support::process::wait_for;
 use crate::support::segments::{SEGMENT_HEAD, boundaries};
 use crate::support::simulated_disk::{SimulatedDisk, Survival};
 
-/// What marks the records of the locks, for good.
+/// The tag of the locks' records, for good.
 const LOCKS: Tag = Tag(1);
 
 const SEGMENT: &str = "000000000002.segment";

@@ -3,6 +3,7 @@
 mod connections;
 mod data_folder;
 mod descriptors;
+mod former_folders;
 mod hangs;
 mod idle_connections;
 mod large_values;

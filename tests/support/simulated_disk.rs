@@ -1,4 +1,4 @@
-//! A disk in memory that loses power: after any operation, with any part of what was not synced on it or not.
+//! A disk in memory that loses power: after any operation, with any part of the unsynced bytes on it or not.
 
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
@@ -21,11 +21,11 @@ pub(crate) enum Trouble {
     PowerLostAfter(u64),
     /// There is no room for new files and more bytes, from this operation on and until that one.
     Full(u64, u64),
-    /// This operation fails, and if it was a sync, what should have been synced is gone; later ones work.
+    /// This operation fails, and if it was a sync, the unsynced bytes are gone; later ones work.
     Error(u64),
 }
 
-/// What of the unsynced things a loss of power leaves.
+/// The unsynced bytes and names that a loss of power leaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Survival {
     /// Nothing of them.
@@ -110,7 +110,7 @@ impl SimulatedDisk {
         copy
     }
 
-    /// Does what changes something, unless there is trouble.
+    /// Makes a change, unless there is trouble.
     fn change<T>(
         &self,
         done: impl FnOnce(&mut State) -> io::Result<T>,
@@ -154,7 +154,7 @@ impl SimulatedDisk {
     }
 }
 
-/// What a loss of power leaves of a file: each block of what was not synced, or zeros in its place, up to some length.
+/// A file after a loss of power: each unsynced block, or zeros in its place, up to some length.
 fn torn(file: &Contents, size: usize, random: &mut Random) -> Vec<u8> {
     let Some(unsynced) = file.bytes.len().checked_sub(file.synced.len()) else { return file.synced.clone() };
     let mut bytes = file.synced.clone();
@@ -239,7 +239,7 @@ impl Disk for SimulatedDisk {
 struct SimulatedFile {
     disk: SimulatedDisk,
     file: usize,
-    /// Where what was written ends.
+    /// The end of the written bytes.
     end: usize,
 }
 
@@ -271,7 +271,7 @@ impl DiskFile for SimulatedFile {
                 file.synced = file.bytes.clone();
                 Ok(())
             },
-            // As Linux does: what could not be written counts as written from then on, and is not.
+            // As on Linux: the bytes that could not be written count as written from then on, and are not.
             |state| {
                 let file = &mut state.files[self.file];
                 let zeros = file.bytes.len().saturating_sub(file.synced.len());

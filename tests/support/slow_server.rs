@@ -91,12 +91,12 @@ impl SlowServer {
         assert_eq!(self.services.locks.counted().1.withdrawn, count);
     }
 
-    /// Lets the disk keep what it was given until now.
+    /// Lets the disk sync all records appended until now.
     pub(crate) fn sync(&mut self) {
         self.writer.step();
     }
 
-    /// Waits until no client is connected over RESP, and lets the disk have what they did.
+    /// Waits until no client is connected over RESP, and lets the disk sync.
     pub(crate) fn until_alone(&mut self) {
         wait_for(|| {
             self.writer.step();

@@ -30,7 +30,8 @@ fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-/// The cache keeps nothing on disk, and the fields that clients look at say so.  The journals of other services follow.
+/// The cache keeps nothing on disk, and the fields that clients look at say so.  The journal follows, under the name of each
+/// service that is kept.
 pub(super) fn persistence(page: &mut Page, services: &Services) {
     page.zeros(&["loading", "async_loading", "rdb_changes_since_last_save", "rdb_bgsave_in_progress"]);
     page.field("rdb_last_save_time", services.started.wall_millis() / 1000);

@@ -4,7 +4,7 @@ use super::{Interrupted, Persistent, Rest};
 use crate::clock::Now;
 use crate::journal::{Snapshot, Tag};
 
-/// Stands in for a service of which nothing is to be kept for now.
+/// Stands in for a service that is not kept for now.
 pub struct Dormant {
     tag: Tag,
     former_folder: Option<&'static str>,

@@ -23,7 +23,7 @@ pub struct JournalHandle {
     is_ready: AtomicBool,
     /// The end of the records that say so.
     ready_at: AtomicU64,
-    /// Who waits for the journal to be made.
+    /// The tasks that wait for the journal to be made.
     waiters: Mutex<Vec<Waker>, { rank::JOURNAL_AWAITED }>,
     /// The keeper's thread, which makes it.
     keeper: OnceLock<Thread>,
@@ -56,8 +56,8 @@ impl JournalHandle {
         self.failure.load_full()
     }
 
-    /// How the journal fares; none if there is none and nothing was to be kept.  Takes no lock that is held while
-    /// somebody waits for the disk or the gate.
+    /// How the journal fares; none if there is none and nothing was to be kept.  Takes no lock that a thread holds while it
+    /// waits for the disk or the gate.
     pub fn status(&self) -> Option<Status> {
         match self.journal.get() {
             Some(journal) => Some(journal.status()),
@@ -94,7 +94,7 @@ impl JournalHandle {
         self.wake_waiters();
     }
 
-    /// The journal cannot be had for now.  Whoever waits for it is told so.
+    /// The journal cannot be had for now.  The tasks that wait for it are told so.
     pub(super) fn fail(&self, reason: String) {
         self.failure.store(Some(Arc::new(reason)));
         self.wake_waiters();
@@ -105,8 +105,8 @@ impl JournalHandle {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// The journal and the position in it from which on `position` is on the disk, once that is known.  What was appended
-    /// before there was a journal had no position then.
+    /// The journal and the position in it from which on `position` is on the disk, once that is known.  Records that were
+    /// appended before there was a journal had no position then.
     fn place_of(&self, position: Position) -> Option<(&Arc<Journal>, Position)> {
         let journal = self.journal.get().filter(|_| self.is_ready.load(Ordering::Acquire))?;
         Some((journal, position.max(Position(self.ready_at.load(Ordering::Acquire)))))
@@ -119,7 +119,7 @@ impl Durable for JournalHandle {
             return journal.poll_synced(position, waker);
         }
         let mut waiters = self.waiters.lock();
-        // The keeper says what has become of the journal before it looks for waiters.
+        // The keeper notes the journal, or the failure, before it looks for waiters.
         if let Some((journal, position)) = self.place_of(position) {
             drop(waiters);
             return journal.poll_synced(position, waker);
@@ -143,13 +143,13 @@ pub struct ServiceJournal {
 }
 
 impl ServiceJournal {
-    /// That of the service with this tag, of which nothing outlives the server before it is turned on.
+    /// The way of the service with this tag.  Nothing of it outlives the server before it is turned on.
     pub fn new(handle: &Arc<JournalHandle>, tag: Tag) -> ServiceJournal {
         let (is_on, is_attached) = (AtomicBool::new(false), AtomicBool::new(false));
         ServiceJournal { handle: Arc::clone(handle), tag, is_on, is_attached }
     }
 
-    /// What changes from now on outlives the server.
+    /// Changes from now on outlive the server.
     pub fn turn_on(&self) {
         self.is_on.store(true, Ordering::Release);
     }
@@ -168,7 +168,7 @@ impl ServiceJournal {
         self.handle.journal.get().filter(|_| self.is_attached.load(Ordering::Acquire))
     }
 
-    /// Whether the service may change what has to outlive the server; asked before anything is changed.
+    /// Whether the service may change state that has to outlive the server; asked before anything is changed.
     ///
     /// # Errors
     /// Why it could not be written down.
@@ -181,7 +181,7 @@ impl ServiceJournal {
     }
 
     /// Appends the records of an operation; see [`Journal::append_all`].  Before there is a journal this has it made, and
-    /// the service says what there is when it is attached; the position counts then too.
+    /// the service appends its whole state when it is attached; the position counts then too.
     pub fn append<'r>(&self, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
         match self.journal() {
             Some(journal) => journal.append_all(self.tag, records),
@@ -202,7 +202,7 @@ impl ServiceJournal {
         Position::default()
     }
 
-    /// What a reply has to wait for that depends on what is appended up to `position`; none if the disk has that.
+    /// The wait of a reply that depends on the records up to `position`; none if the disk has them.
     pub fn barrier(&self, position: Position) -> Option<Barrier> {
         if self.is_synced(position) {
             return None;

@@ -1,8 +1,8 @@
-//! Taking over what earlier versions kept: each service had a journal of its own, in a folder of its own.
+//! Taking over the data of earlier versions: each service had a journal of its own, in a folder of its own.
 //!
 //! The services take the records of their former folders back, then one snapshot of the new journal says all of it, and
 //! then the former folders are removed.  A mark in the snapshot tells a start after a crash how far that came: as long as
-//! there is no snapshot it begins anew, and from then on what is left of the former folders is superseded.
+//! there is no snapshot it begins anew, and from then on the rest of the former folders is superseded.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::journal::disk::Disk;
 use crate::journal::segment::{self, FileId, UNTAGGED_VERSIONS};
 use crate::journal::{Journal, OpenError, Snapshot, Tag, recovery};
 
-/// What marks the keeper's own records.
+/// The tag of the keeper's own records.
 pub(super) const TAG: Tag = Tag(0);
 
 /// The keeper's records: the former folders are taken over and to be removed, and they are removed.
@@ -23,7 +23,7 @@ const REMOVED: [u8; 1] = [2];
 /// The former folder of the service with this tag.
 pub type FormerFolder = (Tag, Arc<dyn Disk>);
 
-/// Former folders and what has become of them.
+/// Former folders, and how far their takeover has come.
 pub(super) struct Takeover {
     former: Vec<FormerFolder>,
     /// One of them has files of a journal.
@@ -66,7 +66,7 @@ impl Takeover {
         Ok(())
     }
 
-    /// Gives the services what their former folders have, unless the journal has it already.
+    /// Gives the services the records of their former folders, unless the journal has them already.
     pub(super) fn read(
         &mut self,
         is_new: bool,
@@ -108,7 +108,7 @@ impl Takeover {
         }
     }
 
-    /// Removes the former folders once the journal has what they had.
+    /// Removes the former folders once the journal has their records.
     pub(super) fn finish(&self, journal: &Journal) -> Result<(), OpenError> {
         for (_, disk) in &self.former {
             remove(&**disk)?;

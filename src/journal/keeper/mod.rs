@@ -5,8 +5,8 @@
 //! reply waits for that as it waits for a sync.
 //!
 //! One snapshot is taken of all services at one go, from one place in the journal, so that one position says what it
-//! replaces.  It may have seen what was appended later, of each service as much as happened while its turn came: each
-//! replays its own records over that, as its text says.  A position for each service would let them be taken one by one,
+//! replaces.  A service's part may have seen changes whose records come later: each service replays its own records over
+//! that, as its text says.  A position for each service would let them be taken one by one,
 //! but the journal would have to keep every segment that the slowest of them needs, and a start would have to pass over
 //! records by their service.
 //!
@@ -52,7 +52,7 @@ pub struct Interrupted;
 
 /// The end of a service that the keeper holds.
 pub trait Persistent: Send {
-    /// What marks its records, for good.
+    /// The tag of its records, for good.
     fn tag(&self) -> Tag;
 
     /// The folder in which earlier versions kept a journal of this service alone.
@@ -70,25 +70,25 @@ pub trait Persistent: Send {
     /// must not be taken back again, so that the start fails if no snapshot can replace them.
     fn resume(&mut self, now: Now) -> bool;
 
-    /// From now on the service appends what changes.  Before that it appends what the journal does not have: all there
-    /// is if the journal `is_new`, or what [`Persistent::resume`] has changed.
+    /// From now on the service appends its changes.  Before that it appends the state that the journal does not have: all of
+    /// it if the journal `is_new`, or the changes of [`Persistent::resume`].
     fn attach(&mut self, is_new: bool);
 
-    /// True if something has changed that is not appended when it does, but by [`Persistent::copy_changes`].
+    /// True if there are changes that the service does not append at once, but in [`Persistent::copy_changes`].
     fn has_changes(&self) -> bool {
         false
     }
 
-    /// Appends what has changed in this way.  Called twice a second.
+    /// Appends these changes.  Called twice a second.
     fn copy_changes(&mut self) {}
 
-    /// True if only a snapshot can say what has changed.
+    /// True if there are changes that only a snapshot can record.
     fn wants_snapshot(&self) -> bool {
         false
     }
 
-    /// Writes all there is into a snapshot.  No changes are copied meanwhile.  What may take long is given back, to be
-    /// written while other things happen.
+    /// Writes the whole state into a snapshot.  No changes are copied meanwhile.  A part that may take long is given back, to
+    /// be written while the keeper goes on.
     ///
     /// # Errors
     /// If the snapshot has to be begun anew.
@@ -109,15 +109,15 @@ pub struct Keeper {
     background: Option<JoinHandle<()>>,
 }
 
-/// A snapshot and what is still to be written into it.
+/// A snapshot and the parts that are still to be written into it.
 type Begun = (Snapshot, Vec<Rest>);
 
 impl Keeper {
-    /// Gives the services back what `directory` has of them, and keeps them there from now on.  If nothing `is_wanted`,
-    /// the services take over what there is and nothing is kept from then on: there is no keeper.
+    /// Gives the services their records in `directory` back, and keeps them there from now on.  If nothing `is_wanted`, the
+    /// services take their records over and nothing is kept from then on: there is no keeper.
     ///
     /// # Errors
-    /// If the folder cannot be had, or what it has is damaged.
+    /// If the folder cannot be had, or its contents are damaged.
     pub fn open(
         handle: &Arc<JournalHandle>,
         directory: Option<&Path>,
@@ -179,7 +179,7 @@ impl Keeper {
         for service in &mut keeper.services {
             must_replace |= service.resume(now);
         }
-        // Before anything is appended, so that it needs nothing of what comes behind it.
+        // Before anything is appended, so that it stands for itself.
         let snapshot = if is_new && !takeover.is_read() { None } else { journal.begin_snapshot() };
         keeper.publish(&journal, is_new && !takeover.is_read());
         if let Some(snapshot) = snapshot
@@ -215,7 +215,7 @@ impl Keeper {
         Options { groups: Arc::clone(self.handle.groups()), ..Options::new("journal") }
     }
 
-    /// Lets the services append to the journal; all that they have to say of the time before is whole or not there.
+    /// Lets the services append to the journal.  The records of the time before are one group.
     fn publish(&mut self, journal: &Arc<Journal>, is_new: bool) {
         self.handle.publish(journal);
         self.journal = Some(Arc::clone(journal));
@@ -226,8 +226,8 @@ impl Keeper {
         self.handle.set_ready(journal.appended());
     }
 
-    /// Replaces all that was taken back by a snapshot: what is left of long ago goes, and with it what a change of the
-    /// settings has made void.  Nobody else uses the services yet.  If this fails that is in the log.
+    /// Replaces all records that were taken back by a snapshot: old files go, and state that a change of the settings has made
+    /// void.  No client uses the services yet.  A failure is logged.
     fn replace(&mut self, mut snapshot: Snapshot, takeover: &Takeover) -> io::Result<()> {
         let interrupted = |Interrupted| io::Error::other("a service was interrupted");
         takeover.mark(&mut snapshot);
@@ -248,7 +248,7 @@ impl Keeper {
         match self.try_to_make() {
             Ok(journal) => {
                 if self.handle.failure().is_some() {
-                    tracing::warn!("what services promise to remember is kept again");
+                    tracing::warn!("changes are kept on the disk again");
                 }
                 self.publish(&journal, true);
                 true
@@ -259,7 +259,7 @@ impl Keeper {
                 if self.handle.failure().is_none_or(|known| *known != reason) {
                     tracing::error!(
                         reason,
-                        "what services promise to remember cannot be kept; it is tried again every second"
+                        "changes cannot be kept on the disk, so they are refused; it is tried again every second"
                     );
                 }
                 self.handle.fail(reason);
@@ -279,7 +279,7 @@ impl Keeper {
         Ok(journal)
     }
 
-    /// Does what is due: makes the journal if there is something to keep, appends what has changed, begins a snapshot.
+    /// Does everything that is due: makes the journal if there is something to keep, copies changes, begins a snapshot.
     pub fn tick(&mut self) {
         let has_changes = self.services.iter().any(|service| service.has_changes());
         if self.journal.is_none() && !((has_changes || self.handle.is_awaited()) && self.make()) {
@@ -287,7 +287,7 @@ impl Keeper {
         }
         let Some(journal) = self.journal.clone() else { return };
         if journal.admit().is_err() {
-            // What has changed stays noted; the journal says in the log what is wrong.
+            // The changes stay noted; the journal has logged the reason.
             return;
         }
         self.services.iter_mut().for_each(|service| service.copy_changes());
@@ -325,7 +325,7 @@ impl Keeper {
         None
     }
 
-    /// Writes all that is left, and ends the journal: the server stops.
+    /// Writes the remaining changes, and ends the journal: the server stops.
     pub fn close(mut self) {
         self.tried_at = None;
         self.tick();

@@ -11,7 +11,7 @@ use super::Keeper;
 /// How often changes are copied.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// A keeper that does what is due twice a second, and makes the journal as soon as a service appends something.
+/// A keeper on a thread of its own, which acts twice a second, and at once when a service needs the journal made.
 pub struct KeeperThread {
     handle: JoinHandle<()>,
     is_stopping: Arc<AtomicBool>,

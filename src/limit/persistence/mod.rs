@@ -1,7 +1,7 @@
-//! What of the limiter outlives the server: what operators set, counters that matter for long, reservations.
+//! How the limiter outlives the server: operators' settings, counters that matter for long, reservations.
 //!
-//! What an operator sets (policies, lists, blocks) is appended to the journal as it changes, under the lock that orders
-//! the changes, and the reply waits until the disk has it: see [`Persistence::barrier`].  Counters and reservations are
+//! An operator's change (policies, lists, blocks) is appended to the journal under the lock that orders such changes, and
+//! the reply waits until the disk has it: see [`Persistence::barrier`].  Counters and reservations are
 //! copied into the journal now and then, and no reply waits for that: see [`service`].
 
 mod records;
@@ -21,7 +21,7 @@ use crate::journal::{NotAdmitted, Tag};
 use crate::refusal::Refusal;
 use crate::wait::{Barrier, Position};
 
-/// What marks the records of the limiter in the journal.
+/// The tag of the limiter's records.
 const TAG: Tag = Tag(2);
 
 /// The folder in which earlier versions kept a journal of the limiter alone.
@@ -32,7 +32,7 @@ pub struct Persistence {
     journal: ServiceJournal,
     /// True once an operator has set something.
     has_written: AtomicBool,
-    /// The end of the last record of what an operator has set.
+    /// The end of the last record of an operator's change.
     last: AtomicU64,
 }
 
@@ -56,7 +56,7 @@ impl Persistence {
     /// Whether something may be set that has to outlive the server; to be asked before anything is changed.
     ///
     /// # Errors
-    /// If it could not be written down: why, and what helps.
+    /// If it could not be written down: the reason and the remedy.
     pub fn admit(&self) -> Result<(), Refusal> {
         self.journal.admit().map_err(|reason| {
             Refusal::new(match reason {
@@ -79,7 +79,7 @@ impl Persistence {
         })
     }
 
-    /// Appends what an operator has changed; all of it or nothing is there after a crash.  Called under the lock that
+    /// Appends an operator's change; after a crash all of it is there, or nothing.  Called under the lock that
     /// orders such changes; does not wait for the disk.
     pub fn write<'r>(&self, records: impl IntoIterator<Item = Record<'r>>) {
         self.append(records, |journal, encoded| journal.append(encoded.iter().map(Vec::as_slice)));
@@ -107,7 +107,7 @@ impl Persistence {
         self.has_written.store(true, Ordering::Release);
     }
 
-    /// What a reply has to wait for so that all that was set before is on the disk; none if it is already.
+    /// The wait of a reply until all changes before it are on the disk; none if they are.
     pub fn barrier(&self) -> Option<Barrier> {
         if !self.has_written.load(Ordering::Acquire) {
             return None;

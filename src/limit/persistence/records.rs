@@ -1,12 +1,12 @@
-//! What the limiter writes into its journal, and reads back at the next start.
+//! The limiter's records, which the next start reads back.
 //!
 //! ```text
 //! 1  i64 wall microseconds, u64 moment            the time of the records behind it
-//! 2  u32 database, u64 end, u32 length, key, state   what a counter says, until that moment
+//! 2  u32 database, u64 end, u32 length, key, state   a counter has this state, until that moment
 //! 3  u32 database, key                            a counter says nothing any more
 //! 4  u32 length, name, JSON                       a policy
 //! 5  name                                         a policy is forgotten
-//! 6  name                                         a policy is what it is on a fresh server: that of a file took its place
+//! 6  name                                         a policy is as on a fresh server: that of a file took its place
 //! 7  u8 list, pattern                             a pattern is put on a list: 0 allows, 1 denies
 //! 8  u8 list, pattern                             a pattern is taken off a list
 //! 9  u64 end, key                                 a key is blocked until that moment
@@ -34,7 +34,7 @@ pub enum Record<'r> {
         /// The same on the limiter's scale.
         timestamp: Nanos,
     },
-    /// What a counter says.
+    /// The state of a counter.
     Counter {
         /// Its database.
         database: u32,
@@ -64,7 +64,7 @@ pub enum Record<'r> {
         /// Its name.
         name: &'r str,
     },
-    /// A policy is what it is on a fresh server, whatever was said of it before.
+    /// A policy is as on a fresh server, whatever earlier records say.
     Voided {
         /// Its name.
         name: &'r str,
@@ -97,14 +97,14 @@ pub enum Record<'r> {
     },
     /// A reservation is open.
     Reserved {
-        /// What names it.
+        /// Its id.
         id: ReservationId,
-        /// What was taken; see [`Reservation::encode`](crate::limit::reservations::Reservation::encode).
+        /// Its contents; see [`Reservation::encode`](crate::limit::reservations::Reservation::encode).
         reservation: &'r [u8],
     },
     /// A reservation has ended.
     Ended {
-        /// What named it.
+        /// Its id.
         id: ReservationId,
     },
 }

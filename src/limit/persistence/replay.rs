@@ -1,4 +1,4 @@
-//! What an earlier server has kept of the limiter, taken back.
+//! Taking back the limiter of an earlier server.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,13 +16,13 @@ use crate::store::Keyspace;
 /// The time at which a record was written: wall time in microseconds, and the moment on the limiter's scale.
 type WrittenAt = (i64, Nanos);
 
-/// What the records come to.
+/// The state that the records come to.
 #[derive(Default)]
 pub(super) struct Recovered {
     /// The time of the records that come next.
     written_at: WrittenAt,
     counters: HashMap<(u32, Box<[u8]>), Counter>,
-    /// What clients have said of each policy: what it is, or that there is none.
+    /// The policies that clients have set, and the names of those that they have deleted.
     policies: BTreeMap<String, Option<Definition>>,
     allow: Vec<Box<[u8]>>,
     deny: Vec<Box<[u8]>>,

@@ -1,6 +1,6 @@
-//! The keeper's end of the rate limiter: what operators set, counters that matter for long, reservations.
+//! The keeper's end of the rate limiter.
 //!
-//! What operators set is appended as they set it (see [`Persistence`](super::Persistence)).  For counters no reply waits:
+//! Operators' changes are appended as they are made (see [`Persistence`](super::Persistence)).  For counters no reply waits:
 //! twice a second those that have changed are copied into the journal, so that a crash loses less than the last second.
 //! They are copied in short steps, so that other threads seldom wait for the store.
 
@@ -17,10 +17,10 @@ use crate::limit::reservations::ReservationId;
 use crate::limit::{nanos, timestamp_of_millis};
 use crate::store::{AccessContext, EntryRef, Keyspace};
 
-/// Counters looked at before others who want the gate have their turn.
+/// Counters that are copied before other threads that want the gate have their turn.
 const COUNTERS_PER_STEP: usize = 256;
 
-/// The keeper's end of the limiter.  While nothing of it is to be kept, what there is of an earlier server stays as it is.
+/// The keeper's end of the limiter.  While it is not to be kept, the records of an earlier server stay as they are.
 pub(in crate::limit) fn persistent(services: &Arc<Services>) -> Box<dyn Persistent> {
     let settings = services.settings.current();
     match settings.limit_kept_from {
@@ -34,12 +34,12 @@ pub(super) struct PersistentLimits {
     pub(super) services: Arc<Services>,
     /// From how long on a counter is kept.
     pub(super) threshold: Nanos,
-    /// What was taken back, until all of it was.
+    /// The state of an earlier server, until all records are replayed.
     recovered: Option<Recovered>,
 }
 
 impl PersistentLimits {
-    /// Has what matters for longer than `seconds` outlive the server.
+    /// Has counters that matter for longer than `seconds` outlive the server.
     fn new(services: &Arc<Services>, seconds: u64) -> PersistentLimits {
         let threshold = seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(1);
         services.limits.persistence.journal().turn_on();
@@ -94,7 +94,7 @@ impl Persistent for PersistentLimits {
         });
         records.append(time(now));
         // A crash may leave the first of these records without the last, and must not have a reservation give back twice, or
-        // what it has not taken.  So its end is written before the counters that it was given back to, and its beginning
+        // more than it has taken.  So its end is written before the counters that it was given back to, and its beginning
         // after those that it was taken from.
         let reservations = &limits.reservations;
         let changed_reservations = reservations.take_changed();

@@ -1,4 +1,4 @@
-//! All that is kept of the limiter, written into a snapshot.
+//! The whole state of the limiter, written into a snapshot.
 //!
 //! The state is copied in steps, each with the gate entered for a few shards only.  Commands that run meanwhile may be in
 //! it or not; the counters they change are noted and copied into the journal behind it.
@@ -8,7 +8,7 @@ use super::service::{PersistentLimits, Records, counter, time, visit_store};
 use crate::journal::Snapshot;
 use crate::limit::{millis_of, nanos};
 
-/// Shards that are read before others who want the gate have their turn.
+/// Shards that are read before other threads that want the gate have their turn.
 const SHARDS_PER_STEP: usize = 16;
 
 impl PersistentLimits {

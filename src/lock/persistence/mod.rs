@@ -1,4 +1,4 @@
-//! What of the table of locks outlives the server, and what replies have to wait for so that it does.
+//! How the table of locks outlives the server: its records, and the waits of replies that depend on them.
 
 mod replay;
 mod service;
@@ -18,7 +18,7 @@ use crate::journal::keeper::{JournalHandle, ServiceJournal};
 use crate::journal::{NotAdmitted, Tag};
 use crate::wait::{Barrier, Position};
 
-/// What marks the records of the locks in the journal.
+/// The tag of the locks' records.
 const TAG: Tag = Tag(1);
 
 /// The table's side of the journal; it belongs to the table, under its lock.
@@ -78,7 +78,7 @@ impl Persistence {
         })
     }
 
-    /// Appends the records of an operation.  Returns what a reply has to wait for that depends on the operation.
+    /// Appends the records of an operation.  Returns the wait of a reply that depends on the operation.
     pub(super) fn keep(&mut self, core: &Core, events: &mut Events) -> Option<Barrier> {
         if self.durability == Durability::None {
             return None;
@@ -104,7 +104,7 @@ impl Persistence {
         self.journal.barrier(position)
     }
 
-    /// Appends the records of an operation, all of them or none of which are there after a crash; whether there were any.
+    /// Appends the records of an operation: after a crash all of them are there, or none.  True if there were any.
     fn append(&mut self, core: &Core, events: &mut Events) -> bool {
         let has_records = events.has_records();
         if has_records {
@@ -115,7 +115,7 @@ impl Persistence {
         has_records
     }
 
-    /// The journal says what the table is now from this position on.
+    /// From this position on the journal has the table as it is now.
     fn note(&mut self, core: &Core, position: Position) {
         self.last = Some(position);
         if self.durability == Durability::Fence {

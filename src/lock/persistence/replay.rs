@@ -26,7 +26,7 @@ impl Core {
     /// If the record cannot be followed.
     pub fn replay(&mut self, record: &[u8], now: u64) -> Result<(), BadRecord> {
         self.model.now = self.model.now.max(now);
-        // What it causes was written down already.
+        // Its consequences have records of their own.
         let events = &mut Events::default();
         match Record::read(record).ok_or(BadRecord)? {
             Record::FenceRange { upto } => self.model.fences.skip_to(upto),
@@ -117,7 +117,7 @@ impl Core {
             if !self.model.replays_seen {
                 return Err(BadRecord);
             }
-            // What it is comes later, or that it has ended.
+            // A later record has its terms, or its end.
             self.model.enter_session(session, SessionTerms::default(), false);
         }
         self.model.fences.skip_to(granted.fence);

@@ -43,7 +43,7 @@ impl Persistent for PersistentLocks {
         replayed.map_err(|_| "a record does not fit those before it".to_owned())
     }
 
-    /// Ends what has ended with the server before.  Where leases are not kept, those of an earlier server are forgotten
+    /// Ends leases and sessions that have ended with the server before.  Where leases are not kept, those of an earlier server are forgotten
     /// for good: somebody else may have held the resource by the time that they are kept again.
     fn resume(&mut self, now: Now) -> bool {
         let State { core, events, persistence, .. } = &mut *self.table.lock();

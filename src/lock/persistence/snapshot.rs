@@ -29,7 +29,7 @@ impl SnapshotWalk {
 
 enum Stage {
     Begin,
-    /// Those at these places.  What comes to other places later is said by the records of its time.
+    /// Those at these places.  A lease that comes to another place later has records of its own.
     Leases(Range<usize>),
     /// Those that are left.  They come after the leases: the session of a lease was there when the lease was met, and
     /// if it is not any more, a later record says so.
