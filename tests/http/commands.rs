@@ -5,8 +5,9 @@ use std::time::Duration;
 use quartet::command::Flags;
 use serde_json::{Value, json};
 
-use crate::support::http::Response;
+use crate::support::http::{Http as Socket, Response};
 use crate::support::in_process::{Http, InProcess};
+use crate::support::process::{Folder, Server};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const TEXT: (&str, &str) = ("Content-Type", "text/plain");
@@ -185,6 +186,33 @@ fn replies_of_one_request_have_an_end() {
     let refused = http.ask("POST", "/redis", &bearer, all.as_bytes());
     assert_eq!(refused.status, 400);
     assert!(refused.json()["error"].as_str().is_some_and(|error| error.contains("GET /cache/KEY")));
+}
+
+#[test]
+fn a_reply_waits_until_the_disk_has_what_it_says() {
+    let folder = Folder::new();
+    let data = folder.path().join("data").display().to_string();
+    let start = || Server::quartet(&["--http-port", "0", "--dir", &data]);
+    let acquire = |owner: &str| {
+        json!(["LOCK.ACQUIRE", format!("lock {owner}"), owner, "TTL", 3_600_000]).to_string()
+    };
+    let server = start();
+    let mut http = Socket::connect(server.http_address());
+    let granted = http.ask("POST", "/redis", &[], acquire("one").as_bytes()).json();
+    assert_eq!(granted["result"][0], "fence", "{granted}");
+    for path in ["/redis/pipeline", "/redis/multi-exec"] {
+        let body = format!("[[\"PING\"], {}, {}, [\"PING\"]]", acquire(path), acquire(&format!("2 {path}")));
+        let granted = http.ask("POST", path, &[], body.as_bytes()).json();
+        assert_eq!((&granted[0]["result"], &granted[3]["result"]), (&json!("PONG"), &json!("PONG")));
+        for place in [1, 2] {
+            assert_eq!(granted[place]["result"][0], "fence", "{granted}");
+        }
+    }
+    // It is killed.
+    drop(server);
+    let server = start();
+    let locks = Socket::connect(server.http_address()).get("/locks").json();
+    assert_eq!(locks["locks"].as_array().map(Vec::len), Some(5), "{locks}");
 }
 
 #[test]

@@ -97,6 +97,21 @@ fn what_is_done_is_answered_whatever_is_unread() {
 }
 
 #[test]
+fn replies_of_commands_are_bounded_unless_they_changed_something() {
+    let server = server_with_values(LENGTH, &["--http-connection-in-flight-limit", "1kb"]);
+    let mut http = Http2::connect(&server, Some(0));
+    http.get("/cache/typed", &[1]);
+    assert_eq!(http.read_heads(1), (vec![1], vec![]));
+    http.get("/redis/get/text", &[3]);
+    http.post("/redis", &json!(["GET", "text"]), 5);
+    http.post("/redis/pipeline", &json!([["STRLEN", "text"], ["GET", "text"]]), 7);
+    http.post("/redis", &json!(["STRLEN", "text"]), 9);
+    assert_eq!(http.read_heads(4), (vec![9], vec![3, 5, 7]));
+    http.post("/redis", &json!(["GETDEL", "text"]), 11);
+    assert_eq!(http.read_heads(1), (vec![11], vec![]));
+}
+
+#[test]
 fn responses_that_nobody_reads_are_bounded_in_all() {
     const LONG: usize = 16 << 20;
     let server = server_with_values(LONG, &["--http-in-flight-limit", "1mb"]);
