@@ -20,7 +20,7 @@ const KEYS_MAX: usize = 1000;
 /// Most bytes of values that one response carries.
 const VALUES_BYTES_MAX: usize = 64 << 20;
 
-/// Keys to be read.
+/// The keys to read.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Keys {
@@ -29,57 +29,57 @@ struct Keys {
     keys: Vec<String>,
 }
 
-/// What keys hold.
+/// The values of several keys.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Entries {
     /// One per key, in their order.
     entries: Vec<Slot>,
 }
 
-/// What one key holds, if it is there.
+/// The value of one key, if the key exists.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Slot {
     /// The key.
     key: String,
-    /// Whether there is such a key that holds a string.
+    /// Whether the key exists and holds a string.
     found: bool,
-    /// The value: a string, or the JSON that was put.
+    /// The value: a string, or the JSON that was written.
     #[schema(required = false)]
     value: serde_json::Value,
-    /// Says that the value is not UTF-8 and stands here in base64.
+    /// Present if the value is not UTF-8 and is written in base64.
     #[schema(required = false, nullable = false)]
     encoding: Option<&'static str>,
 }
 
-/// Keys to be written.
+/// The keys to write.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewEntries {
     /// The keys with their values.
     #[schema(max_items = 1000)]
     entries: Vec<NewEntry>,
-    /// Write only if none of the keys is there.
+    /// Write only if none of the keys exists.
     #[serde(default)]
     if_absent: bool,
 }
 
-/// A key to be written.
+/// A key to write.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewEntry {
     /// The key.
     key: String,
-    /// Any JSON, as in a single value.
+    /// Any JSON, as for a single value.
     #[schema(value_type = serde_json::Value)]
     value: JsonText,
     /// Says that the value is a string in base64.
     encoding: Option<Encoding>,
-    /// Seconds after which the key is gone; forever if it is not given.
+    /// Seconds until the key expires; without it the key does not expire.
     #[schema(minimum = 0.001, maximum = 3155760000.0)]
     ttl: Option<f64>,
 }
 
-/// What was written.
+/// The result of a write.
 #[derive(Serialize, utoipa::ToSchema)]
 struct BatchWritten {
     /// How many entries.
@@ -90,9 +90,9 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(get_batch)).routes(routes!(set_batch))
 }
 
-/// The values of several keys
+/// Reads the values of several keys
 #[utoipa::path(post, path = "/cache/batch/get", tag = "cache", extensions(("x-reads" = json!(true))), params(Database), request_body = Keys,
-    responses((status = 200, description = "What they hold", body = Entries)))]
+    responses((status = 200, description = "The values", body = Entries)))]
 async fn get_batch(
     State(context): State<Context>,
     Query(database): Query<Database>,
@@ -128,7 +128,7 @@ async fn get_batch(
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(JSON))], document.into_body()).into_response())
 }
 
-/// Writes what a key holds.
+/// Writes the value of a key.
 fn write_slot(document: &mut Document, key: &[u8], found: Option<&Found>) {
     match found {
         Some(found) => {
@@ -145,9 +145,9 @@ fn write_slot(document: &mut Document, key: &[u8], found: Option<&Found>) {
 
 /// Writes several keys
 ///
-/// All are written at once or, if something is wrong with one of them, none.
+/// Writes all keys at once, or none if one entry is wrong.
 #[utoipa::path(post, path = "/cache/batch/set", tag = "cache", params(Database, ConditionHeaders), request_body = NewEntries,
-    responses((status = 200, description = "All are written", body = BatchWritten),
+    responses((status = 200, description = "All keys are written", body = BatchWritten),
         (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json")))]
 async fn set_batch(
     State(context): State<Context>,
@@ -170,7 +170,7 @@ async fn set_batch(
             .enumerate()
             .map(|(number, entry)| lifetime(entry.ttl, now, &format!("entries[{number}].ttl")))
             .collect::<Result<_, _>>()?;
-        // What is set has no value of its own, so it has no tag.
+        // A batch has no value of its own, so it has no tag.
         conditions.allow_writing(None)?;
         for name in &names {
             let key = visit.key(name);

@@ -1,4 +1,4 @@
-//! Conditions on what is there: the headers If-Match and If-None-Match, with which a client compares and sets.
+//! Conditional requests: the headers If-Match and If-None-Match, with which a client compares and sets.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -13,25 +13,25 @@ use crate::store::EntryRef;
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "`Conditions` reads them")]
 pub(super) struct ConditionHeaders {
-    /// Entity tags, of which the value must have one; * if any will do.
+    /// Entity tags.  The value must have one of them; `*` accepts any value.
     #[param(rename = "If-Match", value_type = String, required = false, pattern = r#"^(\*|,*((W/)?"[!#-~]*"(,+ ?(W/)?"[!#-~]*")*,*)?)$"#)]
     if_match: Option<String>,
-    /// Entity tags, of which the value must have none; * if there must be no such key.  If it does have one of them, a
-    /// reader is told so with status 304.
+    /// Entity tags.  The value must have none of them; `*` means that the key must not exist.  A read of a value that has one
+    /// is answered with status 304.
     #[param(rename = "If-None-Match", value_type = String, required = false, pattern = r#"^(\*|,*((W/)?"[!#-~]*"(,+ ?(W/)?"[!#-~]*")*,*)?)$"#)]
     if_none_match: Option<String>,
 }
 
-/// What a client wants to be so before anything is done.
+/// The conditions of a request, which must hold before it does anything.
 pub(super) struct Conditions {
     matches: Option<Tags>,
     matches_none: Option<Tags>,
 }
 
-/// Entity tags that a client has seen.
+/// The entity tags that a client has sent.
 #[derive(PartialEq, Eq, Debug)]
 enum Tags {
-    /// Whatever there is.
+    /// Any value.
     Any,
     /// One of these, each with its quotes.
     These(Vec<Tag>),
@@ -43,12 +43,12 @@ struct Tag {
     is_weak: bool,
 }
 
-/// What a reader gets.
+/// The response to a read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reading {
     /// The value.
     Whole,
-    /// That it still is what the client has.
+    /// Only that the client has the value already.
     NotModified,
 }
 
@@ -60,12 +60,12 @@ impl Conditions {
         })
     }
 
-    /// Whether there are none, so that a reader gets the value if anything.
+    /// Whether there are none, so that a read gets the whole value if there is one.
     pub(super) fn are_none(&self) -> bool {
         self.matches.is_none() && self.matches_none.is_none()
     }
 
-    /// Whether what a key holds may be written over or removed.  All forms of a value stand for it.
+    /// Lets the value of a key be overwritten or removed.  The tag of any form stands for the value.
     ///
     /// # Errors
     /// If a condition does not hold.
@@ -90,7 +90,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// What a reader gets of a value whose chosen form has this tag.
+    /// The response to a read of a value whose chosen form has this tag.
     ///
     /// # Errors
     /// If a condition does not hold.
@@ -120,7 +120,7 @@ impl FromRequestParts<Context> for Conditions {
 }
 
 impl Tag {
-    /// A weak tag never promises the same bytes.
+    /// A weak tag does not promise the same bytes, so it never matches strongly.
     fn is_one_of(&self, tags: &[String], strong: bool) -> bool {
         !(strong && self.is_weak) && tags.contains(&self.text)
     }

@@ -13,14 +13,14 @@ use crate::http::endpoint::{
 };
 use crate::store::Lifetime;
 
-/// By how much to count.
+/// One step of counting.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    /// What to add, less than 0 to count down.
+    /// The amount to add; negative to count down.
     #[serde(default = "one")]
     by: i64,
-    /// Seconds after which the key is gone, if this makes it; one that is there keeps its own.
+    /// Seconds until the key expires, if this request creates it.  An existing key keeps its time to live.
     #[schema(minimum = 0.001, maximum = 3155760000.0)]
     ttl: Option<f64>,
 }
@@ -35,7 +35,7 @@ fn one() -> i64 {
     1
 }
 
-/// What was counted to.
+/// The result of counting.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Sum {
     /// The new value.
@@ -46,14 +46,14 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(increment))
 }
 
-/// Counts a value up
+/// Counts a value up or down
 ///
-/// A key that is not there counts from 0.  The body may be left out: then it counts by 1.  If-Match and If-None-Match
-/// are about the value that the key has before.
+/// A missing key counts from 0.  Without a body, it counts up by 1.  If-Match and If-None-Match refer to the value before
+/// the step.
 #[utoipa::path(post, path = "/cache/{key}/incr", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
     request_body = Option<Step>,
-    responses((status = 200, description = "What was counted to", body = Sum),
+    responses((status = 200, description = "The new value", body = Sum),
         (status = 507, description = "The memory for data is used up", body = ProblemBody, content_type = "application/problem+json")))]
 async fn increment(
     State(context): State<Context>,

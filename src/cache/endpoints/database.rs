@@ -9,7 +9,7 @@ use crate::http::endpoint::{Context, Problem, problems};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Database {
-    /// The number of the database, as with SELECT; 0 if it is not given.
+    /// The number of the database, as in SELECT; 0 by default.
     #[param(minimum = 0, value_type = u64, required = false)]
     db: Option<usize>,
 }
@@ -18,7 +18,7 @@ impl Database {
     /// Its number.
     ///
     /// # Errors
-    /// If there are not so many.
+    /// If the number is too high.
     pub(super) fn number(&self, context: &Context) -> Result<usize, Problem> {
         existing(self.db, context)
     }

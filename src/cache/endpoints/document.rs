@@ -21,7 +21,7 @@ const STEP: usize = 48 * 1024;
 #[derive(Default)]
 pub(super) struct Document {
     parts: VecDeque<Part>,
-    /// What comes behind the parts, spelled already.
+    /// The text behind the parts.
     tail: Vec<u8>,
 }
 
@@ -43,7 +43,7 @@ enum Spelling {
 }
 
 impl Document {
-    /// An empty document with room for so many bytes.
+    /// An empty document with room for this many bytes.
     pub(super) fn with_capacity(capacity: usize) -> Document {
         Document { parts: VecDeque::new(), tail: Vec::with_capacity(capacity) }
     }
@@ -165,7 +165,7 @@ impl HttpBody for Delivery {
 }
 
 impl Delivery {
-    /// About a step of what is to come; empty at the end.
+    /// The next step of the text; empty at the end.
     fn next(&mut self) -> Bytes {
         let mut text = Vec::new();
         while let Some(part) = self.parts.front_mut()

@@ -1,4 +1,4 @@
-//! A write that only the present holder of a lock can do: what FENCE.SET is over RESP.
+//! A write that only the present holder of a lock can do, as FENCE.SET is over RESP.
 
 use crate::http::endpoint::{Problem, Visit, on_disk, problems};
 use crate::lock::operation::Check;
@@ -21,8 +21,8 @@ impl<'a> Fencing<'a> {
         }
     }
 
-    /// Asked while the key's shard is locked, so that whoever gets the lock next finds what is written now.  Returns
-    /// what the response has to wait for.
+    /// Is called while the key's shard is locked, so that the next holder of the lock finds this write.  Returns the barrier
+    /// that the response waits for.
     ///
     /// # Errors
     /// If the lock is not held under the fence.

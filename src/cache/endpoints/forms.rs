@@ -1,8 +1,8 @@
-//! The forms in which a value is handed out, and which of them a client is given.
+//! The forms in which a value is sent, and how a request chooses one.
 //!
 //! Every value has a JSON form, an object with the key and the value.  Its bytes as they are come with the type they
-//! were put with, as `application/octet-stream`, and as `text/plain` if they are UTF-8.  What was put with a type of
-//! its own is handed out with it unless the client would rather have something else; anything else is JSON first.
+//! were put with, as `application/octet-stream`, and as `text/plain` if they are UTF-8.  A value that was
+//! written with its own type is sent with that type unless the client prefers another form; any other value is JSON first.
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -22,7 +22,7 @@ use crate::http::endpoint::{Context, Problem, media_type, problems};
 const OCTETS: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What a browser that is shown stored bytes must not do: guess another type, or run them as a page of this server.
+/// Headers by which a browser neither guesses another type for stored bytes nor runs them as a page of this server.
 const RAW_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox")),
@@ -37,12 +37,12 @@ const TAG_LENGTH: usize = 36;
 /// Headers of a response with a value, and some to spare.
 const HEADERS: usize = 12;
 
-/// How a value is handed out.
+/// How a value is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Form {
     /// An object with key and value.
     Json,
-    /// The bytes with the type they were put with.
+    /// The bytes with the type they were written with.
     Own,
     /// The bytes as text.
     Text,
@@ -54,7 +54,7 @@ impl Form {
     /// All forms.
     const ALL: [Form; 4] = [Form::Json, Form::Own, Form::Text, Form::Octets];
 
-    /// What tells the entity tags of one value's forms apart.
+    /// The letter by which the entity tags of a value's forms differ.
     fn letter(self) -> char {
         match self {
             Form::Json => 'j',
@@ -79,12 +79,12 @@ impl Form {
 pub(super) struct Entry {
     /// The key.
     key: String,
-    /// Says that the key is not UTF-8 and stands here in base64.
+    /// Present if the key is not UTF-8 and is written in base64.
     #[schema(required = false, nullable = false)]
     key_encoding: Option<&'static str>,
-    /// The value: a string, or the JSON that was put.
+    /// The value: a string, or the JSON that was written.
     value: serde_json::Value,
-    /// Says that the value is not UTF-8 and stands here in base64.
+    /// Present if the value is not UTF-8 and is written in base64.
     #[schema(required = false, nullable = false)]
     encoding: Option<&'static str>,
 }
@@ -140,18 +140,18 @@ pub(super) fn tags(bytes: &[u8], content_type: Option<&str>) -> [String; 4] {
     Form::ALL.map(|form| tag(fingerprint, form))
 }
 
-/// The form that a value is handed out in unless the client says otherwise.
+/// The form in which a value is sent unless the client says otherwise.
 pub(super) fn first_form(content_type: Option<&str>) -> Form {
     if content_type.is_none_or(|content_type| content_type == JSON) { Form::Json } else { Form::Own }
 }
 
-/// What the header Accept says: media ranges with their quality.  Empty if anything is accepted.
+/// The header Accept: media ranges with their quality.  Empty if anything is accepted.
 pub(super) struct Accept(Vec<Range>);
 
 struct Range {
-    /// In lower case, such as `text/*`.
+    /// In lower case, for example `text/*`.
     essence: String,
-    /// From 0, which is never, to 1.
+    /// From 0, which means never, to 1.
     quality: f32,
 }
 
@@ -170,7 +170,7 @@ impl Accept {
         Accept(ranges.collect())
     }
 
-    /// How welcome a type is: the quality of the range that fits it most closely.
+    /// The quality of a type: that of the range that fits it most closely.
     fn quality(&self, content_type: &str) -> f32 {
         if self.0.is_empty() {
             return 1.0;
@@ -187,10 +187,10 @@ impl Accept {
         fitting.max_by_key(|range| closeness(range)).map_or(0.0, |range| range.quality)
     }
 
-    /// The form that is most welcome; of equal ones the first.
+    /// The form with the highest quality; the first of equal ones.
     ///
     /// # Errors
-    /// If none is.
+    /// If no form is accepted.
     pub(super) fn choose(&self, found: &Found) -> Result<Form, Problem> {
         let first = first_form(found.content_type.as_deref());
         if self.0.is_empty() {
@@ -245,11 +245,11 @@ pub(super) fn respond(key: &[u8], found: Found, form: Form, tag: &str, now: Now)
     response
 }
 
-/// What a response says of a value whether or not it carries it.
+/// The headers of a response about a value, with or without the value itself.
 pub(super) fn common_headers(found: &Found, tag: &str, now: Now) -> [(HeaderName, HeaderValue); 3] {
     let freshness = match found.deadline {
         Some(deadline) => header_value(&format!("max-age={}", deadline.saturating_sub(now.millis()) / 1000)),
-        // It may change at any time; the tag tells whether it has.
+        // It may change at any time, and the tag tells whether it has.
         None => HeaderValue::from_static("no-cache"),
     };
     [

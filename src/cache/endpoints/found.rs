@@ -1,4 +1,4 @@
-//! What was found under a key: copied or shared, so that the lock is given back before anything is made of it.
+//! The value that was found under a key, copied or shared, so that the lock is released before a response is made.
 
 use bytes::Bytes;
 
@@ -8,10 +8,10 @@ use crate::store::{Deadline, EntryRef, Store, Value};
 /// The content type of values that were put as JSON other than a string.
 pub(super) const JSON: &str = crate::http::endpoint::media_type::JSON;
 
-/// A string with what belongs to it.
+/// A string with its content type and deadline.
 pub(super) struct Found {
     pub(super) bytes: Bytes,
-    /// None for what was put as a string or over RESP.
+    /// None for a value that was written as a string or over RESP.
     pub(super) content_type: Option<Box<str>>,
     pub(super) deadline: Option<Deadline>,
 }

@@ -32,18 +32,18 @@ struct Listing {
     /// A pattern as with SCAN: `*`, `?`, `[a-z]`, and `\` before a character that stands for itself.
     #[param(value_type = String, required = false)]
     r#match: Option<QueryBytes>,
-    /// Where the response before this one ended.
+    /// The `cursor` of the previous page.
     #[param(value_type = u64, required = false)]
     cursor: Option<u64>,
-    /// How many keys to look at, about; there may be fewer in the response, or none, before the end.
+    /// About how many keys to look at.  A page may have fewer keys, or none, before the end.
     #[param(minimum = 1, maximum = 10000, value_type = u64, required = false)]
     count: Option<usize>,
-    /// The number of the database, as with SELECT; 0 if it is not given.
+    /// The number of the database, as in SELECT; 0 by default.
     #[param(minimum = 0, value_type = u64, required = false)]
     db: Option<usize>,
 }
 
-/// Some of the keys.
+/// One page of keys.
 #[derive(Serialize, utoipa::ToSchema)]
 struct KeyPage {
     /// The keys.
@@ -52,7 +52,7 @@ struct KeyPage {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     keys_base64: Vec<String>,
-    /// Where to go on; null at the end.
+    /// The cursor of the next page; null at the end.
     cursor: Option<u64>,
 }
 
@@ -60,11 +60,11 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(list_keys, remove_keys))
 }
 
-/// The keys of a database, page by page
+/// Lists the keys of a database, page by page
 ///
-/// A key that is there all the time is listed once at least; one that comes or goes meanwhile may be.
+/// A key that exists the whole time is listed at least once.  A key that is added or removed meanwhile may be listed.
 #[utoipa::path(get, path = "/cache", tag = "cache", params(Listing),
-    responses((status = 200, description = "Some of the keys", body = KeyPage)))]
+    responses((status = 200, description = "A page of keys", body = KeyPage)))]
 async fn list_keys(
     State(context): State<Context>,
     Query(listing): Query<Listing>,
@@ -104,10 +104,10 @@ async fn list_keys(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Removal {
-    /// Only keys that begin with this.
+    /// Remove only keys that begin with this.
     #[param(value_type = String, required = false)]
     prefix: Option<QueryBytes>,
-    /// The number of the database, as with SELECT; 0 if it is not given.
+    /// The number of the database, as in SELECT; 0 by default.
     #[param(minimum = 0, value_type = u64, required = false)]
     db: Option<usize>,
 }
@@ -119,12 +119,13 @@ struct Removed {
     removed: usize,
 }
 
-/// Removes the keys of a database: all at once, or those with a prefix
+/// Removes all keys of a database, or those with a prefix
 ///
-/// Keys with a prefix are removed in steps, between which other requests are served; keys that come meanwhile may stay.
+/// Without a prefix it removes all keys at once.  Keys with a prefix are removed in steps, and other requests run in between;
+/// keys that are added meanwhile may stay.
 #[utoipa::path(delete, path = "/cache", tag = "cache", params(Removal, ConditionHeaders),
-    responses((status = 204, description = "All are gone"),
-        (status = 200, description = "Those with the prefix are gone", body = Removed)))]
+    responses((status = 204, description = "All keys are removed"),
+        (status = 200, description = "The keys with the prefix are removed", body = Removed)))]
 async fn remove_keys(
     State(context): State<Context>,
     Query(removal): Query<Removal>,

@@ -11,14 +11,14 @@ use crate::http::endpoint::{
 };
 use crate::store::Lifetime;
 
-/// How long a key lives on.
+/// The time to live of a key.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Remaining {
-    /// Seconds until the key is gone, or null if it lives on.
+    /// Seconds until the key expires; null if it does not.
     ttl: Option<f64>,
 }
 
-/// How long a key is to live on.
+/// A new time to live.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewLifetime {
@@ -31,10 +31,10 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(remaining, put_remaining, remove_remaining))
 }
 
-/// How long a key lives on
+/// Reads the time to live of a key
 #[utoipa::path(get, path = "/cache/{key}/ttl", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database),
-    responses((status = 200, description = "Its time to live", body = Remaining)))]
+    responses((status = 200, description = "The time to live", body = Remaining)))]
 async fn remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -48,10 +48,10 @@ async fn remaining(
     })
 }
 
-/// Changes how long a key lives on
+/// Changes the time to live of a key
 #[utoipa::path(put, path = "/cache/{key}/ttl", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders), request_body = NewLifetime,
-    responses((status = 204, description = "It is changed")))]
+    responses((status = 204, description = "The time to live is changed")))]
 async fn put_remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -62,10 +62,10 @@ async fn put_remaining(
     change(&context, &database, &key, &conditions, Some(new.ttl))
 }
 
-/// Lets a key live on for as long as it is not removed
+/// Removes the time to live of a key
 #[utoipa::path(delete, path = "/cache/{key}/ttl", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
-    responses((status = 204, description = "It has no end any more")))]
+    responses((status = 204, description = "The key does not expire")))]
 async fn remove_remaining(
     State(context): State<Context>,
     PathBytes(key): PathBytes,

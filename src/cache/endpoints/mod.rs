@@ -3,8 +3,8 @@
 //! A key is the percent-encoded part of the path behind `/cache/`; it may be any bytes but none at all.  The words that
 //! stand there for something else are matched before they are decoded, so a key `stats` is at `/cache/%73tats`.
 //!
-//! `stored` is what a client may put in, `found` what is read, `forms` how it is handed out, `document` as JSON; `conditions` compares
-//! what is there with what the client has seen, `fencing` asks whether it holds a lock; the other files are endpoints, by noun.
+//! `stored` is a value as it is written, `found` as it is read; `forms` chooses how it is sent, `document` writes JSON.
+//! `conditions` compares entity tags, `fencing` asks whether the client holds a lock.  The other files are endpoints, by noun.
 
 mod batches;
 mod conditions;

@@ -1,34 +1,34 @@
-//! What the cache has counted.
+//! The statistics of the cache.
 
 use serde::Serialize;
 
 use super::database::Database;
 use crate::http::endpoint::{Context, Json, OpenApiRouter, Problem, Query, State, routes};
 
-/// What the cache has counted since the start (or CONFIG RESETSTAT), and how full it is.
+/// The statistics of the cache since the start or CONFIG RESETSTAT, and how full it is.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Statistics {
     /// Reads that found their key.
     hits: u64,
-    /// Reads that did not.
+    /// Reads that did not find their key.
     misses: u64,
-    /// Hits of all reads, from 0 to 1; null before the first read.
+    /// The share of reads that found their key, from 0 to 1; null before the first read.
     hit_ratio: Option<f64>,
     /// Keys removed to make room.
     evictions: u64,
-    /// Keys removed because their time had come.
+    /// Expired keys that were removed.
     expired: u64,
-    /// The longest time in milliseconds that a key's memory was kept after its time had come.
+    /// The longest time in milliseconds that an expired key kept its memory.
     expiry_lag_max_ms: u64,
     /// Keys in this database.
     keys: usize,
-    /// Those of them that have a time to live.
+    /// Keys in this database that have a time to live.
     keys_with_ttl: usize,
-    /// Bytes of memory that the data of all databases takes.
+    /// The memory for data of all databases, in bytes.
     memory_bytes: usize,
-    /// The limit for it; 0 for none.
+    /// The limit of `memory_bytes`; 0 for none.
     maxmemory_bytes: usize,
-    /// What goes when the limit is reached.
+    /// The policy that chooses which keys are evicted at the limit.
     policy: &'static str,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(statistics))
 }
 
-/// What the cache has counted
+/// Shows the statistics of the cache
 #[utoipa::path(get, path = "/cache/stats", tag = "cache", params(Database),
     responses((status = 200, description = "The counts", body = Statistics)))]
 async fn statistics(

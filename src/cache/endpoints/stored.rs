@@ -1,4 +1,4 @@
-//! What a client may put in: JSON in an object that says more about it, or a body as it is.
+//! Values as clients write them: JSON in an object with options, or a body as it is.
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
@@ -31,16 +31,16 @@ pub(super) enum Encoding {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewValue {
-    /// Any JSON.  A string is stored bare; anything else as compact JSON, and comes back as the same JSON until it is
-    /// written to by other means.
+    /// Any JSON.  A string is stored bare.  Other JSON is stored compactly, and comes back as the same JSON until another
+    /// kind of write changes it.
     #[schema(value_type = serde_json::Value)]
     pub(super) value: JsonText,
     /// Says that the value is a string in base64.
     pub(super) encoding: Option<Encoding>,
-    /// Seconds after which the key is gone; forever if it is not given.
+    /// Seconds until the key expires; without it the key does not expire.
     #[schema(minimum = 0.001, maximum = 3155760000.0)]
     pub(super) ttl: Option<f64>,
-    /// Write only if there is no such key.
+    /// Write only if the key does not exist.
     #[serde(default)]
     pub(super) if_absent: bool,
 }
@@ -55,7 +55,7 @@ impl Stored {
     /// A value in JSON; the object that has it is at `place` in the body, which is empty or ends with a dot.
     ///
     /// # Errors
-    /// If it is not what its encoding says.
+    /// If the value does not fit its encoding.
     pub(super) fn from_json(
         JsonText(text): &JsonText,
         encoding: Option<Encoding>,
@@ -90,7 +90,7 @@ impl Stored {
         Stored { bytes, content_type: Some(content_type) }
     }
 
-    /// Itself, if it is not longer than values may be.
+    /// The value itself, unless it is longer than `max-value-size`.
     ///
     /// # Errors
     /// If it is.
@@ -117,7 +117,7 @@ impl Stored {
     }
 }
 
-/// JSON without the blanks between its words.  What is inside strings, and how numbers are spelled, stays.
+/// JSON without the blanks between its words.  Strings and the spelling of numbers stay.
 fn compact(text: &str) -> Vec<u8> {
     let mut compact = Vec::with_capacity(text.len());
     let (mut in_string, mut is_escaped) = (false, false);
@@ -135,10 +135,10 @@ fn compact(text: &str) -> Vec<u8> {
     compact
 }
 
-/// The deadline that so many seconds from now mean; none stands for a key that lives on.
+/// The deadline this many seconds from now; none is a key that does not expire.
 ///
 /// # Errors
-/// If it is not a number of seconds that a key can live.
+/// If the number of seconds is out of range.
 pub(super) fn lifetime(ttl: Option<f64>, now: Now, field: &str) -> Result<Lifetime, Problem> {
     let Some(seconds) = ttl else { return Ok(Lifetime::Forever) };
     if !(TTL_MIN..=TTL_MAX).contains(&seconds) {
@@ -147,9 +147,9 @@ pub(super) fn lifetime(ttl: Option<f64>, now: Now, field: &str) -> Result<Lifeti
     Ok(Lifetime::Until(now.millis() + (seconds * 1000.0).round() as u64))
 }
 
-/// What the header Content-Type says of the body of a PUT.
+/// The meaning of a PUT's body, by its Content-Type.
 pub(super) enum BodyType {
-    /// The value is in an object with what else is to be said: JSON, nothing said, or what `curl -d` says of any body.
+    /// An object with the value and its options: JSON, no type, or the type that `curl -d` sends.
     Object,
     /// The body is the value.
     Raw(Box<str>),

@@ -20,16 +20,16 @@ use crate::http::endpoint::{
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Writing {
-    /// The number of the database, as with SELECT; 0 if it is not given.
+    /// The number of the database, as in SELECT; 0 by default.
     #[param(minimum = 0, value_type = u64, required = false)]
     db: Option<usize>,
-    /// Seconds after which the key is gone, unless the body says it.
+    /// Seconds until the key expires, unless the body says it.
     #[param(minimum = 0.001, maximum = 3155760000.0, value_type = f64, required = false)]
     ttl: Option<f64>,
-    /// Write only if there is no such key.
+    /// Write only if the key does not exist.
     #[param(value_type = bool, required = false)]
     if_absent: Option<bool>,
-    /// Write only if this lock is held under `fence`, in one step with the write.
+    /// Write only while this lock is held under `fence`; the check and the write are one step.
     #[param(value_type = String, required = false)]
     lock: Option<QueryBytes>,
     /// The fence of the grant of `lock`.
@@ -37,10 +37,10 @@ struct Writing {
     fence: Option<u64>,
 }
 
-/// What was written.
+/// The result of a write.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Written {
-    /// The entity tag that the value has now, for If-Match.
+    /// The entity tag of the new value, for If-Match.
     etag: String,
 }
 
@@ -48,16 +48,16 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(value, put_value, remove_value))
 }
 
-/// The value of a key
+/// Reads the value of a key
 ///
-/// What was put with a content type of its own is handed out with it, anything else as JSON; Accept chooses.  A HEAD
-/// request asks for the headers alone.
+/// A value that was written with its own content type comes back with that type, any other value as JSON; Accept chooses
+/// another form.  HEAD returns the headers alone.
 #[utoipa::path(get, path = "/cache/{key}", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
     responses((status = 200, description = "The value", content((Entry = "application/json"), (String = "*/*")),
             headers(("ETag" = String, description = "The tag of this form of the value"),
-                ("Cache-Control" = String, description = "How many seconds the key has left"))),
-        (status = 304, description = "The client has it already")))]
+                ("Cache-Control" = String, description = "The seconds until the key expires"))),
+        (status = 304, description = "The client has the value already")))]
 async fn value(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
@@ -91,8 +91,8 @@ async fn value(
 
 /// Writes the value of a key
 ///
-/// A body in JSON (or without a type) is an object with the value and what else is to be said.  A body of any other
-/// type is the value itself, which is handed out with that type again.
+/// A JSON body, or one without a type, is an object with the value and its options.  A body of any other type is the value
+/// itself, and comes back with that type.
 #[utoipa::path(put, path = "/cache/{key}", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Writing, ConditionHeaders),
     request_body(content((NewValue = "application/json"), (String = "text/plain"), (String = "application/octet-stream"))),
@@ -125,7 +125,7 @@ async fn put_value(
     let etag = forms::tag(fingerprint, forms::first_form(stored.content_type.as_deref()));
     let (is_new, hold) = context.write(database, &[&key], |visit| {
         let key = visit.key(&key);
-        // That of the query is looked at even if the body has another, which goes before it.
+        // The one of the query is checked even if the body has another, which has precedence.
         lifetime(writing.ttl, visit.now(), "ttl")?;
         let lifetime = lifetime(ttl, visit.now(), "ttl")?;
         let current = visit.keyspace.find(&key);
@@ -146,7 +146,7 @@ async fn put_value(
 /// Removes a key
 #[utoipa::path(delete, path = "/cache/{key}", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
-    responses((status = 204, description = "It is gone")))]
+    responses((status = 204, description = "The key is removed")))]
 async fn remove_value(
     State(context): State<Context>,
     PathBytes(key): PathBytes,
