@@ -1,4 +1,4 @@
-//! Who may use the door: clients of this machine while no password is set, pages of this site, who has the password.
+//! Access to the door: clients on this machine while no password is set, pages of this site, clients with the password.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,41 +17,41 @@ use crate::settings::Settings;
 /// Paths that need no password: they tell a load balancer a status and nothing else.
 const OPEN_PATHS: &[&str] = &["/health/live", "/health/ready"];
 
-/// Where browsers say whose page makes a request, and what it is for.  They say it to servers of this machine and over
-/// TLS only.
+/// Headers by which browsers say which site makes a request, and for what.  They are sent to servers on this machine and
+/// over TLS only.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// What headers begin with that only browsers set.
+/// The prefix of headers that only browsers set.
 const BROWSER_PREFIX: &str = "sec-fetch-";
 
-/// What a browser says of a request that a script makes, and of no other.
+/// The modes of requests that scripts make; a browser says another mode of any other request.
 const FETCH_MODES: [&[u8]; 2] = [b"cors", b"same-origin"];
 
-/// What the name of every browser begins with; a page cannot change it.
+/// The prefix of every browser's User-Agent; a page cannot change it.
 const BROWSER_NAME: &[u8] = b"Mozilla/";
 
-/// What headers begin with that only proxies set, or programs: no page can have a browser send them to another site.
+/// Prefixes of headers that only proxies and programs set: no page can have a browser send them to another site.
 const PROXY_PREFIXES: &[&str] = &["x-forwarded-", "x-original-"];
 
-/// Further headers of that kind.
+/// Further headers that only proxies and programs set.
 const PROXY_HEADERS: &[&str] = &["forwarded", "x-real-ip"];
 
-/// Longest `Authorization` that is looked at: what a password of the longest kind can take, encoded.
+/// The longest `Authorization` that is read: the longest password, encoded.
 const CREDENTIALS_LENGTH_MAX: usize = 4096;
 
-/// The rules that the settings make at start; whether there is a password is looked up each time.
+/// The rules that the settings make at start.  Each request looks up anew whether a password is set.
 pub(super) struct Access {
     is_loopback_only: bool,
     hosts: Vec<Host>,
     origins: Vec<String>,
 }
 
-/// Who makes a request.
+/// The client that makes a request.
 #[derive(Clone, Copy)]
 pub(super) struct Peer {
     address: SocketAddr,
-    /// It is on this machine.
+    /// Whether it is on this machine.
     is_local: bool,
 }
 
@@ -66,7 +66,7 @@ impl Peer {
     }
 }
 
-/// What a client on another machine is told while there is no password.
+/// The refusal for clients on other machines while no password is set.
 fn protected() -> Problem {
     Problem::new(problems::PROTECTED_MODE).detail(
         "the server has no password, so it serves only clients on its own machine; set one with --requirepass or \
@@ -81,7 +81,7 @@ pub(super) enum Admitted {
     Fully,
     /// The same; it carries the password as a bearer token, as no browser does by itself.
     ByBearer,
-    /// It may do nothing but learn a status: it carries no password although there is one, or is from another machine.
+    /// It may only learn a status: it lacks the password, or comes from another machine.
     ForStatus,
 }
 
@@ -94,7 +94,7 @@ impl Access {
         }
     }
 
-    /// Lets a request in or says why not.
+    /// Admits a request, or says why not.
     pub(super) fn admit<B>(
         &self,
         request: &Request<B>,
@@ -109,7 +109,7 @@ impl Access {
         }
         let target = target(request)?;
         if route.is_for_proxies {
-            // What a proxy passes on of its visitor's browser is about another server.
+            // Headers of a visitor's browser that a proxy passes on concern another server.
             check_asked_by_proxy(request.headers())?;
         } else {
             for host in target.names() {
@@ -141,8 +141,8 @@ impl Access {
         Err(Problem::new(problems::UNAUTHORIZED))
     }
 
-    /// Refuses a name that a web page may have pointed at this machine, which nothing but a password would stop.  An
-    /// address cannot be pointed anywhere else.
+    /// Refuses a host name that a web page may have pointed at this machine; only a password would stop such a page.  An
+    /// address cannot be pointed elsewhere.
     fn check_host(&self, text: &str, settings: &Settings) -> Result<(), Problem> {
         let Some(host) = Host::parse(text) else {
             let detail = format!("{} is no host with a port", text.escape_debug());
@@ -156,7 +156,7 @@ impl Access {
         Err(Problem::new(problems::FOREIGN_HOST).detail(detail))
     }
 
-    /// Refuses what a page of another site makes a browser send.
+    /// Refuses requests that a page of another site makes a browser send.
     fn check_page<B>(&self, request: &Request<B>, route: &Route, host: Option<&str>) -> Result<(), Problem> {
         let headers = request.headers();
         let mut has_origin = false;
@@ -174,7 +174,7 @@ impl Access {
         };
         match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
             Some(b"same-origin" | b"none") => Ok(()),
-            // A link that somebody follows only to read is welcome.
+            // A link that only reads may be followed from anywhere.
             Some(_) if !takes && headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate") => Ok(()),
             Some(_) => Err(Problem::new(problems::FOREIGN_ORIGIN)),
             None if !takes => Ok(()),
@@ -189,7 +189,7 @@ impl Access {
         }
     }
 
-    /// Whether pages of a site, or a site that a page is of, may use the door that is called `host`.
+    /// Lets pages of the site of `page` use the door, which the request calls `host`.
     fn check_origin(&self, page: &HeaderValue, host: Option<&str>) -> Result<(), Problem> {
         let page = page.to_str().unwrap_or_default().to_ascii_lowercase();
         let origin = page.match_indices('/').nth(2).map_or(page.as_str(), |(end, _)| &page[..end]);
@@ -202,11 +202,11 @@ impl Access {
     }
 }
 
-/// What a request was made to, as it says in up to two places.
+/// The host that a request is made to, which it names in up to two places.
 struct Target<'r> {
     /// The header Host.
     header: Option<&'r str>,
-    /// HTTP/2 and requests to proxies name it here; then it goes before the header.
+    /// HTTP/2 and requests to proxies name it here, with precedence over the header.
     authority: Option<&'r str>,
 }
 
@@ -220,7 +220,7 @@ impl<'r> Target<'r> {
     }
 }
 
-/// What the request was made to.
+/// The host that the request is made to.
 fn target<B>(request: &Request<B>) -> Result<Target<'_>, Problem> {
     let refuse = |detail: &str| Err(Problem::new(problems::INVALID_REQUEST).detail(detail));
     let mut named = request.headers().get_all(header::HOST).iter();
@@ -239,7 +239,7 @@ fn target<B>(request: &Request<B>) -> Result<Target<'_>, Problem> {
     Ok(Target { header, authority })
 }
 
-/// Refuses what a browser sends without a proxy in between.
+/// Refuses requests that a browser sends without a proxy in between.
 fn check_asked_by_proxy(headers: &HeaderMap) -> Result<(), Problem> {
     let (mut is_from_browser, mut is_from_proxy) = (is_named_as_browser(headers), false);
     for name in headers.keys() {
@@ -257,8 +257,8 @@ fn check_asked_by_proxy(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(problems::FOREIGN_ORIGIN).detail(detail))
 }
 
-/// Refuses what a browser does without a script of a page that may use the door, such as following a link or sending a
-/// form.  A script says JSON of its body, which no form can; everybody else may say what they like.
+/// Refuses requests that a browser makes without a script, for example for a link or a form.  A script has to send JSON as
+/// such, which no form can do.  Other clients may send any type.
 fn check_is_by_script<B>(request: &Request<B>) -> Result<(), Problem> {
     let headers = request.headers();
     let refuse = |detail: &str| Err(Problem::new(problems::FOREIGN_ORIGIN).detail(detail));
@@ -289,8 +289,8 @@ fn is_named_as_browser(headers: &HeaderMap) -> bool {
     headers.get(header::USER_AGENT).is_some_and(|name| name.as_bytes().starts_with(BROWSER_NAME))
 }
 
-/// Whether a page of `origin` was served by `host`.  A proxy may have ended TLS in between, so the scheme does not
-/// matter except for its port.
+/// Whether a page of `origin` was served by `host`.  A proxy in between may have ended TLS, so only the port of the scheme
+/// matters.
 fn is_same_site(origin: &str, host: &str) -> bool {
     let (scheme_port, authority) = match origin.split_once("://") {
         Some(("http", authority)) => (":80", authority),
@@ -301,7 +301,7 @@ fn is_same_site(origin: &str, host: &str) -> bool {
     plain(authority) == plain(host)
 }
 
-/// What a request says to be let in: a bearer token, or a password with the user `default` or none.
+/// The credentials of a request: a bearer token, or a password with the user `default` or none.
 struct Credentials {
     user: Option<Vec<u8>>,
     password: Vec<u8>,
@@ -347,7 +347,7 @@ mod tests {
         runs_commands: bool,
     }
 
-    /// Asks for a route with these headers, and those that every request has.
+    /// Asks for a route with these headers and those of every request.
     #[track_caller]
     fn check(
         Place { access, services }: &Place,
@@ -430,7 +430,7 @@ mod tests {
         check(&guarded, get, "127.0.0.1:5", &headers, Ok(Admitted::ByBearer));
     }
 
-    /// What a browser says when a page of another site makes it ask, and which requests may come through so.
+    /// The headers of a browser for requests of a page of another site, and the requests that pass with them.
     #[test]
     fn other_sites_can_have_nothing_taken_or_changed() {
         type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_proxies_are_asked_for_is_not_for_browsers() {
+    fn routes_for_proxies_are_closed_to_browsers() {
         let browser: &[&[(&str, &str)]] = &[
             &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
             &[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")],

@@ -1,4 +1,4 @@
-//! What a connection was last doing, so that one that keeps the door waiting can be told from one that works.
+//! The latest activity of a connection, by which one that keeps the door waiting is told from one that works.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::flight::{Account, Direction};
 use super::progress::{Pace, Patience};
 use crate::command::Services;
 
-/// How many times to look at a connection in the shortest of the times it may take for something.
+/// Looks at a connection per shortest time limit.
 const LOOKS: u32 = 4;
 
-/// What one connection has done since it was last looked at.  It costs no look at the clock.
+/// The activity of one connection since the last look.  Noting it does not read the clock.
 pub(super) struct Activity {
     services: Arc<Services>,
     /// Bodies of requests that are not answered yet.
@@ -27,13 +27,13 @@ pub(super) struct Activity {
     in_flight: AtomicU32,
     /// A request has ended.
     has_answered: AtomicBool,
-    /// Bytes came that are not a whole request yet.
+    /// An incomplete request has begun.
     has_begun: AtomicBool,
-    /// The client has taken something of what is written.
+    /// The client has taken some of the written bytes.
     has_taken: AtomicBool,
-    /// The client does not take what is written.
+    /// The client does not take the written bytes.
     is_stuck: AtomicBool,
-    /// Its bytes are not only requests, so `has_begun` says nothing.
+    /// Not all its bytes are requests, so `has_begun` says nothing.
     is_http2: AtomicBool,
 }
 
@@ -78,7 +78,7 @@ impl Activity {
         self.is_stuck.store(!is_taken, Relaxed);
     }
 
-    /// Waits until the connection is to be cut and says why.
+    /// Waits until the connection must be cut, and says why.
     pub(super) async fn overdue(&self) -> &'static str {
         let mut watch = Watch::new(self.services.clock.now().millis());
         loop {
@@ -100,7 +100,7 @@ struct Times {
     idle: Duration,
 }
 
-/// Since when what is seen was so, in milliseconds of the server's clock; it looks now and then.
+/// The times since when the state that regular looks see has lasted, in milliseconds of the server's clock.
 struct Watch {
     idle_since: u64,
     begun_since: Option<u64>,
@@ -113,7 +113,7 @@ impl Watch {
         Watch { idle_since: now, begun_since: None, stuck_since: None, reading: Patience::default() }
     }
 
-    /// Why the connection is to be cut, if it is.
+    /// Why the connection must be cut, if it must.
     fn look(&mut self, activity: &Activity, now: u64, times: Times) -> Option<&'static str> {
         let lasts = |since: u64, time: Duration| now.saturating_sub(since) >= time.as_millis() as u64;
         let has_answered = activity.has_answered.swap(false, Relaxed);
@@ -124,7 +124,7 @@ impl Watch {
         if self.stuck_since.is_some_and(|since| lasts(since, times.request)) {
             return Some("the client does not read");
         }
-        // Streams of HTTP/2 are watched one by one, so here it is enough that anything moves; and they come first.
+        // Streams of HTTP/2 are watched one by one and first, so here it is enough that anything moves.
         let (pace, time) = match activity.is_http2.load(Relaxed) {
             true => (Pace::Any, times.request * 2),
             false => (Pace::Steady, times.request),
@@ -132,7 +132,7 @@ impl Watch {
         if self.reading.is_over(activity.responses.progress(), pace, now, time) {
             return Some("the client reads too slowly");
         }
-        // A long response may take its time, and what the client sends meanwhile waits.
+        // A long response may take its time, and further requests of the client wait.
         if activity.in_flight.load(Relaxed) > 0 || has_answered || has_taken {
             (self.idle_since, self.begun_since) = (now, None);
             return None;
@@ -146,7 +146,7 @@ impl Watch {
     }
 }
 
-/// A socket that notes what it does.  The connection counts as one until it is dropped.
+/// A socket that notes its activity.  The connection is counted until this is dropped.
 pub(super) struct ActiveStream {
     stream: TcpStream,
     activity: Arc<Activity>,
@@ -235,7 +235,7 @@ mod tests {
             Observed { activity: Activity::new(Arc::new(services)), watch: Watch::new(0), now: 0 }
         }
 
-        /// Why it is cut within so many seconds, and after how many of them.
+        /// Why it is cut within this many seconds, and after how many of them.
         fn after(&mut self, seconds: u64) -> Option<(u64, &'static str)> {
             (1..=seconds).find_map(|second| {
                 self.now += 1000;

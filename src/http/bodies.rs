@@ -1,4 +1,4 @@
-//! Bodies as connections carry them: each is charged for as long as it is in flight.
+//! Bodies on connections: each is charged as long as it is in flight.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::http::endpoint::BodyRefused;
 /// The body of a response on its way to the client.
 pub(super) struct ResponseBody {
     body: Body,
-    /// For what was not handed out yet, if its length is known.
+    /// The charge of the rest of the body, if its length is known.
     charge: Charge,
-    /// Whether something large was handed out, whose end is to be waited for.
+    /// Whether a large part was sent whose end must be waited for.
     is_large: bool,
     /// The connection is not idle meanwhile.
     _under_way: UnderWay,
@@ -44,7 +44,7 @@ impl HttpBody for ResponseBody {
         let this = &mut *self;
         let Some(frame) = ready!(Pin::new(&mut this.body).poll_frame(context)) else {
             this.charge.clear();
-            // The stream of HTTP/2 could not be reset any more once its body has ended.
+            // Once its body has ended, a stream of HTTP/2 can no longer be reset.
             if let Some(stream) = this.charge.stream() {
                 ready!(stream.poll_empty(context.waker()));
             }
@@ -87,8 +87,8 @@ impl Buf for Piece {
     }
 }
 
-/// The body of a request on its way in.  It is charged from when somebody begins to read it, with the length that it
-/// announces or else as it comes, until the request is answered: whoever answers keeps the charge.
+/// The body of a request on its way in.  The charge begins with the first read, with the announced length or else as bytes
+/// come, and lasts until the request is answered: the caller keeps the charge.
 pub(super) struct RequestBody {
     body: Incoming,
     charge: Arc<Charge>,

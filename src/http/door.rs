@@ -1,4 +1,4 @@
-//! What every request passes: it is named, let in or refused, run, counted and logged.
+//! The way of every request: it gets an id, is admitted or refused, run, counted and logged.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -24,35 +24,35 @@ use crate::attempts::RECOVERY;
 use crate::http::endpoint::{Context, Crowded, Problem};
 use crate::settings::Settings;
 
-/// How a client that gave no password is told to give one.
+/// The challenge for clients that gave no password.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"quartet\", charset=\"UTF-8\", Bearer");
 
-/// A response is what its Content-Type says, and nothing that a browser would rather take it for.
+/// Browsers take a response for what its Content-Type says, and guess no other type.
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// No page may show a response in a frame, where its visitor could be made to click on it.
+/// No page may show a response in a frame, where it could trick its visitor into clicking.
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
 
-/// The same for browsers of today, and what pages with scripts of ours may do.
+/// The same for newer browsers, and the limits of our pages with scripts.
 const PAGE_POLICY: HeaderValue =
     HeaderValue::from_static("frame-ancestors 'none'; base-uri 'none'; object-src 'none'");
 
-/// Data never run as a page of ours, even where the writer of a value has said that it is HTML.
+/// Data never runs as a page of ours, even if the writer of a value called it HTML.
 const DATA_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; sandbox");
 
-/// The route whose responses have room whatever other connections leave unread: there it can be seen what they do.
+/// The route whose responses have room whatever other connections leave unread, so that an attack can be watched.
 const METRICS: &str = "/metrics";
 
-/// Who asks.
+/// The client of a request.
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) peer: Peer,
-    /// What its connection has not read yet.
+    /// The responses that its connection has not read yet.
     pub(super) responses: Arc<Account>,
 }
 
-/// The door of one thread, with all that is behind it.  Cheap to clone.
+/// The door of one thread, with the router behind it.  Cheap to clone.
 #[derive(Clone)]
 pub struct Door(Arc<Inner>);
 
@@ -72,7 +72,7 @@ impl Door {
         Door::before(router, context, settings)
     }
 
-    /// The door before these endpoints.
+    /// The door in front of these endpoints.
     pub(super) fn before(router: axum::Router, context: Context, settings: &Settings) -> Door {
         Door(Arc::new(Inner {
             access: Access::new(settings),
@@ -110,9 +110,9 @@ impl Door {
         response
     }
 
-    /// Answers with what browsers want to be told if pages of other sites may use the door.
+    /// Answers a request, with the headers for browsers if pages of other sites may use the door.
     async fn pass(&self, mut request: Request, route: &Route, caller: Caller) -> Response {
-        // Only browsers of other sites need it, so it is not in the way of those who do not.
+        // Without such sites, no request pays for the layer.
         let Some(cors) = &self.0.cors else { return self.run(request, route, caller).await };
         let asks_first = request.headers().contains_key(header::ORIGIN)
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -140,7 +140,7 @@ impl Door {
             }
             Err(problem) => {
                 if problem.status() == StatusCode::TOO_MANY_REQUESTS {
-                    // Who guesses passwords does not get to the next one at once.
+                    // A client that guesses passwords has to wait for the next try.
                     let pause = tokio::time::sleep(RECOVERY);
                     tokio::select! { () = pause => {}, () = context.stopping().cancelled() => {} }
                 }
@@ -165,7 +165,7 @@ impl Door {
         }
         let Ok(response) = router.clone().call(request).await;
         if !only_reads {
-            // It is done, so its client has to hear of it.
+            // The request has changed something, so its client must learn the result.
             return response;
         }
         let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
@@ -190,12 +190,12 @@ impl Door {
     }
 }
 
-/// The response of a request that does not get to its endpoint.
+/// The response to a request that does not reach its endpoint.
 fn refuse(problem: Problem, route: &Route) -> Response {
     if route.runs_commands { rows::with_error(problem) } else { problem }.into_response()
 }
 
-/// Adds what depends on the method, the route or the status alone.
+/// Adds the headers that depend on the method, the route or the status alone.
 fn finish(method: &Method, route: &Route, response: &mut Response) {
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -203,7 +203,7 @@ fn finish(method: &Method, route: &Route, response: &mut Response) {
         response.headers_mut().remove(header::CONTENT_TYPE);
     }
     if matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        // Of the first it must not be said; of the second it would be that of what is not sent.
+        // The first must not have a length, and that of the second would describe a body that is not sent.
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     if response.status() == StatusCode::UNAUTHORIZED {
@@ -213,11 +213,11 @@ fn finish(method: &Method, route: &Route, response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(header::X_FRAME_OPTIONS, DENY);
-    // What a client has stored has a policy of its own.
+    // Values that clients have stored have a policy of their own.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
 }
 
-/// The method as a label, of which there must not be more than a few.
+/// The method as a label; there are only a few labels.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -231,12 +231,12 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// The door for one caller, as the layer for browsers wants it.
+/// The door for one caller, as a service for the layer for browsers.
 #[derive(Clone)]
 struct Entrance {
     door: Door,
     caller: Caller,
-    /// That of the request, which the layer need not know.
+    /// The method of the request, which the layer does not need.
     method: Method,
 }
 

@@ -1,8 +1,8 @@
-//! Bytes in flight: responses that clients have not read yet, and bodies of requests that are still to be answered.
+//! Bytes in flight: responses that clients have not read yet, and bodies of requests that are not answered yet.
 //!
-//! Each connection has an account for either direction.  What is in flight is charged to it and to the total until it is
-//! dropped.  A large response or body begins only while both are below their limits, so each is exceeded by one of them at
-//! most; small ones are bounded by their number and go on for longer, so that large ones do not keep them out.
+//! Each connection has an account for each direction.  Bytes in flight are charged to it and to the total until they are
+//! dropped.  A large response or body begins only while both are below their limits, so one of them at most exceeds each
+//! limit.  Small ones are bounded by their number and go on longer, so that large ones do not keep them out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,13 +11,13 @@ use super::progress::Progress;
 use crate::command::Services;
 use crate::http::endpoint::{Problem, Unread, problems};
 
-/// A response or body of at most so many bytes is small.
+/// The most bytes of a small response or body.
 pub(super) const SMALL: usize = 16 * 1024;
 
-/// Bytes beyond the limit of the total which only small responses and bodies may take.
+/// Bytes beyond the limit of the total that only small responses and bodies may use.
 const RESERVE: usize = 64 << 20;
 
-/// Which way bytes go.
+/// The direction in which bytes go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Direction {
     /// Bodies of requests.
@@ -26,7 +26,7 @@ pub(super) enum Direction {
     Out,
 }
 
-/// What one connection has in flight in one direction.
+/// The bytes that one connection has in flight in one direction.
 pub(super) struct Account {
     services: Arc<Services>,
     direction: Direction,
@@ -38,7 +38,7 @@ impl Account {
         Arc::new(Account { services, direction, progress: Progress::default() })
     }
 
-    /// Whether it moves.
+    /// How fast its bytes move.
     pub(super) fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -46,7 +46,7 @@ impl Account {
     /// Lets a request begin that may turn out small.
     ///
     /// # Errors
-    /// If even small ones have no room any more.
+    /// If there is no room even for small ones.
     pub(super) fn admit_any(&self) -> Result<(), Problem> {
         let limit = self.services.settings.current().http_in_flight_limit;
         if self.total().load(Relaxed) < limit.saturating_add(RESERVE) {
@@ -55,10 +55,10 @@ impl Account {
         Err(self.refuse("http-in-flight-limit", limit))
     }
 
-    /// Lets something of so many bytes begin or go on, of which `charged` are charged already.
+    /// Lets a response or body of this many bytes begin or go on; `charged` of them are charged already.
     ///
     /// # Errors
-    /// If it is large and a limit is reached without it.
+    /// If it is large and a limit is already reached.
     pub(super) fn admit(&self, bytes: usize, charged: usize) -> Result<(), Problem> {
         self.admit_alone(bytes, charged)?;
         let limit = self.services.settings.current().http_in_flight_limit;
@@ -71,7 +71,7 @@ impl Account {
     /// As [`Account::admit`], whatever other connections have in flight.
     ///
     /// # Errors
-    /// If it is large and the connection's own limit is reached without it.
+    /// If it is large and the connection's own limit is already reached.
     pub(super) fn admit_alone(&self, bytes: usize, charged: usize) -> Result<(), Problem> {
         let limit = self.services.settings.current().http_connection_in_flight_limit;
         if bytes > SMALL && self.progress.held().saturating_sub(charged) >= limit {
@@ -80,7 +80,7 @@ impl Account {
         Ok(())
     }
 
-    /// Charges so many bytes, to a stream of HTTP/2 too if there is one.
+    /// Charges this many bytes, also to a stream of HTTP/2 if there is one.
     pub(super) fn charge(self: &Arc<Account>, bytes: usize, stream: Option<Arc<Progress>>) -> Charge {
         let charge = Charge { account: Arc::clone(self), stream, bytes: AtomicUsize::new(0) };
         charge.grow(bytes);
@@ -124,7 +124,7 @@ impl Charge {
         self.stream.as_deref()
     }
 
-    /// Charges so many bytes more.
+    /// Charges this many more bytes.
     fn grow(&self, bytes: usize) {
         if bytes == 0 {
             return;
@@ -137,7 +137,7 @@ impl Charge {
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
-    /// Charges up to so many bytes in all.
+    /// Charges up to this many bytes in total.
     ///
     /// # Errors
     /// As [`Account::admit`].
@@ -150,7 +150,7 @@ impl Charge {
         Ok(())
     }
 
-    /// A charge of so many bytes, which are taken from this one as far as they are charged already.
+    /// A charge of this many bytes, taken from this one as far as they are charged already.
     pub(super) fn split(&mut self, bytes: usize) -> Charge {
         let missing = bytes.saturating_sub(*self.bytes.get_mut());
         self.grow(missing);
@@ -172,7 +172,7 @@ impl Charge {
         }
     }
 
-    /// The client has taken so many of its bytes, which stay charged while the rest is held.
+    /// The client has taken this many of its bytes; they stay charged while the rest is held.
     pub(super) fn take(&self, bytes: usize) {
         self.account.progress.take(bytes);
         if let Some(stream) = &self.stream {
@@ -254,7 +254,7 @@ mod tests {
 
     /// The door would refuse it too, but only after it has cost as much as one that is sent.
     #[tokio::test]
-    async fn what_would_be_refused_is_not_made() {
+    async fn a_response_that_would_be_refused_is_not_made() {
         let [account] = accounts();
         let context =
             Context::new(Arc::clone(&account.services), 0, Random::with_seed(7), CancellationToken::new());

@@ -23,7 +23,7 @@ const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 struct Health {
     /// `up`, `draining` or `down`.
     status: &'static str,
-    /// Every part of the server: `up`, or what is wrong.  Only for those who may see it.
+    /// Every part of the server: `up`, or what is wrong.  Absent without the password.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     parts: BTreeMap<&'static str, String>,
 }
@@ -32,18 +32,18 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
-/// Whether the process runs
+/// Tells whether the process runs
 ///
-/// Needs no password.  Restart the process if this does not answer.
+/// Needs no password.  If there is no answer, restart the process.
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()),
-    responses((status = 200, description = "It runs", body = Health)))]
+    responses((status = 200, description = "The process runs", body = Health)))]
 async fn live() -> Json<Health> {
     Json(Health { status: "up", parts: BTreeMap::new() })
 }
 
-/// Whether the server should be sent requests
+/// Tells whether the server is ready for requests
 ///
-/// Needs no password, and without one tells the status only.
+/// Needs no password; without it, the response has the status only.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()),
     responses((status = 200, description = "All parts are up", body = Health),
         (status = 503, description = "A part is down, or the server is stopping", body = Health)))]

@@ -1,5 +1,5 @@
-//! The host and port that a request was made to, read strictly: what is not exactly that is refused, since a lenient
-//! reader would find a friendly name in the front of a foreign one.
+//! The host and port that a request is made to, read strictly: a lenient reader would accept a foreign name that begins
+//! with a friendly one.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,7 +10,7 @@ const NAME_LENGTH_MAX: usize = 253;
 /// The longest part of a name between two dots, in bytes.
 const LABEL_LENGTH_MAX: usize = 63;
 
-/// What a request was made to, without the port.
+/// The host that a request is made to, without the port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Host {
     /// An address; one of IPv4 that is spelled as one of IPv6 is the former.
@@ -20,8 +20,8 @@ pub(super) enum Host {
 }
 
 impl Host {
-    /// The host of `text`, which is a host and perhaps a colon and a port; none if it is anything else, such as an
-    /// address in brackets with more behind it, or a user before an `@`.
+    /// The host of `text`, which is a host with or without a colon and a port; none if it is anything else, for example an
+    /// address in brackets with text behind it, or a user before an `@`.
     pub(super) fn parse(text: &str) -> Option<Host> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_and_port_is_refused() {
+    fn anything_but_a_host_and_a_port_is_refused() {
         for text in [
             "[::1]evil.com",
             "[::1].evil.com",

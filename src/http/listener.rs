@@ -14,7 +14,7 @@ use crate::command::Services;
 use crate::http::endpoint::{Problem, problems};
 use crate::log_queue::RepeatLimit;
 
-/// How long to wait before accepting again after an error such as "too many open files".
+/// How long to wait before accepting again after an error, for example "too many open files".
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Accepts connections until `shutdown`.
@@ -67,7 +67,7 @@ async fn admit(
     Ok(())
 }
 
-/// What a client is told for whom there is no room.  It is short enough for any socket's buffer.
+/// The response to a client beyond the limit of connections.  It fits into any socket's buffer.
 fn full() -> String {
     let problem = Problem::new(problems::UNAVAILABLE).detail("the limit of connections is reached");
     let body = problem.document();

@@ -137,7 +137,7 @@ fn each_command(services: &Services, mut write: impl FnMut(&[(&str, &str)], crat
     }
 }
 
-/// The labels of a request.  Its service is what the description of the API files the route under.
+/// The labels of a request.  Its service is the tag of the route in the description of the API.
 fn http_labels<'l>(method: &'l str, route: &'l str) -> [(&'l str, &'l str); 4] {
     static SERVICES: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
         let tag = |item: utoipa::openapi::PathItem| {
@@ -155,7 +155,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 
-/// Everything that is counted, for Prometheus
+/// Shows all metrics, for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "about",
     responses((status = 200, description = "Metrics in Prometheus' text format", body = String, content_type = "text/plain")))]
 async fn metrics(State(context): State<Context>) -> Response {

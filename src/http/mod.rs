@@ -1,10 +1,12 @@
 //! The HTTP door: the endpoints of all services behind one router, and the threads and sockets that serve it.
 //!
-//! `openapi` lists the endpoints and describes them; `router` and `routes` tell which one a request is for; `door` is what every request passes (`access` decides, `host` reads what
-//! the request was made to, `request_id` names it, also in the log); `listener` takes connections in and deals them to
-//! the threads of `thread`, where `activity` and `streams` find those that keep it waiting, by their `progress`; `flight`
-//! and `bodies` bound the bytes that clients make the server hold; `health`, `metrics`, `pages` and `openapi` are the
-//! door's own endpoints.
+//! | part | files |
+//! |---|---|
+//! | connections | `listener` accepts them, `thread` serves them; `activity`, `streams` and `progress` find slow clients, `flight` and `bodies` bound the bytes in flight |
+//! | every request | `door`: `access` and `host` admit it, `request_id` names it, also in the log |
+//! | endpoints | `openapi` lists and describes them, `router` and `routes` find the one of a request; `rows` runs commands |
+//! | the door's own endpoints | `health`, `metrics`, `pages`, `openapi` |
+//! | parts of endpoints of all services | `endpoint` |
 
 mod access;
 mod activity;

@@ -40,7 +40,7 @@ fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete].into_iter().flatten()
 }
 
-/// Says that any request may be answered with a problem, so that no endpoint has to.
+/// Says that the response may be a problem, so that no endpoint has to say it.
 fn add_problems(operation: &mut Operation) {
     let problem = || {
         let mut reference = Ref::from_response_name(ProblemResponse::response().0);
@@ -52,7 +52,7 @@ fn add_problems(operation: &mut Operation) {
     }
 }
 
-/// What the description says besides the endpoints.
+/// The description without its endpoints.
 fn frame() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Quartet")
@@ -82,7 +82,7 @@ fn description_endpoint() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(description))
 }
 
-/// This description of the API
+/// Shows this description of the API
 #[utoipa::path(get, path = "/openapi.json", tag = "about",
     responses((status = 200, description = "An OpenAPI document", body = serde_json::Value)))]
 async fn description() -> Response {

@@ -1,5 +1,5 @@
-//! Whether what is on its way to a client moves: how much is held for it, how much it has taken, and since when it
-//! has kept the server waiting.
+//! The progress of responses: how much is held for a client, how much it has taken, and how long it has kept the server
+//! waiting.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Poll, Waker};
@@ -9,7 +9,7 @@ use atomic_waker::AtomicWaker;
 
 use crate::http::endpoint::BODY_RATE_MIN;
 
-/// What is held for the client of one connection, or of one stream of HTTP/2.  It costs no look at the clock.
+/// The bytes held for the client of one connection, or of one stream of HTTP/2.  Counting them does not read the clock.
 #[derive(Default)]
 pub(super) struct Progress {
     /// Bytes that are held.
@@ -18,7 +18,7 @@ pub(super) struct Progress {
     taken: AtomicU64,
     /// Nothing was held at some time since the last look.
     has_emptied: AtomicBool,
-    /// Who waits until nothing is held.
+    /// The task that waits until nothing is held.
     waiter: AtomicWaker,
 }
 
@@ -28,12 +28,12 @@ impl Progress {
         self.held.load(Relaxed)
     }
 
-    /// Holds so many bytes more.
+    /// Holds this many more bytes.
     pub(super) fn hold(&self, bytes: usize) {
         self.held.fetch_add(bytes, Relaxed);
     }
 
-    /// Holds so many bytes less.
+    /// Holds this many fewer bytes.
     pub(super) fn release(&self, bytes: usize) {
         if self.held.fetch_sub(bytes, Relaxed) == bytes {
             self.has_emptied.store(true, Relaxed);
@@ -41,7 +41,7 @@ impl Progress {
         }
     }
 
-    /// The client has taken so many bytes.
+    /// The client has taken this many bytes.
     pub(super) fn take(&self, bytes: usize) {
         self.taken.fetch_add(bytes as u64, Relaxed);
     }
@@ -53,16 +53,16 @@ impl Progress {
     }
 }
 
-/// How fast a client has to read.
+/// How fast a client must read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Pace {
-    /// At [`BODY_RATE_MIN`] on the whole, after the time that it may take to begin.
+    /// At [`BODY_RATE_MIN`] on average, after the time in which it must begin.
     Steady,
-    /// At least a byte in the time that it may take.
+    /// At least one byte within the time limit.
     Any,
 }
 
-/// Since when a client has kept the server waiting, in milliseconds of the server's clock; it looks now and then.
+/// How long a client has kept the server waiting, in milliseconds of the server's clock, by regular looks.
 #[derive(Default)]
 pub(super) struct Patience {
     since: Option<u64>,
@@ -70,7 +70,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Whether the client has had enough time to take what is held for it.
+    /// Whether the client has had enough time to take the held bytes.
     pub(super) fn is_over(&mut self, progress: &Progress, pace: Pace, now: u64, time: Duration) -> bool {
         let taken = progress.taken.swap(0, Relaxed);
         let has_emptied = progress.has_emptied.swap(false, Relaxed);
@@ -94,7 +94,7 @@ mod tests {
 
     const TIME: Duration = Duration::from_secs(20);
 
-    /// After how many seconds patience is over with a client that takes so many bytes a second, of very many.
+    /// The seconds after which patience with a client ends that takes this many bytes per second.
     fn over_after(pace: Pace, bytes: usize) -> Option<u64> {
         let (progress, mut patience) = (Progress::default(), Patience::default());
         progress.hold(usize::MAX / 2);

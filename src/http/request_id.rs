@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Longest id that is taken from a client.
+/// The longest id that a client may give.
 const ID_LENGTH_MAX: usize = 128;
 
 /// Version 00 of `traceparent`: `00-<trace>-<parent>-<flags>`.
@@ -19,12 +19,11 @@ const PARENT_LENGTH: usize = 16;
 const FLAGS_LENGTH: usize = 2;
 
 thread_local! {
-    /// The request that this thread works on.  A `tracing` span would say the same for some percent of the cost of a
-    /// short request.
+    /// The request that this thread works on.  A `tracing` span would cost some percent of a short request.
     static CURRENT: RefCell<Option<RequestId>> = const { RefCell::new(None) };
 }
 
-/// What a request is called in its response and in the log.
+/// The id of a request in its response and in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestId {
     /// By the client.
@@ -43,7 +42,7 @@ impl fmt::Display for RequestId {
 }
 
 impl RequestId {
-    /// The id that the client gave, or else one of `bits`.
+    /// The client's id, or else one made of `bits`.
     pub(super) fn of(headers: &HeaderMap, bits: impl FnOnce() -> u128) -> RequestId {
         let given = headers.get(X_REQUEST_ID).and_then(|value| id_of(value.as_bytes()));
         let given = given.or_else(|| headers.get(TRACEPARENT).and_then(|value| trace_of(value.as_bytes())));
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_replaced() {
+    fn an_invalid_id_is_replaced() {
         let made = format!("{:032x}", 7);
         check(&[], &made);
         for id in ["", "two words", "a\"b", "caf\u{e9}", &"x".repeat(ID_LENGTH_MAX + 1)] {

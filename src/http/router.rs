@@ -1,4 +1,4 @@
-//! The router of all endpoints, with what is around it: pages of the documentation, problems, permissions for browsers.
+//! The router of all endpoints, of the documentation's pages and of paths that do not exist; permissions for browsers.
 
 use axum::Router;
 use axum::http::{HeaderValue, Uri};
@@ -23,7 +23,7 @@ pub(super) fn router(context: Context) -> Router {
         .with_state(context)
 }
 
-/// What tells browsers that pages of `origins` may read the responses.
+/// The layer that lets browsers show responses to pages of `origins`.
 pub(super) fn cors(origins: &[String]) -> Option<CorsLayer> {
     let allowed = match origins {
         [] => return None,

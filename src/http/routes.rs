@@ -1,4 +1,4 @@
-//! What there is to know of the route that a request takes, before its endpoint runs.
+//! The route of a request, with the facts that are needed before its endpoint runs.
 
 use utoipa::openapi::PathItem;
 use utoipa::openapi::path::Operation;
@@ -8,13 +8,13 @@ use super::rows;
 /// The route of requests that fit none.
 const NO_ROUTE: &str = "(none)";
 
-/// An extension of a GET in the description of the API: who takes something with it, `clients` or `proxies`.
+/// An extension of a GET in the description of the API: it takes something, for `clients` or for `proxies`.
 const TAKEN_BY: &str = "x-taken-by";
 
 /// An extension of a POST: that it changes nothing.
 const READS: &str = "x-reads";
 
-/// An extension of operations: that a request runs commands, so that no link and no form may make a browser ask for it.
+/// An extension of operations: they run commands, so no link and no form may make a browser ask for them.
 const RUNS_COMMANDS: &str = "x-runs-commands";
 
 /// Routes that are no part of the API.
@@ -25,16 +25,15 @@ const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
 pub(super) struct Route {
     /// Its path with the names of its variable parts.
     pub(super) label: String,
-    /// Whether its GET takes something, so that no other site may make a browser ask for it.  Beside the endpoint it is
-    /// the extension `x-taken-by`.
+    /// Whether its GET takes something, so that no other site may make a browser ask for it; the extension `x-taken-by`.
     pub(super) get_takes: bool,
     /// Whether only proxies and programs ask for it.
     pub(super) is_for_proxies: bool,
-    /// Whether its POST changes nothing: beside the endpoint the extension `x-reads`.
+    /// Whether its POST changes nothing; the extension `x-reads`.
     pub(super) post_reads: bool,
-    /// Whether requests run commands: beside the endpoint the extension `x-runs-commands`.
+    /// Whether its requests run commands; the extension `x-runs-commands`.
     pub(super) runs_commands: bool,
-    /// Whether it is a page of ours with scripts, and no data.
+    /// Whether it is a page of ours with scripts, not data.
     pub(super) has_scripts: bool,
 }
 
@@ -72,8 +71,8 @@ impl Route {
     }
 }
 
-/// Which route a path takes.  The router knows it too, but only inside, where a layer would cost more than finding the
-/// route twice does.
+/// Finds the route of a path.  The router knows it too, but only inside, and a layer there costs more than finding the route
+/// twice.
 pub(super) struct Routes {
     routes: matchit::Router<Route>,
     none: Route,

@@ -1,4 +1,4 @@
-//! The streams of HTTP/2: each is a task of its own, and is reset if its response is not read in time.
+//! The streams of HTTP/2: each has a task of its own, and is reset if its response is not read in time.
 //!
 //! A client may leave one stream unread while it reads others, so the watch of the connection does not find it.
 
@@ -9,7 +9,7 @@ use hyper::rt::Executor;
 use super::progress::{Pace, Patience, Progress};
 use crate::command::Services;
 
-/// How many times to look at a stream in the time that it may take.
+/// Looks at a stream per time limit.
 const LOOKS: u32 = 4;
 
 tokio::task_local! {
@@ -34,7 +34,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
             tokio::select! {
                 biased;
                 () = stream => {}
-                // To drop a stream that has not ended is to reset it.
+                // Dropping a stream that has not ended resets it.
                 () = overdue(&services, &watched) => {
                     tracing::debug!("resetting an HTTP/2 stream: the client does not read");
                 }
@@ -43,7 +43,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// What is held for the stream whose task this is; none for HTTP/1.
+/// The bytes held for the stream of this task; none for HTTP/1.
 pub(super) fn current() -> Option<Arc<Progress>> {
     CURRENT.try_with(Arc::clone).ok()
 }

@@ -28,31 +28,31 @@ use crate::command::Services;
 use crate::http::endpoint::Context;
 use crate::random::{Random, machine_seed};
 
-/// How long requests that are being answered may take when the server stops.
+/// How long open requests may take when the server stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Bytes of one HTTP/1.1 request's head, and of what is read ahead.
+/// Bytes of one HTTP/1.1 request's head, and of the bytes that are read ahead.
 const HEAD_LENGTH_MAX: usize = 64 * 1024;
 
 /// Bytes of the headers of one HTTP/2 request.
 const HEADER_LIST_LENGTH_MAX: u32 = 16 * 1024;
 
-/// Bytes of one HTTP/2 stream's response that are taken over before the client has room for them.
+/// Bytes of one HTTP/2 stream's response that are buffered before the client has room for them.
 const SEND_BUFFER_LENGTH: usize = 64 * 1024;
 
-/// HTTP/2 streams that a client may have reset before they were accepted; at more its connection ends.
+/// HTTP/2 streams that a client may reset before they are accepted; beyond that its connection ends.
 const RESET_STREAMS_MAX: usize = 20;
 
-/// HTTP/2 streams that may be reset for errors of the client; at more its connection ends.
+/// HTTP/2 streams that may be reset for errors of the client; beyond that its connection ends.
 const LOCAL_RESETS_MAX: usize = 256;
 
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS_MAX: u32 = 256;
 
-/// How often a silent HTTP/2 connection is asked whether it is still there.
+/// How often a silent HTTP/2 connection is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// How often it is asked whether memory is to be given back.
+/// How often the thread looks whether to give memory back.
 const PURGE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A connection on its way to its thread.
@@ -69,7 +69,7 @@ pub struct Thread {
     thread: JoinHandle<()>,
 }
 
-/// What a thread's connections share.
+/// The state that a thread's connections share.
 struct Shop {
     door: Door,
     builder: Builder<Streams>,
@@ -87,7 +87,7 @@ impl Thread {
         slot: usize,
         shutdown: CancellationToken,
     ) -> std::io::Result<Thread> {
-        // Not bounded by itself: the limit on connections bounds how many exist at all.
+        // The limit on connections bounds this channel.
         let (arrivals, arriving) = unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
@@ -125,8 +125,8 @@ impl Thread {
     }
 }
 
-/// How HTTP is spoken.  The times of a connection are looked after by its [`Activity`], not here: that costs less than
-/// a timer per request, and covers a client that never says which version it speaks.
+/// The settings of the protocol.  A connection's [`Activity`] watches its times, not hyper: that costs less than a timer per
+/// request, and covers a client that never says which version it speaks.
 fn builder(services: Arc<Services>) -> Builder<Streams> {
     let mut builder = Builder::new(Streams::new(services));
     builder.http1().header_read_timeout(None).max_buf_size(HEAD_LENGTH_MAX);
@@ -212,10 +212,10 @@ async fn converse(shop: &Shop, arrival: Arrival) {
     }
 }
 
-/// A request under way until its response has gone to the connection, also if the client does not wait for its end.
+/// A request until its response has gone to the connection, even if the client does not wait for its end.
 pub(super) struct UnderWay {
     activity: Arc<Activity>,
-    /// What its body is charged.
+    /// The charge of its body.
     charge: Option<Arc<Charge>>,
 }
 
@@ -274,7 +274,7 @@ mod tests {
         }
     }
 
-    /// Locks are granted to who waits for them, so it matters that one who has gone does not.
+    /// Locks are granted to waiters, so a client that has gone must not wait any more.
     #[tokio::test]
     async fn a_request_that_waits_ends_with_its_client() {
         let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_has_the_answer_or_hears_of_the_end() {
+    async fn a_waiter_gets_the_answer_or_is_told_of_the_end() {
         let services = Arc::new(server::services(Settings::default(), Clock::machine(), 7));
         let shutdown = CancellationToken::new();
         let context = Context::new(services, 0, Random::with_seed(7), shutdown.clone());

@@ -1,4 +1,4 @@
-//! Commands over HTTP: who may have which of them run, and what one request may cost.
+//! Commands over HTTP: the rights of requests, and the limits of one request.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn run(http: &mut Http, headers: &[(&str, &str)], command: &Value) -> Response {
     http.ask("POST", "/redis", headers, command.to_string().as_bytes())
 }
 
-/// What a browser says of a page that it opens, and of a form that it sends, from several places.
+/// The headers of a browser that opens a page or sends a form, from several places.
 const NAVIGATIONS: &[&[(&str, &str)]] = &[
     &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")],
     &[("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "navigate")],
@@ -84,7 +84,7 @@ fn scripts_of_pages_that_may_use_the_door_run_commands() {
         JSON,
     ];
     let plain = [("Origin", "http://console.test"), JSON, FIREFOX];
-    // What the runtime of Node says.
+    // The runtime of Node says so too.
     let node = [("Sec-Fetch-Mode", "cors"), ("User-Agent", "node"), JSON];
     for headers in [&own[..], &listed, &plain, &node] {
         assert_eq!(
@@ -103,7 +103,7 @@ fn scripts_of_pages_that_may_use_the_door_run_commands() {
     }
     let foreign = [("Origin", "http://example.com"), ("Sec-Fetch-Mode", "cors"), JSON];
     assert_eq!(run(&mut http, &foreign, &json!(["PING"])).problem(), "foreign-origin");
-    // Whoever is no browser may leave the type out, or say what curl says.
+    // A client that is no browser may leave the type out, or send that of curl.
     for headers in [&[][..], &[FORM], &[TEXT], &[JSON]] {
         assert_eq!(run(&mut http, headers, &json!(["PING"])).status, 200, "{headers:?}");
     }
@@ -193,9 +193,8 @@ fn a_reply_waits_until_the_disk_has_what_it_says() {
     let folder = Folder::new();
     let data = folder.path().join("data").display().to_string();
     let start = || Server::quartet(&["--http-port", "0", "--dir", &data]);
-    let acquire = |owner: &str| {
-        json!(["LOCK.ACQUIRE", format!("lock {owner}"), owner, "TTL", 3_600_000]).to_string()
-    };
+    let acquire =
+        |owner: &str| json!(["LOCK.ACQUIRE", format!("lock {owner}"), owner, "TTL", 3_600_000]).to_string();
     let server = start();
     let mut http = Socket::connect(server.http_address());
     let granted = http.ask("POST", "/redis", &[], acquire("one").as_bytes()).json();

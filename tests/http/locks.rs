@@ -41,7 +41,7 @@ fn the_call_of_the_readme() {
     let server = server();
     let mut http = connect(&server);
     let body = br#"{"resource": "shared-resource", "ttl": 30}"#;
-    // What `curl -d` sends.
+    // As `curl -d` sends it.
     let lock = http.ask("POST", "/lock", &[FORM], body).json();
     assert_eq!(lock["resources"], json!(["shared-resource"]));
     assert_eq!((&lock["holds"], &lock["waited_ms"]), (&json!(1), &json!(0)));
@@ -86,7 +86,7 @@ fn a_lease_is_renewed_checked_and_given_back_once() {
 }
 
 #[test]
-fn who_waits_is_answered_in_its_turn() {
+fn waiters_are_answered_in_their_order() {
     let server = server();
     let (mut holder, waiter, mut other) = (connect(&server), connect(&server), connect(&server));
     let lock =
@@ -114,7 +114,7 @@ fn who_waits_is_answered_in_its_turn() {
 }
 
 #[test]
-fn who_hangs_up_waits_no_more_and_is_given_nothing() {
+fn a_client_that_hangs_up_waits_no_more_and_is_granted_nothing() {
     let server = Server::quartet(&["--http-port", "0"]);
     let connect = || Socket::connect(server.http_address());
     let (mut holder, mut waiter, mut other) = (connect(), connect(), connect());
@@ -416,7 +416,7 @@ fn an_operator_ends_a_wait() {
 }
 
 #[test]
-fn what_happens_to_a_resource_can_be_watched() {
+fn events_of_a_resource_can_be_watched() {
     let server = Server::quartet(&["--http-port", "0"]);
     let connect = || Socket::connect(server.http_address());
     let (mut watcher, mut http) = (connect(), connect());
@@ -475,7 +475,7 @@ fn a_problem_tells_ones_own_lock_from_anothers() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_by_name() {
+fn a_request_that_makes_no_sense_is_refused_by_its_field() {
     let server = server();
     let mut http = connect(&server);
     let cases = [
@@ -514,7 +514,7 @@ fn what_makes_no_sense_is_refused_by_name() {
 }
 
 #[test]
-fn what_a_client_prefers_is_heeded_in_any_spelling() {
+fn preferences_apply_in_any_spelling() {
     let server = server();
     let mut http = connect(&server);
     let body = json!({ "resource": "x", "ttl": 60 }).to_string();

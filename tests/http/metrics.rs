@@ -1,4 +1,4 @@
-//! What `/metrics` says of what both doors did.
+//! Metrics of both doors.
 
 use std::collections::{HashMap, HashSet};
 
@@ -91,7 +91,7 @@ fn every_bucket_holds_those_before_it() {
 }
 
 #[test]
-fn what_clients_make_up_is_no_label() {
+fn names_that_clients_choose_are_no_labels() {
     let server = Server::quartet(&["--http-port", "0"]);
     let mut resp = Client::connect(server.address());
     let mut http = Http::connect(server.http_address());

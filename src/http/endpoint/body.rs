@@ -1,4 +1,4 @@
-//! The body of a request as bytes, bounded in length and in the time it may take to come.
+//! The body of a request as bytes, bounded in length and in time.
 
 use std::fmt;
 use std::pin::pin;
@@ -15,17 +15,16 @@ use super::lists::members;
 use super::problem::Problem;
 use super::problems;
 
-/// Bytes per second at which bodies and responses must move on the whole, after the time that the setting
-/// `http-request-timeout` allows.
+/// Bytes per second at which bodies and responses must move on average, after the time of `http-request-timeout`.
 pub const BODY_RATE_MIN: u64 = 64 * 1024;
 
-/// Bytes that come before room is made for all that a body has announced.
+/// Bytes of a body that must have come before its announced length is allocated.
 const TRUSTED_FROM: usize = 64 * 1024;
 
-/// A body longer than this came in pieces and has a buffer of its own: all buffers that connections read into are shorter.
+/// A longer body came in pieces and has a buffer of its own: the buffers that connections read into are shorter.
 pub const PIECE_LENGTH_MAX: usize = 256 * 1024;
 
-/// Why a body is not read on: what an error of the body given to [`Body`] may hold.
+/// Why a body is not read further: an error that the body given to [`Body`] may end with.
 #[derive(Debug)]
 pub struct BodyRefused(pub Problem);
 
@@ -60,7 +59,7 @@ impl FromRequest<Context> for Body {
     }
 }
 
-/// Refuses a body that would have to be decoded: stored as it is, it would be handed out as something else.
+/// Refuses an encoded body: stored as it is, it would later be sent without its encoding.
 fn check_codings(headers: &HeaderMap) -> Result<(), Problem> {
     let is_other = |name, known: &str| {
         members(headers, name).find(|coding| !coding.eq_ignore_ascii_case(known)).map(str::to_owned)
@@ -119,7 +118,7 @@ async fn collect(
             rest.extend_from_slice(before);
         }
         if rest.capacity() < rest.len() + data.len() && rest.len() >= TRUSTED_FROM {
-            // It grows once, instead of being copied time and again.
+            // It grows once, so it is not copied again and again.
             rest.reserve((announced as usize).saturating_sub(rest.len()));
         }
         rest.extend_from_slice(&data);

@@ -1,4 +1,4 @@
-//! What an endpoint works with: the services, and the way into the store.
+//! The context of an endpoint: the services, and access to the store.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::store::{AccessContext, Key, Keyspace};
 /// The context of one thread's endpoints.  Cheap to clone.
 ///
 /// [`read`](Context::read), [`write`](Context::write) and [`walk`](Context::walk) enter the gate on the thread's slot
-/// for as long as what they are given runs.  That is a plain closure, so the gate and the locks cannot be held while
-/// something is awaited; it must not use the context again, since the slot is taken.
+/// while their closure runs.  A closure cannot await, so the gate and the locks are never held across an await.  It must not use
+/// the context again, since the slot is taken.
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 
@@ -30,15 +30,15 @@ struct Inner {
     stopping: CancellationToken,
 }
 
-/// The store, and all else a step needs, while the gate is entered.
+/// The store and the other tools of a step while the gate is entered.
 pub struct Visit<'v, 's> {
-    /// The data, with the shards of the keys locked that were named.
+    /// The data, with the shards of the named keys locked.
     pub keyspace: Keyspace<'s>,
     /// The thread's source of randomness.
     pub random: &'v mut Random,
-    /// What is to happen once the locks are released.
+    /// Effects that happen once the locks are released.
     pub effects: &'v mut Effects,
-    /// What all threads share.
+    /// The state that all threads share.
     pub services: &'s Services,
     /// The number of the thread.
     pub slot: usize,
@@ -62,12 +62,12 @@ impl Context {
         Context(Arc::new(Inner { services, slot, random: Mutex::new(random), stopping }))
     }
 
-    /// Cancelled when the server stops, from when on nothing should be waited for.
+    /// Cancelled when the server stops; then nothing should wait any more.
     pub fn stopping(&self) -> &CancellationToken {
         &self.0.stopping
     }
 
-    /// What all threads share.
+    /// The state that all threads share.
     pub fn services(&self) -> &Arc<Services> {
         &self.0.services
     }
@@ -88,12 +88,12 @@ impl Context {
         u128::from(random.draw()) << 64 | u128::from(random.draw())
     }
 
-    /// What runs commands on this thread, as one request has them run.  It enters the gate itself.
+    /// The executor of one request's commands on this thread.  It enters the gate itself.
     pub fn executor(&self) -> Executor {
         Executor::new(Arc::clone(&self.0.services), self.0.slot, Random::with_seed(self.draw() as u64))
     }
 
-    /// Runs `step` with the shards of `keys` in `database` locked, all at once, so that others see it whole.
+    /// Runs `step` with the shards of all `keys` in `database` locked, so that others see it whole.
     pub fn read<R>(&self, database: usize, keys: &[&[u8]], step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
         self.enter(|visit| {
             visit.keyspace.database = database;
@@ -102,7 +102,7 @@ impl Context {
         })
     }
 
-    /// As [`Context::read`], for what may need memory: makes room first.
+    /// As [`Context::read`], for steps that may need memory: makes room first.
     ///
     /// # Errors
     /// If the memory for data is used up and nothing may be evicted.
@@ -124,7 +124,7 @@ impl Context {
         })
     }
 
-    /// Runs `step` with nothing locked: for what walks the store shard by shard, and for services that lock themselves.
+    /// Runs `step` with nothing locked: for scans of the store shard by shard, and for services that lock themselves.
     pub fn walk<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
         self.enter(|visit| {
             visit.keyspace.database = database;
@@ -132,8 +132,8 @@ impl Context {
         })
     }
 
-    /// Runs `step` while no other thread is at the store; shards are locked as they are met.  For what must be seen
-    /// whole and touches all keys.
+    /// Runs `step` while no other thread is at the store, for steps that touch all keys and must be seen whole.  Shards are locked
+    /// as they are met.
     pub fn exclusive<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
         let gate = self.0.services.store.gate().enter_exclusive();
         self.run(gate, |visit| {
@@ -147,7 +147,7 @@ impl Context {
         self.run(self.0.services.store.gate().enter(self.0.slot), step)
     }
 
-    /// Runs `step` inside `gate`, then leaves it and does what the step left to be done.
+    /// Runs `step` inside `gate`, then leaves it and delivers the step's effects.
     fn run<G, R>(&self, gate: G, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
         let services = &*self.0.services;
         let mut random = self.0.random.lock();

@@ -1,4 +1,4 @@
-//! What is wrong with what a client sent: which field is at fault, and what is allowed there.
+//! Faults of values that clients send: the field at fault, and the values that are allowed there.
 
 use std::fmt::{self, Display};
 
@@ -23,7 +23,7 @@ enum Step {
 
 #[derive(Debug)]
 enum Kind {
-    /// There is no field of this name; these are the ones there are.
+    /// There is no field of this name; these fields exist.
     Unknown(String, &'static [&'static str]),
     Missing(&'static str),
     Repeated(&'static str),

@@ -21,8 +21,8 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(media_type::JSON);
 
 /// A body in JSON.
 ///
-/// As an argument it is the request's body.  The media type may be missing, that of JSON, or that of a form, which is
-/// what `curl -d` says of any body unless it is told otherwise.  Types should be marked
+/// As an argument it is the request's body.  The media type may be missing, that of JSON, or that of a form, which `curl -d`
+/// sends by default.  Types should be marked
 /// `#[serde(deny_unknown_fields)]`, so that a misspelt field is refused instead of ignored.
 ///
 /// As a result it is a response with status 200.
@@ -62,7 +62,7 @@ pub fn json_with_status(status: StatusCode, body: impl Serialize) -> Response {
     response
 }
 
-/// Bytes as JSON can hold them: as text, or in base64, which the second value then says.
+/// Bytes for JSON: as text, or in base64, and then the second value says so.
 pub fn text_or_base64(bytes: &[u8]) -> (String, Option<&'static str>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (text.to_owned(), None),
@@ -70,7 +70,7 @@ pub fn text_or_base64(bytes: &[u8]) -> (String, Option<&'static str>) {
     }
 }
 
-/// Whether the body is JSON, or is not said to be something else.
+/// Whether the body may be JSON: no other type is said of it.
 pub fn may_be_json(headers: &HeaderMap) -> bool {
     media_type::content_type(headers).is_none_or(|essence| {
         essence == media_type::JSON

@@ -1,4 +1,4 @@
-//! Headers that are lists (RFC 9110, 5.6.1): over several lines, with blanks around their members and empty ones between.
+//! Headers that are lists (RFC 9110, 5.6.1): on several lines, with blanks around members and empty members between.
 
 use axum::http::{HeaderMap, HeaderName};
 
@@ -8,8 +8,8 @@ pub fn members<'h>(headers: &'h HeaderMap, name: &'h HeaderName) -> impl Iterato
     lines.flat_map(|line| split(line, b','))
 }
 
-/// The parts of a text between `separator`s that are not empty, without the blanks around them.  What stands in double
-/// quotes is not cut.
+/// The parts of a text between `separator`s that are not empty, without the blanks around them.  Text in
+/// double quotes is not cut.
 pub fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     let parts = std::iter::from_fn(move || {
@@ -20,7 +20,7 @@ pub fn split(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     parts.filter(|part| !part.is_empty())
 }
 
-/// What stands before the first `separator`, and what behind it.
+/// The text before the first `separator`, and the text behind it.
 fn cut(text: &str, separator: u8) -> (&str, Option<&str>) {
     let (mut is_quoted, mut is_escaped) = (false, false);
     for (at, byte) in text.bytes().enumerate() {

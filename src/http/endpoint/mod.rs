@@ -1,4 +1,4 @@
-//! What HTTP endpoints are made of; a service's `endpoints` are to the HTTP door what its `commands` are to RESP.
+//! The parts of HTTP endpoints.  A service's `endpoints` are for the HTTP door as its `commands` are for RESP.
 //!
 //! An endpoint is a function with its documentation beside it, and one line in the service's list:
 //!
@@ -20,12 +20,15 @@
 //! }
 //! ```
 //!
-//! Methods of one path share one `routes!(get_it, put_it)`.  `http::openapi` merges the lists of all services, and says of every operation that it may end in a problem.  Bodies
-//! come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`; keys and names are [`QueryBytes`]), variable
-//! parts of the path as [`PathBytes`] or [`PathText`]; all of them answer problems by themselves.  What an endpoint
-//! refuses is a [`Problem`] of a kind from [`problems`], where a new kind is a row.  Inside [`Context::read`] and its
-//! sisters nothing can be awaited; an endpoint that waits does so between two of them, by [`Context::wait_for`] or
-//! [`on_disk`], and is dropped there if its client leaves.
+//! Methods of one path share one `routes!(get_it, put_it)`.  `http::openapi` merges the lists of all services, and adds the
+//! response with a problem to every operation.
+//!
+//! * Bodies come as [`Json`] or [`Body`], parameters as [`Query`] (mark their types `#[serde(deny_unknown_fields)]`; keys and
+//!   names are [`QueryBytes`]), variable parts of the path as [`PathBytes`] or [`PathText`].  All of them answer problems
+//!   themselves.
+//! * An endpoint refuses a request with a [`Problem`] of a kind from [`problems`], where a new kind is a row.
+//! * Inside [`Context::read`] and its sisters nothing can be awaited.  An endpoint waits between two of them, by
+//!   [`Context::wait_for`] or [`on_disk`]; if its client leaves, it is dropped there.
 
 mod body;
 mod context;

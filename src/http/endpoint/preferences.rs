@@ -1,4 +1,4 @@
-//! What a client would rather have: the header Prefer (RFC 7240), of which `wait` means something here.
+//! The header Prefer (RFC 7240), of which `wait` is supported.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -12,8 +12,8 @@ use super::problem::Problem;
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// The preferences of a request.  As RFC 7240 wants it, those that are unknown or make no sense are passed over, and of
-/// several with one name the first counts.
+/// The preferences of a request.  As RFC 7240 asks, unknown and malformed ones are ignored, and the first of several with one
+/// name counts.
 #[derive(Debug, Default)]
 pub struct Preferences {
     /// Seconds to wait for an answer.
@@ -32,12 +32,12 @@ impl Preferences {
         Preferences { wait: named.take(1).find_map(seconds) }
     }
 
-    /// Milliseconds to wait, `longest` at most, if it was said.
+    /// Milliseconds to wait, `longest` at most, if the client asks for a wait.
     pub fn wait_millis(&self, longest: u64) -> Option<u64> {
         self.wait.map(|seconds| seconds.saturating_mul(1000).min(longest))
     }
 
-    /// The response of an endpoint, which says what preferences it has heeded.
+    /// The response of an endpoint, with the preferences that were applied.
     pub fn applied(&self, result: Result<Response, Problem>) -> Response {
         let mut response = result.into_response();
         if let Some(seconds) = self.wait

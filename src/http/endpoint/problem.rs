@@ -1,4 +1,4 @@
-//! What an HTTP client is told when a request cannot be done: problem details as in RFC 9457.
+//! Problem details (RFC 9457): the response to a request that cannot be done.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,25 +10,25 @@ use crate::glob::{PIECE_LENGTH_MAX, PatternTooComplex};
 /// The media type of problems.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// Seconds after which what cannot be done now may be tried again.
+/// Seconds after which a client may try again what the server cannot do now.
 const RETRY_AFTER: u64 = 1;
 
-/// The coding of bodies that are as they are, which is the only one.
+/// The only coding of bodies: none.
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
-/// One problem of one request.  It is boxed, since results carry it that are hardly ever errors.
+/// One problem of one request.  It is boxed to keep results small, which hardly ever are errors.
 #[derive(Debug)]
 pub struct Problem(Box<Contents>);
 
 #[derive(Debug)]
 struct Contents {
     kind: &'static ProblemKind,
-    /// Seconds after which it is worth another try.
+    /// Seconds after which a retry may succeed.
     retry_after: Option<u64>,
     members: Map<String, Value>,
 }
 
-/// What a problem looks like to a client, for the documentation of the API.
+/// Why a request failed (RFC 9457).
 #[derive(utoipa::ToSchema, serde::Serialize)]
 #[schema(as = Problem)]
 pub struct ProblemBody {
@@ -36,20 +36,20 @@ pub struct ProblemBody {
     #[serde(rename = "type")]
     #[schema(format = "uri-reference", examples("/problems/invalid-value"))]
     kind: String,
-    /// The same for all problems of the kind.
+    /// The title of the kind of problem.
     title: String,
     /// The status of the response.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened this time.
+    /// Details of this occurrence.
     detail: Option<String>,
     /// The field, parameter or header at fault.
     field: Option<String>,
-    /// What is allowed there.
+    /// The values that are allowed there.
     allowed: Option<String>,
 }
 
-/// The response with a problem, which the description of the API gives every operation.
+/// The response with a problem, which every operation in the description of the API has.
 #[derive(utoipa::ToResponse)]
 #[response(description = "A problem", content_type = "application/problem+json")]
 pub struct ProblemResponse(#[expect(dead_code, reason = "it is for the description")] ProblemBody);
@@ -62,34 +62,34 @@ impl Problem {
         Problem(Box::new(Contents { kind, retry_after, members: Map::new() }))
     }
 
-    /// A value that is not allowed: which field has it, and what is allowed there.
+    /// The problem of a value that is not allowed, with its field and the allowed values.
     pub fn invalid(field: impl Into<String>, allowed: impl Into<String>) -> Problem {
         Problem::new(super::problems::INVALID_VALUE)
             .with("field", field.into())
             .with("allowed", allowed.into())
     }
 
-    /// Says what happened this time.
+    /// Adds details of this occurrence.
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Problem {
         self.with("detail", detail.into())
     }
 
-    /// Says after how many seconds it is worth another try.
+    /// Says after how many seconds a retry may succeed.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Problem {
         self.0.retry_after = Some(seconds);
         self
     }
 
-    /// Adds a member of its own for programs to read, such as who holds a lock.
+    /// Adds a member for programs, for example the holder of a lock.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Problem {
         self.0.members.insert(name.to_owned(), value.into());
         self
     }
 
-    /// What happened this time, if it says so.
+    /// The details of this occurrence, if it has any.
     pub fn detail_text(&self) -> Option<&str> {
         self.0.members.get("detail")?.as_str()
     }
@@ -125,7 +125,7 @@ impl From<PatternTooComplex> for Problem {
     }
 }
 
-/// What all problems say comes first.
+/// The members of all problems come first.
 #[derive(serde::Serialize)]
 struct Document<'p> {
     #[serde(rename = "type")]

@@ -1,5 +1,5 @@
-//! The table of the problems that HTTP clients can be told of.  A row is a stable address, a title, a status and what
-//! the reader of the address learns.
+//! The table of problems that HTTP clients may get.  A row is a stable address, a title, a status and the text of the page
+//! at the address.
 
 use axum::http::StatusCode;
 
@@ -10,9 +10,9 @@ pub struct ProblemKind {
     pub slug: &'static str,
     /// The status of a response that tells of it.
     pub status: StatusCode,
-    /// The same for all problems of the kind.
+    /// The title of all problems of the kind.
     pub title: &'static str,
-    /// When it happens and what to do, for the page at its address.
+    /// When the problem occurs and what to do, for the page at its address.
     pub description: &'static str,
 }
 
@@ -35,105 +35,111 @@ macro_rules! problems {
 
 problems! {
     INVALID_JSON = BAD_REQUEST "invalid-json" "The body is not valid JSON":
-        "The body could not be read as JSON; the detail says where it stops being so.";
+        "The body is not valid JSON; the detail says where the error is.";
     INVALID_VALUE = BAD_REQUEST "invalid-value" "A value is not allowed":
-        "A field of the body, a parameter of the query or a part of the path has a value that is not allowed, is \
-         missing, or does not exist; `field` names it and `allowed` says what is allowed.";
+        "A field of the body, a parameter of the query or a part of the path is unknown, is missing, or has a \
+         value that is not allowed.  `field` names it, and `allowed` says what is allowed.";
     INVALID_REQUEST = BAD_REQUEST "invalid-request" "The request is not well-formed":
         "The request breaks a rule of HTTP; the detail names it.";
     UNAUTHORIZED = UNAUTHORIZED "unauthorized" "Authentication is required":
-        "A password is set and the request carried none or a wrong one.  Send it by Basic authentication with the user \
-         `default` or none, or as `Authorization: Bearer PASSWORD`.";
+        "A password is set, and the request has none or a wrong one.  Send it by Basic authentication with the \
+         user `default` or none, or as `Authorization: Bearer PASSWORD`.";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too-many-attempts" "Too many wrong passwords came from this address":
-        "The address has given more wrong passwords than one per second, so this one was not looked at.  Try again with \
-         the right one after the seconds in Retry-After.";
+        "The address has sent more than one wrong password per second, so this one was not checked.  Try again \
+         with the right one after the seconds in Retry-After.";
     PROTECTED_MODE = FORBIDDEN "protected-mode" "Only clients on this machine are served":
-        "The server is reachable from other machines but has no password.  Set one with --requirepass, or switch the \
-         protection off with --protected-mode no if the network is trusted.";
+        "The server is reachable from other machines but has no password.  Set one with --requirepass, or switch \
+         the protection off with --protected-mode no if the network is trusted.";
     FOREIGN_ORIGIN = FORBIDDEN "foreign-origin" "Pages of other sites are not served":
-        "A web page of another site made this request, or may have: it changes or takes something, and the browser does \
-         not say that its own page asked.  Allow the site with --http-cors-origins if it should.";
-    FOREIGN_HOST = FORBIDDEN "foreign-host" "The name of the host is not one of this machine":
-        "No password is set, and the request was made to a name that is none of this machine, as happens when a web page \
-         points a name of its own at it.  Use localhost or an address of the machine, allow the name with --http-hosts, \
-         or set a password with --requirepass.";
+        "A web page of another site made this request, or may have made it: the request changes or takes \
+         something, and the browser does not say that a page of this server asks.  Allow the site with \
+         --http-cors-origins if it should ask.";
+    FOREIGN_HOST = FORBIDDEN "foreign-host" "The host name is not one of this machine":
+        "No password is set, and the request names a host that is not this machine.  A web page that points its \
+         own name at this machine sends such requests.  Use localhost or an address of the machine, allow the name \
+         with --http-hosts, or set a password with --requirepass.";
     NOT_FOUND = NOT_FOUND "not-found" "Nothing is at this path":
-        "The path is not one of the API's; /openapi.json lists them all and /docs shows them.";
+        "The path is not part of the API; /openapi.json lists all paths, and /docs shows them.";
     NO_SUCH_KEY = NOT_FOUND "no-such-key" "There is no such key":
         "The key was never set, was deleted, has expired or was evicted.";
-    NO_SUCH_DATABASE = NOT_FOUND "no-such-database" "There is no database of this number":
-        "The setting databases says how many there are; they are numbered from 0.";
+    NO_SUCH_DATABASE = NOT_FOUND "no-such-database" "There is no database with this number":
+        "Databases are numbered from 0; the setting `databases` says how many there are.";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed" "The path does not take this method":
-        "The header Allow lists the methods that it takes.";
+        "The header Allow lists the methods of the path.";
     NOT_ACCEPTABLE = NOT_ACCEPTABLE "not-acceptable" "No representation fits the header Accept":
         "The resource has none of the media types that the request accepts; the detail lists those it has.";
     REQUEST_TIMEOUT = REQUEST_TIMEOUT "request-timeout" "The body came too slowly":
-        "The body of the request did not come as fast as the server is prepared to wait for.";
+        "The body of the request came more slowly than the server waits for.";
     TOO_LARGE = PAYLOAD_TOO_LARGE "too-large" "The body is too large":
         "The body is longer than the setting http-body-limit allows.";
     UNSUPPORTED_CODING = UNSUPPORTED_MEDIA_TYPE "unsupported-coding" "The body is compressed":
-        "The header Content-Encoding names a coding, and bodies are only taken as they are: send it without one.";
+        "The header Content-Encoding names a coding, but bodies are taken only without one.";
     UNSUPPORTED_TRANSFER = NOT_IMPLEMENTED "unsupported-transfer" "The transfer coding is not understood":
         "The header Transfer-Encoding names a coding other than chunked, or names it twice.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The media type is not taken here":
-        "The header Content-Type names a type that this resource does not take; the detail names those it does.";
-    KEY_EXISTS = CONFLICT "key-exists" "The key is there already":
-        "It was to be written only if it was absent.";
+        "The header Content-Type names a type that this resource does not take; the detail names the types that it \
+         takes.";
+    KEY_EXISTS = CONFLICT "key-exists" "The key exists already":
+        "The key should be written only if it did not exist.";
     NOT_AN_INTEGER = CONFLICT "not-an-integer" "The value is not an integer":
-        "Only integers of 64 bits can be counted up and down, and their sum must be one.";
-    PRECONDITION_FAILED = PRECONDITION_FAILED "precondition-failed" "The value is not what it was expected to be":
-        "A header If-Match or If-None-Match does not hold: the value was changed, made or removed meanwhile.  Read it \
-         again and decide anew.";
+        "Only integers of 64 bits can be counted up and down, and the sum must be one.";
+    PRECONDITION_FAILED = PRECONDITION_FAILED "precondition-failed" "The value is not the expected one":
+        "A header If-Match or If-None-Match does not hold: another client has changed, created or removed the \
+         value.  Read it again and decide anew.";
     WRONG_TYPE = CONFLICT "wrong-type" "The key holds another kind of value":
-        "The key exists and holds a value on which this cannot be done.";
+        "The key holds a value of a kind for which the operation does not work.";
     NO_SUCH_RESERVATION = NOT_FOUND "no-such-reservation" "There is no such reservation":
-        "The reservation was committed, cancelled, or ended by itself, or there never was one with this id.";
+        "The reservation was committed or cancelled, has ended by itself, or never existed.";
     NO_SUCH_SLOT = NOT_FOUND "no-such-slot" "The slot is not held":
-        "The slot was left, or its time is over: somebody else may hold it.  There never may have been one of this name.";
+        "The slot was left, its time is over, or it never existed.  Another client may hold it.";
     NO_SUCH_PATTERN = NOT_FOUND "no-such-pattern" "The pattern is not on the list":
-        "It was taken off, or never put there.  GET /lists/{list} shows what is on the list.";
+        "The pattern was taken off the list, or was never on it.  GET /lists/{list} shows the list.";
     NO_SUCH_POLICY = NOT_FOUND "no-such-policy" "There is no such policy":
-        "No rate limit policy has this name.  GET /policies lists them all, and PUT /policies/{name} makes one.";
+        "No rate limit policy has this name.  GET /policies lists all policies, and PUT /policies/{name} makes one.";
     QUOTA_EXCEEDED = TOO_MANY_REQUESTS "quota-exceeded" "The request is over a limit":
-        "A limit of the policy refuses the request, or its key is blocked or denied.  `violated-policies` names the limits, \
-         and nothing was taken from any.  The header Retry-After and `retry_after_ms` say when the same request succeeds \
-         if nobody else takes anything; without them it never does.";
+        "A limit of the policy refuses the request, or its key is blocked or denied.  `violated-policies` names \
+         the limits; nothing was taken from any limit.  The header Retry-After and `retry_after_ms` say when the \
+         same request succeeds if nobody else takes anything.  Without them it never succeeds.";
     LOCK_HELD = CONFLICT "lock-held" "The lock is held":
-        "The resource is held, or promised to others that wait, and the request was not to wait, or has waited long enough.  `holder` says who holds it, \
-         `queue_length` how many wait, and `retry_after_ms` when the lease ends unless it is renewed.";
+        "The resource is held, or waiters are ahead of the request, and the request does not wait or has waited \
+         long enough.  `holder` names the holder, `queue_length` counts the waiters, and `retry_after_ms` says \
+         when the lease ends unless it is renewed.";
     LOCK_NOT_GRANTED = CONFLICT "lock-not-granted" "The wait for the lock was ended":
-        "An operator has cancelled the wait, or the same request was made again and waits in its place.";
+        "An operator has cancelled the wait, or the same request was sent again and waits in its place.";
     OWNER_WAITS = CONFLICT "owner-waits" "The owner waits already":
-        "The owner has a request that waits.  An owner is one thread of control and waits for one thing at a time: give \
-         each its own, or none to have one made up.  A retry repeats the Idempotency-Key of the request.";
+        "The owner has a request that waits.  An owner is one thread of control and waits for one thing at a time: \
+         give each its own owner, or leave the owner out to have one made.  A retry repeats the Idempotency-Key of \
+         the request.";
     LOCK_NOT_HELD = CONFLICT "lock-not-held" "The lock is not held":
-        "The lease has ended, was given back or taken away, or belongs to another grant.  Whatever it protected must \
-         not be touched any more.";
+        "The lease has ended, was released or taken away, or belongs to another grant.  Do not touch the protected \
+         resource any more.";
     LOCK_MODE = CONFLICT "lock-mode" "The lock is held in another way":
-        "The owner holds the lock, and what it asks for does not fit how it holds it; the detail says why.";
+        "The owner holds the lock in a way that does not fit the request; the detail says why.";
     KEY_USED = UNPROCESSABLE_ENTITY "idempotency-key-used" "The Idempotency-Key was used for another request":
-        "A key stands for one request with all its fields, for two minutes after it succeeded.  Send every new request \
-         with a key of its own, and a retry as it was sent first; only how long it waits may differ.";
+        "A key stands for one request with all its fields, until two minutes after the request succeeded.  Send \
+         every new request with its own key, and a retry exactly as before; only the time to wait may differ.";
     FENCED = CONFLICT "fenced" "The lock is not held under this fence":
-        "The write was to happen only while a lock is held under a fence, and the lease with that fence has ended.  \
-         Whoever holds the lock now may have written.";
+        "The write needs a lock under a fence, and the lease with that fence has ended.  The present holder of the \
+         lock may have written.";
     DEADLOCK = CONFLICT "deadlock" "Waiting would be a deadlock":
-        "The owner holds what another needs that it would wait for; `cycle` names them all.  Give back what is held and \
-         begin again, or acquire everything in one request.";
+        "The owner holds a resource for which another owner waits, directly or through others, and now asks for \
+         one of theirs; `cycle` lists them.  Release the held resources and begin again, or acquire all of them in \
+         one request.";
     NO_SUCH_SESSION = NOT_FOUND "no-such-session" "There is no such session":
-        "The session was closed, or it was lost since it was not pinged in time.";
+        "The session was closed, or was lost because no ping came in time.";
     TOO_MANY_LOCKS = SERVICE_UNAVAILABLE "too-many-locks" "A limit on locks is reached":
-        "The server keeps as many locks, waiting requests or sessions as it is prepared to; the detail says which.";
+        "The server has reached a limit on locks, waiting requests or sessions; the detail says which.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
-        "Something went wrong that is not the client's fault.  The log has a line with the id of the request.";
+        "An error occurred that is not the fault of the client.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":
-        "The server is stopping, has too many connections, or cannot write to its disk.  Try again later or elsewhere.";
+        "The server is stopping, has too many connections, or cannot write to its disk.  Try again later, or use \
+         another server.";
     TOO_MUCH_IN_FLIGHT = SERVICE_UNAVAILABLE "too-much-in-flight" "Too many bytes are in flight":
-        "The connection, or all of them together, has as many bytes of unread responses or of unanswered requests as the \
-         setting allows that `setting` names.  Read the responses that are on their way, and try again after the seconds in \
-         Retry-After.";
+        "The connection, or all connections together, have reached the limit of bytes in unread responses or \
+         unanswered requests; `setting` names the limit.  Read the pending responses, and try again after the \
+         seconds in Retry-After.";
     OUT_OF_MEMORY = INSUFFICIENT_STORAGE "out-of-memory" "The memory for data is used up":
-        "The setting maxmemory is reached and the policy allows nothing to be evicted.";
+        "The limit `maxmemory` is reached, and the policy does not allow evictions.";
 }
 
 #[cfg(test)]

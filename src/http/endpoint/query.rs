@@ -1,4 +1,4 @@
-//! The parameters of the query: read strictly, and as the bytes they stand for, since keys and names need not be text.
+//! The parameters of the query, read strictly and as bytes, since keys and names need not be text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +18,7 @@ use super::fault::Fault;
 use super::problem::Problem;
 use super::problems;
 
-/// What is allowed where text is needed.
+/// The allowed value of a parameter that is text.
 const TEXT: &str = "percent-encoded UTF-8";
 
 /// The parameters of the query.  As with [`Json`](super::Json), unknown ones should be refused.  Where a field is text,
@@ -47,7 +47,7 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     Ok(T::deserialize(MapDeserializer::<_, Fault>::new(pairs.into_iter()))?)
 }
 
-/// The bytes that a name or a value stands for: a plus sign is a blank, and what `%` and two digits say is a byte.
+/// The bytes of a name or a value: a plus sign is a blank, and `%` with two digits is a byte.
 fn decoded(text: &str) -> Cow<'_, [u8]> {
     if !text.contains(['+', '%']) {
         return Cow::Borrowed(text.as_bytes());
@@ -55,7 +55,7 @@ fn decoded(text: &str) -> Cow<'_, [u8]> {
     percent_decode(text.replace('+', " ").as_bytes()).collect::<Vec<u8>>().into()
 }
 
-/// A parameter that may be any bytes, such as a key.
+/// A parameter that may be any bytes, for example a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryBytes(pub Vec<u8>);
 
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for QueryBytes {
 
 /// One value of the query.
 struct Value<'q> {
-    /// That of its parameter.
+    /// The name of its parameter.
     name: String,
     bytes: Cow<'q, [u8]>,
 }
@@ -105,7 +105,7 @@ impl Value<'_> {
     }
 }
 
-/// What is allowed where an integer cannot be read.
+/// The allowed value of a parameter whose integer cannot be read.
 fn allowed_integer(error: ParseIntError) -> &'static str {
     match error.kind() {
         IntErrorKind::PosOverflow => "a smaller number",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn a_parameter_that_does_not_fit_is_named() {
         for (query, field, allowed) in [
             ("name=%FF", "name", "percent-encoded UTF-8"),
             ("mode=%FF", "mode", "percent-encoded UTF-8"),

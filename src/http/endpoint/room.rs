@@ -1,5 +1,5 @@
-//! Room for a large response, which is asked for before the response is made: to spell a long value only to refuse it
-//! would cost as much as to send it, and a client can ask for many of them at once.
+//! Room for a large response, which an endpoint asks for before it makes the response: making a response only to refuse it
+//! would cost as much as sending it, and a client can ask for many at once.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use axum::http::request::Parts;
 use super::context::Context;
 use super::problem::Problem;
 
-/// What knows how much a connection leaves unread.
+/// Knows how much a connection leaves unread.
 pub trait Unread: Send + Sync {
-    /// Lets a response of so many bytes begin.
+    /// Lets a response of this many bytes begin.
     ///
     /// # Errors
-    /// If it is large and a limit is reached without it.
+    /// If it is large and a limit is already reached.
     fn admit_response(&self, bytes: usize) -> Result<(), Problem>;
 }
 
-/// The extension of a request that comes when there is no room for large responses.  All other requests go without.
+/// The extension of a request that comes when there is no room for large responses.  Other requests do not have it.
 #[derive(Clone)]
 pub struct Crowded(pub Arc<dyn Unread>);
 
@@ -27,10 +27,10 @@ pub struct Crowded(pub Arc<dyn Unread>);
 pub struct Room(Option<Crowded>);
 
 impl Room {
-    /// Lets a response of at least so many bytes be made.
+    /// Lets a response of at least this many bytes be made.
     ///
     /// # Errors
-    /// If it would be refused once it is made.
+    /// If the response would be refused.
     pub fn admit(&self, bytes: usize) -> Result<(), Problem> {
         self.0.as_ref().map_or(Ok(()), |Crowded(unread)| unread.admit_response(bytes))
     }

@@ -1,7 +1,7 @@
 //! Reading a JSON value by its text, with faults that say which field is wrong and what is allowed there.
 //!
-//! `serde_json` says what is wrong in English only, which programs cannot rely on.  Here it finds where values begin and
-//! end; what each of them must be is up to the type that reads it, and a [`Fault`] keeps what that type wanted.
+//! The errors of `serde_json` are English text, on which programs cannot rely.  Here it only finds where values begin and end.
+//! The type that reads a value decides what is allowed, and a [`Fault`] keeps that.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 struct Object<'de> {
     members: std::vec::IntoIter<(Cow<'de, str>, &'de RawValue)>,
-    /// The one whose name was read.
+    /// The member whose name was read last.
     current: Option<(Cow<'de, str>, &'de RawValue)>,
 }
 
@@ -124,7 +124,7 @@ impl<'de> SeqAccess<'de> for List<'de> {
     }
 }
 
-/// What is allowed where a type asks for one of these.
+/// The allowed values where a type asks for one of these.
 const COUNT: &str = "an integer of at least 0";
 const INTEGER: &str = "an integer";
 const NUMBER: &str = "a number";
@@ -191,7 +191,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         if !self.text().starts_with('{') {
-            // A list would be taken for the fields in their order.
+            // Serde would take the items of a list for the fields in their order.
             return Err(Fault::allowed("an object"));
         }
         self.deserialize_any(visitor)

@@ -1,11 +1,11 @@
 //! Every command over HTTP, from its row of the command table.
 //!
-//! The requests and responses are those of the REST convention that the npm package `@upstash/redis` speaks: a command is a
-//! JSON array, its reply `{"result": ...}` or `{"error": "ERR ..."}`.  `request` reads commands, `permission` says which
-//! may run, `run` has them run, `reply` spells what they reply.
+//! Requests and responses follow the REST convention of the npm package `@upstash/redis`: a command is a JSON array, its reply
+//! is `{"result": ...}` or `{"error": "ERR ..."}`.  `request` reads commands, `permission` checks them, `run` runs them and
+//! `reply` writes their replies.
 //!
-//! A link or a form must never run a command, so these routes are closed to all that a browser does by itself; see
-//! `http::access`.
+//! A link or a form must never run a command, so these routes are closed to requests that a browser makes without a script;
+//! see `http::access`.
 
 mod permission;
 mod refused;
@@ -36,7 +36,7 @@ use crate::http::endpoint::{
 
 pub(super) use self::refused::with_error;
 
-/// What the path of one command begins with.
+/// The prefix of the path of one command.
 const PREFIX: &str = "/redis/";
 
 /// A path with arguments, as the router wants it; the description of the API has no way to say it.
@@ -45,7 +45,7 @@ pub(super) const PATH_WITH_ARGUMENTS: &str = "/redis/{command}/{*arguments}";
 /// The path of the operation that is documented for it.
 pub(super) const PATH: &str = "/redis/{command}";
 
-/// Who has a command run: an extension of each request that may.
+/// The client that runs commands: an extension of each request that may.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Visitor {
     /// Where the request came from.
@@ -57,16 +57,16 @@ pub(super) struct Visitor {
 /// A command that ran.
 #[derive(Serialize, utoipa::ToSchema)]
 struct CommandResult {
-    /// What the command replies in RESP2: text, an integer, null, or an array of these.
+    /// The reply of the command in RESP2: text, an integer, null, or an array of these.
     result: serde_json::Value,
 }
 
 /// One of several commands: `result` or `error`.
 #[derive(Serialize, utoipa::ToSchema)]
 struct CommandOutcome {
-    /// What the command replies, if it ran.
+    /// The reply, if the command ran.
     result: Option<serde_json::Value>,
-    /// Why it did not, or what went wrong.
+    /// The error, if the command was refused or failed.
     error: Option<String>,
 }
 
@@ -84,8 +84,8 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     params(("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64, so that it may be any bytes")),
     request_body(content = Vec<serde_json::Value>, description = "The name of the command and its arguments: strings, numbers or booleans",
         example = json!(["SET", "greeting", "hello", "EX", 60])),
-    responses((status = 200, description = "What it replies", body = CommandResult, example = json!({"result": "OK"})),
-        (status = 400, description = "It was refused, or went wrong", body = ErrorBody)))]
+    responses((status = 200, description = "The reply", body = CommandResult, example = json!({"result": "OK"})),
+        (status = 400, description = "The command was refused or failed", body = ErrorBody)))]
 async fn body_command(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
     let asked = Asked::read(request, &context).await?;
     let command = request::command(&asked.body)?;
@@ -95,14 +95,14 @@ async fn body_command(State(context): State<Context>, request: Request) -> Resul
 /// Runs a command that is spelled as a path
 ///
 /// Arguments follow the name, each behind a slash and percent-encoded: `/redis/get/greeting`.  Names and values of the query
-/// come after them.  GET runs what only reads keys.
+/// come after them.  GET runs only commands that read keys.
 #[utoipa::path(get, path = "/redis/{command}", tag = "commands", extensions(("x-runs-commands" = json!(true))),
     params(("command" = String, Path, description = "The name of the command, and behind slashes its arguments", example = "dbsize"),
         ("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
-    responses((status = 200, description = "What it replies", body = CommandResult),
-        (status = 400, description = "It was refused, or went wrong", body = ErrorBody)))]
+    responses((status = 200, description = "The reply", body = CommandResult),
+        (status = 400, description = "The command was refused or failed", body = ErrorBody)))]
 async fn path_command(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
-    // What a GET carries as a body means nothing.
+    // The body of a GET has no meaning.
     let asked = Asked::read(request.map(|_| axum::body::Body::empty()), &context).await?;
     let command = asked.path_command()?;
     asked.answer(&context, command).await
@@ -110,13 +110,13 @@ async fn path_command(State(context): State<Context>, request: Request) -> Resul
 
 /// Runs a command that is spelled as a path, with a body
 ///
-/// The body, if there is one, is the last argument of the path: `POST /redis/set/greeting?EX=60` with the value.
+/// The body, if there is one, is the argument after those of the path: `POST /redis/set/greeting?EX=60` with the value.
 #[utoipa::path(post, path = "/redis/{command}", tag = "commands", extensions(("x-runs-commands" = json!(true))),
     params(("command" = String, Path, description = "The name of the command, and behind slashes its arguments", example = "ping"),
         ("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
     request_body(content = Option<String>, description = "The argument behind those of the path", content_type = "text/plain"),
-    responses((status = 200, description = "What it replies", body = CommandResult),
-        (status = 400, description = "It was refused, or went wrong", body = ErrorBody)))]
+    responses((status = 200, description = "The reply", body = CommandResult),
+        (status = 400, description = "The command was refused or failed", body = ErrorBody)))]
 async fn path_command_with_body(
     State(context): State<Context>,
     request: Request,
@@ -128,12 +128,12 @@ async fn path_command_with_body(
 
 /// Runs several commands one after the other
 ///
-/// Others may run theirs in between.  Each has its own result or error, in the order of the commands.
+/// Other clients may run commands in between.  The response has a result or an error for each command, in their order.
 #[utoipa::path(post, path = "/redis/pipeline", tag = "commands", extensions(("x-runs-commands" = json!(true))),
     params(("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
     request_body(content = Vec<Vec<serde_json::Value>>, description = "The commands, 10,000 at most",
         example = json!([["INCR", "visits"], ["EXPIRE", "visits", 60]])),
-    responses((status = 200, description = "What they reply", body = Vec<CommandOutcome>,
+    responses((status = 200, description = "The replies", body = Vec<CommandOutcome>,
             example = json!([{"result": 1}, {"result": 1}])),
         (status = 400, description = "The body is not a list of commands", body = ErrorBody)))]
 async fn pipeline(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
@@ -147,12 +147,12 @@ async fn pipeline(State(context): State<Context>, request: Request) -> Result<Re
 
 /// Runs several commands as one, as MULTI and EXEC do
 ///
-/// Others see all of it or nothing.  If one of the commands may not run, none does, and the response is one error.
+/// Other clients see all of it or nothing.  If one of the commands may not run, none runs, and the response is one error.
 #[utoipa::path(post, path = "/redis/multi-exec", tag = "commands", extensions(("x-runs-commands" = json!(true))),
     params(("Upstash-Encoding" = Option<String>, Header, description = "`base64` has all text of replies but `OK` in base64")),
     request_body(content = Vec<Vec<serde_json::Value>>, description = "The commands, 10,000 at most",
         example = json!([["SET", "a", 1], ["INCR", "a"]])),
-    responses((status = 200, description = "What they reply", body = Vec<CommandOutcome>,
+    responses((status = 200, description = "The replies", body = Vec<CommandOutcome>,
             example = json!([{"result": "OK"}, {"result": 2}])),
         (status = 400, description = "Nothing ran", body = ErrorBody)))]
 async fn transaction(State(context): State<Context>, request: Request) -> Result<Response, Refused> {
@@ -200,7 +200,7 @@ impl Asked {
         Run::new(context, &self.visitor, self.permission)
     }
 
-    /// Runs one command and answers with what it replies.
+    /// Runs one command and answers with its reply.
     async fn answer(&self, context: &Context, command: OwnedArguments) -> Result<Response, Refused> {
         let commands = [command];
         let mut outcomes = self.run(context).each(&commands).await?;
@@ -212,8 +212,8 @@ impl Asked {
         }
     }
 
-    /// Lets a large response be made unless the client leaves others unread.  If a command has changed something, its
-    /// client has to hear of it, and the length of replies is bounded.
+    /// Lets a large response be made unless the client leaves others unread.  After a command that may have changed something,
+    /// the client must learn the result, and the length of replies is bounded.
     fn admit(
         &self,
         context: &Context,

@@ -1,4 +1,4 @@
-//! Which rows a request may run: what its method, its password and its having no connection allow.
+//! Which rows a request may run, by its method and its password; rows that need a connection are never run.
 
 use axum::http::StatusCode;
 use quartet_protocol::resp::Arguments;
@@ -9,10 +9,10 @@ use crate::command::{Flags, Group, Handler, Row, Services};
 /// The flags of rows that only operators may run.
 const FOR_OPERATORS: Flags = Flags::ADMIN.union(Flags::DANGEROUS);
 
-/// What a request has shown to be allowed to do.
+/// The rights of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Permission {
-    /// Its method promises to change nothing.
+    /// Its method is GET or HEAD, which must not change anything.
     pub(super) only_reads: bool,
     /// It carries the password as a bearer token, which no browser sends by itself.
     pub(super) is_operator: bool,

@@ -1,4 +1,4 @@
-//! What clients of this convention are told when a request is refused: `{"error": "ERR ..."}`, in problems too.
+//! Refusals as clients of this convention read them: `{"error": "ERR ..."}`, in problems too.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -21,7 +21,7 @@ enum Reason {
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[schema(as = CommandError)]
 pub(super) struct ErrorBody {
-    /// What a RESP client is told: a code and a sentence.
+    /// The error reply: a code and a sentence.
     #[schema(examples("ERR unknown command 'FOO', with args beginning with: "))]
     error: String,
 }
@@ -59,7 +59,7 @@ impl IntoResponse for Refused {
     }
 }
 
-/// The problem with a member `error`, which is all that clients of this convention look at.
+/// The problem with a member `error`, the only one that clients of this convention read.
 pub(in crate::http) fn with_error(problem: Problem) -> Problem {
     let error = error_of(&problem);
     problem.with("error", error)

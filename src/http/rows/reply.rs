@@ -1,4 +1,4 @@
-//! Replies as JSON: what a command has written in RESP2, read back and spelled.
+//! Replies as JSON, read back from RESP2.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::request::Encoding;
 
-/// Bytes of replies that one request may have, before they are spelled.
+/// Bytes of replies that one request may have, before they become JSON.
 pub(super) const REPLIES_LENGTH_MAX: usize = 16 * 1024 * 1024;
 
 /// Arrays within arrays that a reply may have.
@@ -67,7 +67,7 @@ fn take_line<'r>(bytes: &mut &'r [u8]) -> Option<&'r [u8]> {
     Some(line)
 }
 
-/// What becomes of one command, as an object with `result` or `error`.
+/// The outcome of one command, as an object with `result` or `error`.
 pub(super) struct Spelled<'r> {
     pub(super) value: &'r Value<'r>,
     pub(super) encoding: Encoding,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_none() {
+    fn bytes_that_are_no_reply_are_none() {
         for bytes in
             [&b""[..], b"+OK", b"$5\r\nabc\r\n", b":x\r\n", b"*2\r\n:1\r\n", b"$1\r\nab\r\n", b"%1\r\n"]
         {

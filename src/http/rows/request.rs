@@ -1,4 +1,4 @@
-//! What a request says: commands in JSON, or one command in the path, and how its replies are to be spelled.
+//! The content of a request: commands in JSON or one command in the path, and the encoding of replies.
 
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
@@ -10,13 +10,13 @@ use super::refused::Refused;
 /// Commands that one request may bring.
 pub(super) const COMMANDS_MAX: usize = 10_000;
 
-/// The parameter by which clients of other servers send their password.  It would be in logs and histories.
+/// The parameter by which clients of other servers send their password.  It would end up in logs and histories.
 const TOKEN: &str = "_token";
 
 /// Asks for strings in base64.
 const ENCODING: &str = "upstash-encoding";
 
-/// Asks for replies in another form than JSON, which there is not.
+/// Asks for replies in another form than JSON; there is none.
 const FORMAT: &str = "upstash-response-format";
 
 /// How strings of replies are spelled.
@@ -29,7 +29,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// What the headers ask for.
+    /// The encoding that the headers ask for.
     pub(super) fn of(headers: &HeaderMap) -> Result<Encoding, Refused> {
         if headers.get(FORMAT).is_some_and(|format| format != "json") {
             return Err(Refused::new("ERR Upstash-Response-Format can only be json"));

@@ -15,11 +15,10 @@ use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
 use crate::http::endpoint::{Context, Problem, on_disk};
 use crate::wait::Lost;
 
-/// How long a command may wait for others before it is answered as if its own time were over: less than proxies wait for
-/// a response.
+/// How long a command may wait before it is answered as if its own time were over: less than proxies wait for a response.
 const WAIT_MAX: Duration = Duration::from_secs(50);
 
-/// What has come of one command, or of one transaction.
+/// The outcome of one command, or of one transaction.
 pub(super) enum Outcome {
     /// The bytes of its reply.
     Reply(Vec<u8>),
@@ -28,7 +27,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// What is told of it, in this encoding.
+    /// The value to send, in this encoding.
     pub(super) fn value(&self, encoding: Encoding) -> Value<'_> {
         match self {
             Outcome::Refused(refused) => Value::error(refused.text()),
@@ -51,8 +50,8 @@ impl Outcome {
     }
 }
 
-/// The commands of one request.  If it is dropped before they are done, since the client has gone, waits end and what
-/// nobody was told of is taken back.
+/// The commands of one request.  If the client leaves before they are done, this is dropped: waits end, and grants that nobody
+/// was told of are withdrawn.
 pub(super) struct Run {
     context: Context,
     executor: Executor,
@@ -68,7 +67,7 @@ pub(super) struct Run {
 /// A command that ran, or was refused instead.
 struct Ran {
     output: Output,
-    /// What of the output waits for the disk.
+    /// The parts of the output that wait for the disk.
     held: Vec<HeldReply>,
     refused: Option<Refused>,
 }
@@ -86,7 +85,7 @@ impl Run {
         }
     }
 
-    /// Runs commands, of which others may run some in between.
+    /// Runs commands one after the other; other clients may run commands in between.
     ///
     /// # Errors
     /// If the server stops meanwhile.
@@ -175,7 +174,7 @@ impl Run {
         self.ran.push(Ran { output, held, refused });
     }
 
-    /// Waits until the disk has what the replies say, and returns them as they are true then.
+    /// Waits until the disk has what the replies promise, and returns them as they are true then.
     async fn settle(mut self) -> Result<Vec<Outcome>, Problem> {
         let mut outcomes = Vec::with_capacity(self.ran.len());
         for place in 0..self.ran.len() {

@@ -16,7 +16,7 @@ fn tag(http: &mut Http) -> String {
 }
 
 #[test]
-fn what_has_not_changed_is_not_sent_again() {
+fn an_unchanged_value_is_not_sent_again() {
     let (server, mut http) = server();
     put(&mut http, "/cache/key", r#"{"value": "hello", "ttl": 100}"#);
     let first = tag(&mut http);
@@ -119,7 +119,7 @@ fn every_change_of_a_key_heeds_conditions() {
 }
 
 #[test]
-fn what_has_no_tag_matches_none() {
+fn a_resource_without_a_tag_matches_none() {
     let (_server, mut http) = server();
     put(&mut http, "/cache/key", r#"{"value": 1}"#);
     let entries = r#"{"entries": [{"key": "other", "value": 1}]}"#;

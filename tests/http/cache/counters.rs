@@ -27,7 +27,7 @@ fn a_counter_lives_as_long_as_its_first_step_says() {
 }
 
 #[test]
-fn what_is_no_integer_is_not_counted() {
+fn a_value_that_is_no_integer_is_not_counted() {
     let (_server, mut http) = server();
     for value in ["\"x\"", "1.5", "null", "\"\"", "99999999999999999999"] {
         put(&mut http, "/cache/key", &format!(r#"{{"value": {value}}}"#));

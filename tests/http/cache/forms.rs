@@ -1,4 +1,4 @@
-//! The forms of a value: what Accept chooses, and what the headers say.
+//! The forms of a value: the choice by Accept, and the headers.
 
 use super::{put, resp, server};
 use crate::support::http::Response;

@@ -1,4 +1,4 @@
-//! What counts as use of a key for eviction: what counts over RESP.
+//! Uses of a key, as eviction counts them: the same as over RESP.
 
 use super::{resp, server_with};
 

@@ -65,7 +65,7 @@ fn json_is_stored_compactly_and_strings_bare() {
         assert_eq!(resp.ask("GET key"), stored);
         assert_eq!(http.get("/cache/key").text(), format!(r#"{{"key":"key","value":{read}}}"#));
     }
-    // What another door wrote is a string.
+    // A value that was written over RESP is a string.
     resp.ask("SET key 7");
     assert_eq!(http.get("/cache/key").text(), r#"{"key":"key","value":"7"}"#);
     put(&mut http, "/cache/key", r#"{"value": "AP4=", "encoding": "base64"}"#);
@@ -90,7 +90,7 @@ fn long_values_come_back_whole() {
 }
 
 #[test]
-fn what_cannot_be_written_is_refused_by_its_field() {
+fn a_value_that_cannot_be_written_is_refused_by_its_field() {
     let (_server, mut http) = server();
     let cases = [
         ("", "value"),

@@ -1,4 +1,4 @@
-//! Who is let in: by password, by the page that asks, by the name the server is called.
+//! Access by password, by the page that asks, and by the name of the server.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -162,7 +162,7 @@ fn a_link_of_another_site_takes_nothing() {
 }
 
 #[test]
-fn what_takes_by_get_is_described_so() {
+fn every_get_that_takes_something_is_described_so() {
     let server = server(&[]);
     let mut http = connect(&server);
     let state = |http: &mut Http| {

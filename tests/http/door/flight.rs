@@ -1,4 +1,4 @@
-//! What clients make the server hold: responses that they do not read, bodies that they do not finish.
+//! Bytes that clients make the server hold: responses that they do not read, bodies that they do not finish.
 
 use serde_json::json;
 
@@ -83,7 +83,7 @@ fn small_responses_go_on_beside_large_ones() {
 }
 
 #[test]
-fn what_is_done_is_answered_whatever_is_unread() {
+fn a_request_that_changed_something_is_answered_whatever_is_unread() {
     let server = server_with_values(LENGTH, &["--http-connection-in-flight-limit", "1kb"]);
     let mut http = Http2::connect(&server, Some(0));
     http.get("/cache/typed", &[1]);

@@ -1,4 +1,4 @@
-//! The door itself: what every request meets, whatever it asks for.
+//! The door itself, for every request.
 
 mod access;
 mod bodies;

@@ -6,7 +6,7 @@ use super::{connect, server};
 use crate::support::in_process::InProcess;
 
 #[test]
-fn what_is_not_there_is_a_problem() {
+fn a_path_without_an_endpoint_is_a_problem() {
     let server = InProcess::start(&[]);
     let mut http = server.http();
     for path in ["/nothing", "/cache/a/b/c", "/health", "/health/live/", "/problems/nothing", "/%ff", "//"] {
@@ -72,7 +72,7 @@ fn head_is_get_without_a_body() {
 }
 
 #[test]
-fn what_has_no_body_has_no_length() {
+fn a_response_without_a_body_has_no_length() {
     let server = server(&[]);
     let mut http = connect(&server);
     http.ask("PUT", "/cache/key", &[], br#"{"value": "x"}"#);
