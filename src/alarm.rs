@@ -1,4 +1,4 @@
-//! When something falls due next, for whatever service it is: any thread sets it, one thread waits for it.
+//! The next time at which a service has something to do.  Any thread sets it, and one thread waits for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
@@ -8,7 +8,7 @@ use atomic_waker::AtomicWaker;
 /// Nothing is due.
 const NEVER: u64 = u64::MAX;
 
-/// The earliest of the times it was set to, in milliseconds of the server's clock.
+/// The earliest time that was set, in milliseconds of the server's clock.
 pub struct Alarm {
     due: AtomicU64,
     waker: AtomicWaker,
@@ -21,7 +21,7 @@ impl Default for Alarm {
 }
 
 impl Alarm {
-    /// Asks for `deadline` to be noticed.  Costs a load if an earlier time is set already.
+    /// Sets the alarm to `deadline`, unless an earlier time is set, which costs one load.
     pub fn set(&self, deadline: u64) {
         if deadline < self.due.load(Ordering::Acquire)
             && deadline < self.due.fetch_min(deadline, Ordering::AcqRel)
@@ -35,14 +35,14 @@ impl Alarm {
         Some(self.due.load(Ordering::Acquire)).filter(|&due| due != NEVER)
     }
 
-    /// True if the time that is set has come; then none is set any more, and who asked has to be looked at.
+    /// True if the time that is set has come.  Then none is set any more, and the services have to be looked at.
     pub fn ring(&self, now: u64) -> bool {
         let due = self.due.load(Ordering::Acquire);
         // If an earlier time comes in between, that one has come as well.
         due <= now && due != NEVER && self.due.swap(NEVER, Ordering::AcqRel) != NEVER
     }
 
-    /// Ready once the time that is set is another than `known`; else `waker` is woken when it is set earlier.
+    /// Ready if the time that is set is not `known`; else `waker` is woken when an earlier one is set.
     pub fn poll_changed(&self, known: Option<u64>, waker: &Waker) -> Poll<()> {
         self.waker.register(waker);
         if self.next() == known { Poll::Pending } else { Poll::Ready(()) }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_hears_of_an_earlier_time() {
+    fn a_waiter_is_woken_for_an_earlier_time() {
         let alarm = Alarm::default();
         alarm.set(20);
         let waker = Waker::noop();

@@ -1,9 +1,9 @@
-//! Where memory comes from, and how it goes back to the system.
+//! The allocator, and how memory goes back to the system.
 //!
-//! Small blocks are mimalloc's.  A large one is a mapping of its own: it costs nothing before it is touched, grows without
-//! being copied, and goes back to the system when it is freed.  To give back much memory takes the system some milliseconds,
-//! so a thread of its own does it.  What mimalloc keeps of small blocks that were freed, each thread has it give back when
-//! [`ask_for_purge`] says so.
+//! Small blocks are mimalloc's.  A large block is a mapping of its own: it costs nothing before it is touched, grows without
+//! a copy, and goes back to the system when it is freed.  The system needs some milliseconds to take much memory back, so
+//! a thread of its own does that.  mimalloc keeps small blocks that were freed; each thread has it give them back after
+//! [`ask_for_purge`].
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_void;
@@ -15,22 +15,22 @@ use std::thread::Thread;
 use mimalloc::MiMalloc;
 use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
 
-/// Blocks from this size on are mappings.  Smaller ones mimalloc uses again, which saves the system clearing their pages.
+/// Blocks from this size on are mappings.  Smaller ones are reused by mimalloc, so the system need not clear their pages.
 const MAPPED_MIN: usize = 4 * 1024 * 1024;
 
-/// The alignment that every mapping has.
+/// The alignment of every mapping.
 const PAGE: usize = 4096;
 
-/// Mappings from this size on are given back by the thread that does nothing else.
+/// Mappings from this size on are given back by the thread for that.
 const HANDED_OVER_MIN: usize = 16 * 1024 * 1024;
 
-/// Bytes that may wait to be given back; who frees more gives it back itself.
+/// The most bytes that may wait to be given back.  Beyond that a thread gives back what it frees.
 const WAITING_MAX: usize = 1024 * 1024 * 1024;
 
 /// The program's allocator.
 pub struct Allocator;
 
-/// What stands at the beginning of a freed mapping that waits to be given back.
+/// The start of a freed mapping that waits to be given back.
 struct Freed {
     next: *mut Freed,
     size: usize,
@@ -42,10 +42,10 @@ static FREED: AtomicPtr<Freed> = AtomicPtr::new(null_mut());
 /// Their bytes.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// The thread that gives them back, once there is one.
+/// The thread that gives them back, once it has started.
 static GIVER: OnceLock<Thread> = OnceLock::new();
 
-/// How often memory was asked to go back.
+/// Counts the calls of [`ask_for_purge`].
 static PURGES: AtomicU64 = AtomicU64::new(0);
 
 fn is_mapped(size: usize, align: usize) -> bool {
@@ -73,7 +73,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_mapped(layout.size(), layout.align()) {
-            // SAFETY: by its layout it is a mapping of this size, which nobody uses any more.
+            // SAFETY: by its layout it is a mapping of this size that is no longer used.
             return unsafe { unmap(block, layout.size()) };
         }
         // SAFETY: the caller's promise.
@@ -116,7 +116,7 @@ fn map(size: usize) -> *mut u8 {
 /// Gives a mapping back, or has it given back soon.
 ///
 /// # Safety
-/// It is one of `size` bytes, made by [`map`], and nobody uses it any more.
+/// The mapping has `size` bytes, was made by [`map`], and is no longer used.
 unsafe fn unmap(block: *mut u8, size: usize) {
     let giver = GIVER.get().filter(|_| size >= HANDED_OVER_MIN);
     if let Some(giver) = giver
@@ -153,7 +153,7 @@ unsafe fn give_back(block: *mut c_void, size: usize) {
 fn give_back_all() {
     let mut first = FREED.swap(null_mut(), Ordering::Acquire);
     while let Some(block) = NonNull::new(first) {
-        // SAFETY: who put it there has written it and left it to this thread.
+        // SAFETY: the thread that put it there has written it and no longer uses it.
         let Freed { next, size } = unsafe { block.read() };
         // SAFETY: as above.
         unsafe { give_back(block.as_ptr().cast(), size) };
@@ -162,7 +162,7 @@ fn give_back_all() {
     }
 }
 
-/// Starts the thread that gives large blocks back; without it, who frees one does so.
+/// Starts the thread that gives large blocks back.  Without it each thread gives back what it frees.
 ///
 /// # Errors
 /// If the system has no more threads.
@@ -177,19 +177,19 @@ pub fn start_giving_back() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Has each thread that follows with a [`Purge`] give back what it keeps of the memory that was freed.
+/// Has each thread that has a [`Purge`] give back the freed memory that it keeps.
 pub fn ask_for_purge() {
     PURGES.fetch_add(1, Ordering::Relaxed);
 }
 
-/// What one thread has given back.
+/// One thread's part in giving memory back.
 #[derive(Debug, Default)]
 pub struct Purge {
     done: u64,
 }
 
 impl Purge {
-    /// Gives back what the thread keeps, if it was asked to since the last time.
+    /// Gives back the freed memory that the thread keeps, if that was asked for since the last call.
     pub fn follow(&mut self) {
         let asked = PURGES.load(Ordering::Relaxed);
         if self.done != asked {

@@ -1,8 +1,9 @@
 //! Wrong passwords: the log and the metrics count them, and the addresses that send them are slowed down.
 //!
-//! An address has [`FAILURES_MAX`] wrong passwords at once and one more per [`RECOVERY`]; beyond that its passwords are not looked at,
-//! so whoever guesses has one guess a second.  An address that has given the right password lately goes on being heard:
-//! a stranger beside it, as behind one proxy, must not lock it out.  What other addresses do never matters.
+//! An address may give [`FAILURES_MAX`] wrong passwords at once, and one more per [`RECOVERY`].  Beyond that its passwords are
+//! not checked, so an attacker has one guess a second.  The passwords of an address that gave the right one lately are
+//! always checked: a stranger with the same address, behind one proxy, must not lock it out.  Addresses do not affect
+//! each other.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,13 +17,13 @@ use crate::lock_order::{Mutex, rank};
 /// Wrong passwords that an address may give at once.
 pub const FAILURES_MAX: u64 = 20;
 
-/// After so long an address may give one more.
+/// The time after which an address may give one more.
 pub const RECOVERY: Duration = Duration::from_secs(1);
 
-/// For so long an address is heard that has given the right password.
+/// The time for which the passwords of an address are checked after it gave the right one.
 const TRUST: Duration = Duration::from_secs(60 * 60);
 
-/// Addresses that are remembered; those that were heard of longest ago make room.
+/// Addresses that are remembered.  Beyond that, those that tried longest ago are forgotten.
 const ADDRESSES_MAX: usize = 10_000;
 
 /// The least time between two lines of the log.
@@ -31,7 +32,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Bits of an IPv6 address that are a host's own, and that it can choose.
 const IPV6_HOST_BITS: u32 = 64;
 
-/// See the head of the file.
+/// See the module's text.
 #[derive(Default)]
 pub struct Attempts {
     table: Mutex<Table, { rank::ATTEMPTS }>,
@@ -42,9 +43,9 @@ pub struct Attempts {
 #[derive(Default)]
 struct Table {
     addresses: HashMap<IpAddr, Address>,
-    /// What the next line of the log says.
+    /// The next line of the log.
     report: Option<Report>,
-    /// From when on it may be written, in microseconds.
+    /// When that line may be written, in microseconds.
     report_from: u64,
 }
 
@@ -53,7 +54,7 @@ struct Table {
 struct Address {
     /// When all of its wrong passwords are forgotten.
     forgotten_at: u64,
-    /// Until when it is heard whatever it has given.
+    /// Until when its passwords are checked in any case.
     trusted_until: u64,
     last_heard_of: u64,
 }
@@ -61,25 +62,25 @@ struct Address {
 /// Wrong passwords since the last line of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// Passwords that were wrong, or were not looked at.
+    /// Passwords that were wrong, or were not checked.
     pub failures: u64,
     /// The last address that gave one.
     pub last: IpAddr,
 }
 
-/// What an address may do.
+/// Whether the password of an address is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hearing {
-    /// Its password is looked at.
+    /// It is checked.
     Heard,
-    /// Its password is looked at, but if it is wrong the next one should take its time.
+    /// It is checked, but if it is wrong the reply is to be delayed by this time.
     Slowed(Duration),
-    /// Its password is not looked at for so long.
+    /// It is not checked for this time.
     Unheard(Duration),
 }
 
 impl Attempts {
-    /// Whether a password of this address is looked at now.
+    /// Whether a password of this address is checked now.
     pub fn hearing(&self, address: IpAddr, now: Now) -> Hearing {
         let now = now.micros();
         let table = self.table.lock();
@@ -104,13 +105,13 @@ impl Attempts {
         let now = now.micros();
         let mut table = self.table.lock();
         let known = table.entry(address, now);
-        // An address that is heard although it is over its limit owes no more than one that is not heard.
+        // An address beyond its limit whose passwords are checked owes no more than one whose passwords are not.
         let most = now + FAILURES_MAX * micros(RECOVERY);
         known.forgotten_at = (known.forgotten_at.max(now) + micros(RECOVERY)).min(most);
         table.note(address);
     }
 
-    /// Notes a password that was not looked at.
+    /// Notes a password that was not checked.
     pub fn unheard(&self, address: IpAddr) {
         self.unheard.fetch_add(1, Relaxed);
         self.table.lock().note(address);
@@ -121,7 +122,7 @@ impl Attempts {
         self.failed.load(Relaxed)
     }
 
-    /// Passwords since the start that were not looked at.
+    /// Passwords since the start that were not checked.
     pub fn unheard_count(&self) -> u64 {
         self.unheard.load(Relaxed)
     }
@@ -165,7 +166,7 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The address that stands for a whole host.
+/// The address by which a host is known.
 fn host(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn who_guesses_is_not_heard_and_others_are() {
+    fn an_address_that_guesses_is_slowed_and_others_are_not() {
         let attempts = Attempts::default();
         fail(&attempts, "192.0.2.1", 0, FAILURES_MAX - 1);
         assert_eq!(attempts.hearing(address("192.0.2.1"), at(0)), Hearing::Heard);
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_the_password_is_heard_beside_who_guesses() {
+    fn a_right_password_is_checked_beside_wrong_ones() {
         let attempts = Attempts::default();
         attempts.succeeded(address("127.0.0.1"), at(0));
         fail(&attempts, "127.0.0.1", 0, 1_000_000);
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_an_end() {
+    fn the_table_is_bounded() {
         let attempts = Attempts::default();
         fail(&attempts, "192.0.2.1", 0, FAILURES_MAX);
         for number in 0..2 * ADDRESSES_MAX as u32 {

@@ -1,26 +1,26 @@
-//! The only file that reads time.
+//! The clocks.  No other file reads time.
 //!
-//! Deadlines live on the boot-time clock, which a step of the wall clock does not touch and which runs on while the
-//! machine sleeps.  Wall time is that clock plus an offset; the offset is fixed at start and read again only after a
-//! step of over a second, so that EXPIRETIME does not drift by the slow corrections of a time service.
+//! Deadlines live on the boot-time clock.  Steps of the wall clock do not affect it, and it runs on while the machine
+//! sleeps.  Wall time is that clock plus an offset.  The offset is read at the start, and again only after a step of over
+//! a second, so that EXPIRETIME does not drift with the slow corrections of a time service.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// A wall clock that moved by more than this against the boot-time clock was stepped, not slewed.
+/// If the wall clock has moved by more than this against the boot-time clock, it was stepped, not slewed.
 const STEP_MIN_MICROS: i64 = 1_000_000;
 
-/// One reading of the clock, taken per batch of commands and passed down as an argument.
+/// One reading of the clock.  It is taken once per batch of commands and passed on as an argument.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Now {
     /// Microseconds on the boot-time clock.
     boot_micros: u64,
-    /// What to add for wall time: whole milliseconds, so that a deadline converts to wall time and back exactly.
+    /// The offset to wall time, in whole milliseconds, so that a deadline converts to wall time and back exactly.
     wall_offset_micros: i64,
 }
 
 impl Now {
-    /// A reading for tests and replay: `boot` since boot, while the wall says `wall` since 1970.
+    /// A reading for tests and replay: `boot` since the boot, and `wall` since 1970.
     pub fn at(boot: Duration, wall: Duration) -> Now {
         let boot_micros = boot.as_micros() as u64;
         Now { boot_micros, wall_offset_micros: whole_millis(wall.as_micros() as i64 - boot_micros as i64) }
@@ -46,13 +46,13 @@ impl Now {
         self.wall_micros().div_euclid(1000)
     }
 
-    /// The deadline that a wall time in milliseconds stands for; none if it lies before the boot of the machine.
+    /// The deadline at a wall time in milliseconds; none if that is before the boot of the machine.
     pub fn deadline_at_wall(self, wall_millis: i64) -> Option<u64> {
         let boot_millis = wall_millis.saturating_sub(self.offset_millis());
         u64::try_from(boot_millis).ok()
     }
 
-    /// The wall time in milliseconds a deadline stands for.
+    /// The wall time of a deadline, in milliseconds.
     pub fn wall_of_deadline(self, deadline: u64) -> i64 {
         i64::try_from(deadline).unwrap_or(i64::MAX).saturating_add(self.offset_millis())
     }
@@ -67,8 +67,8 @@ impl Now {
     }
 }
 
-/// The processor's ticks, of which a thousand million to some thousand million make a second: to see for next to nothing
-/// whether something took long.  Elsewhere than on x86-64 they are nanoseconds, and cost a look at the clock.
+/// The processor's ticks, some thousand million per second.  They show almost for free whether something took long.  On
+/// architectures other than x86-64 they are nanoseconds and cost a look at the clock.
 #[inline(always)]
 pub fn ticks() -> u64 {
     #[cfg(target_arch = "x86_64")]
@@ -120,8 +120,8 @@ impl Clock {
         })
     }
 
-    /// How many microseconds so many [`ticks`] are, as it was on the average since the clock was made.  Nothing on a
-    /// clock that stands still.
+    /// Converts [`ticks`] to microseconds, by their average rate since the clock was made.  Zero on a clock that stands
+    /// still.
     pub fn micros_of(&self, duration: u64) -> u64 {
         let Clock::Machine(MachineClock { made: (micros, at), .. }) = self else { return 0 };
         // The ticks of another processor may be behind by a little.
@@ -130,7 +130,7 @@ impl Clock {
         (duration as f64 * micros as f64 / ticks as f64) as u64
     }
 
-    /// The time.
+    /// The time now.
     pub fn now(&self) -> Now {
         match self {
             Clock::Machine(clock) => {
@@ -143,7 +143,7 @@ impl Clock {
         }
     }
 
-    /// Looks whether the wall clock was stepped and adopts its new offset if so.  Called about once a second.
+    /// Adopts the offset of the wall clock if that was stepped.  Called about once a second.
     pub fn follow_wall_clock(&self) {
         if let Clock::Machine(clock) = self {
             let measured = measure_offset();
@@ -162,7 +162,7 @@ impl Clock {
         clock.boot_micros.fetch_add(duration.as_micros() as u64, Relaxed);
     }
 
-    /// Steps the wall time of a manual clock, as an administrator or a time service would.
+    /// Steps the wall time of a manual clock, as an administrator or a time service does.
     ///
     /// # Panics
     /// On the machine's clock.

@@ -1,14 +1,14 @@
-//! Descriptors of open files: as many as the system allows, and connections only as far as they leave enough for the rest.
+//! Descriptors of open files: as many as the system allows, of which connections leave enough for the rest.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::settings::Settings;
 
-/// Descriptors for what is neither a connection nor counted below: standard streams, the journals with the files that
-/// follow, snapshots, files that are read now and then, the runtimes of the main thread and of the signals.
+/// Descriptors that are not counted below: standard streams, files of the journal and its snapshots, files that are read
+/// now and then, the runtimes of the main thread and of the signals.
 const RESERVED: usize = 32;
 
-/// Descriptors of a worker: what it waits with, its bell, its tick.
+/// Descriptors of a worker: its poll, its waker, its tick.
 const RESERVED_PER_WORKER: usize = 3;
 
 /// Descriptors of an HTTP thread: those of its runtime.
@@ -17,8 +17,8 @@ const RESERVED_PER_HTTP_THREAD: usize = 4;
 /// Descriptors of a listener: itself, and a client that is turned away.
 const RESERVED_PER_LISTENER: usize = 2;
 
-/// Raises the limit on open files as far as the system allows, and lowers the limits on connections to what then fits
-/// beside what the server itself needs.  Returns how many connections fit.
+/// Raises the limit on open files as far as the system allows, and lowers the limits on connections to what it leaves
+/// beside the server's own files.  Returns how many connections fit.
 ///
 /// # Errors
 /// If there is no room for any client.
@@ -50,7 +50,7 @@ pub fn fit(settings: &mut Settings) -> Result<usize, String> {
     Ok(room)
 }
 
-/// Raises the soft limit to the hard one; the limit that holds then.
+/// Raises the soft limit to the hard one, and returns the limit that holds then.
 fn raise() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

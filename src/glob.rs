@@ -1,27 +1,26 @@
-//! Glob patterns as KEYS, SCAN, PSUBSCRIBE and CONFIG GET mean them.
+//! Glob patterns, as in KEYS, SCAN, PSUBSCRIBE and CONFIG GET.
 //!
-//! `*` any bytes, `?` one byte, `[a-z]` one of these, `[^a-z]` none of these, `\x` the byte x itself.  What
-//! Redis accepts is accepted: a class that is never closed ends with the pattern, and a range may run
-//! backwards.
+//! `*` matches any bytes, `?` one byte, `[a-z]` one of these, `[^a-z]` one that is none of these, and `\x` the byte x itself.
+//! All patterns of Redis are accepted: a class that is never closed ends with the pattern, and a range may run backwards.
 //!
-//! A [`Pattern`] is read once: a class becomes a set of bytes, and what stands between two stars a piece that is looked
-//! for in one pass.  So no pattern makes a text cost more than its length times a constant.  [`matches()`] reads the
-//! pattern as it goes; it is for short patterns that are looked at once.
+//! A [`Pattern`] is parsed once: a class becomes a set of bytes, and the part between two stars a piece that is found in one
+//! pass.  So the cost of a text is at most its length times a constant.  [`matches()`] reads the pattern as it goes; it is
+//! for short patterns that are used once.
 
 use memchr::memmem;
 
-/// Elements of a piece with classes or `?` that stands between two stars: what is searched for costs a bit of memory for
-/// each of the 256 bytes and each element.
+/// The most elements of a piece between two stars that has a class or `?`.  The search takes a bit of memory for each of
+/// the 256 bytes and each element.
 pub const PIECE_LENGTH_MAX: usize = 4096;
 
-/// A piece is first searched for byte by byte, which nearly always ends at once.  After so many steps per byte of the
-/// text it is searched for at all places together.
+/// A piece is first searched for place by place, which nearly always ends at once.  After this many steps per byte of the
+/// text, it is searched for at all places together.
 const STEPS_PER_BYTE: usize = 8;
 
-/// A pattern that has been read.
+/// A parsed pattern.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    /// What stands before, between and behind the stars; one piece if there is no star.
+    /// The parts before, between and behind the stars; one part if there is no star.
     pieces: Box<[Piece]>,
 }
 
@@ -31,12 +30,12 @@ pub struct PatternTooComplex;
 
 #[derive(Clone, Debug)]
 enum Piece {
-    /// Nothing but bytes that stand for themselves.
+    /// Plain bytes.
     Literal(Box<[u8]>),
     Mixed(Box<[Element]>),
 }
 
-/// What one byte of the text may be.
+/// Matches one byte of the text.
 #[derive(Clone, Debug)]
 enum Element {
     Byte(u8),
@@ -61,7 +60,7 @@ impl ByteSet {
         ByteSet(self.0.map(|bits| !bits))
     }
 
-    /// With each letter in both cases if it is there in lower case, and none that is there in upper case only.
+    /// The set for matching without case: letters that it has in lower case match in both cases, and others never.
     fn unfolded(self) -> ByteSet {
         let mut unfolded = ByteSet::default();
         for byte in 0..=u8::MAX {
@@ -84,15 +83,15 @@ impl Element {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// If a piece of it is too long to be searched for.
+    /// If a piece of it is too long for the search.
     pub fn new(pattern: &[u8]) -> Result<Pattern, PatternTooComplex> {
         Pattern::read(pattern, |byte| byte, ByteSet::clone)
     }
 
-    /// Reads a pattern to which ASCII letters are equal in both cases.
+    /// Parses a pattern that ignores the case of ASCII letters.
     ///
     /// # Errors
     /// As [`Pattern::new`].
@@ -150,7 +149,7 @@ impl Pattern {
         if searched.iter().any(|piece| piece.len() > PIECE_LENGTH_MAX && !piece.is_literal()) {
             return Err(PatternTooComplex);
         }
-        // Stars side by side are one.
+        // Adjacent stars are one.
         let mut place = 0;
         pieces.retain(|piece| {
             place += 1;
@@ -201,7 +200,7 @@ impl Piece {
         }
     }
 
-    /// Whether it matches the beginning of `text`, which is no shorter.
+    /// Whether it matches the start of `text`, which is no shorter.
     fn is_at_start(&self, text: &[u8]) -> bool {
         match self {
             Piece::Literal(bytes) => text.starts_with(bytes),
@@ -231,8 +230,8 @@ impl Piece {
     }
 }
 
-/// The first place where `elements`, of which there are some, match: one pass over `text` that follows all places where
-/// they may have begun, a bit for each.
+/// The first place where `elements`, at least one, match.  One pass over `text` follows all places where a match may have
+/// begun, with a bit for each.
 fn find_in_parallel(elements: &[Element], text: &[u8]) -> Option<usize> {
     let words = elements.len().div_ceil(64);
     let mut masks = vec![0u64; words << 8];
@@ -276,7 +275,7 @@ fn read_class(
 /// Whether all of `text` matches `pattern`.  The cost is at most the product of both lengths.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut pattern_at, mut text_at) = (0, 0);
-    // Only the last star seen is ever retried.
+    // Only the last star is ever retried.
     let mut retry = None;
     while text_at < text.len() {
         if pattern.get(pattern_at) == Some(&b'*') {
@@ -297,7 +296,7 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[pattern_at..].iter().all(|&byte| byte == b'*')
 }
 
-/// How many bytes of `pattern` matched `byte`, or None where they do not.
+/// How many bytes of `pattern` match `byte`, or None if they do not.
 fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {
     let (matched, length) = match pattern {
         [] => (false, 0),
@@ -313,7 +312,8 @@ fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {
     matched.then_some(length)
 }
 
-/// Visits the ranges of the class that `pattern` begins with (behind its `[`); whether it is inverted, and where it ends.
+/// Visits the ranges of the class that `pattern` begins with (behind its `[`).  Returns whether it is inverted and where it
+/// ends.
 fn visit_class(pattern: &[u8], mut visit: impl FnMut(u8, u8)) -> (bool, usize) {
     let inverted = pattern.first() == Some(&b'^');
     let mut at = usize::from(inverted);
@@ -346,7 +346,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The same by plain recursion, one rule a line, exponential in the worst case.
+    /// The same by plain recursion with one rule per line, exponential in the worst case.
     fn naive(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern, text) {
             ([], _) => text.is_empty(),
@@ -362,7 +362,7 @@ mod tests {
         }
     }
 
-    /// The members of a class as a list, whether it is inverted, and what follows it.
+    /// The members of a class as a list, whether it is inverted, and the rest of the pattern.
     fn naive_class(class: &[u8]) -> (Vec<u8>, bool, &[u8]) {
         let (inverted, mut class) = match class {
             [b'^', rest @ ..] => (true, rest),
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn each_sign_means_what_redis_says() {
+    fn each_sign_means_the_same_as_in_redis() {
         check("", "", true);
         check("*", "", true);
         check("*", "anything", true);
@@ -436,9 +436,9 @@ mod tests {
         assert!(!read("MAX*").matches(b"maxmemory"));
     }
 
-    /// The steps of the plain way are the product of both lengths for each of these, some thousand millions.
+    /// A plain search takes the product of both lengths for each of these, some thousand million steps.
     #[test]
-    fn no_pattern_makes_a_text_dear() {
+    fn no_pattern_makes_a_text_expensive() {
         let text = b"a".repeat(400_000);
         for (pattern, expected) in [
             ([b"a*".repeat(10_000), b"b".to_vec()].concat(), false),
@@ -455,11 +455,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_searched_for_is_refused() {
+    fn a_piece_too_long_for_the_search_is_refused() {
         let piece = b"?".repeat(PIECE_LENGTH_MAX);
         assert!(Pattern::new(&[b"*", &piece[..], b"*"].concat()).is_ok());
         assert!(Pattern::new(&[b"*", &piece[..], b"?*"].concat()).is_err());
-        // What is looked for at one place only may be of any length.
+        // A piece that can match at one place only may have any length.
         let anchored =
             Pattern::new(&[&piece[..], b"?*", &piece, b"?"].concat()).expect("it is not searched for");
         assert!(anchored.matches(&b"a".repeat(2 * PIECE_LENGTH_MAX + 2)));

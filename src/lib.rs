@@ -1,7 +1,7 @@
 //! Quartet: a cache, a rate limiter, distributed locks and a message broker in one process.
 //!
-//! The modules from the bottom up; each may name only those above it (a test checks that):
-//! the foundations, the cores of the services, what clients can say, the road a request takes, the doors.
+//! The modules stand from the bottom up, and each may name only those above it (a test checks that): the foundations, the
+//! cores of the services, their commands, the path of a request, and the listeners.
 
 pub mod alarm;
 pub mod allocator;
@@ -36,7 +36,7 @@ pub mod service;
 pub mod catalog;
 pub mod session;
 
-pub mod data_folder;
+pub mod data_directory;
 pub mod descriptors;
 pub mod http;
 pub mod log_subscriber;

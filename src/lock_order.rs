@@ -3,14 +3,14 @@
 //! Two threads that take two locks in opposite order can wait for each other for ever.  So every lock of the project has a
 //! rank in the table below, and a thread takes locks only in the order of their ranks: further down while it holds one
 //! further up.  Locks of one rank are taken in the order of their numbers (slots of the gate, shards) or one at a time (all
-//! others).  Whoever holds the gate alone may take shards in any order, since nobody else takes more than one then.
+//! others).  A thread that holds the gate exclusively may take shards in any order, since no other takes more than one then.
 //!
 //! Debug builds, and so all tests, check this whenever a lock is taken and panic on the first lock that is out of order,
 //! whether or not another thread happens to be in the way.  Release builds check nothing and pay nothing.
 //!
-//! Two more rules cannot be read off the ranks.  Nobody waits for the disk while it holds a lock, which
-//! [`assert_nothing_held`] checks where the journal's files are written.  And nobody writes a log line under a lock where
-//! that can be put off until the lock is released.
+//! The ranks do not show two more rules.  No thread waits for the disk while it holds a lock, which [`assert_nothing_held`]
+//! checks where the journal's files are written.  And no thread writes a log line under a lock if the line can wait until
+//! the lock is released.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -58,21 +58,21 @@ ranks! {
     LIMIT_RESERVATIONS,
     /// The checks that wait for admission by the limiter.
     ADMISSION_QUEUE,
-    /// The answer to somebody who waits.
+    /// The answer to a waiter.
     MAILBOX,
-    /// Who is shown every command.
+    /// The clients of MONITOR.
     MONITORS,
     /// All clients by their ids.
     CLIENTS,
-    /// Channels and who has subscribed to them.
+    /// Channels and their subscribers.
     CHANNELS,
-    /// Patterns of channels and who has subscribed to them.
+    /// Patterns of channels and their subscribers.
     PATTERNS,
-    /// The settings as they are now.
+    /// The right to change settings.
     SETTINGS,
     /// Which addresses have tried wrong passwords.
     ATTEMPTS,
-    /// What a client has told about itself.
+    /// The details that a client has given about itself.
     CLIENT_IDENTITY,
     /// Messages that wait for a receiver.
     OUTBOX,
@@ -98,11 +98,11 @@ ranks! {
     OFFENDERS,
     /// Recent refusals of a policy by key.
     VIOLATIONS,
-    /// Connections of a worker that were woken; taken by wakers, so under any other lock.
+    /// Connections of a worker that were woken.  Wakers take it, under any other lock.
     WOKEN,
     /// Time zones by their names.
     ZONES,
-    /// Lines of the log that wait to be written; a line may be logged under any other lock.
+    /// Lines of the log that wait to be written.  A line may be logged under any other lock.
     LOG,
 }
 
@@ -118,7 +118,7 @@ pub struct RwLock<T, const RANK: u8>(parking_lot::RwLock<T>);
 #[derive(Default)]
 pub struct Condvar(parking_lot::Condvar);
 
-/// What a lock protects, until it is dropped.
+/// Access to the value of a lock, until it is dropped.
 pub struct Guard<G> {
     inner: G,
     _held: Held,
@@ -148,7 +148,7 @@ impl<T, const RANK: u8> Mutex<T, RANK> {
         Guard { inner: self.0.lock(), _held: held }
     }
 
-    /// Takes the lock if that is possible at once, which may be out of order since nobody waits.
+    /// Takes the lock if that is possible at once.  This may be out of order, since the thread does not wait.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let inner = self.0.try_lock()?;
         Some(Guard { inner, _held: Held::without_waiting(RANK) })
@@ -161,13 +161,13 @@ impl<T, const RANK: u8> RwLock<T, RANK> {
         RwLock(parking_lot::RwLock::new(value))
     }
 
-    /// Waits until nobody writes.
+    /// Waits until no thread writes.
     pub fn read(&self) -> ReadGuard<'_, T> {
         let held = Held::new(RANK, 0);
         Guard { inner: self.0.read(), _held: held }
     }
 
-    /// Waits until nobody reads or writes.
+    /// Waits until no thread reads or writes.
     pub fn write(&self) -> WriteGuard<'_, T> {
         let held = Held::new(RANK, 0);
         Guard { inner: self.0.write(), _held: held }
@@ -181,13 +181,13 @@ impl Condvar {
         self.0.wait(&mut guard.inner);
     }
 
-    /// The same for so long at most, whatever else is held: for a process that is about to end.  False if nothing was
-    /// notified in that time.
+    /// The same for a limited time, whatever else is held: for a process that is about to end.  False if no notification
+    /// came in that time.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, longest: Duration) -> bool {
         !self.0.wait_for(&mut guard.inner, longest).timed_out()
     }
 
-    /// Wakes all who wait.
+    /// Wakes all waiters.
     pub fn notify_all(&self) {
         self.0.notify_all();
     }
@@ -214,7 +214,7 @@ impl<'m, M> Guard<&'m M> {
     }
 }
 
-/// Panics in debug builds if the thread holds a lock while it `does` something for which nobody may be made to wait.
+/// Panics in debug builds if the thread holds a lock.  `does` says what it is about to do, which may take long.
 pub fn assert_nothing_held(does: &str) {
     held::assert_at_most(0, does);
 }
@@ -226,7 +226,7 @@ mod held {
 
     use super::rank::{self, NAMES};
 
-    /// The number at the gate of whoever holds all of its slots.
+    /// The number, at the gate, of a thread that holds all slots.
     const ALONE: u64 = u64::MAX;
 
     thread_local! {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_takes_shards_in_any_order_but_none_twice() {
+    fn an_exclusive_holder_takes_shards_in_any_order_but_none_twice() {
         let _held = [Held::alone(), Held::new(rank::SHARD, 5), Held::new(rank::SHARD, 1)];
         assert!(std::panic::catch_unwind(|| Held::new(rank::SHARD, 5)).is_err());
         assert!(std::panic::catch_unwind(|| Held::new(rank::GATE, 0)).is_err());
@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a thread writes while it holds JOURNAL")]
-    fn who_holds_a_lock_may_not_wait_for_the_disk() {
+    fn a_thread_that_holds_a_lock_may_not_wait_for_the_disk() {
         let mutex = Second::default();
         let _guard = mutex.lock();
         assert_nothing_held("writes");

@@ -12,7 +12,7 @@ use quartet::settings::{self, Stop};
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 
 fn main() -> ExitCode {
-    // All that is said on standard error goes through the log's queue, so that no reader can hold the process up.
+    // All output on standard error goes through the log's queue, so that no reader can hold the process up.
     let Ok(log) = LogQueue::start(io::stderr()) else { return ExitCode::FAILURE };
     let result = run(&log);
     if let Err(reason) = &result {
@@ -36,7 +36,7 @@ fn run(log: &Arc<LogQueue>) -> Result<(), String> {
 fn print(text: &str) -> Result<(), String> {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever reads help through `head` closes the pipe early, which is no failure.
+        // `head` closes the pipe early, which is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(format!("cannot write to standard output: {error}"))
         }

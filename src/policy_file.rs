@@ -1,8 +1,8 @@
 //! Policies in the file of settings: read at start, and again whenever the file changes.
 //!
-//! They are tables `[limits.NAME]` with the fields that the HTTP door takes.  A file that became wrong is said in the log and
-//! changes nothing.  Policies that vanish from the file are forgotten, also if that happens while no server runs; those made by
-//! clients are left alone.
+//! They are tables `[limits.NAME]` with the fields of a policy over HTTP.  A file that is no longer valid is reported in the
+//! log and changes nothing.  Policies that vanish from the file are forgotten, also if that happens while no server runs.
+//! Policies of clients are not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,16 +14,16 @@ use serde::Deserialize;
 use crate::limit::definition::Definition;
 use crate::limit::policies::Policies;
 
-/// A file of settings as far as it is about policies.
+/// A file of settings, as far as it has policies.
 pub struct PolicyFile {
     path: PathBuf,
-    /// When it was changed and how long it was when it was last read.
+    /// The time of its last change and its length, when it was last read.
     seen: Option<(SystemTime, u64)>,
-    /// The policies that it made.
+    /// The policies that it has.
     names: BTreeSet<String>,
 }
 
-/// What is read of the file; the rest of it are settings.
+/// The part of the file that is read here.  The rest are settings.
 #[derive(Deserialize)]
 struct Contents {
     #[serde(default)]
@@ -36,10 +36,10 @@ impl PolicyFile {
         PolicyFile { path, seen: None, names: BTreeSet::new() }
     }
 
-    /// Reads the file and makes its policies hold.
+    /// Reads the file and sets its policies.
     ///
     /// # Errors
-    /// If it cannot be read or one of its policies is wrong: which, and what is allowed.
+    /// If it cannot be read or a policy is not valid.  The text names the policy and the valid values.
     pub fn load(&mut self, policies: &Policies) -> Result<(), String> {
         self.seen = self.look();
         let name = self.path.display();

@@ -1,11 +1,11 @@
-//! Randomness, which like time is passed down as an argument: a seed makes every run the same.
+//! Randomness.  Like time it is passed on as an argument: a seed makes every run the same.
 
-/// A small fast generator, good for sampling and jitter, not for secrets.
+/// A small fast generator for sampling and jitter, but not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(fastrand::Rng);
 
 impl Random {
-    /// A generator that gives the same numbers for the same seed.
+    /// A generator whose numbers follow from the seed.
     pub fn with_seed(seed: u64) -> Random {
         Random(fastrand::Rng::with_seed(seed))
     }
@@ -21,7 +21,7 @@ impl Random {
     }
 }
 
-/// A seed that differs from start to start and cannot be guessed from outside.
+/// A seed that is different at every start and cannot be guessed.
 pub fn machine_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library's hasher is keyed from the system's random source.

@@ -1,7 +1,7 @@
-//! What a client is told when a request cannot be done: the client's fault, answered, and the connection lives on.
+//! Error replies to a client's own faults, after which the connection goes on.
 //!
-//! The texts that several commands share are the table below; a text with details of its own is made with
-//! [`Refusal::new`] where it arises.  The words are Redis', to the letter, where Redis has the command.
+//! The table below has the texts that several commands share.  A text with details of its own is made where it arises,
+//! with [`Refusal::new`].  Commands of Redis have the words of Redis, to the letter.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ macro_rules! refusals {
             $($(#[$doc])* pub const $name: Refusal = Refusal(Cow::Borrowed($text.as_bytes()));)*
         }
 
-        /// Every fixed refusal with its name in the code, for documentation and tests.
+        /// All refusals of the table with their names, for documentation and tests.
         pub const REFUSALS: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
     };
 }
@@ -45,16 +45,16 @@ refusals! {
     OFFSET_OUT_OF_RANGE = "ERR offset is out of range";
     /// A database number that does not exist.
     DATABASE_OUT_OF_RANGE = "ERR DB index is out of range";
-    /// The key a command needs is not there.
+    /// The key that the command needs does not exist.
     NO_SUCH_KEY = "ERR no such key";
-    /// Source and destination are one.
+    /// Source and destination are the same.
     SAME_OBJECT = "ERR source and destination objects are the same";
     /// The memory limit is reached and nothing may be evicted.
     OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
     /// The connection has not given the password yet.
     NO_AUTHENTICATION = "NOAUTH Authentication required.";
-    /// A command works on the connection, and the caller is none.
-    NEEDS_CONNECTION = "ERR this command works on a connection of its own, which there is none of here";
+    /// The command works on a connection, and the caller has none.
+    NEEDS_CONNECTION = "ERR this command works on a connection of its own, and here is none";
     /// A command inside another one needs more than the keys of the outer one.
     NEEDS_WHOLE_STORE = "ERR this command looks beyond its keys, so it cannot run inside another command";
     /// A command inside another one names a key that the outer one did not.
@@ -65,23 +65,23 @@ refusals! {
     NOT_IN_TRANSACTIONS = "ERR Command not allowed inside a transaction";
     /// EXEC of a transaction in which a command was refused.
     TRANSACTION_ABORTED = "EXECABORT Transaction discarded because of previous errors.";
-    /// The owner has no lease on the resource, or none under the fence it named.
+    /// The owner has no lease on the resource, or none with the fence that it named.
     LOCK_NOT_HELD = "NOTHELD the owner does not hold the resource";
-    /// The session of a lock request is not there or was lost.
+    /// The session of a lock request does not exist, or was lost.
     NO_LOCK_SESSION = "NOSESSION there is no such session";
-    /// A lease without a time of its own cannot be renewed by itself.
+    /// A lease that lasts as long as its session cannot be renewed by itself.
     LOCK_OF_SESSION = "LOCKMODE the lease lasts as long as its session: ping the session instead";
-    /// A glob pattern that cannot be searched for in bounded time.
+    /// A glob pattern that cannot be matched in bounded time.
     PATTERN_TOO_COMPLEX = "ERR pattern is too complex: at most 4096 characters between two stars if `?` or `[` is among \
                            them";
-    /// The disk was so slow that nothing is left of a lease or a session.
+    /// A lease or a session had ended before it was on the disk.
     TOO_LATE = "TOOLATE the time was over before the disk had it: ask for a longer one, or see why the disk is slow";
-    /// A client has closed its side of the connection while what it was granted waited for the disk.
+    /// The client closed its side of the connection while its grant waited for the disk.
     WITHDRAWN = "WITHDRAWN the connection was closed before the disk had what was granted, so it was taken back";
-    /// A journal has failed, or found no room, while replies waited for it.
+    /// The journal failed, or found no room, while the reply waited for it.
     NOT_KEPT = "MISCONF the disk does not have what was done, which may be undone at the next start; the log \
                 says why";
-    /// A SCAN cursor that is no number.
+    /// The cursor of a SCAN is no number.
     INVALID_CURSOR = "ERR invalid cursor";
 }
 
@@ -91,31 +91,31 @@ impl From<PatternTooComplex> for Refusal {
     }
 }
 
-/// Bytes of a word that a refusal repeats.
+/// The most bytes of a word that a refusal repeats.
 const REPEATED_LENGTH_MAX: usize = 64;
 
-/// What a refusal begins with that the wrong number of arguments earns.
+/// The start of a refusal of a wrong number of arguments.
 const WRONG_ARITY: &str = "ERR wrong number of arguments";
 
 impl Refusal {
-    /// A refusal with a text of its own, code included.  It may repeat bytes of the request that are no text.
+    /// A refusal with a text of its own, with the code.  It may repeat bytes of the request that are no text.
     pub fn new(text: impl Into<Vec<u8>>) -> Refusal {
         Refusal(Cow::Owned(text.into()))
     }
 
-    /// The wrong number of arguments for a command; `name` is `get` or `client|kill`.
+    /// A wrong number of arguments for a command, whose full name is like `get` or `client|kill`.
     pub fn wrong_arity(name: &str) -> Refusal {
         Refusal::new(format!("{WRONG_ARITY} for '{name}' command"))
     }
 
-    /// A word that the command does not know, or not here.
+    /// A word that the command does not know, or not in this place.
     pub fn syntax_at(word: &[u8]) -> Refusal {
         let word = String::from_utf8_lossy(&word[..word.len().min(REPEATED_LENGTH_MAX)]);
         let word = word.escape_debug();
         Refusal::new([Refusal::SYNTAX.text(), format!(" at '{word}'").as_bytes()].concat())
     }
 
-    /// Whether it is about how a command is written, not about what it asks for.
+    /// Whether the command is written wrongly, rather than asking for something that cannot be done.
     pub fn is_about_grammar(&self) -> bool {
         let beginnings = [Refusal::SYNTAX.text(), Refusal::NOT_AN_INTEGER.text(), WRONG_ARITY.as_bytes()];
         beginnings.iter().any(|beginning| self.text().starts_with(beginning))

@@ -1,5 +1,5 @@
-//! What is read again while the server runs: the policies whenever their file changes, and all that the sources of the
-//! settings say when SIGHUP asks for it.
+//! Sources that are read again while the server runs: the policies whenever their file changes, and all settings on
+//! SIGHUP.
 
 use crate::command::Services;
 use crate::policy_file::PolicyFile;
@@ -7,13 +7,13 @@ use crate::settings::{self, Settings, Stop};
 
 /// See the module's text.
 pub struct Reload {
-    /// What the sources said when they were last read, which CONFIG SET may have changed since.
+    /// The settings as the sources gave them last.  CONFIG SET may have changed them since.
     read: Settings,
     policies: Option<PolicyFile>,
 }
 
 impl Reload {
-    /// The server has started with what the sources said in `read`.
+    /// The server has started with the settings in `read`.
     pub fn new(read: Settings, policies: Option<PolicyFile>) -> Reload {
         Reload { read, policies }
     }
@@ -25,7 +25,7 @@ impl Reload {
         }
     }
 
-    /// Reads everything again.  What has become wrong is said in the log and changes nothing.
+    /// Reads everything again.  A source that is no longer valid is reported in the log and changes nothing.
     pub fn run(&mut self, services: &Services) {
         tracing::info!("reading the settings again");
         match settings::of_process() {

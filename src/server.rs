@@ -1,4 +1,4 @@
-//! The server: puts the parts together, opens the doors, stops in order.
+//! The server: puts the parts together, opens the listeners, and stops in order.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
 use crate::command::{Monitors, Services};
-use crate::data_folder;
+use crate::data_directory;
 use crate::delivery::Effects;
 use crate::descriptors;
 use crate::http;
@@ -45,11 +45,11 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
 /// Bytes by which the store must have shrunk for memory to be given back to the system.
 const FALL_MIN: usize = 16 * 1024 * 1024;
 
-/// What helps if there is no thread to be had.
+/// The remedy if no thread can be started.
 const THREADS_REMEDY: &str =
     "ask for fewer with --threads and --http-threads, or raise the limits of the system (ulimit -u)";
 
-/// The longest time to sleep without a look at the clock, which may run on while the machine is suspended.
+/// The longest sleep without a look at the clock, which runs on while the machine is suspended.
 const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// The state all threads share, made from the settings.
@@ -57,7 +57,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let commands = command_table();
     // The workers come first, then the threads of the HTTP door, then the one that keeps the time.
     let slots = settings.threads + settings.http_threads + 1;
-    // Everybody may see the name of the run, so it must tell nothing about the seed that keys are hashed with.
+    // Clients may see the name of the run, so it must not reveal the seed of the keys' hashes.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
     let journal = Arc::<JournalHandle>::default();
@@ -88,16 +88,16 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     }
 }
 
-/// Serves until a signal or SHUTDOWN, then drains: no new connections, the replies owed are written, the workers end.
+/// Serves until a signal or SHUTDOWN.  Then it accepts no more connections, writes the last replies, and ends the workers.
 ///
 /// # Errors
-/// If a door or a worker cannot be made; the text names it and the remedy.
+/// If a listener or a thread cannot be started.  The text names it and the remedy.
 pub fn run(read: Settings, log: Arc<LogQueue>) -> Result<(), String> {
     let cannot_listen = |error| format!("cannot listen for signals: {error}");
     let signals = Signals::take().map_err(cannot_listen)?;
     let mut settings = read.clone();
     let room = descriptors::fit(&mut settings)?;
-    let _owned = data_folder::own(&settings)?;
+    let _owned = data_directory::own(&settings)?;
     let mut services = services(settings.clone(), Clock::machine(), machine_seed());
     services.log = log;
     services.settings.limit_connections(room);
@@ -132,7 +132,7 @@ pub fn run(read: Settings, log: Arc<LogQueue>) -> Result<(), String> {
     Ok(())
 }
 
-/// How much of the locks outlives the server.
+/// How much of the locks survives a restart.
 fn lock_durability(settings: &Settings) -> Durability {
     match (settings.lock_durability, &settings.dir) {
         (LockDurability::None, _) | (LockDurability::Auto, None) => Durability::None,
@@ -141,7 +141,7 @@ fn lock_durability(settings: &Settings) -> Durability {
     }
 }
 
-/// The keeper, once the services have taken back what an earlier server has kept; none if nothing is to be kept.
+/// Gives the services back the data of an earlier server, and returns the keeper; none if nothing is to be kept.
 fn open_keeper(settings: &Settings, services: &Arc<Services>) -> Result<Option<Keeper>, String> {
     let durability = settings.lock_durability;
     if settings.dir.is_none() && matches!(durability, LockDurability::Full | LockDurability::Fence) {
@@ -158,7 +158,7 @@ fn open_keeper(settings: &Settings, services: &Arc<Services>) -> Result<Option<K
         .map_err(|error| error.to_string())
 }
 
-/// Opens the doors and serves; returns the threads once the server is to stop and nobody is let in any more.
+/// Opens the listeners and serves.  Returns the threads once the server is to stop and accepts no more connections.
 async fn serve(
     settings: &Settings,
     services: &Arc<Services>,
@@ -210,7 +210,7 @@ async fn serve(
     announce_end(services, requests).await;
     shutdown.cancel();
     while doors.join_next().await.is_some() {}
-    // Nobody is let in any more, so this reaches everybody.
+    // No more connections are accepted, so this reaches all clients.
     for client in services.clients.all() {
         client.outbox.finish();
         client.outbox.wake();
@@ -250,7 +250,7 @@ fn open_http_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
     every.map(open).collect()
 }
 
-/// Has readiness say that the server is about to stop, for as long as load balancers are to be given to notice.
+/// Has readiness say that the server is about to stop, for the time that load balancers are given to notice.
 async fn announce_end(services: &Services, requests: &Requests) {
     services.draining.store(true, Relaxed);
     let delay = services.settings.current().shutdown_delay;
@@ -262,7 +262,7 @@ async fn announce_end(services: &Services, requests: &Requests) {
     }
 }
 
-/// Says in the log what clients on other machines meet, if they can reach a server without a password.
+/// Warns in the log if other machines can reach a server that has no password.
 fn warn_of_openness(settings: &Settings) {
     if settings.bind.iter().all(IpAddr::is_loopback) || !settings.requirepass.is_empty() {
         return;
@@ -280,7 +280,7 @@ fn warn_of_openness(settings: &Settings) {
     }
 }
 
-/// Ends on a signal or when a client has said SHUTDOWN.
+/// Ends on a signal or on SHUTDOWN.
 async fn wait_for_end(requests: &Requests, shutdown: &CancellationToken) {
     let reason = tokio::select! {
         () = requests.stop.cancelled() => requests.signal(),
@@ -289,7 +289,7 @@ async fn wait_for_end(requests: &Requests, shutdown: &CancellationToken) {
     tracing::info!(reason, "stopping");
 }
 
-/// Tells programs that start the server where its doors really are.  Written whole or not at all.
+/// Tells programs that start the server the addresses that it has bound.  The file is written whole or not at all.
 fn write_ports_file(path: &Path, resp: Option<SocketAddr>, http: &[SocketAddr]) -> std::io::Result<()> {
     let ports = serde_json::json!({ "resp": resp, "broker": null, "http": http });
     let draft = path.with_extension("new");
@@ -297,7 +297,7 @@ fn write_ports_file(path: &Path, resp: Option<SocketAddr>, http: &[SocketAddr]) 
     std::fs::rename(&draft, path)
 }
 
-/// What has to be looked at now and then, whatever clients do.
+/// Does the work that is due now and then, whatever clients do.
 async fn keep_house(
     services: Arc<Services>,
     mut reload: Reload,
@@ -330,17 +330,17 @@ async fn keep_house(
     }
 }
 
-/// Whether the store has given up much memory, which then is to go back to the system.
+/// Whether the store has freed so much memory that it should go back to the system.
 #[derive(Default)]
 struct Fallen {
-    /// The most memory since the last time.
+    /// The most memory since it last went back.
     highest: usize,
     last: usize,
 }
 
 impl Fallen {
-    /// Takes note of the memory now.  True if a good part of the most that there was is free and has been for two looks,
-    /// so that a store which comes and goes is left what it will take again.
+    /// Notes the memory now.  True if a good part of the maximum is free, and was free at the last call too: a store that
+    /// shrinks and grows again keeps its memory.
     fn has_fallen(&mut self, memory: usize) -> bool {
         let before = std::mem::replace(&mut self.last, memory);
         self.highest = self.highest.max(memory);
@@ -353,7 +353,7 @@ impl Fallen {
     }
 }
 
-/// Does what falls due in the services, at its time.
+/// Has the services do their due work in time.
 async fn keep_time(services: Arc<Services>, shutdown: CancellationToken) {
     let mut effects = Effects::default();
     loop {
@@ -406,7 +406,7 @@ mod tests {
             megabytes.iter().map(|megabytes| fallen.has_fallen(megabytes << 20)).collect()
         };
         assert_eq!(looks(&[0, 500, 400, 400, 400]), [false, false, false, true, false]);
-        // Who comes and goes is left what it will take again, and little is not worth it.
+        // A store that shrinks and grows keeps its memory, and a small fall is not worth it.
         assert_eq!(looks(&[400, 100, 400, 100, 400]), [false; 5]);
         assert_eq!(looks(&[360, 360, 300, 300]), [false, false, false, true]);
         assert_eq!(looks(&[20, 20, 8, 8]), [false, true, false, false]);

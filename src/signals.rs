@@ -1,9 +1,9 @@
-//! The signals of the system: what each of them does, in one table, so that none ends the server for no reason.
+//! The effect of each signal, in one table, so that none ends the server for no reason.
 //!
-//! Not in the table are those that do nothing anyway (SIGCHLD, SIGCONT, SIGURG, SIGWINCH), SIGPIPE, which Rust's start
-//! ignores, SIGKILL and SIGSTOP, which nobody can handle, those by which a terminal or a debugger stops a process that
-//! goes on later (SIGTSTP, SIGTTIN, SIGTTOU, SIGTRAP), and those that say that the process itself is broken (SIGABRT,
-//! SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS).
+//! The table leaves out signals that do nothing by default (SIGCHLD, SIGCONT, SIGURG, SIGWINCH), SIGPIPE, which Rust
+//! ignores, SIGKILL and SIGSTOP, which cannot be handled, those by which a terminal or a debugger suspends a process
+//! (SIGTSTP, SIGTTIN, SIGTTOU, SIGTRAP), and those that report a broken process (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV,
+//! SIGSYS).
 
 use std::future::poll_fn;
 use std::io;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::Services;
 use crate::log_subscriber::FLUSH_TIME_MAX;
 
-/// What a signal does.
+/// The effect of a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Action {
     /// Ends the server in order; at once the second time.
@@ -42,16 +42,16 @@ struct Row {
 const ROWS: &[Row] = &[
     Row { signal: Signal::TERM, name: "SIGTERM", action: Action::Stop },
     Row { signal: Signal::INT, name: "SIGINT", action: Action::Stop },
-    // From a terminal, and from those who know nginx, where it is the gentle end.
+    // From a terminal.  In nginx it is the graceful end.
     Row { signal: Signal::QUIT, name: "SIGQUIT", action: Action::Stop },
-    // The time on the processor that the limit allows is used up; at the hard limit comes SIGKILL.
+    // The soft limit on processor time is reached; at the hard limit comes SIGKILL.
     Row { signal: Signal::XCPU, name: "SIGXCPU", action: Action::Stop },
     Row { signal: Signal::POWER, name: "SIGPWR", action: Action::Stop },
-    // A terminal that was closed, or somebody who has changed the file of settings.
+    // A terminal was closed, or the file of settings has changed.
     Row { signal: Signal::HUP, name: "SIGHUP", action: Action::Reload },
-    // The write that met the limit on the size of a file fails and says so.
+    // The write beyond the limit on the size of a file fails with an error of its own.
     Row { signal: Signal::XFSZ, name: "SIGXFSZ", action: Action::Ignore },
-    // Nothing here asks for these.
+    // The server causes none of these.
     Row { signal: Signal::ALARM, name: "SIGALRM", action: Action::Ignore },
     Row { signal: Signal::VTALARM, name: "SIGVTALRM", action: Action::Ignore },
     Row { signal: Signal::PROF, name: "SIGPROF", action: Action::Ignore },
@@ -61,40 +61,39 @@ const ROWS: &[Row] = &[
     Row { signal: Signal::STKFLT, name: "SIGSTKFLT", action: Action::Ignore },
 ];
 
-/// The signals that have no meaning of their own, all of which are ignored.  The C library keeps the first two or three for
-/// itself.
+/// Signals without a meaning of their own, all ignored.  The C library keeps the first two or three for itself.
 const REAL_TIME: RangeInclusive<i32> = 32..=64;
 
-/// How long the server may still take to end after a second signal to stop.
+/// The time that the server has to end after a second signal to stop.
 const STOP_AT_ONCE_MAX: Duration = Duration::from_secs(1);
 
-/// What signals have asked of the server.
+/// Requests that signals have made.
 #[derive(Clone, Default)]
 pub struct Requests {
-    /// It is to stop.
+    /// To stop.
     pub stop: CancellationToken,
-    /// It is not to wait for anybody any more.
+    /// To stop without waiting for clients any more.
     pub at_once: CancellationToken,
-    /// It is to read its settings again.
+    /// To read the settings again.
     pub reload: Arc<Notify>,
     signal: Arc<OnceLock<&'static str>>,
 }
 
 impl Requests {
-    /// The signal that has asked for the stop.
+    /// The signal that asked for the stop.
     pub fn signal(&self) -> &'static str {
         self.signal.get().copied().unwrap_or("a signal")
     }
 }
 
-/// The signals that are taken, and that nobody listens to yet.
+/// Signals that have a handler, before anything listens for them.
 pub struct Signals {
     runtime: Runtime,
     streams: Vec<(&'static Row, unix::Signal)>,
 }
 
 impl Signals {
-    /// Takes all signals of the table but those to stop, which go on ending the process until it serves.
+    /// Sets handlers for all signals of the table except those to stop, which end the process until it serves.
     ///
     /// # Errors
     /// If the system refuses.
@@ -104,7 +103,7 @@ impl Signals {
         signals.add(|row| row.action != Action::Stop)?;
         signals.runtime.block_on(async {
             for number in REAL_TIME {
-                // It stays taken although nobody listens; one that does not exist is no harm.
+                // The handler stays although nothing listens.  A signal that does not exist does no harm.
                 let _ = unix::signal(SignalKind::from_raw(number));
             }
         });
@@ -119,7 +118,7 @@ impl Signals {
         Ok(())
     }
 
-    /// Listens, on a thread of its own, so that a second signal is heard whatever the rest of the server does.
+    /// Listens on a thread of its own, so that a second signal takes effect whatever the rest of the server does.
     ///
     /// # Errors
     /// If the system refuses.
@@ -149,16 +148,16 @@ async fn next(streams: &mut [(&'static Row, unix::Signal)]) -> &'static Row {
     .await
 }
 
-/// Ends what clients are owed, and then the process if it takes too long to end by itself.
+/// Stops waiting for clients, and ends the process if it does not end by itself in time.
 fn stop_at_once(row: &Row, services: &Services, requests: &Requests) {
-    tracing::warn!(signal = row.name, "a second signal to stop: waiting for nobody");
+    tracing::warn!(signal = row.name, "a second signal to stop: not waiting for clients");
     requests.at_once.cancel();
     for client in services.clients.all() {
         client.outbox.close();
         client.outbox.wake();
     }
     thread::park_timeout(STOP_AT_ONCE_MAX);
-    tracing::warn!("ending without having stopped in order");
+    tracing::warn!("ending without an orderly stop");
     services.log.flush(FLUSH_TIME_MAX);
     std::process::exit(1);
 }

@@ -1,4 +1,4 @@
-//! What threads meet at without a lock of their own rank: atomics, the waker of a mailbox, and ways to wait for a moment.
+//! Primitives by which threads meet without a ranked lock: atomics, the waker of a mailbox, and ways to wait for a moment.
 //!
 //! The files that are modelled (`tests/models`) take these from here and nowhere else.  A model compiles the same files
 //! with loom's in their place, and tries every order in which threads can take the steps.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::access::Admitted;
 use crate::command::Services;
-use crate::data_folder;
+use crate::data_directory;
 use crate::http::endpoint::{Context, Json, OpenApiRouter, State, json_with_status, routes};
 use crate::journal::keeper;
 use crate::service::HealthCheck;
@@ -81,11 +81,11 @@ fn disk(services: &Services) -> Result<(), String> {
     if had_begun && !exists {
         return Err(format!("{} is gone; what is kept now will not be found again", folder.display()));
     }
-    let is_shared = !data_folder::is_named(&settings) && data_folder::is_wanted(&settings);
+    let is_shared = !data_directory::is_named(&settings) && data_directory::is_wanted(&settings);
     if is_shared && exists && !has_begun {
         let folder = folder.display();
         return Err(format!(
-            "another server uses {folder}: stop that one, or choose another folder with --dir"
+            "another server uses {folder}: stop that one, or choose another directory with --dir"
         ));
     }
     // The directory is made when it is first needed; until then its parent tells.

@@ -110,11 +110,11 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Owned { folder } => write!(
                 formatter,
-                "another server uses {folder}: stop that one, or choose another folder with --dir"
+                "another server uses {folder}: stop that one, or choose another directory with --dir"
             ),
             OpenError::Io { what, error } => write!(
                 formatter,
-                "cannot {what}: {error}; mend that, choose another folder with --dir, or keep nothing on disk with \
+                "cannot {what}: {error}; mend that, choose another directory with --dir, or keep nothing on disk with \
                  --dir \"\""
             ),
             OpenError::Damaged { file, offset, reason, folder } => write!(
@@ -135,7 +135,7 @@ impl fmt::Display for OpenError {
             OpenError::Appeared { folder } => write!(
                 formatter,
                 "{folder} was made by another server since this one was started: start this one anew to take over \
-                 what it holds, or choose another folder with --dir"
+                 what it holds, or choose another directory with --dir"
             ),
             OpenError::OtherVersion { file, version } => write!(
                 formatter,

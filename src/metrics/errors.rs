@@ -1,4 +1,4 @@
-//! How often which error was answered.
+//! Error replies, counted by code.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The text in which Prometheus reads metrics: families of samples, each with its name, kind and help.
+//! The text format of Prometheus: families of samples, each with a name, a kind and a help text.
 
 use std::fmt::{Display, Write};
 
@@ -11,12 +11,12 @@ pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const BUCKETS: [u64; 13] =
     [1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216];
 
-/// What a family's numbers are.
+/// The kind of a family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
-    /// They only grow, except that they start again with the server.
+    /// Numbers that only grow, and start again with the server.
     Counter,
-    /// They come and go.
+    /// Numbers that rise and fall.
     Gauge,
     /// Counts of durations up to each of several limits.
     Histogram,
@@ -32,7 +32,7 @@ impl Kind {
     }
 }
 
-/// Names and values that tell the samples of a family apart.
+/// Names and values that distinguish the samples of a family.
 pub type Labels<'l> = &'l [(&'l str, &'l str)];
 
 /// The text while it is written.
@@ -43,12 +43,12 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Begins a family of numbers that only grow; the samples that follow are its.  Its name ends with `_total`.
+    /// Begins a family of numbers that only grow.  The samples that follow belong to it.  Its name ends with `_total`.
     pub fn counter(&mut self, name: &'static str, help: &str) -> &mut Exposition {
         self.family(name, Kind::Counter, help)
     }
 
-    /// Begins a family of numbers that come and go.
+    /// Begins a family of numbers that rise and fall.
     pub fn gauge(&mut self, name: &'static str, help: &str) -> &mut Exposition {
         self.family(name, Kind::Gauge, help)
     }
@@ -84,7 +84,7 @@ impl Exposition {
         self.labelled("", labels, None, value);
     }
 
-    /// Adds a histogram of durations, in seconds as all times are.
+    /// Adds a histogram of durations.  They are in seconds, as all times.
     pub fn durations(&mut self, labels: Labels<'_>, durations: &Distribution) {
         for (limit, count) in BUCKETS.iter().zip(durations.at_most(&BUCKETS)) {
             self.labelled("_bucket", labels, Some(&seconds(*limit)), count);
@@ -94,7 +94,7 @@ impl Exposition {
         self.labelled("_count", labels, None, durations.len());
     }
 
-    /// What has been written.
+    /// The text.
     pub fn into_text(self) -> String {
         self.text
     }

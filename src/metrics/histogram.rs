@@ -1,4 +1,4 @@
-//! A histogram of durations whose buckets grow with the value, so that a quantile is off by two percent at most.
+//! A histogram of durations.  Its buckets grow with the value, so that a quantile is off by two percent at most.
 //!
 //! Values below [`LINEAR`] microseconds have a bucket each; above, every doubling is cut into [`LINEAR`] buckets.
 
@@ -8,7 +8,7 @@ use super::Counter;
 const LINEAR: u64 = 1 << LINEAR_BITS;
 const LINEAR_BITS: u32 = 5;
 
-/// Doublings above the linear part: up to 19 hours, and whatever is longer counts as that.
+/// Doublings above the linear part, up to 19 hours.  Longer durations count as that.
 const DOUBLINGS: u32 = 31;
 const BUCKETS: usize = ((DOUBLINGS + 1) << LINEAR_BITS) as usize;
 
@@ -67,7 +67,7 @@ impl Distribution {
         self.len() == 0
     }
 
-    /// The duration in microseconds that `percent` of all do not exceed; zero if there are none.
+    /// The duration in microseconds that `percent` of all do not exceed.  Zero if there are none.
     pub fn quantile(&self, percent: f64) -> u64 {
         let wanted = ((self.len() as f64 * percent / 100.0).ceil() as u64).max(1);
         let mut seen = 0;
@@ -94,7 +94,7 @@ impl Distribution {
         limits.iter().map(|&limit| up_to(limit)).collect()
     }
 
-    /// The sum of the durations in microseconds, as near as the buckets tell.
+    /// The sum of the durations in microseconds, as exact as the buckets are.
     pub fn sum(&self) -> u64 {
         let sum = |(bucket, count): (usize, &u64)| {
             let (lowest, highest) = bounds(bucket);
@@ -103,8 +103,7 @@ impl Distribution {
         self.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(sum).sum()
     }
 
-    /// For each of the rising limits that is the first one above some duration, the limit and how many durations
-    /// do not exceed it.
+    /// Those of the rising limits at which the count grows, each with the number of durations that do not exceed it.
     pub fn cumulative(&self, limits: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
         let mut steps = Vec::new();
         let mut buckets = self.counts.iter().enumerate().peekable();
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn cumulative_counts_skip_what_adds_nothing() {
+    fn cumulative_counts_skip_limits_that_add_nothing() {
         let histogram = Histogram::default();
         for micros in [1, 1, 3, 20] {
             histogram.record(micros);

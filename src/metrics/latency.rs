@@ -9,7 +9,7 @@ use crate::clock::Now;
 /// Samples kept per kind of event, as in Redis.
 const SAMPLES_MAX: usize = 160;
 
-/// What held a thread up.
+/// The kind of an event.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Event {
     /// A command.
@@ -24,7 +24,7 @@ impl Event {
     /// All kinds.
     pub const ALL: &[Event] = &[Event::Command, Event::FastCommand, Event::ExpireCycle];
 
-    /// The name that clients know it by.
+    /// The name that clients use.
     pub fn name(self) -> &'static str {
         match self {
             Event::Command => "command",
@@ -34,21 +34,21 @@ impl Event {
     }
 }
 
-/// One second in which it happened.
+/// One second in which the event happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sample {
     /// Seconds since 1970.
     pub wall_seconds: i64,
-    /// The longest of that second.
+    /// The longest duration in that second, in milliseconds.
     pub millis: u64,
 }
 
-/// What is remembered of one kind of event.
+/// The history of one kind of event.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The oldest first.
+    /// The samples, the oldest first.
     pub samples: VecDeque<Sample>,
-    /// The longest ever.
+    /// The longest duration ever, in milliseconds.
     pub longest_millis: u64,
 }
 
@@ -59,7 +59,7 @@ pub struct LatencyMonitor {
 }
 
 impl LatencyMonitor {
-    /// Notes an event that ended at `now`, if it was as long as `threshold_millis`, of which 0 means never.
+    /// Notes an event that ended at `now`, if it took at least `threshold_millis`.  A threshold of 0 means never.
     pub fn note(&self, event: Event, now: Now, micros: u64, threshold_millis: u64) {
         let millis = micros / 1000;
         if threshold_millis == 0 || millis < threshold_millis {
@@ -83,13 +83,13 @@ impl LatencyMonitor {
         self.histories.lock().iter().map(|(event, history)| (*event, history.clone())).collect()
     }
 
-    /// The history of the kind of this name.
+    /// The history of the kind with this name.
     pub fn history(&self, name: &[u8]) -> Option<History> {
         let event = Event::ALL.iter().find(|event| event.name().as_bytes().eq_ignore_ascii_case(name))?;
         self.histories.lock().get(event).cloned()
     }
 
-    /// Forgets the kinds of these names, all of them if there are none; returns how many it forgot.
+    /// Forgets the histories of these names, or all if there are no names.  Returns how many it forgot.
     pub fn reset(&self, names: &[&[u8]]) -> usize {
         let mut histories = self.histories.lock();
         let before = histories.len();

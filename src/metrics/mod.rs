@@ -1,4 +1,4 @@
-//! Counts and latencies, kept per thread without shared writes and added up when somebody asks.
+//! Counts and latencies.  Each thread keeps its own, without shared writes, and a reader adds them up.
 
 mod errors;
 pub mod exposition;
@@ -23,18 +23,18 @@ use crossbeam_utils::CachePadded;
 use latency::LatencyMonitor;
 use slow_log::SlowLog;
 
-/// A call of so many microseconds is long: each of them is timed.
+/// A call that takes this many microseconds is long.  Each long call is timed.
 pub const LONG_MICROS: u64 = 100;
 
-/// All threads' counters, and what is remembered of slowness.
+/// All threads' counters, and records of slow commands and events.
 #[derive(Debug)]
 pub struct Metrics {
     threads: Box<[CachePadded<ThreadMetrics>]>,
-    /// How much happens per second.
+    /// Rates per second.
     pub rates: Rates,
     /// Commands that took long.
     pub slow_log: SlowLog,
-    /// What held threads up.
+    /// Events that held threads up.
     pub latency: LatencyMonitor,
     /// HTTP requests.
     pub requests: Requests,
@@ -105,12 +105,12 @@ pub struct CommandTotals {
     pub failed: u64,
     /// Times it was refused before it began.
     pub rejected: u64,
-    /// Microseconds it took all in all: those of the long calls, and of the short ones scaled up from those timed.
+    /// Microseconds of all calls: of the long ones as measured, of the short ones scaled up from those that were timed.
     pub micros: u64,
 }
 
 impl Counter {
-    /// Adds; only for the counter's own thread.
+    /// Adds to the count.  Only the counter's own thread may.
     pub fn add(&self, amount: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(amount), Relaxed);
     }
@@ -120,14 +120,14 @@ impl Counter {
         self.0.load(Relaxed)
     }
 
-    /// Starts again at zero.
+    /// Sets the count to zero.
     pub fn reset(&self) {
         self.0.store(0, Relaxed);
     }
 }
 
 impl CommandCounters {
-    /// Adds a measured duration, which stands for `weight` calls if it is short; to the histogram too if `tracked`.
+    /// Adds a measured duration, also to the histogram if `tracked`.  A short one counts for `weight` calls.
     pub fn time(&self, micros: u64, weight: u64, tracked: bool) {
         let is_long = micros >= LONG_MICROS;
         let (count, sum) =
@@ -183,7 +183,7 @@ impl Metrics {
         self.threads.iter().map(|thread| &**thread)
     }
 
-    /// What all threads have counted together.
+    /// The counts of all threads together.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for thread in self.threads() {
@@ -198,7 +198,7 @@ impl Metrics {
         totals
     }
 
-    /// What all threads have counted of the command with this row id.
+    /// The counts of all threads of the command with this row id.
     pub fn command_totals(&self, id: usize) -> CommandTotals {
         let mut sum = CommandTotals::default();
         let (mut timed, mut timed_micros, mut long, mut long_micros) = (0, 0, 0, 0);
@@ -237,7 +237,7 @@ impl Metrics {
         sum
     }
 
-    /// Starts all counts again at zero.  For who runs alone: a thread that counts meanwhile might undo it.
+    /// Sets all counts to zero.  The caller runs alone, since a thread that counts meanwhile could undo it.
     pub fn reset(&self) {
         for thread in self.threads() {
             for counter in [&thread.bytes_in, &thread.bytes_out, &thread.hits, &thread.misses] {

@@ -1,13 +1,13 @@
-//! What the operating system knows about this process: memory and processor time, from `/proc`.
+//! Memory and processor time of this process, as the operating system reports them in `/proc`.
 //!
-//! The only part of the metrics that does input; where there is no `/proc` everything is zero.
+//! No other part of the metrics does input.  Without `/proc` all numbers are zero.
 
 use std::fs::read_to_string;
 
 /// Clock ticks per second in `/proc`, the same on every architecture Linux gives programs today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Where a container says how much memory it may use, in the two versions of control groups.
+/// Files with the memory limit of a container, for the two versions of control groups.
 const CONTAINER_LIMITS: &[&str] =
     &["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
@@ -17,7 +17,7 @@ const STAT_SYSTEM_TICKS: usize = 12;
 const STAT_CHILDREN_USER_TICKS: usize = 13;
 const STAT_CHILDREN_SYSTEM_TICKS: usize = 14;
 
-/// One look at the process.
+/// The state of the process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Process {
     /// Bytes of memory the process has now.
@@ -32,7 +32,7 @@ pub struct Process {
     pub children_system_seconds: f64,
 }
 
-/// What is known about the machine.
+/// The machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
     /// The operating system, its version and the architecture.
@@ -44,7 +44,7 @@ pub struct Machine {
 }
 
 impl Process {
-    /// Looks now.
+    /// The state now.
     pub fn now() -> Process {
         let status = read_to_string("/proc/self/status").unwrap_or_default();
         let stat = read_to_string("/proc/self/stat").unwrap_or_default();
@@ -65,7 +65,7 @@ impl Process {
 }
 
 impl Machine {
-    /// Looks now.
+    /// The state now.
     pub fn now() -> Machine {
         let release = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let (name, architecture) = (std::env::consts::OS, std::env::consts::ARCH);

@@ -1,4 +1,4 @@
-//! How much happens per second, from totals that are looked at now and then.
+//! Rates per second, from samples of totals.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -51,12 +51,12 @@ impl Rates {
         self.note_memory(memory);
     }
 
-    /// Keeps the highest use of memory that anybody saw, and returns it.
+    /// Keeps the highest use of memory so far, and returns it.
     pub fn note_memory(&self, memory: usize) -> usize {
         self.memory_peak.fetch_max(memory, Relaxed).max(memory)
     }
 
-    /// The rates over the samples there are.
+    /// The rates over the stored samples.
     pub fn per_second(&self) -> PerSecond {
         let samples = self.samples.lock();
         if samples.taken < 2 {

@@ -1,4 +1,4 @@
-//! HTTP requests by method and route, kept per thread without shared writes and added up when somebody asks.
+//! HTTP requests by method and route.  Each thread counts its own, without shared writes, and a reader adds them up.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -13,16 +13,16 @@ use super::{Counter, Distribution, Histogram};
 /// Classes of status: 1xx to 5xx.
 const STATUS_CLASSES: usize = 5;
 
-/// The requests and connections of the HTTP door.
+/// The HTTP requests and connections.
 #[derive(Debug, Default)]
 pub struct Requests {
     /// Routes are those of the API, so there are a few dozen.
     routes: RwLock<HashMap<RouteKey, RouteCounters>, { rank::REQUEST_COUNTS }>,
-    /// Connections there are.
+    /// Connections that exist.
     pub connections: AtomicUsize,
-    /// Connections that were let in, all in all.
+    /// Connections that were accepted since the start.
     pub accepted: AtomicU64,
-    /// Connections that were turned away, all in all.
+    /// Connections that were refused since the start.
     pub rejected: AtomicU64,
     /// Bytes of bodies of requests that are not answered yet.
     pub request_bytes: AtomicUsize,
@@ -37,7 +37,7 @@ struct RouteKey {
     route: Box<str>,
 }
 
-/// What is looked for: a [`RouteKey`] that is not allocated.
+/// A [`RouteKey`] for lookups, without an allocation.
 struct Asked<'r>(usize, &'static str, &'r str);
 
 impl Hash for RouteKey {
@@ -91,7 +91,7 @@ impl Requests {
         self.routes.write().entry(key).or_default().count(status, micros);
     }
 
-    /// All methods and routes that were asked for, with what was counted.
+    /// All methods and routes that were requested, with their counts.
     pub fn totals(&self) -> BTreeMap<(&'static str, String), RouteTotals> {
         let mut sums: BTreeMap<_, RouteTotals> = BTreeMap::new();
         for (key, counters) in self.routes.read().iter() {
@@ -104,7 +104,7 @@ impl Requests {
         sums
     }
 
-    /// Lets a connection in if there are fewer than `limit`.
+    /// Accepts a connection if there are fewer than `limit`.
     pub fn admit(&self, limit: usize) -> bool {
         let admitted = self
             .connections
@@ -115,7 +115,7 @@ impl Requests {
         admitted
     }
 
-    /// Notes that a connection that was let in has ended.
+    /// Notes the end of a connection that was accepted.
     pub fn part(&self) {
         self.connections.fetch_sub(1, Relaxed);
     }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_beyond_the_limit_are_turned_away() {
+    fn connections_beyond_the_limit_are_refused() {
         let requests = Requests::default();
         assert!(requests.admit(1) && !requests.admit(1));
         requests.part();

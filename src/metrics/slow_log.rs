@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::lock_order::{Mutex, rank};
 
-/// Arguments of a command that are kept; the last of them then says how many there were more.
+/// Arguments of a command that are kept.  If there were more, the last one says how many.
 const ARGUMENTS_MAX: usize = 32;
 
 /// Bytes of an argument that are kept.
@@ -37,14 +37,14 @@ pub struct SlowCommand {
     pub micros: u64,
     /// The request, shortened.
     pub arguments: Vec<Vec<u8>>,
-    /// The address of who asked.
+    /// The address of the client.
     pub address: String,
-    /// The name who asked has given itself.
+    /// The name that the client has set.
     pub client_name: String,
 }
 
 impl SlowLog {
-    /// Adds a command and drops the oldest beyond `length` entries.  The id is given here.
+    /// Adds a command, sets its id, and drops the oldest entries beyond `length`.
     pub fn add(&self, mut command: SlowCommand, length: usize) {
         let mut entries = self.entries.lock();
         command.id = entries.next_id;
@@ -74,7 +74,7 @@ impl SlowLog {
     }
 }
 
-/// A request shortened as Redis shortens it: so many arguments of so many bytes, then how much more there was.
+/// A request shortened as in Redis: a number of arguments of a number of bytes, and then how much more there was.
 pub fn shortened<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
     let count = arguments.len();
     let kept = if count > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { count };

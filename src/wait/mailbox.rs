@@ -31,7 +31,7 @@ impl<T> Mailbox<T> {
     /// Puts the answer in and wakes the waiter.
     ///
     /// # Errors
-    /// Gives the answer back if the waiter has gone: what it grants has to be withdrawn.
+    /// Gives the answer back if the waiter has gone; its grant has to be withdrawn.
     pub fn put(&self, answer: T) -> Result<(), T> {
         self.fill(answer)?;
         self.wake();
@@ -63,7 +63,7 @@ impl<T> Mailbox<T> {
         self.take().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Stops waiting.  Gives back an answer that had come and was not taken: what it grants has to be withdrawn.
+    /// Stops waiting.  Returns an answer that came and was not taken; its grant has to be withdrawn.
     pub fn close(&self) -> Option<T> {
         match std::mem::replace(&mut *self.contents.lock(), Contents::Closed) {
             Contents::Full(answer) => Some(answer),

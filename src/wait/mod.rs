@@ -1,5 +1,4 @@
-//! Waiting for something that others do: a mailbox for one answer, the ticket of its waiter, and the sync of what an
-//! answer promises.
+//! Waiting: a mailbox for one answer, the ticket of its waiter, and the barrier of a reply that has to be on the disk.
 //!
 //! Nothing here knows the waiter.  A connection and an HTTP request wait in the same way: they leave a waker.
 
@@ -12,8 +11,8 @@ pub use mailbox::Mailbox;
 
 /// The waiter's end of a wait.  The service that will answer knows the wait by its number and holds the mailbox too.
 ///
-/// Whoever holds the ticket either polls it until the answer comes, or has the service cancel the wait: the service then
-/// forgets the request, and withdraws what it had granted.
+/// The holder of the ticket either polls it until the answer comes, or has the service cancel the wait.  The service then
+/// forgets the request and withdraws what it had granted.
 pub struct Ticket<A> {
     id: u64,
     mailbox: Arc<Mailbox<A>>,
@@ -40,7 +39,7 @@ impl<A> Ticket<A> {
         self.mailbox.poll_take(waker)
     }
 
-    /// Takes no answer from now on.  Returns one that had come and was not taken: what it grants has to be withdrawn.
+    /// Takes no more answers.  Returns an answer that came and was not taken; its grant has to be withdrawn.
     pub fn close(&self) -> Option<A> {
         self.mailbox.close()
     }
@@ -50,28 +49,28 @@ impl<A> Ticket<A> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Position(pub u64);
 
-/// The disk has failed, or takes nothing just now: what was done up to a position may be undone at the next start.
+/// The disk has failed, or has no room: changes up to a position may be undone at the next start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lost;
 
 /// Something that is on the disk up to a position.
 pub trait Durable: Send + Sync {
-    /// Ready once everything up to `position` is on the disk; else `waker` is woken when it is, or when nobody
-    /// should wait for that.  The same waker may be left several times.
+    /// Ready once everything up to `position` is on the disk, or cannot get there.  Else `waker` is woken then.  The same
+    /// waker may be left several times.
     fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>>;
 }
 
-/// What a reply waits for before it may be sent.
+/// The condition for a reply to be sent: the disk has everything up to a position.
 #[derive(Clone)]
 pub struct Barrier {
-    /// Where it is written down.
+    /// The journal.
     pub journal: Arc<dyn Durable>,
-    /// Up to where that has to be on the disk.
+    /// The position that has to be on the disk.
     pub position: Position,
 }
 
 impl Barrier {
-    /// Ready once the reply may be sent, or has to be given up.
+    /// Ready once the reply may be sent, or must not be.
     pub fn poll(&self, waker: &Waker) -> Poll<Result<(), Lost>> {
         self.journal.poll_synced(self.position, waker)
     }

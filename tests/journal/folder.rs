@@ -66,7 +66,7 @@ fn a_folder_has_one_owner() {
     let (journal, _) = open(folder.path(), Options::new("test")).expect("it is free");
     let error = open(folder.path(), Options::new("test")).err().expect("it is owned");
     let expected = format!(
-        "another server uses {}: stop that one, or choose another folder with --dir",
+        "another server uses {}: stop that one, or choose another directory with --dir",
         folder.path().display()
     );
     assert_eq!(error.to_string(), expected);

@@ -179,8 +179,9 @@ fn two_servers_do_not_share_a_folder() {
         .spawn()
         .expect("the binary was built for this test");
     assert!(!second.wait().expect("it is ours to wait for").success());
-    let expected =
-        format!("quartet: another server uses {data}: stop that one, or choose another folder with --dir\n");
+    let expected = format!(
+        "quartet: another server uses {data}: stop that one, or choose another directory with --dir\n"
+    );
     assert_eq!(output.stderr(), expected);
 }
 

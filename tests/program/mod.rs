@@ -1,7 +1,7 @@
 //! The program as a person who starts and stops it meets it, and what it does with connections that misbehave.
 
 mod connections;
-mod data_folder;
+mod data_directory;
 mod descriptors;
 mod former_folders;
 mod hangs;

@@ -36,7 +36,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["catalog", "session"],
     &[
-        "data_folder",
+        "data_directory",
         "descriptors",
         "log_subscriber",
         "policy_file",

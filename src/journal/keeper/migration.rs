@@ -89,7 +89,7 @@ impl Takeover {
             tracing::info!(
                 folder = disk.describe(""),
                 records = recovered.records,
-                "takes over a former folder"
+                "takes over a former directory"
             );
         }
         self.is_read = true;

@@ -1,4 +1,4 @@
-//! The directory for data: found out at the start whether it can be used, and owned by one server at a time.
+//! The directory for data: checked at the start, and owned by one server at a time.
 
 use std::path::Path;
 

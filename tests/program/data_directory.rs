@@ -53,7 +53,7 @@ fn a_second_server_does_not_start_in_it() {
     let folder = Folder::new();
     let data = folder.path().join("data");
     let first = Server::quartet(&["--dir", data.to_str().expect("it is text")]);
-    check_refused(&data, &["another server uses", "stop that one, or choose another folder with --dir"]);
+    check_refused(&data, &["another server uses", "stop that one, or choose another directory with --dir"]);
     assert_eq!(Client::connect(first.address()).ask("PING"), "PONG");
     drop(first);
     let next = Server::quartet(&["--dir", data.to_str().expect("it is text")]);
