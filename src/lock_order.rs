@@ -44,6 +44,8 @@ ranks! {
     SHARD,
     /// The names of changed entries, which shards note.
     DIRTY_KEYS,
+    /// The commands that wait for keys to be written.
+    KEY_WAITERS,
     /// How the members of an adaptive eviction policy do, which shards report.
     EVICTION_DUEL,
     /// The right to publish notices of locks.

@@ -57,6 +57,8 @@ pub struct Services {
     pub alarm: Alarm,
     /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
     pub active_expiry: AtomicBool,
+    /// The commands that wait for keys to be written.
+    pub key_waiters: KeyWaiters,
     /// The way of log lines out of the server.
     pub log: Arc<LogQueue>,
     /// Set once the server is about to stop, from when on it asks to be sent no more requests.

@@ -1,6 +1,6 @@
 //! A growable array in pieces of one kibibyte.
 //!
-//! A plain vector that grows leaves its old self behind as garbage of a size nobody asks for again; with a thousand
+//! A plain vector that grows leaves its old block behind, of a size that is not asked for again; with a thousand
 //! shards growing in step that was more memory than the arrays themselves (measured: 23 bytes per key).  Pieces of
 //! one size never move, are reused exactly, and waste half a piece per array on average.
 

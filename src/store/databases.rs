@@ -1,8 +1,8 @@
-//! The store: numbered databases, each cut into shards behind locks of their own, and the gate for what needs
-//! the whole world.
+//! The store: numbered databases, each cut into shards behind locks of their own, and the gate for commands that need
+//! the whole store.
 //!
-//! Who runs commands (a worker, a housekeeping task) enters the [`Gate`] for the length of a batch and locks single
-//! shards inside, in the order of their ids when it needs several.  Who holds the gate alone may lock in any order.
+//! A thread that runs commands enters the [`Gate`] for the length of a batch and locks single shards inside, in the order
+//! of their ids if it needs several.  A thread that holds the gate alone may lock in any order.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ use super::shard_lock::{Mutex, MutexGuard};
 use super::value::ValueType;
 use crate::lock_order::{self, Held, rank};
 
-/// Expired keys removed in one step, and under one lock: a step is far under a millisecond and nobody waits long.
+/// Expired keys removed in one step, and under one lock: a step takes far less than a millisecond, so others do not wait long.
 const EXPIRY_STEP: usize = 2048;
 const EXPIRY_STEP_PER_LOCK: usize = 64;
 
@@ -31,7 +31,7 @@ pub struct ShardId {
     shard: u32,
 }
 
-/// A shard behind its lock, with what others may know of it without locking: the state when it was last unlocked.
+/// A shard behind its lock, with figures that can be read without the lock: as of when it was last unlocked.
 #[repr(C, align(64))]
 struct ShardCell {
     shard: Mutex<Shard>,
@@ -116,7 +116,7 @@ impl Store {
         &self.duel
     }
 
-    /// The pinned entries whose change has to be written down.
+    /// The pinned entries that have changed and have to be written down.
     pub fn dirty(&self) -> &DirtySet {
         &self.dirty
     }
@@ -185,14 +185,14 @@ impl Store {
         }
     }
 
-    /// Brings the bucket of a hash closer, once its shard's header is; not if somebody holds the shard.
+    /// Brings the bucket of a hash closer, once its shard's header is; not if another thread holds the shard.
     pub fn prefetch_bucket(&self, id: ShardId, hash: u64) {
         if let Some(shard) = self.try_lock(id) {
             shard.prefetch_bucket(hash);
         }
     }
 
-    /// Brings the entry of a hash closer, once its bucket is; not if somebody holds the shard.
+    /// Brings the entry of a hash closer, once its bucket is; not if another thread holds the shard.
     pub fn prefetch_entry(&self, id: ShardId, hash: u64) {
         if let Some(shard) = self.try_lock(id) {
             shard.prefetch_entry(hash);
@@ -218,7 +218,7 @@ impl Store {
         self.memory().saturating_sub(self.pinned_memory())
     }
 
-    /// Adds what a batch has changed.  Kept apart from the locks so that a batch costs one shared write at most, and one
+    /// Adds the growth of a batch.  Kept apart from the locks so that a batch costs one shared write at most, and one
     /// more if it has made or removed pinned entries.
     pub fn add_memory(&self, growth: Growth) {
         if growth.all != 0 {
@@ -255,7 +255,7 @@ impl Store {
         sum
     }
 
-    /// Bytes of memory of all databases by what they are for; each shard is locked for a moment.
+    /// Bytes of memory of all databases by what they are for; each shard is locked only while it is read.
     pub fn memory_parts(&self) -> MemoryParts {
         let mut sum = MemoryParts::default();
         self.visit_each(|shard| sum.add(&shard.memory_parts()));
@@ -312,7 +312,7 @@ impl Store {
                 let id = ShardId { database: database as u32, shard: number as u32 };
                 let mut guard = ShardGuard::new(id, &shards[number]);
                 removed += guard.shard().expire_due(access, EXPIRY_STEP_PER_LOCK);
-                // What is large was put aside, and is freed here without a lock.
+                // Large objects were put aside, and are freed here without a lock.
                 memory += guard.unlock().growth;
                 if removed >= EXPIRY_STEP {
                     *cursor = number;
@@ -365,14 +365,14 @@ impl<'s> ShardGuard<'s> {
         &mut self.shard
     }
 
-    /// Unlocks, and returns what is left to be done.
+    /// Unlocks, and returns the work that is left.
     pub fn unlock(self) -> Released {
         let mut released = Released::default();
         self.unlock_into(&mut released);
         released
     }
 
-    /// Unlocks, and adds to `released` what is left to be done, if anything was changed.
+    /// Unlocks, and adds the work that is left to `released` if anything was changed.
     #[inline]
     pub fn unlock_into(mut self, released: &mut Released) {
         if self.shard.release(self.id.database as usize, released) {
@@ -380,7 +380,7 @@ impl<'s> ShardGuard<'s> {
         }
     }
 
-    /// Shows outside the lock what has become of the shard.
+    /// Publishes the figures that can be read without the lock.
     fn show_change(&self) {
         self.cell.next_due.store(self.shard.next_due().unwrap_or(u64::MAX), Relaxed);
         self.cell
@@ -393,9 +393,9 @@ impl<'s> ShardGuard<'s> {
 
 /// Lets any number of threads run commands at once, or one of them alone.
 ///
-/// Each thread has a slot, an uncontended lock of its own; being alone means holding all slots.  Who wants to be
-/// alone gives up its own slot first, so two who want it at once cannot block each other; the locks hand
-/// themselves over fairly after half a millisecond, so nobody starves.
+/// Each thread has a slot, an uncontended lock of its own; being alone means holding all slots.  A thread that wants to
+/// be alone gives up its own slot first, so two of them cannot block each other; the locks hand
+/// themselves over fairly after half a millisecond, so no thread starves.
 pub struct Gate {
     slots: Box<[CachePadded<Slot>]>,
 }
@@ -408,7 +408,7 @@ pub struct Entered<'g> {
     _slot: lock_order::MutexGuard<'g, ()>,
 }
 
-/// The right to run commands while nobody else does, given by [`Gate::enter_exclusive`].
+/// The right to run commands while no other thread does, given by [`Gate::enter_exclusive`].
 pub struct Exclusive<'g> {
     _slots: Vec<lock_order::MutexGuard<'g, ()>>,
     _held: Held,
@@ -424,7 +424,7 @@ impl Gate {
         Entered { _slot: self.slots[slot].lock_number(slot as u64) }
     }
 
-    /// Waits until nobody is inside, and keeps everybody out.  The caller must not be inside.
+    /// Waits until no thread is inside, and keeps all others out.  The caller must not be inside.
     pub fn enter_exclusive(&self) -> Exclusive<'_> {
         let slots = self.slots.iter().enumerate().map(|(number, slot)| slot.lock_number(number as u64));
         Exclusive { _slots: slots.collect(), _held: Held::alone() }
@@ -447,7 +447,7 @@ mod tests {
         };
         let start = (&raw const cell).addr();
         assert_eq!((&raw const cell.shard).addr(), start);
-        // What the lock leaves of the line is where the shard begins: with the mark of a change and the table.
+        // The shard begins in the same line, behind the lock: with the mark of a change and the table.
         let guard = cell.shard.lock();
         let ends = [
             (&raw const guard.changed).addr() + size_of::<bool>(),

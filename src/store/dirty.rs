@@ -1,4 +1,4 @@
-//! The names of entries whose change has to be written down: a service fills the set, its persistence empties it.
+//! The names of entries that have changed and have to be written down: a service fills the set, its persistence empties it.
 
 use std::collections::HashSet;
 use std::sync::Arc;

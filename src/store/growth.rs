@@ -1,4 +1,4 @@
-//! By how much the store has grown: what a shard reports when it is unlocked.
+//! By how much the store has grown, as a shard reports when it is unlocked.
 
 use std::ops::{Add, AddAssign};
 

@@ -8,11 +8,11 @@ use hashbrown::HashMap;
 /// Raised when a watched key changes; EXEC looks at it.
 pub type WatchFlag = Arc<AtomicBool>;
 
-/// The number of a command that waits for keys.  Whoever makes such commands numbers them.
+/// The number of a command that waits for keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct WaiterId(pub u64);
 
-/// What is to happen when a key changes.
+/// The consequence of a change of a key.
 #[derive(Clone, Debug)]
 pub(super) enum Interest {
     /// The flag of a transaction is raised.
@@ -24,7 +24,7 @@ pub(super) enum Interest {
 /// How a key changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Change {
-    /// A value was written: it may be what a command waits for.
+    /// A value was written, which a command may wait for.
     Written,
     /// The key is gone.
     Removed,
@@ -78,7 +78,7 @@ impl Interests {
         }
     }
 
-    /// Raises the flags of those who watch a key, and tells whether a command waits for what has happened to it.
+    /// Raises the flags of the transactions that watch a key, and tells whether a command waits for this change.
     pub(super) fn notify(&self, key: &[u8], change: Change) -> bool {
         let Some(interests) = self.0.as_ref().and_then(|keys| keys.get(key)) else { return false };
         let mut is_awaited = false;
@@ -101,7 +101,7 @@ impl Interests {
         interests.into_iter().flatten().filter_map(waiter).collect()
     }
 
-    /// The keys that somebody is interested in.
+    /// The keys that have interests.
     pub(super) fn keys(&self) -> Vec<Box<[u8]>> {
         self.0.iter().flat_map(|keys| keys.keys().cloned()).collect()
     }

@@ -1,4 +1,4 @@
-//! What a command sees of the store: the selected database, and the shards that the executor has locked for it.
+//! A command's view of the store: the selected database, and the shards that the executor has locked.
 
 use smallvec::SmallVec;
 
@@ -22,7 +22,7 @@ pub struct Keyspace<'s> {
     pub access: AccessContext,
     now: Now,
     held: SmallVec<[ShardGuard<'s>; INLINE_LOCKS]>,
-    /// Nobody else runs commands, so shards may be locked as they are met.
+    /// No other thread runs commands, so shards may be locked as they are met.
     exclusive: bool,
     released: Released,
     reads: Reads,
@@ -91,7 +91,7 @@ impl<'s> Keyspace<'s> {
         self.held.iter().any(|guard| guard.id() == id)
     }
 
-    /// From here on shards are locked as they are met; only for who holds the gate alone.
+    /// Locks shards as they are met from now on.  The caller holds the gate alone.
     pub fn set_exclusive(&mut self, exclusive: bool) {
         self.exclusive = exclusive;
     }
@@ -119,11 +119,17 @@ impl<'s> Keyspace<'s> {
     }
 
     /// A key that was written through this view and that commands wait for, the first one first.  The executor asks once
-    /// a command's locks are released, and serves those commands before the next one runs; what they write may make
+    /// a command's locks are released, and serves those commands before the next one runs; their writes may make
     /// further keys ready.
     pub fn next_ready(&mut self) -> Option<ReadyKey> {
         let ready = &mut self.released.ready;
         (!ready.is_empty()).then(|| ready.remove(0))
+    }
+
+    /// Whether [`Keyspace::next_ready`] has a key.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.released.ready.is_empty()
     }
 
     /// Exchanges two databases; only while the gate is held alone.
@@ -221,18 +227,18 @@ impl<'s> Keyspace<'s> {
     }
 
     /// Looks a key up on behalf of a client that may change it: an access for eviction, whatever comes of it, but not
-    /// counted as a read.  What is written then is the same access: see [`Keyspace::untraced_access`].
+    /// counted as a read.  A write that follows is the same access: see [`Keyspace::untraced_access`].
     pub fn find(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let access = self.access;
         self.shard(key).read(key, &access)
     }
 
-    /// The moment for a write to a key that this command has read or found before, so that it leaves no second trace.
+    /// The context for a write to a key that this command has read or found before, so that it leaves no second trace.
     pub fn untraced_access(&self) -> AccessContext {
         AccessContext { recency: self.access.recency.without_traces(), ..self.access }
     }
 
-    /// Looks at a key of the selected database on nobody's behalf; see [`Shard::peek`].
+    /// Looks at a key of the selected database without a trace; see [`Shard::peek`].
     pub fn peek(&mut self, key: &Key<'_>) -> Option<EntryRef<'_>> {
         let access = self.access;
         self.shard(key).peek(key, &access)

@@ -1,14 +1,14 @@
-//! How long keys live: what a write does to the deadline of its key, and the bounds that the settings put on it.
+//! How long keys live: the effect of a write on the deadline of its key, and the bounds that the settings put on it.
 
 use super::entries::Deadline;
 use crate::settings::Settings;
 
-/// What a write does to the deadline of its key.
+/// The effect of a write on the deadline of its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lifetime {
     /// The key keeps the deadline it has, if any.
     Keep,
-    /// The key lives until it is deleted, or as long as the settings say.
+    /// The key lives until it is deleted, or as long as the settings allow.
     Forever,
     /// The key is gone after this.
     Until(Deadline),
@@ -32,7 +32,7 @@ impl LifetimeBounds {
     /// No bounds.
     pub const UNBOUNDED: LifetimeBounds = LifetimeBounds { without_ttl: NONE, longest: NONE };
 
-    /// What the settings `ttl-default` and `ttl-max` say.
+    /// The bounds in the settings `ttl-default` and `ttl-max`.
     pub fn of(settings: &Settings) -> LifetimeBounds {
         let millis =
             |seconds: u64| if seconds == 0 { NONE } else { seconds.saturating_mul(MILLIS_PER_SECOND) };
@@ -54,7 +54,7 @@ impl LifetimeBounds {
         }
     }
 
-    /// The deadline of a key whose deadline alone is changed at `now`; to live on is then what the client asked for.
+    /// The deadline of a key when only its deadline is changed at `now`.  None means that the client wants the key to live on.
     pub(super) fn bounded(self, deadline: Option<Deadline>, now: Deadline) -> Option<Deadline> {
         let latest = after(self.longest, now);
         deadline.map_or(latest, |deadline| Some(latest.map_or(deadline, |latest| deadline.min(latest))))

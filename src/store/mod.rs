@@ -2,19 +2,19 @@
 //!
 //! Each file names only files above it in this list, and those of a folder keep such an order too (`tests/tidy/order`):
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
-//! | `value` | what a key can hold, for all who do not know how it is kept |
+//! | `value` | the types of values, without how they are kept |
 //! | `hash`, `chunks`, `growth` | how keys are hashed; arrays in pieces; by how much the store has grown |
-//! | `dirty`, `interests`, `shard_lock` | the names of changed entries; who wants to hear of a key; the lock of a shard |
+//! | `dirty`, `interests`, `shard_lock` | the names of changed entries; the interests in keys; the lock of a shard |
 //! | `object/` | values with parts, a file per type |
 //! | `entries/` | the table that owns all entries and the indexes of their deadlines: nearly all the `unsafe` code |
 //! | `lifetime`, `recency/` | how long keys live; how keys are used, which eviction judges them by |
-//! | `released` | what a shard leaves to be done when it is unlocked |
+//! | `released` | the work that a shard leaves for the time after it is unlocked |
 //! | `shard` | the keys behind one lock: every change of a key passes here |
-//! | `strings`, `objects`, `pinned` | what a shard does with each type of value |
+//! | `strings`, `objects`, `pinned` | the operations of a shard on each type of value |
 //! | `databases` | the shards of all databases, and the gate |
-//! | `keyspace` | what a command sees of the store |
+//! | `keyspace` | a command's view of the store |
 //! | `eviction/` | which key goes when memory runs out |
 //!
 //! A new type of value is a file in `object/` and a variant of `Object`, a function in `objects` that writes to it, and a file of

@@ -1,5 +1,5 @@
-//! The pinned entries of a shard: keys whose value is a few bytes of state that only the service which wrote them
-//! understands, such as the counters of the rate limiter.
+//! The pinned entries of a shard: a few bytes of state under a key, which only the service that wrote them understands.
+//! The counters of the rate limiter are pinned.
 //!
 //! A pinned entry is a key like any other, except that no policy evicts it: eviction does not sample these entries, and
 //! their deadlines have an index of their own.

@@ -1,11 +1,11 @@
-//! What a shard leaves to be done when it is unlocked.
+//! The work that a shard leaves for the time after it is unlocked.
 
 use std::mem;
 
 use super::entries::Entry;
 use super::growth::Growth;
 
-/// What locked shards leave to be done once they are unlocked.
+/// The work that locked shards leave for the time after they are unlocked.
 #[derive(Default)]
 pub struct Released {
     /// By how much the store has grown.
@@ -25,7 +25,7 @@ pub struct ReadyKey {
     pub key: Box<[u8]>,
 }
 
-/// The same as a shard gathers it.
+/// The same while a shard gathers it.
 #[derive(Default)]
 pub(super) struct Leftovers {
     pub(super) discarded: Vec<Entry>,
@@ -34,7 +34,7 @@ pub(super) struct Leftovers {
 }
 
 impl Released {
-    /// Takes over what a shard of a database has gathered.
+    /// Takes over the work that a shard of a database has gathered.
     pub(super) fn take(&mut self, physical_database: usize, leftovers: &mut Leftovers) {
         self.discarded.append(&mut leftovers.discarded);
         let ready = mem::take(&mut leftovers.ready);

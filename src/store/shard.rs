@@ -2,7 +2,7 @@
 //!
 //! Everything that happens to a key happens here, so that the accounts of memory and the clients that are interested in
 //! a key are kept true in one place.  A shard reads no clock and takes no lock: the caller holds the lock and passes a [`AccessContext`].
-//! What is particular to a type of value is done in `strings`, `objects` and `pinned`.
+//! The operations on each type of value are in `strings`, `objects` and `pinned`.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Key<'a> {
     pub hash: u64,
 }
 
-/// Keys of a shard whose time left is looked at to know that of all: with a thousand shards the average is off by a few
+/// Keys of a shard whose time left is read to estimate that of all: with a thousand shards the average is off by a few
 /// percent at most, and exact while keys are few.
 const LIFETIMES_LOOKED_AT: usize = 8;
 
@@ -49,9 +49,9 @@ pub struct MemoryParts {
     pub entries: usize,
     /// The buckets that entries are found by.
     pub buckets: usize,
-    /// The index of who is due.
+    /// The indexes of deadlines.
     pub expiry: usize,
-    /// What the eviction policy keeps besides the entries' own bits.
+    /// The state of the eviction policy besides the bits of entries.
     pub eviction: usize,
 }
 
@@ -76,8 +76,8 @@ impl Counts {
 
 /// See the module's text.
 ///
-/// What every read touches comes first, in memory too, and a write that replaces a value by one of the same size touches no
-/// more: with the lock before it, it takes one cache line.
+/// The fields that every read touches come first, also in memory, and a write that replaces a value by one of the same size
+/// touches no more: with the lock before it, it takes one cache line.
 #[repr(C)]
 pub struct Shard {
     /// Something has changed that others are told of when the shard is unlocked.
@@ -87,9 +87,9 @@ pub struct Shard {
     reported_memory: usize,
     /// Bytes of pinned entries that were reported last.
     pub(super) reported_pinned_memory: usize,
-    /// What the next unlock hands on besides the accounts.
+    /// The work that the next unlock hands on.
     leftovers: Leftovers,
-    /// What eviction judges keys by besides the bits of their entries.
+    /// The use of keys, besides the bits of their entries.
     pub(super) usage: Usage,
     /// Where changes that clients make to pinned entries as keys are noted.
     pub(super) dirty: Option<DirtySink>,
@@ -115,8 +115,8 @@ impl Shard {
         }
     }
 
-    /// If anything has changed since this was last called: adds to `released` by how much the shard has grown and what is
-    /// left to be done, and returns true.
+    /// If anything has changed since this was last called: adds to `released` by how much the shard has grown and the
+    /// work that is left, and returns true.
     #[inline]
     pub(super) fn release(&mut self, physical_database: usize, released: &mut Released) -> bool {
         if !std::mem::take(&mut self.changed) {
@@ -131,7 +131,7 @@ impl Shard {
         true
     }
 
-    /// Number of keys, those included whose deadline has passed but that were not removed yet.
+    /// Number of keys, including expired ones that were not removed yet.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -161,7 +161,7 @@ impl Shard {
         self.entries.next_due()
     }
 
-    /// Bytes of memory: entries, buckets, expiry indexes, what the eviction policy keeps.
+    /// Bytes of memory: entries, buckets, indexes of deadlines, state of the eviction policy.
     pub fn memory(&self) -> usize {
         let MemoryParts { entries, buckets, expiry, eviction } = self.memory_parts();
         entries + buckets + expiry + eviction
@@ -230,7 +230,7 @@ impl Shard {
         }
     }
 
-    /// Puts an entry made for `key` (see [`EntryRef::copied_to`]) there, which replaces what was there.
+    /// Puts an entry made for `key` (see [`EntryRef::copied_to`]) there, which replaces any other.
     pub fn insert_entry(&mut self, key: &Key<'_>, entry: Entry, access: &AccessContext) {
         debug_assert_eq!(entry.view().key(), key.bytes);
         if let Some(position) = self.live_position(key, access) {
@@ -244,7 +244,7 @@ impl Shard {
     }
 
     /// Changes when a key expires, which is no access: the caller has looked the key up for its client.  False if there
-    /// is no such key.  To take the deadline of a key that has none is no change, and nobody who watches the key is notified.
+    /// is no such key.  To take the deadline of a key that has none is no change, and watchers are not notified.
     pub fn set_deadline(
         &mut self,
         key: &Key<'_>,
@@ -334,8 +334,8 @@ impl Shard {
         self.interests.waiters(key)
     }
 
-    /// Exchanges the interests of two shards whose databases are exchanged (SWAPDB), and notifies those whose key is in
-    /// either.
+    /// Exchanges the interests of two shards whose databases are exchanged (SWAPDB), and notifies the clients whose key is
+    /// in either.
     pub(super) fn swap_interests(&mut self, other: &mut Shard) {
         std::mem::swap(&mut self.interests, &mut other.interests);
         for bytes in self.interests.keys().into_iter().chain(other.interests.keys()) {
@@ -384,12 +384,12 @@ impl Shard {
         access.recency.frequency(bits, self.usage.trace)
     }
 
-    /// Begins or ends keeping what adaptive eviction needs, if the policy has changed.
+    /// Makes or drops the state that adaptive eviction needs, if the policy has changed.
     pub(super) fn adapt(&mut self, access: &AccessContext) {
         self.changed |= self.usage.adapt(&self.entries, access);
     }
 
-    /// Whether the shard keeps what only adaptive eviction needs.
+    /// Whether the state that only adaptive eviction needs is there.
     pub fn is_adapted(&self) -> bool {
         self.usage.is_adapted()
     }
@@ -489,7 +489,7 @@ impl Shard {
         }
     }
 
-    /// Notifies those who are interested in a key that it was written.
+    /// Notifies the clients that are interested in a key that it was written.
     #[inline]
     pub(super) fn touched(&mut self, key: &Key<'_>) {
         self.notify(key, Change::Written);

@@ -1,4 +1,4 @@
-//! A shard exercised at random against a plain map: values, deadlines, what expires, and the memory accounts.
+//! A shard exercised at random against a plain map: values, deadlines, expiry, and the memory accounts.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::value::{ContentType, ValueType, WrongType};
 /// Keys come from a small range so that steps meet.
 const KEYS: u8 = 40;
 
-/// Beyond what an expiry index holds.
+/// A deadline that no expiry index holds.
 const FAR: u64 = 1 << 44;
 
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a key holds.
+/// The value of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Held {
     value_type: ValueType,
@@ -102,7 +102,7 @@ const LIMITS: HashLimits = HashLimits { entries: 6, value: 30 };
 
 const CONTENT_TYPE: &str = "text/plain; charset=utf-8";
 
-/// The model: keys with what they hold and when they are gone.
+/// The model: keys with their values and deadlines.
 type Model = BTreeMap<u8, (Held, Option<u64>)>;
 
 struct Pair {
@@ -274,7 +274,7 @@ impl Pair {
         assert_eq!(
             self.shard.memory(),
             memory + self.shard.entries.bucket_memory() + self.shard.entries.expiry_memory(),
-            "the accounts and what is there differ"
+            "the accounts differ from a recount"
         );
     }
 }

@@ -54,7 +54,7 @@ impl Shard {
         }
     }
 
-    /// Where a string goes that may overwrite anything: what is no string makes way.
+    /// Where a string goes that may overwrite anything.  A value of another type is removed.
     fn destination(&mut self, key: &Key<'_>, lifetime: Lifetime, access: &AccessContext) -> Destination {
         let Some(position) = self.live_position(key, access) else {
             return Destination::New(access.lifetimes.written(lifetime, None, access.now));
@@ -86,18 +86,18 @@ impl Shard {
         self.note_write(position, key, access);
     }
 
-    /// What every write to an existing string leaves behind.
+    /// Notes a write to an existing value.
     pub(super) fn note_write(&mut self, position: Position, key: &Key<'_>, access: &AccessContext) {
         self.note_access(position, access);
         self.usage.note_overwrite(&self.entries, position, key.hash, access);
         self.touched(key);
     }
 
-    /// Writes what `revise` makes of a string (of none, if there is no such key), keeping its deadline.  Nothing is
+    /// Writes the string that `revise` makes of the old one (none if there is no such key), keeping the deadline.  Nothing is
     /// written if it refuses (an access it is even so), and nothing allocated if the new value takes the room of the old one.
     ///
     /// # Errors
-    /// What `revise` refuses with, or that the key holds no string.
+    /// The refusal of `revise`, or that the key holds no string.
     pub fn revise<T: AsRef<[u8]>, E: From<WrongType>>(
         &mut self,
         key: &Key<'_>,
@@ -118,7 +118,7 @@ impl Shard {
     }
 
     /// Changes the bytes of an existing string in part, keeping its deadline.  `change` gets the string as a
-    /// buffer whose spare capacity survives between calls for long values; a long value that nobody else holds is not
+    /// buffer whose spare capacity survives between calls for long values; a long value that is not shared is not
     /// copied.  None if there is no such key.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
-//! What a key can hold, without how it is kept (see `entry`).
+//! The types of values, without how they are kept (see `entries`).
 
 use bytes::Bytes;
 
 use crate::refusal::Refusal;
 
-/// What a key holds.
+/// The type of the value that a key holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ValueType {
     /// A string of bytes.
@@ -25,7 +25,7 @@ impl From<WrongType> for Refusal {
     }
 }
 
-/// What a string is said to be, such as `text/html`: kept beside it for those who fetch it over HTTP.
+/// The media type of a string, for example `text/html`: kept beside it for clients that fetch it over HTTP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ContentType<'a>(&'a str);
 

@@ -227,7 +227,7 @@ impl Cache {
     }
 }
 
-/// The hit ratio of a cache of `capacity` keys that knows the future: who is needed last goes.
+/// The hit ratio of a cache of `capacity` keys that knows the future: the key that is needed last goes.
 pub(crate) fn optimum(trace: &[u64], capacity: usize) -> f64 {
     let mut next_at = vec![usize::MAX; trace.len()];
     let mut seen = HashMap::new();

@@ -55,7 +55,7 @@ fn delifeq(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     delete_if(call, Refusal::WRONG_TYPE, |held| held == value)
 }
 
-/// Deletes a string for which `condition` holds; about what is no string it cannot be asked.
+/// Deletes a string for which `condition` holds; values of other types are refused.
 fn delete_if(
     call: &mut Call<'_, '_>,
     wrong_kind: Refusal,

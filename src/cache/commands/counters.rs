@@ -50,7 +50,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the rows of commands that count start from.
+/// The start of the rows of commands that count.
 pub(super) const COUNTER: Command = Command {
     flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
     keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),

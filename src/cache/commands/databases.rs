@@ -1,7 +1,7 @@
 //! Whole databases: their size, emptying them, exchanging two.
 //!
-//! FLUSHDB and FLUSHALL take the contents out of each shard while they hold the gate alone, which takes a moment
-//! however many keys there are, and free them when everybody may go on.
+//! FLUSHDB and FLUSHALL take the contents out of each shard while they hold the gate alone, which takes the
+//! same short time for any number of keys, and free them after the gate is open again.
 
 use quartet_protocol::resp::number::parse_integer;
 
@@ -56,7 +56,7 @@ pub const COMMANDS: &[Command] = &[
 /// Fewer keys than this are freed by the thread that ran the command: another one would cost more.
 const ASYNC_KEYS_MIN: usize = 1_000;
 
-/// Who frees what was flushed.
+/// The thread that frees the flushed keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Freeing {
     /// The thread that ran the command, before its client is answered.

@@ -96,7 +96,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the rows that change a deadline share.
+/// The start of the rows that change a deadline.
 const SETS: Command = Command {
     group: Group::Generic,
     flags: Flags::WRITE.union(Flags::FAST),
@@ -104,7 +104,7 @@ const SETS: Command = Command {
     ..Command::ROW
 };
 
-/// What the rows that tell a deadline share.
+/// The start of the rows that reply with a deadline.
 const TELLS: Command = Command {
     group: Group::Generic,
     flags: Flags::READONLY.union(Flags::FAST),
@@ -112,7 +112,7 @@ const TELLS: Command = Command {
     ..Command::ROW
 };
 
-/// What TTL and its kin answer for a key that does not exist, and for one that lives until it is deleted.
+/// The replies of TTL and its kin for a missing key, and for one that lives until it is deleted.
 const NO_KEY: i64 = -2;
 const NO_DEADLINE: i64 = -1;
 
@@ -123,7 +123,7 @@ const MILLIS_PER_SECOND: i64 = 1000;
 struct Notation {
     /// Milliseconds in one unit.
     unit: i64,
-    /// What the number counts from.
+    /// The start from which the number counts.
     origin: Origin,
 }
 
@@ -175,7 +175,7 @@ fn set_deadline(call: &mut Call<'_, '_>, notation: Notation) -> Result<(), Refus
     Ok(())
 }
 
-/// The wall time that a number in some notation stands for, unless it is beyond what 64 bits of milliseconds hold.
+/// The wall time of a number in some notation, unless it exceeds 64 bits of milliseconds.
 fn wall_millis(number: i64, notation: Notation, now: Now) -> Option<i64> {
     let millis = number.checked_mul(notation.unit)?;
     match notation.origin {

@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What both rows start from.
+/// The start of both rows.
 const COUNTS: Command = Command { keys: Keys::first(KeyAccess::ReadWriteAccessUpdate), ..WRITES };
 
 fn hincrby(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

@@ -36,7 +36,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What both rows start from.
+/// The start of both rows.
 const SAMPLES: Command = Command { flags: Flags::READONLY, keys: Keys::first(KeyAccess::ReadAccess), ..HASH };
 
 /// Fields drawn at a time where they may repeat.
@@ -156,7 +156,7 @@ fn different_places(length: usize, wanted: usize, random: &mut Random) -> Vec<us
     places
 }
 
-/// What HSCAN is asked for.
+/// The options of HSCAN.
 struct ScanOptions {
     pattern: Option<Pattern>,
     count: usize,

@@ -119,18 +119,18 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the rows of all commands on hashes start from.
+/// The start of the rows of all commands on hashes.
 pub(super) const HASH: Command = Command { since: "2.0.0", group: Group::Hash, ..Command::ROW };
 
-/// What the rows of commands that add to a hash start from.
+/// The start of the rows of commands that add to a hash.
 pub(super) const WRITES: Command =
     Command { flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST), ..HASH };
 
-/// What the rows of commands that read some fields start from.
+/// The start of the rows of commands that read some fields.
 const READS: Command =
     Command { flags: Flags::READONLY.union(Flags::FAST), keys: Keys::first(KeyAccess::ReadOnly), ..HASH };
 
-/// What the rows of commands that read all fields start from.
+/// The start of the rows of commands that read all fields.
 const READS_WHOLE: Command = Command {
     complexity: "O(N) where N is the size of the hash.",
     flags: Flags::READONLY,
@@ -305,7 +305,7 @@ pub(super) fn read_hash(
 /// Changes the hash under a key, an empty one if there is no such key.
 ///
 /// # Errors
-/// What `write` refuses with, or that the key holds something else.
+/// The refusal of `write`, or that the key holds something else.
 pub(super) fn write_hash<R>(
     call: &mut Call<'_, '_>,
     key: &Key<'_>,

@@ -139,7 +139,7 @@ enum Increment {
     Float(LongDouble),
 }
 
-/// What was asked for.  Unlike those of SET, no option may be said twice.
+/// The options.  Unlike those of SET, none may be given twice.
 struct Options<'a> {
     increment: Increment,
     lower: Option<&'a [u8]>,
@@ -196,7 +196,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Fills an option that may be said once.
+/// Fills an option that may be given once.
 fn say<'a>(option: &mut Option<&'a [u8]>, value: Option<&'a [u8]>) -> Result<(), Refusal> {
     match (&option, value) {
         (None, Some(_)) => *option = value,

@@ -125,7 +125,7 @@ fn exists(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn touch(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    // Who touches a key means to, also a client whose other accesses leave no trace.
+    // TOUCH counts as an access even for a client whose other accesses leave no trace.
     let access = call.keyspace.access;
     call.keyspace.access.recency = access.recency.with_traces();
     let found = count_keys(call, |call, key| call.keyspace.read(key).is_some());

@@ -65,7 +65,7 @@ fn require_size(call: &Call<'_, '_>, left: usize, right: usize) -> Result<(), Re
     Ok(())
 }
 
-/// What is asked for.
+/// The options.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Reply {
     #[default]

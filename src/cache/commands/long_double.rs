@@ -2,7 +2,7 @@
 //!
 //! Redis adds in C's `long double`, which on x86-64 has 64 bits of mantissa.  That is why 0.1 and 0.2 make 0.3 there,
 //! and clients see it, so the numbers here are the same: read to the nearest, added to the nearest (ties to even),
-//! written with at most 17 digits after the point.  Exponents are not bounded below: what would underflow in C is far
+//! written with at most 17 digits after the point.  Exponents are not bounded below: a number that would underflow in C is far
 //! below the 17th digit, except that a number too small to be told from zero is refused, as in Redis.
 
 use std::cmp::Ordering;
@@ -24,7 +24,7 @@ pub(super) struct LongDouble {
     exponent: i32,
 }
 
-/// What a text can spell.
+/// The number that a text spells.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Spelled {
     /// A number.

@@ -1,4 +1,4 @@
-//! What clients can say to the cache, a file per family.
+//! The commands of the cache, a file per family.
 
 pub mod conditional_delete;
 pub mod counters;

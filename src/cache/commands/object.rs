@@ -52,7 +52,7 @@ pub const COMMANDS: &[Command] = &[Command {
     ..Command::ROW
 }];
 
-/// What the rows that ask about one key share.
+/// The start of the rows that ask about one key.
 const ASKS: Command = Command {
     syntax: "key",
     since: "2.2.3",
@@ -84,11 +84,11 @@ const HELP: &[&str] = &[
 const EMBEDDED_LENGTH_MAX: usize = 44;
 const INTEGER_LENGTH_MAX: usize = 20;
 
-/// What a key costs in the table, the room that is kept free and overflow buckets included (measured, see
+/// Bytes of the table per key, the room that is kept free and overflow buckets included (measured, see
 /// `docs/performance.md`).
 const TABLE_SHARE: usize = 13;
 
-/// What a place in the expiry index costs a key that has a deadline.
+/// Bytes of the expiry index per key that has a deadline.
 const EXPIRY_SHARE: usize = 16;
 
 fn encoding(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
@@ -118,7 +118,7 @@ fn idletime(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     })
 }
 
-/// Answers with what `tell` reads from a key's bits of recency, or says null if there is no key.
+/// Replies with the number that `tell` reads from a key's bits of recency, or null if there is no key.
 fn answer_recency(
     call: &mut Call<'_, '_>,
     tell: impl FnOnce(&mut Keyspace<'_>, &Key<'_>, u32) -> Result<i64, Refusal>,
@@ -173,7 +173,7 @@ pub fn encoding_of(entry: EntryRef<'_>) -> &'static str {
     if value.len() <= EMBEDDED_LENGTH_MAX { "embstr" } else { "raw" }
 }
 
-/// The bytes a key takes with its share of the table and the expiry index: what MEMORY USAGE answers.
+/// The bytes a key takes with its share of the table and the expiry index, as MEMORY USAGE replies.
 pub fn memory_usage(keyspace: &mut Keyspace<'_>, key: &Key<'_>) -> Option<usize> {
     let entry = keyspace.inspect(key)?;
     let expiry = if entry.deadline().is_some() { EXPIRY_SHARE } else { 0 };

@@ -1,7 +1,7 @@
 //! Finding keys without naming them: SCAN, KEYS, RANDOMKEY.
 //!
 //! A SCAN cursor holds the number of the shard in its low bits and the shard's own cursor above them; 0 is the start
-//! and the end.  What a shard promises (see `Shard::scan`) holds for the whole walk, since keys never change shards.
+//! and the end.  The promise of a shard (see `Shard::scan`) holds for the whole walk, since keys never change shards.
 //! Any other number a client may send is a valid place too: the walk goes on from there and ends.
 
 use std::ops::ControlFlow;
@@ -56,7 +56,7 @@ pub(super) const SCAN_COUNT: usize = 10;
 /// Steps (buckets) per key asked for after which a call ends even if it has met fewer keys.
 const SCAN_STEPS_PER_KEY: usize = 10;
 
-/// How often RANDOMKEY tries again after it met only keys whose deadline has passed, before it takes any key.
+/// How often RANDOMKEY tries again after it met only expired keys, before it takes any key.
 const RANDOM_ATTEMPTS: usize = 16;
 
 /// Names of keys, one behind the other in one buffer.

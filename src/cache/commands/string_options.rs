@@ -20,7 +20,7 @@ pub(super) enum Notation {
     AtMillisecond,
 }
 
-/// The words for times, and what they mean.
+/// The words for times, and their meanings.
 const NOTATIONS: [(&[u8], Notation); 4] = [
     (b"EX", Notation::Seconds),
     (b"PX", Notation::Milliseconds),
@@ -72,7 +72,7 @@ impl Expiry<'_> {
     }
 }
 
-/// What a command asks to become of the deadline.
+/// The change of the deadline that a command asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum ExpiryOption<'a> {
     /// Nothing was said.
@@ -87,7 +87,7 @@ pub(super) enum ExpiryOption<'a> {
 }
 
 impl<'a> ExpiryOption<'a> {
-    /// Adds what the next word says, if it is about expiry: true if it was.  Two different ones exclude each other;
+    /// Takes in the next word if it is about expiry, and returns whether it is.  Two different ones exclude each other;
     /// the same one twice is accepted, as in Redis, and its last time counts.
     pub(super) fn accept(
         &mut self,
@@ -138,7 +138,7 @@ pub(super) enum Condition<'a> {
 pub(super) struct SetOptions<'a> {
     pub(super) condition: Condition<'a>,
     pub(super) expiry: ExpiryOption<'a>,
-    /// `GET`: the reply is what the key held before.
+    /// `GET`: the reply is the old value.
     pub(super) returns_old: bool,
 }
 

@@ -93,7 +93,7 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the rows of all string families start from.
+/// The start of the rows of all string families.
 pub(super) const STRING: Command = Command { group: Group::String, ..Command::ROW };
 
 /// Replies the string an entry holds, or null without one.  Nothing is written if it holds something else.
@@ -155,7 +155,7 @@ fn set_with_options(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What an expiry option means now, if it names a time.
+/// The time that an expiry option names, as of now.
 pub(super) fn resolve(call: &Call<'_, '_>, expiry: ExpiryOption<'_>) -> Result<Option<Expires>, Refusal> {
     match expiry {
         ExpiryOption::Set(expiry) => expiry.resolve(call.row.command.name, call.now()).map(Some),
@@ -163,7 +163,8 @@ pub(super) fn resolve(call: &Call<'_, '_>, expiry: ExpiryOption<'_>) -> Result<O
     }
 }
 
-/// Writes the argument at a position as a value that lives as the option says; one whose time has passed is deleted instead.
+/// Writes the argument at a position as a value with the lifetime of the option.  If that time has passed, the key is
+/// deleted instead.
 fn write(
     call: &mut Call<'_, '_>,
     access: AccessContext,

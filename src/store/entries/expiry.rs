@@ -77,7 +77,7 @@ impl ExpiryIndex {
         self.forget_place(place);
     }
 
-    /// Forgets what is at a place, without a look at the entry, which may be gone.
+    /// Forgets a place, without a look at the entry there, which may be freed.
     pub(super) fn forget_place(&mut self, place: u32) {
         let place = place as usize;
         let last = self.heap.pop().expect("an indexed entry has a place in the heap");

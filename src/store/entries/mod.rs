@@ -270,7 +270,7 @@ impl Entries {
     }
 }
 
-/// What an entry was before its value was changed.
+/// An entry before its value was changed.
 struct Before {
     pointer: NonNull<u8>,
     memory: usize,

@@ -13,7 +13,7 @@ use crate::store::hash::KeyHasher;
 use crate::store::object::{Hash, HashLimits, HashWriter, Object};
 use crate::store::value::{ContentType, Value, ValueType, WrongType};
 
-/// What an entry should hold.
+/// The values that an entry should hold.
 #[derive(Clone, Debug)]
 struct Model {
     key: Vec<u8>,
@@ -26,7 +26,7 @@ struct Model {
 }
 
 impl Model {
-    /// What every write of a string does.
+    /// The effect of every write of a string.
     fn write(&mut self, value: Vec<u8>) {
         *self = Model {
             value_type: ValueType::String,
@@ -277,7 +277,7 @@ proptest! {
         assert_eq!(seen.len(), model.len());
     }
 
-    /// What is in the table from the first step of a scan to the last is seen, whatever comes and goes between.
+    /// An entry that is in the table from the first step of a scan to the last is seen, whatever is added and removed between.
     #[test]
     fn a_scan_sees_what_stays(
         stay in 1_u32..400,

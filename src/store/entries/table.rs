@@ -352,7 +352,7 @@ impl Table {
         self.free = u64::from(index) + 1;
     }
 
-    /// Adds a bucket and moves into it what the next hash bit assigns to it.
+    /// Adds a bucket and moves the entries into it that the next hash bit assigns to it.
     fn split_next(&mut self, hash_of: impl Fn(&[u8]) -> u64) {
         self.buckets.push(Bucket::EMPTY);
         let new = self.buckets.len() - 1;
@@ -363,7 +363,7 @@ impl Table {
         self.redistribute(buddy, hash_of);
     }
 
-    /// Removes the last bucket; what it held goes back to the bucket it was split from.
+    /// Removes the last bucket; its entries go back to the bucket it was split from.
     fn merge_last(&mut self, hash_of: impl Fn(&[u8]) -> u64) {
         let last = self.buckets.len() - 1;
         let slots = self.drain_chain(last);

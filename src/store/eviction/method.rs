@@ -1,4 +1,4 @@
-//! What the policies do: among which keys they choose, and how.
+//! The method of each policy: among which keys it chooses, and how.
 
 use crate::settings::EvictionPolicy;
 use crate::store::entries::EntryRef;
@@ -28,7 +28,7 @@ pub(super) enum Choice {
     Soonest,
 }
 
-/// What a policy does; none for the one that evicts nothing.
+/// The method of a policy; none for the one that evicts nothing.
 pub(super) fn method(policy: EvictionPolicy) -> Option<(Pool, Choice)> {
     match policy {
         EvictionPolicy::Noeviction => None,

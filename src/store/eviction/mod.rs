@@ -1,7 +1,7 @@
 //! Which key goes when memory runs out.
 //!
-//! [`make_room`] finds the keys that go, a bounded number per call, locking one shard at a time.  What keys are judged by
-//! is kept in `recency`.
+//! [`make_room`] finds the keys that go, a bounded number per call, locking one shard at a time.  The use of keys, by
+//! which they are judged, is kept in `recency`.
 
 mod method;
 mod random;
@@ -50,10 +50,10 @@ pub fn make_room(store: &Store, settings: &Settings, random: &mut Random, access
     true
 }
 
-/// What one thread does for eviction in the background.
+/// The part of one thread in eviction in the background.
 #[derive(Debug, Default)]
 pub struct Housekeeping {
-    /// Databases still to be looked at for what adaptive eviction has kept there.
+    /// Databases in which the state of adaptive eviction is still to be dropped.
     databases_to_tidy: usize,
     was_adaptive: bool,
 }
@@ -73,7 +73,7 @@ impl Housekeeping {
         over() && make_room(store, settings, random, access) && over()
     }
 
-    /// After a change of policy: drops what only adaptive eviction needs.
+    /// Drops the state that only adaptive eviction needs after a change of policy.
     fn tidy(&mut self, store: &Store, access: &AccessContext) {
         let is_adaptive = access.recency.adaptive().is_some();
         if std::mem::replace(&mut self.was_adaptive, is_adaptive) && !is_adaptive {

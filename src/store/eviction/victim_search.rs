@@ -1,8 +1,7 @@
-//! The search for keys to evict: where to look, one shard at a time, and what to take there.
+//! The search for keys to evict: in which shard, one at a time, and which key there.
 //!
-//! Where to look is told by the populations that shards publish when they are unlocked, so that empty ones cost no
-//! lock.  A database is chosen in proportion to its keys, of two of its shards the fuller one: shards would otherwise
-//! drift apart, since what one gains by insertion another would lose by eviction.
+//! The search goes by the populations that shards publish when they are unlocked, so that empty shards cost no lock.  A database is chosen in proportion to its keys, of two of its shards the fuller one: shards would otherwise
+//! drift apart, since one gains by insertions while another loses by evictions.
 
 use super::method::{Choice, Pool};
 use super::{random, ttl};
@@ -12,7 +11,7 @@ use crate::store::hash::SHARD_COUNT;
 use crate::store::recency::{AccessContext, Member, UNTRIED_ODDS, merit};
 use crate::store::shard::Shard;
 
-/// Keys whose deadline has passed that go, at most, when a shard is visited: they go before any other.
+/// The most expired keys that are removed when a shard is visited.  They go before any other key.
 const EXPIRED_PER_VISIT: usize = 16;
 
 /// Shards whose nearest deadline is compared, per key that another policy would sample: to know it takes no lock.
@@ -22,7 +21,7 @@ const SHARDS_PER_SAMPLE: usize = 8;
 #[derive(Clone, Copy)]
 struct Coldest {
     rank: u32,
-    /// What a newcomer is compared by with it.
+    /// The merit that a newcomer is compared with.
     merit: u32,
     id: ShardId,
 }
@@ -34,7 +33,7 @@ pub(super) struct VictimSearch<'h> {
     access: &'h AccessContext,
     samples: usize,
     pool: Pool,
-    /// Who chooses, if the policy is adaptive.
+    /// The member that chooses, if the policy is adaptive.
     member: Member,
     /// The key that goes next.
     key: Vec<u8>,
@@ -147,7 +146,7 @@ impl<'h> VictimSearch<'h> {
         if !expired {
             act(guard.shard(), &mut self.key);
         }
-        // What is large was put aside, and is freed here without a lock.
+        // Large objects were put aside, and are freed here without a lock.
         self.store.add_memory(guard.unlock().growth);
         expired
     }

@@ -23,7 +23,7 @@ pub(super) const LENGTH_MAX: usize = NONE as usize;
 const BUCKETS_MIN: usize = 16;
 const SPARSE: usize = 4;
 
-/// What the allocator rounds the size of a block to.
+/// The allocator rounds the size of a block up to a multiple of this.
 const GRANULE: usize = 16;
 
 /// A field with its value.
@@ -238,7 +238,7 @@ impl FieldTable {
         }
     }
 
-    /// Adds a bucket and moves into it what the next bit of the hash assigns to it.
+    /// Adds a bucket and moves the pairs into it that the next bit of the hash assigns to it.
     fn split_next(&mut self) {
         self.heads.push(NONE);
         let new = self.heads.len() - 1;

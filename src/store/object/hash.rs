@@ -315,7 +315,8 @@ mod tests {
             prop_assert!(hash.is_empty());
         }
 
-        /// What is in the hash from the first step of a scan to the last is seen, whatever comes and goes between.
+        /// A field that is in the hash from the first step of a scan to the last is seen, whatever is added and removed
+        /// between.
         #[test]
         fn a_scan_sees_what_stays(
             stays in proptest::collection::btree_set(0_u32..800, 1..100),

@@ -1,4 +1,4 @@
-//! What an access to a key brings with it.
+//! The context of an access to a key.
 
 use super::bits::Recency;
 use crate::clock::Now;
@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use crate::store::entries::Deadline;
 use crate::store::lifetime::LifetimeBounds;
 
-/// What the outside world contributes to a command: the time and how recency is kept.
+/// The time of a command, how the policy keeps recency, and how long keys live at most.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessContext {
     /// Milliseconds on the clock deadlines live on.
@@ -18,7 +18,7 @@ pub struct AccessContext {
 }
 
 impl AccessContext {
-    /// What the settings say at a time.
+    /// The context at a time, as the settings have it.
     pub fn of(settings: &Settings, now: Now) -> AccessContext {
         AccessContext {
             now: now.millis(),

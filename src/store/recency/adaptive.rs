@@ -10,7 +10,7 @@ use super::turnover::{TICKS_PER_TURNOVER, Turnover};
 /// Idle ticks in which half of a key's count fades.
 const FADING_TICKS: u32 = 16 * TICKS_PER_TURNOVER as u32;
 
-/// The same as probation sees it: residents that nobody asks for any more make room for others soon.
+/// The same as probation sees it: residents that are not used any more make room for others soon.
 const PROBATION_FADING_TICKS: u32 = 2 * TICKS_PER_TURNOVER as u32;
 
 /// An odd number that spreads consecutive ticks over 32 bits (2^32 by the golden ratio).
@@ -19,7 +19,7 @@ const SHUFFLING_FACTOR: u32 = 0x9e37_79b9;
 /// A count that is no higher than a new key's falls by one in so many times that a higher one needs to halve.
 const LOW_COUNT_HALVINGS: u32 = 4;
 
-/// What adaptive eviction goes by.
+/// The rules of adaptive eviction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::store) struct Adaptive {
     /// Only keys with a deadline are evicted.
@@ -84,7 +84,7 @@ pub(super) fn frequency(bits: u32, clock: Turnover) -> u8 {
     faded(bits, idle_ticks(bits, clock), FADING_TICKS) as u8
 }
 
-/// What a new key is compared by with a resident one.
+/// The merit by which a new key is compared with a resident one.
 pub(in crate::store) fn merit(bits: u32, clock: Turnover) -> u32 {
     faded(bits, idle_ticks(bits, clock), PROBATION_FADING_TICKS)
 }
@@ -99,7 +99,7 @@ fn idle_ticks(bits: u32, clock: Turnover) -> u32 {
     u32::from(clock.ticks().wrapping_sub((bits >> 8) as u16))
 }
 
-/// The count in these bits once what has faded meanwhile is taken off.
+/// The count in these bits, less the part that has faded meanwhile.
 fn faded(bits: u32, idle: u32, fading: u32) -> u32 {
     let count = bits & COUNT_MASK;
     let halvings = idle / fading;

@@ -1,4 +1,4 @@
-//! The 24 bits that an entry keeps for eviction: what each policy writes into them and reads from them.
+//! The 24 bits that an entry keeps for eviction: how each policy writes and reads them.
 
 use super::adaptive::{self, Adaptive, Member};
 use super::trace::Trace;
@@ -45,7 +45,7 @@ impl Recency {
         Recency { leaves_traces: false, ..self }
     }
 
-    /// The same for a command whose accesses count whatever the client has said (TOUCH).
+    /// The same for a command whose accesses count even after CLIENT NO-TOUCH (TOUCH).
     pub fn with_traces(self) -> Recency {
         Recency { leaves_traces: true, ..self }
     }
@@ -82,7 +82,7 @@ impl Recency {
         }
     }
 
-    /// What an adaptive policy goes by, if one is in force.
+    /// The rules of the adaptive policy, if one is in force.
     #[inline]
     pub(in crate::store) fn adaptive(self) -> Option<Adaptive> {
         match self.keeper {

@@ -1,4 +1,4 @@
-//! What a leading shard keeps for the duel of the members of adaptive eviction.
+//! The shadows of a leading shard, for the duel of the members of adaptive eviction.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Contest {
         Contest { duel, shadows, round: Round::default(), noise: 0 }
     }
 
-    /// Somebody has asked for a key, which the shard `has` or not.
+    /// A client has asked for a key, which the shard `has` or not.
     pub(super) fn look(&mut self, shade: Shade, has: bool, rules: Adaptive) {
         let Contest { shadows, noise, round, .. } = self;
         let hits = shadows.each_mut().map(|shadow| shadow.access(shade, has, rules.log_factor, noise));

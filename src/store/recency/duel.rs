@@ -1,4 +1,4 @@
-//! Who is in force: the member whose shadows have missed least of what was asked for lately.
+//! The choice of the member in force: the one whose shadows have missed the fewest recent requests.
 //!
 //! One shard in [`LEADER_STEP`] of each database leads: it keeps a shadow of every member, which sees all that is asked of
 //! the shard.  So the members are compared on the very same requests, whichever is in force: a key that everybody asks for,
@@ -30,7 +30,7 @@ const DEVIATIONS: f64 = 1.5;
 /// And by this part of its hits or misses, whichever are fewer.
 const GAIN_MIN: f64 = 0.01;
 
-/// What a leader has seen since it last reported.
+/// The observations of a leader since it last reported.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Round {
     /// Looks for keys that may be evicted, or that are not there.
@@ -41,7 +41,7 @@ pub(super) struct Round {
     pub(super) differing: [u32; MEMBERS],
 }
 
-/// What one member would have done.
+/// The hits and look-ups of one member.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Score {
     /// Looks that were put to it.
@@ -57,7 +57,7 @@ pub struct Standing {
     pub winner: Member,
     /// How often another member took over.
     pub switches: u64,
-    /// What each member would have done since the start or the last reset, in the order of [`Member::ALL`].
+    /// The score of each member since the start or the last reset, in the order of [`Member::ALL`].
     pub scores: [Score; MEMBERS],
     /// The part of the latest looks, those that decide, that each would have answered.
     pub hit_ratios: [f64; MEMBERS],
@@ -72,7 +72,7 @@ pub struct Duel {
 
 #[derive(Default)]
 struct Record {
-    /// What was seen, less and less of what is long ago.
+    /// The observations; older ones count less.
     lookups: f64,
     hits: [f64; MEMBERS],
     differing: [f64; MEMBERS],
@@ -105,14 +105,14 @@ impl Duel {
         }
     }
 
-    /// Sets what is reported back to zero; who is in force stays.
+    /// Sets the scores back to zero.  The member in force stays.
     pub(in crate::store) fn reset(&self) {
         let mut record = self.record.lock();
         record.switches = 0;
         record.scores = Default::default();
     }
 
-    /// Takes in what a leader has seen that holds so many keys.
+    /// Takes in the observations of a leader that holds so many keys.
     pub(super) fn report(&self, round: &Round, keys: usize) {
         let led = (keys.max(1) * (SHARD_COUNT / LEADER_STEP)) as f64;
         let mut record = self.record.lock();

@@ -57,7 +57,7 @@ impl Clock {
         (COUNT_MAX - count) << 16 | u32::from(self.minutes.wrapping_sub((bits >> 8) as u16))
     }
 
-    /// The time and the count once what has passed is taken off.
+    /// The time, and the count less its decay until then.
     fn decayed(self, bits: u32) -> (u16, u32) {
         let (then, count) = ((bits >> 8) as u16, bits & COUNT_MASK);
         let elapsed = u32::from(self.minutes.wrapping_sub(then));

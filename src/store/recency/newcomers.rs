@@ -1,7 +1,7 @@
-//! The newest keys of a shard, of which the member on probation lets those go first that were not used again.
+//! The newest keys of a shard.  The member on probation evicts those first that were not used again.
 //!
-//! They are kept as hashes, whoever is in force, so that the member finds them when it takes over.  A key that has gone or
-//! was written anew meanwhile is found out when its turn comes.
+//! They are kept as hashes, whichever member is in force, so that probation finds them when it takes over.  A key that was
+//! removed or written anew meanwhile is found out when its turn comes.
 
 use std::collections::VecDeque;
 

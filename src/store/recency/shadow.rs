@@ -1,4 +1,4 @@
-//! What a shard would hold if one member had always been in force there: a cache of hashes without values.
+//! The keys that a shard would hold if one member had always been in force there: a cache of hashes without values.
 //!
 //! A shadow is cut into small sets, and a key belongs into one of them, so that a look takes a comparison per place of a
 //! set and no index.  A set that is full lets a key go as the member would choose, which sees about as many keys there as

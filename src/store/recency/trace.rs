@@ -1,8 +1,8 @@
-//! What the bits of a shard's entries are written and read by.
+//! The clock and the randomness by which the bits of a shard's entries are written and read.
 
 use super::turnover::Turnover;
 
-/// What a shard's keys are judged by besides their own bits.
+/// See the head of the file.
 #[derive(Clone, Copy, Default, Debug)]
 pub(in crate::store) struct Trace {
     /// The shard's own randomness.

@@ -1,5 +1,5 @@
-//! What a shard knows of the use of its keys besides the bits of their entries.  Most of it serves adaptive eviction and
-//! does nothing while another policy is in force.
+//! A shard's knowledge of the use of its keys, besides the bits of their entries.  Most of it serves adaptive eviction and is
+//! empty while another policy is in force.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::store::entries::{Deadline, Entries, Position};
 /// See the head of the file.
 #[derive(Default)]
 pub(in crate::store) struct Usage {
-    /// What the bits of entries are read and written by.
+    /// The clock and the randomness of the bits of entries.
     pub(in crate::store) trace: Trace,
     /// Exist only while the eviction policy is adaptive.
     newcomers: Option<Newcomers>,
@@ -31,7 +31,7 @@ impl Usage {
         Usage { duel, ..Usage::default() }
     }
 
-    /// Begins or ends keeping what adaptive eviction needs, if the policy has changed, which is then true.
+    /// Makes or drops the state that adaptive eviction needs.  True if the policy has changed.
     pub(in crate::store) fn adapt(&mut self, entries: &Entries, access: &AccessContext) -> bool {
         let is_adaptive = access.recency.adaptive().is_some();
         if is_adaptive == self.newcomers.is_some() {
@@ -43,7 +43,7 @@ impl Usage {
         true
     }
 
-    /// Whether what only adaptive eviction needs is kept.
+    /// Whether the state that only adaptive eviction needs is there.
     pub(in crate::store) fn is_adapted(&self) -> bool {
         self.newcomers.is_some()
     }

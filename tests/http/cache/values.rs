@@ -129,7 +129,14 @@ fn a_value_that_cannot_be_written_is_refused_by_its_field() {
 fn a_key_that_holds_something_else_is_a_conflict() {
     let (server, mut http) = server();
     resp(&server).ask("CL.THROTTLE counter 10 10 60");
-    for (method, path) in [("GET", "/cache/counter"), ("POST", "/cache/counter/incr")] {
+    resp(&server).ask("HSET hash field value");
+    let asked = [
+        ("GET", "/cache/counter"),
+        ("POST", "/cache/counter/incr"),
+        ("GET", "/cache/hash"),
+        ("POST", "/cache/hash/incr"),
+    ];
+    for (method, path) in asked {
         let refused = http.ask(method, path, &[], b"");
         assert_eq!((refused.status, refused.problem().as_str()), (409, "wrong-type"), "{method} {path}");
     }

@@ -162,7 +162,7 @@ impl Entry {
         unsafe { self.pointer.as_ptr().add(at).cast::<u64>().write(word) }
     }
 
-    /// What can be read of the entry.
+    /// The entry to be read.
     pub fn view(&self) -> EntryRef<'_> {
         // SAFETY: this entry is live and not changed while the view borrows it.
         unsafe { EntryRef::from_raw(self.pointer) }
@@ -184,7 +184,7 @@ impl Entry {
             return self.rebuild(|key, deadline| Entry::new(key, value, deadline));
         }
         // SAFETY: the new value ends within the allocation, whose size is unchanged; `value` cannot overlap it,
-        // since nobody holds a reference into an entry that is borrowed mutably.
+        // since there is no other reference into an entry that is borrowed mutably.
         unsafe {
             copy_nonoverlapping(value.as_ptr(), self.pointer.as_ptr().add(shape.value_at()), value.len())
         }
@@ -254,7 +254,7 @@ impl Entry {
         }
     }
 
-    /// The same value, deadline and mark of modification under another key; what an object holds is not copied.
+    /// The same value, deadline and mark of modification under another key.  The parts of an object are not copied.
     pub fn renamed(mut self, key: &[u8]) -> Entry {
         let is_modified = self.view().is_modified();
         let mut renamed = self.move_value(Some(key), self.view().deadline());
@@ -274,12 +274,12 @@ impl Entry {
     }
 
     /// Moves the value with its content type into a new entry, of the same key if none is given.  This one is left with a
-    /// string that nobody is to read.
+    /// string that must not be read.
     fn move_value(&mut self, key: Option<&[u8]>, deadline: Option<Deadline>) -> Entry {
         let view = self.view();
         let (encoding, key) = (view.header() & ENCODING_MASK, key.unwrap_or(view.key()));
         let moved = Entry::build(key, encoding, view.typed(), view.field(), deadline);
-        // What the value field points to belongs to the new entry from here on.
+        // The box behind the value field belongs to the new entry from here on.
         self.set_header(self.view().header() & !ENCODING_MASK | INLINE);
         moved
     }
@@ -367,7 +367,7 @@ impl EntryRef<'_> {
                 Entry::new_typed(key, value.clone(), self.typed(), self.deadline())
             }
             (_, Ok(object)) => Entry::new_object(key, Box::new(object.clone()), self.deadline()),
-            // What the value field holds is no pointer.
+            // The value field holds no pointer.
             _ => {
                 let encoding = self.header() & ENCODING_MASK;
                 Entry::build(key, encoding, self.typed(), self.field(), self.deadline())
@@ -384,7 +384,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let shape = self.view().shape();
         match self.view().header() & ENCODING_MASK {
-            // SAFETY: the box was leaked by `new_typed` for this entry, and nobody else frees it.
+            // SAFETY: the box was leaked by `new_typed` for this entry alone.
             SHARED => drop(unsafe { Box::from_raw(self.view().boxed_pointer::<Bytes>()) }),
             // SAFETY: the same of `new_object`.
             OBJECT => drop(unsafe { Box::from_raw(self.view().boxed_pointer::<Object>()) }),

@@ -13,7 +13,7 @@ use super::layout::{
 use crate::store::object::Object;
 use crate::store::value::{ContentType, Value, ValueType, WrongType};
 
-/// A borrowed entry: what can be read of it.
+/// A borrowed entry.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
     pointer: NonNull<u8>,
@@ -144,7 +144,7 @@ impl<'a> EntryRef<'a> {
         ContentType::new(text)
     }
 
-    /// What the value field holds.
+    /// The bytes of the value field.
     pub(super) fn field(self) -> &'a [u8] {
         let shape = self.shape();
         // SAFETY: the value field holds `value_length` initialised bytes.
