@@ -15,7 +15,7 @@ use crate::attempts::{Attempts, Report};
 use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
-use crate::command::{Monitors, Services};
+use crate::command::{KeyWaiters, Monitors, Services};
 use crate::data_directory;
 use crate::delivery::Effects;
 use crate::descriptors;
@@ -77,6 +77,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         timekeeper: slots - 1,
         locks,
         monitors: Monitors::default(),
+        key_waiters: KeyWaiters::default(),
         clients: Clients::default(),
         started: clock.now(),
         clock,

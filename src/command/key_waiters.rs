@@ -4,7 +4,7 @@
 //! (`Shard::wait`).  When one of the keys is written, the executor serves the waiters of that key before it runs the next
 //! command, the one that has waited longest first.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::delivery::Effects;
@@ -22,7 +22,7 @@ pub trait KeyWaiter: Send {
 #[derive(Default)]
 pub struct KeyWaiters {
     last: AtomicU64,
-    waiting: Mutex<HashMap<WaiterId, Box<dyn KeyWaiter>>, { rank::KEY_WAITERS }>,
+    waiting: Mutex<BTreeMap<WaiterId, Box<dyn KeyWaiter>>, { rank::KEY_WAITERS }>,
 }
 
 impl KeyWaiters {

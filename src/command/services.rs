@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{CommandTable, Monitors};
+use super::{CommandTable, KeyWaiters, Monitors};
 use crate::alarm::Alarm;
 use crate::attempts::Attempts;
 use crate::client::Clients;

@@ -261,6 +261,15 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.first_hash = self.lock(found);
         self.run_timed();
         self.call.keyspace.unlock();
+        if self.call.keyspace.has_ready() {
+            self.serve_waiters();
+        }
+    }
+
+    /// Serves the commands that wait for keys which were just written.
+    #[cold]
+    fn serve_waiters(&mut self) {
+        self.call.services.key_waiters.serve(self.call.keyspace, self.call.effects);
     }
 
     /// Whether the command needs the gate alone: by its row, or as an EXEC of such commands.
@@ -284,6 +293,9 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         drop(exclusive);
         self.gate = Some(gate.enter(self.call.slot));
         self.call.keyspace.set_now(clock.now());
+        if self.call.keyspace.has_ready() {
+            self.serve_waiters();
+        }
     }
 
     /// Locks the shards of the declared keys and returns the first key's hash.
@@ -326,6 +338,10 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         let Call { services, keyspace, effects, caller, row, slot, .. } = &mut self.call;
         keyspace.unlock();
         services.settle(*slot, keyspace);
+        let discarded = keyspace.take_discarded();
+        if !discarded.is_empty() {
+            effects.discard(discarded);
+        }
         self.gate = None;
         if let Some(client) = &self.client {
             let shared = &client.shared;

@@ -164,6 +164,7 @@ impl Context {
         };
         let result = step(&mut visit);
         visit.keyspace.unlock();
+        services.key_waiters.serve(&mut visit.keyspace, visit.effects);
         services.settle(self.0.slot, &mut visit.keyspace);
         drop(gate);
         effects.deliver(&services.alarm);
