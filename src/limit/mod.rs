@@ -1,4 +1,4 @@
-//! The rate limiter: who may do how much in what time, decided exactly.
+//! The rate limiter: how much a client may do in a time, decided exactly.
 //!
 //! A *limit* is an algorithm with its parameters; a *policy* is one or several limits under a name; a *check* asks any
 //! number of policies at once, and takes from all of them or from none.  Clients ask by [`operation`]s, and [`limiter`]

@@ -113,7 +113,7 @@ pub struct Throttle<'o> {
     pub key: &'o [u8],
     /// The token bucket.
     pub bucket: Gcra,
-    /// How many tokens; 0 takes none and tells what is left.
+    /// How many tokens; 0 takes none and tells how many are left.
     pub cost: u64,
 }
 

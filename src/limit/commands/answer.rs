@@ -13,12 +13,12 @@ enum Fact<'f> {
 
 /// Replies to a check: allowed (1 or 0), limit, remaining, milliseconds until a retry succeeds (-1 if there is nothing to
 /// wait for), milliseconds until all is back, the limit that decided, whether a policy in shadow mode would have
-/// refused (1 or 0), and milliseconds to wait before doing what was allowed.
+/// refused (1 or 0), and milliseconds to wait before going on.
 pub(super) fn write(output: &mut Output, summary: &Summary<impl AsRef<str>>) {
     write_all(output, facts_of(summary).into_iter());
 }
 
-/// Replies to a check that takes what is left: the fields of [`write()`], then how much it took of each limit.
+/// Replies to a check that takes as much as is left: the fields of [`write()`], then the amount that it took.
 pub(super) fn write_taken(output: &mut Output, taken: u64, summary: &Summary<&str>) {
     let own = [("taken", Fact::Number(taken as i64))];
     write_all(output, facts_of(summary).into_iter().chain(own));

@@ -1,4 +1,4 @@
-//! RL.RESET and RL.REFUND: giving back what was taken.
+//! RL.RESET and RL.REFUND: giving costs back.
 
 use super::words::Words;
 use super::{answer, keys, run};

@@ -24,8 +24,8 @@ impl Awaited for QueuedAnswer {
 }
 
 impl Services {
-    /// Does an operation of the limiter on the counters of the view's database, of which nothing is locked; `thread` is the
-    /// number of the thread that asks.
+    /// Does an operation of the limiter on the counters of the view's database; the view has nothing locked.  `thread` is
+    /// the number of the thread that asks.
     ///
     /// # Errors
     /// Why it was not done.
