@@ -12,7 +12,7 @@ use super::limiter::Limiter;
 use super::lists::ListName;
 use super::reservations::ReservationId;
 use super::slots::SlotCounter;
-use crate::refusal::Refusal;
+use crate::journal::NotAdmitted;
 
 /// An operation on counters; `'o` is how long its data and the policies live.
 pub trait Operation<'o> {
@@ -42,7 +42,7 @@ pub enum LimitError {
     /// The policy of this name is not one limit with the algorithm `concurrency`.
     NotSlots(Box<str>),
     /// The change could not be written down.
-    NotKept(Refusal),
+    NotKept(NotAdmitted),
 }
 
 impl From<InvalidParameter> for LimitError {

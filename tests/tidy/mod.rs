@@ -50,7 +50,7 @@ const LAYERS: &[&[&str]] = &[
     ],
 ];
 
-/// The cores of the services, which name neither one another nor the store.
+/// The cores of the services, which name neither one another nor the store nor a client's error replies.
 const CORES: &[&str] = &["broker", "client", "limit", "lock"];
 
 /// The only files with `unsafe` code: all else is safe Rust.
@@ -186,7 +186,8 @@ fn modules_name_only_what_lies_below_them() {
         for (number, line) in text.lines().enumerate() {
             for named in named_modules(line) {
                 let other = named.split('/').next().unwrap_or_default();
-                let crosses = (CORES.contains(&other) && other != service) || other == "store";
+                let crosses =
+                    (CORES.contains(&other) && other != service) || ["store", "refusal"].contains(&other);
                 let is_core = CORES.contains(&service) && layer_of(&module) == layer_of("lock");
                 if layer_of(&named).is_some_and(|named| named > layer) || (crosses && is_core) {
                     wrong.push(format!("{path}:{}: `{module}` may not name `{named}`", number + 1));

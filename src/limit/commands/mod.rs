@@ -15,9 +15,11 @@ mod words;
 use super::algorithm::InvalidParameter;
 use super::nanos;
 use super::operation::{Change, LimitError, Operation};
+use super::persistence::explanation;
 use super::policies::Table;
 use super::policy::NAME_LENGTH_MAX;
 use crate::command::{Call, Command, Flags, Group};
+use crate::journal::NotAdmitted;
 use crate::refusal::Refusal;
 
 /// The start of every row.
@@ -67,7 +69,13 @@ impl From<LimitError> for Refusal {
             LimitError::NotSlots(name) => Refusal::new(format!(
                 "ERR the policy '{name}' is not one limit with the algorithm concurrency"
             )),
-            LimitError::NotKept(refusal) => refusal,
+            LimitError::NotKept(reason) => {
+                let code = match reason {
+                    NotAdmitted::Unmade(_) | NotAdmitted::Failed => "MISCONF",
+                    NotAdmitted::Behind | NotAdmitted::Stalled => "TRYAGAIN",
+                };
+                Refusal::new(format!("{code} {}", explanation(&reason)))
+            }
         }
     }
 }

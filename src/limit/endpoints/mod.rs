@@ -13,6 +13,7 @@ mod slots;
 use super::algorithm::InvalidParameter;
 use super::nanos;
 use super::operation::{Change, LimitError, Operation};
+use super::persistence::explanation;
 use super::policies::Table;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, on_disk, problems};
 
@@ -66,11 +67,7 @@ impl From<LimitError> for Problem {
                 "policy",
                 format!("one limit with the algorithm concurrency, which {name} is not"),
             ),
-            LimitError::NotKept(refusal) => {
-                let text = String::from_utf8_lossy(refusal.text());
-                let words = text.split_once(' ').map_or("", |(_, words)| words);
-                Problem::new(problems::UNAVAILABLE).detail(words)
-            }
+            LimitError::NotKept(reason) => Problem::new(problems::UNAVAILABLE).detail(explanation(&reason)),
         }
     }
 }

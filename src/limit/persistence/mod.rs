@@ -13,12 +13,12 @@ pub use records::Record;
 pub(super) use records::take;
 pub(super) use service::persistent;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::journal::keeper::{JournalHandle, ServiceJournal};
 use crate::journal::{NotAdmitted, Tag};
-use crate::refusal::Refusal;
 use crate::wait::{Barrier, Position};
 
 /// The tag of the limiter's records.
@@ -26,6 +26,23 @@ const TAG: Tag = Tag(2);
 
 /// The folder in which earlier versions kept a journal of the limiter alone.
 const FORMER_FOLDER: &str = "limits";
+
+/// The reason why an operator's change cannot be written down, and the remedy.
+pub fn explanation(reason: &NotAdmitted) -> Cow<'static, str> {
+    match reason {
+        NotAdmitted::Unmade(reason) => format!(
+            "what is set for the limiter would be lost, so nothing is changed: {reason}.  It is tried again every second"
+        )
+        .into(),
+        NotAdmitted::Behind => "the disk is behind with the journal of the limits".into(),
+        NotAdmitted::Stalled => "the journal of the limits cannot be written at the moment; the log says why.  It goes on \
+                                 by itself once that has passed"
+            .into(),
+        NotAdmitted::Failed => "the journal of the limits cannot be written, so nothing is changed; the log says why.  Start \
+                                the server anew once the disk is well"
+            .into(),
+    }
+}
 
 /// The journal as operators' changes use it.
 pub struct Persistence {
@@ -56,27 +73,9 @@ impl Persistence {
     /// Whether something may be set that has to outlive the server; to be asked before anything is changed.
     ///
     /// # Errors
-    /// If it could not be written down: the reason and the remedy.
-    pub fn admit(&self) -> Result<(), Refusal> {
-        self.journal.admit().map_err(|reason| {
-            Refusal::new(match reason {
-                NotAdmitted::Unmade(reason) => {
-                    return Refusal::new(format!(
-                        "MISCONF what is set for the limiter would be lost, so nothing is changed: {reason}.  It is tried \
-                         again every second"
-                    ));
-                }
-                NotAdmitted::Behind => "TRYAGAIN the disk is behind with the journal of the limits",
-                NotAdmitted::Stalled => {
-                    "TRYAGAIN the journal of the limits cannot be written at the moment; the log says why.  It goes on by \
-                     itself once that has passed"
-                }
-                NotAdmitted::Failed => {
-                    "MISCONF the journal of the limits cannot be written, so nothing is changed; the log says why.  Start \
-                     the server anew once the disk is well"
-                }
-            })
-        })
+    /// If it could not be written down; see [`explanation`] for the reason and the remedy.
+    pub fn admit(&self) -> Result<(), NotAdmitted> {
+        self.journal.admit()
     }
 
     /// Appends an operator's change; after a crash all of it is there, or nothing.  Called under the lock that

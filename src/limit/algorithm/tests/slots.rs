@@ -11,7 +11,7 @@ fn slots_are_held_until_they_are_left_or_their_lease_ends() {
     for seed in 0..40 {
         let mut random = Random::with_seed(seed);
         let mut state = StateBytes::new();
-        // What is held: name, weight, end of the lease.
+        // The slots that are held: name, weight, end of the lease.
         let mut model: Vec<(SlotId, u64, Nanos)> = Vec::new();
         let mut names = Vec::new();
         let mut now = 1 << 61;
