@@ -29,6 +29,9 @@ pub(in crate::limit) fn persistent(services: &Arc<Services>) -> Box<dyn Persiste
     }
 }
 
+/// Bytes of records that are copied into one operation of the journal.
+const OPERATION_BYTES: usize = 1 << 20;
+
 /// See the module's text.
 pub(super) struct PersistentLimits {
     pub(super) services: Arc<Services>,
@@ -89,13 +92,25 @@ impl Persistent for PersistentLimits {
         }
         let (now, limits) = (self.services.clock.now(), &self.services.limits);
         let journal = limits.persistence.journal();
+        // What was copied and is not appended yet.
+        let (mut copied, mut bytes) = (Vec::<Vec<u8>>::new(), 0);
+        let append = |copied: &mut Vec<Vec<u8>>| {
+            journal.append_quietly(copied.iter().map(Vec::as_slice));
+            copied.clear();
+        };
         let mut records = Records::new(|record| {
-            journal.append_quietly([record]);
+            bytes += record.len();
+            copied.push(record.to_vec());
+            if bytes >= OPERATION_BYTES {
+                append(&mut copied);
+                bytes = 0;
+            }
         });
         records.append(time(now));
-        // A crash may leave the first of these records without the last, and must not have a reservation give back twice, or
-        // more than it has taken.  So its end is written before the counters that it was given back to, and its beginning
-        // after those that it was taken from.
+        // A crash leaves all of these records or none, so a reservation gives back once.  If there are too many for one
+        // operation it may leave the first without the last.  Then a reservation must not give back twice, or more than it
+        // has taken: its end is written before the counters that it was given back to, and its beginning after those that it
+        // was taken from.
         let reservations = &limits.reservations;
         let changed_reservations = reservations.take_changed();
         records.append_ended(&reservations.ended(&changed_reservations));
@@ -104,6 +119,7 @@ impl Persistent for PersistentLimits {
         records.append_ended(&reservations.take_ended());
         reservations.each_record(&changed_reservations, |record| records.append(record));
         records.report_too_long();
+        append(&mut copied);
     }
 
     /// FLUSHALL and SWAPDB change all counters at once, which is not told name by name.
