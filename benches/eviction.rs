@@ -68,7 +68,7 @@ fn main() {
     }
 }
 
-/// What the phases of a trace are like.
+/// The phases of a trace.
 fn phases(capacity: usize, length: usize) -> [(&'static str, Vec<u64>); 4] {
     let zipf_1 = zipf(10 * capacity, 1.0, length, 1);
     let scanned = traces::with_scan(&zipf_1[..length / 2], 5);

@@ -35,7 +35,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left in the temporary folder is the machine's to clear.
+        // The machine clears its temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Figures that no step of `figures` moves, each with its reason, and those of which there are many alike.
+//! Figures that no step of `figures` moves, each with its reason, and figures that exist many times.
 
 /// Figures that never move, and why.
 pub(super) const CONSTANT: &[(&str, &[&str])] = &[
@@ -137,7 +137,7 @@ pub(super) const CONSTANT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Figures of which there is one per command, error, policy, database or route; one of each is looked at.
+/// Figures that exist once per command, error, policy, database or route.  One of each is checked.
 pub(super) const REPEATED: &[&str] = &[
     "cmdstat_",
     "errorstat_",

@@ -7,7 +7,7 @@ use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, wait_for};
 
-/// The server and those who do something to it.
+/// The server and its clients.
 struct Stage {
     server: Server,
     client: Client,
@@ -148,7 +148,7 @@ const STEPS: &[Step] = &[
         ],
     ),
     (
-        "somebody says a wrong password",
+        "a client gives a wrong password",
         |stage| {
             stage.lines(&["CONFIG SET maxclients 100", "CONFIG SET requirepass secret"]);
             Client::connect(stage.server.address()).ask("AUTH wrong");

@@ -9,14 +9,14 @@ use crate::support::client::{Client, text};
 use crate::support::peers;
 use crate::support::process::Server;
 
-/// What the items of COMMAND INFO are, as far as they are compared.
+/// The items of COMMAND INFO that are compared.
 const ITEMS: &[&str] = &["name", "arity", "flags", "first key", "last key", "step", "categories"];
 
 /// Flags of Redis that speak of what does not exist here: loading in the background, replicas, keys that only the
 /// command itself can find.
 const FOREIGN_FLAGS: &[&str] = &["no_async_loading", "may_replicate", "movablekeys", "asking", "sentinel"];
 
-/// What is known to differ, and why.
+/// Known differences, with their reasons.
 const DIFFERENCES: &[(&str, &[&str], &str)] = &[
     ("client|reply", &["flags"], "not within MULTI, as in Valkey"),
     ("command|getkeys", &["arity"], "7.0 asks for an argument more than 7.2"),

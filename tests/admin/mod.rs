@@ -1,4 +1,4 @@
-//! What the server says about its commands: the page of documentation is current, and Redis says the same.
+//! The descriptions of commands: the page of documentation is current, and Redis describes them alike.
 
 mod constant_figures;
 mod figures;

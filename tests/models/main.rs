@@ -1,4 +1,4 @@
-//! Models of what threads do without locks, or with locks of our own: every order of their steps is tried.
+//! Models of code that threads share without a common mutex: every order of their steps is tried.
 //!
 //! A model compiles the file it is about once more, here, with loom's primitives in place of those of `src/sync` and
 //! `src/lock_order` (`primitives`).  loom then runs a few threads through that code in every order, and with every

@@ -1,4 +1,4 @@
-//! The lock of a shard: one holder at a time, who sees what the holders before have written.
+//! The lock of a shard: it has one holder at a time, which sees the writes of all earlier holders.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::try_all_orders;
 
 /// Fails if taking or releasing the lock is relaxed.
 #[test]
-fn a_holder_is_alone_and_sees_what_the_last_one_wrote() {
+fn a_holder_is_alone_and_sees_earlier_writes() {
     try_all_orders(|| {
         let count = Arc::new(Mutex::new(UnsafeCell::new(0)));
         let increment = |count: &Mutex<UnsafeCell<i32>>| {

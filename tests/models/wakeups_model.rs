@@ -11,7 +11,7 @@ use super::parking::Parking;
 use super::try_all_orders;
 use super::wakeups::Wakeups;
 
-/// What a worker does between two looks at its list (`net/worker`).
+/// A worker's steps between two looks at its list (`net/worker`).
 fn wait_and_take(wakeups: &Wakeups, parking: &Parking, woken: &mut Vec<usize>) {
     if wakeups.fall_asleep() {
         parking.sleep();
@@ -53,7 +53,7 @@ fn a_worker_that_falls_asleep_is_woken_for_every_connection() {
 
 /// Fails if the flag of a listed connection is relaxed, and if a wake that finds it set only looks at it.
 #[test]
-fn what_happens_before_a_wake_is_seen_after_it_though_the_connection_was_listed_already() {
+fn a_write_before_a_wake_is_seen_although_the_connection_was_listed_already() {
     try_all_orders(|| {
         let parking = Arc::new(Parking::new());
         let (wakeups, wakers) = list(&parking, &[1]);

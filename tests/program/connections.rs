@@ -42,7 +42,7 @@ fn idle_clients_are_disconnected() {
 }
 
 #[test]
-fn who_waits_or_is_slow_is_not_idle() {
+fn a_client_that_waits_or_is_slow_is_not_idle() {
     let server = Server::quartet(&["--timeout", "1"]);
     let (mut holder, mut waiting) = (Client::connect(server.address()), Client::connect(server.address()));
     holder.ask("LOCK.ACQUIRE door ann TTL 2500");
@@ -71,7 +71,7 @@ fn web_browsers_are_disconnected() {
 }
 
 #[test]
-fn what_is_no_request_is_answered_and_ends_its_connection() {
+fn input_that_is_no_request_is_answered_and_ends_its_connection() {
     let server = Server::quartet(&[]);
     let mut other = Client::connect(server.address());
     let check = |request: &[u8], error: &str| {

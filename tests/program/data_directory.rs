@@ -60,7 +60,7 @@ fn a_second_server_does_not_start_in_it() {
     assert!(Client::connect(next.address()).ask("LOCK.ACQUIRE door ann TTL 1000").starts_with("[fence, "));
 }
 
-/// Two caches that nobody has told where to keep anything are not in each other's way; once one of them keeps
+/// Two caches without settings can run in one directory; once one of them keeps
 /// something, the other says that it cannot.
 #[test]
 fn the_unnamed_directory_belongs_to_who_first_keeps_something() {

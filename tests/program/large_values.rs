@@ -1,6 +1,6 @@
 //! Large values take the memory they need once, and give it back; an announced one takes none before it comes.
 //!
-//! What a command copies shows in the most memory the process ever had, which is a count, unlike the time it takes.
+//! Copies by a command show in the peak memory of the process, which is a count, unlike the time that it takes.
 
 use std::fs;
 
@@ -54,7 +54,7 @@ fn are_held_once_and_given_back() {
     let start = resident(&server);
     let value = "v".repeat(LARGE);
     let tail = "t".repeat(LARGE / 2);
-    // What is done, and how much of it there is in the end.
+    // The commands, and how much data there is in the end.
     let steps: [(&str, Vec<Vec<&str>>, &str, usize); 6] = [
         ("SET", vec![vec!["SET", "key", &value]], "OK", LARGE),
         ("SET over it", vec![vec!["SET", "key", &value, "EX", "1000"]], "OK", 2 * LARGE),
@@ -87,7 +87,7 @@ fn are_held_once_and_given_back() {
     assert!(peak <= start + LARGE + SLACK, "EXEC: {peak} bytes at most, from {start}");
     assert_eq!(client.ask("FLUSHALL"), "OK");
     assert_falls_to(&server, &mut client, start + SLACK, "FLUSHALL");
-    // Zeros that nobody has written take no memory.
+    // Zeros that were never written take no memory.
     assert_eq!(client.ask("SETRANGE hole 424000000 x"), "424000001");
     assert_eq!(client.ask("GETRANGE hole 423999999 -1"), "\0x");
     assert!(resident(&server) <= start + SLACK);

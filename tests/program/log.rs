@@ -103,7 +103,7 @@ fn code_of(arguments: &[&str]) -> Option<i32> {
 }
 
 #[test]
-fn what_cannot_be_said_is_no_panic() {
+fn a_log_that_cannot_be_written_causes_no_panic() {
     assert_eq!(code_of(&["--prot", "1"]), Some(1));
     assert_eq!(code_of(&["--help"]), Some(1));
     assert_eq!(code_of(&["--version"]), Some(1));

@@ -1,4 +1,4 @@
-//! The program as a person who starts and stops it meets it, and what it does with connections that misbehave.
+//! The program as its operator meets it, and its treatment of connections that misbehave.
 
 mod connections;
 mod data_directory;

@@ -1,4 +1,4 @@
-//! Whoever guesses passwords is slowed down and seen, and nobody else is kept out.
+//! A client that guesses passwords is slowed down and reported, and no other client is locked out.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -21,11 +21,11 @@ fn guess(server: &Server, line: &str) -> usize {
     let mut client = Client::connect(server.address());
     let replies = (0..GUESSES_MAX).map(|_| client.ask(line));
     let looked_at = replies.take_while(|reply| reply == WRONG).count();
-    assert!(looked_at < GUESSES_MAX, "nobody may guess for ever");
+    assert!(looked_at < GUESSES_MAX, "no client may guess for ever");
     looked_at
 }
 
-/// What INFO and /metrics say of failed authentications.
+/// Failed authentications in INFO and /metrics.
 fn failures(server: &Server) -> (u64, u64) {
     let mut operator = Client::connect_from(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)), server.address());
     assert_eq!(operator.ask("AUTH sesame"), "OK");
@@ -60,7 +60,7 @@ fn guesses_end_and_other_addresses_go_on() {
 }
 
 #[test]
-fn who_knows_the_password_is_heard_beside_who_guesses() {
+fn a_right_password_is_checked_beside_wrong_ones() {
     let server = server();
     let mut client = Client::connect(server.address());
     assert_eq!(client.ask("AUTH sesame"), "OK");
@@ -79,9 +79,9 @@ fn guesses_over_http_end_too() {
     let wrong = [("Authorization", "Bearer wrong")];
     let mut http = Http::connect(server.http_address());
     let mut answers = (0..GUESSES_MAX).map(|_| http.ask("GET", "/cache/key", &wrong, b""));
-    let refused = answers.find(|answer| answer.status != 401).expect("nobody may guess for ever");
+    let refused = answers.find(|answer| answer.status != 401).expect("no client may guess for ever");
     assert_eq!((refused.status, refused.problem().as_str()), (429, "too-many-attempts"));
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(http.get("/health/live").status, 200);
-    assert_eq!(http.get("/cache/key").status, 401, "who says nothing guesses nothing");
+    assert_eq!(http.get("/cache/key").status, 401, "a request without a password is no guess");
 }

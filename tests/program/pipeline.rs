@@ -32,9 +32,9 @@ fn is_answered_whole_to_who_sends_no_more() {
     is_answered(Client::finish);
 }
 
-/// Who sends more than it is answered, as far as a connection that ends goes, is answered that far.
+/// A client that sends more than is answered before its connection ends still gets those answers.
 #[test]
-fn what_comes_behind_the_end_takes_no_reply_away() {
+fn input_behind_the_end_takes_no_reply_away() {
     let server = Server::quartet(&["--threads", "1"]);
     let mut client = Client::connect(server.address());
     let value = "v".repeat(8 << 20);
@@ -51,7 +51,7 @@ fn what_comes_behind_the_end_takes_no_reply_away() {
     }
 }
 
-/// Requests that wait behind replies nobody reads are held back at the limit, and answered when they are read.
+/// Requests behind unread replies are held back at the limit, and answered once the replies are read.
 #[test]
 fn whole_requests_beyond_the_query_buffer_wait() {
     const LARGE: usize = 300_000;
@@ -87,14 +87,14 @@ fn whole_requests_beyond_the_query_buffer_wait() {
     assert_eq!(endless.read_text(), None);
 }
 
-/// Who waits and goes is noticed, however much it has sent that is held back.
+/// A waiting client that leaves is noticed, however many of its requests are held back.
 #[test]
-fn who_goes_while_its_requests_are_held_back_is_given_nothing() {
+fn a_client_that_leaves_while_its_requests_are_held_back_is_given_nothing() {
     let server = Server::quartet(&["--threads", "1", "--client-query-buffer-limit", "1mb"]);
     let (mut holder, mut client) = (Client::connect(server.address()), Client::connect(server.address()));
     holder.ask("LOCK.ACQUIRE door ann TTL 600000");
     let wait = ["LOCK.ACQUIRE", "door", "bob", "TTL", "600000", "WAIT", "600000"];
-    // What the server does not read any more fits into the socket, or nobody could tell that the client has gone.
+    // Input that the server no longer reads fits into the socket, or the server could not notice that the client left.
     let [long, short] = [1 << 20, 1 << 13].map(|length| request(&["SET", "key", &"v".repeat(length)]));
     client.write(&[request(&wait), long, short].concat());
     drop(client);
@@ -103,9 +103,9 @@ fn who_goes_while_its_requests_are_held_back_is_given_nothing() {
     }
 }
 
-/// Who goes while it waits gets nothing more, but what it was told before it waited is on its way.
+/// A client that leaves while it waits gets nothing more, but earlier replies are still sent.
 #[test]
-fn what_was_answered_before_a_wait_reaches_who_sends_no_more() {
+fn replies_before_a_wait_reach_a_client_that_sends_no_more() {
     let server = Server::quartet(&["--threads", "1"]);
     let (mut holder, mut client) = (Client::connect(server.address()), Client::connect(server.address()));
     holder.ask("LOCK.ACQUIRE door ann TTL 600000");

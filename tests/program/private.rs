@@ -1,4 +1,4 @@
-//! What is for the operator of the server alone: its files, and its commands for debugging.
+//! Things for the operator of the server alone: its files, and its commands for debugging.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -41,7 +41,7 @@ fn other_users_of_the_machine_have_no_access_to_the_data() {
     run_on(&data);
     assert!(tree(&data).len() > 4, "there is something to look at");
     check_private(&data);
-    // What an earlier version has left open is closed at the next start.
+    // Files that an earlier version left open to others are closed at the next start.
     for path in tree(&data) {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(&path, Permissions::from_mode(mode)).expect("the files are ours");

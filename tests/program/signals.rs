@@ -76,7 +76,7 @@ fn a_file_that_may_not_grow_stops_what_needs_it_and_nothing_else() {
         stalled.starts_with("-TRYAGAIN the journal of the locks cannot be written at the moment"),
         "{stalled}"
     );
-    // Nobody waits until it may grow: neither those whose locks were to be written, nor who asks how things are.
+    // No client waits until the file may grow, neither for a lock nor for a report.
     let replies: Vec<String> = (0..1_000).map(|_| waiting.read_text().expect("a reply")).collect();
     let unkept = replies.iter().position(|reply| reply.starts_with("-MISCONF the disk does not have"));
     let unkept = unkept.expect("some were done when the disk did not take them");

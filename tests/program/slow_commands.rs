@@ -14,7 +14,7 @@ const REPEATS: usize = 20;
 fn are_all_in_the_slow_log() {
     let server = Server::quartet(&["--slowlog-log-slower-than", THRESHOLD_MICROS]);
     let mut client = Client::connect(server.address());
-    // What a single key costs is no matter for the slow log, and does not set the samples' turn.
+    // Commands on a single key do not enter the slow log, and do not move the samples.
     for name in ["EXISTS", "TOUCH", "UNLINK", "MGET"] {
         assert_ne!(client.ask(&format!("{name} key")), "");
     }

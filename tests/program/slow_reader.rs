@@ -1,4 +1,4 @@
-//! A subscriber that never reads is cut off at its output limit, and nobody else notices.
+//! A subscriber that never reads is disconnected at its output limit, and no other client notices.
 
 use crate::support::client::Client;
 use crate::support::process::Server;

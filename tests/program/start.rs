@@ -41,7 +41,7 @@ fn version() {
 }
 
 #[test]
-fn what_is_no_setting_is_refused() {
+fn an_unknown_setting_is_refused() {
     check_refused(&["--nosuch", "1"], "--nosuch");
     check_refused(&["--prot", "1"], "did you mean --port?");
     check_refused(
@@ -56,7 +56,7 @@ fn what_is_no_setting_is_refused() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused() {
+fn a_setting_that_is_not_built_yet_is_refused() {
     check_refused(&["--appendonly", "yes"], "not built yet");
     check_refused(&["--save", "60 1"], "not built yet");
 }

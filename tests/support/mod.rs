@@ -1,4 +1,4 @@
-//! What the suites share; no test of the server lives here.
+//! Support that the suites share.  No test of the server lives here.
 
 pub(crate) mod client;
 pub(crate) mod http;

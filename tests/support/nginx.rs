@@ -57,7 +57,7 @@ http {{
         self.address
     }
 
-    /// What it serves where nothing else is said.
+    /// The page that it serves by default.
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }

@@ -116,7 +116,7 @@ impl Server {
         self.child.wait().expect("the process is ours to wait for")
     }
 
-    /// What it keeps outside itself: its ports file and what it printed.
+    /// Its files: the ports file and its output.
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }
@@ -127,7 +127,7 @@ impl Drop for Server {
         // A process that has already ended cannot be killed, which is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // A thread that panicked may have been missed by nobody, and is a fault all the same.
+        // The panic of a thread is a fault, even if no test has noticed it.
         let printed = self.folder.stderr();
         assert!(thread::panicking() || !printed.contains("panicked at"), "{printed}");
     }
@@ -137,7 +137,7 @@ impl Drop for Server {
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes a folder nobody else uses.
+    /// Makes a folder of its own.
     pub(crate) fn new() -> Folder {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -156,18 +156,18 @@ impl Folder {
         self.0.join("ports.json")
     }
 
-    /// What the ports file says, once it is there.
+    /// The contents of the ports file, once it is there.
     pub(crate) fn ports(&self) -> Option<serde_json::Value> {
         let text = fs::read_to_string(self.ports_file()).ok()?;
         Some(serde_json::from_str(&text).expect("a ports file is written whole"))
     }
 
-    /// What the process wrote to its standard output.
+    /// The standard output of the process.
     pub(crate) fn stdout(&self) -> String {
         fs::read_to_string(self.0.join("stdout")).unwrap_or_default()
     }
 
-    /// What the process wrote to its standard error.
+    /// The standard error of the process.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.0.join("stderr")).unwrap_or_default()
     }
@@ -175,7 +175,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left in the temporary folder is the machine's to clear.
+        // The machine clears its temporary folder.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::process::{Folder, with_output_in};
 
-/// What a program that ended had to say.
+/// The output of a program that has ended.
 pub(crate) struct Ended {
     /// Its exit code, or nothing if a signal ended it.
     pub(crate) code: Option<i32>,

@@ -60,20 +60,20 @@ pub(crate) fn with_scan(trace: &[u64], scanned: usize) -> Vec<u64> {
     mixed
 }
 
-/// Accesses by Zipf's law to keys of which the popular ones are others after every `phase` accesses, some of them old
+/// Accesses by Zipf's law.  After every `phase` accesses other keys are popular, some of them old
 /// ones.
 pub(crate) fn shifting(keys: usize, exponent: f64, count: usize, phase: usize, seed: u64) -> Vec<u64> {
     let (zipf, mut random) = (Zipf::new(keys, exponent), Random::with_seed(seed));
     (0..count).map(|at| zipf.draw(&mut random) + (at / phase * keys / 2) as u64).collect()
 }
 
-/// Accesses by Zipf's law to keys of which one in four accesses makes a new one the most popular.
+/// Accesses by Zipf's law.  One in four accesses makes a new key the most popular one.
 pub(crate) fn drifting(keys: usize, exponent: f64, count: usize, seed: u64) -> Vec<u64> {
     let (zipf, mut random) = (Zipf::new(keys, exponent), Random::with_seed(seed));
     (0..count).map(|at| (keys + at / 4) as u64 - zipf.draw(&mut random)).collect()
 }
 
-/// What was accessed lately is accessed again: four of five accesses repeat one of the last `horizon`, the nearer the
+/// Recent keys are accessed again: four of five accesses repeat one of the last `horizon`, the nearer the
 /// likelier; the others are to new keys, numbered from `first` on.
 pub(crate) fn recent(horizon: usize, count: usize, first: u64, seed: u64) -> Vec<u64> {
     let mut random = Random::with_seed(seed);
@@ -132,7 +132,7 @@ pub(crate) struct Cache {
     now: Now,
 }
 
-/// What became of a trace.
+/// The result of a trace.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Played {
     /// Found, of the accesses that count: those after the first quarter, and of keys that are accessed again.

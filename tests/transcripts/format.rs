@@ -47,7 +47,7 @@ pub(crate) enum Peer {
     Valkey,
 }
 
-/// What brought a command: a server and its version.
+/// The server and version that brought a command.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Since {
     server: String,
@@ -74,7 +74,7 @@ impl Peer {
     }
 }
 
-/// What a step does.
+/// The action of a step.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Action {
     /// A client sends bytes: a request, or whatever a raw line says.
@@ -99,7 +99,7 @@ pub(crate) enum Stop {
 /// One step: an action and the golden lines below it.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    /// What happens.
+    /// The action.
     pub(crate) action: Action,
     /// Whether it is a command rather than raw bytes or something that happens.
     pub(crate) is_command: bool,
@@ -115,7 +115,7 @@ pub(crate) struct Step {
     pub(crate) unordered: bool,
     /// Peers that are known to answer otherwise.
     pub(crate) differs: Vec<Peer>,
-    /// What brought the command, if it is newer than the file.
+    /// The version that brought the command, if it is newer than the file.
     pub(crate) since: Option<Since>,
 }
 
@@ -126,13 +126,13 @@ pub(crate) struct Transcript {
     pub(crate) name: String,
     /// Its lines as they are.
     pub(crate) lines: Vec<String>,
-    /// What it does.
+    /// Its steps.
     pub(crate) steps: Vec<Step>,
-    /// What brought the commands of the file.
+    /// The version that brought the commands of the file.
     pub(crate) since: Option<Since>,
 }
 
-/// What directives said about the step to come.
+/// Directives about the next step.
 #[derive(Default)]
 struct Notes {
     unordered: bool,

@@ -158,7 +158,7 @@ impl InProcessTarget {
         any
     }
 
-    /// What all its threads share.
+    /// The state that all its threads share.
     pub(crate) fn services(&self) -> &Arc<Services> {
         &self.services
     }
@@ -175,7 +175,7 @@ impl InProcessTarget {
         self.clients.values_mut().for_each(|connection| connection.send(&mut self.executor));
     }
 
-    /// What the clients have received so far.
+    /// The replies and messages of all clients since the last call.
     pub(crate) fn receive(&mut self) -> BTreeMap<char, Vec<Received>> {
         self.settle();
         let mut received = BTreeMap::new();

@@ -22,7 +22,7 @@ impl Way {
     pub(crate) const ALL: [Way; 3] = [Way::CommandPerWrite, Way::Pipelined, Way::BytePerWrite];
 }
 
-/// What one step made all clients receive.
+/// The replies and messages that one step caused, by client.
 pub(crate) type Outcome = BTreeMap<char, Vec<Received>>;
 
 /// Plays a transcript one way; each step's outcome, or none where the step was not played.

@@ -1,4 +1,4 @@
-//! What a transcript is played to: a server behind a socket, or Quartet's sessions in this process.
+//! The target of a transcript: a server behind a socket, or Quartet's sessions in this process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Target {
         }
     }
 
-    /// What all clients receive once the server is done with what was sent.
+    /// The replies and messages of all clients, once the server has handled all input.
     pub(crate) fn receive(&mut self, expected: &Expected) -> BTreeMap<char, Vec<Received>> {
         match self {
             Target::Socket(target) => target.receive(expected),
