@@ -74,7 +74,7 @@ pub struct Folder {
     _lock: File,
 }
 
-/// Why a folder cannot be had.
+/// Why a folder cannot be owned.
 #[derive(Debug)]
 pub enum FolderError {
     /// Another process owns it.
@@ -125,7 +125,7 @@ fn tighten(path: &Path) {
     }
 }
 
-/// Makes a folder and those above it that are missing; all are there after a crash too.
+/// Makes a folder and the missing ones above it.  They outlive a crash.
 fn make_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -186,7 +186,7 @@ impl Disk for Folder {
         self.sync_names()?;
         std::fs::remove_file(self.path.join(LOCK_FILE))?;
         match std::fs::remove_dir(&self.path) {
-            // Somebody has put something there that is not the server's.
+            // It holds a file that is not the server's.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
             result => result.and_then(|()| File::open(parent_of(&self.path))?.sync_all()),
         }

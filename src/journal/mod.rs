@@ -106,7 +106,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// That of a journal that cannot be had.
+    /// The status of a journal that cannot be made.
     pub fn unavailable(reason: String) -> Status {
         Status {
             appended: Position(0),
@@ -129,7 +129,7 @@ impl Journal {
     /// Opens the journal in `folder`, makes it if there is none, and replays its records.
     ///
     /// # Errors
-    /// If the folder cannot be had, if its contents are damaged, or if `replay` does not understand a record.
+    /// If the folder cannot be owned, if its contents are damaged, or if `replay` does not understand a record.
     pub fn open(
         folder: &Path,
         options: Options,
@@ -197,7 +197,7 @@ impl Journal {
     /// Lets the writer run on a thread of its own.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If the system gives no thread.
     pub fn start(&self, writer: Writer) -> io::Result<()> {
         let thread = std::thread::Builder::new().name(self.shared.options.name.to_owned());
         *self.thread.lock() = Some(thread.spawn(move || writer.run())?);
@@ -241,7 +241,7 @@ impl Journal {
         self.shared.append(tag, records, false)
     }
 
-    /// The same for records that nobody is expected to wait for: they are written with the next ones, or after
+    /// The same for records that no reply waits for: they are written with the next ones, or after
     /// [`Journal::flush`].
     pub fn append_quietly<'r>(&self, tag: Tag, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
         self.shared.append(tag, records, true)

@@ -30,7 +30,7 @@ pub(super) struct Shared {
     pub(super) synced: AtomicU64,
     pub(super) waiters: Mutex<Waiters, { rank::JOURNAL_WAITERS }>,
     pub(super) failure: OnceLock<String>,
-    /// The writer could not write when it last tried and will try again: nobody waits for that.
+    /// The writer could not write when it last tried and will try again.  No reply waits for that.
     pub(super) is_stalled: AtomicBool,
     /// The writer has ended: nothing that is not on the disk will be.
     pub(super) is_closed: AtomicBool,
@@ -117,7 +117,7 @@ impl Shared {
         }
     }
 
-    /// Appends the records of an operation and tells the writer, unless nobody is to wait for them.
+    /// Appends the records of an operation and tells the writer, unless no reply is to wait for them.
     pub(super) fn append<'r>(
         &self,
         tag: Tag,
@@ -178,7 +178,7 @@ impl Shared {
         let is_new = state.stall.as_ref() != Some(&reason);
         state.stall = Some(reason.clone());
         drop(state);
-        // It may take long, so nobody waits for it: neither a snapshot nor a client.
+        // It may take long, so neither a snapshot nor a client waits for it.
         self.changed.notify_all();
         self.is_stalled.store(true, Ordering::Release);
         let woken = self.waiters.lock().take_all();

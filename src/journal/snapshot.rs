@@ -1,6 +1,6 @@
 //! A snapshot: the state of all services, which makes all of the journal before some place superfluous.
 //!
-//! The services give their states as records, which replayed make those states anew.  They are written beside the
+//! The services give their states as records; replaying them restores the states.  They are written beside the
 //! journal, on another thread than the writer's, so that a reply that waits for a sync does not wait for a snapshot.
 //!
 //! A state that is too large to be written down at once is given in steps, between which its service goes on.  So the

@@ -38,15 +38,15 @@ mod tests {
 
     use super::*;
 
-    struct Nobody;
+    struct Task;
 
-    impl Wake for Nobody {
+    impl Wake for Task {
         fn wake(self: Arc<Self>) {}
     }
 
     #[test]
     fn a_task_waits_once_for_the_first_of_its_positions() {
-        let (one, other) = (Waker::from(Arc::new(Nobody)), Waker::from(Arc::new(Nobody)));
+        let (one, other) = (Waker::from(Arc::new(Task)), Waker::from(Arc::new(Task)));
         let mut waiters = Waiters::default();
         for position in [7, 5, 9] {
             waiters.insert(Position(position), &one);

@@ -1,4 +1,5 @@
-//! The journal as services use it: there, not made yet, or not to be had just now.
+//! The journal as services use it, from before it is made: it may be missing because nothing was kept yet, or because it
+//! cannot be made.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -19,9 +20,9 @@ pub struct JournalHandle {
     failure: ArcSwapOption<String>,
     /// There is something to append and no journal yet.
     is_awaited: AtomicBool,
-    /// The journal has all that there was before it was made.
+    /// The journal has the state of the services from before it was made.
     is_ready: AtomicBool,
-    /// The end of the records that say so.
+    /// The end of the records of that state.
     ready_at: AtomicU64,
     /// The tasks that wait for the journal to be made.
     waiters: Mutex<Vec<Waker>, { rank::JOURNAL_AWAITED }>,
@@ -94,7 +95,7 @@ impl JournalHandle {
         self.wake_waiters();
     }
 
-    /// The journal cannot be had for now.  The tasks that wait for it are told so.
+    /// The journal cannot be made for now.  The tasks that wait for it are told so.
     pub(super) fn fail(&self, reason: String) {
         self.failure.store(Some(Arc::new(reason)));
         self.wake_waiters();
@@ -189,7 +190,7 @@ impl ServiceJournal {
         }
     }
 
-    /// The same for records that nobody is expected to wait for; see [`Journal::append_quietly`].
+    /// The same for records that no reply waits for; see [`Journal::append_quietly`].
     pub fn append_quietly<'r>(&self, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
         match self.journal() {
             Some(journal) => journal.append_quietly(self.tag, records),

@@ -66,7 +66,7 @@ pub trait Persistent: Send {
     /// Why it cannot be taken back, which stops the start.
     fn replay(&mut self, record: &[u8], now: Now) -> Result<(), String>;
 
-    /// All records were taken back, or there are none: the service begins, and nobody uses it yet.  True if the records
+    /// All records were taken back, or there are none: the service begins, and no client uses it yet.  True if the records
     /// must not be taken back again, so that the start fails if no snapshot can replace them.
     fn resume(&mut self, now: Now) -> bool;
 
@@ -117,7 +117,7 @@ impl Keeper {
     /// services take their records over and nothing is kept from then on: there is no keeper.
     ///
     /// # Errors
-    /// If the folder cannot be had, or its contents are damaged.
+    /// If the folder cannot be owned, or its contents are damaged.
     pub fn open(
         handle: &Arc<JournalHandle>,
         directory: Option<&Path>,

@@ -21,7 +21,7 @@ impl KeeperThread {
     /// Starts the thread.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If the system gives no thread.
     pub fn start(keeper: Keeper) -> io::Result<KeeperThread> {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&is_stopping);
@@ -38,7 +38,7 @@ impl KeeperThread {
         Ok(KeeperThread { handle, is_stopping })
     }
 
-    /// Writes all that is left, once nobody changes anything any more, and ends.
+    /// Writes the remaining changes, once no client is served any more, and ends.
     pub fn stop(self) {
         self.is_stopping.store(true, Ordering::Release);
         self.handle.thread().unpark();

@@ -22,7 +22,7 @@ pub(super) struct Recovered {
     /// The time of the records that come next.
     written_at: WrittenAt,
     counters: HashMap<(u32, Box<[u8]>), Counter>,
-    /// The policies that clients have set, and the names of those that they have deleted.
+    /// The policies that clients have set, and none under each name that they have deleted.
     policies: BTreeMap<String, Option<Definition>>,
     allow: Vec<Box<[u8]>>,
     deny: Vec<Box<[u8]>>,

@@ -1,7 +1,7 @@
 //! The keeper's end of the rate limiter.
 //!
 //! Operators' changes are appended as they are made (see [`Persistence`](super::Persistence)).  For counters no reply waits:
-//! twice a second those that have changed are copied into the journal, so that a crash loses less than the last second.
+//! twice a second the changed ones are copied into the journal, so that a crash loses less than the last second.
 //! They are copied in short steps, so that other threads seldom wait for the store.
 
 use std::sync::Arc;

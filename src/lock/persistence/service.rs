@@ -43,8 +43,8 @@ impl Persistent for PersistentLocks {
         replayed.map_err(|_| "a record does not fit those before it".to_owned())
     }
 
-    /// Ends leases and sessions that have ended with the server before.  Where leases are not kept, those of an earlier server are forgotten
-    /// for good: somebody else may have held the resource by the time that they are kept again.
+    /// Ends leases and sessions that have ended with the server before.  Where leases are not kept, the leases of an earlier
+    /// server are forgotten for good: another owner may hold a resource by the time that leases are kept again.
     fn resume(&mut self, now: Now) -> bool {
         let State { core, events, persistence, .. } = &mut *self.table.lock();
         if persistence.durability != Durability::Full {

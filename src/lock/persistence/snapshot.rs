@@ -42,7 +42,7 @@ enum Stage {
 impl Core {
     /// Gives `write` some of the records that rebuild the table, and returns whether they were the last.  All of them,
     /// and then all records from the first step on, rebuild the table as it is after the last of these.  The records of
-    /// what is done after the last step come behind one that says so; see [`Core::end_snapshot`].
+    /// later changes come behind a record that marks the end; see [`Core::end_snapshot`].
     pub fn snapshot_step(&self, walk: &mut SnapshotWalk, mut write: impl FnMut(&[u8])) -> bool {
         let (mut bytes, mut written, most) = (Vec::new(), 0, walk.most);
         let mut emit = |record: &Record<'_>| {
