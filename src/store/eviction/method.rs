@@ -20,7 +20,7 @@ pub(super) enum Pool {
 /// How a policy chooses among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Choice {
-    /// The one of a sample with the highest [`Recency::rank`].
+    /// The one of a sample with the highest `Recency::rank`.
     Coldest,
     /// Any.
     Random,

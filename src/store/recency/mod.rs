@@ -1,7 +1,7 @@
 //! How keys are used, as far as eviction judges them by it.
 //!
 //! [`Recency`] is the effect of an access on the 24 bits that an entry keeps for the policy in force; it is computed once
-//! per batch and costs a compare and, seldom, a store.  [`Usage`] is a shard's knowledge besides these bits.  Changing the
+//! per batch and costs a compare and, seldom, a store.  `Usage` is a shard's knowledge besides these bits.  Changing the
 //! policy at run time is harmless: bits that another policy wrote mislead the new one until the key is next used.  The
 //! members of the adaptive policies write the same bits, so that a change from one to another loses nothing.
 

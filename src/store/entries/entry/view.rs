@@ -22,7 +22,7 @@ pub struct EntryRef<'a> {
 
 impl<'a> EntryRef<'a> {
     /// # Safety
-    /// `pointer` comes from [`Entry::into_raw`] and the entry is neither freed nor changed during `'a`.
+    /// `pointer` comes from `Entry::into_raw` and the entry is neither freed nor changed during `'a`.
     pub(in crate::store) unsafe fn from_raw(pointer: NonNull<u8>) -> EntryRef<'a> {
         EntryRef { pointer, owner: PhantomData }
     }
