@@ -1,14 +1,21 @@
 //! The content of a request: commands in JSON or one command in the path, and the encoding of replies.
 
+use std::fmt::Formatter;
+
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use quartet_protocol::resp::OwnedArguments;
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::refused::Refused;
 
 /// Commands that one request may bring.
 pub(super) const COMMANDS_MAX: usize = 10_000;
+
+/// Words that the commands of a request may have together.  A word takes up to forty times the memory of its two bytes in
+/// the body.
+const WORDS_MAX: usize = 1 << 20;
 
 /// The parameter by which clients of other servers send their password.  It would end up in logs and histories.
 const TOKEN: &str = "_token";
@@ -44,14 +51,17 @@ impl Encoding {
 
 /// The one command of a body.
 pub(super) fn command(body: &[u8]) -> Result<OwnedArguments, Refused> {
-    let words: Vec<&RawValue> = serde_json::from_slice(body)
+    let mut count = 0;
+    let words = read(body, CommandReader { count: &mut count })
         .map_err(|error| Refused::new(format!("ERR the body must be a command as a JSON array: {error}")))?;
+    check_words(count)?;
     arguments(&words)
 }
 
 /// The commands of a body.
 pub(super) fn commands(body: &[u8]) -> Result<Vec<OwnedArguments>, Refused> {
-    let commands: Vec<Vec<&RawValue>> = serde_json::from_slice(body).map_err(|error| {
+    let mut count = 0;
+    let commands = read(body, CommandsReader { count: &mut count }).map_err(|error| {
         Refused::new(format!("ERR the body must be commands as a JSON array of arrays: {error}"))
     })?;
     if commands.is_empty() {
@@ -60,7 +70,85 @@ pub(super) fn commands(body: &[u8]) -> Result<Vec<OwnedArguments>, Refused> {
     if commands.len() > COMMANDS_MAX {
         return Err(Refused::new(format!("ERR a request may bring at most {COMMANDS_MAX} commands")));
     }
+    check_words(count)?;
     commands.iter().map(|words| arguments(words)).collect()
+}
+
+fn read<'b, S: DeserializeSeed<'b>>(body: &'b [u8], reader: S) -> serde_json::Result<S::Value> {
+    let mut source = serde_json::Deserializer::from_slice(body);
+    let value = reader.deserialize(&mut source)?;
+    source.end()?;
+    Ok(value)
+}
+
+fn check_words(count: usize) -> Result<(), Refused> {
+    if count > WORDS_MAX {
+        return Err(Refused::new(format!("ERR a request may bring at most {WORDS_MAX} words")));
+    }
+    Ok(())
+}
+
+/// Reads the words of a command, and counts them; words that are too many are not kept.
+struct CommandReader<'n> {
+    count: &'n mut usize,
+}
+
+impl<'b> DeserializeSeed<'b> for CommandReader<'_> {
+    type Value = Vec<&'b RawValue>;
+
+    fn deserialize<D: Deserializer<'b>>(self, source: D) -> Result<Self::Value, D::Error> {
+        source.deserialize_seq(self)
+    }
+}
+
+impl<'b> Visitor<'b> for CommandReader<'_> {
+    type Value = Vec<&'b RawValue>;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'b>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = list.next_element()? {
+            *self.count += 1;
+            if *self.count <= WORDS_MAX {
+                words.push(word);
+            }
+        }
+        Ok(words)
+    }
+}
+
+/// Reads commands, and counts their words; commands that are too many are not kept, except the first.
+struct CommandsReader<'n> {
+    count: &'n mut usize,
+}
+
+impl<'b> DeserializeSeed<'b> for CommandsReader<'_> {
+    type Value = Vec<Vec<&'b RawValue>>;
+
+    fn deserialize<D: Deserializer<'b>>(self, source: D) -> Result<Self::Value, D::Error> {
+        source.deserialize_seq(self)
+    }
+}
+
+impl<'b> Visitor<'b> for CommandsReader<'_> {
+    type Value = Vec<Vec<&'b RawValue>>;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'b>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut commands = Vec::new();
+        while let Some(words) = list.next_element_seed(CommandReader { count: &mut *self.count })? {
+            if commands.len() <= COMMANDS_MAX {
+                commands.push(words);
+            }
+        }
+        Ok(commands)
+    }
 }
 
 fn arguments(words: &[&RawValue]) -> Result<OwnedArguments, Refused> {
@@ -150,6 +238,18 @@ mod tests {
         assert_eq!(commands(pipeline(COMMANDS_MAX).as_bytes()).map(|all| all.len()).ok(), Some(COMMANDS_MAX));
         for refused in [pipeline(COMMANDS_MAX + 1).as_str(), "[]", r#"["PING"]"#, r#"[["PING"], []]"#] {
             assert!(commands(refused.as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn words_have_an_end() {
+        let words = |count: usize| vec!["0"; count].join(",");
+        let (most, more) = (format!("[{}]", words(WORDS_MAX)), format!("[{}]", words(WORDS_MAX + 1)));
+        assert_eq!(command(most.as_bytes()).map(|read| read.as_arguments().len()).ok(), Some(WORDS_MAX));
+        let several = format!("[[{}],[0]]", words(WORDS_MAX));
+        for refused in [command(more.as_bytes()).err(), commands(several.as_bytes()).err()] {
+            let text = refused.map(|refused| refused.text());
+            assert_eq!(text.as_deref(), Some("ERR a request may bring at most 1048576 words"));
         }
     }
 

@@ -1,9 +1,12 @@
 //! Running the commands of one request: one after the other, with the waits of those that wait for others or for the disk.
 
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use quartet_protocol::resp::{Arguments, Output, OwnedArguments};
+use tokio::time::Sleep;
 
 use super::Visitor;
 use super::permission::Permission;
@@ -15,7 +18,8 @@ use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
 use crate::http::endpoint::{Context, Problem, on_disk};
 use crate::wait::Lost;
 
-/// How long a command may wait before it is answered as if its own time were over: less than proxies wait for a response.
+/// How long the commands of a request may wait together before they are answered as if their own time were over: less than
+/// proxies wait for a response.
 const WAIT_MAX: Duration = Duration::from_secs(50);
 
 /// The outcome of one command, or of one transaction.
@@ -59,6 +63,9 @@ pub(super) struct Run {
     permission: Permission,
     /// The command that waits for others.
     blocked: Option<Box<dyn BlockedCommand>>,
+    /// How long all waits may take together, and what is left of that since the first began.
+    wait_max: Duration,
+    patience: Option<Pin<Box<Sleep>>>,
     ran: Vec<Ran>,
     /// Bytes of all replies.
     length: usize,
@@ -80,6 +87,8 @@ impl Run {
             caller: Caller::new(None, visitor.address),
             permission,
             blocked: None,
+            wait_max: WAIT_MAX,
+            patience: None,
             ran: Vec::new(),
             length: 0,
         }
@@ -95,7 +104,7 @@ impl Run {
                 // Other requests of the thread have their turn.
                 tokio::task::yield_now().await;
             }
-            self.one(command.as_arguments(), WAIT_MAX).await?;
+            self.one(command.as_arguments()).await?;
         }
         self.settle().await
     }
@@ -116,7 +125,7 @@ impl Run {
         Ok(outcomes.pop().unwrap_or_else(|| Outcome::Refused(Refused::new("ERR there is no command"))))
     }
 
-    async fn one(&mut self, arguments: Arguments<'_>, wait: Duration) -> Result<(), Problem> {
+    async fn one(&mut self, arguments: Arguments<'_>) -> Result<(), Problem> {
         if self.length > REPLIES_LENGTH_MAX {
             let text = format!(
                 "ERR this command did not run: the replies before it are over {REPLIES_LENGTH_MAX} bytes already"
@@ -133,18 +142,22 @@ impl Run {
         let flow = self.executor.run(&mut self.caller, arguments, &mut output);
         if flow == Flow::Wait {
             self.blocked = self.executor.take_blocked();
-            self.wait(&mut output, wait).await?;
+            self.wait(&mut output).await?;
         }
         self.keep(output, flow);
         Ok(())
     }
 
-    /// Waits for the reply of the command that waits, for so long at most.
-    async fn wait(&mut self, output: &mut Output, longest: Duration) -> Result<(), Problem> {
-        let Run { context, executor, blocked, .. } = self;
+    /// Waits for the reply of the command that waits, for as long as the request may still wait.
+    async fn wait(&mut self, output: &mut Output) -> Result<(), Problem> {
+        let Run { context, executor, blocked, wait_max, patience, .. } = self;
         let Some(command) = blocked else { return Ok(()) };
-        let answered = poll_fn(|task| executor.poll_blocked(&mut **command, task.waker(), output));
-        let is_answered = context.wait_for(tokio::time::timeout(longest, answered)).await?.is_ok();
+        let patience = patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(*wait_max)));
+        let answered = poll_fn(|task| match executor.poll_blocked(&mut **command, task.waker(), output) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => patience.as_mut().poll(task).map(|()| false),
+        });
+        let is_answered = context.wait_for(answered).await?;
         if let Some(command) = self.blocked.take().filter(|_| !is_answered) {
             self.executor.cancel(&*command);
             command.write_timeout(output);
@@ -232,6 +245,7 @@ impl Drop for Run {
 mod tests {
     use std::sync::Arc;
 
+    use futures_util::FutureExt;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -260,7 +274,8 @@ mod tests {
         run(context).each(&[hold]).await.expect("it is free");
         let ask = command(&["LOCK.ACQUIRE", "job", "waiter", "TTL", "60000", "WAIT", "60000"]);
         let mut waiting = run(context);
-        let result = waiting.one(ask.as_arguments(), wait).await;
+        waiting.wait_max = wait;
+        let result = waiting.one(ask.as_arguments()).await;
         (waiting, result)
     }
 
@@ -272,6 +287,17 @@ mod tests {
         assert!(waiting.blocked.is_none());
         let outcomes = waiting.settle().await.expect("nothing waits for the disk");
         assert_eq!(outcomes[0].value(Encoding::Text), Value::Null);
+    }
+
+    #[tokio::test]
+    async fn the_waits_of_a_request_have_one_time_together() {
+        let context = context(&CancellationToken::new());
+        let (mut waiting, _) = ask_in_vain(&context, Duration::ZERO).await;
+        waiting.wait_max = WAIT_MAX;
+        let again = command(&["LOCK.ACQUIRE", "job", "another", "TTL", "60000", "WAIT", "60000"]);
+        waiting.one(again.as_arguments()).now_or_never().expect("no time is left").expect("it is answered");
+        let outcomes = waiting.settle().await.expect("nothing waits for the disk");
+        assert_eq!(outcomes.iter().filter(|it| it.value(Encoding::Text) == Value::Null).count(), 2);
     }
 
     #[tokio::test]
