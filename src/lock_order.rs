@@ -42,6 +42,8 @@ ranks! {
     ENDPOINT_RANDOM,
     /// A shard of the store, by its id.
     SHARD,
+    /// The right to run a transaction that appends to the journal.
+    JOURNAL_TURN,
     /// The names of changed entries, which shards note.
     DIRTY_KEYS,
     /// The commands that wait for keys to be written.
@@ -80,6 +82,8 @@ ranks! {
     OUTBOX,
     /// The tasks that wait for the journal to be made.
     JOURNAL_AWAITED,
+    /// Which journal the groups belong to.
+    JOURNAL_OF_GROUPS,
     /// Records that wait for the journal's writer.
     JOURNAL,
     /// The tasks that wait for a sync.

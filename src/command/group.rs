@@ -38,21 +38,23 @@ pub struct GroupFacts {
     pub category: &'static str,
     /// The label `service` of its commands in metrics.
     pub service: &'static str,
+    /// Whether its commands append to the journal.
+    pub is_journaled: bool,
 }
 
 /// All groups.
 #[rustfmt::skip]
 pub const GROUPS: &[GroupFacts] = &[
-    GroupFacts { group: Group::String, name: "string", heading: "Strings", category: "string", service: "cache" },
-    GroupFacts { group: Group::Hash, name: "hash", heading: "Hashes", category: "hash", service: "cache" },
-    GroupFacts { group: Group::Generic, name: "generic", heading: "Keys", category: "keyspace", service: "cache" },
-    GroupFacts { group: Group::Transactions, name: "transactions", heading: "Transactions", category: "transaction", service: "cache" },
-    GroupFacts { group: Group::PubSub, name: "pubsub", heading: "Publish and subscribe", category: "", service: "broker" },
-    GroupFacts { group: Group::RateLimit, name: "ratelimit", heading: "Rate limits", category: "", service: "limits" },
-    GroupFacts { group: Group::Lock, name: "lock", heading: "Locks", category: "", service: "locks" },
-    GroupFacts { group: Group::Connection, name: "connection", heading: "Connection", category: "connection", service: "server" },
-    GroupFacts { group: Group::Server, name: "server", heading: "Server", category: "", service: "server" },
-    GroupFacts { group: Group::Cluster, name: "cluster", heading: "Cluster", category: "", service: "server" },
+    GroupFacts { group: Group::String, name: "string", heading: "Strings", category: "string", service: "cache", is_journaled: false },
+    GroupFacts { group: Group::Hash, name: "hash", heading: "Hashes", category: "hash", service: "cache", is_journaled: false },
+    GroupFacts { group: Group::Generic, name: "generic", heading: "Keys", category: "keyspace", service: "cache", is_journaled: false },
+    GroupFacts { group: Group::Transactions, name: "transactions", heading: "Transactions", category: "transaction", service: "cache", is_journaled: false },
+    GroupFacts { group: Group::PubSub, name: "pubsub", heading: "Publish and subscribe", category: "", service: "broker", is_journaled: false },
+    GroupFacts { group: Group::RateLimit, name: "ratelimit", heading: "Rate limits", category: "", service: "limits", is_journaled: true },
+    GroupFacts { group: Group::Lock, name: "lock", heading: "Locks", category: "", service: "locks", is_journaled: true },
+    GroupFacts { group: Group::Connection, name: "connection", heading: "Connection", category: "connection", service: "server", is_journaled: false },
+    GroupFacts { group: Group::Server, name: "server", heading: "Server", category: "", service: "server", is_journaled: false },
+    GroupFacts { group: Group::Cluster, name: "cluster", heading: "Cluster", category: "", service: "server", is_journaled: false },
 ];
 
 impl Group {

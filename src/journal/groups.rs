@@ -2,21 +2,26 @@
 //!
 //! While a group is open, everything that any thread appends belongs together, and the writer leaves it alone.  So the
 //! records keep the order of the changes: put aside until the end of their transaction, they would come behind records
-//! that depend on them.  Groups that overlap become one.  A group is open for as long as a transaction runs, which never
-//! waits; other threads that append meanwhile wait for their sync by so much longer.
+//! that depend on them.  Groups that overlap become one, so transactions take turns: if some thread always had one open,
+//! nothing would be written.  A group is open for as long as a transaction runs, which waits for nothing; other threads
+//! that append meanwhile wait for their sync by so much longer.
 
+use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{OnceLock, Weak};
 
 use super::shared::Shared;
+use crate::lock_order::{Mutex, MutexGuard, rank};
 
 /// The groups of a journal.  They may be opened before there is one.
 #[derive(Default)]
 pub struct Groups {
+    /// Held by a transaction while its group is open.
+    turn: Mutex<(), { rank::JOURNAL_TURN }>,
     open: AtomicUsize,
     /// Records were appended that have to be made whole when no group is open any more.
     has_records: AtomicBool,
-    journal: OnceLock<Weak<Shared>>,
+    /// The journal that has the records; making it may have failed before.
+    journal: Mutex<Weak<Shared>, { rank::JOURNAL_OF_GROUPS }>,
 }
 
 /// An open group.  Dropped, it is closed.
@@ -27,6 +32,11 @@ impl Groups {
     pub fn open(&self) -> Group<'_> {
         self.open.fetch_add(1, Ordering::SeqCst);
         Group(self)
+    }
+
+    /// Waits until no other transaction has its turn.  Whoever has the gate alone needs none, as nobody else runs one.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock()
     }
 
     pub(super) fn are_open(&self) -> bool {
@@ -40,8 +50,7 @@ impl Groups {
 
     /// Says which journal has the records.
     pub(super) fn belong_to(&self, journal: Weak<Shared>) {
-        // They are the groups of one journal.
-        let _ = self.journal.set(journal);
+        *self.journal.lock() = journal;
     }
 }
 
@@ -49,11 +58,11 @@ impl Drop for Group<'_> {
     fn drop(&mut self) {
         let Group(groups) = self;
         let is_last = groups.open.fetch_sub(1, Ordering::SeqCst) == 1;
-        if is_last
-            && groups.has_records.load(Ordering::SeqCst)
-            && let Some(journal) = groups.journal.get().and_then(Weak::upgrade)
-        {
-            journal.end_group();
+        if is_last && groups.has_records.load(Ordering::SeqCst) {
+            let journal = groups.journal.lock().upgrade();
+            if let Some(journal) = journal {
+                journal.end_group();
+            }
         }
     }
 }

@@ -260,3 +260,28 @@ fn what_may_not_run_inside_a_command_is_refused() {
     // With the whole store there is nothing that it may not look at.
     assert_eq!(requests.ask_as_one(&["FLUSHALL", "SET a 1", "NEST k DBSIZE"]), "*3 +OK +OK :1");
 }
+
+#[test]
+fn only_a_transaction_that_appends_to_the_journal_waits_for_its_turn() {
+    let mut requests = Requests::new();
+    let journal = Arc::clone(&requests.services().journal);
+    let (taken, is_taken) = std::sync::mpsc::channel();
+    let (release, is_released) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || {
+        let turn = journal.groups().turn();
+        taken.send(()).expect("the test waits");
+        // Until the other end is dropped.
+        let _ = is_released.recv();
+        drop(turn);
+    });
+    is_taken.recv().expect("the turn is free");
+    assert_eq!(requests.ask_as_one(&["SET a 1", "INCR a"]), "*2 +OK :2");
+    // It has the gate alone.
+    assert_eq!(
+        requests.ask_as_one(&["FENCE.SET a 7 LOCK job FENCE 1", "DBSIZE"]).split(' ').next(),
+        Some("*2")
+    );
+    drop(release);
+    assert!(requests.ask_as_one(&["LOCK.ACQUIRE job ann TTL 1000"]).contains("fence"));
+    other.join().expect("it has had its turn");
+}

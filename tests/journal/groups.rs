@@ -90,6 +90,24 @@ fn records_of_open_groups_count_together() {
 }
 
 #[test]
+fn groups_belong_to_the_journal_that_was_opened_last() {
+    let groups = Arc::<Groups>::default();
+    let open = || {
+        let options = Options { groups: Arc::clone(&groups), ..Options::new("test") };
+        let disk = Arc::new(SimulatedDisk::default());
+        Journal::open_on(disk, options, &mut |_, _| Ok(())).expect("the disk is empty")
+    };
+    // One that could not be started.
+    drop(open());
+    let (journal, mut writer, _) = open();
+    let group = groups.open();
+    journal.append(Tag(1), b"record");
+    drop(group);
+    writer.step();
+    assert_eq!(journal.synced(), journal.appended());
+}
+
+#[test]
 fn a_transaction_over_locks_and_limits_is_there_whole_or_not_at_all() {
     let folder = Folder::new();
     let data = folder.path().join("data");

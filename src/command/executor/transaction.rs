@@ -23,6 +23,7 @@ pub struct Queue {
     commands: Vec<(usize, OwnedArguments)>,
     needs_exclusive: bool,
     needs_memory: bool,
+    is_journaled: bool,
     bytes: usize,
 }
 
@@ -32,6 +33,7 @@ impl Queue {
         let flags = row.command.flags;
         self.needs_exclusive |= flags.intersects(Flags::EXCLUSIVE.union(Flags::SELF_LOCKING));
         self.needs_memory |= flags.contains(Flags::DENYOOM);
+        self.is_journaled |= row.command.group.facts().is_journaled;
         self.bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
         self.commands.push((row.id, arguments.to_owned_from(buffer)));
     }
@@ -87,7 +89,9 @@ impl Queue {
     /// After a crash everything that its commands have appended to the journal is there, or nothing.
     pub fn run(&self, call: &mut Call<'_, '_>, mut client: Option<&mut Client>) {
         let services = call.services;
-        let _group = services.journal.groups().open();
+        let groups = services.journal.groups();
+        let _turn = (self.is_journaled && !call.keyspace.is_exclusive()).then(|| groups.turn());
+        let _group = self.is_journaled.then(|| groups.open());
         call.output.array(self.commands.len());
         let may_block = std::mem::replace(&mut call.caller.may_block, false);
         let mut ticks = clock::ticks();
