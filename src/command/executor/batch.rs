@@ -268,7 +268,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
 
     /// Serves the commands that wait for keys which were just written.
     #[cold]
-    fn serve_waiters(&mut self) {
+    pub(super) fn serve_waiters(&mut self) {
         self.call.services.key_waiters.serve(self.call.keyspace, self.call.effects);
     }
 

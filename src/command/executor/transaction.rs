@@ -131,6 +131,9 @@ impl<'s> BatchExecutor<'_, 's> {
             self.exclusively(|batch| batch.run_queue(&queue));
         } else {
             self.run_queue(&queue);
+            if self.call.keyspace.has_ready() {
+                self.serve_waiters();
+            }
         }
     }
 
