@@ -235,7 +235,8 @@ impl Drop for Run {
         if let Some(command) = self.blocked.take() {
             self.executor.cancel(&*command);
         }
-        for held in self.ran.iter_mut().flat_map(|ran| &mut ran.held) {
+        // The last first: a retry of a request goes before the request.
+        for held in self.ran.iter_mut().rev().flat_map(|ran| ran.held.iter_mut().rev()) {
             self.executor.withdraw_held(held);
         }
     }
@@ -244,15 +245,20 @@ impl Drop for Run {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::mpsc::{Sender, channel};
+    use std::task::Waker;
 
     use futures_util::FutureExt;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::clock::{Clock, Now};
+    use crate::command::{Promise, Services};
+    use crate::delivery::Effects;
     use crate::random::Random;
     use crate::server;
     use crate::settings::Settings;
+    use crate::wait::{Barrier, Durable, Position};
 
     fn command(words: &[&str]) -> OwnedArguments {
         OwnedArguments::from_slices(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>())
@@ -287,6 +293,39 @@ mod tests {
         assert!(waiting.blocked.is_none());
         let outcomes = waiting.settle().await.expect("nothing waits for the disk");
         assert_eq!(outcomes[0].value(Encoding::Text), Value::Null);
+    }
+
+    /// A promise that notes when it is withdrawn, on a disk that never has it.
+    struct Noting(u32, Sender<u32>);
+
+    impl Promise for Noting {
+        fn write(&mut self, _: &Services, _: Now, _: &mut Output, _: &mut Effects) {}
+
+        fn withdraw(&mut self, _: &Services, _: Now, _: &mut Effects) {
+            self.1.send(self.0).expect("the test receives it");
+        }
+    }
+
+    impl Durable for Noting {
+        fn poll_synced(&self, _: Position, _: &Waker) -> Poll<Result<(), Lost>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_promise_is_withdrawn_first() {
+        let (sender, withdrawn) = channel();
+        let promise = |number| {
+            let noting = || Noting(number, sender.clone());
+            let barrier = Barrier { journal: Arc::new(noting()), position: Position(1) };
+            HeldReply { promise: Some(Box::new(noting())), ..HeldReply::opened(&Output::new(), barrier) }
+        };
+        let mut run = run(&context(&CancellationToken::new()));
+        for held in [vec![promise(1), promise(2)], vec![promise(3)]] {
+            run.ran.push(Ran { output: Output::new(), held, refused: None });
+        }
+        drop(run);
+        assert_eq!(withdrawn.try_iter().collect::<Vec<_>>(), [3, 2, 1]);
     }
 
     #[tokio::test]
