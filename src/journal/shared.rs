@@ -71,7 +71,7 @@ impl Shared {
         (!self.can_write() || self.is_closed.load(Ordering::Acquire)).then_some(Err(Lost))
     }
 
-    /// See [`Durable::poll_synced`].
+    /// See [`Durable::poll_synced`](crate::wait::Durable::poll_synced).
     pub(super) fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>> {
         if let Some(known) = self.outcome(position) {
             return Poll::Ready(known);

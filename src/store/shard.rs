@@ -179,11 +179,11 @@ impl Shard {
 
     /// Reads a key on behalf of a client, which is noted for eviction.
     pub fn read(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<EntryRef<'_>> {
-        let Some(position) = self.live_position(key, access) else {
+        let Some((position, recency)) = self.live(key, access, |entry| entry.recency()) else {
             self.usage.note_miss(key.hash, access);
             return None;
         };
-        self.note_access(position, access);
+        self.note_access_after(position, recency, access);
         self.usage.note_hit(&self.entries, position, key.hash, access);
         Some(self.entries.get(position))
     }
@@ -194,9 +194,16 @@ impl Shard {
         Some(self.entries.get(position))
     }
 
-    /// Most accesses change nothing, since recency is coarse; then the entry's memory is not written to.
+    /// Notes an access for eviction.
     pub(super) fn note_access(&mut self, position: Position, access: &AccessContext) {
         let old = self.entries.get(position).recency();
+        self.note_access_after(position, old, access);
+    }
+
+    /// The same where the recency of the entry is known.  Most accesses change nothing, since recency is coarse; then
+    /// the entry's memory is not written to.
+    #[inline]
+    pub(super) fn note_access_after(&mut self, position: Position, old: u32, access: &AccessContext) {
         let new = access.recency.accessed(old, &mut self.usage.trace);
         if new != old {
             self.entries.set_recency(position, new);
@@ -276,7 +283,7 @@ impl Shard {
 
     /// Removes the key of an entry the eviction policy chose.
     pub(super) fn evict(&mut self, hash: u64, key: &[u8]) -> bool {
-        let Some(position) = self.entries.find(hash, key) else { return false };
+        let Some((position, _)) = self.entries.find(hash, key) else { return false };
         self.evict_at(position, hash);
         true
     }
@@ -408,15 +415,28 @@ impl Shard {
         self.entries.find(key.hash, key.bytes).is_some()
     }
 
+    /// Where the entry of a key is, unless it has expired.
     pub(super) fn live_position(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<Position> {
-        let position = self.entries.find(key.hash, key.bytes)?;
-        if self.entries.get(position).is_expired(access.now) {
+        self.live(key, access, |_| ()).map(|(position, ())| position)
+    }
+
+    /// The same with what `look` says of the entry: to look while it is found is cheaper than to get it again.
+    #[inline]
+    pub(super) fn live<R>(
+        &mut self,
+        key: &Key<'_>,
+        access: &AccessContext,
+        look: impl FnOnce(EntryRef<'_>) -> R,
+    ) -> Option<(Position, R)> {
+        let (position, entry) = self.entries.find(key.hash, key.bytes)?;
+        if entry.is_expired(access.now) {
             self.expire(position, key.hash);
             return None;
         }
-        Some(position)
+        Some((position, look(entry)))
     }
 
+    #[inline(never)]
     fn expire(&mut self, position: Position, hash: u64) {
         // An expired entry is not dirty: its record has the deadline.
         let entry = self.unlink(position, hash);

@@ -16,14 +16,30 @@ enum Destination {
     New(Option<Deadline>),
 }
 
+/// The facts about an entry that writing its value leaves as they were.
+struct Kept {
+    deadline: Option<Deadline>,
+    recency: u32,
+}
+
+impl Kept {
+    fn of(entry: &Entry) -> Kept {
+        let view = entry.view();
+        Kept { deadline: view.deadline(), recency: view.recency() }
+    }
+}
+
 impl Shard {
     /// Writes a string, whatever the key held.
     pub fn set(&mut self, key: &Key<'_>, value: &[u8], lifetime: Lifetime, access: &AccessContext) {
         match self.destination(key, lifetime, access) {
             Destination::New(deadline) => self.insert(key, Entry::new(key.bytes, value, deadline), access),
             Destination::Over(position) => {
-                self.change(position, |entry, _| entry.set_value(value));
-                self.finish_overwrite(key, position, lifetime, access);
+                let kept = self.change(position, |entry, _| {
+                    entry.set_value(value);
+                    Kept::of(entry)
+                });
+                self.finish_overwrite(key, position, kept, lifetime, access);
             }
         }
     }
@@ -48,18 +64,21 @@ impl Shard {
                 self.insert(key, Entry::new_typed(key.bytes, value, content_type, deadline), access);
             }
             Destination::Over(position) => {
-                self.change(position, |entry, _| entry.set_shared(value, content_type));
-                self.finish_overwrite(key, position, lifetime, access);
+                let kept = self.change(position, |entry, _| {
+                    entry.set_shared(value, content_type);
+                    Kept::of(entry)
+                });
+                self.finish_overwrite(key, position, kept, lifetime, access);
             }
         }
     }
 
     /// Where a string goes that may overwrite anything.  A value of another type is removed.
     fn destination(&mut self, key: &Key<'_>, lifetime: Lifetime, access: &AccessContext) -> Destination {
-        let Some(position) = self.live_position(key, access) else {
+        let Some((position, is_string)) = self.live(key, access, |entry| entry.is_string()) else {
             return Destination::New(access.lifetimes.written(lifetime, None, access.now));
         };
-        if self.entries.get(position).is_string() {
+        if is_string {
             return Destination::Over(position);
         }
         let replaced = self.take_out(position, key.hash);
@@ -72,10 +91,10 @@ impl Shard {
         &mut self,
         key: &Key<'_>,
         position: Position,
+        Kept { deadline: old, recency }: Kept,
         lifetime: Lifetime,
         access: &AccessContext,
     ) {
-        let old = self.entries.get(position).deadline();
         let new = match lifetime {
             Lifetime::Keep => old,
             _ => access.lifetimes.written(lifetime, old, access.now),
@@ -83,12 +102,18 @@ impl Shard {
         if new != old {
             self.change_deadline(position, new);
         }
-        self.note_write(position, key, access);
+        self.note_write_after(position, recency, key, access);
     }
 
     /// Notes a write to an existing value.
     pub(super) fn note_write(&mut self, position: Position, key: &Key<'_>, access: &AccessContext) {
-        self.note_access(position, access);
+        let recency = self.entries.get(position).recency();
+        self.note_write_after(position, recency, key, access);
+    }
+
+    /// The same where the recency of the entry is known.
+    fn note_write_after(&mut self, position: Position, recency: u32, key: &Key<'_>, access: &AccessContext) {
+        self.note_access_after(position, recency, access);
         self.usage.note_overwrite(&self.entries, position, key.hash, access);
         self.touched(key);
     }

@@ -2,7 +2,7 @@
 //!
 //! An operator's change (policies, lists, blocks) is appended to the journal under the lock that orders such changes, and
 //! the reply waits until the disk has it: see [`Persistence::barrier`].  Counters and reservations are
-//! copied into the journal now and then, and no reply waits for that: see [`service`].
+//! copied into the journal now and then, and no reply waits for that: see `service`.
 
 mod records;
 mod replay;

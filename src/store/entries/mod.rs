@@ -107,17 +107,19 @@ impl Entries {
         self.expiry.next()
     }
 
-    /// The entry with this hash and key.
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Position> {
+    /// The entry with this hash and key, and where it is.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, EntryRef<'_>)> {
         self.table.find(hash, |entry| same(entry.key(), key))
     }
 
     /// An entry with this hash.
     pub(super) fn find_hash(&self, hash: u64, hasher: &KeyHasher) -> Option<Position> {
-        self.table.find(hash, |entry| hasher.hash(entry.key()) == hash)
+        self.table.find(hash, |entry| hasher.hash(entry.key()) == hash).map(|(position, _)| position)
     }
 
     /// The entry at a position that was just found: the entries have not changed since.
+    #[inline]
     pub(super) fn get(&self, position: Position) -> EntryRef<'_> {
         self.table.get(position)
     }
@@ -202,7 +204,8 @@ impl Entries {
         let due = self.expiry.due(now).or_else(|| self.pinned.expiry.due(now))?;
         let (pointer, hash) = (due.pointer(), hasher.hash(due.key()));
         let position = self.table.find(hash, |candidate| candidate.pointer() == pointer);
-        Some((position.expect("the index and the table hold the same entries"), hash))
+        let (position, _) = position.expect("the index and the table hold the same entries");
+        Some((position, hash))
     }
 
     /// Of the entries that may be evicted, the one that is due soonest.

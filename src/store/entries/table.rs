@@ -111,6 +111,13 @@ fn pointer_of(slot: u64) -> NonNull<u8> {
     NonNull::new(std::ptr::with_exposed_provenance_mut(address)).expect("an occupied slot holds an address")
 }
 
+/// The same slot, which must hold an entry.
+#[inline]
+fn occupied(slot: u64) -> u64 {
+    assert!(slot & (TAG_ALWAYS | LINK) == TAG_ALWAYS, "a position that was just found");
+    slot
+}
+
 fn slot_for(entry: Entry, tag: u64) -> u64 {
     slot_of(entry.into_raw(), tag)
 }
@@ -144,8 +151,13 @@ impl Table {
         }
     }
 
-    /// The entry with this hash for which `is_it` holds.
-    pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(EntryRef<'_>) -> bool) -> Option<Position> {
+    /// The entry with this hash for which `is_it` holds, and where it is.
+    #[inline]
+    pub(super) fn find(
+        &self,
+        hash: u64,
+        mut is_it: impl FnMut(EntryRef<'_>) -> bool,
+    ) -> Option<(Position, EntryRef<'_>)> {
         if self.buckets.is_empty() {
             return None;
         }
@@ -157,8 +169,9 @@ impl Table {
             let mut matches = bucket.matches(tag);
             while matches != 0 {
                 let number = matches.trailing_zeros();
-                if is_it(self.entry(bucket.slots[number as usize % SLOTS])) {
-                    return Some(Position { bucket: index, slot: number });
+                let entry = self.entry(bucket.slots[number as usize % SLOTS]);
+                if is_it(entry) {
+                    return Some((Position { bucket: index, slot: number }, entry));
                 }
                 matches &= matches - 1;
             }
@@ -169,15 +182,15 @@ impl Table {
     }
 
     /// The entry at a position that [`Table::find`] has just given.
+    #[inline]
     pub(super) fn get(&self, position: Position) -> EntryRef<'_> {
         self.entry(self.slot(position))
     }
 
     /// The slot at a position, which must hold an entry.
+    #[inline]
     fn slot(&self, position: Position) -> u64 {
-        let slot = self.bucket(position.bucket).slots[position.slot as usize];
-        assert!(slot & (TAG_ALWAYS | LINK) == TAG_ALWAYS, "a position that was just found");
-        slot
+        occupied(self.bucket(position.bucket).slots[position.slot as usize])
     }
 
     fn entry(&self, slot: u64) -> EntryRef<'_> {
@@ -188,8 +201,8 @@ impl Table {
 
     /// Lets `change` change an entry, which may move it.
     pub(super) fn modify<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
-        let pointer = pointer_of(self.slot(position));
         let slot = &mut self.bucket_mut(position.bucket).slots[position.slot as usize];
+        let pointer = pointer_of(occupied(*slot));
         // SAFETY: the slot owns the entry; the temporary owner is not dropped, and the slot is rewritten with where the
         // entry is when `lent` goes, also if `change` panics.
         let mut lent = Lent { entry: ManuallyDrop::new(unsafe { Entry::from_raw(pointer) }), slot };
@@ -280,6 +293,7 @@ impl Table {
         }
     }
 
+    #[inline]
     fn bucket(&self, index: BucketIndex) -> &Bucket {
         match index.0 & BucketIndex::OVERFLOW {
             0 => &self.buckets[index.0 as usize],
@@ -287,6 +301,7 @@ impl Table {
         }
     }
 
+    #[inline]
     fn bucket_mut(&mut self, index: BucketIndex) -> &mut Bucket {
         match index.0 & BucketIndex::OVERFLOW {
             0 => &mut self.buckets[index.0 as usize],
