@@ -24,7 +24,7 @@ const PAGE: usize = 4096;
 /// Mappings from this size on are given back by the thread for that.
 const HANDED_OVER_MIN: usize = 16 * 1024 * 1024;
 
-/// The most bytes that may wait to be given back.  Beyond that a thread gives back what it frees.
+/// The most bytes that may wait to be given back.  Beyond that a thread gives back the blocks that it frees.
 const WAITING_MAX: usize = 1024 * 1024 * 1024;
 
 /// The program's allocator.

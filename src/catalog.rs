@@ -20,7 +20,7 @@ mod tests {
     use crate::command::executor::unknown::is_of_redis;
 
     #[test]
-    fn what_is_built_is_not_listed_as_missing() {
+    fn built_commands_are_not_listed_as_missing() {
         for row in command_table().rows() {
             let mut words = row.name.as_bytes().splitn(2, |&byte| byte == b'|');
             let (name, subcommand) = (words.next().unwrap_or_default(), words.next());

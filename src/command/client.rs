@@ -11,13 +11,13 @@ use crate::store::{Keyspace, ShardId, Store, WatchFlag};
 
 /// See the module's text.
 pub struct Client {
-    /// What other threads see.
+    /// The part that other threads see.
     pub shared: Arc<SharedClient>,
     /// Whether it may run commands.
     pub authenticated: bool,
     /// Which replies it wants.
     pub replies: Replies,
-    /// What it has queued since MULTI, and the keys it watches.
+    /// The commands it has queued since MULTI, and the keys it watches.
     pub transaction: Option<Box<Transaction>>,
     /// The channels and patterns it is subscribed to.
     pub subscriptions: Subscriptions,

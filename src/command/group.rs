@@ -1,4 +1,4 @@
-//! The families of commands, and what follows from a family: its names in the documentation, ACL and metrics.
+//! The families of commands and the facts of each family: its names in the documentation, ACL and metrics.
 
 /// The family a command belongs to, in the order of the documentation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +25,7 @@ pub enum Group {
     Cluster,
 }
 
-/// What follows from a group.
+/// The facts of a group.
 #[derive(Debug)]
 pub struct GroupFacts {
     /// The group.
@@ -58,7 +58,7 @@ pub const GROUPS: &[GroupFacts] = &[
 ];
 
 impl Group {
-    /// What follows from the group.
+    /// The facts of the group.
     pub fn facts(self) -> &'static GroupFacts {
         &GROUPS[self as usize]
     }

@@ -6,7 +6,7 @@ use quartet_protocol::resp::Arguments;
 
 use super::Row;
 
-/// What is shown instead of a secret.
+/// Stands in the place of a secret.
 pub const REDACTED: &[u8] = b"(redacted)";
 
 /// The arguments of a request, among which a row hides the secrets.

@@ -1,4 +1,4 @@
-//! What all threads share: the state and the tables commands work on.
+//! The state that all threads share: the services and the tables that commands work on.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

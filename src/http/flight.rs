@@ -159,7 +159,7 @@ impl Charge {
         Charge { account, stream, bytes: AtomicUsize::new(bytes) }
     }
 
-    /// Gives back what is charged.
+    /// Gives the charge back.
     pub(super) fn clear(&mut self) {
         let bytes = std::mem::take(self.bytes.get_mut());
         if bytes == 0 {

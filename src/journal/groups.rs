@@ -34,7 +34,7 @@ impl Groups {
         Group(self)
     }
 
-    /// Waits until no other transaction has its turn.  Whoever has the gate alone needs none, as nobody else runs one.
+    /// Waits until no other transaction has its turn.  A thread that has the gate alone needs no turn, since no other one runs a transaction.
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock()
     }

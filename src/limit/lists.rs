@@ -49,7 +49,7 @@ pub enum ListName {
     Deny,
 }
 
-/// What the lists say of a key, before any limit is asked.
+/// The verdict of the lists on a key, before any limit is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// The limits decide.

@@ -1,4 +1,4 @@
-//! What has happened to locks since the start, in numbers.
+//! Counts of the events of locks since the start.
 
 /// Numbers of events since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,10 +1,10 @@
-//! What an owner was granted.
+//! A grant to an owner.
 
 use smallvec::SmallVec;
 
 use crate::clock::Now;
 
-/// What an owner was granted.
+/// A grant to an owner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Grant {
     /// The fencing token: larger than that of every earlier grant.
@@ -19,7 +19,7 @@ pub struct Grant {
     pub(in crate::lock) deadline: Option<u64>,
     /// The leases, by which it can be withdrawn.
     pub(in crate::lock) leases: SmallVec<[usize; 1]>,
-    /// What withdrawing the grant takes back.
+    /// The part that withdrawing the grant takes back.
     pub(in crate::lock) withdrawal: Withdrawal,
     /// The owner, of a request with an id that waited or was made before.  If a client makes up an owner for each try,
     /// the first one counts.
@@ -36,7 +36,7 @@ impl Grant {
     }
 }
 
-/// What withdrawing a grant takes back.
+/// The part of a grant that withdrawing it takes back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::lock) enum Withdrawal {
     /// Nothing: the owner knew of all of it before.

@@ -1,6 +1,6 @@
 //! Events of a resource, and the channel they are published on.
 
-/// What happened to a resource.
+/// An event of a resource, for listeners.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoticeKind {
     /// An owner has acquired it.
@@ -42,7 +42,7 @@ pub fn channel_of(resource: &[u8]) -> Vec<u8> {
 /// Something that happened to a resource, to be published on its channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notice {
-    /// What happened.
+    /// The kind of event.
     pub kind: NoticeKind,
     /// The resource.
     pub resource: Vec<u8>,

@@ -288,6 +288,6 @@ pub struct Disconnect {
     pub connection: u64,
 }
 
-/// Does what has fallen due.
+/// Does everything that has fallen due.
 #[derive(Clone, Copy, Debug)]
 pub struct Advance;

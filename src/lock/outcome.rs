@@ -1,10 +1,10 @@
-//! What becomes of a request for resources, at once and after a wait.
+//! The outcome of a request for resources, at once and after a wait.
 
 use super::deadlock::Deadlock;
 use super::grant::Grant;
 use super::identifiers::WaiterId;
 
-/// What becomes of a request when it is made.
+/// The immediate outcome of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Acquired {
     /// It was granted.

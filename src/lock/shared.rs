@@ -34,7 +34,7 @@ pub struct Answer {
     pub barrier: Option<Barrier>,
 }
 
-/// What becomes of a request for resources: [`Acquired`], with a ticket for a wait.
+/// The immediate outcome of a request for resources: [`Acquired`], with a ticket for a wait.
 pub enum Asked {
     /// It was granted.
     Granted(Grant),

@@ -1,4 +1,4 @@
-//! What wakes a worker that waits for its sockets.
+//! The waker of a worker that waits for its sockets.
 
 use std::io;
 

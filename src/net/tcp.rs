@@ -23,16 +23,16 @@ const PARTS_PER_WRITE: usize = 16;
 /// Reads in a row before other connections of the worker get their turn.
 const READS_PER_TURN: usize = 4;
 
-/// How long a connection that has ended takes in, for nothing, what its client still sends.
+/// How long a connection that has ended reads, and drops, the input that its client still sends.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// A connection, which does what it can in each of its turns.
+/// A connection, which reads, runs and writes as far as it can in each of its turns.
 pub(super) struct Connection {
     stream: TcpStream,
-    /// What the system has reported of the socket and no call has contradicted yet.
+    /// The readiness that the system has reported of the socket and no call has contradicted yet.
     readable: bool,
     writable: bool,
-    /// The peer has closed its side.  The system reports nothing more, and what is left to read ends with that.
+    /// The peer has closed its side.  The system reports nothing more, and the input ends there.
     hung_up: bool,
     session: Session,
     /// Leads to another turn.
@@ -41,7 +41,7 @@ pub(super) struct Connection {
     unsent: Unsent,
     /// Nothing is written or run before this time, in microseconds.
     paused_until: Option<u64>,
-    /// The client sends no more; what it has sent is still answered.
+    /// The client sends no more; its requests so far are still answered.
     at_end: bool,
     /// No more is run; the connection ends when everything is written.
     ending: bool,
@@ -49,7 +49,7 @@ pub(super) struct Connection {
     lingers_until: Option<u64>,
 }
 
-/// What a worker does with a connection after its turn.
+/// The worker's next action on a connection, after its turn.
 pub(super) enum NextAction {
     /// Waits for the socket or the waker.
     Wait,
@@ -90,7 +90,7 @@ impl Connection {
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
-    /// Ends what the client had begun, and withdraws grants whose replies were not sent.
+    /// Ends everything that the client had begun, and withdraws grants whose replies were not sent.
     pub(super) fn close(&mut self, executor: &mut Executor) {
         self.unsent.withdraw(executor);
         self.session.close(executor);
@@ -219,7 +219,7 @@ impl Connection {
         };
         self.apply(flow, state);
         let sent = self.send(state);
-        // The buffer is shared: what a lost connection left in it would reach the next one.
+        // The buffer is shared: output of a lost connection would reach the next one.
         state.scratch.written().clear();
         Poll::Ready(sent)
     }
@@ -274,7 +274,7 @@ impl Connection {
         self.keep(&mut state.executor, state.scratch.written());
     }
 
-    /// Appends output to what is not written yet.
+    /// Appends output to the bytes that are not written yet.
     fn keep(&mut self, executor: &mut Executor, written: &mut Buffer) {
         self.unsent.append(written, executor);
         self.session.outbox().set_unsent(self.unsent.len());
@@ -351,7 +351,7 @@ fn is_temporary(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// Writes what the socket takes of the first `allowed` bytes.
+/// Writes as many of the first `allowed` bytes as the socket takes.
 fn write(stream: &mut TcpStream, output: &Buffer, mut allowed: usize) -> std::io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
     let mut count = 0;

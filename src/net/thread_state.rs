@@ -1,4 +1,4 @@
-//! What a worker lends to the connection whose turn it is.
+//! The state that a worker lends to one connection after the other.
 
 use tokio_util::sync::CancellationToken;
 

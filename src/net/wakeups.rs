@@ -19,7 +19,7 @@ pub(super) struct Wakeups {
     worker: PollWaker,
 }
 
-/// What stands behind the waker of one connection.
+/// The state behind the waker of one connection.
 struct Handle {
     connection: usize,
     wakeups: Arc<Wakeups>,

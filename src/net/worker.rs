@@ -199,7 +199,7 @@ impl EventLoop {
         self.state.executor.services().clock.now()
     }
 
-    /// Whether there is something to do at once, besides what the list of wake-ups says.
+    /// Whether there is something to do at once, besides the list of wake-ups.
     fn is_busy(&self) -> bool {
         self.expiry_is_due || !self.again.is_empty()
     }
@@ -226,7 +226,7 @@ impl EventLoop {
         }
     }
 
-    /// Lets a connection do what it can.
+    /// Gives a connection its turn.
     fn turn(&mut self, number: usize) {
         // The connection may have ended since it was listed.  If another has its number by now, that one has a turn for nothing.
         let Some(connection) = self.connections.get_mut(number) else { return };

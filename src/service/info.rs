@@ -1,4 +1,4 @@
-//! What INFO shows: sections of fields, and the text while it is written.
+//! INFO: sections of fields, and the text while it is written.
 
 use std::fmt::{Display, Write};
 

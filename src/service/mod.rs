@@ -36,7 +36,7 @@ pub struct Service {
     pub health: Option<HealthCheck>,
     /// Begins, once it has its state of an earlier server back.
     pub open: fn(&Services),
-    /// Does what has fallen due by `now`: called when the alarm has rung.
+    /// Does everything that has fallen due by `now`: called when the alarm has rung.
     pub advance: fn(&Services, Now, &mut Effects),
     /// Does its housekeeping: called twice a second.
     pub keep_house: fn(&Services),

@@ -125,7 +125,7 @@ words! {
 }
 
 words! {
-    /// What survives a restart of the locks.
+    /// The part of the locks that survives a restart.
     LockDurability {
         /// Leases if there is a directory for data, else nothing.
         Auto = "auto",

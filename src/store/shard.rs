@@ -320,7 +320,7 @@ impl Shard {
         self.interests.add(key, Interest::Watch(Arc::clone(flag)))
     }
 
-    /// Ends what [`Shard::watch`] began.
+    /// Ends the interest that [`Shard::watch`] began.
     pub fn unwatch(&mut self, key: &[u8], flag: &WatchFlag) {
         self.interests.remove(key, &Interest::Watch(Arc::clone(flag)));
     }
@@ -331,7 +331,7 @@ impl Shard {
         self.interests.add(key, Interest::Waiter(waiter));
     }
 
-    /// Ends what [`Shard::wait`] began.
+    /// Ends the interest that [`Shard::wait`] began.
     pub fn end_wait(&mut self, key: &[u8], waiter: WaiterId) {
         self.interests.remove(key, &Interest::Waiter(waiter));
     }
@@ -420,7 +420,7 @@ impl Shard {
         self.live(key, access, |_| ()).map(|(position, ())| position)
     }
 
-    /// The same with what `look` says of the entry: to look while it is found is cheaper than to get it again.
+    /// The same with a look at the entry, which costs less here than getting it again.
     #[inline]
     pub(super) fn live<R>(
         &mut self,

@@ -39,7 +39,7 @@ fn secrets_are_hidden_by_their_place() {
 }
 
 #[test]
-fn what_sets_passwords_of_users_is_no_command() {
+fn acl_setuser_is_no_command() {
     // Were it one, its row would have to say which arguments are secret.
     assert!(command_table().resolve(b"ACL", Some(b"SETUSER")).is_none());
 }

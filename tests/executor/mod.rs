@@ -152,7 +152,7 @@ fn a_caller_needs_no_connection() {
 }
 
 #[test]
-fn what_works_on_a_connection_is_refused_without_one() {
+fn session_commands_are_refused_without_a_connection() {
     let mut requests = Requests::new();
     for line in [
         "AUTH password",
@@ -259,7 +259,7 @@ fn a_reply_waits_for_what_its_inner_commands_wait_for() {
 }
 
 #[test]
-fn what_may_not_run_inside_a_command_is_refused() {
+fn commands_that_may_not_nest_are_refused() {
     let mut requests = Requests::new();
     for (line, refusal) in [
         ("NEST k DBSIZE", Refusal::NEEDS_WHOLE_STORE),

@@ -51,7 +51,7 @@ fn lasting_popularity_is_counted() {
 }
 
 #[test]
-fn what_was_just_used_is_kept_where_it_is_used_again() {
+fn recent_keys_are_kept_where_they_are_used_again() {
     check_winner(&traces::recent(4 * CAPACITY, 5 * CAPACITY, 0, 3), &[Member::Lru]);
 }
 
@@ -97,7 +97,7 @@ fn keys_that_all_ask_for_decide_nothing() {
 }
 
 #[test]
-fn what_is_kept_beside_the_entries_is_at_most_four_bits_per_key() {
+fn eviction_keeps_at_most_four_bits_per_key_beside_the_entries() {
     let mut cache = Cache::new(EvictionPolicy::AllkeysAdaptive, 20 << 20);
     cache.play(&traces::cycle(1_000_000, 250_000));
     let (keys, parts) = (cache.store.key_counts(0).0, cache.store.memory_parts());

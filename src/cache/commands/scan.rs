@@ -343,7 +343,7 @@ mod tests {
 
         /// Between the calls the database grows to many times its size or shrinks back.
         #[test]
-        fn what_is_there_all_the_time_is_returned(
+        fn keys_present_all_the_time_are_returned(
             seed: u64,
             stable in 0usize..2_000,
             growth in prop::collection::vec((0usize..40_000, 0usize..400, any::<bool>()), 1..60),

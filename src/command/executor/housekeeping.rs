@@ -1,4 +1,4 @@
-//! What a thread does between batches: services whose time has come, expired keys, eviction.
+//! The work of a thread between batches: due deadlines of services, expired keys, eviction.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -6,7 +6,7 @@ use super::{Executor, access};
 use crate::metrics::latency::Event;
 
 impl Executor {
-    /// Does what has fallen due in the services, if anything has.
+    /// Does everything that has fallen due in the services.
     pub fn advance(&mut self) {
         let now = self.services.clock.now();
         if self.services.alarm.ring(now.millis()) {

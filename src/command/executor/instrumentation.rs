@@ -1,4 +1,4 @@
-//! What a command costs: it is counted always, and timed if it is slow by nature, took long or is a sample.
+//! Measuring commands: each is counted always, and timed if it is slow by nature, took long or is a sample.
 //!
 //! Of the commands that are flagged as quick, one in [`TIMING_SAMPLE`] is timed, or every one if the slow log asks for
 //! commands so short that any may matter.  Between samples only the processor's ticks are read, which costs next to nothing:

@@ -8,7 +8,7 @@ use crate::command::{Row, Services};
 use crate::refusal::Refusal;
 use crate::store::ShardId;
 
-/// What is known of a request before it runs.
+/// The facts about a request before it runs.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'s> {
     /// The command; none if there is no such command.  The row of a family if its subcommand is unknown.
@@ -25,7 +25,7 @@ pub(super) struct FoundKey {
     pub shard: ShardId,
 }
 
-// Inlined, or what it returns would be copied, and the processor would wait for it to be written first.
+// Inlined, or its result would be copied, and the processor would wait for it to be written first.
 #[inline(always)]
 pub(super) fn find<'s>(services: &'s Services, database: usize, arguments: Arguments<'_>) -> Found<'s> {
     let Some(mut row) = services.commands.find(arguments.at(0)) else {

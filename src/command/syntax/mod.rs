@@ -1,4 +1,4 @@
-//! The notation in which rows write down arguments, and what follows from it: arity, the argument trees of COMMAND
+//! The notation in which rows write down arguments, and its consequences: arity, the argument trees of COMMAND
 //! DOCS, and the shapes from which tests grow requests.
 //!
 //! Words are separated by blanks; a word without small letters is a token to be sent as it is, any other names a

@@ -14,7 +14,7 @@ use crate::delivery::Effects;
 use crate::wait::{Barrier, Ticket};
 
 impl Context {
-    /// What `something` comes to.
+    /// The result of `something`.
     ///
     /// # Errors
     /// If the server stops meanwhile.

@@ -63,7 +63,7 @@ pub(super) struct Run {
     permission: Permission,
     /// The command that waits for others.
     blocked: Option<Box<dyn BlockedCommand>>,
-    /// How long all waits may take together, and what is left of that since the first began.
+    /// How long all waits may take together, counted from the first one.
     wait_max: Duration,
     patience: Option<Pin<Box<Sleep>>>,
     ran: Vec<Ran>,

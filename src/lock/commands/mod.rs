@@ -13,7 +13,7 @@ pub mod sessions;
 use crate::command::{Call, Command, Flags, Group};
 use crate::lock::{Grant, LockOperation};
 
-/// What all rows share.
+/// The fields that all rows share.
 const ROW: Command =
     Command { group: Group::Lock, since: "Quartet 0.1.0", flags: Flags::NOSCRIPT, ..Command::ROW };
 

@@ -30,7 +30,7 @@ pub(super) struct Options<'a> {
     pub(super) is_bound: bool,
 }
 
-/// Takes what follows a word into the options.
+/// Takes the arguments behind a word into the options.
 type Take = for<'a> fn(&mut Options<'a>, &mut dyn Iterator<Item = &'a [u8]>) -> Result<(), Refusal>;
 
 /// The words and what they mean.

@@ -1,4 +1,4 @@
-//! What a holder does with its lease: renew it, release it, have a fence checked.
+//! Endpoints of holders: renew a lease, release it, have a fence checked.
 
 use axum::http::StatusCode;
 use axum::response::Response;

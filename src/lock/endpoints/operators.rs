@@ -1,4 +1,4 @@
-//! What operators do about locks: take one away, end a wait.
+//! Endpoints of operators: take a lock away, end a wait.
 
 use serde::{Deserialize, Serialize};
 

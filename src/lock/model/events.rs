@@ -1,4 +1,4 @@
-//! What one operation leaves besides its result: answers to waiters, notices for listeners, records for the journal.
+//! The output of one operation besides its result: answers to waiters, notices for listeners, records for the journal.
 
 use crate::lock::durability::Durability;
 use crate::lock::identifiers::WaiterId;
@@ -6,7 +6,7 @@ use crate::lock::notice::Notice;
 use crate::lock::outcome::Outcome;
 use crate::lock::records::Record;
 
-/// What operations have left since it was last collected.
+/// The output of operations since it was last collected.
 #[derive(Default, Debug)]
 pub struct Events {
     /// Answers to waiters.

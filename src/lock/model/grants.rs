@@ -127,7 +127,7 @@ impl Model {
         grant.leases.iter().copied().filter(is_of_grant).collect()
     }
 
-    /// Undoes what a grant has done to a lease.
+    /// Undoes the effect of a grant on a lease.
     pub(in crate::lock) fn take_back(&mut self, id: usize, withdrawal: Withdrawal, events: &mut Events) {
         let lease = &mut self.leases[id];
         match withdrawal {

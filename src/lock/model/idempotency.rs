@@ -37,7 +37,7 @@ impl Done {
     }
 }
 
-/// What a request does.  The numbers are part of fingerprints, which are on disks.
+/// The kind of a request.  The numbers are part of fingerprints, which are on disks.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::lock) enum OperationKind {
     Acquire = 1,

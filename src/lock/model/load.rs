@@ -1,4 +1,4 @@
-//! How much of a resource is taken, and what fits beside it.
+//! The load of a resource: how much of it is taken, and whether a request fits beside that.
 
 use crate::lock::mode::Mode;
 
@@ -73,7 +73,7 @@ mod tests {
     const TWO_OF_FIVE: Mode = Mode::Permits { count: 2, of: 5 };
 
     #[test]
-    fn what_may_be_held_together() {
+    fn loads_that_fit_beside_each_other() {
         let cases = [
             (vec![], Mode::Exclusive, true),
             (vec![Mode::Shared], Mode::Exclusive, false),

@@ -41,7 +41,7 @@ use super::identifiers::{SessionId, WaiterId};
 use super::limits::DEADLOCKS_MAX;
 use super::notice::{Notice, NoticeKind};
 
-/// What can fall due besides leases.
+/// Deadlines besides those of leases.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::lock) enum Due {
     Session(SessionId),

@@ -24,7 +24,7 @@ impl Model {
         }
     }
 
-    /// What has happened since the start.
+    /// The counts of events since the start.
     pub fn counts(&self) -> Counts {
         self.counts
     }

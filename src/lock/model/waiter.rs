@@ -7,7 +7,7 @@ use super::load::Load;
 use crate::lock::identifiers::SessionId;
 use crate::lock::mode::Mode;
 
-/// What a waiter waits for.
+/// The wish of a waiter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::lock) enum WaitKind {
     /// Leases on resources.

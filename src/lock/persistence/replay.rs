@@ -15,12 +15,12 @@ use crate::lock::operation::SessionTerms;
 use crate::lock::records::{Granted, Record};
 use crate::lock::scheduler::Core;
 
-/// A record that cannot be followed: it is none, or does not fit what came before it.
+/// A record that cannot be followed: it cannot be read, or does not fit the records before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadRecord;
 
 impl Core {
-    /// Does again what a record says; `now` in microseconds.  Leases last their full time from now.
+    /// Makes the change of a record again; `now` in microseconds.  Leases last their full time from now.
     ///
     /// # Errors
     /// If the record cannot be followed.

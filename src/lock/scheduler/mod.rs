@@ -5,7 +5,7 @@
 //! writers do not starve, and sharing requests go together.
 //!
 //! It does no I/O and reads no clock: time comes in as microseconds of the server's clock, and what an operation leaves
-//! besides its result goes into [`Events`].  This file has what all operations share; each is in the file of its
+//! besides its result goes into [`Events`].  This file has the parts that all operations share; each is in the file of its
 //! subject.
 
 mod acquire;
@@ -70,7 +70,7 @@ impl Core {
         self.model.memory_limit = bytes;
     }
 
-    /// Does what has fallen due.  Every operation begins with it, so that none sees an expired lease.  Time that runs
+    /// Does everything that has fallen due.  Every operation begins with it, so that none sees an expired lease.  Time that runs
     /// back, between two threads, stands still instead.
     ///
     /// All expired leases and sessions end before anything is granted, and waits end after that.  However late this
@@ -130,7 +130,7 @@ impl Core {
         }
     }
 
-    /// Goes through a queue and grants what the rule allows.
+    /// Goes through a queue and grants the requests that the rule allows.
     pub(super) fn settle(&mut self, id: usize, events: &mut Events) {
         let (mut load, most_permits) = (self.model.resources[id].load, self.model.resources[id].most_permits);
         let mut position = 0;

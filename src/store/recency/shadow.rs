@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_held() {
+    fn keys_that_fit_are_held() {
         for member in Member::ALL {
             let found = hits(member, 1000, (0..5000).map(|at| at % 500));
             assert!(found > 4400, "{member:?}: {found}");

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deleted_and_written_again_moves_no_clock() {
+    fn deleting_and_writing_again_moves_no_clock() {
         let mut clock = Turnover::default();
         (1..=100).for_each(|keys| clock.inserted(keys));
         let before = clock.ticks();
