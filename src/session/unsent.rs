@@ -73,6 +73,13 @@ impl Unsent {
             self.held.drain(..outcomes.len());
             return;
         }
+        // The last reply comes first: it may have changed the grants of earlier ones.
+        for (held, outcome) in self.held.range_mut(..outcomes.len()).zip(outcomes).rev() {
+            if outcome.is_err() {
+                executor.withdraw_held(held);
+                held.promise = None;
+            }
+        }
         let mut settled = Buffer::new();
         // Bytes that were taken out of `buffer`.
         let mut taken = 0;

@@ -2,7 +2,7 @@
 
 use crate::support::client::Client;
 use crate::support::http::Http;
-use crate::support::process::{Folder, Server, limited};
+use crate::support::process::{Folder, Server, limited, wait_for};
 
 /// A server that may open so few files.
 fn with_files(limit: usize, arguments: &[&str]) -> Server {
@@ -25,7 +25,8 @@ fn clients_beyond_it_are_refused_through_both_doors_and_locks_go_on() {
     let mut first = Client::connect(server.address());
     let (clients, http) = (setting(&mut first, "maxclients"), setting(&mut first, "http-connection-limit"));
     assert!((2..64).contains(&clients) && (1..64).contains(&http), "{clients} {http}");
-    assert!(server.folder().stderr().contains("are lowered to what the limit on open files allows"));
+    let warning = "are lowered to what the limit on open files allows";
+    wait_for(|| server.folder().stderr().contains(warning).then_some(()));
     let mut others: Vec<Client> = (1..clients).map(|_| Client::connect(server.address())).collect();
     others.iter_mut().for_each(|client| assert_eq!(client.ask("PING"), "PONG"));
     let mut pages: Vec<Http> = (0..http).map(|_| Http::connect(server.http_address())).collect();

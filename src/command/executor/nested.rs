@@ -19,7 +19,9 @@ impl<'s> Call<'_, 's> {
     /// This command must not have written its reply yet: if the inner reply has to wait for the disk, this one does instead.
     pub fn execute(&mut self, caller: &mut Caller, arguments: Arguments<'_>, output: &mut Output) -> bool {
         let held = std::mem::take(&mut self.continuation.held);
-        let mut inner = Call { caller, output, ..self.reborrow() };
+        // Nothing may come in between, whatever the caller allows elsewhere.
+        let may_block = std::mem::replace(&mut caller.may_block, false);
+        let mut inner = Call { caller: &mut *caller, output, ..self.reborrow() };
         let is_done = match inner.allowed_in_script(arguments) {
             Ok(row) => inner.run_nested(row, None, arguments, &mut clock::ticks()),
             Err(refusal) => {
@@ -27,6 +29,7 @@ impl<'s> Call<'_, 's> {
                 false
             }
         };
+        caller.may_block = may_block;
         let held_inside = std::mem::replace(&mut self.continuation.held, held);
         if let Some(last) = held_inside.into_iter().next_back() {
             // This command acts on the inner reply at once, so there is no promise to write anew.

@@ -16,7 +16,7 @@ use super::request::Encoding;
 use crate::command::executor::{BATCH_LIMIT, Executor};
 use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
 use crate::http::endpoint::{Context, Problem, on_disk};
-use crate::wait::Lost;
+use crate::wait::{Barrier, Lost};
 
 /// How long the commands of a request may wait together before they are answered as if their own time were over: less than
 /// proxies wait for a response.
@@ -189,12 +189,24 @@ impl Run {
 
     /// Waits until the disk has what the replies promise, and returns them as they are true then.
     async fn settle(mut self) -> Result<Vec<Outcome>, Problem> {
+        let held = self.ran.iter().flat_map(|ran| &ran.held);
+        let barriers: Vec<Barrier> = held.map(|held| held.barrier.clone()).collect();
+        let mut kept = Vec::with_capacity(barriers.len());
+        for barrier in &barriers {
+            kept.push(on_disk(barrier).await.map_err(|_| Lost));
+        }
+        // The last reply comes first: it may have changed the grants of earlier ones.
+        let held = self.ran.iter_mut().flat_map(|ran| &mut ran.held).rev();
+        for (held, _) in held.zip(kept.iter().rev()).filter(|(_, outcome)| outcome.is_err()) {
+            self.executor.withdraw_held(held);
+            held.promise = None;
+        }
+        let mut kept = kept.into_iter();
         let mut outcomes = Vec::with_capacity(self.ran.len());
         for place in 0..self.ran.len() {
-            while let Some(held) = self.ran[place].held.first() {
-                let outcome = on_disk(&held.barrier).await.map_err(|_| Lost);
+            while !self.ran[place].held.is_empty() {
                 let held = self.ran[place].held.remove(0);
-                self.replace(place, held, outcome);
+                self.replace(place, held, kept.next().unwrap_or(Err(Lost)));
             }
             let Ran { output, refused, .. } = std::mem::replace(
                 &mut self.ran[place],

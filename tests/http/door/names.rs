@@ -4,6 +4,7 @@ use quartet::http::endpoint::problems::PROBLEMS;
 
 use super::{connect, server};
 use crate::support::in_process::InProcess;
+use crate::support::process::wait_for;
 
 #[test]
 fn a_path_without_an_endpoint_is_a_problem() {
@@ -110,8 +111,9 @@ fn a_request_has_one_id_from_end_to_end() {
     let traced = http.ask("GET", "/cache/absent", &[("traceparent", &parent)], b"");
     assert_eq!(traced.header("x-request-id"), Some(trace));
 
-    // A line is written before the response.
-    let log = server.folder().stderr();
+    // A line is handed over before the response, and a thread of its own writes it.
+    let log =
+        wait_for(|| Some(server.folder().stderr()).filter(|log| log.contains(trace) && log.ends_with('\n')));
     let lines =
         log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is JSON"));
     let answered: Vec<_> = lines.filter(|line| line["message"] == "answered").collect();
@@ -130,8 +132,11 @@ fn requests_are_logged_as_text_when_asked_for() {
     let server = server(&["--http-log-requests", "yes"]);
     let mut http = connect(&server);
     http.ask("GET", "/cache/absent", &[("X-Request-Id", "order-8")], b"");
-    let log = server.folder().stderr();
-    let line = log.lines().find(|line| line.contains("order-8")).expect("the request is in the log");
+    // A thread of its own writes the log.
+    let line = wait_for(|| {
+        let log = server.folder().stderr();
+        log.lines().find(|line| line.contains("order-8")).map(str::to_owned)
+    });
     for part in ["INFO", "GET", "/cache/{key}", "404"] {
         assert!(line.contains(part), "{line}");
     }
