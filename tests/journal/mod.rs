@@ -6,3 +6,4 @@ mod folder;
 mod groups;
 mod ledger;
 mod migration;
+mod snapshots;

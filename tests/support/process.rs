@@ -22,6 +22,9 @@ const DEFAULTS: [[&str; 2]; 4] =
 /// How long to wait between two looks at a condition.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
+/// Looks at a condition before a test gives up: minutes, far more than any condition takes on a busy machine.
+const LOOKS_MAX: usize = 60_000;
+
 /// Open files of the test that opens very many, beside those, and of the tests beside it.
 const OTHER_FILES: u64 = 500;
 
@@ -222,14 +225,16 @@ pub(crate) fn with_output_in(folder: &Folder, mut command: Command) -> Command {
     command
 }
 
-/// Waits until `condition` finds something.
+/// Waits until `condition` finds something.  A condition that never holds fails the test instead of hanging it.
+#[track_caller]
 pub(crate) fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
-    loop {
+    for _ in 0..LOOKS_MAX {
         if let Some(found) = condition() {
             return found;
         }
         pause(LOOK_INTERVAL);
     }
+    panic!("the condition did not hold after {LOOKS_MAX} looks");
 }
 
 /// Lets `time` pass for a process whose clock is not ours, or before looking at a condition again.

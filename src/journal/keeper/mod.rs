@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 use super::disk::{Disk, Folder, FolderError};
@@ -107,6 +108,8 @@ pub struct Keeper {
     tried_at: Option<u64>,
     /// Writes a snapshot.
     background: Option<JoinHandle<()>>,
+    /// A service has changes that only a snapshot can record, and none with them has its name yet.
+    lacks_snapshot: Arc<AtomicBool>,
 }
 
 /// A snapshot and the parts that are still to be written into it.
@@ -208,6 +211,7 @@ impl Keeper {
             clock: Clock::machine(),
             tried_at: None,
             background: None,
+            lacks_snapshot: Arc::default(),
         }
     }
 
@@ -292,7 +296,10 @@ impl Keeper {
         }
         self.services.iter_mut().for_each(|service| service.copy_changes());
         journal.flush();
-        if journal.is_snapshot_due() || self.services.iter().any(|service| service.wants_snapshot()) {
+        if self.services.iter().any(|service| service.wants_snapshot()) {
+            self.lacks_snapshot.store(true, Relaxed);
+        }
+        if journal.is_snapshot_due() || self.lacks_snapshot.load(Relaxed) {
             self.snapshot();
         }
     }
@@ -300,10 +307,11 @@ impl Keeper {
     /// Begins a snapshot and has it written on a thread of its own.
     pub fn snapshot(&mut self) {
         let Some((mut snapshot, rests)) = self.begin_snapshot() else { return };
+        let lacks_snapshot = Arc::clone(&self.lacks_snapshot);
         let write = move || {
-            if rests.into_iter().all(|rest| rest(&mut snapshot).is_ok()) {
-                // The result is in the log.
-                let _ = snapshot.finish();
+            // A failure is in the log.
+            if rests.into_iter().all(|rest| rest(&mut snapshot).is_ok()) && snapshot.finish().is_ok() {
+                lacks_snapshot.store(false, Relaxed);
             }
         };
         match std::thread::Builder::new().name("journal snapshot".to_owned()).spawn(write) {
