@@ -2,7 +2,7 @@
 
 use quartet_protocol::resp::Output;
 
-use crate::command::syntax::{self, Argument, Kind};
+use crate::command::syntax::{self, Argument, ArgumentKind};
 use crate::command::{CommandTable, Row};
 
 /// Writes a command's documentation as one map.
@@ -54,7 +54,7 @@ fn write_argument(output: &mut Output, argument: &Argument, row: &Row) {
     .iter()
     .filter_map(|&(holds, word)| holds.then_some(word))
     .collect();
-    let is_key = kind == Kind::Key;
+    let is_key = kind == ArgumentKind::Key;
     let has_parts = kind.has_parts();
     // Name and type; the parts or a text to display; other fields that apply.
     let optional_facts = [is_key, argument.token.is_some(), !flags.is_empty()];
@@ -85,11 +85,13 @@ fn write_argument(output: &mut Output, argument: &Argument, row: &Row) {
 }
 
 /// The kind of an argument; in the one command where the name says too little, from the command.
-fn kind(argument: &Argument, row: &Row) -> Kind {
+fn kind(argument: &Argument, row: &Row) -> ArgumentKind {
     match argument.kind {
-        Kind::Integer if row.name.ends_with("byfloat") && argument.name == "increment" => Kind::Double,
+        ArgumentKind::Integer if row.name.ends_with("byfloat") && argument.name == "increment" => {
+            ArgumentKind::Double
+        }
         // A name of a key in a command without keys, like DEBUG OBJECT.
-        Kind::Key if row.command.keys.first == 0 => Kind::String,
+        ArgumentKind::Key if row.command.keys.first == 0 => ArgumentKind::String,
         kind => kind,
     }
 }

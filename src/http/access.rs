@@ -335,13 +335,13 @@ mod tests {
     use crate::clock::Clock;
     use crate::server;
 
-    const READS: Kind = Kind { get_takes: false, is_for_proxies: false, runs_commands: false };
-    const TAKES: Kind = Kind { get_takes: true, ..READS };
-    const FOR_PROXIES: Kind = Kind { is_for_proxies: true, ..TAKES };
+    const READS: RouteKind = RouteKind { get_takes: false, is_for_proxies: false, runs_commands: false };
+    const TAKES: RouteKind = RouteKind { get_takes: true, ..READS };
+    const FOR_PROXIES: RouteKind = RouteKind { is_for_proxies: true, ..TAKES };
 
     /// A kind of route.
     #[derive(Clone, Copy)]
-    struct Kind {
+    struct RouteKind {
         get_takes: bool,
         is_for_proxies: bool,
         runs_commands: bool,
@@ -351,7 +351,7 @@ mod tests {
     #[track_caller]
     fn check(
         Place { access, services }: &Place,
-        (method, kind): (&str, Kind),
+        (method, kind): (&str, RouteKind),
         peer: &str,
         headers: &[(&str, &str)],
         expected: Result<Admitted, &str>,
@@ -366,7 +366,7 @@ mod tests {
         let request = request.body(()).expect("a request");
         let peer = peer.parse().expect("an address");
         let own = "192.0.2.1:8080".parse().expect("an address");
-        let Kind { get_takes, is_for_proxies, runs_commands } = kind;
+        let RouteKind { get_takes, is_for_proxies, runs_commands } = kind;
         let route = Route { get_takes, is_for_proxies, runs_commands, ..Route::other("") };
         let admitted = access.admit(&request, &route, Peer::new(peer, own), services);
         assert_eq!(admitted.map_err(|problem| problem.kind().slug), expected, "{method} {headers:?}");

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
-use super::thread::{Arrival, Thread};
+use super::thread::{Accepted, Thread};
 use crate::command::Services;
 use crate::http::endpoint::{Problem, problems};
 use crate::log_queue::RepeatLimit;
@@ -63,7 +63,7 @@ async fn admit(
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     }
     let thread = threads.iter().min_by_key(|thread| thread.load()).expect("a door has at least one thread");
-    thread.deal(Arrival { stream: stream.into_std()?, peer, activity });
+    thread.deal(Accepted { stream: stream.into_std()?, peer, activity });
     Ok(())
 }
 

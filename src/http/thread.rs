@@ -56,7 +56,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PURGE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A connection on its way to its thread.
-pub(super) struct Arrival {
+pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
     pub(super) activity: Activity,
@@ -64,13 +64,13 @@ pub(super) struct Arrival {
 
 /// A thread as the listeners see it.
 pub struct Thread {
-    arrivals: UnboundedSender<Arrival>,
+    queue: UnboundedSender<Accepted>,
     connections: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
 /// The state that a thread's connections share.
-struct Shop {
+struct ThreadState {
     door: Door,
     builder: Builder<Streams>,
     shutdown: CancellationToken,
@@ -88,7 +88,7 @@ impl Thread {
         shutdown: CancellationToken,
     ) -> std::io::Result<Thread> {
         // The limit on connections bounds this channel.
-        let (arrivals, arriving) = unbounded_channel();
+        let (queue, arriving) = unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -96,10 +96,10 @@ impl Thread {
             let settings = services.settings.current();
             let builder = builder(Arc::clone(&services));
             let context = Context::new(services, slot, Random::with_seed(machine_seed()), shutdown.clone());
-            let shop = Shop { door: Door::new(context, &settings), builder, shutdown };
-            runtime.block_on(work(Arc::new(shop), arriving, counter));
+            let state = ThreadState { door: Door::new(context, &settings), builder, shutdown };
+            runtime.block_on(work(Arc::new(state), arriving, counter));
         })?;
-        Ok(Thread { arrivals, connections, thread })
+        Ok(Thread { queue, connections, thread })
     }
 
     /// Number of connections it has.
@@ -108,9 +108,9 @@ impl Thread {
     }
 
     /// Hands it a connection.
-    pub(super) fn deal(&self, arrival: Arrival) {
+    pub(super) fn deal(&self, accepted: Accepted) {
         self.connections.fetch_add(1, Relaxed);
-        if let Err(refused) = self.arrivals.send(arrival) {
+        if let Err(refused) = self.queue.send(accepted) {
             // The thread has ended, which happens only while the server stops.
             tracing::debug!(peer = %refused.0.peer, "connection came too late");
         }
@@ -118,7 +118,7 @@ impl Thread {
 
     /// Waits for it to end.
     pub fn join(self) {
-        drop(self.arrivals);
+        drop(self.queue);
         if self.thread.join().is_err() {
             tracing::error!("an HTTP thread ended by a panic");
         }
@@ -143,23 +143,23 @@ fn builder(services: Arc<Services>) -> Builder<Streams> {
     builder
 }
 
-async fn work(shop: Arc<Shop>, mut arriving: UnboundedReceiver<Arrival>, counter: Arc<AtomicUsize>) {
+async fn work(state: Arc<ThreadState>, mut arriving: UnboundedReceiver<Accepted>, counter: Arc<AtomicUsize>) {
     let connections = TaskTracker::new();
     let mut purge = Purge::default();
     let mut purge_interval = tokio::time::interval(PURGE_INTERVAL);
     loop {
-        let arrival = tokio::select! {
-            arrival = arriving.recv() => arrival,
-            () = shop.shutdown.cancelled() => break,
+        let accepted = tokio::select! {
+            accepted = arriving.recv() => accepted,
+            () = state.shutdown.cancelled() => break,
             _ = purge_interval.tick() => {
                 purge.follow();
                 continue;
             }
         };
-        let Some(arrival) = arrival else { break };
-        let (shop, counter) = (Arc::clone(&shop), Arc::clone(&counter));
+        let Some(accepted) = accepted else { break };
+        let (state, counter) = (Arc::clone(&state), Arc::clone(&counter));
         connections.spawn(async move {
-            converse(&shop, arrival).await;
+            converse(&state, accepted).await;
             counter.fetch_sub(1, Relaxed);
         });
     }
@@ -170,8 +170,8 @@ async fn work(shop: Arc<Shop>, mut arriving: UnboundedReceiver<Arrival>, counter
 }
 
 /// Serves one connection to its end.
-async fn converse(shop: &Shop, arrival: Arrival) {
-    let Arrival { stream, peer, activity } = arrival;
+async fn converse(state: &ThreadState, accepted: Accepted) {
+    let Accepted { stream, peer, activity } = accepted;
     let stream = match tokio::net::TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
@@ -183,7 +183,7 @@ async fn converse(shop: &Shop, arrival: Arrival) {
     let activity = Arc::new(activity);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         activity.begin(request.version() == Version::HTTP_2);
-        let (door, mut under_way) = (shop.door.clone(), UnderWay::new(Arc::clone(&activity)));
+        let (door, mut under_way) = (state.door.clone(), UnderWay::new(Arc::clone(&activity)));
         let request = request.map(|body| under_way.receive(body));
         let caller = Caller { peer: Peer::new(peer, own), responses: Arc::clone(&activity.responses) };
         async move {
@@ -194,7 +194,7 @@ async fn converse(shop: &Shop, arrival: Arrival) {
         }
     });
     let io = TokioIo::new(ActiveStream::new(stream, Arc::clone(&activity)));
-    let mut connection = std::pin::pin!(shop.builder.serve_connection_with_upgrades(io, service));
+    let mut connection = std::pin::pin!(state.builder.serve_connection_with_upgrades(io, service));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
@@ -202,7 +202,7 @@ async fn converse(shop: &Shop, arrival: Arrival) {
             tracing::debug!(%peer, reason, "closing an HTTP connection");
             return;
         }
-        () = shop.shutdown.cancelled() => {
+        () = state.shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -290,21 +290,21 @@ mod tests {
             pending::<()>().await;
         };
         let door = Door::before(Router::new().route("/wait", get(wait)), context, &Settings::default());
-        let shop = Shop { door, builder: builder(Arc::clone(&services)), shutdown };
+        let state = ThreadState { door, builder: builder(Arc::clone(&services)), shutdown };
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
         let (stream, peer) = listener.accept().expect("it has a connection");
         stream.set_nonblocking(true).expect("the socket is open");
         assert!(services.metrics.requests.admit(1));
-        let arrival = Arrival { stream, peer, activity: Activity::new(services) };
+        let accepted = Accepted { stream, peer, activity: Activity::new(services) };
         client.write_all(b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is read");
         let leave = async move {
             has_begun.await.expect("the endpoint runs");
             drop(client);
             is_gone.await.expect("the endpoint ends");
         };
-        tokio::join!(converse(&shop, arrival), leave);
+        tokio::join!(converse(&state, accepted), leave);
     }
 
     #[tokio::test]

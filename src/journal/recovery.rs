@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use super::disk::Disk;
 use super::operations::{Next, OperationReader};
 use super::record::{Found, RecordReader, Rest, Tag};
-use super::segment::{self, FileId, HEAD, Head, Kind};
+use super::segment::{self, FileId, FileKind, HEAD, Head};
 use crate::wait::Position;
 
 /// Bytes read from the disk at once.
@@ -159,10 +159,10 @@ pub(super) fn recover(
     let mut files: Vec<FileId> = names.iter().filter_map(|name| FileId::parse(name)).collect();
     files.sort_unstable_by_key(|file| (file.sequence, file.kind));
     // A snapshot comes before the segment with its number.
-    let begin = files.iter().rposition(|file| file.kind == Kind::Snapshot).unwrap_or(0);
+    let begin = files.iter().rposition(|file| file.kind == FileKind::Snapshot).unwrap_or(0);
     let mut recovery = Recovery { disk, versions, replay, state: Recovered::new() };
     let (snapshot, segments) = match files[begin..].split_first() {
-        Some((first, rest)) if first.kind == Kind::Snapshot => (Some(first), rest),
+        Some((first, rest)) if first.kind == FileKind::Snapshot => (Some(first), rest),
         _ => (None, &files[begin..]),
     };
     if let Some(&snapshot) = snapshot {

@@ -26,29 +26,29 @@ const DRAFT: &str = ".new";
 
 /// The kinds of files.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     Snapshot = 1,
     Segment = 2,
 }
 
 /// Each kind with the end of its files' names.
-const KINDS: &[(Kind, &str)] = &[(Kind::Snapshot, "snapshot"), (Kind::Segment, "segment")];
+const KINDS: &[(FileKind, &str)] = &[(FileKind::Snapshot, "snapshot"), (FileKind::Segment, "segment")];
 
 /// Which file of a journal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct FileId {
-    pub(super) kind: Kind,
+    pub(super) kind: FileKind,
     /// Segments are numbered from one, without a gap.
     pub(super) sequence: u64,
 }
 
 impl FileId {
     pub(super) fn segment(sequence: u64) -> FileId {
-        FileId { kind: Kind::Segment, sequence }
+        FileId { kind: FileKind::Segment, sequence }
     }
 
     pub(super) fn snapshot(sequence: u64) -> FileId {
-        FileId { kind: Kind::Snapshot, sequence }
+        FileId { kind: FileKind::Snapshot, sequence }
     }
 
     /// Its name, such that names sort by sequence.

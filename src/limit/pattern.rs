@@ -9,11 +9,11 @@ use crate::glob;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: Box<[u8]>,
-    kind: Kind,
+    kind: PatternKind,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum PatternKind {
     Network(Network),
     Glob(glob::Pattern),
 }
@@ -33,11 +33,11 @@ impl Pattern {
         }
         if let Some(network) = Network::parse(text)? {
             let text = network.to_string().into_bytes().into();
-            return Ok(Pattern { text, kind: Kind::Network(network) });
+            return Ok(Pattern { text, kind: PatternKind::Network(network) });
         }
         // Only a far longer pattern can be too complex.
         let glob = glob::Pattern::new(text).map_err(|glob::PatternTooComplex| wrong_length())?;
-        Ok(Pattern { text: text.into(), kind: Kind::Glob(glob) })
+        Ok(Pattern { text: text.into(), kind: PatternKind::Glob(glob) })
     }
 
     /// Its text; networks have one spelling, whatever they were read from.
@@ -48,8 +48,8 @@ impl Pattern {
     /// Whether it matches a key; `host` is the key's host if the key is an address.
     pub fn matches(&self, key: &[u8], host: Option<Network>) -> bool {
         match &self.kind {
-            Kind::Network(network) => host.is_some_and(|host| host.overlaps(*network)),
-            Kind::Glob(glob) => glob.matches(key),
+            PatternKind::Network(network) => host.is_some_and(|host| host.overlaps(*network)),
+            PatternKind::Glob(glob) => glob.matches(key),
         }
     }
 }

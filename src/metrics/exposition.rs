@@ -13,7 +13,7 @@ const BUCKETS: [u64; 13] =
 
 /// The kind of a family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum MetricKind {
     /// Numbers that only grow, and start again with the server.
     Counter,
     /// Numbers that rise and fall.
@@ -22,12 +22,12 @@ enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     fn word(self) -> &'static str {
         match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         }
     }
 }
@@ -45,21 +45,21 @@ pub struct Exposition {
 impl Exposition {
     /// Begins a family of numbers that only grow.  The samples that follow belong to it.  Its name ends with `_total`.
     pub fn counter(&mut self, name: &'static str, help: &str) -> &mut Exposition {
-        self.family(name, Kind::Counter, help)
+        self.family(name, MetricKind::Counter, help)
     }
 
     /// Begins a family of numbers that rise and fall.
     pub fn gauge(&mut self, name: &'static str, help: &str) -> &mut Exposition {
-        self.family(name, Kind::Gauge, help)
+        self.family(name, MetricKind::Gauge, help)
     }
 
     /// Begins a family of distributions of durations.
     pub fn histogram(&mut self, name: &'static str, help: &str) -> &mut Exposition {
-        self.family(name, Kind::Histogram, help)
+        self.family(name, MetricKind::Histogram, help)
     }
 
-    fn family(&mut self, name: &'static str, kind: Kind, help: &str) -> &mut Exposition {
-        debug_assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");
+    fn family(&mut self, name: &'static str, kind: MetricKind, help: &str) -> &mut Exposition {
+        debug_assert_eq!(name.ends_with("_total"), kind == MetricKind::Counter, "{name}");
         debug_assert!(help.ends_with('.'), "{name}");
         self.family = name;
         self.line(format_args!("# HELP {name} {help}"));

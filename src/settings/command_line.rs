@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, Command, builder::OsStringValueParser};
 
-use super::kind::Kind;
+use super::kind::SettingKind;
 use super::source::{Given, Source, Stop, invalid, text};
 use super::suggest::nearest;
 use super::table::{SETTINGS, Setting};
@@ -37,7 +37,7 @@ fn command() -> Command {
 
 fn flag(row: &'static Setting) -> Arg {
     let mut help = row.description.to_owned();
-    if let Kind::Words(_) | Kind::Only { .. } = row.kind {
+    if let SettingKind::Words(_) | SettingKind::Only { .. } = row.kind {
         help += &format!(" ({})", row.kind.allowed());
     }
     if !row.default.is_empty() {

@@ -1,6 +1,6 @@
 //! Which values a setting may have: the kinds of values, how each is read from text, and how it is described.
 //!
-//! The errors are those of Redis' CONFIG SET.  A start that fails shows [`Kind::allowed`] instead, which names the remedy.
+//! The errors are those of Redis' CONFIG SET.  A start that fails shows [`SettingKind::allowed`] instead, which names the remedy.
 
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ const CONNECTIONS_MAX: i64 = u32::MAX as i64;
 
 /// Which values a setting may have.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum SettingKind {
     /// A whole number.
     Integer {
         /// The least allowed.
@@ -47,7 +47,7 @@ pub enum Kind {
         /// The most bytes allowed.
         max: i64,
     },
-    /// As [`Kind::Memory`] without bounds, or a percentage, like `75%`, of the memory that this process may use.
+    /// As [`SettingKind::Memory`] without bounds, or a percentage, like `75%`, of the memory that this process may use.
     MemoryOrShare,
     /// A number of threads.  `auto` is one less than the cores that this process may use, and at least one.
     Threads,
@@ -80,95 +80,104 @@ pub enum Kind {
     },
 }
 
-impl Kind {
+impl SettingKind {
     /// The valid values, as the end of a sentence that begins with "allowed is".
     pub fn allowed(&self) -> String {
         match *self {
-            Kind::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
-            Kind::Integer { min, max } => format!("an integer from {min} to {max}"),
-            Kind::Connections => format!("an integer from 1 to {CONNECTIONS_MAX}"),
-            Kind::MemoryOrShare => {
+            SettingKind::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
+            SettingKind::Integer { min, max } => format!("an integer from {min} to {max}"),
+            SettingKind::Connections => format!("an integer from 1 to {CONNECTIONS_MAX}"),
+            SettingKind::MemoryOrShare => {
                 "a memory size such as 0, 100mb or 2gb, or a share such as 75% of the memory of the container or machine"
                     .to_owned()
             }
-            Kind::Memory { min, max } => {
+            SettingKind::Memory { min, max } => {
                 format!("a memory size from {} to {}", memory_text(min), memory_text(max))
             }
-            Kind::Threads => format!("auto or an integer from 1 to {THREADS_MAX}"),
-            Kind::Boolean => "yes or no".to_owned(),
-            Kind::Words(words) => format!("one of {}", words.join(", ")),
-            Kind::Path => "a path, or \"\" for none".to_owned(),
-            Kind::Secret => format!("text of at most {SECRET_LENGTH_MAX} bytes"),
-            Kind::Addresses => {
+            SettingKind::Threads => format!("auto or an integer from 1 to {THREADS_MAX}"),
+            SettingKind::Boolean => "yes or no".to_owned(),
+            SettingKind::Words(words) => format!("one of {}", words.join(", ")),
+            SettingKind::Path => "a path, or \"\" for none".to_owned(),
+            SettingKind::Secret => format!("text of at most {SECRET_LENGTH_MAX} bytes"),
+            SettingKind::Addresses => {
                 format!("1 to {ADDRESSES_MAX} IP addresses or names of this machine, separated by spaces")
             }
-            Kind::Port => "a port from 0 (any free one) to 65535, or off".to_owned(),
-            Kind::Ports => {
+            SettingKind::Port => "a port from 0 (any free one) to 65535, or off".to_owned(),
+            SettingKind::Ports => {
                 format!("1 to {PORTS_MAX} ports from 0 (any free one) to 65535, separated by spaces, or off")
             }
-            Kind::Hosts => format!("at most {LIST_MAX} host names without ports, separated by spaces"),
-            Kind::Origins => {
+            SettingKind::Hosts => format!("at most {LIST_MAX} host names without ports, separated by spaces"),
+            SettingKind::Origins => {
                 format!(
                     "* or at most {LIST_MAX} origins such as https://example.com:3000, separated by spaces"
                 )
             }
-            Kind::OutputLimits => {
+            SettingKind::OutputLimits => {
                 "groups of <normal|slave|pubsub> <hard limit> <soft limit> <seconds>".to_owned()
             }
-            Kind::Only { value, because } => format!("only \"{value}\", because {because}"),
+            SettingKind::Only { value, because } => format!("only \"{value}\", because {because}"),
         }
     }
 
     /// The placeholder for a value in help.
     pub(super) fn value_name(&self) -> &'static str {
         match self {
-            Kind::Integer { .. } | Kind::Connections | Kind::Threads => "NUMBER",
-            Kind::Memory { .. } | Kind::MemoryOrShare => "BYTES",
-            Kind::Boolean => "yes|no",
-            Kind::Words(_) => "WORD",
-            Kind::Path => "PATH",
-            Kind::Secret => "TEXT",
-            Kind::Addresses => "ADDRESS",
-            Kind::Port | Kind::Ports => "PORT",
-            Kind::Hosts => "NAMES",
-            Kind::Origins => "ORIGINS",
-            Kind::OutputLimits => "LIMITS",
-            Kind::Only { .. } => "VALUE",
+            SettingKind::Integer { .. } | SettingKind::Connections | SettingKind::Threads => "NUMBER",
+            SettingKind::Memory { .. } | SettingKind::MemoryOrShare => "BYTES",
+            SettingKind::Boolean => "yes|no",
+            SettingKind::Words(_) => "WORD",
+            SettingKind::Path => "PATH",
+            SettingKind::Secret => "TEXT",
+            SettingKind::Addresses => "ADDRESS",
+            SettingKind::Port | SettingKind::Ports => "PORT",
+            SettingKind::Hosts => "NAMES",
+            SettingKind::Origins => "ORIGINS",
+            SettingKind::OutputLimits => "LIMITS",
+            SettingKind::Only { .. } => "VALUE",
         }
     }
 
     /// A suggestion for a misspelt word of a choice, or nothing.
     pub(super) fn did_you_mean(&self, value: &str) -> String {
         match self {
-            Kind::Words(words) => did_you_mean(value, words.iter().copied()),
+            SettingKind::Words(words) => did_you_mean(value, words.iter().copied()),
             _ => String::new(),
         }
     }
 
     /// Whether a value may be several words, which the command line also takes as several arguments.
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Ports | Kind::Hosts | Kind::Origins | Kind::OutputLimits)
+        matches!(
+            self,
+            SettingKind::Addresses
+                | SettingKind::Ports
+                | SettingKind::Hosts
+                | SettingKind::Origins
+                | SettingKind::OutputLimits
+        )
     }
 
     /// Reads the value of a kind that is a number.
     fn number(&self, text: &str) -> Result<i64, String> {
         let (number, min, max) = match *self {
-            Kind::Integer { min, max } => {
+            SettingKind::Integer { min, max } => {
                 (integer(text).ok_or("argument couldn't be parsed into an integer")?, min, max)
             }
-            Kind::Connections => {
+            SettingKind::Connections => {
                 (integer(text).ok_or("argument couldn't be parsed into an integer")?, 1, CONNECTIONS_MAX)
             }
-            Kind::Memory { min, max } => (memory(text).ok_or("argument must be a memory value")?, min, max),
-            Kind::MemoryOrShare => {
+            SettingKind::Memory { min, max } => {
+                (memory(text).ok_or("argument must be a memory value")?, min, max)
+            }
+            SettingKind::MemoryOrShare => {
                 let bytes = match text.strip_suffix('%') {
                     Some(percent) => share_of_memory(percent).ok_or("argument must be from 1% to 100%")?,
                     None => memory(text).ok_or("argument must be a memory value")?,
                 };
                 (bytes, 0, i64::MAX)
             }
-            Kind::Threads if text == "auto" => (spare_cores(), 1, THREADS_MAX as i64),
-            Kind::Threads => {
+            SettingKind::Threads if text == "auto" => (spare_cores(), 1, THREADS_MAX as i64),
+            SettingKind::Threads => {
                 let number = integer(text).ok_or("argument couldn't be parsed into an integer")?;
                 (number, 1, THREADS_MAX as i64)
             }
@@ -229,7 +238,7 @@ fn spare_cores() -> i64 {
 /// The type of a field of `Settings`.
 pub(super) trait Value: Sized {
     /// Takes the value that `text` says.  On an error, in CONFIG SET's words, the field stays as it is.
-    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String>;
+    fn assign(&mut self, text: &str, kind: &SettingKind) -> Result<(), String>;
     /// The value as CONFIG GET shows it.
     fn text(&self) -> String;
 }
@@ -237,7 +246,7 @@ pub(super) trait Value: Sized {
 macro_rules! numbers {
     ($($number:ty)*) => { $(
         impl Value for $number {
-            fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
+            fn assign(&mut self, text: &str, kind: &SettingKind) -> Result<(), String> {
                 *self = kind.number(text)?.try_into().expect("the range of the row fits the field");
                 Ok(())
             }
@@ -250,7 +259,7 @@ macro_rules! numbers {
 numbers! { u32 u64 i64 usize }
 
 impl Value for Duration {
-    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, kind: &SettingKind) -> Result<(), String> {
         let mut seconds = self.as_secs();
         seconds.assign(text, kind)?;
         *self = Duration::from_secs(seconds);
@@ -262,7 +271,7 @@ impl Value for Duration {
 }
 
 impl Value for bool {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
         *self = match text.to_ascii_lowercase().as_str() {
             "yes" => true,
             "no" => false,
@@ -276,7 +285,7 @@ impl Value for bool {
 }
 
 impl Value for String {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
         if text.len() > SECRET_LENGTH_MAX {
             return Err("Password is longer than CONFIG_AUTHPASS_MAX_LEN".to_owned());
         }
@@ -288,13 +297,13 @@ impl Value for String {
     }
 }
 
-/// The field of a [`Kind::Only`] row, which holds the one value.
+/// The field of a [`SettingKind::Only`] row, which holds the one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Only(&'static str);
 
 impl Value for Only {
-    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
-        let Kind::Only { value, because } = *kind else {
+    fn assign(&mut self, text: &str, kind: &SettingKind) -> Result<(), String> {
+        let SettingKind::Only { value, because } = *kind else {
             unreachable!("a row whose field is Only has the kind Only");
         };
         if !text.eq_ignore_ascii_case(value) {
@@ -309,7 +318,7 @@ impl Value for Only {
 }
 
 impl Value for Option<PathBuf> {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
         if text.contains('\0') {
             return Err("argument must not contain a zero byte".to_owned());
         }
@@ -322,7 +331,7 @@ impl Value for Option<PathBuf> {
 }
 
 impl Value for Vec<IpAddr> {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for word in words(text) {
             let bare = if is_bracketed_address(word) { &word[1..word.len() - 1] } else { word };
@@ -346,7 +355,7 @@ impl Value for Vec<IpAddr> {
 }
 
 impl Value for Option<u16> {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
         *self = port(text)?;
         Ok(())
     }
@@ -356,7 +365,7 @@ impl Value for Option<u16> {
 }
 
 impl Value for Vec<u16> {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
         if port(text) == Ok(None) {
             self.clear();
             return Ok(());
@@ -381,10 +390,10 @@ impl Value for Vec<u16> {
 }
 
 impl Value for Vec<String> {
-    fn assign(&mut self, text: &str, kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, kind: &SettingKind) -> Result<(), String> {
         let is_valid = match kind {
-            Kind::Hosts => is_host,
-            Kind::Origins => is_origin,
+            SettingKind::Hosts => is_host,
+            SettingKind::Origins => is_origin,
             _ => unreachable!("a row whose field is a list of words has a kind that is one"),
         };
         let list: Vec<String> = words(text).map(str::to_ascii_lowercase).collect();
@@ -436,7 +445,7 @@ fn is_origin(word: &str) -> bool {
 }
 
 impl Value for OutputLimits {
-    fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+    fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
         *self = self.changed_by(text)?;
         Ok(())
     }

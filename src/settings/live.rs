@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::kind::Kind;
+use super::kind::SettingKind;
 use super::table::{COMPATIBILITY, Change, SETTINGS, Setting, Settings, find};
 use crate::glob::Pattern;
 use crate::lock_order::{Mutex, rank};
@@ -105,7 +105,7 @@ impl Live {
                 .map_err(|_| "argument must be UTF-8 text".to_owned())
                 .and_then(|text| row.assign(&mut changed, text))
                 .map_err(|error| failed(row.name, &error))?;
-            if matches!(row.kind, Kind::Connections)
+            if matches!(row.kind, SettingKind::Connections)
                 && let Some(left) = changed.connections_left(row, self.room.load(Relaxed))
             {
                 return Err(failed(row.name, &format!("{TOO_MANY_CLIENTS}{left}")));

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::kind::Kind;
+use super::kind::SettingKind;
 use super::source::{Given, Source, Stop, invalid, is_of_a_cluster, text};
 use super::suggest::did_you_mean;
 use super::table::{ENVIRONMENT_PREFIX, SETTINGS, Setting, Settings};
@@ -80,7 +80,8 @@ fn refused(source: &Source, row: &Setting, value: &str, reason: &str) -> Stop {
     let quoted = if row.is_secret() { "the value".to_owned() } else { quoted(value) };
     let (allowed, suggestion) = (row.kind.allowed(), row.kind.did_you_mean(value));
     // The valid values do not tell why a name has no address.
-    let reason = if matches!(row.kind, Kind::Addresses) { format!(" ({reason})") } else { String::new() };
+    let reason =
+        if matches!(row.kind, SettingKind::Addresses) { format!(" ({reason})") } else { String::new() };
     invalid(source, &format!("{name}{quoted} is not valid{reason}; allowed is {allowed}{suggestion}"))
 }
 

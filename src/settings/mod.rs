@@ -16,7 +16,7 @@ mod suggest;
 mod table;
 mod values;
 
-pub use kind::Kind;
+pub use kind::SettingKind;
 pub use live::{Changes, Live, Snapshot};
 pub use load::{Loaded, load, of_process};
 pub use page::markdown;

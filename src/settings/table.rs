@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
 
-use super::kind::{Kind, Only, Value};
+use super::kind::{Only, SettingKind, Value};
 use super::values::{EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits, ProtectedAction};
 
 /// The prefix of all our environment variables.
@@ -38,12 +38,12 @@ pub struct Setting {
     /// Its purpose, in one line.
     pub description: &'static str,
     /// Which values are valid.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// The value where no source names one.
     pub default: &'static str,
     /// When it may change.
     pub change: Change,
-    assign: fn(&mut Settings, &str, &Kind) -> Result<(), String>,
+    assign: fn(&mut Settings, &str, &SettingKind) -> Result<(), String>,
     text: fn(&Settings) -> String,
 }
 
@@ -55,7 +55,7 @@ impl Setting {
 
     /// Whether its value is never shown, wherever settings or commands are.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret)
+        matches!(self.kind, SettingKind::Secret)
     }
 
     /// Sets the value to what `text` says.
@@ -135,125 +135,125 @@ macro_rules! settings {
 
 settings! {
     /// TOML file of settings; environment variables and flags take precedence over it
-    config: Option<PathBuf> = "config", Kind::Path, "", AtStart;
+    config: Option<PathBuf> = "config", SettingKind::Path, "", AtStart;
     /// Addresses to listen on
-    bind: Vec<IpAddr> = "bind", Kind::Addresses, "127.0.0.1", AtStart;
+    bind: Vec<IpAddr> = "bind", SettingKind::Addresses, "127.0.0.1", AtStart;
     /// Port for the Redis protocol
-    port: Option<u16> = "port", Kind::Port, "6379", AtStart;
+    port: Option<u16> = "port", SettingKind::Port, "6379", AtStart;
     /// Port for the broker's protocol, which is not served yet
-    broker_port: Option<u16> = "broker-port", Kind::Port, "4222", AtStart;
+    broker_port: Option<u16> = "broker-port", SettingKind::Port, "4222", AtStart;
     /// Ports for HTTP
-    http_port: Vec<u16> = "http-port", Kind::Ports, "8080 8000", AtStart;
+    http_port: Vec<u16> = "http-port", SettingKind::Ports, "8080 8000", AtStart;
     /// File to which the server writes the addresses that it has bound, as JSON
-    ports_file: Option<PathBuf> = "ports-file", Kind::Path, "", AtStart;
+    ports_file: Option<PathBuf> = "ports-file", SettingKind::Path, "", AtStart;
     /// Refuse clients from other machines while no password is set
-    protected_mode: bool = "protected-mode", Kind::Boolean, "yes", AtRunTime;
+    protected_mode: bool = "protected-mode", SettingKind::Boolean, "yes", AtRunTime;
     /// Password that clients must give; empty for none
-    requirepass: String = "requirepass", Kind::Secret, "", AtRunTime;
+    requirepass: String = "requirepass", SettingKind::Secret, "", AtRunTime;
     /// Clients that may run DEBUG: none, all, or those on this machine
-    enable_debug_command: ProtectedAction = "enable-debug-command", Kind::Words(ProtectedAction::WORDS), "local", AtStart;
+    enable_debug_command: ProtectedAction = "enable-debug-command", SettingKind::Words(ProtectedAction::WORDS), "local", AtStart;
 
     /// Threads that serve clients; auto leaves one core to the rest of the machine
-    threads: usize = "threads", Kind::Threads, "auto", AtStart;
+    threads: usize = "threads", SettingKind::Threads, "auto", AtStart;
     /// Threads that serve HTTP
-    http_threads: usize = "http-threads", Kind::Integer { min: 1, max: 64 }, "1", AtStart;
+    http_threads: usize = "http-threads", SettingKind::Integer { min: 1, max: 64 }, "1", AtStart;
     /// Number of databases that SELECT can choose from
-    databases: usize = "databases", Kind::Integer { min: 1, max: 1024 }, "16", AtStart;
+    databases: usize = "databases", SettingKind::Integer { min: 1, max: 1024 }, "16", AtStart;
     /// Most clients at a time
-    maxclients: usize = "maxclients", Kind::Connections, "10000", AtRunTime;
+    maxclients: usize = "maxclients", SettingKind::Connections, "10000", AtRunTime;
     /// Seconds after which an idle client is disconnected; 0 for never
-    timeout: u64 = "timeout", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
+    timeout: u64 = "timeout", SettingKind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
     /// Seconds between probes of a silent connection; 0 for none
-    tcp_keepalive: u32 = "tcp-keepalive", Kind::Integer { min: 0, max: INT_MAX }, "300", AtRunTime;
+    tcp_keepalive: u32 = "tcp-keepalive", SettingKind::Integer { min: 0, max: INT_MAX }, "300", AtRunTime;
     /// Connections that may wait to be accepted
-    tcp_backlog: u32 = "tcp-backlog", Kind::Integer { min: 1, max: INT_MAX }, "511", AtStart;
+    tcp_backlog: u32 = "tcp-backlog", SettingKind::Integer { min: 1, max: INT_MAX }, "511", AtStart;
 
     /// Most HTTP connections at a time
-    http_connection_limit: usize = "http-connection-limit", Kind::Connections, "10000", AtRunTime;
+    http_connection_limit: usize = "http-connection-limit", SettingKind::Connections, "10000", AtRunTime;
     /// Most bytes in the body of an HTTP request
-    http_body_limit: u64 = "http-body-limit", Kind::Memory { min: 1 << 10, max: BULK_LENGTH_MAX as i64 }, "64mb", AtRunTime;
+    http_body_limit: u64 = "http-body-limit", SettingKind::Memory { min: 1 << 10, max: BULK_LENGTH_MAX as i64 }, "64mb", AtRunTime;
     /// Most bytes of unread responses, and of request bodies under way, on one HTTP connection; beyond it, responses and bodies over 16 KiB are refused with 503
-    http_connection_in_flight_limit: usize = "http-connection-in-flight-limit", Kind::Memory { min: 1 << 10, max: i64::MAX }, "64mb", AtRunTime;
+    http_connection_in_flight_limit: usize = "http-connection-in-flight-limit", SettingKind::Memory { min: 1 << 10, max: i64::MAX }, "64mb", AtRunTime;
     /// The same limit for all HTTP connections together
-    http_in_flight_limit: usize = "http-in-flight-limit", Kind::Memory { min: 1 << 10, max: i64::MAX }, "256mb", AtRunTime;
+    http_in_flight_limit: usize = "http-in-flight-limit", SettingKind::Memory { min: 1 << 10, max: i64::MAX }, "256mb", AtRunTime;
     /// Seconds that an HTTP client may take to send the head of a request, to begin its body, or to begin to read; bodies and responses must then average 64 KiB per second
-    http_request_timeout: Duration = "http-request-timeout", Kind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
+    http_request_timeout: Duration = "http-request-timeout", SettingKind::Integer { min: 1, max: 3600 }, "20", AtRunTime;
     /// Seconds after which an HTTP connection without requests is closed
-    http_idle_timeout: Duration = "http-idle-timeout", Kind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
+    http_idle_timeout: Duration = "http-idle-timeout", SettingKind::Integer { min: 1, max: INT_MAX }, "75", AtRunTime;
     /// Origins whose web pages may use HTTP; * for all, empty for none
-    http_cors_origins: Vec<String> = "http-cors-origins", Kind::Origins, "", AtStart;
+    http_cors_origins: Vec<String> = "http-cors-origins", SettingKind::Origins, "", AtStart;
     /// Host names that HTTP requests may address while no password is set, besides localhost and addresses of this machine
-    http_hosts: Vec<String> = "http-hosts", Kind::Hosts, "", AtStart;
+    http_hosts: Vec<String> = "http-hosts", SettingKind::Hosts, "", AtStart;
     /// Log every HTTP request at level info instead of debug
-    http_log_requests: bool = "http-log-requests", Kind::Boolean, "no", AtRunTime;
+    http_log_requests: bool = "http-log-requests", SettingKind::Boolean, "no", AtRunTime;
     /// Seconds to go on serving after a signal to stop, while /health/ready already answers 503
-    shutdown_delay: Duration = "shutdown-delay", Kind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
+    shutdown_delay: Duration = "shutdown-delay", SettingKind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
     /// Most memory for the cache; 0 for no limit
-    maxmemory: usize = "maxmemory", Kind::MemoryOrShare, "0", AtRunTime;
+    maxmemory: usize = "maxmemory", SettingKind::MemoryOrShare, "0", AtRunTime;
     /// Which keys are evicted when memory is full
-    maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Words(EvictionPolicy::WORDS), "noeviction", AtRunTime;
+    maxmemory_policy: EvictionPolicy = "maxmemory-policy", SettingKind::Words(EvictionPolicy::WORDS), "noeviction", AtRunTime;
     /// Keys that are compared to find one to evict
-    maxmemory_samples: usize = "maxmemory-samples", Kind::Integer { min: 1, max: 64 }, "16", AtRunTime;
+    maxmemory_samples: usize = "maxmemory-samples", SettingKind::Integer { min: 1, max: 64 }, "16", AtRunTime;
     /// How slowly a key's use count grows under an LFU policy
-    lfu_log_factor: u32 = "lfu-log-factor", Kind::Integer { min: 0, max: INT_MAX }, "10", AtRunTime;
+    lfu_log_factor: u32 = "lfu-log-factor", SettingKind::Integer { min: 0, max: INT_MAX }, "10", AtRunTime;
     /// Minutes after which a key's use count drops by one; 0 for never
-    lfu_decay_time: u32 = "lfu-decay-time", Kind::Integer { min: 0, max: INT_MAX }, "1", AtRunTime;
+    lfu_decay_time: u32 = "lfu-decay-time", SettingKind::Integer { min: 0, max: INT_MAX }, "1", AtRunTime;
 
     /// Time to live, in seconds, of cache keys that are written without one; 0 for none
-    ttl_default: u64 = "ttl-default", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
+    ttl_default: u64 = "ttl-default", SettingKind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
     /// Longest time to live, in seconds, that a cache key may have; 0 for no limit
-    ttl_max: u64 = "ttl-max", Kind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
+    ttl_max: u64 = "ttl-max", SettingKind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
     /// Most fields of a hash that is kept packed into one string of bytes
-    hash_max_listpack_entries: usize = "hash-max-listpack-entries", Kind::Integer { min: 0, max: i64::MAX }, "512", AtRunTime;
+    hash_max_listpack_entries: usize = "hash-max-listpack-entries", SettingKind::Integer { min: 0, max: i64::MAX }, "512", AtRunTime;
     /// Most bytes of a field or a value in such a hash
-    hash_max_listpack_value: usize = "hash-max-listpack-value", Kind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
+    hash_max_listpack_value: usize = "hash-max-listpack-value", SettingKind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
     /// Most bytes in one value of the cache, or in one field or value of a hash
-    max_value_size: usize = "max-value-size", Kind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
+    max_value_size: usize = "max-value-size", SettingKind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
     /// Most output that may wait for a client of each class before it is disconnected
-    client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", Kind::OutputLimits,
+    client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", SettingKind::OutputLimits,
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", AtRunTime;
     /// Most unread request bytes of one client
     client_query_buffer_limit: usize = "client-query-buffer-limit",
-        Kind::Memory { min: REQUEST_LIMIT_MIN, max: REQUEST_LENGTH_MAX as i64 }, "1gb", AtRunTime;
+        SettingKind::Memory { min: REQUEST_LIMIT_MIN, max: REQUEST_LENGTH_MAX as i64 }, "1gb", AtRunTime;
     /// Most bytes in one argument of a request
     proto_max_bulk_len: usize = "proto-max-bulk-len",
-        Kind::Memory { min: REQUEST_LIMIT_MIN, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
+        SettingKind::Memory { min: REQUEST_LIMIT_MIN, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
     /// Microseconds that a command must take to enter the slow log; 0 for every command, -1 for none
-    slowlog_log_slower_than: i64 = "slowlog-log-slower-than", Kind::Integer { min: -1, max: i64::MAX }, "10000", AtRunTime;
+    slowlog_log_slower_than: i64 = "slowlog-log-slower-than", SettingKind::Integer { min: -1, max: i64::MAX }, "10000", AtRunTime;
     /// Most entries in the slow log
-    slowlog_max_len: usize = "slowlog-max-len", Kind::Integer { min: 0, max: i64::MAX }, "128", AtRunTime;
+    slowlog_max_len: usize = "slowlog-max-len", SettingKind::Integer { min: 0, max: i64::MAX }, "128", AtRunTime;
     /// Milliseconds that an event must take for LATENCY to record it; 0 for none
-    latency_monitor_threshold: u64 = "latency-monitor-threshold", Kind::Integer { min: 0, max: i64::MAX }, "0", AtRunTime;
+    latency_monitor_threshold: u64 = "latency-monitor-threshold", SettingKind::Integer { min: 0, max: i64::MAX }, "0", AtRunTime;
     /// Keep a histogram of each command's latency
-    latency_tracking: bool = "latency-tracking", Kind::Boolean, "yes", AtRunTime;
+    latency_tracking: bool = "latency-tracking", SettingKind::Boolean, "yes", AtRunTime;
     /// Least severe level of messages that are logged
-    log_level: LogLevel = "log-level", Kind::Words(LogLevel::WORDS), "info", AtRunTime;
+    log_level: LogLevel = "log-level", SettingKind::Words(LogLevel::WORDS), "info", AtRunTime;
     /// Format of log messages
-    log_format: LogFormat = "log-format", Kind::Words(LogFormat::WORDS), "text", AtStart;
+    log_format: LogFormat = "log-format", SettingKind::Words(LogFormat::WORDS), "text", AtStart;
 
     /// Directory for data, created when it is first needed; empty to keep nothing on disk
-    dir: Option<PathBuf> = "dir", Kind::Path, "./quartet-data", AtStart;
+    dir: Option<PathBuf> = "dir", SettingKind::Path, "./quartet-data", AtStart;
     /// What survives a restart of the locks: leases (full), fences or nothing; auto is full if there is a directory for data
-    lock_durability: LockDurability = "lock-durability", Kind::Words(LockDurability::WORDS), "auto", AtStart;
+    lock_durability: LockDurability = "lock-durability", SettingKind::Words(LockDurability::WORDS), "auto", AtStart;
     /// Most memory for leases, waiting requests and remembered requests; beyond it new ones are refused, while renewing and releasing go on; 0 for no limit
-    lock_maxmemory: usize = "lock-maxmemory", Kind::Memory { min: 0, max: i64::MAX }, "1gb", AtRunTime;
+    lock_maxmemory: usize = "lock-maxmemory", SettingKind::Memory { min: 0, max: i64::MAX }, "1gb", AtRunTime;
     /// Most memory for the counters of rate limits; beyond it, the `on_full` of a policy decides for keys without a counter; 0 for no limit
-    limit_maxmemory: usize = "limit-maxmemory", Kind::MemoryOrShare, "256mb", AtRunTime;
+    limit_maxmemory: usize = "limit-maxmemory", SettingKind::MemoryOrShare, "256mb", AtRunTime;
     /// Counters of rate limits that matter for at least so many seconds survive a restart, as policies and lists do; 0 to keep nothing
-    limit_kept_from: u64 = "limit-kept-from", Kind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
+    limit_kept_from: u64 = "limit-kept-from", SettingKind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
     /// Bits of an IPv6 address that identify a client; one host commonly has all addresses with the same first 64
-    limit_host_prefix: u32 = "limit-host-prefix", Kind::Integer { min: 1, max: 128 }, "64", AtStart;
+    limit_host_prefix: u32 = "limit-host-prefix", SettingKind::Integer { min: 1, max: 128 }, "64", AtStart;
     /// Keep the data across a restart in a journal
     appendonly: Only = "appendonly",
-        Kind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;
+        SettingKind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;
     /// When to save a snapshot
-    save: Only = "save", Kind::Only { value: "", because: "snapshots on disk are not built yet" }, "", AtRunTime;
+    save: Only = "save", SettingKind::Only { value: "", because: "snapshots on disk are not built yet" }, "", AtRunTime;
     /// Which changes of keys are published
     notify_keyspace_events: Only = "notify-keyspace-events",
-        Kind::Only { value: "", because: "keyspace notifications are not built yet" }, "", AtRunTime;
+        SettingKind::Only { value: "", because: "keyspace notifications are not built yet" }, "", AtRunTime;
 }
 
 /// Names that clients ask CONFIG GET for and that are no settings here, with the values that they get.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::kind::{Kind, Value, integer, memory};
+use super::kind::{SettingKind, Value, integer, memory};
 
 /// Makes an enum of words: one row is a variant, its word in the settings and what it means.
 macro_rules! words {
@@ -30,7 +30,7 @@ macro_rules! words {
         }
 
         impl Value for $name {
-            fn assign(&mut self, text: &str, _kind: &Kind) -> Result<(), String> {
+            fn assign(&mut self, text: &str, _kind: &SettingKind) -> Result<(), String> {
                 let at = Self::WORDS.iter().position(|word| word.eq_ignore_ascii_case(text));
                 *self = Self::ALL[at.ok_or_else(|| not_among(Self::WORDS, text))?];
                 Ok(())

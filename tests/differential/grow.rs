@@ -1,7 +1,7 @@
 //! Grows requests from the syntax strings of the command table: mostly valid ones, now and then a damaged one.
 
 use quartet::command::Command;
-use quartet::command::syntax::{Argument, Kind, parse};
+use quartet::command::syntax::{Argument, ArgumentKind, parse};
 use quartet::random::Random;
 
 /// Few keys, so that commands meet.
@@ -56,9 +56,9 @@ fn grow(argument: &Argument, random: &mut Random, words: &mut Vec<Vec<u8>>) {
             words.push(token.as_bytes().to_vec());
         }
         match argument.kind {
-            Kind::PureToken => {}
-            Kind::Block => argument.arguments.iter().for_each(|part| grow(part, random, words)),
-            Kind::OneOf => {
+            ArgumentKind::PureToken => {}
+            ArgumentKind::Block => argument.arguments.iter().for_each(|part| grow(part, random, words)),
+            ArgumentKind::OneOf => {
                 let choices: Vec<_> = argument.arguments.iter().filter(|choice| !is_newer(choice)).collect();
                 grow(choices[random.below(choices.len())], random, words);
             }
@@ -68,22 +68,25 @@ fn grow(argument: &Argument, random: &mut Random, words: &mut Vec<Vec<u8>>) {
 }
 
 fn value(argument: &Argument, random: &mut Random) -> String {
-    let is_number = matches!(argument.kind, Kind::Integer | Kind::Double | Kind::UnixTime);
+    let is_number =
+        matches!(argument.kind, ArgumentKind::Integer | ArgumentKind::Double | ArgumentKind::UnixTime);
     if is_number && random.below(EDGE_ODDS) == 0 {
         return pick(EDGES, random);
     }
     let seconds = SECONDS.0 + random.below(SECONDS.1 - SECONDS.0);
     let name = argument.name.as_str();
     match argument.kind {
-        Kind::Key => pick(KEYS, random),
-        Kind::Pattern => pick(PATTERNS, random),
-        Kind::UnixTime if name.contains("milliseconds") => ((FAR_SECONDS + seconds) * 1000).to_string(),
-        Kind::UnixTime => (FAR_SECONDS + seconds).to_string(),
-        Kind::Integer if name.contains("milliseconds") => (seconds * 1000).to_string(),
-        Kind::Integer if name.contains("seconds") => seconds.to_string(),
-        Kind::Integer if name.contains("db") || name == "index" => random.below(4).to_string(),
-        Kind::Integer => (random.below(40) as i64 - 20).to_string(),
-        Kind::Double => format!("{}.5", random.below(40)),
+        ArgumentKind::Key => pick(KEYS, random),
+        ArgumentKind::Pattern => pick(PATTERNS, random),
+        ArgumentKind::UnixTime if name.contains("milliseconds") => {
+            ((FAR_SECONDS + seconds) * 1000).to_string()
+        }
+        ArgumentKind::UnixTime => (FAR_SECONDS + seconds).to_string(),
+        ArgumentKind::Integer if name.contains("milliseconds") => (seconds * 1000).to_string(),
+        ArgumentKind::Integer if name.contains("seconds") => seconds.to_string(),
+        ArgumentKind::Integer if name.contains("db") || name == "index" => random.below(4).to_string(),
+        ArgumentKind::Integer => (random.below(40) as i64 - 20).to_string(),
+        ArgumentKind::Double => format!("{}.5", random.below(40)),
         _ if KEYS.contains(&name) || name.contains("key") => pick(KEYS, random),
         _ => pick(VALUES, random),
     }

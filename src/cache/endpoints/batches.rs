@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
 use super::document::Document;
-use super::forms;
-use super::found::{Found, JSON};
-use super::stored::{Encoding, Stored, lifetime};
+use super::input_value::{Encoding, InputValue, lifetime};
+use super::output_value::{JSON, OutputValue};
+use super::representations;
 use crate::http::endpoint::{
     Context, Json, JsonText, OpenApiRouter, Problem, ProblemBody, Query, Room, State, problems, routes,
 };
@@ -101,13 +101,13 @@ async fn get_batch(
 ) -> Result<Response, Problem> {
     bound(asked.keys.len(), "keys")?;
     let names: Vec<&[u8]> = asked.keys.iter().map(String::as_bytes).collect();
-    let found: Vec<Option<Found>> = context.read(database.number(&context)?, &names, |visit| {
+    let found: Vec<Option<OutputValue>> = context.read(database.number(&context)?, &names, |visit| {
         let mut bytes = 0;
         let mut found = Vec::with_capacity(names.len());
         for name in &names {
             let key = visit.key(name);
             let store = visit.keyspace.store();
-            let value = visit.keyspace.read(&key).and_then(|entry| Found::of(store, entry).ok());
+            let value = visit.keyspace.read(&key).and_then(|entry| OutputValue::of(store, entry).ok());
             bytes += value.as_ref().map_or(0, |value| value.bytes.len());
             if bytes > VALUES_BYTES_MAX {
                 let allowed = format!("values of {VALUES_BYTES_MAX} bytes in one response");
@@ -129,11 +129,11 @@ async fn get_batch(
 }
 
 /// Writes the value of a key.
-fn write_slot(document: &mut Document, key: &[u8], found: Option<&Found>) {
+fn write_slot(document: &mut Document, key: &[u8], found: Option<&OutputValue>) {
     match found {
         Some(found) => {
             document.text(b"{\"found\":true,");
-            forms::write_json_form(document, key, found);
+            representations::write_json(document, key, found);
         }
         None => {
             document.text(b"{\"found\":false,");
@@ -158,7 +158,7 @@ async fn set_batch(
     bound(new.entries.len(), "entries")?;
     let mut stored = Vec::with_capacity(new.entries.len());
     for (number, entry) in new.entries.iter().enumerate() {
-        let value = Stored::from_json(&entry.value, entry.encoding, &format!("entries[{number}]."))?;
+        let value = InputValue::from_json(&entry.value, entry.encoding, &format!("entries[{number}]."))?;
         stored.push(value.within(&context)?);
     }
     let names: Vec<&[u8]> = new.entries.iter().map(|entry| entry.key.as_bytes()).collect();

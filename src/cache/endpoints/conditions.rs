@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
-use super::forms;
+use super::representations;
 use crate::http::endpoint::{Context, Problem, problems};
 use crate::store::EntryRef;
 
@@ -65,7 +65,7 @@ impl Conditions {
         self.matches.is_none() && self.matches_none.is_none()
     }
 
-    /// Lets the value of a key be overwritten or removed.  The tag of any form stands for the value.
+    /// Lets the value of a key be overwritten or removed.  The tag of any representation stands for the value.
     ///
     /// # Errors
     /// If a condition does not hold.
@@ -74,7 +74,7 @@ impl Conditions {
             return Ok(());
         }
         let current_tags = match current.map(|entry| (entry.string(), entry.content_type())) {
-            Some((Ok(value), content_type)) => Vec::from(forms::tags(value.bytes(), content_type)),
+            Some((Ok(value), content_type)) => Vec::from(representations::tags(value.bytes(), content_type)),
             Some((Err(_), _)) | None => Vec::new(),
         };
         let is_match = |tags: &Tags, strong| match tags {
@@ -90,7 +90,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// The response to a read of a value whose chosen form has this tag.
+    /// The response to a read of a value whose chosen representation has this tag.
     ///
     /// # Errors
     /// If a condition does not hold.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
-use super::found::{Found, JSON};
-use super::stored::{BodyType, Stored, lifetime};
+use super::input_value::{BodyType, InputValue, lifetime};
+use super::output_value::{JSON, OutputValue};
 use crate::http::endpoint::{
     Body, Context, Json, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, State, parse, problems,
     routes,
@@ -75,18 +75,19 @@ async fn increment(
         let store = visit.keyspace.store();
         let current = visit.keyspace.find(&key);
         conditions.allow_writing(current)?;
-        let (old, content_type, lifetime) = match current.map(|entry| Found::of(store, entry)).transpose()? {
-            Some(found) => {
-                let number = parse_integer(&found.bytes);
-                let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;
-                (number, found.content_type, Lifetime::Keep)
-            }
-            None => (0, Some(JSON.into()), made_for),
-        };
+        let (old, content_type, lifetime) =
+            match current.map(|entry| OutputValue::of(store, entry)).transpose()? {
+                Some(found) => {
+                    let number = parse_integer(&found.bytes);
+                    let number = number.ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER))?;
+                    (number, found.content_type, Lifetime::Keep)
+                }
+                None => (0, Some(JSON.into()), made_for),
+            };
         let value = old
             .checked_add(step.by)
             .ok_or_else(|| Problem::new(problems::NOT_AN_INTEGER).detail("the sum is beyond 64 bits"))?;
-        let stored = Stored { bytes: integer_text(value).as_ref().to_vec().into(), content_type };
+        let stored = InputValue { bytes: integer_text(value).as_ref().to_vec().into(), content_type };
         stored.write(&mut visit.keyspace, &key, lifetime);
         Ok(Json(Sum { value }))
     })?

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conditions::{ConditionHeaders, Conditions};
 use super::database::Database;
-use super::stored::lifetime;
+use super::input_value::lifetime;
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathBytes, Problem, Query, State, problems, routes,
 };

@@ -3,7 +3,8 @@
 //! A key is the percent-encoded part of the path behind `/cache/`; it may be any bytes but none at all.  The words that
 //! stand there for something else are matched before they are decoded, so a key `stats` is at `/cache/%73tats`.
 //!
-//! `stored` is a value as it is written, `found` as it is read; `forms` chooses how it is sent, `document` writes JSON.
+//! `input_value` is a value that a client writes, `output_value` one that it reads; `representations` chooses how a value is sent,
+//! `document` writes JSON.
 //! `conditions` compares entity tags, `fencing` asks whether the client holds a lock.  The other files are endpoints, by noun.
 
 mod batches;
@@ -12,12 +13,12 @@ mod counters;
 mod database;
 mod document;
 mod fencing;
-mod forms;
-mod found;
+mod input_value;
 mod keys;
 mod lifetimes;
+mod output_value;
+mod representations;
 mod statistics;
-mod stored;
 mod values;
 
 use crate::http::endpoint::{Context, OpenApiRouter};

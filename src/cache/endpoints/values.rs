@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{ConditionHeaders, Conditions, Reading};
 use super::database::{Database, existing};
 use super::fencing::{Fencing, synced};
-use super::forms::{self, Accept, Entry};
-use super::found::Found;
-use super::stored::{BodyType, NewValue, Stored, lifetime};
+use super::input_value::{BodyType, InputValue, NewValue, lifetime};
+use super::output_value::OutputValue;
+use super::representations::{self, Accept, Entry};
 use crate::http::endpoint::{
     Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, Room, State,
     json_with_status, parse, problems, routes,
@@ -51,11 +51,11 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// Reads the value of a key
 ///
 /// A value that was written with its own content type comes back with that type, any other value as JSON; Accept chooses
-/// another form.  HEAD returns the headers alone.
+/// another representation.  HEAD returns the headers alone.
 #[utoipa::path(get, path = "/cache/{key}", tag = "cache",
     params(("key" = String, Path, description = "The key, percent-encoded"), Database, ConditionHeaders),
     responses((status = 200, description = "The value", content((Entry = "application/json"), (String = "*/*")),
-            headers(("ETag" = String, description = "The tag of this form of the value"),
+            headers(("ETag" = String, description = "The tag of this representation of the value"),
                 ("Cache-Control" = String, description = "The seconds until the key expires"))),
         (status = 304, description = "The client has the value already")))]
 async fn value(
@@ -71,20 +71,23 @@ async fn value(
         let key = visit.key(&key);
         let store = visit.keyspace.store();
         let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
-        Found::of(store, entry).map(|found| (found, now))
+        OutputValue::of(store, entry).map(|found| (found, now))
     })?;
     if conditions.are_none() {
         room.admit(found.bytes.len())?;
     }
-    let form = accept.choose(&found)?;
-    let tag = forms::tag(forms::fingerprint(&found.bytes, found.content_type.as_deref()), form);
+    let representation = accept.choose(&found)?;
+    let tag = representations::tag(
+        representations::fingerprint(&found.bytes, found.content_type.as_deref()),
+        representation,
+    );
     Ok(match conditions.reading(&tag)? {
         Reading::Whole => {
             room.admit(found.bytes.len())?;
-            forms::respond(&key, found, form, &tag, now)
+            representations::respond(&key, found, representation, &tag, now)
         }
         Reading::NotModified => {
-            (StatusCode::NOT_MODIFIED, forms::common_headers(&found, &tag, now)).into_response()
+            (StatusCode::NOT_MODIFIED, representations::common_headers(&found, &tag, now)).into_response()
         }
     })
 }
@@ -112,17 +115,20 @@ async fn put_value(
     let mut ttl = writing.ttl;
     let mut if_absent = writing.if_absent.unwrap_or(false);
     let stored = match body_type {
-        BodyType::Raw(content_type) => Stored::from_body(&body, content_type),
+        BodyType::Raw(content_type) => InputValue::from_body(&body, content_type),
         BodyType::Object => {
             let new: NewValue = parse(&body)?;
             ttl = new.ttl.or(ttl);
             if_absent |= new.if_absent;
-            Stored::from_json(&new.value, new.encoding, "")?
+            InputValue::from_json(&new.value, new.encoding, "")?
         }
     };
     let stored = stored.within(&context)?;
-    let fingerprint = forms::fingerprint(&stored.bytes, stored.content_type.as_deref());
-    let etag = forms::tag(fingerprint, forms::first_form(stored.content_type.as_deref()));
+    let fingerprint = representations::fingerprint(&stored.bytes, stored.content_type.as_deref());
+    let etag = representations::tag(
+        fingerprint,
+        representations::first_representation(stored.content_type.as_deref()),
+    );
     let (is_new, hold) = context.write(database, &[&key], |visit| {
         let key = visit.key(&key);
         // The one of the query is checked even if the body has another, which has precedence.

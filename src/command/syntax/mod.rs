@@ -16,8 +16,8 @@ pub struct Argument {
     /// Its name in the documentation.
     pub name: String,
     /// Its type.
-    pub kind: Kind,
-    /// The word to be sent before it; of a [`Kind::PureToken`] the only one to be sent.
+    pub kind: ArgumentKind,
+    /// The word to be sent before it; of a [`ArgumentKind::PureToken`] the only one to be sent.
     pub token: Option<String>,
     /// It may be left out.
     pub optional: bool,
@@ -25,13 +25,13 @@ pub struct Argument {
     pub multiple: bool,
     /// The token is to be repeated with it.
     pub multiple_token: bool,
-    /// The parts of a [`Kind::Block`], the choices of a [`Kind::OneOf`].
+    /// The parts of a [`ArgumentKind::Block`], the choices of a [`ArgumentKind::OneOf`].
     pub arguments: Vec<Argument>,
 }
 
 /// The type of an argument, in the words of COMMAND DOCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ArgumentKind {
     /// The name of a key.
     Key,
     /// Any bytes.
@@ -52,25 +52,25 @@ pub enum Kind {
     Block,
 }
 
-impl Kind {
+impl ArgumentKind {
     /// The word that COMMAND DOCS uses.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Key => "key",
-            Kind::String => "string",
-            Kind::Integer => "integer",
-            Kind::Double => "double",
-            Kind::Pattern => "pattern",
-            Kind::UnixTime => "unix-time",
-            Kind::PureToken => "pure-token",
-            Kind::OneOf => "oneof",
-            Kind::Block => "block",
+            ArgumentKind::Key => "key",
+            ArgumentKind::String => "string",
+            ArgumentKind::Integer => "integer",
+            ArgumentKind::Double => "double",
+            ArgumentKind::Pattern => "pattern",
+            ArgumentKind::UnixTime => "unix-time",
+            ArgumentKind::PureToken => "pure-token",
+            ArgumentKind::OneOf => "oneof",
+            ArgumentKind::Block => "block",
         }
     }
 
     /// Whether it has parts.
     pub fn has_parts(self) -> bool {
-        matches!(self, Kind::OneOf | Kind::Block)
+        matches!(self, ArgumentKind::OneOf | ArgumentKind::Block)
     }
 }
 

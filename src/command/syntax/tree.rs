@@ -1,7 +1,7 @@
 //! The second step from notation to arguments: tokens take what follows them, names tell types.
 
 use super::notation::{Mark, Node};
-use super::{Argument, Kind};
+use super::{Argument, ArgumentKind};
 
 /// Names that mean keys wherever they stand.
 const KEYS: &[&str] = &["key", "newkey", "source", "destination", "key1", "key2", "sourcekey", "destkey"];
@@ -74,7 +74,7 @@ pub(super) fn arguments(nodes: &[Node]) -> Vec<Argument> {
 /// A token stands for itself, unless values follow that it introduces.
 fn with_token(token: &str, nodes: &[Node]) -> Argument {
     let mut argument = if nodes.is_empty() {
-        leaf(&token.trim_matches('"').to_lowercase(), Kind::PureToken)
+        leaf(&token.trim_matches('"').to_lowercase(), ArgumentKind::PureToken)
     } else {
         together(arguments(nodes))
     };
@@ -97,7 +97,7 @@ fn group(mark: Mark, alternatives: &[Vec<Node>]) -> Argument {
             let choices: Vec<Argument> =
                 alternatives.iter().map(|choice| together(arguments(choice))).collect();
             let name = choice_name(&choices);
-            Argument { arguments: choices, ..leaf(&name, Kind::OneOf) }
+            Argument { arguments: choices, ..leaf(&name, ArgumentKind::OneOf) }
         }
     };
     match mark {
@@ -118,22 +118,22 @@ fn together(mut arguments: Vec<Argument>) -> Argument {
     }
     let names: Vec<&str> = arguments.iter().map(|argument| argument.name.as_str()).collect();
     let name = names.join("_");
-    Argument { arguments, ..leaf(&name, Kind::Block) }
+    Argument { arguments, ..leaf(&name, ArgumentKind::Block) }
 }
 
 fn value(name: &str) -> Argument {
     let kind = match name {
-        _ if KEYS.contains(&name) => Kind::Key,
-        _ if INTEGERS.contains(&name) => Kind::Integer,
-        _ if DOUBLES.contains(&name) => Kind::Double,
-        _ if name.starts_with("unix-time") => Kind::UnixTime,
-        "pattern" => Kind::Pattern,
-        _ => Kind::String,
+        _ if KEYS.contains(&name) => ArgumentKind::Key,
+        _ if INTEGERS.contains(&name) => ArgumentKind::Integer,
+        _ if DOUBLES.contains(&name) => ArgumentKind::Double,
+        _ if name.starts_with("unix-time") => ArgumentKind::UnixTime,
+        "pattern" => ArgumentKind::Pattern,
+        _ => ArgumentKind::String,
     };
     leaf(name, kind)
 }
 
-fn leaf(name: &str, kind: Kind) -> Argument {
+fn leaf(name: &str, kind: ArgumentKind) -> Argument {
     Argument {
         name: name.to_owned(),
         kind,
@@ -165,7 +165,7 @@ fn is_token(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Argument, Kind, parse};
+    use super::super::{Argument, ArgumentKind, parse};
 
     /// Writes a tree as one line: `name:kind`, the token before it, `?` optional, `*` multiple, parts in braces.
     fn shown(arguments: &[Argument]) -> String {
@@ -221,6 +221,6 @@ mod tests {
         for (syntax, expected) in cases {
             assert_eq!(shown(&parse(syntax)), expected, "{syntax}");
         }
-        assert_eq!(parse("<* | id>")[0].arguments[0].kind, Kind::PureToken);
+        assert_eq!(parse("<* | id>")[0].arguments[0].kind, ArgumentKind::PureToken);
     }
 }

@@ -12,7 +12,7 @@ use super::problems;
 pub(super) struct Fault {
     /// The names and places that lead to it, the innermost first.
     path: Vec<Step>,
-    kind: Kind,
+    kind: FaultKind,
 }
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ enum Step {
 }
 
 #[derive(Debug)]
-enum Kind {
+enum FaultKind {
     /// There is no field of this name; these fields exist.
     Unknown(String, &'static [&'static str]),
     Missing(&'static str),
@@ -37,15 +37,15 @@ enum Kind {
 impl Fault {
     /// Something else is allowed there.
     pub(super) fn allowed(words: impl Into<String>) -> Fault {
-        Fault::new(Kind::Allowed(words.into()))
+        Fault::new(FaultKind::Allowed(words.into()))
     }
 
     /// It is not JSON.
     pub(super) fn broken(error: &serde_json::Error) -> Fault {
-        Fault::new(Kind::Broken(error.to_string()))
+        Fault::new(FaultKind::Broken(error.to_string()))
     }
 
-    fn new(kind: Kind) -> Fault {
+    fn new(kind: FaultKind) -> Fault {
         Fault { path: Vec::new(), kind }
     }
 
@@ -63,7 +63,7 @@ impl Fault {
 
     /// The same in other words, if the value itself is at fault rather than a part of it.
     pub(super) fn or_allowed(mut self, words: &str) -> Fault {
-        if let Kind::Allowed(allowed) = &mut self.kind
+        if let FaultKind::Allowed(allowed) = &mut self.kind
             && self.path.is_empty()
         {
             words.clone_into(allowed);
@@ -74,9 +74,9 @@ impl Fault {
     /// Where it is, as a client would write it: `entries[1].ttl`.
     fn field(&self) -> String {
         let own = match &self.kind {
-            Kind::Unknown(name, _) => Some(name.as_str()),
-            Kind::Missing(name) | Kind::Repeated(name) => Some(*name),
-            Kind::Allowed(_) | Kind::Broken(_) | Kind::Other(_) => None,
+            FaultKind::Unknown(name, _) => Some(name.as_str()),
+            FaultKind::Missing(name) | FaultKind::Repeated(name) => Some(*name),
+            FaultKind::Allowed(_) | FaultKind::Broken(_) | FaultKind::Other(_) => None,
         };
         let mut field = String::new();
         for step in self.path.iter().rev() {
@@ -103,19 +103,19 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Problem {
         let field = fault.field();
         let (detail, allowed) = match fault.kind {
-            Kind::Broken(error) => return Problem::new(problems::INVALID_JSON).detail(error),
-            Kind::Unknown(name, known) => {
+            FaultKind::Broken(error) => return Problem::new(problems::INVALID_JSON).detail(error),
+            FaultKind::Unknown(name, known) => {
                 (format!("there is no field {name}"), (!known.is_empty()).then(|| one_of(known)))
             }
-            Kind::Missing(name) => (
+            FaultKind::Missing(name) => (
                 format!("the field {name} is missing"),
                 Some("any value that fits; it must be there".to_owned()),
             ),
-            Kind::Repeated(name) => {
+            FaultKind::Repeated(name) => {
                 (format!("the field {name} is there twice"), Some("one value".to_owned()))
             }
-            Kind::Allowed(words) => (format!("the value is not {words}"), Some(words)),
-            Kind::Other(message) => (message, None),
+            FaultKind::Allowed(words) => (format!("the value is not {words}"), Some(words)),
+            FaultKind::Other(message) => (message, None),
         };
         let mut problem = Problem::new(problems::INVALID_VALUE).detail(detail);
         if !field.is_empty() {
@@ -147,7 +147,7 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: Display>(message: T) -> Fault {
-        Fault::new(Kind::Other(message.to_string()))
+        Fault::new(FaultKind::Other(message.to_string()))
     }
 
     fn invalid_type(_unexpected: Unexpected<'_>, expected: &dyn Expected) -> Fault {
@@ -167,14 +167,14 @@ impl de::Error for Fault {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Fault {
-        Fault::new(Kind::Unknown(field.to_owned(), expected))
+        Fault::new(FaultKind::Unknown(field.to_owned(), expected))
     }
 
     fn missing_field(field: &'static str) -> Fault {
-        Fault::new(Kind::Missing(field))
+        Fault::new(FaultKind::Missing(field))
     }
 
     fn duplicate_field(field: &'static str) -> Fault {
-        Fault::new(Kind::Repeated(field))
+        Fault::new(FaultKind::Repeated(field))
     }
 }

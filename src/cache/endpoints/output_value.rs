@@ -9,24 +9,28 @@ use crate::store::{Deadline, EntryRef, Store, Value};
 pub(super) const JSON: &str = crate::http::endpoint::media_type::JSON;
 
 /// A string with its content type and deadline.
-pub(super) struct Found {
+pub(super) struct OutputValue {
     pub(super) bytes: Bytes,
     /// None for a value that was written as a string or over RESP.
     pub(super) content_type: Option<Box<str>>,
     pub(super) deadline: Option<Deadline>,
 }
 
-impl Found {
+impl OutputValue {
     /// The string that an entry of the store holds.
     ///
     /// # Errors
     /// If it holds something else.
-    pub(super) fn of(store: &Store, entry: EntryRef<'_>) -> Result<Found, Problem> {
+    pub(super) fn of(store: &Store, entry: EntryRef<'_>) -> Result<OutputValue, Problem> {
         let bytes = match entry.string().map_err(|_| wrong_type(store, entry))? {
             Value::Inline(bytes) => Bytes::copy_from_slice(bytes),
             Value::Shared(bytes) => bytes.clone(),
         };
-        Ok(Found { bytes, content_type: entry.content_type().map(Box::from), deadline: entry.deadline() })
+        Ok(OutputValue {
+            bytes,
+            content_type: entry.content_type().map(Box::from),
+            deadline: entry.deadline(),
+        })
     }
 
     /// Whether it was put as JSON other than a string.

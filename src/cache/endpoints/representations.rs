@@ -1,8 +1,8 @@
-//! The forms in which a value is sent, and how a request chooses one.
+//! The representations of a value, and how a request chooses one.
 //!
-//! Every value has a JSON form, an object with the key and the value.  Its bytes as they are come with the type they
+//! Every value has a representation in JSON, an object with the key and the value.  Its bytes as they are come with the type they
 //! were put with, as `application/octet-stream`, and as `text/plain` if they are UTF-8.  A value that was
-//! written with its own type is sent with that type unless the client prefers another form; any other value is JSON first.
+//! written with its own type is sent with that type unless the client prefers another representation; any other value is JSON first.
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::hash::{BuildHasher, Hasher};
 
 use super::document::{Document, SHORT};
-use super::found::{Found, JSON};
+use super::output_value::{JSON, OutputValue};
 use crate::clock::Now;
 use crate::http::endpoint::lists::{members, split};
 use crate::http::endpoint::{Context, Problem, media_type, problems};
@@ -31,7 +31,7 @@ const RAW_HEADERS: [(HeaderName, HeaderValue); 2] = [
 /// Seeds of the two halves of an entity tag.  They are fixed so that a tag outlives a restart.
 const TAG_SEEDS: [u64; 2] = [0x9d1f_27e3_51b6_04c8, 0x3ac5_8e60_d92b_7f14];
 
-/// Digits of the hash, the letter of the form, a hyphen and quotes.
+/// Digits of the hash, the letter of the representation, a hyphen and quotes.
 const TAG_LENGTH: usize = 36;
 
 /// Headers of a response with a value, and some to spare.
@@ -39,7 +39,7 @@ const HEADERS: usize = 12;
 
 /// How a value is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Form {
+pub(super) enum Representation {
     /// An object with key and value.
     Json,
     /// The bytes with the type they were written with.
@@ -50,31 +50,32 @@ pub(super) enum Form {
     Octets,
 }
 
-impl Form {
-    /// All forms.
-    const ALL: [Form; 4] = [Form::Json, Form::Own, Form::Text, Form::Octets];
+impl Representation {
+    /// All representations.
+    const ALL: [Representation; 4] =
+        [Representation::Json, Representation::Own, Representation::Text, Representation::Octets];
 
-    /// The letter by which the entity tags of a value's forms differ.
+    /// The letter by which the entity tags of a value's representations differ.
     fn letter(self) -> char {
         match self {
-            Form::Json => 'j',
-            Form::Own => 'o',
-            Form::Text => 't',
-            Form::Octets => 'b',
+            Representation::Json => 'j',
+            Representation::Own => 'o',
+            Representation::Text => 't',
+            Representation::Octets => 'b',
         }
     }
 
-    fn content_type(self, found: &Found) -> &str {
+    fn content_type(self, found: &OutputValue) -> &str {
         match self {
-            Form::Json => JSON,
-            Form::Own => found.content_type.as_deref().unwrap_or(OCTETS),
-            Form::Text => TEXT,
-            Form::Octets => OCTETS,
+            Representation::Json => JSON,
+            Representation::Own => found.content_type.as_deref().unwrap_or(OCTETS),
+            Representation::Text => TEXT,
+            Representation::Octets => OCTETS,
         }
     }
 }
 
-/// The JSON form of a value.
+/// The JSON representation of a value.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Entry {
     /// The key.
@@ -89,8 +90,8 @@ pub(super) struct Entry {
     encoding: Option<&'static str>,
 }
 
-/// Writes the members of the JSON form of a value.
-pub(super) fn write_json_form(document: &mut Document, key: &[u8], found: &Found) {
+/// Writes the members of the JSON representation of a value.
+pub(super) fn write_json(document: &mut Document, key: &[u8], found: &OutputValue) {
     document.short_member("key", "key_encoding", key);
     document.text(b",");
     if found.is_json() {
@@ -101,16 +102,16 @@ pub(super) fn write_json_form(document: &mut Document, key: &[u8], found: &Found
     }
 }
 
-/// The JSON form of a value.
-fn json_form(key: &[u8], found: &Found) -> Document {
+/// The JSON representation of a value.
+fn json_document(key: &[u8], found: &OutputValue) -> Document {
     let mut document = Document::with_capacity(key.len() + found.bytes.len().min(SHORT) + 64);
     document.text(b"{");
-    write_json_form(&mut document, key, found);
+    write_json(&mut document, key, found);
     document.text(b"}");
     document
 }
 
-/// The part of the entity tag that all forms of a value share.
+/// The part of the entity tag that all representations of a value share.
 pub(super) fn fingerprint(bytes: &[u8], content_type: Option<&str>) -> u128 {
     let half = |seed| {
         let mut hasher = FixedState::with_seed(seed).build_hasher();
@@ -122,27 +123,31 @@ pub(super) fn fingerprint(bytes: &[u8], content_type: Option<&str>) -> u128 {
     u128::from(half(TAG_SEEDS[0])) << 64 | u128::from(half(TAG_SEEDS[1]))
 }
 
-/// The entity tag of one form of a value.
-pub(super) fn tag(fingerprint: u128, form: Form) -> String {
+/// The entity tag of one representation of a value.
+pub(super) fn tag(fingerprint: u128, representation: Representation) -> String {
     let mut tag = String::with_capacity(TAG_LENGTH);
     tag.push('"');
     for place in (0..u128::BITS).step_by(4).rev() {
         let digit = (fingerprint >> place) as u32 & 15;
         tag.push(char::from_digit(digit, 16).expect("it is below 16"));
     }
-    tag.extend(['-', form.letter(), '"']);
+    tag.extend(['-', representation.letter(), '"']);
     tag
 }
 
-/// The entity tags of all forms of a value.
+/// The entity tags of all representations of a value.
 pub(super) fn tags(bytes: &[u8], content_type: Option<&str>) -> [String; 4] {
     let fingerprint = fingerprint(bytes, content_type);
-    Form::ALL.map(|form| tag(fingerprint, form))
+    Representation::ALL.map(|representation| tag(fingerprint, representation))
 }
 
-/// The form in which a value is sent unless the client says otherwise.
-pub(super) fn first_form(content_type: Option<&str>) -> Form {
-    if content_type.is_none_or(|content_type| content_type == JSON) { Form::Json } else { Form::Own }
+/// The representation in which a value is sent unless the client says otherwise.
+pub(super) fn first_representation(content_type: Option<&str>) -> Representation {
+    if content_type.is_none_or(|content_type| content_type == JSON) {
+        Representation::Json
+    } else {
+        Representation::Own
+    }
 }
 
 /// The header Accept: media ranges with their quality.  Empty if anything is accepted.
@@ -187,29 +192,31 @@ impl Accept {
         fitting.max_by_key(|range| closeness(range)).map_or(0.0, |range| range.quality)
     }
 
-    /// The form with the highest quality; the first of equal ones.
+    /// The representation with the highest quality; the first of equal ones.
     ///
     /// # Errors
-    /// If no form is accepted.
-    pub(super) fn choose(&self, found: &Found) -> Result<Form, Problem> {
-        let first = first_form(found.content_type.as_deref());
+    /// If no representation is accepted.
+    pub(super) fn choose(&self, found: &OutputValue) -> Result<Representation, Problem> {
+        let first = first_representation(found.content_type.as_deref());
         if self.0.is_empty() {
             return Ok(first);
         }
         let order = match first {
-            Form::Own => [Form::Own, Form::Json, Form::Text, Form::Octets],
-            _ => [Form::Json, Form::Text, Form::Octets, Form::Own],
+            Representation::Own => {
+                [Representation::Own, Representation::Json, Representation::Text, Representation::Octets]
+            }
+            _ => [Representation::Json, Representation::Text, Representation::Octets, Representation::Own],
         };
         let mut best = (0.0, None);
-        for form in order {
-            let quality = self.quality(form.content_type(found));
-            let exists = || match form {
-                Form::Own => found.content_type.is_some() && !found.is_json(),
-                Form::Text => std::str::from_utf8(&found.bytes).is_ok(),
-                Form::Json | Form::Octets => true,
+        for representation in order {
+            let quality = self.quality(representation.content_type(found));
+            let exists = || match representation {
+                Representation::Own => found.content_type.is_some() && !found.is_json(),
+                Representation::Text => std::str::from_utf8(&found.bytes).is_ok(),
+                Representation::Json | Representation::Octets => true,
             };
             if quality > best.0 && exists() {
-                best = (quality, Some(form));
+                best = (quality, Some(representation));
             }
         }
         best.1.ok_or_else(|| {
@@ -228,14 +235,20 @@ impl FromRequestParts<Context> for Accept {
     }
 }
 
-/// The response with a value in one form.
-pub(super) fn respond(key: &[u8], found: Found, form: Form, tag: &str, now: Now) -> Response {
+/// The response with a value in one representation.
+pub(super) fn respond(
+    key: &[u8],
+    found: OutputValue,
+    representation: Representation,
+    tag: &str,
+    now: Now,
+) -> Response {
     let mut headers = HeaderMap::with_capacity(HEADERS);
-    headers.insert(header::CONTENT_TYPE, header_value(form.content_type(&found)));
+    headers.insert(header::CONTENT_TYPE, header_value(representation.content_type(&found)));
     headers.extend(common_headers(&found, tag, now));
-    let body = match form {
-        Form::Json => json_form(key, &found).into_body(),
-        Form::Own | Form::Text | Form::Octets => {
+    let body = match representation {
+        Representation::Json => json_document(key, &found).into_body(),
+        Representation::Own | Representation::Text | Representation::Octets => {
             headers.extend(RAW_HEADERS);
             Body::from(found.bytes)
         }
@@ -246,7 +259,7 @@ pub(super) fn respond(key: &[u8], found: Found, form: Form, tag: &str, now: Now)
 }
 
 /// The headers of a response about a value, with or without the value itself.
-pub(super) fn common_headers(found: &Found, tag: &str, now: Now) -> [(HeaderName, HeaderValue); 3] {
+pub(super) fn common_headers(found: &OutputValue, tag: &str, now: Now) -> [(HeaderName, HeaderValue); 3] {
     let freshness = match found.deadline {
         Some(deadline) => header_value(&format!("max-age={}", deadline.saturating_sub(now.millis()) / 1000)),
         // It may change at any time, and the tag tells whether it has.
@@ -271,9 +284,14 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(content_type: Option<&str>, bytes: &'static [u8], accept: &str, expected: Option<Form>) {
+    fn check(
+        content_type: Option<&str>,
+        bytes: &'static [u8],
+        accept: &str,
+        expected: Option<Representation>,
+    ) {
         let content_type = content_type.map(Box::from);
-        let found = Found { bytes: Bytes::from_static(bytes), content_type, deadline: None };
+        let found = OutputValue { bytes: Bytes::from_static(bytes), content_type, deadline: None };
         let accept = HeaderValue::from_str(accept).expect("it is text");
         let accept = Accept::read(&HeaderMap::from_iter([(header::ACCEPT, accept)]));
         assert_eq!(accept.choose(&found).ok(), expected);
@@ -290,33 +308,33 @@ mod tests {
             "text/html, */*;q=0.5",
             ",, ,*/*;a=\", text/plain\",",
         ] {
-            check(untyped, b"text", accept, Some(Form::Json));
-            check(Some(JSON), b"[1]", accept, Some(Form::Json));
+            check(untyped, b"text", accept, Some(Representation::Json));
+            check(Some(JSON), b"[1]", accept, Some(Representation::Json));
         }
-        check(untyped, b"text", "text/*, */*;q=0.1", Some(Form::Text));
-        check(untyped, b"\xff", "text/*, */*;q=0.1", Some(Form::Json));
+        check(untyped, b"text", "text/*, */*;q=0.1", Some(Representation::Text));
+        check(untyped, b"\xff", "text/*, */*;q=0.1", Some(Representation::Json));
         check(untyped, b"\xff", "text/plain", None);
-        check(untyped, b"text", "application/octet-stream", Some(Form::Octets));
-        check(untyped, b"text", "application/*, application/json;q=0", Some(Form::Octets));
+        check(untyped, b"text", "application/octet-stream", Some(Representation::Octets));
+        check(untyped, b"text", "application/*, application/json;q=0", Some(Representation::Octets));
         check(untyped, b"text", "image/png", None);
         for accept in ["", "*/*", "image/*", "image/webp, image/PNG", "*"] {
-            check(image, b"\x89PNG", accept, Some(Form::Own));
+            check(image, b"\x89PNG", accept, Some(Representation::Own));
         }
-        check(image, b"\x89PNG", "application/json", Some(Form::Json));
-        check(image, b"\x89PNG", "image/png;q=0.2, application/json;q=0.3", Some(Form::Json));
+        check(image, b"\x89PNG", "application/json", Some(Representation::Json));
+        check(image, b"\x89PNG", "image/png;q=0.2, application/json;q=0.3", Some(Representation::Json));
         check(image, b"\x89PNG", "text/html", None);
     }
 
     #[test]
     fn bytes_that_are_no_text_are_base64_in_json() {
-        let form = |key: &[u8], bytes: &'static [u8], content_type: Option<&str>| {
+        let representation = |key: &[u8], bytes: &'static [u8], content_type: Option<&str>| {
             let content_type = content_type.map(Box::from);
-            let found = Found { bytes: Bytes::from_static(bytes), content_type, deadline: None };
-            json_form(key, &found).into_text()
+            let found = OutputValue { bytes: Bytes::from_static(bytes), content_type, deadline: None };
+            json_document(key, &found).into_text()
         };
-        assert_eq!(form(b"k", b"a\"b\n", None), r#"{"key":"k","value":"a\"b\n"}"#);
-        assert_eq!(form(b"k", br#"{"a":1.0}"#, Some(JSON)), r#"{"key":"k","value":{"a":1.0}}"#);
+        assert_eq!(representation(b"k", b"a\"b\n", None), r#"{"key":"k","value":"a\"b\n"}"#);
+        assert_eq!(representation(b"k", br#"{"a":1.0}"#, Some(JSON)), r#"{"key":"k","value":{"a":1.0}}"#);
         let binary = r#"{"key":"/w==","key_encoding":"base64","value":"AP8=","encoding":"base64"}"#;
-        assert_eq!(form(b"\xff", b"\x00\xff", Some("image/png")), binary);
+        assert_eq!(representation(b"\xff", b"\x00\xff", Some("image/png")), binary);
     }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::found::JSON;
+use super::output_value::JSON;
 use crate::clock::Now;
 use crate::http::endpoint::{Context, JsonText, PIECE_LENGTH_MAX, Problem, media_type, problems};
 use crate::store::{ContentType, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
@@ -46,12 +46,12 @@ pub(super) struct NewValue {
 }
 
 /// A value as it is going to be kept.
-pub(super) struct Stored {
+pub(super) struct InputValue {
     pub(super) bytes: Bytes,
     pub(super) content_type: Option<Box<str>>,
 }
 
-impl Stored {
+impl InputValue {
     /// A value in JSON; the object that has it is at `place` in the body, which is empty or ends with a dot.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Stored {
         JsonText(text): &JsonText,
         encoding: Option<Encoding>,
         place: &str,
-    ) -> Result<Stored, Problem> {
+    ) -> Result<InputValue, Problem> {
         if !text.starts_with('"') {
             if encoding.is_some() {
                 return Err(Problem::invalid(
@@ -68,7 +68,7 @@ impl Stored {
                     "only for a value that is a string",
                 ));
             }
-            return Ok(Stored { bytes: compact(text).into(), content_type: Some(JSON.into()) });
+            return Ok(InputValue { bytes: compact(text).into(), content_type: Some(JSON.into()) });
         }
         let string: String = serde_json::from_str(text).map_err(|error| {
             Problem::invalid(format!("{place}value"), "text in Unicode").detail(error.to_string())
@@ -79,22 +79,22 @@ impl Stored {
                 Problem::invalid(format!("{place}value"), "base64 with padding").detail(error.to_string())
             })?,
         };
-        Ok(Stored { bytes: bytes.into(), content_type: None })
+        Ok(InputValue { bytes: bytes.into(), content_type: None })
     }
 
     /// A body with its type.
-    pub(super) fn from_body(body: &Bytes, content_type: Box<str>) -> Stored {
+    pub(super) fn from_body(body: &Bytes, content_type: Box<str>) -> InputValue {
         // A short body may be a part of a larger buffer, which it would keep alive.
         let is_own = body.len() > PIECE_LENGTH_MAX;
         let bytes = if is_own { body.clone() } else { Bytes::copy_from_slice(body) };
-        Stored { bytes, content_type: Some(content_type) }
+        InputValue { bytes, content_type: Some(content_type) }
     }
 
     /// The value itself, unless it is longer than `max-value-size`.
     ///
     /// # Errors
     /// If it is.
-    pub(super) fn within(self, context: &Context) -> Result<Stored, Problem> {
+    pub(super) fn within(self, context: &Context) -> Result<InputValue, Problem> {
         let most = context.services().settings.current().max_value_size;
         if self.bytes.len() <= most {
             return Ok(self);
@@ -194,7 +194,7 @@ mod tests {
 
     #[track_caller]
     fn check(json: &str, bytes: &[u8], content_type: Option<&str>) {
-        let stored = Stored::from_json(&JsonText(json.trim().to_owned()), None, "")
+        let stored = InputValue::from_json(&JsonText(json.trim().to_owned()), None, "")
             .unwrap_or_else(|problem| panic!("{}", problem.document()));
         assert_eq!((&*stored.bytes, stored.content_type.as_deref()), (bytes, content_type));
     }
