@@ -25,6 +25,9 @@ const TTL: u64 = 60;
 
 const ROUNDS: usize = 5;
 
+/// Leases that a client alone may lose in a row.
+const TRIES_MAX: usize = 1_000;
+
 /// Increments the counter once: reads it under the lock, waits for the word to go on, writes it.  True if that counts.
 fn increment(
     client: &mut Client,
@@ -55,7 +58,9 @@ fn a_client_of_the_register() {
     let Ok(role) = env::var(ROLE) else {
         let server = Server::quartet(&[]);
         let mut client = Client::connect(server.address());
-        assert_eq!(increment(&mut client, "alone", true, |_| true), Some(true));
+        // On a busy machine the lease may end before its holder writes; then nothing is written.
+        let mut increments = (0..TRIES_MAX).map(|_| increment(&mut client, "alone", true, |_| true));
+        assert!(increments.any(|counts| counts == Some(true)));
         assert_eq!(client.ask("GET counter"), "1");
         return;
     };
