@@ -87,10 +87,11 @@ impl Services {
         self.rows.iter().for_each(|service| (service.follow_settings)(self));
     }
 
-    /// Has all services begin, once they have their state of an earlier server back.
+    /// Has all services begin, once they have their state of an earlier server back: the alarm rings at once, and they
+    /// set it for their own deadlines.
     pub fn open(&self) {
         self.follow_settings();
-        self.rows.iter().for_each(|service| (service.open)(self));
+        self.alarm.set(self.clock.now().millis());
     }
 
     /// Does everything that has fallen due: to be called when the alarm has rung.

@@ -26,11 +26,6 @@ pub const SERVICE: Service = Service {
     info: &[Section::by_default("locks", "Locks", info)],
     metrics,
     health: Some(|services| services.journal_health("locks")),
-    open: |services| {
-        if let Some(micros) = services.locks.next_deadline() {
-            services.alarm.set(micros.div_ceil(1000));
-        }
-    },
     advance: |services, now, effects| services.run_settled_lock(&Advance, now, effects),
     follow_settings: |services| services.locks.limit_memory(services.settings.current().lock_maxmemory),
     disconnect: |services, client, now, effects| {

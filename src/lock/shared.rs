@@ -157,11 +157,6 @@ impl Locks {
         self.state.lock().core.limit_memory(bytes);
     }
 
-    /// When something falls due next, in microseconds of the server's clock.
-    pub fn next_deadline(&self) -> Option<u64> {
-        self.state.lock().core.model().next_deadline()
-    }
-
     /// Runs an operation.  Leaves in `effects` whether there are notices, which are to be published with
     /// [`Locks::publish_notices`], when something falls due next, and the barrier of the reply.
     pub fn run<O: LockOperation>(&self, operation: &O, now: Now, effects: &mut Effects) -> O::Answer {

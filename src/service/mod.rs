@@ -1,8 +1,8 @@
 //! A service: everything that the rest of the server knows of the cache, the limits, the locks and the broker.
 //!
 //! Each service has one row, a [`Service`], and `catalog` lists the rows.  Commands, endpoints, INFO, metrics, readiness,
-//! timers and the end of a connection reach a service through its row only.  A service has nothing to close: the keeper
-//! writes its last records when the server stops.
+//! timers and the end of a connection reach a service through its row only.  Opening and closing a service is the
+//! keeper's work: it gives the state of an earlier server back, and writes the last records when the server stops.
 
 mod info;
 
@@ -34,8 +34,6 @@ pub struct Service {
     pub metrics: fn(&mut Exposition, &Services),
     /// Says why it cannot serve, if so; none if the service has no part in readiness.
     pub health: Option<HealthCheck>,
-    /// Begins, once it has its state of an earlier server back.
-    pub open: fn(&Services),
     /// Does everything that has fallen due by `now`: called when the alarm has rung.
     pub advance: fn(&Services, Now, &mut Effects),
     /// Does its housekeeping: called twice a second.
@@ -65,7 +63,6 @@ impl Service {
         info: &[],
         metrics: |_, _| (),
         health: None,
-        open: |_| (),
         advance: |_, _, _| (),
         keep_house: |_| (),
         follow_settings: |_| (),

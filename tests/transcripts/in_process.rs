@@ -247,9 +247,7 @@ impl Kept {
         let (place, now) = (Arc::new(disk.clone()), services.clock.now());
         let opened = Keeper::open_on(&services.journal, place, Vec::new(), persistent, now);
         let (keeper, writer) = opened.unwrap_or_else(|error| panic!("the server does not start: {error}"));
-        if let Some(micros) = services.locks.next_deadline() {
-            services.alarm.set(micros.div_ceil(1000));
-        }
+        services.open();
         Kept { disk, keeper, writer }
     }
 

@@ -101,9 +101,6 @@ impl Recovered {
             reservation.ends_at = moved(reservation.ends_at, at, now);
             (id, reservation)
         }));
-        if let Some(ends_at) = limits.reservations.next_end() {
-            services.alarm.set(millis_of(ends_at));
-        }
         visit_store(services, now, |keyspace| {
             for ((database, key), counter) in self.counters {
                 restore(keyspace, database as usize, &key, &counter);
