@@ -55,7 +55,7 @@ enum Change {
     Field(Vec<u8>),
     Deadline(Option<u64>),
     Recency(u32),
-    TakeAndRestore,
+    TakeAndWrite,
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -124,7 +124,7 @@ fn change() -> impl Strategy<Value = Change> {
         proptest::collection::vec(any::<u8>(), 0..12).prop_map(Change::Append),
         deadline().prop_map(Change::Deadline),
         (0_u32..1 << 24).prop_map(Change::Recency),
-        Just(Change::TakeAndRestore),
+        Just(Change::TakeAndWrite),
     ]
 }
 
@@ -234,10 +234,11 @@ proptest! {
                     entry.set_recency(recency);
                     model.recency = recency;
                 }
-                Change::TakeAndRestore => {
+                Change::TakeAndWrite => {
                     if let Some(shared) = entry.take_shared() {
                         assert_eq!(shared, model.value);
-                        entry.restore_shared(shared);
+                        entry.set_shared(shared.clone(), None);
+                        model.write(shared.to_vec());
                     }
                 }
             }

@@ -227,13 +227,6 @@ impl Entry {
         Some(std::mem::take(unsafe { &mut *self.view().boxed_pointer::<Bytes>() }))
     }
 
-    /// Puts bytes taken by [`Entry::take_shared`] back, changed or not.
-    pub fn restore_shared(&mut self, value: Bytes) {
-        assert!(self.view().header() & ENCODING_MASK == SHARED, "only a shared value was taken");
-        // SAFETY: as in `take_shared`.
-        unsafe { *self.view().boxed_pointer() = value };
-    }
-
     /// Changes or removes the deadline.  The place in the expiry index is kept while both are near; the entry may
     /// move when it gains or loses its deadline.
     pub(in crate::store) fn set_deadline(&mut self, deadline: Option<Deadline>) {
