@@ -23,7 +23,7 @@ const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 struct Health {
     /// `up`, `draining` or `down`.
     status: &'static str,
-    /// Every part of the server: `up`, or what is wrong.  Absent without the password.
+    /// The state of every part of the server: `up`, or its fault.  Absent without the password.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     parts: BTreeMap<&'static str, String>,
 }

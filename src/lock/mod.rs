@@ -19,8 +19,8 @@
 //! shared                 the table as threads share it: one mutex, mailboxes, tickets
 //! persistence/           what outlives the server: replay, snapshot, what replies wait for
 //! scheduler/             whose turn it is: acquire, release, renew, withdraw …; deadlocks; deadlines
-//! model/                 what is held: resources, owners, leases, waiters, sessions, fences, remembered requests
-//! operation              what can be asked, as values; beside it what is answered: grant, outcome, report, notice, refused
+//! model/                 the table: resources, owners, leases, waiters, sessions, fences, remembered requests
+//! operation              requests as values; beside it their answers: grant, outcome, report, notice, refused
 //! ```
 //!
 //! One mutex guards it all: whether waiting closes a circle can only be told from one view of all waiters.

@@ -1,7 +1,7 @@
-//! Reading a JSON value by its text, with faults that say which field is wrong and what is allowed there.
+//! Reading a JSON value by its text, with faults that name the field and the allowed values.
 //!
 //! The errors of `serde_json` are English text, on which programs cannot rely.  Here it only finds where values begin and end.
-//! The type that reads a value decides what is allowed, and a [`Fault`] keeps that.
+//! The type that reads a value knows the allowed values, and a [`Fault`] keeps them.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -40,8 +40,7 @@ impl Context {
         Ok(answer)
     }
 
-    /// Returns once what was done is on the disk.  If that fails, or the client leaves before, `withdraw` takes back what was
-    /// done.
+    /// Returns once the operation is on the disk.  If that fails, or the client leaves before, `withdraw` undoes it.
     ///
     /// # Errors
     /// If it never will be on the disk.

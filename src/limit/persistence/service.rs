@@ -92,7 +92,7 @@ impl Persistent for PersistentLimits {
         }
         let (now, limits) = (self.services.clock.now(), &self.services.limits);
         let journal = limits.persistence.journal();
-        // What was copied and is not appended yet.
+        // Copies that are not appended yet.
         let (mut copied, mut bytes) = (Vec::<Vec<u8>>::new(), 0);
         let append = |copied: &mut Vec<Vec<u8>>| {
             journal.append_quietly(copied.iter().map(Vec::as_slice));

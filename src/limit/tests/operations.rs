@@ -133,7 +133,7 @@ impl House {
         with!(self, limiter => limiter.run(refund).map(drop)).expect("it is given back");
     }
 
-    /// Does what is due by now.
+    /// Does everything that is due by now.
     fn advance(&mut self) {
         while let Some(check) = self.limits.queue.take_unclaimed() {
             with!(self, limiter => limiter.take_back(&check));

@@ -1,4 +1,4 @@
-//! What is still true of an operation once the disk has it: time has passed meanwhile, and the client may have left.
+//! Answers that waited for the disk: time has passed meanwhile, so each is brought up to date, and the client may have left.
 
 use super::synced;
 use crate::clock::Now;

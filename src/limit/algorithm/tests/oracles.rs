@@ -147,7 +147,7 @@ impl Oracle for Refill {
     fn refund(&mut self, amount: u64, taken_at: Nanos, now: Nanos) {
         self.refill(now);
         let mut owed = self.capacity;
-        // What has come back by itself since is not owed any more.
+        // Tokens that have come back since are not owed any more.
         let mut timestamp = taken_at + self.period;
         while timestamp <= now && owed > 0 {
             owed = owed.saturating_sub(self.back);
