@@ -11,6 +11,7 @@ pub const SERVICE: Service = Service {
     name: "broker",
     commands: &[commands::COMMANDS],
     metrics,
+    follow_settings: |services| services.fan_out.follow_settings(&services.settings.current()),
     disconnect: |services, client, _, _| client.forget_subscriptions(&services.fan_out),
     ..Service::ROW
 };
@@ -20,9 +21,9 @@ fn metrics(text: &mut Exposition, services: &Services) {
     text.gauge("quartet_broker_channels", "Channels and patterns with at least one subscriber.").values(
         "kind",
         [
-            ("channel", channels.channel_count()),
-            ("shard", shard_channels.channel_count()),
-            ("pattern", channels.pattern_count()),
+            ("channel", channels.subject_count()),
+            ("shard", shard_channels.subject_count()),
+            ("pattern", channels.glob_count()),
         ],
     );
 }

@@ -98,7 +98,7 @@ impl Client {
 
     /// Ends all subscriptions.
     pub fn forget_subscriptions(&mut self, fan_out: &FanOut) {
-        fan_out.unsubscribe_all(&std::mem::take(&mut self.subscriptions), &self.shared.outbox);
+        fan_out.unsubscribe_all(&std::mem::take(&mut self.subscriptions));
         self.show_subscriptions();
     }
 

@@ -1,11 +1,14 @@
 //! The effects of operations, of any service, which happen once no lock is held.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use quartet_protocol::buffer::Buffer;
 
-use super::Outbox;
+use super::fan_out::Limits;
 use super::outbox::Offered;
+use super::{Message, Outbox, Subscription};
 use crate::alarm::Alarm;
 use crate::allocator;
 use crate::settings::OutputLimit;
@@ -50,6 +53,28 @@ impl Effects {
             }
         }
         true
+    }
+
+    /// Sends a message to a subscription; false if it does not take it.
+    pub(super) fn send_message(
+        &mut self,
+        message: &Message<'_>,
+        subscription: &Arc<Subscription>,
+        limits: &Limits,
+    ) -> bool {
+        let (options, outbox) = (subscription.options(), subscription.outbox());
+        let is_own = message.sender == Some(outbox.id());
+        if (options.only_events && message.kind.is_none()) || (is_own && !options.echo) || outbox.is_closing()
+        {
+            return false;
+        }
+        if !subscription.admit() {
+            return false;
+        }
+        let mut buffer = Buffer::new();
+        outbox.encoding().write(message, subscription, &mut buffer);
+        let hard = limits.pubsub.load(Relaxed);
+        self.send(outbox, buffer.into_bytes(), OutputLimit { hard, ..OutputLimit::default() })
     }
 
     /// Remembers to wake the receiver of an outbox at the end of the batch.  Repeated calls in a row cost nothing.
@@ -115,8 +140,6 @@ impl Effects {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::{Wake, Waker};
-
-    use quartet_protocol::buffer::Buffer;
 
     use super::*;
 

@@ -1,89 +1,95 @@
-//! All channels, and the way of a message to their subscribers.
+//! The way of a message to everybody who wants it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::encoding::Encoded;
 use super::stream::Streams;
-use super::{Effects, Outbox, Router, Subscriber, Subscriptions};
-use crate::settings::OutputLimit;
+use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions};
+use crate::settings::Settings;
 
 /// See the module's text.
 #[derive(Default)]
 pub struct FanOut {
-    /// Channels and patterns.
-    pub channels: Router,
+    /// Subjects of the broker, which are the channels of RESP, with wildcards and globs.
+    pub channels: Interest,
     /// Shard channels, a space of their own; without a cluster they are ordinary channels without patterns.
-    pub shard_channels: Router,
+    pub shard_channels: Interest,
+    /// The bounds of what waits for receivers.
+    pub(super) limits: Limits,
     /// The common bounds of all streams of events.
     pub(super) streams: Arc<Streams>,
 }
 
-/// Which of the two spaces a channel is in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ChannelSpace {
-    /// The channels of PUBLISH, to which patterns apply.
-    Channels,
-    /// The channels of SPUBLISH.
-    ShardChannels,
-}
-
-/// A message on its way.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'m> {
-    /// The space of its channel.
-    pub space: ChannelSpace,
-    /// The channel it is published on.
-    pub channel: &'m [u8],
-    /// Its content.
-    pub payload: &'m [u8],
-    /// The kind of event, if a service publishes it; the payload is JSON then.  None if a client publishes it.
-    pub kind: Option<&'m str>,
-    /// The number of the client that publishes it, if one does.
-    pub sender: Option<u64>,
+/// The bounds of what waits for receivers, as the settings say.  0 is no limit.
+#[derive(Default)]
+pub(super) struct Limits {
+    /// Bytes for one RESP subscriber.
+    pub(super) pubsub: AtomicUsize,
 }
 
 /// The receivers of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Receivers {
-    /// Their number.  A client counts once if it is subscribed to the channel, and once for each of its patterns that
-    /// matches the channel.
+    /// Their number: every subscription that got the message.
     pub count: usize,
     /// Whether its sender is one of them.
     pub has_sender: bool,
 }
 
 impl FanOut {
-    /// Puts a message into the outboxes of its channel's subscribers.  One whose outbox would exceed `limit` is cut off.
-    pub fn publish(&self, message: &Message<'_>, limit: OutputLimit, effects: &mut Effects) -> Receivers {
-        let router = match message.space {
-            ChannelSpace::Channels => &self.channels,
-            ChannelSpace::ShardChannels => &self.shard_channels,
-        };
-        let (mut encoded, mut receivers) = (Encoded::new(message), Receivers::default());
-        router.deliver(message.channel, |subscriber, pattern| {
-            let outbox = &subscriber.outbox;
-            let Some(form) = encoded.form(outbox.encoding(), pattern) else { return false };
-            let is_sent = effects.send(outbox, form, limit);
+    /// Follows the settings that bound what waits for receivers.
+    pub fn follow_settings(&self, settings: &Settings) {
+        self.limits.pubsub.store(settings.client_output_buffer_limit.pubsub.hard, Relaxed);
+    }
+
+    /// Sends a message to everybody who wants its subject, and to one member of each queue group that does.  A receiver that
+    /// has fallen too far behind meets its policy instead.
+    pub fn publish(&self, message: &Message<'_>, effects: &mut Effects) -> Receivers {
+        let interest = self.interest(message.space);
+        let matches = interest.find(message.subject);
+        let mut receivers = Receivers::default();
+        let mut send = |subscription: &Arc<Subscription>| {
+            let is_sent = effects.send_message(message, subscription, &self.limits);
             if is_sent {
                 receivers.count += 1;
-                receivers.has_sender |= message.sender == Some(outbox.id());
+                receivers.has_sender |= message.sender == Some(subscription.outbox().id());
             }
             is_sent
-        });
+        };
+        for subscription in &matches.each {
+            send(subscription);
+        }
+        for (_, members) in &matches.groups {
+            let first = effects_turn(members.len());
+            let (before, from_first) = members.split_at(first);
+            from_first.iter().chain(before).any(&mut send);
+        }
+        for subscription in matches.each.iter().chain(matches.groups.iter().flat_map(|(_, members)| members))
+        {
+            if subscription.is_spent() {
+                interest.unsubscribe(subscription);
+            }
+        }
         receivers
     }
 
-    /// Ends the subscriptions of a client.
-    pub fn unsubscribe_all(&self, subscriptions: &Subscriptions, outbox: &Arc<Outbox>) {
-        let subscriber = Subscriber::new(outbox);
-        for channel in &subscriptions.channels {
-            self.channels.unsubscribe(channel, &subscriber);
-        }
-        for pattern in &subscriptions.patterns {
-            self.channels.unsubscribe_pattern(pattern, &subscriber);
-        }
-        for channel in &subscriptions.shard_channels {
-            self.shard_channels.unsubscribe(channel, &subscriber);
+    /// Ends the subscriptions of a RESP client.
+    pub fn unsubscribe_all(&self, subscriptions: &Subscriptions) {
+        let Subscriptions { channels, patterns, shard_channels } = subscriptions;
+        channels.values().chain(patterns.values()).for_each(|ended| self.channels.unsubscribe(ended));
+        shard_channels.values().for_each(|ended| self.shard_channels.unsubscribe(ended));
+    }
+
+    fn interest(&self, space: ChannelSpace) -> &Interest {
+        match space {
+            ChannelSpace::Channels => &self.channels,
+            ChannelSpace::ShardChannels => &self.shard_channels,
         }
     }
+}
+
+/// The place of the member whose turn it is among so many.
+fn effects_turn(members: usize) -> usize {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    TURN.fetch_add(1, Relaxed) % members.max(1)
 }

@@ -8,15 +8,22 @@
 mod effects;
 mod encoding;
 mod fan_out;
+mod interest;
+mod message;
 mod outbox;
-mod router;
 mod stream;
+mod subscription;
 mod subscriptions;
 
 pub use effects::Effects;
 pub use encoding::{Encoding, server_sent_event};
-pub use fan_out::{ChannelSpace, FanOut, Message, Receivers};
+pub use fan_out::{FanOut, Receivers};
+pub use interest::{Interest, Matches};
+pub use message::{ChannelSpace, Message, SharedMessage};
 pub use outbox::Outbox;
-pub use router::{Name, Router, Subscriber};
 pub use stream::Stream;
+pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;
+
+/// A text that is shared: a subject, a pattern, the name of a queue group.
+pub type Name = std::sync::Arc<[u8]>;

@@ -155,6 +155,14 @@ impl Outbox {
         Some(message)
     }
 
+    /// Moves messages to the end of `buffer`, until nothing waits or about `room` bytes were moved: the rest waits here,
+    /// where the receiver's policy applies to it.
+    pub fn collect(&self, buffer: &mut Buffer, room: usize) {
+        if buffer.len() < room {
+            self.drain_into(buffer);
+        }
+    }
+
     /// Moves everything that waits to the end of `buffer`.
     pub fn drain_into(&self, buffer: &mut Buffer) {
         if self.queued.load(Relaxed) == 0 {

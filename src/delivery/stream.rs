@@ -10,7 +10,7 @@ use std::task::{Poll, Wake, Waker};
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 
-use super::{Encoding, FanOut, Outbox, Subscriber};
+use super::{Encoding, FanOut, Outbox, Subscription, SubscriptionOptions, Topic};
 
 /// Streams at a time.
 const STREAMS_MAX: usize = 10_000;
@@ -52,7 +52,7 @@ impl Streams {
 /// The reader's end of a stream.  It is subscribed to its channel until it is dropped.
 pub struct Stream {
     fan_out: Arc<FanOut>,
-    channel: Box<[u8]>,
+    subscriptions: Vec<Arc<Subscription>>,
     outbox: Arc<Outbox>,
     reader: Arc<Reader>,
 }
@@ -72,19 +72,32 @@ impl Wake for Reader {
 }
 
 impl Stream {
-    /// Subscribes a stream of server-sent events to a channel; none if there are too many streams.
-    pub fn open(fan_out: &Arc<FanOut>, channel: &[u8]) -> Option<Stream> {
+    /// Opens a stream of the messages of all `topics`; none if there are too many streams.
+    pub fn open(
+        fan_out: &Arc<FanOut>,
+        topics: Vec<Topic>,
+        encoding: Encoding,
+        options: &SubscriptionOptions,
+    ) -> Option<Stream> {
         let streams = &fan_out.streams;
         if streams.count.fetch_add(1, Relaxed) >= STREAMS_MAX {
             streams.count.fetch_sub(1, Relaxed);
             return None;
         }
         let id = streams.last_id.fetch_add(1, Relaxed) + 1;
-        let outbox = Arc::new(Outbox::of_stream(id, Encoding::Event, Arc::clone(streams)));
+        let outbox = Arc::new(Outbox::of_stream(id, encoding, Arc::clone(streams)));
         let reader = Arc::<Reader>::default();
         outbox.register(&Waker::from(Arc::clone(&reader)));
-        fan_out.channels.subscribe(channel, Subscriber::new(&outbox), None);
-        Some(Stream { fan_out: Arc::clone(fan_out), channel: channel.into(), outbox, reader })
+        let subscribe = |topic| Subscription::new(topic, options.clone(), &outbox);
+        let subscriptions: Vec<_> = topics.into_iter().map(subscribe).collect();
+        subscriptions.iter().for_each(|subscription| fan_out.channels.subscribe(Arc::clone(subscription)));
+        Some(Stream { fan_out: Arc::clone(fan_out), subscriptions, outbox, reader })
+    }
+
+    /// Opens a stream of the events that services publish on a channel; none if there are too many streams.
+    pub fn open_events(fan_out: &Arc<FanOut>, channel: &[u8]) -> Option<Stream> {
+        let options = SubscriptionOptions { only_events: true, ..SubscriptionOptions::default() };
+        Stream::open(fan_out, vec![Topic::exact(channel)], Encoding::Event, &options)
     }
 
     /// The next event, or none if the stream has fallen behind.  Until there is one, `waker` is woken when it comes.
@@ -102,30 +115,28 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.fan_out.channels.unsubscribe(&self.channel, &Subscriber::new(&self.outbox));
+        self.subscriptions.iter().for_each(|ended| self.fan_out.channels.unsubscribe(ended));
         self.fan_out.streams.count.fetch_sub(1, Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ChannelSpace, Effects, Message};
+    use super::super::{Effects, Message};
     use super::*;
     use crate::alarm::Alarm;
-    use crate::settings::OutputLimit;
 
     /// Publishes an event whose encoded form has so many bytes.
     fn publish(fan_out: &FanOut, channel: &[u8], bytes: usize) {
         let payload = vec![b'x'; bytes - "event: acquired\ndata: \n\n".len()];
-        let (space, kind) = (ChannelSpace::Channels, Some("acquired"));
-        let message = Message { space, channel, payload: &payload, kind, sender: None };
+        let message = Message { kind: Some("acquired"), ..Message::new(channel, &payload) };
         let mut effects = Effects::default();
-        fan_out.publish(&message, OutputLimit::default(), &mut effects);
+        fan_out.publish(&message, &mut effects);
         effects.deliver(&Alarm::default());
     }
 
     fn open(fan_out: &Arc<FanOut>, channel: &[u8]) -> Stream {
-        Stream::open(fan_out, channel).expect("there are few")
+        Stream::open_events(fan_out, channel).expect("there are few")
     }
 
     /// The length of the next event; none at the end.
@@ -155,10 +166,9 @@ mod tests {
     fn a_client_cannot_forge_an_event() {
         let fan_out = Arc::new(FanOut::default());
         let stream = open(&fan_out, b"x");
-        let (space, payload) = (ChannelSpace::Channels, b"\n\nevent: forced\ndata: {}");
-        let message = Message { space, channel: b"x", payload, kind: None, sender: Some(1) };
+        let message = Message::new(b"x", b"\n\nevent: forced\ndata: {}");
         let mut effects = Effects::default();
-        let receivers = fan_out.publish(&message, OutputLimit::default(), &mut effects);
+        let receivers = fan_out.publish(&message, &mut effects);
         assert_eq!((receivers.count, next(&stream)), (0, Poll::Pending));
     }
 
@@ -225,7 +235,7 @@ mod tests {
     fn streams_are_bounded() {
         let fan_out = Arc::new(FanOut::default());
         let streams: Vec<_> = (0..STREAMS_MAX).map(|_| open(&fan_out, b"x")).collect();
-        assert!(Stream::open(&fan_out, b"x").is_none());
+        assert!(Stream::open_events(&fan_out, b"x").is_none());
         drop(streams);
         open(&fan_out, b"x");
     }

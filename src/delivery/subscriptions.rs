@@ -1,18 +1,19 @@
-//! The names that one client is subscribed to, as its own thread keeps them.
+//! The subscriptions of one RESP client by their names, as its own thread keeps them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::Name;
+use super::{Name, Subscription};
 
-/// The names, each shared with its router, in the order of their bytes.
+/// The subscriptions, in the order of the bytes of their names.
 #[derive(Default)]
 pub struct Subscriptions {
-    /// Channels.
-    pub channels: BTreeSet<Name>,
-    /// Patterns.
-    pub patterns: BTreeSet<Name>,
-    /// Shard channels.
-    pub shard_channels: BTreeSet<Name>,
+    /// To channels.
+    pub channels: BTreeMap<Name, Arc<Subscription>>,
+    /// To patterns.
+    pub patterns: BTreeMap<Name, Arc<Subscription>>,
+    /// To shard channels.
+    pub shard_channels: BTreeMap<Name, Arc<Subscription>>,
 }
 
 impl Subscriptions {

@@ -7,7 +7,7 @@ use super::operation::{Advance, Confirm, Remaining};
 use super::{Answer, Grant, LockOperation, Locks, Notice, channel_of, commands, endpoints};
 use crate::clock::Now;
 use crate::command::{Awaited, Services};
-use crate::delivery::{ChannelSpace, Effects, Message};
+use crate::delivery::{Effects, Message};
 use crate::metrics::exposition::Exposition;
 use crate::service::{Page, Persistence, Section, Service};
 use crate::wait::Ticket;
@@ -171,9 +171,7 @@ impl Services {
         };
         let payload = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
         let channel = channel_of(&notice.resource);
-        let (space, kind) = (ChannelSpace::Channels, Some(notice.kind.word()));
-        let message = Message { space, channel: &channel, payload: &payload, kind, sender: None };
-        let limit = self.settings.current().client_output_buffer_limit.pubsub;
-        self.fan_out.publish(&message, limit, effects);
+        let message = Message { kind: Some(notice.kind.word()), ..Message::new(&channel, &payload) };
+        self.fan_out.publish(&message, effects);
     }
 }

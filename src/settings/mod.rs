@@ -24,4 +24,5 @@ pub use source::Stop;
 pub use table::{Change, SETTINGS, Setting, Settings, is_secret};
 pub use values::{
     EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimit, OutputLimits, ProtectedAction,
+    SlowConsumer,
 };

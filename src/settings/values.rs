@@ -138,6 +138,20 @@ words! {
     }
 }
 
+words! {
+    /// What happens to a receiver for which too much waits.
+    SlowConsumer {
+        /// It is disconnected.
+        Disconnect = "disconnect",
+        /// It misses the messages that have waited longest.
+        DropOldest = "drop-oldest",
+        /// It misses the new messages.
+        DropNewest = "drop-newest",
+        /// It misses, of each subject, all but the last message.
+        KeepLatest = "keep-latest",
+    }
+}
+
 /// How much output may wait for a client that does not read; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {

@@ -1,7 +1,7 @@
 //! PUBSUB: the channels in use and the numbers of their subscribers.
 
 use crate::command::{Call, Command, Flags, Group, Handler};
-use crate::delivery::Router;
+use crate::delivery::Interest;
 use crate::refusal::Refusal;
 
 const LOOK: Flags = Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE);
@@ -63,14 +63,14 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
     },
 ];
 
-fn channels(call: &mut Call<'_, '_>, router: &Router) -> Result<(), Refusal> {
+fn channels(call: &mut Call<'_, '_>, interest: &Interest) -> Result<(), Refusal> {
     if call.arguments.len() > 3 {
         let word = String::from_utf8_lossy(call.arguments.at(1));
         return Err(Refusal::new(format!(
             "ERR unknown subcommand or wrong number of arguments for '{word}'. Try PUBSUB HELP."
         )));
     }
-    let channels = router.channels(call.arguments.get(2))?;
+    let channels = interest.subjects(call.arguments.get(2))?;
     call.output.array(channels.len());
     for channel in channels {
         call.output.bulk(&channel);
@@ -78,18 +78,18 @@ fn channels(call: &mut Call<'_, '_>, router: &Router) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn numsub(call: &mut Call<'_, '_>, router: &Router) -> Result<(), Refusal> {
+fn numsub(call: &mut Call<'_, '_>, interest: &Interest) -> Result<(), Refusal> {
     let asked = call.arguments.from(2);
     call.output.array(2 * asked.len());
     for channel in asked.iter() {
         call.output.bulk(channel);
-        call.output.integer(router.subscriber_count(channel) as i64);
+        call.output.integer(interest.subscriber_count(channel) as i64);
     }
     Ok(())
 }
 
 fn numpat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    call.output.integer(call.services.fan_out.channels.pattern_count() as i64);
+    call.output.integer(call.services.fan_out.channels.glob_count() as i64);
     Ok(())
 }
 

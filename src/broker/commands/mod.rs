@@ -2,11 +2,14 @@
 
 mod introspection;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::command::{Call, Command, Flags, Group, Handler, Replies, SessionCall};
-use crate::delivery::{ChannelSpace, Message, Name, Subscriber, Subscriptions};
-use crate::glob::Pattern;
+use crate::delivery::{
+    ChannelSpace, FanOut, Interest, Message, Name, Subscription, SubscriptionOptions, Subscriptions, Topic,
+};
+use crate::glob::{Pattern, PatternTooComplex};
 use crate::refusal::Refusal;
 
 /// Subscriptions of one client.  Each takes some hundred bytes beside its name, which no other limit counts.
@@ -114,30 +117,29 @@ pub const COMMANDS: &[Command] = &[
 struct Space {
     subscribed: &'static [u8],
     unsubscribed: &'static [u8],
-    names: fn(&mut Subscriptions) -> &mut BTreeSet<Name>,
+    named: fn(&mut Subscriptions) -> &mut BTreeMap<Name, Arc<Subscription>>,
     /// The number in confirmations: of shard channels, or of channels and patterns together.
     count: fn(&Subscriptions) -> usize,
-    add: fn(&SessionCall<'_, '_>, &[u8]) -> Result<Name, Refusal>,
-    remove: fn(&SessionCall<'_, '_>, &[u8]),
+    interest: fn(&FanOut) -> &Interest,
+    topic: fn(&[u8]) -> Result<Topic, PatternTooComplex>,
     are_patterns: bool,
 }
 
 const CHANNELS: Space = Space {
     subscribed: b"subscribe",
     unsubscribed: b"unsubscribe",
-    names: |subscriptions| &mut subscriptions.channels,
+    named: |subscriptions| &mut subscriptions.channels,
     count: |subscriptions| subscriptions.channels.len() + subscriptions.patterns.len(),
-    add: |call, name| Ok(call.services.fan_out.channels.subscribe(name, subscriber(call), None)),
-    remove: |call, name| call.services.fan_out.channels.unsubscribe(name, &subscriber(call)),
+    interest: |fan_out| &fan_out.channels,
+    topic: |name| Ok(Topic::exact(name)),
     are_patterns: false,
 };
 
 const PATTERNS: Space = Space {
     subscribed: b"psubscribe",
     unsubscribed: b"punsubscribe",
-    names: |subscriptions| &mut subscriptions.patterns,
-    add: |call, name| Ok(call.services.fan_out.channels.subscribe_pattern(name, subscriber(call), None)?),
-    remove: |call, name| call.services.fan_out.channels.unsubscribe_pattern(name, &subscriber(call)),
+    named: |subscriptions| &mut subscriptions.patterns,
+    topic: Topic::glob,
     are_patterns: true,
     ..CHANNELS
 };
@@ -145,16 +147,11 @@ const PATTERNS: Space = Space {
 const SHARD_CHANNELS: Space = Space {
     subscribed: b"ssubscribe",
     unsubscribed: b"sunsubscribe",
-    names: |subscriptions| &mut subscriptions.shard_channels,
+    named: |subscriptions| &mut subscriptions.shard_channels,
     count: |subscriptions| subscriptions.shard_channels.len(),
-    add: |call, name| Ok(call.services.fan_out.shard_channels.subscribe(name, subscriber(call), None)),
-    remove: |call, name| call.services.fan_out.shard_channels.unsubscribe(name, &subscriber(call)),
-    are_patterns: false,
+    interest: |fan_out| &fan_out.shard_channels,
+    ..CHANNELS
 };
-
-fn subscriber(call: &SessionCall<'_, '_>) -> Subscriber {
-    Subscriber::new(&call.client.shared.outbox)
-}
 
 /// Confirms each name with a message of its own, also one that was subscribed to before.
 fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusal> {
@@ -164,7 +161,7 @@ fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusa
             "ERR a client may have at most {CLIENT_SUBSCRIPTIONS_MAX} subscriptions"
         )));
     }
-    if space.are_patterns && call.services.fan_out.channels.pattern_count() + wanted.len() > PATTERNS_MAX {
+    if space.are_patterns && call.services.fan_out.channels.glob_count() + wanted.len() > PATTERNS_MAX {
         return Err(Refusal::new(format!(
             "ERR all clients together may have at most {PATTERNS_MAX} patterns"
         )));
@@ -175,9 +172,12 @@ fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusa
         }
     }
     for name in wanted.iter() {
-        if !(space.names)(&mut call.client.subscriptions).contains(name) {
-            let shared = (space.add)(call, name)?;
-            (space.names)(&mut call.client.subscriptions).insert(shared);
+        if !(space.named)(&mut call.client.subscriptions).contains_key(name) {
+            let (topic, options) = ((space.topic)(name)?, SubscriptionOptions::default());
+            let subscription = Subscription::new(topic, options, &call.client.shared.outbox);
+            (space.interest)(&call.services.fan_out).subscribe(Arc::clone(&subscription));
+            let name = Arc::clone(subscription.topic().text());
+            (space.named)(&mut call.client.subscriptions).insert(name, subscription);
         }
         confirm(call, space, space.subscribed, Some(name));
     }
@@ -189,13 +189,13 @@ fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusa
 fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusal> {
     let named = call.arguments.from(1);
     if named.is_empty() {
-        let names = std::mem::take((space.names)(&mut call.client.subscriptions));
-        let mut left = names.len();
-        for name in &names {
-            (space.remove)(call, name);
+        let ended = std::mem::take((space.named)(&mut call.client.subscriptions));
+        let mut left = ended.len();
+        for subscription in ended.values() {
+            (space.interest)(&call.services.fan_out).unsubscribe(subscription);
         }
         take_messages(call);
-        for name in &names {
+        for name in ended.keys() {
             left -= 1;
             confirm_with(
                 call,
@@ -204,13 +204,13 @@ fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refu
                 (space.count)(&call.client.subscriptions) + left,
             );
         }
-        if names.is_empty() {
+        if ended.is_empty() {
             confirm(call, space, space.unsubscribed, None);
         }
     } else {
         for name in named.iter() {
-            if (space.names)(&mut call.client.subscriptions).remove(name) {
-                (space.remove)(call, name);
+            if let Some(ended) = (space.named)(&mut call.client.subscriptions).remove(name) {
+                (space.interest)(&call.services.fan_out).unsubscribe(&ended);
                 take_messages(call);
             }
             confirm(call, space, space.unsubscribed, Some(name));
@@ -245,10 +245,8 @@ fn confirm_with(call: &mut SessionCall<'_, '_>, word: &[u8], name: Option<&[u8]>
 /// Answers with the number of receivers.
 fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> {
     let (channel, payload) = (call.arguments.at(1), call.arguments.at(2));
-    let sender = call.caller.connection;
-    let message = Message { space, channel, payload, kind: None, sender };
-    let limit = call.settings.client_output_buffer_limit.pubsub;
-    let receivers = call.services.fan_out.publish(&message, limit, call.effects);
+    let message = Message { space, sender: call.caller.connection, ..Message::new(channel, payload) };
+    let receivers = call.services.fan_out.publish(&message, call.effects);
     call.output.integer(receivers.count as i64);
     call.caller.has_own_message |= receivers.has_sender;
     Ok(())

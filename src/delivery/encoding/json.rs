@@ -1,0 +1,91 @@
+//! Messages as JSON objects: `subject`, `reply`, `headers` and the payload, as `payload` if it is UTF-8 and as `base64` if
+//! not.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use quartet_protocol::buffer::Buffer;
+use serde::Serialize;
+
+use crate::delivery::{Message, Subscription};
+
+/// A message.
+#[derive(Serialize)]
+struct Object<'m> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    op: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Cow<'m, str>>,
+    subject: Cow<'m, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Cow<'m, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+}
+
+/// A notice of missed messages.
+#[derive(Serialize)]
+struct Gap<'m> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    op: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Cow<'m, str>>,
+    missed: u64,
+}
+
+/// Appends a server-sent event named `message`.
+pub(super) fn write_event(message: &Message<'_>, buffer: &mut Buffer) {
+    buffer.extend(b"event: message\ndata: ");
+    append(&object(message), buffer);
+    buffer.extend(b"\n\n");
+}
+
+/// Appends a line.
+pub(super) fn write_line(message: &Message<'_>, buffer: &mut Buffer) {
+    append(&object(message), buffer);
+    buffer.extend(b"\n");
+}
+
+/// Appends a line for the JSON form of WebSocket.
+pub(super) fn write_operation(message: &Message<'_>, subscription: &Subscription, buffer: &mut Buffer) {
+    let object = Object { op: Some("message"), id: Some(id(subscription)), ..object(message) };
+    append(&object, buffer);
+    buffer.extend(b"\n");
+}
+
+/// Appends a server-sent event named `gap`.
+pub(super) fn write_gap_event(missed: u64, buffer: &mut Buffer) {
+    buffer.extend(b"event: gap\ndata: ");
+    append(&Gap { op: None, id: None, missed }, buffer);
+    buffer.extend(b"\n\n");
+}
+
+/// Appends a line.
+pub(super) fn write_gap_line(missed: u64, buffer: &mut Buffer) {
+    append(&Gap { op: Some("gap"), id: None, missed }, buffer);
+    buffer.extend(b"\n");
+}
+
+/// Appends a line for the JSON form of WebSocket.
+pub(super) fn write_gap_operation(missed: u64, subscription: &Subscription, buffer: &mut Buffer) {
+    append(&Gap { op: Some("gap"), id: Some(id(subscription)), missed }, buffer);
+    buffer.extend(b"\n");
+}
+
+fn id(subscription: &Subscription) -> Cow<'_, str> {
+    String::from_utf8_lossy(&subscription.options().id)
+}
+
+fn object<'m>(message: &Message<'m>) -> Object<'m> {
+    let payload = std::str::from_utf8(message.payload).ok();
+    let base64 = payload.is_none().then(|| STANDARD.encode(message.payload));
+    let reply = (!message.reply.is_empty()).then(|| String::from_utf8_lossy(message.reply));
+    Object { op: None, id: None, subject: String::from_utf8_lossy(message.subject), reply, payload, base64 }
+}
+
+fn append(object: &impl Serialize, buffer: &mut Buffer) {
+    buffer.extend(&serde_json::to_vec(object).expect("it holds nothing that JSON cannot say"));
+}
