@@ -24,27 +24,29 @@ const RESERVED_PER_LISTENER: usize = 2;
 /// If there is no room for any client.
 pub fn fit(settings: &mut Settings) -> Result<usize, String> {
     let limit = raise();
-    let listeners = settings.bind.len() * (settings.http_port.len() + usize::from(settings.port.is_some()));
+    let ports = settings.http_port.len() + settings.port.iter().count() + settings.broker_port.iter().count();
+    let listeners = settings.bind.len() * ports;
     let reserved = RESERVED
         + RESERVED_PER_WORKER * settings.threads
         + RESERVED_PER_HTTP_THREAD * settings.http_threads
         + RESERVED_PER_LISTENER * listeners;
     let room = limit.saturating_sub(reserved);
-    let (clients, http) = (settings.maxclients, settings.http_connection_limit);
+    let asked = settings.clone();
     if !settings.fit_connections(room) {
         return Err(format!(
             "the limit of {limit} open files leaves no room for clients: {reserved} are needed for the server itself; \
              raise it (ulimit -n), or use fewer --threads or listeners"
         ));
     }
-    if settings.maxclients < clients || settings.http_connection_limit < http {
+    if *settings != asked {
         tracing::warn!(
             limit,
             reserved,
             maxclients = settings.maxclients,
+            broker_connection_limit = settings.broker_connection_limit,
             http_connection_limit = settings.http_connection_limit,
-            "maxclients and http-connection-limit are lowered to what the limit on open files allows: for more, raise \
-             it (ulimit -n)"
+            "maxclients, broker-connection-limit and http-connection-limit are lowered to what the limit on open files \
+             allows: for more, raise it (ulimit -n)"
         );
     }
     Ok(room)

@@ -2,15 +2,32 @@
 
 use super::table::{Setting, Settings};
 
+/// A listener's limit on connections.
+struct Limit<'s> {
+    /// A listener that is off accepts none, whatever its limit is.
+    is_open: bool,
+    most: &'s mut usize,
+}
+
 impl Settings {
     /// The most connections that all listeners accept together.
     pub(super) fn connections(&self) -> usize {
-        let clients = if self.port.is_some() { self.maxclients } else { 0 };
-        clients.saturating_add(self.http_connections())
+        let limits = [
+            (self.port.is_some(), self.maxclients),
+            (self.broker_port.is_some(), self.broker_connection_limit),
+            (!self.http_port.is_empty(), self.http_connection_limit),
+        ];
+        let open = limits.iter().filter(|(is_open, _)| *is_open);
+        open.fold(0, |sum, (_, most)| sum.saturating_add(*most))
     }
 
-    fn http_connections(&self) -> usize {
-        if self.http_port.is_empty() { 0 } else { self.http_connection_limit }
+    /// The limits of the same listeners, to change them.
+    fn limits(&mut self) -> [Limit<'_>; 3] {
+        [
+            Limit { is_open: self.port.is_some(), most: &mut self.maxclients },
+            Limit { is_open: self.broker_port.is_some(), most: &mut self.broker_connection_limit },
+            Limit { is_open: !self.http_port.is_empty(), most: &mut self.http_connection_limit },
+        ]
     }
 
     /// Lowers the limits of the listeners, all by the same part, until they allow no more than `room` connections.  False
@@ -20,15 +37,15 @@ impl Settings {
         if wanted <= room {
             return true;
         }
-        let share = |limit: usize| (limit as u128 * room as u128 / wanted as u128) as usize;
-        let (clients, http) = (share(self.maxclients), share(self.http_connections()));
-        if self.port.is_some() {
-            self.maxclients = clients.max(1);
+        let open = self.limits().into_iter().filter(|limit| limit.is_open);
+        let open: Vec<Limit<'_>> = open.collect();
+        // Each has one connection, and they share the rest.
+        let Some(rest) = room.checked_sub(open.len()) else { return false };
+        let wanted = (wanted - open.len()) as u128;
+        for Limit { most, .. } in open {
+            *most = 1 + ((most.saturating_sub(1) as u128) * rest as u128 / wanted) as usize;
         }
-        if !self.http_port.is_empty() {
-            self.http_connection_limit = http.max(1);
-        }
-        self.connections() <= room
+        true
     }
 
     /// The largest value of this row for which all connections fit into `room`; none if they fit already.
@@ -43,34 +60,47 @@ impl Settings {
 mod tests {
     use super::*;
 
+    /// Limits in the order of RESP, the broker and HTTP.
+    type Limits = (usize, usize, usize);
+
     #[track_caller]
-    fn check(doors: (bool, bool), limits: (usize, usize), room: usize, expected: Option<(usize, usize)>) {
-        let mut settings =
-            Settings { maxclients: limits.0, http_connection_limit: limits.1, ..Settings::default() };
-        if !doors.0 {
+    fn check(is_open: (bool, bool, bool), limits: Limits, room: usize, expected: Option<Limits>) {
+        let mut settings = Settings {
+            maxclients: limits.0,
+            broker_connection_limit: limits.1,
+            http_connection_limit: limits.2,
+            ..Settings::default()
+        };
+        if !is_open.0 {
             settings.port = None;
         }
-        if !doors.1 {
+        if !is_open.1 {
+            settings.broker_port = None;
+        }
+        if !is_open.2 {
             settings.http_port.clear();
         }
         let fits = settings.fit_connections(room);
-        assert_eq!(fits.then_some((settings.maxclients, settings.http_connection_limit)), expected);
+        let left = (settings.maxclients, settings.broker_connection_limit, settings.http_connection_limit);
+        assert_eq!(fits.then_some(left), expected);
     }
 
     #[test]
-    fn both_listeners_lose_the_same_part() {
-        check((true, true), (10_000, 10_000), 20_000, Some((10_000, 10_000)));
-        check((true, true), (10_000, 10_000), 1_000, Some((500, 500)));
-        check((true, true), (3_000, 1_000), 100, Some((75, 25)));
-        check((true, true), (10_000, 10_000), 2, Some((1, 1)));
-        check((true, true), (10_000, 10_000), 1, None);
-        check((true, true), (u32::MAX as usize, 1), 10, Some((9, 1)));
+    fn all_listeners_lose_the_same_part() {
+        let all = (true, true, true);
+        check(all, (10_000, 10_000, 10_000), 30_000, Some((10_000, 10_000, 10_000)));
+        check(all, (10_000, 10_000, 10_000), 1_500, Some((500, 500, 500)));
+        check(all, (3_000, 2_000, 1_000), 120, Some((59, 40, 20)));
+        check(all, (10_000, 10_000, 10_000), 3, Some((1, 1, 1)));
+        check(all, (10_000, 10_000, 10_000), 2, None);
+        check(all, (u32::MAX as usize, 1, 1), 10, Some((8, 1, 1)));
     }
 
     #[test]
     fn a_closed_listener_takes_no_room() {
-        check((true, false), (10_000, 10_000), 10_000, Some((10_000, 10_000)));
-        check((true, false), (10_000, 10_000), 7, Some((7, 10_000)));
-        check((false, true), (10_000, 10_000), 7, Some((10_000, 7)));
+        check((true, false, false), (10_000, 10_000, 10_000), 7, Some((7, 10_000, 10_000)));
+        check((false, true, false), (10_000, 10_000, 10_000), 7, Some((10_000, 7, 10_000)));
+        check((false, false, true), (10_000, 10_000, 10_000), 7, Some((10_000, 10_000, 7)));
+        check((true, false, true), (10_000, 10_000, 10_000), 2, Some((1, 10_000, 1)));
     }
 }

@@ -53,9 +53,9 @@ pub fn load(
     }
     apply(&mut settings, variables)?;
     apply(&mut settings, flags)?;
-    if settings.port.is_none() && settings.http_port.is_empty() {
-        let reason = "port and http-port are both off, so nothing would be served: open one of them with --port or \
-                      --http-port";
+    if settings.port.is_none() && settings.broker_port.is_none() && settings.http_port.is_empty() {
+        let reason = "port, broker-port and http-port are all off, so nothing would be served: open one of them with \
+                      --port, --broker-port or --http-port";
         return Err(Stop::Invalid(reason.to_owned()));
     }
     Ok(Loaded { settings, warnings })
@@ -287,9 +287,10 @@ mod tests {
              not built yet",
         );
         check_refused(
-            &["--port", "off", "--http-port", "off"],
+            &["--port", "off", "--broker-port", "off", "--http-port", "off"],
             &[],
-            "port and http-port are both off, so nothing would be served: open one of them with --port or --http-port",
+            "port, broker-port and http-port are all off, so nothing would be served: open one of them with --port, \
+             --broker-port or --http-port",
         );
         check_refused(
             &["--config", "/no/such/file"],

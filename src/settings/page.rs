@@ -24,8 +24,9 @@ A memory size is a number of bytes, or has one of Redis' suffixes: `k` (1,000) a
 In Kubernetes a service named `quartet` has the cluster set variables like `QUARTET_PORT` in every pod.  They are ignored
 with a warning.  Another name of the service, or `enableServiceLinks: false`, avoids that.
 
-At the start the server raises the limit on open files as far as the system allows.  It lowers `maxclients` and
-`http-connection-limit` to what this limit leaves beside its own files, and `CONFIG SET` refuses more.
+At the start the server raises the limit on open files as far as the system allows.  It lowers `maxclients`,
+`broker-connection-limit` and `http-connection-limit` to what this limit leaves beside its own files, and `CONFIG SET`
+refuses more.
 
 | name | default | allowed | changes | purpose |
 |---|---|---|---|---|

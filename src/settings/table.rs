@@ -11,7 +11,9 @@ use std::time::Duration;
 use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
 
 use super::kind::{Only, SettingKind, Value};
-use super::values::{EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits, ProtectedAction};
+use super::values::{
+    EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits, ProtectedAction, SlowConsumer,
+};
 
 /// The prefix of all our environment variables.
 pub(super) const ENVIRONMENT_PREFIX: &str = "QUARTET_";
@@ -140,7 +142,7 @@ settings! {
     bind: Vec<IpAddr> = "bind", SettingKind::Addresses, "127.0.0.1", AtStart;
     /// Port for the Redis protocol
     port: Option<u16> = "port", SettingKind::Port, "6379", AtStart;
-    /// Port for the broker's protocol, which is not served yet
+    /// Port for the broker's protocol (NATS)
     broker_port: Option<u16> = "broker-port", SettingKind::Port, "4222", AtStart;
     /// Ports for HTTP
     http_port: Vec<u16> = "http-port", SettingKind::Ports, "8080 8000", AtStart;
@@ -186,8 +188,37 @@ settings! {
     http_hosts: Vec<String> = "http-hosts", SettingKind::Hosts, "", AtStart;
     /// Log every HTTP request at level info instead of debug
     http_log_requests: bool = "http-log-requests", SettingKind::Boolean, "no", AtRunTime;
+    /// Compress messages on WebSockets whose clients offer it
+    websocket_compression: bool = "websocket-compression", SettingKind::Boolean, "no", AtRunTime;
     /// Seconds to go on serving after a signal to stop, while /health/ready already answers 503
     shutdown_delay: Duration = "shutdown-delay", SettingKind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
+
+    /// Most connections to the broker's port at a time
+    broker_connection_limit: usize = "broker-connection-limit", SettingKind::Connections, "10000", AtRunTime;
+    /// Most bytes in a message of the broker: its headers and its payload
+    broker_max_payload: usize = "broker-max-payload", SettingKind::Memory { min: 1 << 10, max: 64 << 20 }, "1mb", AtRunTime;
+    /// Most bytes in a line of the broker's protocol
+    broker_max_control_line: usize = "broker-max-control-line", SettingKind::Memory { min: 512, max: 1 << 20 }, "4kb", AtRunTime;
+    /// Most subscriptions of one connection to the broker; 0 for no limit
+    broker_max_subscriptions: usize = "broker-max-subscriptions", SettingKind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
+    /// Most bytes of messages that may wait for one receiver; beyond it, `broker-slow-consumer` decides
+    broker_max_pending: usize = "broker-max-pending", SettingKind::Memory { min: 1 << 10, max: i64::MAX }, "64mb", AtRunTime;
+    /// Most bytes of messages that may wait for all receivers together, each message counted once; beyond it, `broker-slow-consumer` decides for the receiver furthest behind; 0 for no limit
+    broker_memory_limit: usize = "broker-memory-limit", SettingKind::Memory { min: 0, max: i64::MAX }, "128mb", AtRunTime;
+    /// What happens to a receiver for which too much waits: it is disconnected, or misses messages and is told how many
+    broker_slow_consumer: SlowConsumer = "broker-slow-consumer", SettingKind::Words(SlowConsumer::WORDS), "disconnect", AtRunTime;
+    /// Seconds between pings to a silent client of the broker
+    broker_ping_interval: Duration = "broker-ping-interval", SettingKind::Integer { min: 1, max: INT_MAX }, "120", AtRunTime;
+    /// Pings that a client of the broker may leave unanswered before it is disconnected
+    broker_max_pings_out: u32 = "broker-max-pings-out", SettingKind::Integer { min: 1, max: INT_MAX }, "2", AtRunTime;
+    /// Seconds that a client of the broker may take to give its password
+    broker_auth_timeout: Duration = "broker-auth-timeout", SettingKind::Integer { min: 1, max: 3600 }, "2", AtRunTime;
+    /// Seconds for which a client of the broker may read nothing of what waits for it before it is disconnected
+    broker_write_deadline: Duration = "broker-write-deadline", SettingKind::Integer { min: 1, max: 3600 }, "10", AtRunTime;
+    /// Seconds after the broker has announced that it stops before it closes the first connection
+    broker_lame_duck_grace: Duration = "broker-lame-duck-grace", SettingKind::Integer { min: 0, max: 3600 }, "10", AtRunTime;
+    /// Seconds over which it then closes the connections, so that their clients do not all reconnect at once
+    broker_lame_duck_duration: Duration = "broker-lame-duck-duration", SettingKind::Integer { min: 0, max: 3600 }, "120", AtRunTime;
 
     /// Most memory for the cache; 0 for no limit
     maxmemory: usize = "maxmemory", SettingKind::MemoryOrShare, "0", AtRunTime;

@@ -93,7 +93,10 @@ fn a_closed_door_has_no_address() {
     let ports = server.folder().ports().expect("the server serves");
     assert_eq!(ports["resp"], serde_json::Value::Null);
     assert_eq!(ports["http"].as_array().map(Vec::len), Some(1));
-    check_refused(&["--port", "off", "--http-port", "off"], "nothing would be served");
+    check_refused(
+        &["--port", "off", "--broker-port", "off", "--http-port", "off"],
+        "nothing would be served",
+    );
 }
 
 #[test]
