@@ -37,3 +37,16 @@ pub const KEPT_LENGTH_MIN: usize = 32 * 1024;
 /// From this size a shared payload is spliced into the buffer; below it, copying is cheaper than one more
 /// slice in a vectored write.
 pub const SPLICED_LENGTH_MIN: usize = 1024;
+
+/// The bytes the arguments of a NATS operation may have unless a setting says otherwise: nats-server's default
+/// `max_control_line`.
+pub const CONTROL_LINE_LENGTH: usize = 4096;
+
+/// The bytes a message's headers and payload may have unless a setting says otherwise: nats-server's default `max_payload`.
+pub const PAYLOAD_LENGTH: usize = 1024 * 1024;
+
+/// The digits a length in a NATS operation may have.  It is as many as nats-server reads.
+pub const LENGTH_DIGITS: usize = 9;
+
+/// The highest limit of a message's length that makes sense: the longest that [`LENGTH_DIGITS`] can say.
+pub const PAYLOAD_LENGTH_MAX: usize = 999_999_999;

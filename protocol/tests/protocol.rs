@@ -1,5 +1,6 @@
 //! The tests of the protocol crate that need only its public face.
 
+mod broker;
 mod checks;
 mod naive;
 mod replies;

@@ -68,8 +68,9 @@ pub fn integer_text(value: i64) -> NumberText {
     text
 }
 
+/// The decimal text of an integer without a sign.
 #[inline]
-fn unsigned_text(mut value: u64) -> NumberText {
+pub fn unsigned_text(mut value: u64) -> NumberText {
     let mut bytes = [0; TEXT_LENGTH_MAX];
     let mut start = TEXT_LENGTH_MAX;
     while value >= 100 {

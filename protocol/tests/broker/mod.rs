@@ -1,0 +1,4 @@
+//! The protocol of NATS clients.
+
+mod operations;
+mod writing;
