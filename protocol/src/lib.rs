@@ -5,3 +5,4 @@ pub mod broker;
 pub mod buffer;
 pub mod limits;
 pub mod resp;
+pub mod websocket;

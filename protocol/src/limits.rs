@@ -50,3 +50,17 @@ pub const LENGTH_DIGITS: usize = 9;
 
 /// The highest limit of a message's length that makes sense: the longest that [`LENGTH_DIGITS`] can say.
 pub const PAYLOAD_LENGTH_MAX: usize = 999_999_999;
+
+/// The bytes of the payload of a WebSocket control frame (RFC 6455, section 5.5).
+pub const WEBSOCKET_CONTROL_LENGTH_MAX: usize = 125;
+
+/// The bytes of one WebSocket frame of a stream.  Several clients refuse messages above 1 MiB or 4 MiB unless told
+/// otherwise, and browsers gather a message whole before a page sees any of it; a head of four bytes does up to here.
+pub const WEBSOCKET_FRAME_LENGTH_MAX: usize = 65_535;
+
+/// Shorter messages are not compressed: hardly any becomes shorter.
+pub const COMPRESSED_LENGTH_MIN: usize = 64;
+
+/// The bytes a thread keeps room for between messages that it compresses or decompresses, for the reason of
+/// [`BUFFER_CAPACITY_KEPT`].
+pub const INFLATED_LENGTH_KEPT: usize = 256 * 1024;

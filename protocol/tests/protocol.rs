@@ -5,3 +5,4 @@ mod checks;
 mod naive;
 mod replies;
 mod requests;
+mod websocket;
