@@ -3,9 +3,9 @@
 //! The modules stand from the bottom up, and each may name only those above it (a test checks that): the foundations, the
 //! cores of the services, their commands, the path of a request, and the listeners.
 
+pub mod access;
 pub mod alarm;
 pub mod allocator;
-pub mod attempts;
 pub mod clock;
 pub mod glob;
 pub mod lock_order;

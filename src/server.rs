@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::attempts::{Attempts, Report};
 use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
-use crate::attempts::{Attempts, Report};
 use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;

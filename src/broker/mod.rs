@@ -3,6 +3,7 @@
 //! Each client gets its replies and messages in the order of the events.  The channels and their subscribers are in
 //! [`delivery`](crate::delivery), which carries the messages of all services.
 
+pub mod authentication;
 pub mod commands;
 mod service;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::{CommandTable, KeyWaiters, Monitors};
+use crate::access::attempts::Attempts;
 use crate::alarm::Alarm;
-use crate::attempts::Attempts;
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::delivery::{Effects, FanOut};

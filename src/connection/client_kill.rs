@@ -3,8 +3,8 @@
 use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
-use super::authentication::USER;
 use super::client_list::{ClientType, open};
+use crate::access::DEFAULT_USER;
 use crate::client::SharedClient;
 use crate::command::{Call, Flow};
 use crate::refusal::Refusal;
@@ -98,7 +98,7 @@ impl<'c> Filter<'c> {
 
 /// There is only one user, so naming it excludes no client.
 fn check_user(name: &[u8]) -> Result<(), Refusal> {
-    if name == USER.as_bytes() {
+    if name == DEFAULT_USER.as_bytes() {
         return Ok(());
     }
     let name = String::from_utf8_lossy(name);

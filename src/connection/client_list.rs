@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::number::parse_integer;
 
-use super::authentication::USER;
+use crate::access::DEFAULT_USER;
 use crate::client::{ClientFlags, SharedClient};
 use crate::command::{Call, SessionCall};
 use crate::refusal::Refusal;
@@ -118,7 +118,7 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
         "id={id} addr={address} laddr={local_address} fd=-1 name={name} age={age} idle={idle} flags={letters} \
          db={database} sub={channels} psub={patterns} ssub={shard_channels} multi={queued} qbuf={pending} qbuf-free=0 \
          argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={messages} omem={waiting} tot-mem={memory} events=r \
-         cmd={command} user={USER} redir=-1 resp={protocol} lib-name={library} lib-ver={library_version}",
+         cmd={command} user={DEFAULT_USER} redir=-1 resp={protocol} lib-name={library} lib-ver={library_version}",
         id = client.id,
         address = client.outbox.address(),
         local_address = client.local_address,

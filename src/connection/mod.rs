@@ -10,8 +10,6 @@ mod lifecycle;
 mod monitor;
 pub mod transactions;
 
-pub use authentication::{Failure, attempt};
-
 use crate::command::{Call, Command, Flags, Group, Handler, database_number};
 use crate::refusal::Refusal;
 

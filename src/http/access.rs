@@ -8,8 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::host::Host;
 use super::routes::Route;
+use crate::access::Login;
 use crate::command::Services;
-use crate::connection;
 use crate::http::endpoint::{Problem, media_type, problems};
 use crate::net::listener::is_on_this_machine;
 use crate::settings::Settings;
@@ -125,7 +125,9 @@ impl Access {
         }
         if let Some(Credentials { user, password, is_bearer }) = Credentials::of(request.headers()) {
             let user = user.as_deref();
-            match connection::attempt(services, services.clock.now(), peer.address.ip(), user, &password) {
+            let (attempts, address, now) = (&services.attempts, peer.address.ip(), services.clock.now());
+            let login = Login { attempts, address, now };
+            match login.as_default(&settings.requirepass, user, &password) {
                 Ok(()) if is_bearer => return Ok(Admitted::ByBearer),
                 Ok(()) => return Ok(Admitted::Fully),
                 Err(failure) => {

@@ -20,7 +20,7 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router;
 use super::routes::{Route, Routes};
 use super::rows::{self, Visitor};
-use crate::attempts::RECOVERY;
+use crate::access::attempts::RECOVERY;
 use crate::http::endpoint::{Context, Crowded, Problem};
 use crate::settings::Settings;
 

@@ -1,13 +1,17 @@
-//! The TOML file of settings.  Its keys are names of the table, and its only section is that of the rate limiter.
+//! The TOML file of settings.  Its keys are names of the table, and its only sections are users and those of the rate
+//! limiter.
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
+use super::kind::{SettingKind, Value};
 use super::source::{Given, Source, Stop, invalid};
 use super::suggest::did_you_mean;
-use super::table::{SETTINGS, find};
+use super::table::{SETTINGS, Setting, find};
+use super::users;
 
 /// A file of settings has a few kilobytes; a larger one is some other file.
 const FILE_LENGTH_MAX: u64 = 1 << 20;
@@ -45,19 +49,29 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Given>, Stop> {
         .filter(|(key, value)| key.get_ref() != POLICIES || !matches!(value.get_ref(), DeValue::Table(_)))
         .map(|(key, value)| {
             let source = source_at(key.span().start);
-            setting(source, key.get_ref(), value.get_ref())
+            let row = row(&source, key.get_ref())?;
+            let value = match row.kind {
+                SettingKind::Users => users::parse(value)
+                    .map(|users| Value::text(&Arc::from(users)))
+                    .map_err(|fault| invalid(&source_at(fault.at), &fault.reason)),
+                _ => value_of(&source, row, value.get_ref()),
+            }?;
+            Ok(Given { source, row, value })
         })
         .collect()
 }
 
-fn setting(source: Source, name: &str, value: &DeValue<'_>) -> Result<Given, Stop> {
+fn row(source: &Source, name: &str) -> Result<&'static Setting, Stop> {
     if name == "config" {
-        return Err(invalid(&source, "config is no setting in a file: one file cannot name another"));
+        return Err(invalid(source, "config is no setting in a file: one file cannot name another"));
     }
-    let Some(row) = find(name).filter(|row| row.name == name) else {
+    find(name).filter(|row| row.name == name).ok_or_else(|| {
         let suggestion = did_you_mean(name, SETTINGS.iter().map(|row| row.name));
-        return Err(invalid(&source, &format!("{} is no setting{suggestion}", name.escape_debug())));
-    };
+        invalid(source, &format!("{} is no setting{suggestion}", name.escape_debug()))
+    })
+}
+
+fn value_of(source: &Source, row: &Setting, value: &DeValue<'_>) -> Result<String, Stop> {
     let value = match value {
         DeValue::Array(items) if row.kind.is_list() => {
             let items: Option<Vec<String>> = items.iter().map(|item| scalar(item.get_ref())).collect();
@@ -65,13 +79,10 @@ fn setting(source: Source, name: &str, value: &DeValue<'_>) -> Result<Given, Sto
         }
         value => scalar(value),
     };
-    match value {
-        Some(value) => Ok(Given { source, row, value }),
-        None => Err(invalid(
-            &source,
-            &format!("the value of {name} is no single value; allowed is {}", row.kind.allowed()),
-        )),
-    }
+    value.ok_or_else(|| {
+        let (name, allowed) = (row.name, row.kind.allowed());
+        invalid(source, &format!("the value of {name} is no single value; allowed is {allowed}"))
+    })
 }
 
 /// A value as a flag would spell it, or None if no flag could.

@@ -59,6 +59,8 @@ pub enum SettingKind {
     Path,
     /// Text that help, documentation, errors and logs never show.
     Secret,
+    /// Users with passwords and permissions, which are a secret too: tables `[[users]]` in the file.
+    Users,
     /// IP addresses, or names of this machine, separated by spaces.
     Addresses,
     /// A port; 0 for any free one, `off` for none.
@@ -99,6 +101,9 @@ impl SettingKind {
             SettingKind::Words(words) => format!("one of {}", words.join(", ")),
             SettingKind::Path => "a path, or \"\" for none".to_owned(),
             SettingKind::Secret => format!("text of at most {SECRET_LENGTH_MAX} bytes"),
+            SettingKind::Users => "in the file, tables [[users]] with name and password, and where wanted publish, \
+                                   subscribe and allow_responses; elsewhere the same tables between brackets"
+                .to_owned(),
             SettingKind::Addresses => {
                 format!("1 to {ADDRESSES_MAX} IP addresses or names of this machine, separated by spaces")
             }
@@ -128,6 +133,7 @@ impl SettingKind {
             SettingKind::Words(_) => "WORD",
             SettingKind::Path => "PATH",
             SettingKind::Secret => "TEXT",
+            SettingKind::Users => "TABLES",
             SettingKind::Addresses => "ADDRESS",
             SettingKind::Port | SettingKind::Ports => "PORT",
             SettingKind::Hosts => "NAMES",

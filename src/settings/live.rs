@@ -87,7 +87,7 @@ impl Live {
             patterns.iter().filter_map(|pattern| Pattern::ignoring_case(pattern).ok()).collect();
         let matched = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
         let settings = self.current();
-        let rows = SETTINGS.iter().map(|row| (row.name, row.text(&settings)));
+        let rows = SETTINGS.iter().map(|row| (row.name, row.shown(&settings)));
         let fixed = COMPATIBILITY.iter().map(|&(name, value)| (name, value.to_owned()));
         rows.chain(fixed).filter(|(name, _)| matched(name)).collect()
     }
@@ -248,6 +248,27 @@ mod tests {
         assert!(live.set(&[(b"maxmemory", b"x")]).is_err());
         snapshot.refresh(&live);
         assert_eq!(*snapshot, **live.current());
+    }
+
+    #[test]
+    fn users_change_when_the_sources_are_read_again_and_are_not_shown() {
+        let with = |password: &str| {
+            let text = format!("[{{ name = 'ann', password = '{password}' }}]");
+            let mut settings = Settings::default();
+            let row = find("users").expect("there is such a row");
+            row.assign(&mut settings, &text).expect("it is valid");
+            settings
+        };
+        let live = Live::new(with("one"));
+        let changed = live.change(&with("one"), &with("two")).expect("it is valid");
+        assert_eq!((changed.made, changed.at_start.len()), (vec!["users"], 0));
+        assert_eq!(&*live.current().users[0].password, "two");
+        assert_eq!(live.get(&[b"users"]), [("users", "(hidden)".to_owned())]);
+        assert_eq!(live.set(&[(b"users", b"")]), Ok(()));
+        assert_eq!(live.get(&[b"users"]), [("users", String::new())]);
+        let refused =
+            failed("users", "user 'ann': there is no password: give it one with password = \"...\"");
+        assert_eq!(live.set(&[(b"users", b"[{ name = 'ann' }]")]), Err(refused));
     }
 
     #[test]

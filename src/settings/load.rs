@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::kind::SettingKind;
-use super::source::{Given, Source, Stop, invalid, is_of_a_cluster, text};
+use super::source::{Given, Source, Stop, invalid, is_of_a_cluster, quoted, text};
 use super::suggest::did_you_mean;
 use super::table::{ENVIRONMENT_PREFIX, SETTINGS, Setting, Settings};
 use super::{command_line, file};
@@ -15,15 +15,13 @@ use super::{command_line, file};
 /// Variables with our prefix that the project's own tests read, and that their servers inherit.
 const TEST_VARIABLES: &[&str] = &["QUARTET_REQUIRE_PEERS", "QUARTET_UPDATE_GOLDEN"];
 
-/// Longer values are cut where a line quotes them.
-const QUOTED_LENGTH_MAX: usize = 200;
-
 /// The settings of all sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// A line for each environment variable that was ignored, since it may not be meant for the server.
+    /// A line for each environment variable that was ignored, since it may not be meant for the server, and for settings
+    /// that do less than they seem to.
     pub warnings: Vec<String>,
 }
 
@@ -58,6 +56,10 @@ pub fn load(
                       --port, --broker-port or --http-port";
         return Err(Stop::Invalid(reason.to_owned()));
     }
+    if !settings.users.is_empty() && !settings.has_password() {
+        let warning = "users protect the broker's port only, and requirepass is not set: RESP and HTTP ask for no password";
+        warnings.push(warning.to_owned());
+    }
     Ok(Loaded { settings, warnings })
 }
 
@@ -79,9 +81,9 @@ fn refused(source: &Source, row: &Setting, value: &str, reason: &str) -> Stop {
     let name = if source.names_the_setting() { String::new() } else { format!("{}: ", row.name) };
     let quoted = if row.is_secret() { "the value".to_owned() } else { quoted(value) };
     let (allowed, suggestion) = (row.kind.allowed(), row.kind.did_you_mean(value));
-    // The valid values do not tell why a name has no address.
-    let reason =
-        if matches!(row.kind, SettingKind::Addresses) { format!(" ({reason})") } else { String::new() };
+    // The valid values do not tell why a name has no address, or what is wrong with a user.
+    let is_told = matches!(row.kind, SettingKind::Addresses | SettingKind::Users);
+    let reason = if is_told { format!(" ({reason})") } else { String::new() };
     invalid(source, &format!("{name}{quoted} is not valid{reason}; allowed is {allowed}{suggestion}"))
 }
 
@@ -123,12 +125,6 @@ fn unknown_variable(source: &Source, value: &str) -> String {
     let names: Vec<String> = SETTINGS.iter().map(Setting::environment_variable).collect();
     let suggestion = did_you_mean(variable, names.iter().map(String::as_str));
     format!("is no setting, so it is ignored{suggestion}{}", source.hint(value))
-}
-
-fn quoted(value: &str) -> String {
-    let cut: String = value.chars().take(QUOTED_LENGTH_MAX).collect();
-    let dots = if cut.len() < value.len() { "..." } else { "" };
-    format!("'{}'{dots}", cut.escape_debug())
 }
 
 #[cfg(test)]
@@ -304,6 +300,23 @@ mod tests {
         let secret = "sesame".repeat(100);
         let line = "flag --requirepass: the value is not valid; allowed is text of at most 512 bytes";
         check_refused(&["--requirepass", &secret], &[], line);
+    }
+
+    #[test]
+    fn users_may_be_given_by_every_source() {
+        let users = "[{ name = 'ann', password = 'sesame' }]";
+        let loaded = load_all(&["--users", users], &[]).expect("they are valid");
+        assert_eq!((loaded.settings.users.len(), loaded.warnings.len()), (1, 1), "{:?}", loaded.warnings);
+        assert!(loaded.warnings[0].contains("requirepass is not set"), "{:?}", loaded.warnings);
+        let variables = [("QUARTET_USERS", users), ("QUARTET_REQUIREPASS", "x")];
+        let loaded = load_all(&[], &variables).expect("they are valid");
+        assert_eq!((loaded.settings.users.len(), loaded.warnings), (1, Vec::new()));
+        let Err(Stop::Invalid(line)) = try_load(&["--users", "[{ password = 'sesame' }]"], &[]) else {
+            panic!("a user needs a name")
+        };
+        let expected =
+            "flag --users: the value is not valid (a user has no name: give it one with name = \"...\")";
+        assert!(line.starts_with(expected) && !line.contains("sesame"), "{line}");
     }
 
     #[test]

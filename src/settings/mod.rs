@@ -2,7 +2,7 @@
 //!
 //! `table` lists them, `kind` says what a value may be, `load` reads the sources at start (`source`: the command line, the
 //! environment and a file; `command_line` and `file` read two of them), `live` is what the running server asks and CONFIG changes, `page` prints the
-//! table as `docs/settings.md`.
+//! table as `docs/settings.md`; `values` and `users` are the types that only settings have.
 
 mod command_line;
 mod connections;
@@ -14,6 +14,7 @@ mod page;
 mod source;
 mod suggest;
 mod table;
+mod users;
 mod values;
 
 pub use kind::SettingKind;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::table::{COMPATIBILITY, Change, SETTINGS};
 
-const HEAD: &str = "# Settings
+const HEAD: &str = r#"# Settings
 
 <!-- Generated from `src/settings/table.rs`; `QUARTET_UPDATE_GOLDEN=1 cargo test settings` writes it anew. -->
 
@@ -28,9 +28,44 @@ At the start the server raises the limit on open files as far as the system allo
 `broker-connection-limit` and `http-connection-limit` to what this limit leaves beside its own files, and `CONFIG SET`
 refuses more.
 
+## Users
+
+`requirepass` is one password for everything and everybody.  Users have passwords of their own, and may do less.  They are for
+the broker's port, so a server with users should have `requirepass` too: without it the other ports ask for no password.
+
+```toml
+[[users]]
+name = "shop"
+password = "..."
+publish = ["orders.new", "stock.*.get"]
+subscribe = ["orders.*.done", "_INBOX.>"]
+
+[[users]]
+name = "stock"
+password = "..."
+subscribe = { allow = ["stock.> workers", "orders.>"], deny = ["orders.*.card"] }
+allow_responses = { max = 1, ttl = 120 }
+```
+
+* `publish` and `subscribe` are a list of the subjects that are allowed, or a table of the lists `allow` and `deny`.
+  What is denied is not allowed, whatever else is.  Without a list of what is allowed everything is; an empty one allows nothing.
+* A subscription by wildcard must be covered whole by one entry, and match nothing that is denied.  (nats-server lets it in
+  if only a part is denied, and leaves that part out; and takes an empty list for no list.)
+* An entry of `subscribe` may name a queue group behind the subject.  It is for subscriptions of that group only, and where it
+  allows a subject, other groups may not use it.
+* Answers to requests arrive below `_INBOX`.  A user who makes requests and has a list for `subscribe` needs `_INBOX.>` in it, or
+  the prefix that the client is told to use, if users must not read one another's answers.
+* `allow_responses` lets a user answer every request that reaches it, whatever the reply subject is: `max` times within `ttl`
+  seconds, or once within two minutes if it is `true`.  Such a user may publish nothing else unless `publish` says so.  The last
+  4,096 requests of a connection can be answered.
+
+On SIGHUP the table is read again.  `CONFIG GET users` does not show it.
+
+## Table
+
 | name | default | allowed | changes | purpose |
 |---|---|---|---|---|
-";
+"#;
 
 /// The page `docs/settings.md`.
 pub fn markdown() -> String {

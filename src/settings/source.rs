@@ -5,6 +5,9 @@ use std::fmt;
 
 use super::table::Setting;
 
+/// Longer values are cut where a line quotes them.
+const QUOTED_LENGTH_MAX: usize = 200;
+
 /// Why the server does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -74,6 +77,13 @@ impl fmt::Display for Source {
 /// Stops the start since a source is not valid.
 pub(super) fn invalid(source: &Source, what: &str) -> Stop {
     Stop::Invalid(format!("{source}: {}", what.replace(['\r', '\n'], " ")))
+}
+
+/// A value that a line quotes.
+pub(super) fn quoted(value: &str) -> String {
+    let cut: String = value.chars().take(QUOTED_LENGTH_MAX).collect();
+    let dots = if cut.len() < value.len() { "..." } else { "" };
+    format!("'{}'{dots}", cut.escape_debug())
 }
 
 /// The value of a source as text.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quartet_protocol::limits::{BULK_LENGTH_MAX, REQUEST_LENGTH_MAX};
@@ -14,6 +15,7 @@ use super::kind::{Only, SettingKind, Value};
 use super::values::{
     EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimits, ProtectedAction, SlowConsumer,
 };
+use crate::access::User;
 
 /// The prefix of all our environment variables.
 pub(super) const ENVIRONMENT_PREFIX: &str = "QUARTET_";
@@ -57,7 +59,7 @@ impl Setting {
 
     /// Whether its value is never shown, wherever settings or commands are.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, SettingKind::Secret)
+        matches!(self.kind, SettingKind::Secret | SettingKind::Users)
     }
 
     /// Sets the value to what `text` says.
@@ -68,8 +70,14 @@ impl Setting {
         (self.assign)(settings, text, &self.kind)
     }
 
-    /// The value in `settings`, as CONFIG GET answers it.
-    pub fn text(&self, settings: &Settings) -> String {
+    /// The value in `settings`, as CONFIG GET answers it.  That shows `requirepass`, as Redis does, but no user's password.
+    pub fn shown(&self, settings: &Settings) -> String {
+        let text = self.text(settings);
+        if matches!(self.kind, SettingKind::Users) { hidden(text) } else { text }
+    }
+
+    /// The value in `settings`, as [`Setting::assign`] takes it.
+    pub(super) fn text(&self, settings: &Settings) -> String {
         (self.text)(settings)
     }
 }
@@ -79,6 +87,11 @@ impl Settings {
     pub fn has_password(&self) -> bool {
         !self.requirepass.is_empty()
     }
+
+    /// Whether clients of the broker's port must give a password: that of a user, or `requirepass`.
+    pub fn has_broker_password(&self) -> bool {
+        self.has_password() || !self.users.is_empty()
+    }
 }
 
 impl fmt::Debug for Settings {
@@ -86,11 +99,15 @@ impl fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = SETTINGS.iter().map(|row| {
             let text = row.text(self);
-            let hidden = row.is_secret() && !text.is_empty();
-            (row.name, if hidden { "(hidden)".to_owned() } else { text })
+            (row.name, if row.is_secret() { hidden(text) } else { text })
         });
         formatter.debug_map().entries(values).finish()
     }
+}
+
+/// Of a secret, only that there is one.
+fn hidden(text: String) -> String {
+    if text.is_empty() { text } else { "(hidden)".to_owned() }
 }
 
 /// The row of this name, in either case.
@@ -152,6 +169,8 @@ settings! {
     protected_mode: bool = "protected-mode", SettingKind::Boolean, "yes", AtRunTime;
     /// Password that clients must give; empty for none
     requirepass: String = "requirepass", SettingKind::Secret, "", AtRunTime;
+    /// Users of the broker's port with their permissions by subject
+    users: Arc<[User]> = "users", SettingKind::Users, "", AtRunTime;
     /// Clients that may run DEBUG: none, all, or those on this machine
     enable_debug_command: ProtectedAction = "enable-debug-command", SettingKind::Words(ProtectedAction::WORDS), "local", AtStart;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// `/commands` stands for the commands of a service, which lie above all the cores.
 const LAYERS: &[&[&str]] = &[
     &["alarm", "allocator", "clock", "glob", "lock_order", "random", "refusal", "sync", "wait"],
-    &["attempts", "settings", "metrics", "journal", "log_queue"],
+    &["access", "settings", "metrics", "journal", "log_queue"],
     &["delivery"],
     &["store"],
     &["broker", "limit", "lock", "client"],

@@ -1,0 +1,156 @@
+//! The requests that a client may answer: the reply subjects of messages that were delivered to it lately.
+//!
+//! Only a user with `allow_responses` has these.  They are bounded in number and bytes; beyond that, the oldest request can
+//! no longer be answered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::permissions::Responses;
+use crate::clock::Now;
+
+/// Requests that are remembered for one client, as in nats-server.
+pub(super) const REPLIES_MAX: usize = 4096;
+
+/// Bytes of their reply subjects.
+pub(super) const REPLY_BYTES_MAX: usize = 1 << 20;
+
+/// See the module's text.
+pub struct Replies {
+    allowed: Responses,
+    subjects: HashMap<Arc<[u8]>, Reply>,
+    /// The same subjects in the order of their numbers, so of their deadlines too.  One that is used again before the
+    /// first request has ended stands here twice, with its former number too.
+    order: VecDeque<(Arc<[u8]>, u64)>,
+    /// Bytes of all subjects in the order.
+    bytes: usize,
+    /// The number of the next request.
+    next: u64,
+}
+
+struct Reply {
+    number: u64,
+    /// When it ends, in milliseconds of the server's clock.
+    ends_at: u64,
+    /// The answers that may still be given.
+    left: u32,
+}
+
+impl Replies {
+    /// No request yet, for a user who may give these answers to each.
+    pub fn new(allowed: Responses) -> Replies {
+        Replies { allowed, subjects: HashMap::new(), order: VecDeque::new(), bytes: 0, next: 0 }
+    }
+
+    /// Notes that a message with this reply subject is delivered to the client.
+    pub fn remember(&mut self, subject: &[u8], now: Now) {
+        let ttl = u64::try_from(self.allowed.ttl.as_millis()).unwrap_or(u64::MAX);
+        let ends_at = now.millis().saturating_add(ttl);
+        let number = self.next;
+        self.next += 1;
+        let reply = Reply { number, ends_at, left: self.allowed.max };
+        let subject: Arc<[u8]> = match self.subjects.get_key_value(subject) {
+            Some((known, _)) => Arc::clone(known),
+            None => subject.into(),
+        };
+        self.bytes += subject.len();
+        self.subjects.insert(Arc::clone(&subject), reply);
+        self.order.push_back((subject, number));
+        while self.is_first_over(now) {
+            self.forget_first();
+        }
+    }
+
+    /// Whether the client may answer on this subject, which uses up one of the answers.
+    pub fn take(&mut self, subject: &[u8], now: Now) -> bool {
+        let Some(reply) = self.subjects.get_mut(subject) else { return false };
+        let is_in_time = now.millis() <= reply.ends_at;
+        reply.left = reply.left.saturating_sub(1);
+        if !is_in_time || reply.left == 0 {
+            self.subjects.remove(subject);
+        }
+        is_in_time
+    }
+
+    /// Whether the first in the order is to be forgotten: it was answered, used again or is too old, or there are too many.
+    fn is_first_over(&self, now: Now) -> bool {
+        let Some((subject, number)) = self.order.front() else { return false };
+        let is_awaited = |reply: &Reply| reply.number == *number && now.millis() <= reply.ends_at;
+        self.order.len() > REPLIES_MAX
+            || self.bytes > REPLY_BYTES_MAX
+            || !self.subjects.get(subject).is_some_and(is_awaited)
+    }
+
+    fn forget_first(&mut self) {
+        let Some((subject, number)) = self.order.pop_front() else { return };
+        self.bytes -= subject.len();
+        // A subject that was used again is remembered for longer.
+        if self.subjects.get(&subject).is_some_and(|reply| reply.number == number) {
+            self.subjects.remove(&subject);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(millis: u64) -> Now {
+        Now::at(Duration::from_millis(1_000_000 + millis), Duration::ZERO)
+    }
+
+    fn replies(max: u32) -> Replies {
+        Replies::new(Responses { max, ttl: Duration::from_millis(300) })
+    }
+
+    #[test]
+    fn a_request_is_answered_so_often_and_so_long() {
+        let mut replies = replies(2);
+        assert!(!replies.take(b"one", at(0)), "nobody asked");
+        replies.remember(b"one", at(0));
+        assert_eq!([0, 1, 2].map(|millis| replies.take(b"one", at(millis))), [true, true, false]);
+        replies.remember(b"two", at(10));
+        assert!(replies.take(b"two", at(310)));
+        assert!(!replies.take(b"two", at(311)), "the time is over");
+        replies.remember(b"two", at(400));
+        replies.remember(b"two", at(600));
+        assert_eq!([700, 900, 901].map(|millis| replies.take(b"two", at(millis))), [true, true, false]);
+    }
+
+    #[test]
+    fn the_oldest_requests_are_forgotten_beyond_the_limits() {
+        let mut replies = replies(1);
+        let name = |number: usize| format!("_INBOX.{number}");
+        for number in 0..=REPLIES_MAX {
+            replies.remember(name(number).as_bytes(), at(0));
+        }
+        assert!(!replies.take(name(0).as_bytes(), at(0)), "it is one too many");
+        assert!(replies.take(name(1).as_bytes(), at(0)));
+        assert_eq!((replies.subjects.len(), replies.order.len()), (REPLIES_MAX - 1, REPLIES_MAX));
+        let long = vec![b'x'; REPLY_BYTES_MAX - 100];
+        replies.remember(&long, at(0));
+        assert!(replies.take(&long, at(0)) && replies.bytes <= REPLY_BYTES_MAX);
+        replies.remember(b"late", at(301));
+        assert_eq!(
+            (replies.subjects.len(), replies.order.len(), replies.bytes),
+            (1, 1, 4),
+            "time frees them"
+        );
+    }
+
+    #[test]
+    fn a_subject_that_is_used_again_and_again_takes_bounded_room() {
+        let mut replies = replies(1);
+        replies.remember(b"first", at(0));
+        for _ in 0..3 * REPLIES_MAX {
+            replies.remember(b"same", at(0));
+        }
+        assert!(!replies.take(b"first", at(0)), "too many have come since");
+        assert_eq!((replies.subjects.len(), replies.order.len()), (1, 1));
+        assert!(replies.take(b"same", at(0)) && !replies.take(b"same", at(0)));
+    }
+}
