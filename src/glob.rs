@@ -7,6 +7,8 @@
 //! pass.  So the cost of a text is at most its length times a constant.  [`matches()`] reads the pattern as it goes; it is
 //! for short patterns that are used once.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 
 /// The most elements of a piece between two stars that has a class or `?`.  The search takes a bit of memory for each of
@@ -73,6 +75,11 @@ impl ByteSet {
 }
 
 impl Element {
+    /// The byte that it says without a sign.
+    fn byte(&self) -> Option<u8> {
+        if let Element::Byte(byte) = self { Some(*byte) } else { None }
+    }
+
     fn holds(&self, byte: u8) -> bool {
         match self {
             Element::Byte(only) => *only == byte,
@@ -158,6 +165,19 @@ impl Pattern {
         Ok(Pattern { pieces: pieces.into() })
     }
 
+    /// The bytes with which every text begins that matches, as far as the pattern says them without a sign.
+    pub fn literal_prefix(&self) -> Cow<'_, [u8]> {
+        match &self.pieces[0] {
+            Piece::Literal(bytes) => Cow::Borrowed(bytes),
+            Piece::Mixed(elements) => elements.iter().map_while(Element::byte).collect(),
+        }
+    }
+
+    /// Whether it has no signs, so that only its literal prefix matches.
+    pub fn is_literal(&self) -> bool {
+        self.pieces.len() == 1 && self.pieces[0].is_literal()
+    }
+
     /// Whether all of `text` matches.
     pub fn matches(&self, text: &[u8]) -> bool {
         let [first, between @ ..] = &*self.pieces else { return false };
@@ -181,8 +201,7 @@ impl Pattern {
 
 impl Piece {
     fn new(elements: Vec<Element>) -> Piece {
-        let byte = |element: &Element| if let Element::Byte(byte) = element { Some(*byte) } else { None };
-        match elements.iter().map(byte).collect() {
+        match elements.iter().map(Element::byte).collect() {
             Some(bytes) => Piece::Literal(bytes),
             None => Piece::Mixed(elements.into()),
         }
@@ -423,6 +442,25 @@ mod tests {
         check("user:*:name", "user:17:name", true);
         check("a*b*c", "abcbc", true);
         check("news.*", "news", false);
+    }
+
+    #[test]
+    fn the_literal_prefix_ends_before_the_first_sign() {
+        let check = |pattern: &str, prefix: &str, is_literal: bool| {
+            let pattern = read(pattern);
+            let found =
+                (String::from_utf8_lossy(&pattern.literal_prefix()).into_owned(), pattern.is_literal());
+            assert_eq!(found, (prefix.to_owned(), is_literal), "{pattern:?}");
+        };
+        check("", "", true);
+        check("news", "news", true);
+        check("news.*", "news.", false);
+        check("*", "", false);
+        check("n?ws*", "n", false);
+        check("ne[w]s", "ne", false);
+        check(r"\$a\*b*", "$a*b", false);
+        check(r"a\", "a\\", true);
+        check("a[", "a", false);
     }
 
     #[test]

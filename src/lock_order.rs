@@ -68,10 +68,12 @@ ranks! {
     MONITORS,
     /// All clients by their ids.
     CLIENTS,
-    /// Channels and their subscribers.
-    CHANNELS,
-    /// Patterns of channels and their subscribers.
-    PATTERNS,
+    /// Exact subjects and their subscriptions.
+    SUBJECTS,
+    /// Wildcards and their subscriptions.
+    WILDCARDS,
+    /// Globs and their subscriptions.
+    GLOBS,
     /// The right to change settings.
     SETTINGS,
     /// Which addresses have tried wrong passwords.

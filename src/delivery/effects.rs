@@ -7,6 +7,7 @@ use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 
 use super::fan_out::Limits;
+use super::interest::Lookups;
 use super::outbox::Offered;
 use super::{Message, Outbox, Subscription};
 use crate::alarm::Alarm;
@@ -31,6 +32,8 @@ pub struct Effects {
     next_deadline: Option<u64>,
     /// The reply to the last operation has to wait for it.
     barrier: Option<Barrier>,
+    /// What the thread remembers of its lookups of subjects.
+    pub(super) lookups: Lookups,
     /// Whether there are subscribers, so that operations note events.  Set before an operation.
     pub wants_notices: bool,
     /// Whether an operation has noted events that its service has yet to publish.
@@ -82,6 +85,12 @@ impl Effects {
         if !self.wakes.last().is_some_and(|last| Arc::ptr_eq(last, outbox)) {
             self.wakes.push(Arc::clone(outbox));
         }
+    }
+
+    /// Forgets lookups of subjects that would keep ended subscriptions.  To be called now and then by a thread whose effects
+    /// last.
+    pub fn forget_ended(&mut self) {
+        self.lookups.forget_ended();
     }
 
     /// Frees `contents` once no lock is held.

@@ -46,30 +46,36 @@ impl FanOut {
     /// has fallen too far behind meets its policy instead.
     pub fn publish(&self, message: &Message<'_>, effects: &mut Effects) -> Receivers {
         let interest = self.interest(message.space);
-        let matches = interest.find(message.subject);
         let mut receivers = Receivers::default();
-        let mut send = |subscription: &Arc<Subscription>| {
-            let is_sent = effects.send_message(message, subscription, &self.limits);
-            if is_sent {
-                receivers.count += 1;
-                receivers.has_sender |= message.sender == Some(subscription.outbox().id());
-            }
-            is_sent
-        };
-        for subscription in &matches.each {
-            send(subscription);
+        if !interest.has_subscribers() {
+            return receivers;
         }
-        for (_, members) in &matches.groups {
-            let first = effects_turn(members.len());
-            let (before, from_first) = members.split_at(first);
+        // Nothing that is sent looks a subject up.
+        let mut lookups = std::mem::take(&mut effects.lookups);
+        let mut spent = Vec::new();
+        let mut send = |subscription: &Arc<Subscription>| {
+            if !effects.send_message(message, subscription, &self.limits) {
+                return false;
+            }
+            receivers.count += 1;
+            receivers.has_sender |= message.sender == Some(subscription.outbox().id());
+            if subscription.is_spent() {
+                spent.push(Arc::clone(subscription));
+            }
+            true
+        };
+        let (matches, turns) = lookups.find(message.space, interest, message.subject);
+        matches.each.iter().for_each(|subscription| {
+            send(subscription);
+        });
+        for group in &matches.groups {
+            // A member that does not take the message is passed over.
+            let (before, from_first) = group.members.split_at(turns.next(group.members.len()));
             from_first.iter().chain(before).any(&mut send);
         }
-        for subscription in matches.each.iter().chain(matches.groups.iter().flat_map(|(_, members)| members))
-        {
-            if subscription.is_spent() {
-                interest.unsubscribe(subscription);
-            }
-        }
+        lookups.release();
+        effects.lookups = lookups;
+        spent.iter().for_each(|spent| interest.unsubscribe(spent));
         receivers
     }
 
@@ -86,10 +92,4 @@ impl FanOut {
             ChannelSpace::ShardChannels => &self.shard_channels,
         }
     }
-}
-
-/// The place of the member whose turn it is among so many.
-fn effects_turn(members: usize) -> usize {
-    static TURN: AtomicUsize = AtomicUsize::new(0);
-    TURN.fetch_add(1, Relaxed) % members.max(1)
 }

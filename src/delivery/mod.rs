@@ -18,7 +18,7 @@ mod subscriptions;
 pub use effects::Effects;
 pub use encoding::{Encoding, server_sent_event};
 pub use fan_out::{FanOut, Receivers};
-pub use interest::{Interest, Matches};
+pub use interest::{Interest, InterestReport, Matches};
 pub use message::{ChannelSpace, Message, SharedMessage};
 pub use outbox::Outbox;
 pub use stream::Stream;

@@ -88,8 +88,8 @@ pub struct Subscription {
     delivered: AtomicU64,
     /// It ends once so many were sent; [`u64::MAX`] for never.
     maximum: AtomicU64,
-    /// Where the interest keeps it, so that it is found again at once.  Changed under the lock of its part.
-    pub place: AtomicUsize,
+    /// Where it stands in its list of the interest, so that it is found again at once.  Changed under the lock of the list.
+    pub(super) place: AtomicUsize,
 }
 
 impl Subscription {
@@ -130,6 +130,11 @@ impl Subscription {
     pub fn end_after(&self, maximum: u64) -> bool {
         self.maximum.store(maximum, Relaxed);
         self.delivered() >= maximum
+    }
+
+    /// Ends it now: it takes no more messages, though a publisher may have found it before.
+    pub(super) fn end(&self) {
+        self.maximum.store(0, Relaxed);
     }
 
     /// Whether it has had all its messages.

@@ -166,6 +166,7 @@ impl EventLoop {
                     TICK => {
                         self.tick.take();
                         self.expiry_is_due = true;
+                        self.state.executor.forget_ended();
                         self.purge.follow();
                     }
                     Token(number) => {

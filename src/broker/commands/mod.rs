@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 /// Subscriptions of one client.  Each takes some hundred bytes beside its name, which no other limit counts.
 const CLIENT_SUBSCRIPTIONS_MAX: usize = 1_000_000;
 
-/// Patterns of all clients together.  Each is tried against the channel of every message.
+/// Patterns of all clients together.  In the worst case all begin with a star and are tried against many channels.
 const PATTERNS_MAX: usize = 100_000;
 
 const TALK: Flags = Flags::PUBSUB.union(Flags::LOADING).union(Flags::STALE);

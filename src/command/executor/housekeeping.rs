@@ -1,4 +1,4 @@
-//! The work of a thread between batches: due deadlines of services, expired keys, eviction.
+//! The work of a thread between batches: due deadlines of services, expired keys, ended subscriptions, eviction.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -37,6 +37,11 @@ impl Executor {
             services.metrics.latency.note(Event::ExpireCycle, now, micros, threshold);
         }
         removed
+    }
+
+    /// Lets go of subscriptions that have ended, which the thread may remember from its publishing.
+    pub fn forget_ended(&mut self) {
+        self.workspace.effects.forget_ended();
     }
 
     /// Evicts a bounded number of keys if the store is over its memory limit.  True if there is more to do at once.

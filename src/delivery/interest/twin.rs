@@ -1,0 +1,217 @@
+//! The interest against a list of all subscriptions, each of which is tried: random subscribing, ending and publishing by
+//! several threads, each with what it remembers.
+
+use super::*;
+use crate::alarm::Alarm;
+use crate::delivery::{Effects, FanOut, Message, Outbox, SubscriptionOptions};
+use crate::glob;
+use crate::random::Random;
+
+const STEPS: usize = 3000;
+const THREADS: usize = 3;
+
+const SUBJECTS: &[&str] = &[
+    "a",
+    "b",
+    "a.a",
+    "a.b",
+    "a.b.a",
+    "a.b.a.b",
+    "b.a",
+    "b.b.b",
+    "$S",
+    "$S.a",
+    "_INBOX",
+    "_INBOX.a",
+    "_INBOXES.a",
+    "a..b",
+    "",
+    ".",
+    "a b",
+    "*",
+    "a.*",
+    "a.>",
+    "[a].b",
+    "\\",
+];
+
+const WILDCARDS: &[&str] = &[
+    "*", ">", "a.*", "a.>", "*.a", "*.b.*", "a.*.a", "a.*.>", "*.*", "*.>", "a.b.a.*", "$S.>", "$*.a",
+    "_INBOX.>", "_INBOX.*", "b.b.>",
+];
+
+const GLOBS: &[&str] = &[
+    "*", "a*", "a.*", "a?b", "a[.]b", "?", "", "a", "\\$S*", "$S.?", "_INBOX*", "_INBOX.*", "[$]S", "*b",
+    "a\\.b", "\\[a].*", "\\\\", "\\", "a.[", "a.b*",
+];
+
+/// What the list says of one publishing.
+#[derive(Default)]
+struct Expected {
+    each: Vec<usize>,
+    /// The members of each group that may get it.
+    groups: Vec<(Name, Vec<usize>)>,
+}
+
+struct Twin {
+    random: Random,
+    fan_out: FanOut,
+    /// All subscriptions that have not ended.
+    list: Vec<Arc<Subscription>>,
+    next_client: u64,
+}
+
+impl Twin {
+    fn pick<'t>(&mut self, texts: &[&'t str]) -> &'t str {
+        texts[self.random.below(texts.len())]
+    }
+
+    fn subscribe(&mut self) {
+        let topic = match self.random.below(3) {
+            0 => Topic::exact(self.pick(SUBJECTS).as_bytes()),
+            1 => Topic::of_pattern(self.pick(WILDCARDS).as_bytes()),
+            _ => Topic::glob(self.pick(GLOBS).as_bytes()).expect("a simple glob"),
+        };
+        let options = SubscriptionOptions {
+            group: [None, None, Some("g"), Some("h")][self.random.below(4)]
+                .map(|name| name.as_bytes().into()),
+            echo: self.random.below(2) == 0,
+            sees_hidden: self.random.below(2) == 0,
+            only_events: self.random.below(8) == 0,
+            ..SubscriptionOptions::default()
+        };
+        self.next_client += 1;
+        let outbox = Arc::new(Outbox::new(self.next_client, "127.0.0.1:1".parse().expect("an address")));
+        let subscription = Subscription::new(topic, options, &outbox);
+        if self.random.below(4) == 0 {
+            subscription.end_after(1 + self.random.below(5) as u64);
+        }
+        self.fan_out.channels.subscribe(Arc::clone(&subscription));
+        self.list.push(subscription);
+    }
+
+    fn unsubscribe(&mut self) {
+        if !self.list.is_empty() {
+            let place = self.random.below(self.list.len());
+            self.fan_out.channels.unsubscribe(&self.list.swap_remove(place));
+        }
+    }
+
+    fn expected(&self, message: &Message<'_>) -> Expected {
+        let mut expected = Expected::default();
+        for (place, subscription) in self.list.iter().enumerate() {
+            let (options, outbox) = (subscription.options(), subscription.outbox());
+            let is_refused = (options.only_events && message.kind.is_none())
+                || (!options.echo && message.sender == Some(outbox.id()))
+                || outbox.is_closing();
+            if is_refused || !matches(subscription, message.subject) {
+                continue;
+            }
+            let Some(name) = &options.group else {
+                expected.each.push(place);
+                continue;
+            };
+            match expected.groups.iter_mut().find(|(other, _)| other == name) {
+                Some((_, members)) => members.push(place),
+                None => expected.groups.push((Arc::clone(name), vec![place])),
+            }
+        }
+        expected
+    }
+
+    fn publish(&mut self, effects: &mut Effects) {
+        let subject = self.pick(SUBJECTS);
+        let kind = [None, Some("event")][self.random.below(2)];
+        let sender = Some(self.random.below(self.next_client as usize + 1) as u64);
+        let message = Message { kind, sender, ..Message::new(subject.as_bytes(), b"{}") };
+        let expected = self.expected(&message);
+        let before: Vec<u64> = self.list.iter().map(|subscription| subscription.delivered()).collect();
+        let receivers = self.fan_out.publish(&message, effects);
+        effects.deliver(&Alarm::default());
+        let received = |place: &usize| self.list[*place].delivered() - before[*place];
+        assert_eq!(receivers.count, expected.each.len() + expected.groups.len(), "{subject:?}");
+        assert!(expected.each.iter().all(|place| received(place) == 1), "{subject:?}");
+        for (_, members) in &expected.groups {
+            assert_eq!(members.iter().map(received).sum::<u64>(), 1, "{subject:?}");
+        }
+        let all: u64 = (0..self.list.len()).map(|place| received(&place)).sum();
+        assert_eq!(all, receivers.count as u64, "{subject:?}");
+        self.list.retain(|subscription| !subscription.is_spent());
+    }
+
+    fn check_counts(&self) {
+        let interest = &self.fan_out.channels;
+        let texts = |is_wanted: fn(&Topic) -> bool| {
+            let topics = self.list.iter().map(|subscription| subscription.topic());
+            let texts: std::collections::HashSet<_> =
+                topics.filter(|topic| is_wanted(topic)).map(Topic::text).collect();
+            texts.len()
+        };
+        assert_eq!(interest.subscription_count(), self.list.len());
+        assert_eq!(interest.subject_count(), texts(|topic| matches!(topic, Topic::Exact(_))));
+        assert_eq!(interest.wildcard_count(), texts(|topic| matches!(topic, Topic::Wildcard(_))));
+        assert_eq!(interest.glob_count(), texts(|topic| matches!(topic, Topic::Glob(..))));
+        assert_eq!(interest.subscriptions(0, usize::MAX).len(), self.list.len());
+        for subject in SUBJECTS {
+            let is_match = |subscription: &&Arc<Subscription>| matches(subscription, subject.as_bytes());
+            let count = self.list.iter().filter(is_match).count();
+            assert_eq!(interest.subscribers_of(subject.as_bytes()).len(), count, "{subject:?}");
+        }
+    }
+}
+
+/// Whether a subscription wants a subject, by the plain rules.
+fn matches(subscription: &Subscription, subject: &[u8]) -> bool {
+    let sees = |names_hidden: bool| {
+        !subject::is_hidden(subject) || names_hidden || subscription.options().sees_hidden
+    };
+    match subscription.topic() {
+        Topic::Exact(text) => **text == *subject,
+        Topic::Wildcard(text) => {
+            let is_match = subject::is_valid_subject(subject) && subject::matches(text, subject);
+            is_match && sees(subject::is_hidden(text))
+        }
+        Topic::Glob(text, _) => {
+            let names_hidden =
+                ["$", "\\$", "_INBOX.", "_INBOX*"].iter().any(|start| text.starts_with(start.as_bytes()));
+            let is_match = glob::matches(text, subject) && (text.is_empty() || !subject.is_empty());
+            is_match && sees(names_hidden)
+        }
+    }
+}
+
+#[test]
+fn it_finds_what_a_list_of_all_subscriptions_finds() {
+    for seed in 0..8 {
+        let random = Random::with_seed(seed);
+        let mut twin = Twin { random, fan_out: FanOut::default(), list: Vec::new(), next_client: 0 };
+        let mut threads: Vec<Effects> = (0..THREADS).map(|_| Effects::default()).collect();
+        for step in 0..STEPS {
+            match twin.random.below(12) {
+                0 => twin.subscribe(),
+                1 => twin.unsubscribe(),
+                2 if twin.random.below(20) == 0 && !twin.list.is_empty() => {
+                    let place = twin.random.below(twin.list.len());
+                    twin.list[place].outbox().close();
+                }
+                _ => {
+                    let thread = twin.random.below(THREADS);
+                    twin.publish(&mut threads[thread]);
+                }
+            }
+            if step % 100 == 0 {
+                twin.check_counts();
+                threads.iter_mut().for_each(Effects::forget_ended);
+            }
+        }
+        let report = twin.fan_out.channels.report();
+        assert!(report.hit_rate > 0.1, "the threads remember: {report:?}");
+        let ended = twin.list.clone();
+        while !twin.list.is_empty() {
+            twin.unsubscribe();
+        }
+        twin.check_counts();
+        threads.iter_mut().for_each(Effects::forget_ended);
+        assert!(ended.iter().all(|subscription| Arc::strong_count(subscription) == 1));
+    }
+}
