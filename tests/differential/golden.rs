@@ -3,12 +3,13 @@
 //! Redis is asked first and Valkey where Redis is too old or known to differ; what neither has, or where both differ,
 //! stays as it was written, and where nothing was written yet is what Quartet answers, to be checked by eye.  Golden lines that leave open what varies stay as long as they match.
 
-use super::peer::PeerServer;
+use super::peer::{PeerServer, nats_target};
+use crate::support::peers::nats_server;
 use crate::transcripts::format::{Peer, Step, Transcript};
 use crate::transcripts::in_process::InProcessTarget;
 use crate::transcripts::runner::{Way, is_excused, is_known, outcome_lines, outcome_matches, play};
 use crate::transcripts::target::Target;
-use crate::transcripts::{directory, load};
+use crate::transcripts::{directory, load, load_frames};
 
 #[test]
 fn golden_replies_are_rewritten_on_request() {
@@ -16,14 +17,17 @@ fn golden_replies_are_rewritten_on_request() {
         let peers = [Peer::Redis, Peer::Valkey].map(|peer| (peer, PeerServer::start(peer)));
         for (peer, server) in &peers {
             let Some(server) = server else { continue };
-            load().iter().for_each(|transcript| rewrite(transcript, *peer, server));
+            load().iter().for_each(|transcript| rewrite(transcript, *peer, server.target()));
         }
         load().iter().for_each(fill_in);
+        let Some(program) = nats_server() else { return };
+        for transcript in load_frames() {
+            rewrite(&transcript, Peer::Nats, nats_target(&program, &transcript));
+        }
     }
 }
 
-fn rewrite(transcript: &Transcript, peer: Peer, server: &PeerServer) {
-    let mut target = server.target();
+fn rewrite(transcript: &Transcript, peer: Peer, mut target: Target) {
     let known = transcript.since.as_ref().is_none_or(|since| peer.knows(since));
     let concerned = transcript.steps.iter().any(|step| answers_for(transcript, step, peer));
     if !known || !concerned || target.refuses(transcript).is_some() {
@@ -77,5 +81,5 @@ fn answers_for(transcript: &Transcript, step: &Step, peer: Peer) -> bool {
             && is_known(step, Some(peer))
             && !is_excused(step, Some(peer))
     };
-    has(peer) && (peer == Peer::Redis || !has(Peer::Redis))
+    has(peer) && (peer != Peer::Valkey || !has(Peer::Redis))
 }

@@ -6,11 +6,11 @@ mod peer;
 mod random;
 mod uses;
 
-use crate::support::peers::skip;
+use crate::support::peers::{self, skip};
 use crate::transcripts;
 use crate::transcripts::format::{Peer, Transcript};
 use crate::transcripts::runner::check;
-use peer::PeerServer;
+use peer::{PeerServer, nats_target};
 
 #[test]
 fn redis_answers_as_the_transcripts_say() {
@@ -26,6 +26,17 @@ fn valkey_answers_what_redis_lacks() {
         of_file.is_none_or(|since| Peer::Valkey.knows(since))
             && news.any(|since| Peer::Valkey.knows(since) && !Peer::Redis.knows(since))
     });
+}
+
+#[test]
+fn nats_server_answers_as_the_transcripts_say() {
+    let Some(program) = peers::nats_server() else { return };
+    let mut failures = Vec::new();
+    for transcript in transcripts::load_frames() {
+        let fresh = || nats_target(&program, &transcript);
+        failures.extend(check(&transcript, fresh, Some(Peer::Nats)));
+    }
+    assert!(failures.is_empty(), "nats-server answers otherwise:\n{}", failures.join("\n"));
 }
 
 /// Plays the transcripts that concern a peer to it.

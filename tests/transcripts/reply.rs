@@ -52,6 +52,8 @@ pub(crate) enum Value {
     Number(String),
     /// `=`: its format and its text
     Verbatim(String, Vec<u8>),
+    /// A frame of the broker's door, in the lines that a transcript writes for it
+    Frame(Vec<String>),
 }
 
 /// Decodes the value that `bytes` start with, and tells its length; `None` if more bytes are needed.
@@ -154,6 +156,7 @@ impl Value {
         match self {
             Value::Array(values) => numbered(values, ')', "(empty array)"),
             Value::Set(values) => numbered(values, '~', "(empty set)"),
+            Value::Frame(lines) => lines.clone(),
             Value::Map(pairs) if pairs.is_empty() => vec!["(empty map)".to_owned()],
             Value::Map(pairs) => {
                 let pair = |(index, (key, value)): (usize, &(Value, Value))| {
@@ -186,6 +189,7 @@ impl Value {
             Value::Number(text) => format!("(number) {text}"),
             Value::Verbatim(format, text) => format!("(verbatim {format}) {}", quote(text)),
             Value::Push(values) => format!("(push) {}", words(values)),
+            Value::Frame(lines) => lines.join(""),
             Value::Array(values) => format!("[{}]", words(values)),
             Value::Set(values) => format!("~[{}]", words(values)),
             Value::Map(pairs) => {

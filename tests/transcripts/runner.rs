@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::format::{Action, Peer, Step, Transcript};
 use super::pattern::{lines_match, reply_count};
+use super::reply::Value;
 use super::target::{Expected, Received, Target};
 
 /// How bytes are cut into writes.
@@ -76,6 +77,7 @@ pub(crate) fn is_excused(step: &Step, peer: Option<Peer>) -> bool {
 fn perform(steps: &[Step], target: &mut Target, way: Way) {
     match &steps[0].action {
         Action::Advance(duration) => target.advance(*duration),
+        Action::Connect(client) => target.connect(*client),
         Action::Disconnect(client) => target.disconnect(*client),
         Action::Restart(stop) => target.restart(*stop),
         Action::Send(client, first) => {
@@ -87,6 +89,9 @@ fn perform(steps: &[Step], target: &mut Target, way: Way) {
             }
             let piece = if way == Way::BytePerWrite { 1 } else { bytes.len().max(1) };
             target.send(*client, &bytes.chunks(piece).collect::<Vec<_>>());
+            if steps.iter().all(|step| step.is_command) {
+                target.finish_frames(*client);
+            }
         }
     }
 }
@@ -143,7 +148,12 @@ fn client_lines(step: &Step, outcome: &Outcome, client: char) -> Vec<String> {
         Received::Value(value) => value.lines(),
         Received::Closed => vec!["(closed)".to_owned()],
     };
-    outcome.get(&client).into_iter().flatten().flat_map(lines).collect()
+    let mut received: Vec<Vec<String>> = outcome.get(&client).into_iter().flatten().map(lines).collect();
+    let is_frame = |received: &Received| matches!(received, Received::Value(Value::Frame(_)));
+    if step.unordered && outcome.values().flatten().any(is_frame) {
+        received.sort();
+    }
+    received.concat()
 }
 
 /// Whether an outcome is what the golden lines ask for.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::reply::{Value, decode};
@@ -27,9 +27,11 @@ pub(crate) struct SocketTarget {
     clients: BTreeMap<char, Connection>,
 }
 
-struct Connection {
+/// A client's end of a connection.
+pub(super) struct Connection {
     stream: TcpStream,
-    unread: Vec<u8>,
+    /// What arrived and was not taken yet.
+    pub(super) unread: Vec<u8>,
     closed: bool,
 }
 
@@ -99,14 +101,15 @@ impl SocketTarget {
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Connection {
+    /// Connects without delaying small writes.
+    pub(super) fn open(address: SocketAddr) -> Connection {
         let stream = TcpStream::connect(address).expect("the server accepts connections");
         stream.set_nodelay(true).expect("the socket is open");
         Connection { stream, unread: Vec::new(), closed: false }
     }
 
     /// Writes; a server that closed its side is found when reading.
-    fn write(&mut self, bytes: &[u8]) {
+    pub(super) fn write(&mut self, bytes: &[u8]) {
         let result = self.stream.set_nonblocking(false).and_then(|()| self.stream.write_all(bytes));
         if let Err(error) = result {
             let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset].contains(&error.kind());
@@ -115,7 +118,7 @@ impl Connection {
     }
 
     /// Reads what is there, waiting for it if asked; false if there was nothing.
-    fn read(&mut self, wait: bool) -> bool {
+    pub(super) fn read(&mut self, wait: bool) -> bool {
         let mut buffer = [0; 1 << 16];
         let result = self.stream.set_nonblocking(!wait).and_then(|()| self.stream.read(&mut buffer));
         let read = match result {
@@ -127,6 +130,17 @@ impl Connection {
         self.closed |= read == 0;
         self.unread.extend_from_slice(&buffer[..read]);
         read > 0
+    }
+
+    /// Whether the server has closed it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn finish(&mut self) {
+        // A server that has closed already needs no telling.
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     fn ping(&mut self) {

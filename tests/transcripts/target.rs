@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::format::{Stop, Transcript};
+use super::frame_socket::FrameTarget;
 use super::in_process::InProcessTarget;
 use super::reply::{Value, decode};
 use super::socket::SocketTarget;
@@ -25,6 +26,8 @@ pub(crate) enum Received {
 pub(crate) enum Target {
     /// A server behind a socket, a peer or a Quartet process.
     Socket(SocketTarget),
+    /// A broker's door behind a socket, of a peer or a Quartet process.
+    Frames(FrameTarget),
     /// Quartet in this process.
     InProcess(InProcessTarget),
 }
@@ -34,7 +37,23 @@ impl Target {
     pub(crate) fn send(&mut self, client: char, pieces: &[&[u8]]) {
         match self {
             Target::Socket(target) => target.send(client, pieces),
+            Target::Frames(target) => target.send(client, pieces),
             Target::InProcess(target) => target.send(client, pieces),
+        }
+    }
+
+    /// Connects a client that sends nothing yet.
+    pub(crate) fn connect(&mut self, client: char) {
+        match self {
+            Target::Frames(target) => target.connect(client),
+            Target::Socket(_) | Target::InProcess(_) => unreachable!("only the broker greets its clients"),
+        }
+    }
+
+    /// Says that what the client has sent so far ends with a frame.
+    pub(crate) fn finish_frames(&mut self, client: char) {
+        if let Target::Frames(target) = self {
+            target.finish_frames(client);
         }
     }
 
@@ -42,6 +61,7 @@ impl Target {
     pub(crate) fn receive(&mut self, expected: &Expected) -> BTreeMap<char, Vec<Received>> {
         match self {
             Target::Socket(target) => target.receive(expected),
+            Target::Frames(target) => target.receive(expected),
             Target::InProcess(target) => target.receive(),
         }
     }
@@ -50,6 +70,7 @@ impl Target {
     pub(crate) fn advance(&mut self, duration: Duration) {
         match self {
             Target::Socket(target) => target.advance(duration),
+            Target::Frames(target) => target.advance(duration),
             Target::InProcess(target) => target.advance(duration),
         }
     }
@@ -58,6 +79,7 @@ impl Target {
     pub(crate) fn disconnect(&mut self, client: char) {
         match self {
             Target::Socket(target) => target.disconnect(client),
+            Target::Frames(target) => target.disconnect(client),
             Target::InProcess(target) => target.disconnect(client),
         }
     }
@@ -65,7 +87,7 @@ impl Target {
     /// Ends the server and starts another on its data.  All connections end.
     pub(crate) fn restart(&mut self, stop: Stop) {
         match self {
-            Target::Socket(_) => unreachable!("it refuses transcripts that restart it"),
+            Target::Socket(_) | Target::Frames(_) => unreachable!("they refuse transcripts that restart it"),
             Target::InProcess(target) => target.restart(stop),
         }
     }
@@ -73,8 +95,11 @@ impl Target {
     /// Why a transcript cannot be played here.
     pub(crate) fn refuses(&self, transcript: &Transcript) -> Option<String> {
         match self {
-            Target::Socket(_) if transcript.restarts() => Some("restarts its server".to_owned()),
+            Target::Socket(_) | Target::Frames(_) if transcript.restarts() => {
+                Some("restarts its server".to_owned())
+            }
             Target::Socket(target) => target.refuses(transcript.longest_advance()),
+            Target::Frames(target) => target.refuses(transcript.longest_advance()),
             Target::InProcess(_) => None,
         }
     }
