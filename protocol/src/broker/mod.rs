@@ -9,5 +9,7 @@ pub mod parser;
 pub mod subject;
 pub mod write;
 
+mod words;
+
 pub use operation::{Malformation, Operation, Publication};
 pub use parser::{Limits, Parser, Step};

@@ -17,7 +17,7 @@ pub const INBOX: &[u8] = b"_INBOX";
 
 /// The tokens of a subject or pattern, in order; a text without full stops is one token.
 #[inline]
-pub fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+pub fn tokens(subject: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
     subject.split(|&byte| byte == b'.')
 }
 
@@ -29,18 +29,19 @@ pub fn first_token(subject: &[u8]) -> &[u8] {
 
 /// Whether a message may be published on `subject`: no token is empty, and no byte is white space or a control byte.
 pub fn is_valid_subject(subject: &[u8]) -> bool {
-    tokens(subject).all(is_valid_token)
+    let mut before = b'.';
+    for &byte in subject {
+        if byte <= b' ' || byte == DELETE || (byte == b'.' && before == b'.') {
+            return false;
+        }
+        before = byte;
+    }
+    before != b'.'
 }
 
 /// Whether `pattern` may be subscribed to: a valid subject in which the token `>` is at most the last.
 pub fn is_valid_pattern(pattern: &[u8]) -> bool {
-    let mut tokens = tokens(pattern).peekable();
-    while let Some(token) = tokens.next() {
-        if !is_valid_token(token) || (token == ALL_TOKENS && tokens.peek().is_some()) {
-            return false;
-        }
-    }
-    true
+    is_valid_subject(pattern) && tokens(pattern).rev().skip(1).all(|token| token != ALL_TOKENS)
 }
 
 /// Whether a token of `pattern` is a wildcard.
@@ -110,10 +111,6 @@ pub fn is_hidden(subject: &[u8]) -> bool {
 #[inline]
 fn is_wildcard(token: &[u8]) -> bool {
     token == ANY_TOKEN || token == ALL_TOKENS
-}
-
-fn is_valid_token(token: &[u8]) -> bool {
-    !token.is_empty() && token.iter().all(|&byte| b' ' < byte && byte != DELETE)
 }
 
 /// The one control byte that is not below the space.

@@ -86,13 +86,29 @@ pub fn message_head(plain: &mut Vec<u8>, delivery: &Delivery<'_>) {
         plain.extend_from_slice(reply);
         plain.push(b' ');
     }
-    if !headers.is_empty() {
-        plain.extend_from_slice(&unsigned_text(headers.len() as u64));
-        plain.push(b' ');
+    if headers.is_empty() {
+        return length_line(plain, payload.len());
     }
-    plain.extend_from_slice(&unsigned_text((headers.len() + payload.len()) as u64));
-    plain.extend_from_slice(LINE_END);
+    plain.extend_from_slice(&unsigned_text(headers.len() as u64));
+    plain.push(b' ');
+    length_line(plain, headers.len() + payload.len());
     plain.extend_from_slice(headers);
+}
+
+/// A length and the end of its line.  Nearly all have up to three digits; these are written as one piece of known size.
+#[inline]
+fn length_line(plain: &mut Vec<u8>, length: usize) {
+    let ones = b'0' + (length % 10) as u8;
+    let tens = b'0' + (length / 10 % 10) as u8;
+    match length {
+        0..=9 => plain.extend_from_slice(&[ones, b'\r', b'\n']),
+        10..=99 => plain.extend_from_slice(&[tens, ones, b'\r', b'\n']),
+        100..=999 => plain.extend_from_slice(&[b'0' + (length / 100) as u8, tens, ones, b'\r', b'\n']),
+        _ => {
+            plain.extend_from_slice(&unsigned_text(length as u64));
+            plain.extend_from_slice(LINE_END);
+        }
+    }
 }
 
 /// The answer to a request on `subject` that nobody receives, for the subscription `sid` that matches the reply subject.
