@@ -78,6 +78,8 @@ ranks! {
     SETTINGS,
     /// Which addresses have tried wrong passwords.
     ATTEMPTS,
+    /// The tickets that are out.
+    TICKETS,
     /// The details that a client has given about itself.
     CLIENT_IDENTITY,
     /// Messages that wait for a receiver.

@@ -1,4 +1,4 @@
-//! Randomness.  Like time it is passed on as an argument: a seed makes every run the same.
+//! Randomness.  Like time it is passed on as an argument: a seed makes every run the same.  Only secrets come from the system.
 
 /// A small fast generator for sampling and jitter, but not for secrets.
 #[derive(Clone, Debug)]
@@ -19,6 +19,19 @@ impl Random {
     pub fn below(&mut self, bound: usize) -> usize {
         self.0.usize(..bound)
     }
+}
+
+/// Bytes from the system's random source, which nobody can guess: for secrets.
+///
+/// # Errors
+/// If the system has none.
+pub fn secret<const LENGTH: usize>() -> std::io::Result<[u8; LENGTH]> {
+    let mut bytes = [0; LENGTH];
+    let mut filled = 0;
+    while filled < LENGTH {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(bytes)
 }
 
 /// A seed that is different at every start and cannot be guessed.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Tickets;
 use crate::access::attempts::{Attempts, Report};
 use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
@@ -71,6 +72,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         commands,
         settings: Live::new(settings),
         attempts: Attempts::default(),
+        tickets: Tickets::default(),
         fan_out: Arc::default(),
         limits,
         journal,

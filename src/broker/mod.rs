@@ -5,6 +5,7 @@
 
 pub mod authentication;
 pub mod commands;
+mod endpoints;
 mod service;
 
 pub use service::SERVICE;

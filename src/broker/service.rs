@@ -1,6 +1,6 @@
 //! The broker as a service: its row and its metrics.
 
-use super::commands;
+use super::{commands, endpoints};
 use crate::command::Services;
 use crate::delivery::FanOut;
 use crate::metrics::exposition::Exposition;
@@ -10,6 +10,7 @@ use crate::service::Service;
 pub const SERVICE: Service = Service {
     name: "broker",
     commands: &[commands::COMMANDS],
+    endpoints: endpoints::endpoints,
     metrics,
     follow_settings: |services| services.fan_out.follow_settings(&services.settings.current()),
     disconnect: |services, client, _, _| client.forget_subscriptions(&services.fan_out),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::{CommandTable, KeyWaiters, Monitors};
+use crate::access::Tickets;
 use crate::access::attempts::Attempts;
 use crate::alarm::Alarm;
 use crate::client::Clients;
@@ -31,6 +32,8 @@ pub struct Services {
     pub settings: Live,
     /// The wrong passwords that each address has sent.
     pub attempts: Attempts,
+    /// The tickets of clients that cannot send a password.
+    pub tickets: Tickets,
     /// Channels, their subscribers, and the way of messages to them.
     pub fan_out: Arc<FanOut>,
     /// The slot at the gate, and the number in the metrics, of the thread that keeps the time.

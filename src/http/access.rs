@@ -1,4 +1,5 @@
-//! Access to the door: clients on this machine while no password is set, pages of this site, clients with the password.
+//! Access to the door: clients on this machine while no password is set, pages of this site, clients with the password or
+//! with a ticket.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::host::Host;
 use super::routes::Route;
+use super::ticket::ticket_of;
 use crate::access::Login;
 use crate::command::Services;
 use crate::http::endpoint::{Problem, media_type, problems};
@@ -123,6 +125,11 @@ impl Access {
         if !settings.has_password() {
             return Ok(Admitted::Fully);
         }
+        let ticket =
+            ticket_of(request.uri()).filter(|_| route.takes_ticket && *request.method() == Method::GET);
+        if ticket.is_some_and(|ticket| services.tickets.take(ticket, services.clock.now())) {
+            return Ok(Admitted::Fully);
+        }
         if let Some(Credentials { user, password, is_bearer }) = Credentials::of(request.headers()) {
             let user = user.as_deref();
             let (attempts, address, now) = (&services.attempts, peer.address.ip(), services.clock.now());
@@ -140,7 +147,13 @@ impl Access {
         if is_open {
             return Ok(Admitted::ForStatus);
         }
-        Err(Problem::new(problems::UNAUTHORIZED))
+        let problem = Problem::new(problems::UNAUTHORIZED);
+        Err(match ticket {
+            Some(_) => problem.detail(
+                "the ticket was used or is too old, or there was no such ticket: get another one with POST /tickets",
+            ),
+            None => problem,
+        })
     }
 
     /// Refuses a host name that a web page may have pointed at this machine; only a password would stop such a page.  An
@@ -403,6 +416,39 @@ mod tests {
         let guarded = place(Settings { requirepass: "sesame".to_owned(), ..open_to_all() });
         check(&guarded, get, outside, &[], Err("unauthorized"));
         check(&guarded, get, outside, &[("authorization", "Bearer sesame")], Ok(Admitted::ByBearer));
+    }
+
+    #[test]
+    fn a_ticket_lets_one_request_in_where_the_route_takes_tickets() {
+        let guarded = place(Settings { requirepass: "sesame".to_owned(), ..Settings::default() });
+        let Place { access, services } = &guarded;
+        let issue = || {
+            let secret = crate::random::secret().expect("the system has random bytes");
+            services.tickets.issue(secret, services.clock.now()).expect("there is room")
+        };
+        let admit = |method: &str, takes_ticket, ticket: &str, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method).uri(format!("/path?a=b&ticket={ticket}"));
+            for (name, value) in [("host", "localhost")].iter().chain(headers) {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(()).expect("a request");
+            let address = "192.0.2.7:5".parse().expect("an address");
+            let peer = Peer::new(address, "192.0.2.1:8080".parse().expect("an address"));
+            let route = Route { takes_ticket, ..Route::other("") };
+            access.admit(&request, &route, peer, services).map_err(|problem| problem.kind().slug)
+        };
+        let ticket = issue();
+        for (method, takes_ticket) in [("GET", false), ("HEAD", true), ("POST", true)] {
+            assert_eq!(admit(method, takes_ticket, &ticket, &[]), Err("unauthorized"), "{method}");
+        }
+        let foreign = admit("GET", true, &ticket, &[("origin", "http://evil.com")]);
+        assert_eq!(foreign, Err("foreign-origin"), "it is for pages of this site too");
+        assert_eq!(admit("GET", true, &ticket, &[]), Ok(Admitted::Fully));
+        assert_eq!(admit("GET", true, &ticket, &[]), Err("unauthorized"));
+        let password = [("authorization", "Bearer sesame")];
+        assert_eq!(admit("GET", true, &ticket, &password), Ok(Admitted::ByBearer));
+        assert_eq!(admit("GET", true, &issue(), &[("authorization", "Bearer x")]), Ok(Admitted::Fully));
+        assert_eq!(services.attempts.failures(), 0, "a ticket is tried before a password, and is no guess");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::request_id::{RequestId, X_REQUEST_ID};
 use super::router;
 use super::routes::{Route, Routes};
 use super::rows::{self, Visitor};
+use super::ticket;
 use crate::access::attempts::RECOVERY;
 use crate::http::endpoint::{Context, Crowded, Problem};
 use crate::settings::Settings;
@@ -146,6 +147,9 @@ impl Door {
                 }
                 return refuse(problem, route);
             }
+        }
+        if route.takes_ticket {
+            ticket::remove(request.uri_mut());
         }
         if let Err(problem) = caller.responses.admit_any() {
             return refuse(problem, route);

@@ -27,5 +27,6 @@ mod routes;
 mod rows;
 mod streams;
 pub mod thread;
+mod ticket;
 
 pub use openapi::openapi;

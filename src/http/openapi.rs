@@ -6,10 +6,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use utoipa::ToResponse;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr};
 
-use super::{health, metrics, pages, rows};
+use super::routes::TAKES_TICKET;
+use super::{health, metrics, pages, rows, ticket};
 use crate::catalog::SERVICES;
 use crate::http::endpoint::{Context, OpenApiRouter, ProblemResponse, routes};
 
@@ -22,6 +25,9 @@ fn lists() -> impl Iterator<Item = fn() -> OpenApiRouter<Context>> {
     SERVICES.iter().map(|service| service.endpoints).chain(OWN)
 }
 
+/// Passwords and tickets have no scopes.
+const NO_SCOPES: [&str; 0] = [];
+
 /// All endpoints.
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     lists().fold(OpenApiRouter::with_openapi(frame()), |all, list| all.merge(list()))
@@ -31,7 +37,11 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 pub fn openapi() -> OpenApi {
     let mut description = endpoints().into_openapi();
     rows::list_commands(&mut description);
-    description.paths.paths.values_mut().flat_map(operations).for_each(add_problems);
+    let operations = description.paths.paths.values_mut().flat_map(operations);
+    operations.for_each(|operation| {
+        add_problems(operation);
+        add_ticket(operation);
+    });
     description
 }
 
@@ -52,6 +62,24 @@ fn add_problems(operation: &mut Operation) {
     }
 }
 
+/// Says of an operation that takes tickets that it does.
+fn add_ticket(operation: &mut Operation) {
+    let extensions = operation.extensions.as_ref();
+    if extensions.is_some_and(|extensions| extensions.contains_key(TAKES_TICKET)) {
+        let ticket = SecurityRequirement::new(ticket::PARAMETER, NO_SCOPES);
+        operation.security = Some(ways_in().into_iter().chain([ticket]).collect());
+    }
+}
+
+/// How a client may say who it is, wherever it asks: not at all, or with the password.
+fn ways_in() -> [SecurityRequirement; 3] {
+    [
+        SecurityRequirement::default(),
+        SecurityRequirement::new("basic", NO_SCOPES),
+        SecurityRequirement::new("bearer", NO_SCOPES),
+    ]
+}
+
 /// The description without its endpoints.
 fn frame() -> OpenApi {
     let info = InfoBuilder::new()
@@ -69,13 +97,10 @@ fn frame() -> OpenApi {
     components.responses.insert(name.to_owned(), response);
     components.add_security_scheme("basic", scheme(HttpAuthScheme::Basic));
     components.add_security_scheme("bearer", scheme(HttpAuthScheme::Bearer));
-    let none: [&str; 0] = [];
-    let security = [
-        SecurityRequirement::default(),
-        SecurityRequirement::new("basic", none),
-        SecurityRequirement::new("bearer", none),
-    ];
-    OpenApiBuilder::new().info(info).components(Some(components)).security(Some(security)).build()
+    let ticket =
+        ApiKeyValue::with_description(ticket::PARAMETER, "A ticket of POST /tickets, for one request");
+    components.add_security_scheme(ticket::PARAMETER, SecurityScheme::ApiKey(ApiKey::Query(ticket)));
+    OpenApiBuilder::new().info(info).components(Some(components)).security(Some(ways_in())).build()
 }
 
 fn description_endpoint() -> OpenApiRouter<Context> {

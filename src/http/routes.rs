@@ -17,6 +17,9 @@ const READS: &str = "x-reads";
 /// An extension of operations: they run commands, so no link and no form may make a browser ask for them.
 const RUNS_COMMANDS: &str = "x-runs-commands";
 
+/// An extension of a GET: a browser may ask with a ticket instead of the password.
+pub(super) const TAKES_TICKET: &str = "x-takes-ticket";
+
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
 
@@ -33,6 +36,8 @@ pub(super) struct Route {
     pub(super) post_reads: bool,
     /// Whether its requests run commands; the extension `x-runs-commands`.
     pub(super) runs_commands: bool,
+    /// Whether its GET may come with a ticket instead of the password; the extension `x-takes-ticket`.
+    pub(super) takes_ticket: bool,
     /// Whether it is a page of ours with scripts, not data.
     pub(super) has_scripts: bool,
 }
@@ -48,6 +53,7 @@ impl Route {
             is_for_proxies: false,
             post_reads: false,
             runs_commands: false,
+            takes_ticket: false,
             has_scripts,
         }
     }
@@ -65,6 +71,7 @@ impl Route {
             is_for_proxies: taken_by.is_some_and(|who| who == "proxies"),
             post_reads: extension(&item.post, READS).is_some(),
             runs_commands,
+            takes_ticket: extension(&item.get, TAKES_TICKET).is_some(),
             has_scripts: false,
             label,
         }

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "cache",
         "broker/commands",
+        "broker/endpoints",
         "broker/service",
         "limit/service",
         "lock/service",
@@ -69,6 +70,7 @@ const UNSAFE_FILES: &[&str] = &[
 /// The only modules that know sockets and `async`, besides the `endpoints` of services.
 const ASYNC_MODULES: &[&str] = &[
     "src/http/endpoint/",
+    "src/broker/endpoints/",
     "src/cache/endpoints/",
     "src/limit/endpoints/",
     "src/lock/endpoints/",

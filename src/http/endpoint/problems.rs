@@ -43,10 +43,13 @@ problems! {
         "The request breaks a rule of HTTP; the detail names it.";
     UNAUTHORIZED = UNAUTHORIZED "unauthorized" "Authentication is required":
         "A password is set, and the request has none or a wrong one.  Send it by Basic authentication with the \
-         user `default` or none, or as `Authorization: Bearer PASSWORD`.";
+         user `default` or none, or as `Authorization: Bearer PASSWORD`.  Where a page cannot do so, POST /tickets \
+         gives a ticket for the query.";
     TOO_MANY_ATTEMPTS = TOO_MANY_REQUESTS "too-many-attempts" "Too many wrong passwords came from this address":
         "The address has sent more than one wrong password per second, so this one was not checked.  Try again \
          with the right one after the seconds in Retry-After.";
+    TOO_MANY_TICKETS = SERVICE_UNAVAILABLE "too-many-tickets" "Too many tickets are out":
+        "Ten thousand tickets were made and neither used nor too old yet.  Try again after the seconds in Retry-After.";
     PROTECTED_MODE = FORBIDDEN "protected-mode" "Only clients on this machine are served":
         "The server is reachable from other machines but has no password.  Set one with --requirepass, or switch \
          the protection off with --protected-mode no if the network is trusted.";

@@ -8,6 +8,7 @@ mod http2;
 mod names;
 mod pages;
 mod stopping;
+mod tickets;
 
 use crate::support::http::Http;
 use crate::support::process::Server;
