@@ -41,7 +41,7 @@
 //! | `unordered` | the next command's reply may come in any order; the golden one is sorted |
 //! | `difference redis: reason` | the next command is answered otherwise by that peer, for this reason |
 //! | `since valkey 9.0` | the next command, or above the first command the whole file, is that new |
-//! | `with --setting value` | above the first command: a setting of Quartet |
+//! | `with --setting value` | above the first command: a setting of Quartet, quoted where it has spaces |
 //! | `nats setting: value` | above the first command: a line of the configuration of nats-server |
 //! | `connect a` | opens the connection of a client, which its first command does otherwise |
 //!
@@ -225,7 +225,9 @@ impl Transcript {
                 self.add_step(index, action, Vec::new(), notes);
             }
             "with" if self.steps.is_empty() => {
-                self.settings.extend(rest.split_whitespace().map(str::to_owned));
+                let words = arguments::split(rest)?.into_iter().map(String::from_utf8);
+                self.settings
+                    .extend(words.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?);
             }
             "nats" if self.steps.is_empty() => self.nats_configuration += &format!("{rest}\n"),
             "unordered" => notes.unordered = true,
