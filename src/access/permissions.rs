@@ -65,7 +65,7 @@ impl Default for Responses {
 
 impl Permissions {
     /// Whether a message may be published on this subject.  Answers to requests are a matter of
-    /// [`Replies`](super::Replies).
+    /// [`OpenRequests`](super::OpenRequests).
     pub fn may_publish(&self, subject: &[u8]) -> bool {
         let Permission { allow, deny } = &self.publish;
         !deny.contains(subject) && allow.as_ref().is_none_or(|allow| allow.contains(subject))

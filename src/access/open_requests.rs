@@ -12,15 +12,15 @@ use super::permissions::Responses;
 use crate::clock::Now;
 
 /// Requests that are remembered for one client, as in nats-server.
-pub(super) const REPLIES_MAX: usize = 4096;
+pub(super) const OPEN_REQUESTS_MAX: usize = 4096;
 
 /// Bytes of their reply subjects.
 pub(super) const REPLY_BYTES_MAX: usize = 1 << 20;
 
 /// See the module's text.
-pub struct Replies {
+pub struct OpenRequests {
     allowed: Responses,
-    subjects: HashMap<Arc<[u8]>, Reply>,
+    subjects: HashMap<Arc<[u8]>, Request>,
     /// The same subjects in the order of their numbers, so of their deadlines too.  One that is used again before the
     /// first request has ended stands here twice, with its former number too.
     order: VecDeque<(Arc<[u8]>, u64)>,
@@ -30,7 +30,7 @@ pub struct Replies {
     next: u64,
 }
 
-struct Reply {
+struct Request {
     number: u64,
     /// When it ends, in milliseconds of the server's clock.
     ends_at: u64,
@@ -38,10 +38,10 @@ struct Reply {
     left: u32,
 }
 
-impl Replies {
+impl OpenRequests {
     /// No request yet, for a user who may give these answers to each.
-    pub fn new(allowed: Responses) -> Replies {
-        Replies { allowed, subjects: HashMap::new(), order: VecDeque::new(), bytes: 0, next: 0 }
+    pub fn new(allowed: Responses) -> OpenRequests {
+        OpenRequests { allowed, subjects: HashMap::new(), order: VecDeque::new(), bytes: 0, next: 0 }
     }
 
     /// Notes that a message with this reply subject is delivered to the client.
@@ -50,13 +50,13 @@ impl Replies {
         let ends_at = now.millis().saturating_add(ttl);
         let number = self.next;
         self.next += 1;
-        let reply = Reply { number, ends_at, left: self.allowed.max };
+        let request = Request { number, ends_at, left: self.allowed.max };
         let subject: Arc<[u8]> = match self.subjects.get_key_value(subject) {
             Some((known, _)) => Arc::clone(known),
             None => subject.into(),
         };
         self.bytes += subject.len();
-        self.subjects.insert(Arc::clone(&subject), reply);
+        self.subjects.insert(Arc::clone(&subject), request);
         self.order.push_back((subject, number));
         while self.is_first_over(now) {
             self.forget_first();
@@ -65,10 +65,10 @@ impl Replies {
 
     /// Whether the client may answer on this subject, which uses up one of the answers.
     pub fn take(&mut self, subject: &[u8], now: Now) -> bool {
-        let Some(reply) = self.subjects.get_mut(subject) else { return false };
-        let is_in_time = now.millis() <= reply.ends_at;
-        reply.left = reply.left.saturating_sub(1);
-        if !is_in_time || reply.left == 0 {
+        let Some(request) = self.subjects.get_mut(subject) else { return false };
+        let is_in_time = now.millis() <= request.ends_at;
+        request.left = request.left.saturating_sub(1);
+        if !is_in_time || request.left == 0 {
             self.subjects.remove(subject);
         }
         is_in_time
@@ -77,8 +77,8 @@ impl Replies {
     /// Whether the first in the order is to be forgotten: it was answered, used again or is too old, or there are too many.
     fn is_first_over(&self, now: Now) -> bool {
         let Some((subject, number)) = self.order.front() else { return false };
-        let is_awaited = |reply: &Reply| reply.number == *number && now.millis() <= reply.ends_at;
-        self.order.len() > REPLIES_MAX
+        let is_awaited = |request: &Request| request.number == *number && now.millis() <= request.ends_at;
+        self.order.len() > OPEN_REQUESTS_MAX
             || self.bytes > REPLY_BYTES_MAX
             || !self.subjects.get(subject).is_some_and(is_awaited)
     }
@@ -87,7 +87,7 @@ impl Replies {
         let Some((subject, number)) = self.order.pop_front() else { return };
         self.bytes -= subject.len();
         // A subject that was used again is remembered for longer.
-        if self.subjects.get(&subject).is_some_and(|reply| reply.number == number) {
+        if self.subjects.get(&subject).is_some_and(|request| request.number == number) {
             self.subjects.remove(&subject);
         }
     }
@@ -103,40 +103,43 @@ mod tests {
         Now::at(Duration::from_millis(1_000_000 + millis), Duration::ZERO)
     }
 
-    fn replies(max: u32) -> Replies {
-        Replies::new(Responses { max, ttl: Duration::from_millis(300) })
+    fn requests(max: u32) -> OpenRequests {
+        OpenRequests::new(Responses { max, ttl: Duration::from_millis(300) })
     }
 
     #[test]
     fn a_request_is_answered_so_often_and_so_long() {
-        let mut replies = replies(2);
-        assert!(!replies.take(b"one", at(0)), "nobody asked");
-        replies.remember(b"one", at(0));
-        assert_eq!([0, 1, 2].map(|millis| replies.take(b"one", at(millis))), [true, true, false]);
-        replies.remember(b"two", at(10));
-        assert!(replies.take(b"two", at(310)));
-        assert!(!replies.take(b"two", at(311)), "the time is over");
-        replies.remember(b"two", at(400));
-        replies.remember(b"two", at(600));
-        assert_eq!([700, 900, 901].map(|millis| replies.take(b"two", at(millis))), [true, true, false]);
+        let mut requests = requests(2);
+        assert!(!requests.take(b"one", at(0)), "nobody asked");
+        requests.remember(b"one", at(0));
+        assert_eq!([0, 1, 2].map(|millis| requests.take(b"one", at(millis))), [true, true, false]);
+        requests.remember(b"two", at(10));
+        assert!(requests.take(b"two", at(310)));
+        assert!(!requests.take(b"two", at(311)), "the time is over");
+        requests.remember(b"two", at(400));
+        requests.remember(b"two", at(600));
+        assert_eq!([700, 900, 901].map(|millis| requests.take(b"two", at(millis))), [true, true, false]);
     }
 
     #[test]
     fn the_oldest_requests_are_forgotten_beyond_the_limits() {
-        let mut replies = replies(1);
+        let mut requests = requests(1);
         let name = |number: usize| format!("_INBOX.{number}");
-        for number in 0..=REPLIES_MAX {
-            replies.remember(name(number).as_bytes(), at(0));
+        for number in 0..=OPEN_REQUESTS_MAX {
+            requests.remember(name(number).as_bytes(), at(0));
         }
-        assert!(!replies.take(name(0).as_bytes(), at(0)), "it is one too many");
-        assert!(replies.take(name(1).as_bytes(), at(0)));
-        assert_eq!((replies.subjects.len(), replies.order.len()), (REPLIES_MAX - 1, REPLIES_MAX));
-        let long = vec![b'x'; REPLY_BYTES_MAX - 100];
-        replies.remember(&long, at(0));
-        assert!(replies.take(&long, at(0)) && replies.bytes <= REPLY_BYTES_MAX);
-        replies.remember(b"late", at(301));
+        assert!(!requests.take(name(0).as_bytes(), at(0)), "it is one too many");
+        assert!(requests.take(name(1).as_bytes(), at(0)));
         assert_eq!(
-            (replies.subjects.len(), replies.order.len(), replies.bytes),
+            (requests.subjects.len(), requests.order.len()),
+            (OPEN_REQUESTS_MAX - 1, OPEN_REQUESTS_MAX)
+        );
+        let long = vec![b'x'; REPLY_BYTES_MAX - 100];
+        requests.remember(&long, at(0));
+        assert!(requests.take(&long, at(0)) && requests.bytes <= REPLY_BYTES_MAX);
+        requests.remember(b"late", at(301));
+        assert_eq!(
+            (requests.subjects.len(), requests.order.len(), requests.bytes),
             (1, 1, 4),
             "time frees them"
         );
@@ -144,13 +147,13 @@ mod tests {
 
     #[test]
     fn a_subject_that_is_used_again_and_again_takes_bounded_room() {
-        let mut replies = replies(1);
-        replies.remember(b"first", at(0));
-        for _ in 0..3 * REPLIES_MAX {
-            replies.remember(b"same", at(0));
+        let mut requests = requests(1);
+        requests.remember(b"first", at(0));
+        for _ in 0..3 * OPEN_REQUESTS_MAX {
+            requests.remember(b"same", at(0));
         }
-        assert!(!replies.take(b"first", at(0)), "too many have come since");
-        assert_eq!((replies.subjects.len(), replies.order.len()), (1, 1));
-        assert!(replies.take(b"same", at(0)) && !replies.take(b"same", at(0)));
+        assert!(!requests.take(b"first", at(0)), "too many have come since");
+        assert_eq!((requests.subjects.len(), requests.order.len()), (1, 1));
+        assert!(requests.take(b"same", at(0)) && !requests.take(b"same", at(0)));
     }
 }
