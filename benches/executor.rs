@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use quartet::client::Door;
 use quartet::clock::Clock;
 use quartet::command::executor::Executor;
 use quartet::random::Random;
@@ -29,7 +30,7 @@ fn executor(criterion: &mut Criterion) {
     let settings = Settings { threads: 1, dir: None, ..Settings::default() };
     let services = Arc::new(quartet::server::services(settings, Clock::machine(), 1));
     let address = "127.0.0.1:1".parse().expect("an address");
-    let mut session = Session::new(services.clients.connect(address, address, 0), true);
+    let mut session = Session::new(services.clients.connect(Door::Resp, address, address, 0), true);
     let mut executor = Executor::new(services, 0, Random::with_seed(1));
     let (mut batch, mut output) = (Batch::new(), Output::new());
     let keys: Vec<String> = (0..KEYS).map(|number| format!("key:{number:012}")).collect();

@@ -82,6 +82,8 @@ ranks! {
     TICKETS,
     /// The details that a client has given about itself.
     CLIENT_IDENTITY,
+    /// The subscriptions of a client of the broker's protocol.
+    CLIENT_SUBSCRIPTIONS,
     /// Messages that wait for a receiver.
     OUTBOX,
     /// The tasks that wait for the journal to be made.

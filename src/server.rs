@@ -13,6 +13,7 @@ use crate::access::Tickets;
 use crate::access::attempts::{Attempts, Report};
 use crate::alarm::Alarm;
 use crate::allocator::{self, Purge};
+use crate::broker::announcement::Announcement;
 use crate::catalog::{SERVICES, command_table};
 use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
@@ -79,6 +80,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         timekeeper: slots - 1,
         locks,
         monitors: Monitors::default(),
+        announcement: Announcement::new(&mut names),
         key_waiters: KeyWaiters::default(),
         clients: Clients::default(),
         started: clock.now(),
@@ -169,7 +171,8 @@ async fn serve(
     requests: &Requests,
 ) -> Result<(Vec<Worker>, Vec<http::thread::Thread>), String> {
     let shutdown = CancellationToken::new();
-    let listeners = open_resp_door(settings)?;
+    let listeners = open_door(settings, &RESP_DOOR)?;
+    let broker_listeners = open_door(settings, &BROKER_DOOR)?;
     let http_listeners = open_http_door(settings)?;
     let workers: Result<Vec<Worker>, _> = (0..settings.threads)
         .map(|slot| Worker::start(Arc::clone(services), slot, shutdown.clone()))
@@ -185,16 +188,19 @@ async fn serve(
         .map_err(|error| format!("cannot start an HTTP thread: {error}; {THREADS_REMEDY}"))?
         .into();
     let (bound, http_bound) = (addresses(&listeners), addresses(&http_listeners));
+    let broker_bound = addresses(&broker_listeners);
     if let Some(path) = &settings.ports_file {
-        write_ports_file(path, bound.first().copied(), &http_bound).map_err(|error| {
+        write_ports_file(path, bound.first(), broker_bound.first(), &http_bound).map_err(|error| {
             format!("cannot write {}: {error}; name another file with --ports-file", path.display())
         })?;
     }
     let mut doors = tokio::task::JoinSet::new();
-    for listener in listeners {
+    let resp = listeners.into_iter().map(|listener| (listener, Protocol::Resp));
+    let broker = broker_listeners.into_iter().map(|listener| (listener, Protocol::Broker));
+    for (listener, protocol) in resp.chain(broker) {
         let accept = listener::accept(
             listener,
-            Protocol::Resp,
+            protocol,
             Arc::clone(services),
             Arc::clone(&workers),
             shutdown.clone(),
@@ -208,7 +214,7 @@ async fn serve(
     doors.spawn(keep_house(Arc::clone(services), reload, requests.clone(), shutdown.clone()));
     doors.spawn(keep_time(Arc::clone(services), shutdown.clone()));
     warn_of_openness(settings);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, http = ?http_bound, threads = settings.threads, "serving");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, broker = ?broker_bound, http = ?http_bound, threads = settings.threads, "serving");
     wait_for_end(requests, &shutdown).await;
     announce_end(services, requests).await;
     shutdown.cancel();
@@ -225,14 +231,29 @@ fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
-fn open_resp_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
-    let Some(port) = settings.port else { return Ok(Vec::new()) };
+/// A listener with one port.
+struct OnePortDoor {
+    port: fn(&Settings) -> Option<u16>,
+    /// Whom it serves, and the flag for the port, as errors name them.
+    clients: &'static str,
+    flag: &'static str,
+}
+
+const RESP_DOOR: OnePortDoor =
+    OnePortDoor { port: |settings| settings.port, clients: "RESP clients", flag: "--port" };
+
+const BROKER_DOOR: OnePortDoor =
+    OnePortDoor { port: |settings| settings.broker_port, clients: "NATS clients", flag: "--broker-port" };
+
+fn open_door(settings: &Settings, door: &OnePortDoor) -> Result<Vec<TcpListener>, String> {
+    let Some(port) = (door.port)(settings) else { return Ok(Vec::new()) };
     let open = |&ip| {
         let address = SocketAddr::new(ip, port);
         listener::bind(address, settings.tcp_backlog).map_err(|error| {
+            let OnePortDoor { clients, flag, .. } = door;
             format!(
-                "cannot listen on {address} for RESP clients: {error}; choose another address with --bind or --port \
-                 (0 takes a free port, off closes the door)"
+                "cannot listen on {address} for {clients}: {error}; choose another address with --bind or {flag} (0 \
+                 takes a free port, off closes the door)"
             )
         })
     };
@@ -293,8 +314,13 @@ async fn wait_for_end(requests: &Requests, shutdown: &CancellationToken) {
 }
 
 /// Tells programs that start the server the addresses that it has bound.  The file is written whole or not at all.
-fn write_ports_file(path: &Path, resp: Option<SocketAddr>, http: &[SocketAddr]) -> std::io::Result<()> {
-    let ports = serde_json::json!({ "resp": resp, "broker": null, "http": http });
+fn write_ports_file(
+    path: &Path,
+    resp: Option<&SocketAddr>,
+    broker: Option<&SocketAddr>,
+    http: &[SocketAddr],
+) -> std::io::Result<()> {
+    let ports = serde_json::json!({ "resp": resp, "broker": broker, "http": http });
     let draft = path.with_extension("new");
     std::fs::write(&draft, format!("{ports}\n"))?;
     std::fs::rename(&draft, path)
@@ -376,15 +402,16 @@ async fn keep_time(services: Arc<Services>, shutdown: CancellationToken) {
     }
 }
 
-/// Ends connections that are idle beyond `timeout` or whose output is beyond its limit.
+/// Ends RESP connections that are idle beyond `timeout` or whose output is beyond its limit.
 fn close_idle_and_slow(services: &Services) {
     let settings = services.settings.current();
     let now = services.clock.now().millis();
     let timeout = settings.timeout * 1000;
     for client in services.clients.all() {
-        let subscribed = client.flags().intersects(ClientFlags::PUBSUB | ClientFlags::MONITOR);
+        let Some(resp) = client.resp() else { continue };
+        let subscribed = resp.flags().intersects(ClientFlags::PUBSUB | ClientFlags::MONITOR);
         let idle = now.saturating_sub(client.last_active.load(Relaxed));
-        let is_waiting = client.waiting() != Waiting::No;
+        let is_waiting = resp.waiting() != Waiting::No;
         let is_idle = timeout > 0 && !subscribed && !is_waiting && idle > timeout;
         let limits = &settings.client_output_buffer_limit;
         let limit = if subscribed { limits.pubsub } else { limits.normal };

@@ -33,6 +33,9 @@ mod lock;
 /// Random actions against plain models.
 mod properties;
 
+/// The broker's door as clients of its protocol meet it.
+mod broker;
+
 /// The rate limiter as programs and proxies meet it.
 mod limit;
 

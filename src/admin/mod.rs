@@ -41,7 +41,7 @@ pub const SERVICE: Service = Service {
     info: info::SECTIONS,
     follow_settings: |services| services.log.set_level(services.settings.current().log_level),
     disconnect: |services, client, _, _| {
-        if client.shared.flags().contains(ClientFlags::MONITOR) {
+        if client.resp().flags().contains(ClientFlags::MONITOR) {
             services.monitors.remove(&client.shared.outbox);
         }
     },

@@ -3,8 +3,10 @@
 //! Each client gets its replies and messages in the order of the events.  The channels and their subscribers are in
 //! [`delivery`](crate::delivery), which carries the messages of all services.
 
+pub mod announcement;
 pub mod authentication;
 pub mod commands;
+pub mod connections;
 mod endpoints;
 mod service;
 

@@ -1,6 +1,6 @@
 //! The broker as a service: its row and its metrics.
 
-use super::{commands, endpoints};
+use super::{commands, connections, endpoints};
 use crate::command::Services;
 use crate::delivery::FanOut;
 use crate::metrics::exposition::Exposition;
@@ -12,7 +12,14 @@ pub const SERVICE: Service = Service {
     commands: &[commands::COMMANDS],
     endpoints: endpoints::endpoints,
     metrics,
-    follow_settings: |services| services.fan_out.follow_settings(&services.settings.current()),
+    keep_house: connections::keep_house,
+    follow_settings: |services| {
+        let settings = services.settings.current();
+        services.fan_out.follow_settings(&settings);
+        if services.announcement.set_payload_max(settings.broker_max_payload) {
+            connections::wake_all(services);
+        }
+    },
     disconnect: |services, client, _, _| client.forget_subscriptions(&services.fan_out),
     ..Service::ROW
 };

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::executor::Queue;
 use super::{Caller, CallerState};
-use crate::client::{ClientFlags, SharedClient};
+use crate::client::{ClientFlags, RespFacts, SharedClient};
 use crate::delivery::{FanOut, Subscriptions};
 use crate::store::{Keyspace, ShardId, Store, WatchFlag};
 
@@ -69,6 +69,11 @@ impl Client {
         (caller, client)
     }
 
+    /// What only a RESP client has of what other threads see.
+    pub fn resp(&self) -> &RespFacts {
+        self.shared.resp().expect("only RESP clients have commands")
+    }
+
     /// Why the client's commands may not simply run.  The executor tells the caller after each command that sees the
     /// client.
     pub fn state(&self) -> CallerState {
@@ -91,9 +96,9 @@ impl Client {
 
     /// Shows others that the client is in no transaction any more.
     pub fn clear_transaction_marks(&self) {
-        self.shared.set_flag(ClientFlags::MULTI, false);
-        self.shared.queued.store(0, Relaxed);
-        self.shared.watched.store(0, Relaxed);
+        self.resp().set_flag(ClientFlags::MULTI, false);
+        self.resp().queued.store(0, Relaxed);
+        self.resp().watched.store(0, Relaxed);
     }
 
     /// Ends all subscriptions.
@@ -105,10 +110,11 @@ impl Client {
     /// Shows others how many subscriptions the client has.
     pub fn show_subscriptions(&self) {
         let Subscriptions { channels, patterns, shard_channels } = &self.subscriptions;
-        self.shared.channels.store(channels.len() as u32, Relaxed);
-        self.shared.patterns.store(patterns.len() as u32, Relaxed);
-        self.shared.shard_channels.store(shard_channels.len() as u32, Relaxed);
-        self.shared.set_flag(ClientFlags::PUBSUB, !self.subscriptions.is_empty());
+        let resp = self.resp();
+        resp.channels.store(channels.len() as u32, Relaxed);
+        resp.patterns.store(patterns.len() as u32, Relaxed);
+        resp.shard_channels.store(shard_channels.len() as u32, Relaxed);
+        resp.set_flag(ClientFlags::PUBSUB, !self.subscriptions.is_empty());
     }
 
     /// Whether commands are being queued.

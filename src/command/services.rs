@@ -7,6 +7,7 @@ use super::{CommandTable, KeyWaiters, Monitors};
 use crate::access::Tickets;
 use crate::access::attempts::Attempts;
 use crate::alarm::Alarm;
+use crate::broker::announcement::Announcement;
 use crate::client::Clients;
 use crate::clock::{Clock, Now};
 use crate::delivery::{Effects, FanOut};
@@ -46,6 +47,8 @@ pub struct Services {
     pub locks: Locks,
     /// The clients that MONITOR shows every command.
     pub monitors: Monitors,
+    /// What the broker tells its clients about itself.
+    pub announcement: Announcement,
     /// The connected clients.
     pub clients: Clients,
     /// The clock; commands use [`Call::now`](super::Call::now).

@@ -232,7 +232,7 @@ fn reply(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 /// Clients are never evicted here, so the flag is only shown.
 fn no_evict(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let on = switch(call)?;
-    call.client.shared.set_flag(ClientFlags::NO_EVICT, on);
+    call.client.resp().set_flag(ClientFlags::NO_EVICT, on);
     call.output.ok();
     Ok(())
 }
@@ -240,7 +240,7 @@ fn no_evict(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 fn no_touch(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let on = switch(call)?;
     call.caller.leaves_traces = !on;
-    call.client.shared.set_flag(ClientFlags::NO_TOUCH, on);
+    call.client.resp().set_flag(ClientFlags::NO_TOUCH, on);
     call.output.ok();
     Ok(())
 }
@@ -291,7 +291,7 @@ fn unblock(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     }
     let id = parse_integer(call.arguments.at(2)).ok_or(Refusal::NOT_AN_INTEGER)?;
     let client = u64::try_from(id).ok().and_then(|id| call.services.clients.get(id));
-    let unblocked = client.filter(|client| client.unblock(how));
+    let unblocked = client.filter(|client| client.resp().is_some_and(|resp| resp.unblock(how)));
     if let Some(client) = &unblocked {
         call.effects.wake(&client.outbox);
     }

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::resp::number::parse_integer;
 
 use crate::access::DEFAULT_USER;
-use crate::client::{ClientFlags, SharedClient};
+use crate::client::{BrokerFacts, ClientFlags, RespFacts, SharedClient};
 use crate::command::{Call, SessionCall};
+use crate::delivery::{Subscription, Topic};
 use crate::refusal::Refusal;
 
 /// The letters of the field `flags`, in the order in which they stand.
@@ -49,7 +50,7 @@ impl ClientType {
 
     /// The type of a client.
     pub(super) fn of(client: &SharedClient) -> ClientType {
-        if client.flags().contains(ClientFlags::PUBSUB) { ClientType::Pubsub } else { ClientType::Normal }
+        if client.is_subscribed() { ClientType::Pubsub } else { ClientType::Normal }
     }
 }
 
@@ -107,35 +108,84 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
     let seconds_since = |then: u64| now.saturating_sub(then) / 1000;
     let waiting = client.outbox.bytes();
     let pending = client.pending_input.load(Relaxed);
-    let flags = client.flags();
-    // Other threads see these only at the end of the caller's batch.
-    let is_caller = call.caller.connection == Some(client.id);
-    let database = if is_caller { call.caller.database } else { client.database.load(Relaxed) as usize };
-    let command = if is_caller { &call.row.name } else { last_command(call, client) };
-    let protocol = if flags.contains(ClientFlags::RESP3) { 3 } else { 2 };
+    let Line { letters, database, channels, patterns, shard_channels, queued, command, protocol, door } =
+        match (client.resp(), client.broker()) {
+            (Some(resp), _) => Line::of_resp(call, client, resp),
+            (_, Some(broker)) => Line::of_broker(client, broker),
+            (None, None) => return,
+        };
     let written = writeln!(
         text,
         "id={id} addr={address} laddr={local_address} fd=-1 name={name} age={age} idle={idle} flags={letters} \
          db={database} sub={channels} psub={patterns} ssub={shard_channels} multi={queued} qbuf={pending} qbuf-free=0 \
          argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={messages} omem={waiting} tot-mem={memory} events=r \
-         cmd={command} user={DEFAULT_USER} redir=-1 resp={protocol} lib-name={library} lib-ver={library_version}",
+         cmd={command} user={user} redir=-1 resp={protocol} lib-name={library} lib-ver={library_version}{door}",
         id = client.id,
         address = client.outbox.address(),
         local_address = client.local_address,
         name = identity.name,
         age = seconds_since(client.connected_at),
         idle = seconds_since(client.last_active.load(Relaxed)),
-        letters = letters(flags),
-        channels = client.channels.load(Relaxed),
-        patterns = client.patterns.load(Relaxed),
-        shard_channels = client.shard_channels.load(Relaxed),
-        queued = i64::from(client.queued.load(Relaxed)) - 1,
         messages = usize::from(waiting > 0),
         memory = size_of::<SharedClient>() + waiting + pending,
+        user = if identity.user.is_empty() { DEFAULT_USER } else { &identity.user },
         library = identity.library_name,
         library_version = identity.library_version,
     );
     written.expect("writing to a string does not fail");
+}
+
+/// The fields that depend on the protocol.
+struct Line<'l> {
+    letters: String,
+    database: usize,
+    channels: u32,
+    patterns: u32,
+    shard_channels: u32,
+    queued: i64,
+    command: &'l str,
+    protocol: u8,
+    /// A field of our own, for clients of other protocols than RESP.
+    door: String,
+}
+
+impl<'l> Line<'l> {
+    fn of_resp(call: &'l Call<'_, '_>, client: &SharedClient, resp: &RespFacts) -> Line<'l> {
+        let flags = resp.flags();
+        // Other threads see these only at the end of the caller's batch.
+        let is_caller = call.caller.connection == Some(client.id);
+        let last = resp.last_command.load(Relaxed) as usize;
+        Line {
+            letters: letters(flags),
+            database: if is_caller { call.caller.database } else { resp.database.load(Relaxed) as usize },
+            channels: resp.channels.load(Relaxed),
+            patterns: resp.patterns.load(Relaxed),
+            shard_channels: resp.shard_channels.load(Relaxed),
+            queued: i64::from(resp.queued.load(Relaxed)) - 1,
+            command: if is_caller { &call.row.name } else { command_name(call, last) },
+            protocol: if flags.contains(ClientFlags::RESP3) { 3 } else { 2 },
+            door: String::new(),
+        }
+    }
+
+    /// A subscription counts as one of a channel or of a pattern, as it would in RESP.
+    fn of_broker(client: &SharedClient, broker: &BrokerFacts) -> Line<'l> {
+        let subscriptions = broker.subscriptions();
+        let is_exact = |subscription: &&Arc<Subscription>| matches!(subscription.topic(), Topic::Exact(_));
+        let channels = subscriptions.iter().filter(is_exact).count();
+        let flags = if subscriptions.is_empty() { ClientFlags::empty() } else { ClientFlags::PUBSUB };
+        Line {
+            letters: letters(flags),
+            database: 0,
+            channels: channels as u32,
+            patterns: (subscriptions.len() - channels) as u32,
+            shard_channels: 0,
+            queued: -1,
+            command: broker.last_operation(),
+            protocol: 0,
+            door: format!(" door={}", client.door.name()),
+        }
+    }
 }
 
 fn letters(flags: ClientFlags) -> String {
@@ -144,8 +194,7 @@ fn letters(flags: ClientFlags) -> String {
     if letters.is_empty() { "N".to_owned() } else { letters }
 }
 
-/// The name of the client's last command.
-fn last_command<'s>(call: &Call<'_, 's>, client: &SharedClient) -> &'s str {
-    let rows = call.services.commands.rows();
-    rows.get(client.last_command.load(Relaxed) as usize).map_or("NULL", |row| &row.name)
+/// The name of the command with this row id.
+fn command_name<'s>(call: &'s Call<'_, '_>, id: usize) -> &'s str {
+    call.services.commands.rows().get(id).map_or("NULL", |row| &row.name)
 }

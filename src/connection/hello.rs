@@ -37,7 +37,7 @@ pub(super) fn hello(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 /// Changes the version of the protocol, from this reply on.
 pub(super) fn speak(call: &mut SessionCall<'_, '_>, version: Version) {
     call.caller.version = version;
-    call.client.shared.set_flag(ClientFlags::RESP3, version == Version::Resp3);
+    call.client.resp().set_flag(ClientFlags::RESP3, version == Version::Resp3);
     call.client.shared.outbox.set_encoding(version.into());
     call.output.set_version(version);
 }

@@ -24,8 +24,8 @@ pub(super) fn reset(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     call.client.authenticated = !call.settings.has_password();
     call.client.replies = Replies::On;
     call.caller.leaves_traces = true;
-    call.client.shared.set_flag(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT, false);
-    if call.client.shared.identity.lock().is_some() {
+    call.client.resp().set_flag(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT, false);
+    if call.client.shared.is_identified() {
         identity::set_name(call, "");
     }
     call.caller.database = 0;

@@ -21,9 +21,9 @@ fn monitor(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     if !call.may_wait() {
         return Err(Refusal::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
-    let shared = &call.client.shared;
-    if !shared.flags().contains(ClientFlags::MONITOR) {
-        shared.set_flag(ClientFlags::MONITOR, true);
+    let (shared, resp) = (&call.client.shared, call.client.resp());
+    if !resp.flags().contains(ClientFlags::MONITOR) {
+        resp.set_flag(ClientFlags::MONITOR, true);
         call.services.monitors.add(&shared.outbox);
     }
     call.output.ok();
@@ -32,8 +32,8 @@ fn monitor(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 
 /// Ends MONITOR for the client.
 pub(super) fn stop(call: &mut SessionCall<'_, '_>) {
-    if call.client.shared.flags().contains(ClientFlags::MONITOR) {
-        call.client.shared.set_flag(ClientFlags::MONITOR, false);
+    if call.client.resp().flags().contains(ClientFlags::MONITOR) {
+        call.client.resp().set_flag(ClientFlags::MONITOR, false);
         call.services.monitors.remove(&call.client.shared.outbox);
     }
 }

@@ -79,8 +79,8 @@ fn multi(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::new("ERR MULTI calls can not be nested"));
     }
     call.client.transaction.get_or_insert_default().started = true;
-    call.client.shared.set_flag(ClientFlags::MULTI, true);
-    call.client.shared.queued.store(1, Relaxed);
+    call.client.resp().set_flag(ClientFlags::MULTI, true);
+    call.client.resp().queued.store(1, Relaxed);
     call.output.ok();
     Ok(())
 }
@@ -102,9 +102,9 @@ fn exec(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
         return Ok(());
     }
     // Commands of the queue that show clients show that this one is in a transaction.
-    call.client.shared.set_flag(ClientFlags::MULTI, true);
+    call.client.resp().set_flag(ClientFlags::MULTI, true);
     transaction.queue.run(&mut call.data, Some(call.client));
-    call.client.shared.set_flag(ClientFlags::MULTI, false);
+    call.client.resp().set_flag(ClientFlags::MULTI, false);
     Ok(())
 }
 
@@ -146,7 +146,8 @@ fn watch(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
             transaction.watched_bytes += key.bytes.len() + WATCH_OVERHEAD;
         }
     }
-    client.shared.watched.store(transaction.watched.len() as u32, Relaxed);
+    let watched = transaction.watched.len() as u32;
+    client.resp().watched.store(watched, Relaxed);
     call.output.ok();
     Ok(())
 }

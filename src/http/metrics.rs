@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::client::Door;
 use crate::command::Services;
 use crate::http::endpoint::{Context, OpenApiRouter, State, routes};
 use crate::metrics::exposition::{Exposition, MEDIA_TYPE, seconds};
@@ -51,14 +52,16 @@ fn process(text: &mut Exposition, services: &Services) {
 /// The families of connections.
 fn connections(text: &mut Exposition, services: &Services) {
     let (clients, requests, attempts) = (&services.clients, &services.metrics.requests, &services.attempts);
-    text.gauge("quartet_connections", "Connections there are, by door.").values(
-        "door",
-        [("resp", clients.len() as u64), ("http", requests.connections.load(Relaxed) as u64)],
-    );
+    let by_door = |of_door: &dyn Fn(Door) -> u64, http: u64| {
+        let doors = Door::ALL.iter().map(|&door| (door.name(), of_door(door)));
+        doors.chain([("http", http)]).collect::<Vec<_>>()
+    };
+    text.gauge("quartet_connections", "Connections there are, by door.")
+        .values("door", by_door(&|door| clients.len(door) as u64, requests.connections.load(Relaxed) as u64));
     text.counter("quartet_connections_accepted_total", "Connections that were let in, by door.")
-        .values("door", [("resp", clients.accepted()), ("http", requests.accepted.load(Relaxed))]);
+        .values("door", by_door(&|door| clients.accepted(door), requests.accepted.load(Relaxed)));
     text.counter("quartet_connections_rejected_total", "Connections that were turned away, by door.")
-        .values("door", [("resp", clients.rejected()), ("http", requests.rejected.load(Relaxed))]);
+        .values("door", by_door(&|door| clients.rejected(door), requests.rejected.load(Relaxed)));
     text.counter(
         "quartet_authentications_failed_total",
         "Passwords that were wrong, and those that were not looked at since their address had given too many.",

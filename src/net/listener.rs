@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::worker::{Accepted, Worker};
 use crate::command::Services;
 use crate::log_queue::RepeatLimit;
-use crate::session::Protocol;
+use crate::session::{Protocol, Refused};
 
 /// How long to wait before accepting again after an error such as "too many open files".
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -69,25 +69,26 @@ async fn admit(
 ) {
     let settings = services.settings.current();
     let (has_password, is_protected, most) =
-        (settings.has_password(), settings.protected_mode, settings.maxclients);
+        (protocol.needs_password(&settings), settings.protected_mode, protocol.connections_max(&settings));
     drop(settings);
-    let is_local = stream.local_addr().is_ok_and(|own| is_on_this_machine(address, own));
-    if is_protected && !has_password && !is_local {
-        return turn_away(&mut stream, protocol.protected(), services).await;
-    }
-    if services.clients.len() >= most {
-        return turn_away(&mut stream, protocol.full(), services).await;
+    // A connection without addresses has ended already.
+    let Ok(own) = stream.local_addr() else { return };
+    let refused = if is_protected && !has_password && !is_on_this_machine(address, own) {
+        Some(Refused::Protected)
+    } else {
+        (services.clients.len(protocol.door()) >= most).then_some(Refused::Full)
+    };
+    if let Some(refused) = refused {
+        services.clients.count_rejected(protocol.door());
+        let reason = protocol.refusal(refused, services, (address, own));
+        // The reason fits any socket's buffer; a client that has gone does not need it.
+        let _ = stream.write_all(&reason).await;
+        return;
     }
     let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
     if let Err(error) = deal(stream, address, protocol, services, worker, !has_password) {
         tracing::debug!(%error, "a connection was lost before it was served");
     }
-}
-
-async fn turn_away(stream: &mut TcpStream, reason: &[u8], services: &Services) {
-    services.clients.count_rejected();
-    // The reason fits any socket's buffer; a client that has gone does not need it.
-    let _ = stream.write_all(reason).await;
 }
 
 fn deal(
@@ -106,7 +107,8 @@ fn deal(
     }
     let local_address = stream.local_addr()?;
     let stream = stream.into_std()?;
-    let shared = services.clients.connect(address, local_address, services.clock.now().millis());
+    let shared =
+        services.clients.connect(protocol.door(), address, local_address, services.clock.now().millis());
     worker.deal(Accepted { stream, protocol, shared, authenticated });
     Ok(())
 }

@@ -14,9 +14,6 @@ use crate::command::Flow;
 use crate::command::executor::Executor;
 use crate::session::{Session, Unsent};
 
-/// While a client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
-const UNSENT_MAX: usize = 1024 * 1024;
-
 /// Parts of the output given to the system in one call.
 const PARTS_PER_WRITE: usize = 16;
 
@@ -108,13 +105,18 @@ impl Connection {
 
     /// Whether it has read enough of its replies for more requests to be run.
     fn has_read(&self) -> bool {
-        self.unsent.len() <= UNSENT_MAX
+        self.session.has_read(self.unsent.len())
     }
 
     /// Reads, runs and writes as far as that goes.
     pub(super) fn turn(&mut self, state: &mut ThreadState) -> NextAction {
         if self.session.outbox().is_ending() {
             self.ending = true;
+        }
+        if !self.ending {
+            let flow = self.session.tend(&mut state.executor, &mut state.scratch);
+            self.apply(flow, state);
+            self.keep(&mut state.executor, state.scratch.written());
         }
         self.session.collect(self.unsent.messages());
         self.session.outbox().set_unsent(self.unsent.len());
@@ -139,6 +141,11 @@ impl Connection {
         }
         if !self.unsent.is_empty() && !self.is_paused() {
             match self.flush(&mut state.executor)? {
+                // More may wait than the connection should hold at once.
+                Poll::Ready(()) if !self.session.outbox().is_empty() => {
+                    self.session.collect(self.unsent.messages());
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Ready(()) => {}
                 // A client that is to be cut off is not waited for.
                 Poll::Pending if self.session.outbox().is_closing() => return Poll::Ready(Err(Ended)),
@@ -306,6 +313,7 @@ impl Connection {
             match write(&mut self.stream, output, usize::MAX) {
                 Ok(count) => {
                     executor.count_sent(count);
+                    self.session.note_sent(count, count == output.len());
                     written = count;
                 }
                 Err(error) if is_temporary(&error) => {}
@@ -335,6 +343,7 @@ impl Connection {
                     // A client that reads slowly is not idle.
                     self.session.note_active(executor.services().clock.now());
                     self.unsent.advance(count);
+                    self.session.note_sent(count, self.unsent.is_empty());
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -1,42 +1,85 @@
 //! One client's conversation in one of the protocols: bytes in, bytes out, no sockets.
 
+pub mod broker;
 pub mod resp;
 mod unsent;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
+use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Batch, Output};
 
 pub use unsent::Unsent;
 
-use crate::client::SharedClient;
+use crate::broker::authentication;
+use crate::client::{Door, SharedClient};
 use crate::clock::Now;
-use crate::command::Flow;
 use crate::command::executor::Executor;
+use crate::command::{Flow, Services};
 use crate::delivery::Outbox;
+use crate::settings::Settings;
+
+/// While a RESP client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
+const UNSENT_MAX: usize = 1024 * 1024;
 
 /// The protocols that connections speak, each on a listener of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protocol {
     /// RESP2 and RESP3.
     Resp,
+    /// That of NATS clients.
+    Broker,
+}
+
+/// Why a connection is refused at the door.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// It comes from another machine, and only clients of this one are served while there is no password.
+    Protected,
+    /// There are too many.
+    Full,
 }
 
 impl Protocol {
-    /// Tells a client of another machine that only clients of this one are served while there is no password.
-    pub fn protected(self) -> &'static [u8] {
+    /// The door that its clients come by.
+    pub fn door(self) -> Door {
         match self {
-            Protocol::Resp => resp::PROTECTED,
+            Protocol::Resp => Door::Resp,
+            Protocol::Broker => Door::Broker,
         }
     }
 
-    /// Tells a client that there are too many connections.
-    pub fn full(self) -> &'static [u8] {
+    /// Whether its clients must give a password.
+    pub fn needs_password(self, settings: &Settings) -> bool {
         match self {
-            Protocol::Resp => resp::FULL,
+            Protocol::Resp => settings.has_password(),
+            Protocol::Broker => authentication::is_required(settings),
+        }
+    }
+
+    /// The most connections at a time.
+    pub fn connections_max(self, settings: &Settings) -> usize {
+        match self {
+            Protocol::Resp => settings.maxclients,
+            Protocol::Broker => settings.broker_connection_limit,
+        }
+    }
+
+    /// Tells a client, which has come from the first of the addresses to the second, why it is refused.
+    pub fn refusal(
+        self,
+        refused: Refused,
+        services: &Services,
+        addresses: (SocketAddr, SocketAddr),
+    ) -> Bytes {
+        match (self, refused) {
+            (Protocol::Resp, Refused::Protected) => Bytes::from_static(resp::PROTECTED),
+            (Protocol::Resp, Refused::Full) => Bytes::from_static(resp::FULL),
+            (Protocol::Broker, refused) => broker::refusal(refused, services, addresses),
         }
     }
 }
@@ -46,6 +89,8 @@ impl Protocol {
 pub enum Session {
     /// In RESP.
     Resp(resp::Session),
+    /// In the broker's protocol.
+    Broker(broker::Session),
 }
 
 /// A thread's memory for the conversations of its connections, used by one at a time.
@@ -67,6 +112,7 @@ impl Session {
     pub fn new(protocol: Protocol, client: Arc<SharedClient>, authenticated: bool) -> Session {
         match protocol {
             Protocol::Resp => Session::Resp(resp::Session::new(client, authenticated)),
+            Protocol::Broker => Session::Broker(broker::Session::new(client, authenticated)),
         }
     }
 
@@ -74,6 +120,7 @@ impl Session {
     pub fn outbox(&self) -> &Outbox {
         match self {
             Session::Resp(session) => &session.shared().outbox,
+            Session::Broker(session) => &session.shared().outbox,
         }
     }
 
@@ -81,6 +128,7 @@ impl Session {
     pub fn is_authenticated(&self) -> bool {
         match self {
             Session::Resp(session) => session.is_authenticated(),
+            Session::Broker(session) => session.is_authenticated(),
         }
     }
 
@@ -88,6 +136,7 @@ impl Session {
     pub fn note_active(&self, now: Now) {
         match self {
             Session::Resp(session) => session.shared().last_active.store(now.millis(), Relaxed),
+            Session::Broker(_) => {}
         }
     }
 
@@ -102,6 +151,7 @@ impl Session {
             Session::Resp(session) => {
                 session.receive(input, executor, &mut scratch.batch, &mut scratch.output)
             }
+            Session::Broker(session) => session.receive(input, executor, &mut scratch.output),
         }
     }
 
@@ -109,6 +159,7 @@ impl Session {
     pub fn put_off(&mut self, input: &[u8], executor: &mut Executor) -> Flow {
         match self {
             Session::Resp(session) => session.put_off(input, executor),
+            Session::Broker(_) => unreachable!("it is full whenever it does not run its input"),
         }
     }
 
@@ -116,6 +167,7 @@ impl Session {
     pub fn is_behind(&self) -> bool {
         match self {
             Session::Resp(session) => session.is_behind(),
+            Session::Broker(_) => false,
         }
     }
 
@@ -123,6 +175,7 @@ impl Session {
     pub fn is_full(&self, executor: &mut Executor) -> bool {
         match self {
             Session::Resp(session) => session.is_full(executor),
+            Session::Broker(_) => true,
         }
     }
 
@@ -130,6 +183,7 @@ impl Session {
     pub fn resume(&mut self, executor: &mut Executor, scratch: &mut Scratch) -> Flow {
         match self {
             Session::Resp(session) => session.resume(executor, &mut scratch.batch, &mut scratch.output),
+            Session::Broker(_) => Flow::Continue,
         }
     }
 
@@ -137,6 +191,7 @@ impl Session {
     pub fn is_blocked(&self) -> bool {
         match self {
             Session::Resp(session) => session.is_blocked(),
+            Session::Broker(_) => false,
         }
     }
 
@@ -149,6 +204,7 @@ impl Session {
     ) -> Poll<()> {
         match self {
             Session::Resp(session) => session.poll_blocked(waker, executor, &mut scratch.output),
+            Session::Broker(_) => Poll::Ready(()),
         }
     }
 
@@ -156,18 +212,47 @@ impl Session {
     pub fn give_up(&mut self, executor: &mut Executor) {
         match self {
             Session::Resp(session) => session.give_up(executor),
+            Session::Broker(_) => {}
         }
     }
 
-    /// Takes the messages for the client.
+    /// Says what the server has to say by itself.  To be called whenever the client is woken.
+    pub fn tend(&mut self, executor: &mut Executor, scratch: &mut Scratch) -> Flow {
+        match self {
+            Session::Resp(_) => Flow::Continue,
+            Session::Broker(session) => session.tend(executor, &mut scratch.output),
+        }
+    }
+
+    /// Takes messages for the client, as many as the connection should hold.
     pub fn collect(&self, buffer: &mut Buffer) {
-        self.outbox().drain_into(buffer);
+        match self {
+            Session::Resp(session) => session.collect(buffer),
+            Session::Broker(session) => session.collect(buffer),
+        }
+    }
+
+    /// Whether the client has read enough for more of its requests to be run, if so many bytes are unsent.
+    pub fn has_read(&self, unsent: usize) -> bool {
+        match self {
+            Session::Resp(_) => unsent <= UNSENT_MAX,
+            Session::Broker(session) => session.has_read(),
+        }
+    }
+
+    /// Notes that the socket has taken so many bytes, and whether those were all.
+    pub fn note_sent(&mut self, bytes: usize, is_all: bool) {
+        match self {
+            Session::Resp(_) => {}
+            Session::Broker(session) => session.note_sent(bytes, is_all),
+        }
     }
 
     /// Ends everything that the client has begun.
     pub fn close(&mut self, executor: &mut Executor) {
         match self {
             Session::Resp(session) => session.close(executor),
+            Session::Broker(session) => session.close(executor),
         }
     }
 }

@@ -252,7 +252,7 @@ impl Session {
         let Some(blocked) = &mut self.blocked else { return Poll::Ready(()) };
         output.set_version(self.caller.version);
         let (before, length) = (output.mark(), output.len());
-        let waiting = self.client.shared.waiting();
+        let waiting = self.client.resp().waiting();
         if executor.poll_blocked(blocked.as_mut(), waker, output).is_pending() {
             match waiting {
                 Waiting::TimeOut => blocked.write_timeout(output),
@@ -272,14 +272,14 @@ impl Session {
         self.blocked = None;
         let shared = &self.client.shared;
         shared.last_active.store(executor.services().clock.now().millis(), Relaxed);
-        shared.set_waiting(false);
+        self.client.resp().set_waiting(false);
         Poll::Ready(())
     }
 
     /// Ends the wait of a client that has gone: it gets nothing.
     pub fn give_up(&mut self, executor: &mut Executor) {
         self.stop_waiting(executor);
-        self.client.shared.set_waiting(false);
+        self.client.resp().set_waiting(false);
     }
 
     fn stop_waiting(&mut self, executor: &mut Executor) {
@@ -394,7 +394,7 @@ impl Session {
     fn note_wait(&mut self, flow: Flow, executor: &mut Executor) {
         if flow == Flow::Wait {
             self.blocked = executor.take_blocked();
-            self.client.shared.set_waiting(true);
+            self.client.resp().set_waiting(true);
         }
     }
 

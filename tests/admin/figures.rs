@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::constant_figures::{CONSTANT, REPEATED};
+use crate::support::broker::BrokerClient;
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, wait_for};
@@ -134,9 +135,16 @@ const STEPS: &[Step] = &[
         &["connected_clients", "quartet_connections{door=\"resp\"}"],
     ),
     (
+        "a client of the broker comes",
+        |stage| std::mem::forget(BrokerClient::connect(stage.server.broker_address())),
+        &["quartet_connections{door=\"broker\"}", "quartet_connections_accepted_total{door=\"broker\"}"],
+    ),
+    (
         "clients come in vain",
         |stage| {
-            stage.lines(&["CONFIG SET maxclients 1", "CONFIG SET http-connection-limit 1"]);
+            let limits = ["maxclients", "http-connection-limit", "broker-connection-limit"];
+            stage.lines(&limits.map(|name| format!("CONFIG SET {name} 1")).each_ref().map(String::as_str));
+            drop(BrokerClient::connect(stage.server.broker_address()));
             drop(Client::connect(stage.server.address()));
             drop(Http::connect(stage.server.http_address()));
         },
@@ -145,6 +153,7 @@ const STEPS: &[Step] = &[
             "rejected_connections",
             "quartet_connections_rejected_total{door=\"resp\"}",
             "quartet_connections_rejected_total{door=\"http\"}",
+            "quartet_connections_rejected_total{door=\"broker\"}",
         ],
     ),
     (
@@ -414,8 +423,9 @@ fn is_named(figure: &str, name: &str) -> bool {
 fn every_figure_moves() {
     let folder = Folder::new();
     let directory = folder.path().join("data");
-    let server =
-        Server::quartet(&["--threads", "2", "--http-port", "0", "--dir", &directory.to_string_lossy()]);
+    let doors = ["--http-port", "0", "--broker-port", "0"];
+    let rest = ["--threads", "2", "--dir", &directory.to_string_lossy()];
+    let server = Server::quartet(&[doors, rest].concat());
     let connect = || Client::connect(server.address());
     let (client, other, http) = (connect(), connect(), Http::connect(server.http_address()));
     let mut stage = Stage { server, client, other, http };

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Poll, Waker};
 
 use quartet::catalog::SERVICES;
+use quartet::client::Door;
 use quartet::clock::Clock;
 use quartet::command::executor::Executor;
 use quartet::command::{
@@ -148,7 +149,7 @@ fn a_caller_needs_no_connection() {
         let answer = requests.ask(line);
         assert!(answer.starts_with(reply.trim_end()), "{line}: {answer}");
     }
-    assert_eq!(requests.services().clients.len(), 0);
+    assert_eq!(requests.services().clients.len(Door::Resp), 0);
 }
 
 #[test]

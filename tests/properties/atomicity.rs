@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use quartet::client::Door;
 use quartet::clock::Clock;
 use quartet::command::Services;
 use quartet::command::executor::Executor;
@@ -39,7 +40,7 @@ struct Caller {
 impl Caller {
     fn new(services: &Arc<Services>, slot: usize) -> Caller {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000 + slot as u16));
-        let shared = services.clients.connect(address, address, services.clock.now().millis());
+        let shared = services.clients.connect(Door::Resp, address, address, services.clock.now().millis());
         let executor = Executor::new(Arc::clone(services), slot, Random::with_seed(slot as u64));
         let session = Session::new(shared, true);
         let mut caller =

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use quartet::client::Door;
 use quartet::clock::{Clock, Now};
 use quartet::command::executor::Executor;
 use quartet::command::{Flow, KeyWaiter};
@@ -46,7 +47,7 @@ impl Conversation {
         let services =
             Arc::new(server::services(Settings { threads: 1, dir: None, ..Settings::default() }, clock, 1));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let shared = services.clients.connect(address, address, 0);
+        let shared = services.clients.connect(Door::Resp, address, address, 0);
         let executor = Executor::new(services, 0, Random::with_seed(2));
         let session = Session::new(shared, true);
         Conversation { session, executor, batch: Batch::new(), replies: Vec::new(), longest: 0 }

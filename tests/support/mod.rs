@@ -1,5 +1,6 @@
 //! Support that the suites share.  No test of the server lives here.
 
+pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod in_process;

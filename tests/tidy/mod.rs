@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "cache",
         "broker/commands",
+        "broker/connections",
         "broker/endpoints",
         "broker/service",
         "limit/service",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use quartet::client::Door;
 use quartet::clock::{Clock, Now};
 use quartet::command::executor::Executor;
 use quartet::command::{Flow, Services};
@@ -229,7 +230,7 @@ impl InProcessTarget {
         }
         let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let now = self.services.clock.now().millis();
-        let shared = self.services.clients.connect(address(self.next_port), address(6379), now);
+        let shared = self.services.clients.connect(Door::Resp, address(self.next_port), address(6379), now);
         self.next_port += 1;
         let session = Session::new(shared, !self.services.settings.current().has_password());
         self.clients.insert(

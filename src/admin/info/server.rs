@@ -1,6 +1,7 @@
 //! The sections about the program itself: server, clients, replication, processor time, cluster.
 
 use super::REDIS_VERSION;
+use crate::client::Door;
 use crate::command::Services;
 use crate::metrics::process::{Machine, Process};
 use crate::service::Page;
@@ -46,7 +47,7 @@ fn executable() -> String {
 }
 
 pub(super) fn clients(page: &mut Page, services: &Services) {
-    page.field("connected_clients", services.clients.len());
+    page.field("connected_clients", services.clients.len(Door::Resp));
     page.field("cluster_connections", 0);
     page.field("maxclients", services.settings.current().maxclients);
     let blocked = services.clients.blocked();

@@ -1,5 +1,6 @@
 //! The sections of counts: stats, commandstats, errorstats, latencystats.
 
+use crate::client::Door;
 use crate::command::Services;
 use crate::metrics::CommandTotals;
 use crate::service::Page;
@@ -9,14 +10,14 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     let totals = services.metrics.totals();
     let rates = services.metrics.rates.per_second();
     let counts = services.store.counts();
-    page.field("total_connections_received", services.clients.accepted());
+    page.field("total_connections_received", services.clients.accepted(Door::Resp));
     page.field("total_commands_processed", totals.commands);
     page.field("instantaneous_ops_per_sec", rates.commands);
     page.field("total_net_input_bytes", totals.bytes_in);
     page.field("total_net_output_bytes", totals.bytes_out);
     page.field("instantaneous_input_kbps", format_args!("{:.2}", rates.kilobytes_in));
     page.field("instantaneous_output_kbps", format_args!("{:.2}", rates.kilobytes_out));
-    page.field("rejected_connections", services.clients.rejected());
+    page.field("rejected_connections", services.clients.rejected(Door::Resp));
     page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     page.field("expired_keys", counts.expired);
     page.field("expiry_lag_max_ms", counts.expiry_lag_max);

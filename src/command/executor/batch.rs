@@ -159,7 +159,8 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         {
             let buffer = caller.request.as_ref().map(|request| &request.buffer);
             transaction.queue.push(row, arguments, buffer);
-            client.shared.queued.store(transaction.queue.len() as u32 + 1, Relaxed);
+            let queued = transaction.queue.len() as u32;
+            client.resp().queued.store(queued + 1, Relaxed);
             return self.call.output.simple("QUEUED");
         }
         self.execute(row, arguments, found);
@@ -344,11 +345,11 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         }
         self.gate = None;
         if let Some(client) = &self.client {
-            let shared = &client.shared;
+            let (shared, resp) = (&client.shared, client.resp());
             shared.last_active.store(keyspace.now().millis(), Relaxed);
-            shared.database.store(caller.database as u32, Relaxed);
+            resp.database.store(caller.database as u32, Relaxed);
             if self.has_run {
-                shared.last_command.store(row.id as u32, Relaxed);
+                resp.last_command.store(row.id as u32, Relaxed);
             }
         }
         effects.deliver(&services.alarm);

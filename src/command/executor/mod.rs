@@ -31,6 +31,7 @@ use smallvec::SmallVec;
 use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
 use crate::clock::Now;
 use crate::delivery::Effects;
+use crate::metrics::ThreadMetrics;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, Snapshot};
@@ -61,6 +62,18 @@ struct Workspace {
     effects: Effects,
     continuation: Continuation,
     settings: Snapshot,
+}
+
+/// What a conversation works with that publishes and subscribes without commands.  It takes no lock of the store.
+pub struct Publisher<'e> {
+    /// What all threads share.
+    pub services: &'e Arc<Services>,
+    /// The settings as they are now.
+    pub settings: &'e Settings,
+    /// The effects of the batch: to be delivered at its end.
+    pub effects: &'e mut Effects,
+    /// The thread's counters.
+    pub metrics: &'e ThreadMetrics,
 }
 
 /// How far a batch came.
@@ -99,6 +112,18 @@ impl Executor {
     /// The thread's number.
     pub fn slot(&self) -> usize {
         self.workspace.slot
+    }
+
+    /// What a conversation works with that publishes and subscribes without commands.
+    pub fn publisher(&mut self) -> Publisher<'_> {
+        let Executor { services, workspace, .. } = self;
+        workspace.settings.refresh(&services.settings);
+        Publisher {
+            metrics: services.metrics.thread(workspace.slot),
+            services,
+            settings: &workspace.settings,
+            effects: &mut workspace.effects,
+        }
     }
 
     /// Counts bytes that came from a client.

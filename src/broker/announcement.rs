@@ -1,0 +1,67 @@
+//! What the broker tells all its clients about itself, and whether they know the latest.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+use crate::random::Random;
+
+/// The version of NATS whose protocol is spoken: clients choose what to send by it.
+pub const NATS_VERSION: &str = "2.11.9";
+
+/// The name of the server among others.
+pub const SERVER_NAME: &str = "quartet";
+
+/// The characters of a server's number after its first, as many as those of NATS have.
+const SERVER_ID_LENGTH: usize = 55;
+
+/// The characters in a server's number.
+const SERVER_ID_DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/// See the module's text.
+pub struct Announcement {
+    /// A name of this run that looks like those of NATS.
+    pub server_id: String,
+    is_ending: AtomicBool,
+    /// The most bytes of a message that clients were last told.
+    payload_max: AtomicUsize,
+    /// Goes up with each change.
+    revision: AtomicU32,
+}
+
+impl Announcement {
+    /// A server that has told nobody anything.
+    pub fn new(random: &mut Random) -> Announcement {
+        let digit = |_| char::from(SERVER_ID_DIGITS[(random.draw() % 32) as usize]);
+        let server_id = std::iter::once('N').chain((0..SERVER_ID_LENGTH).map(digit)).collect();
+        Announcement {
+            server_id,
+            is_ending: AtomicBool::new(false),
+            payload_max: AtomicUsize::new(0),
+            revision: AtomicU32::new(0),
+        }
+    }
+
+    /// Goes up with each change.
+    pub fn revision(&self) -> u32 {
+        self.revision.load(Relaxed)
+    }
+
+    /// Whether the server is about to end, so that its clients should look for another.
+    pub fn is_ending(&self) -> bool {
+        self.is_ending.load(Relaxed)
+    }
+
+    /// Notes that the server is about to end.  The caller wakes the clients.
+    pub fn end(&self) {
+        self.is_ending.store(true, Relaxed);
+        self.revision.fetch_add(1, Relaxed);
+    }
+
+    /// Notes the most bytes of a message.  True if that has changed: the caller then wakes the clients.
+    pub fn set_payload_max(&self, bytes: usize) -> bool {
+        let before = self.payload_max.swap(bytes, Relaxed);
+        if before != bytes {
+            self.revision.fetch_add(1, Relaxed);
+        }
+        before != bytes
+    }
+}

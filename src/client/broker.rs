@@ -1,0 +1,303 @@
+//! What other threads see of a client of the broker's protocol, beside what all clients have.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU64};
+
+use hashbrown::HashTable;
+
+use crate::delivery::Subscription;
+use crate::lock_order::{Mutex, rank};
+use crate::settings::SlowConsumer;
+
+/// A deadline that never comes.
+const NEVER: u64 = u64::MAX;
+
+/// A deadline that has come, so that the client's own thread is to look at its timers.
+const DUE: u64 = 0;
+
+/// The client has not said how to deal with it if it reads too slowly.
+const UNSAID: u8 = u8::MAX;
+
+/// So many subscriptions with a maximum are looked through for spent ones at least.
+const SWEEP_MIN: usize = 16;
+
+bitflags::bitflags! {
+    /// What a client said of itself in CONNECT.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct BrokerOptions: u8 {
+        /// It wants each operation acknowledged.
+        const VERBOSE = 1;
+        /// It wants the subjects that it publishes on checked.
+        const PEDANTIC = 1 << 1;
+        /// It gets its own messages too.
+        const ECHO = 1 << 2;
+        /// It takes messages with headers, and may send them.
+        const HEADERS = 1 << 3;
+        /// It wants to hear of requests that nobody receives.
+        const NO_RESPONDERS = 1 << 4;
+        /// It takes INFO at any time.
+        const TAKES_INFO = 1 << 5;
+    }
+}
+
+impl BrokerOptions {
+    /// The options of a client that has not said CONNECT, as somebody who types.
+    pub const TYPED: BrokerOptions =
+        BrokerOptions::VERBOSE.union(BrokerOptions::PEDANTIC).union(BrokerOptions::ECHO);
+}
+
+/// Makes [`LastOperation`] with its names.
+macro_rules! operations {
+    ($($(#[$text:meta])* $operation:ident = $name:literal,)*) => {
+        /// The kind of a client's last operation.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum LastOperation { $($(#[$text])* $operation,)* }
+
+        impl LastOperation {
+            const NAMES: &[&str] = &[$($name),*];
+        }
+    };
+}
+
+operations! {
+    /// It has said nothing.
+    None = "NULL",
+    /// CONNECT.
+    Connect = "connect",
+    /// PUB.
+    Publish = "pub",
+    /// HPUB.
+    PublishWithHeaders = "hpub",
+    /// SUB.
+    Subscribe = "sub",
+    /// UNSUB.
+    Unsubscribe = "unsub",
+    /// PING.
+    Ping = "ping",
+    /// PONG.
+    Pong = "pong",
+}
+
+/// See the module's text.  The client's own thread writes the numbers.
+pub struct BrokerFacts {
+    /// Messages it has published.
+    pub messages_in: AtomicU64,
+    /// Bytes of their headers and payloads.
+    pub bytes_in: AtomicU64,
+    /// Bytes that its socket has taken.
+    pub bytes_out: AtomicU64,
+    /// How long it took to answer the last ping, in microseconds; 0 if it has not answered any.
+    pub round_trip: AtomicU64,
+    options: AtomicU8,
+    last_operation: AtomicU8,
+    /// When its timers are to be looked at, in milliseconds of the server's clock.
+    due_at: AtomicU64,
+    /// Since when its socket takes nothing although output waits, in milliseconds of the server's clock, and `bytes_out` then.
+    stalled_since: AtomicU64,
+    stalled_at: AtomicU64,
+    /// The place of its [`SlowConsumer`] among all; [`UNSAID`] if it has not said.
+    slow_consumer: AtomicU8,
+    subscriptions: Mutex<Table, { rank::CLIENT_SUBSCRIPTIONS }>,
+}
+
+/// The subscriptions of one client.
+#[derive(Default)]
+struct Table {
+    hasher: foldhash::fast::RandomState,
+    by_id: HashTable<Arc<Subscription>>,
+    /// Those that end after a number of messages.  They end on the threads of publishers, so they are looked through when
+    /// they have doubled, and stay in both lists until then.
+    limited: Vec<Arc<Subscription>>,
+    /// The number of `limited` at which they are looked through next.
+    sweep_at: usize,
+    /// Messages that went to subscriptions which are not in the table any more.
+    past_messages: u64,
+}
+
+impl Default for BrokerFacts {
+    fn default() -> BrokerFacts {
+        BrokerFacts {
+            messages_in: AtomicU64::default(),
+            bytes_in: AtomicU64::default(),
+            bytes_out: AtomicU64::default(),
+            round_trip: AtomicU64::default(),
+            options: AtomicU8::new(BrokerOptions::TYPED.bits()),
+            last_operation: AtomicU8::new(LastOperation::None as u8),
+            due_at: AtomicU64::new(NEVER),
+            stalled_since: AtomicU64::new(NEVER),
+            stalled_at: AtomicU64::default(),
+            slow_consumer: AtomicU8::new(UNSAID),
+            subscriptions: Mutex::default(),
+        }
+    }
+}
+
+impl BrokerFacts {
+    /// What it said in CONNECT.
+    pub fn options(&self) -> BrokerOptions {
+        BrokerOptions::from_bits_truncate(self.options.load(Relaxed))
+    }
+
+    /// Notes what it said in CONNECT.
+    pub fn set_options(&self, options: BrokerOptions) {
+        self.options.store(options.bits(), Relaxed);
+    }
+
+    /// What it has said should happen if it reads too slowly.
+    pub fn slow_consumer(&self) -> Option<SlowConsumer> {
+        SlowConsumer::ALL.get(usize::from(self.slow_consumer.load(Relaxed))).copied()
+    }
+
+    /// Notes what should happen if it reads too slowly.
+    pub fn set_slow_consumer(&self, policy: SlowConsumer) {
+        self.slow_consumer.store(policy as u8, Relaxed);
+    }
+
+    /// The name of its last operation.
+    pub fn last_operation(&self) -> &'static str {
+        LastOperation::NAMES[usize::from(self.last_operation.load(Relaxed))]
+    }
+
+    /// Notes its last operation.
+    pub fn set_last_operation(&self, operation: LastOperation) {
+        self.last_operation.store(operation as u8, Relaxed);
+    }
+
+    /// Has the client woken when the time comes, in milliseconds of the server's clock.
+    pub fn set_deadline(&self, deadline: u64) {
+        self.due_at.store(deadline.max(DUE + 1), Relaxed);
+    }
+
+    /// Whether its timers are to be looked at.
+    pub fn is_due(&self) -> bool {
+        self.due_at.load(Relaxed) == DUE
+    }
+
+    /// Makes the timers due if their time has come; true if it has, and the client is to be woken.
+    pub fn fall_due(&self, now: u64) -> bool {
+        let has_come = self.due_at.load(Relaxed) <= now;
+        if has_come {
+            self.due_at.store(DUE, Relaxed);
+        }
+        has_come
+    }
+
+    /// For how long its socket has taken nothing although output waits, in milliseconds.  To be called by one thread, now
+    /// and then.
+    pub fn stalled_for(&self, has_output: bool, now: u64) -> u64 {
+        let written = self.bytes_out.load(Relaxed);
+        if !has_output {
+            self.stalled_since.store(NEVER, Relaxed);
+            return 0;
+        }
+        let since = self.stalled_since.load(Relaxed);
+        if since == NEVER || self.stalled_at.load(Relaxed) != written {
+            self.stalled_at.store(written, Relaxed);
+            self.stalled_since.store(now, Relaxed);
+            return 0;
+        }
+        now.saturating_sub(since)
+    }
+
+    /// The subscription of this id, if there is one that still gets messages.
+    pub fn subscription(&self, id: &[u8]) -> Option<Arc<Subscription>> {
+        self.subscriptions.lock().find(id).filter(|found| !found.is_spent()).cloned()
+    }
+
+    /// The number of subscriptions.
+    pub fn subscription_count(&self) -> usize {
+        let table = self.subscriptions.lock();
+        match table.limited.is_empty() {
+            true => table.by_id.len(),
+            false => table.by_id.iter().filter(|subscription| !subscription.is_spent()).count(),
+        }
+    }
+
+    /// The subscriptions, in no order.
+    pub fn subscriptions(&self) -> Vec<Arc<Subscription>> {
+        let table = self.subscriptions.lock();
+        table.by_id.iter().filter(|subscription| !subscription.is_spent()).cloned().collect()
+    }
+
+    /// Messages that went to its subscriptions.
+    pub fn messages_out(&self) -> u64 {
+        let table = self.subscriptions.lock();
+        table.past_messages + table.by_id.iter().map(|subscription| subscription.delivered()).sum::<u64>()
+    }
+
+    /// Whether it has so many subscriptions.
+    pub fn has_subscriptions(&self, count: usize) -> bool {
+        let held = self.subscriptions.lock().by_id.len();
+        held >= count && self.subscription_count() >= count
+    }
+
+    /// Adds a subscription whose id no other one has that still gets messages.
+    pub fn add_subscription(&self, subscription: Arc<Subscription>) {
+        let mut table = self.subscriptions.lock();
+        table.remove(&subscription.options().id);
+        table.add(subscription);
+    }
+
+    /// Takes a subscription out.
+    pub fn remove_subscription(&self, id: &[u8]) -> Option<Arc<Subscription>> {
+        self.subscriptions.lock().remove(id)
+    }
+
+    /// Notes that a subscription ends after a number of messages, so that it is taken out some time after that.
+    pub fn note_limited(&self, subscription: Arc<Subscription>) {
+        self.subscriptions.lock().note_limited(subscription);
+    }
+
+    /// Takes all subscriptions out.
+    pub fn take_subscriptions(&self) -> Vec<Arc<Subscription>> {
+        let mut table = self.subscriptions.lock();
+        table.limited = Vec::new();
+        let taken: Vec<_> = std::mem::take(&mut table.by_id).into_iter().collect();
+        table.past_messages += taken.iter().map(|subscription| subscription.delivered()).sum::<u64>();
+        taken
+    }
+}
+
+impl Table {
+    fn hash(&self, id: &[u8]) -> u64 {
+        self.hasher.hash_one(id)
+    }
+
+    fn find(&self, id: &[u8]) -> Option<&Arc<Subscription>> {
+        self.by_id.find(self.hash(id), |other| *other.options().id == *id)
+    }
+
+    fn add(&mut self, subscription: Arc<Subscription>) {
+        let hash = self.hash(&subscription.options().id);
+        let Table { hasher, by_id, .. } = self;
+        by_id.insert_unique(hash, subscription, |other| hasher.hash_one(&*other.options().id));
+    }
+
+    fn remove(&mut self, id: &[u8]) -> Option<Arc<Subscription>> {
+        let entry = self.by_id.find_entry(self.hash(id), |other| *other.options().id == *id).ok()?;
+        let (removed, _) = entry.remove();
+        self.past_messages += removed.delivered();
+        Some(removed)
+    }
+
+    fn note_limited(&mut self, subscription: Arc<Subscription>) {
+        self.limited.push(subscription);
+        if self.limited.len() < self.sweep_at.max(SWEEP_MIN) {
+            return;
+        }
+        let mut limited = std::mem::take(&mut self.limited);
+        limited.retain(|subscription| {
+            let id = &subscription.options().id;
+            let is_in_table = self.find(id).is_some_and(|found| Arc::ptr_eq(found, subscription));
+            if is_in_table && subscription.is_spent() {
+                self.remove(id);
+            }
+            is_in_table && !subscription.is_spent()
+        });
+        self.sweep_at = 2 * limited.len();
+        self.limited = limited;
+    }
+}

@@ -1,0 +1,209 @@
+//! A conversation in the broker's protocol, which is that of NATS clients: takes operations and hands out messages.
+//!
+//! A batch of input is run in one go; its effects are delivered once, at its end.  The client's own messages and the
+//! answers to its operations come in the order of the operations: an answer is written behind the messages that wait for
+//! the client by then, so that a client which has its PONG has all messages from before its PING.
+
+mod connect;
+mod info;
+mod keep_alive;
+mod login;
+mod publish;
+mod run;
+mod subscribe;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use quartet_protocol::broker::{Parser, write};
+use quartet_protocol::buffer::Buffer;
+
+use crate::broker::authentication::Identity;
+use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
+use crate::command::executor::Executor;
+use crate::command::{Flow, Services};
+use crate::delivery::Encoding;
+
+use super::Refused;
+use info::Occasion;
+use keep_alive::KeepAlive;
+use run::Run;
+
+/// The error for a client of another machine while there is no password.  It begins as the errors that clients know.
+const PROTECTED: &str = "Authorization Violation: Quartet is running in protected mode because no password is set, and \
+serves only clients on its own machine; to serve others set a password with --requirepass, or, if the network is \
+trusted, switch the protection off with --protected-mode no";
+
+/// Messages are moved from the outbox to the connection until it holds so many bytes.  The others wait in the outbox, where
+/// the way to deal with a slow receiver applies to them.
+const MESSAGES_UNSENT_MAX: usize = 256 * 1024;
+
+/// While a client has this many bytes of answers to its operations unread, no more of its operations are read.
+const ANSWERS_UNSENT_MAX: usize = 1024 * 1024;
+
+/// Tells a client that is refused at the door why.  INFO comes first, without which clients do not read on.
+pub(super) fn refusal(refused: Refused, services: &Services, addresses: (SocketAddr, SocketAddr)) -> Bytes {
+    let mut output = Buffer::new();
+    info::write(&mut output, services, Occasion::Greeting, 0, addresses);
+    write::error(
+        &mut output,
+        match refused {
+            Refused::Protected => PROTECTED,
+            Refused::Full => "maximum connections exceeded",
+        },
+    );
+    output.into_bytes()
+}
+
+/// One client's conversation.
+pub struct Session {
+    shared: Arc<SharedClient>,
+    parser: Parser,
+    stage: Stage,
+    /// The start of an operation whose end has not come.
+    pending: Vec<u8>,
+    /// How many bytes at least the operation in `pending` still lacks; 0 if that is unknown.
+    missing: usize,
+    /// Bytes of answers that the client may not have read yet.
+    answers: usize,
+    /// The revision of the announcement that the client knows.
+    revision: u32,
+    keep_alive: KeepAlive,
+    /// Who the client is.
+    identity: Identity,
+}
+
+/// How far the conversation has come.  A TLS handshake on the same connection would come between [`Stage::New`] and
+/// [`Stage::Greeted`]: after INFO and before the first operation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Stage {
+    /// Nothing was said.
+    New,
+    /// The client has INFO.  It may say CONNECT only, unless no password is needed.
+    Greeted,
+    /// It may say everything.
+    Authenticated,
+    /// The same, and it has said CONNECT.
+    Connected,
+    /// The same, and its first PING was answered.
+    Answered,
+}
+
+/// What others see of a client of this protocol.
+fn facts(client: &SharedClient) -> &BrokerFacts {
+    client.broker().expect("the door gives its clients these facts")
+}
+
+impl Session {
+    /// A conversation that has just begun.
+    pub fn new(client: Arc<SharedClient>, authenticated: bool) -> Session {
+        client.outbox.set_encoding(Encoding::FramesWithoutHeaders);
+        Session {
+            keep_alive: KeepAlive::new(client.connected_at, authenticated),
+            shared: client,
+            parser: Parser::new(),
+            stage: Stage::New,
+            pending: Vec::new(),
+            missing: 0,
+            answers: 0,
+            revision: 0,
+            identity: Identity::default(),
+        }
+    }
+
+    /// The client as others see it.
+    pub fn shared(&self) -> &Arc<SharedClient> {
+        &self.shared
+    }
+
+    /// Whether the client may publish and subscribe.
+    pub fn is_authenticated(&self) -> bool {
+        self.stage >= Stage::Authenticated
+    }
+
+    fn facts(&self) -> &BrokerFacts {
+        facts(&self.shared)
+    }
+
+    fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        (self.shared.outbox.address(), self.shared.local_address)
+    }
+
+    /// Says what the server has to say by itself: INFO at the start and when it has changed, pings, the end of a
+    /// conversation that takes too long.  To be called whenever the client is woken.
+    pub fn tend(&mut self, executor: &mut Executor, output: &mut Buffer) -> Flow {
+        let services = Arc::clone(executor.services());
+        let revision = services.announcement.revision();
+        if self.stage == Stage::New {
+            self.stage =
+                if self.keep_alive.is_authenticated() { Stage::Authenticated } else { Stage::Greeted };
+            self.revision = revision;
+            self.write_info(&services, Occasion::Greeting, output);
+            self.keep_alive.begin(facts(&self.shared), executor.settings());
+        }
+        if self.revision != revision {
+            self.revision = revision;
+            if self.facts().options().contains(BrokerOptions::TAKES_INFO) {
+                self.write_info(&services, Occasion::Greeting, output);
+            }
+        }
+        if !self.facts().is_due() {
+            return Flow::Continue;
+        }
+        let last_active = self.shared.last_active.load(Relaxed);
+        let now = services.clock.now();
+        self.keep_alive.look(facts(&self.shared), last_active, now, executor.settings(), output)
+    }
+
+    fn write_info(&self, services: &Services, occasion: Occasion, output: &mut Buffer) {
+        info::write(output, services, occasion, self.shared.id, self.addresses());
+    }
+
+    /// Takes input as it comes, runs the operations that are complete, appends the answers to `output`, and says what
+    /// becomes of the connection.
+    pub fn receive(&mut self, input: &[u8], executor: &mut Executor, output: &mut Buffer) -> Flow {
+        let now = executor.services().clock.now();
+        self.shared.last_active.store(now.millis(), Relaxed);
+        self.keep_alive.note_input();
+        let mut run = Run::new(self, executor, now, output);
+        let flow = match run.complete_pending(input) {
+            Ok(rest) => run.operations(rest),
+            Err(flow) => flow,
+        };
+        run.finish();
+        self.shared.pending_input.store(self.pending.len(), Relaxed);
+        flow
+    }
+
+    /// Whether the client has read enough of the answers for more of its operations to be run.
+    pub fn has_read(&self) -> bool {
+        self.answers <= ANSWERS_UNSENT_MAX
+    }
+
+    /// Notes that the client's socket has taken so many bytes.
+    pub fn note_sent(&mut self, bytes: usize, is_all: bool) {
+        let written = &self.facts().bytes_out;
+        written.store(written.load(Relaxed) + bytes as u64, Relaxed);
+        if is_all {
+            self.answers = 0;
+        }
+    }
+
+    /// Takes messages for the client while `buffer` is not too long.
+    pub fn collect(&self, buffer: &mut Buffer) {
+        if self.has_read() {
+            self.shared.outbox.collect(buffer, MESSAGES_UNSENT_MAX);
+        }
+    }
+
+    /// Ends the client's subscriptions.
+    pub fn close(&mut self, executor: &mut Executor) {
+        let publisher = executor.publisher();
+        let interest = &publisher.services.fan_out.channels;
+        self.facts().take_subscriptions().iter().for_each(|ended| interest.unsubscribe(ended));
+        publisher.services.clients.disconnect(self.shared.id);
+        publisher.effects.deliver(&publisher.services.alarm);
+    }
+}

@@ -1,0 +1,3 @@
+//! The broker's door as clients of its protocol meet it.
+
+mod door;

@@ -1,0 +1,107 @@
+//! A client of the broker's protocol that says and sees every byte.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a read waits before the test fails: far longer than anything takes on a busy machine.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A connection to the broker's port.
+pub(crate) struct BrokerClient {
+    stream: TcpStream,
+    /// Bytes that were read and not asked for.
+    read: Vec<u8>,
+}
+
+impl BrokerClient {
+    /// Connects and reads INFO.
+    pub(crate) fn connect(address: SocketAddr) -> (BrokerClient, serde_json::Value) {
+        let mut client = BrokerClient::connect_silently(address);
+        let info = client.read_info();
+        (client, info)
+    }
+
+    /// Connects and reads nothing.
+    pub(crate) fn connect_silently(address: SocketAddr) -> BrokerClient {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(READ_TIMEOUT)).expect("a time-out can be set");
+        stream.set_nodelay(true).expect("the option exists");
+        BrokerClient { stream, read: Vec::new() }
+    }
+
+    /// Connects as the client libraries do: without acknowledgements, with headers and news of requests that nobody receives.
+    pub(crate) fn quiet(address: SocketAddr) -> BrokerClient {
+        let (mut client, _) = BrokerClient::connect(address);
+        client.write(
+            r#"CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"name":"test"}"#,
+        );
+        client.write("\r\n");
+        client
+    }
+
+    /// Reads one INFO.
+    pub(crate) fn read_info(&mut self) -> serde_json::Value {
+        let line = self.read_line();
+        let json = line.strip_prefix("INFO ").unwrap_or_else(|| panic!("no INFO: {line}"));
+        serde_json::from_str(json).expect("INFO is JSON")
+    }
+
+    /// Sends bytes.
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Sends text and reads exactly this answer.
+    #[track_caller]
+    pub(crate) fn check(&mut self, text: &str, expected: &str) {
+        self.write(text);
+        self.expect(expected);
+    }
+
+    /// Reads exactly this.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, expected: &str) {
+        while self.read.len() < expected.len() && self.fill() {}
+        let length = expected.len().min(self.read.len());
+        let found: Vec<u8> = self.read.drain(..length).collect();
+        assert_eq!(String::from_utf8_lossy(&found), expected);
+    }
+
+    /// Shows that all earlier operations are done, and that nothing has come before the answer.
+    #[track_caller]
+    pub(crate) fn flush(&mut self) {
+        self.check("PING\r\n", "PONG\r\n");
+    }
+
+    /// Reads one line, without its end.
+    pub(crate) fn read_line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.read.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=end).collect();
+                return String::from_utf8_lossy(&line).trim_end().to_owned();
+            }
+            assert!(self.fill(), "the connection has ended");
+        }
+    }
+
+    /// Reads everything until the server closes the connection.
+    pub(crate) fn read_to_end(&mut self) -> String {
+        while self.fill() {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
+    /// Reads once; false at the end.
+    fn fill(&mut self) -> bool {
+        let mut bytes = [0; 64 * 1024];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => false,
+            Ok(length) => {
+                self.read.extend_from_slice(&bytes[..length]);
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("nothing came: {error}; so far: {}", String::from_utf8_lossy(&self.read)),
+        }
+    }
+}
