@@ -84,8 +84,16 @@ ranks! {
     CLIENT_IDENTITY,
     /// The subscriptions of a client of the broker's protocol.
     CLIENT_SUBSCRIPTIONS,
+    /// The right to hand a batch of messages to several receivers.
+    HAND_OVER,
+    /// The right to have receivers give way when all waiting messages together are too much.
+    RELIEF,
     /// Messages that wait for a receiver.
     OUTBOX,
+    /// Receivers for which something waits.
+    RECEIVERS_BEHIND,
+    /// Receivers that have become too slow, which the log is to name.
+    SLOW_RECEIVERS,
     /// The tasks that wait for the journal to be made.
     JOURNAL_AWAITED,
     /// Which journal the groups belong to.

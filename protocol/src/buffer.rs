@@ -51,6 +51,25 @@ impl Buffer {
         self.plain.len() - self.plain_written + self.shared_length
     }
 
+    /// The bytes of memory that its plain bytes take: all but the spliced payloads, with those that were written and not
+    /// dropped yet.
+    #[inline]
+    pub fn plain_len(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// The plain bytes that it has room for, written ones included.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.plain.capacity()
+    }
+
+    /// The bytes that were added behind `mark`; none if a payload was spliced in.
+    #[inline]
+    pub fn plain_since(&self, mark: Mark) -> Option<&[u8]> {
+        if self.shared.len() == mark.shared { self.plain.get(mark.plain..) } else { None }
+    }
+
     /// Whether no bytes are left to be written.
     #[inline]
     pub fn is_empty(&self) -> bool {

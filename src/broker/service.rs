@@ -12,7 +12,10 @@ pub const SERVICE: Service = Service {
     commands: &[commands::COMMANDS],
     endpoints: endpoints::endpoints,
     metrics,
-    keep_house: connections::keep_house,
+    keep_house: |services| {
+        connections::keep_house(services);
+        services.fan_out.log_slow_receivers(services.clock.now());
+    },
     follow_settings: |services| {
         let settings = services.settings.current();
         services.fan_out.follow_settings(&settings);
@@ -34,4 +37,16 @@ fn metrics(text: &mut Exposition, services: &Services) {
             ("pattern", channels.glob_count()),
         ],
     );
+    let fan_out = &services.fan_out;
+    text.counter(
+        "quartet_broker_slow_consumers_total",
+        "Receivers that became too slow, by what happened to them.",
+    )
+    .values("policy", fan_out.slow_receivers());
+    text.counter("quartet_broker_messages_missed_total", "Messages that receivers were too slow for.")
+        .value(fan_out.missed());
+    text.gauge("quartet_broker_waiting_bytes", "Memory of all messages that wait for receivers, about.")
+        .value(fan_out.waiting_bytes());
+    text.gauge("quartet_broker_waiting_limit_bytes", "The limit for that memory; 0 for none.")
+        .value(services.settings.current().broker_memory_limit);
 }

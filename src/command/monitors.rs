@@ -46,9 +46,8 @@ impl Call<'_, '_> {
             return;
         }
         let line = Bytes::from(self.monitor_line());
-        let limit = self.settings.client_output_buffer_limit.pubsub;
         for outbox in self.services.monitors.outboxes.read().iter() {
-            self.effects.send(outbox, line.clone(), limit);
+            self.effects.send(&line, outbox, &self.services.fan_out);
         }
     }
 

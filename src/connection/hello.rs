@@ -6,7 +6,7 @@ use quartet_protocol::resp::number::parse_integer;
 use super::{authentication, identity};
 use crate::admin::info::REDIS_VERSION;
 use crate::client::ClientFlags;
-use crate::command::{Call, SessionCall, ShownArguments};
+use crate::command::{Call, Replies, SessionCall, ShownArguments};
 use crate::refusal::Refusal;
 
 /// The server's name in HELLO.  No client is known to depend on `redis` here (Valkey says `valkey`), so it is the true one.
@@ -38,6 +38,11 @@ pub(super) fn hello(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
 pub(super) fn speak(call: &mut SessionCall<'_, '_>, version: Version) {
     call.caller.version = version;
     call.client.resp().set_flag(ClientFlags::RESP3, version == Version::Resp3);
+    let is_change = call.client.shared.outbox.encoding() != version.into();
+    if is_change && call.may_wait() && call.client.replies == Replies::On {
+        // Messages that are formatted in the other version must not follow the reply.
+        call.data.effects.take_messages(&call.client.shared.outbox, call.data.output);
+    }
     call.client.shared.outbox.set_encoding(version.into());
     call.output.set_version(version);
 }

@@ -20,7 +20,7 @@ pub(super) fn reset(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     call.client.forget_subscriptions(&call.data.services.fan_out);
     monitor::stop(call);
     // Earlier messages must not follow the reply: the client reads plain replies from there on.
-    call.client.shared.outbox.drain_into(call.data.output);
+    call.data.effects.take_messages(&call.client.shared.outbox, call.data.output);
     call.client.authenticated = !call.settings.has_password();
     call.client.replies = Replies::On;
     call.caller.leaves_traces = true;

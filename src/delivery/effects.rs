@@ -1,18 +1,15 @@
 //! The effects of operations, of any service, which happen once no lock is held.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 
-use super::fan_out::Limits;
 use super::interest::Lookups;
-use super::outbox::Offered;
-use super::{Message, Outbox, Subscription};
+use super::staging::{Publication, Stages};
+use super::{FanOut, Outbox, Subscription};
 use crate::alarm::Alarm;
 use crate::allocator;
-use crate::settings::OutputLimit;
 use crate::wait::Barrier;
 
 /// Microseconds in a millisecond: services count the one, the alarm the other.
@@ -22,10 +19,10 @@ const MILLISECOND: u64 = 1000;
 /// [`Effects::deliver`] at the end of the batch, once it holds no lock.
 #[derive(Default)]
 pub struct Effects {
-    /// Outboxes with something new in them.
+    /// Messages for each receiver.
+    stages: Stages,
+    /// Outboxes with something new in them, some perhaps twice.
     wakes: Vec<Arc<Outbox>>,
-    /// Outboxes that were closed since they were over their limit.
-    cut_off: Vec<Arc<Outbox>>,
     /// Memory that is not needed any more.
     discarded: Vec<Box<dyn Send>>,
     /// The earliest time at which an operation's service has something to do, in microseconds of the server's clock.
@@ -41,43 +38,42 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Puts a message into an outbox and remembers to wake its receiver.  An outbox that would exceed the hard limit is
-    /// closed instead: false if it is or was.
-    pub fn send(&mut self, outbox: &Arc<Outbox>, message: Bytes, limit: OutputLimit) -> bool {
-        match outbox.offer(message, limit) {
-            Offered::First => self.wake(outbox),
-            Offered::Behind => {}
-            Offered::Refused => return false,
-            Offered::CutOff => {
-                // The log is written once no lock is held.
-                self.cut_off.push(Arc::clone(outbox));
-                self.wake(outbox);
-                return false;
-            }
+    /// Sends a line, which is no message, to an outbox at once.
+    pub fn send(&mut self, line: &Bytes, outbox: &Arc<Outbox>, fan_out: &FanOut) {
+        if outbox.take_line(line, &fan_out.backlog) {
+            self.wake(outbox);
         }
-        true
     }
 
-    /// Sends a message to a subscription; false if it does not take it.
-    pub(super) fn send_message(
+    /// Sends a message to a subscription; false if that does not take it.
+    #[inline]
+    pub(super) fn send_message<'m>(
         &mut self,
-        message: &Message<'_>,
-        subscription: &Arc<Subscription>,
-        limits: &Limits,
+        publication: &mut Publication<'m>,
+        subscription: &'m Arc<Subscription>,
     ) -> bool {
-        let (options, outbox) = (subscription.options(), subscription.outbox());
-        let is_own = message.sender == Some(outbox.id());
-        if (options.only_events && message.kind.is_none()) || (is_own && !options.echo) || outbox.is_closing()
-        {
-            return false;
-        }
-        if !subscription.admit() {
-            return false;
-        }
-        let mut buffer = Buffer::new();
-        outbox.encoding().write(message, subscription, &mut buffer);
-        let hard = limits.pubsub.load(Relaxed);
-        self.send(outbox, buffer.into_bytes(), OutputLimit { hard, ..OutputLimit::default() })
+        publication.concerns(subscription) && self.stages.put(publication, subscription)
+    }
+
+    /// Hands all messages so far to the outboxes of their receivers, which are woken at the end of the batch.
+    pub fn hand_over(&mut self) {
+        self.stages.hand_over(&mut self.wakes);
+    }
+
+    /// Appends to `buffer` all messages for a receiver of this thread, those of this batch included.
+    pub fn take_messages(&mut self, outbox: &Outbox, buffer: &mut Buffer) {
+        self.hand_over();
+        outbox.drain_into(buffer);
+    }
+
+    /// Adds the messages of this batch so far to the counts of their subscriptions.
+    pub(super) fn count_deliveries(&mut self) {
+        self.stages.count();
+    }
+
+    /// Takes the memory of bytes that are written, for the messages of another batch.
+    pub fn give_back(&mut self, buffer: Buffer) {
+        self.stages.give_back(buffer);
     }
 
     /// Remembers to wake the receiver of an outbox at the end of the batch.  Repeated calls in a row cost nothing.
@@ -114,31 +110,25 @@ impl Effects {
         self.barrier.take()
     }
 
-    /// Sets the alarm, wakes each receiver once and frees discarded memory.  No lock may be held.
+    /// Sets the alarm, hands over messages, wakes each receiver once and frees discarded memory.  No lock may be held.
     pub fn deliver(&mut self, alarm: &Alarm) {
         if let Some(deadline) = self.next_deadline.take() {
             alarm.set(deadline.div_ceil(MILLISECOND));
         }
+        self.hand_over();
+        self.stages.relieve(&mut self.wakes);
         self.deliver_wakes();
         if !self.discarded.is_empty() {
             self.discarded.clear();
             allocator::ask_for_purge();
         }
-        for outbox in self.cut_off.drain(..) {
-            // A stream that has fallen behind is nothing for the log: its reader sees the end.
-            if !outbox.is_of_stream() {
-                let (client, address) = (outbox.id(), outbox.address());
-                tracing::warn!(client, %address, "closing: output buffer limit reached");
-            }
-        }
     }
 
     fn deliver_wakes(&mut self) {
-        if self.wakes.is_empty() {
-            return;
+        if self.wakes.len() > 1 {
+            self.wakes.sort_unstable_by_key(Arc::as_ptr);
+            self.wakes.dedup_by(|one, other| Arc::ptr_eq(one, other));
         }
-        self.wakes.sort_unstable_by_key(|outbox| (outbox.id(), Arc::as_ptr(outbox)));
-        self.wakes.dedup_by(|one, other| Arc::ptr_eq(one, other));
         for outbox in self.wakes.drain(..) {
             outbox.wake();
         }
@@ -151,6 +141,7 @@ mod tests {
     use std::task::{Wake, Waker};
 
     use super::*;
+    use crate::settings::Settings;
 
     /// Counts how often a receiver is woken.
     #[derive(Default)]
@@ -178,20 +169,20 @@ mod tests {
     #[test]
     fn a_receiver_is_woken_once_per_batch() {
         let ((a, woken_a), (b, woken_b)) = (receiver(1), receiver(2));
-        let (mut effects, limit) = (Effects::default(), OutputLimit::default());
+        let (fan_out, mut effects) = (FanOut::default(), Effects::default());
         for outbox in [&a, &b, &a, &b] {
-            assert!(effects.send(outbox, Bytes::from_static(b"x"), limit));
+            effects.send(&Bytes::from_static(b"x"), outbox, &fan_out);
             effects.wake(outbox);
         }
         assert_eq!((woken_a.0.load(Relaxed), woken_b.0.load(Relaxed)), (0, 0));
         effects.deliver(&Alarm::default());
         assert_eq!((woken_a.0.load(Relaxed), woken_b.0.load(Relaxed)), (1, 1));
         // The receivers have not taken the messages yet, so they need not be woken for more.
-        effects.send(&a, Bytes::from_static(b"y"), limit);
+        effects.send(&Bytes::from_static(b"y"), &a, &fan_out);
         effects.deliver(&Alarm::default());
         assert_eq!(woken_a.0.load(Relaxed), 1);
         assert_eq!((messages(&a), messages(&b)), (b"xxy".to_vec(), b"xx".to_vec()));
-        effects.send(&a, Bytes::from_static(b"z"), limit);
+        effects.send(&Bytes::from_static(b"z"), &a, &fan_out);
         effects.deliver(&Alarm::default());
         assert_eq!(woken_a.0.load(Relaxed), 2);
     }
@@ -199,16 +190,19 @@ mod tests {
     #[test]
     fn an_outbox_over_its_hard_limit_is_closed() {
         let (outbox, woken) = receiver(1);
-        let (mut effects, limit) = (Effects::default(), OutputLimit { hard: 3, ..OutputLimit::default() });
-        assert!(effects.send(&outbox, Bytes::from_static(b"123"), limit));
-        effects.deliver(&Alarm::default());
-        assert!(!effects.send(&outbox, Bytes::from_static(b"4"), limit));
-        assert!(outbox.is_closing());
-        effects.deliver(&Alarm::default());
-        assert_eq!(woken.0.load(Relaxed), 2);
-        assert!(!effects.send(&outbox, Bytes::from_static(b"5"), OutputLimit::default()));
-        effects.deliver(&Alarm::default());
-        assert_eq!((woken.0.load(Relaxed), messages(&outbox)), (2, b"123".to_vec()));
+        let (fan_out, mut effects) = (FanOut::default(), Effects::default());
+        let mut settings = Settings::default();
+        settings.client_output_buffer_limit.pubsub.hard = 3;
+        fan_out.follow_settings(&settings);
+        let mut send = |line: &'static [u8]| {
+            effects.send(&Bytes::from_static(line), &outbox, &fan_out);
+            effects.deliver(&Alarm::default());
+            (outbox.is_closing(), woken.0.load(Relaxed))
+        };
+        assert_eq!(send(b"123"), (false, 1));
+        assert_eq!(send(b"4"), (true, 2));
+        assert_eq!(send(b"5"), (true, 2));
+        assert_eq!(messages(&outbox), b"123");
     }
 
     #[test]

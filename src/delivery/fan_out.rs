@@ -1,10 +1,12 @@
 //! The way of a message to everybody who wants it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::backlog::Backlog;
+use super::staging::Publication;
 use super::stream::Streams;
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions};
+use crate::clock::Now;
 use crate::settings::Settings;
 
 /// See the module's text.
@@ -14,17 +16,10 @@ pub struct FanOut {
     pub channels: Interest,
     /// Shard channels, a space of their own; without a cluster they are ordinary channels without patterns.
     pub shard_channels: Interest,
-    /// The bounds of what waits for receivers.
-    pub(super) limits: Limits,
-    /// The common bounds of all streams of events.
+    /// What waits for receivers.
+    pub(super) backlog: Arc<Backlog>,
+    /// The streams that are open.
     pub(super) streams: Arc<Streams>,
-}
-
-/// The bounds of what waits for receivers, as the settings say.  0 is no limit.
-#[derive(Default)]
-pub(super) struct Limits {
-    /// Bytes for one RESP subscriber.
-    pub(super) pubsub: AtomicUsize,
 }
 
 /// The receivers of a message.
@@ -36,46 +31,88 @@ pub struct Receivers {
     pub has_sender: bool,
 }
 
+/// A message on its way to its receivers.
+struct Sending<'m, 'e> {
+    publication: Publication<'m>,
+    effects: &'e mut Effects,
+    receivers: Receivers,
+    /// Subscriptions that have had their last message.
+    spent: Vec<Arc<Subscription>>,
+}
+
+impl<'m, 'e> Sending<'m, 'e> {
+    fn new(publication: Publication<'m>, effects: &'e mut Effects) -> Sending<'m, 'e> {
+        Sending { publication, effects, receivers: Receivers::default(), spent: Vec::new() }
+    }
+
+    /// Sends it to one subscription; false if that does not take it.
+    #[inline]
+    fn send(&mut self, subscription: &'m Arc<Subscription>) -> bool {
+        if !self.effects.send_message(&mut self.publication, subscription) {
+            return false;
+        }
+        self.receivers.count += 1;
+        self.receivers.has_sender |= self.publication.is_from(subscription.outbox());
+        if subscription.is_spent() {
+            self.spent.push(Arc::clone(subscription));
+        }
+        true
+    }
+}
+
 impl FanOut {
     /// Follows the settings that bound what waits for receivers.
     pub fn follow_settings(&self, settings: &Settings) {
-        self.limits.pubsub.store(settings.client_output_buffer_limit.pubsub.hard, Relaxed);
+        self.backlog.follow_settings(settings);
+    }
+
+    /// Logs receivers that have become too slow.  To be called now and then.
+    pub fn log_slow_receivers(&self, now: Now) {
+        self.backlog.log_slow_receivers(now);
+    }
+
+    /// How often receivers became too slow, by the word of the policy that they met.
+    pub fn slow_receivers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.backlog.slow_receivers()
+    }
+
+    /// Messages that receivers were too slow for.
+    pub fn missed(&self) -> u64 {
+        self.backlog.missed()
+    }
+
+    /// Bytes of memory that all waiting messages take, about.
+    pub fn waiting_bytes(&self) -> usize {
+        self.backlog.budget.used()
     }
 
     /// Sends a message to everybody who wants its subject, and to one member of each queue group that does.  A receiver that
     /// has fallen too far behind meets its policy instead.
     pub fn publish(&self, message: &Message<'_>, effects: &mut Effects) -> Receivers {
         let interest = self.interest(message.space);
-        let mut receivers = Receivers::default();
         if !interest.has_subscribers() {
-            return receivers;
+            return Receivers::default();
         }
         // Nothing that is sent looks a subject up.
         let mut lookups = std::mem::take(&mut effects.lookups);
-        let mut spent = Vec::new();
-        let mut send = |subscription: &Arc<Subscription>| {
-            if !effects.send_message(message, subscription, &self.limits) {
-                return false;
-            }
-            receivers.count += 1;
-            receivers.has_sender |= message.sender == Some(subscription.outbox().id());
-            if subscription.is_spent() {
-                spent.push(Arc::clone(subscription));
-            }
-            true
-        };
         let (matches, turns) = lookups.find(message.space, interest, message.subject);
-        matches.each.iter().for_each(|subscription| {
-            send(subscription);
-        });
+        let mut sending = Sending::new(Publication::new(message, &self.backlog), effects);
+        for subscription in &matches.each {
+            sending.send(subscription);
+        }
         for group in &matches.groups {
             // A member that does not take the message is passed over.
             let (before, from_first) = group.members.split_at(turns.next(group.members.len()));
-            from_first.iter().chain(before).any(&mut send);
+            from_first.iter().chain(before).any(|member| sending.send(member));
         }
+        let Sending { spent, receivers, .. } = sending;
         lookups.release();
         effects.lookups = lookups;
         spent.iter().for_each(|spent| interest.unsubscribe(spent));
+        if message.kind.is_some() {
+            // Services publish their events in order, which lasts as long as the lock that their caller holds.
+            effects.hand_over();
+        }
         receivers
     }
 
@@ -84,6 +121,10 @@ impl FanOut {
         let Subscriptions { channels, patterns, shard_channels } = subscriptions;
         channels.values().chain(patterns.values()).for_each(|ended| self.channels.unsubscribe(ended));
         shard_channels.values().for_each(|ended| self.shard_channels.unsubscribe(ended));
+        [channels, patterns, shard_channels]
+            .into_iter()
+            .flat_map(|map| map.values())
+            .for_each(|ended| ended.silence());
     }
 
     fn interest(&self, space: ChannelSpace) -> &Interest {

@@ -1,6 +1,16 @@
 //! A message on its way: borrowed from its publisher, or kept for receivers that have fallen behind.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+
+use super::budget::{Budget, Charge};
+
+/// Payloads from this size on are shared by all receivers instead of copied.
+pub(super) const SHARED_PAYLOAD_MIN: usize = 2048;
+
+/// About how many bytes a receiver's form of a message adds to its parts.
+const FRAME_LENGTH: usize = 32;
 
 /// Which of the two spaces a subject is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,52 +57,111 @@ impl<'m> Message<'m> {
         }
     }
 
-    /// A copy that outlives the publisher's batch.
-    pub fn to_shared(self) -> SharedMessage {
-        let payload = self.shared_payload.cloned().unwrap_or_else(|| Bytes::copy_from_slice(self.payload));
-        SharedMessage {
-            space: self.space,
-            subject: self.subject.into(),
-            reply: self.reply.into(),
-            headers: self.headers.into(),
-            payload,
-            kind: self.kind,
-        }
+    /// About how many bytes a receiver gets.
+    pub fn length(&self) -> usize {
+        self.subject.len() + self.reply.len() + self.headers.len() + self.payload.len() + FRAME_LENGTH
     }
 }
 
 /// A message that waits for receivers, once for all of them.
-#[derive(Debug)]
 pub struct SharedMessage {
     space: ChannelSpace,
-    subject: Box<[u8]>,
-    reply: Box<[u8]>,
-    headers: Box<[u8]>,
-    payload: Bytes,
     kind: Option<&'static str>,
+    /// Subject, reply subject, headers and a short payload, one behind the other.
+    text: Box<[u8]>,
+    /// Where the first three of them end.
+    ends: [u32; 3],
+    /// A payload that is too long to be copied.
+    long_payload: Option<Bytes>,
+    /// Its number among the messages that were kept.
+    number: u64,
+    /// The memory of all but the long payload, which counts by itself.
+    _charge: Charge,
 }
 
 impl SharedMessage {
+    /// A copy of a message that outlives the publisher's batch.  `long_payload` is its payload, if that is not to be
+    /// copied.
+    pub(super) fn new(
+        message: &Message<'_>,
+        long_payload: Option<Bytes>,
+        budget: &Arc<Budget>,
+    ) -> SharedMessage {
+        let short_payload = if long_payload.is_some() { &[] } else { message.payload };
+        let text = [message.subject, message.reply, message.headers, short_payload].concat();
+        let subject_end = message.subject.len();
+        let reply_end = subject_end + message.reply.len();
+        let headers_end = reply_end + message.headers.len();
+        let end = |place| u32::try_from(place).expect("no part of a request is so long");
+        SharedMessage {
+            space: message.space,
+            kind: message.kind,
+            ends: [end(subject_end), end(reply_end), end(headers_end)],
+            long_payload,
+            number: budget.number(),
+            _charge: budget.charge(size_of::<SharedMessage>() + text.len()),
+            text: text.into(),
+        }
+    }
+
     /// The message as its encoders take it.
     pub fn as_message(&self) -> Message<'_> {
+        let [subject_end, reply_end, headers_end] = self.ends.map(|end| end as usize);
+        let payload = self.long_payload.as_deref().unwrap_or(&self.text[headers_end..]);
         Message {
             space: self.space,
-            subject: &self.subject,
-            reply: &self.reply,
-            headers: &self.headers,
-            payload: &self.payload,
-            shared_payload: Some(&self.payload),
+            subject: &self.text[..subject_end],
+            reply: &self.text[subject_end..reply_end],
+            headers: &self.text[reply_end..headers_end],
+            payload,
+            shared_payload: self.long_payload.as_ref(),
             kind: self.kind,
             sender: None,
         }
     }
 
-    /// About how many bytes it takes.
-    pub fn bytes(&self) -> usize {
-        size_of::<SharedMessage>()
-            + self.subject.len()
-            + self.reply.len()
-            + self.headers.len()
-            + self.payload.len()
+    /// Its subject.
+    pub fn subject(&self) -> &[u8] {
+        &self.text[..self.ends[0] as usize]
+    }
+
+    /// Its number: a message with a lower one was kept earlier.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// About how many bytes a receiver gets.
+    pub fn length(&self) -> usize {
+        self.text.len() + self.long_payload.as_ref().map_or(0, Bytes::len) + FRAME_LENGTH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_message_is_what_was_published() {
+        let budget = Arc::<Budget>::default();
+        let payload = Bytes::from(vec![b'p'; SHARED_PAYLOAD_MIN]);
+        let message = Message {
+            reply: b"reply.to",
+            headers: b"NATS/1.0\r\nA: b\r\n\r\n",
+            kind: Some("acquired"),
+            ..Message::new(b"a.subject", &payload)
+        };
+        for long_payload in [None, Some(payload.clone())] {
+            let kept = SharedMessage::new(&message, long_payload.clone(), &budget);
+            let again = kept.as_message();
+            assert_eq!(again.shared_payload, long_payload.as_ref());
+            assert_eq!(
+                (again.subject, again.reply, kept.subject()),
+                (message.subject, message.reply, message.subject)
+            );
+            assert_eq!((again.headers, again.payload), (message.headers, message.payload));
+            assert_eq!((again.kind, again.space), (message.kind, message.space));
+            assert_eq!((kept.length(), again.length()), (message.length(), message.length()));
+        }
+        assert_eq!((budget.used(), budget.kept()), (0, 2));
     }
 }

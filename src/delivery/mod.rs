@@ -1,16 +1,30 @@
 //! Everything that leaves a service beside the replies to requests: the effects of operations, and messages to the
 //! subscribers of channels.  It knows no service.
 //!
-//! A message goes to the subscribers at the time of publishing and is not kept.  The messages of one channel reach all its
-//! subscribers in one order.  A message is encoded once for each [`Encoding`] and shared by its receivers.
-//! A receiver that reads too slowly is cut off, so that neither other receivers nor publishers wait for it.
+//! A message goes to the subscribers at the time of publishing and is not kept.  The messages of one subject reach all its
+//! subscribers in one order.  While a receiver keeps up, its messages are formatted at once; for one that has fallen behind
+//! they wait as references.  What is too much for it, or for all receivers together, its policy decides about, so that neither
+//! other receivers nor publishers wait for it.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
+//! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
+//! | `effects`, `staging` | what a thread's batch has for others, until its end |
+//! | `outbox/`, `gap`, `stream` | what waits for one receiver |
+//! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
 
+mod backlog;
+mod budget;
 mod effects;
 mod encoding;
 mod fan_out;
+mod gap;
 mod interest;
 mod message;
 mod outbox;
+mod relief;
+mod staging;
 mod stream;
 mod subscription;
 mod subscriptions;
@@ -20,7 +34,7 @@ pub use encoding::{Encoding, server_sent_event};
 pub use fan_out::{FanOut, Receivers};
 pub use interest::{Interest, InterestReport, Matches};
 pub use message::{ChannelSpace, Message, SharedMessage};
-pub use outbox::Outbox;
+pub use outbox::{Outbox, ROOM};
 pub use stream::Stream;
 pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;

@@ -1,7 +1,7 @@
-//! Streams of events: subscribers without a connection of their own, for example HTTP responses that stay open.
+//! Streams of messages: subscribers without a connection of their own, for example HTTP responses that stay open.
 //!
-//! A stream takes one event at a time.  If it falls behind, its waiting events are dropped and it ends: later events would
-//! mislead a reader that does not know of the missing ones.
+//! A stream of a service's events ends if it falls behind: later events would mislead a reader that does not know of the
+//! missing ones.  A stream of other messages has a policy like any receiver, and is told how many it has missed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -9,44 +9,25 @@ use std::task::{Poll, Wake, Waker};
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
+use quartet_protocol::buffer::Buffer;
 
-use super::{Encoding, FanOut, Outbox, Subscription, SubscriptionOptions, Topic};
+use super::outbox::Bound;
+use super::{Encoding, FanOut, Outbox, ROOM, Subscription, SubscriptionOptions, Topic};
 
 /// Streams at a time.
 const STREAMS_MAX: usize = 10_000;
 
-/// Events that wait for one stream.
-pub(super) const EVENTS_MAX: usize = 1024;
+/// Bytes of events that wait for one stream of events.
+const EVENT_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes of events that wait for one stream.
-pub(super) const EVENT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of messages that wait for one stream of messages: several of the largest ones.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
-/// Bytes of events that wait for all streams together.
-const ALL_EVENT_BYTES_MAX: usize = 64 << 20;
-
-/// The number of streams and the bytes that wait for them.
+/// How many streams there are, and were.
 #[derive(Default)]
 pub(super) struct Streams {
     count: AtomicUsize,
-    /// Bytes of events that wait for them.
-    waiting_bytes: AtomicUsize,
     last_id: AtomicU64,
-}
-
-impl Streams {
-    /// Makes room for so many bytes, if there is any.
-    pub(super) fn take_room(&self, bytes: usize) -> bool {
-        let fits = self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes <= ALL_EVENT_BYTES_MAX;
-        if !fits {
-            self.give_room_back(bytes);
-        }
-        fits
-    }
-
-    /// Takes note that so many bytes wait no more.
-    pub(super) fn give_room_back(&self, bytes: usize) {
-        self.waiting_bytes.fetch_sub(bytes, Relaxed);
-    }
 }
 
 /// The reader's end of a stream.  It is subscribed to its channel until it is dropped.
@@ -72,7 +53,8 @@ impl Wake for Reader {
 }
 
 impl Stream {
-    /// Opens a stream of the messages of all `topics`; none if there are too many streams.
+    /// Opens a stream of the messages of all `topics`; none if there are too many streams.  A stream whose options name no
+    /// policy ends when it falls behind.
     pub fn open(
         fan_out: &Arc<FanOut>,
         topics: Vec<Topic>,
@@ -85,7 +67,9 @@ impl Stream {
             return None;
         }
         let id = streams.last_id.fetch_add(1, Relaxed) + 1;
-        let outbox = Arc::new(Outbox::of_stream(id, encoding, Arc::clone(streams)));
+        let bytes_max = if options.only_events { EVENT_BYTES_MAX } else { MESSAGE_BYTES_MAX };
+        let bound = Bound { bytes_max, policy: options.slow_consumer.unwrap_or_default() };
+        let outbox = Arc::new(Outbox::of_stream(id, encoding, bound));
         let reader = Arc::<Reader>::default();
         outbox.register(&Waker::from(Arc::clone(&reader)));
         let subscribe = |topic| Subscription::new(topic, options.clone(), &outbox);
@@ -100,22 +84,23 @@ impl Stream {
         Stream::open(fan_out, vec![Topic::exact(channel)], Encoding::Event, &options)
     }
 
-    /// The next event, or none if the stream has fallen behind.  Until there is one, `waker` is woken when it comes.
+    /// The next messages, each of them whole, or none if the stream has ended since it has fallen behind.  Until there are
+    /// some, `waker` is woken when they come.
     pub fn poll_next(&self, waker: &Waker) -> Poll<Option<Bytes>> {
         self.reader.0.register(waker);
         if self.outbox.is_closing() {
             return Poll::Ready(None);
         }
-        match self.outbox.take_first() {
-            Some(event) => Poll::Ready(Some(event)),
-            None => Poll::Pending,
-        }
+        let mut messages = Buffer::new();
+        self.outbox.collect(&mut messages, ROOM);
+        if messages.is_empty() { Poll::Pending } else { Poll::Ready(Some(messages.into_bytes())) }
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.subscriptions.iter().for_each(|ended| self.fan_out.channels.unsubscribe(ended));
+        self.outbox.discard();
         self.fan_out.streams.count.fetch_sub(1, Relaxed);
     }
 }
@@ -125,6 +110,7 @@ mod tests {
     use super::super::{Effects, Message};
     use super::*;
     use crate::alarm::Alarm;
+    use crate::settings::SlowConsumer;
 
     /// Publishes an event whose encoded form has so many bytes.
     fn publish(fan_out: &FanOut, channel: &[u8], bytes: usize) {
@@ -142,10 +128,6 @@ mod tests {
     /// The length of the next event; none at the end.
     fn next(stream: &Stream) -> Poll<Option<usize>> {
         stream.poll_next(Waker::noop()).map(|event| event.map(|event| event.len()))
-    }
-
-    fn waiting_bytes(fan_out: &FanOut) -> usize {
-        fan_out.streams.waiting_bytes.load(Relaxed)
     }
 
     #[test]
@@ -192,43 +174,55 @@ mod tests {
     }
 
     #[test]
-    fn waiting_bytes_are_bounded() {
+    fn a_stream_of_events_ends_when_it_falls_behind() {
         const QUARTER: usize = EVENT_BYTES_MAX / 4;
         let fan_out = Arc::new(FanOut::default());
         let stream = open(&fan_out, b"x");
-        for _ in 0..4 {
+        for _ in 0..3 {
             publish(&fan_out, b"x", QUARTER);
         }
-        assert_eq!(next(&stream), Poll::Ready(Some(QUARTER)));
-        publish(&fan_out, b"x", QUARTER);
-        assert_eq!(waiting_bytes(&fan_out), EVENT_BYTES_MAX);
-        publish(&fan_out, b"x", QUARTER);
-        assert_eq!(next(&stream), Poll::Ready(None));
-        assert_eq!(waiting_bytes(&fan_out), 0);
-
-        let streams: Vec<_> = (0..ALL_EVENT_BYTES_MAX / EVENT_BYTES_MAX)
-            .map(|number| (number, open(&fan_out, &number.to_ne_bytes())))
-            .collect();
-        for (number, _) in streams.iter().flat_map(|stream| [stream; 4]) {
-            publish(&fan_out, &number.to_ne_bytes(), QUARTER);
+        let mut taken = 0;
+        while let Poll::Ready(Some(bytes)) = next(&stream) {
+            taken += bytes;
         }
-        let late = open(&fan_out, b"late");
-        publish(&fan_out, b"late", QUARTER);
-        assert_eq!(next(&late), Poll::Ready(None));
-        assert_eq!(next(&streams[0].1), Poll::Ready(Some(QUARTER)));
-        drop(streams);
-        assert_eq!(waiting_bytes(&fan_out), 0);
-    }
-
-    #[test]
-    fn a_slow_stream_ends_when_it_has_lost_events() {
-        let fan_out = Arc::new(FanOut::default());
-        let stream = open(&fan_out, b"x");
-        for _ in 0..=EVENTS_MAX {
-            publish(&fan_out, b"x", 100);
+        assert_eq!(taken, 3 * QUARTER);
+        for _ in 0..5 {
+            publish(&fan_out, b"x", QUARTER);
         }
         publish(&fan_out, b"x", 100);
         assert_eq!(next(&stream), Poll::Ready(None));
+        assert_eq!(fan_out.slow_receivers().next(), Some(("disconnect", 1)));
+        drop(stream);
+        assert_eq!(fan_out.waiting_bytes(), 0);
+    }
+
+    #[test]
+    fn a_stream_of_messages_is_told_what_it_has_missed() {
+        let fan_out = Arc::new(FanOut::default());
+        let options = SubscriptionOptions {
+            slow_consumer: Some(SlowConsumer::DropOldest),
+            ..SubscriptionOptions::default()
+        };
+        let topics = vec![Topic::of_pattern(b"x.>")];
+        let stream = Stream::open(&fan_out, topics, Encoding::JsonLine, &options).expect("there are few");
+        let payload = "p".repeat(MESSAGE_BYTES_MAX / 4);
+        let mut effects = Effects::default();
+        for number in 0..6 {
+            let subject = format!("x.{number}");
+            fan_out.publish(&Message::new(subject.as_bytes(), payload.as_bytes()), &mut effects);
+            effects.deliver(&Alarm::default());
+        }
+        let mut lines = Vec::new();
+        while let Poll::Ready(Some(taken)) = stream.poll_next(Waker::noop()) {
+            let text = String::from_utf8(taken.to_vec()).expect("it is JSON");
+            lines.extend(text.lines().map(|line| line.replace(&payload, "…")));
+        }
+        let gap = r#"{"op":"gap","missed":3}"#.to_owned();
+        let message = |number| format!(r#"{{"subject":"x.{number}","payload":"…"}}"#);
+        assert_eq!(lines, [gap, message(3), message(4), message(5)]);
+        assert_eq!((fan_out.missed(), stream.subscriptions[0].missed()), (3, 3));
+        drop((stream, effects));
+        assert_eq!(fan_out.waiting_bytes(), 0);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A subscription: what one receiver wants, and how it gets it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use super::{Name, Outbox};
+use super::gap::Gap;
+use super::{Effects, Name, Outbox};
 use crate::glob::{Pattern, PatternTooComplex};
 use crate::settings::SlowConsumer;
 
@@ -88,6 +89,11 @@ pub struct Subscription {
     delivered: AtomicU64,
     /// It ends once so many were sent; [`u64::MAX`] for never.
     maximum: AtomicU64,
+    /// Messages that its receiver was too slow for.
+    missed: AtomicU64,
+    gap: Gap,
+    /// Its receiver gets nothing more.
+    is_silent: AtomicBool,
     /// Where it stands in its list of the interest, so that it is found again at once.  Changed under the lock of the list.
     pub(super) place: AtomicUsize,
 }
@@ -101,6 +107,9 @@ impl Subscription {
             outbox: Arc::clone(outbox),
             delivered: AtomicU64::new(0),
             maximum: AtomicU64::new(u64::MAX),
+            missed: AtomicU64::new(0),
+            gap: Gap::default(),
+            is_silent: AtomicBool::new(false),
             place: AtomicUsize::new(0),
         })
     }
@@ -120,14 +129,20 @@ impl Subscription {
         &self.outbox
     }
 
-    /// Messages that were sent to it so far.
+    /// Messages that were sent to it so far, besides those of batches that have not ended.
     pub fn delivered(&self) -> u64 {
         self.delivered.load(Relaxed)
     }
 
-    /// Ends it once `maximum` messages were sent since its start.  True if that is so already: the caller then removes it
-    /// from the interest.
-    pub fn end_after(&self, maximum: u64) -> bool {
+    /// Messages of these that its receiver was too slow for.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Relaxed)
+    }
+
+    /// Ends it once `maximum` messages were sent since its start, those of the caller's batch included.  True if that is so
+    /// already: the caller then removes it from the interest.
+    pub fn end_after(&self, maximum: u64, effects: &mut Effects) -> bool {
+        effects.count_deliveries();
         self.maximum.store(maximum, Relaxed);
         self.delivered() >= maximum
     }
@@ -138,8 +153,26 @@ impl Subscription {
     }
 
     /// Whether it has had all its messages.
+    #[inline]
     pub fn is_spent(&self) -> bool {
-        self.delivered() >= self.maximum.load(Relaxed)
+        self.has_maximum() && self.delivered() >= self.maximum.load(Relaxed)
+    }
+
+    /// Has its receiver get nothing more than what waits in its outbox, although publishers may have more for it that they
+    /// have not handed over yet.
+    pub fn silence(&self) {
+        self.outbox.silence(&self.is_silent);
+    }
+
+    /// Whether its receiver gets nothing more.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent.load(Relaxed)
+    }
+
+    /// Whether it has a last message.
+    #[inline]
+    pub(super) fn has_maximum(&self) -> bool {
+        self.maximum.load(Relaxed) != u64::MAX
     }
 
     /// Counts one more message; false if it has had all of them.
@@ -150,5 +183,20 @@ impl Subscription {
             self.delivered.fetch_sub(1, Relaxed);
         }
         admitted
+    }
+
+    /// Counts more messages.
+    pub(super) fn count_delivered(&self, messages: u64) {
+        self.delivered.fetch_add(messages, Relaxed);
+    }
+
+    /// Counts a message that its receiver was too slow for.  To be called under the lock of the outbox.
+    pub(super) fn count_missed(&self) {
+        self.missed.store(self.missed() + 1, Relaxed);
+    }
+
+    /// Messages that were missed and that its receiver was not told of yet.
+    pub(super) fn gap(&self) -> &Gap {
+        &self.gap
     }
 }

@@ -91,6 +91,7 @@ impl Connection {
     pub(super) fn close(&mut self, executor: &mut Executor) {
         self.unsent.withdraw(executor);
         self.session.close(executor);
+        self.session.outbox().discard();
     }
 
     /// Whether output waits for the end of a pause, as does the reply of a command that sleeps.
@@ -118,8 +119,7 @@ impl Connection {
             self.apply(flow, state);
             self.keep(&mut state.executor, state.scratch.written());
         }
-        self.session.collect(self.unsent.messages());
-        self.session.outbox().set_unsent(self.unsent.len());
+        self.collect();
         for _ in 0..READS_PER_TURN {
             match self.step(state) {
                 Poll::Ready(Ok(())) => {}
@@ -141,11 +141,6 @@ impl Connection {
         }
         if !self.unsent.is_empty() && !self.is_paused() {
             match self.flush(&mut state.executor)? {
-                // More may wait than the connection should hold at once.
-                Poll::Ready(()) if !self.session.outbox().is_empty() => {
-                    self.session.collect(self.unsent.messages());
-                    return Poll::Ready(Ok(()));
-                }
                 Poll::Ready(()) => {}
                 // A client that is to be cut off is not waited for.
                 Poll::Pending if self.session.outbox().is_closing() => return Poll::Ready(Err(Ended)),
@@ -156,6 +151,9 @@ impl Connection {
                 Poll::Pending if self.ending => return self.read(&mut state.input).map_ok(drop),
                 Poll::Pending => {}
             }
+        }
+        if self.collect() {
+            return Poll::Ready(Ok(()));
         }
         if self.ending {
             return self.linger(state);
@@ -281,10 +279,27 @@ impl Connection {
         self.keep(&mut state.executor, state.scratch.written());
     }
 
+    /// Takes messages for the client if little is unwritten; the others wait where its policy applies to them.  True if there
+    /// is something to write now.
+    fn collect(&mut self) -> bool {
+        let outbox = self.session.outbox();
+        if outbox.is_empty() || outbox.is_closing() {
+            return false;
+        }
+        let before = self.unsent.len();
+        self.session.collect(self.unsent.messages());
+        self.note_unsent();
+        self.unsent.len() > before && !self.is_paused()
+    }
+
+    fn note_unsent(&self) {
+        self.session.outbox().set_unsent(self.unsent.buffer());
+    }
+
     /// Appends output to the bytes that are not written yet.
     fn keep(&mut self, executor: &mut Executor, written: &mut Buffer) {
         self.unsent.append(written, executor);
-        self.session.outbox().set_unsent(self.unsent.len());
+        self.note_unsent();
     }
 
     fn apply(&mut self, flow: Flow, state: &ThreadState) {
@@ -349,9 +364,9 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Ended),
             }
-            self.session.outbox().set_unsent(self.unsent.len());
+            self.note_unsent();
         }
-        self.unsent.shrink();
+        self.unsent.shrink(executor);
         Ok(Poll::Ready(()))
     }
 }

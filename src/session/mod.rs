@@ -224,7 +224,7 @@ impl Session {
         }
     }
 
-    /// Takes messages for the client, as many as the connection should hold.
+    /// Takes messages for the client, each of them whole, as many as the connection should hold.
     pub fn collect(&self, buffer: &mut Buffer) {
         match self {
             Session::Resp(session) => session.collect(buffer),

@@ -13,6 +13,7 @@ use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, Req
 use crate::client::{SharedClient, Waiting};
 use crate::command::executor::{BATCH_LIMIT, Executor};
 use crate::command::{BlockedCommand, Caller, Client, Flow, LongRequest, Replies};
+use crate::delivery::ROOM;
 
 /// Replies to so many bytes are handed out before more requests are run, so that a long pipeline does not have all its
 /// replies in memory at once.
@@ -303,9 +304,9 @@ impl Session {
         self.bound(flow, executor)
     }
 
-    /// Takes the messages in the client's outbox.
+    /// Takes messages for the client, each of them whole, while `buffer` is not too long.
     pub fn collect(&self, buffer: &mut Buffer) {
-        self.client.shared.outbox.drain_into(buffer);
+        self.client.shared.outbox.collect(buffer, ROOM);
     }
 
     /// Ends the client's transaction, subscriptions, waits and locks.
@@ -379,7 +380,8 @@ impl Session {
     ) -> Flow {
         let ran = executor.run_batch(&mut self.caller, &mut self.client, batch, buffer, output);
         // Messages that the batch has caused for the client itself follow its replies.
-        self.collect(output);
+        let outbox = &self.client.shared.outbox;
+        outbox.collect(output, ROOM.saturating_sub(outbox.unsent()));
         if ran.flow != Flow::Continue {
             // They cannot be parsed again: words in quotes were changed in place.
             let shared = self.caller.request.as_ref().map(|request| &request.buffer);

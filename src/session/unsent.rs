@@ -1,6 +1,7 @@
 //! Output that was not sent yet, with replies that wait for the disk.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::task::{Poll, Waker};
 
 use quartet_protocol::buffer::Buffer;
@@ -112,9 +113,9 @@ impl Unsent {
         self.held.iter_mut().for_each(|held| (held.start, held.end) = (held.start - sent, held.end - sent));
     }
 
-    /// Gives back the room once everything is sent.
-    pub fn shrink(&mut self) {
+    /// Gives its memory to the thread once everything is sent.
+    pub fn shrink(&mut self, executor: &mut Executor) {
         debug_assert!(self.is_empty() && self.held.is_empty());
-        self.buffer = Buffer::new();
+        executor.give_back(mem::take(&mut self.buffer));
     }
 }

@@ -33,6 +33,15 @@ pub(super) const CONSTANT: &[(&str, &[&str])] = &[
     ),
     ("it counts days", &["uptime_in_days"]),
     (
+        "receivers that speak RESP miss nothing before they are disconnected",
+        &[
+            "quartet_broker_slow_consumers_total{policy=\"drop-oldest\"}",
+            "quartet_broker_slow_consumers_total{policy=\"drop-newest\"}",
+            "quartet_broker_slow_consumers_total{policy=\"keep-latest\"}",
+            "quartet_broker_messages_missed_total",
+        ],
+    ),
+    (
         "there are no users who may do less than others, and this server has been asked a wrong password once",
         &[
             "acl_access_denied_cmd",

@@ -287,6 +287,25 @@ const STEPS: &[Step] = &[
         ],
     ),
     (
+        "readers of messages are slow, and one is too slow",
+        |stage| {
+            stage.lines(&["CONFIG SET broker-memory-limit 1gb"]);
+            let message = "m".repeat(1 << 20);
+            // The second one is left with more than its socket takes, and less than the limit.
+            for (channel, messages) in [("cut-off", 64), ("slow", 24)] {
+                let mut slow = Client::connect(stage.server.address());
+                slow.ask(&format!("SUBSCRIBE {channel}"));
+                stage.lines(&vec![format!("PUBLISH {channel} {message}").as_str(); messages]);
+                std::mem::forget(slow);
+            }
+        },
+        &[
+            "quartet_broker_slow_consumers_total{policy=\"disconnect\"}",
+            "quartet_broker_waiting_bytes",
+            "quartet_broker_waiting_limit_bytes",
+        ],
+    ),
+    (
         "output is not read",
         |stage| {
             let value = "v".repeat(1 << 20);

@@ -269,7 +269,7 @@ impl Kept {
 impl Connection {
     /// Moves to the client what may be sent: replies that wait for the disk stay, and so do those behind them.
     fn send(&mut self, executor: &mut Executor) {
-        self.session.collect(self.unsent.messages());
+        self.session.shared().outbox.drain_into(self.unsent.messages());
         let allowed = self.unsent.release(Waker::noop(), executor).min(self.unsent.len());
         let bytes = self.unsent.buffer().parts().flatten().copied();
         self.unread.extend(bytes.take(allowed));

@@ -193,6 +193,7 @@ fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refu
         let mut left = ended.len();
         for subscription in ended.values() {
             (space.interest)(&call.services.fan_out).unsubscribe(subscription);
+            subscription.silence();
         }
         take_messages(call);
         for name in ended.keys() {
@@ -211,6 +212,7 @@ fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refu
         for name in named.iter() {
             if let Some(ended) = (space.named)(&mut call.client.subscriptions).remove(name) {
                 (space.interest)(&call.services.fan_out).unsubscribe(&ended);
+                ended.silence();
                 take_messages(call);
             }
             confirm(call, space, space.unsubscribed, Some(name));
@@ -224,7 +226,7 @@ fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refu
 /// there is no place for them.
 fn take_messages(call: &mut SessionCall<'_, '_>) {
     if call.may_wait() && call.client.replies == Replies::On {
-        call.client.shared.outbox.drain_into(call.data.output);
+        call.data.effects.take_messages(&call.client.shared.outbox, call.data.output);
     }
 }
 

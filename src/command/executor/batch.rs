@@ -169,7 +169,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             && client.replies == Replies::On
         {
             // The message has its place behind the reply to the command that has published it.
-            client.shared.outbox.drain_into(self.call.output);
+            self.call.effects.take_messages(&client.shared.outbox, self.call.output);
         }
     }
 

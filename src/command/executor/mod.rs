@@ -218,6 +218,11 @@ impl Executor {
         batch.finish()
     }
 
+    /// Takes the memory of bytes that are sent, for other ones.
+    pub fn give_back(&mut self, buffer: Buffer) {
+        self.workspace.effects.give_back(buffer);
+    }
+
     /// The command that waits, right after [`Flow::Wait`].
     pub fn take_blocked(&mut self) -> Option<Box<dyn BlockedCommand>> {
         self.workspace.continuation.blocked.take()

@@ -10,15 +10,15 @@ pub use event::server_sent_event;
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::Version;
 
-use super::{Message, Subscription};
+use super::{Message, Subscription, Topic};
 
 /// Makes [`Encoding`] with its numbers.
 macro_rules! encodings {
-    ($($(#[$text:meta])* $name:ident,)*) => {
+    ($($(#[$attribute:meta])* $name:ident,)*) => {
         /// The form in which a receiver gets messages.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
         #[repr(u8)]
-        pub enum Encoding { $($(#[$text])* $name,)* }
+        pub enum Encoding { $($(#[$attribute])* $name,)* }
 
         impl Encoding {
             const ALL: &[Encoding] = &[$(Encoding::$name),*];
@@ -28,6 +28,7 @@ macro_rules! encodings {
 
 encodings! {
     /// An array of RESP2.
+    #[default]
     Resp2,
     /// A push of RESP3.
     Resp3,
@@ -49,6 +50,22 @@ impl Encoding {
     /// The encoding with this number.
     pub(super) fn of(number: u8) -> Encoding {
         Encoding::ALL[usize::from(number)]
+    }
+
+    /// Whether the receivers of both subscriptions get the same bytes.
+    #[inline]
+    pub(super) fn has_one_form(self, one: &Subscription, other: &Subscription) -> bool {
+        match self {
+            Encoding::Resp2 | Encoding::Resp3 => match (one.topic(), other.topic()) {
+                (Topic::Exact(_), Topic::Exact(_)) => true,
+                (Topic::Exact(_), _) | (_, Topic::Exact(_)) => false,
+                (one, other) => one.text() == other.text(),
+            },
+            Encoding::Event | Encoding::MessageEvent | Encoding::JsonLine => true,
+            Encoding::Json | Encoding::Frames | Encoding::FramesWithoutHeaders => {
+                one.options().id == other.options().id
+            }
+        }
     }
 
     /// Appends a message as the receiver of `subscription` gets it.

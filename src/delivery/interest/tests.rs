@@ -221,7 +221,7 @@ fn a_member_that_takes_nothing_is_passed_over() {
         .map(|client| subscribe(&fan_out.channels, Topic::exact(b"jobs"), client, Some("workers")))
         .collect();
     members[0].outbox().close();
-    members[1].end_after(2);
+    members[1].end_after(2, &mut effects);
     for _ in 0..10 {
         assert_eq!(publish(&fan_out, "jobs", &mut effects), 1);
     }

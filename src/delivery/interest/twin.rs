@@ -84,7 +84,7 @@ impl Twin {
         let outbox = Arc::new(Outbox::new(self.next_client, "127.0.0.1:1".parse().expect("an address")));
         let subscription = Subscription::new(topic, options, &outbox);
         if self.random.below(4) == 0 {
-            subscription.end_after(1 + self.random.below(5) as u64);
+            subscription.end_after(1 + self.random.below(5) as u64, &mut Effects::default());
         }
         self.fan_out.channels.subscribe(Arc::clone(&subscription));
         self.list.push(subscription);

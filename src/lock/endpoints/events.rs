@@ -14,7 +14,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// Events of a resource
 ///
 /// A stream of server-sent events (acquired, released, expired, forced, contended, lost, deadlock), each with a JSON
-/// object.  It ends when the server stops, or when the client is more than a thousand events behind.
+/// object.  It ends when the server stops, or when the client is more than 256 KiB of events behind.
 #[utoipa::path(get, path = "/locks/{resource}/events", tag = "locks", extensions(("x-takes-ticket" = json!(true))),
     params(("resource" = String, Path, description = "Its name, percent-encoded")),
     responses((status = 200, description = "The events from now on", body = String, content_type = "text/event-stream")))]

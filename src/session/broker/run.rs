@@ -169,7 +169,7 @@ impl<'r> Run<'r> {
     /// Writes an answer, behind the messages that wait for the client.
     pub(super) fn answer(&mut self, write: impl FnOnce(&mut Buffer)) {
         if std::mem::take(&mut self.has_own_message) {
-            self.publisher.effects.deliver(&self.publisher.services.alarm);
+            self.publisher.effects.hand_over();
         }
         if !self.session.shared.outbox.is_empty() {
             self.session.shared.outbox.drain_into(self.output);

@@ -44,7 +44,9 @@ impl Run<'_> {
     pub(super) fn unsubscribe(&mut self, id: &[u8], maximum: Option<u64>) {
         let facts = self.session.facts();
         match (maximum, facts.subscription(id)) {
-            (Some(maximum), Some(subscription)) if !subscription.end_after(maximum) => {
+            (Some(maximum), Some(subscription))
+                if !subscription.end_after(maximum, self.publisher.effects) =>
+            {
                 facts.note_limited(subscription);
             }
             _ => {

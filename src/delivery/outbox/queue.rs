@@ -1,0 +1,449 @@
+//! What waits in an outbox, in order, and the choice of what is missed when it is too much.
+//!
+//! Bytes that are ready come first, entries behind them.  A message becomes an entry when its receiver has fallen behind: it
+//! is formatted when the receiver takes it, so until then it can still be dropped.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use quartet_protocol::buffer::Buffer;
+use smallvec::SmallVec;
+
+use super::latest::Latest;
+use crate::delivery::{SharedMessage, Subscription};
+use crate::settings::SlowConsumer;
+
+/// Messages that wait for a receiver that is to get the latest of each subject, before it misses the others: looking
+/// through more would keep its publishers waiting.
+pub(super) const LATEST_ENTRIES_MAX: usize = 16 * 1024;
+
+/// When oldest messages are looked for behind others that may not be dropped, this share of the limit is freed at once, so
+/// that they are not looked for each time.
+const FREED_SHARE: usize = 8;
+
+/// Room for so many entries is kept while there are fewer.
+const ENTRIES_KEPT: usize = 64;
+
+/// Ready bytes are moved with the memory that they lie in if they fill such a share of it, and copied otherwise.
+const SWAPPED_SHARE: usize = 4;
+
+/// Entries that are taken at once.
+pub(super) const TAKEN_MAX: usize = 64;
+
+/// Something that waits.
+pub(super) enum Entry {
+    /// A message, and the subscription by which the receiver gets it.
+    Message(Arc<SharedMessage>, Arc<Subscription>),
+    /// Bytes that were formatted while nothing waited before them.  They are not dropped.
+    Ready(Box<Ready>),
+}
+
+/// Formatted messages.
+#[derive(Default)]
+pub(super) struct Ready {
+    pub(super) bytes: Buffer,
+    /// The number of the last message that was kept when the first of them came.
+    since: u64,
+}
+
+/// What was taken, to be formatted without the lock.
+pub(super) enum Taken {
+    /// An entry.
+    Entry(Entry),
+    /// So many messages of a subscription were missed at this place.
+    Gap(u64, Arc<Subscription>),
+}
+
+/// How much may wait, and what happens beyond.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::delivery) struct Bound {
+    /// Most bytes.
+    pub(in crate::delivery) bytes_max: usize,
+    /// The policy of subscriptions that have none of their own.
+    pub(in crate::delivery) policy: SlowConsumer,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// What waits before the entries.
+    pub(super) ready: Ready,
+    entries: VecDeque<Entry>,
+    /// The place of the first entry, counted from the first that there ever was.
+    first: u64,
+    /// The lengths of all entries.
+    entry_bytes: usize,
+    /// An entry may have to give way to a later one of its subject.
+    has_latest: bool,
+    /// The last message of each subject: set while all others are missed.
+    latest: Option<Box<Latest>>,
+    /// No entry before this place may be dropped, as long as the policy is this one.
+    undroppable: (u64, SlowConsumer),
+    /// Subscriptions with a gap that its receiver was not told of.
+    gaps: Vec<Arc<Subscription>>,
+    /// Messages that were missed and not reported yet.
+    pub(super) missed: u64,
+    /// The policy by which the last of them was missed.
+    pub(super) policy_met: SlowConsumer,
+}
+
+impl Entry {
+    /// About how many bytes the receiver gets.
+    fn length(&self) -> usize {
+        match self {
+            Entry::Message(message, _) => message.length(),
+            Entry::Ready(ready) => ready.bytes.len(),
+        }
+    }
+
+    /// The number of its message, or of the last one that was kept before it came.
+    fn number(&self) -> u64 {
+        match self {
+            Entry::Message(message, _) => message.number(),
+            Entry::Ready(ready) => ready.since,
+        }
+    }
+}
+
+impl Bound {
+    /// The policy for messages of a subscription.
+    fn policy_of(&self, subscription: &Subscription) -> SlowConsumer {
+        subscription.options().slow_consumer.unwrap_or(self.policy)
+    }
+
+    /// Whether an entry may be dropped for a later one.
+    fn allows_dropping(&self, entry: &Entry) -> bool {
+        match entry {
+            Entry::Message(_, subscription) => {
+                matches!(self.policy_of(subscription), SlowConsumer::DropOldest | SlowConsumer::KeepLatest)
+            }
+            Entry::Ready(_) => false,
+        }
+    }
+}
+
+impl Queue {
+    /// Bytes that wait, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.ready.bytes.len() + self.entry_bytes
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.bytes.is_empty() && !self.is_behind()
+    }
+
+    /// Whether something waits besides bytes that are ready.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.entries.is_empty() || !self.gaps.is_empty()
+    }
+
+    /// Bytes of memory, without the messages.
+    pub(super) fn memory(&self) -> usize {
+        self.ready.bytes.plain_len() + self.entries.capacity() * size_of::<Entry>()
+    }
+
+    /// The number of the message that has waited longest, about.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        if !self.ready.bytes.is_empty() {
+            return Some(self.ready.since);
+        }
+        self.entries.front().map(Entry::number)
+    }
+
+    /// The number of the first entry, and the policy that it is subject to.
+    pub(super) fn first_entry(&self, bound: &Bound) -> Option<(u64, SlowConsumer)> {
+        self.entries.front().map(|entry| match entry {
+            Entry::Message(_, subscription) => (entry.number(), bound.policy_of(subscription)),
+            Entry::Ready(_) => (entry.number(), bound.policy),
+        })
+    }
+
+    /// Adds bytes that are ready, and empties `bytes`, which may come back with other room.  `kept` is the number of the
+    /// last message that was kept.  False if the receiver has to be disconnected.
+    pub(super) fn add_ready(
+        &mut self,
+        bytes: &mut Buffer,
+        kept: u64,
+        (bound, unsent): (&Bound, usize),
+    ) -> bool {
+        if bound.policy == SlowConsumer::Disconnect && self.bytes() + unsent + bytes.len() > bound.bytes_max {
+            return false;
+        }
+        if self.is_behind() {
+            let ready = Ready { bytes: mem::take(bytes), since: kept };
+            self.entry_bytes += ready.bytes.len();
+            self.entries.push_back(Entry::Ready(Box::new(ready)));
+        } else if self.ready.bytes.is_empty() && bytes.len() >= bytes.capacity() / SWAPPED_SHARE {
+            self.ready.since = kept;
+            mem::swap(&mut self.ready.bytes, bytes);
+        } else {
+            self.ready.bytes.append(bytes);
+        }
+        true
+    }
+
+    /// Adds a message, as far as the receiver's policy allows it; `unsent` bytes wait elsewhere.  False if the receiver has
+    /// to be disconnected.
+    pub(super) fn add(
+        &mut self,
+        message: Arc<SharedMessage>,
+        subscription: Arc<Subscription>,
+        (bound, unsent): (&Bound, usize),
+    ) -> bool {
+        let policy = bound.policy_of(&subscription);
+        if policy == SlowConsumer::KeepLatest {
+            self.has_latest = true;
+            if self.entries.len() >= LATEST_ENTRIES_MAX {
+                self.keep_latest(bound);
+            }
+        }
+        if let Some((message, subscription)) = self.replace(message, subscription, policy) {
+            let elsewhere = match policy {
+                // A receiver that may not miss anything is given up as soon as all that it has not read is too much.
+                SlowConsumer::Disconnect => self.ready.bytes.len() + unsent,
+                _ => 0,
+            };
+            let length = elsewhere + message.length();
+            if !self.has_room(length, bound) && policy != SlowConsumer::DropNewest {
+                self.make_room(length, bound);
+                return match self.replace(message, subscription, policy) {
+                    Some(rest) => self.append(rest, length, (bound, policy)),
+                    None => true,
+                };
+            }
+            return self.append((message, subscription), length, (bound, policy));
+        }
+        // The message may be longer than the one whose place it has taken.
+        if !self.has_room(0, bound) {
+            self.make_room(0, bound);
+        }
+        true
+    }
+
+    fn has_room(&self, length: usize, bound: &Bound) -> bool {
+        self.entry_bytes + length <= bound.bytes_max
+    }
+
+    /// Adds a message behind all others, if it fits.
+    fn append(
+        &mut self,
+        (message, subscription): (Arc<SharedMessage>, Arc<Subscription>),
+        length: usize,
+        (bound, policy): (&Bound, SlowConsumer),
+    ) -> bool {
+        let place = self.first + self.entries.len() as u64;
+        if !self.has_room(length, bound) {
+            if policy == SlowConsumer::Disconnect {
+                return false;
+            }
+            self.miss(&subscription, place, policy);
+            return true;
+        }
+        if policy == SlowConsumer::KeepLatest
+            && let Some(latest) = &mut self.latest
+        {
+            latest.insert(&message, &subscription, place);
+        }
+        self.entry_bytes += message.length();
+        self.entries.push_back(Entry::Message(message, subscription));
+        true
+    }
+
+    /// Puts a message in the place of an earlier one of its subject, if only the latest of each are kept; returns it
+    /// otherwise.
+    fn replace(
+        &mut self,
+        message: Arc<SharedMessage>,
+        subscription: Arc<Subscription>,
+        policy: SlowConsumer,
+    ) -> Option<(Arc<SharedMessage>, Arc<Subscription>)> {
+        let found = match &self.latest {
+            Some(latest) if policy == SlowConsumer::KeepLatest => {
+                latest.find(&message, &subscription, (&self.entries, self.first))
+            }
+            _ => None,
+        };
+        let Some(place) = found else { return Some((message, subscription)) };
+        let Entry::Message(earlier, _) = &mut self.entries[(place - self.first) as usize] else {
+            unreachable!("only places of messages are noted")
+        };
+        self.entry_bytes = self.entry_bytes + message.length() - earlier.length();
+        *earlier = message;
+        self.miss(&subscription, place, policy);
+        None
+    }
+
+    /// Drops entries that may be dropped for one of `length` bytes, until it fits or none is left.
+    fn make_room(&mut self, length: usize, bound: &Bound) {
+        self.keep_latest_if_wanted(bound);
+        while !self.has_room(length, bound)
+            && self.entries.front().is_some_and(|first| bound.allows_dropping(first))
+        {
+            self.drop_first();
+        }
+        if !self.has_room(length, bound) {
+            self.drop_within(length, bound);
+        }
+    }
+
+    /// The same if there is a subscription that gets only those.
+    pub(super) fn keep_latest_if_wanted(&mut self, bound: &Bound) {
+        if self.has_latest {
+            self.keep_latest(bound);
+        }
+    }
+
+    /// Drops all messages but the last of each subject, of subscriptions that get only those, from here on.
+    fn keep_latest(&mut self, bound: &Bound) {
+        if self.latest.is_some() {
+            return;
+        }
+        self.latest = Some(Box::default());
+        self.undroppable.0 = self.first;
+        for entry in mem::take(&mut self.entries) {
+            match entry {
+                Entry::Message(message, subscription) => {
+                    let policy = bound.policy_of(&subscription);
+                    self.entry_bytes -= message.length();
+                    if let Some(rest) = self.replace(message, subscription, policy) {
+                        self.append(rest, 0, (&Bound { bytes_max: usize::MAX, ..*bound }, policy));
+                    }
+                }
+                ready => self.entries.push_back(ready),
+            }
+        }
+    }
+
+    /// Whether the first message can give way to later ones; it is dropped then.
+    pub(super) fn drop_first_of(&mut self, bound: &Bound) -> bool {
+        let may_drop = self.entries.front().is_some_and(|first| bound.allows_dropping(first));
+        if may_drop {
+            self.drop_first();
+        }
+        may_drop
+    }
+
+    /// Drops the last message; false if there is none.
+    pub(super) fn drop_last(&mut self) -> bool {
+        let Some(Entry::Message(..)) = self.entries.back() else { return false };
+        let last = self.entries.pop_back();
+        let place = self.first + self.entries.len() as u64;
+        self.forget(last.as_ref(), place);
+        if let Some(Entry::Message(message, subscription)) = last {
+            self.entry_bytes -= message.length();
+            self.miss(&subscription, place, SlowConsumer::DropNewest);
+        }
+        true
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(Entry::Message(_, subscription)) = self.pop_first() {
+            // The next message of the subscription comes behind this one, wherever it waits.
+            self.miss(&subscription, 0, SlowConsumer::DropOldest);
+        }
+    }
+
+    /// Drops entries behind ones that may not be dropped, the oldest first.
+    fn drop_within(&mut self, length: usize, bound: &Bound) {
+        if self.undroppable.1 != bound.policy || self.undroppable.0 < self.first {
+            self.undroppable = (self.first, bound.policy);
+        }
+        let searched = (self.undroppable.0 - self.first) as usize;
+        let found = self.entries.range(searched..).position(|entry| bound.allows_dropping(entry));
+        let Some(found) = found.map(|index| searched + index) else {
+            self.undroppable.0 = self.first + self.entries.len() as u64;
+            return;
+        };
+        let lower = Bound { bytes_max: bound.bytes_max - bound.bytes_max / FREED_SHARE, ..*bound };
+        let behind = self.entries.split_off(found);
+        // Places change, so they are noted anew.
+        let was_keeping_latest = self.latest.take().is_some();
+        let mut kept = Vec::with_capacity(behind.len());
+        for entry in behind {
+            if self.has_room(length, &lower) || !bound.allows_dropping(&entry) {
+                kept.push(entry);
+            } else if let Entry::Message(message, subscription) = entry {
+                self.entry_bytes -= message.length();
+                self.miss(&subscription, 0, SlowConsumer::DropOldest);
+            }
+        }
+        self.entries.extend(kept);
+        self.undroppable.0 = self.first + found as u64;
+        if was_keeping_latest {
+            self.keep_latest(bound);
+        }
+    }
+
+    /// Moves the bytes that are ready to the end of `buffer`.
+    pub(super) fn move_ready(&mut self, buffer: &mut Buffer) {
+        let ready = &mut self.ready.bytes;
+        // Memory moves with the bytes, so that an outbox without messages has none, unless the other has more.
+        if buffer.is_empty() && buffer.capacity() <= ready.capacity() {
+            *buffer = mem::take(ready);
+        } else if !ready.is_empty() {
+            buffer.append(&mut mem::take(ready));
+        }
+    }
+
+    /// Takes up to [`TAKEN_MAX`] entries, until about `length` bytes are taken, and at the end all gaps.
+    pub(super) fn take(&mut self, length: usize, taken: &mut SmallVec<[Taken; TAKEN_MAX]>) {
+        let mut left = length;
+        while left > 0 && taken.len() < TAKEN_MAX {
+            let place = self.first;
+            let Some(entry) = self.pop_first() else { break };
+            left = left.saturating_sub(entry.length());
+            if let Entry::Message(_, subscription) = &entry {
+                let missed = subscription.gap().take_before(place);
+                if missed > 0 {
+                    taken.push(Taken::Gap(missed, Arc::clone(subscription)));
+                }
+            }
+            taken.push(Taken::Entry(entry));
+        }
+        if length > 0 && self.entries.is_empty() {
+            self.take_gaps(taken);
+        }
+    }
+
+    fn take_gaps(&mut self, taken: &mut SmallVec<[Taken; TAKEN_MAX]>) {
+        for subscription in mem::take(&mut self.gaps) {
+            let missed = subscription.gap().take_rest();
+            if missed > 0 {
+                taken.push(Taken::Gap(missed, subscription));
+            }
+        }
+    }
+
+    /// Takes out the first entry.
+    fn pop_first(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.entry_bytes -= entry.length();
+        self.forget(Some(&entry), self.first);
+        self.first += 1;
+        let capacity = self.entries.capacity();
+        if self.entries.is_empty() {
+            (self.entries, self.has_latest, self.latest) = (VecDeque::new(), false, None);
+        } else if capacity > 4 * self.entries.len().max(ENTRIES_KEPT) {
+            self.entries.shrink_to(capacity / 2);
+        }
+        Some(entry)
+    }
+
+    /// Forgets the place of an entry that has left.
+    fn forget(&mut self, entry: Option<&Entry>, place: u64) {
+        if let (Some(latest), Some(Entry::Message(message, subscription))) = (&mut self.latest, entry) {
+            latest.remove(message, subscription, place);
+        }
+    }
+
+    /// Counts a message that was missed at `place`.
+    fn miss(&mut self, subscription: &Arc<Subscription>, place: u64, policy: SlowConsumer) {
+        (self.missed, self.policy_met) = (self.missed + 1, policy);
+        subscription.count_missed();
+        if subscription.gap().add(place) {
+            self.gaps.push(Arc::clone(subscription));
+        }
+    }
+}

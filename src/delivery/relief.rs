@@ -1,0 +1,81 @@
+//! Who gives way when all waiting messages together are too much: the receiver furthest behind meets its policy first.
+//!
+//! Receivers are only looked through once the budget is exceeded, and then an eighth of it is freed.  A receiver whose policy
+//! is to be disconnected is; others drop messages.  What is formatted cannot be dropped, and a message that a socket has
+//! taken a part of has to be finished: if such bytes alone are too much, the receivers that hold them longest are disconnected
+//! whatever their policy.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::Outbox;
+use super::backlog::Backlog;
+use super::outbox::GivenUp;
+
+/// A receiver that gives way drops such a share of the time that it is behind at once, so that many receivers which are
+/// equally far behind are not looked at for each message.
+const STEP_SHARE: u64 = 16;
+
+/// Has receivers give way until enough is free, and adds those that were disconnected to `closed`, for them to be woken.  Another
+/// thread that does so already is left to it.
+pub(super) fn relieve(backlog: &Arc<Backlog>, closed: &mut Vec<Arc<Outbox>>) {
+    let Some(_relief) = backlog.relief.try_lock() else { return };
+    let receivers = backlog.take_behind();
+    let mut freeing = 0;
+    give_way(&receivers, backlog, &mut freeing, closed);
+    give_up(&receivers, backlog, &mut freeing, closed);
+    receivers
+        .iter()
+        .filter(|receiver| receiver.stays_noted())
+        .for_each(|receiver| backlog.note_behind(receiver));
+    backlog.budget.settle();
+}
+
+/// Has the receiver furthest behind meet its policy, again and again.
+fn give_way(
+    receivers: &[Arc<Outbox>],
+    backlog: &Arc<Backlog>,
+    freeing: &mut usize,
+    closed: &mut Vec<Arc<Outbox>>,
+) {
+    let standing = |place: usize| Some(Reverse((receivers[place].waiting_since(backlog)?, place)));
+    let mut furthest: BinaryHeap<_> = (0..receivers.len()).filter_map(standing).collect();
+    while !backlog.budget.has_recovered(*freeing)
+        && let Some(Reverse((since, place))) = furthest.pop()
+    {
+        let step = backlog.budget.kept().saturating_sub(since) / STEP_SHARE;
+        let next = furthest.peek().map_or(u64::MAX, |Reverse((since, _))| *since);
+        match receivers[place].give_way(next.max(since + step), *freeing, backlog) {
+            GivenUp::Messages => furthest.extend(standing(place)),
+            GivenUp::Connection(bytes) => {
+                *freeing += bytes;
+                closed.push(Arc::clone(&receivers[place]));
+            }
+            GivenUp::Nothing => {}
+        }
+    }
+}
+
+/// Disconnects those that hold formatted bytes, the longest first.
+fn give_up(
+    receivers: &[Arc<Outbox>],
+    backlog: &Arc<Backlog>,
+    freeing: &mut usize,
+    closed: &mut Vec<Arc<Outbox>>,
+) {
+    if backlog.budget.has_recovered(*freeing) {
+        return;
+    }
+    let mut longest: Vec<&Arc<Outbox>> = receivers.iter().collect();
+    longest.sort_by_key(|receiver| receiver.unsent_since());
+    for receiver in longest {
+        if backlog.budget.has_recovered(*freeing) {
+            return;
+        }
+        if let GivenUp::Connection(bytes) = receiver.give_up_connection(backlog) {
+            *freeing += bytes;
+            closed.push(Arc::clone(receiver));
+        }
+    }
+}

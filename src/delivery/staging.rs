@@ -1,0 +1,412 @@
+//! What a thread's batch has for each receiver, in memory of that thread, until it is handed over at once.
+//!
+//! While a receiver keeps up, a message for it is formatted at once, straight into the bytes that its connection will write;
+//! receivers with the same form share the work.  For one that has fallen behind, a reference to the message is staged: it is
+//! formatted when the receiver takes it, if its policy has not dropped it by then.
+
+use std::mem;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quartet_protocol::buffer::{Buffer, Mark};
+
+use super::backlog::Backlog;
+use super::message::SHARED_PAYLOAD_MIN;
+use super::relief;
+use super::{Encoding, Message, Outbox, SharedMessage, Subscription};
+
+/// Bytes that may be ready for a receiver, unread ones included: enough for all that one turn of a publisher's connection
+/// brings, so that a receiver of the same thread does not fall behind before its own turn.
+const READY_MAX: usize = 288 * 1024;
+
+/// The same while little of the budget is left: messages take less when they wait as entries.
+const READY_MAX_TIGHT: usize = 16 * 1024;
+
+/// Stages whose memory is kept for the next batch.
+const STAGES_KEPT: usize = 64;
+
+/// Slots of the smallest table, and of the largest that is kept.
+const SLOTS_MIN: usize = 32;
+const SLOTS_KEPT: usize = 4096;
+
+/// Buffers that are kept for the next batch.
+const BUFFERS_KEPT: usize = 16;
+
+/// The room of buffers that are worth keeping and do not take too much memory.
+const BUFFER_CAPACITY_MIN: usize = 4 * 1024;
+const BUFFER_CAPACITY_MAX: usize = 512 * 1024;
+
+/// The stages of one thread.  See the module's text.
+#[derive(Default)]
+pub(super) struct Stages {
+    /// The stages in use, and behind them ones that keep their memory.
+    stages: Vec<Stage>,
+    used: usize,
+    /// Where the stage of an outbox is: its index and one, at the first free place from the hash of the outbox on.
+    slots: Vec<u32>,
+    /// Whose messages these are; known from the first on.
+    backlog: Option<Arc<Backlog>>,
+    /// Buffers that have been written.
+    buffers: Vec<Buffer>,
+}
+
+/// What there is for one receiver.
+#[derive(Default)]
+struct Stage {
+    /// The address of the outbox, by which it is found.
+    key: usize,
+    /// Its place among the slots.
+    slot: usize,
+    outbox: Option<Arc<Outbox>>,
+    /// Things as they are when the stage is opened.
+    encoding: Encoding,
+    is_closed: bool,
+    /// Bytes that may still be formatted.
+    room: usize,
+    contents: Staged,
+}
+
+/// Formatted messages, and messages behind them that are not.
+#[derive(Default)]
+pub(super) struct Staged {
+    pub(super) ready: Buffer,
+    /// The subscriptions by which the receiver gets the formatted messages, each with those in a row that are for it.
+    runs: Vec<Run>,
+    pub(super) entries: Vec<(Arc<SharedMessage>, Arc<Subscription>)>,
+}
+
+/// Formatted messages in a row for one subscription.
+struct Run {
+    subscription: Arc<Subscription>,
+    /// Where they begin.
+    start: usize,
+    /// Messages that the subscription has not counted yet.
+    count: u64,
+}
+
+/// One message on its way into the stages.
+pub(super) struct Publication<'m> {
+    message: &'m Message<'m>,
+    /// About how many bytes each receiver gets.
+    length: usize,
+    backlog: &'m Arc<Backlog>,
+    /// Made when they are first needed.
+    kept: Option<Arc<SharedMessage>>,
+    long_payload: Option<Bytes>,
+    /// The form that was written last.
+    last: Option<Form<'m>>,
+}
+
+/// A form of a message, which can be copied for other receivers.
+struct Form<'m> {
+    encoding: Encoding,
+    subscription: &'m Subscription,
+    stage: usize,
+    start: Mark,
+    length: usize,
+}
+
+impl<'m> Publication<'m> {
+    /// A message to be staged.
+    pub(super) fn new(message: &'m Message<'m>, backlog: &'m Arc<Backlog>) -> Publication<'m> {
+        Publication { message, length: message.length(), backlog, kept: None, long_payload: None, last: None }
+    }
+
+    /// Whether a subscription is meant for such a message.
+    #[inline]
+    pub(super) fn concerns(&self, subscription: &Subscription) -> bool {
+        let options = subscription.options();
+        let is_wanted = !options.only_events || self.message.kind.is_some();
+        is_wanted && (options.echo || !self.is_from(subscription.outbox()))
+    }
+
+    /// Whether the client of this outbox has published it.
+    #[inline]
+    pub(super) fn is_from(&self, outbox: &Outbox) -> bool {
+        outbox.belongs_to(self.message.sender)
+    }
+
+    fn is_long(&self) -> bool {
+        self.message.payload.len() >= SHARED_PAYLOAD_MIN
+    }
+
+    /// The long payload, which all receivers share.
+    fn long_payload(&mut self) -> &Bytes {
+        self.long_payload.get_or_insert_with(|| {
+            let copied = || Bytes::copy_from_slice(self.message.payload);
+            let payload = self.message.shared_payload.cloned().unwrap_or_else(copied);
+            self.backlog.budget.charge_payload(payload)
+        })
+    }
+
+    /// The message for receivers that have fallen behind.
+    fn kept(&mut self) -> Arc<SharedMessage> {
+        if self.kept.is_none() {
+            let long_payload = self.is_long().then(|| self.long_payload().clone());
+            let kept = SharedMessage::new(self.message, long_payload, &self.backlog.budget);
+            self.kept = Some(Arc::new(kept));
+        }
+        Arc::clone(self.kept.as_ref().expect("it was made"))
+    }
+
+    /// Writes the message as the receiver of `subscription` gets it.
+    fn write(&mut self, encoding: Encoding, subscription: &Subscription, buffer: &mut Buffer) {
+        let message = *self.message;
+        if self.is_long() {
+            let shared_payload = Some(self.long_payload());
+            encoding.write(&Message { shared_payload, ..message }, subscription, buffer);
+        } else {
+            encoding.write(&Message { shared_payload: None, ..message }, subscription, buffer);
+        }
+    }
+}
+
+impl Stages {
+    /// Stages a message for a subscription; false if it does not take it.
+    #[inline]
+    pub(super) fn put<'m>(
+        &mut self,
+        publication: &mut Publication<'m>,
+        subscription: &'m Arc<Subscription>,
+    ) -> bool {
+        let place = self.find(subscription.outbox(), publication.backlog);
+        let stage = &mut self.stages[place];
+        if stage.is_closed || !stage.admit(subscription) {
+            return false;
+        }
+        if publication.length <= stage.room {
+            self.write(place, publication, subscription);
+        } else {
+            stage.room = 0;
+            stage.contents.entries.push((publication.kept(), Arc::clone(subscription)));
+        }
+        true
+    }
+
+    /// Hands everything to its receivers, and adds those that have to be woken to `wakes`.
+    pub(super) fn hand_over(&mut self, wakes: &mut Vec<Arc<Outbox>>) {
+        if self.used == 0 {
+            return;
+        }
+        self.count();
+        let Stages { stages, used, slots, backlog, buffers } = self;
+        let backlog = backlog.as_ref().expect("it is known since the first stage was opened");
+        let turn = (*used > 1).then(|| backlog.turn.lock());
+        for stage in &mut stages[..*used] {
+            slots[stage.slot] = 0;
+            wakes.extend(stage.hand_over(backlog));
+        }
+        drop(turn);
+        for stage in &mut stages[..mem::take(used)] {
+            stage.contents.clear();
+            if stage.contents.ready.capacity() > BUFFER_CAPACITY_MIN {
+                keep(buffers, mem::take(&mut stage.contents.ready));
+            }
+        }
+        stages.truncate(STAGES_KEPT);
+        if slots.len() > SLOTS_KEPT {
+            slots.clear();
+            slots.shrink_to(0);
+        }
+    }
+
+    /// Has receivers give way if all waiting messages together are too much, and adds those that have to be woken to `wakes`.
+    pub(super) fn relieve(&self, wakes: &mut Vec<Arc<Outbox>>) {
+        if let Some(backlog) = &self.backlog
+            && backlog.budget.is_exceeded()
+        {
+            relief::relieve(backlog, wakes);
+        }
+    }
+
+    /// Counts all messages that were staged at their subscriptions.
+    pub(super) fn count(&mut self) {
+        self.stages[..self.used].iter_mut().for_each(|stage| stage.contents.count());
+    }
+
+    /// Takes back a buffer whose bytes are written.
+    pub(super) fn give_back(&mut self, buffer: Buffer) {
+        keep(&mut self.buffers, buffer);
+    }
+
+    /// Formats a message for the receiver of a stage, or copies what was formatted for another.
+    #[inline]
+    fn write<'m>(
+        &mut self,
+        place: usize,
+        publication: &mut Publication<'m>,
+        subscription: &'m Arc<Subscription>,
+    ) {
+        let encoding = self.stages[place].encoding;
+        if let Some(form) = &publication.last
+            && form.encoding == encoding
+            && encoding.has_one_form(form.subscription, subscription)
+            && let Ok([from, to]) = self.stages.get_disjoint_mut([form.stage, place])
+            && let Some(bytes) = from.contents.ready.plain_since(form.start)
+        {
+            to.contents.ready.extend(&bytes[..form.length]);
+            to.room = to.room.saturating_sub(form.length);
+            return;
+        }
+        let stage = &mut self.stages[place];
+        let ready = &mut stage.contents.ready;
+        let (start, before) = (ready.mark(), ready.len());
+        publication.write(encoding, subscription, ready);
+        let length = ready.len() - before;
+        stage.room = stage.room.saturating_sub(length);
+        publication.last = Some(Form { encoding, subscription, stage: place, start, length });
+    }
+
+    /// The place of the stage of an outbox, which is opened if there is none.
+    #[inline]
+    fn find(&mut self, outbox: &Arc<Outbox>, backlog: &Arc<Backlog>) -> usize {
+        let key = Arc::as_ptr(outbox).addr();
+        let mut slot = self.first_slot(key);
+        loop {
+            match self.slots.get(slot) {
+                Some(0) | None => return self.open(outbox, backlog),
+                Some(&place) if self.stages[place as usize - 1].key == key => return place as usize - 1,
+                Some(_) => slot = (slot + 1) & (self.slots.len() - 1),
+            }
+        }
+    }
+
+    /// The slot from which on the stage of an outbox is looked for.
+    #[inline]
+    fn first_slot(&self, key: usize) -> usize {
+        // The upper bits of the product depend on all bits of the address.
+        let hash = (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (hash >> 32) as usize & self.slots.len().wrapping_sub(1)
+    }
+
+    #[cold]
+    fn open(&mut self, outbox: &Arc<Outbox>, backlog: &Arc<Backlog>) -> usize {
+        let key = Arc::as_ptr(outbox).addr();
+        let place = self.used;
+        self.used += 1;
+        if self.stages.len() < self.used {
+            self.stages.push(Stage::default());
+        }
+        if self.slots.len() < 2 * self.used {
+            self.grow();
+        }
+        let slot = self.free_slot(key);
+        self.slots[slot] = self.used as u32;
+        let stage = &mut self.stages[place];
+        (stage.key, stage.slot) = (key, slot);
+        stage.open(outbox, backlog);
+        if stage.contents.ready.capacity() == 0
+            && let Some(buffer) = self.buffers.pop()
+        {
+            stage.contents.ready = buffer;
+        }
+        if !self.backlog.as_ref().is_some_and(|known| Arc::ptr_eq(known, backlog)) {
+            self.backlog = Some(Arc::clone(backlog));
+        }
+        place
+    }
+
+    fn free_slot(&self, key: usize) -> usize {
+        let mut slot = self.first_slot(key);
+        while self.slots[slot] != 0 {
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        slot
+    }
+
+    /// Makes twice as many slots; the stage that is being opened has none yet.
+    fn grow(&mut self) {
+        let count = (2 * self.used).next_power_of_two().max(SLOTS_MIN);
+        self.slots = vec![0; count];
+        for place in 0..self.used - 1 {
+            let slot = self.free_slot(self.stages[place].key);
+            self.stages[place].slot = slot;
+            self.slots[slot] = place as u32 + 1;
+        }
+    }
+}
+
+/// Keeps a buffer whose bytes are not needed any more, if it is worth it.
+fn keep(buffers: &mut Vec<Buffer>, mut buffer: Buffer) {
+    let is_fit = (BUFFER_CAPACITY_MIN..=BUFFER_CAPACITY_MAX).contains(&buffer.capacity());
+    if is_fit && buffers.len() < BUFFERS_KEPT {
+        buffer.clear();
+        buffers.push(buffer);
+    }
+}
+
+impl Stage {
+    /// Takes in how things are with the receiver.
+    fn open(&mut self, outbox: &Arc<Outbox>, backlog: &Backlog) {
+        self.encoding = outbox.encoding();
+        self.is_closed = outbox.is_closing();
+        self.room = 0;
+        if outbox.keeps_up() {
+            let ready_max = if backlog.budget.is_tight() { READY_MAX_TIGHT } else { READY_MAX };
+            let most = ready_max.min(outbox.bound(backlog).bytes_max);
+            self.room = most.saturating_sub(outbox.bytes());
+        }
+        self.outbox = Some(Arc::clone(outbox));
+    }
+
+    /// Counts a message for a subscription; false if the subscription has had all of its messages.
+    #[inline]
+    fn admit(&mut self, subscription: &Arc<Subscription>) -> bool {
+        let count = if subscription.has_maximum() {
+            // An exact count: the last message ends the subscription.
+            if !subscription.admit() {
+                return false;
+            }
+            0
+        } else {
+            1
+        };
+        match self.contents.runs.last_mut() {
+            Some(run) if Arc::ptr_eq(&run.subscription, subscription) => run.count += count,
+            _ => {
+                let (subscription, start) = (Arc::clone(subscription), self.contents.ready.len());
+                self.contents.runs.push(Run { subscription, start, count });
+            }
+        }
+        true
+    }
+
+    /// Hands everything to the receiver.  True if that has to be woken.
+    fn hand_over(&mut self, backlog: &Arc<Backlog>) -> Option<Arc<Outbox>> {
+        let outbox = self.outbox.take()?;
+        let is_to_wake = outbox.take_over(&mut self.contents, backlog);
+        is_to_wake.then_some(outbox)
+    }
+}
+
+impl Staged {
+    /// Drops what is there for subscriptions that are silent.  To be called under the lock of the receiver's outbox.
+    pub(super) fn forget_silent(&mut self) {
+        self.entries.retain(|(_, subscription)| !subscription.is_silent());
+        if !self.runs.iter().any(|run| run.subscription.is_silent()) {
+            return;
+        }
+        let mut all = mem::take(&mut self.ready);
+        let ends = self.runs.iter().skip(1).map(|run| run.start).chain([all.len()]);
+        for (run, end) in self.runs.iter().zip(ends) {
+            let mut part = all.split_to(end - run.start);
+            if !run.subscription.is_silent() {
+                self.ready.append(&mut part);
+            }
+        }
+    }
+
+    /// Adds the messages that were counted here to the counts of their subscriptions.
+    fn count(&mut self) {
+        for run in self.runs.iter_mut().filter(|run| run.count > 0) {
+            run.subscription.count_delivered(mem::take(&mut run.count));
+        }
+    }
+
+    /// Forgets everything: a receiver that has ended takes nothing.
+    fn clear(&mut self) {
+        self.runs.clear();
+        self.entries.clear();
+        self.ready.clear();
+    }
+}
