@@ -5,8 +5,6 @@
 //! written with its own type is sent with that type unless the client prefers another representation; any other value is JSON first.
 
 use axum::body::Body;
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use foldhash::quality::FixedState;
@@ -16,8 +14,7 @@ use std::hash::{BuildHasher, Hasher};
 use super::document::{Document, SHORT};
 use super::output_value::{JSON, OutputValue};
 use crate::clock::Now;
-use crate::http::endpoint::lists::{members, split};
-use crate::http::endpoint::{Context, Problem, media_type, problems};
+use crate::http::endpoint::{Accept, Problem, problems};
 
 const OCTETS: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -150,89 +147,32 @@ pub(super) fn first_representation(content_type: Option<&str>) -> Representation
     }
 }
 
-/// The header Accept: media ranges with their quality.  Empty if anything is accepted.
-pub(super) struct Accept(Vec<Range>);
-
-struct Range {
-    /// In lower case, for example `text/*`.
-    essence: String,
-    /// From 0, which means never, to 1.
-    quality: f32,
-}
-
-impl Accept {
-    fn read(headers: &HeaderMap) -> Accept {
-        let ranges = members(headers, &header::ACCEPT).map(|range| {
-            let mut parts = split(range, b';');
-            let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let quality = parts.find_map(|part| {
-                let (name, value) = part.split_once('=')?;
-                let is_quality = name.trim().eq_ignore_ascii_case("q");
-                is_quality.then(|| value.trim().parse().unwrap_or(1.0))
-            });
-            Range { essence, quality: quality.unwrap_or(1.0) }
-        });
-        Accept(ranges.collect())
+/// The representation that a client likes most; the first of equal ones.
+///
+/// # Errors
+/// If no representation is accepted.
+pub(super) fn choose(accept: &Accept, found: &OutputValue) -> Result<Representation, Problem> {
+    let first = first_representation(found.content_type.as_deref());
+    if accept.is_any() {
+        return Ok(first);
     }
-
-    /// The quality of a type: that of the range that fits it most closely.
-    fn quality(&self, content_type: &str) -> f32 {
-        if self.0.is_empty() {
-            return 1.0;
+    let order = match first {
+        Representation::Own => {
+            [Representation::Own, Representation::Json, Representation::Text, Representation::Octets]
         }
-        let essence = media_type::essence(content_type);
-        let main = essence.split('/').next().unwrap_or_default();
-        let closeness = |range: &Range| match range.essence.as_str() {
-            exact if exact == essence => 3,
-            "*/*" | "*" => 1,
-            other if other.strip_suffix("/*") == Some(main) => 2,
-            _ => 0,
-        };
-        let fitting = self.0.iter().filter(|range| closeness(range) > 0);
-        fitting.max_by_key(|range| closeness(range)).map_or(0.0, |range| range.quality)
-    }
-
-    /// The representation with the highest quality; the first of equal ones.
-    ///
-    /// # Errors
-    /// If no representation is accepted.
-    pub(super) fn choose(&self, found: &OutputValue) -> Result<Representation, Problem> {
-        let first = first_representation(found.content_type.as_deref());
-        if self.0.is_empty() {
-            return Ok(first);
-        }
-        let order = match first {
-            Representation::Own => {
-                [Representation::Own, Representation::Json, Representation::Text, Representation::Octets]
-            }
-            _ => [Representation::Json, Representation::Text, Representation::Octets, Representation::Own],
-        };
-        let mut best = (0.0, None);
-        for representation in order {
-            let quality = self.quality(representation.content_type(found));
-            let exists = || match representation {
-                Representation::Own => found.content_type.is_some() && !found.is_json(),
-                Representation::Text => std::str::from_utf8(&found.bytes).is_ok(),
-                Representation::Json | Representation::Octets => true,
-            };
-            if quality > best.0 && exists() {
-                best = (quality, Some(representation));
-            }
-        }
-        best.1.ok_or_else(|| {
-            let own = found.content_type.as_deref().filter(|own| *own != JSON).map(|own| format!("{own}, "));
-            let detail = format!("there are {}{JSON}, {TEXT} and {OCTETS}", own.unwrap_or_default());
-            Problem::new(problems::NOT_ACCEPTABLE).detail(detail)
-        })
-    }
-}
-
-impl FromRequestParts<Context> for Accept {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<Accept, Problem> {
-        Ok(Accept::read(&parts.headers))
-    }
+        _ => [Representation::Json, Representation::Text, Representation::Octets, Representation::Own],
+    };
+    let exists = |representation| match representation {
+        Representation::Own => found.content_type.is_some() && !found.is_json(),
+        Representation::Text => std::str::from_utf8(&found.bytes).is_ok(),
+        Representation::Json | Representation::Octets => true,
+    };
+    let typed = order.map(|representation| (representation.content_type(found), representation));
+    accept.choose(typed, exists).ok_or_else(|| {
+        let own = found.content_type.as_deref().filter(|own| *own != JSON).map(|own| format!("{own}, "));
+        let detail = format!("there are {}{JSON}, {TEXT} and {OCTETS}", own.unwrap_or_default());
+        Problem::new(problems::NOT_ACCEPTABLE).detail(detail)
+    })
 }
 
 /// The response with a value in one representation.
@@ -294,7 +234,7 @@ mod tests {
         let found = OutputValue { bytes: Bytes::from_static(bytes), content_type, deadline: None };
         let accept = HeaderValue::from_str(accept).expect("it is text");
         let accept = Accept::read(&HeaderMap::from_iter([(header::ACCEPT, accept)]));
-        assert_eq!(accept.choose(&found).ok(), expected);
+        assert_eq!(choose(&accept, &found).ok(), expected);
     }
 
     #[test]

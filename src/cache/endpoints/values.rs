@@ -9,9 +9,9 @@ use super::database::{Database, existing};
 use super::fencing::{Fencing, synced};
 use super::input_value::{BodyType, InputValue, NewValue, lifetime};
 use super::output_value::OutputValue;
-use super::representations::{self, Accept, Entry};
+use super::representations::{self, Entry};
 use crate::http::endpoint::{
-    Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, Room, State,
+    Accept, Body, Context, OpenApiRouter, PathBytes, Problem, ProblemBody, Query, QueryBytes, Room, State,
     json_with_status, parse, problems, routes,
 };
 
@@ -76,7 +76,7 @@ async fn value(
     if conditions.are_none() {
         room.admit(found.bytes.len())?;
     }
-    let representation = accept.choose(&found)?;
+    let representation = representations::choose(&accept, &found)?;
     let tag = representations::tag(
         representations::fingerprint(&found.bytes, found.content_type.as_deref()),
         representation,

@@ -30,6 +30,7 @@
 //! * Inside [`Context::read`] and its sisters nothing can be awaited.  An endpoint waits between two of them, by
 //!   [`Context::wait_for`] or [`on_disk`]; if its client leaves, it is dropped there.
 
+mod accept;
 mod body;
 mod context;
 mod fault;
@@ -46,6 +47,7 @@ pub mod stream;
 mod value;
 mod waiting;
 
+pub use accept::Accept;
 pub use body::{BODY_RATE_MIN, Body, BodyRefused, PIECE_LENGTH_MAX};
 pub use context::{Context, Visit};
 pub use json::{Json, json_with_status, may_be_json, parse, text_or_base64};

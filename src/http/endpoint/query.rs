@@ -1,6 +1,7 @@
 //! The parameters of the query, read strictly and as bytes, since keys and names need not be text.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::num::{IntErrorKind, ParseIntError};
 use std::ops::Deref;
@@ -9,7 +10,7 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode;
-use serde::de::value::MapDeserializer;
+use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
@@ -22,7 +23,8 @@ use super::problems;
 const TEXT: &str = "percent-encoded UTF-8";
 
 /// The parameters of the query.  As with [`Json`](super::Json), unknown ones should be refused.  Where a field is text,
-/// bytes that are not UTF-8 are refused; they are kept where it is [`QueryBytes`].
+/// bytes that are not UTF-8 are refused; they are kept where it is [`QueryBytes`].  A parameter may be there several times only
+/// where the field is a list.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -41,10 +43,29 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
             let detail = format!("the name of the parameter {} is not UTF-8", name.escape_debug());
             Problem::new(problems::INVALID_VALUE).detail(detail)
         })?;
-        Ok((name.clone(), Value { name, bytes: decoded(value) }))
+        Ok((name, decoded(value)))
     });
-    let pairs = pairs.collect::<Result<Vec<_>, Problem>>()?;
-    Ok(T::deserialize(MapDeserializer::<_, Fault>::new(pairs.into_iter()))?)
+    Ok(T::deserialize(MapDeserializer::<_, Fault>::new(gathered(pairs)?.into_iter()))?)
+}
+
+/// The parameters in the order in which each is first there, with all its values.
+fn gathered<'q>(
+    pairs: impl Iterator<Item = Result<(String, Cow<'q, [u8]>), Problem>>,
+) -> Result<Vec<(String, Values<'q>)>, Problem> {
+    let mut places = HashMap::new();
+    let mut parameters: Vec<(String, Values<'q>)> = Vec::new();
+    for pair in pairs {
+        let (name, bytes) = pair?;
+        let place = *places.entry(name.clone()).or_insert(parameters.len());
+        match parameters.get_mut(place) {
+            Some((_, values)) => values.more.push(bytes),
+            None => {
+                let value = Value { name: name.clone(), bytes };
+                parameters.push((name, Values { value, more: Vec::new() }));
+            }
+        }
+    }
+    Ok(parameters)
 }
 
 /// The bytes of a name or a value: a plus sign is a blank, and `%` with two digits is a byte.
@@ -84,6 +105,23 @@ impl<'de> Deserialize<'de> for QueryBytes {
         }
 
         deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// The values of one parameter.
+struct Values<'q> {
+    value: Value<'q>,
+    /// Those behind the first.
+    more: Vec<Cow<'q, [u8]>>,
+}
+
+impl<'q> Values<'q> {
+    /// The value of a parameter that may be there once.
+    fn single(self) -> Result<Value<'q>, Fault> {
+        if self.more.is_empty() {
+            return Ok(self.value);
+        }
+        Err(Fault::allowed("one value").in_field(&self.value.name))
     }
 }
 
@@ -188,6 +226,60 @@ impl<'de> Deserializer<'de> for Value<'_> {
     }
 }
 
+impl<'de> IntoDeserializer<'de, Fault> for Values<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+macro_rules! forwarded {
+    ($($method:ident)*) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            self.single()?.$method(visitor)
+        }
+    )* };
+}
+
+impl<'de> Deserializer<'de> for Values<'_> {
+    type Error = Fault;
+
+    forwarded! {
+        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8
+        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_bytes
+        deserialize_byte_buf deserialize_option
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Values { value, more } = self;
+        let name = value.name.clone();
+        let more = more.into_iter().map(|bytes| Value { name: name.clone(), bytes });
+        visitor.visit_seq(SeqDeserializer::new(std::iter::once(value).chain(more)))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.single()?.deserialize_newtype_struct(name, visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.single()?.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        char str string unit unit_struct tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +295,8 @@ mod tests {
         peek: bool,
         ttl: Option<f64>,
         mode: Option<Mode>,
+        #[serde(default)]
+        tag: Vec<String>,
     }
 
     #[derive(Deserialize, Debug, PartialEq)]
@@ -247,8 +341,19 @@ mod tests {
             peek: true,
             ttl: Some(1.5),
             mode: Some(Mode::Shared),
+            tag: Vec::new(),
         };
         assert_eq!(parameters, expected);
+    }
+
+    #[test]
+    fn a_list_has_all_values_of_its_parameter() {
+        for (query, tags) in
+            [("tag=a", &["a"][..]), ("tag=b&peek=true&tag=%C3%A9&tag=", &["b", "\u{e9}", ""])]
+        {
+            let parameters: Parameters = parse(query).expect("it is well-formed");
+            assert_eq!(parameters.tag, tags, "{query}");
+        }
     }
 
     #[test]
@@ -265,7 +370,9 @@ mod tests {
             ("ttl=x", "ttl", "a number"),
             ("mode=x", "mode", "shared"),
             ("key=%FF&key=%FE", "key", "one value"),
-            ("other=1", "other", "one of key, name, cost, peek, ttl, mode"),
+            ("cost=1&peek=true&cost=2", "cost", "one value"),
+            ("tag=a&tag=%FF", "tag", "percent-encoded UTF-8"),
+            ("other=1", "other", "one of key, name, cost, peek, ttl, mode, tag"),
         ] {
             let problem = parse::<Parameters>(query).expect_err("it is refused");
             let body: serde_json::Value = serde_json::from_str(&problem.document()).expect("it is JSON");
