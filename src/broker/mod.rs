@@ -9,5 +9,6 @@ pub mod commands;
 pub mod connections;
 mod endpoints;
 mod service;
+pub mod subjects;
 
 pub use service::SERVICE;

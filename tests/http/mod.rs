@@ -1,5 +1,6 @@
 //! The HTTP door and what is behind it: in this process, and over real sockets where these matter.
 
+mod broker;
 mod cache;
 mod commands;
 mod door;

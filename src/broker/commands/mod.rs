@@ -5,6 +5,7 @@ mod introspection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::broker::subjects::check_channel;
 use crate::command::{Call, Command, Flags, Group, Handler, Replies, SessionCall};
 use crate::delivery::{
     ChannelSpace, FanOut, Interest, Message, Name, Subscription, SubscriptionOptions, Subscriptions, Topic,
@@ -244,9 +245,13 @@ fn confirm_with(call: &mut SessionCall<'_, '_>, word: &[u8], name: Option<&[u8]>
     call.output.integer(count as i64);
 }
 
-/// Answers with the number of receivers.
+/// Answers with the number of receivers, on every listener.
 fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> {
     let (channel, payload) = (call.arguments.at(1), call.arguments.at(2));
+    // Other listeners have no way to shard channels.
+    if space == ChannelSpace::Channels {
+        check_channel(channel).map_err(|refused| Refusal::new(format!("NOPERM {refused}")))?;
+    }
     let message = Message { space, sender: call.caller.connection, ..Message::new(channel, payload) };
     let receivers = call.services.fan_out.publish(&message, call.effects);
     call.output.integer(receivers.count as i64);

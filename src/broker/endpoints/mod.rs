@@ -1,10 +1,60 @@
-//! The broker over HTTP: tickets for clients that cannot send a password.
+//! The broker over HTTP: publish, request, subscribe, and tickets for clients that cannot send a password.
 
+mod batch;
+mod headers;
+mod inbox;
+mod publish;
+mod request;
+mod subscribe;
 mod tickets;
 
-use crate::http::endpoint::{Context, OpenApiRouter};
+use crate::broker::subjects::SubjectRefused;
+use crate::delivery::{Effects, Message};
+use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
+use crate::random;
 
 /// All of the broker's endpoints.
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
-    OpenApiRouter::new().merge(tickets::endpoints())
+    OpenApiRouter::new()
+        .merge(publish::endpoints())
+        .merge(request::endpoints())
+        .merge(subscribe::endpoints())
+        .merge(tickets::endpoints())
+}
+
+/// Publishes messages in their order; the number of receivers of each.
+fn publish_all<'m>(context: &Context, messages: impl IntoIterator<Item = Message<'m>>) -> Vec<usize> {
+    let (services, mut effects) = (context.services(), Effects::default());
+    let send = |message| services.fan_out.publish(&message, &mut effects).count;
+    let receivers = messages.into_iter().map(send).collect();
+    effects.deliver(&services.alarm);
+    receivers
+}
+
+/// The problem of a subject that is refused, in the field or parameter that has it.
+fn problem_of(refused: SubjectRefused, field: &str) -> Problem {
+    match refused {
+        SubjectRefused::Invalid => Problem::invalid(field, refused.to_string()),
+        SubjectRefused::Hidden => {
+            Problem::new(problems::CLOSED_SUBJECT).detail(refused.to_string()).with("field", field)
+        }
+    }
+}
+
+/// Refuses a message whose headers and payload are too long.
+fn check_length(context: &Context, headers: usize, payload: usize) -> Result<(), Problem> {
+    let most = context.services().settings.current().broker_max_payload;
+    if headers.saturating_add(payload) <= most {
+        return Ok(());
+    }
+    let allowed = format!("at most {most} bytes of headers and payload");
+    Err(Problem::new(problems::MESSAGE_TOO_LARGE).with("allowed", allowed))
+}
+
+/// Bytes that nobody can guess.
+fn secret<const LENGTH: usize>() -> Result<[u8; LENGTH], Problem> {
+    random::secret().map_err(|error| {
+        tracing::error!(%error, "the system has no random bytes");
+        Problem::new(problems::INTERNAL)
+    })
 }

@@ -4,9 +4,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::secret;
 use crate::access::TICKET_LIFETIME;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, State, json_with_status, problems, routes};
-use crate::random;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(issue))
@@ -30,11 +30,7 @@ struct Issued {
 #[utoipa::path(post, path = "/tickets", tag = "broker",
     responses((status = 201, description = "It can be used", body = Issued)))]
 async fn issue(State(context): State<Context>) -> Result<Response, Problem> {
-    let secret = random::secret().map_err(|error| {
-        tracing::error!(%error, "the system has no random bytes for a ticket");
-        Problem::new(problems::INTERNAL)
-    })?;
-    let ticket = context.services().tickets.issue(secret, context.now()).map_err(|left| {
+    let ticket = context.services().tickets.issue(secret()?, context.now()).map_err(|left| {
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         Problem::new(problems::TOO_MANY_TICKETS).retry_after(seconds)
     })?;

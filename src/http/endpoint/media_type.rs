@@ -5,6 +5,9 @@ use axum::http::{HeaderMap, header};
 /// That of JSON.
 pub const JSON: &str = "application/json";
 
+/// That of JSON objects on lines of their own.
+pub const JSON_LINES: &str = "application/x-ndjson";
+
 /// That of a form, which `curl -d` says of any body unless it is told otherwise.
 pub const FORM: &str = "application/x-www-form-urlencoded";
 

@@ -132,6 +132,21 @@ problems! {
         "The session was closed, or was lost because no ping came in time.";
     TOO_MANY_LOCKS = SERVICE_UNAVAILABLE "too-many-locks" "A limit on locks is reached":
         "The server has reached a limit on locks, waiting requests or sessions; the detail says which.";
+    CLOSED_SUBJECT = FORBIDDEN "closed-subject" "The subject is closed to publishing over HTTP":
+        "Subjects that begin with `$` or `_INBOX.` belong to the talk between NATS clients and the server.  Choose another \
+         subject, or publish with a NATS client.";
+    MESSAGE_TOO_LARGE = PAYLOAD_TOO_LARGE "message-too-large" "The message is too large":
+        "The headers and the payload of a message together are longer than the setting broker-max-payload allows; `line` \
+         names the message if there are several.  Store the content and publish where it is, or raise the setting.";
+    NO_RESPONDERS = SERVICE_UNAVAILABLE "no-responders" "Nobody answers requests on this subject":
+        "Nobody is subscribed to the subject, or those who are cannot take more messages, so the request was sent to nobody. \
+         Start a responder, or look whether the subject is spelled right: GET /subjects/{subject}/subscribers.";
+    NO_ANSWER = GATEWAY_TIMEOUT "no-answer" "No answer came in time":
+        "The request was sent to a subscriber, and no answer came within the time that the request allows.  Whether the \
+         subscriber has acted on it is not known.  `?timeout=` sets the time in seconds.";
+    TOO_MANY_STREAMS = SERVICE_UNAVAILABLE "too-many-streams" "Too many streams are open":
+        "The server has reached its limit on streams of messages and events, and on requests that wait for answers.  Try \
+         again later, or use one stream for several subjects.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
         "An error occurred that is not the fault of the client.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":

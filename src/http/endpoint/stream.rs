@@ -1,4 +1,4 @@
-//! Server-sent events: responses that stay open until their source ends, their client leaves or the server stops.
+//! Streams: responses that stay open until their source ends, their client leaves or the server stops.
 
 use std::pin::Pin;
 use std::task::{Context as Task, Poll, Waker, ready};
@@ -13,44 +13,76 @@ use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::context::Context;
+use super::media_type;
 use crate::delivery;
 
-/// How often a comment is sent to a stream at least, so that proxies in between let it live.
+/// How often a heartbeat is sent to a quiet stream at least, so that proxies in between let it live.
 pub const KEEP_ALIVE_MAX: Duration = Duration::from_secs(15);
 
-/// Comments in the time after which idle connections are closed.
-const COMMENTS: u32 = 3;
+/// Heartbeats in the time after which idle connections are closed.
+const HEARTBEATS: u32 = 3;
 
 /// Tells nginx to pass on each event as it comes, instead of gathering them.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const NO: HeaderValue = HeaderValue::from_static("no");
 
-const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// The form of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamForm {
+    /// Server-sent events; a heartbeat is a comment.
+    Events,
+    /// A JSON object per line; a heartbeat is an object too, which says that it is one.
+    JsonLines,
+}
+
+impl StreamForm {
+    /// Its media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            StreamForm::Events => "text/event-stream",
+            StreamForm::JsonLines => media_type::JSON_LINES,
+        }
+    }
+
+    fn heartbeat(self) -> Bytes {
+        Bytes::from_static(match self {
+            StreamForm::Events => b":\n\n",
+            StreamForm::JsonLines => b"{\"op\":\"heartbeat\"}\n",
+        })
+    }
+}
 
 /// The source of a stream's events.  It is dropped when the stream ends, whatever ended it.
 pub trait EventSource: Send + Unpin + 'static {
-    /// The next event, as [`delivery::server_sent_event`] writes it; none at the end.  `waker` is woken when there may be
-    /// more.
+    /// The next bytes, in the form of the stream; none at the end.  `waker` is woken when there may be more.
     fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>>;
 
-    /// Called before each comment, so as long as the client reads.  Events that it leads to come from
+    /// Called before each heartbeat, so as long as the client reads.  Events that it leads to come from
     /// [`EventSource::poll_next`].
     fn keep_alive(&mut self) {}
 }
 
-/// The response that streams the events of `source`, with a comment at least every `pause_max`.
-pub fn stream(context: &Context, source: impl EventSource, pause_max: Duration) -> Response {
+/// The response that streams the events of `source`, with a heartbeat at least every `pause_max`.
+pub fn stream(
+    context: &Context,
+    form: StreamForm,
+    source: impl EventSource,
+    pause_max: Duration,
+) -> Response {
     let stream = EventStream {
         source,
+        form,
         pause_max: pause_max.min(KEEP_ALIVE_MAX),
-        // The first comment comes at once, so that the client learns that it is heard.
-        comment_at: Box::pin(sleep(Duration::ZERO)),
+        // The first one comes at once, so that the client learns that it is heard.
+        heartbeat_at: Box::pin(sleep(Duration::ZERO)),
         context: context.clone(),
         stopping: Box::pin(context.stopping().clone().cancelled_owned()),
     };
+    let media_type = HeaderValue::from_static(form.media_type());
     let headers =
-        [(header::CONTENT_TYPE, MEDIA_TYPE), (header::CACHE_CONTROL, NO_STORE), (X_ACCEL_BUFFERING, NO)];
+        [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, NO_STORE), (X_ACCEL_BUFFERING, NO)];
     (headers, Body::new(stream)).into_response()
 }
 
@@ -63,8 +95,9 @@ impl EventSource for delivery::Stream {
 /// The body of the response.
 struct EventStream<S> {
     source: S,
+    form: StreamForm,
     pause_max: Duration,
-    comment_at: Pin<Box<Sleep>>,
+    heartbeat_at: Pin<Box<Sleep>>,
     context: Context,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -84,13 +117,13 @@ impl<S: EventSource> HttpBody for EventStream<S> {
         if let Poll::Ready(next) = self.source.poll_next(task.waker()) {
             return Poll::Ready(event(next));
         }
-        ready!(self.comment_at.as_mut().poll(task));
+        ready!(self.heartbeat_at.as_mut().poll(task));
         let idle = self.context.services().settings.current().http_idle_timeout;
-        self.comment_at = Box::pin(sleep(self.pause_max.min(idle / COMMENTS)));
+        self.heartbeat_at = Box::pin(sleep(self.pause_max.min(idle / HEARTBEATS)));
         self.source.keep_alive();
         if let Poll::Ready(next) = self.source.poll_next(task.waker()) {
             return Poll::Ready(event(next));
         }
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))))
+        Poll::Ready(Some(Ok(Frame::data(self.form.heartbeat()))))
     }
 }

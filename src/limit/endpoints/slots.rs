@@ -12,7 +12,7 @@ use super::answer::{Answer, respond};
 use super::headers::headers;
 use super::run;
 use crate::delivery::server_sent_event;
-use crate::http::endpoint::stream::{EventSource, stream};
+use crate::http::endpoint::stream::{EventSource, StreamForm, stream};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathParts, Problem, ProblemBody, State, json_with_status, problems, routes,
 };
@@ -111,7 +111,7 @@ async fn enter(
         true => {
             let entered = serde_json::to_vec(&shown).expect("it holds nothing that JSON cannot say");
             let source = Holding { held, next: Some(server_sent_event("entered", &entered)), is_over: false };
-            stream(&context, source, Duration::from_nanos(lease / RENEWALS))
+            stream(&context, StreamForm::Events, source, Duration::from_nanos(lease / RENEWALS))
         }
         false if slot.is_none() => Json(shown).into_response(),
         false => json_with_status(StatusCode::CREATED, shown),

@@ -3,7 +3,7 @@
 use axum::response::Response;
 
 use crate::delivery::Stream;
-use crate::http::endpoint::stream::{KEEP_ALIVE_MAX, stream};
+use crate::http::endpoint::stream::{KEEP_ALIVE_MAX, StreamForm, stream};
 use crate::http::endpoint::{Context, OpenApiRouter, PathBytes, Problem, State, problems, routes};
 use crate::lock::channel_of;
 
@@ -19,8 +19,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     params(("resource" = String, Path, description = "Its name, percent-encoded")),
     responses((status = 200, description = "The events from now on", body = String, content_type = "text/event-stream")))]
 async fn events(State(context): State<Context>, PathBytes(name): PathBytes) -> Result<Response, Problem> {
-    let events = Stream::open_events(&context.services().fan_out, &channel_of(&name)).ok_or_else(|| {
-        Problem::new(problems::TOO_MANY_LOCKS).detail("too many streams of events are open")
-    })?;
-    Ok(stream(&context, events, KEEP_ALIVE_MAX))
+    let events = Stream::open_events(&context.services().fan_out, &channel_of(&name))
+        .ok_or_else(|| Problem::new(problems::TOO_MANY_STREAMS))?;
+    Ok(stream(&context, StreamForm::Events, events, KEEP_ALIVE_MAX))
 }

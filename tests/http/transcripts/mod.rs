@@ -18,11 +18,11 @@
 //! | line | meaning |
 //! |---|---|
 //! | `with FLAGS` | the flags of the server, above all else |
-//! | `> METHOD PATH BODY` | a request; its headers follow as `> Name: value` |
+//! | `> METHOD PATH BODY` | a request; its headers follow as `> Name: value`, further lines of its body as `> | LINE` |
 //! | `< STATUS BODY` | the response; headers follow that it must have (`< name: value`) or must not have (`< !name`) |
 //! | `< waits` | the request is not answered yet |
 //! | `1> ...`, `1< ...` | the same of another client: a response may stand below what others do meanwhile |
-//! | `a: COMMAND` | a command of a RESP client, and below it the golden lines of its reply |
+//! | `a: COMMAND` | a command of a RESP client, and below it the golden lines of its reply and of messages that came |
 //! | `advance 10s` | lets time pass |
 //!
 //! A response's body is compared as JSON if both are JSON; `/problems/...` stands for the problem with this address, and
@@ -113,12 +113,14 @@ impl<'t> Player<'t> {
     fn ask(&mut self, at: usize, client: char, start: &str) {
         let mut parts = start.splitn(3, ' ');
         let (Some(method), Some(path)) = (parts.next(), parts.next()) else { self.fail(at, "no path") };
-        let body = parts.next().unwrap_or_default();
-        let lines = self.below(client, '>');
-        let headers: Vec<(&str, &str)> = lines
-            .iter()
-            .map(|line| line.split_once(": ").unwrap_or((line.trim_end_matches(':'), "")))
-            .collect();
+        let mut body = parts.next().unwrap_or_default().to_owned();
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        for line in self.below(client, '>') {
+            match line.strip_prefix('|') {
+                Some(line) => body.extend(["\n", line.trim_start()]),
+                None => headers.push(line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""))),
+            }
+        }
         let under_way = self.server.http().begin(method, path, &headers, body.as_bytes());
         if self.waiting.insert(client, under_way).is_some() {
             self.fail(at, "its last request is not answered");
@@ -170,9 +172,13 @@ impl<'t> Player<'t> {
             golden.push((*line).to_owned());
             self.at += 1;
         }
-        let value = decode(&bytes).ok().flatten().map(|(value, _)| value.lines()).unwrap_or_default();
-        if !lines_match(&golden, &value) {
-            self.fail(at, &value.join("\n"));
+        let (mut rest, mut values) = (&bytes[..], Vec::new());
+        while let Ok(Some((value, length))) = decode(rest) {
+            values.extend(value.lines());
+            rest = &rest[length..];
+        }
+        if !lines_match(&golden, &values) {
+            self.fail(at, &values.join("\n"));
         }
     }
 }

@@ -1,0 +1,4 @@
+//! The broker over HTTP, where its responses stay open or wait.
+
+mod messages;
+mod streams;

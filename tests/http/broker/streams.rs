@@ -1,0 +1,130 @@
+//! GET /subscribe: both forms of a stream, hidden subjects, groups, the end of a stream.
+
+use crate::support::client::Client;
+use crate::support::http::Http;
+use crate::support::in_process::InProcess;
+use crate::support::process::{Server, wait_for};
+
+/// The comment of server-sent events, and the line of JSON, that keep a stream open.
+const HEARTBEATS: [&str; 2] = [":\n\n", "{\"op\":\"heartbeat\"}\n"];
+
+fn server() -> Server {
+    Server::quartet(&["--http-port", "0"])
+}
+
+/// Begins to subscribe, and waits until the subscription stands.
+pub(super) fn subscribe(server: &Server, path: &str, accept: &str) -> Http {
+    let mut http = Http::connect(server.http_address());
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
+    http.write(request.as_bytes());
+    let head = http.read_until("\r\n\r\n").to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let is_lines = accept == "application/x-ndjson";
+    let media_type = if is_lines { accept } else { "text/event-stream" };
+    for header in [
+        &format!("content-type: {media_type}\r\n"),
+        "cache-control: no-store\r\n",
+        "x-accel-buffering: no\r\n",
+    ] {
+        assert!(head.contains(header), "{head}");
+    }
+    http.read_until(HEARTBEATS[usize::from(is_lines)]);
+    http
+}
+
+/// The object of the next message or gap.
+pub(super) fn next(stream: &mut Http) -> serde_json::Value {
+    loop {
+        let line = stream.read_until("\n");
+        let object = line.trim().strip_prefix("data: ").unwrap_or(line.trim());
+        if object.starts_with('{') && object != HEARTBEATS[1].trim() {
+            return serde_json::from_str(object).unwrap_or_else(|error| panic!("{error}: {line}"));
+        }
+    }
+}
+
+#[test]
+fn a_browser_and_curl_get_what_redis_cli_publishes() {
+    let server = server();
+    let mut events = subscribe(&server, "/subscribe/news.*", "text/event-stream");
+    let mut lines = subscribe(&server, "/subscribe/other,news.eu", "application/x-ndjson");
+    let mut resp = Client::connect(server.address());
+    assert_eq!(resp.ask("PUBLISH news.eu hello"), "2");
+    assert!(
+        events
+            .read_until("\n\n")
+            .ends_with("event: message\ndata: {\"subject\":\"news.eu\",\"payload\":\"hello\"}\n\n")
+    );
+    assert!(lines.read_until("}\n").ends_with("{\"subject\":\"news.eu\",\"payload\":\"hello\"}\n"));
+    resp.call(&[&b"PUBLISH"[..], b"other", b"\xff\0"]);
+    assert_eq!(next(&mut lines), serde_json::json!({"subject": "other", "base64": "/wA="}));
+}
+
+#[test]
+fn channels_that_are_no_subjects_reach_those_who_name_them() {
+    let server = server();
+    let mut named = subscribe(&server, "/subscribe?subject=a,b&subject=two%20words", "application/x-ndjson");
+    let mut all = subscribe(&server, "/subscribe/%3E", "application/x-ndjson");
+    let mut resp = Client::connect(server.address());
+    assert_eq!(resp.call(&["PUBLISH", "two words", "1"]), resp.call(&["PUBLISH", "two words", "2"]));
+    assert_eq!(resp.ask("PUBLISH a,b 3"), "2");
+    for payload in ["1", "2", "3"] {
+        assert_eq!(next(&mut named)["payload"], payload);
+    }
+    assert_eq!(next(&mut all)["payload"], "3");
+}
+
+#[test]
+fn one_member_of_a_group_gets_each_message() {
+    let server = server();
+    let path = "/subscribe/jobs.%3E?group=workers";
+    let members = [0, 1].map(|_| subscribe(&server, path, "application/x-ndjson"));
+    let mut other = subscribe(&server, "/subscribe/jobs.mail?group=others", "application/x-ndjson");
+    let mut resp = Client::connect(server.address());
+    for number in 0..10 {
+        assert_eq!(resp.ask(&format!("PUBLISH jobs.mail {number}")), "2");
+    }
+    for number in 0..10 {
+        assert_eq!(next(&mut other)["payload"], number.to_string());
+    }
+    drop(members);
+    wait_for(|| (resp.ask("PUBLISH jobs.mail end") == "1").then_some(()));
+}
+
+#[test]
+fn a_subscription_ends_with_its_stream() {
+    let server = server();
+    let mut resp = Client::connect(server.address());
+    drop(subscribe(&server, "/subscribe/news", "text/event-stream"));
+    wait_for(|| (resp.ask("PUBLISH news hello") == "0").then_some(()));
+}
+
+#[test]
+fn what_cannot_be_subscribed_to_is_named() {
+    let server = InProcess::start(&[]);
+    let mut http = server.http();
+    for (path, field) in [
+        ("/subscribe", "subject"),
+        ("/subscribe?subject=", "subject"),
+        ("/subscribe/a..*", "subject"),
+        ("/subscribe/a,%3E.b", "subject"),
+        ("/subscribe/a,,b", "subject"),
+        ("/subscribe/%FF", "pattern"),
+        ("/subscribe/a?group=two%20words", "group"),
+        ("/subscribe/a?group=", "group"),
+        ("/subscribe/a?slow-consumer=wait", "slow-consumer"),
+        ("/subscribe/a?since=all", "since"),
+    ] {
+        let response = http.get(path);
+        assert_eq!((response.problem(), response.status), ("invalid-value".to_owned(), 400), "{path}");
+        assert_eq!(response.json()["field"], field, "{path}");
+    }
+    let many: Vec<String> = (0..=100).map(|number| format!("subject={number}")).collect();
+    let response = http.get(&format!("/subscribe?{}", many.join("&")));
+    assert_eq!(response.json()["allowed"], "1 to 100 subjects and patterns");
+    let refused = http.ask("GET", "/subscribe/a", &[("Accept", "application/json")], b"");
+    assert_eq!(refused.problem(), "not-acceptable");
+    // A link of another site would take messages from a queue group.
+    let followed = [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+    assert_eq!(http.ask("GET", "/subscribe/a", &followed, b"").problem(), "foreign-origin");
+}
