@@ -6,8 +6,8 @@ use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 
 use super::interest::Lookups;
-use super::staging::{Publication, Stages};
-use super::{FanOut, Outbox, Subscription};
+use super::staging::Stages;
+use super::{FanOut, Outbox};
 use crate::alarm::Alarm;
 use crate::allocator;
 use crate::wait::Barrier;
@@ -30,7 +30,7 @@ pub struct Effects {
     /// The reply to the last operation has to wait for it.
     barrier: Option<Barrier>,
     /// What the thread remembers of its lookups of subjects.
-    pub(super) lookups: Lookups,
+    lookups: Lookups,
     /// Whether there are subscribers, so that operations note events.  Set before an operation.
     pub wants_notices: bool,
     /// Whether an operation has noted events that its service has yet to publish.
@@ -45,14 +45,10 @@ impl Effects {
         }
     }
 
-    /// Sends a message to a subscription; false if that does not take it.
+    /// What a publishing needs: lookups of subjects, and the stages of receivers.
     #[inline]
-    pub(super) fn send_message<'m>(
-        &mut self,
-        publication: &mut Publication<'m>,
-        subscription: &'m Arc<Subscription>,
-    ) -> bool {
-        publication.concerns(subscription) && self.stages.put(publication, subscription)
+    pub(super) fn for_publishing(&mut self) -> (&mut Lookups, &mut Stages) {
+        (&mut self.lookups, &mut self.stages)
     }
 
     /// Hands all messages so far to the outboxes of their receivers, which are woken at the end of the batch.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::backlog::Backlog;
-use super::staging::Publication;
+use super::staging::{Publication, Stages};
 use super::stream::Streams;
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions};
 use crate::clock::Now;
@@ -34,21 +34,23 @@ pub struct Receivers {
 /// A message on its way to its receivers.
 struct Sending<'m, 'e> {
     publication: Publication<'m>,
-    effects: &'e mut Effects,
+    stages: &'e mut Stages,
     receivers: Receivers,
     /// Subscriptions that have had their last message.
     spent: Vec<Arc<Subscription>>,
 }
 
 impl<'m, 'e> Sending<'m, 'e> {
-    fn new(publication: Publication<'m>, effects: &'e mut Effects) -> Sending<'m, 'e> {
-        Sending { publication, effects, receivers: Receivers::default(), spent: Vec::new() }
+    fn new(publication: Publication<'m>, stages: &'e mut Stages) -> Sending<'m, 'e> {
+        Sending { publication, stages, receivers: Receivers::default(), spent: Vec::new() }
     }
 
     /// Sends it to one subscription; false if that does not take it.
     #[inline]
     fn send(&mut self, subscription: &'m Arc<Subscription>) -> bool {
-        if !self.effects.send_message(&mut self.publication, subscription) {
+        let is_sent =
+            self.publication.concerns(subscription) && self.stages.put(&mut self.publication, subscription);
+        if !is_sent {
             return false;
         }
         self.receivers.count += 1;
@@ -93,10 +95,9 @@ impl FanOut {
         if !interest.has_subscribers() {
             return Receivers::default();
         }
-        // Nothing that is sent looks a subject up.
-        let mut lookups = std::mem::take(&mut effects.lookups);
+        let (lookups, stages) = effects.for_publishing();
         let (matches, turns) = lookups.find(message.space, interest, message.subject);
-        let mut sending = Sending::new(Publication::new(message, &self.backlog), effects);
+        let mut sending = Sending::new(Publication::new(message, &self.backlog), stages);
         for subscription in &matches.each {
             sending.send(subscription);
         }
@@ -107,7 +108,6 @@ impl FanOut {
         }
         let Sending { spent, receivers, .. } = sending;
         lookups.release();
-        effects.lookups = lookups;
         spent.iter().for_each(|spent| interest.unsubscribe(spent));
         if message.kind.is_some() {
             // Services publish their events in order, which lasts as long as the lock that their caller holds.

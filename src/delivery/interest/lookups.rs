@@ -176,6 +176,7 @@ impl Remembered {
         // From before the lookup: a change meanwhile may be in it or not.
         let generations = self.shared.generations.sum(slots);
         let is_known = stale.is_some() || self.is_second_sight(&sought);
+        let is_used = stale.is_some();
         let (subject, mut matches) = match stale {
             Some(stale) => {
                 self.subscriptions -= stale.matches.len();
@@ -193,7 +194,7 @@ impl Remembered {
         self.make_room(count);
         self.subscriptions += count;
         let subject = subject.unwrap_or_else(|| sought.subject.into());
-        let lookup = Lookup { hash: sought.hash, subject, slots, generations, is_used: true, matches };
+        let lookup = Lookup { hash: sought.hash, subject, slots, generations, is_used, matches };
         &self.lookups.insert_unique(sought.hash, lookup, |lookup| lookup.hash).into_mut().matches
     }
 
@@ -254,5 +255,82 @@ impl Drop for Remembered {
         self.lookups.clear();
         self.subscriptions = 0;
         self.tell();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Outbox, Subscription, SubscriptionOptions, Topic};
+    use super::*;
+
+    fn subscribe(interest: &Interest, count: usize) {
+        let outbox = Arc::new(Outbox::new(1, "127.0.0.1:1".parse().expect("an address")));
+        for _ in 0..count {
+            let topic = Topic::of_pattern(b"*");
+            interest.subscribe(Subscription::new(topic, SubscriptionOptions::default(), &outbox));
+        }
+    }
+
+    /// Looks a subject up for the first and second time.  Returns the number of subscriptions found.
+    fn find_twice(lookups: &mut Lookups, interest: &Interest, subject: usize) -> usize {
+        let subject = subject.to_string();
+        let counts = [(); 2].map(|()| {
+            let count = lookups.find(ChannelSpace::Channels, interest, subject.as_bytes()).0.len();
+            lookups.release();
+            count
+        });
+        assert_eq!(counts[0], counts[1]);
+        counts[0]
+    }
+
+    fn remembered(lookups: &Lookups) -> &Remembered {
+        lookups.channels.as_ref().expect("there were lookups")
+    }
+
+    #[test]
+    fn the_number_of_remembered_subjects_is_bounded_and_those_in_use_stay() {
+        let (interest, mut lookups) = (Interest::default(), Lookups::default());
+        subscribe(&interest, 1);
+        for subject in 1..3 * SUBJECTS_MAX {
+            assert_eq!(find_twice(&mut lookups, &interest, subject), 1);
+            assert_eq!(find_twice(&mut lookups, &interest, 0), 1);
+            assert!(remembered(&lookups).lookups.len() <= SUBJECTS_MAX);
+        }
+        let hits = |lookups: &mut Lookups| {
+            lookups.forget_ended();
+            interest.report().lookups as f64 * interest.report().hit_rate
+        };
+        let before = hits(&mut lookups);
+        find_twice(&mut lookups, &interest, 0);
+        assert_eq!(hits(&mut lookups) - before, 2.0);
+        assert!(before >= 2.0 * (3 * SUBJECTS_MAX - 4) as f64, "the subject in use was always remembered");
+    }
+
+    #[test]
+    fn the_subscriptions_of_remembered_subjects_are_bounded() {
+        let (interest, mut lookups) = (Interest::default(), Lookups::default());
+        let each = SUBSCRIPTIONS_MAX / 16;
+        subscribe(&interest, each);
+        find_twice(&mut lookups, &interest, 99);
+        for subject in 0..40 {
+            assert_eq!(find_twice(&mut lookups, &interest, subject), each);
+            let remembered = remembered(&lookups);
+            assert_eq!(remembered.subscriptions, remembered.lookups.len() * each);
+            assert!(remembered.subscriptions <= SUBSCRIPTIONS_MAX);
+        }
+        assert_eq!(remembered(&lookups).lookups.len(), 40 % 16);
+    }
+
+    #[test]
+    fn a_subject_with_too_many_subscriptions_is_looked_up_each_time() {
+        let (interest, mut lookups) = (Interest::default(), Lookups::default());
+        subscribe(&interest, SUBSCRIPTIONS_MAX);
+        find_twice(&mut lookups, &interest, 0);
+        find_twice(&mut lookups, &interest, 0);
+        assert_eq!(remembered(&lookups).lookups.len(), 1);
+        subscribe(&interest, 1);
+        assert_eq!(find_twice(&mut lookups, &interest, 0), SUBSCRIPTIONS_MAX + 1);
+        assert_eq!((remembered(&lookups).lookups.len(), remembered(&lookups).subscriptions), (0, 0));
+        assert!(lookups.passing.is_empty() && lookups.passing.each.capacity() <= 1024);
     }
 }

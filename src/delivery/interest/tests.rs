@@ -228,3 +228,38 @@ fn a_member_that_takes_nothing_is_passed_over() {
     assert_eq!(members.iter().map(|member| member.delivered()).collect::<Vec<_>>(), [0, 2, 8]);
     assert_eq!(fan_out.channels.subscription_count(), 2, "the one that had its two has ended");
 }
+
+#[test]
+fn all_threads_that_publish_afterwards_see_a_subscription_and_its_end() {
+    const THREADS: usize = 3;
+    const ROUNDS: usize = 200;
+    let (fan_out, rounds) = (FanOut::default(), std::sync::Barrier::new(THREADS + 1));
+    let topic_of = |round: usize| match round % 3 {
+        0 => Topic::exact(b"orders.new"),
+        1 => Topic::of_pattern(b"orders.*"),
+        _ => glob("*.new"),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let mut effects = Effects::default();
+                for round in 0..2 * ROUNDS {
+                    rounds.wait();
+                    assert_eq!(publish(&fan_out, "orders.new", &mut effects), 1 - round % 2, "round {round}");
+                    rounds.wait();
+                    // Meanwhile the subscription is added or ends.
+                    publish(&fan_out, "orders.new", &mut effects);
+                }
+            });
+        }
+        for round in 0..ROUNDS {
+            let added = subscribe(&fan_out.channels, topic_of(round), 1, None);
+            rounds.wait();
+            rounds.wait();
+            fan_out.channels.unsubscribe(&added);
+            rounds.wait();
+            rounds.wait();
+        }
+    });
+    assert_eq!(fan_out.channels.report().remembered, 0, "the threads have ended");
+}
