@@ -27,6 +27,7 @@ use crate::limit::{COUNTER_TYPE, Limits};
 use crate::lock::{Durability, Locks};
 use crate::log_queue::LogQueue;
 use crate::metrics::Metrics;
+use crate::net::dealer::Dealer;
 use crate::net::listener;
 use crate::net::worker::Worker;
 use crate::policy_file::PolicyFile;
@@ -177,12 +178,12 @@ async fn serve(
     let workers: Result<Vec<Worker>, _> = (0..settings.threads)
         .map(|slot| Worker::start(Arc::clone(services), slot, shutdown.clone()))
         .collect();
-    let workers: Arc<Vec<Worker>> =
-        workers.map_err(|error| format!("cannot start a worker: {error}; {THREADS_REMEDY}"))?.into();
+    let workers = workers.map_err(|error| format!("cannot start a worker: {error}; {THREADS_REMEDY}"))?;
+    let dealer = Dealer::new(&workers);
     let http_threads: Result<Vec<http::thread::Thread>, _> = (0..settings.http_threads)
         .map(|number| settings.threads + number)
         .filter(|_| !http_listeners.is_empty())
-        .map(|slot| http::thread::Thread::start(Arc::clone(services), slot, shutdown.clone()))
+        .map(|slot| http::thread::Thread::start(Arc::clone(services), slot, dealer.clone(), shutdown.clone()))
         .collect();
     let http_threads: Arc<Vec<http::thread::Thread>> = http_threads
         .map_err(|error| format!("cannot start an HTTP thread: {error}; {THREADS_REMEDY}"))?
@@ -198,13 +199,8 @@ async fn serve(
     let resp = listeners.into_iter().map(|listener| (listener, Protocol::Resp));
     let broker = broker_listeners.into_iter().map(|listener| (listener, Protocol::Broker));
     for (listener, protocol) in resp.chain(broker) {
-        let accept = listener::accept(
-            listener,
-            protocol,
-            Arc::clone(services),
-            Arc::clone(&workers),
-            shutdown.clone(),
-        );
+        let accept =
+            listener::accept(listener, protocol, Arc::clone(services), dealer.clone(), shutdown.clone());
         doors.spawn(accept);
     }
     for listener in http_listeners {
@@ -224,7 +220,7 @@ async fn serve(
         client.outbox.finish();
         client.outbox.wake();
     }
-    Ok((Arc::into_inner(workers).unwrap_or_default(), Arc::into_inner(http_threads).unwrap_or_default()))
+    Ok((workers, Arc::into_inner(http_threads).unwrap_or_default()))
 }
 
 fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {

@@ -9,6 +9,9 @@ mod program;
 /// The HTTP door and what is behind it.
 mod http;
 
+/// WebSockets on the HTTP door.
+mod websocket;
+
 /// Commands of callers that are no connections.
 mod executor;
 

@@ -20,6 +20,13 @@ pub struct Credentials<'a> {
     pub token: Option<&'a str>,
 }
 
+impl Credentials<'_> {
+    /// Whether the client gives nothing.
+    pub fn are_empty(&self) -> bool {
+        [self.user, self.password, self.token].into_iter().flatten().all(str::is_empty)
+    }
+}
+
 /// Who a client is.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Identity {

@@ -40,6 +40,8 @@ doors! {
     Resp = "resp",
     /// That of the broker's protocol.
     Broker = "broker",
+    /// That of HTTP, for a WebSocket.
+    WebSocket = "websocket",
 }
 
 /// The facts that a client told about itself.
@@ -154,7 +156,7 @@ impl Clients {
         counts.connected.fetch_add(1, Relaxed);
         let facts = match door {
             Door::Resp => Facts::Resp(RespFacts::default()),
-            Door::Broker => Facts::Broker(BrokerFacts::default()),
+            Door::Broker | Door::WebSocket => Facts::Broker(BrokerFacts::default()),
         };
         let client = Arc::new(SharedClient {
             id,

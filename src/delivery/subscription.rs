@@ -63,6 +63,8 @@ pub struct SubscriptionOptions {
     pub sees_hidden: bool,
     /// Whether it gets only the events of services, which clients cannot publish.
     pub only_events: bool,
+    /// Whether it is there for the answer to a request, which the JSON form of WebSocket tells from other messages.
+    pub answers: bool,
     /// Another way of dealing with a slow receiver than its outbox has.
     pub slow_consumer: Option<SlowConsumer>,
 }
@@ -75,6 +77,7 @@ impl Default for SubscriptionOptions {
             echo: true,
             sees_hidden: false,
             only_events: false,
+            answers: false,
             slow_consumer: None,
         }
     }

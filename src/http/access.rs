@@ -53,6 +53,8 @@ pub(super) struct Access {
 #[derive(Clone, Copy)]
 pub(super) struct Peer {
     address: SocketAddr,
+    /// The address that it has connected to.
+    own: SocketAddr,
     /// Whether it is on this machine.
     is_local: bool,
 }
@@ -60,11 +62,15 @@ pub(super) struct Peer {
 impl Peer {
     /// The client at `address` that has connected to `own`.
     pub(super) fn new(address: SocketAddr, own: SocketAddr) -> Peer {
-        Peer { address, is_local: is_on_this_machine(address, own) }
+        Peer { address, own, is_local: is_on_this_machine(address, own) }
     }
 
     pub(super) fn address(self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn own_address(self) -> SocketAddr {
+        self.own
     }
 }
 
@@ -85,6 +91,8 @@ pub(super) enum Admitted {
     ByBearer,
     /// It may only learn a status: it lacks the password, or comes from another machine.
     ForStatus,
+    /// It may have a WebSocket, on which it has to give the password.
+    ForLater,
 }
 
 impl Access {
@@ -147,6 +155,11 @@ impl Access {
         if is_open {
             return Ok(Admitted::ForStatus);
         }
+        // Pages cannot set the header.  Who has given a wrong password there is told so at once.
+        let gives_nothing = ticket.is_none() && !request.headers().contains_key(header::AUTHORIZATION);
+        if route.upgrades && gives_nothing {
+            return Ok(Admitted::ForLater);
+        }
         let problem = Problem::new(problems::UNAUTHORIZED);
         Err(match ticket {
             Some(_) => problem.detail(
@@ -183,8 +196,9 @@ impl Access {
             return Ok(());
         }
         // A picture, a script or a link comes without Origin.
+        let upgrades = route.upgrades && headers.contains_key(header::UPGRADE);
         let takes = match *request.method() {
-            Method::GET | Method::HEAD => route.get_takes,
+            Method::GET | Method::HEAD => route.get_takes || upgrades,
             _ => true,
         };
         match headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes) {

@@ -156,6 +156,11 @@ impl ActiveStream {
     pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> ActiveStream {
         ActiveStream { stream, activity }
     }
+
+    /// The socket, whose activity is not noted any more.
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.stream
+    }
 }
 
 impl AsyncRead for ActiveStream {

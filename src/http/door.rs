@@ -21,8 +21,10 @@ use super::router;
 use super::routes::{Route, Routes};
 use super::rows::{self, Visitor};
 use super::ticket;
+use super::websocket::Arriving;
 use crate::access::attempts::RECOVERY;
 use crate::http::endpoint::{Context, Crowded, Problem};
+use crate::net::dealer::Dealer;
 use crate::settings::Settings;
 
 /// The challenge for clients that gave no password.
@@ -64,23 +66,31 @@ struct Inner {
     cors: Option<CorsLayer>,
     router: axum::Router,
     routes: Routes,
+    /// Takes the connections that become WebSockets; none if requests come over no connections.
+    dealer: Option<Dealer>,
 }
 
 impl Door {
-    /// The door of the thread that has this context.
-    pub fn new(context: Context, settings: &Settings) -> Door {
+    /// The door of the thread that has this context.  Connections that become WebSockets go to `dealer`; without one, none do.
+    pub fn new(context: Context, settings: &Settings, dealer: Option<Dealer>) -> Door {
         let router = router::router(context.clone());
-        Door::before(router, context, settings)
+        Door::before(router, context, settings, dealer)
     }
 
     /// The door in front of these endpoints.
-    pub(super) fn before(router: axum::Router, context: Context, settings: &Settings) -> Door {
+    pub(super) fn before(
+        router: axum::Router,
+        context: Context,
+        settings: &Settings,
+        dealer: Option<Dealer>,
+    ) -> Door {
         Door(Arc::new(Inner {
             access: Access::new(settings),
             cors: router::cors(&settings.http_cors_origins),
             router,
             routes: Routes::new(),
             context,
+            dealer,
         }))
     }
 
@@ -128,15 +138,19 @@ impl Door {
     }
 
     async fn run(&self, mut request: Request, route: &Route, caller: Caller) -> Response {
-        let Inner { context, access, router, .. } = &*self.0;
+        let Inner { context, access, router, dealer, .. } = &*self.0;
         match access.admit(&request, route, caller.peer, context.services()) {
+            Ok(admitted) if route.upgrades => {
+                let arriving = Arriving { peer: caller.peer, admitted, dealer: dealer.clone() };
+                request.extensions_mut().insert(arriving);
+            }
             Ok(admitted @ (Admitted::Fully | Admitted::ByBearer)) if route.runs_commands => {
                 let is_operator = admitted == Admitted::ByBearer;
                 let visitor = Visitor { address: caller.peer.address(), is_operator };
                 request.extensions_mut().insert(visitor);
             }
             Ok(Admitted::Fully | Admitted::ByBearer) => {}
-            Ok(Admitted::ForStatus) => {
+            Ok(Admitted::ForStatus | Admitted::ForLater) => {
                 request.extensions_mut().insert(Admitted::ForStatus);
             }
             Err(problem) => {

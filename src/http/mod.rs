@@ -5,7 +5,7 @@
 //! | connections | `listener` accepts them, `thread` serves them; `activity`, `streams` and `progress` find slow clients, `flight` and `bodies` bound the bytes in flight |
 //! | every request | `door`: `access` and `host` admit it, `request_id` names it, also in the log |
 //! | endpoints | `openapi` lists and describes them, `router` and `routes` find the one of a request; `rows` runs commands |
-//! | the door's own endpoints | `health`, `metrics`, `pages`, `openapi` |
+//! | the door's own endpoints | `health`, `metrics`, `pages`, `openapi`, `websocket` |
 //! | parts of endpoints of all services | `endpoint` |
 
 mod access;
@@ -28,5 +28,6 @@ mod rows;
 mod streams;
 pub mod thread;
 mod ticket;
+mod websocket;
 
 pub use openapi::openapi;

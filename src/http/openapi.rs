@@ -12,13 +12,19 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr};
 
 use super::routes::TAKES_TICKET;
-use super::{health, metrics, pages, rows, ticket};
+use super::{health, metrics, pages, rows, ticket, websocket};
 use crate::catalog::SERVICES;
 use crate::http::endpoint::{Context, OpenApiRouter, ProblemResponse, routes};
 
 /// The endpoints of the door itself.
-const OWN: [fn() -> OpenApiRouter<Context>; 5] =
-    [rows::endpoints, health::endpoints, metrics::endpoints, description_endpoint, pages::endpoints];
+const OWN: [fn() -> OpenApiRouter<Context>; 6] = [
+    rows::endpoints,
+    health::endpoints,
+    metrics::endpoints,
+    description_endpoint,
+    pages::endpoints,
+    websocket::endpoints,
+];
 
 /// The lists of endpoints, of the services and of the door itself.
 fn lists() -> impl Iterator<Item = fn() -> OpenApiRouter<Context>> {

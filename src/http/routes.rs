@@ -20,6 +20,9 @@ const RUNS_COMMANDS: &str = "x-runs-commands";
 /// An extension of a GET: a browser may ask with a ticket instead of the password.
 pub(super) const TAKES_TICKET: &str = "x-takes-ticket";
 
+/// An extension of a GET: it turns the connection into a WebSocket.
+const UPGRADES: &str = "x-upgrades";
+
 /// Routes that are no part of the API.
 const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
 
@@ -38,6 +41,8 @@ pub(super) struct Route {
     pub(super) runs_commands: bool,
     /// Whether its GET may come with a ticket instead of the password; the extension `x-takes-ticket`.
     pub(super) takes_ticket: bool,
+    /// Whether its GET turns the connection into a WebSocket, on which the client gives its password; the extension `x-upgrades`.
+    pub(super) upgrades: bool,
     /// Whether it is a page of ours with scripts, not data.
     pub(super) has_scripts: bool,
 }
@@ -54,6 +59,7 @@ impl Route {
             post_reads: false,
             runs_commands: false,
             takes_ticket: false,
+            upgrades: false,
             has_scripts,
         }
     }
@@ -72,6 +78,7 @@ impl Route {
             post_reads: extension(&item.post, READS).is_some(),
             runs_commands,
             takes_ticket: extension(&item.get, TAKES_TICKET).is_some(),
+            upgrades: extension(&item.get, UPGRADES).is_some(),
             has_scripts: false,
             label,
         }

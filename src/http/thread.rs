@@ -26,6 +26,7 @@ use super::streams::Streams;
 use crate::allocator::Purge;
 use crate::command::Services;
 use crate::http::endpoint::Context;
+use crate::net::dealer::Dealer;
 use crate::random::{Random, machine_seed};
 
 /// How long open requests may take when the server stops.
@@ -77,14 +78,15 @@ struct ThreadState {
 }
 
 impl Thread {
-    /// Starts the thread that has `slot` at the gate.  It stops once `shutdown` is cancelled and its requests are
-    /// answered.
+    /// Starts the thread that has `slot` at the gate.  Connections that become WebSockets go to `dealer`.  The thread stops once
+    /// `shutdown` is cancelled and its requests are answered.
     ///
     /// # Errors
     /// If the thread or its runtime cannot be made.
     pub fn start(
         services: Arc<Services>,
         slot: usize,
+        dealer: Dealer,
         shutdown: CancellationToken,
     ) -> std::io::Result<Thread> {
         // The limit on connections bounds this channel.
@@ -96,7 +98,7 @@ impl Thread {
             let settings = services.settings.current();
             let builder = builder(Arc::clone(&services));
             let context = Context::new(services, slot, Random::with_seed(machine_seed()), shutdown.clone());
-            let state = ThreadState { door: Door::new(context, &settings), builder, shutdown };
+            let state = ThreadState { door: Door::new(context, &settings, Some(dealer)), builder, shutdown };
             runtime.block_on(work(Arc::new(state), arriving, counter));
         })?;
         Ok(Thread { queue, connections, thread })
@@ -289,7 +291,7 @@ mod tests {
             began.send(()).expect("the test waits for it");
             pending::<()>().await;
         };
-        let door = Door::before(Router::new().route("/wait", get(wait)), context, &Settings::default());
+        let door = Door::before(Router::new().route("/wait", get(wait)), context, &Settings::default(), None);
         let state = ThreadState { door, builder: builder(Arc::clone(&services)), shutdown };
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

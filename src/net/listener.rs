@@ -1,15 +1,16 @@
-//! Listens for connections of one protocol and deals them to the least loaded worker, where they stay.
+//! Listens for connections of one protocol and deals them to the workers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::worker::{Accepted, Worker};
+use super::dealer::{Accepted, Dealer};
 use crate::command::Services;
 use crate::log_queue::RepeatLimit;
 use crate::session::{Protocol, Refused};
@@ -40,14 +41,14 @@ pub async fn accept(
     listener: TcpListener,
     protocol: Protocol,
     services: Arc<Services>,
-    workers: Arc<Vec<Worker>>,
+    dealer: Dealer,
     shutdown: CancellationToken,
 ) {
     let mut failures = RepeatLimit::default();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => admit(stream, address, protocol, &services, &workers).await,
+                Ok((stream, address)) => admit(stream, address, protocol, &services, &dealer).await,
                 Err(error) => {
                     if let Some(more) = failures.admit(services.clock.now()) {
                         tracing::warn!(%error, more, "cannot accept a connection");
@@ -65,7 +66,7 @@ async fn admit(
     address: SocketAddr,
     protocol: Protocol,
     services: &Services,
-    workers: &[Worker],
+    dealer: &Dealer,
 ) {
     let settings = services.settings.current();
     let (has_password, is_protected, most) =
@@ -76,7 +77,7 @@ async fn admit(
     let refused = if is_protected && !has_password && !is_on_this_machine(address, own) {
         Some(Refused::Protected)
     } else {
-        (services.clients.len(protocol.door()) >= most).then_some(Refused::Full)
+        (protocol.connections(&services.clients) >= most).then_some(Refused::Full)
     };
     if let Some(refused) = refused {
         services.clients.count_rejected(protocol.door());
@@ -85,8 +86,7 @@ async fn admit(
         let _ = stream.write_all(&reason).await;
         return;
     }
-    let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
-    if let Err(error) = deal(stream, address, protocol, services, worker, !has_password) {
+    if let Err(error) = deal(stream, address, protocol, services, dealer, !has_password) {
         tracing::debug!(%error, "a connection was lost before it was served");
     }
 }
@@ -96,7 +96,7 @@ fn deal(
     address: SocketAddr,
     protocol: Protocol,
     services: &Services,
-    worker: &Worker,
+    dealer: &Dealer,
     authenticated: bool,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
@@ -109,6 +109,6 @@ fn deal(
     let stream = stream.into_std()?;
     let shared =
         services.clients.connect(protocol.door(), address, local_address, services.clock.now().millis());
-    worker.deal(Accepted { stream, protocol, shared, authenticated });
+    dealer.deal(Accepted { stream, input: Bytes::new(), protocol, shared, authenticated });
     Ok(())
 }

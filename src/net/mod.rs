@@ -1,5 +1,6 @@
 //! Sockets, and the threads that serve them.  Only these files and `http` know sockets.
 
+pub mod dealer;
 pub mod listener;
 mod poll_waker;
 mod tcp;

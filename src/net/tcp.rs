@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use mio::event::Event;
 use mio::net::TcpStream;
 use quartet_protocol::buffer::Buffer;
@@ -12,7 +13,7 @@ use quartet_protocol::buffer::Buffer;
 use super::thread_state::ThreadState;
 use crate::command::Flow;
 use crate::command::executor::Executor;
-use crate::session::{Session, Unsent};
+use crate::session::{Scratch, Session, Unsent};
 
 /// Parts of the output given to the system in one call.
 const PARTS_PER_WRITE: usize = 16;
@@ -31,6 +32,8 @@ pub(super) struct Connection {
     writable: bool,
     /// The peer has closed its side.  The system reports nothing more, and the input ends there.
     hung_up: bool,
+    /// Input that was read before the connection came here.
+    early: Bytes,
     session: Session,
     /// Leads to another turn.
     waker: Waker,
@@ -62,14 +65,15 @@ pub(super) enum NextAction {
 struct Ended;
 
 impl Connection {
-    /// A connection on a socket that does not block.
-    pub(super) fn new(stream: TcpStream, session: Session, waker: Waker) -> Connection {
+    /// A connection on a socket that does not block, from which `early` was read already.
+    pub(super) fn new(stream: TcpStream, early: Bytes, session: Session, waker: Waker) -> Connection {
         session.outbox().register(&waker);
         Connection {
             stream,
             readable: false,
             writable: false,
             hung_up: false,
+            early,
             session,
             waker,
             unsent: Unsent::default(),
@@ -119,13 +123,14 @@ impl Connection {
             self.apply(flow, state);
             self.keep(&mut state.executor, state.scratch.written());
         }
-        self.collect();
+        self.collect(&mut state.scratch);
         for _ in 0..READS_PER_TURN {
             match self.step(state) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Ended)) => return NextAction::End,
                 Poll::Pending => {
-                    let until = self.lingers_until.or(self.paused_until);
+                    let due = if self.ending { None } else { self.session.deadline() };
+                    let until = self.lingers_until.or(self.paused_until).or(due);
                     return until.map_or(NextAction::Wait, NextAction::Pause);
                 }
             }
@@ -138,6 +143,9 @@ impl Connection {
         if self.at_end {
             // A client that has left looks like one that only sends no more, and nothing may be granted to the former.
             self.unsent.withdraw(&mut state.executor);
+        }
+        if self.ending {
+            self.session.say_goodbye(self.unsent.messages());
         }
         if !self.unsent.is_empty() && !self.is_paused() {
             match self.flush(&mut state.executor)? {
@@ -152,7 +160,7 @@ impl Connection {
                 Poll::Pending => {}
             }
         }
-        if self.collect() {
+        if self.collect(&mut state.scratch) {
             return Poll::Ready(Ok(()));
         }
         if self.ending {
@@ -231,6 +239,15 @@ impl Connection {
 
     /// Reads once.  Zero if the read was interrupted or the client sends no more.
     fn read(&mut self, input: &mut [u8]) -> Poll<Result<usize, Ended>> {
+        if !self.early.is_empty() {
+            let length = self.early.len().min(input.len());
+            self.early.copy_to_slice(&mut input[..length]);
+            if self.early.is_empty() {
+                // Gives its buffer back.
+                self.early = Bytes::new();
+            }
+            return Poll::Ready(Ok(length));
+        }
         if !self.readable || self.at_end {
             return Poll::Pending;
         }
@@ -281,13 +298,13 @@ impl Connection {
 
     /// Takes messages for the client if little is unwritten; the others wait where its policy applies to them.  True if there
     /// is something to write now.
-    fn collect(&mut self) -> bool {
+    fn collect(&mut self, scratch: &mut Scratch) -> bool {
         let outbox = self.session.outbox();
         if outbox.is_empty() || outbox.is_closing() {
             return false;
         }
         let before = self.unsent.len();
-        self.session.collect(self.unsent.messages());
+        self.session.collect(scratch, self.unsent.messages());
         self.note_unsent();
         self.unsent.len() > before && !self.is_paused()
     }

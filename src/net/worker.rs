@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,18 +15,18 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use tokio_util::sync::CancellationToken;
 
+use super::dealer::{Accepted, Hand, Handed};
 use super::poll_waker::PollWaker;
 use super::tcp::{Connection, NextAction};
 use super::thread_state::ThreadState;
 use super::tick::Tick;
 use super::wakeups::Wakeups;
 use crate::allocator::Purge;
-use crate::client::SharedClient;
 use crate::clock::Now;
 use crate::command::Services;
 use crate::command::executor::Executor;
 use crate::random::{Random, machine_seed};
-use crate::session::{Protocol, Session};
+use crate::session::Session;
 
 /// Sockets that the system reports at once.
 const EVENTS_MAX: usize = 1024;
@@ -45,20 +44,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_millis(20);
 /// How long connections may take to write their last replies when the server stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// An accepted connection, on its way to its worker.
-pub(super) struct Accepted {
-    pub(super) stream: TcpStream,
-    pub(super) protocol: Protocol,
-    pub(super) shared: Arc<SharedClient>,
-    pub(super) authenticated: bool,
-}
-
-/// A worker as the listener sees it.
+/// A worker as the server sees it.
 pub struct Worker {
-    /// Not bounded by itself: `maxclients` bounds the connections that exist at all.
-    handing: Sender<Accepted>,
-    wakeups: Arc<Wakeups>,
-    connections: Arc<AtomicUsize>,
+    hand: Hand,
     thread: JoinHandle<()>,
 }
 
@@ -92,30 +80,19 @@ impl Worker {
             };
             event_loop.run();
         })?;
-        Ok(Worker { handing, wakeups, connections, thread })
+        Ok(Worker { hand: Hand::new(handing, wakeups, connections), thread })
     }
 
-    /// The number of its connections.
-    pub(super) fn load(&self) -> usize {
-        self.connections.load(Relaxed)
-    }
-
-    /// Hands a connection to the worker.
-    pub(super) fn deal(&self, accepted: Accepted) {
-        self.connections.fetch_add(1, Relaxed);
-        if let Err(refused) = self.handing.send(accepted) {
-            // The worker has ended, which happens only while the server stops.
-            tracing::debug!(client = refused.0.shared.id, "connection came too late");
-        }
-        self.wakeups.wake_worker();
+    /// The way to it.
+    pub(super) fn hand(&self) -> &Hand {
+        &self.hand
     }
 
     /// Tells all workers to end once their connections have ended, waits for that, and cuts off connections that take too
     /// long.
     pub fn join_all(workers: Vec<Worker>) {
         let stop = |worker: Worker| {
-            drop(worker.handing);
-            worker.wakeups.wake_worker();
+            worker.hand.finish();
             worker.thread
         };
         let threads: Vec<JoinHandle<()>> = workers.into_iter().map(stop).collect();
@@ -132,7 +109,7 @@ struct EventLoop {
     poll: Poll,
     wakeups: Arc<Wakeups>,
     tick: Tick,
-    handed: Receiver<Accepted>,
+    handed: Receiver<Handed>,
     connections: Slab<Box<Connection>>,
     /// The number of connections, for the listener.
     count: Arc<AtomicUsize>,
@@ -265,9 +242,9 @@ impl EventLoop {
         }
         loop {
             match self.handed.try_recv() {
-                Ok(accepted) => self.take_over(accepted),
+                Ok(Handed::Connection(accepted)) => self.take_over(accepted),
                 Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
+                Ok(Handed::Last) | Err(TryRecvError::Disconnected) => {
                     self.drained_by = Some(self.now().after(DRAIN_TIME_MAX).micros());
                     return;
                 }
@@ -289,7 +266,7 @@ impl EventLoop {
         let session = Session::new(accepted.protocol, accepted.shared, accepted.authenticated);
         let waker = self.wakeups.waker(entry.key());
         // The first turn comes when the socket is reported writable, which is at once.
-        entry.insert(Box::new(Connection::new(stream, session, waker)));
+        entry.insert(Box::new(Connection::new(stream, accepted.input, session, waker)));
     }
 
     /// Removes expired keys, and keys beyond the memory limit.  It goes on at once while there is more to do than one step

@@ -1,8 +1,11 @@
 //! One client's conversation in one of the protocols: bytes in, bytes out, no sockets.
 
 pub mod broker;
+mod json;
+mod keep_alive;
 pub mod resp;
 mod unsent;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,9 +17,10 @@ use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::{Batch, Output};
 
 pub use unsent::Unsent;
+pub use websocket::Agreement;
 
 use crate::broker::authentication;
-use crate::client::{Door, SharedClient};
+use crate::client::{Clients, Door, SharedClient};
 use crate::clock::Now;
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
@@ -26,6 +30,13 @@ use crate::settings::Settings;
 /// While a RESP client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
 const UNSENT_MAX: usize = 1024 * 1024;
 
+/// Messages are moved from the outbox of a broker's client to its connection until that holds so many bytes.  The others
+/// wait in the outbox, where the way to deal with a slow receiver applies to them.
+const MESSAGES_UNSENT_MAX: usize = 256 * 1024;
+
+/// While a broker's client has this many bytes of answers to its operations unread, no more of its operations are read.
+const ANSWERS_UNSENT_MAX: usize = 1024 * 1024;
+
 /// The protocols that connections speak, each on a listener of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protocol {
@@ -33,6 +44,8 @@ pub enum Protocol {
     Resp,
     /// That of NATS clients.
     Broker,
+    /// What was agreed on for a WebSocket, which comes from the HTTP door.
+    WebSocket(Agreement),
 }
 
 /// Why a connection is refused at the door.
@@ -50,6 +63,17 @@ impl Protocol {
         match self {
             Protocol::Resp => Door::Resp,
             Protocol::Broker => Door::Broker,
+            Protocol::WebSocket(_) => Door::WebSocket,
+        }
+    }
+
+    /// The number of connections that count against the same limit.
+    pub fn connections(self, clients: &Clients) -> usize {
+        match self {
+            Protocol::Resp => clients.len(Door::Resp),
+            Protocol::Broker | Protocol::WebSocket(_) => {
+                clients.len(Door::Broker) + clients.len(Door::WebSocket)
+            }
         }
     }
 
@@ -57,7 +81,7 @@ impl Protocol {
     pub fn needs_password(self, settings: &Settings) -> bool {
         match self {
             Protocol::Resp => settings.has_password(),
-            Protocol::Broker => authentication::is_required(settings),
+            Protocol::Broker | Protocol::WebSocket(_) => authentication::is_required(settings),
         }
     }
 
@@ -65,7 +89,7 @@ impl Protocol {
     pub fn connections_max(self, settings: &Settings) -> usize {
         match self {
             Protocol::Resp => settings.maxclients,
-            Protocol::Broker => settings.broker_connection_limit,
+            Protocol::Broker | Protocol::WebSocket(_) => settings.broker_connection_limit,
         }
     }
 
@@ -79,7 +103,9 @@ impl Protocol {
         match (self, refused) {
             (Protocol::Resp, Refused::Protected) => Bytes::from_static(resp::PROTECTED),
             (Protocol::Resp, Refused::Full) => Bytes::from_static(resp::FULL),
-            (Protocol::Broker, refused) => broker::refusal(refused, services, addresses),
+            (Protocol::Broker | Protocol::WebSocket(_), refused) => {
+                broker::refusal(refused, services, addresses)
+            }
         }
     }
 }
@@ -91,6 +117,8 @@ pub enum Session {
     Resp(resp::Session),
     /// In the broker's protocol.
     Broker(broker::Session),
+    /// In frames of a WebSocket.
+    WebSocket(websocket::Session),
 }
 
 /// A thread's memory for the conversations of its connections, used by one at a time.
@@ -98,6 +126,7 @@ pub enum Session {
 pub struct Scratch {
     batch: Batch,
     output: Output,
+    websocket: websocket::Scratch,
 }
 
 impl Scratch {
@@ -113,6 +142,9 @@ impl Session {
         match protocol {
             Protocol::Resp => Session::Resp(resp::Session::new(client, authenticated)),
             Protocol::Broker => Session::Broker(broker::Session::new(client, authenticated)),
+            Protocol::WebSocket(agreement) => {
+                Session::WebSocket(websocket::Session::new(agreement, client, authenticated))
+            }
         }
     }
 
@@ -121,6 +153,7 @@ impl Session {
         match self {
             Session::Resp(session) => &session.shared().outbox,
             Session::Broker(session) => &session.shared().outbox,
+            Session::WebSocket(session) => &session.shared().outbox,
         }
     }
 
@@ -129,6 +162,7 @@ impl Session {
         match self {
             Session::Resp(session) => session.is_authenticated(),
             Session::Broker(session) => session.is_authenticated(),
+            Session::WebSocket(session) => session.is_authenticated(),
         }
     }
 
@@ -136,7 +170,7 @@ impl Session {
     pub fn note_active(&self, now: Now) {
         match self {
             Session::Resp(session) => session.shared().last_active.store(now.millis(), Relaxed),
-            Session::Broker(_) => {}
+            Session::Broker(_) | Session::WebSocket(_) => {}
         }
     }
 
@@ -152,6 +186,9 @@ impl Session {
                 session.receive(input, executor, &mut scratch.batch, &mut scratch.output)
             }
             Session::Broker(session) => session.receive(input, executor, &mut scratch.output),
+            Session::WebSocket(session) => {
+                session.receive(input, executor, &mut scratch.websocket, &mut scratch.output)
+            }
         }
     }
 
@@ -159,7 +196,9 @@ impl Session {
     pub fn put_off(&mut self, input: &[u8], executor: &mut Executor) -> Flow {
         match self {
             Session::Resp(session) => session.put_off(input, executor),
-            Session::Broker(_) => unreachable!("it is full whenever it does not run its input"),
+            Session::Broker(_) | Session::WebSocket(_) => {
+                unreachable!("it is full whenever it does not run its input")
+            }
         }
     }
 
@@ -167,7 +206,7 @@ impl Session {
     pub fn is_behind(&self) -> bool {
         match self {
             Session::Resp(session) => session.is_behind(),
-            Session::Broker(_) => false,
+            Session::Broker(_) | Session::WebSocket(_) => false,
         }
     }
 
@@ -175,7 +214,7 @@ impl Session {
     pub fn is_full(&self, executor: &mut Executor) -> bool {
         match self {
             Session::Resp(session) => session.is_full(executor),
-            Session::Broker(_) => true,
+            Session::Broker(_) | Session::WebSocket(_) => true,
         }
     }
 
@@ -183,7 +222,7 @@ impl Session {
     pub fn resume(&mut self, executor: &mut Executor, scratch: &mut Scratch) -> Flow {
         match self {
             Session::Resp(session) => session.resume(executor, &mut scratch.batch, &mut scratch.output),
-            Session::Broker(_) => Flow::Continue,
+            Session::Broker(_) | Session::WebSocket(_) => Flow::Continue,
         }
     }
 
@@ -191,7 +230,7 @@ impl Session {
     pub fn is_blocked(&self) -> bool {
         match self {
             Session::Resp(session) => session.is_blocked(),
-            Session::Broker(_) => false,
+            Session::Broker(_) | Session::WebSocket(_) => false,
         }
     }
 
@@ -204,7 +243,7 @@ impl Session {
     ) -> Poll<()> {
         match self {
             Session::Resp(session) => session.poll_blocked(waker, executor, &mut scratch.output),
-            Session::Broker(_) => Poll::Ready(()),
+            Session::Broker(_) | Session::WebSocket(_) => Poll::Ready(()),
         }
     }
 
@@ -212,7 +251,7 @@ impl Session {
     pub fn give_up(&mut self, executor: &mut Executor) {
         match self {
             Session::Resp(session) => session.give_up(executor),
-            Session::Broker(_) => {}
+            Session::Broker(_) | Session::WebSocket(_) => {}
         }
     }
 
@@ -221,14 +260,18 @@ impl Session {
         match self {
             Session::Resp(_) => Flow::Continue,
             Session::Broker(session) => session.tend(executor, &mut scratch.output),
+            Session::WebSocket(session) => {
+                session.tend(executor, &mut scratch.websocket, &mut scratch.output)
+            }
         }
     }
 
     /// Takes messages for the client, each of them whole, as many as the connection should hold.
-    pub fn collect(&self, buffer: &mut Buffer) {
+    pub fn collect(&self, scratch: &mut Scratch, buffer: &mut Buffer) {
         match self {
             Session::Resp(session) => session.collect(buffer),
             Session::Broker(session) => session.collect(buffer),
+            Session::WebSocket(session) => session.collect(&mut scratch.websocket, buffer),
         }
     }
 
@@ -237,6 +280,7 @@ impl Session {
         match self {
             Session::Resp(_) => unsent <= UNSENT_MAX,
             Session::Broker(session) => session.has_read(),
+            Session::WebSocket(session) => session.has_read(),
         }
     }
 
@@ -245,6 +289,23 @@ impl Session {
         match self {
             Session::Resp(_) => {}
             Session::Broker(session) => session.note_sent(bytes, is_all),
+            Session::WebSocket(session) => session.note_sent(bytes, is_all),
+        }
+    }
+
+    /// When the conversation is to be tended next, in microseconds, if it knows.
+    pub fn deadline(&self) -> Option<u64> {
+        match self {
+            Session::Resp(_) | Session::Broker(_) => None,
+            Session::WebSocket(session) => session.deadline(),
+        }
+    }
+
+    /// Writes the last words of a conversation that ends, once.
+    pub fn say_goodbye(&mut self, buffer: &mut Buffer) {
+        match self {
+            Session::Resp(_) | Session::Broker(_) => {}
+            Session::WebSocket(session) => session.say_goodbye(buffer),
         }
     }
 
@@ -253,6 +314,7 @@ impl Session {
         match self {
             Session::Resp(session) => session.close(executor),
             Session::Broker(session) => session.close(executor),
+            Session::WebSocket(session) => session.close(executor),
         }
     }
 }

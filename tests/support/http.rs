@@ -71,6 +71,11 @@ impl Http {
         self.read(method).expect("the server closed the connection instead of answering")
     }
 
+    /// The socket once more, to be written to by another thread.
+    pub(crate) fn second_handle(&self) -> TcpStream {
+        self.stream.get_ref().try_clone().expect("the socket is open")
+    }
+
     /// Writes `bytes` as they are; a server that closed meanwhile shows when reading.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.get_mut().write_all(bytes);

@@ -48,7 +48,7 @@ impl InProcess {
         let services = resp.services().clone();
         let slot = services.settings.current().threads;
         let context = endpoint::Context::new(services, slot, Random::with_seed(3), CancellationToken::new());
-        let door = Door::new(context, &settings);
+        let door = Door::new(context, &settings, None);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().expect("there are threads");
         InProcess(Rc::new(Place { resp: RefCell::new(resp), door, runtime, next_client: Cell::new(b'a') }))

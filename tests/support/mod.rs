@@ -14,3 +14,4 @@ pub(crate) mod simulated_disk;
 pub(crate) mod slow_server;
 #[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]
 pub(crate) mod traces;
+pub(crate) mod websocket;

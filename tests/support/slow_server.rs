@@ -9,6 +9,7 @@ use quartet::clock::{Clock, Now};
 use quartet::command::Services;
 use quartet::journal::Writer;
 use quartet::lock::{Durability, Totals};
+use quartet::net::dealer::Dealer;
 use quartet::net::worker::Worker;
 use quartet::session::Protocol;
 use quartet::settings::Settings;
@@ -129,20 +130,15 @@ async fn serve(
     let address = |listener: &tokio::net::TcpListener| listener.local_addr().expect("it is bound");
     let addresses = (address(&resp), address(&web));
     let worker = Worker::start(Arc::clone(&services), 0, shutdown.clone()).expect("a thread");
-    let thread = http::thread::Thread::start(Arc::clone(&services), 1, shutdown.clone()).expect("a thread");
-    let (workers, threads) = (Arc::new(vec![worker]), Arc::new(vec![thread]));
+    let dealer = Dealer::new(std::slice::from_ref(&worker));
+    let thread = http::thread::Thread::start(Arc::clone(&services), 1, dealer.clone(), shutdown.clone());
+    let threads = Arc::new(vec![thread.expect("a thread")]);
     let mut doors = tokio::task::JoinSet::new();
-    doors.spawn(net::listener::accept(
-        resp,
-        Protocol::Resp,
-        Arc::clone(&services),
-        Arc::clone(&workers),
-        shutdown.clone(),
-    ));
+    doors.spawn(net::listener::accept(resp, Protocol::Resp, Arc::clone(&services), dealer, shutdown.clone()));
     doors.spawn(http::listener::accept(web, services, Arc::clone(&threads), shutdown.clone()));
     tell(addresses);
     while doors.join_next().await.is_some() {}
-    Worker::join_all(Arc::into_inner(workers).unwrap_or_default());
+    Worker::join_all(vec![worker]);
     for thread in Arc::into_inner(threads).unwrap_or_default() {
         thread.join();
     }

@@ -34,6 +34,11 @@ pub fn message(kind: Kind, contents: &mut Buffer, deflater: Option<&mut Deflater
     output.append(contents);
 }
 
+/// Appends a ping.
+pub fn ping(output: &mut Buffer) {
+    control(Opcode::Ping, &[], output);
+}
+
 /// Appends the answer to a ping.
 pub fn pong(payload: &[u8], output: &mut Buffer) {
     control(Opcode::Pong, payload, output);

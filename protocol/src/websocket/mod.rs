@@ -23,7 +23,7 @@ mod violation;
 pub use close::CloseCode;
 pub use decode::{Data, Decoder, Event, FrameLimits, Kind, Step};
 pub use deflate::{Deflater, Inflater};
-pub use encode::{binary, close, message, pong};
+pub use encode::{binary, close, message, ping, pong};
 pub use text::{InvalidUtf8, Utf8Check};
 pub use violation::Violation;
 

@@ -2,9 +2,12 @@
 //! not.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use quartet_protocol::broker::headers::Headers;
 use quartet_protocol::buffer::Buffer;
 use serde::Serialize;
 
@@ -17,13 +20,24 @@ struct Object<'m> {
     op: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Cow<'m, str>>,
-    subject: Cow<'m, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<Cow<'m, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Cow<'m, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<BTreeMap<Cow<'m, str>, Values<'m>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<&'m str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
+}
+
+/// The values of a header: mostly one.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Values<'m> {
+    One(Cow<'m, str>),
+    Several(Vec<Cow<'m, str>>),
 }
 
 /// A notice of missed messages.
@@ -51,7 +65,12 @@ pub(super) fn write_line(message: &Message<'_>, buffer: &mut Buffer) {
 
 /// Appends a line for the JSON form of WebSocket.
 pub(super) fn write_operation(message: &Message<'_>, subscription: &Subscription, buffer: &mut Buffer) {
-    let object = Object { op: Some("message"), id: Some(id(subscription)), ..object(message) };
+    let mut object = Object { id: Some(id(subscription)), ..object(message) };
+    match subscription.options().answers {
+        false => object.op = Some("message"),
+        // The subject is an inbox that the client has not chosen.
+        true => (object.op, object.subject) = (Some("reply"), None),
+    }
     append(&object, buffer);
     buffer.extend(b"\n");
 }
@@ -83,7 +102,31 @@ fn object<'m>(message: &Message<'m>) -> Object<'m> {
     let payload = std::str::from_utf8(message.payload).ok();
     let base64 = payload.is_none().then(|| STANDARD.encode(message.payload));
     let reply = (!message.reply.is_empty()).then(|| String::from_utf8_lossy(message.reply));
-    Object { op: None, id: None, subject: String::from_utf8_lossy(message.subject), reply, payload, base64 }
+    let subject = Some(String::from_utf8_lossy(message.subject));
+    Object { op: None, id: None, subject, reply, headers: headers(message.headers), payload, base64 }
+}
+
+fn headers(block: &[u8]) -> Option<BTreeMap<Cow<'_, str>, Values<'_>>> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in Headers::new(block)?.iter() {
+        let value = String::from_utf8_lossy(value);
+        match headers.entry(String::from_utf8_lossy(name)) {
+            Entry::Vacant(entry) => {
+                entry.insert(Values::One(value));
+            }
+            Entry::Occupied(mut entry) => {
+                let values = match std::mem::replace(entry.get_mut(), Values::Several(Vec::new())) {
+                    Values::One(first) => vec![first, value],
+                    Values::Several(mut values) => {
+                        values.push(value);
+                        values
+                    }
+                };
+                entry.insert(Values::Several(values));
+            }
+        }
+    }
+    (!headers.is_empty()).then_some(headers)
 }
 
 fn append(object: &impl Serialize, buffer: &mut Buffer) {

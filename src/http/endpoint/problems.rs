@@ -75,6 +75,9 @@ problems! {
         "The body of the request came more slowly than the server waits for.";
     TOO_LARGE = PAYLOAD_TOO_LARGE "too-large" "The body is too large":
         "The body is longer than the setting http-body-limit allows.";
+    UPGRADE_REQUIRED = UPGRADE_REQUIRED "upgrade-required" "The path is a WebSocket":
+        "The request does not ask for a WebSocket of version 13 as RFC 6455 says, or came over HTTP/2, where none is \
+         served; the detail says what is missing.  Browsers do it right with `new WebSocket(address)`.";
     UNSUPPORTED_CODING = UNSUPPORTED_MEDIA_TYPE "unsupported-coding" "The body is compressed":
         "The header Content-Encoding names a coding, but bodies are taken only without one.";
     UNSUPPORTED_TRANSFER = NOT_IMPLEMENTED "unsupported-transfer" "The transfer coding is not understood":

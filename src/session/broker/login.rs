@@ -60,6 +60,10 @@ impl Run<'_> {
             password: connect.password.as_deref(),
             token: connect.token.as_deref(),
         };
+        if self.session.is_authenticated() && credentials.are_empty() {
+            // It has given its password before, perhaps in the handshake of its WebSocket.
+            return true;
+        }
         match authentication::authenticate(settings, login, credentials) {
             Ok(identity) => self.session.identity = identity,
             Err(_) => return false,

@@ -6,7 +6,6 @@
 
 mod connect;
 mod info;
-mod keep_alive;
 mod login;
 mod publish;
 mod run;
@@ -26,22 +25,15 @@ use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
 use crate::delivery::Encoding;
 
-use super::Refused;
+use super::keep_alive::{Due, KeepAlive};
+use super::{ANSWERS_UNSENT_MAX, MESSAGES_UNSENT_MAX, Refused};
 use info::Occasion;
-use keep_alive::KeepAlive;
 use run::Run;
 
 /// The error for a client of another machine while there is no password.  It begins as the errors that clients know.
 const PROTECTED: &str = "Authorization Violation: Quartet is running in protected mode because no password is set, and \
 serves only clients on its own machine; to serve others set a password with --requirepass, or, if the network is \
 trusted, switch the protection off with --protected-mode no";
-
-/// Messages are moved from the outbox to the connection until it holds so many bytes.  The others wait in the outbox, where
-/// the way to deal with a slow receiver applies to them.
-const MESSAGES_UNSENT_MAX: usize = 256 * 1024;
-
-/// While a client has this many bytes of answers to its operations unread, no more of its operations are read.
-const ANSWERS_UNSENT_MAX: usize = 1024 * 1024;
 
 /// Tells a client that is refused at the door why.  INFO comes first, without which clients do not read on.
 pub(super) fn refusal(refused: Refused, services: &Services, addresses: (SocketAddr, SocketAddr)) -> Bytes {
@@ -73,6 +65,8 @@ pub struct Session {
     keep_alive: KeepAlive,
     /// Who the client is.
     identity: Identity,
+    /// The error that has ended the conversation.
+    ended_for: Option<&'static str>,
 }
 
 /// How far the conversation has come.  A TLS handshake on the same connection would come between [`Stage::New`] and
@@ -110,6 +104,7 @@ impl Session {
             answers: 0,
             revision: 0,
             identity: Identity::default(),
+            ended_for: None,
         }
     }
 
@@ -154,7 +149,18 @@ impl Session {
         }
         let last_active = self.shared.last_active.load(Relaxed);
         let now = services.clock.now();
-        self.keep_alive.look(facts(&self.shared), last_active, now, executor.settings(), output)
+        match self.keep_alive.look(facts(&self.shared), last_active, now, executor.settings()) {
+            Due::Nothing => Flow::Continue,
+            Due::Ping => {
+                write::ping(output);
+                Flow::Continue
+            }
+            Due::End(text) => {
+                write::error(output, text);
+                self.ended_for = Some(text);
+                Flow::Close
+            }
+        }
     }
 
     fn write_info(&self, services: &Services, occasion: Occasion, output: &mut Buffer) {
@@ -193,9 +199,19 @@ impl Session {
 
     /// Takes messages for the client while `buffer` is not too long.
     pub fn collect(&self, buffer: &mut Buffer) {
+        self.collect_behind(0, buffer);
+    }
+
+    /// The same, if so many bytes are on their way before those of `buffer`.
+    pub fn collect_behind(&self, before: usize, buffer: &mut Buffer) {
         if self.has_read() {
-            self.shared.outbox.collect(buffer, MESSAGES_UNSENT_MAX);
+            self.shared.outbox.collect(buffer, MESSAGES_UNSENT_MAX.saturating_sub(before));
         }
+    }
+
+    /// The error that has ended the conversation, if one has.
+    pub fn ended_for(&self) -> Option<&'static str> {
+        self.ended_for
     }
 
     /// Ends the client's subscriptions.

@@ -8,12 +8,13 @@ use quartet_protocol::broker::{Limits, Malformation, Operation, Step, write};
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::limits::KEPT_LENGTH_MIN;
 
-use super::{MESSAGES_UNSENT_MAX, Session, facts};
+use super::{Session, facts};
 use crate::access::Violation;
 use crate::client::{BrokerOptions, LastOperation};
 use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::{Executor, Publisher};
+use crate::session::MESSAGES_UNSENT_MAX;
 
 /// What a batch works with.
 pub(super) struct Run<'r> {
@@ -154,7 +155,8 @@ impl<'r> Run<'r> {
     }
 
     /// Writes an error that ends the conversation.
-    pub(super) fn refuse(&mut self, text: &str) -> Flow {
+    pub(super) fn refuse(&mut self, text: &'static str) -> Flow {
+        self.session.ended_for = Some(text);
         self.answer(|output| write::error(output, text));
         Flow::Close
     }

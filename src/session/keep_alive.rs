@@ -5,16 +5,23 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use quartet_protocol::broker::write;
-use quartet_protocol::buffer::Buffer;
-
 use crate::client::BrokerFacts;
 use crate::clock::Now;
-use crate::command::Flow;
 use crate::settings::Settings;
 
 /// When a client is pinged for the first time, in milliseconds after it has connected.
 const FIRST_PING: u64 = 2_000;
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Due {
+    /// The client is to be pinged.
+    Ping,
+    /// The conversation ends with this error.
+    End(&'static str),
+    /// Neither.
+    Nothing,
+}
 
 /// See the module's text.  All times are on the server's clock.
 pub(super) struct KeepAlive {
@@ -65,36 +72,34 @@ impl KeepAlive {
         }
     }
 
-    /// Does what is due, and sets the next deadline.
+    /// What is due now.  Sets the next deadline.
     pub(super) fn look(
         &mut self,
         facts: &BrokerFacts,
         last_active: u64,
         now: Now,
         settings: &Settings,
-        output: &mut Buffer,
-    ) -> Flow {
+    ) -> Due {
         if !self.is_authenticated && now.millis() >= self.authenticated_by(settings) {
-            write::error(output, "Authentication Timeout");
-            return Flow::Close;
+            return Due::End("Authentication Timeout");
         }
+        let mut due = Due::Nothing;
         let interval = settings.broker_ping_interval.as_millis() as u64;
         let has_round_trip = facts.round_trip.load(Relaxed) != 0;
         if self.ping_at <= now.millis() {
             if has_round_trip && now.millis() < last_active + interval {
                 self.ping_at = last_active + interval;
             } else if self.pings_out >= settings.broker_max_pings_out {
-                write::error(output, "Stale Connection");
-                return Flow::Close;
+                return Due::End("Stale Connection");
             } else {
-                write::ping(output);
+                due = Due::Ping;
                 self.pings_out += 1;
                 self.pinged_at = now.micros();
                 self.ping_at = now.millis() + interval;
             }
         }
         self.set_deadline(facts, settings);
-        Flow::Continue
+        due
     }
 
     fn set_deadline(&self, facts: &BrokerFacts, settings: &Settings) {

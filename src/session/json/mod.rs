@@ -1,0 +1,198 @@
+//! A conversation of JSON objects, for people and for small programs in browsers: one operation per frame, and one answer
+//! or message per frame.
+//!
+//! The client gets its messages and the answers to its operations in the order of the events, as in the broker's protocol.
+//! Subjects that belong to the talk between NATS clients and the server are closed to it, see
+//! [`subjects`](crate::broker::subjects).
+
+mod answer;
+mod pending;
+mod request;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use quartet_protocol::buffer::Buffer;
+
+use self::answer::{Answer, ErrorCode, Failure, Info};
+use self::pending::Pending;
+use self::run::Run;
+use super::keep_alive::{Due, KeepAlive};
+use super::{ANSWERS_UNSENT_MAX, MESSAGES_UNSENT_MAX};
+use crate::broker::announcement::SERVER_NAME;
+use crate::broker::authentication::Identity;
+use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
+use crate::command::executor::Executor;
+use crate::command::{Flow, Services};
+use crate::delivery::Encoding;
+
+/// One client's conversation.
+pub(super) struct Session {
+    shared: Arc<SharedClient>,
+    keep_alive: KeepAlive,
+    /// Who the client is.
+    identity: Identity,
+    is_greeted: bool,
+    /// The revision of the announcement that the client knows.
+    revision: u32,
+    /// The number of the last subscription or request to which the server gave its id.
+    last_id: u64,
+    pending: Pending,
+    /// How many of the messages that each subscription has missed the client has acknowledged.
+    acknowledged: HashMap<Box<[u8]>, u64>,
+    /// Bytes of answers that the client may not have read yet.
+    answers: usize,
+    /// The error that has ended the conversation.
+    ended_for: Option<&'static str>,
+}
+
+impl Session {
+    /// A conversation that has just begun.
+    pub(super) fn new(client: Arc<SharedClient>, authenticated: bool) -> Session {
+        client.outbox.set_encoding(Encoding::Json);
+        facts(&client).set_options(BrokerOptions::ECHO | BrokerOptions::HEADERS);
+        Session {
+            keep_alive: KeepAlive::new(client.connected_at, authenticated),
+            shared: client,
+            identity: Identity::default(),
+            is_greeted: false,
+            revision: 0,
+            last_id: 0,
+            pending: Pending::default(),
+            acknowledged: HashMap::new(),
+            answers: 0,
+            ended_for: None,
+        }
+    }
+
+    /// The client as others see it.
+    pub(super) fn shared(&self) -> &Arc<SharedClient> {
+        &self.shared
+    }
+
+    /// Whether the client may publish and subscribe.
+    pub(super) fn is_authenticated(&self) -> bool {
+        self.keep_alive.is_authenticated()
+    }
+
+    /// The error that has ended the conversation, if one has.
+    pub(super) fn ended_for(&self) -> Option<&'static str> {
+        self.ended_for
+    }
+
+    /// When it is to be tended next, in microseconds, besides the times of [`KeepAlive`].
+    pub(super) fn deadline(&self) -> Option<u64> {
+        self.pending.deadline()
+    }
+
+    fn facts(&self) -> &BrokerFacts {
+        facts(&self.shared)
+    }
+
+    /// Says what the server has to say by itself: what it is, that it stops, that requests have waited in vain.  To be called
+    /// whenever the client is woken.
+    pub(super) fn tend(&mut self, executor: &mut Executor, output: &mut Buffer) -> Due {
+        let services = Arc::clone(executor.services());
+        let revision = services.announcement.revision();
+        if !self.is_greeted || self.revision != revision {
+            self.revision = revision;
+            self.write_info(&services, output);
+        }
+        if !self.is_greeted {
+            self.is_greeted = true;
+            self.keep_alive.begin(facts(&self.shared), executor.settings());
+        }
+        let now = services.clock.now();
+        for request in self.pending.take_overdue(now) {
+            services.fan_out.channels.unsubscribe(&request);
+            let failure = Failure::new(ErrorCode::Timeout, "no answer came in time");
+            self.write_error(&failure, Some(&String::from_utf8_lossy(&request.options().id)), output);
+        }
+        if !self.facts().is_due() {
+            return Due::Nothing;
+        }
+        let last_active = self.shared.last_active.load(Relaxed);
+        let due = self.keep_alive.look(facts(&self.shared), last_active, now, executor.settings());
+        if let Due::End(text) = due {
+            self.ended_for = Some(text);
+            let code = if self.is_authenticated() { ErrorCode::Stale } else { ErrorCode::Unauthorized };
+            self.write_error(&Failure::new(code, text), None, output);
+        }
+        due
+    }
+
+    fn write_info(&self, services: &Services, output: &mut Buffer) {
+        let settings = services.settings.current();
+        let info = Info {
+            op: "info",
+            server: SERVER_NAME,
+            version: env!("CARGO_PKG_VERSION"),
+            client: self.shared.id,
+            auth_required: !self.is_authenticated(),
+            max_payload: settings.broker_max_payload,
+            is_stopping: services.announcement.is_ending(),
+        };
+        answer::write(output, &info);
+    }
+
+    fn write_error(&mut self, failure: &Failure, id: Option<&str>, output: &mut Buffer) {
+        let before = output.len();
+        answer::write(output, &Answer::error(failure, id));
+        self.answers += output.len() - before;
+    }
+
+    /// Runs the operation in a frame, appends the answers to `output`, and says what becomes of the connection.
+    pub(super) fn receive(&mut self, frame: &[u8], executor: &mut Executor, output: &mut Buffer) -> Flow {
+        let now = executor.services().clock.now();
+        self.shared.last_active.store(now.millis(), Relaxed);
+        self.keep_alive.note_input();
+        let mut run = Run::new(self, executor, now, output);
+        let flow = run.operation(frame);
+        run.finish();
+        flow
+    }
+
+    /// Notes that the client has answered a ping.
+    pub(super) fn note_pong(&mut self, executor: &Executor) {
+        self.keep_alive.note_input();
+        self.keep_alive.note_pong(facts(&self.shared), executor.services().clock.now());
+    }
+
+    /// Whether the client has read enough of the answers for more of its operations to be run.
+    pub(super) fn has_read(&self) -> bool {
+        self.answers <= ANSWERS_UNSENT_MAX
+    }
+
+    /// Notes that the client's socket has taken so many bytes, and whether those were all.
+    pub(super) fn note_sent(&mut self, bytes: usize, is_all: bool) {
+        let written = &self.facts().bytes_out;
+        written.store(written.load(Relaxed) + bytes as u64, Relaxed);
+        if is_all {
+            self.answers = 0;
+        }
+    }
+
+    /// Takes messages for the client, if so many bytes are on their way before those of `buffer`.
+    pub(super) fn collect_behind(&self, before: usize, buffer: &mut Buffer) {
+        if self.has_read() {
+            self.shared.outbox.collect(buffer, MESSAGES_UNSENT_MAX.saturating_sub(before));
+        }
+    }
+
+    /// Ends the client's subscriptions and requests.
+    pub(super) fn close(&mut self, executor: &mut Executor) {
+        let publisher = executor.publisher();
+        let interest = &publisher.services.fan_out.channels;
+        self.facts().take_subscriptions().iter().for_each(|ended| interest.unsubscribe(ended));
+        self.pending.take_all().for_each(|ended| interest.unsubscribe(&ended));
+        publisher.services.clients.disconnect(self.shared.id);
+        publisher.effects.deliver(&publisher.services.alarm);
+    }
+}
+
+/// What others see of a client of the broker.
+fn facts(client: &SharedClient) -> &BrokerFacts {
+    client.broker().expect("the door gives its clients these facts")
+}

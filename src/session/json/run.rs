@@ -1,0 +1,380 @@
+//! The operations.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use quartet_protocol::broker::subject;
+use quartet_protocol::buffer::Buffer;
+
+use super::answer::{Answer, ErrorCode, Failure, write};
+use super::pending::REQUESTS_MAX;
+use super::request::Request;
+use super::{Session, facts};
+use crate::access::{DEFAULT_USER, Login, Violation, is_reserved_reply};
+use crate::broker::authentication::{self, Credentials};
+use crate::broker::subjects::{SubjectRefused, check_reply, check_subject};
+use crate::client::BrokerOptions;
+use crate::clock::Now;
+use crate::command::Flow;
+use crate::command::executor::{Executor, Publisher};
+use crate::delivery::{Message, Receivers, Subscription, SubscriptionOptions, Topic};
+use crate::random::machine_seed;
+
+/// Milliseconds that a request waits by default, and at most.
+const TIMEOUT: u64 = 5_000;
+const TIMEOUT_MAX: u64 = 300_000;
+
+/// The operations by their names.
+const OPERATIONS: &[(&str, Handler)] = &[
+    ("connect", |run, request, id| run.connect(request, id)),
+    ("subscribe", |run, request, id| run.subscribe(request, id)),
+    ("unsubscribe", |run, request, id| run.unsubscribe(request, id)),
+    ("publish", |run, request, id| run.publish(request, id)),
+    ("request", |run, request, id| run.request(request, id)),
+    ("ack", |run, request, id| run.acknowledge_gap(request, id)),
+    ("ping", |run, request, id| run.ping(request, id)),
+];
+
+/// Runs an operation.  `id` is that of the object.
+type Handler = fn(&mut Run<'_>, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure>;
+
+/// What an operation works with.
+pub(super) struct Run<'r> {
+    session: &'r mut Session,
+    publisher: Publisher<'r>,
+    now: Now,
+    output: &'r mut Buffer,
+    /// Messages that the client has published, and the bytes of their headers and payloads.
+    messages: u64,
+    bytes: u64,
+    /// Messages that receivers were sent.
+    deliveries: u64,
+}
+
+impl<'r> Run<'r> {
+    pub(super) fn new(
+        session: &'r mut Session,
+        executor: &'r mut Executor,
+        now: Now,
+        output: &'r mut Buffer,
+    ) -> Run<'r> {
+        let publisher = executor.publisher();
+        Run { session, publisher, now, output, messages: 0, bytes: 0, deliveries: 0 }
+    }
+
+    /// Runs the operation in a frame.
+    pub(super) fn operation(&mut self, frame: &[u8]) -> Flow {
+        let (mut id, result) = (None, Request::parse(frame));
+        let result = result.and_then(|mut request| {
+            id = request.take_id()?;
+            self.dispatch(&request, id.as_deref())
+        });
+        let Err(failure) = result else { return Flow::Continue };
+        self.answer(&Answer::error(&failure, id.as_deref()));
+        if failure.code != ErrorCode::Unauthorized {
+            return Flow::Continue;
+        }
+        self.session.ended_for = Some("Authorization Violation");
+        Flow::Close
+    }
+
+    fn dispatch(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        let name = request.op.as_deref().unwrap_or_default();
+        let Some((name, handler)) = OPERATIONS.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = OPERATIONS.iter().map(|(name, _)| *name).collect();
+            let message = format!("op: one of {}", names.join(", "));
+            return Err(Failure::new(ErrorCode::UnknownOperation, message));
+        };
+        if !self.session.is_authenticated() && *name != "connect" {
+            let message = r#"give the password first: {"op":"connect","pass":"..."}"#;
+            return Err(Failure::new(ErrorCode::Unauthorized, message));
+        }
+        handler(self, request, id)
+    }
+
+    /// Writes an answer, behind the messages that wait for the client.
+    fn answer(&mut self, answer: &Answer<'_>) {
+        self.publisher.effects.deliver(&self.publisher.services.alarm);
+        self.session.shared.outbox.drain_into(self.output);
+        let before = self.output.len();
+        write(self.output, answer);
+        self.session.answers += self.output.len() - before;
+    }
+
+    /// Delivers the effects and adds the numbers up.
+    pub(super) fn finish(self) {
+        let Publisher { services, effects, metrics, .. } = self.publisher;
+        effects.deliver(&services.alarm);
+        self.session.collect_behind(0, self.output);
+        if self.messages > 0 {
+            let facts = self.session.facts();
+            facts.messages_in.store(facts.messages_in.load(Relaxed) + self.messages, Relaxed);
+            facts.bytes_in.store(facts.bytes_in.load(Relaxed) + self.bytes, Relaxed);
+            metrics.broker_messages_in.add(self.messages);
+            metrics.broker_payload_in.add(self.bytes);
+            metrics.broker_deliveries.add(self.deliveries);
+        }
+    }
+
+    /// The given id, or else a number that no subscription and no request has.
+    fn free_id(&mut self, given: Option<&str>) -> Result<String, Failure> {
+        let is_taken = |session: &Session, id: &str| {
+            session.facts().subscription(id.as_bytes()).is_some() || session.pending.has(id.as_bytes())
+        };
+        if let Some(id) = given {
+            return match is_taken(self.session, id) {
+                true => Err(Failure::new(ErrorCode::IdInUse, format!("id: {id} is in use"))),
+                false => Ok(id.to_owned()),
+            };
+        }
+        loop {
+            self.session.last_id += 1;
+            let id = self.session.last_id.to_string();
+            if !is_taken(self.session, &id) {
+                return Ok(id);
+            }
+        }
+    }
+}
+
+/// The conversation itself.
+impl Run<'_> {
+    fn connect(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        let credentials = Credentials {
+            user: request.user.as_deref(),
+            password: request.pass.as_deref(),
+            token: request.token.as_deref(),
+        };
+        // Whoever is in already need not give a password again, but may become another.
+        if !self.session.is_authenticated() || !credentials.are_empty() {
+            let Publisher { services, settings, .. } = &self.publisher;
+            let address = self.session.shared.outbox.address().ip();
+            let login = Login { attempts: &services.attempts, address, now: self.now };
+            self.session.identity = authentication::authenticate(settings, login, credentials)
+                .map_err(|_| Failure::new(ErrorCode::Unauthorized, "the user or the password is wrong"))?;
+            self.session.keep_alive.note_authenticated();
+        }
+        let facts = facts(&self.session.shared);
+        let mut options = facts.options();
+        options.set(BrokerOptions::ECHO, request.echo.unwrap_or(options.contains(BrokerOptions::ECHO)));
+        facts.set_options(options);
+        let user = self.session.identity.name();
+        self.session.shared.identify(|identity| {
+            if let Some(name) = &request.name {
+                identity.name.clone_from(name);
+            }
+            identity.user = if user == DEFAULT_USER { String::new() } else { user.to_owned() };
+        });
+        self.answer(&Answer::new("connected", id));
+        Ok(())
+    }
+
+    fn ping(&mut self, _request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        self.answer(&Answer::new("pong", id));
+        Ok(())
+    }
+}
+
+/// Subscribing.
+impl Run<'_> {
+    fn subscribe(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        let pattern = request.needed_subject()?;
+        if !subject::is_valid_pattern(pattern.as_bytes()) {
+            let message = "subject: tokens between full stops, without blanks; `*` stands for one token and `>` for \
+                           the rest";
+            return Err(Failure::new(ErrorCode::InvalidField, message));
+        }
+        let group = request.group.as_deref();
+        if group.is_some_and(|group| !subject::is_valid_subject(group.as_bytes())) {
+            return Err(Failure::new(ErrorCode::InvalidField, "group: a name without blanks"));
+        }
+        self.check_line(&[pattern, group.unwrap_or_default()])?;
+        let group = group.map(str::as_bytes);
+        if self
+            .session
+            .identity
+            .permissions()
+            .is_some_and(|may| !may.may_subscribe(pattern.as_bytes(), group))
+        {
+            return Err(violation(&Violation::Subscription { pattern: pattern.as_bytes(), group }));
+        }
+        let slow_consumer = request.slow_consumer()?;
+        let facts = facts(&self.session.shared);
+        let most = self.publisher.settings.broker_max_subscriptions;
+        if most > 0 && facts.has_subscriptions(most) {
+            let message = format!("the setting broker-max-subscriptions allows {most} subscriptions");
+            return Err(Failure::new(ErrorCode::TooMany, message));
+        }
+        let id = self.free_id(id)?;
+        let options = SubscriptionOptions {
+            group: group.map(Into::into),
+            id: id.as_bytes().into(),
+            echo: self.session.facts().options().contains(BrokerOptions::ECHO),
+            slow_consumer,
+            ..SubscriptionOptions::default()
+        };
+        let topic = Topic::of_pattern(pattern.as_bytes());
+        let subscription = Subscription::new(topic, options, &self.session.shared.outbox);
+        if let Some(max) = request.max {
+            subscription.end_after(max.max(1), self.publisher.effects);
+            self.session.facts().note_limited(Arc::clone(&subscription));
+        }
+        self.session.acknowledged.remove(id.as_bytes());
+        self.session.facts().add_subscription(Arc::clone(&subscription));
+        self.publisher.services.fan_out.channels.subscribe(subscription);
+        self.answer(&Answer { subject: Some(pattern), ..Answer::new("subscribed", Some(&id)) });
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        let (id, subscription) = self.subscription(id)?;
+        let facts = facts(&self.session.shared);
+        match request.max {
+            Some(max) if !subscription.end_after(max, self.publisher.effects) => {
+                facts.note_limited(subscription)
+            }
+            _ => {
+                if let Some(ended) = facts.remove_subscription(id.as_bytes()) {
+                    self.publisher.services.fan_out.channels.unsubscribe(&ended);
+                }
+                self.session.acknowledged.remove(id.as_bytes());
+            }
+        }
+        self.answer(&Answer::new("unsubscribed", Some(id)));
+        Ok(())
+    }
+
+    /// The client has noted what a subscription has missed: tells the number of messages since it was last asked.
+    fn acknowledge_gap(&mut self, _request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        let (id, subscription) = self.subscription(id)?;
+        let missed = subscription.missed();
+        let before = self.session.acknowledged.insert(id.as_bytes().into(), missed).unwrap_or_default();
+        self.answer(&Answer { missed: Some(missed - before), ..Answer::new("acked", Some(id)) });
+        Ok(())
+    }
+
+    /// The subscription with this id, which must be there.
+    fn subscription<'i>(&self, id: Option<&'i str>) -> Result<(&'i str, Arc<Subscription>), Failure> {
+        let Some(id) = id else {
+            return Err(Failure::new(
+                ErrorCode::InvalidField,
+                "id: that of a subscription; it must be there",
+            ));
+        };
+        let found = self.session.facts().subscription(id.as_bytes());
+        found.map(|found| (id, found)).ok_or_else(|| {
+            Failure::new(ErrorCode::NoSuchSubscription, format!("id: {id} is no subscription of yours"))
+        })
+    }
+}
+
+/// Publishing.
+impl Run<'_> {
+    fn publish(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        let reply = request.reply.as_deref().unwrap_or_default();
+        if !reply.is_empty() {
+            check_reply(reply.as_bytes()).map_err(|refused| refusal("reply", refused))?;
+            if is_reserved_reply(reply.as_bytes()) {
+                return Err(violation(&Violation::Reply(reply.as_bytes())));
+            }
+        }
+        let receivers = self.send(request, reply)?;
+        if request.ack {
+            self.answer(&Answer { receivers: Some(receivers.count), ..Answer::new("published", id) });
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        let timeout = request.timeout_ms.unwrap_or(TIMEOUT);
+        if !(1..=TIMEOUT_MAX).contains(&timeout) {
+            let message = format!("timeout_ms: a number from 1 to {TIMEOUT_MAX}");
+            return Err(Failure::new(ErrorCode::InvalidField, message));
+        }
+        if request.reply.is_some() {
+            let message =
+                "reply: a request has its own; use publish with reply to have the answers sent elsewhere";
+            return Err(Failure::new(ErrorCode::InvalidField, message));
+        }
+        let id = self.free_id(id)?;
+        if !self.session.pending.has_room() {
+            let message = format!("{REQUESTS_MAX} requests wait for answers already");
+            return Err(Failure::new(ErrorCode::TooMany, message));
+        }
+        // Nobody who is not asked can answer.
+        let secret = [machine_seed().to_be_bytes(), machine_seed().to_be_bytes()].concat();
+        let inbox = [subject::INBOX, b".", URL_SAFE_NO_PAD.encode(secret).as_bytes()].concat();
+        let options =
+            SubscriptionOptions { id: id.as_bytes().into(), answers: true, ..SubscriptionOptions::default() };
+        let answer = Subscription::new(Topic::exact(&inbox), options, &self.session.shared.outbox);
+        answer.end_after(1, self.publisher.effects);
+        let services = Arc::clone(self.publisher.services);
+        services.fan_out.channels.subscribe(Arc::clone(&answer));
+        let inbox = std::str::from_utf8(&inbox).expect("base64 is plain text");
+        let sent = self.send(request, inbox).and_then(|receivers| match receivers.count {
+            0 => {
+                let message = "nobody is subscribed to the subject";
+                Err(Failure::new(ErrorCode::NoResponders, message))
+            }
+            _ => Ok(()),
+        });
+        match sent {
+            Ok(()) => self.session.pending.add(self.now.micros() + timeout * 1000, answer),
+            Err(_) => services.fan_out.channels.unsubscribe(&answer),
+        }
+        sent
+    }
+
+    /// Sends the message of a publication or a request.
+    fn send(&mut self, request: &Request<'_>, reply: &str) -> Result<Receivers, Failure> {
+        let subject = request.needed_subject()?;
+        check_subject(subject.as_bytes()).map_err(|refused| refusal("subject", refused))?;
+        self.check_line(&[subject, reply])?;
+        if self.session.identity.permissions().is_some_and(|may| !may.may_publish(subject.as_bytes())) {
+            return Err(violation(&Violation::Publish(subject.as_bytes())));
+        }
+        let (headers, payload) = (request.header_block()?, request.payload()?);
+        let (length, most) = (headers.len() + payload.len(), self.publisher.settings.broker_max_payload);
+        if length > most {
+            let message = format!(
+                "headers and payload have {length} bytes; the setting broker-max-payload allows {most}"
+            );
+            return Err(Failure::new(ErrorCode::TooLarge, message));
+        }
+        let message = Message {
+            reply: reply.as_bytes(),
+            headers: &headers,
+            sender: Some(self.session.shared.id),
+            ..Message::new(subject.as_bytes(), &payload)
+        };
+        let receivers = self.publisher.services.fan_out.publish(&message, self.publisher.effects);
+        self.messages += 1;
+        self.bytes += length as u64;
+        self.deliveries += receivers.count as u64;
+        Ok(receivers)
+    }
+
+    /// Checks that these words would fit into a line of the broker's protocol.
+    fn check_line(&self, words: &[&str]) -> Result<(), Failure> {
+        let most = self.publisher.settings.broker_max_control_line;
+        if words.iter().map(|word| word.len()).sum::<usize>() <= most {
+            return Ok(());
+        }
+        let message = format!("subject: with its group or reply subject at most {most} bytes");
+        Err(Failure::new(ErrorCode::InvalidField, message))
+    }
+}
+
+fn refusal(field: &str, refused: SubjectRefused) -> Failure {
+    let code = match refused {
+        SubjectRefused::Invalid => ErrorCode::InvalidField,
+        SubjectRefused::Hidden => ErrorCode::Forbidden,
+    };
+    Failure::new(code, format!("{field}: {refused}"))
+}
+
+fn violation(violation: &Violation<'_>) -> Failure {
+    Failure::new(ErrorCode::Forbidden, violation.to_string())
+}
