@@ -11,6 +11,7 @@ mod redis_benchmark;
 mod redis_cli;
 mod redis_cli_reports;
 mod redis_rs;
+mod websocket;
 
 /// Where the client program called `script` is.
 fn program(script: &str) -> PathBuf {

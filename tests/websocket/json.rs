@@ -272,3 +272,36 @@ fn permissions_hold() {
         assert_eq!(json.fail(object), ("forbidden".to_owned(), message.to_owned()));
     }
 }
+
+#[test]
+fn who_reads_too_slowly_is_told_of_the_gap_and_may_acknowledge_it() {
+    const MESSAGES: usize = 400;
+    let server = server(&["--broker-max-pending", "64kb"]);
+    let mut slow = Json::connect(&server);
+    slow.ask(r#"{"op":"subscribe","subject":"flood","slow_consumer":"drop-oldest"}"#);
+    let mut publisher = connect_bytes(&server);
+    // More than both sockets hold.
+    let payload = "x".repeat(64 * 1024);
+    for _ in 0..MESSAGES {
+        publisher.send(BINARY, format!("PUB flood {}\r\n{payload}\r\n", payload.len()));
+    }
+    publisher.send(BINARY, "PUB flood 4\r\nlast\r\nPING\r\n");
+    publisher.stream_until("PONG\r\n");
+    let (mut received, mut missed) = (0, 0);
+    loop {
+        let object = slow.read();
+        match object["op"].as_str() {
+            Some("message") => received += 1,
+            Some("gap") => missed += object["missed"].as_u64().expect("it is a number"),
+            _ => panic!("{object}"),
+        }
+        if object["payload"] == "last" {
+            break;
+        }
+    }
+    assert!(missed > 0);
+    assert_eq!(received + missed, MESSAGES as u64 + 1);
+    let acknowledged = json!({"op": "acked", "id": "1", "missed": missed});
+    assert_eq!(slow.ask(r#"{"op":"ack","id":"1"}"#), acknowledged);
+    assert_eq!(slow.ask(r#"{"op":"ack","id":"1"}"#)["missed"], 0);
+}
