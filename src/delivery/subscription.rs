@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use quartet_protocol::broker::subject;
+
 use super::gap::Gap;
 use super::{Effects, Name, Outbox};
 use crate::glob::{Pattern, PatternTooComplex};
@@ -28,10 +30,10 @@ impl Topic {
     /// The topic of SUB and of HTTP: a subject, or a pattern of tokens if it has a wildcard.  The text must be a valid
     /// pattern.
     pub fn of_pattern(pattern: &[u8]) -> Topic {
-        let is_wildcard = |token: &[u8]| matches!(token, b"*" | b">");
-        match pattern.split(|&byte| byte == b'.').any(is_wildcard) {
-            true => Topic::Wildcard(pattern.into()),
-            false => Topic::Exact(pattern.into()),
+        if subject::has_wildcard(pattern) {
+            Topic::Wildcard(pattern.into())
+        } else {
+            Topic::Exact(pattern.into())
         }
     }
 

@@ -5,6 +5,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{Executor, access};
 use crate::metrics::latency::Event;
 
+/// Ticks after which a thread looks through all that it remembers, while subscriptions come and go.
+const FORGETTING_TICKS: u32 = 50;
+
 impl Executor {
     /// Does everything that has fallen due in the services.
     pub fn advance(&mut self) {
@@ -39,9 +42,14 @@ impl Executor {
         removed
     }
 
-    /// Lets go of subscriptions that have ended, which the thread may remember from its publishing.
+    /// Lets go of subscriptions that have ended, which the thread may remember from its publishing: about once a second.  To
+    /// be called at each tick of the thread.
     pub fn forget_ended(&mut self) {
-        self.workspace.effects.forget_ended();
+        self.ticks += 1;
+        if self.ticks == FORGETTING_TICKS {
+            self.ticks = 0;
+            self.workspace.effects.forget_ended();
+        }
     }
 
     /// Evicts a bounded number of keys if the store is over its memory limit.  True if there is more to do at once.

@@ -51,6 +51,8 @@ pub struct Executor {
     workspace: Workspace,
     /// Where the next step of active expiry begins.
     expiry_cursor: usize,
+    /// Ticks since ended subscriptions were looked for.
+    ticks: u32,
     eviction: eviction::Housekeeping,
 }
 
@@ -95,7 +97,8 @@ impl Executor {
             continuation: Continuation::default(),
             settings: services.settings.snapshot(),
         };
-        Executor { services, workspace, expiry_cursor: 0, eviction: eviction::Housekeeping::default() }
+        let eviction = eviction::Housekeeping::default();
+        Executor { services, workspace, expiry_cursor: 0, ticks: 0, eviction }
     }
 
     /// What all threads share.

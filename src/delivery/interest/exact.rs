@@ -1,10 +1,10 @@
 //! Subscriptions to exact subjects: a hash table in parts, each with a lock of its own.
 
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-
-use std::sync::Arc;
 
 use super::super::{Name, Subscription};
 use super::members::Members;

@@ -37,6 +37,7 @@ const TURN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(in super::super) struct Lookups {
     channels: Option<Box<Remembered>>,
     shard_channels: Option<Box<Remembered>>,
+    /// Whether there was a lookup.
     has_looked_up: bool,
     /// Matches of a lookup that is not remembered.
     passing: Matches,
