@@ -37,7 +37,7 @@ impl PeerServer {
 
 /// A nats-server that runs for this transcript.
 pub(crate) fn nats_target(program: &Path, transcript: &Transcript) -> Target {
-    let server = Server::nats(program, &transcript.nats_configuration);
+    let server = Server::nats(program, 0, &transcript.nats_configuration);
     let address = server.address();
     Target::Frames(FrameTarget::new(transcript, server, address))
 }

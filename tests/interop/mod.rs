@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod broker;
 mod cache_under_pressure;
 mod clients;
 mod redis_benchmark;

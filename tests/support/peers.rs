@@ -45,6 +45,11 @@ pub(crate) fn node(package: &str) -> Option<PathBuf> {
     found(&format!("node with {package}"), on_the_path("node").filter(|_| installed.is_dir()))
 }
 
+/// Go, where the package at this path is installed.
+pub(crate) fn go(package: &Path) -> Option<PathBuf> {
+    found(&format!("go with {}", package.display()), on_the_path("go").filter(|_| package.is_dir()))
+}
+
 /// Names the running test and says why it, or a part of it, is skipped.  A reader sees that although the test passes.
 pub(crate) fn skip(why: &str) {
     // The harness names its threads after their tests.

@@ -92,30 +92,29 @@ impl Server {
         panic!("{failure}");
     }
 
-    /// Starts the nats-server at `program` with this configuration.
-    pub(crate) fn nats(program: &Path, configuration: &str) -> Server {
+    /// Starts the nats-server at `program` at this port, of which zero is any, with this configuration.
+    pub(crate) fn nats(program: &Path, port: u16, configuration: &str) -> Server {
         let folder = Folder::new();
         let file = folder.path().join("nats.conf");
+        let configuration = format!("port: {}\n{configuration}", nats_port(port));
         fs::write(&file, configuration).expect("the folder was just made");
         let mut child = with_output_in(&folder, Command::new(program))
-            .args(["--addr", "127.0.0.1", "--port", "-1", "--config"])
+            .args(["--addr", "127.0.0.1", "--config"])
             .arg(file)
             .arg("--ports_file_dir")
             .arg(folder.path())
             .spawn()
             .expect("the peer was found");
-        let ports = folder.path().join(format!("nats-server_{}.ports", child.id()));
-        // The file is not written at once.
-        let look = || serde_json::from_str(&fs::read_to_string(&ports).ok()?).ok();
-        match wait_until_serving(&mut child, look) {
-            Ok(ports) => {
-                let ports: serde_json::Value = ports;
-                let address = ports["nats"][0].as_str().and_then(|text| text.strip_prefix("nats://"));
-                let address = address.and_then(|text| text.parse().ok());
-                Server { child, folder, address }
-            }
+        let process = child.id();
+        match wait_until_serving(&mut child, || nats_address(&folder, process, "nats")) {
+            Ok(address) => Server { child, folder, address: Some(address) },
             Err(status) => panic!("nats-server ended before it served: {status}\n{}", folder.stderr()),
         }
+    }
+
+    /// Where a nats-server listens for WebSockets.
+    pub(crate) fn nats_websocket_address(&self) -> SocketAddr {
+        nats_address(&self.folder, self.child.id(), "websocket").expect("its configuration has such a door")
     }
 
     /// Where its broker's door listens.
@@ -169,6 +168,20 @@ impl Drop for Server {
         let printed = self.folder.stderr();
         assert!(thread::panicking() || !printed.contains("panicked at"), "{printed}");
     }
+}
+
+/// How a configuration of nats-server writes a port, of which zero is any.
+pub(crate) fn nats_port(port: u16) -> String {
+    if port == 0 { "-1".to_owned() } else { port.to_string() }
+}
+
+/// Where nats-server has written that it serves this kind of client, once it has.
+fn nats_address(folder: &Folder, process: u32, kind: &str) -> Option<SocketAddr> {
+    let text = fs::read_to_string(folder.path().join(format!("nats-server_{process}.ports"))).ok()?;
+    // The file is not written at once.
+    let ports: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let (_, address) = ports[kind][0].as_str()?.split_once("://")?;
+    address.parse().ok()
 }
 
 /// Where the ports file says that the broker's door is.

@@ -1,10 +1,10 @@
 //! Client programs: run to their end, and what they printed.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use super::process::{Folder, with_output_in};
+use super::process::{Folder, wait_for, with_output_in};
 
 /// The output of a program that has ended.
 pub(crate) struct Ended {
@@ -21,6 +21,43 @@ impl Ended {
     pub(crate) fn success(self) -> Ended {
         assert_eq!(self.code, Some(0), "standard output:\n{}\nstandard error:\n{}", self.stdout, self.stderr);
         self
+    }
+}
+
+/// A program that has not ended yet.
+pub(crate) struct Running {
+    child: Child,
+    folder: Folder,
+}
+
+impl Running {
+    /// Starts `command`.
+    pub(crate) fn start(command: Command) -> Running {
+        let folder = Folder::new();
+        let child = with_output_in(&folder, command).spawn().expect("the program was found");
+        Running { child, folder }
+    }
+
+    /// Waits until it has printed this line, or has ended.
+    pub(crate) fn wait_for_line(&mut self, line: &str) {
+        wait_for(|| {
+            let has_ended = self.child.try_wait().expect("the child is ours").is_some();
+            (has_ended || self.folder.stdout().lines().any(|other| other == line)).then_some(())
+        });
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ended {
+        let status = self.child.wait().expect("the child is ours");
+        Ended { code: status.code(), stdout: self.folder.stdout(), stderr: self.folder.stderr() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that fails leaves nothing behind; a program that has ended cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,0 +1,183 @@
+//! @nats-io/nats-core in a browser, over a WebSocket.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use super::{Program, RECONNECT, RESTART, STEPS, programs};
+use crate::interop::program;
+use crate::support::peers;
+use crate::support::process::{Folder, Server, nats_port, with_output_in};
+
+/// The page itself; the rest is in the script.
+const PAGE: &str = "<!doctype html><script type=module src=/nats_page.js></script>";
+
+/// What the page says when it has come to its end.
+const END: &str = "end";
+
+#[test]
+fn nats_core_in_a_browser() {
+    let (Some(chromium), Some(_)) = (peers::peer("chromium"), peers::node("@nats-io/nats-core")) else {
+        return;
+    };
+    for server in programs() {
+        let site = Site::open();
+        let mut door = Door::open(server, &site);
+        let browser = Browser::start(&chromium, &format!("{}/?servers={}", site.origin(), door.url()));
+        let mut said = Vec::new();
+        for line in &site.said {
+            match line.as_str() {
+                RESTART => door.restart(),
+                END => break,
+                failure if failure.starts_with("failed") => panic!("after {said:?} it {failure}"),
+                _ => {}
+            }
+            said.push(line);
+        }
+        drop(browser);
+        assert_eq!(said, [STEPS.as_slice(), &[RESTART, RECONNECT]].concat());
+    }
+}
+
+/// A server with a door for WebSockets.
+struct Door {
+    program: Program,
+    origin: String,
+    address: SocketAddr,
+    server: Option<Server>,
+}
+
+impl Door {
+    fn open(program: Program, site: &Site) -> Door {
+        let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut door = Door { program, origin: site.origin(), address: unknown, server: None };
+        door.restart();
+        door
+    }
+
+    /// Starts it, after the one before was killed, at the same port.
+    fn restart(&mut self) {
+        self.server = None;
+        let port = self.address.port();
+        let server = match &self.program {
+            Program::Nats(program) => {
+                let listen = format!("listen: \"127.0.0.1:{}\"", nats_port(port));
+                Server::nats(program, 0, &format!("websocket {{ no_tls: true, {listen} }}"))
+            }
+            Program::Quartet => {
+                let port = port.to_string();
+                let origin = self.origin.as_str();
+                Server::quartet(&["--broker-port", "0", "--http-port", &port, "--http-cors-origins", origin])
+            }
+        };
+        self.address = match &self.program {
+            Program::Nats(_) => server.nats_websocket_address(),
+            Program::Quartet => server.http_address(),
+        };
+        self.server = Some(server);
+    }
+
+    fn url(&self) -> String {
+        match self.program {
+            Program::Nats(_) => format!("ws://{}", self.address),
+            Program::Quartet => format!("ws://{}/ws", self.address),
+        }
+    }
+}
+
+/// A browser that is killed when dropped.
+struct Browser {
+    child: Child,
+    _profile: Folder,
+}
+
+impl Browser {
+    fn start(chromium: &Path, address: &str) -> Browser {
+        let profile = Folder::new();
+        let mut command = with_output_in(&profile, Command::new(chromium));
+        // It refuses to run as root otherwise, as which tests may run; the only page it opens is ours.
+        command.args(["--headless", "--disable-gpu", "--no-sandbox", "--remote-debugging-port=0"]);
+        command.arg(format!("--user-data-dir={}", profile.path().join("profile").display())).arg(address);
+        Browser { child: command.spawn().expect("the browser was found"), _profile: profile }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // One that has already ended cannot be killed, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server of the page and what it loads, to which the page says how far it has come.
+struct Site {
+    address: SocketAddr,
+    said: Receiver<String>,
+}
+
+impl Site {
+    fn open() -> Site {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (sender, said) = channel();
+        // The thread ends with the process: nobody else would connect to it.
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let sender = sender.clone();
+                thread::spawn(move || serve(&stream, &sender));
+            }
+        });
+        Site { address, said }
+    }
+
+    fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+/// Answers one request; nothing if the browser has thought better of it.
+fn serve(stream: &TcpStream, said: &Sender<String>) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let mut head = Vec::new();
+    while !matches!(head.last().map(String::as_str), Some("\r\n")) {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
+        head.push(line.to_ascii_lowercase().replace("content-length:", "length:"));
+        if head.len() == 1 {
+            head[0] = line;
+        }
+    }
+    let path = head[0].split(' ').nth(1)?.split('?').next()?;
+    let length = head.iter().find_map(|line| line.strip_prefix("length:")?.trim().parse().ok());
+    let mut body = vec![0; length.unwrap_or_default()];
+    reader.read_exact(&mut body).ok()?;
+    let (kind, content) = match path {
+        "/" => ("text/html", PAGE.into()),
+        "/said" => {
+            // The test may have its answer already.
+            let _ = said.send(String::from_utf8_lossy(&body).into_owned());
+            ("text/plain", Vec::new())
+        }
+        _ => ("text/javascript", script(path)?),
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        content.len()
+    );
+    let mut stream = stream;
+    stream.write_all(&[head.as_bytes(), &content].concat()).ok()
+}
+
+/// A script of ours, or of a package below `/modules`.
+fn script(path: &str) -> Option<Vec<u8>> {
+    let file = match path.strip_prefix("/modules/") {
+        Some(module) => program("node/node_modules").join(module),
+        None => program("node").join(path.trim_start_matches('/')),
+    };
+    fs::read(file).ok()
+}

@@ -1,0 +1,75 @@
+//! Client programs in other languages.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::{RECONNECT, RESTART, Restartable, STEPS, programs};
+use crate::interop::program;
+use crate::support::peers;
+use crate::support::process::Folder;
+use crate::support::program::{Running, run};
+
+/// What runs micro services does this too.
+const SERVICE: &str = "service";
+
+/// Where Debian's packages for Go are.
+const GO_PATH: &str = "/usr/share/gocode";
+
+/// Runs a client against each server; `further` are its steps beside the common ones.
+fn check(client: impl Fn() -> Command, further: &[&str]) {
+    for server in programs() {
+        let mut server = Restartable::start(server);
+        let mut command = client();
+        command.arg(server.address.to_string());
+        let mut running = Running::start(command);
+        running.wait_for_line(RESTART);
+        server.restart();
+        let ended = running.end().success();
+        let steps = [STEPS.as_slice(), further, &[RESTART, RECONNECT]].concat();
+        assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), steps);
+    }
+}
+
+/// The program `script`, for `interpreter` to run.
+fn script(interpreter: &Path, script: &str) -> Command {
+    let mut command = Command::new(interpreter);
+    command.arg(program(script));
+    command
+}
+
+#[test]
+fn nats_py() {
+    let Some(python) = peers::python(&["nats"]) else { return };
+    check(|| script(&python, "python/nats_client.py"), &[SERVICE]);
+}
+
+#[test]
+fn transport_node() {
+    let Some(node) = peers::node("@nats-io/transport-node") else { return };
+    check(|| script(&node, "node/nats_client.js"), &[SERVICE]);
+}
+
+#[test]
+fn nats_go() {
+    let Some(client) = go_client() else { return };
+    check(|| Command::new(&client), &[SERVICE]);
+}
+
+/// The client in Go, built against the package as Debian has it.
+fn go_client() -> Option<PathBuf> {
+    static BUILT: OnceLock<(Folder, PathBuf)> = OnceLock::new();
+    let go = peers::go(&Path::new(GO_PATH).join("src/github.com/nats-io/nats.go"))?;
+    let (_, client) = BUILT.get_or_init(|| {
+        let folder = Folder::new();
+        let client = folder.path().join("nats_client");
+        let mut command = Command::new(go);
+        command.args(["build", "-o"]).arg(&client).arg(program("go/nats_client.go"));
+        // Packages are looked for there and nowhere else, so nothing is fetched.
+        command.envs([("GO111MODULE", "off"), ("GOPATH", GO_PATH), ("GOFLAGS", ""), ("CGO_ENABLED", "0")]);
+        command.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));
+        run(command).success();
+        (folder, client)
+    });
+    Some(client.clone())
+}
