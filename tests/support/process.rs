@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, process, thread};
 
@@ -187,15 +187,6 @@ fn nats_address(folder: &Folder, process: u32, kind: &str) -> Option<SocketAddr>
 /// Where the ports file says that the broker's door is.
 fn broker_address(ports: &serde_json::Value) -> Option<SocketAddr> {
     ports["broker"].as_str().map(|text| text.parse().expect("an address was bound"))
-}
-
-/// Whether Quartet opens a door for the broker, which it does not yet.
-pub(crate) fn has_broker_door() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let ports = Server::quartet(&["--broker-port", "0"]).folder().ports();
-        ports.as_ref().and_then(broker_address).is_some()
-    })
 }
 
 /// A folder for what one process writes, gone when dropped.

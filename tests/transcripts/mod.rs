@@ -19,12 +19,18 @@ pub(crate) mod target;
 use std::path::{Path, PathBuf};
 
 use crate::support::peers::skip;
-use crate::support::process::{Server, has_broker_door};
+use crate::support::process::Server;
 use format::Transcript;
 use frame_socket::FrameTarget;
 use in_process::InProcessTarget;
 use runner::check;
 use target::Target;
+
+/// Transcripts that nats-server alone plays so far, and what is missing.
+const NOT_YET: &[(&str, &str)] = &[
+    ("frames/permissions", "the door does not count requests that may be answered"),
+    ("frames/permissions_answers", "the door does not count requests that may be answered"),
+];
 
 /// Where the files are.
 pub(crate) fn directory() -> PathBuf {
@@ -93,11 +99,12 @@ fn quartet_answers_as_the_transcripts_say() {
 
 #[test]
 fn the_broker_answers_as_the_transcripts_say() {
-    if !has_broker_door() {
-        return skip("the broker's door is not open yet");
-    }
     let mut failures = Vec::new();
     for transcript in load_frames() {
+        if let Some((_, reason)) = NOT_YET.iter().find(|(name, _)| *name == transcript.name) {
+            skip(&format!("{}: {reason}", transcript.name));
+            continue;
+        }
         let fresh = || {
             let settings = transcript.settings.iter().map(String::as_str);
             let arguments: Vec<&str> = ["--broker-port", "0"].into_iter().chain(settings).collect();

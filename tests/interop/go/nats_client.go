@@ -276,8 +276,9 @@ func drain(c clients) {
 	check(third.Drain())
 	<-closed
 	same(handled, numbers())
-	check(c.client.Flush())
-	same(len(gathered(answers)), messages)
+	for range numbers() {
+		same(string(next(answers).Data), "seen")
+	}
 	check(answers.Unsubscribe())
 }
 
