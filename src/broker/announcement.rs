@@ -1,6 +1,6 @@
 //! What the broker tells all its clients about itself, and whether they know the latest.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::random::Random;
 
@@ -16,6 +16,9 @@ const SERVER_ID_LENGTH: usize = 55;
 /// The characters in a server's number.
 const SERVER_ID_DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
+/// The characters of the server's number with which the names of its events begin.
+const EVENT_PREFIX_LENGTH: usize = 8;
+
 /// See the module's text.
 pub struct Announcement {
     /// A name of this run that looks like those of NATS.
@@ -25,6 +28,8 @@ pub struct Announcement {
     payload_max: AtomicUsize,
     /// Goes up with each change.
     revision: AtomicU32,
+    /// Events about clients that were told so far.
+    events: AtomicU64,
 }
 
 impl Announcement {
@@ -37,6 +42,7 @@ impl Announcement {
             is_ending: AtomicBool::new(false),
             payload_max: AtomicUsize::new(0),
             revision: AtomicU32::new(0),
+            events: AtomicU64::new(0),
         }
     }
 
@@ -52,8 +58,16 @@ impl Announcement {
 
     /// Notes that the server is about to end.  The caller wakes the clients.
     pub fn end(&self) {
-        self.is_ending.store(true, Relaxed);
-        self.revision.fetch_add(1, Relaxed);
+        if !self.is_ending.swap(true, Relaxed) {
+            self.revision.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The number of the next event about a client, and a name for it that no other has.
+    pub fn next_event(&self) -> (u64, String) {
+        let number = self.events.fetch_add(1, Relaxed) + 1;
+        let (prefix, _) = self.server_id.split_at(EVENT_PREFIX_LENGTH);
+        (number, format!("{prefix}{number:014X}"))
     }
 
     /// Notes the most bytes of a message.  True if that has changed: the caller then wakes the clients.

@@ -1,6 +1,6 @@
 //! What is done for all connections of the broker's protocol, whatever they do themselves.
 
-use crate::client::SharedClient;
+use crate::client::{CloseReason, SharedClient};
 use crate::command::Services;
 use crate::settings::{Settings, SlowConsumer};
 
@@ -27,6 +27,7 @@ fn cut_off_stalled(client: &SharedClient, settings: &Settings, now: u64) {
     if stalled >= deadline && policy == SlowConsumer::Disconnect && !client.outbox.is_closing() {
         let reason = "it has read nothing for broker-write-deadline";
         tracing::info!(client = client.id, address = %client.outbox.address(), reason, "closing");
+        facts.set_close_reason(CloseReason::WriteDeadline);
         client.outbox.close();
         client.outbox.wake();
     }

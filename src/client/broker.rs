@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use hashbrown::HashTable;
 
+use super::CloseReason;
 use crate::delivery::Subscription;
 use crate::lock_order::{Mutex, rank};
 use crate::settings::SlowConsumer;
@@ -17,7 +18,7 @@ const NEVER: u64 = u64::MAX;
 /// A deadline that has come, so that the client's own thread is to look at its timers.
 const DUE: u64 = 0;
 
-/// The client has not said how to deal with it if it reads too slowly.
+/// Nobody has said how to deal with the client if it reads too slowly, or why its connection ends.
 const UNSAID: u8 = u8::MAX;
 
 /// So many subscriptions with a maximum are looked through for spent ones at least.
@@ -100,6 +101,8 @@ pub struct BrokerFacts {
     stalled_at: AtomicU64,
     /// The place of its [`SlowConsumer`] among all; [`UNSAID`] if it has not said.
     slow_consumer: AtomicU8,
+    /// The number of the [`CloseReason`] with which the server ends the connection; [`UNSAID`] while it does not.
+    close_reason: AtomicU8,
     subscriptions: Mutex<Table, { rank::CLIENT_SUBSCRIPTIONS }>,
 }
 
@@ -130,6 +133,7 @@ impl Default for BrokerFacts {
             stalled_since: AtomicU64::new(NEVER),
             stalled_at: AtomicU64::default(),
             slow_consumer: AtomicU8::new(UNSAID),
+            close_reason: AtomicU8::new(UNSAID),
             subscriptions: Mutex::default(),
         }
     }
@@ -154,6 +158,16 @@ impl BrokerFacts {
     /// Notes what should happen if it reads too slowly.
     pub fn set_slow_consumer(&self, policy: SlowConsumer) {
         self.slow_consumer.store(policy as u8, Relaxed);
+    }
+
+    /// Why the server ends the connection; none if it does not.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        CloseReason::of(self.close_reason.load(Relaxed))
+    }
+
+    /// Notes why the server ends the connection.  The first reason stays.
+    pub fn set_close_reason(&self, reason: CloseReason) {
+        let _ = self.close_reason.compare_exchange(UNSAID, reason as u8, Relaxed, Relaxed);
     }
 
     /// The name of its last operation.

@@ -1,6 +1,7 @@
 //! Connected clients as other threads see them.
 
 mod broker;
+mod close_reason;
 mod resp;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use dashmap::DashMap;
 
 pub use broker::{BrokerFacts, BrokerOptions, LastOperation};
+pub use close_reason::CloseReason;
 pub use resp::{ClientFlags, RespFacts, Waiting};
 
 use crate::delivery::Outbox;
@@ -18,7 +20,7 @@ use crate::lock_order::{Guard, Mutex, rank};
 
 /// Makes [`Door`] with its names.
 macro_rules! doors {
-    ($($(#[$text:meta])* $door:ident = $name:literal,)*) => {
+    ($($(#[$text:meta])* $door:ident = $name:literal, $client_type:literal;)*) => {
         /// The listener that a client came by.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Door { $($(#[$text])* $door,)* }
@@ -26,6 +28,11 @@ macro_rules! doors {
         impl Door {
             /// All of them.
             pub const ALL: &[Door] = &[$(Door::$door),*];
+
+            /// What NATS calls its clients.
+            pub fn client_type(self) -> &'static str {
+                match self { $(Door::$door => $client_type,)* }
+            }
 
             /// Its name in metrics and lists.
             pub fn name(self) -> &'static str {
@@ -37,11 +44,11 @@ macro_rules! doors {
 
 doors! {
     /// That of RESP.
-    Resp = "resp",
+    Resp = "resp", "resp";
     /// That of the broker's protocol.
-    Broker = "broker",
+    Broker = "broker", "nats";
     /// That of HTTP, for a WebSocket.
-    WebSocket = "websocket",
+    WebSocket = "websocket", "websocket";
 }
 
 /// The facts that a client told about itself.

@@ -61,7 +61,8 @@ pub struct SubscriptionOptions {
     pub id: Box<[u8]>,
     /// Whether it gets messages that its own client publishes.
     pub echo: bool,
-    /// Whether a wildcard or glob that does not name their prefix matches hidden subjects (`$...`, `_INBOX.`) too.
+    /// Whether a wildcard or glob that does not name their prefix matches hidden subjects (`$...`, `_INBOX.`) too, but
+    /// for those of the server itself (`$SYS.`).
     pub sees_hidden: bool,
     /// Whether it gets only the events of services, which clients cannot publish.
     pub only_events: bool,

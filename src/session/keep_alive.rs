@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::client::BrokerFacts;
+use crate::client::{BrokerFacts, CloseReason};
 use crate::clock::Now;
 use crate::settings::Settings;
 
@@ -81,6 +81,7 @@ impl KeepAlive {
         settings: &Settings,
     ) -> Due {
         if !self.is_authenticated && now.millis() >= self.authenticated_by(settings) {
+            facts.set_close_reason(CloseReason::AuthenticationTimeout);
             return Due::End("Authentication Timeout");
         }
         let mut due = Due::Nothing;
@@ -90,6 +91,7 @@ impl KeepAlive {
             if has_round_trip && now.millis() < last_active + interval {
                 self.ping_at = last_active + interval;
             } else if self.pings_out >= settings.broker_max_pings_out {
+                facts.set_close_reason(CloseReason::Stale);
                 return Due::End("Stale Connection");
             } else {
                 due = Due::Ping;

@@ -1,3 +1,4 @@
 //! The broker's door as clients of its protocol meet it.
 
 mod door;
+mod presence;

@@ -91,6 +91,11 @@ impl BrokerClient {
         String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
     }
 
+    /// Its own address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.stream.local_addr().expect("it is connected")
+    }
+
     /// Reads once; false at the end.
     fn fill(&mut self) -> bool {
         let mut bytes = [0; 64 * 1024];

@@ -97,6 +97,14 @@ pub fn overlaps(one: &[u8], other: &[u8]) -> bool {
     others.next().is_none()
 }
 
+/// Whether the server itself publishes on `subject`, where clients come and go.  Only patterns that name the first token match
+/// it, so that a subscription to everything brings no events of the server, as in NATS, where they are in an account of
+/// their own.
+#[inline]
+pub fn is_system(subject: &[u8]) -> bool {
+    subject.starts_with(b"$SYS.")
+}
+
 /// Whether `subject` belongs to the talk between clients and the server: its first token begins with `$`, or is
 /// [`INBOX`].  Listeners other than that of frames neither publish there nor match it by a wildcard.
 #[inline]

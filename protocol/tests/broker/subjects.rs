@@ -95,6 +95,15 @@ fn wildcards_of_a_published_subject_are_tokens_like_others() {
 }
 
 #[test]
+fn subjects_of_the_server_are_known_by_their_first_token() {
+    for (subject, system) in
+        [("$SYS.ACCOUNT", true), ("$SYS.", true), ("$SYS", false), ("$SYSTEM.x", false), ("a.$SYS.b", false)]
+    {
+        assert_eq!(subject::is_system(subject.as_bytes()), system, "{subject}");
+    }
+}
+
+#[test]
 fn hidden_subjects_are_known_by_their_first_token() {
     for (subject, hidden) in [
         ("$JS.API.INFO", true),

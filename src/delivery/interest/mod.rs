@@ -29,7 +29,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use hashbrown::HashTable;
 use quartet_protocol::broker::subject;
 
-use super::{Name, Subscription, Topic};
+use super::{Name, Subscription, SubscriptionOptions, Topic};
 use crate::glob::{Pattern, PatternTooComplex};
 use changes::Generations;
 use counts::Counts;
@@ -112,10 +112,11 @@ impl Interest {
     /// Whether somebody gets the messages that clients publish on a subject.
     pub fn has_interest(&self, subject: &[u8]) -> bool {
         let mut has_interest = false;
+        let is_system = subject::is_system(subject);
         self.visit(&self.sought(subject), |members, sees_all| {
             let is_wanted = |subscription: &Arc<Subscription>| {
                 let options = subscription.options();
-                (sees_all || options.sees_hidden) && !options.only_events
+                (sees_all || (options.sees_hidden && !is_system)) && !options.only_events
             };
             has_interest = has_interest || members.iter().any(is_wanted);
         });
@@ -200,8 +201,10 @@ impl Interest {
 
     /// Adds the subscriptions that match a subject to `matches`.
     fn find_into(&self, sought: &Sought<'_>, matches: &mut Matches) {
+        let is_system = subject::is_system(sought.subject);
         self.visit(sought, |members, sees_all| {
-            matches.add(members, |subscription| sees_all || subscription.options().sees_hidden);
+            let sees = |options: &SubscriptionOptions| sees_all || (options.sees_hidden && !is_system);
+            matches.add(members, |subscription| sees(subscription.options()));
         });
         self.shared.counts.note_found(matches.len());
     }

@@ -21,6 +21,7 @@ const SUBJECTS: &[&str] = &[
     "b.b.b",
     "$S",
     "$S.a",
+    "$SYS.a",
     "_INBOX",
     "_INBOX.a",
     "_INBOXES.a",
@@ -163,7 +164,8 @@ impl Twin {
 /// Whether a subscription wants a subject, by the plain rules.
 fn matches(subscription: &Subscription, subject: &[u8]) -> bool {
     let sees = |names_hidden: bool| {
-        !subject::is_hidden(subject) || names_hidden || subscription.options().sees_hidden
+        let sees_hidden = subscription.options().sees_hidden && !subject::is_system(subject);
+        !subject::is_hidden(subject) || names_hidden || sees_hidden
     };
     match subscription.topic() {
         Topic::Exact(text) => **text == *subject,

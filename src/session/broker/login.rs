@@ -10,7 +10,7 @@ use super::info::{self, Occasion};
 use super::run::Run;
 use crate::access::{DEFAULT_USER, Login};
 use crate::broker::authentication::{self, Credentials};
-use crate::client::BrokerOptions;
+use crate::client::{BrokerOptions, CloseReason};
 use crate::command::Flow;
 use crate::command::executor::Publisher;
 use crate::delivery::Encoding;
@@ -33,19 +33,23 @@ impl Run<'_> {
     }
 
     pub(super) fn connect(&mut self, json: &[u8]) -> Flow {
-        let Some(connect) = Connect::parse(json, self.options) else { return Flow::Close };
+        let Some(connect) = Connect::parse(json, self.options) else {
+            return self.close(CloseReason::ProtocolViolation);
+        };
         if connect.protocol.is_some_and(|version| !(0..=1).contains(&version)) {
-            return self.refuse("invalid client protocol");
+            return self.refuse(CloseReason::ProtocolViolation, "invalid client protocol");
         }
         if !self.authenticate(&connect) {
-            return self.refuse("Authorization Violation");
+            return self.refuse(CloseReason::Unauthenticated, "Authorization Violation");
         }
         let options = connect.options;
         if options.contains(BrokerOptions::NO_RESPONDERS) && !options.contains(BrokerOptions::HEADERS) {
-            return self.refuse("no responders requires headers support");
+            let text = "no responders requires headers support";
+            return self.refuse(CloseReason::ProtocolViolation, text);
         }
         self.options = options;
         self.take_over(connect);
+        self.tell_connected();
         self.acknowledge();
         Flow::Continue
     }

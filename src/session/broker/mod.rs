@@ -7,6 +7,7 @@
 mod connect;
 mod info;
 mod login;
+mod presence;
 mod publish;
 mod run;
 mod subscribe;
@@ -20,7 +21,7 @@ use quartet_protocol::broker::{Parser, write};
 use quartet_protocol::buffer::Buffer;
 
 use crate::broker::authentication::Identity;
-use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
+use crate::client::{BrokerFacts, BrokerOptions, CloseReason, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
 use crate::delivery::Encoding;
@@ -67,6 +68,8 @@ pub struct Session {
     identity: Identity,
     /// The error that has ended the conversation.
     ended_for: Option<&'static str>,
+    /// It was told that the client has come.
+    is_present: bool,
 }
 
 /// How far the conversation has come.  A TLS handshake on the same connection would come between [`Stage::New`] and
@@ -105,6 +108,7 @@ impl Session {
             revision: 0,
             identity: Identity::default(),
             ended_for: None,
+            is_present: false,
         }
     }
 
@@ -120,6 +124,16 @@ impl Session {
 
     fn facts(&self) -> &BrokerFacts {
         facts(&self.shared)
+    }
+
+    /// Why the connection ends.
+    fn close_reason(&self) -> CloseReason {
+        let outbox = &self.shared.outbox;
+        self.facts().close_reason().unwrap_or(match () {
+            () if outbox.is_closing() => CloseReason::Kicked,
+            () if outbox.is_ending() => CloseReason::ServerShutdown,
+            () => CloseReason::ClientClosed,
+        })
     }
 
     fn addresses(&self) -> (SocketAddr, SocketAddr) {
@@ -214,9 +228,13 @@ impl Session {
         self.ended_for
     }
 
-    /// Ends the client's subscriptions.
+    /// Ends the client's subscriptions, and tells that it has gone.
     pub fn close(&mut self, executor: &mut Executor) {
-        let publisher = executor.publisher();
+        let now = executor.services().clock.now();
+        let mut publisher = executor.publisher();
+        if self.is_present {
+            presence::tell_gone(self, &mut publisher, now, self.close_reason());
+        }
         let interest = &publisher.services.fan_out.channels;
         self.facts().take_subscriptions().iter().for_each(|ended| interest.unsubscribe(ended));
         publisher.services.clients.disconnect(self.shared.id);

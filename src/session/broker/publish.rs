@@ -7,7 +7,7 @@ use quartet_protocol::broker::{Publication, subject, write};
 
 use super::run::Run;
 use crate::access::{Violation, is_reserved_reply};
-use crate::client::{BrokerOptions, LastOperation};
+use crate::client::{BrokerOptions, CloseReason, LastOperation};
 use crate::command::Flow;
 use crate::delivery::{Message, Subscription};
 
@@ -21,10 +21,10 @@ impl Run<'_> {
         self.bytes += (headers.len() + payload.len()) as u64;
         if !self.options.intersects(BrokerOptions::VERBOSE | BrokerOptions::PEDANTIC) {
             if has_headers && !self.options.contains(BrokerOptions::HEADERS) {
-                return Flow::Close;
+                return self.close(CloseReason::ProtocolViolation);
             }
         } else if !self.check_publication(&publication) {
-            return Flow::Close;
+            return self.close(CloseReason::ProtocolViolation);
         }
         if !reply.is_empty() && is_reserved_reply(reply) {
             self.refuse_violation(Violation::Reply(reply));

@@ -8,9 +8,9 @@ use quartet_protocol::broker::{Limits, Malformation, Operation, Step, write};
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::limits::KEPT_LENGTH_MIN;
 
-use super::{Session, facts};
+use super::{Session, facts, presence};
 use crate::access::Violation;
-use crate::client::{BrokerOptions, LastOperation};
+use crate::client::{BrokerOptions, CloseReason, LastOperation};
 use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::{Executor, Publisher};
@@ -126,7 +126,7 @@ impl<'r> Run<'r> {
         let mut rest = input;
         while !rest.is_empty() {
             if !self.session.is_authenticated() && !rest[0].eq_ignore_ascii_case(&b'c') {
-                return self.refuse("Authorization Violation");
+                return self.refuse(CloseReason::Unauthenticated, "Authorization Violation");
             }
             match self.session.parser.next(rest, &self.limits) {
                 Step::Operation { operation, consumed } => {
@@ -148,16 +148,26 @@ impl<'r> Run<'r> {
     }
 
     fn malformed(&mut self, malformation: Malformation) -> Flow {
+        let reason = match malformation {
+            Malformation::PayloadTooLong => CloseReason::PayloadTooLong,
+            _ => CloseReason::ProtocolViolation,
+        };
         match malformation.answer() {
-            Some(text) => self.refuse(text),
-            None => Flow::Close,
+            Some(text) => self.refuse(reason, text),
+            None => self.close(reason),
         }
     }
 
     /// Writes an error that ends the conversation.
-    pub(super) fn refuse(&mut self, text: &'static str) -> Flow {
+    pub(super) fn refuse(&mut self, reason: CloseReason, text: &'static str) -> Flow {
         self.session.ended_for = Some(text);
         self.answer(|output| write::error(output, text));
+        self.close(reason)
+    }
+
+    /// Ends the conversation without a word.
+    pub(super) fn close(&mut self, reason: CloseReason) -> Flow {
+        self.session.facts().set_close_reason(reason);
         Flow::Close
     }
 
@@ -187,8 +197,19 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// Tells those who want to know that the client has come: at its CONNECT, or when it has said something else.
+    #[cold]
+    pub(super) fn tell_connected(&mut self) {
+        if !std::mem::replace(&mut self.session.is_present, true) {
+            presence::tell_connected(self.session, &mut self.publisher, self.now);
+        }
+    }
+
     /// Delivers the effects and adds the numbers up.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
+        if !self.session.is_present && self.session.is_authenticated() {
+            self.tell_connected();
+        }
         let Publisher { services, effects, metrics, .. } = self.publisher;
         effects.deliver(&services.alarm);
         self.session.shared.outbox.collect(self.output, MESSAGES_UNSENT_MAX);
@@ -235,7 +256,7 @@ impl<'r> Run<'r> {
                 self.connect(json)
             }
             Operation::Info | Operation::Ok => Flow::Continue,
-            Operation::Error(_) => Flow::Close,
+            Operation::Error(_) => self.close(CloseReason::ClientClosed),
         }
     }
 }

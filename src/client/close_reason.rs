@@ -1,0 +1,50 @@
+//! Why a connection to the broker has ended, in the words of nats-server.
+
+/// Makes [`CloseReason`] with its texts.
+macro_rules! reasons {
+    ($($(#[$text:meta])* $reason:ident = $words:literal,)*) => {
+        /// See the module's text.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum CloseReason { $($(#[$text])* $reason,)* }
+
+        impl CloseReason {
+            const ALL: &[CloseReason] = &[$(CloseReason::$reason),*];
+
+            /// The words that programs look for.
+            pub fn text(self) -> &'static str {
+                match self { $(CloseReason::$reason => $words,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The client has closed it, or is gone.
+    ClientClosed = "Client Closed",
+    /// It has not given the right password.
+    Unauthenticated = "Authentication Failure",
+    /// It has not given its password in time.
+    AuthenticationTimeout = "Authentication Timeout",
+    /// It has broken the protocol.
+    ProtocolViolation = "Protocol Violation",
+    /// It has announced too long a message.
+    PayloadTooLong = "Maximum Message Payload Exceeded",
+    /// Too much waited for it.
+    SlowConsumer = "Slow Consumer (Pending Bytes)",
+    /// It has read nothing for too long.
+    WriteDeadline = "Slow Consumer (Write Deadline)",
+    /// It has not answered pings.
+    Stale = "Stale Connection",
+    /// An operator has ended it.
+    Kicked = "Kicked",
+    /// The server ends.
+    ServerShutdown = "Server Shutdown",
+}
+
+impl CloseReason {
+    /// The reason with this number.
+    pub(super) fn of(number: u8) -> Option<CloseReason> {
+        CloseReason::ALL.get(usize::from(number)).copied()
+    }
+}

@@ -1,0 +1,161 @@
+//! The events of clients that come and go, on subjects of the server itself and in the form of nats-server.
+//!
+//! Only subscriptions that name the beginning `$SYS` get them, so a subscription to everything is not disturbed.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Session;
+use super::info::ACCOUNT;
+use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
+use crate::client::{CloseReason, Identity};
+use crate::clock::Now;
+use crate::command::executor::Publisher;
+use crate::delivery::Message;
+
+/// Where it is told that a client has come.
+pub(super) const CONNECTED: &[u8] = b"$SYS.ACCOUNT.$G.CONNECT";
+
+/// Where it is told that a client has gone.
+pub(super) const GONE: &[u8] = b"$SYS.ACCOUNT.$G.DISCONNECT";
+
+/// The fields in the order of nats-server.
+#[derive(Serialize)]
+struct Event<'e> {
+    r#type: &'static str,
+    id: String,
+    timestamp: String,
+    server: Server<'e>,
+    client: Client<'e>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    end: Option<End>,
+}
+
+#[derive(Serialize)]
+struct Server<'e> {
+    name: &'static str,
+    host: String,
+    id: &'e str,
+    ver: &'static str,
+    jetstream: bool,
+    flags: u8,
+    seq: u64,
+    time: String,
+}
+
+#[derive(Serialize)]
+struct Client<'e> {
+    start: String,
+    host: String,
+    id: u64,
+    acc: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    user: &'e str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'e str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    lang: &'e str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    ver: &'e str,
+    /// In nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<String>,
+    kind: &'static str,
+    client_type: &'static str,
+}
+
+/// What is told of a client that has gone.
+#[derive(Serialize)]
+struct End {
+    /// What the client has sent.
+    sent: Amount,
+    /// What it has received.
+    received: Amount,
+    reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Amount {
+    msgs: u64,
+    bytes: u64,
+}
+
+/// Tells that the client has come, if anybody wants to know.
+pub(super) fn tell_connected(session: &Session, publisher: &mut Publisher<'_>, now: Now) {
+    tell(session, publisher, now, None);
+}
+
+/// Tells that the client has gone, if anybody wants to know.
+pub(super) fn tell_gone(session: &Session, publisher: &mut Publisher<'_>, now: Now, reason: CloseReason) {
+    tell(session, publisher, now, Some(reason));
+}
+
+fn tell(session: &Session, publisher: &mut Publisher<'_>, now: Now, gone: Option<CloseReason>) {
+    let subject = if gone.is_some() { GONE } else { CONNECTED };
+    let services = publisher.services;
+    if !services.fan_out.channels.has_interest(subject) {
+        return;
+    }
+    let identity = session.shared.identity();
+    let (seq, id) = services.announcement.next_event();
+    let event = Event {
+        r#type: match gone {
+            None => "io.nats.server.advisory.v1.client_connect",
+            Some(_) => "io.nats.server.advisory.v1.client_disconnect",
+        },
+        id,
+        timestamp: wall_time(now.wall_micros()),
+        server: Server {
+            name: SERVER_NAME,
+            host: session.shared.local_address.ip().to_string(),
+            id: &services.announcement.server_id,
+            ver: NATS_VERSION,
+            jetstream: false,
+            flags: 0,
+            seq,
+            time: wall_time(now.wall_micros()),
+        },
+        client: client(session, &identity, now, gone.is_some()),
+        end: gone.map(|reason| end(session, reason)),
+    };
+    let json = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
+    services.fan_out.publish(&Message::new(subject, &json), publisher.effects);
+}
+
+fn client<'e>(session: &Session, identity: &'e Identity, now: Now, is_gone: bool) -> Client<'e> {
+    let shared = &session.shared;
+    let start = now.wall_of_deadline(shared.connected_at) * 1000;
+    let round_trip = session.facts().round_trip.load(Relaxed);
+    Client {
+        start: wall_time(start),
+        host: shared.outbox.address().ip().to_canonical().to_string(),
+        id: shared.id,
+        acc: ACCOUNT,
+        user: &identity.user,
+        name: &identity.name,
+        lang: &identity.library_name,
+        ver: &identity.library_version,
+        rtt: (round_trip > 0).then_some(round_trip * 1000),
+        stop: is_gone.then(|| wall_time(now.wall_micros())),
+        kind: "Client",
+        client_type: shared.door.client_type(),
+    }
+}
+
+fn end(session: &Session, reason: CloseReason) -> End {
+    let facts = session.facts();
+    End {
+        sent: Amount { msgs: facts.messages_in.load(Relaxed), bytes: facts.bytes_in.load(Relaxed) },
+        received: Amount { msgs: facts.messages_out(), bytes: facts.bytes_out.load(Relaxed) },
+        reason: reason.text(),
+    }
+}
+
+/// A wall time in microseconds since 1970, as RFC 3339 writes it.
+fn wall_time(micros: i64) -> String {
+    Timestamp::from_microsecond(micros).unwrap_or_default().to_string()
+}
