@@ -39,6 +39,7 @@ pub mod session;
 pub mod data_directory;
 pub mod descriptors;
 pub mod http;
+pub mod lame_duck;
 pub mod log_subscriber;
 pub mod net;
 pub mod policy_file;

@@ -23,6 +23,7 @@ use crate::delivery::Effects;
 use crate::descriptors;
 use crate::http;
 use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
+use crate::lame_duck;
 use crate::limit::{COUNTER_TYPE, Limits};
 use crate::lock::{Durability, Locks};
 use crate::log_queue::LogQueue;
@@ -196,11 +197,13 @@ async fn serve(
         })?;
     }
     let mut doors = tokio::task::JoinSet::new();
+    let broker_door = shutdown.child_token();
     let resp = listeners.into_iter().map(|listener| (listener, Protocol::Resp));
     let broker = broker_listeners.into_iter().map(|listener| (listener, Protocol::Broker));
     for (listener, protocol) in resp.chain(broker) {
+        let end = if protocol == Protocol::Broker { &broker_door } else { &shutdown };
         let accept =
-            listener::accept(listener, protocol, Arc::clone(services), dealer.clone(), shutdown.clone());
+            listener::accept(listener, protocol, Arc::clone(services), dealer.clone(), end.clone());
         doors.spawn(accept);
     }
     for listener in http_listeners {
@@ -211,7 +214,7 @@ async fn serve(
     doors.spawn(keep_time(Arc::clone(services), shutdown.clone()));
     warn_of_openness(settings);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?bound, broker = ?broker_bound, http = ?http_bound, threads = settings.threads, "serving");
-    wait_for_end(requests, &shutdown).await;
+    wait_for_end(services, requests, &shutdown, &broker_door).await;
     announce_end(services, requests).await;
     shutdown.cancel();
     while doors.join_next().await.is_some() {}
@@ -273,6 +276,7 @@ fn open_http_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
 /// Has readiness say that the server is about to stop, for the time that load balancers are given to notice.
 async fn announce_end(services: &Services, requests: &Requests) {
     services.draining.store(true, Relaxed);
+    lame_duck::announce(services);
     let delay = services.settings.current().shutdown_delay;
     if !delay.is_zero() {
         tokio::select! {
@@ -301,10 +305,25 @@ fn warn_of_openness(settings: &Settings) {
 }
 
 /// Ends on a signal or on SHUTDOWN.
-async fn wait_for_end(requests: &Requests, shutdown: &CancellationToken) {
+async fn wait_for_end(
+    services: &Services,
+    requests: &Requests,
+    shutdown: &CancellationToken,
+    broker_door: &CancellationToken,
+) {
+    let retire = async {
+        requests.retire.cancelled().await;
+        if services.settings.current().broker_port.is_none() && services.clients.of_broker().is_empty() {
+            tracing::info!("SIGUSR2 is for the broker, which has no clients here: ignored");
+            return std::future::pending().await;
+        }
+        services.draining.store(true, Relaxed);
+        lame_duck::retire(services, broker_door).await;
+    };
     let reason = tokio::select! {
         () = requests.stop.cancelled() => requests.signal(),
         () = shutdown.cancelled() => "SHUTDOWN",
+        () = retire => "SIGUSR2",
     };
     tracing::info!(reason, "stopping");
 }

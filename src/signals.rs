@@ -29,6 +29,8 @@ enum Action {
     Stop,
     /// Reads settings and policies again.
     Reload,
+    /// Ends the server once the broker's clients have left, or have had time to.
+    Retire,
     /// Nothing.
     Ignore,
 }
@@ -49,6 +51,8 @@ const ROWS: &[Row] = &[
     Row { signal: Signal::POWER, name: "SIGPWR", action: Action::Stop },
     // A terminal was closed, or the file of settings has changed.
     Row { signal: Signal::HUP, name: "SIGHUP", action: Action::Reload },
+    // As in nats-server.
+    Row { signal: Signal::USR2, name: "SIGUSR2", action: Action::Retire },
     // The write beyond the limit on the size of a file fails with an error of its own.
     Row { signal: Signal::XFSZ, name: "SIGXFSZ", action: Action::Ignore },
     // The server causes none of these.
@@ -57,7 +61,6 @@ const ROWS: &[Row] = &[
     Row { signal: Signal::PROF, name: "SIGPROF", action: Action::Ignore },
     Row { signal: Signal::IO, name: "SIGIO", action: Action::Ignore },
     Row { signal: Signal::USR1, name: "SIGUSR1", action: Action::Ignore },
-    Row { signal: Signal::USR2, name: "SIGUSR2", action: Action::Ignore },
     Row { signal: Signal::STKFLT, name: "SIGSTKFLT", action: Action::Ignore },
 ];
 
@@ -74,6 +77,8 @@ pub struct Requests {
     pub stop: CancellationToken,
     /// To stop without waiting for clients any more.
     pub at_once: CancellationToken,
+    /// To stop once the broker's clients have left.
+    pub retire: CancellationToken,
     /// To read the settings again.
     pub reload: Arc<Notify>,
     signal: Arc<OnceLock<&'static str>>,
@@ -129,6 +134,7 @@ impl Signals {
                 let row = self.runtime.block_on(next(&mut self.streams));
                 match row.action {
                     Action::Ignore => tracing::debug!(signal = row.name, "ignored"),
+                    Action::Retire => requests.retire.cancel(),
                     Action::Reload => requests.reload.notify_one(),
                     Action::Stop if requests.signal.set(row.name).is_ok() => requests.stop.cancel(),
                     Action::Stop => stop_at_once(row, &services, &requests),

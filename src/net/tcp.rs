@@ -115,13 +115,13 @@ impl Connection {
 
     /// Reads, runs and writes as far as that goes.
     pub(super) fn turn(&mut self, state: &mut ThreadState) -> NextAction {
-        if self.session.outbox().is_ending() {
-            self.ending = true;
-        }
         if !self.ending {
             let flow = self.session.tend(&mut state.executor, &mut state.scratch);
             self.apply(flow, state);
             self.keep(&mut state.executor, state.scratch.written());
+        }
+        if self.session.outbox().is_ending() {
+            self.ending = true;
         }
         self.collect(&mut state.scratch);
         for _ in 0..READS_PER_TURN {

@@ -1,4 +1,5 @@
 //! The broker's door as clients of its protocol meet it.
 
 mod door;
+mod lame_duck;
 mod presence;

@@ -39,6 +39,7 @@ const LAYERS: &[&[&str]] = &[
     &["catalog", "session"],
     &[
         "data_directory",
+        "lame_duck",
         "descriptors",
         "log_subscriber",
         "policy_file",
@@ -76,6 +77,7 @@ const ASYNC_MODULES: &[&str] = &[
     "src/limit/endpoints/",
     "src/lock/endpoints/",
     "src/http/",
+    "src/lame_duck.rs",
     "src/net/",
     "src/server.rs",
     "src/signals.rs",

@@ -1,8 +1,8 @@
 //! Subjects and patterns, against all short texts of a small alphabet.
 
 use quartet_protocol::broker::subject::{
-    covers, first_token, has_wildcard, is_hidden, is_literal, is_valid_pattern, is_valid_subject, matches,
-    overlaps, tokens,
+    covers, first_token, has_wildcard, is_hidden, is_literal, is_system, is_valid_pattern, is_valid_subject,
+    matches, overlaps, tokens,
 };
 
 /// All rows of up to `longest` tokens of `alphabet`.
@@ -99,7 +99,7 @@ fn subjects_of_the_server_are_known_by_their_first_token() {
     for (subject, system) in
         [("$SYS.ACCOUNT", true), ("$SYS.", true), ("$SYS", false), ("$SYSTEM.x", false), ("a.$SYS.b", false)]
     {
-        assert_eq!(subject::is_system(subject.as_bytes()), system, "{subject}");
+        assert_eq!(is_system(subject.as_bytes()), system, "{subject}");
     }
 }
 
