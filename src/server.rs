@@ -202,8 +202,7 @@ async fn serve(
     let broker = broker_listeners.into_iter().map(|listener| (listener, Protocol::Broker));
     for (listener, protocol) in resp.chain(broker) {
         let end = if protocol == Protocol::Broker { &broker_door } else { &shutdown };
-        let accept =
-            listener::accept(listener, protocol, Arc::clone(services), dealer.clone(), end.clone());
+        let accept = listener::accept(listener, protocol, Arc::clone(services), dealer.clone(), end.clone());
         doors.spawn(accept);
     }
     for listener in http_listeners {

@@ -30,10 +30,6 @@ use crate::settings::Settings;
 /// While a RESP client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
 const UNSENT_MAX: usize = 1024 * 1024;
 
-/// Messages are moved from the outbox of a broker's client to its connection until that holds so many bytes.  The others
-/// wait in the outbox, where the way to deal with a slow receiver applies to them.
-const MESSAGES_UNSENT_MAX: usize = 256 * 1024;
-
 /// While a broker's client has this many bytes of answers to its operations unread, no more of its operations are read.
 const ANSWERS_UNSENT_MAX: usize = 1024 * 1024;
 

@@ -85,6 +85,7 @@ impl Run<'_> {
         session.shared.outbox.set_encoding(encoding);
         session.facts().set_options(self.options);
         if let Some(policy) = connect.slow_consumer {
+            session.shared.outbox.set_policy(Some(policy));
             session.facts().set_slow_consumer(policy);
         }
         session.shared.identify(|identity| {

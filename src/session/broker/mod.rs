@@ -24,10 +24,10 @@ use crate::broker::authentication::Identity;
 use crate::client::{BrokerFacts, BrokerOptions, CloseReason, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
-use crate::delivery::Encoding;
+use crate::delivery::{Encoding, ROOM};
 
 use super::keep_alive::{Due, KeepAlive};
-use super::{ANSWERS_UNSENT_MAX, MESSAGES_UNSENT_MAX, Refused};
+use super::{ANSWERS_UNSENT_MAX, Refused};
 use info::Occasion;
 use run::Run;
 
@@ -206,9 +206,9 @@ impl Session {
     pub fn note_sent(&mut self, bytes: usize, is_all: bool) {
         let written = &self.facts().bytes_out;
         written.store(written.load(Relaxed) + bytes as u64, Relaxed);
-        if is_all {
-            self.answers = 0;
-        }
+        let has_read_all = is_all && self.shared.outbox.is_empty();
+        // Messages may have gone before the answers, but then they take up the room of answers that wait.
+        self.answers = if has_read_all { 0 } else { self.answers.saturating_sub(bytes) };
     }
 
     /// Takes messages for the client while `buffer` is not too long.
@@ -218,9 +218,7 @@ impl Session {
 
     /// The same, if so many bytes are on their way before those of `buffer`.
     pub fn collect_behind(&self, before: usize, buffer: &mut Buffer) {
-        if self.has_read() {
-            self.shared.outbox.collect(buffer, MESSAGES_UNSENT_MAX.saturating_sub(before));
-        }
+        self.shared.outbox.collect(buffer, ROOM.saturating_sub(before));
     }
 
     /// The error that has ended the conversation, if one has.

@@ -14,7 +14,7 @@ use crate::client::{BrokerOptions, CloseReason, LastOperation};
 use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::{Executor, Publisher};
-use crate::session::MESSAGES_UNSENT_MAX;
+use crate::delivery::ROOM;
 
 /// What a batch works with.
 pub(super) struct Run<'r> {
@@ -183,12 +183,27 @@ impl<'r> Run<'r> {
         if std::mem::take(&mut self.has_own_message) {
             self.publisher.effects.hand_over();
         }
-        if !self.session.shared.outbox.is_empty() {
-            self.session.shared.outbox.drain_into(self.output);
+        let outbox = &self.session.shared.outbox;
+        if !outbox.is_empty() {
+            outbox.collect(self.output, ROOM.saturating_sub(outbox.unsent()));
         }
-        let before = self.output.len();
-        write(self.output);
-        self.session.answers += self.output.len() - before;
+        if outbox.is_empty() {
+            let before = self.output.len();
+            write(self.output);
+            self.session.answers += self.output.len() - before;
+        } else {
+            self.answer_late(write);
+        }
+    }
+
+    /// Writes an answer behind more messages than the connection should hold at once.
+    #[cold]
+    fn answer_late(&mut self, write: impl FnOnce(&mut Buffer)) {
+        let mut answer = Buffer::new();
+        write(&mut answer);
+        self.session.answers += answer.len();
+        let Publisher { services, effects, .. } = &mut self.publisher;
+        effects.send(&answer.into_bytes(), &self.session.shared.outbox, &services.fan_out);
     }
 
     pub(super) fn acknowledge(&mut self) {
@@ -212,7 +227,8 @@ impl<'r> Run<'r> {
         }
         let Publisher { services, effects, metrics, .. } = self.publisher;
         effects.deliver(&services.alarm);
-        self.session.shared.outbox.collect(self.output, MESSAGES_UNSENT_MAX);
+        let outbox = &self.session.shared.outbox;
+        outbox.collect(self.output, ROOM.saturating_sub(outbox.unsent()));
         let facts = self.session.facts();
         if self.last_operation != LastOperation::None {
             facts.set_last_operation(self.last_operation);

@@ -31,7 +31,6 @@ impl Run<'_> {
             id: id.into(),
             echo: self.options.contains(BrokerOptions::ECHO),
             sees_hidden: true,
-            slow_consumer: facts.slow_consumer(),
             ..SubscriptionOptions::default()
         };
         let subscription =
@@ -51,7 +50,12 @@ impl Run<'_> {
             }
             _ => {
                 if let Some(ended) = facts.remove_subscription(id) {
+                    if std::mem::take(&mut self.has_own_message) {
+                        // What the client has published before still comes.
+                        self.publisher.effects.hand_over();
+                    }
                     self.publisher.services.fan_out.channels.unsubscribe(&ended);
+                    ended.silence();
                 }
             }
         }

@@ -19,14 +19,14 @@ use quartet_protocol::buffer::Buffer;
 use self::answer::{Answer, ErrorCode, Failure, Info};
 use self::pending::Pending;
 use self::run::Run;
+use super::ANSWERS_UNSENT_MAX;
 use super::keep_alive::{Due, KeepAlive};
-use super::{ANSWERS_UNSENT_MAX, MESSAGES_UNSENT_MAX};
 use crate::broker::announcement::SERVER_NAME;
 use crate::broker::authentication::Identity;
 use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
-use crate::delivery::Encoding;
+use crate::delivery::{Encoding, ROOM};
 
 /// One client's conversation.
 pub(super) struct Session {
@@ -176,9 +176,7 @@ impl Session {
 
     /// Takes messages for the client, if so many bytes are on their way before those of `buffer`.
     pub(super) fn collect_behind(&self, before: usize, buffer: &mut Buffer) {
-        if self.has_read() {
-            self.shared.outbox.collect(buffer, MESSAGES_UNSENT_MAX.saturating_sub(before));
-        }
+        self.shared.outbox.collect(buffer, ROOM.saturating_sub(before));
     }
 
     /// Ends the client's subscriptions and requests.
