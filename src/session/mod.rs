@@ -1,8 +1,10 @@
 //! One client's conversation in one of the protocols: bytes in, bytes out, no sockets.
 
+mod answers;
 pub mod broker;
 mod json;
 mod keep_alive;
+mod presence;
 pub mod resp;
 mod unsent;
 mod websocket;
@@ -20,7 +22,7 @@ pub use unsent::Unsent;
 pub use websocket::Agreement;
 
 use crate::broker::authentication;
-use crate::client::{Clients, Door, SharedClient};
+use crate::client::{BrokerFacts, Clients, Door, SharedClient};
 use crate::clock::Now;
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
@@ -29,9 +31,6 @@ use crate::settings::Settings;
 
 /// While a RESP client has this many bytes of replies unread, no more of its requests are run; they are only taken in.
 const UNSENT_MAX: usize = 1024 * 1024;
-
-/// While a broker's client has this many bytes of answers to its operations unread, no more of its operations are read.
-const ANSWERS_UNSENT_MAX: usize = 1024 * 1024;
 
 /// The protocols that connections speak, each on a listener of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,6 +114,11 @@ pub enum Session {
     Broker(broker::Session),
     /// In frames of a WebSocket.
     WebSocket(websocket::Session),
+}
+
+/// What others see of a client of the broker.
+fn facts(client: &SharedClient) -> &BrokerFacts {
+    client.broker().expect("the door gives its clients these facts")
 }
 
 /// A thread's memory for the conversations of its connections, used by one at a time.

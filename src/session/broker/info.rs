@@ -6,7 +6,7 @@ use quartet_protocol::broker::write;
 use quartet_protocol::buffer::Buffer;
 use serde::Serialize;
 
-use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
+use crate::broker::announcement::{ACCOUNT, NATS_VERSION, SERVER_NAME};
 use crate::broker::authentication;
 use crate::command::Services;
 
@@ -43,9 +43,6 @@ pub(super) enum Occasion {
     /// The client has said CONNECT, and its first PING was answered.
     Connected,
 }
-
-/// The account in which all clients are.
-pub(super) const ACCOUNT: &str = "$G";
 
 /// Writes INFO for the client with this number, with the address it came from and the one that it connected to.
 pub(super) fn write(

@@ -47,11 +47,24 @@ impl Run<'_> {
             let text = "no responders requires headers support";
             return self.refuse(CloseReason::ProtocolViolation, text);
         }
+        if self.session.stage >= Stage::Connected {
+            self.end_subscriptions();
+        }
         self.options = options;
         self.take_over(connect);
         self.tell_connected();
         self.acknowledge();
         Flow::Continue
+    }
+
+    /// Ends all subscriptions, as nats-server does at a second CONNECT: who made them may have been another user.
+    fn end_subscriptions(&mut self) {
+        self.publisher.effects.hand_over();
+        let interest = &self.publisher.services.fan_out.channels;
+        for ended in self.session.facts().take_subscriptions() {
+            interest.unsubscribe(&ended);
+            ended.silence();
+        }
     }
 
     /// Whether the client may come in, as whom it says.  One that is in already may become another.

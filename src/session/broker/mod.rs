@@ -7,7 +7,6 @@
 mod connect;
 mod info;
 mod login;
-mod presence;
 mod publish;
 mod run;
 mod subscribe;
@@ -21,13 +20,15 @@ use quartet_protocol::broker::{Parser, write};
 use quartet_protocol::buffer::Buffer;
 
 use crate::broker::authentication::Identity;
-use crate::client::{BrokerFacts, BrokerOptions, CloseReason, SharedClient};
+use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
 use crate::delivery::{Encoding, ROOM};
 
+use super::answers::Answers;
 use super::keep_alive::{Due, KeepAlive};
-use super::{ANSWERS_UNSENT_MAX, Refused};
+use super::presence::Presence;
+use super::{Refused, facts};
 use info::Occasion;
 use run::Run;
 
@@ -59,8 +60,7 @@ pub struct Session {
     pending: Vec<u8>,
     /// How many bytes at least the operation in `pending` still lacks; 0 if that is unknown.
     missing: usize,
-    /// Bytes of answers that the client may not have read yet.
-    answers: usize,
+    answers: Answers,
     /// The revision of the announcement that the client knows.
     revision: u32,
     keep_alive: KeepAlive,
@@ -68,8 +68,7 @@ pub struct Session {
     identity: Identity,
     /// The error that has ended the conversation.
     ended_for: Option<&'static str>,
-    /// It was told that the client has come.
-    is_present: bool,
+    presence: Presence,
 }
 
 /// How far the conversation has come.  A TLS handshake on the same connection would come between [`Stage::New`] and
@@ -88,11 +87,6 @@ enum Stage {
     Answered,
 }
 
-/// What others see of a client of this protocol.
-fn facts(client: &SharedClient) -> &BrokerFacts {
-    client.broker().expect("the door gives its clients these facts")
-}
-
 impl Session {
     /// A conversation that has just begun.
     pub fn new(client: Arc<SharedClient>, authenticated: bool) -> Session {
@@ -104,11 +98,11 @@ impl Session {
             stage: Stage::New,
             pending: Vec::new(),
             missing: 0,
-            answers: 0,
+            answers: Answers::default(),
             revision: 0,
             identity: Identity::default(),
             ended_for: None,
-            is_present: false,
+            presence: Presence::default(),
         }
     }
 
@@ -124,16 +118,6 @@ impl Session {
 
     fn facts(&self) -> &BrokerFacts {
         facts(&self.shared)
-    }
-
-    /// Why the connection ends.
-    fn close_reason(&self) -> CloseReason {
-        let outbox = &self.shared.outbox;
-        self.facts().close_reason().unwrap_or(match () {
-            () if outbox.is_closing() => CloseReason::Kicked,
-            () if outbox.is_ending() => CloseReason::ServerShutdown,
-            () => CloseReason::ClientClosed,
-        })
     }
 
     fn addresses(&self) -> (SocketAddr, SocketAddr) {
@@ -199,16 +183,14 @@ impl Session {
 
     /// Whether the client has read enough of the answers for more of its operations to be run.
     pub fn has_read(&self) -> bool {
-        self.answers <= ANSWERS_UNSENT_MAX
+        self.answers.are_read()
     }
 
     /// Notes that the client's socket has taken so many bytes.
     pub fn note_sent(&mut self, bytes: usize, is_all: bool) {
         let written = &self.facts().bytes_out;
         written.store(written.load(Relaxed) + bytes as u64, Relaxed);
-        let has_read_all = is_all && self.shared.outbox.is_empty();
-        // Messages may have gone before the answers, but then they take up the room of answers that wait.
-        self.answers = if has_read_all { 0 } else { self.answers.saturating_sub(bytes) };
+        self.answers.note_sent(bytes, is_all, &self.shared.outbox);
     }
 
     /// Takes messages for the client while `buffer` is not too long.
@@ -230,9 +212,7 @@ impl Session {
     pub fn close(&mut self, executor: &mut Executor) {
         let now = executor.services().clock.now();
         let mut publisher = executor.publisher();
-        if self.is_present {
-            presence::tell_gone(self, &mut publisher, now, self.close_reason());
-        }
+        self.presence.go(&self.shared, &mut publisher, now);
         let interest = &publisher.services.fan_out.channels;
         self.facts().take_subscriptions().iter().for_each(|ended| interest.unsubscribe(ended));
         publisher.services.clients.disconnect(self.shared.id);

@@ -8,13 +8,14 @@ use quartet_protocol::broker::{Limits, Malformation, Operation, Step, write};
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::limits::KEPT_LENGTH_MIN;
 
-use super::{Session, facts, presence};
+use super::Session;
 use crate::access::Violation;
 use crate::client::{BrokerOptions, CloseReason, LastOperation};
 use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::{Executor, Publisher};
 use crate::delivery::ROOM;
+use crate::session::facts;
 
 /// What a batch works with.
 pub(super) struct Run<'r> {
@@ -183,27 +184,8 @@ impl<'r> Run<'r> {
         if std::mem::take(&mut self.has_own_message) {
             self.publisher.effects.hand_over();
         }
-        let outbox = &self.session.shared.outbox;
-        if !outbox.is_empty() {
-            outbox.collect(self.output, ROOM.saturating_sub(outbox.unsent()));
-        }
-        if outbox.is_empty() {
-            let before = self.output.len();
-            write(self.output);
-            self.session.answers += self.output.len() - before;
-        } else {
-            self.answer_late(write);
-        }
-    }
-
-    /// Writes an answer behind more messages than the connection should hold at once.
-    #[cold]
-    fn answer_late(&mut self, write: impl FnOnce(&mut Buffer)) {
-        let mut answer = Buffer::new();
-        write(&mut answer);
-        self.session.answers += answer.len();
-        let Publisher { services, effects, .. } = &mut self.publisher;
-        effects.send(&answer.into_bytes(), &self.session.shared.outbox, &services.fan_out);
+        let Session { answers, shared, .. } = &mut *self.session;
+        answers.write(&shared.outbox, &mut self.publisher, self.output, write);
     }
 
     pub(super) fn acknowledge(&mut self) {
@@ -213,16 +195,14 @@ impl<'r> Run<'r> {
     }
 
     /// Tells those who want to know that the client has come: at its CONNECT, or when it has said something else.
-    #[cold]
     pub(super) fn tell_connected(&mut self) {
-        if !std::mem::replace(&mut self.session.is_present, true) {
-            presence::tell_connected(self.session, &mut self.publisher, self.now);
-        }
+        let Session { presence, shared, .. } = &mut *self.session;
+        presence.come(shared, &mut self.publisher, self.now);
     }
 
     /// Delivers the effects and adds the numbers up.
     pub(super) fn finish(mut self) {
-        if !self.session.is_present && self.session.is_authenticated() {
+        if self.session.is_authenticated() {
             self.tell_connected();
         }
         let Publisher { services, effects, metrics, .. } = self.publisher;

@@ -19,8 +19,10 @@ use quartet_protocol::buffer::Buffer;
 use self::answer::{Answer, ErrorCode, Failure, Info};
 use self::pending::Pending;
 use self::run::Run;
-use super::ANSWERS_UNSENT_MAX;
+use super::answers::Answers;
+use super::facts;
 use super::keep_alive::{Due, KeepAlive};
+use super::presence::Presence;
 use crate::broker::announcement::SERVER_NAME;
 use crate::broker::authentication::Identity;
 use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
@@ -42,8 +44,8 @@ pub(super) struct Session {
     pending: Pending,
     /// How many of the messages that each subscription has missed the client has acknowledged.
     acknowledged: HashMap<Box<[u8]>, u64>,
-    /// Bytes of answers that the client may not have read yet.
-    answers: usize,
+    answers: Answers,
+    presence: Presence,
     /// The error that has ended the conversation.
     ended_for: Option<&'static str>,
 }
@@ -62,7 +64,8 @@ impl Session {
             last_id: 0,
             pending: Pending::default(),
             acknowledged: HashMap::new(),
-            answers: 0,
+            answers: Answers::default(),
+            presence: Presence::default(),
             ended_for: None,
         }
     }
@@ -140,7 +143,7 @@ impl Session {
     fn write_error(&mut self, failure: &Failure, id: Option<&str>, output: &mut Buffer) {
         let before = output.len();
         answer::write(output, &Answer::error(failure, id));
-        self.answers += output.len() - before;
+        self.answers.add(output.len() - before);
     }
 
     /// Runs the operation in a frame, appends the answers to `output`, and says what becomes of the connection.
@@ -162,16 +165,14 @@ impl Session {
 
     /// Whether the client has read enough of the answers for more of its operations to be run.
     pub(super) fn has_read(&self) -> bool {
-        self.answers <= ANSWERS_UNSENT_MAX
+        self.answers.are_read()
     }
 
     /// Notes that the client's socket has taken so many bytes, and whether those were all.
     pub(super) fn note_sent(&mut self, bytes: usize, is_all: bool) {
         let written = &self.facts().bytes_out;
         written.store(written.load(Relaxed) + bytes as u64, Relaxed);
-        if is_all {
-            self.answers = 0;
-        }
+        self.answers.note_sent(bytes, is_all, &self.shared.outbox);
     }
 
     /// Takes messages for the client, if so many bytes are on their way before those of `buffer`.
@@ -181,16 +182,13 @@ impl Session {
 
     /// Ends the client's subscriptions and requests.
     pub(super) fn close(&mut self, executor: &mut Executor) {
-        let publisher = executor.publisher();
+        let now = executor.services().clock.now();
+        let mut publisher = executor.publisher();
+        self.presence.go(&self.shared, &mut publisher, now);
         let interest = &publisher.services.fan_out.channels;
         self.facts().take_subscriptions().iter().for_each(|ended| interest.unsubscribe(ended));
         self.pending.take_all().for_each(|ended| interest.unsubscribe(&ended));
         publisher.services.clients.disconnect(self.shared.id);
         publisher.effects.deliver(&publisher.services.alarm);
     }
-}
-
-/// What others see of a client of the broker.
-fn facts(client: &SharedClient) -> &BrokerFacts {
-    client.broker().expect("the door gives its clients these facts")
 }

@@ -96,15 +96,17 @@ impl<'r> Run<'r> {
 
     /// Writes an answer, behind the messages that wait for the client.
     fn answer(&mut self, answer: &Answer<'_>) {
-        self.publisher.effects.deliver(&self.publisher.services.alarm);
-        self.session.shared.outbox.drain_into(self.output);
-        let before = self.output.len();
-        write(self.output, answer);
-        self.session.answers += self.output.len() - before;
+        self.publisher.effects.hand_over();
+        let Session { answers, shared, .. } = &mut *self.session;
+        answers.write(&shared.outbox, &mut self.publisher, self.output, |output| write(output, answer));
     }
 
     /// Delivers the effects and adds the numbers up.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
+        let Session { presence, shared, keep_alive, .. } = &mut *self.session;
+        if keep_alive.is_authenticated() {
+            presence.come(shared, &mut self.publisher, self.now);
+        }
         let Publisher { services, effects, metrics, .. } = self.publisher;
         effects.deliver(&services.alarm);
         self.session.collect_behind(0, self.output);

@@ -7,19 +7,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Session;
-use super::info::ACCOUNT;
-use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
-use crate::client::{CloseReason, Identity};
+use super::facts;
+use crate::broker::announcement::{ACCOUNT, NATS_VERSION, SERVER_NAME};
+use crate::client::{BrokerFacts, CloseReason, Identity, SharedClient};
 use crate::clock::Now;
 use crate::command::executor::Publisher;
 use crate::delivery::Message;
 
 /// Where it is told that a client has come.
-pub(super) const CONNECTED: &[u8] = b"$SYS.ACCOUNT.$G.CONNECT";
+const CONNECTED: &[u8] = b"$SYS.ACCOUNT.$G.CONNECT";
 
 /// Where it is told that a client has gone.
-pub(super) const GONE: &[u8] = b"$SYS.ACCOUNT.$G.DISCONNECT";
+const GONE: &[u8] = b"$SYS.ACCOUNT.$G.DISCONNECT";
 
 /// The fields in the order of nats-server.
 #[derive(Serialize)]
@@ -84,23 +83,45 @@ struct Amount {
     bytes: u64,
 }
 
-/// Tells that the client has come, if anybody wants to know.
-pub(super) fn tell_connected(session: &Session, publisher: &mut Publisher<'_>, now: Now) {
-    tell(session, publisher, now, None);
+/// What was told of one client.
+#[derive(Default)]
+pub(super) struct Presence {
+    is_known: bool,
 }
 
-/// Tells that the client has gone, if anybody wants to know.
-pub(super) fn tell_gone(session: &Session, publisher: &mut Publisher<'_>, now: Now, reason: CloseReason) {
-    tell(session, publisher, now, Some(reason));
+impl Presence {
+    /// Tells that the client has come, unless that was told before.
+    pub(super) fn come(&mut self, client: &SharedClient, publisher: &mut Publisher<'_>, now: Now) {
+        if !std::mem::replace(&mut self.is_known, true) {
+            tell(client, publisher, now, None);
+        }
+    }
+
+    /// Tells that the client has gone, if it was told that it had come.
+    pub(super) fn go(&mut self, client: &SharedClient, publisher: &mut Publisher<'_>, now: Now) {
+        if std::mem::replace(&mut self.is_known, false) {
+            tell(client, publisher, now, Some(close_reason(client)));
+        }
+    }
 }
 
-fn tell(session: &Session, publisher: &mut Publisher<'_>, now: Now, gone: Option<CloseReason>) {
+/// Why the connection of a client ends.
+fn close_reason(client: &SharedClient) -> CloseReason {
+    facts(client).close_reason().unwrap_or(match () {
+        () if client.outbox.is_closing() => CloseReason::Kicked,
+        () if client.outbox.is_ending() => CloseReason::ServerShutdown,
+        () => CloseReason::ClientClosed,
+    })
+}
+
+/// Publishes an event, if anybody wants it.
+fn tell(shared: &SharedClient, publisher: &mut Publisher<'_>, now: Now, gone: Option<CloseReason>) {
     let subject = if gone.is_some() { GONE } else { CONNECTED };
     let services = publisher.services;
     if !services.fan_out.channels.has_interest(subject) {
         return;
     }
-    let identity = session.shared.identity();
+    let identity = shared.identity();
     let (seq, id) = services.announcement.next_event();
     let event = Event {
         r#type: match gone {
@@ -111,7 +132,7 @@ fn tell(session: &Session, publisher: &mut Publisher<'_>, now: Now, gone: Option
         timestamp: wall_time(now.wall_micros()),
         server: Server {
             name: SERVER_NAME,
-            host: session.shared.local_address.ip().to_string(),
+            host: shared.local_address.ip().to_string(),
             id: &services.announcement.server_id,
             ver: NATS_VERSION,
             jetstream: false,
@@ -119,17 +140,16 @@ fn tell(session: &Session, publisher: &mut Publisher<'_>, now: Now, gone: Option
             seq,
             time: wall_time(now.wall_micros()),
         },
-        client: client(session, &identity, now, gone.is_some()),
-        end: gone.map(|reason| end(session, reason)),
+        client: client(shared, &identity, now, gone.is_some()),
+        end: gone.map(|reason| end(facts(shared), reason)),
     };
     let json = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
     services.fan_out.publish(&Message::new(subject, &json), publisher.effects);
 }
 
-fn client<'e>(session: &Session, identity: &'e Identity, now: Now, is_gone: bool) -> Client<'e> {
-    let shared = &session.shared;
+fn client<'e>(shared: &SharedClient, identity: &'e Identity, now: Now, is_gone: bool) -> Client<'e> {
     let start = now.wall_of_deadline(shared.connected_at) * 1000;
-    let round_trip = session.facts().round_trip.load(Relaxed);
+    let round_trip = facts(shared).round_trip.load(Relaxed);
     Client {
         start: wall_time(start),
         host: shared.outbox.address().ip().to_canonical().to_string(),
@@ -146,8 +166,7 @@ fn client<'e>(session: &Session, identity: &'e Identity, now: Now, is_gone: bool
     }
 }
 
-fn end(session: &Session, reason: CloseReason) -> End {
-    let facts = session.facts();
+fn end(facts: &BrokerFacts, reason: CloseReason) -> End {
     End {
         sent: Amount { msgs: facts.messages_in.load(Relaxed), bytes: facts.bytes_in.load(Relaxed) },
         received: Amount { msgs: facts.messages_out(), bytes: facts.bytes_out.load(Relaxed) },
