@@ -28,6 +28,8 @@ mod staging;
 mod stream;
 mod subscription;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 pub use effects::Effects;
 pub use encoding::{Encoding, server_sent_event};

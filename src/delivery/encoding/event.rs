@@ -8,7 +8,9 @@ use crate::delivery::Message;
 /// Appends an event.  Only messages with a kind have this form, and only subscriptions to events get it.
 pub(super) fn write(message: &Message<'_>, buffer: &mut Buffer) {
     if let Some(kind) = message.kind {
-        buffer.extend(&server_sent_event(kind, message.payload));
+        for part in [b"event: ", kind.as_bytes(), b"\ndata: ", message.payload, b"\n\n"] {
+            buffer.extend(part);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -129,6 +130,46 @@ fn headers(block: &[u8]) -> Option<BTreeMap<Cow<'_, str>, Values<'_>>> {
     (!headers.is_empty()).then_some(headers)
 }
 
+/// Writes to the end of a buffer.
+struct Writer<'b>(&'b mut Buffer);
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn append(object: &impl Serialize, buffer: &mut Buffer) {
-    buffer.extend(&serde_json::to_vec(object).expect("it holds nothing that JSON cannot say"));
+    serde_json::to_writer(Writer(buffer), object).expect("it holds nothing that JSON cannot say");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(message: &Message<'_>) -> String {
+        let mut buffer = Buffer::new();
+        write_line(message, &mut buffer);
+        String::from_utf8(buffer.into_bytes().into()).expect("it is text")
+    }
+
+    #[test]
+    fn a_message_says_what_it_has() {
+        assert_eq!(line(&Message::new(b"a.b", b"text")), "{\"subject\":\"a.b\",\"payload\":\"text\"}\n");
+        let bytes = Message { reply: b"r", ..Message::new(b"a", b"\xff\0") };
+        assert_eq!(line(&bytes), "{\"subject\":\"a\",\"reply\":\"r\",\"base64\":\"/wA=\"}\n");
+    }
+
+    #[test]
+    fn headers_are_an_object() {
+        let headers = b"NATS/1.0\r\nb: 1\r\na: 2\r\nb:  3\r\nb: 4\r\nno pair\r\n\r\n";
+        let message = Message { headers, ..Message::new(b"a", b"") };
+        let expected = r#"{"subject":"a","headers":{"a":"2","b":["1","3","4"]},"payload":""}"#;
+        assert_eq!(line(&message), format!("{expected}\n"));
+    }
 }

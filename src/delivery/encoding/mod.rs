@@ -62,9 +62,8 @@ impl Encoding {
                 (one, other) => one.text() == other.text(),
             },
             Encoding::Event | Encoding::MessageEvent | Encoding::JsonLine => true,
-            Encoding::Json | Encoding::Frames | Encoding::FramesWithoutHeaders => {
-                one.options().id == other.options().id
-            }
+            Encoding::Json => one.options().answers == other.options().answers && has_one_id(one, other),
+            Encoding::Frames | Encoding::FramesWithoutHeaders => has_one_id(one, other),
         }
     }
 
@@ -98,6 +97,10 @@ impl Encoding {
             Encoding::FramesWithoutHeaders => {}
         }
     }
+}
+
+fn has_one_id(one: &Subscription, other: &Subscription) -> bool {
+    one.options().id == other.options().id
 }
 
 impl From<Version> for Encoding {

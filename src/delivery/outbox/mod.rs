@@ -6,6 +6,8 @@
 
 mod latest;
 mod queue;
+#[cfg(test)]
+mod twin;
 
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -193,11 +193,8 @@ impl Queue {
         (bound, unsent): (&Bound, usize),
     ) -> bool {
         let policy = bound.policy_of(&subscription);
-        if policy == SlowConsumer::KeepLatest {
-            self.has_latest = true;
-            if self.entries.len() >= LATEST_ENTRIES_MAX {
-                self.keep_latest(bound);
-            }
+        if self.has_latest && self.entries.len() >= LATEST_ENTRIES_MAX {
+            self.keep_latest(bound);
         }
         if let Some((message, subscription)) = self.replace(message, subscription, policy) {
             let elsewhere = match policy {
@@ -241,10 +238,11 @@ impl Queue {
             self.miss(&subscription, place, policy);
             return true;
         }
-        if policy == SlowConsumer::KeepLatest
-            && let Some(latest) = &mut self.latest
-        {
-            latest.insert(&message, &subscription, place);
+        if policy == SlowConsumer::KeepLatest {
+            self.has_latest = true;
+            if let Some(latest) = &mut self.latest {
+                latest.insert(&message, &subscription, place);
+            }
         }
         self.entry_bytes += message.length();
         self.entries.push_back(Entry::Message(message, subscription));
