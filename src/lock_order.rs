@@ -90,6 +90,8 @@ ranks! {
     RELIEF,
     /// Messages that wait for a receiver.
     OUTBOX,
+    /// Requests that a receiver may answer.
+    OPEN_REQUESTS,
     /// Receivers for which something waits.
     RECEIVERS_BEHIND,
     /// Receivers that have become too slow, which the log is to name.

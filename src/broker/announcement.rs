@@ -1,8 +1,13 @@
 //! What the broker tells all its clients about itself, and whether they know the latest.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use arc_swap::ArcSwap;
+
+use crate::access::User;
 use crate::random::Random;
+use crate::settings::Settings;
 
 /// The version of NATS whose protocol is spoken: clients choose what to send by it.
 pub const NATS_VERSION: &str = "2.11.9";
@@ -22,13 +27,20 @@ const SERVER_ID_DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// The characters of the server's number with which the names of its events begin.
 const EVENT_PREFIX_LENGTH: usize = 8;
 
+/// Settings that concern all clients.
+#[derive(Default, PartialEq, Eq)]
+struct Followed {
+    payload_max: usize,
+    users: Arc<[User]>,
+}
+
 /// See the module's text.
 pub struct Announcement {
     /// A name of this run that looks like those of NATS.
     pub server_id: String,
     is_ending: AtomicBool,
-    /// The most bytes of a message that clients were last told.
-    payload_max: AtomicUsize,
+    /// The settings that concern all clients, as they were when the clients were last woken for them.
+    followed: ArcSwap<Followed>,
     /// Goes up with each change.
     revision: AtomicU32,
     /// Events about clients that were told so far.
@@ -43,7 +55,7 @@ impl Announcement {
         Announcement {
             server_id,
             is_ending: AtomicBool::new(false),
-            payload_max: AtomicUsize::new(0),
+            followed: ArcSwap::default(),
             revision: AtomicU32::new(0),
             events: AtomicU64::new(0),
         }
@@ -73,12 +85,14 @@ impl Announcement {
         (number, format!("{prefix}{number:014X}"))
     }
 
-    /// Notes the most bytes of a message.  True if that has changed: the caller then wakes the clients.
-    pub fn set_payload_max(&self, bytes: usize) -> bool {
-        let before = self.payload_max.swap(bytes, Relaxed);
-        if before != bytes {
+    /// Notes the settings that concern all clients.  True if one has changed: the caller then wakes the clients.
+    pub fn follow(&self, settings: &Settings) -> bool {
+        let now = Followed { payload_max: settings.broker_max_payload, users: Arc::clone(&settings.users) };
+        let has_changed = **self.followed.load() != now;
+        if has_changed {
+            self.followed.store(Arc::new(now));
             self.revision.fetch_add(1, Relaxed);
         }
-        before != bytes
+        has_changed
     }
 }

@@ -19,7 +19,7 @@ pub const SERVICE: Service = Service {
     follow_settings: |services| {
         let settings = services.settings.current();
         services.fan_out.follow_settings(&settings);
-        if services.announcement.set_payload_max(settings.broker_max_payload) {
+        if services.announcement.follow(&settings) {
             connections::wake_all(services);
         }
     },

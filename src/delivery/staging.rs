@@ -61,6 +61,7 @@ struct Stage {
     /// Things as they are when the stage is opened.
     encoding: Encoding,
     is_closed: bool,
+    notes_requests: bool,
     /// Bytes that may still be formatted.
     room: usize,
     contents: Staged,
@@ -173,6 +174,9 @@ impl Stages {
         let stage = &mut self.stages[place];
         if stage.is_closed || !stage.admit(subscription) {
             return false;
+        }
+        if stage.notes_requests && !publication.message.reply.is_empty() {
+            stage.note_request(publication.message.reply);
         }
         if publication.length <= stage.room {
             self.write(place, publication, subscription);
@@ -340,6 +344,7 @@ impl Stage {
     fn open(&mut self, outbox: &Arc<Outbox>, backlog: &Backlog) {
         self.encoding = outbox.encoding();
         self.is_closed = outbox.is_closing();
+        self.notes_requests = outbox.noted_requests().is_some();
         self.room = 0;
         if outbox.keeps_up() {
             let ready_max = if backlog.budget.is_tight() { READY_MAX_TIGHT } else { READY_MAX };
@@ -369,6 +374,14 @@ impl Stage {
             }
         }
         true
+    }
+
+    /// Notes a request that the receiver may answer.
+    #[cold]
+    fn note_request(&self, reply: &[u8]) {
+        if let Some(requests) = self.outbox.as_ref().and_then(|outbox| outbox.noted_requests()) {
+            requests.note(reply);
+        }
     }
 
     /// Hands everything to the receiver.  True if that has to be woken.

@@ -6,6 +6,7 @@ mod json;
 mod keep_alive;
 mod presence;
 pub mod resp;
+mod rights;
 mod unsent;
 mod websocket;
 

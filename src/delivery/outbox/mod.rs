@@ -6,6 +6,7 @@
 
 mod latest;
 mod queue;
+mod requests;
 #[cfg(test)]
 mod twin;
 
@@ -22,10 +23,11 @@ use smallvec::SmallVec;
 use super::backlog::{Backlog, SlowReceiver};
 use super::budget::Account;
 use super::staging::Staged;
-use super::{Encoding, Message};
+use super::{Encoding, Message, Name};
 use crate::lock_order::{Mutex, MutexGuard, rank};
 use crate::settings::{OutputLimit, SlowConsumer};
 use queue::{Entry, Queue, TAKEN_MAX, Taken};
+use requests::Requests;
 
 pub(super) use queue::Bound;
 
@@ -78,6 +80,8 @@ pub struct Outbox {
     waker: OnceLock<Waker>,
     /// Where its messages come from; known from the first on.
     backlog: OnceLock<Arc<Backlog>>,
+    /// The requests among its messages; none if they are not noted.
+    requests: OnceLock<Box<Requests>>,
 }
 
 /// What is behind the lock.
@@ -133,7 +137,25 @@ impl Outbox {
             end: AtomicU8::new(OPEN),
             waker: OnceLock::new(),
             backlog: OnceLock::new(),
+            requests: OnceLock::new(),
         }
+    }
+
+    /// Begins or ends noting the reply subjects of messages that are sent to the receiver.
+    pub fn note_requests(&self, are_noted: bool) {
+        if are_noted || self.requests.get().is_some() {
+            self.requests.get_or_init(Box::default).set_noted(are_noted);
+        }
+    }
+
+    /// Takes the reply subjects of messages that were sent to the receiver since the last call, the oldest first.
+    pub fn take_requests(&self) -> Vec<Name> {
+        self.requests.get().map_or_else(Vec::new, |requests| requests.take())
+    }
+
+    /// Where the reply subjects of messages for the receiver are noted, if they are.
+    pub(super) fn noted_requests(&self) -> Option<&Requests> {
+        self.requests.get().map(|requests| &**requests).filter(|requests| requests.are_noted())
     }
 
     /// The number of the client, or of the stream among the streams.

@@ -82,7 +82,7 @@ impl Run<'_> {
             return true;
         }
         match authentication::authenticate(settings, login, credentials) {
-            Ok(identity) => self.session.identity = identity,
+            Ok(identity) => self.session.rights.take_on(identity, &self.session.shared.outbox),
             Err(_) => return false,
         }
         true
@@ -112,7 +112,7 @@ impl Run<'_> {
                     *fact = said;
                 }
             }
-            let user = session.identity.name();
+            let user = session.rights.user();
             identity.user = if user == DEFAULT_USER { String::new() } else { user.to_owned() };
         });
     }

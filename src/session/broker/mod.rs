@@ -19,7 +19,6 @@ use bytes::Bytes;
 use quartet_protocol::broker::{Parser, write};
 use quartet_protocol::buffer::Buffer;
 
-use crate::broker::authentication::Identity;
 use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
@@ -28,6 +27,7 @@ use crate::delivery::{Encoding, ROOM};
 use super::answers::Answers;
 use super::keep_alive::{Due, KeepAlive};
 use super::presence::Presence;
+use super::rights::{EXPIRED, Rights};
 use super::{Refused, facts};
 use info::Occasion;
 use run::Run;
@@ -65,7 +65,7 @@ pub struct Session {
     revision: u32,
     keep_alive: KeepAlive,
     /// Who the client is.
-    identity: Identity,
+    rights: Rights,
     /// The error that has ended the conversation.
     ended_for: Option<&'static str>,
     presence: Presence,
@@ -100,7 +100,7 @@ impl Session {
             missing: 0,
             answers: Answers::default(),
             revision: 0,
-            identity: Identity::default(),
+            rights: Rights::default(),
             ended_for: None,
             presence: Presence::default(),
         }
@@ -138,9 +138,15 @@ impl Session {
         }
         if self.revision != revision {
             self.revision = revision;
+            if !self.rights.follow(executor.settings(), &self.shared.outbox) {
+                return self.end(EXPIRED, output);
+            }
             if self.facts().options().contains(BrokerOptions::TAKES_INFO) {
                 self.write_info(&services, Occasion::Greeting, output);
             }
+        }
+        if self.rights.has_requests() {
+            self.rights.note_requests(&self.shared.outbox, services.clock.now());
         }
         if !self.facts().is_due() {
             return Flow::Continue;
@@ -153,12 +159,15 @@ impl Session {
                 write::ping(output);
                 Flow::Continue
             }
-            Due::End(text) => {
-                write::error(output, text);
-                self.ended_for = Some(text);
-                Flow::Close
-            }
+            Due::End(text) => self.end(text, output),
         }
+    }
+
+    /// Ends the conversation with an error.
+    fn end(&mut self, text: &'static str, output: &mut Buffer) -> Flow {
+        write::error(output, text);
+        self.ended_for = Some(text);
+        Flow::Close
     }
 
     fn write_info(&self, services: &Services, occasion: Occasion, output: &mut Buffer) {

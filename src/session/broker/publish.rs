@@ -30,7 +30,7 @@ impl Run<'_> {
             self.refuse_violation(Violation::Reply(reply));
             return Flow::Continue;
         }
-        if self.session.identity.permissions().is_some_and(|may| !may.may_publish(subject)) {
+        if !self.session.rights.may_publish(subject, &self.session.shared.outbox, self.now) {
             self.refuse_violation(Violation::Publish(subject));
             return Flow::Continue;
         }

@@ -11,8 +11,7 @@ use crate::delivery::{Subscription, SubscriptionOptions, Topic};
 
 impl Run<'_> {
     pub(super) fn subscribe(&mut self, pattern: &[u8], group: Option<&[u8]>, id: &[u8]) {
-        let permissions = self.session.identity.permissions();
-        if permissions.is_some_and(|may| !may.may_subscribe(pattern, group)) {
+        if !self.session.rights.may_subscribe(pattern, group) {
             return self.refuse_violation(Violation::Subscription { pattern, group });
         }
         let facts = self.session.facts();

@@ -23,8 +23,8 @@ use super::answers::Answers;
 use super::facts;
 use super::keep_alive::{Due, KeepAlive};
 use super::presence::Presence;
+use super::rights::{EXPIRED, Rights};
 use crate::broker::announcement::SERVER_NAME;
-use crate::broker::authentication::Identity;
 use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
@@ -34,8 +34,7 @@ use crate::delivery::{Encoding, ROOM};
 pub(super) struct Session {
     shared: Arc<SharedClient>,
     keep_alive: KeepAlive,
-    /// Who the client is.
-    identity: Identity,
+    rights: Rights,
     is_greeted: bool,
     /// The revision of the announcement that the client knows.
     revision: u32,
@@ -58,7 +57,7 @@ impl Session {
         Session {
             keep_alive: KeepAlive::new(client.connected_at, authenticated),
             shared: client,
-            identity: Identity::default(),
+            rights: Rights::default(),
             is_greeted: false,
             revision: 0,
             last_id: 0,
@@ -101,6 +100,9 @@ impl Session {
         let revision = services.announcement.revision();
         if !self.is_greeted || self.revision != revision {
             self.revision = revision;
+            if !self.rights.follow(executor.settings(), &self.shared.outbox) {
+                return self.end(EXPIRED, ErrorCode::Unauthorized, output);
+            }
             self.write_info(&services, output);
         }
         if !self.is_greeted {
@@ -108,6 +110,7 @@ impl Session {
             self.keep_alive.begin(facts(&self.shared), executor.settings());
         }
         let now = services.clock.now();
+        self.rights.note_requests(&self.shared.outbox, now);
         for request in self.pending.take_overdue(now) {
             services.fan_out.channels.unsubscribe(&request);
             let failure = Failure::new(ErrorCode::Timeout, "no answer came in time");
@@ -119,11 +122,17 @@ impl Session {
         let last_active = self.shared.last_active.load(Relaxed);
         let due = self.keep_alive.look(facts(&self.shared), last_active, now, executor.settings());
         if let Due::End(text) = due {
-            self.ended_for = Some(text);
             let code = if self.is_authenticated() { ErrorCode::Stale } else { ErrorCode::Unauthorized };
-            self.write_error(&Failure::new(code, text), None, output);
+            return self.end(text, code, output);
         }
         due
+    }
+
+    /// Ends the conversation with an error.
+    fn end(&mut self, text: &'static str, code: ErrorCode, output: &mut Buffer) -> Due {
+        self.ended_for = Some(text);
+        self.write_error(&Failure::new(code, text), None, output);
+        Due::End(text)
     }
 
     fn write_info(&self, services: &Services, output: &mut Buffer) {

@@ -154,15 +154,16 @@ impl Run<'_> {
             let Publisher { services, settings, .. } = &self.publisher;
             let address = self.session.shared.outbox.address().ip();
             let login = Login { attempts: &services.attempts, address, now: self.now };
-            self.session.identity = authentication::authenticate(settings, login, credentials)
+            let identity = authentication::authenticate(settings, login, credentials)
                 .map_err(|_| Failure::new(ErrorCode::Unauthorized, "the user or the password is wrong"))?;
+            self.session.rights.take_on(identity, &self.session.shared.outbox);
             self.session.keep_alive.note_authenticated();
         }
         let facts = facts(&self.session.shared);
         let mut options = facts.options();
         options.set(BrokerOptions::ECHO, request.echo.unwrap_or(options.contains(BrokerOptions::ECHO)));
         facts.set_options(options);
-        let user = self.session.identity.name();
+        let user = self.session.rights.user();
         self.session.shared.identify(|identity| {
             if let Some(name) = &request.name {
                 identity.name.clone_from(name);
@@ -194,12 +195,7 @@ impl Run<'_> {
         }
         self.check_line(&[pattern, group.unwrap_or_default()])?;
         let group = group.map(str::as_bytes);
-        if self
-            .session
-            .identity
-            .permissions()
-            .is_some_and(|may| !may.may_subscribe(pattern.as_bytes(), group))
-        {
+        if !self.session.rights.may_subscribe(pattern.as_bytes(), group) {
             return Err(violation(&Violation::Subscription { pattern: pattern.as_bytes(), group }));
         }
         let slow_consumer = request.slow_consumer()?;
@@ -334,7 +330,7 @@ impl Run<'_> {
         let subject = request.needed_subject()?;
         check_subject(subject.as_bytes()).map_err(|refused| refusal("subject", refused))?;
         self.check_line(&[subject, reply])?;
-        if self.session.identity.permissions().is_some_and(|may| !may.may_publish(subject.as_bytes())) {
+        if !self.session.rights.may_publish(subject.as_bytes(), &self.session.shared.outbox, self.now) {
             return Err(violation(&Violation::Publish(subject.as_bytes())));
         }
         let (headers, payload) = (request.header_block()?, request.payload()?);
