@@ -98,12 +98,12 @@ fn publication<'a>(
     if total > limits.payload {
         return Err(Malformation::PayloadTooLong);
     }
-    let is_typed_with_return = rest[..line_feed].ends_with(b"\r");
+    let ends_line_with_return = rest[..line_feed].ends_with(b"\r");
     let rest = &rest[line_feed + 1..];
     let Some(behind) = rest.get(total..) else { return Ok(None) };
     let line_end = match behind {
         b"" | b"\r" => return Ok(None),
-        _ if behind.starts_with(b"\n") && !is_typed_with_return => 1,
+        _ if behind.starts_with(b"\n") && !(ends_line_with_return && rest[..total].ends_with(b"\r")) => 1,
         _ if behind.starts_with(b"\r\n") => 2,
         _ => return Err(Malformation::UnknownOperation),
     };
