@@ -2,4 +2,6 @@
 
 mod door;
 mod lame_duck;
+mod model;
 mod presence;
+mod random;

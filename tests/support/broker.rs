@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::transcripts::frames::{decode, word};
+
 /// How long a read waits before the test fails: far longer than anything takes on a busy machine.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -72,6 +74,23 @@ impl BrokerClient {
     #[track_caller]
     pub(crate) fn flush(&mut self) {
         self.check("PING\r\n", "PONG\r\n");
+    }
+
+    /// The frames that come before the answer to a PING, as transcripts write them; pings of the server are left out.
+    pub(crate) fn frames_before_pong(&mut self) -> Vec<String> {
+        self.write("PING\r\n");
+        let mut frames = Vec::new();
+        loop {
+            while let Some((frame, length)) = decode(&self.read).unwrap_or_else(|error| panic!("{error}")) {
+                self.read.drain(..length);
+                match word(&frame) {
+                    "PONG" => return frames,
+                    "PING" => {}
+                    _ => frames.extend(frame.lines()),
+                }
+            }
+            assert!(self.fill(), "the connection has ended");
+        }
     }
 
     /// Reads one line, without its end.

@@ -10,7 +10,6 @@ use std::thread;
 
 use super::{Program, RECONNECT, RESTART, STEPS, programs};
 use crate::interop::program;
-use crate::support::http::Http;
 use crate::support::peers;
 use crate::support::process::{Folder, Server, nats_port, with_output_in};
 
@@ -26,10 +25,6 @@ fn nats_core_in_a_browser() {
         return;
     };
     for server in programs() {
-        if matches!(server, Program::Quartet) && !has_web_sockets() {
-            peers::skip("Quartet takes no WebSockets yet");
-            continue;
-        }
         let site = Site::open();
         let mut door = Door::open(server, &site);
         let browser = Browser::start(&chromium, &format!("{}/?servers={}", site.origin(), door.url()));
@@ -46,12 +41,6 @@ fn nats_core_in_a_browser() {
         drop(browser);
         assert_eq!(said, [STEPS.as_slice(), &[RESTART, RECONNECT]].concat());
     }
-}
-
-/// Whether Quartet has a place for WebSockets, which it has not yet.
-fn has_web_sockets() -> bool {
-    let server = Server::quartet(&["--http-port", "0"]);
-    Http::connect(server.http_address()).get("/ws").status != 404
 }
 
 /// A server with a door for WebSockets.
