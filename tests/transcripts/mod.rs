@@ -26,12 +26,6 @@ use in_process::InProcessTarget;
 use runner::check;
 use target::Target;
 
-/// Transcripts that nats-server alone plays so far, and what is missing.
-const NOT_YET: &[(&str, &str)] = &[
-    ("frames/permissions", "the door does not count requests that may be answered"),
-    ("frames/permissions_answers", "the door does not count requests that may be answered"),
-];
-
 /// Where the files are.
 pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
@@ -101,10 +95,6 @@ fn quartet_answers_as_the_transcripts_say() {
 fn the_broker_answers_as_the_transcripts_say() {
     let mut failures = Vec::new();
     for transcript in load_frames() {
-        if let Some((_, reason)) = NOT_YET.iter().find(|(name, _)| *name == transcript.name) {
-            skip(&format!("{}: {reason}", transcript.name));
-            continue;
-        }
         let fresh = || {
             let settings = transcript.settings.iter().map(String::as_str);
             let arguments: Vec<&str> = ["--broker-port", "0"].into_iter().chain(settings).collect();
