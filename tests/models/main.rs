@@ -7,12 +7,16 @@
 //!
 //! The models are a crate of their own since the files name their neighbours as `crate::…`.
 
+mod changes_model;
 mod mailbox_model;
 mod parking;
 mod primitives;
 mod shard_lock_model;
 mod wakeups_model;
 
+#[expect(dead_code, reason = "the model needs the generations alone")]
+#[path = "../../src/delivery/interest/changes.rs"]
+mod changes;
 #[expect(unreachable_pub, reason = "the file belongs to a library")]
 #[path = "../../src/wait/mailbox.rs"]
 mod mailbox;

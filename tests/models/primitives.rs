@@ -7,6 +7,7 @@ pub(crate) mod sync {
     use std::time::Duration;
 
     pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::atomic::AtomicU64;
     pub(crate) use loom::thread::yield_now;
     pub(crate) use std::sync::atomic::Ordering;
 

@@ -7,10 +7,10 @@
 //! Answers to requests come on inbox subjects, each of which is used once.  No thread remembers them, so subscriptions that
 //! can match nothing else change no generation.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crossbeam_utils::CachePadded;
 use quartet_protocol::broker::subject;
+
+use crate::sync::{AtomicU64, Ordering};
 
 /// Generations of exact subjects.  A server to which 10,000 subjects a second come and go ends each remembered lookup ten
 /// times a second without need, which is little; four times as many would not stay in the processor's nearest cache.
@@ -39,7 +39,7 @@ impl Default for Generations {
         Generations {
             subjects: slots(SUBJECT_SLOTS),
             first_tokens: slots(FIRST_TOKEN_SLOTS),
-            any: CachePadded::default(),
+            any: CachePadded::new(AtomicU64::new(0)),
         }
     }
 }
