@@ -23,7 +23,7 @@ pub const SERVICE: Service = Service {
             connections::wake_all(services);
         }
     },
-    disconnect: |services, client, _, _| client.forget_subscriptions(&services.fan_out),
+    disconnect: |services, client, _, effects| client.forget_subscriptions(&services.fan_out, effects),
     ..Service::ROW
 };
 

@@ -128,7 +128,11 @@ impl SharedClient {
 
     /// Changes the facts that the client told about itself.
     pub fn identify(&self, change: impl FnOnce(&mut Identity)) {
-        change(self.identity.lock().get_or_insert_default());
+        let mut identity = self.identity.lock();
+        let identity = identity.get_or_insert_default();
+        change(identity);
+        // Those who ask who receives a message look there.
+        self.outbox.set_name(&identity.name);
     }
 }
 
@@ -173,7 +177,7 @@ impl Clients {
             last_active: AtomicU64::new(now),
             pending_input: AtomicUsize::new(0),
             identity: Mutex::new(None),
-            outbox: Arc::new(Outbox::new(id, address)),
+            outbox: Arc::new(Outbox::new(id, address).of_door(door.name())),
             facts,
         });
         self.connected().insert(id, client.clone());

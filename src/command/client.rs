@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::executor::Queue;
 use super::{Caller, CallerState};
 use crate::client::{ClientFlags, RespFacts, SharedClient};
-use crate::delivery::{FanOut, Subscriptions};
+use crate::delivery::{Effects, FanOut, Subscriptions};
 use crate::store::{Keyspace, ShardId, Store, WatchFlag};
 
 /// See the module's text.
@@ -102,8 +102,8 @@ impl Client {
     }
 
     /// Ends all subscriptions.
-    pub fn forget_subscriptions(&mut self, fan_out: &FanOut) {
-        fan_out.unsubscribe_all(&std::mem::take(&mut self.subscriptions));
+    pub fn forget_subscriptions(&mut self, fan_out: &FanOut, effects: &mut Effects) {
+        fan_out.unsubscribe_all(&std::mem::take(&mut self.subscriptions), effects);
         self.show_subscriptions();
     }
 

@@ -111,13 +111,18 @@ impl Effects {
         if let Some(deadline) = self.next_deadline.take() {
             alarm.set(deadline.div_ceil(MILLISECOND));
         }
-        self.hand_over();
-        self.stages.relieve(&mut self.wakes);
-        self.deliver_wakes();
+        self.deliver_messages();
         if !self.discarded.is_empty() {
             self.discarded.clear();
             allocator::ask_for_purge();
         }
+    }
+
+    /// Hands over messages and wakes each receiver once.  No lock may be held.
+    pub(super) fn deliver_messages(&mut self) {
+        self.hand_over();
+        self.stages.relieve(&mut self.wakes);
+        self.deliver_wakes();
     }
 
     fn deliver_wakes(&mut self) {

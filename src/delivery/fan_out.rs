@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::backlog::Backlog;
+use super::presence::Presence;
 use super::staging::{Publication, Stages};
 use super::stream::Streams;
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions};
@@ -16,6 +17,8 @@ pub struct FanOut {
     pub channels: Interest,
     /// Shard channels, a space of their own; without a cluster they are ordinary channels without patterns.
     pub shard_channels: Interest,
+    /// Who wants to know of subscriptions to channels.
+    pub(super) presence: Presence,
     /// What waits for receivers.
     pub(super) backlog: Arc<Backlog>,
     /// The streams that are open.
@@ -108,7 +111,9 @@ impl FanOut {
         }
         let Sending { spent, receivers, .. } = sending;
         lookups.release();
-        spent.iter().for_each(|spent| interest.unsubscribe(spent));
+        for spent in &spent {
+            self.unsubscribe_from(message.space, spent, effects);
+        }
         if message.kind.is_some() {
             // Services publish their events in order, which lasts as long as the lock that their caller holds.
             effects.hand_over();
@@ -117,14 +122,41 @@ impl FanOut {
     }
 
     /// Ends the subscriptions of a RESP client.
-    pub fn unsubscribe_all(&self, subscriptions: &Subscriptions) {
+    pub fn unsubscribe_all(&self, subscriptions: &Subscriptions, effects: &mut Effects) {
         let Subscriptions { channels, patterns, shard_channels } = subscriptions;
-        channels.values().chain(patterns.values()).for_each(|ended| self.channels.unsubscribe(ended));
-        shard_channels.values().for_each(|ended| self.shard_channels.unsubscribe(ended));
+        for ended in channels.values().chain(patterns.values()) {
+            self.unsubscribe(ended, effects);
+        }
+        for ended in shard_channels.values() {
+            self.shard_channels.unsubscribe(ended);
+        }
         [channels, patterns, shard_channels]
             .into_iter()
             .flat_map(|map| map.values())
             .for_each(|ended| ended.silence());
+    }
+
+    /// Adds a subscription to subjects of this space.
+    pub fn subscribe_to(&self, space: ChannelSpace, subscription: Arc<Subscription>, effects: &mut Effects) {
+        match space {
+            ChannelSpace::Channels => self.subscribe(subscription, effects),
+            ChannelSpace::ShardChannels => self.shard_channels.subscribe(subscription),
+        }
+    }
+
+    /// Ends a subscription to subjects of this space, if it is there.
+    pub fn unsubscribe_from(
+        &self,
+        space: ChannelSpace,
+        subscription: &Arc<Subscription>,
+        effects: &mut Effects,
+    ) {
+        match space {
+            ChannelSpace::Channels => self.unsubscribe(subscription, effects),
+            ChannelSpace::ShardChannels => {
+                self.shard_channels.unsubscribe(subscription);
+            }
+        }
     }
 
     fn interest(&self, space: ChannelSpace) -> &Interest {

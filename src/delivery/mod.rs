@@ -23,6 +23,7 @@ mod gap;
 mod interest;
 mod message;
 mod outbox;
+mod presence;
 mod relief;
 mod staging;
 mod stream;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 
 use super::outbox::Bound;
-use super::{Encoding, FanOut, Outbox, ROOM, Subscription, SubscriptionOptions, Topic};
+use super::{Effects, Encoding, FanOut, Outbox, ROOM, Subscription, SubscriptionOptions, Topic};
 
 /// Streams at a time.
 const STREAMS_MAX: usize = 10_000;
@@ -54,12 +54,13 @@ impl Wake for Reader {
 
 impl Stream {
     /// Opens a stream of the messages of all `topics`; none if there are too many streams.  A stream whose options name no
-    /// policy ends when it falls behind.
+    /// policy ends when it falls behind.  `name` is that of its reader, for those who ask who is subscribed.
     pub fn open(
         fan_out: &Arc<FanOut>,
         topics: Vec<Topic>,
         encoding: Encoding,
         options: &SubscriptionOptions,
+        name: Option<&str>,
     ) -> Option<Stream> {
         let streams = &fan_out.streams;
         if streams.count.fetch_add(1, Relaxed) >= STREAMS_MAX {
@@ -70,18 +71,23 @@ impl Stream {
         let bytes_max = if options.only_events { EVENT_BYTES_MAX } else { MESSAGE_BYTES_MAX };
         let bound = Bound { bytes_max, policy: options.slow_consumer.unwrap_or_default() };
         let outbox = Arc::new(Outbox::of_stream(id, encoding, bound));
+        name.into_iter().for_each(|name| outbox.set_name(name));
         let reader = Arc::<Reader>::default();
         outbox.register(&Waker::from(Arc::clone(&reader)));
         let subscribe = |topic| Subscription::new(topic, options.clone(), &outbox);
         let subscriptions: Vec<_> = topics.into_iter().map(subscribe).collect();
-        subscriptions.iter().for_each(|subscription| fan_out.channels.subscribe(Arc::clone(subscription)));
+        let mut effects = Effects::default();
+        for subscription in &subscriptions {
+            fan_out.subscribe(Arc::clone(subscription), &mut effects);
+        }
+        effects.deliver_messages();
         Some(Stream { fan_out: Arc::clone(fan_out), subscriptions, outbox, reader })
     }
 
     /// Opens a stream of the events that services publish on a channel; none if there are too many streams.
     pub fn open_events(fan_out: &Arc<FanOut>, channel: &[u8]) -> Option<Stream> {
         let options = SubscriptionOptions { only_events: true, ..SubscriptionOptions::default() };
-        Stream::open(fan_out, vec![Topic::exact(channel)], Encoding::Event, &options)
+        Stream::open(fan_out, vec![Topic::exact(channel)], Encoding::Event, &options, None)
     }
 
     /// The next messages, each of them whole, or none if the stream has ended since it has fallen behind.  Until there are
@@ -99,7 +105,11 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.subscriptions.iter().for_each(|ended| self.fan_out.channels.unsubscribe(ended));
+        let mut effects = Effects::default();
+        for ended in &self.subscriptions {
+            self.fan_out.unsubscribe(ended, &mut effects);
+        }
+        effects.deliver_messages();
         self.outbox.discard();
         self.fan_out.streams.count.fetch_sub(1, Relaxed);
     }
@@ -107,7 +117,7 @@ impl Drop for Stream {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Effects, Message};
+    use super::super::Message;
     use super::*;
     use crate::alarm::Alarm;
     use crate::settings::SlowConsumer;
@@ -204,7 +214,8 @@ mod tests {
             ..SubscriptionOptions::default()
         };
         let topics = vec![Topic::of_pattern(b"x.>")];
-        let stream = Stream::open(&fan_out, topics, Encoding::JsonLine, &options).expect("there are few");
+        let stream =
+            Stream::open(&fan_out, topics, Encoding::JsonLine, &options, None).expect("there are few");
         let payload = "p".repeat(MESSAGE_BYTES_MAX / 4);
         let mut effects = Effects::default();
         for number in 0..6 {

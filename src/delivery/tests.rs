@@ -302,7 +302,7 @@ fn stall(policy: SlowConsumer, stalls_at: impl Fn(usize) -> usize, subject_of: i
     for receiver in &mut readers {
         receiver.catch_up();
         receiver.end();
-        receiver.subscriptions.iter().for_each(|ended| fan_out.channels.unsubscribe(ended));
+        receiver.subscriptions.iter().for_each(|ended| assert!(fan_out.channels.unsubscribe(ended)));
     }
     drop((readers, effects));
     assert_eq!(fan_out.waiting_bytes(), 0);
@@ -365,7 +365,7 @@ fn a_silent_subscription_gets_nothing_that_others_have_not_handed_over() {
         let lines = receiver.lines();
         assert!(lines.iter().all(|line| line["subject"] == "a"));
         assert_eq!(lines.len(), 3 * copies);
-        receiver.subscriptions.iter().for_each(|ended| fan_out.channels.unsubscribe(ended));
+        receiver.subscriptions.iter().for_each(|ended| assert!(fan_out.channels.unsubscribe(ended)));
     }
 }
 

@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use crate::broker::subjects::check_channel;
 use crate::command::{Call, Command, Flags, Group, Handler, Replies, SessionCall};
-use crate::delivery::{
-    ChannelSpace, FanOut, Interest, Message, Name, Subscription, SubscriptionOptions, Subscriptions, Topic,
-};
+use crate::delivery::{ChannelSpace, Message, Name, Subscription, SubscriptionOptions, Subscriptions, Topic};
 use crate::glob::{Pattern, PatternTooComplex};
 use crate::refusal::Refusal;
 
@@ -121,7 +119,7 @@ struct Space {
     named: fn(&mut Subscriptions) -> &mut BTreeMap<Name, Arc<Subscription>>,
     /// The number in confirmations: of shard channels, or of channels and patterns together.
     count: fn(&Subscriptions) -> usize,
-    interest: fn(&FanOut) -> &Interest,
+    channel_space: ChannelSpace,
     topic: fn(&[u8]) -> Result<Topic, PatternTooComplex>,
     are_patterns: bool,
 }
@@ -131,7 +129,7 @@ const CHANNELS: Space = Space {
     unsubscribed: b"unsubscribe",
     named: |subscriptions| &mut subscriptions.channels,
     count: |subscriptions| subscriptions.channels.len() + subscriptions.patterns.len(),
-    interest: |fan_out| &fan_out.channels,
+    channel_space: ChannelSpace::Channels,
     topic: |name| Ok(Topic::exact(name)),
     are_patterns: false,
 };
@@ -150,7 +148,7 @@ const SHARD_CHANNELS: Space = Space {
     unsubscribed: b"sunsubscribe",
     named: |subscriptions| &mut subscriptions.shard_channels,
     count: |subscriptions| subscriptions.shard_channels.len(),
-    interest: |fan_out| &fan_out.shard_channels,
+    channel_space: ChannelSpace::ShardChannels,
     ..CHANNELS
 };
 
@@ -176,7 +174,8 @@ fn subscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refusa
         if !(space.named)(&mut call.client.subscriptions).contains_key(name) {
             let (topic, options) = ((space.topic)(name)?, SubscriptionOptions::default());
             let subscription = Subscription::new(topic, options, &call.client.shared.outbox);
-            (space.interest)(&call.services.fan_out).subscribe(Arc::clone(&subscription));
+            let added = Arc::clone(&subscription);
+            call.services.fan_out.subscribe_to(space.channel_space, added, call.data.effects);
             let name = Arc::clone(subscription.topic().text());
             (space.named)(&mut call.client.subscriptions).insert(name, subscription);
         }
@@ -193,7 +192,7 @@ fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refu
         let ended = std::mem::take((space.named)(&mut call.client.subscriptions));
         let mut left = ended.len();
         for subscription in ended.values() {
-            (space.interest)(&call.services.fan_out).unsubscribe(subscription);
+            call.services.fan_out.unsubscribe_from(space.channel_space, subscription, call.data.effects);
             subscription.silence();
         }
         take_messages(call);
@@ -212,7 +211,7 @@ fn unsubscribe(call: &mut SessionCall<'_, '_>, space: &Space) -> Result<(), Refu
     } else {
         for name in named.iter() {
             if let Some(ended) = (space.named)(&mut call.client.subscriptions).remove(name) {
-                (space.interest)(&call.services.fan_out).unsubscribe(&ended);
+                call.services.fan_out.unsubscribe_from(space.channel_space, &ended, call.data.effects);
                 ended.silence();
                 take_messages(call);
             }

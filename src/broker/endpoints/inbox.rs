@@ -40,7 +40,7 @@ impl Inbox {
         let topics = vec![Topic::exact(subject.as_bytes())];
         let options = SubscriptionOptions { id: (*b"1").into(), ..SubscriptionOptions::default() };
         let fan_out = &context.services().fan_out;
-        let stream = Stream::open(fan_out, topics, Encoding::Frames, &options)
+        let stream = Stream::open(fan_out, topics, Encoding::Frames, &options, None)
             .ok_or_else(|| Problem::new(problems::TOO_MANY_STREAMS))?;
         Ok(Inbox { subject, stream })
     }

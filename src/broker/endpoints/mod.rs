@@ -1,4 +1,5 @@
-//! The broker over HTTP: publish, request, subscribe, and tickets for clients that cannot send a password.
+//! The broker over HTTP: publish, request, subscribe, who is subscribed, and tickets for clients that cannot send a
+//! password.
 
 mod batch;
 mod headers;
@@ -6,6 +7,7 @@ mod inbox;
 mod publish;
 mod request;
 mod subscribe;
+mod subscribers;
 mod tickets;
 
 use crate::broker::subjects::SubjectRefused;
@@ -19,6 +21,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(publish::endpoints())
         .merge(request::endpoints())
         .merge(subscribe::endpoints())
+        .merge(subscribers::endpoints())
         .merge(tickets::endpoints())
 }
 

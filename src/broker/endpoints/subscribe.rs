@@ -30,6 +30,9 @@ struct Subscribing {
     /// A queue group: each message goes to one of its members, on whatever listener they are.
     #[param(example = "workers")]
     group: Option<String>,
+    /// What the reader calls itself, for those who look who is subscribed.
+    #[param(example = "ann", max_length = 100)]
+    name: Option<String>,
     /// What happens if the stream is read too slowly: `disconnect` ends it; with `drop-oldest`, `drop-newest` and
     /// `keep-latest` (of each subject) messages are missed, and a gap says how many.  By default as the setting
     /// `broker-slow-consumer` says.
@@ -39,7 +42,7 @@ struct Subscribing {
 }
 
 impl Subscribing {
-    fn options(&self) -> Result<SubscriptionOptions, Problem> {
+    fn options(&self, context: &Context) -> Result<SubscriptionOptions, Problem> {
         if let Some(group) =
             self.group.as_deref().filter(|group| !subject::is_valid_subject(group.as_bytes()))
         {
@@ -55,7 +58,10 @@ impl Subscribing {
         };
         Ok(SubscriptionOptions {
             group: self.group.as_ref().map(|group| group.as_bytes().into()),
-            slow_consumer: self.slow_consumer.as_ref().map(policy).transpose()?,
+            slow_consumer: Some(match &self.slow_consumer {
+                Some(word) => policy(word)?,
+                None => context.services().settings.current().broker_slow_consumer,
+            }),
             ..SubscriptionOptions::default()
         })
     }
@@ -121,13 +127,14 @@ fn open<'p>(
         return Err(Problem::invalid("subject", format!("1 to {PATTERNS_MAX} subjects and patterns")));
     }
     let topics = patterns.into_iter().map(topic).collect::<Result<Vec<_>, _>>()?;
-    let options = subscribing.options()?;
+    let options = subscribing.options(context)?;
     let encoding = match form {
         StreamForm::Events => Encoding::MessageEvent,
         StreamForm::JsonLines => Encoding::JsonLine,
     };
-    let messages = Stream::open(&context.services().fan_out, topics, encoding, &options)
-        .ok_or_else(|| Problem::new(problems::TOO_MANY_STREAMS))?;
+    let messages =
+        Stream::open(&context.services().fan_out, topics, encoding, &options, subscribing.name.as_deref())
+            .ok_or_else(|| Problem::new(problems::TOO_MANY_STREAMS))?;
     Ok(stream(context, form, messages, KEEP_ALIVE_MAX))
 }
 

@@ -87,8 +87,8 @@ impl Interest {
         self.note_change(subscription.topic());
     }
 
-    /// Ends a subscription for good, if it is there.
-    pub fn unsubscribe(&self, subscription: &Arc<Subscription>) {
+    /// Ends a subscription for good; false if it is not there.
+    pub fn unsubscribe(&self, subscription: &Arc<Subscription>) -> bool {
         // Publishers may have found it just now.
         subscription.end();
         let is_removed = match subscription.topic() {
@@ -100,6 +100,7 @@ impl Interest {
             self.note_change(subscription.topic());
             self.shared.counts.subscriptions.fetch_sub(1, Relaxed);
         }
+        is_removed
     }
 
     /// The subscriptions that match a subject.

@@ -132,7 +132,7 @@ fn churn_elsewhere_leaves_a_remembered_lookup_alone() {
     let mut effects_after = |topics: &[String]| {
         let added: Vec<_> = churn(topics);
         assert_eq!(publish(&fan_out, &subjects[0], &mut effects), 1, "{topics:?}");
-        added.iter().for_each(|subscription| interest.unsubscribe(subscription));
+        assert!(added.iter().all(|subscription| interest.unsubscribe(subscription)));
         assert_eq!(publish(&fan_out, &subjects[0], &mut effects), 1, "{topics:?}");
         effects.forget_ended();
         misses(interest, &mut effects)
@@ -161,7 +161,7 @@ fn ended_subscriptions_are_not_kept_by_a_thread_that_publishes_nothing_more() {
         assert_eq!(publish(&fan_out, "news", &mut effects), 2);
     }
     assert_eq!(Arc::strong_count(&subscriptions[0]), 3);
-    subscriptions.iter().for_each(|ended| fan_out.channels.unsubscribe(ended));
+    subscriptions.iter().for_each(|ended| assert!(fan_out.channels.unsubscribe(ended)));
     effects.forget_ended();
     assert!(subscriptions.iter().all(|ended| Arc::strong_count(ended) == 1));
     assert_eq!(fan_out.channels.report().remembered, 0);

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 use smallvec::SmallVec;
@@ -44,6 +45,9 @@ const FINISHING: u8 = 1;
 /// It is to end without waiting for its client.
 const CLOSING: u8 = 2;
 
+/// The listener of all streams: other doors have connections.
+const DOOR_OF_STREAMS: &str = "http";
+
 /// The receiver's policy is that of the settings.
 const BY_SETTINGS: u8 = u8::MAX;
 
@@ -53,6 +57,10 @@ pub struct Outbox {
     id: u64,
     /// The client's address; none for a stream.
     address: Option<SocketAddr>,
+    /// The listener that the receiver came by.
+    door: &'static str,
+    /// What the receiver calls itself, if it does.
+    name: ArcSwapOption<String>,
     /// See [`Encoding`].
     encoding: AtomicU8,
     /// The place of its own policy among all, or [`BY_SETTINGS`].
@@ -112,7 +120,7 @@ impl Outbox {
 
     /// An empty outbox for a stream, with a bound of its own.
     pub(super) fn of_stream(id: u64, encoding: Encoding, bound: Bound) -> Outbox {
-        let mut outbox = Outbox::with(id, None, encoding);
+        let mut outbox = Outbox::with(id, None, encoding).of_door(DOOR_OF_STREAMS);
         outbox.bytes_max = bound.bytes_max;
         outbox.set_policy(Some(bound.policy));
         outbox
@@ -122,6 +130,8 @@ impl Outbox {
         Outbox {
             id,
             address,
+            door: "",
+            name: ArcSwapOption::empty(),
             encoding: AtomicU8::new(encoding as u8),
             policy: AtomicU8::new(BY_SETTINGS),
             bytes_max: 0,
@@ -166,6 +176,33 @@ impl Outbox {
     /// The client's address; of no meaning for a stream.
     pub fn address(&self) -> SocketAddr {
         self.address.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into())
+    }
+
+    /// The client's number; none for a stream.
+    pub fn client(&self) -> Option<u64> {
+        self.address.map(|_| self.id)
+    }
+
+    /// The same, for a receiver that came by this listener.
+    #[must_use]
+    pub fn of_door(mut self, door: &'static str) -> Outbox {
+        self.door = door;
+        self
+    }
+
+    /// The name of the listener that the receiver came by.
+    pub fn door(&self) -> &'static str {
+        self.door
+    }
+
+    /// What the receiver calls itself, if it does.
+    pub fn name(&self) -> Option<Arc<String>> {
+        self.name.load_full()
+    }
+
+    /// Notes what the receiver calls itself; nothing for an empty name.
+    pub fn set_name(&self, name: &str) {
+        self.name.store((!name.is_empty()).then(|| Arc::new(name.to_owned())));
     }
 
     /// Whether it is the outbox of this client.

@@ -60,9 +60,9 @@ impl Run<'_> {
     /// Ends all subscriptions, as nats-server does at a second CONNECT: who made them may have been another user.
     fn end_subscriptions(&mut self) {
         self.publisher.effects.hand_over();
-        let interest = &self.publisher.services.fan_out.channels;
+        let fan_out = &self.publisher.services.fan_out;
         for ended in self.session.facts().take_subscriptions() {
-            interest.unsubscribe(&ended);
+            fan_out.unsubscribe(&ended, self.publisher.effects);
             ended.silence();
         }
     }

@@ -222,8 +222,9 @@ impl Session {
         let now = executor.services().clock.now();
         let mut publisher = executor.publisher();
         self.presence.go(&self.shared, &mut publisher, now);
-        let interest = &publisher.services.fan_out.channels;
-        self.facts().take_subscriptions().iter().for_each(|ended| interest.unsubscribe(ended));
+        for ended in self.facts().take_subscriptions() {
+            publisher.services.fan_out.unsubscribe(&ended, publisher.effects);
+        }
         publisher.services.clients.disconnect(self.shared.id);
         publisher.effects.deliver(&publisher.services.alarm);
     }

@@ -35,7 +35,7 @@ impl Run<'_> {
         let subscription =
             Subscription::new(Topic::of_pattern(pattern), options, &self.session.shared.outbox);
         facts.add_subscription(Arc::clone(&subscription));
-        self.publisher.services.fan_out.channels.subscribe(subscription);
+        self.publisher.services.fan_out.subscribe(subscription, self.publisher.effects);
         self.acknowledge();
     }
 
@@ -53,7 +53,7 @@ impl Run<'_> {
                         // What the client has published before still comes.
                         self.publisher.effects.hand_over();
                     }
-                    self.publisher.services.fan_out.channels.unsubscribe(&ended);
+                    self.publisher.services.fan_out.unsubscribe(&ended, self.publisher.effects);
                     ended.silence();
                 }
             }

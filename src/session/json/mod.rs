@@ -112,7 +112,7 @@ impl Session {
         let now = services.clock.now();
         self.rights.note_requests(&self.shared.outbox, now);
         for request in self.pending.take_overdue(now) {
-            services.fan_out.channels.unsubscribe(&request);
+            services.fan_out.unsubscribe(&request, executor.publisher().effects);
             let failure = Failure::new(ErrorCode::Timeout, "no answer came in time");
             self.write_error(&failure, Some(&String::from_utf8_lossy(&request.options().id)), output);
         }
@@ -194,9 +194,10 @@ impl Session {
         let now = executor.services().clock.now();
         let mut publisher = executor.publisher();
         self.presence.go(&self.shared, &mut publisher, now);
-        let interest = &publisher.services.fan_out.channels;
-        self.facts().take_subscriptions().iter().for_each(|ended| interest.unsubscribe(ended));
-        self.pending.take_all().for_each(|ended| interest.unsubscribe(&ended));
+        let fan_out = &publisher.services.fan_out;
+        for ended in self.facts().take_subscriptions().into_iter().chain(self.pending.take_all()) {
+            fan_out.unsubscribe(&ended, publisher.effects);
+        }
         publisher.services.clients.disconnect(self.shared.id);
         publisher.effects.deliver(&publisher.services.alarm);
     }

@@ -221,7 +221,7 @@ impl Run<'_> {
         }
         self.session.acknowledged.remove(id.as_bytes());
         self.session.facts().add_subscription(Arc::clone(&subscription));
-        self.publisher.services.fan_out.channels.subscribe(subscription);
+        self.publisher.services.fan_out.subscribe(subscription, self.publisher.effects);
         self.answer(&Answer { subject: Some(pattern), ..Answer::new("subscribed", Some(&id)) });
         Ok(())
     }
@@ -235,7 +235,7 @@ impl Run<'_> {
             }
             _ => {
                 if let Some(ended) = facts.remove_subscription(id.as_bytes()) {
-                    self.publisher.services.fan_out.channels.unsubscribe(&ended);
+                    self.publisher.services.fan_out.unsubscribe(&ended, self.publisher.effects);
                 }
                 self.session.acknowledged.remove(id.as_bytes());
             }
@@ -309,7 +309,7 @@ impl Run<'_> {
         let answer = Subscription::new(Topic::exact(&inbox), options, &self.session.shared.outbox);
         answer.end_after(1, self.publisher.effects);
         let services = Arc::clone(self.publisher.services);
-        services.fan_out.channels.subscribe(Arc::clone(&answer));
+        services.fan_out.subscribe(Arc::clone(&answer), self.publisher.effects);
         let inbox = std::str::from_utf8(&inbox).expect("base64 is plain text");
         let sent = self.send(request, inbox).and_then(|receivers| match receivers.count {
             0 => {
@@ -320,7 +320,7 @@ impl Run<'_> {
         });
         match sent {
             Ok(()) => self.session.pending.add(self.now.micros() + timeout * 1000, answer),
-            Err(_) => services.fan_out.channels.unsubscribe(&answer),
+            Err(_) => services.fan_out.unsubscribe(&answer, self.publisher.effects),
         }
         sent
     }

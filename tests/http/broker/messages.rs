@@ -1,6 +1,7 @@
 //! POST /publish and POST /request, over sockets.
 
 use super::streams::{next, subscribe};
+use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::process::{Server, wait_for};
@@ -28,7 +29,16 @@ fn headers_of_a_request_become_those_of_the_message() {
     let answer = http.ask("POST", "/publish/news?reply=answers", &headers, b"hello");
     assert_eq!(answer.json(), serde_json::json!({"subject": "news", "receivers": 1}));
     let message = next(&mut stream);
-    assert_eq!((&message["payload"], &message["reply"]), (&"hello".into(), &"answers".into()));
+    let expected = serde_json::json!({
+        "subject": "news",
+        "reply": "answers",
+        "headers": {
+            "Content-Type": "text/plain", "Nats-Msg-Id": "7", "Nats-TTL": "10s", "X-Trace": ["a", "b"], "ce-id": "1",
+            "traceparent": "00-1-2-00",
+        },
+        "payload": "hello",
+    });
+    assert_eq!(message, expected);
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
     http.ask("POST", "/publish/news", &form, b"hello");
     let message = next(&mut stream);
@@ -74,6 +84,57 @@ fn a_batch_has_a_limit() {
     let more = format!("{most}\n{{}}");
     let refused = http.ask("POST", "/publish", &batch, more.as_bytes());
     assert_eq!(refused.json()["allowed"], "at most 10000 lines");
+}
+
+#[test]
+fn a_client_of_nats_answers_a_request() {
+    let server = Server::quartet(&["--http-port", "0", "--broker-port", "0"]);
+    let mut service = BrokerClient::quiet(server.broker_address());
+    service.write("SUB time.* workers 7\r\n");
+    service.flush();
+    let mut http = Http::connect(server.http_address());
+    let mut ask = |headers: &str, answer: &dyn Fn(&str) -> String| {
+        let length = b"utc".len();
+        let head =
+            format!("POST /request/time.now HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n");
+        http.write(format!("{head}{headers}\r\nutc").as_bytes());
+        let line = service.read_line();
+        let fields: Vec<&str> = line.split(' ').collect();
+        let inbox = fields[3].to_owned();
+        assert!(inbox.starts_with("_INBOX.") && inbox.len() == "_INBOX.".len() + 22, "{line}");
+        let content: Vec<String> =
+            std::iter::from_fn(|| Some(service.read_line())).take_while(|line| line != "utc").collect();
+        service.write(answer(&inbox));
+        (fields[0].to_owned(), content, http.read("POST").expect("it is answered"))
+    };
+    let (verb, headers, response) = ask("", &|inbox| format!("PUB {inbox} 4\r\nnoon\r\n"));
+    assert_eq!((verb.as_str(), headers.len(), response.status, response.text()), ("MSG", 0, 200, "noon"));
+    assert_eq!(response.header("content-type"), Some("application/octet-stream"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    let block = "NATS/1.0\r\nContent-Type: text/plain\r\nNats-Service-Error-Code: 404\r\nX-A: 1\r\nX-A: 2\r\n\
+                 Set-Cookie: a=b\r\nX-Accel-Redirect: /\r\nAccess-Control-Allow-Origin: *\r\nBad Name: x\r\n\r\n";
+    let (verb, headers, response) = ask("ce-id: 1\r\nNats-Msg-Id: 7\r\n", &|inbox| {
+        // Only the first answer counts.
+        format!("HPUB {inbox} {} {}\r\n{block}ok\r\nPUB {inbox} 4\r\nlate\r\n", block.len(), block.len() + 2)
+    });
+    assert_eq!(
+        (verb.as_str(), headers),
+        ("HMSG", ["NATS/1.0", "ce-id: 1", "Nats-Msg-Id: 7", ""].map(str::to_owned).to_vec())
+    );
+    assert_eq!(
+        (response.status, response.text(), response.header("content-type")),
+        (200, "ok", Some("text/plain"))
+    );
+    assert_eq!(response.header("nats-service-error-code"), Some("404"));
+    let values = response.headers.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value.as_str());
+    assert_eq!(values.collect::<Vec<_>>(), ["1", "2"]);
+    for hidden in ["set-cookie", "x-accel-redirect", "access-control-allow-origin", "bad name"] {
+        assert!(!response.headers.iter().any(|(name, _)| name == hidden), "{hidden}");
+    }
+    // An answer may be as long as a message.
+    let long = "x".repeat(1 << 20);
+    let (_, _, response) = ask("", &|inbox| format!("PUB {inbox} {}\r\n{long}\r\n", long.len()));
+    assert_eq!(response.body.len(), long.len());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The broker over HTTP, where its responses stay open or wait.
 
 mod messages;
+mod presence;
 mod streams;

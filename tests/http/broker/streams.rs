@@ -91,6 +91,56 @@ fn one_member_of_a_group_gets_each_message() {
     wait_for(|| (resp.ask("PUBLISH jobs.mail end") == "1").then_some(()));
 }
 
+/// Publishes many long messages that nobody reads, and then a short one.
+fn publish_unread(server: &Server) {
+    let mut resp = Client::connect(server.address());
+    for number in 0..UNREAD {
+        let payload = format!("{number} {}", "x".repeat(100_000));
+        resp.call(&["PUBLISH", "news", payload.as_str()]);
+    }
+    resp.ask("PUBLISH news end");
+}
+
+/// Many more messages than fit into sockets and what may wait for a stream.
+const UNREAD: u64 = 400;
+
+#[test]
+fn a_slow_reader_is_told_what_it_has_missed() {
+    for (form, policy) in [("text/event-stream", "drop-oldest"), ("application/x-ndjson", "keep-latest")] {
+        let server = server();
+        let mut stream = subscribe(&server, &format!("/subscribe/news?slow-consumer={policy}"), form);
+        publish_unread(&server);
+        let (mut seen, mut missed, mut next_number) = (0, 0, 0);
+        loop {
+            let object = next(&mut stream);
+            if let Some(gap) = object["missed"].as_u64() {
+                assert!(gap > 0);
+                (missed, next_number) = (missed + gap, next_number + gap);
+                continue;
+            }
+            let payload = object["payload"].as_str().expect("a message is text");
+            if payload == "end" {
+                break;
+            }
+            let number = payload.split(' ').next().and_then(|number| number.parse().ok());
+            assert_eq!(number, Some(next_number));
+            (seen, next_number) = (seen + 1, next_number + 1);
+        }
+        assert_eq!(seen + missed, UNREAD, "{policy}");
+        assert!(missed > 0, "{policy}");
+    }
+}
+
+#[test]
+fn a_slow_reader_is_disconnected_if_it_does_not_want_to_miss_anything() {
+    let server = server();
+    let mut stream = subscribe(&server, "/subscribe/news", "application/x-ndjson");
+    publish_unread(&server);
+    // The last chunk is empty.
+    let read = stream.read_until("\r\n0\r\n\r\n");
+    assert!(!read.contains("missed") && !read.contains("\"end\""), "it ends before the gap");
+}
+
 #[test]
 fn a_subscription_ends_with_its_stream() {
     let server = server();
