@@ -1,16 +1,18 @@
 //! The broker as a service: its row and its metrics.
 
 use super::{commands, connections, endpoints};
+use crate::client::Door;
 use crate::command::Services;
-use crate::delivery::FanOut;
+use crate::delivery::{FanOut, Traffic};
 use crate::metrics::exposition::Exposition;
-use crate::service::Service;
+use crate::service::{Page, Section, Service};
 
 /// The service's row.
 pub const SERVICE: Service = Service {
     name: "broker",
     commands: &[commands::COMMANDS],
     endpoints: endpoints::endpoints,
+    info: &[Section::by_default("broker", "Broker", info)],
     metrics,
     keep_house: |services| {
         connections::keep_house(services);
@@ -27,6 +29,21 @@ pub const SERVICE: Service = Service {
     ..Service::ROW
 };
 
+fn info(page: &mut Page, services: &Services) {
+    let (fan_out, clients) = (&services.fan_out, &services.clients);
+    let Traffic { messages_in, bytes_in, messages_out, bytes_out } = fan_out.traffic();
+    page.field("broker_connections", clients.len(Door::Broker));
+    page.field("broker_websocket_connections", clients.len(Door::WebSocket));
+    page.field("broker_subscriptions", fan_out.channels.subscription_count());
+    page.field("broker_messages_in", messages_in);
+    page.field("broker_bytes_in", bytes_in);
+    page.field("broker_messages_out", messages_out);
+    page.field("broker_bytes_out", bytes_out);
+    page.field("broker_slow_consumers", fan_out.slow_receivers().map(|(_, count)| count).sum::<u64>());
+    page.field("broker_messages_missed", fan_out.missed());
+    page.field("broker_waiting_bytes", fan_out.waiting_bytes());
+}
+
 fn metrics(text: &mut Exposition, services: &Services) {
     let FanOut { channels, shard_channels, .. } = &*services.fan_out;
     text.gauge("quartet_broker_channels", "Channels and patterns with at least one subscriber.").values(
@@ -38,6 +55,14 @@ fn metrics(text: &mut Exposition, services: &Services) {
         ],
     );
     let fan_out = &services.fan_out;
+    let traffic = fan_out.traffic();
+    text.counter(
+        "quartet_broker_messages_total",
+        "Messages of all doors: published (in), and sent to receivers (out), for each of them.",
+    )
+    .values("direction", [("in", traffic.messages_in), ("out", traffic.messages_out)]);
+    text.counter("quartet_broker_message_bytes_total", "Bytes of their headers and payloads.")
+        .values("direction", [("in", traffic.bytes_in), ("out", traffic.bytes_out)]);
     text.counter(
         "quartet_broker_slow_consumers_total",
         "Receivers that became too slow, by what happened to them.",

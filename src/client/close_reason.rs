@@ -24,6 +24,8 @@ reasons! {
     ClientClosed = "Client Closed",
     /// It has not given the right password.
     Unauthenticated = "Authentication Failure",
+    /// Its user is gone or has another password.
+    Expired = "User Authentication Expired",
     /// It has not given its password in time.
     AuthenticationTimeout = "Authentication Timeout",
     /// It has broken the protocol.

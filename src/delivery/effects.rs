@@ -7,6 +7,7 @@ use quartet_protocol::buffer::Buffer;
 
 use super::interest::Lookups;
 use super::staging::Stages;
+use super::traffic::Untold;
 use super::{FanOut, Outbox};
 use crate::alarm::Alarm;
 use crate::allocator;
@@ -23,6 +24,8 @@ pub struct Effects {
     stages: Stages,
     /// Outboxes with something new in them, some perhaps twice.
     wakes: Vec<Arc<Outbox>>,
+    /// What was published and sent.
+    pub(super) traffic: Untold,
     /// Memory that is not needed any more.
     discarded: Vec<Box<dyn Send>>,
     /// The earliest time at which an operation's service has something to do, in microseconds of the server's clock.
@@ -122,6 +125,7 @@ impl Effects {
     pub(super) fn deliver_messages(&mut self) {
         self.hand_over();
         self.stages.relieve(&mut self.wakes);
+        self.traffic.tell();
         self.deliver_wakes();
     }
 

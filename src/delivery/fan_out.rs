@@ -6,6 +6,7 @@ use super::backlog::Backlog;
 use super::presence::Presence;
 use super::staging::{Publication, Stages};
 use super::stream::Streams;
+use super::traffic::{Counts, Traffic};
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions};
 use crate::clock::Now;
 use crate::settings::Settings;
@@ -23,6 +24,7 @@ pub struct FanOut {
     pub(super) backlog: Arc<Backlog>,
     /// The streams that are open.
     pub(super) streams: Arc<Streams>,
+    counts: Arc<Counts>,
 }
 
 /// The receivers of a message.
@@ -86,6 +88,11 @@ impl FanOut {
         self.backlog.missed()
     }
 
+    /// How much was published and sent so far.
+    pub fn traffic(&self) -> Traffic {
+        self.counts.traffic()
+    }
+
     /// Bytes of memory that all waiting messages take, about.
     pub fn waiting_bytes(&self) -> usize {
         self.backlog.budget.used()
@@ -95,9 +102,16 @@ impl FanOut {
     /// has fallen too far behind meets its policy instead.
     pub fn publish(&self, message: &Message<'_>, effects: &mut Effects) -> Receivers {
         let interest = self.interest(message.space);
-        if !interest.has_subscribers() {
-            return Receivers::default();
-        }
+        let receivers = match interest.has_subscribers() {
+            true => self.send(message, interest, effects),
+            false => Receivers::default(),
+        };
+        effects.traffic.count(&self.counts, message.headers.len() + message.payload.len(), receivers.count);
+        receivers
+    }
+
+    #[inline]
+    fn send(&self, message: &Message<'_>, interest: &Interest, effects: &mut Effects) -> Receivers {
         let (lookups, stages) = effects.for_publishing();
         let (matches, turns) = lookups.find(message.space, interest, message.subject);
         let mut sending = Sending::new(Publication::new(message, &self.backlog), stages);

@@ -31,6 +31,7 @@ mod subscription;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub use effects::Effects;
 pub use encoding::{Encoding, server_sent_event};
@@ -41,6 +42,7 @@ pub use outbox::{Outbox, ROOM};
 pub use stream::Stream;
 pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;
+pub use traffic::Traffic;
 
 /// A text that is shared: a subject, a pattern, the name of a queue group.
 pub type Name = std::sync::Arc<[u8]>;

@@ -192,7 +192,7 @@ impl Newcomer {
     fn admit(context: &Context, protocol: Protocol, peer: Peer) -> Result<Newcomer, Problem> {
         let services = context.services();
         let refuse = |detail: &str| Err(Problem::new(problems::UNAVAILABLE).detail(detail).retry_after(1));
-        if context.stopping().is_cancelled() {
+        if context.stopping().is_cancelled() || services.announcement.is_ending() {
             return refuse("the server stops");
         }
         let most = protocol.connections_max(&services.settings.current());

@@ -54,12 +54,6 @@ pub struct ThreadMetrics {
     pub hits: Counter,
     /// Reads that did not.
     pub misses: Counter,
-    /// Messages that clients of the broker's protocol have published.
-    pub broker_messages_in: Counter,
-    /// Bytes of their headers and payloads.
-    pub broker_payload_in: Counter,
-    /// Times that such a message was sent to a receiver.
-    pub broker_deliveries: Counter,
 }
 
 /// The counters of one command.
@@ -168,9 +162,6 @@ impl Metrics {
                 bytes_out: Counter::default(),
                 hits: Counter::default(),
                 misses: Counter::default(),
-                broker_messages_in: Counter::default(),
-                broker_payload_in: Counter::default(),
-                broker_deliveries: Counter::default(),
             })
         };
         Metrics {

@@ -1,13 +1,22 @@
 //! What one client of the broker may do: who it is, and the requests that it may answer.
 
-use crate::access::OpenRequests;
+use std::sync::Arc;
+
+use super::facts;
+use crate::access::{OpenRequests, Violation};
 use crate::broker::authentication::Identity;
+use crate::client::SharedClient;
 use crate::clock::Now;
-use crate::delivery::Outbox;
+use crate::delivery::{Interest, Outbox, Subscription};
 use crate::settings::Settings;
 
 /// The error for a client whose user is gone or has another password, as clients know it.
 pub(super) const EXPIRED: &str = "User Authentication Expired";
+
+/// What a client is told of a subscription that has ended since it may not have it any more.
+pub(super) fn violation(ended: &Subscription) -> Violation<'_> {
+    Violation::Subscription { pattern: ended.topic().text(), group: ended.options().group.as_deref() }
+}
 
 /// See the module's text.
 #[derive(Default)]
@@ -31,13 +40,31 @@ impl Rights {
         self.identity = identity;
     }
 
-    /// Follows a change of the settings.  False if the client's user is gone or has another password.
-    pub(super) fn follow(&mut self, settings: &Settings, outbox: &Outbox) -> bool {
-        let Some(identity) = self.identity.renewed(settings) else { return false };
-        if identity != self.identity {
-            self.take_on(identity, outbox);
+    /// Follows a change of the settings.  Ends the subscriptions that the client may not have any more, and returns them;
+    /// none if its user is gone or has another password.
+    pub(super) fn follow(
+        &mut self,
+        settings: &Settings,
+        client: &SharedClient,
+        interest: &Interest,
+    ) -> Option<Vec<Arc<Subscription>>> {
+        let identity = self.identity.renewed(settings)?;
+        if identity == self.identity {
+            return Some(Vec::new());
         }
-        true
+        self.take_on(identity, &client.outbox);
+        let facts = facts(client);
+        let may_have = |subscription: &Subscription| {
+            self.may_subscribe(subscription.topic().text(), subscription.options().group.as_deref())
+        };
+        let ended: Vec<_> =
+            facts.subscriptions().into_iter().filter(|subscription| !may_have(subscription)).collect();
+        for subscription in &ended {
+            facts.remove_subscription(&subscription.options().id);
+            interest.unsubscribe(subscription);
+            subscription.silence();
+        }
+        Some(ended)
     }
 
     /// Whether the client may answer requests without further permission.

@@ -39,6 +39,7 @@ pub(super) const CONSTANT: &[(&str, &[&str])] = &[
             "quartet_broker_slow_consumers_total{policy=\"drop-newest\"}",
             "quartet_broker_slow_consumers_total{policy=\"keep-latest\"}",
             "quartet_broker_messages_missed_total",
+            "broker_messages_missed",
         ],
     ),
     (

@@ -7,6 +7,7 @@ use crate::support::broker::BrokerClient;
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, wait_for};
+use crate::support::websocket::WebSocket;
 
 /// The server and its clients.
 struct Stage {
@@ -136,15 +137,37 @@ const STEPS: &[Step] = &[
     ),
     (
         "a client of the broker comes",
-        |stage| std::mem::forget(BrokerClient::connect(stage.server.broker_address())),
-        &["quartet_connections{door=\"broker\"}", "quartet_connections_accepted_total{door=\"broker\"}"],
+        |stage| {
+            let mut client = BrokerClient::quiet(stage.server.broker_address());
+            client.write("SUB figures 1\r\nPUB figures 1\r\nx\r\n");
+            std::mem::forget(client);
+        },
+        &[
+            "quartet_connections{door=\"broker\"}",
+            "quartet_connections_accepted_total{door=\"broker\"}",
+            "broker_connections",
+            "broker_subscriptions",
+            "broker_messages_in",
+            "broker_bytes_in",
+        ],
+    ),
+    (
+        "a WebSocket comes",
+        |stage| std::mem::forget(WebSocket::open(stage.server.http_address(), &[])),
+        &[
+            "quartet_connections{door=\"websocket\"}",
+            "quartet_connections_accepted_total{door=\"websocket\"}",
+            "broker_websocket_connections",
+        ],
     ),
     (
         "clients come in vain",
         |stage| {
-            let limits = ["maxclients", "http-connection-limit", "broker-connection-limit"];
+            let limits = ["maxclients", "broker-connection-limit"];
             stage.lines(&limits.map(|name| format!("CONFIG SET {name} 1")).each_ref().map(String::as_str));
             drop(BrokerClient::connect(stage.server.broker_address()));
+            drop(WebSocket::open(stage.server.http_address(), &[]));
+            stage.lines(&["CONFIG SET http-connection-limit 1"]);
             drop(Client::connect(stage.server.address()));
             drop(Http::connect(stage.server.http_address()));
         },
@@ -154,6 +177,7 @@ const STEPS: &[Step] = &[
             "quartet_connections_rejected_total{door=\"resp\"}",
             "quartet_connections_rejected_total{door=\"http\"}",
             "quartet_connections_rejected_total{door=\"broker\"}",
+            "quartet_connections_rejected_total{door=\"websocket\"}",
         ],
     ),
     (
@@ -301,6 +325,14 @@ const STEPS: &[Step] = &[
         },
         &[
             "quartet_broker_slow_consumers_total{policy=\"disconnect\"}",
+            "broker_slow_consumers",
+            "broker_waiting_bytes",
+            "broker_messages_out",
+            "broker_bytes_out",
+            "quartet_broker_messages_total{direction=\"in\"}",
+            "quartet_broker_messages_total{direction=\"out\"}",
+            "quartet_broker_message_bytes_total{direction=\"in\"}",
+            "quartet_broker_message_bytes_total{direction=\"out\"}",
             "quartet_broker_waiting_bytes",
             "quartet_broker_waiting_limit_bytes",
         ],

@@ -5,3 +5,4 @@ mod lame_duck;
 mod model;
 mod presence;
 mod random;
+mod reload;

@@ -31,7 +31,6 @@ use smallvec::SmallVec;
 use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
 use crate::clock::Now;
 use crate::delivery::Effects;
-use crate::metrics::ThreadMetrics;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, Snapshot};
@@ -74,8 +73,6 @@ pub struct Publisher<'e> {
     pub settings: &'e Settings,
     /// The effects of the batch: to be delivered at its end.
     pub effects: &'e mut Effects,
-    /// The thread's counters.
-    pub metrics: &'e ThreadMetrics,
 }
 
 /// How far a batch came.
@@ -121,12 +118,7 @@ impl Executor {
     pub fn publisher(&mut self) -> Publisher<'_> {
         let Executor { services, workspace, .. } = self;
         workspace.settings.refresh(&services.settings);
-        Publisher {
-            metrics: services.metrics.thread(workspace.slot),
-            services,
-            settings: &workspace.settings,
-            effects: &mut workspace.effects,
-        }
+        Publisher { services, settings: &workspace.settings, effects: &mut workspace.effects }
     }
 
     /// Counts bytes that came from a client.

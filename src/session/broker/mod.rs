@@ -19,7 +19,7 @@ use bytes::Bytes;
 use quartet_protocol::broker::{Parser, write};
 use quartet_protocol::buffer::Buffer;
 
-use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
+use crate::client::{BrokerFacts, BrokerOptions, CloseReason, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
 use crate::delivery::{Encoding, ROOM};
@@ -27,7 +27,7 @@ use crate::delivery::{Encoding, ROOM};
 use super::answers::Answers;
 use super::keep_alive::{Due, KeepAlive};
 use super::presence::Presence;
-use super::rights::{EXPIRED, Rights};
+use super::rights::{self, EXPIRED, Rights};
 use super::{Refused, facts};
 use info::Occasion;
 use run::Run;
@@ -138,9 +138,12 @@ impl Session {
         }
         if self.revision != revision {
             self.revision = revision;
-            if !self.rights.follow(executor.settings(), &self.shared.outbox) {
+            let interest = &services.fan_out.channels;
+            let Some(ended) = self.rights.follow(executor.settings(), &self.shared, interest) else {
+                self.facts().set_close_reason(CloseReason::Expired);
                 return self.end(EXPIRED, output);
-            }
+            };
+            ended.iter().for_each(|ended| write::error(output, rights::violation(ended).to_string()));
             if self.facts().options().contains(BrokerOptions::TAKES_INFO) {
                 self.write_info(&services, Occasion::Greeting, output);
             }

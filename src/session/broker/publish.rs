@@ -43,7 +43,6 @@ impl Run<'_> {
             ..Message::new(subject, payload)
         };
         let receivers = self.publisher.services.fan_out.publish(&message, self.publisher.effects);
-        self.deliveries += receivers.count as u64;
         self.has_own_message |= receivers.has_sender;
         if receivers.count == 0 && !reply.is_empty() && self.options.contains(BrokerOptions::NO_RESPONDERS) {
             self.tell_no_responders(subject, reply);

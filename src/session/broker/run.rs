@@ -31,8 +31,6 @@ pub(super) struct Run<'r> {
     /// Messages that the client has published, and the bytes of their headers and payloads.
     pub(super) messages: u64,
     pub(super) bytes: u64,
-    /// Messages that receivers were sent.
-    pub(super) deliveries: u64,
 }
 
 impl<'r> Run<'r> {
@@ -58,7 +56,6 @@ impl<'r> Run<'r> {
             last_operation: LastOperation::None,
             messages: 0,
             bytes: 0,
-            deliveries: 0,
         }
     }
 
@@ -205,7 +202,7 @@ impl<'r> Run<'r> {
         if self.session.is_authenticated() {
             self.tell_connected();
         }
-        let Publisher { services, effects, metrics, .. } = self.publisher;
+        let Publisher { services, effects, .. } = self.publisher;
         effects.deliver(&services.alarm);
         let outbox = &self.session.shared.outbox;
         outbox.collect(self.output, ROOM.saturating_sub(outbox.unsent()));
@@ -216,9 +213,6 @@ impl<'r> Run<'r> {
         if self.messages > 0 {
             facts.messages_in.store(facts.messages_in.load(Relaxed) + self.messages, Relaxed);
             facts.bytes_in.store(facts.bytes_in.load(Relaxed) + self.bytes, Relaxed);
-            metrics.broker_messages_in.add(self.messages);
-            metrics.broker_payload_in.add(self.bytes);
-            metrics.broker_deliveries.add(self.deliveries);
         }
     }
 

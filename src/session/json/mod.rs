@@ -23,9 +23,9 @@ use super::answers::Answers;
 use super::facts;
 use super::keep_alive::{Due, KeepAlive};
 use super::presence::Presence;
-use super::rights::{EXPIRED, Rights};
+use super::rights::{self, EXPIRED, Rights};
 use crate::broker::announcement::SERVER_NAME;
-use crate::client::{BrokerFacts, BrokerOptions, SharedClient};
+use crate::client::{BrokerFacts, BrokerOptions, CloseReason, SharedClient};
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
 use crate::delivery::{Encoding, ROOM};
@@ -100,8 +100,15 @@ impl Session {
         let revision = services.announcement.revision();
         if !self.is_greeted || self.revision != revision {
             self.revision = revision;
-            if !self.rights.follow(executor.settings(), &self.shared.outbox) {
+            let interest = &services.fan_out.channels;
+            let Some(ended) = self.rights.follow(executor.settings(), &self.shared, interest) else {
+                self.facts().set_close_reason(CloseReason::Expired);
                 return self.end(EXPIRED, ErrorCode::Unauthorized, output);
+            };
+            for ended in &ended {
+                let failure = Failure::new(ErrorCode::Forbidden, rights::violation(ended).to_string());
+                let id = String::from_utf8_lossy(&ended.options().id);
+                self.write_error(&failure, Some(&id), output);
             }
             self.write_info(&services, output);
         }

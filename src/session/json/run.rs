@@ -49,8 +49,6 @@ pub(super) struct Run<'r> {
     /// Messages that the client has published, and the bytes of their headers and payloads.
     messages: u64,
     bytes: u64,
-    /// Messages that receivers were sent.
-    deliveries: u64,
 }
 
 impl<'r> Run<'r> {
@@ -61,7 +59,7 @@ impl<'r> Run<'r> {
         output: &'r mut Buffer,
     ) -> Run<'r> {
         let publisher = executor.publisher();
-        Run { session, publisher, now, output, messages: 0, bytes: 0, deliveries: 0 }
+        Run { session, publisher, now, output, messages: 0, bytes: 0 }
     }
 
     /// Runs the operation in a frame.
@@ -107,16 +105,13 @@ impl<'r> Run<'r> {
         if keep_alive.is_authenticated() {
             presence.come(shared, &mut self.publisher, self.now);
         }
-        let Publisher { services, effects, metrics, .. } = self.publisher;
+        let Publisher { services, effects, .. } = self.publisher;
         effects.deliver(&services.alarm);
         self.session.collect_behind(0, self.output);
         if self.messages > 0 {
             let facts = self.session.facts();
             facts.messages_in.store(facts.messages_in.load(Relaxed) + self.messages, Relaxed);
             facts.bytes_in.store(facts.bytes_in.load(Relaxed) + self.bytes, Relaxed);
-            metrics.broker_messages_in.add(self.messages);
-            metrics.broker_payload_in.add(self.bytes);
-            metrics.broker_deliveries.add(self.deliveries);
         }
     }
 
@@ -350,7 +345,6 @@ impl Run<'_> {
         let receivers = self.publisher.services.fan_out.publish(&message, self.publisher.effects);
         self.messages += 1;
         self.bytes += length as u64;
-        self.deliveries += receivers.count as u64;
         Ok(receivers)
     }
 
