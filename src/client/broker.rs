@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::time::Duration;
 
 use hashbrown::HashTable;
 
@@ -91,7 +92,7 @@ pub struct BrokerFacts {
     /// Bytes that its socket has taken.
     pub bytes_out: AtomicU64,
     /// How long it took to answer the last ping, in microseconds; 0 if it has not answered any.
-    pub round_trip: AtomicU64,
+    round_trip: AtomicU64,
     options: AtomicU8,
     last_operation: AtomicU8,
     /// When its timers are to be looked at, in milliseconds of the server's clock.
@@ -178,6 +179,17 @@ impl BrokerFacts {
     /// Notes its last operation.
     pub fn set_last_operation(&self, operation: LastOperation) {
         self.last_operation.store(operation as u8, Relaxed);
+    }
+
+    /// How long it took to answer the last ping; none if it has not answered any.
+    pub fn round_trip(&self) -> Option<Duration> {
+        let micros = self.round_trip.load(Relaxed);
+        (micros > 0).then_some(Duration::from_micros(micros))
+    }
+
+    /// Notes how long it took to answer a ping.
+    pub fn set_round_trip(&self, taken: Duration) {
+        self.round_trip.store((taken.as_micros() as u64).max(1), Relaxed);
     }
 
     /// Has the client woken when the time comes, in milliseconds of the server's clock.

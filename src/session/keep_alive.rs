@@ -3,7 +3,7 @@
 //! A client is pinged soon after it has connected, which tells how far away it is, and then whenever it has been silent for the
 //! interval.  Anything that it sends shows that it is alive.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crate::client::{BrokerFacts, CloseReason};
 use crate::clock::Now;
@@ -66,8 +66,7 @@ impl KeepAlive {
     /// Notes a PONG.
     pub(super) fn note_pong(&mut self, facts: &BrokerFacts, now: Now) {
         if self.pinged_at != 0 {
-            let round_trip = now.micros().saturating_sub(self.pinged_at).max(1);
-            facts.round_trip.store(round_trip, Relaxed);
+            facts.set_round_trip(Duration::from_micros(now.micros().saturating_sub(self.pinged_at)));
             self.pinged_at = 0;
         }
     }
@@ -86,7 +85,7 @@ impl KeepAlive {
         }
         let mut due = Due::Nothing;
         let interval = settings.broker_ping_interval.as_millis() as u64;
-        let has_round_trip = facts.round_trip.load(Relaxed) != 0;
+        let has_round_trip = facts.round_trip().is_some();
         if self.ping_at <= now.millis() {
             if has_round_trip && now.millis() < last_active + interval {
                 self.ping_at = last_active + interval;

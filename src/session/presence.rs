@@ -149,7 +149,7 @@ fn tell(shared: &SharedClient, publisher: &mut Publisher<'_>, now: Now, gone: Op
 
 fn client<'e>(shared: &SharedClient, identity: &'e Identity, now: Now, is_gone: bool) -> Client<'e> {
     let start = now.wall_of_deadline(shared.connected_at) * 1000;
-    let round_trip = facts(shared).round_trip.load(Relaxed);
+    let round_trip = facts(shared).round_trip();
     Client {
         start: wall_time(start),
         host: shared.outbox.address().ip().to_canonical().to_string(),
@@ -159,7 +159,7 @@ fn client<'e>(shared: &SharedClient, identity: &'e Identity, now: Now, is_gone: 
         name: &identity.name,
         lang: &identity.library_name,
         ver: &identity.library_version,
-        rtt: (round_trip > 0).then_some(round_trip * 1000),
+        rtt: round_trip.map(|taken| taken.as_nanos() as u64),
         stop: is_gone.then(|| wall_time(now.wall_micros())),
         kind: "Client",
         client_type: shared.door.client_type(),

@@ -1,5 +1,6 @@
 //! The broker's door as clients of its protocol meet it.
 
+mod conversation;
 mod door;
 mod lame_duck;
 mod model;
