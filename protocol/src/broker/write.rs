@@ -54,6 +54,7 @@ pub fn pong(buffer: &mut Buffer) {
 /// A whole message: `MSG`, or `HMSG` if it has headers.
 #[inline]
 pub fn message(buffer: &mut Buffer, delivery: &Delivery<'_>) {
+    buffer.plain.reserve(head_length_max(delivery) + delivery.payload.len());
     message_head(&mut buffer.plain, delivery);
     buffer.plain.extend_from_slice(delivery.payload);
     buffer.plain.extend_from_slice(LINE_END);
@@ -62,21 +63,28 @@ pub fn message(buffer: &mut Buffer, delivery: &Delivery<'_>) {
 /// The same, with a payload that has other owners too, which must be the delivery's.  A long one is not copied.
 #[inline]
 pub fn message_shared(buffer: &mut Buffer, delivery: &Delivery<'_>, payload: &Bytes) {
-    debug_assert_eq!(delivery.payload, payload);
+    debug_assert_eq!(delivery.payload.len(), payload.len());
     if payload.len() < limits::SPLICED_LENGTH_MIN {
         return message(buffer, delivery);
     }
+    // Not more: a receiver that stops reading keeps the room.
+    buffer.plain.reserve(head_length_max(delivery));
     message_head(&mut buffer.plain, delivery);
     buffer.splice(payload.clone());
     buffer.plain.extend_from_slice(LINE_END);
 }
 
+/// The most bytes that a message has besides its payload.
+#[inline]
+fn head_length_max(delivery: &Delivery<'_>) -> usize {
+    let Delivery { subject, sid, reply, headers, .. } = *delivery;
+    subject.len() + sid.len() + reply.len() + headers.len() + MESSAGE_FRAME_MAX
+}
+
 /// A message without its payload and the line end behind that, which the caller adds: the control line and the headers.
 #[inline]
-pub fn message_head(plain: &mut Vec<u8>, delivery: &Delivery<'_>) {
+fn message_head(plain: &mut Vec<u8>, delivery: &Delivery<'_>) {
     let Delivery { subject, sid, reply, headers, payload } = *delivery;
-    plain
-        .reserve(subject.len() + sid.len() + reply.len() + headers.len() + payload.len() + MESSAGE_FRAME_MAX);
     plain.extend_from_slice(if headers.is_empty() { b"MSG " } else { b"HMSG " });
     plain.extend_from_slice(subject);
     plain.push(b' ');
