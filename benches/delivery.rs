@@ -1,14 +1,15 @@
 //! Who wants a subject, among 10,000 wildcards and 100,000 globs: what a thread remembers, what it has to look up, and what
-//! subscribing and ending cost beside it.
+//! subscribing and ending cost beside it; and what a message costs for each of its receivers.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use quartet::alarm::Alarm;
 use quartet::delivery::{
-    Effects, FanOut, Interest, Message, Outbox, Subscription, SubscriptionOptions, Topic,
+    Effects, Encoding, FanOut, Interest, Message, Outbox, ROOM, Subscription, SubscriptionOptions, Topic,
 };
+use quartet_protocol::buffer::Buffer;
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
@@ -118,5 +119,70 @@ fn changes(criterion: &mut Criterion) {
     drop(all);
 }
 
-criterion_group!(benches, remembered, looked_up, changes);
+/// Receivers that take what they are given at the end of each batch.
+fn receivers(fan_out: &FanOut, encoding: Encoding, count: usize) -> Vec<Arc<Outbox>> {
+    let receiver = |number| {
+        let outbox = Arc::new(Outbox::new(number as u64, "127.0.0.1:1".parse().expect("an address")));
+        outbox.set_encoding(encoding);
+        let options = SubscriptionOptions { id: Box::from(*b"1"), ..SubscriptionOptions::default() };
+        fan_out.channels.subscribe(Subscription::new(Topic::exact(b"bench.subject"), options, &outbox));
+        outbox
+    };
+    (0..count).map(receiver).collect()
+}
+
+/// What a message costs for all its receivers, from the publisher to the bytes that a socket would be given, in batches of a
+/// full input buffer, of a RESP batch, and of one.
+fn fanned_out(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("delivery/fan-out");
+    for (name, encoding) in [("frames", Encoding::Frames), ("resp", Encoding::Resp2)] {
+        for (count, batch) in [(1, 1450), (8, 1450), (8, 32), (1, 1), (8, 1)] {
+            let (fan_out, mut effects) = (FanOut::default(), Effects::default());
+            let outboxes = receivers(&fan_out, encoding, count);
+            let mut unsent: Vec<Buffer> = outboxes.iter().map(|_| Buffer::new()).collect();
+            group.throughput(Throughput::Elements((count * batch) as u64));
+            group.bench_function(format!("{name}-{count}-in-batches-of-{batch}"), |bencher| {
+                bencher.iter(|| {
+                    for _ in 0..batch {
+                        publish(&fan_out, b"bench.subject", &mut effects);
+                    }
+                    effects.deliver(&Alarm::default());
+                    for (outbox, unsent) in outboxes.iter().zip(&mut unsent) {
+                        outbox.collect(unsent, ROOM);
+                        outbox.set_unsent(unsent);
+                        black_box(unsent.len());
+                        unsent.advance(unsent.len());
+                        outbox.set_unsent(unsent);
+                        effects.give_back(std::mem::take(unsent));
+                    }
+                });
+            });
+        }
+    }
+}
+
+/// The same for receivers that have fallen behind: their messages are kept and formatted later.
+fn behind(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("delivery/behind");
+    for count in [1, 8] {
+        let (fan_out, mut effects) = (FanOut::default(), Effects::default());
+        let outboxes = receivers(&fan_out, Encoding::Frames, count);
+        let mut unsent = Buffer::new();
+        (0..20_000).for_each(|_| publish(&fan_out, b"bench.subject", &mut effects));
+        effects.deliver(&Alarm::default());
+        group.throughput(Throughput::Elements((count * 1450) as u64));
+        group.bench_function(format!("frames-{count}"), |bencher| {
+            bencher.iter(|| {
+                (0..1450).for_each(|_| publish(&fan_out, b"bench.subject", &mut effects));
+                effects.deliver(&Alarm::default());
+                for outbox in &outboxes {
+                    outbox.collect(&mut unsent, ROOM);
+                    unsent.advance(unsent.len());
+                }
+            });
+        });
+    }
+}
+
+criterion_group!(benches, remembered, looked_up, changes, fanned_out, behind);
 criterion_main!(benches);
