@@ -81,10 +81,15 @@ impl<'r> Request<'r> {
     /// # Errors
     /// With what is wrong, and where.
     pub(super) fn parse(json: &'r [u8]) -> Result<Request<'r>, Failure> {
-        serde_json::from_slice(json).map_err(|error| {
+        let failure = |error: &dyn std::fmt::Display| {
             let example = r#"a frame holds an object such as {"op":"subscribe","subject":"news.*"}"#;
             Failure::new(ErrorCode::InvalidRequest, format!("{error}; {example}"))
-        })
+        };
+        // An array could be read as the fields in their order.
+        if json.trim_ascii_start().starts_with(b"[") {
+            return Err(failure(&"this is an array"));
+        }
+        serde_json::from_slice(json).map_err(|error| failure(&error))
     }
 
     /// The id, which is text from here on; none if there is none.
