@@ -71,6 +71,11 @@ fn check(address: SocketAddr) {
                 }
             }
         }
+        // The server may notice the end of a connection only after the next round has begun.
+        for client in &mut clients {
+            client.write((0..NAMES).map(|name| format!("UNSUB {name}\r\n")).collect::<String>());
+            client.flush();
+        }
     }
 }
 

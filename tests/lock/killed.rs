@@ -175,7 +175,7 @@ fn two_servers_do_not_share_a_folder() {
     Http::connect(first.http_address()).ask("POST", "/lock", &[], br#"{"resource": "r", "ttl": 30}"#);
     let output = Folder::new();
     let mut second = quartet(&output)
-        .args(["--port", "0", "--http-port", "off", "--dir", data])
+        .args(["--port", "0", "--broker-port", "off", "--http-port", "off", "--dir", data])
         .spawn()
         .expect("the binary was built for this test");
     assert!(!second.wait().expect("it is ours to wait for").success());
@@ -205,7 +205,7 @@ fn damage_stops_the_start_in_one_line() {
     std::fs::write(&segment, bytes).expect("the folder can be written");
     let output = Folder::new();
     let mut again = quartet(&output)
-        .args(["--port", "0", "--http-port", "off", "--dir", arguments[1]])
+        .args(["--port", "0", "--broker-port", "off", "--http-port", "off", "--dir", arguments[1]])
         .spawn()
         .expect("the binary was built for this test");
     assert!(!again.wait().expect("it is ours to wait for").success());

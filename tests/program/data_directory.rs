@@ -11,7 +11,7 @@ use crate::support::program::run;
 /// Looks that the program does not start with `--dir PATH`, and that its one line has all of `parts`.
 fn check_refused(path: &Path, parts: &[&str]) {
     let mut command = quartet(&Folder::new());
-    command.args(["--port", "0", "--http-port", "off", "--dir"]).arg(path);
+    command.args(["--port", "0", "--broker-port", "off", "--http-port", "off", "--dir"]).arg(path);
     let ended = run(command);
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("quartet: ")).collect();
     assert_eq!((ended.code, lines.len()), (Some(1), 1), "{}", ended.stderr);

@@ -54,7 +54,7 @@ fn locks_and_limits_of_an_earlier_version_are_there_after_the_first_start() {
     write(&data.join("locks"), 2, &[grant(1, "cyd", "x"), grant(2, "cyd", "z")]);
     let mut command = quartet(&Folder::new());
     let ended = run({
-        command.args(["--port", "0", "--http-port", "off", "--dir", &dir]);
+        command.args(["--port", "0", "--broker-port", "off", "--http-port", "off", "--dir", &dir]);
         command
     });
     assert_eq!(ended.code, Some(1));
