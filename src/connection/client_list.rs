@@ -1,5 +1,6 @@
 //! CLIENT LIST and CLIENT INFO: a line of fields for each client.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -123,14 +124,14 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
         id = client.id,
         address = client.outbox.address(),
         local_address = client.local_address,
-        name = identity.name,
+        name = one_word(&identity.name),
         age = seconds_since(client.connected_at),
         idle = seconds_since(client.last_active.load(Relaxed)),
         messages = usize::from(waiting > 0),
         memory = size_of::<SharedClient>() + waiting + pending,
         user = if identity.user.is_empty() { DEFAULT_USER } else { &identity.user },
-        library = identity.library_name,
-        library_version = identity.library_version,
+        library = one_word(&identity.library_name),
+        library_version = one_word(&identity.library_version),
     );
     written.expect("writing to a string does not fail");
 }
@@ -188,6 +189,15 @@ impl<'l> Line<'l> {
     }
 }
 
+/// A name as it fits into a line of fields.  Clients of the broker may call themselves anything.
+fn one_word(name: &str) -> Cow<'_, str> {
+    let is_apart = |character: char| character.is_whitespace() || character.is_control();
+    match name.contains(is_apart) {
+        true => name.replace(is_apart, "_").into(),
+        false => name.into(),
+    }
+}
+
 fn letters(flags: ClientFlags) -> String {
     let letters: String =
         FLAG_LETTERS.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, letter)| letter).collect();
@@ -197,4 +207,15 @@ fn letters(flags: ClientFlags) -> String {
 /// The name of the command with this row id.
 fn command_name<'s>(call: &'s Call<'_, '_>, id: usize) -> &'s str {
     call.services.commands.rows().get(id).map_or("NULL", |row| &row.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_word;
+
+    #[test]
+    fn a_name_cannot_end_its_line_or_forge_a_field() {
+        assert_eq!(one_word("orders-7"), "orders-7");
+        assert_eq!(one_word("a b\nid=1\u{85}c"), "a_b_id=1_c");
+    }
 }

@@ -87,7 +87,7 @@ impl<'r> Request<'r> {
         };
         // An array could be read as the fields in their order.
         if json.trim_ascii_start().starts_with(b"[") {
-            return Err(failure(&"this is an array"));
+            return Err(failure(&"invalid type: an array"));
         }
         serde_json::from_slice(json).map_err(|error| failure(&error))
     }
