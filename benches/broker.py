@@ -26,13 +26,13 @@ import argparse
 import multiprocessing
 import os
 import resource
-import shlex
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+
+from servers import Server
 
 SIZE = 16
 SUBJECT = b"bench.subject"
@@ -46,16 +46,8 @@ STALLED_MESSAGES = 400
 RECEIVE = 1 << 20
 
 
-class Server:
-    def __init__(self, definition, folder):
-        self.name, command = definition.split("=", 1)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        words = shlex.split(command.replace("{port}", str(self.port)))
-        if os.path.exists(words[0]):
-            words[0] = os.path.abspath(words[0])
-        self.process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+class BrokerServer(Server):
+    def wait_until_up(self):
         for _ in range(400):
             try:
                 self.connect().close()
@@ -83,15 +75,6 @@ class Server:
             with open(f"/proc/{self.process.pid}/task/{thread}/schedstat") as figures:
                 total += int(figures.read().split()[0])
         return total / 1e9
-
-    def resident_bytes(self):
-        with open(f"/proc/{self.process.pid}/status") as status:
-            line = next(line for line in status if line.startswith("VmRSS"))
-        return int(line.split()[1]) * 1024
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
 
 
 def read_until(stream, end):
@@ -384,7 +367,7 @@ def main():
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as folder:
-        servers = [Server(definition, folder) for definition in options.servers]
+        servers = [BrokerServer(definition, folder) for definition in options.servers]
         try:
             loads[options.load](servers, options)
         finally:

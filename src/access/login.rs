@@ -65,7 +65,7 @@ impl Login<'_> {
         })
     }
 
-    /// Whether the client gives the password of the user with this name, who is the result.
+    /// Returns the user with this name if the client gives that user's password.
     ///
     /// # Errors
     /// If there is no such user, the password is wrong, or the client's address has sent too many wrong ones.

@@ -1,4 +1,4 @@
-//! Who may come in, and what those who are in may do: everything that all doors decide alike.
+//! Access: passwords, users and permissions, which all doors check in the same way.
 //!
 //! `login` checks passwords and `attempts` counts the wrong ones; `users` are those of the settings, and `permissions` is
 //! the one place that decides about subjects, with `open_requests` for the answers to requests; `tickets` let a browser in

@@ -39,7 +39,7 @@ struct Request {
 }
 
 impl OpenRequests {
-    /// No request yet, for a user who may give these answers to each.
+    /// Starts without requests.  The user may give `allowed` answers to each request.
     pub fn new(allowed: Responses) -> OpenRequests {
         OpenRequests { allowed, subjects: HashMap::new(), order: VecDeque::new(), bytes: 0, next: 0 }
     }

@@ -41,7 +41,7 @@ pub struct Permissions {
 /// The lists for one direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permission {
-    /// What is allowed; all if there is no list.
+    /// The allowed subjects.  Without a list every subject is allowed.
     pub allow: Option<Subjects>,
     /// What is not allowed all the same.
     pub deny: Subjects,

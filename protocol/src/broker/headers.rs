@@ -128,7 +128,7 @@ impl HeaderBlock {
     }
 }
 
-/// The first line without its end, and what is behind it.
+/// Returns the first line without its line end, and the text behind it.
 fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = match memchr(b'\n', text) {
         Some(line_feed) => (&text[..line_feed], &text[line_feed + 1..]),

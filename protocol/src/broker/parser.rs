@@ -183,7 +183,7 @@ fn is_typed(input: &[u8], start: usize, end: usize) -> bool {
 /// The verb of a message without headers, in lower case.
 const PUBLISH: &[u8] = b"pub";
 
-/// Makes an operation of what is behind its verb up to the line feed.
+/// Reads an operation from the text between its verb and the line feed.
 type Read = for<'a> fn(&'a [u8]) -> Result<Operation<'a>, Malformation>;
 
 /// The verbs, in lower case; whether white space must follow, since what follows the others is an argument or ignored; and
