@@ -7,3 +7,4 @@ mod model;
 mod presence;
 mod random;
 mod reload;
+mod topic_space;

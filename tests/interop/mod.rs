@@ -9,7 +9,7 @@ mod broker;
 mod cache_under_pressure;
 mod clients;
 mod redis_benchmark;
-mod redis_cli;
+pub(crate) mod redis_cli;
 mod redis_cli_reports;
 mod redis_rs;
 mod websocket;

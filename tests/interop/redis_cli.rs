@@ -10,7 +10,7 @@ use crate::support::program::{Ended, run, run_with_input};
 use super::program;
 
 /// Runs `redis-cli` with `arguments` against `server`, with `input` on its standard input.
-pub(super) fn redis_cli(server: &Server, arguments: &[&str], input: &str) -> Option<Ended> {
+pub(crate) fn redis_cli(server: &Server, arguments: &[&str], input: &str) -> Option<Ended> {
     let mut command = Command::new(peers::peer("redis-cli")?);
     command.args(["-p", &server.port()]).args(arguments);
     Some(run_with_input(command, input.as_bytes()).success())

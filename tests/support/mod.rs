@@ -4,6 +4,7 @@ pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod in_process;
+pub(crate) mod json_socket;
 pub(crate) mod kept_locks;
 pub(crate) mod nginx;
 pub(crate) mod peers;
@@ -12,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod segments;
 pub(crate) mod simulated_disk;
 pub(crate) mod slow_server;
+pub(crate) mod streams;
 #[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]
 pub(crate) mod traces;
 pub(crate) mod websocket;

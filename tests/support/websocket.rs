@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 
+use super::broker::Delivered;
 use super::http::{Http, Response};
 
 /// A key and its answer (RFC 6455, section 1.3).
@@ -113,6 +114,18 @@ impl WebSocket {
                 let rest = self.stream.split_off(at + text.len());
                 let read = std::mem::replace(&mut self.stream, rest);
                 return String::from_utf8(read).expect("it is text");
+            }
+            let (first, payload) = self.frame();
+            assert_eq!(first, BINARY, "{payload:?}");
+            self.stream.extend(payload);
+        }
+    }
+
+    /// The next message of a stream in binary frames; pings of the server before it are passed over.
+    pub(crate) fn delivered(&mut self) -> Delivered {
+        loop {
+            if let Some(delivered) = Delivered::take(&mut self.stream) {
+                return delivered;
             }
             let (first, payload) = self.frame();
             assert_eq!(first, BINARY, "{payload:?}");

@@ -1,56 +1,16 @@
 //! The JSON form: one object per frame, as people type them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{connect as connect_bytes, open, server};
+use super::{connect as connect_bytes, server};
 use crate::support::client::Client;
-use crate::support::process::Server;
-use crate::support::websocket::{BINARY, TEXT, WebSocket, frame};
-
-const JSON: (&str, &str) = ("Sec-WebSocket-Protocol", "quartet.json");
-
-/// A client of the JSON form.
-struct Json(WebSocket);
-
-impl Json {
-    /// A client that was greeted.
-    fn connect(server: &Server) -> Json {
-        let mut json = Json(open(server, &[JSON]));
-        assert_eq!(json.0.response.header("sec-websocket-protocol"), Some("quartet.json"));
-        assert_eq!(json.read()["op"], "info");
-        json
-    }
-
-    fn send(&mut self, object: &str) {
-        self.0.send(TEXT, object);
-    }
-
-    fn read(&mut self) -> Value {
-        let (first, payload) = self.0.frame();
-        assert_eq!(first, TEXT, "{}", String::from_utf8_lossy(&payload));
-        serde_json::from_slice(&payload).expect("it is JSON")
-    }
-
-    /// Sends an operation and reads what comes next.
-    fn ask(&mut self, object: &str) -> Value {
-        self.send(object);
-        self.read()
-    }
-
-    /// The code of the error that the operation fails with, and its message.
-    #[track_caller]
-    fn fail(&mut self, object: &str) -> (String, String) {
-        let answer = self.ask(object);
-        assert_eq!(answer["op"], "error", "{object}: {answer}");
-        let text = |name: &str| answer[name].as_str().expect("it is text").to_owned();
-        (text("code"), text("message"))
-    }
-}
+use crate::support::json_socket::JsonSocket;
+use crate::support::websocket::{BINARY, TEXT, frame};
 
 #[test]
 fn a_session_as_somebody_types_it() {
     let server = server(&[]);
-    let mut json = Json(open(&server, &[JSON]));
+    let mut json = JsonSocket::open(server.http_address());
     let info = json.read();
     assert_eq!(
         (&info["op"], &info["auth_required"], &info["max_payload"]),
@@ -75,7 +35,7 @@ fn a_session_as_somebody_types_it() {
 #[test]
 fn errors_name_the_field_and_the_remedy() {
     let server = server(&["--broker-max-payload", "1kb", "--broker-max-subscriptions", "1"]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     let long = format!(r#"{{"op":"publish","subject":"x","payload":"{}"}}"#, "y".repeat(1025));
     let deep = format!(r#"{{"op":"subscribe","subject":"{}"}}"#, "y".repeat(5000));
     for (object, code, message) in [
@@ -119,7 +79,7 @@ fn errors_name_the_field_and_the_remedy() {
 #[test]
 fn an_id_is_used_once_at_a_time() {
     let server = server(&[]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     assert_eq!(json.ask(r#"{"op":"subscribe","subject":"a","id":"1"}"#)["id"], "1");
     assert_eq!(json.fail(r#"{"op":"subscribe","subject":"b","id":1}"#).0, "id_in_use");
     // The server gives ids that are free.
@@ -131,7 +91,7 @@ fn an_id_is_used_once_at_a_time() {
 #[test]
 fn a_subscription_ends_after_its_maximum() {
     let server = server(&[]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     json.ask(r#"{"op":"subscribe","subject":"a","max":2}"#);
     for receivers in [1, 1, 0] {
         json.send(r#"{"op":"publish","subject":"a","ack":true}"#);
@@ -150,7 +110,8 @@ fn a_subscription_ends_after_its_maximum() {
 #[test]
 fn a_request_is_answered_or_its_time_is_over() {
     let server = server(&[]);
-    let (mut asker, mut answerer) = (Json::connect(&server), Json::connect(&server));
+    let (mut asker, mut answerer) =
+        (JsonSocket::connect(server.http_address()), JsonSocket::connect(server.http_address()));
     answerer.ask(r#"{"op":"subscribe","subject":"time.*"}"#);
     asker.send(r#"{"op":"request","subject":"time.now","payload":"utc","id":"r"}"#);
     let request = answerer.read();
@@ -173,7 +134,7 @@ fn a_request_is_answered_or_its_time_is_over() {
 #[test]
 fn hidden_subjects_are_seen_by_who_names_them() {
     let server = server(&[]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     json.ask(r#"{"op":"subscribe","subject":">","id":"all"}"#);
     json.ask(r#"{"op":"subscribe","subject":"_INBOX.>","id":"inbox"}"#);
     let mut client = connect_bytes(&server);
@@ -186,7 +147,7 @@ fn hidden_subjects_are_seen_by_who_names_them() {
 #[test]
 fn messages_cross_to_and_from_other_listeners() {
     let server = server(&[]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     json.ask(r#"{"op":"subscribe","subject":"news.>"}"#);
     let mut bytes = connect_bytes(&server);
     bytes.send(BINARY, "SUB news.* 9\r\nPING\r\n");
@@ -209,7 +170,7 @@ fn messages_cross_to_and_from_other_listeners() {
 fn who_gives_a_wrong_password_or_none_is_closed() {
     let server = server(&["--requirepass", "sesame"]);
     for object in [r#"{"op":"connect","pass":"guess"}"#, r#"{"op":"connect"}"#, r#"{"op":"ping"}"#, "hello"] {
-        let mut json = Json(open(&server, &[JSON]));
+        let mut json = JsonSocket::open(server.http_address());
         assert_eq!(json.read()["auth_required"], true);
         json.send(object);
         let error = json.read();
@@ -220,12 +181,12 @@ fn who_gives_a_wrong_password_or_none_is_closed() {
         assert_eq!(error["code"], "unauthorized", "{object}");
         assert_eq!(json.0.closed(), (1008, "Authorization Violation".to_owned()));
     }
-    let mut json = Json(open(&server, &[JSON]));
+    let mut json = JsonSocket::open(server.http_address());
     json.read();
     assert_eq!(json.ask(r#"{"op":"connect","pass":"sesame"}"#)["op"], "connected");
     assert_eq!(json.ask(r#"{"op":"ping"}"#)["op"], "pong");
     // Too much is not read before the password.
-    let mut json = Json(open(&server, &[JSON]));
+    let mut json = JsonSocket::open(server.http_address());
     json.read();
     json.0.write(&frame(TEXT, &[b' '; 16 * 1024 + 1])[..8]);
     assert_eq!(json.0.closed().0, 1009);
@@ -234,7 +195,7 @@ fn who_gives_a_wrong_password_or_none_is_closed() {
 #[test]
 fn frames_of_objects_may_be_cut_and_joined() {
     let server = server(&[]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     let ping = br#"{"op":"ping"}"#;
     frame(TEXT, ping).chunks(1).for_each(|byte| json.0.write(byte));
     assert_eq!(json.read()["op"], "pong");
@@ -251,7 +212,7 @@ fn frames_of_objects_may_be_cut_and_joined() {
 #[test]
 fn a_client_may_not_get_its_own_messages() {
     let server = server(&[]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     json.ask(r#"{"op":"connect","echo":false}"#);
     json.ask(r#"{"op":"subscribe","subject":"a"}"#);
     assert_eq!(json.ask(r#"{"op":"publish","subject":"a","ack":true}"#)["receivers"], 0);
@@ -261,7 +222,7 @@ fn a_client_may_not_get_its_own_messages() {
 fn permissions_hold() {
     let users = "[{ name = 'ann', password = 'a', publish = ['news.*'], subscribe = ['news.>'] }]";
     let server = server(&["--users", users]);
-    let mut json = Json::connect(&server);
+    let mut json = JsonSocket::connect(server.http_address());
     assert_eq!(json.ask(r#"{"op":"connect","user":"ann","pass":"a"}"#)["op"], "connected");
     assert_eq!(json.ask(r#"{"op":"subscribe","subject":"news.eu"}"#)["op"], "subscribed");
     assert_eq!(json.ask(r#"{"op":"publish","subject":"news.eu"}"#)["op"], "message");
@@ -277,7 +238,7 @@ fn permissions_hold() {
 fn who_reads_too_slowly_is_told_of_the_gap_and_may_acknowledge_it() {
     const MESSAGES: usize = 400;
     let server = server(&["--broker-max-pending", "64kb"]);
-    let mut slow = Json::connect(&server);
+    let mut slow = JsonSocket::connect(server.http_address());
     slow.ask(r#"{"op":"subscribe","subject":"flood","slow_consumer":"drop-oldest"}"#);
     let mut publisher = connect_bytes(&server);
     // More than both sockets hold.

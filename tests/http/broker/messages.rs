@@ -1,10 +1,10 @@
 //! POST /publish and POST /request, over sockets.
 
-use super::streams::{next, subscribe};
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::process::{Server, wait_for};
+use crate::support::streams::{next, subscribe};
 
 #[test]
 fn headers_of_a_request_become_those_of_the_message() {

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::streams::{next, subscribe};
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::process::Server;
+use crate::support::streams::{next, subscribe};
 
 fn server() -> Server {
     Server::quartet(&["--http-port", "0", "--broker-port", "0"])
