@@ -56,6 +56,15 @@ impl Client {
         text(&self.call(&words))
     }
 
+    /// A number of INFO.
+    #[track_caller]
+    pub(crate) fn figure(&mut self, name: &str) -> u64 {
+        let page = self.ask("INFO everything");
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let value = value.unwrap_or_else(|| panic!("INFO has no {name}"));
+        value.trim().parse().unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+    }
+
     /// Sends one command and reads its one reply.
     pub(crate) fn call(&mut self, arguments: &[impl AsRef<[u8]>]) -> OwnedFrame {
         self.write(&request(arguments));

@@ -38,7 +38,12 @@ pub(crate) struct Response {
 impl Http {
     /// Connects without delaying small writes.
     pub(crate) fn connect(address: SocketAddr) -> Http {
-        let stream = TcpStream::connect(address).expect("the server listens");
+        Http::over(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// The same over a connection that was prepared.
+    pub(crate) fn over(stream: TcpStream) -> Http {
+        let address = stream.peer_addr().expect("it is connected");
         stream.set_nodelay(true).expect("the socket is open");
         stream.set_read_timeout(Some(HANG_GUARD)).expect("the time is not zero");
         Http { stream: BufReader::new(stream), address }

@@ -1,5 +1,6 @@
 //! The broker over HTTP, where its responses stay open or wait.
 
+mod cuts;
 mod messages;
 mod presence;
 mod streams;
