@@ -2,6 +2,7 @@
 
 mod conversation;
 mod door;
+mod hostile;
 mod lame_duck;
 mod model;
 mod presence;

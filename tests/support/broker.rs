@@ -98,6 +98,11 @@ impl BrokerClient {
         self.stream.write_all(bytes.as_ref()).expect("the server reads");
     }
 
+    /// The same to a server that may have closed the connection, which shows when reading.
+    pub(crate) fn write_anyway(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref());
+    }
+
     /// Sends text and reads exactly this answer.
     #[track_caller]
     pub(crate) fn check(&mut self, text: &str, expected: &str) {
@@ -156,6 +161,24 @@ impl BrokerClient {
                 return String::from_utf8_lossy(&line).trim_end().to_owned();
             }
             assert!(self.fill(), "the connection has ended");
+        }
+    }
+
+    /// Reads everything up to the end of `text`, or until the server closes the connection.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let mut searched: usize = 0;
+        loop {
+            let window = &self.read[searched.saturating_sub(text.len())..];
+            let found = window.windows(text.len()).position(|part| part == text.as_bytes());
+            if let Some(at) = found {
+                let end = searched.saturating_sub(text.len()) + at + text.len();
+                let read: Vec<u8> = self.read.drain(..end).collect();
+                return String::from_utf8_lossy(&read).into_owned();
+            }
+            searched = self.read.len();
+            if !self.fill() {
+                return self.read_to_end();
+            }
         }
     }
 

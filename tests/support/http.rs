@@ -94,8 +94,8 @@ impl Http {
         let mut headers = Vec::new();
         loop {
             let line = self.line().expect("the head is whole");
-            let Some((name, value)) = line.split_once(": ") else { break };
-            headers.push((name.to_owned(), value.to_owned()));
+            let Some((name, value)) = line.split_once(':') else { break };
+            headers.push((name.to_owned(), value.trim().to_owned()));
         }
         let mut response = Response { status, headers, body: Vec::new() };
         let has_body = method != "HEAD" && !matches!(status, 100..200 | 204 | 304);

@@ -34,8 +34,10 @@ impl Connect {
     /// Reads the JSON of a client that had `options` so far; none if it is no JSON object, or a field has a value of
     /// another type than it should.
     pub(super) fn parse(json: &[u8], options: BrokerOptions) -> Option<Connect> {
+        // What is no UTF-8 is replaced, as in nats-server: the name of a client may be in any encoding.
+        let json = String::from_utf8_lossy(json);
         // A field that stands twice counts as it stands last.
-        let fields: Option<Map<String, Value>> = serde_json::from_slice(json).ok()?;
+        let fields: Option<Map<String, Value>> = serde_json::from_str(&json).ok()?;
         let fields = Fields(fields.unwrap_or_default());
         let mut options = options;
         for (name, option) in SWITCHES {
@@ -105,6 +107,12 @@ mod tests {
         let all = r#"{"verbose":false,"pedantic":false,"echo":false,"headers":true,"no_responders":true,"protocol":1}"#;
         let expected = BrokerOptions::HEADERS | BrokerOptions::NO_RESPONDERS | BrokerOptions::TAKES_INFO;
         assert_eq!(options_of(all), Some(expected));
+    }
+
+    #[test]
+    fn a_name_may_be_in_any_encoding() {
+        let connect = Connect::parse(b"{\"name\":\"M\xfcller\"}", BrokerOptions::TYPED);
+        assert_eq!(connect.and_then(|connect| connect.name).as_deref(), Some("M\u{fffd}ller"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One topic space: what is published by one listener is seen by all.
 
+mod headers;
 mod publishers;
 mod receivers;
 
