@@ -84,6 +84,8 @@ ranks! {
     CLIENT_IDENTITY,
     /// The subscriptions of a client of the broker's protocol.
     CLIENT_SUBSCRIPTIONS,
+    /// The clients of the broker that have gone last.
+    CLOSED_CLIENTS,
     /// The right to hand a batch of messages to several receivers.
     HAND_OVER,
     /// The right to have receivers give way when all waiting messages together are too much.

@@ -1,9 +1,9 @@
 //! The broker as a service: its row and its metrics.
 
 use super::{commands, connections, endpoints};
-use crate::client::Door;
+use crate::client::{CloseReason, Door};
 use crate::command::Services;
-use crate::delivery::{FanOut, Traffic};
+use crate::delivery::{Amount, FanOut, Listener};
 use crate::metrics::exposition::Exposition;
 use crate::service::{Page, Section, Service};
 
@@ -31,14 +31,15 @@ pub const SERVICE: Service = Service {
 
 fn info(page: &mut Page, services: &Services) {
     let (fan_out, clients) = (&services.fan_out, &services.clients);
-    let Traffic { messages_in, bytes_in, messages_out, bytes_out } = fan_out.traffic();
+    let (published, sent) = (fan_out.published_by_clients(), fan_out.sent());
     page.field("broker_connections", clients.len(Door::Broker));
     page.field("broker_websocket_connections", clients.len(Door::WebSocket));
+    page.field("broker_stale_connections", clients.closed.count(CloseReason::Stale));
     page.field("broker_subscriptions", fan_out.channels.subscription_count());
-    page.field("broker_messages_in", messages_in);
-    page.field("broker_bytes_in", bytes_in);
-    page.field("broker_messages_out", messages_out);
-    page.field("broker_bytes_out", bytes_out);
+    page.field("broker_messages_in", published.messages);
+    page.field("broker_bytes_in", published.bytes);
+    page.field("broker_messages_out", sent.messages);
+    page.field("broker_bytes_out", sent.bytes);
     page.field("broker_slow_consumers", fan_out.slow_receivers().map(|(_, count)| count).sum::<u64>());
     page.field("broker_messages_missed", fan_out.missed());
     page.field("broker_waiting_bytes", fan_out.waiting_bytes());
@@ -55,14 +56,19 @@ fn metrics(text: &mut Exposition, services: &Services) {
         ],
     );
     let fan_out = &services.fan_out;
-    let traffic = fan_out.traffic();
+    let report = channels.report();
+    text.gauge("quartet_broker_subscriptions", "Subscriptions of all doors.").value(report.subscriptions);
+    text.counter("quartet_broker_lookups_total", "Lookups of the subscriptions to subjects.")
+        .value(report.lookups);
+    text.gauge("quartet_broker_lookups_remembered", "Subjects whose lookups threads remember.")
+        .value(report.remembered);
     text.counter(
         "quartet_broker_messages_total",
-        "Messages of all doors: published (in), and sent to receivers (out), for each of them.",
-    )
-    .values("direction", [("in", traffic.messages_in), ("out", traffic.messages_out)]);
-    text.counter("quartet_broker_message_bytes_total", "Bytes of their headers and payloads.")
-        .values("direction", [("in", traffic.bytes_in), ("out", traffic.bytes_out)]);
+        "Messages that a door's clients have published (in) and that its receivers were sent (out).",
+    );
+    traffic(text, fan_out, |amount| amount.messages);
+    text.counter("quartet_broker_message_bytes_total", "Bytes of their headers and payloads.");
+    traffic(text, fan_out, |amount| amount.bytes);
     text.counter(
         "quartet_broker_slow_consumers_total",
         "Receivers that became too slow, by what happened to them.",
@@ -74,4 +80,16 @@ fn metrics(text: &mut Exposition, services: &Services) {
         .value(fan_out.waiting_bytes());
     text.gauge("quartet_broker_waiting_limit_bytes", "The limit for that memory; 0 for none.")
         .value(services.settings.current().broker_memory_limit);
+}
+
+/// Samples of what was published and sent, by door.
+fn traffic(text: &mut Exposition, fan_out: &FanOut, figure: fn(Amount) -> u64) {
+    for &listener in Listener::ALL {
+        let traffic = fan_out.traffic(listener);
+        text.sample(&[("door", listener.name()), ("direction", "in")], figure(traffic.published));
+        // The server publishes, but receives nothing.
+        if listener != Listener::Server {
+            text.sample(&[("door", listener.name()), ("direction", "out")], figure(traffic.sent));
+        }
+    }
 }

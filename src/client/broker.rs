@@ -9,7 +9,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::CloseReason;
-use crate::delivery::Subscription;
+use crate::delivery::{Amount, Subscription};
 use crate::lock_order::{Mutex, rank};
 use crate::settings::SlowConsumer;
 
@@ -86,9 +86,9 @@ operations! {
 /// See the module's text.  The client's own thread writes the numbers.
 pub struct BrokerFacts {
     /// Messages it has published.
-    pub messages_in: AtomicU64,
+    messages_in: AtomicU64,
     /// Bytes of their headers and payloads.
-    pub bytes_in: AtomicU64,
+    bytes_in: AtomicU64,
     /// Bytes that its socket has taken.
     pub bytes_out: AtomicU64,
     /// How long it took to answer the last ping, in microseconds; 0 if it has not answered any.
@@ -117,8 +117,6 @@ struct Table {
     limited: Vec<Arc<Subscription>>,
     /// The number of `limited` at which they are looked through next.
     sweep_at: usize,
-    /// Messages that went to subscriptions which are not in the table any more.
-    past_messages: u64,
 }
 
 impl Default for BrokerFacts {
@@ -179,6 +177,20 @@ impl BrokerFacts {
     /// Notes its last operation.
     pub fn set_last_operation(&self, operation: LastOperation) {
         self.last_operation.store(operation as u8, Relaxed);
+    }
+
+    /// What it has published.
+    pub fn published(&self) -> Amount {
+        Amount { messages: self.messages_in.load(Relaxed), bytes: self.bytes_in.load(Relaxed) }
+    }
+
+    /// Adds to what it has published.  Only the client's own thread may.
+    pub fn count_published(&self, amount: Amount) {
+        if amount.messages > 0 {
+            let sum = self.published();
+            self.messages_in.store(sum.messages + amount.messages, Relaxed);
+            self.bytes_in.store(sum.bytes + amount.bytes, Relaxed);
+        }
     }
 
     /// How long it took to answer the last ping; none if it has not answered any.
@@ -248,12 +260,6 @@ impl BrokerFacts {
         table.by_id.iter().filter(|subscription| !subscription.is_spent()).cloned().collect()
     }
 
-    /// Messages that went to its subscriptions.
-    pub fn messages_out(&self) -> u64 {
-        let table = self.subscriptions.lock();
-        table.past_messages + table.by_id.iter().map(|subscription| subscription.delivered()).sum::<u64>()
-    }
-
     /// Whether it has so many subscriptions.
     pub fn has_subscriptions(&self, count: usize) -> bool {
         let held = self.subscriptions.lock().by_id.len();
@@ -281,9 +287,7 @@ impl BrokerFacts {
     pub fn take_subscriptions(&self) -> Vec<Arc<Subscription>> {
         let mut table = self.subscriptions.lock();
         table.limited = Vec::new();
-        let taken: Vec<_> = std::mem::take(&mut table.by_id).into_iter().collect();
-        table.past_messages += taken.iter().map(|subscription| subscription.delivered()).sum::<u64>();
-        taken
+        std::mem::take(&mut table.by_id).into_iter().collect()
     }
 }
 
@@ -305,7 +309,6 @@ impl Table {
     fn remove(&mut self, id: &[u8]) -> Option<Arc<Subscription>> {
         let entry = self.by_id.find_entry(self.hash(id), |other| *other.options().id == *id).ok()?;
         let (removed, _) = entry.remove();
-        self.past_messages += removed.delivered();
         Some(removed)
     }
 

@@ -9,7 +9,7 @@ macro_rules! reasons {
         pub enum CloseReason { $($(#[$text])* $reason,)* }
 
         impl CloseReason {
-            const ALL: &[CloseReason] = &[$(CloseReason::$reason),*];
+            pub(super) const ALL: &[CloseReason] = &[$(CloseReason::$reason),*];
 
             /// The words that programs look for.
             pub fn text(self) -> &'static str {

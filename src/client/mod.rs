@@ -2,6 +2,8 @@
 
 mod broker;
 mod close_reason;
+mod closed;
+mod report;
 mod resp;
 
 use std::net::SocketAddr;
@@ -13,14 +15,16 @@ use dashmap::DashMap;
 
 pub use broker::{BrokerFacts, BrokerOptions, LastOperation};
 pub use close_reason::CloseReason;
+pub use closed::ClosedClients;
+pub use report::ClientReport;
 pub use resp::{ClientFlags, RespFacts, Waiting};
 
-use crate::delivery::Outbox;
+use crate::delivery::{Listener, Outbox};
 use crate::lock_order::{Guard, Mutex, rank};
 
 /// Makes [`Door`] with its names.
 macro_rules! doors {
-    ($($(#[$text:meta])* $door:ident = $name:literal, $client_type:literal;)*) => {
+    ($($(#[$text:meta])* $door:ident = $client_type:literal,)*) => {
         /// The listener that a client came by.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Door { $($(#[$text])* $door,)* }
@@ -36,7 +40,12 @@ macro_rules! doors {
 
             /// Its name in metrics and lists.
             pub fn name(self) -> &'static str {
-                match self { $(Door::$door => $name,)* }
+                self.listener().name()
+            }
+
+            /// The listener of messages of its clients.
+            pub fn listener(self) -> Listener {
+                match self { $(Door::$door => Listener::$door,)* }
             }
         }
     };
@@ -44,11 +53,11 @@ macro_rules! doors {
 
 doors! {
     /// That of RESP.
-    Resp = "resp", "resp";
+    Resp = "resp",
     /// That of the broker's protocol.
-    Broker = "broker", "nats";
+    Broker = "nats",
     /// That of HTTP, for a WebSocket.
-    WebSocket = "websocket", "websocket";
+    WebSocket = "websocket",
 }
 
 /// The facts that a client told about itself.
@@ -108,6 +117,17 @@ impl SharedClient {
         }
     }
 
+    /// Why its connection ends, if that is so.
+    pub fn close_reason(&self) -> CloseReason {
+        let reason = self.broker().and_then(BrokerFacts::close_reason);
+        reason.unwrap_or(match () {
+            () if self.outbox.is_cut_off() => CloseReason::SlowConsumer,
+            () if self.outbox.is_closing() => CloseReason::Kicked,
+            () if self.outbox.is_ending() => CloseReason::ServerShutdown,
+            () => CloseReason::ClientClosed,
+        })
+    }
+
     /// Whether it has subscriptions.
     pub fn is_subscribed(&self) -> bool {
         match &self.facts {
@@ -141,6 +161,8 @@ impl SharedClient {
 pub struct Clients {
     connected: DashMap<u64, Arc<SharedClient>>,
     last_id: AtomicU64,
+    /// The clients of the broker that have gone last.
+    pub closed: ClosedClients,
     counts: [DoorCounts; Door::ALL.len()],
 }
 
@@ -177,7 +199,7 @@ impl Clients {
             last_active: AtomicU64::new(now),
             pending_input: AtomicUsize::new(0),
             identity: Mutex::new(None),
-            outbox: Arc::new(Outbox::new(id, address).of_door(door.name())),
+            outbox: Arc::new(Outbox::new(id, address).of(door.listener())),
             facts,
         });
         self.connected().insert(id, client.clone());
@@ -193,11 +215,12 @@ impl Clients {
         &self.counts[door as usize]
     }
 
-    /// Forgets a connection.
-    pub fn disconnect(&self, id: u64) {
+    /// Forgets a connection, which ends now, in milliseconds of the server's clock.
+    pub fn disconnect(&self, id: u64, now: u64) {
         let removed = self.connected().remove(&id);
         if let Some((_, client)) = removed {
             self.counts(client.door).connected.fetch_sub(1, Relaxed);
+            self.closed.note(&client, now);
         }
     }
 

@@ -8,7 +8,7 @@ use quartet_protocol::buffer::Buffer;
 use super::interest::Lookups;
 use super::staging::Stages;
 use super::traffic::Untold;
-use super::{FanOut, Outbox};
+use super::{Amount, FanOut, Listener, Outbox};
 use crate::alarm::Alarm;
 use crate::allocator;
 use crate::wait::Barrier;
@@ -56,7 +56,7 @@ impl Effects {
 
     /// Hands all messages so far to the outboxes of their receivers, which are woken at the end of the batch.
     pub fn hand_over(&mut self) {
-        self.stages.hand_over(&mut self.wakes);
+        self.stages.hand_over(&mut self.wakes, &mut self.traffic);
     }
 
     /// Appends to `buffer` all messages for a receiver of this thread, those of this batch included.
@@ -68,6 +68,11 @@ impl Effects {
     /// Adds the messages of this batch so far to the counts of their subscriptions.
     pub(super) fn count_deliveries(&mut self) {
         self.stages.count();
+    }
+
+    /// What clients of a listener have published in this batch so far.
+    pub fn published(&self, listener: Listener) -> Amount {
+        self.traffic.published(listener)
     }
 
     /// Takes the memory of bytes that are written, for the messages of another batch.

@@ -6,7 +6,7 @@ use super::backlog::Backlog;
 use super::presence::Presence;
 use super::staging::{Publication, Stages};
 use super::stream::Streams;
-use super::traffic::{Counts, Traffic};
+use super::traffic::{Amount, Counts, Listener, Traffic};
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions};
 use crate::clock::Now;
 use crate::settings::Settings;
@@ -88,9 +88,20 @@ impl FanOut {
         self.backlog.missed()
     }
 
-    /// How much was published and sent so far.
-    pub fn traffic(&self) -> Traffic {
-        self.counts.traffic()
+    /// What clients of a listener have published so far, and its receivers were sent.
+    pub fn traffic(&self, listener: Listener) -> Traffic {
+        self.counts.of(listener)
+    }
+
+    /// What clients of all listeners have published so far.
+    pub fn published_by_clients(&self) -> Amount {
+        let clients = Listener::ALL.iter().filter(|listener| **listener != Listener::Server);
+        clients.map(|listener| self.traffic(*listener).published).sum()
+    }
+
+    /// What receivers of all listeners were sent so far.
+    pub fn sent(&self) -> Amount {
+        Listener::ALL.iter().map(|listener| self.traffic(*listener).sent).sum()
     }
 
     /// Bytes of memory that all waiting messages take, about.
@@ -101,13 +112,12 @@ impl FanOut {
     /// Sends a message to everybody who wants its subject, and to one member of each queue group that does.  A receiver that
     /// has fallen too far behind meets its policy instead.
     pub fn publish(&self, message: &Message<'_>, effects: &mut Effects) -> Receivers {
+        effects.traffic.count_published(&self.counts, message.listener, message.content_length());
         let interest = self.interest(message.space);
-        let receivers = match interest.has_subscribers() {
+        match interest.has_subscribers() {
             true => self.send(message, interest, effects),
             false => Receivers::default(),
-        };
-        effects.traffic.count(&self.counts, message.headers.len() + message.payload.len(), receivers.count);
-        receivers
+        }
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Listener;
 use super::budget::{Budget, Charge};
 
 /// Payloads from this size on are shared by all receivers instead of copied.
@@ -40,10 +41,12 @@ pub struct Message<'m> {
     pub kind: Option<&'static str>,
     /// The number of the client that publishes it, if one does.
     pub sender: Option<u64>,
+    /// The listener that it came by.
+    pub listener: Listener,
 }
 
 impl<'m> Message<'m> {
-    /// A message of a client or service without reply subject, headers and the rest.
+    /// A message of the server itself without reply subject, headers and the rest.
     pub fn new(subject: &'m [u8], payload: &'m [u8]) -> Message<'m> {
         Message {
             space: ChannelSpace::Channels,
@@ -54,12 +57,19 @@ impl<'m> Message<'m> {
             shared_payload: None,
             kind: None,
             sender: None,
+            listener: Listener::Server,
         }
+    }
+
+    /// Bytes of its headers and payload.
+    #[inline]
+    pub fn content_length(&self) -> usize {
+        self.headers.len() + self.payload.len()
     }
 
     /// About how many bytes a receiver gets.
     pub fn length(&self) -> usize {
-        self.subject.len() + self.reply.len() + self.headers.len() + self.payload.len() + FRAME_LENGTH
+        self.subject.len() + self.reply.len() + self.content_length() + FRAME_LENGTH
     }
 }
 
@@ -117,6 +127,7 @@ impl SharedMessage {
             shared_payload: self.long_payload.as_ref(),
             kind: self.kind,
             sender: None,
+            listener: Listener::Server,
         }
     }
 

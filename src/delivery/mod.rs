@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
-//! | `effects`, `staging` | what a thread's batch has for others, until its end |
+//! | `effects`, `staging`, `traffic` | what a thread's batch has for others, until its end; counts of it |
 //! | `outbox/`, `gap`, `stream` | what waits for one receiver |
 //! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
 
@@ -42,7 +42,7 @@ pub use outbox::{Outbox, ROOM};
 pub use stream::Stream;
 pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;
-pub use traffic::Traffic;
+pub use traffic::{Amount, Listener, Traffic};
 
 /// A text that is shared: a subject, a pattern, the name of a queue group.
 pub type Name = std::sync::Arc<[u8]>;

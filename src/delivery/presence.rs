@@ -82,7 +82,7 @@ impl FanOut {
             subject: String::from_utf8_lossy(text),
             group: group.map(String::from_utf8_lossy),
             client: receiver.id(),
-            door: receiver.door(),
+            door: receiver.listener().name(),
             name: receiver.name(),
         });
         let json = json.expect("it holds nothing that JSON cannot say");
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::alarm::Alarm;
-    use crate::delivery::{Encoding, Outbox, SubscriptionOptions, Topic};
+    use crate::delivery::{Encoding, Listener, Outbox, SubscriptionOptions, Topic};
 
     /// A fan-out with what it leaves to be done.
     #[derive(Default)]
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn receiver(id: u64) -> Arc<Outbox> {
-        let outbox = Outbox::new(id, "127.0.0.1:1".parse().expect("an address")).of_door("test");
+        let outbox = Outbox::new(id, "127.0.0.1:1".parse().expect("an address")).of(Listener::Broker);
         outbox.set_encoding(Encoding::JsonLine);
         Arc::new(outbox)
     }
@@ -154,7 +154,7 @@ mod tests {
         let joined = place.subscribe(&guest, Topic::of_pattern(b"room.*"), Some("g"));
         let line = |event: &str, subject: &str, group: &str| {
             let payload = format!(
-                r#"{{\"event\":\"{event}\",\"subject\":\"{subject}\",{group}\"client\":2,\"door\":\"test\",\"name\":\"ann\"}}"#
+                r#"{{\"event\":\"{event}\",\"subject\":\"{subject}\",{group}\"client\":2,\"door\":\"broker\",\"name\":\"ann\"}}"#
             );
             format!("{{\"subject\":\"$PRESENCE.{subject}\",\"payload\":\"{payload}\"}}\n")
         };
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(place.taken(&watcher), "");
         place.subscribe(&receiver(3), Topic::exact(b"two words"), None);
         assert!(
-            place.taken(&watcher).contains(r#"\"subject\":\"two words\",\"client\":3,\"door\":\"test\"}"#)
+            place.taken(&watcher).contains(r#"\"subject\":\"two words\",\"client\":3,\"door\":\"broker\"}"#)
         );
     }
 

@@ -13,7 +13,8 @@ use quartet_protocol::buffer::{Buffer, Mark};
 use super::backlog::Backlog;
 use super::message::SHARED_PAYLOAD_MIN;
 use super::relief;
-use super::{Encoding, Message, Outbox, SharedMessage, Subscription};
+use super::traffic::Untold;
+use super::{Amount, Encoding, Message, Outbox, SharedMessage, Subscription};
 
 /// Bytes that may be ready for a receiver, unread ones included: enough for all that one turn of a publisher's connection
 /// brings, so that a receiver of the same thread does not fall behind before its own turn.
@@ -62,6 +63,8 @@ struct Stage {
     encoding: Encoding,
     is_closed: bool,
     notes_requests: bool,
+    /// What is here.
+    amount: Amount,
     /// Bytes that may still be formatted.
     room: usize,
     contents: Staged,
@@ -175,6 +178,7 @@ impl Stages {
         if stage.is_closed || !stage.admit(subscription) {
             return false;
         }
+        stage.amount.add(publication.message.content_length());
         if stage.notes_requests && !publication.message.reply.is_empty() {
             stage.note_request(publication.message.reply);
         }
@@ -187,8 +191,8 @@ impl Stages {
         true
     }
 
-    /// Hands everything to its receivers, and adds those that have to be woken to `wakes`.
-    pub(super) fn hand_over(&mut self, wakes: &mut Vec<Arc<Outbox>>) {
+    /// Hands everything to its receivers, counts it, and adds those that have to be woken to `wakes`.
+    pub(super) fn hand_over(&mut self, wakes: &mut Vec<Arc<Outbox>>, traffic: &mut Untold) {
         if self.used == 0 {
             return;
         }
@@ -198,7 +202,7 @@ impl Stages {
         let turn = (*used > 1).then(|| backlog.turn.lock());
         for stage in &mut stages[..*used] {
             slots[stage.slot] = 0;
-            wakes.extend(stage.hand_over(backlog));
+            wakes.extend(stage.hand_over(backlog, traffic));
         }
         drop(turn);
         for stage in &mut stages[..mem::take(used)] {
@@ -385,8 +389,11 @@ impl Stage {
     }
 
     /// Hands everything to the receiver.  True if that has to be woken.
-    fn hand_over(&mut self, backlog: &Arc<Backlog>) -> Option<Arc<Outbox>> {
+    fn hand_over(&mut self, backlog: &Arc<Backlog>, traffic: &mut Untold) -> Option<Arc<Outbox>> {
         let outbox = self.outbox.take()?;
+        let amount = mem::take(&mut self.amount);
+        traffic.count_sent(outbox.listener(), amount);
+        outbox.count_sent(amount);
         let is_to_wake = outbox.take_over(&mut self.contents, backlog);
         is_to_wake.then_some(outbox)
     }

@@ -214,7 +214,7 @@ impl Newcomer {
 impl Drop for Newcomer {
     fn drop(&mut self) {
         if let Some(shared) = &self.shared {
-            self.services.clients.disconnect(shared.id);
+            self.services.clients.disconnect(shared.id, self.services.clock.now().millis());
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub latency: LatencyMonitor,
     /// HTTP requests.
     pub requests: Requests,
+    /// The processor time of the process.
+    pub processor: process::ProcessorMeter,
 }
 
 /// One thread's counters.  Only that thread writes them, so an increment is a load and a store.
@@ -170,6 +172,7 @@ impl Metrics {
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
             requests: Requests::default(),
+            processor: process::ProcessorMeter::default(),
         }
     }
 

@@ -3,6 +3,9 @@
 //! No other part of the metrics does input.  Without `/proc` all numbers are zero.
 
 use std::fs::read_to_string;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::clock::Now;
 
 /// Clock ticks per second in `/proc`, the same on every architecture Linux gives programs today.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -30,6 +33,24 @@ pub struct Process {
     pub children_user_seconds: f64,
     /// The same of child processes that have ended, in the kernel.
     pub children_system_seconds: f64,
+}
+
+/// How much processor time the process takes.
+#[derive(Debug, Default)]
+pub struct ProcessorMeter {
+    /// When it was last read, in microseconds of the server's clock, and the processor time until then in microseconds.
+    last_read: AtomicU64,
+    last_time: AtomicU64,
+}
+
+impl ProcessorMeter {
+    /// The time that the process took since it was last asked, in percent of one processor.
+    pub fn percent(&self, process: &Process, now: Now) -> f64 {
+        let time = ((process.user_seconds + process.system_seconds) * 1e6) as u64;
+        let elapsed = now.micros().saturating_sub(self.last_read.swap(now.micros(), Relaxed));
+        let taken = time.saturating_sub(self.last_time.swap(time, Relaxed));
+        if elapsed == 0 { 0.0 } else { (1000.0 * taken as f64 / elapsed as f64).round() / 10.0 }
+    }
 }
 
 /// The machine.

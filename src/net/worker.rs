@@ -259,7 +259,8 @@ impl EventLoop {
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut stream, Token(entry.key()), interest) {
             tracing::warn!(client = id, %error, "cannot serve a connection");
-            self.state.executor.services().clients.disconnect(id);
+            let services = self.state.executor.services();
+            services.clients.disconnect(id, services.clock.now().millis());
             self.count.fetch_sub(1, Relaxed);
             return;
         }

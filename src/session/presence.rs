@@ -2,17 +2,15 @@
 //!
 //! Only subscriptions that name the beginning `$SYS` get them, so a subscription to everything is not disturbed.
 
-use std::sync::atomic::Ordering::Relaxed;
-
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::facts;
 use crate::broker::announcement::{ACCOUNT, NATS_VERSION, SERVER_NAME};
-use crate::client::{BrokerFacts, CloseReason, Identity, SharedClient};
+use crate::broker::monitoring::wall_time;
+use crate::client::{CloseReason, Identity, SharedClient};
 use crate::clock::Now;
 use crate::command::executor::Publisher;
-use crate::delivery::Message;
+use crate::delivery::{self, Message};
 
 /// Where it is told that a client has come.
 const CONNECTED: &[u8] = b"$SYS.ACCOUNT.$G.CONNECT";
@@ -100,18 +98,9 @@ impl Presence {
     /// Tells that the client has gone, if it was told that it had come.
     pub(super) fn go(&mut self, client: &SharedClient, publisher: &mut Publisher<'_>, now: Now) {
         if std::mem::replace(&mut self.is_known, false) {
-            tell(client, publisher, now, Some(close_reason(client)));
+            tell(client, publisher, now, Some(client.close_reason()));
         }
     }
-}
-
-/// Why the connection of a client ends.
-fn close_reason(client: &SharedClient) -> CloseReason {
-    facts(client).close_reason().unwrap_or(match () {
-        () if client.outbox.is_closing() => CloseReason::Kicked,
-        () if client.outbox.is_ending() => CloseReason::ServerShutdown,
-        () => CloseReason::ClientClosed,
-    })
 }
 
 /// Publishes an event, if anybody wants it.
@@ -141,7 +130,7 @@ fn tell(shared: &SharedClient, publisher: &mut Publisher<'_>, now: Now, gone: Op
             time: wall_time(now.wall_micros()),
         },
         client: client(shared, &identity, now, gone.is_some()),
-        end: gone.map(|reason| end(facts(shared), reason)),
+        end: gone.map(|reason| end(shared, reason)),
     };
     let json = serde_json::to_vec(&event).expect("it holds nothing that JSON cannot say");
     services.fan_out.publish(&Message::new(subject, &json), publisher.effects);
@@ -166,15 +155,11 @@ fn client<'e>(shared: &SharedClient, identity: &'e Identity, now: Now, is_gone: 
     }
 }
 
-fn end(facts: &BrokerFacts, reason: CloseReason) -> End {
+fn end(shared: &SharedClient, reason: CloseReason) -> End {
+    let amount = |amount: delivery::Amount| Amount { msgs: amount.messages, bytes: amount.bytes };
     End {
-        sent: Amount { msgs: facts.messages_in.load(Relaxed), bytes: facts.bytes_in.load(Relaxed) },
-        received: Amount { msgs: facts.messages_out(), bytes: facts.bytes_out.load(Relaxed) },
+        sent: amount(facts(shared).published()),
+        received: amount(shared.outbox.sent()),
         reason: reason.text(),
     }
-}
-
-/// A wall time in microseconds since 1970, as RFC 3339 writes it.
-fn wall_time(micros: i64) -> String {
-    Timestamp::from_microsecond(micros).unwrap_or_default().to_string()
 }

@@ -43,6 +43,10 @@ pub(super) const CONSTANT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "a client has to leave pings unanswered for seconds; the tests of keeping alive bring that about",
+        &["broker_stale_connections"],
+    ),
+    (
         "there are no users who may do less than others, and this server has been asked a wrong password once",
         &[
             "acl_access_denied_cmd",

@@ -7,7 +7,7 @@ use crate::support::broker::BrokerClient;
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, wait_for};
-use crate::support::websocket::WebSocket;
+use crate::support::websocket::{TEXT, WebSocket};
 
 /// The server and its clients.
 struct Stage {
@@ -158,6 +158,47 @@ const STEPS: &[Step] = &[
             "quartet_connections{door=\"websocket\"}",
             "quartet_connections_accepted_total{door=\"websocket\"}",
             "broker_websocket_connections",
+        ],
+    ),
+    (
+        "messages are published on every listener, and by the server",
+        |stage| {
+            let mut broker = BrokerClient::quiet(stage.server.broker_address());
+            broker.write("SUB m.> 1\r\nSUB $SYS.> 2\r\n");
+            broker.flush();
+            let json = [("Sec-WebSocket-Protocol", "quartet.json")];
+            let mut socket = WebSocket::open(stage.server.http_address(), &json).expect("it is taken");
+            socket.send(TEXT, br#"{"op":"subscribe","subject":"m.>"}"#);
+            let mut stream = Http::connect(stage.server.http_address());
+            stream.write(b"GET /subscribe/m.%3E HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            wait_for(|| (stage.http.get("/subsz").json()["num_subscriptions"] == 5).then_some(()));
+            // Threads tell of their lookups now and then.
+            broker.write("PUB m.a 1\r\nx\r\n".repeat(10_000));
+            stage.lines(&["PUBLISH m.a x"]);
+            assert_eq!(stage.http.ask("POST", "/publish/m.a", &[], b"x").status, 200);
+            socket.send(TEXT, br#"{"op":"publish","subject":"m.a","payload":"x"}"#);
+            std::mem::forget((broker, socket, stream));
+        },
+        &[
+            "quartet_broker_subscriptions",
+            "quartet_broker_lookups_total",
+            "quartet_broker_lookups_remembered",
+            "quartet_broker_messages_total{door=\"resp\",direction=\"in\"}",
+            "quartet_broker_messages_total{door=\"broker\",direction=\"in\"}",
+            "quartet_broker_messages_total{door=\"broker\",direction=\"out\"}",
+            "quartet_broker_messages_total{door=\"websocket\",direction=\"in\"}",
+            "quartet_broker_messages_total{door=\"websocket\",direction=\"out\"}",
+            "quartet_broker_messages_total{door=\"http\",direction=\"in\"}",
+            "quartet_broker_messages_total{door=\"http\",direction=\"out\"}",
+            "quartet_broker_messages_total{door=\"server\",direction=\"in\"}",
+            "quartet_broker_message_bytes_total{door=\"resp\",direction=\"in\"}",
+            "quartet_broker_message_bytes_total{door=\"broker\",direction=\"in\"}",
+            "quartet_broker_message_bytes_total{door=\"broker\",direction=\"out\"}",
+            "quartet_broker_message_bytes_total{door=\"websocket\",direction=\"in\"}",
+            "quartet_broker_message_bytes_total{door=\"websocket\",direction=\"out\"}",
+            "quartet_broker_message_bytes_total{door=\"http\",direction=\"in\"}",
+            "quartet_broker_message_bytes_total{door=\"http\",direction=\"out\"}",
+            "quartet_broker_message_bytes_total{door=\"server\",direction=\"in\"}",
         ],
     ),
     (
@@ -329,10 +370,8 @@ const STEPS: &[Step] = &[
             "broker_waiting_bytes",
             "broker_messages_out",
             "broker_bytes_out",
-            "quartet_broker_messages_total{direction=\"in\"}",
-            "quartet_broker_messages_total{direction=\"out\"}",
-            "quartet_broker_message_bytes_total{direction=\"in\"}",
-            "quartet_broker_message_bytes_total{direction=\"out\"}",
+            "quartet_broker_messages_total{door=\"resp\",direction=\"out\"}",
+            "quartet_broker_message_bytes_total{door=\"resp\",direction=\"out\"}",
             "quartet_broker_waiting_bytes",
             "quartet_broker_waiting_limit_bytes",
         ],

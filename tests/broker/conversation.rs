@@ -8,6 +8,7 @@ use quartet::client::Door;
 use quartet::clock::{Clock, Now};
 use quartet::command::executor::Executor;
 use quartet::command::{Flow, Services};
+use quartet::delivery::Amount;
 use quartet::random::Random;
 use quartet::server;
 use quartet::session::broker::Session;
@@ -194,8 +195,9 @@ fn ids_of_subscriptions_that_had_all_their_messages_are_free() {
         let text = format!("SUB inbox.{request} 7\r\nUNSUB 7 1\r\nPUB inbox.{request} 1\r\nx\r\n");
         server.check(&mut talk, &text, &format!("MSG inbox.{request} 7 1\r\nx\r\n"));
     }
-    let facts = talk.session.shared().broker().expect("it is a client of the broker");
-    assert_eq!((facts.subscription_count(), facts.messages_out()), (0, 1_000));
+    let (shared, all) = (talk.session.shared(), Amount { messages: 1_000, bytes: 1_000 });
+    let facts = shared.broker().expect("it is a client of the broker");
+    assert_eq!((facts.subscription_count(), facts.published(), shared.outbox.sent()), (0, all, all));
     let full = "-ERR 'maximum subscriptions exceeded'\r\n";
     server.check(&mut talk, "SUB a 1\r\nSUB a 2\r\nSUB a 3\r\n", full);
     talk.session.close(&mut server.executor);

@@ -117,6 +117,11 @@ impl Server {
         nats_address(&self.folder, self.child.id(), "websocket").expect("its configuration has such a door")
     }
 
+    /// Where a nats-server tells of itself.
+    pub(crate) fn nats_monitoring_address(&self) -> SocketAddr {
+        nats_address(&self.folder, self.child.id(), "monitoring").expect("its configuration has such a door")
+    }
+
     /// Where its broker's door listens.
     pub(crate) fn broker_address(&self) -> SocketAddr {
         match self.folder.ports() {

@@ -26,6 +26,7 @@ const LAYERS: &[&[&str]] = &[
         "broker/commands",
         "broker/connections",
         "broker/endpoints",
+        "broker/monitoring",
         "broker/service",
         "limit/service",
         "lock/service",

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::broker::subjects::check_channel;
 use crate::command::{Call, Command, Flags, Group, Handler, Replies, SessionCall};
-use crate::delivery::{ChannelSpace, Message, Name, Subscription, SubscriptionOptions, Subscriptions, Topic};
+use crate::delivery::{
+    ChannelSpace, Listener, Message, Name, Subscription, SubscriptionOptions, Subscriptions, Topic,
+};
 use crate::glob::{Pattern, PatternTooComplex};
 use crate::refusal::Refusal;
 
@@ -251,7 +253,8 @@ fn publish(call: &mut Call<'_, '_>, space: ChannelSpace) -> Result<(), Refusal> 
     if space == ChannelSpace::Channels {
         check_channel(channel).map_err(|refused| Refusal::new(format!("NOPERM {refused}")))?;
     }
-    let message = Message { space, sender: call.caller.connection, ..Message::new(channel, payload) };
+    let (sender, listener) = (call.caller.connection, Listener::Resp);
+    let message = Message { space, sender, listener, ..Message::new(channel, payload) };
     let receivers = call.services.fan_out.publish(&message, call.effects);
     call.output.integer(receivers.count as i64);
     call.caller.has_own_message |= receivers.has_sender;

@@ -1,9 +1,10 @@
-//! The broker over HTTP: publish, request, subscribe, who is subscribed, and tickets for clients that cannot send a
-//! password.
+//! The broker over HTTP: publish, request, subscribe, who is subscribed, tickets for clients that cannot send a password,
+//! and monitoring.
 
 mod batch;
 mod headers;
 mod inbox;
+mod monitoring;
 mod publish;
 mod request;
 mod subscribe;
@@ -11,7 +12,7 @@ mod subscribers;
 mod tickets;
 
 use crate::broker::subjects::SubjectRefused;
-use crate::delivery::{Effects, Message};
+use crate::delivery::{Effects, Listener, Message};
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::random;
 
@@ -23,12 +24,16 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(subscribe::endpoints())
         .merge(subscribers::endpoints())
         .merge(tickets::endpoints())
+        .merge(monitoring::endpoints())
 }
 
 /// Publishes messages in their order; the number of receivers of each.
 fn publish_all<'m>(context: &Context, messages: impl IntoIterator<Item = Message<'m>>) -> Vec<usize> {
     let (services, mut effects) = (context.services(), Effects::default());
-    let send = |message| services.fan_out.publish(&message, &mut effects).count;
+    let send = |message| {
+        let message = Message { listener: Listener::Http, ..message };
+        services.fan_out.publish(&message, &mut effects).count
+    };
     let receivers = messages.into_iter().map(send).collect();
     effects.deliver(&services.alarm);
     receivers

@@ -87,7 +87,7 @@ impl Subscriber {
         let receiver = subscription.outbox();
         Subscriber {
             client: receiver.id(),
-            door: receiver.door(),
+            door: receiver.listener().name(),
             name: receiver.name().map(|name| name.to_string()),
             address: receiver.client().map(|_| receiver.address().to_string()),
             pattern: text(subscription.topic().text()),

@@ -294,7 +294,7 @@ impl Executor {
         services.settle(workspace.slot, &mut keyspace);
         drop(gate);
         workspace.effects.deliver(&services.alarm);
-        services.clients.disconnect(client.shared.id);
+        services.clients.disconnect(client.shared.id, services.clock.now().millis());
     }
 }
 

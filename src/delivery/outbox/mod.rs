@@ -4,6 +4,7 @@
 //! much as its socket takes: the rest waits here, where the receiver's policy applies to it.  So a receiver that reads too
 //! slowly harms neither publishers nor other receivers.
 
+mod end;
 mod latest;
 mod queue;
 mod requests;
@@ -24,10 +25,12 @@ use smallvec::SmallVec;
 use super::backlog::{Backlog, SlowReceiver};
 use super::budget::Account;
 use super::staging::Staged;
-use super::{Encoding, Message, Name};
+use super::traffic::SharedAmount;
+use super::{Amount, Encoding, Listener, Name};
 use crate::lock_order::{Mutex, MutexGuard, rank};
 use crate::settings::{OutputLimit, SlowConsumer};
-use queue::{Entry, Queue, TAKEN_MAX, Taken};
+use end::{End, Ending};
+use queue::{Queue, TAKEN_MAX, Taken};
 use requests::Requests;
 
 pub(super) use queue::Bound;
@@ -37,16 +40,6 @@ pub const ROOM: usize = 64 * 1024;
 
 /// The outbox is not over its soft limit.
 const NEVER: u64 = u64::MAX;
-
-/// The connection was not asked to end.
-const OPEN: u8 = 0;
-/// It is to end once everything is written.
-const FINISHING: u8 = 1;
-/// It is to end without waiting for its client.
-const CLOSING: u8 = 2;
-
-/// The listener of all streams: other doors have connections.
-const DOOR_OF_STREAMS: &str = "http";
 
 /// The receiver's policy is that of the settings.
 const BY_SETTINGS: u8 = u8::MAX;
@@ -58,7 +51,7 @@ pub struct Outbox {
     /// The client's address; none for a stream.
     address: Option<SocketAddr>,
     /// The listener that the receiver came by.
-    door: &'static str,
+    listener: Listener,
     /// What the receiver calls itself, if it does.
     name: ArcSwapOption<String>,
     /// See [`Encoding`].
@@ -83,7 +76,9 @@ pub struct Outbox {
     unsent_account: Account,
     /// Since when the outbox is over its soft limit, in milliseconds of the server's clock; [`NEVER`] if it is not.
     soft_since: AtomicU64,
-    end: AtomicU8,
+    end: End,
+    /// What it was sent.
+    sent: SharedAmount,
     /// Wakes the receiver; it stays the same.
     waker: OnceLock<Waker>,
     /// Where its messages come from; known from the first on.
@@ -120,7 +115,7 @@ impl Outbox {
 
     /// An empty outbox for a stream, with a bound of its own.
     pub(super) fn of_stream(id: u64, encoding: Encoding, bound: Bound) -> Outbox {
-        let mut outbox = Outbox::with(id, None, encoding).of_door(DOOR_OF_STREAMS);
+        let mut outbox = Outbox::with(id, None, encoding).of(Listener::Http);
         outbox.bytes_max = bound.bytes_max;
         outbox.set_policy(Some(bound.policy));
         outbox
@@ -130,7 +125,7 @@ impl Outbox {
         Outbox {
             id,
             address,
-            door: "",
+            listener: Listener::Server,
             name: ArcSwapOption::empty(),
             encoding: AtomicU8::new(encoding as u8),
             policy: AtomicU8::new(BY_SETTINGS),
@@ -144,7 +139,8 @@ impl Outbox {
             queue_account: Account::default(),
             unsent_account: Account::default(),
             soft_since: AtomicU64::new(NEVER),
-            end: AtomicU8::new(OPEN),
+            end: End::default(),
+            sent: SharedAmount::default(),
             waker: OnceLock::new(),
             backlog: OnceLock::new(),
             requests: OnceLock::new(),
@@ -185,14 +181,24 @@ impl Outbox {
 
     /// The same, for a receiver that came by this listener.
     #[must_use]
-    pub fn of_door(mut self, door: &'static str) -> Outbox {
-        self.door = door;
+    pub fn of(mut self, listener: Listener) -> Outbox {
+        self.listener = listener;
         self
     }
 
-    /// The name of the listener that the receiver came by.
-    pub fn door(&self) -> &'static str {
-        self.door
+    /// The listener that the receiver came by.
+    pub fn listener(&self) -> Listener {
+        self.listener
+    }
+
+    /// The messages that the receiver was sent, those included that it was too slow for.
+    pub fn sent(&self) -> Amount {
+        self.sent.get()
+    }
+
+    /// Counts messages that the receiver is sent.
+    pub(super) fn count_sent(&self, amount: Amount) {
+        self.sent.add(amount);
     }
 
     /// What the receiver calls itself, if it does.
@@ -284,7 +290,7 @@ impl Outbox {
         let (bound, unsent) = (self.bound(backlog), self.unsent.load(Relaxed));
         let fits = add(&mut contents.queue, backlog.budget.kept(), (&bound, unsent));
         if !fits {
-            self.close();
+            self.cut_off();
         }
         self.note_missed(contents, (!fits).then_some(SlowConsumer::Disconnect), backlog);
         self.note_waiting(contents, backlog);
@@ -346,7 +352,7 @@ impl Outbox {
             }
             // Without the lock: a publisher does not wait for this.
             for taken in taken.drain(..) {
-                write(taken, encoding, buffer);
+                taken.write(encoding, buffer);
             }
         }
         let added = buffer.plain_len().saturating_sub(before);
@@ -505,7 +511,7 @@ impl Outbox {
     }
 
     fn give_up(&self, mut contents: MutexGuard<'_, Contents>, backlog: &Arc<Backlog>) -> GivenUp {
-        self.close();
+        self.cut_off();
         let dropped = mem::take(&mut contents.queue);
         self.note_missed(&mut contents, Some(SlowConsumer::Disconnect), backlog);
         self.note_waiting(&mut contents, backlog);
@@ -532,22 +538,32 @@ impl Outbox {
 
     /// Asks the receiver to end, whether or not the waiting messages are read.  Takes effect when it is woken.
     pub fn close(&self) {
-        self.end.store(CLOSING, Relaxed);
+        self.end.ask(Ending::Closing);
+    }
+
+    /// The same, since the receiver is too slow.
+    pub fn cut_off(&self) {
+        self.end.ask(Ending::CutOff);
     }
 
     /// Asks the connection to end once its client has read the waiting messages, since the server stops.
     pub fn finish(&self) {
-        self.end.fetch_max(FINISHING, Relaxed);
+        self.end.ask(Ending::Finishing);
     }
 
     /// Whether the receiver was asked to end without waiting for the reader.
     pub fn is_closing(&self) -> bool {
-        self.end.load(Relaxed) == CLOSING
+        self.end.is(Ending::Closing)
+    }
+
+    /// Whether the receiver is to end since it is too slow.
+    pub fn is_cut_off(&self) -> bool {
+        self.end.is(Ending::CutOff)
     }
 
     /// Whether the receiver was asked to end in either way.
     pub fn is_ending(&self) -> bool {
-        self.end.load(Relaxed) != OPEN
+        self.end.is(Ending::Finishing)
     }
 
     /// Wakes the receiver, if it waits.
@@ -569,18 +585,6 @@ impl Drop for Outbox {
         if let Some(backlog) = self.backlog.get() {
             self.queue_account.set(0, &backlog.budget);
             self.unsent_account.set(0, &backlog.budget);
-        }
-    }
-}
-
-/// Appends what was taken in the receiver's form.
-fn write(taken: Taken, encoding: Encoding, buffer: &mut Buffer) {
-    match taken {
-        Taken::Gap(missed, subscription) => encoding.write_gap(missed, &subscription, buffer),
-        Taken::Entry(Entry::Ready(mut ready)) => buffer.append(&mut ready.bytes),
-        Taken::Entry(Entry::Message(message, subscription)) => {
-            let message: Message<'_> = message.as_message();
-            encoding.write(&message, &subscription, buffer);
         }
     }
 }

@@ -11,7 +11,7 @@ use quartet_protocol::buffer::Buffer;
 use smallvec::SmallVec;
 
 use super::latest::Latest;
-use crate::delivery::{SharedMessage, Subscription};
+use crate::delivery::{Encoding, SharedMessage, Subscription};
 use crate::settings::SlowConsumer;
 
 /// Messages that wait for a receiver that is to get the latest of each subject, before it misses the others: looking
@@ -53,6 +53,19 @@ pub(super) enum Taken {
     Entry(Entry),
     /// So many messages of a subscription were missed at this place.
     Gap(u64, Arc<Subscription>),
+}
+
+impl Taken {
+    /// Appends it in the receiver's form.
+    pub(super) fn write(self, encoding: Encoding, buffer: &mut Buffer) {
+        match self {
+            Taken::Gap(missed, subscription) => encoding.write_gap(missed, &subscription, buffer),
+            Taken::Entry(Entry::Ready(mut ready)) => buffer.append(&mut ready.bytes),
+            Taken::Entry(Entry::Message(message, subscription)) => {
+                encoding.write(&message.as_message(), &subscription, buffer);
+            }
+        }
+    }
 }
 
 /// How much may wait, and what happens beyond.

@@ -17,8 +17,6 @@ impl Run<'_> {
         let Publication { subject, reply, headers, payload, has_headers } = publication;
         self.last_operation =
             if has_headers { LastOperation::PublishWithHeaders } else { LastOperation::Publish };
-        self.messages += 1;
-        self.bytes += (headers.len() + payload.len()) as u64;
         if !self.options.intersects(BrokerOptions::VERBOSE | BrokerOptions::PEDANTIC) {
             if has_headers && !self.options.contains(BrokerOptions::HEADERS) {
                 return self.close(CloseReason::ProtocolViolation);
@@ -40,6 +38,7 @@ impl Run<'_> {
             headers,
             shared_payload: shared_payload.as_ref(),
             sender: Some(self.session.shared.id),
+            listener: self.session.shared.door.listener(),
             ..Message::new(subject, payload)
         };
         let receivers = self.publisher.services.fan_out.publish(&message, self.publisher.effects);

@@ -1,7 +1,5 @@
 //! The operations of one batch of input.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use bytes::Bytes;
 use memchr::memchr;
 use quartet_protocol::broker::{Limits, Malformation, Operation, Step, write};
@@ -28,9 +26,6 @@ pub(super) struct Run<'r> {
     /// The client has been sent a message of its own, which is not delivered yet.
     pub(super) has_own_message: bool,
     pub(super) last_operation: LastOperation,
-    /// Messages that the client has published, and the bytes of their headers and payloads.
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
 }
 
 impl<'r> Run<'r> {
@@ -54,8 +49,6 @@ impl<'r> Run<'r> {
             limits,
             has_own_message: false,
             last_operation: LastOperation::None,
-            messages: 0,
-            bytes: 0,
         }
     }
 
@@ -203,16 +196,13 @@ impl<'r> Run<'r> {
             self.tell_connected();
         }
         let Publisher { services, effects, .. } = self.publisher;
+        let facts = self.session.facts();
+        facts.count_published(effects.published(self.session.shared.door.listener()));
         effects.deliver(&services.alarm);
         let outbox = &self.session.shared.outbox;
         outbox.collect(self.output, ROOM.saturating_sub(outbox.unsent()));
-        let facts = self.session.facts();
         if self.last_operation != LastOperation::None {
             facts.set_last_operation(self.last_operation);
-        }
-        if self.messages > 0 {
-            facts.messages_in.store(facts.messages_in.load(Relaxed) + self.messages, Relaxed);
-            facts.bytes_in.store(facts.bytes_in.load(Relaxed) + self.bytes, Relaxed);
         }
     }
 

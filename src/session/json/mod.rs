@@ -201,11 +201,12 @@ impl Session {
         let now = executor.services().clock.now();
         let mut publisher = executor.publisher();
         self.presence.go(&self.shared, &mut publisher, now);
+        // The facts of those that have gone tell of their subscriptions.
+        publisher.services.clients.disconnect(self.shared.id, now.millis());
         let fan_out = &publisher.services.fan_out;
         for ended in self.facts().take_subscriptions().into_iter().chain(self.pending.take_all()) {
             fan_out.unsubscribe(&ended, publisher.effects);
         }
-        publisher.services.clients.disconnect(self.shared.id);
         publisher.effects.deliver(&publisher.services.alarm);
     }
 }

@@ -1,7 +1,6 @@
 //! The operations.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -46,9 +45,6 @@ pub(super) struct Run<'r> {
     publisher: Publisher<'r>,
     now: Now,
     output: &'r mut Buffer,
-    /// Messages that the client has published, and the bytes of their headers and payloads.
-    messages: u64,
-    bytes: u64,
 }
 
 impl<'r> Run<'r> {
@@ -59,7 +55,7 @@ impl<'r> Run<'r> {
         output: &'r mut Buffer,
     ) -> Run<'r> {
         let publisher = executor.publisher();
-        Run { session, publisher, now, output, messages: 0, bytes: 0 }
+        Run { session, publisher, now, output }
     }
 
     /// Runs the operation in a frame.
@@ -106,13 +102,9 @@ impl<'r> Run<'r> {
             presence.come(shared, &mut self.publisher, self.now);
         }
         let Publisher { services, effects, .. } = self.publisher;
+        facts(shared).count_published(effects.published(shared.door.listener()));
         effects.deliver(&services.alarm);
         self.session.collect_behind(0, self.output);
-        if self.messages > 0 {
-            let facts = self.session.facts();
-            facts.messages_in.store(facts.messages_in.load(Relaxed) + self.messages, Relaxed);
-            facts.bytes_in.store(facts.bytes_in.load(Relaxed) + self.bytes, Relaxed);
-        }
     }
 
     /// The given id, or else a number that no subscription and no request has.
@@ -340,11 +332,10 @@ impl Run<'_> {
             reply: reply.as_bytes(),
             headers: &headers,
             sender: Some(self.session.shared.id),
+            listener: self.session.shared.door.listener(),
             ..Message::new(subject.as_bytes(), &payload)
         };
         let receivers = self.publisher.services.fan_out.publish(&message, self.publisher.effects);
-        self.messages += 1;
-        self.bytes += length as u64;
         Ok(receivers)
     }
 

@@ -2,5 +2,6 @@
 
 mod cuts;
 mod messages;
+mod monitoring;
 mod presence;
 mod streams;
