@@ -19,6 +19,7 @@ pub use closed::ClosedClients;
 pub use report::ClientReport;
 pub use resp::{ClientFlags, RespFacts, Waiting};
 
+use crate::access::DEFAULT_USER;
 use crate::delivery::{Listener, Outbox};
 use crate::lock_order::{Guard, Mutex, rank};
 
@@ -71,6 +72,13 @@ pub struct Identity {
     pub library_version: String,
     /// The user as whom it has authenticated; empty for the default one.
     pub user: String,
+}
+
+impl Identity {
+    /// The name of the user as whom it has authenticated.
+    pub fn user_name(&self) -> &str {
+        if self.user.is_empty() { DEFAULT_USER } else { &self.user }
+    }
 }
 
 /// The part of a client that other threads see.

@@ -4,16 +4,18 @@ use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::client_list::{ClientType, open};
-use crate::access::DEFAULT_USER;
+use crate::access::{self, DEFAULT_USER, User};
 use crate::client::SharedClient;
 use crate::command::{Call, Flow};
 use crate::refusal::Refusal;
+use crate::settings::Settings;
 
 /// Which clients are meant.
 #[derive(Default, PartialEq, Eq, Debug)]
 struct Filter<'c> {
     id: Option<u64>,
     client_type: Option<ClientType>,
+    user: Option<&'c [u8]>,
     address: Option<&'c [u8]>,
     local_address: Option<&'c [u8]>,
     /// Connected for at least this many seconds.
@@ -32,7 +34,7 @@ pub(super) fn kill(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         call.output.ok();
         return Ok(());
     }
-    let filter = Filter::parse(options)?;
+    let filter = Filter::parse(options, call.settings)?;
     let killed = kill_matching(call, &filter);
     call.output.integer(killed);
     Ok(())
@@ -64,7 +66,7 @@ fn kill_matching(call: &mut Call<'_, '_>, filter: &Filter<'_>) -> i64 {
 }
 
 impl<'c> Filter<'c> {
-    fn parse(options: Arguments<'c>) -> Result<Filter<'c>, Refusal> {
+    fn parse(options: Arguments<'c>, settings: &Settings) -> Result<Filter<'c>, Refusal> {
         let mut filter = Filter { spare_self: true, ..Filter::default() };
         let mut words = options.iter();
         while let Some(option) = words.next() {
@@ -74,7 +76,7 @@ impl<'c> Filter<'c> {
                 b"type" => filter.client_type = Some(ClientType::parse(value)?),
                 b"addr" => filter.address = Some(value),
                 b"laddr" => filter.local_address = Some(value),
-                b"user" => check_user(value)?,
+                b"user" => filter.user = Some(existing_user(value, &settings.users)?),
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.spare_self = true,
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.spare_self = false,
                 b"maxage" => filter.age_seconds = Some(maximum_age(value)?),
@@ -91,15 +93,16 @@ impl<'c> Filter<'c> {
         let age_seconds = now.saturating_sub(client.connected_at) / 1000;
         self.client_type.is_none_or(|wanted| ClientType::of(client) == wanted)
             && self.age_seconds.is_none_or(|least| age_seconds >= least)
+            && self.user.is_none_or(|name| client.identity().user_name().as_bytes() == name)
             && is(self.address, client.outbox.address())
             && is(self.local_address, client.local_address)
     }
 }
 
-/// There is only one user, so naming it excludes no client.
-fn check_user(name: &[u8]) -> Result<(), Refusal> {
-    if name == DEFAULT_USER.as_bytes() {
-        return Ok(());
+/// The name, which must be that of a user.  Only clients of the broker can be others than the default one.
+fn existing_user<'c>(name: &'c [u8], users: &[User]) -> Result<&'c [u8], Refusal> {
+    if name == DEFAULT_USER.as_bytes() || access::find(users, name).is_some() {
+        return Ok(name);
     }
     let name = String::from_utf8_lossy(name);
     Err(Refusal::new(format!("ERR No such user '{name}'")))

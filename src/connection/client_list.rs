@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::access::DEFAULT_USER;
 use crate::client::{BrokerFacts, ClientFlags, RespFacts, SharedClient};
 use crate::command::{Call, SessionCall};
 use crate::delivery::{Subscription, Topic};
@@ -129,7 +128,7 @@ fn write_line(text: &mut String, call: &Call<'_, '_>, client: &SharedClient) {
         idle = seconds_since(client.last_active.load(Relaxed)),
         messages = usize::from(waiting > 0),
         memory = size_of::<SharedClient>() + waiting + pending,
-        user = if identity.user.is_empty() { DEFAULT_USER } else { &identity.user },
+        user = identity.user_name(),
         library = one_word(&identity.library_name),
         library_version = one_word(&identity.library_version),
     );
