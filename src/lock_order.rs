@@ -86,6 +86,8 @@ ranks! {
     CLIENT_SUBSCRIPTIONS,
     /// The clients of the broker that have gone last.
     CLOSED_CLIENTS,
+    /// When the log may be told of refused connections again.
+    REJECTIONS,
     /// The right to hand a batch of messages to several receivers.
     HAND_OVER,
     /// The right to have receivers give way when all waiting messages together are too much.

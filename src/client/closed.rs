@@ -22,6 +22,13 @@ impl ClosedClients {
     pub(super) fn note(&self, client: &SharedClient, now: u64) {
         let Some(report) = ClientReport::of(client) else { return };
         let reason = client.close_reason();
+        tracing::debug!(
+            client = client.id,
+            address = %report.address,
+            door = client.door.name(),
+            reason = reason.text(),
+            "a client of the broker has gone"
+        );
         self.counts[reason as usize].fetch_add(1, Relaxed);
         let report = ClientReport { end: Some((now, reason)), ..report };
         let mut reports = self.reports.lock();

@@ -3,6 +3,7 @@
 mod broker;
 mod close_reason;
 mod closed;
+mod rejections;
 mod report;
 mod resp;
 
@@ -20,8 +21,10 @@ pub use report::ClientReport;
 pub use resp::{ClientFlags, RespFacts, Waiting};
 
 use crate::access::DEFAULT_USER;
+use crate::clock::Now;
 use crate::delivery::{Listener, Outbox};
 use crate::lock_order::{Guard, Mutex, rank};
+use rejections::Rejections;
 
 /// Makes [`Door`] with its names.
 macro_rules! doors {
@@ -179,7 +182,7 @@ pub struct Clients {
 struct DoorCounts {
     connected: AtomicUsize,
     accepted: AtomicU64,
-    rejected: AtomicU64,
+    rejected: Rejections,
 }
 
 impl Clients {
@@ -232,9 +235,9 @@ impl Clients {
         }
     }
 
-    /// Counts a connection that a door has refused.
-    pub fn count_rejected(&self, door: Door) {
-        self.counts(door).rejected.fetch_add(1, Relaxed);
+    /// Counts a connection from this address that a door has refused, and logs such now and then.
+    pub fn note_rejected(&self, door: Door, address: SocketAddr, reason: &str, now: Now) {
+        self.counts(door).rejected.note(door, address, reason, now);
     }
 
     /// The number of connections of a door.
@@ -254,7 +257,7 @@ impl Clients {
 
     /// Connections that a door has refused since the start.
     pub fn rejected(&self, door: Door) -> u64 {
-        self.counts(door).rejected.load(Relaxed)
+        self.counts(door).rejected.count()
     }
 
     /// The number of clients with a blocked command.

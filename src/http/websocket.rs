@@ -19,7 +19,7 @@ use crate::client::SharedClient;
 use crate::command::Services;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, State, problems, routes};
 use crate::net::dealer::{Accepted, Dealer};
-use crate::session::{Agreement, Protocol};
+use crate::session::{self, Agreement, Protocol};
 
 /// What the door knows of a request for a WebSocket.
 #[derive(Clone)]
@@ -197,7 +197,8 @@ impl Newcomer {
         }
         let most = protocol.connections_max(&services.settings.current());
         if protocol.connections(&services.clients) >= most {
-            services.clients.count_rejected(protocol.door());
+            let (address, reason) = (peer.address(), session::Refused::Full.reason());
+            services.clients.note_rejected(protocol.door(), address, reason, services.clock.now());
             return refuse("the limit of connections to the broker is reached");
         }
         let now = services.clock.now().millis();

@@ -80,7 +80,7 @@ async fn admit(
         (protocol.connections(&services.clients) >= most).then_some(Refused::Full)
     };
     if let Some(refused) = refused {
-        services.clients.count_rejected(protocol.door());
+        services.clients.note_rejected(protocol.door(), address, refused.reason(), services.clock.now());
         let reason = protocol.refusal(refused, services, (address, own));
         // The reason fits any socket's buffer; a client that has gone does not need it.
         let _ = stream.write_all(&reason).await;

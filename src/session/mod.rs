@@ -53,6 +53,16 @@ pub enum Refused {
     Full,
 }
 
+impl Refused {
+    /// The reason in the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Refused::Protected => "it comes from another machine, and there is no password",
+            Refused::Full => "there are too many connections",
+        }
+    }
+}
+
 impl Protocol {
     /// The door that its clients come by.
     pub fn door(self) -> Door {

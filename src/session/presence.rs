@@ -91,6 +91,7 @@ impl Presence {
     /// Tells that the client has come, unless that was told before.
     pub(super) fn come(&mut self, client: &SharedClient, publisher: &mut Publisher<'_>, now: Now) {
         if !std::mem::replace(&mut self.is_known, true) {
+            log(client);
             tell(client, publisher, now, None);
         }
     }
@@ -101,6 +102,18 @@ impl Presence {
             tell(client, publisher, now, Some(client.close_reason()));
         }
     }
+}
+
+/// Logs that a client has come.  Its words are quoted, so that they cannot end the line.
+fn log(client: &SharedClient) {
+    tracing::debug!(
+        client = client.id,
+        address = %client.outbox.address(),
+        door = client.door.name(),
+        name = client.identity().name,
+        user = client.identity().user_name(),
+        "a client of the broker has come"
+    );
 }
 
 /// Publishes an event, if anybody wants it.

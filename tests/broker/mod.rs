@@ -5,6 +5,7 @@ mod conversation;
 mod door;
 mod hostile;
 mod lame_duck;
+mod log_lines;
 mod model;
 mod presence;
 mod random;
