@@ -15,7 +15,7 @@ use crate::settings::Settings;
 #[derive(Default)]
 pub struct FanOut {
     /// Subjects of the broker, which are the channels of RESP, with wildcards and globs.
-    pub channels: Interest,
+    pub channels: Arc<Interest>,
     /// Shard channels, a space of their own; without a cluster they are ordinary channels without patterns.
     pub shard_channels: Interest,
     /// Who wants to know of subscriptions to channels.
@@ -50,20 +50,34 @@ impl<'m, 'e> Sending<'m, 'e> {
         Sending { publication, stages, receivers: Receivers::default(), spent: Vec::new() }
     }
 
-    /// Sends it to one subscription; false if that does not take it.
+    /// Sends it to one subscription.
     #[inline]
-    fn send(&mut self, subscription: &'m Arc<Subscription>) -> bool {
-        let is_sent =
-            self.publication.concerns(subscription) && self.stages.put(&mut self.publication, subscription);
-        if !is_sent {
-            return false;
+    fn send(&mut self, subscription: &'m Arc<Subscription>) {
+        if self.publication.concerns(subscription) {
+            let is_taken = self.stages.put(&mut self.publication, subscription);
+            self.note(subscription, is_taken);
         }
-        self.receivers.count += 1;
-        self.receivers.has_sender |= self.publication.is_from(subscription.outbox());
+    }
+
+    /// Sends it to a member of a queue group; false if that does not take it.
+    #[inline]
+    fn send_to_member(&mut self, member: &'m Arc<Subscription>) -> bool {
+        let is_taken =
+            self.publication.concerns(member) && self.stages.put_for_group(&mut self.publication, member);
+        self.note(member, is_taken);
+        is_taken
+    }
+
+    #[inline]
+    fn note(&mut self, subscription: &'m Arc<Subscription>, is_taken: bool) {
         if subscription.is_spent() {
             self.spent.push(Arc::clone(subscription));
         }
-        true
+        if !is_taken {
+            return;
+        }
+        self.receivers.count += 1;
+        self.receivers.has_sender |= self.publication.is_from(subscription.outbox());
     }
 }
 
@@ -128,10 +142,13 @@ impl FanOut {
         for subscription in &matches.each {
             sending.send(subscription);
         }
+        if !matches.groups.is_empty() {
+            sending.stages.know_interest(&self.channels);
+        }
         for group in &matches.groups {
             // A member that does not take the message is passed over.
             let (before, from_first) = group.members.split_at(turns.next(group.members.len()));
-            from_first.iter().chain(before).any(|member| sending.send(member));
+            from_first.iter().chain(before).any(|member| sending.send_to_member(member));
         }
         let Sending { spent, receivers, .. } = sending;
         lookups.release();

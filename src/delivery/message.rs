@@ -77,6 +77,7 @@ impl<'m> Message<'m> {
 pub struct SharedMessage {
     space: ChannelSpace,
     kind: Option<&'static str>,
+    sender: Option<u64>,
     /// Subject, reply subject, headers and a short payload, one behind the other.
     text: Box<[u8]>,
     /// Where the first three of them end.
@@ -106,6 +107,7 @@ impl SharedMessage {
         SharedMessage {
             space: message.space,
             kind: message.kind,
+            sender: message.sender,
             ends: [end(subject_end), end(reply_end), end(headers_end)],
             long_payload,
             number: budget.number(),
@@ -126,7 +128,7 @@ impl SharedMessage {
             payload,
             shared_payload: self.long_payload.as_ref(),
             kind: self.kind,
-            sender: None,
+            sender: self.sender,
             listener: Listener::Server,
         }
     }
@@ -159,6 +161,7 @@ mod tests {
             reply: b"reply.to",
             headers: b"NATS/1.0\r\nA: b\r\n\r\n",
             kind: Some("acquired"),
+            sender: Some(7),
             ..Message::new(b"a.subject", &payload)
         };
         for long_payload in [None, Some(payload.clone())] {
@@ -170,7 +173,10 @@ mod tests {
                 (message.subject, message.reply, message.subject)
             );
             assert_eq!((again.headers, again.payload), (message.headers, message.payload));
-            assert_eq!((again.kind, again.space), (message.kind, message.space));
+            assert_eq!(
+                (again.kind, again.space, again.sender),
+                (message.kind, message.space, message.sender)
+            );
             assert_eq!((kept.length(), again.length()), (message.length(), message.length()));
         }
         assert_eq!((budget.used(), budget.kept()), (0, 2));

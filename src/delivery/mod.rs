@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
-//! | `effects`, `staging`, `traffic` | what a thread's batch has for others, until its end; counts of it |
+//! | `effects`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
 //! | `outbox/`, `gap`, `stream` | what waits for one receiver |
 //! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
 
@@ -25,6 +25,7 @@ mod message;
 mod outbox;
 mod presence;
 mod relief;
+mod spares;
 mod staging;
 mod stream;
 mod subscription;

@@ -11,10 +11,12 @@ use bytes::Bytes;
 use quartet_protocol::buffer::{Buffer, Mark};
 
 use super::backlog::Backlog;
+use super::interest::Turns;
 use super::message::SHARED_PAYLOAD_MIN;
 use super::relief;
+use super::spares::{Returned, Spares};
 use super::traffic::Untold;
-use super::{Amount, Encoding, Message, Outbox, SharedMessage, Subscription};
+use super::{Amount, Encoding, Interest, Message, Outbox, SharedMessage, Subscription};
 
 /// Bytes that may be ready for a receiver, unread ones included: enough for all that one turn of a publisher's connection
 /// brings, so that a receiver of the same thread does not fall behind before its own turn.
@@ -49,6 +51,28 @@ pub(super) struct Stages {
     backlog: Option<Arc<Backlog>>,
     /// Buffers that have been written.
     buffers: Vec<Buffer>,
+    /// Copies of what is staged for members of queue groups, who wants it, and whose turn it is to get what others did not
+    /// take.
+    pub(super) spares: Spares,
+    interest: Option<Arc<Interest>>,
+    turns: Turns,
+}
+
+/// Where a message is staged: the stage, and the run of messages there.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    stage: usize,
+    run: usize,
+}
+
+/// What became of a message that was to be staged.
+enum Put {
+    /// The subscription does not take it.
+    Refused,
+    /// It is formatted in this stage.
+    Formatted(usize),
+    /// It is to be formatted later.
+    Kept,
 }
 
 /// What there is for one receiver.
@@ -77,11 +101,15 @@ pub(super) struct Staged {
     /// The subscriptions by which the receiver gets the formatted messages, each with those in a row that are for it.
     runs: Vec<Run>,
     pub(super) entries: Vec<(Arc<SharedMessage>, Arc<Subscription>)>,
+    /// Messages for members of queue groups that have ended, when this was handed over.
+    returned: Vec<(Arc<SharedMessage>, Arc<Subscription>)>,
 }
 
 /// Formatted messages in a row for one subscription.
 struct Run {
     subscription: Arc<Subscription>,
+    /// The receiver did not take them when this was handed over.
+    is_returned: bool,
     /// Where they begin.
     start: usize,
     /// Messages that the subscription has not counted yet.
@@ -173,10 +201,33 @@ impl Stages {
         publication: &mut Publication<'m>,
         subscription: &'m Arc<Subscription>,
     ) -> bool {
+        !matches!(self.stage(publication, subscription), Put::Refused)
+    }
+
+    /// The same for a member of a queue group.  If that ends before the message is handed over, another member gets it.
+    pub(super) fn put_for_group<'m>(
+        &mut self,
+        publication: &mut Publication<'m>,
+        member: &'m Arc<Subscription>,
+    ) -> bool {
+        match self.stage(publication, member) {
+            Put::Refused => return false,
+            Put::Kept => {}
+            Put::Formatted(stage) => {
+                let run = self.stages[stage].contents.runs.len() - 1;
+                let long_payload = publication.is_long().then(|| publication.long_payload().clone());
+                self.spares.add(publication.message, long_payload, Place { stage, run });
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn stage<'m>(&mut self, publication: &mut Publication<'m>, subscription: &'m Arc<Subscription>) -> Put {
         let place = self.find(subscription.outbox(), publication.backlog);
         let stage = &mut self.stages[place];
         if stage.is_closed || !stage.admit(subscription) {
-            return false;
+            return Put::Refused;
         }
         stage.amount.add(publication.message.content_length());
         if stage.notes_requests && !publication.message.reply.is_empty() {
@@ -184,20 +235,37 @@ impl Stages {
         }
         if publication.length <= stage.room {
             self.write(place, publication, subscription);
+            Put::Formatted(place)
         } else {
             stage.room = 0;
             stage.contents.entries.push((publication.kept(), Arc::clone(subscription)));
+            Put::Kept
         }
-        true
+    }
+
+    /// Remembers where other members of queue groups are found.
+    #[inline]
+    pub(super) fn know_interest(&mut self, interest: &Arc<Interest>) {
+        if !self.interest.as_ref().is_some_and(|known| Arc::ptr_eq(known, interest)) {
+            self.interest = Some(Arc::clone(interest));
+        }
     }
 
     /// Hands everything to its receivers, counts it, and adds those that have to be woken to `wakes`.
     pub(super) fn hand_over(&mut self, wakes: &mut Vec<Arc<Outbox>>, traffic: &mut Untold) {
-        if self.used == 0 {
-            return;
+        while self.used > 0 {
+            self.hand_over_staged(wakes, traffic);
+            let returned = self.take_returned();
+            match self.interest.clone() {
+                Some(interest) if !returned.is_empty() => self.pass_on(returned, &interest),
+                _ => self.spares.clear(),
+            }
         }
+    }
+
+    fn hand_over_staged(&mut self, wakes: &mut Vec<Arc<Outbox>>, traffic: &mut Untold) {
         self.count();
-        let Stages { stages, used, slots, backlog, buffers } = self;
+        let Stages { stages, used, slots, backlog, .. } = self;
         let backlog = backlog.as_ref().expect("it is known since the first stage was opened");
         let turn = (*used > 1).then(|| backlog.turn.lock());
         for stage in &mut stages[..*used] {
@@ -205,17 +273,44 @@ impl Stages {
             wakes.extend(stage.hand_over(backlog, traffic));
         }
         drop(turn);
-        for stage in &mut stages[..mem::take(used)] {
-            stage.contents.clear();
-            if stage.contents.ready.capacity() > BUFFER_CAPACITY_MIN {
-                keep(buffers, mem::take(&mut stage.contents.ready));
+    }
+
+    /// Takes what members of groups did not take, since they have ended, and makes the stages ready for another batch.
+    fn take_returned(&mut self) -> Vec<Returned> {
+        let mut returned = Vec::new();
+        if !self.spares.is_empty() {
+            let runs = |place: Place| &self.stages[place.stage].contents.runs[place.run];
+            for (number, run) in self.spares.places().map(runs).enumerate() {
+                let group = run.subscription.options().group.as_ref().filter(|_| run.is_returned);
+                returned.extend(group.map(|group| Returned::Formatted(number, Arc::clone(group))));
             }
         }
-        stages.truncate(STAGES_KEPT);
-        if slots.len() > SLOTS_KEPT {
-            slots.clear();
-            slots.shrink_to(0);
+        for stage in &mut self.stages[..mem::take(&mut self.used)] {
+            for (message, subscription) in stage.contents.returned.drain(..) {
+                let group = subscription.options().group.as_ref();
+                returned.extend(group.map(|group| Returned::Kept(message, Arc::clone(group))));
+            }
+            stage.contents.clear();
+            if stage.contents.ready.capacity() > BUFFER_CAPACITY_MIN {
+                keep(&mut self.buffers, mem::take(&mut stage.contents.ready));
+            }
         }
+        self.stages.truncate(STAGES_KEPT);
+        if self.slots.len() > SLOTS_KEPT {
+            self.slots.clear();
+            self.slots.shrink_to(0);
+        }
+        returned
+    }
+
+    /// Whose messages are staged; known from the first on.
+    pub(super) fn backlog(&self) -> Option<Arc<Backlog>> {
+        self.backlog.clone()
+    }
+
+    /// The place of the member whose turn it is to get a message that another has not taken.
+    pub(super) fn next_turn(&mut self, members: usize) -> usize {
+        self.turns.next(members)
     }
 
     /// Has receivers give way if all waiting messages together are too much, and adds those that have to be woken to `wakes`.
@@ -374,7 +469,7 @@ impl Stage {
             Some(run) if Arc::ptr_eq(&run.subscription, subscription) => run.count += count,
             _ => {
                 let (subscription, start) = (Arc::clone(subscription), self.contents.ready.len());
-                self.contents.runs.push(Run { subscription, start, count });
+                self.contents.runs.push(Run { subscription, is_returned: false, start, count });
             }
         }
         true
@@ -400,20 +495,28 @@ impl Stage {
 }
 
 impl Staged {
-    /// Drops what is there for subscriptions that are silent.  To be called under the lock of the receiver's outbox.
-    pub(super) fn forget_silent(&mut self) {
-        self.entries.retain(|(_, subscription)| !subscription.is_silent());
+    /// Takes back what is there for subscriptions that are silent.  To be called under the lock of the receiver's outbox.
+    pub(super) fn take_back_silent(&mut self) {
+        let is_for_silent = |entry: &mut (_, Arc<Subscription>)| entry.1.is_silent();
+        self.returned.extend(self.entries.extract_if(.., is_for_silent));
         if !self.runs.iter().any(|run| run.subscription.is_silent()) {
             return;
         }
         let mut all = mem::take(&mut self.ready);
-        let ends = self.runs.iter().skip(1).map(|run| run.start).chain([all.len()]);
-        for (run, end) in self.runs.iter().zip(ends) {
+        let ends: Vec<_> = self.runs.iter().skip(1).map(|run| run.start).chain([all.len()]).collect();
+        for (run, end) in self.runs.iter_mut().zip(ends) {
             let mut part = all.split_to(end - run.start);
-            if !run.subscription.is_silent() {
+            run.is_returned = run.subscription.is_silent();
+            if !run.is_returned {
                 self.ready.append(&mut part);
             }
         }
+    }
+
+    /// Takes back everything, since the receiver takes nothing more.
+    pub(super) fn take_back_all(&mut self) {
+        self.returned.append(&mut self.entries);
+        self.runs.iter_mut().for_each(|run| run.is_returned = true);
     }
 
     /// Adds the messages that were counted here to the counts of their subscriptions.
@@ -427,6 +530,7 @@ impl Staged {
     fn clear(&mut self) {
         self.runs.clear();
         self.entries.clear();
+        self.returned.clear();
         self.ready.clear();
     }
 }

@@ -108,6 +108,7 @@ impl Drop for Stream {
         let mut effects = Effects::default();
         for ended in &self.subscriptions {
             self.fan_out.unsubscribe(ended, &mut effects);
+            ended.silence();
         }
         effects.deliver_messages();
         self.outbox.discard();

@@ -165,7 +165,8 @@ impl Subscription {
     }
 
     /// Has its receiver get nothing more than what waits in its outbox, although publishers may have more for it that they
-    /// have not handed over yet.
+    /// have not handed over yet: that goes to another member of its queue group, if it is in one.  To be called when it has
+    /// been removed from the interest.
     pub fn silence(&self) {
         self.outbox.silence(&self.is_silent);
     }

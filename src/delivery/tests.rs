@@ -1,5 +1,7 @@
 //! Deliveries as a whole: order, gaps, policies and the memory of what waits, with receivers that read as a test wants.
 
+mod groups;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;

@@ -55,7 +55,7 @@ pub struct Traffic {
     /// What clients of a listener have published.
     pub published: Amount,
     /// What receivers of a listener were sent, those messages included for which they were too slow.  A message counts for
-    /// each receiver.
+    /// each receiver, also for a member of a queue group that has ended before it was handed over.
     pub sent: Amount,
 }
 

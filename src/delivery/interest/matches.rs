@@ -43,6 +43,12 @@ impl Matches {
         subscriptions
     }
 
+    /// The members of the queue group with this name.
+    pub(in super::super) fn members_of(&self, name: &Name) -> Option<&[Arc<Subscription>]> {
+        let place = self.groups.binary_search_by(|group| group.name.cmp(name)).ok()?;
+        Some(&self.groups[place].members)
+    }
+
     /// Adds the subscriptions of one subject, wildcard or glob that are wanted.
     pub(super) fn add(&mut self, members: &Members, is_wanted: impl Fn(&Arc<Subscription>) -> bool) {
         for (group, list) in members.lists() {

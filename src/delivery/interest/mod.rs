@@ -39,7 +39,7 @@ use members::Members;
 use wildcards::Wildcards;
 
 pub use counts::InterestReport;
-pub(super) use lookups::Lookups;
+pub(super) use lookups::{Lookups, Turns};
 pub use matches::Matches;
 
 /// See the module's text.

@@ -255,10 +255,14 @@ impl Outbox {
     }
 
     /// Takes what a publisher's batch has for the receiver, as far as its policy allows it.  True if the receiver has to be
-    /// woken.
+    /// woken.  What it does not take since it or a subscription has ended is given back.
     pub(super) fn take_over(self: &Arc<Outbox>, staged: &mut Staged, backlog: &Arc<Backlog>) -> bool {
         let mut contents = self.queue.lock();
-        staged.forget_silent();
+        if self.is_closing() {
+            staged.take_back_all();
+            return false;
+        }
+        staged.take_back_silent();
         self.add(&mut contents, backlog, |queue, kept, limits| {
             let ready = &mut staged.ready;
             let fits = ready.is_empty() || queue.add_ready(ready, kept, limits);

@@ -229,6 +229,7 @@ impl Session {
         publisher.services.clients.disconnect(self.shared.id, now.millis());
         for ended in self.facts().take_subscriptions() {
             publisher.services.fan_out.unsubscribe(&ended, publisher.effects);
+            ended.silence();
         }
         publisher.effects.deliver(&publisher.services.alarm);
     }

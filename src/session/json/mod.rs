@@ -206,6 +206,7 @@ impl Session {
         let fan_out = &publisher.services.fan_out;
         for ended in self.facts().take_subscriptions().into_iter().chain(self.pending.take_all()) {
             fan_out.unsubscribe(&ended, publisher.effects);
+            ended.silence();
         }
         publisher.effects.deliver(&publisher.services.alarm);
     }
