@@ -12,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod segments;
 pub(crate) mod simulated_disk;
+pub(crate) mod simulated_server;
 pub(crate) mod slow_server;
 pub(crate) mod streams;
 #[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]

@@ -44,6 +44,7 @@
 //! | `with --setting value` | above the first command: a setting of Quartet, quoted where it has spaces |
 //! | `nats setting: value` | above the first command: a line of the configuration of nats-server |
 //! | `connect a` | opens the connection of a client, which its first command does otherwise |
+//! | `retire` | tells the broker that it is to end and should say so to its clients |
 //!
 //! What a broker sends unasked, INFO and PING, is received only in files that have such a line.
 
@@ -54,7 +55,7 @@ use super::{arguments, frames};
 
 /// The words that start a directive.
 pub(crate) const DIRECTIVES: &[&str] =
-    &["advance", "connect", "disconnect", "restart", "crash", "unordered", "difference", "since"];
+    &["advance", "connect", "disconnect", "restart", "crash", "retire", "unordered", "difference", "since"];
 
 /// The folder of the files whose clients speak to the broker's door.
 pub(crate) const FRAMES: &str = "frames/";
@@ -114,6 +115,8 @@ pub(crate) enum Action {
     Disconnect(char),
     /// The server ends and another starts on its data.
     Restart(Stop),
+    /// The server tells its clients that it ends.
+    Retire,
 }
 
 /// How a server ends.
@@ -242,6 +245,7 @@ impl Transcript {
                 }
             }
             "restart" => self.add_step(index, Action::Restart(Stop::InOrder), Vec::new(), notes),
+            "retire" => self.add_step(index, Action::Retire, Vec::new(), notes),
             "crash" => self.add_step(index, Action::Restart(Stop::PowerLost), Vec::new(), notes),
             _ => {
                 let step = self.steps.last_mut().ok_or("a reply without a command")?;
@@ -325,7 +329,7 @@ impl Step {
     pub(crate) fn sender(&self) -> Option<char> {
         match self.action {
             Action::Send(client, _) | Action::Connect(client) | Action::Disconnect(client) => Some(client),
-            Action::Advance(_) | Action::Restart(_) => None,
+            Action::Advance(_) | Action::Restart(_) | Action::Retire => None,
         }
     }
 }

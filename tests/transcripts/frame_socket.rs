@@ -5,15 +5,17 @@
 //! answer, which is taken out.  A client that sent raw bytes may be within a frame; what it is to receive is waited for.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use rustix::process::{Signal, kill_process};
 
 use super::format::Transcript;
 use super::frames::{UNASKED, decode, word};
 use super::reply::Value;
 use super::socket::Connection;
 use super::target::{Expected, Received};
-use crate::support::process::{self, Server};
+use crate::support::process::{self, Server, wait_for};
 
 /// Real time a transcript may let pass at once: settings of a broker count whole seconds.
 const ADVANCE_MAX: Duration = Duration::from_secs(4);
@@ -29,7 +31,7 @@ pub(crate) struct FrameTarget {
     address: SocketAddr,
     clients: BTreeMap<char, Client>,
     hidden: Vec<&'static str>,
-    _server: Server,
+    server: Server,
 }
 
 struct Client {
@@ -52,8 +54,7 @@ enum State {
 impl FrameTarget {
     /// For this transcript, at the door of a server of its own.
     pub(crate) fn new(transcript: &Transcript, server: Server, address: SocketAddr) -> FrameTarget {
-        let hidden = UNASKED.iter().copied().filter(|word| !transcript.mentions(word)).collect();
-        FrameTarget { address, clients: BTreeMap::new(), hidden, _server: server }
+        FrameTarget { address, clients: BTreeMap::new(), hidden: hidden(transcript), server }
     }
 
     /// Connects a client.
@@ -116,8 +117,15 @@ impl FrameTarget {
         while client.connection.read(true) {}
     }
 
+    /// Tells the server that it is to end, and waits until it accepts no more clients.
+    pub(crate) fn retire(&mut self) {
+        kill_process(self.server.process(), Signal::USR2).expect("the process lives");
+        wait_for(|| TcpStream::connect(self.address).is_err().then_some(()));
+    }
+
     /// Refuses to wait long.
-    pub(crate) fn refuses(&self, longest_advance: Duration) -> Option<String> {
+    pub(crate) fn refuses(transcript: &Transcript) -> Option<String> {
+        let longest_advance = transcript.longest_advance();
         (longest_advance > ADVANCE_MAX).then(|| format!("waits {longest_advance:?}"))
     }
 }
@@ -156,8 +164,13 @@ impl Client {
     }
 }
 
+/// The words of frames that are not received in this transcript, since none of its lines has them.
+pub(super) fn hidden(transcript: &Transcript) -> Vec<&'static str> {
+    UNASKED.iter().copied().filter(|word| !transcript.mentions(word)).collect()
+}
+
 /// Takes the whole frames off the front of the bytes a client received.
-fn take_frames(bytes: &mut Vec<u8>) -> Vec<Value> {
+pub(super) fn take_frames(bytes: &mut Vec<u8>) -> Vec<Value> {
     let mut frames = Vec::new();
     let mut taken = 0;
     while let Some((frame, length)) =

@@ -7,6 +7,7 @@
 pub(crate) mod arguments;
 mod coverage;
 pub(crate) mod format;
+mod frame_in_process;
 pub(crate) mod frame_socket;
 pub(crate) mod frames;
 pub(crate) mod in_process;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::support::peers::skip;
 use crate::support::process::Server;
 use format::Transcript;
+use frame_in_process::FrameInProcess;
 use frame_socket::FrameTarget;
 use in_process::InProcessTarget;
 use runner::check;
@@ -102,6 +104,19 @@ fn the_broker_answers_as_the_transcripts_say() {
             let address = server.broker_address();
             Target::Frames(FrameTarget::new(&transcript, server, address))
         };
+        match FrameTarget::refuses(&transcript) {
+            Some(reason) => skip(&format!("{} over sockets: it {reason}", transcript.name)),
+            None => failures.extend(check(&transcript, fresh, None)),
+        }
+    }
+    assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
+}
+
+#[test]
+fn the_broker_answers_as_the_transcripts_say_in_process() {
+    let mut failures = Vec::new();
+    for transcript in load_frames() {
+        let fresh = || Target::FramesInProcess(FrameInProcess::new(&transcript));
         failures.extend(check(&transcript, fresh, None));
     }
     assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));

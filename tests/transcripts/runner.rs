@@ -80,6 +80,7 @@ fn perform(steps: &[Step], target: &mut Target, way: Way) {
         Action::Connect(client) => target.connect(*client),
         Action::Disconnect(client) => target.disconnect(*client),
         Action::Restart(stop) => target.restart(*stop),
+        Action::Retire => target.retire(),
         Action::Send(client, first) => {
             let mut bytes = first.clone();
             for step in &steps[1..] {

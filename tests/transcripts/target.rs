@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::format::{Stop, Transcript};
+use super::frame_in_process::FrameInProcess;
 use super::frame_socket::FrameTarget;
 use super::in_process::InProcessTarget;
 use super::reply::{Value, decode};
@@ -28,6 +29,8 @@ pub(crate) enum Target {
     Socket(SocketTarget),
     /// A broker's door behind a socket, of a peer or a Quartet process.
     Frames(FrameTarget),
+    /// A broker's door in this process.
+    FramesInProcess(FrameInProcess),
     /// Quartet in this process.
     InProcess(InProcessTarget),
 }
@@ -38,6 +41,7 @@ impl Target {
         match self {
             Target::Socket(target) => target.send(client, pieces),
             Target::Frames(target) => target.send(client, pieces),
+            Target::FramesInProcess(target) => target.send(client, pieces),
             Target::InProcess(target) => target.send(client, pieces),
         }
     }
@@ -46,6 +50,7 @@ impl Target {
     pub(crate) fn connect(&mut self, client: char) {
         match self {
             Target::Frames(target) => target.connect(client),
+            Target::FramesInProcess(target) => target.connect(client),
             Target::Socket(_) | Target::InProcess(_) => unreachable!("only the broker greets its clients"),
         }
     }
@@ -62,6 +67,7 @@ impl Target {
         match self {
             Target::Socket(target) => target.receive(expected),
             Target::Frames(target) => target.receive(expected),
+            Target::FramesInProcess(target) => target.receive(),
             Target::InProcess(target) => target.receive(),
         }
     }
@@ -71,6 +77,7 @@ impl Target {
         match self {
             Target::Socket(target) => target.advance(duration),
             Target::Frames(target) => target.advance(duration),
+            Target::FramesInProcess(target) => target.advance(duration),
             Target::InProcess(target) => target.advance(duration),
         }
     }
@@ -80,6 +87,7 @@ impl Target {
         match self {
             Target::Socket(target) => target.disconnect(client),
             Target::Frames(target) => target.disconnect(client),
+            Target::FramesInProcess(target) => target.disconnect(client),
             Target::InProcess(target) => target.disconnect(client),
         }
     }
@@ -87,20 +95,28 @@ impl Target {
     /// Ends the server and starts another on its data.  All connections end.
     pub(crate) fn restart(&mut self, stop: Stop) {
         match self {
-            Target::Socket(_) | Target::Frames(_) => unreachable!("they refuse transcripts that restart it"),
             Target::InProcess(target) => target.restart(stop),
+            _ => unreachable!("they refuse transcripts that restart it"),
+        }
+    }
+
+    /// Tells the server that it is to end.
+    pub(crate) fn retire(&mut self) {
+        match self {
+            Target::Frames(target) => target.retire(),
+            Target::FramesInProcess(target) => target.retire(),
+            Target::Socket(_) | Target::InProcess(_) => unreachable!("only the broker tells its clients"),
         }
     }
 
     /// Why a transcript cannot be played here.
     pub(crate) fn refuses(&self, transcript: &Transcript) -> Option<String> {
         match self {
-            Target::Socket(_) | Target::Frames(_) if transcript.restarts() => {
-                Some("restarts its server".to_owned())
-            }
-            Target::Socket(target) => target.refuses(transcript.longest_advance()),
-            Target::Frames(target) => target.refuses(transcript.longest_advance()),
             Target::InProcess(_) => None,
+            _ if transcript.restarts() => Some("restarts its server".to_owned()),
+            Target::Socket(target) => target.refuses(transcript.longest_advance()),
+            Target::Frames(_) => FrameTarget::refuses(transcript),
+            Target::FramesInProcess(_) => None,
         }
     }
 }
