@@ -113,7 +113,7 @@ struct Table {
     hasher: foldhash::fast::RandomState,
     by_id: HashTable<Arc<Subscription>>,
     /// Those that end after a number of messages.  They end on the threads of publishers, so they are looked through when
-    /// they have doubled, and stay in both lists until then.
+    /// they have doubled or the client has as many as it may, and stay in both lists until then.
     limited: Vec<Arc<Subscription>>,
     /// The number of `limited` at which they are looked through next.
     sweep_at: usize,
@@ -262,8 +262,11 @@ impl BrokerFacts {
 
     /// Whether it has so many subscriptions.
     pub fn has_subscriptions(&self, count: usize) -> bool {
-        let held = self.subscriptions.lock().by_id.len();
-        held >= count && self.subscription_count() >= count
+        let mut table = self.subscriptions.lock();
+        if table.by_id.len() >= count {
+            table.sweep();
+        }
+        table.by_id.len() >= count
     }
 
     /// Adds a subscription whose id no other one has that still gets messages.
@@ -314,10 +317,18 @@ impl Table {
 
     fn note_limited(&mut self, subscription: Arc<Subscription>) {
         self.limited.push(subscription);
-        if self.limited.len() < self.sweep_at.max(SWEEP_MIN) {
-            return;
+        if self.limited.len() >= self.sweep_at.max(SWEEP_MIN) {
+            self.sweep();
+            self.sweep_at = 2 * self.limited.len();
         }
+    }
+
+    /// Takes those out that have had all their messages.
+    fn sweep(&mut self) {
         let mut limited = std::mem::take(&mut self.limited);
+        // A client may change the number of messages as often as it likes.
+        limited.sort_unstable_by_key(Arc::as_ptr);
+        limited.dedup_by(|one, other| Arc::ptr_eq(one, other));
         limited.retain(|subscription| {
             let id = &subscription.options().id;
             let is_in_table = self.find(id).is_some_and(|found| Arc::ptr_eq(found, subscription));
@@ -326,7 +337,50 @@ impl Table {
             }
             is_in_table && !subscription.is_spent()
         });
-        self.sweep_at = 2 * limited.len();
         self.limited = limited;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::Alarm;
+    use crate::delivery::{Effects, FanOut, Message, Outbox, SubscriptionOptions, Topic};
+
+    fn subscribe(facts: &BrokerFacts, fan_out: &FanOut, id: &str) -> Arc<Subscription> {
+        let options = SubscriptionOptions { id: id.as_bytes().into(), ..SubscriptionOptions::default() };
+        let outbox = Arc::new(Outbox::new(1, "127.0.0.1:1".parse().expect("an address")));
+        let subscription = Subscription::new(Topic::exact(b"news"), options, &outbox);
+        facts.add_subscription(Arc::clone(&subscription));
+        fan_out.subscribe(Arc::clone(&subscription), &mut Effects::default());
+        subscription
+    }
+
+    #[test]
+    fn a_subscription_is_noted_once_however_often_its_end_changes() {
+        let (facts, fan_out) = (BrokerFacts::default(), FanOut::default());
+        let subscription = subscribe(&facts, &fan_out, "1");
+        for _ in 0..10 * SWEEP_MIN {
+            subscription.end_after(2, &mut Effects::default());
+            facts.note_limited(Arc::clone(&subscription));
+            assert!(facts.subscriptions.lock().limited.len() < SWEEP_MIN);
+        }
+        assert!(facts.has_subscriptions(1));
+    }
+
+    #[test]
+    fn those_that_have_had_all_messages_make_room() {
+        let (facts, fan_out) = (BrokerFacts::default(), FanOut::default());
+        let limited = subscribe(&facts, &fan_out, "1");
+        subscribe(&facts, &fan_out, "2");
+        limited.end_after(1, &mut Effects::default());
+        facts.note_limited(limited);
+        assert!(facts.has_subscriptions(2));
+        let mut effects = Effects::default();
+        assert_eq!(fan_out.publish(&Message::new(b"news", b"hi"), &mut effects).count, 2);
+        effects.deliver(&Alarm::default());
+        assert!(!facts.has_subscriptions(2));
+        let table = facts.subscriptions.lock();
+        assert_eq!((table.by_id.len(), table.limited.len()), (1, 0));
     }
 }

@@ -6,6 +6,7 @@ mod door;
 mod hostile;
 mod lame_duck;
 mod log_lines;
+mod many_subscriptions;
 mod model;
 mod presence;
 mod random;

@@ -122,7 +122,15 @@ impl BrokerClient {
     /// Shows that all earlier operations are done, and that nothing has come before the answer.
     #[track_caller]
     pub(crate) fn flush(&mut self) {
-        self.check("PING\r\n", "PONG\r\n");
+        assert_eq!(self.answers_to(""), "");
+    }
+
+    /// Sends text; what comes back until a PONG shows that it was taken.  Pings of the server are left out.
+    pub(crate) fn answers_to(&mut self, text: &str) -> String {
+        self.write(text);
+        self.write("PING\r\n");
+        let read = self.read_until("PONG\r\n").replace("PING\r\n", "");
+        read.strip_suffix("PONG\r\n").unwrap_or_else(|| panic!("it has ended: {read}")).to_owned()
     }
 
     /// The frames that come before the answer to a PING, as transcripts write them; pings of the server are left out.

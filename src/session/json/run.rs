@@ -202,12 +202,12 @@ impl Run<'_> {
         };
         let topic = Topic::of_pattern(pattern.as_bytes());
         let subscription = Subscription::new(topic, options, &self.session.shared.outbox);
+        self.session.acknowledged.remove(id.as_bytes());
+        self.session.facts().add_subscription(Arc::clone(&subscription));
         if let Some(max) = request.max {
             subscription.end_after(max.max(1), self.publisher.effects);
             self.session.facts().note_limited(Arc::clone(&subscription));
         }
-        self.session.acknowledged.remove(id.as_bytes());
-        self.session.facts().add_subscription(Arc::clone(&subscription));
         self.publisher.services.fan_out.subscribe(subscription, self.publisher.effects);
         self.answer(&Answer { subject: Some(pattern), ..Answer::new("subscribed", Some(&id)) });
         Ok(())
@@ -235,7 +235,11 @@ impl Run<'_> {
     fn acknowledge_gap(&mut self, _request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
         let (id, subscription) = self.subscription(id)?;
         let missed = subscription.missed();
-        let before = self.session.acknowledged.insert(id.as_bytes().into(), missed).unwrap_or_default();
+        let before = self.session.acknowledged.get(id.as_bytes()).copied().unwrap_or_default();
+        // Most have missed nothing, and those that end by themselves leave what is noted of them behind.
+        if missed > before {
+            self.session.acknowledged.insert(id.as_bytes().into(), missed);
+        }
         self.answer(&Answer { missed: Some(missed - before), ..Answer::new("acked", Some(id)) });
         Ok(())
     }
