@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::process::{Server, wait_for};
-use crate::support::websocket::{BINARY, WebSocket};
+use crate::support::websocket::{BINARY, CLOSE, TEXT, WebSocket, frame};
 
 /// The lines of a log in JSON with this message, without the time.
 fn lines(server: &Server, message: &str) -> Vec<Value> {
@@ -60,6 +60,28 @@ fn a_client_comes_and_leaves_with_one_line_each() {
     assert_eq!(operator.ask(&format!("CLIENT KILL ID {}", come[0]["client"])), "1");
     let gone = wait_for_lines(&server, "a client of the broker has gone", 2);
     assert_eq!((&gone[1]["door"], &gone[1]["reason"]), (&"websocket".into(), &"Kicked".into()));
+}
+
+#[test]
+fn the_reason_of_the_end_of_a_websocket_is_told() {
+    let server = server(&["--requirepass", "secret"]);
+    let json = [("Sec-WebSocket-Protocol", "quartet.json")];
+    let open = |headers: &[_]| WebSocket::open(server.http_address(), headers).expect("it is taken");
+    let is_end = |first| first == CLOSE;
+    for (mut socket, words, reason) in [
+        (open(&json), frame(TEXT, br#"{"op":"connect","pass":"wrong"}"#), "Authentication Failure"),
+        (open(&json), frame(TEXT, b"\xff"), "Protocol Violation"),
+        (open(&json), frame(TEXT, &[b' '; 1 << 20]), "Maximum Message Payload Exceeded"),
+        (open(&[]), b"\x82\x01x".to_vec(), "Protocol Violation"),
+        (open(&[]), frame(BINARY, b"PING\r\n"), "Authentication Failure"),
+        (open(&[]), frame(CLOSE, b""), "Client Closed"),
+    ] {
+        let before = lines(&server, "a client of the broker has gone").len();
+        socket.write(&words);
+        while !is_end(socket.frame().0) {}
+        let gone = wait_for_lines(&server, "a client of the broker has gone", before + 1);
+        assert_eq!(gone[before]["reason"], reason);
+    }
 }
 
 #[test]

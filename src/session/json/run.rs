@@ -14,7 +14,7 @@ use super::{Session, facts};
 use crate::access::{DEFAULT_USER, Login, Violation, is_reserved_reply};
 use crate::broker::authentication::{self, Credentials};
 use crate::broker::subjects::{SubjectRefused, check_reply, check_subject};
-use crate::client::BrokerOptions;
+use crate::client::{BrokerOptions, CloseReason};
 use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::{Executor, Publisher};
@@ -71,6 +71,7 @@ impl<'r> Run<'r> {
             return Flow::Continue;
         }
         self.session.ended_for = Some("Authorization Violation");
+        self.session.facts().set_close_reason(CloseReason::Unauthenticated);
         Flow::Close
     }
 

@@ -16,8 +16,9 @@ use quartet_protocol::websocket::{
 };
 
 use self::inner::Inner;
+use super::facts;
 use super::keep_alive::Due;
-use crate::client::SharedClient;
+use crate::client::{CloseReason, SharedClient};
 use crate::command::Flow;
 use crate::command::executor::Executor;
 use crate::settings::Settings;
@@ -244,6 +245,10 @@ impl Session {
 
     fn violated(&mut self, violation: Violation) {
         self.end = End::Due(violation.code(), violation.reason());
+        facts(self.shared()).set_close_reason(match violation {
+            Violation::FrameTooLong | Violation::MessageTooLong => CloseReason::PayloadTooLong,
+            _ => CloseReason::ProtocolViolation,
+        });
     }
 
     /// Runs the message that is whole.
