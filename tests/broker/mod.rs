@@ -12,3 +12,4 @@ mod presence;
 mod random;
 mod reload;
 mod topic_space;
+mod typed;
