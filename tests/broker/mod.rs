@@ -8,6 +8,7 @@ mod lame_duck;
 mod log_lines;
 mod many_subscriptions;
 mod model;
+mod odd_clients;
 mod presence;
 mod random;
 mod reload;

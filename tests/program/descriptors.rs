@@ -1,5 +1,6 @@
 //! The limit on open files is met by refusals and never by a server that hangs or cannot keep what it promises.
 
+use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server, limited, wait_for};
@@ -40,6 +41,27 @@ fn clients_beyond_it_are_refused_through_both_doors_and_locks_go_on() {
     // The journal has its files although all connections are taken.
     for number in 0..100 {
         assert!(first.ask(&format!("LOCK.ACQUIRE {number} ann TTL 60000")).starts_with("[fence, "));
+    }
+    assert!(!server.folder().stderr().contains("cannot accept"), "{}", server.folder().stderr());
+}
+
+#[test]
+fn the_broker_refuses_clients_beyond_it_and_the_other_doors_go_on() {
+    let server = with_files(100, &["--broker-port", "0", "--http-port", "0"]);
+    let mut resp = Client::connect(server.address());
+    let most = setting(&mut resp, "broker-connection-limit");
+    assert!((1..100).contains(&most), "{most}");
+    for _ in 0..2 {
+        let connect = || BrokerClient::connect(server.broker_address()).0;
+        let mut clients: Vec<BrokerClient> = (0..most).map(|_| connect()).collect();
+        for _ in 0..100 {
+            assert_eq!(connect().read_to_end(), "-ERR 'maximum connections exceeded'\r\n");
+        }
+        clients.iter_mut().for_each(BrokerClient::flush);
+        assert_eq!(resp.ask("PING"), "PONG");
+        assert_eq!(Http::connect(server.http_address()).get("/health/live").status, 200);
+        drop(clients);
+        wait_for(|| (resp.figure("broker_connections") == 0).then_some(()));
     }
     assert!(!server.folder().stderr().contains("cannot accept"), "{}", server.folder().stderr());
 }

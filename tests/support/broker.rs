@@ -4,10 +4,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::transcripts::frames::{decode, word};
 
 /// How long a read waits before the test fails: far longer than anything takes on a busy machine.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a narrow socket holds, about.
+const NARROW: usize = 4096;
 
 /// A message as a client gets it.
 #[derive(Debug)]
@@ -70,7 +75,19 @@ impl BrokerClient {
 
     /// Connects and reads nothing.
     pub(crate) fn connect_silently(address: SocketAddr) -> BrokerClient {
-        let stream = TcpStream::connect(address).expect("the server listens");
+        BrokerClient::over(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// The same with a socket that holds little of what it has not read.
+    pub(crate) fn connect_narrowly(address: SocketAddr) -> BrokerClient {
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("there are sockets");
+        socket.set_recv_buffer_size(NARROW).expect("it may be small");
+        socket.connect(&address.into()).expect("the server listens");
+        BrokerClient::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> BrokerClient {
         stream.set_read_timeout(Some(READ_TIMEOUT)).expect("a time-out can be set");
         stream.set_nodelay(true).expect("the option exists");
         BrokerClient { stream, read: Vec::new() }
@@ -159,6 +176,24 @@ impl BrokerClient {
             }
             assert!(self.fill(), "the connection has ended");
         }
+    }
+
+    /// Reads one byte.
+    pub(crate) fn read_byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).expect("the connection stays");
+        byte[0]
+    }
+
+    /// The same connection for another thread, which writes while this one reads.
+    pub(crate) fn another_end(&self) -> BrokerClient {
+        BrokerClient::over(self.stream.try_clone().expect("the socket is open"))
+    }
+
+    /// Has the connection reset when it is dropped.
+    pub(crate) fn reset_at_end(&mut self) {
+        let stream = self.stream.try_clone().expect("the socket is open");
+        Socket::from(stream).set_linger(Some(Duration::ZERO)).expect("the option exists");
     }
 
     /// Reads one line, without its end.
