@@ -46,6 +46,11 @@ impl Running {
         });
     }
 
+    /// Kills it, so that it has no time to say goodbye.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it has not ended");
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Ended {
         let status = self.child.wait().expect("the child is ours");

@@ -5,6 +5,7 @@
 
 mod async_nats;
 mod browser;
+mod killed;
 mod programs;
 
 use std::net::SocketAddr;
