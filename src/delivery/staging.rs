@@ -87,8 +87,6 @@ struct Stage {
     encoding: Encoding,
     is_closed: bool,
     notes_requests: bool,
-    /// What is here.
-    amount: Amount,
     /// Bytes that may still be formatted.
     room: usize,
     contents: Staged,
@@ -114,6 +112,7 @@ struct Run {
     start: usize,
     /// Messages that the subscription has not counted yet.
     count: u64,
+    amount: Amount,
 }
 
 /// One message on its way into the stages.
@@ -226,10 +225,9 @@ impl Stages {
     fn stage<'m>(&mut self, publication: &mut Publication<'m>, subscription: &'m Arc<Subscription>) -> Put {
         let place = self.find(subscription.outbox(), publication.backlog);
         let stage = &mut self.stages[place];
-        if stage.is_closed || !stage.admit(subscription) {
+        if stage.is_closed || !stage.admit(subscription, publication.message.content_length()) {
             return Put::Refused;
         }
-        stage.amount.add(publication.message.content_length());
         if stage.notes_requests && !publication.message.reply.is_empty() {
             stage.note_request(publication.message.reply);
         }
@@ -453,9 +451,9 @@ impl Stage {
         self.outbox = Some(Arc::clone(outbox));
     }
 
-    /// Counts a message for a subscription; false if the subscription has had all of its messages.
+    /// Counts a message of so many bytes for a subscription; false if the subscription has had all of its messages.
     #[inline]
-    fn admit(&mut self, subscription: &Arc<Subscription>) -> bool {
+    fn admit(&mut self, subscription: &Arc<Subscription>, bytes: usize) -> bool {
         let count = if subscription.has_maximum() {
             // An exact count: the last message ends the subscription.
             if !subscription.admit() {
@@ -466,10 +464,14 @@ impl Stage {
             1
         };
         match self.contents.runs.last_mut() {
-            Some(run) if Arc::ptr_eq(&run.subscription, subscription) => run.count += count,
+            Some(run) if Arc::ptr_eq(&run.subscription, subscription) => {
+                run.count += count;
+                run.amount.add(bytes);
+            }
             _ => {
                 let (subscription, start) = (Arc::clone(subscription), self.contents.ready.len());
-                self.contents.runs.push(Run { subscription, is_returned: false, start, count });
+                let amount = Amount { messages: 1, bytes: bytes as u64 };
+                self.contents.runs.push(Run { subscription, is_returned: false, start, count, amount });
             }
         }
         true
@@ -486,10 +488,8 @@ impl Stage {
     /// Hands everything to the receiver.  True if that has to be woken.
     fn hand_over(&mut self, backlog: &Arc<Backlog>, traffic: &mut Untold) -> Option<Arc<Outbox>> {
         let outbox = self.outbox.take()?;
-        let amount = mem::take(&mut self.amount);
-        traffic.count_sent(outbox.listener(), amount);
-        outbox.count_sent(amount);
         let is_to_wake = outbox.take_over(&mut self.contents, backlog);
+        traffic.count_sent(outbox.listener(), self.contents.amount());
         is_to_wake.then_some(outbox)
     }
 }
@@ -517,6 +517,11 @@ impl Staged {
     pub(super) fn take_back_all(&mut self) {
         self.returned.append(&mut self.entries);
         self.runs.iter_mut().for_each(|run| run.is_returned = true);
+    }
+
+    /// What is here, besides what was taken back.
+    pub(super) fn amount(&self) -> Amount {
+        self.runs.iter().filter(|run| !run.is_returned).map(|run| run.amount).sum()
     }
 
     /// Adds the messages that were counted here to the counts of their subscriptions.

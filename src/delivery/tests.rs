@@ -8,7 +8,9 @@ use std::thread;
 
 use quartet_protocol::buffer::Buffer;
 
-use super::{Effects, Encoding, FanOut, Message, Outbox, ROOM, Subscription, SubscriptionOptions, Topic};
+use super::{
+    Amount, Effects, Encoding, FanOut, Message, Outbox, ROOM, Subscription, SubscriptionOptions, Topic,
+};
 use crate::alarm::Alarm;
 use crate::random::Random;
 use crate::settings::{Settings, SlowConsumer};
@@ -351,6 +353,7 @@ fn a_long_payload_exists_once_for_all_receivers() {
 #[test]
 fn a_silent_subscription_gets_nothing_that_others_have_not_handed_over() {
     let fan_out = fan_out(0, 0, SlowConsumer::Disconnect);
+    let mut all = Amount::default();
     // Messages are formatted, or most of them are kept.
     for (length, copies) in [(10, 1), (10_000, 40)] {
         let mut receiver = Receiver::new(&fan_out, 1, Encoding::Json, &[("a", None), ("b", None)]);
@@ -365,6 +368,10 @@ fn a_silent_subscription_gets_nothing_that_others_have_not_handed_over() {
         let lines = receiver.lines();
         assert!(lines.iter().all(|line| line["subject"] == "a"));
         assert_eq!(lines.len(), 3 * copies);
+        // What nobody gets does not count as sent.
+        let sent = Amount { messages: 3 * copies as u64, bytes: (3 * copies * length) as u64 };
+        all += sent;
+        assert_eq!((receiver.outbox.sent(), fan_out.sent()), (sent, all));
         receiver.subscriptions.iter().for_each(|ended| assert!(fan_out.channels.unsubscribe(ended)));
     }
 }

@@ -55,7 +55,7 @@ pub struct Traffic {
     /// What clients of a listener have published.
     pub published: Amount,
     /// What receivers of a listener were sent, those messages included for which they were too slow.  A message counts for
-    /// each receiver, also for a member of a queue group that has ended before it was handed over.
+    /// each receiver.
     pub sent: Amount,
 }
 
@@ -117,6 +117,13 @@ impl SharedAmount {
             self.messages.fetch_add(amount.messages, Relaxed);
             self.bytes.fetch_add(amount.bytes, Relaxed);
         }
+    }
+
+    /// The same where nobody else adds meanwhile.
+    pub(super) fn add_alone(&self, amount: Amount) {
+        let sum = self.get();
+        self.messages.store(sum.messages + amount.messages, Relaxed);
+        self.bytes.store(sum.bytes + amount.bytes, Relaxed);
     }
 }
 

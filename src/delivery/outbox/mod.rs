@@ -196,11 +196,6 @@ impl Outbox {
         self.sent.get()
     }
 
-    /// Counts messages that the receiver is sent.
-    pub(super) fn count_sent(&self, amount: Amount) {
-        self.sent.add(amount);
-    }
-
     /// What the receiver calls itself, if it does.
     pub fn name(&self) -> Option<Arc<String>> {
         self.name.load_full()
@@ -263,6 +258,7 @@ impl Outbox {
             return false;
         }
         staged.take_back_silent();
+        self.sent.add_alone(staged.amount());
         self.add(&mut contents, backlog, |queue, kept, limits| {
             let ready = &mut staged.ready;
             let fits = ready.is_empty() || queue.add_ready(ready, kept, limits);

@@ -69,6 +69,7 @@ fn check(count: usize, length: usize, end: impl Fn(&FanOut, &mut Receiver)) {
     all.extend(receivers[2].numbers());
     all.sort_unstable();
     assert!(all.into_iter().eq(0..2 * count), "{count} messages of {length} bytes");
+    assert_eq!(fan_out.sent().messages, 2 * count as u64, "each counts for the member that gets it");
     // Nothing of the batch stays behind.
     publish_all(&fan_out, 0..1, length, &mut one);
     deliver(&mut one);
