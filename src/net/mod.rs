@@ -6,5 +6,6 @@ mod poll_waker;
 mod tcp;
 mod thread_state;
 mod tick;
+mod turns;
 mod wakeups;
 pub mod worker;

@@ -21,6 +21,9 @@ const PARTS_PER_WRITE: usize = 16;
 /// Reads in a row before other connections of the worker get their turn.
 const READS_PER_TURN: usize = 4;
 
+/// Steps in a row: a receiver of messages may write more than a publisher reads, so that it can catch up.
+const STEPS_PER_TURN: usize = 4 * READS_PER_TURN;
+
 /// How long a connection that has ended reads, and drops, the input that its client still sends.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,8 @@ pub(super) struct Connection {
     /// Input that was read before the connection came here.
     early: Bytes,
     session: Session,
+    /// Reads of this turn.
+    reads: usize,
     /// Leads to another turn.
     waker: Waker,
     /// Replies the socket has not taken yet.
@@ -75,6 +80,7 @@ impl Connection {
             hung_up: false,
             early,
             session,
+            reads: 0,
             waker,
             unsent: Unsent::default(),
             paused_until: None,
@@ -124,9 +130,11 @@ impl Connection {
             self.ending = true;
         }
         self.collect(&mut state.scratch);
-        for _ in 0..READS_PER_TURN {
+        self.reads = 0;
+        for _ in 0..STEPS_PER_TURN {
             match self.step(state) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(())) if self.reads < READS_PER_TURN => {}
+                Poll::Ready(Ok(())) => return NextAction::Again,
                 Poll::Ready(Err(Ended)) => return NextAction::End,
                 Poll::Pending => {
                     let due = if self.ending { None } else { self.session.deadline() };
@@ -251,6 +259,7 @@ impl Connection {
         if !self.readable || self.at_end {
             return Poll::Pending;
         }
+        self.reads += 1;
         match self.stream.read(input) {
             Ok(length) => {
                 self.at_end = length == 0;

@@ -20,6 +20,7 @@ use super::poll_waker::PollWaker;
 use super::tcp::{Connection, NextAction};
 use super::thread_state::ThreadState;
 use super::tick::Tick;
+use super::turns::Turns;
 use super::wakeups::Wakeups;
 use crate::allocator::Purge;
 use crate::clock::Now;
@@ -72,7 +73,7 @@ impl Worker {
                 connections: Slab::new(),
                 count,
                 state: ThreadState::new(executor, shutdown),
-                again: Vec::new(),
+                due: Turns::default(),
                 pauses: BTreeSet::new(),
                 expiry_is_due: false,
                 purge: Purge::default(),
@@ -114,8 +115,7 @@ struct EventLoop {
     /// The number of connections, for the listener.
     count: Arc<AtomicUsize>,
     state: ThreadState,
-    /// Connections that are due for another turn without being woken.
-    again: Vec<usize>,
+    due: Turns,
     /// When paused connections go on, in microseconds, and their numbers.
     pauses: BTreeSet<(u64, usize)>,
     /// It is time to look for expired keys.
@@ -129,7 +129,7 @@ struct EventLoop {
 impl EventLoop {
     fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        let mut due = Vec::new();
+        let (mut round, mut woken) = (Vec::new(), Vec::new());
         while !self.has_ended() {
             if let Err(error) = self.wait(&mut events) {
                 tracing::error!(%error, "a worker cannot wait for its connections any more: stopping");
@@ -150,15 +150,21 @@ impl EventLoop {
                         if let Some(connection) = self.connections.get_mut(number) {
                             connection.note_ready(event);
                         }
-                        self.turn(number);
+                        self.due.add(number);
                     }
                 }
             }
-            due.append(&mut self.again);
-            self.wakeups.take(&mut due);
-            self.end_pauses(&mut due);
-            for number in due.drain(..) {
+            self.end_pauses();
+            self.due.begin(&mut round);
+            for number in round.drain(..) {
                 self.turn(number);
+            }
+            // Messages of these turns go out at once, except to a connection that has another turn anyway.
+            self.wakeups.take(&mut woken);
+            for number in woken.drain(..) {
+                if !self.due.has(number) {
+                    self.turn(number);
+                }
             }
             if was_woken {
                 // Not earlier: an event may be meant for a connection whose number has become free.
@@ -179,7 +185,7 @@ impl EventLoop {
 
     /// Whether there is something to do at once, besides the list of wake-ups.
     fn is_busy(&self) -> bool {
-        self.expiry_is_due || !self.again.is_empty()
+        self.expiry_is_due || !self.due.is_empty()
     }
 
     /// The next time, in microseconds, at which there is something to do that no event reports.
@@ -213,7 +219,7 @@ impl EventLoop {
             NextAction::Pause(until) => {
                 self.pauses.insert((until, number));
             }
-            NextAction::Again => self.again.push(number),
+            NextAction::Again => self.due.add(number),
             NextAction::End => {
                 let mut connection = self.connections.remove(number);
                 connection.close(&mut self.state.executor);
@@ -222,8 +228,8 @@ impl EventLoop {
         }
     }
 
-    /// Moves connections whose pause is over into `due`.
-    fn end_pauses(&mut self, due: &mut Vec<usize>) {
+    /// Makes connections due whose pause is over.
+    fn end_pauses(&mut self) {
         if self.pauses.is_empty() {
             return;
         }
@@ -232,7 +238,7 @@ impl EventLoop {
             && until <= now
         {
             self.pauses.pop_first();
-            due.push(number);
+            self.due.add(number);
         }
     }
 
