@@ -205,9 +205,10 @@ def answerer(server, ready):
     left, pending = REQUESTS, b""
     while left:
         pending += stream.recv(RECEIVE)
-        if pending.startswith(b"PING\r\n"):
+        if b"PING\r\n" in pending:
+            # It may come before a request or behind it.
             stream.sendall(b"PONG\r\n")
-            pending = pending[6:]
+            pending = pending.replace(b"PING\r\n", b"")
         if pending.count(b"\r\n") == 2:
             stream.sendall(b"PUB %s 2\r\nok\r\n" % pending.split(b" ", 4)[3])
             pending, left = b"", left - 1

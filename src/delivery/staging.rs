@@ -17,6 +17,7 @@ use super::relief;
 use super::spares::{Returned, Spares};
 use super::traffic::Untold;
 use super::{Amount, Encoding, Interest, Message, Outbox, SharedMessage, Subscription};
+use crate::settings::SlowConsumer;
 
 /// Bytes that may be ready for a receiver, unread ones included: enough for all that one turn of a publisher's connection
 /// brings, so that a receiver of the same thread does not fall behind before its own turn.
@@ -24,6 +25,10 @@ const READY_MAX: usize = 288 * 1024;
 
 /// The same while little of the budget is left: messages take less when they wait as entries.
 const READY_MAX_TIGHT: usize = 16 * 1024;
+
+/// Messages of up to so many bytes are formatted for a receiver that may not miss any, however much waits for it: the bytes
+/// take about as much memory as a place among the entries and a share of the message would, and much less time.
+const SHORT_LENGTH: usize = 128;
 
 /// Stages whose memory is kept for the next batch.
 const STAGES_KEPT: usize = 64;
@@ -89,6 +94,8 @@ struct Stage {
     notes_requests: bool,
     /// Bytes that may still be formatted.
     room: usize,
+    /// Short messages are formatted even beyond that.
+    formats_short: bool,
     contents: Staged,
 }
 
@@ -231,11 +238,12 @@ impl Stages {
         if stage.notes_requests && !publication.message.reply.is_empty() {
             stage.note_request(publication.message.reply);
         }
-        if publication.length <= stage.room {
+        if publication.length <= stage.room || stage.formats(publication.length, subscription) {
             self.write(place, publication, subscription);
             Put::Formatted(place)
         } else {
-            stage.room = 0;
+            // All that comes after an entry is one, to keep the order.
+            (stage.room, stage.formats_short) = (0, false);
             stage.contents.entries.push((publication.kept(), Arc::clone(subscription)));
             Put::Kept
         }
@@ -442,13 +450,21 @@ impl Stage {
         self.encoding = outbox.encoding();
         self.is_closed = outbox.is_closing();
         self.notes_requests = outbox.noted_requests().is_some();
+        let bound = outbox.bound(backlog);
+        self.formats_short = bound.policy == SlowConsumer::Disconnect;
         self.room = 0;
         if outbox.keeps_up() {
             let ready_max = if backlog.budget.is_tight() { READY_MAX_TIGHT } else { READY_MAX };
-            let most = ready_max.min(outbox.bound(backlog).bytes_max);
-            self.room = most.saturating_sub(outbox.bytes());
+            self.room = ready_max.min(bound.bytes_max).saturating_sub(outbox.bytes());
         }
         self.outbox = Some(Arc::clone(outbox));
+    }
+
+    /// Whether a message of this length is formatted although there is no room for it.
+    fn formats(&self, length: usize, subscription: &Subscription) -> bool {
+        let may_drop =
+            subscription.options().slow_consumer.is_some_and(|own| own != SlowConsumer::Disconnect);
+        self.formats_short && length <= SHORT_LENGTH && !may_drop
     }
 
     /// Counts a message of so many bytes for a subscription; false if the subscription has had all of its messages.

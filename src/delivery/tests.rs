@@ -424,3 +424,65 @@ fn events_of_services_are_handed_over_at_once_with_all_before_them() {
         assert_eq!(receiver.lines().len(), 2);
     }
 }
+
+#[test]
+fn short_messages_for_a_receiver_that_may_miss_none_take_little_more_than_their_bytes() {
+    const PENDING_MAX: usize = 4 << 20;
+    let fan_out = fan_out(0, PENDING_MAX, SlowConsumer::Disconnect);
+    let mut receiver = Receiver::new(&fan_out, 1, Encoding::JsonLine, &[("a", None)]);
+    let mut effects = Effects::default();
+    let (mut published, mut highest) = (0, 0);
+    // It stalls until it is nearly too far behind, twice.
+    for round in 0..2 {
+        while receiver.outbox.bytes() < PENDING_MAX * 9 / 10 {
+            for _ in 0..100 {
+                publish(&fan_out, "a", format!("{published:08}").as_bytes(), &mut effects);
+                published += 1;
+            }
+            deliver(&mut effects);
+            receiver.turn(if round == 0 { 0 } else { 100 });
+            highest = highest.max(fan_out.waiting_bytes());
+        }
+        receiver.catch_up();
+    }
+    assert!(highest < PENDING_MAX * 5 / 4, "{highest} bytes of memory");
+    assert!(!receiver.outbox.is_closing() && fan_out.waiting_bytes() == 0);
+    let mut heard = Heard::default();
+    receiver.lines().iter().for_each(|line| heard.hear(line, true));
+    assert_eq!((heard.count, heard.missed), (published, 0));
+    while !receiver.outbox.is_closing() {
+        publish(&fan_out, "a", b"more", &mut effects);
+        deliver(&mut effects);
+        assert!(receiver.outbox.bytes() <= PENDING_MAX);
+    }
+    assert!(receiver.outbox.bytes() > PENDING_MAX - 200);
+    receiver.end();
+    assert_eq!(fan_out.waiting_bytes(), 0);
+}
+
+#[test]
+fn short_and_long_messages_keep_their_order_however_far_a_receiver_is_behind() {
+    for seed in 0..8 {
+        let mut random = Random::with_seed(seed);
+        let fan_out = fan_out(0, 0, SlowConsumer::Disconnect);
+        let topics = [("a", None), ("b", Some(SlowConsumer::DropOldest))];
+        let mut receiver = Receiver::new(&fan_out, 1, Encoding::JsonLine, &topics);
+        let mut effects = Effects::default();
+        let mut published = Vec::new();
+        for _ in 0..300 {
+            for _ in 0..random.below(100) {
+                let padding = [0, 0, 40, 2000, 20_000][random.below(5)];
+                let payload = format!("{:08}{}", published.len(), "x".repeat(random.below(padding + 1)));
+                publish(&fan_out, ["a", "b"][random.below(2)], payload.as_bytes(), &mut effects);
+                published.push(payload);
+            }
+            deliver(&mut effects);
+            receiver.turn(random.below(200_000));
+        }
+        receiver.catch_up();
+        let payloads =
+            receiver.lines().into_iter().map(|line| line["payload"].as_str().unwrap_or_default().to_owned());
+        assert!(payloads.eq(published), "seed {seed}");
+        assert_eq!(fan_out.waiting_bytes(), 0);
+    }
+}

@@ -3,9 +3,9 @@
 pub mod dealer;
 pub mod listener;
 mod poll_waker;
+mod round;
 mod tcp;
 mod thread_state;
 mod tick;
-mod turns;
 mod wakeups;
 pub mod worker;

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::dealer::{Accepted, Hand, Handed};
 use super::poll_waker::PollWaker;
+use super::round::Round;
 use super::tcp::{Connection, NextAction};
 use super::thread_state::ThreadState;
 use super::tick::Tick;
-use super::turns::Turns;
 use super::wakeups::Wakeups;
 use crate::allocator::Purge;
 use crate::clock::Now;
@@ -73,7 +73,7 @@ impl Worker {
                 connections: Slab::new(),
                 count,
                 state: ThreadState::new(executor, shutdown),
-                due: Turns::default(),
+                next_round: Round::default(),
                 pauses: BTreeSet::new(),
                 expiry_is_due: false,
                 purge: Purge::default(),
@@ -115,7 +115,7 @@ struct EventLoop {
     /// The number of connections, for the listener.
     count: Arc<AtomicUsize>,
     state: ThreadState,
-    due: Turns,
+    next_round: Round,
     /// When paused connections go on, in microseconds, and their numbers.
     pauses: BTreeSet<(u64, usize)>,
     /// It is time to look for expired keys.
@@ -150,19 +150,19 @@ impl EventLoop {
                         if let Some(connection) = self.connections.get_mut(number) {
                             connection.note_ready(event);
                         }
-                        self.due.add(number);
+                        self.next_round.add(number);
                     }
                 }
             }
             self.end_pauses();
-            self.due.begin(&mut round);
+            self.next_round.begin(&mut round);
             for number in round.drain(..) {
                 self.turn(number);
             }
             // Messages of these turns go out at once, except to a connection that has another turn anyway.
             self.wakeups.take(&mut woken);
             for number in woken.drain(..) {
-                if !self.due.has(number) {
+                if !self.next_round.has(number) {
                     self.turn(number);
                 }
             }
@@ -185,7 +185,7 @@ impl EventLoop {
 
     /// Whether there is something to do at once, besides the list of wake-ups.
     fn is_busy(&self) -> bool {
-        self.expiry_is_due || !self.due.is_empty()
+        self.expiry_is_due || !self.next_round.is_empty()
     }
 
     /// The next time, in microseconds, at which there is something to do that no event reports.
@@ -219,7 +219,7 @@ impl EventLoop {
             NextAction::Pause(until) => {
                 self.pauses.insert((until, number));
             }
-            NextAction::Again => self.due.add(number),
+            NextAction::Again => self.next_round.add(number),
             NextAction::End => {
                 let mut connection = self.connections.remove(number);
                 connection.close(&mut self.state.executor);
@@ -238,7 +238,7 @@ impl EventLoop {
             && until <= now
         {
             self.pauses.pop_first();
-            self.due.add(number);
+            self.next_round.add(number);
         }
     }
 

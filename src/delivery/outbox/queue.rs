@@ -1,7 +1,8 @@
 //! What waits in an outbox, in order, and the choice of what is missed when it is too much.
 //!
 //! Bytes that are ready come first, entries behind them.  A message becomes an entry when its receiver has fallen behind: it
-//! is formatted when the receiver takes it, so until then it can still be dropped.
+//! is formatted when the receiver takes it, so until then it can still be dropped.  Bytes that are formatted although their
+//! receiver is behind wait among the entries, in chunks.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -28,6 +29,12 @@ const ENTRIES_KEPT: usize = 64;
 /// Ready bytes are moved with the memory that they lie in if they fill such a share of it, and copied otherwise.
 const SWAPPED_SHARE: usize = 4;
 
+/// Bytes that may be ready before the entries; more of them wait as chunks, which their receiver takes one by one.
+const FRONT_MAX: usize = 288 * 1024;
+
+/// Formatted bytes are added to the last chunk until it has so many.
+const CHUNK_MAX: usize = 64 * 1024;
+
 /// Entries that are taken at once.
 pub(super) const TAKEN_MAX: usize = 64;
 
@@ -35,7 +42,7 @@ pub(super) const TAKEN_MAX: usize = 64;
 pub(super) enum Entry {
     /// A message, and the subscription by which the receiver gets it.
     Message(Arc<SharedMessage>, Arc<Subscription>),
-    /// Bytes that were formatted while nothing waited before them.  They are not dropped.
+    /// A chunk of formatted bytes.  They are not dropped.
     Ready(Box<Ready>),
 }
 
@@ -60,7 +67,7 @@ impl Taken {
     pub(super) fn write(self, encoding: Encoding, buffer: &mut Buffer) {
         match self {
             Taken::Gap(missed, subscription) => encoding.write_gap(missed, &subscription, buffer),
-            Taken::Entry(Entry::Ready(mut ready)) => buffer.append(&mut ready.bytes),
+            Taken::Entry(Entry::Ready(ready)) => move_bytes(ready.bytes, buffer),
             Taken::Entry(Entry::Message(message, subscription)) => {
                 encoding.write(&message.as_message(), &subscription, buffer);
             }
@@ -87,6 +94,8 @@ pub(super) struct Queue {
     first: u64,
     /// The lengths of all entries.
     entry_bytes: usize,
+    /// Bytes of memory of the chunks among them.
+    chunk_memory: usize,
     /// An entry may have to give way to a later one of its subject.
     has_latest: bool,
     /// The last message of each subject: set while all others are missed.
@@ -154,7 +163,7 @@ impl Queue {
 
     /// Bytes of memory, without the messages.
     pub(super) fn memory(&self) -> usize {
-        self.ready.bytes.plain_len() + self.entries.capacity() * size_of::<Entry>()
+        self.ready.bytes.plain_len() + self.chunk_memory + self.entries.capacity() * size_of::<Entry>()
     }
 
     /// The number of the message that has waited longest, about.
@@ -184,17 +193,37 @@ impl Queue {
         if bound.policy == SlowConsumer::Disconnect && self.bytes() + unsent + bytes.len() > bound.bytes_max {
             return false;
         }
-        if self.is_behind() {
-            let ready = Ready { bytes: mem::take(bytes), since: kept };
-            self.entry_bytes += ready.bytes.len();
-            self.entries.push_back(Entry::Ready(Box::new(ready)));
-        } else if self.ready.bytes.is_empty() && bytes.len() >= bytes.capacity() / SWAPPED_SHARE {
+        let waiting = self.ready.bytes.len();
+        if self.is_behind() || (waiting > 0 && waiting + bytes.len() > FRONT_MAX) {
+            self.add_chunk(bytes, kept);
+        } else if waiting == 0 && fills(bytes) {
             self.ready.since = kept;
             mem::swap(&mut self.ready.bytes, bytes);
         } else {
             self.ready.bytes.append(bytes);
         }
         true
+    }
+
+    /// Adds formatted bytes behind all others, and empties `bytes`.
+    fn add_chunk(&mut self, bytes: &mut Buffer, kept: u64) {
+        self.entry_bytes += bytes.len();
+        if let Some(Entry::Ready(last)) = self.entries.back_mut()
+            && last.bytes.len() + bytes.len() <= CHUNK_MAX
+        {
+            let before = last.bytes.plain_len();
+            last.bytes.append(bytes);
+            self.chunk_memory += last.bytes.plain_len() - before;
+            return;
+        }
+        let mut chunk = Ready { since: kept, ..Ready::default() };
+        if fills(bytes) {
+            chunk.bytes = mem::take(bytes);
+        } else {
+            chunk.bytes.append(bytes);
+        }
+        self.chunk_memory += chunk.bytes.plain_len();
+        self.entries.push_back(Entry::Ready(Box::new(chunk)));
     }
 
     /// Adds a message, as far as the receiver's policy allows it; `unsent` bytes wait elsewhere.  False if the receiver has
@@ -389,13 +418,7 @@ impl Queue {
 
     /// Moves the bytes that are ready to the end of `buffer`.
     pub(super) fn move_ready(&mut self, buffer: &mut Buffer) {
-        let ready = &mut self.ready.bytes;
-        // Memory moves with the bytes, so that an outbox without messages has none, unless the other has more.
-        if buffer.is_empty() && buffer.capacity() <= ready.capacity() {
-            *buffer = mem::take(ready);
-        } else if !ready.is_empty() {
-            buffer.append(&mut mem::take(ready));
-        }
+        move_bytes(mem::take(&mut self.ready.bytes), buffer);
     }
 
     /// Takes up to [`TAKEN_MAX`] entries, until about `length` bytes are taken, and at the end all gaps.
@@ -431,6 +454,9 @@ impl Queue {
     fn pop_first(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.entry_bytes -= entry.length();
+        if let Entry::Ready(chunk) = &entry {
+            self.chunk_memory -= chunk.bytes.plain_len();
+        }
         self.forget(Some(&entry), self.first);
         self.first += 1;
         let capacity = self.entries.capacity();
@@ -456,5 +482,20 @@ impl Queue {
         if subscription.gap().add(place) {
             self.gaps.push(Arc::clone(subscription));
         }
+    }
+}
+
+/// Whether bytes fill enough of the memory that they lie in to be moved with it.
+fn fills(bytes: &Buffer) -> bool {
+    bytes.len() >= bytes.capacity() / SWAPPED_SHARE
+}
+
+/// Moves bytes to the end of `buffer`.  Memory moves with them, so that an outbox without messages has none, unless the
+/// buffer has more.
+fn move_bytes(mut bytes: Buffer, buffer: &mut Buffer) {
+    if buffer.is_empty() && buffer.capacity() <= bytes.capacity() {
+        *buffer = bytes;
+    } else if !bytes.is_empty() {
+        buffer.append(&mut bytes);
     }
 }

@@ -1,17 +1,17 @@
-//! Which connections of a worker have a turn to come.
+//! The connections of a worker that have a turn to come.
 
 use std::mem;
 
 /// The connections, by number, each listed once however often it is added: one that always has more to do gets one turn
 /// while each of the others gets one.
 #[derive(Default)]
-pub(super) struct Turns {
+pub(super) struct Round {
     due: Vec<usize>,
     /// Whether a connection is listed.
     is_due: Vec<bool>,
 }
 
-impl Turns {
+impl Round {
     /// Gives a connection a turn to come, if it has none.
     pub(super) fn add(&mut self, number: usize) {
         if self.is_due.len() <= number {
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_connection_has_one_turn_in_a_round_however_often_it_is_added() {
-        let (mut turns, mut round) = (Turns::default(), Vec::new());
+        let (mut turns, mut round) = (Round::default(), Vec::new());
         for number in [7, 2, 7, 7, 0, 2] {
             turns.add(number);
         }
