@@ -54,7 +54,7 @@ orders! {
     LastActive = "last",
     /// Those that have said nothing for longest first.
     Idle = "idle",
-    /// Those that have been there for longest first.
+    /// The youngest first, as in nats-server.
     Uptime = "uptime",
     /// Those that went last first.
     Stop = "stop",
@@ -81,7 +81,7 @@ impl ConnectionOrder {
             ConnectionOrder::LastActive => connections.sort_by_key(|report| Reverse(report.last_active)),
             ConnectionOrder::Idle => connections.sort_by_key(|report| report.last_active),
             ConnectionOrder::Uptime => {
-                connections.sort_by_key(|report| Reverse(end(report).saturating_sub(report.connected_at)));
+                connections.sort_by_key(|report| end(report).saturating_sub(report.connected_at));
             }
             ConnectionOrder::Stop => connections.sort_by_key(|report| Reverse(end(report))),
             ConnectionOrder::Reason => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::peers;
-use crate::support::process::{Server, wait_for};
+use crate::support::process::{Server, pause, wait_for};
 use crate::support::streams::subscribe;
 use crate::support::websocket::{BINARY, TEXT, WebSocket};
 
@@ -382,4 +383,56 @@ fn a_slow_consumer_is_named_as_one() {
     assert_eq!(closed["reason"], "Slow Consumer (Pending Bytes)", "{closed}");
     let varz = http.get("/varz").json();
     assert_eq!((&varz["slow_consumers"], &varz["slow_consumer_stats"]["clients"]), (&1.into(), &1.into()));
+}
+
+/// Long enough for the clocks of servers to show another time.
+const TICK: Duration = Duration::from_millis(3);
+
+#[test]
+fn connections_are_in_the_order_of_nats_server() {
+    let Some(program) = peers::nats_server() else { return };
+    let (ours, theirs) = (server(&[]), Server::nats(&program, 0, "http: \"127.0.0.1:-1\"\n"));
+    let orders = |address, monitoring| {
+        let mut http = Http::connect(monitoring);
+        let mut clients = Vec::new();
+        // Each figure has another order of the clients: what they publish, get, and are subscribed to.
+        for (name, subscriptions, received, sent) in [("a", 2, 30, 1), ("b", 3, 10, 3), ("c", 1, 20, 2)] {
+            pause(TICK);
+            let mut client = BrokerClient::connect_silently(address);
+            client.write(format!("CONNECT {{\"verbose\":false,\"name\":\"{name}\"}}\r\n"));
+            (0..subscriptions).for_each(|id| client.write(format!("SUB {name}.{id} {id}\r\n")));
+            client.write(format!("PUB {name}.0 1\r\nx\r\n").repeat(received));
+            client.write("PUB nobody 1000\r\n".to_owned() + &"x".repeat(1000) + "\r\n");
+            client.write("PUB nobody 0\r\n\r\n".repeat(100 * sent));
+            client.frames_before_pong();
+            clients.push(client);
+        }
+        for last in [1, 0, 2] {
+            pause(TICK);
+            clients[last].write("PUB nobody 0\r\n\r\n");
+            clients[last].frames_before_pong();
+        }
+        let words = [
+            "",
+            "cid",
+            "start",
+            "subs",
+            "msgs_to",
+            "msgs_from",
+            "bytes_to",
+            "bytes_from",
+            "last",
+            "idle",
+            "uptime",
+        ];
+        words.map(|word| {
+            let page = http.get(&format!("/connz?sort={word}")).json();
+            let connections = page["connections"].as_array().expect("it is a list").iter();
+            let names = connections.map(|one| one["name"].as_str().unwrap_or_default().to_owned());
+            (word, names.collect::<Vec<_>>().concat())
+        })
+    };
+    let ours = orders(ours.broker_address(), ours.http_address());
+    assert_eq!(ours, orders(theirs.address(), theirs.nats_monitoring_address()));
+    assert!(ours.iter().all(|(_, names)| names.len() == 3), "{ours:?}");
 }
