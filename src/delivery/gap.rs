@@ -23,6 +23,16 @@ impl Gap {
         !self.is_listed.swap(true, Relaxed)
     }
 
+    /// Where something is missing, if anything is.
+    pub(super) fn place(&self) -> Option<u64> {
+        (self.missed.load(Relaxed) > 0).then(|| self.place.load(Relaxed))
+    }
+
+    /// Notes that what is missing is so at `place` at the latest, since entries before it have gone.
+    pub(super) fn bring_forward(&self, place: u64) {
+        self.place.store(place.min(self.place.load(Relaxed)), Relaxed);
+    }
+
     /// Takes what is missing before the message at `place`.
     #[inline]
     pub(super) fn take_before(&self, place: u64) -> u64 {

@@ -1,5 +1,6 @@
 //! Deliveries as a whole: order, gaps, policies and the memory of what waits, with receivers that read as a test wants.
 
+mod gaps;
 mod groups;
 
 use std::collections::HashMap;

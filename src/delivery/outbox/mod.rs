@@ -490,6 +490,7 @@ impl Outbox {
                 break;
             }
         }
+        queue.end_gaps();
         let has_dropped = queue.missed > before;
         self.note_missed(&mut contents, None, backlog);
         self.note_waiting(&mut contents, backlog);

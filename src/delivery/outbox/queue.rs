@@ -342,18 +342,31 @@ impl Queue {
         }
         self.latest = Some(Box::default());
         self.undroppable.0 = self.first;
-        for entry in mem::take(&mut self.entries) {
+        let gaps = self.open_gaps();
+        let mut gone = Vec::new();
+        for (entry, place) in mem::take(&mut self.entries).into_iter().zip(self.first..) {
             match entry {
                 Entry::Message(message, subscription) => {
                     let policy = bound.policy_of(&subscription);
                     self.entry_bytes -= message.length();
-                    if let Some(rest) = self.replace(message, subscription, policy) {
-                        self.append(rest, 0, (&Bound { bytes_max: usize::MAX, ..*bound }, policy));
+                    match self.replace(message, subscription, policy) {
+                        Some(rest) => {
+                            self.append(rest, 0, (&Bound { bytes_max: usize::MAX, ..*bound }, policy));
+                        }
+                        None => gone.push(place),
                     }
                 }
                 ready => self.entries.push_back(ready),
             }
         }
+        bring_forward(&gaps, &gone);
+    }
+
+    /// The gaps that are not told of yet, with their places.
+    fn open_gaps(&self) -> Vec<(Arc<Subscription>, u64)> {
+        let with_place =
+            |subscription: &Arc<Subscription>| Some((Arc::clone(subscription), subscription.gap().place()?));
+        self.gaps.iter().filter_map(with_place).collect()
     }
 
     /// Whether the first message can give way to later ones; it is dropped then.
@@ -365,11 +378,19 @@ impl Queue {
         may_drop
     }
 
+    /// Notes that what is missing behind the last entry is so before the next one.  To be called after last messages were
+    /// dropped: until then gaps may have places beyond the end.
+    pub(super) fn end_gaps(&self) {
+        let end = self.first + self.entries.len() as u64;
+        self.gaps.iter().for_each(|subscription| subscription.gap().bring_forward(end));
+    }
+
     /// Drops the last message; false if there is none.
     pub(super) fn drop_last(&mut self) -> bool {
         let Some(Entry::Message(..)) = self.entries.back() else { return false };
         let last = self.entries.pop_back();
         let place = self.first + self.entries.len() as u64;
+        self.undroppable.0 = self.undroppable.0.min(place);
         self.forget(last.as_ref(), place);
         if let Some(Entry::Message(message, subscription)) = last {
             self.entry_bytes -= message.length();
@@ -397,19 +418,22 @@ impl Queue {
             return;
         };
         let lower = Bound { bytes_max: bound.bytes_max - bound.bytes_max / FREED_SHARE, ..*bound };
+        let (gaps, mut gone) = (self.open_gaps(), Vec::new());
         let behind = self.entries.split_off(found);
         // Places change, so they are noted anew.
         let was_keeping_latest = self.latest.take().is_some();
         let mut kept = Vec::with_capacity(behind.len());
-        for entry in behind {
+        for (entry, place) in behind.into_iter().zip(self.first + found as u64..) {
             if self.has_room(length, &lower) || !bound.allows_dropping(&entry) {
                 kept.push(entry);
             } else if let Entry::Message(message, subscription) = entry {
                 self.entry_bytes -= message.length();
                 self.miss(&subscription, 0, SlowConsumer::DropOldest);
+                gone.push(place);
             }
         }
         self.entries.extend(kept);
+        bring_forward(&gaps, &gone);
         self.undroppable.0 = self.first + found as u64;
         if was_keeping_latest {
             self.keep_latest(bound);
@@ -497,5 +521,13 @@ fn move_bytes(mut bytes: Buffer, buffer: &mut Buffer) {
         *buffer = bytes;
     } else if !bytes.is_empty() {
         buffer.append(&mut bytes);
+    }
+}
+
+/// Notes where gaps are once the entries at these places, in their order, have gone.
+fn bring_forward(gaps: &[(Arc<Subscription>, u64)], gone: &[u64]) {
+    for (subscription, place) in gaps {
+        let before = gone.partition_point(|gone| gone < place) as u64;
+        subscription.gap().bring_forward(place - before);
     }
 }

@@ -103,6 +103,14 @@ impl Twin {
         true
     }
 
+    /// Drops the last message, as when the budget of all receivers is exceeded.
+    fn drop_last(&mut self) {
+        let Some(dropped) = self.waiting.pop() else { return };
+        let end = self.first + self.waiting.len();
+        self.miss(dropped.subscription, end);
+        self.gaps.iter_mut().for_each(|gap| gap.1 = gap.1.min(end));
+    }
+
     fn note_empty(&mut self) {
         if self.waiting.is_empty() {
             (self.has_latest, self.keeps_latest) = (false, false);
@@ -133,6 +141,9 @@ impl Twin {
                 && let Some(place) = self.waiting.iter().position(is_droppable)
             {
                 let dropped = self.waiting.remove(place);
+                // What is missing behind it moves with the messages there.
+                let place = self.first + place;
+                self.gaps.iter_mut().filter(|gap| gap.1 > place).for_each(|gap| gap.1 -= 1);
                 self.miss(dropped.subscription, 0);
             }
         }
@@ -140,9 +151,18 @@ impl Twin {
 
     fn keep_latest(&mut self, rules: &Rules) {
         self.keeps_latest = true;
-        for message in std::mem::take(&mut self.waiting) {
-            if !self.replace(message, rules) {
+        let (before, mut gone) = (self.gaps, Vec::new());
+        for (index, message) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            if self.replace(message, rules) {
+                gone.push(self.first + index);
+            } else {
                 self.waiting.push(message);
+            }
+        }
+        for (gap, (missed, place)) in self.gaps.iter_mut().zip(before) {
+            let moved = gone.iter().filter(|gone| **gone < place).count();
+            if missed > 0 {
+                gap.1 = gap.1.min(place - moved);
             }
         }
     }
@@ -238,6 +258,12 @@ fn compare(seed: u64, policies: [SlowConsumer; SUBSCRIPTIONS]) {
             let length = [0, 1, 100, 1000, 1 << 20][random.below(5)];
             // The queue may stop earlier, since it takes a bounded number at a time.
             assert_eq!(real.take(length), twin.take(length), "{context}");
+        } else if random.below(12) == 0 {
+            for _ in 1..twin.waiting.len().min(1 + random.below(5)) {
+                assert!(real.queue.drop_last());
+                twin.drop_last();
+            }
+            real.queue.end_gaps();
         } else {
             let (subscription, subject) = (random.below(SUBSCRIPTIONS), random.below(SUBJECTS.len()));
             let (padding, unsent) = (random.below(80), random.below(2) * 100);
