@@ -12,5 +12,6 @@ mod odd_clients;
 mod presence;
 mod random;
 mod reload;
+mod simulation;
 mod topic_space;
 mod typed;

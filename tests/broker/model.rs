@@ -167,7 +167,7 @@ impl Model {
 }
 
 /// Whether a pattern stands for a subject, token by token.
-fn matches(pattern: &str, subject: &str) -> bool {
+pub(super) fn matches(pattern: &str, subject: &str) -> bool {
     let (pattern, subject) = (pattern.split('.').collect::<Vec<_>>(), subject.split('.').collect::<Vec<_>>());
     match (pattern.as_slice(), subject.as_slice()) {
         ([">"], _) => true,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use quartet::clock::{Clock, Now};
 use quartet::command::executor::Executor;
 use quartet::command::{Flow, Services};
@@ -49,7 +50,7 @@ pub(crate) struct SimulatedConnection {
     thread: usize,
     woken: Arc<Woken>,
     /// What the client has written and the server has not read.
-    input: Vec<u8>,
+    input: BytesMut,
     /// Most bytes that the server reads at a time.
     pub(crate) piece_max: usize,
     unsent: Unsent,
@@ -57,6 +58,9 @@ pub(crate) struct SimulatedConnection {
     socket: Vec<u8>,
     pub(crate) socket_room: usize,
     is_ending: bool,
+    /// Bytes that the conversation has received, and the most that were seen to wait for the client at a time.
+    received: usize,
+    most_waiting: usize,
 }
 
 /// Whether a connection was woken.
@@ -97,12 +101,14 @@ impl SimulatedServer {
             session: None,
             thread: self.accepted % self.threads.len(),
             woken: Arc::new(Woken(AtomicBool::new(true))),
-            input: Vec::new(),
+            input: BytesMut::new(),
             piece_max: usize::MAX,
             unsent: Unsent::default(),
             socket: Vec::new(),
             socket_room: usize::MAX,
             is_ending: false,
+            received: 0,
+            most_waiting: 0,
         };
         self.accepted += 1;
         if is_full {
@@ -161,6 +167,27 @@ impl SimulatedConnection {
         std::mem::replace(&mut self.socket, rest)
     }
 
+    /// Bytes that the conversation has received, all of whose whole operations are done.
+    pub(crate) fn received(&self) -> usize {
+        self.received
+    }
+
+    /// Looks at how much waits for the client.
+    pub(crate) fn note_waiting(&mut self) {
+        let waiting = self.session.as_ref().map_or(0, |session| session.outbox().bytes());
+        self.most_waiting = self.most_waiting.max(waiting);
+    }
+
+    /// The most that was seen to wait for the client.
+    pub(crate) fn most_waiting(&self) -> usize {
+        self.most_waiting
+    }
+
+    /// Whether it has ended on the server's side.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.session.is_none()
+    }
+
     /// Whether the server has ended it and the client has read everything.
     pub(crate) fn is_closed(&self) -> bool {
         self.session.is_none() && self.socket.is_empty()
@@ -204,13 +231,21 @@ impl SimulatedConnection {
         if self.unsent.len() > before {
             return true;
         }
-        if self.is_ending || self.input.is_empty() || !session.has_read(self.unsent.len()) {
+        if self.is_ending || !session.has_read(self.unsent.len()) {
             return false;
         }
-        let mut piece: Vec<u8> = self.input.drain(..self.piece_max.min(self.input.len())).collect();
-        let flow = session.receive(&mut piece, executor, scratch);
+        let flow = if session.is_behind() {
+            session.resume(executor, scratch)
+        } else if self.input.is_empty() {
+            return false;
+        } else {
+            let mut piece = self.input.split_to(self.piece_max.min(self.input.len()));
+            self.received += piece.len();
+            session.receive(&mut piece, executor, scratch)
+        };
         self.is_ending |= !matches!(flow, Flow::Continue | Flow::Wait);
         self.keep(executor, scratch);
+        self.note_waiting();
         true
     }
 
@@ -230,7 +265,12 @@ impl SimulatedConnection {
         if length == 0 {
             return;
         }
-        self.socket.extend(self.unsent.buffer().parts().flatten().copied().take(length));
+        let mut left = length;
+        for part in self.unsent.buffer().parts() {
+            let part = &part[..left.min(part.len())];
+            self.socket.extend_from_slice(part);
+            left -= part.len();
+        }
         self.unsent.advance(length);
         session.note_sent(length, self.unsent.is_empty());
         session.outbox().set_unsent(self.unsent.buffer());
