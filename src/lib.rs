@@ -27,6 +27,7 @@ pub mod limit;
 pub mod lock;
 pub mod metrics;
 pub mod store;
+pub mod stream;
 
 pub mod admin;
 pub mod command;

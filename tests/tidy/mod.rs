@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["access", "settings", "metrics", "journal", "log_queue"],
     &["delivery"],
     &["store"],
-    &["broker", "limit", "lock", "client"],
+    &["broker", "limit", "lock", "stream", "client"],
     &[
         "limit/persistence/replay",
         "limit/persistence/service",
@@ -55,7 +55,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// The cores of the services, which name neither one another nor the store nor a client's error replies.
-const CORES: &[&str] = &["broker", "client", "limit", "lock"];
+const CORES: &[&str] = &["broker", "client", "limit", "lock", "stream"];
 
 /// The only files with `unsafe` code: all else is safe Rust.
 const UNSAFE_FILES: &[&str] = &[
