@@ -32,6 +32,12 @@ reasons! {
     ProtocolViolation = "Protocol Violation",
     /// It has announced too long a message.
     PayloadTooLong = "Maximum Message Payload Exceeded",
+    /// It has sent too long a line.
+    LineTooLong = "Maximum Control Line Exceeded",
+    /// It speaks a version of the protocol that there is not.
+    UnknownVersion = "Bad Client Protocol Version",
+    /// It wants to hear of requests that nobody receives, and does not take the headers that say so.
+    NoHeaders = "No Responders Requires Headers",
     /// Too much waited for it.
     SlowConsumer = "Slow Consumer (Pending Bytes)",
     /// It has read nothing for too long.

@@ -37,7 +37,7 @@ impl Run<'_> {
             return self.close(CloseReason::ProtocolViolation);
         };
         if connect.protocol.is_some_and(|version| !(0..=1).contains(&version)) {
-            return self.refuse(CloseReason::ProtocolViolation, "invalid client protocol");
+            return self.refuse(CloseReason::UnknownVersion, "invalid client protocol");
         }
         if !self.authenticate(&connect) {
             return self.refuse(CloseReason::Unauthenticated, "Authorization Violation");
@@ -45,7 +45,7 @@ impl Run<'_> {
         let options = connect.options;
         if options.contains(BrokerOptions::NO_RESPONDERS) && !options.contains(BrokerOptions::HEADERS) {
             let text = "no responders requires headers support";
-            return self.refuse(CloseReason::ProtocolViolation, text);
+            return self.refuse(CloseReason::NoHeaders, text);
         }
         if self.session.stage >= Stage::Connected {
             self.end_subscriptions();

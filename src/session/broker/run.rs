@@ -141,6 +141,7 @@ impl<'r> Run<'r> {
     fn malformed(&mut self, malformation: Malformation) -> Flow {
         let reason = match malformation {
             Malformation::PayloadTooLong => CloseReason::PayloadTooLong,
+            Malformation::ControlLineTooLong => CloseReason::LineTooLong,
             _ => CloseReason::ProtocolViolation,
         };
         match malformation.answer() {

@@ -3,5 +3,6 @@
 mod cuts;
 mod messages;
 mod monitoring;
+mod monitoring_peer;
 mod presence;
 mod streams;
