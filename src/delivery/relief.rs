@@ -39,13 +39,17 @@ fn give_way(
     freeing: &mut usize,
     closed: &mut Vec<Arc<Outbox>>,
 ) {
-    let standing = |place: usize| Some(Reverse((receivers[place].waiting_since(backlog)?, place)));
+    // Of those that are equally far behind, one that reads holds less than one that does not.
+    let standing = |place: usize| {
+        let since = receivers[place].waiting_since(backlog)?;
+        Some((Reverse(since), receivers[place].held(), place))
+    };
     let mut furthest: BinaryHeap<_> = (0..receivers.len()).filter_map(standing).collect();
     while !backlog.budget.has_recovered(*freeing)
-        && let Some(Reverse((since, place))) = furthest.pop()
+        && let Some((Reverse(since), _, place)) = furthest.pop()
     {
         let step = backlog.budget.kept().saturating_sub(since) / STEP_SHARE;
-        let next = furthest.peek().map_or(u64::MAX, |Reverse((since, _))| *since);
+        let next = furthest.peek().map_or(u64::MAX, |(Reverse(since), ..)| *since);
         match receivers[place].give_way(next.max(since + step), *freeing, backlog) {
             GivenUp::Messages => furthest.extend(standing(place)),
             GivenUp::Connection(bytes) => {
@@ -57,7 +61,7 @@ fn give_way(
     }
 }
 
-/// Disconnects those that hold formatted bytes, the longest first.
+/// Disconnects those that hold formatted bytes: those that hold them longest first, and of these the ones that hold most.
 fn give_up(
     receivers: &[Arc<Outbox>],
     backlog: &Arc<Backlog>,
@@ -68,7 +72,7 @@ fn give_up(
         return;
     }
     let mut longest: Vec<&Arc<Outbox>> = receivers.iter().collect();
-    longest.sort_by_key(|receiver| receiver.unsent_since());
+    longest.sort_by_cached_key(|receiver| (receiver.unsent_since(), Reverse(receiver.held())));
     for receiver in longest {
         if backlog.budget.has_recovered(*freeing) {
             return;

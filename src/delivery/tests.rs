@@ -2,6 +2,7 @@
 
 mod gaps;
 mod groups;
+mod relief;
 
 use std::collections::HashMap;
 use std::sync::Arc;

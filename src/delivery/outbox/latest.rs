@@ -9,6 +9,9 @@ use hashbrown::HashTable;
 use super::queue::Entry;
 use crate::delivery::{SharedMessage, Subscription};
 
+/// Room for so many places is kept while there are fewer.
+const PLACES_KEPT: usize = 64;
+
 /// See the module's text.  Places count from the first entry that the queue ever had.
 #[derive(Default)]
 pub(super) struct Latest {
@@ -46,6 +49,15 @@ impl Latest {
         if let Ok(found) = self.places.find_entry(hash, |(_, other)| *other == place) {
             found.remove();
         }
+        let capacity = self.places.capacity();
+        if capacity > 4 * self.places.len().max(PLACES_KEPT) {
+            self.places.shrink_to(capacity / 2, |(hash, _)| *hash);
+        }
+    }
+
+    /// Bytes of memory.
+    pub(super) fn memory(&self) -> usize {
+        self.places.allocation_size()
     }
 
     fn hash(&self, message: &SharedMessage, subscription: &Arc<Subscription>) -> u64 {

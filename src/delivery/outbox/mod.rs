@@ -331,9 +331,14 @@ impl Outbox {
         self.backlog.get_or_init(|| Arc::clone(backlog));
     }
 
-    /// Whether it holds enough for the budget of all messages to count it.
+    /// The bytes by which it counts in the budget of all messages, besides the messages that others may hold too.
+    pub(super) fn held(&self) -> usize {
+        self.queue_account.bytes() + self.unsent_account.bytes()
+    }
+
+    /// Whether it holds enough for the budget to count it.
     fn holds_much(&self) -> bool {
-        !self.keeps_up() || self.queue_account.bytes() + self.unsent_account.bytes() > 0
+        !self.keeps_up() || self.held() > 0
     }
 
     /// Appends messages to `buffer`, each of them whole, until nothing waits or the buffer has about `room` bytes: the rest

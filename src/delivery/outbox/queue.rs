@@ -163,7 +163,9 @@ impl Queue {
 
     /// Bytes of memory, without the messages.
     pub(super) fn memory(&self) -> usize {
-        self.ready.bytes.plain_len() + self.chunk_memory + self.entries.capacity() * size_of::<Entry>()
+        let latest = self.latest.as_ref().map_or(0, |latest| latest.memory());
+        let entries = self.entries.capacity() * size_of::<Entry>();
+        self.ready.bytes.plain_len() + self.chunk_memory + entries + latest
     }
 
     /// The number of the message that has waited longest, about.
@@ -396,6 +398,7 @@ impl Queue {
             self.entry_bytes -= message.length();
             self.miss(&subscription, place, SlowConsumer::DropNewest);
         }
+        self.shrink();
         true
     }
 
@@ -483,13 +486,18 @@ impl Queue {
         }
         self.forget(Some(&entry), self.first);
         self.first += 1;
+        self.shrink();
+        Some(entry)
+    }
+
+    /// Gives memory back that many entries have left.
+    fn shrink(&mut self) {
         let capacity = self.entries.capacity();
         if self.entries.is_empty() {
             (self.entries, self.has_latest, self.latest) = (VecDeque::new(), false, None);
         } else if capacity > 4 * self.entries.len().max(ENTRIES_KEPT) {
             self.entries.shrink_to(capacity / 2);
         }
-        Some(entry)
     }
 
     /// Forgets the place of an entry that has left.

@@ -1,0 +1,68 @@
+//! The budget of all that waits: what counts, and whose turn it is to give way.
+
+use super::*;
+
+/// Receivers that read nothing.
+const STALLED: usize = 50;
+
+#[test]
+fn the_places_of_the_latest_messages_count() {
+    const LIMIT: usize = 4 << 20;
+    /// Queues and formatted bytes are counted in steps for each receiver.
+    const UNCOUNTED: usize = STALLED * (32 << 10);
+    const SUBJECTS: usize = 5_000;
+    /// What each of them takes in a queue at least, and among the places.
+    const ENTRY: usize = 2 * size_of::<usize>();
+    const PLACE: usize = 2 * size_of::<u64>();
+    let fan_out = fan_out(LIMIT, 64 << 20, SlowConsumer::KeepLatest);
+    let mut receivers: Vec<Receiver> = (1..=STALLED as u64)
+        .map(|id| Receiver::new(&fan_out, id, Encoding::JsonLine, &[("s.>", None)]))
+        .collect();
+    let mut effects = Effects::default();
+    for number in 0..3 * SUBJECTS {
+        publish(&fan_out, &format!("s.{}", number % SUBJECTS), b"x", &mut effects);
+        if number % 100 == 99 {
+            deliver(&mut effects);
+        }
+    }
+    assert!(fan_out.waiting_bytes() <= LIMIT, "{}", fan_out.waiting_bytes());
+    let kept: usize = receivers
+        .iter_mut()
+        .map(|receiver| {
+            assert!(!receiver.outbox.is_closing());
+            receiver.catch_up();
+            receiver.lines().iter().filter(|line| line["subject"].is_string()).count()
+        })
+        .sum();
+    assert!(kept * (ENTRY + PLACE) <= LIMIT + UNCOUNTED, "{kept} messages waited");
+    assert!(kept > STALLED, "{kept} messages waited");
+    drop((receivers, effects));
+}
+
+#[test]
+fn of_those_that_are_equally_far_behind_the_one_that_holds_most_gives_way_first() {
+    const LIMIT: usize = 2 << 20;
+    let fan_out = fan_out(LIMIT, 64 << 20, SlowConsumer::Disconnect);
+    let mut effects = Effects::default();
+    let mut publish_batch = |subject: &str, messages: usize| {
+        for _ in 0..messages {
+            publish(&fan_out, subject, &[b'x'; 1000], &mut effects);
+        }
+        deliver(&mut effects);
+    };
+    // As long as messages are formatted at once, nobody is older than another.  The reader is the first to hold something.
+    let mut reader = Receiver::new(&fan_out, 1, Encoding::JsonLine, &[("s", None), ("own", None)]);
+    publish_batch("own", 20);
+    let mut stalled: Vec<Receiver> = (2..=STALLED as u64)
+        .map(|id| Receiver::new(&fan_out, id, Encoding::JsonLine, &[("s", None)]))
+        .collect();
+    publish_batch("s", 15);
+    reader.catch_up();
+    // One batch for all is more than the budget has left.
+    publish_batch("s", 60);
+    assert!(!reader.outbox.is_closing());
+    assert!(stalled.iter().any(|receiver| receiver.outbox.is_closing()));
+    stalled.iter_mut().for_each(Receiver::end);
+    reader.catch_up();
+    assert_eq!((reader.lines().len(), reader.subscriptions[0].missed()), (20 + 15 + 60, 0));
+}
