@@ -1,7 +1,8 @@
 //! What a user may publish and subscribe to: the one place that decides about subjects.
 //!
-//! Each of the two has a list of what is allowed and a list of what is denied, which wins.  Without a list of what is allowed
-//! all is; an empty one allows nothing.
+//! There are two lists for publishing and two for subscribing: one says which subjects are allowed, the other which are denied.
+//! A subject that is in both is denied.  Where the list of allowed subjects is missing, every subject is allowed; where it
+//! is empty, none is.
 //!
 //! A subscription by wildcard is allowed only if one entry of the list covers it whole, and if no message that it could
 //! bring is denied.  nats-server lets a subscription that overlaps a denied subject in and leaves out what is denied; here it

@@ -8,6 +8,7 @@ pub mod authentication;
 pub mod commands;
 pub mod connections;
 mod endpoints;
+pub mod header_values;
 pub mod monitoring;
 mod service;
 pub mod subjects;

@@ -3,9 +3,16 @@
 //! Hidden subjects belong to the talk between NATS clients and the server: requests to the server, answers to requests.
 //! Clients of the other listeners see them if they name them, and publish nothing there.
 
-use std::fmt;
+use std::{fmt, io};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quartet_protocol::broker::subject;
+
+use crate::random;
+
+/// Bytes of the name of an inbox that cannot be guessed.
+const INBOX_SECRET_LENGTH: usize = 16;
 
 /// Why nothing is published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +34,16 @@ impl fmt::Display for SubjectRefused {
             }
         })
     }
+}
+
+/// A new inbox: the private reply subject of one request, on which nobody can answer who is not asked.
+///
+/// # Errors
+/// If the system has no random bytes.
+pub fn new_inbox() -> io::Result<String> {
+    let prefix = std::str::from_utf8(subject::INBOX).expect("it is ASCII");
+    let secret = random::secret::<INBOX_SECRET_LENGTH>()?;
+    Ok(format!("{prefix}.{}", URL_SAFE_NO_PAD.encode(secret)))
 }
 
 /// Checks the channel of a PUBLISH, which may be any text.

@@ -1,15 +1,18 @@
 //! A small blocking WebSocket client, so that tests see and say every frame.
 
+#[path = "../../protocol/tests/websocket/client_frame.rs"]
+mod client_frame;
+
 use std::net::{SocketAddr, TcpStream};
 
 use super::broker::Delivered;
 use super::http::{Http, Response};
 
+pub(crate) use client_frame::frame;
+
 /// A key and its answer (RFC 6455, section 1.3).
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// First bytes of frames that are whole messages.
 pub(crate) const TEXT: u8 = 0x81;
@@ -17,25 +20,6 @@ pub(crate) const BINARY: u8 = 0x82;
 pub(crate) const CLOSE: u8 = 0x88;
 pub(crate) const PING: u8 = 0x89;
 pub(crate) const PONG: u8 = 0x8a;
-
-/// A frame of a client.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        length @ 0..126 => frame.push(0x80 | length as u8),
-        length @ 126..65_536 => {
-            frame.push(0x80 | 126);
-            frame.extend((length as u16).to_be_bytes());
-        }
-        length => {
-            frame.push(0x80 | 127);
-            frame.extend((length as u64).to_be_bytes());
-        }
-    }
-    frame.extend(MASK);
-    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    frame
-}
 
 /// One connection.
 pub(crate) struct WebSocket {

@@ -1,7 +1,7 @@
 //! The protocol of NATS clients: subjects, what a client sends, what it receives, and header blocks.
 //!
-//! Everything here turns bytes into values or values into bytes.  Who may do what, what a subscription is and what an
-//! operation causes is decided above.
+//! Everything here turns bytes into values or values into bytes.  It does not know who may do what, what a subscription is or
+//! what an operation causes.
 
 pub mod headers;
 pub mod operation;

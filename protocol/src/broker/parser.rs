@@ -21,8 +21,8 @@ pub struct Parser {
 /// The limits of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The bytes of a control line behind its verb and the space that follows, without the line end.  Unlike in
-    /// nats-server further white space counts, and so does what is behind a `PING`.
+    /// The most bytes of a control line.  The verb, one blank behind it and the line end do not count.  All other blanks do,
+    /// and so does what stands behind a `PING`; nats-server counts neither.
     pub control_line: usize,
     /// The bytes of a message's headers and payload.  An announced length is checked before the bytes arrive.
     pub payload: usize,

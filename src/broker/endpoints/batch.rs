@@ -1,15 +1,11 @@
 //! Batches of messages: a JSON object per line.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use quartet_protocol::broker::headers::HeaderBlock;
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{check_length, problem_of};
+use crate::broker::header_values::{HeadersByName, block_of};
 use crate::broker::subjects::{check_reply, check_subject};
 use crate::delivery::Message;
 use crate::http::endpoint::{Context, JsonText, Problem, parse};
@@ -35,40 +31,9 @@ pub(super) struct Line {
     /// Its headers: a text or a list of texts by each name.
     #[serde(default)]
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
-    headers: BTreeMap<String, HeaderValues>,
+    headers: HeadersByName,
     /// The subject on which answers should be published.
     reply: Option<String>,
-}
-
-/// The values of a header.
-struct HeaderValues(Vec<String>);
-
-impl<'de> Deserialize<'de> for HeaderValues {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderValues, D::Error> {
-        struct Values;
-
-        impl<'de> Visitor<'de> for Values {
-            type Value = HeaderValues;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text or a list of texts")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<HeaderValues, E> {
-                Ok(HeaderValues(vec![text.to_owned()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<HeaderValues, A::Error> {
-                let mut values = Vec::new();
-                while let Some(value) = list.next_element()? {
-                    values.push(value);
-                }
-                Ok(HeaderValues(values))
-            }
-        }
-
-        deserializer.deserialize_any(Values)
-    }
 }
 
 /// A message that was read and checked.
@@ -106,22 +71,11 @@ impl Entry {
             })?,
             _ => return Err(Problem::invalid("payload", "one of payload, json and base64")),
         };
-        let headers = block_of(&line.headers)?;
+        let headers = block_of(&line.headers)
+            .map_err(|(field, invalid)| Problem::invalid(field, invalid.to_string()))?;
         check_length(context, headers.len(), payload.len())?;
         Ok(Entry { subject, reply, headers, payload })
     }
-}
-
-fn block_of(headers: &BTreeMap<String, HeaderValues>) -> Result<Vec<u8>, Problem> {
-    let mut block = HeaderBlock::new();
-    for (name, HeaderValues(values)) in headers {
-        for value in values {
-            block
-                .push(name.as_bytes(), value.as_bytes())
-                .map_err(|invalid| Problem::invalid(format!("headers.{name}"), invalid.to_string()))?;
-        }
-    }
-    Ok(if block.is_empty() { Vec::new() } else { block.finish() })
 }
 
 /// Reads all lines that are not blank.  `subject` is that of lines without one.

@@ -2,17 +2,12 @@
 
 use std::task::{Poll, Waker};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use quartet_protocol::broker::subject;
 
-use super::secret;
+use super::no_random_bytes;
+use crate::broker::subjects::new_inbox;
 use crate::delivery::{Encoding, Stream, SubscriptionOptions, Topic};
 use crate::http::endpoint::{Context, Problem, problems};
-
-/// Bytes of its name that cannot be guessed.
-const SECRET_LENGTH: usize = 16;
 
 /// Subscribed until it is dropped, so that nothing is left of a request that has ended.
 pub(super) struct Inbox {
@@ -34,9 +29,7 @@ impl Inbox {
     /// # Errors
     /// If too many streams are open.
     pub(super) fn open(context: &Context) -> Result<Inbox, Problem> {
-        // Nobody who is not asked can answer.
-        let prefix = std::str::from_utf8(subject::INBOX).expect("it is ASCII");
-        let subject = format!("{prefix}.{}", URL_SAFE_NO_PAD.encode(secret::<SECRET_LENGTH>()?));
+        let subject = new_inbox().map_err(no_random_bytes)?;
         let topics = vec![Topic::exact(subject.as_bytes())];
         let options = SubscriptionOptions { id: (*b"1").into(), ..SubscriptionOptions::default() };
         let fan_out = &context.services().fan_out;

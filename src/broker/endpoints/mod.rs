@@ -11,6 +11,8 @@ mod subscribe;
 mod subscribers;
 mod tickets;
 
+use std::io;
+
 use crate::broker::subjects::SubjectRefused;
 use crate::delivery::{Effects, Listener, Message};
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
@@ -61,8 +63,10 @@ fn check_length(context: &Context, headers: usize, payload: usize) -> Result<(),
 
 /// Bytes that nobody can guess.
 fn secret<const LENGTH: usize>() -> Result<[u8; LENGTH], Problem> {
-    random::secret().map_err(|error| {
-        tracing::error!(%error, "the system has no random bytes");
-        Problem::new(problems::INTERNAL)
-    })
+    random::secret().map_err(no_random_bytes)
+}
+
+fn no_random_bytes(error: io::Error) -> Problem {
+    tracing::error!(%error, "the system has no random bytes");
+    Problem::new(problems::INTERNAL)
 }

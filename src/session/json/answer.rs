@@ -43,6 +43,8 @@ error_codes! {
     Timeout = "timeout",
     /// The client has answered no ping.  The conversation ends.
     Stale = "stale",
+    /// The server has failed; its log says why.
+    Internal = "internal",
 }
 
 /// Why an operation is refused or has failed.

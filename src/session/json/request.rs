@@ -4,15 +4,14 @@
 //! JSON.  A field with a wrong name is an error all the same: it would be a wish that is not heard.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use quartet_protocol::broker::headers::HeaderBlock;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{ErrorCode, Failure};
+use crate::broker::header_values::{HeadersByName, block_of};
 use crate::settings::SlowConsumer;
 
 /// Bytes of an id.
@@ -36,7 +35,7 @@ pub(super) struct Request<'r> {
     #[serde(borrow)]
     json: Option<&'r RawValue>,
     base64: Option<String>,
-    headers: BTreeMap<String, Values>,
+    headers: HeadersByName,
     /// Whether a publication is to be acknowledged.
     pub(super) ack: bool,
     /// Messages after which a subscription ends.
@@ -61,14 +60,6 @@ pub(super) struct Request<'r> {
 enum Id {
     Number(u64),
     Text(String),
-}
-
-/// The values of a header.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Values {
-    One(String),
-    Several(Vec<String>),
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
@@ -143,18 +134,7 @@ impl<'r> Request<'r> {
     /// # Errors
     /// If a name or a value cannot stand in a header.
     pub(super) fn header_block(&self) -> Result<Vec<u8>, Failure> {
-        let mut block = HeaderBlock::new();
-        for (name, values) in &self.headers {
-            let values = match values {
-                Values::One(value) => std::slice::from_ref(value),
-                Values::Several(values) => values,
-            };
-            for value in values {
-                let pushed = block.push(name.as_bytes(), value.as_bytes());
-                pushed.map_err(|error| invalid(format!("headers.{name}: {error}")))?;
-            }
-        }
-        Ok(if block.is_empty() { Vec::new() } else { block.finish() })
+        block_of(&self.headers).map_err(|(field, error)| invalid(format!("{field}: {error}")))
     }
 
     /// The policy for a subscription that is read too slowly.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quartet_protocol::broker::subject;
 use quartet_protocol::buffer::Buffer;
 
@@ -13,13 +11,12 @@ use super::request::Request;
 use super::{Session, facts};
 use crate::access::{DEFAULT_USER, Login, Violation, is_reserved_reply};
 use crate::broker::authentication::{self, Credentials};
-use crate::broker::subjects::{SubjectRefused, check_reply, check_subject};
+use crate::broker::subjects::{SubjectRefused, check_reply, check_subject, new_inbox};
 use crate::client::{BrokerOptions, CloseReason};
 use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::{Executor, Publisher};
 use crate::delivery::{Message, Receivers, Subscription, SubscriptionOptions, Topic};
-use crate::random::machine_seed;
 
 /// Milliseconds that a request waits by default, and at most.
 const TIMEOUT: u64 = 5_000;
@@ -223,7 +220,10 @@ impl Run<'_> {
             }
             _ => {
                 if let Some(ended) = facts.remove_subscription(id.as_bytes()) {
+                    // What the client has published before still comes.
+                    self.publisher.effects.hand_over();
                     self.publisher.services.fan_out.unsubscribe(&ended, self.publisher.effects);
+                    ended.silence();
                 }
                 self.session.acknowledged.remove(id.as_bytes());
             }
@@ -293,17 +293,17 @@ impl Run<'_> {
             let message = format!("{REQUESTS_MAX} requests wait for answers already");
             return Err(Failure::new(ErrorCode::TooMany, message));
         }
-        // Nobody who is not asked can answer.
-        let secret = [machine_seed().to_be_bytes(), machine_seed().to_be_bytes()].concat();
-        let inbox = [subject::INBOX, b".", URL_SAFE_NO_PAD.encode(secret).as_bytes()].concat();
+        let inbox = new_inbox().map_err(|error| {
+            tracing::error!(%error, "the system has no random bytes");
+            Failure::new(ErrorCode::Internal, "the server has no random bytes")
+        })?;
         let options =
             SubscriptionOptions { id: id.as_bytes().into(), answers: true, ..SubscriptionOptions::default() };
-        let answer = Subscription::new(Topic::exact(&inbox), options, &self.session.shared.outbox);
+        let answer = Subscription::new(Topic::exact(inbox.as_bytes()), options, &self.session.shared.outbox);
         answer.end_after(1, self.publisher.effects);
         let services = Arc::clone(self.publisher.services);
         services.fan_out.subscribe(Arc::clone(&answer), self.publisher.effects);
-        let inbox = std::str::from_utf8(&inbox).expect("base64 is plain text");
-        let sent = self.send(request, inbox).and_then(|receivers| match receivers.count {
+        let sent = self.send(request, &inbox).and_then(|receivers| match receivers.count {
             0 => {
                 let message = "nobody is subscribed to the subject";
                 Err(Failure::new(ErrorCode::NoResponders, message))
