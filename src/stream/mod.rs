@@ -3,4 +3,8 @@
 //! A stream keeps what is published on its subjects, by whichever listener it comes.  A publisher is told that its message is
 //! stored once the disk has it, and nobody sees a message before that.
 
+pub mod api;
+pub mod definition;
+
+pub mod json;
 pub mod message;
