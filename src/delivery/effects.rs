@@ -59,6 +59,16 @@ impl Effects {
         self.stages.hand_over(&mut self.wakes, &mut self.traffic);
     }
 
+    /// The same before the end of the batch, if more is staged than the thread should hold.  What that is too much for meets
+    /// its policy here, so a batch takes no more memory than its receivers may have.
+    #[inline]
+    pub(super) fn hand_over_if_full(&mut self) {
+        if self.stages.is_full() {
+            self.hand_over();
+            self.stages.relieve(&mut self.wakes);
+        }
+    }
+
     /// Appends to `buffer` all messages for a receiver of this thread, those of this batch included.
     pub fn take_messages(&mut self, outbox: &Outbox, buffer: &mut Buffer) {
         self.hand_over();

@@ -159,6 +159,7 @@ impl FanOut {
             // Services publish their events in order, which lasts as long as the lock that their caller holds.
             effects.hand_over();
         }
+        effects.hand_over_if_full();
         receivers
     }
 

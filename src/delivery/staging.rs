@@ -30,6 +30,13 @@ const READY_MAX_TIGHT: usize = 16 * 1024;
 /// take about as much memory as a place among the entries and a share of the message would, and much less time.
 const SHORT_LENGTH: usize = 128;
 
+/// Bytes that may be staged for all receivers together before they are handed over, although the batch goes on: a client
+/// with many subscriptions to one subject gets many times what it publishes.
+const STAGED_MAX: usize = 16 * 1024 * 1024;
+
+/// About how many bytes a staged message takes besides its text.
+const STAGED_OVERHEAD: usize = size_of::<Run>();
+
 /// Stages whose memory is kept for the next batch.
 const STAGES_KEPT: usize = 64;
 
@@ -50,6 +57,8 @@ pub(super) struct Stages {
     /// The stages in use, and behind them ones that keep their memory.
     stages: Vec<Stage>,
     used: usize,
+    /// About how many bytes are staged.
+    staged: usize,
     /// Where the stage of an outbox is: its index and one, at the first free place from the hash of the outbox on.
     slots: Vec<u32>,
     /// Whose messages these are; known from the first on.
@@ -238,6 +247,7 @@ impl Stages {
         if stage.notes_requests && !publication.message.reply.is_empty() {
             stage.note_request(publication.message.reply);
         }
+        self.staged += STAGED_OVERHEAD;
         if publication.length <= stage.room || stage.formats(publication.length, subscription) {
             self.write(place, publication, subscription);
             Put::Formatted(place)
@@ -257,6 +267,12 @@ impl Stages {
         }
     }
 
+    /// Whether so much is staged that it has to be handed over before more is.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.staged >= STAGED_MAX
+    }
+
     /// Hands everything to its receivers, counts it, and adds those that have to be woken to `wakes`.
     pub(super) fn hand_over(&mut self, wakes: &mut Vec<Arc<Outbox>>, traffic: &mut Untold) {
         while self.used > 0 {
@@ -271,6 +287,7 @@ impl Stages {
 
     fn hand_over_staged(&mut self, wakes: &mut Vec<Arc<Outbox>>, traffic: &mut Untold) {
         self.count();
+        self.staged = 0;
         let Stages { stages, used, slots, backlog, .. } = self;
         let backlog = backlog.as_ref().expect("it is known since the first stage was opened");
         let turn = (*used > 1).then(|| backlog.turn.lock());
@@ -355,6 +372,7 @@ impl Stages {
         {
             to.contents.ready.extend(&bytes[..form.length]);
             to.room = to.room.saturating_sub(form.length);
+            self.staged += form.length;
             return;
         }
         let stage = &mut self.stages[place];
@@ -363,6 +381,7 @@ impl Stages {
         publication.write(encoding, subscription, ready);
         let length = ready.len() - before;
         stage.room = stage.room.saturating_sub(length);
+        self.staged += length;
         publication.last = Some(Form { encoding, subscription, stage: place, start, length });
     }
 

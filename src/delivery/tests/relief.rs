@@ -66,3 +66,26 @@ fn of_those_that_are_equally_far_behind_the_one_that_holds_most_gives_way_first(
     reader.catch_up();
     assert_eq!((reader.lines().len(), reader.subscriptions[0].missed()), (20 + 15 + 60, 0));
 }
+
+#[test]
+fn a_batch_for_many_subscriptions_of_one_receiver_meets_its_policy_before_the_batch_ends() {
+    const SUBSCRIPTIONS: usize = 1_000;
+    const MESSAGES: usize = 1_000;
+    for policy in [SlowConsumer::Disconnect, SlowConsumer::DropOldest] {
+        let fan_out = fan_out(0, 1 << 20, policy);
+        let mut receiver = Receiver::new(&fan_out, 1, Encoding::JsonLine, &[("a", None); SUBSCRIPTIONS]);
+        let mut effects = Effects::default();
+        let taken: usize = (0..MESSAGES).map(|_| publish(&fan_out, "a", b"x", &mut effects)).sum();
+        assert!(fan_out.missed() > 0 || receiver.outbox.is_closing(), "{policy:?}");
+        if policy == SlowConsumer::Disconnect {
+            assert!(taken < MESSAGES * SUBSCRIPTIONS / 2, "{taken} messages were staged");
+        } else {
+            deliver(&mut effects);
+            receiver.catch_up();
+            let missed: u64 =
+                receiver.subscriptions.iter().map(|subscription| subscription.missed()).sum();
+            let heard = receiver.lines().iter().filter(|line| line["subject"] == "a").count();
+            assert_eq!(heard + missed as usize, MESSAGES * SUBSCRIPTIONS);
+        }
+    }
+}
