@@ -66,8 +66,8 @@ impl Run<'_> {
     #[cold]
     fn tell_no_responders(&mut self, subject: &[u8], reply: &[u8]) {
         let matches = self.publisher.services.fan_out.channels.find(reply);
-        let client = self.session.shared.id;
-        let own = |subscription: &&Arc<Subscription>| subscription.outbox().id() == client;
+        let client = Some(self.session.shared.id);
+        let own = |subscription: &&Arc<Subscription>| subscription.outbox().client() == client;
         if let Some(subscription) = matches.each.iter().find(own) {
             let id = &subscription.options().id;
             self.answer(|output| write::no_responders(output, reply, id, subject));

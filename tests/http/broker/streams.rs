@@ -1,12 +1,13 @@
 //! GET /subscribe: both forms of a stream, hidden subjects, groups, the end of a stream.
 
+use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::in_process::InProcess;
 use crate::support::process::{Server, wait_for};
 use crate::support::streams::{next, subscribe};
 
 fn server() -> Server {
-    Server::quartet(&["--http-port", "0"])
+    Server::quartet(&["--http-port", "0", "--broker-port", "0"])
 }
 
 #[test]
@@ -105,6 +106,21 @@ fn a_slow_reader_is_disconnected_if_it_does_not_want_to_miss_anything() {
     // The last chunk is empty.
     let read = stream.read_until("\r\n0\r\n\r\n");
     assert!(!read.contains("missed") && !read.contains("\"end\""), "it ends before the gap");
+}
+
+#[test]
+fn a_stream_is_not_taken_for_the_client_of_its_number() {
+    let server = server();
+    let (mut client, info) = BrokerClient::connect(server.broker_address());
+    client.write("CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
+    client.flush();
+    let number = info["client_id"].as_u64().expect("a client has a number");
+    let streams: Vec<_> =
+        (0..=number).map(|_| subscribe(&server, "/subscribe/_INBOX.a", "text/event-stream")).collect();
+    client.check("PUB nobody _INBOX.a 0\r\n\r\nPING\r\n", "PONG\r\n");
+    let told = "HMSG _INBOX.a 1 38 38\r\nNATS/1.0 503\r\n";
+    client.check("SUB _INBOX.a 1\r\nPUB nobody _INBOX.a 0\r\n\r\n", told);
+    drop(streams);
 }
 
 #[test]
