@@ -7,8 +7,8 @@ use crate::access::{OpenRequests, Violation};
 use crate::broker::authentication::Identity;
 use crate::client::SharedClient;
 use crate::clock::Now;
-use crate::delivery::{Interest, Outbox, Subscription};
-use crate::settings::Settings;
+use crate::command::executor::Publisher;
+use crate::delivery::{Outbox, Subscription};
 
 /// The error for a client whose user is gone or has another password, as clients know it.
 pub(super) const EXPIRED: &str = "User Authentication Expired";
@@ -40,18 +40,27 @@ impl Rights {
         self.identity = identity;
     }
 
-    /// Follows a change of the settings.  Ends the subscriptions that the client may not have any more, and returns them;
-    /// none if its user is gone or has another password.
+    /// Follows a change of the settings.  Returns the subscriptions that have ended, as [`Rights::change_user`] does; none if
+    /// the client's user is gone or has another password.
     pub(super) fn follow(
         &mut self,
-        settings: &Settings,
         client: &SharedClient,
-        interest: &Interest,
+        publisher: &mut Publisher<'_>,
     ) -> Option<Vec<Arc<Subscription>>> {
-        let identity = self.identity.renewed(settings)?;
+        let identity = self.identity.renewed(publisher.settings)?;
         if identity == self.identity {
             return Some(Vec::new());
         }
+        Some(self.change_user(identity, client, publisher))
+    }
+
+    /// Makes the client another user.  Ends the subscriptions that it may not have any more, and returns them.
+    pub(super) fn change_user(
+        &mut self,
+        identity: Identity,
+        client: &SharedClient,
+        publisher: &mut Publisher<'_>,
+    ) -> Vec<Arc<Subscription>> {
         self.take_on(identity, &client.outbox);
         let facts = facts(client);
         let may_have = |subscription: &Subscription| {
@@ -61,10 +70,10 @@ impl Rights {
             facts.subscriptions().into_iter().filter(|subscription| !may_have(subscription)).collect();
         for subscription in &ended {
             facts.remove_subscription(&subscription.options().id);
-            interest.unsubscribe(subscription);
+            publisher.services.fan_out.unsubscribe(subscription, publisher.effects);
             subscription.silence();
         }
-        Some(ended)
+        ended
     }
 
     /// Whether the client may answer requests without further permission.

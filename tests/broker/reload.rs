@@ -7,6 +7,7 @@ use rustix::process::{Signal, kill_process};
 use super::door::server;
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
+use crate::support::json_socket::JsonSocket;
 use crate::support::process::{Folder, Server};
 
 /// A server whose users stand in a file.
@@ -20,7 +21,7 @@ impl Guarded {
         let folder = Folder::new();
         let path = folder.path().join("quartet.toml");
         fs::write(&path, users).expect("the file can be written");
-        let server = server(&["--config", &path.to_string_lossy()]);
+        let server = server(&["--http-port", "0", "--config", &path.to_string_lossy()]);
         Guarded { server, folder }
     }
 
@@ -72,6 +73,44 @@ fn a_user_may_do_less_from_now_on() {
     ann.expect("MSG news 1 1\r\ny\r\n");
     ann.check("SUB other 3\r\n", "-ERR 'Permissions Violation for Subscription to \"other\"'\r\n");
     ben.flush();
+}
+
+#[test]
+fn that_a_subscription_ends_with_its_permission_is_told() {
+    let guarded = Guarded::with_users(&[user("ann", ""), user("ben", "")].concat());
+    let (mut ann, mut ben) = (guarded.connect("ann"), guarded.connect("ben"));
+    ben.write("SUB $PRESENCE.other 1\r\n");
+    ben.flush();
+    ann.write("SUB other 1\r\nSUB $PRESENCE.third 2\r\n");
+    ann.flush();
+    let mut read_event = |event: &str| {
+        assert!(ben.read_line().starts_with("MSG $PRESENCE.other 1 "));
+        let line = ben.read_line();
+        assert!(line.contains(&format!("\"event\":\"{event}\"")), "{line}");
+    };
+    read_event("joined");
+    guarded.reload(&[user("ann", "subscribe = [\"news\"]"), user("ben", "")].concat());
+    read_event("left");
+}
+
+#[test]
+fn who_becomes_another_user_keeps_what_that_user_may_have() {
+    let guarded = Guarded::with_users(&[user("ann", ""), user("ben", "subscribe = [\"news\"]")].concat());
+    let mut json = JsonSocket::connect(guarded.server.http_address());
+    assert_eq!(json.ask(r#"{"op":"connect","user":"ann","pass":"ann's"}"#)["op"], "connected");
+    for subject in ["news", "other"] {
+        json.ask(&format!(r#"{{"op":"subscribe","subject":"{subject}","id":"{subject}"}}"#));
+    }
+    let ended = json.ask(r#"{"op":"connect","user":"ben","pass":"ben's"}"#);
+    assert_eq!((&ended["code"], &ended["id"]), (&"forbidden".into(), &"other".into()));
+    assert_eq!(json.read()["op"], "connected");
+    for (subject, receivers) in [("other", 0), ("news", 1)] {
+        json.send(&format!(r#"{{"op":"publish","subject":"{subject}","ack":true}}"#));
+        if receivers > 0 {
+            assert_eq!(json.read()["op"], "message");
+        }
+        assert_eq!(json.read()["receivers"], receivers);
+    }
 }
 
 #[test]

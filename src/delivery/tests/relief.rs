@@ -82,8 +82,7 @@ fn a_batch_for_many_subscriptions_of_one_receiver_meets_its_policy_before_the_ba
         } else {
             deliver(&mut effects);
             receiver.catch_up();
-            let missed: u64 =
-                receiver.subscriptions.iter().map(|subscription| subscription.missed()).sum();
+            let missed: u64 = receiver.subscriptions.iter().map(|subscription| subscription.missed()).sum();
             let heard = receiver.lines().iter().filter(|line| line["subject"] == "a").count();
             assert_eq!(heard + missed as usize, MESSAGES * SUBSCRIPTIONS);
         }

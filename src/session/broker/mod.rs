@@ -138,11 +138,12 @@ impl Session {
         }
         if self.revision != revision {
             self.revision = revision;
-            let interest = &services.fan_out.channels;
-            let Some(ended) = self.rights.follow(executor.settings(), &self.shared, interest) else {
+            let mut publisher = executor.publisher();
+            let Some(ended) = self.rights.follow(&self.shared, &mut publisher) else {
                 self.facts().set_close_reason(CloseReason::Expired);
                 return self.end(EXPIRED, output);
             };
+            publisher.effects.deliver(&services.alarm);
             ended.iter().for_each(|ended| write::error(output, rights::violation(ended).to_string()));
             if self.facts().options().contains(BrokerOptions::TAKES_INFO) {
                 self.write_info(&services, Occasion::Greeting, output);

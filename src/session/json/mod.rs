@@ -100,11 +100,12 @@ impl Session {
         let revision = services.announcement.revision();
         if !self.is_greeted || self.revision != revision {
             self.revision = revision;
-            let interest = &services.fan_out.channels;
-            let Some(ended) = self.rights.follow(executor.settings(), &self.shared, interest) else {
+            let mut publisher = executor.publisher();
+            let Some(ended) = self.rights.follow(&self.shared, &mut publisher) else {
                 self.facts().set_close_reason(CloseReason::Expired);
                 return self.end(EXPIRED, ErrorCode::Unauthorized, output);
             };
+            publisher.effects.deliver(&services.alarm);
             for ended in &ended {
                 let failure = Failure::new(ErrorCode::Forbidden, rights::violation(ended).to_string());
                 let id = String::from_utf8_lossy(&ended.options().id);
@@ -120,6 +121,7 @@ impl Session {
         self.rights.note_requests(&self.shared.outbox, now);
         for request in self.pending.take_overdue(now) {
             services.fan_out.unsubscribe(&request, executor.publisher().effects);
+            request.silence();
             let failure = Failure::new(ErrorCode::Timeout, "no answer came in time");
             self.write_error(&failure, Some(&String::from_utf8_lossy(&request.options().id)), output);
         }

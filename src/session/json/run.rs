@@ -8,7 +8,7 @@ use quartet_protocol::buffer::Buffer;
 use super::answer::{Answer, ErrorCode, Failure, write};
 use super::pending::REQUESTS_MAX;
 use super::request::Request;
-use super::{Session, facts};
+use super::{Session, facts, rights};
 use crate::access::{DEFAULT_USER, Login, Violation, is_reserved_reply};
 use crate::broker::authentication::{self, Credentials};
 use crate::broker::subjects::{SubjectRefused, check_reply, check_subject, new_inbox};
@@ -141,8 +141,13 @@ impl Run<'_> {
             let login = Login { attempts: &services.attempts, address, now: self.now };
             let identity = authentication::authenticate(settings, login, credentials)
                 .map_err(|_| Failure::new(ErrorCode::Unauthorized, "the user or the password is wrong"))?;
-            self.session.rights.take_on(identity, &self.session.shared.outbox);
-            self.session.keep_alive.note_authenticated();
+            let Session { rights, shared, keep_alive, .. } = &mut *self.session;
+            let ended = rights.change_user(identity, shared, &mut self.publisher);
+            keep_alive.note_authenticated();
+            for ended in &ended {
+                let id = String::from_utf8_lossy(&ended.options().id);
+                self.answer(&Answer::error(&violation(&rights::violation(ended)), Some(&id)));
+            }
         }
         let facts = facts(&self.session.shared);
         let mut options = facts.options();
