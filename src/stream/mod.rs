@@ -4,7 +4,8 @@
 //! stored once the disk has it, and nobody sees a message before that.
 
 pub mod api;
+pub mod consumer;
 pub mod definition;
-
+pub mod filter;
 pub mod json;
 pub mod message;

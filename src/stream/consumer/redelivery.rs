@@ -1,0 +1,60 @@
+//! What becomes of messages whose time for an acknowledgement is over.
+
+use super::Consumer;
+use super::effect::{Cause, DeadLetter, Effect, Turn};
+use super::limits::EXPIRED_PER_TURN;
+use super::pending::{Entry, State};
+use super::record::{Leaving, Record};
+use super::rules::Retention;
+
+impl Consumer {
+    /// Marks what is to be delivered again, and ends what was delivered often enough.
+    pub(super) fn expire_pending(&mut self, turn: &mut Turn<'_>) {
+        for _ in 0..EXPIRED_PER_TURN {
+            let Some(entry) = self.pending.expired(turn.micros()) else { return };
+            if self.rules.is_last_delivery(entry.deliveries) {
+                self.exhaust(turn, entry);
+            } else {
+                self.pending.change(entry.sequence, |entry| entry.state = State::Again);
+            }
+        }
+    }
+
+    /// A message was delivered as often as the definition allows.
+    pub(super) fn exhaust(&mut self, turn: &mut Turn<'_>, entry: Entry) {
+        let Entry { sequence, deliveries, .. } = entry;
+        turn.effects.push(Effect::MaxDeliveries { sequence, deliveries });
+        if self.rules.has_dead_letters {
+            self.leave(turn, entry, Cause::MaxDeliveries);
+            return;
+        }
+        self.pending.remove(sequence);
+        self.set_exhausted(sequence);
+        self.keep(turn, Record::Exhausted { sequence });
+    }
+
+    /// Remembers a message that the stream is to keep though nobody gets it any more.
+    pub(super) fn set_exhausted(&mut self, sequence: u64) {
+        if self.rules.retention == Retention::Consumed {
+            self.exhausted.insert(sequence);
+        }
+    }
+
+    /// Sends a message to the dead letters.
+    pub(super) fn leave(&mut self, turn: &mut Turn<'_>, entry: Entry, cause: Cause) {
+        let Entry { sequence, deliveries, .. } = entry;
+        let leaving = Leaving { sequence, deliveries, cause };
+        self.pending.remove(sequence);
+        self.leaving.insert(sequence, leaving);
+        self.keep(turn, Record::Leaving(leaving));
+        turn.effects.push(Effect::DeadLetter(DeadLetter { sequence, deliveries, cause, is_repeated: false }));
+    }
+
+    /// The dead letter of a message is stored, or cannot be because the message is gone.
+    pub fn left(&mut self, turn: &mut Turn<'_>, sequence: u64) {
+        if self.leaving.remove(&sequence).is_some() {
+            self.keep(turn, Record::Left { sequence });
+            self.done(turn, sequence);
+        }
+    }
+}

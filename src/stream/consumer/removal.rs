@@ -1,0 +1,46 @@
+//! The stream changes under its consumer: messages are published, and messages are removed.
+
+use super::Consumer;
+use super::effect::Turn;
+
+impl Consumer {
+    /// A message can be seen from now on.  The owner tells each once, in the order of their sequences, and may leave out
+    /// those that do not match.
+    pub fn published(&mut self, sequence: u64, subject: &[u8]) {
+        if sequence <= self.position || !self.rules.filter.matches(subject) {
+            return;
+        }
+        if self.ahead == 0 && self.newest.is_none() {
+            // Nothing before it matches, so the search for the next message begins here.
+            self.position = self.position.max(sequence - 1);
+        }
+        self.ahead += 1;
+    }
+
+    /// A message was removed from the stream, by a limit or by somebody.  The owner tells each once.
+    pub fn removed(&mut self, sequence: u64, subject: &[u8]) {
+        self.pending.remove(sequence);
+        self.exhausted.remove(&sequence);
+        let is_ahead =
+            sequence > self.position && self.newest.as_ref().is_none_or(|newest| newest.wants(sequence));
+        if is_ahead && self.rules.filter.matches(subject) {
+            self.ahead = self.ahead.saturating_sub(1);
+        }
+    }
+
+    /// Many messages were removed at once: looks at all that it knows, instead of being told each.
+    pub fn swept(&mut self, turn: &mut Turn<'_>) {
+        let messages = turn.messages;
+        self.pending.retain(|sequence| messages.holds(sequence));
+        self.exhausted.retain(|sequence| messages.holds(*sequence));
+        let mut from = self.position + 1;
+        let mut listed = 0;
+        if let Some(newest) = &mut self.newest {
+            newest.sequences.retain(|sequence| messages.holds(*sequence));
+            listed = newest.sequences.len() as u64;
+            from = newest.until + 1;
+        }
+        self.ahead = listed + messages.count(from, &self.rules.filter);
+        self.end_newest_if_through();
+    }
+}

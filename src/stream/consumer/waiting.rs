@@ -1,0 +1,117 @@
+//! The requests that wait for messages, in the order in which they have their turn.
+
+use std::collections::VecDeque;
+
+use super::effect::Target;
+use super::pin::PinId;
+use super::status::Detail;
+
+/// A request that waits.
+pub(super) struct Request {
+    pub(super) target: Target,
+    /// Messages that it still wants.
+    pub(super) left: u32,
+    /// Bytes that it still takes; none for any number.
+    pub(super) bytes_left: Option<usize>,
+    /// Messages that it got.
+    pub(super) delivered: u32,
+    /// When its time is over.
+    pub(super) expires: Option<u64>,
+    /// How often it wants to hear from the consumer, and when next.
+    pub(super) heartbeat: Option<(u64, u64)>,
+    /// Whether it ends when there is nothing more.
+    pub(super) is_no_wait: bool,
+    /// It is served if at least so many messages are pending or without an acknowledgement; 0 for no such condition.
+    pub(super) min_pending: u64,
+    pub(super) min_ack_pending: u64,
+    pub(super) pin: Option<PinId>,
+    /// The turn in which somebody was last found to want its messages.
+    pub(super) wanted_in: u64,
+}
+
+impl Request {
+    /// What it asked for and has not got.
+    pub(super) fn rest(&self) -> Detail {
+        Detail::Rest { messages: self.left, bytes: self.bytes_left.unwrap_or(0) }
+    }
+
+    fn due(&self) -> u64 {
+        let heartbeat = self.heartbeat.map_or(u64::MAX, |(_, next)| next);
+        self.expires.unwrap_or(u64::MAX).min(heartbeat)
+    }
+}
+
+/// See the module's text.
+pub(super) struct Waiting {
+    requests: VecDeque<Request>,
+    /// Requests that do not wait.
+    no_wait: usize,
+    /// No request is due earlier.
+    due: u64,
+}
+
+impl Default for Waiting {
+    fn default() -> Waiting {
+        Waiting { requests: VecDeque::new(), no_wait: 0, due: u64::MAX }
+    }
+}
+
+impl Waiting {
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(super) fn has_no_wait(&self) -> bool {
+        self.no_wait > 0
+    }
+
+    /// A time before which no request expires or wants a heartbeat; none if there is nothing to wait for.
+    pub(super) fn due(&self) -> Option<u64> {
+        (self.due < u64::MAX).then_some(self.due)
+    }
+
+    /// Messages that all requests together still want.
+    pub(super) fn wanted(&self) -> u64 {
+        self.requests.iter().map(|request| u64::from(request.left)).sum()
+    }
+
+    pub(super) fn add(&mut self, request: Request) {
+        self.due = self.due.min(request.due());
+        self.no_wait += usize::from(request.is_no_wait);
+        self.requests.push_back(request);
+    }
+
+    pub(super) fn front(&mut self) -> Option<&mut Request> {
+        self.requests.front_mut()
+    }
+
+    pub(super) fn remove_front(&mut self) {
+        let removed = self.requests.pop_front();
+        self.no_wait -= usize::from(removed.is_some_and(|request| request.is_no_wait));
+        self.forget_if_empty();
+    }
+
+    /// The first request has had its turn.
+    pub(super) fn rotate(&mut self) {
+        if self.requests.len() > 1 {
+            self.requests.rotate_left(1);
+        }
+    }
+
+    /// Keeps the requests that `keep` wants, and looks anew when the next one is due.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Request) -> bool) {
+        self.requests.retain_mut(|request| {
+            let is_kept = keep(request);
+            self.no_wait -= usize::from(!is_kept && request.is_no_wait);
+            is_kept
+        });
+        self.due = self.requests.iter().map(Request::due).min().unwrap_or(u64::MAX);
+        self.forget_if_empty();
+    }
+
+    fn forget_if_empty(&mut self) {
+        if self.requests.is_empty() {
+            self.due = u64::MAX;
+        }
+    }
+}
