@@ -121,3 +121,21 @@ fn all_of_one_subject_get_a_message_in_their_order() {
     let answer = publisher.answers_to("PUB one reply 0\r\n\r\nSUB one 1\r\nPUB one 0\r\n\r\n");
     assert_eq!(answer, "MSG one 1 0\r\n\r\n");
 }
+
+#[test]
+fn whoever_publishes_too_much_to_itself_is_cut_off_at_once() {
+    let server = server(&["--broker-max-pending", "1mb"]);
+    let mut resp = Client::connect(server.address());
+    let mut other = BrokerClient::quiet(server.broker_address());
+    other.write("SUB last 1\r\n");
+    other.flush();
+    let mut client = BrokerClient::quiet(server.broker_address());
+    write_all(&mut client, 0..5_000, |number| format!("SUB a {number}\r\n"));
+    client.flush();
+    // One read brings all of it, and each message is 5,000.
+    client.write("PUB a 0\r\n\r\n".repeat(5_000) + "PUB last 0\r\n\r\n");
+    wait_for(|| (resp.figure("broker_connections") == 1).then_some(()));
+    assert_eq!(resp.figure("broker_slow_consumers"), 1);
+    assert!(resp.figure("broker_messages_in") < 5_000);
+    other.flush();
+}

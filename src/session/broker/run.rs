@@ -116,6 +116,10 @@ impl<'r> Run<'r> {
     pub(super) fn operations(&mut self, input: &[u8]) -> Flow {
         let mut rest = input;
         while !rest.is_empty() {
+            if self.session.shared.outbox.is_closing() {
+                // Its own messages may have been too much for it: more of them would keep others waiting.
+                return Flow::Close;
+            }
             if !self.session.is_authenticated() && !rest[0].eq_ignore_ascii_case(&b'c') {
                 return self.refuse(CloseReason::Unauthenticated, "Authorization Violation");
             }

@@ -154,6 +154,9 @@ impl Session {
         output: &mut Buffer,
     ) -> Flow {
         loop {
+            if self.shared().outbox.is_closing() {
+                return Flow::Close;
+            }
             // The input may have the client's password, which lifts this limit.
             let most = self.message_length_max(executor.settings());
             let Decoded { stream, rest, stop, has_pong } = self.decode(input, most, output);
@@ -312,7 +315,8 @@ impl Session {
 
     /// Notes with which words the conversation ends, if the inner one has ended.
     fn note_end(&mut self, flow: Flow) {
-        if flow == Flow::Close && matches!(self.end, End::Open) {
+        // To one that is cut off nothing more is said.
+        if flow == Flow::Close && matches!(self.end, End::Open) && !self.shared().outbox.is_closing() {
             let (code, reason) = self.inner.ended_for().map_or((CloseCode::NORMAL, ""), close_code);
             self.end = End::Due(code, reason);
         }
