@@ -66,7 +66,7 @@ fn append(criterion: &mut Criterion) {
 fn commit(criterion: &mut Criterion) {
     let folder = Folder::new();
     let (journal, mut writer, _) = {
-        let disk = quartet::journal::disk::Folder::open(&folder.0).expect("a temporary folder");
+        let disk = quartet::disk::Folder::open(&folder.0).expect("a temporary folder");
         Journal::open_on(std::sync::Arc::new(disk), Options::new("bench"), &mut |_, _| Ok(()))
             .expect("it is empty")
     };

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
+use crate::disk::{Folder, FolderError};
 use crate::journal::OpenError;
-use crate::journal::disk::{Folder, FolderError};
 use crate::settings::{LockDurability, Settings};
 
 const REMEDY: &str =

@@ -7,6 +7,7 @@ pub mod access;
 pub mod alarm;
 pub mod allocator;
 pub mod clock;
+pub mod disk;
 pub mod glob;
 pub mod lock_order;
 pub mod random;

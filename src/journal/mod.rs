@@ -12,9 +12,8 @@
 //!
 //! [`keeper`] opens the journal, and takes snapshots of the services that share it.
 //!
-//! No sockets, no `async`; [`disk`] is the only part that touches files.
+//! No sockets, no `async`; [`crate::disk`] is the only part that touches files.
 
-pub mod disk;
 mod groups;
 pub mod keeper;
 mod operations;
@@ -41,9 +40,9 @@ use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
 
 use crate::clock::Clock;
+use crate::disk::{Disk, Folder, FolderError};
 use crate::lock_order::{Condvar, Mutex, rank};
 use crate::wait::{Durable, Lost, Position};
-use disk::{Disk, Folder, FolderError};
 use pending::Pending;
 use shared::{Shared, State};
 

@@ -7,10 +7,10 @@ use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::ops::RangeInclusive;
 
-use super::disk::Disk;
 use super::operations::{Next, OperationReader};
 use super::record::{Found, RecordReader, Rest, Tag};
 use super::segment::{self, FileId, FileKind, HEAD, Head};
+use crate::disk::Disk;
 use crate::wait::Position;
 
 /// Bytes read from the disk at once.

@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
 
-use super::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile};
 use crate::wait::Position;
 
 const MAGIC: [u8; 8] = *b"QUARTETJ";

@@ -7,11 +7,11 @@ use std::task::{Poll, Wake, Waker};
 use std::thread::Thread;
 
 use super::Options;
-use super::disk::Disk;
 use super::pending::Pending;
 use super::record::Tag;
 use super::waiters::Waiters;
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::lock_order::{Condvar, Mutex, MutexGuard, rank};
 use crate::wait::{Lost, Position};
 

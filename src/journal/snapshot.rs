@@ -12,10 +12,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::disk::DiskFile;
 use super::record::{self, Links, Tag};
 use super::segment::{self, FileId};
 use super::shared::Shared;
+use crate::disk::DiskFile;
 use crate::lock_order;
 use crate::wait::Position;
 

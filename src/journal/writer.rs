@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use super::disk::DiskFile;
 use super::pending::{Cut, Taken};
 use super::segment::{self, FileId};
 use super::shared::{Shared, State};
+use crate::disk::DiskFile;
 use crate::lock_order;
 use crate::wait::Position;
 

@@ -1,6 +1,6 @@
 //! Files are damaged behind the journal's back.
 
-use quartet::journal::disk::Disk;
+use quartet::disk::Disk;
 use quartet::journal::{Journal, OpenError, Tag};
 
 use super::ledger::{Ledger, small};

@@ -70,7 +70,7 @@ fn records_of_open_groups_count_together() {
         let all = wholes.last().map_or(0, |whole| whole.end);
         assert_eq!(found(&disk), all, "seed {seed}");
         // The last segment with records, cut at every byte, with nothing behind it.
-        let mut names = quartet::journal::disk::Disk::list(&disk).expect("the disk works");
+        let mut names = quartet::disk::Disk::list(&disk).expect("the disk works");
         names.retain(|name| name.ends_with("segment"));
         names.sort();
         let Some(last) = names.iter().rfind(|name| disk.contents(name).len() > SEGMENT_HEAD) else {

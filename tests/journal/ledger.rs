@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use quartet::journal::disk::Disk;
+use quartet::disk::Disk;
 use quartet::journal::{Journal, OpenError, Options, Recovered, Tag, Writer};
 use quartet::wait::{Durable, Position};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use quartet::clock::Now;
-use quartet::journal::disk::Disk;
+use quartet::disk::Disk;
 use quartet::journal::keeper::{
     Dormant, Interrupted, JournalHandle, Keeper, Persistent, Rest, ServiceJournal,
 };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use quartet::clock::Now;
-use quartet::journal::disk::Disk;
+use quartet::disk::Disk;
 use quartet::journal::keeper::{Interrupted, JournalHandle, Keeper, Persistent, Rest, ServiceJournal};
 use quartet::journal::{Snapshot, Tag};
 

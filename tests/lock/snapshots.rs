@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use quartet::disk::Disk;
 use quartet::journal::Tag;
-use quartet::journal::disk::Disk;
 use quartet::lock::limits::SNAPSHOT_RECORDS_MAX;
 use quartet::lock::operation::{Acquire, Release};
 use quartet::lock::{Asked, Core, SnapshotWalk};

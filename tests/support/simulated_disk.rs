@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use quartet::journal::disk::{Disk, DiskFile};
+use quartet::disk::{Disk, DiskFile, PlacedRead};
 use quartet::random::Random;
 
 /// A folder of files.  Its clones are the same folder.
@@ -196,6 +196,26 @@ impl Disk for SimulatedDisk {
         Ok(Box::new(SimulatedFile { disk: self.clone(), file, end: 0 }))
     }
 
+    fn open(&self, name: &str) -> io::Result<Arc<dyn PlacedRead>> {
+        let state = self.0.lock();
+        let file = *state.names.get(name).ok_or_else(not_found)?;
+        Ok(Arc::new(OpenFile { disk: self.clone(), file }))
+    }
+
+    fn resume(&self, name: &str, length: u64) -> io::Result<Box<dyn DiskFile>> {
+        let (mut file, end) = (0, length as usize);
+        let cut = |state: &mut State| {
+            file = *state.names.get(name).ok_or_else(not_found)?;
+            if state.files[file].bytes.len() < end {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            state.files[file].bytes.truncate(end);
+            Ok(())
+        };
+        self.change(cut, |_| ())?;
+        Ok(Box::new(SimulatedFile { disk: self.clone(), file, end }))
+    }
+
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
         let cut = |state: &mut State| {
             let file = *state.names.get(name).ok_or_else(not_found)?;
@@ -233,6 +253,26 @@ impl Disk for SimulatedDisk {
 
     fn describe(&self, name: &str) -> String {
         format!("simulated/{name}")
+    }
+}
+
+struct OpenFile {
+    disk: SimulatedDisk,
+    file: usize,
+}
+
+impl PlacedRead for OpenFile {
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let state = self.disk.0.lock();
+        let bytes = &state.files[self.file].bytes;
+        let rest = &bytes[bytes.len().min(at as usize)..];
+        let count = rest.len().min(into.len());
+        into[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.disk.0.lock().files[self.file].bytes.len() as u64)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Persistent, open_folder};
 use crate::clock::Now;
-use crate::journal::disk::Disk;
+use crate::disk::Disk;
 use crate::journal::segment::{self, FileId, UNTAGGED_VERSIONS};
 use crate::journal::{Journal, OpenError, Snapshot, Tag, recovery};
 

@@ -30,9 +30,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
-use super::disk::{Disk, Folder, FolderError};
 use super::{Journal, OpenError, Options, Snapshot, Tag, Writer};
 use crate::clock::{Clock, Now};
+use crate::disk::{Disk, Folder, FolderError};
 use migration::Takeover;
 
 /// The folder of the journal, in the directory for data.

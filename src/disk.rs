@@ -1,12 +1,14 @@
-//! The disk as the journal sees it: a folder of files that are written at their end, and two ways to make sure.
+//! The disk as the journal and streams see it: a folder of files that are written at their end and read anywhere, and two
+//! ways to make sure.
 //!
-//! This is the only file of the journal that touches the file system.  Tests put a disk of their own under a journal, one that
-//! tears writes, forgets what was not synced, and fails.
+//! For both this is the only file that touches the file system.  Tests put a disk of their own under them, one that tears
+//! writes, forgets what was not synced, and fails.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How far ahead a file that goes on and on is laid out with zeros.
 const LAID_OUT_BYTES: usize = 256 * 1024;
@@ -29,8 +31,14 @@ pub trait Disk: Send + Sync {
     /// The contents of a file, from its start.
     fn read(&self, name: &str) -> io::Result<Box<dyn Read>>;
 
+    /// Opens a file to read it at any place.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn PlacedRead>>;
+
     /// Makes an empty file, in place of one of that name if there is one.
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file to write on behind its first `length` bytes.  Bytes behind them are cut off.
+    fn resume(&self, name: &str, length: u64) -> io::Result<Box<dyn DiskFile>>;
 
     /// Cuts a file to `length` bytes and syncs its contents.
     fn truncate(&self, name: &str, length: u64) -> io::Result<()>;
@@ -49,6 +57,15 @@ pub trait Disk: Send + Sync {
 
     /// Where a file is, for people; without a name, where the folder is.
     fn describe(&self, name: &str) -> String;
+}
+
+/// A file that many threads may read.  It stays readable after it was renamed or removed, as long as somebody has it.
+pub trait PlacedRead: Send + Sync {
+    /// Reads bytes from the place `at` on, and says how many: fewer than there is room for only at the file's end.
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
+
+    /// Its length in bytes at this moment.
+    fn length(&self) -> io::Result<u64>;
 }
 
 /// A file that is written from its start to its end.
@@ -164,6 +181,19 @@ impl Disk for Folder {
         Ok(Box::new(FolderFile { file, end: 0, laid_out: 0 }))
     }
 
+    fn open(&self, name: &str) -> io::Result<Arc<dyn PlacedRead>> {
+        Ok(Arc::new(File::open(self.path.join(name))?))
+    }
+
+    fn resume(&self, name: &str, length: u64) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        if file.metadata()?.len() < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.set_len(length)?;
+        Ok(Box::new(FolderFile { file, end: length, laid_out: 0 }))
+    }
+
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(self.path.join(name))?;
         file.set_len(length)?;
@@ -195,6 +225,25 @@ impl Disk for Folder {
     fn describe(&self, name: &str) -> String {
         let path = if name.is_empty() { self.path.clone() } else { self.path.join(name) };
         path.display().to_string()
+    }
+}
+
+impl PlacedRead for File {
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < into.len() {
+            match FileExt::read_at(self, &mut into[read..], at + read as u64) {
+                Ok(0) => break,
+                Ok(count) => read += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
     }
 }
 
