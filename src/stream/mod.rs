@@ -7,5 +7,6 @@ pub mod api;
 pub mod consumer;
 pub mod definition;
 pub mod filter;
+pub mod index;
 pub mod json;
 pub mod message;

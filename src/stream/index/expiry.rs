@@ -1,0 +1,206 @@
+//! When messages with a time to live of their own go.
+//!
+//! Each takes 12 bytes: the due time in milliseconds and the sequence, 48 bits each.  A message that goes earlier, because it
+//! was deleted or its stream has limits, is not looked for: its entry is passed over when it is due, and all such entries
+//! are dropped together once the list has become twice as long.
+//!
+//! A message may also have been published to stay whatever its age: it does not leave for the stream's `max_age`.
+
+use std::cmp::Ordering;
+
+use roaring::RoaringTreemap;
+
+use super::chunks::SortedChunks;
+
+const NANOSECONDS: i64 = 1_000_000;
+
+/// The highest due time and the longest distance between two sequences.
+const PART_MAX: u64 = (1 << 48) - 1;
+
+/// A list of fewer entries is not searched for those of messages that have gone.
+const SWEPT_LENGTH_MIN: usize = 1024;
+
+/// Due time and sequence in such an order that they compare as they are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Entry([u32; 3]);
+
+impl Entry {
+    fn new(due: u64, offset: u64) -> Entry {
+        Entry([(due >> 16) as u32, ((due as u32 & 0xffff) << 16) | (offset >> 32) as u32, offset as u32])
+    }
+
+    fn due(self) -> u64 {
+        (u64::from(self.0[0]) << 16) | u64::from(self.0[1] >> 16)
+    }
+
+    fn offset(self) -> u64 {
+        (u64::from(self.0[1] & 0xffff) << 32) | u64::from(self.0[2])
+    }
+}
+
+/// The messages that go at a time of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Expiry {
+    entries: SortedChunks<Entry>,
+    /// The sequence that offsets count from.
+    base: u64,
+    /// The length at which entries of messages that have gone are dropped.
+    swept_at: usize,
+    /// The messages that stay whatever their age.
+    lasting: RoaringTreemap,
+}
+
+impl Expiry {
+    /// How many messages are noted.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn memory(&self) -> usize {
+        self.entries.memory()
+    }
+
+    /// A message goes at `due`, in nanoseconds since 1970, or up to a millisecond later.  `is_stored` says of any sequence
+    /// whether that message is still stored.
+    pub fn add(&mut self, sequence: u64, due: i64, is_stored: impl Fn(u64) -> bool) {
+        if self.len() >= self.swept_at.max(SWEPT_LENGTH_MIN) {
+            let base = self.base;
+            self.entries.retain(|entry| is_stored(base + entry.offset()));
+            self.swept_at = 2 * self.len();
+        }
+        if self.is_empty() {
+            self.base = sequence;
+        }
+        if sequence < self.base || sequence - self.base > PART_MAX {
+            self.move_base(sequence, &is_stored);
+        }
+        let due = (due.max(0) as u64).div_ceil(NANOSECONDS as u64).min(PART_MAX);
+        // Two hundred million million sequences lie between two stored messages only if somebody has skipped them.
+        let entry = Entry::new(due, (sequence - self.base).min(PART_MAX));
+        self.entries.insert(entry, |other| other.cmp(&entry));
+    }
+
+    /// A message stays whatever its age.
+    pub fn add_lasting(&mut self, sequence: u64) {
+        self.lasting.insert(sequence);
+    }
+
+    /// Whether a message stays whatever its age.
+    pub fn is_lasting(&self, sequence: u64) -> bool {
+        self.lasting.contains(sequence)
+    }
+
+    /// A message has gone.
+    pub fn remove_lasting(&mut self, sequence: u64) {
+        self.lasting.remove(sequence);
+    }
+
+    /// Counts offsets from another sequence, the lowest of all.
+    fn move_base(&mut self, sequence: u64, is_stored: &impl Fn(u64) -> bool) {
+        let former = self.base;
+        let all: Vec<(u64, u64)> =
+            self.entries.from(|_| false).map(|entry| (entry.due(), former + entry.offset())).collect();
+        let kept: Vec<_> = all.into_iter().filter(|(_, at)| is_stored(*at)).collect();
+        self.base = kept.iter().map(|(_, at)| *at).min().unwrap_or(sequence).min(sequence);
+        self.entries = SortedChunks::default();
+        for (due, at) in kept {
+            let entry = Entry::new(due, (at - self.base).min(PART_MAX));
+            self.entries.insert(entry, |other| other.cmp(&entry));
+        }
+    }
+
+    /// When the next message goes, in nanoseconds since 1970; it may have gone already.
+    pub fn next_due(&self) -> Option<i64> {
+        self.entries
+            .first()
+            .map(|entry| i64::try_from(entry.due()).unwrap_or(i64::MAX).saturating_mul(NANOSECONDS))
+    }
+
+    /// Takes out a message that is due at `now`.  It may have gone already.
+    pub fn take_due(&mut self, now: i64) -> Option<u64> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let first = *self.entries.first()?;
+        self.entries.remove(|entry| if *entry == first { Ordering::Equal } else { Ordering::Greater })?;
+        Some(self.base + first.offset())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn messages_go_in_the_order_of_their_times() {
+        let mut random = Random::with_seed(3);
+        let (mut expiry, mut twin) = (Expiry::default(), BTreeSet::new());
+        for sequence in 1..5000 {
+            let due = random.below(1_000_000) as i64 * NANOSECONDS;
+            expiry.add(sequence, due, |_| true);
+            twin.insert((due, sequence));
+            if random.below(3) == 0 {
+                let now = twin.first().map_or(0, |(due, _)| *due);
+                assert_eq!(expiry.next_due(), Some(now));
+                assert_eq!(expiry.take_due(now - 1), None);
+                assert_eq!(expiry.take_due(now), twin.pop_first().map(|(_, sequence)| sequence));
+            }
+        }
+        assert_eq!(expiry.len(), twin.len());
+    }
+
+    #[test]
+    fn a_message_takes_less_than_sixteen_bytes() {
+        let (mut same, mut mixed, mut random) = (Expiry::default(), Expiry::default(), Random::with_seed(4));
+        for sequence in 1..=100_000_u64 {
+            same.add(sequence, (sequence as i64 + 3600) * NANOSECONDS, |_| true);
+            mixed.add(sequence, random.below(1 << 50) as i64, |_| true);
+        }
+        for expiry in [same, mixed] {
+            let each = expiry.memory() as f64 / 100_000.0;
+            assert!(each <= 16.0, "{each} bytes");
+        }
+    }
+
+    #[test]
+    fn messages_that_have_gone_do_not_pile_up() {
+        let mut expiry = Expiry::default();
+        for sequence in 1..100_000 {
+            expiry.add(sequence, i64::MAX, |other| other + 100 > sequence);
+        }
+        assert!(expiry.len() <= 2 * SWEPT_LENGTH_MIN, "{}", expiry.len());
+    }
+
+    #[test]
+    fn lasting_messages_are_known() {
+        let mut expiry = Expiry::default();
+        expiry.add_lasting(5);
+        assert!(expiry.is_lasting(5) && !expiry.is_lasting(6) && expiry.is_empty());
+        expiry.remove_lasting(5);
+        assert!(!expiry.is_lasting(5));
+    }
+
+    #[test]
+    fn times_and_sequences_are_exact_at_their_limits() {
+        let mut expiry = Expiry::default();
+        let far = 1 << 60;
+        expiry.add(far, 1, |_| true);
+        expiry.add(far + PART_MAX, 2, |_| true);
+        expiry.add(far + PART_MAX + 1, i64::MAX, |sequence| sequence > far);
+        expiry.add(far + 5, NANOSECONDS + 1, |_| true);
+        assert_eq!(expiry.take_due(0), None);
+        assert_eq!(expiry.take_due(NANOSECONDS), Some(far + PART_MAX));
+        assert_eq!(expiry.take_due(i64::MAX - NANOSECONDS), Some(far + 5));
+        assert_eq!(expiry.next_due(), Some((i64::MAX / NANOSECONDS + 1).saturating_mul(NANOSECONDS)));
+        assert_eq!(expiry.take_due(i64::MAX), Some(far + PART_MAX + 1));
+        assert!(expiry.is_empty());
+    }
+}

@@ -1,0 +1,196 @@
+//! What a stream knows of its messages in memory: their range, their subjects, and which of them are gone.
+//!
+//! Nothing here grows with the number of messages: what it would take to know every message is on the disk.  So some answers
+//! are bounds, and say so; storage makes them exact, and tells the index.  Of a subject the count is always exact.  Its first
+//! and last sequence are, until the message there is removed while more than one other is left.  If a subject may have few
+//! messages only, all their sequences are kept and everything is exact.
+//!
+//! [`limits`] says which messages leave a stream, [`purge`] which of them a purge takes, [`expiry`] when those with a time to
+//! live go.
+
+mod chunks;
+pub mod expiry;
+mod history;
+pub mod limits;
+pub mod purge;
+mod search;
+mod subjects;
+#[cfg(test)]
+mod tests;
+
+pub use history::{End, Known};
+pub use search::{Count, Next, TooManySubjects};
+
+use roaring::RoaringTreemap;
+use subjects::Subjects;
+
+/// All sequences of a subject are kept in memory if a subject may have this many messages at most, and more than one.
+pub const HISTORY_MAX: u64 = 64;
+
+/// What a stream knows of its messages.
+#[derive(Clone, Debug)]
+pub struct Index {
+    /// The first stored message, or the next sequence if there is none.
+    first: u64,
+    last: u64,
+    messages: u64,
+    bytes: u64,
+    subjects: Subjects,
+    /// Sequences between the first and the last that are not stored.
+    deleted: RoaringTreemap,
+}
+
+impl Index {
+    /// The index of a stream whose first message is going to be `first_sequence`, which is at least one.
+    pub fn new(first_sequence: u64, max_messages_per_subject: Option<u64>) -> Index {
+        let first = first_sequence.max(1);
+        Index {
+            first,
+            last: first - 1,
+            messages: 0,
+            bytes: 0,
+            subjects: Subjects::new(keeps_sequences(max_messages_per_subject)),
+            deleted: RoaringTreemap::new(),
+        }
+    }
+
+    /// The first stored sequence; the next one to come if nothing is stored.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The last sequence that was given, whether that message is still stored or not.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// How many messages are stored.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// The bytes of all stored messages.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many subjects have messages.
+    pub fn subjects(&self) -> u64 {
+        self.subjects.len() as u64
+    }
+
+    /// Bytes of memory that the subjects take, but for what the allocator adds.
+    pub fn subjects_memory(&self) -> usize {
+        self.subjects.memory()
+    }
+
+    /// Sequences between the first and the last that are not stored.
+    pub fn deleted(&self) -> &RoaringTreemap {
+        &self.deleted
+    }
+
+    /// Whether all sequences of each subject are kept, so that messages have to be added one by one.
+    pub fn keeps_sequences(&self) -> bool {
+        self.subjects.has_middles()
+    }
+
+    /// Whether a message with this sequence is stored.
+    pub fn is_stored(&self, sequence: u64) -> bool {
+        (self.first..=self.last).contains(&sequence) && !self.deleted.contains(sequence)
+    }
+
+    /// The first stored sequence from `from` on.
+    pub fn stored_from(&self, from: u64) -> Option<u64> {
+        let from = from.max(self.first);
+        (from..=self.last).find(|sequence| !self.deleted.contains(*sequence))
+    }
+
+    /// A message has been stored.  Its sequence is behind all others; the ones between are not stored.
+    pub fn add(&mut self, sequence: u64, subject: &[u8], size: u64) {
+        self.pass(sequence);
+        self.subjects.add(subject, 1, sequence, sequence);
+        self.messages += 1;
+        self.bytes += size;
+    }
+
+    /// Sequences up to `last` have been given, and nothing is stored there.
+    pub fn skip(&mut self, last: u64) {
+        if last <= self.last {
+            return;
+        }
+        if self.messages == 0 {
+            self.first = last + 1;
+        } else {
+            self.deleted.insert_range(self.last + 1..=last);
+        }
+        self.last = last;
+    }
+
+    /// Makes `sequence` the last.
+    fn pass(&mut self, sequence: u64) {
+        debug_assert!(sequence > self.last, "sequence {sequence} behind {}", self.last);
+        self.skip(sequence - 1);
+        self.last = sequence;
+    }
+
+    /// Takes over messages of a subject at a start, when no sequences are kept: their number and the first and last of
+    /// them, behind all that were added of this subject.  [`Index::restore`] comes first.
+    pub fn add_many(&mut self, subject: &[u8], count: u64, first: u64, last: u64, bytes: u64) {
+        self.subjects.add(subject, count, first, last);
+        self.messages += count;
+        self.bytes += bytes;
+    }
+
+    /// Takes over one message at a start, behind all that were added.  [`Index::restore`] comes first.
+    pub fn add_stored(&mut self, sequence: u64, subject: &[u8], size: u64) {
+        self.add_many(subject, 1, sequence, sequence, size);
+    }
+
+    /// The range of an empty index at a start, and what is not stored in it; the messages are added next.
+    pub fn restore(&mut self, first: u64, last: u64, deleted: RoaringTreemap) {
+        debug_assert!(self.messages == 0 && first <= last + 1, "{first} to {last}");
+        (self.first, self.last, self.deleted) = (first, last, deleted);
+    }
+
+    /// A message has been removed.  False if it was not stored, and then nothing changes.
+    pub fn remove(&mut self, sequence: u64, subject: &[u8], size: u64) -> bool {
+        if !self.is_stored(sequence) || !self.subjects.remove(subject, sequence) {
+            return false;
+        }
+        self.messages -= 1;
+        self.bytes = self.bytes.saturating_sub(size);
+        if self.messages == 0 {
+            self.first = self.last + 1;
+            self.deleted.clear();
+        } else if sequence == self.first {
+            self.first = self.stored_from(sequence + 1).unwrap_or(self.last + 1);
+            self.deleted.remove_range(..self.first);
+        } else {
+            self.deleted.insert(sequence);
+        }
+        true
+    }
+
+    /// Everything has been removed.  The next sequence is `next`, or the one behind the last if that is later.
+    pub fn clear(&mut self, next: u64) {
+        let last = self.last.max(next.saturating_sub(1));
+        let keeps_sequences = self.subjects.has_middles();
+        *self =
+            Index { first: last + 1, last, subjects: Subjects::new(keeps_sequences), ..Index::new(1, None) };
+    }
+
+    /// A subject may have another number of messages from now on.  True if all messages have to be added to a new index,
+    /// because their sequences are to be kept and are not known.
+    #[must_use]
+    pub fn change_history(&mut self, max_messages_per_subject: Option<u64>) -> bool {
+        let wants_sequences = keeps_sequences(max_messages_per_subject);
+        if !wants_sequences {
+            self.subjects.drop_middles();
+        }
+        wants_sequences && !self.subjects.has_middles()
+    }
+}
+
+fn keeps_sequences(max_messages_per_subject: Option<u64>) -> bool {
+    max_messages_per_subject.is_some_and(|max| (2..=HISTORY_MAX).contains(&max))
+}
