@@ -44,3 +44,6 @@ mod limit;
 
 /// What a service's journal keeps when the power fails, the disk errs or files are damaged.
 mod journal;
+
+/// Durable streams: what their files keep when they are damaged or the power fails.
+mod stream;

@@ -10,3 +10,4 @@ pub mod filter;
 pub mod index;
 pub mod json;
 pub mod message;
+pub mod segment;

@@ -1,0 +1,255 @@
+//! What is known of a file while it is written or scanned, and the footer that says it to the next start.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 48 | the summary: first and last sequence, messages, bytes, first and last time |
+//! | 8 + | subjects: how many, then of each the length of its text (2), the text, count, first, last, bytes (8 each) |
+//! | 8 + | marks: how many, then of each the distance from the first sequence and the place (4 each) |
+//! | 8 + | rows: how many bytes, then for each record three numbers of variable length (see [`Directory`]) |
+//! | 20 | where the footer begins (8), CRC32C over the file's stream and number, that place and the footer (4), magic (8) |
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use super::directory::{Directory, SubjectRow};
+use super::file::{FileId, HEAD};
+use super::record::{SUBJECT_MAX, size_of_record};
+use crate::stream::message::StoredMessage;
+
+/// A record is marked if it begins this many bytes behind the last that is.
+pub(super) const MARK_BYTES: u64 = 4096;
+
+const MAGIC: [u8; 8] = *b"QUARTETF";
+
+/// Bytes at the end of a footer: where it begins, its checksum, the magic.
+pub(super) const TRAILER: usize = 8 + 4 + 8;
+
+/// The range of a file's messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Summary {
+    /// The first sequence.
+    pub first: u64,
+    /// The last sequence; none if there are no messages.
+    pub last: u64,
+    /// How many messages there are.
+    pub messages: u64,
+    /// How many bytes they count for.
+    pub bytes: u64,
+    /// The time of the first.
+    pub first_time: i64,
+    /// The time of the last.
+    pub last_time: i64,
+}
+
+/// Where a record begins: how far its sequence is behind the first of the file, and its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Mark {
+    pub(super) distance: u32,
+    pub(super) offset: u32,
+}
+
+/// What is known of a file's messages.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contents {
+    pub(super) summary: Summary,
+    pub(super) marks: Vec<Mark>,
+    pub(super) directory: Directory,
+    by_text: HashTable<u32>,
+    hasher: FixedState,
+}
+
+impl Contents {
+    /// What is known of a file that is going to be written on.
+    pub(super) fn of(summary: Summary, marks: &[Mark], directory: &Directory) -> Contents {
+        let (marks, directory) = (marks.to_vec(), directory.clone());
+        let mut contents = Contents { summary, marks, directory, ..Contents::default() };
+        let Contents { directory, by_text, hasher, .. } = &mut contents;
+        let hash = |number: &u32| hasher.hash_one(directory.text(*number));
+        (0..directory.subjects.len() as u32).for_each(|number| {
+            by_text.insert_unique(hash(&number), number, hash);
+        });
+        contents
+    }
+
+    /// A record of `length` bytes stands at `offset`, behind all others.
+    pub(super) fn add(&mut self, message: &StoredMessage<'_>, offset: u64, length: u64) {
+        let summary = &mut self.summary;
+        if summary.messages == 0 {
+            (summary.first, summary.first_time) = (message.sequence, message.time);
+        }
+        summary.messages += 1;
+        summary.bytes += size_of_record(length);
+        (summary.last, summary.last_time) = (message.sequence, message.time);
+        if self.marks.last().is_none_or(|mark| offset - u64::from(mark.offset) >= MARK_BYTES) {
+            let distance = (message.sequence - summary.first) as u32;
+            self.marks.push(Mark { distance, offset: offset as u32 });
+        }
+        let subject = self.subject(message.subject);
+        self.directory.add(message.sequence, subject, length);
+    }
+
+    fn subject(&mut self, text: &[u8]) -> u32 {
+        let Contents { directory, by_text, hasher, .. } = self;
+        let hash = hasher.hash_one(text);
+        if let Some(found) = by_text.find(hash, |number| directory.text(*number) == text) {
+            return *found;
+        }
+        let number = directory.add_subject(text);
+        by_text.insert_unique(hash, number, |number| hasher.hash_one(directory.text(*number)));
+        number
+    }
+}
+
+/// Writes the footer that begins at `offset`.
+pub(super) fn encode_footer(id: FileId, offset: u64, contents: &Contents, into: &mut Vec<u8>) {
+    let at = into.len();
+    let Contents { summary, marks, directory, .. } = contents;
+    let Summary { first, last, messages, bytes, first_time, last_time } = *summary;
+    for number in [first, last, messages, bytes, first_time as u64, last_time as u64] {
+        into.extend_from_slice(&number.to_le_bytes());
+    }
+    into.extend_from_slice(&(directory.subjects.len() as u64).to_le_bytes());
+    for (number, row) in directory.subjects.iter().enumerate() {
+        let text = directory.text(number as u32);
+        into.extend_from_slice(&(text.len() as u16).to_le_bytes());
+        into.extend_from_slice(text);
+        for number in [row.count, row.first, row.last, row.bytes] {
+            into.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+    into.extend_from_slice(&(marks.len() as u64).to_le_bytes());
+    for mark in marks {
+        into.extend_from_slice(&mark.distance.to_le_bytes());
+        into.extend_from_slice(&mark.offset.to_le_bytes());
+    }
+    into.extend_from_slice(&(directory.rows.len() as u64).to_le_bytes());
+    into.extend_from_slice(&directory.rows);
+    let sum = crc32c::crc32c_append(id.checksum_at(offset), &into[at..]);
+    into.extend_from_slice(&offset.to_le_bytes());
+    into.extend_from_slice(&sum.to_le_bytes());
+    into.extend_from_slice(&MAGIC);
+}
+
+/// Where the footer begins that ends with these bytes, in a file of `length` bytes.
+pub(super) fn footer_start(trailer: &[u8], length: u64) -> Option<u64> {
+    let (offset, rest) = trailer.split_first_chunk()?;
+    let offset = u64::from_le_bytes(*offset);
+    (rest.len() == 12 && rest[4..] == MAGIC && (HEAD..length - TRAILER as u64).contains(&offset))
+        .then_some(offset)
+}
+
+/// Reads a footer that begins at `offset`, its trailer included.  Only whole footers with the right checksum are read.
+pub(super) fn decode_footer(id: FileId, offset: u64, bytes: &[u8]) -> Option<Contents> {
+    let (footer, trailer) = bytes.split_at_checked(bytes.len().checked_sub(TRAILER)?)?;
+    let sum = crc32c::crc32c_append(id.checksum_at(offset), footer);
+    if sum.to_le_bytes() != trailer[8..12] || offset.to_le_bytes() != trailer[..8] || trailer[12..] != MAGIC {
+        return None;
+    }
+    let mut rest = footer;
+    let [first, last, messages, bytes, first_time, last_time] = take_words(&mut rest)?;
+    let (first_time, last_time) = (first_time as i64, last_time as i64);
+    let summary = Summary { first, last, messages, bytes, first_time, last_time };
+    let mut directory = Directory { last, ..Directory::default() };
+    let [subjects] = take_words(&mut rest)?;
+    for _ in 0..subjects {
+        let length = usize::from(u16::from_le_bytes(*take(&mut rest)?));
+        let (text, behind) = rest.split_at_checked(length)?;
+        rest = behind;
+        directory.texts.extend_from_slice(text);
+        let text_end = u32::try_from(directory.texts.len()).ok()?;
+        let [count, first, last, bytes] = take_words(&mut rest)?;
+        directory.subjects.push(SubjectRow { text_end, count, first, last, bytes });
+    }
+    let [count] = take_words(&mut rest)?;
+    let mut marks = Vec::with_capacity(usize::try_from(count).ok()?.min(rest.len() / 8));
+    for _ in 0..count {
+        let (distance, offset) =
+            (u32::from_le_bytes(*take(&mut rest)?), u32::from_le_bytes(*take(&mut rest)?));
+        marks.push(Mark { distance, offset });
+    }
+    let [length] = take_words(&mut rest)?;
+    directory.rows = rest.to_vec();
+    (rest.len() as u64 == length).then_some(Contents { summary, marks, directory, ..Contents::default() })
+}
+
+fn take<'b, const LENGTH: usize>(bytes: &mut &'b [u8]) -> Option<&'b [u8; LENGTH]> {
+    let (taken, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(taken)
+}
+
+fn take_words<const COUNT: usize>(bytes: &mut &[u8]) -> Option<[u64; COUNT]> {
+    let mut words = [0; COUNT];
+    for word in &mut words {
+        *word = u64::from_le_bytes(*take(bytes)?);
+    }
+    Some(words)
+}
+
+const _: () = assert!(SUBJECT_MAX <= u16::MAX as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roaring::RoaringTreemap;
+
+    const ID: FileId = FileId { stream: 7, number: 3 };
+
+    fn contents() -> Contents {
+        let mut contents = Contents::default();
+        let mut offset = HEAD;
+        for sequence in 1..200_u64 {
+            let subject = format!("orders.{}", sequence % 7);
+            let subject = subject.as_bytes();
+            let message =
+                StoredMessage { sequence: 3 * sequence, time: 5, subject, headers: b"", payload: b"" };
+            contents.add(&message, offset, 100);
+            offset += 100;
+        }
+        contents
+    }
+
+    #[test]
+    fn a_footer_is_read_back_and_only_whole() {
+        let contents = contents();
+        let mut bytes = Vec::new();
+        encode_footer(ID, 5000, &contents, &mut bytes);
+        let length = 5000 + bytes.len() as u64;
+        assert_eq!(footer_start(&bytes[bytes.len() - TRAILER..], length), Some(5000));
+        let found = decode_footer(ID, 5000, &bytes).expect("it is whole");
+        assert_eq!((found.summary, &found.marks), (contents.summary, &contents.marks));
+        assert_eq!(found.directory, contents.directory);
+        assert_eq!(contents.marks.len(), 5);
+        assert!(decode_footer(ID, 5001, &bytes).is_none());
+        assert!(decode_footer(FileId { number: 4, ..ID }, 5000, &bytes).is_none());
+        for at in 0..bytes.len() {
+            assert!(decode_footer(ID, 5000, &bytes[at + 1..]).is_none());
+            assert!(decode_footer(ID, 5000, &bytes[..at]).is_none());
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 4;
+            assert!(decode_footer(ID, 5000, &flipped).is_none(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_directory_counts_and_finds() {
+        let directory = contents().directory;
+        let deleted = [30, 33].into_iter().collect();
+        let matching = |range, subject: &[u8]| -> Vec<u64> {
+            directory.matching(range, &deleted, |text| text == subject).map(|row| row.sequence).collect()
+        };
+        assert_eq!(matching(20..=100, b"orders.3"), [51, 72, 93]);
+        assert_eq!(matching(93..=93, b"orders.3"), [93]);
+        assert_eq!(matching(0..=u64::MAX, b"other"), [0_u64; 0]);
+        let bytes_each = directory.rows.len() as f64 / 199.0;
+        assert!(bytes_each <= 4.0, "{bytes_each}");
+        let all: u64 =
+            directory.live(0..=u64::MAX, &RoaringTreemap::new()).iter().map(|subject| subject.count).sum();
+        assert_eq!(all, 199);
+        let live = directory.live(30..=u64::MAX, &deleted);
+        assert_eq!(live.iter().map(|subject| subject.count).sum::<u64>(), 188);
+        let third = live.iter().find(|subject| subject.subject == b"orders.3").expect("it is there");
+        assert_eq!((third.first, third.last, third.bytes), (51, 3 * 199, 27 * 104));
+    }
+}
