@@ -26,6 +26,8 @@ pub(super) struct Backlog {
     pubsub_max: AtomicUsize,
     /// Bytes for one receiver of another listener; 0 for no limit.
     pending_max: AtomicUsize,
+    /// Most bytes of a message that a client of the broker publishes.
+    payload_max: AtomicUsize,
     /// The policy of receivers that have none of their own: its place among all of them.
     policy: AtomicU8,
     /// The memory of all messages that wait.
@@ -75,6 +77,7 @@ impl Backlog {
     pub(super) fn follow_settings(&self, settings: &Settings) {
         self.pubsub_max.store(settings.client_output_buffer_limit.pubsub.hard, Relaxed);
         self.pending_max.store(settings.broker_max_pending, Relaxed);
+        self.payload_max.store(settings.broker_max_payload, Relaxed);
         self.policy.store(settings.broker_slow_consumer as u8, Relaxed);
         self.budget.set_limit(settings.broker_memory_limit);
     }
@@ -88,6 +91,11 @@ impl Backlog {
     pub(super) fn bound_of_broker(&self) -> Bound {
         let policy = SlowConsumer::ALL[usize::from(self.policy.load(Relaxed))];
         Bound { bytes_max: limit(self.pending_max.load(Relaxed)), policy }
+    }
+
+    /// Most bytes of a message that a client of the broker publishes.
+    pub(super) fn payload_max(&self) -> usize {
+        self.payload_max.load(Relaxed)
     }
 
     /// Remembers a receiver for which something waits, so that it can be found when all that waits is too much.

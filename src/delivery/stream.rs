@@ -20,8 +20,9 @@ const STREAMS_MAX: usize = 10_000;
 /// Bytes of events that wait for one stream of events.
 const EVENT_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes of messages that wait for one stream of messages: several of the largest ones.
+/// Bytes of messages that wait for one stream of messages, or so many of the longest ones if these take more.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
+const MESSAGES_MIN: usize = 2;
 
 /// How many streams there are, and were.
 #[derive(Default)]
@@ -68,7 +69,8 @@ impl Stream {
             return None;
         }
         let id = streams.last_id.fetch_add(1, Relaxed) + 1;
-        let bytes_max = if options.only_events { EVENT_BYTES_MAX } else { MESSAGE_BYTES_MAX };
+        let messages_max = || MESSAGE_BYTES_MAX.max(MESSAGES_MIN * fan_out.backlog.payload_max());
+        let bytes_max = if options.only_events { EVENT_BYTES_MAX } else { messages_max() };
         let bound = Bound { bytes_max, policy: options.slow_consumer.unwrap_or_default() };
         let outbox = Arc::new(Outbox::of_stream(id, encoding, bound));
         name.into_iter().for_each(|name| outbox.set_name(name));
@@ -121,7 +123,7 @@ mod tests {
     use super::super::Message;
     use super::*;
     use crate::alarm::Alarm;
-    use crate::settings::SlowConsumer;
+    use crate::settings::{Settings, SlowConsumer};
 
     /// Publishes an event whose encoded form has so many bytes.
     fn publish(fan_out: &FanOut, channel: &[u8], bytes: usize) {
@@ -235,6 +237,26 @@ mod tests {
         assert_eq!((fan_out.missed(), stream.subscriptions[0].missed()), (3, 3));
         drop((stream, effects));
         assert_eq!(fan_out.waiting_bytes(), 0);
+    }
+
+    #[test]
+    fn a_stream_takes_the_longest_message_that_a_client_may_publish() {
+        let fan_out = Arc::new(FanOut::default());
+        let settings = Settings { broker_max_payload: 2 * MESSAGE_BYTES_MAX, ..Settings::default() };
+        fan_out.follow_settings(&settings);
+        let payload = "p".repeat(settings.broker_max_payload);
+        for policy in SlowConsumer::ALL {
+            let options =
+                SubscriptionOptions { slow_consumer: Some(*policy), ..SubscriptionOptions::default() };
+            let topics = vec![Topic::exact(b"x")];
+            let stream =
+                Stream::open(&fan_out, topics, Encoding::JsonLine, &options, None).expect("there are few");
+            let mut effects = Effects::default();
+            fan_out.publish(&Message::new(b"x", payload.as_bytes()), &mut effects);
+            effects.deliver(&Alarm::default());
+            let Poll::Ready(Some(taken)) = stream.poll_next(Waker::noop()) else { panic!("{policy:?}") };
+            assert!(taken.len() > payload.len());
+        }
     }
 
     #[test]
