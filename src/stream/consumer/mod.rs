@@ -10,6 +10,7 @@
 //! acknowledged on the disk is not delivered again.
 
 mod acknowledge;
+mod defined;
 mod deliver;
 pub mod effect;
 pub mod limits;

@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod groups;
+mod newest;
 mod pull;
 mod push;
 mod random;
