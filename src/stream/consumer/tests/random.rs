@@ -95,6 +95,8 @@ struct Out {
     /// When it may be delivered again.
     due: u64,
     is_delayed: bool,
+    /// Whether its receiver got more time, which is not kept over a restart.
+    is_extended: bool,
 }
 
 struct Asked {
@@ -244,6 +246,7 @@ impl Twin {
             if after > 0 || out.due > now {
                 out.due = now + after * 1_000_000;
                 out.is_delayed = after > 0;
+                out.is_extended = false;
             }
         }
         self.bench.say(sequence, Acknowledgement::Negative(after.map(Duration::from_secs)));
@@ -265,6 +268,7 @@ impl Twin {
         {
             out.due = now + ACK_WAIT_SECONDS * 1_000_000;
             out.is_delayed = false;
+            out.is_extended = true;
         }
         self.bench.say(sequence, Acknowledgement::InProgress);
     }
@@ -294,14 +298,14 @@ impl Twin {
             .collect();
         assert_eq!(repeated, self.dead);
         self.bench.effects.retain(|effect| !matches!(effect, Effect::DeadLetter(dead) if dead.is_repeated));
-        // More time for a receiver is not kept, so the times are those of the consumer.
-        let pending = self.bench.consumer.snapshot(self.bench.now).pending;
-        for message in pending {
-            if let Some(out) = self.out.get_mut(&message.sequence) {
-                out.due =
-                    self.bench.now.micros().saturating_add_signed(message.due - self.bench.now.wall_micros());
-                out.is_delayed = message.is_delayed;
+        let now = self.bench.now;
+        for message in self.bench.consumer.snapshot(now).pending {
+            let Some(out) = self.out.get_mut(&message.sequence) else { continue };
+            let due = now.micros().saturating_add_signed(message.due - now.wall_micros());
+            if !out.is_extended {
+                assert_eq!(due.max(now.micros()), out.due.max(now.micros()), "{}", message.sequence);
             }
+            (out.due, out.is_delayed) = (due, message.is_delayed);
         }
     }
 
@@ -357,7 +361,10 @@ impl Twin {
             let first = self.out.get(&sequence).map_or(self.delivered, |out| out.consumer_sequence);
             let due = now + ACK_WAIT_SECONDS * 1_000_000;
             let deliveries = delivery.deliveries;
-            self.out.insert(sequence, Out { consumer_sequence: first, deliveries, due, is_delayed: false });
+            self.out.insert(
+                sequence,
+                Out { consumer_sequence: first, deliveries, due, is_delayed: false, is_extended: false },
+            );
         }
         let gone = &self.bench.gone;
         self.queue.retain(|asked| !gone.contains(&asked.target));
