@@ -84,6 +84,12 @@ impl Consumer {
         stop == Stop::Most
     }
 
+    /// Whether [`Consumer::deliver`] may find something to do because messages came: somebody waits and there is something.
+    pub fn is_ready(&self) -> bool {
+        let has_receiver = self.waiting.len() > 0 || self.line.is_bound();
+        has_receiver && (self.ahead > 0 || self.pending.waiting() > 0)
+    }
+
     fn deliver_next(&mut self, turn: &mut Turn<'_>, run: &mut Run) -> Result<(), Stop> {
         if self.is_paused(turn.now) || !self.may_have_receiver(turn) {
             return Err(Stop::Idle);

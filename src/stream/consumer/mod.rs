@@ -2,8 +2,8 @@
 //!
 //! It is a state machine.  It does no I/O, reads no clock and has no lock: each call gets a [`Turn`] with the time and the
 //! stream's messages, and adds [`Effect`]s that its owner carries out in their order.  After any call that may have changed what can
-//! be delivered (a request, an acknowledgement, new messages, interest, the time of [`Consumer::next_action`]) the owner calls
-//! [`Consumer::deliver`].
+//! be delivered (a request, an acknowledgement, messages that came or went, interest, other rules, the time of
+//! [`Consumer::next_action`]) the owner calls [`Consumer::deliver`].
 //!
 //! What it promises: a message goes to one receiver at a time, new ones in the order of their sequences; none is left while
 //! somebody waits for it and may have it; the number of pending messages is exact at every moment; and what was
@@ -107,7 +107,8 @@ impl Consumer {
         }
     }
 
-    /// Goes on by other rules.  What is out stays out, with the deadlines that it has.
+    /// Goes on by other rules.  What is out stays out, with the deadlines that it has.  If the subject of a push consumer is
+    /// another one, nobody subscribes to it until [`Consumer::interest_changed`] says so.
     pub fn update(&mut self, turn: &mut Turn<'_>, rules: Rules) {
         let is_other_filter = rules.filter != self.rules.filter;
         let is_other_line = rules.push() != self.rules.push();

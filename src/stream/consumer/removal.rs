@@ -17,7 +17,8 @@ impl Consumer {
         self.ahead += 1;
     }
 
-    /// A message was removed from the stream, by a limit or by somebody.  The owner tells each once.
+    /// A message was removed from the stream, by a limit or by somebody.  The owner tells each once, but not those that
+    /// could not be seen yet.
     pub fn removed(&mut self, sequence: u64, subject: &[u8]) {
         self.pending.remove(sequence);
         self.exhausted.remove(&sequence);

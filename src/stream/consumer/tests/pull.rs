@@ -248,3 +248,15 @@ fn an_unused_consumer_ends_and_one_with_a_request_does_not() {
     bench.pass_seconds(60);
     bench.check(&[]);
 }
+
+#[test]
+fn a_consumer_is_ready_when_somebody_waits_and_there_is_something() {
+    let mut bench = Bench::new(Rules { max_ack_pending: Some(1), ..Rules::default() });
+    assert!(!bench.consumer.is_ready());
+    bench.publish(&["x", "x"]);
+    assert!(!bench.consumer.is_ready(), "nobody waits");
+    bench.ask("a", 2);
+    assert!(bench.consumer.is_ready(), "there is one more");
+    bench.ack(1);
+    assert!(!bench.consumer.is_ready(), "there is nothing more");
+}
