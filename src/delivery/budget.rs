@@ -21,6 +21,10 @@ const FREED_SHARE: usize = 8;
 /// to give way.
 const PATIENCE_SHARE: usize = 32;
 
+/// One turn of a publisher may add such a share of the limit, and so many bytes at most.
+const TURN_SHARE: usize = 8;
+const TURN_MAX: usize = 16 << 20;
+
 /// See the module's text.
 #[derive(Default)]
 pub(super) struct Budget {
@@ -74,6 +78,13 @@ impl Budget {
     /// The same bytes, which count until their last owner is gone.
     pub(super) fn charge_payload(self: &Arc<Budget>, payload: Bytes) -> Bytes {
         Bytes::from_owner(ChargedPayload { _charge: self.charge(payload.len()), payload })
+    }
+
+    /// How much one turn of a publisher may add to it: a small share, so that receivers which read have their turns before it
+    /// is used up.
+    pub(super) fn turn_share(&self) -> usize {
+        let limit = self.limit.load(Relaxed);
+        if limit == 0 { TURN_MAX } else { TURN_MAX.min(limit / TURN_SHARE) }
     }
 
     /// Whether half of the budget is used.

@@ -54,6 +54,18 @@ impl Effects {
         (&mut self.lookups, &mut self.stages)
     }
 
+    /// Says that a turn of a publisher begins.
+    pub fn begin_turn(&mut self) {
+        self.stages.begin_turn();
+    }
+
+    /// Whether the messages of this turn are so many bytes for all their receivers that these should have their turns before
+    /// more is published.
+    #[inline]
+    pub fn is_turn_over(&self) -> bool {
+        self.stages.is_turn_over()
+    }
+
     /// Hands all messages so far to the outboxes of their receivers, which are woken at the end of the batch.
     pub fn hand_over(&mut self) {
         self.stages.hand_over(&mut self.wakes, &mut self.traffic);

@@ -118,6 +118,11 @@ impl FanOut {
         Listener::ALL.iter().map(|listener| self.traffic(*listener).sent).sum()
     }
 
+    /// Whether so much waits for receivers that who has more to publish should let them read first, if only for a moment.
+    pub fn is_tight(&self) -> bool {
+        self.backlog.budget.is_tight()
+    }
+
     /// Bytes of memory that all waiting messages take, about.
     pub fn waiting_bytes(&self) -> usize {
         self.backlog.budget.used()

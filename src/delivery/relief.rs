@@ -17,6 +17,9 @@ use super::outbox::GivenUp;
 /// equally far behind are not looked at for each message.
 const STEP_SHARE: u64 = 16;
 
+/// The age of what a receiver holds, and its bytes: the smallest comes first.
+type Held = (u64, Reverse<usize>);
+
 /// Has receivers give way until enough is free, and adds those that were disconnected to `closed`, for them to be woken.  Another
 /// thread that does so already is left to it.
 pub(super) fn relieve(backlog: &Arc<Backlog>, closed: &mut Vec<Arc<Outbox>>) {
@@ -45,9 +48,21 @@ fn give_way(
         Some((Reverse(since), receivers[place].held(), place))
     };
     let mut furthest: BinaryHeap<_> = (0..receivers.len()).filter_map(standing).collect();
+    let mut holders = holders(receivers, backlog);
     while !backlog.budget.has_recovered(*freeing)
-        && let Some((Reverse(since), _, place)) = furthest.pop()
+        && let Some((Reverse(since), held, place)) = furthest.pop()
     {
+        // Nobody ends before those that were stalled longer, although these may miss messages: they have no more to give.
+        if receivers[place].ends_if_it_gives_way(backlog)
+            && let Some((_, holder)) = holders.pop_if(|(holds, _)| *holds < (since, Reverse(held)))
+        {
+            if let GivenUp::Connection(bytes) = holder.give_up_connection(backlog) {
+                *freeing += bytes;
+                closed.push(Arc::clone(holder));
+            }
+            furthest.extend(standing(place));
+            continue;
+        }
         let step = backlog.budget.kept().saturating_sub(since) / STEP_SHARE;
         let next = furthest.peek().map_or(u64::MAX, |(Reverse(since), ..)| *since);
         match receivers[place].give_way(next.max(since + step), *freeing, backlog) {
@@ -59,6 +74,18 @@ fn give_way(
             GivenUp::Nothing => {}
         }
     }
+}
+
+/// Those that may miss messages and yet hold bytes that they cannot drop, with the age of the oldest and their number.  The
+/// last has held most of them longest.
+fn holders<'r>(receivers: &'r [Arc<Outbox>], backlog: &Backlog) -> Vec<(Held, &'r Arc<Outbox>)> {
+    let mut holders: Vec<(Held, &Arc<Outbox>)> = receivers
+        .iter()
+        .filter(|receiver| !receiver.ends_if_it_gives_way(backlog))
+        .filter_map(|receiver| Some(((receiver.holding_since()?, Reverse(receiver.held())), receiver)))
+        .collect();
+    holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
+    holders
 }
 
 /// Disconnects those that hold formatted bytes: those that hold them longest first, and of these the ones that hold most.

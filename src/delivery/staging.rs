@@ -59,6 +59,8 @@ pub(super) struct Stages {
     used: usize,
     /// About how many bytes are staged.
     staged: usize,
+    /// Bytes that were handed over in this turn, about.
+    turn_bytes: usize,
     /// Where the stage of an outbox is: its index and one, at the first free place from the hash of the outbox on.
     slots: Vec<u32>,
     /// Whose messages these are; known from the first on.
@@ -287,7 +289,7 @@ impl Stages {
 
     fn hand_over_staged(&mut self, wakes: &mut Vec<Arc<Outbox>>, traffic: &mut Untold) {
         self.count();
-        self.staged = 0;
+        self.turn_bytes += mem::take(&mut self.staged);
         let Stages { stages, used, slots, backlog, .. } = self;
         let backlog = backlog.as_ref().expect("it is known since the first stage was opened");
         let turn = (*used > 1).then(|| backlog.turn.lock());
@@ -343,6 +345,18 @@ impl Stages {
         {
             relief::relieve(backlog, wakes);
         }
+    }
+
+    /// Says that a turn begins.
+    pub(super) fn begin_turn(&mut self) {
+        self.turn_bytes = 0;
+    }
+
+    /// Whether enough was staged in this turn.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.backlog
+            .as_ref()
+            .is_some_and(|backlog| self.turn_bytes + self.staged > backlog.budget.turn_share())
     }
 
     /// Counts all messages that were staged at their subscriptions.

@@ -131,9 +131,10 @@ impl Connection {
         }
         self.collect(&mut state.scratch);
         self.reads = 0;
+        state.executor.begin_turn();
         for _ in 0..STEPS_PER_TURN {
             match self.step(state) {
-                Poll::Ready(Ok(())) if self.reads < READS_PER_TURN => {}
+                Poll::Ready(Ok(())) if self.reads < READS_PER_TURN && !state.executor.is_turn_over() => {}
                 Poll::Ready(Ok(())) => return NextAction::Again,
                 Poll::Ready(Err(Ended)) => return NextAction::End,
                 Poll::Pending => {

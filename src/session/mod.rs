@@ -217,7 +217,17 @@ impl Session {
     pub fn is_behind(&self) -> bool {
         match self {
             Session::Resp(session) => session.is_behind(),
-            Session::Broker(_) | Session::WebSocket(_) => false,
+            Session::Broker(session) => session.is_behind(),
+            Session::WebSocket(session) => session.is_behind(),
+        }
+    }
+
+    /// Bytes that were received and not run, about: requests that wait, and the start of one.
+    pub fn waiting_input(&self) -> usize {
+        match self {
+            Session::Resp(session) => session.waiting_input(),
+            Session::Broker(session) => session.waiting_input(),
+            Session::WebSocket(session) => session.waiting_input(),
         }
     }
 
@@ -233,7 +243,10 @@ impl Session {
     pub fn resume(&mut self, executor: &mut Executor, scratch: &mut Scratch) -> Flow {
         match self {
             Session::Resp(session) => session.resume(executor, &mut scratch.batch, &mut scratch.output),
-            Session::Broker(_) | Session::WebSocket(_) => Flow::Continue,
+            Session::Broker(session) => session.resume(executor, &mut scratch.output),
+            Session::WebSocket(session) => {
+                session.resume(executor, &mut scratch.websocket, &mut scratch.output)
+            }
         }
     }
 

@@ -239,7 +239,7 @@ impl Session {
     }
 
     /// Bytes that were received and not run.
-    fn waiting_input(&self) -> usize {
+    pub fn waiting_input(&self) -> usize {
         self.pending.len() - self.pending_done
     }
 
@@ -341,7 +341,7 @@ impl Session {
         let mut consumed = 0;
         self.is_behind = true;
         for _ in 0..BATCHES_IN_A_ROW {
-            if output.len() >= OUTPUT_MAX {
+            if output.len() >= OUTPUT_MAX || executor.is_turn_over() {
                 break;
             }
             let limits = self.limits(executor);

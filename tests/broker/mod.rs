@@ -1,5 +1,6 @@
 //! The broker's door as clients of its protocol meet it.
 
+mod bursts;
 mod client_commands;
 mod conversation;
 mod door;

@@ -75,6 +75,7 @@ impl Conversation {
     fn catch_up(&mut self) {
         let mut output = Output::new();
         loop {
+            self.executor.begin_turn();
             let flow = self.session.resume(&mut self.executor, &mut self.batch, &mut output);
             self.take(&mut output);
             if flow == Flow::Continue && !self.session.is_behind() {

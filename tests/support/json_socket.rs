@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::websocket::{TEXT, WebSocket};
+use super::websocket::{PING, PONG, TEXT, WebSocket};
 
 const SUBPROTOCOL: (&str, &str) = ("Sec-WebSocket-Protocol", "quartet.json");
 
@@ -31,9 +31,13 @@ impl JsonSocket {
         self.0.send(TEXT, object);
     }
 
-    /// The object of the next frame.
+    /// The object of the next frame.  Pings, which come when a test takes long, are answered.
     pub(crate) fn read(&mut self) -> Value {
-        let (first, payload) = self.0.frame();
+        let (mut first, mut payload) = self.0.frame();
+        while first == PING {
+            self.0.send(PONG, payload);
+            (first, payload) = self.0.frame();
+        }
         assert_eq!(first, TEXT, "{}", String::from_utf8_lossy(&payload));
         serde_json::from_slice(&payload).expect("it is JSON")
     }

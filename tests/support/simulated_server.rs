@@ -60,6 +60,8 @@ pub(crate) struct SimulatedConnection {
     is_ending: bool,
     /// Bytes that the conversation has received, and the most that were seen to wait for the client at a time.
     received: usize,
+    /// Those of them that were not run.
+    waiting_input: usize,
     most_waiting: usize,
 }
 
@@ -108,6 +110,7 @@ impl SimulatedServer {
             socket_room: usize::MAX,
             is_ending: false,
             received: 0,
+            waiting_input: 0,
             most_waiting: 0,
         };
         self.accepted += 1;
@@ -167,9 +170,9 @@ impl SimulatedConnection {
         std::mem::replace(&mut self.socket, rest)
     }
 
-    /// Bytes that the conversation has received, all of whose whole operations are done.
+    /// Bytes of the client's input whose whole operations are done.
     pub(crate) fn received(&self) -> usize {
-        self.received
+        self.received - self.waiting_input
     }
 
     /// Looks at how much waits for the client.
@@ -197,7 +200,7 @@ impl SimulatedConnection {
         let Thread { executor, scratch } = thread;
         let Some(session) = &mut self.session else { return false };
         let can_write = !self.unsent.is_empty() && self.socket.len() < self.socket_room;
-        let can_read = !self.input.is_empty() && session.has_read(self.unsent.len());
+        let can_read = (!self.input.is_empty() || session.is_behind()) && session.has_read(self.unsent.len());
         if !self.woken.0.swap(false, Relaxed) && !can_write && !can_read {
             return false;
         }
@@ -206,7 +209,8 @@ impl SimulatedConnection {
             self.is_ending |= flow != Flow::Continue;
             self.keep(executor, scratch);
         }
-        while self.step(executor, scratch) {}
+        executor.begin_turn();
+        while self.step(executor, scratch) && !executor.is_turn_over() {}
         true
     }
 
@@ -243,6 +247,7 @@ impl SimulatedConnection {
             self.received += piece.len();
             session.receive(&mut piece, executor, scratch)
         };
+        self.waiting_input = session.waiting_input();
         self.is_ending |= !matches!(flow, Flow::Continue | Flow::Wait);
         self.keep(executor, scratch);
         self.note_waiting();

@@ -128,6 +128,7 @@ impl InProcessTarget {
         let connection = self.clients.get_mut(&client).expect("it is connected");
         let mut output = Output::new();
         loop {
+            self.executor.begin_turn();
             match flow {
                 // A client that waits for its reply lives through the pause.
                 Flow::Pause(duration) => self.services.clock.advance(duration),

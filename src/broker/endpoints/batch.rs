@@ -10,7 +10,7 @@ use crate::broker::subjects::{check_reply, check_subject};
 use crate::delivery::Message;
 use crate::http::endpoint::{Context, JsonText, Problem, parse};
 
-/// Most messages in a batch: the thread serves no other request while it publishes them.
+/// Most messages in a batch: the thread serves no other request during a turn of it.
 const MESSAGES_MAX: usize = 10_000;
 
 /// A message of a batch.

@@ -12,11 +12,18 @@ mod subscribers;
 mod tickets;
 
 use std::io;
+use std::time::Duration;
 
 use crate::broker::subjects::SubjectRefused;
+use crate::command::Services;
 use crate::delivery::{Effects, Listener, Message};
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::random;
+
+/// Receivers have so much time to read between two turns of a batch, and up to so many times as much while too much waits for
+/// them.
+const READING_WAIT: Duration = Duration::from_millis(1);
+const READING_WAITS_MAX: usize = 20;
 
 /// All of the broker's endpoints.
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -29,14 +36,31 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(monitoring::endpoints())
 }
 
-/// Publishes messages in their order; the number of receivers of each.
-fn publish_all<'m>(context: &Context, messages: impl IntoIterator<Item = Message<'m>>) -> Vec<usize> {
-    let (services, mut effects) = (context.services(), Effects::default());
-    let send = |message| {
+/// Publishes messages in their order; the number of receivers of each.  After each turn the receivers have time to read.
+async fn publish_all<'m>(context: &Context, messages: impl IntoIterator<Item = Message<'m>>) -> Vec<usize> {
+    let mut messages = messages.into_iter().peekable();
+    let mut receivers = publish_turn(context.services(), &mut messages);
+    while messages.peek().is_some() {
+        for _ in 0..READING_WAITS_MAX {
+            tokio::time::sleep(READING_WAIT).await;
+            if !context.services().fan_out.is_tight() {
+                break;
+            }
+        }
+        receivers.extend(publish_turn(context.services(), &mut messages));
+    }
+    receivers
+}
+
+/// Publishes as many messages as one turn may.
+fn publish_turn<'m>(services: &Services, messages: &mut impl Iterator<Item = Message<'m>>) -> Vec<usize> {
+    let (mut effects, mut receivers) = (Effects::default(), Vec::new());
+    while !effects.is_turn_over()
+        && let Some(message) = messages.next()
+    {
         let message = Message { listener: Listener::Http, ..message };
-        services.fan_out.publish(&message, &mut effects).count
-    };
-    let receivers = messages.into_iter().map(send).collect();
+        receivers.push(services.fan_out.publish(&message, &mut effects).count);
+    }
     effects.deliver(&services.alarm);
     receivers
 }

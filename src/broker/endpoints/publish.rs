@@ -84,7 +84,7 @@ async fn publish(
             return Err(Problem::invalid("reply", "nothing for a batch: give it in each line"));
         }
         let Body(body) = Body::from_request(request, &context).await?;
-        return Ok(Json(Published::Batch(publish_lines(&context, Some(&subject), &body)?)));
+        return Ok(Json(Published::Batch(publish_lines(&context, Some(&subject), &body).await?)));
     }
     if let Some(reply) = &reply {
         check_reply(reply.as_bytes()).map_err(|refused| problem_of(refused, "reply"))?;
@@ -92,7 +92,7 @@ async fn publish(
     let content = Content::read(&context, request).await?;
     let reply = reply.unwrap_or_default();
     let message = content.message(subject.as_bytes(), reply.as_bytes());
-    let receivers = publish_all(&context, [message])[0];
+    let receivers = publish_all(&context, [message]).await[0];
     Ok(Json(Published::One { subject, receivers }))
 }
 
@@ -115,16 +115,20 @@ async fn publish_batch(
         let detail = "send application/x-ndjson, or name the subject in the path: POST /publish/{subject}";
         return Err(Problem::new(problems::UNSUPPORTED_MEDIA_TYPE).detail(detail));
     }
-    Ok(Json(publish_lines(&context, None, &body)?))
+    Ok(Json(publish_lines(&context, None, &body).await?))
 }
 
 fn is_batch(request: &Request) -> bool {
     media_type::content_type(request.headers()).is_some_and(|essence| essence == media_type::JSON_LINES)
 }
 
-fn publish_lines(context: &Context, subject: Option<&str>, body: &[u8]) -> Result<BatchPublished, Problem> {
+async fn publish_lines(
+    context: &Context,
+    subject: Option<&str>,
+    body: &[u8],
+) -> Result<BatchPublished, Problem> {
     let entries = batch::read(context, body, subject)?;
-    let receivers = publish_all(context, entries.iter().map(batch::Entry::message));
+    let receivers = publish_all(context, entries.iter().map(batch::Entry::message)).await;
     Ok(BatchPublished { published: receivers.len(), receivers })
 }
 

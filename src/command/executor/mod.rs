@@ -121,6 +121,16 @@ impl Executor {
         Publisher { services, settings: &workspace.settings, effects: &mut workspace.effects }
     }
 
+    /// Says that the turn of a connection begins.
+    pub fn begin_turn(&mut self) {
+        self.workspace.effects.begin_turn();
+    }
+
+    /// Whether others should have their turns before more is run for the connection; see [`Effects::is_turn_over`].
+    pub fn is_turn_over(&self) -> bool {
+        self.workspace.effects.is_turn_over()
+    }
+
     /// Counts bytes that came from a client.
     pub fn count_received(&self, bytes: usize) {
         self.services.metrics.thread(self.workspace.slot).bytes_in.add(bytes as u64);

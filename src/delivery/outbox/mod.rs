@@ -5,6 +5,7 @@
 //! slowly harms neither publishers nor other receivers.
 
 mod end;
+mod giving_way;
 mod latest;
 mod queue;
 mod requests;
@@ -27,12 +28,13 @@ use super::budget::Account;
 use super::staging::Staged;
 use super::traffic::SharedAmount;
 use super::{Amount, Encoding, Listener, Name};
-use crate::lock_order::{Mutex, MutexGuard, rank};
+use crate::lock_order::{Mutex, rank};
 use crate::settings::{OutputLimit, SlowConsumer};
 use end::{End, Ending};
 use queue::{Queue, TAKEN_MAX, Taken};
 use requests::Requests;
 
+pub(super) use giving_way::GivenUp;
 pub(super) use queue::Bound;
 
 /// A receiver that reads takes about so many bytes at a time.
@@ -95,16 +97,6 @@ struct Contents {
     is_slow: bool,
     /// It can be found among those that are behind.
     is_noted: bool,
-}
-
-/// What a receiver gave up when all waiting messages were too much.
-pub(super) enum GivenUp {
-    /// Messages.
-    Messages,
-    /// Itself: so many bytes are free once its thread has noticed.
-    Connection(usize),
-    /// Nothing: it has nothing that it could do without.
-    Nothing,
 }
 
 impl Outbox {
@@ -331,11 +323,6 @@ impl Outbox {
         self.backlog.get_or_init(|| Arc::clone(backlog));
     }
 
-    /// The bytes by which it counts in the budget of all messages, besides the messages that others may hold too.
-    pub(super) fn held(&self) -> usize {
-        self.queue_account.bytes() + self.unsent_account.bytes()
-    }
-
     /// Whether it holds enough for the budget to count it.
     fn holds_much(&self) -> bool {
         !self.keeps_up() || self.held() > 0
@@ -439,91 +426,6 @@ impl Outbox {
             self.soft_since.store(now, Relaxed);
         }
         now.saturating_sub(self.soft_since.load(Relaxed)) >= limit.soft_seconds * 1000
-    }
-
-    /// The age of what waits longest for the receiver and may have to give way, as the number of a message; none if it
-    /// holds little.
-    pub(super) fn waiting_since(&self, backlog: &Backlog) -> Option<u64> {
-        let bound = self.bound(backlog);
-        let contents = self.queue.lock();
-        if self.is_closing() || !self.holds_much() {
-            return None;
-        }
-        let first = contents.queue.first_entry(&bound);
-        if let Some((number, policy)) = first
-            && policy != SlowConsumer::Disconnect
-        {
-            return Some(number);
-        }
-        if bound.policy != SlowConsumer::Disconnect && first.is_none() {
-            // Only what is formatted waits: it cannot be dropped.
-            return None;
-        }
-        let unsent = (self.unsent() > 0).then(|| self.unsent_since.load(Relaxed));
-        unsent.into_iter().chain(contents.queue.oldest()).min()
-    }
-
-    /// Whether it is to be found among those that are behind.  If not, it is noted again when it falls behind.
-    pub(super) fn stays_noted(&self) -> bool {
-        let mut contents = self.queue.lock();
-        contents.is_noted = self.holds_much() && !self.is_closing();
-        contents.is_noted
-    }
-
-    /// Has the receiver's policy act on its messages up to number `until`, as long as all waiting messages are too much;
-    /// `freeing` bytes are about to be freed elsewhere.
-    pub(super) fn give_way(&self, until: u64, freeing: usize, backlog: &Arc<Backlog>) -> GivenUp {
-        let bound = self.bound(backlog);
-        let mut contents = self.queue.lock();
-        let policy = contents.queue.first_entry(&bound).map_or(bound.policy, |(_, policy)| policy);
-        if policy == SlowConsumer::Disconnect {
-            return self.give_up(contents, backlog);
-        }
-        let queue = &mut contents.queue;
-        let before = queue.missed;
-        queue.keep_latest_if_wanted(&bound);
-        let is_needed = || !backlog.budget.has_recovered(freeing);
-        while is_needed()
-            && let Some((number, policy)) = queue.first_entry(&bound)
-            && number <= until
-        {
-            let is_dropped = match policy {
-                SlowConsumer::DropNewest => queue.drop_last(),
-                _ => queue.drop_first_of(&bound),
-            };
-            if !is_dropped {
-                break;
-            }
-        }
-        queue.end_gaps();
-        let has_dropped = queue.missed > before;
-        self.note_missed(&mut contents, None, backlog);
-        self.note_waiting(&mut contents, backlog);
-        if has_dropped { GivenUp::Messages } else { GivenUp::Nothing }
-    }
-
-    /// Has the receiver end, since all waiting messages are too much and it cannot do without any of its own.
-    pub(super) fn give_up_connection(&self, backlog: &Arc<Backlog>) -> GivenUp {
-        let contents = self.queue.lock();
-        if self.is_closing() || !self.holds_much() {
-            return GivenUp::Nothing;
-        }
-        self.give_up(contents, backlog)
-    }
-
-    /// When the bytes that its connection holds began to wait, as the number of a message.
-    pub(super) fn unsent_since(&self) -> u64 {
-        self.unsent_since.load(Relaxed)
-    }
-
-    fn give_up(&self, mut contents: MutexGuard<'_, Contents>, backlog: &Arc<Backlog>) -> GivenUp {
-        self.cut_off();
-        let dropped = mem::take(&mut contents.queue);
-        self.note_missed(&mut contents, Some(SlowConsumer::Disconnect), backlog);
-        self.note_waiting(&mut contents, backlog);
-        drop(contents);
-        drop(dropped);
-        GivenUp::Connection(self.unsent())
     }
 
     /// Drops everything that waits and takes nothing more.  To be called when the receiver has ended: its subscriptions

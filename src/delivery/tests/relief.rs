@@ -88,3 +88,35 @@ fn a_batch_for_many_subscriptions_of_one_receiver_meets_its_policy_before_the_ba
         }
     }
 }
+
+#[test]
+fn a_receiver_that_reads_does_not_end_before_those_that_are_stalled_and_may_miss_messages() {
+    const LIMIT: usize = 1 << 20;
+    for policy in [SlowConsumer::DropOldest, SlowConsumer::DropNewest, SlowConsumer::KeepLatest] {
+        let fan_out = fan_out(LIMIT, 64 << 20, SlowConsumer::Disconnect);
+        let mut stalled: Vec<Receiver> = (2..=STALLED as u64)
+            .map(|id| Receiver::new(&fan_out, id, Encoding::JsonLine, &[("s.>", Some(policy))]))
+            .collect();
+        for receiver in &stalled {
+            receiver.outbox.set_policy(Some(policy));
+        }
+        let mut effects = Effects::default();
+        let mut publish_batch = |stalled: &mut [Receiver], messages: usize| {
+            for number in 0..messages {
+                publish(&fan_out, &format!("s.{}", number % 10), &[b'x'; 1000], &mut effects);
+            }
+            deliver(&mut effects);
+            stalled.iter_mut().for_each(|receiver| receiver.turn(0));
+        };
+        (0..40).for_each(|_| publish_batch(&mut stalled, 5));
+        let mut reader = Receiver::new(&fan_out, 1, Encoding::JsonLine, &[("s.>", None)]);
+        for batch in 0..200 {
+            publish_batch(&mut stalled, 40);
+            assert!(!reader.outbox.is_closing(), "{policy:?}, batch {batch}");
+            reader.catch_up();
+        }
+        assert_eq!((reader.lines().len(), reader.subscriptions[0].missed()), (200 * 40, 0));
+        stalled.iter_mut().for_each(Receiver::end);
+        reader.end();
+    }
+}

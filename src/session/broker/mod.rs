@@ -11,6 +11,7 @@ mod publish;
 mod run;
 mod subscribe;
 
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -58,6 +59,8 @@ pub struct Session {
     stage: Stage,
     /// The start of an operation whose end has not come.
     pending: Vec<u8>,
+    /// Input that came and was not run, since enough was published in one turn.
+    held_back: Vec<u8>,
     /// How many bytes at least the operation in `pending` still lacks; 0 if that is unknown.
     missing: usize,
     answers: Answers,
@@ -97,6 +100,7 @@ impl Session {
             parser: Parser::new(),
             stage: Stage::New,
             pending: Vec::new(),
+            held_back: Vec::new(),
             missing: 0,
             answers: Answers::default(),
             revision: 0,
@@ -181,6 +185,10 @@ impl Session {
     /// Takes input as it comes, runs the operations that are complete, appends the answers to `output`, and says what
     /// becomes of the connection.
     pub fn receive(&mut self, input: &[u8], executor: &mut Executor, output: &mut Buffer) -> Flow {
+        if self.is_behind() {
+            self.held_back.extend_from_slice(input);
+            return Flow::Continue;
+        }
         let now = executor.services().clock.now();
         self.shared.last_active.store(now.millis(), Relaxed);
         self.keep_alive.note_input();
@@ -190,8 +198,24 @@ impl Session {
             Err(flow) => flow,
         };
         run.finish();
-        self.shared.pending_input.store(self.pending.len(), Relaxed);
+        self.shared.pending_input.store(self.waiting_input(), Relaxed);
         flow
+    }
+
+    /// Bytes that were received and not run.
+    pub fn waiting_input(&self) -> usize {
+        self.pending.len() + self.held_back.len()
+    }
+
+    /// Whether input waits that came and was not run, since enough was published in one turn.
+    pub fn is_behind(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
+    /// Runs that input, as far as this turn goes.
+    pub fn resume(&mut self, executor: &mut Executor, output: &mut Buffer) -> Flow {
+        let held_back = mem::take(&mut self.held_back);
+        self.receive(&held_back, executor, output)
     }
 
     /// Whether the client has read enough of the answers for more of its operations to be run.

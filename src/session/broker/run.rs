@@ -120,6 +120,10 @@ impl<'r> Run<'r> {
                 // Its own messages may have been too much for it: more of them would keep others waiting.
                 return Flow::Close;
             }
+            if self.publisher.effects.is_turn_over() {
+                self.session.held_back = rest.to_vec();
+                break;
+            }
             if !self.session.is_authenticated() && !rest[0].eq_ignore_ascii_case(&b'c') {
                 return self.refuse(CloseReason::Unauthenticated, "Authorization Violation");
             }

@@ -74,6 +74,30 @@ impl Inner {
         }
     }
 
+    /// Whether input waits that came and was not run.
+    pub(super) fn is_behind(&self) -> bool {
+        match self {
+            Inner::Bytes(session) => session.is_behind(),
+            Inner::Json(_) => false,
+        }
+    }
+
+    /// Bytes of the stream that were received and not run.
+    pub(super) fn waiting_input(&self) -> usize {
+        match self {
+            Inner::Bytes(session) => session.waiting_input(),
+            Inner::Json(_) => 0,
+        }
+    }
+
+    /// Runs that input, as far as this turn goes.
+    pub(super) fn resume(&mut self, executor: &mut Executor, output: &mut Buffer) -> Flow {
+        match self {
+            Inner::Bytes(session) => session.resume(executor, output),
+            Inner::Json(_) => Flow::Continue,
+        }
+    }
+
     /// Notes a pong of the WebSocket.
     pub(super) fn note_pong(&mut self, executor: &Executor) {
         match self {

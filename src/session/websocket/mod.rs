@@ -52,6 +52,8 @@ pub(super) struct Scratch {
 pub struct Session {
     decoder: Decoder,
     inner: Inner,
+    /// Input that came and was not looked at, since enough was published in one turn.
+    held_back: Vec<u8>,
     has_compression: bool,
     /// A message that is taken only when it is whole, as far as it has come.
     message: Vec<u8>,
@@ -100,6 +102,7 @@ impl Session {
         Session {
             decoder: Decoder::new(agreement.has_compression),
             inner: Inner::new(agreement.subprotocol, client, authenticated),
+            held_back: Vec::new(),
             has_compression: agreement.has_compression,
             message: Vec::new(),
             message_form: (Kind::Binary, false),
@@ -178,8 +181,41 @@ impl Session {
             if stop == Stop::End || flow != Flow::Continue {
                 return flow;
             }
+            if self.inner.is_behind() || executor.is_turn_over() {
+                self.held_back = rest.to_vec();
+                return flow;
+            }
             input = rest;
         }
+    }
+
+    /// Whether input waits that came and was not run.
+    pub(super) fn is_behind(&self) -> bool {
+        self.inner.is_behind() || !self.held_back.is_empty()
+    }
+
+    /// Bytes that were received and not run, about.
+    pub(super) fn waiting_input(&self) -> usize {
+        self.inner.waiting_input() + self.held_back.len() + self.message.len()
+    }
+
+    /// Runs that input, as far as this turn goes.
+    pub(super) fn resume(
+        &mut self,
+        executor: &mut Executor,
+        scratch: &mut Scratch,
+        output: &mut Buffer,
+    ) -> Flow {
+        if self.inner.is_behind() {
+            let flow = self.inner.resume(executor, &mut scratch.inner);
+            self.note_end(flow);
+            self.frame(scratch, output);
+            if flow != Flow::Continue || self.inner.is_behind() {
+                return flow;
+            }
+        }
+        let mut held_back = std::mem::take(&mut self.held_back);
+        self.receive(&mut held_back, executor, scratch, output)
     }
 
     /// Takes frames off the input.
