@@ -8,6 +8,7 @@ pub mod consumer;
 pub mod definition;
 pub mod filter;
 pub mod index;
+pub mod ingest;
 pub mod json;
 pub mod message;
 pub mod segment;

@@ -4,6 +4,7 @@ mod golden;
 mod grow;
 mod peer;
 mod random;
+mod streams;
 mod uses;
 
 use crate::support::peers::{self, skip};

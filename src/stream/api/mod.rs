@@ -2,4 +2,15 @@
 //!
 //! It is wire only: what a request asks for is carried out elsewhere.
 
+pub mod bodies;
 pub mod error;
+pub mod get;
+pub mod pull;
+pub mod reply;
+pub mod request;
+pub mod subjects;
+
+pub use request::{API_LEVEL, Asked, Refusal, Request};
+
+#[cfg(test)]
+mod tests;

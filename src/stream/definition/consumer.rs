@@ -196,11 +196,12 @@ impl ConsumerDefinition {
         wait.copied().unwrap_or(self.acknowledgement_wait)
     }
 
-    /// Whether both, checked, are the same but for what servers add to metadata.
+    /// Whether both, checked, are the same but for their pauses and for what servers add to metadata.
     pub fn is_same_as(&self, other: &ConsumerDefinition) -> bool {
         let plain = |definition: &ConsumerDefinition| ConsumerDefinition {
             metadata: BTreeMap::new(),
             start_time: definition.start_time.map(Time::utc),
+            pause_until: None,
             ..definition.clone()
         };
         plain(self) == plain(other) && is_same_metadata(&self.metadata, &other.metadata)

@@ -1,4 +1,4 @@
-//! Definitions of consumers: what is filled in, refused, and may change.  `tests/stream` compares the same with nats-server.
+//! Definitions of consumers: what is filled in, refused, and may change.  `tests/differential` compares the same with nats-server.
 
 use super::{ConsumerDefinition, DEAD_LETTER_SUBJECT, DeliverInterest, StreamDefinition};
 use crate::stream::json::{Nanoseconds, read_document};

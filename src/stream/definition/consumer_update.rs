@@ -34,10 +34,11 @@ pub enum DeliverInterest {
 }
 
 impl ConsumerDefinition {
-    /// What this definition becomes when a client sends `new`, which is checked already.  Its stream has `others` besides.
+    /// What this definition becomes when a client sends `new`, which is checked already.  Its stream has `others` besides.  Whether
+    /// it pauses stays: that has a request of its own.
     pub fn updated<'c>(
         &self,
-        new: ConsumerDefinition,
+        mut new: ConsumerDefinition,
         interest: DeliverInterest,
         stream: &StreamDefinition,
         others: impl IntoIterator<Item = &'c ConsumerDefinition>,
@@ -55,6 +56,7 @@ impl ConsumerDefinition {
                 return Err(error::CONSUMER_CREATE.with(text));
             }
         }
+        new.pause_until = self.pause_until;
         Ok(new)
     }
 }

@@ -1,4 +1,4 @@
-//! Definitions of streams: what is filled in, refused, and may change.  `tests/stream` compares the same with nats-server.
+//! Definitions of streams: what is filled in, refused, and may change.  `tests/differential` compares the same with nats-server.
 
 use super::{Republish, StreamDefinition, Transform};
 use crate::random::Random;

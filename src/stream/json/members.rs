@@ -83,17 +83,39 @@ pub(in crate::stream) fn read_document<T: Members>(
     beside: &mut [(&'static str, &mut dyn Value)],
     document: &[u8],
 ) -> Result<(), ApiError> {
+    read_with(object, beside, Strangers::Refused, document)
+}
+
+/// The same for requests whose names nobody checks: what is not known is passed over.
+pub(in crate::stream) fn read_known<T: Members>(object: &mut T, document: &[u8]) -> Result<(), ApiError> {
+    read_with(object, &mut [], Strangers::PassedOver, document)
+}
+
+/// What happens to a name that no member has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strangers {
+    Refused,
+    PassedOver,
+}
+
+fn read_with<T: Members>(
+    object: &mut T,
+    beside: &mut [(&'static str, &mut dyn Value)],
+    strangers: Strangers,
+    document: &[u8],
+) -> Result<(), ApiError> {
     // Bytes that are no text do not cost the whole request: nats-server replaces them too.
     let text = String::from_utf8_lossy(document);
     let read = serde_json::from_str(&text)
         .map_err(syntax)
-        .and_then(|raw: &RawValue| read_members(object, beside, Json(raw.get())));
+        .and_then(|raw: &RawValue| read_members(object, beside, strangers, Json(raw.get())));
     read.map_err(|problem| problem.refusal(T::TYPE.trim_start_matches("server.")))
 }
 
 fn read_members<T: Members>(
     object: &mut T,
     beside: &mut [(&'static str, &mut dyn Value)],
+    strangers: Strangers,
     json: Json<'_>,
 ) -> Result<(), Problem> {
     match json.kind() {
@@ -110,8 +132,14 @@ fn read_members<T: Members>(
         let member = T::MEMBERS.iter().find(|member| member.name == name);
         let member =
             member.or_else(|| T::MEMBERS.iter().find(|member| member.name.eq_ignore_ascii_case(&name)));
-        let member = member.ok_or_else(|| Problem::Unknown(name.into_owned()))?;
-        (member.value_mut)(object).read(json).map_err(|problem| problem.within(member.name))?;
+        match member {
+            Some(member) => {
+                let read = (member.value_mut)(object).read(json);
+                read.map_err(|problem| problem.within(member.name))?;
+            }
+            None if strangers == Strangers::Refused => return Err(Problem::Unknown(name.into_owned())),
+            None => {}
+        }
     }
     Ok(())
 }
@@ -133,7 +161,7 @@ pub(in crate::stream) fn serialize_members<T: Members, S: Serializer>(
 
 impl<T: Members> Value for T {
     fn read(&mut self, json: Json<'_>) -> Result<(), Problem> {
-        read_members(self, &mut [], json)
+        read_members(self, &mut [], Strangers::Refused, json)
     }
 
     fn is_unset(&self) -> bool {
@@ -152,7 +180,7 @@ impl<T: Members> Value for Option<T> {
             *self = None;
             return Ok(());
         }
-        read_members(self.get_or_insert_default(), &mut [], json)
+        read_members(self.get_or_insert_default(), &mut [], Strangers::Refused, json)
     }
 
     fn is_unset(&self) -> bool {

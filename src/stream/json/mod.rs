@@ -16,7 +16,7 @@ pub use problem::Problem;
 pub use time::Time;
 pub use values::Nanoseconds;
 
-pub(super) use members::{members, read_document, serialize_members};
+pub(super) use members::{members, read_document, read_known, serialize_members};
 pub(super) use words::{can_not_unmarshal, words};
 
 /// The text of one value of a valid document.

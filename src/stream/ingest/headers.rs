@@ -1,0 +1,139 @@
+//! The headers by which a publisher says what it expects and wants, and what they mean.
+//!
+//! A message for later is a schedule of NATS: `Nats-Schedule: @at <time>` with `Nats-Schedule-Target: <subject>`, a message like
+//! any other that its stream publishes on the target when its time has come.  `Nats-Delay: 5s` is ours and says the same relative
+//! to the moment of storing, for publishers whose clock is wrong or that cannot compute a time, such as a shell.  There is no
+//! second mechanism behind it: what is due survives, is listed and is cancelled as a schedule is.  Schedules that come again
+//! (`@every`, cron) are not built.
+
+use quartet_protocol::broker::headers::Headers;
+
+use super::durations;
+use crate::stream::json::{Nanoseconds, Time};
+
+/// Shortest lifetime of a message.
+const LIFETIME_MIN: Nanoseconds = Nanoseconds::from_secs(1);
+
+/// What a publisher expects and wants.  An empty value is as none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes<'h> {
+    /// The id by which the message is known if it comes again.
+    pub message_id: Option<&'h [u8]>,
+    /// The stream that must be the one.
+    pub expected_stream: Option<&'h [u8]>,
+    /// The sequence that must be the stream's last.
+    pub expected_last_sequence: Option<&'h [u8]>,
+    /// The sequence that must be the last of the subject; zero if the subject must have none.
+    pub expected_last_subject_sequence: Option<&'h [u8]>,
+    /// The pattern of subjects that is meant instead of the message's own.
+    pub expected_subject: Option<&'h [u8]>,
+    /// The id that the last message must have.
+    pub expected_last_message_id: Option<&'h [u8]>,
+    /// Which messages before it are removed.
+    pub rollup: Option<&'h [u8]>,
+    /// How long it lives.
+    pub lifetime: Option<&'h [u8]>,
+    /// When it is published.
+    pub schedule: Option<&'h [u8]>,
+    /// How long after it was stored it is published.
+    pub delay: Option<&'h [u8]>,
+    /// On which subject it is published then.
+    pub schedule_target: Option<&'h [u8]>,
+    /// How long it lives from then on.
+    pub schedule_lifetime: Option<&'h [u8]>,
+}
+
+/// A header and the member that it is kept in.
+type Row = (&'static [u8], for<'w, 'h> fn(&'w mut Wishes<'h>) -> &'w mut Option<&'h [u8]>);
+
+const HEADERS: [Row; 12] = [
+    (b"Nats-Msg-Id", |wishes| &mut wishes.message_id),
+    (b"Nats-Expected-Stream", |wishes| &mut wishes.expected_stream),
+    (b"Nats-Expected-Last-Sequence", |wishes| &mut wishes.expected_last_sequence),
+    (b"Nats-Expected-Last-Subject-Sequence", |wishes| &mut wishes.expected_last_subject_sequence),
+    (b"Nats-Expected-Last-Subject-Sequence-Subject", |wishes| &mut wishes.expected_subject),
+    (b"Nats-Expected-Last-Msg-Id", |wishes| &mut wishes.expected_last_message_id),
+    (b"Nats-Rollup", |wishes| &mut wishes.rollup),
+    (b"Nats-TTL", |wishes| &mut wishes.lifetime),
+    (b"Nats-Schedule", |wishes| &mut wishes.schedule),
+    (b"Nats-Delay", |wishes| &mut wishes.delay),
+    (b"Nats-Schedule-Target", |wishes| &mut wishes.schedule_target),
+    (b"Nats-Schedule-TTL", |wishes| &mut wishes.schedule_lifetime),
+];
+
+impl<'h> Wishes<'h> {
+    /// What a block of headers says.  The first of two equal names counts, and case does.
+    pub fn read(headers: Headers<'h>) -> Wishes<'h> {
+        let (mut wishes, mut seen) = (Wishes::default(), [false; HEADERS.len()]);
+        for (name, value) in headers.iter().filter(|(name, _)| name.starts_with(b"Nats-")) {
+            let Some(place) = HEADERS.iter().position(|(known, _)| *known == name) else { continue };
+            if !std::mem::replace(&mut seen[place], true) && !value.is_empty() {
+                *HEADERS[place].1(&mut wishes) = Some(value);
+            }
+        }
+        wishes
+    }
+}
+
+/// Which messages before this one are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rollup {
+    /// Those on its subject.
+    Subject,
+    /// All.
+    All,
+}
+
+impl Rollup {
+    /// What the header says; nothing if it is neither.
+    pub(super) fn parse(value: &[u8]) -> Option<Rollup> {
+        match value.to_ascii_lowercase().as_slice() {
+            b"sub" => Some(Rollup::Subject),
+            b"all" => Some(Rollup::All),
+            _ => None,
+        }
+    }
+}
+
+/// How long a message lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// As long as the stream lets it, and longer than the stream's age.
+    Never,
+    /// So long from when it was stored.
+    For(Nanoseconds),
+}
+
+impl Lifetime {
+    /// What the header says; nothing if it is no duration of a second or more.
+    pub(super) fn parse(value: &[u8]) -> Option<Lifetime> {
+        if value.eq_ignore_ascii_case(b"never") {
+            return Some(Lifetime::Never);
+        }
+        let duration = durations::parse(std::str::from_utf8(value).ok()?)?;
+        (duration >= LIFETIME_MIN).then_some(Lifetime::For(duration))
+    }
+}
+
+/// A message that its stream publishes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule<'h> {
+    /// When, in nanoseconds since 1970.
+    pub at: i64,
+    /// On which subject.
+    pub target: &'h [u8],
+    /// How long it lives from then on, if not as long as the stream lets it.
+    pub lifetime: Option<Lifetime>,
+}
+
+/// When a schedule is due: `@at` and a time.
+pub(super) fn due_at(value: &[u8]) -> Option<i64> {
+    let time = std::str::from_utf8(value).ok()?.strip_prefix("@at ")?;
+    Time::parse(time).map(Time::nanoseconds)
+}
+
+/// When a delayed message is due that is stored now.
+pub(super) fn due_after(value: &[u8], now: i64) -> Option<i64> {
+    let delay = durations::parse(std::str::from_utf8(value).ok()?)?;
+    Some(now.saturating_add(delay.0))
+}

@@ -1,0 +1,18 @@
+//! What a message is checked for before a stream stores it.
+//!
+//! A message says in its headers what its publisher expects and wants.  [`Wishes`] reads that; [`decide`] says, from a stream's
+//! definition and from what the stream has, whether the message is stored, was stored already, or is refused.  Limits by count and
+//! bytes are not looked at here: they follow from the index.
+
+mod decision;
+mod durations;
+mod headers;
+
+pub use decision::{Stored, Terms, Verdict, decide};
+pub use headers::{Lifetime, Rollup, Schedule, Wishes};
+
+/// Longest block of headers, in bytes.
+pub const HEADERS_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;
