@@ -5,6 +5,7 @@
 //! | 48 | the summary: first and last sequence, messages, bytes, first and last time |
 //! | 8 + | subjects: how many, then of each the length of its text (2), the text, count, first, last, bytes (8 each) |
 //! | 8 + | marks: how many, then of each the distance from the first sequence and the place (4 each) |
+//! | 16 + | marks of rows: how many rows and marks, then of each mark the sequence before (8) and its place in the rows (4) |
 //! | 8 + | rows: how many bytes, then for each record three numbers of variable length (see [`Directory`]) |
 //! | 20 | where the footer begins (8), CRC32C over the file's stream and number, that place and the footer (4), magic (8) |
 
@@ -12,7 +13,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
-use super::directory::{Directory, SubjectRow};
+use super::directory::{Directory, RowMark, SubjectRow};
 use super::file::{FileId, HEAD};
 use super::record::{SUBJECT_MAX, size_of_record};
 use crate::stream::message::StoredMessage;
@@ -123,6 +124,12 @@ pub(super) fn encode_footer(id: FileId, offset: u64, contents: &Contents, into: 
         into.extend_from_slice(&mark.distance.to_le_bytes());
         into.extend_from_slice(&mark.offset.to_le_bytes());
     }
+    into.extend_from_slice(&directory.count.to_le_bytes());
+    into.extend_from_slice(&(directory.row_marks.len() as u64).to_le_bytes());
+    for mark in &directory.row_marks {
+        into.extend_from_slice(&mark.before.to_le_bytes());
+        into.extend_from_slice(&mark.at.to_le_bytes());
+    }
     into.extend_from_slice(&(directory.rows.len() as u64).to_le_bytes());
     into.extend_from_slice(&directory.rows);
     let sum = crc32c::crc32c_append(id.checksum_at(offset), &into[at..]);
@@ -167,6 +174,12 @@ pub(super) fn decode_footer(id: FileId, offset: u64, bytes: &[u8]) -> Option<Con
         let (distance, offset) =
             (u32::from_le_bytes(*take(&mut rest)?), u32::from_le_bytes(*take(&mut rest)?));
         marks.push(Mark { distance, offset });
+    }
+    let [rows, row_marks] = take_words(&mut rest)?;
+    directory.count = rows;
+    for _ in 0..row_marks {
+        let [before] = take_words(&mut rest)?;
+        directory.row_marks.push(RowMark { before, at: u32::from_le_bytes(*take(&mut rest)?) });
     }
     let [length] = take_words(&mut rest)?;
     directory.rows = rest.to_vec();
@@ -237,7 +250,8 @@ mod tests {
         let directory = contents().directory;
         let deleted = [30, 33].into_iter().collect();
         let matching = |range, subject: &[u8]| -> Vec<u64> {
-            directory.matching(range, &deleted, |text| text == subject).map(|row| row.sequence).collect()
+            let wanted = directory.wanted(|text| text == subject);
+            directory.matching(range, &deleted, &wanted).map(|row| row.sequence).collect()
         };
         assert_eq!(matching(20..=100, b"orders.3"), [51, 72, 93]);
         assert_eq!(matching(93..=93, b"orders.3"), [93]);
@@ -251,5 +265,36 @@ mod tests {
         assert_eq!(live.iter().map(|subject| subject.count).sum::<u64>(), 188);
         let third = live.iter().find(|subject| subject.subject == b"orders.3").expect("it is there");
         assert_eq!((third.first, third.last, third.bytes), (51, 3 * 199, 27 * 104));
+    }
+
+    #[test]
+    fn a_directory_is_entered_anywhere() {
+        let (mut contents, mut offset) = (Contents::default(), HEAD);
+        for sequence in (10..5000_u64).filter(|sequence| sequence % 5 != 0) {
+            let subject: &[u8] = if sequence % 1000 == 1 { b"rare" } else { b"common" };
+            contents.add(
+                &StoredMessage { sequence, time: 5, subject, headers: b"", payload: b"" },
+                offset,
+                100,
+            );
+            offset += 100;
+        }
+        let (directory, deleted) = (contents.directory, [2001].into_iter().collect());
+        assert_eq!(directory.row_marks.len(), 16);
+        let (all, rare) = (directory.wanted(|_| true), directory.wanted(|text| text == b"rare"));
+        let nothing = directory.wanted(|text| text == b"other");
+        assert!(nothing.is_nothing() && !rare.is_nothing());
+        for from in 0..5100 {
+            let next =
+                |wanted| directory.matching(from..=u64::MAX, &deleted, wanted).next().map(|row| row.sequence);
+            let last = |wanted| directory.last_matching(from, &deleted, wanted).map(|row| row.sequence);
+            let is_there = |at: &u64| *at >= 10 && *at < 5000 && !at.is_multiple_of(5) && *at != 2001;
+            assert_eq!(next(&all), (from..5000).find(is_there));
+            assert_eq!(last(&all), (0..=from).rev().find(is_there));
+            let rares = [1001, 3001, 4001];
+            assert_eq!(next(&rare), rares.into_iter().find(|at| *at >= from));
+            assert_eq!(last(&rare), rares.into_iter().rev().find(|at| *at <= from));
+            assert_eq!((next(&nothing), last(&nothing)), (None, None));
+        }
     }
 }

@@ -47,6 +47,32 @@ pub struct Row {
     subject: u32,
 }
 
+/// Which subjects of a directory are wanted: what a filter says of each, found out once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wanted(Vec<bool>);
+
+impl Wanted {
+    /// Whether no subject is, so that the file has nothing that is wanted.
+    pub fn is_nothing(&self) -> bool {
+        !self.0.contains(&true)
+    }
+
+    fn has(&self, row: &Row) -> bool {
+        self.0.get(row.subject as usize).is_some_and(|is_wanted| *is_wanted)
+    }
+}
+
+/// Rows are marked after so many, so that reading begins near any sequence.
+const MARKED_ROWS: u64 = 256;
+
+/// Where a row begins that is marked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct RowMark {
+    /// The sequence of the row before it.
+    pub(super) before: u64,
+    pub(super) at: u32,
+}
+
 /// What a file's messages are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Directory {
@@ -55,13 +81,19 @@ pub struct Directory {
     /// For each record, as numbers of variable length: how far its sequence is behind the one before, the number of its
     /// subject, its length.
     pub(super) rows: Vec<u8>,
+    pub(super) row_marks: Vec<RowMark>,
+    /// How many rows there are, and the sequence of the last.
+    pub(super) count: u64,
     pub(super) last: u64,
 }
 
 impl Directory {
     /// Bytes of memory it takes.
     pub fn memory(&self) -> usize {
-        self.texts.capacity() + self.subjects.capacity() * size_of::<SubjectRow>() + self.rows.capacity()
+        self.texts.capacity()
+            + self.subjects.capacity() * size_of::<SubjectRow>()
+            + self.rows.capacity()
+            + self.row_marks.capacity() * size_of::<RowMark>()
     }
 
     pub(super) fn text(&self, subject: u32) -> &[u8] {
@@ -88,10 +120,13 @@ impl Directory {
 
     /// Adds a record of a subject, behind all others.
     pub(super) fn add(&mut self, sequence: u64, subject: u32, length: u64) {
+        if self.count.is_multiple_of(MARKED_ROWS) {
+            self.row_marks.push(RowMark { before: self.last, at: self.rows.len() as u32 });
+        }
         put_number(sequence - self.last, &mut self.rows);
         put_number(u64::from(subject), &mut self.rows);
         put_number(length, &mut self.rows);
-        self.last = sequence;
+        (self.count, self.last) = (self.count + 1, sequence);
         let row = &mut self.subjects[subject as usize];
         if row.count == 0 {
             row.first = sequence;
@@ -114,25 +149,54 @@ impl Directory {
 
     /// All messages, in the order of their sequences.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
-        rows_in(&self.rows)
+        self.rows_from(RowMark::default())
     }
 
-    /// The messages in a range of sequences that are not deleted and whose subjects are wanted.
+    /// The messages from a mark on.
+    fn rows_from(&self, mark: RowMark) -> impl Iterator<Item = Row> {
+        let (mut rest, mut sequence) = (self.rows.get(mark.at as usize..).unwrap_or_default(), mark.before);
+        std::iter::from_fn(move || {
+            sequence = sequence.saturating_add(take_number(&mut rest)?);
+            let subject = u32::try_from(take_number(&mut rest)?).ok()?;
+            Some(Row { sequence, subject, size: size_of_record(take_number(&mut rest)?) })
+        })
+    }
+
+    /// Compares each subject with what is wanted.
+    pub fn wanted(&self, mut is_wanted: impl FnMut(&[u8]) -> bool) -> Wanted {
+        Wanted((0..self.subjects.len()).map(|number| is_wanted(self.text(number as u32))).collect())
+    }
+
+    /// The messages in a range of sequences that are wanted and not deleted.  To come to the first of the range costs little.
     pub fn matching<'d>(
         &'d self,
         range: RangeInclusive<u64>,
         deleted: &'d RoaringTreemap,
-        mut is_wanted: impl FnMut(&[u8]) -> bool,
+        wanted: &'d Wanted,
     ) -> impl Iterator<Item = Row> {
-        let wanted: Vec<bool> =
-            (0..self.subjects.len()).map(|number| is_wanted(self.text(number as u32))).collect();
-        let rows = rows_in(if wanted.contains(&true) { &self.rows } else { &[] });
         let (start, end) = range.into_inner();
-        let rows =
-            rows.skip_while(move |row| row.sequence < start).take_while(move |row| row.sequence <= end);
-        rows.filter(move |row| {
-            wanted.get(row.subject as usize).is_some_and(|wanted| *wanted) && !deleted.contains(row.sequence)
-        })
+        let is_any_wanted = !wanted.is_nothing();
+        let behind = self.row_marks.partition_point(|mark| mark.before < start);
+        let mark = behind.checked_sub(1).map_or(RowMark::default(), |at| self.row_marks[at]);
+        let rows = self.rows_from(mark).skip_while(move |row| row.sequence < start);
+        let rows = rows.take_while(move |row| is_any_wanted && row.sequence <= end);
+        rows.filter(move |row| wanted.has(row) && !deleted.contains(row.sequence))
+    }
+
+    /// The last message up to a sequence that is wanted and not deleted.
+    pub fn last_matching(&self, until: u64, deleted: &RoaringTreemap, wanted: &Wanted) -> Option<Row> {
+        if wanted.is_nothing() {
+            return None;
+        }
+        let (behind, mut end) = (self.row_marks.partition_point(|mark| mark.before < until), until);
+        for mark in self.row_marks[..behind].iter().rev() {
+            let last = self.matching(mark.before + 1..=end, deleted, wanted).last();
+            if last.is_some() {
+                return last;
+            }
+            end = mark.before;
+        }
+        None
     }
 
     /// The live messages of each subject: what an index takes over at a start.  Rows are read only if some of the file's
@@ -147,7 +211,7 @@ impl Directory {
         }
         let mut live: Vec<_> = self.subjects().collect();
         live.iter_mut().for_each(|subject| (subject.count, subject.bytes) = (0, 0));
-        for row in self.matching(range, deleted, |_| true) {
+        for row in self.matching(range, deleted, &self.wanted(|_| true)) {
             let subject = &mut live[row.subject as usize];
             if subject.count == 0 {
                 subject.first = row.sequence;
@@ -159,13 +223,4 @@ impl Directory {
         live.retain(|subject| subject.count > 0);
         live
     }
-}
-
-fn rows_in(mut rest: &[u8]) -> impl Iterator<Item = Row> {
-    let mut sequence = 0_u64;
-    std::iter::from_fn(move || {
-        sequence = sequence.saturating_add(take_number(&mut rest)?);
-        let subject = u32::try_from(take_number(&mut rest)?).ok()?;
-        Some(Row { sequence, subject, size: size_of_record(take_number(&mut rest)?) })
-    })
 }

@@ -30,7 +30,7 @@ mod window;
 pub use appender::{AppendError, Appender, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, segment_bytes};
 pub use batch::{Batch, BatchLimits};
 pub use contents::Summary;
-pub use directory::{Directory, Row, SubjectOfFile};
+pub use directory::{Directory, Row, SubjectOfFile, Wanted};
 pub use file::FileId;
 pub use open::open;
 pub use reader::{Reached, ReadError, Reader};

@@ -30,10 +30,9 @@ pub fn open(disk: &dyn Disk, stream: u64, entry: &FileEntry) -> io::Result<Opene
     if entry.is_sealed
         && let Some((records_end, contents)) = footer_of(&file, entry.length)?
     {
-        let directory = Arc::new(contents.directory.clone());
         let mut segment = Segment::sealed(file, &contents, records_end, entry.length);
         segment.is_damaged = !damages.is_empty();
-        return Ok(Opened { segment: Arc::new(segment), directory, damages });
+        return Ok(Opened { segment: Arc::new(segment), directory: Arc::new(contents.directory), damages });
     }
     let (mut contents, records_end) = scan(&file, entry, &mut damages)?;
     let directory = Arc::new(contents.directory.clone());

@@ -1,5 +1,8 @@
 //! Messages that match, in files that are given: how many there are, the next and the last.
 //!
+//! Who asks again and again, as a consumer does, keeps the [`Directory`](super::Directory) of the file that it is in and what
+//! its filter says of the subjects there, and asks that.
+//!
 //! Only directories are read, not the messages.  The files were gathered under the stream's lock, and what is deleted was
 //! noted then; the disk is read without it.
 
@@ -23,7 +26,8 @@ pub fn count(
     let mut counted = 0;
     for segment in segments {
         let directory = segment.directory()?;
-        counted += directory.matching(from..=u64::MAX, deleted, &mut is_wanted).count() as u64;
+        let wanted = directory.wanted(&mut is_wanted);
+        counted += directory.matching(from..=u64::MAX, deleted, &wanted).count() as u64;
     }
     Ok(counted)
 }
@@ -40,7 +44,8 @@ pub fn next(
 ) -> Result<Option<u64>, ReadError> {
     for segment in segments {
         let directory = segment.directory()?;
-        let next = directory.matching(from..=u64::MAX, deleted, &mut is_wanted).next();
+        let wanted = directory.wanted(&mut is_wanted);
+        let next = directory.matching(from..=u64::MAX, deleted, &wanted).next();
         if let Some(row) = next {
             return Ok(Some(row.sequence));
         }
@@ -60,8 +65,8 @@ pub fn last(
 ) -> Result<Option<u64>, ReadError> {
     for segment in segments.iter().rev() {
         let directory = segment.directory()?;
-        let last = directory.matching(0..=until, deleted, &mut is_wanted).last();
-        if let Some(row) = last {
+        let wanted = directory.wanted(&mut is_wanted);
+        if let Some(row) = directory.last_matching(until, deleted, &wanted) {
             return Ok(Some(row.sequence));
         }
     }
