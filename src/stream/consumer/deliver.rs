@@ -27,7 +27,7 @@ pub(super) struct Candidate {
     pub(super) sequence: u64,
     /// How often it will have been delivered.
     pub(super) deliveries: u32,
-    /// Whether it is taken from the stream, not from what is out.
+    /// Whether it is taken from the stream, not from what is out; it counts as pending until it is delivered.
     pub(super) is_new: bool,
 }
 
@@ -114,7 +114,7 @@ impl Consumer {
         if let Some(status) = receiver.after {
             turn.status(&receiver.target, status);
         }
-        self.sent(turn, candidate.sequence);
+        self.sent(turn, Candidate { is_new: false, ..candidate });
         Ok(())
     }
 
@@ -225,8 +225,9 @@ impl Consumer {
         }
     }
 
-    /// Bytes of a message as its receiver counts them: with its own subject and the reply subject.
-    pub(super) fn message_bytes(&self, turn: &Turn<'_>, candidate: Candidate) -> usize {
+    /// Bytes of a message as its receiver counts them: with its own subject and the reply subject, which has the number of
+    /// the delivery.
+    pub(super) fn message_bytes(&self, turn: &Turn<'_>, candidate: Candidate, number: u64) -> usize {
         let Size { subject, headers, payload } = turn.messages.size(candidate.sequence);
         let content = if !self.rules.headers_only {
             headers + payload
@@ -236,7 +237,7 @@ impl Consumer {
         let pending = self.ahead.saturating_sub(u64::from(candidate.is_new));
         let numbers = digits(u64::from(candidate.deliveries))
             + digits(candidate.sequence)
-            + digits(self.delivered + 1)
+            + digits(number)
             + digits(pending);
         subject + content + REPLY_SUBJECT_FRAME + self.rules.name_bytes + numbers + TIME_DIGITS
     }

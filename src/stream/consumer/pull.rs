@@ -64,7 +64,7 @@ impl Consumer {
             _ => {}
         }
         let Some(bytes_left) = request.bytes_left else { return Turnout::Takes };
-        match self.message_bytes(turn, candidate) <= bytes_left {
+        match self.message_bytes(turn, candidate, self.delivered + 1) <= bytes_left {
             true => Turnout::Takes,
             false => Turnout::Ends(Kind::MaxBytesExceeded),
         }
@@ -82,7 +82,8 @@ impl Consumer {
             pin = Some(id);
         }
         let is_counted = self.waiting.front()?.bytes_left.is_some();
-        let bytes = if is_counted { self.message_bytes(turn, candidate) } else { 0 };
+        let number = self.delivered + 1;
+        let bytes = if is_counted { self.message_bytes(turn, candidate, number) } else { 0 };
         let request = self.waiting.front()?;
         request.pin = pin;
         request.left -= 1;

@@ -90,14 +90,14 @@ impl Consumer {
     }
 
     /// A message was delivered.
-    pub(super) fn sent(&mut self, turn: &mut Turn<'_>, sequence: u64) {
+    pub(super) fn sent(&mut self, turn: &mut Turn<'_>, sent: Candidate) {
         let Some(push) = self.rules.push() else { return };
         let (rate_limit, has_flow_control) = (push.rate_limit, push.flow_control);
         self.postpone_heartbeat(turn.micros());
         if rate_limit.is_none() && !has_flow_control {
             return;
         }
-        let bytes = self.message_bytes(turn, Candidate { sequence, deliveries: 1, is_new: false });
+        let bytes = self.message_bytes(turn, sent, self.delivered);
         if let Some(bits_per_second) = rate_limit {
             let span = bytes as u64 * 8 * 1_000_000 / bits_per_second.max(1);
             self.line.free_at = self.line.free_at.max(turn.micros()).saturating_add(span);

@@ -1,6 +1,8 @@
 //! Tests of whole consumers: a stream in memory, a clock that tests move, and what the consumer said as lines of text.
 
 mod acknowledge;
+mod costs;
+mod flow;
 mod groups;
 mod newest;
 mod pull;
