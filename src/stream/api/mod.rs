@@ -3,6 +3,7 @@
 //! It is wire only: what a request asks for is carried out elsewhere.
 
 pub mod bodies;
+pub mod direct;
 pub mod error;
 pub mod get;
 pub mod pull;
