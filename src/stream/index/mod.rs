@@ -5,12 +5,13 @@
 //! and last sequence are, until the message there is removed while more than one other is left.  If a subject may have few
 //! messages only, all their sequences are kept and everything is exact.
 //!
-//! [`limits`] says which messages leave a stream, [`purge`] which of them a purge takes, [`expiry`] when those with a time to
-//! live go.
+//! What was stored since the last snapshot is in the journal only; of these few, [`journaled`] knows each.  [`limits`] says
+//! which messages leave a stream, [`purge`] which of them a purge takes, [`expiry`] when those with a time to live go.
 
 mod chunks;
 pub mod expiry;
 mod history;
+pub mod journaled;
 pub mod limits;
 pub mod purge;
 mod search;
@@ -101,8 +102,18 @@ impl Index {
 
     /// The first stored sequence from `from` on.
     pub fn stored_from(&self, from: u64) -> Option<u64> {
-        let from = from.max(self.first);
-        (from..=self.last).find(|sequence| !self.deleted.contains(*sequence))
+        let (mut at, mut step) = (from.max(self.first), 1);
+        while at <= self.last {
+            let end = at.saturating_add(step - 1).min(self.last);
+            let is_all_gone = self.deleted.range_cardinality(at..=end) == end - at + 1;
+            match (is_all_gone, step) {
+                // A long hole is crossed in long steps, which become short again at its end.
+                (true, _) => (at, step) = (end.saturating_add(1), step.saturating_mul(2)),
+                (false, 1) => return Some(at),
+                (false, _) => step = (end - at).div_ceil(2).max(1),
+            }
+        }
+        None
     }
 
     /// A message has been stored.  Its sequence is behind all others; the ones between are not stored.

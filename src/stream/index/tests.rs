@@ -195,6 +195,24 @@ fn a_stream_begins_where_it_is_told_and_goes_on_behind_what_was_given() {
 }
 
 #[test]
+fn long_holes_are_crossed() {
+    let mut index = Index::new(1, None);
+    index.add(1, b"a", 1);
+    for hole in [1, 2, 3, 63, 64, 65, 1000, 300_000] {
+        let next = index.last() + hole + 1;
+        index.add(next, b"a", 1);
+        for from in next - hole..=next {
+            assert_eq!(index.stored_from(from), Some(next), "hole of {hole} from {from}");
+            if hole > 1000 && from > next - hole + 10 && from < next - 10 {
+                break;
+            }
+        }
+        assert_eq!(index.stored_from(next - hole - 1), Some(next - hole - 1));
+        assert_eq!(index.stored_from(next + 1), None);
+    }
+}
+
+#[test]
 fn a_restored_index_equals_the_former() {
     let mut index = Index::new(1, None);
     let mut restored = Index::new(1, None);
