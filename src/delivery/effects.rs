@@ -71,14 +71,17 @@ impl Effects {
         self.stages.hand_over(&mut self.wakes, &mut self.traffic);
     }
 
-    /// The same before the end of the batch, if more is staged than the thread should hold.  What that is too much for meets
-    /// its policy here, so a batch takes no more memory than its receivers may have.
+    /// The same where the batch may go on for long.  What is too much meets its receiver's policy here, so a batch takes no
+    /// more memory than receivers may have.
+    pub(super) fn hand_over_amid_batch(&mut self) {
+        self.hand_over();
+        self.stages.relieve(&mut self.wakes);
+    }
+
+    /// Whether so much is staged that it has to be handed over before more is.
     #[inline]
-    pub(super) fn hand_over_if_full(&mut self) {
-        if self.stages.is_full() {
-            self.hand_over();
-            self.stages.relieve(&mut self.wakes);
-        }
+    pub(super) fn are_full(&self) -> bool {
+        self.stages.is_full()
     }
 
     /// Appends to `buffer` all messages for a receiver of this thread, those of this batch included.
@@ -150,8 +153,7 @@ impl Effects {
 
     /// Hands over messages and wakes each receiver once.  No lock may be held.
     pub(super) fn deliver_messages(&mut self) {
-        self.hand_over();
-        self.stages.relieve(&mut self.wakes);
+        self.hand_over_amid_batch();
         self.traffic.tell();
         self.deliver_wakes();
     }

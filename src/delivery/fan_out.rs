@@ -160,11 +160,10 @@ impl FanOut {
         for spent in &spent {
             self.unsubscribe_from(message.space, spent, effects);
         }
-        if message.kind.is_some() {
-            // Services publish their events in order, which lasts as long as the lock that their caller holds.
-            effects.hand_over();
+        // Services publish their events in order, which lasts as long as the lock that their caller holds.
+        if message.kind.is_some() || effects.are_full() {
+            effects.hand_over_amid_batch();
         }
-        effects.hand_over_if_full();
         receivers
     }
 
