@@ -47,9 +47,9 @@ struct Connections {
     #[serde(default)]
     #[param(default = 0)]
     offset: usize,
-    /// Most connections to show.
+    /// Most connections to show; never more than 10000.
     #[serde(default)]
-    #[param(default = 1024, maximum = 10000)]
+    #[param(default = 1024)]
     limit: usize,
     /// The order: cid, start, subs, pending, msgs_to, msgs_from, bytes_to, bytes_from, last, idle, uptime, rtt, or, of those
     /// that have gone, stop and reason.
@@ -58,6 +58,7 @@ struct Connections {
     sort: String,
     /// Only the connection with this number.
     #[serde(default)]
+    #[param(format = "uint64")]
     cid: Option<u64>,
     /// `open`, `closed` (the last thousand) or `any`.
     #[serde(default)]
@@ -129,9 +130,9 @@ struct Subscriptions {
     #[serde(default)]
     #[param(default = 0)]
     offset: usize,
-    /// Most subscriptions to list.
+    /// Most subscriptions to list; never more than 10000.
     #[serde(default)]
-    #[param(default = 1024, maximum = 10000)]
+    #[param(default = 1024)]
     limit: usize,
 }
 
