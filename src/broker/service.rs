@@ -82,7 +82,7 @@ fn metrics(text: &mut Exposition, services: &Services) {
         .value(services.settings.current().broker_memory_limit);
 }
 
-/// Samples of what was published and sent, by door.
+/// Writes samples of the messages that each door has published and sent.
 fn traffic(text: &mut Exposition, fan_out: &FanOut, figure: fn(Amount) -> u64) {
     for &listener in Listener::ALL {
         let traffic = fan_out.traffic(listener);

@@ -36,7 +36,7 @@ impl fmt::Display for SubjectRefused {
     }
 }
 
-/// A new inbox: the private reply subject of one request, on which nobody can answer who is not asked.
+/// A new inbox: the private reply subject of one request, on which only those who get the request can answer.
 ///
 /// # Errors
 /// If the system has no random bytes.

@@ -24,7 +24,7 @@ pub struct Effects {
     stages: Stages,
     /// Outboxes with something new in them, some perhaps twice.
     wakes: Vec<Arc<Outbox>>,
-    /// What was published and sent.
+    /// The messages that this thread has published and sent.
     pub(super) traffic: Untold,
     /// Memory that is not needed any more.
     discarded: Vec<Box<dyn Send>>,
@@ -71,8 +71,8 @@ impl Effects {
         self.stages.hand_over(&mut self.wakes, &mut self.traffic);
     }
 
-    /// The same where the batch may go on for long.  What is too much meets its receiver's policy here, so a batch takes no
-    /// more memory than receivers may have.
+    /// The same within a batch that may go on for long.  Receivers for which too much waits meet their policy here, so a batch
+    /// takes no more memory than receivers may have.
     pub(super) fn hand_over_amid_batch(&mut self) {
         self.hand_over();
         self.stages.relieve(&mut self.wakes);

@@ -25,9 +25,9 @@ type Held = (u64, Reverse<usize>);
 pub(super) fn relieve(backlog: &Arc<Backlog>, closed: &mut Vec<Arc<Outbox>>) {
     let Some(_relief) = backlog.relief.try_lock() else { return };
     let receivers = backlog.take_behind();
-    let mut freeing = 0;
-    give_way(&receivers, backlog, &mut freeing, closed);
-    give_up(&receivers, backlog, &mut freeing, closed);
+    let mut relief = Relief { backlog, freeing: 0, closed };
+    relief.give_way(&receivers);
+    relief.give_up(&receivers);
     receivers
         .iter()
         .filter(|receiver| receiver.stays_noted())
@@ -35,43 +35,76 @@ pub(super) fn relieve(backlog: &Arc<Backlog>, closed: &mut Vec<Arc<Outbox>>) {
     backlog.budget.settle();
 }
 
-/// Has the receiver furthest behind meet its policy, again and again.
-fn give_way(
-    receivers: &[Arc<Outbox>],
-    backlog: &Arc<Backlog>,
-    freeing: &mut usize,
-    closed: &mut Vec<Arc<Outbox>>,
-) {
-    // Of those that are equally far behind, one that reads holds less than one that does not.
-    let standing = |place: usize| {
-        let since = receivers[place].waiting_since(backlog)?;
-        Some((Reverse(since), receivers[place].held(), place))
-    };
-    let mut furthest: BinaryHeap<_> = (0..receivers.len()).filter_map(standing).collect();
-    let mut holders = holders(receivers, backlog);
-    while !backlog.budget.has_recovered(*freeing)
-        && let Some((Reverse(since), held, place)) = furthest.pop()
-    {
-        // Nobody ends before those that were stalled longer, although these may miss messages: they have no more to give.
-        if receivers[place].ends_if_it_gives_way(backlog)
-            && let Some((_, holder)) = holders.pop_if(|(holds, _)| *holds < (since, Reverse(held)))
-        {
-            if let GivenUp::Connection(bytes) = holder.give_up_connection(backlog) {
-                *freeing += bytes;
-                closed.push(Arc::clone(holder));
-            }
-            furthest.extend(standing(place));
-            continue;
+/// What was freed so far, and by whom.
+struct Relief<'r> {
+    backlog: &'r Arc<Backlog>,
+    /// Bytes that are free once the threads of those that were disconnected have noticed.
+    freeing: usize,
+    closed: &'r mut Vec<Arc<Outbox>>,
+}
+
+impl Relief<'_> {
+    fn is_enough(&self) -> bool {
+        self.backlog.budget.has_recovered(self.freeing)
+    }
+
+    /// Notes what a receiver has given up; whether it may have more to give.
+    fn note(&mut self, receiver: &Arc<Outbox>, given_up: GivenUp) -> bool {
+        if let GivenUp::Connection(bytes) = given_up {
+            self.freeing += bytes;
+            self.closed.push(Arc::clone(receiver));
         }
-        let step = backlog.budget.kept().saturating_sub(since) / STEP_SHARE;
-        let next = furthest.peek().map_or(u64::MAX, |(Reverse(since), ..)| *since);
-        match receivers[place].give_way(next.max(since + step), *freeing, backlog) {
-            GivenUp::Messages => furthest.extend(standing(place)),
-            GivenUp::Connection(bytes) => {
-                *freeing += bytes;
-                closed.push(Arc::clone(&receivers[place]));
+        matches!(given_up, GivenUp::Messages)
+    }
+
+    fn disconnect(&mut self, receiver: &Arc<Outbox>) {
+        let given_up = receiver.give_up_connection(self.backlog);
+        self.note(receiver, given_up);
+    }
+
+    /// Has the receiver furthest behind meet its policy, again and again.
+    fn give_way(&mut self, receivers: &[Arc<Outbox>]) {
+        let backlog = self.backlog;
+        // Of those that are equally far behind, one that reads holds less than one that does not.
+        let standing = |place: usize| {
+            let since = receivers[place].waiting_since(backlog)?;
+            Some((Reverse(since), receivers[place].held(), place))
+        };
+        let mut furthest: BinaryHeap<_> = (0..receivers.len()).filter_map(standing).collect();
+        let mut holders = holders(receivers, backlog);
+        while !self.is_enough()
+            && let Some((Reverse(since), held, place)) = furthest.pop()
+        {
+            let receiver = &receivers[place];
+            // Nobody ends before those that were stalled longer, although these may miss messages: they have no more to give.
+            if receiver.ends_if_it_gives_way(backlog)
+                && let Some((_, holder)) = holders.pop_if(|(holds, _)| *holds < (since, Reverse(held)))
+            {
+                self.disconnect(holder);
+                furthest.extend(standing(place));
+                continue;
             }
-            GivenUp::Nothing => {}
+            let step = backlog.budget.kept().saturating_sub(since) / STEP_SHARE;
+            let next = furthest.peek().map_or(u64::MAX, |(Reverse(since), ..)| *since);
+            let given_up = receiver.give_way(next.max(since + step), self.freeing, backlog);
+            if self.note(receiver, given_up) {
+                furthest.extend(standing(place));
+            }
+        }
+    }
+
+    /// Disconnects those that hold formatted bytes: those that hold them longest first, and of these the ones that hold most.
+    fn give_up(&mut self, receivers: &[Arc<Outbox>]) {
+        if self.is_enough() {
+            return;
+        }
+        let mut longest: Vec<&Arc<Outbox>> = receivers.iter().collect();
+        longest.sort_by_cached_key(|receiver| (receiver.unsent_since(), Reverse(receiver.held())));
+        for receiver in longest {
+            if self.is_enough() {
+                return;
+            }
+            self.disconnect(receiver);
         }
     }
 }
@@ -86,27 +119,4 @@ fn holders<'r>(receivers: &'r [Arc<Outbox>], backlog: &Backlog) -> Vec<(Held, &'
         .collect();
     holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
     holders
-}
-
-/// Disconnects those that hold formatted bytes: those that hold them longest first, and of these the ones that hold most.
-fn give_up(
-    receivers: &[Arc<Outbox>],
-    backlog: &Arc<Backlog>,
-    freeing: &mut usize,
-    closed: &mut Vec<Arc<Outbox>>,
-) {
-    if backlog.budget.has_recovered(*freeing) {
-        return;
-    }
-    let mut longest: Vec<&Arc<Outbox>> = receivers.iter().collect();
-    longest.sort_by_cached_key(|receiver| (receiver.unsent_since(), Reverse(receiver.held())));
-    for receiver in longest {
-        if backlog.budget.has_recovered(*freeing) {
-            return;
-        }
-        if let GivenUp::Connection(bytes) = receiver.give_up_connection(backlog) {
-            *freeing += bytes;
-            closed.push(Arc::clone(receiver));
-        }
-    }
 }

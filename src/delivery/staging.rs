@@ -13,17 +13,14 @@ use quartet_protocol::buffer::{Buffer, Mark};
 use super::backlog::Backlog;
 use super::interest::Turns;
 use super::message::SHARED_PAYLOAD_MIN;
+use super::outbox::READY_MAX;
 use super::relief;
 use super::spares::{Returned, Spares};
 use super::traffic::Untold;
 use super::{Amount, Encoding, Interest, Message, Outbox, SharedMessage, Subscription};
 use crate::settings::SlowConsumer;
 
-/// Bytes that may be ready for a receiver, unread ones included: enough for all that one turn of a publisher's connection
-/// brings, so that a receiver of the same thread does not fall behind before its own turn.
-const READY_MAX: usize = 288 * 1024;
-
-/// The same while little of the budget is left: messages take less when they wait as entries.
+/// As [`READY_MAX`] while little of the budget is left: messages take less when they wait as entries.
 const READY_MAX_TIGHT: usize = 16 * 1024;
 
 /// Messages of up to so many bytes are formatted for a receiver that may not miss any, however much waits for it: the bytes

@@ -1,7 +1,7 @@
 //! The protocol of NATS clients: subjects, what a client sends, what it receives, and header blocks.
 //!
-//! Everything here turns bytes into values or values into bytes.  It does not know who may do what, what a subscription is or
-//! what an operation causes.
+//! Everything here turns bytes into values or values into bytes.  It knows neither permissions nor
+//! subscriptions nor the effects of an operation.
 
 pub mod headers;
 pub mod operation;

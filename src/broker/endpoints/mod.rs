@@ -1,5 +1,5 @@
-//! The broker over HTTP: publish, request, subscribe, who is subscribed, tickets for clients that cannot send a password,
-//! and monitoring.
+//! The broker over HTTP: publish, request, subscribe, list subscribers, tickets for clients that cannot send a password, and
+//! monitoring.
 
 mod batch;
 mod headers;

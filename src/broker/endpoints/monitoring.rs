@@ -161,7 +161,7 @@ struct Healthiness {
     /// `ok` or `unavailable`.
     #[schema(example = "ok")]
     status: &'static str,
-    /// What is wrong.
+    /// The fault, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     error: Option<String>,

@@ -30,7 +30,7 @@ struct Subscribing {
     /// A queue group: each message goes to one of its members, on whatever listener they are.
     #[param(example = "workers")]
     group: Option<String>,
-    /// What the reader calls itself, for those who look who is subscribed.
+    /// The reader's name, which the list of subscribers shows.
     #[param(example = "ann", max_length = 100)]
     name: Option<String>,
     /// What happens if the stream is read too slowly: `disconnect` ends it; with `drop-oldest`, `drop-newest` and

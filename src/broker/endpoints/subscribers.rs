@@ -1,4 +1,4 @@
-//! GET /subjects/{subject}/subscribers: who gets the messages of a subject.
+//! GET /subjects/{subject}/subscribers: the subscriptions that get the messages of a subject.
 
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +106,7 @@ impl Subscriber {
 /// Lists the subscribers of a subject
 ///
 /// All subscriptions that get the messages of the subject, on every listener: those to the subject itself first, then those by
-/// wildcards and globs.  Who comes and goes is told on `$PRESENCE.` and the subject: `GET /subscribe/$PRESENCE.room.1`.
+/// wildcards and globs.  Subscribers that come and go are announced on `$PRESENCE.` and the subject: `GET /subscribe/$PRESENCE.room.1`.
 #[utoipa::path(get, path = "/subjects/{subject}/subscribers", tag = "broker",
     params(("subject" = String, Path, description = "The subject, percent-encoded", example = "room.1"), Part),
     responses((status = 200, description = "The subscribers", body = Subscribers)))]

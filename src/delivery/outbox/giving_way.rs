@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Contents, Outbox};
+use super::{Bound, Contents, Outbox};
 use crate::delivery::backlog::Backlog;
 use crate::lock_order::MutexGuard;
 use crate::settings::SlowConsumer;
@@ -78,8 +78,7 @@ impl Outbox {
     ) -> GivenUp {
         let bound = self.bound(backlog);
         let mut contents = self.queue.lock();
-        let policy = contents.queue.first_entry(&bound).map_or(bound.policy, |(_, policy)| policy);
-        if policy == SlowConsumer::Disconnect {
+        if next_policy(&contents, &bound) == SlowConsumer::Disconnect {
             return self.give_up(contents, backlog);
         }
         let queue = &mut contents.queue;
@@ -132,8 +131,11 @@ impl Outbox {
     /// Whether giving way is its end: it may not miss anything, or is the next to miss something that it may not.
     pub(in crate::delivery) fn ends_if_it_gives_way(&self, backlog: &Backlog) -> bool {
         let bound = self.bound(backlog);
-        let contents = self.queue.lock();
-        contents.queue.first_entry(&bound).map_or(bound.policy, |(_, policy)| policy)
-            == SlowConsumer::Disconnect
+        next_policy(&self.queue.lock(), &bound) == SlowConsumer::Disconnect
     }
+}
+
+/// The policy of the first message that may have to give way, or of the receiver if there is none.
+fn next_policy(contents: &Contents, bound: &Bound) -> SlowConsumer {
+    contents.queue.first_entry(bound).map_or(bound.policy, |(_, policy)| policy)
 }

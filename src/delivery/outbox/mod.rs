@@ -35,7 +35,7 @@ use queue::{Queue, TAKEN_MAX, Taken};
 use requests::Requests;
 
 pub(super) use giving_way::GivenUp;
-pub(super) use queue::Bound;
+pub(super) use queue::{Bound, READY_MAX};
 
 /// A receiver that reads takes about so many bytes at a time.
 pub const ROOM: usize = 64 * 1024;

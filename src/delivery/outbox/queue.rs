@@ -29,8 +29,10 @@ const ENTRIES_KEPT: usize = 64;
 /// Ready bytes are moved with the memory that they lie in if they fill such a share of it, and copied otherwise.
 const SWAPPED_SHARE: usize = 4;
 
-/// Bytes that may be ready before the entries; more of them wait as chunks, which their receiver takes one by one.
-const FRONT_MAX: usize = 288 * 1024;
+/// Bytes that may be ready for a receiver before the entries, unread ones included: enough for all that one turn of a
+/// publisher's connection brings, so that a receiver of the same thread does not fall behind before its own turn.  More of
+/// them wait as chunks, which their receiver takes one by one.
+pub(in crate::delivery) const READY_MAX: usize = 288 * 1024;
 
 /// Formatted bytes are added to the last chunk until it has so many.
 const CHUNK_MAX: usize = 64 * 1024;
@@ -196,7 +198,7 @@ impl Queue {
             return false;
         }
         let waiting = self.ready.bytes.len();
-        if self.is_behind() || (waiting > 0 && waiting + bytes.len() > FRONT_MAX) {
+        if self.is_behind() || (waiting > 0 && waiting + bytes.len() > READY_MAX) {
             self.add_chunk(bytes, kept);
         } else if waiting == 0 && fills(bytes) {
             self.ready.since = kept;

@@ -13,7 +13,7 @@ pub struct ApiError {
     pub code: u16,
     /// Which error it is.
     pub err_code: u16,
-    /// What is wrong.
+    /// The fault, for people.
     pub description: Cow<'static, str>,
 }
 
