@@ -43,7 +43,7 @@ impl Drop for Folder {
 fn append(criterion: &mut Criterion) {
     let folder = Folder::new();
     let (journal, _) =
-        Journal::open(&folder.0, Options::new("bench"), &mut |_, _| Ok(())).expect("a temporary folder");
+        Journal::open(&folder.0, Options::new("bench"), &mut |_, _, _| Ok(())).expect("a temporary folder");
     let mut group = criterion.benchmark_group("journal/append");
     group.throughput(Throughput::Elements(APPENDS as u64));
     group.sample_size(20);
@@ -67,7 +67,7 @@ fn commit(criterion: &mut Criterion) {
     let folder = Folder::new();
     let (journal, mut writer, _) = {
         let disk = quartet::disk::Folder::open(&folder.0).expect("a temporary folder");
-        Journal::open_on(std::sync::Arc::new(disk), Options::new("bench"), &mut |_, _| Ok(()))
+        Journal::open_on(std::sync::Arc::new(disk), Options::new("bench"), &mut |_, _, _| Ok(()))
             .expect("it is empty")
     };
     let mut group = criterion.benchmark_group("journal/commit");

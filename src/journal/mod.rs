@@ -14,6 +14,7 @@
 //!
 //! No sockets, no `async`; [`crate::disk`] is the only part that touches files.
 
+mod append;
 mod groups;
 pub mod keeper;
 mod operations;
@@ -26,8 +27,9 @@ mod snapshot;
 mod waiters;
 mod writer;
 
+pub use append::Appended;
 pub use groups::{Group, Groups};
-pub use record::{RECORD_MAX, Tag};
+pub use record::{RECORD_MAX, Tag, record_length};
 pub use recovery::{OpenError, Recovered, Replay, TornEnd};
 pub use snapshot::Snapshot;
 pub use writer::Writer;
@@ -152,8 +154,8 @@ impl Journal {
         options: Options,
         replay: &mut Replay<'_>,
     ) -> Result<(Arc<Journal>, Writer, Recovered), OpenError> {
-        let mut replay_bytes = |bytes: &[u8]| match Tag::split(bytes) {
-            Some((tag, record)) => replay(tag, record),
+        let mut replay_bytes = |bytes: &[u8], position| match Tag::split(bytes) {
+            Some((tag, record)) => replay(tag, record, position),
             None => Err("a record is empty".to_owned()),
         };
         let recovered = recovery::recover(&*disk, segment::VERSION..=segment::VERSION, &mut replay_bytes)?;
@@ -226,24 +228,6 @@ impl Journal {
             return Err(NotAdmitted::Behind);
         }
         Ok(())
-    }
-
-    /// Appends an operation of one record; see [`Journal::append_all`].
-    pub fn append(&self, tag: Tag, payload: &[u8]) -> Position {
-        self.append_all(tag, [payload])
-    }
-
-    /// Appends the records of one operation, none of which is empty or as long as [`RECORD_MAX`], however many there are.
-    /// A start after a crash finds all of them or none.  Returns the position that is on the disk when they are.  A
-    /// service calls this under its own lock, so that the order is that of its changes; it does not wait for the disk.
-    pub fn append_all<'r>(&self, tag: Tag, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
-        self.shared.append(tag, records, false)
-    }
-
-    /// The same for records that no reply waits for: they are written with the next ones, or after
-    /// [`Journal::flush`].
-    pub fn append_quietly<'r>(&self, tag: Tag, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
-        self.shared.append(tag, records, true)
     }
 
     /// Has the writer write the records that were appended quietly, without waiting for it.

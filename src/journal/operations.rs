@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::record::{Found, RecordReader, Rest};
+use super::record::{self, Found, RecordReader, Rest};
 use crate::wait::Position;
 
 /// The next thing in a segment.
@@ -42,10 +42,14 @@ impl<R: Read> OperationReader<R> {
         self.records.position()
     }
 
-    /// The records of the operation that was read last.
-    pub(super) fn records(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+    /// The records of the operation that was read last, each with the position where it begins.
+    pub(super) fn records(&self) -> impl ExactSizeIterator<Item = (&[u8], Position)> {
         let start = |index: usize| index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.ends.iter().enumerate().map(move |(index, &end)| &self.payloads[start(index)..end])
+        self.ends.iter().enumerate().map(move |(index, &end)| {
+            let start = start(index);
+            let before = (start + index * record::HEAD) as u64;
+            (&self.payloads[start..end], Position(self.start.0 + before))
+        })
     }
 
     /// The next operation.

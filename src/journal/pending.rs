@@ -103,11 +103,11 @@ impl Pending {
     }
 
     /// Appends the records of an operation, to a new segment if this one has `segment_max` bytes.  All of them go to
-    /// the same.  If `is_grouped`, they count together with the next ones.
-    pub(super) fn append<'r>(
+    /// the same, one behind the other.  If `is_grouped`, they count together with the next ones.
+    pub(super) fn append<'r, R: AsRef<[&'r [u8]]>>(
         &mut self,
         tag: Tag,
-        records: impl IntoIterator<Item = &'r [u8]>,
+        records: impl IntoIterator<Item = R>,
         segment_max: u64,
         is_grouped: bool,
     ) {
@@ -118,15 +118,13 @@ impl Pending {
         let batch_start = self.cuts.last().map_or(0, |cut| cut.at);
         let mut records = records.into_iter().peekable();
         let mut group = self.group.take();
-        while let Some(payload) = records.next() {
-            debug_assert!(!payload.is_empty(), "a record says something");
+        while let Some(parts) = records.next() {
             let place = Place { at: self.bytes.len(), position: self.position };
             let links = Links {
                 is_first_of_batch: place.at == batch_start,
                 is_continued: is_grouped || records.peek().is_some(),
             };
-            record::encode(tag, payload, self.position, links, &mut self.bytes);
-            let length = record::length_of(payload);
+            let length = record::encode(tag, parts.as_ref(), self.position, links, &mut self.bytes);
             self.position.0 += length;
             self.segment_bytes += length;
             self.since_snapshot += length;

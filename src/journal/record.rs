@@ -16,7 +16,7 @@ use crate::wait::Position;
 pub const RECORD_MAX: usize = 64 << 20;
 
 /// Bytes before the payload: the length and the checksum.
-const HEAD: usize = 8;
+pub(super) const HEAD: usize = 8;
 
 const FIRST_OF_BATCH: u32 = 1 << 31;
 const IS_CONTINUED: u32 = 1 << 30;
@@ -61,28 +61,30 @@ impl Links {
     }
 }
 
-/// Bytes that a record takes with its head and its tag.
-pub(super) fn length_of(payload: &[u8]) -> u64 {
-    (HEAD + 1 + payload.len()) as u64
+/// How far a record with a payload of so many bytes reaches in the journal, with its head and its tag.
+pub fn record_length(payload: usize) -> u64 {
+    (HEAD + 1 + payload) as u64
 }
 
-/// Writes a record of a service that begins at `position`.
-pub(super) fn encode(tag: Tag, payload: &[u8], position: Position, links: Links, into: &mut Vec<u8>) {
-    debug_assert!(payload.len() < RECORD_MAX, "services keep their records below the limit");
-    put(&[&[tag.0], payload], position, links, into);
+/// Writes a record of a service that begins at `position`; its payload is these parts one after the other.  Returns how many
+/// bytes it takes.
+pub(super) fn encode(tag: Tag, parts: &[&[u8]], position: Position, links: Links, into: &mut Vec<u8>) -> u64 {
+    let at = into.len();
+    into.extend_from_slice(&[0; HEAD]);
+    into.push(tag.0);
+    parts.iter().for_each(|part| into.extend_from_slice(part));
+    let length = into.len() - at - HEAD;
+    debug_assert!(length > 1, "a record says something");
+    debug_assert!(length <= RECORD_MAX, "services keep their records below the limit");
+    seal(&mut into[at..], length, position, links);
+    (HEAD + length) as u64
 }
 
 /// Writes the empty record that ends a snapshot.
 pub(super) fn encode_end(position: Position, into: &mut Vec<u8>) {
-    put(&[], position, Links::default(), into);
-}
-
-fn put(parts: &[&[u8]], position: Position, links: Links, into: &mut Vec<u8>) {
     let at = into.len();
     into.extend_from_slice(&[0; HEAD]);
-    parts.iter().for_each(|part| into.extend_from_slice(part));
-    let length = into.len() - at - HEAD;
-    seal(&mut into[at..], length, position, links);
+    seal(&mut into[at..], 0, position, Links::default());
 }
 
 /// Changes how the record at the start of `bytes`, which is at `position`, belongs to those around it.
@@ -224,7 +226,7 @@ mod tests {
         for (payload, is_first_of_batch) in [("first", true), ("second", false), ("third", true)] {
             let position = Position(100 + bytes.len() as u64);
             let links = Links { is_first_of_batch, is_continued: !is_first_of_batch };
-            encode(Tag(b'#'), payload.as_bytes(), position, links, &mut bytes);
+            encode(Tag(b'#'), &[payload.as_bytes()], position, links, &mut bytes);
         }
         bytes
     }

@@ -16,11 +16,12 @@ use crate::wait::Position;
 /// Bytes read from the disk at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// Takes one record back into the service with this tag, or says why it cannot.
-pub type Replay<'a> = dyn FnMut(Tag, &[u8]) -> Result<(), String> + 'a;
+/// Takes one record back into the service with this tag, or says why it cannot.  The position is where the record begins; for
+/// all records of a snapshot it is that of the snapshot, [`Snapshot::start`](super::Snapshot::start).
+pub type Replay<'a> = dyn FnMut(Tag, &[u8], Position) -> Result<(), String> + 'a;
 
 /// The same for the bytes of a record with its tag, or of an earlier version without one.
-pub(super) type ReplayBytes<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
+pub(super) type ReplayBytes<'a> = dyn FnMut(&[u8], Position) -> Result<(), String> + 'a;
 
 /// The result of reading a journal back.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -232,7 +233,7 @@ impl Recovery<'_, '_> {
                     continue;
                 }
                 Found::End if is_whole => break,
-                Found::Record(payload, _) if !is_whole => match (self.replay)(payload) {
+                Found::Record(payload, _) if !is_whole => match (self.replay)(payload, start) {
                     Ok(()) => {
                         self.state.records += 1;
                         continue;
@@ -268,8 +269,9 @@ impl Recovery<'_, '_> {
             match next {
                 Next::End => break at,
                 Next::Operation => {
-                    for record in operations.records() {
-                        (self.replay)(record).map_err(|reason| damaged(self.disk, id, start, at, reason))?;
+                    for (record, position) in operations.records() {
+                        (self.replay)(record, position)
+                            .map_err(|reason| damaged(self.disk, id, start, at, reason))?;
                     }
                     self.state.records += operations.records().len() as u64;
                     continue;

@@ -7,6 +7,7 @@ use std::task::{Poll, Wake, Waker};
 use std::thread::Thread;
 
 use super::Options;
+use super::append::Appended;
 use super::pending::Pending;
 use super::record::Tag;
 use super::waiters::Waiters;
@@ -118,17 +119,18 @@ impl Shared {
     }
 
     /// Appends the records of an operation and tells the writer, unless no reply is to wait for them.
-    pub(super) fn append<'r>(
+    pub(super) fn append<'r, R: AsRef<[&'r [u8]]>>(
         &self,
         tag: Tag,
-        records: impl IntoIterator<Item = &'r [u8]>,
+        records: impl IntoIterator<Item = R>,
         is_quiet: bool,
-    ) -> Position {
+    ) -> Appended {
         let mut state = self.state.lock();
         if self.has_failed() {
             // It would only gather.  A waiter for this position is told of the failure.
-            return Position(u64::MAX);
+            return Appended::FAILED;
         }
+        let start = state.pending.position;
         let is_grouped = self.options.groups.are_open();
         state.pending.append(tag, records, self.options.segment_max, is_grouped);
         if is_grouped {
@@ -138,15 +140,15 @@ impl Shared {
                 state.pending.close_group();
             }
         }
-        let position = state.pending.position;
+        let appended = Appended { start, end: state.pending.position };
         if is_quiet {
             self.has_quiet.store(true, Ordering::Release);
             if state.pending.bytes.len() < self.options.pending_max / 2 {
-                return position;
+                return appended;
             }
         }
         self.tell_writer(state);
-        position
+        appended
     }
 
     /// Makes the records that were appended while groups were open whole, if none is open any more.

@@ -42,10 +42,15 @@ impl Snapshot {
         Snapshot { shared, sequence, start, bytes: Vec::new(), written: 0, draft: None, error: None }
     }
 
+    /// Its place in the journal: the records before it are to be in the snapshot, those from it on are replayed over it.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
     /// Adds a record of the state, which is not empty.
     pub fn append(&mut self, tag: Tag, payload: &[u8]) {
         assert!(!payload.is_empty(), "a record says something");
-        record::encode(tag, payload, self.end(), Links::default(), &mut self.bytes);
+        record::encode(tag, &[payload], self.end(), Links::default(), &mut self.bytes);
     }
 
     fn end(&self) -> Position {

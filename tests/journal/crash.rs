@@ -204,7 +204,8 @@ fn a_disk_that_is_full_to_the_end_loses_nothing_acknowledged() {
 fn nothing_is_admitted_while_too_much_waits() {
     let options = Options { pending_max: 100, ..Options::new("test") };
     let disk = Arc::new(SimulatedDisk::default());
-    let (journal, mut writer, _) = Journal::open_on(disk, options, &mut |_, _| Ok(())).expect("it is empty");
+    let (journal, mut writer, _) =
+        Journal::open_on(disk, options, &mut |_, _, _| Ok(())).expect("it is empty");
     for _ in 0..2 {
         assert_eq!(journal.admit(), Ok(()));
         // An operation that was begun before the limit was met is written beyond it.

@@ -109,7 +109,7 @@ fn errors_are_one_line_with_the_file_the_place_and_the_remedy() {
 fn a_record_that_its_service_does_not_understand_stops_the_start() {
     let (disk, lines) = closed();
     let stranger = lines[5].clone();
-    let mut replay = |_: Tag, record: &[u8]| {
+    let mut replay = |_: Tag, record: &[u8], _| {
         if record == stranger.as_bytes() { Err("no such line".to_owned()) } else { Ok(()) }
     };
     let error =

@@ -16,7 +16,7 @@ const TAG: Tag = Tag(9);
 
 fn open(folder: &Path, options: Options) -> Result<(Arc<Journal>, Vec<Vec<u8>>), OpenError> {
     let mut records = Vec::new();
-    let mut replay = |_: Tag, record: &[u8]| {
+    let mut replay = |_: Tag, record: &[u8], _| {
         records.push(record.to_vec());
         Ok(())
     };

@@ -16,7 +16,7 @@ fn appended(disk: &SimulatedDisk, random: &mut Random) -> Vec<std::ops::Range<us
     let groups = Arc::<Groups>::default();
     let options = Options { segment_max: 60, groups: Arc::clone(&groups), ..Options::new("test") };
     let (journal, mut writer, _) =
-        Journal::open_on(Arc::new(disk.clone()), options, &mut |_, _| Ok(())).expect("the disk is empty");
+        Journal::open_on(Arc::new(disk.clone()), options, &mut |_, _, _| Ok(())).expect("the disk is empty");
     let (mut open, mut number, mut start, mut wholes) = (Vec::new(), 0, 0, Vec::new());
     for _ in 0..60 {
         match random.below(6) {
@@ -50,7 +50,7 @@ fn appended(disk: &SimulatedDisk, random: &mut Random) -> Vec<std::ops::Range<us
 /// How many records come back, each in its place and with its tag.
 fn found(disk: &SimulatedDisk) -> usize {
     let mut count = 0;
-    let mut replay = |tag: Tag, record: &[u8]| {
+    let mut replay = |tag: Tag, record: &[u8], _| {
         assert_eq!((tag, record), (Tag(1 + (count % 3) as u8), count.to_string().as_bytes()));
         count += 1;
         Ok(())
@@ -95,7 +95,7 @@ fn groups_belong_to_the_journal_that_was_opened_last() {
     let open = || {
         let options = Options { groups: Arc::clone(&groups), ..Options::new("test") };
         let disk = Arc::new(SimulatedDisk::default());
-        Journal::open_on(disk, options, &mut |_, _| Ok(())).expect("the disk is empty")
+        Journal::open_on(disk, options, &mut |_, _, _| Ok(())).expect("the disk is empty")
     };
     // One that could not be started.
     drop(open());

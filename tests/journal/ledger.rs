@@ -31,7 +31,7 @@ pub(crate) fn small() -> Options {
 impl Ledger {
     pub(crate) fn open(disk: &(impl Disk + Clone + 'static)) -> Result<(Ledger, Recovered), OpenError> {
         let mut lines = Vec::new();
-        let mut replay = |tag: Tag, record: &[u8]| {
+        let mut replay = |tag: Tag, record: &[u8], _| {
             assert_eq!(tag, LINES);
             let line = String::from_utf8(record.to_vec()).map_err(|error| error.to_string())?;
             lines.push(line);

@@ -11,6 +11,7 @@ use quartet::journal::keeper::{
 };
 use quartet::journal::{OpenError, Snapshot, Tag, Writer};
 use quartet::random::Random;
+use quartet::wait::Position;
 
 use crate::support::segments::{FIRST_SEGMENT, untagged_segment};
 use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
@@ -29,7 +30,7 @@ impl Persistent for Lines {
         self.tag
     }
 
-    fn replay(&mut self, record: &[u8], _now: Now) -> Result<(), String> {
+    fn replay(&mut self, record: &[u8], _position: Position, _now: Now) -> Result<(), String> {
         self.lines.lock().push(String::from_utf8(record.to_vec()).map_err(|error| error.to_string())?);
         Ok(())
     }

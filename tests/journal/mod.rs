@@ -6,4 +6,5 @@ mod folder;
 mod groups;
 mod ledger;
 mod migration;
+mod parts;
 mod snapshots;

@@ -8,6 +8,7 @@ use quartet::clock::Now;
 use quartet::disk::Disk;
 use quartet::journal::keeper::{Interrupted, JournalHandle, Keeper, Persistent, Rest, ServiceJournal};
 use quartet::journal::{Snapshot, Tag};
+use quartet::wait::Position;
 
 use crate::support::process::wait_for;
 use crate::support::simulated_disk::{SimulatedDisk, Trouble};
@@ -25,7 +26,7 @@ impl Persistent for Flushed {
         TAG
     }
 
-    fn replay(&mut self, _record: &[u8], _now: Now) -> Result<(), String> {
+    fn replay(&mut self, _record: &[u8], _position: Position, _now: Now) -> Result<(), String> {
         Ok(())
     }
 

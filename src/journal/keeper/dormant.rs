@@ -3,6 +3,7 @@
 use super::{Interrupted, Persistent, Rest};
 use crate::clock::Now;
 use crate::journal::{Snapshot, Tag};
+use crate::wait::Position;
 
 /// Stands in for a service that is not kept for now.
 pub struct Dormant {
@@ -27,7 +28,7 @@ impl Persistent for Dormant {
         self.former_folder
     }
 
-    fn replay(&mut self, record: &[u8], _now: Now) -> Result<(), String> {
+    fn replay(&mut self, record: &[u8], _position: Position, _now: Now) -> Result<(), String> {
         self.records.push(record.into());
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::thread::Thread;
 
 use arc_swap::ArcSwapOption;
 
-use crate::journal::{Groups, Journal, NotAdmitted, Status, Tag};
+use crate::journal::{Appended, Groups, Journal, NotAdmitted, Status, Tag};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::{Barrier, Durable, Lost, Position};
 
@@ -184,23 +184,43 @@ impl ServiceJournal {
     /// Appends the records of an operation; see [`Journal::append_all`].  Before there is a journal this has it made, and
     /// the service appends its whole state when it is attached; the position counts then too.
     pub fn append<'r>(&self, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
+        self.append_records(records.into_iter().map(|payload| [payload])).end
+    }
+
+    /// The same for records that no reply waits for; see [`Journal::append_quietly`].
+    pub fn append_quietly<'r>(&self, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
+        self.append_records_quietly(records.into_iter().map(|payload| [payload])).end
+    }
+
+    /// Appends an operation of one record, whose payload is these parts one after the other.  Before there is a journal the
+    /// record is nowhere ([`Appended::NOWHERE`]): it is in the state that the service appends when it is attached, where it
+    /// gets its place.
+    pub fn append_parts(&self, parts: &[&[u8]]) -> Appended {
+        self.append_records([parts])
+    }
+
+    /// The same for an operation of several records.
+    pub fn append_records<'r, R: AsRef<[&'r [u8]]>>(&self, records: impl IntoIterator<Item = R>) -> Appended {
         match self.journal() {
-            Some(journal) => journal.append_all(self.tag, records),
+            Some(journal) => journal.append_records(self.tag, records),
             None => self.ask_for_journal(),
         }
     }
 
     /// The same for records that no reply waits for; see [`Journal::append_quietly`].
-    pub fn append_quietly<'r>(&self, records: impl IntoIterator<Item = &'r [u8]>) -> Position {
+    pub fn append_records_quietly<'r, R: AsRef<[&'r [u8]]>>(
+        &self,
+        records: impl IntoIterator<Item = R>,
+    ) -> Appended {
         match self.journal() {
-            Some(journal) => journal.append_quietly(self.tag, records),
+            Some(journal) => journal.append_records_quietly(self.tag, records),
             None => self.ask_for_journal(),
         }
     }
 
-    fn ask_for_journal(&self) -> Position {
+    fn ask_for_journal(&self) -> Appended {
         self.handle.ask();
-        Position::default()
+        Appended { start: Appended::NOWHERE, end: Position::default() }
     }
 
     /// The wait of a reply that depends on the records up to `position`; none if the disk has them.

@@ -12,6 +12,7 @@ use crate::clock::Now;
 use crate::disk::Disk;
 use crate::journal::segment::{self, FileId, UNTAGGED_VERSIONS};
 use crate::journal::{Journal, OpenError, Snapshot, Tag, recovery};
+use crate::wait::Position;
 
 /// The tag of the keeper's own records.
 pub(super) const TAG: Tag = Tag(0);
@@ -83,7 +84,7 @@ impl Takeover {
         }
         for (tag, disk) in &self.former {
             let Some(service) = services.iter_mut().find(|service| service.tag() == *tag) else { continue };
-            let mut replay = |record: &[u8]| service.replay(record, now);
+            let mut replay = |record: &[u8], _| service.replay(record, Position::default(), now);
             let recovered = recovery::recover(&**disk, UNTAGGED_VERSIONS, &mut replay)?;
             recovered.warn_of_torn_end(&disk.describe(""));
             tracing::info!(

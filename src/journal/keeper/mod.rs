@@ -33,6 +33,7 @@ use std::thread::JoinHandle;
 use super::{Journal, OpenError, Options, Snapshot, Tag, Writer};
 use crate::clock::{Clock, Now};
 use crate::disk::{Disk, Folder, FolderError};
+use crate::wait::Position;
 use migration::Takeover;
 
 /// The folder of the journal, in the directory for data.
@@ -61,11 +62,13 @@ pub trait Persistent: Send {
         None
     }
 
-    /// Takes back a record of an earlier server; they come in the order in which they were appended.
+    /// Takes back a record of an earlier server; they come in the order in which they were appended.  The position is where
+    /// the record begins, by which it can be read again.  Those of a snapshot cannot be: all of them have the position of the
+    /// snapshot, and those of a former folder the first one.
     ///
     /// # Errors
     /// Why it cannot be taken back, which stops the start.
-    fn replay(&mut self, record: &[u8], now: Now) -> Result<(), String>;
+    fn replay(&mut self, record: &[u8], position: Position, now: Now) -> Result<(), String>;
 
     /// All records were taken back, or there are none: the service begins, and no client uses it yet.  True if the records
     /// must not be taken back again, so that the start fails if no snapshot can replace them.
@@ -166,16 +169,17 @@ impl Keeper {
         let mut keeper = Keeper::without_journal(handle, PathBuf::new(), services);
         let mut takeover = Takeover::new(former)?;
         let place = disk.describe("");
-        let (journal, writer, recovered) = Journal::open_on(disk, keeper.options(), &mut |tag, record| {
-            if tag == migration::TAG {
-                return takeover.replay(record);
-            }
-            let service = keeper.services.iter_mut().find(|service| service.tag() == tag);
-            let service = service.ok_or_else(|| {
-                format!("it has the tag {} of a service that this version does not know", tag.0)
+        let (journal, writer, recovered) =
+            Journal::open_on(disk, keeper.options(), &mut |tag, record, position| {
+                if tag == migration::TAG {
+                    return takeover.replay(record);
+                }
+                let service = keeper.services.iter_mut().find(|service| service.tag() == tag);
+                let service = service.ok_or_else(|| {
+                    format!("it has the tag {} of a service that this version does not know", tag.0)
+                })?;
+                service.replay(record, position, now)
             })?;
-            service.replay(record, now)
-        })?;
         let is_new = recovered.records == 0;
         takeover.read(is_new, &mut keeper.services, &place, now)?;
         let mut must_replace = takeover.is_read();
@@ -275,7 +279,7 @@ impl Keeper {
     fn try_to_make(&self) -> Result<Arc<Journal>, OpenError> {
         let disk = open_folder(&self.folder)?;
         let (journal, writer, recovered) =
-            Journal::open_on(Arc::new(disk), self.options(), &mut |_, _| Ok(()))?;
+            Journal::open_on(Arc::new(disk), self.options(), &mut |_, _, _| Ok(()))?;
         if recovered.records > 0 {
             return Err(OpenError::Appeared { folder: self.folder.display().to_string() });
         }

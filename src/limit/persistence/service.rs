@@ -16,6 +16,7 @@ use crate::limit::algorithm::{NANOS_PER_SECOND, Nanos};
 use crate::limit::reservations::ReservationId;
 use crate::limit::{nanos, timestamp_of_millis};
 use crate::store::{AccessContext, EntryRef, Keyspace};
+use crate::wait::Position;
 
 /// Counters that are copied before other threads that want the gate have their turn.
 const COUNTERS_PER_STEP: usize = 256;
@@ -59,7 +60,7 @@ impl Persistent for PersistentLimits {
         Some(FORMER_FOLDER)
     }
 
-    fn replay(&mut self, record: &[u8], _now: Now) -> Result<(), String> {
+    fn replay(&mut self, record: &[u8], _position: Position, _now: Now) -> Result<(), String> {
         self.recovered.get_or_insert_default().replay(record)
     }
 

@@ -14,6 +14,7 @@ use crate::lock::durability::Durability;
 use crate::lock::model::fences;
 use crate::lock::scheduler::Core;
 use crate::lock::shared::{Locks, Shared, State};
+use crate::wait::Position;
 
 /// See the module's text.
 struct PersistentLocks {
@@ -37,7 +38,7 @@ impl Persistent for PersistentLocks {
         Some("locks")
     }
 
-    fn replay(&mut self, record: &[u8], now: Now) -> Result<(), String> {
+    fn replay(&mut self, record: &[u8], _position: Position, now: Now) -> Result<(), String> {
         self.has_replayed = true;
         let replayed = self.table.lock().core.replay(record, now.micros());
         replayed.map_err(|_| "a record does not fit those before it".to_owned())
