@@ -106,6 +106,8 @@ ranks! {
     JOURNAL_OF_GROUPS,
     /// Records that wait for the journal's writer.
     JOURNAL,
+    /// The segments of the journal, and which of them are open.
+    JOURNAL_SEGMENTS,
     /// The tasks that wait for a sync.
     JOURNAL_WAITERS,
     /// The thread of the journal's writer.

@@ -4,7 +4,8 @@
 //! its own lock, which costs a copy and no wait for the disk, and gets the position that its reply has to wait for.  A
 //! writer thread takes everything that was appended meanwhile, writes it and syncs once for all waiters.  At the start
 //! the records come back in their order.  An operation may need several records, and a transaction the records of
-//! several services: they come back all together or not at all.
+//! several services: they come back all together or not at all.  A service that keeps its data here reads single records
+//! while the journal is written ([`Reader`]).
 //!
 //! The files are segments, each with a number and the position where it begins, and at most one snapshot that counts:
 //! the state before the segment with its number.  A journal that could not be synced has failed for good; a new start
@@ -19,9 +20,11 @@ mod groups;
 pub mod keeper;
 mod operations;
 mod pending;
+mod reader;
 mod record;
 mod recovery;
 mod segment;
+mod segments;
 mod shared;
 mod snapshot;
 mod waiters;
@@ -29,6 +32,7 @@ mod writer;
 
 pub use append::Appended;
 pub use groups::{Group, Groups};
+pub use reader::{READ_BYTES, ReadError, Reader};
 pub use record::{RECORD_MAX, Tag, record_length};
 pub use recovery::{OpenError, Recovered, Replay, TornEnd};
 pub use snapshot::Snapshot;
@@ -46,6 +50,7 @@ use crate::disk::{Disk, Folder, FolderError};
 use crate::lock_order::{Condvar, Mutex, rank};
 use crate::wait::{Durable, Lost, Position};
 use pending::Pending;
+use segments::Segments;
 use shared::{Shared, State};
 
 /// How a journal is kept.
@@ -180,6 +185,7 @@ impl Journal {
             writer: OnceLock::new(),
             changed: Condvar::default(),
             synced: AtomicU64::new(position.0),
+            segments: Segments::default(),
             waiters: Mutex::default(),
             failure: OnceLock::new(),
             is_stalled: AtomicBool::new(false),
@@ -190,6 +196,10 @@ impl Journal {
             syncs: AtomicU64::new(0),
             last_sync_micros: AtomicU64::new(0),
         });
+        let replayed = recovered.segments.iter().copied();
+        replayed
+            .chain([(sequence, position)])
+            .for_each(|(sequence, start)| shared.segments.begin(sequence, start));
         shared.options.groups.belong_to(Arc::downgrade(&shared));
         let writer = Writer::new(Arc::clone(&shared), file, sequence);
         Ok((Arc::new(Journal { shared, thread: Mutex::new(None) }), writer, recovered))
@@ -235,6 +245,11 @@ impl Journal {
         if self.shared.has_quiet.load(Ordering::Acquire) {
             self.shared.wake_writer();
         }
+    }
+
+    /// Reads records of the service with this tag back.
+    pub fn reader(&self, tag: Tag) -> Reader {
+        Reader::new(Arc::clone(&self.shared), tag)
     }
 
     /// The end of all records that are on the disk.

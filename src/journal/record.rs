@@ -28,6 +28,11 @@ const LENGTH: u32 = IS_CONTINUED - 1;
 /// file that holds so many things that look like records is no torn end.
 const SEARCH_MAX: usize = 4 << 30;
 
+/// What can be wrong with a record.
+pub(super) const TORN: &str = "the file ends within a record";
+pub(super) const TOO_LONG: &str = "the length of a record is out of range";
+const WRONG_SUM: &str = "the checksum of a record is wrong";
+
 /// Which service a record belongs to.  Tags are stored, so a tag is never given to another service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Tag(pub u8);
@@ -111,6 +116,18 @@ fn checksum(position: Position, word: [u8; 4], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&start), payload)
 }
 
+/// The length that the head at the start of `bytes`, which is there, says of its record: its tag and its payload.
+pub(super) fn length_in(bytes: &[u8]) -> usize {
+    split_head(bytes).map_or(0, |(word, _)| (u32::from_le_bytes(word) & LENGTH) as usize)
+}
+
+/// The tag and the payload of the record that `bytes` are, which is to be at `position`, or what is wrong with it.
+pub(super) fn payload(bytes: &[u8], position: Position) -> Result<&[u8], &'static str> {
+    let Some((word, sum)) = split_head(bytes) else { return Err(TORN) };
+    let payload = &bytes[HEAD..];
+    if checksum(position, word, payload) == sum { Ok(payload) } else { Err(WRONG_SUM) }
+}
+
 /// The next thing in a file.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Found<'a> {
@@ -162,19 +179,19 @@ impl<R: Read> RecordReader<R> {
             return Ok(Found::End);
         }
         let Some((word, sum)) = split_head(&self.head) else {
-            return Ok(Found::Wrong("the file ends within a record"));
+            return Ok(Found::Wrong(TORN));
         };
         let length = (u32::from_le_bytes(word) & LENGTH) as usize;
         if length > RECORD_MAX {
-            return Ok(Found::Wrong("the length of a record is out of range"));
+            return Ok(Found::Wrong(TOO_LONG));
         }
         // No more is allocated than the file has.
         self.source.by_ref().take(length as u64).read_to_end(&mut self.payload)?;
         if self.payload.len() < length {
-            return Ok(Found::Wrong("the file ends within a record"));
+            return Ok(Found::Wrong(TORN));
         }
         if checksum(self.position, word, &self.payload) != sum {
-            return Ok(Found::Wrong("the checksum of a record is wrong"));
+            return Ok(Found::Wrong(WRONG_SUM));
         }
         self.position.0 += (HEAD + length) as u64;
         Ok(Found::Record(&self.payload, Links::of(word)))

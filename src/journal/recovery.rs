@@ -34,6 +34,8 @@ pub struct Recovered {
     pub torn: Option<TornEnd>,
     /// The segment that comes next.
     pub(super) sequence: u64,
+    /// The segments that have records, and where each of them begins.
+    pub(super) segments: Vec<(u64, Position)>,
     /// Bytes of records behind the snapshot.
     pub(super) segment_bytes: u64,
     /// Bytes of the snapshot.
@@ -206,6 +208,7 @@ impl Recovered {
             position: Position(0),
             torn: None,
             sequence: 1,
+            segments: Vec::new(),
             segment_bytes: 0,
             snapshot_bytes: 0,
         }
@@ -298,7 +301,10 @@ impl Recovery<'_, '_> {
         self.state.segment_bytes += end.0 - start.0;
         self.state.position = end;
         // A segment without records is made anew.
-        self.state.sequence += u64::from(end > start);
+        if end > start {
+            self.state.segments.push((id.sequence, start));
+            self.state.sequence += 1;
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::Options;
 use super::append::Appended;
 use super::pending::Pending;
 use super::record::Tag;
+use super::segments::Segments;
 use super::waiters::Waiters;
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     /// A segment was begun, or the journal has failed.
     pub(super) changed: Condvar,
     pub(super) synced: AtomicU64,
+    pub(super) segments: Segments,
     pub(super) waiters: Mutex<Waiters, { rank::JOURNAL_WAITERS }>,
     pub(super) failure: OnceLock<String>,
     /// The writer could not write when it last tried and will try again.  No reply waits for that.

@@ -129,6 +129,7 @@ impl Snapshot {
         }
         self.draft = None;
         self.shared.snapshot_bytes.store(self.written, Ordering::Relaxed);
+        self.shared.segments.forget_before(self.sequence);
         for name in disk.list()? {
             if FileId::parse(&name).is_some_and(|file| file.sequence < self.sequence) {
                 disk.remove(&name)?;

@@ -171,6 +171,7 @@ impl Writer {
         let placed = segment::place(disk, FileId::segment(sequence), position);
         self.file = placed.map_err(Obstacle::before_sync)?;
         disk.sync_names().map_err(Obstacle::Final)?;
+        self.shared.segments.begin(sequence, position);
         self.sequence = sequence;
         self.has_records = false;
         let mut state = self.shared.state.lock();

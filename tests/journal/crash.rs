@@ -48,6 +48,7 @@ fn run(disk: &SimulatedDisk) -> Run {
             break;
         }
         action(&mut ledger);
+        ledger.read_back();
     }
     assert!(ledger.acknowledged >= before, "recovered lines count");
     Run { tried: ledger.lines, operations: ledger.operations, acknowledged: ledger.acknowledged }
@@ -63,8 +64,10 @@ fn check(disk: &SimulatedDisk, run: &Run, context: &str) {
     let is_whole = lines.len() == run.tried.len() || run.operations.contains(&lines.len());
     assert!(is_whole, "{context}: an operation is there in part: {lines:?}");
     // It goes on from there, and once more finds everything.
+    let found = ledger.read_back();
     ledger.add("after the recovery");
     ledger.close();
+    assert_eq!(ledger.read_back(), found + 1, "{context}");
     assert_eq!(ledger.acknowledged, ledger.lines.len(), "{context}");
     let (again, recovered) = Ledger::open(disk).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_eq!((again.lines, recovered.torn), (ledger.lines, None), "{context}");

@@ -1,10 +1,13 @@
 //! A service for the tests of the journal: it remembers lines, and which of them were acknowledged.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use quartet::disk::Disk;
-use quartet::journal::{Journal, OpenError, Options, Recovered, Tag, Writer};
+use quartet::journal::{
+    Appended, Journal, OpenError, Options, ReadError, Recovered, Tag, Writer, record_length,
+};
 use quartet::wait::{Durable, Position};
 
 /// The tag of its records.
@@ -18,6 +21,8 @@ pub(crate) struct Ledger {
     /// How many of the lines were acknowledged.
     pub(crate) acknowledged: usize,
     pub(crate) journal: Arc<Journal>,
+    /// The lines by the positions where their records begin.  A snapshot's have none of their own.
+    starts: BTreeMap<Position, String>,
     /// The position of every line that waits.
     waiting: Vec<Position>,
     writer: Option<Writer>,
@@ -30,17 +35,20 @@ pub(crate) fn small() -> Options {
 
 impl Ledger {
     pub(crate) fn open(disk: &(impl Disk + Clone + 'static)) -> Result<(Ledger, Recovered), OpenError> {
-        let mut lines = Vec::new();
-        let mut replay = |tag: Tag, record: &[u8], _| {
+        let (mut lines, mut starts) = (Vec::new(), BTreeMap::new());
+        let mut replay = |tag: Tag, record: &[u8], position| {
             assert_eq!(tag, LINES);
             let line = String::from_utf8(record.to_vec()).map_err(|error| error.to_string())?;
+            // A record of the journal itself comes later than those of the snapshot.
+            starts.insert(position, line.clone());
             lines.push(line);
             Ok(())
         };
         let (journal, writer, recovered) = Journal::open_on(Arc::new(disk.clone()), small(), &mut replay)?;
         let acknowledged = lines.len();
         let (operations, waiting) = (Vec::new(), Vec::new());
-        let ledger = Ledger { lines, operations, acknowledged, journal, waiting, writer: Some(writer) };
+        let ledger =
+            Ledger { lines, operations, acknowledged, journal, starts, waiting, writer: Some(writer) };
         Ok((ledger, recovered))
     }
 
@@ -53,8 +61,28 @@ impl Ledger {
     pub(crate) fn add_together(&mut self, lines: &[&str]) {
         self.operations.push(self.lines.len());
         self.lines.extend(lines.iter().map(|line| (*line).to_owned()));
-        let position = self.journal.append_all(LINES, lines.iter().map(|line| line.as_bytes()));
-        self.waiting.extend(lines.iter().map(|_| position));
+        let appended = self.journal.append_records(LINES, lines.iter().map(|line| [line.as_bytes()]));
+        self.waiting.extend(lines.iter().map(|_| appended.end));
+        let mut at = appended.start;
+        for line in lines.iter().filter(|_| appended.start != Appended::NOWHERE) {
+            self.starts.insert(at, (*line).to_owned());
+            at.0 += record_length(line.len());
+        }
+    }
+
+    /// Reads every line back that is on the disk and not only in a snapshot, and returns how many there are.
+    pub(crate) fn read_back(&self) -> usize {
+        let (mut reader, mut count) = (self.journal.reader(LINES), 0);
+        for (at, line) in &self.starts {
+            match reader.read(*at, 0) {
+                Ok(record) => assert_eq!(record, line.as_bytes()),
+                Err(ReadError::NotSynced { position }) => assert!(position >= self.journal.synced()),
+                Err(ReadError::Removed { .. }) => continue,
+                Err(error) => panic!("{line} at {at:?}: {error}"),
+            }
+            count += usize::from(*at < self.journal.synced());
+        }
+        count
     }
 
     /// Lets the writer take a step and counts the lines that are on the disk as acknowledged.

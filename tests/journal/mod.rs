@@ -7,4 +7,5 @@ mod groups;
 mod ledger;
 mod migration;
 mod parts;
+mod reading;
 mod snapshots;

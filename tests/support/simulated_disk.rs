@@ -45,6 +45,10 @@ struct State {
     unsynced_names: Vec<BTreeMap<String, usize>>,
     operations: u64,
     trouble: Option<Trouble>,
+    /// How many bytes were asked for by each read at a place.
+    placed_reads: Vec<usize>,
+    /// Files that are open to be read at any place.
+    open_files: usize,
 }
 
 #[derive(Clone, Default)]
@@ -57,6 +61,16 @@ impl SimulatedDisk {
     /// The operations that changed something, or tried to.
     pub(crate) fn operations(&self) -> u64 {
         self.0.lock().operations
+    }
+
+    /// How many bytes were asked for by each read at a place since this was asked last.
+    pub(crate) fn take_placed_reads(&self) -> Vec<usize> {
+        std::mem::take(&mut self.0.lock().placed_reads)
+    }
+
+    /// Files that are open to be read at any place.
+    pub(crate) fn open_files(&self) -> usize {
+        self.0.lock().open_files
     }
 
     /// Trouble to come.
@@ -197,8 +211,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn PlacedRead>> {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
         let file = *state.names.get(name).ok_or_else(not_found)?;
+        state.open_files += 1;
         Ok(Arc::new(OpenFile { disk: self.clone(), file }))
     }
 
@@ -261,9 +276,16 @@ struct OpenFile {
     file: usize,
 }
 
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.disk.0.lock().open_files -= 1;
+    }
+}
+
 impl PlacedRead for OpenFile {
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
-        let state = self.disk.0.lock();
+        let mut state = self.disk.0.lock();
+        state.placed_reads.push(into.len());
         let bytes = &state.files[self.file].bytes;
         let rest = &bytes[bytes.len().min(at as usize)..];
         let count = rest.len().min(into.len());
