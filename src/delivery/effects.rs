@@ -34,7 +34,9 @@ pub struct Effects {
     barrier: Option<Barrier>,
     /// What the thread remembers of its lookups of subjects.
     lookups: Lookups,
-    /// Whether there are subscribers, so that operations note events.  Set before an operation.
+    /// Sinks that take a message now, each within another.
+    pub(super) sinks_within: u8,
+    /// Whether somebody may want events, so that operations note them.  Set before an operation.
     pub wants_notices: bool,
     /// Whether an operation has noted events that its service has yet to publish.
     pub has_notices: bool,

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::backlog::Backlog;
 use super::presence::Presence;
-use super::staging::{Publication, Stages};
+use super::publication::Publication;
+use super::sink::Taking;
+use super::staging::Stages;
 use super::stream::Streams;
 use super::traffic::{Amount, Counts, Listener, Traffic};
-use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions};
+use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions, sink};
 use crate::clock::Now;
 use crate::settings::Settings;
 
@@ -32,8 +34,17 @@ pub struct FanOut {
 pub struct Receivers {
     /// Their number: every subscription that got the message.
     pub count: usize,
+    /// Whether a sink has taken it, which does not count.
+    pub is_heard: bool,
     /// Whether its sender is one of them.
     pub has_sender: bool,
+}
+
+impl Receivers {
+    /// Whether nobody got the message: no subscription, and no sink.
+    pub fn are_none(&self) -> bool {
+        self.count == 0 && !self.is_heard
+    }
 }
 
 /// A message on its way to its receivers.
@@ -129,21 +140,49 @@ impl FanOut {
     }
 
     /// Sends a message to everybody who wants its subject, and to one member of each queue group that does.  A receiver that
-    /// has fallen too far behind meets its policy instead.
+    /// has fallen too far behind meets its policy instead.  Then sinks take it, which may publish more by the same effects.
     pub fn publish(&self, message: &Message<'_>, effects: &mut Effects) -> Receivers {
         effects.traffic.count_published(&self.counts, message.listener, message.content_length());
         let interest = self.interest(message.space);
-        match interest.has_subscribers() {
-            true => self.send(message, interest, effects),
-            false => Receivers::default(),
+        if !interest.may_want(message.subject) {
+            return Receivers::default();
         }
+        let mut sinks = Taking::new();
+        let receivers = self.send(message, message.subject, interest, effects, Some(&mut sinks));
+        if sinks.is_empty() {
+            return receivers;
+        }
+        Receivers { is_heard: sink::take(&sinks, message, effects), ..receivers }
     }
 
+    /// Delivers a message to everybody who wants `target`, a subject of the broker, and to one member of each queue group that
+    /// does.  They see the message's own subject and reply subject, whatever they have subscribed to: so a stream's messages
+    /// reach the subject that its reader has named.
+    ///
+    /// A delivery is no publication: it counts only as sent, and no sink takes it.  Whether a wildcard matches hidden subjects
+    /// is asked of `target`; all else that depends on the subject, as which messages are the latest, on the message's own.
+    pub fn send_to(&self, target: &[u8], message: &Message<'_>, effects: &mut Effects) -> Receivers {
+        debug_assert_eq!(message.space, ChannelSpace::Channels, "shard channels have no deliveries");
+        if self.channels.subscription_count() == 0 {
+            return Receivers::default();
+        }
+        effects.traffic.expect_sent(&self.counts);
+        self.send(message, target, &self.channels, effects, None)
+    }
+
+    /// Stages a message for the subscriptions to `target`, and says which sinks there are.
     #[inline]
-    fn send(&self, message: &Message<'_>, interest: &Interest, effects: &mut Effects) -> Receivers {
+    fn send(
+        &self,
+        message: &Message<'_>,
+        target: &[u8],
+        interest: &Interest,
+        effects: &mut Effects,
+        sinks: Option<&mut Taking>,
+    ) -> Receivers {
         let (lookups, stages) = effects.for_publishing();
-        let (matches, turns) = lookups.find(message.space, interest, message.subject);
-        let mut sending = Sending::new(Publication::new(message, &self.backlog), stages);
+        let (matches, turns) = lookups.find(message.space, interest, target);
+        let mut sending = Sending::new(Publication::new(message, target, &self.backlog), stages);
         for subscription in &matches.each {
             sending.send(subscription);
         }
@@ -156,6 +195,9 @@ impl FanOut {
             from_first.iter().chain(before).any(|member| sending.send_to_member(member));
         }
         let Sending { spent, receivers, .. } = sending;
+        if let Some(sinks) = sinks {
+            sinks.extend(matches.sinks.iter().cloned());
+        }
         lookups.release();
         for spent in &spent {
             self.unsubscribe_from(message.space, spent, effects);

@@ -78,10 +78,11 @@ pub struct SharedMessage {
     space: ChannelSpace,
     kind: Option<&'static str>,
     sender: Option<u64>,
-    /// Subject, reply subject, headers and a short payload, one behind the other.
+    /// Subject, reply subject, headers, a short payload and the subject by which its receivers were found, one behind the
+    /// other; the last is empty if it is the first.
     text: Box<[u8]>,
-    /// Where the first three of them end.
-    ends: [u32; 3],
+    /// Where the first four of them end.
+    ends: [u32; 4],
     /// A payload that is too long to be copied.
     long_payload: Option<Bytes>,
     /// Its number among the messages that were kept.
@@ -91,24 +92,26 @@ pub struct SharedMessage {
 }
 
 impl SharedMessage {
-    /// A copy of a message that outlives the publisher's batch.  `long_payload` is its payload, if that is not to be
-    /// copied.
+    /// A copy of a message that outlives the publisher's batch.  `other_target` is the subject by which its receivers were
+    /// found, if that is not its own.  `long_payload` is its payload, if that is not to be copied.
     pub(super) fn new(
         message: &Message<'_>,
+        other_target: &[u8],
         long_payload: Option<Bytes>,
         budget: &Arc<Budget>,
     ) -> SharedMessage {
         let short_payload = if long_payload.is_some() { &[] } else { message.payload };
-        let text = [message.subject, message.reply, message.headers, short_payload].concat();
+        let text = [message.subject, message.reply, message.headers, short_payload, other_target].concat();
         let subject_end = message.subject.len();
         let reply_end = subject_end + message.reply.len();
         let headers_end = reply_end + message.headers.len();
+        let payload_end = headers_end + short_payload.len();
         let end = |place| u32::try_from(place).expect("no part of a request is so long");
         SharedMessage {
             space: message.space,
             kind: message.kind,
             sender: message.sender,
-            ends: [end(subject_end), end(reply_end), end(headers_end)],
+            ends: [subject_end, reply_end, headers_end, payload_end].map(end),
             long_payload,
             number: budget.number(),
             _charge: budget.charge(size_of::<SharedMessage>() + text.len()),
@@ -118,8 +121,8 @@ impl SharedMessage {
 
     /// The message as its encoders take it.
     pub fn as_message(&self) -> Message<'_> {
-        let [subject_end, reply_end, headers_end] = self.ends.map(|end| end as usize);
-        let payload = self.long_payload.as_deref().unwrap_or(&self.text[headers_end..]);
+        let [subject_end, reply_end, headers_end, payload_end] = self.ends.map(|end| end as usize);
+        let payload = self.long_payload.as_deref().unwrap_or(&self.text[headers_end..payload_end]);
         Message {
             space: self.space,
             subject: &self.text[..subject_end],
@@ -138,6 +141,14 @@ impl SharedMessage {
         &self.text[..self.ends[0] as usize]
     }
 
+    /// The subject by which its receivers were found: its own, unless it is a delivery.
+    pub(super) fn target(&self) -> &[u8] {
+        match &self.text[self.ends[3] as usize..] {
+            [] => self.subject(),
+            other => other,
+        }
+    }
+
     /// Its number: a message with a lower one was kept earlier.
     pub(super) fn number(&self) -> u64 {
         self.number
@@ -145,7 +156,7 @@ impl SharedMessage {
 
     /// About how many bytes a receiver gets.
     pub fn length(&self) -> usize {
-        self.text.len() + self.long_payload.as_ref().map_or(0, Bytes::len) + FRAME_LENGTH
+        self.ends[3] as usize + self.long_payload.as_ref().map_or(0, Bytes::len) + FRAME_LENGTH
     }
 }
 
@@ -164,8 +175,13 @@ mod tests {
             sender: Some(7),
             ..Message::new(b"a.subject", &payload)
         };
-        for long_payload in [None, Some(payload.clone())] {
-            let kept = SharedMessage::new(&message, long_payload.clone(), &budget);
+        let targets = [(&b""[..], message.subject), (b"a.target", b"a.target")];
+        let payloads = [None, Some(payload.clone())];
+        for (long_payload, (other, target)) in
+            payloads.iter().flat_map(|payload| targets.map(|target| (payload.clone(), target)))
+        {
+            let kept = SharedMessage::new(&message, other, long_payload.clone(), &budget);
+            assert_eq!(kept.target(), target);
             let again = kept.as_message();
             assert_eq!(again.shared_payload, long_payload.as_ref());
             assert_eq!(
@@ -179,6 +195,6 @@ mod tests {
             );
             assert_eq!((kept.length(), again.length()), (message.length(), message.length()));
         }
-        assert_eq!((budget.used(), budget.kept()), (0, 2));
+        assert_eq!((budget.used(), budget.kept()), (0, 4));
     }
 }

@@ -10,7 +10,8 @@
 //! |---|---|
 //! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
-//! | `effects`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
+//! | `sink` | receivers within the server |
+//! | `effects`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
 //! | `outbox/`, `gap`, `stream` | what waits for one receiver |
 //! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
 
@@ -24,7 +25,9 @@ mod interest;
 mod message;
 mod outbox;
 mod presence;
+mod publication;
 mod relief;
+mod sink;
 mod spares;
 mod staging;
 mod stream;
@@ -40,6 +43,7 @@ pub use fan_out::{FanOut, Receivers};
 pub use interest::{Interest, InterestReport, Matches};
 pub use message::{ChannelSpace, Message, SharedMessage};
 pub use outbox::{Outbox, ROOM};
+pub use sink::{Sink, SinkId};
 pub use stream::Stream;
 pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;

@@ -20,7 +20,7 @@ const PREFIX: &[u8] = b"$PRESENCE.";
 /// Counts those who want to know.
 #[derive(Default)]
 pub(super) struct Presence {
-    /// Subscriptions that name the prefix.  One to everything gets the events too, but only while there is one of these.
+    /// Subscriptions and sinks that name the prefix.  One to everything gets the events too, but only while there is one of these.
     watchers: AtomicUsize,
 }
 
@@ -44,9 +44,7 @@ const LEFT: &str = "left";
 impl FanOut {
     /// Adds a subscription to subjects of the broker, and tells those who want to know.
     pub fn subscribe(&self, subscription: Arc<Subscription>, effects: &mut Effects) {
-        if is_watcher(&subscription) {
-            self.presence.watchers.fetch_add(1, Relaxed);
-        }
+        self.presence.note_begin(subscription.topic().text());
         self.channels.subscribe(Arc::clone(&subscription));
         self.tell(JOINED, &subscription, effects);
     }
@@ -56,9 +54,7 @@ impl FanOut {
         if !self.channels.unsubscribe(subscription) {
             return;
         }
-        if is_watcher(subscription) {
-            self.presence.watchers.fetch_sub(1, Relaxed);
-        }
+        self.presence.note_end(subscription.topic().text());
         self.tell(LEFT, subscription, effects);
     }
 
@@ -91,8 +87,20 @@ impl FanOut {
     }
 }
 
-fn is_watcher(subscription: &Subscription) -> bool {
-    subscription.topic().text().starts_with(PREFIX)
+impl Presence {
+    /// Notes that somebody begins to take the messages of a subject or pattern.
+    pub(super) fn note_begin(&self, pattern: &[u8]) {
+        if pattern.starts_with(PREFIX) {
+            self.watchers.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Notes that somebody ceases to do so.
+    pub(super) fn note_end(&self, pattern: &[u8]) {
+        if pattern.starts_with(PREFIX) {
+            self.watchers.fetch_sub(1, Relaxed);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::staging::{Place, Publication, Stages};
+use super::publication::Publication;
+use super::staging::{Place, Stages};
 use super::{ChannelSpace, Interest, Listener, Message, Name, SharedMessage};
 
 /// Room for copies above this is given back at the end of a batch.
@@ -27,8 +28,9 @@ pub(super) struct Spares {
 /// A copy of a message, and where it was staged.
 struct Spare {
     place: Place,
-    /// Where its subject begins, and where subject, reply subject, headers and a short payload end.
-    ends: [usize; 5],
+    /// Where its subject begins, and where subject, reply subject, headers, a short payload, and the subject by which its
+    /// receivers were found end; the last is empty if it is the first.
+    ends: [usize; 6],
     long_payload: Option<Bytes>,
     kind: Option<&'static str>,
     sender: Option<u64>,
@@ -50,10 +52,12 @@ impl Spares {
     }
 
     /// Copies a message that is staged at `place`.
-    pub(super) fn add(&mut self, message: &Message<'_>, long_payload: Option<Bytes>, place: Place) {
+    pub(super) fn add(&mut self, publication: &Publication<'_>, long_payload: Option<Bytes>, place: Place) {
+        let message = publication.message;
         let short_payload = if long_payload.is_some() { &[] } else { message.payload };
-        let mut ends = [self.text.len(); 5];
-        let parts = [message.subject, message.reply, message.headers, short_payload];
+        let mut ends = [self.text.len(); 6];
+        let target = publication.other_target();
+        let parts = [message.subject, message.reply, message.headers, short_payload, target];
         for (part, end) in parts.into_iter().zip(&mut ends[1..]) {
             self.text.extend_from_slice(part);
             *end = self.text.len();
@@ -75,9 +79,20 @@ impl Spares {
         self.spares.shrink_to(KEPT_CAPACITY_MAX / size_of::<Spare>());
     }
 
+    fn part(&self, number: usize, part: usize) -> &[u8] {
+        let ends = &self.spares[number].ends;
+        &self.text[Range { start: ends[part], end: ends[part + 1] }]
+    }
+
+    /// The subject by which its receivers were found.
+    fn target(&self, number: usize) -> &[u8] {
+        let other = self.part(number, 4);
+        if other.is_empty() { self.part(number, 0) } else { other }
+    }
+
     fn message(&self, number: usize) -> Message<'_> {
-        let Spare { ends, long_payload, kind, sender, listener, .. } = &self.spares[number];
-        let part = |number: usize| &self.text[Range { start: ends[number], end: ends[number + 1] }];
+        let Spare { long_payload, kind, sender, listener, .. } = &self.spares[number];
+        let part = |part| self.part(number, part);
         Message {
             space: ChannelSpace::Channels,
             subject: part(0),
@@ -101,20 +116,20 @@ impl Stages {
         for returned in &returned {
             match returned {
                 Returned::Formatted(number, group) => {
-                    self.pass_on_message(&spares.message(*number), group, interest);
+                    self.pass_on_message(&spares.message(*number), spares.target(*number), group, interest);
                 }
                 Returned::Kept(message, group) => {
-                    self.pass_on_message(&message.as_message(), group, interest);
+                    self.pass_on_message(&message.as_message(), message.target(), group, interest);
                 }
             }
         }
     }
 
-    fn pass_on_message(&mut self, message: &Message<'_>, group: &Name, interest: &Interest) {
+    fn pass_on_message(&mut self, message: &Message<'_>, target: &[u8], group: &Name, interest: &Interest) {
         let Some(backlog) = self.backlog() else { return };
-        let matches = interest.find(message.subject);
+        let matches = interest.find(target);
         let Some(members) = matches.members_of(group) else { return };
-        let mut publication = Publication::new(message, &backlog);
+        let mut publication = Publication::new(message, target, &backlog);
         let (before, from_first) = members.split_at(self.next_turn(members.len()));
         from_first
             .iter()

@@ -7,17 +7,16 @@
 use std::mem;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use quartet_protocol::buffer::{Buffer, Mark};
+use quartet_protocol::buffer::Buffer;
 
 use super::backlog::Backlog;
 use super::interest::Turns;
-use super::message::SHARED_PAYLOAD_MIN;
 use super::outbox::READY_MAX;
+use super::publication::{Form, Publication};
 use super::relief;
 use super::spares::{Returned, Spares};
 use super::traffic::Untold;
-use super::{Amount, Encoding, Interest, Message, Outbox, SharedMessage, Subscription};
+use super::{Amount, Encoding, Interest, Outbox, SharedMessage, Subscription};
 use crate::settings::SlowConsumer;
 
 /// As [`READY_MAX`] while little of the budget is left: messages take less when they wait as entries.
@@ -130,83 +129,6 @@ struct Run {
     amount: Amount,
 }
 
-/// One message on its way into the stages.
-pub(super) struct Publication<'m> {
-    message: &'m Message<'m>,
-    /// About how many bytes each receiver gets.
-    length: usize,
-    backlog: &'m Arc<Backlog>,
-    /// Made when they are first needed.
-    kept: Option<Arc<SharedMessage>>,
-    long_payload: Option<Bytes>,
-    /// The form that was written last.
-    last: Option<Form<'m>>,
-}
-
-/// A form of a message, which can be copied for other receivers.
-struct Form<'m> {
-    encoding: Encoding,
-    subscription: &'m Subscription,
-    stage: usize,
-    start: Mark,
-    length: usize,
-}
-
-impl<'m> Publication<'m> {
-    /// A message to be staged.
-    pub(super) fn new(message: &'m Message<'m>, backlog: &'m Arc<Backlog>) -> Publication<'m> {
-        Publication { message, length: message.length(), backlog, kept: None, long_payload: None, last: None }
-    }
-
-    /// Whether a subscription is meant for such a message.
-    #[inline]
-    pub(super) fn concerns(&self, subscription: &Subscription) -> bool {
-        let options = subscription.options();
-        let is_wanted = !options.only_events || self.message.kind.is_some();
-        is_wanted && (options.echo || !self.is_from(subscription.outbox()))
-    }
-
-    /// Whether the client of this outbox has published it.
-    #[inline]
-    pub(super) fn is_from(&self, outbox: &Outbox) -> bool {
-        outbox.belongs_to(self.message.sender)
-    }
-
-    fn is_long(&self) -> bool {
-        self.message.payload.len() >= SHARED_PAYLOAD_MIN
-    }
-
-    /// The long payload, which all receivers share.
-    fn long_payload(&mut self) -> &Bytes {
-        self.long_payload.get_or_insert_with(|| {
-            let copied = || Bytes::copy_from_slice(self.message.payload);
-            let payload = self.message.shared_payload.cloned().unwrap_or_else(copied);
-            self.backlog.budget.charge_payload(payload)
-        })
-    }
-
-    /// The message for receivers that have fallen behind.
-    fn kept(&mut self) -> Arc<SharedMessage> {
-        if self.kept.is_none() {
-            let long_payload = self.is_long().then(|| self.long_payload().clone());
-            let kept = SharedMessage::new(self.message, long_payload, &self.backlog.budget);
-            self.kept = Some(Arc::new(kept));
-        }
-        Arc::clone(self.kept.as_ref().expect("it was made"))
-    }
-
-    /// Writes the message as the receiver of `subscription` gets it.
-    fn write(&mut self, encoding: Encoding, subscription: &Subscription, buffer: &mut Buffer) {
-        let message = *self.message;
-        if self.is_long() {
-            let shared_payload = Some(self.long_payload());
-            encoding.write(&Message { shared_payload, ..message }, subscription, buffer);
-        } else {
-            encoding.write(&Message { shared_payload: None, ..message }, subscription, buffer);
-        }
-    }
-}
-
 impl Stages {
     /// Stages a message for a subscription; false if it does not take it.
     #[inline]
@@ -230,7 +152,7 @@ impl Stages {
             Put::Formatted(stage) => {
                 let run = self.stages[stage].contents.runs.len() - 1;
                 let long_payload = publication.is_long().then(|| publication.long_payload().clone());
-                self.spares.add(publication.message, long_payload, Place { stage, run });
+                self.spares.add(publication, long_payload, Place { stage, run });
             }
         }
         true

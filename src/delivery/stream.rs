@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(next(&stream), Poll::Ready(Some(100)));
         assert_eq!(next(&stream), Poll::Pending);
         drop(stream);
-        assert!(!fan_out.channels.has_subscribers());
+        assert_eq!(fan_out.channels.subscription_count(), 0);
         assert_eq!(fan_out.streams.count.load(Relaxed), 0);
     }
 

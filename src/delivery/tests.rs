@@ -1,8 +1,10 @@
 //! Deliveries as a whole: order, gaps, policies and the memory of what waits, with receivers that read as a test wants.
 
+mod deliveries;
 mod gaps;
 mod groups;
 mod relief;
+mod sinks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -392,7 +394,7 @@ fn a_last_message_is_the_last_also_within_a_batch() {
     deliver(&mut effects);
     receiver.catch_up();
     assert_eq!(receiver.lines().len(), 6);
-    assert!(!fan_out.channels.has_subscribers());
+    assert!(fan_out.channels.subscription_count() == 0);
 }
 
 #[test]

@@ -139,9 +139,15 @@ impl Untold {
     /// Counts a message of so many bytes that a client of a listener has published.
     #[inline]
     pub(super) fn count_published(&mut self, counts: &Arc<Counts>, listener: Listener, bytes: usize) {
+        self.expect_sent(counts);
+        self.traffic[listener as usize].published.add(bytes);
+    }
+
+    /// Notes that something may be sent that nobody has published now.
+    #[inline]
+    pub(super) fn expect_sent(&mut self, counts: &Arc<Counts>) {
         self.counts.get_or_insert_with(|| Arc::clone(counts));
         self.has_news = true;
-        self.traffic[listener as usize].published.add(bytes);
     }
 
     /// Counts what a receiver of a listener is sent.
@@ -156,7 +162,7 @@ impl Untold {
 
     /// Tells the others.
     pub(super) fn tell(&mut self) {
-        // Nothing is sent that is not published.
+        // Nothing is sent without being published or expected.
         if !std::mem::take(&mut self.has_news) {
             return;
         }

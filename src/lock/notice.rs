@@ -34,9 +34,12 @@ impl NoticeKind {
     }
 }
 
+/// How the channels of all resources begin.
+pub(super) const CHANNEL_PREFIX: &[u8] = b"__lock__:";
+
 /// The channel on which the events of a resource are published.
 pub fn channel_of(resource: &[u8]) -> Vec<u8> {
-    [b"__lock__:", resource].concat()
+    [CHANNEL_PREFIX, resource].concat()
 }
 
 /// Something that happened to a resource, to be published on its channel.

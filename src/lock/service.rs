@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::notice::CHANNEL_PREFIX;
 use super::operation::{Advance, Confirm, Remaining};
 use super::{Answer, Grant, LockOperation, Locks, Notice, channel_of, commands, endpoints};
 use crate::clock::Now;
@@ -150,7 +151,7 @@ impl Services {
     }
 
     fn with_locks<R>(&self, effects: &mut Effects, work: impl FnOnce(&Locks, &mut Effects) -> R) -> R {
-        effects.wants_notices = self.fan_out.channels.has_subscribers();
+        effects.wants_notices = self.fan_out.channels.may_want(CHANNEL_PREFIX);
         let result = work(&self.locks, effects);
         if std::mem::take(&mut effects.has_notices) {
             self.locks.publish_notices(|notice| self.publish_notice(&notice, effects));

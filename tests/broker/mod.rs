@@ -14,5 +14,6 @@ mod presence;
 mod random;
 mod reload;
 mod simulation;
+mod sinks;
 mod topic_space;
 mod typed;

@@ -14,7 +14,6 @@ mod primitives;
 mod shard_lock_model;
 mod wakeups_model;
 
-#[expect(dead_code, reason = "the model needs the generations alone")]
 #[path = "../../src/delivery/interest/changes.rs"]
 mod changes;
 #[expect(unreachable_pub, reason = "the file belongs to a library")]

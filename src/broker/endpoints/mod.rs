@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::broker::subjects::SubjectRefused;
 use crate::command::Services;
-use crate::delivery::{Effects, Listener, Message};
+use crate::delivery::{Effects, Listener, Message, Receivers};
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::random;
 
@@ -36,8 +36,11 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(monitoring::endpoints())
 }
 
-/// Publishes messages in their order; the number of receivers of each.  After each turn the receivers have time to read.
-async fn publish_all<'m>(context: &Context, messages: impl IntoIterator<Item = Message<'m>>) -> Vec<usize> {
+/// Publishes messages in their order; the receivers of each.  After each turn the receivers have time to read.
+async fn publish_all<'m>(
+    context: &Context,
+    messages: impl IntoIterator<Item = Message<'m>>,
+) -> Vec<Receivers> {
     let mut messages = messages.into_iter().peekable();
     let mut receivers = publish_turn(context.services(), &mut messages);
     while messages.peek().is_some() {
@@ -53,13 +56,13 @@ async fn publish_all<'m>(context: &Context, messages: impl IntoIterator<Item = M
 }
 
 /// Publishes as many messages as one turn may.
-fn publish_turn<'m>(services: &Services, messages: &mut impl Iterator<Item = Message<'m>>) -> Vec<usize> {
+fn publish_turn<'m>(services: &Services, messages: &mut impl Iterator<Item = Message<'m>>) -> Vec<Receivers> {
     let (mut effects, mut receivers) = (Effects::default(), Vec::new());
     while !effects.is_turn_over()
         && let Some(message) = messages.next()
     {
         let message = Message { listener: Listener::Http, ..message };
-        receivers.push(services.fan_out.publish(&message, &mut effects).count);
+        receivers.push(services.fan_out.publish(&message, &mut effects));
     }
     effects.deliver(&services.alarm);
     receivers

@@ -92,7 +92,7 @@ async fn publish(
     let content = Content::read(&context, request).await?;
     let reply = reply.unwrap_or_default();
     let message = content.message(subject.as_bytes(), reply.as_bytes());
-    let receivers = publish_all(&context, [message]).await[0];
+    let receivers = publish_all(&context, [message]).await[0].count;
     Ok(Json(Published::One { subject, receivers }))
 }
 
@@ -129,6 +129,7 @@ async fn publish_lines(
 ) -> Result<BatchPublished, Problem> {
     let entries = batch::read(context, body, subject)?;
     let receivers = publish_all(context, entries.iter().map(batch::Entry::message)).await;
+    let receivers: Vec<usize> = receivers.iter().map(|receivers| receivers.count).collect();
     Ok(BatchPublished { published: receivers.len(), receivers })
 }
 

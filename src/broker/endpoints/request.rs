@@ -84,7 +84,7 @@ async fn request(
     let content = Content::read(&context, request).await?;
     let inbox = Inbox::open(&context)?;
     let message = content.message(subject.as_bytes(), inbox.subject().as_bytes());
-    if publish_all(&context, [message]).await == [0] {
+    if publish_all(&context, [message]).await[0].are_none() {
         let detail = format!("nobody is subscribed to {subject}");
         return Err(Problem::new(problems::NO_RESPONDERS).detail(detail));
     }

@@ -7,10 +7,12 @@ use crossbeam_utils::CachePadded;
 /// The counts as all threads share them.  Threads add what they have counted by themselves from time to time.
 #[derive(Default)]
 pub(super) struct Counts {
-    /// The number of subscriptions of any kind.  Every publisher reads it, so it has a cache line of its own.
-    pub(super) subscriptions: CachePadded<AtomicUsize>,
+    /// Who is there.  Every publisher reads it, so it has a cache line of its own.
+    pub(super) receivers: CachePadded<Receivers>,
     /// Subscriptions that were added since the start.
     pub(super) started: AtomicU64,
+    /// Sinks that were removed since the start.
+    pub(super) sinks_ended: AtomicU64,
     /// Lookups since the start.
     pub(super) lookups: AtomicU64,
     /// Those that a thread remembered.
@@ -21,6 +23,17 @@ pub(super) struct Counts {
     pub(super) remembered_subscriptions: AtomicUsize,
     /// The most subscriptions that a lookup has found.
     pub(super) largest: AtomicUsize,
+}
+
+/// The numbers of those who may want a message.
+#[derive(Default)]
+pub(super) struct Receivers {
+    /// Subscriptions of any kind.
+    pub(super) subscriptions: AtomicUsize,
+    /// Sinks whose subject or wildcard is not hidden.
+    pub(super) sinks: AtomicUsize,
+    /// Sinks of hidden subjects.
+    pub(super) hidden_sinks: AtomicUsize,
 }
 
 /// Counts for reports, which threads bring up to date with some delay.
@@ -47,7 +60,12 @@ pub struct InterestReport {
 impl Counts {
     /// Subscriptions that have ended since the start.
     pub(super) fn ended(&self) -> u64 {
-        self.started.load(Relaxed).saturating_sub(self.subscriptions.load(Relaxed) as u64)
+        self.started.load(Relaxed).saturating_sub(self.receivers.subscriptions.load(Relaxed) as u64)
+    }
+
+    /// Subscriptions and sinks that have ended since the start.
+    pub(super) fn receivers_ended(&self) -> u64 {
+        self.ended() + self.sinks_ended.load(Relaxed)
     }
 
     /// Adds lookups and the part of them that was remembered.
@@ -78,7 +96,7 @@ impl Counts {
         let (lookups, hits) = (self.lookups.load(Relaxed), self.hits.load(Relaxed));
         let remembered = self.remembered.load(Relaxed);
         InterestReport {
-            subscriptions: self.subscriptions.load(Relaxed),
+            subscriptions: self.receivers.subscriptions.load(Relaxed),
             started: self.started.load(Relaxed),
             ended: self.ended(),
             lookups,

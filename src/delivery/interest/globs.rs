@@ -12,7 +12,7 @@ use quartet_protocol::broker::subject;
 use smallvec::SmallVec;
 
 use super::super::{Name, Subscription};
-use super::members::Members;
+use super::members::{Members, Wanting};
 use crate::glob::Pattern;
 use crate::lock_order::{RwLock, rank};
 

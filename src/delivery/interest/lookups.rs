@@ -22,6 +22,9 @@ const SUBJECTS_MAX: usize = 8192;
 /// The subscriptions that all of them match.
 const SUBSCRIPTIONS_MAX: usize = 1 << 18;
 
+/// The sinks of a subject whose lookup is remembered.  Streams do not overlap, so there is seldom more than one.
+const SINKS_MAX: usize = 16;
+
 /// Subjects that were looked up and may come again.
 const SIGHTINGS: usize = 4096;
 
@@ -56,7 +59,7 @@ struct Remembered {
     subscriptions: usize,
     /// Parts of the hashes of subjects that were looked up.
     sightings: Box<[u32]>,
-    /// The number of ended subscriptions when those that they leave behind were last looked for.
+    /// The number of ended subscriptions and sinks when those that they leave behind were last looked for.
     ended: u64,
     untold: Untold,
 }
@@ -188,7 +191,7 @@ impl Remembered {
         matches.clear();
         interest.find_into(&sought, &mut matches);
         let count = matches.len();
-        if !is_known || count > SUBSCRIPTIONS_MAX {
+        if !is_known || count > SUBSCRIPTIONS_MAX || matches.sinks.len() > SINKS_MAX {
             *passing = matches;
             return passing;
         }
@@ -227,7 +230,7 @@ impl Remembered {
     }
 
     fn forget_ended(&mut self) {
-        let ended = self.shared.counts.ended();
+        let ended = self.shared.counts.receivers_ended();
         if std::mem::replace(&mut self.ended, ended) != ended {
             let generations = &self.shared.generations;
             self.lookups.retain(|lookup| lookup.generations == generations.sum(lookup.slots));

@@ -1,8 +1,8 @@
-//! The subscriptions that match a subject.
+//! The subscriptions and sinks that match a subject.
 
 use std::sync::Arc;
 
-use super::super::{Name, Subscription};
+use super::super::{Name, Sink, Subscription};
 use super::members::Members;
 
 /// Room for subscriptions above this is given back once they are not needed any more.
@@ -16,6 +16,8 @@ pub struct Matches {
     pub each: Vec<Arc<Subscription>>,
     /// Queue groups in the order of their names: one member of each gets a message.
     pub groups: Vec<MatchingGroup>,
+    /// Sinks, each of them once however many of its subjects and wildcards match.
+    pub sinks: Vec<Arc<dyn Sink>>,
 }
 
 /// The members of a queue group that match a subject, whatever their patterns.
@@ -28,7 +30,7 @@ pub struct MatchingGroup {
 impl Matches {
     /// Whether nobody wants the subject.
     pub fn is_empty(&self) -> bool {
-        self.each.is_empty() && self.groups.is_empty()
+        self.each.is_empty() && self.groups.is_empty() && self.sinks.is_empty()
     }
 
     /// The number of subscriptions, all members of groups among them.
@@ -60,6 +62,13 @@ impl Matches {
         }
     }
 
+    /// Adds a sink, unless it is there.
+    pub(super) fn add_sink(&mut self, sink: &Arc<dyn Sink>) {
+        if !self.sinks.iter().any(|other| Arc::ptr_eq(other, sink)) {
+            self.sinks.push(Arc::clone(sink));
+        }
+    }
+
     /// A group's members may come from several patterns.
     fn add_to_group(&mut self, name: &Name, wanted: impl Iterator<Item = Arc<Subscription>>) {
         let mut wanted = wanted.peekable();
@@ -74,16 +83,18 @@ impl Matches {
         self.groups[place].members.extend(wanted);
     }
 
-    /// Forgets all subscriptions, but keeps their room.
+    /// Forgets all subscriptions and sinks, but keeps their room.
     pub(super) fn clear(&mut self) {
         self.each.clear();
         self.groups.clear();
+        self.sinks.clear();
     }
 
-    /// Forgets all subscriptions, and gives back room that is seldom needed.
+    /// Forgets all subscriptions and sinks, and gives back room that is seldom needed.
     pub(super) fn release(&mut self) {
         self.clear();
         self.each.shrink_to(KEPT_CAPACITY_MAX);
         self.groups.shrink_to(KEPT_CAPACITY_MAX);
+        self.sinks.shrink_to(KEPT_CAPACITY_MAX);
     }
 }

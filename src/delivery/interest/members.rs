@@ -1,4 +1,4 @@
-//! The subscriptions to one subject, wildcard or glob: those that get every message, and the members of queue groups.
+//! Who wants one subject, wildcard or glob: subscriptions that get every message, and the members of queue groups.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +15,21 @@ const SHRINK_LENGTH_MIN: usize = 64;
 /// place in its list.
 type List = SmallVec<[Arc<Subscription>; 2]>;
 
+/// All who want one subject or wildcard.
+pub(super) trait Wanting: Default {
+    /// One of them.
+    type Receiver;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool;
+
+    /// Adds a new one.
+    fn add(&mut self, receiver: Self::Receiver);
+
+    /// Removes one; false if it is not here.
+    fn remove(&mut self, receiver: &Self::Receiver) -> bool;
+}
+
 /// See the module's text.
 #[derive(Default)]
 pub(super) struct Members {
@@ -25,11 +40,6 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Whether there is no subscription.
-    pub(super) fn is_empty(&self) -> bool {
-        self.each.is_empty() && self.groups.is_none()
-    }
-
     /// The number of subscriptions.
     pub(super) fn len(&self) -> usize {
         self.lists().map(|(_, list)| list.len()).sum()
@@ -45,9 +55,16 @@ impl Members {
         let groups = self.groups.iter().flat_map(|groups| groups.iter());
         std::iter::once((None, &*self.each)).chain(groups.map(|(name, list)| (Some(name), &**list)))
     }
+}
 
-    /// Adds a subscription.
-    pub(super) fn add(&mut self, subscription: Arc<Subscription>) {
+impl Wanting for Members {
+    type Receiver = Arc<Subscription>;
+
+    fn is_empty(&self) -> bool {
+        self.each.is_empty() && self.groups.is_none()
+    }
+
+    fn add(&mut self, subscription: Arc<Subscription>) {
         let list = match &subscription.options().group {
             None => &mut self.each,
             Some(name) => self.groups.get_or_insert_default().entry(Arc::clone(name)).or_default(),
@@ -56,8 +73,8 @@ impl Members {
         list.push(subscription);
     }
 
-    /// Removes a subscription; false if it is not here.  The cost does not depend on their number.
-    pub(super) fn remove(&mut self, subscription: &Arc<Subscription>) -> bool {
+    /// The cost does not depend on their number.
+    fn remove(&mut self, subscription: &Arc<Subscription>) -> bool {
         let Some(name) = &subscription.options().group else { return take(&mut self.each, subscription) };
         let Some(groups) = &mut self.groups else { return false };
         let Some(list) = groups.get_mut(name) else { return false };

@@ -1,7 +1,7 @@
 //! Who wants which subjects.
 //!
 //! Subscriptions are kept by what they name: exact subjects in a hash table, wildcards in trees of tokens, globs by their
-//! literal prefixes.  To add or remove one costs no more than its own length, however many there are.  A lookup visits only
+//! literal prefixes.  Sinks, the receivers within the server, are kept beside them in the same way, but for globs.  To add or remove one costs no more than its own length, however many there are.  A lookup visits only
 //! what begins as the subject does.  Each publishing thread remembers the lookups of the subjects that it publishes to, so
 //! that a message seldom needs one.
 //!
@@ -15,6 +15,7 @@ mod globs;
 mod lookups;
 mod matches;
 mod members;
+mod sinks;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -32,15 +33,17 @@ use quartet_protocol::broker::subject;
 use super::{Name, Subscription, SubscriptionOptions, Topic};
 use crate::glob::{Pattern, PatternTooComplex};
 use changes::Generations;
-use counts::Counts;
+use counts::{Counts, Receivers};
 use exact::ExactSubjects;
 use globs::Globs;
 use members::Members;
+use sinks::Sinks;
 use wildcards::Wildcards;
 
 pub use counts::InterestReport;
 pub(super) use lookups::{Lookups, Turns};
 pub use matches::Matches;
+pub(super) use sinks::PlacedSink;
 
 /// See the module's text.
 #[derive(Default)]
@@ -49,6 +52,7 @@ pub struct Interest {
     exact: ExactSubjects,
     wildcards: Wildcards,
     globs: Globs,
+    sinks: Sinks,
     shared: Arc<Shared>,
 }
 
@@ -68,15 +72,18 @@ struct Sought<'s> {
 }
 
 impl Interest {
-    /// Whether there is any subscription.
+    /// Whether anybody may want a subject, or one with this beginning: false only if nobody does.  This costs a look at two
+    /// numbers.
     #[inline]
-    pub fn has_subscribers(&self) -> bool {
-        self.shared.counts.subscriptions.load(Relaxed) > 0
+    pub fn may_want(&self, subject: &[u8]) -> bool {
+        let Receivers { subscriptions, sinks, hidden_sinks } = &*self.shared.counts.receivers;
+        subscriptions.load(Relaxed) > 0
+            || if subject::is_hidden(subject) { hidden_sinks } else { sinks }.load(Relaxed) > 0
     }
 
     /// Adds a subscription, which must be new.
     pub fn subscribe(&self, subscription: Arc<Subscription>) {
-        self.shared.counts.subscriptions.fetch_add(1, Relaxed);
+        self.shared.counts.receivers.subscriptions.fetch_add(1, Relaxed);
         self.shared.counts.started.fetch_add(1, Relaxed);
         let added = Arc::clone(&subscription);
         match subscription.topic() {
@@ -98,19 +105,19 @@ impl Interest {
         };
         if is_removed {
             self.note_change(subscription.topic());
-            self.shared.counts.subscriptions.fetch_sub(1, Relaxed);
+            self.shared.counts.receivers.subscriptions.fetch_sub(1, Relaxed);
         }
         is_removed
     }
 
-    /// The subscriptions that match a subject.
+    /// The subscriptions and sinks that match a subject.
     pub fn find(&self, subject: &[u8]) -> Matches {
         let mut matches = Matches::default();
         self.find_into(&self.sought(subject), &mut matches);
         matches
     }
 
-    /// Whether somebody gets the messages that clients publish on a subject.
+    /// Whether somebody gets the messages that clients publish on a subject: a subscriber or a sink.
     pub fn has_interest(&self, subject: &[u8]) -> bool {
         let mut has_interest = false;
         let is_system = subject::is_system(subject);
@@ -121,6 +128,7 @@ impl Interest {
             };
             has_interest = has_interest || members.iter().any(is_wanted);
         });
+        self.sinks.visit(&self.sought(subject), |_| has_interest = true);
         has_interest
     }
 
@@ -179,7 +187,7 @@ impl Interest {
 
     /// The number of subscriptions of any kind.
     pub fn subscription_count(&self) -> usize {
-        self.shared.counts.subscriptions.load(Relaxed)
+        self.shared.counts.receivers.subscriptions.load(Relaxed)
     }
 
     /// Counts of subscriptions and lookups.
@@ -200,13 +208,14 @@ impl Interest {
         Sought { subject, hash: self.hash(subject), first_hash: self.first_hash(subject) }
     }
 
-    /// Adds the subscriptions that match a subject to `matches`.
+    /// Adds the subscriptions and sinks that match a subject to `matches`.
     fn find_into(&self, sought: &Sought<'_>, matches: &mut Matches) {
         let is_system = subject::is_system(sought.subject);
         self.visit(sought, |members, sees_all| {
             let sees = |options: &SubscriptionOptions| sees_all || (options.sees_hidden && !is_system);
             matches.add(members, |subscription| sees(subscription.options()));
         });
+        self.sinks.visit(sought, |sink| matches.add_sink(sink));
         self.shared.counts.note_found(matches.len());
     }
 

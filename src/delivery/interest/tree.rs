@@ -5,7 +5,6 @@
 //! nothing follows it.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -13,8 +12,7 @@ use quartet_protocol::broker::subject;
 use slab::Slab;
 use smallvec::SmallVec;
 
-use super::super::Subscription;
-use super::members::Members;
+use super::members::{Members, Wanting};
 use super::shrink;
 
 /// The number of the node without tokens, which is always there and nobody's child.
@@ -27,8 +25,8 @@ const NO_CHILD: u32 = ROOT;
 const USUAL_DEPTH: usize = 16;
 
 /// See the module's text.
-pub(super) struct Tree {
-    nodes: Slab<Node>,
+pub(super) struct Tree<W = Members> {
+    nodes: Slab<Node<W>>,
     /// The ways from nodes to their children by literal tokens.
     edges: HashTable<Edge>,
     hasher: foldhash::fast::RandomState,
@@ -37,15 +35,15 @@ pub(super) struct Tree {
 }
 
 #[derive(Default)]
-struct Node {
+struct Node<W> {
     /// The child by `*`, or [`NO_CHILD`].
     any_child: u32,
     /// The number of children by literal tokens.
     literal_children: u32,
-    /// The subscriptions to the wildcard that ends here.
-    ending: Members,
-    /// The subscriptions to the wildcard that goes on with `>`.
-    open: Members,
+    /// Those who want the wildcard that ends here.
+    ending: W,
+    /// Those who want the wildcard that goes on with `>`.
+    open: W,
 }
 
 struct Edge {
@@ -54,32 +52,32 @@ struct Edge {
     child: u32,
 }
 
-impl Default for Tree {
-    fn default() -> Tree {
+impl<W: Wanting> Default for Tree<W> {
+    fn default() -> Tree<W> {
         let mut nodes = Slab::new();
         nodes.insert(Node::default());
         Tree { nodes, edges: HashTable::new(), hasher: foldhash::fast::RandomState::default(), count: 0 }
     }
 }
 
-impl Tree {
+impl<W: Wanting> Tree<W> {
     /// The number of wildcards.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// Adds a subscription to a wildcard.
-    pub(super) fn add(&mut self, wildcard: &[u8], subscription: Arc<Subscription>) {
+    /// Adds one who wants a wildcard.
+    pub(super) fn add(&mut self, wildcard: &[u8], receiver: W::Receiver) {
         let (beginning, is_open) = split_rest(wildcard);
         let node = subject_tokens(beginning).fold(ROOT, |node, token| self.child_or_new(node, token));
-        let members = self.members(node, is_open);
-        let is_new = members.is_empty();
-        members.add(subscription);
+        let wanting = self.wanting(node, is_open);
+        let is_new = wanting.is_empty();
+        wanting.add(receiver);
         self.count += usize::from(is_new);
     }
 
-    /// Removes a subscription; false if it is not here.  The cost is that of the wildcard's tokens.
-    pub(super) fn remove(&mut self, wildcard: &[u8], subscription: &Arc<Subscription>) -> bool {
+    /// Removes one; false if it is not here.  The cost is that of the wildcard's tokens.
+    pub(super) fn remove(&mut self, wildcard: &[u8], receiver: &W::Receiver) -> bool {
         let (beginning, is_open) = split_rest(wildcard);
         let mut path: SmallVec<[u32; USUAL_DEPTH]> = SmallVec::from_slice(&[ROOT]);
         for token in subject_tokens(beginning) {
@@ -88,9 +86,9 @@ impl Tree {
                 child => path.push(child),
             }
         }
-        let members = self.members(path[path.len() - 1], is_open);
-        let is_removed = members.remove(subscription);
-        if is_removed && members.is_empty() {
+        let wanting = self.wanting(path[path.len() - 1], is_open);
+        let is_removed = wanting.remove(receiver);
+        if is_removed && wanting.is_empty() {
             self.count -= 1;
             self.prune(beginning, &path);
         }
@@ -113,8 +111,8 @@ impl Tree {
         }
     }
 
-    /// Shows the subscriptions to wildcards that match a valid subject.
-    pub(super) fn look_up(&self, subject: &[u8], mut see: impl FnMut(&Members)) {
+    /// Shows those who want wildcards that match a valid subject.
+    pub(super) fn look_up(&self, subject: &[u8], mut see: impl FnMut(&W)) {
         // Nodes and where the tokens begin that have to match behind them; behind the subject's end if none is left.
         let mut waiting: SmallVec<[(u32, usize); USUAL_DEPTH]> = SmallVec::from_slice(&[(ROOT, 0)]);
         while let Some((number, begin)) = waiting.pop() {
@@ -137,15 +135,15 @@ impl Tree {
         }
     }
 
-    /// Shows the subscriptions of all wildcards, in no order.
-    pub(super) fn visit(&self, mut see: impl FnMut(&Members)) {
+    /// Shows those who want any wildcard, in no order.
+    pub(super) fn visit(&self, mut see: impl FnMut(&W)) {
         for (_, node) in &self.nodes {
             see(&node.ending);
             see(&node.open);
         }
     }
 
-    fn members(&mut self, node: u32, is_open: bool) -> &mut Members {
+    fn wanting(&mut self, node: u32, is_open: bool) -> &mut W {
         let node = &mut self.nodes[node as usize];
         if is_open { &mut node.open } else { &mut node.ending }
     }
@@ -197,7 +195,7 @@ impl Tree {
     }
 }
 
-impl Node {
+impl<W: Wanting> Node<W> {
     fn is_unused(&self) -> bool {
         let has_children = self.any_child != NO_CHILD || self.literal_children > 0;
         !has_children && self.ending.is_empty() && self.open.is_empty()
@@ -229,8 +227,10 @@ fn subject_tokens(beginning: Option<&[u8]>) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::delivery::{Outbox, SubscriptionOptions, Topic};
+    use crate::delivery::{Outbox, Subscription, SubscriptionOptions, Topic};
 
     fn subscription(wildcard: &str) -> Arc<Subscription> {
         let outbox = Arc::new(Outbox::new(1, "127.0.0.1:1".parse().expect("an address")));
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn nodes_end_with_the_wildcards_that_need_them() {
-        let mut tree = Tree::default();
+        let mut tree: Tree = Tree::default();
         let wildcards = ["a.*.c", "a.*.>", "a.>", "*", ">", "a.b.*.d.e", "a.*.c"].map(subscription);
         wildcards.iter().for_each(|wildcard| tree.add(wildcard.topic().text(), Arc::clone(wildcard)));
         assert_eq!((tree.len(), tree.nodes.len(), tree.edges.len()), (6, 9, 5));
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn neither_long_wildcards_nor_long_subjects_recurse() {
-        let mut tree = Tree::default();
+        let mut tree: Tree = Tree::default();
         let (text, subject) = (format!("{}>", "*.".repeat(200_000)), "x.".repeat(200_000));
         let deep = subscription(&text);
         tree.add(text.as_bytes(), Arc::clone(&deep));
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_lookup_passes_each_node_at_most_once() {
-        let mut tree = Tree::default();
+        let mut tree: Tree = Tree::default();
         // Each of the 2^10 wildcards of ten tokens, which share 2^11 nodes.
         for number in 0..1 << 10 {
             let token = |place: u32| if number >> place & 1 == 0 { "*" } else { "x" };

@@ -1,9 +1,11 @@
-//! The interest against a list of all subscriptions, each of which is tried: random subscribing, ending and publishing by
-//! several threads, each with what it remembers.
+//! The interest against a list of all subscriptions and sinks, each of which is tried: random subscribing, ending, publishing
+//! and delivering by several threads, each with what it remembers.
+
+use std::sync::atomic::AtomicU64;
 
 use super::*;
 use crate::alarm::Alarm;
-use crate::delivery::{Effects, FanOut, Message, Outbox, SubscriptionOptions};
+use crate::delivery::{Effects, FanOut, Message, Outbox, Sink, SinkId, SubscriptionOptions};
 use crate::glob;
 use crate::random::Random;
 
@@ -36,6 +38,9 @@ const SUBJECTS: &[&str] = &[
     "\\",
 ];
 
+/// So many of them are valid and without wildcards.
+const LITERAL_SUBJECTS: usize = 14;
+
 const WILDCARDS: &[&str] = &[
     "*", ">", "a.*", "a.>", "*.a", "*.b.*", "a.*.a", "a.*.>", "*.*", "*.>", "a.b.a.*", "$S.>", "$*.a",
     "_INBOX.>", "_INBOX.*", "b.b.>",
@@ -59,7 +64,19 @@ struct Twin {
     fan_out: FanOut,
     /// All subscriptions that have not ended.
     list: Vec<Arc<Subscription>>,
+    /// All sinks by the subjects and wildcards that they take, some of them by several.
+    sinks: Vec<(SinkId, Arc<Counting>)>,
     next_client: u64,
+}
+
+/// A sink that counts.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl Sink for Counting {
+    fn take(&self, _message: &Message<'_>, _effects: &mut Effects) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
 
 impl Twin {
@@ -98,14 +115,37 @@ impl Twin {
         }
     }
 
-    fn expected(&self, message: &Message<'_>) -> Expected {
+    fn add_sink(&mut self) {
+        let pattern = match self.random.below(2) {
+            0 => self.pick(&SUBJECTS[..LITERAL_SUBJECTS]),
+            _ => self.pick(WILDCARDS),
+        };
+        let known = self.random.below(2 * self.sinks.len() + 1);
+        let sink = self.sinks.get(known).map_or_else(Arc::default, |(_, sink)| Arc::clone(sink));
+        let added = Arc::<Counting>::clone(&sink);
+        self.sinks.push((self.fan_out.add_sink(pattern.as_bytes(), added), sink));
+    }
+
+    fn remove_sink(&mut self) {
+        if !self.sinks.is_empty() {
+            let place = self.random.below(self.sinks.len());
+            self.fan_out.remove_sink(self.sinks.swap_remove(place).0);
+        }
+    }
+
+    /// Whether a sink takes the messages of a subject.
+    fn is_taken(&self, sink: &Arc<Counting>, subject: &[u8]) -> bool {
+        self.sinks.iter().any(|(id, other)| Arc::ptr_eq(other, sink) && takes(id.pattern(), subject))
+    }
+
+    fn expected(&self, message: &Message<'_>, target: &[u8]) -> Expected {
         let mut expected = Expected::default();
         for (place, subscription) in self.list.iter().enumerate() {
             let (options, outbox) = (subscription.options(), subscription.outbox());
             let is_refused = (options.only_events && message.kind.is_none())
                 || (!options.echo && message.sender == Some(outbox.id()))
                 || outbox.is_closing();
-            if is_refused || !matches(subscription, message.subject) {
+            if is_refused || !matches(subscription, target) {
                 continue;
             }
             let Some(name) = &options.group else {
@@ -124,10 +164,22 @@ impl Twin {
         let subject = self.pick(SUBJECTS);
         let kind = [None, Some("event")][self.random.below(2)];
         let sender = Some(self.random.below(self.next_client as usize + 1) as u64);
-        let message = Message { kind, sender, ..Message::new(subject.as_bytes(), b"{}") };
-        let expected = self.expected(&message);
+        let is_delivery = self.random.below(4) == 0;
+        let own = if is_delivery { self.pick(SUBJECTS) } else { subject };
+        let message = Message { kind, sender, ..Message::new(own.as_bytes(), b"{}") };
+        let expected = self.expected(&message, subject.as_bytes());
         let before: Vec<u64> = self.list.iter().map(|subscription| subscription.delivered()).collect();
-        let receivers = self.fan_out.publish(&message, effects);
+        self.sinks.iter().for_each(|(_, sink)| sink.0.store(0, Relaxed));
+        let receivers = match is_delivery {
+            true => self.fan_out.send_to(subject.as_bytes(), &message, effects),
+            false => self.fan_out.publish(&message, effects),
+        };
+        for (_, sink) in &self.sinks {
+            let is_taken = !is_delivery && self.is_taken(sink, subject.as_bytes());
+            assert_eq!(sink.0.load(Relaxed), u64::from(is_taken), "{subject:?}");
+        }
+        let is_heard = self.sinks.iter().any(|(_, sink)| sink.0.load(Relaxed) > 0);
+        assert_eq!(receivers.is_heard, is_heard, "{subject:?}");
         effects.deliver(&Alarm::default());
         let received = |place: &usize| self.list[*place].delivered() - before[*place];
         assert_eq!(receivers.count, expected.each.len() + expected.groups.len(), "{subject:?}");
@@ -157,8 +209,22 @@ impl Twin {
             let is_match = |subscription: &&Arc<Subscription>| matches(subscription, subject.as_bytes());
             let count = self.list.iter().filter(is_match).count();
             assert_eq!(interest.subscribers_of(subject.as_bytes()).len(), count, "{subject:?}");
+            let is_taken = self.sinks.iter().any(|(id, _)| takes(id.pattern(), subject.as_bytes()));
+            let is_heard = |subscription: &&Arc<Subscription>| !subscription.options().only_events;
+            let has_interest = is_taken || self.list.iter().filter(is_match).any(|one| is_heard(&one));
+            assert_eq!(interest.has_interest(subject.as_bytes()), has_interest, "{subject:?}");
+            assert!(interest.may_want(subject.as_bytes()) || count == 0 && !is_taken, "{subject:?}");
         }
     }
+}
+
+/// Whether a sink of this subject or wildcard takes a subject, by the plain rules.
+fn takes(pattern: &[u8], subject: &[u8]) -> bool {
+    let is_match = match subject::has_wildcard(pattern) {
+        true => subject::is_valid_subject(subject) && subject::matches(pattern, subject),
+        false => pattern == subject,
+    };
+    is_match && (!subject::is_hidden(subject) || subject::is_hidden(pattern))
 }
 
 /// Whether a subscription wants a subject, by the plain rules.
@@ -186,12 +252,15 @@ fn matches(subscription: &Subscription, subject: &[u8]) -> bool {
 fn it_finds_what_a_list_of_all_subscriptions_finds() {
     for seed in 0..8 {
         let random = Random::with_seed(seed);
-        let mut twin = Twin { random, fan_out: FanOut::default(), list: Vec::new(), next_client: 0 };
+        let mut twin =
+            Twin { random, fan_out: FanOut::default(), list: Vec::new(), sinks: Vec::new(), next_client: 0 };
         let mut threads: Vec<Effects> = (0..THREADS).map(|_| Effects::default()).collect();
         for step in 0..STEPS {
-            match twin.random.below(12) {
+            match twin.random.below(18) {
                 0 => twin.subscribe(),
                 1 => twin.unsubscribe(),
+                12 => twin.add_sink(),
+                13 => twin.remove_sink(),
                 2 if twin.random.below(20) == 0 && !twin.list.is_empty() => {
                     let place = twin.random.below(twin.list.len());
                     twin.list[place].outbox().close();
@@ -209,11 +278,16 @@ fn it_finds_what_a_list_of_all_subscriptions_finds() {
         let report = twin.fan_out.channels.report();
         assert!(report.hit_rate > 0.1, "the threads remember: {report:?}");
         let ended = twin.list.clone();
+        let ended_sinks: Vec<_> = twin.sinks.iter().map(|(_, sink)| Arc::downgrade(sink)).collect();
+        while !twin.sinks.is_empty() {
+            twin.remove_sink();
+        }
         while !twin.list.is_empty() {
             twin.unsubscribe();
         }
         twin.check_counts();
         threads.iter_mut().for_each(Effects::forget_ended);
         assert!(ended.iter().all(|subscription| Arc::strong_count(subscription) == 1));
+        assert!(ended_sinks.iter().all(|sink| sink.strong_count() == 0));
     }
 }

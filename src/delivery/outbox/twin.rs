@@ -216,7 +216,7 @@ impl Real {
     fn message(&self, subject: usize, number: usize, padding: usize) -> Arc<SharedMessage> {
         let payload = format!("{number:08}{}", "x".repeat(padding));
         let message = Message::new(SUBJECTS[subject].as_bytes(), payload.as_bytes());
-        Arc::new(SharedMessage::new(&message, None, &self.budget))
+        Arc::new(SharedMessage::new(&message, &[], None, &self.budget))
     }
 
     fn number_of(&self, subscription: &Arc<Subscription>) -> usize {

@@ -43,7 +43,7 @@ impl Run<'_> {
         };
         let receivers = self.publisher.services.fan_out.publish(&message, self.publisher.effects);
         self.has_own_message |= receivers.has_sender;
-        if receivers.count == 0 && !reply.is_empty() && self.options.contains(BrokerOptions::NO_RESPONDERS) {
+        if receivers.are_none() && !reply.is_empty() && self.options.contains(BrokerOptions::NO_RESPONDERS) {
             self.tell_no_responders(subject, reply);
         }
         Flow::Continue

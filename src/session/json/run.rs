@@ -308,12 +308,12 @@ impl Run<'_> {
         answer.end_after(1, self.publisher.effects);
         let services = Arc::clone(self.publisher.services);
         services.fan_out.subscribe(Arc::clone(&answer), self.publisher.effects);
-        let sent = self.send(request, &inbox).and_then(|receivers| match receivers.count {
-            0 => {
+        let sent = self.send(request, &inbox).and_then(|receivers| match receivers.are_none() {
+            true => {
                 let message = "nobody is subscribed to the subject";
                 Err(Failure::new(ErrorCode::NoResponders, message))
             }
-            _ => Ok(()),
+            false => Ok(()),
         });
         match sent {
             Ok(()) => self.session.pending.add(self.now.micros() + timeout * 1000, answer),
