@@ -11,4 +11,5 @@ pub mod index;
 pub mod ingest;
 pub mod json;
 pub mod message;
+mod numbers;
 pub mod segment;

@@ -20,6 +20,9 @@ pub trait Stored {
 
     /// The sequence of the message that came with this id within the window.
     fn with_id(&self, id: &[u8]) -> Option<u64>;
+
+    /// Whether it knows as many ids as it can ([`super::MessageIds::is_full`]).
+    fn is_full_of_ids(&self) -> bool;
 }
 
 /// What is to be done with a message.
@@ -67,6 +70,9 @@ pub fn decide<'h>(
     let schedule = schedule(stream, subject, wishes, now)?;
     if let Some(sequence) = wishes.message_id.and_then(|id| stored.with_id(id)) {
         return Ok(Verdict::Duplicate(sequence));
+    }
+    if wishes.message_id.is_some() && stored.is_full_of_ids() {
+        return Err(error::INSUFFICIENT_RESOURCES.error());
     }
     if wishes.expected_last_message_id.is_some_and(|expected| expected != stored.last_message_id()) {
         let last = String::from_utf8_lossy(stored.last_message_id());

@@ -7,8 +7,12 @@ use super::{Lifetime, Rollup, Stored, Verdict, Wishes, decide, durations};
 use crate::stream::definition::StreamDefinition;
 use crate::stream::json::{Nanoseconds, Time};
 
-/// A stream with a message on `t.1` and one on `t.2`, which has an id.
-struct Two;
+/// A stream with a message on `t.1` and one on `t.2`, which has an id; and whether it takes no more ids.
+struct Two {
+    is_full: bool,
+}
+
+const TWO: Two = Two { is_full: false };
 
 impl Stored for Two {
     fn last_sequence(&self) -> u64 {
@@ -26,6 +30,10 @@ impl Stored for Two {
 
     fn with_id(&self, id: &[u8]) -> Option<u64> {
         (id == b"two").then_some(2)
+    }
+
+    fn is_full_of_ids(&self) -> bool {
+        self.is_full
     }
 }
 
@@ -50,7 +58,7 @@ fn verdict(stream: &StreamDefinition, headers: &[(&str, &str)]) -> String {
     }
     let block = block.finish();
     let wishes = Wishes::read(Headers::new(&block).expect("it is a block"));
-    match decide(stream, b"t.1", block.len(), 1, &wishes, &Two, NOW) {
+    match decide(stream, b"t.1", block.len(), 1, &wishes, &TWO, NOW) {
         Ok(Verdict::Store(_)) => "ok".to_owned(),
         Ok(Verdict::Duplicate(sequence)) => format!("={sequence}"),
         Err(error) => error.err_code.to_string(),
@@ -98,6 +106,17 @@ fn what_is_expected_must_be_so() {
     ] {
         assert_eq!(verdict(&all(), headers), expected, "{headers:?}");
     }
+}
+
+#[test]
+fn messages_with_new_ids_are_refused_where_no_more_are_known() {
+    let decide_with = |message_id| {
+        let wishes = Wishes { message_id, ..Wishes::default() };
+        decide(&all(), b"t.1", 0, 1, &wishes, &Two { is_full: true }, NOW).map_err(|error| error.err_code)
+    };
+    assert_eq!(decide_with(Some(b"new")), Err(10023));
+    assert_eq!(decide_with(Some(b"two")), Ok(Verdict::Duplicate(2)));
+    assert!(matches!(decide_with(None), Ok(Verdict::Store(_))));
 }
 
 #[test]
@@ -170,7 +189,7 @@ fn schedules_say_when_and_where() {
         assert_eq!(verdict(&all(), headers), expected, "{headers:?}");
     }
     let wishes = Wishes { delay: Some(b"1500ms"), schedule_target: Some(b"t.9"), ..Wishes::default() };
-    let Ok(Verdict::Store(terms)) = decide(&all(), b"t.1", 0, 0, &wishes, &Two, NOW) else {
+    let Ok(Verdict::Store(terms)) = decide(&all(), b"t.1", 0, 0, &wishes, &TWO, NOW) else {
         panic!("it is stored")
     };
     let schedule = terms.schedule.expect("it is for later");
@@ -178,7 +197,7 @@ fn schedules_say_when_and_where() {
     assert_eq!(terms.rollup, Some(Rollup::Subject), "a schedule takes the place of the one before");
     let at = Time::parse("2029-12-31T23:00:00Z").unwrap().nanoseconds();
     let wishes = Wishes { delay: None, schedule: Some(AT.1.as_bytes()), ..wishes };
-    let Ok(Verdict::Store(terms)) = decide(&all(), b"t.1", 0, 0, &wishes, &Two, NOW) else {
+    let Ok(Verdict::Store(terms)) = decide(&all(), b"t.1", 0, 0, &wishes, &TWO, NOW) else {
         panic!("it is stored")
     };
     assert_eq!(terms.schedule.expect("it is for later").at, at);
@@ -196,6 +215,6 @@ fn no_headers_make_it_panic() {
             block.extend_from_slice(&[name.as_bytes(), b": ", &value, b"\r\n"].concat());
         }
         let wishes = Wishes::read(Headers::new(&block).expect("it is a block"));
-        let _ = decide(&all(), b"t.1", block.len(), 1, &wishes, &Two, NOW);
+        let _ = decide(&all(), b"t.1", block.len(), 1, &wishes, &TWO, NOW);
     }
 }

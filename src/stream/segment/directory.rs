@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 
 use roaring::RoaringTreemap;
 
-use super::numbers::{put_number, take_number};
 use super::record::size_of_record;
+use crate::stream::numbers::{put_number, take_number};
 
 /// A subject of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -16,7 +16,6 @@ mod batch;
 mod contents;
 mod directory;
 mod file;
-mod numbers;
 mod open;
 mod reader;
 mod record;

@@ -125,6 +125,10 @@ impl Stored for Messages {
     fn with_id(&self, id: &[u8]) -> Option<u64> {
         self.ids.iter().find(|(_, known)| known == id).map(|(sequence, _)| *sequence)
     }
+
+    fn is_full_of_ids(&self) -> bool {
+        false
+    }
 }
 
 impl Messages {

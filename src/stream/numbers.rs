@@ -1,7 +1,7 @@
 //! Numbers of variable length: seven bits a byte, the lowest first; the top bit says that more follow.
 
 /// Writes a number.
-pub(super) fn put_number(mut number: u64, into: &mut Vec<u8>) {
+pub(in crate::stream) fn put_number(mut number: u64, into: &mut Vec<u8>) {
     while number > 0x7f {
         into.push(number as u8 | 0x80);
         number >>= 7;
@@ -10,7 +10,7 @@ pub(super) fn put_number(mut number: u64, into: &mut Vec<u8>) {
 }
 
 /// Takes a number off the start of `bytes`, if a whole one stands there.
-pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+pub(in crate::stream) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
