@@ -191,6 +191,7 @@ impl Journal {
             is_stalled: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             has_quiet: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
             is_snapshot_begun: AtomicBool::new(false),
             snapshot_bytes: AtomicU64::new(recovered.snapshot_bytes),
             syncs: AtomicU64::new(0),
@@ -245,6 +246,14 @@ impl Journal {
         if self.shared.has_quiet.load(Ordering::Acquire) {
             self.shared.wake_writer();
         }
+    }
+
+    /// True from when half of what may wait for the disk does: whoever appends should slow down, before
+    /// [`Journal::admit`] refuses anything.  Who has appended something and waits for its end
+    /// ([`Durable::poll_synced`]) is woken when all that waited has been written, or when it cannot be written;
+    /// it asks again then, since others may have appended meanwhile.
+    pub fn is_behind(&self) -> bool {
+        self.shared.is_behind.load(Ordering::Relaxed)
     }
 
     /// Reads records of the service with this tag back.

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) is_closed: AtomicBool,
     /// Records were appended quietly: the writer was not told.
     pub(super) has_quiet: AtomicBool,
+    /// Half of what may wait for the writer does.
+    pub(super) is_behind: AtomicBool,
     pub(super) is_snapshot_begun: AtomicBool,
     pub(super) snapshot_bytes: AtomicU64,
     pub(super) syncs: AtomicU64,
@@ -105,12 +107,25 @@ impl Shared {
         }
     }
 
+    fn is_half_full(&self, pending: &Pending) -> bool {
+        pending.bytes.len() >= self.options.pending_max / 2
+    }
+
+    /// Tells those who would append whether too much waits.  Called under the lock, whenever that may have changed.
+    pub(super) fn note_pending(&self, pending: &Pending) {
+        let is_behind = self.is_half_full(pending);
+        // All threads look at it, so it is written only when it changes.
+        if self.is_behind.load(Ordering::Relaxed) != is_behind {
+            self.is_behind.store(is_behind, Ordering::Relaxed);
+        }
+    }
+
     /// Tells the writer of appended records, if it waits for some.
     pub(super) fn tell_writer(&self, mut state: MutexGuard<'_, State>) {
         if !state.pending.is_ready() {
             return;
         }
-        let is_full = state.pending.bytes.len() >= self.options.pending_max / 2;
+        let is_full = self.is_half_full(&state.pending);
         let is_waited_for = state.is_writer_idle || state.pending.operations == state.wanted_operations;
         // The next thread that appends need not say it again.
         state.is_writer_idle = false;
@@ -142,10 +157,11 @@ impl Shared {
                 state.pending.close_group();
             }
         }
+        self.note_pending(&state.pending);
         let appended = Appended { start, end: state.pending.position };
         if is_quiet {
             self.has_quiet.store(true, Ordering::Release);
-            if state.pending.bytes.len() < self.options.pending_max / 2 {
+            if !self.is_half_full(&state.pending) {
                 return appended;
             }
         }
@@ -224,6 +240,7 @@ impl Shared {
         let _ = self.failure.set(reason);
         let mut state = self.state.lock();
         state.pending.clear();
+        self.note_pending(&state.pending);
         drop(state);
         self.changed.notify_all();
         let woken = self.waiters.lock().take_all();

@@ -35,11 +35,14 @@ pub struct Snapshot {
     draft: Option<Box<dyn DiskFile>>,
     /// Why nothing more is written.
     error: Option<io::Error>,
+    /// What is to be done when it has replaced the files before.
+    then: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Snapshot {
     pub(super) fn new(shared: Arc<Shared>, sequence: u64, start: Position) -> Snapshot {
-        Snapshot { shared, sequence, start, bytes: Vec::new(), written: 0, draft: None, error: None }
+        let (bytes, then) = (Vec::new(), Vec::new());
+        Snapshot { shared, sequence, start, bytes, written: 0, draft: None, error: None, then }
     }
 
     /// Its place in the journal: the records before it are to be in the snapshot, those from it on are replayed over it.
@@ -55,6 +58,13 @@ impl Snapshot {
 
     fn end(&self) -> Position {
         Position(self.start.0 + self.written + self.bytes.len() as u64)
+    }
+
+    /// Has something done once the snapshot counts and the files that it replaces are removed: what only those files needed
+    /// is needed no more.  It is done on the thread that finishes the snapshot, under no lock, before another snapshot
+    /// can be begun; never if the snapshot comes to nothing.
+    pub fn on_finished(&mut self, then: impl FnOnce() + Send + 'static) {
+        self.then.push(Box::new(then));
     }
 
     /// Writes the added records if they are many, so that a large snapshot is not held in memory.  Waits for the disk: not
@@ -94,7 +104,10 @@ impl Snapshot {
         };
         let name = self.shared.options.name;
         match &written {
-            Ok(()) => tracing::debug!(journal = name, bytes = self.written, "wrote a snapshot"),
+            Ok(()) => {
+                tracing::debug!(journal = name, bytes = self.written, "wrote a snapshot");
+                self.then.drain(..).for_each(|then| then());
+            }
             Err(error) => tracing::warn!(journal = name, %error, "cannot write a snapshot"),
         }
         written

@@ -124,6 +124,7 @@ impl Writer {
         }
         self.shared.has_quiet.store(false, Ordering::Release);
         let Taken { bytes, cuts, operations, end } = pending.take(&mut self.spare)?;
+        self.shared.note_pending(pending);
         *wanted_operations = usize::MAX;
         self.last_batch = operations;
         Some(Batch { bytes, cuts, end, written: 0, begun: 0 })

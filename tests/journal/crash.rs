@@ -1,9 +1,12 @@
 //! The power fails, or the disk, at every step of everything a journal does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Wake, Waker};
 
 use quartet::journal::{Journal, NotAdmitted, Options};
 use quartet::random::Random;
+use quartet::wait::{Durable, Lost};
 
 use super::ledger::{LINES, Ledger};
 use crate::support::simulated_disk::{SimulatedDisk, Survival, Trouble};
@@ -216,5 +219,41 @@ fn nothing_is_admitted_while_too_much_waits() {
         assert_eq!(journal.admit(), Err(NotAdmitted::Behind));
         writer.step();
         assert_eq!(journal.synced(), last);
+    }
+}
+
+#[test]
+fn whoever_appends_is_told_from_when_half_of_what_may_wait_does() {
+    let options = Options { pending_max: 100, ..Options::new("test") };
+    let disk = Arc::new(SimulatedDisk::default());
+    let (journal, mut writer, _) =
+        Journal::open_on(disk.clone(), options, &mut |_, _, _| Ok(())).expect("it is empty");
+    // A record takes nine bytes more than its payload.
+    journal.append(LINES, &[1; 40]);
+    assert!(!journal.is_behind());
+    let last = journal.append(LINES, &[1]);
+    assert!(journal.is_behind() && journal.admit().is_ok());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    assert_eq!(journal.poll_synced(last, &waker), Poll::Pending);
+    writer.step();
+    assert!(woken.0.load(Ordering::Relaxed) && !journal.is_behind());
+    // A disk without room wakes as well, so that nobody waits for it in vain.
+    woken.0.store(false, Ordering::Relaxed);
+    let last = journal.append(LINES, &[1; 60]);
+    assert_eq!(journal.poll_synced(last, &waker), Poll::Pending);
+    disk.expect_trouble(Trouble::Full(disk.operations() + 1, u64::MAX));
+    writer.step();
+    assert!(woken.0.load(Ordering::Relaxed));
+    assert_eq!(journal.poll_synced(last, &waker), Poll::Ready(Err(Lost)));
+    assert_eq!(journal.admit(), Err(NotAdmitted::Stalled));
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

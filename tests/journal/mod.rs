@@ -8,4 +8,5 @@ mod ledger;
 mod migration;
 mod parts;
 mod reading;
+mod service;
 mod snapshots;

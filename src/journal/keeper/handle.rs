@@ -8,7 +8,7 @@ use std::thread::Thread;
 
 use arc_swap::ArcSwapOption;
 
-use crate::journal::{Appended, Groups, Journal, NotAdmitted, Status, Tag};
+use crate::journal::{Appended, Groups, Journal, NotAdmitted, Reader, Status, Tag};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::{Barrier, Durable, Lost, Position};
 
@@ -232,6 +232,37 @@ impl ServiceJournal {
             self.handle.ask();
         }
         Some(Barrier { journal: Arc::clone(&self.handle) as Arc<dyn Durable>, position })
+    }
+
+    /// The end of what is on the disk: every operation that ends there or before is.  None while that is unknown, because
+    /// there is no journal yet or it has not synced what the services are from before it was made.
+    pub fn synced(&self) -> Option<Position> {
+        let (journal, ready) = self.handle.place_of(Position::default())?;
+        let synced = journal.synced();
+        (ready <= synced).then_some(synced)
+    }
+
+    /// Wakes `waker` when all up to `position` is on the disk; see [`Durable::poll_synced`].  It may be a position from before
+    /// there was a journal, which this has made.
+    ///
+    /// # Errors
+    /// As soon as it is known that it cannot be written now.
+    pub fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>> {
+        if !self.handle.is_made() {
+            self.handle.ask();
+        }
+        self.handle.poll_synced(position, waker)
+    }
+
+    /// True if whoever appends should slow down; see [`Journal::is_behind`].  While there is no journal nothing waits for it:
+    /// the service appends its state when it is attached.
+    pub fn is_behind(&self) -> bool {
+        self.journal().is_some_and(|journal| journal.is_behind())
+    }
+
+    /// Reads the service's records back; none while there is no journal, when no record has a place yet.
+    pub fn reader(&self) -> Option<Reader> {
+        Some(self.journal()?.reader(self.tag))
     }
 
     /// True if the disk has everything that is appended up to `position`.

@@ -7,17 +7,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Persistent, open_folder};
+use super::{Persistent, TAG, open_folder};
 use crate::clock::Now;
 use crate::disk::Disk;
 use crate::journal::segment::{self, FileId, UNTAGGED_VERSIONS};
 use crate::journal::{Journal, OpenError, Snapshot, Tag, recovery};
 use crate::wait::Position;
 
-/// The tag of the keeper's own records.
-pub(super) const TAG: Tag = Tag(0);
-
-/// The keeper's records: the former folders are taken over and to be removed, and they are removed.
+/// Records of the keeper: the former folders are taken over and to be removed, and they are removed.
 const TAKEN_OVER: [u8; 1] = [1];
 const REMOVED: [u8; 1] = [2];
 
@@ -57,7 +54,7 @@ impl Takeover {
         Ok(Takeover { former, has_files, is_done: false, is_read: false })
     }
 
-    /// Follows one of the keeper's own records.
+    /// Follows one of these records.
     pub(super) fn replay(&mut self, record: &[u8]) -> Result<(), String> {
         self.is_done = match record.try_into() {
             Ok(TAKEN_OVER) => true,

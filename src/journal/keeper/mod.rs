@@ -16,11 +16,13 @@
 mod dormant;
 mod handle;
 mod migration;
+mod persistent;
 mod thread;
 
 pub use dormant::Dormant;
 pub use handle::{JournalHandle, ServiceJournal};
 pub use migration::FormerFolder;
+pub use persistent::{Interrupted, Persistent, Rest};
 pub use thread::KeeperThread;
 
 use std::collections::BTreeSet;
@@ -33,71 +35,22 @@ use std::thread::JoinHandle;
 use super::{Journal, OpenError, Options, Snapshot, Tag, Writer};
 use crate::clock::{Clock, Now};
 use crate::disk::{Disk, Folder, FolderError};
-use crate::wait::Position;
 use migration::Takeover;
 
 /// The folder of the journal, in the directory for data.
 pub const FOLDER: &str = "journal";
+
+/// The tag of the keeper's own records.
+const TAG: Tag = Tag(0);
+
+/// The keeper's record of a server that has stopped in order, behind all others.  [`migration`] has its other records.
+const STOPPED: [u8; 1] = [3];
 
 /// How often a snapshot is begun anew because a service was interrupted, before it is left for later.
 const ATTEMPTS_MAX: usize = 3;
 
 /// The least time between two attempts to make the journal.
 const RETRY_MILLIS: u64 = 1_000;
-
-/// The rest of a service's part of a snapshot, which may take long and is written on another thread.
-pub type Rest = Box<dyn FnOnce(&mut Snapshot) -> Result<(), Interrupted> + Send>;
-
-/// Something has happened to a service after which its part of a snapshot is worth nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Interrupted;
-
-/// The end of a service that the keeper holds.
-pub trait Persistent: Send {
-    /// The tag of its records, for good.
-    fn tag(&self) -> Tag;
-
-    /// The folder in which earlier versions kept a journal of this service alone.
-    fn former_folder(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// Takes back a record of an earlier server; they come in the order in which they were appended.  The position is where
-    /// the record begins, by which it can be read again.  Those of a snapshot cannot be: all of them have the position of the
-    /// snapshot, and those of a former folder the first one.
-    ///
-    /// # Errors
-    /// Why it cannot be taken back, which stops the start.
-    fn replay(&mut self, record: &[u8], position: Position, now: Now) -> Result<(), String>;
-
-    /// All records were taken back, or there are none: the service begins, and no client uses it yet.  True if the records
-    /// must not be taken back again, so that the start fails if no snapshot can replace them.
-    fn resume(&mut self, now: Now) -> bool;
-
-    /// From now on the service appends its changes.  Before that it appends the state that the journal does not have: all of
-    /// it if the journal `is_new`, or the changes of [`Persistent::resume`].
-    fn attach(&mut self, is_new: bool);
-
-    /// True if there are changes that the service does not append at once, but in [`Persistent::copy_changes`].
-    fn has_changes(&self) -> bool {
-        false
-    }
-
-    /// Appends these changes.  Called twice a second.
-    fn copy_changes(&mut self) {}
-
-    /// True if there are changes that only a snapshot can record.
-    fn wants_snapshot(&self) -> bool {
-        false
-    }
-
-    /// Writes the whole state into a snapshot.  No changes are copied meanwhile.  A part that may take long is given back, to
-    /// be written while the keeper goes on.
-    ///
-    /// # Errors
-    /// If the snapshot has to be begun anew.
-    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<Option<Rest>, Interrupted>;
-}
 
 /// See the module's text.
 pub struct Keeper {
@@ -137,6 +90,7 @@ impl Keeper {
         let exists = directory.is_some() && folder.exists();
         if !exists && former.is_empty() {
             services.iter_mut().for_each(|service| {
+                service.note_last_stop(true);
                 service.resume(now);
             });
             return Ok(is_wanted.then(|| Keeper::without_journal(handle, folder, services)));
@@ -169,21 +123,21 @@ impl Keeper {
         let mut keeper = Keeper::without_journal(handle, PathBuf::new(), services);
         let mut takeover = Takeover::new(former)?;
         let place = disk.describe("");
+        let mut was_in_order = true;
         let (journal, writer, recovered) =
             Journal::open_on(disk, keeper.options(), &mut |tag, record, position| {
-                if tag == migration::TAG {
-                    return takeover.replay(record);
+                was_in_order = (tag, record) == (TAG, &STOPPED);
+                match tag {
+                    TAG if was_in_order => Ok(()),
+                    TAG => takeover.replay(record),
+                    tag => service_of(&mut keeper.services, tag)?.replay(record, position, now),
                 }
-                let service = keeper.services.iter_mut().find(|service| service.tag() == tag);
-                let service = service.ok_or_else(|| {
-                    format!("it has the tag {} of a service that this version does not know", tag.0)
-                })?;
-                service.replay(record, position, now)
             })?;
         let is_new = recovered.records == 0;
         takeover.read(is_new, &mut keeper.services, &place, now)?;
         let mut must_replace = takeover.is_read();
         for service in &mut keeper.services {
+            service.note_last_stop(was_in_order);
             must_replace |= service.resume(now);
         }
         // Before anything is appended, so that it stands for itself.
@@ -204,8 +158,7 @@ impl Keeper {
         folder: PathBuf,
         services: Vec<Box<dyn Persistent>>,
     ) -> Keeper {
-        let tags: BTreeSet<Tag> =
-            services.iter().map(|service| service.tag()).chain([migration::TAG]).collect();
+        let tags: BTreeSet<Tag> = services.iter().map(|service| service.tag()).chain([TAG]).collect();
         assert_eq!(tags.len(), services.len() + 1, "every service has a tag of its own");
         Keeper {
             handle: Arc::clone(handle),
@@ -337,7 +290,7 @@ impl Keeper {
         None
     }
 
-    /// Writes the remaining changes, and ends the journal: the server stops.
+    /// Writes the remaining changes, notes that nothing is behind them, and ends the journal: the server stops.
     pub fn close(mut self) {
         self.tried_at = None;
         self.tick();
@@ -346,9 +299,15 @@ impl Keeper {
             let _ = thread.join();
         }
         if let Some(journal) = &self.journal {
+            journal.append(TAG, &STOPPED);
             journal.close();
         }
     }
+}
+
+fn service_of(services: &mut [Box<dyn Persistent>], tag: Tag) -> Result<&mut Box<dyn Persistent>, String> {
+    let service = services.iter_mut().find(|service| service.tag() == tag);
+    service.ok_or_else(|| format!("it has the tag {} of a service that this version does not know", tag.0))
 }
 
 fn open_folder(path: &Path) -> Result<Folder, OpenError> {

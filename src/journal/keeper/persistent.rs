@@ -1,0 +1,64 @@
+//! What the keeper asks of a service that it keeps.
+
+use crate::clock::Now;
+use crate::journal::{Snapshot, Tag};
+use crate::wait::Position;
+
+/// The rest of a service's part of a snapshot, which may take long and is written on another thread.
+pub type Rest = Box<dyn FnOnce(&mut Snapshot) -> Result<(), Interrupted> + Send>;
+
+/// Something has happened to a service after which its part of a snapshot is worth nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interrupted;
+
+/// The end of a service that the keeper holds.
+pub trait Persistent: Send {
+    /// The tag of its records, for good.
+    fn tag(&self) -> Tag;
+
+    /// The folder in which earlier versions kept a journal of this service alone.
+    fn former_folder(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Takes back a record of an earlier server; they come in the order in which they were appended.  The position is where
+    /// the record begins, by which it can be read again.  Those of a snapshot cannot be: all of them have the position of the
+    /// snapshot, and those of a former folder the first one.
+    ///
+    /// # Errors
+    /// Why it cannot be taken back, which stops the start.
+    fn replay(&mut self, record: &[u8], position: Position, now: Now) -> Result<(), String>;
+
+    /// Says whether the server before has stopped in order, so that the records are all that it ever appended; also true if
+    /// there was none.  Otherwise it may have appended more, which those of its clients may have seen that did not wait for
+    /// the disk.  Called once, behind the last record and before the service begins.
+    fn note_last_stop(&mut self, _was_in_order: bool) {}
+
+    /// All records were taken back, or there are none: the service begins, and no client uses it yet.  True if the records
+    /// must not be taken back again, so that the start fails if no snapshot can replace them.
+    fn resume(&mut self, now: Now) -> bool;
+
+    /// From now on the service appends its changes.  Before that it appends the state that the journal does not have: all of
+    /// it if the journal `is_new`, or the changes of [`Persistent::resume`].
+    fn attach(&mut self, is_new: bool);
+
+    /// True if there are changes that the service does not append at once, but in [`Persistent::copy_changes`].
+    fn has_changes(&self) -> bool {
+        false
+    }
+
+    /// Appends these changes.  Called twice a second.
+    fn copy_changes(&mut self) {}
+
+    /// True if there are changes that only a snapshot can record.
+    fn wants_snapshot(&self) -> bool {
+        false
+    }
+
+    /// Writes the whole state into a snapshot.  No changes are copied meanwhile.  A part that may take long is given back, to
+    /// be written while the keeper goes on.
+    ///
+    /// # Errors
+    /// If the snapshot has to be begun anew.
+    fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<Option<Rest>, Interrupted>;
+}
