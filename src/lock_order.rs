@@ -100,6 +100,8 @@ ranks! {
     RECEIVERS_BEHIND,
     /// Receivers that have become too slow, which the log is to name.
     SLOW_RECEIVERS,
+    /// Work that batches have left over.
+    LEFT_WORK,
     /// The tasks that wait for the journal to be made.
     JOURNAL_AWAITED,
     /// Which journal the groups belong to.

@@ -19,7 +19,7 @@ use crate::client::{ClientFlags, Clients, Waiting};
 use crate::clock::Clock;
 use crate::command::{KeyWaiters, Monitors, Services};
 use crate::data_directory;
-use crate::delivery::Effects;
+use crate::delivery::{Effects, FanOut};
 use crate::descriptors;
 use crate::http;
 use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
@@ -65,6 +65,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
     let journal = Arc::<JournalHandle>::default();
+    let alarm = Arc::<Alarm>::default();
     let locks = Locks::new(&journal, lock_durability(&settings));
     let limits = Limits::kept_in(&journal, slots).with_ipv6_prefix(settings.limit_host_prefix as u8);
     limits.follow_wall_clock(clock.now());
@@ -76,7 +77,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         settings: Live::new(settings),
         attempts: Attempts::default(),
         tickets: Tickets::default(),
-        fan_out: Arc::default(),
+        fan_out: Arc::new(FanOut::with_alarm(&alarm)),
         limits,
         journal,
         timekeeper: slots - 1,
@@ -88,7 +89,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         started: clock.now(),
         clock,
         run_id: run_id[..RUN_ID_LENGTH].to_owned(),
-        alarm: Alarm::default(),
+        alarm,
         active_expiry: AtomicBool::new(true),
         log: Arc::default(),
         draining: AtomicBool::new(false),
@@ -404,7 +405,7 @@ async fn keep_time(services: Arc<Services>, shutdown: CancellationToken) {
         let now = services.clock.now();
         if services.alarm.ring(now.millis()) {
             services.advance(now, &mut effects);
-            effects.deliver(&services.alarm);
+            services.fan_out.deliver(&mut effects);
             continue;
         }
         let left = next.map_or(Duration::MAX, |due| Duration::from_millis(due.saturating_sub(now.millis())));

@@ -60,7 +60,7 @@ pub struct Services {
     /// Forty hexadecimal digits that name this run.
     pub run_id: String,
     /// The earliest time at which a service has something to do that no client asks for.
-    pub alarm: Alarm,
+    pub alarm: Arc<Alarm>,
     /// Cleared by DEBUG SET-ACTIVE-EXPIRE 0.
     pub active_expiry: AtomicBool,
     /// The commands that wait for keys to be written.
@@ -102,6 +102,7 @@ impl Services {
 
     /// Does everything that has fallen due: to be called when the alarm has rung.
     pub fn advance(&self, now: Now, effects: &mut Effects) {
+        self.fan_out.take_over_work(effects);
         self.rows.iter().for_each(|service| (service.advance)(self, now, effects));
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
 
+use super::after_batch::Works;
 use super::interest::Lookups;
 use super::staging::Stages;
 use super::traffic::Untold;
@@ -17,7 +18,7 @@ use crate::wait::Barrier;
 const MILLISECOND: u64 = 1000;
 
 /// The effects of a batch of operations.  Operations add to them; the thread that ran the operations calls
-/// [`Effects::deliver`] at the end of the batch, once it holds no lock.
+/// [`FanOut::deliver`] at the end of the batch, once it holds no lock.
 #[derive(Default)]
 pub struct Effects {
     /// Messages for each receiver.
@@ -26,6 +27,8 @@ pub struct Effects {
     wakes: Vec<Arc<Outbox>>,
     /// The messages that this thread has published and sent.
     pub(super) traffic: Untold,
+    /// What is to be done at the end of the batch.
+    pub(super) works: Works,
     /// Memory that is not needed any more.
     discarded: Vec<Box<dyn Send>>,
     /// The earliest time at which an operation's service has something to do, in microseconds of the server's clock.
@@ -141,23 +144,23 @@ impl Effects {
         self.barrier.take()
     }
 
-    /// Sets the alarm, hands over messages, wakes each receiver once and frees discarded memory.  No lock may be held.
+    /// Hands over messages, does the work for the end of the batch and hands over its messages, wakes each receiver once, sets
+    /// the alarm and frees discarded memory.  No lock may be held.
+    ///
+    /// Work may be left over for the next call, if it asks for more work without end.  A server's threads use
+    /// [`FanOut::deliver`], which leaves it to another batch.
     pub fn deliver(&mut self, alarm: &Alarm) {
+        self.hand_over_amid_batch();
+        self.work();
+        self.traffic.tell();
+        self.deliver_wakes();
         if let Some(deadline) = self.next_deadline.take() {
             alarm.set(deadline.div_ceil(MILLISECOND));
         }
-        self.deliver_messages();
         if !self.discarded.is_empty() {
             self.discarded.clear();
             allocator::ask_for_purge();
         }
-    }
-
-    /// Hands over messages and wakes each receiver once.  No lock may be held.
-    pub(super) fn deliver_messages(&mut self) {
-        self.hand_over_amid_batch();
-        self.traffic.tell();
-        self.deliver_wakes();
     }
 
     fn deliver_wakes(&mut self) {

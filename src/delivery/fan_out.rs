@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::after_batch::LeftWork;
 use super::backlog::Backlog;
 use super::presence::Presence;
 use super::publication::Publication;
@@ -10,6 +11,7 @@ use super::staging::Stages;
 use super::stream::Streams;
 use super::traffic::{Amount, Counts, Listener, Traffic};
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions, sink};
+use crate::alarm::Alarm;
 use crate::clock::Now;
 use crate::settings::Settings;
 
@@ -26,6 +28,9 @@ pub struct FanOut {
     pub(super) backlog: Arc<Backlog>,
     /// The streams that are open.
     pub(super) streams: Arc<Streams>,
+    /// That of the server.
+    pub(super) alarm: Arc<Alarm>,
+    pub(super) left_work: LeftWork,
     counts: Arc<Counts>,
 }
 
@@ -93,6 +98,11 @@ impl<'m, 'e> Sending<'m, 'e> {
 }
 
 impl FanOut {
+    /// One that sets the server's alarm.
+    pub fn with_alarm(alarm: &Arc<Alarm>) -> FanOut {
+        FanOut { alarm: Arc::clone(alarm), ..FanOut::default() }
+    }
+
     /// Follows the settings that bound what waits for receivers.
     pub fn follow_settings(&self, settings: &Settings) {
         self.backlog.follow_settings(settings);

@@ -11,10 +11,11 @@
 //! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
 //! | `sink` | receivers within the server |
-//! | `effects`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
+//! | `effects`, `after_batch`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
 //! | `outbox/`, `gap`, `stream` | what waits for one receiver |
 //! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
 
+mod after_batch;
 mod backlog;
 mod budget;
 mod effects;
@@ -37,6 +38,7 @@ mod subscriptions;
 mod tests;
 mod traffic;
 
+pub use after_batch::AfterBatch;
 pub use effects::Effects;
 pub use encoding::{Encoding, server_sent_event};
 pub use fan_out::{FanOut, Receivers};

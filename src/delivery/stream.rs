@@ -82,7 +82,7 @@ impl Stream {
         for subscription in &subscriptions {
             fan_out.subscribe(Arc::clone(subscription), &mut effects);
         }
-        effects.deliver_messages();
+        fan_out.deliver(&mut effects);
         Some(Stream { fan_out: Arc::clone(fan_out), subscriptions, outbox, reader })
     }
 
@@ -112,7 +112,7 @@ impl Drop for Stream {
             self.fan_out.unsubscribe(ended, &mut effects);
             ended.silence();
         }
-        effects.deliver_messages();
+        self.fan_out.deliver(&mut effects);
         self.outbox.discard();
         self.fan_out.streams.count.fetch_sub(1, Relaxed);
     }

@@ -5,6 +5,7 @@ mod gaps;
 mod groups;
 mod relief;
 mod sinks;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::Arc;

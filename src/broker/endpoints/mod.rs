@@ -64,7 +64,7 @@ fn publish_turn<'m>(services: &Services, messages: &mut impl Iterator<Item = Mes
         let message = Message { listener: Listener::Http, ..message };
         receivers.push(services.fan_out.publish(&message, &mut effects));
     }
-    effects.deliver(&services.alarm);
+    services.fan_out.deliver(&mut effects);
     receivers
 }
 

@@ -352,7 +352,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
                 resp.last_command.store(row.id as u32, Relaxed);
             }
         }
-        effects.deliver(&services.alarm);
+        services.fan_out.deliver(effects);
         self.call.continuation.flow
     }
 }

@@ -14,7 +14,7 @@ impl Executor {
         let now = self.services.clock.now();
         if self.services.alarm.ring(now.millis()) {
             self.services.advance(now, &mut self.workspace.effects);
-            self.workspace.effects.deliver(&self.services.alarm);
+            self.services.fan_out.deliver(&mut self.workspace.effects);
         }
     }
 

@@ -266,14 +266,14 @@ impl Executor {
             }
         }
         *buffer = output.into_buffer();
-        self.workspace.effects.deliver(&self.services.alarm);
+        self.services.fan_out.deliver(&mut self.workspace.effects);
     }
 
     /// Takes back the promise of a reply that its client will not get in time.
     pub fn withdraw_held(&mut self, held: &mut HeldReply) {
         if let Some(promise) = &mut held.promise {
             promise.withdraw(&self.services, self.services.clock.now(), &mut self.workspace.effects);
-            self.workspace.effects.deliver(&self.services.alarm);
+            self.services.fan_out.deliver(&mut self.workspace.effects);
         }
     }
 
@@ -290,7 +290,7 @@ impl Executor {
     /// Ends the waiting of a command.
     pub fn cancel(&mut self, blocked: &dyn BlockedCommand) {
         blocked.cancel(&self.services, self.services.clock.now(), &mut self.workspace.effects);
-        self.workspace.effects.deliver(&self.services.alarm);
+        self.services.fan_out.deliver(&mut self.workspace.effects);
     }
 
     /// Ends the transaction of a client that has gone, and all that it holds in services.
@@ -303,7 +303,7 @@ impl Executor {
         }
         services.settle(workspace.slot, &mut keyspace);
         drop(gate);
-        workspace.effects.deliver(&services.alarm);
+        services.fan_out.deliver(&mut workspace.effects);
         services.clients.disconnect(client.shared.id, services.clock.now().millis());
     }
 }

@@ -166,8 +166,8 @@ impl Context {
         visit.keyspace.unlock();
         services.key_waiters.serve(&mut visit.keyspace, visit.effects);
         services.settle(self.0.slot, &mut visit.keyspace);
-        drop(gate);
-        effects.deliver(&services.alarm);
+        drop((gate, random));
+        services.fan_out.deliver(&mut effects);
         result
     }
 }

@@ -87,7 +87,7 @@ impl<F: FnOnce(&Services, Now, &mut Effects)> Drop for Undo<'_, F> {
         if let Some(undo) = self.undo.take() {
             let (services, mut effects) = (self.context.services(), Effects::default());
             undo(services, self.context.now(), &mut effects);
-            effects.deliver(&services.alarm);
+            services.fan_out.deliver(&mut effects);
         }
     }
 }

@@ -91,7 +91,7 @@ fn with_effects<R>(
 ) -> Result<R, Problem> {
     let mut effects = Effects::default();
     let left = left(context.now(), &mut effects);
-    effects.deliver(&context.services().alarm);
+    context.services().fan_out.deliver(&mut effects);
     left.ok_or_else(|| {
         Problem::new(problems::UNAVAILABLE).detail(
             "the time was over before the disk had it: ask for a longer one, or see why the disk is slow",

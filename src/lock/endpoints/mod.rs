@@ -38,7 +38,7 @@ fn start<O: LockOperation>(context: &Context, operation: &O) -> (O::Answer, Opti
     let (services, mut effects) = (context.services(), Effects::default());
     let answer = services.run_lock(operation, context.now(), &mut effects);
     let barrier = effects.take_barrier();
-    effects.deliver(&services.alarm);
+    services.fan_out.deliver(&mut effects);
     (answer, barrier)
 }
 

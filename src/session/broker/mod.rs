@@ -147,7 +147,7 @@ impl Session {
                 self.facts().set_close_reason(CloseReason::Expired);
                 return self.end(EXPIRED, output);
             };
-            publisher.effects.deliver(&services.alarm);
+            services.fan_out.deliver(publisher.effects);
             ended.iter().for_each(|ended| write::error(output, rights::violation(ended).to_string()));
             if self.facts().options().contains(BrokerOptions::TAKES_INFO) {
                 self.write_info(&services, Occasion::Greeting, output);
@@ -256,6 +256,6 @@ impl Session {
             publisher.services.fan_out.unsubscribe(&ended, publisher.effects);
             ended.silence();
         }
-        publisher.effects.deliver(&publisher.services.alarm);
+        publisher.services.fan_out.deliver(publisher.effects);
     }
 }

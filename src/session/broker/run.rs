@@ -207,7 +207,7 @@ impl<'r> Run<'r> {
         let Publisher { services, effects, .. } = self.publisher;
         let facts = self.session.facts();
         facts.count_published(effects.published(self.session.shared.door.listener()));
-        effects.deliver(&services.alarm);
+        services.fan_out.deliver(effects);
         let outbox = &self.session.shared.outbox;
         outbox.collect(self.output, ROOM.saturating_sub(outbox.unsent()));
         if self.last_operation != LastOperation::None {

@@ -105,7 +105,7 @@ impl Session {
                 self.facts().set_close_reason(CloseReason::Expired);
                 return self.end(EXPIRED, ErrorCode::Unauthorized, output);
             };
-            publisher.effects.deliver(&services.alarm);
+            services.fan_out.deliver(publisher.effects);
             for ended in &ended {
                 let failure = Failure::new(ErrorCode::Forbidden, rights::violation(ended).to_string());
                 let id = String::from_utf8_lossy(&ended.options().id);
@@ -210,6 +210,6 @@ impl Session {
             fan_out.unsubscribe(&ended, publisher.effects);
             ended.silence();
         }
-        publisher.effects.deliver(&publisher.services.alarm);
+        publisher.services.fan_out.deliver(publisher.effects);
     }
 }

@@ -101,7 +101,7 @@ impl<'r> Run<'r> {
         }
         let Publisher { services, effects, .. } = self.publisher;
         facts(shared).count_published(effects.published(shared.door.listener()));
-        effects.deliver(&services.alarm);
+        services.fan_out.deliver(effects);
         self.session.collect_behind(0, self.output);
     }
 
