@@ -35,6 +35,7 @@ pub use groups::{Group, Groups};
 pub use reader::{READ_BYTES, ReadError, Reader};
 pub use record::{RECORD_MAX, Tag, record_length};
 pub use recovery::{OpenError, Recovered, Replay, TornEnd};
+pub use segments::OPEN_SEGMENTS_MAX;
 pub use snapshot::Snapshot;
 pub use writer::Writer;
 

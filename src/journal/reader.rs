@@ -74,7 +74,8 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// Reads the records of one service.  Whoever reads has a reader of its own and keeps it, since its memory is worth keeping.
+/// Reads the records of one service.  A thread that reads has one and keeps it, for its memory and because records that lie beside
+/// each other come from one read, whoever asks for them.
 pub struct Reader {
     shared: Arc<Shared>,
     tag: Tag,

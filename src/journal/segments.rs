@@ -13,8 +13,8 @@ use crate::disk::{Disk, PlacedRead};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::Position;
 
-/// Files that stay open, beside those that readers have.
-pub(super) const OPEN_MAX: usize = 8;
+/// Segments that stay open because they were read, beside those that readers have.
+pub const OPEN_SEGMENTS_MAX: usize = 8;
 
 /// See the module's text.
 #[derive(Default)]
@@ -111,7 +111,7 @@ impl Segments {
         // Another thread may have opened it as well, or a snapshot has removed it meanwhile.
         let start = open.segment.start;
         if known.segments.contains_key(&start) && known.find_open(start).is_none() {
-            known.open.truncate(OPEN_MAX - 1);
+            known.open.truncate(OPEN_SEGMENTS_MAX - 1);
             known.open.push_front(Arc::clone(&open));
         }
         open
