@@ -12,6 +12,7 @@ mod redis_benchmark;
 pub(crate) mod redis_cli;
 mod redis_cli_reports;
 mod redis_rs;
+mod streams;
 mod websocket;
 
 /// Where the client program called `script` is.

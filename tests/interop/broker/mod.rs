@@ -6,13 +6,13 @@
 mod async_nats;
 mod browser;
 mod killed;
-mod programs;
+pub(super) mod programs;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::support::peers;
-use crate::support::process::Server;
+use crate::support::process::{Folder, Server};
 
 /// The steps of each client, which prints a step's name once it has passed.
 const STEPS: [&str; 9] = [
@@ -28,14 +28,14 @@ const STEPS: [&str; 9] = [
 ];
 
 /// The line with which a client asks for a restart.
-const RESTART: &str = "restart";
+pub(super) const RESTART: &str = "restart";
 
 /// Its last step.
 const RECONNECT: &str = "reconnect";
 
 /// A program that serves clients of NATS.
 #[derive(Clone)]
-enum Program {
+pub(super) enum Program {
     /// The newest nats-server.
     Nats(PathBuf),
     /// Quartet.
@@ -57,22 +57,30 @@ fn programs() -> Vec<Program> {
 impl Restartable {
     /// Starts one.
     fn start(program: Program) -> Restartable {
-        let server = program.serve(0);
+        let server = program.serve(0, None);
         Restartable { program, address: server.broker_address(), server: Some(server) }
     }
 
     /// Kills it, and starts another that listens where it has listened.
     fn restart(&mut self) {
         self.server = None;
-        self.server = Some(self.program.serve(self.address.port()));
+        self.server = Some(self.program.serve(self.address.port(), None));
     }
 }
 
 impl Program {
-    fn serve(&self, port: u16) -> Server {
+    /// Starts it at this port, of which zero is any.  What it keeps goes to `folder`.
+    pub(super) fn serve(&self, port: u16, folder: Option<&Folder>) -> Server {
+        let kept = folder.map(|folder| folder.path().to_string_lossy());
         match self {
-            Program::Nats(program) => Server::nats(program, port, ""),
-            Program::Quartet => Server::quartet(&["--broker-port", &port.to_string()]),
+            Program::Nats(program) => {
+                let streams = kept.map(|folder| format!("jetstream {{ store_dir: {folder:?} }}"));
+                Server::nats(program, port, &streams.unwrap_or_default())
+            }
+            Program::Quartet => {
+                let port = port.to_string();
+                Server::quartet(&["--broker-port", &port, "--dir", kept.as_deref().unwrap_or_default()])
+            }
         }
     }
 }

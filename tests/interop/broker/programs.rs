@@ -52,24 +52,20 @@ fn transport_node() {
 
 #[test]
 fn nats_go() {
-    let Some(client) = go_client() else { return };
+    let Some(client) = go_program("nats_client") else { return };
     check(|| Command::new(&client), &[SERVICE]);
 }
 
-/// The client in Go, built against the package as Debian has it.
-fn go_client() -> Option<PathBuf> {
-    static BUILT: OnceLock<(Folder, PathBuf)> = OnceLock::new();
+/// A client in Go, built against the package as Debian has it.
+pub(in crate::interop) fn go_program(name: &str) -> Option<PathBuf> {
+    static FOLDER: OnceLock<Folder> = OnceLock::new();
     let go = peers::go(&Path::new(GO_PATH).join("src/github.com/nats-io/nats.go"))?;
-    let (_, client) = BUILT.get_or_init(|| {
-        let folder = Folder::new();
-        let client = folder.path().join("nats_client");
-        let mut command = Command::new(go);
-        command.args(["build", "-o"]).arg(&client).arg(program("go/nats_client.go"));
-        // Packages are looked for there and nowhere else, so nothing is fetched.
-        command.envs([("GO111MODULE", "off"), ("GOPATH", GO_PATH), ("GOFLAGS", ""), ("CGO_ENABLED", "0")]);
-        command.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));
-        run(command).success();
-        (folder, client)
-    });
-    Some(client.clone())
+    let client = FOLDER.get_or_init(Folder::new).path().join(name);
+    let mut command = Command::new(go);
+    command.args(["build", "-o"]).arg(&client).arg(program(&format!("go/{name}.go")));
+    // Packages are looked for there and nowhere else, so nothing is fetched.
+    command.envs([("GO111MODULE", "off"), ("GOPATH", GO_PATH), ("GOFLAGS", ""), ("CGO_ENABLED", "0")]);
+    command.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));
+    run(command).success();
+    Some(client)
 }

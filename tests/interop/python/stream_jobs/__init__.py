@@ -1,0 +1,1 @@
+"""What programs do with streams by nats-py."""

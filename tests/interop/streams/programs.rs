@@ -1,0 +1,50 @@
+//! Client programs in other languages.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{Keeping, programs};
+use crate::interop::broker::RESTART;
+use crate::interop::broker::programs::go_program;
+use crate::interop::program;
+use crate::support::peers;
+use crate::support::program::Running;
+
+/// Runs a client against each server, until it has done so many jobs.
+fn check(client: impl Fn() -> Command, jobs: usize) {
+    for server in programs() {
+        let mut server = Keeping::start(server);
+        let mut command = client();
+        command.arg(server.address.to_string());
+        let mut running = Running::start(command);
+        running.wait_for_line(RESTART);
+        server.restart();
+        let ended = running.end().success();
+        assert_eq!(ended.stdout.lines().filter(|line| *line != RESTART).count(), jobs, "{}", ended.stdout);
+    }
+}
+
+/// The program `script`, for `interpreter` to run.
+fn script(interpreter: &Path, script: &str) -> Command {
+    let mut command = Command::new(interpreter);
+    command.arg(program(script));
+    command
+}
+
+#[test]
+fn nats_py() {
+    let Some(python) = peers::python(&["nats"]) else { return };
+    check(|| script(&python, "python/nats_streams.py"), 71);
+}
+
+#[test]
+fn nats_js() {
+    let Some(node) = peers::node("@nats-io/jetstream") else { return };
+    check(|| script(&node, "node/nats_streams.js"), 45);
+}
+
+#[test]
+fn nats_go() {
+    let Some(client) = go_program("nats_streams") else { return };
+    check(|| Command::new(&client), 23);
+}
