@@ -12,4 +12,5 @@ pub mod ingest;
 pub mod json;
 pub mod message;
 mod numbers;
+pub mod record;
 pub mod segment;

@@ -8,6 +8,7 @@ mod consumer;
 mod consumer_check;
 mod consumer_update;
 mod dead_letter;
+mod kept;
 mod republish;
 mod stream;
 mod stream_check;

@@ -86,6 +86,16 @@ impl Expiry {
         self.entries.insert(entry, |other| other.cmp(&entry));
     }
 
+    /// All that are noted, in the order of their times: the sequence, and when it goes in nanoseconds since 1970.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, i64)> {
+        self.entries.from(|_| false).map(|entry| (self.base + entry.offset(), nanoseconds(entry.due())))
+    }
+
+    /// The messages that stay whatever their age.
+    pub fn lasting(&self) -> &RoaringTreemap {
+        &self.lasting
+    }
+
     /// A message stays whatever its age.
     pub fn add_lasting(&mut self, sequence: u64) {
         self.lasting.insert(sequence);
@@ -117,9 +127,7 @@ impl Expiry {
 
     /// When the next message goes, in nanoseconds since 1970; it may have gone already.
     pub fn next_due(&self) -> Option<i64> {
-        self.entries
-            .first()
-            .map(|entry| i64::try_from(entry.due()).unwrap_or(i64::MAX).saturating_mul(NANOSECONDS))
+        self.entries.first().map(|entry| nanoseconds(entry.due()))
     }
 
     /// Takes out a message that is due at `now`.  It may have gone already.
@@ -131,6 +139,10 @@ impl Expiry {
         self.entries.remove(|entry| if *entry == first { Ordering::Equal } else { Ordering::Greater })?;
         Some(self.base + first.offset())
     }
+}
+
+fn nanoseconds(due: u64) -> i64 {
+    i64::try_from(due).unwrap_or(i64::MAX).saturating_mul(NANOSECONDS)
 }
 
 #[cfg(test)]
@@ -155,6 +167,10 @@ mod tests {
             }
         }
         assert_eq!(expiry.len(), twin.len());
+        let mut restored = Expiry::default();
+        expiry.entries().for_each(|(sequence, due)| restored.add(sequence, due, |_| true));
+        let expected: Vec<_> = twin.into_iter().map(|(due, sequence)| (sequence, due)).collect();
+        assert_eq!(restored.entries().collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -184,6 +200,7 @@ mod tests {
         let mut expiry = Expiry::default();
         expiry.add_lasting(5);
         assert!(expiry.is_lasting(5) && !expiry.is_lasting(6) && expiry.is_empty());
+        assert_eq!(expiry.lasting().iter().collect::<Vec<_>>(), [5]);
         expiry.remove_lasting(5);
         assert!(!expiry.is_lasting(5));
     }
