@@ -1,6 +1,7 @@
 //! The effects of operations, of any service, which happen once no lock is held.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
@@ -13,6 +14,10 @@ use super::{Amount, FanOut, Listener, Outbox};
 use crate::alarm::Alarm;
 use crate::allocator;
 use crate::wait::Barrier;
+
+/// How long a publisher pauses that has to slow down; then it may publish until it is told so again, one message at least.
+/// The disk takes about so long for a sync.
+pub const SLOWED_TIME: Duration = Duration::from_millis(2);
 
 /// Microseconds in a millisecond: services count the one, the alarm the other.
 const MILLISECOND: u64 = 1000;
@@ -37,6 +42,8 @@ pub struct Effects {
     barrier: Option<Barrier>,
     /// What the thread remembers of its lookups of subjects.
     lookups: Lookups,
+    /// The publisher of this turn has to slow down.
+    is_slowed: bool,
     /// Sinks that take a message now, each within another.
     pub(super) sinks_within: u8,
     /// Whether somebody may want events, so that operations note them.  Set before an operation.
@@ -61,14 +68,27 @@ impl Effects {
 
     /// Says that a turn of a publisher begins.
     pub fn begin_turn(&mut self) {
+        self.is_slowed = false;
         self.stages.begin_turn();
     }
 
-    /// Whether the messages of this turn are so many bytes for all their receivers that these should have their turns before
-    /// more is published.
+    /// Whether no more should be published in this turn: its messages are so many bytes for all their receivers that these should
+    /// have their turns before, or the publisher has to slow down.
     #[inline]
     pub fn is_turn_over(&self) -> bool {
-        self.stages.is_turn_over()
+        self.is_slowed || self.stages.is_turn_over()
+    }
+
+    /// Has the publisher hold back what else it has to publish, and go on after [`SLOWED_TIME`]: a sink has more to write to the
+    /// disk than this can take for now.  What was published is published.
+    pub fn slow_down(&mut self) {
+        self.is_slowed = true;
+    }
+
+    /// Whether the publisher of this turn has to slow down.
+    #[inline]
+    pub fn is_slowed(&self) -> bool {
+        self.is_slowed
     }
 
     /// Hands all messages so far to the outboxes of their receivers, which are woken at the end of the batch.

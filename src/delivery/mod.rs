@@ -39,7 +39,7 @@ mod tests;
 mod traffic;
 
 pub use after_batch::AfterBatch;
-pub use effects::Effects;
+pub use effects::{Effects, SLOWED_TIME};
 pub use encoding::{Encoding, server_sent_event};
 pub use fan_out::{FanOut, Receivers};
 pub use interest::{Interest, InterestReport, Matches};

@@ -13,6 +13,7 @@ use quartet_protocol::buffer::Buffer;
 use super::thread_state::ThreadState;
 use crate::command::Flow;
 use crate::command::executor::Executor;
+use crate::delivery::SLOWED_TIME;
 use crate::session::{Scratch, Session, Unsent};
 
 /// Parts of the output given to the system in one call.
@@ -46,6 +47,8 @@ pub(super) struct Connection {
     unsent: Unsent,
     /// Nothing is written or run before this time, in microseconds.
     paused_until: Option<u64>,
+    /// No more input is read or run before this time, in microseconds: the disk cannot take what the client publishes.
+    slowed_until: Option<u64>,
     /// The client sends no more; its requests so far are still answered.
     at_end: bool,
     /// No more is run; the connection ends when everything is written.
@@ -84,6 +87,7 @@ impl Connection {
             waker,
             unsent: Unsent::default(),
             paused_until: None,
+            slowed_until: None,
             at_end: false,
             ending: false,
             lingers_until: None,
@@ -132,19 +136,39 @@ impl Connection {
         self.collect(&mut state.scratch);
         self.reads = 0;
         state.executor.begin_turn();
+        let now = || state.executor.services().clock.now().micros();
+        self.slowed_until.take_if(|until| *until <= now());
         for _ in 0..STEPS_PER_TURN {
-            match self.step(state) {
-                Poll::Ready(Ok(())) if self.reads < READS_PER_TURN && !state.executor.is_turn_over() => {}
+            let step = self.step(state);
+            self.note_slowed(&state.executor);
+            match step {
+                Poll::Ready(Ok(())) if self.may_go_on(&state.executor) => {}
                 Poll::Ready(Ok(())) => return NextAction::Again,
                 Poll::Ready(Err(Ended)) => return NextAction::End,
-                Poll::Pending => {
-                    let due = if self.ending { None } else { self.session.deadline() };
-                    let until = self.lingers_until.or(self.paused_until).or(due);
-                    return until.map_or(NextAction::Wait, NextAction::Pause);
-                }
+                Poll::Pending => return self.pending_action(),
             }
         }
         NextAction::Again
+    }
+
+    /// Begins to hold input back if the last step has published more than the disk can take for now.
+    fn note_slowed(&mut self, executor: &Executor) {
+        if executor.is_slowed() && self.slowed_until.is_none() {
+            self.slowed_until = Some(executor.services().clock.now().after(SLOWED_TIME).micros());
+        }
+    }
+
+    /// Whether its turn may have one more step.  While its input is held back, it only writes.
+    fn may_go_on(&self, executor: &Executor) -> bool {
+        self.slowed_until.is_some() || (self.reads < READS_PER_TURN && !executor.is_turn_over())
+    }
+
+    /// The worker's next action if there is nothing to do for now.
+    fn pending_action(&self) -> NextAction {
+        let due = || self.session.deadline().into_iter().chain(self.slowed_until).min();
+        let due = if self.ending { None } else { due() };
+        let until = self.lingers_until.or(self.paused_until).or(due);
+        until.map_or(NextAction::Wait, NextAction::Pause)
     }
 
     /// Writes what may be written, then does one thing more.
@@ -179,6 +203,9 @@ impl Connection {
         if was_waiting && self.poll_waited(state).is_ready() {
             // The reply goes first: a client that does not read it gets no more.
             return Poll::Ready(Ok(()));
+        }
+        if self.slowed_until.is_some() {
+            return Poll::Pending;
         }
         if !was_waiting && self.session.is_behind() && self.has_read() {
             self.resume(state);
@@ -420,3 +447,6 @@ fn write(stream: &mut TcpStream, output: &Buffer, mut allowed: usize) -> std::io
         several => stream.write_vectored(several),
     }
 }
+
+#[cfg(test)]
+mod tests;

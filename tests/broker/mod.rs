@@ -15,5 +15,6 @@ mod random;
 mod reload;
 mod simulation;
 mod sinks;
+mod slowing;
 mod topic_space;
 mod typed;

@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use quartet::clock::{Clock, Now};
 use quartet::command::executor::Executor;
 use quartet::command::{Flow, Services};
+use quartet::delivery::SLOWED_TIME;
 use quartet::random::Random;
 use quartet::server;
 use quartet::session::{Protocol, Refused, Scratch, Session, Unsent};
@@ -58,6 +59,8 @@ pub(crate) struct SimulatedConnection {
     socket: Vec<u8>,
     pub(crate) socket_room: usize,
     is_ending: bool,
+    /// Its input is held back until this time, in microseconds.
+    slowed_until: Option<u64>,
     /// Bytes that the conversation has received, and the most that were seen to wait for the client at a time.
     received: usize,
     /// Those of them that were not run.
@@ -109,6 +112,7 @@ impl SimulatedServer {
             socket: Vec::new(),
             socket_room: usize::MAX,
             is_ending: false,
+            slowed_until: None,
             received: 0,
             waiting_input: 0,
             most_waiting: 0,
@@ -200,7 +204,10 @@ impl SimulatedConnection {
         let Thread { executor, scratch } = thread;
         let Some(session) = &mut self.session else { return false };
         let can_write = !self.unsent.is_empty() && self.socket.len() < self.socket_room;
-        let can_read = (!self.input.is_empty() || session.is_behind()) && session.has_read(self.unsent.len());
+        let now = executor.services().clock.now();
+        self.slowed_until.take_if(|until| *until <= now.micros());
+        let can_run = self.slowed_until.is_none() && session.has_read(self.unsent.len());
+        let can_read = (!self.input.is_empty() || session.is_behind()) && can_run;
         if !self.woken.0.swap(false, Relaxed) && !can_write && !can_read {
             return false;
         }
@@ -210,8 +217,16 @@ impl SimulatedConnection {
             self.keep(executor, scratch);
         }
         executor.begin_turn();
-        while self.step(executor, scratch) && !executor.is_turn_over() {}
-        true
+        loop {
+            let has_more = self.step(executor, scratch);
+            if executor.is_slowed() && self.slowed_until.is_none() {
+                self.slowed_until = Some(now.after(SLOWED_TIME).micros());
+            }
+            // While its input is held back, it only writes.
+            if !has_more || (self.slowed_until.is_none() && executor.is_turn_over()) {
+                return true;
+            }
+        }
     }
 
     /// Writes what may be written, then does one thing more; whether there may be more to do.
@@ -235,7 +250,7 @@ impl SimulatedConnection {
         if self.unsent.len() > before {
             return true;
         }
-        if self.is_ending || !session.has_read(self.unsent.len()) {
+        if self.is_ending || self.slowed_until.is_some() || !session.has_read(self.unsent.len()) {
             return false;
         }
         let flow = if session.is_behind() {

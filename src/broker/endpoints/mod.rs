@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::broker::subjects::SubjectRefused;
 use crate::command::Services;
-use crate::delivery::{Effects, Listener, Message, Receivers};
+use crate::delivery::{Effects, Listener, Message, Receivers, SLOWED_TIME};
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::random;
 
@@ -36,28 +36,45 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(monitoring::endpoints())
 }
 
-/// Publishes messages in their order; the receivers of each.  After each turn the receivers have time to read.
+/// Publishes messages in their order; the receivers of each.  After each turn the receivers have time to read, or the disk has time
+/// to write what was published.
 async fn publish_all<'m>(
     context: &Context,
     messages: impl IntoIterator<Item = Message<'m>>,
 ) -> Vec<Receivers> {
     let mut messages = messages.into_iter().peekable();
-    let mut receivers = publish_turn(context.services(), &mut messages);
-    while messages.peek().is_some() {
-        for _ in 0..READING_WAITS_MAX {
-            tokio::time::sleep(READING_WAIT).await;
-            if !context.services().fan_out.is_tight() {
-                break;
-            }
+    let mut receivers = Vec::new();
+    loop {
+        let is_slowed = publish_turn(context.services(), &mut messages, &mut receivers);
+        if is_slowed {
+            // The client of the last message waits too: its next one would come at once.
+            tokio::time::sleep(SLOWED_TIME).await;
         }
-        receivers.extend(publish_turn(context.services(), &mut messages));
+        if messages.peek().is_none() {
+            return receivers;
+        }
+        if !is_slowed {
+            let_receivers_read(context).await;
+        }
     }
-    receivers
 }
 
-/// Publishes as many messages as one turn may.
-fn publish_turn<'m>(services: &Services, messages: &mut impl Iterator<Item = Message<'m>>) -> Vec<Receivers> {
-    let (mut effects, mut receivers) = (Effects::default(), Vec::new());
+async fn let_receivers_read(context: &Context) {
+    for _ in 0..READING_WAITS_MAX {
+        tokio::time::sleep(READING_WAIT).await;
+        if !context.services().fan_out.is_tight() {
+            return;
+        }
+    }
+}
+
+/// Publishes as many messages as one turn may.  True if the publisher has to slow down.
+fn publish_turn<'m>(
+    services: &Services,
+    messages: &mut impl Iterator<Item = Message<'m>>,
+    receivers: &mut Vec<Receivers>,
+) -> bool {
+    let mut effects = Effects::default();
     while !effects.is_turn_over()
         && let Some(message) = messages.next()
     {
@@ -65,7 +82,7 @@ fn publish_turn<'m>(services: &Services, messages: &mut impl Iterator<Item = Mes
         receivers.push(services.fan_out.publish(&message, &mut effects));
     }
     services.fan_out.deliver(&mut effects);
-    receivers
+    effects.is_slowed()
 }
 
 /// The problem of a subject that is refused, in the field or parameter that has it.

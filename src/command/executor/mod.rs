@@ -131,6 +131,11 @@ impl Executor {
         self.workspace.effects.is_turn_over()
     }
 
+    /// Whether the connection should pause before more is run for it; see [`Effects::slow_down`].
+    pub fn is_slowed(&self) -> bool {
+        self.workspace.effects.is_slowed()
+    }
+
     /// Counts bytes that came from a client.
     pub fn count_received(&self, bytes: usize) {
         self.services.metrics.thread(self.workspace.slot).bytes_in.add(bytes as u64);

@@ -15,6 +15,7 @@ use super::reply::{REPLIES_LENGTH_MAX, Value};
 use super::request::Encoding;
 use crate::command::executor::{BATCH_LIMIT, Executor};
 use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
+use crate::delivery::SLOWED_TIME;
 use crate::http::endpoint::{Context, Problem, on_disk};
 use crate::wait::{Barrier, Lost};
 
@@ -105,6 +106,10 @@ impl Run {
                 tokio::task::yield_now().await;
             }
             self.one(command.as_arguments()).await?;
+            if self.executor.is_slowed() {
+                tokio::time::sleep(SLOWED_TIME).await;
+                self.executor.begin_turn();
+            }
         }
         self.settle().await
     }

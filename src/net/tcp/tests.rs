@@ -1,0 +1,111 @@
+//! What a connection does when its client publishes more than the disk can take for now.
+
+use std::net::{TcpListener, TcpStream as ClientStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::clock::{Clock, Now};
+use crate::delivery::{Effects, Message, Sink};
+use crate::random::Random;
+use crate::server;
+use crate::session::Protocol;
+use crate::settings::Settings;
+
+/// Has publishers slow down after each message.
+#[derive(Default)]
+struct Slow(AtomicUsize);
+
+impl Sink for Slow {
+    fn take(&self, _message: &Message<'_>, effects: &mut Effects) {
+        self.0.fetch_add(1, Relaxed);
+        effects.slow_down();
+    }
+}
+
+/// A client, and its connection to a server whose clock only the test moves.
+struct Place {
+    state: ThreadState,
+    connection: Connection,
+    client: ClientStream,
+}
+
+impl Place {
+    fn new() -> Place {
+        let now = Now::at(Duration::from_secs(1_000), Duration::from_secs(1_700_000_000));
+        let settings = Settings { threads: 1, ..Settings::default() };
+        let services = Arc::new(server::services(settings, Clock::manual(now), 1));
+        services.open();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let address = listener.local_addr().expect("it is bound");
+        let client = ClientStream::connect(address).expect("it listens");
+        let (accepted, peer) = listener.accept().expect("the client has connected");
+        accepted.set_nonblocking(true).expect("the system can do so");
+        let shared = services.clients.connect(Protocol::Broker.door(), peer, address, now.millis());
+        let session = Session::new(Protocol::Broker, shared, true);
+        let stream = TcpStream::from_std(accepted);
+        let connection = Connection::new(stream, Bytes::new(), session, Waker::noop().clone());
+        let executor = Executor::new(services, 0, Random::with_seed(1));
+        Place { state: ThreadState::new(executor, CancellationToken::new()), connection, client }
+    }
+
+    /// The client writes, and the system reports that.
+    fn write(&mut self, text: &str) {
+        self.client.write_all(text.as_bytes()).expect("the connection lasts");
+        (self.connection.readable, self.connection.writable) = (true, true);
+    }
+
+    /// The client reads as far as `end`.
+    fn read_to(&mut self, end: &str) {
+        let mut text = Vec::new();
+        while !text.ends_with(end.as_bytes()) {
+            let mut byte = [0];
+            self.client.read_exact(&mut byte).expect("the connection lasts");
+            text.push(byte[0]);
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        self.state.executor.services().clock.now().micros()
+    }
+}
+
+#[test]
+fn it_holds_input_back_and_goes_on_after_each_pause_while_it_writes() {
+    let mut place = Place::new();
+    let slow = Arc::<Slow>::default();
+    let sink = Arc::<Slow>::clone(&slow);
+    let services = Arc::clone(place.state.executor.services());
+    services.fan_out.add_sink(b"k", sink);
+    place.write("CONNECT {\"verbose\":false}\r\nSUB own 1\r\nPING\r\n");
+    while matches!(place.connection.turn(&mut place.state), NextAction::Again) {}
+    place.read_to("PONG\r\n");
+    place.write(&"PUB k 1\r\nx\r\n".repeat(5));
+    for taken in 1..=5 {
+        for _ in 0..3 {
+            let until = place.micros() + SLOWED_TIME.as_micros() as u64;
+            // It has further turns meanwhile, as when it is woken.
+            match place.connection.turn(&mut place.state) {
+                NextAction::Pause(time) => assert_eq!(time, until),
+                _ => panic!("it pauses after message {taken}"),
+            }
+            assert_eq!(slow.0.load(Relaxed), taken);
+        }
+        let mut effects = Effects::default();
+        services.fan_out.publish(&Message::new(b"own", b"for you"), &mut effects);
+        services.fan_out.deliver(&mut effects);
+        assert!(matches!(place.connection.turn(&mut place.state), NextAction::Pause(_)));
+        place.read_to("for you\r\n");
+        if taken == 5 {
+            // What comes now stays in the socket.
+            place.write("PING\r\n");
+            assert!(matches!(place.connection.turn(&mut place.state), NextAction::Pause(_)));
+            assert!(place.connection.readable);
+        }
+        services.clock.advance(SLOWED_TIME);
+    }
+    assert!(matches!(place.connection.turn(&mut place.state), NextAction::Wait));
+    place.read_to("PONG\r\n");
+}
