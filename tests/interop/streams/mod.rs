@@ -3,6 +3,7 @@
 //! A client program does its jobs one after the other, prints the name of each that has passed, goes on after one that
 //! has failed, and asks for a restart of the server before the last.
 
+mod async_nats;
 mod programs;
 
 use std::net::SocketAddr;
