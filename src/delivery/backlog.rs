@@ -62,9 +62,9 @@ struct Reports {
 
 /// A receiver that has become too slow.
 pub(super) struct SlowReceiver {
-    /// The number of the client, or of the stream.
+    /// The number of the client, or of the feed.
     pub(super) id: u64,
-    /// The client's address; none for a stream.
+    /// The client's address; none for a feed.
     pub(super) address: Option<SocketAddr>,
     /// What happened to it.
     pub(super) policy: SlowConsumer,
@@ -147,7 +147,7 @@ impl Backlog {
                 Some(address) => {
                     tracing::warn!(client = id, %address, policy, missed, "a receiver of messages is too slow")
                 }
-                None => tracing::warn!(stream = id, policy, missed, "a reader of a stream is too slow"),
+                None => tracing::warn!(feed = id, policy, missed, "a reader of a feed is too slow"),
             }
         }
         if more > 0 {

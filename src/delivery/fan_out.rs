@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::after_batch::LeftWork;
 use super::backlog::Backlog;
+use super::feed::Feeds;
 use super::presence::Presence;
 use super::publication::Publication;
 use super::sink::Taking;
 use super::staging::Stages;
-use super::stream::Streams;
 use super::traffic::{Amount, Counts, Listener, Traffic};
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions, sink};
 use crate::alarm::Alarm;
@@ -26,8 +26,8 @@ pub struct FanOut {
     pub(super) presence: Presence,
     /// What waits for receivers.
     pub(super) backlog: Arc<Backlog>,
-    /// The streams that are open.
-    pub(super) streams: Arc<Streams>,
+    /// The feeds that are open.
+    pub(super) feeds: Arc<Feeds>,
     /// That of the server.
     pub(super) alarm: Arc<Alarm>,
     pub(super) left_work: LeftWork,

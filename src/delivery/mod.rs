@@ -12,7 +12,7 @@
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
 //! | `sink` | receivers within the server |
 //! | `effects`, `after_batch`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
-//! | `outbox/`, `gap`, `stream` | what waits for one receiver |
+//! | `outbox/`, `gap`, `feed` | what waits for one receiver |
 //! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
 
 mod after_batch;
@@ -21,6 +21,7 @@ mod budget;
 mod effects;
 mod encoding;
 mod fan_out;
+mod feed;
 mod gap;
 mod interest;
 mod message;
@@ -31,7 +32,6 @@ mod relief;
 mod sink;
 mod spares;
 mod staging;
-mod stream;
 mod subscription;
 mod subscriptions;
 #[cfg(test)]
@@ -42,11 +42,11 @@ pub use after_batch::AfterBatch;
 pub use effects::{Effects, SLOWED_TIME};
 pub use encoding::{Encoding, server_sent_event};
 pub use fan_out::{FanOut, Receivers};
+pub use feed::Feed;
 pub use interest::{Interest, InterestReport, Matches};
 pub use message::{ChannelSpace, Message, SharedMessage};
 pub use outbox::{Outbox, ROOM};
 pub use sink::{Sink, SinkId};
-pub use stream::Stream;
 pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;
 pub use traffic::{Amount, Listener, Traffic};

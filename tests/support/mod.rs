@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod client;
+pub(crate) mod feeds;
 pub(crate) mod http;
 pub(crate) mod in_process;
 pub(crate) mod json_socket;
@@ -14,7 +15,6 @@ pub(crate) mod segments;
 pub(crate) mod simulated_disk;
 pub(crate) mod simulated_server;
 pub(crate) mod slow_server;
-pub(crate) mod streams;
 #[allow(dead_code, reason = "the eviction benchmark uses the rest of it")]
 pub(crate) mod traces;
 pub(crate) mod websocket;

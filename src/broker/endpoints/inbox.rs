@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use super::no_random_bytes;
 use crate::broker::subjects::new_inbox;
-use crate::delivery::{Encoding, Stream, SubscriptionOptions, Topic};
+use crate::delivery::{Encoding, Feed, SubscriptionOptions, Topic};
 use crate::http::endpoint::{Context, Problem, problems};
 
 /// Subscribed until it is dropped, so that nothing is left of a request that has ended.
 pub(super) struct Inbox {
     subject: String,
-    stream: Stream,
+    feed: Feed,
 }
 
 /// The answer to a request.
@@ -27,15 +27,15 @@ impl Inbox {
     /// A new inbox.
     ///
     /// # Errors
-    /// If too many streams are open.
+    /// If too many feeds are open.
     pub(super) fn open(context: &Context) -> Result<Inbox, Problem> {
         let subject = new_inbox().map_err(no_random_bytes)?;
         let topics = vec![Topic::exact(subject.as_bytes())];
         let options = SubscriptionOptions { id: (*b"1").into(), ..SubscriptionOptions::default() };
         let fan_out = &context.services().fan_out;
-        let stream = Stream::open(fan_out, topics, Encoding::Frames, &options, None)
-            .ok_or_else(|| Problem::new(problems::TOO_MANY_STREAMS))?;
-        Ok(Inbox { subject, stream })
+        let feed = Feed::open(fan_out, topics, Encoding::Frames, &options, None)
+            .ok_or_else(|| Problem::new(problems::TOO_MANY_FEEDS))?;
+        Ok(Inbox { subject, feed })
     }
 
     /// Its subject.
@@ -46,9 +46,9 @@ impl Inbox {
     /// The answer.
     ///
     /// # Errors
-    /// If it is too long for what may wait for a stream.
+    /// If it is too long for what may wait for a feed.
     pub(super) fn poll(&self, waker: &Waker) -> Poll<Result<Answer, Problem>> {
-        self.stream.poll_next(waker).map(|frame| {
+        self.feed.poll_next(waker).map(|frame| {
             frame.as_ref().and_then(answer_of).ok_or_else(|| {
                 Problem::new(problems::TOO_MUCH_IN_FLIGHT).detail("the answer had no room in the server")
             })

@@ -4,14 +4,14 @@ use axum::response::Response;
 use quartet_protocol::broker::subject;
 use serde::Deserialize;
 
-use crate::delivery::{Encoding, Stream, SubscriptionOptions, Topic};
+use crate::delivery::{Encoding, Feed, SubscriptionOptions, Topic};
 use crate::http::endpoint::stream::{KEEP_ALIVE_MAX, StreamForm, stream};
 use crate::http::endpoint::{
     Accept, Context, OpenApiRouter, PathText, Problem, Query, State, problems, routes,
 };
 use crate::settings::SlowConsumer;
 
-/// Most subjects and patterns of one stream.
+/// Most subjects and patterns of one feed.
 const PATTERNS_MAX: usize = 100;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -33,7 +33,7 @@ struct Subscribing {
     /// The reader's name, which the list of subscribers shows.
     #[param(example = "ann", max_length = 100)]
     name: Option<String>,
-    /// What happens if the stream is read too slowly: `disconnect` ends it; with `drop-oldest`, `drop-newest` and
+    /// What happens if the feed is read too slowly: `disconnect` ends it; with `drop-oldest`, `drop-newest` and
     /// `keep-latest` (of each subject) messages are missed, and a gap says how many.  By default as the setting
     /// `broker-slow-consumer` says.
     #[serde(rename = "slow-consumer")]
@@ -67,11 +67,11 @@ impl Subscribing {
     }
 }
 
-/// Streams the messages of subjects
+/// Feeds a client with the messages of subjects
 ///
 /// `{pattern}` is a subject, or a pattern in which `*` stands for one token and `>` at the end for all that follow; several
-/// are separated by commas.  Hidden subjects (`$...`, `_INBOX.`) match only if the pattern names their beginning.  The stream
-/// goes on until the client leaves, the server stops, or the stream is read too slowly.  A page that needs a password takes a
+/// are separated by commas.  Hidden subjects (`$...`, `_INBOX.`) match only if the pattern names their beginning.  The feed
+/// goes on until the client leaves, the server stops, or it is read too slowly.  A page that needs a password takes a
 /// ticket for its EventSource: `POST /tickets`.
 ///
 /// As server-sent events, which are the default: `event: message` with a JSON object (`subject`, the payload as `payload` or
@@ -95,7 +95,7 @@ async fn subscribe(
     open(&context, patterns.split(','), &accept, &subscribing)
 }
 
-/// Streams the messages of the subjects in the query
+/// Feeds a client with the messages of the subjects in the query
 ///
 /// As `GET /subscribe/{pattern}`, with every subject in a parameter of its own.
 #[utoipa::path(get, path = "/subscribe", tag = "broker", params(Subscribing),
@@ -133,8 +133,8 @@ fn open<'p>(
         StreamForm::JsonLines => Encoding::JsonLine,
     };
     let messages =
-        Stream::open(&context.services().fan_out, topics, encoding, &options, subscribing.name.as_deref())
-            .ok_or_else(|| Problem::new(problems::TOO_MANY_STREAMS))?;
+        Feed::open(&context.services().fan_out, topics, encoding, &options, subscribing.name.as_deref())
+            .ok_or_else(|| Problem::new(problems::TOO_MANY_FEEDS))?;
     Ok(stream(context, form, messages, KEEP_ALIVE_MAX))
 }
 

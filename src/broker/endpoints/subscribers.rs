@@ -49,7 +49,7 @@ struct Subscribers {
 /// A subscription.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Subscriber {
-    /// The number of its client.  Streams over HTTP are numbered by themselves.
+    /// The number of its client.  Feeds over HTTP are numbered by themselves.
     #[schema(example = 12)]
     client: u64,
     /// The listener that the client came by.

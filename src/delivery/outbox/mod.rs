@@ -1,4 +1,4 @@
-//! Messages for one receiver, a connection or a stream: they wait here until it takes them.
+//! Messages for one receiver, a connection or a feed: they wait here until it takes them.
 //!
 //! A publisher hands its batch over under a short lock and wakes the receiver if nothing had waited.  The receiver takes as
 //! much as its socket takes: the rest waits here, where the receiver's policy applies to it.  So a receiver that reads too
@@ -48,9 +48,9 @@ const BY_SETTINGS: u8 = u8::MAX;
 
 /// See the module's text.
 pub struct Outbox {
-    /// The number of the client, or of the stream among the streams.
+    /// The number of the client, or of the feed among the feeds.
     id: u64,
-    /// The client's address; none for a stream.
+    /// The client's address; none for a feed.
     address: Option<SocketAddr>,
     /// The listener that the receiver came by.
     listener: Listener,
@@ -105,8 +105,8 @@ impl Outbox {
         Outbox::with(id, Some(address), Encoding::Resp2)
     }
 
-    /// An empty outbox for a stream, with a bound of its own.
-    pub(super) fn of_stream(id: u64, encoding: Encoding, bound: Bound) -> Outbox {
+    /// An empty outbox for a feed, with a bound of its own.
+    pub(super) fn of_feed(id: u64, encoding: Encoding, bound: Bound) -> Outbox {
         let mut outbox = Outbox::with(id, None, encoding).of(Listener::Http);
         outbox.bytes_max = bound.bytes_max;
         outbox.set_policy(Some(bound.policy));
@@ -156,17 +156,17 @@ impl Outbox {
         self.requests.get().map(|requests| &**requests).filter(|requests| requests.are_noted())
     }
 
-    /// The number of the client, or of the stream among the streams.
+    /// The number of the client, or of the feed among the feeds.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The client's address; of no meaning for a stream.
+    /// The client's address; of no meaning for a feed.
     pub fn address(&self) -> SocketAddr {
         self.address.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into())
     }
 
-    /// The client's number; none for a stream.
+    /// The client's number; none for a feed.
     pub fn client(&self) -> Option<u64> {
         self.address.map(|_| self.id)
     }

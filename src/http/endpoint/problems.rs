@@ -147,9 +147,9 @@ problems! {
     NO_ANSWER = GATEWAY_TIMEOUT "no-answer" "No answer came in time":
         "The request was sent to a subscriber, and no answer came within the time that the request allows.  Whether the \
          subscriber has acted on it is not known.  `?timeout=` sets the time in seconds.";
-    TOO_MANY_STREAMS = SERVICE_UNAVAILABLE "too-many-streams" "Too many streams are open":
-        "The server has reached its limit on streams of messages and events, and on requests that wait for answers.  Try \
-         again later, or use one stream for several subjects.";
+    TOO_MANY_FEEDS = SERVICE_UNAVAILABLE "too-many-feeds" "Too many feeds are open":
+        "The server has reached its limit on feeds of messages and events, and on requests that wait for answers.  Try \
+         again later, or use one feed for several subjects.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
         "An error occurred that is not the fault of the client.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":

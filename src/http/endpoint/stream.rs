@@ -86,9 +86,9 @@ pub fn stream(
     (headers, Body::new(stream)).into_response()
 }
 
-impl EventSource for delivery::Stream {
+impl EventSource for delivery::Feed {
     fn poll_next(&mut self, waker: &Waker) -> Poll<Option<Bytes>> {
-        delivery::Stream::poll_next(self, waker)
+        delivery::Feed::poll_next(self, waker)
     }
 }
 

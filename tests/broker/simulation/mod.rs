@@ -8,7 +8,7 @@
 
 mod auditor;
 mod client;
-mod streams;
+mod feeds;
 
 use std::env;
 use std::sync::{Arc, Weak};
@@ -21,7 +21,7 @@ use quartet::settings::{Settings, SlowConsumer};
 use crate::support::simulated_server::SimulatedServer;
 use auditor::Auditor;
 use client::{Client, Form, Heard, Pace};
-use streams::Streams;
+use feeds::Feeds;
 
 /// Seeds that are played, unless one is named.
 const SEEDS: u64 = 8;
@@ -68,7 +68,7 @@ struct World {
     random: Random,
     server: SimulatedServer,
     clients: Vec<Client>,
-    streams: Streams,
+    feeds: Feeds,
     auditor: Auditor,
     outboxes: Vec<Weak<Outbox>>,
     next_client: usize,
@@ -124,7 +124,7 @@ fn simulate(seed: u64, fault: Option<Fault>) -> Result<Tally, String> {
         random,
         server,
         clients: Vec::new(),
-        streams: Streams::new(is_bounded),
+        feeds: Feeds::new(is_bounded),
         auditor: Auditor::default(),
         outboxes: Vec::new(),
         next_client: 0,
@@ -168,7 +168,7 @@ impl World {
     /// A client does something, or something is done to it.
     fn act(&mut self) {
         let place = self.random.below(self.clients.len());
-        let World { random, clients, auditor, streams, server, step, .. } = self;
+        let World { random, clients, auditor, feeds, server, step, .. } = self;
         let client = &mut clients[place];
         match random.below(20) {
             0..5 => client.subscribe(*step, random),
@@ -180,7 +180,7 @@ impl World {
                 client.publish(*step, random, auditor, count, length);
             }
             15..18 => client.change_pace(*step, random),
-            18 => streams.change(&server.services.fan_out, random, auditor),
+            18 => feeds.change(&server.services.fan_out, random, auditor),
             _ if random.below(4) == 0 => self.cut(place),
             _ => {}
         }
@@ -205,7 +205,7 @@ impl World {
                 is_quiet &= !self.server.turn(&mut self.clients[place].connection);
                 self.note_turn(place)?;
                 is_quiet &= !self.read(place, &mut has_budget[place])?;
-                self.streams.read(&mut self.auditor)?;
+                self.feeds.read(&mut self.auditor)?;
             }
             if is_quiet {
                 break;
@@ -270,8 +270,8 @@ impl World {
             client.carry(usize::MAX);
         }
         self.settle()?;
-        let World { mut server, clients, streams, outboxes, mut auditor, .. } = self;
-        streams.finish(&mut auditor)?;
+        let World { mut server, clients, feeds, outboxes, mut auditor, .. } = self;
+        feeds.finish(&mut auditor)?;
         clients.iter().try_for_each(|client| auditor.check_complete(client.number))?;
         auditor.check_groups(|number| clients.iter().any(|client| client.number == number))?;
         for mut client in clients {

@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::Message;
 use crate::support::broker::{BrokerClient, Delivered};
 use crate::support::client::Client;
+use crate::support::feeds::{next, subscribe};
 use crate::support::http::Http;
 use crate::support::json_socket::JsonSocket;
 use crate::support::process::Server;
-use crate::support::streams::{next, subscribe};
 use crate::support::websocket::{BINARY, WebSocket};
 
 /// A subscriber, which waits for its next message.
@@ -24,8 +24,8 @@ pub(super) enum Receiver {
     WebSocket(WebSocket),
     /// The JSON form of WebSocket.
     Json(JsonSocket),
-    /// A stream of server-sent events or of lines.
-    Stream(Http),
+    /// A feed of server-sent events or of lines.
+    Feed(Http),
     /// A client of RESP.
     Resp(Client),
 }
@@ -67,12 +67,12 @@ impl Receiver {
 
     /// What stands behind `/subscribe`, as server-sent events.
     pub(super) fn events(server: &Server, path: &str) -> Receiver {
-        Receiver::Stream(subscribe(server, &format!("/subscribe{path}"), "text/event-stream"))
+        Receiver::Feed(subscribe(server, &format!("/subscribe{path}"), "text/event-stream"))
     }
 
     /// The same as lines.
     pub(super) fn lines(server: &Server, path: &str) -> Receiver {
-        Receiver::Stream(subscribe(server, &format!("/subscribe{path}"), "application/x-ndjson"))
+        Receiver::Feed(subscribe(server, &format!("/subscribe{path}"), "application/x-ndjson"))
     }
 
     /// SUBSCRIBE.
@@ -110,7 +110,7 @@ impl Receiver {
             Receiver::Nats(client) | Receiver::NatsWithoutHeaders(client) => of_delivered(client.delivered()),
             Receiver::WebSocket(socket) => of_delivered(socket.delivered()),
             Receiver::Json(socket) => of_object(&socket.read()),
-            Receiver::Stream(stream) => of_object(&next(stream)),
+            Receiver::Feed(feed) => of_object(&next(feed)),
             Receiver::Resp(client) => of_frame(client.read().expect("the connection stays")),
         }
     }

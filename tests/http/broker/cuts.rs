@@ -13,7 +13,7 @@ use crate::support::process::{Server, wait_for};
 
 const CUTS: usize = 100;
 
-/// Bytes that a message has at least: a few hundred fill what sockets and outbox of a stream hold.
+/// Bytes that a message has at least: a few hundred fill what sockets and outbox of a feed hold.
 const LENGTH: usize = 8_000;
 
 /// What becomes of a connection.
@@ -56,9 +56,9 @@ fn connect(server: &Server) -> TcpStream {
 
 /// Subscribes, and is cut.
 fn subscribe_and_cut(server: &Server, cut: Cut, resp: &mut Client) {
-    let stream = connect(server);
-    let handle = stream.try_clone().expect("the socket is open");
-    let mut http = Http::over(stream);
+    let socket = connect(server);
+    let handle = socket.try_clone().expect("the socket is open");
+    let mut http = Http::over(socket);
     // Whoever may miss nothing is disconnected by the server instead.
     let request = "GET /subscribe/news?slow-consumer=drop-oldest HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let sent = if matches!(cut, Cut::InRequest) { request.len() - 3 } else { request.len() };

@@ -2,14 +2,14 @@
 
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
+use crate::support::feeds::{next, subscribe};
 use crate::support::http::Http;
 use crate::support::process::{Server, wait_for};
-use crate::support::streams::{next, subscribe};
 
 #[test]
 fn headers_of_a_request_become_those_of_the_message() {
     let server = Server::quartet(&["--http-port", "0"]);
-    let mut stream = subscribe(&server, "/subscribe/news", "application/x-ndjson");
+    let mut feed = subscribe(&server, "/subscribe/news", "application/x-ndjson");
     let mut http = Http::connect(server.http_address());
     let headers = [
         ("NATS-MSG-ID", "7"),
@@ -28,7 +28,7 @@ fn headers_of_a_request_become_those_of_the_message() {
     ];
     let answer = http.ask("POST", "/publish/news?reply=answers", &headers, b"hello");
     assert_eq!(answer.json(), serde_json::json!({"subject": "news", "receivers": 1}));
-    let message = next(&mut stream);
+    let message = next(&mut feed);
     let expected = serde_json::json!({
         "subject": "news",
         "reply": "answers",
@@ -41,18 +41,18 @@ fn headers_of_a_request_become_those_of_the_message() {
     assert_eq!(message, expected);
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
     http.ask("POST", "/publish/news", &form, b"hello");
-    let message = next(&mut stream);
+    let message = next(&mut feed);
     assert_eq!(message, serde_json::json!({"subject": "news", "payload": "hello"}));
 }
 
 #[test]
 fn a_message_may_be_as_long_as_the_setting_says() {
     let server = Server::quartet(&["--http-port", "0", "--broker-max-payload", "100kb"]);
-    let mut stream = subscribe(&server, "/subscribe/news", "application/x-ndjson");
+    let mut feed = subscribe(&server, "/subscribe/news", "application/x-ndjson");
     let mut http = Http::connect(server.http_address());
     let longest = vec![b'x'; 100 << 10];
     assert_eq!(http.ask("POST", "/publish/news", &[], &longest).json()["receivers"], 1);
-    assert_eq!(next(&mut stream)["payload"].as_str().map(str::len), Some(longest.len()));
+    assert_eq!(next(&mut feed)["payload"].as_str().map(str::len), Some(longest.len()));
     // Headers count too.
     let refused = http.ask("POST", "/publish/news", &[("X-A", "b")], &longest);
     assert_eq!((refused.problem().as_str(), refused.status), ("message-too-large", 413));

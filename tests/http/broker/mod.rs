@@ -1,8 +1,8 @@
 //! The broker over HTTP, where its responses stay open or wait.
 
 mod cuts;
+mod feeds;
 mod messages;
 mod monitoring;
 mod monitoring_peer;
 mod presence;
-mod streams;

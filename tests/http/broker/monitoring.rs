@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
+use crate::support::feeds::subscribe;
 use crate::support::http::Http;
 use crate::support::process::{Server, wait_for};
-use crate::support::streams::subscribe;
 use crate::support::websocket::{BINARY, TEXT, WebSocket};
 
 pub(super) fn server(more: &[&str]) -> Server {
@@ -126,7 +126,7 @@ fn subscriptions_of_all_listeners_are_counted() {
     let client = visit(server.broker_address());
     let mut resp = Client::connect(server.address());
     resp.ask("SUBSCRIBE a.b");
-    let stream = subscribe(&server, "/subscribe/a.*", "text/event-stream");
+    let feed = subscribe(&server, "/subscribe/a.*", "text/event-stream");
     wait_for(|| (http.get("/subsz").json()["num_subscriptions"] == 4).then_some(()));
     let page = http.get("/subsz?subs=1&test=a.b").json();
     assert_eq!(
@@ -139,7 +139,7 @@ fn subscriptions_of_all_listeners_are_counted() {
     assert_eq!(subjects, ["a.*", "a.b", "a.b"]);
     let part = http.get("/subsz?subs=true&limit=2&offset=1").json();
     assert_eq!(part["subscriptions_list"].as_array().map(Vec::len), Some(2));
-    drop((client, stream));
+    drop((client, feed));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn messages_are_counted_by_listener() {
     socket.send(TEXT, br#"{"op":"subscribe","subject":"a.>"}"#);
     let mut resp = Client::connect(server.address());
     resp.ask("PSUBSCRIBE a*");
-    let stream = subscribe(&server, "/subscribe/a.b", "text/event-stream");
+    let feed = subscribe(&server, "/subscribe/a.b", "text/event-stream");
     wait_for(|| (http.get("/subsz").json()["num_subscriptions"] == 6).then_some(()));
     // Each of five publishers sends a message of another length to all six subscriptions.
     broker.write("PUB a.b 1\r\nx\r\n");
@@ -244,7 +244,7 @@ fn messages_are_counted_by_listener() {
     assert_eq!(of_connections, expected);
     let page = http.get("/varz").json();
     assert_eq!(figures(&page), [5, all, 30, 6 * all].map(Value::from));
-    drop(stream);
+    drop(feed);
 }
 
 #[test]

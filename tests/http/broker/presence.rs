@@ -4,17 +4,17 @@ use serde_json::json;
 
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
+use crate::support::feeds::{next, subscribe};
 use crate::support::http::Http;
 use crate::support::process::Server;
-use crate::support::streams::{next, subscribe};
 
 fn server() -> Server {
     Server::quartet(&["--http-port", "0", "--broker-port", "0"])
 }
 
 /// The event in the next message.
-fn event(stream: &mut Http) -> serde_json::Value {
-    let message = next(stream);
+fn event(feed: &mut Http) -> serde_json::Value {
+    let message = next(feed);
     let event = message["payload"].as_str().expect("an event is text");
     let event: serde_json::Value = serde_json::from_str(event).expect("it is JSON");
     let subject = event["subject"].as_str().expect("it has a subject");
@@ -34,7 +34,7 @@ fn subscribers_of_every_listener_are_listed() {
     let mut resp = Client::connect(server.address());
     resp.ask("CLIENT SETNAME bob");
     resp.ask("PSUBSCRIBE room*");
-    let stream = subscribe(&server, "/subscribe/room.*?name=ann", "text/event-stream");
+    let feed = subscribe(&server, "/subscribe/room.*?name=ann", "text/event-stream");
     assert_eq!(http.ask("POST", "/publish/room.1", &[], b"hello").json()["receivers"], 4);
     let list = http.get("/subjects/room.1/subscribers").json();
     assert_eq!(list["count"], 4);
@@ -59,7 +59,7 @@ fn subscribers_of_every_listener_are_listed() {
     for path in ["/subjects/room.*/subscribers", "/subjects/room.1/subscribers?limit=1001"] {
         assert_eq!(http.get(path).problem(), "invalid-value", "{path}");
     }
-    drop(stream);
+    drop(feed);
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn who_comes_and_goes_is_told_to_every_listener() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&watcher.read_line()).ok(), Some(expected));
     resp.ask("UNSUBSCRIBE room.1");
     assert_eq!(event(&mut events)["event"], "left");
-    let stream = subscribe(&server, "/subscribe/room.2?name=ann&group=workers", "text/event-stream");
+    let feed = subscribe(&server, "/subscribe/room.2?name=ann&group=workers", "text/event-stream");
     let joined = event(&mut events);
     assert_eq!([&joined["door"], &joined["name"], &joined["group"]], ["http", "ann", "workers"]);
-    drop(stream);
+    drop(feed);
     assert_eq!(event(&mut events)["event"], "left");
 }
 

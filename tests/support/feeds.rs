@@ -1,9 +1,9 @@
-//! Streams of messages over HTTP: `GET /subscribe` as server-sent events and as lines of JSON.
+//! Feeds of messages over HTTP: `GET /subscribe` as server-sent events and as lines of JSON.
 
 use super::http::Http;
 use super::process::Server;
 
-/// The comment of server-sent events, and the line of JSON, that keep a stream open.
+/// The comment of server-sent events, and the line of JSON, that keep a feed open.
 const HEARTBEATS: [&str; 2] = [":\n\n", "{\"op\":\"heartbeat\"}\n"];
 
 /// Begins to subscribe, and waits until the subscription stands.
@@ -27,9 +27,9 @@ pub(crate) fn subscribe(server: &Server, path: &str, accept: &str) -> Http {
 }
 
 /// The object of the next message or gap.
-pub(crate) fn next(stream: &mut Http) -> serde_json::Value {
+pub(crate) fn next(feed: &mut Http) -> serde_json::Value {
     loop {
-        let line = stream.read_until("\n");
+        let line = feed.read_until("\n");
         let object = line.trim().strip_prefix("data: ").unwrap_or(line.trim());
         if object.starts_with('{') && object != HEARTBEATS[1].trim() {
             return serde_json::from_str(object).unwrap_or_else(|error| panic!("{error}: {line}"));

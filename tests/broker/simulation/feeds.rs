@@ -1,28 +1,28 @@
-//! Readers of messages over HTTP: streams of server-sent events and of lines, without HTTP around them.
+//! Readers of messages over HTTP: feeds of server-sent events and of lines, without HTTP around them.
 
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use quartet::delivery::{Encoding, FanOut, Stream, SubscriptionOptions, Topic};
+use quartet::delivery::{Encoding, FanOut, Feed, SubscriptionOptions, Topic};
 use quartet::random::Random;
 use quartet::settings::SlowConsumer;
 
 use super::auditor::{Auditor, Operation, Pattern, Wanted};
 use super::client::{Heard, number_of};
 
-/// Streams at a time.
-const STREAMS_MAX: usize = 4;
+/// Feeds at a time.
+const FEEDS_MAX: usize = 4;
 
 /// The auditor tells them from other clients by their numbers.
 const FIRST_NUMBER: usize = 1_000_000;
 
-/// Each stream is one subscription.
-const NAME: &str = "stream";
+/// Each feed is one subscription.
+const NAME: &str = "feed";
 
 const PATTERNS: [&str; 4] = ["a.*", ">", "c", "b.x"];
 
 /// See the module's text.
-pub(super) struct Streams {
+pub(super) struct Feeds {
     readers: Vec<Reader>,
     opened: usize,
     /// All that waits may be too much together: then one that reads whenever it can may miss a part of a long batch too.
@@ -31,22 +31,22 @@ pub(super) struct Streams {
 
 struct Reader {
     number: usize,
-    stream: Stream,
+    feed: Feed,
     is_stalled: bool,
     /// It may miss something.
     may_miss: bool,
     unread: Vec<u8>,
 }
 
-impl Streams {
-    /// No stream yet.
-    pub(super) fn new(is_bounded: bool) -> Streams {
-        Streams { readers: Vec::new(), opened: 0, is_bounded }
+impl Feeds {
+    /// No feed yet.
+    pub(super) fn new(is_bounded: bool) -> Feeds {
+        Feeds { readers: Vec::new(), opened: 0, is_bounded }
     }
 
     /// One opens, goes away, stalls or reads on.
     pub(super) fn change(&mut self, fan_out: &Arc<FanOut>, random: &mut Random, auditor: &mut Auditor) {
-        if self.readers.len() < STREAMS_MAX && random.below(2) == 0 {
+        if self.readers.len() < FEEDS_MAX && random.below(2) == 0 {
             return self.open(fan_out, random, auditor);
         }
         if self.readers.is_empty() {
@@ -69,14 +69,14 @@ impl Streams {
         let encoding = [Encoding::MessageEvent, Encoding::JsonLine][random.below(2)];
         let options = SubscriptionOptions { slow_consumer: Some(policy), ..SubscriptionOptions::default() };
         let topics = vec![Topic::of_pattern(text.as_bytes())];
-        let stream = Stream::open(fan_out, topics, encoding, &options, None).expect("there are few");
+        let feed = Feed::open(fan_out, topics, encoding, &options, None).expect("there are few");
         let number = FIRST_NUMBER + self.opened;
         self.opened += 1;
         let wanted = Wanted { pattern: Pattern::Tokens(text), group: None, policy };
         auditor.perform(number, Operation::Subscribe(NAME.to_owned(), wanted));
         self.readers.push(Reader {
             number,
-            stream,
+            feed,
             is_stalled: false,
             may_miss: self.is_bounded,
             unread: Vec::new(),
@@ -104,15 +104,15 @@ impl Streams {
 }
 
 impl Reader {
-    /// Reads everything; false if the stream has ended.
+    /// Reads everything; false if the feed has ended.
     fn read(&mut self, auditor: &mut Auditor) -> Result<bool, String> {
         loop {
-            match self.stream.poll_next(Waker::noop()) {
+            match self.feed.poll_next(Waker::noop()) {
                 Poll::Pending => break,
                 Poll::Ready(Some(bytes)) => self.unread.extend_from_slice(&bytes),
                 Poll::Ready(None) if self.may_miss => return Ok(false),
                 Poll::Ready(None) => {
-                    return Err(format!("stream {} has ended and was not slow", self.number));
+                    return Err(format!("feed {} has ended and was not slow", self.number));
                 }
             }
         }

@@ -1,10 +1,10 @@
-//! GET /subscribe: both forms of a stream, hidden subjects, groups, the end of a stream.
+//! GET /subscribe: both forms of a feed, hidden subjects, groups, the end of a feed.
 
 use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
+use crate::support::feeds::{next, subscribe};
 use crate::support::in_process::InProcess;
 use crate::support::process::{Server, wait_for};
-use crate::support::streams::{next, subscribe};
 
 fn server() -> Server {
     Server::quartet(&["--http-port", "0", "--broker-port", "0"])
@@ -68,18 +68,18 @@ fn publish_unread(server: &Server) {
     resp.ask("PUBLISH news end");
 }
 
-/// Many more messages than fit into sockets and what may wait for a stream.
+/// Many more messages than fit into sockets and what may wait for a feed.
 const UNREAD: u64 = 400;
 
 #[test]
 fn a_slow_reader_is_told_what_it_has_missed() {
     for (form, policy) in [("text/event-stream", "drop-oldest"), ("application/x-ndjson", "keep-latest")] {
         let server = server();
-        let mut stream = subscribe(&server, &format!("/subscribe/news?slow-consumer={policy}"), form);
+        let mut feed = subscribe(&server, &format!("/subscribe/news?slow-consumer={policy}"), form);
         publish_unread(&server);
         let (mut seen, mut missed, mut next_number) = (0, 0, 0);
         loop {
-            let object = next(&mut stream);
+            let object = next(&mut feed);
             if let Some(gap) = object["missed"].as_u64() {
                 assert!(gap > 0);
                 (missed, next_number) = (missed + gap, next_number + gap);
@@ -101,10 +101,10 @@ fn a_slow_reader_is_told_what_it_has_missed() {
 #[test]
 fn a_slow_reader_is_disconnected_if_it_does_not_want_to_miss_anything() {
     let server = server();
-    let mut stream = subscribe(&server, "/subscribe/news", "application/x-ndjson");
+    let mut feed = subscribe(&server, "/subscribe/news", "application/x-ndjson");
     publish_unread(&server);
     // The last chunk is empty.
-    let read = stream.read_until("\r\n0\r\n\r\n");
+    let read = feed.read_until("\r\n0\r\n\r\n");
     assert!(!read.contains("missed") && !read.contains("\"end\""), "it ends before the gap");
 }
 
@@ -115,12 +115,12 @@ fn a_stream_is_not_taken_for_the_client_of_its_number() {
     client.write("CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
     client.flush();
     let number = info["client_id"].as_u64().expect("a client has a number");
-    let streams: Vec<_> =
+    let feeds: Vec<_> =
         (0..=number).map(|_| subscribe(&server, "/subscribe/_INBOX.a", "text/event-stream")).collect();
     client.check("PUB nobody _INBOX.a 0\r\n\r\nPING\r\n", "PONG\r\n");
     let told = "HMSG _INBOX.a 1 38 38\r\nNATS/1.0 503\r\n";
     client.check("SUB _INBOX.a 1\r\nPUB nobody _INBOX.a 0\r\n\r\n", told);
-    drop(streams);
+    drop(feeds);
 }
 
 #[test]
