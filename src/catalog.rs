@@ -2,11 +2,11 @@
 
 use crate::command::{Command, CommandTable};
 use crate::service::Service;
-use crate::{admin, broker, cache, limit, lock};
+use crate::{admin, broker, cache, limit, lock, stream};
 
 /// The rows of all services.
 pub const SERVICES: &[&Service] =
-    &[&admin::SERVICE, &cache::SERVICE, &limit::SERVICE, &lock::SERVICE, &broker::SERVICE];
+    &[&admin::SERVICE, &cache::SERVICE, &limit::SERVICE, &lock::SERVICE, &broker::SERVICE, &stream::SERVICE];
 
 /// The table of all commands.
 pub fn command_table() -> CommandTable {

@@ -62,6 +62,20 @@ ranks! {
     LIMIT_RESERVATIONS,
     /// The checks that wait for admission by the limiter.
     ADMISSION_QUEUE,
+    /// Requests about streams that wait for the journal to be made.
+    STREAMS_AWAITED,
+    /// The table of streams.
+    STREAM_TABLE,
+    /// A stream: its messages and its consumers.
+    STREAM,
+    /// The folder of the streams' files.
+    STREAM_FOLDER,
+    /// The streams that wait for the disk.
+    STREAMS_UNSETTLED,
+    /// The wakers of the threads that settle streams.
+    STREAM_SETTLERS,
+    /// When streams and consumers have something to do.
+    STREAM_DEADLINES,
     /// The answer to a waiter.
     MAILBOX,
     /// The clients of MONITOR.

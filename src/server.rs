@@ -38,6 +38,7 @@ use crate::session::Protocol;
 use crate::settings::{Live, LockDurability, Settings};
 use crate::signals::{Requests, Signals};
 use crate::store::Store;
+use crate::stream::{Streams, Surroundings};
 
 /// The name of a run is this many hexadecimal digits.
 const RUN_ID_LENGTH: usize = 40;
@@ -69,6 +70,15 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let locks = Locks::new(&journal, lock_durability(&settings));
     let limits = Limits::kept_in(&journal, slots).with_ipv6_prefix(settings.limit_host_prefix as u8);
     limits.follow_wall_clock(clock.now());
+    let fan_out = Arc::new(FanOut::with_alarm(&alarm));
+    let clock = Arc::new(clock);
+    let surroundings = Surroundings {
+        fan_out: Arc::clone(&fan_out),
+        journal: Arc::clone(&journal),
+        clock: Arc::clone(&clock),
+    };
+    let streams = Arc::new(Streams::new(surroundings, settings.dir.clone()));
+    streams.listen();
     Services {
         rows: SERVICES,
         store: Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE),
@@ -77,7 +87,8 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         settings: Live::new(settings),
         attempts: Attempts::default(),
         tickets: Tickets::default(),
-        fan_out: Arc::new(FanOut::with_alarm(&alarm)),
+        fan_out,
+        streams,
         limits,
         journal,
         timekeeper: slots - 1,

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::settings::Live;
 use crate::store::{Growth, Keyspace, Store};
+use crate::stream::Streams;
 
 /// See the module's text.
 pub struct Services {
@@ -45,6 +46,8 @@ pub struct Services {
     pub limits: Limits,
     /// The locks.
     pub locks: Locks,
+    /// The durable streams.
+    pub streams: Arc<Streams>,
     /// The clients that MONITOR shows every command.
     pub monitors: Monitors,
     /// What the broker tells its clients about itself.
@@ -52,7 +55,7 @@ pub struct Services {
     /// The connected clients.
     pub clients: Clients,
     /// The clock; commands use [`Call::now`](super::Call::now).
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     /// Counts and latencies.
     pub metrics: Metrics,
     /// When the server started.

@@ -43,7 +43,12 @@ pub struct Receivers {
     pub is_heard: bool,
     /// Whether its sender is one of them.
     pub has_sender: bool,
+    /// Whether so much waits for one of them that who has more to deliver should let it read first.  Of deliveries only.
+    pub is_behind: bool,
 }
+
+/// Bytes that wait for a receiver before deliveries to it pause: enough for its socket to have work meanwhile.
+const DELIVERED_AHEAD_MAX: usize = 4 << 20;
 
 impl Receivers {
     /// Whether nobody got the message: no subscription, and no sink.
@@ -204,9 +209,13 @@ impl FanOut {
             let (before, from_first) = group.members.split_at(turns.next(group.members.len()));
             from_first.iter().chain(before).any(|member| sending.send_to_member(member));
         }
-        let Sending { spent, receivers, .. } = sending;
-        if let Some(sinks) = sinks {
-            sinks.extend(matches.sinks.iter().cloned());
+        let Sending { spent, mut receivers, .. } = sending;
+        match sinks {
+            Some(sinks) => sinks.extend(matches.sinks.iter().cloned()),
+            None => {
+                let is_behind = |wants: &Arc<Subscription>| wants.outbox().bytes() > DELIVERED_AHEAD_MAX;
+                receivers.is_behind = matches.each.iter().any(is_behind);
+            }
         }
         lookups.release();
         for spent in &spent {

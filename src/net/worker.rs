@@ -38,6 +38,9 @@ const WAKER: Token = Token(usize::MAX);
 /// It is time to look for expired keys.
 const TICK: Token = Token(usize::MAX - 1);
 
+/// The disk has more of what services wait for.  It is on the list of wake-ups like the number of a connection.
+const SETTLE: usize = usize::MAX - 2;
+
 /// How often a worker looks for keys whose deadline has passed.  Well under the 100 ms within which their memory
 /// is to be given back.
 const EXPIRY_INTERVAL: Duration = Duration::from_millis(20);
@@ -61,6 +64,7 @@ impl Worker {
         let wakeups = Wakeups::new(PollWaker::new(poll.registry(), WAKER)?);
         let tick = Tick::new(poll.registry(), TICK, EXPIRY_INTERVAL)?;
         let (handing, handed) = channel();
+        services.streams.add_settler(wakeups.waker(SETTLE));
         let connections = Arc::new(AtomicUsize::new(0));
         let (count, waking) = (Arc::clone(&connections), Arc::clone(&wakeups));
         let thread = std::thread::Builder::new().name(format!("worker-{slot}")).spawn(move || {
@@ -162,7 +166,9 @@ impl EventLoop {
             // Messages of these turns go out at once, except to a connection that has another turn anyway.
             self.wakeups.take(&mut woken);
             for number in woken.drain(..) {
-                if !self.next_round.has(number) {
+                if number == SETTLE {
+                    self.state.executor.settle();
+                } else if !self.next_round.has(number) {
                     self.turn(number);
                 }
             }

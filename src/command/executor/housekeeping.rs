@@ -18,6 +18,12 @@ impl Executor {
         }
     }
 
+    /// Tells publishers what is on the disk by now, and lets consumers go on.
+    pub fn settle(&mut self) {
+        self.services.streams.settle(&mut self.workspace.effects);
+        self.services.fan_out.deliver(&mut self.workspace.effects);
+    }
+
     /// Frees the memory of expired keys, for the shards that this thread looks after, in steps of bounded length.
     /// Returns the number of keys it has removed.
     pub fn expire(&mut self) -> usize {

@@ -141,14 +141,15 @@ impl Keeper {
             must_replace |= service.resume(now);
         }
         // Before anything is appended, so that it stands for itself.
-        let snapshot = if is_new && !takeover.is_read() { None } else { journal.begin_snapshot() };
+        let snapshot = if must_replace { journal.begin_snapshot() } else { None };
         keeper.publish(&journal, is_new && !takeover.is_read());
         if let Some(snapshot) = snapshot
             && let Err(error) = keeper.replace(snapshot, &takeover)
-            && must_replace
         {
             return Err(OpenError::Io { what: format!("write {place} anew"), error });
         }
+        // Otherwise the old files go a little later, so that a start does not wait for that.
+        keeper.lacks_snapshot.store(!is_new && !must_replace, Relaxed);
         takeover.finish(&journal)?;
         Ok((keeper, writer))
     }

@@ -48,6 +48,11 @@ pub fn without_payload(message: &StoredMessage<'_>) -> Vec<u8> {
     Block::of(message).with(SIZE, message.payload.len()).finish()
 }
 
+/// The headers of a message that goes to a pinned client.
+pub fn pinned(message: &StoredMessage<'_>, pin: impl Display) -> Vec<u8> {
+    Block::of(message).with("Nats-Pin-Id", pin).finish()
+}
+
 /// How long a payload is that is left out.
 const SIZE: &str = "Nats-Msg-Size";
 

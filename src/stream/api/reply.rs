@@ -145,7 +145,7 @@ pub struct StreamInfo<'s> {
     /// When it was created.
     pub created: Time,
     /// What it has.
-    pub state: StreamState,
+    pub state: &'s StreamState,
     /// When this was found out.
     pub ts: Time,
 }

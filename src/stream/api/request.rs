@@ -8,7 +8,7 @@ use super::error::{self, ApiError};
 use super::get::{DirectGet, MessageGet, MessageGetBody};
 use super::pull::Pull;
 use super::subjects::{Address, Operation, Row, UNKNOWN};
-use crate::stream::definition::{ConsumerDefinition, StreamDefinition};
+use crate::stream::definition::{ConsumerDefinition, StreamDefinition, is_group_name};
 use crate::stream::json::{Members, Time, read_document};
 use quartet_protocol::broker::headers::Headers;
 
@@ -280,12 +280,24 @@ fn parse(address: Address<'_>, body: &[u8]) -> Result<Request, Refusal> {
             Request::ConsumerPause { stream, consumer, until: until.filter(|until| !until.is_zero()) }
         }
         Operation::ConsumerUnpin => {
-            let UnpinBody { group } = required(body)?;
+            let UnpinBody { group } = read(body)?;
+            check_group(&group)?;
             Request::ConsumerUnpin { stream, consumer, group }
         }
         Operation::OfClusters => return Err(error::CLUSTER_REQUIRED.into()),
         Operation::NotBuilt => return Err(error::BAD_REQUEST.into()),
     })
+}
+
+/// The name of a priority group, whether there is such a group or not.
+fn check_group(group: &str) -> Result<(), Refusal> {
+    if group.is_empty() {
+        return Err(error::INVALID_JSON.with("consumer group not specified").into());
+    }
+    if !is_group_name(group) {
+        return Err(error::CONSUMER_INVALID_GROUP_NAME.into());
+    }
+    Ok(())
 }
 
 /// The definition in a body, whose name must be the one in the subject.

@@ -357,7 +357,7 @@ fn replies_are_written_as_strict_clients_want_them() {
     let config = definition.checked(false).unwrap();
     let time = Time::from_nanoseconds(1_500_000_000);
     let info =
-        reply::StreamInfo { config: &config, created: time, state: reply::StreamState::default(), ts: time };
+        reply::StreamInfo { config: &config, created: time, state: &reply::StreamState::default(), ts: time };
     let created = reply::StreamCreated { info, did_create: true };
     let written = text(reply::reply(row(Operation::StreamCreate), &created));
     assert!(written.starts_with(r#"{"type":"io.nats.jetstream.api.v1.stream_create_response","config":{"name":"S","subjects":["S"],"#), "{written}");

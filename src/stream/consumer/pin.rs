@@ -41,11 +41,18 @@ pub(super) struct Pin {
 struct Held {
     id: PinId,
     until: u64,
+    /// Since when, in microseconds since 1970.
+    since: i64,
 }
 
 impl Pin {
     pub(super) fn id(&self) -> Option<PinId> {
         self.held.as_ref().map(|held| held.id)
+    }
+
+    /// Since when, in microseconds since 1970.
+    pub(super) fn since(&self) -> Option<i64> {
+        self.held.as_ref().map(|held| held.since)
     }
 
     pub(super) fn until(&self) -> Option<u64> {
@@ -63,7 +70,7 @@ impl Consumer {
     pub(super) fn pin_client(&mut self, turn: &mut Turn<'_>) -> PinId {
         self.pin.made += 1;
         let id = PinId::made(self.rules.seed, self.pin.made);
-        self.pin.held = Some(Held { id, until: 0 });
+        self.pin.held = Some(Held { id, until: 0, since: turn.now.wall_micros() });
         self.renew_pin(turn.micros());
         turn.effects.push(Effect::Pinned { id });
         id

@@ -115,7 +115,7 @@ impl Consumer {
             return;
         }
         line.questions = line.questions.wrapping_add(1);
-        let token = FlowToken(line.questions);
+        let token = FlowToken::of(line.questions);
         line.question = Some((token, line.bytes));
         turn.status(&line.target, Status { kind: Kind::FlowControl, detail: Detail::Flow(token) });
     }

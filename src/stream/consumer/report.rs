@@ -30,6 +30,8 @@ pub struct Report {
     pub is_bound: bool,
     /// The pinned client.
     pub pin: Option<PinId>,
+    /// Since when it is pinned, in microseconds since 1970.
+    pub pinned_at: Option<i64>,
 }
 
 impl Consumer {
@@ -52,6 +54,7 @@ impl Consumer {
             waiting: self.waiting.len(),
             is_bound: self.line.is_bound(),
             pin: self.pin.id(),
+            pinned_at: self.pin.since(),
         }
     }
 }

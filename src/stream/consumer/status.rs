@@ -120,10 +120,27 @@ pub enum Detail {
 pub struct FlowToken(pub u32);
 
 impl FlowToken {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+    /// The token of a question, of which so many were asked before.  After a million it begins anew.
+    pub fn of(number: u32) -> FlowToken {
+        FlowToken(number % (1 << 20))
+    }
+
     /// The token's four characters.
     pub fn text(self) -> [u8; 4] {
-        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        [15, 10, 5, 0].map(|shift| DIGITS[(self.0 >> shift) as usize % DIGITS.len()])
+        [15, 10, 5, 0].map(|shift| FlowToken::DIGITS[(self.0 >> shift) as usize % FlowToken::DIGITS.len()])
+    }
+
+    /// The token of these four characters.
+    pub fn read(text: &[u8]) -> Option<FlowToken> {
+        let text: [u8; 4] = text.try_into().ok()?;
+        let mut number = 0;
+        for character in text {
+            let digit = FlowToken::DIGITS.iter().position(|digit| *digit == character)?;
+            number = (number << 5) | u32::try_from(digit).ok()?;
+        }
+        Some(FlowToken(number))
     }
 }
 
@@ -275,5 +292,12 @@ mod tests {
         assert_eq!(&FlowToken(0).text(), b"0000");
         assert_eq!(&FlowToken(33).text(), b"0011");
         assert_eq!(&FlowToken(u32::MAX).text(), b"ZZZZ");
+        for number in [0, 1, 33, 1_000_000, (1 << 20) - 1, 1 << 20, u32::MAX] {
+            let token = FlowToken::of(number);
+            assert_eq!(FlowToken::read(&token.text()), Some(token));
+        }
+        for wrong in [&b""[..], b"000", b"00000", b"000I", b"000a"] {
+            assert_eq!(FlowToken::read(wrong), None);
+        }
     }
 }

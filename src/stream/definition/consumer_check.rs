@@ -366,11 +366,16 @@ impl ConsumerDefinition {
             if group.is_empty() {
                 return refuse(error::CONSUMER_EMPTY_GROUP_NAME);
             }
-            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_=-".contains(&byte);
-            if group.len() > GROUP_NAME_MAX || !group.bytes().all(is_allowed) {
+            if !is_group_name(group) {
                 return refuse(error::CONSUMER_INVALID_GROUP_NAME);
             }
         }
         Ok(())
     }
+}
+
+/// Whether a priority group may be called so.
+pub fn is_group_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_=-".contains(&byte);
+    (1..=GROUP_NAME_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
 }

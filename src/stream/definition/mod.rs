@@ -17,7 +17,7 @@ mod subjects;
 mod unbuilt;
 
 pub use consumer::{AcknowledgementPolicy, ConsumerDefinition, DeliverPolicy, PriorityPolicy, ReplayPolicy};
-pub use consumer_check::{CONSUMERS_MAX, INACTIVE_THRESHOLD};
+pub use consumer_check::{CONSUMERS_MAX, INACTIVE_THRESHOLD, is_group_name};
 pub use consumer_update::DeliverInterest;
 pub use dead_letter::DEAD_LETTER_SUBJECT;
 pub use republish::{Republish, Transform};

@@ -11,7 +11,6 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::stream::filter::Filter;
-use crate::stream::message::StoredMessage;
 use crate::wait::Position;
 
 /// A message that is still in the journal only.
@@ -56,15 +55,20 @@ impl JournaledMessages {
         self.messages.is_empty()
     }
 
-    /// A message has been appended to the journal, behind all others.
-    pub fn push(&mut self, position: Position, message: &StoredMessage<'_>) {
-        let StoredMessage { sequence, time, subject, headers, payload } = *message;
+    /// A message has been appended to the journal, behind all others, with headers and a payload of these lengths.
+    pub fn push(
+        &mut self,
+        position: Position,
+        sequence: u64,
+        time: i64,
+        subject: &[u8],
+        [headers, payload]: [u32; 2],
+    ) {
         debug_assert!(
             self.messages.back().is_none_or(|last| last.sequence < sequence),
             "messages come in their order"
         );
         let subject = self.note_subject(subject);
-        let (headers, payload) = (headers.len() as u32, payload.len() as u32);
         self.messages.push_back(Journaled { sequence, position, time, headers, payload, subject });
     }
 
@@ -161,9 +165,7 @@ mod tests {
             last += 1 + random.below(2) as u64;
             let subject = format!("a.{}", random.below(50) + last as usize / 500);
             let (subject, payload) = (subject.as_bytes(), &[0; 300][..random.below(300)]);
-            let message =
-                StoredMessage { sequence: last, time: 10 * last as i64, subject, headers: b"", payload };
-            journaled.push(Position(7 * last), &message);
+            journaled.push(Position(7 * last), last, 10 * last as i64, subject, [0, payload.len() as u32]);
             twin.insert(last, (subject.to_vec(), payload.len()));
             let at = random.below(last as usize + 2) as u64;
             let found = journaled.get(at).map(|message| {

@@ -46,6 +46,17 @@ impl fmt::Display for Full {
     }
 }
 
+/// Messages that are on their way into a stream and count, though the index does not have them yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Beside {
+    /// How many they are.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many of them are on the subject that is asked about.
+    pub of_subject: u64,
+}
+
 /// A message that has to leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leaving {
@@ -77,6 +88,7 @@ impl Limits {
     pub fn admit(
         &self,
         index: &Index,
+        beside: Beside,
         subject: &[u8],
         size: u64,
         oldest_size: impl FnOnce(End) -> u64,
@@ -86,21 +98,22 @@ impl Limits {
         }
         let known = index.subject(subject);
         let subject_max = self.max_messages_per_subject.unwrap_or(u64::MAX);
-        let replaced = known.filter(|known| known.count >= subject_max);
-        if replaced.is_some() && self.discard_new_per_subject {
+        let count = known.map_or(0, |known| known.count) + beside.of_subject;
+        let is_replacing = count >= subject_max;
+        if is_replacing && self.discard_new_per_subject {
             return Err(Full::Subject);
         }
         // A message that takes the place of another of its subject adds none.
-        let messages = index.messages() + u64::from(replaced.is_none());
+        let messages = index.messages() + beside.messages + u64::from(!is_replacing);
         if messages > self.max_messages.unwrap_or(u64::MAX) {
             return Err(Full::Messages);
         }
         let max = self.max_bytes.unwrap_or(u64::MAX);
-        let bytes = index.bytes().saturating_add(size);
+        let bytes = index.bytes().saturating_add(beside.bytes).saturating_add(size);
         if bytes <= max {
             return Ok(());
         }
-        let freed = replaced.map_or(0, |known| oldest_size(known.first));
+        let freed = known.filter(|_| is_replacing).map_or(0, |known| oldest_size(known.first));
         if bytes - freed.min(bytes) > max { Err(Full::Bytes) } else { Ok(()) }
     }
 
@@ -184,11 +197,11 @@ mod tests {
         ];
         for (limited, discard, subject, expected) in cases {
             let limits = limits(*limited, *discard);
-            let found = limits.admit(&filled(&limits), subject.as_bytes(), 10, |_| 10);
+            let found = limits.admit(&filled(&limits), Beside::default(), subject.as_bytes(), 10, |_| 10);
             assert_eq!(found, *expected, "{limits:?} {subject}");
         }
         let limits = Limits { discard_new_per_subject: true, ..limits((Some(3), None, Some(2)), New) };
-        let admit = |subject: &[u8]| limits.admit(&filled(&limits), subject, 10, |_| 10);
+        let admit = |subject: &[u8]| limits.admit(&filled(&limits), Beside::default(), subject, 10, |_| 10);
         assert_eq!([admit(b"a"), admit(b"b")], [Err(Full::Subject), Err(Full::Messages)]);
     }
 

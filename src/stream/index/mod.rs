@@ -182,6 +182,21 @@ impl Index {
         true
     }
 
+    /// A message has been removed of which nothing is known but its sequence, because its file is damaged.  Its subject still
+    /// counts it.
+    pub fn remove_unknown(&mut self, sequence: u64) {
+        if !self.is_stored(sequence) {
+            return;
+        }
+        self.messages = self.messages.saturating_sub(1);
+        if sequence == self.first {
+            self.first = self.stored_from(sequence + 1).unwrap_or(self.last + 1);
+            self.deleted.remove_range(..self.first);
+        } else {
+            self.deleted.insert(sequence);
+        }
+    }
+
     /// Everything has been removed.  The next sequence is `next`, or the one behind the last if that is later.
     pub fn clear(&mut self, next: u64) {
         let last = self.last.max(next.saturating_sub(1));

@@ -87,6 +87,14 @@ pub fn decide<'h>(
     Ok(Verdict::Store(Terms { rollup, lifetime: lifetime.flatten(), schedule }))
 }
 
+/// On which terms a message was stored that a stream has had at `time`, in nanoseconds since 1970.
+pub fn terms_of<'h>(stream: &StreamDefinition, subject: &[u8], wishes: &Wishes<'h>, time: i64) -> Terms<'h> {
+    let schedule = schedule(stream, subject, wishes, time).ok().flatten();
+    let rollup =
+        if schedule.is_some() { Some(Rollup::Subject) } else { rollup(stream, wishes).ok().flatten() };
+    Terms { rollup, lifetime: wishes.lifetime.and_then(Lifetime::parse), schedule }
+}
+
 fn check_size(stream: &StreamDefinition, headers: usize, payload: usize) -> Result<(), ApiError> {
     let limit = usize::try_from(stream.max_message_size).unwrap_or(usize::MAX);
     if headers.saturating_add(payload) > limit {

@@ -16,7 +16,7 @@ const UNITS: [(&str, i64); 8] = [
 
 /// What a text such as `10`, `1.5s` or `1h2m` says; nothing if it is no duration, or a negative one.  What is longer than some
 /// 292 years is that long.
-pub(super) fn parse(text: &str) -> Option<Nanoseconds> {
+pub(in crate::stream) fn parse(text: &str) -> Option<Nanoseconds> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds: i64 = text.parse().unwrap_or(i64::MAX);
         return Some(Nanoseconds(seconds.saturating_mul(1_000_000_000)));

@@ -9,7 +9,9 @@ mod durations;
 mod headers;
 mod message_ids;
 
-pub use decision::{Stored, Terms, Verdict, decide};
+pub(super) use durations::parse as parse_duration;
+
+pub use decision::{Stored, Terms, Verdict, decide, terms_of};
 pub use headers::{Lifetime, Rollup, Schedule, Wishes};
 pub use message_ids::{IDS_MAX, IdMark, KnownId, MessageIds};
 

@@ -167,6 +167,13 @@ impl Directory {
         Wanted((0..self.subjects.len()).map(|number| is_wanted(self.text(number as u32))).collect())
     }
 
+    /// The message with a sequence; nothing if the file does not have it.
+    pub fn row(&self, sequence: u64) -> Option<Row> {
+        let behind = self.row_marks.partition_point(|mark| mark.before < sequence);
+        let mark = behind.checked_sub(1).map_or(RowMark::default(), |at| self.row_marks[at]);
+        self.rows_from(mark).find(|row| row.sequence >= sequence).filter(|row| row.sequence == sequence)
+    }
+
     /// The messages in a range of sequences that are wanted and not deleted.  To come to the first of the range costs little.
     pub fn matching<'d>(
         &'d self,

@@ -99,6 +99,11 @@ impl Segment {
         size_of::<Segment>() + self.marks.len() * size_of::<Mark>() + directory
     }
 
+    /// What its messages are, if it takes no disk to know: the file is not sealed.
+    pub fn directory_in_memory(&self) -> Option<&Arc<Directory>> {
+        self.directory.as_ref()
+    }
+
     /// What its messages are.  This reads the disk if the file is sealed.
     ///
     /// # Errors

@@ -1,0 +1,154 @@
+//! The consumers of a stream, behind its lock: which there are, and when each of them has something to do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Weak};
+
+use super::consumer::Consumer;
+use super::consumer::effect::Effect;
+use super::definition::ConsumerDefinition;
+use super::running::Reading;
+use super::shared::Stream;
+use crate::delivery::{AfterBatch, Effects};
+
+/// A definition of a consumer, as the journal has it.
+pub(super) struct Defined {
+    /// A number that no other consumer ever has.
+    pub(super) id: u64,
+    pub(super) name: Arc<str>,
+    /// When it was created, in nanoseconds since 1970.
+    pub(super) created: i64,
+    pub(super) definition: ConsumerDefinition,
+    /// The first message stored at or after the time at which it begins, if it begins at one.
+    pub(super) since: Option<u64>,
+}
+
+/// A consumer with what belongs to it.
+pub(super) struct Slot {
+    pub(super) id: u64,
+    pub(super) name: Arc<str>,
+    /// When it was created, in nanoseconds since 1970.
+    pub(super) created: i64,
+    pub(super) definition: ConsumerDefinition,
+    pub(super) consumer: Consumer,
+    /// Its turn at the end of a thread's batch.
+    pub(super) runner: Arc<Runner>,
+    /// Some thread's batch is going to run it.
+    pub(super) is_queued: bool,
+    /// A thread runs it, and another one wants it run once more.
+    pub(super) is_running: bool,
+    pub(super) is_wanted: bool,
+    /// What is to be done in its next turn, before anything else.
+    pub(super) postponed: Vec<Effect>,
+    /// The time at which it has something to do, as the hub has noted it.
+    pub(super) deadline: Option<u64>,
+    /// Where its last message was read, unless a thread runs it.
+    pub(super) reading: Option<Reading>,
+}
+
+/// The consumers of a stream.
+#[derive(Default)]
+pub(super) struct Consumers {
+    slots: HashMap<u64, Slot>,
+    by_name: BTreeMap<Arc<str>, u64>,
+}
+
+/// Runs a consumer at the end of a batch.
+pub(super) struct Runner {
+    stream: Weak<Stream>,
+    id: u64,
+}
+
+impl AfterBatch for Runner {
+    fn run(self: Arc<Self>, effects: &mut Effects) {
+        if let Some(stream) = self.stream.upgrade() {
+            stream.run_consumer(self.id, effects);
+        }
+    }
+}
+
+impl Slot {
+    /// A consumer that is new or was taken back.
+    pub(super) fn new(defined: &Defined, consumer: Consumer, stream: &Arc<Stream>) -> Slot {
+        Slot {
+            id: defined.id,
+            name: Arc::clone(&defined.name),
+            created: defined.created,
+            definition: defined.definition.clone(),
+            consumer,
+            runner: Arc::new(Runner { stream: Arc::downgrade(stream), id: defined.id }),
+            is_queued: false,
+            is_running: false,
+            is_wanted: false,
+            postponed: Vec::new(),
+            deadline: None,
+            reading: None,
+        }
+    }
+
+    /// Has it run at the end of this thread's batch.
+    pub(super) fn queue(&mut self, effects: &mut Effects) {
+        if !std::mem::replace(&mut self.is_queued, true) {
+            effects.after_batch(Arc::clone(&self.runner) as _);
+        }
+    }
+}
+
+impl Consumers {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Slot> {
+        self.slots.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Slot> {
+        self.slots.get_mut(&id)
+    }
+
+    /// The consumer with this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Slot> {
+        self.slots.get(self.by_name.get(name)?)
+    }
+
+    pub(super) fn named_mut(&mut self, name: &str) -> Option<&mut Slot> {
+        self.slots.get_mut(self.by_name.get(name)?)
+    }
+
+    /// Adds a consumer, or puts it in the place of the one with its number.
+    pub(super) fn insert(&mut self, slot: Slot) {
+        self.by_name.insert(Arc::clone(&slot.name), slot.id);
+        self.slots.insert(slot.id, slot);
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<Slot> {
+        let slot = self.slots.remove(&id)?;
+        self.by_name.remove(&slot.name);
+        Some(slot)
+    }
+
+    /// All of them, in the order of their names.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = &Slot> {
+        self.by_name.values().filter_map(|id| self.slots.get(id))
+    }
+
+    /// All of them, in no order.
+    pub(super) fn slots_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.values_mut()
+    }
+
+    /// Calls `see` with each of them.
+    pub(super) fn each(&mut self, mut see: impl FnMut(&mut Consumer)) {
+        self.slots.values_mut().for_each(|slot| see(&mut slot.consumer));
+    }
+
+    /// Their names and definitions, in the order of their names.
+    pub(super) fn definitions(&self) -> impl Iterator<Item = (&str, &ConsumerDefinition)> {
+        self.in_order().map(|slot| (&*slot.name, &slot.definition))
+    }
+
+    /// Whether one of them still needs a message.
+    pub(super) fn need(&self, sequence: u64, subject: &[u8]) -> bool {
+        self.slots.values().any(|slot| slot.consumer.needs(sequence, subject))
+    }
+}

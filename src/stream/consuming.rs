@@ -1,0 +1,351 @@
+//! How consumers begin, change and end, and what their receivers say to them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::api::bodies::Action;
+use super::api::error::{self, ApiError};
+use super::consumer::effect::{Effect, Turn};
+use super::consumer::request::PullRequest;
+use super::consumer::rules::{Rules, Start};
+use super::consumer::status::{FlowToken, Kind};
+use super::consumer::{Acknowledgement, Answer, Consumer};
+use super::consumers::{Defined, Slot};
+use super::definition::{ConsumerDefinition, DeliverInterest, Retention};
+use super::pending::{Change, Then};
+use super::record::Record;
+use super::shared::{Life, State, Stream, nanoseconds};
+use super::state::{Ahead, Missing, View};
+use super::store::lost;
+use crate::clock::Now;
+use crate::delivery::Effects;
+use crate::random::{Random, machine_seed};
+use crate::wait::{Lost, Position};
+
+/// Called with the name of a consumer once it is there, or with the reason why it is not.
+pub(super) type ConsumerCreated =
+    Box<dyn FnOnce(&Arc<Stream>, Result<Arc<str>, ApiError>, &mut Effects) + Send>;
+
+/// Called once a consumer is gone.
+pub(super) type ConsumerDeleted = Box<dyn FnOnce(&Arc<Stream>, Result<(), ApiError>, &mut Effects) + Send>;
+
+/// Called once an acknowledgement is on the disk.
+pub(super) type Answered = Box<dyn FnOnce(&mut Effects) + Send>;
+
+/// Letters of a name that the server invents.
+const NAME_LENGTH: usize = 8;
+
+/// What a receiver asks a consumer for beside its acknowledgement.
+#[derive(Clone, Debug)]
+pub struct Said<'s> {
+    /// The message.
+    pub sequence: u64,
+    /// What it says about it.
+    pub acknowledgement: Acknowledgement<'s>,
+    /// The request of `+NXT`.
+    pub next: Option<PullRequest>,
+}
+
+impl Stream {
+    /// Creates a consumer by a definition that is not checked yet, or changes the one of that name.
+    pub fn define_consumer(
+        self: &Arc<Stream>,
+        definition: ConsumerDefinition,
+        action: Action,
+        pedantic: bool,
+        created: ConsumerCreated,
+        effects: &mut Effects,
+    ) {
+        let decide = move |stream: &Arc<Stream>, synced: Result<(), Lost>, effects: &mut Effects| {
+            if synced.is_err() {
+                return created(stream, Err(lost()), effects);
+            }
+            match stream.decide_consumer(definition, action, pedantic) {
+                Ok((defined, true)) => stream.keep_consumer(defined, created, effects),
+                Ok((defined, false)) => created(stream, Ok(defined.name), effects),
+                Err(error) => created(stream, Err(error), effects),
+            }
+        };
+        self.once_settled(Box::new(decide), effects);
+    }
+
+    /// What a consumer is going to be, and whether that is new.
+    fn decide_consumer(
+        self: &Arc<Stream>,
+        definition: ConsumerDefinition,
+        action: Action,
+        pedantic: bool,
+    ) -> Result<(Defined, bool), ApiError> {
+        if let Err(reason) = self.hub.admit() {
+            return Err(super::store::refusal(&reason));
+        }
+        let state = self.state.lock();
+        if state.life == Life::Gone {
+            return Err(error::STREAM_NOT_FOUND.error());
+        }
+        let stream = state.data.definition();
+        let definition = definition.checked(stream, pedantic)?;
+        let asked = if definition.is_durable() { &definition.durable_name } else { &definition.name };
+        let others = |except: Option<u64>| {
+            let others = state.consumers.in_order().filter(move |slot| Some(slot.id) != except);
+            others.map(|slot| &slot.definition)
+        };
+        if let Some(slot) = state.consumers.named(asked) {
+            let is_same = slot.definition.is_same_as(&definition);
+            if action == Action::Create && !is_same {
+                return Err(error::CONSUMER_ALREADY_EXISTS.error());
+            }
+            let is_bound = slot.consumer.report().is_bound;
+            let interest = if is_bound { DeliverInterest::Bound } else { DeliverInterest::Unbound };
+            let definition = if is_same {
+                slot.definition.clone()
+            } else {
+                slot.definition.updated(definition, interest, stream, others(Some(slot.id)))?
+            };
+            let defined = Defined {
+                id: slot.id,
+                name: Arc::clone(&slot.name),
+                created: slot.created,
+                definition,
+                since: None,
+            };
+            return Ok((defined, !is_same));
+        }
+        if action == Action::Update {
+            return Err(error::CONSUMER_DOES_NOT_EXIST.error());
+        }
+        definition.check_beside(stream, others(None))?;
+        let name = if asked.is_empty() { invented_name() } else { asked.clone() };
+        let id = self.hub.last_consumer.fetch_add(1, Relaxed) + 1;
+        let created = nanoseconds(self.hub.clock.now());
+        let mut definition = definition;
+        definition.name.clone_from(&name);
+        Ok((Defined { id, name: name.into(), created, definition, since: None }, true))
+    }
+
+    /// Has the definition of a consumer written down and applied.
+    pub(super) fn keep_consumer(
+        self: &Arc<Stream>,
+        mut defined: Defined,
+        created: ConsumerCreated,
+        effects: &mut Effects,
+    ) {
+        if let Err(error) = self.find_start(&mut defined) {
+            return created(self, Err(error), effects);
+        }
+        let name = Arc::clone(&defined.name);
+        let then = Then::Call(Box::new(move |stream, synced, effects| match synced {
+            Ok(()) => created(stream, Ok(name), effects),
+            Err(Lost) => created(stream, Err(lost()), effects),
+        }));
+        let mut state = self.state.lock();
+        if defined.definition.memory_storage {
+            let change = Change::DefineConsumer(Arc::new(defined));
+            return self.push(&mut state, Position::default(), change, then, effects);
+        }
+        let json = defined.definition.kept();
+        let name = Arc::clone(&defined.name);
+        let record = Record::ConsumerDefined {
+            stream: self.id,
+            consumer: defined.id,
+            created: defined.created,
+            name: &name,
+            definition: &json,
+        };
+        self.change(&mut state, &record, Change::DefineConsumer(Arc::new(defined)), then, effects);
+    }
+
+    /// Finds the message at which a consumer begins that begins at a time.
+    pub(super) fn find_start(self: &Arc<Stream>, defined: &mut Defined) -> Result<(), ApiError> {
+        let rules = {
+            let state = self.state.lock();
+            Rules::defined(&defined.definition, state.data.definition(), &defined.name, 0)
+        };
+        if let Start::Time(time) = rules.start {
+            let found = self.sequence_at(time).map_err(|error| error::CONSUMER_CREATE.with(error))?;
+            defined.since = found;
+        }
+        Ok(())
+    }
+
+    /// The definition of a consumer is applied: it begins, or goes on by other rules.
+    pub(super) fn apply_consumer(
+        self: &Arc<Stream>,
+        state: &mut State,
+        defined: &Defined,
+        now: Now,
+    ) -> Result<(), Missing> {
+        let State { data, consumers, .. } = state;
+        let seed = machine_seed();
+        let rules = Rules::defined(&defined.definition, data.definition(), &defined.name, seed);
+        let ahead = Ahead { since: defined.since, ..Ahead::default() };
+        let view = View::new(data, &ahead);
+        let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
+        let mut wanted = Vec::new();
+        let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
+        if let Some(slot) = consumers.get_mut(defined.id) {
+            data.count(slot.consumer.report().delivered_stream + 1, &rules.filter)?;
+            slot.consumer.update(&mut turn, rules);
+            slot.definition.clone_from(&defined.definition);
+            return Ok(());
+        }
+        let consumer = Consumer::new(rules, &mut turn);
+        view.missing().map_or(Ok(()), Err)?;
+        let slot = Slot::new(defined, consumer, self);
+        consumers.insert(slot);
+        Ok(())
+    }
+
+    /// Ends a consumer, if it is there.
+    pub(super) fn delete_consumer(
+        self: &Arc<Stream>,
+        id: u64,
+        deleted: Option<ConsumerDeleted>,
+        effects: &mut Effects,
+    ) {
+        let mut state = self.state.lock();
+        let is_kept = state.consumers.get(id).is_some_and(|slot| slot.consumer.rules().is_kept);
+        let then = match deleted {
+            None => Then::Nothing,
+            Some(deleted) => Then::Call(Box::new(move |stream, synced, effects| {
+                deleted(stream, synced.map_err(|Lost| lost()), effects);
+            })),
+        };
+        if is_kept {
+            let record = Record::ConsumerDeleted { stream: self.id, consumer: id };
+            self.change(&mut state, &record, Change::DeleteConsumer(id), then, effects);
+        } else {
+            self.push(&mut state, Position::default(), Change::DeleteConsumer(id), then, effects);
+        }
+    }
+
+    /// A consumer is gone: those who wait are told, and messages leave that it alone needed.
+    pub(super) fn consumer_deleted(self: &Arc<Stream>, state: &mut State, id: u64, effects: &mut Effects) {
+        let State { data, consumers, .. } = state;
+        let Some(mut slot) = consumers.remove(id) else { return };
+        let ahead = Ahead::default();
+        let view = View::new(data, &ahead);
+        let mut wanted = Vec::new();
+        let is_wanted = |_: &[u8]| true;
+        let mut turn =
+            Turn { now: self.hub.clock.now(), messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
+        slot.consumer.end_requests(&mut turn, Kind::ConsumerDeleted);
+        for effect in wanted {
+            if let Effect::Status { target, status } = effect {
+                self.send_status(&slot.name, &target, &status, effects);
+            }
+        }
+        self.hub.forget_deadline((self.id, id), &mut slot.deadline);
+        if state.data.definition().retention == Retention::Interest {
+            self.note_unneeded(state);
+        }
+    }
+
+    /// Notes every message that no consumer needs, so that it leaves.
+    pub(super) fn note_unneeded(&self, state: &mut State) {
+        let State { data, consumers, consumed, .. } = state;
+        let mut next = data.index.stored_from(data.index.first());
+        while let Some(sequence) = next {
+            match data.contents.facts(sequence) {
+                Ok(Some(facts)) if !consumers.need(sequence, &facts.subject) => consumed.push(sequence),
+                _ => {}
+            }
+            next = data.index.stored_from(sequence + 1);
+        }
+    }
+
+    /// All consumers of a stream end with it.
+    pub(super) fn end_consumers(self: &Arc<Stream>, effects: &mut Effects) {
+        let mut state = self.state.lock();
+        let ids: Vec<u64> = state.consumers.slots_mut().map(|slot| slot.id).collect();
+        for id in ids {
+            self.consumer_deleted(&mut state, id, effects);
+        }
+        self.hub.forget_deadline((self.id, 0), &mut state.deadline);
+    }
+
+    /// Takes a request for messages; false if there is no such consumer.
+    pub fn request(self: &Arc<Stream>, consumer: &str, request: PullRequest, effects: &mut Effects) -> bool {
+        self.tell_consumer(consumer, effects, |slot, turn| slot.consumer.request(turn, request)).is_some()
+    }
+
+    /// Takes what a receiver says about a message.  `answered` is called once that is on the disk, if an answer is due.
+    pub fn acknowledge_delivery(
+        self: &Arc<Stream>,
+        consumer: &str,
+        said: Said<'_>,
+        answered: Option<Answered>,
+        effects: &mut Effects,
+    ) -> bool {
+        let told = self.tell_consumer(consumer, effects, |slot, turn| {
+            let answer = slot.consumer.acknowledge(turn, said.sequence, said.acknowledgement);
+            if let Some(next) = said.next {
+                slot.consumer.request(turn, next);
+            }
+            answer
+        });
+        let Some((answer, end)) = told else { return false };
+        if let (Answer::WhenKept, Some(answered)) = (answer, answered) {
+            let then = Box::new(|_: &Arc<Stream>, synced: Result<(), Lost>, effects: &mut Effects| {
+                if synced.is_ok() {
+                    answered(effects);
+                }
+            });
+            self.once_synced(end, then, effects);
+        }
+        true
+    }
+
+    /// A receiver has come as far as a question of flow control.
+    pub fn flow_answered(self: &Arc<Stream>, consumer: &str, token: FlowToken, effects: &mut Effects) {
+        self.tell_consumer(consumer, effects, |slot, turn| slot.consumer.flow_answered(turn, token));
+    }
+
+    /// Tells a consumer something, and has it run at the end of the batch.  Returns its answer, and from which position on the
+    /// disk has what changed; nothing if there is no such consumer.
+    pub(super) fn tell_consumer<T>(
+        self: &Arc<Stream>,
+        name: &str,
+        effects: &mut Effects,
+        tell: impl FnOnce(&mut Slot, &mut Turn<'_>) -> T,
+    ) -> Option<(T, Position)> {
+        let now = self.hub.clock.now();
+        let (mut wanted, mut statuses) = (Vec::new(), Vec::new());
+        let told = {
+            let mut state = self.state.lock();
+            let keeping = state.keeping(&self.hub);
+            let State { data, consumers, consumed, .. } = &mut *state;
+            let slot = consumers.named_mut(name)?;
+            let ahead = Ahead::default();
+            let view = View::new(data, &ahead);
+            let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
+            let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
+            let answer = tell(slot, &mut turn);
+            let end = self.hub.keep(self.id, slot.id, &wanted, keeping);
+            for effect in wanted {
+                match effect {
+                    Effect::Keep(_) => {}
+                    Effect::Done { sequence } => consumed.push(sequence),
+                    Effect::Status { .. } => statuses.push(effect),
+                    // Everything else is done in the consumer's turn, in its order.
+                    other => slot.postponed.push(other),
+                }
+            }
+            slot.queue(effects);
+            (answer, end)
+        };
+        for effect in statuses {
+            if let Effect::Status { target, status } = effect {
+                self.send_status(name, &target, &status, effects);
+            }
+        }
+        Some(told)
+    }
+}
+
+/// A name for a consumer that its creator has not named.
+fn invented_name() -> String {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut random = Random::with_seed(machine_seed());
+    (0..NAME_LENGTH).map(|_| char::from(LETTERS[random.below(LETTERS.len())])).collect()
+}

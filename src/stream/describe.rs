@@ -1,0 +1,243 @@
+//! What a stream and its consumers say of themselves: what they are, what they have, and how far they have come.
+
+use std::sync::Arc;
+
+use super::api::reply::{
+    ConsumerInfo, Page, PriorityGroup, SUBJECTS_MAX, SequencePair, StreamInfo, StreamState,
+};
+use super::consumer::Report;
+use super::consumers::Slot;
+use super::definition::{ConsumerDefinition, StreamDefinition};
+use super::index::Index;
+use super::json::{Nanoseconds, Time};
+use super::running::Reading;
+use super::shared::{Stream, nanoseconds};
+use super::state::{Data, Place};
+use crate::clock::Now;
+
+/// What is wanted of a stream beside its figures.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Details<'d> {
+    /// Which messages between its first and its last are gone.
+    pub deleted: bool,
+    /// How many messages each subject has that a pattern matches, but for so many of the first subjects.
+    pub subjects: Option<(&'d str, usize)>,
+}
+
+/// A stream at a moment.
+#[derive(Debug)]
+pub struct StreamDescription {
+    /// What it is.
+    pub definition: StreamDefinition,
+    /// What it has.
+    pub state: StreamState,
+    /// Which subjects were counted; zeros if none were.
+    pub page: Page,
+    created: Time,
+    at: Time,
+}
+
+/// A consumer at a moment.
+#[derive(Debug)]
+pub struct ConsumerDescription {
+    /// Its stream.
+    pub stream: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub definition: ConsumerDefinition,
+    /// Its figures.
+    pub report: Report,
+    created: Time,
+    at: i64,
+}
+
+/// How the time of a stream's first message is found out.
+enum First {
+    Known(Time),
+    Read(u64, Place),
+}
+
+impl Stream {
+    /// What it is and has.  Where that takes the disk, it is read without the lock.
+    pub fn describe(&self, details: Details<'_>, now: Now) -> StreamDescription {
+        let mut counted = Vec::new();
+        let (mut description, first, deleted) = {
+            let state = self.state.lock();
+            let index = state.data.index();
+            let mut page = Page::default();
+            if let Some((pattern, offset)) = details.subjects {
+                (page, counted) = count_subjects(index, pattern, offset);
+            }
+            let description = StreamDescription {
+                definition: state.data.definition().clone(),
+                state: StreamState { consumer_count: state.consumers.len(), ..figures(&state.data) },
+                page,
+                created: Time::from_nanoseconds(self.created),
+                at: Time::from_nanoseconds(nanoseconds(now)),
+            };
+            (description, first(&state.data), details.deleted.then(|| index.deleted().clone()))
+        };
+        let state = &mut description.state;
+        state.first_ts = match first {
+            First::Known(time) => time,
+            First::Read(sequence, place) => {
+                let read = self.read(sequence, &place, 0, &mut Reading::default(), |message| message.time);
+                read.map_or(Time::ZERO, Time::from_nanoseconds)
+            }
+        };
+        state.deleted = deleted.into_iter().flatten().collect();
+        let text = |subject: Box<[u8]>| String::from_utf8_lossy(&subject).into_owned();
+        state.subjects = counted.into_iter().map(|(subject, count)| (text(subject), count)).collect();
+        description
+    }
+
+    /// Whether it has a consumer of this name.
+    pub fn has_consumer(&self, name: &str) -> bool {
+        self.state.lock().consumers.named(name).is_some()
+    }
+
+    /// What a consumer is and has; none if it is not there.
+    pub fn describe_consumer(&self, name: &str, now: Now) -> Option<ConsumerDescription> {
+        self.state.lock().consumers.named(name).map(|slot| self.description(slot, now))
+    }
+
+    /// The same of its consumers in the order of their names, `most` from `offset` on, with the number of all.
+    pub fn describe_consumers(
+        &self,
+        offset: usize,
+        most: usize,
+        now: Now,
+    ) -> (Page, Vec<ConsumerDescription>) {
+        let state = self.state.lock();
+        let (page, range) = Page::of(state.consumers.len(), offset, most);
+        let slots = state.consumers.in_order().skip(range.start).take(range.len());
+        (page, slots.map(|slot| self.description(slot, now)).collect())
+    }
+
+    /// The names of its consumers in their order, `most` from `offset` on, with the number of all.
+    pub fn consumer_names(&self, offset: usize, most: usize) -> (Page, Vec<Arc<str>>) {
+        let state = self.state.lock();
+        let (page, range) = Page::of(state.consumers.len(), offset, most);
+        let slots = state.consumers.in_order().skip(range.start).take(range.len());
+        (page, slots.map(|slot| Arc::clone(&slot.name)).collect())
+    }
+
+    fn description(&self, slot: &Slot, now: Now) -> ConsumerDescription {
+        ConsumerDescription {
+            stream: Arc::clone(&self.name),
+            name: Arc::clone(&slot.name),
+            definition: slot.definition.clone(),
+            report: slot.consumer.report(),
+            created: Time::from_nanoseconds(slot.created),
+            at: nanoseconds(now),
+        }
+    }
+}
+
+/// What is known without reading anything.
+fn figures(data: &Data) -> StreamState {
+    let index = data.index();
+    // A stream that never had a message begins at no sequence.
+    let first_seq = if index.last() == 0 { 0 } else { index.first() };
+    let last_ts = if data.last_time() == 0 { Time::ZERO } else { Time::from_nanoseconds(data.last_time()) };
+    StreamState {
+        messages: index.messages(),
+        bytes: index.bytes(),
+        first_seq,
+        last_seq: index.last(),
+        last_ts,
+        num_subjects: usize::try_from(index.subjects()).unwrap_or(usize::MAX),
+        num_deleted: usize::try_from(index.deleted().len()).unwrap_or(usize::MAX),
+        ..StreamState::default()
+    }
+}
+
+fn first(data: &Data) -> First {
+    let sequence = data.index().first();
+    if data.index().messages() == 0 {
+        return First::Known(Time::ZERO);
+    }
+    if let Some(message) = data.contents().journaled.get(sequence) {
+        return First::Known(Time::from_nanoseconds(message.time));
+    }
+    data.contents().place(sequence).map_or(First::Known(Time::ZERO), |place| First::Read(sequence, place))
+}
+
+/// Subjects with their numbers of messages.
+type Counts = Vec<(Box<[u8]>, u64)>;
+
+/// The subjects that a pattern matches, each with the number of its messages: a page of them from `offset` on.
+fn count_subjects(index: &Index, pattern: &str, offset: usize) -> (Page, Counts) {
+    let (mut total, mut counted) = (0, Vec::new());
+    for (subject, known) in index.matching(pattern.as_bytes()) {
+        if total >= offset && counted.len() < SUBJECTS_MAX {
+            counted.push((subject.into(), known.count));
+        }
+        total += 1;
+    }
+    let page = if total == 0 { Page::default() } else { Page { total, offset, limit: SUBJECTS_MAX } };
+    (page, counted)
+}
+
+impl StreamDescription {
+    /// The reply of the API.
+    pub fn info(&self) -> StreamInfo<'_> {
+        let StreamDescription { definition, state, created, at, .. } = self;
+        StreamInfo { config: definition, created: *created, state, ts: *at }
+    }
+}
+
+impl ConsumerDescription {
+    /// The reply of the API.
+    pub fn info(&self) -> ConsumerInfo<'_> {
+        let Report { delivered_consumer, delivered_stream, floor_consumer, floor_stream, .. } = self.report;
+        let time = |micros: i64| Time::from_nanoseconds(micros.saturating_mul(1000));
+        let pause_remaining = self.pause_remaining();
+        ConsumerInfo {
+            stream_name: &self.stream,
+            name: &self.name,
+            created: self.created,
+            config: &self.definition,
+            delivered: SequencePair {
+                consumer_seq: delivered_consumer,
+                stream_seq: delivered_stream,
+                last_active: self.report.delivered_at.map(time),
+            },
+            ack_floor: SequencePair {
+                consumer_seq: floor_consumer,
+                stream_seq: floor_stream,
+                last_active: self.report.acknowledged_at.map(time),
+            },
+            num_ack_pending: self.report.ack_pending,
+            num_redelivered: self.report.redelivered,
+            num_waiting: self.report.waiting,
+            num_pending: self.report.pending,
+            push_bound: self.report.is_bound,
+            paused: pause_remaining > Nanoseconds::ZERO,
+            pause_remaining,
+            ts: Time::from_nanoseconds(self.at),
+            priority_groups: self.groups(),
+        }
+    }
+
+    /// For how long it sends nothing.
+    pub fn pause_remaining(&self) -> Nanoseconds {
+        let until = self.definition.pause_until.map_or(i64::MIN, Time::nanoseconds);
+        Nanoseconds(until.saturating_sub(self.at).max(0))
+    }
+
+    fn groups(&self) -> Vec<PriorityGroup> {
+        let groups = self.definition.priority_groups.iter();
+        groups
+            .map(|group| PriorityGroup {
+                group: group.clone(),
+                pinned_client_id: self.report.pin.map_or(String::new(), |pin| pin.to_string()),
+                pinned_ts: self
+                    .report
+                    .pinned_at
+                    .map_or(Time::ZERO, |micros| Time::from_nanoseconds(micros.saturating_mul(1000))),
+            })
+            .collect()
+    }
+}

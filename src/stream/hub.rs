@@ -1,0 +1,224 @@
+//! What all streams share: the way of messages, the journal, the clock, and which streams wait for the disk.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use super::persistence::StreamFolder;
+use super::record::Record;
+use super::shared::Stream;
+use crate::clock::Clock;
+use crate::delivery::{Effects, FanOut};
+use crate::journal;
+use crate::journal::keeper::{JournalHandle, ServiceJournal};
+use crate::journal::{Appended, NotAdmitted, Tag};
+use crate::lock_order::{Mutex, rank};
+use crate::wait::{Durable, Lost, Position};
+
+/// The tag of the streams' records.
+pub(super) const TAG: Tag = Tag(3);
+
+/// The parts of the server that streams work with.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The way of messages.
+    pub fan_out: Arc<FanOut>,
+    /// The journal of all services.
+    pub journal: Arc<JournalHandle>,
+    /// The clock.
+    pub clock: Arc<Clock>,
+}
+
+/// See the module's text.
+pub(super) struct Hub {
+    pub(super) fan_out: Arc<FanOut>,
+    pub(super) journal: ServiceJournal,
+    handle: Arc<JournalHandle>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) folder: StreamFolder,
+    /// Streams with changes that the disk may not have yet, each once.
+    unsettled: Mutex<Vec<Arc<Stream>>, { rank::STREAMS_UNSETTLED }>,
+    /// Those who settle streams once the disk has more: the workers.
+    settlers: Mutex<Vec<Waker>, { rank::STREAM_SETTLERS }>,
+    /// When a stream or one of its consumers has something to do, in microseconds of the clock of deadlines, and their numbers.
+    deadlines: Mutex<BTreeSet<(u64, (u64, u64))>, { rank::STREAM_DEADLINES }>,
+    /// The numbers of streams and consumers that were given last; none is given twice.
+    pub(super) last_stream: AtomicU64,
+    pub(super) last_consumer: AtomicU64,
+    /// Requests of the API, and those of them that were refused.
+    pub(super) requests: AtomicU64,
+    pub(super) refusals: AtomicU64,
+    /// The journal has the state of all streams, so records may be appended.
+    is_attached: AtomicBool,
+}
+
+impl Hub {
+    pub(super) fn new(surroundings: Surroundings, folder: StreamFolder) -> Hub {
+        let Surroundings { fan_out, journal: handle, clock } = surroundings;
+        Hub {
+            fan_out,
+            journal: ServiceJournal::new(&handle, TAG),
+            handle,
+            clock,
+            folder,
+            unsettled: Mutex::default(),
+            settlers: Mutex::default(),
+            deadlines: Mutex::default(),
+            last_stream: AtomicU64::new(0),
+            last_consumer: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            is_attached: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether streams are kept on the disk at all.  Where they are not, all of them are in memory.
+    pub(super) fn is_kept(&self) -> bool {
+        self.journal.is_on()
+    }
+
+    /// Whether a stream that is to be kept can be: the journal is there.
+    pub(super) fn is_attached(&self) -> bool {
+        self.is_attached.load(Ordering::Acquire)
+    }
+
+    pub(super) fn attach(&self) {
+        self.journal.attach();
+        self.is_attached.store(true, Ordering::Release);
+    }
+
+    /// Whether something new may be written down.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn admit(&self) -> Result<(), NotAdmitted> {
+        if self.is_attached() && self.journal.can_write() {
+            return Ok(());
+        }
+        match self.journal.admit() {
+            // Publishers are slowed down instead, so that nothing is lost.
+            Err(NotAdmitted::Behind) => Ok(()),
+            admitted => admitted,
+        }
+    }
+
+    /// Appends a record.
+    pub(super) fn append(&self, record: &Record<'_>) -> Appended {
+        self.journal.append_parts(&record.parts(&mut Vec::new()))
+    }
+
+    /// True if the disk has everything up to a position, or nothing is kept.
+    pub(super) fn is_synced(&self, position: Position) -> bool {
+        position == Position::default() || self.journal.is_synced(position)
+    }
+
+    /// Lists a stream whose changes the disk may not have yet, and has it settled when it has them.
+    pub(super) fn list_until(&self, stream: &Arc<Stream>, position: Position) {
+        if !stream.is_listed.swap(true, Ordering::AcqRel) {
+            self.unsettled.lock().push(Arc::clone(stream));
+            self.wait_for(position);
+        }
+    }
+
+    /// Leaves the wakers of those who settle with the journal.
+    fn wait_for(&self, position: Position) {
+        let settlers = self.settlers.lock().clone();
+        for waker in settlers {
+            if self.handle.poll_synced(position, &waker).is_ready() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Has these wakers woken whenever streams are to be settled.
+    pub(super) fn add_settler(&self, waker: Waker) {
+        self.settlers.lock().push(waker);
+    }
+
+    /// Takes the streams that wait for the disk.
+    pub(super) fn take_unsettled(&self) -> Vec<Arc<Stream>> {
+        std::mem::take(&mut *self.unsettled.lock())
+    }
+
+    /// Notes when a stream (its number and zero) or a consumer (both numbers) has something to do next, instead of the time that was
+    /// noted before.
+    pub(super) fn set_deadline(
+        &self,
+        whose: (u64, u64),
+        former: &mut Option<u64>,
+        next: Option<u64>,
+        effects: &mut Effects,
+    ) {
+        if *former == next {
+            return;
+        }
+        self.forget_deadline(whose, former);
+        if let Some(next) = next {
+            self.deadlines.lock().insert((next, whose));
+            effects.set_deadline(next);
+        }
+        *former = next;
+    }
+
+    /// Notes that it has nothing to do.
+    pub(super) fn forget_deadline(&self, whose: (u64, u64), former: &mut Option<u64>) {
+        if let Some(former) = former.take() {
+            self.deadlines.lock().remove(&(former, whose));
+        }
+    }
+
+    /// Who has something to do by `now`, and the next time at which somebody has.
+    pub(super) fn due(&self, now: u64) -> (Vec<(u64, u64)>, Option<u64>) {
+        let deadlines = self.deadlines.lock();
+        let due = deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, whose)| *whose).collect();
+        let next = deadlines.iter().find(|(at, _)| *at > now).map(|(at, _)| *at);
+        (due, next)
+    }
+
+    /// Has the journal made, and those who settle woken when it is or cannot be.
+    pub(super) fn wait_until_made(&self) {
+        drop(self.journal.barrier(Position::default()));
+        self.wait_for(Position::default());
+    }
+
+    /// Ready once the disk has everything up to a position, or cannot have it.
+    pub(super) fn poll_synced(&self, position: Position, waker: &Waker) -> Poll<Result<(), Lost>> {
+        if self.is_synced(position) { Poll::Ready(Ok(())) } else { self.handle.poll_synced(position, waker) }
+    }
+
+    /// Reads what the journal has of messages; none if there is no journal.
+    pub(super) fn reader(&self) -> Option<journal::Reader> {
+        self.journal.reader()
+    }
+
+    /// Whether the disk has failed: nothing is kept any more until a new start.
+    pub(super) fn has_failed(&self) -> bool {
+        self.handle.journal().is_some_and(|journal| journal.has_failed())
+    }
+
+    /// Whether so much waits for the disk that publishers are to be slowed down.
+    pub(super) fn is_behind(&self) -> bool {
+        self.journal.is_behind()
+    }
+
+    /// The numbers of the next stream and the next consumer.
+    pub(super) fn next_ids(&self) -> (u64, u64) {
+        (self.last_stream.load(Ordering::Relaxed) + 1, self.last_consumer.load(Ordering::Relaxed) + 1)
+    }
+
+    /// A stream has this number.
+    pub(super) fn note_stream(&self, id: u64) {
+        self.last_stream.fetch_max(id, Ordering::Relaxed);
+    }
+
+    /// A consumer has this number.
+    pub(super) fn note_consumer(&self, id: u64) {
+        self.last_consumer.fetch_max(id, Ordering::Relaxed);
+    }
+
+    /// Where everything ends that a consumer has appended.
+    pub(super) fn appended(&self) -> Position {
+        self.handle.journal().map_or(Position::default(), |journal| journal.appended())
+    }
+}

@@ -1,0 +1,136 @@
+//! The changes of a stream that were appended to the journal and are not applied yet, since the disk may not have them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use roaring::RoaringTreemap;
+
+use super::api::error::ApiError;
+use super::consumers::Defined;
+use super::definition::StreamDefinition;
+use super::record::Removal;
+use super::shared::Stream;
+use super::state::Storing;
+use crate::delivery::Effects;
+use crate::wait::{Lost, Position};
+
+/// A change that the journal has.
+pub(super) enum Change {
+    /// Nothing: what comes then waits for the changes before it.
+    Nothing,
+    /// A message is stored.
+    Store(Box<Storing>),
+    /// Messages are removed.
+    Remove(RoaringTreemap, Removal),
+    /// All messages before a sequence are removed.
+    ClearBefore(u64),
+    /// The stream has another definition, or its first.
+    Define(Box<StreamDefinition>),
+    /// A consumer is there, or has another definition.
+    DefineConsumer(Arc<Defined>),
+    /// A consumer is gone.
+    DeleteConsumer(u64),
+    /// The stream is gone.
+    Delete,
+}
+
+/// Called once a change is applied, without a lock; or once it is known that it is not.
+pub(super) type Continuation = Box<dyn FnOnce(&Arc<Stream>, Result<(), Lost>, &mut Effects) + Send>;
+
+/// What comes after a change.
+pub(super) enum Then {
+    /// Nothing.
+    Nothing,
+    /// A publisher is told that its message is stored, on this subject.
+    Acknowledge { reply: Box<[u8]>, sequence: u64, is_duplicate: bool },
+    /// A publisher is told why its message is not stored.
+    Refuse { reply: Box<[u8]>, error: Box<ApiError> },
+    /// Whatever the caller wants.
+    Call(Continuation),
+    /// The same, but not before all changes other than messages are applied: a decision that depends on them.
+    Decide(Continuation),
+}
+
+impl Change {
+    /// Whether a decision has to wait until it is applied.
+    fn is_decisive(&self) -> bool {
+        !matches!(self, Change::Nothing | Change::Store(_))
+    }
+}
+
+/// A change with what belongs to it.
+pub(super) struct Entry {
+    /// From which position on the disk has it.
+    pub(super) end: Position,
+    pub(super) change: Change,
+    pub(super) then: Then,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub(super) struct Pending {
+    entries: VecDeque<Entry>,
+    /// The messages among them, and their bytes.
+    messages: u64,
+    bytes: u64,
+    /// The changes among them that are neither messages nor nothing.
+    decisive: usize,
+}
+
+impl Pending {
+    /// The messages among them, and their bytes.
+    pub(super) fn stored(&self) -> (u64, u64) {
+        (self.messages, self.bytes)
+    }
+
+    /// Whether there are changes that a decision has to wait for.
+    pub(super) fn has_decisive(&self) -> bool {
+        self.decisive > 0
+    }
+
+    /// The end of the last change.
+    pub(super) fn end(&self) -> Option<Position> {
+        self.entries.back().map(|entry| entry.end)
+    }
+
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.count(&entry);
+        self.entries.push_back(entry);
+    }
+
+    /// Puts the first change back.
+    pub(super) fn put_back(&mut self, entry: Entry) {
+        self.count(&entry);
+        self.entries.push_front(entry);
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        if let Change::Store(storing) = &entry.change {
+            self.messages += 1;
+            self.bytes += storing.size();
+        }
+        self.decisive += usize::from(entry.change.is_decisive());
+    }
+
+    pub(super) fn front(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        if let Change::Store(storing) = &entry.change {
+            self.messages -= 1;
+            self.bytes -= storing.size();
+        }
+        self.decisive -= usize::from(entry.change.is_decisive());
+        Some(entry)
+    }
+
+    /// The messages among them, the last one first.
+    pub(super) fn newest(&self) -> impl Iterator<Item = &Storing> {
+        self.entries.iter().rev().filter_map(|entry| match &entry.change {
+            Change::Store(storing) => Some(&**storing),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! Moving messages out of the journal into the stream's own files, and writing down what the stream is then.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use super::super::running::Reading;
+use super::super::segment::{Appender, FileId, Segment, rewrite, segment_bytes};
+use super::super::shared::{Keeping, Life, Stream};
+use super::super::state::Place;
+use crate::delivery::Effects;
+use crate::wait::{Lost, Position};
+
+/// A message that is to be moved.
+struct Moving {
+    sequence: u64,
+    place: Place,
+}
+
+/// What of a stream a snapshot is about.
+pub(super) struct Extent {
+    /// The last sequence.
+    pub(super) last: u64,
+}
+
+impl Stream {
+    /// Moves everything that is before the snapshot's place `cut` in the journal, and has all changes before it applied.
+    /// Returns what the stream's part of the snapshot is about; nothing if the stream is gone.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(super) fn move_before(self: &Arc<Stream>, cut: Position) -> io::Result<Option<Extent>> {
+        self.wait_until_applied(cut)?;
+        let (moving, last, unsealed, next_file, size, worth_rewriting, keeping) = {
+            let state = self.state.lock();
+            if state.life == Life::Gone {
+                return Ok(None);
+            }
+            let data = &state.data;
+            let journaled = &data.contents.journaled;
+            let behind = journaled.from(0).find(|message| message.position >= cut);
+            let last = behind.map_or(data.index.last(), |message| message.sequence - 1);
+            let is_moved = |sequence: &u64| *sequence <= last && data.index.is_stored(*sequence);
+            let sequences = journaled.from(0).map(|message| message.sequence).filter(is_moved);
+            let moving: Vec<Moving> = sequences
+                .filter_map(|sequence| Some(Moving { sequence, place: data.contents.place(sequence)? }))
+                .collect();
+            let worth = data.contents.segments.worth_rewriting(data.index.first(), data.index.deleted());
+            (
+                moving,
+                last,
+                data.contents.segments.last().cloned(),
+                data.contents.next_file,
+                segment_bytes(data.limits().max_bytes),
+                worth,
+                state.keeping(&self.hub),
+            )
+        };
+        if keeping == Keeping::Memory {
+            return Ok(Some(Extent { last: 0 }));
+        }
+        if moving.is_empty() && worth_rewriting.is_empty() {
+            self.install(Vec::new(), Vec::new(), next_file, last);
+            return Ok(Some(Extent { last }));
+        }
+        let disk = self.hub.folder.open()?;
+        let mut appender = Appender::new(disk, self.id, next_file, size);
+        if let Some(segment) =
+            unsealed.filter(|segment| !worth_rewriting.iter().any(|other| other.id() == segment.id()))
+        {
+            appender.resume(&segment)?;
+        }
+        self.append_all(&moving, &mut appender)?;
+        let (mut written, mut next_file) = appender.finish()?;
+        let mut rewritten = Vec::new();
+        for segment in worth_rewriting {
+            let disk = self.hub.folder.open()?;
+            let mut appender = Appender::new(disk, self.id, next_file, size);
+            let is_stored = |sequence| self.state.lock().data.index.is_stored(sequence);
+            if let Err(error) = rewrite(&segment, &mut appender, is_stored) {
+                tracing::warn!(
+                    stream = &*self.name,
+                    ?error,
+                    "a file of a stream stays larger than it need be"
+                );
+                continue;
+            }
+            let (anew, next) = appender.finish()?;
+            next_file = next;
+            rewritten.push((segment.id(), anew));
+        }
+        written.shrink_to_fit();
+        self.install(written, rewritten, next_file, last);
+        Ok(Some(Extent { last }))
+    }
+
+    fn append_all(&self, moving: &[Moving], appender: &mut Appender) -> io::Result<()> {
+        let mut reading = Reading::default();
+        let end = moving.last().map_or(0, |last| end_of(&last.place));
+        for Moving { sequence, place } in moving {
+            let expected = end.saturating_sub(start_of(place)) as usize;
+            let read =
+                self.read(*sequence, place, expected, &mut reading, |message| appender.append(message));
+            match read {
+                Ok(appended) => appended.map_err(io::Error::other)?,
+                Err(error) => {
+                    let is_stored = self.state.lock().data.index.is_stored(*sequence);
+                    if is_stored {
+                        return Err(io::Error::other(error));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets what was written take the place of what it was written from.
+    fn install(
+        &self,
+        written: Vec<Arc<Segment>>,
+        rewritten: Vec<(FileId, Vec<Arc<Segment>>)>,
+        next_file: u64,
+        last: u64,
+    ) {
+        let mut state = self.state.lock();
+        let contents = &mut state.data.contents;
+        contents.segments.install(written);
+        for (former, anew) in rewritten {
+            contents.segments.replace(former, anew);
+        }
+        contents.next_file = next_file;
+        contents.journaled.drop_through(last);
+        let first = state.data.index.first();
+        state.data.contents.segments.take_before(first);
+    }
+
+    /// Waits until every change before a place in the journal is applied.
+    fn wait_until_applied(self: &Arc<Stream>, cut: Position) -> io::Result<()> {
+        let waiting = Arc::new(Waiting {
+            thread: std::thread::current(),
+            is_done: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
+        });
+        let told = Arc::clone(&waiting);
+        let tell = Box::new(move |_: &Arc<Stream>, synced: Result<(), Lost>, _: &mut Effects| {
+            told.has_failed.store(synced.is_err(), Ordering::Release);
+            told.is_done.store(true, Ordering::Release);
+            told.thread.unpark();
+        });
+        let mut effects = Effects::default();
+        self.once_synced(cut, tell, &mut effects);
+        self.hub.fan_out.deliver(&mut effects);
+        let waker = Waker::from(Arc::clone(&waiting));
+        while !waiting.is_done.load(Ordering::Acquire) {
+            match self.hub.poll_synced(cut, &waker) {
+                // Nobody else may be there to do so: the server may be about to stop.
+                Poll::Ready(Ok(())) => self.settle(&mut effects),
+                Poll::Ready(Err(Lost)) => return Err(io::Error::other("the journal has failed or stalls")),
+                Poll::Pending => {}
+            }
+            self.hub.fan_out.deliver(&mut effects);
+            if !waiting.is_done.load(Ordering::Acquire) {
+                std::thread::park_timeout(PATIENCE);
+            }
+        }
+        match waiting.has_failed.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(io::Error::other("the journal has failed")),
+        }
+    }
+}
+
+/// How long a thread waits before it looks again whether another one has applied the changes.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// A thread that waits for changes to be applied.
+struct Waiting {
+    thread: Thread,
+    is_done: AtomicBool,
+    has_failed: AtomicBool,
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.thread.unpark();
+    }
+}
+
+fn start_of(place: &Place) -> u64 {
+    match place {
+        Place::Journal(position, _) => position.0,
+        Place::Memory(_) | Place::File(_) => 0,
+    }
+}
+
+fn end_of(place: &Place) -> u64 {
+    match place {
+        Place::Journal(position, length) => position.0 + *length as u64,
+        Place::Memory(_) | Place::File(_) => 0,
+    }
+}

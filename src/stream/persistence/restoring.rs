@@ -1,0 +1,198 @@
+//! A stream as a snapshot has it, while a start reads the snapshot's records.
+
+use std::io;
+use std::sync::Arc;
+
+use roaring::RoaringTreemap;
+
+use crate::clock::Now;
+use crate::disk::Disk;
+use crate::random::machine_seed;
+use crate::stream::consumer::Consumer;
+use crate::stream::consumer::effect::Turn;
+use crate::stream::consumer::record::Snapshot;
+use crate::stream::consumer::rules::Rules;
+use crate::stream::consumers::{Defined, Slot};
+use crate::stream::definition::{ConsumerDefinition, StreamDefinition};
+use crate::stream::index::Index;
+use crate::stream::ingest::{IdMark, KnownId};
+use crate::stream::segment::{self, Damage, FileEntry, Opened, Segments};
+use crate::stream::shared::{Keeping, State, Stream};
+use crate::stream::state::{Ahead, Data, View};
+
+/// See the module's text.
+#[derive(Default)]
+pub(super) struct Restoring {
+    pub(super) created: i64,
+    pub(super) seed: [u64; 2],
+    pub(super) definition: StreamDefinition,
+    /// The first stored sequence, and the last that the part is about.
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) last_time: i64,
+    pub(super) last_message_id: Box<[u8]>,
+    pub(super) next_file: u64,
+    pub(super) files: Vec<FileEntry>,
+    pub(super) deleted: RoaringTreemap,
+    /// Messages with a time of their own at which they go, or are published, in nanoseconds since 1970.
+    pub(super) expiry: Vec<(u64, i64)>,
+    pub(super) schedules: Vec<(u64, i64)>,
+    pub(super) lasting: RoaringTreemap,
+    pub(super) id_marks: Vec<IdMark>,
+    pub(super) ids: Vec<KnownId>,
+}
+
+impl Restoring {
+    /// The state of the stream with this number, with its files open.  Whatever is wrong with them is added to `damages`.
+    ///
+    /// # Errors
+    /// If a file is missing or the disk refuses.
+    pub(super) fn open(
+        self,
+        stream: u64,
+        disk: Option<&dyn Disk>,
+        damages: &mut Vec<Damage>,
+    ) -> io::Result<Data> {
+        let mut data = Data::new(self.definition, self.seed);
+        let mut index = Index::new(1, data.limits().max_messages_per_subject);
+        let range = self.first..=self.last;
+        let mut segments = Vec::with_capacity(self.files.len());
+        index.restore(self.first, self.last, self.deleted);
+        for entry in &self.files {
+            let disk = disk.ok_or_else(|| io::Error::other("the folder of the streams is missing"))?;
+            let Opened { segment, directory, damages: found } = segment::open(disk, stream, entry)?;
+            damages.extend(found);
+            let deleted = index.deleted().clone();
+            if index.keeps_sequences() {
+                let wanted = directory.wanted(|_| true);
+                for row in directory.matching(range.clone(), &deleted, &wanted) {
+                    index.add_stored(row.sequence, directory.subject_of(row), row.size);
+                }
+            } else {
+                for subject in directory.live(range.clone(), &deleted) {
+                    let (first, last) = (subject.first, subject.last);
+                    index.add_many(subject.subject, subject.count, first, last, subject.bytes);
+                }
+            }
+            segments.push(segment);
+        }
+        data.contents.segments = Segments::new(segments);
+        data.contents.next_file = self.next_file;
+        for (sequence, due) in self.expiry {
+            data.expiry.add(sequence, due, |sequence| index.is_stored(sequence));
+        }
+        for (sequence, due) in self.schedules {
+            data.schedules.add(sequence, due, |sequence| index.is_stored(sequence));
+        }
+        self.lasting.iter().for_each(|sequence| data.expiry.add_lasting(sequence));
+        data.ids.restore_marks(&self.id_marks);
+        self.ids.into_iter().for_each(|id| data.ids.restore(id));
+        (data.last_time, data.last_message_id) = (self.last_time, self.last_message_id);
+        data.index = index;
+        Ok(data)
+    }
+}
+
+/// A consumer as a snapshot has it.
+pub(super) struct RestoringConsumer {
+    pub(super) name: Arc<str>,
+    pub(super) created: i64,
+    pub(super) definition: ConsumerDefinition,
+    pub(super) snapshot: Snapshot,
+}
+
+impl Stream {
+    /// Takes a consumer back.  It takes records until the stream resumes.
+    pub(super) fn restore_consumer(self: &Arc<Stream>, id: u64, restoring: RestoringConsumer, now: Now) {
+        let RestoringConsumer { name, created, definition, snapshot } = restoring;
+        self.hub.note_consumer(id);
+        let mut state = self.state.lock();
+        let rules = Rules::defined(&definition, state.data.definition(), &name, machine_seed());
+        let consumer = Consumer::restore(rules, &snapshot, now);
+        let defined = Defined { id, name, created, definition, since: None };
+        let slot = Slot::new(&defined, consumer, self);
+        state.consumers.insert(slot);
+    }
+
+    /// All records were taken back: consumers look at what there is, and a stream that may have lost messages that were told to
+    /// be stored gives their sequences to no others.
+    pub(super) fn resume(self: &Arc<Stream>, was_in_order: bool, now: Now) {
+        let resumed = self.with(|state| {
+            let keeping = state.keeping(&self.hub);
+            let State { data, consumers, .. } = state;
+            for slot in consumers.slots_mut() {
+                let filter = &slot.consumer.rules().filter;
+                data.count(slot.consumer.report().delivered_stream + 1, filter)?;
+                data.last_of_each(u64::MAX, filter, usize::MAX)?;
+            }
+            if keeping == Keeping::Async && !was_in_order {
+                data.index.skip(data.index.last() + SKIPPED);
+            }
+            let ahead = Ahead::default();
+            for slot in consumers.slots_mut() {
+                let view = View::new(data, &ahead);
+                let is_wanted = |_: &[u8]| false;
+                let effects = &mut slot.postponed;
+                let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects };
+                slot.consumer.settle(&mut turn);
+            }
+            Ok(())
+        });
+        if let Err(error) = resumed {
+            self.log_unreadable(&error);
+        }
+        let state = self.state.lock();
+        let (index, consumers) = (&state.data.index, state.consumers.len());
+        tracing::info!(
+            stream = &*self.name,
+            messages = index.messages(),
+            bytes = index.bytes(),
+            first = index.first(),
+            last = index.last(),
+            consumers,
+            "opened a stream"
+        );
+    }
+}
+
+/// More messages than can be acknowledged and not on the disk, with the bytes that the journal lets wait.
+const SKIPPED: u64 = 1 << 22;
+
+/// The states of streams, by their numbers, and what is wrong with their files.
+pub(super) type OpenedStreams = (Vec<(u64, Data)>, Vec<Damage>);
+
+/// Opens the files of many streams, on several threads.
+///
+/// # Errors
+/// If a file is missing or the disk refuses.
+pub(super) fn open_all(
+    restoring: Vec<(u64, Restoring)>,
+    disk: Option<&Arc<dyn Disk>>,
+) -> io::Result<OpenedStreams> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(restoring.len()).max(1);
+    let mut parts: Vec<Vec<(u64, Restoring)>> = (0..threads).map(|_| Vec::new()).collect();
+    for (number, stream) in restoring.into_iter().enumerate() {
+        parts[number % threads].push(stream);
+    }
+    let open_part = |part: Vec<(u64, Restoring)>| -> io::Result<OpenedStreams> {
+        let mut damages = Vec::new();
+        let open = |(id, stream): (u64, Restoring)| {
+            stream.open(id, disk.map(|disk| &**disk), &mut damages).map(|data| (id, data))
+        };
+        let opened = part.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
+        Ok((opened, damages))
+    };
+    let (mut opened, mut damages) = (Vec::new(), Vec::new());
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| open_part(part))).collect();
+        for thread in threads {
+            let part =
+                thread.join().map_err(|_| io::Error::other("a thread that opens files has panicked"))?;
+            let (streams, found) = part?;
+            opened.extend(streams);
+            damages.extend(found);
+        }
+        Ok::<(), io::Error>(())
+    })?;
+    Ok((opened, damages))
+}

@@ -1,0 +1,219 @@
+//! What receivers say about the messages that they got, and about how far they are.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::answer::{no_responders, send};
+use super::consumers::pull_request;
+use crate::delivery::{Effects, Message, Sink};
+use crate::stream::api::pull::Pull;
+use crate::stream::api::{Refusal, direct};
+use crate::stream::consumer::Acknowledgement;
+use crate::stream::consumer::request::PullRequest;
+use crate::stream::consumer::status::FlowToken;
+use crate::stream::consuming::Said;
+use crate::stream::delivering::{ACKNOWLEDGEMENT_PREFIX, FLOW_CONTROL_PREFIX};
+use crate::stream::ingest::parse_duration;
+use crate::stream::json::{Nanoseconds, members, read_known};
+use crate::stream::streams::Streams;
+
+/// Takes what receivers say about messages.
+pub(in crate::stream) struct AcknowledgementSink(pub(in crate::stream) Weak<Streams>);
+
+/// Takes answers to questions of flow control.
+pub(in crate::stream) struct FlowControlSink(pub(in crate::stream) Weak<Streams>);
+
+impl Sink for AcknowledgementSink {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+        let Some(streams) = self.0.upgrade() else { return };
+        let is_heard = Delivered::read(message.subject).is_some_and(|delivered| {
+            acknowledge(&streams, &delivered, message.payload, message.reply, effects)
+        });
+        if !is_heard {
+            no_responders(streams.hub(), message.reply, effects);
+        }
+    }
+}
+
+impl Sink for FlowControlSink {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+        let Some(streams) = self.0.upgrade() else { return };
+        let Some((stream, consumer, token)) = question(message.subject) else { return };
+        if let Some(stream) = streams.find(stream) {
+            stream.flow_answered(consumer, token, effects);
+        }
+    }
+}
+
+/// Which delivery an acknowledgement is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Delivered<'s> {
+    stream: &'s str,
+    consumer: &'s str,
+    /// The message.
+    sequence: u64,
+}
+
+impl<'s> Delivered<'s> {
+    /// What the subject of an acknowledgement says.  Behind its prefix it has seven tokens: stream, consumer, how often the
+    /// message was delivered, its sequence, the number of the delivery, the time and how many were pending.  In the longer form
+    /// a domain and the hash of an account stand before them, and a token without meaning may follow.
+    fn read(subject: &'s [u8]) -> Option<Delivered<'s>> {
+        let subject = std::str::from_utf8(subject).ok()?.strip_prefix(ACKNOWLEDGEMENT_PREFIX)?;
+        let (mut tokens, mut count) = ([""; 10], 0);
+        for token in subject.split('.') {
+            *tokens.get_mut(count)? = token;
+            count += 1;
+        }
+        let tokens = match count {
+            7 => &tokens[..],
+            9 | 10 => &tokens[2..],
+            _ => return None,
+        };
+        Some(Delivered { stream: tokens[0], consumer: tokens[1], sequence: tokens[3].parse().ok()? })
+    }
+}
+
+/// What the subject of an answer says: stream, consumer, and the question.
+fn question(subject: &[u8]) -> Option<(&str, &str, FlowToken)> {
+    let subject = std::str::from_utf8(subject).ok()?.strip_prefix(FLOW_CONTROL_PREFIX)?;
+    let (stream, rest) = subject.split_once('.')?;
+    let (consumer, token) = rest.split_once('.')?;
+    Some((stream, consumer, FlowToken::read(token.as_bytes())?))
+}
+
+/// Tells a consumer what its receiver says; false if it is not there.
+fn acknowledge(
+    streams: &Arc<Streams>,
+    delivered: &Delivered<'_>,
+    payload: &[u8],
+    reply: &[u8],
+    effects: &mut Effects,
+) -> bool {
+    let Delivered { stream, consumer, sequence } = *delivered;
+    let Some(stream) = streams.find(stream) else { return false };
+    let hub = streams.hub();
+    let Some((acknowledgement, next)) = read(payload) else {
+        // It says nothing that is known; so it is heard, and nothing changes.
+        send(hub, reply, b"", b"", effects);
+        return stream.has_consumer(consumer);
+    };
+    let next = next.filter(|_| !reply.is_empty()).map(|body| request(body, reply));
+    if let Some(Err((code, description))) = &next {
+        send(hub, reply, &direct::status(*code, description), b"", effects);
+    }
+    // Whoever asks for the next message gets that as his answer.
+    let is_answered = !reply.is_empty() && next.is_none();
+    let answered = is_answered.then(|| {
+        let (hub, reply) = (Arc::clone(hub), Box::<[u8]>::from(reply));
+        Box::new(move |effects: &mut Effects| send(&hub, &reply, b"", b"", effects)) as _
+    });
+    let said = Said { sequence, acknowledgement, next: next.and_then(Result::ok) };
+    stream.acknowledge_delivery(consumer, said, answered, effects)
+}
+
+/// What a receiver says, and the body of his request for the next message; nothing if it is nothing that is known.
+fn read(payload: &[u8]) -> Option<(Acknowledgement<'_>, Option<&[u8]>)> {
+    if let Some(body) = payload.strip_prefix(b"+NXT") {
+        return Some((Acknowledgement::Positive, Some(body)));
+    }
+    let said = match payload {
+        b"" | b"+ACK" | b"+OK" => Acknowledgement::Positive,
+        b"+WPI" => Acknowledgement::InProgress,
+        _ => match (payload.strip_prefix(b"-NAK"), payload.strip_prefix(b"+TERM")) {
+            (Some(delay), _) => Acknowledgement::Negative(read_delay(delay.trim_ascii())),
+            (_, Some(reason)) => Acknowledgement::Terminate(reason.trim_ascii()),
+            _ => return None,
+        },
+    };
+    Some((said, None))
+}
+
+/// A negative acknowledgement in JSON.
+#[derive(Default, PartialEq)]
+struct DelayBody {
+    delay: Nanoseconds,
+}
+
+members! { DelayBody, "server.ConsumerNakOptions", { "delay" => delay IfSet, } }
+
+/// After which time a message is to come again.  What cannot be read is no delay, as with nats-server.
+fn read_delay(text: &[u8]) -> Option<Duration> {
+    let delay = if text.first() == Some(&b'{') {
+        let mut body = DelayBody::default();
+        read_known(&mut body, text).ok().map(|()| body.delay)
+    } else {
+        let has_unit = text.last().is_some_and(u8::is_ascii_alphabetic);
+        std::str::from_utf8(text).ok().filter(|_| has_unit).and_then(parse_duration)
+    };
+    delay.map(Nanoseconds::duration).filter(|delay| *delay > Duration::ZERO)
+}
+
+/// The request for the next message, or the status that tells why it is none.
+fn request(body: &[u8], reply: &[u8]) -> Result<PullRequest, (u16, String)> {
+    match Pull::parse(body) {
+        Ok(pull) => Ok(pull_request(pull, reply.into())),
+        Err(Refusal::Status(code, description)) => Err((code, description)),
+        Err(_) => Err((400, "Bad Request".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_of_acknowledgements_have_two_forms() {
+        let delivered = Some(Delivered { stream: "S", consumer: "C", sequence: 7 });
+        for (subject, expected) in [
+            ("$JS.ACK.S.C.1.7.3.1795880117230411844.12", delivered),
+            ("$JS.ACK._.hash.S.C.1.7.3.1795880117230411844.12", delivered),
+            ("$JS.ACK.domain.hash.S.C.1.7.3.1795880117230411844.12.random", delivered),
+            ("$JS.ACK.S.C.1.x.3.1795880117230411844.12", None),
+            ("$JS.ACK.S.C.1.7.3.1795880117230411844", None),
+            ("$JS.ACK.hash.S.C.1.7.3.1795880117230411844.12", None),
+            ("$JS.ACK.domain.hash.S.C.1.7.3.1795880117230411844.12.random.more", None),
+            ("$JS.FC.S.C.0001", None),
+        ] {
+            assert_eq!(Delivered::read(subject.as_bytes()), expected, "{subject}");
+        }
+    }
+
+    #[test]
+    fn payloads_say_what_receivers_mean() {
+        use Acknowledgement::{InProgress, Negative, Positive, Terminate};
+        let seconds = |seconds| Negative(Some(Duration::from_secs(seconds)));
+        type Case<'c> = (&'c [u8], Option<(Acknowledgement<'c>, Option<&'c [u8]>)>);
+        let cases: &[Case<'_>] = &[
+            (b"", Some((Positive, None))),
+            (b"+ACK", Some((Positive, None))),
+            (b"+OK", Some((Positive, None))),
+            (b"+WPI", Some((InProgress, None))),
+            (b"-NAK", Some((Negative(None), None))),
+            (b"-NAK {\"delay\": 2000000000}", Some((seconds(2), None))),
+            (b"-NAK{\"delay\":1000000000}", Some((seconds(1), None))),
+            (b"-NAK 3s", Some((seconds(3), None))),
+            (b"-NAK 3", Some((Negative(None), None))),
+            (b"-NAK {\"delay\":-5}", Some((Negative(None), None))),
+            (b"-NAK {\"delay\":", Some((Negative(None), None))),
+            (b"+TERM", Some((Terminate(b""), None))),
+            (b"+TERM it is broken ", Some((Terminate(b"it is broken"), None))),
+            (b"+NXT", Some((Positive, Some(b"")))),
+            (b"+NXT 5", Some((Positive, Some(b" 5")))),
+            (b"+FOO", None),
+            (b"+ack", None),
+        ];
+        for (payload, expected) in cases {
+            assert_eq!(read(payload), *expected, "{}", String::from_utf8_lossy(payload));
+        }
+    }
+
+    #[test]
+    fn answers_name_their_question() {
+        assert_eq!(question(b"$JS.FC.S.C.0011"), Some(("S", "C", FlowToken(33))));
+        for wrong in [&b"$JS.FC.S.C.001"[..], b"$JS.FC.S.C.00011", b"$JS.FC.S.C.0.11", b"$JS.FC.S.0011", b"x"]
+        {
+            assert_eq!(question(wrong), None, "{}", String::from_utf8_lossy(wrong));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Requests as clients send them, against streams in memory and a clock that stands still.
+
+mod acknowledgements;
+mod consumers;
+mod direct;
+mod messages;
+mod streams;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet_protocol::buffer::Buffer;
+use serde_json::Value;
+
+use crate::alarm::Alarm;
+use crate::clock::{Clock, Now};
+use crate::delivery::{Effects, Encoding, FanOut, Message, Outbox, Subscription, SubscriptionOptions, Topic};
+use crate::stream::{Streams, Surroundings};
+
+/// A message that the client got.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Got {
+    subject: String,
+    reply: String,
+    headers: String,
+    payload: String,
+}
+
+impl Got {
+    /// The first line of its headers.
+    fn status(&self) -> &str {
+        self.headers.lines().next().unwrap_or_default()
+    }
+
+    /// The value of a header.
+    fn header(&self, name: &str) -> &str {
+        let mut lines = self.headers.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| *found == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// A server with one client, which subscribes to `_INBOX.>` and whatever a test wants.
+struct Server {
+    fan_out: Arc<FanOut>,
+    clock: Arc<Clock>,
+    streams: Arc<Streams>,
+    outbox: Arc<Outbox>,
+    effects: Effects,
+    asked: usize,
+}
+
+impl Server {
+    fn new() -> Server {
+        let fan_out = Arc::<FanOut>::default();
+        let start = Now::at(Duration::from_secs(1000), Duration::from_secs(1_800_000_000));
+        let clock = Arc::new(Clock::manual(start));
+        let surroundings = Surroundings {
+            fan_out: Arc::clone(&fan_out),
+            journal: Arc::default(),
+            clock: Arc::clone(&clock),
+        };
+        let streams = Arc::new(Streams::new(surroundings, None));
+        streams.listen();
+        let outbox = Arc::new(Outbox::new(1, "127.0.0.1:1".parse().expect("an address")));
+        outbox.set_encoding(Encoding::Frames);
+        let server = Server { fan_out, clock, streams, outbox, effects: Effects::default(), asked: 0 };
+        server.subscribe("_INBOX.>");
+        server
+    }
+
+    /// One with a stream of this definition.
+    fn with(definition: &str) -> Server {
+        let mut server = Server::new();
+        let name = serde_json::from_str::<Value>(definition).expect("it is JSON")["name"].clone();
+        let created = server.json(&format!("STREAM.CREATE.{}", name.as_str().expect("a text")), definition);
+        assert_eq!(created["did_create"], true, "{created}");
+        server
+    }
+
+    fn subscribe(&self, subject: &str) {
+        let options = SubscriptionOptions { id: (*b"1").into(), ..SubscriptionOptions::default() };
+        let subscription = Subscription::new(Topic::of_pattern(subject.as_bytes()), options, &self.outbox);
+        self.fan_out.channels.subscribe(subscription);
+    }
+
+    /// Publishes without ending the batch.
+    fn publish(&mut self, subject: &str, reply: &str, headers: &str, payload: &str) {
+        let message = Message {
+            reply: reply.as_bytes(),
+            headers: headers.as_bytes(),
+            ..Message::new(subject.as_bytes(), payload.as_bytes())
+        };
+        self.fan_out.publish(&message, &mut self.effects);
+    }
+
+    /// Ends the batch, and returns all that the client got.
+    fn got(&mut self) -> Vec<Got> {
+        self.effects.deliver(&Alarm::default());
+        let mut buffer = Buffer::new();
+        self.outbox.drain_into(&mut buffer);
+        messages(&buffer.into_bytes())
+    }
+
+    /// What comes of a message with a reply subject.
+    fn ask_on(&mut self, subject: &str, headers: &str, payload: &str) -> Vec<Got> {
+        self.asked += 1;
+        let reply = format!("_INBOX.{}", self.asked);
+        self.publish(subject, &reply, headers, payload);
+        self.got()
+    }
+
+    /// What comes of a request.
+    fn ask(&mut self, subject: &str, body: &str) -> Vec<Got> {
+        self.ask_on(&format!("$JS.API.{subject}"), "", body)
+    }
+
+    /// The one answer to a request, which is JSON.
+    fn json(&mut self, subject: &str, body: &str) -> Value {
+        let got = self.ask(subject, body);
+        let [answer] = &got[..] else { panic!("{subject} {body}: {got:?}") };
+        serde_json::from_str(&answer.payload).unwrap_or_else(|error| panic!("{subject}: {error}: {answer:?}"))
+    }
+
+    /// Code, number and text of the error that a request is answered with.
+    #[track_caller]
+    fn refuses(&mut self, subject: &str, body: &str, expected: (u64, u64, &str)) {
+        let answer = self.json(subject, body);
+        let error = &answer["error"];
+        let (code, number) = (error["code"].as_u64(), error["err_code"].as_u64());
+        let text = error["description"].as_str().unwrap_or_default();
+        let (expected_code, expected_number, expected_text) = expected;
+        assert_eq!(
+            (code, number, text),
+            (Some(expected_code), Some(expected_number), expected_text),
+            "{subject} {body}: {answer}"
+        );
+    }
+
+    /// Stores messages on these subjects, whose payloads are numbered from one on.
+    fn store(&mut self, subjects: &[&str]) {
+        for (number, subject) in subjects.iter().enumerate() {
+            let acknowledged = self.ask_on(subject, "", &format!("m{}", number + 1));
+            assert!(acknowledged[0].payload.contains("\"seq\":"), "{acknowledged:?}");
+        }
+    }
+
+    fn pass(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+}
+
+/// The messages in what a connection would write.
+fn messages(mut bytes: &[u8]) -> Vec<Got> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let end = bytes.windows(2).position(|pair| pair == b"\r\n").expect("a line ends");
+        let line = text(&bytes[..end]);
+        bytes = &bytes[end + 2..];
+        let words: Vec<&str> = line.split(' ').collect();
+        let (head, lengths) = words.split_at(words.len() - if words[0] == "HMSG" { 2 } else { 1 });
+        let lengths: Vec<usize> = lengths.iter().map(|length| length.parse().expect("a length")).collect();
+        let (of_headers, total) =
+            (if lengths.len() == 2 { lengths[0] } else { 0 }, lengths[lengths.len() - 1]);
+        found.push(Got {
+            subject: head[1].to_owned(),
+            reply: head.get(3).copied().unwrap_or_default().to_owned(),
+            headers: text(&bytes[..of_headers]),
+            payload: text(&bytes[of_headers..total]),
+        });
+        bytes = &bytes[total + 2..];
+    }
+    found
+}

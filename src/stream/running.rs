@@ -1,0 +1,236 @@
+//! Running a consumer: what it wants done is decided under the stream's lock, and done without it.
+//!
+//! One thread at a time runs a consumer, so that its messages go out in their order; whoever wants it run meanwhile leaves word.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::consumer::effect::{Effect, Turn};
+use super::consumers::Slot;
+use super::hub::Hub;
+
+use super::record::{Record, Removal};
+use super::segment::Reader;
+use super::shared::{Keeping, Life, State, Stream};
+use super::state::{Ahead, Gone, Missing, Place, View};
+use crate::clock::Now;
+use crate::delivery::Effects;
+use crate::journal;
+use crate::wait::Position;
+
+/// Messages that a consumer delivers in one turn.
+const MESSAGES_PER_TURN: usize = 256;
+
+/// Bytes that it sends in one turn, about; then other connections and consumers have theirs.
+const BYTES_PER_TURN: usize = 1 << 20;
+
+/// How long a consumer lets a receiver read for which too much waits.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Where a consumer has read last, so that it reads on from there.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// The file of the stream.
+    pub(super) file: Option<Reader>,
+    /// The sequence behind the message that was read from it last.
+    pub(super) next: u64,
+    pub(super) journal: Option<journal::Reader>,
+}
+
+/// What one turn of a consumer wants done, in its order.
+pub(super) struct Work {
+    pub(super) consumer: u64,
+    pub(super) name: Arc<str>,
+    pub(super) steps: Vec<(Effect, Option<Place>)>,
+    pub(super) headers_only: bool,
+    pub(super) reading: Reading,
+    /// Whether there may be more to deliver at once.
+    is_more: bool,
+}
+
+/// What came of doing it.
+#[derive(Default)]
+pub(super) struct Done {
+    /// Messages that nobody took.
+    pub(super) undelivered: Vec<u64>,
+    pub(super) bytes: usize,
+    /// Whether somebody has more waiting than he should.
+    pub(super) is_receiver_behind: bool,
+}
+
+impl Stream {
+    /// Gives a consumer its turn.
+    pub(super) fn run_consumer(self: &Arc<Stream>, id: u64, effects: &mut Effects) {
+        let mut bytes = 0;
+        loop {
+            let now = self.hub.clock.now();
+            let mut gone = Vec::new();
+            let work = self.with(|state| self.take_turn(state, id, now, &mut gone, effects));
+            let mut work = match work {
+                Ok(Some(work)) => work,
+                Ok(None) => return,
+                Err(error) => return self.log_unreadable(&error),
+            };
+            let done = self.do_work(&mut work, now, effects);
+            bytes += done.bytes;
+            if !self.end_turn(work, &done, bytes, effects) {
+                return;
+            }
+        }
+    }
+
+    /// Decides what a consumer does now; nothing if another thread runs it or it is gone.
+    fn take_turn(
+        self: &Arc<Stream>,
+        state: &mut State,
+        id: u64,
+        now: Now,
+        gone: &mut Vec<Gone>,
+        effects: &mut Effects,
+    ) -> Result<Option<Work>, Missing> {
+        self.drop_consumed(state, gone)?;
+        let keeping = state.keeping(&self.hub);
+        let State { data, consumers, consumed, life, .. } = state;
+        let Some(slot) = consumers.get_mut(id).filter(|_| *life == Life::There) else { return Ok(None) };
+        slot.is_queued = false;
+        if slot.is_running {
+            slot.is_wanted = true;
+            return Ok(None);
+        }
+        let ahead = look_ahead(slot, data)?;
+        let view = View::new(data, &ahead);
+        let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
+        let mut wanted = std::mem::take(&mut slot.postponed);
+        let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
+        if slot.consumer.next_action(now).is_some_and(|due| due <= now.micros()) {
+            slot.consumer.act(&mut turn);
+        }
+        let is_more = slot.consumer.deliver(&mut turn, MESSAGES_PER_TURN);
+        slot.is_running = true;
+        let next = slot.consumer.next_action(now);
+        self.hub.set_deadline((self.id, id), &mut slot.deadline, next, effects);
+        self.hub.keep(self.id, slot.id, &wanted, keeping);
+        let mut steps = Vec::with_capacity(wanted.len());
+        for effect in wanted {
+            let place = match &effect {
+                Effect::Done { sequence } => {
+                    consumed.push(*sequence);
+                    continue;
+                }
+                Effect::Keep(_) => continue,
+                Effect::Deliver(delivery) => data.contents.place(delivery.sequence),
+                Effect::DeadLetter(letter) => data.contents.place(letter.sequence),
+                _ => None,
+            };
+            steps.push((effect, place));
+        }
+        let work = Work {
+            consumer: id,
+            name: Arc::clone(&slot.name),
+            steps,
+            headers_only: slot.definition.headers_only,
+            reading: slot.reading.take().unwrap_or_default(),
+            is_more,
+        };
+        // What was consumed leaves now; if a directory is missing, in the next turn.
+        let _ = self.drop_consumed(state, gone);
+        Ok(Some(work))
+    }
+
+    /// Ends a turn; true if the next one may follow at once.
+    fn end_turn(self: &Arc<Stream>, work: Work, done: &Done, bytes: usize, effects: &mut Effects) -> bool {
+        let mut state = self.state.lock();
+        let Some(slot) = state.consumers.get_mut(work.consumer) else { return false };
+        slot.is_running = false;
+        slot.reading = Some(work.reading);
+        for sequence in &done.undelivered {
+            slot.consumer.undelivered(*sequence);
+        }
+        let is_wanted = std::mem::take(&mut slot.is_wanted) || work.is_more || !done.undelivered.is_empty();
+        if !is_wanted {
+            return false;
+        }
+        if done.is_receiver_behind {
+            let next = Some(self.hub.clock.now().after(PAUSE).micros());
+            self.hub.set_deadline((self.id, slot.id), &mut slot.deadline, next, effects);
+            return false;
+        }
+        if bytes < BYTES_PER_TURN {
+            return true;
+        }
+        slot.queue(effects);
+        false
+    }
+
+    /// Removes messages that their consumers are done with, if no other one needs them.
+    pub(super) fn drop_consumed(
+        self: &Arc<Stream>,
+        state: &mut State,
+        gone: &mut Vec<Gone>,
+    ) -> Result<(), Missing> {
+        let keeping = state.keeping(&self.hub);
+        while let Some(&sequence) = state.consumed.last() {
+            let facts = state.data.contents.facts(sequence)?;
+            let is_needed = facts.is_some_and(|facts| state.consumers.need(sequence, &facts.subject));
+            if !is_needed && state.data.remove(sequence, gone)? && keeping != Keeping::Memory {
+                let sequences = std::iter::once(sequence).collect();
+                self.hub.append_quietly(&Record::Removed {
+                    stream: self.id,
+                    sequences: Cow::Borrowed(&sequences),
+                    removal: Removal::Ended,
+                });
+            }
+            state.consumed.pop();
+        }
+        self.tell_gone(state, gone);
+        Ok(())
+    }
+
+    /// Has the consumers run that have something to deliver.
+    pub(super) fn wake_consumers(&self, state: &mut State, effects: &mut Effects) {
+        for slot in state.consumers.slots_mut() {
+            if slot.consumer.is_ready() {
+                slot.queue(effects);
+            }
+        }
+    }
+}
+
+/// Finds out what the turn of a consumer is going to ask for.
+fn look_ahead(slot: &Slot, data: &super::state::Data) -> Result<Ahead, Missing> {
+    let filter = &slot.consumer.rules().filter;
+    let mut ahead = Ahead::default();
+    if !filter.is_all() && slot.consumer.is_ready() {
+        let from = slot.consumer.report().delivered_stream + 1;
+        ahead.sequences = data.next_many(from, u64::MAX, filter, MESSAGES_PER_TURN + 1)?;
+    }
+    Ok(ahead)
+}
+
+impl Hub {
+    /// Appends the records of a consumer's turn as one operation, for which nobody need wait.  Returns from which position on the
+    /// disk has all that the consumer has changed so far.
+    pub(super) fn keep(&self, stream: u64, consumer: u64, effects: &[Effect], keeping: Keeping) -> Position {
+        if keeping == Keeping::Memory {
+            return Position::default();
+        }
+        let changes: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Keep(change) => Some(*change),
+                _ => None,
+            })
+            .collect();
+        if changes.is_empty() {
+            // It may have been changed before.
+            return self.appended();
+        }
+        self.append_quietly(&Record::Consumer { stream, consumer, changes: changes.into() })
+    }
+
+    /// Appends a record for which nobody waits.
+    pub(super) fn append_quietly(&self, record: &Record<'_>) -> Position {
+        self.journal.append_records_quietly([record.parts(&mut Vec::new())]).end
+    }
+}

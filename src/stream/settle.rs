@@ -1,0 +1,220 @@
+//! Settling: what the disk has by now is applied, publishers are told, and consumers go on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::api::error::ApiError;
+use super::api::reply;
+use super::pending::{Change, Entry, Then};
+use super::segment::ReadError;
+use super::shared::{Life, State, Stream};
+use super::state::{Gone, Missing};
+use super::store::{Receipt, lost};
+use crate::clock::Now;
+use crate::delivery::{AfterBatch, Effects, Message};
+use crate::wait::Lost;
+
+/// Changes that are applied at most before the lock of their stream is given up for a moment.
+const CHANGES_PER_LOCK: usize = 512;
+
+impl AfterBatch for Stream {
+    fn run(self: Arc<Self>, effects: &mut Effects) {
+        self.settle(effects);
+    }
+}
+
+impl Stream {
+    /// Applies every change that the disk has.  If another thread does so at this moment, that one goes on for longer.
+    pub(super) fn settle(self: &Arc<Stream>, effects: &mut Effects) {
+        {
+            let mut state = self.state.lock();
+            if std::mem::replace(&mut state.is_settling, true) {
+                state.is_wanted = true;
+                return;
+            }
+        }
+        loop {
+            let (mut then, mut gone) = (Vec::new(), Vec::new());
+            let applied = self.with(|state| self.apply_some(state, &mut then, &mut gone, effects));
+            if let Err(error) = &applied {
+                self.log_unreadable(error);
+            }
+            let is_over = matches!(applied, Ok(true) | Err(_));
+            for then in then {
+                self.carry_out(then, Ok(()), effects);
+            }
+            if is_over && self.end_settling() {
+                return;
+            }
+        }
+    }
+
+    /// Ends settling, unless somebody wants it done once more.
+    fn end_settling(&self) -> bool {
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.is_wanted) {
+            return false;
+        }
+        state.is_settling = false;
+        true
+    }
+
+    /// Applies changes.  True if no more can be applied now.
+    fn apply_some(
+        self: &Arc<Stream>,
+        state: &mut State,
+        then: &mut Vec<Then>,
+        gone: &mut Vec<Gone>,
+        effects: &mut Effects,
+    ) -> Result<bool, Missing> {
+        let now = self.hub.clock.now();
+        for _ in 0..CHANGES_PER_LOCK {
+            let is_ready = state.pending.front().is_some_and(|entry| self.hub.is_synced(entry.end));
+            let Some(entry) = is_ready.then(|| state.pending.pop()).flatten() else { break };
+            if matches!(entry.then, Then::Decide(_)) && state.pending.has_decisive() {
+                // It comes again behind what was changed meanwhile.
+                let end = state.pending.end().unwrap_or_default();
+                state.pending.push(Entry { end, ..entry });
+                continue;
+            }
+            let applied = self.apply_change(state, &entry.change, gone, now);
+            self.tell_gone(state, gone);
+            if let Err(missing) = applied {
+                state.pending.put_back(entry);
+                return Err(missing);
+            }
+            let Entry { change, then: next, .. } = entry;
+            self.applied(state, &change, effects);
+            // Whoever waits for a change sees the state that it has made, and no later one.
+            let is_awaited = matches!(next, Then::Call(_) | Then::Decide(_));
+            if !matches!(next, Then::Nothing) {
+                then.push(next);
+            }
+            if is_awaited {
+                return Ok(false);
+            }
+        }
+        self.wake_consumers(state, effects);
+        while state.unsynced.front().is_some_and(|(end, _)| self.hub.is_synced(*end)) {
+            let unsynced = state.unsynced.pop_front();
+            unsynced.into_iter().for_each(|(_, sequence)| drop(state.data.contents.memory.remove(&sequence)));
+        }
+        let is_ready = state.pending.front().is_some_and(|entry| self.hub.is_synced(entry.end));
+        Ok(!is_ready)
+    }
+
+    /// Tells consumers of messages that have left.
+    pub(super) fn tell_gone(&self, state: &mut State, gone: &mut Vec<Gone>) {
+        for Gone { sequence, subject } in gone.drain(..) {
+            state.consumers.each(|consumer| consumer.removed(sequence, &subject));
+        }
+    }
+
+    /// Carries out what follows from a change that was applied.
+    fn applied(self: &Arc<Stream>, state: &mut State, change: &Change, effects: &mut Effects) {
+        match change {
+            Change::Nothing | Change::Remove(..) => {}
+            Change::Store(storing) => {
+                state.consumers.each(|consumer| consumer.published(storing.sequence, &storing.subject));
+                self.stored(state, storing, effects);
+            }
+            Change::ClearBefore(_) => self.sweep_consumers(state, effects),
+            Change::Define(_) => {
+                if state.life == Life::Announced {
+                    state.life = Life::There;
+                }
+                self.sweep_consumers(state, effects);
+            }
+            Change::DefineConsumer(defined) => {
+                let slot = state.consumers.get_mut(defined.id);
+                slot.into_iter().for_each(|slot| slot.queue(effects));
+            }
+            Change::DeleteConsumer(id) => self.consumer_deleted(state, *id, effects),
+            Change::Delete => state.life = Life::Gone,
+        }
+    }
+
+    /// Does what was waited for.
+    pub(super) fn carry_out(self: &Arc<Stream>, then: Then, synced: Result<(), Lost>, effects: &mut Effects) {
+        match then {
+            Then::Nothing => {}
+            Then::Acknowledge { reply, sequence, is_duplicate } => match synced {
+                Ok(()) => self.acknowledge(&reply, Receipt { sequence, is_duplicate }, effects),
+                Err(Lost) => self.refuse(&reply, &lost(), effects),
+            },
+            Then::Refuse { reply, error } => self.refuse(&reply, &error, effects),
+            Then::Call(call) | Then::Decide(call) => call(self, synced, effects),
+        }
+    }
+
+    pub(super) fn acknowledge(&self, reply: &[u8], receipt: Receipt, effects: &mut Effects) {
+        let text = reply::publish_acknowledgement(&self.name, receipt.sequence, receipt.is_duplicate);
+        self.hub.fan_out.publish(&Message::new(reply, &text), effects);
+    }
+
+    pub(super) fn refuse(&self, reply: &[u8], error: &ApiError, effects: &mut Effects) {
+        let text = reply::publish_refusal(&self.name, error);
+        self.hub.fan_out.publish(&Message::new(reply, &text), effects);
+    }
+
+    /// Says in the log that a part of a file cannot be read.
+    pub(super) fn log_unreadable(&self, error: &ReadError) {
+        tracing::error!(stream = &*self.name, %error, "a file of a stream cannot be read");
+    }
+
+    /// The journal has failed: whatever the disk does not have is not applied, and whoever waits for it is told.
+    pub(super) fn give_up(self: &Arc<Stream>, effects: &mut Effects) {
+        let mut lost_entries = Vec::new();
+        {
+            let mut state = self.state.lock();
+            while let Some(entry) = state.pending.pop() {
+                lost_entries.push(entry.then);
+            }
+        }
+        for then in lost_entries {
+            self.carry_out(then, Err(Lost), effects);
+        }
+    }
+
+    /// Applies a change.  It goes on where it was if it is called again behind an error, and does nothing if it was applied.
+    pub(super) fn apply_change(
+        self: &Arc<Stream>,
+        state: &mut State,
+        change: &Change,
+        gone: &mut Vec<Gone>,
+        now: Now,
+    ) -> Result<(), Missing> {
+        let data = &mut state.data;
+        match change {
+            Change::Store(storing) => {
+                data.store(storing);
+                data.trim(gone)
+            }
+            Change::Remove(sequences, removal) => data.remove_all(sequences, *removal, gone),
+            Change::ClearBefore(next) => data.clear_before(*next, gone),
+            Change::Define(definition) => data.define(definition, gone),
+            Change::DefineConsumer(defined) => self.apply_consumer(state, defined, now),
+            Change::Nothing | Change::DeleteConsumer(_) | Change::Delete => Ok(()),
+        }
+    }
+}
+
+/// Settles all streams that wait for the disk.
+pub(super) fn settle_all(hub: &super::hub::Hub, effects: &mut Effects) {
+    for stream in hub.take_unsettled() {
+        stream.is_listed.store(false, Ordering::Release);
+        if hub.has_failed() {
+            stream.give_up(effects);
+            continue;
+        }
+        stream.settle(effects);
+        let left = {
+            let state = stream.state.lock();
+            let unsynced = state.unsynced.back().map(|(end, _)| *end);
+            state.pending.front().map(|entry| entry.end).into_iter().chain(unsynced).min()
+        };
+        if let Some(end) = left {
+            hub.list_until(&stream, end);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A stream as threads share it: its state behind one lock, with the changes that the disk may not have yet.
+//!
+//! A change is decided under the lock, appended to the journal, and applied once the disk has it (`settle`).  A message is decided
+//! against the state and the messages that are pending; every other change waits for those before it
+//! ([`Stream::once_settled`]), so that it is decided against the state alone.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::consumers::Consumers;
+use super::definition::{PersistMode, Storage, StreamDefinition};
+use super::hub::Hub;
+use super::pending::{Change, Continuation, Entry, Pending, Then};
+use super::record::Record;
+use super::segment::ReadError;
+use super::state::{Data, Missing};
+use crate::clock::Now;
+use crate::delivery::Effects;
+use crate::lock_order::{Mutex, rank};
+use crate::wait::Position;
+
+/// See the module's text.
+pub struct Stream {
+    /// A number that no other stream ever has.
+    pub(super) id: u64,
+    pub(super) name: Arc<str>,
+    /// When it was created, in nanoseconds since 1970.
+    pub(super) created: i64,
+    /// What its message ids are hashed with.
+    pub(super) seed: [u64; 2],
+    pub(super) hub: Arc<Hub>,
+    pub(super) state: Mutex<State, { rank::STREAM }>,
+    /// It is among the streams that wait for the disk.
+    pub(super) is_listed: AtomicBool,
+}
+
+/// What is behind the lock of a stream.
+pub(super) struct State {
+    pub(super) data: Data,
+    pub(super) pending: Pending,
+    pub(super) consumers: Consumers,
+    /// Messages of an `async` stream that count and that the disk may not have, each with its position.
+    pub(super) unsynced: VecDeque<(Position, u64)>,
+    /// Messages that a consumer is done with, to be removed if no other one needs them.
+    pub(super) consumed: Vec<u64>,
+    pub(super) life: Life,
+    /// A thread settles it, and another one wants it settled once more.
+    pub(super) is_settling: bool,
+    pub(super) is_wanted: bool,
+    /// The time at which it has something to do, as the hub has noted it.
+    pub(super) deadline: Option<u64>,
+}
+
+/// Whether a stream is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// The disk may not have it yet.
+    Announced,
+    /// It is there.
+    There,
+    /// It is gone.
+    Gone,
+}
+
+/// How the changes of a stream are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Keeping {
+    /// A change counts once the disk has it.
+    Synced,
+    /// A change counts at once; the journal has it a little later.
+    Async,
+    /// Nothing outlives the server.
+    Memory,
+}
+
+impl Stream {
+    pub(super) fn new(
+        id: u64,
+        created: i64,
+        seed: [u64; 2],
+        definition: StreamDefinition,
+        hub: &Arc<Hub>,
+    ) -> Arc<Stream> {
+        let name = Arc::from(definition.name.as_str());
+        let state = State {
+            data: Data::new(definition, seed),
+            pending: Pending::default(),
+            consumers: Consumers::default(),
+            unsynced: VecDeque::new(),
+            consumed: Vec::new(),
+            life: Life::Announced,
+            is_settling: false,
+            is_wanted: false,
+            deadline: None,
+        };
+        let is_listed = AtomicBool::new(false);
+        let hub = Arc::clone(hub);
+        Arc::new(Stream { id, name, created, seed, hub, state: Mutex::new(state), is_listed })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// When it was created, in nanoseconds since 1970.
+    pub fn created(&self) -> i64 {
+        self.created
+    }
+
+    /// Works on the state.  Whatever directories that needs are read without the lock, and then it is done again: so `work` does
+    /// nothing before it has what it needs, or goes on where it was.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub(super) fn with<T>(
+        &self,
+        mut work: impl FnMut(&mut State) -> Result<T, Missing>,
+    ) -> Result<T, ReadError> {
+        let mut read = None;
+        loop {
+            let mut state = self.state.lock();
+            if let Some((id, directory)) = read.take() {
+                state.data.contents.keep_directory(id, directory);
+            }
+            match work(&mut state) {
+                Ok(done) => {
+                    state.data.contents.trim_directories();
+                    return Ok(done);
+                }
+                Err(missing) => {
+                    drop(state);
+                    read = Some(missing.read()?);
+                }
+            }
+        }
+    }
+
+    /// Calls `then` once all changes so far are applied, at once if they are.  One such call is made at a time, and the next one sees
+    /// what that one has changed.
+    pub(super) fn once_settled(self: &Arc<Stream>, then: Continuation, effects: &mut Effects) {
+        {
+            let mut state = self.state.lock();
+            let end = state.pending.end().unwrap_or_default();
+            self.push(&mut state, end, Change::Nothing, Then::Decide(then), effects);
+        }
+        self.settle(effects);
+    }
+
+    /// Calls `then` once the disk has everything up to `end`, and all changes before are applied.
+    pub(super) fn once_synced(self: &Arc<Stream>, end: Position, then: Continuation, effects: &mut Effects) {
+        let mut state = self.state.lock();
+        self.push(&mut state, end, Change::Nothing, Then::Call(then), effects);
+    }
+
+    /// Appends the record of a change, which was decided against the state, and has it applied.  In a stream in memory it is
+    /// applied at once.
+    pub(super) fn change(
+        self: &Arc<Stream>,
+        state: &mut State,
+        record: &Record<'_>,
+        change: Change,
+        then: Then,
+        effects: &mut Effects,
+    ) {
+        // That there is a stream outlives the server, also if its messages do not.
+        let is_definition = matches!(record, Record::Defined { .. } | Record::Deleted { .. });
+        let is_kept = state.keeping(&self.hub) != Keeping::Memory || is_definition && self.hub.is_kept();
+        let end = if is_kept { self.hub.append(record).end } else { Position::default() };
+        self.push(state, end, change, then, effects);
+    }
+
+    /// Adds a change behind the others.  It is applied when the stream is settled, at the end of the batch or later.
+    pub(super) fn push(
+        self: &Arc<Stream>,
+        state: &mut State,
+        end: Position,
+        change: Change,
+        then: Then,
+        effects: &mut Effects,
+    ) {
+        let end = end.max(state.pending.end().unwrap_or_default());
+        state.pending.push(Entry { end, change, then });
+        if self.hub.is_synced(end) {
+            effects.after_batch(Arc::clone(self) as _);
+        } else {
+            self.hub.list_until(self, end);
+        }
+    }
+}
+
+impl State {
+    pub(super) fn keeping(&self, hub: &Hub) -> Keeping {
+        let definition = self.data.definition();
+        if definition.storage == Storage::Memory || !hub.is_kept() {
+            Keeping::Memory
+        } else if definition.persist_mode == PersistMode::Async {
+            Keeping::Async
+        } else {
+            Keeping::Synced
+        }
+    }
+}
+
+/// The time in nanoseconds since 1970.
+pub(super) fn nanoseconds(now: Now) -> i64 {
+    now.wall_micros().saturating_mul(1000)
+}

@@ -1,0 +1,29 @@
+//! The way of a message from the fan-out to the stream that keeps its subject.
+
+use std::sync::Arc;
+
+use quartet_protocol::broker::subject;
+
+use super::shared::Stream;
+use super::store::{Incoming, Publisher};
+use crate::delivery::{Effects, Message, Sink};
+
+/// Stores what is published on the subjects of a stream, whichever listener it comes by.
+pub(super) struct StreamSink(pub(super) Arc<Stream>);
+
+impl Sink for StreamSink {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+        // RESP takes any text for a channel.
+        if !subject::is_literal(message.subject) {
+            return;
+        }
+        let StreamSink(stream) = self;
+        let Message { subject, headers, payload, reply, .. } = *message;
+        let publisher = if reply.is_empty() { Publisher::Nobody } else { Publisher::Reply(reply) };
+        let incoming = Incoming { subject, headers, payload, left: None };
+        stream.store(&incoming, stream.hub.clock.now(), publisher, effects);
+        if stream.hub.is_behind() {
+            effects.slow_down();
+        }
+    }
+}

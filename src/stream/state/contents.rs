@@ -1,0 +1,147 @@
+//! Where the messages of a stream are: in memory, in the journal only, or in the stream's own files.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::stream::index::journaled::JournaledMessages;
+use crate::stream::message::StoredMessage;
+use crate::stream::segment::{Directory, FileId, ReadError, Segment, Segments, message_size};
+use crate::wait::Position;
+
+/// Directories of sealed files that a stream keeps in memory, between two requests.
+const DIRECTORIES_KEPT: usize = 8;
+
+/// A message that is kept in memory.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Kept {
+    time: i64,
+    subject_end: u32,
+    headers_end: u32,
+    bytes: Box<[u8]>,
+}
+
+impl Kept {
+    /// A copy of a message.
+    pub(crate) fn new(message: &StoredMessage<'_>) -> Arc<Kept> {
+        let StoredMessage { time, subject, headers, payload, .. } = *message;
+        let headers_end = (subject.len() + headers.len()) as u32;
+        let bytes = [subject, headers, payload].concat().into();
+        Arc::new(Kept { time, subject_end: subject.len() as u32, headers_end, bytes })
+    }
+
+    /// The message, whose sequence the caller knows.
+    pub(crate) fn message(&self, sequence: u64) -> StoredMessage<'_> {
+        let (subject_end, headers_end) = (self.subject_end as usize, self.headers_end as usize);
+        StoredMessage {
+            sequence,
+            time: self.time,
+            subject: &self.bytes[..subject_end],
+            headers: &self.bytes[subject_end..headers_end],
+            payload: &self.bytes[headers_end..],
+        }
+    }
+}
+
+/// Where a message can be read.  It stays readable there, whatever happens to the stream meanwhile.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// In memory.
+    Memory(Arc<Kept>),
+    /// In the journal: where its record begins, and about how long it is.  If the journal has removed that segment meanwhile, the
+    /// message is in a file of the stream.
+    Journal(Position, usize),
+    /// In a file.
+    File(Arc<Segment>),
+}
+
+/// What is known of a message without reading it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Facts {
+    /// The subject that it was published on.
+    pub subject: Box<[u8]>,
+    /// The bytes that it counts for.
+    pub size: u64,
+}
+
+/// The directory of this file has to be read first.
+#[derive(Clone)]
+pub(crate) struct Missing(pub Arc<Segment>);
+
+/// See the module's text.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// The messages of a stream in memory, or those that the disk does not have yet.
+    pub(in crate::stream) memory: BTreeMap<u64, Arc<Kept>>,
+    /// What the journal has and the stream's own files have not.
+    pub(in crate::stream) journaled: JournaledMessages,
+    pub(in crate::stream) segments: Segments,
+    /// The number of the next file that is begun.
+    pub(in crate::stream) next_file: u64,
+    /// Directories of sealed files, those that were asked for last behind the others.
+    directories: VecDeque<(FileId, Arc<Directory>)>,
+}
+
+impl Contents {
+    /// Where a stored message is; none if nothing is known of it.
+    pub(crate) fn place(&self, sequence: u64) -> Option<Place> {
+        if let Some(kept) = self.memory.get(&sequence) {
+            return Some(Place::Memory(Arc::clone(kept)));
+        }
+        if let Some(message) = self.journaled.get(sequence) {
+            let subject = self.journaled.subject_of(message).len();
+            let length = subject + message.headers as usize + message.payload as usize;
+            return Some(Place::Journal(message.position, length));
+        }
+        self.segments.at_or_behind(sequence).map(Place::File)
+    }
+
+    /// What is known of a stored message; nothing if it cannot be read because its file is damaged.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn facts(&self, sequence: u64) -> Result<Option<Facts>, Missing> {
+        if let Some(message) = self.journaled.get(sequence) {
+            let subject = self.journaled.subject_of(message);
+            let size = message_size(subject.len(), message.headers as usize, message.payload as usize);
+            return Ok(Some(Facts { subject: subject.into(), size }));
+        }
+        let Some(segment) = self.segments.at_or_behind(sequence) else { return Ok(None) };
+        let directory = self.directory(&segment)?;
+        let row = directory.row(sequence);
+        Ok(row.map(|row| Facts { subject: directory.subject_of(row).into(), size: row.size }))
+    }
+
+    /// The directory of a file, if it is in memory.
+    ///
+    /// # Errors
+    /// If it has to be read first.
+    pub(crate) fn directory(&self, segment: &Arc<Segment>) -> Result<Arc<Directory>, Missing> {
+        if let Some(directory) = segment.directory_in_memory() {
+            return Ok(Arc::clone(directory));
+        }
+        let id = segment.id();
+        let kept = self.directories.iter().rev().find(|(kept, _)| *kept == id);
+        kept.map(|(_, directory)| Arc::clone(directory)).ok_or_else(|| Missing(Arc::clone(segment)))
+    }
+
+    /// Keeps a directory that was read.
+    pub(crate) fn keep_directory(&mut self, id: FileId, directory: Arc<Directory>) {
+        self.directories.push_back((id, directory));
+    }
+
+    /// Forgets directories that were only needed for one request.
+    pub(crate) fn trim_directories(&mut self) {
+        let spare = self.directories.len().saturating_sub(DIRECTORIES_KEPT);
+        self.directories.drain(..spare);
+    }
+}
+
+impl Missing {
+    /// Reads the directory.  To be called without a lock.
+    ///
+    /// # Errors
+    /// If the disk refuses, or the end of the file is damaged.
+    pub(crate) fn read(&self) -> Result<(FileId, Arc<Directory>), ReadError> {
+        Ok((self.0.id(), self.0.directory()?))
+    }
+}

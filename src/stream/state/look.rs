@@ -1,0 +1,151 @@
+//! Looking for messages: exact answers, from the index where it knows them and from directories where it does not.
+
+use super::{Data, Missing};
+use crate::stream::filter::Filter;
+use crate::stream::index::{Count, End, Next};
+
+impl Data {
+    /// The first messages from `from` to `until` that a filter matches, up to `most`, in their order.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn next_many(
+        &self,
+        from: u64,
+        until: u64,
+        filter: &Filter,
+        most: usize,
+    ) -> Result<Vec<u64>, Missing> {
+        let from = from.max(self.index.first());
+        let mut found = Vec::new();
+        if filter.is_all() {
+            let mut next = self.index.stored_from(from);
+            while let Some(sequence) = next.filter(|sequence| *sequence <= until && found.len() < most) {
+                found.push(sequence);
+                next = self.index.stored_from(sequence + 1);
+            }
+            return Ok(found);
+        }
+        let from = match self.index.next(from, filter) {
+            Next::None => return Ok(found),
+            Next::At(sequence) | Next::NotBefore(sequence) => sequence.max(from),
+        };
+        for segment in self.contents.segments.from(from) {
+            if found.len() >= most || segment.summary().first > until {
+                break;
+            }
+            let directory = self.contents.directory(&segment)?;
+            let wanted = directory.wanted(|subject| filter.matches(subject));
+            let rows = directory.matching(from..=until, self.index.deleted(), &wanted);
+            found.extend(rows.map(|row| row.sequence).take(most - found.len()));
+        }
+        let behind = found.last().map_or(from, |last| last + 1);
+        let journaled = self.contents.journaled.matching(behind, filter);
+        let is_stored = |sequence: &u64| *sequence <= until && self.index.is_stored(*sequence);
+        let journaled = journaled.map(|message| message.sequence).filter(is_stored);
+        found.extend(journaled.take(most.saturating_sub(found.len())));
+        Ok(found)
+    }
+
+    /// How many messages from `from` on a filter matches.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn count(&self, from: u64, filter: &Filter) -> Result<u64, Missing> {
+        let (counted, open) = match self.index.count_from(from, filter) {
+            Count::Exact(count) => return Ok(count),
+            Count::AtLeast(counted, open) => (counted, open),
+        };
+        let is_open = |subject: &[u8]| open.contains(subject);
+        let mut count = 0;
+        for segment in self.contents.segments.from(from) {
+            let directory = self.contents.directory(&segment)?;
+            let wanted = directory.wanted(is_open);
+            count += directory.matching(from..=u64::MAX, self.index.deleted(), &wanted).count() as u64;
+        }
+        let open = Filter::of(open.iter().cloned());
+        count += self.contents.journaled.count(from, &open, |sequence| self.index.is_stored(sequence));
+        Ok(counted + count)
+    }
+
+    /// The last message up to `until` that a filter matches.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn last_matching(&self, until: u64, filter: &Filter) -> Result<Option<u64>, Missing> {
+        let Some(end) = self.index.last_matching(filter) else { return Ok(None) };
+        if end.is_exact && end.sequence <= until {
+            return Ok(Some(end.sequence));
+        }
+        let until = until.min(end.sequence);
+        let journaled = self.contents.journaled.matching(self.index.first(), filter).rev();
+        let is_found = |sequence: &u64| *sequence <= until && self.index.is_stored(*sequence);
+        if let Some(found) = journaled.map(|message| message.sequence).find(is_found) {
+            return Ok(Some(found));
+        }
+        for segment in self.contents.segments.until(until).iter().rev() {
+            let directory = self.contents.directory(segment)?;
+            let wanted = directory.wanted(|subject| filter.matches(subject));
+            let found = directory.last_matching(until, self.index.deleted(), &wanted);
+            if let Some(row) = found.filter(|row| row.sequence >= self.index.first()) {
+                return Ok(Some(row.sequence));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last message up to `until` of each subject that a filter matches, in the order of their sequences; none if there are
+    /// more than `max` subjects.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn last_of_each(
+        &self,
+        until: u64,
+        filter: &Filter,
+        max: usize,
+    ) -> Result<Option<Vec<u64>>, Missing> {
+        let Ok(ends) = self.index.last_of_each(filter, max) else { return Ok(None) };
+        let mut found = Vec::with_capacity(ends.len());
+        for (subject, End { sequence, is_exact }) in ends {
+            if is_exact && sequence <= until {
+                found.push(sequence);
+            } else {
+                found.extend(self.last_matching(until, &Filter::of([subject]))?);
+            }
+        }
+        found.sort_unstable();
+        Ok(Some(found))
+    }
+
+    /// The first message from `from` on that is on a subject.
+    pub(super) fn first_on(&self, subject: &[u8], from: u64) -> Result<Option<u64>, Missing> {
+        Ok(self.oldest_on(subject, from, 1)?.first().copied())
+    }
+
+    /// The first messages from `from` on that are on a subject, up to `count`.
+    pub(super) fn oldest_on(&self, subject: &[u8], from: u64, count: u64) -> Result<Vec<u64>, Missing> {
+        let most = usize::try_from(count).unwrap_or(usize::MAX);
+        self.next_many(from, u64::MAX, &Filter::of([subject]), most)
+    }
+
+    /// Shows the sequence, the subject and the size of every stored message.
+    pub(super) fn each_stored(&self, mut see: impl FnMut(u64, &[u8], u64)) -> Result<(), Missing> {
+        for segment in self.contents.segments.from(self.index.first()) {
+            let directory = self.contents.directory(&segment)?;
+            let wanted = directory.wanted(|_| true);
+            let range = self.index.first()..=self.index.last();
+            for row in directory.matching(range, self.index.deleted(), &wanted) {
+                see(row.sequence, directory.subject_of(row), row.size);
+            }
+        }
+        for message in self.contents.journaled.from(self.index.first()) {
+            if self.index.is_stored(message.sequence)
+                && let Ok(Some(facts)) = self.contents.facts(message.sequence)
+            {
+                see(message.sequence, &facts.subject, facts.size);
+            }
+        }
+        Ok(())
+    }
+}

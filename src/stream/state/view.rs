@@ -1,0 +1,114 @@
+//! What a consumer sees of a stream's messages.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::{Data, Missing};
+use crate::stream::consumer::messages::{Messages, Size};
+use crate::stream::filter::Filter;
+
+/// What was found out for a consumer before its turn, because it may take the disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ahead {
+    /// The messages that its filter matches, from the first that it has not delivered on.
+    pub sequences: Vec<u64>,
+    /// When messages were stored, in nanoseconds since 1970.
+    pub times: HashMap<u64, i64>,
+    /// The first sequence stored at or after the time at which the consumer begins.
+    pub since: Option<u64>,
+}
+
+/// The messages of a stream for one turn of a consumer.  Where an answer needs a directory that is not in memory it is a wrong
+/// one, and [`View::missing`] says so: the caller then drops what came of the turn.  So the caller asks first for what a turn
+/// that cannot be dropped is going to ask for.
+pub(crate) struct View<'s> {
+    data: &'s Data,
+    ahead: &'s Ahead,
+    missing: RefCell<Option<Missing>>,
+}
+
+impl<'s> View<'s> {
+    /// What there is, with what was found out before.
+    pub(crate) fn new(data: &'s Data, ahead: &'s Ahead) -> View<'s> {
+        View { data, ahead, missing: RefCell::new(None) }
+    }
+
+    /// The directory that an answer would have needed.
+    pub(crate) fn missing(&self) -> Option<Missing> {
+        self.missing.borrow_mut().take()
+    }
+
+    fn known<T>(&self, answer: Result<T, Missing>, otherwise: T) -> T {
+        answer.unwrap_or_else(|missing| {
+            *self.missing.borrow_mut() = Some(missing);
+            otherwise
+        })
+    }
+}
+
+impl Messages for View<'_> {
+    fn first(&self) -> u64 {
+        self.data.index.first()
+    }
+
+    fn last(&self) -> u64 {
+        self.data.index.last()
+    }
+
+    fn next(&self, from: u64, filter: &Filter) -> Option<u64> {
+        if filter.is_all() {
+            return self.data.index.stored_from(from);
+        }
+        let at = self.ahead.sequences.partition_point(|sequence| *sequence < from);
+        let mut known = self.ahead.sequences[at..].iter().copied();
+        let is_covered = self.ahead.sequences.first().is_some_and(|first| *first <= from);
+        match known.find(|sequence| self.holds(*sequence)) {
+            Some(sequence) if is_covered || at == 0 => Some(sequence),
+            _ => {
+                let next = self.data.next_many(from, u64::MAX, filter, 1);
+                self.known(next, Vec::new()).first().copied()
+            }
+        }
+    }
+
+    fn count(&self, from: u64, filter: &Filter) -> u64 {
+        self.known(self.data.count(from, filter), 0)
+    }
+
+    fn last_matching(&self, filter: &Filter) -> Option<u64> {
+        self.known(self.data.last_matching(u64::MAX, filter), None)
+    }
+
+    fn last_per_subject(&self, filter: &Filter) -> Vec<u64> {
+        let found = self.data.last_of_each(u64::MAX, filter, usize::MAX);
+        self.known(found, None).unwrap_or_default()
+    }
+
+    fn since(&self, _time: i64) -> u64 {
+        self.ahead.since.unwrap_or(self.data.index.last() + 1)
+    }
+
+    fn holds(&self, sequence: u64) -> bool {
+        self.data.index.is_stored(sequence)
+    }
+
+    fn time(&self, sequence: u64) -> i64 {
+        let journaled = self.data.contents.journaled.get(sequence).map(|message| message.time);
+        journaled.or_else(|| self.ahead.times.get(&sequence).copied()).unwrap_or(self.data.last_time)
+    }
+
+    fn size(&self, sequence: u64) -> Size {
+        let journaled = &self.data.contents.journaled;
+        if let Some(message) = journaled.get(sequence) {
+            let subject = journaled.subject_of(message).len();
+            return Size { subject, headers: message.headers as usize, payload: message.payload as usize };
+        }
+        let facts = self.known(self.data.contents.facts(sequence), None);
+        // A directory tells the length of both parts together.
+        facts.map_or(Size::default(), |facts| Size {
+            subject: facts.subject.len(),
+            headers: 0,
+            payload: (facts.size as usize).saturating_sub(facts.subject.len()),
+        })
+    }
+}

@@ -1,0 +1,312 @@
+//! Storing messages: a message is decided, appended, and put among the pending changes.
+
+use std::sync::Arc;
+
+use quartet_protocol::broker::headers::Headers;
+use quartet_protocol::broker::subject;
+
+use super::api::error::{self, ApiError};
+use super::filter::Filter;
+use super::index::limits::Beside;
+use super::ingest::{Stored, Terms, Verdict, Wishes, decide};
+use super::message::StoredMessage;
+use super::pending::{Change, Then};
+use super::record::{LeftRecord, Record};
+use super::segment::message_size;
+use super::shared::{Keeping, Life, State, Stream, nanoseconds};
+use super::state::{Kept, Missing, Storing};
+use crate::clock::Now;
+use crate::delivery::Effects;
+use crate::journal::{Appended, NotAdmitted};
+use crate::wait::{Lost, Position};
+
+/// A message that comes to a stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Incoming<'m> {
+    /// The subject that it is published on.
+    pub subject: &'m [u8],
+    /// Its block of headers; empty if it has none.
+    pub headers: &'m [u8],
+    /// Its payload.
+    pub payload: &'m [u8],
+    /// The message of a consumer whose dead letter it is.
+    pub left: Option<LeftRecord>,
+}
+
+/// What became of a message, once that is certain.
+pub type Outcome = Result<Receipt, ApiError>;
+
+/// A message that is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// Its sequence, or that of the message that came with the same id before.
+    pub sequence: u64,
+    /// Whether it was stored already.
+    pub is_duplicate: bool,
+}
+
+/// Called with what became of a message.
+pub(super) type Told = Box<dyn FnOnce(&Arc<Stream>, Outcome, &mut Effects) + Send>;
+
+/// Who is told what became of a message.
+pub enum Publisher<'p> {
+    /// Nobody.
+    Nobody,
+    /// Whoever subscribes to this subject, by the JSON of the API.
+    Reply(&'p [u8]),
+    /// A caller within the server.
+    Caller(Told),
+}
+
+/// What the stream has, as a publisher may expect it: pending messages included.
+struct Overlay<'s> {
+    state: &'s State,
+    last_on: u64,
+    now: i64,
+}
+
+impl Stored for Overlay<'_> {
+    fn last_sequence(&self) -> u64 {
+        self.state.last_sequence()
+    }
+
+    fn last_message_id(&self) -> &[u8] {
+        self.state.pending.newest().next().map_or(&self.state.data.last_message_id, |last| &last.message_id)
+    }
+
+    fn last_on(&self, _pattern: &[u8]) -> u64 {
+        self.last_on
+    }
+
+    fn is_full_of_ids(&self) -> bool {
+        self.state.data.ids.is_full()
+    }
+
+    fn with_id(&self, id: &[u8]) -> Option<u64> {
+        self.state.data.ids.find(id, self.now)
+    }
+}
+
+/// What was decided about a message under the lock.
+enum Decided {
+    /// Its stream is gone.
+    Gone,
+    /// The publisher hears of it once everything before it is certain.
+    Known(Outcome),
+    /// It is appended.
+    Appended(Box<Storing>, Position),
+}
+
+impl Stream {
+    /// Stores a message, or says why not.  False if the stream is gone.
+    pub fn store(
+        self: &Arc<Stream>,
+        message: &Incoming<'_>,
+        now: Now,
+        publisher: Publisher<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let wishes = Headers::new(message.headers).map(Wishes::read).unwrap_or_default();
+        if let Err(reason) = self.hub.admit() {
+            self.tell(publisher, Err(refusal(&reason)), effects);
+            return true;
+        }
+        let mut publisher = Some(publisher);
+        let decided = self.with(|state| {
+            let decided = self.decide(state, message, &wishes, nanoseconds(now))?;
+            if let Some(publisher) = publisher.take() {
+                self.note(state, decided, publisher, effects)
+            } else {
+                Ok(true)
+            }
+        });
+        decided.unwrap_or_else(|error| {
+            let error = error::STORE_FAILED.with(error);
+            publisher
+                .take()
+                .into_iter()
+                .for_each(|publisher| self.tell(publisher, Err(error.clone()), effects));
+            true
+        })
+    }
+
+    /// Decides what is to be done with a message, and appends it if it is stored.
+    fn decide(
+        self: &Arc<Stream>,
+        state: &mut State,
+        message: &Incoming<'_>,
+        wishes: &Wishes<'_>,
+        now: i64,
+    ) -> Result<Decided, Missing> {
+        if state.life == Life::Gone {
+            return Ok(Decided::Gone);
+        }
+        let last_on = match wishes.expected_last_subject_sequence {
+            Some(_) => state.last_on(wishes.expected_subject.unwrap_or(message.subject))?,
+            None => 0,
+        };
+        let now = now.max(state.last_time());
+        let overlay = Overlay { state, last_on, now };
+        let (headers, payload) = (message.headers.len(), message.payload.len());
+        let definition = state.data.definition();
+        let verdict = decide(definition, message.subject, headers, payload, wishes, &overlay, now);
+        let terms = match verdict {
+            Ok(Verdict::Store(terms)) => terms,
+            Ok(Verdict::Duplicate(sequence)) => {
+                return Ok(Decided::Known(Ok(Receipt { sequence, is_duplicate: true })));
+            }
+            Err(error) => return Ok(Decided::Known(Err(error))),
+        };
+        if let Err(error) = state.admit(message)? {
+            return Ok(Decided::Known(Err(error)));
+        }
+        Ok(self.append_message(state, message, wishes, &terms, now))
+    }
+
+    fn append_message(
+        self: &Arc<Stream>,
+        state: &mut State,
+        message: &Incoming<'_>,
+        wishes: &Wishes<'_>,
+        terms: &Terms<'_>,
+        now: i64,
+    ) -> Decided {
+        let sequence = state.last_sequence() + 1;
+        let Incoming { subject, headers, payload, left } = *message;
+        let stored = StoredMessage { sequence, time: now, subject, headers, payload };
+        let keeping = state.keeping(&self.hub);
+        let appended = match keeping {
+            Keeping::Memory => Appended { start: Appended::NOWHERE, end: Position::default() },
+            _ => self.hub.append(&Record::Stored { stream: self.id, message: stored, left }),
+        };
+        let is_republished = state.data.definition().republish.is_some();
+        let kept = (keeping != Keeping::Synced || is_republished).then(|| Kept::new(&stored));
+        let storing = Storing {
+            sequence,
+            time: now,
+            subject: subject.into(),
+            lengths: [headers.len() as u32, payload.len() as u32],
+            position: appended.start,
+            message_id: wishes.message_id.unwrap_or_default().into(),
+            rollup: terms.rollup,
+            lifetime: terms.lifetime,
+            due: terms.schedule.map(|schedule| schedule.at),
+            kept,
+        };
+        if let Some(id) = wishes.message_id {
+            state.data.ids.insert(id, sequence, now);
+        }
+        if keeping == Keeping::Async {
+            state.unsynced.push_back((appended.end, sequence));
+            self.hub.list_until(self, appended.end);
+        }
+        // A change that counts at once waits for nothing, but for those before it.
+        let end = if keeping == Keeping::Async { Position::default() } else { appended.end };
+        Decided::Appended(Box::new(storing), end)
+    }
+
+    /// Puts what was decided among the pending changes.
+    fn note(
+        self: &Arc<Stream>,
+        state: &mut State,
+        decided: Decided,
+        publisher: Publisher<'_>,
+        effects: &mut Effects,
+    ) -> Result<bool, Missing> {
+        let (outcome, end, change) = match decided {
+            Decided::Gone => return Ok(false),
+            Decided::Known(outcome) => {
+                // It may depend on what is pending, and nobody hears of that before the disk has it.
+                (outcome, state.pending.end().unwrap_or_default(), Change::Nothing)
+            }
+            Decided::Appended(storing, end) => {
+                let receipt = Receipt { sequence: storing.sequence, is_duplicate: false };
+                (Ok(receipt), end, Change::Store(storing))
+            }
+        };
+        let then = match publisher {
+            Publisher::Nobody => Then::Nothing,
+            Publisher::Reply(_) if state.data.definition().no_acknowledgement => Then::Nothing,
+            Publisher::Reply(reply) => match outcome {
+                Ok(Receipt { sequence, is_duplicate }) => {
+                    Then::Acknowledge { reply: reply.into(), sequence, is_duplicate }
+                }
+                Err(error) => Then::Refuse { reply: reply.into(), error: Box::new(error) },
+            },
+            Publisher::Caller(call) => Then::Call(Box::new(move |stream, synced, effects| {
+                let outcome = match synced {
+                    Ok(()) => outcome,
+                    Err(Lost) => Err(lost()),
+                };
+                call(stream, outcome, effects);
+            })),
+        };
+        if !matches!((&change, &then), (Change::Nothing, Then::Nothing)) {
+            self.push(state, end, change, then, effects);
+        }
+        Ok(true)
+    }
+
+    /// Tells a publisher at once.
+    fn tell(self: &Arc<Stream>, publisher: Publisher<'_>, outcome: Outcome, effects: &mut Effects) {
+        match publisher {
+            Publisher::Nobody => {}
+            Publisher::Reply(reply) => match outcome {
+                Ok(receipt) => self.acknowledge(reply, receipt, effects),
+                Err(error) => self.refuse(reply, &error, effects),
+            },
+            Publisher::Caller(call) => call(self, outcome, effects),
+        }
+    }
+}
+
+impl State {
+    /// The sequence of the last message, pending ones included.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.pending.newest().next().map_or(self.data.index.last(), |last| last.sequence)
+    }
+
+    fn last_time(&self) -> i64 {
+        self.pending.newest().next().map_or(self.data.last_time, |last| last.time)
+    }
+
+    /// The sequence of the last message whose subject matches, pending ones included; zero if there is none.
+    fn last_on(&self, pattern: &[u8]) -> Result<u64, Missing> {
+        let mut pending = self.pending.newest();
+        if let Some(last) = pending.find(|message| subject::matches(pattern, &message.subject)) {
+            return Ok(last.sequence);
+        }
+        Ok(self.data.last_matching(u64::MAX, &Filter::of([pattern]))?.unwrap_or(0))
+    }
+
+    /// Whether there is room for a message, pending ones included.
+    fn admit(&self, message: &Incoming<'_>) -> Result<Result<(), ApiError>, Missing> {
+        if !self.data.refuses_when_full() {
+            return Ok(Ok(()));
+        }
+        let (messages, bytes) = self.pending.stored();
+        let is_same = |pending: &&Storing| *pending.subject == *message.subject;
+        let of_subject = match self.data.limits().max_messages_per_subject {
+            Some(_) => self.pending.newest().filter(is_same).count() as u64,
+            None => 0,
+        };
+        let size = message_size(message.subject.len(), message.headers.len(), message.payload.len());
+        let admitted = self.data.admit(message.subject, size, Beside { messages, bytes, of_subject })?;
+        Ok(admitted.map_err(|full| error::STORE_FAILED.with(full)))
+    }
+}
+
+/// How a publisher is told that nothing can be stored now.
+pub(super) fn refusal(reason: &NotAdmitted) -> ApiError {
+    match reason {
+        NotAdmitted::Stalled => error::STORAGE_RESOURCES_EXCEEDED.error(),
+        NotAdmitted::Failed => error::STORE_FAILED.with("the disk has failed: restart the server"),
+        NotAdmitted::Behind => error::INSUFFICIENT_RESOURCES.error(),
+        NotAdmitted::Unmade(reason) => error::STORE_FAILED.with(reason),
+    }
+}
+
+/// How a caller is told that the disk has failed behind its back.
+pub(super) fn lost() -> ApiError {
+    error::STORE_FAILED.with("the disk has failed or has no room, so the change may be lost")
+}
