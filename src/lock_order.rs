@@ -76,6 +76,8 @@ ranks! {
     STREAM_SETTLERS,
     /// When streams and consumers have something to do.
     STREAM_DEADLINES,
+    /// Work that waits for subscriptions to begin or end.
+    INTEREST_WATCHES,
     /// The answer to a waiter.
     MAILBOX,
     /// The clients of MONITOR.

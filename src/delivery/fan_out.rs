@@ -10,6 +10,7 @@ use super::publication::Publication;
 use super::sink::Taking;
 use super::staging::Stages;
 use super::traffic::{Amount, Counts, Listener, Traffic};
+use super::watch::Watches;
 use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions, sink};
 use crate::alarm::Alarm;
 use crate::clock::Now;
@@ -24,6 +25,8 @@ pub struct FanOut {
     pub shard_channels: Interest,
     /// Who wants to know of subscriptions to channels.
     pub(super) presence: Presence,
+    /// What is to be done when subscriptions to channels begin or end.
+    pub(super) watches: Arc<Watches>,
     /// What waits for receivers.
     pub(super) backlog: Arc<Backlog>,
     /// The feeds that are open.

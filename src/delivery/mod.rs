@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
-//! | `sink` | receivers within the server |
+//! | `sink`, `watch` | receivers within the server, and its own work that waits for receivers |
 //! | `effects`, `after_batch`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
 //! | `outbox/`, `gap`, `feed` | what waits for one receiver |
 //! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
@@ -37,6 +37,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod watch;
 
 pub use after_batch::AfterBatch;
 pub use effects::{Effects, SLOWED_TIME};
@@ -50,6 +51,7 @@ pub use sink::{Sink, SinkId};
 pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;
 pub use traffic::{Amount, Listener, Traffic};
+pub use watch::Watch;
 
 /// A text that is shared: a subject, a pattern, the name of a queue group.
 pub type Name = std::sync::Arc<[u8]>;

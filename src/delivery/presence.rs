@@ -46,6 +46,7 @@ impl FanOut {
     pub fn subscribe(&self, subscription: Arc<Subscription>, effects: &mut Effects) {
         self.presence.note_begin(subscription.topic().text());
         self.channels.subscribe(Arc::clone(&subscription));
+        self.watches.tell(subscription.topic(), effects);
         self.tell(JOINED, &subscription, effects);
     }
 
@@ -55,6 +56,7 @@ impl FanOut {
             return;
         }
         self.presence.note_end(subscription.topic().text());
+        self.watches.tell(subscription.topic(), effects);
         self.tell(LEFT, subscription, effects);
     }
 

@@ -8,7 +8,7 @@ use super::consumer::effect::Effect;
 use super::definition::ConsumerDefinition;
 use super::running::Reading;
 use super::shared::Stream;
-use crate::delivery::{AfterBatch, Effects};
+use crate::delivery::{AfterBatch, Effects, FanOut, Watch};
 
 /// A definition of a consumer, as the journal has it.
 pub(super) struct Defined {
@@ -32,6 +32,8 @@ pub(super) struct Slot {
     pub(super) consumer: Consumer,
     /// Its turn at the end of a thread's batch.
     pub(super) runner: Arc<Runner>,
+    /// Has it run when somebody begins or ceases to subscribe to the subject that it pushes messages to.
+    watch: Option<Watch>,
     /// Some thread's batch is going to run it.
     pub(super) is_queued: bool,
     /// A thread runs it, and another one wants it run once more.
@@ -69,20 +71,35 @@ impl AfterBatch for Runner {
 impl Slot {
     /// A consumer that is new or was taken back.
     pub(super) fn new(defined: &Defined, consumer: Consumer, stream: &Arc<Stream>) -> Slot {
-        Slot {
+        let mut slot = Slot {
             id: defined.id,
             name: Arc::clone(&defined.name),
             created: defined.created,
             definition: defined.definition.clone(),
             consumer,
             runner: Arc::new(Runner { stream: Arc::downgrade(stream), id: defined.id }),
+            watch: None,
             is_queued: false,
             is_running: false,
             is_wanted: false,
             postponed: Vec::new(),
             deadline: None,
             reading: None,
-        }
+        };
+        slot.watch_receivers(&stream.hub.fan_out);
+        slot
+    }
+
+    /// It has another definition.
+    pub(super) fn define(&mut self, definition: &ConsumerDefinition, fan_out: &FanOut) {
+        self.definition.clone_from(definition);
+        self.watch_receivers(fan_out);
+    }
+
+    fn watch_receivers(&mut self, fan_out: &FanOut) {
+        let subject = self.definition.deliver_subject.as_bytes();
+        let is_push = self.definition.is_push();
+        self.watch = is_push.then(|| fan_out.watch(subject, Arc::clone(&self.runner) as _));
     }
 
     /// Has it run at the end of this thread's batch.

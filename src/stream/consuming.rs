@@ -118,8 +118,11 @@ impl Stream {
         let name = if asked.is_empty() { invented_name() } else { asked.clone() };
         let id = self.hub.last_consumer.fetch_add(1, Relaxed) + 1;
         let created = nanoseconds(self.hub.clock.now());
+        // A name that the server invents is no part of the definition.
         let mut definition = definition;
-        definition.name.clone_from(&name);
+        if definition.is_durable() {
+            definition.name.clone_from(&name);
+        }
         Ok((Defined { id, name: name.into(), created, definition, since: None }, true))
     }
 
@@ -186,7 +189,7 @@ impl Stream {
         if let Some(slot) = consumers.get_mut(defined.id) {
             data.count(slot.consumer.report().delivered_stream + 1, &rules.filter)?;
             slot.consumer.update(&mut turn, rules);
-            slot.definition.clone_from(&defined.definition);
+            slot.define(&defined.definition, &self.hub.fan_out);
             return Ok(());
         }
         let consumer = Consumer::new(rules, &mut turn);

@@ -103,6 +103,10 @@ impl Stream {
         let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
         let mut wanted = std::mem::take(&mut slot.postponed);
         let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
+        let target = slot.definition.deliver_subject.as_bytes();
+        if !target.is_empty() {
+            slot.consumer.interest_changed(&mut turn, is_wanted(target));
+        }
         if slot.consumer.next_action(now).is_some_and(|due| due <= now.micros()) {
             slot.consumer.act(&mut turn);
         }

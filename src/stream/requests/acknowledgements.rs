@@ -112,8 +112,11 @@ fn acknowledge(
     stream.acknowledge_delivery(consumer, said, answered, effects)
 }
 
+/// What a payload says.
+type Read<'p> = (Acknowledgement<'p>, Option<&'p [u8]>);
+
 /// What a receiver says, and the body of his request for the next message; nothing if it is nothing that is known.
-fn read(payload: &[u8]) -> Option<(Acknowledgement<'_>, Option<&[u8]>)> {
+fn read(payload: &[u8]) -> Option<Read<'_>> {
     if let Some(body) = payload.strip_prefix(b"+NXT") {
         return Some((Acknowledgement::Positive, Some(body)));
     }
@@ -183,8 +186,7 @@ mod tests {
     fn payloads_say_what_receivers_mean() {
         use Acknowledgement::{InProgress, Negative, Positive, Terminate};
         let seconds = |seconds| Negative(Some(Duration::from_secs(seconds)));
-        type Case<'c> = (&'c [u8], Option<(Acknowledgement<'c>, Option<&'c [u8]>)>);
-        let cases: &[Case<'_>] = &[
+        let cases: &[(&[u8], Option<Read<'_>>)] = &[
             (b"", Some((Positive, None))),
             (b"+ACK", Some((Positive, None))),
             (b"+OK", Some((Positive, None))),

@@ -1,6 +1,6 @@
 //! Requests about consumers, and to them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Server;
 
@@ -80,7 +80,9 @@ fn a_consumer_pauses_until_a_time() {
         (&json!(true), &json!("2027-01-15T08:00:10Z"))
     );
     assert!(server.ask("CONSUMER.MSG.NEXT.S.C", "1").is_empty());
-    let past = server.json("CONSUMER.PAUSE.S.C", r#"{"pause_until":"1970-01-01T00:00:00Z"}"#);
+    let got = server.ask("CONSUMER.PAUSE.S.C", r#"{"pause_until":"1970-01-01T00:00:00Z"}"#);
+    assert_eq!((got.len(), got[1].payload.as_str()), (2, "m1"), "what waited goes on");
+    let past: Value = serde_json::from_str(&got[0].payload).expect("it is JSON");
     assert_eq!((&past["paused"], &past["pause_until"]), (&json!(false), &json!("1970-01-01T00:00:00Z")));
     for body in ["{}", ""] {
         let paused = server.json("CONSUMER.PAUSE.S.C", body);
@@ -164,8 +166,32 @@ fn a_push_consumer_is_bound_while_somebody_subscribes() {
     let created = server.json("CONSUMER.CREATE.S", body);
     let name = created["name"].as_str().expect("the server invents one").to_owned();
     assert_eq!(name.len(), 8);
-    server.store(&[]);
+    assert_eq!(created["config"]["name"], json!(null));
     let acknowledged_and_pushed = server.ask_on("s.1", "", "x");
     assert_eq!(acknowledged_and_pushed.len(), 2, "{acknowledged_and_pushed:?}");
     assert_eq!(server.json(&format!("CONSUMER.INFO.S.{name}"), "")["push_bound"], true);
+}
+
+#[test]
+fn a_push_consumer_waits_for_whoever_subscribes() {
+    let mut server = with_consumer();
+    let body =
+        r#"{"stream_name":"S","config":{"durable_name":"P","deliver_subject":"to.me","ack_policy":"none"}}"#;
+    let created = server.json("CONSUMER.CREATE.S.P", body);
+    assert_eq!((&created["push_bound"], &created["num_pending"]), (&json!(null), &json!(2)));
+    let subscription = server.subscribe("to.me");
+    let shown: Vec<_> = server.got().into_iter().map(|got| got.payload).collect();
+    assert_eq!(shown, ["m1", "m2"]);
+    assert_eq!(server.json("CONSUMER.INFO.S.P", "")["push_bound"], true);
+    server.unsubscribe(&subscription);
+    assert!(server.got().is_empty());
+    server.store(&["s.3"]);
+    let info = server.json("CONSUMER.INFO.S.P", "");
+    assert_eq!((&info["push_bound"], &info["num_pending"]), (&json!(null), &json!(1)));
+    let moved = body.replace("to.me", "to.us");
+    assert_eq!(server.json("CONSUMER.CREATE.S.P", &moved)["config"]["deliver_subject"], "to.us");
+    server.subscribe("to.me");
+    assert!(server.got().is_empty());
+    server.subscribe("to.*");
+    assert_eq!(server.got().len(), 1);
 }

@@ -63,7 +63,7 @@ impl Server {
         streams.listen();
         let outbox = Arc::new(Outbox::new(1, "127.0.0.1:1".parse().expect("an address")));
         outbox.set_encoding(Encoding::Frames);
-        let server = Server { fan_out, clock, streams, outbox, effects: Effects::default(), asked: 0 };
+        let mut server = Server { fan_out, clock, streams, outbox, effects: Effects::default(), asked: 0 };
         server.subscribe("_INBOX.>");
         server
     }
@@ -77,10 +77,15 @@ impl Server {
         server
     }
 
-    fn subscribe(&self, subject: &str) {
+    fn subscribe(&mut self, subject: &str) -> Arc<Subscription> {
         let options = SubscriptionOptions { id: (*b"1").into(), ..SubscriptionOptions::default() };
         let subscription = Subscription::new(Topic::of_pattern(subject.as_bytes()), options, &self.outbox);
-        self.fan_out.channels.subscribe(subscription);
+        self.fan_out.subscribe(Arc::clone(&subscription), &mut self.effects);
+        subscription
+    }
+
+    fn unsubscribe(&mut self, subscription: &Arc<Subscription>) {
+        self.fan_out.unsubscribe(subscription, &mut self.effects);
     }
 
     /// Publishes without ending the batch.
