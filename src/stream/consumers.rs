@@ -164,6 +164,15 @@ impl Consumers {
         self.in_order().map(|slot| (&*slot.name, &slot.definition))
     }
 
+    /// Whether one of them wanted a message and is beyond it.
+    pub(super) fn have_passed(&self, sequence: u64, subject: &[u8]) -> bool {
+        let has_passed = |slot: &Slot| {
+            let consumer = &slot.consumer;
+            sequence <= consumer.report().delivered_stream && consumer.rules().filter.matches(subject)
+        };
+        self.slots.values().any(has_passed)
+    }
+
     /// Whether one of them still needs a message.
     pub(super) fn need(&self, sequence: u64, subject: &[u8]) -> bool {
         self.slots.values().any(|slot| slot.consumer.needs(sequence, subject))

@@ -10,8 +10,8 @@ use super::consumer::request::PullRequest;
 use super::consumer::rules::{Rules, Start};
 use super::consumer::status::{FlowToken, Kind};
 use super::consumer::{Acknowledgement, Answer, Consumer};
-use super::consumers::{Defined, Slot};
-use super::definition::{ConsumerDefinition, DeliverInterest, Retention};
+use super::consumers::{Consumers, Defined, Slot};
+use super::definition::{ConsumerDefinition, DeliverInterest};
 use super::pending::{Change, Then};
 use super::record::Record;
 use super::shared::{Life, State, Stream, nanoseconds};
@@ -189,13 +189,16 @@ impl Stream {
         if let Some(slot) = consumers.get_mut(defined.id) {
             data.count(slot.consumer.report().delivered_stream + 1, &rules.filter)?;
             slot.consumer.update(&mut turn, rules);
+            let former = slot.definition.clone();
             slot.define(&defined.definition, &self.hub.fan_out);
+            self.consumer_redefined(state, &former, defined);
             return Ok(());
         }
         let consumer = Consumer::new(rules, &mut turn);
         view.missing().map_or(Ok(()), Err)?;
         let slot = Slot::new(defined, consumer, self);
         consumers.insert(slot);
+        self.consumer_created(state, &defined.name);
         Ok(())
     }
 
@@ -239,22 +242,7 @@ impl Stream {
             }
         }
         self.hub.forget_deadline((self.id, id), &mut slot.deadline);
-        if state.data.definition().retention == Retention::Interest {
-            self.note_unneeded(state);
-        }
-    }
-
-    /// Notes every message that no consumer needs, so that it leaves.
-    pub(super) fn note_unneeded(&self, state: &mut State) {
-        let State { data, consumers, consumed, .. } = state;
-        let mut next = data.index.stored_from(data.index.first());
-        while let Some(sequence) = next {
-            match data.contents.facts(sequence) {
-                Ok(Some(facts)) if !consumers.need(sequence, &facts.subject) => consumed.push(sequence),
-                _ => {}
-            }
-            next = data.index.stored_from(sequence + 1);
-        }
+        self.consumer_ended(state, &slot.name);
     }
 
     /// All consumers of a stream end with it.
@@ -265,6 +253,9 @@ impl Stream {
             self.consumer_deleted(&mut state, id, effects);
         }
         self.hub.forget_deadline((self.id, 0), &mut state.deadline);
+        self.stream_ended(&mut state);
+        drop(state);
+        self.tell_events(effects);
     }
 
     /// Takes a request for messages; false if there is no such consumer.
@@ -312,19 +303,39 @@ impl Stream {
         effects: &mut Effects,
         tell: impl FnOnce(&mut Slot, &mut Turn<'_>) -> T,
     ) -> Option<(T, Position)> {
+        self.tell_slot(|consumers| consumers.named_mut(name), effects, tell)
+    }
+
+    /// The same for the consumer with this number.
+    pub(super) fn tell_consumer_with_id<T>(
+        self: &Arc<Stream>,
+        id: u64,
+        effects: &mut Effects,
+        tell: impl FnOnce(&mut Slot, &mut Turn<'_>) -> T,
+    ) -> Option<(T, Position)> {
+        self.tell_slot(|consumers| consumers.get_mut(id), effects, tell)
+    }
+
+    fn tell_slot<T>(
+        self: &Arc<Stream>,
+        find: impl for<'c> FnOnce(&'c mut Consumers) -> Option<&'c mut Slot>,
+        effects: &mut Effects,
+        tell: impl FnOnce(&mut Slot, &mut Turn<'_>) -> T,
+    ) -> Option<(T, Position)> {
         let now = self.hub.clock.now();
         let (mut wanted, mut statuses) = (Vec::new(), Vec::new());
-        let told = {
+        let (answer, mut end, name);
+        {
             let mut state = self.state.lock();
             let keeping = state.keeping(&self.hub);
             let State { data, consumers, consumed, .. } = &mut *state;
-            let slot = consumers.named_mut(name)?;
+            let slot = find(consumers)?;
             let ahead = Ahead::default();
             let view = View::new(data, &ahead);
             let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
             let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
-            let answer = tell(slot, &mut turn);
-            let end = self.hub.keep(self.id, slot.id, &wanted, keeping);
+            answer = tell(slot, &mut turn);
+            end = self.hub.keep(self.id, slot.id, &wanted, keeping);
             for effect in wanted {
                 match effect {
                     Effect::Keep(_) => {}
@@ -335,14 +346,19 @@ impl Stream {
                 }
             }
             slot.queue(effects);
-            (answer, end)
-        };
-        for effect in statuses {
-            if let Effect::Status { target, status } = effect {
-                self.send_status(name, &target, &status, effects);
+            name = Arc::clone(&slot.name);
+            if !state.consumed.is_empty() {
+                // Who waits for an answer sees that the message is gone; if a directory is missing, it goes in the next turn.
+                let _ = self.drop_consumed(&mut state, effects);
+                end = end.max(state.pending.end().unwrap_or_default());
             }
         }
-        Some(told)
+        for effect in statuses {
+            if let Effect::Status { target, status } = effect {
+                self.send_status(&name, &target, &status, effects);
+            }
+        }
+        Some((answer, end))
     }
 }
 

@@ -41,7 +41,7 @@ impl Stream {
                     self.deliver(work, &delivery, place, expected as usize, &mut reply, &mut done, effects);
                 }
                 Effect::Status { target, status } => self.send_status(&work.name, &target, &status, effects),
-                Effect::DeadLetter(letter) => self.send_dead_letter(work, &letter, place, now, effects),
+                Effect::DeadLetter(letter) => self.send_dead_letter(work, &letter, now, effects),
                 Effect::Inactive => self.delete_consumer(work.consumer, None, effects),
                 Effect::Done { .. } | Effect::Keep(_) => {}
                 other => self.advise(&work.name, &other, now, effects),

@@ -1,13 +1,15 @@
 //! What all streams share: the way of messages, the journal, the clock, and which streams wait for the disk.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
 
 use super::persistence::StreamFolder;
 use super::record::Record;
 use super::shared::Stream;
+use super::streams::Streams;
+use super::upkeep::WallOffset;
 use crate::clock::Clock;
 use crate::delivery::{Effects, FanOut};
 use crate::journal;
@@ -46,9 +48,14 @@ pub(super) struct Hub {
     /// The numbers of streams and consumers that were given last; none is given twice.
     pub(super) last_stream: AtomicU64,
     pub(super) last_consumer: AtomicU64,
+    pub(super) wall_offset: WallOffset,
+    /// The table that this is the hub of.
+    streams: OnceLock<Weak<Streams>>,
     /// Requests of the API, and those of them that were refused.
     pub(super) requests: AtomicU64,
     pub(super) refusals: AtomicU64,
+    /// The streams of an earlier server are to go on.
+    is_resumed: AtomicBool,
     /// The journal has the state of all streams, so records may be appended.
     is_attached: AtomicBool,
 }
@@ -67,10 +74,24 @@ impl Hub {
             deadlines: Mutex::default(),
             last_stream: AtomicU64::new(0),
             last_consumer: AtomicU64::new(0),
+            wall_offset: WallOffset::default(),
+            streams: OnceLock::new(),
             requests: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
+            is_resumed: AtomicBool::new(false),
             is_attached: AtomicBool::new(false),
         }
+    }
+
+    /// Says whose hub this is.
+    pub(super) fn belong_to(&self, streams: Weak<Streams>) {
+        // It is said once.
+        let _ = self.streams.set(streams);
+    }
+
+    /// The table of all streams, while there is one.
+    pub(super) fn streams(&self) -> Option<Arc<Streams>> {
+        self.streams.get()?.upgrade()
     }
 
     /// Whether streams are kept on the disk at all.  Where they are not, all of them are in memory.
@@ -86,6 +107,12 @@ impl Hub {
     pub(super) fn attach(&self) {
         self.journal.attach();
         self.is_attached.store(true, Ordering::Release);
+        self.is_resumed.store(true, Ordering::Release);
+    }
+
+    /// Whether the streams of an earlier server are to go on from now on; true once.
+    pub(super) fn take_resumed(&self) -> bool {
+        self.is_resumed.swap(false, Ordering::AcqRel)
     }
 
     /// Whether something new may be written down.

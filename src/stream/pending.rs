@@ -54,7 +54,7 @@ pub(super) enum Then {
 impl Change {
     /// Whether a decision has to wait until it is applied.
     fn is_decisive(&self) -> bool {
-        !matches!(self, Change::Nothing | Change::Store(_))
+        !matches!(self, Change::Nothing | Change::Store(_) | Change::Remove(_, Removal::Ended))
     }
 }
 

@@ -92,6 +92,23 @@ impl Stream {
             _ => Err(ReadError::NoMessage),
         }
     }
+
+    /// Reads one message and shows it.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot be read.
+    pub(super) fn read_one<T>(
+        &self,
+        sequence: u64,
+        see: impl FnOnce(&StoredMessage<'_>) -> T,
+    ) -> Result<T, ReadError> {
+        let place = {
+            let state = self.state.lock();
+            let is_stored = state.data.index.is_stored(sequence);
+            is_stored.then(|| state.data.contents.place(sequence)).flatten()
+        };
+        self.read(sequence, &place.ok_or(ReadError::Gone)?, 0, &mut Reading::default(), see)
+    }
 }
 
 /// Reads a message of a file, behind the one that was read before if that is in the same file.

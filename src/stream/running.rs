@@ -2,7 +2,6 @@
 //!
 //! One thread at a time runs a consumer, so that its messages go out in their order; whoever wants it run meanwhile leaves word.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use super::consumer::effect::{Effect, Turn};
 use super::consumers::Slot;
 use super::hub::Hub;
 
-use super::record::{Record, Removal};
+use super::record::Record;
 use super::segment::Reader;
 use super::shared::{Keeping, Life, State, Stream};
-use super::state::{Ahead, Gone, Missing, Place, View};
+use super::state::{Ahead, Missing, Place, View};
 use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::journal;
@@ -65,8 +64,7 @@ impl Stream {
         let mut bytes = 0;
         loop {
             let now = self.hub.clock.now();
-            let mut gone = Vec::new();
-            let work = self.with(|state| self.take_turn(state, id, now, &mut gone, effects));
+            let work = self.with(|state| self.take_turn(state, id, now, effects));
             let mut work = match work {
                 Ok(Some(work)) => work,
                 Ok(None) => return,
@@ -86,10 +84,9 @@ impl Stream {
         state: &mut State,
         id: u64,
         now: Now,
-        gone: &mut Vec<Gone>,
         effects: &mut Effects,
     ) -> Result<Option<Work>, Missing> {
-        self.drop_consumed(state, gone)?;
+        self.drop_consumed(state, effects)?;
         let keeping = state.keeping(&self.hub);
         let State { data, consumers, consumed, life, .. } = state;
         let Some(slot) = consumers.get_mut(id).filter(|_| *life == Life::There) else { return Ok(None) };
@@ -124,7 +121,6 @@ impl Stream {
                 }
                 Effect::Keep(_) => continue,
                 Effect::Deliver(delivery) => data.contents.place(delivery.sequence),
-                Effect::DeadLetter(letter) => data.contents.place(letter.sequence),
                 _ => None,
             };
             steps.push((effect, place));
@@ -138,7 +134,7 @@ impl Stream {
             is_more,
         };
         // What was consumed leaves now; if a directory is missing, in the next turn.
-        let _ = self.drop_consumed(state, gone);
+        let _ = self.drop_consumed(state, effects);
         Ok(Some(work))
     }
 
@@ -165,30 +161,6 @@ impl Stream {
         }
         slot.queue(effects);
         false
-    }
-
-    /// Removes messages that their consumers are done with, if no other one needs them.
-    pub(super) fn drop_consumed(
-        self: &Arc<Stream>,
-        state: &mut State,
-        gone: &mut Vec<Gone>,
-    ) -> Result<(), Missing> {
-        let keeping = state.keeping(&self.hub);
-        while let Some(&sequence) = state.consumed.last() {
-            let facts = state.data.contents.facts(sequence)?;
-            let is_needed = facts.is_some_and(|facts| state.consumers.need(sequence, &facts.subject));
-            if !is_needed && state.data.remove(sequence, gone)? && keeping != Keeping::Memory {
-                let sequences = std::iter::once(sequence).collect();
-                self.hub.append_quietly(&Record::Removed {
-                    stream: self.id,
-                    sequences: Cow::Borrowed(&sequences),
-                    removal: Removal::Ended,
-                });
-            }
-            state.consumed.pop();
-        }
-        self.tell_gone(state, gone);
-        Ok(())
     }
 
     /// Has the consumers run that have something to deliver.

@@ -7,7 +7,7 @@ use super::api::error::ApiError;
 use super::api::reply;
 use super::pending::{Change, Entry, Then};
 use super::segment::ReadError;
-use super::shared::{Life, State, Stream};
+use super::shared::{State, Stream};
 use super::state::{Gone, Missing};
 use super::store::{Receipt, lost};
 use crate::clock::Now;
@@ -84,7 +84,7 @@ impl Stream {
                 return Err(missing);
             }
             let Entry { change, then: next, .. } = entry;
-            self.applied(state, &change, effects);
+            self.applied(state, &change, then, effects);
             // Whoever waits for a change sees the state that it has made, and no later one.
             let is_awaited = matches!(next, Then::Call(_) | Then::Decide(_));
             if !matches!(next, Then::Nothing) {
@@ -95,6 +95,7 @@ impl Stream {
             }
         }
         self.wake_consumers(state, effects);
+        self.plan(state, effects);
         while state.unsynced.front().is_some_and(|(end, _)| self.hub.is_synced(*end)) {
             let unsynced = state.unsynced.pop_front();
             unsynced.into_iter().for_each(|(_, sequence)| drop(state.data.contents.memory.remove(&sequence)));
@@ -111,27 +112,32 @@ impl Stream {
     }
 
     /// Carries out what follows from a change that was applied.
-    fn applied(self: &Arc<Stream>, state: &mut State, change: &Change, effects: &mut Effects) {
+    fn applied(
+        self: &Arc<Stream>,
+        state: &mut State,
+        change: &Change,
+        then: &mut Vec<Then>,
+        effects: &mut Effects,
+    ) {
         match change {
             Change::Nothing | Change::Remove(..) => {}
             Change::Store(storing) => {
-                state.consumers.each(|consumer| consumer.published(storing.sequence, &storing.subject));
-                self.stored(state, storing, effects);
-            }
-            Change::ClearBefore(_) => self.sweep_consumers(state, effects),
-            Change::Define(_) => {
-                if state.life == Life::Announced {
-                    state.life = Life::There;
+                // It may have had to leave at once.
+                if state.data.index.is_stored(storing.sequence) {
+                    state.consumers.each(|consumer| consumer.published(storing.sequence, &storing.subject));
                 }
-                self.sweep_consumers(state, effects);
+                self.republish(state, storing, then);
             }
+            Change::ClearBefore(_) => self.sweep_consumers(state),
+            Change::Define(_) => self.defined(state),
             Change::DefineConsumer(defined) => {
                 let slot = state.consumers.get_mut(defined.id);
                 slot.into_iter().for_each(|slot| slot.queue(effects));
             }
             Change::DeleteConsumer(id) => self.consumer_deleted(state, *id, effects),
-            Change::Delete => state.life = Life::Gone,
+            Change::Delete => self.ended(state),
         }
+        state.take_events(then);
     }
 
     /// Does what was waited for.
@@ -186,10 +192,7 @@ impl Stream {
     ) -> Result<(), Missing> {
         let data = &mut state.data;
         match change {
-            Change::Store(storing) => {
-                data.store(storing);
-                data.trim(gone)
-            }
+            Change::Store(storing) => state.store(storing, gone),
             Change::Remove(sequences, removal) => data.remove_all(sequences, *removal, gone),
             Change::ClearBefore(next) => data.clear_before(*next, gone),
             Change::Define(definition) => data.define(definition, gone),

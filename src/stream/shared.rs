@@ -15,6 +15,7 @@ use super::pending::{Change, Continuation, Entry, Pending, Then};
 use super::record::Record;
 use super::segment::ReadError;
 use super::state::{Data, Missing};
+use super::upkeep::Upkeep;
 use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
@@ -44,6 +45,7 @@ pub(super) struct State {
     pub(super) unsynced: VecDeque<(Position, u64)>,
     /// Messages that a consumer is done with, to be removed if no other one needs them.
     pub(super) consumed: Vec<u64>,
+    pub(super) upkeep: Upkeep,
     pub(super) life: Life,
     /// A thread settles it, and another one wants it settled once more.
     pub(super) is_settling: bool,
@@ -89,6 +91,7 @@ impl Stream {
             consumers: Consumers::default(),
             unsynced: VecDeque::new(),
             consumed: Vec::new(),
+            upkeep: Upkeep::default(),
             life: Life::Announced,
             is_settling: false,
             is_wanted: false,

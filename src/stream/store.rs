@@ -266,7 +266,8 @@ impl State {
         self.pending.newest().next().map_or(self.data.index.last(), |last| last.sequence)
     }
 
-    fn last_time(&self) -> i64 {
+    /// When the last message was stored, pending ones included.
+    pub(super) fn last_time(&self) -> i64 {
         self.pending.newest().next().map_or(self.data.last_time, |last| last.time)
     }
 

@@ -82,6 +82,7 @@ impl Streams {
     /// Begins to listen for requests of the API.  Called once, when the server has its parts.
     pub fn listen(self: &Arc<Streams>) {
         let streams = Arc::downgrade(self);
+        self.hub.belong_to(streams.clone());
         let sinks: [(&[u8], Arc<dyn Sink>); 3] = [
             (b"$JS.API.>", Arc::new(RequestSink(streams.clone()))),
             (b"$JS.ACK.>", Arc::new(AcknowledgementSink(streams.clone()))),
@@ -115,6 +116,9 @@ impl Streams {
 
     /// Does everything that has fallen due.
     pub fn advance(&self, now: Now, effects: &mut Effects) {
+        if self.hub.take_resumed() {
+            self.begin_upkeep(effects);
+        }
         self.settle(effects);
         let (due, next) = self.hub.due(now.micros());
         if let Some(next) = next {

@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod power;
 mod random;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

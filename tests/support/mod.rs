@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod in_process;
 pub(crate) mod json_socket;
 pub(crate) mod kept_locks;
+pub(crate) mod kept_streams;
 pub(crate) mod nginx;
 pub(crate) mod peers;
 pub(crate) mod process;

@@ -40,6 +40,9 @@ impl Consumer {
             return Answer::Never;
         }
         self.acknowledged_at = Some(turn.now.wall_micros());
+        if said == Acknowledgement::Positive {
+            self.tell_sample(turn, sequence);
+        }
         match said {
             Acknowledgement::Positive if self.rules.acknowledgements == Acknowledgements::All => {
                 self.acknowledge_through(turn, sequence);
@@ -50,6 +53,16 @@ impl Consumer {
             Acknowledgement::Terminate(reason) => self.terminate(turn, sequence, reason),
         }
         Answer::WhenKept
+    }
+
+    /// Tells how long an acknowledgement took, if it is one of those of which that is told.
+    fn tell_sample(&self, turn: &mut Turn<'_>, sequence: u64) {
+        // Every hundred messages have each remainder once, in a mixed order.
+        let is_sampled = sequence.wrapping_mul(37) % 100 < u64::from(self.rules.sampled_percent);
+        let Some(entry) = self.pending.get(sequence).filter(|_| is_sampled) else { return };
+        let delivered = entry.deadline.saturating_sub(self.rules.wait_micros(entry.deliveries));
+        let after = Duration::from_micros(turn.micros().saturating_sub(delivered));
+        turn.effects.push(Effect::Acknowledged { told: entry.told(), after });
     }
 
     fn acknowledge_one(&mut self, turn: &mut Turn<'_>, sequence: u64) {

@@ -45,6 +45,7 @@ impl Rules {
                 definition::Retention::Interest | definition::Retention::WorkQueue => Retention::Consumed,
             },
             has_dead_letters: definition.dead_letter_subject().is_some(),
+            sampled_percent: percent(&definition.sample_frequency),
             is_kept: !definition.memory_storage && stream.storage == Storage::File,
             name_bytes: stream.name.len() + name.len(),
             seed,
@@ -94,6 +95,11 @@ fn push(definition: &ConsumerDefinition) -> Push {
 /// A limit of which zero and less stand for none; one that is too large to be met is none either.
 fn limit<N: TryFrom<i64>>(value: i64) -> Option<N> {
     N::try_from(value).ok().filter(|_| value > 0)
+}
+
+/// A part in percent, with or without the sign.
+fn percent(text: &str) -> u8 {
+    text.trim().trim_end_matches('%').parse::<u8>().unwrap_or(0).min(100)
 }
 
 /// A span of which zero stands for none.
@@ -152,6 +158,7 @@ mod tests {
         definition.pause_until = Some(Time::from_nanoseconds(8_000));
         definition.metadata.insert(DEAD_LETTER_SUBJECT.to_owned(), "dead".to_owned());
         definition.memory_storage = true;
+        definition.sample_frequency = "40%".to_owned();
         definition.max_batch = 10;
         definition.max_waiting = 2;
         definition.priority_groups = vec!["jobs".to_owned()];
@@ -180,6 +187,7 @@ mod tests {
             pause_until: Some(8),
             retention: Retention::Consumed,
             has_dead_letters: true,
+            sampled_percent: 40,
             is_kept: false,
             name_bytes: 7,
             seed: 0,

@@ -1,6 +1,7 @@
 //! What a consumer wants done: values that the wiring carries out in their order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::messages::Messages;
 use super::pin::PinId;
@@ -63,6 +64,13 @@ pub enum Effect {
     },
     /// Store the message on the dead-letter subject, then call [`super::Consumer::left`].
     DeadLetter(DeadLetter),
+    /// Tell how long a receiver took for an acknowledgement.
+    Acknowledged {
+        /// Of which delivery.
+        told: Told,
+        /// How long it took.
+        after: Duration,
+    },
     /// Tell of a negative acknowledgement.
     Rejected(Told),
     /// Tell of a message that its receiver gave up.

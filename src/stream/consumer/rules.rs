@@ -36,6 +36,8 @@ pub struct Rules {
     pub retention: Retention,
     /// Whether messages that can be delivered no more go to a dead-letter subject.
     pub has_dead_letters: bool,
+    /// Of how many positive acknowledgements it is told how long they took, in percent.
+    pub sampled_percent: u8,
     /// Whether its changes are kept over a restart.
     pub is_kept: bool,
     /// Bytes of the stream's and the consumer's name, which count as parts of each message's reply subject.
@@ -172,6 +174,7 @@ impl Default for Rules {
             pause_until: None,
             retention: Retention::Limits,
             has_dead_letters: false,
+            sampled_percent: 0,
             is_kept: true,
             name_bytes: 0,
             seed: 0,

@@ -101,6 +101,11 @@ impl Expiry {
         self.lasting.insert(sequence);
     }
 
+    /// Whether any message stays whatever its age.
+    pub fn has_lasting(&self) -> bool {
+        !self.lasting.is_empty()
+    }
+
     /// Whether a message stays whatever its age.
     pub fn is_lasting(&self, sequence: u64) -> bool {
         self.lasting.contains(sequence)

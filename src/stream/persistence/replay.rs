@@ -96,12 +96,11 @@ impl Streams {
 impl Stream {
     fn replay_stored(&self, message: &StoredMessage<'_>, position: Position) -> Result<(), String> {
         self.replay_with(|state| {
-            let State { data, .. } = state;
-            let storing = Storing::replayed(data.definition(), message, position);
-            if data.store(&storing) && !storing.message_id.is_empty() {
-                data.ids.insert(&storing.message_id, storing.sequence, storing.time);
+            let storing = Storing::replayed(state.data.definition(), message, position);
+            if storing.sequence > state.data.index.last() && !storing.message_id.is_empty() {
+                state.data.ids.insert(&storing.message_id, storing.sequence, storing.time);
             }
-            data.trim(&mut Vec::new())
+            state.store(&storing, &mut Vec::new())
         })
     }
 

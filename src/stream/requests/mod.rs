@@ -14,7 +14,7 @@ mod messages;
 mod several;
 mod streams;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};

@@ -282,6 +282,7 @@ fn text(effect: &Effect) -> Option<String> {
         }
         Effect::Keep(_) | Effect::Rejected(_) => return None,
         Effect::Done { sequence } => format!("done {sequence}"),
+        Effect::Acknowledged { told, after } => format!("acknowledged {} after {after:?}", told.sequence),
         Effect::MaxDeliveries { sequence, deliveries } => format!("max {sequence} x{deliveries}"),
         Effect::DeadLetter(dead) => {
             let repeated = if dead.is_repeated { " repeated" } else { "" };

@@ -19,11 +19,11 @@ use crate::stream::{Streams, Surroundings};
 
 /// A message that the client got.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Got {
-    subject: String,
-    reply: String,
-    headers: String,
-    payload: String,
+pub(in crate::stream) struct Got {
+    pub(in crate::stream) subject: String,
+    pub(in crate::stream) reply: String,
+    pub(in crate::stream) headers: String,
+    pub(in crate::stream) payload: String,
 }
 
 impl Got {
@@ -33,24 +33,24 @@ impl Got {
     }
 
     /// The value of a header.
-    fn header(&self, name: &str) -> &str {
+    pub(in crate::stream) fn header(&self, name: &str) -> &str {
         let mut lines = self.headers.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(found, _)| *found == name).map_or("", |(_, value)| value)
     }
 }
 
 /// A server with one client, which subscribes to `_INBOX.>` and whatever a test wants.
-struct Server {
-    fan_out: Arc<FanOut>,
-    clock: Arc<Clock>,
-    streams: Arc<Streams>,
+pub(in crate::stream) struct Server {
+    pub(in crate::stream) fan_out: Arc<FanOut>,
+    pub(in crate::stream) clock: Arc<Clock>,
+    pub(in crate::stream) streams: Arc<Streams>,
     outbox: Arc<Outbox>,
-    effects: Effects,
+    pub(in crate::stream) effects: Effects,
     asked: usize,
 }
 
 impl Server {
-    fn new() -> Server {
+    pub(in crate::stream) fn new() -> Server {
         let fan_out = Arc::<FanOut>::default();
         let start = Now::at(Duration::from_secs(1000), Duration::from_secs(1_800_000_000));
         let clock = Arc::new(Clock::manual(start));
@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// One with a stream of this definition.
-    fn with(definition: &str) -> Server {
+    pub(in crate::stream) fn with(definition: &str) -> Server {
         let mut server = Server::new();
         let name = serde_json::from_str::<Value>(definition).expect("it is JSON")["name"].clone();
         let created = server.json(&format!("STREAM.CREATE.{}", name.as_str().expect("a text")), definition);
@@ -77,19 +77,19 @@ impl Server {
         server
     }
 
-    fn subscribe(&mut self, subject: &str) -> Arc<Subscription> {
+    pub(in crate::stream) fn subscribe(&mut self, subject: &str) -> Arc<Subscription> {
         let options = SubscriptionOptions { id: (*b"1").into(), ..SubscriptionOptions::default() };
         let subscription = Subscription::new(Topic::of_pattern(subject.as_bytes()), options, &self.outbox);
         self.fan_out.subscribe(Arc::clone(&subscription), &mut self.effects);
         subscription
     }
 
-    fn unsubscribe(&mut self, subscription: &Arc<Subscription>) {
+    pub(in crate::stream) fn unsubscribe(&mut self, subscription: &Arc<Subscription>) {
         self.fan_out.unsubscribe(subscription, &mut self.effects);
     }
 
     /// Publishes without ending the batch.
-    fn publish(&mut self, subject: &str, reply: &str, headers: &str, payload: &str) {
+    pub(in crate::stream) fn publish(&mut self, subject: &str, reply: &str, headers: &str, payload: &str) {
         let message = Message {
             reply: reply.as_bytes(),
             headers: headers.as_bytes(),
@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// Ends the batch, and returns all that the client got.
-    fn got(&mut self) -> Vec<Got> {
+    pub(in crate::stream) fn got(&mut self) -> Vec<Got> {
         self.effects.deliver(&Alarm::default());
         let mut buffer = Buffer::new();
         self.outbox.drain_into(&mut buffer);
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// What comes of a message with a reply subject.
-    fn ask_on(&mut self, subject: &str, headers: &str, payload: &str) -> Vec<Got> {
+    pub(in crate::stream) fn ask_on(&mut self, subject: &str, headers: &str, payload: &str) -> Vec<Got> {
         self.asked += 1;
         let reply = format!("_INBOX.{}", self.asked);
         self.publish(subject, &reply, headers, payload);
@@ -115,12 +115,12 @@ impl Server {
     }
 
     /// What comes of a request.
-    fn ask(&mut self, subject: &str, body: &str) -> Vec<Got> {
+    pub(in crate::stream) fn ask(&mut self, subject: &str, body: &str) -> Vec<Got> {
         self.ask_on(&format!("$JS.API.{subject}"), "", body)
     }
 
     /// The one answer to a request, which is JSON.
-    fn json(&mut self, subject: &str, body: &str) -> Value {
+    pub(in crate::stream) fn json(&mut self, subject: &str, body: &str) -> Value {
         let got = self.ask(subject, body);
         let [answer] = &got[..] else { panic!("{subject} {body}: {got:?}") };
         serde_json::from_str(&answer.payload).unwrap_or_else(|error| panic!("{subject}: {error}: {answer:?}"))
@@ -142,14 +142,14 @@ impl Server {
     }
 
     /// Stores messages on these subjects, whose payloads are numbered from one on.
-    fn store(&mut self, subjects: &[&str]) {
+    pub(in crate::stream) fn store(&mut self, subjects: &[&str]) {
         for (number, subject) in subjects.iter().enumerate() {
             let acknowledged = self.ask_on(subject, "", &format!("m{}", number + 1));
             assert!(acknowledged[0].payload.contains("\"seq\":"), "{acknowledged:?}");
         }
     }
 
-    fn pass(&self, duration: Duration) {
+    pub(in crate::stream) fn pass(&self, duration: Duration) {
         self.clock.advance(duration);
     }
 }

@@ -1,0 +1,220 @@
+//! Dead letters: messages that their consumers give up are published on another subject, which a stream should keep.
+//!
+//! The letter is the message with its own headers, but for those that asked something of its stream, and with these:
+//!
+//! | header | what it says |
+//! |---|---|
+//! | `Nats-Stream`, `Nats-Subject`, `Nats-Sequence`, `Nats-Time-Stamp` | the message, as a direct get says it |
+//! | `Nats-Consumer` | the consumer |
+//! | `Nats-Deliveries` | how often it has delivered the message |
+//! | `Nats-Dead-Letter-Cause` | why it gives it up: `max_deliveries` or `terminated` |
+//! | `Nats-Dead-Letter-Time` | when |
+//! | `Nats-Msg-Id` | an id that no other letter has |
+//!
+//! In the stream that keeps the subject the letter and the note that the message has left its consumer are one record, so the letter
+//! is stored exactly once.  While it cannot be stored, it is tried again, and the message is not lost.
+
+use std::sync::Arc;
+
+use super::RETRY_MICROS;
+use crate::clock::Now;
+use crate::delivery::{Effects, Message};
+use crate::stream::consumer::effect::DeadLetter;
+use crate::stream::json::Time;
+use crate::stream::message::StoredMessage;
+use crate::stream::reading::ReadError;
+use crate::stream::record::LeftRecord;
+use crate::stream::running::{Reading, Work};
+use crate::stream::shared::{Stream, nanoseconds};
+use crate::stream::state::Place;
+use crate::stream::store::{Incoming, Publisher};
+
+/// Letters that are tried again in one turn of a stream.
+pub(super) const LETTERS_PER_TURN: usize = 256;
+
+/// The time between two such turns, in microseconds.
+const BREAK_MICROS: u64 = 50_000;
+
+/// The headers that a letter has of its own.
+const OWN: [&str; 8] = [
+    "Nats-Stream",
+    "Nats-Subject",
+    "Nats-Sequence",
+    "Nats-Time-Stamp",
+    "Nats-Consumer",
+    "Nats-Deliveries",
+    "Nats-Dead-Letter-Cause",
+    "Nats-Dead-Letter-Time",
+];
+
+/// A letter that could not be stored.
+#[derive(Clone, Copy)]
+pub(super) struct Letter {
+    consumer: u64,
+    letter: DeadLetter,
+    /// Whether the log has that it could not be stored.
+    is_told: bool,
+}
+
+/// What a letter is.
+struct Contents {
+    subject: Box<[u8]>,
+    headers: Vec<u8>,
+    payload: Box<[u8]>,
+}
+
+impl Contents {
+    fn message(&self) -> Message<'_> {
+        Message { headers: &self.headers, ..Message::new(&self.subject, &self.payload) }
+    }
+}
+
+impl Stream {
+    /// Stores a message that its consumer gives up on the consumer's dead-letter subject.
+    pub(in crate::stream) fn send_dead_letter(
+        self: &Arc<Stream>,
+        work: &mut Work,
+        letter: &DeadLetter,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let letter = Letter { consumer: work.consumer, letter: *letter, is_told: false };
+        self.send_letter(letter, &mut work.reading, now, effects);
+    }
+
+    /// Tries letters again that could not be stored.
+    pub(super) fn send_letters_again(self: &Arc<Stream>, now: Now, effects: &mut Effects) {
+        let letters: Vec<Letter> = {
+            let mut state = self.state.lock();
+            let upkeep = &mut state.upkeep;
+            if upkeep.retry_at.is_none_or(|at| at > now.micros()) {
+                return;
+            }
+            let most = upkeep.letters.len().min(LETTERS_PER_TURN);
+            let letters = upkeep.letters.drain(..most).collect();
+            let is_more = !upkeep.letters.is_empty() || !upkeep.unpublished.is_empty();
+            upkeep.retry_at = is_more.then_some(now.micros() + BREAK_MICROS);
+            letters
+        };
+        let mut reading = Reading::default();
+        letters.into_iter().for_each(|letter| self.send_letter(letter, &mut reading, now, effects));
+    }
+
+    fn send_letter(
+        self: &Arc<Stream>,
+        letter: Letter,
+        reading: &mut Reading,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let Letter { consumer, letter: DeadLetter { sequence, .. }, .. } = letter;
+        let (name, subject, place) = {
+            let state = self.state.lock();
+            let Some(slot) = state.consumers.get(consumer) else { return };
+            let place = state.data.index.is_stored(sequence).then(|| state.data.contents.place(sequence));
+            let subject = slot.definition.dead_letter_subject().map(|subject| Box::from(subject.as_bytes()));
+            (Arc::clone(&slot.name), subject, place.flatten())
+        };
+        // Who has no subject for its letters any more wants none, and a message that is gone cannot be sent.
+        let (Some(subject), Some(place)) = (subject, place) else {
+            return self.letter_has_left(letter, effects);
+        };
+        match self.compose(letter, &name, subject, &place, reading, now) {
+            Ok(contents) => self.store_letter(letter, contents, now, effects),
+            Err(ReadError::Gone) => self.letter_has_left(letter, effects),
+            Err(error) => self.postpone(letter, &error, effects),
+        }
+    }
+
+    fn compose(
+        &self,
+        letter: Letter,
+        consumer: &str,
+        subject: Box<[u8]>,
+        place: &Place,
+        reading: &mut Reading,
+        now: Now,
+    ) -> Result<Contents, ReadError> {
+        self.read(letter.letter.sequence, place, 0, reading, |message| Contents {
+            headers: self.letter_headers(message, letter, consumer, now),
+            payload: message.payload.into(),
+            subject,
+        })
+    }
+
+    fn letter_headers(
+        &self,
+        message: &StoredMessage<'_>,
+        letter: Letter,
+        consumer: &str,
+        now: Now,
+    ) -> Vec<u8> {
+        let mut headers = super::headers::without_requests(message.headers, &OWN);
+        let Letter { consumer: number, letter: DeadLetter { sequence, deliveries, cause, .. }, .. } = letter;
+        let time = |nanoseconds| Time::from_nanoseconds(nanoseconds).to_string().into_bytes();
+        let number_of = |number: u64| number.to_string().into_bytes();
+        let id = format!("dead-letter-{}-{number}-{sequence}", self.id);
+        let values: [(&str, Vec<u8>); 9] = [
+            (OWN[0], self.name.as_bytes().to_vec()),
+            (OWN[1], message.subject.to_vec()),
+            (OWN[2], number_of(sequence)),
+            (OWN[3], time(message.time)),
+            (OWN[4], consumer.as_bytes().to_vec()),
+            (OWN[5], number_of(deliveries.into())),
+            (OWN[6], cause.text().as_bytes().to_vec()),
+            (OWN[7], time(nanoseconds(now))),
+            ("Nats-Msg-Id", id.into_bytes()),
+        ];
+        for (name, value) in values {
+            // Neither names nor subjects have line breaks.
+            let _ = headers.push(name.as_bytes(), &value);
+        }
+        headers.finish()
+    }
+
+    /// Stores a letter in the stream that keeps its subject.  If none does, whoever subscribes gets it, and that is all.
+    fn store_letter(self: &Arc<Stream>, letter: Letter, contents: Contents, now: Now, effects: &mut Effects) {
+        let keeper = self.hub.streams().and_then(|streams| streams.keeping(&contents.subject));
+        let Some(keeper) = keeper else {
+            self.hub.fan_out.publish(&contents.message(), effects);
+            return self.letter_has_left(letter, effects);
+        };
+        let Letter { consumer, letter: DeadLetter { sequence, .. }, .. } = letter;
+        let source = Arc::clone(self);
+        let contents = Arc::new(contents);
+        let stored = Arc::clone(&contents);
+        let tell = Publisher::Caller(Box::new(move |_, outcome, effects| match outcome {
+            Ok(receipt) => {
+                if !receipt.is_duplicate {
+                    source.hub.fan_out.send_to(&stored.subject, &stored.message(), effects);
+                }
+                source.letter_has_left(letter, effects);
+            }
+            Err(error) => source.postpone(letter, &error, effects),
+        }));
+        let Contents { subject, headers, payload } = &*contents;
+        let left = Some(LeftRecord { stream: self.id, consumer, sequence });
+        if !keeper.store(&Incoming { subject, headers, payload, left }, now, tell, effects) {
+            // It is gone in this moment.
+            self.postpone(letter, &"the stream is gone", effects);
+        }
+    }
+
+    fn letter_has_left(self: &Arc<Stream>, letter: Letter, effects: &mut Effects) {
+        let sequence = letter.letter.sequence;
+        self.tell_consumer_with_id(letter.consumer, effects, |slot, turn| slot.consumer.left(turn, sequence));
+    }
+
+    /// Has a letter tried again.
+    fn postpone(&self, letter: Letter, error: &dyn std::fmt::Display, effects: &mut Effects) {
+        if !letter.is_told {
+            let sequence = letter.letter.sequence;
+            tracing::warn!(stream = &*self.name, sequence, %error, "a dead letter cannot be stored, and is tried again");
+        }
+        let mut state = self.state.lock();
+        state.upkeep.letters.push(Letter { is_told: true, ..letter });
+        let again = self.hub.clock.now().micros().saturating_add(RETRY_MICROS);
+        state.upkeep.retry_at.get_or_insert(again);
+        self.plan(&mut state, effects);
+    }
+}

@@ -1,0 +1,31 @@
+//! Markers: what is stored where the last message of a subject went because of its time, so that whoever follows the subject learns
+//! of it.
+//!
+//! They are as nats-server writes them.  A message that is deleted or purged leaves none, and neither does a marker.
+
+use quartet_protocol::broker::headers::Headers;
+
+use super::age::Ending;
+use crate::stream::json::Nanoseconds;
+use crate::stream::running::Reading;
+use crate::stream::shared::Stream;
+
+/// The header by which a marker is known.
+const REASON: &[u8] = b"Nats-Marker-Reason";
+
+/// The headers of a marker that lives so long.
+pub(super) fn headers(lifetime: Nanoseconds) -> Vec<u8> {
+    let lifetime = super::headers::duration(lifetime);
+    format!("NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: {lifetime}\r\nNats-Rollup: sub\r\n\r\n")
+        .into_bytes()
+}
+
+impl Stream {
+    /// Whether the last message of a subject is a marker; one that cannot be read is none.
+    pub(super) fn is_marker(&self, ending: &Ending) -> bool {
+        let is_marker = self.read(ending.last, &ending.place, 0, &mut Reading::default(), |message| {
+            Headers::new(message.headers).is_some_and(|headers| headers.get(REASON).is_some())
+        });
+        is_marker.unwrap_or(false)
+    }
+}

@@ -1,0 +1,120 @@
+//! Streams whose consumers decide when a message goes: what no consumer needs is removed.
+//!
+//! With the retention `interest`, a message that no consumer needs when it is stored is not kept at all.  Otherwise a message goes
+//! when a consumer is done with it and no other one needs it.  When a consumer ends, or wants other subjects, all messages are looked
+//! through, some of them at a time.
+
+use std::sync::Arc;
+
+use roaring::RoaringTreemap;
+
+use super::together::Step;
+use crate::delivery::Effects;
+use crate::stream::definition::Retention;
+use crate::stream::pending::Then;
+use crate::stream::segment::ReadError;
+use crate::stream::shared::{State, Stream};
+use crate::stream::state::{Gone, Missing, Storing};
+
+/// Messages that are looked at in one turn of a stream; then others have theirs.
+pub(super) const LOOKED_AT_PER_TURN: usize = 4096;
+
+impl State {
+    /// A message is stored, live or at a start.  It goes on where it was if it is called again behind an error, and does nothing
+    /// if the message was stored before.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(in crate::stream) fn store(
+        &mut self,
+        storing: &Storing,
+        gone: &mut Vec<Gone>,
+    ) -> Result<(), Missing> {
+        self.note_sequence_before(storing)?;
+        let State { data, consumers, .. } = self;
+        if data.store(storing)
+            && data.definition().retention == Retention::Interest
+            && !consumers.need(storing.sequence, &storing.subject)
+        {
+            // No consumer was told of it.
+            data.remove(storing.sequence, &mut Vec::new())?;
+        }
+        data.trim(gone)
+    }
+
+    /// Has all messages looked through for those that no consumer needs, if consumers decide.
+    pub(in crate::stream) fn look_for_unneeded(&mut self) {
+        if self.data.definition().retention != Retention::Limits && self.data.index.messages() > 0 {
+            self.upkeep.unneeded_from = Some(self.data.index.first());
+        }
+    }
+
+    /// Whether a message can go, as far as consumers are concerned.
+    fn is_unneeded(&self, sequence: u64, subject: &[u8]) -> bool {
+        if self.consumers.need(sequence, subject) {
+            return false;
+        }
+        // Where everything is to be worked on once, it waits for a consumer.
+        self.data.definition().retention == Retention::Interest
+            || self.consumers.have_passed(sequence, subject)
+    }
+}
+
+impl Stream {
+    /// Has messages removed that consumers are done with, if no other one needs them.
+    ///
+    /// # Errors
+    /// If a directory has to be read first; called again, it goes on.
+    pub(in crate::stream) fn drop_consumed(
+        self: &Arc<Stream>,
+        state: &mut State,
+        effects: &mut Effects,
+    ) -> Result<(), Missing> {
+        if state.consumed.is_empty() {
+            return Ok(());
+        }
+        let mut sequences = RoaringTreemap::new();
+        for &sequence in &state.consumed {
+            if !state.data.index.is_stored(sequence) {
+                continue;
+            }
+            let facts = state.data.contents.facts(sequence)?;
+            if !facts.is_some_and(|facts| state.consumers.need(sequence, &facts.subject)) {
+                sequences.insert(sequence);
+            }
+        }
+        state.consumed.clear();
+        if sequences.is_empty() {
+            return Ok(());
+        }
+        let steps = vec![Step::Drop { sequences, is_recorded: true }];
+        self.change_together(state, steps, 0, Then::Nothing, effects);
+        Ok(())
+    }
+
+    /// Goes on looking for messages that no consumer needs.
+    ///
+    /// # Errors
+    /// If a directory cannot be read.
+    pub(super) fn drop_unneeded(self: &Arc<Stream>, effects: &mut Effects) -> Result<(), ReadError> {
+        self.with(|state| {
+            let mut left = LOOKED_AT_PER_TURN;
+            while let Some(from) = state.upkeep.unneeded_from {
+                let Some(sequence) = state.data.index.stored_from(from) else {
+                    state.upkeep.unneeded_from = None;
+                    break;
+                };
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+                let facts = state.data.contents.facts(sequence)?;
+                if facts.is_some_and(|facts| state.is_unneeded(sequence, &facts.subject)) {
+                    state.consumed.push(sequence);
+                }
+                state.upkeep.unneeded_from = Some(sequence + 1);
+            }
+            self.drop_consumed(state, effects)
+        })
+    }
+}

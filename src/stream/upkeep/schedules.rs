@@ -1,0 +1,121 @@
+//! Messages that are published later: each is a message of its own until its time has come, and then one on its target.
+//!
+//! Storing the one and removing the other is one operation, so a message is published once, also over a crash, and not before its time.
+//! Whoever subscribes to the target gets it once the disk has it.
+
+use std::sync::Arc;
+
+use quartet_protocol::broker::headers::Headers;
+
+use super::RETRY_MICROS;
+use super::together::Step;
+use crate::clock::Now;
+use crate::delivery::{Effects, Message};
+use crate::stream::ingest::Wishes;
+use crate::stream::message::StoredMessage;
+use crate::stream::pending::Then;
+use crate::stream::reading::ReadError;
+use crate::stream::shared::{State, Stream, nanoseconds};
+
+/// Messages that are published in one turn of a stream; then others have theirs.
+pub(super) const PUBLISHED_PER_TURN: usize = 256;
+
+/// What is published when the time of a message has come.
+struct Publication {
+    target: Box<[u8]>,
+    headers: Vec<u8>,
+    payload: Box<[u8]>,
+}
+
+impl Publication {
+    /// What a message says is to be published; nothing if it does not.
+    fn of(message: &StoredMessage<'_>) -> Option<Publication> {
+        let wishes = Headers::new(message.headers).map(Wishes::read)?;
+        let mut headers = super::headers::without_requests(message.headers, &[]);
+        let own = [
+            (&b"Nats-Scheduler"[..], Some(message.subject)),
+            (b"Nats-Schedule-Next", Some(&b"purge"[..])),
+            (b"Nats-TTL", wishes.schedule_lifetime),
+        ];
+        for (name, value) in own {
+            // A subject has no line breaks, and a value had none where it stood before.
+            let _ = value.map(|value| headers.push(name, value));
+        }
+        let (target, payload) = (wishes.schedule_target?.into(), message.payload.into());
+        Some(Publication { target, headers: headers.finish(), payload })
+    }
+
+    fn message(&self) -> Message<'_> {
+        Message { headers: &self.headers, ..Message::new(&self.target, &self.payload) }
+    }
+}
+
+impl Stream {
+    /// Publishes messages whose time has come.
+    pub(super) fn publish_scheduled(self: &Arc<Stream>, now: Now, effects: &mut Effects) {
+        let due = self.state.lock().take_scheduled(now);
+        for sequence in due {
+            match self.read_one(sequence, Publication::of) {
+                Ok(Some(publication)) => self.publish_instead(sequence, publication, now, effects),
+                Ok(None) | Err(ReadError::Gone) => {}
+                Err(error) => {
+                    tracing::error!(stream = &*self.name, sequence, %error, "a message cannot be published, and is tried again");
+                    let mut state = self.state.lock();
+                    state.upkeep.unpublished.push(sequence);
+                    state.upkeep.retry_at = Some(now.micros().saturating_add(RETRY_MICROS));
+                }
+            }
+        }
+    }
+
+    /// Publishes what a message says, and removes that message.
+    fn publish_instead(
+        self: &Arc<Stream>,
+        sequence: u64,
+        publication: Publication,
+        now: Now,
+        effects: &mut Effects,
+    ) {
+        let mut state = self.state.lock();
+        let (definition, index) = (state.data.definition(), &state.data.index);
+        if !index.is_stored(sequence) || definition.sealed {
+            return;
+        }
+        let publication = Arc::new(publication);
+        let keeps_target = definition.takes(&publication.target);
+        let published = Arc::clone(&publication);
+        let then = Then::Call(Box::new(move |stream, synced, effects| {
+            let message = published.message();
+            match (synced.is_ok(), keeps_target) {
+                (false, _) => {}
+                (true, true) => drop(stream.hub.fan_out.send_to(&published.target, &message, effects)),
+                // The stream keeps other subjects by now.
+                (true, false) => drop(stream.hub.fan_out.publish(&message, effects)),
+            }
+        }));
+        let drop = Step::Drop { sequences: std::iter::once(sequence).collect(), is_recorded: true };
+        let Publication { target, headers, payload } = &*publication;
+        let store = keeps_target.then_some(Step::Store { subject: target, headers, payload });
+        let steps = store.into_iter().chain([drop]).collect();
+        self.change_together(&mut state, steps, nanoseconds(now), then, effects);
+    }
+}
+
+impl State {
+    /// Takes messages whose time has come.
+    fn take_scheduled(&mut self, now: Now) -> Vec<u64> {
+        let State { data, upkeep, .. } = self;
+        let mut due = Vec::new();
+        if upkeep.retry_at.is_some_and(|at| at <= now.micros()) {
+            due.append(&mut upkeep.unpublished);
+        }
+        while due.len() < PUBLISHED_PER_TURN
+            && let Some(sequence) = data.schedules.take_due(nanoseconds(now))
+        {
+            if data.index.is_stored(sequence) {
+                due.push(sequence);
+            }
+        }
+        due
+    }
+}
