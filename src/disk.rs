@@ -13,6 +13,10 @@ use std::sync::Arc;
 /// How far ahead a file that goes on and on is laid out with zeros.
 const LAID_OUT_BYTES: usize = 256 * 1024;
 
+/// Bytes that are laid out by one write.  The system keeps what one write has brought in one piece, and a sync writes every piece
+/// whole of which a byte was changed: with one write of 256 KiB each sync of a record of 100 bytes would write as much.
+const LAID_OUT_AT_ONCE: usize = 4096;
+
 /// The process that holds this file's lock owns the folder.
 const LOCK_FILE: &str = "LOCK";
 
@@ -247,6 +251,19 @@ impl PlacedRead for File {
     }
 }
 
+impl FolderFile {
+    /// Writes zeros behind the end.
+    fn lay_out(&self) -> io::Result<()> {
+        let (mut at, end) = (self.end, self.end + LAID_OUT_BYTES as u64);
+        while at < end {
+            let next = (at / LAID_OUT_AT_ONCE as u64 + 1) * LAID_OUT_AT_ONCE as u64;
+            self.file.write_all_at(&[0; LAID_OUT_AT_ONCE][..(next.min(end) - at) as usize], at)?;
+            at = next;
+        }
+        Ok(())
+    }
+}
+
 /// A file of a folder.
 struct FolderFile {
     file: File,
@@ -266,7 +283,7 @@ impl DiskFile for FolderFile {
     fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.write(bytes)?;
         // A disk that has no room for zeros may still have room for records.
-        if self.end > self.laid_out && self.file.write_all_at(&[0; LAID_OUT_BYTES], self.end).is_ok() {
+        if self.end > self.laid_out && self.lay_out().is_ok() {
             self.laid_out = self.end + LAID_OUT_BYTES as u64;
         }
         Ok(())
