@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::after_batch::LeftWork;
 use super::backlog::Backlog;
 use super::feed::Feeds;
+use super::interest::Turns;
 use super::presence::Presence;
 use super::publication::Publication;
 use super::sink::Taking;
 use super::staging::Stages;
 use super::traffic::{Amount, Counts, Listener, Traffic};
 use super::watch::Watches;
-use super::{ChannelSpace, Effects, Interest, Message, Subscription, Subscriptions, sink};
+use super::{ChannelSpace, Effects, Interest, Matches, Message, Subscription, Subscriptions, sink};
 use crate::alarm::Alarm;
 use crate::clock::Now;
 use crate::settings::Settings;
@@ -60,6 +61,19 @@ impl Receivers {
     }
 }
 
+/// Those who want a subject at a moment.
+pub struct Recipients {
+    target: Box<[u8]>,
+    matches: Matches,
+}
+
+impl Recipients {
+    /// The subject that they want.
+    pub fn target(&self) -> &[u8] {
+        &self.target
+    }
+}
+
 /// A message on its way to its receivers.
 struct Sending<'m, 'e> {
     publication: Publication<'m>,
@@ -90,6 +104,22 @@ impl<'m, 'e> Sending<'m, 'e> {
             self.publication.concerns(member) && self.stages.put_for_group(&mut self.publication, member);
         self.note(member, is_taken);
         is_taken
+    }
+
+    /// Sends it to all who match, and to one member of each queue group.
+    #[inline]
+    fn send_to_all(&mut self, matches: &'m Matches, turns: &mut Turns, channels: &Arc<Interest>) {
+        for subscription in &matches.each {
+            self.send(subscription);
+        }
+        if !matches.groups.is_empty() {
+            self.stages.know_interest(channels);
+        }
+        for group in &matches.groups {
+            // A member that does not take the message is passed over.
+            let (before, from_first) = group.members.split_at(turns.next(group.members.len()));
+            from_first.iter().chain(before).any(|member| self.send_to_member(member));
+        }
     }
 
     #[inline]
@@ -188,6 +218,39 @@ impl FanOut {
         self.send(message, target, &self.channels, effects, None)
     }
 
+    /// Those who want a subject of the broker at this moment, for several deliveries one after the other.  Whoever ends meanwhile
+    /// gets nothing more.
+    pub fn recipients(&self, target: &[u8]) -> Recipients {
+        let mut recipients = Recipients { target: target.into(), matches: Matches::default() };
+        if self.channels.subscription_count() > 0 {
+            recipients.matches = self.channels.find(target);
+        }
+        recipients
+    }
+
+    /// Delivers a message to them; see [`FanOut::send_to`].
+    pub fn send_to_recipients(
+        &self,
+        recipients: &Recipients,
+        message: &Message<'_>,
+        effects: &mut Effects,
+    ) -> Receivers {
+        debug_assert_eq!(message.space, ChannelSpace::Channels, "shard channels have no deliveries");
+        let Recipients { target, matches } = recipients;
+        if matches.is_empty() {
+            return Receivers::default();
+        }
+        effects.traffic.expect_sent(&self.counts);
+        let (lookups, stages) = effects.for_publishing();
+        let mut sending = Sending::new(Publication::new(message, target, &self.backlog), stages);
+        sending.send_to_all(matches, lookups.turns(), &self.channels);
+        let Sending { spent, mut receivers, .. } = sending;
+        let is_behind = |wants: &Arc<Subscription>| wants.outbox().bytes() > DELIVERED_AHEAD_MAX;
+        receivers.is_behind = matches.each.iter().any(is_behind);
+        self.end_sending(message, &spent, effects);
+        receivers
+    }
+
     /// Stages a message for the subscriptions to `target`, and says which sinks there are.
     #[inline]
     fn send(
@@ -201,34 +264,26 @@ impl FanOut {
         let (lookups, stages) = effects.for_publishing();
         let (matches, turns) = lookups.find(message.space, interest, target);
         let mut sending = Sending::new(Publication::new(message, target, &self.backlog), stages);
-        for subscription in &matches.each {
-            sending.send(subscription);
-        }
-        if !matches.groups.is_empty() {
-            sending.stages.know_interest(&self.channels);
-        }
-        for group in &matches.groups {
-            // A member that does not take the message is passed over.
-            let (before, from_first) = group.members.split_at(turns.next(group.members.len()));
-            from_first.iter().chain(before).any(|member| sending.send_to_member(member));
-        }
-        let Sending { spent, mut receivers, .. } = sending;
-        match sinks {
-            Some(sinks) => sinks.extend(matches.sinks.iter().cloned()),
-            None => {
-                let is_behind = |wants: &Arc<Subscription>| wants.outbox().bytes() > DELIVERED_AHEAD_MAX;
-                receivers.is_behind = matches.each.iter().any(is_behind);
-            }
+        sending.send_to_all(matches, turns, &self.channels);
+        let Sending { spent, receivers, .. } = sending;
+        if let Some(sinks) = sinks {
+            sinks.extend(matches.sinks.iter().cloned());
         }
         lookups.release();
-        for spent in &spent {
+        self.end_sending(message, &spent, effects);
+        receivers
+    }
+
+    /// Ends subscriptions that have had their last message, and hands over what should not wait.
+    #[inline]
+    fn end_sending(&self, message: &Message<'_>, spent: &[Arc<Subscription>], effects: &mut Effects) {
+        for spent in spent {
             self.unsubscribe_from(message.space, spent, effects);
         }
         // Services publish their events in order, which lasts as long as the lock that their caller holds.
         if message.kind.is_some() || effects.are_full() {
             effects.hand_over_amid_batch();
         }
-        receivers
     }
 
     /// Ends the subscriptions of a RESP client.

@@ -42,7 +42,7 @@ mod watch;
 pub use after_batch::AfterBatch;
 pub use effects::{Effects, SLOWED_TIME};
 pub use encoding::{Encoding, server_sent_event};
-pub use fan_out::{FanOut, Receivers};
+pub use fan_out::{FanOut, Receivers, Recipients};
 pub use feed::Feed;
 pub use interest::{Interest, InterestReport, Matches};
 pub use message::{ChannelSpace, Message, SharedMessage};

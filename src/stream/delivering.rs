@@ -7,11 +7,11 @@ use super::api::direct;
 use super::consumer::effect::{Delivery, Effect, Target};
 use super::consumer::status::{Detail, FlowToken, Kind, Status};
 use super::message::StoredMessage;
-use super::running::{Done, Work};
+use super::running::{Done, Reading, Work};
 use super::shared::Stream;
 use super::state::Place;
 use crate::clock::Now;
-use crate::delivery::{Effects, Message};
+use crate::delivery::{Effects, Message, Receivers, Recipients};
 
 /// How the subjects begin on which receivers acknowledge.
 pub(super) const ACKNOWLEDGEMENT_PREFIX: &str = "$JS.ACK.";
@@ -19,17 +19,32 @@ pub(super) const ACKNOWLEDGEMENT_PREFIX: &str = "$JS.ACK.";
 /// How the subjects begin on which receivers answer the questions of flow control.
 pub(super) const FLOW_CONTROL_PREFIX: &str = "$JS.FC.";
 
+/// Delivers the messages of one turn of a consumer.
+struct Courier<'c> {
+    stream: &'c Stream,
+    headers_only: bool,
+    reading: &'c mut Reading,
+    /// The subject on which a delivery is acknowledged, and how much of it is the same for all.
+    reply: String,
+    prefix: usize,
+    /// Most deliveries of a turn go to the same subject.
+    recipients: Option<Recipients>,
+    done: Done,
+}
+
 impl Stream {
     /// Does what a consumer wants done, in its order.
     pub(super) fn do_work(self: &Arc<Stream>, work: &mut Work, now: Now, effects: &mut Effects) -> Done {
-        let mut done = Done::default();
-        let mut reply = String::new();
         let steps = std::mem::take(&mut work.steps);
         // How far the messages reach that are read from the journal.
         let end = steps.iter().rev().find_map(|(_, place)| match place {
             Some(Place::Journal(position, length)) => Some(position.0 + *length as u64),
             _ => None,
         });
+        let name = Arc::clone(&work.name);
+        let mut reading = std::mem::take(&mut work.reading);
+        let mut courier = Courier::new(self, &name, work.headers_only, &mut reading);
+        let mut others = Vec::new();
         for (effect, place) in steps {
             match effect {
                 Effect::Deliver(delivery) => {
@@ -37,86 +52,91 @@ impl Stream {
                         (Some(Place::Journal(position, _)), Some(end)) => end.saturating_sub(position.0),
                         _ => 0,
                     };
-                    reply.clear();
-                    self.deliver(work, &delivery, place, expected as usize, &mut reply, &mut done, effects);
+                    courier.deliver(&delivery, place, expected as usize, effects);
                 }
-                Effect::Status { target, status } => self.send_status(&work.name, &target, &status, effects),
+                Effect::Status { target, status } => self.send_status(&name, &target, &status, effects),
+                Effect::Done { .. } | Effect::Keep(_) => {}
+                other => others.push(other),
+            }
+        }
+        let done = courier.done;
+        work.reading = reading;
+        for effect in others {
+            match effect {
                 Effect::DeadLetter(letter) => self.send_dead_letter(work, &letter, now, effects),
                 Effect::Inactive => self.delete_consumer(work.consumer, None, effects),
-                Effect::Done { .. } | Effect::Keep(_) => {}
-                other => self.advise(&work.name, &other, now, effects),
+                other => self.advise(&name, &other, now, effects),
             }
         }
         done
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "buffers that are used again")]
-    fn deliver(
-        self: &Arc<Stream>,
-        work: &mut Work,
-        delivery: &Delivery,
-        place: Option<Place>,
-        expected: usize,
-        reply: &mut String,
-        done: &mut Done,
-        effects: &mut Effects,
-    ) {
+impl<'c> Courier<'c> {
+    fn new(stream: &'c Stream, consumer: &str, headers_only: bool, reading: &'c mut Reading) -> Courier<'c> {
+        let reply = format!("{ACKNOWLEDGEMENT_PREFIX}{}.{consumer}.", stream.name);
+        let prefix = reply.len();
+        Courier { stream, headers_only, reading, reply, prefix, recipients: None, done: Done::default() }
+    }
+
+    fn deliver(&mut self, delivery: &Delivery, place: Option<Place>, expected: usize, effects: &mut Effects) {
         let Some(place) = place else { return };
-        let (name, headers_only) = (Arc::clone(&work.name), work.headers_only);
-        let sent = self.read(delivery.sequence, &place, expected, &mut work.reading, |message| {
-            self.write_reply(&name, delivery, message.time, reply);
-            self.send(message, delivery, reply.as_bytes(), headers_only, effects)
+        let Courier { stream, headers_only, reading, reply, prefix, recipients, done } = self;
+        let recipients = match recipients {
+            Some(known) if *known.target() == *delivery.target => &*known,
+            other => other.insert(stream.hub.fan_out.recipients(&delivery.target)),
+        };
+        reply.truncate(*prefix);
+        let sent = stream.read(delivery.sequence, &place, expected, reading, |message| {
+            write_numbers(delivery, message.time, reply);
+            done.bytes += message.subject.len() + message.headers.len() + message.payload.len();
+            send(stream, message, delivery, reply.as_bytes(), *headers_only, recipients, effects)
         });
         match sent {
-            Ok((true, is_behind)) => {
-                done.bytes += expected_bytes(&place);
-                done.is_receiver_behind |= is_behind;
-            }
-            Ok((false, _)) => done.undelivered.push(delivery.sequence),
+            Ok(Receivers { count: 0, .. }) => done.undelivered.push(delivery.sequence),
+            Ok(receivers) => done.is_receiver_behind |= receivers.is_behind,
             Err(error) => tracing::error!(
-                stream = &*self.name,
+                stream = &*stream.name,
                 sequence = delivery.sequence,
                 %error,
                 "a message cannot be delivered"
             ),
         }
     }
+}
 
-    /// Sends a message to its receiver.  Whether somebody got it, and whether too much waits there.
-    fn send(
-        &self,
-        message: &StoredMessage<'_>,
-        delivery: &Delivery,
-        reply: &[u8],
-        headers_only: bool,
-        effects: &mut Effects,
-    ) -> (bool, bool) {
-        let own;
-        let mut headers = message.headers;
-        let mut payload = message.payload;
-        if headers_only {
-            own = direct::without_payload(message);
-            (headers, payload) = (&own, &[]);
-        } else if let Some(pin) = delivery.pin {
-            own = direct::pinned(message, pin);
-            headers = &own;
-        }
-        let message = Message { reply, headers, ..Message::new(message.subject, payload) };
-        let receivers = self.hub.fan_out.send_to(&delivery.target, &message, effects);
-        (receivers.count > 0, receivers.is_behind)
+/// Sends a message to its receivers.
+fn send(
+    stream: &Stream,
+    message: &StoredMessage<'_>,
+    delivery: &Delivery,
+    reply: &[u8],
+    headers_only: bool,
+    recipients: &Recipients,
+    effects: &mut Effects,
+) -> Receivers {
+    let own;
+    let mut headers = message.headers;
+    let mut payload = message.payload;
+    if headers_only {
+        own = direct::without_payload(message);
+        (headers, payload) = (&own, &[]);
+    } else if let Some(pin) = delivery.pin {
+        own = direct::pinned(message, pin);
+        headers = &own;
     }
+    let message = Message { reply, headers, ..Message::new(message.subject, payload) };
+    stream.hub.fan_out.send_to_recipients(recipients, &message, effects)
+}
 
-    /// The subject on which a delivery is acknowledged.
-    fn write_reply(&self, consumer: &str, delivery: &Delivery, time: i64, reply: &mut String) {
-        let Delivery { sequence, consumer_sequence, deliveries, pending, .. } = *delivery;
-        // Writing into a text cannot fail.
-        let _ = write!(
-            reply,
-            "{ACKNOWLEDGEMENT_PREFIX}{}.{consumer}.{deliveries}.{sequence}.{consumer_sequence}.{time}.{pending}",
-            self.name
-        );
-    }
+/// Writes what differs between the reply subjects of deliveries.
+fn write_numbers(delivery: &Delivery, time: i64, reply: &mut String) {
+    let Delivery { sequence, consumer_sequence, deliveries, pending, .. } = *delivery;
+    // Writing into a text cannot fail.
+    let _ = write!(reply, "{deliveries}.{sequence}.{consumer_sequence}.{time}.{pending}");
+}
 
+impl Stream {
     fn flow_subject(&self, consumer: &str, token: FlowToken) -> String {
         let token = token.text();
         format!("{FLOW_CONTROL_PREFIX}{}.{consumer}.{}", self.name, String::from_utf8_lossy(&token))
@@ -147,13 +167,5 @@ impl Stream {
         let message =
             Message { reply: reply.as_bytes(), headers: headers.as_bytes(), ..Message::new(target, b"") };
         self.hub.fan_out.send_to(target, &message, effects);
-    }
-}
-
-/// About how many bytes a message takes on its way.
-fn expected_bytes(place: &Place) -> usize {
-    match place {
-        Place::Journal(_, length) => *length,
-        Place::Memory(_) | Place::File(_) => 512,
     }
 }

@@ -1,5 +1,6 @@
 //! Settling: what the disk has by now is applied, publishers are told, and consumers go on.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,6 +17,9 @@ use crate::wait::Lost;
 
 /// Changes that are applied at most before the lock of their stream is given up for a moment.
 const CHANGES_PER_LOCK: usize = 512;
+
+/// Bytes of an acknowledgement behind its beginning: a number, and that it is a duplicate.
+const ACKNOWLEDGEMENT_END_MAX: usize = 40;
 
 impl AfterBatch for Stream {
     fn run(self: Arc<Self>, effects: &mut Effects) {
@@ -154,7 +158,10 @@ impl Stream {
     }
 
     pub(super) fn acknowledge(&self, reply: &[u8], receipt: Receipt, effects: &mut Effects) {
-        let text = reply::publish_acknowledgement(&self.name, receipt.sequence, receipt.is_duplicate);
+        let mut text = Vec::with_capacity(self.acknowledgement.len() + ACKNOWLEDGEMENT_END_MAX);
+        text.extend_from_slice(&self.acknowledgement);
+        // Writing into memory cannot fail.
+        let _ = write!(text, "{}{}", receipt.sequence, reply::acknowledgement_end(receipt.is_duplicate));
         self.hub.fan_out.publish(&Message::new(reply, &text), effects);
     }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::api::reply::acknowledgement_begin;
 use super::consumers::Consumers;
 use super::definition::{PersistMode, Storage, StreamDefinition};
 use super::hub::Hub;
@@ -31,6 +32,8 @@ pub struct Stream {
     /// What its message ids are hashed with.
     pub(super) seed: [u64; 2],
     pub(super) hub: Arc<Hub>,
+    /// How the acknowledgements of its messages begin.
+    pub(super) acknowledgement: Box<[u8]>,
     pub(super) state: Mutex<State, { rank::STREAM }>,
     /// It is among the streams that wait for the disk.
     pub(super) is_listed: AtomicBool,
@@ -99,7 +102,17 @@ impl Stream {
         };
         let is_listed = AtomicBool::new(false);
         let hub = Arc::clone(hub);
-        Arc::new(Stream { id, name, created, seed, hub, state: Mutex::new(state), is_listed })
+        let acknowledgement = acknowledgement_begin(&name).into_bytes().into();
+        Arc::new(Stream {
+            id,
+            name,
+            created,
+            seed,
+            hub,
+            acknowledgement,
+            state: Mutex::new(state),
+            is_listed,
+        })
     }
 
     /// Its name.

@@ -110,6 +110,11 @@ impl Lookups {
         (remembered.find(interest, subject, &mut self.passing), &mut self.turns)
     }
 
+    /// The turns of queue groups.
+    pub(in super::super) fn turns(&mut self) -> &mut Turns {
+        &mut self.turns
+    }
+
     /// Forgets the matches of the last lookup unless they are remembered.
     pub(in super::super) fn release(&mut self) {
         if !self.passing.is_empty() {

@@ -406,9 +406,20 @@ pub struct Unpinned {}
 
 /// What a publisher is told whose message is stored, as nats-server writes it.
 pub fn publish_acknowledgement(stream: &str, sequence: u64, is_duplicate: bool) -> Vec<u8> {
-    let mut text = format!(r#"{{"stream":{},"seq":{sequence}"#, json_text(stream));
-    text.push_str(if is_duplicate { r#","duplicate": true}"# } else { "}" });
+    let mut text = acknowledgement_begin(stream);
+    text.push_str(&sequence.to_string());
+    text.push_str(acknowledgement_end(is_duplicate));
     text.into_bytes()
+}
+
+/// What stands before the sequence in all acknowledgements of a stream.
+pub fn acknowledgement_begin(stream: &str) -> String {
+    format!(r#"{{"stream":{},"seq":"#, json_text(stream))
+}
+
+/// What stands behind the sequence.
+pub fn acknowledgement_end(is_duplicate: bool) -> &'static str {
+    if is_duplicate { r#","duplicate": true}"# } else { "}" }
 }
 
 /// What a publisher is told whose message is refused.
