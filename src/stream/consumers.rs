@@ -132,15 +132,19 @@ impl Consumers {
         self.slots.get_mut(self.by_name.get(name)?)
     }
 
-    /// Adds a consumer, or puts it in the place of the one with its number.
+    /// Adds a consumer, or puts it in the place of the one with its number.  A later one of its name, which a start may know
+    /// from a snapshot, keeps the name.
     pub(super) fn insert(&mut self, slot: Slot) {
-        self.by_name.insert(Arc::clone(&slot.name), slot.id);
+        let named = self.by_name.entry(Arc::clone(&slot.name)).or_insert(slot.id);
+        *named = slot.id.max(*named);
         self.slots.insert(slot.id, slot);
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Slot> {
         let slot = self.slots.remove(&id)?;
-        self.by_name.remove(&slot.name);
+        if self.by_name.get(&slot.name) == Some(&id) {
+            self.by_name.remove(&slot.name);
+        }
         Some(slot)
     }
 

@@ -144,7 +144,10 @@ impl Hub {
     pub(super) fn list_until(&self, stream: &Arc<Stream>, position: Position) {
         if !stream.is_listed.swap(true, Ordering::AcqRel) {
             self.unsettled.lock().push(Arc::clone(stream));
-            self.wait_for(position);
+            // While the disk takes nothing, nobody is woken: it is looked after twice a second.
+            if self.has_failed() || self.journal.can_write() {
+                self.wait_for(position);
+            }
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) enum Change {
     Remove(RoaringTreemap, Removal),
     /// All messages before a sequence are removed.
     ClearBefore(u64),
+    /// No message up to a sequence is stored any more, for they may have been told of and be lost.
+    Skip(u64),
     /// The stream has another definition, or its first.
     Define(Box<StreamDefinition>),
     /// A consumer is there, or has another definition.
@@ -124,6 +126,16 @@ impl Pending {
         }
         self.decisive -= usize::from(entry.change.is_decisive());
         Some(entry)
+    }
+
+    /// The last sequence that one of them gives or passes over.
+    pub(super) fn last_sequence(&self) -> Option<u64> {
+        self.entries.iter().rev().find_map(|entry| match &entry.change {
+            Change::Store(storing) => Some(storing.sequence),
+            Change::ClearBefore(next) => Some(next.saturating_sub(1)),
+            Change::Skip(last) => Some(*last),
+            _ => None,
+        })
     }
 
     /// The messages among them, the last one first.

@@ -124,7 +124,7 @@ impl Stream {
         effects: &mut Effects,
     ) {
         match change {
-            Change::Nothing | Change::Remove(..) => {}
+            Change::Nothing | Change::Remove(..) | Change::Skip(_) => {}
             Change::Store(storing) => {
                 // It may have had to leave at once.
                 if state.data.index.is_stored(storing.sequence) {
@@ -152,7 +152,11 @@ impl Stream {
                 Ok(()) => self.acknowledge(&reply, Receipt { sequence, is_duplicate }, effects),
                 Err(Lost) => self.refuse(&reply, &lost(), effects),
             },
-            Then::Refuse { reply, error } => self.refuse(&reply, &error, effects),
+            // The refusal may name what is lost.
+            Then::Refuse { reply, error } => match synced {
+                Ok(()) => self.refuse(&reply, &error, effects),
+                Err(Lost) => self.refuse(&reply, &lost(), effects),
+            },
             Then::Call(call) | Then::Decide(call) => call(self, synced, effects),
         }
     }
@@ -202,6 +206,10 @@ impl Stream {
             Change::Store(storing) => state.store(storing, gone),
             Change::Remove(sequences, removal) => data.remove_all(sequences, *removal, gone),
             Change::ClearBefore(next) => data.clear_before(*next, gone),
+            Change::Skip(last) => {
+                data.index.skip(*last);
+                Ok(())
+            }
             Change::Define(definition) => data.define(definition, gone),
             Change::DefineConsumer(defined) => self.apply_consumer(state, defined, now),
             Change::Nothing | Change::DeleteConsumer(_) | Change::Delete => Ok(()),

@@ -263,7 +263,8 @@ impl Stream {
 impl State {
     /// The sequence of the last message, pending ones included.
     pub(super) fn last_sequence(&self) -> u64 {
-        self.pending.newest().next().map_or(self.data.index.last(), |last| last.sequence)
+        let last = self.data.index.last();
+        self.pending.last_sequence().map_or(last, |pending| pending.max(last))
     }
 
     /// When the last message was stored, pending ones included.

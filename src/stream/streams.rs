@@ -226,24 +226,29 @@ impl Streams {
         let mut random = Random::with_seed(machine_seed());
         let seed = [random.draw(), random.draw()];
         let stream = Stream::new(id, nanoseconds(now), seed, definition.clone(), &self.hub);
+        // No message is written down before the definition.
+        let mut state = stream.state.lock();
         self.list(&mut table, &stream, &definition);
         let then = Then::Call(Box::new(move |stream, synced, effects| match synced {
             Ok(()) => created(Ok(stream), effects),
             Err(Lost) => created(Err(super::store::lost()), effects),
         }));
-        let mut state = stream.state.lock();
         let json = definition.kept();
         let record = Record::Defined { stream: id, created: stream.created, seed, definition: &json };
         stream.change(&mut state, &record, Change::Define(Box::new(definition)), then, effects);
     }
 
-    /// Puts a stream into the table and lets it have messages.
+    /// Puts a stream into the table and lets it have messages.  A later one of its name, which a start may know from a snapshot
+    /// that has seen this one go, keeps the name.
     fn list(&self, table: &mut Table, stream: &Arc<Stream>, definition: &StreamDefinition) {
+        table.by_id.insert(stream.id, Arc::clone(stream));
+        if table.by_name.get(&stream.name).is_some_and(|other| other.stream.id > stream.id) {
+            return;
+        }
         let subjects = definition.subjects.clone();
         let sinks = self.add_sinks(stream, &subjects);
         let listed = Listed { stream: Arc::clone(stream), subjects, sinks };
         table.by_name.insert(Arc::clone(&stream.name), listed);
-        table.by_id.insert(stream.id, Arc::clone(stream));
     }
 
     /// Takes a stream back at a start.
@@ -382,14 +387,18 @@ fn created_again(
     effects: &mut Effects,
 ) {
     let compare = move |stream: &Arc<Stream>, synced: Result<(), Lost>, effects: &mut Effects| {
-        let is_same = {
+        let (life, is_same) = {
             let state = stream.state.lock();
-            state.life == Life::There && state.data.definition().is_same_as(&definition)
+            (state.life, state.data.definition().is_same_as(&definition))
         };
-        match (synced, is_same) {
-            (Err(Lost), _) => created(Err(super::store::lost()), effects),
-            (Ok(()), true) => created(Ok(stream), effects),
-            (Ok(()), false) => created(Err(error::STREAM_NAME_IN_USE.error()), effects),
+        match (synced, life, stream.hub.streams()) {
+            (Err(Lost), ..) => created(Err(super::store::lost()), effects),
+            // It has been deleted meanwhile, so this is the next one of its name.
+            (Ok(()), Life::Gone, Some(streams)) => {
+                streams.create_checked(definition, stream.hub.clock.now(), created, effects);
+            }
+            (Ok(()), Life::There, _) if is_same => created(Ok(stream), effects),
+            _ => created(Err(error::STREAM_NAME_IN_USE.error()), effects),
         }
     };
     stream.once_settled(Box::new(compare), effects);

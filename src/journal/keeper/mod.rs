@@ -137,6 +137,12 @@ impl Keeper {
         takeover.read(is_new, &mut keeper.services, &place, now)?;
         let mut must_replace = takeover.is_read();
         for service in &mut keeper.services {
+            service.end_replay(now).map_err(|reason| OpenError::Io {
+                what: format!("take back what {place} has"),
+                error: io::Error::other(reason),
+            })?;
+        }
+        for service in &mut keeper.services {
             service.note_last_stop(was_in_order);
             must_replace |= service.resume(now);
         }

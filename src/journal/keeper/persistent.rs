@@ -34,6 +34,14 @@ pub trait Persistent: Send {
     /// the disk.  Called once, behind the last record and before the service begins.
     fn note_last_stop(&mut self, _was_in_order: bool) {}
 
+    /// All records were given back.  Called once, before [`Persistent::note_last_stop`].
+    ///
+    /// # Errors
+    /// Why what they say is not there, which stops the start: nothing is removed then.
+    fn end_replay(&mut self, _now: Now) -> Result<(), String> {
+        Ok(())
+    }
+
     /// All records were taken back, or there are none: the service begins, and no client uses it yet.  True if the records
     /// must not be taken back again, so that the start fails if no snapshot can replace them.
     fn resume(&mut self, now: Now) -> bool;

@@ -87,12 +87,25 @@ pub fn decide<'h>(
     Ok(Verdict::Store(Terms { rollup, lifetime: lifetime.flatten(), schedule }))
 }
 
-/// On which terms a message was stored that a stream has had at `time`, in nanoseconds since 1970.
-pub fn terms_of<'h>(stream: &StreamDefinition, subject: &[u8], wishes: &Wishes<'h>, time: i64) -> Terms<'h> {
-    let schedule = schedule(stream, subject, wishes, time).ok().flatten();
+/// On which terms a message was stored at `time`, in nanoseconds since 1970.  Since it was stored, its stream allowed what it
+/// wishes, whatever the stream allows by now.
+pub fn terms_of<'h>(wishes: &Wishes<'h>, time: i64) -> Terms<'h> {
+    let schedule = due(wishes, time).zip(wishes.schedule_target).map(|(at, target)| {
+        let lifetime = wishes.schedule_lifetime.and_then(Lifetime::parse);
+        Schedule { at, target, lifetime }
+    });
     let rollup =
-        if schedule.is_some() { Some(Rollup::Subject) } else { rollup(stream, wishes).ok().flatten() };
+        if schedule.is_some() { Some(Rollup::Subject) } else { wishes.rollup.and_then(Rollup::parse) };
     Terms { rollup, lifetime: wishes.lifetime.and_then(Lifetime::parse), schedule }
+}
+
+/// When a message that comes at `now` is to be published, if that is asked for and can be understood.
+fn due(wishes: &Wishes<'_>, now: i64) -> Option<i64> {
+    match (wishes.schedule, wishes.delay) {
+        (Some(schedule), None) => headers::due_at(schedule),
+        (None, Some(delay)) => headers::due_after(delay, now),
+        _ => None,
+    }
 }
 
 fn check_size(stream: &StreamDefinition, headers: usize, payload: usize) -> Result<(), ApiError> {
@@ -147,12 +160,7 @@ fn schedule<'h>(
     if !stream.allow_message_schedules {
         return Err(error::SCHEDULES_DISABLED.error());
     }
-    let at = match (wishes.schedule, wishes.delay) {
-        (Some(schedule), None) => headers::due_at(schedule),
-        (None, Some(delay)) => headers::due_after(delay, now),
-        _ => None,
-    };
-    let at = at.ok_or_else(|| error::SCHEDULE_PATTERN_INVALID.error())?;
+    let at = due(wishes, now).ok_or_else(|| error::SCHEDULE_PATTERN_INVALID.error())?;
     let lifetime = match wishes.schedule_lifetime {
         Some(value) if stream.allow_message_ttl => {
             Some(Lifetime::parse(value).ok_or_else(|| error::SCHEDULE_TTL_INVALID.error())?)

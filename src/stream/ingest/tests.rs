@@ -3,7 +3,7 @@
 use quartet_protocol::broker::headers::{HeaderBlock, Headers};
 use quartet_protocol::broker::subject;
 
-use super::{Lifetime, Rollup, Stored, Verdict, Wishes, decide, durations};
+use super::{Lifetime, Rollup, Stored, Verdict, Wishes, decide, durations, terms_of};
 use crate::stream::definition::StreamDefinition;
 use crate::stream::json::{Nanoseconds, Time};
 
@@ -216,5 +216,18 @@ fn no_headers_make_it_panic() {
         }
         let wishes = Wishes::read(Headers::new(&block).expect("it is a block"));
         let _ = decide(&all(), b"t.1", block.len(), 1, &wishes, &TWO, NOW);
+    }
+}
+
+#[test]
+fn what_was_stored_has_its_terms_whatever_its_stream_allows_by_now() {
+    let wishes = [
+        Wishes { rollup: Some(b"sub"), lifetime: Some(b"5s"), ..Wishes::default() },
+        Wishes { delay: Some(b"1500ms"), schedule_target: Some(b"t.9"), ..Wishes::default() },
+        Wishes::default(),
+    ];
+    for wishes in wishes {
+        let decided = decide(&all(), b"t.5", 0, 0, &wishes, &TWO, NOW).expect("it is allowed");
+        assert_eq!(decided, Verdict::Store(terms_of(&wishes, NOW)));
     }
 }

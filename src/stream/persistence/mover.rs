@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -137,38 +136,20 @@ impl Stream {
         state.data.contents.segments.take_before(first);
     }
 
-    /// Waits until every change before a place in the journal is applied.
+    /// Waits until every change before a place in the journal is applied.  Those behind it may wait for the disk for longer.
     fn wait_until_applied(self: &Arc<Stream>, cut: Position) -> io::Result<()> {
-        let waiting = Arc::new(Waiting {
-            thread: std::thread::current(),
-            is_done: AtomicBool::new(false),
-            has_failed: AtomicBool::new(false),
-        });
-        let told = Arc::clone(&waiting);
-        let tell = Box::new(move |_: &Arc<Stream>, synced: Result<(), Lost>, _: &mut Effects| {
-            told.has_failed.store(synced.is_err(), Ordering::Release);
-            told.is_done.store(true, Ordering::Release);
-            told.thread.unpark();
-        });
         let mut effects = Effects::default();
-        self.once_synced(cut, tell, &mut effects);
-        self.hub.fan_out.deliver(&mut effects);
-        let waker = Waker::from(Arc::clone(&waiting));
-        while !waiting.is_done.load(Ordering::Acquire) {
-            match self.hub.poll_synced(cut, &waker) {
-                // Nobody else may be there to do so: the server may be about to stop.
-                Poll::Ready(Ok(())) => self.settle(&mut effects),
-                Poll::Ready(Err(Lost)) => return Err(io::Error::other("the journal has failed or stalls")),
-                Poll::Pending => {}
-            }
+        let waker = Waker::from(Arc::new(Waiting(std::thread::current())));
+        loop {
+            // Nobody else may be there to do so: the server may be about to stop.
+            self.settle(&mut effects);
             self.hub.fan_out.deliver(&mut effects);
-            if !waiting.is_done.load(Ordering::Acquire) {
-                std::thread::park_timeout(PATIENCE);
+            let is_applied = self.state.lock().pending.front().is_none_or(|entry| entry.end > cut);
+            match self.hub.poll_synced(cut, &waker) {
+                Poll::Ready(Err(Lost)) => return Err(io::Error::other("the journal has failed or stalls")),
+                Poll::Ready(Ok(())) if is_applied => return Ok(()),
+                _ => std::thread::park_timeout(PATIENCE),
             }
-        }
-        match waiting.has_failed.load(Ordering::Acquire) {
-            false => Ok(()),
-            true => Err(io::Error::other("the journal has failed")),
         }
     }
 }
@@ -177,15 +158,11 @@ impl Stream {
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// A thread that waits for changes to be applied.
-struct Waiting {
-    thread: Thread,
-    is_done: AtomicBool,
-    has_failed: AtomicBool,
-}
+struct Waiting(Thread);
 
 impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
-        self.thread.unpark();
+        self.0.unpark();
     }
 }
 

@@ -44,6 +44,9 @@ impl Streams {
             Record::Cleared { stream, next } => self
                 .with_id(stream)
                 .map_or(Ok(()), |stream| stream.replay_change(&Change::ClearBefore(next), now)),
+            Record::Skipped { stream, last } => {
+                self.with_id(stream).map_or(Ok(()), |stream| stream.replay_change(&Change::Skip(last), now))
+            }
             Record::ConsumerDefined { stream, consumer, created, name, definition } => {
                 let Some(stream) = self.with_id(stream) else { return Ok(()) };
                 let definition = ConsumerDefinition::read_kept(definition)?;
@@ -96,7 +99,7 @@ impl Streams {
 impl Stream {
     fn replay_stored(&self, message: &StoredMessage<'_>, position: Position) -> Result<(), String> {
         self.replay_with(|state| {
-            let storing = Storing::replayed(state.data.definition(), message, position);
+            let storing = Storing::replayed(message, position);
             if storing.sequence > state.data.index.last() && !storing.message_id.is_empty() {
                 state.data.ids.insert(&storing.message_id, storing.sequence, storing.time);
             }

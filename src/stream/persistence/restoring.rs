@@ -6,6 +6,7 @@ use std::sync::Arc;
 use roaring::RoaringTreemap;
 
 use crate::clock::Now;
+use crate::delivery::Effects;
 use crate::disk::Disk;
 use crate::random::machine_seed;
 use crate::stream::consumer::Consumer;
@@ -16,7 +17,9 @@ use crate::stream::consumers::{Defined, Slot};
 use crate::stream::definition::{ConsumerDefinition, StreamDefinition};
 use crate::stream::index::Index;
 use crate::stream::ingest::{IdMark, KnownId};
-use crate::stream::segment::{self, Damage, FileEntry, Opened, Segments};
+use crate::stream::pending::{Change, Then};
+use crate::stream::record::Record;
+use crate::stream::segment::{self, Damage, FileEntry, FileId, Opened, Segments};
 use crate::stream::shared::{Keeping, State, Stream};
 use crate::stream::state::{Ahead, Data, View};
 
@@ -60,7 +63,11 @@ impl Restoring {
         index.restore(self.first, self.last, self.deleted);
         for entry in &self.files {
             let disk = disk.ok_or_else(|| io::Error::other("the folder of the streams is missing"))?;
-            let Opened { segment, directory, damages: found } = segment::open(disk, stream, entry)?;
+            let opened = segment::open(disk, stream, entry).map_err(|error| {
+                let file = disk.describe(&FileId { stream, number: entry.number }.name());
+                io::Error::new(error.kind(), format!("{file}: {error}"))
+            });
+            let Opened { segment, directory, damages: found } = opened?;
             damages.extend(found);
             let deleted = index.deleted().clone();
             if index.keeps_sequences() {
@@ -114,19 +121,14 @@ impl Stream {
         state.consumers.insert(slot);
     }
 
-    /// All records were taken back: consumers look at what there is, and a stream that may have lost messages that were told to
-    /// be stored gives their sequences to no others.
-    pub(super) fn resume(self: &Arc<Stream>, was_in_order: bool, now: Now) {
+    /// All records were taken back: consumers look at what there is.
+    pub(super) fn resume(self: &Arc<Stream>, now: Now) {
         let resumed = self.with(|state| {
-            let keeping = state.keeping(&self.hub);
             let State { data, consumers, .. } = state;
             for slot in consumers.slots_mut() {
                 let filter = &slot.consumer.rules().filter;
                 data.count(slot.consumer.report().delivered_stream + 1, filter)?;
                 data.last_of_each(u64::MAX, filter, usize::MAX)?;
-            }
-            if keeping == Keeping::Async && !was_in_order {
-                data.index.skip(data.index.last() + SKIPPED);
             }
             let ahead = Ahead::default();
             for slot in consumers.slots_mut() {
@@ -152,6 +154,21 @@ impl Stream {
             consumers,
             "opened a stream"
         );
+    }
+}
+
+impl Stream {
+    /// A stream that may have lost messages that were told to be stored gives their sequences to no others.  That is written down
+    /// before the next message counts, also behind a stop in order: the next server cannot see messages that this one loses.
+    pub(super) fn skip_what_may_be_lost(self: &Arc<Stream>, was_in_order: bool) {
+        let mut state = self.state.lock();
+        if state.keeping(&self.hub) != Keeping::Async {
+            return;
+        }
+        let last = state.data.index.last() + if was_in_order { 0 } else { SKIPPED };
+        let record = Record::Skipped { stream: self.id, last };
+        // It is applied when the server looks after its streams for the first time.
+        self.change(&mut state, &record, Change::Skip(last), Then::Nothing, &mut Effects::default());
     }
 }
 

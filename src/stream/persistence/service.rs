@@ -147,23 +147,23 @@ impl Persistent for PersistentStreams {
         Ok(())
     }
 
+    fn end_replay(&mut self, now: Now) -> Result<(), String> {
+        self.open_files(now)
+    }
+
     fn note_last_stop(&mut self, was_in_order: bool) {
         self.was_in_order = was_in_order;
     }
 
     fn resume(&mut self, now: Now) -> bool {
-        if let Err(error) = self.open_files(now) {
-            tracing::error!(error, "streams cannot be opened");
-        }
-        for stream in self.streams.all() {
-            stream.resume(self.was_in_order, now);
-        }
+        self.streams.all().iter().for_each(|stream| stream.resume(now));
         false
     }
 
     fn attach(&mut self, _is_new: bool) {
         // No stream is created before there is a journal, so there is nothing that it would not have.
         self.streams.attach();
+        self.streams.all().iter().for_each(|stream| stream.skip_what_may_be_lost(self.was_in_order));
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot) -> Result<Option<Rest>, Interrupted> {

@@ -22,14 +22,15 @@ pub(super) fn write_stream(
     let (data, id, last) = (&state.data, stream.id, extent.last);
     let definition = data.definition().kept();
     let is_kept = state.keeping(&stream.hub) != Keeping::Memory;
+    let begin = data.definition().first_sequence.max(1);
     let wall = super::super::shared::nanoseconds(now);
     let mut put = |record: &Record<'_>| snapshot.append(TAG, &record.written());
     put(&Record::StreamState(StreamState {
         stream: id,
         created: stream.created,
         seed: stream.seed,
-        first: if is_kept { data.index.first().min(last + 1) } else { 1 },
-        last: if is_kept { last } else { 0 },
+        first: if is_kept { data.index.first().min(last + 1) } else { begin },
+        last: if is_kept { last } else { begin - 1 },
         last_time: if is_kept { data.last_time } else { 0 },
         next_file: data.contents.next_file,
         last_message_id: if is_kept && last == data.index.last() { &data.last_message_id } else { &[] },

@@ -11,6 +11,7 @@ pub(super) enum Kind {
     ConsumerDefined = 6,
     ConsumerDeleted = 7,
     Consumer = 8,
+    Skipped = 9,
     StreamState = 32,
     Files = 33,
     DeletedSequences = 34,
@@ -27,7 +28,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 21] = [
+    pub(super) const ALL: [Kind; 22] = [
         Kind::Defined,
         Kind::Deleted,
         Kind::Stored,
@@ -36,6 +37,7 @@ impl Kind {
         Kind::ConsumerDefined,
         Kind::ConsumerDeleted,
         Kind::Consumer,
+        Kind::Skipped,
         Kind::StreamState,
         Kind::Files,
         Kind::DeletedSequences,

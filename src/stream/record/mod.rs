@@ -14,6 +14,7 @@
 //! | 6 consumer defined | stream, consumer, created, name, definition |
 //! | 7 consumer deleted | stream, consumer |
 //! | 8 consumer | stream, consumer, changes, each a byte and its numbers |
+//! | 9 skipped | stream, last sequence |
 //! | 32 stream | stream, created, seed, first, last, last time, next file, last message's id, marks of ids, definition |
 //! | 33 files | stream, files |
 //! | 34 deleted sequences | stream, set of sequences |
@@ -155,6 +156,8 @@ pub enum Record<'r> {
     ConsumerDeleted { stream: u64, consumer: u64 },
     /// Changes of a consumer, in their order.
     Consumer { stream: u64, consumer: u64, changes: Cow<'r, [Change]> },
+    /// Sequences up to this one are given to no message any more.
+    Skipped { stream: u64, last: u64 },
     /// Snapshot: a stream.  Its other records follow.
     StreamState(StreamState<'r>),
     /// Snapshot: files of a stream.

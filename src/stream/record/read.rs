@@ -83,6 +83,7 @@ impl<'r> Record<'r> {
                 Record::Removed { stream, sequences: take_sequences(fields)?, removal }
             }
             Kind::Cleared => Record::Cleared { stream, next: fields.number()? },
+            Kind::Skipped => Record::Skipped { stream, last: fields.number()? },
             Kind::ConsumerDefined => Record::ConsumerDefined {
                 stream,
                 consumer: fields.number()?,

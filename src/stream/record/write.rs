@@ -39,6 +39,7 @@ impl Record<'_> {
             Record::ConsumerDefined { .. } => Kind::ConsumerDefined,
             Record::ConsumerDeleted { .. } => Kind::ConsumerDeleted,
             Record::Consumer { .. } => Kind::Consumer,
+            Record::Skipped { .. } => Kind::Skipped,
             Record::StreamState(_) => Kind::StreamState,
             Record::Files { .. } => Kind::Files,
             Record::DeletedSequences { .. } => Kind::DeletedSequences,
@@ -99,6 +100,7 @@ impl Record<'_> {
                 put_set(sequences, writer.number(*stream).byte(removal).0);
             }
             Record::Cleared { stream, next } => drop(writer.number(*stream).number(*next)),
+            Record::Skipped { stream, last } => drop(writer.number(*stream).number(*last)),
             Record::ConsumerDeleted { stream, consumer } => drop(writer.number(*stream).number(*consumer)),
             Record::Consumer { stream, consumer, changes } => {
                 put_items(writer.number(*stream).number(*consumer), changes, changes::put);

@@ -39,14 +39,10 @@ pub(crate) struct Storing {
 
 impl Storing {
     /// A message that the journal has had since it was stored.
-    pub(crate) fn replayed(
-        definition: &StreamDefinition,
-        message: &StoredMessage<'_>,
-        position: Position,
-    ) -> Storing {
+    pub(crate) fn replayed(message: &StoredMessage<'_>, position: Position) -> Storing {
         let StoredMessage { sequence, time, subject, headers, payload } = *message;
         let wishes = Headers::new(headers).map(ingest::Wishes::read).unwrap_or_default();
-        let terms = ingest::terms_of(definition, subject, &wishes, time);
+        let terms = ingest::terms_of(&wishes, time);
         Storing {
             sequence,
             time,

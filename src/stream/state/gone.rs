@@ -67,7 +67,8 @@ impl Data {
             let taken = self.taken_by(&purge)?;
             return self.remove_all(&taken, Removal::Requested, gone);
         }
-        self.ids.clear();
+        // Messages behind it may be on their way, with ids that are known already.
+        self.ids.clear_before(next);
         self.index.clear(next);
         self.contents.memory.clear();
         self.contents.journaled.drop_through(next.saturating_sub(1));

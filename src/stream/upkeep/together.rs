@@ -108,7 +108,7 @@ impl Stream {
         let definition = state.data.definition();
         let is_kept = keeping != Keeping::Synced || definition.republish.is_some();
         let kept = is_kept.then(|| Kept::new(message));
-        let storing = Storing { kept, ..Storing::replayed(definition, message, position) };
+        let storing = Storing { kept, ..Storing::replayed(message, position) };
         if keeping == Keeping::Async {
             state.unsynced.push_back((end, message.sequence));
             self.hub.list_until(self, end);

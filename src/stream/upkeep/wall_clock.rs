@@ -21,6 +21,8 @@ impl WallOffset {
 impl Streams {
     /// Does what is due now and then, whatever clients do.
     pub fn keep_house(&self, now: Now, effects: &mut Effects) {
+        // While the disk takes nothing, nobody else looks whether it does again.
+        self.settle(effects);
         if self.hub().wall_offset.has_moved(now) {
             for stream in self.all() {
                 stream.plan(&mut stream.state.lock(), effects);

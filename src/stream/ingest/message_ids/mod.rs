@@ -149,6 +149,14 @@ impl MessageIds {
         }
     }
 
+    /// The ids of all messages before a sequence may come again.
+    pub fn clear_before(&mut self, next: u64) {
+        match self.marks.front() {
+            Some(first) if next <= self.last => drop(self.freed.insert_range(first.sequence..next)),
+            _ => self.clear(),
+        }
+    }
+
     /// All ids may come again.
     pub fn clear(&mut self) {
         self.table = Table::default();

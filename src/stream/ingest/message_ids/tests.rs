@@ -55,6 +55,20 @@ fn a_message_that_was_deleted_frees_its_id() {
 }
 
 #[test]
+fn a_purge_frees_no_id_of_a_message_behind_it() {
+    let mut ids = ids(1000);
+    for sequence in 1..=4 {
+        ids.insert(format!("{sequence}").as_bytes(), sequence, START);
+    }
+    ids.clear_before(3);
+    assert_eq!([b"1", b"2", b"3", b"4"].map(|id| ids.find(id, START)), [None, None, Some(3), Some(4)]);
+    ids.insert(b"1", 5, START);
+    assert_eq!(ids.find(b"1", START), Some(5));
+    ids.clear_before(6);
+    assert!(ids.is_empty());
+}
+
+#[test]
 fn no_more_ids_come_in_than_there_may_be() {
     assert_eq!(ids(1000).ids_max, IDS_MAX);
     let mut ids = MessageIds { ids_max: 100, ..ids(1000) };

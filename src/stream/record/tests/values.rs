@@ -114,6 +114,7 @@ impl Owned {
                 Record::Removed { stream, sequences, removal }
             }
             kind::Kind::Cleared => Record::Cleared { stream, next: one },
+            kind::Kind::Skipped => Record::Skipped { stream, last: one },
             kind::Kind::ConsumerDefined => {
                 Record::ConsumerDefined { stream, consumer, created, name, definition }
             }
