@@ -2,8 +2,11 @@
 
 mod damage;
 mod files;
+mod killed;
 mod power;
+mod power_cuts;
 mod random;
+mod restarts;
 mod upkeep;
 
 use std::collections::BTreeMap;

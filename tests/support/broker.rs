@@ -178,6 +178,18 @@ impl BrokerClient {
         }
     }
 
+    /// The next message; none if the server is gone.
+    pub(crate) fn delivered_or_end(&mut self) -> Option<Delivered> {
+        loop {
+            if let Some(delivered) = Delivered::take(&mut self.read) {
+                return Some(delivered);
+            }
+            if !self.fill() {
+                return None;
+            }
+        }
+    }
+
     /// Reads one byte.
     pub(crate) fn read_byte(&mut self) -> u8 {
         let mut byte = [0];
