@@ -9,7 +9,7 @@ use crate::transcripts::format::{Peer, Step, Transcript};
 use crate::transcripts::in_process::InProcessTarget;
 use crate::transcripts::runner::{Way, is_excused, is_known, outcome_lines, outcome_matches, play};
 use crate::transcripts::target::Target;
-use crate::transcripts::{directory, load, load_frames};
+use crate::transcripts::{directory, load, load_frames, load_streams};
 
 #[test]
 fn golden_replies_are_rewritten_on_request() {
@@ -21,7 +21,7 @@ fn golden_replies_are_rewritten_on_request() {
         }
         load().iter().for_each(fill_in);
         let Some(program) = nats_server() else { return };
-        for transcript in load_frames() {
+        for transcript in load_frames().into_iter().chain(load_streams()) {
             rewrite(&transcript, Peer::Nats, nats_target(&program, &transcript));
         }
     }

@@ -11,7 +11,7 @@ use crate::support::peers::{self, skip};
 use crate::transcripts;
 use crate::transcripts::format::{Peer, Transcript};
 use crate::transcripts::frame_socket::FrameTarget;
-use crate::transcripts::runner::check;
+use crate::transcripts::runner::{Way, check, check_way};
 use peer::{PeerServer, nats_target};
 
 #[test]
@@ -39,6 +39,20 @@ fn nats_server_answers_as_the_transcripts_say() {
         match FrameTarget::refuses(&transcript) {
             Some(reason) => skip(&format!("{} against nats: it {reason}", transcript.name)),
             None => failures.extend(check(&transcript, fresh, Some(Peer::Nats))),
+        }
+    }
+    assert!(failures.is_empty(), "nats-server answers otherwise:\n{}", failures.join("\n"));
+}
+
+#[test]
+fn nats_server_keeps_streams_as_the_transcripts_say() {
+    let Some(program) = peers::nats_server() else { return };
+    let mut failures = Vec::new();
+    for transcript in transcripts::load_streams() {
+        // It answers the requests of one connection side by side, so the next one waits for the answer.
+        for way in [Way::CommandPerWrite, Way::BytePerWrite] {
+            let fresh = || nats_target(&program, &transcript);
+            failures.extend(check_way(&transcript, fresh, Some(Peer::Nats), way));
         }
     }
     assert!(failures.is_empty(), "nats-server answers otherwise:\n{}", failures.join("\n"));

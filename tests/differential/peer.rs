@@ -11,6 +11,9 @@ use crate::transcripts::target::Target;
 /// What makes a used server as good as new between transcripts.
 const RESET: &[&str] = &["FLUSHALL", "CONFIG RESETSTAT", "SLOWLOG RESET", "LATENCY RESET"];
 
+/// Where a nats-server keeps its streams: in its own folder.
+const STREAMS: &str = "jetstream { store_dir: streams }\n";
+
 /// A peer that runs until this is dropped.
 pub(crate) struct PeerServer(Server);
 
@@ -37,7 +40,8 @@ impl PeerServer {
 
 /// A nats-server that runs for this transcript.
 pub(crate) fn nats_target(program: &Path, transcript: &Transcript) -> Target {
-    let server = Server::nats(program, 0, &transcript.nats_configuration);
+    let streams = if transcript.is_of_streams() { STREAMS } else { "" };
+    let server = Server::nats(program, 0, &format!("{streams}{}", transcript.nats_configuration));
     let address = server.address();
     Target::Frames(FrameTarget::new(transcript, server, address))
 }

@@ -15,7 +15,7 @@
 //! b< 3) "hi"
 //! ```
 //!
-//! In the folder `frames` clients speak to the broker's door instead:
+//! In the folders `frames` and `streams` clients speak to the broker's door instead:
 //!
 //! ```text
 //! with --broker-max-payload 8
@@ -59,6 +59,9 @@ pub(crate) const DIRECTIVES: &[&str] =
 
 /// The folder of the files whose clients speak to the broker's door.
 pub(crate) const FRAMES: &str = "frames/";
+
+/// The same for those who do something with streams.
+pub(crate) const STREAMS: &str = "streams/";
 
 /// A server to compare with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -279,7 +282,12 @@ impl Transcript {
 
     /// Whether its clients speak to the broker's door.
     pub(crate) fn is_of_frames(&self) -> bool {
-        self.name.starts_with(FRAMES)
+        self.name.starts_with(FRAMES) || self.is_of_streams()
+    }
+
+    /// Whether they do something with streams.
+    pub(crate) fn is_of_streams(&self) -> bool {
+        self.name.starts_with(STREAMS)
     }
 
     /// Whether a golden line is a frame that begins with this word.

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `PUB news 5␍␊hello␍␊` | `PUB news 5 \| hello`, likewise `HPUB`, `MSG` and `HMSG` |
 //! | a payload that does not print, is empty or begins with a quote | `MSG news 1 2 \| "\r\n"` |
+//! | an answer or an advisory about streams | a line for each member, see `answers` |
 //! | `INFO {...}` | `INFO`, and a line ` name: value` for each field, by name |
 //! | anything else | as it is |
 
+use super::answers;
 use super::arguments::{quote, split};
 use super::reply::Value;
 
@@ -50,8 +52,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Value, usize)>, String> {
         let Some(payload) = payload.strip_suffix(b"\r\n") else {
             return Err(format!("the payload of {line} does not end where its length says"));
         };
-        let text = format!("{line}{PAYLOAD_MARK}{}", printed(payload));
-        return Ok(Some((Value::Frame(vec![text]), start + length + 2)));
+        let lines = answers::lines(line, payload)
+            .unwrap_or_else(|| vec![format!("{line}{PAYLOAD_MARK}{}", printed(payload))]);
+        return Ok(Some((Value::Frame(lines), start + length + 2)));
     }
     match word {
         "INFO" => Ok(Some((Value::Frame(fields(rest)?), start))),

@@ -4,6 +4,7 @@
 //! to redis-server, Valkey and nats-server, and rewrites them when `QUARTET_UPDATE_GOLDEN=1` is set.  `QUARTET_TRANSCRIPT=strings/`
 //! plays only the files whose names contain that.
 
+mod answers;
 pub(crate) mod arguments;
 mod coverage;
 pub(crate) mod format;
@@ -38,9 +39,14 @@ pub(crate) fn load() -> Vec<Transcript> {
     wanted(|transcript| !transcript.is_of_frames())
 }
 
-/// The transcripts of the broker's clients that were asked for, by name.
+/// The transcripts of the broker's clients that were asked for, by name, but for those about streams.
 pub(crate) fn load_frames() -> Vec<Transcript> {
-    wanted(Transcript::is_of_frames)
+    wanted(|transcript| transcript.is_of_frames() && !transcript.is_of_streams())
+}
+
+/// The transcripts about streams that were asked for, by name.
+pub(crate) fn load_streams() -> Vec<Transcript> {
+    wanted(Transcript::is_of_streams)
 }
 
 fn wanted(is_of_kind: impl Fn(&Transcript) -> bool) -> Vec<Transcript> {

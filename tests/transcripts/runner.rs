@@ -168,17 +168,23 @@ pub(crate) fn check(
     mut fresh: impl FnMut() -> Target,
     peer: Option<Peer>,
 ) -> Vec<String> {
+    let ways = Way::ALL.into_iter().map(|way| check_way(transcript, &mut fresh, peer, way));
+    ways.into_iter().find(|failures| !failures.is_empty()).unwrap_or_default()
+}
+
+/// The same one way.
+pub(crate) fn check_way(
+    transcript: &Transcript,
+    mut fresh: impl FnMut() -> Target,
+    peer: Option<Peer>,
+    way: Way,
+) -> Vec<String> {
     let mut failures = Vec::new();
-    for way in Way::ALL {
-        let outcomes = play(transcript, &mut fresh(), way, peer);
-        for (step, outcome) in transcript.steps.iter().zip(outcomes) {
-            let Some(outcome) = outcome else { continue };
-            if !is_excused(step, peer) && !outcome_matches(step, &outcome) {
-                failures.push(describe(transcript, step, &outcome, way));
-            }
-        }
-        if !failures.is_empty() {
-            break;
+    let outcomes = play(transcript, &mut fresh(), way, peer);
+    for (step, outcome) in transcript.steps.iter().zip(outcomes) {
+        let Some(outcome) = outcome else { continue };
+        if !is_excused(step, peer) && !outcome_matches(step, &outcome) {
+            failures.push(describe(transcript, step, &outcome, way));
         }
     }
     failures
