@@ -7,7 +7,7 @@ pub mod announcement;
 pub mod authentication;
 pub mod commands;
 pub mod connections;
-mod endpoints;
+pub(crate) mod endpoints;
 pub mod header_values;
 pub mod monitoring;
 mod service;

@@ -203,6 +203,16 @@ impl FanOut {
         Receivers { is_heard: sink::take(&sinks, message, effects), ..receivers }
     }
 
+    /// The same without the sinks, for a publisher that hands the message to them itself.
+    pub fn publish_to_subscribers(&self, message: &Message<'_>, effects: &mut Effects) -> Receivers {
+        effects.traffic.count_published(&self.counts, message.listener, message.content_length());
+        let interest = self.interest(message.space);
+        if !interest.may_want(message.subject) {
+            return Receivers::default();
+        }
+        self.send(message, message.subject, interest, effects, None)
+    }
+
     /// Delivers a message to everybody who wants `target`, a subject of the broker, and to one member of each queue group that
     /// does.  They see the message's own subject and reply subject, whatever they have subscribed to: so a stream's messages
     /// reach the subject that its reader has named.

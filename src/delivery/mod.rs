@@ -41,7 +41,7 @@ mod watch;
 
 pub use after_batch::AfterBatch;
 pub use effects::{Effects, SLOWED_TIME};
-pub use encoding::{Encoding, server_sent_event};
+pub use encoding::{Encoding, HeaderValues, headers_by_name, server_sent_event};
 pub use fan_out::{FanOut, Receivers, Recipients};
 pub use feed::Feed;
 pub use interest::{Interest, InterestReport, Matches};

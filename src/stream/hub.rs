@@ -1,7 +1,7 @@
 //! What all streams share: the way of messages, the journal, the clock, and which streams wait for the disk.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
 
@@ -51,6 +51,9 @@ pub(super) struct Hub {
     pub(super) wall_offset: WallOffset,
     /// The table that this is the hub of.
     streams: OnceLock<Weak<Streams>>,
+    /// The readers that follow streams, and the number that one of them was given last.
+    pub(super) followers: AtomicUsize,
+    pub(super) last_follower: AtomicU64,
     /// Requests of the API, and those of them that were refused.
     pub(super) requests: AtomicU64,
     pub(super) refusals: AtomicU64,
@@ -76,6 +79,8 @@ impl Hub {
             last_consumer: AtomicU64::new(0),
             wall_offset: WallOffset::default(),
             streams: OnceLock::new(),
+            followers: AtomicUsize::new(0),
+            last_follower: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             is_resumed: AtomicBool::new(false),

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use super::api::error::ApiError;
 use super::api::reply;
@@ -53,14 +54,16 @@ impl Stream {
         }
     }
 
-    /// Ends settling, unless somebody wants it done once more.
+    /// Wakes whoever follows the stream, and ends settling, unless somebody wants it done once more.
     fn end_settling(&self) -> bool {
-        let mut state = self.state.lock();
-        if std::mem::take(&mut state.is_wanted) {
-            return false;
-        }
-        state.is_settling = false;
-        true
+        let (is_over, followers) = {
+            let mut state = self.state.lock();
+            let is_over = !std::mem::take(&mut state.is_wanted);
+            state.is_settling = !is_over;
+            (is_over, std::mem::take(&mut state.followers))
+        };
+        followers.into_values().for_each(Waker::wake);
+        is_over
     }
 
     /// Applies changes.  True if no more can be applied now.

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 use super::api::reply::acknowledgement_begin;
 use super::consumers::Consumers;
 use super::definition::{PersistMode, Storage, StreamDefinition};
+use super::following::Waiting;
 use super::hub::Hub;
 use super::pending::{Change, Continuation, Entry, Pending, Then};
 use super::record::Record;
@@ -44,6 +45,8 @@ pub(super) struct State {
     pub(super) data: Data,
     pub(super) pending: Pending,
     pub(super) consumers: Consumers,
+    /// Followers that wait for its next change.
+    pub(super) followers: Waiting,
     /// Messages of an `async` stream that count and that the disk may not have, each with its position.
     pub(super) unsynced: VecDeque<(Position, u64)>,
     /// Messages that a consumer is done with, to be removed if no other one needs them.
@@ -92,6 +95,7 @@ impl Stream {
             data: Data::new(definition, seed),
             pending: Pending::default(),
             consumers: Consumers::default(),
+            followers: Waiting::new(),
             unsynced: VecDeque::new(),
             consumed: Vec::new(),
             upkeep: Upkeep::default(),

@@ -9,4 +9,5 @@ mod locks;
 mod metrics;
 mod openapi;
 mod peers;
+mod streams;
 mod transcripts;

@@ -38,6 +38,8 @@ pub(super) struct Line {
 
 /// A message that was read and checked.
 pub(super) struct Entry {
+    /// The number of its line.
+    pub(super) line: usize,
     subject: String,
     reply: String,
     headers: Vec<u8>,
@@ -54,7 +56,7 @@ impl Entry {
         }
     }
 
-    fn of(line: Line, subject: Option<&str>, context: &Context) -> Result<Entry, Problem> {
+    fn of(number: usize, line: Line, subject: Option<&str>, context: &Context) -> Result<Entry, Problem> {
         let Some(subject) = line.subject.or_else(|| subject.map(str::to_owned)) else {
             return Err(Problem::invalid("subject", "a subject; it must be there"));
         };
@@ -74,7 +76,7 @@ impl Entry {
         let headers = block_of(&line.headers)
             .map_err(|(field, invalid)| Problem::invalid(field, invalid.to_string()))?;
         check_length(context, headers.len(), payload.len())?;
-        Ok(Entry { subject, reply, headers, payload })
+        Ok(Entry { line: number, subject, reply, headers, payload })
     }
 }
 
@@ -93,7 +95,7 @@ pub(super) fn read(context: &Context, body: &[u8], subject: Option<&str>) -> Res
                 Problem::invalid("line", format!("at most {MESSAGES_MAX} lines")).with("line", number)
             );
         }
-        let entry = parse(line).and_then(|line| Entry::of(line, subject, context));
+        let entry = parse(line).and_then(|line| Entry::of(number, line, subject, context));
         entries.push(entry.map_err(|problem| problem.with("line", number))?);
     }
     Ok(entries)

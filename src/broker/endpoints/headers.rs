@@ -7,6 +7,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use quartet_protocol::broker::headers::{HeaderBlock, Headers};
 
+use super::publish::{IDEMPOTENCY_KEY, MESSAGE_ID};
 use crate::http::endpoint::media_type;
 
 /// The prefixes of names that pass.  Words of the first two begin with capitals: `Nats-Msg-Id`.
@@ -73,11 +74,14 @@ pub(super) fn block_of(headers: &HeaderMap) -> Vec<u8> {
         let Some(spelled) = spelled(name).filter(|_| is_meant) else { continue };
         block.push(spelled.as_bytes(), value.as_bytes()).expect("headers of HTTP have no line ends");
     }
+    if let (Some(key), None) = (headers.get(IDEMPOTENCY_KEY), headers.get(MESSAGE_ID)) {
+        block.push(MESSAGE_ID.as_bytes(), key.as_bytes()).expect("headers of HTTP have no line ends");
+    }
     if block.is_empty() { Vec::new() } else { block.finish() }
 }
 
 /// The headers of a response that has this message as its content.
-pub(super) fn headers_of(block: &[u8]) -> HeaderMap {
+pub(crate) fn headers_of(block: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut room = RESPONSE_HEADER_BYTES_MAX;
     for (name, value) in Headers::new(block).into_iter().flat_map(|block| block.iter()) {

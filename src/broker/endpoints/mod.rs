@@ -2,8 +2,10 @@
 //! monitoring.
 
 mod batch;
+mod frames;
 mod headers;
 mod inbox;
+mod keeping;
 mod monitoring;
 mod publish;
 mod request;
@@ -14,9 +16,13 @@ mod tickets;
 use std::io;
 use std::time::Duration;
 
+pub(crate) use frames::Delivered;
+pub(crate) use headers::headers_of;
+pub(crate) use inbox::Inbox;
+
 use crate::broker::subjects::SubjectRefused;
 use crate::command::Services;
-use crate::delivery::{Effects, Listener, Message, Receivers, SLOWED_TIME};
+use crate::delivery::{Effects, Listener, Message, SLOWED_TIME};
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::random;
 
@@ -36,22 +42,23 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(monitoring::endpoints())
 }
 
-/// Publishes messages in their order; the receivers of each.  After each turn the receivers have time to read, or the disk has time
-/// to write what was published.
-async fn publish_all<'m>(
+/// Publishes messages in their order by `publish`; what it says of each.  After each turn the receivers have time to read, or the disk
+/// has time to write what was published.
+async fn publish_all<'m, T>(
     context: &Context,
     messages: impl IntoIterator<Item = Message<'m>>,
-) -> Vec<Receivers> {
+    publish: impl Fn(&Services, &Message<'_>, &mut Effects) -> T,
+) -> Vec<T> {
     let mut messages = messages.into_iter().peekable();
-    let mut receivers = Vec::new();
+    let mut published = Vec::new();
     loop {
-        let is_slowed = publish_turn(context.services(), &mut messages, &mut receivers);
+        let is_slowed = publish_turn(context.services(), &mut messages, &publish, &mut published);
         if is_slowed {
             // The client of the last message waits too: its next one would come at once.
             tokio::time::sleep(SLOWED_TIME).await;
         }
         if messages.peek().is_none() {
-            return receivers;
+            return published;
         }
         if !is_slowed {
             let_receivers_read(context).await;
@@ -69,17 +76,18 @@ async fn let_receivers_read(context: &Context) {
 }
 
 /// Publishes as many messages as one turn may.  True if the publisher has to slow down.
-fn publish_turn<'m>(
+fn publish_turn<'m, T>(
     services: &Services,
     messages: &mut impl Iterator<Item = Message<'m>>,
-    receivers: &mut Vec<Receivers>,
+    publish: impl Fn(&Services, &Message<'_>, &mut Effects) -> T,
+    published: &mut Vec<T>,
 ) -> bool {
     let mut effects = Effects::default();
     while !effects.is_turn_over()
         && let Some(message) = messages.next()
     {
         let message = Message { listener: Listener::Http, ..message };
-        receivers.push(services.fan_out.publish(&message, &mut effects));
+        published.push(publish(services, &message, &mut effects));
     }
     services.fan_out.deliver(&mut effects);
     effects.is_slowed()

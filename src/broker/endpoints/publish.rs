@@ -2,12 +2,14 @@
 
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{self, Line};
 use super::headers::block_of;
-use super::{check_length, problem_of, publish_all};
+use super::keeping::{Kept, Sent, check_same, publish_kept, refused};
+use super::{check_length, problem_of};
 use crate::broker::subjects::{check_reply, check_subject};
 use crate::delivery::Message;
 use crate::http::endpoint::{
@@ -40,6 +42,18 @@ enum Published {
         /// The subscriptions that got it, on every listener.
         #[schema(example = 3)]
         receivers: usize,
+        /// The stream that keeps it, if one does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(example = "NEWS", required = false, nullable = false)]
+        stream: Option<String>,
+        /// Its sequence there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(example = 7, required = false, nullable = false)]
+        sequence: Option<u64>,
+        /// Whether it was there already, since it has come with the same id before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(example = false, required = false, nullable = false)]
+        duplicate: Option<bool>,
     },
     /// Of a batch.
     Batch(BatchPublished),
@@ -54,6 +68,10 @@ struct BatchPublished {
     /// The receivers of each, in the order of the lines; blank lines do not count.
     #[schema(example = json!([3, 0]))]
     receivers: Vec<usize>,
+    /// Where each is kept; `null` for a message that no stream keeps.  Missing if none of them is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    kept: Option<Vec<Option<Kept>>>,
 }
 
 /// Publishes a message
@@ -61,7 +79,13 @@ struct BatchPublished {
 /// The body is the payload, whatever its type.  The request's headers `Nats-*`, `X-*` and `ce-*`, `Content-Type`,
 /// `traceparent`, `tracestate` and `baggage` become headers of the message; all others do not, nor do those that proxies add
 /// (`X-Forwarded-*` and their like) or the type that `curl -d` says of any body.  Everybody who is subscribed to the subject
-/// gets it, by whatever listener: NATS, RESP, WebSocket and HTTP.  Nobody else does, since it is not kept.
+/// gets it, by whatever listener: NATS, RESP, WebSocket and HTTP.
+///
+/// If a stream keeps the subject, the response comes once the message is on the disk, and has `stream`, `sequence` and
+/// `duplicate`; the stream's refusals are problems.  `Idempotency-Key` is the id by which the message is known if it comes again
+/// (as `Nats-Msg-Id`): then it is not stored twice, and another message with the same key is refused with 422.  A retry with the
+/// key is safe.  `Nats-Expected-Last-Sequence`, `Nats-Expected-Last-Subject-Sequence` and their like say what must hold (412).
+/// The answer of the stream is this response; it is not published on `reply`.
 ///
 /// With `Content-Type: application/x-ndjson` the body is a batch: one object per line, in which `subject` may be left out if
 /// it is that of the path.  If a line is at fault, nothing is published and the problem names its number.
@@ -83,17 +107,34 @@ async fn publish(
         if reply.is_some() {
             return Err(Problem::invalid("reply", "nothing for a batch: give it in each line"));
         }
+        refuse_key(request.headers())?;
         let Body(body) = Body::from_request(request, &context).await?;
         return Ok(Json(Published::Batch(publish_lines(&context, Some(&subject), &body).await?)));
     }
     if let Some(reply) = &reply {
         check_reply(reply.as_bytes()).map_err(|refused| problem_of(refused, "reply"))?;
     }
+    let has_key = has_key(request.headers())?;
+    if has_key && context.services().streams.keeping(subject.as_bytes()).is_none() {
+        let allowed =
+            "nothing where no stream keeps the subject, since the message is not known if it comes again";
+        return Err(Problem::invalid(IDEMPOTENCY_KEY, allowed));
+    }
     let content = Content::read(&context, request).await?;
     let reply = reply.unwrap_or_default();
     let message = content.message(subject.as_bytes(), reply.as_bytes());
-    let receivers = publish_all(&context, [message]).await[0].count;
-    Ok(Json(Published::One { subject, receivers }))
+    let Some(Sent { receivers, kept }) = publish_kept(&context, [message]).await?.pop() else {
+        return Err(Problem::new(problems::INTERNAL));
+    };
+    let kept = kept.transpose().map_err(|error| refused(&error))?;
+    if let Some(kept) = kept.as_ref().filter(|_| has_key) {
+        check_same(&context, kept, &message)?;
+    }
+    let (stream, sequence, duplicate) = match kept {
+        Some(Kept { stream, sequence, duplicate }) => (Some(stream), Some(sequence), Some(duplicate)),
+        None => (None, None, None),
+    };
+    Ok(Json(Published::One { subject, receivers, stream, sequence, duplicate }))
 }
 
 /// Publishes a batch of messages
@@ -110,6 +151,7 @@ async fn publish_batch(
     request: Request,
 ) -> Result<Json<BatchPublished>, Problem> {
     let is_batch = is_batch(&request);
+    refuse_key(request.headers())?;
     let Body(body) = Body::from_request(request, &context).await?;
     if !is_batch {
         let detail = "send application/x-ndjson, or name the subject in the path: POST /publish/{subject}";
@@ -128,9 +170,49 @@ async fn publish_lines(
     body: &[u8],
 ) -> Result<BatchPublished, Problem> {
     let entries = batch::read(context, body, subject)?;
-    let receivers = publish_all(context, entries.iter().map(batch::Entry::message)).await;
-    let receivers: Vec<usize> = receivers.iter().map(|receivers| receivers.count).collect();
-    Ok(BatchPublished { published: receivers.len(), receivers })
+    let sent = publish_kept(context, entries.iter().map(batch::Entry::message)).await?;
+    let receivers: Vec<usize> = sent.iter().map(|sent| sent.receivers).collect();
+    let failed = sent.iter().zip(&entries).find_map(|(sent, entry)| match &sent.kept {
+        Some(Err(error)) => Some(refused(error).with("line", entry.line)),
+        _ => None,
+    });
+    let kept: Vec<Option<Kept>> = sent.into_iter().map(|sent| sent.kept?.ok()).collect();
+    if let Some(problem) = failed {
+        // The lines before and behind it were published, and some of them kept.
+        return Err(problem.with("kept", serde_json::to_value(kept).unwrap_or_default()));
+    }
+    let kept = kept.iter().any(Option::is_some).then_some(kept);
+    Ok(BatchPublished { published: receivers.len(), receivers, kept })
+}
+
+/// The header by which a message is known if it comes again, and what it is in the message.
+pub(super) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
+
+/// Whether a request has a key.
+fn has_key(headers: &HeaderMap) -> Result<bool, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = match (keys.next(), keys.next()) {
+        (None, _) => return Ok(false),
+        // An empty key comes from a variable that was never set: the retry would be taken for a new request.
+        (Some(key), None) if !key.is_empty() => key.as_bytes(),
+        _ => return Err(Problem::invalid(IDEMPOTENCY_KEY, "one key that is not empty")),
+    };
+    match headers.get(MESSAGE_ID) {
+        Some(id) if id.as_bytes() != key => {
+            Err(Problem::invalid(MESSAGE_ID, "the Idempotency-Key, or nothing beside it"))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Refuses a key for a batch.
+fn refuse_key(headers: &HeaderMap) -> Result<(), Problem> {
+    let allowed = "nothing for a batch: give each line a header Nats-Msg-Id";
+    if headers.contains_key(IDEMPOTENCY_KEY) {
+        return Err(Problem::invalid(IDEMPOTENCY_KEY, allowed));
+    }
+    Ok(())
 }
 
 /// The headers and the payload of a message, as a request carries them.

@@ -10,11 +10,14 @@ use axum::response::Response;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::frames::Delivered;
 use super::headers::headers_of;
-use super::inbox::{Answer, Inbox};
+use super::inbox::Inbox;
 use super::publish::Content;
 use super::{problem_of, publish_all};
 use crate::broker::subjects::check_subject;
+use crate::command::Services;
+use crate::delivery::{Effects, Message};
 use crate::http::endpoint::{Context, OpenApiRouter, PathText, Problem, Query, State, problems, routes};
 
 /// Seconds that a request waits by default.
@@ -82,9 +85,12 @@ async fn request(
     check_subject(subject.as_bytes()).map_err(|refused| problem_of(refused, "subject"))?;
     let time = waiting.time()?;
     let content = Content::read(&context, request).await?;
-    let inbox = Inbox::open(&context)?;
+    let mut inbox = Inbox::open(&context)?;
     let message = content.message(subject.as_bytes(), inbox.subject().as_bytes());
-    if publish_all(&context, [message]).await[0].are_none() {
+    let publish = |services: &Services, message: &Message<'_>, effects: &mut Effects| {
+        services.fan_out.publish(message, effects)
+    };
+    if publish_all(&context, [message], publish).await[0].are_none() {
         let detail = format!("nobody is subscribed to {subject}");
         return Err(Problem::new(problems::NO_RESPONDERS).detail(detail));
     }
@@ -97,7 +103,7 @@ async fn request(
     }
 }
 
-fn response(answer: Answer) -> Response {
+fn response(answer: Delivered) -> Response {
     let headers = headers_of(&answer.headers);
     let mut response = Response::new(Body::from(answer.payload));
     *response.headers_mut() = headers;

@@ -36,8 +36,10 @@ struct Object<'m> {
 /// The values of a header: mostly one.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Values<'m> {
+pub enum Values<'m> {
+    /// One.
     One(Cow<'m, str>),
+    /// More, in their order.
     Several(Vec<Cow<'m, str>>),
 }
 
@@ -107,7 +109,8 @@ fn object<'m>(message: &Message<'m>) -> Object<'m> {
     Object { op: None, id: None, subject, reply, headers: headers(message.headers), payload, base64 }
 }
 
-fn headers(block: &[u8]) -> Option<BTreeMap<Cow<'_, str>, Values<'_>>> {
+/// The headers of a block, by their names; none if there are none.
+pub fn headers(block: &[u8]) -> Option<BTreeMap<Cow<'_, str>, Values<'_>>> {
     let mut headers = BTreeMap::new();
     for (name, value) in Headers::new(block)?.iter() {
         let value = String::from_utf8_lossy(value);

@@ -6,6 +6,7 @@ mod json;
 mod resp;
 
 pub use event::server_sent_event;
+pub use json::{Values as HeaderValues, headers as headers_by_name};
 
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::resp::Version;

@@ -122,8 +122,9 @@ problems! {
     LOCK_MODE = CONFLICT "lock-mode" "The lock is held in another way":
         "The owner holds the lock in a way that does not fit the request; the detail says why.";
     KEY_USED = UNPROCESSABLE_ENTITY "idempotency-key-used" "The Idempotency-Key was used for another request":
-        "A key stands for one request with all its fields, until two minutes after the request succeeded.  Send \
-         every new request with its own key, and a retry exactly as before; only the time to wait may differ.";
+        "A key stands for one request with all its fields, until two minutes after the request succeeded; for a message, as \
+         long as its stream's duplicate_window says.  Send every new request with its own key, and a retry exactly as before; \
+         only the time to wait may differ.";
     FENCED = CONFLICT "fenced" "The lock is not held under this fence":
         "The write needs a lock under a fence, and the lease with that fence has ended.  The present holder of the \
          lock may have written.";
@@ -150,6 +151,35 @@ problems! {
     TOO_MANY_FEEDS = SERVICE_UNAVAILABLE "too-many-feeds" "Too many feeds are open":
         "The server has reached its limit on feeds of messages and events, and on requests that wait for answers.  Try \
          again later, or use one feed for several subjects.";
+    NO_SUCH_STREAM = NOT_FOUND "no-such-stream" "There is no such stream":
+        "No stream has this name, or it was deleted meanwhile.  GET /streams lists all streams, and PUT /streams/{stream} makes \
+         one.  A bucket is the stream KV_ and its name: PUT /kv/{bucket} makes one.";
+    NO_SUCH_CONSUMER = NOT_FOUND "no-such-consumer" "There is no such consumer":
+        "The stream has no consumer of this name, or it was deleted meanwhile.  GET /streams/{stream}/consumers lists them, and \
+         PUT /streams/{stream}/consumers/{consumer} makes one.";
+    NO_SUCH_MESSAGE = NOT_FOUND "no-such-message" "There is no such message":
+        "The stream has no message with this sequence, or none on the subject: it never had one, or the message was removed.";
+    STREAM_REFUSES = BAD_REQUEST "stream-refuses" "The stream cannot be or do that":
+        "The definition of a stream or consumer, or what a message asks for in its headers, is not possible; the detail says \
+         why, and `err_code` is the number of that error in the API of NATS.";
+    STREAM_CONFLICT = CONFLICT "stream-conflict" "Another stream or consumer is in the way":
+        "A stream or consumer of this name is there with another definition, another stream keeps messages on the same subjects, \
+         or the consumers of the stream exclude one another.  The detail says which.";
+    STREAM_FORBIDS = CONFLICT "stream-forbids" "The stream or consumer does not allow that":
+        "The stream is sealed, or its definition forbids what was asked for; or the consumer sends its messages by itself, so \
+         they cannot be asked for.  The detail says which.";
+    UNEXPECTED_SEQUENCE = PRECONDITION_FAILED "unexpected-sequence" "The stream is not as the publisher expects":
+        "A header of the message says which stream, last sequence or last id its publisher expects, and that does not hold: \
+         somebody else has published meanwhile.  Nothing was stored.  Read anew and decide again; the detail has what there is.";
+    STREAM_FULL = INSUFFICIENT_STORAGE "stream-full" "The stream or the disk is full":
+        "The stream has as many messages or bytes as its limits allow and refuses new ones, or the disk has no room.  Nothing was \
+         stored.";
+    STREAM_LIMIT = SERVICE_UNAVAILABLE "stream-limit" "A limit on streams is reached":
+        "The server has as many streams as it may have, the stream as many consumers, or the consumer as many waiting requests; \
+         the detail says which.";
+    LEASE_LOST = CONFLICT "lease-lost" "A lease has ended":
+        "The time of a lease is over, and its message was delivered again, or is acknowledged already; or the consumer never \
+         delivered it.  `lost` lists the tokens; all others of the request were taken.  Whoever has the message now decides.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
         "An error occurred that is not the fault of the client.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":

@@ -123,6 +123,18 @@ pub enum PurgeExtent {
     Keep(u64),
 }
 
+impl Purge {
+    /// Reads what a purge is to take.
+    ///
+    /// # Errors
+    /// If it is not said right.
+    pub fn read(body: &[u8]) -> Result<Purge, ApiError> {
+        let mut read = PurgeBody::default();
+        read_document(&mut read, &mut [], body)?;
+        read.purge()
+    }
+}
+
 impl PurgeBody {
     pub(super) fn purge(self) -> Result<Purge, ApiError> {
         let extent = match (self.sequence, self.keep) {

@@ -35,6 +35,16 @@ pub struct Report {
 }
 
 impl Consumer {
+    /// How often a message was delivered that is not acknowledged; none if it is not out.
+    pub fn deliveries(&self, sequence: u64) -> Option<u32> {
+        self.pending.get(sequence).map(|entry| entry.deliveries)
+    }
+
+    /// Whether it has come to a message.
+    pub fn has_delivered(&self, sequence: u64) -> bool {
+        sequence > 0 && sequence <= self.position
+    }
+
     /// See [`Report`].
     pub fn report(&self) -> Report {
         let (floor_consumer, floor_stream) = match self.pending.first() {

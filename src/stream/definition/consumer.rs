@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::unbuilt::Unbuilt;
 use super::{is_same_metadata, subjects};
-use crate::stream::json::{Nanoseconds, Time, can_not_unmarshal, members, words};
+use crate::stream::api::error::ApiError;
+use crate::stream::json::{Nanoseconds, Time, can_not_unmarshal, members, read_document, words};
 
 words! {
     /// With which message a consumer begins.
@@ -170,6 +171,16 @@ members! { ConsumerDefinition, "server.ConsumerConfig", {
 } }
 
 impl ConsumerDefinition {
+    /// Reads what a client sends.
+    ///
+    /// # Errors
+    /// If it is no definition.
+    pub fn read(document: &[u8]) -> Result<ConsumerDefinition, ApiError> {
+        let mut definition = ConsumerDefinition::default();
+        read_document(&mut definition, &mut [], document)?;
+        Ok(definition)
+    }
+
     /// Whether it stays when nobody uses it.
     pub fn is_durable(&self) -> bool {
         !self.durable_name.is_empty()

@@ -26,8 +26,9 @@
 //! | `advance 10s` | lets time pass |
 //!
 //! A response's body is compared as JSON if both are JSON; `/problems/...` stands for the problem with this address, and
-//! `{...} ...` for an object with more members than these.  No body stands for an empty one.  In headers, text and strings
-//! of JSON, `<any>`, `<integer>` and `<1..5>` leave open what varies, as in the transcripts of RESP.
+//! `{...} ...` for an object with more members than these; within it, a member `"..."` stands for any more.  No body stands
+//! for an empty one.  In headers, text and strings of JSON, `<any>`, `<integer>` and `<1..5>` leave open what varies, as in
+//! the transcripts of RESP.
 
 mod json;
 

@@ -1,0 +1,93 @@
+//! Where a reader of a stream begins: what its query says, or behind the last event that it has seen.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::object::Gap;
+use crate::http::endpoint::{Context, Problem};
+use crate::stream::Stream;
+use crate::stream::json::Time;
+
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The first place that `from` may name: a word, a sequence or a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum From {
+    /// The first message that there is.
+    First,
+    /// The first message that is stored from now on.
+    New,
+    /// This sequence.
+    Sequence(u64),
+    /// The first message that was stored at this time, in nanoseconds since 1970, or later.
+    Time(i64),
+}
+
+impl From {
+    pub(super) fn read(text: Option<&str>) -> Result<From, Problem> {
+        Ok(match text {
+            None | Some("first") => From::First,
+            Some("new") => From::New,
+            Some(text) => match (text.parse(), Time::parse(text)) {
+                (Ok(sequence), _) => From::Sequence(sequence),
+                // In a query a plus sign is a blank, and nobody means one in a time.
+                (_, time) => match time.or_else(|| Time::parse(&text.replace(' ', "+"))) {
+                    Some(time) => From::Time(time.nanoseconds()),
+                    None => {
+                        return Err(Problem::invalid(
+                            "from",
+                            "a sequence, a time as in RFC 3339, first or new",
+                        ));
+                    }
+                },
+            },
+        })
+    }
+
+    /// The sequence that it stands for in a stream.
+    pub(super) fn sequence(self, stream: &Stream) -> Result<u64, Problem> {
+        let (first, last) = stream.range();
+        Ok(match self {
+            From::First => first,
+            From::New => last + 1,
+            From::Sequence(sequence) => sequence.max(1),
+            From::Time(time) => {
+                let found = stream.sequence_at(time).map_err(super::messages::unreadable)?;
+                found.unwrap_or(last + 1)
+            }
+        })
+    }
+}
+
+/// The header Last-Event-ID, which EventSource sends when it connects again: the epoch of a stream, a hyphen and a sequence.
+pub(super) struct LastEventId(Option<String>);
+
+impl LastEventId {
+    /// The sequence at which to go on, and what is missing if the id does not belong to the stream: then it begins anew.  None
+    /// without the header.
+    pub(super) fn next(&self, stream: &Stream) -> Option<(u64, Option<Gap>)> {
+        let text = self.0.as_deref()?;
+        let (first, last) = stream.range();
+        let is_of_stream = |epoch: &str| epoch == stream.epoch();
+        let parsed = text.rsplit_once('-').and_then(|(epoch, text)| Some((epoch, text.parse::<u64>().ok()?)));
+        let reason = match parsed {
+            Some((epoch, sequence)) if is_of_stream(epoch) && sequence <= last => {
+                return Some((sequence + 1, None));
+            }
+            Some((epoch, _)) if is_of_stream(epoch) => "beyond-the-end",
+            Some(_) => "another-epoch",
+            None => "unknown-id",
+        };
+        Some((first, Some(Gap::of_id(reason))))
+    }
+}
+
+impl FromRequestParts<Context> for LastEventId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Context) -> Result<LastEventId, Self::Rejection> {
+        // EventSource sends none until it has seen one, and an empty one is none.
+        let value = parts.headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty());
+        Ok(LastEventId(value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())))
+    }
+}

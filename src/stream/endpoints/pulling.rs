@@ -1,0 +1,153 @@
+//! Pulling messages from a consumer for one response.
+//!
+//! First whatever is there is taken; if that is nothing and the client waits, the first message that comes and what is there
+//! by then.  What was delivered and is not sent, since the client has left, is given back to the consumer at once.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use quartet_protocol::broker::headers::Headers;
+
+use super::{act, problem_of};
+use crate::broker::endpoints::{Delivered, Inbox};
+use crate::clock::Now;
+use crate::http::endpoint::{Context, Problem, problems};
+use crate::stream::api::error;
+use crate::stream::consumer::request::PullRequest;
+use crate::stream::{Lease, Settlement, Stream};
+
+/// Bytes of messages in one response, or the longest message that clients may publish.
+const BYTES_MAX: usize = 2 << 20;
+
+/// What subject, reply subject and statuses of a message may take beside its content.
+const BESIDE_CONTENT: usize = 4096;
+
+/// A message under a lease.
+pub(super) struct Leased {
+    pub(super) delivered: Delivered,
+    pub(super) lease: Lease,
+    /// When it came.
+    pub(super) at: Now,
+}
+
+/// A status that ends a request.
+struct Ended {
+    code: u16,
+    description: String,
+}
+
+/// See the module's text.
+pub(super) struct Pulling<'c> {
+    context: &'c Context,
+    stream: &'c Arc<Stream>,
+    consumer: &'c str,
+    group: Option<&'c str>,
+    inbox: Inbox,
+    messages: Vec<Leased>,
+}
+
+impl<'c> Pulling<'c> {
+    pub(super) fn new(
+        context: &'c Context,
+        stream: &'c Arc<Stream>,
+        consumer: &'c str,
+        group: Option<&'c str>,
+    ) -> Result<Pulling<'c>, Problem> {
+        let inbox = Inbox::open(context)?;
+        Ok(Pulling { context, stream, consumer, group, inbox, messages: Vec::new() })
+    }
+
+    /// Up to `batch` messages; if there are none, what comes within `wait`.
+    ///
+    /// # Errors
+    /// If the consumer delivers nothing to such a request.
+    pub(super) async fn pull(&mut self, batch: u32, wait: Duration) -> Result<(), Problem> {
+        self.request(batch, None)?;
+        self.collect(batch).await?;
+        if !self.messages.is_empty() || wait.is_zero() {
+            return Ok(());
+        }
+        self.request(1, Some(wait))?;
+        self.collect(1).await?;
+        if !self.messages.is_empty() && batch > 1 {
+            self.request(batch - 1, None)?;
+            self.collect(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// The messages, which the caller sends.
+    pub(super) fn into_messages(mut self) -> Vec<Leased> {
+        std::mem::take(&mut self.messages)
+    }
+
+    fn request(&self, batch: u32, wait: Option<Duration>) -> Result<(), Problem> {
+        let payload_max = self.context.services().settings.current().broker_max_payload;
+        let request = PullRequest {
+            expires: wait,
+            no_wait: wait.is_none(),
+            max_bytes: BYTES_MAX.max(payload_max + BESIDE_CONTENT),
+            group: self.group.map(|group| group.as_bytes().into()),
+            ..PullRequest::plain(self.inbox.subject().as_bytes().into(), batch)
+        };
+        let is_there = act(self.context, |effects| self.stream.request(self.consumer, request, effects));
+        is_there.then_some(()).ok_or_else(|| problem_of(&error::CONSUMER_NOT_FOUND.error()))
+    }
+
+    /// Takes what comes until there are so many messages or the request has ended.
+    async fn collect(&mut self, most: u32) -> Result<(), Problem> {
+        while self.messages.len() < most as usize {
+            let context = self.context;
+            let next = poll_fn(|task| self.inbox.poll(task.waker()));
+            let delivered = context.wait_for(next).await??;
+            if let Some(ended) = self.take(delivered) {
+                return problem_of_status(&ended);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a message; returns a status, if it is one.
+    fn take(&mut self, delivered: Delivered) -> Option<Ended> {
+        let lease = Lease::read(&delivered.reply, self.stream.name(), self.consumer);
+        if let Some(lease) = lease {
+            self.messages.push(Leased { delivered, lease, at: self.context.now() });
+            return None;
+        }
+        let headers = Headers::new(&delivered.headers)?;
+        let description = String::from_utf8_lossy(headers.description()).into_owned();
+        let ended = Ended { code: headers.status()?, description };
+        // It follows the last message of the request before.
+        (ended.description != "Batch Completed").then_some(ended)
+    }
+}
+
+impl Drop for Pulling<'_> {
+    fn drop(&mut self) {
+        while let Poll::Ready(Ok(delivered)) = self.inbox.poll(Waker::noop()) {
+            self.take(delivered);
+        }
+        let leases: Vec<Lease> = self.messages.iter().map(|message| message.lease).collect();
+        if !leases.is_empty() {
+            act(self.context, |effects| {
+                let (again, ignored) = (Settlement::Again(None), Box::new(|_, _: &mut _| ()));
+                self.stream.settle_leases(self.consumer, &leases, &again, ignored, effects);
+            });
+        }
+    }
+}
+
+/// The problem of a status that is more than the end of what there is.
+fn problem_of_status(Ended { code, description }: &Ended) -> Result<(), Problem> {
+    let kind = match (code, &**description) {
+        (404 | 408, _) | (409, "Message Size Exceeds MaxBytes") => return Ok(()),
+        (409, "Consumer Deleted") => problems::NO_SUCH_CONSUMER,
+        (409, "Consumer is push based") => problems::STREAM_FORBIDS,
+        (409, "Exceeded MaxWaiting") => problems::STREAM_LIMIT,
+        (409, "Server Shutdown") => problems::UNAVAILABLE,
+        _ => problems::STREAM_REFUSES,
+    };
+    Err(Problem::new(kind).detail(description.clone()))
+}
