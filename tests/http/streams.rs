@@ -7,6 +7,7 @@ use std::thread;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
+use crate::support::broker::BrokerClient;
 use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::process::{Folder, Server};
@@ -342,4 +343,31 @@ fn a_stream_that_is_kept_goes_on_where_it_was_after_a_kill() {
     assert_eq!(messages.as_array().map(Vec::len), Some(1), "{messages}");
     assert_eq!(messages[0]["sequence"], 3);
     assert_eq!(ask(&server, "POST", "/streams/NEWS/consumers/packing/ack", &body), 200);
+}
+
+#[test]
+fn clients_of_nats_and_of_http_see_the_same_keys() {
+    let server = Server::quartet(&["--http-port", "0", "--broker-port", "0", "--dir", ""]);
+    put(&server, "/kv/settings", &json!({ "memory": true }));
+    let mut client = BrokerClient::quiet(server.broker_address());
+    client.write("SUB $KV.settings.> 1\r\nSUB answers 2\r\nPUB $KV.settings.colour answers 4\r\nblue\r\n");
+    assert_eq!(client.delivered().payload, b"blue");
+    assert_eq!(client.delivered().payload, br#"{"stream":"KV_settings","seq":1}"#);
+    let read = |key: &str| Http::connect(server.http_address()).get(&format!("/kv/settings/{key}"));
+    let response = read("colour");
+    assert_eq!((response.status, response.text(), response.header("etag")), (200, "blue", Some("\"1\"")));
+
+    assert_eq!(ask(&server, "PUT", "/kv/settings/size", "large"), 201);
+    assert_eq!(client.delivered().payload, b"large");
+    // What is refused is not published either: the marker is what comes next.
+    let mut http = Http::connect(server.http_address());
+    assert_eq!(http.ask("PUT", "/kv/settings/size", &[("If-Match", "\"1\"")], b"small").status, 412);
+    assert_eq!(ask(&server, "DELETE", "/kv/settings/size", ""), 204);
+    assert_eq!(client.delivered().headers, b"NATS/1.0\r\nKV-Operation: DEL\r\n\r\n");
+    let marker = "NATS/1.0\r\nKV-Operation: DEL\r\n\r\n";
+    let length = marker.len();
+    client.write(format!("HPUB $KV.settings.colour answers {length} {length}\r\n{marker}\r\n"));
+    assert_eq!(client.delivered().headers, marker.as_bytes());
+    assert_eq!(client.delivered().payload, br#"{"stream":"KV_settings","seq":4}"#);
+    assert_eq!(read("colour").status, 404);
 }
