@@ -285,6 +285,8 @@ impl Stream {
                     answered(effects);
                 }
             });
+            // Whoever waits for an answer sees that the message is gone; if a directory is missing, it goes in the next turn.
+            let _ = self.drop_consumed(&mut self.state.lock(), effects);
             self.once_synced(end, then, effects);
         }
         true
@@ -324,7 +326,7 @@ impl Stream {
     ) -> Option<(T, Position)> {
         let now = self.hub.clock.now();
         let (mut wanted, mut statuses) = (Vec::new(), Vec::new());
-        let (answer, mut end, name);
+        let (answer, end, name);
         {
             let mut state = self.state.lock();
             let keeping = state.keeping(&self.hub);
@@ -347,11 +349,6 @@ impl Stream {
             }
             slot.queue(effects);
             name = Arc::clone(&slot.name);
-            if !state.consumed.is_empty() {
-                // Who waits for an answer sees that the message is gone; if a directory is missing, it goes in the next turn.
-                let _ = self.drop_consumed(&mut state, effects);
-                end = end.max(state.pending.end().unwrap_or_default());
-            }
         }
         for effect in statuses {
             if let Effect::Status { target, status } = effect {

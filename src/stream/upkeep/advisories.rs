@@ -74,7 +74,7 @@ pub(super) struct Event {
 /// What an advisory says.  What does not concern it is left out.
 #[derive(Default, Serialize)]
 struct Body<'b> {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     account: Option<&'b str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'b str>,
@@ -104,6 +104,8 @@ struct Advisory<'a> {
     r#type: String,
     id: String,
     timestamp: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
     stream: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     consumer: Option<&'a str>,
@@ -232,6 +234,7 @@ impl Stream {
             r#type: format!("io.nats.jetstream.{class}.v1.{type}"),
             id: id(),
             timestamp: Time::from_nanoseconds(nanoseconds(now)),
+            account: body.account,
             stream: &self.name,
             consumer,
             body,
