@@ -46,6 +46,8 @@ pub struct Expiry {
     base: u64,
     /// The length at which entries of messages that have gone are dropped.
     swept_at: usize,
+    /// Messages that were taken out and have not gone yet.
+    taken: RoaringTreemap,
     /// The messages that stay whatever their age.
     lasting: RoaringTreemap,
 }
@@ -86,9 +88,12 @@ impl Expiry {
         self.entries.insert(entry, |other| other.cmp(&entry));
     }
 
-    /// All that are noted, in the order of their times: the sequence, and when it goes in nanoseconds since 1970.
+    /// All that are noted, in the order of their times: the sequence, and when it goes in nanoseconds since 1970.  Those that were
+    /// taken out and have not gone are among them, and are due long since: what was to become of them may be lost.
     pub fn entries(&self) -> impl Iterator<Item = (u64, i64)> {
-        self.entries.from(|_| false).map(|entry| (self.base + entry.offset(), nanoseconds(entry.due())))
+        let noted =
+            self.entries.from(|_| false).map(|entry| (self.base + entry.offset(), nanoseconds(entry.due())));
+        self.taken.iter().map(|sequence| (sequence, 0)).chain(noted)
     }
 
     /// The messages that stay whatever their age.
@@ -112,8 +117,9 @@ impl Expiry {
     }
 
     /// A message has gone.
-    pub fn remove_lasting(&mut self, sequence: u64) {
+    pub fn forget(&mut self, sequence: u64) {
         self.lasting.remove(sequence);
+        self.taken.remove(sequence);
     }
 
     /// Counts offsets from another sequence, the lowest of all.
@@ -135,14 +141,18 @@ impl Expiry {
         self.entries.first().map(|entry| nanoseconds(entry.due()))
     }
 
-    /// Takes out a message that is due at `now`.  It may have gone already.
-    pub fn take_due(&mut self, now: i64) -> Option<u64> {
-        if self.next_due()? > now {
-            return None;
+    /// Takes out a message that is due at `now` and still stored.  [`Expiry::forget`] is to follow when it has gone.
+    pub fn take_due(&mut self, now: i64, is_stored: impl Fn(u64) -> bool) -> Option<u64> {
+        while self.next_due()? <= now {
+            let first = *self.entries.first()?;
+            self.entries.remove(|entry| if *entry == first { Ordering::Equal } else { Ordering::Greater })?;
+            let sequence = self.base + first.offset();
+            if is_stored(sequence) {
+                self.taken.insert(sequence);
+                return Some(sequence);
+            }
         }
-        let first = *self.entries.first()?;
-        self.entries.remove(|entry| if *entry == first { Ordering::Equal } else { Ordering::Greater })?;
-        Some(self.base + first.offset())
+        None
     }
 }
 
@@ -167,8 +177,10 @@ mod tests {
             if random.below(3) == 0 {
                 let now = twin.first().map_or(0, |(due, _)| *due);
                 assert_eq!(expiry.next_due(), Some(now));
-                assert_eq!(expiry.take_due(now - 1), None);
-                assert_eq!(expiry.take_due(now), twin.pop_first().map(|(_, sequence)| sequence));
+                assert_eq!(expiry.take_due(now - 1, |_| true), None);
+                let taken = expiry.take_due(now, |_| true);
+                assert_eq!(taken, twin.pop_first().map(|(_, sequence)| sequence));
+                taken.into_iter().for_each(|sequence| expiry.forget(sequence));
             }
         }
         assert_eq!(expiry.len(), twin.len());
@@ -201,12 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_out_is_noted_until_it_has_gone() {
+        let mut expiry = Expiry::default();
+        (1..=3).for_each(|sequence| expiry.add(sequence, sequence as i64 * NANOSECONDS, |_| true));
+        assert_eq!(expiry.take_due(2 * NANOSECONDS, |sequence| sequence != 1), Some(2));
+        assert_eq!(expiry.take_due(2 * NANOSECONDS, |_| true), None);
+        assert_eq!(expiry.entries().collect::<Vec<_>>(), [(2, 0), (3, 3 * NANOSECONDS)]);
+        expiry.forget(2);
+        assert_eq!(expiry.entries().collect::<Vec<_>>(), [(3, 3 * NANOSECONDS)]);
+    }
+
+    #[test]
     fn lasting_messages_are_known() {
         let mut expiry = Expiry::default();
         expiry.add_lasting(5);
         assert!(expiry.is_lasting(5) && !expiry.is_lasting(6) && expiry.is_empty());
         assert_eq!(expiry.lasting().iter().collect::<Vec<_>>(), [5]);
-        expiry.remove_lasting(5);
+        expiry.forget(5);
         assert!(!expiry.is_lasting(5));
     }
 
@@ -218,11 +241,11 @@ mod tests {
         expiry.add(far + PART_MAX, 2, |_| true);
         expiry.add(far + PART_MAX + 1, i64::MAX, |sequence| sequence > far);
         expiry.add(far + 5, NANOSECONDS + 1, |_| true);
-        assert_eq!(expiry.take_due(0), None);
-        assert_eq!(expiry.take_due(NANOSECONDS), Some(far + PART_MAX));
-        assert_eq!(expiry.take_due(i64::MAX - NANOSECONDS), Some(far + 5));
+        assert_eq!(expiry.take_due(0, |_| true), None);
+        assert_eq!(expiry.take_due(NANOSECONDS, |_| true), Some(far + PART_MAX));
+        assert_eq!(expiry.take_due(i64::MAX - NANOSECONDS, |_| true), Some(far + 5));
         assert_eq!(expiry.next_due(), Some((i64::MAX / NANOSECONDS + 1).saturating_mul(NANOSECONDS)));
-        assert_eq!(expiry.take_due(i64::MAX), Some(far + PART_MAX + 1));
+        assert_eq!(expiry.take_due(i64::MAX, |_| true), Some(far + PART_MAX + 1));
         assert!(expiry.is_empty());
     }
 }

@@ -33,7 +33,8 @@ impl Data {
     /// Forgets what belongs to a message that has left.
     fn forget(&mut self, sequence: u64) {
         self.contents.memory.remove(&sequence);
-        self.expiry.remove_lasting(sequence);
+        self.expiry.forget(sequence);
+        self.schedules.forget(sequence);
         self.contents.journaled.drop_through(self.index.first().saturating_sub(1));
     }
 

@@ -201,11 +201,9 @@ impl State {
             return Ok(None);
         }
         while age.over.len() < EXPIRED_PER_TURN
-            && let Some(sequence) = data.expiry.take_due(time)
+            && let Some(sequence) = data.expiry.take_due(time, |sequence| data.index.is_stored(sequence))
         {
-            if data.index.is_stored(sequence) {
-                age.over.push(sequence);
-            }
+            age.over.push(sequence);
         }
         let mut sequences: RoaringTreemap = age.over.iter().copied().collect();
         let is_out_of_order = !sequences.is_empty() || data.expiry.has_lasting();

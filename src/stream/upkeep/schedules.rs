@@ -109,12 +109,11 @@ impl State {
         if upkeep.retry_at.is_some_and(|at| at <= now.micros()) {
             due.append(&mut upkeep.unpublished);
         }
+        let time = nanoseconds(now);
         while due.len() < PUBLISHED_PER_TURN
-            && let Some(sequence) = data.schedules.take_due(nanoseconds(now))
+            && let Some(sequence) = data.schedules.take_due(time, |sequence| data.index.is_stored(sequence))
         {
-            if data.index.is_stored(sequence) {
-                due.push(sequence);
-            }
+            due.push(sequence);
         }
         due
     }
