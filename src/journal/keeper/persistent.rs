@@ -31,7 +31,8 @@ pub trait Persistent: Send {
 
     /// Says whether the server before has stopped in order, so that the records are all that it ever appended; also true if
     /// there was none.  Otherwise it may have appended more, which those of its clients may have seen that did not wait for
-    /// the disk.  Called once, behind the last record and before the service begins.
+    /// the disk.  A server of which nothing has reached the disk is not known of: a service to which that matters appends a
+    /// record when it begins, and waits for it.  Called once, behind the last record and before the service begins.
     fn note_last_stop(&mut self, _was_in_order: bool) {}
 
     /// All records were given back.  Called once, before [`Persistent::note_last_stop`].
