@@ -4,9 +4,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::settings::Settings;
 
-/// Descriptors that are not counted below: standard streams, files of the journal and its snapshots, segments of it that stay
-/// open because they were read, files that are read now and then, the runtimes of the main thread and of the signals.
-const RESERVED: usize = 32 + crate::journal::OPEN_SEGMENTS_MAX;
+/// Descriptors that are not counted below: standard streams, files of the journal and its snapshots, segments of it and
+/// files of streams that stay open because they were read, files that are read now and then, the runtimes of the main
+/// thread and of the signals.
+const RESERVED: usize = 32 + crate::journal::OPEN_SEGMENTS_MAX + crate::stream::OPEN_FILES_MAX;
 
 /// Descriptors of a worker: its poll, its waker, its tick.
 const RESERVED_PER_WORKER: usize = 3;

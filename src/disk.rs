@@ -232,6 +232,55 @@ impl Disk for Folder {
     }
 }
 
+/// A disk on which nothing is changed: what is read is as it is there, and whoever cleans up believes that he has.
+pub struct Untouched(pub Arc<dyn Disk>);
+
+impl Disk for Untouched {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read>> {
+        self.0.read(name)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn PlacedRead>> {
+        self.0.open(name)
+    }
+
+    fn create(&self, _: &str) -> io::Result<Box<dyn DiskFile>> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn resume(&self, _: &str, _: u64) -> io::Result<Box<dyn DiskFile>> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn truncate(&self, _: &str, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove_folder(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn describe(&self, name: &str) -> String {
+        self.0.describe(name)
+    }
+}
+
 impl PlacedRead for File {
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         let mut read = 0;

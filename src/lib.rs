@@ -44,6 +44,7 @@ pub mod http;
 pub mod lame_duck;
 pub mod log_subscriber;
 pub mod net;
+pub mod offline;
 pub mod policy_file;
 pub mod reload;
 pub mod server;

@@ -70,6 +70,8 @@ ranks! {
     STREAM,
     /// The folder of the streams' files.
     STREAM_FOLDER,
+    /// Which files of streams are open.
+    STREAM_FILES,
     /// The streams that wait for the disk.
     STREAMS_UNSETTLED,
     /// The wakers of the threads that settle streams.
@@ -78,6 +80,8 @@ ranks! {
     STREAM_DEADLINES,
     /// Work that waits for subscriptions to begin or end.
     INTEREST_WATCHES,
+    /// When waits for messages of streams end.
+    STREAM_TIMEOUTS,
     /// The answer to a waiter.
     MAILBOX,
     /// The clients of MONITOR.

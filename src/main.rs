@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use quartet::log_queue::LogQueue;
 use quartet::log_subscriber;
+use quartet::offline;
 use quartet::settings::{self, Stop};
 
 #[global_allocator]
@@ -14,12 +15,16 @@ static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 fn main() -> ExitCode {
     // All output on standard error goes through the log's queue, so that no reader can hold the process up.
     let Ok(log) = LogQueue::start(io::stderr()) else { return ExitCode::FAILURE };
-    let result = run(&log);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let result = match arguments.next_if(|word| word == offline::WORD) {
+        Some(_) => offline::run(arguments),
+        None => run(&log).map(|()| true),
+    };
     if let Err(reason) = &result {
         log.push(format!("quartet: {reason}\n").as_bytes());
     }
     log.flush(log_subscriber::FLUSH_TIME_MAX);
-    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if result == Ok(true) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run(log: &Arc<LogQueue>) -> Result<(), String> {

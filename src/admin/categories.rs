@@ -19,7 +19,7 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
     ("bitmap", |_| false),
     ("hyperloglog", |_| false),
     ("geo", |_| false),
-    ("stream", |_| false),
+    ("stream", |row| is_of_group(row, "stream")),
     ("pubsub", |row| row.command.flags.contains(Flags::PUBSUB)),
     ("admin", |row| {
         row.command.flags.contains(Flags::ADMIN) || ADMIN_WITHOUT_FLAG.contains(&row.command.name)

@@ -47,12 +47,25 @@ use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
 
 use crate::clock::Clock;
-use crate::disk::{Disk, Folder, FolderError};
+use crate::disk::{Disk, Folder, FolderError, Untouched};
 use crate::lock_order::{Condvar, Mutex, rank};
 use crate::wait::{Durable, Lost, Position};
 use pending::Pending;
 use segments::Segments;
 use shared::{Shared, State};
+
+/// Shows all records of a journal that nobody has open.  Nothing on the disk is changed.
+///
+/// # Errors
+/// As [`Journal::open`].
+pub fn read_through(disk: &Arc<dyn Disk>, replay: &mut Replay<'_>) -> Result<Recovered, OpenError> {
+    let mut replay_bytes = |bytes: &[u8], position| match Tag::split(bytes) {
+        Some((tag, record)) => replay(tag, record, position),
+        None => Err("a record is empty".to_owned()),
+    };
+    let untouched = Untouched(Arc::clone(disk));
+    recovery::recover(&untouched, segment::VERSION..=segment::VERSION, &mut replay_bytes)
+}
 
 /// How a journal is kept.
 #[derive(Clone, Debug)]

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
 
+use super::figures::Totals;
 use super::persistence::StreamFolder;
 use super::record::Record;
 use super::shared::Stream;
 use super::streams::Streams;
+use super::timeouts::Timeouts;
 use super::upkeep::WallOffset;
 use crate::clock::Clock;
 use crate::delivery::{Effects, FanOut};
@@ -54,6 +56,10 @@ pub(super) struct Hub {
     /// The readers that follow streams, and the number that one of them was given last.
     pub(super) followers: AtomicUsize,
     pub(super) last_follower: AtomicU64,
+    /// When waits end that nobody ends before.
+    pub(super) timeouts: Timeouts,
+    /// What has happened to messages.
+    pub(super) totals: Totals,
     /// Requests of the API, and those of them that were refused.
     pub(super) requests: AtomicU64,
     pub(super) refusals: AtomicU64,
@@ -81,6 +87,8 @@ impl Hub {
             streams: OnceLock::new(),
             followers: AtomicUsize::new(0),
             last_follower: AtomicU64::new(0),
+            timeouts: Timeouts::default(),
+            totals: Totals::default(),
             requests: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             is_resumed: AtomicBool::new(false),

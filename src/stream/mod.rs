@@ -4,6 +4,7 @@
 //! stored once the disk has it, and nobody sees a message before that.
 
 pub mod api;
+pub mod commands;
 pub mod consumer;
 mod consumers;
 mod consuming;
@@ -11,6 +12,7 @@ pub mod definition;
 mod delivering;
 mod describe;
 pub(crate) mod endpoints;
+mod figures;
 pub mod filter;
 mod following;
 mod getting;
@@ -21,6 +23,7 @@ pub mod json;
 mod leasing;
 pub mod message;
 mod numbers;
+pub mod offline;
 mod pausing;
 mod pending;
 mod persistence;
@@ -37,12 +40,15 @@ mod sink;
 mod state;
 mod store;
 mod streams;
+mod timeouts;
 mod upkeep;
 
 pub use describe::{ConsumerDescription, Details, StreamDescription};
+pub use figures::{ConsumerFigures, Counted, StreamFigures};
 pub use following::{FOLLOWERS_MAX, Follower, Hole, Portion, Seen};
 pub use hub::Surroundings;
 pub use leasing::{Lease, LeasesSettled, Settlement};
+pub use persistence::{FILES_FOLDER, OPEN_FILES_MAX};
 pub use reading::ReadError;
 pub use removing::Removed;
 pub use service::SERVICE;

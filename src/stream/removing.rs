@@ -135,6 +135,7 @@ impl Stream {
                 (record, Change::Remove(sequences, Removal::Requested), count)
             }
             Leaving::All { count, next } => {
+                self.hub.totals.note_removed(count);
                 (Record::Cleared { stream: self.id, next }, Change::ClearBefore(next), count)
             }
         };

@@ -108,6 +108,7 @@ impl Stream {
     ) -> bool {
         let wishes = Headers::new(message.headers).map(Wishes::read).unwrap_or_default();
         if let Err(reason) = self.hub.admit() {
+            self.hub.totals.note_refusal();
             self.tell(publisher, Err(refusal(&reason)), effects);
             return true;
         }
@@ -216,11 +217,13 @@ impl Stream {
         let (outcome, end, change) = match decided {
             Decided::Gone => return Ok(false),
             Decided::Known(outcome) => {
+                self.hub.totals.note(&outcome);
                 // It may depend on what is pending, and nobody hears of that before the disk has it.
                 (outcome, state.pending.end().unwrap_or_default(), Change::Nothing)
             }
             Decided::Appended(storing, end) => {
                 let receipt = Receipt { sequence: storing.sequence, is_duplicate: false };
+                self.hub.totals.note(&Ok(receipt));
                 (Ok(receipt), end, Change::Store(storing))
             }
         };

@@ -121,7 +121,8 @@ impl Streams {
         }
         self.settle(effects);
         let (due, next) = self.hub.due(now.micros());
-        if let Some(next) = next {
+        let next_timeout = self.hub.timeouts.wake_due(now.micros());
+        if let Some(next) = next.into_iter().chain(next_timeout).min() {
             effects.set_deadline(next);
         }
         for (id, consumer) in due {
@@ -260,6 +261,15 @@ impl Streams {
         let sink = Arc::new(StreamSink(Arc::clone(stream)));
         let add = |pattern: &String| self.hub.fan_out.add_sink(pattern.as_bytes(), Arc::clone(&sink) as _);
         subjects.iter().map(add).collect()
+    }
+
+    /// Whether a stream by a checked definition may be added to those that there are.
+    pub(super) fn check_new(&self, definition: &StreamDefinition) -> Result<(), ApiError> {
+        let table = self.table.read();
+        if table.by_name.contains_key(definition.name.as_str()) {
+            return Err(error::STREAM_NAME_IN_USE.error());
+        }
+        table.check(definition)
     }
 
     /// Gives a stream another definition, which is not checked yet.

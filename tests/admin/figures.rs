@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::constant_figures::{CONSTANT, REPEATED};
+use super::stream_figures;
 use crate::support::broker::BrokerClient;
 use crate::support::client::{Client, request};
 use crate::support::http::Http;
@@ -10,18 +11,19 @@ use crate::support::process::{Folder, Server, wait_for};
 use crate::support::websocket::{TEXT, WebSocket};
 
 /// The server and its clients.
-struct Stage {
-    server: Server,
-    client: Client,
+pub(super) struct Stage {
+    pub(super) server: Server,
+    pub(super) client: Client,
     other: Client,
     http: Http,
 }
 
 /// Something that is done, and the figures it changes: a field of INFO, the part of one behind a point, or a series of
 /// `/metrics`.
-type Step = (&'static str, fn(&mut Stage), &'static [&'static str]);
+pub(super) type Step = (&'static str, fn(&mut Stage), &'static [&'static str]);
 
 const STEPS: &[Step] = &[
+    stream_figures::STEP,
     (
         "keys are written",
         |stage| {

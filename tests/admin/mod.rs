@@ -4,6 +4,7 @@ mod constant_figures;
 mod figures;
 mod metadata;
 mod secrets;
+mod stream_figures;
 
 use quartet::admin::command_page::markdown;
 use quartet::catalog::command_table;

@@ -16,3 +16,4 @@ mod slow_commands;
 mod slow_reader;
 mod start;
 mod stop;
+mod streams;

@@ -52,6 +52,7 @@ const LAYERS: &[&[&str]] = &[
         "reload",
         "signals",
         "net",
+        "offline",
         "http",
         "server",
         "main",

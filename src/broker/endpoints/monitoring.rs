@@ -1,4 +1,4 @@
-//! /varz, /connz, /subsz and /healthz, as nats-top and dashboards ask nats-server for them.
+//! /varz, /connz, /subsz, /jsz and /healthz, as nats-top and dashboards ask nats-server for them.
 //!
 //! Parameters that mean nothing here are passed over, as nats-server does, since programs send them.
 
@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::broker::monitoring::{
-    ConnectionOrder, ConnectionState, ConnectionsPage, ConnectionsQuery, LIMIT, ServerPage,
-    SubscriptionsPage, SubscriptionsQuery, SubscriptionsShown,
+    ConnectionOrder, ConnectionState, ConnectionsPage, ConnectionsQuery, LIMIT, ServerPage, StreamsPage,
+    StreamsQuery, SubscriptionsPage, SubscriptionsQuery, SubscriptionsShown,
 };
 use crate::http::endpoint::{
     Context, OpenApiRouter, Problem, Query, State, json_with_status, media_type, routes,
@@ -22,6 +22,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .routes(routes!(server))
         .routes(routes!(connections))
         .routes(routes!(subscriptions))
+        .routes(routes!(streams))
         .routes(routes!(health))
 }
 
@@ -153,6 +154,58 @@ async fn subscriptions(
         limit: limit(subscriptions.limit),
     };
     Ok(page(&SubscriptionsPage::new(context.services(), &query, context.now())))
+}
+
+/// What to show of streams.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Streams {
+    /// Only this account; there is one, `$G`.
+    #[serde(default)]
+    #[param(example = "$G")]
+    acc: Option<String>,
+    /// `1` shows accounts.
+    #[serde(default)]
+    accounts: String,
+    /// `1` shows the streams of accounts.
+    #[serde(default)]
+    #[param(example = "1")]
+    streams: String,
+    /// `1` shows the consumers of streams.
+    #[serde(default)]
+    consumers: String,
+    /// `1` shows how streams and consumers are defined.
+    #[serde(default)]
+    config: String,
+    /// Accounts to pass over.
+    #[serde(default)]
+    #[param(default = 0)]
+    offset: usize,
+    /// Most accounts to show, which is more than there are.
+    #[serde(default, rename = "limit")]
+    #[param(default = 1024)]
+    _limit: usize,
+}
+
+/// Tells of the streams
+///
+/// In the shape of nats-server's `/jsz`.
+#[utoipa::path(get, path = "/jsz", tag = "monitoring", params(Streams),
+    responses((status = 200, description = "The streams", body = serde_json::Value,
+        example = json!({"streams": 2, "consumers": 1, "messages": 10, "bytes": 1000}))))]
+async fn streams(
+    State(context): State<Context>,
+    Query(streams): Query<Streams>,
+) -> Result<Response, Problem> {
+    let query = StreamsQuery {
+        account: streams.acc.filter(|account| !account.is_empty()),
+        accounts: flag("accounts", &streams.accounts)?,
+        streams: flag("streams", &streams.streams)?,
+        consumers: flag("consumers", &streams.consumers)?,
+        config: flag("config", &streams.config)?,
+        offset: streams.offset,
+    };
+    Ok(page(&StreamsPage::new(context.services(), &query, context.now())))
 }
 
 /// Whether the server works.

@@ -4,6 +4,7 @@
 
 mod connections;
 mod server;
+mod streams;
 mod subscriptions;
 mod text;
 
@@ -11,6 +12,7 @@ pub use connections::{
     ConnectionOrder, ConnectionState, ConnectionsPage, ConnectionsQuery, SubscriptionsShown,
 };
 pub use server::ServerPage;
+pub use streams::{StreamsPage, StreamsQuery};
 pub use subscriptions::{SubscriptionsPage, SubscriptionsQuery};
 pub use text::wall_time;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::streams::StreamsPart;
 use super::text::{uptime, wall_time};
 use crate::broker::announcement::{NATS_VERSION, SERVER_NAME};
 use crate::broker::authentication;
@@ -14,7 +15,7 @@ use crate::metrics::process::Process;
 use crate::settings::{Settings, SlowConsumer};
 
 /// The paths of monitoring, whose requests are counted.
-const PATHS: &[&str] = &["/varz", "/connz", "/subsz", "/healthz"];
+const PATHS: &[&str] = &["/varz", "/connz", "/subsz", "/jsz", "/healthz"];
 
 /// A section without fields, of something that nats-server has and does not use either unless it is told to.
 #[derive(Serialize, Debug)]
@@ -59,7 +60,7 @@ pub struct ServerPage {
     leaf: Unused,
     mqtt: Unused,
     websocket: WebSockets,
-    jetstream: Unused,
+    jetstream: StreamsPart,
     tls_timeout: f64,
     write_deadline: u64,
     start: String,
@@ -155,7 +156,7 @@ impl ServerPage {
             leaf: Unused {},
             mqtt: Unused {},
             websocket: WebSockets { host, port: http_port, compression: settings.websocket_compression },
-            jetstream: Unused {},
+            jetstream: StreamsPart::new(services),
             tls_timeout: 0.0,
             write_deadline: settings.broker_write_deadline.as_nanos() as u64,
             config_load_time: started.clone(),

@@ -41,7 +41,7 @@ use migration::Takeover;
 pub const FOLDER: &str = "journal";
 
 /// The tag of the keeper's own records.
-const TAG: Tag = Tag(0);
+pub const TAG: Tag = Tag(0);
 
 /// The keeper's record of a server that has stopped in order, behind all others.  [`migration`] has its other records.
 const STOPPED: [u8; 1] = [3];
@@ -305,6 +305,11 @@ impl Keeper {
             // A panic of the thread has been reported, and there is nothing left to do about it.
             let _ = thread.join();
         }
+        self.end();
+    }
+
+    /// The same without a snapshot: all records that were taken back stay as they are.
+    pub fn end(self) {
         if let Some(journal) = &self.journal {
             journal.append(TAG, &STOPPED);
             journal.close();

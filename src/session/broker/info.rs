@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::broker::announcement::{ACCOUNT, NATS_VERSION, SERVER_NAME};
 use crate::broker::authentication;
 use crate::command::Services;
+use crate::stream::api::API_LEVEL;
 
 /// The fields in the order of nats-server.
 #[derive(Serialize)]
@@ -27,12 +28,15 @@ struct Info<'i> {
     max_payload: usize,
     #[serde(skip_serializing_if = "is_false")]
     ldm: bool,
+    jetstream: bool,
     client_id: u64,
     client_ip: String,
     #[serde(skip_serializing_if = "is_false")]
     connect_info: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     remote_account: Option<&'i str>,
+    /// The level of the API of streams, by which clients know what they may ask for.
+    api_lvl: u32,
 }
 
 /// Which INFO it is.
@@ -66,10 +70,12 @@ pub(super) fn write(
         auth_required: authentication::is_required(&settings),
         max_payload: settings.broker_max_payload,
         ldm: services.announcement.is_ending(),
+        jetstream: true,
         client_id: client,
         client_ip: address.ip().to_canonical().to_string(),
         connect_info: is_connected,
         remote_account: is_connected.then_some(ACCOUNT),
+        api_lvl: API_LEVEL,
     };
     let json = serde_json::to_vec(&info).expect("it holds nothing that JSON cannot say");
     write::info(output, &json);

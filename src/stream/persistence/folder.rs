@@ -4,11 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::open_files::OpenFiles;
 use crate::disk::{Disk, Folder, FolderError};
 use crate::lock_order::{Mutex, rank};
 
 /// Its name, in the directory for data.
-pub(super) const FOLDER: &str = "streams";
+pub const FOLDER: &str = "streams";
 
 /// See the module's text.
 pub(crate) struct StreamFolder {
@@ -48,7 +49,7 @@ impl StreamFolder {
             FolderError::Owned => io::Error::other(format!("another server uses {}", path.display())),
             FolderError::Io(error) => error,
         })?;
-        let opened: Arc<dyn Disk> = Arc::new(folder);
+        let opened: Arc<dyn Disk> = Arc::new(OpenFiles::new(Arc::new(folder)));
         Ok(Arc::clone(self.disk.lock().get_or_insert(opened)))
     }
 }

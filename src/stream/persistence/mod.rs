@@ -11,9 +11,12 @@
 
 mod folder;
 mod mover;
+mod open_files;
 mod replay;
 mod restoring;
 mod service;
 mod writing;
 
+pub use folder::FOLDER as FILES_FOLDER;
 pub(super) use folder::StreamFolder;
+pub use open_files::OPEN_FILES_MAX;

@@ -18,7 +18,12 @@ impl Streams {
     ///
     /// # Errors
     /// Why it cannot be applied.
-    pub(super) fn replay(&self, record: Record<'_>, position: Position, now: Now) -> Result<(), String> {
+    pub(in crate::stream) fn replay(
+        &self,
+        record: Record<'_>,
+        position: Position,
+        now: Now,
+    ) -> Result<(), String> {
         match record {
             Record::Defined { stream, created, seed, definition } => {
                 let definition = StreamDefinition::read_kept(definition)?;

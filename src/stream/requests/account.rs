@@ -5,10 +5,19 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Serving;
 use crate::stream::api::reply::{AccountInfo, ApiStatistics};
 use crate::stream::definition::Storage;
+use crate::stream::streams::Streams;
 
 impl Serving<'_> {
     pub(super) fn account_info(&mut self) {
-        let hub = self.streams.hub();
+        let info = self.streams.account_info();
+        self.asker.answer(&info, self.effects);
+    }
+}
+
+impl Streams {
+    /// How much there is of everything.
+    pub fn account_info(&self) -> AccountInfo {
+        let hub = self.hub();
         let mut info = AccountInfo {
             api: ApiStatistics {
                 total: hub.requests.load(Relaxed),
@@ -17,7 +26,7 @@ impl Serving<'_> {
             },
             ..AccountInfo::default()
         };
-        for stream in self.streams.all() {
+        for stream in self.all() {
             let state = stream.state.lock();
             let definition = state.data.definition();
             let (used, reserved) = match definition.storage {
@@ -29,6 +38,6 @@ impl Serving<'_> {
             info.streams += 1;
             info.consumers += state.consumers.len();
         }
-        self.asker.answer(&info, self.effects);
+        info
     }
 }

@@ -64,6 +64,31 @@ fn the_figures_of_the_server_move() {
 }
 
 #[test]
+fn the_page_of_streams_tells_of_streams_and_consumers() {
+    let server = server(&[]);
+    let mut http = Http::connect(server.http_address());
+    let mut resp = Client::connect(server.address());
+    assert_eq!(http.get("/jsz").json()["streams"], 0);
+    assert_eq!(resp.ask("STREAM.CREATE B SUBJECTS 1 b.>"), "OK");
+    assert_eq!(resp.ask("STREAM.CREATE A SUBJECTS 1 a.> MAXBYTES 1000 STORAGE MEMORY"), "OK");
+    resp.ask("STREAM.PUBLISH a.1 hello");
+    resp.ask("STREAM.PUBLISH b.1 hello");
+    resp.ask("STREAM.PUBLISH b.2 hello");
+    let page = http.get("/jsz?streams=1&config=1").json();
+    let figures = ["streams", "consumers", "messages", "total", "reserved_memory", "reserved_storage"];
+    assert_eq!(figures.map(|figure| page[figure].as_u64()), [2, 0, 3, 1, 1000, 0].map(Some), "{page}");
+    let streams = &page["account_details"][0]["stream_detail"];
+    let found = [0, 1].map(|at| (streams[at]["name"].as_str(), streams[at]["state"]["messages"].as_u64()));
+    assert_eq!(found, [(Some("A"), Some(1)), (Some("B"), Some(2))], "{page}");
+    assert_eq!(streams[1]["config"]["subjects"][0], "b.>");
+    assert_eq!(http.get("/varz").json()["jetstream"]["stats"]["reserved_memory"], 1000);
+    for path in ["/jsz?acc=others&streams=1", "/jsz?streams=1&offset=1", "/jsz?config=1"] {
+        assert!(http.get(path).json().get("account_details").is_none(), "{path}");
+    }
+    assert_eq!(http.get("/jsz?streams=perhaps").status, 400);
+}
+
+#[test]
 fn connections_are_listed_in_many_ways() {
     let server = server(&[]);
     let mut http = Http::connect(server.http_address());

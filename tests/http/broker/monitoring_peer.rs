@@ -1,6 +1,7 @@
 //! The pages of monitoring beside those of nats-server: fields, figures, orders and reasons.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::monitoring::{server, visit};
 use crate::support::broker::BrokerClient;
 use crate::support::http::Http;
 use crate::support::peers;
-use crate::support::process::{Server, pause, wait_for};
+use crate::support::process::{Folder, Server, pause, wait_for};
 
 /// Fields that only one of the two has, with the reason.
 const DIFFERENCES: &[(&str, &str)] = &[
@@ -17,6 +18,10 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("/varz .feature_flags", "they are those of nats-server"),
     ("/varz .disk_io_wait_stats", "its streams wait for the disk"),
     ("/varz .http_req_stats", "its fields are the pages that were asked for"),
+    ("/varz .jetstream.config.sync_always", "nothing is acknowledged before it is synced"),
+    ("/jsz .config.sync_always", "nothing is acknowledged before it is synced"),
+    ("/jsz .account_details[].stream_detail[].config.metadata", "its versions are its own"),
+    ("/jsz .account_details[].stream_detail[].consumer_detail[].config.metadata", "its versions are its own"),
     ("/varz .websocket", "WebSockets have the port of HTTP, and are always on"),
     (
         "/connz .connections[].rtt",
@@ -50,11 +55,38 @@ fn shape(place: &str, value: &Value, found: &mut BTreeMap<String, &'static str>)
     found.insert(place.to_owned(), kind);
 }
 
+/// A stream with a message and a consumer, and one with nothing.
+fn make_streams(address: SocketAddr) {
+    let mut client = BrokerClient::quiet(address);
+    let mut ask = |subject: &str, body: &str| {
+        let inbox = "_INBOX.monitoring";
+        client.write(format!(
+            "SUB {inbox} 9\r\nUNSUB 9 1\r\nPUB {subject} {inbox} {}\r\n{body}\r\n",
+            body.len()
+        ));
+        let reply = client.read_until("}\r\n");
+        assert!(!reply.contains("\"error\""), "{reply}");
+    };
+    ask("$JS.API.STREAM.CREATE.A", r#"{"name":"A","subjects":["js.a.>"],"max_bytes":100000}"#);
+    ask("$JS.API.STREAM.CREATE.B", r#"{"name":"B","subjects":["js.b"],"storage":"memory"}"#);
+    let body = r#"{"stream_name":"A","config":{"durable_name":"c","ack_policy":"explicit"}}"#;
+    ask("$JS.API.CONSUMER.DURABLE.CREATE.A.c", body);
+    ask("js.a.1", "hello");
+}
+
 #[test]
 fn pages_have_the_fields_of_nats_server() {
     let Some(program) = peers::nats_server() else { return };
-    let (ours, theirs) = (server(&[]), Server::nats(&program, 0, "http: \"127.0.0.1:-1\"\n"));
+    let folder = Folder::new();
+    let settings = format!(
+        "http: \"127.0.0.1:-1\"\njetstream {{ store_dir: {:?} }}\n",
+        folder.path().display().to_string()
+    );
+    let (ours, theirs) = (server(&[]), Server::nats(&program, 0, &settings));
     let _clients = [visit(ours.broker_address()), visit(theirs.address())];
+    for address in [ours.broker_address(), theirs.address()] {
+        make_streams(address);
+    }
     let mut doors = [Http::connect(ours.http_address()), Http::connect(theirs.nats_monitoring_address())];
     for path in [
         "/varz",
@@ -65,6 +97,14 @@ fn pages_have_the_fields_of_nats_server() {
         "/connz?limit=1&offset=1",
         "/subsz",
         "/subsz?subs=1",
+        "/jsz",
+        "/jsz?accounts=1",
+        "/jsz?acc=$G",
+        "/jsz?acc=others&streams=1",
+        "/jsz?streams=1",
+        "/jsz?streams=1&offset=1",
+        "/jsz?consumers=1",
+        "/jsz?consumers=1&config=1",
         "/healthz",
     ] {
         let [ours, theirs] = [0, 1].map(|door| {
