@@ -21,12 +21,12 @@ pub(crate) mod target;
 use std::path::{Path, PathBuf};
 
 use crate::support::peers::skip;
-use crate::support::process::Server;
+use crate::support::process::{Folder, Server};
 use format::Transcript;
 use frame_in_process::FrameInProcess;
 use frame_socket::FrameTarget;
 use in_process::InProcessTarget;
-use runner::check;
+use runner::{Way, check, check_way};
 use target::Target;
 
 /// Where the files are.
@@ -114,6 +114,27 @@ fn the_broker_answers_as_the_transcripts_say() {
             Some(reason) => skip(&format!("{} over sockets: it {reason}", transcript.name)),
             None => failures.extend(check(&transcript, fresh, None)),
         }
+    }
+    assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
+}
+
+#[test]
+fn the_broker_keeps_streams_as_the_transcripts_say() {
+    let mut failures = Vec::new();
+    for transcript in load_streams() {
+        let folder = Folder::new();
+        let mut used = 0;
+        let mut fresh = || {
+            used += 1;
+            let kept = folder.path().join(used.to_string());
+            let kept = kept.to_str().expect("the folder's name is text");
+            let server = Server::quartet(&["--broker-port", "0", "--dir", kept]);
+            let address = server.broker_address();
+            Target::Frames(FrameTarget::new(&transcript, server, address))
+        };
+        // What depends on the disk is answered later than what does not, so nothing comes behind it in one write.
+        let ways = [Way::CommandPerWrite, Way::BytePerWrite];
+        failures.extend(ways.into_iter().flat_map(|way| check_way(&transcript, &mut fresh, None, way)));
     }
     assert!(failures.is_empty(), "Quartet answers otherwise:\n{}", failures.join("\n"));
 }

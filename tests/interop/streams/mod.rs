@@ -24,7 +24,7 @@ struct Keeping {
 
 /// The servers to play to.
 fn programs() -> Vec<Program> {
-    peers::nats_server().map(Program::Nats).into_iter().collect()
+    peers::nats_server().map(Program::Nats).into_iter().chain([Program::Quartet]).collect()
 }
 
 impl Keeping {

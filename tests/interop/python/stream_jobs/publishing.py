@@ -107,17 +107,17 @@ async def expectations_are_checked(client, streams):
 
 
 async def old_messages_make_room(client, streams):
-    async def left(**limit):
-        await streams.add_stream(name="ROOM", subjects=["orders.*"], **limit)
+    async def left(name, **limit):
+        await streams.add_stream(name=name, subjects=["orders.*"], **limit)
         for number in range(10):
             await streams.publish(f"orders.{number % 2}", b"0123456789")
-        state = (await streams.stream_info("ROOM")).state
-        await streams.delete_stream("ROOM")
+        state = (await streams.stream_info(name)).state
+        await streams.delete_stream(name)
         return state.messages, state.first_seq, state.last_seq
 
-    assert await left(max_msgs=3) == (3, 8, 10)
-    assert await left(max_msgs_per_subject=2) == (4, 7, 10)
-    kept, first, last = await left(max_bytes=200)
+    assert await left("COUNTED", max_msgs=3) == (3, 8, 10)
+    assert await left("EACH", max_msgs_per_subject=2) == (4, 7, 10)
+    kept, first, last = await left("WEIGHED", max_bytes=200)
     assert 0 < kept < 10 and (first, last) == (11 - kept, 10), (kept, first, last)
 
 
@@ -200,17 +200,6 @@ async def markers_tell_of_the_end(client, streams):
     await until(lambda: has_messages(streams, "TELL", 0))
 
 
-async def lifetimes_reach_over_those_of_markers(client, streams):
-    marked = {"allow_msg_ttl": True, "subject_delete_marker_ttl": 60}
-    await streams.add_stream(name="MARKERS", subjects=["orders.*"], **marked)
-    await streams.add_stream(name="KEYS", subjects=["keys.*"], max_msgs_per_subject=1, **marked)
-    for subject, lifetime in [("orders.1", 5), ("orders.2", 90), ("keys.1", 5)]:
-        await streams.publish(subject, b"x", msg_ttl=lifetime)
-    found = [await streams.get_msg(*place) for place in [("MARKERS", 1), ("MARKERS", 2), ("KEYS", 1)]]
-    # Where a subject has one message only there is no older marker that could outlast it.
-    assert [message.headers["Nats-TTL"] for message in found] == ["60", "90", "5"], found
-
-
 async def messages_are_published_again(client, streams):
     again = await client.subscribe("again.>")
     await client.flush()
@@ -261,7 +250,6 @@ JOBS = [
     ages_end_messages,
     lifetimes_end_messages,
     markers_tell_of_the_end,
-    lifetimes_reach_over_those_of_markers,
     messages_are_published_again,
     sealed_stream_takes_nothing,
     stream_without_acknowledgements,
