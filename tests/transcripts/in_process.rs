@@ -255,11 +255,17 @@ impl Kept {
 
     /// The disk that the next server finds.
     fn end(self, stop: Stop) -> SimulatedDisk {
-        let Kept { disk, keeper, writer } = self;
+        let Kept { disk, keeper, mut writer } = self;
         match stop {
             Stop::PowerLost => disk.after_power_loss(Survival::Nothing, &mut Random::with_seed(1)),
             Stop::InOrder => {
-                keeper.close();
+                // A snapshot waits for the writer, which has no thread of its own here.
+                let closing = std::thread::spawn(|| keeper.close());
+                while !closing.is_finished() {
+                    writer.step();
+                    std::thread::yield_now();
+                }
+                closing.join().expect("the keeper does not panic");
                 writer.finish();
                 disk
             }
