@@ -40,11 +40,9 @@ impl Stream {
         }
         loop {
             let (mut then, mut gone) = (Vec::new(), Vec::new());
-            let applied = self.with(|state| self.apply_some(state, &mut then, &mut gone, effects));
-            if let Err(error) = &applied {
-                self.log_unreadable(error);
-            }
-            let is_over = matches!(applied, Ok(true) | Err(_));
+            // What the disk has is applied although a file is damaged: publishers wait for that.
+            let is_over = self.with_readable(|state| self.apply_some(state, &mut then, &mut gone, effects))
+                != Some(false);
             for then in then {
                 self.carry_out(then, Ok(()), effects);
             }

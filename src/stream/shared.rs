@@ -15,7 +15,7 @@ use super::following::Waiting;
 use super::hub::Hub;
 use super::pending::{Change, Continuation, Entry, Pending, Then};
 use super::record::Record;
-use super::segment::ReadError;
+use super::segment::{Directory, FileId, ReadError};
 use super::state::{Data, Missing};
 use super::upkeep::Upkeep;
 use crate::clock::Now;
@@ -134,9 +134,25 @@ impl Stream {
     ///
     /// # Errors
     /// If a directory cannot be read.
-    pub(super) fn with<T>(
+    pub(super) fn with<T>(&self, work: impl FnMut(&mut State) -> Result<T, Missing>) -> Result<T, ReadError> {
+        self.with_directories(work, |missing| missing.read())
+    }
+
+    /// The same for work that must go on: a directory that cannot be read counts as empty, and the log says so.
+    pub(super) fn with_readable<T>(&self, work: impl FnMut(&mut State) -> Result<T, Missing>) -> Option<T> {
+        let read = |missing: &Missing| {
+            Ok(missing.read().unwrap_or_else(|error| {
+                self.log_unreadable(&error);
+                (missing.0.id(), Arc::default())
+            }))
+        };
+        self.with_directories(work, read).ok()
+    }
+
+    fn with_directories<T>(
         &self,
         mut work: impl FnMut(&mut State) -> Result<T, Missing>,
+        directory_of: impl Fn(&Missing) -> Result<(FileId, Arc<Directory>), ReadError>,
     ) -> Result<T, ReadError> {
         let mut read = None;
         loop {
@@ -151,7 +167,7 @@ impl Stream {
                 }
                 Err(missing) => {
                     drop(state);
-                    read = Some(missing.read()?);
+                    read = Some(directory_of(&missing)?);
                 }
             }
         }
