@@ -37,7 +37,7 @@ fn info_comes_first_and_again_after_the_first_pong() {
     let expected = serde_json::json!({
         "server_id": info["server_id"], "server_name": "quartet", "version": "2.11.9", "proto": 1, "go": "none",
         "host": address.ip().to_string(), "port": address.port(), "headers": true, "max_payload": 2 << 20,
-        "client_id": info["client_id"], "client_ip": "127.0.0.1",
+        "client_id": info["client_id"], "client_ip": "127.0.0.1", "jetstream": true, "api_lvl": 1,
     });
     assert_eq!(info, expected);
     assert_eq!(info["server_id"].as_str().map(|id| (id.len(), id.starts_with('N'))), Some((56, true)));
