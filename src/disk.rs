@@ -232,7 +232,7 @@ impl Disk for Folder {
     }
 }
 
-/// A disk on which nothing is changed: what is read is as it is there, and whoever cleans up believes that he has.
+/// A disk that is only read: files are as they are there, and cuts, removals and renames seem to succeed but change nothing.
 pub struct Untouched(pub Arc<dyn Disk>);
 
 impl Disk for Untouched {

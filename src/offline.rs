@@ -22,16 +22,16 @@ use crate::stream::message::StoredMessage;
 use crate::stream::offline::{Disks, Importing, find, verify};
 use crate::stream::{FILES_FOLDER, Streams, Surroundings};
 
-/// The word behind the program's name that asks for this.
+/// The program's subcommand.
 pub const WORD: &str = "stream";
 
-/// What the first line of an export says it is.
+/// The format name in the first line of an export.
 const FORMAT: &str = "quartet-stream";
 
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// Longest line of an export: the longest message in base64, and its frame.
+/// The longest line of an export: the longest message in base64, and its frame.
 const LINE_MAX: u64 = 128 << 20;
 
 /// Does what the arguments behind `quartet stream` ask for.  False if damage was found.
@@ -243,7 +243,7 @@ fn write_line(target: &mut impl Write, line: &impl Serialize) -> io::Result<()> 
     target.write_all(b"\n")
 }
 
-/// Says something that is not part of what was asked for.
+/// Writes a note to standard error, beside the requested output.
 fn tell(line: &str) {
     // Nobody may be listening, which changes nothing.
     let _ = writeln!(io::stderr(), "quartet: {line}");
@@ -281,7 +281,7 @@ fn import(path: &Path, input: Option<&PathBuf>) -> Result<(), String> {
     let imported = Importing::begin(&streams, definition, created, clock.now()).and_then(|mut importing| {
         let imported = import_lines(&mut importing, &mut lines);
         if imported.is_err() {
-            // What was begun goes again.
+            // An import that fails leaves nothing behind.
             importing.abandon()?;
         }
         imported

@@ -1,5 +1,5 @@
 //! Work that operations leave for the end of their batch, when their thread holds no lock: it may read from the disk or publish
-//! much, which nobody should wait for.
+//! many messages, and nobody should wait for that.
 
 use std::mem;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Works {
 }
 
 impl Effects {
-    /// Has `work` be done at the end of the batch, once however often it is asked for in the batch.
+    /// Asks for `work` to be done at the end of the batch, once however often it is asked for in the batch.
     pub fn after_batch(&mut self, work: Arc<dyn AfterBatch>) {
         self.works.add(work);
     }
@@ -83,7 +83,7 @@ impl Effects {
 
 impl FanOut {
     /// Delivers the effects of a batch, as [`Effects::deliver`] does, with the server's alarm.  Work that is left over then goes
-    /// to whom the alarm wakes, so effects may be dropped afterwards.  No lock may be held.
+    /// to the thread that the alarm wakes, so effects may be dropped afterwards.  No lock may be held.
     pub fn deliver(&self, effects: &mut Effects) {
         assert_nothing_held("delivers effects");
         effects.deliver(&self.alarm);

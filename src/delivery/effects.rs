@@ -15,7 +15,7 @@ use crate::alarm::Alarm;
 use crate::allocator;
 use crate::wait::Barrier;
 
-/// How long a publisher pauses that has to slow down; then it may publish until it is told so again, one message at least.
+/// How long a publisher that has to slow down pauses; then it may publish until it has to again, one message at least.
 /// The disk takes about so long for a sync.
 pub const SLOWED_TIME: Duration = Duration::from_millis(2);
 
@@ -80,7 +80,7 @@ impl Effects {
     }
 
     /// Has the publisher hold back what else it has to publish, and go on after [`SLOWED_TIME`]: a sink has more to write to the
-    /// disk than this can take for now.  What was published is published.
+    /// disk than this can take now.  Messages that were published before are not held back.
     pub fn slow_down(&mut self) {
         self.is_slowed = true;
     }

@@ -32,7 +32,7 @@ pub struct FanOut {
     pub(super) backlog: Arc<Backlog>,
     /// The feeds that are open.
     pub(super) feeds: Arc<Feeds>,
-    /// That of the server.
+    /// The alarm of the server.
     pub(super) alarm: Arc<Alarm>,
     pub(super) left_work: LeftWork,
     counts: Arc<Counts>,
@@ -47,7 +47,7 @@ pub struct Receivers {
     pub is_heard: bool,
     /// Whether its sender is one of them.
     pub has_sender: bool,
-    /// Whether so much waits for one of them that who has more to deliver should let it read first.  Of deliveries only.
+    /// Whether so much waits for one of the receivers that the caller should let it read before the next delivery.  Set by deliveries only.
     pub is_behind: bool,
 }
 
@@ -61,14 +61,14 @@ impl Receivers {
     }
 }
 
-/// Those who want a subject at a moment.
+/// The receivers of a subject at a moment.
 pub struct Recipients {
     target: Box<[u8]>,
     matches: Matches,
 }
 
 impl Recipients {
-    /// The subject that they want.
+    /// The subject.
     pub fn target(&self) -> &[u8] {
         &self.target
     }
@@ -228,7 +228,7 @@ impl FanOut {
         self.send(message, target, &self.channels, effects, None)
     }
 
-    /// Those who want a subject of the broker at this moment, for several deliveries one after the other.  Whoever ends meanwhile
+    /// The receivers of a subject of the broker at this moment, for several deliveries one after the other.  A subscription that ends meanwhile
     /// gets nothing more.
     pub fn recipients(&self, target: &[u8]) -> Recipients {
         let mut recipients = Recipients { target: target.into(), matches: Matches::default() };
@@ -255,8 +255,10 @@ impl FanOut {
         let mut sending = Sending::new(Publication::new(message, target, &self.backlog), stages);
         sending.send_to_all(matches, lookups.turns(), &self.channels);
         let Sending { spent, mut receivers, .. } = sending;
+        // Of a queue group one member gets a message, so that all are behind shows at the next one.
         let is_behind = |wants: &Arc<Subscription>| wants.outbox().bytes() > DELIVERED_AHEAD_MAX;
-        receivers.is_behind = matches.each.iter().any(is_behind);
+        let members = matches.groups.iter().flat_map(|group| &group.members);
+        receivers.is_behind = matches.each.iter().chain(members).any(is_behind);
         self.end_sending(message, &spent, effects);
         receivers
     }

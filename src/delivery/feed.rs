@@ -2,7 +2,7 @@
 //! unlike the durable streams.
 //!
 //! A feed of a service's events ends if it falls behind: later events would mislead a reader that does not know of the
-//! missing ones.  A feed of other messages has a policy like any receiver, and is told how many it has missed.
+//! missing ones.  A feed of other messages has a policy like any receiver, and learns how many it has missed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -15,7 +15,7 @@ use quartet_protocol::buffer::Buffer;
 use super::outbox::Bound;
 use super::{Effects, Encoding, FanOut, Outbox, ROOM, Subscription, SubscriptionOptions, Topic};
 
-/// Feeds at a time.
+/// The most feeds at a time.
 const FEEDS_MAX: usize = 10_000;
 
 /// Bytes of events that wait for one feed of events.

@@ -90,14 +90,14 @@ impl FanOut {
 }
 
 impl Presence {
-    /// Notes that somebody begins to take the messages of a subject or pattern.
+    /// Notes a new subscription or sink of a subject or pattern.
     pub(super) fn note_begin(&self, pattern: &[u8]) {
         if pattern.starts_with(PREFIX) {
             self.watchers.fetch_add(1, Relaxed);
         }
     }
 
-    /// Notes that somebody ceases to do so.
+    /// Notes the end of a subscription or sink of a subject or pattern.
     pub(super) fn note_end(&self, pattern: &[u8]) {
         if pattern.starts_with(PREFIX) {
             self.watchers.fetch_sub(1, Relaxed);

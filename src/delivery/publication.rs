@@ -9,7 +9,7 @@ use super::backlog::Backlog;
 use super::message::SHARED_PAYLOAD_MIN;
 use super::{Encoding, Message, Outbox, SharedMessage, Subscription};
 
-/// One message on its way into the stages.
+/// One message that is being staged.
 pub(super) struct Publication<'m> {
     /// What receivers get.
     pub(super) message: &'m Message<'m>,
@@ -35,7 +35,7 @@ pub(super) struct Form<'m> {
 }
 
 impl<'m> Publication<'m> {
-    /// A message to be staged for those who want `target`.
+    /// A message to be staged for the receivers of `target`.
     pub(super) fn new(
         message: &'m Message<'m>,
         target: &'m [u8],

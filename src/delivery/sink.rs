@@ -1,5 +1,5 @@
 //! Sinks: receivers within the server, which take messages while they are published.  Streams are such receivers, and so is
-//! what answers requests to the server.
+//! the part that answers requests to the server.
 //!
 //! A sink is no subscription: it has no outbox, misses nothing, and is neither counted nor listed among the receivers of a
 //! message.  But its publisher learns that the message was heard.
@@ -27,7 +27,7 @@ pub trait Sink: Send + Sync {
     fn take(&self, message: &Message<'_>, effects: &mut Effects);
 }
 
-/// A sink that was added for one subject or wildcard, for those who want to remove it.
+/// A sink that was added for one subject or wildcard, with which it can be removed.
 pub struct SinkId(pub(super) Arc<PlacedSink>);
 
 impl SinkId {
@@ -38,7 +38,7 @@ impl SinkId {
 }
 
 impl FanOut {
-    /// Has a sink take the messages of a subject of the broker, or of the subjects that match a wildcard, whoever publishes
+    /// Makes a sink take the messages of a subject of the broker, or of the subjects that match a wildcard, whoever publishes
     /// them: clients of all listeners, and services their events.  A wildcard that does not name the beginning of hidden
     /// subjects (`$...`, `_INBOX.`) does not match them.  The text must be a valid pattern.
     ///
@@ -56,7 +56,7 @@ impl FanOut {
     }
 }
 
-/// Has sinks take a message; false if none does, since too many publish within one another.
+/// Hands a message to sinks; false if none takes it, since too many publish within one another.
 pub(super) fn take(sinks: &Taking, message: &Message<'_>, effects: &mut Effects) -> bool {
     if sinks.is_empty() || effects.sinks_within == NESTING_MAX {
         return false;

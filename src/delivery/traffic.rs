@@ -143,7 +143,7 @@ impl Untold {
         self.traffic[listener as usize].published.add(bytes);
     }
 
-    /// Notes that something may be sent that nobody has published now.
+    /// Notes that messages may be sent that were published earlier.
     #[inline]
     pub(super) fn expect_sent(&mut self, counts: &Arc<Counts>) {
         self.counts.get_or_insert_with(|| Arc::clone(counts));

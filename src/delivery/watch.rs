@@ -1,5 +1,5 @@
-//! Watches: work of the server that is to be done when somebody begins or ceases to subscribe to a subject.  Consumers that push
-//! their messages to a subject wait like that for their receivers.
+//! Watches: work of the server that is done when somebody subscribes to a subject or unsubscribes from it.  Consumers that push
+//! their messages to a subject wait for their receivers this way.
 //!
 //! While nobody watches, a subscription costs one look at a number.
 
@@ -31,8 +31,8 @@ pub struct Watch {
 }
 
 impl FanOut {
-    /// Has `work` be done at the end of every batch in which somebody begins or ceases to subscribe to `subject`, or to a pattern
-    /// that may match it.  Whether there is interest then is [`Interest::has_interest`](super::Interest::has_interest)'s to say.
+    /// Does `work` at the end of every batch in which somebody subscribes to, or unsubscribes from, `subject` or a pattern
+    /// that may match it.  [`Interest::has_interest`](super::Interest::has_interest) says whether there is interest then.
     pub fn watch(&self, subject: &[u8], work: Arc<dyn AfterBatch>) -> Watch {
         let watches = Arc::clone(&self.watches);
         let (subject, number) = (Name::from(subject), watches.made.fetch_add(1, Relaxed));
@@ -74,7 +74,7 @@ impl Watches {
                 let matching = by_subject.iter().filter(|(subject, _)| subject::matches(pattern, subject));
                 matching.for_each(|(_, works)| add(works));
             }
-            // Who works needlessly finds that nothing has changed.
+            // Work that is done needlessly finds that nothing has changed.
             Topic::Glob(..) => by_subject.values().for_each(add),
         }
     }

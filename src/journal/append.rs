@@ -1,4 +1,4 @@
-//! Appending: a service hands over its records, each in as many pieces as it has them in, and they are copied once.
+//! Appending: a service hands over its records, each in one or more pieces, and they are copied once.
 
 use super::record::Tag;
 use super::{Journal, Position};
@@ -15,10 +15,10 @@ pub struct Appended {
 }
 
 impl Appended {
-    /// Where records begin that no journal has.  Nothing can be read there.
+    /// The position of records that no journal has.  Nothing can be read there.
     pub const NOWHERE: Position = Position(u64::MAX);
 
-    /// The journal has failed: nobody will ever hear that the records are on the disk.
+    /// The journal has failed: the records never reach the disk.
     pub(super) const FAILED: Appended = Appended { start: Appended::NOWHERE, end: Position(u64::MAX) };
 }
 

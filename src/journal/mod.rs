@@ -262,8 +262,8 @@ impl Journal {
         }
     }
 
-    /// True from when half of what may wait for the disk does: whoever appends should slow down, before
-    /// [`Journal::admit`] refuses anything.  Who has appended something and waits for its end
+    /// True from when half of what may wait for the disk does: callers that append should slow down, before
+    /// [`Journal::admit`] refuses anything.  A caller that has appended something and waits for its end
     /// ([`Durable::poll_synced`]) is woken when all that waited has been written, or when it cannot be written;
     /// it asks again then, since others may have appended meanwhile.
     pub fn is_behind(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Reading single records of the journal while it is written.
 //!
-//! Streams keep the newest messages in the journal only, and read them by the positions that an append has told.  A reader
+//! Streams keep the newest messages in the journal only, and read them by the positions that their appends returned.  A reader
 //! takes no lock while it waits for the disk.  It reads a piece of a segment at once into memory that it uses again and
 //! again, so that records that lie near each other come from one read.
 
@@ -44,7 +44,7 @@ pub enum ReadError {
         /// The disk's reason.
         error: io::Error,
     },
-    /// The file is not as it was written, or no record of the service begins there.
+    /// The file is damaged there, or no record of the service begins there.
     Damaged {
         /// The file.
         file: String,
@@ -75,7 +75,7 @@ impl fmt::Display for ReadError {
 impl std::error::Error for ReadError {}
 
 /// Reads the records of one service.  A thread that reads has one and keeps it, for its memory and because records that lie beside
-/// each other come from one read, whoever asks for them.
+/// each other come from one read, even for different streams.
 pub struct Reader {
     shared: Arc<Shared>,
     tag: Tag,

@@ -1,7 +1,7 @@
-//! The segments that there are, and those of their files that are open for reading.
+//! The segments of the journal, and those of their files that are open for reading.
 //!
-//! A file is opened when somebody reads it, and the files that were read last stay open.  A snapshot removes segments; who has
-//! one open reads on.
+//! A file is opened when somebody reads it, and the files that were read last stay open.  A snapshot removes segments; a reader that has
+//! one open can still read it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -64,7 +64,7 @@ impl Segment {
 }
 
 impl Segments {
-    /// The segment `sequence` begins behind all others.
+    /// Adds the segment `sequence` behind all others.
     pub(super) fn begin(&self, sequence: u64, start: Position) {
         let segments = &mut self.0.lock().segments;
         if let Some((_, last)) = segments.last_key_value() {
@@ -73,7 +73,7 @@ impl Segments {
         segments.insert(start, Arc::new(Segment { sequence, start, end: AtomicU64::new(u64::MAX) }));
     }
 
-    /// The segments before this one are removed.
+    /// Forgets the segments before this one, which are removed.
     pub(super) fn forget_before(&self, sequence: u64) {
         let known = &mut *self.0.lock();
         known.segments.retain(|_, segment| segment.sequence >= sequence);

@@ -111,7 +111,7 @@ impl Shared {
         pending.bytes.len() >= self.options.pending_max / 2
     }
 
-    /// Tells those who would append whether too much waits.  Called under the lock, whenever that may have changed.
+    /// Updates the flag that tells appending threads whether too much waits.  Called under the lock, whenever that may have changed.
     pub(super) fn note_pending(&self, pending: &Pending) {
         let is_behind = self.is_half_full(pending);
         // All threads look at it, so it is written only when it changes.

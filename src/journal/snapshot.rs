@@ -35,7 +35,7 @@ pub struct Snapshot {
     draft: Option<Box<dyn DiskFile>>,
     /// Why nothing more is written.
     error: Option<io::Error>,
-    /// What is to be done when it has replaced the files before.
+    /// What is done once it has replaced the older files.
     then: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -60,8 +60,8 @@ impl Snapshot {
         Position(self.start.0 + self.written + self.bytes.len() as u64)
     }
 
-    /// Has something done once the snapshot counts and the files that it replaces are removed: what only those files needed
-    /// is needed no more.  It is done on the thread that finishes the snapshot, under no lock, before another snapshot
+    /// Calls `then` once the snapshot counts and the files that it replaces are removed: what only those files needed
+    /// is needed no more.  It is called on the thread that finishes the snapshot, under no lock, before another snapshot
     /// can be begun; never if the snapshot comes to nothing.
     pub fn on_finished(&mut self, then: impl FnOnce() + Send + 'static) {
         self.then.push(Box::new(then));

@@ -151,7 +151,7 @@ impl Connection {
         NextAction::Again
     }
 
-    /// Begins to hold input back if the last step has published more than the disk can take for now.
+    /// Begins to hold input back if the last step has published more than the disk can take now.
     fn note_slowed(&mut self, executor: &Executor) {
         if executor.is_slowed() && self.slowed_until.is_none() {
             self.slowed_until = Some(executor.services().clock.now().after(SLOWED_TIME).micros());
@@ -163,7 +163,7 @@ impl Connection {
         self.slowed_until.is_some() || (self.reads < READS_PER_TURN && !executor.is_turn_over())
     }
 
-    /// The worker's next action if there is nothing to do for now.
+    /// The worker's next action if there is nothing to do now.
     fn pending_action(&self) -> NextAction {
         let due = || self.session.deadline().into_iter().chain(self.slowed_until).min();
         let due = if self.ending { None } else { due() };

@@ -1,4 +1,4 @@
-//! The consumers of a stream, behind its lock: which there are, and when each of them has something to do.
+//! The consumers of a stream, behind the stream's lock, and when each of them has something to do.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -30,21 +30,23 @@ pub(super) struct Slot {
     pub(super) created: i64,
     pub(super) definition: ConsumerDefinition,
     pub(super) consumer: Consumer,
-    /// Its turn at the end of a thread's batch.
+    /// The work that runs it at the end of a thread's batch.
     pub(super) runner: Arc<Runner>,
-    /// Has it run when somebody begins or ceases to subscribe to the subject that it pushes messages to.
+    /// Runs it when somebody subscribes to, or unsubscribes from, the subject that it pushes messages to.
     watch: Option<Watch>,
     /// Some thread's batch is going to run it.
     pub(super) is_queued: bool,
     /// A thread runs it, and another one wants it run once more.
     pub(super) is_running: bool,
     pub(super) is_wanted: bool,
-    /// What is to be done in its next turn, before anything else.
+    /// What its next turn does before anything else.
     pub(super) postponed: Vec<Effect>,
     /// The time at which it has something to do, as the hub has noted it.
     pub(super) deadline: Option<u64>,
     /// Where its last message was read, unless a thread runs it.
     pub(super) reading: Option<Reading>,
+    /// It has read since the last housekeeping.
+    pub(super) has_read: bool,
 }
 
 /// The consumers of a stream.
@@ -69,7 +71,7 @@ impl AfterBatch for Runner {
 }
 
 impl Slot {
-    /// A consumer that is new or was taken back.
+    /// A consumer that is new or was restored at a start.
     pub(super) fn new(defined: &Defined, consumer: Consumer, stream: &Arc<Stream>) -> Slot {
         let mut slot = Slot {
             id: defined.id,
@@ -85,12 +87,13 @@ impl Slot {
             postponed: Vec::new(),
             deadline: None,
             reading: None,
+            has_read: false,
         };
         slot.watch_receivers(&stream.hub.fan_out);
         slot
     }
 
-    /// It has another definition.
+    /// Gives it another definition.
     pub(super) fn define(&mut self, definition: &ConsumerDefinition, fan_out: &FanOut) {
         self.definition.clone_from(definition);
         self.watch_receivers(fan_out);
@@ -102,7 +105,7 @@ impl Slot {
         self.watch = is_push.then(|| fan_out.watch(subject, Arc::clone(&self.runner) as _));
     }
 
-    /// Has it run at the end of this thread's batch.
+    /// Runs it at the end of this thread's batch.
     pub(super) fn queue(&mut self, effects: &mut Effects) {
         if !std::mem::replace(&mut self.is_queued, true) {
             effects.after_batch(Arc::clone(&self.runner) as _);
@@ -168,7 +171,7 @@ impl Consumers {
         self.in_order().map(|slot| (&*slot.name, &slot.definition))
     }
 
-    /// Whether one of them wanted a message and is beyond it.
+    /// Whether one of them wanted a message and is done with it.
     pub(super) fn have_passed(&self, sequence: u64, subject: &[u8]) -> bool {
         let has_passed = |slot: &Slot| {
             let consumer = &slot.consumer;

@@ -1,4 +1,4 @@
-//! How consumers begin, change and end, and what their receivers say to them.
+//! Creating, changing and deleting consumers, and handing them what their receivers send.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,25 +22,25 @@ use crate::delivery::Effects;
 use crate::random::{Random, machine_seed};
 use crate::wait::{Lost, Position};
 
-/// Called with the name of a consumer once it is there, or with the reason why it is not.
+/// Called with the name of a consumer once it exists, or with the reason why it could not be created.
 pub(super) type ConsumerCreated =
     Box<dyn FnOnce(&Arc<Stream>, Result<Arc<str>, ApiError>, &mut Effects) + Send>;
 
-/// Called once a consumer is gone.
+/// Called once a consumer is deleted.
 pub(super) type ConsumerDeleted = Box<dyn FnOnce(&Arc<Stream>, Result<(), ApiError>, &mut Effects) + Send>;
 
 /// Called once an acknowledgement is on the disk.
 pub(super) type Answered = Box<dyn FnOnce(&mut Effects) + Send>;
 
-/// Letters of a name that the server invents.
+/// The number of letters in a name that the server invents.
 const NAME_LENGTH: usize = 8;
 
-/// What a receiver asks a consumer for beside its acknowledgement.
+/// An acknowledgement, with the request for the next message that may come with it.
 #[derive(Clone, Debug)]
 pub struct Said<'s> {
     /// The message.
     pub sequence: u64,
-    /// What it says about it.
+    /// What the receiver says about the message.
     pub acknowledgement: Acknowledgement<'s>,
     /// The request of `+NXT`.
     pub next: Option<PullRequest>,
@@ -69,7 +69,7 @@ impl Stream {
         self.once_settled(Box::new(decide), effects);
     }
 
-    /// What a consumer is going to be, and whether that is new.
+    /// The definition that a consumer is about to have, and whether the consumer is new.
     fn decide_consumer(
         self: &Arc<Stream>,
         definition: ConsumerDefinition,
@@ -126,7 +126,7 @@ impl Stream {
         Ok((Defined { id, name: name.into(), created, definition, since: None }, true))
     }
 
-    /// Has the definition of a consumer written down and applied.
+    /// Appends the definition of a consumer to the journal, and applies it once the disk has it.
     pub(super) fn keep_consumer(
         self: &Arc<Stream>,
         mut defined: Defined,
@@ -158,7 +158,7 @@ impl Stream {
         self.change(&mut state, &record, Change::DefineConsumer(Arc::new(defined)), then, effects);
     }
 
-    /// Finds the message at which a consumer begins that begins at a time.
+    /// Finds the first message of a consumer that begins at a time.
     pub(super) fn find_start(self: &Arc<Stream>, defined: &mut Defined) -> Result<(), ApiError> {
         let rules = {
             let state = self.state.lock();
@@ -171,7 +171,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The definition of a consumer is applied: it begins, or goes on by other rules.
+    /// Applies the definition of a consumer: it begins, or continues by other rules.
     pub(super) fn apply_consumer(
         self: &Arc<Stream>,
         state: &mut State,
@@ -183,7 +183,7 @@ impl Stream {
         let rules = Rules::defined(&defined.definition, data.definition(), &defined.name, seed);
         let ahead = Ahead { since: defined.since, ..Ahead::default() };
         let view = View::new(data, &ahead);
-        let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
+        let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_subscriber(target);
         let mut wanted = Vec::new();
         let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
         if let Some(slot) = consumers.get_mut(defined.id) {
@@ -202,7 +202,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends a consumer, if it is there.
+    /// Deletes a consumer, if it exists.
     pub(super) fn delete_consumer(
         self: &Arc<Stream>,
         id: u64,
@@ -225,7 +225,7 @@ impl Stream {
         }
     }
 
-    /// A consumer is gone: those who wait are told, and messages leave that it alone needed.
+    /// Follows the end of a consumer: answers its waiting requests, and removes messages that only it needed.
     pub(super) fn consumer_deleted(self: &Arc<Stream>, state: &mut State, id: u64, effects: &mut Effects) {
         let State { data, consumers, .. } = state;
         let Some(mut slot) = consumers.remove(id) else { return };
@@ -245,7 +245,7 @@ impl Stream {
         self.consumer_ended(state, &slot.name);
     }
 
-    /// All consumers of a stream end with it.
+    /// Ends all consumers of a stream that is deleted.
     pub(super) fn end_consumers(self: &Arc<Stream>, effects: &mut Effects) {
         let mut state = self.state.lock();
         let ids: Vec<u64> = state.consumers.slots_mut().map(|slot| slot.id).collect();
@@ -263,7 +263,7 @@ impl Stream {
         self.tell_consumer(consumer, effects, |slot, turn| slot.consumer.request(turn, request)).is_some()
     }
 
-    /// Takes what a receiver says about a message.  `answered` is called once that is on the disk, if an answer is due.
+    /// Takes an acknowledgement.  `answered` is called once it is on the disk, if an answer is due.
     pub fn acknowledge_delivery(
         self: &Arc<Stream>,
         consumer: &str,
@@ -285,19 +285,19 @@ impl Stream {
                     answered(effects);
                 }
             });
-            // Whoever waits for an answer sees that the message is gone; if a directory is missing, it goes in the next turn.
+            // The message leaves before the answer is sent; if a directory is missing, it leaves in the next turn.
             let _ = self.drop_consumed(&mut self.state.lock(), effects);
             self.once_synced(end, then, effects);
         }
         true
     }
 
-    /// A receiver has come as far as a question of flow control.
+    /// A receiver has answered a question of flow control.
     pub fn flow_answered(self: &Arc<Stream>, consumer: &str, token: FlowToken, effects: &mut Effects) {
         self.tell_consumer(consumer, effects, |slot, turn| slot.consumer.flow_answered(turn, token));
     }
 
-    /// Tells a consumer something, and has it run at the end of the batch.  Returns its answer, and from which position on the
+    /// Changes a consumer, and runs it at the end of the batch.  Returns the answer, and from which position on the
     /// disk has what changed; nothing if there is no such consumer.
     pub(super) fn tell_consumer<T>(
         self: &Arc<Stream>,
@@ -334,7 +334,7 @@ impl Stream {
             let slot = find(consumers)?;
             let ahead = Ahead::default();
             let view = View::new(data, &ahead);
-            let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
+            let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_subscriber(target);
             let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
             answer = tell(slot, &mut turn);
             end = self.hub.keep(self.id, slot.id, &wanted, keeping);
@@ -359,7 +359,7 @@ impl Stream {
     }
 }
 
-/// A name for a consumer that its creator has not named.
+/// A name for a consumer that was created without one.
 fn invented_name() -> String {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut random = Random::with_seed(machine_seed());

@@ -1,4 +1,4 @@
-//! Doing what a consumer wants done: its messages and statuses go out, dead letters are stored, others are told.
+//! Carrying out a consumer's effects: sending messages and statuses, storing dead letters, publishing advisories.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,16 +7,17 @@ use super::api::direct;
 use super::consumer::effect::{Delivery, Effect, Target};
 use super::consumer::status::{Detail, FlowToken, Kind, Status};
 use super::message::StoredMessage;
+use super::reading::ReadError;
 use super::running::{Done, Reading, Work};
 use super::shared::Stream;
 use super::state::Place;
 use crate::clock::Now;
 use crate::delivery::{Effects, Message, Receivers, Recipients};
 
-/// How the subjects begin on which receivers acknowledge.
+/// The beginning of the subjects on which receivers acknowledge.
 pub(super) const ACKNOWLEDGEMENT_PREFIX: &str = "$JS.ACK.";
 
-/// How the subjects begin on which receivers answer the questions of flow control.
+/// The beginning of the subjects on which receivers answer the questions of flow control.
 pub(super) const FLOW_CONTROL_PREFIX: &str = "$JS.FC.";
 
 /// Delivers the messages of one turn of a consumer.
@@ -33,10 +34,10 @@ struct Courier<'c> {
 }
 
 impl Stream {
-    /// Does what a consumer wants done, in its order.
+    /// Carries out the effects of a consumer, in their order.
     pub(super) fn do_work(self: &Arc<Stream>, work: &mut Work, now: Now, effects: &mut Effects) -> Done {
         let steps = std::mem::take(&mut work.steps);
-        // How far the messages reach that are read from the journal.
+        // The end of the messages that are read from the journal.
         let end = steps.iter().rev().find_map(|(_, place)| match place {
             Some(Place::Journal(position, length)) => Some(position.0 + *length as u64),
             _ => None,
@@ -95,6 +96,8 @@ impl<'c> Courier<'c> {
         match sent {
             Ok(Receivers { count: 0, .. }) => done.undelivered.push(delivery.sequence),
             Ok(receivers) => done.is_receiver_behind |= receivers.is_behind,
+            // It was removed meanwhile.
+            Err(ReadError::Gone) => {}
             Err(error) => tracing::error!(
                 stream = &*stream.name,
                 sequence = delivery.sequence,

@@ -1,4 +1,4 @@
-//! What a stream and its consumers say of themselves: what they are, what they have, and how far they have come.
+//! Descriptions of streams and consumers: their definitions, their contents and their progress.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use super::shared::{Stream, nanoseconds};
 use super::state::{Data, Place};
 use crate::clock::Now;
 
-/// What is wanted of a stream beside its figures.
+/// The details to be returned along with a stream's figures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Details<'d> {
-    /// Which messages between its first and its last are gone.
+    /// The sequences of the removed messages between its first and its last.
     pub deleted: bool,
-    /// How many messages each subject has that a pattern matches, but for so many of the first subjects.
+    /// The number of messages of each subject that a pattern matches, without the first so many subjects.
     pub subjects: Option<(&'d str, usize)>,
 }
 
@@ -52,14 +52,14 @@ pub struct ConsumerDescription {
     at: i64,
 }
 
-/// How the time of a stream's first message is found out.
+/// Where the time of a stream's first message is found.
 enum First {
     Known(Time),
     Read(u64, Place),
 }
 
 impl Stream {
-    /// What it is and has.  Where that takes the disk, it is read without the lock.
+    /// Its definition and figures.  What has to be read from the disk is read without the lock.
     pub fn describe(&self, details: Details<'_>, now: Now) -> StreamDescription {
         let mut counted = Vec::new();
         let (mut description, first, deleted) = {
@@ -97,12 +97,12 @@ impl Stream {
         self.state.lock().consumers.named(name).is_some()
     }
 
-    /// What a consumer is and has; none if it is not there.
+    /// The definition and figures of a consumer; none if it does not exist.
     pub fn describe_consumer(&self, name: &str, now: Now) -> Option<ConsumerDescription> {
         self.state.lock().consumers.named(name).map(|slot| self.description(slot, now))
     }
 
-    /// The same of its consumers in the order of their names, `most` from `offset` on, with the number of all.
+    /// The descriptions of its consumers in the order of their names, `most` from `offset` on, and how many there are in all.
     pub fn describe_consumers(
         &self,
         offset: usize,
@@ -115,7 +115,7 @@ impl Stream {
         (page, slots.map(|slot| self.description(slot, now)).collect())
     }
 
-    /// The names of its consumers in their order, `most` from `offset` on, with the number of all.
+    /// The names of its consumers in their order, `most` from `offset` on, and how many there are in all.
     pub fn consumer_names(&self, offset: usize, most: usize) -> (Page, Vec<Arc<str>>) {
         let state = self.state.lock();
         let (page, range) = Page::of(state.consumers.len(), offset, most);
@@ -135,7 +135,7 @@ impl Stream {
     }
 }
 
-/// What is known without reading anything.
+/// What is known without reading the disk.
 fn figures(data: &Data) -> StreamState {
     let index = data.index();
     // A stream that never had a message begins at no sequence.
@@ -221,7 +221,7 @@ impl ConsumerDescription {
         }
     }
 
-    /// For how long it sends nothing.
+    /// How much longer it stays paused.
     pub fn pause_remaining(&self) -> Nanoseconds {
         let until = self.definition.pause_until.map_or(i64::MIN, Time::nanoseconds);
         Nanoseconds(until.saturating_sub(self.at).max(0))

@@ -1,4 +1,4 @@
-//! Figures of all streams and their consumers, for those who watch the server.
+//! Figures of all streams and their consumers, for monitoring.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,7 +17,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Counts a message by what became of it.
+    /// Counts a message by its outcome.
     pub(super) fn note(&self, outcome: &Outcome) {
         let counter = match outcome {
             Ok(Receipt { is_duplicate: false, .. }) => &self.stored,
@@ -27,12 +27,12 @@ impl Totals {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Counts a message that nothing could be done with.
+    /// Counts a message that could not be stored.
     pub(super) fn note_refusal(&self) {
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// Counts messages that have left.
+    /// Counts messages that were removed.
     pub(super) fn note_removed(&self, count: u64) {
         if count > 0 {
             self.removed.fetch_add(count, Relaxed);
@@ -43,9 +43,9 @@ impl Totals {
 /// What has happened since the start, in all streams together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counted {
-    /// Messages that were taken to be stored.
+    /// Messages that were accepted.
     pub stored: u64,
-    /// Messages that have left, for whatever reason.
+    /// Messages that were removed, for any reason.
     pub removed: u64,
     /// Messages that were stored already.
     pub duplicates: u64,
@@ -74,7 +74,7 @@ pub struct StreamFigures {
     pub last_time: i64,
     /// The subjects of its messages.
     pub subjects: u64,
-    /// Messages that are appended to the journal and wait for the disk, so that nobody sees them.
+    /// Messages that are appended to the journal and wait for the disk, so that nobody sees them yet.
     pub unapplied: u64,
     /// Messages that are still in the journal only, until a snapshot moves them.
     pub journaled: u64,
@@ -126,7 +126,7 @@ impl Streams {
 }
 
 impl Stream {
-    /// Its figures at this moment.  This takes no disk.
+    /// Its figures at this moment, found without reading the disk.
     pub fn figures(&self) -> StreamFigures {
         let state = self.state.lock();
         let (index, contents) = (state.data.index(), state.data.contents());

@@ -15,13 +15,13 @@ use super::index::Index;
 use super::message::StoredMessage;
 use super::reading::ReadError;
 use super::running::Reading;
-use super::shared::{Life, State, Stream};
+use super::shared::{Keeping, Life, State, Stream};
 use super::state::{Missing, Place};
 
-/// Followers of all streams at a time.
+/// The most followers at a time, of all streams together.
 pub const FOLLOWERS_MAX: usize = 10_000;
 
-/// Who waits for the next change of a stream, by the numbers of followers.
+/// The wakers of followers that wait for the next change of a stream, by the followers' numbers.
 pub(super) type Waiting = HashMap<u64, Waker>;
 
 /// Sequences of which nothing is left to read.
@@ -35,14 +35,14 @@ pub struct Hole {
     pub removed: u64,
 }
 
-/// What a follower comes to.
+/// What a follower finds next.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'m> {
     /// A message.
     Message(&'m StoredMessage<'m>),
-    /// Messages that are gone.
+    /// Messages that were removed.
     Hole(Hole),
-    /// A message that is there and cannot be read.
+    /// A stored message that cannot be read.
     Unreadable(u64),
 }
 
@@ -55,13 +55,13 @@ pub struct Portion {
     pub bytes: usize,
 }
 
-/// What a reader of a stream wants, and how far it is.
+/// A reader of a stream: which messages it wants, and its position.
 pub struct Follower {
     stream: Arc<Stream>,
     id: u64,
     filter: Filter,
     next: u64,
-    /// Up to this sequence, only the last message of each subject is wanted, and holes are no matter.
+    /// Up to this sequence, only the last message of each subject is wanted, and holes are not reported.
     latest_until: u64,
     reading: Reading,
 }
@@ -69,7 +69,7 @@ pub struct Follower {
 /// What is read next, as it was found under the lock.
 struct Found {
     steps: Vec<Step>,
-    /// Where the follower goes on behind all of them.
+    /// Where the follower continues after all of them.
     next: u64,
     is_end: bool,
 }
@@ -93,7 +93,7 @@ impl Follower {
         Some(Follower { stream, id, filter, next, latest_until: 0, reading: Reading::default() })
     }
 
-    /// Has it pass over all messages up to `until` but the last of each subject.
+    /// Makes it skip all messages up to `until` except the last of each subject.
     #[must_use]
     pub fn with_latest(mut self, until: u64) -> Follower {
         self.latest_until = until;
@@ -110,10 +110,10 @@ impl Follower {
         self.next
     }
 
-    /// Reads on, and shows what it comes to.  True if it has come to the end of the stream.
+    /// Reads on, and shows what it finds.  True if it has reached the end of the stream.
     ///
     /// # Errors
-    /// If the disk does not say what there is.
+    /// If the disk cannot be read.
     pub fn read_on(&mut self, portion: Portion, mut see: impl FnMut(Seen<'_>)) -> Result<bool, ReadError> {
         let stream = Arc::clone(&self.stream);
         let found = stream.with(|state| self.find(state, portion.messages))?;
@@ -179,7 +179,7 @@ impl Follower {
         Ok(Found { steps, next: at, is_end })
     }
 
-    /// The hole within these sequences, if there is one that matters.
+    /// The hole within these sequences, if there is one to report.
     fn hole(&self, index: &Index, from: u64, to: u64) -> Option<Hole> {
         let from = from.max(self.latest_until + 1);
         let removed = if from <= to { removed_within(index, from, to) } else { 0 };
@@ -211,7 +211,11 @@ impl Drop for Follower {
 impl Stream {
     /// Which stream of this name it is.  Sequences of one epoch never mean another message.
     pub fn epoch(&self) -> String {
-        format!("{:x}", self.created / 1000)
+        let is_kept = self.state.lock().keeping(&self.hub) != Keeping::Memory;
+        // One in memory begins anew with each start of the server.
+        let created = self.created / 1000;
+        let began = if is_kept { created } else { created.max(self.hub.started) };
+        format!("{began:x}")
     }
 
     /// Shows the message with a sequence; none if it is not there.
@@ -226,7 +230,7 @@ impl Stream {
         self.get(&MessageGet::At(sequence), see)
     }
 
-    /// What it is to be.
+    /// Its definition.
     pub fn definition(&self) -> StreamDefinition {
         self.state.lock().data.definition().clone()
     }

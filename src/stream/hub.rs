@@ -1,4 +1,4 @@
-//! What all streams share: the way of messages, the journal, the clock, and which streams wait for the disk.
+//! What all streams share: the fan-out, the journal, the clock, and the list of streams that wait for the disk.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ pub(super) const TAG: Tag = Tag(3);
 /// The parts of the server that streams work with.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// The way of messages.
+    /// The fan-out, which delivers messages.
     pub fan_out: Arc<FanOut>,
     /// The journal of all services.
     pub journal: Arc<JournalHandle>,
@@ -40,10 +40,12 @@ pub(super) struct Hub {
     pub(super) journal: ServiceJournal,
     handle: Arc<JournalHandle>,
     pub(super) clock: Arc<Clock>,
+    /// When the server started, in microseconds since 1970.
+    pub(super) started: i64,
     pub(super) folder: StreamFolder,
     /// Streams with changes that the disk may not have yet, each once.
     unsettled: Mutex<Vec<Arc<Stream>>, { rank::STREAMS_UNSETTLED }>,
-    /// Those who settle streams once the disk has more: the workers.
+    /// The wakers of the workers, which settle streams once the disk has more.
     settlers: Mutex<Vec<Waker>, { rank::STREAM_SETTLERS }>,
     /// When a stream or one of its consumers has something to do, in microseconds of the clock of deadlines, and their numbers.
     deadlines: Mutex<BTreeSet<(u64, (u64, u64))>, { rank::STREAM_DEADLINES }>,
@@ -56,14 +58,14 @@ pub(super) struct Hub {
     /// The readers that follow streams, and the number that one of them was given last.
     pub(super) followers: AtomicUsize,
     pub(super) last_follower: AtomicU64,
-    /// When waits end that nobody ends before.
+    /// The deadlines of waits.
     pub(super) timeouts: Timeouts,
-    /// What has happened to messages.
+    /// Counts of what happened to messages.
     pub(super) totals: Totals,
     /// Requests of the API, and those of them that were refused.
     pub(super) requests: AtomicU64,
     pub(super) refusals: AtomicU64,
-    /// The streams of an earlier server are to go on.
+    /// The streams of an earlier server have to resume.
     is_resumed: AtomicBool,
     /// The journal has the state of all streams, so records may be appended.
     is_attached: AtomicBool,
@@ -76,6 +78,7 @@ impl Hub {
             fan_out,
             journal: ServiceJournal::new(&handle, TAG),
             handle,
+            started: clock.now().wall_micros(),
             clock,
             folder,
             unsettled: Mutex::default(),
@@ -96,9 +99,9 @@ impl Hub {
         }
     }
 
-    /// Says whose hub this is.
+    /// Sets the table that this is the hub of.
     pub(super) fn belong_to(&self, streams: Weak<Streams>) {
-        // It is said once.
+        // It is set once.
         let _ = self.streams.set(streams);
     }
 
@@ -107,7 +110,7 @@ impl Hub {
         self.streams.get()?.upgrade()
     }
 
-    /// Whether streams are kept on the disk at all.  Where they are not, all of them are in memory.
+    /// Whether streams are kept on the disk at all.  Otherwise all of them are in memory.
     pub(super) fn is_kept(&self) -> bool {
         self.journal.is_on()
     }
@@ -123,15 +126,15 @@ impl Hub {
         self.is_resumed.store(true, Ordering::Release);
     }
 
-    /// Whether the streams of an earlier server are to go on from now on; true once.
+    /// Whether the streams of an earlier server have to resume now; true once.
     pub(super) fn take_resumed(&self) -> bool {
         self.is_resumed.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether something new may be written down.
+    /// Whether a new change may be appended.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why it may not.
     pub(super) fn admit(&self) -> Result<(), NotAdmitted> {
         if self.is_attached() && self.journal.can_write() {
             return Ok(());
@@ -148,23 +151,23 @@ impl Hub {
         self.journal.append_parts(&record.parts(&mut Vec::new()))
     }
 
-    /// True if the disk has everything up to a position, or nothing is kept.
+    /// Whether the disk has everything up to a position, or streams are not kept on the disk.
     pub(super) fn is_synced(&self, position: Position) -> bool {
         position == Position::default() || self.journal.is_synced(position)
     }
 
-    /// Lists a stream whose changes the disk may not have yet, and has it settled when it has them.
+    /// Lists a stream whose changes the disk may not have yet, so that it is settled once the disk has them.
     pub(super) fn list_until(&self, stream: &Arc<Stream>, position: Position) {
         if !stream.is_listed.swap(true, Ordering::AcqRel) {
             self.unsettled.lock().push(Arc::clone(stream));
-            // While the disk takes nothing, nobody is woken: it is looked after twice a second.
+            // While the disk takes nothing, nobody is woken; the housekeeping settles streams twice a second.
             if self.has_failed() || self.journal.can_write() {
                 self.wait_for(position);
             }
         }
     }
 
-    /// Leaves the wakers of those who settle with the journal.
+    /// Registers the wakers of the workers with the journal.
     fn wait_for(&self, position: Position) {
         let settlers = self.settlers.lock().clone();
         for waker in settlers {
@@ -174,7 +177,7 @@ impl Hub {
         }
     }
 
-    /// Has these wakers woken whenever streams are to be settled.
+    /// Registers these wakers, to be woken whenever streams have to be settled.
     pub(super) fn add_settler(&self, waker: Waker) {
         self.settlers.lock().push(waker);
     }
@@ -211,7 +214,7 @@ impl Hub {
         }
     }
 
-    /// Who has something to do by `now`, and the next time at which somebody has.
+    /// The streams and consumers that are due by `now`, and when the next one is due.
     pub(super) fn due(&self, now: u64) -> (Vec<(u64, u64)>, Option<u64>) {
         let deadlines = self.deadlines.lock();
         let due = deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, whose)| *whose).collect();
@@ -219,7 +222,7 @@ impl Hub {
         (due, next)
     }
 
-    /// Has the journal made, and those who settle woken when it is or cannot be.
+    /// Makes the journal, and wakes the workers when it is made or cannot be.
     pub(super) fn wait_until_made(&self) {
         drop(self.journal.barrier(Position::default()));
         self.wait_for(Position::default());

@@ -1,7 +1,7 @@
 //! Leases: deliveries of a consumer that are settled by their tokens, many at a time.
 //!
 //! A token is the subject on which the delivery is acknowledged.  It says how often the message had been delivered, so what is
-//! said by an older token than the latest is refused: somebody else has the message by then.
+//! said with an older token than the latest is refused: another client has the message by then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,11 +28,11 @@ pub struct Lease {
 /// What is said about messages under leases.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Settlement {
-    /// They are done.
+    /// They are acknowledged.
     Done,
     /// They are to be delivered again, after a time if there is one.
     Again(Option<Duration>),
-    /// Nobody shall get them again, for a reason that may be empty.
+    /// They must not be delivered again, for a reason that may be empty.
     Never(Box<[u8]>),
     /// They need more time.
     Continued,
@@ -42,7 +42,7 @@ pub enum Settlement {
 pub type LeasesSettled = Box<dyn FnOnce(Result<Vec<usize>, Lost>, &mut Effects) + Send>;
 
 impl Lease {
-    /// The lease of a token of this consumer; none if it is none.
+    /// The lease that a token of this consumer names; none if the text is no such token.
     pub fn read(token: &[u8], stream: &str, consumer: &str) -> Option<Lease> {
         let rest = std::str::from_utf8(token).ok()?.strip_prefix(ACKNOWLEDGEMENT_PREFIX)?;
         let rest = rest.strip_prefix(stream)?.strip_prefix('.')?.strip_prefix(consumer)?.strip_prefix('.')?;
@@ -67,14 +67,14 @@ impl Settlement {
         }
     }
 
-    /// Whether it may be said again of a message that is settled already.
+    /// Whether this may be said again about a message that is settled already.
     fn is_final(&self) -> bool {
         matches!(self, Settlement::Done | Settlement::Never(_))
     }
 }
 
 impl Stream {
-    /// Takes what is said about messages under leases.  False if the consumer is not there, and then `settled` is not called.
+    /// Settles or prolongs leases.  False if there is no such consumer; then `settled` is not called.
     pub fn settle_leases(
         self: &Arc<Stream>,
         consumer: &str,

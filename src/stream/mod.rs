@@ -1,7 +1,7 @@
 //! Durable streams: messages that are kept, replayed and consumed, with the API of NATS' JetStream.
 //!
-//! A stream keeps what is published on its subjects, by whichever listener it comes.  A publisher is told that its message is
-//! stored once the disk has it, and nobody sees a message before that.
+//! A stream keeps what is published on its subjects, by whichever listener it comes.  A publisher gets its
+//! acknowledgement once the disk has the message, and no consumer or reader sees a message before that.
 
 pub mod api;
 pub mod commands;

@@ -1,6 +1,6 @@
-//! Streams in a directory that no server uses: they are looked through, one is written out, one is taken in.
+//! Streams in a directory that no server uses: verifying all of them, exporting one, importing one.
 //!
-//! Looking and writing out change nothing on the disk.  A message that is in the journal only is found by reading the journal
+//! Verifying and exporting change nothing on the disk.  A message that is in the journal only is found by reading the journal
 //! once more, so that no more of it is in memory than one record.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use crate::journal::{RECORD_MAX, TornEnd, read_through};
 use crate::random::{Random, machine_seed};
 use crate::wait::Position;
 
-/// Where the journal of all services and the files of streams are; none of what is not there.
+/// The folders of the journal and of the streams' files; none for one that does not exist.
 #[derive(Clone)]
 pub struct Disks {
     /// The journal.
@@ -34,7 +34,7 @@ pub struct Disks {
     pub files: Option<Arc<dyn Disk>>,
 }
 
-/// What was looked through.
+/// Counts of what was verified.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// Streams.
@@ -45,13 +45,13 @@ pub struct Looked {
     pub messages: u64,
     /// Records of the journal and its snapshot.
     pub records: u64,
-    /// Places that are not as they were written.
+    /// Damaged places.
     pub damages: u64,
-    /// The end of the journal, if the next start is going to cut it off.  A crash leaves that, so it is no damage.
+    /// The torn end of the journal, if the next start is going to cut it off.  A crash leaves such an end, so it is no damage.
     pub torn: Option<TornEnd>,
 }
 
-/// Looks through the snapshot, the journal and every file, and calls `say` with one line for each damage.
+/// Verifies the snapshot, the journal and every file, and calls `say` with one line for each damage.
 pub fn verify(disks: &Disks, say: &mut dyn FnMut(&str)) -> Looked {
     let mut looked = Looked::default();
     let mut named: BTreeMap<u64, Vec<FileEntry>> = BTreeMap::new();
@@ -98,7 +98,7 @@ fn note_files(record: &[u8], named: &mut BTreeMap<u64, Vec<FileEntry>>) -> Resul
     Ok(())
 }
 
-/// Looks through a file of a stream.
+/// Verifies a file of a stream.
 fn look_through(
     disk: Option<&Arc<dyn Disk>>,
     stream: u64,
@@ -161,9 +161,9 @@ fn read_file(
     }
 }
 
-/// A stream as it is written out.
+/// A stream that is exported.
 pub struct Exported {
-    /// What it is.
+    /// Its definition.
     pub definition: StreamDefinition,
     /// When it was created, in nanoseconds since 1970.
     pub created: i64,
@@ -177,7 +177,7 @@ pub struct Exported {
 /// Finds a stream, with all changes of the journal applied.
 ///
 /// # Errors
-/// If there is no such stream, or the disk does not say.
+/// If there is no such stream, or the disk cannot be read.
 pub fn find(disks: &Disks, name: &str) -> Result<Exported, String> {
     let clock = Arc::new(Clock::machine());
     let now = clock.now();
@@ -227,15 +227,15 @@ impl Exported {
         self.in_files.len() + self.in_journal.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no messages.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Shows all messages in their order, and calls `fail` with a line for whatever cannot be read.
+    /// Shows all messages in their order, and calls `fail` with a line for each that cannot be read.
     ///
     /// # Errors
-    /// What `see` says, or if the journal cannot be read.
+    /// The error of `see`, or if the journal cannot be read.
     pub fn each(
         &self,
         disks: &Disks,
@@ -272,7 +272,7 @@ impl Exported {
     }
 }
 
-/// A stream that is taken in, into streams that a keeper keeps and no client uses.
+/// The import of one stream, into streams that a keeper keeps and no client uses.
 pub struct Importing<'s> {
     streams: &'s Arc<Streams>,
     definition: StreamDefinition,
@@ -282,11 +282,11 @@ pub struct Importing<'s> {
     end: Position,
 }
 
-/// Bytes that wait for the disk while a stream is taken in.
+/// Bytes that may wait for the disk during an import.
 const WAITING_MAX: u64 = 8 << 20;
 
 impl<'s> Importing<'s> {
-    /// Has the keeper make the journal of a new directory.
+    /// Makes the keeper create the journal of a new directory.
     pub fn ask_for_journal(streams: &Streams) {
         streams.hub().wait_until_made();
     }
@@ -294,7 +294,7 @@ impl<'s> Importing<'s> {
     /// Creates a stream.
     ///
     /// # Errors
-    /// If there cannot be such a stream.
+    /// If the stream cannot be created.
     pub fn begin(
         streams: &'s Arc<Streams>,
         definition: StreamDefinition,
@@ -315,7 +315,7 @@ impl<'s> Importing<'s> {
     /// Stores a message, which keeps its sequence and its time.
     ///
     /// # Errors
-    /// If it is none of this stream, or does not come behind the one before.
+    /// If its subject is not the stream's, or its sequence does not follow the one before.
     pub fn store(&mut self, message: StoredMessage<'_>) -> Result<(), String> {
         let StoredMessage { sequence, subject, headers, payload, .. } = message;
         if sequence <= self.last {
@@ -344,10 +344,10 @@ impl<'s> Importing<'s> {
         self.streams.replay(record, appended.start, self.now)
     }
 
-    /// Removes what was taken in.
+    /// Removes the imported stream.
     ///
     /// # Errors
-    /// If that cannot be written down.
+    /// If the removal cannot be appended.
     pub fn abandon(&mut self) -> Result<(), String> {
         self.apply(Record::Deleted { stream: self.stream })?;
         self.wait()
@@ -356,7 +356,7 @@ impl<'s> Importing<'s> {
     /// Waits until the disk has everything so far.
     ///
     /// # Errors
-    /// If it cannot have it.
+    /// If the disk has failed or has no room.
     pub fn wait(&self) -> Result<(), String> {
         let waker = Waker::from(Arc::new(Waiting(std::thread::current())));
         loop {

@@ -1,4 +1,4 @@
-//! Pausing a consumer, which is a change of its definition alone.
+//! Pausing a consumer, which only changes its definition.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::delivery::Effects;
 use crate::wait::Lost;
 
 impl Stream {
-    /// Has a consumer send nothing until a time; without one, or with one that has passed, it goes on.
+    /// Pauses a consumer until a time; without one, or with one that has passed, the consumer resumes.
     pub fn pause_consumer(
         self: &Arc<Stream>,
         name: &str,

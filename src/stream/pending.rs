@@ -16,7 +16,7 @@ use crate::wait::{Lost, Position};
 
 /// A change that the journal has.
 pub(super) enum Change {
-    /// Nothing: what comes then waits for the changes before it.
+    /// No change: only its continuation, which waits for the changes before it.
     Nothing,
     /// A message is stored.
     Store(Box<Storing>),
@@ -24,11 +24,11 @@ pub(super) enum Change {
     Remove(RoaringTreemap, Removal),
     /// All messages before a sequence are removed.
     ClearBefore(u64),
-    /// No message up to a sequence is stored any more, for they may have been told of and be lost.
+    /// No sequence up to this one is used again, since publishers may know of messages that a crash has lost.
     Skip(u64),
     /// The stream has another definition, or its first.
     Define(Box<StreamDefinition>),
-    /// A consumer is there, or has another definition.
+    /// A consumer is new, or has another definition.
     DefineConsumer(Arc<Defined>),
     /// A consumer is gone.
     DeleteConsumer(u64),
@@ -43,24 +43,24 @@ pub(super) type Continuation = Box<dyn FnOnce(&Arc<Stream>, Result<(), Lost>, &m
 pub(super) enum Then {
     /// Nothing.
     Nothing,
-    /// A publisher is told that its message is stored, on this subject.
+    /// Acknowledge a message to its publisher, on this subject.
     Acknowledge { reply: Box<[u8]>, sequence: u64, is_duplicate: bool },
-    /// A publisher is told why its message is not stored.
+    /// Tell a publisher why its message is not stored.
     Refuse { reply: Box<[u8]>, error: Box<ApiError> },
-    /// Whatever the caller wants.
+    /// Call a function.
     Call(Continuation),
-    /// The same, but not before all changes other than messages are applied: a decision that depends on them.
+    /// Call a function, but only once all changes other than messages are applied: it decides something that depends on them.
     Decide(Continuation),
 }
 
 impl Change {
-    /// Whether a decision has to wait until it is applied.
+    /// Whether a decision has to wait until this change is applied.
     fn is_decisive(&self) -> bool {
         !matches!(self, Change::Nothing | Change::Store(_) | Change::Remove(_, Removal::Ended))
     }
 }
 
-/// A change with what belongs to it.
+/// A change with its position and its continuation.
 pub(super) struct Entry {
     /// From which position on the disk has it.
     pub(super) end: Position,

@@ -1,4 +1,4 @@
-//! Reading messages from where they are, without a lock.
+//! Reading messages from memory, the journal or files, without a lock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::wait::Position;
 pub enum ReadError {
     /// It was removed.
     Gone,
-    /// Its file is not as it was written, or the disk refuses.
+    /// Its file is damaged, or the disk refuses.
     File(segment::ReadError),
-    /// The same of the journal.
+    /// The journal is damaged there, or the disk refuses.
     Journal(journal::ReadError),
-    /// What the journal has there is no message.
+    /// The journal has another record there.
     NoMessage,
 }
 
@@ -96,7 +96,7 @@ impl Stream {
     /// Reads one message and shows it.
     ///
     /// # Errors
-    /// If it is not there, or cannot be read.
+    /// If it was removed, or cannot be read.
     pub(super) fn read_one<T>(
         &self,
         sequence: u64,

@@ -1,4 +1,4 @@
-//! Messages that leave because somebody asks for that: one of them, or those that a purge takes.
+//! Removing messages by request: one of them, or those that a purge takes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use super::store::{lost, refusal};
 use crate::delivery::Effects;
 use crate::wait::Lost;
 
-/// The highest sequence that a purge can have a stream go on with: nobody stores so many messages.
+/// The highest next sequence that a purge can set: no stream ever stores so many messages.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
-/// Called once messages are gone, with their number, or with the reason why they stay.
+/// Called once messages are removed, with their number, or with the reason why they stay.
 pub type Removed = Box<dyn FnOnce(&Arc<Stream>, Result<u64, ApiError>, &mut Effects) + Send>;
 
 /// Which messages leave.
@@ -84,7 +84,7 @@ impl Stream {
         self.once_settled(Box::new(go_on), effects);
     }
 
-    /// Has the removal written down and applied that `decide` decides on.
+    /// Appends the removal that `decide` returns, and applies it once the disk has it.
     fn remove_decided(
         self: &Arc<Stream>,
         decide: impl Fn(&State) -> Result<Result<Leaving, ApiError>, Missing>,
@@ -147,7 +147,7 @@ impl Stream {
 }
 
 impl State {
-    /// What a purge takes.  Messages that are on their way to the disk are not there yet, so they stay, unless all go.
+    /// The messages that a purge removes.  Those that the disk does not have yet stay, unless all are removed.
     fn taken_by(&self, asked: &Purge) -> Result<Leaving, Missing> {
         let filter = asked.filter.as_deref().map(str::as_bytes).filter(|filter| *filter != ALL_TOKENS);
         let mut purge = purge::Purge { filter, before: None, keep: None };

@@ -1,6 +1,6 @@
-//! Running a consumer: what it wants done is decided under the stream's lock, and done without it.
+//! Running a consumer: its effects are decided under the stream's lock, and carried out without it.
 //!
-//! One thread at a time runs a consumer, so that its messages go out in their order; whoever wants it run meanwhile leaves word.
+//! One thread at a time runs a consumer, so that its messages go out in their order; another thread that wants it run sets a flag.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,19 @@ use crate::wait::Position;
 /// Messages that a consumer delivers in one turn.
 const MESSAGES_PER_TURN: usize = 256;
 
+/// Files whose directories are read for a turn that counts bytes.
+const FILES_PER_TURN: usize = 2;
+
 /// Bytes that it sends in one turn, about; then other connections and consumers have theirs.
 const BYTES_PER_TURN: usize = 1 << 20;
+
+/// After how long a turn is tried again that came to nothing because a file could not be read.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// How long a consumer lets a receiver read for which too much waits.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Where a consumer has read last, so that it reads on from there.
+/// Where a consumer has read last, so that it continues from there.
 #[derive(Default)]
 pub(super) struct Reading {
     /// The file of the stream.
@@ -37,7 +43,7 @@ pub(super) struct Reading {
     pub(super) journal: Option<journal::Reader>,
 }
 
-/// What one turn of a consumer wants done, in its order.
+/// The effects of one turn of a consumer, in their order.
 pub(super) struct Work {
     pub(super) consumer: u64,
     pub(super) name: Arc<str>,
@@ -48,13 +54,13 @@ pub(super) struct Work {
     is_more: bool,
 }
 
-/// What came of doing it.
+/// The result of carrying out the effects.
 #[derive(Default)]
 pub(super) struct Done {
     /// Messages that nobody took.
     pub(super) undelivered: Vec<u64>,
     pub(super) bytes: usize,
-    /// Whether somebody has more waiting than he should.
+    /// Whether more waits for a receiver than should.
     pub(super) is_receiver_behind: bool,
 }
 
@@ -68,13 +74,24 @@ impl Stream {
             let mut work = match work {
                 Ok(Some(work)) => work,
                 Ok(None) => return,
-                Err(error) => return self.log_unreadable(&error),
+                Err(error) => {
+                    self.log_unreadable(&error);
+                    return self.run_later(id, now, effects);
+                }
             };
             let done = self.do_work(&mut work, now, effects);
             bytes += done.bytes;
             if !self.end_turn(work, &done, bytes, effects) {
                 return;
             }
+        }
+    }
+
+    /// Has a consumer run again after a while, because its turn came to nothing.
+    fn run_later(&self, id: u64, now: Now, effects: &mut Effects) {
+        if let Some(slot) = self.state.lock().consumers.get_mut(id) {
+            let next = Some(now.after(RETRY).micros());
+            self.hub.set_deadline((self.id, id), &mut slot.deadline, next, effects);
         }
     }
 
@@ -86,18 +103,20 @@ impl Stream {
         now: Now,
         effects: &mut Effects,
     ) -> Result<Option<Work>, Missing> {
+        if let Some(slot) = state.consumers.get_mut(id) {
+            slot.is_queued = false;
+        }
         self.drop_consumed(state, effects)?;
         let keeping = state.keeping(&self.hub);
         let State { data, consumers, consumed, life, .. } = state;
         let Some(slot) = consumers.get_mut(id).filter(|_| *life == Life::There) else { return Ok(None) };
-        slot.is_queued = false;
         if slot.is_running {
             slot.is_wanted = true;
             return Ok(None);
         }
         let ahead = look_ahead(slot, data)?;
         let view = View::new(data, &ahead);
-        let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_interest(target);
+        let is_wanted = |target: &[u8]| self.hub.fan_out.channels.has_subscriber(target);
         let mut wanted = std::mem::take(&mut slot.postponed);
         let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
         let target = slot.definition.deliver_subject.as_bytes();
@@ -133,7 +152,7 @@ impl Stream {
             reading: slot.reading.take().unwrap_or_default(),
             is_more,
         };
-        // What was consumed leaves now; if a directory is missing, in the next turn.
+        // Consumed messages leave now, or in the next turn if a directory is missing.
         let _ = self.drop_consumed(state, effects);
         Ok(Some(work))
     }
@@ -143,7 +162,7 @@ impl Stream {
         let mut state = self.state.lock();
         let Some(slot) = state.consumers.get_mut(work.consumer) else { return false };
         slot.is_running = false;
-        slot.reading = Some(work.reading);
+        (slot.reading, slot.has_read) = (Some(work.reading), true);
         for sequence in &done.undelivered {
             slot.consumer.undelivered(*sequence);
         }
@@ -151,7 +170,7 @@ impl Stream {
         if !is_wanted {
             return false;
         }
-        if done.is_receiver_behind {
+        if done.is_receiver_behind || !done.undelivered.is_empty() {
             let next = Some(self.hub.clock.now().after(PAUSE).micros());
             self.hub.set_deadline((self.id, slot.id), &mut slot.deadline, next, effects);
             return false;
@@ -163,7 +182,7 @@ impl Stream {
         false
     }
 
-    /// Has the consumers run that have something to deliver.
+    /// Runs the consumers that have something to deliver.
     pub(super) fn wake_consumers(&self, state: &mut State, effects: &mut Effects) {
         for slot in state.consumers.slots_mut() {
             if slot.consumer.is_ready() {
@@ -177,6 +196,13 @@ impl Stream {
 fn look_ahead(slot: &Slot, data: &super::state::Data) -> Result<Ahead, Missing> {
     let filter = &slot.consumer.rules().filter;
     let mut ahead = Ahead::default();
+    if slot.consumer.is_ready() && slot.consumer.counts_bytes() {
+        let from = slot.consumer.report().delivered_stream + 1;
+        // A turn's messages are seldom in more files.
+        for segment in data.contents.segments.from(from).iter().take(FILES_PER_TURN) {
+            data.contents.directory(segment)?;
+        }
+    }
     if !filter.is_all() && slot.consumer.is_ready() {
         let from = slot.consumer.report().delivered_stream + 1;
         ahead.sequences = data.next_many(from, u64::MAX, filter, MESSAGES_PER_TURN + 1)?;

@@ -1,4 +1,4 @@
-//! Settling: what the disk has by now is applied, publishers are told, and consumers go on.
+//! Settling: changes that the disk has are applied, publishers get their acknowledgements, and consumers continue.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::clock::Now;
 use crate::delivery::{AfterBatch, Effects, Message};
 use crate::wait::Lost;
 
-/// Changes that are applied at most before the lock of their stream is given up for a moment.
+/// The most changes that are applied before the lock of their stream is given up for a moment.
 const CHANGES_PER_LOCK: usize = 512;
 
-/// Bytes of an acknowledgement behind its beginning: a number, and that it is a duplicate.
+/// The most bytes of an acknowledgement behind its beginning: a sequence, and the mark of a duplicate.
 const ACKNOWLEDGEMENT_END_MAX: usize = 40;
 
 impl AfterBatch for Stream {
@@ -29,7 +29,7 @@ impl AfterBatch for Stream {
 }
 
 impl Stream {
-    /// Applies every change that the disk has.  If another thread does so at this moment, that one goes on for longer.
+    /// Applies every change that the disk has.  If another thread is settling already, that thread continues with them.
     pub(super) fn settle(self: &Arc<Stream>, effects: &mut Effects) {
         {
             let mut state = self.state.lock();
@@ -40,7 +40,7 @@ impl Stream {
         }
         loop {
             let (mut then, mut gone) = (Vec::new(), Vec::new());
-            // What the disk has is applied although a file is damaged: publishers wait for that.
+            // Changes are applied even if a file is damaged, since publishers wait for them.
             let is_over = self.with_readable(|state| self.apply_some(state, &mut then, &mut gone, effects))
                 != Some(false);
             for then in then {
@@ -52,7 +52,7 @@ impl Stream {
         }
     }
 
-    /// Wakes whoever follows the stream, and ends settling, unless somebody wants it done once more.
+    /// Wakes the followers of the stream, and ends settling, unless another thread wants it done once more.
     fn end_settling(&self) -> bool {
         let (is_over, followers) = {
             let mut state = self.state.lock();
@@ -77,7 +77,7 @@ impl Stream {
             let is_ready = state.pending.front().is_some_and(|entry| self.hub.is_synced(entry.end));
             let Some(entry) = is_ready.then(|| state.pending.pop()).flatten() else { break };
             if matches!(entry.then, Then::Decide(_)) && state.pending.has_decisive() {
-                // It comes again behind what was changed meanwhile.
+                // It comes again after the changes that were made meanwhile.
                 let end = state.pending.end().unwrap_or_default();
                 state.pending.push(Entry { end, ..entry });
                 continue;
@@ -90,7 +90,7 @@ impl Stream {
             }
             let Entry { change, then: next, .. } = entry;
             self.applied(state, &change, then, effects);
-            // Whoever waits for a change sees the state that it has made, and no later one.
+            // The caller that waits for a change sees the state right after it, and no later one.
             let is_awaited = matches!(next, Then::Call(_) | Then::Decide(_));
             if !matches!(next, Then::Nothing) {
                 then.push(next);
@@ -109,7 +109,7 @@ impl Stream {
         Ok(!is_ready)
     }
 
-    /// Tells consumers of messages that have left.
+    /// Tells consumers which messages have left.
     pub(super) fn tell_gone(&self, state: &mut State, gone: &mut Vec<Gone>) {
         self.hub.totals.note_removed(gone.len() as u64);
         for Gone { sequence, subject } in gone.drain(..) {
@@ -146,7 +146,7 @@ impl Stream {
         state.take_events(then);
     }
 
-    /// Does what was waited for.
+    /// Carries out what waited for a change.
     pub(super) fn carry_out(self: &Arc<Stream>, then: Then, synced: Result<(), Lost>, effects: &mut Effects) {
         match then {
             Then::Nothing => {}
@@ -181,7 +181,7 @@ impl Stream {
         tracing::error!(stream = &*self.name, %error, "a file of a stream cannot be read");
     }
 
-    /// The journal has failed: whatever the disk does not have is not applied, and whoever waits for it is told.
+    /// The journal has failed: changes that the disk does not have are not applied, and their callers get an error.
     pub(super) fn give_up(self: &Arc<Stream>, effects: &mut Effects) {
         let mut lost_entries = Vec::new();
         {
@@ -195,7 +195,7 @@ impl Stream {
         }
     }
 
-    /// Applies a change.  It goes on where it was if it is called again behind an error, and does nothing if it was applied.
+    /// Applies a change.  Called again after an error it continues, and it does nothing if the change was applied before.
     pub(super) fn apply_change(
         self: &Arc<Stream>,
         state: &mut State,

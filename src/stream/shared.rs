@@ -33,14 +33,14 @@ pub struct Stream {
     /// What its message ids are hashed with.
     pub(super) seed: [u64; 2],
     pub(super) hub: Arc<Hub>,
-    /// How the acknowledgements of its messages begin.
+    /// The beginning of the acknowledgements of its messages.
     pub(super) acknowledgement: Box<[u8]>,
     pub(super) state: Mutex<State, { rank::STREAM }>,
-    /// It is among the streams that wait for the disk.
+    /// Whether it is listed among the streams that wait for the disk.
     pub(super) is_listed: AtomicBool,
 }
 
-/// What is behind the lock of a stream.
+/// The part of a stream that its lock protects.
 pub(super) struct State {
     pub(super) data: Data,
     pub(super) pending: Pending,
@@ -49,18 +49,18 @@ pub(super) struct State {
     pub(super) followers: Waiting,
     /// Messages of an `async` stream that count and that the disk may not have, each with its position.
     pub(super) unsynced: VecDeque<(Position, u64)>,
-    /// Messages that a consumer is done with, to be removed if no other one needs them.
+    /// Messages that a consumer is done with, to be removed if no other consumer needs them.
     pub(super) consumed: Vec<u64>,
     pub(super) upkeep: Upkeep,
     pub(super) life: Life,
-    /// A thread settles it, and another one wants it settled once more.
+    /// A thread settles it, and another thread wants it settled once more.
     pub(super) is_settling: bool,
     pub(super) is_wanted: bool,
     /// The time at which it has something to do, as the hub has noted it.
     pub(super) deadline: Option<u64>,
 }
 
-/// Whether a stream is there.
+/// Whether a stream exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Life {
     /// The disk may not have it yet.
@@ -129,8 +129,8 @@ impl Stream {
         self.created
     }
 
-    /// Works on the state.  Whatever directories that needs are read without the lock, and then it is done again: so `work` does
-    /// nothing before it has what it needs, or goes on where it was.
+    /// Works on the state.  If `work` needs a directory, it is read without the lock, and `work` is called again: so it does
+    /// nothing before it has what it needs, or continues where it was.
     ///
     /// # Errors
     /// If a directory cannot be read.
@@ -173,8 +173,8 @@ impl Stream {
         }
     }
 
-    /// Calls `then` once all changes so far are applied, at once if they are.  One such call is made at a time, and the next one sees
-    /// what that one has changed.
+    /// Calls `then` once all changes so far are applied, at once if they are.  Such calls are made one at a time, and the next one sees
+    /// what the one before has changed.
     pub(super) fn once_settled(self: &Arc<Stream>, then: Continuation, effects: &mut Effects) {
         {
             let mut state = self.state.lock();
@@ -200,7 +200,7 @@ impl Stream {
         then: Then,
         effects: &mut Effects,
     ) {
-        // That there is a stream outlives the server, also if its messages do not.
+        // The definition of a stream in memory outlives the server, though its messages do not.
         let is_definition = matches!(record, Record::Defined { .. } | Record::Deleted { .. });
         let is_kept = state.keeping(&self.hub) != Keeping::Memory || is_definition && self.hub.is_kept();
         let end = if is_kept { self.hub.append(record).end } else { Position::default() };

@@ -1,4 +1,4 @@
-//! The way of a message from the fan-out to the stream that keeps its subject.
+//! The sink by which the fan-out hands a message to the stream that keeps its subject.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Storing messages: a message is decided, appended, and put among the pending changes.
+//! Storing messages: a message is checked, appended to the journal, and added to the pending changes.
 
 use std::sync::Arc;
 
@@ -29,11 +29,11 @@ pub struct Incoming<'m> {
     pub headers: &'m [u8],
     /// Its payload.
     pub payload: &'m [u8],
-    /// The message of a consumer whose dead letter it is.
+    /// The message that it is the dead letter of, if it is one.
     pub left: Option<LeftRecord>,
 }
 
-/// What became of a message, once that is certain.
+/// The outcome of a message, once it is certain.
 pub type Outcome = Result<Receipt, ApiError>;
 
 /// A message that is stored.
@@ -45,20 +45,20 @@ pub struct Receipt {
     pub is_duplicate: bool,
 }
 
-/// Called with what became of a message.
+/// Called with the outcome of a message.
 pub(super) type Told = Box<dyn FnOnce(&Arc<Stream>, Outcome, &mut Effects) + Send>;
 
-/// Who is told what became of a message.
+/// Who gets the outcome of a message.
 pub enum Publisher<'p> {
     /// Nobody.
     Nobody,
-    /// Whoever subscribes to this subject, by the JSON of the API.
+    /// The subscribers of this subject, as the JSON of the API.
     Reply(&'p [u8]),
     /// A caller within the server.
     Caller(Told),
 }
 
-/// What the stream has, as a publisher may expect it: pending messages included.
+/// The stream's contents that a publisher's expectations are checked against: pending messages included.
 struct Overlay<'s> {
     state: &'s State,
     last_on: u64,
@@ -87,18 +87,18 @@ impl Stored for Overlay<'_> {
     }
 }
 
-/// What was decided about a message under the lock.
+/// The decision about a message, which is made under the lock.
 enum Decided {
-    /// Its stream is gone.
+    /// Its stream is deleted.
     Gone,
-    /// The publisher hears of it once everything before it is certain.
+    /// It is not stored; its publisher gets the answer once every earlier change is certain.
     Known(Outcome),
     /// It is appended.
     Appended(Box<Storing>, Position),
 }
 
 impl Stream {
-    /// Stores a message, or says why not.  False if the stream is gone.
+    /// Stores a message, or refuses it.  False if the stream is deleted.
     pub fn store(
         self: &Arc<Stream>,
         message: &Incoming<'_>,
@@ -201,12 +201,12 @@ impl Stream {
             state.unsynced.push_back((appended.end, sequence));
             self.hub.list_until(self, appended.end);
         }
-        // A change that counts at once waits for nothing, but for those before it.
+        // A change that counts at once waits only for the changes before it.
         let end = if keeping == Keeping::Async { Position::default() } else { appended.end };
         Decided::Appended(Box::new(storing), end)
     }
 
-    /// Puts what was decided among the pending changes.
+    /// Adds a decision to the pending changes.
     fn note(
         self: &Arc<Stream>,
         state: &mut State,
@@ -218,7 +218,7 @@ impl Stream {
             Decided::Gone => return Ok(false),
             Decided::Known(outcome) => {
                 self.hub.totals.note(&outcome);
-                // It may depend on what is pending, and nobody hears of that before the disk has it.
+                // The refusal may depend on a pending change, of which nobody may learn before the disk has it.
                 (outcome, state.pending.end().unwrap_or_default(), Change::Nothing)
             }
             Decided::Appended(storing, end) => {
@@ -250,7 +250,7 @@ impl Stream {
         Ok(true)
     }
 
-    /// Tells a publisher at once.
+    /// Gives a publisher the outcome at once.
     fn tell(self: &Arc<Stream>, publisher: Publisher<'_>, outcome: Outcome, effects: &mut Effects) {
         match publisher {
             Publisher::Nobody => {}
@@ -301,7 +301,7 @@ impl State {
     }
 }
 
-/// How a publisher is told that nothing can be stored now.
+/// The refusal of a message while nothing can be stored.
 pub(super) fn refusal(reason: &NotAdmitted) -> ApiError {
     match reason {
         NotAdmitted::Stalled => error::STORAGE_RESOURCES_EXCEEDED.error(),
@@ -311,7 +311,7 @@ pub(super) fn refusal(reason: &NotAdmitted) -> ApiError {
     }
 }
 
-/// How a caller is told that the disk has failed behind its back.
+/// The error of a change that may be lost because the disk has failed.
 pub(super) fn lost() -> ApiError {
     error::STORE_FAILED.with("the disk has failed or has no room, so the change may be lost")
 }

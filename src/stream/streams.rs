@@ -1,4 +1,4 @@
-//! The table of all streams: which there are, which subjects they keep, and how one begins and ends.
+//! The table of all streams: their names, the subjects they keep, and how streams are created and deleted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -26,13 +26,13 @@ use crate::lock_order::{Mutex, RwLock, rank};
 use crate::random::{Random, machine_seed};
 use crate::wait::Lost;
 
-/// Streams that a server has at most.
+/// The most streams of a server.
 pub(super) const STREAMS_MAX: usize = 100_000;
 
-/// Called once a stream is there, or with the reason why it is not.
+/// Called once a stream exists, or with the reason why it could not be created.
 pub(super) type Created = Box<dyn FnOnce(Result<&Arc<Stream>, ApiError>, &mut Effects) + Send>;
 
-/// Called once a stream is gone.
+/// Called once a stream is deleted.
 pub(super) type Deleted = Box<dyn FnOnce(Result<(), ApiError>, &mut Effects) + Send>;
 
 /// See the module's text.
@@ -57,6 +57,8 @@ struct Listed {
     /// The patterns of the subjects that it keeps, with their places in the interest.
     subjects: Vec<String>,
     sinks: Vec<SinkId>,
+    /// The same for all subjects, so that a message is taken once while they change.
+    sink: Arc<StreamSink>,
 }
 
 impl Streams {
@@ -66,7 +68,7 @@ impl Streams {
         Streams::with_folder(surroundings, StreamFolder::in_directory(directory), is_kept)
     }
 
-    /// The same on a disk that is there already.
+    /// No streams yet, on a disk that is given.
     pub fn on_disk(surroundings: Surroundings, disk: Arc<dyn Disk>) -> Streams {
         Streams::with_folder(surroundings, StreamFolder::on(disk), true)
     }
@@ -98,17 +100,17 @@ impl Streams {
         &self.hub
     }
 
-    /// The way of the streams into the journal.
+    /// Connects the streams to the journal.
     pub fn journal(&self) -> &ServiceJournal {
         &self.hub.journal
     }
 
-    /// Has this waker woken whenever there is something to settle.
+    /// Registers a waker, to be woken whenever there is something to settle.
     pub fn add_settler(&self, waker: Waker) {
         self.hub.add_settler(waker);
     }
 
-    /// Applies what the disk has by now: publishers are told, consumers go on.
+    /// Applies the changes that the disk has: publishers get their acknowledgements, consumers continue.
     pub fn settle(&self, effects: &mut Effects) {
         self.go_on_if_attached(effects);
         settle_all(&self.hub, effects);
@@ -179,7 +181,7 @@ impl Streams {
         listed.map(|listed| Arc::clone(&listed.stream))
     }
 
-    /// Creates a stream by a definition that is not checked yet, or finds the one that is there already and is the same.
+    /// Creates a stream by a definition that is not checked yet, or finds the existing one if it has the same definition.
     pub fn create(
         &self,
         definition: StreamDefinition,
@@ -227,7 +229,7 @@ impl Streams {
         let mut random = Random::with_seed(machine_seed());
         let seed = [random.draw(), random.draw()];
         let stream = Stream::new(id, nanoseconds(now), seed, definition.clone(), &self.hub);
-        // No message is written down before the definition.
+        // No message is appended before the definition.
         let mut state = stream.state.lock();
         self.list(&mut table, &stream, &definition);
         let then = Then::Call(Box::new(move |stream, synced, effects| match synced {
@@ -239,7 +241,7 @@ impl Streams {
         stream.change(&mut state, &record, Change::Define(Box::new(definition)), then, effects);
     }
 
-    /// Puts a stream into the table and lets it have messages.  A later one of its name, which a start may know from a snapshot
+    /// Adds a stream to the table and makes it take messages.  A later one of its name, which a start may know from a snapshot
     /// that has seen this one go, keeps the name.
     fn list(&self, table: &mut Table, stream: &Arc<Stream>, definition: &StreamDefinition) {
         table.by_id.insert(stream.id, Arc::clone(stream));
@@ -247,23 +249,23 @@ impl Streams {
             return;
         }
         let subjects = definition.subjects.clone();
-        let sinks = self.add_sinks(stream, &subjects);
-        let listed = Listed { stream: Arc::clone(stream), subjects, sinks };
+        let sink = Arc::new(StreamSink(Arc::clone(stream)));
+        let sinks = self.add_sinks(&sink, &subjects);
+        let listed = Listed { stream: Arc::clone(stream), subjects, sinks, sink };
         table.by_name.insert(Arc::clone(&stream.name), listed);
     }
 
-    /// Takes a stream back at a start.
+    /// Restores a stream at a start.
     pub(super) fn take_back(&self, stream: &Arc<Stream>, definition: &StreamDefinition) {
         self.list(&mut self.table.write(), stream, definition);
     }
 
-    fn add_sinks(&self, stream: &Arc<Stream>, subjects: &[String]) -> Vec<SinkId> {
-        let sink = Arc::new(StreamSink(Arc::clone(stream)));
-        let add = |pattern: &String| self.hub.fan_out.add_sink(pattern.as_bytes(), Arc::clone(&sink) as _);
+    fn add_sinks(&self, sink: &Arc<StreamSink>, subjects: &[String]) -> Vec<SinkId> {
+        let add = |pattern: &String| self.hub.fan_out.add_sink(pattern.as_bytes(), Arc::clone(sink) as _);
         subjects.iter().map(add).collect()
     }
 
-    /// Whether a stream by a checked definition may be added to those that there are.
+    /// Whether a stream with a checked definition may be added to the existing ones.
     pub(super) fn check_new(&self, definition: &StreamDefinition) -> Result<(), ApiError> {
         let table = self.table.read();
         if table.by_name.contains_key(definition.name.as_str()) {
@@ -317,14 +319,14 @@ impl Streams {
             && listed.subjects != definition.subjects
         {
             let former = std::mem::take(&mut listed.sinks);
-            listed.sinks = self.add_sinks(stream, &definition.subjects);
+            listed.sinks = self.add_sinks(&listed.sink, &definition.subjects);
             former.into_iter().for_each(|sink| self.hub.fan_out.remove_sink(sink));
             listed.subjects.clone_from(&definition.subjects);
         }
         Ok(definition)
     }
 
-    /// Ends a stream.  `deleted` is called once the disk knows.
+    /// Deletes a stream.  `deleted` is called once that is on the disk.
     pub fn delete(self: &Arc<Streams>, stream: &Arc<Stream>, deleted: Deleted, effects: &mut Effects) {
         let streams = Arc::clone(self);
         let then = Then::Call(Box::new(move |stream, synced, effects| match synced {
@@ -349,7 +351,7 @@ impl Streams {
         }
     }
 
-    /// Goes on with what waited for the journal to be made, if it is, or cannot be.
+    /// Continues the requests that waited for the journal, once it is made or cannot be.
     fn go_on_if_attached(&self, effects: &mut Effects) {
         let made = match (self.hub.is_attached(), self.hub.admit()) {
             (true, _) => Ok(()),
@@ -368,7 +370,7 @@ impl Streams {
 
 impl Drop for Streams {
     fn drop(&mut self) {
-        // The interest would keep the streams, and they the interest.
+        // The interest would keep the streams alive, and they the interest.
         for (_, listed) in std::mem::take(&mut self.table.write().by_name) {
             listed.sinks.into_iter().for_each(|sink| self.hub.fan_out.remove_sink(sink));
         }
@@ -389,7 +391,7 @@ impl Table {
     }
 }
 
-/// A stream is to be created that is there already.
+/// Answers a request to create a stream that exists already.
 fn created_again(
     stream: &Arc<Stream>,
     definition: StreamDefinition,
@@ -415,7 +417,7 @@ fn created_again(
 }
 
 impl Stream {
-    /// Has a decided definition written down and applied.
+    /// Appends a checked definition, and applies it once the disk has it.
     fn define(self: &Arc<Stream>, definition: StreamDefinition, updated: Created, effects: &mut Effects) {
         let then = Then::Call(Box::new(move |stream, synced, effects| match synced {
             Ok(()) => updated(Ok(stream), effects),

@@ -1,4 +1,4 @@
-//! When waits end that nobody ends before: those who wait are woken, and look for themselves what they get.
+//! The deadlines of waits: a waiting call is woken at its deadline, and then finds out itself what it has got.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
@@ -10,17 +10,17 @@ use crate::lock_order::{Mutex, rank};
 pub(super) struct Timeouts(Mutex<BTreeMap<(u64, u64), Waker>, { rank::STREAM_TIMEOUTS }>);
 
 impl Timeouts {
-    /// Has `waker` woken at this time.  Whoever waits has a number of his own.
+    /// Wakes `waker` at this time.  Each wait has a number of its own.
     pub(super) fn set(&self, due: u64, whose: u64, waker: &Waker) {
         self.0.lock().insert((due, whose), waker.clone());
     }
 
-    /// The wait is over.
+    /// Ends a wait before its deadline.
     pub(super) fn forget(&self, due: u64, whose: u64) {
         self.0.lock().remove(&(due, whose));
     }
 
-    /// Wakes those whose time has come by `now`, and says when the next one's comes.
+    /// Wakes the waits whose deadlines have come by `now`, and returns the next deadline.
     pub(super) fn wake_due(&self, now: u64) -> Option<u64> {
         let (due, next) = {
             let mut waiting = self.0.lock();

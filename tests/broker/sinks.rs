@@ -1,5 +1,5 @@
-//! Messages that only a receiver within the server takes: nobody is told that they were heard by nobody, and they count for
-//! nobody.
+//! Messages that only a receiver within the server takes: their publishers do not get the answer that nobody heard them, and no
+//! receiver is counted.
 
 use std::sync::Arc;
 

@@ -141,7 +141,7 @@ fn events_go_on_behind_the_last_one_and_say_what_is_missing() {
         assert_eq!([gap.place().1, lost.next().sequence()], [0, 1]);
     }
 
-    // A purge is told to those who wait, though no message follows.
+    // Waiting clients get a gap after a purge, though no message follows.
     assert_eq!(ask(&server, "POST", "/streams/NEWS/purge", ""), 200);
     let mut behind = EventSource::open(&server, path, Some(&format!("{epoch}-4")));
     let gap = behind.next();
@@ -167,7 +167,7 @@ fn connect_small(server: &Server) -> TcpStream {
     socket.into()
 }
 
-/// What a client has seen of a stream, whose events come one after another or say what does not.
+/// What a client has seen of a stream: events follow one another, and gaps name what is missing.
 #[derive(Default)]
 struct Reader {
     id: Option<String>,

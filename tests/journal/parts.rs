@@ -1,4 +1,4 @@
-//! Records in parts: what was appended in pieces comes back whole, at the position that its service was told.
+//! Records in parts: what was appended in pieces comes back whole, at the position that its append returned.
 
 use std::sync::Arc;
 

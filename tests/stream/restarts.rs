@@ -1,4 +1,4 @@
-//! What a server has again that has stopped in order, or that was cut off from its power at one certain moment.
+//! What a server still has after a clean stop, or after a power cut at one certain moment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,11 +175,11 @@ fn an_async_stream_gives_no_sequence_twice() {
     let mut server = place.start();
     create(&mut server, "A", json!({ "persist_mode": "async" }));
     assert_eq!([store(&mut server, "A.a", "1"), store(&mut server, "A.a", "2")], [1, 2]);
-    // Behind a stop in order the next message has the next sequence.
+    // After a clean stop the next message has the next sequence.
     let mut server = place.restart(server);
     let mut last = store(&mut server, "A.a", "3");
     assert_eq!(last, 3);
-    // Nothing that follows is written before the power is lost, also if the server before had stopped in order.
+    // Nothing that follows is written before the power is lost, even if the server before had stopped cleanly.
     for round in 0..4 {
         server.publish("A.a", "_INBOX.1", "", "lost");
         let told = server.received();

@@ -37,8 +37,6 @@ const LAYERS: &[&[&str]] = &[
         "limit/endpoints",
         "lock/commands",
         "lock/endpoints",
-        "stream/endpoints",
-        "stream/service",
         "connection",
         "admin",
     ],

@@ -1,4 +1,4 @@
-//! The inbox of one request: a private reply subject, on which what comes is for that request alone.
+//! The inbox of one request: a private reply subject, whose messages are for that request alone.
 
 use std::task::{Poll, Waker};
 
@@ -14,7 +14,7 @@ use crate::http::endpoint::{Context, Problem, problems};
 pub(crate) struct Inbox {
     subject: String,
     feed: Feed,
-    /// What has come and was not taken yet.
+    /// Messages that have come and were not taken yet.
     frames: Bytes,
 }
 

@@ -1,4 +1,4 @@
-//! Publishing with word from the stream that keeps a message: the response waits until the disk has it.
+//! Publishing with the streams' answers: if a stream keeps a message, the response waits until the disk has it.
 
 use std::sync::Arc;
 
@@ -23,26 +23,26 @@ pub(super) struct Kept {
     /// Its sequence there.
     #[schema(example = 7)]
     pub(super) sequence: u64,
-    /// Whether it was there already, since it has come with the same id before.
+    /// Whether it was stored already, since a message with the same id came before.
     #[schema(example = false)]
     pub(super) duplicate: bool,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 pub(super) struct Sent {
     /// The subscriptions that got it.
     pub(super) receivers: usize,
-    /// What its stream says; none if no stream keeps it.
+    /// The answer of its stream; none if no stream keeps it.
     pub(super) kept: Option<Result<Kept, ApiError>>,
 }
 
-/// A message that was published, and the word that its stream owes.
+/// A message that was published, and the answer that its stream still owes.
 struct Owed {
     receivers: usize,
-    word: Option<(Arc<Stream>, oneshot::Receiver<Outcome>)>,
+    answer: Option<(Arc<Stream>, oneshot::Receiver<Outcome>)>,
 }
 
-/// Publishes messages in their order.  Returns what became of each, once the disk has those that are kept.
+/// Publishes messages in their order.  Returns the outcome of each, once the disk has those that are kept.
 ///
 /// # Errors
 /// If the server stops meanwhile.
@@ -51,14 +51,14 @@ pub(super) async fn publish_kept<'m>(
     messages: impl IntoIterator<Item = Message<'m>>,
 ) -> Result<Vec<Sent>, Problem> {
     let mut sent = Vec::new();
-    for Owed { receivers, word } in publish_all(context, messages, publish).await {
-        let Some((stream, word)) = word else {
+    for Owed { receivers, answer } in publish_all(context, messages, publish).await {
+        let Some((stream, answer)) = answer else {
             sent.push(Sent { receivers, kept: None });
             continue;
         };
-        // The disk has failed if nothing is said.
+        // No answer means that the disk has failed.
         let lost = || Err(error::STORE_FAILED.with("the disk has failed, so the message may be lost"));
-        let outcome = context.wait_for(word).await?.unwrap_or_else(|_| lost());
+        let outcome = context.wait_for(answer).await?.unwrap_or_else(|_| lost());
         let kept = outcome.map(|receipt| Kept {
             stream: stream.name().to_string(),
             sequence: receipt.sequence,
@@ -69,24 +69,24 @@ pub(super) async fn publish_kept<'m>(
     Ok(sent)
 }
 
-/// Publishes a message.  Its stream is handed it here and not by the fan-out, since it is to tell what becomes of it.
+/// Publishes a message.  It is handed to its stream here and not by the fan-out, since the outcome is needed.
 fn publish(services: &Services, message: &Message<'_>, effects: &mut Effects) -> Owed {
     let Some(stream) = services.streams.keeping(message.subject) else {
-        return Owed { receivers: services.fan_out.publish(message, effects).count, word: None };
+        return Owed { receivers: services.fan_out.publish(message, effects).count, answer: None };
     };
     let receivers = services.fan_out.publish_to_subscribers(message, effects).count;
-    let (sender, word) = oneshot::channel();
+    let (sender, answer) = oneshot::channel();
     let Message { subject, headers, payload, .. } = *message;
     let incoming = Incoming { subject, headers, payload, left: None };
     let publisher = Publisher::Caller(Box::new(move |_, outcome, _| drop(sender.send(outcome))));
     let is_there = stream.store(&incoming, services.clock.now(), publisher, effects);
-    Owed { receivers, word: is_there.then_some((stream, word)) }
+    Owed { receivers, answer: is_there.then_some((stream, answer)) }
 }
 
-/// That a message with this key was stored before, and that it was the same one.
+/// Checks that the message stored with this key before is the same one.
 ///
 /// # Errors
-/// If it was another one.
+/// If it is another one.
 pub(super) fn check_same(context: &Context, kept: &Kept, message: &Message<'_>) -> Result<(), Problem> {
     let Some(stream) = context.services().streams.find(&kept.stream).filter(|_| kept.duplicate) else {
         return Ok(());
@@ -95,7 +95,7 @@ pub(super) fn check_same(context: &Context, kept: &Kept, message: &Message<'_>) 
         stored.subject == message.subject && stored.payload == message.payload
     });
     match is_same {
-        // What is gone cannot be compared any more.
+        // A removed message cannot be compared any more.
         Ok(Some(true) | None) => Ok(()),
         Ok(Some(false)) => Err(Problem::new(problems::KEY_USED)
             .detail(format!("message {} came with this key and was another one", kept.sequence))

@@ -174,7 +174,7 @@ struct Streams {
     /// `1` shows the consumers of streams.
     #[serde(default)]
     consumers: String,
-    /// `1` shows how streams and consumers are defined.
+    /// `1` shows the definitions of streams and consumers.
     #[serde(default)]
     config: String,
     /// Accounts to pass over.
@@ -187,7 +187,7 @@ struct Streams {
     _limit: usize,
 }
 
-/// Tells of the streams
+/// Reports on the streams
 ///
 /// In the shape of nats-server's `/jsz`.
 #[utoipa::path(get, path = "/jsz", tag = "monitoring", params(Streams),

@@ -50,7 +50,7 @@ enum Published {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(example = 7, required = false, nullable = false)]
         sequence: Option<u64>,
-        /// Whether it was there already, since it has come with the same id before.
+        /// Whether it was stored already, since a message with the same id came before.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(example = false, required = false, nullable = false)]
         duplicate: Option<bool>,
@@ -185,7 +185,7 @@ async fn publish_lines(
     Ok(BatchPublished { published: receivers.len(), receivers, kept })
 }
 
-/// The header by which a message is known if it comes again, and what it is in the message.
+/// The header of a request that names its message, so that a retry is recognised, and the message's own header for that.
 pub(super) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
 

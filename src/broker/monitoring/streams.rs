@@ -25,7 +25,7 @@ pub struct StreamsQuery {
     pub streams: bool,
     /// Whether to show the consumers of streams.
     pub consumers: bool,
-    /// Whether to show what streams and consumers are defined to be.
+    /// Whether to show the definitions of streams and consumers.
     pub config: bool,
     /// Accounts to pass over.
     pub offset: usize,
@@ -68,7 +68,7 @@ struct Figures {
     api: ApiStatistics,
 }
 
-/// Where streams are.  A limit of -1 is none.
+/// The settings of the streams' storage.  A limit of -1 means none.
 #[derive(Serialize, Debug)]
 struct Config {
     max_memory: i64,
@@ -126,7 +126,7 @@ impl Figures {
         }
     }
 
-    /// Those of an account, in which nats-server says other things than in those of the server.
+    /// The limits of an account, whose fields differ from those of the server, as in nats-server.
     fn of_account(&self) -> Figures {
         Figures {
             // No reservation is too large.

@@ -25,7 +25,7 @@ pub(super) struct Counts {
     pub(super) largest: AtomicUsize,
 }
 
-/// The numbers of those who may want a message.
+/// The counts of possible receivers.
 #[derive(Default)]
 pub(super) struct Receivers {
     /// Subscriptions of any kind.

@@ -14,7 +14,7 @@ use crate::lock_order::{Mutex, rank};
 /// Enough that threads which look up different subjects seldom meet.
 const PART_COUNT: usize = 64;
 
-/// One subject with those who want it, of whom there is at least one.
+/// One subject with its subscriptions and sinks, of which there is at least one.
 struct Subject<W> {
     hash: u64,
     name: Name,
@@ -56,13 +56,13 @@ impl<W: Wanting> ExactSubjects<W> {
         is_removed
     }
 
-    /// Shows those who want a subject.
+    /// Shows the subscriptions and sinks of a subject.
     pub(super) fn look_up<R>(&self, hash: u64, name: &[u8], see: impl FnOnce(&W) -> R) -> Option<R> {
         let part = self.part(hash).lock();
         part.find(hash, |subject| subject.is(hash, name)).map(|subject| see(&subject.wanting))
     }
 
-    /// Shows all subjects with those who want them, in no order.
+    /// Shows all subjects with their subscriptions and sinks, in no order.
     pub(super) fn visit(&self, mut see: impl FnMut(&Name, &W)) {
         for part in &self.parts {
             part.lock().iter().for_each(|subject| see(&subject.name, &subject.wanting));

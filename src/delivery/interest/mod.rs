@@ -119,6 +119,13 @@ impl Interest {
 
     /// Whether somebody gets the messages that clients publish on a subject: a subscriber or a sink.
     pub fn has_interest(&self, subject: &[u8]) -> bool {
+        let mut has_interest = self.has_subscriber(subject);
+        self.sinks.visit(&self.sought(subject), |_| has_interest = true);
+        has_interest
+    }
+
+    /// Whether a subscriber gets what is published on a subject.  Deliveries reach subscribers only.
+    pub fn has_subscriber(&self, subject: &[u8]) -> bool {
         let mut has_interest = false;
         let is_system = subject::is_system(subject);
         self.visit(&self.sought(subject), |members, sees_all| {
@@ -128,7 +135,6 @@ impl Interest {
             };
             has_interest = has_interest || members.iter().any(is_wanted);
         });
-        self.sinks.visit(&self.sought(subject), |_| has_interest = true);
         has_interest
     }
 

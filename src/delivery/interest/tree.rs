@@ -40,9 +40,9 @@ struct Node<W> {
     any_child: u32,
     /// The number of children by literal tokens.
     literal_children: u32,
-    /// Those who want the wildcard that ends here.
+    /// The subscriptions and sinks of the wildcard that ends here.
     ending: W,
-    /// Those who want the wildcard that goes on with `>`.
+    /// The subscriptions and sinks of the wildcard that continues with `>`.
     open: W,
 }
 
@@ -111,7 +111,7 @@ impl<W: Wanting> Tree<W> {
         }
     }
 
-    /// Shows those who want wildcards that match a valid subject.
+    /// Shows the subscriptions and sinks of the wildcards that match a valid subject.
     pub(super) fn look_up(&self, subject: &[u8], mut see: impl FnMut(&W)) {
         // Nodes and where the tokens begin that have to match behind them; behind the subject's end if none is left.
         let mut waiting: SmallVec<[(u32, usize); USUAL_DEPTH]> = SmallVec::from_slice(&[(ROOT, 0)]);
@@ -135,7 +135,7 @@ impl<W: Wanting> Tree<W> {
         }
     }
 
-    /// Shows those who want any wildcard, in no order.
+    /// Shows the subscriptions and sinks of all wildcards, in no order.
     pub(super) fn visit(&self, mut see: impl FnMut(&W)) {
         for (_, node) in &self.nodes {
             see(&node.ending);

@@ -57,7 +57,7 @@ impl<W: Wanting> Wildcards<W> {
         is_removed
     }
 
-    /// Shows those who want wildcards that match a subject; no wildcard matches an invalid one.  The second argument says whether
+    /// Shows the subscriptions and sinks of the wildcards that match a subject; no wildcard matches an invalid one.  The second argument says whether
     /// the wildcard names the first token.
     pub(super) fn look_up(&self, first_hash: u64, subject: &[u8], mut see: impl FnMut(&W, bool)) {
         let parts = [(self.bound(first_hash), true), (&self.unbound, false)];
@@ -70,7 +70,7 @@ impl<W: Wanting> Wildcards<W> {
         }
     }
 
-    /// Shows those who want any wildcard, in no order.
+    /// Shows the subscriptions and sinks of all wildcards, in no order.
     pub(super) fn visit(&self, mut see: impl FnMut(&W)) {
         for part in self.all_parts() {
             part.tree.read().visit(&mut see);

@@ -77,7 +77,7 @@ fn the_latest_of_each_message_subject_waits_for_a_slow_receiver() {
     let is_gap = |line: &&serde_json::Value| line["op"] == "gap";
     let missed: u64 = lines.iter().filter(is_gap).filter_map(|line| line["missed"].as_u64()).sum();
     let got: Vec<&serde_json::Value> = lines.iter().filter(|line| !is_gap(line)).collect();
-    assert_eq!(missed + got.len() as u64, 10, "it is told of what it has missed");
+    assert_eq!(missed + got.len() as u64, 10, "its gap counts what it has missed");
     assert!(missed > 0);
     let last = |subject: &str| {
         let found = got.iter().rev().find(|line| line["subject"] == subject);

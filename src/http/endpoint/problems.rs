@@ -163,14 +163,14 @@ problems! {
         "The definition of a stream or consumer, or what a message asks for in its headers, is not possible; the detail says \
          why, and `err_code` is the number of that error in the API of NATS.";
     STREAM_CONFLICT = CONFLICT "stream-conflict" "Another stream or consumer is in the way":
-        "A stream or consumer of this name is there with another definition, another stream keeps messages on the same subjects, \
+        "A stream or consumer of this name exists with another definition, another stream keeps messages on the same subjects, \
          or the consumers of the stream exclude one another.  The detail says which.";
     STREAM_FORBIDS = CONFLICT "stream-forbids" "The stream or consumer does not allow that":
-        "The stream is sealed, or its definition forbids what was asked for; or the consumer sends its messages by itself, so \
-         they cannot be asked for.  The detail says which.";
+        "The stream is sealed, or its definition forbids what was asked for; or the consumer pushes its messages, so they \
+         cannot be requested.  The detail says which.";
     UNEXPECTED_SEQUENCE = PRECONDITION_FAILED "unexpected-sequence" "The stream is not as the publisher expects":
         "A header of the message says which stream, last sequence or last id its publisher expects, and that does not hold: \
-         somebody else has published meanwhile.  Nothing was stored.  Read anew and decide again; the detail has what there is.";
+         another client has published meanwhile.  Nothing was stored.  Read again and decide anew; the detail has the current state.";
     STREAM_FULL = INSUFFICIENT_STORAGE "stream-full" "The stream or the disk is full":
         "The stream has as many messages or bytes as its limits allow and refuses new ones, or the disk has no room.  Nothing was \
          stored.";
@@ -178,8 +178,8 @@ problems! {
         "The server has as many streams as it may have, the stream as many consumers, or the consumer as many waiting requests; \
          the detail says which.";
     LEASE_LOST = CONFLICT "lease-lost" "A lease has ended":
-        "The time of a lease is over, and its message was delivered again, or is acknowledged already; or the consumer never \
-         delivered it.  `lost` lists the tokens; all others of the request were taken.  Whoever has the message now decides.";
+        "A lease has expired and its message was delivered again or acknowledged meanwhile, or the consumer never delivered it.  \
+         `lost` lists the tokens of such leases; the others of the request were settled.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "The server failed":
         "An error occurred that is not the fault of the client.  The log has a line with the id of the request.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "The server cannot do this now":

@@ -254,7 +254,7 @@ impl ServiceJournal {
         self.handle.poll_synced(position, waker)
     }
 
-    /// True if whoever appends should slow down; see [`Journal::is_behind`].  While there is no journal nothing waits for it:
+    /// True if callers that append should slow down; see [`Journal::is_behind`].  While there is no journal nothing waits for it:
     /// the service appends its state when it is attached.
     pub fn is_behind(&self) -> bool {
         self.journal().is_some_and(|journal| journal.is_behind())

@@ -7,11 +7,11 @@ use crate::wait::Position;
 /// The rest of a service's part of a snapshot, which may take long and is written on another thread.
 pub type Rest = Box<dyn FnOnce(&mut Snapshot) -> Result<(), Interrupted> + Send>;
 
-/// Something has happened to a service after which its part of a snapshot is worth nothing.
+/// Something happened to a service that makes its part of a snapshot useless.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interrupted;
 
-/// The end of a service that the keeper holds.
+/// A service as the keeper sees it.
 pub trait Persistent: Send {
     /// The tag of its records, for good.
     fn tag(&self) -> Tag;
@@ -21,21 +21,21 @@ pub trait Persistent: Send {
         None
     }
 
-    /// Takes back a record of an earlier server; they come in the order in which they were appended.  The position is where
+    /// Restores a record of an earlier server; they come in the order in which they were appended.  The position is where
     /// the record begins, by which it can be read again.  Those of a snapshot cannot be: all of them have the position of the
     /// snapshot, and those of a former folder the first one.
     ///
     /// # Errors
-    /// Why it cannot be taken back, which stops the start.
+    /// Why it cannot be restored, which stops the start.
     fn replay(&mut self, record: &[u8], position: Position, now: Now) -> Result<(), String>;
 
-    /// Says whether the server before has stopped in order, so that the records are all that it ever appended; also true if
-    /// there was none.  Otherwise it may have appended more, which those of its clients may have seen that did not wait for
+    /// Says whether the server before stopped cleanly, so that the records are all that it ever appended; also true if
+    /// there was none.  Otherwise it may have appended more, which clients that did not wait for the disk may have seen.
     /// the disk.  A server of which nothing has reached the disk is not known of: a service to which that matters appends a
     /// record when it begins, and waits for it.  Called once, behind the last record and before the service begins.
     fn note_last_stop(&mut self, _was_in_order: bool) {}
 
-    /// All records were given back.  Called once, before [`Persistent::note_last_stop`].
+    /// All records are restored.  Called once, before [`Persistent::note_last_stop`].
     ///
     /// # Errors
     /// Why what they say is not there, which stops the start: nothing is removed then.
@@ -43,8 +43,8 @@ pub trait Persistent: Send {
         Ok(())
     }
 
-    /// All records were taken back, or there are none: the service begins, and no client uses it yet.  True if the records
-    /// must not be taken back again, so that the start fails if no snapshot can replace them.
+    /// All records are restored, or there are none: the service begins, and no client uses it yet.  True if the records
+    /// must not be restored again, so that the start fails if no snapshot can replace them.
     fn resume(&mut self, now: Now) -> bool;
 
     /// From now on the service appends its changes.  Before that it appends the state that the journal does not have: all of

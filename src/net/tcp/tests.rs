@@ -1,4 +1,4 @@
-//! What a connection does when its client publishes more than the disk can take for now.
+//! What a connection does when its client publishes more than the disk can take now.
 
 use std::net::{TcpListener, TcpStream as ClientStream};
 use std::sync::Arc;

@@ -35,7 +35,7 @@ struct Info<'i> {
     connect_info: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     remote_account: Option<&'i str>,
-    /// The level of the API of streams, by which clients know what they may ask for.
+    /// The level of the streams' API, which tells clients what they may ask for.
     api_lvl: u32,
 }
 

@@ -127,7 +127,7 @@ impl Purge {
     /// Reads what a purge is to take.
     ///
     /// # Errors
-    /// If it is not said right.
+    /// If the text is not a valid purge request.
     pub fn read(body: &[u8]) -> Result<Purge, ApiError> {
         let mut read = PurgeBody::default();
         read_document(&mut read, &mut [], body)?;

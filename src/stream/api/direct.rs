@@ -1,6 +1,6 @@
 //! Messages that are sent as such, outside of JSON: what their headers say of them.
 //!
-//! The headers that a message was stored with come first, then those that tell what it is.  A status has no payload.
+//! The headers that a message was stored with come first, then those that name its stream, subject, sequence and time.  A status has no payload.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -36,7 +36,7 @@ pub fn status(code: u16, description: &str) -> Vec<u8> {
     Block::status(code, description).finish()
 }
 
-/// The headers of a message that its stream publishes again: the sequence of the one before it on its subject is told, and its
+/// The headers of a message that its stream publishes again: the sequence of the one before it on its subject is named, and its
 /// length if it goes without payload.
 pub fn republished(stream: &str, message: &StoredMessage<'_>, before: u64, headers_only: bool) -> Vec<u8> {
     let block = described(stream, message).with("Nats-Last-Sequence", before);

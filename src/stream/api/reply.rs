@@ -339,7 +339,7 @@ pub struct ConsumerInfo<'c> {
     /// Whether somebody subscribes to what it sends.
     #[serde(skip_serializing_if = "is_false")]
     pub push_bound: bool,
-    /// Whether it sends nothing for now.
+    /// Whether it is paused.
     #[serde(skip_serializing_if = "is_false")]
     pub paused: bool,
     /// For how long.
@@ -391,7 +391,7 @@ pub struct ConsumerList<'c> {
 /// `CONSUMER.PAUSE`.
 #[derive(Debug, Serialize)]
 pub struct Paused {
-    /// Whether it sends nothing for now.
+    /// Whether it is paused.
     pub paused: bool,
     /// Until when.
     pub pause_until: Time,
@@ -404,7 +404,7 @@ pub struct Paused {
 #[derive(Debug, Serialize)]
 pub struct Unpinned {}
 
-/// What a publisher is told whose message is stored, as nats-server writes it.
+/// The acknowledgement of a stored message, as nats-server writes it.
 pub fn publish_acknowledgement(stream: &str, sequence: u64, is_duplicate: bool) -> Vec<u8> {
     let mut text = acknowledgement_begin(stream);
     text.push_str(&sequence.to_string());
@@ -412,17 +412,17 @@ pub fn publish_acknowledgement(stream: &str, sequence: u64, is_duplicate: bool) 
     text.into_bytes()
 }
 
-/// What stands before the sequence in all acknowledgements of a stream.
+/// The text before the sequence in all acknowledgements of a stream.
 pub fn acknowledgement_begin(stream: &str) -> String {
     format!(r#"{{"stream":{},"seq":"#, json_text(stream))
 }
 
-/// What stands behind the sequence.
+/// The text after the sequence.
 pub fn acknowledgement_end(is_duplicate: bool) -> &'static str {
     if is_duplicate { r#","duplicate": true}"# } else { "}" }
 }
 
-/// What a publisher is told whose message is refused.
+/// The answer to a publisher whose message is refused.
 pub fn publish_refusal(stream: &str, error: &ApiError) -> Vec<u8> {
     let mut text = r#"{"error":"#.to_owned();
     text.push_str(&serde_json::to_string(error).unwrap_or_default());

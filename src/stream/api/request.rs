@@ -51,7 +51,7 @@ pub enum Request {
         /// The streams wanted.
         list: ListBody,
     },
-    /// The same with what they are and have.
+    /// The same, with their definitions and figures.
     StreamList {
         /// The streams wanted.
         list: ListBody,
@@ -116,7 +116,7 @@ pub enum Request {
         /// How many to leave out.
         offset: usize,
     },
-    /// The same with what they are and have.
+    /// The same, with their definitions and figures.
     ConsumerList {
         /// Their stream.
         stream: String,
@@ -130,7 +130,7 @@ pub enum Request {
         /// Its name.
         consumer: String,
     },
-    /// Messages for whoever asks.
+    /// Messages for a client that requests them.
     ConsumerNext {
         /// The consumer's stream.
         stream: String,

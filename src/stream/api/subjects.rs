@@ -18,7 +18,7 @@ pub enum Operation {
     StreamInfo,
     /// The names of streams.
     StreamNames,
-    /// The same with what they are and have.
+    /// The same, with their definitions and figures.
     StreamList,
     /// The end of a stream.
     StreamDelete,
@@ -44,11 +44,11 @@ pub enum Operation {
     ConsumerInfo,
     /// The names of consumers.
     ConsumerNames,
-    /// The same with what they are and have.
+    /// The same, with their definitions and figures.
     ConsumerList,
     /// The end of a consumer.
     ConsumerDelete,
-    /// Messages for whoever asks.
+    /// Messages for a client that requests them.
     ConsumerNext,
     /// A consumer that sends nothing for a while.
     ConsumerPause,

@@ -21,8 +21,8 @@ pub const COMMANDS: &[Command] = &[
         name: "stream.create",
         syntax: "stream SUBJECTS numsubjects subject [subject ...] [MAXMSGS count] [MAXBYTES bytes] [MAXAGE milliseconds] \
                  [MAXPERSUBJECT count] [RETENTION <LIMITS | INTEREST | WORKQUEUE>] [STORAGE <FILE | MEMORY>]",
-        summary: "Creates a stream that keeps what is published on these subjects, which may have wildcards. It is no error if \
-                  the stream is there already and is the same. NATS clients know more of streams, and change them.",
+        summary: "Creates a stream that keeps what is published on these subjects, which may have wildcards. An existing \
+                  stream of the same definition is left as it is. NATS clients have more settings, and change streams.",
         complexity: "O(N) where N is the number of streams.",
         handler: Handler::Data(create),
         ..ROW

@@ -34,15 +34,15 @@ const ROW: Command = Command {
     ..Command::ROW
 };
 
-/// What a command is answered with, once that is certain.
+/// The answer to a command, once it is certain.
 enum Answer {
-    /// It was done.
+    /// The change was made.
     Done,
-    /// So many messages are gone.
+    /// So many messages were removed.
     Removed(u64),
     /// What a stream is and has.
     Described(Box<(StreamDefinition, StreamFigures)>),
-    /// All before is certain, so the stream can be read.
+    /// Every earlier change is certain, so the stream can be read.
     Settled,
     /// Why nothing was done.
     Refused(ApiError),
@@ -50,12 +50,12 @@ enum Answer {
 
 impl Awaited for Answer {
     fn cancel(ticket: &Ticket<Answer>, _: &Services, _: Now, _: &mut Effects) {
-        // What was asked for is done all the same.
+        // The change is made even if the client does not wait for the answer.
         ticket.close();
     }
 }
 
-/// Writes what a command is answered with.
+/// Writes the answer to a command.
 struct AnswerEncoder;
 
 impl Encoder<Answer> for AnswerEncoder {
@@ -89,12 +89,12 @@ fn ticket(call: &Call<'_, '_>) -> Result<(Ticket<Answer>, Arc<Mailbox<Answer>>),
     Ok((ticket, mailbox))
 }
 
-/// Puts an answer where it is waited for, unless the client has left.
+/// Hands an answer to the waiting client, unless it has left.
 fn put(mailbox: &Mailbox<Answer>, answer: Answer) {
     drop(mailbox.put(answer));
 }
 
-/// An error of the streams as RESP says it.
+/// An error of the streams as a RESP error.
 fn refusal(error: &ApiError) -> Refusal {
     let code = match error.err_code {
         number if number == error::STREAM_NOT_FOUND.number => "NOSTREAM",

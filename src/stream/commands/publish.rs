@@ -1,4 +1,4 @@
-//! STREAM.PUBLISH: a message whose publisher is told that it is stored.
+//! STREAM.PUBLISH: publishes a message and replies once it is stored.
 
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -52,11 +52,11 @@ fn publish(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     };
     let receivers = call.services.fan_out.publish_to_subscribers(&message, call.effects);
     call.caller.has_own_message |= receivers.has_sender;
-    let told = Arc::new(Told::default());
-    let teller = Arc::clone(&told);
+    let slot = Arc::new(OutcomeSlot::default());
+    let filled = Arc::clone(&slot);
     let publisher = Publisher::Caller(Box::new(move |stream, outcome, _| {
-        // A client that has left hears nothing.
-        drop(teller.mailbox.put((Arc::clone(stream.name()), outcome)));
+        // The client may have left; then there is nobody to reply to.
+        drop(filled.mailbox.put((Arc::clone(stream.name()), outcome)));
     }));
     let incoming = Incoming { subject, headers: &headers, payload, left: None };
     if !stream.store(&incoming, call.now(), publisher, call.effects) {
@@ -65,11 +65,11 @@ fn publish(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if stream.hub.is_behind() {
         call.effects.slow_down();
     }
-    let journal = Arc::clone(&told) as Arc<dyn Durable>;
+    let journal = Arc::clone(&slot) as Arc<dyn Durable>;
     call.delay_reply(Barrier { journal, position: Position::default() });
     // The reply is written once it is known.
     call.output.null();
-    call.promise(|| Published(told));
+    call.promise(|| Published(slot));
     Ok(())
 }
 
@@ -109,35 +109,35 @@ fn headers(mut words: Words<'_>) -> Result<Vec<u8>, Refusal> {
     Ok(if block.is_empty() { Vec::new() } else { block.finish() })
 }
 
-/// What became of a message, with its stream's name, once that is certain.
-type Word = (Arc<str>, Outcome);
+/// The outcome of a message, with its stream's name, once it is certain.
+type NamedOutcome = (Arc<str>, Outcome);
 
-/// Where the stream puts its word.
+/// Where the stream puts the outcome.
 #[derive(Default)]
-struct Told {
-    mailbox: Mailbox<Word>,
-    word: Mutex<Option<Word>, { rank::MAILBOX }>,
+struct OutcomeSlot {
+    mailbox: Mailbox<NamedOutcome>,
+    outcome: Mutex<Option<NamedOutcome>, { rank::MAILBOX }>,
 }
 
-impl Durable for Told {
+impl Durable for OutcomeSlot {
     fn poll_synced(&self, _: Position, waker: &Waker) -> Poll<Result<(), Lost>> {
-        if self.word.lock().is_some() {
+        if self.outcome.lock().is_some() {
             return Poll::Ready(Ok(()));
         }
-        self.mailbox.poll_take(waker).map(|word| {
-            *self.word.lock() = Some(word);
+        self.mailbox.poll_take(waker).map(|outcome| {
+            *self.outcome.lock() = Some(outcome);
             Ok(())
         })
     }
 }
 
 /// The reply of a publication.
-struct Published(Arc<Told>);
+struct Published(Arc<OutcomeSlot>);
 
 impl Promise for Published {
     fn write(&mut self, _: &Services, _: Now, output: &mut Output, _: &mut Effects) {
-        let word = self.0.word.lock().take();
-        match word {
+        let outcome = self.0.outcome.lock().take();
+        match outcome {
             Some((stream, Ok(Receipt { sequence, is_duplicate }))) => {
                 output.map(3);
                 output.bulk(b"stream");
@@ -153,6 +153,6 @@ impl Promise for Published {
     }
 
     fn withdraw(&mut self, _: &Services, _: Now, _: &mut Effects) {
-        // What is published stays so.
+        // The message stays published.
     }
 }

@@ -1,4 +1,4 @@
-//! STREAM.READ: messages from a place on, and a wait for those that come next.
+//! STREAM.READ: reads messages from a position on, and waits for new ones if there are none.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,14 +21,14 @@ use crate::stream::message::StoredMessage;
 use crate::stream::{Follower, Portion, ReadError, Seen, Stream};
 use crate::wait::Ticket;
 
-/// Messages of a reply, unless the request says otherwise, and at most.
+/// The number of messages in a reply: the default, and the limit.
 const COUNT: usize = 100;
 const COUNT_MAX: u64 = 10_000;
 
-/// Bytes of messages of a reply, about.  One message may have more.
+/// About how many bytes of messages a reply has.  A single message may exceed it.
 const BYTES_MAX: usize = 8 << 20;
 
-/// When a wait ends that nothing but a message ends.
+/// The deadline of a wait that only a message ends.
 const FOREVER: u64 = u64::MAX;
 
 /// The family's rows.
@@ -114,16 +114,16 @@ fn from(word: &[u8]) -> Result<From, Refusal> {
     time.map(|time| From::At(Start::Time(time.nanoseconds()))).ok_or_else(invalid)
 }
 
-/// A read that goes on when no lock is held, and waits for messages if it was asked to.
+/// A read that continues when no lock is held, and waits for messages if the client asked for that.
 struct Reading {
-    /// Until all is certain that was published before.
+    /// Waits until every message that was published before is certain.
     settled: Ticket<Answer>,
     stream: Arc<Stream>,
     wanted: Wanted,
     follower: Option<Follower>,
-    /// Its number among those who wait.
+    /// Its number among the waiting readers.
     number: u64,
-    /// When it waits no longer, in microseconds; none if it does not wait at all.
+    /// When the wait ends, in microseconds; none if the read does not wait.
     due: Option<u64>,
     clock: Arc<Clock>,
 }
@@ -197,6 +197,8 @@ impl Reading {
             match read {
                 Err(error) => output.error(unreadable(&error).text()),
                 Ok(_) if !entries.is_empty() => write_entries(output, &entries),
+                // All of a portion may be gone by the time that it is read.
+                Ok(false) => continue,
                 Ok(_) if self.due.is_none() => output.array(0),
                 Ok(_) if is_over => output.null(),
                 Ok(_) => match follower.poll_more(waker) {

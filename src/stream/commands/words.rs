@@ -23,12 +23,12 @@ impl<'w> Words<'w> {
         self.0.next().ok_or(Refusal::SYNTAX)
     }
 
-    /// The same as a whole number that is not negative.
+    /// The value behind a word as a whole number that is not negative.
     pub(super) fn number(&mut self) -> Result<u64, Refusal> {
         number(self.value()?)
     }
 
-    /// The same as text.
+    /// The value behind a word as text.
     pub(super) fn text(&mut self, what: &str) -> Result<&'w str, Refusal> {
         text(what, self.value()?)
     }

@@ -55,7 +55,7 @@ impl Consumer {
         Answer::WhenKept
     }
 
-    /// Tells how long an acknowledgement took, if it is one of those of which that is told.
+    /// Reports how long an acknowledgement took, if this one is among the sampled ones.
     fn tell_sample(&self, turn: &mut Turn<'_>, sequence: u64) {
         // Every hundred messages have each remainder once, in a mixed order.
         let is_sampled = sequence.wrapping_mul(37) % 100 < u64::from(self.rules.sampled_percent);

@@ -35,7 +35,7 @@ pub(super) struct Candidate {
 pub(super) struct Receiver {
     pub(super) target: Target,
     pub(super) pin: Option<PinId>,
-    /// What it is told after the message.
+    /// The status that it gets after the message.
     pub(super) after: Option<Status>,
 }
 
@@ -82,6 +82,12 @@ impl Consumer {
             self.end_no_wait(turn);
         }
         stop == Stop::Most
+    }
+
+    /// Whether [`Consumer::deliver`] asks how long messages are.
+    pub fn counts_bytes(&self) -> bool {
+        let counts = self.rules.push().map(|push| push.flow_control || push.rate_limit.is_some());
+        counts.unwrap_or_else(|| self.waiting.counts_bytes())
     }
 
     /// Whether [`Consumer::deliver`] may find something to do because messages came: somebody waits and there is something.
@@ -164,7 +170,7 @@ impl Consumer {
             run.count += 1;
             return;
         }
-        // What needs no acknowledgement is told by the last message alone.
+        // Without acknowledgements, the record of the last message stands for all.
         if self.rules.expects_acknowledgements() {
             self.keep_run(turn, run);
         }

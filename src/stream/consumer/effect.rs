@@ -64,9 +64,9 @@ pub enum Effect {
     },
     /// Store the message on the dead-letter subject, then call [`super::Consumer::left`].
     DeadLetter(DeadLetter),
-    /// Tell how long a receiver took for an acknowledgement.
+    /// Report how long a receiver took to acknowledge a message.
     Acknowledged {
-        /// Of which delivery.
+        /// The delivery that was acknowledged.
         told: Told,
         /// How long it took.
         after: Duration,

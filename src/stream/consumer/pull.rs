@@ -13,7 +13,7 @@ enum Turnout {
     Takes,
     /// It may not have the message; others may.
     Passes,
-    /// It gets nothing more and is told so.
+    /// It gets nothing more, and a status that says so.
     Ends(Kind),
     /// Nobody wants its messages any more.
     Gone,
@@ -123,7 +123,7 @@ impl Consumer {
         });
     }
 
-    /// Ends the requests whose time is over or that nobody wants any more, and sends the heartbeats that are due.
+    /// Ends the requests that have expired or that nobody wants any more, and sends the heartbeats that are due.
     pub(super) fn look_through(&mut self, turn: &mut Turn<'_>) {
         let now = turn.micros();
         let heartbeat = self.heartbeat();
@@ -160,7 +160,7 @@ impl Consumer {
         });
     }
 
-    /// What a receiver is told that hears nothing else.
+    /// The heartbeat of a receiver that gets nothing else.
     pub(super) fn heartbeat(&self) -> Status {
         let detail = Detail::Delivered {
             consumer: self.delivered,

@@ -1,4 +1,4 @@
-//! What becomes of messages whose time for an acknowledgement is over.
+//! What becomes of messages that were not acknowledged in time.
 
 use super::Consumer;
 use super::effect::{Cause, DeadLetter, Effect, Turn};

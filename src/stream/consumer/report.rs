@@ -40,7 +40,7 @@ impl Consumer {
         self.pending.get(sequence).map(|entry| entry.deliveries)
     }
 
-    /// Whether it has come to a message.
+    /// Whether it has reached a message.
     pub fn has_delivered(&self, sequence: u64) -> bool {
         sequence > 0 && sequence <= self.position
     }

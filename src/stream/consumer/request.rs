@@ -53,7 +53,7 @@ impl PullRequest {
 }
 
 impl Consumer {
-    /// Takes a request in.  It waits, or its target is told why not.
+    /// Takes a request.  It waits, or its target gets a status that says why it does not.
     pub fn request(&mut self, turn: &mut Turn<'_>, request: PullRequest) {
         self.used(turn.micros());
         if let Err(status) = self.admit(turn, &request) {

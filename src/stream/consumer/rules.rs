@@ -36,7 +36,7 @@ pub struct Rules {
     pub retention: Retention,
     /// Whether messages that can be delivered no more go to a dead-letter subject.
     pub has_dead_letters: bool,
-    /// Of how many positive acknowledgements it is told how long they took, in percent.
+    /// The share of positive acknowledgements whose duration is reported, in percent.
     pub sampled_percent: u8,
     /// Whether its changes are kept over a restart.
     pub is_kept: bool,
@@ -66,7 +66,7 @@ pub enum Start {
 /// Who gets the messages.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Mode {
-    /// Those who ask.
+    /// The receivers that request messages.
     Pull(Pull),
     /// Whoever subscribes to a subject.
     Push(Push),

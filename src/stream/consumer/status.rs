@@ -1,4 +1,4 @@
-//! The statuses that receivers get: messages without a payload whose headers say how a request or a consumer fares.
+//! The statuses that receivers get: messages without a payload whose headers say the state of a request or a consumer.
 //!
 //! Clients compare the descriptions, so they are NATS' to the letter.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What a status is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// A receiver that waits is told that the consumer lives.
+    /// A heartbeat: it tells a waiting receiver that the consumer lives.
     IdleHeartbeat,
     /// A receiver is asked to say when it has come this far.
     FlowControl,
@@ -24,7 +24,7 @@ pub enum Kind {
     GroupInvalid,
     /// There is nothing for a request that does not wait.
     NoMessages,
-    /// The time of a request is over.
+    /// A request has expired.
     RequestTimeout,
     /// Requests before this one will take what is there.
     RequestsPending,
@@ -122,7 +122,7 @@ pub struct FlowToken(pub u32);
 impl FlowToken {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-    /// The token of a question, of which so many were asked before.  After a million it begins anew.
+    /// The token of a flow control question, from the number of earlier ones.  After a million, tokens repeat.
     pub fn of(number: u32) -> FlowToken {
         FlowToken(number % (1 << 20))
     }

@@ -32,7 +32,7 @@ impl Consumer {
         self.end_if_inactive(turn);
     }
 
-    /// Whether nothing is delivered for now.
+    /// Whether it is paused.
     pub fn is_paused(&self, now: Now) -> bool {
         self.rules.pause_until.is_some_and(|until| now.wall_micros() < until)
     }

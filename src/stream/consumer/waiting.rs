@@ -15,7 +15,7 @@ pub(super) struct Request {
     pub(super) bytes_left: Option<usize>,
     /// Messages that it got.
     pub(super) delivered: u32,
-    /// When its time is over.
+    /// When it expires.
     pub(super) expires: Option<u64>,
     /// How often it wants to hear from the consumer, and when next.
     pub(super) heartbeat: Option<(u64, u64)>,
@@ -59,6 +59,11 @@ impl Default for Waiting {
 impl Waiting {
     pub(super) fn len(&self) -> usize {
         self.requests.len()
+    }
+
+    /// Whether a request takes so many bytes only.
+    pub(super) fn counts_bytes(&self) -> bool {
+        self.requests.iter().any(|request| request.bytes_left.is_some())
     }
 
     pub(super) fn has_no_wait(&self) -> bool {

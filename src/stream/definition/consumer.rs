@@ -174,7 +174,7 @@ impl ConsumerDefinition {
     /// Reads what a client sends.
     ///
     /// # Errors
-    /// If it is no definition.
+    /// If the text is not a valid definition.
     pub fn read(document: &[u8]) -> Result<ConsumerDefinition, ApiError> {
         let mut definition = ConsumerDefinition::default();
         read_document(&mut definition, &mut [], document)?;

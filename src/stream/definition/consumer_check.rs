@@ -41,8 +41,8 @@ fn refuse<T>(error: error::Known) -> Result<T, ApiError> {
 }
 
 impl ConsumerDefinition {
-    /// The definition with everything filled in that was not said, for a consumer of `stream`.  A pedantic client is told instead
-    /// of corrected.
+    /// The definition with defaults filled in, for a consumer of `stream`.  A pedantic client gets an error instead of a
+    /// correction.
     pub fn checked(
         mut self,
         stream: &StreamDefinition,
@@ -374,7 +374,7 @@ impl ConsumerDefinition {
     }
 }
 
-/// Whether a priority group may be called so.
+/// Whether this is a valid name of a priority group.
 pub fn is_group_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_=-".contains(&byte);
     (1..=GROUP_NAME_MAX).contains(&name.len()) && name.bytes().all(is_allowed)

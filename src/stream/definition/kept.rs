@@ -12,7 +12,7 @@ impl StreamDefinition {
     /// The definition that was kept.
     ///
     /// # Errors
-    /// If it is none, or has members that only a later version knows.
+    /// If the text is not a definition, or has members that only a later version knows.
     pub fn read_kept(document: &[u8]) -> Result<StreamDefinition, String> {
         read(document, "stream")
     }
@@ -27,7 +27,7 @@ impl ConsumerDefinition {
     /// The definition that was kept.
     ///
     /// # Errors
-    /// If it is none, or has members that only a later version knows.
+    /// If the text is not a definition, or has members that only a later version knows.
     pub fn read_kept(document: &[u8]) -> Result<ConsumerDefinition, String> {
         read(document, "consumer")
     }

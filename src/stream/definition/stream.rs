@@ -51,7 +51,7 @@ words! {
 }
 
 words! {
-    /// When a publisher is told that its message is stored.
+    /// When a publisher gets the acknowledgement of its message.
     PersistMode, can_not_unmarshal, {
         /// Once the disk has it.
         Default "default",
@@ -136,7 +136,7 @@ pub struct StreamDefinition {
     pub subject_delete_marker_ttl: Nanoseconds,
     /// Whether messages may be published later.
     pub allow_message_schedules: bool,
-    /// When publishers are told that their messages are stored.
+    /// When publishers get their acknowledgements.
     pub persist_mode: PersistMode,
     /// What clients keep with it.
     pub metadata: BTreeMap<String, String>,

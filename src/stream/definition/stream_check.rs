@@ -11,6 +11,9 @@ use crate::stream::json::Nanoseconds;
 /// For how long ids are remembered where nobody says otherwise.
 const DUPLICATE_WINDOW: Nanoseconds = Nanoseconds::from_secs(120);
 
+/// The highest sequence with which a stream may begin, so that its sequences never come to an end.
+const FIRST_SEQUENCE_MAX: u64 = 1 << 62;
+
 /// Shortest age, and shortest window of ids.
 const AGE_MIN: Nanoseconds = Nanoseconds::from_millis(100);
 
@@ -44,12 +47,15 @@ impl StreamDefinition {
         self.checked(pedantic)
     }
 
-    /// The definition with everything filled in that was not said.  A pedantic client is told instead of corrected.
+    /// The definition with defaults filled in.  A pedantic client gets an error instead of a correction.
     pub fn checked(mut self, pedantic: bool) -> Result<StreamDefinition, ApiError> {
         self.check_texts()?;
         self.check_storage()?;
         self.fill_limits(pedantic)?;
         self.check_times(pedantic)?;
+        if self.first_sequence > FIRST_SEQUENCE_MAX {
+            return invalid(format_args!("stream first sequence can not be above {FIRST_SEQUENCE_MAX}"));
+        }
         if self.deny_purge && self.allow_rollup {
             return invalid("roll-ups require the purge permission");
         }

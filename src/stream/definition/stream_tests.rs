@@ -82,7 +82,7 @@ fn an_echo_read_again_is_the_same() {
         r#""storage":"file""#,
         r#""no_ack":true"#,
         r#""duplicate_window":500000000"#,
-        r#""first_seq":18446744073709551615"#,
+        r#""first_seq":4611686018427387904"#,
         r#""republish":{"src":"a.*","dest":"r.$1","headers_only":true}"#,
         r#""allow_direct":true"#,
         r#""deny_delete":true"#,
@@ -185,4 +185,15 @@ fn subjects_are_transformed() {
         assert!(Transform::new(source, destination).is_err(), "{source} {destination}");
     }
     assert_eq!(Republish::default().transform(), Ok(None));
+}
+
+#[test]
+fn sequences_never_come_to_an_end() {
+    let checked = |first: u64| {
+        let text = format!(r#"{{"name":"s","subjects":["a"],"first_seq":{first}}}"#);
+        let (definition, _) = StreamDefinition::read(text.as_bytes()).expect("it is a definition");
+        definition.checked_for_creation(false).map(|definition| definition.first_sequence)
+    };
+    assert_eq!(checked(1 << 62), Ok(1 << 62));
+    assert!(checked((1 << 62) + 1).is_err());
 }

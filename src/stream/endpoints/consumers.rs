@@ -20,7 +20,7 @@ use crate::stream::api::reply::Page;
 use crate::stream::definition::ConsumerDefinition;
 use crate::stream::json::Time;
 
-/// What a consumer of HTTP is unless its definition says otherwise: it stays, and its messages are acknowledged one by one.
+/// The defaults of a consumer made over HTTP: it stays, and its messages are acknowledged one by one.
 const DEFAULT_ACKNOWLEDGEMENTS: &str = "explicit";
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
@@ -46,7 +46,7 @@ struct Listing {
 
 /// Lists the consumers of a stream
 ///
-/// In the order of their names, each with what it is (`config`) and how far it has come.
+/// In the order of their names, each with its definition (`config`) and its progress.
 #[utoipa::path(get, path = "/streams/{stream}/consumers", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"), Listing),
     responses((status = 200, description = "The consumers", body = Value)))]
@@ -82,8 +82,8 @@ pub(super) fn parts(
 
 /// Shows a consumer
 ///
-/// `config` is what it is, with the names of NATS; the rest is how far it has come: `num_pending` messages are to be delivered,
-/// `num_ack_pending` are out.
+/// `config` is its definition, with the field names of NATS; the rest is its progress: `num_pending` messages are to be delivered,
+/// `num_ack_pending` wait for their acknowledgement.
 #[utoipa::path(get, path = "/streams/{stream}/consumers/{consumer}", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"),
         ("consumer" = String, Path, description = "The name of the consumer", example = "work")),
@@ -98,7 +98,7 @@ async fn describe_consumer(
 
 /// Makes a consumer, or gives it another definition
 ///
-/// The body is what the consumer is to be, with the names of NATS: `filter_subjects`, `deliver_policy`, `ack_wait` in nanoseconds,
+/// The body is the consumer's definition, with the field names of NATS: `filter_subjects`, `deliver_policy`, `ack_wait` in nanoseconds,
 /// `max_deliver`, `max_ack_pending`, and the others.  Two defaults are not those of NATS: without `ack_policy` messages are
 /// acknowledged one by one, and without `durable_name` the consumer stays until it is deleted (`"durable_name": ""` makes one
 /// that goes when nobody uses it).
@@ -158,14 +158,14 @@ async fn delete_consumer(
 #[serde(deny_unknown_fields)]
 #[schema(as = ConsumerPause)]
 struct Pause {
-    /// Until when it delivers nothing; without it, it goes on at once.
+    /// When deliveries resume; without it, they resume at once.
     #[schema(format = "date-time", example = "2026-01-02T03:04:05Z")]
     pause_until: Option<String>,
 }
 
-/// Pauses a consumer, or has it go on
+/// Pauses or resumes a consumer
 ///
-/// A paused consumer delivers nothing; what was delivered can be acknowledged.
+/// A paused consumer delivers nothing; messages that it has delivered can still be acknowledged.
 #[utoipa::path(post, path = "/streams/{stream}/consumers/{consumer}/pause", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"),
         ("consumer" = String, Path, description = "The name of the consumer", example = "work")),

@@ -23,7 +23,7 @@ pub(super) struct StreamEvents {
     follower: Follower,
     epoch: String,
     write: WriteMessage,
-    /// What is said before anything is read.
+    /// The text that is sent before any message.
     first: Vec<u8>,
     /// Once everything up to this sequence was read, an event says so.
     complete_at: Option<u64>,
@@ -36,7 +36,7 @@ impl StreamEvents {
         StreamEvents { follower, epoch, write, first: Vec::new(), complete_at: None, has_failed: false }
     }
 
-    /// Has it begin with a gap.
+    /// Makes the events begin with a gap.
     pub(super) fn behind(mut self, gap: Option<&Gap>) -> StreamEvents {
         if let Some(gap) = gap {
             let before = self.follower.next().saturating_sub(1);
@@ -45,13 +45,13 @@ impl StreamEvents {
         self
     }
 
-    /// Has it say when everything up to a sequence was read.
+    /// Adds an event that marks when everything up to a sequence was read.
     pub(super) fn complete_at(mut self, sequence: u64) -> StreamEvents {
         self.complete_at = Some(sequence);
         self
     }
 
-    /// What there is to read now, and whether the end was reached.
+    /// The events that can be read now, and whether the end was reached.
     fn read(&mut self) -> Option<(Vec<u8>, bool)> {
         let StreamEvents { follower, epoch, write, .. } = self;
         let mut text = Vec::new();
@@ -86,7 +86,7 @@ impl EventSource for StreamEvents {
                 return Poll::Ready(Some(text.into()));
             }
             if !is_end {
-                // Others have their turn.
+                // Other clients have their turn.
                 waker.wake_by_ref();
                 return Poll::Pending;
             }

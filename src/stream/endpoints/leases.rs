@@ -1,4 +1,4 @@
-//! Messages of a consumer under leases: next, and what becomes of them.
+//! Messages of a consumer under leases: taking them, and settling the leases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,14 +102,14 @@ struct Delivery<'m> {
     lease: Option<LeaseObject<'m>>,
 }
 
-/// The time for which a message is left to one client.
+/// The right of one client to a message for a time.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StreamLease)]
 struct LeaseObject<'m> {
-    /// What stands for it in `ack`, `nak`, `term` and `progress`.
+    /// The text that names the lease in `ack`, `nak`, `term` and `progress`.
     #[schema(example = "$JS.ACK.ORDERS.work.1.7.1.1700000000000000000.12")]
     token: std::borrow::Cow<'m, str>,
-    /// Milliseconds until the message is delivered again unless something is said of it.
+    /// Milliseconds until the message is delivered again, unless the lease is settled or prolonged.
     #[schema(example = 30000)]
     expires_in_ms: u64,
 }
@@ -159,7 +159,7 @@ fn delivery<'m>(leased: &'m Leased, definition: &ConsumerDefinition, context: &C
     Delivery { message, deliveries: *deliveries, pending: *pending, lease: has_lease.then_some(lease) }
 }
 
-/// The leases that something is said about.
+/// The leases that a request is about.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = StreamLeases)]
@@ -173,20 +173,20 @@ struct Tokens {
     reason: Option<String>,
 }
 
-/// What became of leases.
+/// The result of settling leases.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StreamLeasesSettled)]
 struct Settled {
-    /// How many of them there were.
+    /// How many leases the request named.
     #[schema(example = 1)]
     settled: usize,
 }
 
 type Path = PathParts<2>;
 
-/// Says that messages are done
+/// Acknowledges messages
 ///
-/// The response comes once the disk knows: they are not delivered again.  A retry of the same request succeeds as well.
+/// They are not delivered again.  The response comes once this is on the disk.  A retry of the same request succeeds as well.
 #[utoipa::path(post, path = "/streams/{stream}/consumers/{consumer}/ack", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"),
         ("consumer" = String, Path, description = "The name of the consumer", example = "work")),
@@ -201,7 +201,7 @@ async fn ack_messages(
     settle(&context, path, tokens, Settlement::Done).await
 }
 
-/// Has messages delivered again
+/// Returns messages, to be delivered again
 #[utoipa::path(post, path = "/streams/{stream}/consumers/{consumer}/nak", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"),
         ("consumer" = String, Path, description = "The name of the consumer", example = "work")),
@@ -220,7 +220,7 @@ async fn nak_messages(
     settle(&context, path, tokens, Settlement::Again(after)).await
 }
 
-/// Says that messages are not to be delivered again
+/// Gives messages up: they are not delivered again
 ///
 /// If the consumer has a dead-letter subject, they go there.
 #[utoipa::path(post, path = "/streams/{stream}/consumers/{consumer}/term", tag = "streams",
@@ -241,7 +241,7 @@ async fn term_messages(
     settle(&context, path, tokens, Settlement::Never(reason.into_bytes().into())).await
 }
 
-/// Begins the times of leases anew
+/// Prolongs leases: their time begins anew
 #[utoipa::path(post, path = "/streams/{stream}/consumers/{consumer}/progress", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"),
         ("consumer" = String, Path, description = "The name of the consumer", example = "work")),
@@ -257,7 +257,7 @@ async fn progress_messages(
 }
 
 impl Tokens {
-    /// Refuses members that mean nothing to the request.
+    /// Refuses members that the request has no use for.
     fn say_nothing_else(&self, strangers: &[&str]) -> Result<(), Problem> {
         let said = [("delay_ms", self.delay_ms.is_some()), ("reason", self.reason.is_some())];
         match said.iter().find(|(name, is_said)| *is_said && strangers.contains(name)) {

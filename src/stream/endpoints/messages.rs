@@ -42,7 +42,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Reading {
-    /// Where to begin: a sequence, a time, `first` (the first message that there is) or `new` (what is stored from now on).
+    /// Where to begin: a sequence, a time, `first` (the first message in the stream) or `new` (messages stored from now on).
     #[param(default = "first", example = "2026-01-02T03:04:05Z")]
     from: Option<String>,
     /// A subject or pattern; only messages on it are read.  May be repeated.
@@ -67,16 +67,16 @@ struct Page {
     /// The messages, in their order.
     #[schema(value_type = Vec<MessageObject<'static>>)]
     messages: Vec<Box<serde_json::value::RawValue>>,
-    /// What is missing between them: messages that were removed.
+    /// Where messages are missing because they were removed.
     gaps: Vec<Gap>,
     /// The sequence at which the next page begins.
     #[schema(example = 101)]
     next: u64,
-    /// Whether there was more when the page was read.
+    /// Whether there were more messages when the page was read.
     is_more: bool,
 }
 
-/// A form of the messages.
+/// A format of the response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Page,
@@ -138,7 +138,7 @@ async fn stream_messages(
     page(follower, limit, gap, form)
 }
 
-/// A page from where a follower is.
+/// Reads a page from a follower's position on.
 fn page(mut follower: Follower, limit: usize, gap: Option<Gap>, form: Form) -> Result<Response, Problem> {
     let (mut messages, mut gaps, mut lines) = (Vec::new(), Vec::from_iter(gap), Vec::new());
     let portion = Portion { messages: limit, bytes: PAGE_BYTES };
@@ -179,7 +179,7 @@ pub(super) fn filter_of(subjects: &[String]) -> Result<Filter, Problem> {
     Ok(Filter::of(subjects.iter().map(String::as_bytes)))
 }
 
-/// The disk does not say what the stream has.
+/// The problem of a stream that cannot be read from the disk.
 pub(super) fn unreadable(error: impl std::fmt::Display) -> Problem {
     tracing::error!(%error, "a stream cannot be read");
     Problem::new(problems::INTERNAL).detail(format!("the stream cannot be read: {error}"))
@@ -245,7 +245,7 @@ fn raw(stream: &crate::stream::Stream, message: &crate::stream::message::StoredM
     response
 }
 
-/// Says that the content is bytes if it does not say what it is.
+/// Adds the media type of bytes if the message has none.
 pub(super) fn with_type(headers: &mut HeaderMap) {
     headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(OCTETS));
     headers.insert(header::CACHE_CONTROL, NO_STORE);
@@ -262,7 +262,7 @@ fn sequence_of(text: &str) -> Result<u64, Problem> {
 #[utoipa::path(delete, path = "/streams/{stream}/messages/{sequence}", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS"),
         ("sequence" = String, Path, description = "The sequence of the message", example = "7")),
-    responses((status = 204, description = "It is gone, also from the disk's point of view")))]
+    responses((status = 204, description = "It is deleted, also on the disk")))]
 async fn delete_message(
     State(context): State<Context>,
     PathParts([name, sequence]): PathParts<2>,

@@ -1,6 +1,6 @@
 //! Streams over HTTP: streams, their messages and consumers as resources, messages with leases, and buckets of keys.
 //!
-//! What a stream and a consumer are to be is said with the names that NATS has for it, and so is what they are.
+//! Definitions and descriptions of streams and consumers have the field names of NATS.
 
 mod consumers;
 mod events;
@@ -35,7 +35,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
         .merge(kv::endpoints())
 }
 
-/// Acts, and carries out what follows from it.
+/// Runs `act` with effects, and delivers these.
 fn act<R>(context: &Context, act: impl FnOnce(&mut Effects) -> R) -> R {
     let mut effects = Effects::default();
     let result = act(&mut effects);
@@ -43,7 +43,7 @@ fn act<R>(context: &Context, act: impl FnOnce(&mut Effects) -> R) -> R {
     result
 }
 
-/// The answer to what `ask` asks for, which comes when the disk has it.
+/// Calls `ask`, and waits for its answer, which comes once the disk has the change.
 ///
 /// # Errors
 /// If it is refused, or the server stops meanwhile.
@@ -75,7 +75,7 @@ fn text(part: Vec<u8>, field: &str) -> Result<String, Problem> {
 /// A definition whose name is that of the path.
 ///
 /// # Errors
-/// If it says another one.
+/// If it has another name.
 fn named(mut definition: Map<String, Value>, member: &str, name: &str) -> Result<Vec<u8>, Problem> {
     let said = definition.insert(member.to_owned(), name.into());
     if said.is_some_and(|said| said != name && said != "") {

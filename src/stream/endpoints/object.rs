@@ -25,7 +25,7 @@ pub(super) struct MessageObject<'m> {
     /// The subject that it was published on.
     #[schema(example = "orders.new")]
     subject: Cow<'m, str>,
-    /// Its headers: a text or a list of texts by each name.
+    /// Its headers: each name has a text or a list of texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
     headers: Option<BTreeMap<Cow<'m, str>, HeaderValues<'m>>>,
@@ -52,7 +52,7 @@ impl<'m> MessageObject<'m> {
     }
 }
 
-/// Messages that a reader does not get.
+/// A gap: messages that a reader does not get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = StreamGap)]
 pub(super) struct Gap {

@@ -1,4 +1,4 @@
-//! Where a reader of a stream begins: what its query says, or behind the last event that it has seen.
+//! Where a reader of a stream begins: at the place in its query, or behind the last event that it has seen.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -44,7 +44,7 @@ impl From {
         })
     }
 
-    /// The sequence that it stands for in a stream.
+    /// The sequence of this place in a stream.
     pub(super) fn sequence(self, stream: &Stream) -> Result<u64, Problem> {
         let (first, last) = stream.range();
         Ok(match self {

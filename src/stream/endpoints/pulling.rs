@@ -1,7 +1,7 @@
 //! Pulling messages from a consumer for one response.
 //!
-//! First whatever is there is taken; if that is nothing and the client waits, the first message that comes and what is there
-//! by then.  What was delivered and is not sent, since the client has left, is given back to the consumer at once.
+//! First the messages that are ready are taken; if there are none and the client waits, the first one that comes, with the others that are there
+//! by then.  If the client leaves before its messages are sent, they are returned to the consumer at once.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::stream::{Lease, Settlement, Stream};
 /// Bytes of messages in one response, or the longest message that clients may publish.
 const BYTES_MAX: usize = 2 << 20;
 
-/// What subject, reply subject and statuses of a message may take beside its content.
+/// Bytes that subject, reply subject and statuses of a message may take beside its content.
 const BESIDE_CONTENT: usize = 4096;
 
 /// A message under a lease.
@@ -59,7 +59,7 @@ impl<'c> Pulling<'c> {
         Ok(Pulling { context, stream, consumer, group, inbox, messages: Vec::new() })
     }
 
-    /// Up to `batch` messages; if there are none, what comes within `wait`.
+    /// Up to `batch` messages; if there are none, those that come within `wait`.
     ///
     /// # Errors
     /// If the consumer delivers nothing to such a request.
@@ -96,7 +96,7 @@ impl<'c> Pulling<'c> {
         is_there.then_some(()).ok_or_else(|| problem_of(&error::CONSUMER_NOT_FOUND.error()))
     }
 
-    /// Takes what comes until there are so many messages or the request has ended.
+    /// Takes messages until there are so many, or the request has ended.
     async fn collect(&mut self, most: u32) -> Result<(), Problem> {
         while self.messages.len() < most as usize {
             let context = self.context;

@@ -5,7 +5,7 @@ use crate::http::endpoint::{Problem, problems};
 use crate::stream::api::error::{self, ApiError, Known};
 use crate::stream::index::limits::Full;
 
-/// The kind of problem of each error that has one of its own.
+/// The errors that have a kind of problem of their own.
 const KINDS: &[(Known, &ProblemKind)] = &[
     (error::STREAM_NOT_FOUND, problems::NO_SUCH_STREAM),
     (error::CONSUMER_NOT_FOUND, problems::NO_SUCH_CONSUMER),
@@ -35,7 +35,7 @@ const KINDS: &[(Known, &ProblemKind)] = &[
     (error::INSUFFICIENT_RESOURCES, problems::UNAVAILABLE),
 ];
 
-/// Errors by which a message is not deleted, told apart by their texts, which are NATS'.
+/// Refusals to delete a message, which only their texts (those of NATS) tell apart.
 const DELETE_TEXTS: &[(&str, &ProblemKind)] = &[
     ("message delete not permitted", problems::STREAM_FORBIDS),
     ("stream store EOF", problems::NO_SUCH_MESSAGE),

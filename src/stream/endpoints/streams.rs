@@ -53,7 +53,7 @@ pub(super) fn limit_of(limit: Option<usize>) -> Result<usize, Problem> {
 
 /// Lists the streams
 ///
-/// In the order of their names, each with what it is (`config`) and what it has (`state`).
+/// In the order of their names, each with its definition (`config`) and its contents (`state`).
 #[utoipa::path(get, path = "/streams", tag = "streams", params(Listing),
     responses((status = 200, description = "The streams", body = Value,
         example = json!({"total": 0, "offset": 0, "limit": 256, "streams": []}))))]
@@ -76,7 +76,7 @@ async fn list_streams(
     Ok(Json(json!({ "total": total, "offset": offset, "limit": limit, "streams": streams })))
 }
 
-/// What a stream is and has.
+/// The definition and the figures of a stream.
 fn described(context: &Context, stream: &Stream) -> Value {
     let description = stream.describe(Details::default(), context.now());
     let mut value = serde_json::to_value(description.info()).unwrap_or_default();
@@ -88,7 +88,7 @@ fn described(context: &Context, stream: &Stream) -> Value {
 
 /// Shows a stream
 ///
-/// `config` is what it is, with the names of NATS; `state` is what it has; `epoch` is in the ids of its events.
+/// `config` is its definition, with the field names of NATS; `state` counts its messages; `epoch` is part of the ids of its events.
 #[utoipa::path(get, path = "/streams/{stream}", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS")),
     responses((status = 200, description = "The stream", body = Value)))]
@@ -102,9 +102,9 @@ async fn describe_stream(
 
 /// Makes a stream, or gives it another definition
 ///
-/// The body is what the stream is to be, with the names of NATS: `subjects`, `retention`, `max_msgs`, `max_bytes`, `max_age` in
+/// The body is the stream's definition, with the field names of NATS: `subjects`, `retention`, `max_msgs`, `max_bytes`, `max_age` in
 /// nanoseconds, `max_msgs_per_subject`, `storage`, `discard`, `duplicate_window`, and the others.  Without `subjects` it keeps
-/// the subject of its own name.  What this server does not do is refused and never ignored.  The response comes once the disk
+/// the subject of its own name.  Settings that this server does not support are refused.  The response comes once the disk
 /// has the change.
 #[utoipa::path(put, path = "/streams/{stream}", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS")),
@@ -144,7 +144,7 @@ pub(super) async fn define(context: &Context, body: &[u8]) -> Result<(Arc<Stream
 
 /// Deletes a stream
 ///
-/// With all its messages and consumers.
+/// All its messages and consumers are deleted too.
 #[utoipa::path(delete, path = "/streams/{stream}", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS")),
     responses((status = 204, description = "It is gone")))]
@@ -156,7 +156,7 @@ async fn delete_stream(
     end(&context, &stream).await
 }
 
-/// Ends a stream.
+/// Deletes a stream.
 pub(super) async fn end(context: &Context, stream: &Arc<Stream>) -> Result<StatusCode, Problem> {
     answer(context, |sender, effects| {
         let deleted = Box::new(move |deleted, _: &mut Effects| drop(sender.send(deleted)));
@@ -170,14 +170,14 @@ pub(super) async fn end(context: &Context, stream: &Arc<Stream>) -> Result<Statu
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = StreamPurged)]
 struct Purged {
-    /// The messages that are gone.
+    /// How many messages were removed.
     #[schema(example = 12)]
     purged: u64,
 }
 
 /// Purges a stream
 ///
-/// Without a body all messages go.  `filter` is the pattern of their subjects, and either `seq`, the first sequence that stays,
+/// Without a body, all messages are removed.  `filter` is the pattern of their subjects, and either `seq`, the first sequence that stays,
 /// or `keep`, how many of the last stay.
 #[utoipa::path(post, path = "/streams/{stream}/purge", tag = "streams",
     params(("stream" = String, Path, description = "The name of the stream", example = "ORDERS")),

@@ -12,7 +12,8 @@ use roaring::RoaringTreemap;
 
 use super::chunks::SortedChunks;
 
-const NANOSECONDS: i64 = 1_000_000;
+/// In nanoseconds.
+const MILLISECOND: i64 = 1_000_000;
 
 /// The highest due time and the longest distance between two sequences.
 const PART_MAX: u64 = (1 << 48) - 1;
@@ -82,14 +83,14 @@ impl Expiry {
         if sequence < self.base || sequence - self.base > PART_MAX {
             self.move_base(sequence, &is_stored);
         }
-        let due = (due.max(0) as u64).div_ceil(NANOSECONDS as u64).min(PART_MAX);
+        let due = (due.max(0) as u64).div_ceil(MILLISECOND as u64).min(PART_MAX);
         // Two hundred million million sequences lie between two stored messages only if somebody has skipped them.
         let entry = Entry::new(due, (sequence - self.base).min(PART_MAX));
         self.entries.insert(entry, |other| other.cmp(&entry));
     }
 
     /// All that are noted, in the order of their times: the sequence, and when it goes in nanoseconds since 1970.  Those that were
-    /// taken out and have not gone are among them, and are due long since: what was to become of them may be lost.
+    /// taken out and have not gone are among them, since the change that removes them may be lost.
     pub fn entries(&self) -> impl Iterator<Item = (u64, i64)> {
         let noted =
             self.entries.from(|_| false).map(|entry| (self.base + entry.offset(), nanoseconds(entry.due())));
@@ -157,7 +158,7 @@ impl Expiry {
 }
 
 fn nanoseconds(due: u64) -> i64 {
-    i64::try_from(due).unwrap_or(i64::MAX).saturating_mul(NANOSECONDS)
+    i64::try_from(due).unwrap_or(i64::MAX).saturating_mul(MILLISECOND)
 }
 
 #[cfg(test)]
@@ -171,7 +172,7 @@ mod tests {
         let mut random = Random::with_seed(3);
         let (mut expiry, mut twin) = (Expiry::default(), BTreeSet::new());
         for sequence in 1..5000 {
-            let due = random.below(1_000_000) as i64 * NANOSECONDS;
+            let due = random.below(1_000_000) as i64 * MILLISECOND;
             expiry.add(sequence, due, |_| true);
             twin.insert((due, sequence));
             if random.below(3) == 0 {
@@ -194,7 +195,7 @@ mod tests {
     fn a_message_takes_less_than_sixteen_bytes() {
         let (mut same, mut mixed, mut random) = (Expiry::default(), Expiry::default(), Random::with_seed(4));
         for sequence in 1..=100_000_u64 {
-            same.add(sequence, (sequence as i64 + 3600) * NANOSECONDS, |_| true);
+            same.add(sequence, (sequence as i64 + 3600) * MILLISECOND, |_| true);
             mixed.add(sequence, random.below(1 << 50) as i64, |_| true);
         }
         for expiry in [same, mixed] {
@@ -215,12 +216,12 @@ mod tests {
     #[test]
     fn what_was_taken_out_is_noted_until_it_has_gone() {
         let mut expiry = Expiry::default();
-        (1..=3).for_each(|sequence| expiry.add(sequence, sequence as i64 * NANOSECONDS, |_| true));
-        assert_eq!(expiry.take_due(2 * NANOSECONDS, |sequence| sequence != 1), Some(2));
-        assert_eq!(expiry.take_due(2 * NANOSECONDS, |_| true), None);
-        assert_eq!(expiry.entries().collect::<Vec<_>>(), [(2, 0), (3, 3 * NANOSECONDS)]);
+        (1..=3).for_each(|sequence| expiry.add(sequence, sequence as i64 * MILLISECOND, |_| true));
+        assert_eq!(expiry.take_due(2 * MILLISECOND, |sequence| sequence != 1), Some(2));
+        assert_eq!(expiry.take_due(2 * MILLISECOND, |_| true), None);
+        assert_eq!(expiry.entries().collect::<Vec<_>>(), [(2, 0), (3, 3 * MILLISECOND)]);
         expiry.forget(2);
-        assert_eq!(expiry.entries().collect::<Vec<_>>(), [(3, 3 * NANOSECONDS)]);
+        assert_eq!(expiry.entries().collect::<Vec<_>>(), [(3, 3 * MILLISECOND)]);
     }
 
     #[test]
@@ -240,11 +241,11 @@ mod tests {
         expiry.add(far, 1, |_| true);
         expiry.add(far + PART_MAX, 2, |_| true);
         expiry.add(far + PART_MAX + 1, i64::MAX, |sequence| sequence > far);
-        expiry.add(far + 5, NANOSECONDS + 1, |_| true);
+        expiry.add(far + 5, MILLISECOND + 1, |_| true);
         assert_eq!(expiry.take_due(0, |_| true), None);
-        assert_eq!(expiry.take_due(NANOSECONDS, |_| true), Some(far + PART_MAX));
-        assert_eq!(expiry.take_due(i64::MAX - NANOSECONDS, |_| true), Some(far + 5));
-        assert_eq!(expiry.next_due(), Some((i64::MAX / NANOSECONDS + 1).saturating_mul(NANOSECONDS)));
+        assert_eq!(expiry.take_due(MILLISECOND, |_| true), Some(far + PART_MAX));
+        assert_eq!(expiry.take_due(i64::MAX - MILLISECOND, |_| true), Some(far + 5));
+        assert_eq!(expiry.next_due(), Some((i64::MAX / MILLISECOND + 1).saturating_mul(MILLISECOND)));
         assert_eq!(expiry.take_due(i64::MAX, |_| true), Some(far + PART_MAX + 1));
         assert!(expiry.is_empty());
     }

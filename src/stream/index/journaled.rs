@@ -90,17 +90,37 @@ impl JournaledMessages {
             let subject = &mut self.subjects[message.subject as usize];
             subject.messages -= 1;
             if subject.messages == 0 {
-                let hash = self.hasher.hash_one(&*subject.text);
-                if let Ok(found) = self.by_text.find_entry(hash, |id| *id == message.subject) {
-                    found.remove();
-                }
-                self.subjects.remove(message.subject as usize);
+                self.forget_subject(message.subject);
             }
         }
         // What many messages took before a snapshot is not kept for the few after it.
         if self.messages.capacity() > 4 * self.messages.len() {
             self.messages.shrink_to(2 * self.messages.len());
         }
+    }
+
+    /// Drops the messages that are not to be kept.
+    pub fn retain(&mut self, is_kept: impl Fn(u64) -> bool) {
+        let JournaledMessages { messages, subjects, .. } = self;
+        messages.retain(|message| {
+            let is_kept = is_kept(message.sequence);
+            if !is_kept && let Some(subject) = subjects.get_mut(message.subject as usize) {
+                subject.messages -= 1;
+            }
+            is_kept
+        });
+        messages.shrink_to(2 * messages.len());
+        let empty: Vec<usize> =
+            subjects.iter().filter(|(_, subject)| subject.messages == 0).map(|(id, _)| id).collect();
+        empty.into_iter().for_each(|id| self.forget_subject(id as u32));
+    }
+
+    fn forget_subject(&mut self, id: u32) {
+        let hash = self.hasher.hash_one(&*self.subjects[id as usize].text);
+        if let Ok(found) = self.by_text.find_entry(hash, |known| *known == id) {
+            found.remove();
+        }
+        self.subjects.remove(id as usize);
     }
 
     /// The message with a sequence.
@@ -189,6 +209,12 @@ mod tests {
             let count = expected.into_iter().filter(|sequence| stored(*sequence)).count();
             assert_eq!(journaled.count(from, &filter, stored), count as u64);
         }
+        let stored = |sequence: u64| !sequence.is_multiple_of(3);
+        journaled.retain(stored);
+        twin.retain(|sequence, _| stored(*sequence));
+        assert!(journaled.from(0).map(|message| message.sequence).eq(twin.keys().copied()));
+        let texts: std::collections::BTreeSet<_> = twin.values().map(|(subject, _)| subject).collect();
+        assert_eq!((journaled.subjects.len(), journaled.by_text.len()), (texts.len(), texts.len()));
         journaled.drop_through(u64::MAX);
         assert!(journaled.is_empty() && journaled.subjects.is_empty() && journaled.by_text.is_empty());
     }

@@ -49,7 +49,7 @@ impl fmt::Display for Full {
 /// Messages that are on their way into a stream and count, though the index does not have them yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Beside {
-    /// How many they are.
+    /// How many there are.
     pub messages: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -87,8 +87,8 @@ pub fn decide<'h>(
     Ok(Verdict::Store(Terms { rollup, lifetime: lifetime.flatten(), schedule }))
 }
 
-/// On which terms a message was stored at `time`, in nanoseconds since 1970.  Since it was stored, its stream allowed what it
-/// wishes, whatever the stream allows by now.
+/// The terms of a message that was stored at `time`, in nanoseconds since 1970.  Since it was stored, its stream allowed what it
+/// asks for, whatever the stream allows by now.
 pub fn terms_of<'h>(wishes: &Wishes<'h>, time: i64) -> Terms<'h> {
     let schedule = due(wishes, time).zip(wishes.schedule_target).map(|(at, target)| {
         let lifetime = wishes.schedule_lifetime.and_then(Lifetime::parse);

@@ -13,7 +13,7 @@ pub const FOLDER: &str = "streams";
 
 /// See the module's text.
 pub(crate) struct StreamFolder {
-    /// None if streams are kept nowhere.
+    /// None if streams are not kept on the disk.
     path: Option<PathBuf>,
     disk: Mutex<Option<Arc<dyn Disk>>, { rank::STREAM_FOLDER }>,
 }
@@ -24,14 +24,14 @@ impl StreamFolder {
         StreamFolder { path: directory.map(|directory| directory.join(FOLDER)), disk: Mutex::default() }
     }
 
-    /// A disk that is there already.
+    /// A folder on a disk that is given.
     pub(crate) fn on(disk: Arc<dyn Disk>) -> StreamFolder {
         let folder = StreamFolder::in_directory(None);
         *folder.disk.lock() = Some(disk);
         folder
     }
 
-    /// Whether there is anything in it.
+    /// Whether the folder exists and is not empty.
     pub(crate) fn exists(&self) -> bool {
         self.disk.lock().is_some() || self.path.as_ref().is_some_and(|path| path.exists())
     }

@@ -1,4 +1,4 @@
-//! Moving messages out of the journal into the stream's own files, and writing down what the stream is then.
+//! Moving messages out of the journal into the stream's own files, for the stream's part of a snapshot.
 
 use std::io;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ struct Moving {
     place: Place,
 }
 
-/// What of a stream a snapshot is about.
+/// The part of a stream that a snapshot covers.
 pub(super) struct Extent {
     /// The last sequence.
     pub(super) last: u64,
 }
 
 impl Stream {
-    /// Moves everything that is before the snapshot's place `cut` in the journal, and has all changes before it applied.
-    /// Returns what the stream's part of the snapshot is about; nothing if the stream is gone.
+    /// Moves every message before the snapshot's place `cut` in the journal, after all changes before it are applied.
+    /// Returns what the stream's part of the snapshot covers; nothing if the stream is deleted.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -116,7 +116,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Lets what was written take the place of what it was written from.
+    /// Puts new files in the place of the journal's copies of messages, and of the older files that they were rewritten from.
     fn install(
         &self,
         written: Vec<Arc<Segment>>,
@@ -141,7 +141,7 @@ impl Stream {
         let mut effects = Effects::default();
         let waker = Waker::from(Arc::new(Waiting(std::thread::current())));
         loop {
-            // Nobody else may be there to do so: the server may be about to stop.
+            // This thread may be the only one left to apply them, if the server is about to stop.
             self.settle(&mut effects);
             self.hub.fan_out.deliver(&mut effects);
             let is_applied = self.state.lock().pending.front().is_none_or(|entry| entry.end > cut);

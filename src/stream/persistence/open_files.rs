@@ -1,6 +1,6 @@
-//! A folder of which few files are open at a time, however many there are: a file that is read is opened again if it has to be.
+//! A folder of which few files are open at a time, however many there are: a closed file is opened again when it is read.
 //!
-//! Whoever has a file can read it as long as he has it.  So a file that is removed while somebody has it stays open for him.
+//! A reader can read a file as long as it holds it.  So a file that is removed meanwhile stays open for its readers.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
@@ -26,11 +26,11 @@ struct Table(Mutex<Known, { rank::STREAM_FILES }>);
 struct Known {
     /// The open files, those that were read last behind the others.
     open: VecDeque<(Arc<str>, Arc<dyn PlacedRead>)>,
-    /// Who has which file.
+    /// The holders of each file.
     had: HashMap<Arc<str>, Vec<Weak<File>>>,
 }
 
-/// A file that somebody has.
+/// A file that a reader holds.
 struct File {
     name: Arc<str>,
     disk: Arc<dyn Disk>,
@@ -70,7 +70,7 @@ impl Table {
         drop(closed);
     }
 
-    /// The file is not needed here any more.  Returns those who have it.
+    /// Forgets a file that is removed.  Returns its holders.
     fn forget(&self, name: &str) -> Vec<Arc<File>> {
         let mut known = self.0.lock();
         known.open.retain(|(open, _)| **open != *name);
@@ -201,7 +201,7 @@ mod tests {
 
     impl Drop for Directory {
         fn drop(&mut self) {
-            // What is left does no harm.
+            // A folder that is left behind does no harm.
             let _ = std::fs::remove_dir_all(&self.0);
         }
     }
@@ -227,7 +227,7 @@ mod tests {
                 assert_eq!(disk.table.0.lock().open.len(), OPEN_FILES_MAX);
             }
         }
-        // What was removed is still read by those who have it, and known no longer once they have gone.
+        // Holders of a removed file still read it, and it is forgotten once they are gone.
         for name in &names {
             disk.remove(name).expect("it is removed");
         }

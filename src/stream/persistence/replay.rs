@@ -78,7 +78,7 @@ impl Streams {
         }
     }
 
-    /// A stream is there that the journal or a snapshot has.
+    /// Adds a stream that the journal or a snapshot has.
     pub(super) fn restore(&self, id: u64, created: i64, data: Data, seed: [u64; 2]) -> Arc<Stream> {
         let definition = data.definition().clone();
         let stream = Stream::new(id, created, seed, definition.clone(), self.hub());

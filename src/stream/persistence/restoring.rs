@@ -109,7 +109,7 @@ pub(super) struct RestoringConsumer {
 }
 
 impl Stream {
-    /// Takes a consumer back.  It takes records until the stream resumes.
+    /// Restores a consumer.  It takes records until the stream resumes.
     pub(super) fn restore_consumer(self: &Arc<Stream>, id: u64, restoring: RestoringConsumer, now: Now) {
         let RestoringConsumer { name, created, definition, snapshot } = restoring;
         self.hub.note_consumer(id);
@@ -122,7 +122,10 @@ impl Stream {
     }
 
     /// All records were taken back: consumers look at what there is.
-    pub(super) fn resume(self: &Arc<Stream>, now: Now) {
+    ///
+    /// # Errors
+    /// If a directory cannot be read: a consumer that went on without it would pass over messages for good.
+    pub(super) fn resume(self: &Arc<Stream>, now: Now) -> Result<(), String> {
         let resumed = self.with(|state| {
             let State { data, consumers, .. } = state;
             for slot in consumers.slots_mut() {
@@ -140,9 +143,7 @@ impl Stream {
             }
             Ok(())
         });
-        if let Err(error) = resumed {
-            self.log_unreadable(&error);
-        }
+        resumed.map_err(|error| error.to_string())?;
         let state = self.state.lock();
         let (index, consumers) = (&state.data.index, state.consumers.len());
         tracing::info!(
@@ -154,12 +155,13 @@ impl Stream {
             consumers,
             "opened a stream"
         );
+        Ok(())
     }
 }
 
 impl Stream {
-    /// A stream that may have lost messages that were told to be stored gives their sequences to no others.  That is written down
-    /// before the next message counts, also behind a stop in order: the next server cannot see messages that this one loses.
+    /// A stream that may have lost acknowledged messages gives their sequences to no others.  That is recorded
+    /// before the next message counts, even after a clean stop: the next server cannot see messages that this one loses.
     pub(super) fn skip_what_may_be_lost(self: &Arc<Stream>, was_in_order: bool) {
         let mut state = self.state.lock();
         if state.keeping(&self.hub) != Keeping::Async {
@@ -172,7 +174,7 @@ impl Stream {
     }
 }
 
-/// More messages than can be acknowledged and not on the disk, with the bytes that the journal lets wait.
+/// More messages than fit into the bytes that the journal lets wait for the disk, so more than can be lost.
 const SKIPPED: u64 = 1 << 22;
 
 /// The states of streams, by their numbers, and what is wrong with their files.

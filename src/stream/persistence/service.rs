@@ -1,4 +1,4 @@
-//! The keeper's end of the streams.
+//! The streams as a service that the keeper keeps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -148,20 +148,20 @@ impl Persistent for PersistentStreams {
     }
 
     fn end_replay(&mut self, now: Now) -> Result<(), String> {
-        self.open_files(now)
+        self.open_files(now)?;
+        self.streams.all().iter().try_for_each(|stream| stream.resume(now))
     }
 
     fn note_last_stop(&mut self, was_in_order: bool) {
         self.was_in_order = was_in_order;
     }
 
-    fn resume(&mut self, now: Now) -> bool {
-        self.streams.all().iter().for_each(|stream| stream.resume(now));
+    fn resume(&mut self, _now: Now) -> bool {
         false
     }
 
     fn attach(&mut self, _is_new: bool) {
-        // No stream is created before there is a journal, so there is nothing that it would not have.
+        // No stream is created before there is a journal, so the journal has all of them.
         self.streams.attach();
         self.streams.all().iter().for_each(|stream| stream.skip_what_may_be_lost(self.was_in_order));
     }

@@ -7,7 +7,7 @@ use super::super::shared::{Keeping, Life, Stream};
 use super::mover::Extent;
 use crate::journal::Snapshot;
 
-/// Writes what a stream is, as far as `extent` goes, and adds its files to `named`.
+/// Writes the records of a stream, as far as `extent` goes, and adds its files to `named`.
 pub(super) fn write_stream(
     stream: &Stream,
     extent: &Extent,

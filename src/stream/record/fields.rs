@@ -21,7 +21,7 @@ impl Writer<'_> {
         self.number(((number << 1) ^ (number >> 63)) as u64)
     }
 
-    /// Nothing as zero, numbers as the one behind them.
+    /// An optional number: none is written as zero, a number as its successor.
     pub(super) fn option(&mut self, number: Option<u64>) -> &mut Self {
         match number {
             None => self.byte(0),
@@ -46,7 +46,7 @@ impl Writer<'_> {
     }
 }
 
-/// Reads the parts of a record; nothing comes of a part that is not whole.
+/// Reads the parts of a record; a part that is not whole is none.
 pub(super) struct Fields<'r>(pub(super) &'r [u8]);
 
 impl<'r> Fields<'r> {
@@ -114,7 +114,7 @@ impl<'r> Fields<'r> {
         std::str::from_utf8(self.part()?).ok()
     }
 
-    /// Everything that is left.
+    /// The rest of the record.
     pub(super) fn rest(&mut self) -> &'r [u8] {
         std::mem::take(&mut self.0)
     }

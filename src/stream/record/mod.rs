@@ -1,4 +1,4 @@
-//! What the journal has of streams: a record for each change, and the records of a snapshot.
+//! The records of streams in the journal: one for each change, and those of a snapshot.
 //!
 //! A record is a byte that says which kind it is, then numbers of variable length (seven bits a byte, the lowest first), times,
 //! and parts with their lengths before them; the last part reaches to the end.  Signed numbers are folded (0, -1, 1, -2 …), and times of
@@ -28,9 +28,9 @@
 //!
 //! A set of sequences is in the portable format of Roaring (64 bits).  A definition is the JSON that clients get.
 //!
-//! **Versions.**  A kind never changes its number or its meaning; a test pins the bytes of each.  What a record is to say in
-//! addition becomes a kind of its own.  A kind that is not known is an error that names it: the journal is of a later version,
-//! and to pass over what it says would change streams in silence.
+//! **Versions.**  A kind never changes its number or its meaning; a test pins the bytes of each.  What a record has to say in
+//! addition becomes a kind of its own.  An unknown kind is an error that names it: the journal is of a later version,
+//! and a start that skipped the record would change streams unnoticed.
 //!
 //! **Limits.**  A record of the journal has 64 MiB at most.  Whatever of a snapshot grows with a stream is therefore in
 //! records of [`ITEMS_MAX`] items, or of sets of [`SET_BYTES_MAX`] bytes ([`set_parts`]), as many as it takes.
@@ -78,16 +78,16 @@ pub struct LeftRecord {
 /// Why messages were removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Removal {
-    /// Somebody asked for it: their ids may come again.
+    /// A client removed them: their ids may be used again.
     Requested,
-    /// Their time was over, or their consumers are done with them: their ids are known as long as others.
+    /// They expired, or their consumers are done with them: their ids stay known for the window.
     Ended,
 }
 
-/// How far a consumer is, without the messages that are on their way.
+/// The progress of a consumer, without the messages that wait for their acknowledgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Progress {
-    /// The sequence up to which it is through.
+    /// The sequence up to which it is done with every message.
     pub position: u64,
     /// The number of its last delivery.
     pub delivered: u64,
@@ -98,20 +98,20 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// That of a consumer.
+    /// The progress of a consumer.
     pub fn of(snapshot: &Snapshot) -> Progress {
         let Snapshot { position, delivered, newest_until, original_until, .. } = *snapshot;
         Progress { position, delivered, newest_until, original_until }
     }
 
-    /// A consumer that is so far, for now without any messages on their way.
+    /// A consumer with this progress, before the messages that wait for their acknowledgement are added.
     pub fn snapshot(self) -> Snapshot {
         let Progress { position, delivered, newest_until, original_until } = self;
         Snapshot { position, delivered, newest_until, original_until, ..Snapshot::default() }
     }
 }
 
-/// What a snapshot says of a stream before everything that needs records of its own.
+/// The first record of a stream in a snapshot; other records have the parts that grow with the stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamState<'r> {
     /// The stream.
@@ -142,9 +142,9 @@ pub struct StreamState<'r> {
 pub enum Record<'r> {
     /// A stream was created, or has another definition: its JSON.
     Defined { stream: u64, created: i64, seed: [u64; 2], definition: &'r [u8] },
-    /// A stream is gone.
+    /// A stream is deleted.
     Deleted { stream: u64 },
-    /// A message is stored; if it is a dead letter, its source's consumer is told with it.
+    /// A message is stored; if it is a dead letter, the record also says that its source has left the consumer.
     Stored { stream: u64, message: StoredMessage<'r>, left: Option<LeftRecord> },
     /// Messages are removed.
     Removed { stream: u64, sequences: Cow<'r, RoaringTreemap>, removal: Removal },
@@ -152,11 +152,11 @@ pub enum Record<'r> {
     Cleared { stream: u64, next: u64 },
     /// A consumer was created, or has another definition: its JSON.
     ConsumerDefined { stream: u64, consumer: u64, created: i64, name: &'r str, definition: &'r [u8] },
-    /// A consumer is gone.
+    /// A consumer is deleted.
     ConsumerDeleted { stream: u64, consumer: u64 },
     /// Changes of a consumer, in their order.
     Consumer { stream: u64, consumer: u64, changes: Cow<'r, [Change]> },
-    /// Sequences up to this one are given to no message any more.
+    /// Sequences up to this one are not used again.
     Skipped { stream: u64, last: u64 },
     /// Snapshot: a stream.  Its other records follow.
     StreamState(StreamState<'r>),
@@ -164,7 +164,7 @@ pub enum Record<'r> {
     Files { stream: u64, files: Cow<'r, [FileEntry]> },
     /// Snapshot: sequences between the first and the last that are not stored.
     DeletedSequences { stream: u64, sequences: Cow<'r, RoaringTreemap> },
-    /// Snapshot: messages that go at a time of their own, in nanoseconds since 1970.
+    /// Snapshot: messages that expire at a time of their own, in nanoseconds since 1970.
     Expiry { stream: u64, due: Cow<'r, [(u64, i64)]> },
     /// Snapshot: messages that are published at a time of their own, in nanoseconds since 1970.
     Schedules { stream: u64, due: Cow<'r, [(u64, i64)]> },
@@ -172,7 +172,7 @@ pub enum Record<'r> {
     Lasting { stream: u64, sequences: Cow<'r, RoaringTreemap> },
     /// Snapshot: message ids that are known.
     Ids { stream: u64, ids: Cow<'r, [KnownId]> },
-    /// Snapshot: a consumer.  The messages on their way follow.
+    /// Snapshot: a consumer.  Its messages without an acknowledgement follow.
     ConsumerState {
         stream: u64,
         consumer: u64,
@@ -189,6 +189,6 @@ pub enum Record<'r> {
     Exhausted { stream: u64, consumer: u64, sequences: Cow<'r, [u64]> },
     /// Snapshot: the numbers that the next stream and the next consumer get.
     NextIds { stream: u64, consumer: u64 },
-    /// How the server fared that wrote it.
+    /// Whether the server that wrote it stopped cleanly.
     Marks { is_clean: bool },
 }

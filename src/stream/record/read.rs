@@ -23,7 +23,7 @@ pub enum Unreadable {
     Empty,
     /// Its kind has this number, which this version does not know.
     Unknown(u8),
-    /// It is not as a record of the kind with this number is.
+    /// It is malformed for its kind, which has this number.
     Malformed(u8),
 }
 
@@ -49,7 +49,7 @@ impl<'r> Record<'r> {
     /// Reads a record.
     ///
     /// # Errors
-    /// If it is none, or one of a later version.
+    /// If it is malformed, or of a later version.
     pub fn read(bytes: &'r [u8]) -> Result<Record<'r>, Unreadable> {
         let mut fields = Fields(bytes);
         let number = fields.byte().ok_or(Unreadable::Empty)?;
@@ -62,7 +62,7 @@ impl<'r> Record<'r> {
         record.filter(|_| fields.is_at_end()).ok_or(Unreadable::Malformed(number))
     }
 
-    /// Reads one that says what has changed.
+    /// Reads the record of a change.
     fn take_change(kind: Kind, fields: &mut Fields<'r>) -> Option<Record<'r>> {
         let stream = fields.number()?;
         Some(match kind {
@@ -101,7 +101,7 @@ impl<'r> Record<'r> {
         })
     }
 
-    /// Reads one of a snapshot.
+    /// Reads a record of a snapshot.
     fn take_state(kind: Kind, fields: &mut Fields<'r>) -> Option<Record<'r>> {
         if kind == Kind::Marks {
             return Some(Record::Marks { is_clean: fields.flag()? });

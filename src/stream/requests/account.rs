@@ -1,4 +1,4 @@
-//! How much there is of everything.
+//! The request for the account's figures: how many streams, consumers and bytes there are.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -15,7 +15,7 @@ impl Serving<'_> {
 }
 
 impl Streams {
-    /// How much there is of everything.
+    /// The figures of the account.
     pub fn account_info(&self) -> AccountInfo {
         let hub = self.hub();
         let mut info = AccountInfo {

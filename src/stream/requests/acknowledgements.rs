@@ -1,4 +1,4 @@
-//! What receivers say about the messages that they got, and about how far they are.
+//! Acknowledgements of messages, and answers to questions of flow control.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::stream::ingest::parse_duration;
 use crate::stream::json::{Nanoseconds, members, read_known};
 use crate::stream::streams::Streams;
 
-/// Takes what receivers say about messages.
+/// Takes acknowledgements.
 pub(in crate::stream) struct AcknowledgementSink(pub(in crate::stream) Weak<Streams>);
 
 /// Takes answers to questions of flow control.
@@ -55,7 +55,7 @@ struct Delivered<'s> {
 }
 
 impl<'s> Delivered<'s> {
-    /// What the subject of an acknowledgement says.  Behind its prefix it has seven tokens: stream, consumer, how often the
+    /// Reads the subject of an acknowledgement.  Behind its prefix it has seven tokens: stream, consumer, how often the
     /// message was delivered, its sequence, the number of the delivery, the time and how many were pending.  In the longer form
     /// a domain and the hash of an account stand before them, and a token without meaning may follow.
     fn read(subject: &'s [u8]) -> Option<Delivered<'s>> {
@@ -74,7 +74,7 @@ impl<'s> Delivered<'s> {
     }
 }
 
-/// What the subject of an answer says: stream, consumer, and the question.
+/// Reads the subject of an answer to flow control: stream, consumer, and the question.
 fn question(subject: &[u8]) -> Option<(&str, &str, FlowToken)> {
     let subject = std::str::from_utf8(subject).ok()?.strip_prefix(FLOW_CONTROL_PREFIX)?;
     let (stream, rest) = subject.split_once('.')?;
@@ -82,7 +82,7 @@ fn question(subject: &[u8]) -> Option<(&str, &str, FlowToken)> {
     Some((stream, consumer, FlowToken::read(token.as_bytes())?))
 }
 
-/// Tells a consumer what its receiver says; false if it is not there.
+/// Hands an acknowledgement to its consumer; false if there is no such consumer.
 fn acknowledge(
     streams: &Arc<Streams>,
     delivered: &Delivered<'_>,
@@ -94,7 +94,7 @@ fn acknowledge(
     let Some(stream) = streams.find(stream) else { return false };
     let hub = streams.hub();
     let Some((acknowledgement, next)) = read(payload) else {
-        // It says nothing that is known; so it is heard, and nothing changes.
+        // An unknown payload changes nothing, but its sender must not learn that nobody heard it.
         send(hub, reply, b"", b"", effects);
         return stream.has_consumer(consumer);
     };
@@ -102,7 +102,7 @@ fn acknowledge(
     if let Some(Err((code, description))) = &next {
         send(hub, reply, &direct::status(*code, description), b"", effects);
     }
-    // Whoever asks for the next message gets that as his answer.
+    // The next message is the answer to a request for it.
     let is_answered = !reply.is_empty() && next.is_none();
     let answered = is_answered.then(|| {
         let (hub, reply) = (Arc::clone(hub), Box::<[u8]>::from(reply));
@@ -112,10 +112,10 @@ fn acknowledge(
     stream.acknowledge_delivery(consumer, said, answered, effects)
 }
 
-/// What a payload says.
+/// Reads a payload.
 type Read<'p> = (Acknowledgement<'p>, Option<&'p [u8]>);
 
-/// What a receiver says, and the body of his request for the next message; nothing if it is nothing that is known.
+/// The acknowledgement, and the body of the request for the next message; none if the payload is unknown.
 fn read(payload: &[u8]) -> Option<Read<'_>> {
     if let Some(body) = payload.strip_prefix(b"+NXT") {
         return Some((Acknowledgement::Positive, Some(body)));
@@ -140,7 +140,7 @@ struct DelayBody {
 
 members! { DelayBody, "server.ConsumerNakOptions", { "delay" => delay IfSet, } }
 
-/// After which time a message is to come again.  What cannot be read is no delay, as with nats-server.
+/// The delay before a message is delivered again.  A text that cannot be read means no delay, as with nats-server.
 fn read_delay(text: &[u8]) -> Option<Duration> {
     let delay = if text.first() == Some(&b'{') {
         let mut body = DelayBody::default();
@@ -152,7 +152,7 @@ fn read_delay(text: &[u8]) -> Option<Duration> {
     delay.map(Nanoseconds::duration).filter(|delay| *delay > Duration::ZERO)
 }
 
-/// The request for the next message, or the status that tells why it is none.
+/// The request for the next message, or the status that says what is wrong with it.
 fn request(body: &[u8], reply: &[u8]) -> Result<PullRequest, (u16, String)> {
     match Pull::parse(body) {
         Ok(pull) => Ok(pull_request(pull, reply.into())),

@@ -1,4 +1,4 @@
-//! How a request is answered: by JSON, by a message as such, or by a status without a payload.
+//! Answers to requests: JSON, a stored message itself, or a status without a payload.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,10 +11,10 @@ use crate::stream::api::subjects::Row;
 use crate::stream::api::{Refusal, direct};
 use crate::stream::hub::Hub;
 
-/// The status of what nobody hears.
+/// The status of a request that nobody hears.
 const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
 
-/// Whoever has asked, and the row by which he is answered.  Without a reply subject he hears nothing.
+/// The sender of a request, and the row of the API by which it is answered.  Without a reply subject it gets no answer.
 #[derive(Clone)]
 pub(super) struct Asker {
     hub: Arc<Hub>,
@@ -27,12 +27,12 @@ impl Asker {
         Asker { hub: Arc::clone(hub), row, reply }
     }
 
-    /// Where the answer goes; nothing if nobody waits for one.
+    /// The subject of the answer; none if nobody waits for one.
     pub(super) fn reply(&self) -> &Arc<[u8]> {
         &self.reply
     }
 
-    /// Whether it gets JSON.  Otherwise messages as such or statuses.
+    /// Whether it gets JSON.  Otherwise it gets messages themselves, or statuses.
     pub(super) fn answers_with_json(&self) -> bool {
         !self.row.reply.is_empty()
     }
@@ -44,7 +44,7 @@ impl Asker {
         }
     }
 
-    /// Says why there is nothing else to say.
+    /// Answers with an error.
     pub(super) fn refuse(&self, refusal: impl Into<Refusal>, effects: &mut Effects) {
         match refusal.into() {
             Refusal::Error(error) => {
@@ -58,18 +58,18 @@ impl Asker {
         }
     }
 
-    /// Sends a message as such.
+    /// Sends a stored message itself.
     pub(super) fn send(&self, headers: &[u8], payload: &[u8], effects: &mut Effects) {
         send(&self.hub, &self.reply, headers, payload, effects);
     }
 }
 
-/// Tells whoever waits on a subject that nobody has heard him.
+/// Tells the client that waits on a subject that nobody heard its request.
 pub(super) fn no_responders(hub: &Hub, reply: &[u8], effects: &mut Effects) {
     send(hub, reply, NO_RESPONDERS, b"", effects);
 }
 
-/// Sends a message to whoever waits on a subject; an empty one is nobody.
+/// Sends a message to the subscribers of a subject; with an empty subject, to nobody.
 pub(super) fn send(hub: &Hub, reply: &[u8], headers: &[u8], payload: &[u8], effects: &mut Effects) {
     if !reply.is_empty() {
         hub.fan_out.publish(&Message { headers, ..Message::new(reply, payload) }, effects);

@@ -1,4 +1,4 @@
-//! Direct gets: messages as they are, to whoever asks a stream that allows it.
+//! Direct gets: a stream that allows them answers with its messages themselves.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::stream::getting::filter_of;
 use crate::stream::reading::ReadError;
 use crate::stream::shared::Stream;
 
-/// The subjects of which the last messages can be asked for at once.
+/// The most subjects whose last messages one request can get.
 const LAST_OF_EACH_MAX: usize = 1024;
 
 impl Serving<'_> {
@@ -62,7 +62,7 @@ impl Serving<'_> {
         Ok(())
     }
 
-    /// The last messages of subjects, which are told where they are before any of them is read; none if that was refused.
+    /// The places of the last messages of subjects, found before any of them is read; none if the request was refused.
     fn get_last_of_each(
         &mut self,
         stream: &Arc<Stream>,
@@ -95,12 +95,12 @@ impl Serving<'_> {
     }
 }
 
-/// The status of a message that is not there.
+/// The status of a message that the stream does not have.
 pub(super) fn not_found() -> Refusal {
     Refusal::Status(404, "Message Not Found".to_owned())
 }
 
-/// The status of a message that is there and cannot be read.
+/// The status of a stored message that cannot be read.
 pub(super) fn unreadable(error: &ReadError) -> Refusal {
     Refusal::Status(500, error.to_string())
 }

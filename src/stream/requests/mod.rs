@@ -1,7 +1,7 @@
 //! Requests that come as messages: those of the API, acknowledgements, and answers to questions of flow control.
 //!
 //! A request of the API is carried out at the end of the batch in which it came, when no lock is held, since it may read the
-//! disk.  The requests of one publisher are carried out in their order.  What only reads is answered at once; what changes
+//! disk.  The requests of one publisher are carried out in their order.  A request that only reads is answered at once; one that changes
 //! something is answered when the disk has the change.  So answers come in the order of the requests, unless one waits for
 //! the disk.
 
@@ -115,8 +115,8 @@ impl Serving<'_> {
         }
     }
 
-    /// Whether somebody hears a request on this subject.  A stream without direct gets hears none, and a consumer that is not
-    /// there no pulls, whatever these say.
+    /// Whether somebody hears a request on this subject.  Direct gets of a stream that does not allow them, and pulls of a
+    /// consumer that does not exist, are heard by nobody.
     fn is_heard(&self, subject: &[u8]) -> bool {
         let Some(address) = Address::parse(subject) else { return true };
         match address.row.operation {
@@ -133,7 +133,7 @@ impl Serving<'_> {
         self.asker.refuse(refusal, self.effects);
     }
 
-    /// The stream with this name.  If it is not there, whoever asks is told.
+    /// The stream with this name.  If there is none, the request is answered with that error.
     fn stream(&mut self, name: &str) -> Option<Arc<Stream>> {
         let found = self.streams.find(name);
         if found.is_none() {

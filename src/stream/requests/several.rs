@@ -1,4 +1,4 @@
-//! Several messages for one direct get.  They are sent in pieces, between which others have their turns.
+//! Several messages for one direct get.  They are sent in pieces, between which other work has its turn.
 
 use std::sync::Arc;
 
@@ -23,19 +23,19 @@ const BYTES_PER_PIECE: usize = 1 << 20;
 /// Bytes that one request gets if it sets no limit; with this many waiting, nats-server ends a connection.
 const BYTES_MAX: usize = 64 << 20;
 
-/// Messages on their way.  A piece of them is sent whenever a batch ends.
+/// The messages that one request gets.  A piece of them is sent whenever a batch ends.
 #[derive(Clone)]
 pub(super) struct Several {
     stream: Arc<Stream>,
     asker: Asker,
     pub(super) no_headers: bool,
     source: Source,
-    /// How many more messages may be sent, and bytes of them.
+    /// How many more messages and bytes may be sent.
     wanted: usize,
     bytes: usize,
     /// How many there are that were not sent.
     left: u64,
-    /// The last that was sent; zero before the first.
+    /// The sequence of the last message that was sent; zero before the first.
     last: u64,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Several {
 enum Source {
     /// The stream, from a sequence on; as far as it was looked at when they were counted.
     Following { filter: Arc<Filter>, from: u64, counted_until: u64 },
-    /// They were found already, as the past was up to a sequence.
+    /// A list that was made already, from the state of the stream up to a sequence.
     Found { places: Arc<[(u64, Place)]>, next: usize, until: u64 },
 }
 
@@ -55,7 +55,7 @@ enum Ended {
     Piece,
     /// That was all.
     All,
-    /// Whoever asked knows already why no more come.
+    /// The client was already told why no more messages come.
     Refused,
 }
 
@@ -72,7 +72,7 @@ impl Several {
         Several { no_headers, ..Several::of(stream, asker, source, 0) }
     }
 
-    /// Those that were found.
+    /// The messages of a list.
     pub(super) fn found(
         stream: &Arc<Stream>,
         asker: &Asker,
@@ -102,7 +102,7 @@ impl Several {
         Several { wanted: some(messages, usize::MAX), bytes: some(bytes, BYTES_MAX), ..self }
     }
 
-    /// Sends the first piece, or says that there is nothing to be sent.
+    /// Sends the first piece, or the status that there are no messages.
     pub(super) fn begin(mut self, effects: &mut Effects) {
         if let Source::Following { filter, from, .. } = &self.source {
             match count(&self.stream, filter, *from) {
@@ -147,7 +147,7 @@ impl Several {
                     self.wanted -= 1;
                     self.bytes = self.bytes.saturating_sub(bytes);
                 }
-                // Somebody has removed it meanwhile.
+                // It was removed meanwhile.
                 Err(ReadError::Gone) => self.left = self.left.saturating_sub(1),
                 Err(error) => return self.stop(&error, effects),
             }
@@ -215,7 +215,7 @@ impl AfterBatch for Several {
 }
 
 impl Source {
-    /// A message is behind us.
+    /// Moves on behind a message.
     fn pass(&mut self, sequence: u64) {
         match self {
             Source::Following { from, .. } => *from = sequence + 1,

@@ -28,8 +28,8 @@ impl Serving<'_> {
     }
 
     pub(super) fn update_stream(&mut self, definition: StreamDefinition, pedantic: bool) {
-        // A definition that nobody could have is refused whether its stream is there or not.  One server has what it has: that is
-        // said only if the stream is there.
+        // A definition that no stream can have is refused even if the stream does not exist.  Replicas, which one server does not have, are
+        // refused only if the stream exists.
         match definition.clone().checked(pedantic) {
             Err(error) if error.err_code != error::REPLICAS_NOT_SUPPORTED.number => {
                 return self.refuse(error);

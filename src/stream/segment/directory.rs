@@ -167,7 +167,7 @@ impl Directory {
         Wanted((0..self.subjects.len()).map(|number| is_wanted(self.text(number as u32))).collect())
     }
 
-    /// The message with a sequence; nothing if the file does not have it.
+    /// The message with a sequence; none if the file does not have it.
     pub fn row(&self, sequence: u64) -> Option<Row> {
         let behind = self.row_marks.partition_point(|mark| mark.before < sequence);
         let mark = behind.checked_sub(1).map_or(RowMark::default(), |at| self.row_marks[at]);

@@ -68,7 +68,7 @@ fn scan(file: &OpenFile, entry: &FileEntry, damages: &mut Vec<Damage>) -> io::Re
     }
 }
 
-/// Messages that should be there and cannot be read still belong to the file's range, so that who asks for them is told.
+/// Messages that should be there and cannot be read still belong to the file's range, so that a request for them gets an error.
 fn widen(contents: &mut Contents, entry: &FileEntry) {
     let summary = &mut contents.summary;
     let shift = if summary.messages == 0 { 0 } else { summary.first - entry.first.min(summary.first) };

@@ -1,6 +1,6 @@
 //! Messages that match, in files that are given: how many there are, the next and the last.
 //!
-//! Who asks again and again, as a consumer does, keeps the [`Directory`](super::Directory) of the file that it is in and what
+//! A caller that asks again and again, as a consumer does, keeps the [`Directory`](super::Directory) of the file that it is in and what
 //! its filter says of the subjects there, and asks that.
 //!
 //! Only directories are read, not the messages.  The files were gathered under the stream's lock, and what is deleted was

@@ -67,7 +67,7 @@ fn info(page: &mut Page, services: &Services) {
     }
 }
 
-/// How the journal fares, in one word.
+/// The state of the journal, in one word.
 fn journal_state(services: &Services) -> &'static str {
     let journal = services.streams.journal();
     match journal.status() {

@@ -1,4 +1,4 @@
-//! Applying changes, each of which the disk has: a message is stored, messages are removed, the definition is another one.
+//! Applying changes that the disk has: storing a message, removing messages, replacing the definition.
 
 use super::{Data, Kept, Missing, window};
 use crate::stream::definition::StreamDefinition;
@@ -27,9 +27,9 @@ pub(crate) struct Storing {
     pub position: Position,
     /// The id that it came with; empty for none.
     pub message_id: Box<[u8]>,
-    /// Which messages before it are removed.
+    /// Which earlier messages it removes.
     pub rollup: Option<ingest::Rollup>,
-    /// How long it lives, if not as long as the stream lets it.
+    /// Its own lifetime, if it does not have the stream's.
     pub lifetime: Option<ingest::Lifetime>,
     /// When its stream publishes it.
     pub due: Option<i64>,
@@ -63,7 +63,7 @@ impl Storing {
     }
 }
 
-/// What has to leave because of a message that was stored.
+/// The messages that have to leave because of a message that was stored.
 pub(super) struct Trimming {
     subject: Box<[u8]>,
     rollup: Option<(Rollup, u64)>,
@@ -79,7 +79,7 @@ pub(crate) struct Gone {
 }
 
 impl Data {
-    /// A message is stored.  A sequence that is stored already, or was, changes nothing; false then.  [`Data::trim`] follows.
+    /// Stores a message.  A sequence that was stored before changes nothing; false then.  [`Data::trim`] has to follow.
     pub(crate) fn store(&mut self, message: &Storing) -> bool {
         let Storing { sequence, time, lengths, .. } = *message;
         if sequence <= self.index.last() {
@@ -133,7 +133,7 @@ impl Data {
         missing.map_or(Ok(admitted), Err)
     }
 
-    /// Lets the messages leave that have to because of the one that was stored last.  Behind an error it goes on where it was.
+    /// Removes the messages that have to leave because of the one stored last.  Called again after an error, it continues.
     ///
     /// # Errors
     /// If a directory has to be read first.
@@ -166,10 +166,10 @@ impl Data {
         Ok(())
     }
 
-    /// The stream has another definition.  The messages leave that are too many by now.
+    /// Replaces the definition of the stream, and removes the messages that its limits no longer allow.
     ///
     /// # Errors
-    /// If a directory has to be read first; called again, it goes on.
+    /// If a directory has to be read first; called again, it continues.
     pub(crate) fn define(
         &mut self,
         definition: &StreamDefinition,

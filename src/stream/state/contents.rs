@@ -8,7 +8,7 @@ use crate::stream::message::StoredMessage;
 use crate::stream::segment::{Directory, FileId, ReadError, Segment, Segments, message_size};
 use crate::wait::Position;
 
-/// Directories of sealed files that a stream keeps in memory, between two requests.
+/// The most directories of sealed files that a stream keeps in memory between two requests.
 const DIRECTORIES_KEPT: usize = 8;
 
 /// A message that is kept in memory.
@@ -72,7 +72,7 @@ pub(crate) struct Missing(pub Arc<Segment>);
 pub(crate) struct Contents {
     /// The messages of a stream in memory, or those that the disk does not have yet.
     pub(in crate::stream) memory: BTreeMap<u64, Arc<Kept>>,
-    /// What the journal has and the stream's own files have not.
+    /// The messages that only the journal has.
     pub(in crate::stream) journaled: JournaledMessages,
     pub(in crate::stream) segments: Segments,
     /// The number of the next file that is begun.
@@ -95,7 +95,7 @@ impl Contents {
         self.segments.at_or_behind(sequence).map(Place::File)
     }
 
-    /// What is known of a stored message; nothing if it cannot be read because its file is damaged.
+    /// What is known of a stored message; none if it cannot be read because its file is damaged.
     ///
     /// # Errors
     /// If a directory has to be read first.
@@ -129,7 +129,7 @@ impl Contents {
         self.directories.push_back((id, directory));
     }
 
-    /// Forgets directories that were only needed for one request.
+    /// Drops directories that were only needed for one request.
     pub(crate) fn trim_directories(&mut self) {
         let spare = self.directories.len().saturating_sub(DIRECTORIES_KEPT);
         self.directories.drain(..spare);

@@ -1,4 +1,4 @@
-//! Messages that leave: by their sequences, by a purge, all at once.
+//! Removing messages: by their sequences, by a purge, all at once.
 
 use roaring::RoaringTreemap;
 
@@ -7,6 +7,9 @@ use crate::stream::filter::Filter;
 use crate::stream::index::purge::{Purge, Taken};
 use crate::stream::record::Removal;
 use crate::stream::segment::message_size;
+
+/// Places of messages that are gone may stand among so many others, and as many as there are messages.
+const SPARE_PLACES: u64 = 1024;
 
 impl Data {
     /// Removes a message, and notes it among those that are gone; false if it is not stored.
@@ -19,7 +22,7 @@ impl Data {
         }
         let facts = match self.contents.facts(sequence)? {
             Some(facts) => facts,
-            // Its file is damaged, so nothing is known but that it is to go.
+            // Its file is damaged, so nothing is known of it but its sequence.
             None => super::Facts { subject: Box::default(), size: message_size(0, 0, 0) },
         };
         if !self.index.remove(sequence, &facts.subject, facts.size) {
@@ -35,13 +38,17 @@ impl Data {
         self.contents.memory.remove(&sequence);
         self.expiry.forget(sequence);
         self.schedules.forget(sequence);
-        self.contents.journaled.drop_through(self.index.first().saturating_sub(1));
+        let Data { index, contents, .. } = self;
+        contents.journaled.drop_through(index.first().saturating_sub(1));
+        if contents.journaled.len() as u64 > 2 * index.messages() + SPARE_PLACES {
+            contents.journaled.retain(|sequence| index.is_stored(sequence));
+        }
     }
 
-    /// Removes these messages, those of them that are stored.  If that was asked for, their ids may come again.
+    /// Removes those of these messages that are stored.  If a client asked for that, their ids may be used again.
     ///
     /// # Errors
-    /// If a directory has to be read first; called again, it goes on.
+    /// If a directory has to be read first; called again, it continues.
     pub(crate) fn remove_all(
         &mut self,
         sequences: &RoaringTreemap,
@@ -57,10 +64,10 @@ impl Data {
         Ok(())
     }
 
-    /// Removes everything before a sequence, because somebody asked for it.  The next message has this sequence at least.
+    /// Removes everything before a sequence, because a client asked for it.  The next message has this sequence at least.
     ///
     /// # Errors
-    /// If a directory has to be read first; called again, it goes on.
+    /// If a directory has to be read first; called again, it continues.
     pub(crate) fn clear_before(&mut self, next: u64, gone: &mut Vec<Gone>) -> Result<(), Missing> {
         if next <= self.index.last() {
             // Messages have come meanwhile.
@@ -80,7 +87,7 @@ impl Data {
     /// Removes what a purge or a rollup takes.
     ///
     /// # Errors
-    /// If a directory has to be read first; called again, it goes on.
+    /// If a directory has to be read first; called again, it continues.
     pub(crate) fn purge(&mut self, purge: &Purge<'_>, gone: &mut Vec<Gone>) -> Result<(), Missing> {
         for sequence in &self.taken_by(purge)? {
             self.remove(sequence, gone)?;

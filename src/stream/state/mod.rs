@@ -1,6 +1,6 @@
-//! What a stream has, as the disk has it: its definition, its messages, and what is known of them.
+//! The durable state of a stream: its definition, its messages, and what is known of them.
 //!
-//! Changes come to it when they are durable, in their order (`apply`), so whoever looks at it sees nothing that a crash
+//! Changes are applied when they are durable, in their order (`apply`), so nobody who looks at it sees anything that a crash
 //! could take back.  A start applies the records of the journal in the same way.
 //!
 //! Nothing here reads the disk.  Where an answer depends on the directory of a file that is not in memory, it is [`Missing`]: the
@@ -36,11 +36,11 @@ pub(super) struct Data {
     pub(super) last_message_id: Box<[u8]>,
     /// The ids of messages within the window.
     pub(super) ids: MessageIds,
-    /// The messages that go at a time of their own.
+    /// The messages that expire at a time of their own.
     pub(super) expiry: Expiry,
     /// The messages that are published at a time of their own.
     pub(super) schedules: Expiry,
-    /// What still has to leave for the message that was stored last.
+    /// The messages that still have to leave because of the one that was stored last.
     trimming: Option<apply::Trimming>,
 }
 
@@ -63,7 +63,7 @@ impl Data {
         }
     }
 
-    /// What the stream is to be.
+    /// The definition of the stream.
     pub(super) fn definition(&self) -> &StreamDefinition {
         &self.definition
     }
@@ -94,7 +94,7 @@ impl Data {
     }
 }
 
-/// The window of message ids in the unit that they are kept by.
+/// The window of message ids in the unit of the table that keeps them.
 fn window(window: Nanoseconds) -> i64 {
     window.0.max(0)
 }

@@ -7,7 +7,7 @@ use super::{Data, Missing};
 use crate::stream::consumer::messages::{Messages, Size};
 use crate::stream::filter::Filter;
 
-/// What was found out for a consumer before its turn, because it may take the disk.
+/// What was found out for a consumer before its turn, because that may need the disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ahead {
     /// The messages that its filter matches, from the first that it has not delivered on.
@@ -18,8 +18,8 @@ pub(crate) struct Ahead {
     pub since: Option<u64>,
 }
 
-/// The messages of a stream for one turn of a consumer.  Where an answer needs a directory that is not in memory it is a wrong
-/// one, and [`View::missing`] says so: the caller then drops what came of the turn.  So the caller asks first for what a turn
+/// The messages of a stream for one turn of a consumer.  If an answer needs a directory that is not in memory, it is a wrong
+/// one, and [`View::missing`] says so: the caller then drops the results of the turn.  So the caller first asks for what a turn
 /// that cannot be dropped is going to ask for.
 pub(crate) struct View<'s> {
     data: &'s Data,
@@ -28,7 +28,7 @@ pub(crate) struct View<'s> {
 }
 
 impl<'s> View<'s> {
-    /// What there is, with what was found out before.
+    /// The messages of a stream, with what was found out before.
     pub(crate) fn new(data: &'s Data, ahead: &'s Ahead) -> View<'s> {
         View { data, ahead, missing: RefCell::new(None) }
     }

@@ -1,5 +1,5 @@
-//! What is told to whoever listens: that streams and consumers come and go, and what becomes of messages.  The subjects and the
-//! texts are those of nats-server, which however does not tell that a consumer has another definition.
+//! Advisories: messages about streams and consumers that are created, changed and deleted, and about what becomes of messages.  The subjects and the
+//! texts are those of nats-server, which however publishes none when a consumer gets another definition.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::stream::json::Time;
 use crate::stream::pending::Then;
 use crate::stream::shared::{State, Stream, nanoseconds};
 
-/// How the subjects of most of them begin.
+/// The beginning of most advisories' subjects.
 const ADVISORY: &str = "$JS.EVENT.ADVISORY.";
 
 /// Letters of an id.
@@ -39,7 +39,7 @@ const PINNED: Kind = kind("CONSUMER.PINNED", "consumer_group_pinned");
 const UNPINNED: Kind = kind("CONSUMER.UNPINNED", "consumer_group_unpinned");
 const PAUSED: Kind = kind("CONSUMER.PAUSE", "consumer_pause");
 
-/// What of a stream or consumer is told, with the word for it.
+/// What happened to a stream or consumer, with the word for it.
 #[derive(Clone, Copy)]
 pub(super) enum Action {
     Created,
@@ -65,13 +65,13 @@ impl Action {
     }
 }
 
-/// An advisory on its way: its subject and its text.
+/// An advisory that is to be published: its subject and its text.
 pub(super) struct Event {
     subject: String,
     text: Vec<u8>,
 }
 
-/// What an advisory says.  What does not concern it is left out.
+/// The fields of an advisory.  Those that do not concern it are left out.
 #[derive(Default, Serialize)]
 struct Body<'b> {
     #[serde(skip)]
@@ -117,7 +117,7 @@ struct Advisory<'a> {
 const ACCOUNT: &str = "$G";
 
 impl Stream {
-    /// Tells whoever listens of what happened to a consumer's messages.
+    /// Publishes what happened to a consumer's messages.
     pub(in crate::stream) fn advise(&self, consumer: &str, effect: &Effect, now: Now, effects: &mut Effects) {
         let (kind, body) = match effect {
             Effect::MaxDeliveries { sequence, deliveries } => {
@@ -162,7 +162,7 @@ impl Stream {
         Event { subject, text }.publish(self, effects);
     }
 
-    /// Tells how long an acknowledgement took.
+    /// Publishes how long an acknowledgement took.
     fn send_metric(&self, consumer: &str, body: Body<'_>, now: Now, effects: &mut Effects) {
         let subject = format!("$JS.EVENT.METRIC.CONSUMER.ACK.{}.{consumer}", self.name);
         if self.hub.fan_out.channels.has_interest(subject.as_bytes()) {
@@ -177,19 +177,19 @@ impl Stream {
         state.consumers.named(consumer).and_then(|slot| slot.definition.priority_groups.first().cloned())
     }
 
-    /// Tells of the stream, once the lock is given up.
+    /// Publishes what happened to the stream, once the lock is given up.
     pub(super) fn note_stream(&self, state: &mut State, action: Action) {
         let (kind, action) = action.of_stream();
         self.note_event(state, kind, None, || Body { action: Some(action), ..Body::default() });
     }
 
-    /// Tells of a consumer that came or went, once the lock is given up.
+    /// Publishes that a consumer was created or deleted, once the lock is given up.
     pub(super) fn note_consumer(&self, state: &mut State, consumer: &str, action: Action) {
         let (kind, action) = action.of_consumer();
         self.note_event(state, kind, Some(consumer), || Body { action: Some(action), ..Body::default() });
     }
 
-    /// A consumer has another definition: tells of that, once the lock is given up.
+    /// Publishes that a consumer has another definition, once the lock is given up.
     pub(super) fn note_redefined(&self, state: &mut State, former: &ConsumerDefinition, defined: &Defined) {
         let until = defined.definition.pause_until;
         if former.pause_until == until {
@@ -245,7 +245,7 @@ impl Stream {
 }
 
 impl Stream {
-    /// Tells what is to be told.
+    /// Publishes the advisories that wait.
     pub(in crate::stream) fn tell_events(&self, effects: &mut Effects) {
         let events = std::mem::take(&mut self.state.lock().upkeep.events);
         events.iter().for_each(|event| event.publish(self, effects));
@@ -253,7 +253,7 @@ impl Stream {
 }
 
 impl State {
-    /// Has what is to be told published once the lock is given up.
+    /// Asks for the waiting advisories to be published once the lock is given up.
     pub(in crate::stream) fn take_events(&mut self, then: &mut Vec<Then>) {
         if !self.upkeep.events.is_empty() {
             let events = std::mem::take(&mut self.upkeep.events);
@@ -271,7 +271,7 @@ impl Event {
 }
 
 impl Body<'_> {
-    /// What says which delivery is meant.
+    /// The fields that name a delivery.
     fn about(told: crate::stream::consumer::effect::Told) -> Body<'static> {
         Body {
             consumer_seq: Some(told.consumer_sequence),

@@ -1,4 +1,4 @@
-//! Messages that go because they are too old for their stream, or because their own time is over.
+//! Removing messages that are too old for their stream, or whose own lifetime has passed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::stream::segment::{ReadError, Segment};
 use crate::stream::shared::{State, Stream, nanoseconds};
 use crate::stream::state::{Missing, Place};
 
-/// Messages that go in one turn of a stream; then others have theirs.
+/// The most messages that are removed in one turn of a stream; then other streams have theirs.
 pub(super) const EXPIRED_PER_TURN: usize = 4096;
 
 /// Messages of any age that are passed over in one turn, because they stay whatever their age.
@@ -21,15 +21,15 @@ const LASTING_PER_TURN: usize = 8 * EXPIRED_PER_TURN;
 
 /// What a stream knows of the age of its messages.
 pub(super) struct Age {
-    /// Every message before this one is looked at: it stays whatever its age, or it is about to go.
+    /// Every message before this one was looked at: it stays whatever its age, or it is about to be removed.
     looked_at: u64,
     /// When the first message from there on was stored, or a time before that.
     time: i64,
     /// The message whose time that is.
     known: u64,
-    /// Messages whose own time is over.
+    /// Messages whose own lifetime has passed.
     over: Vec<u64>,
-    /// Messages are about to go that are still there.
+    /// Whether messages that are still stored are about to be removed.
     is_expiring: bool,
 }
 
@@ -39,12 +39,12 @@ impl Default for Age {
     }
 }
 
-/// Messages that go now.
+/// The messages that are removed now.
 struct Leaving {
     sequences: RoaringTreemap,
-    /// Whether they go in another order than they came in, so that a start has to be told when they went.
+    /// Whether they leave in another order than they came in, so that the journal has to record when they left.
     is_out_of_order: bool,
-    /// Subjects that lose their last message, if that matters: where it is, and how many messages go with it.
+    /// Subjects that lose their last message, if markers are wanted: where it is, and how many messages leave with it.
     ends: Vec<Ending>,
 }
 
@@ -57,10 +57,10 @@ pub(super) struct Ending {
 }
 
 impl Stream {
-    /// Lets messages go whose time is over.
+    /// Removes messages that have expired.
     ///
     /// # Errors
-    /// If a file cannot be read; what can be is done.
+    /// If a file cannot be read; the rest is removed all the same.
     pub(super) fn expire(self: &Arc<Stream>, now: Now, effects: &mut Effects) -> Result<(), ReadError> {
         let time = nanoseconds(now);
         let old = self.old_before(time);
@@ -96,14 +96,14 @@ impl Stream {
         };
         let Some(segment) = segment else { return journaled };
         let found = segment.sequence_at_time(newest).unwrap_or_else(|error| {
-            // The whole file goes when its last message is too old.
+            // A file that cannot be read is removed as a whole when its last message is too old.
             self.log_unreadable(&error);
             None
         });
         found.unwrap_or(segment.summary().first)
     }
 
-    /// Finds out when the first message was stored that may become too old, if that is not known.
+    /// Finds out when the first message that may become too old was stored, if that is not known.
     fn learn_age(&self) {
         let Some((sequence, segment)) = self.state.lock().unknown_age() else { return };
         let time = self.read_one(sequence, |message| message.time);
@@ -112,7 +112,7 @@ impl Stream {
         state.upkeep.age.known = sequence;
     }
 
-    /// Has messages removed, and markers stored where the last message of a subject goes.
+    /// Removes messages, and stores markers where the last message of a subject is removed.
     fn let_go(
         self: &Arc<Stream>,
         state: &mut State,
@@ -135,7 +135,7 @@ impl Stream {
         let is_limited = limits.max_messages.is_some()
             || limits.max_bytes.is_some()
             || limits.max_messages_per_subject.is_some();
-        // In the order in which they came the limits would let them go as well; so a start lets them go when it has looked at
+        // Messages that leave in their order need no record: a start removes them itself once it has looked at
         // the time.
         let is_recorded = !marked.is_empty() || (is_out_of_order && is_limited);
         let lifetime = state.data.definition().subject_delete_marker_ttl;
@@ -157,7 +157,7 @@ impl Stream {
 }
 
 impl State {
-    /// When the next message goes because of its time, in nanoseconds since 1970.
+    /// When the next message expires, in nanoseconds since 1970.
     pub(super) fn next_expiry(&self) -> Option<i64> {
         let age = &self.upkeep.age;
         if age.is_expiring {
@@ -192,7 +192,7 @@ impl State {
         }
     }
 
-    /// Takes messages whose time is over, before `old` also by the age of the stream; none while others are about to go.
+    /// Takes expired messages, those before `old` also by the age of the stream; none while others are about to be removed.
     fn take_leaving(&mut self, time: i64, old: u64) -> Result<Option<Leaving>, Missing> {
         let first = self.first_unseen();
         let State { data, upkeep, .. } = self;
@@ -229,7 +229,7 @@ impl State {
         Ok(Some(Leaving { sequences, is_out_of_order, ends }))
     }
 
-    /// The subjects that lose their last message with these.
+    /// The subjects that lose their last message with these removals.
     fn ends_of(&self, sequences: &RoaringTreemap) -> Result<Vec<Ending>, Missing> {
         let mut subjects: HashMap<Box<[u8]>, (u64, u64)> = HashMap::new();
         for sequence in sequences {

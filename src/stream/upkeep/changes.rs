@@ -1,4 +1,4 @@
-//! What follows when a stream or a consumer begins, ends, or has another definition.
+//! What follows when a stream or a consumer is created, deleted, or gets another definition.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::stream::state::{Ahead, View};
 use crate::stream::streams::Streams;
 
 impl Streams {
-    /// All streams have their state of an earlier server back: they go on with what they do by themselves.
+    /// Resumes the upkeep of all streams, after their state was restored at a start.
     pub(in crate::stream) fn begin_upkeep(&self, effects: &mut Effects) {
         self.all_listed().iter().for_each(|stream| stream.begin_upkeep(effects));
     }
@@ -22,13 +22,13 @@ impl Streams {
 impl Stream {
     fn begin_upkeep(self: &Arc<Stream>, effects: &mut Effects) {
         let mut state = self.state.lock();
-        // A message may have been acknowledged in the last moment and not be gone yet.
+        // A message may have been acknowledged just before the stop, and not be removed yet.
         state.look_for_unneeded();
         state.consumers.slots_mut().for_each(|slot| slot.queue(effects));
         self.plan(&mut state, effects);
     }
 
-    /// A definition was applied, the first or another one.
+    /// Follows a definition that was applied, the first or another one.
     pub(in crate::stream) fn defined(&self, state: &mut State) {
         state.upkeep.transform = None;
         if state.life == Life::Announced {
@@ -39,7 +39,7 @@ impl Stream {
         self.note_stream(state, Action::Updated);
     }
 
-    /// The stream is to end, with its consumers.
+    /// Prepares the end of the stream and its consumers.
     pub(in crate::stream) fn ended(&self, state: &mut State) {
         state.life = Life::Gone;
     }
@@ -49,10 +49,10 @@ impl Stream {
         self.note_stream(state, Action::Deleted);
     }
 
-    /// Everything was removed: consumers look at what they know.
+    /// Follows the removal of all messages: consumers adjust to an empty stream.
     pub(in crate::stream) fn sweep_consumers(&self, state: &mut State) {
         let State { data, consumers, .. } = state;
-        // Where messages are left, consumers were told of each that has left.
+        // If messages are left, consumers were told of each that has left.
         if data.index.messages() > 0 {
             return;
         }
@@ -66,7 +66,7 @@ impl Stream {
         }
     }
 
-    /// Consumers say what they are done with, if the stream wants to know by now.
+    /// Collects what consumers are done with, if the stream's retention now depends on it.
     fn follow_retention(&self, state: &mut State) {
         let stream = state.data.definition().clone();
         let State { data, consumers, .. } = &mut *state;

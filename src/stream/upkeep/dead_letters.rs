@@ -1,4 +1,4 @@
-//! Dead letters: messages that their consumers give up are published on another subject, which a stream should keep.
+//! Dead letters: a message that its consumer gives up is published on another subject, which a stream should keep.
 //!
 //! The letter is the message with its own headers, but for those that asked something of its stream, and with these:
 //!
@@ -29,7 +29,7 @@ use crate::stream::shared::{Stream, nanoseconds};
 use crate::stream::state::Place;
 use crate::stream::store::{Incoming, Publisher};
 
-/// Letters that are tried again in one turn of a stream.
+/// The most letters that are tried again in one turn of a stream.
 pub(super) const LETTERS_PER_TURN: usize = 256;
 
 /// The time between two such turns, in microseconds.
@@ -52,11 +52,11 @@ const OWN: [&str; 8] = [
 pub(super) struct Letter {
     consumer: u64,
     letter: DeadLetter,
-    /// Whether the log has that it could not be stored.
+    /// Whether the log already says that it could not be stored.
     is_told: bool,
 }
 
-/// What a letter is.
+/// A dead letter.
 struct Contents {
     subject: Box<[u8]>,
     headers: Vec<u8>,
@@ -115,7 +115,7 @@ impl Stream {
             let subject = slot.definition.dead_letter_subject().map(|subject| Box::from(subject.as_bytes()));
             (Arc::clone(&slot.name), subject, place.flatten())
         };
-        // Who has no subject for its letters any more wants none, and a message that is gone cannot be sent.
+        // A consumer that has no dead-letter subject any more wants no letter, and a removed message cannot be sent.
         let (Some(subject), Some(place)) = (subject, place) else {
             return self.letter_has_left(letter, effects);
         };
@@ -153,7 +153,8 @@ impl Stream {
         let Letter { consumer: number, letter: DeadLetter { sequence, deliveries, cause, .. }, .. } = letter;
         let time = |nanoseconds| Time::from_nanoseconds(nanoseconds).to_string().into_bytes();
         let number_of = |number: u64| number.to_string().into_bytes();
-        let id = format!("dead-letter-{}-{number}-{sequence}", self.id);
+        // Numbers of consumers in memory come again after a restart, and so do sequences.
+        let id = format!("dead-letter-{}-{number}-{sequence}-{}", self.id, message.time);
         let values: [(&str, Vec<u8>); 9] = [
             (OWN[0], self.name.as_bytes().to_vec()),
             (OWN[1], message.subject.to_vec()),
@@ -172,7 +173,7 @@ impl Stream {
         headers.finish()
     }
 
-    /// Stores a letter in the stream that keeps its subject.  If none does, whoever subscribes gets it, and that is all.
+    /// Stores a letter in the stream that keeps its subject.  If none does, only the current subscribers get it.
     fn store_letter(self: &Arc<Stream>, letter: Letter, contents: Contents, now: Now, effects: &mut Effects) {
         let keeper = self.hub.streams().and_then(|streams| streams.keeping(&contents.subject));
         let Some(keeper) = keeper else {
@@ -195,7 +196,7 @@ impl Stream {
         let Contents { subject, headers, payload } = &*contents;
         let left = Some(LeftRecord { stream: self.id, consumer, sequence });
         if !keeper.store(&Incoming { subject, headers, payload, left }, now, tell, effects) {
-            // It is gone in this moment.
+            // The stream was deleted at this moment.
             self.postpone(letter, &"the stream is gone", effects);
         }
     }
@@ -205,7 +206,7 @@ impl Stream {
         self.tell_consumer_with_id(letter.consumer, effects, |slot, turn| slot.consumer.left(turn, sequence));
     }
 
-    /// Has a letter tried again.
+    /// Keeps a letter, to be tried again.
     fn postpone(&self, letter: Letter, error: &dyn std::fmt::Display, effects: &mut Effects) {
         if !letter.is_told {
             let sequence = letter.letter.sequence;

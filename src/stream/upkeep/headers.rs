@@ -6,14 +6,14 @@ use quartet_protocol::broker::headers::{HeaderBlock, Headers};
 
 use crate::stream::json::Nanoseconds;
 
-/// How the names of headers begin by which a publisher says what it expects, or when the message is published.
+/// The beginnings of header names by which a publisher says what it expects, or when to publish the message.
 const REQUEST_PREFIXES: [&[u8]; 2] = [b"Nats-Expected-", b"Nats-Schedule"];
 
 /// Other headers by which a publisher asks the stream for something.
 const REQUESTS: [&[u8]; 5] =
     [b"Nats-Msg-Id", b"Nats-TTL", b"Nats-Rollup", b"Nats-Delay", b"Nats-Required-Api-Level"];
 
-/// The headers of a block that ask nothing of a stream, but for those with the names in `except`.
+/// The headers of a block that ask nothing of a stream, without those named in `except`.
 pub(super) fn without_requests(block: &[u8], except: &[&str]) -> HeaderBlock {
     let mut taken = HeaderBlock::new();
     let Some(headers) = Headers::new(block) else { return taken };
@@ -21,7 +21,7 @@ pub(super) fn without_requests(block: &[u8], except: &[&str]) -> HeaderBlock {
         let is_request =
             REQUESTS.contains(&name) || REQUEST_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         if !is_request && !except.iter().any(|except| except.as_bytes() == name) {
-            // What a publisher sent that no block can have again is left out.
+            // A header that cannot be written into a block is left out.
             let _ = taken.push(name, value);
         }
     }

@@ -1,4 +1,4 @@
-//! Markers: what is stored where the last message of a subject went because of its time, so that whoever follows the subject learns
+//! Markers: messages that are stored when the last message of a subject expires, so that readers of the subject learn
 //! of it.
 //!
 //! They are as nats-server writes them.  A message that is deleted or purged leaves none, and neither does a marker.
@@ -13,7 +13,7 @@ use crate::stream::shared::Stream;
 /// The header by which a marker is known.
 const REASON: &[u8] = b"Nats-Marker-Reason";
 
-/// The headers of a marker that lives so long.
+/// The headers of a marker with this lifetime.
 pub(super) fn headers(lifetime: Nanoseconds) -> Vec<u8> {
     let lifetime = super::headers::duration(lifetime);
     format!("NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: {lifetime}\r\nNats-Rollup: sub\r\n\r\n")
@@ -21,7 +21,7 @@ pub(super) fn headers(lifetime: Nanoseconds) -> Vec<u8> {
 }
 
 impl Stream {
-    /// Whether the last message of a subject is a marker; one that cannot be read is none.
+    /// Whether the last message of a subject is a marker; a message that cannot be read counts as none.
     pub(super) fn is_marker(&self, ending: &Ending) -> bool {
         let is_marker = self.read(ending.last, &ending.place, 0, &mut Reading::default(), |message| {
             Headers::new(message.headers).is_some_and(|headers| headers.get(REASON).is_some())

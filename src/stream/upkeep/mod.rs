@@ -1,17 +1,17 @@
-//! What a stream does by itself: messages go when their time is over, are published when it has come, are published again, and go
-//! to the dead letters.
+//! What a stream does by itself: it removes expired messages, publishes scheduled ones, republishes stored ones, and moves undeliverable
+//! ones to the dead letters.
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `age`, `markers` | messages that go because of their time, and what stays where the last message of a subject was |
+//! | `age`, `markers` | messages that expire, and the markers that take the place of a subject's last message |
 //! | `schedules` | messages that are published later |
 //! | `republish` | messages that are published again |
 //! | `dead_letters` | messages that consumers give up |
 //! | `retention` | messages that no consumer needs |
-//! | `advisories` | what is told to whoever listens |
+//! | `advisories` | messages about what happens to streams, consumers and messages |
 //! | `together` | several changes as one operation of the journal |
-//! | `changes` | what follows when a stream or a consumer begins, ends, or has another definition |
-//! | `headers`, `times` | headers that are taken over; which message was stored when |
+//! | `changes` | what follows when a stream or a consumer is created, deleted, or gets another definition |
+//! | `headers`, `times` | copying headers from one message to another; finding the first message at a time |
 //! | `wall_clock` | what is due when somebody moves the clock |
 //!
 //! Whatever is due is done in [`Stream::advance`], on the thread of the alarm, some of it at a time.  Every removal is a change among
@@ -44,28 +44,28 @@ use crate::delivery::Effects;
 
 pub(super) use self::wall_clock::WallOffset;
 
-/// After how long something is tried again that the disk or another stream did not take, in microseconds.
+/// The time before a retry of what the disk or another stream did not take, in microseconds.
 const RETRY_MICROS: u64 = 1_000_000;
 
-/// What a stream does by itself and is not through with.
+/// The upkeep that a stream has not finished.
 #[derive(Default)]
 pub(super) struct Upkeep {
     age: Age,
-    /// Messages that are to be published, and that cannot be just now.
+    /// Scheduled messages that are due and could not be published yet.
     unpublished: Vec<u64>,
-    /// The same of dead letters.
+    /// Dead letters that could not be stored yet.
     letters: Vec<Letter>,
     /// When these are tried again.
     retry_at: Option<u64>,
     /// The disk takes nothing just now, so nothing is tried before this time.
     not_before: Option<u64>,
-    /// From which message on it is still to be looked for those that no consumer needs.
+    /// Where to continue looking for messages that no consumer needs.
     unneeded_from: Option<u64>,
-    /// How messages are published again, once that is known of the definition.
+    /// How messages are republished, once the definition was read.
     transform: Option<Option<Arc<Transform>>>,
     /// The message before the one that is being stored, on its subject.
     sequence_before: u64,
-    /// What is to be told once the lock is given up.
+    /// Advisories to be published once the lock is given up.
     events: Vec<Event>,
 }
 
@@ -81,18 +81,19 @@ impl Stream {
             }
         }
         let is_writable = self.hub.admit().is_ok();
+        let mut has_failed = !is_writable;
         if is_writable {
             self.publish_scheduled(now, effects);
-            if let Err(error) = self.expire(now, effects) {
-                self.log_unreadable(&error);
-            }
-            if let Err(error) = self.drop_unneeded(effects) {
-                self.log_unreadable(&error);
+            for done in [self.expire(now, effects), self.drop_unneeded(effects)] {
+                if let Err(error) = done {
+                    self.log_unreadable(&error);
+                    has_failed = true;
+                }
             }
             self.send_letters_again(now, effects);
         }
         let mut state = self.state.lock();
-        if !is_writable {
+        if has_failed {
             state.upkeep.not_before = Some(now.micros().saturating_add(RETRY_MICROS));
         }
         state.data.ids.retire(nanoseconds(now));

@@ -1,7 +1,7 @@
 //! Messages that are published again, on another subject, once they are stored.
 //!
-//! A message that says that this stream has published it before is not published again, so that streams which publish for one
-//! another do not do so for ever.
+//! A message whose headers say that this stream has published it before is not published again, so that streams which republish to one
+//! another do not loop.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::stream::shared::{Keeping, State, Stream};
 use crate::stream::state::{Missing, Storing};
 
 impl Stream {
-    /// A message was stored: it is published again if the stream is to do that.
+    /// Publishes a stored message again, if the stream does that.
     pub(in crate::stream) fn republish(&self, state: &mut State, storing: &Storing, then: &mut Vec<Then>) {
         let Some(republish) = &state.data.definition().republish else { return };
         let headers_only = republish.headers_only;
@@ -63,7 +63,7 @@ impl Stream {
 }
 
 impl State {
-    /// A message is about to be stored: notes the one before it on its subject, if that is going to be told.
+    /// Before a message is stored, notes the previous one on its subject, if the republished message has to name it.
     ///
     /// # Errors
     /// If a directory has to be read first.

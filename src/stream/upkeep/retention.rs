@@ -1,6 +1,6 @@
-//! Streams whose consumers decide when a message goes: what no consumer needs is removed.
+//! Streams whose consumers decide when a message is removed: when no consumer needs it.
 //!
-//! With the retention `interest`, a message that no consumer needs when it is stored is not kept at all.  Otherwise a message goes
+//! With the retention `interest`, a message that no consumer needs when it is stored is not kept at all.  Otherwise a message is removed
 //! when a consumer is done with it and no other one needs it.  When a consumer ends, or wants other subjects, all messages are looked
 //! through, some of them at a time.
 
@@ -16,11 +16,11 @@ use crate::stream::segment::ReadError;
 use crate::stream::shared::{State, Stream};
 use crate::stream::state::{Gone, Missing, Storing};
 
-/// Messages that are looked at in one turn of a stream; then others have theirs.
+/// The most messages that are looked at in one turn of a stream; then other streams have theirs.
 pub(super) const LOOKED_AT_PER_TURN: usize = 4096;
 
 impl State {
-    /// A message is stored, live or at a start.  It goes on where it was if it is called again behind an error, and does nothing
+    /// Stores a message, live or at a start.  Called again after an error it continues, and it does nothing
     /// if the message was stored before.
     ///
     /// # Errors
@@ -42,29 +42,29 @@ impl State {
         data.trim(gone)
     }
 
-    /// Has all messages looked through for those that no consumer needs, if consumers decide.
+    /// Begins to look for messages that no consumer needs, if consumers decide.
     pub(in crate::stream) fn look_for_unneeded(&mut self) {
         if self.data.definition().retention != Retention::Limits && self.data.index.messages() > 0 {
             self.upkeep.unneeded_from = Some(self.data.index.first());
         }
     }
 
-    /// Whether a message can go, as far as consumers are concerned.
+    /// Whether no consumer needs a message.
     fn is_unneeded(&self, sequence: u64, subject: &[u8]) -> bool {
         if self.consumers.need(sequence, subject) {
             return false;
         }
-        // Where everything is to be worked on once, it waits for a consumer.
+        // In a work queue, a message waits for a consumer.
         self.data.definition().retention == Retention::Interest
             || self.consumers.have_passed(sequence, subject)
     }
 }
 
 impl Stream {
-    /// Has messages removed that consumers are done with, if no other one needs them.
+    /// Removes messages that consumers are done with, if no other consumer needs them.
     ///
     /// # Errors
-    /// If a directory has to be read first; called again, it goes on.
+    /// If a directory has to be read first; called again, it continues.
     pub(in crate::stream) fn drop_consumed(
         self: &Arc<Stream>,
         state: &mut State,
@@ -92,7 +92,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Goes on looking for messages that no consumer needs.
+    /// Continues to look for messages that no consumer needs.
     ///
     /// # Errors
     /// If a directory cannot be read.

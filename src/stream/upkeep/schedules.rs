@@ -1,7 +1,7 @@
 //! Messages that are published later: each is a message of its own until its time has come, and then one on its target.
 //!
-//! Storing the one and removing the other is one operation, so a message is published once, also over a crash, and not before its time.
-//! Whoever subscribes to the target gets it once the disk has it.
+//! Storing the one and removing the other is one operation, so a message is published exactly once, even after a crash, and not before its time.
+//! Subscribers of the target get it once the disk has it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::stream::pending::Then;
 use crate::stream::reading::ReadError;
 use crate::stream::shared::{State, Stream, nanoseconds};
 
-/// Messages that are published in one turn of a stream; then others have theirs.
+/// The most messages that are published in one turn of a stream; then other streams have theirs.
 pub(super) const PUBLISHED_PER_TURN: usize = 256;
 
 /// What is published when the time of a message has come.
@@ -28,7 +28,7 @@ struct Publication {
 }
 
 impl Publication {
-    /// What a message says is to be published; nothing if it does not.
+    /// The publication that a message schedules; none if it schedules none.
     fn of(message: &StoredMessage<'_>) -> Option<Publication> {
         let wishes = Headers::new(message.headers).map(Wishes::read)?;
         let mut headers = super::headers::without_requests(message.headers, &[]);
@@ -68,7 +68,7 @@ impl Stream {
         }
     }
 
-    /// Publishes what a message says, and removes that message.
+    /// Publishes the message that another one schedules, and removes the latter.
     fn publish_instead(
         self: &Arc<Stream>,
         sequence: u64,
@@ -89,7 +89,7 @@ impl Stream {
             match (synced.is_ok(), keeps_target) {
                 (false, _) => {}
                 (true, true) => drop(stream.hub.fan_out.send_to(&published.target, &message, effects)),
-                // The stream keeps other subjects by now.
+                // The stream no longer keeps the target.
                 (true, false) => drop(stream.hub.fan_out.publish(&message, effects)),
             }
         }));

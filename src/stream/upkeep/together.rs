@@ -15,14 +15,14 @@ use crate::wait::Position;
 
 /// A change that a stream makes by itself.
 pub(super) enum Step<'m> {
-    /// Messages go.  If that is not recorded, a start finds out by itself that they are to go.
+    /// Messages are removed.  If that is not recorded, a start finds out by itself that they have to be.
     Drop { sequences: RoaringTreemap, is_recorded: bool },
     /// A message is stored, on the terms that its headers say.
     Store { subject: &'m [u8], headers: &'m [u8], payload: &'m [u8] },
 }
 
 impl Stream {
-    /// Appends changes as one operation, and has them applied one after the other.  `then` comes after the last.
+    /// Appends changes as one operation, and applies them one after the other.  `then` comes after the last.
     pub(super) fn change_together(
         self: &Arc<Stream>,
         state: &mut State,
@@ -50,7 +50,7 @@ impl Stream {
                 }
             });
         }
-        // A change that counts at once waits for nothing, but for those before it.
+        // A change that counts at once waits only for the changes before it.
         let end = if keeping == Keeping::Async { Position::default() } else { appended.end };
         let last = changes.pop();
         changes.into_iter().for_each(|change| self.push(state, end, change, Then::Nothing, effects));

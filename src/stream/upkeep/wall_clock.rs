@@ -1,12 +1,13 @@
-//! What is due at a wall time, when somebody moves the wall clock: deadlines are noted by another clock, and noted anew then.
+//! Moves of the wall clock: deadlines are kept by another clock, so those that are wall times are noted anew when somebody moves it.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::clock::Now;
 use crate::delivery::Effects;
+use crate::stream::shared::Stream;
 use crate::stream::streams::Streams;
 
-/// Wall time against the clock of deadlines when that was last looked at, in microseconds.
+/// The wall time minus the clock of deadlines at the last look, in microseconds.
 #[derive(Default)]
 pub(in crate::stream) struct WallOffset(AtomicI64);
 
@@ -19,13 +20,26 @@ impl WallOffset {
 }
 
 impl Streams {
-    /// Does what is due now and then, whatever clients do.
+    /// Does the periodic work of the streams, whatever clients do.
     pub fn keep_house(&self, now: Now, effects: &mut Effects) {
-        // While the disk takes nothing, nobody else looks whether it does again.
+        // While the disk takes nothing, nobody else checks whether it works again.
         self.settle(effects);
+        self.all().iter().for_each(|stream| stream.forget_readings());
         if self.hub().wall_offset.has_moved(now) {
             for stream in self.all() {
                 stream.plan(&mut stream.state.lock(), effects);
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Consumers that have not read for a while let go of their files and memory: a file that was removed takes room on the disk as
+    /// long as somebody has it.
+    fn forget_readings(&self) {
+        for slot in self.state.lock().consumers.slots_mut() {
+            if !std::mem::take(&mut slot.has_read) {
+                slot.reading = None;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the client is told.
+//! The answers that the client gets.
 
 use serde_json::Value;
 

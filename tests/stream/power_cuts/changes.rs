@@ -1,4 +1,4 @@
-//! What may be asked for: changes of a stream as requests of the API.
+//! The changes that the client requests, through the API.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the client looks at, and how it has to be.
+//! What the client reads, and checks of it.
 
 use std::collections::BTreeSet;
 

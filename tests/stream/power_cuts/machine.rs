@@ -15,7 +15,7 @@ thread_local! {
     static BETWEEN: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
 }
 
-/// Has something done between all operations of the disk until `work` is done, but not between those of that itself.
+/// Calls something between all operations of the disk until `work` is done, but not between its own operations.
 pub(in crate::stream) fn with_between<T>(between: impl FnMut() + 'static, work: impl FnOnce() -> T) -> T {
     BETWEEN.set(Some(Box::new(between)));
     let done = work();
@@ -63,7 +63,7 @@ impl Machine {
         })
     }
 
-    /// Has the power lost at one of the next operations.
+    /// Cuts the power at one of the next operations.
     pub(in crate::stream) fn lose_power_soon(&self, random: &mut Random) {
         let disk = [&self.journal, &self.streams][usize::from(random.below(3) == 0)];
         let at = disk.operations() + 1 + random.below(8) as u64;

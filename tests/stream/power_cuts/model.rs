@@ -1,4 +1,4 @@
-//! What a stream is to be: a plain model, in which every change takes effect at once.
+//! What a stream should be: a plain model, in which every change takes effect at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// The last tokens of subjects.
 const SUBJECTS: [&str; 3] = ["a", "b", "c"];
 
-/// What gives way in a stream.
+/// What a full stream removes or refuses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::stream) enum Kind {
     /// Old messages.
@@ -149,7 +149,7 @@ impl Publication {
     }
 }
 
-/// What whoever has asked for something is to be told.
+/// The expected answer to a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::stream) enum Outcome {
     /// Nothing.

@@ -37,11 +37,11 @@ pub(super) struct Known {
 /// What a client has said to a consumer.
 #[derive(Default)]
 pub(super) struct Consumer {
-    /// Messages that he got and has not said anything about, with the subjects to say it on.
+    /// Messages that the client has not acknowledged yet, with their reply subjects.
     pub(super) open: Vec<(u64, String)>,
-    /// Messages that he has acknowledged.
+    /// Messages that it has acknowledged.
     pub(super) said: BTreeSet<u64>,
-    /// Those of which he was told that they are.
+    /// Messages whose acknowledgement was confirmed.
     pub(super) confirmed: BTreeSet<u64>,
 }
 
@@ -215,7 +215,7 @@ impl Run {
         self.say(&format!("$JS.API.CONSUMER.MSG.NEXT.{name}.{consumer}"), &reply, "", &body);
     }
 
-    /// The client says something about a message that he got.
+    /// The client acknowledges, rejects or gives up a message.
     fn acknowledge(&mut self) {
         let stream = self.any(NAMES.len());
         let random = &mut self.random;

@@ -1,4 +1,4 @@
-//! All that a stream may be, as far as its client can know: the histories that fit what he was told and what he saw.
+//! All that a stream may be, as far as its client can know: the histories that fit the answers it got and what it saw.
 //!
 //! A history is a chain of states.  Whatever was told or seen is on the disk, so the stream is never again what it was before
 //! that; what came later may be lost, the newest first.  A message takes effect when it is published.  Any other change takes

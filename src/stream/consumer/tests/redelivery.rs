@@ -1,4 +1,4 @@
-//! Messages whose time is over, and those that are delivered no more.
+//! Messages that were not acknowledged in time, and those that are not delivered again.
 
 use std::time::Duration;
 

@@ -25,13 +25,14 @@ const KEYS_MAX: usize = 1000;
 /// What is read at once while keys are listed.
 const PORTION: Portion = Portion { messages: 256, bytes: 1 << 20 };
 
-/// Messages that are looked at for one response: beyond that the next one goes on.
+/// Messages that are looked at for one response; the next request continues from there.
 const LOOKED_AT_MAX: u64 = 100_000;
 
 /// The longest time for which values may be kept, in seconds.
 const TTL_MAX: f64 = 3_155_760_000.0;
 
-const NANOSECONDS: f64 = 1e9;
+/// In nanoseconds.
+const SECOND: f64 = 1e9;
 
 /// How long an id is known by default, in nanoseconds.
 const DUPLICATE_WINDOW: i64 = 120_000_000_000;
@@ -40,17 +41,17 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(bucket_keys, put_bucket, delete_bucket))
 }
 
-/// What a bucket is to be.
+/// The settings of a bucket.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(as = BucketDefinition)]
 struct Definition {
-    /// What people say about it.
+    /// A description for people.
     description: Option<String>,
     /// How many values of a key are kept.
     #[schema(minimum = 1, maximum = 64, default = 1, example = 1)]
     history: Option<u64>,
-    /// Seconds after which a value goes; without it, values stay.
+    /// Seconds after which a value expires; without it, values stay.
     #[schema(minimum = 0.1, maximum = 3155760000.0, example = 3600.0)]
     ttl: Option<f64>,
     /// Whether the values are in memory only.
@@ -62,7 +63,7 @@ struct Definition {
     /// The bytes of a value; without it, there is no limit but that of messages.
     #[schema(minimum = 1, maximum = 2147483647)]
     max_value_size: Option<u32>,
-    /// Whether a value may have its own time to live, and leaves a marker for a minute when it goes.
+    /// Whether a value may have its own time to live, after which a marker takes its place for a minute.
     #[schema(default = false)]
     ttl_per_key: bool,
 }
@@ -86,7 +87,7 @@ impl Definition {
                 return Err(Problem::invalid(name, format!("from 1 to {most}")));
             }
         }
-        let max_age = (ttl * NANOSECONDS) as i64;
+        let max_age = (ttl * SECOND) as i64;
         let window = if max_age > 0 { max_age.min(DUPLICATE_WINDOW) } else { DUPLICATE_WINDOW };
         let limit = |limit: Option<u64>| limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let storage = if self.memory { "memory" } else { "file" };
@@ -130,7 +131,7 @@ struct Described {
     /// How many values of a key are kept.
     #[schema(example = 1)]
     history: i64,
-    /// Seconds after which a value goes; 0 for never.
+    /// Seconds after which a value expires; 0 for never.
     #[schema(example = 0.0)]
     ttl: f64,
     /// Whether the values are in memory only.
@@ -142,7 +143,7 @@ impl Described {
         Described {
             stream: definition.name.clone(),
             history: definition.max_messages_per_subject,
-            ttl: definition.max_age.0 as f64 / NANOSECONDS,
+            ttl: definition.max_age.0 as f64 / SECOND,
             memory: definition.storage == Storage::Memory,
             bucket,
         }
@@ -171,7 +172,7 @@ async fn put_bucket(
 
 /// Deletes a bucket
 ///
-/// With all its keys.
+/// All its keys are deleted too.
 #[utoipa::path(delete, path = "/kv/{bucket}", tag = "kv",
     params(("bucket" = String, Path, description = "The name of the bucket", example = "settings")),
     responses((status = 204, description = "It is gone")))]

@@ -65,7 +65,7 @@ impl Conditions {
         Ok(self.matches_none.as_ref().is_some_and(|revisions| revisions.have(revision)))
     }
 
-    /// The problem of a write that came too late.
+    /// The problem of a write whose condition no longer holds.
     pub(super) fn failed(&self) -> Problem {
         failed(if self.matches.is_some() { "If-Match" } else { "If-None-Match" })
     }
@@ -79,7 +79,7 @@ impl Revisions {
         }
     }
 
-    /// What a header says.  Tags that are no revisions are those of other values.
+    /// Reads a header.  A tag that is not a revision matches no value.
     fn read(headers: &HeaderMap, name: &HeaderName, field: &str) -> Result<Option<Revisions>, Problem> {
         if !headers.contains_key(name) {
             return Ok(None);

@@ -10,13 +10,13 @@ use serde::Serialize;
 use crate::stream::json::Time;
 use crate::stream::message::StoredMessage;
 
-/// The header that says what an entry is, unless it is a value.
+/// The header that says what an entry does, unless it is a value.
 pub(super) const OPERATION: &[u8] = b"KV-Operation";
 
 /// The header of markers that the server itself leaves where a value was.
 const MARKER: &[u8] = b"Nats-Marker-Reason";
 
-/// What an entry says.
+/// What an entry does to its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = KeyOperation)]

@@ -138,7 +138,7 @@ fn history(bucket: &Bucket, key: &str) -> Result<Response, Problem> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Putting {
-    /// Seconds after which the value goes, if the bucket allows times per key.
+    /// Seconds after which the value expires, if the bucket has `ttl_per_key`.
     #[param(minimum = 1, maximum = 3155760000_u64)]
     ttl: Option<u64>,
 }

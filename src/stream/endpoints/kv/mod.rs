@@ -21,7 +21,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().merge(buckets::endpoints()).merge(keys::endpoints())
 }
 
-/// A bucket that is there.
+/// A bucket that exists.
 struct Bucket {
     name: String,
     stream: Arc<Stream>,
@@ -31,7 +31,7 @@ impl Bucket {
     /// The bucket with this name.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If there is no such bucket.
     fn find(context: &Context, name: String) -> Result<Bucket, Problem> {
         check_name(&name)?;
         let found = context.services().streams.find(&stream_name(&name));
@@ -45,12 +45,12 @@ impl Bucket {
         format!("{}{key}", self.prefix())
     }
 
-    /// What stands before a key in its subject.
+    /// The part of a key's subject before the key.
     fn prefix(&self) -> String {
         format!("$KV.{}.", self.name)
     }
 
-    /// The last entry of a key, whatever it says; none if the key never had one.
+    /// The last entry of a key, a value or a marker; none if the key never had one.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -68,7 +68,7 @@ impl Bucket {
 #[derive(Clone, Copy)]
 struct Last {
     revision: u64,
-    /// Whether it is a value, and no marker of a value that was deleted.
+    /// Whether it is a value and not the marker of a deleted one.
     is_there: bool,
 }
 
@@ -76,7 +76,7 @@ fn stream_name(bucket: &str) -> String {
     format!("KV_{bucket}")
 }
 
-/// Refuses what no client of NATS takes for the name of a bucket.
+/// Refuses a name of a bucket that clients of NATS would refuse.
 fn check_name(name: &str) -> Result<(), Problem> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     if !name.is_empty() && name.bytes().all(is_allowed) {
@@ -85,7 +85,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     Err(Problem::invalid("bucket", "letters, digits, `-` and `_`"))
 }
 
-/// Refuses what no client of NATS takes for a key.
+/// Refuses a key that clients of NATS would refuse.
 fn check_key(key: &str) -> Result<(), Problem> {
     refuse_unless(key.split('.').all(is_token))
 }
@@ -107,7 +107,7 @@ fn refuse_unless(is_right: bool) -> Result<(), Problem> {
     if is_right { Ok(()) } else { Err(Problem::invalid("key", allowed)) }
 }
 
-/// Whether a parameter is there that is a word alone: `?watch`.
+/// Whether the query has a parameter that needs no value, like `?watch`.
 fn is_set(parameter: Option<&str>, name: &str) -> Result<bool, Problem> {
     match parameter {
         None | Some("false") => Ok(false),

@@ -1,4 +1,4 @@
-//! Writing an entry, with word from the bucket's stream.
+//! Writing an entry, and waiting for the answer of the bucket's stream.
 
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -22,10 +22,10 @@ pub(super) struct Writing<'w> {
     pub(super) value: Bytes,
     /// The headers of the request.
     pub(super) headers: &'w HeaderMap,
-    /// Seconds after which the value goes.
+    /// Seconds after which the value expires.
     pub(super) ttl: Option<u64>,
     pub(super) conditions: &'w Conditions,
-    /// What the key has, as far as it is known.
+    /// The last entry of the key, as far as it is known.
     pub(super) last: Option<Last>,
 }
 
@@ -48,7 +48,7 @@ impl Writing<'_> {
         if let Some(ttl) = self.ttl {
             push(b"Nats-TTL", format!("{ttl}s").as_bytes())?;
         }
-        // What `curl -d` says of any body is not meant.
+        // `curl -d` sends this type with any body, so it says nothing about the value.
         let is_form = |value: &[u8]| value.starts_with(crate::http::endpoint::media_type::FORM.as_bytes());
         let said = self.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
         if let Some(media_type) = said.filter(|value| self.operation == Operation::Put && !is_form(value)) {
@@ -85,7 +85,7 @@ async fn store(
     headers: Vec<u8>,
     payload: Bytes,
 ) -> Result<Result<u64, ApiError>, Problem> {
-    let (sender, word) = oneshot::channel();
+    let (sender, answer) = oneshot::channel();
     let is_there = act(context, |effects| {
         let incoming =
             Incoming { subject: subject.as_bytes(), headers: &headers, payload: &payload, left: None };
@@ -105,6 +105,6 @@ async fn store(
         return Err(problem_of(&error::STREAM_NOT_FOUND.error()));
     }
     let lost = || Err(error::STORE_FAILED.with("the disk has failed, so the value may be lost"));
-    let outcome = context.wait_for(word).await?.unwrap_or_else(|_| lost());
+    let outcome = context.wait_for(answer).await?.unwrap_or_else(|_| lost());
     Ok(outcome.map(|receipt| receipt.sequence))
 }

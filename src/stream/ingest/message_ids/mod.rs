@@ -1,23 +1,23 @@
-//! The ids of the messages of a stream's last while: whether a message came before.
+//! The ids of a stream's recent messages, by which a message that is sent again is recognised.
 //!
-//! **How long.**  An id is known for the stream's window and not longer: what comes again later is a new message, as with
-//! nats-server.  When an id came follows from its sequence, since messages are stored in the order of their times.  So an id takes
+//! **How long.**  An id is known for the stream's window and not longer: a message sent again later is a new one, as with
+//! nats-server.  The time of an id follows from its sequence, since messages are stored in the order of their times.  So an id takes
 //! no room for a time: the list of [marks](IdMark) has one for every 256th part of the window in which ids came.  If more ids
 //! come than that, an id is forgotten up to a 256th part of the window before its time, never after it.
 //!
 //! **Which removals free an id.**  A message that was deleted or purged by request frees its id ([`MessageIds::forget`],
 //! [`MessageIds::clear`]): its publisher may store it again.  A message that left by a limit, by its age, by a rollup or by an
-//! acknowledgement does not: it was stored and had its time, and a publisher that repeats it because it has missed the answer must
+//! acknowledgement does not: it was stored, and a publisher that repeats it because it has missed the answer must
 //! not bring it back.  nats-server 2.15.1 frees no id while it runs; after a restart it has freed all of messages that are gone,
 //! however they went.  Here a restart changes nothing, since snapshots have the ids that are known.
 //!
-//! **Collisions.**  Of an id 88 bits of a SipHash remain, keyed by the stream's secret seed, so that nobody can make two ids
-//! meet on purpose.  By chance a new id meets one of sixteen million others once in 2^64 messages, which is less likely than
-//! that the memory changes a bit.  What would happen is that one message counts as sent before.  The seed and the hash are stored
+//! **Collisions.**  An id is kept as 88 bits of a SipHash, keyed by the stream's secret seed, so that nobody can make two ids
+//! collide on purpose.  By chance a new id collides with one of sixteen million others once in 2^64 messages, which is less likely than
+//! a flipped bit in memory.  One message would then count as a duplicate.  The seed and the hash are stored
 //! with snapshots, so neither may change; a test pins the hash.
 //!
 //! **Limit.**  A stream knows [`IDS_MAX`] ids at most, some 300 MB.  The oldest are not given up for new ones, because then messages would
-//! be stored twice in silence: a message with a new id is refused meanwhile, and messages without ids are not concerned.
+//! be stored twice unnoticed: a message with a new id is refused meanwhile, and messages without ids are still stored.
 
 mod table;
 #[cfg(test)]
@@ -30,16 +30,16 @@ use siphasher::sip128::SipHasher13;
 
 use table::{DISTANCE_MAX, Table};
 
-/// The ids that a stream knows at most.
+/// The most ids that a stream knows.
 pub const IDS_MAX: usize = 1 << 24;
 
-/// A window has so many marks at most, and one more.
+/// The most marks of a window, less one.
 const MARKS_A_WINDOW: i64 = 256;
 
 /// All ids are looked at once in this part of the window, to drop those that are not known any more.
 const ROUNDS_A_WINDOW: i64 = 8;
 
-/// At most so many lists of ids are looked at in one go, which takes about a millisecond.
+/// The most lists of ids that one call looks at, which takes about a millisecond.
 const SWEPT_AT_ONCE: usize = 1 << 13;
 
 /// Bits of a hash that are kept.
@@ -78,7 +78,7 @@ pub struct MessageIds {
     marks: VecDeque<IdMark>,
     /// The last message that came with an id.
     last: u64,
-    /// Messages whose ids may come again; they are taken out of the table by and by.
+    /// Messages whose ids were freed; the table drops them little by little.
     freed: RoaringTreemap,
     /// Up to when the table has been looked through, as far as the next list.
     swept: i64,
@@ -136,12 +136,12 @@ impl MessageIds {
         self.table.len() >= self.ids_max
     }
 
-    /// Ids count for another window from now on, those that are known as well.
+    /// Sets another window, which also applies to the ids that are known already.
     pub fn set_window(&mut self, window: i64) {
         self.window = window;
     }
 
-    /// The id of this message may come again.
+    /// Frees the id of this message.
     pub fn forget(&mut self, sequence: u64) {
         let first = self.marks.front().map_or(u64::MAX, |mark| mark.sequence);
         if (first..=self.last).contains(&sequence) {
@@ -149,7 +149,7 @@ impl MessageIds {
         }
     }
 
-    /// The ids of all messages before a sequence may come again.
+    /// Frees the ids of all messages before a sequence.
     pub fn clear_before(&mut self, next: u64) {
         match self.marks.front() {
             Some(first) if next <= self.last => drop(self.freed.insert_range(first.sequence..next)),
@@ -157,7 +157,7 @@ impl MessageIds {
         }
     }
 
-    /// All ids may come again.
+    /// Frees all ids.
     pub fn clear(&mut self) {
         self.table = Table::default();
         self.marks.clear();
@@ -191,12 +191,12 @@ impl MessageIds {
         self.table.len()
     }
 
-    /// Whether none is kept.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Bytes of memory that all of it takes.
+    /// The bytes of memory that the ids take.
     pub fn memory(&self) -> usize {
         let marks = self.marks.capacity() * size_of::<IdMark>();
         self.table.memory() + marks + self.freed.serialized_size()
@@ -217,7 +217,7 @@ impl MessageIds {
         self.table.iter().filter(is_known)
     }
 
-    /// Takes over the marks of a snapshot.  Its ids follow, before any message.
+    /// Restores the marks of a snapshot.  Its ids follow, before any message.
     pub fn restore_marks(&mut self, marks: &[IdMark]) {
         self.clear();
         self.marks.extend(marks);
@@ -226,7 +226,7 @@ impl MessageIds {
         }
     }
 
-    /// Takes over an id of a snapshot.
+    /// Restores an id of a snapshot.
     pub fn restore(&mut self, id: KnownId) {
         let is_within = id.sequence.checked_sub(self.table.base()).is_some_and(|far| far <= DISTANCE_MAX);
         if is_within && !self.marks.is_empty() {

@@ -1,8 +1,8 @@
 //! A table of hashes and sequences that takes 16 bytes for each and hardly more.
 //!
-//! A hash table whose one array doubles is half empty half of the time, and for a moment there are two of it.  Here the entries
-//! are in many short lists, and a list is divided when there are more entries than the lists are for, one after the other (linear
-//! hashing).  So the table grows by a list at a time, nothing ever has to wait for a big move, and shrinks in the same way.
+//! A hash table with one array that doubles wastes up to half of its memory, and needs both arrays while it grows.  Here the entries
+//! are in many short lists, and when these are full on average, one list after the other is divided (linear
+//! hashing).  So the table grows and shrinks by one list at a time, and no call has to move many entries.
 
 use super::{HASH_BITS, KnownId};
 
@@ -15,7 +15,7 @@ pub(super) const DISTANCE_MAX: u64 = (1 << DISTANCE_BITS) - 1;
 /// Entries of a list, on average, at which the next list is divided.
 const FILL: usize = 32;
 
-/// The hash in the upper bits, and below how far the sequence is behind the base.
+/// The hash in the upper bits; in the lower ones, the distance of the sequence from the base.
 #[derive(Clone, Copy, Debug)]
 struct Entry(u128);
 
@@ -110,7 +110,7 @@ impl Table {
         }
     }
 
-    /// Counts from another base; what is then before it or too far behind is dropped.
+    /// Moves the base; entries that are then before it or too far behind it are dropped.
     pub(super) fn move_base(&mut self, lowest: u64, highest: u64) {
         let base = lowest.max(highest.saturating_sub(DISTANCE_MAX));
         let former = std::mem::replace(self, Table::new(base));

@@ -1,4 +1,4 @@
-//! Records are read back as they were written, and nothing else makes trouble.
+//! Records are read back as they were written, and malformed ones are refused.
 
 mod golden;
 mod values;

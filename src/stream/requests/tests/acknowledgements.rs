@@ -1,4 +1,4 @@
-//! What receivers say, and what they hear of it.
+//! Acknowledgements, and the answers to them.
 
 use std::time::Duration;
 

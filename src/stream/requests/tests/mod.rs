@@ -106,7 +106,7 @@ impl Server {
         messages(&buffer.into_bytes())
     }
 
-    /// What comes of a message with a reply subject.
+    /// The answers to a message with a reply subject.
     pub(in crate::stream) fn ask_on(&mut self, subject: &str, headers: &str, payload: &str) -> Vec<Got> {
         self.asked += 1;
         let reply = format!("_INBOX.{}", self.asked);
@@ -114,7 +114,7 @@ impl Server {
         self.got()
     }
 
-    /// What comes of a request.
+    /// The answers to a request.
     pub(in crate::stream) fn ask(&mut self, subject: &str, body: &str) -> Vec<Got> {
         self.ask_on(&format!("$JS.API.{subject}"), "", body)
     }

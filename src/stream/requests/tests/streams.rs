@@ -1,4 +1,4 @@
-//! Requests about streams, and about all that there is.
+//! Requests about streams, and about the account.
 
 use serde_json::json;
 

@@ -1,10 +1,10 @@
-//! What streams tell to whoever listens.
+//! The advisories that streams publish.
 
 use serde_json::Value;
 
 use super::*;
 
-/// What was told on a subject, once.
+/// The one advisory on a subject.
 fn told(got: &[Got], subject: &str) -> Value {
     let found = on(got, subject);
     assert_eq!(found.len(), 1, "{subject}: {got:?}");

@@ -1,4 +1,4 @@
-//! Messages that go when their time is over, and the markers that stay.
+//! Messages that expire, and the markers that stay.
 
 use super::*;
 

@@ -15,16 +15,16 @@ use crate::stream::Stream;
 use crate::stream::requests::tests::{Got, Server};
 
 impl Server {
-    /// Lets time pass, has everything done that is due by then, and returns what the client got.
+    /// Lets time pass, does everything that is due by then, and returns the client's messages.
     fn after(&mut self, millis: u64) -> Vec<Got> {
         self.pass(Duration::from_millis(millis));
         self.advance()
     }
 
-    /// Has everything done that is due.
+    /// Does everything that is due.
     fn advance(&mut self) -> Vec<Got> {
         let mut got = Vec::new();
-        // What was done may have something else done at once.
+        // Work that was done may make other work due at once.
         for _ in 0..3 {
             self.streams.advance(self.clock.now(), &mut self.effects);
             got.append(&mut self.got());
@@ -53,7 +53,7 @@ impl Server {
         read.expect("the message is there")
     }
 
-    /// In how many milliseconds a stream has something to do.
+    /// The milliseconds until a stream has something to do.
     fn due_in(&self, name: &str) -> Option<u64> {
         let deadline = self.stream(name).state.lock().deadline?;
         Some(deadline.saturating_sub(self.clock.now().micros()).div_ceil(1000))
