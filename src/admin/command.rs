@@ -238,7 +238,7 @@ fn keyed_command<'t>(table: &'t CommandTable, request: Arguments<'_>) -> Result<
     let row = table
         .resolve(request.at(0), request.get(1))
         .ok_or_else(|| Refusal::new("ERR Invalid command specified"))?;
-    if row.command.keys.first == 0 && row.command.find_keys.is_none() {
+    if row.command.keys.are_none() && row.command.find_keys.is_none() {
         return Err(Refusal::new("ERR The command has no key arguments"));
     }
     if !row.accepts(request.len()) {

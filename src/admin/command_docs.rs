@@ -91,7 +91,7 @@ fn kind(argument: &Argument, row: &Row) -> ArgumentKind {
             ArgumentKind::Double
         }
         // A name of a key in a command without keys, like DEBUG OBJECT.
-        ArgumentKind::Key if row.command.keys.first == 0 => ArgumentKind::String,
+        ArgumentKind::Key if row.command.keys.are_none() => ArgumentKind::String,
         kind => kind,
     }
 }

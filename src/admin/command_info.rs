@@ -51,7 +51,8 @@ pub(super) fn write_info(output: &mut Output, table: &CommandTable, row: &Row) {
     output.array(10);
     output.bulk(row.name.as_bytes());
     output.integer(i64::from(row.arity));
-    let movable = row.command.find_keys.map(|_| "movablekeys");
+    let is_movable = row.command.find_keys.is_some() || keys.count > 0;
+    let movable = is_movable.then_some("movablekeys");
     write_words(output, flag_words(row.command.flags).chain(movable).collect());
     output.integer(i64::from(keys.first));
     output.integer(i64::from(keys.last));
@@ -77,36 +78,68 @@ fn write_words(output: &mut Output, words: Vec<impl AsRef<str>>) {
     }
 }
 
-/// A command with a source and a destination has a specification for each.
+/// A command with a source and a destination has a specification for each, and so has one with counted keys besides others.
 fn write_key_specification(output: &mut Output, keys: Keys) {
-    if keys.first == 0 {
-        return output.set(0);
-    }
-    if keys.source.is_some() {
-        output.set(2);
-        for position in [keys.first, keys.first + 1] {
-            write_one_specification(output, keys, position, 0);
+    let one = |output: &mut Output, position| {
+        let access = keys.access_at(usize::from(position));
+        write_one_specification(output, keys, access, position, Found::Range { last: 0, step: keys.step });
+    };
+    let counted = |output: &mut Output| {
+        write_one_specification(output, keys, keys.access, keys.count, Found::Counted);
+    };
+    match (keys.first, keys.count, keys.source) {
+        (0, 0, _) => output.set(0),
+        (0, _, _) => {
+            output.set(1);
+            counted(output);
         }
-        return;
+        (first, 0, Some(_)) => {
+            output.set(2);
+            one(output, first);
+            one(output, first + 1);
+        }
+        (first, 0, None) => {
+            let last = i64::from(keys.last);
+            let last = if last < 0 { last } else { last - i64::from(first) };
+            output.set(1);
+            let range = Found::Range { last, step: keys.step };
+            write_one_specification(output, keys, keys.access, first, range);
+        }
+        (first, _, _) => {
+            output.set(2);
+            one(output, first);
+            counted(output);
+        }
     }
-    let last =
-        if keys.last < 0 { i64::from(keys.last) } else { i64::from(keys.last) - i64::from(keys.first) };
-    output.set(1);
-    write_one_specification(output, keys, keys.first, last);
 }
 
-fn write_one_specification(output: &mut Output, keys: Keys, first: u8, last: i64) {
+/// How keys are found from where the search for them begins.
+enum Found {
+    /// The last one is so far away, or so far from the end.
+    Range { last: i64, step: u8 },
+    /// Their number is there, and they follow it.
+    Counted,
+}
+
+fn write_one_specification(output: &mut Output, keys: Keys, access: KeyAccess, first: u8, found: Found) {
     output.map(if keys.note.is_empty() { 3 } else { 4 });
     if !keys.note.is_empty() {
         output.bulk(b"notes");
         output.bulk(keys.note.as_bytes());
     }
     output.bulk(b"flags");
-    write_words(output, access_words(keys.access_at(usize::from(first))).to_vec());
+    write_words(output, access_words(access).to_vec());
     output.bulk(b"begin_search");
     write_step(output, "index", &[("index", i64::from(first))]);
     output.bulk(b"find_keys");
-    write_step(output, "range", &[("lastkey", last), ("keystep", i64::from(keys.step)), ("limit", 0)]);
+    match found {
+        Found::Range { last, step } => {
+            write_step(output, "range", &[("lastkey", last), ("keystep", i64::from(step)), ("limit", 0)]);
+        }
+        Found::Counted => {
+            write_step(output, "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
+        }
+    }
 }
 
 fn write_step(output: &mut Output, kind: &str, numbers: &[(&str, i64)]) {

@@ -37,6 +37,7 @@ pub use services::Services;
 pub use table::{CommandTable, Row};
 
 use quartet_protocol::resp::Arguments;
+use quartet_protocol::resp::number::parse_integer;
 
 use crate::refusal::Refusal;
 
@@ -135,18 +136,22 @@ pub enum KeyAccess {
     ReadWriteAccessDelete,
 }
 
-/// Where a command's keys are among its arguments: from `first` to `last` (negative counts from the end) by `step`.
+/// Where a command's keys are among its arguments: from `first` to `last` (negative counts from the end) by `step`, or as
+/// many as an argument says, behind that argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Keys {
-    /// Position of the first key, the command's name being 0; 0 for no keys.
+    /// Position of the first key, the command's name being 0; 0 for no keys, or if only counted ones follow.
     pub first: u8,
     /// Position of the last key.
     pub last: i8,
     /// Distance between keys.
     pub step: u8,
+    /// Position of the argument that says how many keys follow it; 0 if there is none.
+    pub count: u8,
     /// How the command uses them.
     pub access: KeyAccess,
-    /// How the command uses the first of two keys, if that differs: the source, if it has a source and a destination.
+    /// How the command uses the key at `first`, if that differs: the source, if it has a source and a destination, or the
+    /// destination before counted sources.
     pub source: Option<KeyAccess>,
     /// Why the access is as it is, where COMMAND INFO says so.
     pub note: &'static str,
@@ -155,7 +160,7 @@ pub struct Keys {
 impl Keys {
     /// No keys.
     pub const NONE: Keys =
-        Keys { first: 0, last: 0, step: 0, access: KeyAccess::ReadOnly, source: None, note: "" };
+        Keys { first: 0, last: 0, step: 0, count: 0, access: KeyAccess::ReadOnly, source: None, note: "" };
 
     /// One key, right after the name.
     pub const fn first(access: KeyAccess) -> Keys {
@@ -177,6 +182,29 @@ impl Keys {
         Keys { first: 1, last: 2, step: 1, access: destination, source: Some(source), ..Keys::NONE }
     }
 
+    /// As many keys as the argument at `count` says, right behind it.
+    pub const fn counted(count: u8, access: KeyAccess) -> Keys {
+        Keys { count, access, ..Keys::NONE }
+    }
+
+    /// A destination right after the name, and behind it a number of sources and the sources.
+    pub const fn destination_and_counted(destination: KeyAccess, sources: KeyAccess) -> Keys {
+        Keys {
+            first: 1,
+            last: 1,
+            step: 1,
+            count: 2,
+            access: sources,
+            source: Some(destination),
+            ..Keys::NONE
+        }
+    }
+
+    /// Whether no request has a key.
+    pub const fn are_none(self) -> bool {
+        self.first == 0 && self.count == 0
+    }
+
     /// The same with a note.
     pub const fn with_note(self, note: &'static str) -> Keys {
         Keys { note, ..self }
@@ -195,7 +223,35 @@ impl Keys {
             last if last < 0 => (count + 1).saturating_sub(usize::from(last.unsigned_abs())),
             last => count.min(last as usize + 1),
         };
-        (usize::from(self.first)..end).step_by(usize::from(self.step.max(1)))
+        let fixed = (usize::from(self.first)..end).step_by(usize::from(self.step.max(1)));
+        fixed.chain(self.counted_positions(arguments))
+    }
+
+    /// The positions of the keys that an argument counts: none if it is no number, and no more than there are arguments.
+    fn counted_positions(self, arguments: Arguments<'_>) -> std::ops::Range<usize> {
+        if self.count == 0 {
+            return 0..0;
+        }
+        let start = usize::from(self.count) + 1;
+        let counted = arguments.get(start - 1).and_then(parse_integer);
+        let counted = counted.and_then(|counted| usize::try_from(counted).ok()).unwrap_or(0);
+        start..start.saturating_add(counted).min(arguments.len()).max(start)
+    }
+
+    /// The position of the first key in these arguments, if they name any.
+    #[inline]
+    pub fn first_position(self, arguments: Arguments<'_>) -> Option<usize> {
+        match self.first {
+            0 if self.count == 0 => None,
+            0 => self.counted_positions(arguments).next(),
+            first => (usize::from(first) < arguments.len()).then_some(usize::from(first)),
+        }
+    }
+
+    /// Whether a request names exactly one key.
+    #[inline]
+    pub fn is_one(self) -> bool {
+        self.count == 0 && i32::from(self.last) == i32::from(self.first)
     }
 }
 
@@ -250,4 +306,35 @@ impl Command {
 /// The handler of a family's own name, which needs a subcommand.
 fn missing_subcommand(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Err(Refusal::wrong_arity(&call.row.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use quartet_protocol::resp::OwnedArguments;
+
+    use super::{KeyAccess, Keys};
+
+    #[test]
+    fn counted_keys_follow_their_number() {
+        let positions = |keys: Keys, words: &[&str]| {
+            let request =
+                OwnedArguments::from_slices(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>());
+            let positions: Vec<usize> = keys.positions(request.as_arguments()).collect();
+            assert_eq!(keys.first_position(request.as_arguments()), positions.first().copied());
+            positions
+        };
+        let eval = Keys::counted(2, KeyAccess::ReadWriteAccessUpdate);
+        assert_eq!(positions(eval, &["eval", "script", "2", "a", "b", "argument"]), [3, 4]);
+        assert_eq!(positions(eval, &["eval", "script", "0", "argument"]), [0; 0]);
+        for odd in ["-1", "many", "9223372036854775808"] {
+            assert_eq!(positions(eval, &["eval", "script", odd, "a"]), [0; 0]);
+        }
+        assert_eq!(positions(eval, &["eval", "script", "9223372036854775807", "a"]), [3]);
+        assert_eq!(positions(eval, &["eval", "script"]), [0; 0]);
+        let union = Keys::destination_and_counted(KeyAccess::OverwriteUpdate, KeyAccess::ReadAccess);
+        assert_eq!(positions(union, &["zunionstore", "to", "2", "a", "b", "WEIGHTS"]), [1, 3, 4]);
+        assert_eq!(union.access_at(1), KeyAccess::OverwriteUpdate);
+        assert_eq!(union.access_at(3), KeyAccess::ReadAccess);
+        assert!(Keys::NONE.are_none() && !eval.are_none() && !union.is_one());
+    }
 }

@@ -306,8 +306,11 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         let store = &self.call.services.store;
         let (arguments, database) = (self.call.arguments, self.call.caller.database);
         let hash = found.key.as_ref()?.hash;
-        debug_assert_eq!(hash, store.key(arguments.at(usize::from(keys.first))).hash);
-        if i32::from(keys.last) == i32::from(keys.first) {
+        debug_assert_eq!(
+            Some(hash),
+            keys.first_position(arguments).map(|at| store.key(arguments.at(at)).hash)
+        );
+        if keys.is_one() {
             // Not the shard that was looked up: an earlier command of the batch may have changed the database.
             self.call.keyspace.lock_one(store.shard_of(database, hash));
             return Some(hash);

@@ -40,9 +40,8 @@ pub(super) fn find<'s>(services: &'s Services, database: usize, arguments: Argum
         }
     }
     let keys = row.command.keys;
-    let first = arguments.get(usize::from(keys.first)).filter(|_| keys.first != 0);
-    let key = first.map(|bytes| {
-        let hash = services.store.key(bytes).hash;
+    let key = keys.first_position(arguments).map(|first| {
+        let hash = services.store.key(arguments.at(first)).hash;
         FoundKey { hash, shard: services.store.shard_of(database, hash) }
     });
     Found { row: Some(row), key }
