@@ -49,3 +49,4 @@ pub mod policy_file;
 pub mod reload;
 pub mod server;
 pub mod signals;
+pub mod standard_output;

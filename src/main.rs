@@ -1,6 +1,6 @@
 //! The `quartet` program: settings in, exit code out.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use quartet::log_queue::LogQueue;
 use quartet::log_subscriber;
 use quartet::offline;
 use quartet::settings::{self, Stop};
+use quartet::standard_output::print;
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
@@ -36,15 +37,4 @@ fn run(log: &Arc<LogQueue>) -> Result<(), String> {
     log_subscriber::start(&loaded.settings, log).map_err(|error| format!("cannot log: {error}"))?;
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     quartet::server::run(loaded.settings, Arc::clone(log))
-}
-
-fn print(text: &str) -> Result<(), String> {
-    let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // `head` closes the pipe early, which is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}"))
-        }
-        _ => Ok(()),
-    }
 }

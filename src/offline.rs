@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::disk::{Disk, Folder, FolderError};
 use crate::journal::keeper::{self, Dormant, JournalHandle, Keeper, Persistent};
 use crate::journal::{Tag, read_through};
+use crate::standard_output::print;
 use crate::stream::definition::StreamDefinition;
 use crate::stream::json::Time;
 use crate::stream::message::StoredMessage;
@@ -401,16 +402,5 @@ impl Lines {
 
     fn fault(&self, fault: &str) -> String {
         format!("line {}: {fault}", self.number)
-    }
-}
-
-fn print(text: &str) -> Result<(), String> {
-    let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // `head` closes the pipe early, which is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}"))
-        }
-        _ => Ok(()),
     }
 }

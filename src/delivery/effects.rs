@@ -32,7 +32,7 @@ pub struct Effects {
     wakes: Vec<Arc<Outbox>>,
     /// The messages that this thread has published and sent.
     pub(super) traffic: Untold,
-    /// What is to be done at the end of the batch.
+    /// The work for the end of the batch.
     pub(super) works: Works,
     /// Memory that is not needed any more.
     discarded: Vec<Box<dyn Send>>,

@@ -26,7 +26,7 @@ pub struct FanOut {
     pub shard_channels: Interest,
     /// Who wants to know of subscriptions to channels.
     pub(super) presence: Presence,
-    /// What is to be done when subscriptions to channels begin or end.
+    /// The work for the begin and the end of subscriptions to channels.
     pub(super) watches: Arc<Watches>,
     /// What waits for receivers.
     pub(super) backlog: Arc<Backlog>,

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 use std::thread::Thread;
 
 use super::Options;
@@ -15,7 +15,7 @@ use super::waiters::Waiters;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::lock_order::{Condvar, Mutex, MutexGuard, rank};
-use crate::wait::{Lost, Position};
+use crate::wait::{Lost, Position, thread_waker};
 
 /// See the module's text.
 pub(super) struct Shared {
@@ -97,7 +97,7 @@ impl Shared {
 
     /// Has this thread wait until a position is on the disk.
     pub(super) fn wait_until_synced(&self, position: Position) -> io::Result<()> {
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let waker = thread_waker();
         loop {
             match self.poll_synced(position, &waker) {
                 Poll::Ready(Ok(())) => return Ok(()),
@@ -260,14 +260,5 @@ impl Shared {
             self.changed.wait(&mut state);
         }
         Ok(())
-    }
-}
-
-/// Wakes a thread that waits.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

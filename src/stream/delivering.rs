@@ -5,20 +5,16 @@ use std::sync::Arc;
 
 use super::api::direct;
 use super::consumer::effect::{Delivery, Effect, Target};
-use super::consumer::status::{Detail, FlowToken, Kind, Status};
+use super::consumer::status::{Detail, Kind, Status};
+use super::header_names;
 use super::message::StoredMessage;
 use super::reading::ReadError;
+use super::reply_subjects::{DeliveryNumbers, acknowledgement_begin, flow_control};
 use super::running::{Done, Reading, Work};
 use super::shared::Stream;
 use super::state::Place;
 use crate::clock::Now;
 use crate::delivery::{Effects, Message, Receivers, Recipients};
-
-/// The beginning of the subjects on which receivers acknowledge.
-pub(super) const ACKNOWLEDGEMENT_PREFIX: &str = "$JS.ACK.";
-
-/// The beginning of the subjects on which receivers answer the questions of flow control.
-pub(super) const FLOW_CONTROL_PREFIX: &str = "$JS.FC.";
 
 /// Delivers the messages of one turn of a consumer.
 struct Courier<'c> {
@@ -38,10 +34,7 @@ impl Stream {
     pub(super) fn do_work(self: &Arc<Stream>, work: &mut Work, now: Now, effects: &mut Effects) -> Done {
         let steps = std::mem::take(&mut work.steps);
         // The end of the messages that are read from the journal.
-        let end = steps.iter().rev().find_map(|(_, place)| match place {
-            Some(Place::Journal(position, length)) => Some(position.0 + *length as u64),
-            _ => None,
-        });
+        let end = steps.iter().rev().find_map(|(_, place)| place.as_ref()?.end_in_journal());
         let name = Arc::clone(&work.name);
         let mut reading = std::mem::take(&mut work.reading);
         let mut courier = Courier::new(self, &name, work.headers_only, &mut reading);
@@ -49,11 +42,8 @@ impl Stream {
         for (effect, place) in steps {
             match effect {
                 Effect::Deliver(delivery) => {
-                    let expected = match (&place, end) {
-                        (Some(Place::Journal(position, _)), Some(end)) => end.saturating_sub(position.0),
-                        _ => 0,
-                    };
-                    courier.deliver(&delivery, place, expected as usize, effects);
+                    let expected = place.as_ref().map_or(0, |place| place.bytes_until(end));
+                    courier.deliver(&delivery, place, expected, effects);
                 }
                 Effect::Status { target, status } => self.send_status(&name, &target, &status, effects),
                 Effect::Done { .. } | Effect::Keep(_) => {}
@@ -75,7 +65,7 @@ impl Stream {
 
 impl<'c> Courier<'c> {
     fn new(stream: &'c Stream, consumer: &str, headers_only: bool, reading: &'c mut Reading) -> Courier<'c> {
-        let reply = format!("{ACKNOWLEDGEMENT_PREFIX}{}.{consumer}.", stream.name);
+        let reply = acknowledgement_begin(&stream.name, consumer);
         let prefix = reply.len();
         Courier { stream, headers_only, reading, reply, prefix, recipients: None, done: Done::default() }
     }
@@ -89,7 +79,7 @@ impl<'c> Courier<'c> {
         };
         reply.truncate(*prefix);
         let sent = stream.read(delivery.sequence, &place, expected, reading, |message| {
-            write_numbers(delivery, message.time, reply);
+            numbers_of(delivery, message.time).write(reply);
             done.bytes += message.subject.len() + message.headers.len() + message.payload.len();
             send(stream, message, delivery, reply.as_bytes(), *headers_only, recipients, effects)
         });
@@ -106,6 +96,12 @@ impl<'c> Courier<'c> {
             ),
         }
     }
+}
+
+/// What the subject of a delivery says of it.
+fn numbers_of(delivery: &Delivery, time: i64) -> DeliveryNumbers {
+    let Delivery { sequence, consumer_sequence, deliveries, pending, .. } = *delivery;
+    DeliveryNumbers { deliveries, sequence, consumer_sequence, time, pending }
 }
 
 /// Sends a message to its receivers.
@@ -132,19 +128,7 @@ fn send(
     stream.hub.fan_out.send_to_recipients(recipients, &message, effects)
 }
 
-/// Writes what differs between the reply subjects of deliveries.
-fn write_numbers(delivery: &Delivery, time: i64, reply: &mut String) {
-    let Delivery { sequence, consumer_sequence, deliveries, pending, .. } = *delivery;
-    // Writing into a text cannot fail.
-    let _ = write!(reply, "{deliveries}.{sequence}.{consumer_sequence}.{time}.{pending}");
-}
-
 impl Stream {
-    fn flow_subject(&self, consumer: &str, token: FlowToken) -> String {
-        let token = token.text();
-        format!("{FLOW_CONTROL_PREFIX}{}.{consumer}.{}", self.name, String::from_utf8_lossy(&token))
-    }
-
     /// Sends a status to a receiver.
     pub(super) fn send_status(
         &self,
@@ -160,10 +144,10 @@ impl Stream {
         let mut reply = String::new();
         match status.detail {
             Detail::Delivered { stalled: Some(token), .. } if status.kind == Kind::IdleHeartbeat => {
-                let subject = self.flow_subject(consumer, token);
-                let _ = write!(headers, "Nats-Consumer-Stalled: {subject}\r\n");
+                let subject = flow_control(&self.name, consumer, token);
+                let _ = write!(headers, "{}: {subject}\r\n", header_names::CONSUMER_STALLED);
             }
-            Detail::Flow(token) => reply = self.flow_subject(consumer, token),
+            Detail::Flow(token) => reply = flow_control(&self.name, consumer, token),
             _ => {}
         }
         headers.push_str("\r\n");

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::Poll;
 use std::time::Duration;
 
 use quartet_protocol::broker::subject;
@@ -23,7 +22,7 @@ use crate::disk::{Disk, Untouched};
 use crate::journal::keeper::JournalHandle;
 use crate::journal::{RECORD_MAX, TornEnd, read_through};
 use crate::random::{Random, machine_seed};
-use crate::wait::Position;
+use crate::wait::{Lost, Position, thread_waker};
 
 /// The folders of the journal and of the streams' files; none for one that does not exist.
 #[derive(Clone)]
@@ -358,11 +357,11 @@ impl<'s> Importing<'s> {
     /// # Errors
     /// If the disk has failed or has no room.
     pub fn wait(&self) -> Result<(), String> {
-        let waker = Waker::from(Arc::new(Waiting(std::thread::current())));
+        let waker = thread_waker();
         loop {
             match self.streams.hub().poll_synced(self.end, &waker) {
                 Poll::Ready(Ok(())) => return Ok(()),
-                Poll::Ready(Err(_)) => return Err("the disk has failed or has no room".to_owned()),
+                Poll::Ready(Err(_)) => return Err(Lost.to_string()),
                 Poll::Pending => std::thread::park_timeout(PATIENCE),
             }
         }
@@ -371,12 +370,3 @@ impl<'s> Importing<'s> {
 
 /// How long a thread waits before it asks again.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// A thread that waits for the disk.
-struct Waiting(Thread);
-
-impl Wake for Waiting {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}

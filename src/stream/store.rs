@@ -313,5 +313,5 @@ pub(super) fn refusal(reason: &NotAdmitted) -> ApiError {
 
 /// The error of a change that may be lost because the disk has failed.
 pub(super) fn lost() -> ApiError {
-    error::STORE_FAILED.with("the disk has failed or has no room, so the change may be lost")
+    error::STORE_FAILED.with(Lost)
 }

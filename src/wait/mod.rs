@@ -5,7 +5,8 @@
 mod mailbox;
 
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 pub use mailbox::Mailbox;
 
@@ -45,6 +46,19 @@ impl<A> Ticket<A> {
     }
 }
 
+/// A waker that unparks the thread that calls this.
+pub fn thread_waker() -> Waker {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    Waker::from(Arc::new(Unpark(thread::current())))
+}
+
 /// A place in a journal: the number of bytes up to the end of a record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Position(pub u64);
@@ -52,6 +66,12 @@ pub struct Position(pub u64);
 /// The disk has failed, or has no room: changes up to a position may be undone at the next start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lost;
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("the disk has failed or has no room, so the change may be lost")
+    }
+}
 
 /// Something that is on the disk up to a position.
 pub trait Durable: Send + Sync {
@@ -79,6 +99,14 @@ impl Barrier {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_is_woken_by_its_waker() {
+        let waker = thread_waker();
+        thread::spawn(move || waker.wake()).join().expect("the other thread ends");
+        // The wake came before, so this returns at once.
+        thread::park();
+    }
 
     #[test]
     fn an_answer_is_taken_once() {

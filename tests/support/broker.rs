@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+pub(crate) use super::delivered::Delivered;
 use crate::transcripts::frames::{decode, word};
 
 /// How long a read waits before the test fails: far longer than anything takes on a busy machine.
@@ -14,46 +15,14 @@ const READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// What a narrow socket holds, about.
 const NARROW: usize = 4096;
 
-/// A message as a client gets it.
-#[derive(Debug)]
-pub(crate) struct Delivered {
-    pub(crate) subject: String,
-    /// The id of the subscription.
-    pub(crate) id: String,
-    pub(crate) reply: String,
-    /// The block of headers, empty if there is none.
-    pub(crate) headers: Vec<u8>,
-    pub(crate) payload: Vec<u8>,
-}
-
 impl Delivered {
     /// Takes the message that these bytes begin with, once it is whole, and the pings of the server before it.
     pub(crate) fn take(bytes: &mut Vec<u8>) -> Option<Delivered> {
         while bytes.starts_with(b"PING\r\n") {
             bytes.drain(..b"PING\r\n".len());
         }
-        let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
-        let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let words: Vec<&str> = line.split(' ').collect();
-        let has_headers = words[0] == "HMSG";
-        assert!(has_headers || words[0] == "MSG", "no message: {line}");
-        let lengths = words.len() - 1 - usize::from(has_headers);
-        let length = |word: &str| word.parse::<usize>().unwrap_or_else(|_| panic!("no length: {line}"));
-        let (headers, total) = match words[lengths..] {
-            [headers, total] => (length(headers), length(total)),
-            [total] => (0, length(total)),
-            _ => panic!("no lengths: {line}"),
-        };
-        let rest = bytes.get(end + 2..end + 2 + total + 2)?;
-        assert!(rest.ends_with(b"\r\n"), "the payload of {line} does not end where its length says");
-        let delivered = Delivered {
-            subject: words[1].to_owned(),
-            id: words[2].to_owned(),
-            reply: if lengths == 4 { words[3].to_owned() } else { String::new() },
-            headers: rest[..headers].to_vec(),
-            payload: rest[headers..total].to_vec(),
-        };
-        bytes.drain(..end + 2 + total + 2);
+        let (delivered, length) = Delivered::read(bytes)?;
+        bytes.drain(..length);
         Some(delivered)
     }
 }

@@ -16,6 +16,7 @@ use quartet::stream::{Streams, Surroundings};
 use quartet_protocol::buffer::Buffer;
 use serde_json::Value;
 
+use super::delivered::Delivered;
 use super::simulated_disk::{SimulatedDisk, Survival};
 
 /// When the clock starts.
@@ -148,7 +149,7 @@ impl KeptStreams {
     pub(crate) fn got(&mut self) -> Vec<Got> {
         let mut buffer = Buffer::new();
         self.outbox.drain_into(&mut buffer);
-        messages(&buffer.into_bytes())
+        Delivered::all(&buffer.into_bytes()).into_iter().map(Got::from).collect()
     }
 
     /// What comes of a message with a reply subject.
@@ -205,23 +206,13 @@ impl KeptStreams {
     }
 }
 
-/// The messages in what a connection would write.
-fn messages(mut bytes: &[u8]) -> Vec<Got> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let end = bytes.windows(2).position(|pair| pair == b"\r\n").expect("a line ends");
-        let line = text(&bytes[..end]);
-        bytes = &bytes[end + 2..];
-        let words: Vec<&str> = line.split(' ').collect();
-        let (head, lengths) = words.split_at(words.len() - if words[0] == "HMSG" { 2 } else { 1 });
-        let total: usize = lengths[lengths.len() - 1].parse().expect("a length");
-        found.push(Got {
-            subject: head[1].to_owned(),
-            reply: head.get(3).copied().unwrap_or_default().to_owned(),
-            contents: text(&bytes[..total]),
-        });
-        bytes = &bytes[total + 2..];
+impl From<Delivered> for Got {
+    fn from(delivered: Delivered) -> Got {
+        let contents = [delivered.headers, delivered.payload].concat();
+        Got {
+            subject: delivered.subject,
+            reply: delivered.reply,
+            contents: String::from_utf8_lossy(&contents).into_owned(),
+        }
     }
-    found
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod client;
+pub(crate) mod delivered;
 pub(crate) mod feeds;
 pub(crate) mod http;
 pub(crate) mod in_process;

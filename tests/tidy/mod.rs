@@ -46,6 +46,7 @@ const LAYERS: &[&[&str]] = &[
         "lame_duck",
         "descriptors",
         "log_subscriber",
+        "standard_output",
         "policy_file",
         "reload",
         "signals",

@@ -7,8 +7,9 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use quartet_protocol::broker::headers::{HeaderBlock, Headers};
 
-use super::publish::{IDEMPOTENCY_KEY, MESSAGE_ID};
+use super::publish::IDEMPOTENCY_KEY;
 use crate::http::endpoint::media_type;
+use crate::stream::header_names::MESSAGE_ID;
 
 /// The prefixes of names that pass.  Words of the first two begin with capitals: `Nats-Msg-Id`.
 const CAPITALISED: [&str; 2] = ["nats-", "x-"];

@@ -1,17 +1,16 @@
 //! Publishing with the streams' answers: if a stream keeps a message, the response waits until the disk has it.
 
-use std::sync::Arc;
+use std::future::poll_fn;
 
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::publish_all;
 use crate::command::Services;
 use crate::delivery::{Effects, Message};
 use crate::http::endpoint::{Context, Problem, problems};
-use crate::stream::api::error::{self, ApiError};
+use crate::stream::api::error::ApiError;
 use crate::stream::endpoints::problem_of;
-use crate::stream::{Incoming, Outcome, Publisher, Stream};
+use crate::stream::{Incoming, OwedOutcome};
 
 /// Where a message is kept.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
@@ -39,7 +38,7 @@ pub(super) struct Sent {
 /// A message that was published, and the answer that its stream still owes.
 struct Owed {
     receivers: usize,
-    answer: Option<(Arc<Stream>, oneshot::Receiver<Outcome>)>,
+    answer: Option<OwedOutcome>,
 }
 
 /// Publishes messages in their order.  Returns the outcome of each, once the disk has those that are kept.
@@ -52,15 +51,13 @@ pub(super) async fn publish_kept<'m>(
 ) -> Result<Vec<Sent>, Problem> {
     let mut sent = Vec::new();
     for Owed { receivers, answer } in publish_all(context, messages, publish).await {
-        let Some((stream, answer)) = answer else {
+        let Some(answer) = answer else {
             sent.push(Sent { receivers, kept: None });
             continue;
         };
-        // No answer means that the disk has failed.
-        let lost = || Err(error::STORE_FAILED.with("the disk has failed, so the message may be lost"));
-        let outcome = context.wait_for(answer).await?.unwrap_or_else(|_| lost());
+        let outcome = context.wait_for(poll_fn(|task| answer.poll(task.waker()))).await?;
         let kept = outcome.map(|receipt| Kept {
-            stream: stream.name().to_string(),
+            stream: answer.stream().name().to_string(),
             sequence: receipt.sequence,
             duplicate: receipt.is_duplicate,
         });
@@ -75,12 +72,10 @@ fn publish(services: &Services, message: &Message<'_>, effects: &mut Effects) ->
         return Owed { receivers: services.fan_out.publish(message, effects).count, answer: None };
     };
     let receivers = services.fan_out.publish_to_subscribers(message, effects).count;
-    let (sender, answer) = oneshot::channel();
     let Message { subject, headers, payload, .. } = *message;
     let incoming = Incoming { subject, headers, payload, left: None };
-    let publisher = Publisher::Caller(Box::new(move |_, outcome, _| drop(sender.send(outcome))));
-    let is_there = stream.store(&incoming, services.clock.now(), publisher, effects);
-    Owed { receivers, answer: is_there.then_some((stream, answer)) }
+    let answer = OwedOutcome::of(&stream, &incoming, services.clock.now(), |_, _| (), effects);
+    Owed { receivers, answer }
 }
 
 /// Checks that the message stored with this key before is the same one.

@@ -43,7 +43,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 }
 
 /// Publishes messages in their order by `publish`; what it says of each.  After each turn the receivers have time to read, or the disk
-/// has time to write what was published.
+/// has time to write the published messages.
 async fn publish_all<'m, T>(
     context: &Context,
     messages: impl IntoIterator<Item = Message<'m>>,

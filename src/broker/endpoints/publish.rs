@@ -16,6 +16,7 @@ use crate::http::endpoint::{
     Body, Context, Json, OpenApiRouter, PIECE_LENGTH_MAX, PathText, Problem, Query, State, media_type,
     problems, routes,
 };
+use crate::stream::header_names;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(publish)).routes(routes!(publish_batch))
@@ -185,9 +186,8 @@ async fn publish_lines(
     Ok(BatchPublished { published: receivers.len(), receivers, kept })
 }
 
-/// The header of a request that names its message, so that a retry is recognised, and the message's own header for that.
+/// The header of a request that names its message, so that a retry is recognised.
 pub(super) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
-pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
 
 /// Whether a request has a key.
 fn has_key(headers: &HeaderMap) -> Result<bool, Problem> {
@@ -198,9 +198,9 @@ fn has_key(headers: &HeaderMap) -> Result<bool, Problem> {
         (Some(key), None) if !key.is_empty() => key.as_bytes(),
         _ => return Err(Problem::invalid(IDEMPOTENCY_KEY, "one key that is not empty")),
     };
-    match headers.get(MESSAGE_ID) {
+    match headers.get(header_names::MESSAGE_ID) {
         Some(id) if id.as_bytes() != key => {
-            Err(Problem::invalid(MESSAGE_ID, "the Idempotency-Key, or nothing beside it"))
+            Err(Problem::invalid(header_names::MESSAGE_ID, "the Idempotency-Key, or nothing beside it"))
         }
         _ => Ok(true),
     }

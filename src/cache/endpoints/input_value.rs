@@ -10,11 +10,10 @@ use serde::Deserialize;
 
 use super::output_value::JSON;
 use crate::clock::Now;
-use crate::http::endpoint::{Context, JsonText, PIECE_LENGTH_MAX, Problem, media_type, problems};
+use crate::http::endpoint::{
+    Context, JsonText, PIECE_LENGTH_MAX, Problem, TTL_SECONDS_MAX, media_type, problems,
+};
 use crate::store::{ContentType, INLINE_VALUE_MAX, Key, Keyspace, Lifetime};
-
-/// The longest time to live in seconds: a hundred years.
-pub(super) const TTL_MAX: f64 = 3_155_760_000.0;
 
 /// The shortest one: a millisecond.
 const TTL_MIN: f64 = 0.001;
@@ -141,8 +140,11 @@ fn compact(text: &str) -> Vec<u8> {
 /// If the number of seconds is out of range.
 pub(super) fn lifetime(ttl: Option<f64>, now: Now, field: &str) -> Result<Lifetime, Problem> {
     let Some(seconds) = ttl else { return Ok(Lifetime::Forever) };
-    if !(TTL_MIN..=TTL_MAX).contains(&seconds) {
-        return Err(Problem::invalid(field, format!("a number of seconds from {TTL_MIN} to {TTL_MAX}")));
+    if !(TTL_MIN..=f64::from(TTL_SECONDS_MAX)).contains(&seconds) {
+        return Err(Problem::invalid(
+            field,
+            format!("a number of seconds from {TTL_MIN} to {TTL_SECONDS_MAX}"),
+        ));
     }
     Ok(Lifetime::Until(now.millis() + (seconds * 1000.0).round() as u64))
 }

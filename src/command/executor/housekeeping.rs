@@ -18,7 +18,7 @@ impl Executor {
         }
     }
 
-    /// Tells publishers what is on the disk by now, and lets consumers go on.
+    /// Tells publishers which messages the disk has, and lets consumers continue.
     pub fn settle(&mut self) {
         self.services.streams.settle(&mut self.workspace.effects);
         self.services.fan_out.deliver(&mut self.workspace.effects);

@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 /// The counts as all threads share them.  Threads add what they have counted by themselves from time to time.
 #[derive(Default)]
 pub(super) struct Counts {
-    /// Who is there.  Every publisher reads it, so it has a cache line of its own.
+    /// The counts of receivers.  Every publisher reads them, so they have a cache line of their own.
     pub(super) receivers: CachePadded<Receivers>,
     /// Subscriptions that were added since the start.
     pub(super) started: AtomicU64,

@@ -124,7 +124,7 @@ impl Interest {
         has_interest
     }
 
-    /// Whether a subscriber gets what is published on a subject.  Deliveries reach subscribers only.
+    /// Whether a subscriber gets the messages of a subject.  Deliveries reach subscribers only.
     pub fn has_subscriber(&self, subject: &[u8]) -> bool {
         let mut has_interest = false;
         let is_system = subject::is_system(subject);

@@ -47,6 +47,9 @@ pub mod stream;
 mod value;
 mod waiting;
 
+/// The longest time to live that an endpoint takes, in seconds: a hundred years.
+pub const TTL_SECONDS_MAX: u32 = 3_155_760_000;
+
 pub use accept::Accept;
 pub use body::{BODY_RATE_MIN, Body, BodyRefused, PIECE_LENGTH_MAX};
 pub use context::{Context, Visit};

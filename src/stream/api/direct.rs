@@ -5,6 +5,7 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use crate::stream::header_names;
 use crate::stream::json::Time;
 use crate::stream::message::StoredMessage;
 
@@ -18,15 +19,20 @@ pub fn got(stream: &str, message: &StoredMessage<'_>) -> Vec<u8> {
 
 /// The same of one of several: how many are left behind it, and the sequence of the one before it.
 pub fn got_of_several(stream: &str, message: &StoredMessage<'_>, left: u64, before: u64) -> Vec<u8> {
-    described(stream, message).with("Nats-Num-Pending", left).with("Nats-Last-Sequence", before).finish()
+    described(stream, message)
+        .with(header_names::PENDING_COUNT, left)
+        .with(header_names::LAST_SEQUENCE, before)
+        .finish()
 }
 
 /// The status behind several: how many are left, the sequence of the last that was sent, and up to which sequence the past was
 /// looked at, if the last of each subject were asked for.
 pub fn end_of_several(left: u64, last: u64, up_to: Option<u64>) -> Vec<u8> {
-    let block = Block::status(204, "EOB").with("Nats-Num-Pending", left).with("Nats-Last-Sequence", last);
+    let block = Block::status(204, "EOB")
+        .with(header_names::PENDING_COUNT, left)
+        .with(header_names::LAST_SEQUENCE, last);
     match up_to {
-        Some(sequence) => block.with("Nats-UpTo-Sequence", sequence).finish(),
+        Some(sequence) => block.with(header_names::UP_TO_SEQUENCE, sequence).finish(),
         None => block.finish(),
     }
 }
@@ -39,29 +45,26 @@ pub fn status(code: u16, description: &str) -> Vec<u8> {
 /// The headers of a message that its stream publishes again: the sequence of the one before it on its subject is named, and its
 /// length if it goes without payload.
 pub fn republished(stream: &str, message: &StoredMessage<'_>, before: u64, headers_only: bool) -> Vec<u8> {
-    let block = described(stream, message).with("Nats-Last-Sequence", before);
-    if headers_only { block.with(SIZE, message.payload.len()).finish() } else { block.finish() }
+    let block = described(stream, message).with(header_names::LAST_SEQUENCE, before);
+    if headers_only { block.with(header_names::SIZE, message.payload.len()).finish() } else { block.finish() }
 }
 
 /// The headers of a message that a consumer sends without its payload.
 pub fn without_payload(message: &StoredMessage<'_>) -> Vec<u8> {
-    Block::of(message).with(SIZE, message.payload.len()).finish()
+    Block::of(message).with(header_names::SIZE, message.payload.len()).finish()
 }
 
 /// The headers of a message that goes to a pinned client.
 pub fn pinned(message: &StoredMessage<'_>, pin: impl Display) -> Vec<u8> {
-    Block::of(message).with("Nats-Pin-Id", pin).finish()
+    Block::of(message).with(header_names::PIN_ID, pin).finish()
 }
-
-/// How long a payload is that is left out.
-const SIZE: &str = "Nats-Msg-Size";
 
 fn described(stream: &str, message: &StoredMessage<'_>) -> Block {
     Block::of(message)
-        .with("Nats-Stream", stream)
-        .with_bytes("Nats-Subject", message.subject)
-        .with("Nats-Sequence", message.sequence)
-        .with("Nats-Time-Stamp", Time::from_nanoseconds(message.time))
+        .with(header_names::STREAM, stream)
+        .with_bytes(header_names::SUBJECT, message.subject)
+        .with(header_names::SEQUENCE, message.sequence)
+        .with(header_names::TIME, Time::from_nanoseconds(message.time))
 }
 
 /// A block of headers without the empty line at its end.

@@ -9,14 +9,12 @@ use super::get::{DirectGet, MessageGet, MessageGetBody};
 use super::pull::Pull;
 use super::subjects::{Address, Operation, Row, UNKNOWN};
 use crate::stream::definition::{ConsumerDefinition, StreamDefinition, is_group_name};
+use crate::stream::header_names;
 use crate::stream::json::{Members, Time, read_document};
 use quartet_protocol::broker::headers::Headers;
 
 /// The level of the API that this server has: that of NATS 2.11.
 pub const API_LEVEL: u32 = 1;
-
-/// The header with the level that a client needs.
-const REQUIRED_API_LEVEL: &[u8] = b"Nats-Required-Api-Level";
 
 /// What a client asks for.  Names in it exist or not; nothing is checked that depends on what there is.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +196,9 @@ impl Request {
             return Asked { row: &UNKNOWN, request: Err(error::UNKNOWN_REQUEST.into()) };
         };
         let row = address.row;
-        let level = headers.and_then(|headers| headers.get(REQUIRED_API_LEVEL)).unwrap_or_default();
+        let level = headers
+            .and_then(|headers| headers.get(header_names::REQUIRED_API_LEVEL.as_bytes()))
+            .unwrap_or_default();
         if !has_level(level) {
             let refusal = match row.reply {
                 "" => Refusal::Status(412, "Required Api Level".to_owned()),

@@ -14,8 +14,8 @@ use crate::command::{Call, Command, Handler, Promise, Services};
 use crate::delivery::{Effects, Listener, Message};
 use crate::lock_order::{Mutex, rank};
 use crate::refusal::Refusal;
-use crate::stream::{Incoming, Outcome, Publisher, Receipt};
-use crate::wait::{Barrier, Durable, Lost, Mailbox, Position};
+use crate::stream::{Incoming, Outcome, OwedOutcome, Receipt, header_names};
+use crate::wait::{Barrier, Durable, Lost, Position};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[Command {
@@ -52,16 +52,12 @@ fn publish(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     };
     let receivers = call.services.fan_out.publish_to_subscribers(&message, call.effects);
     call.caller.has_own_message |= receivers.has_sender;
-    let slot = Arc::new(OutcomeSlot::default());
-    let filled = Arc::clone(&slot);
-    let publisher = Publisher::Caller(Box::new(move |stream, outcome, _| {
-        // The client may have left; then there is nobody to reply to.
-        drop(filled.mailbox.put((Arc::clone(stream.name()), outcome)));
-    }));
     let incoming = Incoming { subject, headers: &headers, payload, left: None };
-    if !stream.store(&incoming, call.now(), publisher, call.effects) {
+    let owed = OwedOutcome::of(&stream, &incoming, call.now(), |_, _| (), call.effects);
+    let Some(owed) = owed else {
         return Err(Refusal::new("NOSTREAM no stream keeps this subject"));
-    }
+    };
+    let slot = Arc::new(OutcomeSlot { owed, outcome: Mutex::default() });
     if stream.hub.is_behind() {
         call.effects.slow_down();
     }
@@ -90,18 +86,18 @@ fn headers(mut words: Words<'_>) -> Result<Vec<u8>, Refusal> {
                     // From a variable that was never set: the retry would be taken for another message.
                     return Err(Refusal::new("ERR ID is empty"));
                 }
-                push(b"Nats-Msg-Id", id)?;
+                push(header_names::MESSAGE_ID.as_bytes(), id)?;
             }
             b"HEADER" => push(words.value()?, words.value()?)?,
             b"EXPECT" if !is_expecting => {
                 is_expecting = true;
                 let (what, written) = words.next().ok_or(Refusal::SYNTAX)?;
-                let name: &[u8] = match &*what {
-                    b"LAST" => b"Nats-Expected-Last-Sequence",
-                    b"LASTSUBJECT" => b"Nats-Expected-Last-Subject-Sequence",
+                let name = match &*what {
+                    b"LAST" => header_names::EXPECTED_LAST_SEQUENCE,
+                    b"LASTSUBJECT" => header_names::EXPECTED_LAST_SUBJECT_SEQUENCE,
                     _ => return Err(Refusal::syntax_at(written)),
                 };
-                push(name, words.number()?.to_string().as_bytes())?;
+                push(name.as_bytes(), words.number()?.to_string().as_bytes())?;
             }
             _ => return Err(Refusal::syntax_at(written)),
         }
@@ -109,14 +105,10 @@ fn headers(mut words: Words<'_>) -> Result<Vec<u8>, Refusal> {
     Ok(if block.is_empty() { Vec::new() } else { block.finish() })
 }
 
-/// The outcome of a message, with its stream's name, once it is certain.
-type NamedOutcome = (Arc<str>, Outcome);
-
-/// Where the stream puts the outcome.
-#[derive(Default)]
+/// The outcome of a message, once it is certain.
 struct OutcomeSlot {
-    mailbox: Mailbox<NamedOutcome>,
-    outcome: Mutex<Option<NamedOutcome>, { rank::MAILBOX }>,
+    owed: OwedOutcome,
+    outcome: Mutex<Option<Outcome>, { rank::MAILBOX }>,
 }
 
 impl Durable for OutcomeSlot {
@@ -124,7 +116,7 @@ impl Durable for OutcomeSlot {
         if self.outcome.lock().is_some() {
             return Poll::Ready(Ok(()));
         }
-        self.mailbox.poll_take(waker).map(|outcome| {
+        self.owed.poll(waker).map(|outcome| {
             *self.outcome.lock() = Some(outcome);
             Ok(())
         })
@@ -137,8 +129,9 @@ struct Published(Arc<OutcomeSlot>);
 impl Promise for Published {
     fn write(&mut self, _: &Services, _: Now, output: &mut Output, _: &mut Effects) {
         let outcome = self.0.outcome.lock().take();
+        let stream = self.0.owed.stream().name();
         match outcome {
-            Some((stream, Ok(Receipt { sequence, is_duplicate }))) => {
+            Some(Ok(Receipt { sequence, is_duplicate })) => {
                 output.map(3);
                 output.bulk(b"stream");
                 output.bulk(stream.as_bytes());
@@ -147,7 +140,7 @@ impl Promise for Published {
                 output.bulk(b"duplicate");
                 output.integer(i64::from(is_duplicate));
             }
-            Some((_, Err(error))) => output.error(refusal(&error).text()),
+            Some(Err(error)) => output.error(refusal(&error).text()),
             None => output.error(Refusal::NOT_KEPT.text()),
         }
     }

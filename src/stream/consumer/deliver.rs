@@ -8,15 +8,14 @@ use super::pin::PinId;
 use super::record::Record;
 use super::status::Status;
 use super::{effect::Target, rules::Acknowledgements};
-
-/// Bytes of a reply subject besides its names and numbers: `$JS.ACK.` and the full stops between names and numbers.
-const REPLY_SUBJECT_FRAME: usize = b"$JS.ACK.".len() + 6;
+use crate::stream::header_names;
+use crate::stream::reply_subjects::ACKNOWLEDGEMENT_FRAME;
 
 /// Digits of the time in a reply subject, nanoseconds since 1970.
 const TIME_DIGITS: usize = 19;
 
 /// Bytes that the header `Nats-Msg-Size` adds to a message without its payload, besides the number.
-const SIZE_HEADER: usize = b"Nats-Msg-Size: \r\n".len();
+const SIZE_HEADER: usize = header_names::SIZE.len() + b": \r\n".len();
 
 /// Bytes of a block of headers without headers.
 const HEADERS_FRAME: usize = b"NATS/1.0\r\n\r\n".len();
@@ -245,7 +244,7 @@ impl Consumer {
             + digits(candidate.sequence)
             + digits(number)
             + digits(pending);
-        subject + content + REPLY_SUBJECT_FRAME + self.rules.name_bytes + numbers + TIME_DIGITS
+        subject + content + ACKNOWLEDGEMENT_FRAME + self.rules.name_bytes + numbers + TIME_DIGITS
     }
 }
 

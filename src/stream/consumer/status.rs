@@ -5,6 +5,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::stream::header_names;
+use crate::stream::json::Nanoseconds;
+
 /// What a status is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -159,7 +162,7 @@ impl Status {
         let text = self.row().1;
         match self.detail {
             Detail::Limit(limit) => format!("{text} {limit}").into(),
-            Detail::Span(span) => format!("{text} {}", span_text(span)).into(),
+            Detail::Span(span) => format!("{text} {}", Nanoseconds::of(span)).into(),
             _ => text.into(),
         }
     }
@@ -169,11 +172,11 @@ impl Status {
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let headers = match self.detail {
             Detail::Rest { messages, bytes } => [
-                Some(("Nats-Pending-Messages", u64::from(messages))),
-                Some(("Nats-Pending-Bytes", bytes as u64)),
+                Some((header_names::PENDING_MESSAGES, u64::from(messages))),
+                Some((header_names::PENDING_BYTES, bytes as u64)),
             ],
             Detail::Delivered { consumer, stream, .. } => {
-                [Some(("Nats-Last-Consumer", consumer)), Some(("Nats-Last-Stream", stream))]
+                [Some((header_names::LAST_CONSUMER, consumer)), Some((header_names::LAST_STREAM, stream))]
             }
             _ => [None, None],
         };
@@ -184,33 +187,6 @@ impl Status {
         let row = STATUSES.iter().find(|(kind, ..)| *kind == self.kind);
         row.map(|(_, code, description)| (*code, *description))
             .expect("every kind has its row, as a test shows")
-    }
-}
-
-/// A span as Go writes it, for example `1m0.5s` or `250ms`.
-fn span_text(span: Duration) -> String {
-    let nanos = span.as_nanos();
-    let fraction = |unit: u128| {
-        let digits = unit.ilog10() as usize;
-        let text = format!("{}.{:0digits$}", nanos / unit, nanos % unit);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    };
-    match nanos {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{nanos}ns"),
-        1_000..1_000_000 => format!("{}µs", fraction(1_000)),
-        1_000_000..1_000_000_000 => format!("{}ms", fraction(1_000_000)),
-        _ => {
-            let minutes = span.as_secs() / 60;
-            let seconds = span - Duration::from_secs(minutes * 60);
-            let text = format!("{}.{:09}", seconds.as_secs(), seconds.subsec_nanos());
-            let seconds = text.trim_end_matches('0').trim_end_matches('.');
-            match minutes {
-                0 => format!("{seconds}s"),
-                1..60 => format!("{minutes}m{seconds}s"),
-                _ => format!("{}h{}m{seconds}s", minutes / 60, minutes % 60),
-            }
-        }
     }
 }
 
@@ -269,21 +245,6 @@ mod tests {
             assert_eq!(format!("{} {}", status.code(), status.description()), line);
             let written: Vec<_> = status.headers().map(|(name, value)| format!("{name}: {value}")).collect();
             assert_eq!(written.join(", "), headers);
-        }
-    }
-
-    #[test]
-    fn spans_are_written_as_go_does() {
-        for (nanos, text) in [
-            (0, "0s"),
-            (7, "7ns"),
-            (1_500, "1.5µs"),
-            (250_000_000, "250ms"),
-            (1_000_000_000, "1s"),
-            (90_500_000_000, "1m30.5s"),
-            (3_600_000_000_000, "1h0m0s"),
-        ] {
-            assert_eq!(span_text(Duration::from_nanos(nanos)), text);
         }
     }
 

@@ -12,14 +12,14 @@ use utoipa::ToSchema;
 use super::consumers::parts;
 use super::object::MessageObject;
 use super::pulling::{Leased, Pulling};
-use super::{act, problem_of};
+use super::{act, lost, problem_of};
 use crate::http::endpoint::{
     Context, Json, OpenApiRouter, PathParts, Problem, Query, State, problems, routes,
 };
 use crate::stream::api::error;
 use crate::stream::definition::{AcknowledgementPolicy, ConsumerDefinition};
 use crate::stream::message::StoredMessage;
-use crate::stream::{Lease, Settlement, Stream};
+use crate::stream::{DeliveryNumbers, LeaseAnswer, Stream};
 
 /// Messages of one response.
 const BATCH_MAX: u32 = 1000;
@@ -141,7 +141,7 @@ async fn next_messages(
 }
 
 fn delivery<'m>(leased: &'m Leased, definition: &ConsumerDefinition, context: &Context) -> Delivery<'m> {
-    let Leased { delivered, lease: Lease { deliveries, sequence, time, pending }, at } = leased;
+    let Leased { delivered, lease: DeliveryNumbers { deliveries, sequence, time, pending, .. }, at } = leased;
     let message = MessageObject::of(&StoredMessage {
         sequence: *sequence,
         time: *time,
@@ -198,7 +198,7 @@ async fn ack_messages(
     Json(tokens): Json<Tokens>,
 ) -> Result<Json<Settled>, Problem> {
     tokens.say_nothing_else(&["delay_ms", "reason"])?;
-    settle(&context, path, tokens, Settlement::Done).await
+    answer(&context, path, tokens, LeaseAnswer::Done).await
 }
 
 /// Returns messages, to be delivered again
@@ -217,7 +217,7 @@ async fn nak_messages(
         return Err(Problem::invalid("delay_ms", format!("at most {DELAY_MAX}")));
     }
     let after = tokens.delay_ms.map(Duration::from_millis);
-    settle(&context, path, tokens, Settlement::Again(after)).await
+    answer(&context, path, tokens, LeaseAnswer::Again(after)).await
 }
 
 /// Gives messages up: they are not delivered again
@@ -238,7 +238,7 @@ async fn term_messages(
     if reason.len() > REASON_MAX {
         return Err(Problem::invalid("reason", format!("at most {REASON_MAX} bytes")));
     }
-    settle(&context, path, tokens, Settlement::Never(reason.into_bytes().into())).await
+    answer(&context, path, tokens, LeaseAnswer::Never(reason.into_bytes().into())).await
 }
 
 /// Prolongs leases: their time begins anew
@@ -253,7 +253,7 @@ async fn progress_messages(
     Json(tokens): Json<Tokens>,
 ) -> Result<Json<Settled>, Problem> {
     tokens.say_nothing_else(&["delay_ms", "reason"])?;
-    settle(&context, path, tokens, Settlement::Continued).await
+    answer(&context, path, tokens, LeaseAnswer::Continued).await
 }
 
 impl Tokens {
@@ -266,36 +266,36 @@ impl Tokens {
         }
     }
 
-    fn leases(&self, stream: &Stream, consumer: &str) -> Result<Vec<Lease>, Problem> {
+    fn leases(&self, stream: &Stream, consumer: &str) -> Result<Vec<DeliveryNumbers>, Problem> {
         if !(1..=TOKENS_MAX).contains(&self.tokens.len()) {
             return Err(Problem::invalid("tokens", format!("1 to {TOKENS_MAX} tokens")));
         }
         let read = |(place, token): (usize, &String)| {
-            let lease = Lease::read(token.as_bytes(), stream.name(), consumer);
+            let lease = DeliveryNumbers::read(token.as_bytes(), stream.name(), consumer);
             lease.ok_or_else(|| Problem::invalid(format!("tokens.{place}"), "a token of this consumer"))
         };
         self.tokens.iter().enumerate().map(read).collect()
     }
 }
 
-async fn settle(
+async fn answer(
     context: &Context,
     path: [Vec<u8>; 2],
     tokens: Tokens,
-    settlement: Settlement,
+    said: LeaseAnswer,
 ) -> Result<Json<Settled>, Problem> {
     let (stream, consumer): (Arc<Stream>, String) = parts(context, path)?;
     let leases = tokens.leases(&stream, &consumer)?;
-    let (sender, settled) = oneshot::channel();
+    let (sender, answered) = oneshot::channel();
     let is_there = act(context, |effects| {
         let done = Box::new(move |lost, _: &mut _| drop(sender.send(lost)));
-        stream.settle_leases(&consumer, &leases, &settlement, done, effects)
+        stream.answer_leases(&consumer, &leases, &said, done, effects)
     });
     if !is_there {
         return Err(problem_of(&error::CONSUMER_NOT_FOUND.error()));
     }
-    let Ok(Ok(lost)) = context.wait_for(settled).await? else {
-        return Err(Problem::new(problems::UNAVAILABLE).detail("the disk has failed, so it may be lost"));
+    let Ok(Ok(lost)) = context.wait_for(answered).await? else {
+        return Err(lost());
     };
     if lost.is_empty() {
         return Ok(Json(Settled { settled: leases.len() }));

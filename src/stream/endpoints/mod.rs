@@ -22,6 +22,7 @@ use crate::delivery::Effects;
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::stream::Stream;
 use crate::stream::api::error::{self, ApiError};
+use crate::wait::Lost;
 
 pub(crate) use refusals::problem_of;
 
@@ -55,8 +56,13 @@ async fn answer<T: Send + 'static>(
     act(context, |effects| ask(sender, effects));
     match context.wait_for(answer).await? {
         Ok(answer) => answer.map_err(|error| problem_of(&error)),
-        Err(_) => Err(Problem::new(problems::UNAVAILABLE).detail("the disk has failed, so it may be lost")),
+        Err(_) => Err(lost()),
     }
+}
+
+/// The problem of a change that may be lost.
+fn lost() -> Problem {
+    Problem::new(problems::UNAVAILABLE).detail(Lost.to_string())
 }
 
 /// The stream with this name.

@@ -16,7 +16,7 @@ use crate::clock::Now;
 use crate::http::endpoint::{Context, Problem, problems};
 use crate::stream::api::error;
 use crate::stream::consumer::request::PullRequest;
-use crate::stream::{Lease, Settlement, Stream};
+use crate::stream::{DeliveryNumbers, LeaseAnswer, Stream};
 
 /// Bytes of messages in one response, or the longest message that clients may publish.
 const BYTES_MAX: usize = 2 << 20;
@@ -27,7 +27,7 @@ const BESIDE_CONTENT: usize = 4096;
 /// A message under a lease.
 pub(super) struct Leased {
     pub(super) delivered: Delivered,
-    pub(super) lease: Lease,
+    pub(super) lease: DeliveryNumbers,
     /// When it came.
     pub(super) at: Now,
 }
@@ -111,7 +111,7 @@ impl<'c> Pulling<'c> {
 
     /// Adds a message; returns a status, if it is one.
     fn take(&mut self, delivered: Delivered) -> Option<Ended> {
-        let lease = Lease::read(&delivered.reply, self.stream.name(), self.consumer);
+        let lease = DeliveryNumbers::read(&delivered.reply, self.stream.name(), self.consumer);
         if let Some(lease) = lease {
             self.messages.push(Leased { delivered, lease, at: self.context.now() });
             return None;
@@ -129,11 +129,11 @@ impl Drop for Pulling<'_> {
         while let Poll::Ready(Ok(delivered)) = self.inbox.poll(Waker::noop()) {
             self.take(delivered);
         }
-        let leases: Vec<Lease> = self.messages.iter().map(|message| message.lease).collect();
+        let leases: Vec<DeliveryNumbers> = self.messages.iter().map(|message| message.lease).collect();
         if !leases.is_empty() {
             act(self.context, |effects| {
-                let (again, ignored) = (Settlement::Again(None), Box::new(|_, _: &mut _| ()));
-                self.stream.settle_leases(self.consumer, &leases, &again, ignored, effects);
+                let (again, ignored) = (LeaseAnswer::Again(None), Box::new(|_, _: &mut _| ()));
+                self.stream.answer_leases(self.consumer, &leases, &again, ignored, effects);
             });
         }
     }

@@ -78,7 +78,7 @@ mod tests {
             (error::MESSAGE_TOO_LARGE.error(), 413),
             (error::STREAM_SEALED.error(), 409),
             (error::STORE_FAILED.with(Full::Bytes), 507),
-            (error::STORE_FAILED.with("the disk has failed"), 503),
+            (error::STORE_FAILED.with(crate::wait::Lost), 503),
             (error::STORAGE_RESOURCES_EXCEEDED.error(), 507),
             (error::MESSAGE_DELETE_FAILED.with("stream store EOF"), 404),
             (error::STREAM_INVALID_CONFIG.with("no"), 400),

@@ -8,6 +8,8 @@
 
 use quartet_protocol::broker::headers::Headers;
 
+use crate::stream::header_names;
+
 use super::durations;
 use crate::stream::json::{Nanoseconds, Time};
 
@@ -44,21 +46,21 @@ pub struct Wishes<'h> {
 }
 
 /// A header and the member that it is kept in.
-type Row = (&'static [u8], for<'w, 'h> fn(&'w mut Wishes<'h>) -> &'w mut Option<&'h [u8]>);
+type Row = (&'static str, for<'w, 'h> fn(&'w mut Wishes<'h>) -> &'w mut Option<&'h [u8]>);
 
 const HEADERS: [Row; 12] = [
-    (b"Nats-Msg-Id", |wishes| &mut wishes.message_id),
-    (b"Nats-Expected-Stream", |wishes| &mut wishes.expected_stream),
-    (b"Nats-Expected-Last-Sequence", |wishes| &mut wishes.expected_last_sequence),
-    (b"Nats-Expected-Last-Subject-Sequence", |wishes| &mut wishes.expected_last_subject_sequence),
-    (b"Nats-Expected-Last-Subject-Sequence-Subject", |wishes| &mut wishes.expected_subject),
-    (b"Nats-Expected-Last-Msg-Id", |wishes| &mut wishes.expected_last_message_id),
-    (b"Nats-Rollup", |wishes| &mut wishes.rollup),
-    (b"Nats-TTL", |wishes| &mut wishes.lifetime),
-    (b"Nats-Schedule", |wishes| &mut wishes.schedule),
-    (b"Nats-Delay", |wishes| &mut wishes.delay),
-    (b"Nats-Schedule-Target", |wishes| &mut wishes.schedule_target),
-    (b"Nats-Schedule-TTL", |wishes| &mut wishes.schedule_lifetime),
+    (header_names::MESSAGE_ID, |wishes| &mut wishes.message_id),
+    (header_names::EXPECTED_STREAM, |wishes| &mut wishes.expected_stream),
+    (header_names::EXPECTED_LAST_SEQUENCE, |wishes| &mut wishes.expected_last_sequence),
+    (header_names::EXPECTED_LAST_SUBJECT_SEQUENCE, |wishes| &mut wishes.expected_last_subject_sequence),
+    (header_names::EXPECTED_SUBJECT, |wishes| &mut wishes.expected_subject),
+    (header_names::EXPECTED_LAST_MESSAGE_ID, |wishes| &mut wishes.expected_last_message_id),
+    (header_names::ROLLUP, |wishes| &mut wishes.rollup),
+    (header_names::LIFETIME, |wishes| &mut wishes.lifetime),
+    (header_names::SCHEDULE, |wishes| &mut wishes.schedule),
+    (header_names::DELAY, |wishes| &mut wishes.delay),
+    (header_names::SCHEDULE_TARGET, |wishes| &mut wishes.schedule_target),
+    (header_names::SCHEDULE_LIFETIME, |wishes| &mut wishes.schedule_lifetime),
 ];
 
 impl<'h> Wishes<'h> {
@@ -66,7 +68,9 @@ impl<'h> Wishes<'h> {
     pub fn read(headers: Headers<'h>) -> Wishes<'h> {
         let (mut wishes, mut seen) = (Wishes::default(), [false; HEADERS.len()]);
         for (name, value) in headers.iter().filter(|(name, _)| name.starts_with(b"Nats-")) {
-            let Some(place) = HEADERS.iter().position(|(known, _)| *known == name) else { continue };
+            let Some(place) = HEADERS.iter().position(|(known, _)| known.as_bytes() == name) else {
+                continue;
+            };
             if !std::mem::replace(&mut seen[place], true) && !value.is_empty() {
                 *HEADERS[place].1(&mut wishes) = Some(value);
             }

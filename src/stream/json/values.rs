@@ -19,6 +19,11 @@ impl Nanoseconds {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or_default())
     }
 
+    /// A duration; what is longer than some 292 years is that long.
+    pub fn of(duration: Duration) -> Nanoseconds {
+        Nanoseconds(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    }
+
     /// A whole number of milliseconds.
     pub const fn from_millis(milliseconds: i64) -> Nanoseconds {
         Nanoseconds(milliseconds * 1_000_000)

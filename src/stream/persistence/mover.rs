@@ -2,8 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::super::running::Reading;
@@ -11,7 +10,7 @@ use super::super::segment::{Appender, FileId, Segment, rewrite, segment_bytes};
 use super::super::shared::{Keeping, Life, Stream};
 use super::super::state::Place;
 use crate::delivery::Effects;
-use crate::wait::{Lost, Position};
+use crate::wait::{Lost, Position, thread_waker};
 
 /// A message that is to be moved.
 struct Moving {
@@ -98,9 +97,9 @@ impl Stream {
 
     fn append_all(&self, moving: &[Moving], appender: &mut Appender) -> io::Result<()> {
         let mut reading = Reading::default();
-        let end = moving.last().map_or(0, |last| end_of(&last.place));
+        let end = moving.last().and_then(|last| last.place.end_in_journal());
         for Moving { sequence, place } in moving {
-            let expected = end.saturating_sub(start_of(place)) as usize;
+            let expected = place.bytes_until(end);
             let read =
                 self.read(*sequence, place, expected, &mut reading, |message| appender.append(message));
             match read {
@@ -139,7 +138,7 @@ impl Stream {
     /// Waits until every change before a place in the journal is applied.  Those behind it may wait for the disk for longer.
     fn wait_until_applied(self: &Arc<Stream>, cut: Position) -> io::Result<()> {
         let mut effects = Effects::default();
-        let waker = Waker::from(Arc::new(Waiting(std::thread::current())));
+        let waker = thread_waker();
         loop {
             // This thread may be the only one left to apply them, if the server is about to stop.
             self.settle(&mut effects);
@@ -156,26 +155,3 @@ impl Stream {
 
 /// How long a thread waits before it looks again whether another one has applied the changes.
 const PATIENCE: Duration = Duration::from_millis(20);
-
-/// A thread that waits for changes to be applied.
-struct Waiting(Thread);
-
-impl Wake for Waiting {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn start_of(place: &Place) -> u64 {
-    match place {
-        Place::Journal(position, _) => position.0,
-        Place::Memory(_) | Place::File(_) => 0,
-    }
-}
-
-fn end_of(place: &Place) -> u64 {
-    match place {
-        Place::Journal(position, length) => position.0 + *length as u64,
-        Place::Memory(_) | Place::File(_) => 0,
-    }
-}

@@ -10,11 +10,10 @@ use crate::stream::api::pull::Pull;
 use crate::stream::api::{Refusal, direct};
 use crate::stream::consumer::Acknowledgement;
 use crate::stream::consumer::request::PullRequest;
-use crate::stream::consumer::status::FlowToken;
 use crate::stream::consuming::Said;
-use crate::stream::delivering::{ACKNOWLEDGEMENT_PREFIX, FLOW_CONTROL_PREFIX};
 use crate::stream::ingest::parse_duration;
 use crate::stream::json::{Nanoseconds, members, read_known};
+use crate::stream::reply_subjects::{Acknowledged, read_flow_control};
 use crate::stream::streams::Streams;
 
 /// Takes acknowledgements.
@@ -26,9 +25,10 @@ pub(in crate::stream) struct FlowControlSink(pub(in crate::stream) Weak<Streams>
 impl Sink for AcknowledgementSink {
     fn take(&self, message: &Message<'_>, effects: &mut Effects) {
         let Some(streams) = self.0.upgrade() else { return };
-        let is_heard = Delivered::read(message.subject).is_some_and(|delivered| {
-            acknowledge(&streams, &delivered, message.payload, message.reply, effects)
-        });
+        let acknowledged = Acknowledged::read(message.subject);
+        let is_heard = acknowledged
+            .and_then(|delivery| acknowledge(&streams, &delivery, message.payload, message.reply, effects))
+            .unwrap_or(false);
         if !is_heard {
             no_responders(streams.hub(), message.reply, effects);
         }
@@ -38,65 +38,28 @@ impl Sink for AcknowledgementSink {
 impl Sink for FlowControlSink {
     fn take(&self, message: &Message<'_>, effects: &mut Effects) {
         let Some(streams) = self.0.upgrade() else { return };
-        let Some((stream, consumer, token)) = question(message.subject) else { return };
+        let Some((stream, consumer, token)) = read_flow_control(message.subject) else { return };
         if let Some(stream) = streams.find(stream) {
             stream.flow_answered(consumer, token, effects);
         }
     }
 }
 
-/// Which delivery an acknowledgement is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Delivered<'s> {
-    stream: &'s str,
-    consumer: &'s str,
-    /// The message.
-    sequence: u64,
-}
-
-impl<'s> Delivered<'s> {
-    /// Reads the subject of an acknowledgement.  Behind its prefix it has seven tokens: stream, consumer, how often the
-    /// message was delivered, its sequence, the number of the delivery, the time and how many were pending.  In the longer form
-    /// a domain and the hash of an account stand before them, and a token without meaning may follow.
-    fn read(subject: &'s [u8]) -> Option<Delivered<'s>> {
-        let subject = std::str::from_utf8(subject).ok()?.strip_prefix(ACKNOWLEDGEMENT_PREFIX)?;
-        let (mut tokens, mut count) = ([""; 10], 0);
-        for token in subject.split('.') {
-            *tokens.get_mut(count)? = token;
-            count += 1;
-        }
-        let tokens = match count {
-            7 => &tokens[..],
-            9 | 10 => &tokens[2..],
-            _ => return None,
-        };
-        Some(Delivered { stream: tokens[0], consumer: tokens[1], sequence: tokens[3].parse().ok()? })
-    }
-}
-
-/// Reads the subject of an answer to flow control: stream, consumer, and the question.
-fn question(subject: &[u8]) -> Option<(&str, &str, FlowToken)> {
-    let subject = std::str::from_utf8(subject).ok()?.strip_prefix(FLOW_CONTROL_PREFIX)?;
-    let (stream, rest) = subject.split_once('.')?;
-    let (consumer, token) = rest.split_once('.')?;
-    Some((stream, consumer, FlowToken::read(token.as_bytes())?))
-}
-
-/// Hands an acknowledgement to its consumer; false if there is no such consumer.
+/// Hands an acknowledgement to its consumer; false if there is no such consumer, nothing if no message is named.
 fn acknowledge(
     streams: &Arc<Streams>,
-    delivered: &Delivered<'_>,
+    delivery: &Acknowledged<'_>,
     payload: &[u8],
     reply: &[u8],
     effects: &mut Effects,
-) -> bool {
-    let Delivered { stream, consumer, sequence } = *delivered;
-    let Some(stream) = streams.find(stream) else { return false };
+) -> Option<bool> {
+    let (sequence, consumer) = (delivery.sequence()?, delivery.consumer);
+    let stream = streams.find(delivery.stream)?;
     let hub = streams.hub();
     let Some((acknowledgement, next)) = read(payload) else {
         // An unknown payload changes nothing, but its sender must not learn that nobody heard it.
         send(hub, reply, b"", b"", effects);
-        return stream.has_consumer(consumer);
+        return Some(stream.has_consumer(consumer));
     };
     let next = next.filter(|_| !reply.is_empty()).map(|body| request(body, reply));
     if let Some(Err((code, description))) = &next {
@@ -109,7 +72,7 @@ fn acknowledge(
         Box::new(move |effects: &mut Effects| send(&hub, &reply, b"", b"", effects)) as _
     });
     let said = Said { sequence, acknowledgement, next: next.and_then(Result::ok) };
-    stream.acknowledge_delivery(consumer, said, answered, effects)
+    Some(stream.acknowledge_delivery(consumer, said, answered, effects))
 }
 
 /// Reads a payload.
@@ -166,23 +129,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subjects_of_acknowledgements_have_two_forms() {
-        let delivered = Some(Delivered { stream: "S", consumer: "C", sequence: 7 });
-        for (subject, expected) in [
-            ("$JS.ACK.S.C.1.7.3.1795880117230411844.12", delivered),
-            ("$JS.ACK._.hash.S.C.1.7.3.1795880117230411844.12", delivered),
-            ("$JS.ACK.domain.hash.S.C.1.7.3.1795880117230411844.12.random", delivered),
-            ("$JS.ACK.S.C.1.x.3.1795880117230411844.12", None),
-            ("$JS.ACK.S.C.1.7.3.1795880117230411844", None),
-            ("$JS.ACK.hash.S.C.1.7.3.1795880117230411844.12", None),
-            ("$JS.ACK.domain.hash.S.C.1.7.3.1795880117230411844.12.random.more", None),
-            ("$JS.FC.S.C.0001", None),
-        ] {
-            assert_eq!(Delivered::read(subject.as_bytes()), expected, "{subject}");
-        }
-    }
-
-    #[test]
     fn payloads_say_what_receivers_mean() {
         use Acknowledgement::{InProgress, Negative, Positive, Terminate};
         let seconds = |seconds| Negative(Some(Duration::from_secs(seconds)));
@@ -207,15 +153,6 @@ mod tests {
         ];
         for (payload, expected) in cases {
             assert_eq!(read(payload), *expected, "{}", String::from_utf8_lossy(payload));
-        }
-    }
-
-    #[test]
-    fn answers_name_their_question() {
-        assert_eq!(question(b"$JS.FC.S.C.0011"), Some(("S", "C", FlowToken(33))));
-        for wrong in [&b"$JS.FC.S.C.001"[..], b"$JS.FC.S.C.00011", b"$JS.FC.S.C.0.11", b"$JS.FC.S.0011", b"x"]
-        {
-            assert_eq!(question(wrong), None, "{}", String::from_utf8_lossy(wrong));
         }
     }
 }

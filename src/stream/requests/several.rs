@@ -228,21 +228,3 @@ impl Source {
 fn count(stream: &Stream, filter: &Filter, from: u64) -> Result<(u64, u64), segment::ReadError> {
     stream.with(|state| Ok((state.data.count(from, filter)?, state.data.index().last())))
 }
-
-impl Place {
-    /// Where the message ends in the journal, about, if it is there.
-    fn end_in_journal(&self) -> Option<u64> {
-        match self {
-            Place::Journal(position, length) => Some(position.0 + *length as u64),
-            Place::Memory(_) | Place::File(_) => None,
-        }
-    }
-
-    /// How many bytes of the journal are read from the message on, if they are read up to `end`.
-    fn bytes_until(&self, end: Option<u64>) -> usize {
-        match (self, end) {
-            (Place::Journal(position, _), Some(end)) => end.saturating_sub(position.0) as usize,
-            _ => 0,
-        }
-    }
-}

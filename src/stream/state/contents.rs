@@ -54,6 +54,24 @@ pub(crate) enum Place {
     File(Arc<Segment>),
 }
 
+impl Place {
+    /// Where the message ends in the journal, about, if it is there.
+    pub(in crate::stream) fn end_in_journal(&self) -> Option<u64> {
+        match self {
+            Place::Journal(position, length) => Some(position.0 + *length as u64),
+            Place::Memory(_) | Place::File(_) => None,
+        }
+    }
+
+    /// How many bytes of the journal are read from the message on, if they are read up to `end`.
+    pub(in crate::stream) fn bytes_until(&self, end: Option<u64>) -> usize {
+        match (self, end) {
+            (Place::Journal(position, _), Some(end)) => end.saturating_sub(position.0) as usize,
+            _ => 0,
+        }
+    }
+}
+
 /// What is known of a message without reading it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Facts {

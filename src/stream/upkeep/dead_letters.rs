@@ -20,6 +20,7 @@ use super::RETRY_MICROS;
 use crate::clock::Now;
 use crate::delivery::{Effects, Message};
 use crate::stream::consumer::effect::DeadLetter;
+use crate::stream::header_names;
 use crate::stream::json::Time;
 use crate::stream::message::StoredMessage;
 use crate::stream::reading::ReadError;
@@ -37,14 +38,14 @@ const BREAK_MICROS: u64 = 50_000;
 
 /// The headers that a letter has of its own.
 const OWN: [&str; 8] = [
-    "Nats-Stream",
-    "Nats-Subject",
-    "Nats-Sequence",
-    "Nats-Time-Stamp",
-    "Nats-Consumer",
-    "Nats-Deliveries",
-    "Nats-Dead-Letter-Cause",
-    "Nats-Dead-Letter-Time",
+    header_names::STREAM,
+    header_names::SUBJECT,
+    header_names::SEQUENCE,
+    header_names::TIME,
+    header_names::CONSUMER,
+    header_names::DELIVERIES,
+    header_names::CAUSE,
+    header_names::LEFT_TIME,
 ];
 
 /// A letter that could not be stored.
@@ -164,7 +165,7 @@ impl Stream {
             (OWN[5], number_of(deliveries.into())),
             (OWN[6], cause.text().as_bytes().to_vec()),
             (OWN[7], time(nanoseconds(now))),
-            ("Nats-Msg-Id", id.into_bytes()),
+            (header_names::MESSAGE_ID, id.into_bytes()),
         ];
         for (name, value) in values {
             // Neither names nor subjects have line breaks.

@@ -6,17 +6,15 @@
 use quartet_protocol::broker::headers::Headers;
 
 use super::age::Ending;
+use crate::stream::header_names;
 use crate::stream::json::Nanoseconds;
 use crate::stream::running::Reading;
 use crate::stream::shared::Stream;
 
-/// The header by which a marker is known.
-const REASON: &[u8] = b"Nats-Marker-Reason";
-
 /// The headers of a marker with this lifetime.
 pub(super) fn headers(lifetime: Nanoseconds) -> Vec<u8> {
-    let lifetime = super::headers::duration(lifetime);
-    format!("NATS/1.0\r\nNats-Marker-Reason: MaxAge\r\nNats-TTL: {lifetime}\r\nNats-Rollup: sub\r\n\r\n")
+    use header_names::{LIFETIME, MARKER_REASON, ROLLUP};
+    format!("NATS/1.0\r\n{MARKER_REASON}: MaxAge\r\n{LIFETIME}: {lifetime}\r\n{ROLLUP}: sub\r\n\r\n")
         .into_bytes()
 }
 
@@ -24,7 +22,8 @@ impl Stream {
     /// Whether the last message of a subject is a marker; a message that cannot be read counts as none.
     pub(super) fn is_marker(&self, ending: &Ending) -> bool {
         let is_marker = self.read(ending.last, &ending.place, 0, &mut Reading::default(), |message| {
-            Headers::new(message.headers).is_some_and(|headers| headers.get(REASON).is_some())
+            Headers::new(message.headers)
+                .is_some_and(|headers| headers.get(header_names::MARKER_REASON.as_bytes()).is_some())
         });
         is_marker.unwrap_or(false)
     }

@@ -10,6 +10,7 @@ use quartet_protocol::broker::headers::Headers;
 use crate::delivery::{Effects, Message};
 use crate::stream::api::direct;
 use crate::stream::filter::Filter;
+use crate::stream::header_names;
 use crate::stream::message::StoredMessage;
 use crate::stream::pending::Then;
 use crate::stream::shared::{Keeping, State, Stream};
@@ -57,7 +58,9 @@ impl Stream {
     /// Whether the message was published again by this stream before.
     fn has_published(&self, message: &StoredMessage<'_>) -> bool {
         Headers::new(message.headers).is_some_and(|headers| {
-            headers.iter().any(|(name, value)| name == b"Nats-Stream" && value == self.name.as_bytes())
+            headers
+                .iter()
+                .any(|(name, value)| name == header_names::STREAM.as_bytes() && value == self.name.as_bytes())
         })
     }
 }

@@ -11,6 +11,7 @@ use super::RETRY_MICROS;
 use super::together::Step;
 use crate::clock::Now;
 use crate::delivery::{Effects, Message};
+use crate::stream::header_names;
 use crate::stream::ingest::Wishes;
 use crate::stream::message::StoredMessage;
 use crate::stream::pending::Then;
@@ -33,13 +34,13 @@ impl Publication {
         let wishes = Headers::new(message.headers).map(Wishes::read)?;
         let mut headers = super::headers::without_requests(message.headers, &[]);
         let own = [
-            (&b"Nats-Scheduler"[..], Some(message.subject)),
-            (b"Nats-Schedule-Next", Some(&b"purge"[..])),
-            (b"Nats-TTL", wishes.schedule_lifetime),
+            (header_names::SCHEDULER, Some(message.subject)),
+            (header_names::SCHEDULE_NEXT, Some(&b"purge"[..])),
+            (header_names::LIFETIME, wishes.schedule_lifetime),
         ];
         for (name, value) in own {
             // A subject has no line breaks, and a value had none where it stood before.
-            let _ = value.map(|value| headers.push(name, value));
+            let _ = value.map(|value| headers.push(name.as_bytes(), value));
         }
         let (target, payload) = (wishes.schedule_target?.into(), message.payload.into());
         Some(Publication { target, headers: headers.finish(), payload })

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use super::watching::watch;
 use super::{Bucket, Operation, check_key_pattern, check_name, is_set, stream_name};
 use crate::http::endpoint::{
-    Accept, Context, Json, OpenApiRouter, PathText, Problem, Query, State, json_with_status, problems, routes,
+    Accept, Context, Json, OpenApiRouter, PathText, Problem, Query, State, TTL_SECONDS_MAX, json_with_status,
+    problems, routes,
 };
 use crate::stream::definition::{Storage, StreamDefinition};
 use crate::stream::endpoints::messages::unreadable;
@@ -27,9 +28,6 @@ const PORTION: Portion = Portion { messages: 256, bytes: 1 << 20 };
 
 /// Messages that are looked at for one response; the next request continues from there.
 const LOOKED_AT_MAX: u64 = 100_000;
-
-/// The longest time for which values may be kept, in seconds.
-const TTL_MAX: f64 = 3_155_760_000.0;
 
 /// In nanoseconds.
 const SECOND: f64 = 1e9;
@@ -75,8 +73,8 @@ impl Definition {
         if !(1..=HISTORY_MAX).contains(&history) {
             return Err(Problem::invalid("history", format!("from 1 to {HISTORY_MAX}")));
         }
-        if self.ttl.is_some_and(|ttl| !(0.1..=TTL_MAX).contains(&ttl)) {
-            return Err(Problem::invalid("ttl", format!("from 0.1 to {TTL_MAX} seconds")));
+        if self.ttl.is_some_and(|ttl| !(0.1..=f64::from(TTL_SECONDS_MAX)).contains(&ttl)) {
+            return Err(Problem::invalid("ttl", format!("from 0.1 to {TTL_SECONDS_MAX} seconds")));
         }
         let ttl = self.ttl.unwrap_or(0.0);
         for (name, limit) in

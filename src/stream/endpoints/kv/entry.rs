@@ -7,14 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use quartet_protocol::broker::headers::Headers;
 use serde::Serialize;
 
+use crate::stream::header_names;
 use crate::stream::json::Time;
 use crate::stream::message::StoredMessage;
-
-/// The header that says what an entry does, unless it is a value.
-pub(super) const OPERATION: &[u8] = b"KV-Operation";
-
-/// The header of markers that the server itself leaves where a value was.
-const MARKER: &[u8] = b"Nats-Marker-Reason";
 
 /// What an entry does to its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
@@ -33,7 +28,9 @@ impl Operation {
     /// What the headers of a message say.
     pub(super) fn of(headers: &[u8]) -> Operation {
         let Some(headers) = Headers::new(headers) else { return Operation::Put };
-        match (headers.get(OPERATION), headers.get(MARKER)) {
+        let get = |name: &str| headers.get(name.as_bytes());
+        // The server itself leaves markers where a value was.
+        match (get(header_names::KEY_OPERATION), get(header_names::MARKER_REASON)) {
             (Some(b"DEL"), _) => Operation::Delete,
             (Some(b"PURGE"), _) => Operation::Purge,
             (_, Some(_)) => Operation::Delete,

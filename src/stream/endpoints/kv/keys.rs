@@ -14,8 +14,8 @@ use super::writing::Writing;
 use super::{Bucket, Entry, Operation, check_key, is_set};
 use crate::broker::endpoints::headers_of;
 use crate::http::endpoint::{
-    Accept, Body, Context, Json, OpenApiRouter, PathParts, Problem, Query, State, json_with_status, problems,
-    routes,
+    Accept, Body, Context, Json, OpenApiRouter, PathParts, Problem, Query, State, TTL_SECONDS_MAX,
+    json_with_status, problems, routes,
 };
 use crate::stream::api::get::MessageGet;
 use crate::stream::endpoints::messages::{unreadable, with_type};
@@ -28,9 +28,6 @@ use crate::stream::{Follower, Portion, Seen};
 
 /// Entries of a history, of which a bucket keeps 64 at most, and their bytes.
 const HISTORY: Portion = Portion { messages: 64, bytes: 4 << 20 };
-
-/// The longest time to live of a value, in seconds.
-const TTL_MAX: u64 = 3_155_760_000;
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {
     OpenApiRouter::new().routes(routes!(read_key, write_key, delete_key))
@@ -173,8 +170,8 @@ async fn write_key(
     let Body(value) = Body::from_request(request, &context).await?;
     let (bucket, key) = (Bucket::find(&context, text(bucket, "bucket")?)?, text(key, "key")?);
     check_key(&key)?;
-    if ttl.is_some_and(|ttl| !(1..=TTL_MAX).contains(&ttl)) {
-        return Err(Problem::invalid("ttl", format!("from 1 to {TTL_MAX} seconds")));
+    if ttl.is_some_and(|ttl| !(1..=u64::from(TTL_SECONDS_MAX)).contains(&ttl)) {
+        return Err(Problem::invalid("ttl", format!("from 1 to {TTL_SECONDS_MAX} seconds")));
     }
     let last = bucket.last(&key)?;
     let is_new = last.is_none_or(|last| !last.is_there);

@@ -1,18 +1,18 @@
 //! Writing an entry, and waiting for the answer of the bucket's stream.
 
+use std::future::poll_fn;
+
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use quartet_protocol::broker::headers::HeaderBlock;
-use tokio::sync::oneshot;
 
 use super::conditions::Conditions;
-use super::entry::OPERATION;
 use super::{Bucket, Last, Operation};
 use crate::delivery::{Effects, Listener, Message};
 use crate::http::endpoint::{Context, Problem, problems};
 use crate::stream::api::error::{self, ApiError};
 use crate::stream::endpoints::{act, problem_of};
-use crate::stream::{Incoming, Outcome, Publisher};
+use crate::stream::{Incoming, Outcome, OwedOutcome, header_names};
 
 /// What is to be written.
 pub(super) struct Writing<'w> {
@@ -33,26 +33,28 @@ impl Writing<'_> {
     /// The headers of the entry.
     fn block(&self, expected: Option<u64>) -> Result<Vec<u8>, Problem> {
         let mut block = HeaderBlock::new();
-        let mut push = |name: &[u8], value: &[u8]| {
-            block.push(name, value).map_err(|invalid| Problem::invalid("headers", invalid.to_string()))
+        let mut push = |name: &str, value: &[u8]| {
+            block
+                .push(name.as_bytes(), value)
+                .map_err(|invalid| Problem::invalid("headers", invalid.to_string()))
         };
         if let Some(word) = self.operation.word() {
-            push(OPERATION, word)?;
+            push(header_names::KEY_OPERATION, word)?;
         }
         if self.operation == Operation::Purge {
-            push(b"Nats-Rollup", b"sub")?;
+            push(header_names::ROLLUP, b"sub")?;
         }
         if let Some(expected) = expected {
-            push(b"Nats-Expected-Last-Subject-Sequence", expected.to_string().as_bytes())?;
+            push(header_names::EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string().as_bytes())?;
         }
         if let Some(ttl) = self.ttl {
-            push(b"Nats-TTL", format!("{ttl}s").as_bytes())?;
+            push(header_names::LIFETIME, format!("{ttl}s").as_bytes())?;
         }
         // `curl -d` sends this type with any body, so it says nothing about the value.
         let is_form = |value: &[u8]| value.starts_with(crate::http::endpoint::media_type::FORM.as_bytes());
         let said = self.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
         if let Some(media_type) = said.filter(|value| self.operation == Operation::Put && !is_form(value)) {
-            push(b"Content-Type", media_type)?;
+            push("Content-Type", media_type)?;
         }
         Ok(if block.is_empty() { Vec::new() } else { block.finish() })
     }
@@ -85,26 +87,21 @@ async fn store(
     headers: Vec<u8>,
     payload: Bytes,
 ) -> Result<Result<u64, ApiError>, Problem> {
-    let (sender, answer) = oneshot::channel();
-    let is_there = act(context, |effects| {
+    let owed = act(context, |effects| {
         let incoming =
             Incoming { subject: subject.as_bytes(), headers: &headers, payload: &payload, left: None };
         let fan_out = context.services().fan_out.clone();
         let (subject, headers, payload) = (subject.clone(), headers.clone(), payload.clone());
-        let publisher = Publisher::Caller(Box::new(move |_, outcome: Outcome, effects: &mut Effects| {
+        let told = move |outcome: &Outcome, effects: &mut Effects| {
             if outcome.as_ref().is_ok_and(|receipt| !receipt.is_duplicate) {
                 let message = Message::new(subject.as_bytes(), &payload);
                 let message = Message { headers: &headers, listener: Listener::Http, ..message };
                 fan_out.publish_to_subscribers(&message, effects);
             }
-            drop(sender.send(outcome));
-        }));
-        bucket.stream.store(&incoming, context.now(), publisher, effects)
+        };
+        OwedOutcome::of(&bucket.stream, &incoming, context.now(), told, effects)
     });
-    if !is_there {
-        return Err(problem_of(&error::STREAM_NOT_FOUND.error()));
-    }
-    let lost = || Err(error::STORE_FAILED.with("the disk has failed, so the value may be lost"));
-    let outcome = context.wait_for(answer).await?.unwrap_or_else(|_| lost());
+    let owed = owed.ok_or_else(|| problem_of(&error::STREAM_NOT_FOUND.error()))?;
+    let outcome = context.wait_for(poll_fn(|task| owed.poll(task.waker()))).await?;
     Ok(outcome.map(|receipt| receipt.sequence))
 }

@@ -2,6 +2,8 @@
 
 mod acknowledgements;
 mod consumers;
+#[path = "../../../../tests/support/delivered.rs"]
+mod delivered;
 mod direct;
 mod messages;
 mod streams;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use quartet_protocol::buffer::Buffer;
 use serde_json::Value;
 
+use self::delivered::Delivered;
 use crate::alarm::Alarm;
 use crate::clock::{Clock, Now};
 use crate::delivery::{Effects, Encoding, FanOut, Message, Outbox, Subscription, SubscriptionOptions, Topic};
@@ -103,7 +106,7 @@ impl Server {
         self.effects.deliver(&Alarm::default());
         let mut buffer = Buffer::new();
         self.outbox.drain_into(&mut buffer);
-        messages(&buffer.into_bytes())
+        Delivered::all(&buffer.into_bytes()).into_iter().map(Got::from).collect()
     }
 
     /// The answers to a message with a reply subject.
@@ -154,26 +157,14 @@ impl Server {
     }
 }
 
-/// The messages in what a connection would write.
-fn messages(mut bytes: &[u8]) -> Vec<Got> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let end = bytes.windows(2).position(|pair| pair == b"\r\n").expect("a line ends");
-        let line = text(&bytes[..end]);
-        bytes = &bytes[end + 2..];
-        let words: Vec<&str> = line.split(' ').collect();
-        let (head, lengths) = words.split_at(words.len() - if words[0] == "HMSG" { 2 } else { 1 });
-        let lengths: Vec<usize> = lengths.iter().map(|length| length.parse().expect("a length")).collect();
-        let (of_headers, total) =
-            (if lengths.len() == 2 { lengths[0] } else { 0 }, lengths[lengths.len() - 1]);
-        found.push(Got {
-            subject: head[1].to_owned(),
-            reply: head.get(3).copied().unwrap_or_default().to_owned(),
-            headers: text(&bytes[..of_headers]),
-            payload: text(&bytes[of_headers..total]),
-        });
-        bytes = &bytes[total + 2..];
+impl From<Delivered> for Got {
+    fn from(delivered: Delivered) -> Got {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Got {
+            headers: text(&delivered.headers),
+            payload: text(&delivered.payload),
+            subject: delivered.subject,
+            reply: delivered.reply,
+        }
     }
-    found
 }
