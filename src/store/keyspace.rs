@@ -364,7 +364,7 @@ mod tests {
         keyspace.unlock();
         let discarded = keyspace.take_discarded();
         assert_eq!(discarded.len(), 1);
-        assert_eq!(discarded[0].view().object().map(|object| object.is_empty()), Ok(false));
+        assert_eq!(discarded[0].view().object().map(|object| object.is_empty()), Some(false));
         store.add_memory(keyspace.take_memory_delta());
         let mut recounted = 0;
         store.visit_each(|shard| recounted += shard.memory());

@@ -12,13 +12,13 @@
 //! | `lifetime`, `recency/` | how long keys live; how keys are used, which eviction judges them by |
 //! | `released` | the work that a shard leaves for the time after it is unlocked |
 //! | `shard` | the keys behind one lock: every change of a key passes here |
-//! | `strings`, `objects`, `pinned` | the operations of a shard on each type of value |
+//! | `strings`, `objects/`, `pinned` | the operations of a shard on each type of value |
 //! | `databases` | the shards of all databases, and the gate |
 //! | `keyspace` | a command's view of the store |
 //! | `eviction/` | which key goes when memory runs out |
 //!
-//! A new type of value is a file in `object/` and a variant of `Object`, a function in `objects` that writes to it, and a file of
-//! commands in `cache/commands`.
+//! A new type of value is a file in `object/` that reads it, with a kind of packed value and a variant of `Object`, a file in
+//! `objects/` that writes to it, and a file of commands in `cache/commands`.
 
 mod chunks;
 mod databases;
@@ -50,7 +50,8 @@ pub use hash::SHARD_COUNT;
 pub use interests::{WaiterId, WatchFlag};
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
-pub use object::{Hash, HashLimits, HashWriter, Object};
+pub use object::{Hash, Object, Packed, PackedKind, Part, Parts};
+pub use objects::{HashLimits, HashWriter};
 pub use recency::AccessContext;
 pub use released::{ReadyKey, Released};
 pub use shard::{Counts, Key, MemoryParts, Shard};

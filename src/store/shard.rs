@@ -475,7 +475,7 @@ impl Shard {
 
     /// Drops an entry that was taken out, a large one once the shard is unlocked.
     pub(super) fn discard(&mut self, entry: Entry) {
-        let is_large = entry.view().object().is_ok_and(|object| object.memory() >= FREED_LATER_MIN);
+        let is_large = entry.view().object().is_some_and(|object| object.memory() >= FREED_LATER_MIN);
         if is_large {
             self.leftovers.discarded.push(entry);
         }

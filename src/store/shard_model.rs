@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::entries::{Deadline, EntryRef, INLINE_VALUE_MAX};
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
-use super::object::{HashLimits, Object};
+use super::object::Parts;
+use super::objects::HashLimits;
 use super::recency::{AccessContext, Recency};
 use super::shard::{Key, Shard};
 use super::value::{ContentType, ValueType, WrongType};
@@ -90,7 +91,7 @@ impl Held {
     fn of(entry: EntryRef<'_>) -> Held {
         let is_typed = entry.content_type().is_some_and(|text| text == CONTENT_TYPE);
         let mut fields = BTreeMap::new();
-        if let Ok(hash) = entry.object().and_then(Object::hash) {
+        if let Ok(hash) = entry.parts().and_then(Parts::hash) {
             hash.for_each(|field, value| assert!(fields.insert(field[0], value.to_vec()).is_none()));
         }
         Held { value_type: entry.value_type(), bytes: entry.bytes().to_vec(), is_typed, fields }

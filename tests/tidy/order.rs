@@ -73,6 +73,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "interests",
             "shard_lock",
             // Values with parts.
+            "object/item",
             "object/packed",
             "object/fields",
             "object/hash",
@@ -81,6 +82,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "entries/entry/layout",
             "entries/entry/view",
             "entries/entry",
+            "entries/entry/packed",
             "entries/expiry",
             "entries/table",
             "entries",
@@ -103,6 +105,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "released",
             "shard",
             "strings",
+            "objects/hash",
             "objects",
             "pinned",
             "shard_model",

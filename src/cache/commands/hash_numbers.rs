@@ -37,7 +37,7 @@ fn hincrby(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.require_value_size(field.len())?;
     let key = call.key(1);
     let sum = write_hash(call, &key, |hash| {
-        let old = hash.hash().get(field).map_or(Some(0), parse_integer);
+        let old = hash.hash().get(field).map_or(Some(0), |value| parse_integer(&value));
         let old = old.ok_or_else(|| Refusal::new("ERR hash value is not an integer"))?;
         let sum = old.checked_add(increment).ok_or(Refusal::OVERFLOW)?;
         require_room(hash, 1)?;
@@ -57,7 +57,7 @@ fn hincrbyfloat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.require_value_size(field.len())?;
     let key = call.key(1);
     let sum = write_hash(call, &key, |hash| {
-        let old = LongDouble::parse(hash.hash().get(field).unwrap_or(b"0"));
+        let old = LongDouble::parse(hash.hash().get(field).as_deref().unwrap_or(b"0"));
         let old = old.ok_or_else(|| Refusal::new("ERR hash value is not a float"))?;
         let Spelled::Finite(old) = old else { return Err(Refusal::NOT_FINITE) };
         let sum = old.add(increment).ok_or(Refusal::NOT_FINITE)?.text();

@@ -111,7 +111,7 @@ fn write_pair(output: &mut Output, field: &[u8], value: &[u8], with_values: bool
 }
 
 /// Writes up to `wanted` different fields.
-fn write_sample(output: &mut Output, hash: &Hash, wanted: usize, with_values: bool, random: &mut Random) {
+fn write_sample(output: &mut Output, hash: Hash<'_>, wanted: usize, with_values: bool, random: &mut Random) {
     let length = hash.len();
     write_head(output, wanted.min(length), with_values);
     if wanted >= length {
@@ -124,7 +124,7 @@ fn write_sample(output: &mut Output, hash: &Hash, wanted: usize, with_values: bo
 /// Writes `wanted` fields, each drawn from all.  False if the reply became too long.
 fn write_repeated(
     output: &mut Output,
-    hash: &Hash,
+    hash: Hash<'_>,
     mut wanted: usize,
     with_values: bool,
     random: &mut Random,

@@ -5,7 +5,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::store::{EntryRef, Hash, HashLimits, HashWriter, Key};
+use crate::store::{EntryRef, Hash, HashLimits, HashWriter, Key, Part};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -219,7 +219,7 @@ fn hstrlen(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let field = call.arguments.at(2);
     read_hash(call, |hash, output| {
         let value = hash.and_then(|hash| hash.get(field));
-        output.integer(value.map_or(0, <[u8]>::len) as i64);
+        output.integer(value.map_or(0, |value| value.len()) as i64);
     })
 }
 
@@ -294,7 +294,7 @@ fn hgetdel(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 /// If the key holds something else.
 pub(super) fn read_hash(
     call: &mut Call<'_, '_>,
-    reply: impl FnOnce(Option<&Hash>, &mut Output),
+    reply: impl FnOnce(Option<Hash<'_>>, &mut Output),
 ) -> Result<(), Refusal> {
     let key = call.key(1);
     let hash = call.keyspace.read(&key).map(hash_of).transpose()?;
@@ -331,13 +331,13 @@ fn limits(call: &Call<'_, '_>) -> HashLimits {
 }
 
 /// The hash that an entry holds.
-fn hash_of(entry: EntryRef<'_>) -> Result<&Hash, Refusal> {
-    Ok(entry.object()?.hash()?)
+fn hash_of(entry: EntryRef<'_>) -> Result<Hash<'_>, Refusal> {
+    Ok(entry.parts()?.hash()?)
 }
 
-fn write_value(output: &mut Output, value: Option<&[u8]>) {
+fn write_value(output: &mut Output, value: Option<Part<'_>>) {
     match value {
-        Some(value) => output.bulk(value),
+        Some(value) => output.bulk(&value),
         None => output.null(),
     }
 }

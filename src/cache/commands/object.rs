@@ -157,8 +157,8 @@ fn not_kept(what: &str) -> Refusal {
 
 /// The name Redis gives to how it would keep this value.
 pub fn encoding_of(entry: EntryRef<'_>) -> &'static str {
-    if let Ok(object) = entry.object() {
-        return object.encoding();
+    if let Ok(parts) = entry.parts() {
+        return parts.encoding();
     }
     let value = match entry.string() {
         Ok(value) if !entry.is_modified() => value.bytes(),

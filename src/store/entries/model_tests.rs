@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::table::Table;
 use super::{Entries, Entry, EntryRef, INLINE_VALUE_MAX, Position};
 use crate::store::hash::KeyHasher;
-use crate::store::object::{Hash, HashLimits, HashWriter, Object};
+use crate::store::object::{Encoded, FieldTable, Object, PACKED_SIZE_MAX, PackedKind, Parts};
 use crate::store::value::{ContentType, Value, ValueType, WrongType};
 
 /// Where an entry was found.
@@ -96,19 +96,26 @@ fn made(model: &Model) -> Entry {
     match model.value_type {
         ValueType::Pinned => Entry::new_pinned(&model.key, &model.value, model.deadline),
         ValueType::Hash => {
-            let mut object = Box::new(Object::Hash(Hash::new()));
-            set_field(&mut object, &model.value);
-            Entry::new_object(&model.key, object, model.deadline)
+            let mut entry = Entry::new_packed(&model.key, PackedKind::Hash, model.deadline);
+            set_field(&mut entry, &model.value);
+            entry
         }
         ValueType::String => Entry::new(&model.key, &model.value, model.deadline),
     }
 }
 
-/// Writes the one field of an object.
-fn set_field(object: &mut Object, value: &[u8]) {
-    let limits = HashLimits { entries: 8, value: 20 };
-    let hash = object.hash_mut().expect("it is a hash");
-    HashWriter::new(hash, limits, &KeyHasher::new(1)).set(b"field", value);
+/// Writes the one field of a hash.
+fn set_field(entry: &mut Entry, value: &[u8]) {
+    if let Some(packed) = entry.view().packed() {
+        let range = 0..packed.size();
+        if value.len() < 100 || value.len() + 10 < PACKED_SIZE_MAX && value.len().is_multiple_of(2) {
+            let (field, value) = (Encoded::new(b"field"), Encoded::new(value));
+            return entry.splice_packed(range, &[field.pieces(), value.pieces()].concat(), 2);
+        }
+        entry.set_object(Box::new(Object::Hash(FieldTable::new(KeyHasher::new(1)))));
+    }
+    let Some(Object::Hash(table)) = entry.object_mut() else { unreachable!("it was just put there") };
+    table.set(b"field", value);
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -133,7 +140,7 @@ fn assert_same(entry: &Entry, model: &Model) {
     assert_eq!(view.key(), model.key);
     let is_hash = model.value_type == ValueType::Hash;
     assert_eq!(view.bytes(), if is_hash { &[][..] } else { &model.value });
-    assert_eq!(view.object().is_ok(), is_hash);
+    assert_eq!(view.parts().is_ok(), is_hash);
     assert_eq!(view.value_type(), model.value_type);
     assert_eq!(view.content_type(), model.content_type.as_deref());
     assert_eq!(view.deadline(), model.deadline);
@@ -150,16 +157,16 @@ fn assert_same(entry: &Entry, model: &Model) {
         }
         ValueType::Hash => {
             assert_eq!(view.string().map(Value::bytes), Err(WrongType));
-            let value = view.object().and_then(Object::hash).map(|hash| hash.get(b"field"));
-            assert_eq!(value, Ok(Some(model.value.as_slice())));
+            let hash = view.parts().and_then(Parts::hash).expect("it is a hash");
+            assert_eq!(hash.get(b"field").as_deref(), Some(model.value.as_slice()));
         }
     }
     let is_shared = matches!(view.string(), Ok(Value::Shared(_)));
     assert_eq!(is_shared, model.value.len() > INLINE_VALUE_MAX && !is_hash);
     let content_type = model.content_type.as_ref().map_or(0, |text| 1 + text.len());
     let bytes = model.key.len() + model.value.len() + content_type;
-    let object = view.object().map_or(0, Object::memory);
-    assert!((bytes + 8..=bytes + 96 + object).contains(&view.memory()));
+    let object = view.object().map_or(model.value.len() / 8, Object::memory);
+    assert!((bytes + 8..=bytes + 96 + object).contains(&view.memory()), "{bytes} {}", view.memory());
 }
 
 proptest! {
@@ -209,9 +216,9 @@ proptest! {
                     model.recency = 0;
                 }
                 Change::Field(value) => {
-                    if let Some(object) = entry.object_mut() {
+                    if entry.view().parts().is_ok() {
                         assert_eq!(model.value_type, ValueType::Hash);
-                        set_field(object, &value);
+                        set_field(&mut entry, &value);
                         model.value = value;
                     }
                 }

@@ -17,7 +17,7 @@ const PIECE: usize = 1024 / size_of::<Pair>();
 const NONE: u32 = u32::MAX;
 
 /// The most pairs: places have 32 bits, and one value of them is [`NONE`].
-pub(super) const LENGTH_MAX: usize = NONE as usize;
+pub(in crate::store) const LENGTH_MAX: usize = NONE as usize;
 
 /// A table does not shrink below so many buckets, and not before it has this many times as many buckets as pairs.
 const BUCKETS_MIN: usize = 16;
@@ -38,7 +38,7 @@ struct Pair {
 }
 
 /// See the head of the file.
-pub(super) struct FieldTable {
+pub struct FieldTable {
     hasher: KeyHasher,
     row: Vec<Vec<Pair>>,
     length: usize,
@@ -69,46 +69,46 @@ impl Pair {
 
 impl FieldTable {
     /// An empty table.
-    pub(super) fn new(hasher: KeyHasher) -> FieldTable {
+    pub(in crate::store) fn new(hasher: KeyHasher) -> FieldTable {
         FieldTable { hasher, row: Vec::new(), length: 0, heads: Chunks::default(), pair_memory: 0 }
     }
 
     /// Number of pairs.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::store) fn len(&self) -> usize {
         self.length
     }
 
     /// Bytes of memory, without those of this value itself.
-    pub(super) fn memory(&self) -> usize {
+    pub(in crate::store) fn memory(&self) -> usize {
         let row = self.row.len() * PIECE * size_of::<Pair>() + self.row.capacity() * size_of::<Vec<Pair>>();
         row + self.heads.memory() + self.pair_memory
     }
 
     /// The same, added up pair by pair.
     #[cfg(test)]
-    pub(super) fn recounted_memory(&self) -> usize {
+    pub(in crate::store) fn recounted_memory(&self) -> usize {
         let pairs: usize = self.row.iter().flatten().map(Pair::memory).sum();
         self.memory() - self.pair_memory + pairs
     }
 
     /// The value of a field.
-    pub(super) fn get(&self, field: &[u8]) -> Option<&[u8]> {
+    pub(in crate::store) fn get(&self, field: &[u8]) -> Option<&[u8]> {
         self.find(field, self.hash(field)).map(|at| self.pair(at).value())
     }
 
     /// The pair at a place in the row.
-    pub(super) fn pair_at(&self, place: usize) -> (&[u8], &[u8]) {
+    pub(in crate::store) fn pair_at(&self, place: usize) -> (&[u8], &[u8]) {
         let pair = &self.row[place / PIECE][place % PIECE];
         (pair.field(), pair.value())
     }
 
     /// All pairs.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(in crate::store) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.row.iter().flatten().map(|pair| (pair.field(), pair.value()))
     }
 
     /// Writes the value of a field; true if the field is new.
-    pub(super) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+    pub(in crate::store) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
         let hash = self.hash(field);
         match self.find(field, hash) {
             Some(at) => {
@@ -123,7 +123,7 @@ impl FieldTable {
     }
 
     /// Removes a field; false if there is none.
-    pub(super) fn remove(&mut self, field: &[u8]) -> bool {
+    pub(in crate::store) fn remove(&mut self, field: &[u8]) -> bool {
         let hash = self.hash(field);
         let Some(at) = self.find(field, hash) else { return false };
         let next = self.pair(at).next;
@@ -148,7 +148,12 @@ impl FieldTable {
 
     /// Visits about `count` pairs for `cursor` (0 to start) and returns the next cursor, 0 at the end; see the head of
     /// the file for the promise.
-    pub(super) fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
+    pub(in crate::store) fn scan(
+        &self,
+        cursor: u64,
+        count: usize,
+        mut visit: impl FnMut(&[u8], &[u8]),
+    ) -> u64 {
         let end = match usize::try_from(cursor) {
             Ok(place) if place > 0 => place.min(self.length),
             _ => self.length,

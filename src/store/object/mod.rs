@@ -1,21 +1,75 @@
-//! Values with parts: one variant per type, each in a file of its own.
+//! Values with parts, as they are read: one variant per type, each in a file of its own.
 //!
-//! An entry points to a boxed [`Object`] (see `entry`).  An object says at any time, in one step, how much memory it
-//! takes, and is written to through the shard alone (see `objects`), which keeps its accounts by that.
+//! A value of few and short parts lies packed in its entry (`packed`), a larger one is a boxed [`Object`] that the entry
+//! points to.  An object says at any time, in one step, how much memory it takes.  Values are written to through
+//! the shard alone (see `objects`), which keeps its accounts by that.
 
 mod fields;
 mod hash;
+mod item;
 mod packed;
 
-pub use hash::{Hash, HashLimits, HashWriter};
+pub(super) use fields::{FieldTable, LENGTH_MAX};
+pub use hash::Hash;
+pub(super) use item::Encoded;
+pub use item::Part;
+pub(super) use packed::{HEAD, PACKED_SIZE_MAX, SPARE_UNIT};
+pub use packed::{Packed, PackedKind};
 
 use crate::store::value::{ValueType, WrongType};
 
-/// See the head of the file.
+/// A value with parts in either form.
+#[derive(Clone, Copy)]
+pub enum Parts<'p> {
+    /// It lies in the entry.
+    Packed(Packed<'p>),
+    /// The entry points to it.
+    Object(&'p Object),
+}
+
+/// A large value.
 #[derive(Clone)]
 pub enum Object {
     /// Fields with values.
-    Hash(Hash),
+    Hash(FieldTable),
+}
+
+impl<'p> Parts<'p> {
+    /// Its type.
+    pub fn value_type(self) -> ValueType {
+        match self {
+            Parts::Packed(packed) => packed.kind().value_type(),
+            Parts::Object(object) => object.value_type(),
+        }
+    }
+
+    /// Redis' name for the form it has.
+    pub fn encoding(self) -> &'static str {
+        match self {
+            Parts::Packed(packed) => packed.kind().encoding(),
+            Parts::Object(object) => object.encoding(),
+        }
+    }
+
+    /// Whether there are none; a key whose value is left without any is removed.
+    pub fn is_empty(self) -> bool {
+        match self {
+            Parts::Packed(packed) => packed.count() == 0,
+            Parts::Object(object) => object.is_empty(),
+        }
+    }
+
+    /// The hash that they are.
+    ///
+    /// # Errors
+    /// If they are something else.
+    pub fn hash(self) -> Result<Hash<'p>, WrongType> {
+        match self {
+            Parts::Packed(packed) if packed.kind() == PackedKind::Hash => Ok(Hash::Packed(packed)),
+            Parts::Object(Object::Hash(table)) => Ok(Hash::Table(table)),
+            Parts::Packed(_) => Err(WrongType),
+        }
+    }
 }
 
 impl Object {
@@ -29,39 +83,22 @@ impl Object {
     /// Redis' name for the form it has.
     pub fn encoding(&self) -> &'static str {
         match self {
-            Object::Hash(hash) => hash.encoding(),
+            Object::Hash(_) => "hashtable",
         }
     }
 
     /// Bytes of memory, those of this value itself included.
     pub fn memory(&self) -> usize {
         let parts = match self {
-            Object::Hash(hash) => hash.memory(),
+            Object::Hash(table) => table.memory(),
         };
         size_of::<Object>() + parts
     }
 
-    /// Whether it has no parts; a key whose object is left without any is removed.
+    /// Whether it has no parts.
     pub fn is_empty(&self) -> bool {
         match self {
-            Object::Hash(hash) => hash.is_empty(),
-        }
-    }
-
-    /// The hash it is.
-    ///
-    /// # Errors
-    /// If it is something else.
-    pub fn hash(&self) -> Result<&Hash, WrongType> {
-        match self {
-            Object::Hash(hash) => Ok(hash),
-        }
-    }
-
-    /// The same, to be written to.
-    pub(super) fn hash_mut(&mut self) -> Result<&mut Hash, WrongType> {
-        match self {
-            Object::Hash(hash) => Ok(hash),
+            Object::Hash(table) => table.len() == 0,
         }
     }
 }

@@ -14,6 +14,7 @@ pub(super) const INLINE: u64 = 0;
 pub(super) const SHARED: u64 = 1;
 pub(super) const PINNED: u64 = 2;
 pub(super) const OBJECT: u64 = 3;
+pub(super) const PACKED: u64 = 4;
 
 pub(super) const VOLATILE: u64 = 1 << 3;
 pub(super) const FAR: u64 = 1 << 4;

@@ -14,21 +14,24 @@
 //! ```
 //!
 //! The encodings INLINE and SHARED are strings.  PINNED is the state of a service, which that service alone understands;
-//! all other commands see a key without a readable value.  OBJECT is every type with parts.
+//! all other commands see a key without a readable value.  Every type with parts is PACKED (see `object/packed`) while it is
+//! small, and OBJECT beyond.
 //!
 //! The allocation is a multiple of sixteen bytes, which is what the allocator would round it to anyway; a value
 //! that changes its length within that size is overwritten in place.
 
 mod layout;
+mod packed;
 mod view;
 
 pub(super) use layout::UNINDEXED;
 pub use layout::{Deadline, INLINE_VALUE_MAX};
 pub use view::EntryRef;
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
-use std::ptr::{NonNull, copy, copy_nonoverlapping};
+use std::ptr::{NonNull, copy, copy_nonoverlapping, write_bytes};
+use std::slice::from_raw_parts_mut;
 
 use bytes::Bytes;
 
@@ -257,7 +260,43 @@ impl Entry {
         renamed
     }
 
-    /// The object it holds.
+    /// Replaces the value by an object, keeping key, deadline and recency.  The entry may move.
+    pub(in crate::store) fn set_object(&mut self, object: Box<Object>) {
+        let made = Entry::new_object(self.view().key(), object, self.view().deadline());
+        self.adopt(made, MODIFIED | RECENCY_MASK);
+    }
+
+    /// The bytes of the value field of an entry without a pointer.
+    fn field_mut(&mut self) -> &mut [u8] {
+        let shape = self.view().shape();
+        // SAFETY: the value field holds `value_length` initialised bytes, and the entry is borrowed mutably.
+        unsafe { from_raw_parts_mut(self.pointer.as_ptr().add(shape.value_at()), shape.value_length) }
+    }
+
+    /// Makes the value field of an entry without a pointer longer, with zeros, or shorter.  The entry may move.
+    fn resize_field(&mut self, length: usize) {
+        let shape = self.view().shape();
+        let new = Shape { value_length: length, ..shape };
+        assert!(length <= usize::from(u16::MAX), "the length of a value field has sixteen bits");
+        if new.allocated() != shape.allocated() {
+            let layout = Layout::from_size_align(shape.allocated(), GRANULE).expect("it was allocated so");
+            // SAFETY: this is the layout that the entry was allocated with, and the new size is far from any limit.
+            let moved = unsafe { realloc(self.pointer.as_ptr(), layout, new.allocated()) };
+            let Some(moved) = NonNull::new(moved) else { handle_alloc_error(layout) };
+            self.pointer = moved;
+        }
+        if length > shape.value_length {
+            // SAFETY: the longer value ends within the allocation.
+            unsafe {
+                let end = self.pointer.as_ptr().add(shape.value_at() + shape.value_length);
+                write_bytes(end, 0, length - shape.value_length);
+            }
+        }
+        let header = self.view().header() & !(0xffff << VALUE_LENGTH_SHIFT);
+        self.set_header(header | (length as u64) << VALUE_LENGTH_SHIFT);
+    }
+
+    /// The object it holds, if its value is large.
     pub(in crate::store) fn object_mut(&mut self) -> Option<&mut Object> {
         if self.view().header() & ENCODING_MASK != OBJECT {
             return None;
@@ -359,7 +398,7 @@ impl EntryRef<'_> {
             (Ok(Value::Shared(value)), _) => {
                 Entry::new_typed(key, value.clone(), self.typed(), self.deadline())
             }
-            (_, Ok(object)) => Entry::new_object(key, Box::new(object.clone()), self.deadline()),
+            (_, Some(object)) => Entry::new_object(key, Box::new(object.clone()), self.deadline()),
             // The value field holds no pointer.
             _ => {
                 let encoding = self.header() & ENCODING_MASK;

@@ -7,10 +7,10 @@ use std::slice::from_raw_parts;
 use bytes::Bytes;
 
 use super::layout::{
-    Deadline, ENCODING_MASK, FAR, INLINE, KEY_LENGTH_SHIFT, LONG_KEY, MODIFIED, OBJECT, PINNED, POINTER_SIZE,
-    RECENCY_MASK, RECENCY_SHIFT, SHARED, Shape, TYPED, UNINDEXED, VALUE_LENGTH_SHIFT, VOLATILE,
+    Deadline, ENCODING_MASK, FAR, INLINE, KEY_LENGTH_SHIFT, LONG_KEY, MODIFIED, OBJECT, PACKED, PINNED,
+    POINTER_SIZE, RECENCY_MASK, RECENCY_SHIFT, SHARED, Shape, TYPED, UNINDEXED, VALUE_LENGTH_SHIFT, VOLATILE,
 };
-use crate::store::object::Object;
+use crate::store::object::{Object, Packed, Parts};
 use crate::store::value::{ContentType, Value, ValueType, WrongType};
 
 /// A borrowed entry.
@@ -59,6 +59,7 @@ impl<'a> EntryRef<'a> {
         match self.header() & ENCODING_MASK {
             PINNED => ValueType::Pinned,
             OBJECT => self.boxed_object().value_type(),
+            PACKED => Packed::new(self.field()).kind().value_type(),
             _ => ValueType::String,
         }
     }
@@ -101,12 +102,26 @@ impl<'a> EntryRef<'a> {
         if self.is_pinned() { Ok(self.field()) } else { Err(WrongType) }
     }
 
-    /// The object it holds.
+    /// The value with parts that it holds.
     ///
     /// # Errors
     /// If it holds something else.
-    pub fn object(self) -> Result<&'a Object, WrongType> {
-        if self.header() & ENCODING_MASK == OBJECT { Ok(self.boxed_object()) } else { Err(WrongType) }
+    pub fn parts(self) -> Result<Parts<'a>, WrongType> {
+        match self.header() & ENCODING_MASK {
+            PACKED => Ok(Parts::Packed(Packed::new(self.field()))),
+            OBJECT => Ok(Parts::Object(self.boxed_object())),
+            _ => Err(WrongType),
+        }
+    }
+
+    /// The packed value it holds.
+    pub fn packed(self) -> Option<Packed<'a>> {
+        (self.header() & ENCODING_MASK == PACKED).then(|| Packed::new(self.field()))
+    }
+
+    /// The object it holds, if its value is large.
+    pub fn object(self) -> Option<&'a Object> {
+        (self.header() & ENCODING_MASK == OBJECT).then(|| self.boxed_object())
     }
 
     fn boxed_object(self) -> &'a Object {
@@ -115,7 +130,7 @@ impl<'a> EntryRef<'a> {
         unsafe { &*self.boxed_pointer::<Object>() }
     }
 
-    /// The bytes of the string or the pinned state it holds; none of an object.
+    /// The bytes of the string or the pinned state it holds; none of a value with parts.
     pub fn bytes(self) -> &'a [u8] {
         match self.string() {
             Ok(value) => value.bytes(),

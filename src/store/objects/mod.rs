@@ -1,0 +1,60 @@
+//! The values with parts of a shard, as they are written to: a file per type.
+
+mod hash;
+
+pub use hash::{HashLimits, HashWriter};
+
+use super::entries::Entry;
+use super::hash::KeyHasher;
+use super::lifetime::Lifetime;
+use super::object::PackedKind;
+use super::recency::AccessContext;
+use super::shard::{Key, Shard};
+use super::value::WrongType;
+
+impl Shard {
+    /// Lets `write` change a value with parts of the type of `kind` and tell whether it has changed it.  If there is no such
+    /// key it gets a packed value of this kind without items.  A key whose value is left without parts is removed, and watchers are
+    /// notified if anything was changed.
+    ///
+    /// # Errors
+    /// If the key holds something else.
+    pub(super) fn write_parts<R>(
+        &mut self,
+        key: &Key<'_>,
+        kind: PackedKind,
+        access: &AccessContext,
+        write: impl FnOnce(&mut Entry, &KeyHasher) -> (R, bool),
+    ) -> Result<R, WrongType> {
+        let found = self.live(key, access, |entry| (entry.value_type(), entry.recency()));
+        let Some((position, (value_type, recency))) = found else {
+            let deadline = access.lifetimes.written(Lifetime::Forever, None, access.now);
+            let mut entry = Entry::new_packed(key.bytes, kind, deadline);
+            let (result, _) = write(&mut entry, &self.hasher);
+            if !is_empty(&entry) {
+                self.insert(key, entry, access);
+            }
+            return Ok(result);
+        };
+        self.note_access_after(position, recency, access);
+        if value_type != kind.value_type() {
+            return Err(WrongType);
+        }
+        let (result, has_changed, is_empty) = self.change(position, |entry, hasher| {
+            let (result, has_changed) = write(entry, hasher);
+            (result, has_changed, is_empty(entry))
+        });
+        if has_changed {
+            self.note_write(position, key, access);
+        }
+        if is_empty {
+            let emptied = self.take_out(position, key.hash);
+            self.discard(emptied);
+        }
+        Ok(result)
+    }
+}
+
+fn is_empty(entry: &Entry) -> bool {
+    entry.view().parts().is_ok_and(|parts| parts.is_empty())
+}
