@@ -13,7 +13,7 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
     ("write", |row| row.command.flags.contains(Flags::WRITE)),
     ("set", |_| false),
     ("sortedset", |_| false),
-    ("list", |_| false),
+    ("list", |row| is_of_group(row, "list")),
     ("hash", |row| is_of_group(row, "hash")),
     ("string", |row| is_of_group(row, "string")),
     ("bitmap", |_| false),

@@ -230,7 +230,11 @@ fn keys_of<'r>(call: &Call<'_, '_>, request: Arguments<'r>) -> Result<Vec<FoundK
         return Ok(found.into_iter().map(|key| (key.into(), KeyAccess::ReadWriteAccessUpdate)).collect());
     }
     let key = |position| (request.at(position).into(), command.keys.access_at(position));
-    Ok(command.keys.positions(request).map(key).collect())
+    let keys: Vec<FoundKey<'_>> = command.keys.positions(request).map(key).collect();
+    if keys.is_empty() {
+        return Err(Refusal::new("ERR Invalid arguments specified for command"));
+    }
+    Ok(keys)
 }
 
 /// The command of a whole request, if the request could be run and names keys.

@@ -7,6 +7,8 @@ pub enum Group {
     String,
     /// Hashes.
     Hash,
+    /// Lists.
+    List,
     /// Keys of any type.
     Generic,
     /// MULTI and its companions.
@@ -49,6 +51,7 @@ pub struct GroupFacts {
 pub const GROUPS: &[GroupFacts] = &[
     GroupFacts { group: Group::String, name: "string", heading: "Strings", category: "string", service: "cache", is_journaled: false },
     GroupFacts { group: Group::Hash, name: "hash", heading: "Hashes", category: "hash", service: "cache", is_journaled: false },
+    GroupFacts { group: Group::List, name: "list", heading: "Lists", category: "list", service: "cache", is_journaled: false },
     GroupFacts { group: Group::Generic, name: "generic", heading: "Keys", category: "keyspace", service: "cache", is_journaled: false },
     GroupFacts { group: Group::Transactions, name: "transactions", heading: "Transactions", category: "transaction", service: "cache", is_journaled: false },
     GroupFacts { group: Group::PubSub, name: "pubsub", heading: "Publish and subscribe", category: "", service: "broker", is_journaled: false },

@@ -258,7 +258,9 @@ settings! {
     hash_max_listpack_entries: usize = "hash-max-listpack-entries", SettingKind::Integer { min: 0, max: i64::MAX }, "512", AtRunTime;
     /// Most bytes of a field or a value in such a hash
     hash_max_listpack_value: usize = "hash-max-listpack-value", SettingKind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
-    /// Most bytes in one value of the cache, or in one field or value of a hash
+    /// Most elements of a small list, and of a block of a large one; from -1 to -5 the most bytes of either, 4 to 64 KiB
+    list_max_listpack_size: i64 = "list-max-listpack-size", SettingKind::Integer { min: i32::MIN as i64, max: INT_MAX }, "-2", AtRunTime;
+    /// Most bytes in one value of the cache, in one field or value of a hash, or in one element of a list
     max_value_size: usize = "max-value-size", SettingKind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
     /// Most output that may wait for a client of each class before it is disconnected

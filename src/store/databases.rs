@@ -107,6 +107,7 @@ impl Store {
         match value_type {
             ValueType::String => "string",
             ValueType::Hash => "hash",
+            ValueType::List => "list",
             ValueType::Pinned => self.pinned_type,
         }
     }

@@ -11,6 +11,8 @@ pub enum ValueType {
     String,
     /// Fields with values.
     Hash,
+    /// Elements in an order.
+    List,
     /// State of a service, which is not evicted and which that service alone understands.
     Pinned,
 }

@@ -35,8 +35,20 @@ const FAR_SECONDS: usize = 30_000_000_000;
 /// A request of this command.
 pub(crate) fn request(command: &Command, random: &mut Random) -> Vec<Vec<u8>> {
     let mut words = vec![command.name.as_bytes().to_vec()];
-    for argument in parse(command.syntax) {
-        grow(&argument, random, &mut words);
+    let mut counted = None;
+    for mut argument in parse(command.syntax) {
+        // As many keys as the number before them says, unless that is damaged below.
+        let keys = counted.take().unwrap_or(1);
+        for _ in 0..keys {
+            argument.multiple &= keys == 1;
+            grow(&argument, random, &mut words);
+        }
+        if argument.name == "numkeys" {
+            let count = 1 + random.below(3);
+            words.pop();
+            words.push(count.to_string().into_bytes());
+            counted = Some(count);
+        }
     }
     if random.below(DAMAGE_ODDS) == 0 {
         damage(&mut words, random);

@@ -27,7 +27,7 @@ const SEQUENCE_LENGTH: usize = 80;
 const KNOWN_VERSION: (u32, u32) = (7, 0);
 
 /// Families of which random requests make sense.
-const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Hash, Group::Transactions];
+const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Hash, Group::List, Group::Transactions];
 
 /// Commands whose replies are not comparable, or that would spoil the sequence, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[

@@ -13,7 +13,7 @@ use crate::transcripts::reply::Value;
 use crate::transcripts::target::{Expected, Received, Target};
 
 /// Families whose every command that names a key must be in [`CASES`].
-const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Hash];
+const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Hash, Group::List];
 
 /// What is there before each case; `moved` is in another database too.
 const PREPARED: &[&str] = &[
@@ -27,6 +27,8 @@ const PREPARED: &[&str] = &[
     "SET other value",
     "SET volatile value EX 1000",
     "HSET hash field 1 other 2",
+    "RPUSH list 1 2 3",
+    "RPUSH lists 1 2 3",
 ];
 
 /// A command, the key asked about afterwards, and whether that key was used.
@@ -135,6 +137,31 @@ const CASES: &[Case] = &[
     Case("HSCAN hash 0", "hash", true),
     Case("HGET key field", "key", true),
     Case("HSET key field 1", "key", true),
+    Case("LPUSH list 4", "list", true),
+    Case("RPUSH list 4", "list", true),
+    Case("LPUSHX list 4", "list", true),
+    Case("RPUSHX list 4", "list", true),
+    Case("LPOP list", "list", true),
+    Case("RPOP list 2", "list", true),
+    Case("LPOP list 0", "list", true),
+    Case("LLEN list", "list", true),
+    Case("LINDEX list 0", "list", true),
+    Case("LRANGE list 0 -1", "list", true),
+    Case("LSET list 0 x", "list", true),
+    Case("LSET list 9 x", "list", true),
+    Case("LINSERT list BEFORE 1 x", "list", true),
+    Case("LINSERT list BEFORE missing x", "list", true),
+    Case("LREM list 0 1", "list", true),
+    Case("LREM list 0 missing", "list", true),
+    Case("LTRIM list 1 -1", "list", true),
+    Case("LPOS list 1", "list", true),
+    Case("LMOVE list lists LEFT LEFT", "list", true),
+    Case("LMOVE list lists LEFT LEFT", "lists", true),
+    Case("LMOVE list list LEFT RIGHT", "list", true),
+    Case("RPOPLPUSH list lists", "lists", true),
+    Case("RPOPLPUSH list key", "key", true),
+    Case("LMPOP 2 missing list LEFT", "list", true),
+    Case("LPUSH key x", "key", true),
 ];
 
 /// The words that ask how a policy thinks of a key, and what one access makes of the answer.

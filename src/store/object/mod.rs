@@ -7,12 +7,15 @@
 mod fields;
 mod hash;
 mod item;
+mod list;
 mod packed;
 
 pub(super) use fields::{FieldTable, LENGTH_MAX};
 pub use hash::Hash;
 pub(super) use item::Encoded;
 pub use item::Part;
+pub(super) use list::{Block, Chain, EncodedElement, end, find_equal, place};
+pub use list::{Element, List, ListLimits, Side};
 pub(super) use packed::{HEAD, PACKED_SIZE_MAX, SPARE_UNIT};
 pub use packed::{Packed, PackedKind};
 
@@ -32,6 +35,8 @@ pub enum Parts<'p> {
 pub enum Object {
     /// Fields with values.
     Hash(FieldTable),
+    /// Elements in an order.
+    List(Chain),
 }
 
 impl<'p> Parts<'p> {
@@ -67,7 +72,19 @@ impl<'p> Parts<'p> {
         match self {
             Parts::Packed(packed) if packed.kind() == PackedKind::Hash => Ok(Hash::Packed(packed)),
             Parts::Object(Object::Hash(table)) => Ok(Hash::Table(table)),
-            Parts::Packed(_) => Err(WrongType),
+            _ => Err(WrongType),
+        }
+    }
+
+    /// The list that they are.
+    ///
+    /// # Errors
+    /// If they are something else.
+    pub fn list(self) -> Result<List<'p>, WrongType> {
+        match self {
+            Parts::Packed(packed) if packed.kind() == PackedKind::List => Ok(List::Packed(packed)),
+            Parts::Object(Object::List(chain)) => Ok(List::Chain(chain)),
+            _ => Err(WrongType),
         }
     }
 }
@@ -77,6 +94,7 @@ impl Object {
     pub fn value_type(&self) -> ValueType {
         match self {
             Object::Hash(_) => ValueType::Hash,
+            Object::List(_) => ValueType::List,
         }
     }
 
@@ -84,6 +102,7 @@ impl Object {
     pub fn encoding(&self) -> &'static str {
         match self {
             Object::Hash(_) => "hashtable",
+            Object::List(_) => "quicklist",
         }
     }
 
@@ -91,6 +110,7 @@ impl Object {
     pub fn memory(&self) -> usize {
         let parts = match self {
             Object::Hash(table) => table.memory(),
+            Object::List(chain) => chain.memory(),
         };
         size_of::<Object>() + parts
     }
@@ -99,6 +119,7 @@ impl Object {
     pub fn is_empty(&self) -> bool {
         match self {
             Object::Hash(table) => table.len() == 0,
+            Object::List(chain) => chain.len() == 0,
         }
     }
 }

@@ -32,6 +32,8 @@ pub(in crate::store) const PACKED_SIZE_MAX: usize = 60_000;
 pub enum PackedKind {
     /// A hash: each field is followed by its value.
     Hash = 1,
+    /// A list, whose elements are no items but of a form of their own: see `list/element`.
+    List = 2,
 }
 
 /// A packed value.
@@ -47,19 +49,21 @@ impl PackedKind {
     pub fn value_type(self) -> ValueType {
         match self {
             PackedKind::Hash => ValueType::Hash,
+            PackedKind::List => ValueType::List,
         }
     }
 
     /// Redis' name for this form.
     pub fn encoding(self) -> &'static str {
         match self {
-            PackedKind::Hash => "listpack",
+            PackedKind::Hash | PackedKind::List => "listpack",
         }
     }
 
     fn from_byte(byte: u8) -> PackedKind {
         match byte {
             1 => PackedKind::Hash,
+            2 => PackedKind::List,
             _ => unreachable!("an entry was made with a kind"),
         }
     }
@@ -93,6 +97,11 @@ impl<'p> Packed<'p> {
     /// Bytes of all items.
     pub(in crate::store) fn size(self) -> usize {
         self.items.len()
+    }
+
+    /// The bytes of all items.
+    pub(in crate::store) fn bytes(self) -> &'p [u8] {
+        self.items
     }
 
     /// The items.

@@ -1,8 +1,12 @@
 //! The values with parts of a shard, as they are written to: a file per type.
 
 mod hash;
+mod list;
+#[cfg(test)]
+mod list_tests;
 
 pub use hash::{HashLimits, HashWriter};
+pub use list::ListWriter;
 
 use super::entries::Entry;
 use super::hash::KeyHasher;
@@ -26,8 +30,7 @@ impl Shard {
         access: &AccessContext,
         write: impl FnOnce(&mut Entry, &KeyHasher) -> (R, bool),
     ) -> Result<R, WrongType> {
-        let found = self.live(key, access, |entry| (entry.value_type(), entry.recency()));
-        let Some((position, (value_type, recency))) = found else {
+        if self.live_position(key, access).is_none() {
             let deadline = access.lifetimes.written(Lifetime::Forever, None, access.now);
             let mut entry = Entry::new_packed(key.bytes, kind, deadline);
             let (result, _) = write(&mut entry, &self.hasher);
@@ -35,7 +38,24 @@ impl Shard {
                 self.insert(key, entry, access);
             }
             return Ok(result);
-        };
+        }
+        let written = self.change_parts(key, kind, access, write)?;
+        Ok(written.expect("the key was just found"))
+    }
+
+    /// The same of a key that is there; none if it is not, and nothing is written then.
+    ///
+    /// # Errors
+    /// If the key holds something else.
+    pub(super) fn change_parts<R>(
+        &mut self,
+        key: &Key<'_>,
+        kind: PackedKind,
+        access: &AccessContext,
+        write: impl FnOnce(&mut Entry, &KeyHasher) -> (R, bool),
+    ) -> Result<Option<R>, WrongType> {
+        let found = self.live(key, access, |entry| (entry.value_type(), entry.recency()));
+        let Some((position, (value_type, recency))) = found else { return Ok(None) };
         self.note_access_after(position, recency, access);
         if value_type != kind.value_type() {
             return Err(WrongType);
@@ -51,7 +71,7 @@ impl Shard {
             let emptied = self.take_out(position, key.hash);
             self.discard(emptied);
         }
-        Ok(result)
+        Ok(Some(result))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Entry;
-use super::layout::{Deadline, PACKED, Shape};
+use super::layout::{Deadline, MODIFIED, PACKED, RECENCY_MASK, Shape};
 use crate::store::object::{HEAD, PACKED_SIZE_MAX, Packed, PackedKind, SPARE_UNIT};
 
 /// An entry grows by this part of the items more than it has to.
@@ -19,6 +19,13 @@ impl Entry {
     /// An entry with a packed value without items.
     pub(in crate::store) fn new_packed(key: &[u8], kind: PackedKind, deadline: Option<Deadline>) -> Entry {
         Entry::build(key, PACKED, None, &Packed::head(kind, 0, 0), deadline)
+    }
+
+    /// Replaces the value by a packed one of these items, keeping key, deadline and recency.
+    pub(in crate::store) fn set_packed(&mut self, kind: PackedKind, items: &[u8], count: usize) {
+        let mut made = Entry::new_packed(self.view().key(), kind, self.view().deadline());
+        made.splice_packed(0..0, &[items], count);
+        self.adopt(made, MODIFIED | RECENCY_MASK);
     }
 
     /// Puts the bytes of items, given in pieces, in the place of the items in `range`; `count` is the number of all items
