@@ -69,6 +69,7 @@ impl Effects {
 
     /// Does the work of the batch, up to so many rounds, and hands its messages over.
     pub(super) fn work(&mut self) {
+        self.put_requests_off();
         for _ in 0..ROUNDS_MAX {
             if self.works.is_empty() {
                 return;

@@ -8,12 +8,13 @@ use quartet_protocol::buffer::Buffer;
 
 use super::after_batch::Works;
 use super::interest::Lookups;
+use super::request::{Request, Unfinished};
 use super::staging::Stages;
 use super::traffic::Untold;
 use super::{Amount, FanOut, Listener, Outbox};
 use crate::alarm::Alarm;
 use crate::allocator;
-use crate::wait::Barrier;
+use crate::wait::{Barrier, Position};
 
 /// How long a publisher that has to slow down pauses; then it may publish until it has to again, one message at least.
 /// The disk takes about so long for a sync.
@@ -34,6 +35,12 @@ pub struct Effects {
     pub(super) traffic: Untold,
     /// The work for the end of the batch.
     pub(super) works: Works,
+    /// Requests that the publisher is to carry out.
+    pub(super) requests: Vec<Request>,
+    /// Up to where the client of the batch has stored something.
+    pub(super) stored_until: Option<Position>,
+    /// Requests of other threads' clients that have their answers in this batch.
+    pub(super) answered: Vec<Arc<Unfinished>>,
     /// Memory that is not needed any more.
     discarded: Vec<Box<dyn Send>>,
     /// The earliest time at which an operation's service has something to do, in microseconds of the server's clock.
@@ -174,6 +181,8 @@ impl Effects {
         self.work();
         self.traffic.tell();
         self.deliver_wakes();
+        self.answered.clear();
+        self.stored_until = None;
         if let Some(deadline) = self.next_deadline.take() {
             alarm.set(deadline.div_ceil(MILLISECOND));
         }

@@ -20,11 +20,12 @@ pub(super) type Taking = SmallVec<[Arc<dyn Sink>; 2]>;
 /// See the module's text.
 pub trait Sink: Send + Sync {
     /// Takes a message that is being published, on the publisher's thread, after its subscribers were given it.  The sink may
-    /// publish by the same `effects`, whose messages follow those of the batch so far.
+    /// publish by the same `effects`, whose messages follow those of the batch so far.  False if it does not want the message after all:
+    /// then nobody has heard it here.
     ///
     /// The caller may hold locks of the store and of services, so it must wait for nothing and take no locks but those behind
     /// them.
-    fn take(&self, message: &Message<'_>, effects: &mut Effects);
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool;
 }
 
 /// A sink that was added for one subject or wildcard, with which it can be removed.
@@ -56,13 +57,13 @@ impl FanOut {
     }
 }
 
-/// Hands a message to sinks; false if none takes it, since too many publish within one another.
+/// Hands a message to sinks; false if none takes it, as when too many publish within one another.
 pub(super) fn take(sinks: &Taking, message: &Message<'_>, effects: &mut Effects) -> bool {
     if sinks.is_empty() || effects.sinks_within == NESTING_MAX {
         return false;
     }
     effects.sinks_within += 1;
-    sinks.iter().for_each(|sink| sink.take(message, effects));
+    let is_taken = sinks.iter().fold(false, |is_taken, sink| sink.take(message, effects) | is_taken);
     effects.sinks_within -= 1;
-    true
+    is_taken
 }

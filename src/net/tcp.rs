@@ -204,7 +204,8 @@ impl Connection {
             // The reply goes first: a client that does not read it gets no more.
             return Poll::Ready(Ok(()));
         }
-        if self.slowed_until.is_some() {
+        let now = state.executor.services().clock.now();
+        if self.slowed_until.is_some() || self.session.poll_requests(&self.waker, now).is_pending() {
             return Poll::Pending;
         }
         if !was_waiting && self.session.is_behind() && self.has_read() {

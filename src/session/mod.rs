@@ -239,6 +239,15 @@ impl Session {
         }
     }
 
+    /// Ready once more of the client's input may be run: its requests so far are done.  Else `waker` is woken then.
+    pub fn poll_requests(&mut self, waker: &Waker, now: Now) -> Poll<()> {
+        match self {
+            Session::Resp(_) => Poll::Ready(()),
+            Session::Broker(session) => session.poll_requests(waker, now),
+            Session::WebSocket(session) => session.poll_requests(waker, now),
+        }
+    }
+
     /// Goes on after a pause or a wait, or when earlier output was handed out.
     pub fn resume(&mut self, executor: &mut Executor, scratch: &mut Scratch) -> Flow {
         match self {
@@ -320,7 +329,8 @@ impl Session {
     /// When the conversation is to be tended next, in microseconds, if it knows.
     pub fn deadline(&self) -> Option<u64> {
         match self {
-            Session::Resp(_) | Session::Broker(_) => None,
+            Session::Resp(_) => None,
+            Session::Broker(session) => session.deadline(),
             Session::WebSocket(session) => session.deadline(),
         }
     }

@@ -144,7 +144,8 @@ impl Stream {
         let mut state = self.state.lock();
         if defined.definition.memory_storage {
             let change = Change::DefineConsumer(Arc::new(defined));
-            return self.push(&mut state, Position::default(), change, then, effects);
+            self.push(&mut state, Position::default(), change, then, effects);
+            return;
         }
         let json = defined.definition.kept();
         let name = Arc::clone(&defined.name);
@@ -287,7 +288,8 @@ impl Stream {
             });
             // The message leaves before the answer is sent; if a directory is missing, it leaves in the next turn.
             let _ = self.drop_consumed(&mut self.state.lock(), effects);
-            self.once_synced(end, then, effects);
+            let end = self.once_synced(end, then, effects);
+            effects.note_stored(end);
         }
         true
     }

@@ -243,6 +243,11 @@ impl Hub {
         self.handle.journal().is_some_and(|journal| journal.has_failed())
     }
 
+    /// Whether the disk takes nothing now, for whatever reason.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.is_attached() && !self.journal.can_write()
+    }
+
     /// Whether so much waits for the disk that publishers are to be slowed down.
     pub(super) fn is_behind(&self) -> bool {
         self.journal.is_behind()

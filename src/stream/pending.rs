@@ -49,6 +49,8 @@ pub(super) enum Then {
     Refuse { reply: Box<[u8]>, error: Box<ApiError> },
     /// Call a function.
     Call(Continuation),
+    /// Call a function that only reads.  While the disk has no room it does not wait.
+    Read(Continuation),
     /// Call a function, but only once all changes other than messages are applied: it decides something that depends on them.
     Decide(Continuation),
 }
@@ -126,6 +128,18 @@ impl Pending {
         }
         self.decisive -= usize::from(entry.change.is_decisive());
         Some(entry)
+    }
+
+    /// Takes out the continuations that only read.
+    pub(super) fn take_reads(&mut self) -> Vec<Then> {
+        let is_read = |entry: &Entry| matches!(entry.then, Then::Read(_));
+        if !self.entries.iter().any(is_read) {
+            return Vec::new();
+        }
+        let (reads, others): (VecDeque<_>, _) =
+            std::mem::take(&mut self.entries).into_iter().partition(is_read);
+        self.entries = others;
+        reads.into_iter().map(|entry| entry.then).collect()
     }
 
     /// The last sequence that one of them gives or passes over.

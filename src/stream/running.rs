@@ -87,6 +87,17 @@ impl Stream {
         }
     }
 
+    /// Gives their turns to consumers that would have them at the end of a batch: what is decided now comes behind what they were
+    /// asked before.
+    pub(super) fn run_queued(self: &Arc<Stream>, effects: &mut Effects) {
+        let queued: Vec<u64> = {
+            let mut state = self.state.lock();
+            let slots = state.consumers.slots_mut();
+            slots.filter(|slot| slot.is_queued).map(|slot| slot.id).collect()
+        };
+        queued.into_iter().for_each(|id| self.run_consumer(id, effects));
+    }
+
     /// Has a consumer run again after a while, because its turn came to nothing.
     fn run_later(&self, id: u64, now: Now, effects: &mut Effects) {
         if let Some(slot) = self.state.lock().consumers.get_mut(id) {

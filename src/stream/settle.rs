@@ -43,8 +43,12 @@ impl Stream {
             // Changes are applied even if a file is damaged, since publishers wait for them.
             let is_over = self.with_readable(|state| self.apply_some(state, &mut then, &mut gone, effects))
                 != Some(false);
-            for then in then {
-                self.carry_out(then, Ok(()), effects);
+            if !then.is_empty() {
+                for then in then {
+                    self.carry_out(then, Ok(()), effects);
+                }
+                // Who finds the stream settled has its answers behind these.
+                effects.hand_over();
             }
             if is_over && self.end_settling() {
                 return;
@@ -58,6 +62,7 @@ impl Stream {
             let mut state = self.state.lock();
             let is_over = !std::mem::take(&mut state.is_wanted);
             state.is_settling = !is_over;
+            state.settled_until = state.taken_until;
             (is_over, std::mem::take(&mut state.followers))
         };
         followers.into_values().for_each(Waker::wake);
@@ -76,6 +81,7 @@ impl Stream {
         for _ in 0..CHANGES_PER_LOCK {
             let is_ready = state.pending.front().is_some_and(|entry| self.hub.is_synced(entry.end));
             let Some(entry) = is_ready.then(|| state.pending.pop()).flatten() else { break };
+            state.taken_until = entry.end;
             if matches!(entry.then, Then::Decide(_)) && state.pending.has_decisive() {
                 // It comes again after the changes that were made meanwhile.
                 let end = state.pending.end().unwrap_or_default();
@@ -91,7 +97,7 @@ impl Stream {
             let Entry { change, then: next, .. } = entry;
             self.applied(state, &change, then, effects);
             // The caller that waits for a change sees the state right after it, and no later one.
-            let is_awaited = matches!(next, Then::Call(_) | Then::Decide(_));
+            let is_awaited = matches!(next, Then::Call(_) | Then::Decide(_) | Then::Read(_));
             if !matches!(next, Then::Nothing) {
                 then.push(next);
             }
@@ -159,7 +165,7 @@ impl Stream {
                 Ok(()) => self.refuse(&reply, &error, effects),
                 Err(Lost) => self.refuse(&reply, &lost(), effects),
             },
-            Then::Call(call) | Then::Decide(call) => call(self, synced, effects),
+            Then::Call(call) | Then::Decide(call) | Then::Read(call) => call(self, synced, effects),
         }
     }
 
@@ -192,6 +198,14 @@ impl Stream {
         }
         for then in lost_entries {
             self.carry_out(then, Err(Lost), effects);
+        }
+    }
+
+    /// The disk has no room, perhaps for long: who wants to read sees what there is.
+    fn read_anyway(self: &Arc<Stream>, effects: &mut Effects) {
+        let reads = self.state.lock().pending.take_reads();
+        for read in reads {
+            self.carry_out(read, Err(Lost), effects);
         }
     }
 
@@ -228,6 +242,9 @@ pub(super) fn settle_all(hub: &super::hub::Hub, effects: &mut Effects) {
             continue;
         }
         stream.settle(effects);
+        if hub.is_stalled() {
+            stream.read_anyway(effects);
+        }
         let left = {
             let state = stream.state.lock();
             let unsynced = state.unsynced.back().map(|(end, _)| *end);

@@ -56,6 +56,9 @@ pub(super) struct State {
     /// A thread settles it, and another thread wants it settled once more.
     pub(super) is_settling: bool,
     pub(super) is_wanted: bool,
+    /// Up to where changes were taken to be applied, and up to where what follows from them is done too.
+    pub(super) taken_until: Position,
+    pub(super) settled_until: Position,
     /// The time at which it has something to do, as the hub has noted it.
     pub(super) deadline: Option<u64>,
 }
@@ -102,6 +105,8 @@ impl Stream {
             life: Life::Announced,
             is_settling: false,
             is_wanted: false,
+            taken_until: Position::default(),
+            settled_until: Position::default(),
             deadline: None,
         };
         let is_listed = AtomicBool::new(false);
@@ -184,10 +189,33 @@ impl Stream {
         self.settle(effects);
     }
 
+    /// Whether something is still to be applied, or to be told, that was stored up to this position.
+    pub(super) fn is_behind(&self, position: Position) -> bool {
+        let state = self.state.lock();
+        let is_pending = state.pending.front().is_some_and(|entry| entry.end <= position);
+        let may_be_told = state.settled_until < position || state.keeping(&self.hub) != Keeping::Synced;
+        is_pending || state.is_settling && may_be_told
+    }
+
+    /// Calls `then`, which only reads, once all changes so far are applied.
+    pub(super) fn once_readable(self: &Arc<Stream>, then: Continuation, effects: &mut Effects) {
+        {
+            let mut state = self.state.lock();
+            self.push(&mut state, Position::default(), Change::Nothing, Then::Read(then), effects);
+        }
+        self.settle(effects);
+    }
+
     /// Calls `then` once the disk has everything up to `end`, and all changes before are applied.
-    pub(super) fn once_synced(self: &Arc<Stream>, end: Position, then: Continuation, effects: &mut Effects) {
+    /// Returns from which position on that is so.
+    pub(super) fn once_synced(
+        self: &Arc<Stream>,
+        end: Position,
+        then: Continuation,
+        effects: &mut Effects,
+    ) -> Position {
         let mut state = self.state.lock();
-        self.push(&mut state, end, Change::Nothing, Then::Call(then), effects);
+        self.push(&mut state, end, Change::Nothing, Then::Call(then), effects)
     }
 
     /// Appends the record of a change, which was decided against the state, and has it applied.  In a stream in memory it is
@@ -207,7 +235,8 @@ impl Stream {
         self.push(state, end, change, then, effects);
     }
 
-    /// Adds a change behind the others.  It is applied when the stream is settled, at the end of the batch or later.
+    /// Adds a change behind the others.  It is applied when the stream is settled, at the end of the batch or later.  Returns from
+    /// which position on the disk has it and all before it.
     pub(super) fn push(
         self: &Arc<Stream>,
         state: &mut State,
@@ -215,7 +244,7 @@ impl Stream {
         change: Change,
         then: Then,
         effects: &mut Effects,
-    ) {
+    ) -> Position {
         let end = end.max(state.pending.end().unwrap_or_default());
         state.pending.push(Entry { end, change, then });
         if self.hub.is_synced(end) {
@@ -223,6 +252,7 @@ impl Stream {
         } else {
             self.hub.list_until(self, end);
         }
+        end
     }
 }
 

@@ -12,18 +12,19 @@ use crate::delivery::{Effects, Message, Sink};
 pub(super) struct StreamSink(pub(super) Arc<Stream>);
 
 impl Sink for StreamSink {
-    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
         // RESP takes any text for a channel.
         if !subject::is_literal(message.subject) {
-            return;
+            return false;
         }
         let StreamSink(stream) = self;
         let Message { subject, headers, payload, reply, .. } = *message;
         let publisher = if reply.is_empty() { Publisher::Nobody } else { Publisher::Reply(reply) };
         let incoming = Incoming { subject, headers, payload, left: None };
-        stream.store(&incoming, stream.hub.clock.now(), publisher, effects);
+        let is_there = stream.store(&incoming, stream.hub.clock.now(), publisher, effects);
         if stream.hub.is_behind() {
             effects.slow_down();
         }
+        is_there
     }
 }

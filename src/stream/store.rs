@@ -244,9 +244,11 @@ impl Stream {
                 call(stream, outcome, effects);
             })),
         };
-        if !matches!((&change, &then), (Change::Nothing, Then::Nothing)) {
-            self.push(state, end, change, then, effects);
+        if matches!((&change, &then), (Change::Nothing, Then::Nothing)) {
+            return Ok(true);
         }
+        let end = self.push(state, end, change, then, effects);
+        effects.note_stored(end);
         Ok(true)
     }
 

@@ -15,7 +15,9 @@ use crate::support::websocket::{TEXT, frame};
 struct Deaf;
 
 impl Sink for Deaf {
-    fn take(&self, _message: &Message<'_>, _effects: &mut Effects) {}
+    fn take(&self, _message: &Message<'_>, _effects: &mut Effects) -> bool {
+        true
+    }
 }
 
 /// A server with a sink of `heard`, and a client that has said hello.

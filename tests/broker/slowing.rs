@@ -26,12 +26,13 @@ struct Disk {
 }
 
 impl Sink for Disk {
-    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
         let number = self.taken.fetch_add(1, Relaxed);
         assert_eq!(message.payload, format!("{number:04}").as_bytes(), "each once and in order");
         if self.is_behind.load(Relaxed) {
             effects.slow_down();
         }
+        true
     }
 }
 

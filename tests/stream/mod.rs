@@ -3,6 +3,7 @@
 mod damage;
 mod files;
 mod killed;
+mod order;
 mod power;
 mod power_cuts;
 mod random;

@@ -253,6 +253,10 @@ impl SimulatedConnection {
         if self.is_ending || self.slowed_until.is_some() || !session.has_read(self.unsent.len()) {
             return false;
         }
+        let waker = Waker::from(Arc::clone(&self.woken));
+        if session.poll_requests(&waker, executor.services().clock.now()).is_pending() {
+            return false;
+        }
         let flow = if session.is_behind() {
             session.resume(executor, scratch)
         } else if self.input.is_empty() {

@@ -132,7 +132,7 @@ fn the_broker_keeps_streams_as_the_transcripts_say() {
             let address = server.broker_address();
             Target::Frames(FrameTarget::new(&transcript, server, address))
         };
-        // What depends on the disk is answered later than what does not, so nothing comes behind it in one write.
+        // Deliveries come between the answers of a pipeline in no certain order: `stream/order` compares them by reply subject.
         let ways = [Way::CommandPerWrite, Way::BytePerWrite];
         failures.extend(ways.into_iter().flat_map(|way| check_way(&transcript, &mut fresh, None, way)));
     }

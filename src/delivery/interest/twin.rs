@@ -74,8 +74,9 @@ struct Twin {
 struct Counting(AtomicU64);
 
 impl Sink for Counting {
-    fn take(&self, _message: &Message<'_>, _effects: &mut Effects) {
+    fn take(&self, _message: &Message<'_>, _effects: &mut Effects) -> bool {
         self.0.fetch_add(1, Relaxed);
+        true
     }
 }
 

@@ -29,12 +29,13 @@ impl Noting {
 }
 
 impl Sink for Noting {
-    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
         self.taken.lock().push(String::from_utf8_lossy(message.subject).into_owned());
         if !message.reply.is_empty() {
             let fan_out = self.fan_out.upgrade().expect("it publishes");
             fan_out.publish(&Message::new(message.reply, b"taken"), effects);
         }
+        true
     }
 }
 
@@ -153,9 +154,10 @@ fn what_a_sink_publishes_follows_the_message_at_its_subscribers() {
 struct Echo(Weak<FanOut>, AtomicUsize);
 
 impl Sink for Echo {
-    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
         self.1.fetch_add(1, Relaxed);
         self.0.upgrade().expect("it publishes").publish(message, effects);
+        true
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a connection does when its client publishes more than the disk can take now.
+//! What a connection does when its client publishes more than the disk can take now, or requests what takes a while.
 
 use std::net::{TcpListener, TcpStream as ClientStream};
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::{Clock, Now};
-use crate::delivery::{Effects, Message, Sink};
+use crate::delivery::{AfterBatch, Effects, Message, Sink, Unfinished};
+use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::server;
 use crate::session::Protocol;
@@ -19,9 +20,10 @@ use crate::settings::Settings;
 struct Slow(AtomicUsize);
 
 impl Sink for Slow {
-    fn take(&self, _message: &Message<'_>, effects: &mut Effects) {
+    fn take(&self, _message: &Message<'_>, effects: &mut Effects) -> bool {
         self.0.fetch_add(1, Relaxed);
         effects.slow_down();
+        true
     }
 }
 
@@ -108,4 +110,66 @@ fn it_holds_input_back_and_goes_on_after_each_pause_while_it_writes() {
     }
     assert!(matches!(place.connection.turn(&mut place.state), NextAction::Wait));
     place.read_to("PONG\r\n");
+}
+
+/// Takes requests, which are done when the test says so.
+#[derive(Default)]
+struct Requested(Arc<Mutex<Vec<Unfinished>, { rank::MAILBOX }>>);
+
+/// A request that has begun.
+struct Begun(Arc<Mutex<Vec<Unfinished>, { rank::MAILBOX }>>, Mutex<Option<Unfinished>, { rank::MAILBOX }>);
+
+impl AfterBatch for Begun {
+    fn run(self: Arc<Self>, _effects: &mut Effects) {
+        let unfinished = self.1.lock().take();
+        self.0.lock().extend(unfinished);
+    }
+}
+
+impl Sink for Requested {
+    fn take(&self, _message: &Message<'_>, effects: &mut Effects) -> bool {
+        effects.request(|unfinished| Begun(Arc::clone(&self.0), Mutex::new(Some(unfinished))));
+        true
+    }
+}
+
+#[test]
+fn what_comes_behind_a_request_waits_for_it_while_messages_go_out() {
+    let mut place = Place::new();
+    let (requested, taken) = (Requested::default(), Arc::<Slow>::default());
+    let unfinished = Arc::clone(&requested.0);
+    let services = Arc::clone(place.state.executor.services());
+    services.fan_out.add_sink(b"request", Arc::new(requested));
+    services.fan_out.add_sink(b"k", Arc::<Slow>::clone(&taken));
+    place.write("CONNECT {\"verbose\":false}\r\nSUB own 1\r\nPING\r\n");
+    while matches!(place.connection.turn(&mut place.state), NextAction::Again) {}
+    place.read_to("PONG\r\n");
+    for is_ever_done in [true, false] {
+        let before = taken.0.load(Relaxed);
+        place.write("PUB request 0\r\n\r\nPUB k 1\r\nx\r\n");
+        let until = place.micros() + 5_000_000;
+        for _ in 0..2 {
+            assert!(matches!(place.connection.turn(&mut place.state), NextAction::Pause(at) if at == until));
+            let mut effects = Effects::default();
+            services.fan_out.publish(&Message::new(b"own", b"for you"), &mut effects);
+            services.fan_out.deliver(&mut effects);
+            assert!(matches!(place.connection.turn(&mut place.state), NextAction::Pause(_)));
+            place.read_to("for you\r\n");
+            // What comes now stays in the socket.
+            place.write("PING\r\n");
+        }
+        assert_eq!(taken.0.load(Relaxed), before);
+        match is_ever_done {
+            true => {
+                let done = std::mem::take(&mut *unfinished.lock());
+                drop(done);
+            }
+            false => services.clock.advance(Duration::from_secs(5)),
+        }
+        while matches!(place.connection.turn(&mut place.state), NextAction::Again) {}
+        assert_eq!(taken.0.load(Relaxed), before + 1);
+        services.clock.advance(SLOWED_TIME);
+        while matches!(place.connection.turn(&mut place.state), NextAction::Again) {}
+        place.read_to("PONG\r\nPONG\r\n");
+    }
 }

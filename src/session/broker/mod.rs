@@ -8,6 +8,7 @@ mod connect;
 mod info;
 mod login;
 mod publish;
+mod requests;
 mod run;
 mod subscribe;
 
@@ -15,12 +16,14 @@ use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use quartet_protocol::broker::{Parser, write};
 use quartet_protocol::buffer::Buffer;
 
 use crate::client::{BrokerFacts, BrokerOptions, CloseReason, SharedClient};
+use crate::clock::Now;
 use crate::command::executor::Executor;
 use crate::command::{Flow, Services};
 use crate::delivery::{Encoding, ROOM};
@@ -31,6 +34,7 @@ use super::presence::Presence;
 use super::rights::{self, EXPIRED, Rights};
 use super::{Refused, facts};
 use info::Occasion;
+use requests::Requests;
 use run::Run;
 
 /// The error for a client of another machine while there is no password.  It begins as the errors that clients know.
@@ -61,6 +65,8 @@ pub struct Session {
     pending: Vec<u8>,
     /// Input that came and was not run, since enough was published in one turn.
     held_back: Vec<u8>,
+    /// Requests that are not done: until then no more operations are run.
+    requests: Requests,
     /// How many bytes at least the operation in `pending` still lacks; 0 if that is unknown.
     missing: usize,
     answers: Answers,
@@ -101,6 +107,7 @@ impl Session {
             stage: Stage::New,
             pending: Vec::new(),
             held_back: Vec::new(),
+            requests: Requests::default(),
             missing: 0,
             answers: Answers::default(),
             revision: 0,
@@ -159,6 +166,10 @@ impl Session {
         if !self.facts().is_due() {
             return Flow::Continue;
         }
+        if self.requests.are_unfinished() {
+            // Its PONG may be among the input that waits.
+            self.keep_alive.note_input();
+        }
         let last_active = self.shared.last_active.load(Relaxed);
         let now = services.clock.now();
         match self.keep_alive.look(facts(&self.shared), last_active, now, executor.settings()) {
@@ -207,9 +218,19 @@ impl Session {
         self.pending.len() + self.held_back.len()
     }
 
-    /// Whether input waits that came and was not run, since enough was published in one turn.
+    /// Whether input waits that came and was not run, since enough was published in one turn or a request is not done.
     pub fn is_behind(&self) -> bool {
-        !self.held_back.is_empty()
+        !self.held_back.is_empty() || self.requests.are_unfinished()
+    }
+
+    /// Ready once more operations may be run: all requests so far are done.  Else `waker` is woken then.
+    pub fn poll_requests(&mut self, waker: &Waker, now: Now) -> Poll<()> {
+        self.requests.poll(waker, now)
+    }
+
+    /// When it is to be tended next, in microseconds, if it knows.
+    pub fn deadline(&self) -> Option<u64> {
+        self.requests.deadline()
     }
 
     /// Runs that input, as far as this turn goes.

@@ -46,6 +46,11 @@ impl Run<'_> {
         if receivers.are_none() && !reply.is_empty() && self.options.contains(BrokerOptions::NO_RESPONDERS) {
             self.tell_no_responders(subject, reply);
         }
+        if self.publisher.effects.has_requests() {
+            self.session.requests.carry_out(&mut self.publisher, self.now);
+            // The answer may be among the messages of this batch.
+            self.has_own_message = true;
+        }
         Flow::Continue
     }
 

@@ -36,6 +36,7 @@ impl<'r> Run<'r> {
         output: &'r mut Buffer,
     ) -> Run<'r> {
         let publisher = executor.publisher();
+        publisher.effects.set_stored_until(session.requests.stored_until);
         let limits = Limits {
             control_line: publisher.settings.broker_max_control_line,
             payload: publisher.settings.broker_max_payload,
@@ -120,7 +121,7 @@ impl<'r> Run<'r> {
                 // Its own messages may have been too much for it: more of them would keep others waiting.
                 return Flow::Close;
             }
-            if self.publisher.effects.is_turn_over() {
+            if self.publisher.effects.is_turn_over() || self.session.requests.are_unfinished() {
                 self.session.held_back = rest.to_vec();
                 break;
             }
@@ -205,6 +206,7 @@ impl<'r> Run<'r> {
             self.tell_connected();
         }
         let Publisher { services, effects, .. } = self.publisher;
+        self.session.requests.stored_until = effects.stored_until();
         let facts = self.session.facts();
         facts.count_published(effects.published(self.session.shared.door.listener()));
         services.fan_out.deliver(effects);

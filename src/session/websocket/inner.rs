@@ -1,12 +1,14 @@
 //! The conversation inside the frames, in one of the two forms.
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::websocket::handshake::Subprotocol;
 use quartet_protocol::websocket::{self, Deflater, Kind};
 
 use crate::client::SharedClient;
+use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::Executor;
 use crate::session::keep_alive::Due;
@@ -61,7 +63,7 @@ impl Inner {
     /// When it is to be tended next, in microseconds, if it knows.
     pub(super) fn deadline(&self) -> Option<u64> {
         match self {
-            Inner::Bytes(_) => None,
+            Inner::Bytes(session) => session.deadline(),
             Inner::Json(session) => session.deadline(),
         }
     }
@@ -79,6 +81,14 @@ impl Inner {
         match self {
             Inner::Bytes(session) => session.is_behind(),
             Inner::Json(_) => false,
+        }
+    }
+
+    /// Ready once more input may be run.
+    pub(super) fn poll_requests(&mut self, waker: &Waker, now: Now) -> Poll<()> {
+        match self {
+            Inner::Bytes(session) => session.poll_requests(waker, now),
+            Inner::Json(_) => Poll::Ready(()),
         }
     }
 

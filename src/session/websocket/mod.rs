@@ -7,6 +7,7 @@
 mod inner;
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use quartet_protocol::buffer::Buffer;
 use quartet_protocol::limits::UNAUTHENTICATED_BULK_LENGTH_MAX;
@@ -19,6 +20,7 @@ use self::inner::Inner;
 use super::facts;
 use super::keep_alive::Due;
 use crate::client::{CloseReason, SharedClient};
+use crate::clock::Now;
 use crate::command::Flow;
 use crate::command::executor::Executor;
 use crate::settings::Settings;
@@ -192,6 +194,11 @@ impl Session {
     /// Whether input waits that came and was not run.
     pub(super) fn is_behind(&self) -> bool {
         self.inner.is_behind() || !self.held_back.is_empty()
+    }
+
+    /// Ready once more input may be run.
+    pub(super) fn poll_requests(&mut self, waker: &Waker, now: Now) -> Poll<()> {
+        self.inner.poll_requests(waker, now)
     }
 
     /// Bytes that were received and not run, about.

@@ -190,6 +190,32 @@ pub struct Asked {
 }
 
 impl Request {
+    /// The stream whose consumers first have the turns that earlier requests gave them, if the answer may depend on these.  A pull
+    /// only joins those that wait.
+    pub fn decided_behind_pulls(&self) -> Option<&str> {
+        match self {
+            Request::AccountInfo
+            | Request::StreamCreate { .. }
+            | Request::StreamNames { .. }
+            | Request::StreamList { .. }
+            | Request::ConsumerNames { .. }
+            | Request::ConsumerNext { .. } => None,
+            Request::StreamUpdate { definition, .. } => Some(&definition.name),
+            Request::StreamInfo { stream, .. }
+            | Request::StreamDelete { stream }
+            | Request::StreamPurge { stream, .. }
+            | Request::MessageGet { stream, .. }
+            | Request::MessageDelete { stream, .. }
+            | Request::DirectGet { stream, .. }
+            | Request::ConsumerCreate { stream, .. }
+            | Request::ConsumerInfo { stream, .. }
+            | Request::ConsumerList { stream, .. }
+            | Request::ConsumerDelete { stream, .. }
+            | Request::ConsumerPause { stream, .. }
+            | Request::ConsumerUnpin { stream, .. } => Some(stream),
+        }
+    }
+
     /// What a message on a subject below `$JS.API.` asks for.
     pub fn parse(subject: &[u8], headers: Option<Headers<'_>>, body: &[u8]) -> Asked {
         let Some(address) = Address::parse(subject) else {

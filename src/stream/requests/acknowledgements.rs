@@ -23,8 +23,8 @@ pub(in crate::stream) struct AcknowledgementSink(pub(in crate::stream) Weak<Stre
 pub(in crate::stream) struct FlowControlSink(pub(in crate::stream) Weak<Streams>);
 
 impl Sink for AcknowledgementSink {
-    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
-        let Some(streams) = self.0.upgrade() else { return };
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
+        let Some(streams) = self.0.upgrade() else { return false };
         let acknowledged = Acknowledged::read(message.subject);
         let is_heard = acknowledged
             .and_then(|delivery| acknowledge(&streams, &delivery, message.payload, message.reply, effects))
@@ -32,16 +32,18 @@ impl Sink for AcknowledgementSink {
         if !is_heard {
             no_responders(streams.hub(), message.reply, effects);
         }
+        true
     }
 }
 
 impl Sink for FlowControlSink {
-    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
-        let Some(streams) = self.0.upgrade() else { return };
-        let Some((stream, consumer, token)) = read_flow_control(message.subject) else { return };
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
+        let Some(streams) = self.0.upgrade() else { return false };
+        let Some((stream, consumer, token)) = read_flow_control(message.subject) else { return true };
         if let Some(stream) = streams.find(stream) {
             stream.flow_answered(consumer, token, effects);
         }
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
-use crate::delivery::{Effects, Message};
+use crate::delivery::{Effects, Message, Unfinished};
 use crate::stream::api::reply;
 use crate::stream::api::subjects::Row;
 use crate::stream::api::{Refusal, direct};
@@ -20,11 +20,18 @@ pub(super) struct Asker {
     hub: Arc<Hub>,
     row: &'static Row,
     reply: Arc<[u8]>,
+    /// The request is done when no part of it holds this any more.
+    unfinished: Arc<Unfinished>,
 }
 
 impl Asker {
-    pub(super) fn new(hub: &Arc<Hub>, row: &'static Row, reply: Arc<[u8]>) -> Asker {
-        Asker { hub: Arc::clone(hub), row, reply }
+    pub(super) fn new(
+        hub: &Arc<Hub>,
+        row: &'static Row,
+        reply: Arc<[u8]>,
+        unfinished: Arc<Unfinished>,
+    ) -> Asker {
+        Asker { hub: Arc::clone(hub), row, reply, unfinished }
     }
 
     /// The subject of the answer; none if nobody waits for one.
@@ -61,6 +68,7 @@ impl Asker {
     /// Sends a stored message itself.
     pub(super) fn send(&self, headers: &[u8], payload: &[u8], effects: &mut Effects) {
         send(&self.hub, &self.reply, headers, payload, effects);
+        effects.note_answered(&self.unfinished);
     }
 }
 

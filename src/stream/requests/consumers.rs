@@ -112,10 +112,16 @@ impl Serving<'_> {
 
     pub(super) fn pull(&mut self, stream: &str, consumer: &str, pull: Pull) {
         let request = pull_request(pull, Arc::clone(self.asker.reply()));
-        let is_heard = self.streams.find(stream).is_some_and(|stream| match request.target.is_empty() {
+        let does_wait = !request.no_wait;
+        let stream = self.streams.find(stream);
+        let is_heard = stream.as_ref().is_some_and(|stream| match request.target.is_empty() {
             true => stream.has_consumer(consumer),
             false => stream.request(consumer, request, self.effects),
         });
+        if let Some(stream) = stream.filter(|_| is_heard && !does_wait) {
+            // It gets what is there now, and nothing that its client publishes behind it.
+            stream.run_queued(self.effects);
+        }
         if !is_heard {
             self.refuse(Refusal::NoResponders);
         }

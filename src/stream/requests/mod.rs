@@ -1,9 +1,9 @@
 //! Requests that come as messages: those of the API, acknowledgements, and answers to questions of flow control.
 //!
-//! A request of the API is carried out at the end of the batch in which it came, when no lock is held, since it may read the
-//! disk.  The requests of one publisher are carried out in their order.  A request that only reads is answered at once; one that changes
-//! something is answered when the disk has the change.  So answers come in the order of the requests, unless one waits for
-//! the disk.
+//! A request of the API is carried out by the thread on which it came, as soon as that holds no lock, since it may read the disk.
+//! One that changes something is answered when the disk has the change; one that reads a stream waits until everything counts that
+//! the same client has stored there before.  Until a request is answered, or waits as a pull for messages, nothing more is taken from
+//! its client: so requests and messages that come with one write are answered as if the client had waited for each answer.
 
 mod account;
 mod acknowledgements;
@@ -24,11 +24,12 @@ use quartet_protocol::broker::headers::Headers;
 use self::answer::Asker;
 use super::api::error;
 use super::api::subjects::{Address, Operation};
-use super::api::{Refusal, Request};
+use super::api::{Asked, Refusal, Request};
 use super::shared::Stream;
 use super::streams::Streams;
 use crate::clock::Now;
-use crate::delivery::{AfterBatch, Effects, Message, Sink};
+use crate::delivery::{AfterBatch, Effects, Message, Sink, Unfinished};
+use crate::wait::{Lost, Position};
 
 pub(super) use self::acknowledgements::{AcknowledgementSink, FlowControlSink};
 
@@ -36,33 +37,57 @@ pub(super) use self::acknowledgements::{AcknowledgementSink, FlowControlSink};
 pub(super) struct RequestSink(pub(super) Weak<Streams>);
 
 impl Sink for RequestSink {
-    fn take(&self, message: &Message<'_>, effects: &mut Effects) {
+    fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
         let RequestSink(streams) = self;
-        effects.after_batch(Arc::new(Call {
+        let stored_until = effects.stored_until();
+        effects.request(|unfinished| Call {
             streams: streams.clone(),
             subject: message.subject.into(),
             reply: message.reply.into(),
             headers: message.headers.into(),
             body: message.payload.into(),
-        }));
+            stored_until,
+            unfinished: Arc::new(unfinished),
+        });
+        true
     }
 }
 
-/// A request that is carried out at the end of the batch.
+/// A request that is carried out as soon as no lock is held.
 struct Call {
     streams: Weak<Streams>,
     subject: Box<[u8]>,
     reply: Arc<[u8]>,
     headers: Box<[u8]>,
     body: Box<[u8]>,
+    /// Up to where its sender has stored something.
+    stored_until: Option<Position>,
+    unfinished: Arc<Unfinished>,
 }
 
 impl AfterBatch for Call {
     fn run(self: Arc<Self>, effects: &mut Effects) {
         let Some(streams) = self.streams.upgrade() else { return };
         let asked = Request::parse(&self.subject, Headers::new(&self.headers), &self.body);
+        let Ok(request) = &asked.request else { return self.serve(asked, effects) };
+        if let Some(stream) = request.decided_behind_pulls().and_then(|name| streams.find(name)) {
+            stream.run_queued(effects);
+        }
+        match self.stored_until {
+            Some(position) => {
+                let read = streams.read_by(request);
+                once_applied(read, position, Box::new(move |effects| self.serve(asked, effects)), effects);
+            }
+            None => self.serve(asked, effects),
+        }
+    }
+}
+
+impl Call {
+    fn serve(&self, asked: Asked, effects: &mut Effects) {
+        let Some(streams) = self.streams.upgrade() else { return };
         let hub = streams.hub();
-        let asker = Asker::new(hub, asked.row, Arc::clone(&self.reply));
+        let asker = Asker::new(hub, asked.row, Arc::clone(&self.reply), Arc::clone(&self.unfinished));
         let is_counted = asker.answers_with_json();
         let mut serving = Serving { streams: &streams, asker, now: hub.clock.now(), effects };
         match asked.request {
@@ -74,6 +99,43 @@ impl AfterBatch for Call {
             hub.requests.fetch_add(1, Relaxed);
         }
     }
+}
+
+impl Streams {
+    /// The streams whose contents a request shows.  One that changes something is decided behind all earlier changes anyway, and
+    /// a pull that can wait gets what comes.
+    fn read_by(&self, request: &Request) -> Vec<Arc<Stream>> {
+        match request {
+            Request::StreamInfo { stream, .. }
+            | Request::MessageGet { stream, .. }
+            | Request::DirectGet { stream, .. }
+            | Request::ConsumerInfo { stream, .. }
+            | Request::ConsumerList { stream, .. } => self.find(stream).into_iter().collect(),
+            Request::ConsumerNext { stream, pull, .. } if pull.no_wait => {
+                self.find(stream).into_iter().collect()
+            }
+            Request::AccountInfo | Request::StreamList { .. } => self.all(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Calls `then` once these streams have applied what was stored up to `position`, at once if they have.
+fn once_applied(
+    mut streams: Vec<Arc<Stream>>,
+    position: Position,
+    then: Box<dyn FnOnce(&mut Effects) + Send>,
+    effects: &mut Effects,
+) {
+    while let Some(stream) = streams.pop() {
+        if stream.is_behind(position) {
+            let go_on = move |_: &Arc<Stream>, _: Result<(), Lost>, effects: &mut Effects| {
+                once_applied(streams, position, then, effects);
+            };
+            return stream.once_readable(Box::new(go_on), effects);
+        }
+    }
+    then(effects);
 }
 
 /// One request while it is carried out.

@@ -53,7 +53,9 @@ impl Stream {
         // A change that counts at once waits only for the changes before it.
         let end = if keeping == Keeping::Async { Position::default() } else { appended.end };
         let last = changes.pop();
-        changes.into_iter().for_each(|change| self.push(state, end, change, Then::Nothing, effects));
+        for change in changes {
+            self.push(state, end, change, Then::Nothing, effects);
+        }
         self.push(state, end, last.unwrap_or(Change::Nothing), then, effects);
     }
 

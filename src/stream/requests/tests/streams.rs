@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::Server;
+use crate::delivery::Message;
+use crate::stream::shared::Life;
 
 const S: &str = r#"{"name":"S","subjects":["s.>"],"storage":"memory"}"#;
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -171,4 +173,15 @@ fn requests_of_one_batch_are_answered_in_their_order() {
     let mut subjects: Vec<_> = got.iter().map(|got| got.subject.as_str()).collect();
     subjects.sort_unstable();
     assert_eq!(subjects, ["_INBOX.0", "_INBOX.1", "_INBOX.2", "_INBOX.3"]);
+}
+
+#[test]
+fn a_message_for_a_stream_that_is_gone_is_heard_by_nobody() {
+    let mut server = Server::with(r#"{"name":"ORDERS","subjects":["orders.*"]}"#);
+    let orders = server.streams.find("ORDERS").expect("it is there");
+    // The disk has its deletion, and its subjects are about to be taken away.
+    orders.state.lock().life = Life::Gone;
+    let message = Message { reply: b"_INBOX.x", ..Message::new(b"orders.1", b"one") };
+    assert!(server.fan_out.publish(&message, &mut server.effects).are_none());
+    assert_eq!(server.got(), []);
 }
