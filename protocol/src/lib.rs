@@ -4,5 +4,6 @@
 pub mod broker;
 pub mod buffer;
 pub mod limits;
+pub mod rdb;
 pub mod resp;
 pub mod websocket;

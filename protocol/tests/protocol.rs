@@ -3,6 +3,7 @@
 mod broker;
 mod checks;
 mod naive;
+mod rdb;
 mod replies;
 mod requests;
 mod websocket;

@@ -1,0 +1,10 @@
+//! Any payload of RESTORE is read or refused; what is read is of honest size and is written so that it is read again.
+#![no_main]
+#![allow(dead_code, reason = "the checks serve other targets and tests too")]
+
+#[path = "../../tests/rdb/checks.rs"]
+mod checks;
+#[path = "../../tests/rdb/naive.rs"]
+mod naive;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::input(input));
