@@ -17,6 +17,7 @@ pub const SERVICE: Service = Service {
         commands::prefixes::COMMANDS,
         commands::databases::COMMANDS,
         commands::object::COMMANDS,
+        commands::dump::COMMANDS,
         commands::strings::COMMANDS,
         commands::counters::COMMANDS,
         commands::ranges::COMMANDS,

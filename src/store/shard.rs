@@ -11,7 +11,7 @@ use super::entries::{Deadline, Entries, Entry, EntryRef, Position};
 use super::growth::Growth;
 use super::hash::KeyHasher;
 use super::interests::{Change, Interest, Interests, WaiterId, WatchFlag};
-use super::recency::{AccessContext, Duel, Usage};
+use super::recency::{AccessContext, Duel, FormerUse, Usage};
 use super::released::{Leftovers, Released};
 
 /// A key with its hash, computed once per command.
@@ -234,6 +234,22 @@ impl Shard {
         if let Some(position) = self.live_position(key, access) {
             let fresh = self.entries.get(position).recency();
             self.entries.set_recency(position, access.recency.moved(recency, fresh));
+        }
+    }
+
+    /// Puts an entry made for `key` there, which replaces any other, as if its key had been used before.
+    pub fn insert_used(
+        &mut self,
+        key: &Key<'_>,
+        entry: Entry,
+        use_before: Option<FormerUse>,
+        access: &AccessContext,
+    ) {
+        self.insert_entry(key, entry, access);
+        let position = self.live_position(key, access);
+        if let (Some(position), Some(use_before)) = (position, use_before) {
+            let fresh = self.entries.get(position).recency();
+            self.entries.set_recency(position, access.recency.after(use_before, fresh));
         }
     }
 

@@ -73,6 +73,17 @@ impl Shard {
         }
     }
 
+    /// An entry for `key`, which is not put there, with a string.
+    pub fn make_string(
+        &self,
+        key: &Key<'_>,
+        value: Bytes,
+        lifetime: Lifetime,
+        access: &AccessContext,
+    ) -> Entry {
+        Entry::new_shared(key.bytes, value, access.lifetimes.written(lifetime, None, access.now))
+    }
+
     /// Where a string goes that may overwrite anything.  A value of another type is removed.
     fn destination(&mut self, key: &Key<'_>, lifetime: Lifetime, access: &AccessContext) -> Destination {
         let Some((position, is_string)) = self.live(key, access, |entry| entry.is_string()) else {

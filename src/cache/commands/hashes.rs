@@ -323,7 +323,8 @@ pub(super) fn require_room(hash: &HashWriter<'_>, fields: usize) -> Result<(), R
     if hash.has_room(fields) { Ok(()) } else { Err(Refusal::new("ERR the hash has too many fields")) }
 }
 
-fn limits(call: &Call<'_, '_>) -> HashLimits {
+/// Up to where hashes are packed.
+pub(super) fn limits(call: &Call<'_, '_>) -> HashLimits {
     HashLimits {
         entries: call.settings.hash_max_listpack_entries,
         value: call.settings.hash_max_listpack_value,

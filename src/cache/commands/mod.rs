@@ -3,6 +3,7 @@
 pub mod conditional_delete;
 pub mod counters;
 pub mod databases;
+pub mod dump;
 pub mod expiry;
 pub mod hash_numbers;
 pub mod hash_samples;
@@ -16,6 +17,7 @@ pub mod lists;
 mod long_double;
 pub mod multi_key;
 pub mod object;
+mod payload;
 pub mod prefixes;
 pub mod ranges;
 pub mod scan;

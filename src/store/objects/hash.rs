@@ -5,6 +5,7 @@
 
 use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
+use crate::store::lifetime::Lifetime;
 use crate::store::object::{Encoded, FieldTable, Hash, LENGTH_MAX, Object, PACKED_SIZE_MAX, PackedKind};
 use crate::store::recency::AccessContext;
 use crate::store::shard::{Key, Shard};
@@ -44,6 +45,23 @@ impl Shard {
             let mut writer = HashWriter { entry, limits, hasher, changed: false };
             let result = write(&mut writer);
             (result, writer.changed)
+        })
+    }
+
+    /// An entry for `key`, which is not put there, with the hash that `write` makes.
+    ///
+    /// # Errors
+    /// The refusal of `write`.
+    pub fn make_hash<E>(
+        &self,
+        key: &Key<'_>,
+        limits: HashLimits,
+        lifetime: Lifetime,
+        access: &AccessContext,
+        write: impl FnOnce(&mut HashWriter<'_>) -> Result<(), E>,
+    ) -> Result<Entry, E> {
+        self.make_parts(key, PackedKind::Hash, lifetime, access, |entry, hasher| {
+            write(&mut HashWriter { entry, limits, hasher, changed: false })
         })
     }
 }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::store::entries::Entry;
+use crate::store::lifetime::Lifetime;
 use crate::store::object::{
     Block, Chain, Element, EncodedElement, List, ListLimits, Object, PACKED_SIZE_MAX, Packed, PackedKind,
     Side, end, find_equal, place,
@@ -61,6 +62,23 @@ impl Shard {
         });
         self.discard_cut(cut);
         written
+    }
+
+    /// An entry for `key`, which is not put there, with the list that `write` makes.
+    ///
+    /// # Errors
+    /// The refusal of `write`.
+    pub fn make_list<E>(
+        &self,
+        key: &Key<'_>,
+        limits: ListLimits,
+        lifetime: Lifetime,
+        access: &AccessContext,
+        write: impl FnOnce(&mut ListWriter<'_>) -> Result<(), E>,
+    ) -> Result<Entry, E> {
+        self.make_parts(key, PackedKind::List, lifetime, access, |entry, _| {
+            ListWriter::run(entry, limits, &mut Vec::new(), write).0
+        })
     }
 
     /// Has what was cut off a list freed once the shard is unlocked, if it is large: it is a list of its own, without a name.

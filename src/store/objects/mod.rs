@@ -17,6 +17,25 @@ use super::shard::{Key, Shard};
 use super::value::WrongType;
 
 impl Shard {
+    /// An entry for `key`, which is not put there, with a value with parts that `write` makes of a packed one without
+    /// items.
+    ///
+    /// # Errors
+    /// The refusal of `write`.
+    pub(super) fn make_parts<E>(
+        &self,
+        key: &Key<'_>,
+        kind: PackedKind,
+        lifetime: Lifetime,
+        access: &AccessContext,
+        write: impl FnOnce(&mut Entry, &KeyHasher) -> Result<(), E>,
+    ) -> Result<Entry, E> {
+        let deadline = access.lifetimes.written(lifetime, None, access.now);
+        let mut entry = Entry::new_packed(key.bytes, kind, deadline);
+        write(&mut entry, &self.hasher)?;
+        Ok(entry)
+    }
+
     /// Lets `write` change a value with parts of the type of `kind` and tell whether it has changed it.  If there is no such
     /// key it gets a packed value of this kind without items.  A key whose value is left without parts is removed, and watchers are
     /// notified if anything was changed.

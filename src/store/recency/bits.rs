@@ -20,6 +20,15 @@ enum Keeper {
     Adaptive(Adaptive),
 }
 
+/// How a key was used where it comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FormerUse {
+    /// It was not accessed for so many seconds.
+    Idle(u64),
+    /// Its count of accesses, on the policy's scale.
+    Frequency(u8),
+}
+
 impl Recency {
     /// For use without settings: a clock that stands still.
     pub const UNTRACKED: Recency = Recency { keeper: Keeper::Lru(lru::Clock::START), leaves_traces: false };
@@ -79,6 +88,18 @@ impl Recency {
         match self.keeper {
             Keeper::Lru(_) | Keeper::Lfu(_) => old,
             Keeper::Adaptive(_) => adaptive::moved(old, fresh),
+        }
+    }
+
+    /// The bits of a new key that was used elsewhere, if the policy in force keeps what is known of that: `fresh` are
+    /// those of any new key.
+    pub(in crate::store) fn after(self, use_before: FormerUse, fresh: u32) -> u32 {
+        match (self.keeper, use_before) {
+            (Keeper::Lru(clock), FormerUse::Idle(seconds)) => clock.bits_before(seconds),
+            (Keeper::Lfu(_) | Keeper::Adaptive(_), FormerUse::Frequency(count)) => {
+                fresh & !lfu::COUNT_MASK | u32::from(count)
+            }
+            _ => fresh,
         }
     }
 

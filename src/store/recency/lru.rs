@@ -23,6 +23,12 @@ impl Clock {
         self.0
     }
 
+    /// The bits of a key that was accessed so many seconds ago, or as long ago as can be told.
+    pub(super) fn bits_before(self, seconds: u64) -> u32 {
+        let units = seconds.saturating_mul(UNITS_PER_SECOND).min(u64::from(MASK));
+        self.0.wrapping_sub(units as u32) & MASK
+    }
+
     /// Quarter seconds since a key with these bits was accessed.
     pub(super) fn idle_units(self, bits: u32) -> u32 {
         self.0.wrapping_sub(bits) & MASK
@@ -45,5 +51,13 @@ mod tests {
         let after = Clock::at(wrap_millis + 5_000);
         assert_eq!(after.idle_seconds(before.bits()), 15);
         assert_eq!(after.idle_seconds(after.bits()), 0);
+    }
+
+    #[test]
+    fn an_access_in_the_past_is_no_further_away_than_the_clock_reaches() {
+        let clock = Clock::at(5_000);
+        let idle = |seconds| clock.idle_seconds(clock.bits_before(seconds));
+        assert_eq!([0, 1, 5, 6, 1_000_000].map(idle), [0, 1, 5, 6, 1_000_000]);
+        assert_eq!([1 << 22, u64::MAX].map(idle), [(1 << 22) - 1; 2]);
     }
 }

@@ -21,7 +21,7 @@ mod usage;
 pub use access::AccessContext;
 pub use adaptive::Member;
 pub(super) use adaptive::merit;
-pub use bits::Recency;
+pub use bits::{FormerUse, Recency};
 pub(super) use duel::LEADER_STEP;
 pub use duel::{Duel, Score, Standing};
 pub(super) use shadow::UNTRIED_ODDS;

@@ -1,0 +1,131 @@
+//! Values of the store as payloads of Redis, and back.
+
+use bytes::Bytes;
+use quartet_protocol::rdb::{Fault, Kind, Part, Payload, Writer};
+use quartet_protocol::resp::number::integer_text;
+
+use super::{hashes, lists};
+use crate::command::Call;
+use crate::refusal::Refusal;
+use crate::store::{Element, Entry, EntryRef, Key, Lifetime, Side, ValueType, WrongType};
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Refusal {
+        match fault {
+            Fault::Footer => Refusal::new("ERR DUMP payload version or checksum are wrong"),
+            Fault::Format => Refusal::new("ERR Bad data format"),
+            Fault::Foreign(what) => not_kept(what),
+            Fault::TooLong => Refusal::VALUE_TOO_LONG,
+        }
+    }
+}
+
+/// The refusal of a payload that is right, and cannot be kept.
+fn not_kept(what: &str) -> Refusal {
+    Refusal::new(format!("ERR Bad data format: it is {what}, and Quartet cannot keep that under a key"))
+}
+
+/// The payload of the value that an entry holds.
+///
+/// # Errors
+/// If it is pinned: only its service understands it.
+pub(super) fn payload_of(entry: EntryRef<'_>) -> Result<Vec<u8>, Refusal> {
+    if let Ok(string) = entry.string() {
+        return Ok(Writer::string(string.bytes()));
+    }
+    let parts = entry.parts()?;
+    match parts.value_type() {
+        ValueType::Hash => {
+            let hash = parts.hash()?;
+            let mut writer = Writer::new(Kind::Hash, hash.len(), entry.memory());
+            hash.for_each(|field, value| {
+                writer.text(field);
+                writer.text(value);
+            });
+            Ok(writer.finish())
+        }
+        ValueType::List => {
+            let list = parts.list()?;
+            let mut writer = Writer::new(Kind::List, list.len(), entry.memory());
+            list.elements_from(0).for_each(|element| match element {
+                Element::Bytes(bytes) => writer.text(bytes),
+                Element::Number(number) => writer.text(&integer_text(number)),
+            });
+            Ok(writer.finish())
+        }
+        ValueType::String | ValueType::Pinned => Err(WrongType.into()),
+    }
+}
+
+/// An entry for a key with the value of a payload.  Nothing is changed in the store.
+///
+/// # Errors
+/// If the payload is damaged, or Quartet cannot keep what it holds.
+pub(super) fn make_entry(
+    call: &mut Call<'_, '_>,
+    key: &Key<'_>,
+    payload: &Payload<'_>,
+    lifetime: Lifetime,
+) -> Result<Entry, Refusal> {
+    match payload.kind() {
+        Kind::String => make_string(call, key, payload, lifetime),
+        Kind::Hash => make_hash(call, key, payload, lifetime),
+        Kind::List => make_list(call, key, payload, lifetime),
+        Kind::Set => Err(not_kept("a set")),
+        Kind::SortedSet => Err(not_kept("a sorted set")),
+    }
+}
+
+fn make_string(
+    call: &mut Call<'_, '_>,
+    key: &Key<'_>,
+    payload: &Payload<'_>,
+    lifetime: Lifetime,
+) -> Result<Entry, Refusal> {
+    let mut value = Bytes::new();
+    payload.read(call.settings.max_value_size, |part| {
+        if let Part::String(string) = part {
+            value = string.into_owned().into();
+        }
+        Ok::<(), Refusal>(())
+    })?;
+    let access = call.keyspace.access;
+    Ok(call.keyspace.shard(key).make_string(key, value, lifetime, &access))
+}
+
+fn make_list(
+    call: &mut Call<'_, '_>,
+    key: &Key<'_>,
+    payload: &Payload<'_>,
+    lifetime: Lifetime,
+) -> Result<Entry, Refusal> {
+    let (limits, access) = (lists::limits(call), call.keyspace.access);
+    let length_max = call.settings.max_value_size;
+    call.keyspace.shard(key).make_list(key, limits, lifetime, &access, |list| {
+        payload.read(length_max, |part| {
+            let Part::Element(element) = part else { return Err(Fault::Format.into()) };
+            list.push(Side::Right, element);
+            Ok(())
+        })
+    })
+}
+
+fn make_hash(
+    call: &mut Call<'_, '_>,
+    key: &Key<'_>,
+    payload: &Payload<'_>,
+    lifetime: Lifetime,
+) -> Result<Entry, Refusal> {
+    let (limits, access) = (hashes::limits(call), call.keyspace.access);
+    let length_max = call.settings.max_value_size;
+    call.keyspace.shard(key).make_hash(key, limits, lifetime, &access, |hash| {
+        payload.read(length_max, |part| {
+            let Part::Field { field, value, expires } = part else { return Err(Fault::Format.into()) };
+            if expires.is_some() {
+                return Err(not_kept("a hash whose fields expire"));
+            }
+            hashes::require_room(hash, 1)?;
+            if hash.set(field, value) { Ok(()) } else { Err(Fault::Format.into()) }
+        })
+    })
+}
