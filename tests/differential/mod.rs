@@ -2,6 +2,7 @@
 
 mod golden;
 mod grow;
+mod payloads;
 mod peer;
 mod random;
 mod streams;

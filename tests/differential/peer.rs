@@ -1,5 +1,6 @@
 //! The servers that Quartet is compared with.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::support::{peers, process::Server};
@@ -26,6 +27,11 @@ impl PeerServer {
             Peer::Nats => unreachable!("it runs for one transcript at a time"),
         };
         program.map(|program| PeerServer(Server::peer(&program)))
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 
     /// New connections to the emptied server.

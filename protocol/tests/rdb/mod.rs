@@ -219,6 +219,20 @@ fn a_nested_encoding_with_more_items_than_its_head_can_tell_is_read() {
     assert_eq!(read_pieces(10, 10, &[node]), expected);
 }
 
+/// An item of 16,383 bytes with its head: Redis writes three bytes behind it, and Valkey two.
+#[test]
+fn the_length_behind_an_item_is_read_as_redis_and_as_valkey_write_it() {
+    let cases: [(usize, &[u8]); 3] = [(16_382, &[127, 254]), (16_383, &[0, 255, 255]), (16_383, &[127, 255])];
+    for (length, behind) in cases {
+        let text = vec![b'y'; length - 5];
+        let size = (6 + length + behind.len() + 1) as u32;
+        let head = [&size.to_le_bytes()[..], &[1, 0, 0xf0], &(text.len() as u32).to_le_bytes()].concat();
+        let node = naive::string(&[&head[..], &text, behind, &[0xff]].concat(), false);
+        let read = read_pieces(10, 18, &[count(1, 6), count(2, 6), node]);
+        assert_eq!(read, Ok(Value::List(vec![text])), "{length}: {behind:?}");
+    }
+}
+
 #[test]
 fn strings_are_written_as_redis_writes_short_ones() {
     let cases: [(&[u8], &[u8]); 8] = [

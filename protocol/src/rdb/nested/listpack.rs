@@ -19,8 +19,9 @@ const INTEGER_24: u8 = 0xf2;
 const INTEGER_32: u8 = 0xf3;
 const INTEGER_64: u8 = 0xf4;
 
-/// An item of fewer bytes than the limit of the row `n` has its length in `n` bytes, one more than that in further ones.
-const BACKWARD_LIMITS: [usize; 4] = [128, 16_383, 2_097_151, 268_435_455];
+/// The lengths of items from which on the length behind an item has a byte more.  Where they are what the bytes before can
+/// just tell, Valkey still writes one less than Redis.
+const BACKWARD_STEPS: [usize; 4] = [128, 16_383, 2_097_151, 268_435_455];
 
 /// The items of a listpack.
 #[derive(Clone, Debug)]
@@ -44,11 +45,7 @@ impl<'b> Listpack<'b> {
     fn item(&mut self) -> Result<Item<'b>, Fault> {
         let (item, length) = decode(self.rest)?;
         let (_, rest) = split(self.rest, length)?;
-        let backward = BACKWARD_LIMITS.iter().filter(|&&limit| length >= limit).count() + 1;
-        let (written, rest) = split(rest, backward)?;
-        if !is_backward(written, length) {
-            return Err(Fault::Format);
-        }
+        let rest = behind_length(rest, length)?;
         self.rest = rest;
         self.count.seen += 1;
         Ok(item)
@@ -101,6 +98,19 @@ fn decode(bytes: &[u8]) -> Result<(Item<'_>, usize), Fault> {
         INTEGER_64 => integer(8),
         _ => Err(Fault::Format),
     }
+}
+
+/// What is left behind the length that stands behind an item.
+fn behind_length(rest: &[u8], length: usize) -> Result<&[u8], Fault> {
+    let long = BACKWARD_STEPS.iter().filter(|&&step| length >= step).count() + 1;
+    let short = long - usize::from(length > 128 && BACKWARD_STEPS.contains(&length));
+    [long, short]
+        .into_iter()
+        .find_map(|count| {
+            let (written, rest) = rest.split_at_checked(count)?;
+            is_backward(written, length).then_some(rest)
+        })
+        .ok_or(Fault::Format)
 }
 
 /// Whether these bytes are `length` as it stands behind an item: the highest bits first, and each byte but the first
