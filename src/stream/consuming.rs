@@ -9,7 +9,7 @@ use super::consumer::effect::{Effect, Turn};
 use super::consumer::request::PullRequest;
 use super::consumer::rules::{Rules, Start};
 use super::consumer::status::{FlowToken, Kind};
-use super::consumer::{Acknowledgement, Answer, Consumer};
+use super::consumer::{Acknowledgement, Answer, Consumer, DeliveryId};
 use super::consumers::{Consumers, Defined, Slot};
 use super::definition::{ConsumerDefinition, DeliverInterest};
 use super::pending::{Change, Then};
@@ -38,8 +38,8 @@ const NAME_LENGTH: usize = 8;
 /// An acknowledgement, with the request for the next message that may come with it.
 #[derive(Clone, Debug)]
 pub struct Said<'s> {
-    /// The message.
-    pub sequence: u64,
+    /// The delivery that the receiver speaks of.
+    pub delivery: DeliveryId,
     /// What the receiver says about the message.
     pub acknowledgement: Acknowledgement<'s>,
     /// The request of `+NXT`.
@@ -273,7 +273,7 @@ impl Stream {
         effects: &mut Effects,
     ) -> bool {
         let told = self.tell_consumer(consumer, effects, |slot, turn| {
-            let answer = slot.consumer.acknowledge(turn, said.sequence, said.acknowledgement);
+            let answer = slot.consumer.acknowledge(turn, said.delivery, said.acknowledgement);
             if let Some(next) = said.next {
                 slot.consumer.request(turn, next);
             }
@@ -294,9 +294,14 @@ impl Stream {
         true
     }
 
-    /// A receiver has answered a question of flow control.
-    pub fn flow_answered(self: &Arc<Stream>, consumer: &str, token: FlowToken, effects: &mut Effects) {
-        self.tell_consumer(consumer, effects, |slot, turn| slot.consumer.flow_answered(turn, token));
+    /// A receiver has answered a question of flow control; false if there is no such consumer.
+    pub fn flow_answered(
+        self: &Arc<Stream>,
+        consumer: &str,
+        token: FlowToken,
+        effects: &mut Effects,
+    ) -> bool {
+        self.tell_consumer(consumer, effects, |slot, turn| slot.consumer.flow_answered(turn, token)).is_some()
     }
 
     /// Changes a consumer, and runs it at the end of the batch.  Returns the answer, and from which position on the

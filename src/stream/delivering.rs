@@ -47,7 +47,9 @@ impl Stream {
                 }
                 Effect::Status { target, status } => self.send_status(&name, &target, &status, effects),
                 Effect::Done { .. } | Effect::Keep(_) => {}
-                other => others.push(other),
+                Effect::DeadLetter(_) | Effect::Inactive => others.push(effect),
+                // Whoever hears both learns of a pinned client before the client gets its message.
+                told => self.advise(&name, &told, now, effects),
             }
         }
         let done = courier.done;
@@ -55,8 +57,7 @@ impl Stream {
         for effect in others {
             match effect {
                 Effect::DeadLetter(letter) => self.send_dead_letter(work, &letter, now, effects),
-                Effect::Inactive => self.delete_consumer(work.consumer, None, effects),
-                other => self.advise(&name, &other, now, effects),
+                _ => self.delete_consumer(work.consumer, None, effects),
             }
         }
         done

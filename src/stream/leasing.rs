@@ -59,7 +59,7 @@ impl Stream {
             for (place, lease) in leases.iter().enumerate() {
                 match slot.consumer.deliveries(lease.sequence) {
                     Some(deliveries) if deliveries == lease.deliveries => {
-                        slot.consumer.acknowledge(turn, lease.sequence, answer.said());
+                        slot.consumer.acknowledge(turn, lease.id(), answer.said());
                     }
                     // A retry whose first answer was lost.
                     None if answer.is_final() && slot.consumer.has_delivered(lease.sequence) => {}

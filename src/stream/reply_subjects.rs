@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use super::consumer::DeliveryId;
 use super::consumer::status::FlowToken;
 
 /// The beginning of the subjects of acknowledgements.
@@ -59,9 +60,11 @@ impl<'s> Acknowledged<'s> {
         Some(Acknowledged { stream: tokens[0], consumer: tokens[1], numbers })
     }
 
-    /// The message, which is all that nats-server wants to know of an acknowledgement.
-    pub(super) fn sequence(&self) -> Option<u64> {
-        self.numbers[1].parse().ok()
+    /// The delivery.  Of its numbers only the sequence of the message matters.
+    pub(super) fn delivery(&self) -> Option<DeliveryId> {
+        let [_, sequence, number, ..] = self.numbers;
+        let consumer_sequence = number.parse().unwrap_or_default();
+        Some(DeliveryId { sequence: sequence.parse().ok()?, consumer_sequence })
     }
 }
 
@@ -80,6 +83,12 @@ impl DeliveryNumbers {
             time: time.parse().ok()?,
             pending: pending.parse().ok()?,
         })
+    }
+
+    /// The delivery.
+    pub(super) fn id(&self) -> DeliveryId {
+        let DeliveryNumbers { sequence, consumer_sequence, .. } = *self;
+        DeliveryId { sequence, consumer_sequence }
     }
 
     /// Writes them behind what [`acknowledgement_begin`] has returned.
@@ -114,7 +123,8 @@ mod tests {
 
     #[test]
     fn subjects_of_acknowledgements_have_two_forms() {
-        let short = ("S", "C", Some(7));
+        let seventh = DeliveryId { sequence: 7, consumer_sequence: 3 };
+        let short = ("S", "C", Some(seventh));
         for (subject, expected) in [
             ("$JS.ACK.S.C.1.7.3.1795880117230411844.12", Some(short)),
             ("$JS.ACK._.hash.S.C.1.7.3.1795880117230411844.12", Some(short)),
@@ -126,7 +136,7 @@ mod tests {
             ("$JS.FC.S.C.0001", None),
         ] {
             let read = Acknowledged::read(subject.as_bytes());
-            let read = read.map(|read| (read.stream, read.consumer, read.sequence()));
+            let read = read.map(|read| (read.stream, read.consumer, read.delivery()));
             assert_eq!(read, expected, "{subject}");
         }
     }

@@ -132,7 +132,12 @@ impl Stream {
         let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
         let target = slot.definition.deliver_subject.as_bytes();
         if !target.is_empty() {
-            slot.consumer.interest_changed(&mut turn, is_wanted(target));
+            // nats-server waits for a member of the group that the definition names, and if it names none, for a subscriber
+            // that is in no group.
+            let group = &slot.definition.deliver_group;
+            let group = (!group.is_empty()).then_some(group.as_bytes());
+            let is_bound = self.hub.fan_out.channels.has_subscriber_in(group, target);
+            slot.consumer.interest_changed(&mut turn, is_bound);
         }
         if slot.consumer.next_action(now).is_some_and(|due| due <= now.micros()) {
             slot.consumer.act(&mut turn);

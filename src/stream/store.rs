@@ -8,7 +8,7 @@ use quartet_protocol::broker::subject;
 use super::api::error::{self, ApiError};
 use super::filter::Filter;
 use super::index::limits::Beside;
-use super::ingest::{Stored, Terms, Verdict, Wishes, decide};
+use super::ingest::{Stored, Terms, Verdict, Wishes, decide, raised};
 use super::message::StoredMessage;
 use super::pending::{Change, Then};
 use super::record::{LeftRecord, Record};
@@ -151,13 +151,19 @@ impl Stream {
         let (headers, payload) = (message.headers.len(), message.payload.len());
         let definition = state.data.definition();
         let verdict = decide(definition, message.subject, headers, payload, wishes, &overlay, now);
-        let terms = match verdict {
+        let mut terms = match verdict {
             Ok(Verdict::Store(terms)) => terms,
             Ok(Verdict::Duplicate(sequence)) => {
                 return Ok(Decided::Known(Ok(Receipt { sequence, is_duplicate: true })));
             }
             Err(error) => return Ok(Decided::Known(Err(error))),
         };
+        let raised = raised(definition, terms.lifetime, message.headers);
+        let mut message = *message;
+        if let Some((lifetime, headers)) = &raised {
+            (terms.lifetime, message.headers) = (Some(*lifetime), headers);
+        }
+        let message = &message;
         if let Err(error) = state.admit(message)? {
             return Ok(Decided::Known(Err(error)));
         }

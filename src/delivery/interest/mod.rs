@@ -126,16 +126,25 @@ impl Interest {
 
     /// Whether a subscriber gets the messages of a subject.  Deliveries reach subscribers only.
     pub fn has_subscriber(&self, subject: &[u8]) -> bool {
+        self.has_subscriber_that(subject, |_| true)
+    }
+
+    fn has_subscriber_that(&self, subject: &[u8], is_meant: impl Fn(&SubscriptionOptions) -> bool) -> bool {
         let mut has_interest = false;
         let is_system = subject::is_system(subject);
         self.visit(&self.sought(subject), |members, sees_all| {
             let is_wanted = |subscription: &Arc<Subscription>| {
                 let options = subscription.options();
-                (sees_all || (options.sees_hidden && !is_system)) && !options.only_events
+                (sees_all || (options.sees_hidden && !is_system)) && !options.only_events && is_meant(options)
             };
             has_interest = has_interest || members.iter().any(is_wanted);
         });
         has_interest
+    }
+
+    /// Whether a subscriber of this queue group, or one that is in no group, gets the messages of a subject.
+    pub fn has_subscriber_in(&self, group: Option<&[u8]>, subject: &[u8]) -> bool {
+        self.has_subscriber_that(subject, |options| options.group.as_deref() == group)
     }
 
     /// All subscriptions that match a subject, every member of a queue group among them.

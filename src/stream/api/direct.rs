@@ -42,6 +42,11 @@ pub fn status(code: u16, description: &str) -> Vec<u8> {
     Block::status(code, description).finish()
 }
 
+/// The status of a request on this subject that nobody hears.
+pub fn no_responders(subject: &[u8]) -> Vec<u8> {
+    Block(b"NATS/1.0 503\r\n".to_vec()).with_bytes(header_names::SUBJECT, subject).finish()
+}
+
 /// The headers of a message that its stream publishes again: the sequence of the one before it on its subject is named, and its
 /// length if it goes without payload.
 pub fn republished(stream: &str, message: &StoredMessage<'_>, before: u64, headers_only: bool) -> Vec<u8> {

@@ -22,6 +22,15 @@ pub enum Acknowledgement<'a> {
     Terminate(&'a [u8]),
 }
 
+/// The delivery that a receiver speaks of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeliveryId {
+    /// The message.
+    pub sequence: u64,
+    /// The number of the delivery among all of the consumer, which only advisories repeat.
+    pub consumer_sequence: u64,
+}
+
 /// Whether a receiver that asked for an answer to its acknowledgement gets one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -34,35 +43,41 @@ pub enum Answer {
 impl Consumer {
     /// Takes an acknowledgement of a message.  One for a message that is not out changes nothing: it was acknowledged
     /// already, or it was removed from the stream.
-    pub fn acknowledge(&mut self, turn: &mut Turn<'_>, sequence: u64, said: Acknowledgement<'_>) -> Answer {
+    pub fn acknowledge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        delivery: DeliveryId,
+        said: Acknowledgement<'_>,
+    ) -> Answer {
+        let sequence = delivery.sequence;
         self.used(turn.micros());
         if !self.rules.expects_acknowledgements() || sequence == 0 || sequence > self.position {
             return Answer::Never;
         }
         self.acknowledged_at = Some(turn.now.wall_micros());
         if said == Acknowledgement::Positive {
-            self.tell_sample(turn, sequence);
+            self.tell_sample(turn, delivery);
         }
         match said {
             Acknowledgement::Positive if self.rules.acknowledgements == Acknowledgements::All => {
                 self.acknowledge_through(turn, sequence);
             }
             Acknowledgement::Positive => self.acknowledge_one(turn, sequence),
-            Acknowledgement::Negative(after) => self.reject(turn, sequence, after),
+            Acknowledgement::Negative(after) => self.reject(turn, delivery, after),
             Acknowledgement::InProgress => self.extend(turn, sequence),
-            Acknowledgement::Terminate(reason) => self.terminate(turn, sequence, reason),
+            Acknowledgement::Terminate(reason) => self.terminate(turn, delivery, reason),
         }
         Answer::WhenKept
     }
 
     /// Reports how long an acknowledgement took, if this one is among the sampled ones.
-    fn tell_sample(&self, turn: &mut Turn<'_>, sequence: u64) {
+    fn tell_sample(&self, turn: &mut Turn<'_>, delivery: DeliveryId) {
         // Every hundred messages have each remainder once, in a mixed order.
-        let is_sampled = sequence.wrapping_mul(37) % 100 < u64::from(self.rules.sampled_percent);
-        let Some(entry) = self.pending.get(sequence).filter(|_| is_sampled) else { return };
+        let is_sampled = delivery.sequence.wrapping_mul(37) % 100 < u64::from(self.rules.sampled_percent);
+        let Some(entry) = self.pending.get(delivery.sequence).filter(|_| is_sampled) else { return };
         let delivered = entry.deadline.saturating_sub(self.rules.wait_micros(entry.deliveries));
         let after = Duration::from_micros(turn.micros().saturating_sub(delivered));
-        turn.effects.push(Effect::Acknowledged { told: entry.told(), after });
+        turn.effects.push(Effect::Acknowledged { told: entry.told(delivery), after });
     }
 
     fn acknowledge_one(&mut self, turn: &mut Turn<'_>, sequence: u64) {
@@ -89,9 +104,10 @@ impl Consumer {
         }
     }
 
-    fn reject(&mut self, turn: &mut Turn<'_>, sequence: u64, after: Option<Duration>) {
+    fn reject(&mut self, turn: &mut Turn<'_>, delivery: DeliveryId, after: Option<Duration>) {
+        let sequence = delivery.sequence;
         let Some(entry) = self.pending.get(sequence).copied() else { return };
-        turn.effects.push(Effect::Rejected(entry.told()));
+        turn.effects.push(Effect::Rejected(entry.told(delivery)));
         if self.rules.is_last_delivery(entry.deliveries) {
             self.exhaust(turn, entry);
             return;
@@ -128,9 +144,10 @@ impl Consumer {
         });
     }
 
-    fn terminate(&mut self, turn: &mut Turn<'_>, sequence: u64, reason: &[u8]) {
+    fn terminate(&mut self, turn: &mut Turn<'_>, delivery: DeliveryId, reason: &[u8]) {
+        let sequence = delivery.sequence;
         let Some(entry) = self.pending.get(sequence).copied() else { return };
-        turn.effects.push(Effect::Terminated { told: entry.told(), reason: reason.into() });
+        turn.effects.push(Effect::Terminated { told: entry.told(delivery), reason: reason.into() });
         if self.rules.has_dead_letters {
             self.leave(turn, entry, Cause::Terminated);
         } else {
@@ -140,8 +157,7 @@ impl Consumer {
 }
 
 impl Entry {
-    fn told(self) -> Told {
-        let Entry { sequence, consumer, deliveries, .. } = self;
-        Told { sequence, consumer_sequence: consumer, deliveries }
+    fn told(self, delivery: DeliveryId) -> Told {
+        Told { delivery, deliveries: self.deliveries }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acknowledge::DeliveryId;
 use super::messages::Messages;
 use super::pin::PinId;
 use super::record::Record;
@@ -146,11 +147,9 @@ impl Cause {
 /// Which delivery an advisory is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Told {
-    /// The message.
-    pub sequence: u64,
-    /// The number of its first delivery among all of the consumer.
-    pub consumer_sequence: u64,
-    /// How often it was delivered.
+    /// The delivery that its receiver speaks of.
+    pub delivery: DeliveryId,
+    /// How often the message was delivered.
     pub deliveries: u32,
 }
 

@@ -61,9 +61,10 @@ impl Pin {
 }
 
 impl Consumer {
-    /// Takes the group away from the client that holds it, so that the next request gets it.
+    /// Takes the group away from the client that holds it, so that the next request gets it.  It is told of even if no client does.
     pub fn unpin(&mut self, turn: &mut Turn<'_>) {
-        self.end_pin(turn, UnpinCause::Administrative);
+        self.pin.held = None;
+        turn.effects.push(Effect::Unpinned { cause: UnpinCause::Administrative });
     }
 
     /// Pins the group to whoever made the request that is served now.
@@ -85,13 +86,8 @@ impl Consumer {
 
     pub(super) fn expire_pin(&mut self, turn: &mut Turn<'_>) {
         if self.pin.until().is_some_and(|until| until <= turn.micros()) {
-            self.end_pin(turn, UnpinCause::Timeout);
-        }
-    }
-
-    fn end_pin(&mut self, turn: &mut Turn<'_>, cause: UnpinCause) {
-        if self.pin.held.take().is_some() {
-            turn.effects.push(Effect::Unpinned { cause });
+            self.pin.held = None;
+            turn.effects.push(Effect::Unpinned { cause: UnpinCause::Timeout });
         }
     }
 }

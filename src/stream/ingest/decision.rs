@@ -96,7 +96,7 @@ pub fn terms_of<'h>(wishes: &Wishes<'h>, time: i64) -> Terms<'h> {
     });
     let rollup =
         if schedule.is_some() { Some(Rollup::Subject) } else { wishes.rollup.and_then(Rollup::parse) };
-    Terms { rollup, lifetime: wishes.lifetime.and_then(Lifetime::parse), schedule }
+    Terms { rollup, lifetime: Lifetime::read(wishes), schedule }
 }
 
 /// When a message that comes at `now` is to be published, if that is asked for and can be understood.

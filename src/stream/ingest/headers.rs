@@ -109,6 +109,11 @@ pub enum Lifetime {
 }
 
 impl Lifetime {
+    /// The lifetime that a message asks for, if that can be understood.
+    pub fn read(wishes: &Wishes<'_>) -> Option<Lifetime> {
+        wishes.lifetime.and_then(Lifetime::parse)
+    }
+
     /// What the header says; nothing if it is no duration of a second or more.
     pub(super) fn parse(value: &[u8]) -> Option<Lifetime> {
         if value.eq_ignore_ascii_case(b"never") {

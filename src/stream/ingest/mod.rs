@@ -7,12 +7,14 @@
 mod decision;
 mod durations;
 mod headers;
+mod marked;
 mod message_ids;
 
 pub(super) use durations::parse as parse_duration;
 
 pub use decision::{Stored, Terms, Verdict, decide, terms_of};
 pub use headers::{Lifetime, Rollup, Schedule, Wishes};
+pub use marked::raised;
 pub use message_ids::{IDS_MAX, IdMark, KnownId, MessageIds};
 
 /// Longest block of headers, in bytes.

@@ -30,7 +30,7 @@ impl Sink for AcknowledgementSink {
             .and_then(|delivery| acknowledge(&streams, &delivery, message.payload, message.reply, effects))
             .unwrap_or(false);
         if !is_heard {
-            no_responders(streams.hub(), message.reply, effects);
+            no_responders(streams.hub(), message.subject, message.reply, effects);
         }
         true
     }
@@ -39,9 +39,11 @@ impl Sink for AcknowledgementSink {
 impl Sink for FlowControlSink {
     fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
         let Some(streams) = self.0.upgrade() else { return false };
-        let Some((stream, consumer, token)) = read_flow_control(message.subject) else { return true };
-        if let Some(stream) = streams.find(stream) {
-            stream.flow_answered(consumer, token, effects);
+        let is_heard = read_flow_control(message.subject).is_some_and(|(stream, consumer, token)| {
+            streams.find(stream).is_some_and(|stream| stream.flow_answered(consumer, token, effects))
+        });
+        if !is_heard {
+            no_responders(streams.hub(), message.subject, message.reply, effects);
         }
         true
     }
@@ -55,7 +57,7 @@ fn acknowledge(
     reply: &[u8],
     effects: &mut Effects,
 ) -> Option<bool> {
-    let (sequence, consumer) = (delivery.sequence()?, delivery.consumer);
+    let (consumer, id) = (delivery.consumer, delivery.delivery()?);
     let stream = streams.find(delivery.stream)?;
     let hub = streams.hub();
     let Some((acknowledgement, next)) = read(payload) else {
@@ -73,7 +75,7 @@ fn acknowledge(
         let (hub, reply) = (Arc::clone(hub), Box::<[u8]>::from(reply));
         Box::new(move |effects: &mut Effects| send(&hub, &reply, b"", b"", effects)) as _
     });
-    let said = Said { sequence, acknowledgement, next: next.and_then(Result::ok) };
+    let said = Said { delivery: id, acknowledgement, next: next.and_then(Result::ok) };
     Some(stream.acknowledge_delivery(consumer, said, answered, effects))
 }
 

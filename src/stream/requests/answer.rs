@@ -11,14 +11,13 @@ use crate::stream::api::subjects::Row;
 use crate::stream::api::{Refusal, direct};
 use crate::stream::hub::Hub;
 
-/// The status of a request that nobody hears.
-const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
-
 /// The sender of a request, and the row of the API by which it is answered.  Without a reply subject it gets no answer.
 #[derive(Clone)]
 pub(super) struct Asker {
     hub: Arc<Hub>,
     row: &'static Row,
+    /// The subject of its request, and that of the answer.
+    subject: Arc<[u8]>,
     reply: Arc<[u8]>,
     /// The request is done when no part of it holds this any more.
     unfinished: Arc<Unfinished>,
@@ -28,10 +27,11 @@ impl Asker {
     pub(super) fn new(
         hub: &Arc<Hub>,
         row: &'static Row,
-        reply: Arc<[u8]>,
-        unfinished: Arc<Unfinished>,
+        [subject, reply]: [&Arc<[u8]>; 2],
+        unfinished: &Arc<Unfinished>,
     ) -> Asker {
-        Asker { hub: Arc::clone(hub), row, reply, unfinished }
+        let (subject, reply) = (Arc::clone(subject), Arc::clone(reply));
+        Asker { hub: Arc::clone(hub), row, subject, reply, unfinished: Arc::clone(unfinished) }
     }
 
     /// The subject of the answer; none if nobody waits for one.
@@ -61,7 +61,7 @@ impl Asker {
             Refusal::Status(code, description) => {
                 self.send(&direct::status(code, &description), b"", effects)
             }
-            Refusal::NoResponders => self.send(NO_RESPONDERS, b"", effects),
+            Refusal::NoResponders => no_responders(&self.hub, &self.subject, &self.reply, effects),
         }
     }
 
@@ -72,9 +72,10 @@ impl Asker {
     }
 }
 
-/// Tells the client that waits on a subject that nobody heard its request.
-pub(super) fn no_responders(hub: &Hub, reply: &[u8], effects: &mut Effects) {
-    send(hub, reply, NO_RESPONDERS, b"", effects);
+/// Tells the client that waits on `reply` that nobody heard its request on `subject`, as the door does for subjects that nobody
+/// subscribes to.
+pub(super) fn no_responders(hub: &Hub, subject: &[u8], reply: &[u8], effects: &mut Effects) {
+    send(hub, reply, &direct::no_responders(subject), b"", effects);
 }
 
 /// Sends a message to the subscribers of a subject; with an empty subject, to nobody.

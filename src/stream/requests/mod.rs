@@ -56,7 +56,7 @@ impl Sink for RequestSink {
 /// A request that is carried out as soon as no lock is held.
 struct Call {
     streams: Weak<Streams>,
-    subject: Box<[u8]>,
+    subject: Arc<[u8]>,
     reply: Arc<[u8]>,
     headers: Box<[u8]>,
     body: Box<[u8]>,
@@ -87,7 +87,7 @@ impl Call {
     fn serve(&self, asked: Asked, effects: &mut Effects) {
         let Some(streams) = self.streams.upgrade() else { return };
         let hub = streams.hub();
-        let asker = Asker::new(hub, asked.row, Arc::clone(&self.reply), Arc::clone(&self.unfinished));
+        let asker = Asker::new(hub, asked.row, [&self.subject, &self.reply], &self.unfinished);
         let is_counted = asker.answers_with_json();
         let mut serving = Serving { streams: &streams, asker, now: hub.clock.now(), effects };
         match asked.request {

@@ -274,8 +274,8 @@ impl Body<'_> {
     /// The fields that name a delivery.
     fn about(told: crate::stream::consumer::effect::Told) -> Body<'static> {
         Body {
-            consumer_seq: Some(told.consumer_sequence),
-            stream_seq: Some(told.sequence),
+            consumer_seq: Some(told.delivery.consumer_sequence),
+            stream_seq: Some(told.delivery.sequence),
             deliveries: Some(told.deliveries),
             ..Body::default()
         }

@@ -11,8 +11,9 @@ use super::RETRY_MICROS;
 use super::together::Step;
 use crate::clock::Now;
 use crate::delivery::{Effects, Message};
+use crate::stream::definition::StreamDefinition;
 use crate::stream::header_names;
-use crate::stream::ingest::Wishes;
+use crate::stream::ingest::{Lifetime, Wishes, raised};
 use crate::stream::message::StoredMessage;
 use crate::stream::pending::Then;
 use crate::stream::reading::ReadError;
@@ -46,6 +47,15 @@ impl Publication {
         Some(Publication { target, headers: headers.finish(), payload })
     }
 
+    /// Raises its lifetime, if its stream asks for that.
+    fn raise_lifetime(&mut self, stream: &StreamDefinition) {
+        let lifetime =
+            Headers::new(&self.headers).map(Wishes::read).and_then(|wishes| Lifetime::read(&wishes));
+        if let Some((_, headers)) = raised(stream, lifetime, &self.headers) {
+            self.headers = headers;
+        }
+    }
+
     fn message(&self) -> Message<'_> {
         Message { headers: &self.headers, ..Message::new(&self.target, &self.payload) }
     }
@@ -73,7 +83,7 @@ impl Stream {
     fn publish_instead(
         self: &Arc<Stream>,
         sequence: u64,
-        publication: Publication,
+        mut publication: Publication,
         now: Now,
         effects: &mut Effects,
     ) {
@@ -82,6 +92,7 @@ impl Stream {
         if !index.is_stored(sequence) || definition.sealed {
             return;
         }
+        publication.raise_lifetime(definition);
         let publication = Arc::new(publication);
         let keeps_target = definition.takes(&publication.target);
         let published = Arc::clone(&publication);

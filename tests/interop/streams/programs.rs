@@ -34,7 +34,7 @@ fn script(interpreter: &Path, script: &str) -> Command {
 #[test]
 fn nats_py() {
     let Some(python) = peers::python(&["nats"]) else { return };
-    check(|| script(&python, "python/nats_streams.py"), 70);
+    check(|| script(&python, "python/nats_streams.py"), 71);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::stream::consumer::effect::Effect;
 use crate::stream::consumer::messages::{Messages, Size};
 use crate::stream::consumer::request::PullRequest;
 use crate::stream::consumer::rules::Rules;
-use crate::stream::consumer::{Acknowledgement, Consumer};
+use crate::stream::consumer::{Acknowledgement, Consumer, DeliveryId};
 use crate::stream::filter::Filter;
 
 /// Counts the searches for a next message, and forbids all else.
@@ -81,7 +81,8 @@ fn a_message_costs_one_search_and_the_interest_of_its_receiver_one_look_a_turn()
     }
     assert!(!consumer.deliver(&mut turn, 1), "nothing is left, which needs no search");
     for sequence in 1..=MESSAGES as u64 {
-        consumer.acknowledge(&mut turn, sequence, Acknowledgement::Positive);
+        let delivery = DeliveryId { sequence, consumer_sequence: 0 };
+        consumer.acknowledge(&mut turn, delivery, Acknowledgement::Positive);
         consumer.next_action(turn.now);
     }
     assert_eq!((counted.searches.get(), looks.get()), (MESSAGES, TURNS));

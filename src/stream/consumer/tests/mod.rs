@@ -22,7 +22,7 @@ use super::messages::{Messages, Size};
 use super::record::Record;
 use super::request::PullRequest;
 use super::rules::{Mode, Pull, Push, Rules};
-use super::{Acknowledgement, Answer, Consumer};
+use super::{Acknowledgement, Answer, Consumer, DeliveryId};
 use crate::clock::Now;
 use crate::stream::filter::Filter;
 
@@ -180,7 +180,8 @@ impl Bench {
     }
 
     pub(super) fn say(&mut self, sequence: u64, said: Acknowledgement<'_>) -> Answer {
-        self.turn(|consumer, turn| consumer.acknowledge(turn, sequence, said))
+        let delivery = DeliveryId { sequence, consumer_sequence: 0 };
+        self.turn(|consumer, turn| consumer.acknowledge(turn, delivery, said))
     }
 
     /// Lets time pass, with each action at its time.
@@ -282,14 +283,16 @@ fn text(effect: &Effect) -> Option<String> {
         }
         Effect::Keep(_) | Effect::Rejected(_) => return None,
         Effect::Done { sequence } => format!("done {sequence}"),
-        Effect::Acknowledged { told, after } => format!("acknowledged {} after {after:?}", told.sequence),
+        Effect::Acknowledged { told, after } => {
+            format!("acknowledged {} after {after:?}", told.delivery.sequence)
+        }
         Effect::MaxDeliveries { sequence, deliveries } => format!("max {sequence} x{deliveries}"),
         Effect::DeadLetter(dead) => {
             let repeated = if dead.is_repeated { " repeated" } else { "" };
             format!("dead {} x{} {}{repeated}", dead.sequence, dead.deliveries, dead.cause.text())
         }
         Effect::Terminated { told, reason } => {
-            format!("terminated {} {}", told.sequence, String::from_utf8_lossy(reason))
+            format!("terminated {} {}", told.delivery.sequence, String::from_utf8_lossy(reason))
         }
         Effect::Pinned { .. } => "pinned".to_owned(),
         Effect::Unpinned { cause } => format!("unpinned {cause:?}"),

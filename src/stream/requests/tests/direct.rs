@@ -42,7 +42,8 @@ fn a_stream_that_does_not_allow_it_hears_nothing() {
     ] {
         let got = server.ask(subject, body);
         assert_eq!(got.len(), 1);
-        assert_eq!((&*got[0].headers, &*got[0].payload), ("NATS/1.0 503\r\n\r\n", ""), "{subject} {body}");
+        let unheard = format!("NATS/1.0 503\r\nNats-Subject: $JS.API.{subject}\r\n\r\n");
+        assert_eq!((&got[0].headers, &*got[0].payload), (&unheard, ""), "{subject} {body}");
     }
 }
 

@@ -200,6 +200,17 @@ async def markers_tell_of_the_end(client, streams):
     await until(lambda: has_messages(streams, "TELL", 0))
 
 
+async def lifetimes_reach_over_those_of_markers(client, streams):
+    marked = {"allow_msg_ttl": True, "subject_delete_marker_ttl": 60}
+    await streams.add_stream(name="MARKERS", subjects=["orders.*"], **marked)
+    await streams.add_stream(name="KEYS", subjects=["keys.*"], max_msgs_per_subject=1, **marked)
+    for subject, lifetime in [("orders.1", 5), ("orders.2", 90), ("keys.1", 5)]:
+        await streams.publish(subject, b"x", msg_ttl=lifetime)
+    found = [await streams.get_msg(*place) for place in [("MARKERS", 1), ("MARKERS", 2), ("KEYS", 1)]]
+    # Where a subject has one message only there is no older marker that could outlast it.
+    assert [message.headers["Nats-TTL"] for message in found] == ["60", "90", "5"], found
+
+
 async def messages_are_published_again(client, streams):
     again = await client.subscribe("again.>")
     await client.flush()
@@ -250,6 +261,7 @@ JOBS = [
     ages_end_messages,
     lifetimes_end_messages,
     markers_tell_of_the_end,
+    lifetimes_reach_over_those_of_markers,
     messages_are_published_again,
     sealed_stream_takes_nothing,
     stream_without_acknowledgements,
