@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 mod broker;
 mod cache_under_pressure;
 mod clients;
+mod dumped_values;
 mod redis_benchmark;
 pub(crate) mod redis_cli;
 mod redis_cli_reports;

@@ -8,17 +8,17 @@ use crate::support::client::{Client, request};
 use crate::support::http::Http;
 use crate::support::process::Server;
 
-const MEBIBYTE: usize = 1024 * 1024;
+pub(super) const MEBIBYTE: usize = 1024 * 1024;
 const LARGE: usize = 128 * MEBIBYTE;
 
 /// Memory that comes and goes for other reasons.
-const SLACK: usize = 24 * MEBIBYTE;
+pub(super) const SLACK: usize = 24 * MEBIBYTE;
 
 /// Looks at the memory before a test gives up: some seconds' worth.
 const LOOKS_MAX: usize = 200_000;
 
 /// A line of `/proc/…/status` in bytes.
-fn memory(server: &Server, line: &str) -> usize {
+pub(super) fn memory(server: &Server, line: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", server.process().as_raw_nonzero()));
     let status = status.expect("the server runs");
     let line = status.lines().find_map(|text| text.strip_prefix(line)).expect("the system tells");
@@ -26,12 +26,12 @@ fn memory(server: &Server, line: &str) -> usize {
     1024 * kilobytes.parse::<usize>().expect("a number")
 }
 
-fn resident(server: &Server) -> usize {
+pub(super) fn resident(server: &Server) -> usize {
     memory(server, "VmRSS:")
 }
 
 /// Has the system forget how much memory the process had at most.
-fn forget_peak(server: &Server) {
+pub(super) fn forget_peak(server: &Server) {
     fs::write(format!("/proc/{}/clear_refs", server.process().as_raw_nonzero()), "5").expect("it is ours");
 }
 

@@ -3,6 +3,7 @@
 mod connections;
 mod data_directory;
 mod descriptors;
+mod dumped_values;
 mod former_folders;
 mod hangs;
 mod idle_connections;
