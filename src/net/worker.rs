@@ -64,10 +64,11 @@ impl Worker {
         let wakeups = Wakeups::new(PollWaker::new(poll.registry(), WAKER)?);
         let tick = Tick::new(poll.registry(), TICK, EXPIRY_INTERVAL)?;
         let (handing, handed) = channel();
-        services.streams.add_settler(wakeups.waker(SETTLE));
         let connections = Arc::new(AtomicUsize::new(0));
         let (count, waking) = (Arc::clone(&connections), Arc::clone(&wakeups));
         let thread = std::thread::Builder::new().name(format!("worker-{slot}")).spawn(move || {
+            services.streams.add_settler(waking.waker(SETTLE));
+            let streams = Arc::clone(&services.streams);
             let executor = Executor::new(services, slot, Random::with_seed(machine_seed()));
             let event_loop = EventLoop {
                 poll,
@@ -84,6 +85,7 @@ impl Worker {
                 drained_by: None,
             };
             event_loop.run();
+            streams.remove_settler();
         })?;
         Ok(Worker { hand: Hand::new(handing, wakeups, connections), thread })
     }

@@ -76,10 +76,8 @@ impl Stream {
         action: Action,
         pedantic: bool,
     ) -> Result<(Defined, bool), ApiError> {
-        if let Err(reason) = self.hub.admit() {
-            return Err(super::store::refusal(&reason));
-        }
         let state = self.state.lock();
+        self.admit(&state)?;
         if state.life == Life::Gone {
             return Err(error::STREAM_NOT_FOUND.error());
         }

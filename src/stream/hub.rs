@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Poll, Waker};
+use std::thread::{self, ThreadId};
 
 use super::figures::Totals;
 use super::persistence::StreamFolder;
@@ -45,8 +46,8 @@ pub(super) struct Hub {
     pub(super) folder: StreamFolder,
     /// Streams with changes that the disk may not have yet, each once.
     unsettled: Mutex<Vec<Arc<Stream>>, { rank::STREAMS_UNSETTLED }>,
-    /// The wakers of the workers, which settle streams once the disk has more.
-    settlers: Mutex<Vec<Waker>, { rank::STREAM_SETTLERS }>,
+    /// The workers with their wakers, which settle streams once the disk has more.
+    settlers: Mutex<Vec<(ThreadId, Waker)>, { rank::STREAM_SETTLERS }>,
     /// When a stream or one of its consumers has something to do, in microseconds of the clock of deadlines, and their numbers.
     deadlines: Mutex<BTreeSet<(u64, (u64, u64))>, { rank::STREAM_DEADLINES }>,
     /// The numbers of streams and consumers that were given last; none is given twice.
@@ -136,14 +137,16 @@ impl Hub {
     /// # Errors
     /// The reason why it may not.
     pub(super) fn admit(&self) -> Result<(), NotAdmitted> {
-        if self.is_attached() && self.journal.can_write() {
+        if self.is_attached() && self.journal.can_write() && !self.journal.is_behind() {
             return Ok(());
         }
-        match self.journal.admit() {
-            // Publishers are slowed down instead, so that nothing is lost.
-            Err(NotAdmitted::Behind) => Ok(()),
-            admitted => admitted,
-        }
+        // While it is behind, publishers are slowed down, so that it seldom refuses one.
+        self.journal.admit()
+    }
+
+    /// Whether as much waits for the disk as may.  What nobody waits for is not to be appended then.
+    pub(super) fn is_full(&self) -> bool {
+        self.journal.is_behind() && self.journal.admit().is_err()
     }
 
     /// Appends a record.
@@ -161,25 +164,44 @@ impl Hub {
         if !stream.is_listed.swap(true, Ordering::AcqRel) {
             self.unsettled.lock().push(Arc::clone(stream));
             // While the disk takes nothing, nobody is woken; the housekeeping settles streams twice a second.
-            if self.has_failed() || self.journal.can_write() {
+            if self.has_failed() || self.journal.can_write() || self.is_synced(position) {
                 self.wait_for(position);
             }
         }
     }
 
-    /// Registers the wakers of the workers with the journal.
+    /// Registers the waker of this thread with the journal, or those of all workers if it is none of them.  One worker settles
+    /// what the disk has, so others need not be woken.
     fn wait_for(&self, position: Position) {
-        let settlers = self.settlers.lock().clone();
+        let own = thread::current().id();
+        let settlers = {
+            let settlers = self.settlers.lock();
+            match settlers.iter().find(|(thread, _)| *thread == own) {
+                Some((_, waker)) => vec![waker.clone()],
+                None => settlers.iter().map(|(_, waker)| waker.clone()).collect(),
+            }
+        };
         for waker in settlers {
-            if self.handle.poll_synced(position, &waker).is_ready() {
+            if self.is_synced(position) || self.handle.poll_synced(position, &waker).is_ready() {
                 waker.wake();
             }
         }
     }
 
-    /// Registers these wakers, to be woken whenever streams have to be settled.
+    /// Has this thread settle streams: `waker` is woken when there are some.
     pub(super) fn add_settler(&self, waker: Waker) {
-        self.settlers.lock().push(waker);
+        self.settlers.lock().push((thread::current().id(), waker));
+    }
+
+    /// This thread ends.  Others settle what it was to.
+    pub(super) fn remove_settler(&self) {
+        let own = thread::current().id();
+        let others = {
+            let mut settlers = self.settlers.lock();
+            settlers.retain(|(thread, _)| *thread != own);
+            settlers.clone()
+        };
+        others.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// Takes the streams that wait for the disk.

@@ -7,7 +7,7 @@ use super::consumers::Defined;
 use super::consuming::ConsumerCreated;
 use super::json::Time;
 use super::shared::Stream;
-use super::store::{lost, refusal};
+use super::store::lost;
 use crate::delivery::Effects;
 use crate::wait::Lost;
 
@@ -22,9 +22,10 @@ impl Stream {
     ) {
         let name = name.to_owned();
         let decide = move |stream: &Arc<Stream>, synced: Result<(), Lost>, effects: &mut Effects| {
-            let decided = match (synced, stream.hub.admit()) {
+            let admitted = stream.admit(&stream.state.lock());
+            let decided = match (synced, admitted) {
                 (Err(Lost), _) => Err(lost()),
-                (_, Err(reason)) => Err(refusal(&reason)),
+                (_, Err(error)) => Err(error),
                 _ => stream.with_pause(&name, until).ok_or_else(|| error::CONSUMER_NOT_FOUND.error()),
             };
             match decided {

@@ -14,6 +14,12 @@ use super::state::Storing;
 use crate::delivery::Effects;
 use crate::wait::{Lost, Position};
 
+/// The most changes of one stream that wait for the disk, and the most bytes of messages among them.  Publishers are slowed down from
+/// half of that on, and refused beyond it, unless the stream is in memory.  All streams together have the bound of the
+/// journal's [`pending_max`](crate::journal::Options::pending_max).
+pub(super) const CHANGES_MAX: usize = 100_000;
+pub(super) const BYTES_MAX: u64 = 64 << 20;
+
 /// A change that the journal has.
 pub(super) enum Change {
     /// No change: only its continuation, which waits for the changes before it.
@@ -85,6 +91,16 @@ impl Pending {
     /// The messages among them, and their bytes.
     pub(super) fn stored(&self) -> (u64, u64) {
         (self.messages, self.bytes)
+    }
+
+    /// Whether no more messages are to be added.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= CHANGES_MAX || self.bytes >= BYTES_MAX
+    }
+
+    /// Whether publishers are to be slowed down, so that it does not get full.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.entries.len() >= CHANGES_MAX / 2 || self.bytes >= BYTES_MAX / 2
     }
 
     /// Whether there are changes that a decision has to wait for.

@@ -13,7 +13,7 @@ use super::pending::{Change, Then};
 use super::record::{Record, Removal};
 use super::shared::{Life, State, Stream};
 use super::state::Missing;
-use super::store::{lost, refusal};
+use super::store::lost;
 use crate::delivery::Effects;
 use crate::wait::Lost;
 
@@ -91,13 +91,13 @@ impl Stream {
         removed: Removed,
         effects: &mut Effects,
     ) {
-        if let Err(reason) = self.hub.admit() {
-            return removed(self, Err(refusal(&reason)), effects);
-        }
         let mut removed = Some(removed);
         let known = self.with(|state| {
             if state.life == Life::Gone {
                 return Ok(Some(Err(error::STREAM_NOT_FOUND.error())));
+            }
+            if let Err(error) = self.admit(state) {
+                return Ok(Some(Err(error)));
             }
             match decide(state)? {
                 Err(error) => Ok(Some(Err(error))),

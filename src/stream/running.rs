@@ -142,9 +142,13 @@ impl Stream {
         if slot.consumer.next_action(now).is_some_and(|due| due <= now.micros()) {
             slot.consumer.act(&mut turn);
         }
-        let is_more = slot.consumer.deliver(&mut turn, MESSAGES_PER_TURN);
+        // Its records would gather in memory while the disk takes nothing.
+        let is_held_up = keeping != Keeping::Memory && self.hub.is_full();
+        let is_more = !is_held_up && slot.consumer.deliver(&mut turn, MESSAGES_PER_TURN);
         slot.is_running = true;
         let next = slot.consumer.next_action(now);
+        let retry = is_held_up.then(|| now.after(RETRY).micros());
+        let next = next.into_iter().chain(retry).min();
         self.hub.set_deadline((self.id, id), &mut slot.deadline, next, effects);
         self.hub.keep(self.id, slot.id, &wanted, keeping);
         let mut steps = Vec::with_capacity(wanted.len());

@@ -19,6 +19,9 @@ use crate::wait::Lost;
 /// The most changes that are applied before the lock of their stream is given up for a moment.
 const CHANGES_PER_LOCK: usize = 512;
 
+/// How often a thread takes the lock of a stream before it does something else, if others make changes all the time.
+const LOCKS_PER_TURN: usize = 8;
+
 /// The most bytes of an acknowledgement behind its beginning: a sequence, and the mark of a duplicate.
 const ACKNOWLEDGEMENT_END_MAX: usize = 40;
 
@@ -38,7 +41,7 @@ impl Stream {
                 return;
             }
         }
-        loop {
+        for _ in 0..LOCKS_PER_TURN {
             let (mut then, mut gone) = (Vec::new(), Vec::new());
             // Changes are applied even if a file is damaged, since publishers wait for them.
             let is_over = self.with_readable(|state| self.apply_some(state, &mut then, &mut gone, effects))
@@ -54,19 +57,35 @@ impl Stream {
                 return;
             }
         }
+        // The thread has other things to do; it goes on when it has had a look at them.
+        self.leave_settling();
+        effects.after_batch(Arc::clone(self) as _);
     }
 
-    /// Wakes the followers of the stream, and ends settling, unless another thread wants it done once more.
-    fn end_settling(&self) -> bool {
-        let (is_over, followers) = {
+    /// Wakes the followers of the stream, and ends settling, unless another thread wants it done once more.  The thread that ends it
+    /// lists the stream for what the disk does not have yet: one that came meanwhile has left that to it.
+    fn end_settling(self: &Arc<Stream>) -> bool {
+        let (is_over, left, followers) = {
             let mut state = self.state.lock();
             let is_over = !std::mem::take(&mut state.is_wanted);
             state.is_settling = !is_over;
             state.settled_until = state.taken_until;
-            (is_over, std::mem::take(&mut state.followers))
+            self.note_crowd(&state);
+            let left = if is_over { state.unsettled() } else { None };
+            (is_over, left, std::mem::take(&mut state.followers))
         };
         followers.into_values().for_each(Waker::wake);
+        if let Some(end) = left {
+            self.hub.list_until(self, end);
+        }
         is_over
+    }
+
+    /// Ends settling although more can be applied.
+    fn leave_settling(&self) {
+        let mut state = self.state.lock();
+        (state.is_settling, state.is_wanted) = (false, false);
+        state.settled_until = state.taken_until;
     }
 
     /// Applies changes.  True if no more can be applied now.
@@ -233,9 +252,10 @@ impl Stream {
     }
 }
 
-/// Settles all streams that wait for the disk.
+/// Settles all streams that wait for the disk.  Each settling lists its stream again if more of it waits.
 pub(super) fn settle_all(hub: &super::hub::Hub, effects: &mut Effects) {
     for stream in hub.take_unsettled() {
+        // What is appended from here on lists it anew.
         stream.is_listed.store(false, Ordering::Release);
         if hub.has_failed() {
             stream.give_up(effects);
@@ -244,14 +264,6 @@ pub(super) fn settle_all(hub: &super::hub::Hub, effects: &mut Effects) {
         stream.settle(effects);
         if hub.is_stalled() {
             stream.read_anyway(effects);
-        }
-        let left = {
-            let state = stream.state.lock();
-            let unsynced = state.unsynced.back().map(|(end, _)| *end);
-            state.pending.front().map(|entry| entry.end).into_iter().chain(unsynced).min()
-        };
-        if let Some(end) = left {
-            hub.list_until(&stream, end);
         }
     }
 }

@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::api::error::ApiError;
 use super::api::reply::acknowledgement_begin;
 use super::consumers::Consumers;
 use super::definition::{PersistMode, Storage, StreamDefinition};
@@ -17,6 +18,7 @@ use super::pending::{Change, Continuation, Entry, Pending, Then};
 use super::record::Record;
 use super::segment::{Directory, FileId, ReadError};
 use super::state::{Data, Missing};
+use super::store::refusal;
 use super::upkeep::Upkeep;
 use crate::clock::Now;
 use crate::delivery::Effects;
@@ -36,6 +38,8 @@ pub struct Stream {
     /// The beginning of the acknowledgements of its messages.
     pub(super) acknowledgement: Box<[u8]>,
     pub(super) state: Mutex<State, { rank::STREAM }>,
+    /// So much of it waits for the disk that publishers are to be slowed down.
+    pub(super) is_crowded: AtomicBool,
     /// Whether it is listed among the streams that wait for the disk.
     pub(super) is_listed: AtomicBool,
 }
@@ -109,7 +113,7 @@ impl Stream {
             settled_until: Position::default(),
             deadline: None,
         };
-        let is_listed = AtomicBool::new(false);
+        let (is_crowded, is_listed) = (AtomicBool::new(false), AtomicBool::new(false));
         let hub = Arc::clone(hub);
         let acknowledgement = acknowledgement_begin(&name).into_bytes().into();
         Arc::new(Stream {
@@ -120,6 +124,7 @@ impl Stream {
             hub,
             acknowledgement,
             state: Mutex::new(state),
+            is_crowded,
             is_listed,
         })
     }
@@ -235,6 +240,30 @@ impl Stream {
         self.push(state, end, change, then, effects);
     }
 
+    /// Whether its publishers are to be slowed down.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.is_crowded.load(Ordering::Relaxed) || self.hub.is_behind()
+    }
+
+    /// Updates the flag that tells publishers whether too much waits.  It is written only when it changes, since all look at it.
+    pub(super) fn note_crowd(&self, state: &State) {
+        let is_crowded = state.pending.is_half_full();
+        if self.is_crowded.load(Ordering::Relaxed) != is_crowded {
+            self.is_crowded.store(is_crowded, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a change may be appended.  What is in memory only does not depend on the disk.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(super) fn admit(&self, state: &State) -> Result<(), ApiError> {
+        if state.keeping(&self.hub) == Keeping::Memory {
+            return Ok(());
+        }
+        self.hub.admit().map_err(|reason| refusal(&reason))
+    }
+
     /// Adds a change behind the others.  It is applied when the stream is settled, at the end of the batch or later.  Returns from
     /// which position on the disk has it and all before it.
     pub(super) fn push(
@@ -247,6 +276,7 @@ impl Stream {
     ) -> Position {
         let end = end.max(state.pending.end().unwrap_or_default());
         state.pending.push(Entry { end, change, then });
+        self.note_crowd(state);
         if self.hub.is_synced(end) {
             effects.after_batch(Arc::clone(self) as _);
         } else {
@@ -257,6 +287,12 @@ impl Stream {
 }
 
 impl State {
+    /// From which position on the disk has the next thing that is to be done; none if nothing is.
+    pub(super) fn unsettled(&self) -> Option<Position> {
+        let unsynced = self.unsynced.back().map(|(end, _)| *end);
+        self.pending.front().map(|entry| entry.end).into_iter().chain(unsynced).min()
+    }
+
     pub(super) fn keeping(&self, hub: &Hub) -> Keeping {
         let definition = self.data.definition();
         if definition.storage == Storage::Memory || !hub.is_kept() {

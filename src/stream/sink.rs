@@ -22,7 +22,7 @@ impl Sink for StreamSink {
         let publisher = if reply.is_empty() { Publisher::Nobody } else { Publisher::Reply(reply) };
         let incoming = Incoming { subject, headers, payload, left: None };
         let is_there = stream.store(&incoming, stream.hub.clock.now(), publisher, effects);
-        if stream.hub.is_behind() {
+        if stream.is_overloaded() {
             effects.slow_down();
         }
         is_there

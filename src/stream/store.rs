@@ -91,10 +91,27 @@ impl Stored for Overlay<'_> {
 enum Decided {
     /// Its stream is deleted.
     Gone,
-    /// It is not stored; its publisher gets the answer once every earlier change is certain.
-    Known(Outcome),
-    /// It is appended.
-    Appended(Box<Storing>, Position),
+    /// It is not stored, whatever the stream has.
+    Refused(ApiError),
+    /// It is decided against what the stream has.
+    Made(Made),
+}
+
+/// A decision with what comes of it.
+struct Made {
+    outcome: Outcome,
+    /// From which position on the outcome is certain.
+    end: Position,
+    /// The message, if it is appended.
+    change: Change,
+}
+
+impl Made {
+    /// The message is not stored.  That may depend on a pending change, of which nobody may learn before the disk has it.
+    fn known(outcome: Outcome, state: &State) -> Decided {
+        let end = state.pending.end().unwrap_or_default();
+        Decided::Made(Made { outcome, end, change: Change::Nothing })
+    }
 }
 
 impl Stream {
@@ -107,28 +124,30 @@ impl Stream {
         effects: &mut Effects,
     ) -> bool {
         let wishes = Headers::new(message.headers).map(Wishes::read).unwrap_or_default();
-        if let Err(reason) = self.hub.admit() {
-            self.hub.totals.note_refusal();
-            self.tell(publisher, Err(refusal(&reason)), effects);
-            return true;
-        }
         let mut publisher = Some(publisher);
-        let decided = self.with(|state| {
-            let decided = self.decide(state, message, &wishes, nanoseconds(now))?;
-            if let Some(publisher) = publisher.take() {
-                self.note(state, decided, publisher, effects)
-            } else {
-                Ok(true)
-            }
+        let refused = self.with(|state| {
+            Ok(match self.decide(state, message, &wishes, nanoseconds(now))? {
+                Decided::Gone => return Ok(None),
+                Decided::Refused(error) => Some(Err(error)),
+                Decided::Made(made) => {
+                    if let Some(publisher) = publisher.take() {
+                        self.note(state, made, publisher, effects);
+                    }
+                    Some(Ok(()))
+                }
+            })
         });
-        decided.unwrap_or_else(|error| {
-            let error = error::STORE_FAILED.with(error);
-            publisher
-                .take()
-                .into_iter()
-                .for_each(|publisher| self.tell(publisher, Err(error.clone()), effects));
-            true
-        })
+        let error = match refused {
+            Ok(None) => return false,
+            Ok(Some(Ok(()))) => return true,
+            Ok(Some(Err(error))) => error,
+            Err(error) => error::STORE_FAILED.with(error),
+        };
+        self.hub.totals.note_refusal();
+        if let Some(publisher) = publisher {
+            self.tell(publisher, Err(error), effects);
+        }
+        true
     }
 
     /// Decides what is to be done with a message, and appends it if it is stored.
@@ -142,6 +161,12 @@ impl Stream {
         if state.life == Life::Gone {
             return Ok(Decided::Gone);
         }
+        if let Err(error) = self.admit(state) {
+            return Ok(Decided::Refused(error));
+        }
+        if state.pending.is_full() {
+            return Ok(Decided::Refused(error::TOO_MANY_REQUESTS.error()));
+        }
         let last_on = match wishes.expected_last_subject_sequence {
             Some(_) => state.last_on(wishes.expected_subject.unwrap_or(message.subject))?,
             None => 0,
@@ -154,9 +179,9 @@ impl Stream {
         let mut terms = match verdict {
             Ok(Verdict::Store(terms)) => terms,
             Ok(Verdict::Duplicate(sequence)) => {
-                return Ok(Decided::Known(Ok(Receipt { sequence, is_duplicate: true })));
+                return Ok(Made::known(Ok(Receipt { sequence, is_duplicate: true }), state));
             }
-            Err(error) => return Ok(Decided::Known(Err(error))),
+            Err(error) => return Ok(Made::known(Err(error), state)),
         };
         let raised = raised(definition, terms.lifetime, message.headers);
         let mut message = *message;
@@ -165,7 +190,7 @@ impl Stream {
         }
         let message = &message;
         if let Err(error) = state.admit(message)? {
-            return Ok(Decided::Known(Err(error)));
+            return Ok(Made::known(Err(error), state));
         }
         Ok(self.append_message(state, message, wishes, &terms, now))
     }
@@ -209,30 +234,20 @@ impl Stream {
         }
         // A change that counts at once waits only for the changes before it.
         let end = if keeping == Keeping::Async { Position::default() } else { appended.end };
-        Decided::Appended(Box::new(storing), end)
+        let outcome = Ok(Receipt { sequence, is_duplicate: false });
+        Decided::Made(Made { outcome, end, change: Change::Store(Box::new(storing)) })
     }
 
     /// Adds a decision to the pending changes.
     fn note(
         self: &Arc<Stream>,
         state: &mut State,
-        decided: Decided,
+        made: Made,
         publisher: Publisher<'_>,
         effects: &mut Effects,
-    ) -> Result<bool, Missing> {
-        let (outcome, end, change) = match decided {
-            Decided::Gone => return Ok(false),
-            Decided::Known(outcome) => {
-                self.hub.totals.note(&outcome);
-                // The refusal may depend on a pending change, of which nobody may learn before the disk has it.
-                (outcome, state.pending.end().unwrap_or_default(), Change::Nothing)
-            }
-            Decided::Appended(storing, end) => {
-                let receipt = Receipt { sequence: storing.sequence, is_duplicate: false };
-                self.hub.totals.note(&Ok(receipt));
-                (Ok(receipt), end, Change::Store(storing))
-            }
-        };
+    ) {
+        let Made { outcome, end, change } = made;
+        self.hub.totals.note(&outcome);
         let then = match publisher {
             Publisher::Nobody => Then::Nothing,
             Publisher::Reply(_) if state.data.definition().no_acknowledgement => Then::Nothing,
@@ -251,11 +266,10 @@ impl Stream {
             })),
         };
         if matches!((&change, &then), (Change::Nothing, Then::Nothing)) {
-            return Ok(true);
+            return;
         }
         let end = self.push(state, end, change, then, effects);
         effects.note_stored(end);
-        Ok(true)
     }
 
     /// Gives a publisher the outcome at once.

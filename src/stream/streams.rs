@@ -105,9 +105,14 @@ impl Streams {
         &self.hub.journal
     }
 
-    /// Registers a waker, to be woken whenever there is something to settle.
+    /// Has this thread settle streams: `waker` is woken when there is something to settle.
     pub fn add_settler(&self, waker: Waker) {
         self.hub.add_settler(waker);
+    }
+
+    /// This thread ends, so others settle streams.
+    pub fn remove_settler(&self) {
+        self.hub.remove_settler();
     }
 
     /// Applies the changes that the disk has: publishers get their acknowledgements, consumers continue.

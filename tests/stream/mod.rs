@@ -8,6 +8,8 @@ mod power;
 mod power_cuts;
 mod random;
 mod restarts;
+mod settling;
+mod stalled;
 mod upkeep;
 
 use std::collections::BTreeMap;

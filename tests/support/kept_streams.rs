@@ -105,6 +105,11 @@ impl KeptStreams {
         self.fan_out.channels.subscribe(subscription);
     }
 
+    /// The end of the journal that writes, and what delivers: for threads of a test's own.
+    pub(crate) fn into_parts(self) -> (Arc<Streams>, Writer, Arc<FanOut>, Keeper) {
+        (self.streams, self.writer, self.fan_out, self.keeper)
+    }
+
     /// Publishes, without having anything written.
     pub(crate) fn publish(&mut self, subject: &str, reply: &str, headers: &str, payload: &str) {
         let message = Message {

@@ -58,7 +58,7 @@ fn publish(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::new("NOSTREAM no stream keeps this subject"));
     };
     let slot = Arc::new(OutcomeSlot { owed, outcome: Mutex::default() });
-    if stream.hub.is_behind() {
+    if stream.is_overloaded() {
         call.effects.slow_down();
     }
     let journal = Arc::clone(&slot) as Arc<dyn Durable>;

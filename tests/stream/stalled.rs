@@ -1,0 +1,80 @@
+//! A disk that takes nothing: what waits for it has a limit, beyond which publishers are refused, and streams in memory go on.
+
+use quartet::delivery::Effects;
+use quartet::stream::{Incoming, Publisher};
+
+use crate::support::kept_streams::KeptStreams;
+
+/// The most changes of one stream that wait, and bytes of messages, of one stream and of all.
+const CHANGES_MAX: usize = 100_000;
+const BYTES_MAX: usize = 64 << 20;
+
+const PIECE: usize = 1 << 20;
+
+/// Publishes without a reply.
+fn put(kept: &KeptStreams, stream: &str, payload: &[u8]) {
+    let stream = kept.streams.find(stream).expect("it is there");
+    let subject = stream.definition().subjects[0].clone();
+    let incoming = Incoming { subject: subject.as_bytes(), payload, ..Incoming::default() };
+    assert!(stream.store(&incoming, kept.clock.now(), Publisher::Nobody, &mut Effects::default()));
+}
+
+/// What a publisher is told while nothing is written.
+fn told_at_once(kept: &mut KeptStreams, subject: &str) -> Vec<String> {
+    kept.publish(subject, "_INBOX.told", "", "x");
+    kept.got().into_iter().map(|got| got.contents).collect()
+}
+
+fn three_streams() -> KeptStreams {
+    let mut kept = KeptStreams::new();
+    for name in ["A", "B"] {
+        kept.create(name, &format!(r#""subjects":["{name}"]"#));
+    }
+    kept.create("M", r#""subjects":["M"],"storage":"memory""#);
+    kept
+}
+
+fn messages(kept: &mut KeptStreams, stream: &str) -> u64 {
+    kept.json(&format!("STREAM.INFO.{stream}"), "")["state"]["messages"].as_u64().expect("a number")
+}
+
+#[test]
+fn so_many_messages_of_a_stream_wait_for_a_disk_that_hangs() {
+    let mut kept = three_streams();
+    for _ in 0..CHANGES_MAX {
+        put(&kept, "A", b"x");
+    }
+    let refused =
+        r#"{"error":{"code":429,"err_code":10167,"description":"too many requests"},"stream":"A","seq":0}"#;
+    for _ in 0..3 {
+        assert_eq!(told_at_once(&mut kept, "A"), [refused]);
+        assert_eq!(told_at_once(&mut kept, "B"), [""; 0], "others wait for the disk");
+    }
+    assert_eq!(told_at_once(&mut kept, "M"), [r#"{"stream":"M","seq":1}"#]);
+    kept.carry_on();
+    assert_eq!(kept.got().len(), 3, "the messages of B are acknowledged");
+    assert_eq!(messages(&mut kept, "A"), CHANGES_MAX as u64);
+    assert_eq!(told_at_once(&mut kept, "A"), [""; 0], "there is room again");
+}
+
+#[test]
+fn so_many_bytes_of_all_streams_wait_for_a_disk_that_hangs() {
+    let mut kept = three_streams();
+    let piece = vec![b'x'; PIECE];
+    let most = BYTES_MAX / PIECE;
+    for number in 0..most {
+        put(&kept, if number % 2 == 0 { "A" } else { "B" }, &piece);
+    }
+    for name in ["A", "B"] {
+        let refused = format!(
+            r#"{{"error":{{"code":503,"err_code":10023,"description":"insufficient resources"}},"stream":"{name}","seq":0}}"#
+        );
+        assert_eq!(told_at_once(&mut kept, name), [refused]);
+    }
+    assert_eq!(told_at_once(&mut kept, "M"), [r#"{"stream":"M","seq":1}"#]);
+    kept.carry_on();
+    for name in ["A", "B"] {
+        assert_eq!(messages(&mut kept, name), most as u64 / 2);
+        kept.put(name, &[], "x");
+    }
+}
