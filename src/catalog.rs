@@ -2,11 +2,18 @@
 
 use crate::command::{Command, CommandTable};
 use crate::service::Service;
-use crate::{admin, broker, cache, limit, lock, stream};
+use crate::{admin, broker, cache, limit, lock, script, stream};
 
 /// The rows of all services.
-pub const SERVICES: &[&Service] =
-    &[&admin::SERVICE, &cache::SERVICE, &limit::SERVICE, &lock::SERVICE, &broker::SERVICE, &stream::SERVICE];
+pub const SERVICES: &[&Service] = &[
+    &admin::SERVICE,
+    &cache::SERVICE,
+    &limit::SERVICE,
+    &lock::SERVICE,
+    &broker::SERVICE,
+    &stream::SERVICE,
+    &script::SERVICE,
+];
 
 /// The table of all commands.
 pub fn command_table() -> CommandTable {

@@ -27,6 +27,7 @@ pub mod client;
 pub mod limit;
 pub mod lock;
 pub mod metrics;
+pub mod script;
 pub mod store;
 pub mod stream;
 

@@ -46,6 +46,8 @@ ranks! {
     JOURNAL_TURN,
     /// The names of changed entries, which shards note.
     DIRTY_KEYS,
+    /// The texts of the scripts.
+    SCRIPTS,
     /// The commands that wait for keys to be written.
     KEY_WAITERS,
     /// How the members of an adaptive eviction policy do, which shards report.

@@ -59,6 +59,26 @@ refusals! {
     NEEDS_WHOLE_STORE = "ERR this command looks beyond its keys, so it cannot run inside another command";
     /// A command inside another one names a key that the outer one did not.
     UNDECLARED_KEY = "ERR the command names a key that was not declared";
+    /// A script has named no command there is.
+    UNKNOWN_IN_SCRIPT = "ERR Unknown Redis command called from script";
+    /// A script has called a command with too few or too many arguments.
+    WRONG_ARITY_IN_SCRIPT = "ERR Wrong number of args calling Redis command from script";
+    /// A script that may not write has called a command that does.
+    WRITE_IN_READONLY_SCRIPT = "ERR Write commands are not allowed from read-only scripts.";
+    /// A script that may write was called by a command that may not.
+    WRITING_SCRIPT = "ERR Can not execute a script with write flag using *_ro command.";
+    /// A script that has not said that it may run without memory.
+    OOM_NOT_ALLOWED = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
+    /// A script was stopped, and what it had written undone.
+    SCRIPT_TOO_LONG = "ERR the script ran for longer than script-time-limit allows: it was stopped, and what it did undone";
+    /// No script has this id.
+    NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL.";
+    /// A script has fewer keys than none.
+    NEGATIVE_KEYS = "ERR Number of keys can't be negative";
+    /// A script has more keys than arguments.
+    TOO_MANY_KEYS = "ERR Number of keys can't be greater than number of args";
+    /// No script runs that could be stopped.
+    NOT_BUSY = "NOTBUSY No scripts in execution right now.";
     /// A command may not run inside a script.
     NOT_IN_SCRIPTS = "ERR This Redis command is not allowed from script";
     /// A command may not run inside a transaction.

@@ -34,6 +34,7 @@ use crate::net::worker::Worker;
 use crate::policy_file::PolicyFile;
 use crate::random::{Random, machine_seed};
 use crate::reload::Reload;
+use crate::script::Scripts;
 use crate::session::Protocol;
 use crate::settings::{Live, LockDurability, Settings};
 use crate::signals::{Requests, Signals};
@@ -80,6 +81,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let streams = Arc::new(Streams::new(surroundings, settings.dir.clone()));
     streams.listen();
     Services {
+        scripts: Scripts::default(),
         rows: SERVICES,
         store: Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE),
         metrics: Metrics::new(slots, commands.rows().len()),

@@ -47,3 +47,6 @@ mod journal;
 
 /// Durable streams: what their files keep when they are damaged or the power fails.
 mod stream;
+
+/// Scripts: what they may not do to others, and their libraries.
+mod script;

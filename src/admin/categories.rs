@@ -9,7 +9,7 @@ pub type Rule = fn(&Row) -> bool;
 /// command here has.
 pub const CATEGORIES: &[(&str, Rule)] = &[
     ("keyspace", is_keyspace),
-    ("read", |row| row.command.flags.contains(Flags::READONLY)),
+    ("read", |row| row.command.flags.contains(Flags::READONLY) && !is_scripting(row)),
     ("write", |row| row.command.flags.contains(Flags::WRITE)),
     ("set", |_| false),
     ("sortedset", |_| false),
@@ -30,7 +30,7 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
     ("dangerous", |row| row.command.flags.intersects(Flags::ADMIN.union(Flags::DANGEROUS))),
     ("connection", is_connection),
     ("transaction", |row| is_of_group(row, "transaction")),
-    ("scripting", |_| false),
+    ("scripting", |row| is_scripting(row) && row.command.subcommands.is_empty()),
 ];
 
 /// Commands of the server group that work on keys.
@@ -54,6 +54,10 @@ pub fn find(name: &[u8]) -> Option<Rule> {
 
 fn is_of_group(row: &Row, category: &str) -> bool {
     row.command.group.facts().category == category
+}
+
+fn is_scripting(row: &Row) -> bool {
+    is_of_group(row, "scripting")
 }
 
 fn is_keyspace(row: &Row) -> bool {

@@ -22,6 +22,7 @@ const FLAG_WORDS: &[(Flags, &str)] = &[
     (Flags::NO_AUTH, "no_auth"),
     (Flags::NO_MULTI, "no_multi"),
     (Flags::ALLOW_BUSY, "allow_busy"),
+    (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
 ];
 
 /// The words of a row's flags.

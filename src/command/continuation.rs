@@ -1,6 +1,7 @@
 //! How a connection goes on after its commands.
 
 use super::{BlockedCommand, HeldReply};
+use crate::random::Random;
 
 /// How a connection goes on after its commands: its session's next steps, beside writing the replies.
 #[derive(Default)]
@@ -9,8 +10,16 @@ pub struct Continuation {
     pub flow: Flow,
     /// The command that waits for its reply, with [`Flow::Wait`].
     pub blocked: Option<Box<dyn BlockedCommand>>,
+    /// The command has undone what it did, and is to be run again with the store alone.
+    pub restart: Option<Restart>,
     /// Replies that wait for the disk.
     pub held: Vec<HeldReply>,
+}
+
+/// What a command that is run again finds as it was the first time.
+pub struct Restart {
+    /// The thread's source of randomness.
+    pub random: Random,
 }
 
 /// How a connection goes on after a command.

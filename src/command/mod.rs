@@ -26,7 +26,7 @@ pub use blocked::{Awaited, BlockedCommand, Encoder};
 pub use call::{Call, SessionCall};
 pub use caller::{Caller, CallerState, LongRequest};
 pub use client::{Client, Replies, Transaction};
-pub use continuation::{Continuation, Flow};
+pub use continuation::{Continuation, Flow, Restart};
 pub use database::database_number;
 pub use group::{GROUPS, Group, GroupFacts};
 pub use held::{HeldReply, Promise};
@@ -108,6 +108,10 @@ bitflags::bitflags! {
         const WHILE_SUBSCRIBED = 1 << 20;
         /// Changes the database for the commands after it.
         const SELECTS_DATABASE = 1 << 22;
+        /// Runs a script, which may find out that it needs the store alone.
+        const RUNS_SCRIPT = 1 << 23;
+        /// May be sent without any key although it can have some.
+        const NO_MANDATORY_KEYS = 1 << 24;
     }
 }
 

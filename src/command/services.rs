@@ -17,6 +17,7 @@ use crate::limit::Limits;
 use crate::lock::Locks;
 use crate::log_queue::LogQueue;
 use crate::metrics::Metrics;
+use crate::script::Scripts;
 use crate::service::Service;
 use crate::settings::Live;
 use crate::store::{Growth, Keyspace, Store};
@@ -46,6 +47,8 @@ pub struct Services {
     pub limits: Limits,
     /// The locks.
     pub locks: Locks,
+    /// The scripts that clients have brought.
+    pub scripts: Scripts,
     /// The durable streams.
     pub streams: Arc<Streams>,
     /// The clients that MONITOR shows every command.

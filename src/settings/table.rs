@@ -212,6 +212,11 @@ settings! {
     /// Seconds to go on serving after a signal to stop, while /health/ready already answers 503
     shutdown_delay: Duration = "shutdown-delay", SettingKind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
+    /// Seconds for which a script may run before it is stopped and undone, unless it has done what cannot be undone; 0 for no limit
+    script_time_limit: Duration = "script-time-limit", SettingKind::Integer { min: 0, max: 3600 }, "30", AtRunTime;
+    /// Most bytes of memory that the scripts of one thread may take
+    script_memory_limit: usize = "script-memory-limit", SettingKind::Memory { min: 1 << 20, max: 1 << 30 }, "256mb", AtRunTime;
+
     /// Most connections to the broker's port at a time
     broker_connection_limit: usize = "broker-connection-limit", SettingKind::Connections, "10000", AtRunTime;
     /// Most bytes in a message of the broker: its headers and its payload

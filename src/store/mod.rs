@@ -40,6 +40,7 @@ mod shard_lock;
 #[cfg(test)]
 mod shard_model;
 mod strings;
+mod undo;
 mod value;
 
 pub use databases::{Entered, Exclusive, Gate, ShardGuard, ShardId, Store};
@@ -55,4 +56,5 @@ pub use objects::{HashLimits, HashWriter, ListWriter};
 pub use recency::AccessContext;
 pub use released::{ReadyKey, Released};
 pub use shard::{Counts, Key, MemoryParts, Shard};
+pub use undo::{NotKept, Undo};
 pub use value::{ContentType, Value, ValueType, WrongType};

@@ -25,6 +25,13 @@ pub(super) type Step = (&'static str, fn(&mut Stage), &'static [&'static str]);
 const STEPS: &[Step] = &[
     stream_figures::STEP,
     (
+        "a script is brought",
+        |stage| {
+            stage.lines(&["SCRIPT LOAD return"]);
+        },
+        &["quartet_scripts", "quartet_scripts_memory_bytes"],
+    ),
+    (
         "keys are written",
         |stage| {
             stage.lines(&[

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use quartet::catalog::SERVICES;
 use quartet::client::Door;
 use quartet::clock::Clock;
-use quartet::command::executor::Executor;
+use quartet::command::executor::{Executed, Executor, Inside};
 use quartet::command::{
     Call, Caller, Command, CommandTable, Flow, Handler, KeyAccess, KeyWaiter, Keys, Services,
 };
@@ -34,6 +34,9 @@ const NEST: &[Command] = &[Command {
     ..Command::ROW
 }];
 
+/// The reply of NEST if the inner command needs more.
+const NEEDS_STORE: &str = "-ERR the store alone would do";
+
 /// A command whose reply waits for a disk that never gets it: `HOLD`.
 const HOLD: &[Command] = &[Command { name: "hold", handler: Handler::Data(hold), ..Command::ROW }];
 
@@ -54,8 +57,10 @@ fn hold(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 fn nest(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let mut caller = Caller { may_block: false, ..call.caller.clone() };
     let mut output = Output::new();
-    call.execute(&mut caller, call.arguments.from(2), &mut output);
-    call.output.append(&mut output);
+    match call.execute(&mut caller, call.arguments.from(2), &mut output, &mut Inside::default()) {
+        Executed::NeedsStore => call.output.error(&NEEDS_STORE[1..]),
+        Executed::Done | Executed::Refused => call.output.append(&mut output),
+    }
     Ok(())
 }
 
@@ -235,7 +240,7 @@ fn a_key_that_was_not_declared_is_refused_and_nothing_happens() {
         format!("NEST k RENAME k {other}"),
         format!("NEST k NEST {other} SET {other} v"),
     ] {
-        assert_eq!(requests.ask(&line), refused(&Refusal::UNDECLARED_KEY), "{line}");
+        assert_eq!(requests.ask(&line), NEEDS_STORE, "{line}");
     }
     assert_eq!(requests.ask("DBSIZE"), ":1");
     assert_eq!(requests.ask("GET k"), "$1 v");
@@ -262,17 +267,20 @@ fn a_reply_waits_for_what_its_inner_commands_wait_for() {
 #[test]
 fn commands_that_may_not_nest_are_refused() {
     let mut requests = Requests::new();
+    for line in
+        ["NEST k DBSIZE", "NEST k FLUSHALL", "NEST k KEYS *", "NEST k RL.CHECK k 1 1s", "NEST k PUBLISH c m"]
+    {
+        assert_eq!(requests.ask(line), NEEDS_STORE, "{line}");
+    }
     for (line, refusal) in [
-        ("NEST k DBSIZE", Refusal::NEEDS_WHOLE_STORE),
-        ("NEST k FLUSHALL", Refusal::NEEDS_WHOLE_STORE),
-        ("NEST k KEYS *", Refusal::NEEDS_WHOLE_STORE),
         ("NEST k MULTI", Refusal::NOT_IN_SCRIPTS),
         ("NEST k SUBSCRIBE c", Refusal::NOT_IN_SCRIPTS),
-        ("NEST k GET", Refusal::wrong_arity("get")),
+        ("NEST k GET", Refusal::WRONG_ARITY_IN_SCRIPT),
+        ("NEST k NOSUCH", Refusal::UNKNOWN_IN_SCRIPT),
+        ("NEST k CLIENT NOSUCH", Refusal::UNKNOWN_IN_SCRIPT),
     ] {
         assert_eq!(requests.ask(line), refused(&refusal), "{line}");
     }
-    assert!(requests.ask("NEST k NOSUCH").starts_with("-ERR unknown command 'NOSUCH'"));
     // With the whole store there is nothing that it may not look at.
     assert_eq!(requests.ask_as_one(&["FLUSHALL", "SET a 1", "NEST k DBSIZE"]), "*3 +OK +OK :1");
 }

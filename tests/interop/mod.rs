@@ -13,6 +13,7 @@ mod redis_benchmark;
 pub(crate) mod redis_cli;
 mod redis_cli_reports;
 mod redis_rs;
+mod scripts;
 mod streams;
 mod websocket;
 

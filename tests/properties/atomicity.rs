@@ -29,6 +29,9 @@ const DEPOSIT: i64 = 1000;
 /// What each of the threads that change something does.
 const ROUNDS: usize = 1500;
 
+/// The same where each round is a script.
+const SCRIPT_ROUNDS: usize = 300;
+
 /// A client on a thread of its own.
 struct Caller {
     session: Session,
@@ -52,7 +55,11 @@ impl Caller {
     /// The replies to these commands, sent at once.
     fn ask(&mut self, lines: &[impl AsRef<str>]) -> Vec<OwnedFrame> {
         let line = |line: &str| request(&line.split_whitespace().collect::<Vec<_>>());
-        let mut input: Vec<u8> = lines.iter().flat_map(|text| line(text.as_ref())).collect();
+        self.send(lines.iter().flat_map(|text| line(text.as_ref())).collect(), lines.len())
+    }
+
+    /// The replies to so many commands.
+    fn send(&mut self, mut input: Vec<u8>, count: usize) -> Vec<OwnedFrame> {
         let mut output = Output::new();
         self.session.receive(&mut input, &mut self.executor, &mut self.batch, &mut output);
         let bytes: Vec<u8> = output.parts().flatten().copied().collect();
@@ -62,8 +69,16 @@ impl Caller {
             replies.push(frame);
             rest = &rest[length..];
         }
-        assert_eq!((replies.len(), rest.len()), (lines.len(), 0));
+        assert_eq!((replies.len(), rest.len()), (count, 0));
         replies
+    }
+
+    /// The reply to a script.
+    fn eval(&mut self, script: &str, keys: &[&str], arguments: &[&str]) -> OwnedFrame {
+        let count = keys.len().to_string();
+        let words: Vec<&str> =
+            ["EVAL", script, &count].iter().chain(keys).chain(arguments).copied().collect();
+        self.send(request(&words), 1).swap_remove(0)
     }
 
     /// Two different accounts.
@@ -96,9 +111,10 @@ fn services(threads: usize) -> Arc<Services> {
     Arc::new(server::services(settings, Clock::machine(), 3))
 }
 
-/// Runs each of `tasks` on its own thread until it ends, and `readers` until all tasks have.
+/// Runs each of `tasks` so many times on its own thread, and `readers` until all tasks have.
 fn run(
     services: &Arc<Services>,
+    rounds: usize,
     tasks: &[&(dyn Fn(&mut Caller) + Sync)],
     readers: &[&(dyn Fn(&mut Caller) + Sync)],
 ) {
@@ -110,7 +126,7 @@ fn run(
             .map(|(slot, task)| {
                 scope.spawn(move || {
                     let mut caller = Caller::new(services, slot);
-                    (0..ROUNDS).for_each(|_| task(&mut caller));
+                    (0..rounds).for_each(|_| task(&mut caller));
                     caller.close();
                 })
             })
@@ -184,6 +200,7 @@ fn the_sum_of_all_accounts_stays() {
     flush(&mut Caller::new(&services, 0));
     run(
         &services,
+        ROUNDS,
         &[&transfer, &watched_transfer, &watched_transfer, &flush, &swap],
         &[&read_in_transaction, &read_at_once],
     );
@@ -212,6 +229,7 @@ fn no_watched_update_is_lost() {
     Caller::new(&services, 0).ask(&["SET counter 0", "SELECT 1", "SET counter 0"]);
     run(
         &services,
+        ROUNDS,
         &[&watched_increment, &watched_increment, &watched_increment, &swap],
         &[&|caller| {
             caller.ask(&["WATCH counter", "UNWATCH"]);
@@ -221,4 +239,55 @@ fn no_watched_update_is_lost() {
     let counts = last.ask(&["GET counter", "SELECT 1", "GET counter"]);
     let count = |place: usize| text(&counts[place]).parse::<usize>().expect("the counter is a number");
     assert_eq!(count(0) + count(2), 3 * ROUNDS);
+}
+
+/// Moves money by a script that declares its keys.
+fn scripted_transfer(caller: &mut Caller) {
+    let (from, to) = caller.two_accounts();
+    let script = "redis.call('DECRBY', KEYS[1], 5) redis.call('INCRBY', KEYS[2], 5) return 'moved'";
+    let keys = [format!("account:{from}"), format!("account:{to}")];
+    assert_eq!(text(&caller.eval(script, &[&keys[0], &keys[1]], &[])), "moved");
+}
+
+/// Moves money by a script that computes one of its keys and has written by then: a new script each time, so that the server
+/// does not know that it has to run alone.
+fn computing_transfer(caller: &mut Caller) {
+    let (from, to) = caller.two_accounts();
+    let number = caller.random.draw();
+    let script = format!(
+        "redis.call('DECRBY', KEYS[1], 2) redis.call('INCRBY', 'account:' .. ARGV[1], 2) return 'moved' -- {number}"
+    );
+    let reply = caller.eval(&script, &[&format!("account:{from}")], &[&to.to_string()]);
+    assert_eq!(text(&reply), "moved");
+}
+
+/// The same with a script that the server knows.
+fn computed_transfer(caller: &mut Caller) {
+    let (from, to) = caller.two_accounts();
+    let script = "for place, change in pairs({-3, 3}) do \
+                      redis.call('INCRBY', 'account:' .. ARGV[place], change) end return 'moved'";
+    assert_eq!(text(&caller.eval(script, &[], &[&from.to_string(), &to.to_string()])), "moved");
+}
+
+fn read_in_script(caller: &mut Caller) {
+    let script = "local sum = 0 for _, held in ipairs(redis.call('MGET', unpack(KEYS))) do sum = sum + held end return sum";
+    let names = names();
+    let keys: Vec<&str> = names.split_whitespace().collect();
+    assert_eq!(text(&caller.eval(script, &keys, &[])), (ACCOUNTS as i64 * DEPOSIT).to_string());
+}
+
+#[test]
+fn scripts_are_seen_whole() {
+    let services = services(7);
+    flush(&mut Caller::new(&services, 0));
+    run(
+        &services,
+        SCRIPT_ROUNDS,
+        &[&scripted_transfer, &computing_transfer, &computed_transfer, &transfer, &swap],
+        &[&read_in_script, &read_at_once],
+    );
+    let mut last = Caller::new(&services, 0);
+    read_at_once(&mut last);
+    last.ask(&["SELECT 1"]);
+    read_at_once(&mut last);
 }

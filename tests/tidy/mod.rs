@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["access", "settings", "metrics", "journal", "log_queue"],
     &["delivery"],
     &["store"],
-    &["broker", "limit", "lock", "stream", "client"],
+    &["broker", "limit", "lock", "stream", "client", "script"],
     &[
         "limit/persistence/replay",
         "limit/persistence/service",
@@ -33,6 +33,9 @@ const LAYERS: &[&[&str]] = &[
         "stream/service",
         "stream/commands",
         "stream/endpoints",
+        "script/commands",
+        "script/running",
+        "script/service",
         "limit/commands",
         "limit/endpoints",
         "lock/commands",

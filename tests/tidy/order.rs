@@ -119,6 +119,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "shard_model",
             "databases",
             "keyspace",
+            "undo",
             "eviction/method",
             "eviction/random",
             "eviction/ttl",

@@ -74,6 +74,12 @@ impl<'a> Arguments<'a> {
         Self { buffer: self.buffer, spans: self.spans.get(index..).unwrap_or(&[]) }
     }
 
+    /// The first `count` arguments; all of them if there are no more.
+    #[inline]
+    pub fn up_to(&self, count: usize) -> Arguments<'a> {
+        Self { buffer: self.buffer, spans: self.spans.get(..count).unwrap_or(self.spans) }
+    }
+
     /// The bytes of all arguments together, without any framing.
     pub fn total_bytes(&self) -> usize {
         self.spans.iter().map(|span| span.length as usize).sum()

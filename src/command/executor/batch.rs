@@ -7,14 +7,17 @@ use quartet_protocol::resp::{Arguments, Output};
 use super::lookup::{Found, check_arguments};
 use super::{Workspace, access, instrumentation, transaction, unknown};
 use crate::clock;
-use crate::command::{Call, Caller, CallerState, Client, Flags, Flow, Replies, Row, Services, Transaction};
+use crate::command::{
+    Call, Caller, CallerState, Client, Flags, Flow, Replies, Restart, Row, Services, Transaction,
+};
 use crate::metrics::ThreadMetrics;
 use crate::refusal::Refusal;
 use crate::store::eviction;
 use crate::store::{Entered, Keyspace, ShardId};
 
 /// The flags of commands before which memory is looked after: all that may take or change some.
-const MAY_NEED_MEMORY: Flags = Flags::WRITE.union(Flags::DENYOOM).union(Flags::RUNS_QUEUE);
+const MAY_NEED_MEMORY: Flags =
+    Flags::WRITE.union(Flags::DENYOOM).union(Flags::RUNS_QUEUE).union(Flags::RUNS_SCRIPT);
 
 /// See the module's text.
 pub(super) struct BatchExecutor<'t, 's> {
@@ -262,9 +265,26 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.first_hash = self.lock(found);
         self.run_timed();
         self.call.keyspace.unlock();
+        if self.call.continuation.restart.is_some() {
+            self.run_again_alone();
+        }
         if self.call.keyspace.has_ready() {
             self.serve_waiters();
         }
+    }
+
+    /// Runs a command that has found out that it needs the store alone, as if it had not begun: time and randomness are
+    /// the same.
+    #[cold]
+    fn run_again_alone(&mut self) {
+        let Some(Restart { random }) = self.call.continuation.restart.take() else { return };
+        let now = self.call.keyspace.now();
+        *self.call.random = random;
+        self.call.first_hash = None;
+        self.exclusively(|batch| {
+            batch.call.keyspace.set_now(now);
+            batch.run_timed();
+        });
     }
 
     /// Serves the commands that wait for keys which were just written.

@@ -39,6 +39,7 @@ use crate::store::eviction;
 use crate::wait::Lost;
 use batch::BatchExecutor;
 
+pub use nested::{Executed, Inside};
 pub use transaction::Queue;
 
 /// Requests taken together.  More would not hide more latency and would let one client hold the thread longer.

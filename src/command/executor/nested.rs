@@ -6,27 +6,65 @@ use super::{instrumentation, lookup};
 use crate::clock;
 use crate::command::{Call, Caller, Client, Flags, Handler, Row};
 use crate::refusal::Refusal;
+use crate::store::Undo;
+
+/// The services whose commands change nothing but keys, which can be given back what they held.
+const UNDONE_SERVICES: &[&str] = &["cache", "server"];
+
+/// What the commands inside another one may do, and what they have done.
+#[derive(Default)]
+pub struct Inside {
+    /// They may not write.
+    pub is_readonly: bool,
+    /// They may take memory although there is too little.
+    pub allows_oom: bool,
+    /// What the keys they wrote to held before.
+    pub undo: Undo,
+    /// They have done what cannot be undone, which only happens while the store is held alone.
+    pub is_lasting: bool,
+}
+
+/// What became of a command inside another one.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Executed {
+    /// Its reply is written.
+    Done,
+    /// The error reply that says why not is written.
+    Refused,
+    /// Nothing is written and nothing has happened: it needs more than the keys of the outer command, or writes what could not
+    /// be undone, so the outer command needs the store alone.
+    NeedsStore,
+}
 
 impl<'s> Call<'_, 's> {
-    /// Runs another command inside this one, as a script does, and writes its one reply to `output`; false if it was
-    /// refused.
+    /// Runs another command inside this one, as a script does, and writes its one reply to `output`.
     ///
     /// It runs at the time of this command, for `caller`, whose database it uses, and under the locks that this command
-    /// holds.  Refused before anything has happened are: a key whose shard is not locked, a command that works on a
-    /// connection or is not allowed in scripts, and one that looks beyond its keys unless this command has the store
-    /// alone.
+    /// holds.  Refused before anything has happened is a command that works on a connection or is not allowed in scripts.
     ///
     /// This command must not have written its reply yet: if the inner reply has to wait for the disk, this one does instead.
-    pub fn execute(&mut self, caller: &mut Caller, arguments: Arguments<'_>, output: &mut Output) -> bool {
+    pub fn execute(
+        &mut self,
+        caller: &mut Caller,
+        arguments: Arguments<'_>,
+        output: &mut Output,
+        inside: &mut Inside,
+    ) -> Executed {
         let held = std::mem::take(&mut self.continuation.held);
         // Nothing may come in between, whatever the caller allows elsewhere.
         let may_block = std::mem::replace(&mut caller.may_block, false);
         let mut inner = Call { caller: &mut *caller, output, ..self.reborrow() };
-        let is_done = match inner.allowed_in_script(arguments) {
-            Ok(row) => inner.run_nested(row, None, arguments, &mut clock::ticks()),
+        let executed = match inner.allowed_in_script(arguments, inside) {
+            Ok(row) if inner.prepare(row, arguments, inside) => {
+                match inner.run_nested(row, None, arguments, &mut clock::ticks()) {
+                    true => Executed::Done,
+                    false => Executed::Refused,
+                }
+            }
+            Ok(_) => Executed::NeedsStore,
             Err(refusal) => {
                 inner.refuse(&refusal);
-                false
+                Executed::Refused
             }
         };
         caller.may_block = may_block;
@@ -38,13 +76,20 @@ impl<'s> Call<'_, 's> {
                 None => self.delay_reply(last.barrier),
             }
         }
-        is_done
+        executed
     }
 
     /// The row of a request, if a script may say it.
-    fn allowed_in_script(&self, arguments: Arguments<'_>) -> Result<&'s Row, Refusal> {
+    fn allowed_in_script(&self, arguments: Arguments<'_>, inside: &Inside) -> Result<&'s Row, Refusal> {
         let services = self.services;
-        let row = lookup::resolve(services, arguments)?;
+        let row = lookup::find(services, 0, arguments).row.ok_or(Refusal::UNKNOWN_IN_SCRIPT)?;
+        let names_no_subcommand = !row.subcommands.is_empty() && arguments.len() > 1;
+        if names_no_subcommand {
+            return Err(Refusal::UNKNOWN_IN_SCRIPT);
+        }
+        if !row.accepts(arguments.len()) {
+            return Err(Refusal::WRONG_ARITY_IN_SCRIPT);
+        }
         let flags = row.command.flags;
         if flags.contains(Flags::NOSCRIPT) {
             return Err(Refusal::NOT_IN_SCRIPTS);
@@ -52,12 +97,47 @@ impl<'s> Call<'_, 's> {
         if matches!(row.command.handler, Handler::Session(_)) {
             return Err(Refusal::NEEDS_CONNECTION);
         }
+        if inside.is_readonly && flags.contains(Flags::WRITE) {
+            return Err(Refusal::WRITE_IN_READONLY_SCRIPT);
+        }
         // Nothing can be evicted under the locks that are held.
         let limit = self.settings.maxmemory;
-        if limit != 0 && flags.contains(Flags::DENYOOM) && services.store.evictable_memory() > limit {
+        let may_need_memory = limit != 0 && flags.contains(Flags::DENYOOM) && !inside.allows_oom;
+        if may_need_memory && services.store.evictable_memory() > limit {
             return Err(Refusal::OUT_OF_MEMORY);
         }
         Ok(row)
+    }
+
+    /// Whether the locks that are held are all that the command needs, and what it will do can be undone.  With the store
+    /// held alone it runs even so, and `inside` notes that not all can be undone.
+    fn prepare(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> bool {
+        let (flags, group) = (row.command.flags, row.command.group.facts());
+        if flags.contains(Flags::READONLY) && self.keyspace.is_exclusive() {
+            return true;
+        }
+        let may_be_undone = flags.contains(Flags::READONLY) || UNDONE_SERVICES.contains(&group.service);
+        let looks_beyond = flags.intersects(Flags::EXCLUSIVE.union(Flags::SELF_LOCKING));
+        let is_ready = may_be_undone && !looks_beyond && self.keep(row, arguments, inside);
+        if self.keyspace.is_exclusive() {
+            inside.is_lasting |= !is_ready;
+            return true;
+        }
+        is_ready
+    }
+
+    /// Keeps what the command's keys hold if it may write to them; false if a key is not locked or cannot be kept.
+    fn keep(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> bool {
+        let (store, database) = (&self.services.store, self.caller.database);
+        let may_write = row.command.flags.contains(Flags::WRITE);
+        let outer = std::mem::replace(&mut self.keyspace.database, database);
+        let is_ready = row.command.keys.positions(arguments).all(|position| {
+            let key = store.key(arguments.at(position));
+            (self.keyspace.is_exclusive() || self.keyspace.has_locked(&key))
+                && (!may_write || inside.undo.keep(self.keyspace, database, &key).is_ok())
+        });
+        self.keyspace.database = outer;
+        is_ready
     }
 
     /// Runs a command inside this one, for the same caller and with the same output; false if it was refused.  `ticks`

@@ -13,7 +13,7 @@ const ECHOED_LENGTH_MAX: usize = 128;
 const REDIS_COMMANDS: &[&str] = &[
     "acl|deluser", "acl|dryrun", "acl|load", "acl|log", "acl|save", "acl|setuser", "bitcount", "bitfield",
     "bitfield_ro", "bitop", "bitpos", "blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax",
-    "bzpopmin", "client|pause", "client|unpause", "dump", "eval", "eval_ro", "evalsha", "evalsha_ro", "failover",
+    "bzpopmin", "client|pause", "client|unpause", "dump", "failover",
     "fcall", "fcall_ro", "function", "geoadd", "geodist", "geohash", "geopos", "georadius", "georadius_ro",
     "georadiusbymember", "georadiusbymember_ro", "geosearch", "geosearchstore", "hexpire",
     "hexpireat", "hexpiretime", "hgetex", 
@@ -21,7 +21,7 @@ const REDIS_COMMANDS: &[&str] = &[
     "hsetex", "httl",
     "migrate", "pfadd", "pfcount", "pfdebug", "pfmerge",
     "pfselftest", "psync", "replconf", "restore", "restore-asking", "sadd",
-    "scard", "script", "sdiff", "sdiffstore", "sinter", "sintercard", "sinterstore", "sismember", "smembers",
+    "scard", "sdiff", "sdiffstore", "sinter", "sintercard", "sinterstore", "sismember", "smembers",
     "smismember", "smove", "sort", "sort_ro", "spop", "srandmember", "srem", "sscan", "sunion", "sunionstore",
     "sync", "vadd", "vcard", "vdim", "vemb", "vgetattr", "vinfo", "vlinks", "vrandmember", "vrem", "vsetattr",
     "vsim", "xack", "xackdel", "xadd", "xautoclaim", "xclaim", "xdel", "xdelex", "xgroup", "xinfo", "xlen",

@@ -1,0 +1,198 @@
+-- Makes the world that scripts see, and returns the function that runs one.
+--
+-- Lua 5.1 has no tables that cannot be written to.  So scripts see an empty table in front of each library, through which
+-- they read, and the functions that would reach around it are replaced.  A function that can fail is not the last call of
+-- another one here where that would take the script's frame off the stack: messages name their place in the script by it.
+
+local globals, host = ...
+
+local error, type, select, tonumber, tostring = error, type, select, tonumber, tostring
+local getmetatable, setmetatable = getmetatable, setmetatable
+local rawget, rawset, next, unpack = rawget, rawset, next, unpack
+local pcall, xpcall = pcall, xpcall
+local insert, remove, sort, foreach = table.insert, table.remove, table.sort, table.foreach
+local resume = coroutine.resume
+local settled, plain, passed, is_abort = host.settled, host.plain, host.passed, host.is_abort
+
+local READONLY = 'Attempt to modify a readonly table'
+
+-- The real table behind each one that scripts see.
+local behind = {}
+
+local function guarded(real)
+  local shown = {}
+  behind[shown] = real
+  return setmetatable(shown, {
+    __index = real,
+    __newindex = function() error(READONLY, 2) end,
+  })
+end
+
+local function copy(real)
+  local result = {}
+  for name, value in next, real do
+    result[name] = value
+  end
+  return result
+end
+
+-- Complains about the first argument of the function that has called, unless it is a table of the script.
+local function need_table(t, name)
+  if behind[t] then error(READONLY, 0) end
+  if type(t) ~= 'table' then
+    error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(t) .. ')', 3)
+  end
+end
+
+-- Tables.
+
+function globals.rawset(t, name, value)
+  need_table(t, 'rawset')
+  local result = rawset(t, name, value)
+  return result
+end
+
+function globals.rawget(t, name)
+  local result = rawget(behind[t] or t, name)
+  return result
+end
+
+function globals.setmetatable(t, ...)
+  need_table(t, 'setmetatable')
+  local result = setmetatable(t, ...)
+  return result
+end
+
+function globals.getmetatable(value)
+  if behind[value] then return nil end
+  return (getmetatable(value))
+end
+
+function globals.next(t, name)
+  local real = behind[t] or t
+  need_table(real, 'next')
+  return next(real, name)
+end
+
+function globals.pairs(t)
+  local real = behind[t]
+  if real then
+    t = copy(real)
+  else
+    need_table(t, 'pairs')
+  end
+  return next, t, nil
+end
+
+function globals.table.insert(t, ...)
+  need_table(t, 'insert')
+  local count = select('#', ...)
+  if count == 2 then
+    local position = type((...))
+    if position ~= 'number' and position ~= 'string' then
+      error("bad argument #2 to 'insert' (number expected, got " .. position .. ')', 2)
+    end
+  elseif count ~= 1 then
+    error("wrong number of arguments to 'insert'", 2)
+  end
+  insert(t, ...)
+end
+
+function globals.table.remove(t, ...)
+  need_table(t, 'remove')
+  return remove(t, ...)
+end
+
+function globals.table.sort(t, ...)
+  need_table(t, 'sort')
+  sort(t, ...)
+end
+
+function globals.table.foreach(t, call)
+  local real = behind[t]
+  local result = foreach(real and copy(real) or t, call)
+  return result
+end
+
+-- Lua computes the number of results with 32 bits and does not see it when that overflows.  The stack has room for so many.
+local RESULTS_MAX = 8000
+
+function globals.unpack(t, first, last)
+  need_table(t, 'unpack')
+  if first ~= nil or last ~= nil then
+    local from, to = tonumber(first) or 1, #t
+    if last ~= nil then to = tonumber(last) end
+    if to and not (from > -2147483648 and to < 2147483647 and to - from < RESULTS_MAX) then
+      error('too many results to unpack', 2)
+    end
+  end
+  return unpack(t, first, last)
+end
+
+-- Errors, which are shown as Redis shows them.  That the run ends cannot be caught.
+
+local function after_pcall(ok, ...)
+  if ok then return true, ... end
+  return false, settled((...))
+end
+
+function globals.pcall(...)
+  return after_pcall(pcall(...))
+end
+
+local function after_xpcall(ok, ...)
+  if not ok then passed((...)) end
+  return ok, ...
+end
+
+function globals.xpcall(call, handler)
+  return after_xpcall(xpcall(call, function(value)
+    if is_abort(value) then return value end
+    return handler(plain(value))
+  end))
+end
+
+local function after_resume(ok, ...)
+  if ok then return true, ... end
+  return false, plain(passed((...)))
+end
+
+function globals.coroutine.resume(...)
+  return after_resume(resume(...))
+end
+
+-- The world.
+
+local redis = globals.redis
+for _, name in next, {
+  'string', 'table', 'math', 'coroutine', 'os', 'bit', 'cjson', 'cmsgpack', 'struct', 'redis',
+} do
+  if globals[name] then globals[name] = guarded(globals[name]) end
+end
+
+getmetatable('').__metatable = guarded({ __index = globals.string })
+
+local world = guarded(globals)
+globals._G = world
+setmetatable(globals, {
+  __index = function(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+  end,
+})
+
+function redis.acl_check_cmd(...)
+  local result = redis.call(host.check, ...)
+  return result
+end
+
+local handler = host.handler
+
+local function run(script, keys, arguments, call, protected_call)
+  globals.KEYS, globals.ARGV = keys, arguments
+  redis.call, redis.pcall = call, protected_call
+  local ok, result = xpcall(script, handler)
+  globals.KEYS, globals.ARGV = nil, nil
+  return ok, result
+end
+
+return world, run

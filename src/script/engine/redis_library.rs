@@ -1,0 +1,146 @@
+//! The functions of `redis` that run no command, and its constants.
+
+use std::rc::Rc;
+
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
+
+use super::Progress;
+use crate::script::raised::Raised;
+use crate::script::texts::id_of;
+
+/// The version of Redis that scripts are told.
+const REDIS_VERSION: &str = "7.2.4";
+const REDIS_VERSION_NUMBER: i64 = 0x0007_0204;
+
+/// The constants.
+const NUMBERS: &[(&str, i64)] = &[
+    ("LOG_DEBUG", 0),
+    ("LOG_VERBOSE", 1),
+    ("LOG_NOTICE", 2),
+    ("LOG_WARNING", 3),
+    ("REPL_NONE", 0),
+    ("REPL_AOF", 1),
+    ("REPL_SLAVE", 2),
+    ("REPL_REPLICA", 2),
+    ("REPL_ALL", 3),
+    ("REDIS_VERSION_NUM", REDIS_VERSION_NUMBER),
+];
+
+/// Makes the library, without `call` and `pcall`, which each run brings.
+pub(super) fn open(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
+    let redis = lua.create_table()?;
+    for (name, number) in NUMBERS {
+        redis.raw_set(*name, *number)?;
+    }
+    redis.raw_set("REDIS_VERSION", REDIS_VERSION)?;
+    redis.raw_set("error_reply", lua.create_function(error_reply)?)?;
+    redis.raw_set("status_reply", lua.create_function(status_reply)?)?;
+    redis.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
+    redis.raw_set("log", lua.create_function(log)?)?;
+    redis.raw_set("replicate_commands", lua.create_function(|_, _: MultiValue| Ok(true))?)?;
+    redis.raw_set("set_repl", lua.create_function(set_repl)?)?;
+    redis.raw_set("breakpoint", lua.create_function(|_, _: MultiValue| Ok(false))?)?;
+    redis.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
+    let progress = Rc::clone(progress);
+    let setresp = move |lua: &Lua, values: MultiValue| {
+        if values.len() != 1 {
+            return Err(Raised::reply("ERR redis.setresp() requires one argument."));
+        }
+        match lua.coerce_number(values[0].clone())? {
+            Some(2.0) => progress.is_resp3.set(false),
+            Some(3.0) => progress.is_resp3.set(true),
+            _ => return Err(Raised::reply("ERR RESP version must be 2 or 3.")),
+        }
+        Ok(())
+    };
+    redis.raw_set("setresp", lua.create_function(setresp)?)?;
+    Ok(redis)
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Number(number) => Some(*number),
+        _ => None,
+    }
+}
+
+/// The text of a string or a number.
+fn text(lua: &Lua, value: &Value) -> mlua::Result<Vec<u8>> {
+    let text = lua.coerce_string(value.clone())?;
+    Ok(text.map(|text| text.as_bytes().to_vec()).unwrap_or_default())
+}
+
+/// The complaint about arguments that is returned rather than raised.
+fn wrong_arguments(lua: &Lua) -> mlua::Result<Table> {
+    reply(lua, "err", b"ERR wrong number or type of arguments")
+}
+
+fn reply(lua: &Lua, name: &str, text: &[u8]) -> mlua::Result<Table> {
+    let table = lua.create_table_with_capacity(0, 1)?;
+    table.raw_set(name, LuaString::wrap(text))?;
+    Ok(table)
+}
+
+fn error_reply(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
+    match values.iter().collect::<Vec<_>>()[..] {
+        [Value::String(text)] => {
+            let text = text.as_bytes();
+            let text = text.strip_prefix(b"-").unwrap_or(&text);
+            // One word is no code, but what the script has to say.
+            if text.contains(&b' ') {
+                reply(lua, "err", text)
+            } else {
+                reply(lua, "err", &[b"ERR ", text].concat())
+            }
+        }
+        _ => wrong_arguments(lua),
+    }
+}
+
+fn status_reply(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
+    match values.iter().collect::<Vec<_>>()[..] {
+        [Value::String(text)] => reply(lua, "ok", &text.as_bytes()),
+        _ => wrong_arguments(lua),
+    }
+}
+
+fn sha1hex(lua: &Lua, values: MultiValue) -> mlua::Result<LuaString> {
+    if values.len() != 1 {
+        return Err(Raised::reply("ERR wrong number of arguments"));
+    }
+    lua.create_string(id_of(&text(lua, &values[0])?))
+}
+
+fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
+    if values.len() < 2 {
+        return Err(Raised::reply("ERR redis.log() requires two arguments or more."));
+    }
+    let Some(level) = number(&values[0]) else {
+        return Err(Raised::reply("ERR First argument must be a number (log level)."));
+    };
+    if !(0.0..4.0).contains(&level) {
+        return Err(Raised::reply("ERR Invalid debug level."));
+    }
+    let words = values.iter().skip(1).map(|value| text(lua, value)).collect::<mlua::Result<Vec<_>>>()?;
+    let line = String::from_utf8_lossy(&words.join(&b' ')).into_owned();
+    match level as u8 {
+        0 => tracing::trace!("a script says: {line}"),
+        1 => tracing::debug!("a script says: {line}"),
+        2 => tracing::info!("a script says: {line}"),
+        _ => tracing::warn!("a script says: {line}"),
+    }
+    Ok(())
+}
+
+fn set_repl(_: &Lua, values: MultiValue) -> mlua::Result<()> {
+    if values.len() != 1 {
+        return Err(Raised::reply("ERR redis.set_repl() requires two arguments."));
+    }
+    match number(&values[0]) {
+        Some(flags) if (0.0..4.0).contains(&flags) => Ok(()),
+        _ => Err(Raised::reply(
+            "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
+        )),
+    }
+}

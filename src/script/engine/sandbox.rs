@@ -1,0 +1,233 @@
+//! What of Lua scripts have, and the functions in Rust behind the prelude.
+
+use std::rc::Rc;
+
+use mlua::chunk::ChunkMode;
+use mlua::{
+    Function, HookTriggers, LightUserData, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value,
+    VmState,
+};
+
+use super::{Failure, Progress, chance, redis_library, reply};
+use crate::script::arguments::Given;
+use crate::script::library::{self, Resets};
+use crate::script::raised::Raised;
+
+/// The world that scripts see is made here.
+const PRELUDE: &str = include_str!("prelude.lua");
+
+/// The name of the prelude on Lua's stack.
+const PRELUDE_SOURCE: &str = "=prelude";
+
+/// Instructions between looks at the clock, which take about a millisecond.
+const INSTRUCTIONS: u32 = 100_000;
+
+/// Globals of Lua that scripts do not have.
+const REMOVED: &[&str] =
+    &["dofile", "getfenv", "loadfile", "module", "newproxy", "print", "require", "setfenv"];
+
+/// The one function of `os` that scripts have.
+const OS_KEPT: &str = "clock";
+
+/// Bytes of a chunk that a script compiles: Lua's compiler counts some things with 32 bits.
+const CHUNK_MAX: usize = 512 * 1024 * 1024;
+
+/// What a thread needs to run scripts.
+pub(super) struct World {
+    pub(super) lua: Lua,
+    /// What scripts see as their globals.
+    pub(super) world: Table,
+    /// Runs a compiled script.
+    pub(super) run: Function,
+    /// Sets the libraries back between runs.
+    pub(super) resets: Resets,
+}
+
+/// Makes a state of Lua.
+pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
+    let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
+    let lua = Lua::new_with(libraries, LuaOptions::new())?;
+    let looking = Rc::clone(progress);
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |_, _| {
+        looking.look_at_clock().map(|()| VmState::Continue)
+    })?;
+    let globals = lua.globals();
+    for name in REMOVED {
+        globals.raw_remove(*name)?;
+    }
+    let os = lua.create_table()?;
+    os.raw_set(OS_KEPT, globals.raw_get::<Table>("os")?.raw_get::<Value>(OS_KEPT)?)?;
+    globals.raw_set("os", os)?;
+    chance::open(&lua, &globals.raw_get("math")?, progress)?;
+    globals.raw_set("redis", redis_library::open(&lua, progress)?)?;
+    let resets = library::open(&lua, &globals)?;
+    globals.raw_set("collectgarbage", lua.create_function(collectgarbage)?)?;
+    globals.raw_set("gcinfo", lua.create_function(|lua, _: MultiValue| Ok(lua.used_memory() / 1024))?)?;
+    let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
+    let (world, run): (Table, Function) = prelude.call((globals.clone(), host(&lua, progress)?))?;
+    // These need the world, in which they compile.
+    let globals_of_chunks = world.clone();
+    let loadstring = move |lua: &Lua, values: MultiValue| {
+        let given = Given::new(lua, values);
+        let text = given.string(1)?;
+        let name = if given.is_none_or_nil(2) { text.clone() } else { given.string(2)? };
+        load(lua, &globals_of_chunks, &text.as_bytes(), &name)
+    };
+    globals.raw_set("loadstring", lua.create_function(loadstring)?)?;
+    let globals_of_chunks = world.clone();
+    let load_pieces = move |lua: &Lua, values: MultiValue| {
+        let given = Given::new(lua, values);
+        let Some(Value::Function(reader)) = given.get(1) else {
+            return Err(given.bad(1, "function expected"));
+        };
+        let mut text = Vec::new();
+        while let Value::String(piece) = reader.call::<Value>(())? {
+            if piece.as_bytes().is_empty() || text.len() > CHUNK_MAX {
+                break;
+            }
+            text.extend_from_slice(&piece.as_bytes());
+        }
+        let name = if given.is_none_or_nil(2) { lua.create_string("=(load)")? } else { given.string(2)? };
+        load(lua, &globals_of_chunks, &text, &name)
+    };
+    globals.raw_set("load", lua.create_function(load_pieces)?)?;
+    Ok(World { lua, world, run, resets })
+}
+
+/// Compiles a chunk, but no bytecode; returns nothing and the reason if it cannot.
+fn load(
+    lua: &Lua,
+    world: &Table,
+    text: &[u8],
+    name: &LuaString,
+) -> mlua::Result<(Option<Function>, Option<Value>)> {
+    let refused = |reason: &str| Ok((None, Some(Value::String(lua.create_string(reason)?))));
+    if text.first() == Some(&0x1b) {
+        return refused("attempt to load chunk with wrong mode");
+    }
+    if text.len() > CHUNK_MAX {
+        return refused("chunk has too many bytes");
+    }
+    // Nothing is collected while the compiler works: it does not protect all that it holds.
+    lua.gc_stop();
+    let name = name.to_string_lossy().replace('\0', "");
+    let chunk = lua.load(text).set_name(name).set_mode(ChunkMode::Text).set_environment(world.clone());
+    let function = chunk.into_function();
+    lua.gc_restart();
+    match function {
+        Ok(function) => Ok((Some(function), None)),
+        Err(mlua::Error::SyntaxError { message, .. }) => refused(&message),
+        Err(error) => Err(error),
+    }
+}
+
+/// Collecting is the server's own business; a script may ask for it and learn how much is used.
+fn collectgarbage(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let given = Given::new(lua, values);
+    let option = if given.is_none_or_nil(1) { lua.create_string("collect")? } else { given.string(1)? };
+    match &*option.as_bytes() {
+        b"count" => Ok(Value::Number(lua.used_memory() as f64 / 1024.0)),
+        b"collect" => {
+            lua.gc_collect()?;
+            Ok(Value::Integer(0))
+        }
+        b"step" => Ok(Value::Boolean(lua.gc_step()?)),
+        b"stop" | b"restart" | b"setpause" | b"setstepmul" => Ok(Value::Integer(0)),
+        other => {
+            let option = String::from_utf8_lossy(other);
+            Err(given.bad(1, format!("invalid option '{option}'")))
+        }
+    }
+}
+
+/// The first argument of `redis.call` by which the prelude asks whether the command may be called; scripts cannot make it.
+pub(super) fn check_mark() -> Value {
+    Value::LightUserData(LightUserData(std::ptr::without_provenance_mut(1)))
+}
+
+/// The functions behind the prelude.
+fn host(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
+    let host = lua.create_table()?;
+    host.raw_set("settled", lua.create_function(settled)?)?;
+    host.raw_set("plain", lua.create_function(plain)?)?;
+    host.raw_set("passed", lua.create_function(|_, value| passed(value))?)?;
+    host.raw_set(
+        "is_abort",
+        lua.create_function(|_, value: Value| Ok(Raised::of_value(&value) == Some(Raised::Aborted)))?,
+    )?;
+    host.raw_set("check", check_mark())?;
+    let progress = Rc::clone(progress);
+    let handler = lua.create_function(move |lua, value: Value| {
+        note_failure(lua, &value, &progress);
+        Ok(())
+    })?;
+    host.raw_set("handler", handler)?;
+    Ok(host)
+}
+
+/// A caught error as `pcall` returns it: the text of an error reply rather than its table.
+fn settled(lua: &Lua, value: Value) -> mlua::Result<Value> {
+    match Raised::of_value(&value) {
+        Some(Raised::Aborted) => Err(Raised::Aborted.into()),
+        Some(Raised::Text(text) | Raised::Reply(text)) => lua.create_string(text).map(Value::String),
+        None => match &value {
+            Value::Table(table) => match table.get::<Value>("err")? {
+                text @ (Value::String(_) | Value::Integer(_) | Value::Number(_)) => Ok(text),
+                _ => Ok(value),
+            },
+            _ => Ok(value),
+        },
+    }
+}
+
+/// A caught error as handlers see it: an error reply is a table.
+fn plain(lua: &Lua, value: Value) -> mlua::Result<Value> {
+    match Raised::of_value(&value) {
+        Some(Raised::Aborted) => Err(Raised::Aborted.into()),
+        Some(Raised::Text(text)) => lua.create_string(text).map(Value::String),
+        Some(Raised::Reply(text)) => reply::error_table(lua, &text).map(Value::Table),
+        None => Ok(value),
+    }
+}
+
+/// A caught value, unless the run ends.
+fn passed(value: Value) -> mlua::Result<Value> {
+    match Raised::of_value(&value) {
+        Some(Raised::Aborted) => Err(Raised::Aborted.into()),
+        _ => Ok(value),
+    }
+}
+
+/// Notes the error that ends a script, and where: called on the script's stack.
+fn note_failure(lua: &Lua, value: &Value, progress: &Progress) {
+    let message = match (Raised::of_value(value), value) {
+        (Some(Raised::Reply(text)), _) => text,
+        (Some(Raised::Text(text)), _) => [b"ERR ", text.as_slice()].concat(),
+        (Some(Raised::Aborted), _) => return,
+        (None, Value::Table(table)) => match table.get::<Value>("err") {
+            Ok(Value::String(text)) => text.as_bytes().to_vec(),
+            _ => b"ERR unknown error".to_vec(),
+        },
+        (None, other) => [b"ERR ", super::text_of(other).as_slice()].concat(),
+    };
+    *progress.failure.borrow_mut() = Some(Failure { message, place: failing_place(lua) });
+}
+
+/// The script's source and line: those of the function that has failed, or of its caller if it was not written in Lua.
+fn failing_place(lua: &Lua) -> Option<(String, i64)> {
+    let mut level = 1;
+    let mut has_skipped = false;
+    loop {
+        let (is_of_lua, is_of_prelude, source, line) = lua.inspect_stack(level, |frame| {
+            let source = frame.source();
+            let text = source.source.map(|text| text.into_owned()).unwrap_or_default();
+            let line = frame.current_line().map_or(-1, |line| line as i64);
+            (source.what != "C", text == PRELUDE_SOURCE, text, line)
+        })?;
+        if !is_of_prelude && (is_of_lua || has_skipped) {
+            return Some((source, line));
+        }
+        has_skipped |= !is_of_lua;
+        level += 1;
+    }
+}

@@ -1,0 +1,169 @@
+//! Running a script for a client: its keys are locked, and it is undone and run again alone if it needs more.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use quartet_protocol::resp::{Arguments, Output, Version};
+
+use super::engine::{Called, Commands, Ended, Engine, Limits};
+use super::shebang::ShebangFlags;
+use super::texts::{Script, ScriptId, id_of};
+use crate::command::executor::{Executed, Inside};
+use crate::command::{Call, Caller, Restart};
+use crate::refusal::Refusal;
+
+thread_local! {
+    /// The thread's Lua, once it has run a script; none while one runs.
+    static ENGINE: RefCell<Option<Box<Engine>>> = const { RefCell::new(None) };
+}
+
+/// Lends the thread's engine.
+fn with_engine<R>(work: impl FnOnce(&mut Engine) -> Result<R, Refusal>) -> Result<R, Refusal> {
+    let mut engine = match ENGINE.take() {
+        Some(engine) => engine,
+        None => {
+            Box::new(Engine::new().map_err(|error| Refusal::new(format!("ERR Lua did not start: {error}")))?)
+        }
+    };
+    let result = work(&mut engine);
+    ENGINE.set(Some(engine));
+    result
+}
+
+/// The script that a client has named by its id.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn find(call: &Call<'_, '_>, id: &ScriptId) -> Result<Arc<Script>, Refusal> {
+    let scripts = &call.services.scripts;
+    with_engine(|engine| match engine.compiled(id, scripts) {
+        Some(script) => Ok(script),
+        None => {
+            let script = scripts.find(id).ok_or(Refusal::NO_SCRIPT)?;
+            compile(engine, &script)?;
+            Ok(script)
+        }
+    })
+}
+
+/// The script of a text, which is added to those that the server knows.  `is_loaded` says that it stays.
+///
+/// # Errors
+/// If it cannot be compiled.
+pub(super) fn add(call: &Call<'_, '_>, text: &[u8], is_loaded: bool) -> Result<Arc<Script>, Refusal> {
+    let scripts = &call.services.scripts;
+    with_engine(|engine| {
+        if let Some(script) = engine.compiled(&id_of(text), scripts).filter(|_| !is_loaded) {
+            return Ok(script);
+        }
+        let script = Arc::new(scripts.read(text).map_err(Refusal::new)?);
+        compile(engine, &script)?;
+        let there = scripts.add(Arc::clone(&script), is_loaded, call.now().millis());
+        if !Arc::ptr_eq(&there, &script) {
+            compile(engine, &there)?;
+        }
+        Ok(there)
+    })
+}
+
+fn compile(engine: &mut Engine, script: &Arc<Script>) -> Result<(), Refusal> {
+    engine
+        .compile(script)
+        .map_err(|message| Refusal::new(format!("ERR Error compiling script (new function): {message}")))
+}
+
+/// Runs a script and writes its reply.
+///
+/// # Errors
+/// If it may not run, or fails.
+pub(super) fn run(
+    call: &mut Call<'_, '_>,
+    script: &Script,
+    keys: Arguments<'_>,
+    arguments: Arguments<'_>,
+    is_readonly: bool,
+) -> Result<(), Refusal> {
+    let is_alone = call.keyspace.is_exclusive();
+    if !is_alone && script.runs_alone.load(Relaxed) {
+        call.continuation.restart = Some(Restart { random: call.random.clone() });
+        return Ok(());
+    }
+    let inside = permissions(call, script, is_readonly)?;
+    let random = call.random.clone();
+    // What the script selects ends with it.
+    let caller = Caller { may_block: false, version: Version::Resp2, request: None, ..call.caller.clone() };
+    let limits = limits(call);
+    script.touch(call.now().millis());
+    with_engine(|engine| {
+        let mut run = Run { call: &mut *call, caller, inside };
+        let ended = engine.run(&script.id, keys.iter(), arguments.iter(), limits, &mut run);
+        let Run { caller, inside, .. } = run;
+        call.caller.has_own_message |= caller.has_own_message;
+        match ended {
+            Ended::Returned(value, version) => {
+                engine.answer(&value, version, call.output);
+                Ok(())
+            }
+            Ended::Failed(text) => Err(Refusal::new(text)),
+            Ended::TooLong => {
+                inside.undo.roll_back(call.keyspace);
+                Err(Refusal::SCRIPT_TOO_LONG)
+            }
+            Ended::Aborted => {
+                script.runs_alone.store(true, Relaxed);
+                inside.undo.roll_back(call.keyspace);
+                call.continuation.restart = Some(Restart { random });
+                Ok(())
+            }
+        }
+    })
+}
+
+/// What a script may take.
+fn limits(call: &Call<'_, '_>) -> Limits {
+    let time = call.settings.script_time_limit.as_millis() as u64;
+    let clock = &call.services.clock;
+    let end = (time != 0).then(|| (Arc::clone(clock), clock.now().millis().saturating_add(time)));
+    Limits { memory: call.settings.script_memory_limit, end }
+}
+
+/// The commands of a script that runs.
+struct Run<'r, 'c, 's: 'c> {
+    call: &'r mut Call<'c, 's>,
+    /// The script's caller, with the database that the script has selected.
+    caller: Caller,
+    inside: Inside,
+}
+
+impl Commands for Run<'_, '_, '_> {
+    fn call(&mut self, arguments: Arguments<'_>, output: &mut Output) -> Called {
+        match self.call.execute(&mut self.caller, arguments, output, &mut self.inside) {
+            Executed::Done | Executed::Refused if self.inside.is_lasting => Called::Lasting,
+            Executed::Done | Executed::Refused => Called::Replied,
+            Executed::NeedsStore => Called::Abort,
+        }
+    }
+
+    fn may_call(&self, arguments: Arguments<'_>) -> Option<bool> {
+        // Whoever may run a script may run every command.
+        self.call.services.commands.resolve(arguments.at(0), arguments.get(1)).map(|_| true)
+    }
+}
+
+/// What a script's commands may do.
+fn permissions(call: &Call<'_, '_>, script: &Script, is_readonly: bool) -> Result<Inside, Refusal> {
+    let Some(flags) = script.flags else {
+        return Ok(Inside { is_readonly, ..Inside::default() });
+    };
+    let never_writes = flags.contains(ShebangFlags::NO_WRITES);
+    if is_readonly && !never_writes {
+        return Err(Refusal::WRITING_SCRIPT);
+    }
+    let limit = call.settings.maxmemory;
+    let allows_oom = never_writes || flags.contains(ShebangFlags::ALLOW_OOM);
+    if limit != 0 && !allows_oom && call.services.store.evictable_memory() > limit {
+        return Err(Refusal::OOM_NOT_ALLOWED);
+    }
+    Ok(Inside { is_readonly: never_writes, allows_oom, ..Inside::default() })
+}

@@ -1,0 +1,96 @@
+//! The first line of a script, `#!lua flags=no-writes,allow-oom`, by which it promises things beforehand.
+
+/// The engine's name in that line.
+const ENGINE: &[u8] = b"#!lua";
+
+bitflags::bitflags! {
+    /// The promises and wishes of a script.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub(crate) struct ShebangFlags: u8 {
+        /// It never writes.
+        const NO_WRITES = 1;
+        /// It may run while memory is short.
+        const ALLOW_OOM = 1 << 1;
+        /// It may run on stale data, which this server never has.
+        const ALLOW_STALE = 1 << 2;
+        /// It does not run in a cluster, which this server is no part of.
+        const NO_CLUSTER = 1 << 3;
+        /// It may touch keys of several slots of a cluster.
+        const ALLOW_CROSS_SLOT_KEYS = 1 << 4;
+    }
+}
+
+/// The flags by their names.
+const FLAGS: &[(&[u8], ShebangFlags)] = &[
+    (b"no-writes", ShebangFlags::NO_WRITES),
+    (b"allow-oom", ShebangFlags::ALLOW_OOM),
+    (b"allow-stale", ShebangFlags::ALLOW_STALE),
+    (b"no-cluster", ShebangFlags::NO_CLUSTER),
+    (b"allow-cross-slot-keys", ShebangFlags::ALLOW_CROSS_SLOT_KEYS),
+];
+
+/// What the first line says.
+pub(crate) struct Shebang {
+    /// The flags; none if there is no such line.
+    pub(crate) flags: Option<ShebangFlags>,
+    /// Where the rest begins, with the line end, so that lines keep their numbers.
+    pub(crate) body: usize,
+}
+
+impl Shebang {
+    /// Reads the first line of a script.
+    ///
+    /// # Errors
+    /// The refusal of the script, in Redis' words.
+    pub(crate) fn read(text: &[u8]) -> Result<Shebang, String> {
+        if !text.starts_with(b"#!") {
+            return Ok(Shebang { flags: None, body: 0 });
+        }
+        let body = memchr::memchr(b'\n', text).ok_or("ERR Invalid script shebang")?;
+        let line = text[..body].trim_ascii_end();
+        let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
+        let engine = words.next().unwrap_or_default();
+        if engine != ENGINE {
+            return Err(format!(
+                "ERR Unexpected engine in script shebang: {}",
+                String::from_utf8_lossy(engine)
+            ));
+        }
+        let mut flags = ShebangFlags::default();
+        for word in words {
+            let Some(names) = word.strip_prefix(b"flags=") else {
+                return Err(format!("ERR Unknown lua shebang option: {}", String::from_utf8_lossy(word)));
+            };
+            for name in names.split(|&byte| byte == b',').filter(|name| !name.is_empty()) {
+                let flag = FLAGS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+                    format!("ERR Unexpected flag in script shebang: {}", String::from_utf8_lossy(name))
+                })?;
+                flags |= flag.1;
+            }
+        }
+        Ok(Shebang { flags: Some(flags), body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<(Option<ShebangFlags>, &str), String> {
+        Shebang::read(text.as_bytes()).map(|shebang| (shebang.flags, &text[shebang.body..]))
+    }
+
+    #[test]
+    fn the_first_line_is_read() {
+        assert_eq!(read("return 1"), Ok((None, "return 1")));
+        assert_eq!(read("#!lua\nreturn 1"), Ok((Some(ShebangFlags::empty()), "\nreturn 1")));
+        let both = ShebangFlags::NO_WRITES | ShebangFlags::ALLOW_OOM;
+        assert_eq!(read("#!lua flags=no-writes,allow-oom\nx"), Ok((Some(both), "\nx")));
+        let all = FLAGS.iter().map(|(name, _)| String::from_utf8_lossy(name)).collect::<Vec<_>>().join(",");
+        assert_eq!(read(&format!("#!lua flags={all}\n")), Ok((Some(ShebangFlags::all()), "\n")));
+        assert_eq!(read("#!lua"), Err("ERR Invalid script shebang".into()));
+        assert_eq!(read("#!js\n"), Err("ERR Unexpected engine in script shebang: #!js".into()));
+        assert_eq!(read("#!lua a=b\n"), Err("ERR Unknown lua shebang option: a=b".into()));
+        assert_eq!(read("#!lua flags=no\n"), Err("ERR Unexpected flag in script shebang: no".into()));
+    }
+}

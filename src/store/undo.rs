@@ -1,0 +1,147 @@
+//! What keys held before a command wrote to them, so that it can be undone.
+
+use hashbrown::HashMap;
+
+use super::entries::Entry;
+use super::keyspace::Keyspace;
+use super::shard::Key;
+
+/// Bytes of an object that is copied before it is written to.
+const COPIED_MAX: usize = 64 * 1024;
+
+/// The contents of keys before their first write.
+#[derive(Default)]
+pub struct Undo {
+    kept: Vec<Kept>,
+    /// The places in `kept` by database and hash; a second key of the same hash cannot be kept.
+    places: HashMap<(usize, u64), usize>,
+}
+
+struct Kept {
+    database: usize,
+    hash: u64,
+    key: Box<[u8]>,
+    /// None if there was no such key.
+    entry: Option<Entry>,
+    recency: u32,
+}
+
+/// A key's contents cannot be kept: they are large, or the state of a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotKept;
+
+impl Undo {
+    /// Whether nothing was kept, and so nothing written.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Keeps what a key holds, unless that was done before.  Its shard is locked.
+    ///
+    /// # Errors
+    /// If it cannot be kept; the key must not be written to then.
+    pub fn keep(
+        &mut self,
+        keyspace: &mut Keyspace<'_>,
+        database: usize,
+        key: &Key<'_>,
+    ) -> Result<(), NotKept> {
+        if let Some(&place) = self.places.get(&(database, key.hash)) {
+            return if *self.kept[place].key == *key.bytes { Ok(()) } else { Err(NotKept) };
+        }
+        let access = keyspace.access;
+        let found = keyspace.shard_in(database, key).peek(key, &access);
+        if found.is_some_and(|entry| entry.is_pinned()) {
+            return Err(NotKept);
+        }
+        let object = found.and_then(|entry| entry.object());
+        if object.is_some_and(|object| object.memory() > COPIED_MAX) {
+            return Err(NotKept);
+        }
+        let kept = Kept {
+            database,
+            hash: key.hash,
+            key: key.bytes.into(),
+            entry: found.map(|entry| entry.copied_to(key.bytes)),
+            recency: found.map_or(0, |entry| entry.recency()),
+        };
+        self.places.insert((database, key.hash), self.kept.len());
+        self.kept.push(kept);
+        Ok(())
+    }
+
+    /// Gives all keys back what they held.  Their shards are locked still.
+    pub fn roll_back(self, keyspace: &mut Keyspace<'_>) {
+        let access = keyspace.access;
+        for Kept { database, hash, key, entry, recency } in self.kept {
+            let key = Key { bytes: &key, hash };
+            let shard = keyspace.shard_in(database, &key);
+            match entry {
+                Some(entry) => shard.insert_moved(&key, entry, recency, &access),
+                None => {
+                    shard.remove(&key, &access);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Now;
+    use crate::store::recency::Recency;
+    use crate::store::{AccessContext, HashLimits, Lifetime, LifetimeBounds, Store};
+
+    #[test]
+    fn keys_get_back_what_they_held() {
+        let store = Store::new(2, 1, 1, 1);
+        let _gate = store.gate().enter_exclusive();
+        let access =
+            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
+        let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
+        keyspace.set_exclusive(true);
+        let (old, new, lasting) = (store.key(b"old"), store.key(b"new"), store.key(b"lasting"));
+        keyspace.shard(&old).set(&old, b"before", Lifetime::Forever, &access);
+        keyspace.shard(&lasting).set(&lasting, b"", Lifetime::Until(50), &access);
+        let mut undo = Undo::default();
+        for key in [&old, &new, &lasting, &old] {
+            assert_eq!(undo.keep(&mut keyspace, 0, key), Ok(()));
+            keyspace.shard(key).set(key, b"after", Lifetime::Forever, &access);
+        }
+        keyspace.remove(&old);
+        assert_eq!(undo.keep(&mut keyspace, 0, &old), Ok(()), "it is kept as it was at first");
+        undo.roll_back(&mut keyspace);
+        let value = |keyspace: &mut Keyspace<'_>, key| {
+            let entry = keyspace.peek(key)?;
+            Some((entry.bytes().to_vec(), entry.deadline()))
+        };
+        assert_eq!(value(&mut keyspace, &old), Some((b"before".to_vec(), None)));
+        assert_eq!(value(&mut keyspace, &new), None);
+        assert_eq!(value(&mut keyspace, &lasting), Some((Vec::new(), Some(50))));
+    }
+
+    #[test]
+    fn large_objects_are_not_kept() {
+        let store = Store::new(1, 1, 1, 1);
+        let _gate = store.gate().enter_exclusive();
+        let access =
+            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
+        let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
+        keyspace.set_exclusive(true);
+        let key = store.key(b"large");
+        for fields in [10_u32, 10_000] {
+            let limits = HashLimits { entries: 0, value: 0 };
+            let written = keyspace.shard(&key).write_hash(&key, limits, &access, |hash| {
+                (0..fields).for_each(|field| {
+                    hash.set(&field.to_be_bytes(), b"");
+                });
+            });
+            assert_eq!(written, Ok(()));
+            let kept = Undo::default().keep(&mut keyspace, 0, &key);
+            assert_eq!(kept.is_ok(), fields == 10);
+        }
+    }
+}
