@@ -4,6 +4,7 @@ mod damage;
 mod files;
 mod killed;
 mod order;
+mod pains;
 mod power;
 mod power_cuts;
 mod random;
