@@ -1,4 +1,4 @@
-//! @nats-io/nats-core in a browser, over a WebSocket.
+//! @nats-io/nats-core and @nats-io/kv in a browser, over a WebSocket.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,26 +8,50 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use rustix::process::{Signal, kill_process};
+
 use super::{Program, RECONNECT, RESTART, STEPS, programs};
 use crate::interop::program;
 use crate::support::peers;
 use crate::support::process::{Folder, Server, nats_port, with_output_in};
 
-/// The page itself; the rest is in the script.
-const PAGE: &str = "<!doctype html><script type=module src=/nats_page.js></script>";
+/// The pages by their paths; what they do is in the script of the same name.
+const PAGES: [&str; 2] = ["/nats_page", "/keys_page"];
+
+/// The jobs with keys, of which the last has the server restarted.
+const KEY_JOBS: usize = 10;
 
 /// What the page says when it has come to its end.
 const END: &str = "end";
 
 #[test]
 fn nats_core_in_a_browser() {
-    let (Some(chromium), Some(_)) = (peers::peer("chromium"), peers::node("@nats-io/nats-core")) else {
-        return;
+    for said in visits("@nats-io/nats-core", PAGES[0]) {
+        assert_eq!(said, [STEPS.as_slice(), &[RESTART, RECONNECT]].concat());
+    }
+}
+
+#[test]
+fn keys_in_a_browser() {
+    for said in visits("@nats-io/kv", PAGES[1]) {
+        let [jobs @ .., restart, last] = &said[..] else { panic!("{said:?}") };
+        assert_eq!(
+            (jobs.len() + 1, &**restart, &**last),
+            (KEY_JOBS, RESTART, "everything_outlives_the_server")
+        );
+    }
+}
+
+/// What a page says that visits each server.
+fn visits(package: &str, page: &str) -> Vec<Vec<String>> {
+    let (Some(chromium), Some(_)) = (peers::peer("chromium"), peers::node(package)) else {
+        return Vec::new();
     };
+    let mut all = Vec::new();
     for server in programs() {
         let site = Site::open();
         let mut door = Door::open(server, &site);
-        let browser = Browser::start(&chromium, &format!("{}/?servers={}", site.origin(), door.url()));
+        let browser = Browser::start(&chromium, &format!("{}{page}?servers={}", site.origin(), door.url()));
         let mut said = Vec::new();
         for line in &site.said {
             match line.as_str() {
@@ -39,8 +63,9 @@ fn nats_core_in_a_browser() {
             said.push(line);
         }
         drop(browser);
-        assert_eq!(said, [STEPS.as_slice(), &[RESTART, RECONNECT]].concat());
+        all.push(said);
     }
+    all
 }
 
 /// A server with a door for WebSockets.
@@ -49,29 +74,40 @@ struct Door {
     origin: String,
     address: SocketAddr,
     server: Option<Server>,
+    /// Where its streams are.
+    folder: Folder,
 }
 
 impl Door {
     fn open(program: Program, site: &Site) -> Door {
         let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut door = Door { program, origin: site.origin(), address: unknown, server: None };
+        let mut door =
+            Door { program, origin: site.origin(), address: unknown, server: None, folder: Folder::new() };
         door.restart();
         door
     }
 
-    /// Starts it, after the one before was killed, at the same port.
+    /// Starts it at the same port, after the one before has ended.  Quartet is killed; nats-server is asked, since one that is
+    /// killed has forgotten what consumers acknowledged.
     fn restart(&mut self) {
+        if let (Program::Nats(_), Some(server)) = (&self.program, &mut self.server) {
+            kill_process(server.process(), Signal::TERM).expect("it runs");
+            server.wait();
+        }
         self.server = None;
+        let kept = self.folder.path().to_string_lossy().into_owned();
         let port = self.address.port();
         let server = match &self.program {
             Program::Nats(program) => {
                 let listen = format!("listen: \"127.0.0.1:{}\"", nats_port(port));
-                Server::nats(program, 0, &format!("websocket {{ no_tls: true, {listen} }}"))
+                let streams = format!("jetstream {{ store_dir: {kept:?} }}");
+                Server::nats(program, 0, &format!("{streams}\nwebsocket {{ no_tls: true, {listen} }}"))
             }
             Program::Quartet => {
                 let port = port.to_string();
                 let origin = self.origin.as_str();
-                Server::quartet(&["--broker-port", "0", "--http-port", &port, "--http-cors-origins", origin])
+                let ports = ["--broker-port", "0", "--http-port", &port];
+                Server::quartet(&[&ports[..], &["--http-cors-origins", origin, "--dir", &kept]].concat())
             }
         };
         self.address = match &self.program {
@@ -157,7 +193,9 @@ fn serve(stream: &TcpStream, said: &Sender<String>) -> Option<()> {
     let mut body = vec![0; length.unwrap_or_default()];
     reader.read_exact(&mut body).ok()?;
     let (kind, content) = match path {
-        "/" => ("text/html", PAGE.into()),
+        _ if PAGES.contains(&path) => {
+            ("text/html", format!("<!doctype html><script type=module src={path}.js></script>").into())
+        }
         "/said" => {
             // The test may have its answer already.
             let _ = said.send(String::from_utf8_lossy(&body).into_owned());

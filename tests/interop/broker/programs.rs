@@ -1,5 +1,6 @@
 //! Client programs in other languages.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -56,13 +57,23 @@ fn nats_go() {
     check(|| Command::new(&client), &[SERVICE]);
 }
 
+/// The files of a program in Go: those of its folder, or the one that it is.
+fn go_files(name: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(program(&format!("go/{name}"))) else {
+        return vec![program(&format!("go/{name}.go"))];
+    };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("it is readable").path()).collect();
+    files.sort();
+    files
+}
+
 /// A client in Go, built against the package as Debian has it.
 pub(in crate::interop) fn go_program(name: &str) -> Option<PathBuf> {
     static FOLDER: OnceLock<Folder> = OnceLock::new();
     let go = peers::go(&Path::new(GO_PATH).join("src/github.com/nats-io/nats.go"))?;
     let client = FOLDER.get_or_init(Folder::new).path().join(name);
     let mut command = Command::new(go);
-    command.args(["build", "-o"]).arg(&client).arg(program(&format!("go/{name}.go")));
+    command.args(["build", "-o"]).arg(&client).args(go_files(name));
     // Packages are looked for there and nowhere else, so nothing is fetched.
     command.envs([("GO111MODULE", "off"), ("GOPATH", GO_PATH), ("GOFLAGS", ""), ("CGO_ENABLED", "0")]);
     command.env("GOCACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("go"));

@@ -14,6 +14,9 @@ async function everything_outlives_the_server({ client, manager, streams, print 
   const entries = messages[Symbol.asyncIterator]();
   const bucket = await new Kvm(client).create("SETTINGS", { history: 5 });
   await bucket.put("a", "1");
+  const watch = await bucket.watch();
+  const changes = watch[Symbol.asyncIterator]();
+  same((await changes.next()).value.string(), "1");
   for (const number of numbers(50)) {
     const { value } = await entries.next();
     same(value.string(), number);
@@ -37,6 +40,10 @@ async function everything_outlives_the_server({ client, manager, streams, print 
   }
   same([...found].sort((left, right) => left - right), numbers(51, 50));
   await bucket.put("b", "2");
+  // The watch begins anew where it was once it misses signs of life.
+  const { value: change } = await changes.next();
+  same([change.key, change.string(), change.revision], ["b", "2", 2]);
+  watch.stop();
   same((await all_of(bucket.history())).map((entry) => [entry.key, entry.string()]), [["a", "1"], ["b", "2"]]);
   // It ends once its iterator has been left, which the next line does.
   messages.close();
