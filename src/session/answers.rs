@@ -53,6 +53,11 @@ impl Answers {
         self.bytes <= UNSENT_MAX
     }
 
+    /// Whether the client has room for more than so many bytes besides.
+    pub(super) fn have_room_for(&self, bytes: usize) -> bool {
+        self.bytes + bytes <= UNSENT_MAX
+    }
+
     /// Notes that the client's socket has taken so many bytes, and whether those were all.
     pub(super) fn note_sent(&mut self, bytes: usize, is_all: bool, outbox: &Outbox) {
         // Messages may have gone before the answers, but then they take up the room of answers that wait.

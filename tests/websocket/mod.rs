@@ -1,5 +1,6 @@
 //! WebSockets on the HTTP door: the handshake, frames as hostile clients send them, and the two forms of conversation.
 
+mod follow;
 mod frames;
 mod handshake;
 mod json;

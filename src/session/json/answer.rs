@@ -33,6 +33,8 @@ error_codes! {
     IdInUse = "id_in_use",
     /// There is no subscription with this id.
     NoSuchSubscription = "no_such_subscription",
+    /// There is no stream with this name.
+    NoSuchStream = "no_such_stream",
     /// The client has as many subscriptions, or requests that wait, as it may have.
     TooMany = "too_many",
     /// The message is longer than the setting allows.
@@ -69,6 +71,15 @@ pub(super) struct Answer<'a> {
     pub(super) id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) subject: Option<&'a str>,
+    /// The stream that is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stream: Option<&'a str>,
+    /// Which stream of its name it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) epoch: Option<&'a str>,
+    /// The sequence at which it is read from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<u64>,
     /// Subscriptions that got a message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) receivers: Option<usize>,

@@ -6,6 +6,7 @@
 //! [`subjects`](crate::broker::subjects).
 
 mod answer;
+mod follows;
 mod pending;
 mod request;
 mod run;
@@ -17,6 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::buffer::Buffer;
 
 use self::answer::{Answer, ErrorCode, Failure, Info};
+use self::follows::Follows;
 use self::pending::Pending;
 use self::run::Run;
 use super::answers::Answers;
@@ -44,6 +46,7 @@ pub(super) struct Session {
     /// How many of the messages that each subscription has missed the client has acknowledged.
     acknowledged: HashMap<Box<[u8]>, u64>,
     answers: Answers,
+    follows: Follows,
     presence: Presence,
     /// The error that has ended the conversation.
     ended_for: Option<&'static str>,
@@ -64,6 +67,7 @@ impl Session {
             pending: Pending::default(),
             acknowledged: HashMap::new(),
             answers: Answers::default(),
+            follows: Follows::default(),
             presence: Presence::default(),
             ended_for: None,
         }
@@ -111,6 +115,10 @@ impl Session {
                 let id = String::from_utf8_lossy(&ended.options().id);
                 self.write_error(&failure, Some(&id), output);
             }
+            for id in self.follows.end_forbidden(&self.rights) {
+                let failure = Failure::new(ErrorCode::Forbidden, "the stream may not be followed any more");
+                self.write_error(&failure, Some(&id), output);
+            }
             self.write_info(&services, output);
         }
         if !self.is_greeted {
@@ -125,6 +133,7 @@ impl Session {
             let failure = Failure::new(ErrorCode::Timeout, "no answer came in time");
             self.write_error(&failure, Some(&String::from_utf8_lossy(&request.options().id)), output);
         }
+        self.follow_on(output);
         if !self.facts().is_due() {
             return Due::Nothing;
         }
@@ -135,6 +144,14 @@ impl Session {
             return self.end(text, code, output);
         }
         due
+    }
+
+    /// Writes what there is to read of the streams that the client follows, as far as it has room.
+    fn follow_on(&mut self, output: &mut Buffer) {
+        let before = output.len();
+        let Session { follows, answers, shared, .. } = self;
+        follows.read_on(&shared.outbox, output, |written| answers.have_room_for(written));
+        answers.add(output.len() - before);
     }
 
     /// Ends the conversation with an error.
@@ -191,6 +208,9 @@ impl Session {
         let written = &self.facts().bytes_out;
         written.store(written.load(Relaxed) + bytes as u64, Relaxed);
         self.answers.note_sent(bytes, is_all, &self.shared.outbox);
+        if self.follows.waits_for_room() && self.answers.are_read() {
+            self.shared.outbox.wake();
+        }
     }
 
     /// Takes messages for the client, if so many bytes are on their way before those of `buffer`.
@@ -200,6 +220,7 @@ impl Session {
 
     /// Ends the client's subscriptions and requests.
     pub(super) fn close(&mut self, executor: &mut Executor) {
+        self.follows.clear();
         let now = executor.services().clock.now();
         let mut publisher = executor.publisher();
         self.presence.go(&self.shared, &mut publisher, now);

@@ -36,6 +36,13 @@ pub(super) struct Request<'r> {
     json: Option<&'r RawValue>,
     base64: Option<String>,
     headers: HeadersByName,
+    /// The stream that is to be followed.
+    #[serde(borrow)]
+    pub(super) stream: Option<Cow<'r, str>>,
+    /// Where a stream is followed from: a sequence, or a text.
+    from: Option<Id>,
+    /// Which stream of its name the client has followed before.
+    pub(super) epoch: Option<String>,
     /// Whether a publication is to be acknowledged.
     pub(super) ack: bool,
     /// Messages after which a subscription ends.
@@ -97,6 +104,14 @@ impl<'r> Request<'r> {
             return Err(invalid(format!("id: a number or a text of 1 to {ID_LENGTH_MAX} bytes")));
         }
         Ok(Some(id))
+    }
+
+    /// Where a stream is to be followed from.
+    pub(super) fn from(&self) -> Option<String> {
+        match self.from.as_ref()? {
+            Id::Number(number) => Some(number.to_string()),
+            Id::Text(text) => Some(text.clone()),
+        }
     }
 
     /// The subject, which must be there.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quartet_protocol::broker::subject;
 use quartet_protocol::buffer::Buffer;
+use serde::Serialize;
 
 use super::answer::{Answer, ErrorCode, Failure, write};
 use super::pending::REQUESTS_MAX;
@@ -26,6 +27,7 @@ const TIMEOUT_MAX: u64 = 300_000;
 const OPERATIONS: &[(&str, Handler)] = &[
     ("connect", |run, request, id| run.connect(request, id)),
     ("subscribe", |run, request, id| run.subscribe(request, id)),
+    ("follow", |run, request, id| run.follow(request, id)),
     ("unsubscribe", |run, request, id| run.unsubscribe(request, id)),
     ("publish", |run, request, id| run.publish(request, id)),
     ("request", |run, request, id| run.request(request, id)),
@@ -38,8 +40,8 @@ type Handler = fn(&mut Run<'_>, request: &Request<'_>, id: Option<&str>) -> Resu
 
 /// What an operation works with.
 pub(super) struct Run<'r> {
-    session: &'r mut Session,
-    publisher: Publisher<'r>,
+    pub(super) session: &'r mut Session,
+    pub(super) publisher: Publisher<'r>,
     now: Now,
     output: &'r mut Buffer,
 }
@@ -87,7 +89,12 @@ impl<'r> Run<'r> {
     }
 
     /// Writes an answer, behind the messages that wait for the client.
-    fn answer(&mut self, answer: &Answer<'_>) {
+    pub(super) fn answer(&mut self, answer: &Answer<'_>) {
+        self.tell(answer);
+    }
+
+    /// The same for any object.
+    pub(super) fn tell(&mut self, answer: &impl Serialize) {
         self.publisher.effects.hand_over();
         let Session { answers, shared, .. } = &mut *self.session;
         answers.write(&shared.outbox, &mut self.publisher, self.output, |output| write(output, answer));
@@ -106,9 +113,11 @@ impl<'r> Run<'r> {
     }
 
     /// The given id, or else a number that no subscription and no request has.
-    fn free_id(&mut self, given: Option<&str>) -> Result<String, Failure> {
+    pub(super) fn free_id(&mut self, given: Option<&str>) -> Result<String, Failure> {
         let is_taken = |session: &Session, id: &str| {
-            session.facts().subscription(id.as_bytes()).is_some() || session.pending.has(id.as_bytes())
+            session.facts().subscription(id.as_bytes()).is_some()
+                || session.pending.has(id.as_bytes())
+                || session.follows.has(id)
         };
         if let Some(id) = given {
             return match is_taken(self.session, id) {
@@ -147,6 +156,11 @@ impl Run<'_> {
             for ended in &ended {
                 let id = String::from_utf8_lossy(&ended.options().id);
                 self.answer(&Answer::error(&violation(&rights::violation(ended)), Some(&id)));
+            }
+            let Session { rights, follows, .. } = &mut *self.session;
+            for id in follows.end_forbidden(rights) {
+                let failure = Failure::new(ErrorCode::Forbidden, "the stream may not be followed any more");
+                self.answer(&Answer::error(&failure, Some(&id)));
             }
         }
         let facts = facts(&self.session.shared);
@@ -217,6 +231,10 @@ impl Run<'_> {
     }
 
     fn unsubscribe(&mut self, request: &Request<'_>, id: Option<&str>) -> Result<(), Failure> {
+        if let Some(id) = id.filter(|id| self.session.follows.end(id)) {
+            self.answer(&Answer::new("unsubscribed", Some(id)));
+            return Ok(());
+        }
         let (id, subscription) = self.subscription(id)?;
         let facts = facts(&self.session.shared);
         match request.max {
@@ -368,6 +386,6 @@ fn refusal(field: &str, refused: SubjectRefused) -> Failure {
     Failure::new(code, format!("{field}: {refused}"))
 }
 
-fn violation(violation: &Violation<'_>) -> Failure {
+pub(super) fn violation(violation: &Violation<'_>) -> Failure {
     Failure::new(ErrorCode::Forbidden, violation.to_string())
 }

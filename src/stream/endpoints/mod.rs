@@ -8,7 +8,7 @@ mod kv;
 mod leases;
 mod messages;
 mod object;
-mod position;
+pub(crate) mod position;
 mod pulling;
 mod refusals;
 mod streams;
@@ -24,6 +24,7 @@ use crate::stream::Stream;
 use crate::stream::api::error::{self, ApiError};
 use crate::wait::Lost;
 
+pub(crate) use object::{Gap, MessageObject};
 pub(crate) use refusals::problem_of;
 
 /// The endpoints of the streams.

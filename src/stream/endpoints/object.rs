@@ -15,7 +15,7 @@ use crate::stream::{Hole, Seen};
 /// A message of a stream.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = StreamMessage)]
-pub(super) struct MessageObject<'m> {
+pub(crate) struct MessageObject<'m> {
     /// Its place in its stream.
     #[schema(example = 7)]
     sequence: u64,
@@ -39,7 +39,7 @@ pub(super) struct MessageObject<'m> {
 }
 
 impl<'m> MessageObject<'m> {
-    pub(super) fn of(message: &StoredMessage<'m>) -> MessageObject<'m> {
+    pub(crate) fn of(message: &StoredMessage<'m>) -> MessageObject<'m> {
         let payload = std::str::from_utf8(message.payload).ok();
         MessageObject {
             sequence: message.sequence,
@@ -55,7 +55,7 @@ impl<'m> MessageObject<'m> {
 /// A gap: messages that a reader does not get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = StreamGap)]
-pub(super) struct Gap {
+pub(crate) struct Gap {
     /// Why: `removed` by a limit, a purge, an acknowledgement or a later message; `unreadable` on the disk; `another-epoch`,
     /// `beyond-the-end` and `unknown-id` of a Last-Event-ID that does not belong to this stream.
     pub(super) reason: &'static str,
@@ -89,7 +89,7 @@ impl Gap {
     }
 
     /// The gap that a follower comes to, if it is one.
-    pub(super) fn seen(seen: Seen<'_>) -> Result<Gap, StoredMessage<'_>> {
+    pub(crate) fn seen(seen: Seen<'_>) -> Result<Gap, StoredMessage<'_>> {
         match seen {
             Seen::Message(message) => Err(*message),
             Seen::Hole(hole) => Ok(Gap::of(hole)),

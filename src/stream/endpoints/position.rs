@@ -5,14 +5,14 @@ use axum::http::request::Parts;
 
 use super::object::Gap;
 use crate::http::endpoint::{Context, Problem};
-use crate::stream::Stream;
 use crate::stream::json::Time;
+use crate::stream::{ReadError, Stream};
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The first place that `from` may name: a word, a sequence or a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum From {
+pub(crate) enum From {
     /// The first message that there is.
     First,
     /// The first message that is stored from now on.
@@ -24,37 +24,42 @@ pub(super) enum From {
 }
 
 impl From {
-    pub(super) fn read(text: Option<&str>) -> Result<From, Problem> {
-        Ok(match text {
-            None | Some("first") => From::First,
-            Some("new") => From::New,
-            Some(text) => match (text.parse(), Time::parse(text)) {
-                (Ok(sequence), _) => From::Sequence(sequence),
+    /// The place that a text names.
+    pub(crate) fn parse(text: &str) -> Option<From> {
+        match text {
+            "first" => Some(From::First),
+            "new" => Some(From::New),
+            _ => match text.parse() {
+                Ok(sequence) => Some(From::Sequence(sequence)),
                 // In a query a plus sign is a blank, and nobody means one in a time.
-                (_, time) => match time.or_else(|| Time::parse(&text.replace(' ', "+"))) {
-                    Some(time) => From::Time(time.nanoseconds()),
-                    None => {
-                        return Err(Problem::invalid(
-                            "from",
-                            "a sequence, a time as in RFC 3339, first or new",
-                        ));
-                    }
-                },
+                Err(_) => Time::parse(text)
+                    .or_else(|| Time::parse(&text.replace(' ', "+")))
+                    .map(|time| From::Time(time.nanoseconds())),
             },
-        })
+        }
+    }
+
+    pub(super) fn read(text: Option<&str>) -> Result<From, Problem> {
+        text.map_or(Some(From::First), From::parse)
+            .ok_or_else(|| Problem::invalid("from", "a sequence, a time as in RFC 3339, first or new"))
     }
 
     /// The sequence of this place in a stream.
     pub(super) fn sequence(self, stream: &Stream) -> Result<u64, Problem> {
+        self.find(stream).map_err(super::messages::unreadable)
+    }
+
+    /// The same for whoever does not answer with problems.
+    ///
+    /// # Errors
+    /// If the stream cannot be read.
+    pub(crate) fn find(self, stream: &Stream) -> Result<u64, ReadError> {
         let (first, last) = stream.range();
         Ok(match self {
             From::First => first,
             From::New => last + 1,
             From::Sequence(sequence) => sequence.max(1),
-            From::Time(time) => {
-                let found = stream.sequence_at(time).map_err(super::messages::unreadable)?;
-                found.unwrap_or(last + 1)
-            }
+            From::Time(time) => stream.sequence_at(time)?.unwrap_or(last + 1),
         })
     }
 }
@@ -67,19 +72,24 @@ impl LastEventId {
     /// without the header.
     pub(super) fn next(&self, stream: &Stream) -> Option<(u64, Option<Gap>)> {
         let text = self.0.as_deref()?;
-        let (first, last) = stream.range();
-        let is_of_stream = |epoch: &str| epoch == stream.epoch();
         let parsed = text.rsplit_once('-').and_then(|(epoch, text)| Some((epoch, text.parse::<u64>().ok()?)));
-        let reason = match parsed {
-            Some((epoch, sequence)) if is_of_stream(epoch) && sequence <= last => {
-                return Some((sequence + 1, None));
-            }
-            Some((epoch, _)) if is_of_stream(epoch) => "beyond-the-end",
-            Some(_) => "another-epoch",
-            None => "unknown-id",
-        };
-        Some((first, Some(Gap::of_id(reason))))
+        Some(match parsed {
+            Some((epoch, sequence)) => resume(stream, epoch, sequence),
+            None => (stream.range().0, Some(Gap::of_id("unknown-id"))),
+        })
     }
+}
+
+/// The sequence at which a reader goes on that has seen the stream of this epoch up to a sequence, and what is missing if it is
+/// another one: then the reader begins anew.
+pub(crate) fn resume(stream: &Stream, epoch: &str, seen: u64) -> (u64, Option<Gap>) {
+    let (first, last) = stream.range();
+    let reason = match epoch == stream.epoch() {
+        true if seen <= last => return (seen + 1, None),
+        true => "beyond-the-end",
+        false => "another-epoch",
+    };
+    (first, Some(Gap::of_id(reason)))
 }
 
 impl FromRequestParts<Context> for LastEventId {
