@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use arc_swap::{ArcSwap, Guard};
 
 use super::kind::SettingKind;
-use super::table::{COMPATIBILITY, Change, SETTINGS, Setting, Settings, find};
+use super::table::{COMPATIBILITY, Change, FORMER_NAMES, SETTINGS, Setting, Settings, find_by_any_name};
 use crate::glob::Pattern;
 use crate::lock_order::{Mutex, rank};
 
@@ -88,8 +88,10 @@ impl Live {
         let matched = |name: &str| patterns.iter().any(|pattern| pattern.matches(name.as_bytes()));
         let settings = self.current();
         let rows = SETTINGS.iter().map(|row| (row.name, row.shown(&settings)));
+        let renamed = FORMER_NAMES.iter().filter_map(|(former, _)| find_by_any_name(former));
+        let renamed = renamed.map(|(former, row)| (former, row.shown(&settings)));
         let fixed = COMPATIBILITY.iter().map(|&(name, value)| (name, value.to_owned()));
-        rows.chain(fixed).filter(|(name, _)| matched(name)).collect()
+        rows.chain(renamed).chain(fixed).filter(|(name, _)| matched(name)).collect()
     }
 
     /// CONFIG SET: changes all the settings named, or none.
@@ -100,15 +102,15 @@ impl Live {
         let rows = changeable(pairs)?;
         let _changing = self.changing.lock();
         let mut changed = Settings::clone(&self.current());
-        for (row, (_, value)) in rows.iter().zip(pairs) {
+        for (&(name, row), (_, value)) in rows.iter().zip(pairs) {
             std::str::from_utf8(value)
                 .map_err(|_| "argument must be UTF-8 text".to_owned())
                 .and_then(|text| row.assign(&mut changed, text))
-                .map_err(|error| failed(row.name, &error))?;
+                .map_err(|error| failed(name, &error))?;
             if matches!(row.kind, SettingKind::Connections)
                 && let Some(left) = changed.connections_left(row, self.room.load(Relaxed))
             {
-                return Err(failed(row.name, &format!("{TOO_MANY_CLIENTS}{left}")));
+                return Err(failed(name, &format!("{TOO_MANY_CLIENTS}{left}")));
             }
         }
         self.current.store(Arc::new(changed));
@@ -146,13 +148,13 @@ pub struct Changes {
 const TOO_MANY_CLIENTS: &str =
     "The operating system is not able to handle the specified number of clients, try with ";
 
-/// The rows that CONFIG SET names.  Each may be named once, and must be one that may change at run time.
-fn changeable(pairs: &[(&[u8], &[u8])]) -> Result<Vec<&'static Setting>, String> {
-    let mut rows: Vec<&'static Setting> = Vec::with_capacity(pairs.len());
+/// The rows that CONFIG SET names, with the names.  Each may be named once, and must be one that may change at run time.
+fn changeable(pairs: &[(&[u8], &[u8])]) -> Result<Vec<(&'static str, &'static Setting)>, String> {
+    let mut rows: Vec<(&'static str, &'static Setting)> = Vec::with_capacity(pairs.len());
     for (name, _) in pairs {
         let name = one_line(&String::from_utf8_lossy(name));
         let fixed = COMPATIBILITY.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name));
-        let Some(row) = find(&name) else {
+        let Some((known, row)) = find_by_any_name(&name) else {
             return Err(if fixed {
                 failed(&name, "can't set immutable config")
             } else {
@@ -162,10 +164,10 @@ fn changeable(pairs: &[(&[u8], &[u8])]) -> Result<Vec<&'static Setting>, String>
         if row.change == Change::AtStart {
             return Err(failed(&name, "can't set immutable config"));
         }
-        if rows.iter().any(|seen| seen.name == row.name) {
+        if rows.iter().any(|&(seen, _)| seen == known) {
             return Err(failed(&name, "duplicate parameter"));
         }
-        rows.push(row);
+        rows.push((known, row));
     }
     Ok(rows)
 }
@@ -255,7 +257,7 @@ mod tests {
         let with = |password: &str| {
             let text = format!("[{{ name = 'ann', password = '{password}' }}]");
             let mut settings = Settings::default();
-            let row = find("users").expect("there is such a row");
+            let row = crate::settings::table::find("users").expect("there is such a row");
             row.assign(&mut settings, &text).expect("it is valid");
             settings
         };
@@ -328,6 +330,6 @@ mod tests {
             [("replica-read-only", "yes".to_owned()), ("slave-read-only", "yes".to_owned())]
         );
         assert_eq!(live.get(&[b"save", b"appendonly"]).len(), 2);
-        assert_eq!(live.get(&[b"*"]).len(), SETTINGS.len() + COMPATIBILITY.len());
+        assert_eq!(live.get(&[b"*"]).len(), SETTINGS.len() + FORMER_NAMES.len() + COMPATIBILITY.len());
     }
 }

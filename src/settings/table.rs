@@ -115,6 +115,22 @@ pub(super) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|row| row.name.eq_ignore_ascii_case(name))
 }
 
+/// Names that Redis still takes in CONFIG for settings that it has renamed, and the names that they have now.
+pub(super) const FORMER_NAMES: &[(&str, &str)] = &[
+    ("hash-max-ziplist-entries", "hash-max-listpack-entries"),
+    ("hash-max-ziplist-value", "hash-max-listpack-value"),
+    ("list-max-ziplist-size", "list-max-listpack-size"),
+];
+
+/// The row that CONFIG knows by this name, in either case, and the name as it is spelled.
+pub(super) fn find_by_any_name(name: &str) -> Option<(&'static str, &'static Setting)> {
+    let former = FORMER_NAMES.iter().find(|(former, _)| former.eq_ignore_ascii_case(name));
+    match former {
+        Some(&(former, now)) => find(now).map(|row| (former, row)),
+        None => find(name).map(|row| (row.name, row)),
+    }
+}
+
 /// Whether the value of the setting with this name, in either case, is a secret.
 pub fn is_secret(name: &[u8]) -> bool {
     let is_named = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
@@ -349,6 +365,10 @@ mod tests {
             assert!(row.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.name);
             assert!(find(row.name).is_some_and(|found| std::ptr::eq(found, &SETTINGS[at])), "{}", row.name);
             assert!(COMPATIBILITY.iter().all(|(name, _)| *name != row.name), "{}", row.name);
+            assert!(FORMER_NAMES.iter().all(|(name, _)| *name != row.name), "{}", row.name);
+        }
+        for (former, now) in FORMER_NAMES {
+            assert!(find_by_any_name(former).is_some_and(|(_, row)| row.name == *now), "{former}");
         }
     }
 }
