@@ -15,13 +15,13 @@ pub(super) enum Next {
     Wrong(&'static str, Rest),
 }
 
-/// Reads the operations of a segment one after the other.  It keeps the records of one, which were all in the memory of
-/// the server that wrote them.
+/// Reads the operations of a segment one after the other.
 pub(super) struct OperationReader<R> {
     records: RecordReader<R>,
     /// Where the operation begins that was read last or is being read.
     start: Position,
-    /// The payloads of its records, one after the other.
+    /// The payloads of its records before the last one, one after the other, which were all in the memory of the server that
+    /// wrote them.  Most operations have one record, which is not copied.
     payloads: Vec<u8>,
     /// Where in them each record ends.
     ends: Vec<usize>,
@@ -42,14 +42,24 @@ impl<R: Read> OperationReader<R> {
         self.records.position()
     }
 
+    /// How many records the operation has that was read last.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len() + 1
+    }
+
     /// The records of the operation that was read last, each with the position where it begins.
-    pub(super) fn records(&self) -> impl ExactSizeIterator<Item = (&[u8], Position)> {
+    pub(super) fn records(&self) -> impl Iterator<Item = (&[u8], Position)> {
         let start = |index: usize| index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.ends.iter().enumerate().map(move |(index, &end)| {
+        let position = move |index: usize, start: usize| {
+            let before = start + index * record::HEAD;
+            Position(self.start.0 + before as u64)
+        };
+        let before_last = self.ends.iter().enumerate().map(move |(index, &end)| {
             let start = start(index);
-            let before = (start + index * record::HEAD) as u64;
-            (&self.payloads[start..end], Position(self.start.0 + before))
-        })
+            (&self.payloads[start..end], position(index, start))
+        });
+        let last = (self.records.last(), position(self.ends.len(), self.payloads.len()));
+        before_last.chain([last])
     }
 
     /// The next operation.
@@ -69,12 +79,10 @@ impl<R: Read> OperationReader<R> {
                     // An operation is written at once, so the missing records had been on the disk.
                     return Ok(Next::Wrong("the rest of an operation is missing", Rest::Written));
                 }
-                Found::Record(payload, links) => {
+                Found::Record(_, links) if !links.is_continued => return Ok(Next::Operation),
+                Found::Record(payload, _) => {
                     self.payloads.extend_from_slice(payload);
                     self.ends.push(self.payloads.len());
-                    if !links.is_continued {
-                        return Ok(Next::Operation);
-                    }
                     continue;
                 }
                 Found::Wrong(reason) => reason,

@@ -9,6 +9,7 @@
 //! not at all, however many there are and whichever services they belong to.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use crate::wait::Position;
 
@@ -23,6 +24,9 @@ const IS_CONTINUED: u32 = 1 << 30;
 
 /// The rest of the word is the length.
 const LENGTH: u32 = IS_CONTINUED - 1;
+
+/// Bytes read at once, unless one record is longer.
+const READ_BYTES: usize = 256 << 10;
 
 /// At most this many bytes are checksummed to find out whether a batch follows a record that is wrong.  The end of a
 /// file that holds so many things that look like records is no torn end.
@@ -155,14 +159,18 @@ pub(super) struct RecordReader<R> {
     source: R,
     /// Where the next record begins.
     position: Position,
-    head: Vec<u8>,
-    payload: Vec<u8>,
+    /// A part of the file.
+    bytes: Vec<u8>,
+    /// Where in it the next record begins.
+    at: usize,
+    /// Where in it the payload of the last record is.
+    last: Range<usize>,
 }
 
 impl<R: Read> RecordReader<R> {
     /// Reads from `source`, whose first record begins at `position`.
     pub(super) fn new(source: R, position: Position) -> RecordReader<R> {
-        RecordReader { source, position, head: Vec::new(), payload: Vec::new() }
+        RecordReader { source, position, bytes: Vec::new(), at: 0, last: 0..0 }
     }
 
     /// Where the next record begins; after a wrong one, where that begins.
@@ -170,37 +178,56 @@ impl<R: Read> RecordReader<R> {
         self.position
     }
 
+    /// The payload of the last record.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.bytes[self.last.clone()]
+    }
+
     /// The next record.
     pub(super) fn next(&mut self) -> io::Result<Found<'_>> {
-        self.head.clear();
-        self.payload.clear();
-        self.source.by_ref().take(HEAD as u64).read_to_end(&mut self.head)?;
-        if self.head.is_empty() {
+        self.last = 0..0;
+        let bytes = self.bring(HEAD)?;
+        if bytes.is_empty() {
             return Ok(Found::End);
         }
-        let Some((word, sum)) = split_head(&self.head) else {
+        let Some((word, sum)) = split_head(bytes) else {
             return Ok(Found::Wrong(TORN));
         };
         let length = (u32::from_le_bytes(word) & LENGTH) as usize;
         if length > RECORD_MAX {
             return Ok(Found::Wrong(TOO_LONG));
         }
-        // No more is allocated than the file has.
-        self.source.by_ref().take(length as u64).read_to_end(&mut self.payload)?;
-        if self.payload.len() < length {
+        let position = self.position;
+        let Some(payload) = self.bring(HEAD + length)?.get(HEAD..HEAD + length) else {
             return Ok(Found::Wrong(TORN));
-        }
-        if checksum(self.position, word, &self.payload) != sum {
+        };
+        if checksum(position, word, payload) != sum {
             return Ok(Found::Wrong(WRONG_SUM));
         }
+        self.last = self.at + HEAD..self.at + HEAD + length;
+        self.at = self.last.end;
         self.position.0 += (HEAD + length) as u64;
-        Ok(Found::Record(&self.payload, Links::of(word)))
+        Ok(Found::Record(self.last(), Links::of(word)))
+    }
+
+    /// The bytes from the next record on: at least the `needed`, unless the file ends before.
+    fn bring(&mut self, needed: usize) -> io::Result<&[u8]> {
+        while self.bytes.len() - self.at < needed {
+            self.bytes.drain(..self.at);
+            self.at = 0;
+            self.bytes.reserve(READ_BYTES);
+            // No more is allocated than the file has.
+            let read = self.source.by_ref().take(READ_BYTES as u64).read_to_end(&mut self.bytes)?;
+            if read == 0 {
+                break;
+            }
+        }
+        Ok(&self.bytes[self.at..])
     }
 
     /// After a wrong record: the kind of the rest.
     pub(super) fn rest(&mut self) -> io::Result<Rest> {
-        let mut rest = std::mem::take(&mut self.head);
-        rest.append(&mut self.payload);
+        let mut rest = self.bytes.split_off(self.at);
         self.source.read_to_end(&mut rest)?;
         if rest.iter().all(|&byte| byte == 0) {
             return Ok(Rest::Blank);

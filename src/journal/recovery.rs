@@ -276,7 +276,7 @@ impl Recovery<'_, '_> {
                         (self.replay)(record, position)
                             .map_err(|reason| damaged(self.disk, id, start, at, reason))?;
                     }
-                    self.state.records += operations.records().len() as u64;
+                    self.state.records += operations.count() as u64;
                     continue;
                 }
                 Next::Wrong(_, Rest::Blank) => {}
