@@ -89,8 +89,15 @@ impl FanOut {
         assert_nothing_held("delivers effects");
         effects.deliver(&self.alarm);
         if effects.has_work_left() {
+            self.leave_work(effects.works.take());
+        }
+    }
+
+    /// Leaves work to the thread that the alarm wakes.
+    pub(super) fn leave_work(&self, works: Vec<Arc<dyn AfterBatch>>) {
+        if !works.is_empty() {
             let mut left = self.left_work.0.lock();
-            effects.works.take().into_iter().for_each(|work| left.add(work));
+            works.into_iter().for_each(|work| left.add(work));
             drop(left);
             self.alarm.set(0);
         }

@@ -12,7 +12,7 @@ use super::sink::Taking;
 use super::staging::Stages;
 use super::traffic::{Amount, Counts, Listener, Traffic};
 use super::watch::Watches;
-use super::{ChannelSpace, Effects, Interest, Matches, Message, Subscription, Subscriptions, sink};
+use super::{ChannelSpace, Effects, Interest, Matches, Message, Outbox, Subscription, Subscriptions, sink};
 use crate::alarm::Alarm;
 use crate::clock::Now;
 use crate::settings::Settings;
@@ -47,12 +47,11 @@ pub struct Receivers {
     pub is_heard: bool,
     /// Whether its sender is one of them.
     pub has_sender: bool,
-    /// Whether so much waits for one of the receivers that the caller should let it read before the next delivery.  Set by deliveries only.
-    pub is_behind: bool,
 }
 
-/// Bytes that wait for a receiver before deliveries to it pause: enough for its socket to have work meanwhile.
-const DELIVERED_AHEAD_MAX: usize = 4 << 20;
+/// Bytes that wait for a receiver before deliveries to it pause.  With what one turn of a consumer brings, they are fewer than
+/// may be ready for a receiver: more would be kept as references and formatted later, which takes twice the time.
+const DELIVERED_AHEAD_MAX: usize = 128 << 10;
 
 impl Receivers {
     /// Whether nobody got the message: no subscription, and no sink.
@@ -71,6 +70,14 @@ impl Recipients {
     /// The subject.
     pub fn target(&self) -> &[u8] {
         &self.target
+    }
+
+    /// One of them for whom so much waits that it should read before more is delivered.
+    pub fn one_behind(&self) -> Option<&Arc<Outbox>> {
+        // Of a queue group one member gets a message, so that all are behind shows at the next one.
+        let members = self.matches.groups.iter().flat_map(|group| &group.members);
+        let mut all = self.matches.each.iter().chain(members).map(|wants| wants.outbox());
+        all.find(|outbox| outbox.bytes() > DELIVERED_AHEAD_MAX)
     }
 }
 
@@ -254,11 +261,7 @@ impl FanOut {
         let (lookups, stages) = effects.for_publishing();
         let mut sending = Sending::new(Publication::new(message, target, &self.backlog), stages);
         sending.send_to_all(matches, lookups.turns(), &self.channels);
-        let Sending { spent, mut receivers, .. } = sending;
-        // Of a queue group one member gets a message, so that all are behind shows at the next one.
-        let is_behind = |wants: &Arc<Subscription>| wants.outbox().bytes() > DELIVERED_AHEAD_MAX;
-        let members = matches.groups.iter().flat_map(|group| &group.members);
-        receivers.is_behind = matches.each.iter().chain(members).any(is_behind);
+        let Sending { spent, receivers, .. } = sending;
         self.end_sending(message, &spent, effects);
         receivers
     }

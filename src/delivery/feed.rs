@@ -102,6 +102,9 @@ impl Feed {
         }
         let mut messages = Buffer::new();
         self.outbox.collect(&mut messages, ROOM);
+        if self.outbox.is_empty() {
+            self.fan_out.leave_work(self.outbox.take_works());
+        }
         if messages.is_empty() { Poll::Pending } else { Poll::Ready(Some(messages.into_bytes())) }
     }
 }
@@ -115,6 +118,7 @@ impl Drop for Feed {
         }
         self.fan_out.deliver(&mut effects);
         self.outbox.discard();
+        self.fan_out.leave_work(self.outbox.take_works());
         self.fan_out.feeds.count.fetch_sub(1, Relaxed);
     }
 }

@@ -106,6 +106,7 @@ impl Connection {
         self.unsent.withdraw(executor);
         self.session.close(executor);
         self.session.outbox().discard();
+        self.go_on(executor);
     }
 
     /// Whether output waits for the end of a pause, as does the reply of a command that sleeps.
@@ -194,6 +195,9 @@ impl Connection {
             }
         }
         if self.collect(&mut state.scratch) {
+            return Poll::Ready(Ok(()));
+        }
+        if self.unsent.is_empty() && self.go_on(&mut state.executor) {
             return Poll::Ready(Ok(()));
         }
         if self.ending {
@@ -345,6 +349,16 @@ impl Connection {
         self.session.collect(scratch, self.unsent.messages());
         self.note_unsent();
         self.unsent.len() > before && !self.is_paused()
+    }
+
+    /// Has whoever waited until the client had all its messages continue.  False if nobody did.
+    fn go_on(&self, executor: &mut Executor) -> bool {
+        let works = self.session.outbox().take_works();
+        let are_some = !works.is_empty();
+        if are_some {
+            executor.go_on(works);
+        }
+        are_some
     }
 
     fn note_unsent(&self) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::consumer::Consumer;
 use super::consumer::effect::Effect;
 use super::definition::ConsumerDefinition;
-use super::running::Reading;
+use super::running::{MESSAGES_PER_TURN, Reading};
 use super::shared::Stream;
 use crate::delivery::{AfterBatch, Effects, FanOut, Watch};
 
@@ -39,6 +39,8 @@ pub(super) struct Slot {
     /// A thread runs it, and another one wants it run once more.
     pub(super) is_running: bool,
     pub(super) is_wanted: bool,
+    /// Messages that it delivers in one turn, by the length of the last ones.
+    pub(super) messages_per_turn: usize,
     /// What its next turn does before anything else.
     pub(super) postponed: Vec<Effect>,
     /// The time at which it has something to do, as the hub has noted it.
@@ -84,6 +86,7 @@ impl Slot {
             is_queued: false,
             is_running: false,
             is_wanted: false,
+            messages_per_turn: MESSAGES_PER_TURN,
             postponed: Vec::new(),
             deadline: None,
             reading: None,

@@ -22,7 +22,7 @@ struct Courier<'c> {
     headers_only: bool,
     reading: &'c mut Reading,
     /// The subject on which a delivery is acknowledged, and how much of it is the same for all.
-    reply: String,
+    reply: Vec<u8>,
     prefix: usize,
     /// Most deliveries of a turn go to the same subject.
     recipients: Option<Recipients>,
@@ -52,7 +52,7 @@ impl Stream {
                 told => self.advise(&name, &told, now, effects),
             }
         }
-        let done = courier.done;
+        let done = courier.finish();
         work.reading = reading;
         for effect in others {
             match effect {
@@ -71,22 +71,31 @@ impl<'c> Courier<'c> {
         Courier { stream, headers_only, reading, reply, prefix, recipients: None, done: Done::default() }
     }
 
+    fn finish(mut self) -> Done {
+        note_behind(self.recipients.as_ref(), &mut self.done);
+        self.done
+    }
+
     fn deliver(&mut self, delivery: &Delivery, place: Option<Place>, expected: usize, effects: &mut Effects) {
         let Some(place) = place else { return };
         let Courier { stream, headers_only, reading, reply, prefix, recipients, done } = self;
         let recipients = match recipients {
             Some(known) if *known.target() == *delivery.target => &*known,
-            other => other.insert(stream.hub.fan_out.recipients(&delivery.target)),
+            other => {
+                note_behind(other.as_ref(), done);
+                other.insert(stream.hub.fan_out.recipients(&delivery.target))
+            }
         };
         reply.truncate(*prefix);
         let sent = stream.read(delivery.sequence, &place, expected, reading, |message| {
             numbers_of(delivery, message.time).write(reply);
+            done.messages += 1;
             done.bytes += message.subject.len() + message.headers.len() + message.payload.len();
-            send(stream, message, delivery, reply.as_bytes(), *headers_only, recipients, effects)
+            send(stream, message, delivery, reply, *headers_only, recipients, effects)
         });
         match sent {
             Ok(Receivers { count: 0, .. }) => done.undelivered.push(delivery.sequence),
-            Ok(receivers) => done.is_receiver_behind |= receivers.is_behind,
+            Ok(_) => {}
             // It was removed meanwhile.
             Err(ReadError::Gone) => {}
             Err(error) => tracing::error!(
@@ -103,6 +112,13 @@ impl<'c> Courier<'c> {
 fn numbers_of(delivery: &Delivery, time: i64) -> DeliveryNumbers {
     let Delivery { sequence, consumer_sequence, deliveries, pending, .. } = *delivery;
     DeliveryNumbers { deliveries, sequence, consumer_sequence, time, pending }
+}
+
+/// Notes one of the receivers for which too much waits.
+fn note_behind(recipients: Option<&Recipients>, done: &mut Done) {
+    if done.behind.is_none() {
+        done.behind = recipients.and_then(Recipients::one_behind).cloned();
+    }
 }
 
 /// Sends a message to its receivers.

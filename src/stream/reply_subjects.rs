@@ -4,7 +4,7 @@
 //! sequence, the number of the delivery, the time and how many were pending.  In the longer form a domain and the hash of an
 //! account stand before them, and a token without meaning may follow.
 
-use std::fmt::Write as _;
+use quartet_protocol::resp::number::{integer_text, unsigned_text};
 
 use super::consumer::DeliveryId;
 use super::consumer::status::FlowToken;
@@ -92,16 +92,21 @@ impl DeliveryNumbers {
     }
 
     /// Writes them behind what [`acknowledgement_begin`] has returned.
-    pub(super) fn write(&self, subject: &mut String) {
-        let DeliveryNumbers { deliveries, sequence, consumer_sequence, time, pending } = self;
-        // Writing into a text cannot fail.
-        let _ = write!(subject, "{deliveries}.{sequence}.{consumer_sequence}.{time}.{pending}");
+    pub(super) fn write(&self, subject: &mut Vec<u8>) {
+        let DeliveryNumbers { deliveries, sequence, consumer_sequence, time, pending } = *self;
+        for number in [u64::from(deliveries), sequence, consumer_sequence] {
+            subject.extend_from_slice(&unsigned_text(number));
+            subject.push(b'.');
+        }
+        subject.extend_from_slice(&integer_text(time));
+        subject.push(b'.');
+        subject.extend_from_slice(&unsigned_text(pending));
     }
 }
 
 /// The part of the subject that all acknowledgements of a consumer begin with.
-pub(super) fn acknowledgement_begin(stream: &str, consumer: &str) -> String {
-    format!("{ACKNOWLEDGEMENT_PREFIX}{stream}.{consumer}.")
+pub(super) fn acknowledgement_begin(stream: &str, consumer: &str) -> Vec<u8> {
+    format!("{ACKNOWLEDGEMENT_PREFIX}{stream}.{consumer}.").into_bytes()
 }
 
 /// The subject on which a question of flow control is answered.
@@ -152,12 +157,12 @@ mod tests {
         };
         let mut subject = acknowledgement_begin("ORDERS", "work");
         numbers.write(&mut subject);
-        assert_eq!(subject, "$JS.ACK.ORDERS.work.2.7.9.1700000000000000000.3");
+        assert_eq!(subject, b"$JS.ACK.ORDERS.work.2.7.9.1700000000000000000.3");
         let digits = "ORDERSwork279".len() + "17000000000000000003".len();
         assert_eq!(subject.len(), ACKNOWLEDGEMENT_FRAME + digits);
-        assert_eq!(DeliveryNumbers::read(subject.as_bytes(), "ORDERS", "work"), Some(numbers));
+        assert_eq!(DeliveryNumbers::read(&subject, "ORDERS", "work"), Some(numbers));
         for (stream, consumer) in [("ORDERS", "wor"), ("ORDER", "work"), ("ORDERS", "other")] {
-            assert_eq!(DeliveryNumbers::read(subject.as_bytes(), stream, consumer), None);
+            assert_eq!(DeliveryNumbers::read(&subject, stream, consumer), None);
         }
         for token in ["", "x", "$JS.ACK.ORDERS.work", "$JS.ACK.ORDERS.work.2.7.9.1.3.4"] {
             assert_eq!(DeliveryNumbers::read(token.as_bytes(), "ORDERS", "work"), None, "{token}");

@@ -14,23 +14,23 @@ use super::segment::Reader;
 use super::shared::{Keeping, Life, State, Stream};
 use super::state::{Ahead, Missing, Place, View};
 use crate::clock::Now;
-use crate::delivery::Effects;
+use crate::delivery::{AfterBatch, Effects, Outbox};
 use crate::journal;
 use crate::wait::Position;
 
-/// Messages that a consumer delivers in one turn.
-const MESSAGES_PER_TURN: usize = 256;
+/// Messages that a consumer delivers in one turn, if they are not long.
+pub(super) const MESSAGES_PER_TURN: usize = 256;
 
 /// Files whose directories are read for a turn that counts bytes.
 const FILES_PER_TURN: usize = 2;
 
-/// Bytes that it sends in one turn, about; then other connections and consumers have theirs.
-const BYTES_PER_TURN: usize = 1 << 20;
+/// Bytes that it sends in one turn, about; then they are handed over, and other connections and consumers have theirs.
+const BYTES_PER_TURN: usize = 64 << 10;
 
 /// After how long a turn is tried again that came to nothing because a file could not be read.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long a consumer lets a receiver read for which too much waits.
+/// How long a consumer waits after a receiver has not taken a message.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Where a consumer has read last, so that it continues from there.
@@ -59,9 +59,10 @@ pub(super) struct Work {
 pub(super) struct Done {
     /// Messages that nobody took.
     pub(super) undelivered: Vec<u64>,
+    pub(super) messages: usize,
     pub(super) bytes: usize,
-    /// Whether more waits for a receiver than should.
-    pub(super) is_receiver_behind: bool,
+    /// A receiver for which more waits than should.
+    pub(super) behind: Option<Arc<Outbox>>,
 }
 
 impl Stream {
@@ -144,7 +145,7 @@ impl Stream {
         }
         // Its records would gather in memory while the disk takes nothing.
         let is_held_up = keeping != Keeping::Memory && self.hub.is_full();
-        let is_more = !is_held_up && slot.consumer.deliver(&mut turn, MESSAGES_PER_TURN);
+        let is_more = !is_held_up && slot.consumer.deliver(&mut turn, slot.messages_per_turn);
         slot.is_running = true;
         let next = slot.consumer.next_action(now);
         let retry = is_held_up.then(|| now.after(RETRY).micros());
@@ -190,9 +191,16 @@ impl Stream {
         if !is_wanted {
             return false;
         }
-        if done.is_receiver_behind || !done.undelivered.is_empty() {
+        if let Some(average) = done.bytes.checked_div(done.messages) {
+            slot.messages_per_turn = (BYTES_PER_TURN / average.max(1)).clamp(1, MESSAGES_PER_TURN);
+        }
+        if !done.undelivered.is_empty() {
             let next = Some(self.hub.clock.now().after(PAUSE).micros());
             self.hub.set_deadline((self.id, slot.id), &mut slot.deadline, next, effects);
+            return false;
+        }
+        let runner: Arc<dyn AfterBatch> = Arc::clone(&slot.runner) as _;
+        if done.behind.as_ref().is_some_and(|receiver| receiver.once_taken(&runner)) {
             return false;
         }
         if bytes < BYTES_PER_TURN {

@@ -1,8 +1,10 @@
 //! The work of a thread between batches: due deadlines of services, expired keys, ended subscriptions, eviction.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Executor, access};
+use crate::delivery::AfterBatch;
 use crate::metrics::latency::Event;
 
 /// Ticks after which a thread looks through all that it remembers, while subscriptions come and go.
@@ -21,6 +23,12 @@ impl Executor {
     /// Tells publishers which messages the disk has, and lets consumers continue.
     pub fn settle(&mut self) {
         self.services.streams.settle(&mut self.workspace.effects);
+        self.services.fan_out.deliver(&mut self.workspace.effects);
+    }
+
+    /// Does work that has waited for a connection of this thread.
+    pub fn go_on(&mut self, works: Vec<Arc<dyn AfterBatch>>) {
+        works.into_iter().for_each(|work| self.workspace.effects.after_batch(work));
         self.services.fan_out.deliver(&mut self.workspace.effects);
     }
 

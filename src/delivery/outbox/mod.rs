@@ -27,7 +27,7 @@ use super::backlog::{Backlog, SlowReceiver};
 use super::budget::Account;
 use super::staging::Staged;
 use super::traffic::SharedAmount;
-use super::{Amount, Encoding, Listener, Name};
+use super::{AfterBatch, Amount, Encoding, Listener, Name};
 use crate::lock_order::{Mutex, rank};
 use crate::settings::{OutputLimit, SlowConsumer};
 use end::{End, Ending};
@@ -67,6 +67,8 @@ pub struct Outbox {
     waiting: AtomicUsize,
     /// Something waits besides bytes that are ready.
     is_behind: AtomicBool,
+    /// There is something to be done once nothing waits.
+    has_works: AtomicBool,
     /// Bytes that the connection's thread has taken but not written yet.
     unsent: AtomicUsize,
     /// The number of the last message that was kept when the first of these came.
@@ -97,6 +99,8 @@ struct Contents {
     is_slow: bool,
     /// It can be found among those that are behind.
     is_noted: bool,
+    /// What is to be done once nothing waits.
+    works: Vec<Arc<dyn AfterBatch>>,
 }
 
 impl Outbox {
@@ -125,6 +129,7 @@ impl Outbox {
             queue: Mutex::default(),
             waiting: AtomicUsize::new(0),
             is_behind: AtomicBool::new(false),
+            has_works: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             unsent_since: AtomicU64::new(0),
             taken: AtomicUsize::new(0),
@@ -379,6 +384,32 @@ impl Outbox {
     /// Appends everything that waits to `buffer`.
     pub fn drain_into(&self, buffer: &mut Buffer) {
         self.collect(buffer, usize::MAX);
+    }
+
+    /// Has the receiver do `work` once it has taken everything that waits for it: the work continues to send to it.  False if
+    /// nothing waits, or never will again.
+    pub fn once_taken(&self, work: &Arc<dyn AfterBatch>) -> bool {
+        let mut contents = self.queue.lock();
+        if contents.queue.is_empty() || self.is_closing() {
+            return false;
+        }
+        if !contents.works.iter().any(|other| Arc::ptr_eq(other, work)) {
+            contents.works.push(Arc::clone(work));
+        }
+        // The receiver sees it when it has taken what waits, since it does so under the lock.
+        self.has_works.store(true, Relaxed);
+        true
+    }
+
+    /// Takes the work that is to be done once nothing waits.  To be called by the receiver's thread, when it has taken and
+    /// written everything, and when it ends.
+    pub fn take_works(&self) -> Vec<Arc<dyn AfterBatch>> {
+        if !self.has_works.load(Relaxed) {
+            return Vec::new();
+        }
+        let mut contents = self.queue.lock();
+        self.has_works.store(false, Relaxed);
+        mem::take(&mut contents.works)
     }
 
     /// Whether nothing waits.

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Wake, Waker};
 
-use super::super::AfterBatch;
 use super::super::after_batch::ROUNDS_MAX;
+use super::super::{AfterBatch, Feed};
 use super::*;
 use crate::lock_order::{Mutex, rank};
 
@@ -149,4 +149,51 @@ fn work_sets_deadlines_and_what_it_discards_is_freed() {
     effects.after_batch(Arc::new(Deadline(Arc::clone(&memory))));
     place.fan_out.deliver(&mut effects);
     assert_eq!((place.alarm.next(), Arc::strong_count(&memory)), (Some(10), 1));
+}
+
+#[test]
+fn work_waits_until_a_receiver_has_taken_everything() {
+    let mut place = Place::new();
+    let (outbox, task) = (Arc::clone(&place.receiver.outbox), place.task("more", 0));
+    let work: Arc<dyn AfterBatch> = task;
+    assert!(!outbox.once_taken(&work), "nothing waits");
+    let mut effects = Effects::default();
+    publish(&place.fan_out, "a", b"first", &mut effects);
+    place.fan_out.deliver(&mut effects);
+    assert!(outbox.once_taken(&work) && outbox.once_taken(&work));
+    assert_eq!(place.received(), ["first"]);
+    assert_eq!(outbox.take_works().len(), 1);
+    assert!(outbox.take_works().is_empty());
+    outbox.close();
+    assert!(!outbox.once_taken(&work), "nothing is taken any more");
+}
+
+#[test]
+fn a_feed_leaves_the_work_that_has_waited_for_it_to_whom_the_alarm_wakes() {
+    let place = Place::new();
+    let feed =
+        Feed::open(&place.fan_out, vec![Topic::exact(b"a")], Encoding::Json, &Default::default(), None);
+    let feed = feed.expect("there are few");
+    let subscriptions = place.fan_out.channels.find(b"a").each;
+    let outboxes = subscriptions.iter().map(|subscription| Arc::clone(subscription.outbox()));
+    let mut outboxes = outboxes.filter(|outbox| !Arc::ptr_eq(outbox, &place.receiver.outbox));
+    let outbox = outboxes.next().expect("the feed is subscribed");
+    let mut effects = Effects::default();
+    for is_dropped in [false, true] {
+        publish(&place.fan_out, "a", b"first", &mut effects);
+        place.fan_out.deliver(&mut effects);
+        let work: Arc<dyn AfterBatch> = place.task("more", 0);
+        assert!(outbox.once_taken(&work));
+        assert_eq!(place.alarm.next(), None);
+        if is_dropped {
+            break;
+        }
+        assert!(feed.poll_next(Waker::noop()).is_ready());
+        assert!(place.alarm.ring(0));
+        place.fan_out.take_over_work(&mut effects);
+        place.fan_out.deliver(&mut effects);
+        assert!(feed.poll_next(Waker::noop()).is_ready(), "it has more");
+    }
+    drop(feed);
+    assert!(place.alarm.ring(0));
 }

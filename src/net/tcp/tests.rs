@@ -1,14 +1,16 @@
-//! What a connection does when its client publishes more than the disk can take now, or requests what takes a while.
+//! What a connection does when its client publishes more than the disk can take now or requests what takes a while, and when
+//! others wait until the client has taken what there is.
 
 use std::net::{TcpListener, TcpStream as ClientStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::{Clock, Now};
-use crate::delivery::{AfterBatch, Effects, Message, Sink, Unfinished};
+use crate::command::Services;
+use crate::delivery::{AfterBatch, Effects, Message, Outbox, Sink, Unfinished};
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::server;
@@ -24,6 +26,26 @@ impl Sink for Slow {
         self.0.fetch_add(1, Relaxed);
         effects.slow_down();
         true
+    }
+}
+
+/// Sends to the client whenever it has taken everything, so many times.
+struct Sender {
+    place: Weak<Sender>,
+    services: Arc<Services>,
+    outbox: Arc<Outbox>,
+    left: AtomicUsize,
+}
+
+impl AfterBatch for Sender {
+    fn run(self: Arc<Sender>, effects: &mut Effects) {
+        if self.left.load(Relaxed) > 0 {
+            self.left.fetch_sub(1, Relaxed);
+            self.services.fan_out.publish(&Message::new(b"own", b"more"), effects);
+            effects.hand_over();
+            let work: Arc<dyn AfterBatch> = self.place.upgrade().expect("it runs");
+            assert!(self.outbox.once_taken(&work));
+        }
     }
 }
 
@@ -172,4 +194,32 @@ fn what_comes_behind_a_request_waits_for_it_while_messages_go_out() {
         while matches!(place.connection.turn(&mut place.state), NextAction::Again) {}
         place.read_to("PONG\r\nPONG\r\n");
     }
+}
+
+#[test]
+fn who_waits_until_a_client_has_taken_everything_goes_on_then_and_when_it_leaves() {
+    let mut place = Place::new();
+    let services = Arc::clone(place.state.executor.services());
+    place.write("CONNECT {\"verbose\":false}\r\nSUB own 1\r\nPING\r\n");
+    while matches!(place.connection.turn(&mut place.state), NextAction::Again) {}
+    place.read_to("PONG\r\n");
+    let outbox = Arc::clone(services.fan_out.channels.find(b"own").each[0].outbox());
+    let sender = Arc::new_cyclic(|me: &Weak<Sender>| Sender {
+        place: Weak::clone(me),
+        services,
+        outbox,
+        left: AtomicUsize::new(5),
+    });
+    place.state.executor.go_on(vec![Arc::<Sender>::clone(&sender) as _]);
+    assert_eq!(sender.left.load(Relaxed), 4, "the client has taken nothing");
+    while !matches!(place.connection.turn(&mut place.state), NextAction::Wait) {}
+    for _ in 0..5 {
+        place.read_to("more\r\n");
+    }
+    sender.left.store(2, Relaxed);
+    place.state.executor.go_on(vec![Arc::<Sender>::clone(&sender) as _]);
+    sender.left.store(0, Relaxed);
+    assert_eq!(Arc::strong_count(&sender), 2, "it waits");
+    place.connection.close(&mut place.state.executor);
+    assert_eq!(Arc::strong_count(&sender), 1, "it went on");
 }
