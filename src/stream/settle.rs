@@ -1,9 +1,10 @@
 //! Settling: changes that the disk has are applied, publishers get their acknowledgements, and consumers continue.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
+
+use quartet_protocol::resp::number::unsigned_text;
 
 use super::api::error::ApiError;
 use super::api::reply;
@@ -191,8 +192,8 @@ impl Stream {
     pub(super) fn acknowledge(&self, reply: &[u8], receipt: Receipt, effects: &mut Effects) {
         let mut text = Vec::with_capacity(self.acknowledgement.len() + ACKNOWLEDGEMENT_END_MAX);
         text.extend_from_slice(&self.acknowledgement);
-        // Writing into memory cannot fail.
-        let _ = write!(text, "{}{}", receipt.sequence, reply::acknowledgement_end(receipt.is_duplicate));
+        text.extend_from_slice(&unsigned_text(receipt.sequence));
+        text.extend_from_slice(reply::acknowledgement_end(receipt.is_duplicate).as_bytes());
         self.hub.fan_out.publish(&Message::new(reply, &text), effects);
     }
 

@@ -3,13 +3,13 @@
 //! Each takes 40 bytes and each subject its text, until the next snapshot has moved the messages to the stream's own files.
 //! Whether a message is still stored is the [`Index`](super::Index)'s to say.
 
-use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use slab::Slab;
 
+use super::queue::Queue;
 use crate::stream::filter::Filter;
 use crate::wait::Position;
 
@@ -38,7 +38,7 @@ struct Subject {
 /// All messages of a stream that are still in the journal only, in the order of their sequences.
 #[derive(Debug, Default)]
 pub struct JournaledMessages {
-    messages: VecDeque<Journaled>,
+    messages: Queue<Journaled>,
     subjects: Slab<Subject>,
     by_text: HashTable<u32>,
     hasher: FixedState,
@@ -93,10 +93,6 @@ impl JournaledMessages {
                 self.forget_subject(message.subject);
             }
         }
-        // What many messages took before a snapshot is not kept for the few after it.
-        if self.messages.capacity() > 4 * self.messages.len() {
-            self.messages.shrink_to(2 * self.messages.len());
-        }
     }
 
     /// Drops the messages that are not to be kept.
@@ -109,7 +105,6 @@ impl JournaledMessages {
             }
             is_kept
         });
-        messages.shrink_to(2 * messages.len());
         let empty: Vec<usize> =
             subjects.iter().filter(|(_, subject)| subject.messages == 0).map(|(id, _)| id).collect();
         empty.into_iter().for_each(|id| self.forget_subject(id as u32));
@@ -125,8 +120,23 @@ impl JournaledMessages {
 
     /// The message with a sequence.
     pub fn get(&self, sequence: u64) -> Option<&Journaled> {
-        let at = self.messages.binary_search_by_key(&sequence, |message| message.sequence).ok()?;
-        self.messages.get(at)
+        self.messages.get(self.place_of(sequence)).filter(|message| message.sequence == sequence)
+    }
+
+    /// How many messages come before a sequence.
+    fn place_of(&self, sequence: u64) -> usize {
+        let Some(distance) = self.messages.front().and_then(|first| sequence.checked_sub(first.sequence))
+        else {
+            return 0;
+        };
+        // As many at most, and mostly so many, since few sequences are not there.
+        let most = usize::try_from(distance).unwrap_or(usize::MAX).min(self.messages.len());
+        match most.checked_sub(1).and_then(|before| self.messages.get(before)) {
+            Some(before) if before.sequence >= sequence => {
+                self.messages.partition_point(|message| message.sequence < sequence)
+            }
+            _ => most,
+        }
     }
 
     /// The subject of one of these messages.
@@ -136,7 +146,7 @@ impl JournaledMessages {
 
     /// The messages from a sequence on.
     pub fn from(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Journaled> {
-        self.messages.range(self.messages.partition_point(|message| message.sequence < sequence)..)
+        self.messages.from(self.place_of(sequence))
     }
 
     /// The messages from a sequence on that a filter matches.

@@ -117,12 +117,17 @@ impl Limits {
         if bytes - freed.min(bytes) > max { Err(Full::Bytes) } else { Ok(()) }
     }
 
+    /// Whether messages leave by number or bytes at all.
+    pub fn are_some(&self) -> bool {
+        self.max_messages.or(self.max_bytes).or(self.max_messages_per_subject).is_some()
+    }
+
     /// The next message that leaves after one was stored on `subject`, by number and bytes.  To be asked again after that
     /// message has left, until none does.
     pub fn leaving(&self, index: &Index, subject: &[u8]) -> Option<Leaving> {
-        let too_many_of =
-            |known: &super::Known| self.max_messages_per_subject.is_some_and(|max| known.count > max);
-        if let Some(known) = index.subject(subject).filter(too_many_of) {
+        if let Some(max) = self.max_messages_per_subject
+            && let Some(known) = index.subject(subject).filter(|known| known.count > max)
+        {
             return Some(Leaving::OldestOfSubject(known.first));
         }
         self.leaving_at_all(index)

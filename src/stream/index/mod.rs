@@ -14,6 +14,7 @@ mod history;
 pub mod journaled;
 pub mod limits;
 pub mod purge;
+mod queue;
 mod search;
 mod subjects;
 #[cfg(test)]

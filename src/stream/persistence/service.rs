@@ -11,6 +11,7 @@ use super::super::segment::{FileId, remove_others};
 use super::super::streams::Streams;
 use super::restoring::{Restoring, RestoringConsumer, open_all};
 use super::writing::write_stream;
+use crate::allocator;
 use crate::clock::Now;
 use crate::journal::keeper::{Interrupted, Persistent, Rest};
 use crate::journal::{Snapshot, Tag};
@@ -181,6 +182,8 @@ impl Persistent for PersistentStreams {
                     snapshot.spill();
                 }
             }
+            // What was known of the messages that have moved is free now, in pieces that threads would keep.
+            allocator::ask_for_purge();
             let (stream, consumer) = streams.hub().next_ids();
             let ids = Record::NextIds { stream, consumer };
             snapshot.append(TAG, &ids.written());

@@ -107,7 +107,9 @@ impl Data {
             ingest::Rollup::Subject => (Rollup::Subject, sequence),
             ingest::Rollup::All => (Rollup::Stream, sequence),
         });
-        self.trimming = Some(Trimming { subject: message.subject.clone(), rollup });
+        if rollup.is_some() || self.limits.are_some() {
+            self.trimming = Some(Trimming { subject: message.subject.clone(), rollup });
+        }
         true
     }
 
