@@ -249,23 +249,30 @@ impl Keeper {
 
     /// Does everything that is due: makes the journal if there is something to keep, copies changes, begins a snapshot.
     pub fn tick(&mut self) {
+        if let Some(journal) = self.tend()
+            && (journal.is_snapshot_due() || self.lacks_snapshot.load(Relaxed))
+        {
+            self.snapshot();
+        }
+    }
+
+    /// The same without a snapshot.  Returns the journal, if there is one that can be written.
+    fn tend(&mut self) -> Option<Arc<Journal>> {
         let has_changes = self.services.iter().any(|service| service.has_changes());
         if self.journal.is_none() && !((has_changes || self.handle.is_awaited()) && self.make()) {
-            return;
+            return None;
         }
-        let Some(journal) = self.journal.clone() else { return };
+        let journal = self.journal.clone()?;
         if journal.admit().is_err() {
             // The changes stay noted; the journal has logged the reason.
-            return;
+            return None;
         }
         self.services.iter_mut().for_each(|service| service.copy_changes());
         journal.flush();
         if self.services.iter().any(|service| service.wants_snapshot()) {
             self.lacks_snapshot.store(true, Relaxed);
         }
-        if journal.is_snapshot_due() || self.lacks_snapshot.load(Relaxed) {
-            self.snapshot();
-        }
+        Some(journal)
     }
 
     /// Begins a snapshot and has it written on a thread of its own.

@@ -28,6 +28,9 @@ impl KeeperThread {
         let journal = Arc::clone(&keeper.handle);
         let handle = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
             let mut keeper = keeper;
+            // The first requests of clients need not share cores and disk with the snapshot that replaces old files.
+            keeper.tend();
+            thread::park_timeout(INTERVAL);
             while !stopping.load(Ordering::Acquire) {
                 keeper.tick();
                 thread::park_timeout(INTERVAL);
