@@ -110,14 +110,14 @@ mod tests {
                 queue.push_back(round);
                 twin.push_back(round);
             } else {
-                let is_even = |item: &u64| item % 5 > 0;
-                assert_eq!(queue.pop_front_if(is_even), twin.pop_front_if(|item| is_even(item)));
+                let is_taken = |item: &u64| !item.is_multiple_of(5);
+                assert_eq!(queue.pop_front_if(is_taken), twin.pop_front_if(|item| is_taken(item)));
                 queue.pop_front_if(|_| true);
                 twin.pop_front();
             }
             if round % 4000 == 3999 {
-                queue.retain(|item| item % 3 > 0);
-                twin.retain(|item| item % 3 > 0);
+                queue.retain(|item| !item.is_multiple_of(3));
+                twin.retain(|item| !item.is_multiple_of(3));
             }
             assert_eq!((queue.len(), queue.is_empty()), (twin.len(), twin.is_empty()));
             assert_eq!((queue.front(), queue.back()), (twin.front(), twin.back()));

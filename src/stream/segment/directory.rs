@@ -169,9 +169,14 @@ impl Directory {
 
     /// The message with a sequence; none if the file does not have it.
     pub fn row(&self, sequence: u64) -> Option<Row> {
+        self.rows_behind(sequence).next().filter(|row| row.sequence == sequence)
+    }
+
+    /// The messages from a sequence on.  Reaching the first takes much longer than each of the next.
+    pub fn rows_behind(&self, sequence: u64) -> impl Iterator<Item = Row> {
         let behind = self.row_marks.partition_point(|mark| mark.before < sequence);
         let mark = behind.checked_sub(1).map_or(RowMark::default(), |at| self.row_marks[at]);
-        self.rows_from(mark).find(|row| row.sequence >= sequence).filter(|row| row.sequence == sequence)
+        self.rows_from(mark).skip_while(move |row| row.sequence < sequence)
     }
 
     /// The messages in a range of sequences that are wanted and not deleted.  To come to the first of the range costs little.

@@ -129,6 +129,24 @@ impl Contents {
         Ok(row.map(|row| Facts { subject: directory.subject_of(row).into(), size: row.size }))
     }
 
+    /// The sequences of some messages of a file from one on, if the file has that, with the lengths of their subjects and the
+    /// bytes that they count for.
+    ///
+    /// # Errors
+    /// If a directory has to be read first.
+    pub(crate) fn sizes_from(
+        &self,
+        sequence: u64,
+        most: usize,
+        mut see: impl FnMut(u64, usize, u64),
+    ) -> Result<(), Missing> {
+        let Some(segment) = self.segments.at_or_behind(sequence) else { return Ok(()) };
+        let directory = self.directory(&segment)?;
+        let rows = directory.rows_behind(sequence).take(most);
+        rows.for_each(|row| see(row.sequence, directory.subject_of(row).len(), row.size));
+        Ok(())
+    }
+
     /// The directory of a file, if it is in memory.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What a consumer sees of a stream's messages.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::{Data, Missing};
 use crate::stream::consumer::messages::{Messages, Size};
@@ -25,17 +25,38 @@ pub(crate) struct View<'s> {
     data: &'s Data,
     ahead: &'s Ahead,
     missing: RefCell<Option<Missing>>,
+    /// The sizes of messages of a file, from the one that was asked for last on.
+    sizes: RefCell<VecDeque<(u64, Size)>>,
 }
+
+/// The sizes of so many messages are looked up together: a turn asks for those of one message after the other.
+const SIZES_AT_ONCE: usize = 64;
 
 impl<'s> View<'s> {
     /// The messages of a stream, with what was found out before.
     pub(crate) fn new(data: &'s Data, ahead: &'s Ahead) -> View<'s> {
-        View { data, ahead, missing: RefCell::new(None) }
+        View { data, ahead, missing: RefCell::default(), sizes: RefCell::default() }
     }
 
     /// The directory that an answer would have needed.
     pub(crate) fn missing(&self) -> Option<Missing> {
         self.missing.borrow_mut().take()
+    }
+
+    fn size_in_file(&self, sequence: u64) -> Size {
+        let sizes = &mut *self.sizes.borrow_mut();
+        while sizes.pop_front_if(|(before, _)| *before < sequence).is_some() {}
+        if sizes.front().is_none_or(|(next, _)| *next != sequence) {
+            sizes.clear();
+            let looked_up =
+                self.data.contents.sizes_from(sequence, SIZES_AT_ONCE, |sequence, subject, size| {
+                    // A directory tells the length of both parts together.
+                    let payload = (size as usize).saturating_sub(subject);
+                    sizes.push_back((sequence, Size { subject, headers: 0, payload }));
+                });
+            self.known(looked_up, ());
+        }
+        sizes.front().filter(|(first, _)| *first == sequence).map_or(Size::default(), |(_, size)| *size)
     }
 
     fn known<T>(&self, answer: Result<T, Missing>, otherwise: T) -> T {
@@ -103,12 +124,6 @@ impl Messages for View<'_> {
             let subject = journaled.subject_of(message).len();
             return Size { subject, headers: message.headers as usize, payload: message.payload as usize };
         }
-        let facts = self.known(self.data.contents.facts(sequence), None);
-        // A directory tells the length of both parts together.
-        facts.map_or(Size::default(), |facts| Size {
-            subject: facts.subject.len(),
-            headers: 0,
-            payload: (facts.size as usize).saturating_sub(facts.subject.len()),
-        })
+        self.size_in_file(sequence)
     }
 }
