@@ -41,7 +41,7 @@ FILTER_SUBJECTS = 1_000
 # What takes long, or hardly varies, is measured less often.
 ROUNDS_MAX = {"restart": 3, "restart-streams": 3, "memory": 1, "filters": 1}
 # A server that syncs each message gets a part of the others'.
-SLOW = 10
+SLOW = 20
 
 
 class StreamServer(Server):
