@@ -9,6 +9,10 @@ pub enum Group {
     Hash,
     /// Lists.
     List,
+    /// Sets.
+    Set,
+    /// Sorted sets.
+    SortedSet,
     /// Keys of any type.
     Generic,
     /// MULTI and its companions.
@@ -54,6 +58,8 @@ pub const GROUPS: &[GroupFacts] = &[
     GroupFacts { group: Group::String, name: "string", heading: "Strings", category: "string", service: "cache", is_journaled: false },
     GroupFacts { group: Group::Hash, name: "hash", heading: "Hashes", category: "hash", service: "cache", is_journaled: false },
     GroupFacts { group: Group::List, name: "list", heading: "Lists", category: "list", service: "cache", is_journaled: false },
+    GroupFacts { group: Group::Set, name: "set", heading: "Sets", category: "set", service: "cache", is_journaled: false },
+    GroupFacts { group: Group::SortedSet, name: "sorted-set", heading: "Sorted sets", category: "sortedset", service: "cache", is_journaled: false },
     GroupFacts { group: Group::Generic, name: "generic", heading: "Keys", category: "keyspace", service: "cache", is_journaled: false },
     GroupFacts { group: Group::Transactions, name: "transactions", heading: "Transactions", category: "transaction", service: "cache", is_journaled: false },
     GroupFacts { group: Group::PubSub, name: "pubsub", heading: "Publish and subscribe", category: "", service: "broker", is_journaled: false },

@@ -281,6 +281,16 @@ settings! {
     hash_max_listpack_value: usize = "hash-max-listpack-value", SettingKind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
     /// Most elements of a small list, and of a block of a large one; from -1 to -5 the most bytes of either, 4 to 64 KiB
     list_max_listpack_size: i64 = "list-max-listpack-size", SettingKind::Integer { min: i32::MIN as i64, max: INT_MAX }, "-2", AtRunTime;
+    /// Most members of a set of integers that is kept as a row of them
+    set_max_intset_entries: usize = "set-max-intset-entries", SettingKind::Integer { min: 0, max: i64::MAX }, "512", AtRunTime;
+    /// Most members of a set that is kept packed into one string of bytes
+    set_max_listpack_entries: usize = "set-max-listpack-entries", SettingKind::Integer { min: 0, max: i64::MAX }, "128", AtRunTime;
+    /// Most bytes of a member in such a set
+    set_max_listpack_value: usize = "set-max-listpack-value", SettingKind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
+    /// Most members of a sorted set that is kept packed into one string of bytes
+    zset_max_listpack_entries: usize = "zset-max-listpack-entries", SettingKind::Integer { min: 0, max: i64::MAX }, "128", AtRunTime;
+    /// Most bytes of a member in such a sorted set
+    zset_max_listpack_value: usize = "zset-max-listpack-value", SettingKind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
     /// Most bytes in one value of the cache, in one field or value of a hash, or in one element of a list
     max_value_size: usize = "max-value-size", SettingKind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 

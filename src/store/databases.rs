@@ -108,6 +108,8 @@ impl Store {
             ValueType::String => "string",
             ValueType::Hash => "hash",
             ValueType::List => "list",
+            ValueType::Set => "set",
+            ValueType::SortedSet => "zset",
             ValueType::Pinned => self.pinned_type,
         }
     }

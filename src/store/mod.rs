@@ -51,8 +51,12 @@ pub use hash::SHARD_COUNT;
 pub use interests::{WaiterId, WatchFlag};
 pub use keyspace::{Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
-pub use object::{Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Side};
-pub use objects::{HashLimits, HashWriter, ListWriter};
+pub use object::{
+    Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,
+};
+pub use objects::{
+    HashLimits, HashWriter, ListWriter, SetLimits, SetWriter, SortedSetLimits, SortedSetWriter,
+};
 pub use recency::AccessContext;
 pub use released::{ReadyKey, Released};
 pub use shard::{Counts, Key, MemoryParts, Shard};

@@ -13,6 +13,10 @@ pub enum ValueType {
     Hash,
     /// Elements in an order.
     List,
+    /// Members.
+    Set,
+    /// Members in the order of their scores.
+    SortedSet,
     /// State of a service, which is not evicted and which that service alone understands.
     Pinned,
 }

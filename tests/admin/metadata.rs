@@ -21,6 +21,8 @@ const DIFFERENCES: &[(&str, &[&str], &str)] = &[
     ("client|reply", &["flags"], "not within MULTI, as in Valkey"),
     ("command|getkeys", &["arity"], "7.0 asks for an argument more than 7.2"),
     ("command|getkeysandflags", &["arity"], "7.0 asks for an argument more than 7.2"),
+    ("zrank", &["arity"], "7.2 takes a word more than 7.0"),
+    ("zrevrank", &["arity"], "7.2 takes a word more than 7.0"),
     ("spublish", POSITIONS, "a channel is no key where there is no cluster"),
     ("ssubscribe", POSITIONS, "a channel is no key where there is no cluster"),
     ("sunsubscribe", POSITIONS, "a channel is no key where there is no cluster"),

@@ -18,8 +18,12 @@ const EDGES: &[&str] =
 /// Patterns of all kinds.
 const PATTERNS: &[&str] = &["*", "a", "?", "k*y", "[ab]", "[^a]", "nothing"];
 
+/// Bounds of ranges of scores and of members.
+const BOUNDS: &[&str] = &["-inf", "+inf", "(1", "0", "3.5", "(20.5", "-", "+", "[1", "(a", "[text", "(", ""];
+
 /// Words that redis-server 7.0 does not know, so that it would refuse what Quartet does.
-const NEWER_WORDS: &[(&str, &str)] = &[("IFEQ", "SET has it since Redis 8.4 and Valkey 8.1")];
+const NEWER_WORDS: &[(&str, &str)] =
+    &[("IFEQ", "SET has it since Redis 8.4 and Valkey 8.1"), ("WITHSCORE", "ZRANK has it since Redis 7.2")];
 
 /// One in this many numbers is an edge, one in this many requests damaged.
 const EDGE_ODDS: usize = 8;
@@ -89,6 +93,7 @@ fn value(argument: &Argument, random: &mut Random) -> String {
     let name = argument.name.as_str();
     match argument.kind {
         ArgumentKind::Key => pick(KEYS, random),
+        ArgumentKind::String if name == "min" || name == "max" => pick(BOUNDS, random),
         ArgumentKind::Pattern => pick(PATTERNS, random),
         ArgumentKind::UnixTime if name.contains("milliseconds") => {
             ((FAR_SECONDS + seconds) * 1000).to_string()

@@ -13,7 +13,8 @@ use crate::transcripts::reply::Value;
 use crate::transcripts::target::{Expected, Received, Target};
 
 /// Families whose every command that names a key must be in [`CASES`].
-const GROUPS: &[Group] = &[Group::Generic, Group::String, Group::Hash, Group::List];
+const GROUPS: &[Group] =
+    &[Group::Generic, Group::String, Group::Hash, Group::List, Group::Set, Group::SortedSet];
 
 /// What is there before each case; `moved` is in another database too.
 const PREPARED: &[&str] = &[
@@ -29,6 +30,10 @@ const PREPARED: &[&str] = &[
     "HSET hash field 1 other 2",
     "RPUSH list 1 2 3",
     "RPUSH lists 1 2 3",
+    "SADD set a b c",
+    "SADD sets b c d",
+    "ZADD sorted 1 a 2 b 3 c",
+    "ZADD scored 1 a 2 b",
 ];
 
 /// A command, the key asked about afterwards, and whether that key was used.
@@ -113,6 +118,8 @@ const CASES: &[Case] = &[
     Case("RANDOMKEY", "key", false),
     Case("WATCH key", "key", false),
     Case("MEMORY USAGE key", "key", false),
+    Case("DUMP key", "key", true),
+    Case("RESTORE key 0 x", "key", true),
     Case("HSET hash field 1", "hash", true),
     Case("HSET hash new 1", "hash", true),
     Case("HMSET hash field 1", "hash", true),
@@ -162,6 +169,67 @@ const CASES: &[Case] = &[
     Case("RPOPLPUSH list key", "key", true),
     Case("LMPOP 2 missing list LEFT", "list", true),
     Case("LPUSH key x", "key", true),
+    Case("ZADD sorted 5 d", "sorted", true),
+    Case("ZADD sorted 1 a", "sorted", true),
+    Case("ZADD sorted NX 1 a", "sorted", true),
+    Case("ZADD key 1 a", "key", true),
+    Case("ZINCRBY sorted 1 a", "sorted", true),
+    Case("ZSCORE sorted a", "sorted", true),
+    Case("ZSCORE key a", "key", true),
+    Case("ZMSCORE sorted a missing", "sorted", true),
+    Case("ZCARD sorted", "sorted", true),
+    Case("ZRANK sorted a", "sorted", true),
+    Case("ZREVRANK sorted a", "sorted", true),
+    Case("ZREM sorted a", "sorted", true),
+    Case("ZREM sorted missing", "sorted", true),
+    Case("ZPOPMIN sorted", "sorted", true),
+    Case("ZPOPMAX sorted 2", "sorted", true),
+    Case("ZMPOP 2 missing sorted MIN", "sorted", true),
+    Case("ZRANGE sorted 0 -1", "sorted", true),
+    Case("ZREVRANGE sorted 0 -1", "sorted", true),
+    Case("ZRANGEBYSCORE sorted 0 2", "sorted", true),
+    Case("ZREVRANGEBYSCORE sorted 2 0", "sorted", true),
+    Case("ZRANGEBYLEX sorted - +", "sorted", true),
+    Case("ZREVRANGEBYLEX sorted + -", "sorted", true),
+    Case("ZRANGESTORE scored sorted 0 -1", "sorted", true),
+    Case("ZCOUNT sorted 0 1", "sorted", true),
+    Case("ZLEXCOUNT sorted - +", "sorted", true),
+    Case("ZREMRANGEBYRANK sorted 0 0", "sorted", true),
+    Case("ZREMRANGEBYSCORE sorted 7 8", "sorted", true),
+    Case("ZREMRANGEBYLEX sorted - [a", "sorted", true),
+    Case("ZUNION 2 sorted scored", "scored", true),
+    Case("ZINTER 2 sorted scored", "scored", true),
+    Case("ZDIFF 2 sorted scored", "sorted", true),
+    Case("ZUNIONSTORE new 2 sorted scored", "scored", true),
+    Case("ZINTERSTORE new 2 sorted scored", "scored", true),
+    Case("ZDIFFSTORE new 2 sorted scored", "sorted", true),
+    Case("ZINTERCARD 2 sorted scored", "sorted", true),
+    Case("ZRANDMEMBER sorted", "sorted", true),
+    Case("ZRANDMEMBER sorted 2", "sorted", true),
+    Case("ZSCAN sorted 0", "sorted", true),
+    Case("SADD set d", "set", true),
+    Case("SADD set a", "set", true),
+    Case("SADD key a", "key", true),
+    Case("SREM set a", "set", true),
+    Case("SREM set missing", "set", true),
+    Case("SMOVE set sets a", "set", true),
+    Case("SMOVE set sets a", "sets", true),
+    Case("SCARD set", "set", true),
+    Case("SISMEMBER set a", "set", true),
+    Case("SMISMEMBER set a missing", "set", true),
+    Case("SMEMBERS set", "set", true),
+    Case("SPOP set", "set", true),
+    Case("SPOP set 2", "set", true),
+    Case("SRANDMEMBER set", "set", true),
+    Case("SRANDMEMBER set 2", "set", true),
+    Case("SSCAN set 0", "set", true),
+    Case("SUNION set sets", "sets", true),
+    Case("SINTER set sets", "sets", true),
+    Case("SDIFF set sets", "set", true),
+    Case("SUNIONSTORE new set sets", "sets", true),
+    Case("SINTERSTORE new set sets", "sets", true),
+    Case("SDIFFSTORE new set sets", "set", true),
+    Case("SINTERCARD 2 set sets", "set", true),
 ];
 
 /// The words that ask how a policy thinks of a key, and what one access makes of the answer.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use quartet_protocol::rdb::{Fault, Kind, Part, Payload, Writer};
 use quartet_protocol::resp::number::integer_text;
 
-use super::{hashes, lists};
+use super::{hashes, lists, sets, sorted_sets};
 use crate::command::Call;
 use crate::refusal::Refusal;
 use crate::store::{Element, Entry, EntryRef, Key, Lifetime, Side, ValueType, WrongType};
@@ -53,6 +53,21 @@ pub(super) fn payload_of(entry: EntryRef<'_>) -> Result<Vec<u8>, Refusal> {
             });
             Ok(writer.finish())
         }
+        ValueType::Set => {
+            let set = parts.set()?;
+            let mut writer = Writer::new(Kind::Set, set.len(), entry.memory());
+            set.for_each(|member| writer.text(member));
+            Ok(writer.finish())
+        }
+        ValueType::SortedSet => {
+            let sorted_set = parts.sorted_set()?;
+            let mut writer = Writer::new(Kind::SortedSet, sorted_set.len(), entry.memory());
+            sorted_set.for_each(|member, score| {
+                writer.text(member);
+                writer.score(score);
+            });
+            Ok(writer.finish())
+        }
         ValueType::String | ValueType::Pinned => Err(WrongType.into()),
     }
 }
@@ -71,8 +86,8 @@ pub(super) fn make_entry(
         Kind::String => make_string(call, key, payload, lifetime),
         Kind::Hash => make_hash(call, key, payload, lifetime),
         Kind::List => make_list(call, key, payload, lifetime),
-        Kind::Set => Err(not_kept("a set")),
-        Kind::SortedSet => Err(not_kept("a sorted set")),
+        Kind::Set => make_set(call, key, payload, lifetime),
+        Kind::SortedSet => make_sorted_set(call, key, payload, lifetime),
     }
 }
 
@@ -126,6 +141,40 @@ fn make_hash(
             }
             hashes::require_room(hash, 1)?;
             if hash.set(field, value) { Ok(()) } else { Err(Fault::Format.into()) }
+        })
+    })
+}
+
+fn make_set(
+    call: &mut Call<'_, '_>,
+    key: &Key<'_>,
+    payload: &Payload<'_>,
+    lifetime: Lifetime,
+) -> Result<Entry, Refusal> {
+    let (limits, access) = (sets::limits(call), call.keyspace.access);
+    let length_max = call.settings.max_value_size;
+    call.keyspace.shard(key).make_set(key, limits, lifetime, &access, |set| {
+        payload.read(length_max, |part| {
+            let Part::Member(member) = part else { return Err(Fault::Format.into()) };
+            sets::require_room(set, 1)?;
+            if set.add(member) { Ok(()) } else { Err(Fault::Format.into()) }
+        })
+    })
+}
+
+fn make_sorted_set(
+    call: &mut Call<'_, '_>,
+    key: &Key<'_>,
+    payload: &Payload<'_>,
+    lifetime: Lifetime,
+) -> Result<Entry, Refusal> {
+    let (limits, access) = (sorted_sets::limits(call), call.keyspace.access);
+    let length_max = call.settings.max_value_size;
+    call.keyspace.shard(key).make_sorted_set(key, limits, lifetime, &access, |sorted_set| {
+        payload.read(length_max, |part| {
+            let Part::Scored { member, score } = part else { return Err(Fault::Format.into()) };
+            sorted_sets::require_room(sorted_set, 1)?;
+            if sorted_set.set(member, score) { Ok(()) } else { Err(Fault::Format.into()) }
         })
     })
 }

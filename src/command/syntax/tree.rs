@@ -4,7 +4,8 @@ use super::notation::{Mark, Node};
 use super::{Argument, ArgumentKind};
 
 /// Names that mean keys wherever they stand.
-const KEYS: &[&str] = &["key", "newkey", "source", "destination", "key1", "key2", "sourcekey", "destkey"];
+const KEYS: &[&str] =
+    &["key", "newkey", "source", "destination", "key1", "key2", "sourcekey", "destkey", "src", "dst"];
 
 /// Names that mean integers.
 const INTEGERS: &[&str] = &[

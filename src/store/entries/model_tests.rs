@@ -101,7 +101,7 @@ fn made(model: &Model) -> Entry {
             entry
         }
         ValueType::String => Entry::new(&model.key, &model.value, model.deadline),
-        ValueType::List => unreachable!("a hash stands for all objects"),
+        other => unreachable!("{other:?} is kept as a hash is"),
     }
 }
 
@@ -161,7 +161,7 @@ fn assert_same(entry: &Entry, model: &Model) {
             let hash = view.parts().and_then(Parts::hash).expect("it is a hash");
             assert_eq!(hash.get(b"field").as_deref(), Some(model.value.as_slice()));
         }
-        ValueType::List => unreachable!("a hash stands for all objects"),
+        other => unreachable!("{other:?} is kept as a hash is"),
     }
     let is_shared = matches!(view.string(), Ok(Value::Shared(_)));
     assert_eq!(is_shared, model.value.len() > INLINE_VALUE_MAX && !is_hash);

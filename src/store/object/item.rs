@@ -7,6 +7,7 @@
 //! 0x80..=0xbf  a number from 0 to 63
 //! 0xc0         a string, its length in two bytes before it
 //! 0xc1..=0xc8  an integer of one to eight bytes, the lowest first
+//! 0xc9         a floating-point number of eight bytes
 //! ```
 //!
 //! A string that is the text of an integer is always kept as a number, so equal strings are equal items, and an item is
@@ -14,13 +15,17 @@
 
 use std::ops::{Deref, Range};
 
-use quartet_protocol::resp::number::{NumberText, integer_text, parse_integer};
+use quartet_protocol::resp::number::{NumberText, double_text, integer_text, parse_integer};
 
 const SHORT_MAX: usize = 0x7f;
 const NUMBER: u8 = 0x80;
 const NUMBER_MAX: i64 = 0x3f;
 const LONG: u8 = 0xc0;
 const INTEGER_MAX: u8 = LONG + size_of::<i64>() as u8;
+const DOUBLE: u8 = INTEGER_MAX + 1;
+
+/// Up to this size floating-point numbers without a fraction are kept as integers.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// The most bytes of an item besides those of a string.
 const HEAD_MAX: usize = 1 + size_of::<i64>();
@@ -85,6 +90,16 @@ impl<'b> Encoded<'b> {
         Encoded { head, head_length: 1 + length, bytes: &[] }
     }
 
+    /// The item of a floating-point number, which is no item of bytes even if it is kept as an integer.
+    pub(in crate::store) fn double(number: f64) -> Encoded<'b> {
+        if number.abs() <= WHOLE_MAX && number.trunc() == number {
+            return Encoded::number(number as i64);
+        }
+        let mut head = [DOUBLE; HEAD_MAX];
+        head[1..].copy_from_slice(&number.to_le_bytes());
+        Encoded { head, head_length: HEAD_MAX, bytes: &[] }
+    }
+
     /// Its bytes in two pieces.
     pub(in crate::store) fn pieces(&self) -> [&[u8]; 2] {
         [&self.head[..self.head_length], self.bytes]
@@ -112,7 +127,18 @@ impl<'p> Item<'p> {
             ..NUMBER => Part::Bytes(rest),
             NUMBER..LONG => Part::Number(integer_text(i64::from(head - NUMBER))),
             LONG => Part::Bytes(&rest[2..]),
+            DOUBLE => Part::Number(double_text(self.double())),
             _ => Part::Number(integer_text(integer(rest))),
+        }
+    }
+
+    /// The floating-point number that was put there.
+    pub(in crate::store) fn double(&self) -> f64 {
+        let (head, rest) = (self.raw[0], &self.raw[1..]);
+        match head {
+            NUMBER..LONG => f64::from(head - NUMBER),
+            DOUBLE => f64::from_le_bytes(*rest.first_chunk().expect("a double has eight bytes")),
+            _ => integer(rest) as f64,
         }
     }
 
@@ -158,6 +184,7 @@ impl<'p> Iterator for Items<'p> {
                 let length = self.bytes[start + 1..].first_chunk().expect("a long string has a length");
                 3 + usize::from(u16::from_le_bytes(*length))
             }
+            DOUBLE => 1 + size_of::<f64>(),
             _ => {
                 debug_assert!(head <= INTEGER_MAX);
                 1 + usize::from(head - LONG)
@@ -224,6 +251,12 @@ mod tests {
         ];
         for (text, size) in sizes {
             assert_eq!(Encoded::new(text.as_bytes()).len(), size, "{text}");
+        }
+        for (number, size) in [(0.0, 1), (-0.0, 1), (7e15, 8), (0.1, 9), (1e300, 9), (f64::NEG_INFINITY, 9)] {
+            let encoded = Encoded::double(number);
+            assert_eq!(encoded.len(), size, "{number}");
+            let packed = raw(&encoded);
+            assert_eq!(Items::new(&packed).map(|item| item.double()).collect::<Vec<_>>(), [number]);
         }
         assert_eq!(Encoded::new(&[7; 127]).len(), 128);
         assert_eq!(Encoded::new(&[7; 128]).len(), 131);

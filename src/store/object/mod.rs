@@ -8,7 +8,11 @@ mod fields;
 mod hash;
 mod item;
 mod list;
+mod members;
 mod packed;
+mod page;
+mod set;
+mod sorted_set;
 
 pub(super) use fields::{FieldTable, LENGTH_MAX};
 pub use hash::Hash;
@@ -18,6 +22,10 @@ pub(super) use list::{Block, Chain, EncodedElement, end, find_equal, place};
 pub use list::{Element, List, ListLimits, Side};
 pub(super) use packed::{HEAD, PACKED_SIZE_MAX, SPARE_UNIT};
 pub use packed::{Packed, PackedKind};
+pub use set::Set;
+pub(super) use set::{Integers, LENGTH_MAX as SET_LENGTH_MAX, SetTable};
+pub use sorted_set::{Bound, SortedSet};
+pub(super) use sorted_set::{LENGTH_MAX as SORTED_SET_LENGTH_MAX, ScoreTree};
 
 use crate::store::value::{ValueType, WrongType};
 
@@ -37,6 +45,10 @@ pub enum Object {
     Hash(FieldTable),
     /// Elements in an order.
     List(Chain),
+    /// Members.
+    Set(Box<SetTable>),
+    /// Members with scores.
+    SortedSet(Box<ScoreTree>),
 }
 
 impl<'p> Parts<'p> {
@@ -87,6 +99,31 @@ impl<'p> Parts<'p> {
             _ => Err(WrongType),
         }
     }
+
+    /// The set that they are.
+    ///
+    /// # Errors
+    /// If they are something else.
+    pub fn set(self) -> Result<Set<'p>, WrongType> {
+        match self {
+            Parts::Packed(packed) if packed.kind() == PackedKind::Integers => Ok(Set::Integers(packed)),
+            Parts::Packed(packed) if packed.kind() == PackedKind::Set => Ok(Set::Packed(packed)),
+            Parts::Object(Object::Set(table)) => Ok(Set::Table(table)),
+            _ => Err(WrongType),
+        }
+    }
+
+    /// The sorted set that they are.
+    ///
+    /// # Errors
+    /// If they are something else.
+    pub fn sorted_set(self) -> Result<SortedSet<'p>, WrongType> {
+        match self {
+            Parts::Packed(packed) if packed.kind() == PackedKind::SortedSet => Ok(SortedSet::Packed(packed)),
+            Parts::Object(Object::SortedSet(tree)) => Ok(SortedSet::Tree(tree)),
+            _ => Err(WrongType),
+        }
+    }
 }
 
 impl Object {
@@ -95,14 +132,17 @@ impl Object {
         match self {
             Object::Hash(_) => ValueType::Hash,
             Object::List(_) => ValueType::List,
+            Object::Set(_) => ValueType::Set,
+            Object::SortedSet(_) => ValueType::SortedSet,
         }
     }
 
     /// Redis' name for the form it has.
     pub fn encoding(&self) -> &'static str {
         match self {
-            Object::Hash(_) => "hashtable",
+            Object::Hash(_) | Object::Set(_) => "hashtable",
             Object::List(_) => "quicklist",
+            Object::SortedSet(_) => "skiplist",
         }
     }
 
@@ -111,6 +151,8 @@ impl Object {
         let parts = match self {
             Object::Hash(table) => table.memory(),
             Object::List(chain) => chain.memory(),
+            Object::Set(table) => size_of::<SetTable>() + table.memory(),
+            Object::SortedSet(tree) => size_of::<ScoreTree>() + tree.memory(),
         };
         size_of::<Object>() + parts
     }
@@ -120,6 +162,8 @@ impl Object {
         match self {
             Object::Hash(table) => table.len() == 0,
             Object::List(chain) => chain.len() == 0,
+            Object::Set(table) => table.len() == 0,
+            Object::SortedSet(tree) => tree.len() == 0,
         }
     }
 }

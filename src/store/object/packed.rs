@@ -34,6 +34,12 @@ pub enum PackedKind {
     Hash = 1,
     /// A list, whose elements are no items but of a form of their own: see `list/element`.
     List = 2,
+    /// A set.
+    Set = 3,
+    /// A set of integers: see `set/integers`.
+    Integers = 4,
+    /// A sorted set: each member is followed by its score, in the order of scores and members.
+    SortedSet = 5,
 }
 
 /// A packed value.
@@ -50,13 +56,16 @@ impl PackedKind {
         match self {
             PackedKind::Hash => ValueType::Hash,
             PackedKind::List => ValueType::List,
+            PackedKind::Set | PackedKind::Integers => ValueType::Set,
+            PackedKind::SortedSet => ValueType::SortedSet,
         }
     }
 
     /// Redis' name for this form.
     pub fn encoding(self) -> &'static str {
         match self {
-            PackedKind::Hash | PackedKind::List => "listpack",
+            PackedKind::Integers => "intset",
+            _ => "listpack",
         }
     }
 
@@ -64,6 +73,9 @@ impl PackedKind {
         match byte {
             1 => PackedKind::Hash,
             2 => PackedKind::List,
+            3 => PackedKind::Set,
+            4 => PackedKind::Integers,
+            5 => PackedKind::SortedSet,
             _ => unreachable!("an entry was made with a kind"),
         }
     }

@@ -105,7 +105,7 @@ impl HashWriter<'_> {
     fn table(&mut self) -> Option<&mut FieldTable> {
         match self.entry.object_mut()? {
             Object::Hash(table) => Some(table),
-            Object::List(_) => None,
+            _ => None,
         }
     }
 

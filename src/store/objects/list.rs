@@ -241,7 +241,7 @@ impl<'l> ListWriter<'l> {
     fn chain(&mut self) -> Option<&mut Chain> {
         match self.entry.object_mut()? {
             Object::List(chain) => Some(chain),
-            Object::Hash(_) => None,
+            _ => None,
         }
     }
 

@@ -4,9 +4,17 @@ mod hash;
 mod list;
 #[cfg(test)]
 mod list_tests;
+mod set;
+#[cfg(test)]
+mod set_tests;
+mod sorted_set;
+#[cfg(test)]
+mod sorted_set_tests;
 
 pub use hash::{HashLimits, HashWriter};
 pub use list::ListWriter;
+pub use set::{SetLimits, SetWriter};
+pub use sorted_set::{SortedSetLimits, SortedSetWriter};
 
 use super::entries::Entry;
 use super::hash::KeyHasher;

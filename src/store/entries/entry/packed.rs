@@ -52,6 +52,16 @@ impl Entry {
         self.settle(kind, needed, count);
     }
 
+    /// Has it hold a packed value of another kind.  The entry may move.
+    ///
+    /// # Panics
+    /// As [`Entry::splice_packed`].
+    pub(in crate::store) fn replace_packed(&mut self, kind: PackedKind, items: &[u8], count: usize) {
+        let size = self.view().packed().map_or(0, |packed| packed.size());
+        self.splice_packed(0..size, &[items], count);
+        self.field_mut()[0] = kind as u8;
+    }
+
     /// Makes the value field as long as is needed.
     fn make_room(&mut self, needed: usize) {
         let shape = self.view().shape();

@@ -1,0 +1,227 @@
+//! Unions, intersections and differences of sets.
+
+use std::collections::HashSet;
+
+use quartet_protocol::resp::number::parse_integer;
+
+use super::sets::{SET, set_of, write_set};
+use super::sorted_sets::positive;
+use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
+use crate::refusal::Refusal;
+use crate::store::{Key, Set};
+
+/// The family's rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "sunion",
+        summary: "Returns the union of multiple sets.",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        handler: Handler::Data(|call| answer(call, Operation::Union)),
+        ..ANSWERS
+    },
+    Command {
+        name: "sinter",
+        summary: "Returns the intersect of multiple sets.",
+        complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+        handler: Handler::Data(|call| answer(call, Operation::Intersection)),
+        ..ANSWERS
+    },
+    Command {
+        name: "sdiff",
+        summary: "Returns the difference of multiple sets.",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        handler: Handler::Data(|call| answer(call, Operation::Difference)),
+        ..ANSWERS
+    },
+    Command {
+        name: "sunionstore",
+        summary: "Stores the union of multiple sets in a key.",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        handler: Handler::Data(|call| store(call, Operation::Union)),
+        ..STORES
+    },
+    Command {
+        name: "sinterstore",
+        summary: "Stores the intersect of multiple sets in a key.",
+        complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+        handler: Handler::Data(|call| store(call, Operation::Intersection)),
+        ..STORES
+    },
+    Command {
+        name: "sdiffstore",
+        summary: "Stores the difference of multiple sets in a key.",
+        complexity: "O(N) where N is the total number of elements in all given sets.",
+        handler: Handler::Data(|call| store(call, Operation::Difference)),
+        ..STORES
+    },
+    Command {
+        name: "sintercard",
+        syntax: "numkeys key [key ...] [LIMIT limit]",
+        summary: "Returns the number of members of the intersect of multiple sets.",
+        complexity: "O(N*M) worst case where N is the cardinality of the smallest set and M is the number of sets.",
+        since: "7.0.0",
+        keys: Keys::counted(1, KeyAccess::ReadAccess),
+        handler: Handler::Data(sintercard),
+        ..ANSWERS
+    },
+];
+
+/// The start of the rows of commands that reply with members.
+const ANSWERS: Command = Command {
+    syntax: "key [key ...]",
+    flags: Flags::READONLY,
+    keys: Keys::all(KeyAccess::ReadAccess),
+    ..SET
+};
+
+/// The start of the rows of commands that store members.
+const STORES: Command = Command {
+    syntax: "destination key [key ...]",
+    flags: Flags::WRITE.union(Flags::DENYOOM),
+    keys: Keys { source: Some(KeyAccess::OverwriteUpdate), ..Keys::all(KeyAccess::ReadAccess) },
+    ..SET
+};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Operation {
+    Union,
+    Intersection,
+    Difference,
+}
+
+type Member = Box<[u8]>;
+
+fn answer(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> {
+    let keys = keys(call, 1, call.arguments.len());
+    let members = combine(call, &keys, operation, usize::MAX)?;
+    call.output.set(members.len());
+    members.iter().for_each(|member| call.output.bulk(member));
+    Ok(())
+}
+
+fn store(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> {
+    let keys = keys(call, 2, call.arguments.len());
+    let members = combine(call, &keys, operation, usize::MAX)?;
+    let destination = call.key(1);
+    call.keyspace.remove(&destination);
+    if !members.is_empty() {
+        write_set(call, &destination, |set| {
+            members.iter().for_each(|member| {
+                set.add(member);
+            });
+            Ok(())
+        })?;
+    }
+    call.output.integer(members.len() as i64);
+    Ok(())
+}
+
+fn sintercard(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    const FIRST_KEY: usize = 2;
+    let count = positive(call.arguments.at(1), 1, "ERR numkeys should be greater than 0")?;
+    if count > call.arguments.len() - FIRST_KEY {
+        return Err(Refusal::new("ERR Number of keys can't be greater than number of args"));
+    }
+    let words = call.arguments.from(FIRST_KEY + count);
+    let limit = match words.len() {
+        0 => 0,
+        2 if words.at(0).eq_ignore_ascii_case(b"limit") => {
+            let limit = parse_integer(words.at(1)).and_then(|limit| usize::try_from(limit).ok());
+            limit.ok_or_else(|| Refusal::new("ERR LIMIT can't be negative"))?
+        }
+        _ => return Err(Refusal::SYNTAX),
+    };
+    let keys = keys(call, FIRST_KEY, FIRST_KEY + count);
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let members = combine(call, &keys, Operation::Intersection, limit)?;
+    call.output.integer(members.len() as i64);
+    Ok(())
+}
+
+/// The arguments from one place to another as keys.
+fn keys<'c>(call: &Call<'c, '_>, start: usize, end: usize) -> Vec<Key<'c>> {
+    (start..end).map(|position| call.key(position)).collect()
+}
+
+/// The members that the operation makes of those under the keys, at most `limit` of an intersection.
+fn combine(
+    call: &mut Call<'_, '_>,
+    keys: &[Key<'_>],
+    operation: Operation,
+    limit: usize,
+) -> Result<Vec<Member>, Refusal> {
+    let mut lengths = Vec::with_capacity(keys.len());
+    for (place, key) in keys.iter().enumerate() {
+        let length = call.keyspace.read(key).map(set_of).transpose()?.map_or(0, Set::len);
+        if length == 0 && operation == Operation::Intersection {
+            // Redis looks at the types of the rest too.
+            for key in &keys[place + 1..] {
+                call.keyspace.read(key).map(set_of).transpose()?;
+            }
+            return Ok(Vec::new());
+        }
+        lengths.push((length, place));
+    }
+    match operation {
+        Operation::Union => union(call, keys),
+        Operation::Intersection => {
+            // The smallest set first: no member of another one can be missing from it.
+            lengths.sort_unstable();
+            let mut members = intersection(call, keys, lengths.iter().map(|(_, place)| *place))?;
+            members.truncate(limit);
+            Ok(members)
+        }
+        Operation::Difference => difference(call, keys),
+    }
+}
+
+fn union(call: &mut Call<'_, '_>, keys: &[Key<'_>]) -> Result<Vec<Member>, Refusal> {
+    let mut members: HashSet<Member> = HashSet::new();
+    for key in keys {
+        if let Some(set) = call.keyspace.peek(key).map(set_of).transpose()? {
+            set.for_each(|member| {
+                if !members.contains(member) {
+                    members.insert(member.into());
+                }
+            });
+        }
+    }
+    Ok(members.into_iter().collect())
+}
+
+fn intersection(
+    call: &mut Call<'_, '_>,
+    keys: &[Key<'_>],
+    order: impl Iterator<Item = usize>,
+) -> Result<Vec<Member>, Refusal> {
+    let mut members: Option<Vec<Member>> = None;
+    for place in order {
+        let Some(set) = call.keyspace.peek(&keys[place]).map(set_of).transpose()? else {
+            return Ok(Vec::new());
+        };
+        match &mut members {
+            Some(members) => members.retain(|member| set.contains(member)),
+            None => members = Some(all_of(set)),
+        }
+    }
+    Ok(members.unwrap_or_default())
+}
+
+fn difference(call: &mut Call<'_, '_>, keys: &[Key<'_>]) -> Result<Vec<Member>, Refusal> {
+    let mut members: Option<Vec<Member>> = None;
+    for key in keys {
+        let set = call.keyspace.peek(key).map(set_of).transpose()?;
+        match (&mut members, set) {
+            (None, set) => members = Some(set.map_or_else(Vec::new, all_of)),
+            (Some(members), Some(set)) => members.retain(|member| !set.contains(member)),
+            (Some(_), None) => {}
+        }
+    }
+    Ok(members.unwrap_or_default())
+}
+
+fn all_of(set: Set<'_>) -> Vec<Member> {
+    let mut members = Vec::with_capacity(set.len());
+    set.for_each(|member| members.push(member.into()));
+    members
+}
