@@ -81,6 +81,8 @@ class StreamServer(Server):
         return began
 
     def wait_until_idle(self):
+        # A server begins to put away what it has found half a second after its start.
+        time.sleep(1.5)
         for _ in range(40):
             cpu = self.cpu_seconds()
             time.sleep(0.6)
