@@ -31,6 +31,7 @@ pub const SERVICE: Service = Service {
         commands::lists::COMMANDS,
         commands::list_edits::COMMANDS,
         commands::list_moves::COMMANDS,
+        commands::list_waits::COMMANDS,
         commands::sets::COMMANDS,
         commands::set_algebra::COMMANDS,
         commands::set_samples::COMMANDS,

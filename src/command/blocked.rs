@@ -7,6 +7,7 @@ use quartet_protocol::resp::Output;
 use super::{Continuation, Services};
 use crate::clock::Now;
 use crate::delivery::Effects;
+use crate::store::Keyspace;
 use crate::wait::Ticket;
 
 /// The answer of a service to a request that waited, as commands and HTTP requests wait for it.
@@ -34,8 +35,9 @@ pub trait BlockedCommand: Send {
     /// Writes the reply of a command whose time to wait is over.
     fn write_timeout(&self, output: &mut Output);
 
-    /// Ends the wait, since the connection ends or the wait is cut short.  A grant made meanwhile is withdrawn.
-    fn cancel(&self, services: &Services, now: Now, effects: &mut Effects);
+    /// Ends the wait, since the connection ends or the wait is cut short.  A grant made meanwhile is withdrawn.  The gate was
+    /// entered, and no shard is locked.
+    fn cancel(&self, services: &Services, keyspace: &mut Keyspace<'_>, effects: &mut Effects);
 }
 
 /// A ticket, and how its answer is written.
@@ -53,7 +55,7 @@ impl<A: Awaited, E: Encoder<A>> BlockedCommand for Blocked<A, E> {
         self.encoder.write_timeout(output);
     }
 
-    fn cancel(&self, services: &Services, now: Now, effects: &mut Effects) {
-        A::cancel(&self.ticket, services, now, effects);
+    fn cancel(&self, services: &Services, keyspace: &mut Keyspace<'_>, effects: &mut Effects) {
+        A::cancel(&self.ticket, services, keyspace.now(), effects);
     }
 }

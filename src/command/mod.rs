@@ -14,6 +14,7 @@ pub mod executor;
 mod group;
 mod held;
 mod help;
+mod key_block;
 mod key_waiters;
 mod monitors;
 mod secrets;
@@ -30,7 +31,8 @@ pub use continuation::{Continuation, Flow, Restart};
 pub use database::database_number;
 pub use group::{GROUPS, Group, GroupFacts};
 pub use held::{HeldReply, Promise};
-pub use key_waiters::{KeyWaiter, KeyWaiters};
+pub use key_block::{KeyAction, KeyAnswer};
+pub use key_waiters::{KeyWait, KeyWaiter, KeyWaiters};
 pub use monitors::Monitors;
 pub use secrets::{REDACTED, ShownArguments};
 pub use services::Services;
@@ -179,6 +181,11 @@ impl Keys {
     /// All arguments are keys.
     pub const fn all(access: KeyAccess) -> Keys {
         Keys { first: 1, last: -1, step: 1, access, ..Keys::NONE }
+    }
+
+    /// All arguments but the last are keys.
+    pub const fn all_but_last(access: KeyAccess) -> Keys {
+        Keys { first: 1, last: -2, step: 1, access, ..Keys::NONE }
     }
 
     /// A source and a destination.

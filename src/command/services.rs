@@ -20,8 +20,11 @@ use crate::metrics::Metrics;
 use crate::script::Scripts;
 use crate::service::Service;
 use crate::settings::Live;
-use crate::store::{Growth, Keyspace, Store};
+use crate::store::{AccessContext, Growth, Keyspace, Store};
 use crate::stream::Streams;
+
+/// Microseconds in a millisecond.
+const MICROSECONDS: u64 = 1000;
 
 /// See the module's text.
 pub struct Services {
@@ -110,6 +113,23 @@ impl Services {
     pub fn advance(&self, now: Now, effects: &mut Effects) {
         self.fan_out.take_over_work(effects);
         self.rows.iter().for_each(|service| (service.advance)(self, now, effects));
+        self.time_out_waits(now, effects);
+    }
+
+    /// Ends the waits for keys whose time is over.
+    fn time_out_waits(&self, now: Now, effects: &mut Effects) {
+        let due = || self.key_waiters.next_deadline();
+        if due().is_some_and(|deadline| deadline <= now.millis()) {
+            let _gate = self.store.gate().enter(self.timekeeper);
+            let access = AccessContext::of(&self.settings.current(), now);
+            let mut keyspace = Keyspace::new(&self.store, now, access);
+            self.key_waiters.time_out(now.millis(), &mut keyspace);
+            self.key_waiters.serve(&mut keyspace);
+            self.settle(self.timekeeper, &mut keyspace);
+        }
+        if let Some(deadline) = due() {
+            effects.set_deadline(deadline.saturating_mul(MICROSECONDS));
+        }
     }
 
     /// Does the housekeeping of all services: to be called twice a second.

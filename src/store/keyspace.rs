@@ -122,8 +122,7 @@ impl<'s> Keyspace<'s> {
     /// a command's locks are released, and serves those commands before the next one runs; their writes may make
     /// further keys ready.
     pub fn next_ready(&mut self) -> Option<ReadyKey> {
-        let ready = &mut self.released.ready;
-        (!ready.is_empty()).then(|| ready.remove(0))
+        self.released.ready.pop_front()
     }
 
     /// Whether [`Keyspace::next_ready`] has a key.
@@ -275,7 +274,7 @@ mod tests {
 
     use super::*;
     use crate::store::recency::Recency;
-    use crate::store::{Lifetime, LifetimeBounds, WaiterId};
+    use crate::store::{Lifetime, LifetimeBounds, ValueType, WaiterId};
 
     fn view(store: &Store) -> Keyspace<'_> {
         let access =
@@ -293,8 +292,9 @@ mod tests {
     /// Serves a ready key as a command would that moves it to another: the one that waits longest takes it.
     fn serve(keyspace: &mut Keyspace<'_>, ready: &ReadyKey) -> Option<WaiterId> {
         let key = keyspace.store().key(&ready.key);
-        let waiter = *keyspace.shard(&key).waiters(&ready.key).first()?;
-        keyspace.remove(&key).then(|| keyspace.shard(&key).end_wait(&ready.key, waiter))?;
+        let waiter = keyspace.shard(&key).first_waiter(&ready.key, ValueType::String)?;
+        let is_there = keyspace.remove(&key);
+        is_there.then(|| keyspace.shard(&key).end_wait(&ready.key, ValueType::String, waiter))?;
         set(keyspace, b"moved");
         keyspace.unlock();
         Some(waiter)
@@ -307,10 +307,10 @@ mod tests {
         let mut keyspace = view(&store);
         for (key, waiter) in [(b"awaited", 3), (b"awaited", 2), (b"another", 9)] {
             let hashed = keyspace.store().key(key);
-            keyspace.shard(&hashed).wait(key, WaiterId(waiter));
+            keyspace.shard(&hashed).wait(key, ValueType::String, WaiterId(waiter));
         }
         let moved = keyspace.store().key(b"moved");
-        keyspace.shard(&moved).wait(b"moved", WaiterId(5));
+        keyspace.shard(&moved).wait(b"moved", ValueType::String, WaiterId(5));
         keyspace.unlock();
         assert_eq!(keyspace.next_ready(), None, "nothing was written yet");
 
@@ -321,7 +321,7 @@ mod tests {
         keyspace.unlock();
         let ready = keyspace.next_ready().expect("a key is ready");
         assert_eq!((ready.physical_database, &*ready.key), (0, &b"awaited"[..]));
-        assert_eq!(serve(&mut keyspace, &ready), Some(WaiterId(3)));
+        assert_eq!(serve(&mut keyspace, &ready), Some(WaiterId(2)));
 
         // To serve it has written a key that is awaited too.
         let ready = keyspace.next_ready().expect("a further key is ready");
@@ -330,7 +330,9 @@ mod tests {
         assert_eq!(keyspace.next_ready(), None, "a key that is ready is named once");
 
         let awaited = keyspace.store().key(b"awaited");
-        assert_eq!(keyspace.shard(&awaited).waiters(b"awaited"), [WaiterId(2)]);
+        let shard = keyspace.shard(&awaited);
+        assert_eq!(shard.first_waiter(b"awaited", ValueType::String), Some(WaiterId(3)));
+        assert_eq!(shard.first_waiter(b"awaited", ValueType::Hash), None, "none waits for such a value");
         set(&mut keyspace, b"awaited");
         keyspace.remove(&awaited);
         keyspace.unlock();

@@ -1,5 +1,6 @@
 //! The work that a shard leaves for the time after it is unlocked.
 
+use std::collections::VecDeque;
 use std::mem;
 
 use super::entries::Entry;
@@ -13,7 +14,7 @@ pub struct Released {
     /// Large objects that were removed, to be freed when no lock is held.
     pub discarded: Vec<Entry>,
     /// Keys that were written and that commands wait for.
-    pub(super) ready: Vec<ReadyKey>,
+    pub(super) ready: VecDeque<ReadyKey>,
 }
 
 /// A key that was written and that commands wait for.

@@ -10,9 +10,10 @@ use super::dirty::DirtySink;
 use super::entries::{Deadline, Entries, Entry, EntryRef, Position};
 use super::growth::Growth;
 use super::hash::KeyHasher;
-use super::interests::{Change, Interest, Interests, WaiterId, WatchFlag};
+use super::interests::{Change, Interests, WaiterId, WatchFlag};
 use super::recency::{AccessContext, Duel, FormerUse, Usage};
 use super::released::{Leftovers, Released};
+use super::value::ValueType;
 
 /// A key with its hash, computed once per command.
 #[derive(Clone, Copy, Debug)]
@@ -333,28 +334,28 @@ impl Shard {
 
     /// Raises `flag` when `key` changes; false if it does already.  [`Shard::unwatch`] ends it.
     pub fn watch(&mut self, key: &[u8], flag: &WatchFlag) -> bool {
-        self.interests.add(key, Interest::Watch(Arc::clone(flag)))
+        self.interests.watch(key, flag)
     }
 
     /// Ends the interest that [`Shard::watch`] began.
     pub fn unwatch(&mut self, key: &[u8], flag: &WatchFlag) {
-        self.interests.remove(key, &Interest::Watch(Arc::clone(flag)));
+        self.interests.unwatch(key, flag);
     }
 
-    /// Has the command `waiter` served when `key` is written (see `Keyspace::next_ready`), behind those that wait for it
-    /// already.  [`Shard::end_wait`] ends it.
-    pub fn wait(&mut self, key: &[u8], waiter: WaiterId) {
-        self.interests.add(key, Interest::Waiter(waiter));
+    /// Has the command `waiter` served when `key` holds a value of this type (see `Keyspace::next_ready`), behind those that
+    /// wait for that already.  [`Shard::end_wait`] ends it.
+    pub fn wait(&mut self, key: &[u8], value_type: ValueType, waiter: WaiterId) {
+        self.interests.wait(key, value_type, waiter);
     }
 
     /// Ends the interest that [`Shard::wait`] began.
-    pub fn end_wait(&mut self, key: &[u8], waiter: WaiterId) {
-        self.interests.remove(key, &Interest::Waiter(waiter));
+    pub fn end_wait(&mut self, key: &[u8], value_type: ValueType, waiter: WaiterId) {
+        self.interests.end_wait(key, value_type, waiter);
     }
 
-    /// The commands that wait for a key, the one that has waited longest first.
-    pub fn waiters(&self, key: &[u8]) -> Vec<WaiterId> {
-        self.interests.waiters(key)
+    /// Of the commands that wait for a key to hold a value of this type, the one that has waited longest.
+    pub fn first_waiter(&self, key: &[u8], value_type: ValueType) -> Option<WaiterId> {
+        self.interests.first_waiter(key, value_type)
     }
 
     /// Exchanges the interests of two shards whose databases are exchanged (SWAPDB), and notifies the clients whose key is

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::refusal::Refusal;
 
 /// The type of the value that a key holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ValueType {
     /// A string of bytes.
     String,

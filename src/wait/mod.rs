@@ -22,7 +22,12 @@ pub struct Ticket<A> {
 impl<A> Ticket<A> {
     /// The ticket of the wait with this number, among the waits of its service.
     pub fn new(id: u64) -> Ticket<A> {
-        Ticket { id, mailbox: Arc::new(Mailbox::default()) }
+        Ticket::with_mailbox(id, Arc::default())
+    }
+
+    /// The same, where the answer is put into this mailbox.
+    pub fn with_mailbox(id: u64, mailbox: Arc<Mailbox<A>>) -> Ticket<A> {
+        Ticket { id, mailbox }
     }
 
     /// The number of the wait.

@@ -18,6 +18,10 @@ const FOREIGN_FLAGS: &[&str] = &["no_async_loading", "may_replicate", "movableke
 
 /// Known differences, with their reasons.
 const DIFFERENCES: &[(&str, &[&str], &str)] = &[
+    ("blpop", &["flags"], IN_SCRIPTS),
+    ("brpop", &["flags"], IN_SCRIPTS),
+    ("blmove", &["flags"], IN_SCRIPTS),
+    ("brpoplpush", &["flags"], IN_SCRIPTS),
     ("client|reply", &["flags"], "not within MULTI, as in Valkey"),
     ("command|getkeys", &["arity"], "7.0 asks for an argument more than 7.2"),
     ("command|getkeysandflags", &["arity"], "7.0 asks for an argument more than 7.2"),
@@ -27,6 +31,8 @@ const DIFFERENCES: &[(&str, &[&str], &str)] = &[
     ("ssubscribe", POSITIONS, "a channel is no key where there is no cluster"),
     ("sunsubscribe", POSITIONS, "a channel is no key where there is no cluster"),
 ];
+
+const IN_SCRIPTS: &str = "scripts may say it since 7.2, where it does not wait";
 
 const POSITIONS: &[&str] = &["first key", "last key", "step"];
 

@@ -230,6 +230,11 @@ const CASES: &[Case] = &[
     Case("SINTERSTORE new set sets", "sets", true),
     Case("SDIFFSTORE new set sets", "set", true),
     Case("SINTERCARD 2 set sets", "set", true),
+    Case("BLPOP missing list 0", "list", true),
+    Case("BRPOP list 0", "list", true),
+    Case("BLMPOP 0 1 list LEFT", "list", true),
+    Case("BLMOVE list lists LEFT LEFT 0", "lists", true),
+    Case("BRPOPLPUSH list lists 0", "list", true),
 ];
 
 /// The words that ask how a policy thinks of a key, and what one access makes of the answer.

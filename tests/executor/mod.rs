@@ -1,24 +1,21 @@
 //! Commands of callers that are no connections: one at a time, as a transaction, and inside another command.
 
+mod key_waits;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Poll, Waker};
 
 use quartet::catalog::SERVICES;
 use quartet::client::Door;
 use quartet::clock::Clock;
 use quartet::command::executor::{Executed, Executor, Inside};
-use quartet::command::{
-    Call, Caller, Command, CommandTable, Flow, Handler, KeyAccess, KeyWaiter, Keys, Services,
-};
-use quartet::delivery::Effects;
+use quartet::command::{Call, Caller, Command, CommandTable, Flow, Handler, KeyAccess, Keys, Services};
 use quartet::metrics::Metrics;
 use quartet::random::Random;
 use quartet::refusal::Refusal;
 use quartet::server;
 use quartet::settings::Settings;
-use quartet::store::{Keyspace, ReadyKey};
 use quartet::wait::{Barrier, Durable, Lost, Position};
 use quartet_protocol::resp::{Output, OwnedArguments};
 
@@ -62,16 +59,6 @@ fn nest(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         Executed::Done | Executed::Refused => call.output.append(&mut output),
     }
     Ok(())
-}
-
-/// A command that waits for a key and notes that it was served.
-struct Noting(Arc<AtomicUsize>);
-
-impl KeyWaiter for Noting {
-    fn serve(&mut self, _: &ReadyKey, _: &mut Keyspace<'_>, _: &mut Effects) -> bool {
-        self.0.fetch_add(1, Relaxed);
-        false
-    }
 }
 
 struct Requests {
@@ -308,18 +295,4 @@ fn only_a_transaction_that_appends_to_the_journal_waits_for_its_turn() {
     drop(release);
     assert!(requests.ask_as_one(&["LOCK.ACQUIRE job ann TTL 1000"]).contains("fence"));
     other.join().expect("it has had its turn");
-}
-
-#[test]
-fn a_transaction_serves_the_commands_that_wait_for_its_keys() {
-    let mut requests = Requests::new();
-    let served = Arc::new(AtomicUsize::new(0));
-    let services = requests.services();
-    let number = services.key_waiters.add(Box::new(Noting(Arc::clone(&served))));
-    let key = services.store.key(b"key");
-    services.store.lock(services.store.shard_of(0, key.hash)).shard().wait(b"key", number);
-    assert_eq!(requests.ask_as_one(&["SET key 1"]), "*1 +OK");
-    assert_eq!(served.load(Relaxed), 1);
-    assert_eq!(requests.ask_as_one(&["SET key 2", "FLUSHALL"]), "*2 +OK +OK");
-    assert_eq!(served.load(Relaxed), 2);
 }

@@ -247,6 +247,22 @@ fn a_command_waits_for_others_and_for_its_own_time() {
     assert_eq!(released.json(), json!({"result": 0}));
     let granted = long.poll().expect("it is its turn").json();
     assert_eq!(granted["result"][0], "fence");
+    // The same of a list.
+    let pop = |seconds: f64| {
+        let command = json!(["BLPOP", "list", seconds.to_string()]).to_string();
+        server.http().begin("POST", "/redis", &[], command.as_bytes())
+    };
+    let (mut short, mut long, mut other) = (pop(0.1), pop(0.0), pop(0.0));
+    assert!(short.poll().is_none() && other.poll().is_none() && long.poll().is_none());
+    server.advance(Duration::from_millis(100));
+    assert_eq!(short.poll().map(|response| response.json()), Some(json!({"result": null})));
+    let pushed = run(&mut http, &[], &json!(["RPUSH", "list", "a", "b"]));
+    assert_eq!(pushed.json(), json!({"result": 2}));
+    // Which of two connections came first is not said.
+    let mut popped =
+        [long, other].map(|mut waiting| waiting.poll().expect("there is an element").json().to_string());
+    popped.sort();
+    assert_eq!(popped, [r#"{"result":["list","a"]}"#, r#"{"result":["list","b"]}"#]);
     // A transaction never waits.
     let at_once = json!([["LOCK.ACQUIRE", "job", "other", "TTL", 60_000, "WAIT", 10_000]]).to_string();
     let refused = http.ask("POST", "/redis/multi-exec", &[], at_once.as_bytes());

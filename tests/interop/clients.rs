@@ -91,3 +91,32 @@ fn upstash_redis_over_http() {
     // The build for Node, then the one for edge functions and browsers.
     assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), [REST_STEPS, REST_STEPS].concat());
 }
+
+/// The steps of a client program that keeps queues in lists.
+fn check_queues(interpreter: Option<PathBuf>, script: &str, steps: &[&str]) {
+    let Some(interpreter) = interpreter else { return };
+    let server = Server::quartet(&[]);
+    let mut command = Command::new(interpreter);
+    command.arg(program(script)).arg(server.port());
+    let ended = run(command).success();
+    assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), steps);
+}
+
+#[test]
+fn queues_of_redis_py() {
+    let steps = [
+        "push_and_pop",
+        "wait_in_vain",
+        "wait_for_an_element",
+        "in_order",
+        "unblocked",
+        "workers_that_lose_nothing",
+    ];
+    check_queues(peers::python(&["redis"]), "python/queues.py", &steps);
+}
+
+#[test]
+fn queues_of_ioredis() {
+    let steps = ["push_and_pop", "wait_in_vain", "in_order", "unblocked", "workers_that_lose_nothing"];
+    check_queues(peers::node("ioredis"), "node/queues.js", &steps);
+}

@@ -1,20 +1,18 @@
 //! A conversation gives the same replies however its input is cut, put off and held up by pauses.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use quartet::client::Door;
 use quartet::clock::{Clock, Now};
+use quartet::command::Flow;
 use quartet::command::executor::Executor;
-use quartet::command::{Flow, KeyWaiter};
-use quartet::delivery::Effects;
 use quartet::random::Random;
 use quartet::server;
 use quartet::session::resp::Session;
 use quartet::settings::Settings;
-use quartet::store::{Keyspace, ReadyKey, WaiterId};
 use quartet_protocol::resp::{Batch, Output};
 
 /// Commands as a client may write them: words in quotes are unquoted in the buffer itself.
@@ -123,55 +121,4 @@ fn replies_of_a_long_pipeline_are_handed_out_in_parts() {
     conversation.hear("GET key\r\n".repeat(MANY_REPLIES).as_bytes(), false);
     assert!(conversation.replies.len() > MANY_REPLIES * LONG_VALUE);
     assert!(conversation.longest < 2 * 1024 * 1024, "{} bytes at once", conversation.longest);
-}
-
-/// A command that takes what was written to its key, as a blocking pop will.
-struct Taker {
-    name: &'static str,
-    taken: Arc<Mutex<Vec<String>>>,
-    id: Arc<OnceLock<WaiterId>>,
-}
-
-impl KeyWaiter for Taker {
-    fn serve(&mut self, ready: &ReadyKey, keyspace: &mut Keyspace<'_>, _: &mut Effects) -> bool {
-        let key = keyspace.store().key(&ready.key);
-        let shard = keyspace.store().shard_of(0, key.hash);
-        let id = *self.id.get().expect("it was added");
-        let is_served = keyspace.with_shard(shard, |shard, access| {
-            let is_there = shard.remove(&key, access);
-            if is_there {
-                shard.end_wait(&ready.key, id);
-            }
-            is_there
-        });
-        if is_served {
-            let key = String::from_utf8_lossy(&ready.key);
-            self.taken.lock().expect("no test panics with it").push(format!("{} takes {key}", self.name));
-        }
-        is_served
-    }
-}
-
-#[test]
-fn commands_that_wait_for_a_key_are_served_before_the_next_command_runs() {
-    let mut conversation = Conversation::new();
-    let taken = Arc::new(Mutex::new(Vec::new()));
-    for name in ["first", "second"] {
-        let id = Arc::new(OnceLock::new());
-        let waiter = Taker { name, taken: Arc::clone(&taken), id: Arc::clone(&id) };
-        let services = conversation.executor.services();
-        let number = services.key_waiters.add(Box::new(waiter));
-        id.set(number).expect("it was not set before");
-        let key = services.store.key(b"key");
-        let mut guard = services.store.lock(services.store.shard_of(0, key.hash));
-        guard.shard().wait(b"key", number);
-    }
-    conversation.hear(
-        b"SET key 1\r\nEXISTS key\r\nMULTI\r\nSET key 2\r\nEXISTS key\r\nEXEC\r\nEXISTS key\r\n",
-        false,
-    );
-    conversation.hear(b"SET key 3\r\nEXISTS key\r\n", false);
-    let expected = "+OK\r\n:0\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n:0\r\n+OK\r\n:1\r\n";
-    assert_eq!(String::from_utf8_lossy(&conversation.replies), expected);
-    assert_eq!(*taken.lock().expect("no test panics with it"), ["first takes key", "second takes key"]);
 }

@@ -182,7 +182,8 @@ impl Taking {
         let taken = keyspace.shard(key).change_list(key, limits, &access, |list| {
             output.array(2);
             output.bulk(key.bytes);
-            take(list, self.side, self.count, output);
+            output.array(self.count.min(list.list().len()));
+            take(list, self.side, self.count, |element| element.write(output));
         })?;
         Ok(taken.is_some())
     }

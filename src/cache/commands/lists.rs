@@ -8,7 +8,7 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
-use crate::store::{EntryRef, Key, List, ListLimits, ListWriter, Side};
+use crate::store::{Element, EntryRef, Key, List, ListLimits, ListWriter, Side};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -148,7 +148,10 @@ fn pop(call: &mut Call<'_, '_>, side: Side) -> Result<(), Refusal> {
     let key = call.key(1);
     let taken = change_list(call, &key, |list, output| match count {
         None => drop(list.pop(side, |element| element.write(output))),
-        Some(count) => take(list, side, count, output),
+        Some(count) => {
+            output.array(count.min(list.list().len()));
+            take(list, side, count, |element| element.write(output));
+        }
     })?;
     match (taken, count) {
         (Some(()), _) => {}
@@ -158,18 +161,17 @@ fn pop(call: &mut Call<'_, '_>, side: Side) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Takes up to `count` elements from one end, and writes an array of them.
-pub(super) fn take(list: &mut ListWriter<'_>, side: Side, count: usize, output: &mut Output) {
+/// Takes up to `count` elements from one end, and shows each to `visit`.
+pub(super) fn take(list: &mut ListWriter<'_>, side: Side, count: usize, visit: impl FnMut(Element<'_>)) {
     let length = list.list().len();
     let count = count.min(length);
-    output.array(count);
     match side {
         Side::Left => {
-            list.list().elements_from(0).take(count).for_each(|element| element.write(output));
+            list.list().elements_from(0).take(count).for_each(visit);
             list.remove_range(0..count);
         }
         Side::Right => {
-            list.list().elements_before(length).take(count).for_each(|element| element.write(output));
+            list.list().elements_before(length).take(count).for_each(visit);
             list.remove_range(length - count..length);
         }
     }

@@ -290,7 +290,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
     /// Serves the commands that wait for keys which were just written.
     #[cold]
     pub(super) fn serve_waiters(&mut self) {
-        self.call.services.key_waiters.serve(self.call.keyspace, self.call.effects);
+        self.call.services.key_waiters.serve(self.call.keyspace);
     }
 
     /// Whether the command needs the gate alone: by its row, or as an EXEC of such commands.

@@ -34,8 +34,8 @@ use crate::delivery::Effects;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, Snapshot};
-use crate::store::AccessContext;
 use crate::store::eviction;
+use crate::store::{AccessContext, Keyspace};
 use crate::wait::Lost;
 use batch::BatchExecutor;
 
@@ -295,8 +295,22 @@ impl Executor {
 
     /// Ends the waiting of a command.
     pub fn cancel(&mut self, blocked: &dyn BlockedCommand) {
-        blocked.cancel(&self.services, self.services.clock.now(), &mut self.workspace.effects);
-        self.services.fan_out.deliver(&mut self.workspace.effects);
+        self.visit(|services, keyspace, effects| blocked.cancel(services, keyspace, effects));
+    }
+
+    /// Lets `step` work on the store within the gate, without a command.
+    fn visit(&mut self, step: impl FnOnce(&Services, &mut Keyspace<'_>, &mut Effects)) {
+        let Executor { services, workspace, .. } = self;
+        let (gate, mut keyspace) = batch::enter(services, workspace, true);
+        step(services, &mut keyspace, &mut workspace.effects);
+        services.key_waiters.serve(&mut keyspace);
+        services.settle(workspace.slot, &mut keyspace);
+        let discarded = keyspace.take_discarded();
+        if !discarded.is_empty() {
+            workspace.effects.discard(discarded);
+        }
+        drop(gate);
+        services.fan_out.deliver(&mut workspace.effects);
     }
 
     /// Ends the transaction of a client that has gone, and all that it holds in services.

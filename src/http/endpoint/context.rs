@@ -164,7 +164,7 @@ impl Context {
         };
         let result = step(&mut visit);
         visit.keyspace.unlock();
-        services.key_waiters.serve(&mut visit.keyspace, visit.effects);
+        services.key_waiters.serve(&mut visit.keyspace);
         services.settle(self.0.slot, &mut visit.keyspace);
         drop((gate, random));
         services.fan_out.deliver(&mut effects);

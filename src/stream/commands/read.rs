@@ -10,10 +10,11 @@ use quartet_protocol::resp::Output;
 
 use super::words::{Words, number, text};
 use super::{Answer, ROW, put, stream, ticket};
-use crate::clock::{Clock, Now};
+use crate::clock::Clock;
 use crate::command::{BlockedCommand, Call, Command, Continuation, Flow, Handler, Services};
 use crate::delivery::Effects;
 use crate::refusal::Refusal;
+use crate::store::Keyspace;
 use crate::stream::api::get::Start;
 use crate::stream::getting::filter_of;
 use crate::stream::json::Time;
@@ -163,7 +164,7 @@ impl BlockedCommand for Reading {
         output.null();
     }
 
-    fn cancel(&self, _: &Services, _: Now, _: &mut Effects) {
+    fn cancel(&self, _: &Services, _: &mut Keyspace<'_>, _: &mut Effects) {
         self.settled.close();
         self.forget_timeout();
     }
