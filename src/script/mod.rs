@@ -13,6 +13,7 @@ mod running;
 mod service;
 mod shebang;
 mod texts;
+mod walk;
 
 pub use service::SERVICE;
 pub use texts::Scripts;

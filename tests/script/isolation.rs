@@ -93,3 +93,23 @@ fn a_script_without_end_is_stopped_and_undone() {
                 for i = 1, 30000000 do local x = i * 2 end return 'ended'";
     assert_eq!(scripts.eval(told), "ended");
 }
+
+#[test]
+fn large_tables_are_written_and_read() {
+    let mut scripts = Scripts::start(&[]);
+    let filled = "local t = {} for i = 1, 20000 do t['key' .. i] = 'value' .. i end ";
+    assert_eq!(scripts.eval(&format!("{filled} return #cjson.encode(t)")), "457789");
+    assert_eq!(
+        scripts.eval(&format!(
+            "{filled} local n = 0 for _ in pairs(cmsgpack.unpack(cmsgpack.pack(t))) do n = n + 1 end return n"
+        )),
+        "20000"
+    );
+    assert_eq!(
+        scripts.eval("local t = {} for i = 1, 20000 do t[i] = {i} end return #cjson.encode(t)"),
+        "148895"
+    );
+    scripts.client.hello();
+    assert_eq!(scripts.eval(&format!("{filled} return {{map = t}}")).matches("value").count(), 20000);
+    assert_eq!(scripts.eval(&format!("{filled} return {{set = t}}")).matches("key").count(), 20000);
+}

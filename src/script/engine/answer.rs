@@ -1,13 +1,12 @@
 //! The value that a script returns, as a reply.
 
-use std::vec::IntoIter;
-
-use mlua::{LuaString, Table, Value};
+use mlua::{Function, LuaString, Table, Value};
 use quartet_protocol::resp::{Output, Version};
 
-/// Tables within tables that are written; deeper ones become an error in their place.  Redis has room on Lua's stack for so
-/// many.
-const NESTING_MAX: usize = 7995;
+use crate::script::walk::Walk;
+
+/// Tables within tables that are written; deeper ones become an error in their place, as in Redis, which has room for 7,995.
+const NESTING_MAX: usize = 2000;
 
 /// Lua is out of room for a value that is nested too deeply.
 const TOO_DEEP: &str = "ERR reached lua stack limit";
@@ -16,24 +15,36 @@ const TOO_DEEP: &str = "ERR reached lua stack limit";
 enum Open {
     /// An array, and how many of its elements are written.
     Array { table: Table, written: usize, length: usize },
-    /// What is left of a map or a set.
-    Values(IntoIter<Value>),
+    /// A map, and the value of the key that is written.
+    Map { pairs: Walk, value: Option<Value> },
+    /// A set, whose members are the keys of the table.
+    Set(Walk),
 }
 
-/// Writes the reply.  `version` is what the script has asked for; the client's own decides how values are spelled.
-pub(super) fn write(value: &Value, version: Version, output: &mut Output) -> mlua::Result<()> {
+/// Writes the reply.  `next` is Lua's own function.  `version` is what the script has asked for; the client's own decides how values are spelled.
+pub(super) fn write(
+    value: &Value,
+    version: Version,
+    next: &Function,
+    output: &mut Output,
+) -> mlua::Result<()> {
     let mut open = Vec::new();
     open.extend(begin(value, version, output, 0)?);
     while let Some(last) = open.last_mut() {
-        let next = match last {
+        let part = match last {
             Open::Array { written, length, .. } if written == length => None,
             Open::Array { table, written, .. } => {
                 *written += 1;
                 Some(table.raw_get::<Value>(*written)?)
             }
-            Open::Values(values) => values.next(),
+            Open::Map { value: value @ Some(_), .. } => value.take(),
+            Open::Map { pairs, value } => pairs.step(next)?.map(|(key, its)| {
+                *value = Some(its);
+                key
+            }),
+            Open::Set(members) => members.step(next)?.map(|(member, _)| member),
         };
-        match next {
+        match part {
             Some(value) => {
                 let inner = begin(&value, version, output, open.len())?;
                 open.extend(inner);
@@ -78,14 +89,12 @@ fn begin_table(table: &Table, output: &mut Output) -> mlua::Result<Option<Open>>
         return Ok(None);
     }
     if let Value::Table(map) = table.raw_get("map")? {
-        let values = parts(&map, |values, key, value| values.extend([key, value]))?;
-        output.map(values.len() / 2);
-        return Ok(Some(Open::Values(values.into_iter())));
+        output.map(pair_count(&map)?);
+        return Ok(Some(Open::Map { pairs: Walk::new(&map), value: None }));
     }
     if let Value::Table(set) = table.raw_get("set")? {
-        let values = parts(&set, |values, member, _| values.push(member))?;
-        output.set(values.len());
-        return Ok(Some(Open::Values(values.into_iter())));
+        output.set(pair_count(&set)?);
+        return Ok(Some(Open::Set(Walk::new(&set))));
     }
     if let Value::String(digits) = table.raw_get("big_number")? {
         let digits = String::from_utf8_lossy(&digits.as_bytes()).replace(['\r', '\n'], " ");
@@ -126,14 +135,13 @@ fn write_verbatim(format: &LuaString, text: &LuaString, output: &mut Output) {
     }
 }
 
-/// The parts of a table as `add` takes them.
-fn parts(table: &Table, add: impl Fn(&mut Vec<Value>, Value, Value)) -> mlua::Result<Vec<Value>> {
-    let mut values = Vec::new();
-    table.for_each(|key, value| {
-        add(&mut values, key, value);
+fn pair_count(table: &Table) -> mlua::Result<usize> {
+    let mut count = 0;
+    table.for_each(|_: Value, _: Value| {
+        count += 1;
         Ok(())
     })?;
-    Ok(values)
+    Ok(count)
 }
 
 /// The number of elements before the first nil.

@@ -52,6 +52,8 @@ pub(crate) struct Engine {
     run: Function,
     /// Sets the libraries back between runs.
     resets: Resets,
+    /// Lua's own `next`.
+    next: Function,
     compiled: HashMap<ScriptId, Compiled>,
     progress: Rc<Progress>,
     room: RefCell<Room>,
@@ -160,9 +162,9 @@ impl Engine {
     /// If there is no memory for it.
     pub(crate) fn new() -> mlua::Result<Engine> {
         let progress = Rc::<Progress>::default();
-        let World { lua, world, run, resets } = sandbox::open(&progress)?;
+        let World { lua, world, run, resets, next } = sandbox::open(&progress)?;
         let room = RefCell::default();
-        Ok(Engine { lua, world, run, resets, compiled: HashMap::new(), progress, room })
+        Ok(Engine { lua, world, run, resets, next, compiled: HashMap::new(), progress, room })
     }
 
     /// The script of this id, if this thread has compiled it and the server that has these scripts has not forgotten it.
@@ -217,7 +219,7 @@ impl Engine {
     /// Writes what a script has returned as its reply.
     pub(crate) fn answer(&self, value: &Value, version: Version, output: &mut Output) {
         let before = output.mark();
-        if let Err(error) = answer::write(value, version, output) {
+        if let Err(error) = answer::write(value, version, &self.next, output) {
             output.truncate(before);
             output.error(format!("ERR {}", Raised::of(&error)));
         }

@@ -41,12 +41,15 @@ pub(super) struct World {
     pub(super) run: Function,
     /// Sets the libraries back between runs.
     pub(super) resets: Resets,
+    /// Lua's own `next`.
+    pub(super) next: Function,
 }
 
 /// Makes a state of Lua.
 pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
     let lua = Lua::new_with(libraries, LuaOptions::new())?;
+    let next = lua.globals().raw_get("next")?;
     let looking = Rc::clone(progress);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |_, _| {
         looking.look_at_clock().map(|()| VmState::Continue)
@@ -91,7 +94,7 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
         load(lua, &globals_of_chunks, &text, &name)
     };
     globals.raw_set("load", lua.create_function(load_pieces)?)?;
-    Ok(World { lua, world, run, resets })
+    Ok(World { lua, world, run, resets, next })
 }
 
 /// Compiles a chunk, but no bytecode; returns nothing and the reason if it cannot.

@@ -1,13 +1,12 @@
 //! Values of Lua as JSON.
 
-use std::vec::IntoIter;
-
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 use super::{Invalid, NESTING_MAX, Options};
 use crate::script::arguments::{Given, type_name};
 use crate::script::number_text::general_text;
 use crate::script::raised::located;
+use crate::script::walk::Walk;
 
 /// `cjson.encode`.
 pub(super) fn encode(lua: &Lua, values: MultiValue, options: &Options) -> mlua::Result<LuaString> {
@@ -23,7 +22,7 @@ pub(super) fn encode(lua: &Lua, values: MultiValue, options: &Options) -> mlua::
 /// A table that is being written.
 enum Open {
     Array { table: Table, written: i64, length: i64 },
-    Object { pairs: IntoIter<(Value, Value)>, is_first: bool },
+    Object { pairs: Walk, is_first: bool },
 }
 
 struct Writer<'e> {
@@ -48,7 +47,7 @@ impl Writer<'_> {
                     }
                     Some(table.raw_get::<Value>(*written)?)
                 }
-                Open::Object { pairs, is_first } => match pairs.next() {
+                Open::Object { pairs, is_first } => match pairs.step(&self.options.next)? {
                     Some((key, value)) => {
                         if !std::mem::take(is_first) {
                             self.text.push(b',');
@@ -129,10 +128,7 @@ impl Writer<'_> {
         }
         let (first, open) = match self.array_length(table)? {
             Some(length) if length > 0 => (b'[', Open::Array { table: table.clone(), written: 0, length }),
-            _ => {
-                let pairs = table.pairs().collect::<mlua::Result<Vec<_>>>()?;
-                (b'{', Open::Object { pairs: pairs.into_iter(), is_first: true })
-            }
+            _ => (b'{', Open::Object { pairs: Walk::new(table), is_first: true }),
         };
         self.text.push(first);
         self.open.push(open);

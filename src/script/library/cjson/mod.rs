@@ -6,7 +6,7 @@ mod encode;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use mlua::{IntoLua, LightUserData, Lua, MultiValue, Table, Value};
+use mlua::{Function, IntoLua, LightUserData, Lua, MultiValue, Table, Value};
 
 use super::Resets;
 use crate::script::arguments::Given;
@@ -40,10 +40,12 @@ struct Options {
     keeps_buffer: Cell<bool>,
     encode_invalid: Cell<Invalid>,
     decodes_invalid: Cell<bool>,
+    /// Lua's own `next`.
+    next: Function,
 }
 
 impl Options {
-    fn new() -> Rc<Options> {
+    fn new(next: Function) -> Rc<Options> {
         let options = Options {
             sparse_as_objects: Cell::new(false),
             sparse_ratio: Cell::new(0),
@@ -54,6 +56,7 @@ impl Options {
             keeps_buffer: Cell::new(true),
             encode_invalid: Cell::new(Invalid::Refused),
             decodes_invalid: Cell::new(true),
+            next,
         };
         options.reset();
         Rc::new(options)
@@ -74,7 +77,7 @@ impl Options {
 
 /// The library.  What a script sets lasts until it ends.
 pub(super) fn open(lua: &Lua, resets: &Resets) -> mlua::Result<Table> {
-    let options = Options::new();
+    let options = Options::new(lua.globals().raw_get("next")?);
     let own = Rc::clone(&options);
     let ours = resets.clone();
     resets.add(move || own.reset());
@@ -87,11 +90,9 @@ fn instance(lua: &Lua, options: &Rc<Options>, resets: &Resets) -> mlua::Result<T
     cjson.raw_set("encode", lua.create_function(move |lua, values| encode::encode(lua, values, &own))?)?;
     let own = Rc::clone(options);
     cjson.raw_set("decode", lua.create_function(move |lua, values| decode::decode(lua, values, &own))?)?;
-    let ours = resets.clone();
-    cjson.raw_set(
-        "new",
-        lua.create_function(move |lua, _: MultiValue| instance(lua, &Options::new(), &ours))?,
-    )?;
+    let (own, ours) = (Rc::clone(options), resets.clone());
+    let new = move |lua: &Lua, _: MultiValue| instance(lua, &Options::new(own.next.clone()), &ours);
+    cjson.raw_set("new", lua.create_function(new)?)?;
     for (name, most, change) in SETTINGS {
         let (own, ours) = (Rc::clone(options), resets.clone());
         let function = lua.create_function(move |lua, values| {
