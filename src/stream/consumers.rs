@@ -45,6 +45,8 @@ pub(super) struct Slot {
     pub(super) postponed: Vec<Effect>,
     /// The time at which it has something to do, as the hub has noted it.
     pub(super) deadline: Option<u64>,
+    /// When the next messages were stored that it delivers with their pauses, if those are in files.
+    pub(super) times: BTreeMap<u64, i64>,
     /// Where its last message was read, unless a thread runs it.
     pub(super) reading: Option<Reading>,
     /// It has read since the last housekeeping.
@@ -89,6 +91,7 @@ impl Slot {
             messages_per_turn: MESSAGES_PER_TURN,
             postponed: Vec::new(),
             deadline: None,
+            times: BTreeMap::new(),
             reading: None,
             has_read: false,
         };

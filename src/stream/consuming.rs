@@ -14,6 +14,7 @@ use super::consumers::{Consumers, Defined, Slot};
 use super::definition::{ConsumerDefinition, DeliverInterest};
 use super::pending::{Change, Then};
 use super::record::Record;
+use super::segment::ReadError;
 use super::shared::{Life, State, Stream, nanoseconds};
 use super::state::{Ahead, Missing, View};
 use super::store::lost;
@@ -131,15 +132,20 @@ impl Stream {
         created: ConsumerCreated,
         effects: &mut Effects,
     ) {
-        if let Err(error) = self.find_start(&mut defined) {
-            return created(self, Err(error), effects);
-        }
+        let start = match self.find_start(&mut defined) {
+            Ok(start) => start,
+            Err(error) => return created(self, Err(error::CONSUMER_CREATE.with(error)), effects),
+        };
         let name = Arc::clone(&defined.name);
         let then = Then::Call(Box::new(move |stream, synced, effects| match synced {
             Ok(()) => created(stream, Ok(name), effects),
             Err(Lost) => created(stream, Err(lost()), effects),
         }));
         let mut state = self.state.lock();
+        if let Some(time) = start {
+            // None of those that are on their way is passed over.
+            defined.since = defined.since.or_else(|| Some(state.pending_since(time)));
+        }
         if defined.definition.memory_storage {
             let change = Change::DefineConsumer(Arc::new(defined));
             self.push(&mut state, Position::default(), change, then, effects);
@@ -157,17 +163,27 @@ impl Stream {
         self.change(&mut state, &record, Change::DefineConsumer(Arc::new(defined)), then, effects);
     }
 
-    /// Finds the first message of a consumer that begins at a time.
-    pub(super) fn find_start(self: &Arc<Stream>, defined: &mut Defined) -> Result<(), ApiError> {
+    /// Finds the first message of a consumer that begins at a time, and returns that time.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub(super) fn find_start(self: &Arc<Stream>, defined: &mut Defined) -> Result<Option<i64>, ReadError> {
         let rules = {
             let state = self.state.lock();
             Rules::defined(&defined.definition, state.data.definition(), &defined.name, 0)
         };
-        if let Start::Time(time) = rules.start {
-            let found = self.sequence_at(time).map_err(|error| error::CONSUMER_CREATE.with(error))?;
-            defined.since = found;
+        let Start::Time(time) = rules.start else { return Ok(None) };
+        defined.since = self.sequence_at(time)?;
+        Ok(Some(time))
+    }
+
+    /// The same while the journal is replayed, when nobody is there to be told of damage: the consumer then begins at the first
+    /// message that may be meant.
+    pub(super) fn find_start_anyway(self: &Arc<Stream>, defined: &mut Defined) {
+        if let Err(error) = self.find_start(defined) {
+            self.log_unreadable(&error);
+            defined.since = Some(self.state.lock().data.index.first());
         }
-        Ok(())
     }
 
     /// Applies the definition of a consumer: it begins, or continues by other rules.

@@ -1,6 +1,6 @@
 //! The changes of a stream that were appended to the journal and are not applied yet, since the disk may not have them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use roaring::RoaringTreemap;
@@ -76,13 +76,24 @@ pub(super) struct Entry {
     pub(super) then: Then,
 }
 
+/// The messages of a subject among the changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct OfSubject {
+    pub(super) count: u64,
+    /// The sequence of the last one.
+    pub(super) last: u64,
+}
+
 /// See the module's text.
 #[derive(Default)]
 pub(super) struct Pending {
     entries: VecDeque<Entry>,
-    /// The messages among them, and their bytes.
+    /// The messages among them, those that take no other's place, and the bytes of all.
     messages: u64,
+    added: u64,
     bytes: u64,
+    /// The messages by subject; noted from when somebody asks, since most streams never do.
+    by_subject: Option<HashMap<Box<[u8]>, OfSubject>>,
     /// The changes among them that are neither messages nor nothing.
     decisive: usize,
 }
@@ -101,6 +112,22 @@ impl Pending {
     /// Whether publishers are to be slowed down, so that it does not get full.
     pub(super) fn is_half_full(&self) -> bool {
         self.entries.len() >= CHANGES_MAX / 2 || self.bytes >= BYTES_MAX / 2
+    }
+
+    /// How many messages a stream has more once they are applied: those that take the place of another do not count.
+    pub(super) fn added(&self) -> u64 {
+        self.added
+    }
+
+    /// The messages of a subject among them.
+    pub(super) fn of_subject(&mut self, subject: &[u8]) -> OfSubject {
+        let Pending { entries, by_subject, .. } = self;
+        let by_subject = by_subject.get_or_insert_with(|| {
+            let mut noted = HashMap::new();
+            entries.iter().for_each(|entry| note(&mut noted, entry));
+            noted
+        });
+        by_subject.get(subject).copied().unwrap_or_default()
     }
 
     /// Whether there are changes that a decision has to wait for.
@@ -127,9 +154,11 @@ impl Pending {
     fn count(&mut self, entry: &Entry) {
         if let Change::Store(storing) = &entry.change {
             self.messages += 1;
+            self.added += u64::from(!storing.is_replacing);
             self.bytes += storing.size();
         }
         self.decisive += usize::from(entry.change.is_decisive());
+        self.by_subject.iter_mut().for_each(|noted| note(noted, entry));
     }
 
     pub(super) fn front(&self) -> Option<&Entry> {
@@ -140,7 +169,9 @@ impl Pending {
         let entry = self.entries.pop_front()?;
         if let Change::Store(storing) = &entry.change {
             self.messages -= 1;
+            self.added -= u64::from(!storing.is_replacing);
             self.bytes -= storing.size();
+            self.by_subject.iter_mut().for_each(|noted| forget(noted, &storing.subject));
         }
         self.decisive -= usize::from(entry.change.is_decisive());
         Some(entry)
@@ -174,5 +205,21 @@ impl Pending {
             Change::Store(storing) => Some(&**storing),
             _ => None,
         })
+    }
+}
+
+fn note(noted: &mut HashMap<Box<[u8]>, OfSubject>, entry: &Entry) {
+    let Change::Store(storing) = &entry.change else { return };
+    let of_subject = noted.entry(storing.subject.clone()).or_default();
+    of_subject.count += 1;
+    of_subject.last = of_subject.last.max(storing.sequence);
+}
+
+/// Forgets the first message of a subject.
+fn forget(noted: &mut HashMap<Box<[u8]>, OfSubject>, subject: &[u8]) {
+    let Some(of_subject) = noted.get_mut(subject) else { return };
+    of_subject.count -= 1;
+    if of_subject.count == 0 {
+        noted.remove(subject);
     }
 }

@@ -21,6 +21,9 @@ use crate::wait::Position;
 /// Messages that a consumer delivers in one turn, if they are not long.
 pub(super) const MESSAGES_PER_TURN: usize = 256;
 
+/// Messages of files that are read ahead for the times at which they were stored.
+const TIMES_PER_READ: usize = 32;
+
 /// Files whose directories are read for a turn that counts bytes.
 const FILES_PER_TURN: usize = 2;
 
@@ -71,6 +74,7 @@ impl Stream {
         let mut bytes = 0;
         loop {
             let now = self.hub.clock.now();
+            self.read_times(id);
             let work = self.with(|state| self.take_turn(state, id, now, effects));
             let mut work = match work {
                 Ok(Some(work)) => work,
@@ -97,6 +101,38 @@ impl Stream {
             slots.filter(|slot| slot.is_queued).map(|slot| slot.id).collect()
         };
         queued.into_iter().for_each(|id| self.run_consumer(id, effects));
+    }
+
+    /// Finds out when the next messages were stored that a consumer delivers with their pauses.  Messages in files tell that only
+    /// when they are read.
+    fn read_times(self: &Arc<Stream>, id: u64) {
+        let wanted = self.with_readable(|state| {
+            let Some(slot) = state.consumers.get_mut(id) else { return Ok(Vec::new()) };
+            let Some(until) = slot.consumer.original_until() else { return Ok(Vec::new()) };
+            let from = slot.consumer.report().delivered_stream + 1;
+            slot.times.retain(|sequence, _| *sequence >= from);
+            if !slot.times.is_empty() {
+                return Ok(Vec::new());
+            }
+            let filter = &slot.consumer.rules().filter;
+            let mut sequences = state.data.next_many(from, until, filter, TIMES_PER_READ)?;
+            sequences.retain(|sequence| state.data.contents.journaled.get(*sequence).is_none());
+            Ok(sequences)
+        });
+        let wanted = wanted.unwrap_or_default();
+        if wanted.is_empty() {
+            return;
+        }
+        let times: Vec<Option<i64>> =
+            wanted.iter().map(|sequence| self.read_one(*sequence, |message| message.time).ok()).collect();
+        let mut state = self.state.lock();
+        // One that cannot be read comes with the one before it.
+        let mut last = times.iter().find_map(|time| *time).unwrap_or(state.data.last_time);
+        let Some(slot) = state.consumers.get_mut(id) else { return };
+        for (sequence, time) in wanted.into_iter().zip(times) {
+            last = time.unwrap_or(last);
+            slot.times.insert(sequence, last);
+        }
     }
 
     /// Has a consumer run again after a while, because its turn came to nothing.
@@ -145,7 +181,9 @@ impl Stream {
         }
         // Its records would gather in memory while the disk takes nothing.
         let is_held_up = keeping != Keeping::Memory && self.hub.is_full();
-        let is_more = !is_held_up && slot.consumer.deliver(&mut turn, slot.messages_per_turn);
+        let timed = slot.times.len();
+        let most = if timed == 0 { slot.messages_per_turn } else { timed.min(slot.messages_per_turn) };
+        let is_more = !is_held_up && slot.consumer.deliver(&mut turn, most);
         slot.is_running = true;
         let next = slot.consumer.next_action(now);
         let retry = is_held_up.then(|| now.after(RETRY).micros());
@@ -223,7 +261,8 @@ impl Stream {
 /// Finds out what the turn of a consumer is going to ask for.
 fn look_ahead(slot: &Slot, data: &super::state::Data) -> Result<Ahead, Missing> {
     let filter = &slot.consumer.rules().filter;
-    let mut ahead = Ahead::default();
+    let times = slot.times.iter().map(|(sequence, time)| (*sequence, *time)).collect();
+    let mut ahead = Ahead { times, ..Ahead::default() };
     if slot.consumer.is_ready() && slot.consumer.counts_bytes() {
         let from = slot.consumer.report().delivered_stream + 1;
         // A turn's messages are seldom in more files.

@@ -108,6 +108,9 @@ impl Stream {
                 state.pending.push(Entry { end, ..entry });
                 continue;
             }
+            if let Change::Define(_) = &entry.change {
+                state.note_replaced(entry.end);
+            }
             let applied = self.apply_change(state, &entry.change, gone, now);
             self.tell_gone(state, gone);
             if let Err(missing) = applied {

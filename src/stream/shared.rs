@@ -56,6 +56,8 @@ pub(super) struct State {
     /// Messages that a consumer is done with, to be removed if no other consumer needs them.
     pub(super) consumed: Vec<u64>,
     pub(super) upkeep: Upkeep,
+    /// Definitions that were replaced since the last snapshot, each with the position of the change.
+    pub(super) replaced: Vec<(Position, StreamDefinition)>,
     pub(super) life: Life,
     /// A thread settles it, and another thread wants it settled once more.
     pub(super) is_settling: bool,
@@ -106,6 +108,7 @@ impl Stream {
             unsynced: VecDeque::new(),
             consumed: Vec::new(),
             upkeep: Upkeep::default(),
+            replaced: Vec::new(),
             life: Life::Announced,
             is_settling: false,
             is_wanted: false,
@@ -287,6 +290,21 @@ impl Stream {
 }
 
 impl State {
+    /// Notes that another definition is about to replace this one, with the change that ends at `position`.
+    pub(super) fn note_replaced(&mut self, position: Position) {
+        let is_noted = self.replaced.last().is_some_and(|(last, _)| *last == position);
+        if self.life == Life::There && !is_noted {
+            self.replaced.push((position, self.data.definition().clone()));
+        }
+    }
+
+    /// The definition that held at a place in the journal.  A snapshot from there on has to name that one: messages behind the place are
+    /// stored once more by its limits, until the change comes.
+    pub(super) fn definition_at(&self, position: Position) -> &StreamDefinition {
+        let replaced = self.replaced.iter().find(|(end, _)| *end > position);
+        replaced.map_or(self.data.definition(), |(_, former)| former)
+    }
+
     /// From which position on the disk has the next thing that is to be done; none if nothing is.
     pub(super) fn unsettled(&self) -> Option<Position> {
         let unsynced = self.unsynced.back().map(|(end, _)| *end);

@@ -189,10 +189,11 @@ impl Stream {
             (terms.lifetime, message.headers) = (Some(*lifetime), headers);
         }
         let message = &message;
-        if let Err(error) = state.admit(message)? {
-            return Ok(Made::known(Err(error), state));
-        }
-        Ok(self.append_message(state, message, wishes, &terms, now))
+        let is_replacing = match state.admit(message)? {
+            Ok(is_replacing) => is_replacing,
+            Err(error) => return Ok(Made::known(Err(error), state)),
+        };
+        Ok(self.append_message(state, message, wishes, &terms, is_replacing, now))
     }
 
     fn append_message(
@@ -201,6 +202,7 @@ impl Stream {
         message: &Incoming<'_>,
         wishes: &Wishes<'_>,
         terms: &Terms<'_>,
+        is_replacing: bool,
         now: i64,
     ) -> Decided {
         let sequence = state.last_sequence() + 1;
@@ -224,6 +226,7 @@ impl Stream {
             lifetime: terms.lifetime,
             due: terms.schedule.map(|schedule| schedule.at),
             kept,
+            is_replacing,
         };
         if let Some(id) = wishes.message_id {
             state.data.ids.insert(id, sequence, now);
@@ -297,8 +300,21 @@ impl State {
         self.pending.newest().next().map_or(self.data.last_time, |last| last.time)
     }
 
+    /// The sequence of the first message on its way that was published at or after a time, or of the next one.
+    pub(super) fn pending_since(&self, time: i64) -> u64 {
+        let later = self.pending.newest().take_while(|message| message.time >= time);
+        later.last().map_or(self.last_sequence() + 1, |first| first.sequence)
+    }
+
     /// The sequence of the last message whose subject matches, pending ones included; zero if there is none.
-    fn last_on(&self, pattern: &[u8]) -> Result<u64, Missing> {
+    fn last_on(&mut self, pattern: &[u8]) -> Result<u64, Missing> {
+        if subject::is_literal(pattern) {
+            let pending = self.pending.of_subject(pattern);
+            if pending.count > 0 {
+                return Ok(pending.last);
+            }
+            return Ok(self.data.last_matching(u64::MAX, &Filter::of([pattern]))?.unwrap_or(0));
+        }
         let mut pending = self.pending.newest();
         if let Some(last) = pending.find(|message| subject::matches(pattern, &message.subject)) {
             return Ok(last.sequence);
@@ -306,20 +322,20 @@ impl State {
         Ok(self.data.last_matching(u64::MAX, &Filter::of([pattern]))?.unwrap_or(0))
     }
 
-    /// Whether there is room for a message, pending ones included.
-    fn admit(&self, message: &Incoming<'_>) -> Result<Result<(), ApiError>, Missing> {
+    /// Whether there is room for a message, pending ones included; if there is, whether it takes the place of another one.
+    fn admit(&mut self, message: &Incoming<'_>) -> Result<Result<bool, ApiError>, Missing> {
         if !self.data.refuses_when_full() {
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         }
-        let (messages, bytes) = self.pending.stored();
-        let is_same = |pending: &&Storing| *pending.subject == *message.subject;
         let of_subject = match self.data.limits().max_messages_per_subject {
-            Some(_) => self.pending.newest().filter(is_same).count() as u64,
+            Some(_) => self.pending.of_subject(message.subject).count,
             None => 0,
         };
+        let beside = Beside { messages: self.pending.added(), bytes: self.pending.stored().1, of_subject };
         let size = message_size(message.subject.len(), message.headers.len(), message.payload.len());
-        let admitted = self.data.admit(message.subject, size, Beside { messages, bytes, of_subject })?;
-        Ok(admitted.map_err(|full| error::STORE_FAILED.with(full)))
+        let admitted = self.data.admit(message.subject, size, beside)?;
+        let is_replacing = self.data.limits().is_replacing(self.data.index(), beside, message.subject);
+        Ok(admitted.map(|()| is_replacing).map_err(|full| error::STORE_FAILED.with(full)))
     }
 }
 

@@ -78,3 +78,34 @@ fn so_many_bytes_of_all_streams_wait_for_a_disk_that_hangs() {
         kept.put(name, &[], "x");
     }
 }
+
+#[test]
+fn a_message_on_its_way_takes_the_place_of_one_of_its_subject() {
+    let mut kept = KeptStreams::new();
+    kept.create("KEYS", r#""subjects":["keys.*"],"max_msgs_per_subject":1,"max_msgs":2,"discard":"new""#);
+    for subject in ["keys.1", "keys.1", "keys.2", "keys.1", "keys.3"] {
+        kept.publish(subject, &format!("_INBOX.{subject}"), "", "x");
+    }
+    kept.carry_on();
+    let told: Vec<String> = kept.got().into_iter().map(|got| got.contents).collect();
+    let stored = |sequence| format!(r#"{{"stream":"KEYS","seq":{sequence}}}"#);
+    assert_eq!(told[..4], [stored(1), stored(2), stored(3), stored(4)]);
+    assert!(told[4].contains("maximum messages exceeded"), "{told:?}");
+    assert_eq!(kept.sequences("KEYS"), [3, 4]);
+}
+
+#[test]
+fn a_message_on_its_way_is_the_last_of_its_subject() {
+    let mut kept = KeptStreams::new();
+    kept.create("KEYS", r#""subjects":["keys.*"]"#);
+    let expecting = |last: u64| format!("NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: {last}\r\n\r\n");
+    for (subject, last) in [("keys.1", 0), ("keys.1", 1), ("keys.2", 0), ("keys.1", 1), ("keys.1", 2)] {
+        kept.publish(subject, "_INBOX.told", &expecting(last), "x");
+    }
+    kept.carry_on();
+    let told: Vec<bool> = kept.got().into_iter().map(|got| got.contents.contains("\"error\"")).collect();
+    assert_eq!(told, [false, false, false, true, false]);
+    kept.publish("keys.1", "_INBOX.told", &expecting(4), "x");
+    kept.carry_on();
+    assert_eq!(kept.got()[0].contents, r#"{"stream":"KEYS","seq":5}"#);
+}

@@ -1,5 +1,7 @@
 //! What streams do by themselves, over losses of power: once, and never what a publisher was not told of.
 
+use std::time::Duration;
+
 use crate::support::kept_streams::{Got, KeptStreams};
 use crate::support::simulated_disk::Survival;
 
@@ -168,4 +170,43 @@ fn the_id_of_a_message_that_went_is_known_after_a_start() {
     let again = kept.ask_on("s.1", &[("Nats-Msg-Id", "a")], "x");
     assert!(again[0].contents.contains("\"duplicate\": true"), "{again:?}");
     assert_eq!(kept.sequences("S"), [0; 0]);
+}
+
+#[test]
+fn a_replay_with_the_original_pauses_has_them_for_messages_of_files_too() {
+    let mut kept = KeptStreams::new();
+    kept.create("S", r#""subjects":["s"]"#);
+    for payload in ["one", "two", "three"] {
+        kept.put("s", &[], payload);
+        kept.after(1000);
+    }
+    kept.snapshot();
+    let config = r#"{"name":"C","deliver_subject":"deliver","ack_policy":"none","replay_policy":"original"}"#;
+    kept.subscribe("deliver");
+    let body = format!(r#"{{"stream_name":"S","config":{config}}}"#);
+    let got = kept.ask_on("$JS.API.CONSUMER.CREATE.S.C", &[], &body);
+    assert_eq!(got.last().map(|got| &*got.contents), Some("one"));
+    let payloads = |got: Vec<Got>| got.into_iter().map(|got| got.contents).collect::<Vec<_>>();
+    assert_eq!(payloads(kept.advance()), [""; 0]);
+    for payload in ["two", "three"] {
+        assert_eq!(payloads(kept.after(999)), [""; 0]);
+        assert_eq!(payloads(kept.after(1)), [payload]);
+    }
+}
+
+#[test]
+fn a_consumer_that_begins_at_a_time_passes_over_no_message_on_its_way() {
+    let mut kept = KeptStreams::new();
+    kept.create("S", r#""subjects":["s"]"#);
+    kept.publish("s", "", "", "before");
+    kept.clock.advance(Duration::from_millis(1000));
+    let start = "2027-01-15T08:00:00.5Z";
+    let config = format!(
+        r#"{{"durable_name":"C","deliver_policy":"by_start_time","opt_start_time":"{start}","ack_policy":"explicit"}}"#
+    );
+    let body = format!(r#"{{"stream_name":"S","config":{config}}}"#);
+    kept.publish("$JS.API.CONSUMER.CREATE.S.C", "", "", &body);
+    kept.publish("s", "", "", "behind");
+    kept.carry_on();
+    assert_eq!(kept.json("CONSUMER.INFO.S.C", "")["num_pending"], 1);
 }

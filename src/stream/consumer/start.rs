@@ -95,6 +95,11 @@ impl Consumer {
         }
     }
 
+    /// Up to which sequence messages come with the pauses in which they were published; none if no more do.
+    pub fn original_until(&self) -> Option<u64> {
+        self.original.as_ref().map(|original| original.until).filter(|until| self.position < *until)
+    }
+
     /// When a message of a replay with the original pauses is due; none if that is now.
     pub(super) fn original_due(&mut self, turn: &Turn<'_>, sequence: u64) -> Option<u64> {
         let original = self.original.take_if(|original| sequence > original.until);

@@ -49,9 +49,9 @@ impl fmt::Display for Full {
 /// Messages that are on their way into a stream and count, though the index does not have them yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Beside {
-    /// How many there are.
+    /// How many there are that take no other's place.
     pub messages: u64,
-    /// Their bytes.
+    /// The bytes of all.
     pub bytes: u64,
     /// How many of them are on the subject that is asked about.
     pub of_subject: u64,
@@ -97,9 +97,7 @@ impl Limits {
             return Ok(());
         }
         let known = index.subject(subject);
-        let subject_max = self.max_messages_per_subject.unwrap_or(u64::MAX);
-        let count = known.map_or(0, |known| known.count) + beside.of_subject;
-        let is_replacing = count >= subject_max;
+        let is_replacing = self.is_replacing(index, beside, subject);
         if is_replacing && self.discard_new_per_subject {
             return Err(Full::Subject);
         }
@@ -120,6 +118,12 @@ impl Limits {
     /// Whether messages leave by number or bytes at all.
     pub fn are_some(&self) -> bool {
         self.max_messages.or(self.max_bytes).or(self.max_messages_per_subject).is_some()
+    }
+
+    /// Whether a message on `subject` takes the place of the oldest there, as there are as many as may be.
+    pub fn is_replacing(&self, index: &Index, beside: Beside, subject: &[u8]) -> bool {
+        let count = || index.subject(subject).map_or(0, |known| known.count) + beside.of_subject;
+        self.max_messages_per_subject.is_some_and(|max| count() >= max)
     }
 
     /// The next message that leaves after one was stored on `subject`, by number and bytes.  To be asked again after that

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::super::reading::ReadError;
 use super::super::running::Reading;
-use super::super::segment::{Appender, FileId, Segment, rewrite, segment_bytes};
+use super::super::segment::{self, Appender, FileId, Segment, rewrite, segment_bytes};
 use super::super::shared::{Keeping, Life, Stream};
 use super::super::state::Place;
 use crate::delivery::Effects;
+use crate::journal;
 use crate::wait::{Lost, Position, thread_waker};
 
 /// A message that is to be moved.
@@ -106,8 +108,12 @@ impl Stream {
                 Ok(appended) => appended.map_err(io::Error::other)?,
                 Err(error) => {
                     let is_stored = self.state.lock().data.index.is_stored(*sequence);
-                    if is_stored {
+                    if is_stored && !is_damage(&error) {
                         return Err(io::Error::other(error));
+                    }
+                    if is_stored {
+                        // The snapshot of all services is not to fail because of it: who asks for it gets an error.
+                        tracing::error!(stream = &*self.name, sequence, %error, "a message is lost");
                     }
                 }
             }
@@ -151,6 +157,16 @@ impl Stream {
             }
         }
     }
+}
+
+/// Whether a message can never be read, however often that is tried.
+fn is_damage(error: &ReadError) -> bool {
+    matches!(
+        error,
+        ReadError::NoMessage
+            | ReadError::Journal(journal::ReadError::Damaged { .. })
+            | ReadError::File(segment::ReadError::Damaged(_))
+    )
 }
 
 /// How long a thread waits before it looks again whether another one has applied the changes.

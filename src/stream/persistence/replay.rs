@@ -57,7 +57,7 @@ impl Streams {
                 let definition = ConsumerDefinition::read_kept(definition)?;
                 let mut defined =
                     Defined { id: consumer, name: name.into(), created, definition, since: None };
-                stream.find_start(&mut defined).map_err(|error| error.to_string())?;
+                stream.find_start_anyway(&mut defined);
                 self.hub().note_consumer(consumer);
                 stream.replay_change(&Change::DefineConsumer(Arc::new(defined)), now)
             }

@@ -178,7 +178,7 @@ impl Persistent for PersistentStreams {
             let mut named = Vec::new();
             for stream in streams.all_listed() {
                 if let Some(extent) = stream.move_before(cut).map_err(failed)? {
-                    write_stream(&stream, &extent, snapshot, &mut named);
+                    write_stream(&stream, &extent, cut, snapshot, &mut named);
                     snapshot.spill();
                 }
             }

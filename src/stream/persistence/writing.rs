@@ -6,21 +6,24 @@ use super::super::segment::FileId;
 use super::super::shared::{Keeping, Life, Stream};
 use super::mover::Extent;
 use crate::journal::Snapshot;
+use crate::wait::Position;
 
-/// Writes the records of a stream, as far as `extent` goes, and adds its files to `named`.
+/// Writes the records of a stream, as far as `extent` goes, for a snapshot from the place `cut` in the journal on, and adds its files to `named`.
 pub(super) fn write_stream(
     stream: &Stream,
     extent: &Extent,
+    cut: Position,
     snapshot: &mut Snapshot,
     named: &mut Vec<FileId>,
 ) {
     let now = stream.hub.clock.now();
-    let state = stream.state.lock();
+    let mut state = stream.state.lock();
+    state.replaced.retain(|(end, _)| *end > cut);
     if state.life == Life::Gone {
         return;
     }
     let (data, id, last) = (&state.data, stream.id, extent.last);
-    let definition = data.definition().kept();
+    let definition = state.definition_at(cut).kept();
     let is_kept = state.keeping(&stream.hub) != Keeping::Memory;
     let begin = data.definition().first_sequence.max(1);
     let wall = super::super::shared::nanoseconds(now);

@@ -35,6 +35,8 @@ pub(crate) struct Storing {
     pub due: Option<i64>,
     /// Its contents, if they are kept in memory.
     pub kept: Option<Arc<Kept>>,
+    /// It takes the place of an earlier message of its subject, since there are as many as may be.
+    pub is_replacing: bool,
 }
 
 impl Storing {
@@ -54,6 +56,7 @@ impl Storing {
             lifetime: terms.lifetime,
             due: terms.schedule.map(|schedule| schedule.at),
             kept: None,
+            is_replacing: false,
         }
     }
 

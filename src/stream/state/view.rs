@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use super::{Data, Missing};
 use crate::stream::consumer::messages::{Messages, Size};
 use crate::stream::filter::Filter;
+use crate::stream::segment::message_size;
 
 /// What was found out for a consumer before its turn, because that may need the disk.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +51,8 @@ impl<'s> View<'s> {
             sizes.clear();
             let looked_up =
                 self.data.contents.sizes_from(sequence, SIZES_AT_ONCE, |sequence, subject, size| {
-                    // A directory tells the length of both parts together.
-                    let payload = (size as usize).saturating_sub(subject);
+                    // A directory tells what both parts count for together.
+                    let payload = size.saturating_sub(message_size(subject, 0, 0)) as usize;
                     sizes.push_back((sequence, Size { subject, headers: 0, payload }));
                 });
             self.known(looked_up, ());
