@@ -160,6 +160,11 @@ fn values_are_equal(ours: &Value, theirs: &Value, slack: i64) -> bool {
             ours.len() == theirs.len()
                 && ours.iter().zip(theirs).all(|(ours, theirs)| values_are_equal(ours, theirs, slack))
         }
+        // Redis 7.0 writes such a score with an exponent, 7.2 with all its digits.
+        (Value::Bulk(ours), Value::Bulk(theirs)) if ours != theirs => {
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
+            number(ours).is_some_and(|ours| ours.abs() > 1e17 && number(theirs) == Some(ours))
+        }
         _ => ours == theirs,
     }
 }
