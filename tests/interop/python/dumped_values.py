@@ -5,7 +5,7 @@ import sys
 import redis
 
 NUMBERS = 90
-KEYS = 3 * NUMBERS + 1
+KEYS = 5 * NUMBERS + 1
 
 source_port, destination_port, protocol = map(int, sys.argv[1:])
 
@@ -20,6 +20,8 @@ def fill(server):
             pipeline.set(f"string:{number}", number if number % 2 else f"text {number} " * number, px=1_000_000 + number)
             pipeline.hset(f"hash:{number}", mapping={f"field{field}": field * number for field in range(1 + number % 90)})
             pipeline.rpush(f"list:{number}", *(f"element{element}" for element in range(1 + number % 70)), number)
+            pipeline.sadd(f"set:{number}", *range(number, 2 * number + 1), *([f"member{number}"] if number % 2 else []))
+            pipeline.zadd(f"zset:{number}", {f"member{member}": member / 7 for member in range(1 + 2 * number)})
         pipeline.set(b"binary\x00\xff\r\n", bytes(range(256)))
         pipeline.execute()
 
@@ -42,6 +44,10 @@ def read(server, key):
             return server.hgetall(key)
         case b"list":
             return server.lrange(key, 0, -1)
+        case b"set":
+            return server.smembers(key)
+        case b"zset":
+            return server.zrange(key, 0, -1, withscores=True)
 
 
 def assert_same(one, other):
