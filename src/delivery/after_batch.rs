@@ -69,8 +69,9 @@ impl Effects {
 
     /// Does the work of the batch, up to so many rounds, and hands its messages over.
     pub(super) fn work(&mut self) {
-        self.put_requests_off();
         for _ in 0..ROUNDS_MAX {
+            // The work of a round may make requests, too.
+            self.put_requests_off();
             if self.works.is_empty() {
                 return;
             }
@@ -79,6 +80,7 @@ impl Effects {
             }
             self.hand_over_amid_batch();
         }
+        self.put_requests_off();
     }
 }
 

@@ -74,10 +74,19 @@ impl Recipients {
 
     /// One of them for whom so much waits that it should read before more is delivered.
     pub fn one_behind(&self) -> Option<&Arc<Outbox>> {
-        // Of a queue group one member gets a message, so that all are behind shows at the next one.
-        let members = self.matches.groups.iter().flat_map(|group| &group.members);
-        let mut all = self.matches.each.iter().chain(members).map(|wants| wants.outbox());
-        all.find(|outbox| outbox.bytes() > DELIVERED_AHEAD_MAX)
+        let is_behind = |outbox: &Arc<Outbox>| outbox.bytes() > DELIVERED_AHEAD_MAX;
+        // Of a queue group any member may get the next message.
+        let groups = self.matches.groups.iter().filter_map(|group| {
+            let all_behind = group.members.iter().all(|wants| is_behind(wants.outbox()));
+            group.members.first().filter(|_| all_behind).map(|wants| wants.outbox())
+        });
+        self.matches
+            .each
+            .iter()
+            .map(|wants| wants.outbox())
+            .filter(|outbox| is_behind(outbox))
+            .chain(groups)
+            .next()
     }
 }
 

@@ -102,6 +102,8 @@ impl Slot {
     /// Gives it another definition.
     pub(super) fn define(&mut self, definition: &ConsumerDefinition, fan_out: &FanOut) {
         self.definition.clone_from(definition);
+        // They are of the messages that the consumer wanted before.
+        self.times.clear();
         self.watch_receivers(fan_out);
     }
 

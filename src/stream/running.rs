@@ -36,6 +36,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long a consumer waits after a receiver has not taken a message.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// How long a consumer waits for one receiver to read before it goes on for all.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// Where a consumer has read last, so that it continues from there.
 #[derive(Default)]
 pub(super) struct Reading {
@@ -110,7 +113,7 @@ impl Stream {
             let Some(slot) = state.consumers.get_mut(id) else { return Ok(Vec::new()) };
             let Some(until) = slot.consumer.original_until() else { return Ok(Vec::new()) };
             let from = slot.consumer.report().delivered_stream + 1;
-            slot.times.retain(|sequence, _| *sequence >= from);
+            slot.times.retain(|sequence, _| *sequence >= from && state.data.index.is_stored(*sequence));
             if !slot.times.is_empty() {
                 return Ok(Vec::new());
             }
@@ -181,12 +184,14 @@ impl Stream {
         }
         // Its records would gather in memory while the disk takes nothing.
         let is_held_up = keeping != Keeping::Memory && self.hub.is_full();
+        // One that has left since would let another pass whose time is not known.
+        slot.times.retain(|sequence, _| data.index.is_stored(*sequence));
         let timed = slot.times.len();
         let most = if timed == 0 { slot.messages_per_turn } else { timed.min(slot.messages_per_turn) };
         let is_more = !is_held_up && slot.consumer.deliver(&mut turn, most);
         slot.is_running = true;
         let next = slot.consumer.next_action(now);
-        let retry = is_held_up.then(|| now.after(RETRY).micros());
+        let retry = is_held_up.then(|| now.after(PATIENCE).micros());
         let next = next.into_iter().chain(retry).min();
         self.hub.set_deadline((self.id, id), &mut slot.deadline, next, effects);
         self.hub.keep(self.id, slot.id, &wanted, keeping);
@@ -239,6 +244,9 @@ impl Stream {
         }
         let runner: Arc<dyn AfterBatch> = Arc::clone(&slot.runner) as _;
         if done.behind.as_ref().is_some_and(|receiver| receiver.once_taken(&runner)) {
+            // A receiver that does not read must not stop the others for good.
+            let next = Some(self.hub.clock.now().after(PATIENCE).micros());
+            self.hub.set_deadline((self.id, slot.id), &mut slot.deadline, next, effects);
             return false;
         }
         if bytes < BYTES_PER_TURN {

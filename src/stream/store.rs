@@ -164,7 +164,7 @@ impl Stream {
         if let Err(error) = self.admit(state) {
             return Ok(Decided::Refused(error));
         }
-        if state.pending.is_full() {
+        if state.keeping(&self.hub) != Keeping::Memory && state.pending.is_full() {
             return Ok(Decided::Refused(error::TOO_MANY_REQUESTS.error()));
         }
         let last_on = match wishes.expected_last_subject_sequence {

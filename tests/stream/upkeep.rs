@@ -32,10 +32,10 @@ fn interrupted(mut kept: KeptStreams, millis: u64) -> KeptStreams {
 #[test]
 fn a_marker_is_stored_once_over_losses_of_power() {
     let mut kept = KeptStreams::new();
-    let members = r#""subjects":["s.>"],"allow_msg_ttl":true,"allow_rollup_hdrs":true,"subject_delete_marker_ttl":3600000000000"#;
+    let members = r#""subjects":["s.>"],"allow_msg_ttl":true,"allow_rollup_hdrs":true,"subject_delete_marker_ttl":60000000000"#;
     kept.create("S", members);
-    kept.put("s.1", &[("Nats-TTL", "1s")], "x");
-    let mut kept = interrupted(kept, 1000);
+    kept.put("s.1", &[("Nats-TTL", "60s")], "x");
+    let mut kept = interrupted(kept, 60_000);
     assert_eq!(kept.stored("S"), [(2, "s.1".to_owned(), String::new())]);
 }
 

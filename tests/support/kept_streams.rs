@@ -96,6 +96,11 @@ impl KeptStreams {
     /// Has the messages moved to the streams' own files.
     pub(crate) fn snapshot(&mut self) {
         self.keeper.snapshot();
+        // Its thread waits for this writer, and settles streams: nothing of it may come later.
+        while self.keeper.is_writing_snapshot() {
+            self.carry_on();
+            std::thread::yield_now();
+        }
         self.carry_on();
     }
 

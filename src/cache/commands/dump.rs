@@ -60,8 +60,9 @@ fn restore(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if !options.replaces && call.keyspace.contains(&key) {
         return Err(Refusal::new("BUSYKEY Target key name already exists."));
     }
-    let lifetime = options.lifetime(call.arguments.at(2), call.now())?;
+    let time_left = time_left(call.arguments.at(2))?;
     let payload = Payload::open(call.arguments.at(3))?;
+    let lifetime = options.lifetime(time_left, call.now())?;
     // What is restored without a time left is understood all the same: a payload that is none is refused.
     let entry = make_entry(call, &key, &payload, lifetime.unwrap_or(Lifetime::Forever))?;
     let access = call.keyspace.access;
@@ -117,21 +118,26 @@ impl RestoreOptions {
     }
 
     /// How long the key lives; none if its time is over already.
-    fn lifetime(&self, ttl: &[u8], now: Now) -> Result<Option<Lifetime>, Refusal> {
-        let ttl = parse_integer(ttl).ok_or(Refusal::NOT_AN_INTEGER)?;
-        let Ok(millis) = u64::try_from(ttl) else {
-            return Err(Refusal::new("ERR Invalid TTL value, must be >= 0"));
-        };
-        if millis == 0 {
+    fn lifetime(&self, time_left: i64, now: Now) -> Result<Option<Lifetime>, Refusal> {
+        if time_left == 0 {
             return Ok(Some(Lifetime::Forever));
         }
         if self.has_wall_time {
-            let deadline = now.deadline_at_wall(ttl).filter(|&deadline| deadline > now.millis());
+            let deadline = now.deadline_at_wall(time_left).filter(|&deadline| deadline > now.millis());
             return Ok(deadline.map(Lifetime::Until));
         }
-        if now.wall_millis().checked_add(ttl).is_none() {
+        if now.wall_millis().checked_add(time_left).is_none() {
             return Err(Refusal::new("ERR invalid expire time in 'restore' command"));
         }
-        Ok(Some(Lifetime::Until(now.millis() + millis)))
+        Ok(Some(Lifetime::Until(now.millis() + time_left.unsigned_abs())))
     }
+}
+
+/// The time left in milliseconds, or a wall time, as the client has written it; 0 for no end.
+fn time_left(text: &[u8]) -> Result<i64, Refusal> {
+    let millis = parse_integer(text).ok_or(Refusal::NOT_AN_INTEGER)?;
+    if millis < 0 {
+        return Err(Refusal::new("ERR Invalid TTL value, must be >= 0"));
+    }
+    Ok(millis)
 }

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn names_are_found_in_either_case() {
-        assert!(is_of_redis(b"ZAdd", None) && is_of_redis(b"acl", Some(b"SETUSER")));
+        assert!(is_of_redis(b"GeoAdd", None) && is_of_redis(b"acl", Some(b"SETUSER")));
         assert!(!is_of_redis(b"nosuch", None) && !is_of_redis(b"client", Some(b"nosuch")));
     }
 }

@@ -291,6 +291,11 @@ impl Keeper {
         }
     }
 
+    /// Whether the thread of the last snapshot still runs.
+    pub fn is_writing_snapshot(&self) -> bool {
+        self.background.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// None if there can be no snapshot now; then it is tried again some time.
     fn begin_snapshot(&mut self) -> Option<Begun> {
         let journal = self.journal.as_ref()?;

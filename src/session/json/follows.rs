@@ -184,13 +184,17 @@ impl Run<'_> {
         {
             return Err(violation(&Violation::Subscription { pattern: forbidden.as_bytes(), group: None }));
         }
+        if patterns.is_empty() {
+            return Err(invalid("subject: the stream takes no subjects, so one must be named".to_owned()));
+        }
         let (next, gap) = place_of(request, &stream)?;
         let id = self.free_id(id)?;
         if !self.session.follows.has_room() {
             let message = format!("a client may follow {FOLLOWS_MAX} streams at a time");
             return Err(Failure::new(ErrorCode::TooMany, message));
         }
-        let filter = pattern.map_or_else(Filter::default, |pattern| Filter::of([pattern.as_bytes()]));
+        // Also without a pattern: the rights were checked for these subjects, and a stream may have others later.
+        let filter = Filter::of(patterns.iter().map(|pattern| pattern.as_bytes()));
         let follower = Follower::new(&stream, filter, next).ok_or_else(|| {
             Failure::new(ErrorCode::TooMany, "all clients together follow as many streams as they may")
         })?;

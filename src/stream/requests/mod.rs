@@ -16,9 +16,11 @@ mod streams;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::sync::{Arc, Weak};
 
+use crossbeam_utils::atomic::AtomicCell;
 use quartet_protocol::broker::headers::Headers;
 
 use self::answer::Asker;
@@ -122,20 +124,28 @@ impl Streams {
 
 /// Calls `then` once these streams have applied what was stored up to `position`, at once if they have.
 fn once_applied(
-    mut streams: Vec<Arc<Stream>>,
+    streams: Vec<Arc<Stream>>,
     position: Position,
     then: Box<dyn FnOnce(&mut Effects) + Send>,
     effects: &mut Effects,
 ) {
-    while let Some(stream) = streams.pop() {
-        if stream.is_behind(position) {
-            let go_on = move |_: &Arc<Stream>, _: Result<(), Lost>, effects: &mut Effects| {
-                once_applied(streams, position, then, effects);
-            };
-            return stream.once_readable(Box::new(go_on), effects);
-        }
+    let behind: Vec<_> = streams.into_iter().filter(|stream| stream.is_behind(position)).collect();
+    if behind.is_empty() {
+        return then(effects);
     }
-    then(effects);
+    // Side by side: one that began with the next would have as many calls within each other as there are streams.
+    let left = Arc::new((AtomicUsize::new(behind.len()), AtomicCell::new(Some(then))));
+    for stream in behind {
+        let left = Arc::clone(&left);
+        let count = move |_: &Arc<Stream>, _: Result<(), Lost>, effects: &mut Effects| {
+            if left.0.fetch_sub(1, AcqRel) == 1
+                && let Some(then) = left.1.take()
+            {
+                then(effects);
+            }
+        };
+        stream.once_readable(Box::new(count), effects);
+    }
 }
 
 /// One request while it is carried out.

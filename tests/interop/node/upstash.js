@@ -71,7 +71,7 @@ async function automatic_pipelining(client) {
 
 async function transaction(client) {
   assert.deepEqual(await client.multi().set("balance", 10).incrby("balance", 5).get("balance").exec(), ["OK", 15, 15]);
-  const refused = client.multi().set("balance", 1).lpush("balance", "x").exec();
+  const refused = client.multi().set("balance", 1).geoadd("balance", { longitude: 1, latitude: 1, member: "x" }).exec();
   await assert.rejects(refused, { name: "UpstashError" });
   assert.equal(await client.get("balance"), 15);
 }
