@@ -113,3 +113,18 @@ fn bytecode_is_refused_everywhere() {
     let code = "\u{1b}LuaQ";
     assert!(scripts.eval(code).starts_with("-ERR Error compiling script"));
 }
+
+#[test]
+fn a_long_pattern_takes_no_stack() {
+    let mut scripts = Scripts::start(&[]);
+    for call in ["find(s, p)", "match(s, p)", "gsub(s, p, '')", "gmatch(s, p)()", "gfind(s, p)()"] {
+        for pattern in ["a?", "a*", "a-", "()", "%a+"] {
+            let tried =
+                format!("local s, p = ('a'):rep(100000), ('{pattern}'):rep(100000) return string.{call}");
+            assert!(scripts.eval(&tried).contains("pattern too complex"), "{call} {pattern}");
+        }
+    }
+    assert_eq!(scripts.eval("local p = ('a?'):rep(100000) return (p .. 'x'):find(p, 1, true)"), "1");
+    assert_eq!(scripts.eval("return #(('ab'):rep(5000):gsub(('a'):rep(2), ''))"), "10000");
+    assert_eq!(scripts.eval("return (('k=v'):gsub('(%w+)=(%w+)', '%2=%1'))"), "v=k");
+}

@@ -1,5 +1,6 @@
 //! Unions, intersections and differences of sorted sets.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use quartet_protocol::resp::number::parse_integer;
@@ -235,15 +236,28 @@ fn combine(
         Operation::Difference => difference(call, keys)?,
     };
     members.sort_unstable_by(|(member, score), (other, other_score)| {
-        score.total_cmp(other_score).then_with(|| member.cmp(other))
+        // Zero and its negative are one score.
+        score.partial_cmp(other_score).unwrap_or(Ordering::Equal).then_with(|| member.cmp(other))
     });
     Ok(members)
 }
 
+/// The places of the keys, that of the smallest set first: of an intersection no other member can be missing from it, and sums
+/// of scores depend on the order, which is Redis' this way.
+fn by_size(call: &mut Call<'_, '_>, keys: &[Key<'_>]) -> Result<Vec<usize>, Refusal> {
+    let mut sizes: Vec<(usize, usize)> = Vec::with_capacity(keys.len());
+    for (place, key) in keys.iter().enumerate() {
+        sizes.push((call.keyspace.peek(key).map(Source::of).transpose()?.map_or(0, Source::len), place));
+    }
+    sizes.sort_unstable();
+    Ok(sizes.into_iter().map(|(_, place)| place).collect())
+}
+
 fn union(call: &mut Call<'_, '_>, keys: &[Key<'_>], options: &Options) -> Result<Vec<Scored>, Refusal> {
     let mut scores: HashMap<Box<[u8]>, f64> = HashMap::new();
-    for (key, weight) in keys.iter().zip(&options.weights) {
-        let Some(entry) = call.keyspace.peek(key) else { continue };
+    for place in by_size(call, keys)? {
+        let weight = options.weights[place];
+        let Some(entry) = call.keyspace.peek(&keys[place]) else { continue };
         Source::of(entry)?.for_each(|member, score| {
             let score = number_or_zero(weight * score);
             match scores.get_mut(member) {
@@ -260,14 +274,8 @@ fn intersection(
     keys: &[Key<'_>],
     options: &Options,
 ) -> Result<Vec<Scored>, Refusal> {
-    // The smallest set first: no member of another one can be missing from it.
-    let mut order: Vec<(usize, usize)> = Vec::with_capacity(keys.len());
-    for (place, key) in keys.iter().enumerate() {
-        order.push((call.keyspace.peek(key).map(Source::of).transpose()?.map_or(0, Source::len), place));
-    }
-    order.sort_unstable();
     let mut members: Vec<Scored> = Vec::new();
-    for (number, &(_, place)) in order.iter().enumerate() {
+    for (number, place) in by_size(call, keys)?.into_iter().enumerate() {
         let weight = options.weights[place];
         let Some(entry) = call.keyspace.peek(&keys[place]) else { return Ok(Vec::new()) };
         if number == 0 {

@@ -102,7 +102,10 @@ impl<'s> Call<'_, 's> {
         }
         // Nothing can be evicted under the locks that are held.
         let limit = self.settings.maxmemory;
-        let may_need_memory = limit != 0 && flags.contains(Flags::DENYOOM) && !inside.allows_oom;
+        // Once something is written, the rest is let through, so that nothing stays half done.
+        let has_written = inside.is_lasting || !inside.undo.is_empty();
+        let may_need_memory =
+            limit != 0 && flags.contains(Flags::DENYOOM) && !inside.allows_oom && !has_written;
         if may_need_memory && services.store.evictable_memory() > limit {
             return Err(Refusal::OUT_OF_MEMORY);
         }
@@ -113,7 +116,8 @@ impl<'s> Call<'_, 's> {
     /// held alone it runs even so, and `inside` notes that not all can be undone.
     fn prepare(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> bool {
         let (flags, group) = (row.command.flags, row.command.group.facts());
-        if flags.contains(Flags::READONLY) && self.keyspace.is_exclusive() {
+        // What cannot be undone as a whole need not be kept in parts.
+        if self.keyspace.is_exclusive() && (flags.contains(Flags::READONLY) || inside.is_lasting) {
             return true;
         }
         let may_be_undone = flags.contains(Flags::READONLY) || UNDONE_SERVICES.contains(&group.service);

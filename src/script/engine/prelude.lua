@@ -11,6 +11,7 @@ local getmetatable, setmetatable = getmetatable, setmetatable
 local rawget, rawset, next, unpack = rawget, rawset, next, unpack
 local pcall, xpcall = pcall, xpcall
 local insert, remove, sort, foreach = table.insert, table.remove, table.sort, table.foreach
+local find, match, gmatch, gsub = string.find, string.match, string.gmatch, string.gsub
 local resume = coroutine.resume
 local settled, plain, passed, is_abort = host.settled, host.plain, host.passed, host.is_abort
 
@@ -113,6 +114,46 @@ function globals.table.foreach(t, call)
   local result = foreach(real and copy(real) or t, call)
   return result
 end
+
+-- Patterns.  Lua calls itself for each of these signs and does not count how deep, so long patterns would take the stack of the
+-- server's thread.
+
+local SIGNS_MAX = 1000
+
+local function need_simple(pattern)
+  if type(pattern) ~= 'string' or #pattern <= SIGNS_MAX then return end
+  local _, signs = gsub(pattern, '[?*+%-()]', '')
+  if signs > SIGNS_MAX then error('pattern too complex', 3) end
+end
+
+-- So that the call of a library is not the last one of its wrapper.
+local function all(...) return ... end
+
+function globals.string.find(...)
+  local _, pattern, _, is_plain = ...
+  if not is_plain then need_simple(pattern) end
+  return all(find(...))
+end
+
+function globals.string.match(...)
+  local _, pattern = ...
+  need_simple(pattern)
+  return all(match(...))
+end
+
+function globals.string.gmatch(...)
+  local _, pattern = ...
+  need_simple(pattern)
+  return all(gmatch(...))
+end
+
+function globals.string.gsub(...)
+  local _, pattern = ...
+  need_simple(pattern)
+  return all(gsub(...))
+end
+
+globals.string.gfind = globals.string.gmatch
 
 -- Lua computes the number of results with 32 bits and does not see it when that overflows.  The stack has room for so many.
 local RESULTS_MAX = 8000
