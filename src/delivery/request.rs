@@ -65,8 +65,8 @@ impl Effects {
         }
     }
 
-    /// Notes that an answer to a request is among the messages so far, so the request is not done before these are handed over:
-    /// the answer to the next one, perhaps of another thread, comes behind it.
+    /// Notes that an answer to a request is in this batch.  The request ends when the batch is handed over, so that the next
+    /// answer, perhaps from another thread, cannot overtake it.
     pub fn note_answered(&mut self, request: &Arc<Unfinished>) {
         let is_noted = self.answered.last().is_some_and(|last| Arc::ptr_eq(last, request));
         if !is_noted && request.thread != thread::current().id() {
@@ -79,7 +79,7 @@ impl Effects {
         self.stored_until = position;
     }
 
-    /// Notes that the client of the batch has stored something, which is to count from when everything up to a position does.
+    /// Notes that the client of the batch has stored something, which is visible once everything up to this position is.
     pub fn note_stored(&mut self, position: Position) {
         self.stored_until = self.stored_until.max(Some(position));
     }

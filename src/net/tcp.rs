@@ -351,7 +351,7 @@ impl Connection {
         self.unsent.len() > before && !self.is_paused()
     }
 
-    /// Has whoever waited until the client had all its messages continue.  False if nobody did.
+    /// Wakes whoever waited for the client to take all its messages; false if nobody waited.
     fn go_on(&self, executor: &mut Executor) -> bool {
         let works = self.session.outbox().take_works();
         let are_some = !works.is_empty();

@@ -1,6 +1,6 @@
 //! The scripts that the server knows, by the SHA-1 of their texts: one table for all threads.
 //!
-//! A script that SCRIPT LOAD has brought stays until SCRIPT FLUSH.  Of those that EVAL has brought only the ones used last stay,
+//! A script that SCRIPT LOAD has brought stays until SCRIPT FLUSH.  Of those that EVAL has brought only the most recently used ones stay,
 //! since some clients put their arguments into the text and send a new one each time.
 
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Scripts {
 }
 
 impl Known {
-    /// Forgets the script of an EVAL that was used least lately.
+    /// Forgets the script of an EVAL that was used longest ago.
     fn forget_one(&mut self) {
         let evaluated = self.scripts.values().filter(|script| !script.is_loaded.load(Relaxed));
         let Some(oldest) = evaluated.min_by_key(|script| script.last_used.load(Relaxed)) else { return };
@@ -205,7 +205,7 @@ mod tests {
         first.touch(u64::MAX);
         added(&scripts, "one more", false, 1000);
         assert!(first.is_known() && loaded.is_known() && both.is_known());
-        assert!(scripts.find(&id_of(b"return 1")).is_none(), "it was used least lately");
+        assert!(scripts.find(&id_of(b"return 1")).is_none(), "it was used longest ago");
         assert_eq!(scripts.figures().0, EVALUATED_MAX + 2);
         scripts.flush();
         assert!(!loaded.is_known() && scripts.find(&loaded.id).is_none());

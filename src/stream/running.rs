@@ -286,7 +286,7 @@ fn look_ahead(slot: &Slot, data: &super::state::Data) -> Result<Ahead, Missing> 
 }
 
 impl Hub {
-    /// Appends the records of a consumer's turn as one operation, for which nobody need wait.  Returns from which position on the
+    /// Appends the records of a consumer's turn as one operation, for which nobody need wait.  Returns the position at which the
     /// disk has all that the consumer has changed so far.
     pub(super) fn keep(&self, stream: u64, consumer: u64, effects: &[Effect], keeping: Keeping) -> Position {
         if keeping == Keeping::Memory {

@@ -51,7 +51,7 @@ impl Stream {
                 for then in then {
                     self.carry_out(then, Ok(()), effects);
                 }
-                // Who finds the stream settled has its answers behind these.
+                // Whoever sees the stream settled must get its answers after these.
                 effects.hand_over();
             }
             if is_over && self.end_settling() {

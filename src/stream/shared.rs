@@ -215,7 +215,7 @@ impl Stream {
     }
 
     /// Calls `then` once the disk has everything up to `end`, and all changes before are applied.
-    /// Returns from which position on that is so.
+    /// Returns the position at which that is so.
     pub(super) fn once_synced(
         self: &Arc<Stream>,
         end: Position,

@@ -17,7 +17,7 @@ const DRAWN_AT_ONCE: usize = 1024;
 /// The most bytes of a reply with parts that may repeat, which no value bounds.
 const REPEATED_BYTES_MAX: usize = 512 << 20;
 
-/// How many parts are asked for, negative if they may repeat, and whether `word` asks for what belongs to them too.
+/// How many parts are asked for, negative if they may repeat, and whether `word` (WITHVALUES, WITHSCORES) is given.
 ///
 /// # Errors
 /// If the arguments are something else.

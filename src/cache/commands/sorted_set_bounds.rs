@@ -5,7 +5,7 @@ use quartet_protocol::resp::number::parse_integer;
 use crate::refusal::Refusal;
 use crate::store::{Bound, SortedSet};
 
-/// A number as Redis reads a score or a weight: none of what is too large or too small for a double, and not "nan".
+/// A number as Redis reads a score or a weight: numbers too large or too small for a double are refused, and so is "nan".
 pub(super) fn parse_double(text: &[u8]) -> Option<f64> {
     let value = parse_any_double(text)?;
     let mantissa = text.split(|byte| byte.eq_ignore_ascii_case(&b'e')).next().unwrap_or_default();
@@ -86,7 +86,7 @@ struct ScoreBound {
     is_left_out: bool,
 }
 
-/// Unlike a score a bound may be too large for a double, and nothing is zero.
+/// Unlike a score a bound may be too large for a double, and an empty text means zero.
 fn score_bound(text: &[u8]) -> Option<ScoreBound> {
     let (is_left_out, text) = match text {
         [b'(', text @ ..] => (true, text),

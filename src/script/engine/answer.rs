@@ -21,7 +21,7 @@ enum Open {
     Set(Walk),
 }
 
-/// Writes the reply.  `next` is Lua's own function.  `version` is what the script has asked for; the client's own decides how values are spelled.
+/// Writes the reply.  `next` is Lua's own function.  `version` is what the script has asked for; that of the client decides how values are spelled.
 pub(super) fn write(
     value: &Value,
     version: Version,

@@ -1,8 +1,8 @@
 //! Requests that come as messages: those of the API, acknowledgements, and answers to questions of flow control.
 //!
 //! A request of the API is carried out by the thread on which it came, as soon as that holds no lock, since it may read the disk.
-//! One that changes something is answered when the disk has the change; one that reads a stream waits until everything counts that
-//! the same client has stored there before.  Until a request is answered, or waits as a pull for messages, nothing more is taken from
+//! One that changes something is answered when the disk has the change; one that reads a stream waits until all that the same
+//! client has stored there before is visible.  Until a request is answered, or waits as a pull for messages, nothing more is taken from
 //! its client: so requests and messages that come with one write are answered as if the client had waited for each answer.
 
 mod account;

@@ -332,7 +332,7 @@ impl ScoreTree {
 
     fn split_branch(&mut self, at: usize) {
         let branch = &mut self.branches[at];
-        // What comes in order fills its branches too.
+        // Members that are added in order fill the branches, too.
         let middle = if at + 1 == self.first_scores.len() { BRANCH_MAX } else { BRANCH_MAX / 2 };
         let mut right = Branch {
             leaves: branch.leaves.split_off(middle),
