@@ -250,7 +250,7 @@ fn open(port: u16, count: usize) -> Result<Vec<Connection>, Box<dyn Error>> {
     (0..count).map(|_| Connection::open(port)).collect()
 }
 
-/// Sends what is to be sent and shows every message, until the work is done.  Returns the seconds that took.
+/// Sends the messages and reads every answer until the work is done.  Returns how many seconds it took.
 fn run(
     connections: &mut [Connection],
     mut see: impl FnMut(usize, Message<'_>, &mut Vec<u8>) -> Result<bool, Box<dyn Error>>,

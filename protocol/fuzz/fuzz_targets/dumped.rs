@@ -1,4 +1,4 @@
-//! Any payload of RESTORE is read or refused; what is read is of honest size and is written so that it is read again.
+//! Any payload of RESTORE is read or refused.  A value that is read is no larger than its payload allows, and its own payload is read again.
 #![no_main]
 #![allow(dead_code, reason = "the checks serve other targets and tests too")]
 

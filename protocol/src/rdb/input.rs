@@ -1,4 +1,4 @@
-//! Reading lengths and strings from the start of what is left of a payload.
+//! Reads lengths and strings from the rest of a payload.
 
 use std::borrow::Cow;
 

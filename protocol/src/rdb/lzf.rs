@@ -16,7 +16,7 @@ const LONG: usize = 7;
 /// How many more bytes are repeated than is written.
 const REPEATED_MIN: usize = 2;
 
-/// What is compressed, which has `length` bytes; none if it has not.
+/// Decompresses a string of `length` bytes; none if the input does not hold so many.
 pub(super) fn decompress(mut compressed: &[u8], length: usize) -> Option<Vec<u8>> {
     if length > compressed.len().saturating_mul(EXPANSION_MAX) {
         return None;

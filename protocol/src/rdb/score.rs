@@ -29,7 +29,7 @@ pub(super) fn text(text: &[u8]) -> Result<f64, Fault> {
     ordered(text.parse().map_err(|_| Fault::Format)?)
 }
 
-/// Nothing can be said of the order of what is no number.
+/// A score that is not a number has no place in an order.
 fn ordered(score: f64) -> Result<f64, Fault> {
     if score.is_nan() { Err(Fault::Format) } else { Ok(score) }
 }

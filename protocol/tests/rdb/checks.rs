@@ -61,8 +61,8 @@ pub(crate) fn write(value: &Value) -> Vec<u8> {
     writer.finish()
 }
 
-/// The bytes of a type and a value are read or refused; what is read is of honest size and is written so that it is
-/// read again.
+/// The bytes of a type and a value are read or refused.  A value that is read is no larger than its bytes allow, and its
+/// own payload is read again.
 pub(crate) fn value(version: u16, bytes: &[u8], length_max: usize) {
     let Ok(mut value) = read(&naive::payload(version, bytes), length_max) else { return };
     assert!(value.size() <= EXPANSION_MAX * bytes.len(), "{value:?}");

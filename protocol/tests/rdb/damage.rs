@@ -119,7 +119,7 @@ fn claims_beyond_the_payload_are_refused() {
                 "type {code}"
             );
         }
-        // The length of what is compressed, and that of what it is.
+        // The length of the compressed bytes, and that of the string.
         let (three, compressed) = (count(3, 6), b"\0a\x20".to_vec());
         assert_eq!(
             read_pieces(12, 0, &[vec![0xc3], claim.clone(), three.clone(), compressed.clone()]),

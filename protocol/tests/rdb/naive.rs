@@ -1,4 +1,4 @@
-//! The formats of payloads in the plainest way, written from what is known of them.
+//! Plain encoders of payloads, written from the description of the formats.
 
 use quartet_protocol::rdb::Fault;
 

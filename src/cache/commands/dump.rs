@@ -63,7 +63,7 @@ fn restore(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let time_left = time_left(call.arguments.at(2))?;
     let payload = Payload::open(call.arguments.at(3))?;
     let lifetime = options.lifetime(time_left, call.now())?;
-    // What is restored without a time left is understood all the same: a payload that is none is refused.
+    // The payload is read even if its key has expired already: a damaged one is refused.
     let entry = make_entry(call, &key, &payload, lifetime.unwrap_or(Lifetime::Forever))?;
     let access = call.keyspace.access;
     let shard = call.keyspace.shard(&key);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
 use super::sets::{SET, set_of, write_set};
@@ -122,20 +123,24 @@ fn sintercard(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     if count > call.arguments.len() - FIRST_KEY {
         return Err(Refusal::new("ERR Number of keys can't be greater than number of args"));
     }
-    let words = call.arguments.from(FIRST_KEY + count);
-    let limit = match words.len() {
-        0 => 0,
-        2 if words.at(0).eq_ignore_ascii_case(b"limit") => {
-            let limit = parse_integer(words.at(1)).and_then(|limit| usize::try_from(limit).ok());
-            limit.ok_or_else(|| Refusal::new("ERR LIMIT can't be negative"))?
-        }
-        _ => return Err(Refusal::SYNTAX),
-    };
+    let limit = parse_limit(call.arguments.from(FIRST_KEY + count))?;
     let keys = keys(call, FIRST_KEY, FIRST_KEY + count);
     let limit = if limit == 0 { usize::MAX } else { limit };
     let members = combine(call, &keys, Operation::Intersection, limit)?;
     call.output.integer(members.len() as i64);
     Ok(())
+}
+
+/// The words behind the keys of SINTERCARD and ZINTERCARD: where counting ends, 0 for nowhere.
+pub(super) fn parse_limit(words: Arguments<'_>) -> Result<usize, Refusal> {
+    match words.len() {
+        0 => Ok(0),
+        2 if words.at(0).eq_ignore_ascii_case(b"limit") => {
+            let limit = parse_integer(words.at(1)).and_then(|limit| usize::try_from(limit).ok());
+            limit.ok_or_else(|| Refusal::new("ERR LIMIT can't be negative"))
+        }
+        _ => Err(Refusal::SYNTAX),
+    }
 }
 
 /// The arguments from one place to another as keys.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use quartet_protocol::resp::number::parse_integer;
 
+use super::set_algebra::parse_limit;
 use super::sorted_set_bounds::parse_double;
 use super::sorted_set_ranges::store_members;
 use super::sorted_sets::{SORTED_SET, Scored, write_member, write_members_head};
@@ -158,15 +159,7 @@ fn store(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> {
 
 fn zintercard(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let keys = sources(call, 1)?;
-    let words = call.arguments.from(2 + keys.len());
-    let limit = match words.len() {
-        0 => 0,
-        2 if words.at(0).eq_ignore_ascii_case(b"limit") => {
-            let limit = parse_integer(words.at(1)).and_then(|limit| usize::try_from(limit).ok());
-            limit.ok_or_else(|| Refusal::new("ERR LIMIT can't be negative"))?
-        }
-        _ => return Err(Refusal::SYNTAX),
-    };
+    let limit = parse_limit(call.arguments.from(2 + keys.len()))?;
     let options = Options { weights: vec![1.0; keys.len()], aggregate: Aggregate::Sum, with_scores: false };
     let count = combine(call, &keys, Operation::Intersection, &options)?.len();
     call.output.integer(if limit == 0 { count } else { count.min(limit) } as i64);

@@ -100,7 +100,7 @@ fn decode(bytes: &[u8]) -> Result<(Item<'_>, usize), Fault> {
     }
 }
 
-/// What is left behind the length that stands behind an item.
+/// The bytes after the length that follows an item.
 fn behind_length(rest: &[u8], length: usize) -> Result<&[u8], Fault> {
     let long = BACKWARD_STEPS.iter().filter(|&&step| length >= step).count() + 1;
     let short = long - usize::from(length > 128 && BACKWARD_STEPS.contains(&length));
