@@ -39,6 +39,7 @@ pub const SERVICE: Service = Service {
         commands::sorted_set_ranges::COMMANDS,
         commands::sorted_set_algebra::COMMANDS,
         commands::sorted_set_samples::COMMANDS,
+        commands::sorted_set_waits::COMMANDS,
     ],
     endpoints: endpoints::endpoints,
     info: &[Section::by_default("keyspace", "Keyspace", keyspace)],

@@ -22,6 +22,8 @@ const DIFFERENCES: &[(&str, &[&str], &str)] = &[
     ("brpop", &["flags"], IN_SCRIPTS),
     ("blmove", &["flags"], IN_SCRIPTS),
     ("brpoplpush", &["flags"], IN_SCRIPTS),
+    ("bzpopmin", &["flags"], IN_SCRIPTS),
+    ("bzpopmax", &["flags"], IN_SCRIPTS),
     ("client|reply", &["flags"], "not within MULTI, as in Valkey"),
     ("command|getkeys", &["arity"], "7.0 asks for an argument more than 7.2"),
     ("command|getkeysandflags", &["arity"], "7.0 asks for an argument more than 7.2"),

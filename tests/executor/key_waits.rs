@@ -88,35 +88,42 @@ impl Asking {
 
 #[test]
 fn a_crowd_is_served_from_its_head_and_only_as_far_as_there_are_elements() {
+    check_crowd("BLPOP key 0", "RPUSH key", |place| format!("*2 $3 key ${} {place}", digits(place)));
+}
+
+#[test]
+fn a_crowd_that_waits_for_members_is_served_from_its_head() {
+    let taken = |place| format!("*3 $3 key ${} {place} $1 0", digits(place));
+    check_crowd("BZPOPMIN key 0", "ZADD key 0", taken);
+}
+
+fn digits(number: usize) -> usize {
+    number.to_string().len()
+}
+
+/// Has a crowd wait, adds something for half of them one by one, and expects each of these to have been told `taken` of its place.
+fn check_crowd(wait: &str, add: &str, taken: impl Fn(usize) -> String) {
     let services = services(still());
     let mut asking = Asking::new(&services, 0);
-    let mut crowd: Vec<_> = (0..CROWD).map(|_| asking.wait("BLPOP key 0")).collect();
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| asking.wait(wait)).collect();
     // None of these is anything to wait for.
     for _ in 0..CROWD {
         assert_eq!(asking.reply("SET key string"), "+OK");
         assert_eq!(asking.reply("DEL key"), ":1");
     }
-    for pushed in 0..CROWD / 2 {
-        assert_eq!(asking.reply(&format!("RPUSH key {pushed}")), ":1");
+    for added in 0..CROWD / 2 {
+        assert_eq!(asking.reply(&format!("{add} {added}")), ":1");
     }
     for (place, blocked) in crowd.iter_mut().enumerate() {
-        let reply = asking.poll(&mut **blocked);
-        match reply {
-            Some(reply) => assert!(reply.ends_with(&format!(" {place}")), "{place}: {reply}"),
-            None => assert!(place >= CROWD / 2, "{place} waits"),
-        }
-        assert!(place < CROWD / 2 || reply_is_none(&mut asking, &mut **blocked));
+        let expected = (place < CROWD / 2).then(|| taken(place));
+        assert_eq!(asking.poll(&mut **blocked), expected, "{place}");
     }
     // Those at the end go first, and nobody is left.
     for blocked in crowd.drain(CROWD / 2..).rev() {
         asking.executor.cancel(&*blocked);
     }
-    assert_eq!(asking.reply("RPUSH key a b"), ":2");
-    assert_eq!(asking.reply("LLEN key"), ":2");
-}
-
-fn reply_is_none(asking: &mut Asking, blocked: &mut dyn BlockedCommand) -> bool {
-    asking.poll(blocked).is_none()
+    assert_eq!(asking.reply(&format!("{add} {CROWD}")), ":1");
+    assert_eq!(asking.reply("EXISTS key"), ":1");
 }
 
 #[test]
@@ -142,6 +149,26 @@ fn what_a_client_that_has_gone_was_given_goes_to_the_next() {
     assert_eq!(asking.reply("SET list string"), "+OK");
     asking.executor.cancel(&*gone);
     assert_eq!(asking.reply("GET list"), "$6 string");
+}
+
+#[test]
+fn members_of_a_client_that_has_gone_go_to_the_next() {
+    let services = services(still());
+    let mut asking = Asking::new(&services, 0);
+    let gone = asking.wait("BZMPOP 0 2 other key MIN COUNT 2");
+    let mut next = asking.wait("BZPOPMIN key 0");
+    assert_eq!(asking.reply("ZADD key 1 a 2 b 3 c"), ":3");
+    assert_eq!(asking.poll(&mut *next), Some("*3 $3 key $1 c $1 3".to_owned()));
+    let mut third = asking.wait("BZPOPMAX key 0");
+    asking.executor.cancel(&*gone);
+    assert_eq!(asking.poll(&mut *third), Some("*3 $3 key $1 b $1 2".to_owned()));
+    assert_eq!(asking.reply("ZRANGE key 0 -1 WITHSCORES"), "*2 $1 a $1 1");
+    // A member that was written meanwhile keeps what was written.
+    let gone = asking.wait("BZPOPMIN again 0");
+    assert_eq!(asking.reply("ZADD again 1 a"), ":1");
+    assert_eq!(asking.reply("ZADD again 5 a"), ":1");
+    asking.executor.cancel(&*gone);
+    assert_eq!(asking.reply("ZRANGE again 0 -1 WITHSCORES"), "*2 $1 a $1 5");
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub mod sorted_set_algebra;
 mod sorted_set_bounds;
 pub mod sorted_set_ranges;
 pub mod sorted_set_samples;
+pub mod sorted_set_waits;
 pub mod sorted_sets;
 mod string_options;
 pub mod strings;
