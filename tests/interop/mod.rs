@@ -9,6 +9,7 @@ mod broker;
 mod cache_under_pressure;
 mod clients;
 mod dumped_values;
+mod frameworks;
 mod redis_benchmark;
 pub(crate) mod redis_cli;
 mod redis_cli_reports;

@@ -11,6 +11,9 @@ const REQUIRE: &str = "QUARTET_REQUIRE_PEERS";
 /// Names the Python that has the packages of `tests/interop/python/requirements.txt`.
 const PYTHON: &str = "QUARTET_PYTHON";
 
+/// Names the folder that has the packages of `tests/interop/python/requirements_earlier.txt`.
+const EARLIER_PYTHON_PACKAGES: &str = "QUARTET_PYTHON_EARLIER";
+
 /// The program called `name`.  If it is missing, the running test is named as skipped.
 pub(crate) fn peer(name: &str) -> Option<PathBuf> {
     found(name, on_the_path(name))
@@ -36,6 +39,12 @@ pub(crate) fn python(modules: &[&str]) -> Option<PathBuf> {
     let works =
         Command::new(&program).args(["-c", &import]).output().is_ok_and(|output| output.status.success());
     found(&format!("python3 with {}", modules.join(", ")), works.then_some(program))
+}
+
+/// Where the packages are that need an earlier redis-py than the others.
+pub(crate) fn earlier_python_packages() -> Option<PathBuf> {
+    let folder = env::var_os(EARLIER_PYTHON_PACKAGES).map(PathBuf::from).filter(|folder| folder.is_dir());
+    found(&format!("the folder that {EARLIER_PYTHON_PACKAGES} names"), folder)
 }
 
 /// Node, where `package` is installed beside the programs it runs.
