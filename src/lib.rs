@@ -13,6 +13,7 @@ pub mod lock_order;
 pub mod random;
 pub mod refusal;
 pub mod sync;
+pub mod version;
 pub mod wait;
 
 pub mod journal;
@@ -51,3 +52,4 @@ pub mod reload;
 pub mod server;
 pub mod signals;
 pub mod standard_output;
+pub mod subcommands;

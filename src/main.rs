@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use quartet::log_queue::LogQueue;
 use quartet::log_subscriber;
-use quartet::offline;
 use quartet::settings::{self, Stop};
 use quartet::standard_output::print;
+use quartet::subcommands;
 
 #[global_allocator]
 static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
@@ -16,11 +16,7 @@ static ALLOCATOR: quartet::allocator::Allocator = quartet::allocator::Allocator;
 fn main() -> ExitCode {
     // All output on standard error goes through the log's queue, so that no reader can hold the process up.
     let Ok(log) = LogQueue::start(io::stderr()) else { return ExitCode::FAILURE };
-    let mut arguments = std::env::args_os().skip(1).peekable();
-    let result = match arguments.next_if(|word| word == offline::WORD) {
-        Some(_) => offline::run(arguments),
-        None => run(&log).map(|()| true),
-    };
+    let result = subcommands::run(std::env::args_os().skip(1)).unwrap_or_else(|| run(&log).map(|()| true));
     if let Err(reason) = &result {
         log.push(format!("quartet: {reason}\n").as_bytes());
     }
@@ -31,7 +27,8 @@ fn main() -> ExitCode {
 fn run(log: &Arc<LogQueue>) -> Result<(), String> {
     let loaded = match settings::of_process() {
         Ok(loaded) => loaded,
-        Err(Stop::Help(text) | Stop::Version(text)) => return print(&text),
+        Err(Stop::Help(text)) => return print(&(text + &subcommands::help())),
+        Err(Stop::Version(text)) => return print(&text),
         Err(Stop::Invalid(reason)) => return Err(reason),
     };
     log_subscriber::start(&loaded.settings, log).map_err(|error| format!("cannot log: {error}"))?;

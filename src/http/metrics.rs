@@ -17,13 +17,14 @@ use crate::command::Services;
 use crate::http::endpoint::{Context, OpenApiRouter, State, routes};
 use crate::metrics::exposition::{Exposition, MEDIA_TYPE, seconds};
 use crate::metrics::process::Process;
+use crate::version;
 
 /// The families of the process.
 fn process(text: &mut Exposition, services: &Services) {
     let (process, settings) = (Process::now(), services.settings.current());
     let uptime = services.clock.now().micros().saturating_sub(services.started.micros());
-    text.gauge("quartet_build_info", "The version that runs; always 1.")
-        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    text.gauge("quartet_build_info", "The version and the commit that run; always 1.")
+        .sample(&[("version", version::VERSION), ("commit", version::COMMIT)], 1);
     text.gauge("quartet_uptime_seconds", "Seconds since the start.").value(seconds(uptime));
     text.gauge("quartet_threads", "Threads that serve connections, by door.")
         .values("door", [("resp", settings.threads), ("http", settings.http_threads)]);

@@ -1,4 +1,6 @@
-//! The command line: a parser and a help page that are made from the table.
+//! The command line: a parser and help that are made from the table.
+//!
+//! `--help` shows every setting below its subject, and `-h` only those that most people look for.
 
 use std::ffi::OsString;
 
@@ -9,9 +11,26 @@ use super::kind::SettingKind;
 use super::source::{Given, Source, Stop, invalid, text};
 use super::suggest::nearest;
 use super::table::{SETTINGS, Setting};
+use crate::version;
 
-const AFTER_HELP: &str = "Each setting can also be an environment variable (QUARTET_MAXMEMORY for --maxmemory) \
+/// How a setting can be given, behind the list of them.
+const SOURCES: &str = "Each setting can also be an environment variable (QUARTET_MAXMEMORY for --maxmemory) \
     or a key in the TOML file that --config names; flags take precedence over the environment, and the environment over the file.";
+
+/// The settings that `-h` shows.
+const COMMON: &[&str] = &[
+    "config",
+    "bind",
+    "port",
+    "broker-port",
+    "http-port",
+    "requirepass",
+    "threads",
+    "maxmemory",
+    "maxmemory-policy",
+    "log-level",
+    "dir",
+];
 
 /// The settings in the arguments, which do not include the program's name.
 pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<Given>, Stop> {
@@ -29,9 +48,10 @@ pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<
 
 fn command() -> Command {
     Command::new("quartet")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(version::TEXT)
         .about(env!("CARGO_PKG_DESCRIPTION"))
-        .after_help(AFTER_HELP)
+        .after_help(format!("--help shows all {} settings, by subject.\n\n{SOURCES}", SETTINGS.len()))
+        .after_long_help(SOURCES)
         .args(SETTINGS.iter().map(flag))
 }
 
@@ -49,6 +69,8 @@ fn flag(row: &'static Setting) -> Arg {
         .value_parser(OsStringValueParser::new())
         .allow_negative_numbers(true)
         .action(ArgAction::Set)
+        .help_heading(row.group)
+        .hide_short_help(!COMMON.contains(&row.name))
         .help(help);
     if row.kind.is_list() { flag.num_args(1..) } else { flag.num_args(1) }
 }
@@ -103,6 +125,27 @@ mod tests {
         let Err(Stop::Help(help)) = read(["--help".into()]) else { panic!("--help is help") };
         for row in SETTINGS {
             assert!(help.contains(&format!("--{} <", row.name)), "{}", row.name);
+            assert!(help.contains(&format!("\n{}:\n", row.group)), "{}", row.group);
         }
+    }
+
+    #[test]
+    fn short_help_names_the_common_settings_only() {
+        let Err(Stop::Help(help)) = read(["-h".into()]) else { panic!("-h is help") };
+        for row in SETTINGS {
+            let is_shown = help.contains(&format!("--{} <", row.name));
+            assert_eq!(is_shown, COMMON.contains(&row.name), "{}", row.name);
+        }
+        assert!(COMMON.iter().all(|name| SETTINGS.iter().any(|row| row.name == *name)));
+    }
+
+    #[test]
+    fn the_settings_of_a_subject_stand_together() {
+        let mut groups: Vec<&str> = SETTINGS.iter().map(|row| row.group).collect();
+        groups.dedup();
+        let count = groups.len();
+        groups.sort_unstable();
+        groups.dedup();
+        assert_eq!(groups.len(), count, "a subject begins twice");
     }
 }

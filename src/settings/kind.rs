@@ -125,7 +125,7 @@ impl SettingKind {
     }
 
     /// The placeholder for a value in help.
-    pub(super) fn value_name(&self) -> &'static str {
+    pub fn value_name(&self) -> &'static str {
         match self {
             SettingKind::Integer { .. } | SettingKind::Connections | SettingKind::Threads => "NUMBER",
             SettingKind::Memory { .. } | SettingKind::MemoryOrShare => "BYTES",

@@ -1,4 +1,4 @@
-//! The table of the settings as a page of documentation.
+//! The table of the settings as a page of documentation, a table for each subject.
 
 use std::fmt::Write;
 
@@ -61,16 +61,20 @@ allow_responses = { max = 1, ttl = 120 }
 
 On SIGHUP the table is read again.  `CONFIG GET users` does not show it.
 
-## Table
-
-| name | default | allowed | changes | purpose |
-|---|---|---|---|---|
+## Tables
 "#;
+
+const TABLE_HEAD: &str = "| name | default | allowed | changes | purpose |\n|---|---|---|---|---|\n";
 
 /// The page `docs/settings.md`.
 pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
+    let mut group = "";
     for row in SETTINGS {
+        if row.group != group {
+            group = row.group;
+            write!(page, "\n### {group}\n\n{TABLE_HEAD}").expect("a string takes everything");
+        }
         let default = if row.default.is_empty() { "\"\"" } else { row.default };
         let change = match row.change {
             Change::AtStart => "at start",

@@ -47,6 +47,8 @@ pub struct Setting {
     pub default: &'static str,
     /// When it may change.
     pub change: Change,
+    /// Its subject in help and documents, and what the settings of this subject are for.
+    pub group: &'static str,
     assign: fn(&mut Settings, &str, &SettingKind) -> Result<(), String>,
     text: fn(&Settings) -> String,
 }
@@ -140,16 +142,16 @@ pub fn is_secret(name: &[u8]) -> bool {
         || REDIS_SECRETS.iter().copied().any(is_named)
 }
 
-/// Makes [`Settings`] and [`SETTINGS`] from the rows: field, type, name, kind, default, when it may change.
+/// Makes [`Settings`] and [`SETTINGS`] from the rows below each group: field, type, name, kind, default, when it may change.
 macro_rules! settings {
-    ($(#[doc = $description:literal] $field:ident: $type:ty = $name:literal, $kind:expr, $default:literal, $change:ident;)*) => {
+    ($($group:literal: $(#[doc = $description:literal] $field:ident: $type:ty = $name:literal, $kind:expr, $default:literal, $change:ident;)+)+) => {
         /// The value of every setting.
         #[derive(Clone, PartialEq, Eq)]
-        pub struct Settings { $(#[doc = $description] pub $field: $type,)* }
+        pub struct Settings { $($(#[doc = $description] pub $field: $type,)+)+ }
 
         impl Default for Settings {
             fn default() -> Settings {
-                let mut settings = Settings { $($field: Default::default(),)* };
+                let mut settings = Settings { $($($field: Default::default(),)+)+ };
                 for row in SETTINGS {
                     row.assign(&mut settings, row.default).expect("a test assigns every default");
                 }
@@ -158,19 +160,21 @@ macro_rules! settings {
         }
 
         /// The table of the settings.
-        pub static SETTINGS: &[Setting] = &[$(Setting {
+        pub static SETTINGS: &[Setting] = &[$($(Setting {
             name: $name,
             description: $description.trim_ascii(),
             kind: $kind,
             default: $default,
             change: Change::$change,
+            group: $group,
             assign: |settings, text, kind| Value::assign(&mut settings.$field, text, kind),
             text: |settings| Value::text(&settings.$field),
-        },)*];
+        },)+)+];
     };
 }
 
 settings! {
+    "Listeners (where clients reach the server)":
     /// TOML file of settings; environment variables and flags take precedence over it
     config: Option<PathBuf> = "config", SettingKind::Path, "", AtStart;
     /// Addresses to listen on
@@ -183,6 +187,8 @@ settings! {
     http_port: Vec<u16> = "http-port", SettingKind::Ports, "8080 8000", AtStart;
     /// File to which the server writes the addresses that it has bound, as JSON
     ports_file: Option<PathBuf> = "ports-file", SettingKind::Path, "", AtStart;
+
+    "Access (who may come in)":
     /// Refuse clients from other machines while no password is set
     protected_mode: bool = "protected-mode", SettingKind::Boolean, "yes", AtRunTime;
     /// Password that clients must give; empty for none
@@ -192,6 +198,7 @@ settings! {
     /// Clients that may run DEBUG: none, all, or those on this machine
     enable_debug_command: ProtectedAction = "enable-debug-command", SettingKind::Words(ProtectedAction::WORDS), "local", AtStart;
 
+    "Threads and connections (how many there may be)":
     /// Threads that serve clients; auto leaves one core to the rest of the machine
     threads: usize = "threads", SettingKind::Threads, "auto", AtStart;
     /// Threads that serve HTTP
@@ -207,6 +214,7 @@ settings! {
     /// Connections that may wait to be accepted
     tcp_backlog: u32 = "tcp-backlog", SettingKind::Integer { min: 1, max: INT_MAX }, "511", AtStart;
 
+    "HTTP and WebSocket (how large requests may be, how long they may take, and which pages may send them)":
     /// Most HTTP connections at a time
     http_connection_limit: usize = "http-connection-limit", SettingKind::Connections, "10000", AtRunTime;
     /// Most bytes in the body of an HTTP request
@@ -230,11 +238,13 @@ settings! {
     /// Seconds to go on serving after a signal to stop, while /health/ready already answers 503
     shutdown_delay: Duration = "shutdown-delay", SettingKind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
+    "Scripts (how long they may run, and how much they may hold)":
     /// Seconds for which a script may run before it is stopped and undone, unless it has done what cannot be undone; 0 for no limit
     script_time_limit: Duration = "script-time-limit", SettingKind::Integer { min: 0, max: 3600 }, "30", AtRunTime;
     /// Most bytes of memory that the scripts of one thread may take
     script_memory_limit: usize = "script-memory-limit", SettingKind::Memory { min: 1 << 20, max: 1 << 30 }, "256mb", AtRunTime;
 
+    "Broker (what its clients may do, and how long it waits for them)":
     /// Most connections to the broker's port at a time
     broker_connection_limit: usize = "broker-connection-limit", SettingKind::Connections, "10000", AtRunTime;
     /// Most bytes in a message of the broker: its headers and its payload
@@ -262,6 +272,7 @@ settings! {
     /// Seconds over which it then closes the connections, so that their clients do not all reconnect at once
     broker_lame_duck_duration: Duration = "broker-lame-duck-duration", SettingKind::Integer { min: 0, max: 3600 }, "120", AtRunTime;
 
+    "Memory (how much the cache may take, and what it evicts)":
     /// Most memory for the cache; 0 for no limit
     maxmemory: usize = "maxmemory", SettingKind::MemoryOrShare, "0", AtRunTime;
     /// Which keys are evicted when memory is full
@@ -273,6 +284,7 @@ settings! {
     /// Minutes after which a key's use count drops by one; 0 for never
     lfu_decay_time: u32 = "lfu-decay-time", SettingKind::Integer { min: 0, max: INT_MAX }, "1", AtRunTime;
 
+    "Values of the cache (how long they live, and how they are kept)":
     /// Time to live, in seconds, of cache keys that are written without one; 0 for none
     ttl_default: u64 = "ttl-default", SettingKind::Integer { min: 0, max: INT_MAX }, "0", AtRunTime;
     /// Longest time to live, in seconds, that a cache key may have; 0 for no limit
@@ -295,7 +307,11 @@ settings! {
     zset_max_listpack_value: usize = "zset-max-listpack-value", SettingKind::Memory { min: 0, max: i64::MAX }, "64", AtRunTime;
     /// Most bytes in one value of the cache, in one field or value of a hash, or in one element of a list
     max_value_size: usize = "max-value-size", SettingKind::Memory { min: 1, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
+    /// Which changes of keys are published
+    notify_keyspace_events: Only = "notify-keyspace-events",
+        SettingKind::Only { value: "", because: "keyspace notifications are not built yet" }, "", AtRunTime;
 
+    "Requests and answers of RESP clients (how large they may be)":
     /// Most output that may wait for a client of each class before it is disconnected
     client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", SettingKind::OutputLimits,
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", AtRunTime;
@@ -306,6 +322,7 @@ settings! {
     proto_max_bulk_len: usize = "proto-max-bulk-len",
         SettingKind::Memory { min: REQUEST_LIMIT_MIN, max: BULK_LENGTH_MAX as i64 }, "512mb", AtRunTime;
 
+    "Watching (the slow log, latencies and the log)":
     /// Microseconds that a command must take to enter the slow log; 0 for every command, -1 for none
     slowlog_log_slower_than: i64 = "slowlog-log-slower-than", SettingKind::Integer { min: -1, max: i64::MAX }, "10000", AtRunTime;
     /// Most entries in the slow log
@@ -319,26 +336,28 @@ settings! {
     /// Format of log messages
     log_format: LogFormat = "log-format", SettingKind::Words(LogFormat::WORDS), "text", AtStart;
 
+    "Data on disk (what outlives the server)":
     /// Directory for data, created when it is first needed; empty to keep nothing on disk
     dir: Option<PathBuf> = "dir", SettingKind::Path, "./quartet-data", AtStart;
+    /// Keep the data across a restart in a journal
+    appendonly: Only = "appendonly",
+        SettingKind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;
+    /// When to save a snapshot
+    save: Only = "save", SettingKind::Only { value: "", because: "snapshots on disk are not built yet" }, "", AtRunTime;
+
+    "Locks (what outlives the server, and how many there may be)":
     /// What survives a restart of the locks: leases (full), fences or nothing; auto is full if there is a directory for data
     lock_durability: LockDurability = "lock-durability", SettingKind::Words(LockDurability::WORDS), "auto", AtStart;
     /// Most memory for leases, waiting requests and remembered requests; beyond it new ones are refused, while renewing and releasing go on; 0 for no limit
     lock_maxmemory: usize = "lock-maxmemory", SettingKind::Memory { min: 0, max: i64::MAX }, "1gb", AtRunTime;
+
+    "Rate limits (what outlives the server, and how many counters there may be)":
     /// Most memory for the counters of rate limits; beyond it, the `on_full` of a policy decides for keys without a counter; 0 for no limit
     limit_maxmemory: usize = "limit-maxmemory", SettingKind::MemoryOrShare, "256mb", AtRunTime;
     /// Counters of rate limits that matter for at least so many seconds survive a restart, as policies and lists do; 0 to keep nothing
     limit_kept_from: u64 = "limit-kept-from", SettingKind::Integer { min: 0, max: INT_MAX }, "60", AtStart;
     /// Bits of an IPv6 address that identify a client; one host commonly has all addresses with the same first 64
     limit_host_prefix: u32 = "limit-host-prefix", SettingKind::Integer { min: 1, max: 128 }, "64", AtStart;
-    /// Keep the data across a restart in a journal
-    appendonly: Only = "appendonly",
-        SettingKind::Only { value: "no", because: "keeping the data on disk is not built yet" }, "no", AtRunTime;
-    /// When to save a snapshot
-    save: Only = "save", SettingKind::Only { value: "", because: "snapshots on disk are not built yet" }, "", AtRunTime;
-    /// Which changes of keys are published
-    notify_keyspace_events: Only = "notify-keyspace-events",
-        SettingKind::Only { value: "", because: "keyspace notifications are not built yet" }, "", AtRunTime;
 }
 
 /// Names that clients ask CONFIG GET for and that are no settings here, with the values that they get.

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use quartet::version::{COMMIT, VERSION};
+
 use crate::support::client::Client;
 use crate::support::http::Http;
 use crate::support::process::Server;
@@ -43,7 +45,7 @@ fn both_doors_and_all_services_are_counted() {
     let get = r#"door="resp",service="cache",command="get""#;
     let route = r#"door="http",service="cache",method="GET",route="/cache/{key}""#;
     for (series, expected) in [
-        (format!("quartet_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1.0),
+        (format!("quartet_build_info{{version=\"{VERSION}\",commit=\"{COMMIT}\"}}"), 1.0),
         (format!("quartet_commands_total{{{get}}}"), 2.0),
         (format!("quartet_commands_rejected_total{{{get}}}"), 1.0),
         (r#"quartet_commands_failed_total{door="resp",service="cache",command="incr"}"#.to_owned(), 1.0),

@@ -37,7 +37,7 @@ fn help_names_every_setting() {
 #[test]
 fn version() {
     let ended = quartet_with(&["--version"]).success();
-    assert_eq!(ended.stdout, format!("quartet {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(ended.stdout, format!("quartet {}\n", quartet::version::TEXT));
 }
 
 #[test]

@@ -8,7 +8,19 @@ use std::path::{Path, PathBuf};
 /// From the bottom up: a file may name only modules of its own line and of the lines above it.  A path ending in
 /// `/commands` stands for the commands of a service, which lie above all the cores.
 const LAYERS: &[&[&str]] = &[
-    &["alarm", "allocator", "clock", "disk", "glob", "lock_order", "random", "refusal", "sync", "wait"],
+    &[
+        "alarm",
+        "allocator",
+        "clock",
+        "disk",
+        "glob",
+        "lock_order",
+        "random",
+        "refusal",
+        "sync",
+        "version",
+        "wait",
+    ],
     &["access", "settings", "metrics", "journal", "log_queue"],
     &["delivery"],
     &["store"],
@@ -50,6 +62,7 @@ const LAYERS: &[&[&str]] = &[
         "descriptors",
         "log_subscriber",
         "standard_output",
+        "subcommands",
         "policy_file",
         "reload",
         "signals",
