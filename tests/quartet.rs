@@ -50,3 +50,6 @@ mod stream;
 
 /// Scripts: what they may not do to others, and their libraries.
 mod script;
+
+/// What is shipped beside the program: image, units, manifests, dashboards and alerts.
+mod deploy;

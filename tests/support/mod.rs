@@ -13,6 +13,7 @@ pub(crate) mod nginx;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod prometheus;
 pub(crate) mod segments;
 pub(crate) mod simulated_disk;
 pub(crate) mod simulated_server;

