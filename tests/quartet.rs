@@ -51,5 +51,8 @@ mod stream;
 /// Scripts: what they may not do to others, and their libraries.
 mod script;
 
+/// The documents: every command in them is run.
+mod documents;
+
 /// What is shipped beside the program: image, units, manifests, dashboards and alerts.
 mod deploy;
