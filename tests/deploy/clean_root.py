@@ -68,7 +68,9 @@ class Stage:
                     (folder / "usr/local/cargo").mkdir(exist_ok=True)
                     run("cp", "-a", home / name, folder / "usr/local/cargo")
             for name, value in os.environ.items():
-                if name.lower().endswith("_proxy") or name in ("SSL_CERT_FILE", "CARGO_HTTP_CAINFO"):
+                # A quick look may optimise less: CARGO_PROFILE_RELEASE_OPT_LEVEL=0, CARGO_PROFILE_RELEASE_LTO=off.
+                is_passed_on = name.lower().endswith("_proxy") or name.startswith("CARGO_PROFILE_")
+                if is_passed_on or name in ("SSL_CERT_FILE", "CARGO_HTTP_CAINFO"):
                     self.environment[name] = value
 
     def inside(self, path):

@@ -96,3 +96,16 @@ fn links_within_the_documents_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn places_that_the_guides_name_exist() {
+    for document in ["docs/extending.md", "docs/operations.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        let text = fs::read_to_string(root().join(document)).expect("the document can be read");
+        for place in text.split('`').skip(1).step_by(2) {
+            let is_place =
+                ["src/", "tests/", "docs/", "deploy/"].iter().any(|folder| place.starts_with(folder));
+            let is_whole = !place.contains([' ', '*', '…']);
+            assert!(!is_place || !is_whole || root().join(place).exists(), "{document}: {place} is missing");
+        }
+    }
+}
