@@ -17,6 +17,8 @@ bitflags::bitflags! {
         const NO_CLUSTER = 1 << 3;
         /// It may touch keys of several slots of a cluster.
         const ALLOW_CROSS_SLOT_KEYS = 1 << 4;
+        /// It touches no keys but those that it declares, as hosted servers want to know beforehand; here that is seen.
+        const ALLOW_KEY_LOCKING = 1 << 5;
     }
 }
 
@@ -27,6 +29,7 @@ const FLAGS: &[(&[u8], ShebangFlags)] = &[
     (b"allow-stale", ShebangFlags::ALLOW_STALE),
     (b"no-cluster", ShebangFlags::NO_CLUSTER),
     (b"allow-cross-slot-keys", ShebangFlags::ALLOW_CROSS_SLOT_KEYS),
+    (b"allow-key-locking", ShebangFlags::ALLOW_KEY_LOCKING),
 ];
 
 /// What the first line says.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use futures_util::StreamExt;
 use redis::aio::{ConnectionManager, MultiplexedConnection};
 use redis::{
-    AsyncTypedCommands, Client, Connection, ConnectionLike, RedisError, RedisResult, TypedCommands, Value,
+    AsyncTypedCommands, Client, Connection, ConnectionLike, RedisError, RedisResult, Script, TypedCommands,
+    Value,
 };
 
 use crate::support::process::Server;
@@ -21,9 +22,28 @@ fn blocking() {
     blocking_values(&mut connection).expect("values");
     blocking_batches(&mut connection).expect("batches");
     blocking_scan(&mut connection).expect("a scan");
+    blocking_scripts(&mut connection).expect("scripts");
     blocking_subscription(&client, &mut connection).expect("a subscription");
     check_error(&connection.incr("word", 1).expect_err("a word has no successor"));
     blocking_reconnect(&client, &mut connection).expect("another connection");
+}
+
+/// Adds its second argument to a key, and its first to the answer.
+const SUM: &str = "return ARGV[1] + redis.call('INCRBY', KEYS[1], ARGV[2])";
+
+fn blocking_scripts(connection: &mut Connection) -> RedisResult<()> {
+    let sum = Script::new(SUM);
+    assert_eq!(sum.key("sum").arg(1).arg(2).invoke::<i64>(connection)?, 3);
+    // A script that the server has forgotten is sent whole again.
+    redis::cmd("SCRIPT").arg("FLUSH").exec(connection)?;
+    assert_eq!(sum.key("sum").arg(1).arg(2).invoke::<i64>(connection)?, 5);
+    assert_eq!(sum.prepare_invoke().load(connection)?, sum.get_hash());
+    let mut batch = redis::pipe();
+    batch.load_script(&sum).ignore().invoke_script(sum.key("sum").arg(1).arg(2)).get("sum");
+    assert_eq!(batch.query::<(i64, i64)>(connection)?, (7, 6));
+    let error = Script::new("error('no')").invoke::<()>(connection).expect_err("it ends with an error");
+    assert!(error.to_string().contains("user_script:1: no"), "{error}");
+    Ok(())
 }
 
 fn blocking_values(connection: &mut Connection) -> RedisResult<()> {
@@ -98,10 +118,27 @@ fn tokio() {
         tokio_values(&mut connection).await.expect("values");
         tokio_batches(&mut connection).await.expect("batches");
         tokio_scan(&mut connection).await.expect("a scan");
+        tokio_scripts(&mut connection).await.expect("scripts");
         tokio_subscription(&client, &mut connection).await.expect("a subscription");
         check_error(&connection.incr("word", 1).await.expect_err("a word has no successor"));
         tokio_reconnect(&client, &mut connection).await.expect("another connection");
     });
+}
+
+async fn tokio_scripts(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    let sum = Script::new(SUM);
+    let mut clones: Vec<_> = (0..50).map(|_| connection.clone()).collect();
+    let calls = clones.iter_mut().map(|clone| async {
+        let mut call = sum.key("tokio sum");
+        call.arg(0).arg(1).invoke_async::<i64>(clone).await
+    });
+    let mut sums = Vec::new();
+    for answer in futures_util::future::join_all(calls).await {
+        sums.push(answer?);
+    }
+    sums.sort_unstable();
+    assert!(sums.into_iter().eq(1..=50));
+    Ok(())
 }
 
 async fn tokio_values(connection: &mut MultiplexedConnection) -> RedisResult<()> {

@@ -60,6 +60,15 @@ pub(crate) fn node(package: &str) -> Option<PathBuf> {
     found(&format!("node with {package}"), on_the_path("node").filter(|_| installed.is_dir()))
 }
 
+/// PHP, where this extension is loaded.
+pub(crate) fn php(extension: &str) -> Option<PathBuf> {
+    let loads = |program: &PathBuf| {
+        let test = format!("exit(extension_loaded('{extension}') ? 0 : 1);");
+        Command::new(program).args(["-r", &test]).status().is_ok_and(|status| status.success())
+    };
+    found(&format!("php with {extension}"), on_the_path("php").filter(loads))
+}
+
 /// Go, where the package at this path is installed.
 pub(crate) fn go(package: &Path) -> Option<PathBuf> {
     found(&format!("go with {}", package.display()), on_the_path("go").filter(|_| package.is_dir()))

@@ -12,12 +12,12 @@ const ECHOED_LENGTH_MAX: usize = 128;
 #[rustfmt::skip]
 const REDIS_COMMANDS: &[&str] = &[
     "acl|deluser", "acl|dryrun", "acl|load", "acl|log", "acl|save", "acl|setuser", "bitcount", "bitfield",
-    "bitfield_ro", "bitop", "bitpos", "bzmpop", "bzpopmax",
-    "bzpopmin", "client|pause", "client|unpause", "failover", "fcall", "fcall_ro", "function", "geoadd",
+    "bitfield_ro", "bitop", "bitpos",
+    "client|pause", "client|unpause", "failover", "fcall", "fcall_ro", "function", "geoadd",
     "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember", "georadiusbymember_ro",
-    "geosearch", "geosearchstore", "hexpire", "hexpireat", "hexpiretime", "hgetex", "hpersist", "hpexpire",
+    "geosearch", "geosearchstore", "getbit", "hexpire", "hexpireat", "hexpiretime", "hgetex", "hpersist", "hpexpire",
     "hpexpireat", "hpexpiretime", "hpttl", "hsetex", "httl", "migrate", "pfadd", "pfcount", "pfdebug", "pfmerge",
-    "pfselftest", "psync", "replconf", "restore-asking", "sort", "sort_ro", "sync", "vadd", "vcard",
+    "pfselftest", "psync", "replconf", "restore-asking", "setbit", "sort", "sort_ro", "sync", "vadd", "vcard",
     "vdim", "vemb", "vgetattr", "vinfo", "vlinks", "vrandmember", "vrem", "vsetattr", "vsim", "xack", "xackdel",
     "xadd", "xautoclaim", "xclaim", "xdel", "xdelex", "xgroup", "xinfo", "xlen", "xpending", "xrange", "xread",
     "xreadgroup", "xrevrange", "xsetid", "xtrim",

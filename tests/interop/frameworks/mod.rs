@@ -10,6 +10,8 @@ use crate::support::peers;
 use crate::support::process::Server;
 use crate::support::program::run;
 
+mod node;
+mod other;
 mod python;
 
 /// Tells the program where its server is.
