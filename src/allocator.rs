@@ -18,6 +18,12 @@ use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munma
 /// Blocks from this size on are mappings.  Smaller ones are reused by mimalloc, so the system need not clear their pages.
 const MAPPED_MIN: usize = 4 * 1024 * 1024;
 
+/// Blocks from this size on are whole pages, whoever gives them out.
+const PAGED_MIN: usize = 64 * 1024 + 1;
+
+/// Small blocks are multiples of so many bytes.
+const GRANULE: usize = 16;
+
 /// The alignment of every mapping.
 const PAGE: usize = 4096;
 
@@ -162,6 +168,16 @@ fn give_back_all() {
     }
 }
 
+/// Bytes of the block that is given out for so many; of a block of more than 64 KiB at least so many.
+pub fn block_size(size: usize) -> usize {
+    match size {
+        0..=GRANULE => size.next_multiple_of(GRANULE),
+        PAGED_MIN.. => size.next_multiple_of(PAGE),
+        // mimalloc has four sizes from one power of two to the next.
+        _ => size.next_multiple_of(GRANULE.max(1 << ((size - 1).ilog2() - 2))),
+    }
+}
+
 /// Starts the thread that gives large blocks back.  Without it each thread gives back what it frees.
 ///
 /// # Errors
@@ -203,6 +219,22 @@ impl Purge {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_have_the_sizes_of_the_allocator() {
+        for size in (GRANULE..4096).chain([5000, 8192, 8193, 40_000, 60_000, PAGED_MIN - 1]) {
+            let layout = Layout::from_size_align(size, GRANULE).expect("a fair layout");
+            // SAFETY: the block is one of mimalloc's, and is given back with its layout.
+            let usable = unsafe {
+                let block = Allocator.alloc(layout);
+                let usable = libmimalloc_sys::mi_usable_size(block.cast());
+                Allocator.dealloc(block, layout);
+                usable
+            };
+            assert_eq!(block_size(size), usable, "{size}");
+        }
+        assert_eq!((block_size(0), block_size(MAPPED_MIN + 1)), (0, MAPPED_MIN + PAGE));
+    }
 
     /// Blocks on both sides of the limit, grown and shrunk across it, keep their bytes, and bytes that were never written are zero.
     #[test]

@@ -75,9 +75,12 @@ const ORDERS: &[(&str, &[&str])] = &[
             // Values with parts.
             "object/item",
             "object/packed",
-            "object/fields",
+            "object/room",
             "object/page",
             "object/members",
+            "object/row/page",
+            "object/row",
+            "object/fields",
             "object/hash",
             "object/list/side",
             "object/list/element",

@@ -1,6 +1,7 @@
-//! Which page holds a member: a hash table of places that grows one bucket at a time (linear hashing, see `entries/table`).
+//! Where members are: a hash table of places that grows one bucket at a time (linear hashing, see `entries/table`).
 //!
-//! A slot is 32 bits of a member's hash and the number of its page, eight bytes together; the member itself lies in the page alone.
+//! A slot is 32 bits of a member's hash and its place, eight bytes together; the member itself lies at that place alone.  In a row
+//! that is its number, in a sorted set the number of its leaf.
 //! A bucket is a line of the processor's cache with seven slots, and continues in an overflow bucket if it is full.
 
 use crate::store::chunks::{Chunks, length_of_piece};
@@ -64,7 +65,7 @@ impl MemberTable {
         self.homes.memory() + self.overflow.memory()
     }
 
-    /// The pages that members with this hash are in.
+    /// The places of members with this hash.
     pub(in crate::store) fn places(&self, hash: u32) -> impl Iterator<Item = u32> {
         let bucket = (self.length > 0).then(|| &self.homes[self.home(hash)]);
         std::iter::successors(bucket, |bucket| self.next(bucket)).flat_map(move |bucket| {
@@ -83,7 +84,7 @@ impl MemberTable {
         self.push(home, hash, place);
     }
 
-    /// Removes a member from a page.
+    /// Removes a member from a place.
     pub(in crate::store) fn remove(&mut self, hash: u32, place: u32) {
         let home = self.home(hash);
         let (at, slot) = self.slot(hash, place);
@@ -113,7 +114,7 @@ impl MemberTable {
         }
     }
 
-    /// Notes that a member has moved to another page.
+    /// Notes that a member has moved to another place.
     pub(in crate::store) fn replace(&mut self, hash: u32, from: u32, to: u32) {
         let (at, slot) = self.slot(hash, from);
         self.bucket_mut(at).places[slot] = to;
@@ -175,7 +176,7 @@ impl MemberTable {
             if let Some(slot) = found {
                 return (at, slot);
             }
-            assert!(bucket.next != NONE, "the pages and the table hold the same members");
+            assert!(bucket.next != NONE, "the places and the table hold the same members");
             at = At::Overflow(bucket.next as usize);
         }
     }

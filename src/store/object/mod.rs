@@ -11,10 +11,12 @@ mod list;
 mod members;
 mod packed;
 mod page;
+mod room;
+mod row;
 mod set;
 mod sorted_set;
 
-pub(super) use fields::{FieldTable, LENGTH_MAX};
+pub(super) use fields::FieldTable;
 pub use hash::Hash;
 pub(super) use item::Encoded;
 pub use item::Part;
@@ -22,8 +24,9 @@ pub(super) use list::{Block, Chain, EncodedElement, end, find_equal, place};
 pub use list::{Element, List, ListLimits, Side};
 pub(super) use packed::{HEAD, PACKED_SIZE_MAX, SPARE_UNIT};
 pub use packed::{Packed, PackedKind};
+pub(super) use row::LENGTH_MAX as ROW_LENGTH_MAX;
 pub use set::Set;
-pub(super) use set::{Integers, LENGTH_MAX as SET_LENGTH_MAX, SetTable};
+pub(super) use set::{Integers, SetTable};
 pub use sorted_set::{Bound, SortedSet};
 pub(super) use sorted_set::{LENGTH_MAX as SORTED_SET_LENGTH_MAX, ScoreTree};
 
@@ -42,7 +45,7 @@ pub enum Parts<'p> {
 #[derive(Clone)]
 pub enum Object {
     /// Fields with values.
-    Hash(FieldTable),
+    Hash(Box<FieldTable>),
     /// Elements in an order.
     List(Chain),
     /// Members.
@@ -149,7 +152,7 @@ impl Object {
     /// Bytes of memory, those of this value itself included.
     pub fn memory(&self) -> usize {
         let parts = match self {
-            Object::Hash(table) => table.memory(),
+            Object::Hash(table) => size_of::<FieldTable>() + table.memory(),
             Object::List(chain) => chain.memory(),
             Object::Set(table) => size_of::<SetTable>() + table.memory(),
             Object::SortedSet(tree) => size_of::<ScoreTree>() + tree.memory(),

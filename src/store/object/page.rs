@@ -1,20 +1,15 @@
-//! Up to some tens of members one behind the other: a part of a large set or sorted set.
+//! Up to some tens of members one behind the other: a part of a large sorted set.
 //!
 //! Each member has a head of two bytes, eight bits of its hash and its length, so a member is looked for in a row of bytes
 //! that a processor passes over quickly, and costs little more memory than it is long.
 
 use std::ops::Range;
 
+use super::room::{block_of, copied, give_back, reserve};
+
 /// The length in the head of a member that is as long or longer: its length lies in four bytes before it.
 const LONG: u8 = u8::MAX;
 const LONG_HEAD: usize = size_of::<u32>();
-
-/// The allocator rounds the size of a block up to a multiple of this.
-const GRANULE: usize = 16;
-
-/// A vector grows by this part more than it must, and by a few elements.
-const SLACK_PART: usize = 16;
-const SLACK_MIN: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
 struct Head {
@@ -32,11 +27,6 @@ pub(in crate::store) struct Page {
 }
 
 impl Page {
-    /// Number of members.
-    pub(in crate::store) fn len(&self) -> usize {
-        self.heads.len()
-    }
-
     /// Bytes of all members.
     pub(in crate::store) fn size(&self) -> usize {
         self.bytes.len()
@@ -44,7 +34,7 @@ impl Page {
 
     /// Bytes of memory, without those of this value itself.
     pub(in crate::store) fn memory(&self) -> usize {
-        block(self.heads.capacity() * size_of::<Head>()) + block(self.bytes.capacity())
+        block_of(&self.heads) + block_of(&self.bytes)
     }
 
     /// The member at a place.
@@ -128,17 +118,11 @@ impl Page {
         give_back(&mut self.bytes);
     }
 
-    /// Gives back the memory that is not used, once nothing is to be added any more.
-    pub(in crate::store) fn fit(&mut self) {
-        self.heads.shrink_to_fit();
-        self.bytes.shrink_to_fit();
-    }
-
     /// Takes the members from a place on out, into a page of their own.
     pub(in crate::store) fn split_off(&mut self, at: usize) -> Page {
         let start = self.start(at);
-        let heads = self.heads[at..].to_vec();
-        let bytes = self.bytes[start..].to_vec();
+        let heads = copied(&self.heads[at..]);
+        let bytes = copied(&self.bytes[start..]);
         self.heads.truncate(at);
         self.bytes.truncate(start);
         let long = heads.iter().filter(|head| head.length == LONG).count() as u32;
@@ -192,26 +176,6 @@ fn tag(hash: u32) -> u8 {
     (hash >> 24) as u8
 }
 
-/// Bytes that a block of so many takes.
-pub(in crate::store) fn block(size: usize) -> usize {
-    size.next_multiple_of(GRANULE)
-}
-
-/// Makes room for further elements, and for a few more.
-pub(in crate::store) fn reserve<T>(vector: &mut Vec<T>, added: usize) {
-    let needed = vector.len() + added;
-    if needed > vector.capacity() {
-        vector.reserve_exact(needed + needed / SLACK_PART + SLACK_MIN - vector.len());
-    }
-}
-
-/// Gives memory back once more than half of it is unused.
-pub(in crate::store) fn give_back<T>(vector: &mut Vec<T>) {
-    if vector.capacity() > 2 * vector.len() + GRANULE {
-        vector.shrink_to(vector.len() + SLACK_MIN);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -233,7 +197,7 @@ mod tests {
                     }
                     2 => {
                         let other = page.split_off(at);
-                        prop_assert_eq!((page.len(), other.len()), (at, model.len() - at));
+                        prop_assert_eq!((page.heads.len(), other.heads.len()), (at, model.len() - at));
                         page.append(&other);
                     }
                     _ => {

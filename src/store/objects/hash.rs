@@ -6,7 +6,7 @@
 use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
 use crate::store::lifetime::Lifetime;
-use crate::store::object::{Encoded, FieldTable, Hash, LENGTH_MAX, Object, PACKED_SIZE_MAX, PackedKind};
+use crate::store::object::{Encoded, FieldTable, Hash, Object, PACKED_SIZE_MAX, PackedKind, ROW_LENGTH_MAX};
 use crate::store::recency::AccessContext;
 use crate::store::shard::{Key, Shard};
 use crate::store::value::WrongType;
@@ -74,7 +74,7 @@ impl HashWriter<'_> {
 
     /// Whether so many further fields can be added.
     pub fn has_room(&self, fields: usize) -> bool {
-        fields <= LENGTH_MAX - self.hash().len()
+        fields <= ROW_LENGTH_MAX - self.hash().len()
     }
 
     /// Writes the value of a field; true if the field is new.
@@ -150,7 +150,15 @@ impl HashWriter<'_> {
         self.hash().for_each(|field, value| {
             table.set(field, value);
         });
-        self.entry.set_object(Box::new(Object::Hash(table)));
+        self.entry.set_object(Box::new(Object::Hash(Box::new(table))));
+    }
+}
+
+#[cfg(test)]
+impl<'h> HashWriter<'h> {
+    /// Writes to the hash in an entry that is in no shard.
+    pub(super) fn over(entry: &'h mut Entry, limits: HashLimits, hasher: &'h KeyHasher) -> HashWriter<'h> {
+        HashWriter { entry, limits, hasher, changed: false }
     }
 }
 
@@ -175,6 +183,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             12 => (0_u16..200, 0_usize..40).prop_map(|(field, length)| Step::Set(field, length)),
+            1 => (0_u16..200, 250_usize..260).prop_map(|(field, length)| Step::Set(field, length)),
             6 => (0_u16..200).prop_map(Step::Remove),
             1 => Just(Step::Copy),
             1 => (0_usize..80, 0_usize..60).prop_map(|(entries, value)| Step::Limit(entries, value)),
@@ -222,7 +231,7 @@ mod tests {
         });
         assert_eq!(visited, hash.len());
         if let Hash::Table(table) = hash {
-            assert_eq!(table.memory(), table.recounted_memory());
+            table.check();
         }
     }
 

@@ -1,6 +1,8 @@
 //! The values with parts of a shard, as they are written to: a file per type.
 
 mod hash;
+#[cfg(test)]
+mod hash_tests;
 mod list;
 #[cfg(test)]
 mod list_tests;

@@ -9,7 +9,7 @@ use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
 use crate::store::lifetime::Lifetime;
 use crate::store::object::{
-    Encoded, Integers, Object, PACKED_SIZE_MAX, Packed, PackedKind, SET_LENGTH_MAX, Set, SetTable,
+    Encoded, Integers, Object, PACKED_SIZE_MAX, Packed, PackedKind, ROW_LENGTH_MAX, Set, SetTable,
 };
 use crate::store::recency::AccessContext;
 use crate::store::shard::{Key, Shard};
@@ -80,7 +80,7 @@ impl SetWriter<'_> {
 
     /// Whether so many further members can be added.
     pub fn has_room(&self, members: usize) -> bool {
-        members <= SET_LENGTH_MAX - self.set().len()
+        members <= ROW_LENGTH_MAX - self.set().len()
     }
 
     /// Adds a member; false if it is there already.

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use super::Entry;
 use super::layout::{Deadline, MODIFIED, PACKED, RECENCY_MASK, Shape};
+use crate::allocator::block_size;
 use crate::store::object::{HEAD, PACKED_SIZE_MAX, Packed, PackedKind, SPARE_UNIT};
-
-/// An entry grows by this part of the items more than it has to.
-const SLACK_PART: usize = 16;
 
 /// Beyond so many unused bytes, and a quarter of those in use, an entry shrinks.
 const UNUSED_MAX: usize = 64;
+
+/// The most bytes of a value field: its length lies in two bytes.
+const FIELD_MAX: usize = u16::MAX as usize;
 
 /// The most units of unused bytes, whatever is in use: their number lies in a byte.
 const SPARE_MAX: usize = u8::MAX as usize;
@@ -66,7 +67,9 @@ impl Entry {
     fn make_room(&mut self, needed: usize) {
         let shape = self.view().shape();
         if needed > capacity(shape) {
-            self.resize_field(needed + needed / SLACK_PART);
+            // The whole block is of use, as far as its unused bytes can be told.
+            let whole = block_size(shape.value_at() + needed) - shape.value_at();
+            self.resize_field(whole.min(needed + SPARE_MAX * SPARE_UNIT).min(FIELD_MAX.max(needed)));
         } else if needed > shape.value_length {
             self.resize_field(needed);
         }

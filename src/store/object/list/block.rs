@@ -5,9 +5,7 @@ use std::ops::Range;
 
 use super::element::{self, Encoded};
 use super::side::Side;
-
-/// Allocations are multiples of so many bytes, which is what the allocator would round them to anyway.
-const GRANULE: usize = 16;
+use crate::allocator::block_size;
 
 /// An allocation that has to grow gets this part of what it holds as additional room.
 const ROOM_PART: usize = 4;
@@ -152,7 +150,7 @@ impl Block {
 
     /// Gives room at the ends back: the block is not at an end of its list any more.
     pub(in crate::store) fn fit(&mut self) {
-        if self.bytes.capacity() - self.size() > UNUSED_MAX {
+        if self.bytes.capacity() > block_size(self.size()) {
             self.bytes = copied(self.elements(), 0, 0);
             self.start = 0;
         }
@@ -200,7 +198,7 @@ impl Block {
 
 /// A copy of these bytes, with at least so many bytes of room before and behind them.
 fn copied(bytes: &[u8], before: usize, behind: usize) -> Vec<u8> {
-    let capacity = (before + bytes.len() + behind).next_multiple_of(GRANULE);
+    let capacity = block_size(before + bytes.len() + behind);
     let mut copy = Vec::with_capacity(capacity);
     copy.resize(if before == 0 { 0 } else { capacity - bytes.len() - behind }, 0);
     copy.extend_from_slice(bytes);

@@ -4,7 +4,7 @@ mod integers;
 mod table;
 
 pub(in crate::store) use integers::Integers;
-pub(in crate::store) use table::{LENGTH_MAX, SetTable};
+pub(in crate::store) use table::SetTable;
 
 use quartet_protocol::resp::number::{integer_text, parse_integer};
 

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::bound::Bound;
-use crate::store::object::page::{Page, block, give_back, reserve};
+use crate::store::object::page::Page;
+use crate::store::object::room::{block_of, copied, give_back, reserve};
 
 /// The most members of a leaf, and the most bytes if it has more than one.
 const LENGTH_MAX: usize = 64;
@@ -40,7 +41,7 @@ impl Leaf {
 
     /// Bytes of memory with those of this value itself.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Leaf>() + block(self.scores.capacity() * size_of::<f64>()) + self.page.memory()
+        size_of::<Leaf>() + block_of(&self.scores) + self.page.memory()
     }
 
     /// The members from a place on, with their scores.
@@ -78,7 +79,7 @@ impl Leaf {
 
     /// Takes the members from a place on out, into a leaf of their own.
     pub(super) fn split_off(&mut self, at: usize) -> Leaf {
-        let scores = self.scores[at..].to_vec();
+        let scores = copied(&self.scores[at..]);
         self.scores.truncate(at);
         give_back(&mut self.scores);
         Leaf { scores, page: self.page.split_off(at) }
