@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod allocator;
 pub mod clock;
 pub mod disk;
+pub mod freeing;
 pub mod glob;
 pub mod lock_order;
 pub mod random;

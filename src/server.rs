@@ -21,6 +21,7 @@ use crate::command::{KeyWaiters, Monitors, Services};
 use crate::data_directory;
 use crate::delivery::{Effects, FanOut};
 use crate::descriptors;
+use crate::freeing;
 use crate::http;
 use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
 use crate::lame_duck;
@@ -134,6 +135,7 @@ pub fn run(read: Settings, log: Arc<LogQueue>) -> Result<(), String> {
         keeper.map_err(|error| format!("cannot start the thread that keeps the services: {error}"))?;
     allocator::start_giving_back()
         .map_err(|error| format!("cannot start the thread that gives memory back: {error}"))?;
+    freeing::start().map_err(|error| format!("cannot start the thread that frees memory: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,5 +1,6 @@
 //! The effects of operations, of any service, which happen once no lock is held.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::staging::Stages;
 use super::traffic::Untold;
 use super::{Amount, FanOut, Listener, Outbox};
 use crate::alarm::Alarm;
-use crate::allocator;
+use crate::freeing;
 use crate::wait::{Barrier, Position};
 
 /// How long a publisher that has to slow down pauses; then it may publish until it has to again, one message at least.
@@ -43,6 +44,8 @@ pub struct Effects {
     pub(super) answered: Vec<Arc<Unfinished>>,
     /// Memory that is not needed any more.
     discarded: Vec<Box<dyn Send>>,
+    /// Its bytes.
+    discarded_bytes: usize,
     /// The earliest time at which an operation's service has something to do, in microseconds of the server's clock.
     next_deadline: Option<u64>,
     /// The reply to the last operation has to wait for it.
@@ -150,9 +153,10 @@ impl Effects {
         self.lookups.forget_ended();
     }
 
-    /// Frees `contents` once no lock is held.
-    pub fn discard(&mut self, contents: impl Send + 'static) {
+    /// Frees contents of about so many bytes once no lock is held, and not on this thread if they are large.
+    pub fn discard(&mut self, contents: impl Send + 'static, bytes: usize) {
         self.discarded.push(Box::new(contents));
+        self.discarded_bytes += bytes;
     }
 
     /// Sets the alarm, at the end of the batch, for the time at which a service has something to do next, in
@@ -187,8 +191,8 @@ impl Effects {
             alarm.set(deadline.div_ceil(MILLISECOND));
         }
         if !self.discarded.is_empty() {
-            self.discarded.clear();
-            allocator::ask_for_purge();
+            let bytes = mem::take(&mut self.discarded_bytes);
+            freeing::free(Box::new(mem::take(&mut self.discarded)), bytes);
         }
     }
 

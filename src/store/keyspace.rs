@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::databases::{ShardGuard, ShardId, Store};
-use super::entries::{Deadline, Entry, EntryRef};
+use super::entries::{Deadline, EntryRef};
 use super::growth::Growth;
 use super::recency::AccessContext;
 use super::released::{ReadyKey, Released};
@@ -113,9 +113,9 @@ impl<'s> Keyspace<'s> {
         std::mem::take(&mut self.released.growth)
     }
 
-    /// Large objects that were removed through this view since this was last asked, to be freed when no lock is held.
-    pub fn take_discarded(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.released.discarded)
+    /// Frees large objects that were removed through this view, or has them freed.  No lock may be held.
+    pub fn free_discarded(&mut self) {
+        drop(std::mem::take(&mut self.released.discarded));
     }
 
     /// A key that was written through this view and that commands wait for, the first one first.  The executor asks once
@@ -360,13 +360,15 @@ mod tests {
         fill(&mut keyspace, 10);
         assert!(keyspace.remove(&key));
         keyspace.unlock();
-        assert!(keyspace.take_discarded().is_empty(), "a small one is freed at once");
+        assert!(keyspace.released.discarded.entries().is_empty(), "a small one is freed at once");
         fill(&mut keyspace, 10_000);
         set(&mut keyspace, b"large");
         keyspace.unlock();
-        let discarded = keyspace.take_discarded();
+        let discarded = keyspace.released.discarded.entries();
         assert_eq!(discarded.len(), 1);
         assert_eq!(discarded[0].view().object().map(|object| object.is_empty()), Some(false));
+        keyspace.free_discarded();
+        assert!(keyspace.released.discarded.entries().is_empty());
         store.add_memory(keyspace.take_memory_delta());
         let mut recounted = 0;
         store.visit_each(|shard| recounted += shard.memory());

@@ -5,17 +5,22 @@ use std::mem;
 
 use super::entries::Entry;
 use super::growth::Growth;
+use crate::freeing;
 
 /// The work that locked shards leave for the time after they are unlocked.
 #[derive(Default)]
 pub struct Released {
     /// By how much the store has grown.
     pub growth: Growth,
-    /// Large objects that were removed, to be freed when no lock is held.
-    pub discarded: Vec<Entry>,
+    /// Large objects that were removed.
+    pub discarded: Discarded,
     /// Keys that were written and that commands wait for.
     pub(super) ready: VecDeque<ReadyKey>,
 }
+
+/// Large objects that were removed.  They are freed when this is dropped, by a thread of their own; no lock may be held then.
+#[derive(Default)]
+pub struct Discarded(Vec<Entry>);
 
 /// A key that was written and that commands wait for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,9 +42,26 @@ pub(super) struct Leftovers {
 impl Released {
     /// Takes over the work that a shard of a database has gathered.
     pub(super) fn take(&mut self, physical_database: usize, leftovers: &mut Leftovers) {
-        self.discarded.append(&mut leftovers.discarded);
+        self.discarded.0.append(&mut leftovers.discarded);
         let ready = mem::take(&mut leftovers.ready);
         self.ready.extend(ready.into_iter().map(|key| ReadyKey { physical_database, key }));
+    }
+}
+
+#[cfg(test)]
+impl Discarded {
+    /// The entries that they were in.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+}
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            let bytes = self.0.iter().map(|entry| entry.view().memory()).sum();
+            freeing::free(Box::new(mem::take(&mut self.0)), bytes);
+        }
     }
 }
 

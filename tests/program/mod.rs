@@ -8,6 +8,7 @@ mod former_folders;
 mod hangs;
 mod health;
 mod idle_connections;
+mod large_objects;
 mod large_values;
 mod log;
 mod passwords;

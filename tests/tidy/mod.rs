@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
         "allocator",
         "clock",
         "disk",
+        "freeing",
         "glob",
         "lock_order",
         "random",

@@ -1,11 +1,9 @@
 //! Whole databases: their size, emptying them, exchanging two.
 //!
 //! FLUSHDB and FLUSHALL take the contents out of each shard while they hold the gate alone, which takes the
-//! same short time for any number of keys, and free them after the gate is open again.
+//! same short time for any number of keys; a thread of its own frees them after the gate is open again.
 
 use quartet_protocol::resp::number::parse_integer;
-
-use crate::allocator;
 
 use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
@@ -53,18 +51,6 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// Fewer keys than this are freed by the thread that ran the command: another one would cost more.
-const ASYNC_KEYS_MIN: usize = 1_000;
-
-/// The thread that frees the flushed keys.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Freeing {
-    /// The thread that ran the command, before its client is answered.
-    Sync,
-    /// A thread of its own.
-    Async,
-}
-
 fn dbsize(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let mut keys = 0;
     call.keyspace.for_each_shard(call.keyspace.database, |shard, _| keys += shard.len());
@@ -83,35 +69,25 @@ fn flushall(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 }
 
 fn flush(call: &mut Call<'_, '_>, databases: std::ops::Range<usize>) -> Result<(), Refusal> {
-    let freeing = freeing(call)?;
-    let mut contents = Vec::new();
-    let mut keys = 0;
+    // Redis' SYNC frees before it answers, which nobody can tell from here; that would keep all clients waiting.
+    require_freeing_word(call)?;
+    let (mut contents, mut bytes) = (Vec::new(), 0);
     for database in databases {
         call.keyspace.for_each_shard(database, |shard, _| {
-            keys += shard.len();
+            bytes += shard.memory();
             contents.push(shard.clear());
         });
     }
-    match freeing {
-        Freeing::Async if keys >= ASYNC_KEYS_MIN => {
-            // A thread that cannot be started gives its work back by dropping it, so this frees in any case.
-            let _ = std::thread::Builder::new().name("free".into()).spawn(move || {
-                drop(contents);
-                allocator::ask_for_purge();
-            });
-        }
-        _ => call.effects.discard(contents),
-    }
+    call.effects.discard(contents, bytes);
     call.output.ok();
     Ok(())
 }
 
-fn freeing(call: &Call<'_, '_>) -> Result<Freeing, Refusal> {
+fn require_freeing_word(call: &Call<'_, '_>) -> Result<(), Refusal> {
     match call.arguments.get(1) {
-        None => Ok(Freeing::Sync),
+        None => Ok(()),
         Some(_) if call.arguments.len() > 2 => Err(Refusal::SYNTAX),
-        Some(word) if word.eq_ignore_ascii_case(b"sync") => Ok(Freeing::Sync),
-        Some(word) if word.eq_ignore_ascii_case(b"async") => Ok(Freeing::Async),
+        Some(word) if word.eq_ignore_ascii_case(b"sync") || word.eq_ignore_ascii_case(b"async") => Ok(()),
         Some(_) => Err(Refusal::SYNTAX),
     }
 }

@@ -142,9 +142,12 @@ async fn remove_keys(
         return Ok(Json(Removed { removed }).into_response());
     }
     context.exclusive(database, |visit| {
-        let mut contents = Vec::new();
-        visit.keyspace.for_each_shard(database, |shard, _| contents.push(shard.clear()));
-        visit.effects.discard(contents);
+        let (mut contents, mut bytes) = (Vec::new(), 0);
+        visit.keyspace.for_each_shard(database, |shard, _| {
+            bytes += shard.memory();
+            contents.push(shard.clear());
+        });
+        visit.effects.discard(contents, bytes);
     });
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -362,10 +362,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         let Call { services, keyspace, effects, caller, row, slot, .. } = &mut self.call;
         keyspace.unlock();
         services.settle(*slot, keyspace);
-        let discarded = keyspace.take_discarded();
-        if !discarded.is_empty() {
-            effects.discard(discarded);
-        }
+        keyspace.free_discarded();
         self.gate = None;
         if let Some(client) = &self.client {
             let (shared, resp) = (&client.shared, client.resp());

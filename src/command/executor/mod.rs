@@ -305,10 +305,7 @@ impl Executor {
         step(services, &mut keyspace, &mut workspace.effects);
         services.key_waiters.serve(&mut keyspace);
         services.settle(workspace.slot, &mut keyspace);
-        let discarded = keyspace.take_discarded();
-        if !discarded.is_empty() {
-            workspace.effects.discard(discarded);
-        }
+        keyspace.free_discarded();
         drop(gate);
         services.fan_out.deliver(&mut workspace.effects);
     }

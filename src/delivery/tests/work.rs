@@ -142,7 +142,7 @@ fn work_sets_deadlines_and_what_it_discards_is_freed() {
     impl AfterBatch for Deadline {
         fn run(self: Arc<Deadline>, effects: &mut Effects) {
             effects.set_deadline(10_000);
-            effects.discard(Arc::clone(&self.0));
+            effects.discard(Arc::clone(&self.0), 0);
         }
     }
     let (place, memory, mut effects) = (Place::new(), Arc::new(()), Effects::default());
