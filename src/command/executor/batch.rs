@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::resp::{Arguments, Output};
 
-use super::lookup::{Found, check_arguments};
-use super::{Workspace, access, instrumentation, transaction, unknown};
+use super::lookup::{self, Found, FoundKey, check_arguments};
+use super::{BATCH_LIMIT, Workspace, access, instrumentation, transaction, unknown};
 use crate::clock;
 use crate::command::{
     Call, Caller, CallerState, Client, Flags, Flow, Replies, Restart, Row, Services, Transaction,
@@ -28,6 +28,8 @@ pub(super) struct BatchExecutor<'t, 's> {
     gate: Option<Entered<'s>>,
     pub(super) metrics: &'s ThreadMetrics,
     shard_ids: Vec<ShardId>,
+    /// The keys of a command that has several; the memory of a batch of them is asked for at once.
+    all_keys: Vec<FoundKey>,
     /// The processor's ticks at the end of the last command.
     ticks: u64,
     has_run: bool,
@@ -76,6 +78,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             client,
             gate: Some(gate),
             shard_ids: Vec::new(),
+            all_keys: Vec::new(),
             ticks: clock::ticks(),
             has_run: false,
         }
@@ -336,10 +339,15 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             return Some(hash);
         }
         self.shard_ids.clear();
+        self.all_keys.clear();
         for position in keys.positions(arguments) {
             let hash = store.key(arguments.at(position)).hash;
-            self.shard_ids.push(store.shard_of(database, hash));
+            let shard = store.shard_of(database, hash);
+            store.prefetch_shard(shard);
+            self.shard_ids.push(shard);
+            self.all_keys.push(FoundKey { hash, shard });
         }
+        lookup::prefetch(store, self.all_keys.iter().copied().take(BATCH_LIMIT));
         self.call.keyspace.lock_many(&mut self.shard_ids);
         Some(hash)
     }

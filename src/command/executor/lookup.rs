@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::{BATCH_LIMIT, unknown};
 use crate::command::{Row, Services};
 use crate::refusal::Refusal;
-use crate::store::ShardId;
+use crate::store::{ShardId, Store};
 
 /// The facts about a request before it runs.
 #[derive(Clone, Copy)]
@@ -64,12 +64,13 @@ pub(super) fn find_batch<'s>(
         }
         all.push(found);
     }
-    for key in all.iter().filter_map(|found| found.key) {
-        store.prefetch_bucket(key.shard, key.hash);
-    }
-    for key in all.iter().filter_map(|found| found.key) {
-        store.prefetch_entry(key.shard, key.hash);
-    }
+    prefetch(store, all.iter().filter_map(|found| found.key));
+}
+
+/// Asks for the buckets and then for the entries of keys whose shards were asked for.
+pub(super) fn prefetch(store: &Store, keys: impl Iterator<Item = FoundKey> + Clone) {
+    keys.clone().for_each(|key| store.prefetch_bucket(key.shard, key.hash));
+    keys.for_each(|key| store.prefetch_entry(key.shard, key.hash));
 }
 
 /// The row of a request, if the request has as many arguments as the command takes.
