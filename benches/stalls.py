@@ -2,7 +2,9 @@
 """The longest time that one client waits for a PONG while another writes, changes, reads and deletes a large value.
 
     cargo build --release --bin quartet
-    benches/stalls.py quartet='target/release/quartet --port {port} --http-port off --threads 1 --dir ""' redis='redis-server --port {port} --save ""'
+    benches/stalls.py [--objects 1000000] quartet='target/release/quartet --port {port} --http-port off --threads 1 --dir ""' redis='redis-server --port {port} --save ""'
+
+With `--objects` the values are a hash, a list, a set and a sorted set of so many parts.
 
 The servers take turns.  Prints for each step the median over the rounds of the longest pause in milliseconds, beside it how
 long the step itself took, and the memory that is resident after the value was deleted.
@@ -14,6 +16,7 @@ import tempfile
 import threading
 import time
 
+from data_types import fill, send
 from servers import Server, requests
 
 VALUE_LENGTH = 256 * 1024 * 1024
@@ -30,6 +33,28 @@ STEPS = [
     ("MSET of 100 keys with 1 MiB", lambda value: [["MSET", *(word for key in range(100) for word in (f"key:{key}", value[: 1 << 20]))]]),
     ("FLUSHALL", lambda value: [["FLUSHALL"]]),
 ]
+
+
+def object_steps(parts):
+    """Steps with large objects, each with what is done before it, which is not measured."""
+    return [
+        ("HGETALL", [], [["HGETALL", "hash"]]),
+        ("LRANGE of all", [], [["LRANGE", "list", 0, -1]]),
+        ("SMEMBERS", [], [["SMEMBERS", "set"]]),
+        ("ZRANGE of all", [], [["ZRANGE", "sorted set", 0, -1, "WITHSCORES"]]),
+        ("SUNIONSTORE", [], [["SUNIONSTORE", "copy", "set"]]),
+        ("UNLINK of that", [], [["UNLINK", "copy"]]),
+        ("ZUNIONSTORE", [], [["ZUNIONSTORE", "copy", 1, "sorted set"]]),
+        ("DEL of that", [], [["DEL", "copy"]]),
+        ("COPY of the hash", [], [["COPY", "hash", "copy"]]),
+        ("SET over that", [], [["SET", "copy", "value"]]),
+        ("COPY of the list", [["DEL", "copy"]], [["COPY", "list", "copy"]]),
+        ("RENAME over that", [["SET", "other", "value"]], [["RENAME", "other", "copy"]]),
+        ("LSET in the middle", [], [["LSET", "list", parts // 2, "elm:000000000001"]]),
+        ("LINSERT in the middle", [], [["LINSERT", "list", "BEFORE", "elm:%012d" % (parts // 2 + 1), "new"]]),
+        ("LREM of one behind the middle", [], [["LREM", "list", 1, "elm:%012d" % (parts // 2 + 2)]]),
+        ("FLUSHALL", [], [["FLUSHALL"]]),
+    ]
 
 
 class Pinger(threading.Thread):
@@ -56,7 +81,12 @@ def reply(stream):
     line = b""
     while not line.endswith(b"\r\n"):
         line += stream.recv(1)
-    if line[:1] == b"*":
+    if line[:1] == b"*" and int(line[1:]) > 1000:
+        # Large arrays hold strings alone, of which the last line shows the end.
+        lines = 2 * int(line[1:])
+        while lines:
+            lines -= stream.recv(1 << 20).count(b"\n")
+    elif line[:1] == b"*":
         for _ in range(int(line[1:])):
             reply(stream)
     elif line[:1] == b"$":
@@ -91,19 +121,27 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("servers", nargs="+", help="name=command, with {port} and {dir}")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--objects", type=int, metavar="PARTS", help="large objects instead of large strings")
     options = parser.parse_args()
     value = b"v" * VALUE_LENGTH
+    steps = object_steps(options.objects) if options.objects else [(step, [], commands(value)) for step, commands in STEPS]
     with tempfile.TemporaryDirectory() as folder:
         servers = [Server(definition, folder) for definition in options.servers]
         results = {}
         start = {server.name: server.resident_bytes() for server in servers}
         for _ in range(options.rounds):
-            for step, commands in STEPS:
+            if options.objects:
                 for server in servers:
-                    results.setdefault((step, server.name), []).append(measure(server, commands(value)))
+                    for kind in ("hash", "list", "set", "sorted set"):
+                        fill(server, kind, [kind.encode()], options.objects)
+            for step, before, commands in steps:
+                for server in servers:
+                    if before:
+                        send(server, requests(*before), len(before))
+                    results.setdefault((step, server.name), []).append(measure(server, commands))
         time.sleep(1)
         print(f"{'':<30}" + "".join(f"{server.name:>24}" for server in servers))
-        for step, _ in STEPS:
+        for step, _, _ in steps:
             line = f"{step:<30}"
             for server in servers:
                 pauses, times = zip(*results[step, server.name])
