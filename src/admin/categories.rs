@@ -11,9 +11,9 @@ pub const CATEGORIES: &[(&str, Rule)] = &[
     ("keyspace", is_keyspace),
     ("read", |row| row.command.flags.contains(Flags::READONLY) && !is_scripting(row)),
     ("write", |row| row.command.flags.contains(Flags::WRITE)),
-    ("set", |row| is_of_group(row, "set")),
-    ("sortedset", |row| is_of_group(row, "sortedset")),
-    ("list", |row| is_of_group(row, "list")),
+    ("set", |row| is_of_group(row, "set") || sorts(row)),
+    ("sortedset", |row| is_of_group(row, "sortedset") || sorts(row)),
+    ("list", |row| is_of_group(row, "list") || sorts(row)),
     ("hash", |row| is_of_group(row, "hash")),
     ("string", |row| is_of_group(row, "string")),
     ("bitmap", |_| false),
@@ -42,6 +42,9 @@ const CONNECTION_ELSEWHERE: &[&str] = &["command", "wait", "waitaof", "readonly"
 /// Commands for operators that Redis does not flag so.
 const ADMIN_WITHOUT_FLAG: &[&str] = &["role", "lastsave"];
 
+/// Generic commands that Redis counts among those of the types they sort.
+const SORTS: &[&str] = &["sort", "sort_ro"];
+
 /// The names of a row's categories.
 pub fn categories(row: &Row) -> impl Iterator<Item = &'static str> {
     CATEGORIES.iter().filter(|(_, holds)| holds(row)).map(|(name, _)| *name)
@@ -60,9 +63,13 @@ fn is_scripting(row: &Row) -> bool {
     is_of_group(row, "scripting")
 }
 
+fn sorts(row: &Row) -> bool {
+    SORTS.contains(&row.command.name)
+}
+
 fn is_keyspace(row: &Row) -> bool {
     let name = row.command.name;
-    let generic = is_of_group(row, "keyspace") && !CONNECTION_ELSEWHERE.contains(&name);
+    let generic = is_of_group(row, "keyspace") && !CONNECTION_ELSEWHERE.contains(&name) && !sorts(row);
     (generic && row.command.subcommands.is_empty()) || KEYSPACE_OF_SERVER.contains(&name)
 }
 

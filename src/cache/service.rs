@@ -32,6 +32,7 @@ pub const SERVICE: Service = Service {
         commands::list_edits::COMMANDS,
         commands::list_moves::COMMANDS,
         commands::list_waits::COMMANDS,
+        commands::sort::COMMANDS,
         commands::sets::COMMANDS,
         commands::set_algebra::COMMANDS,
         commands::set_samples::COMMANDS,

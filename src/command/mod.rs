@@ -96,7 +96,8 @@ bitflags::bitflags! {
         const ALLOW_BUSY = 1 << 15;
         /// Harmful in the wrong hands, as Redis sees it.
         const DANGEROUS = 1 << 16;
-        /// Needs the gate alone: it uses shards that its key specification does not name.
+        /// Needs the gate alone, or may do so (see [`Command::needs_store`]): it uses shards that its key specification does not
+        /// name.
         const EXCLUSIVE = 1 << 17;
         /// Locks shards itself, as it scans the store or finds out which ones it needs, so no shard may be locked when it
         /// starts.
@@ -290,6 +291,8 @@ pub struct Command {
     pub hide_secrets: fn(&mut ShownArguments<'_>),
     /// Finds the keys of a request that are not among its arguments: the policies of the limiter name them.
     pub find_keys: Option<fn(Arguments<'_>, &Services) -> FoundKeys>,
+    /// Whether a request of an [exclusive](Flags::EXCLUSIVE) command needs the gate alone, where only some do.
+    pub needs_store: fn(Arguments<'_>) -> bool,
     /// Does it.
     pub handler: Handler,
     /// Subcommands, if the name is that of a family, like CLIENT.
@@ -309,6 +312,7 @@ impl Command {
         keys: Keys::NONE,
         hide_secrets: |_| (),
         find_keys: None,
+        needs_store: |_| true,
         handler: Handler::Data(missing_subcommand),
         subcommands: &[],
     };

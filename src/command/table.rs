@@ -1,5 +1,7 @@
 //! The command table as the executor uses it: all rows, with facts derived from them, found by name.
 
+use quartet_protocol::resp::Arguments;
+
 use super::{Command, Flags};
 use crate::command::syntax;
 
@@ -34,6 +36,12 @@ impl Row {
     pub fn accepts(&self, arguments: usize) -> bool {
         let required = self.arity.unsigned_abs() as usize;
         if self.arity < 0 { arguments >= required } else { arguments == required }
+    }
+
+    /// Whether a request needs the gate alone.
+    #[inline]
+    pub fn needs_store(&self, arguments: Arguments<'_>) -> bool {
+        self.command.flags.contains(Flags::EXCLUSIVE) && (self.command.needs_store)(arguments)
     }
 
     /// Whether a request whose lookup has found this row runs with this many arguments.  As [`Row::accepts`], but the row

@@ -54,6 +54,8 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("scan", "its cursors and its order are the server's own"),
     ("keys", "its order is free"),
     ("wait", "waits for real"),
+    ("sort", "the order of equal weights is free"),
+    ("sort_ro", "as SORT"),
     ("blpop", "waits for real"),
     ("brpop", "waits for real"),
     ("blmpop", "waits for real"),

@@ -36,6 +36,9 @@ pub(super) enum Spelled {
 /// The largest exponent of a mantissa whose highest bit is set.
 const EXPONENT_MAX: i32 = 16_383 - 63;
 
+/// With this exponent every number is beyond the range of doubles, and with its opposite nearer to zero than to any of them.
+const DOUBLE_EXPONENT_MAX: i32 = 1_200;
+
 /// Half the smallest number of C, 2^-16446: numbers up to this are zero there.
 const ZERO_MAX: LongDouble = LongDouble { negative: false, mantissa: 1 << 63, exponent: -16_446 - 63 };
 
@@ -110,6 +113,15 @@ impl LongDouble {
     /// The double that [`LongDouble::text`] spells, or infinity beyond the range of doubles.
     pub(super) fn to_double(self) -> f64 {
         self.text().parse().expect("the text is that of a number")
+    }
+
+    /// The double that is nearest, or infinity beyond the range of doubles.
+    pub(super) fn nearest_double(self) -> f64 {
+        // In two steps, neither of which leaves the range of a double if the result does not.
+        let exponent = self.exponent.clamp(-DOUBLE_EXPONENT_MAX, DOUBLE_EXPONENT_MAX);
+        let first = exponent / 2;
+        let magnitude = self.mantissa as f64 * 2f64.powi(first) * 2f64.powi(exponent - first);
+        if self.negative { -magnitude } else { magnitude }
     }
 
     fn compare_magnitude(self, other: LongDouble) -> Ordering {

@@ -26,6 +26,7 @@ pub mod scan;
 pub mod set_algebra;
 pub mod set_samples;
 pub mod sets;
+pub mod sort;
 pub mod sorted_set_algebra;
 mod sorted_set_bounds;
 pub mod sorted_set_ranges;

@@ -2,11 +2,17 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
+use super::long_double::{LongDouble, Spelled};
 use crate::refusal::Refusal;
 use crate::store::{Bound, SortedSet};
 
 /// A number as Redis reads a score or a weight: numbers too large or too small for a double are refused, and so is "nan".
 pub(super) fn parse_double(text: &[u8]) -> Option<f64> {
+    if is_hexadecimal(text) {
+        let exact = parse_hexadecimal(text)?;
+        let (value, is_zero) = (exact.nearest_double(), exact.compare(LongDouble::ZERO).is_eq());
+        return (value.is_finite() && (value == 0.0) == is_zero).then_some(value);
+    }
     let value = parse_any_double(text)?;
     let mantissa = text.split(|byte| byte.eq_ignore_ascii_case(&b'e')).next().unwrap_or_default();
     let has_digits = text.iter().any(u8::is_ascii_digit);
@@ -16,8 +22,24 @@ pub(super) fn parse_double(text: &[u8]) -> Option<f64> {
 }
 
 fn parse_any_double(text: &[u8]) -> Option<f64> {
+    if is_hexadecimal(text) {
+        return parse_hexadecimal(text).map(LongDouble::nearest_double);
+    }
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (!value.is_nan()).then_some(value)
+}
+
+/// Whether a number is spelled as C spells hexadecimal ones.
+fn is_hexadecimal(text: &[u8]) -> bool {
+    let magnitude = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    matches!(magnitude, [b'0', b'x' | b'X', ..])
+}
+
+fn parse_hexadecimal(text: &[u8]) -> Option<LongDouble> {
+    match LongDouble::parse(text)? {
+        Spelled::Finite(number) => Some(number),
+        Spelled::Infinite => None,
+    }
 }
 
 /// Places in the order of a sorted set, the first of which is the start of a range and the second its end.
@@ -124,10 +146,20 @@ mod tests {
             ("1e400", None),
             ("1e-400", None),
             ("one", None),
+            ("0x10", Some(16.0)),
+            ("-0Xa.8", Some(-10.5)),
+            ("+0x1p-2", Some(0.25)),
+            ("0x0p9", Some(0.0)),
+            ("0x", None),
+            ("0x1p", None),
+            ("0x1p5000", None),
+            ("0x1p-5000", None),
         ] {
             assert_eq!(parse_double(text.as_bytes()), expected, "{text:?}");
         }
         assert_eq!(score_bound(b"").map(|bound| bound.score), Some(0.0));
-        assert_eq!(score_bound(b"(1e400").map(|bound| bound.score), Some(f64::INFINITY));
+        for infinite in [&b"(1e400"[..], b"(0x1p5000"] {
+            assert_eq!(score_bound(infinite).map(|bound| bound.score), Some(f64::INFINITY));
+        }
     }
 }

@@ -298,7 +298,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
 
     /// Whether the command needs the gate alone: by its row, or as an EXEC of such commands.
     fn needs_exclusive(&self) -> bool {
-        self.call.row.command.flags.contains(Flags::EXCLUSIVE)
+        self.call.row.needs_store(self.call.arguments)
             || self.transaction().is_some_and(|transaction| transaction.queue.needs_exclusive())
     }
 

@@ -121,7 +121,7 @@ impl<'s> Call<'_, 's> {
             return true;
         }
         let may_be_undone = flags.contains(Flags::READONLY) || UNDONE_SERVICES.contains(&group.service);
-        let looks_beyond = flags.intersects(Flags::EXCLUSIVE.union(Flags::SELF_LOCKING));
+        let looks_beyond = flags.contains(Flags::SELF_LOCKING) || row.needs_store(arguments);
         let is_ready = may_be_undone && !looks_beyond && self.keep(row, arguments, inside);
         if self.keyspace.is_exclusive() {
             inside.is_lasting |= !is_ready;
@@ -177,7 +177,7 @@ impl<'s> Call<'_, 's> {
         if self.keyspace.is_exclusive() {
             return Ok(None);
         }
-        if row.command.flags.intersects(Flags::EXCLUSIVE.union(Flags::SELF_LOCKING)) {
+        if row.command.flags.contains(Flags::SELF_LOCKING) || row.needs_store(arguments) {
             return Err(Refusal::NEEDS_WHOLE_STORE);
         }
         let mut first_hash = None;

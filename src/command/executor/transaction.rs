@@ -17,7 +17,7 @@ use crate::store::ShardId;
 const ARGUMENT_OVERHEAD: usize = 32;
 
 /// The flags of commands that need more than their keys, or may find out that they do.
-const NEEDS_STORE: Flags = Flags::EXCLUSIVE.union(Flags::SELF_LOCKING).union(Flags::RUNS_SCRIPT);
+const NEEDS_STORE: Flags = Flags::SELF_LOCKING.union(Flags::RUNS_SCRIPT);
 
 /// Commands to run as one.
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Queue {
     /// Adds a command.  `buffer` is what its long arguments may be kept in without a copy.
     pub fn push(&mut self, row: &Row, arguments: Arguments<'_>, buffer: Option<&Bytes>) {
         let flags = row.command.flags;
-        self.needs_exclusive |= flags.intersects(NEEDS_STORE);
+        self.needs_exclusive |= flags.intersects(NEEDS_STORE) || row.needs_store(arguments);
         self.needs_memory |= flags.contains(Flags::DENYOOM);
         self.is_journaled |= row.command.group.facts().is_journaled;
         self.bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;

@@ -17,7 +17,7 @@ const REDIS_COMMANDS: &[&str] = &[
     "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember", "georadiusbymember_ro",
     "geosearch", "geosearchstore", "getbit", "hexpire", "hexpireat", "hexpiretime", "hgetex", "hpersist", "hpexpire",
     "hpexpireat", "hpexpiretime", "hpttl", "hsetex", "httl", "migrate", "pfadd", "pfcount", "pfdebug", "pfmerge",
-    "pfselftest", "psync", "replconf", "restore-asking", "setbit", "sort", "sort_ro", "sync", "vadd", "vcard",
+    "pfselftest", "psync", "replconf", "restore-asking", "setbit", "sync", "vadd", "vcard",
     "vdim", "vemb", "vgetattr", "vinfo", "vlinks", "vrandmember", "vrem", "vsetattr", "vsim", "xack", "xackdel",
     "xadd", "xautoclaim", "xclaim", "xdel", "xdelex", "xgroup", "xinfo", "xlen", "xpending", "xrange", "xread",
     "xreadgroup", "xrevrange", "xsetid", "xtrim",
