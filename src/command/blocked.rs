@@ -38,6 +38,13 @@ pub trait BlockedCommand: Send {
     /// Ends the wait, since the connection ends or the wait is cut short.  A grant made meanwhile is withdrawn.  The gate was
     /// entered, and no shard is locked.
     fn cancel(&self, services: &Services, keyspace: &mut Keyspace<'_>, effects: &mut Effects);
+
+    /// Ends the wait without an answer, since another client asks for it; false if its answer is on its way, which is
+    /// then the reply.  The gate was entered, and no shard is locked.
+    fn cut_short(&mut self, services: &Services, keyspace: &mut Keyspace<'_>, effects: &mut Effects) -> bool {
+        self.cancel(services, keyspace, effects);
+        true
+    }
 }
 
 /// A ticket, and how its answer is written.

@@ -5,7 +5,7 @@ use std::task::{Poll, Waker};
 
 use quartet_protocol::resp::Output;
 
-use super::{BlockedCommand, Call, Continuation, Encoder, Flow, KeyWait, KeyWaiter, Services};
+use super::{BlockedCommand, Call, Continuation, Encoder, Flow, KeyWait, KeyWaiters, Servable, Services};
 use crate::delivery::Effects;
 use crate::store::{Key, Keyspace, WaiterId};
 use crate::wait::{Mailbox, Ticket};
@@ -27,8 +27,11 @@ pub trait KeyAction: Send + 'static {
 
 /// What a command has taken from a key that it has waited for.
 pub trait KeyAnswer: Send + 'static {
-    /// Gives it back, since its client has gone before it was told.  No shard is locked.
-    fn give_back(self, keyspace: &mut Keyspace<'_>);
+    /// The database and the key that it was taken from; none if there is nothing to give back.
+    fn origin(&self) -> Option<(usize, &[u8])>;
+
+    /// Gives it back to the key it was taken from, whose shard is locked, since its client has gone before it was told.
+    fn give_back(self, key: &Key<'_>, keyspace: &mut Keyspace<'_>);
 }
 
 /// How a wait ends.
@@ -38,7 +41,7 @@ enum Ended<A> {
 }
 
 /// The server's end of a wait.
-struct Waiter<K: KeyAction> {
+struct ServerEnd<K: KeyAction> {
     action: K,
     mailbox: Arc<Mailbox<Ended<K::Answer>>>,
     /// What the client has not taken, since it has gone.
@@ -46,7 +49,7 @@ struct Waiter<K: KeyAction> {
 }
 
 /// The client's end of it.
-struct BlockedOnKeys<A, E> {
+struct ClientEnd<A, E> {
     ticket: Ticket<Ended<A>>,
     encoder: E,
 }
@@ -65,15 +68,15 @@ impl Call<'_, '_> {
             self.effects.set_deadline(deadline.saturating_mul(1000));
         }
         let mailbox = Arc::<Mailbox<_>>::default();
-        let waiter = Waiter { action, mailbox: Arc::clone(&mailbox), returned: None };
-        let id = self.services.key_waiters.add(Box::new(waiter), wait, self.keyspace);
+        let servable = ServerEnd { action, mailbox: Arc::clone(&mailbox), returned: None };
+        let id = self.services.key_waiters.add(Box::new(servable), wait, self.keyspace);
         let ticket = Ticket::with_mailbox(id.0, mailbox);
-        self.continuation.blocked = Some(Box::new(BlockedOnKeys { ticket, encoder }));
+        self.continuation.blocked = Some(Box::new(ClientEnd { ticket, encoder }));
         self.continuation.flow = Flow::Wait;
     }
 }
 
-impl<K: KeyAction> KeyWaiter for Waiter<K> {
+impl<K: KeyAction> Servable for ServerEnd<K> {
     fn writes_to(&self) -> Option<&[u8]> {
         self.action.writes_to()
     }
@@ -90,15 +93,15 @@ impl<K: KeyAction> KeyWaiter for Waiter<K> {
         let _ = self.mailbox.fill(Ended::TimedOut);
     }
 
-    fn finish(&mut self, keyspace: &mut Keyspace<'_>) {
+    fn finish(&mut self, waiters: &KeyWaiters, keyspace: &mut Keyspace<'_>) {
         match self.returned.take() {
-            Some(answer) => answer.give_back(keyspace),
+            Some(answer) => give_back(answer, waiters, keyspace),
             None => self.mailbox.wake(),
         }
     }
 }
 
-impl<A: KeyAnswer, E: Encoder<A>> BlockedCommand for BlockedOnKeys<A, E> {
+impl<A: KeyAnswer, E: Encoder<A>> BlockedCommand for ClientEnd<A, E> {
     fn poll(&mut self, waker: &Waker, output: &mut Output, continuation: &mut Continuation) -> Poll<()> {
         self.ticket.poll(waker).map(|ended| match ended {
             Ended::Served(answer) => self.encoder.write(answer, output, continuation),
@@ -116,7 +119,30 @@ impl<A: KeyAnswer, E: Encoder<A>> BlockedCommand for BlockedOnKeys<A, E> {
         if let Some(Ended::Served(answer)) = self.ticket.close()
             && !is_removed
         {
-            answer.give_back(keyspace);
+            give_back(answer, &services.key_waiters, keyspace);
         }
     }
+
+    fn cut_short(&mut self, services: &Services, keyspace: &mut Keyspace<'_>, _: &mut Effects) -> bool {
+        services.key_waiters.remove(WaiterId(self.ticket.id()), keyspace)
+    }
+}
+
+/// Gives back what a client will not hear of, and serves those who wait for it before any other command.  No shard is locked.
+fn give_back<A: KeyAnswer>(answer: A, waiters: &KeyWaiters, keyspace: &mut Keyspace<'_>) {
+    let Some((database, key)) = answer.origin() else { return };
+    let (store, bytes) = (keyspace.store(), Box::<[u8]>::from(key));
+    let key = store.key(&bytes);
+    let outer = std::mem::replace(&mut keyspace.database, database);
+    let shard = store.shard_of(database, key.hash);
+    keyspace.lock_one(shard);
+    if waiters.have_further_keys() {
+        // Of too many further keys some are locked later, by `KeyWaiters::serve`.
+        let _ = waiters.lock_further(keyspace, &[shard], &[(database, bytes.clone())]);
+    }
+    answer.give_back(&key, keyspace);
+    let served = waiters.serve_locked(keyspace);
+    keyspace.unlock();
+    keyspace.database = outer;
+    waiters.finish(served, keyspace);
 }

@@ -32,7 +32,7 @@ pub use database::database_number;
 pub use group::{GROUPS, Group, GroupFacts};
 pub use held::{HeldReply, Promise};
 pub use key_block::{KeyAction, KeyAnswer};
-pub use key_waiters::{KeyWait, KeyWaiter, KeyWaiters};
+pub use key_waiters::{FURTHER_KEYS_MAX, KeyWait, KeyWaiters, PlacedKey, Servable, Served, TooMany};
 pub use monitors::Monitors;
 pub use secrets::{REDACTED, ShownArguments};
 pub use services::Services;

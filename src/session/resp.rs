@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Poll, Waker};
+use std::task::{Poll, Waker, ready};
 
 use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
@@ -255,12 +255,16 @@ impl Session {
         let (before, length) = (output.mark(), output.len());
         let waiting = self.client.resp().waiting();
         if executor.poll_blocked(blocked.as_mut(), waker, output).is_pending() {
-            match waiting {
-                Waiting::TimeOut => blocked.write_timeout(output),
-                Waiting::Fail => output.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-                Waiting::Yes | Waiting::No => return Poll::Pending,
+            if matches!(waiting, Waiting::Yes | Waiting::No) {
+                return Poll::Pending;
             }
-            self.stop_waiting(executor);
+            if !executor.cut_short(blocked.as_mut()) {
+                ready!(executor.poll_blocked(blocked.as_mut(), waker, output));
+            } else if waiting == Waiting::TimeOut {
+                blocked.write_timeout(output);
+            } else {
+                output.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            }
         }
         if self.client.replies != Replies::On {
             output.truncate(before);

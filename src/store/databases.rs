@@ -14,7 +14,7 @@ use super::entries::Deadline;
 use super::growth::Growth;
 use super::hash::{KeyHasher, SHARD_BITS, SHARD_COUNT, prefetch};
 use super::recency::{AccessContext, Duel, LEADER_STEP};
-use super::released::Released;
+use super::released::{ReadyKey, Released};
 use super::shard::{Counts, Key, MemoryParts, Shard};
 use super::shard_lock::{Mutex, MutexGuard};
 use super::value::ValueType;
@@ -366,6 +366,24 @@ impl<'s> ShardGuard<'s> {
     /// The shard.
     pub fn shard(&mut self) -> &mut Shard {
         &mut self.shard
+    }
+
+    /// Whether clients are interested in any of its keys.
+    #[inline]
+    pub(super) fn has_interests(&self) -> bool {
+        self.shard.has_interests()
+    }
+
+    /// Whether a key was written that commands wait for.
+    #[inline]
+    pub(super) fn has_ready(&self) -> bool {
+        self.shard.has_ready()
+    }
+
+    /// A key that was written and that commands wait for, the first one first.
+    pub(super) fn take_ready(&mut self) -> Option<ReadyKey> {
+        let key = self.shard.take_ready()?;
+        Some(ReadyKey { physical_database: self.id.database as usize, key })
     }
 
     /// Unlocks, and returns the work that is left.

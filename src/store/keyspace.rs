@@ -91,6 +91,17 @@ impl<'s> Keyspace<'s> {
         self.held.iter().any(|guard| guard.id() == id)
     }
 
+    /// Whether a shard is locked.
+    pub fn has_locked_shard(&self, id: ShardId) -> bool {
+        self.held.iter().any(|guard| guard.id() == id)
+    }
+
+    /// Whether clients are interested in keys of a shard that is locked.
+    #[inline]
+    pub fn has_interests(&self) -> bool {
+        self.held.iter().any(ShardGuard::has_interests)
+    }
+
     /// Locks shards as they are met from now on.  The caller holds the gate alone.
     pub fn set_exclusive(&mut self, exclusive: bool) {
         self.exclusive = exclusive;
@@ -118,9 +129,25 @@ impl<'s> Keyspace<'s> {
         drop(std::mem::take(&mut self.released.discarded));
     }
 
-    /// A key that was written through this view and that commands wait for, the first one first.  The executor asks once
-    /// a command's locks are released, and serves those commands before the next one runs; their writes may make
-    /// further keys ready.
+    /// Whether [`Keyspace::next_ready_locked`] has a key.
+    #[inline]
+    pub fn has_ready_locked(&self) -> bool {
+        self.held.iter().any(ShardGuard::has_ready)
+    }
+
+    /// A key that was written, that commands wait for, and whose shard is locked still.  The executor serves those commands
+    /// before it unlocks; their writes may make further keys ready.
+    pub fn next_ready_locked(&mut self) -> Option<ReadyKey> {
+        self.held.iter_mut().find_map(ShardGuard::take_ready)
+    }
+
+    /// Leaves keys whose waiters could not be served under the locks that are held to [`Keyspace::next_ready`].
+    pub fn postpone(&mut self, ready: Vec<ReadyKey>) {
+        self.released.ready.extend(ready);
+    }
+
+    /// A key that was written through this view, that commands wait for, and whose shard was unlocked without serving them,
+    /// the first one first.
     pub fn next_ready(&mut self) -> Option<ReadyKey> {
         self.released.ready.pop_front()
     }

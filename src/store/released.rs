@@ -71,6 +71,16 @@ impl Leftovers {
         self.discarded.is_empty() && self.ready.is_empty()
     }
 
+    /// Whether a key was written that commands wait for.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Such a key, the first one first.
+    pub(super) fn take_ready(&mut self) -> Option<Box<[u8]>> {
+        self.has_ready().then(|| self.ready.remove(0))
+    }
+
     /// Notes that commands wait for this key.
     pub(super) fn note_ready(&mut self, key: &[u8]) {
         if !self.ready.iter().any(|other| **other == *key) {

@@ -132,6 +132,23 @@ impl Shard {
         true
     }
 
+    /// Whether clients are interested in any key.
+    #[inline]
+    pub(super) fn has_interests(&self) -> bool {
+        !self.interests.is_empty()
+    }
+
+    /// Whether a key was written that commands wait for.
+    #[inline]
+    pub(super) fn has_ready(&self) -> bool {
+        self.has_interests() && self.leftovers.has_ready()
+    }
+
+    /// Such a key, the first one first.
+    pub(super) fn take_ready(&mut self) -> Option<Box<[u8]>> {
+        self.leftovers.take_ready()
+    }
+
     /// Number of keys, including expired ones that were not removed yet.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -24,9 +24,9 @@ const PAIRS: usize = 2;
 const ELEMENTS: usize = 2_000;
 
 /// A thread's conversation without a connection.
-struct Asking {
-    executor: Executor,
-    caller: Caller,
+pub(super) struct Asking {
+    pub(super) executor: Executor,
+    pub(super) caller: Caller,
 }
 
 /// The reply to a request, or the command that waits for it.
@@ -35,17 +35,17 @@ enum Answer {
     Later(Box<dyn BlockedCommand>),
 }
 
-fn services(clock: Clock) -> Arc<Services> {
+pub(super) fn services(clock: Clock) -> Arc<Services> {
     let settings = Settings { threads: 2 * PAIRS, dir: None, ..Settings::default() };
     Arc::new(server::services(settings, clock, 1))
 }
 
-fn still() -> Clock {
+pub(super) fn still() -> Clock {
     Clock::manual(Now::at(Duration::from_secs(1), Duration::from_secs(1)))
 }
 
 impl Asking {
-    fn new(services: &Arc<Services>, slot: usize) -> Asking {
+    pub(super) fn new(services: &Arc<Services>, slot: usize) -> Asking {
         let caller = Caller::new(None, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
         let executor = Executor::new(Arc::clone(services), slot, Random::with_seed(slot as u64));
         Asking { executor, caller }
@@ -61,7 +61,7 @@ impl Asking {
     }
 
     /// The reply to a request that does not wait.
-    fn reply(&mut self, line: &str) -> String {
+    pub(super) fn reply(&mut self, line: &str) -> String {
         match self.ask(line) {
             Answer::Now(reply) => reply,
             Answer::Later(_) => panic!("{line} waits"),
@@ -69,7 +69,7 @@ impl Asking {
     }
 
     /// The command of a request that waits.
-    fn wait(&mut self, line: &str) -> Box<dyn BlockedCommand> {
+    pub(super) fn wait(&mut self, line: &str) -> Box<dyn BlockedCommand> {
         match self.ask(line) {
             Answer::Now(reply) => panic!("{line}: {reply}"),
             Answer::Later(blocked) => blocked,
@@ -77,7 +77,7 @@ impl Asking {
     }
 
     /// The reply to a command that waits, if there is one.
-    fn poll(&mut self, blocked: &mut dyn BlockedCommand) -> Option<String> {
+    pub(super) fn poll(&mut self, blocked: &mut dyn BlockedCommand) -> Option<String> {
         let mut output = Output::new();
         match self.executor.poll_blocked(blocked, &thread_waker(), &mut output) {
             Poll::Ready(()) => Some(text(&output)),

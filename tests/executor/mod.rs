@@ -1,5 +1,6 @@
 //! Commands of callers that are no connections: one at a time, as a transaction, and inside another command.
 
+mod key_wait_steps;
 mod key_waits;
 
 use std::net::{Ipv4Addr, SocketAddr};

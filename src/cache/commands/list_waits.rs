@@ -9,7 +9,7 @@ use crate::command::{
     Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, KeyWait, Keys,
 };
 use crate::refusal::Refusal;
-use crate::store::{Key, Keyspace, ListLimits, Side, ValueType};
+use crate::store::{Deadline, Key, Keyspace, ListLimits, Side, ValueType};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -85,6 +85,8 @@ struct Popped {
     elements: Vec<Vec<u8>>,
     side: Side,
     limits: ListLimits,
+    /// When the key was to expire.
+    deadline: Option<Deadline>,
 }
 
 /// How Redis spells what was taken.
@@ -140,26 +142,31 @@ impl KeyAction for Pop {
     fn act(&mut self, key: &Key<'_>, keyspace: &mut Keyspace<'_>) -> Popped {
         let Pop { taking: Taking { side, count }, limits } = *self;
         let access = keyspace.untraced_access();
+        let deadline = keyspace.peek(key).and_then(|entry| entry.deadline());
         let mut elements = Vec::new();
         let taken = keyspace.shard(key).change_list(key, limits, &access, |list| {
             take(list, side, count, |element| elements.push(element.to_vec()));
         });
         debug_assert!(taken.is_ok(), "the caller has seen that it is a list");
-        Popped { database: keyspace.database, key: key.bytes.into(), elements, side, limits }
+        Popped { database: keyspace.database, key: key.bytes.into(), elements, side, limits, deadline }
     }
 }
 
 impl KeyAnswer for Popped {
-    fn give_back(self, keyspace: &mut Keyspace<'_>) {
-        let Popped { database, key, elements, side, limits } = self;
-        let store = keyspace.store();
-        let key = store.key(&key);
-        keyspace.with_shard(store.shard_of(database, key.hash), |shard, access| {
-            // If the key holds something else by now, there is no place for them.
-            let _ = shard.write_list(&key, limits, access, |list| {
-                elements.iter().rev().for_each(|element| list.push(side, element));
-            });
+    fn origin(&self) -> Option<(usize, &[u8])> {
+        Some((self.database, &self.key))
+    }
+
+    fn give_back(self, key: &Key<'_>, keyspace: &mut Keyspace<'_>) {
+        let is_there = keyspace.peek(key).is_some();
+        let access = keyspace.access;
+        // If the key holds something else by now, there is no place for them.
+        let _ = keyspace.shard(key).write_list(key, self.limits, &access, |list| {
+            self.elements.iter().rev().for_each(|element| list.push(self.side, element));
         });
+        if !is_there && self.deadline.is_some() {
+            keyspace.set_deadline(key, self.deadline);
+        }
     }
 }
 
@@ -228,9 +235,12 @@ impl KeyAction for MoveWhenThere {
 }
 
 impl KeyAnswer for Moved {
-    fn give_back(self, _: &mut Keyspace<'_>) {
+    fn origin(&self) -> Option<(usize, &[u8])> {
         // It is where it was to go, as with a client that has gone after the reply.
+        None
     }
+
+    fn give_back(self, _: &Key<'_>, _: &mut Keyspace<'_>) {}
 }
 
 impl Encoder<Moved> for MoveEncoder {

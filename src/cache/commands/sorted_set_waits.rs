@@ -12,7 +12,7 @@ use crate::command::{
     Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, KeyWait, Keys,
 };
 use crate::refusal::Refusal;
-use crate::store::{Key, Keyspace, SortedSetLimits, ValueType};
+use crate::store::{Deadline, Key, Keyspace, SortedSetLimits, ValueType};
 
 /// The family's rows.
 pub const COMMANDS: &[Command] = &[
@@ -68,6 +68,8 @@ struct Popped {
     key: Box<[u8]>,
     members: Vec<Scored>,
     limits: SortedSetLimits,
+    /// When the key was to expire.
+    deadline: Option<Deadline>,
 }
 
 /// How Redis spells what was taken.
@@ -124,31 +126,36 @@ impl KeyAction for Pop {
     fn act(&mut self, key: &Key<'_>, keyspace: &mut Keyspace<'_>) -> Popped {
         let Pop { end, count, limits } = *self;
         let access = keyspace.untraced_access();
+        let deadline = keyspace.peek(key).and_then(|entry| entry.deadline());
         let shard = keyspace.shard(key);
         let taken =
             shard.write_sorted_set(key, limits, &access, |sorted_set| pop_from(sorted_set, end, count));
         debug_assert!(taken.is_ok(), "the caller has seen that it is a sorted set");
         let members = taken.unwrap_or_default();
-        Popped { database: keyspace.database, key: key.bytes.into(), members, limits }
+        Popped { database: keyspace.database, key: key.bytes.into(), members, limits, deadline }
     }
 }
 
 impl KeyAnswer for Popped {
-    fn give_back(self, keyspace: &mut Keyspace<'_>) {
-        let Popped { database, key, members, limits } = self;
-        let store = keyspace.store();
-        let key = store.key(&key);
-        keyspace.with_shard(store.shard_of(database, key.hash), |shard, access| {
-            // If the key holds something else by now, there is no place for them.
-            let _ = shard.write_sorted_set(&key, limits, access, |sorted_set| {
-                for (member, score) in &members {
-                    // A member that was written meanwhile has its new score.
-                    if sorted_set.sorted_set().score(member).is_none() {
-                        sorted_set.set(member, *score);
-                    }
+    fn origin(&self) -> Option<(usize, &[u8])> {
+        Some((self.database, &self.key))
+    }
+
+    fn give_back(self, key: &Key<'_>, keyspace: &mut Keyspace<'_>) {
+        let is_there = keyspace.peek(key).is_some();
+        let access = keyspace.access;
+        // If the key holds something else by now, there is no place for them.
+        let _ = keyspace.shard(key).write_sorted_set(key, self.limits, &access, |sorted_set| {
+            for (member, score) in &self.members {
+                // A member that was written meanwhile has its new score.
+                if sorted_set.sorted_set().score(member).is_none() {
+                    sorted_set.set(member, *score);
                 }
-            });
+            }
         });
+        if !is_there && self.deadline.is_some() {
+            keyspace.set_deadline(key, self.deadline);
+        }
     }
 }
 

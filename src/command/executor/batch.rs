@@ -8,7 +8,8 @@ use super::lookup::{self, Found, FoundKey, check_arguments};
 use super::{BATCH_LIMIT, Workspace, access, instrumentation, transaction, unknown};
 use crate::clock;
 use crate::command::{
-    Call, Caller, CallerState, Client, Flags, Flow, Replies, Restart, Row, Services, Transaction,
+    Call, Caller, CallerState, Client, Flags, Flow, PlacedKey, Replies, Restart, Row, Services, TooMany,
+    Transaction,
 };
 use crate::metrics::ThreadMetrics;
 use crate::refusal::Refusal;
@@ -18,6 +19,9 @@ use crate::store::{Entered, Keyspace, ShardId};
 /// The flags of commands before which memory is looked after: all that may take or change some.
 const MAY_NEED_MEMORY: Flags =
     Flags::WRITE.union(Flags::DENYOOM).union(Flags::RUNS_QUEUE).union(Flags::RUNS_SCRIPT);
+
+/// The flags of commands that may write to the keys they declare.
+const MAY_WRITE: Flags = Flags::WRITE.union(Flags::RUNS_SCRIPT);
 
 /// See the module's text.
 pub(super) struct BatchExecutor<'t, 's> {
@@ -266,14 +270,56 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         }
         self.call.keyspace.database = self.call.caller.database;
         self.call.first_hash = self.lock(found);
+        if row.command.flags.intersects(MAY_WRITE)
+            && self.call.keyspace.has_interests()
+            && self.lock_further() == Err(TooMany)
+        {
+            self.call.keyspace.unlock();
+            self.call.first_hash = None;
+            return self.exclusively(Self::run_timed);
+        }
         self.run_timed();
-        self.call.keyspace.unlock();
+        self.unlock();
         if self.call.continuation.restart.is_some() {
             self.run_again_alone();
         }
         if self.call.keyspace.has_ready() {
             self.serve_waiters();
         }
+    }
+
+    /// Locks what the commands write to that wait for keys of this one.
+    #[cold]
+    fn lock_further(&mut self) -> Result<(), TooMany> {
+        let Call { services, keyspace, arguments, row, .. } = &mut self.call;
+        if !services.key_waiters.have_further_keys() {
+            return Ok(());
+        }
+        let (store, database) = (keyspace.store(), keyspace.database);
+        let positions = row.command.keys.positions(*arguments);
+        let keys: Vec<PlacedKey> =
+            positions.map(|position| (database, arguments.at(position).into())).collect();
+        let shard = |(_, key): &PlacedKey| store.shard_of(database, store.key(key).hash);
+        let shards: Vec<ShardId> = keys.iter().map(shard).collect();
+        services.key_waiters.lock_further(keyspace, &shards, &keys)
+    }
+
+    /// Unlocks what a command has locked, once those are served who wait for what it has written.
+    #[inline]
+    pub(super) fn unlock(&mut self) {
+        if self.call.keyspace.has_ready_locked() {
+            self.serve_and_unlock();
+        } else {
+            self.call.keyspace.unlock();
+        }
+    }
+
+    #[cold]
+    fn serve_and_unlock(&mut self) {
+        let Call { services, keyspace, .. } = &mut self.call;
+        let served = services.key_waiters.serve_locked(keyspace);
+        keyspace.unlock();
+        services.key_waiters.finish(served, keyspace);
     }
 
     /// Runs a command that has found out that it needs the store alone, as if it had not begun: time and randomness are
@@ -290,7 +336,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         });
     }
 
-    /// Serves the commands that wait for keys which were just written.
+    /// Serves the commands that wait for keys which were written and are not locked any more.
     #[cold]
     pub(super) fn serve_waiters(&mut self) {
         self.call.services.key_waiters.serve(self.call.keyspace);
@@ -313,13 +359,13 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.keyspace.set_exclusive(true);
         run(self);
         self.call.keyspace.unlock();
+        if self.call.keyspace.has_ready() {
+            self.serve_waiters();
+        }
         self.call.keyspace.set_exclusive(false);
         drop(exclusive);
         self.gate = Some(gate.enter(self.call.slot));
         self.call.keyspace.set_now(clock.now());
-        if self.call.keyspace.has_ready() {
-            self.serve_waiters();
-        }
     }
 
     /// Locks the shards of the declared keys and returns the first key's hash.

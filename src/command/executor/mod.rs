@@ -298,16 +298,22 @@ impl Executor {
         self.visit(|services, keyspace, effects| blocked.cancel(services, keyspace, effects));
     }
 
+    /// Ends the waiting of a command without an answer; false if its answer is on its way, which is then to be polled for.
+    pub fn cut_short(&mut self, blocked: &mut dyn BlockedCommand) -> bool {
+        self.visit(|services, keyspace, effects| blocked.cut_short(services, keyspace, effects))
+    }
+
     /// Lets `step` work on the store within the gate, without a command.
-    fn visit(&mut self, step: impl FnOnce(&Services, &mut Keyspace<'_>, &mut Effects)) {
+    fn visit<R>(&mut self, step: impl FnOnce(&Services, &mut Keyspace<'_>, &mut Effects) -> R) -> R {
         let Executor { services, workspace, .. } = self;
         let (gate, mut keyspace) = batch::enter(services, workspace, true);
-        step(services, &mut keyspace, &mut workspace.effects);
+        let result = step(services, &mut keyspace, &mut workspace.effects);
         services.key_waiters.serve(&mut keyspace);
         services.settle(workspace.slot, &mut keyspace);
         keyspace.free_discarded();
         drop(gate);
         services.fan_out.deliver(&mut workspace.effects);
+        result
     }
 
     /// Ends the transaction of a client that has gone, and all that it holds in services.

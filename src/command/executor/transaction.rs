@@ -9,7 +9,7 @@ use quartet_protocol::resp::{Arguments, OwnedArguments};
 use super::batch::BatchExecutor;
 use super::lookup;
 use crate::clock;
-use crate::command::{Call, Client, Flags, Handler, LongRequest, Row, database_number};
+use crate::command::{Call, Client, Flags, Handler, LongRequest, PlacedKey, Row, database_number};
 use crate::refusal::Refusal;
 use crate::store::ShardId;
 
@@ -72,12 +72,15 @@ impl Queue {
             return;
         }
         let store = call.keyspace.store();
+        let mut keys: Vec<PlacedKey> = Vec::new();
         let mut database = call.caller.database;
         for (id, arguments) in &self.commands {
             let command = call.services.commands.rows()[*id].command;
             let arguments = arguments.as_arguments();
             for position in command.keys.positions(arguments) {
-                shards.push(store.shard_of(database, store.key(arguments.at(position)).hash));
+                let key = store.key(arguments.at(position));
+                shards.push(store.shard_of(database, key.hash));
+                keys.push((database, key.bytes.into()));
             }
             if command.flags.contains(Flags::SELECTS_DATABASE)
                 && let Ok(selected) = database_number(store, arguments.at(1))
@@ -86,6 +89,10 @@ impl Queue {
             }
         }
         call.keyspace.lock_many(&mut shards);
+        if call.services.key_waiters.have_further_keys() {
+            // Of too many further keys some are locked once the queue has run, by `KeyWaiters::serve`.
+            let _ = call.services.key_waiters.lock_further(call.keyspace, &shards, &keys);
+        }
     }
 
     /// Runs the queue, whose shards are locked, inside `call`, and writes an array of the replies.  Time stands still.
@@ -134,6 +141,7 @@ impl<'s> BatchExecutor<'_, 's> {
             self.exclusively(|batch| batch.run_queue(&queue));
         } else {
             self.run_queue(&queue);
+            self.unlock();
             if self.call.keyspace.has_ready() {
                 self.serve_waiters();
             }
@@ -158,6 +166,5 @@ impl<'s> BatchExecutor<'_, 's> {
         self.metrics.command(self.call.row.id).calls.add(1);
         queue.lock(&mut self.call, Vec::new());
         queue.run(&mut self.call, None);
-        self.call.keyspace.unlock();
     }
 }

@@ -163,10 +163,15 @@ impl Run {
             Poll::Pending => patience.as_mut().poll(task).map(|()| false),
         });
         let is_answered = context.wait_for(answered).await?;
-        if let Some(command) = self.blocked.take().filter(|_| !is_answered) {
-            self.executor.cancel(&*command);
-            command.write_timeout(output);
+        if !is_answered {
+            if executor.cut_short(&mut **command) {
+                command.write_timeout(output);
+            } else {
+                let answered = poll_fn(|task| executor.poll_blocked(&mut **command, task.waker(), output));
+                context.wait_for(answered).await?;
+            }
         }
+        self.blocked = None;
         Ok(())
     }
 

@@ -1,33 +1,42 @@
 //! Commands that wait for keys to be written, and how they are served.
 //!
-//! A command that finds nothing under its keys leaves a [`KeyWaiter`] here and an interest in each key at its shard
-//! (`Shard::wait`).  When a key has a value of the type that a command waits for, the executor serves the waiters of that key
-//! before it runs the next command: the one that has waited longest first, and only as many as there is something for.
+//! A command that finds nothing under its keys leaves what serves it ([`Servable`]) here and an interest in each key at its
+//! shard (`Shard::wait`).  When a command has written a value of the type that is waited for, the waiters of that key are
+//! served before its shard is unlocked, so that no other thread's command comes in between: the one that has waited longest
+//! first, and only as many as there is something for.
+//!
+//! A waiter may write to a further key, as BLMOVE does.  A command that writes to a key with such waiters locks the shards of
+//! these keys too before it runs (`further`).
 //!
 //! Whoever takes a waiter out of the table, under the table's lock, ends its wait.  An interest whose waiter is not in the
 //! table any more means nothing, and goes when it is met.
 
+mod further;
+
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicUsize;
 
 use foldhash::fast::RandomState;
 
 use crate::lock_order::{Mutex, rank};
 use crate::store::{Key, Keyspace, ReadyKey, ValueType, WaiterId};
+use further::FurtherKeys;
+pub use further::{FURTHER_KEYS_MAX, PlacedKey, TooMany};
 
-/// A command that waits for keys to be written.
-pub trait KeyWaiter: Send {
+/// What serves a command that waits for keys to be written.
+pub trait Servable: Send {
     /// A further key that it writes when it is served.
     fn writes_to(&self) -> Option<&[u8]>;
 
     /// Does the command's work on a key that holds a value of the type that it waits for.  The shards of the key and of
-    /// [`KeyWaiter::writes_to`] are locked.
+    /// [`Servable::writes_to`] are locked.
     fn serve(&mut self, key: &Key<'_>, keyspace: &mut Keyspace<'_>);
 
     /// Tells the client that its time is over.
     fn time_out(&mut self);
 
     /// Wakes the client, or gives back what it was to get if it has gone meanwhile.  No shard is locked.
-    fn finish(&mut self, keyspace: &mut Keyspace<'_>);
+    fn finish(&mut self, waiters: &KeyWaiters, keyspace: &mut Keyspace<'_>);
 }
 
 /// What a command waits for.
@@ -40,10 +49,10 @@ pub struct KeyWait {
     pub deadline: Option<u64>,
 }
 
-/// A command that waits.
-struct Waiting {
+/// A command that waits, as the table has it.
+struct Registered {
     id: WaiterId,
-    waiter: Box<dyn KeyWaiter>,
+    servable: Box<dyn Servable>,
     database: usize,
     wait: KeyWait,
 }
@@ -51,15 +60,23 @@ struct Waiting {
 #[derive(Default)]
 struct Table {
     last: u64,
-    waiting: HashMap<WaiterId, Waiting, RandomState>,
+    registered: HashMap<WaiterId, Registered, RandomState>,
     deadlines: BTreeSet<(u64, WaiterId)>,
+    further: FurtherKeys,
 }
 
 /// All commands that wait for keys.
 #[derive(Default)]
 pub struct KeyWaiters {
     table: Mutex<Table, { rank::KEY_WAITERS }>,
+    /// How many of them write to a further key.
+    with_further_key: AtomicUsize,
 }
+
+/// Commands that were served and do not know it yet: [`KeyWaiters::finish`] tells them once no shard is locked.
+#[derive(Default)]
+#[must_use]
+pub struct Served(Vec<Registered>);
 
 /// What became of the first waiter of a key.
 enum Step {
@@ -67,20 +84,22 @@ enum Step {
     Done,
     /// The shard of this key has to be locked too.
     Needs(Box<[u8]>),
-    Served(Waiting),
+    Served(Registered),
 }
 
 impl KeyWaiters {
     /// Adds a command that waits for keys of the keyspace's database, whose shards are locked.  Those that are added first are
     /// served first.
-    pub fn add(&self, waiter: Box<dyn KeyWaiter>, wait: KeyWait, keyspace: &mut Keyspace<'_>) -> WaiterId {
+    pub fn add(&self, servable: Box<dyn Servable>, wait: KeyWait, keyspace: &mut Keyspace<'_>) -> WaiterId {
         let database = keyspace.database;
         let mut table = self.table.lock();
         table.last += 1;
         let id = WaiterId(table.last);
         let (keys, value_type) = (wait.keys.clone(), wait.value_type);
         table.deadlines.extend(wait.deadline.map(|deadline| (deadline, id)));
-        table.waiting.insert(id, Waiting { id, waiter, database, wait });
+        let registered = Registered { id, servable, database, wait };
+        self.note_further_key(&mut table, &registered);
+        table.registered.insert(id, registered);
         drop(table);
         for key in &keys {
             let hashed = keyspace.store().key(key);
@@ -91,9 +110,9 @@ impl KeyWaiters {
 
     /// Ends a wait; false if the command was served or its time was over.  No shard may be locked.
     pub fn remove(&self, id: WaiterId, keyspace: &mut Keyspace<'_>) -> bool {
-        let removed = self.table.lock().take(id);
-        if let Some(waiting) = &removed {
-            waiting.end(keyspace);
+        let removed = self.take(&mut self.table.lock(), id);
+        if let Some(registered) = &removed {
+            registered.end(keyspace);
         }
         removed.is_some()
     }
@@ -106,15 +125,47 @@ impl KeyWaiters {
     /// Ends the waits whose time is over.  No shard may be locked.
     pub fn time_out(&self, now: u64, keyspace: &mut Keyspace<'_>) {
         loop {
-            let due = self.table.lock().take_due(now);
-            let Some(mut waiting) = due else { return };
-            waiting.end(keyspace);
-            waiting.waiter.time_out();
-            waiting.waiter.finish(keyspace);
+            let Some(mut registered) = self.take_due(now) else { return };
+            registered.end(keyspace);
+            registered.servable.time_out();
+            registered.servable.finish(self, keyspace);
         }
     }
 
-    /// Serves the waiters of all keys that are ready, including those that serving makes ready.  No shard may be locked.
+    /// Serves the waiters of the keys that were written whose shards are locked still, including those that serving makes
+    /// ready.  A waiter whose further key is not locked is left to [`KeyWaiters::serve`].
+    pub fn serve_locked(&self, keyspace: &mut Keyspace<'_>) -> Served {
+        let (store, database) = (keyspace.store(), keyspace.database);
+        let mut served = Served::default();
+        let mut postponed = Vec::new();
+        while let Some(ready) = keyspace.next_ready_locked() {
+            keyspace.database = store.logical_database(ready.physical_database);
+            let key = store.key(&ready.key);
+            let step = loop {
+                match self.serve_first(&key, keyspace) {
+                    Step::Served(registered) => served.0.push(registered),
+                    step => break step,
+                }
+            };
+            if let Step::Needs(_) = step {
+                postponed.push(ready);
+            }
+        }
+        keyspace.postpone(postponed);
+        keyspace.database = database;
+        served
+    }
+
+    /// Tells the commands that were served.  No shard may be locked.
+    pub fn finish(&self, Served(served): Served, keyspace: &mut Keyspace<'_>) {
+        for mut registered in served {
+            registered.end(keyspace);
+            registered.servable.finish(self, keyspace);
+        }
+    }
+
+    /// Serves the waiters of keys that are ready and whose shards were unlocked since, including those that serving makes
+    /// ready.  No shard may be locked.
     pub fn serve(&self, keyspace: &mut Keyspace<'_>) {
         let database = keyspace.database;
         while let Some(ready) = keyspace.next_ready() {
@@ -128,24 +179,22 @@ impl KeyWaiters {
         keyspace.database = store.logical_database(ready.physical_database);
         let key = store.key(&ready.key);
         let mut shards = vec![store.shard_of(keyspace.database, key.hash)];
-        let mut served = Vec::new();
+        let mut served = Served::default();
         loop {
             keyspace.lock_many(&mut shards.clone());
             let step = loop {
                 match self.serve_first(&key, keyspace) {
-                    Step::Served(waiting) => served.push(waiting),
+                    Step::Served(registered) => served.0.push(registered),
                     step => break step,
                 }
             };
+            served.0.append(&mut self.serve_locked(keyspace).0);
             keyspace.unlock();
             let Step::Needs(further) = step else { break };
             shards.truncate(1);
             shards.push(store.shard_of(keyspace.database, store.key(&further).hash));
         }
-        for mut waiting in served {
-            waiting.end(keyspace);
-            waiting.waiter.finish(keyspace);
-        }
+        self.finish(served, keyspace);
     }
 
     /// Serves the command that has waited longest for a key whose shard is locked.
@@ -156,40 +205,47 @@ impl KeyWaiters {
             };
             let Some(id) = keyspace.shard(key).first_waiter(key.bytes, value_type) else { return Step::Done };
             let mut table = self.table.lock();
-            let further = table.waiting.get(&id).and_then(|waiting| waiting.waiter.writes_to());
+            let further = table.registered.get(&id).and_then(|registered| registered.servable.writes_to());
             if let Some(further) = further
                 && !keyspace.has_locked(&keyspace.store().key(further))
             {
                 return Step::Needs(further.into());
             }
-            let waiting = table.take(id);
+            let registered = self.take(&mut table, id);
             drop(table);
             keyspace.shard(key).end_wait(key.bytes, value_type, id);
-            if let Some(mut waiting) = waiting {
-                waiting.waiter.serve(key, keyspace);
-                return Step::Served(waiting);
+            if let Some(mut registered) = registered {
+                registered.servable.serve(key, keyspace);
+                return Step::Served(registered);
             }
         }
     }
-}
 
-impl Table {
     /// Takes a waiter out; none if another thread has.
-    fn take(&mut self, id: WaiterId) -> Option<Waiting> {
-        let waiting = self.waiting.remove(&id)?;
-        if let Some(deadline) = waiting.wait.deadline {
-            self.deadlines.remove(&(deadline, id));
+    fn take(&self, table: &mut Table, id: WaiterId) -> Option<Registered> {
+        let registered = table.registered.remove(&id)?;
+        if let Some(deadline) = registered.wait.deadline {
+            table.deadlines.remove(&(deadline, id));
         }
-        Some(waiting)
+        self.forget_further_key(table, &registered);
+        Some(registered)
     }
 
-    fn take_due(&mut self, now: u64) -> Option<Waiting> {
-        let &(deadline, id) = self.deadlines.first()?;
-        if deadline > now { None } else { self.take(id) }
+    fn take_due(&self, now: u64) -> Option<Registered> {
+        let mut table = self.table.lock();
+        let &(deadline, id) = table.deadlines.first()?;
+        if deadline > now { None } else { self.take(&mut table, id) }
     }
 }
 
-impl Waiting {
+impl Served {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Registered {
     /// Ends its interests.
     fn end(&self, keyspace: &mut Keyspace<'_>) {
         let (store, database) = (keyspace.store(), self.database);
