@@ -13,7 +13,7 @@ const REFUSALS_MAX: u32 = 1_000_000;
 /// The definition of a policy.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Policy)]
+#[schema(as = Policy, example = json!({"limits": [{"algorithm": "gcra", "limit": 100, "period_ms": 60000}]}))]
 pub struct Definition {
     /// The limits.  A check takes from all of them, or from none.
     #[schema(min_items = 1, max_items = 16)]

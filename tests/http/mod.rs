@@ -5,6 +5,7 @@ mod cache;
 mod commands;
 mod door;
 mod events;
+mod examples;
 mod locks;
 mod metrics;
 mod openapi;

@@ -23,6 +23,7 @@ const VALUES_BYTES_MAX: usize = 64 << 20;
 /// The keys to read.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"keys": ["greeting", "absent"]}))]
 struct Keys {
     /// The keys.
     #[schema(max_items = 1000)]
@@ -54,6 +55,7 @@ struct Slot {
 /// The keys to write.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"entries": [{"key": "greeting", "value": "hello"}, {"key": "user:42", "value": {"name": "Ada"}, "ttl": 60}]}))]
 struct NewEntries {
     /// The keys with their values.
     #[schema(max_items = 1000)]

@@ -16,6 +16,7 @@ use crate::store::Lifetime;
 /// One step of counting.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"by": 1}))]
 struct Step {
     /// The amount to add; negative to count down.
     #[serde(default = "one")]

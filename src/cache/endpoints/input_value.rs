@@ -29,6 +29,7 @@ pub(super) enum Encoding {
 /// A value to be written.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"value": "hello", "ttl": 60}))]
 pub(super) struct NewValue {
     /// Any JSON.  A string is stored bare.  Other JSON is stored compactly, and comes back as the same JSON until another
     /// kind of write changes it.

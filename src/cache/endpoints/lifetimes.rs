@@ -21,6 +21,7 @@ struct Remaining {
 /// A new time to live.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ttl": 60}))]
 struct NewLifetime {
     /// Seconds from now.
     #[schema(minimum = 0.001, maximum = 3155760000.0)]

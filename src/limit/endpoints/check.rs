@@ -46,6 +46,7 @@ pub(super) struct Question {
 /// Several checks that are allowed together or not at all.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"checks": [{"key": "user123"}]}))]
 struct Checks {
     /// The checks; all of them take, or none does.
     checks: Vec<OneCheck>,

@@ -22,6 +22,7 @@ struct Under {
 /// A refund.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"amount": 1}))]
 struct Refund {
     /// How much to give back.
     #[schema(minimum = 1)]
@@ -34,6 +35,7 @@ struct Refund {
 /// A block.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ttl_ms": 60000}))]
 struct Block {
     /// Milliseconds of the block.
     #[schema(minimum = 1)]

@@ -18,6 +18,7 @@ use crate::limit::reservations::{ReservationId, checked_reservation_span};
 /// A reservation to open.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"checks": [{"key": "user123", "cost": 10}], "ttl_ms": 60000}))]
 struct NewReservation {
     /// The checks: all of them take, or none does.
     checks: Vec<OneCheck>,
@@ -42,6 +43,7 @@ struct Reserved {
 /// The amount that was used.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"actual": 7}))]
 struct Actual {
     /// How much was used of each limit; it may be more than was reserved.
     #[schema(minimum = 0)]

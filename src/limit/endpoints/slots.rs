@@ -29,6 +29,7 @@ const RENEWALS: u64 = 3;
 /// A request for a slot.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ttl_ms": 30000}))]
 struct WantedSlot {
     /// Milliseconds until it ends by itself; the limit's period by default.
     #[serde(default)]
@@ -42,6 +43,7 @@ struct WantedSlot {
 /// The new lease of a slot.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ttl_ms": 30000}))]
 struct RenewedSlot {
     /// Milliseconds until it ends by itself; the limit's period by default.
     #[serde(default)]

@@ -26,6 +26,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// A request for a lock.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"resource": "shared-resource", "ttl": 30}))]
 struct Acquisition {
     /// The resource.
     #[schema(example = "shared-resource")]

@@ -24,6 +24,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// How long a lease is to last from now.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ttl": 30}))]
 pub(super) struct Lifetime {
     /// In seconds.
     #[schema(minimum = 0, example = 30)]
@@ -136,6 +137,7 @@ async fn release(
 /// A fence to check.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 struct Claim {
     /// The fence of the lock if this is missing.
     fence: Option<u64>,

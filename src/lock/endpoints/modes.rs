@@ -21,6 +21,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// How long to wait for the others.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"wait_ms": 1000}))]
 struct Patience {
     /// Milliseconds to wait until no other owner shares it; 0 answers at once.
     #[serde(default)]

@@ -19,6 +19,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// The terms of a session.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"ttl": 30}))]
 struct Opening {
     /// Seconds that it lasts from its last ping.
     #[schema(minimum = 0, example = 30)]

@@ -156,7 +156,7 @@ async fn delete_consumer(
 /// Until when a consumer is paused.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = ConsumerPause)]
+#[schema(as = ConsumerPause, example = json!({"pause_until": "2026-01-02T03:04:05Z"}))]
 struct Pause {
     /// When deliveries resume; without it, they resume at once.
     #[schema(format = "date-time", example = "2026-01-02T03:04:05Z")]

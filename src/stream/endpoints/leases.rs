@@ -162,7 +162,7 @@ fn delivery<'m>(leased: &'m Leased, definition: &ConsumerDefinition, context: &C
 /// The leases that a request is about.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = StreamLeases)]
+#[schema(as = StreamLeases, example = json!({"tokens": ["$JS.ACK.ORDERS.work.1.1.1.1767323045123456000.0"]}))]
 struct Tokens {
     /// Their tokens.
     #[schema(example = json!(["$JS.ACK.ORDERS.work.1.7.1.1700000000000000000.12"]))]

@@ -42,7 +42,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// The settings of a bucket.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(as = BucketDefinition)]
+#[schema(as = BucketDefinition, example = json!({"history": 5}))]
 struct Definition {
     /// A description for people.
     description: Option<String>,
