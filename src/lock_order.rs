@@ -48,6 +48,8 @@ ranks! {
     DIRTY_KEYS,
     /// The texts of the scripts.
     SCRIPTS,
+    /// The right to change the libraries of functions.
+    LIBRARIES,
     /// The commands that wait for keys to be written.
     KEY_WAITERS,
     /// How the members of an adaptive eviction policy do, which shards report.

@@ -35,7 +35,7 @@ use crate::net::worker::Worker;
 use crate::policy_file::PolicyFile;
 use crate::random::{Random, machine_seed};
 use crate::reload::Reload;
-use crate::script::Scripts;
+use crate::script::{Libraries, Scripts};
 use crate::session::Protocol;
 use crate::settings::{Live, LockDurability, Settings};
 use crate::signals::{Requests, Signals};
@@ -82,7 +82,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let streams = Arc::new(Streams::new(surroundings, settings.dir.clone()));
     streams.listen();
     Services {
-        scripts: Scripts::default(),
+        scripts: Scripts::new(Libraries::new(&journal, settings.dir.is_some())),
         rows: SERVICES,
         store: Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE),
         metrics: Metrics::new(slots, commands.rows().len()),

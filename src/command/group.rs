@@ -66,7 +66,7 @@ pub const GROUPS: &[GroupFacts] = &[
     GroupFacts { group: Group::RateLimit, name: "ratelimit", heading: "Rate limits", category: "", service: "limits", is_journaled: true },
     GroupFacts { group: Group::Lock, name: "lock", heading: "Locks", category: "", service: "locks", is_journaled: true },
     GroupFacts { group: Group::Stream, name: "stream", heading: "Durable streams", category: "stream", service: "streams", is_journaled: true },
-    GroupFacts { group: Group::Scripting, name: "scripting", heading: "Scripts", category: "scripting", service: "scripts", is_journaled: false },
+    GroupFacts { group: Group::Scripting, name: "scripting", heading: "Scripts", category: "scripting", service: "scripts", is_journaled: true },
     GroupFacts { group: Group::Connection, name: "connection", heading: "Connection", category: "connection", service: "server", is_journaled: false },
     GroupFacts { group: Group::Server, name: "server", heading: "Server", category: "", service: "server", is_journaled: false },
     GroupFacts { group: Group::Cluster, name: "cluster", heading: "Cluster", category: "", service: "server", is_journaled: false },

@@ -1,4 +1,4 @@
-//! Running a script for a client: its keys are locked, and it is undone and run again alone if it needs more.
+//! Running a script or a function for a client: its keys are locked, and it is undone and run again alone if it needs more.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::engine::{Called, Commands, Ended, Engine, Limits};
+use super::program::Program;
 use super::shebang::ShebangFlags;
 use super::texts::{Script, ScriptId, id_of};
 use crate::command::executor::{Executed, Inside};
@@ -19,7 +20,7 @@ thread_local! {
 }
 
 /// Lends the thread's engine.
-fn with_engine<R>(work: impl FnOnce(&mut Engine) -> Result<R, Refusal>) -> Result<R, Refusal> {
+pub(super) fn with_engine<R>(work: impl FnOnce(&mut Engine) -> Result<R, Refusal>) -> Result<R, Refusal> {
     let mut engine = match ENGINE.take() {
         Some(engine) => engine,
         None => {
@@ -73,31 +74,31 @@ fn compile(engine: &mut Engine, script: &Arc<Script>) -> Result<(), Refusal> {
         .map_err(|message| Refusal::new(format!("ERR Error compiling script (new function): {message}")))
 }
 
-/// Runs a script and writes its reply.
+/// Runs a program that this thread has compiled, and writes its reply.
 ///
 /// # Errors
 /// If it may not run, or fails.
 pub(super) fn run(
     call: &mut Call<'_, '_>,
-    script: &Script,
+    program: Program<'_>,
     keys: Arguments<'_>,
     arguments: Arguments<'_>,
     is_readonly: bool,
 ) -> Result<(), Refusal> {
     let is_alone = call.keyspace.is_exclusive();
-    if !is_alone && script.runs_alone.load(Relaxed) {
+    if !is_alone && program.runs_alone().load(Relaxed) {
         call.continuation.restart = Some(Restart { random: call.random.clone() });
         return Ok(());
     }
-    let inside = permissions(call, script, is_readonly)?;
+    let inside = permissions(call, program, is_readonly)?;
     let random = call.random.clone();
     // What the script selects ends with it.
     let caller = Caller { may_block: false, version: Version::Resp2, request: None, ..call.caller.clone() };
     let limits = limits(call);
-    script.touch(call.now().millis());
+    program.touch(call.now().millis());
     with_engine(|engine| {
         let mut run = Run { call: &mut *call, caller, inside };
-        let ended = engine.run(&script.id, keys.iter(), arguments.iter(), limits, &mut run);
+        let ended = engine.run(program, keys.iter(), arguments.iter(), limits, &mut run);
         let Run { caller, inside, .. } = run;
         call.caller.has_own_message |= caller.has_own_message;
         match ended {
@@ -111,7 +112,7 @@ pub(super) fn run(
                 Err(Refusal::SCRIPT_TOO_LONG)
             }
             Ended::Aborted => {
-                script.runs_alone.store(true, Relaxed);
+                program.runs_alone().store(true, Relaxed);
                 inside.undo.roll_back(call.keyspace);
                 call.continuation.restart = Some(Restart { random });
                 Ok(())
@@ -152,8 +153,8 @@ impl Commands for Run<'_, '_, '_> {
 }
 
 /// What a script's commands may do.
-fn permissions(call: &Call<'_, '_>, script: &Script, is_readonly: bool) -> Result<Inside, Refusal> {
-    let Some(flags) = script.flags else {
+fn permissions(call: &Call<'_, '_>, program: Program<'_>, is_readonly: bool) -> Result<Inside, Refusal> {
+    let Some(flags) = program.flags() else {
         return Ok(Inside { is_readonly, ..Inside::default() });
     };
     let never_writes = flags.contains(ShebangFlags::NO_WRITES);

@@ -1,15 +1,25 @@
 //! Scripts as a service: its row and its metrics.
 
-use super::commands;
+use super::{commands, libraries};
 use crate::command::Services;
 use crate::metrics::exposition::Exposition;
-use crate::service::Service;
+use crate::service::{Persistence, Service};
 
 /// The service's row.
 pub const SERVICE: Service = Service {
     name: "scripts",
-    commands: &[commands::eval::COMMANDS, commands::scripts::COMMANDS],
+    commands: &[
+        commands::eval::COMMANDS,
+        commands::scripts::COMMANDS,
+        commands::fcall::COMMANDS,
+        commands::functions::COMMANDS,
+    ],
     metrics,
+    health: Some(|services| services.journal_health("scripts")),
+    persistence: Some(Persistence {
+        journal: |services| services.scripts.libraries.journal(),
+        persistent: |services| libraries::persistent(&services.scripts.libraries),
+    }),
     ..Service::ROW
 };
 
@@ -17,4 +27,9 @@ fn metrics(text: &mut Exposition, services: &Services) {
     let (scripts, bytes) = services.scripts.figures();
     text.gauge("quartet_scripts", "Scripts that the server knows.").value(scripts);
     text.gauge("quartet_scripts_memory_bytes", "Memory of their texts.").value(bytes);
+    let table = services.scripts.libraries.load();
+    text.gauge("quartet_libraries", "Libraries of functions.").value(table.libraries().len());
+    text.gauge("quartet_functions", "Functions of all libraries.").value(table.function_count());
+    text.gauge("quartet_libraries_memory_bytes", "Memory of the texts of libraries.")
+        .value(table.code_bytes());
 }

@@ -23,14 +23,26 @@ bitflags::bitflags! {
 }
 
 /// The flags by their names.
-const FLAGS: &[(&[u8], ShebangFlags)] = &[
-    (b"no-writes", ShebangFlags::NO_WRITES),
-    (b"allow-oom", ShebangFlags::ALLOW_OOM),
-    (b"allow-stale", ShebangFlags::ALLOW_STALE),
-    (b"no-cluster", ShebangFlags::NO_CLUSTER),
-    (b"allow-cross-slot-keys", ShebangFlags::ALLOW_CROSS_SLOT_KEYS),
-    (b"allow-key-locking", ShebangFlags::ALLOW_KEY_LOCKING),
+const FLAGS: &[(&str, ShebangFlags)] = &[
+    ("no-writes", ShebangFlags::NO_WRITES),
+    ("allow-oom", ShebangFlags::ALLOW_OOM),
+    ("allow-stale", ShebangFlags::ALLOW_STALE),
+    ("no-cluster", ShebangFlags::NO_CLUSTER),
+    ("allow-cross-slot-keys", ShebangFlags::ALLOW_CROSS_SLOT_KEYS),
+    ("allow-key-locking", ShebangFlags::ALLOW_KEY_LOCKING),
 ];
+
+impl ShebangFlags {
+    /// The flag of this name.
+    pub(crate) fn named(name: &[u8]) -> Option<ShebangFlags> {
+        FLAGS.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, flag)| *flag)
+    }
+
+    /// The names of the flags that are set.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        FLAGS.iter().filter(move |(_, flag)| self.contains(*flag)).map(|(name, _)| *name)
+    }
+}
 
 /// What the first line says.
 pub(crate) struct Shebang {
@@ -65,10 +77,10 @@ impl Shebang {
                 return Err(format!("ERR Unknown lua shebang option: {}", String::from_utf8_lossy(word)));
             };
             for name in names.split(|&byte| byte == b',').filter(|name| !name.is_empty()) {
-                let flag = FLAGS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+                let flag = ShebangFlags::named(name).ok_or_else(|| {
                     format!("ERR Unexpected flag in script shebang: {}", String::from_utf8_lossy(name))
                 })?;
-                flags |= flag.1;
+                flags |= flag;
             }
         }
         Ok(Shebang { flags: Some(flags), body })
@@ -89,7 +101,7 @@ mod tests {
         assert_eq!(read("#!lua\nreturn 1"), Ok((Some(ShebangFlags::empty()), "\nreturn 1")));
         let both = ShebangFlags::NO_WRITES | ShebangFlags::ALLOW_OOM;
         assert_eq!(read("#!lua flags=no-writes,allow-oom\nx"), Ok((Some(both), "\nx")));
-        let all = FLAGS.iter().map(|(name, _)| String::from_utf8_lossy(name)).collect::<Vec<_>>().join(",");
+        let all = FLAGS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",");
         assert_eq!(read(&format!("#!lua flags={all}\n")), Ok((Some(ShebangFlags::all()), "\n")));
         assert_eq!(read("#!lua"), Err("ERR Invalid script shebang".into()));
         assert_eq!(read("#!js\n"), Err("ERR Unexpected engine in script shebang: #!js".into()));

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use hashbrown::HashMap;
 use sha1::{Digest, Sha1};
 
+use super::libraries::Libraries;
 use super::shebang::{Shebang, ShebangFlags};
 use crate::lock_order::{Mutex, rank};
 
@@ -59,17 +60,20 @@ impl Script {
 }
 
 /// All scripts of a server.
-#[derive(Debug)]
 pub struct Scripts {
     /// Tells it from the tables of other servers in this process.
     number: u64,
+    /// The libraries of functions.
+    pub libraries: Arc<Libraries>,
     known: Mutex<Known, { rank::SCRIPTS }>,
 }
 
-impl Default for Scripts {
-    fn default() -> Scripts {
+impl Scripts {
+    /// No scripts, beside these libraries of functions.
+    pub fn new(libraries: Libraries) -> Scripts {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        Scripts { number: LAST.fetch_add(1, Relaxed), known: Mutex::default() }
+        let libraries = Arc::new(libraries);
+        Scripts { number: LAST.fetch_add(1, Relaxed), libraries, known: Mutex::default() }
     }
 }
 
@@ -194,7 +198,7 @@ mod tests {
 
     #[test]
     fn scripts_of_eval_give_way_and_loaded_ones_stay() {
-        let scripts = Scripts::default();
+        let scripts = Scripts::new(Libraries::new(&Arc::default(), false));
         let loaded = added(&scripts, "loaded", true, 0);
         let both = added(&scripts, "both", false, 0);
         assert!(Arc::ptr_eq(&added(&scripts, "both", true, 0), &both));

@@ -131,6 +131,8 @@ pub(super) const CONSTANT: &[(&str, &[&str])] = &[
             "locks_journal_snapshot_bytes",
             "limits_journal_status",
             "limits_journal_snapshot_bytes",
+            "scripts_journal_status",
+            "scripts_journal_snapshot_bytes",
             "quartet_journal_failed",
         ],
     ),

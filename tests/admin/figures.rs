@@ -32,6 +32,24 @@ const STEPS: &[Step] = &[
         &["quartet_scripts", "quartet_scripts_memory_bytes"],
     ),
     (
+        "a library of functions is brought",
+        |stage| {
+            let code = "#!lua name=one\nredis.register_function('f', function() end)";
+            stage.client.call(&["FUNCTION", "LOAD", code]);
+        },
+        &[
+            "quartet_libraries",
+            "quartet_functions",
+            "quartet_libraries_memory_bytes",
+            "scripts_journal_appended_bytes",
+            "scripts_journal_synced_bytes",
+            "scripts_journal_syncs",
+            "scripts_journal_last_sync_usec",
+            "quartet_journal_syncs_total{service=\"scripts\"}",
+            "quartet_journal_last_sync_seconds{service=\"scripts\"}",
+        ],
+    ),
+    (
         "keys are written",
         |stage| {
             stage.lines(&[

@@ -18,7 +18,7 @@ fn check(interpreter: Option<PathBuf>, script: &str, arguments: &[&str], steps: 
     assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), steps);
 }
 
-const PYTHON: &[&str] = &["register_script", "evaluate", "lock", "asynchronous_lock"];
+const PYTHON: &[&str] = &["register_script", "evaluate", "functions", "lock", "asynchronous_lock"];
 
 #[test]
 fn redis_py_in_resp2() {
@@ -32,6 +32,6 @@ fn redis_py_in_resp3() {
 
 #[test]
 fn ioredis() {
-    let steps = ["define_command", "pipeline", "transaction", "computed_keys", "errors"];
+    let steps = ["define_command", "pipeline", "transaction", "computed_keys", "errors", "functions"];
     check(peers::node("ioredis"), "node/ioredis_scripts.js", &[], &steps);
 }

@@ -47,6 +47,7 @@ const LAYERS: &[&[&str]] = &[
         "stream/commands",
         "stream/endpoints",
         "script/commands",
+        "script/loading",
         "script/running",
         "script/service",
         "limit/commands",

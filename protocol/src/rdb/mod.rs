@@ -12,6 +12,7 @@
 mod checksum;
 mod footer;
 mod input;
+mod libraries;
 mod lzf;
 mod nested;
 mod read;
@@ -20,6 +21,7 @@ mod types;
 mod write;
 
 pub use footer::VERSION;
+pub use libraries::{LibraryFault, read_libraries, write_libraries};
 pub use read::{Part, Payload};
 pub use types::Kind;
 pub use write::Writer;

@@ -45,6 +45,17 @@ impl Writer {
         writer
     }
 
+    /// The start of a payload of anything else.
+    pub(super) fn empty() -> Writer {
+        Writer { bytes: Vec::new() }
+    }
+
+    /// A text that its type stands before.
+    pub(super) fn typed_text(&mut self, code: u8, text: &[u8]) {
+        self.bytes.push(code);
+        self.text(text);
+    }
+
     /// An element, a member, a field or a value.
     pub fn text(&mut self, text: &[u8]) {
         if !self.integer(text) {

@@ -2,6 +2,16 @@
 
 use crate::resp::arguments::Span;
 
+/// The words of a line; none if its quotes are not balanced.
+pub fn words_of(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut buffer, mut spans) = (line.to_vec(), Vec::new());
+    if !split_words(&mut buffer, 0, line.len(), &mut spans) {
+        return None;
+    }
+    let word = |span: &Span| buffer[span.start as usize..][..span.length as usize].to_vec();
+    Some(spans.iter().map(word).collect())
+}
+
 /// Splits `buffer[start..end]` into words and appends their spans.  Quoted words are unescaped in place, which
 /// never makes them longer.  Returns whether the quotes were balanced.
 ///

@@ -10,5 +10,6 @@ mod inline;
 
 pub use arguments::{Arguments, OwnedArguments, Span, kept_of};
 pub use batch::Batch;
+pub use inline::words_of;
 pub use reply::{Output, Version};
 pub use request::{Outcome, Parser, Progress, ProtocolError, RequestLimits};

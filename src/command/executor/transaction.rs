@@ -36,7 +36,7 @@ impl Queue {
         let flags = row.command.flags;
         self.needs_exclusive |= flags.intersects(NEEDS_STORE) || row.needs_store(arguments);
         self.needs_memory |= flags.contains(Flags::DENYOOM);
-        self.is_journaled |= row.command.group.facts().is_journaled;
+        self.is_journaled |= row.command.group.facts().is_journaled && !flags.contains(Flags::RUNS_SCRIPT);
         self.bytes += arguments.total_bytes() + arguments.len() * ARGUMENT_OVERHEAD;
         self.commands.push((row.id, arguments.to_owned_from(buffer)));
     }

@@ -13,7 +13,7 @@ const ECHOED_LENGTH_MAX: usize = 128;
 const REDIS_COMMANDS: &[&str] = &[
     "acl|deluser", "acl|dryrun", "acl|load", "acl|log", "acl|save", "acl|setuser", "bitcount", "bitfield",
     "bitfield_ro", "bitop", "bitpos",
-    "client|pause", "client|unpause", "failover", "fcall", "fcall_ro", "function", "geoadd",
+    "client|pause", "client|unpause", "failover", "geoadd",
     "geodist", "geohash", "geopos", "georadius", "georadius_ro", "georadiusbymember", "georadiusbymember_ro",
     "geosearch", "geosearchstore", "getbit", "hexpire", "hexpireat", "hexpiretime", "hgetex", "hpersist", "hpexpire",
     "hpexpireat", "hpexpiretime", "hpttl", "hsetex", "httl", "migrate", "pfadd", "pfcount", "pfdebug", "pfmerge",

@@ -4,19 +4,20 @@ use quartet_protocol::resp::number::parse_integer;
 
 use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
+use crate::script::program::Program;
 use crate::script::running;
 use crate::script::texts::{Script, id_from};
 
-const RUNS: Flags = Flags::NOSCRIPT
+pub(super) const RUNS: Flags = Flags::NOSCRIPT
     .union(Flags::STALE)
     .union(Flags::SKIP_MONITOR)
     .union(Flags::NO_MANDATORY_KEYS)
     .union(Flags::RUNS_SCRIPT);
 
 /// The keys of a script that may write, and of one that may not.
-const KEYS: Keys = Keys::counted(2, KeyAccess::ReadWriteAccessUpdate)
+pub(super) const KEYS: Keys = Keys::counted(2, KeyAccess::ReadWriteAccessUpdate)
     .with_note("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE");
-const READ_KEYS: Keys = Keys::counted(2, KeyAccess::ReadAccess)
+pub(super) const READ_KEYS: Keys = Keys::counted(2, KeyAccess::ReadAccess)
     .with_note("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS");
 
 const COMPLEXITY: &str = "Depends on the script that is executed.";
@@ -91,7 +92,7 @@ fn evalsha(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
 
 fn run(call: &mut Call<'_, '_>, script: &Script, count: usize, is_readonly: bool) -> Result<(), Refusal> {
     let (keys, arguments) = (call.arguments.from(FIRST_KEY), call.arguments.from(FIRST_KEY + count));
-    running::run(call, script, keys.up_to(count), arguments, is_readonly)
+    running::run(call, Program::Script(script), keys.up_to(count), arguments, is_readonly)
 }
 
 /// How many keys there are.

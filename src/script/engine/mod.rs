@@ -3,6 +3,7 @@
 //! | file | has |
 //! |---|---|
 //! | `prelude.lua` | the world that scripts see, and the replaced functions of Lua that guard it |
+//! | `libraries` | libraries of functions: what they register, and what is called |
 //! | `sandbox` | what of Lua is there at all, and the functions in Rust behind the prelude |
 //! | `redis_library` | the functions of `redis` that run no command |
 //! | `chance` | `math.random`, the same numbers in every run |
@@ -11,6 +12,7 @@
 
 mod answer;
 mod chance;
+mod libraries;
 mod redis_library;
 mod reply;
 mod sandbox;
@@ -26,10 +28,14 @@ use quartet_protocol::resp::{Arguments, Output, Span, Version};
 
 use super::library::Resets;
 use super::number_text::general_text;
+use super::program::Program;
 use super::raised::Raised;
 use super::texts::{Script, ScriptId, Scripts};
 use crate::clock::Clock;
+use libraries::Loaded;
 use sandbox::World;
+
+pub(crate) use libraries::{LibraryLimits, LibraryRun, Registered};
 
 /// Compiled scripts of a thread beyond which those that the server has forgotten are looked for.
 const COMPILED_MAX: usize = 2048;
@@ -50,11 +56,14 @@ pub(crate) struct Engine {
     world: Table,
     /// Runs a compiled script.
     run: Function,
+    /// Runs a function of a library.
+    run_function: Function,
     /// Sets the libraries back between runs.
     resets: Resets,
     /// Lua's own `next`.
     next: Function,
     compiled: HashMap<ScriptId, Compiled>,
+    loaded: Loaded,
     progress: Rc<Progress>,
     room: RefCell<Room>,
 }
@@ -162,9 +171,9 @@ impl Engine {
     /// If there is no memory for it.
     pub(crate) fn new() -> mlua::Result<Engine> {
         let progress = Rc::<Progress>::default();
-        let World { lua, world, run, resets, next } = sandbox::open(&progress)?;
-        let room = RefCell::default();
-        Ok(Engine { lua, world, run, resets, next, compiled: HashMap::new(), progress, room })
+        let World { lua, world, run, run_function, loaded, resets, next } = sandbox::open(&progress)?;
+        let (compiled, room) = (HashMap::new(), RefCell::default());
+        Ok(Engine { lua, world, run, run_function, resets, next, compiled, loaded, progress, room })
     }
 
     /// The script of this id, if this thread has compiled it and the server that has these scripts has not forgotten it.
@@ -196,10 +205,10 @@ impl Engine {
         }
     }
 
-    /// Runs a script that is compiled.
+    /// Runs a script that is compiled, or a function of a library that is loaded.
     pub(crate) fn run<'a>(
         &self,
-        id: &ScriptId,
+        program: Program<'_>,
         keys: impl ExactSizeIterator<Item = &'a [u8]>,
         arguments: impl ExactSizeIterator<Item = &'a [u8]>,
         limits: Limits,
@@ -207,7 +216,7 @@ impl Engine {
     ) -> Ended {
         let memory_limit = limits.memory;
         self.begin(limits);
-        let ended = self.try_to_run(id, keys, arguments, memory_limit, commands);
+        let ended = self.try_to_run(program, keys, arguments, memory_limit, commands);
         let _ = self.lua.set_memory_limit(0);
         self.progress.end.take();
         ended.unwrap_or_else(|error| {
@@ -225,11 +234,15 @@ impl Engine {
         }
     }
 
-    fn begin(&self, limits: Limits) {
-        // What earlier scripts have left behind must not keep this one from its memory.
-        if self.lua.used_memory() > limits.memory / 2 {
+    /// Sees to it that what earlier scripts have left behind does not keep the next one from its memory.
+    fn make_room(&self, memory_limit: usize) {
+        if self.lua.used_memory() > memory_limit / 2 {
             let _ = self.lua.gc_collect();
         }
+    }
+
+    fn begin(&self, limits: Limits) {
+        self.make_room(limits.memory);
         let progress = &self.progress;
         progress.is_resp3.set(false);
         progress.chance.set(chance::FIRST);
@@ -242,14 +255,20 @@ impl Engine {
 
     fn try_to_run<'a>(
         &self,
-        id: &ScriptId,
+        program: Program<'_>,
         keys: impl ExactSizeIterator<Item = &'a [u8]>,
         arguments: impl ExactSizeIterator<Item = &'a [u8]>,
         memory_limit: usize,
         commands: &mut impl Commands,
     ) -> mlua::Result<Ended> {
-        let Some(compiled) = self.compiled.get(id) else {
-            return Err(Raised::text("the script is not compiled"));
+        let (run, function) = match program {
+            Program::Script(script) => match self.compiled.get(&script.id) {
+                Some(compiled) => (&self.run, compiled.function.clone()),
+                None => return Err(Raised::text("the script is not compiled")),
+            },
+            Program::Function(library, function) => {
+                (&self.run_function, self.loaded.callback(library, function)?)
+            }
         };
         let strings = |texts: &mut dyn Iterator<Item = &'a [u8]>| {
             self.lua.create_sequence_from(texts.map(LuaString::wrap))
@@ -269,7 +288,7 @@ impl Engine {
             };
             let (plain, protected) = (command(false)?, command(true)?);
             self.lua.set_memory_limit(memory_limit)?;
-            self.run.call((&compiled.function, keys, arguments, plain, protected))
+            run.call((function, keys, arguments, plain, protected))
         })?;
         self.lua.set_memory_limit(0)?;
         if self.progress.is_too_long.get() {
@@ -287,8 +306,8 @@ impl Engine {
             || [b"ERR ", text_of(&result).as_slice()].concat(),
             |Failure { mut message, place }| {
                 if let Some((source, line)) = place {
-                    let id = String::from_utf8_lossy(id);
-                    message.extend(format!(" script: {id}, on {source}:{line}.").bytes());
+                    let name = String::from_utf8_lossy(program.name());
+                    message.extend(format!(" script: {name}, on {source}:{line}.").bytes());
                 }
                 message
             },

@@ -23,10 +23,11 @@ local behind = {}
 local function guarded(real)
   local shown = {}
   behind[shown] = real
-  return setmetatable(shown, {
+  local meta = {
     __index = real,
     __newindex = function() error(READONLY, 2) end,
-  })
+  }
+  return setmetatable(shown, meta), meta
 end
 
 local function copy(real)
@@ -208,18 +209,19 @@ local redis = globals.redis
 for _, name in next, {
   'string', 'table', 'math', 'coroutine', 'os', 'bit', 'cjson', 'cmsgpack', 'struct', 'redis',
 } do
-  if globals[name] then globals[name] = guarded(globals[name]) end
+  if globals[name] then globals[name] = (guarded(globals[name])) end
 end
 
-getmetatable('').__metatable = guarded({ __index = globals.string })
+getmetatable('').__metatable = (guarded({ __index = globals.string }))
 
-local world = guarded(globals)
+local world, world_meta = guarded(globals)
 globals._G = world
-setmetatable(globals, {
+local complete = {
   __index = function(_, name)
     error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
   end,
-})
+}
+setmetatable(globals, complete)
 
 function redis.acl_check_cmd(...)
   local result = redis.call(host.check, ...)
@@ -236,4 +238,20 @@ local function run(script, keys, arguments, call, protected_call)
   return ok, result
 end
 
-return world, run
+-- Libraries of functions.  While one is loaded, the world has nothing but a `redis` of its own.
+
+local loading = setmetatable({ redis = (guarded(setmetatable(host.redis_of_libraries, complete))) }, complete)
+
+local function load_library(chunk)
+  behind[world], world_meta.__index = loading, loading
+  local ok, result = xpcall(chunk, handler)
+  behind[world], world_meta.__index = globals, globals
+  return ok, result
+end
+
+local function run_function(callback, keys, arguments, call, protected_call)
+  redis.call, redis.pcall = call, protected_call
+  return xpcall(function() return callback(keys, arguments) end, handler)
+end
+
+return world, run, run_function, load_library

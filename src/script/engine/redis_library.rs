@@ -12,27 +12,22 @@ use crate::script::texts::id_of;
 const REDIS_VERSION: &str = "7.2.4";
 const REDIS_VERSION_NUMBER: i64 = 0x0007_0204;
 
-/// The constants.
-const NUMBERS: &[(&str, i64)] = &[
-    ("LOG_DEBUG", 0),
-    ("LOG_VERBOSE", 1),
-    ("LOG_NOTICE", 2),
-    ("LOG_WARNING", 3),
-    ("REPL_NONE", 0),
-    ("REPL_AOF", 1),
-    ("REPL_SLAVE", 2),
-    ("REPL_REPLICA", 2),
-    ("REPL_ALL", 3),
-    ("REDIS_VERSION_NUM", REDIS_VERSION_NUMBER),
-];
+/// How much a line of the log matters.
+const LOG_LEVELS: &[(&str, i64)] =
+    &[("LOG_DEBUG", 0), ("LOG_VERBOSE", 1), ("LOG_NOTICE", 2), ("LOG_WARNING", 3)];
+
+/// The constants of `set_repl`.
+const REPLICATION: &[(&str, i64)] =
+    &[("REPL_NONE", 0), ("REPL_AOF", 1), ("REPL_SLAVE", 2), ("REPL_REPLICA", 2), ("REPL_ALL", 3)];
 
 /// Makes the library, without `call` and `pcall`, which each run brings.
 pub(super) fn open(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
     let redis = lua.create_table()?;
-    for (name, number) in NUMBERS {
+    add_log_levels(&redis)?;
+    add_version(&redis)?;
+    for (name, number) in REPLICATION {
         redis.raw_set(*name, *number)?;
     }
-    redis.raw_set("REDIS_VERSION", REDIS_VERSION)?;
     redis.raw_set("error_reply", lua.create_function(error_reply)?)?;
     redis.raw_set("status_reply", lua.create_function(status_reply)?)?;
     redis.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
@@ -55,6 +50,17 @@ pub(super) fn open(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
     };
     redis.raw_set("setresp", lua.create_function(setresp)?)?;
     Ok(redis)
+}
+
+/// Adds the constants for `redis.log`.
+pub(super) fn add_log_levels(redis: &Table) -> mlua::Result<()> {
+    LOG_LEVELS.iter().try_for_each(|(name, level)| redis.raw_set(*name, *level))
+}
+
+/// Adds the version of Redis.
+pub(super) fn add_version(redis: &Table) -> mlua::Result<()> {
+    redis.raw_set("REDIS_VERSION", REDIS_VERSION)?;
+    redis.raw_set("REDIS_VERSION_NUM", REDIS_VERSION_NUMBER)
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -112,7 +118,7 @@ fn sha1hex(lua: &Lua, values: MultiValue) -> mlua::Result<LuaString> {
     lua.create_string(id_of(&text(lua, &values[0])?))
 }
 
-fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
+pub(super) fn log(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
     if values.len() < 2 {
         return Err(Raised::reply("ERR redis.log() requires two arguments or more."));
     }

@@ -8,6 +8,7 @@ use mlua::{
     VmState,
 };
 
+use super::libraries::{self, Loaded, Registrar};
 use super::{Failure, Progress, chance, redis_library, reply};
 use crate::script::arguments::Given;
 use crate::script::library::{self, Resets};
@@ -39,6 +40,10 @@ pub(super) struct World {
     pub(super) world: Table,
     /// Runs a compiled script.
     pub(super) run: Function,
+    /// Runs a function of a library.
+    pub(super) run_function: Function,
+    /// The libraries, of which there is none yet.
+    pub(super) loaded: Loaded,
     /// Sets the libraries back between runs.
     pub(super) resets: Resets,
     /// Lua's own `next`.
@@ -51,8 +56,10 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let lua = Lua::new_with(libraries, LuaOptions::new())?;
     let next = lua.globals().raw_get("next")?;
     let looking = Rc::clone(progress);
+    let registrar = Rc::<Registrar>::default();
+    let loading = Rc::clone(&registrar);
     lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |_, _| {
-        looking.look_at_clock().map(|()| VmState::Continue)
+        looking.look_at_clock().and_then(|()| loading.look_at_clock()).map(|()| VmState::Continue)
     })?;
     let globals = lua.globals();
     for name in REMOVED {
@@ -67,7 +74,11 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     globals.raw_set("collectgarbage", lua.create_function(collectgarbage)?)?;
     globals.raw_set("gcinfo", lua.create_function(|lua, _: MultiValue| Ok(lua.used_memory() / 1024))?)?;
     let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
-    let (world, run): (Table, Function) = prelude.call((globals.clone(), host(&lua, progress)?))?;
+    let host = host(&lua, progress)?;
+    host.raw_set("redis_of_libraries", libraries::open(&lua, &registrar)?)?;
+    let (world, run, run_function, load_library): (Table, Function, Function, Function) =
+        prelude.call((globals.clone(), host))?;
+    let loaded = Loaded::new(&lua, load_library, registrar)?;
     // These need the world, in which they compile.
     let globals_of_chunks = world.clone();
     let loadstring = move |lua: &Lua, values: MultiValue| {
@@ -94,7 +105,7 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
         load(lua, &globals_of_chunks, &text, &name)
     };
     globals.raw_set("load", lua.create_function(load_pieces)?)?;
-    Ok(World { lua, world, run, resets, next })
+    Ok(World { lua, world, run, run_function, loaded, resets, next })
 }
 
 /// Compiles a chunk, but no bytecode; returns nothing and the reason if it cannot.

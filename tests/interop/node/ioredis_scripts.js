@@ -45,7 +45,19 @@ async function errors(client) {
   });
 }
 
-const STEPS = [define_command, pipeline, transaction, computed_keys, errors];
+async function functions(client) {
+  const code = "#!lua name=sums\nredis.register_function('sum', function(keys, args) return redis.call('INCRBY', keys[1], args[1]) end)";
+  assert.equal(await client.function("LOAD", code), "sums");
+  assert.equal(await client.fcall("sum", 1, "total", 4), 4);
+  assert.equal(await client.fcall("sum", 1, "total", 3), 7);
+  await assert.rejects(client.fcall_ro("sum", 1, "total", 1), {
+    message: "ERR Can not execute a script with write flag using *_ro command.",
+  });
+  assert.deepEqual((await client.function("LIST"))[0].slice(0, 4), ["library_name", "sums", "engine", "LUA"]);
+  assert.equal(await client.function("DELETE", "sums"), "OK");
+}
+
+const STEPS = [define_command, pipeline, transaction, computed_keys, errors, functions];
 
 const client = new Redis(Number(process.argv[2]));
 for (const step of STEPS) {

@@ -36,6 +36,42 @@ def evaluate(client):
         raise AssertionError("there is no such script")
 
 
+def functions(client):
+    code = """#!lua name=basket
+    local function add(keys, args)
+        return redis.call('HINCRBY', keys[1], args[1], 1)
+    end
+    redis.register_function('add', add)
+    redis.register_function{
+        function_name = 'all',
+        callback = function(keys) return redis.call('HGETALL', keys[1]) end,
+        flags = {'no-writes'},
+    }
+    """
+    assert client.function_load(code) in ("basket", b"basket")
+    try:
+        client.function_load(code)
+    except redis.exceptions.ResponseError as error:
+        assert str(error) == "Library 'basket' already exists"
+    else:
+        raise AssertionError("it is there")
+    assert client.function_load(code, replace=True) in ("basket", b"basket")
+    assert client.fcall("add", 1, "of:anna", "pear") == 1
+    assert client.fcall("add", 1, "of:anna", "pear") == 2
+    assert client.fcall_ro("all", 1, "of:anna") == [b"pear", b"2"]
+    (listed,) = client.function_list(library="bask*", withcode=True)
+    described = listed if isinstance(listed, dict) else dict(zip(listed[::2], listed[1::2]))
+    assert described[b"library_code"] == code.encode()
+    stored = client.function_dump()
+    assert client.function_flush() in (True, b"OK")
+    assert client.function_list() == []
+    assert client.function_restore(stored) in (True, b"OK")
+    assert client.fcall("add", 1, "of:anna", "pear") == 3
+    assert client.function_stats() is not None
+    assert client.function_delete("basket") is True
+    client.delete("of:anna")
+
+
 def lock(client):
     first = client.lock("resource", timeout=10)
     second = client.lock("resource", timeout=10, blocking=False)
@@ -82,7 +118,7 @@ def options(client):
     return {"port": given["port"], "protocol": given["protocol"]}
 
 
-STEPS = [register_script, evaluate, lock, asynchronous_lock]
+STEPS = [register_script, evaluate, functions, lock, asynchronous_lock]
 
 
 def main(port, protocol):

@@ -1,0 +1,317 @@
+//! Libraries of functions in a thread's Lua: a library is run once, when it says which functions it has, and then its functions are
+//! called.
+//!
+//! While a library runs, the world has nothing but a `redis` with `register_function` and what writes to the log.  Since it
+//! finds nothing that could differ, it registers the same functions in every thread; what its functions keep in local variables is
+//! each thread's own.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use mlua::chunk::ChunkMode;
+use mlua::{Function as LuaFunction, Lua, LuaString, MultiValue, Table, Value};
+
+use super::{Engine, Failure, redis_library};
+use crate::clock::Clock;
+use crate::script::libraries::{FUNCTIONS_MAX, Function, Header, INVALID_NAME, Library, is_name};
+use crate::script::raised::Raised;
+use crate::script::shebang::ShebangFlags;
+
+/// The libraries of a thread.
+pub(super) struct Loaded {
+    /// Runs the chunk of a library.
+    load: LuaFunction,
+    /// By the name of the library: the functions that it has registered, by their names.
+    callbacks: Table,
+    libraries: HashMap<Box<[u8]>, Arc<Library>>,
+    registrar: Rc<Registrar>,
+}
+
+/// What `redis.register_function` is told.
+#[derive(Default)]
+pub(super) struct Registrar {
+    /// The library that runs, if one does.
+    library: RefCell<Option<Registered>>,
+    /// It runs for the first time, so what it logs is new.
+    is_first: Cell<bool>,
+    /// The time at which it is ended, and by which clock.
+    end: RefCell<Option<(Arc<Clock>, u64)>>,
+    is_too_long: Cell<bool>,
+}
+
+impl Registrar {
+    /// Ends the library that runs if its time is over: called every so many instructions.
+    pub(super) fn look_at_clock(&self) -> mlua::Result<()> {
+        let is_over = self.end.borrow().as_ref().is_some_and(|(clock, end)| clock.now().millis() >= *end);
+        if is_over {
+            self.is_too_long.set(true);
+            return Err(Raised::Aborted.into());
+        }
+        Ok(())
+    }
+}
+
+/// What a library may take while it runs.
+pub(crate) struct LibraryLimits {
+    /// Bytes of memory.
+    pub(crate) memory: usize,
+    /// The time at which it is ended, in milliseconds of the clock; none if it may take as long as it likes.
+    pub(crate) end: Option<(Arc<Clock>, u64)>,
+}
+
+/// A library that has run.
+pub(crate) struct Registered {
+    /// Its functions, until they are part of a library.
+    functions: Vec<Function>,
+    callbacks: Table,
+}
+
+/// Whether a library runs for the first time, or in a further thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LibraryRun {
+    /// It is new.
+    First,
+    /// It has run in another thread.
+    Again,
+}
+
+impl Loaded {
+    pub(super) fn new(lua: &Lua, load: LuaFunction, registrar: Rc<Registrar>) -> mlua::Result<Loaded> {
+        Ok(Loaded { load, callbacks: lua.create_table()?, libraries: HashMap::new(), registrar })
+    }
+
+    /// A function of a library.
+    pub(super) fn callback(&self, library: &Library, function: &Function) -> mlua::Result<LuaFunction> {
+        let callbacks: Table = self.callbacks.raw_get(LuaString::wrap(&*library.name))?;
+        callbacks.raw_get(LuaString::wrap(&*function.name))
+    }
+}
+
+impl Engine {
+    /// Whether this thread has a library as it is now.
+    pub(crate) fn has_library(&self, library: &Arc<Library>) -> bool {
+        self.loaded.libraries.get(&library.name).is_some_and(|loaded| Arc::ptr_eq(loaded, library))
+    }
+
+    /// Runs the text of a library, which registers its functions.
+    ///
+    /// # Errors
+    /// The refusal of the library, in Redis' words.
+    pub(crate) fn register(
+        &mut self,
+        body: &[u8],
+        run: LibraryRun,
+        limits: LibraryLimits,
+    ) -> Result<Registered, String> {
+        let LibraryLimits { memory, end } = limits;
+        self.make_room(memory);
+        self.progress.failure.take();
+        let registrar = &self.loaded.registrar;
+        registrar.is_first.set(run == LibraryRun::First);
+        registrar.is_too_long.set(false);
+        *registrar.end.borrow_mut() = end;
+        let registered = self.try_to_register(body, memory);
+        let _ = self.lua.set_memory_limit(0);
+        registrar.end.take();
+        registrar.library.take();
+        registered.unwrap_or_else(|error| Err(Raised::of(&error).to_string()))
+    }
+
+    /// Keeps a library that is in the table, so that its functions can be called.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub(crate) fn keep(&mut self, library: &Arc<Library>, registered: Registered) -> Result<(), String> {
+        self.forget_deleted();
+        let kept = self.loaded.callbacks.raw_set(LuaString::wrap(&*library.name), registered.callbacks);
+        kept.map_err(|error| Raised::of(&error).to_string())?;
+        self.loaded.libraries.insert(library.name.clone(), Arc::clone(library));
+        Ok(())
+    }
+
+    /// Forgets the libraries that are no longer in the table.
+    pub(crate) fn forget_deleted(&mut self) {
+        let Loaded { callbacks, libraries, .. } = &mut self.loaded;
+        libraries.retain(|name, library| {
+            // What cannot be forgotten is kept, and overwritten by the next library of its name.
+            library.is_known() || callbacks.raw_remove(LuaString::wrap(&**name)).is_err()
+        });
+    }
+
+    fn try_to_register(&self, body: &[u8], memory_limit: usize) -> mlua::Result<Result<Registered, String>> {
+        let chunk = self.lua.load(body).set_name("@user_function").set_mode(ChunkMode::Text);
+        // Nothing is collected while the compiler works: it does not protect all that it holds.
+        self.lua.gc_stop();
+        let chunk = chunk.set_environment(self.world.clone()).into_function();
+        self.lua.gc_restart();
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(mlua::Error::SyntaxError { message, .. }) => {
+                return Ok(Err(format!("Error compiling function: {message}")));
+            }
+            Err(error) => return Err(error),
+        };
+        let registrar = &self.loaded.registrar;
+        let empty = Registered { functions: Vec::new(), callbacks: self.lua.create_table()? };
+        *registrar.library.borrow_mut() = Some(empty);
+        self.lua.set_memory_limit(memory_limit)?;
+        let (ok, result): (bool, Value) = self.loaded.load.call(chunk)?;
+        self.lua.set_memory_limit(0)?;
+        if registrar.is_too_long.get() {
+            return Ok(Err("Error registering functions: ERR FUNCTION LOAD timeout".to_owned()));
+        }
+        if !ok {
+            let message = self.progress.failure.take().map(|Failure { message, .. }| message);
+            // Lua runs out of memory without asking the handler.
+            let message = message.unwrap_or_else(|| [b"ERR ", super::text_of(&result).as_slice()].concat());
+            let message = String::from_utf8_lossy(&message);
+            return Ok(Err(format!("Error registering functions: {message}")));
+        }
+        let registered = registrar.library.take();
+        let registered = registered.filter(|registered| !registered.functions.is_empty());
+        Ok(registered.ok_or_else(|| "No functions registered".to_owned()))
+    }
+}
+
+/// Makes the `redis` that libraries see while they run.
+pub(super) fn open(lua: &Lua, registrar: &Rc<Registrar>) -> mlua::Result<Table> {
+    let redis = lua.create_table()?;
+    let ours = Rc::clone(registrar);
+    let log = move |lua: &Lua, values: MultiValue| {
+        if ours.is_first.get() { redis_library::log(lua, values) } else { Ok(()) }
+    };
+    redis.raw_set("log", lua.create_function(log)?)?;
+    redis_library::add_log_levels(&redis)?;
+    redis_library::add_version(&redis)?;
+    let ours = Rc::clone(registrar);
+    let register = move |lua: &Lua, values: MultiValue| {
+        let mut library = ours.library.borrow_mut();
+        let Some(library) = &mut *library else {
+            return Err(refused("redis.register_function can only be called on FUNCTION LOAD command"));
+        };
+        library.add(lua, &values)
+    };
+    redis.raw_set("register_function", lua.create_function(register)?)?;
+    Ok(redis)
+}
+
+/// The arguments of `redis.register_function`.
+#[derive(Default)]
+struct Given {
+    name: Option<Vec<u8>>,
+    callback: Option<LuaFunction>,
+    description: Option<Vec<u8>>,
+    flags: ShebangFlags,
+}
+
+impl Registered {
+    /// The library with this first line, and what this thread's Lua has of it.
+    pub(crate) fn into_library(mut self, header: &Header, code: &[u8]) -> (Arc<Library>, Registered) {
+        let functions = std::mem::take(&mut self.functions);
+        (Arc::new(Library::new(&header.name, code, header.body, functions)), self)
+    }
+
+    fn add(&mut self, lua: &Lua, values: &MultiValue) -> mlua::Result<()> {
+        let given = match values.len() {
+            1 => Given::named(lua, &values[0])?,
+            2 => Given::in_order(lua, &values[0], &values[1])?,
+            _ => return Err(refused("wrong number of arguments to redis.register_function")),
+        };
+        let name =
+            given.name.ok_or_else(|| refused("redis.register_function must get a function name argument"))?;
+        let callback =
+            given.callback.ok_or_else(|| refused("redis.register_function must get a callback argument"))?;
+        if !is_name(&name) {
+            return Err(refused(INVALID_NAME));
+        }
+        let key = lua.create_string(&name)?;
+        if !self.callbacks.raw_get::<Value>(&key)?.is_nil() {
+            return Err(refused("Function already exists in the library"));
+        }
+        if self.functions.len() == FUNCTIONS_MAX {
+            return Err(refused("the library has too many functions"));
+        }
+        self.callbacks.raw_set(key, callback)?;
+        self.functions.push(Function::new(&name, given.description.as_deref(), given.flags));
+        Ok(())
+    }
+}
+
+impl Given {
+    fn in_order(lua: &Lua, name: &Value, callback: &Value) -> mlua::Result<Given> {
+        let name = text(lua, name)?
+            .ok_or_else(|| refused("first argument to redis.register_function must be a string"))?;
+        let callback = callback.as_function().cloned();
+        if callback.is_none() {
+            return Err(refused("second argument to redis.register_function must be a function"));
+        }
+        Ok(Given { name: Some(name), callback, ..Given::default() })
+    }
+
+    fn named(lua: &Lua, arguments: &Value) -> mlua::Result<Given> {
+        let Value::Table(arguments) = arguments else {
+            return Err(refused(
+                "calling redis.register_function with a single argument is only applicable to Lua table (representing named \
+                 arguments).",
+            ));
+        };
+        let mut given = Given::default();
+        arguments.for_each(|key: Value, value: Value| {
+            let key = text(lua, &key)?.ok_or_else(|| {
+                refused("named argument key given to redis.register_function is not a string")
+            })?;
+            match key.to_ascii_lowercase().as_slice() {
+                b"function_name" => given.name = Some(named_text(lua, &value, "function_name")?),
+                b"description" => given.description = Some(named_text(lua, &value, "description")?),
+                b"callback" => match value {
+                    Value::Function(callback) => given.callback = Some(callback),
+                    _ => {
+                        return Err(refused(
+                            "callback argument given to redis.register_function must be a function",
+                        ));
+                    }
+                },
+                b"flags" => given.flags = flags(lua, &value)?,
+                _ => return Err(refused("unknown argument given to redis.register_function")),
+            }
+            Ok(())
+        })?;
+        Ok(given)
+    }
+}
+
+fn flags(lua: &Lua, value: &Value) -> mlua::Result<ShebangFlags> {
+    let Value::Table(names) = value else {
+        return Err(refused(
+            "flags argument to redis.register_function must be a table representing function flags",
+        ));
+    };
+    let mut flags = ShebangFlags::default();
+    for position in 1..=names.raw_len() {
+        let name = text(lua, &names.raw_get(position)?)?;
+        flags |=
+            name.and_then(|name| ShebangFlags::named(&name)).ok_or_else(|| refused("unknown flag given"))?;
+    }
+    Ok(flags)
+}
+
+fn named_text(lua: &Lua, value: &Value, name: &str) -> mlua::Result<Vec<u8>> {
+    let wrong = || refused(&format!("{name} argument given to redis.register_function must be a string"));
+    text(lua, value)?.ok_or_else(wrong)
+}
+
+/// The text of a string or a number; none of anything else.
+fn text(lua: &Lua, value: &Value) -> mlua::Result<Option<Vec<u8>>> {
+    match value {
+        Value::String(_) | Value::Integer(_) | Value::Number(_) => {
+            Ok(lua.coerce_string(value.clone())?.map(|text| text.as_bytes().to_vec()))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn refused(reason: &str) -> mlua::Error {
+    Raised::reply(format!("ERR {reason}"))
+}
