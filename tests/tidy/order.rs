@@ -126,6 +126,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "objects/hash",
             "objects/list",
             "objects/set",
+            "objects/hash_tests",
             "objects/set_tests",
             "objects/sorted_set",
             "objects/sorted_set_tests",
