@@ -168,7 +168,10 @@ fn combine(
         lengths.push((length, place));
     }
     match operation {
-        Operation::Union => union(call, keys),
+        Operation::Union => {
+            let largest = lengths.iter().max().map_or(0, |(_, place)| *place);
+            union(call, keys, largest)
+        }
         Operation::Intersection => {
             // The smallest set first: no member of another one can be missing from it.
             lengths.sort_unstable();
@@ -180,18 +183,25 @@ fn combine(
     }
 }
 
-fn union(call: &mut Call<'_, '_>, keys: &[Key<'_>]) -> Result<Vec<Member>, Refusal> {
-    let mut members: HashSet<Member> = HashSet::new();
-    for key in keys {
+/// The members of all sets.  Those of the largest need not be told apart from each other, and it tells itself whether it has one.
+fn union(call: &mut Call<'_, '_>, keys: &[Key<'_>], largest: usize) -> Result<Vec<Member>, Refusal> {
+    let mut others: HashSet<Member> = HashSet::new();
+    for (_, key) in keys.iter().enumerate().filter(|(place, _)| *place != largest) {
         if let Some(set) = call.keyspace.peek(key).map(set_of).transpose()? {
             set.for_each(|member| {
-                if !members.contains(member) {
-                    members.insert(member.into());
+                if !others.contains(member) {
+                    others.insert(member.into());
                 }
             });
         }
     }
-    Ok(members.into_iter().collect())
+    let Some(set) = call.keyspace.peek(&keys[largest]).map(set_of).transpose()? else {
+        return Ok(others.into_iter().collect());
+    };
+    let mut members = all_of(set);
+    others.retain(|member| !set.contains(member));
+    members.extend(others);
+    Ok(members)
 }
 
 fn intersection(
