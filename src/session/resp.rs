@@ -11,13 +11,9 @@ use quartet_protocol::limits::KEPT_LENGTH_MIN;
 use quartet_protocol::resp::{Batch, Outcome, Output, OwnedArguments, Parser, RequestLimits};
 
 use crate::client::{SharedClient, Waiting};
-use crate::command::executor::{BATCH_LIMIT, Executor};
+use crate::command::executor::{BATCH_LIMIT, Executor, OUTPUT_MAX};
 use crate::command::{BlockedCommand, Caller, Client, Flow, LongRequest, Replies};
 use crate::delivery::ROOM;
-
-/// Replies to so many bytes are handed out before more requests are run, so that a long pipeline does not have all its
-/// replies in memory at once.
-const OUTPUT_MAX: usize = 1024 * 1024;
 
 /// Batches run in a row before other connections of the worker get their turn: some milliseconds' worth.
 const BATCHES_IN_A_ROW: usize = 256;
@@ -54,7 +50,8 @@ pub struct Session {
     /// The long arguments before the last one, copied one by one as they came, so that none of many is copied while the
     /// command runs.  Together they are no longer than `pending`.
     copied: Vec<(usize, Bytes)>,
-    /// Requests behind one of their batch that made the connection pause or wait, fewer than [`BATCH_LIMIT`].
+    /// Requests behind one of their batch that made the connection pause or wait, or filled the output; fewer than
+    /// [`BATCH_LIMIT`].
     deferred: VecDeque<OwnedArguments>,
     /// The command that waits for its reply.
     blocked: Option<Box<dyn BlockedCommand>>,
@@ -297,6 +294,11 @@ impl Session {
     pub fn resume(&mut self, executor: &mut Executor, batch: &mut Batch, output: &mut Output) -> Flow {
         output.set_version(self.caller.version);
         while let Some(request) = self.deferred.pop_front() {
+            if output.len() >= OUTPUT_MAX {
+                self.deferred.push_front(request);
+                self.is_behind = true;
+                return self.bound(Flow::Continue, executor);
+            }
             let flow = executor.run_for(&mut self.caller, &mut self.client, request.as_arguments(), output);
             if flow != Flow::Continue {
                 self.note_wait(flow, executor);
@@ -353,7 +355,7 @@ impl Session {
             let progress = self.parser.parse(rest, batch, self.batch_limit(), &limits);
             if !batch.is_empty() {
                 let flow = self.run_batch(rest, executor, batch, output);
-                if flow != Flow::Continue {
+                if flow != Flow::Continue || !self.deferred.is_empty() {
                     return (consumed + progress.consumed, flow);
                 }
             }
@@ -386,14 +388,14 @@ impl Session {
         // Messages that the batch has caused for the client itself follow its replies.
         let outbox = &self.client.shared.outbox;
         outbox.collect(output, ROOM.saturating_sub(outbox.unsent()));
-        if ran.flow != Flow::Continue {
+        if ran.done < batch.len() {
             // They cannot be parsed again: words in quotes were changed in place.
             let shared = self.caller.request.as_ref().map(|request| &request.buffer);
             let deferred =
                 (ran.done..batch.len()).map(|index| batch.arguments(index, buffer).to_owned_from(shared));
             self.deferred.extend(deferred);
-            self.note_wait(ran.flow, executor);
         }
+        self.note_wait(ran.flow, executor);
         ran.flow
     }
 

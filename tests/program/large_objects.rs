@@ -43,10 +43,11 @@ fn server_with_large_keys() -> (Server, Client) {
     (server, client)
 }
 
-/// With one worker, another client is answered before the reply of a whole read has ended.
+/// A pipeline of whole reads: with one worker, another client is answered before any of their replies has ended, and the server
+/// makes a reply only when the one before it is nearly read.
 #[test]
 fn are_read_while_others_are_answered() {
-    const REPEATED: usize = 1;
+    const REPEATED: usize = 5;
     let (server, mut other) = server_with_large_keys();
     let reads: [&[&str]; 4] = [
         &["HGETALL", "hash"],

@@ -93,6 +93,11 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.continuation.flow
     }
 
+    /// Bytes of the replies that have not been handed out.
+    pub(super) fn output_length(&self) -> usize {
+        self.call.output.len()
+    }
+
     /// Runs one request and writes its reply.
     #[inline]
     pub(super) fn run(&mut self, arguments: Arguments<'t>, found: &Found<'s>) {

@@ -45,6 +45,10 @@ pub use transaction::Queue;
 /// Requests taken together.  More would not hide more latency and would let one client hold the thread longer.
 pub const BATCH_LIMIT: usize = 32;
 
+/// Replies of so many bytes are handed out before more requests of a connection are run, so that a pipeline does not have all its
+/// replies in memory at once.
+pub const OUTPUT_MAX: usize = 1024 * 1024;
+
 /// One thread's means to run commands.
 pub struct Executor {
     services: Arc<Services>,
@@ -79,7 +83,7 @@ pub struct Publisher<'e> {
 /// How far a batch came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ran {
-    /// Requests done; fewer than the batch holds only if `flow` is not [`Flow::Continue`].
+    /// Requests done; fewer than the batch holds only if `flow` is not [`Flow::Continue`] or the output has [`OUTPUT_MAX`] bytes.
     pub done: usize,
     /// What becomes of the connection.
     pub flow: Flow,
@@ -205,7 +209,7 @@ impl Executor {
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, Some(client)), output);
         let mut done = 0;
-        while done < requests.len() && batch.flow() == Flow::Continue {
+        while done < requests.len() && batch.flow() == Flow::Continue && batch.output_length() < OUTPUT_MAX {
             batch.run(requests.arguments(done, buffer), &found[done]);
             done += 1;
         }
