@@ -87,11 +87,10 @@ def fill(server, kind, keys, parts, prefix=b"key"):
 
 
 def resident_growth(definition, folder, kind, keys, parts):
-    """By how many bytes a server grows for these keys.  It holds a fifth as many small ones before, so that what it takes once does not
-    count."""
+    """By how many bytes a server grows for these keys.  It holds a fifth as many before, so that what it takes once does not count."""
     server = Server(definition, folder)
     try:
-        fill(server, kind, max(1, keys // 5) if parts <= 10 else 1, min(parts, 10), b"old")
+        fill(server, kind, max(1, keys // 5), parts if keys > 1 else parts // 5, b"old")
         time.sleep(0.5)
         before = server.resident_bytes()
         fill(server, kind, keys, parts)
