@@ -21,7 +21,7 @@ RUN QUARTET_COMMIT="$QUARTET_COMMIT" cargo build --locked --release --bin quarte
     && strip --strip-all -o /quartet target/release/quartet
 
 FROM debian:12.12-slim
-RUN useradd --system --uid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin quartet \
+RUN useradd --uid 10001 --user-group --no-log-init --no-create-home --home-dir /data --shell /usr/sbin/nologin quartet \
     && install --directory --owner=quartet --group=quartet --mode=0700 /data
 COPY --from=build /quartet /usr/local/bin/quartet
 COPY LICENSE /usr/share/doc/quartet/
