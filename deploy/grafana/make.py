@@ -129,8 +129,9 @@ DASHBOARDS = {
         ("Lost lines of the log", "Lines that nobody read in time.", "short", [
             ("increase(quartet_log_lines_dropped_total{}[$__rate_interval])", "{{instance}}"),
         ]),
-        ("Scripts", "Scripts that the server knows, and the memory of their texts.", "short", [
+        ("Scripts", "Scripts and functions that the server knows, and the memory of the scripts' texts.", "short", [
             ("quartet_scripts{}", "scripts"),
+            ("quartet_functions{}", "functions"),
             ("quartet_scripts_memory_bytes{}", "bytes"),
         ]),
     ]),
