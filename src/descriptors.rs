@@ -54,7 +54,7 @@ pub fn fit(settings: &mut Settings) -> Result<usize, String> {
 }
 
 /// Raises the soft limit to the hard one, and returns the limit that holds then.
-fn raise() -> usize {
+pub fn raise() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let current = match setrlimit(Resource::Nofile, raised) {

@@ -45,6 +45,7 @@ pub mod data_directory;
 pub mod descriptors;
 pub mod http;
 pub mod lame_duck;
+pub mod load;
 pub mod log_subscriber;
 pub mod net;
 pub mod offline;

@@ -48,6 +48,9 @@ mod journal;
 /// Durable streams: what their files keep when they are damaged or the power fails.
 mod stream;
 
+/// `quartet bench` against servers of every kind.
+mod load;
+
 /// Scripts: what they may not do to others, and their libraries.
 mod script;
 

@@ -1,6 +1,7 @@
 # Generated from the rows of the settings and the subcommands by `quartet completions`.
 complete -c quartet -f
 complete -c quartet -n __fish_use_subcommand -a health -d 'Asks whether the server with these settings is ready; the exit code is 0 if it is, else 1'
+complete -c quartet -n __fish_use_subcommand -a bench -d 'Loads a server and reports how quickly it answers; quartet bench --help says how'
 complete -c quartet -n __fish_use_subcommand -a stream -d 'Works on the durable streams of a directory that no server uses'
 complete -c quartet -n '__fish_seen_subcommand_from stream' -a 'verify export import'
 complete -c quartet -n __fish_use_subcommand -a man -d 'Prints the manual page: quartet man | man -l -'

@@ -22,6 +22,7 @@ pub use live::{Changes, Live, Snapshot};
 pub use load::{Loaded, load, of_process};
 pub use page::markdown;
 pub use source::Stop;
+pub use suggest::did_you_mean;
 pub use table::{Change, SETTINGS, Setting, Settings, is_secret};
 pub use values::{
     EvictionPolicy, LockDurability, LogFormat, LogLevel, OutputLimit, OutputLimits, ProtectedAction,

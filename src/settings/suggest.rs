@@ -24,7 +24,7 @@ pub(super) fn nearest<'word>(
 }
 
 /// The sentence that suggests the nearest candidate, or nothing.
-pub(super) fn did_you_mean<'word>(word: &str, candidates: impl IntoIterator<Item = &'word str>) -> String {
+pub fn did_you_mean<'word>(word: &str, candidates: impl IntoIterator<Item = &'word str>) -> String {
     nearest(word, candidates).map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
 }
 

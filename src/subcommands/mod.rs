@@ -7,8 +7,8 @@ mod manual;
 use std::ffi::OsString;
 use std::fmt::Write;
 
-use crate::offline;
 use crate::standard_output::print;
+use crate::{load, offline};
 
 /// A subcommand.
 pub struct Subcommand {
@@ -29,6 +29,12 @@ pub static SUBCOMMANDS: &[Subcommand] = &[
         arguments: "[settings of the server]",
         purpose: "Asks whether the server with these settings is ready; the exit code is 0 if it is, else 1",
         run: health::run,
+    },
+    Subcommand {
+        word: load::WORD,
+        arguments: "<workload> ...",
+        purpose: "Loads a server and reports how quickly it answers; quartet bench --help says how",
+        run: |arguments| load::run(arguments),
     },
     Subcommand {
         word: offline::WORD,

@@ -61,6 +61,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "data_directory",
         "lame_duck",
+        "load",
         "descriptors",
         "log_subscriber",
         "standard_output",

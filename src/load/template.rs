@@ -1,0 +1,269 @@
+//! Requests with places that are filled in anew each time: `__key__`, `__data__`, `__client__` and `__answer__`.
+
+use quartet_protocol::resp::Output;
+use quartet_protocol::resp::number::unsigned_text;
+
+use crate::random::Random;
+
+/// The digits of a key and of a client: always as many, so that requests have a length that is known beforehand.
+const KEY_DIGITS: usize = 12;
+const CLIENT_DIGITS: usize = 6;
+
+/// How long the values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    /// The shortest.
+    pub(super) least: usize,
+    /// The longest.
+    pub(super) most: usize,
+}
+
+impl Size {
+    fn draw(self, random: &mut Random) -> usize {
+        self.least + if self.least == self.most { 0 } else { random.below(self.most - self.least + 1) }
+    }
+}
+
+/// What the places of a request are filled with.
+pub(super) struct Filling<'f> {
+    /// The number of the first key.  It is the same in all requests of an operation.
+    pub(super) key: u64,
+    /// The number of the client, which has one operation at a time.
+    pub(super) client: u32,
+    /// What the answer before this request has told.
+    pub(super) answer: &'f [u8],
+}
+
+/// A piece of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Bytes(Vec<u8>),
+    Key,
+    Client,
+    Answer,
+    Data,
+    /// The length of the data, so many times, and of the other bytes, in digits.
+    Length {
+        data: usize,
+        others: usize,
+    },
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    pieces: Vec<Piece>,
+    size: Size,
+}
+
+/// The words that stand for a place.
+const PLACES: &[(&str, Piece)] = &[
+    ("__key__", Piece::Key),
+    ("__data__", Piece::Data),
+    ("__client__", Piece::Client),
+    ("__answer__", Piece::Answer),
+];
+
+/// What all requests of a workload have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Style {
+    /// What each key begins with.
+    pub(super) prefix: String,
+    /// How long the values are.
+    pub(super) size: Size,
+}
+
+impl Style {
+    /// A command over RESP.
+    pub(super) fn command(&self, words: &[impl AsRef<str>]) -> Template {
+        let mut pieces = Vec::new();
+        let mut head = Output::new();
+        head.array(words.len());
+        push_bytes(&mut pieces, &head.into_buffer().into_bytes());
+        for word in words {
+            let parts = self.parts(word.as_ref());
+            push_bytes(&mut pieces, b"$");
+            self.push_length(&mut pieces, &parts);
+            push_bytes(&mut pieces, b"\r\n");
+            parts.into_iter().for_each(|part| self.push(&mut pieces, part));
+            push_bytes(&mut pieces, b"\r\n");
+        }
+        Template { pieces, size: self.size }
+    }
+
+    /// A request over HTTP/1.1.  `headers` are whole lines.
+    pub(super) fn http(&self, method: &str, path: &str, headers: &str, body: &str) -> Template {
+        let mut pieces = Vec::new();
+        push_bytes(&mut pieces, format!("{method} ").as_bytes());
+        self.parts(path).into_iter().for_each(|part| self.push(&mut pieces, part));
+        push_bytes(&mut pieces, b" HTTP/1.1\r\n");
+        self.parts(headers).into_iter().for_each(|part| self.push(&mut pieces, part));
+        let body = self.parts(body);
+        if !body.is_empty() {
+            push_bytes(&mut pieces, b"Content-Length: ");
+            self.push_length(&mut pieces, &body);
+            push_bytes(&mut pieces, b"\r\n");
+        }
+        push_bytes(&mut pieces, b"\r\n");
+        body.into_iter().for_each(|part| self.push(&mut pieces, part));
+        Template { pieces, size: self.size }
+    }
+
+    /// The pieces of a text with places in it.
+    fn parts(&self, text: &str) -> Vec<Piece> {
+        let (mut pieces, mut rest) = (Vec::new(), text);
+        loop {
+            let found = PLACES.iter().filter_map(|(word, piece)| Some((rest.find(word)?, word.len(), piece)));
+            let Some((at, length, piece)) = found.min_by_key(|(at, ..)| *at) else { break };
+            push_bytes(&mut pieces, &rest.as_bytes()[..at]);
+            if *piece == Piece::Key {
+                push_bytes(&mut pieces, self.prefix.as_bytes());
+            }
+            pieces.push(piece.clone());
+            rest = &rest[at + length..];
+        }
+        push_bytes(&mut pieces, rest.as_bytes());
+        pieces
+    }
+
+    /// Pushes the length of these parts in digits: now, if it is always the same.
+    fn push_length(&self, pieces: &mut Vec<Piece>, parts: &[Piece]) {
+        let (mut length, mut data) = (0, 0);
+        for part in parts {
+            match part {
+                Piece::Bytes(bytes) => length += bytes.len(),
+                Piece::Key => length += KEY_DIGITS,
+                Piece::Client => length += CLIENT_DIGITS,
+                Piece::Data if self.size.least == self.size.most => length += self.size.least,
+                Piece::Data => data += 1,
+                // Paths alone hold it, whose length nobody announces.
+                Piece::Answer | Piece::Length { .. } => {}
+            }
+        }
+        if data > 0 {
+            pieces.push(Piece::Length { data, others: length });
+        } else {
+            push_bytes(pieces, &unsigned_text(length as u64));
+        }
+    }
+
+    fn push(&self, pieces: &mut Vec<Piece>, part: Piece) {
+        match part {
+            Piece::Bytes(bytes) => push_bytes(pieces, &bytes),
+            Piece::Data if self.size.least == self.size.most => {
+                push_bytes(pieces, &vec![b'x'; self.size.least]);
+            }
+            other => pieces.push(other),
+        }
+    }
+}
+
+/// Adds bytes to the last piece if that is bytes too.
+fn push_bytes(pieces: &mut Vec<Piece>, bytes: &[u8]) {
+    match pieces.last_mut() {
+        _ if bytes.is_empty() => {}
+        Some(Piece::Bytes(last)) => last.extend_from_slice(bytes),
+        _ => pieces.push(Piece::Bytes(bytes.to_vec())),
+    }
+}
+
+impl Template {
+    /// Appends the request.  The first key is the filling's, each further one is drawn.
+    #[inline]
+    pub(super) fn write(
+        &self,
+        output: &mut Vec<u8>,
+        filling: &Filling<'_>,
+        random: &mut Random,
+        mut draw: impl FnMut(&mut Random) -> u64,
+    ) {
+        let mut key = Some(filling.key);
+        let mut length = None;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Bytes(bytes) => output.extend_from_slice(bytes),
+                Piece::Key => {
+                    let number = key.take().unwrap_or_else(|| draw(random));
+                    output.extend_from_slice(&digits::<KEY_DIGITS>(number));
+                }
+                Piece::Client => {
+                    output.extend_from_slice(&digits::<CLIENT_DIGITS>(u64::from(filling.client)))
+                }
+                Piece::Answer => output.extend_from_slice(filling.answer),
+                Piece::Length { data, others } => {
+                    let drawn = *length.insert(self.size.draw(random));
+                    output.extend_from_slice(&unsigned_text((drawn * data + others) as u64));
+                }
+                Piece::Data => {
+                    let drawn = length.unwrap_or(self.size.least);
+                    output.resize(output.len() + drawn, b'x');
+                }
+            }
+        }
+    }
+}
+
+/// A number with leading zeros.
+#[inline]
+fn digits<const COUNT: usize>(mut number: u64) -> [u8; COUNT] {
+    let mut text = [b'0'; COUNT];
+    for digit in text.iter_mut().rev() {
+        if number == 0 {
+            break;
+        }
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn style(least: usize, most: usize) -> Style {
+        Style { prefix: "k:".to_owned(), size: Size { least, most } }
+    }
+
+    fn written(template: &Template, key: u64) -> String {
+        let mut output = Vec::new();
+        let filling = Filling { key, client: 7, answer: b"told" };
+        let mut others = [98, 99].into_iter();
+        let draw = |_: &mut Random| others.next().expect("two keys are drawn at most");
+        template.write(&mut output, &filling, &mut Random::with_seed(1), draw);
+        String::from_utf8(output).expect("it is text")
+    }
+
+    #[test]
+    fn places_are_filled_within_words_too() {
+        let template = style(3, 3).command(&["MSET", "__key__", "__data__!", "a__key__b", "__client__"]);
+        assert_eq!(
+            written(&template, 12),
+            "*5\r\n$4\r\nMSET\r\n$14\r\nk:000000000012\r\n$4\r\nxxx!\r\n$16\r\nak:000000000098b\r\n$6\r\n000007\r\n"
+        );
+    }
+
+    #[test]
+    fn lengths_that_vary_are_announced_as_they_are() {
+        let template = style(0, 40).command(&["SET", "__key__", "<__data__>"]);
+        for key in 0..50 {
+            let text = written(&template, key);
+            let rest = text.split_once("0\r\n$").map_or("", |(_, rest)| rest);
+            let rest = if rest.is_empty() { &text[text.rfind('$').expect("a value") + 1..] } else { rest };
+            let (length, value) = rest.split_once("\r\n").expect("a length");
+            assert_eq!(length.parse(), Ok(value.len() - 2), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_of_http_announces_its_body() {
+        let template =
+            style(2, 2).http("PUT", "/a/__key__?__answer__", "Host: h\r\n", "{\"v\":\"__data__\"}");
+        assert_eq!(
+            written(&template, 5),
+            "PUT /a/k:000000000005?told HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n{\"v\":\"xx\"}"
+        );
+        let template = style(2, 2).http("GET", "/", "", "");
+        assert_eq!(written(&template, 5), "GET / HTTP/1.1\r\n\r\n");
+    }
+}
