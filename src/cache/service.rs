@@ -37,6 +37,7 @@ pub const SERVICE: Service = Service {
         commands::set_algebra::COMMANDS,
         commands::set_samples::COMMANDS,
         commands::sorted_sets::COMMANDS,
+        commands::sorted_set_pops::COMMANDS,
         commands::sorted_set_ranges::COMMANDS,
         commands::sorted_set_algebra::COMMANDS,
         commands::sorted_set_samples::COMMANDS,

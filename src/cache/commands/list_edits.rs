@@ -2,7 +2,7 @@
 
 use quartet_protocol::resp::number::parse_integer;
 
-use super::lists::{LIST, change_list, integer, place, places, positive, read_list};
+use super::lists::{LIST, change_list, integer, not_negative, place, places, read_list};
 use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{Element, List, Side};
@@ -173,10 +173,10 @@ fn search_options(call: &Call<'_, '_>) -> Result<Search, Refusal> {
             search.from = if rank < 0 { Side::Right } else { Side::Left };
             search.skipped = usize::try_from(rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
         } else if word.eq_ignore_ascii_case(b"count") {
-            let count = positive(value).ok_or_else(|| Refusal::new("ERR COUNT can't be negative"))?;
+            let count = not_negative(value).ok_or_else(|| Refusal::new("ERR COUNT can't be negative"))?;
             search.count = Some(all_if_zero(count));
         } else if word.eq_ignore_ascii_case(b"maxlen") {
-            let length = positive(value).ok_or_else(|| Refusal::new("ERR MAXLEN can't be negative"))?;
+            let length = not_negative(value).ok_or_else(|| Refusal::new("ERR MAXLEN can't be negative"))?;
             search.compared = all_if_zero(length);
         } else {
             return Err(Refusal::SYNTAX);

@@ -142,7 +142,7 @@ fn push_to_existing(call: &mut Call<'_, '_>, side: Side) -> Result<(), Refusal> 
 fn pop(call: &mut Call<'_, '_>, side: Side) -> Result<(), Refusal> {
     let count = match call.arguments.len() {
         2 => None,
-        3 => Some(positive(call.arguments.at(2)).ok_or_else(not_positive)?),
+        3 => Some(not_negative(call.arguments.at(2)).ok_or_else(not_positive)?),
         _ => return Err(Refusal::wrong_arity(&call.row.name)),
     };
     let key = call.key(1);
@@ -237,7 +237,7 @@ pub(super) fn integer(call: &Call<'_, '_>, position: usize) -> Result<i64, Refus
 }
 
 /// The number, if it is one and not negative.
-pub(super) fn positive(text: &[u8]) -> Option<usize> {
+pub(super) fn not_negative(text: &[u8]) -> Option<usize> {
     usize::try_from(parse_integer(text)?).ok()
 }
 

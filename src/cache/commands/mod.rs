@@ -29,6 +29,7 @@ pub mod sets;
 pub mod sort;
 pub mod sorted_set_algebra;
 mod sorted_set_bounds;
+pub mod sorted_set_pops;
 pub mod sorted_set_ranges;
 pub mod sorted_set_samples;
 pub mod sorted_set_waits;

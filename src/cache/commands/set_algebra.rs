@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 
-use quartet_protocol::resp::Arguments;
-use quartet_protocol::resp::number::parse_integer;
-
 use super::sets::{SET, set_of, write_set};
-use super::sorted_sets::positive;
+use super::sorted_set_algebra::{count_intersection, parse_limit};
+use super::sorted_sets::at_least;
 use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 use crate::store::{Key, Set};
@@ -94,7 +92,7 @@ type Member = Box<[u8]>;
 
 fn answer(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> {
     let keys = keys(call, 1, call.arguments.len());
-    let members = combine(call, &keys, operation, usize::MAX)?;
+    let members = combine(call, &keys, operation)?;
     call.output.set(members.len());
     members.iter().for_each(|member| call.output.bulk(member));
     Ok(())
@@ -102,7 +100,7 @@ fn answer(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> 
 
 fn store(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> {
     let keys = keys(call, 2, call.arguments.len());
-    let members = combine(call, &keys, operation, usize::MAX)?;
+    let members = combine(call, &keys, operation)?;
     let destination = call.key(1);
     call.keyspace.remove(&destination);
     if !members.is_empty() {
@@ -119,28 +117,18 @@ fn store(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> {
 
 fn sintercard(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     const FIRST_KEY: usize = 2;
-    let count = positive(call.arguments.at(1), 1, "ERR numkeys should be greater than 0")?;
+    let count = at_least(call.arguments.at(1), 1, "ERR numkeys should be greater than 0")?;
     if count > call.arguments.len() - FIRST_KEY {
         return Err(Refusal::new("ERR Number of keys can't be greater than number of args"));
     }
     let limit = parse_limit(call.arguments.from(FIRST_KEY + count))?;
     let keys = keys(call, FIRST_KEY, FIRST_KEY + count);
-    let limit = if limit == 0 { usize::MAX } else { limit };
-    let members = combine(call, &keys, Operation::Intersection, limit)?;
-    call.output.integer(members.len() as i64);
-    Ok(())
-}
-
-/// The words behind the keys of SINTERCARD and ZINTERCARD: where counting ends, 0 for nowhere.
-pub(super) fn parse_limit(words: Arguments<'_>) -> Result<usize, Refusal> {
-    match words.len() {
-        0 => Ok(0),
-        2 if words.at(0).eq_ignore_ascii_case(b"limit") => {
-            let limit = parse_integer(words.at(1)).and_then(|limit| usize::try_from(limit).ok());
-            limit.ok_or_else(|| Refusal::new("ERR LIMIT can't be negative"))
-        }
-        _ => Err(Refusal::SYNTAX),
+    for key in &keys {
+        call.keyspace.read(key).map(set_of).transpose()?;
     }
+    let count = count_intersection(call, &keys, limit)?;
+    call.output.integer(count as i64);
+    Ok(())
 }
 
 /// The arguments from one place to another as keys.
@@ -148,13 +136,8 @@ fn keys<'c>(call: &Call<'c, '_>, start: usize, end: usize) -> Vec<Key<'c>> {
     (start..end).map(|position| call.key(position)).collect()
 }
 
-/// The members that the operation makes of those under the keys, at most `limit` of an intersection.
-fn combine(
-    call: &mut Call<'_, '_>,
-    keys: &[Key<'_>],
-    operation: Operation,
-    limit: usize,
-) -> Result<Vec<Member>, Refusal> {
+/// The members that the operation makes of those under the keys.
+fn combine(call: &mut Call<'_, '_>, keys: &[Key<'_>], operation: Operation) -> Result<Vec<Member>, Refusal> {
     let mut lengths = Vec::with_capacity(keys.len());
     for (place, key) in keys.iter().enumerate() {
         let length = call.keyspace.read(key).map(set_of).transpose()?.map_or(0, Set::len);
@@ -175,9 +158,7 @@ fn combine(
         Operation::Intersection => {
             // The smallest set first: no member of another one can be missing from it.
             lengths.sort_unstable();
-            let mut members = intersection(call, keys, lengths.iter().map(|(_, place)| *place))?;
-            members.truncate(limit);
-            Ok(members)
+            intersection(call, keys, lengths.iter().map(|(_, place)| *place))
         }
         Operation::Difference => difference(call, keys),
     }

@@ -5,7 +5,7 @@ use quartet_protocol::resp::Output;
 use super::samples::{ScanOptions, different_places, sample_options, write_samples, write_step};
 use super::scan::parse_cursor;
 use super::sets::{SET, read_set, write_set};
-use super::sorted_sets::positive;
+use super::sorted_sets::at_least;
 use crate::command::{Call, Command, Flags, Handler, KeyAccess, Keys};
 use crate::refusal::Refusal;
 
@@ -49,7 +49,7 @@ const SAMPLES: Command = Command { flags: Flags::READONLY, keys: Keys::first(Key
 fn spop(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let count = match call.arguments.len() {
         2 => None,
-        3 => Some(positive(call.arguments.at(2), 0, "ERR value is out of range, must be positive")?),
+        3 => Some(at_least(call.arguments.at(2), 0, "ERR value is out of range, must be positive")?),
         _ => return Err(Refusal::SYNTAX),
     };
     let key = call.key(1);

@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Range;
 
+use quartet_protocol::resp::Arguments;
 use quartet_protocol::resp::number::parse_integer;
 
-use super::set_algebra::parse_limit;
 use super::sorted_set_bounds::parse_double;
 use super::sorted_set_ranges::store_members;
 use super::sorted_sets::{SORTED_SET, Scored, write_member, write_members_head};
@@ -160,10 +161,52 @@ fn store(call: &mut Call<'_, '_>, operation: Operation) -> Result<(), Refusal> {
 fn zintercard(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let keys = sources(call, 1)?;
     let limit = parse_limit(call.arguments.from(2 + keys.len()))?;
-    let options = Options { weights: vec![1.0; keys.len()], aggregate: Aggregate::Sum, with_scores: false };
-    let count = combine(call, &keys, Operation::Intersection, &options)?.len();
-    call.output.integer(if limit == 0 { count } else { count.min(limit) } as i64);
+    let count = count_intersection(call, &keys, limit)?;
+    call.output.integer(count as i64);
     Ok(())
+}
+
+/// The words behind the keys of SINTERCARD and ZINTERCARD: where counting ends, 0 for nowhere.
+pub(super) fn parse_limit(words: Arguments<'_>) -> Result<usize, Refusal> {
+    let (mut limit, mut words) = (0, words.iter());
+    while let Some(word) = words.next() {
+        let number = words.next().filter(|_| word.eq_ignore_ascii_case(b"limit")).ok_or(Refusal::SYNTAX)?;
+        let number = parse_integer(number).and_then(|number| usize::try_from(number).ok());
+        limit = number.ok_or_else(|| Refusal::new("ERR LIMIT can't be negative"))?;
+    }
+    Ok(limit)
+}
+
+/// Members that are looked for in the other sets at a time.
+const COUNTED_AT_ONCE: usize = 256;
+
+/// How many members all of these keys have in common, up to `limit`; 0 for no limit.
+pub(super) fn count_intersection(
+    call: &mut Call<'_, '_>,
+    keys: &[Key<'_>],
+    limit: usize,
+) -> Result<usize, Refusal> {
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let places = by_size(call, keys)?;
+    let Some((&smallest, others)) = places.split_first() else { return Ok(0) };
+    let (mut count, mut start) = (0, 0);
+    loop {
+        let Some(entry) = call.keyspace.peek(&keys[smallest]) else { return Ok(count) };
+        let source = Source::of(entry)?;
+        let range = start..source.len().min(start + COUNTED_AT_ONCE);
+        if range.is_empty() || count >= limit {
+            return Ok(count.min(limit));
+        }
+        start = range.end;
+        let mut members: Vec<Box<[u8]>> = Vec::with_capacity(range.len());
+        source.visit(range, |member| members.push(member.into()));
+        for &place in others {
+            let Some(entry) = call.keyspace.peek(&keys[place]) else { return Ok(0) };
+            let source = Source::of(entry)?;
+            members.retain(|member| source.score(member).is_some());
+        }
+        count += members.len();
+    }
 }
 
 /// The keys that the argument at this place counts, none of which holds anything without members.
@@ -325,6 +368,14 @@ impl<'s> Source<'s> {
         match self {
             Source::SortedSet(sorted_set) => sorted_set.score(member),
             Source::Set(set) => set.contains(member).then_some(1.0),
+        }
+    }
+
+    /// Visits the members at these places, which stay theirs while nothing is written.
+    fn visit(self, places: Range<usize>, mut visit: impl FnMut(&[u8])) {
+        match self {
+            Source::SortedSet(sorted_set) => sorted_set.visit(places, false, |member, _| visit(member)),
+            Source::Set(set) => set.visit_places(&places.collect::<Vec<_>>(), visit),
         }
     }
 

@@ -4,9 +4,8 @@ use std::ops::Range;
 
 use quartet_protocol::resp::Output;
 
-use super::sorted_sets::{
-    End, SORTED_SET, Scored, limits, pop_from, pop_options, sorted_set_of, write_popped,
-};
+use super::sorted_set_pops::{End, pop_from, pop_options, write_popped};
+use super::sorted_sets::{SORTED_SET, Scored, limits, sorted_set_of};
 use super::wait_timeout::deadline;
 use crate::command::{
     Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, KeyWait, Keys,

@@ -1,5 +1,5 @@
 //! Sorted sets: writing and reading members with their scores.  Ranges are in `sorted_set_ranges`, walks and samples in
-//! `sorted_set_samples`, the algebra of several sets in `sorted_set_algebra`.
+//! `sorted_set_samples`, the algebra of several sets in `sorted_set_algebra`, pops in `sorted_set_pops`.
 
 use quartet_protocol::resp::number::parse_integer;
 use quartet_protocol::resp::{Arguments, Output, Version};
@@ -83,33 +83,6 @@ pub const COMMANDS: &[Command] = &[
         handler: Handler::Data(zrem),
         ..SORTED_SET
     },
-    Command {
-        name: "zpopmin",
-        summary: "Returns the lowest-scoring members from a sorted set after removing them. Deletes the sorted set if \
-                  the last member was popped.",
-        handler: Handler::Data(|call| zpop(call, End::Min)),
-        ..POPS
-    },
-    Command {
-        name: "zpopmax",
-        summary: "Returns the highest-scoring members from a sorted set after removing them. Deletes the sorted set \
-                  if the last member was popped.",
-        handler: Handler::Data(|call| zpop(call, End::Max)),
-        ..POPS
-    },
-    Command {
-        name: "zmpop",
-        syntax: "numkeys key [key ...] <MIN | MAX> [COUNT count]",
-        summary: "Returns the highest- or lowest-scoring members from one or more sorted sets after removing them. \
-                  Deletes the sorted set if the last member was popped.",
-        complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in \
-                     the sorted set, and M being the number of elements popped.",
-        since: "7.0.0",
-        flags: Flags::WRITE,
-        keys: Keys::counted(1, KeyAccess::ReadWriteAccessDelete),
-        handler: Handler::Data(zmpop),
-        ..SORTED_SET
-    },
 ];
 
 /// The start of the rows of all commands on sorted sets.
@@ -126,27 +99,8 @@ pub(super) const READS: Command = Command {
     ..SORTED_SET
 };
 
-const POPS: Command = Command {
-    syntax: "key [count]",
-    complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being the number of \
-                 elements popped.",
-    since: "5.0.0",
-    flags: Flags::WRITE.union(Flags::FAST),
-    keys: Keys::first(KeyAccess::ReadWriteAccessDelete),
-    ..SORTED_SET
-};
-
 /// A member with its score.
 pub(super) type Scored = (Box<[u8]>, f64);
-
-/// An end of a sorted set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum End {
-    /// The lowest scores.
-    Min,
-    /// The highest scores.
-    Max,
-}
 
 /// The options of ZADD.
 #[derive(Clone, Copy, Default)]
@@ -362,118 +316,11 @@ fn zrem(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn zpop(call: &mut Call<'_, '_>, end: End) -> Result<(), Refusal> {
-    let count = match call.arguments.len() {
-        2 => 1,
-        3 => positive(call.arguments.at(2), 0, "ERR value is out of range, must be positive")?,
-        _ => return Err(Refusal::SYNTAX),
-    };
-    let is_nested = call.output.version() == Version::Resp3 && call.arguments.len() == 3;
-    let key = call.key(1);
-    let popped = pop(call, &key, end, count)?;
-    if !is_nested {
-        call.output.array(2 * popped.len());
-    } else {
-        call.output.array(popped.len());
-    }
-    for (member, score) in popped {
-        if is_nested {
-            call.output.array(2);
-        }
-        call.output.bulk(&member);
-        call.output.double(score);
-    }
-    Ok(())
-}
-
-/// The options of ZMPOP.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PopOptions {
-    /// The place of the first key.
-    pub(super) first_key: usize,
-    /// Number of keys.
-    pub(super) keys: usize,
-    /// The end to pop from.
-    pub(super) end: End,
-    /// The most members to pop.
-    pub(super) count: usize,
-}
-
-/// The options whose number of keys is the argument at this place.
-pub(super) fn pop_options(arguments: Arguments<'_>, keys_at: usize) -> Result<PopOptions, Refusal> {
-    let keys = positive(arguments.at(keys_at), 1, "ERR numkeys should be greater than 0")?;
-    let first_key = keys_at + 1;
-    let word_at = first_key.saturating_add(keys);
-    let end = match arguments.get(word_at).map(<[u8]>::to_ascii_lowercase).as_deref() {
-        Some(b"min") => End::Min,
-        Some(b"max") => End::Max,
-        _ => return Err(Refusal::SYNTAX),
-    };
-    let options = arguments.from(word_at + 1);
-    let count = match options.len() {
-        0 => 1,
-        2 if options.at(0).eq_ignore_ascii_case(b"count") => {
-            positive(options.at(1), 1, "ERR count should be greater than 0")?
-        }
-        _ => return Err(Refusal::SYNTAX),
-    };
-    Ok(PopOptions { first_key, keys, end, count })
-}
-
-fn zmpop(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let options = pop_options(call.arguments, 1)?;
-    for position in options.first_key..options.first_key + options.keys {
-        let key = call.key(position);
-        let popped = pop(call, &key, options.end, options.count)?;
-        if !popped.is_empty() {
-            write_popped(call.output, key.bytes, &popped);
-            return Ok(());
-        }
-    }
-    call.output.null_array();
-    Ok(())
-}
-
-/// Writes the key that members were popped from, and the members.
-pub(super) fn write_popped(output: &mut Output, key: &[u8], popped: &[Scored]) {
-    output.array(2);
-    output.bulk(key);
-    output.array(popped.len());
-    for (member, score) in popped {
-        output.array(2);
-        output.bulk(member);
-        output.double(*score);
-    }
-}
-
-/// Takes up to `count` members from an end of a sorted set, the outermost first.
-pub(super) fn pop(
-    call: &mut Call<'_, '_>,
-    key: &Key<'_>,
-    end: End,
-    count: usize,
-) -> Result<Vec<Scored>, Refusal> {
-    write_sorted_set(call, key, |sorted_set| Ok(pop_from(sorted_set, end, count)))
-}
-
-/// The same of a sorted set at hand.
-pub(super) fn pop_from(sorted_set: &mut SortedSetWriter<'_>, end: End, count: usize) -> Vec<Scored> {
-    let length = sorted_set.sorted_set().len();
-    let count = count.min(length);
-    let ranks = if end == End::Min { 0..count } else { length - count..length };
-    let mut popped = Vec::with_capacity(count);
-    sorted_set.sorted_set().visit(ranks.clone(), end == End::Max, |member, score| {
-        popped.push((member.into(), score));
-    });
-    sorted_set.remove_ranks(ranks);
-    popped
-}
-
 /// An integer that is not below `min`.
 ///
 /// # Errors
 /// `refusal`, if it is not.
-pub(super) fn positive(text: &[u8], min: usize, refusal: &'static str) -> Result<usize, Refusal> {
+pub(super) fn at_least(text: &[u8], min: usize, refusal: &'static str) -> Result<usize, Refusal> {
     let number = parse_integer(text).and_then(|number| usize::try_from(number).ok());
     number.filter(|&number| number >= min).ok_or_else(|| Refusal::new(refusal))
 }
