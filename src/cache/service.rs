@@ -27,6 +27,8 @@ pub const SERVICE: Service = Service {
         commands::increx::COMMANDS,
         commands::hashes::COMMANDS,
         commands::hash_numbers::COMMANDS,
+        commands::hash_deadlines::COMMANDS,
+        commands::hash_expiring_values::COMMANDS,
         commands::hash_samples::COMMANDS,
         commands::lists::COMMANDS,
         commands::list_edits::COMMANDS,

@@ -11,6 +11,7 @@ use super::entries::{Deadline, Entries, Entry, EntryRef, Position};
 use super::growth::Growth;
 use super::hash::KeyHasher;
 use super::interests::{Change, Interests, WaiterId, WatchFlag};
+use super::object::Object;
 use super::recency::{AccessContext, Duel, FormerUse, Usage};
 use super::released::{Leftovers, Released};
 use super::value::ValueType;
@@ -27,6 +28,9 @@ pub struct Key<'a> {
 /// Keys of a shard whose time left is read to estimate that of all: with a thousand shards the average is off by a few
 /// percent at most, and exact while keys are few.
 const LIFETIMES_LOOKED_AT: usize = 8;
+
+/// Fields of one hash that are removed at once when they expire and no client asks for it.
+const FIELDS_AT_ONCE: usize = 256;
 
 /// Objects of so many bytes are freed once their shard is unlocked: to free a smaller one takes little longer than to put
 /// it off.
@@ -308,9 +312,9 @@ impl Shard {
     pub fn expire_due(&mut self, access: &AccessContext, limit: usize) -> usize {
         for removed in 0..limit {
             let Some((position, hash)) = self.entries.due(access.now, &self.hasher) else { return removed };
-            let deadline = self.entries.get(position).deadline().unwrap_or(access.now);
+            let deadline = self.entries.get(position).due().unwrap_or(access.now);
             self.counts.expiry_lag_max = self.counts.expiry_lag_max.max(access.now - deadline);
-            self.expire(position, hash);
+            self.fall_due(position, hash, access.now, FIELDS_AT_ONCE);
         }
         limit
     }
@@ -463,11 +467,40 @@ impl Shard {
         look: impl FnOnce(EntryRef<'_>) -> R,
     ) -> Option<(Position, R)> {
         let (position, entry) = self.entries.find(key.hash, key.bytes)?;
-        if entry.is_expired(access.now) {
-            self.expire(position, key.hash);
-            return None;
+        if entry.is_due(access.now) {
+            let is_there = self.fall_due(position, key.hash, access.now, usize::MAX);
+            return is_there.then(|| (position, look(self.entries.get(position))));
         }
         Some((position, look(entry)))
+    }
+
+    /// Removes the key of an entry that is due, or up to `limit` fields of it if it is these that expire.  False if the key is
+    /// gone.
+    #[inline(never)]
+    fn fall_due(&mut self, position: Position, hash: u64, now: Deadline, limit: usize) -> bool {
+        let entry = self.entries.get(position);
+        let is_there = match entry.expiring_hash() {
+            Some(fields) if fields.key_deadline.is_none_or(|deadline| now <= deadline) => {
+                let key = Box::<[u8]>::from(entry.key());
+                let is_empty = self.change(position, |entry, _| {
+                    if let Some(Object::ExpiringHash(fields)) = entry.object_mut() {
+                        fields.expire(now, limit);
+                    }
+                    entry.view().object().is_some_and(Object::is_empty)
+                });
+                if !is_empty {
+                    self.changed = true;
+                    self.entries.settle_due(position);
+                    self.touched(&Key { bytes: &key, hash });
+                }
+                !is_empty
+            }
+            _ => false,
+        };
+        if !is_there {
+            self.expire(position, hash);
+        }
+        is_there
     }
 
     #[inline(never)]

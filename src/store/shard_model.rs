@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use super::entries::{Deadline, EntryRef, INLINE_VALUE_MAX};
 use super::hash::KeyHasher;
 use super::lifetime::{Lifetime, LifetimeBounds};
-use super::object::Parts;
 use super::objects::HashLimits;
 use super::recency::{AccessContext, Recency};
 use super::shard::{Key, Shard};
@@ -26,6 +25,7 @@ enum Step {
     SetTyped(u8, usize, Lifetime),
     SetField(u8, u8, usize),
     RemoveField(u8, u8),
+    FieldDeadline(u8, u8, Option<u64>),
     Pin(u8, usize, Option<u64>),
     Append(u8, usize),
     Edit(u8, usize),
@@ -63,6 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (key(), length()).prop_map(|(key, length)| Step::Edit(key, length)),
         6 => (key(), 0_u8..12, 0_usize..40).prop_map(|(key, field, length)| Step::SetField(key, field, length)),
         3 => (key(), 0_u8..12).prop_map(|(key, field)| Step::RemoveField(key, field)),
+        6 => (key(), 0_u8..12, proptest::option::of(deadline()))
+            .prop_map(|(key, field, deadline)| Step::FieldDeadline(key, field, deadline)),
         2 => key().prop_map(Step::Remove),
         2 => (key(), key()).prop_map(|(from, to)| Step::Move(from, to)),
         4 => (key(), proptest::option::of(deadline())).prop_map(|(key, deadline)| Step::Deadline(key, deadline)),
@@ -80,7 +82,8 @@ struct Held {
     value_type: ValueType,
     bytes: Vec<u8>,
     is_typed: bool,
-    fields: BTreeMap<u8, Vec<u8>>,
+    /// The fields with their values and deadlines.
+    fields: BTreeMap<u8, (Vec<u8>, Option<u64>)>,
 }
 
 impl Held {
@@ -91,11 +94,25 @@ impl Held {
     fn of(entry: EntryRef<'_>) -> Held {
         let is_typed = entry.content_type().is_some_and(|text| text == CONTENT_TYPE);
         let mut fields = BTreeMap::new();
-        if let Ok(hash) = entry.parts().and_then(Parts::hash) {
-            hash.for_each(|field, value| assert!(fields.insert(field[0], value.to_vec()).is_none()));
+        if let Ok(parts) = entry.parts()
+            && let Ok(hash) = parts.hash()
+        {
+            hash.for_each(|field, value| {
+                let deadline = parts.field_deadline(field);
+                assert!(fields.insert(field[0], (value.to_vec(), deadline)).is_none());
+            });
         }
         Held { value_type: entry.value_type(), bytes: entry.bytes().to_vec(), is_typed, fields }
     }
+}
+
+/// Takes out what is gone at this time.
+fn expire(model: &mut Model, now: u64) {
+    let is_there = |deadline: &Option<u64>| deadline.is_none_or(|deadline| now <= deadline);
+    model.retain(|_, (held, deadline)| {
+        held.fields.retain(|_, (_, deadline)| is_there(deadline));
+        is_there(deadline) && !(held.value_type == ValueType::Hash && held.fields.is_empty())
+    });
 }
 
 /// Few and short enough fields that both forms of a hash occur.
@@ -137,7 +154,7 @@ impl Pair {
         };
         let now = access.now;
         // Whatever a step touches that is due goes first.
-        model.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| now <= deadline));
+        expire(model, now);
         match step {
             Step::Set(number, length, lifetime) => {
                 let value = vec![number; length];
@@ -193,7 +210,7 @@ impl Pair {
                 let empty = Held { value_type: ValueType::Hash, ..Held::string(Vec::new()) };
                 let (held, _) = model.entry(number).or_insert((empty, None));
                 if held.value_type == ValueType::Hash {
-                    assert_eq!(is_new, Ok(held.fields.insert(field, value).is_none()));
+                    assert_eq!(is_new, Ok(held.fields.insert(field, (value, None)).is_none()));
                 } else {
                     assert_eq!(is_new, Err(WrongType));
                 }
@@ -209,6 +226,19 @@ impl Pair {
                     }
                     Some(_) => assert_eq!(is_removed, Err(WrongType)),
                     None => assert_eq!(is_removed, Ok(false)),
+                }
+            }
+            Step::FieldDeadline(number, field, deadline) => {
+                let deadline = deadline.map(deadline_at);
+                let is_there = shard
+                    .write_hash(&key(number), LIMITS, access, |hash| hash.set_deadline(&[field], deadline));
+                match model.get_mut(&number) {
+                    Some((held, _)) if held.value_type == ValueType::Hash => {
+                        let found = held.fields.get_mut(&field).map(|(_, old)| *old = deadline);
+                        assert_eq!(is_there, Ok(found.is_some()));
+                    }
+                    Some(_) => assert_eq!(is_there, Err(WrongType)),
+                    None => assert_eq!(is_there, Ok(false)),
                 }
             }
             Step::Remove(number) => {
@@ -245,7 +275,7 @@ impl Pair {
             Step::Expire(limit) => {
                 let removed = shard.expire_due(access, limit);
                 let mut due = 0;
-                shard.entries.for_each(|entry| due += usize::from(entry.is_expired(now)));
+                shard.entries.for_each(|entry| due += usize::from(entry.is_due(now)));
                 assert!(removed == limit || due == 0, "{due} keys are due and were not found");
             }
             Step::Clear => {
@@ -258,18 +288,23 @@ impl Pair {
 
     fn assert_same(&self) {
         let mut held = Model::new();
-        let (mut memory, mut indexed, mut counters) = (0, 0, 0);
+        let (mut memory, mut indexed, mut indexed_by_fields, mut counters) = (0, 0, 0, 0);
         self.shard.entries.for_each(|entry| {
             memory += entry.memory();
-            indexed += usize::from(entry.is_indexed());
+            let has_own = entry.deadline().is_some();
+            indexed += usize::from(entry.is_indexed() && has_own);
+            indexed_by_fields += usize::from(entry.is_indexed() && !has_own);
             counters += usize::from(entry.value_type() == ValueType::Pinned);
             if !entry.is_expired(self.access.now) {
                 held.insert(entry.key()[0], (Held::of(entry), entry.deadline()));
             }
         });
+        // Fields that are due may lie there until they are looked at.
+        expire(&mut held, self.access.now);
         let mut model = self.model.clone();
-        model.retain(|_, (_, deadline)| deadline.is_none_or(|deadline| self.access.now <= deadline));
+        expire(&mut model, self.access.now);
         assert_eq!(held, model);
+        assert_eq!(self.shard.entries.volatile_by_fields_len(), indexed_by_fields);
         assert_eq!(self.shard.volatile_len(), indexed);
         assert_eq!(self.shard.pinned_len(), counters);
         assert_eq!(

@@ -4,6 +4,9 @@ use bytes::Bytes;
 
 use crate::refusal::Refusal;
 
+/// Milliseconds on the server's own clock (see `clock`), after which a key or a field of a hash is gone.
+pub type Deadline = u64;
+
 /// The type of the value that a key holds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ValueType {

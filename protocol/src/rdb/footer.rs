@@ -6,6 +6,9 @@ use super::checksum::checksum;
 /// The version that payloads are written with: that of Redis 7.0, and all later ones read it.
 pub const VERSION: u16 = 10;
 
+/// The version of payloads of hashes whose fields expire: that of Redis 7.4, the first to have them.
+pub(super) const EXPIRING_VERSION: u16 = 12;
+
 /// The newest version of Redis that is read: that of Redis 8.8.
 const VERSION_MAX: u16 = 14;
 
@@ -29,9 +32,9 @@ pub(super) fn open(payload: &[u8]) -> Result<(&[u8], u16), Fault> {
 }
 
 /// Makes a payload of a type and value.
-pub(super) fn close(bytes: &mut Vec<u8>) {
+pub(super) fn close(bytes: &mut Vec<u8>, version: u16) {
     bytes.reserve_exact(LENGTH);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
     let sum = checksum(bytes);
     bytes.extend_from_slice(&sum.to_le_bytes());
 }

@@ -76,7 +76,7 @@ mod tests {
     fn others_are_refused() {
         let payload = |bytes: &[u8]| {
             let mut payload = bytes.to_vec();
-            footer::close(&mut payload);
+            footer::close(&mut payload, footer::VERSION);
             payload
         };
         assert_eq!(read_libraries(b"short", 10), Err(LibraryFault::Footer));
@@ -98,7 +98,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(prop_oneof![Just(245_u8), 0_u8..4, any::<u8>()], 0..40)) {
             let mut payload = bytes;
-            footer::close(&mut payload);
+            footer::close(&mut payload, footer::VERSION);
             for text in read_libraries(&payload, 30).into_iter().flatten() {
                 prop_assert!(text.len() <= 30);
             }

@@ -83,7 +83,7 @@ const TYPES: &[Type] = &[
     Type { code: 20, kind: Kind::Set, form: Form::Listpack },
     Type { code: 22, kind: Kind::Hash, form: Form::Expiring(ExpiryHead::Nothing) },
     Type { code: 23, kind: Kind::Hash, form: Form::ExpiringListpack(ExpiryHead::Nothing) },
-    Type { code: 24, kind: Kind::Hash, form: Form::Expiring(ExpiryHead::Earliest) },
+    Type { code: EXPIRING_HASH, kind: Kind::Hash, form: Form::Expiring(ExpiryHead::Earliest) },
     Type { code: 25, kind: Kind::Hash, form: Form::ExpiringListpack(ExpiryHead::Earliest) },
 ];
 
@@ -92,6 +92,9 @@ const LIST: u8 = 1;
 const SET: u8 = 2;
 const HASH: u8 = 4;
 const SORTED_SET: u8 = 5;
+
+/// A hash whose fields expire, as it is written.
+pub(super) const EXPIRING_HASH: u8 = 24;
 
 /// Valkey has given a number of Redis another meaning.
 const VALKEY_EXPIRING: u8 = 22;

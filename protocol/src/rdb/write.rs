@@ -1,7 +1,7 @@
 //! Writing payloads.
 
-use super::footer;
-use super::types::Kind;
+use super::footer::{self, EXPIRING_VERSION, VERSION};
+use super::types::{EXPIRING_HASH, Kind};
 use crate::resp::number::parse_integer;
 
 /// The longest text of a number that is written as one: that of 32 bits with a sign.
@@ -25,12 +25,15 @@ const INTEGER_32: u8 = 0xc2;
 #[derive(Debug)]
 pub struct Writer {
     bytes: Vec<u8>,
+    version: u16,
+    /// When the first field of a hash expires, if any does.
+    earliest: u64,
 }
 
 impl Writer {
     /// The payload of a string.
     pub fn string(string: &[u8]) -> Vec<u8> {
-        let mut writer = Writer { bytes: Vec::with_capacity(1 + LENGTH_LENGTH_MAX + string.len() + 10) };
+        let mut writer = Writer::with_capacity(1 + LENGTH_LENGTH_MAX + string.len() + 10);
         writer.bytes.push(Kind::String.code());
         writer.text(string);
         writer.finish()
@@ -39,7 +42,7 @@ impl Writer {
     /// The start of a payload of `count` elements, members or fields; `size` bytes are expected in all.
     pub fn new(kind: Kind, count: usize, size: usize) -> Writer {
         debug_assert!(kind != Kind::String && count > 0);
-        let mut writer = Writer { bytes: Vec::with_capacity(size) };
+        let mut writer = Writer::with_capacity(size);
         writer.bytes.push(kind.code());
         writer.length(count);
         writer
@@ -47,13 +50,32 @@ impl Writer {
 
     /// The start of a payload of anything else.
     pub(super) fn empty() -> Writer {
-        Writer { bytes: Vec::new() }
+        Writer::with_capacity(0)
     }
 
     /// A text that its type stands before.
     pub(super) fn typed_text(&mut self, code: u8, text: &[u8]) {
         self.bytes.push(code);
         self.text(text);
+    }
+
+    /// The start of a payload of a hash of `count` fields some of which expire, the first of them at `earliest`, in milliseconds
+    /// since 1970.  Before each field comes [`Writer::expires`].
+    pub fn expiring_hash(count: usize, size: usize, earliest: u64) -> Writer {
+        let mut writer = Writer { version: EXPIRING_VERSION, earliest, ..Writer::with_capacity(size) };
+        writer.bytes.push(EXPIRING_HASH);
+        writer.bytes.extend_from_slice(&earliest.to_le_bytes());
+        writer.length(count);
+        writer
+    }
+
+    /// When the field that is written next expires, which is not before the earliest.
+    pub fn expires(&mut self, expires: Option<u64>) {
+        self.length(expires.map_or(0, |expires| (expires - self.earliest + 1) as usize));
+    }
+
+    fn with_capacity(size: usize) -> Writer {
+        Writer { bytes: Vec::with_capacity(size), version: VERSION, earliest: 0 }
     }
 
     /// An element, a member, a field or a value.
@@ -72,7 +94,7 @@ impl Writer {
     /// The whole payload.
     pub fn finish(self) -> Vec<u8> {
         let mut bytes = self.bytes;
-        footer::close(&mut bytes);
+        footer::close(&mut bytes, self.version);
         bytes
     }
 

@@ -46,8 +46,8 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn dump(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
-    let key = call.key(1);
-    match call.keyspace.read(&key).map(payload_of).transpose()? {
+    let (key, now) = (call.key(1), call.now());
+    match call.keyspace.read(&key).map(|entry| payload_of(entry, now)).transpose()? {
         Some(payload) => call.output.bulk_shared(payload.into()),
         None => call.output.null(),
     }

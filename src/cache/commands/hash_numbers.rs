@@ -41,7 +41,7 @@ fn hincrby(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         let old = old.ok_or_else(|| Refusal::new("ERR hash value is not an integer"))?;
         let sum = old.checked_add(increment).ok_or(Refusal::OVERFLOW)?;
         require_room(hash, 1)?;
-        hash.set(field, &integer_text(sum));
+        hash.set_value(field, &integer_text(sum));
         Ok(sum)
     })?;
     call.output.integer(sum);
@@ -62,7 +62,7 @@ fn hincrbyfloat(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         let Spelled::Finite(old) = old else { return Err(Refusal::NOT_FINITE) };
         let sum = old.add(increment).ok_or(Refusal::NOT_FINITE)?.text();
         require_room(hash, 1)?;
-        hash.set(field, sum.as_bytes());
+        hash.set_value(field, sum.as_bytes());
         Ok(sum)
     })?;
     call.output.bulk(sum.as_bytes());

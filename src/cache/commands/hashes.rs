@@ -332,11 +332,15 @@ pub(super) fn limits(call: &Call<'_, '_>) -> HashLimits {
 }
 
 /// The hash that an entry holds.
-fn hash_of(entry: EntryRef<'_>) -> Result<Hash<'_>, Refusal> {
+///
+/// # Errors
+/// If it holds something else.
+pub(super) fn hash_of(entry: EntryRef<'_>) -> Result<Hash<'_>, Refusal> {
     Ok(entry.parts()?.hash()?)
 }
 
-fn write_value(output: &mut Output, value: Option<Part<'_>>) {
+/// Writes the value of a field, null if there is none.
+pub(super) fn write_value(output: &mut Output, value: Option<Part<'_>>) {
     match value {
         Some(value) => output.bulk(&value),
         None => output.null(),

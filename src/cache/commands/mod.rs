@@ -5,6 +5,8 @@ pub mod counters;
 pub mod databases;
 pub mod dump;
 pub mod expiry;
+pub mod hash_deadlines;
+pub mod hash_expiring_values;
 pub mod hash_numbers;
 pub mod hash_samples;
 pub mod hashes;

@@ -5,6 +5,7 @@ use quartet_protocol::rdb::{Fault, Kind, Part, Payload, Writer};
 use quartet_protocol::resp::number::integer_text;
 
 use super::{hashes, lists, sets, sorted_sets};
+use crate::clock::Now;
 use crate::command::Call;
 use crate::refusal::Refusal;
 use crate::store::{Element, Entry, EntryRef, Key, Lifetime, Side, ValueType, WrongType};
@@ -29,7 +30,7 @@ fn not_kept(what: &str) -> Refusal {
 ///
 /// # Errors
 /// If it is pinned: only its service understands it.
-pub(super) fn payload_of(entry: EntryRef<'_>) -> Result<Vec<u8>, Refusal> {
+pub(super) fn payload_of(entry: EntryRef<'_>, now: Now) -> Result<Vec<u8>, Refusal> {
     if let Ok(string) = entry.string() {
         return Ok(Writer::string(string.bytes()));
     }
@@ -37,6 +38,21 @@ pub(super) fn payload_of(entry: EntryRef<'_>) -> Result<Vec<u8>, Refusal> {
     match parts.value_type() {
         ValueType::Hash => {
             let hash = parts.hash()?;
+            let expires = |field: &[u8]| {
+                let wall = parts.field_deadline(field).map(|deadline| now.wall_of_deadline(deadline));
+                wall.map(|wall| u64::try_from(wall).unwrap_or(0))
+            };
+            let mut earliest: Option<u64> = None;
+            hash.for_each(|field, _| earliest = earliest.into_iter().chain(expires(field)).min());
+            if let Some(earliest) = earliest {
+                let mut writer = Writer::expiring_hash(hash.len(), entry.memory(), earliest);
+                hash.for_each(|field, value| {
+                    writer.expires(expires(field));
+                    writer.text(field);
+                    writer.text(value);
+                });
+                return Ok(writer.finish());
+            }
             let mut writer = Writer::new(Kind::Hash, hash.len(), entry.memory());
             hash.for_each(|field, value| {
                 writer.text(field);
@@ -131,16 +147,21 @@ fn make_hash(
     payload: &Payload<'_>,
     lifetime: Lifetime,
 ) -> Result<Entry, Refusal> {
-    let (limits, access) = (hashes::limits(call), call.keyspace.access);
+    let (limits, access, now) = (hashes::limits(call), call.keyspace.access, call.now());
     let length_max = call.settings.max_value_size;
     call.keyspace.shard(key).make_hash(key, limits, lifetime, &access, |hash| {
         payload.read(length_max, |part| {
             let Part::Field { field, value, expires } = part else { return Err(Fault::Format.into()) };
-            if expires.is_some() {
-                return Err(not_kept("a hash whose fields expire"));
-            }
             hashes::require_room(hash, 1)?;
-            if hash.set(field, value) { Ok(()) } else { Err(Fault::Format.into()) }
+            if !hash.set(field, value) {
+                return Err(Fault::Format.into());
+            }
+            if let Some(expires) = expires {
+                // What had its time before goes when it is looked at.
+                let wall = i64::try_from(expires).unwrap_or(i64::MAX);
+                hash.set_deadline(field, Some(now.deadline_at_wall(wall).unwrap_or(0)));
+            }
+            Ok(())
         })
     })
 }

@@ -1,4 +1,4 @@
-//! The keys of one shard that have a deadline, soonest first.
+//! The keys of one shard that have a deadline, or fields with one, soonest first.
 //!
 //! A four-ary heap of deadline and entry.  Every entry remembers its place, so that a deleted key leaves at once
 //! and there is never more than one place per key.  A deadline that moves later is not sifted right away: the
@@ -47,7 +47,7 @@ impl ExpiryIndex {
     /// Notes the deadline of an entry, which may already be in the index.  A shard whose index is full keeps the
     /// key's deadline without a place; such a key goes when it is next looked at.
     pub(super) fn note(&mut self, entry: &mut Entry) {
-        let Some(deadline) = entry.view().deadline() else { return };
+        let Some(deadline) = entry.view().due() else { return };
         if let Some(place) = entry.view().index_place() {
             let due = &mut self.heap[place as usize];
             if deadline < due.deadline {
@@ -96,7 +96,7 @@ impl ExpiryIndex {
             }
             // SAFETY: the index holds only live entries, see the type's text.
             let entry: EntryRef<'_> = unsafe { EntryRef::from_raw(first.entry) };
-            let deadline = entry.deadline().expect("indexed entries have a deadline");
+            let deadline = entry.due().expect("indexed entries have a deadline");
             if deadline < now {
                 return Some(entry);
             }

@@ -15,6 +15,7 @@ pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub(super) use table::Position;
 
 use crate::store::hash::{KeyHasher, prefetch};
+use entry::UNINDEXED;
 use expiry::ExpiryIndex;
 use std::ptr::NonNull;
 use table::Table;
@@ -30,9 +31,38 @@ pub(super) struct Entries {
     table: Table,
     /// The deadlines of entries that may be evicted.
     expiry: ExpiryIndex,
+    /// The soonest deadlines of the fields of entries that have none themselves: no policy takes these for volatile.
+    field_expiry: ExpiryIndex,
     /// Bytes of all entries.
     memory: usize,
     pinned: Pinned,
+}
+
+/// Which of the indexes knows an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Indexed {
+    Keys,
+    Fields,
+    Pinned,
+}
+
+impl Indexed {
+    fn of(entry: EntryRef<'_>) -> Indexed {
+        match entry.expiring_hash() {
+            Some(hash) if hash.key_deadline.is_none() => Indexed::Fields,
+            None if entry.is_pinned() => Indexed::Pinned,
+            _ => Indexed::Keys,
+        }
+    }
+
+    /// The index among those of keys, of fields and of pinned entries.
+    fn among(self, [keys, fields, pinned]: [&mut ExpiryIndex; 3]) -> &mut ExpiryIndex {
+        match self {
+            Indexed::Keys => keys,
+            Indexed::Fields => fields,
+            Indexed::Pinned => pinned,
+        }
+    }
 }
 
 /// The part of the accounts that is about pinned entries.
@@ -68,6 +98,12 @@ impl Entries {
         self.expiry.len() + self.pinned.expiry.len()
     }
 
+    /// Number of entries that are in an index for their fields alone.
+    #[cfg(test)]
+    pub(super) fn volatile_by_fields_len(&self) -> usize {
+        self.field_expiry.len()
+    }
+
     /// The same of those that may be evicted.
     pub(super) fn evictable_volatile_len(&self) -> usize {
         self.expiry.len()
@@ -85,7 +121,7 @@ impl Entries {
 
     /// Bytes of the indexes of deadlines.
     pub(super) fn expiry_memory(&self) -> usize {
-        self.expiry.memory() + self.pinned.expiry.memory()
+        self.expiry.memory() + self.field_expiry.memory() + self.pinned.expiry.memory()
     }
 
     /// Bytes of the pinned entries: the entries, the index of their deadlines and their share of the buckets.
@@ -97,9 +133,12 @@ impl Entries {
         memory + expiry.memory() + self.table.memory() * length / self.len()
     }
 
-    /// A time before which no entry expires.
+    /// A time before which no entry and no field expires.
     pub(super) fn next_due(&self) -> Option<Deadline> {
-        self.expiry.next().into_iter().chain(self.pinned.expiry.next()).min()
+        [&self.expiry, &self.field_expiry, &self.pinned.expiry]
+            .into_iter()
+            .filter_map(ExpiryIndex::next)
+            .min()
     }
 
     /// A time before which no entry expires that may be evicted.
@@ -132,7 +171,7 @@ impl Entries {
             self.pinned.length += 1;
             self.pinned.memory += memory;
         }
-        self.index(is_pinned).note(&mut entry);
+        self.index(Indexed::of(entry.view())).note(&mut entry);
         self.table.insert(hash, entry, |key| hasher.hash(key));
     }
 
@@ -140,7 +179,7 @@ impl Entries {
     pub(super) fn remove(&mut self, position: Position, hash: u64, hasher: &KeyHasher) -> Entry {
         let mut entry = self.table.remove(position, hash, |key| hasher.hash(key));
         let (is_pinned, memory) = (entry.view().is_pinned(), entry.view().memory());
-        self.index(is_pinned).forget(&mut entry);
+        self.index(Indexed::of(entry.view())).forget(&mut entry);
         self.memory -= memory;
         if is_pinned {
             self.pinned.length -= 1;
@@ -151,14 +190,30 @@ impl Entries {
 
     /// Lets `change` change the value of an entry that is not pinned, which may move in memory.
     pub(super) fn modify<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
-        let Entries { table, expiry, memory, .. } = self;
+        let Entries { table, expiry, field_expiry, memory, .. } = self;
         table.modify(position, |entry| {
             debug_assert!(!entry.view().is_pinned());
             let view = entry.view();
-            let before = Before { pointer: view.pointer(), memory: view.memory(), place: view.index_place() };
-            let settling = Settling { before, entry, expiry, memory };
+            let place = view.index_place();
+            let before = Before {
+                pointer: view.pointer(),
+                memory: view.memory(),
+                place: place.map(|place| (Indexed::of(view), place)),
+            };
+            let settling = Settling { before, entry, expiry, field_expiry, memory };
             change(settling.entry)
         })
+    }
+
+    /// Brings up to date when an entry falls due, after a change of the deadlines of its fields; false if that is as before.
+    pub(super) fn settle_due(&mut self, position: Position) -> bool {
+        let Some(hash) = self.get(position).expiring_hash() else { return false };
+        let due = hash.due();
+        let is_new = due != self.get(position).due();
+        if is_new {
+            self.change_due(position, due, Entry::settle_due);
+        }
+        is_new
     }
 
     /// Overwrites a pinned state by one as long and moves its deadline to one that is as near and not earlier.  False,
@@ -175,22 +230,29 @@ impl Entries {
 
     /// Changes or removes the deadline of an entry.
     pub(super) fn set_deadline(&mut self, position: Position, deadline: Option<Deadline>) {
-        let is_pinned = self.get(position).is_pinned();
-        let Entries { table, expiry, memory, pinned } = self;
-        let index = if is_pinned { &mut pinned.expiry } else { expiry };
+        // The fields of a hash may fall due sooner, and the entry may be known to another index from here on.
+        let due = if self.get(position).expiring_hash().is_some() { None } else { deadline };
+        self.change_due(position, due, |entry| entry.set_deadline(deadline));
+    }
+
+    /// Lets `change` change when an entry falls due, to `due`; none if that is not known, or never.
+    fn change_due(&mut self, position: Position, due: Option<Deadline>, change: impl FnOnce(&mut Entry)) {
+        let Entries { table, expiry, field_expiry, memory, pinned } = self;
         table.modify(position, |entry| {
-            if !deadline.is_some_and(Entry::is_indexable) {
-                index.forget(entry);
+            let [keys, fields, of_pinned] = [expiry, field_expiry, &mut pinned.expiry];
+            if !due.is_some_and(Entry::is_indexable) {
+                Indexed::of(entry.view()).among([&mut *keys, &mut *fields, &mut *of_pinned]).forget(entry);
             }
             let before = entry.view().memory();
-            entry.set_deadline(deadline);
+            change(entry);
             let after = entry.view().memory();
-            *memory = *memory - before + after;
-            if is_pinned {
-                pinned.memory = pinned.memory - before + after;
-            }
+            let index = Indexed::of(entry.view()).among([keys, fields, of_pinned]);
             index.moved(entry);
             index.note(entry);
+            *memory = *memory - before + after;
+            if entry.view().is_pinned() {
+                pinned.memory = pinned.memory - before + after;
+            }
         });
     }
 
@@ -201,7 +263,8 @@ impl Entries {
 
     /// An entry that is due at `now`, and its hash.
     pub(super) fn due(&mut self, now: Deadline, hasher: &KeyHasher) -> Option<(Position, u64)> {
-        let due = self.expiry.due(now).or_else(|| self.pinned.expiry.due(now))?;
+        let due = self.expiry.due(now).or_else(|| self.field_expiry.due(now));
+        let due = due.or_else(|| self.pinned.expiry.due(now))?;
         let (pointer, hash) = (due.pointer(), hasher.hash(due.key()));
         let position = self.table.find(hash, |candidate| candidate.pointer() == pointer);
         let (position, _) = position.expect("the index and the table hold the same entries");
@@ -267,9 +330,8 @@ impl Entries {
         });
     }
 
-    /// The index that knows the deadlines of pinned entries, or of all others.
-    fn index(&mut self, is_pinned: bool) -> &mut ExpiryIndex {
-        if is_pinned { &mut self.pinned.expiry } else { &mut self.expiry }
+    fn index(&mut self, indexed: Indexed) -> &mut ExpiryIndex {
+        indexed.among([&mut self.expiry, &mut self.field_expiry, &mut self.pinned.expiry])
     }
 }
 
@@ -277,7 +339,8 @@ impl Entries {
 struct Before {
     pointer: NonNull<u8>,
     memory: usize,
-    place: Option<u32>,
+    /// Its index, and the place in it.
+    place: Option<(Indexed, u32)>,
 }
 
 /// Brings the accounts and the index up to date once an entry was changed, also if the change ends in a panic.
@@ -285,6 +348,7 @@ struct Settling<'e> {
     before: Before,
     entry: &'e mut Entry,
     expiry: &'e mut ExpiryIndex,
+    field_expiry: &'e mut ExpiryIndex,
     memory: &'e mut usize,
 }
 
@@ -295,15 +359,23 @@ impl Drop for Settling<'_> {
         if memory != self.before.memory {
             *self.memory = *self.memory - self.before.memory + memory;
         }
-        if view.pointer() != self.before.pointer {
-            match self.before.place {
-                Some(place) if view.index_place() != Some(place) => {
-                    self.expiry.forget_place(place);
-                    self.expiry.note(self.entry);
-                }
-                _ => self.expiry.moved(self.entry),
-            }
+        if view.pointer() == self.before.pointer {
+            return;
         }
+        let (place, after) = (view.index_place(), Indexed::of(view));
+        let Settling { before, entry, expiry, field_expiry, .. } = self;
+        if let Some((indexed, old)) = before.place
+            && (place != Some(old) || indexed != after)
+        {
+            if place.is_some() {
+                entry.set_index_place(UNINDEXED);
+            }
+            let index = if indexed == Indexed::Fields { &mut **field_expiry } else { &mut **expiry };
+            index.forget_place(old);
+        }
+        let index = if after == Indexed::Fields { &mut **field_expiry } else { &mut **expiry };
+        index.moved(entry);
+        index.note(entry);
     }
 }
 

@@ -4,6 +4,7 @@
 //! points to.  An object says at any time, in one step, how much memory it takes.  Values are written to through
 //! the shard alone (see `objects`), which keeps its accounts by that.
 
+mod expiring_hash;
 mod fields;
 mod hash;
 mod item;
@@ -16,6 +17,7 @@ mod row;
 mod set;
 mod sorted_set;
 
+pub(super) use expiring_hash::ExpiringHash;
 pub(super) use fields::FieldTable;
 pub use hash::Hash;
 pub(super) use item::Encoded;
@@ -30,7 +32,7 @@ pub(super) use set::{Integers, SetTable};
 pub use sorted_set::{Bound, SortedSet};
 pub(super) use sorted_set::{LENGTH_MAX as SORTED_SET_LENGTH_MAX, ScoreTree};
 
-use crate::store::value::{ValueType, WrongType};
+use crate::store::value::{Deadline, ValueType, WrongType};
 
 /// A value with parts in either form.
 #[derive(Clone, Copy)]
@@ -46,6 +48,8 @@ pub enum Parts<'p> {
 pub enum Object {
     /// Fields with values.
     Hash(Box<FieldTable>),
+    /// Fields with values, some of which expire.
+    ExpiringHash(Box<ExpiringHash>),
     /// Elements in an order.
     List(Chain),
     /// Members.
@@ -87,7 +91,16 @@ impl<'p> Parts<'p> {
         match self {
             Parts::Packed(packed) if packed.kind() == PackedKind::Hash => Ok(Hash::Packed(packed)),
             Parts::Object(Object::Hash(table)) => Ok(Hash::Table(table)),
+            Parts::Object(Object::ExpiringHash(hash)) => Ok(Hash::Table(hash.values())),
             _ => Err(WrongType),
+        }
+    }
+
+    /// When a field of a hash is gone; none if it has no deadline.
+    pub fn field_deadline(self, field: &[u8]) -> Option<Deadline> {
+        match self {
+            Parts::Object(Object::ExpiringHash(hash)) => hash.deadline(field),
+            _ => None,
         }
     }
 
@@ -133,7 +146,7 @@ impl Object {
     /// Its type.
     pub fn value_type(&self) -> ValueType {
         match self {
-            Object::Hash(_) => ValueType::Hash,
+            Object::Hash(_) | Object::ExpiringHash(_) => ValueType::Hash,
             Object::List(_) => ValueType::List,
             Object::Set(_) => ValueType::Set,
             Object::SortedSet(_) => ValueType::SortedSet,
@@ -143,7 +156,7 @@ impl Object {
     /// Redis' name for the form it has.
     pub fn encoding(&self) -> &'static str {
         match self {
-            Object::Hash(_) | Object::Set(_) => "hashtable",
+            Object::Hash(_) | Object::ExpiringHash(_) | Object::Set(_) => "hashtable",
             Object::List(_) => "quicklist",
             Object::SortedSet(_) => "skiplist",
         }
@@ -153,6 +166,7 @@ impl Object {
     pub fn memory(&self) -> usize {
         let parts = match self {
             Object::Hash(table) => size_of::<FieldTable>() + table.memory(),
+            Object::ExpiringHash(hash) => size_of::<ExpiringHash>() + hash.memory(),
             Object::List(chain) => chain.memory(),
             Object::Set(table) => size_of::<SetTable>() + table.memory(),
             Object::SortedSet(tree) => size_of::<ScoreTree>() + tree.memory(),
@@ -164,6 +178,7 @@ impl Object {
     pub fn is_empty(&self) -> bool {
         match self {
             Object::Hash(table) => table.len() == 0,
+            Object::ExpiringHash(hash) => hash.values().len() == 0,
             Object::List(chain) => chain.len() == 0,
             Object::Set(table) => table.len() == 0,
             Object::SortedSet(tree) => tree.len() == 0,

@@ -3,10 +3,12 @@
 //! A hash is packed while its pairs are few and short.  One that outgrows [`HashLimits`] becomes a table and stays one, as in
 //! Redis.
 
-use crate::store::entries::Entry;
+use crate::store::entries::{Deadline, Entry};
 use crate::store::hash::KeyHasher;
 use crate::store::lifetime::Lifetime;
-use crate::store::object::{Encoded, FieldTable, Hash, Object, PACKED_SIZE_MAX, PackedKind, ROW_LENGTH_MAX};
+use crate::store::object::{
+    Encoded, ExpiringHash, FieldTable, Hash, Object, PACKED_SIZE_MAX, PackedKind, ROW_LENGTH_MAX,
+};
 use crate::store::recency::AccessContext;
 use crate::store::shard::{Key, Shard};
 use crate::store::value::WrongType;
@@ -77,9 +79,38 @@ impl HashWriter<'_> {
         fields <= ROW_LENGTH_MAX - self.hash().len()
     }
 
-    /// Writes the value of a field; true if the field is new.
+    /// When a field is gone; none if it has no deadline.
+    pub fn deadline(&self, field: &[u8]) -> Option<Deadline> {
+        self.entry.view().expiring_hash()?.deadline(field)
+    }
+
+    /// Writes the value of a field, which has no deadline from here on; true if the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        if let Some(hash) = self.expiring() {
+            hash.set_deadline(field, None);
+        }
+        self.set_value(field, value)
+    }
+
+    /// Changes or removes the deadline of a field; false if there is no such field.
+    pub fn set_deadline(&mut self, field: &[u8], deadline: Option<Deadline>) -> bool {
+        if self.hash().get(field).is_none() {
+            return false;
+        }
+        if self.deadline(field) != deadline {
+            self.changed = true;
+            self.make_expiring();
+            self.expiring().expect("it was just made").set_deadline(field, deadline);
+        }
+        true
+    }
+
+    /// Writes the value of a field, which keeps its deadline; true if the field is new.
+    pub fn set_value(&mut self, field: &[u8], value: &[u8]) -> bool {
         self.changed = true;
+        if let Some(hash) = self.expiring() {
+            return hash.set(field, value);
+        }
         if let Some(table) = self.table() {
             return table.set(field, value);
         }
@@ -94,12 +125,39 @@ impl HashWriter<'_> {
 
     /// Removes a field; false if there is none.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        let is_removed = match self.table() {
-            Some(table) => table.remove(field),
-            None => self.remove_packed(field),
+        let is_removed = if let Some(hash) = self.expiring() {
+            hash.remove(field)
+        } else if let Some(table) = self.table() {
+            table.remove(field)
+        } else {
+            self.remove_packed(field)
         };
         self.changed |= is_removed;
         is_removed
+    }
+
+    fn expiring(&mut self) -> Option<&mut ExpiringHash> {
+        match self.entry.object_mut()? {
+            Object::ExpiringHash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    /// Makes it a hash whose fields may have deadlines.  The pairs stay where they are, unless it was packed.
+    fn make_expiring(&mut self) {
+        if self.expiring().is_some() {
+            return;
+        }
+        if self.table().is_none() {
+            self.make_table();
+        }
+        let key_deadline = self.entry.view().deadline();
+        let empty = FieldTable::new(self.hasher.clone());
+        let deadlines = empty.clone();
+        let table = self.table().expect("it was just made");
+        let values = std::mem::replace(table, empty);
+        let hash = Box::new(ExpiringHash::new(values, deadlines, key_deadline));
+        *self.entry.object_mut().expect("it is no packed one") = Object::ExpiringHash(hash);
     }
 
     fn table(&mut self) -> Option<&mut FieldTable> {

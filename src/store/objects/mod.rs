@@ -43,6 +43,7 @@ impl Shard {
         let deadline = access.lifetimes.written(lifetime, None, access.now);
         let mut entry = Entry::new_packed(key.bytes, kind, deadline);
         write(&mut entry, &self.hasher)?;
+        entry.settle_due();
         Ok(entry)
     }
 
@@ -63,6 +64,7 @@ impl Shard {
             let deadline = access.lifetimes.written(Lifetime::Forever, None, access.now);
             let mut entry = Entry::new_packed(key.bytes, kind, deadline);
             let (result, _) = write(&mut entry, &self.hasher);
+            entry.settle_due();
             if !is_empty(&entry) {
                 self.insert(key, entry, access);
             }
@@ -94,6 +96,7 @@ impl Shard {
             (result, has_changed, is_empty(entry))
         });
         if has_changed {
+            self.changed |= self.entries.settle_due(position);
             self.note_write(position, key, access);
         }
         if is_empty {

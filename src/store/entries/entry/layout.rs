@@ -31,8 +31,7 @@ pub(super) const ESCAPED_KEY_LENGTH: usize = 0xffff;
 pub(super) const GRANULE: usize = 16;
 pub(super) const POINTER_SIZE: usize = size_of::<usize>();
 
-/// Milliseconds on the server's own clock (see `clock`), after which a key is gone.
-pub type Deadline = u64;
+pub use crate::store::value::Deadline;
 
 /// Where things are in one entry, derived from its header.
 #[derive(Clone, Copy)]

@@ -35,7 +35,7 @@ use std::slice::from_raw_parts_mut;
 
 use bytes::Bytes;
 
-use crate::store::object::Object;
+use crate::store::object::{ExpiringHash, Object};
 use crate::store::value::{ContentType, Value};
 use layout::{
     ENCODING_MASK, ESCAPED_KEY_LENGTH, FAR, FAR_DEADLINE, GRANULE, INLINE, KEY_LENGTH_SHIFT, LONG_KEY,
@@ -87,9 +87,20 @@ impl Entry {
     }
 
     /// An entry with an object.
-    pub(in crate::store) fn new_object(key: &[u8], object: Box<Object>, deadline: Option<Deadline>) -> Entry {
+    pub(in crate::store) fn new_object(
+        key: &[u8],
+        mut object: Box<Object>,
+        deadline: Option<Deadline>,
+    ) -> Entry {
+        let due = match &mut *object {
+            Object::ExpiringHash(hash) => {
+                hash.key_deadline = deadline;
+                hash.due()
+            }
+            _ => deadline,
+        };
         let pointer = Box::into_raw(object).expose_provenance();
-        Entry::build(key, OBJECT, None, &pointer.to_ne_bytes(), deadline)
+        Entry::build(key, OBJECT, None, &pointer.to_ne_bytes(), due)
     }
 
     /// A pinned entry with its state of at most [`INLINE_VALUE_MAX`] bytes.
@@ -230,9 +241,27 @@ impl Entry {
         Some(std::mem::take(unsafe { &mut *self.view().boxed_pointer::<Bytes>() }))
     }
 
-    /// Changes or removes the deadline.  The place in the expiry index is kept while both are near; the entry may
+    /// Changes or removes the deadline of the key.  The place in the expiry index is kept while both are near; the entry may
     /// move when it gains or loses its deadline.
     pub(in crate::store) fn set_deadline(&mut self, deadline: Option<Deadline>) {
+        match self.object_mut() {
+            Some(Object::ExpiringHash(hash)) => {
+                hash.key_deadline = deadline;
+                self.settle_due();
+            }
+            _ => self.set_due(deadline),
+        }
+    }
+
+    /// Brings up to date when it falls due, after a change of the deadlines of its fields.  The entry may move.
+    pub(in crate::store) fn settle_due(&mut self) {
+        let due = self.view().expiring_hash().map(ExpiringHash::due);
+        if let Some(due) = due.filter(|due| *due != self.view().due()) {
+            self.set_due(due);
+        }
+    }
+
+    fn set_due(&mut self, deadline: Option<Deadline>) {
         let header = self.view().header();
         match deadline {
             Some(deadline) if header & VOLATILE != 0 => {
@@ -253,7 +282,7 @@ impl Entry {
     /// The same value, deadline and mark of modification under another key.  The parts of an object are not copied.
     pub fn renamed(mut self, key: &[u8]) -> Entry {
         let is_modified = self.view().is_modified();
-        let mut renamed = self.move_value(Some(key), self.view().deadline());
+        let mut renamed = self.move_value(Some(key), self.view().due());
         if is_modified {
             renamed.mark_modified();
         }

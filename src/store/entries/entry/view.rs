@@ -10,7 +10,7 @@ use super::layout::{
     Deadline, ENCODING_MASK, FAR, INLINE, KEY_LENGTH_SHIFT, LONG_KEY, MODIFIED, OBJECT, PACKED, PINNED,
     POINTER_SIZE, RECENCY_MASK, RECENCY_SHIFT, SHARED, Shape, TYPED, UNINDEXED, VALUE_LENGTH_SHIFT, VOLATILE,
 };
-use crate::store::object::{Object, Packed, Parts};
+use crate::store::object::{ExpiringHash, Object, Packed, Parts};
 use crate::store::value::{ContentType, Value, ValueType, WrongType};
 
 /// A borrowed entry.
@@ -177,6 +177,22 @@ impl<'a> EntryRef<'a> {
 
     /// When the key is gone, if ever.
     pub fn deadline(self) -> Option<Deadline> {
+        match self.expiring_hash() {
+            Some(hash) => hash.key_deadline,
+            None => self.due(),
+        }
+    }
+
+    /// The hash it holds, if fields of it may expire.
+    pub(in crate::store) fn expiring_hash(self) -> Option<&'a ExpiringHash> {
+        match self.object()? {
+            Object::ExpiringHash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    /// When the key or the soonest of its fields is gone: the deadline that the index knows.
+    pub(in crate::store) fn due(self) -> Option<Deadline> {
         let header = self.header();
         if header & VOLATILE == 0 {
             return None;
@@ -188,7 +204,13 @@ impl<'a> EntryRef<'a> {
     /// Whether the key is gone at `now`.  In the millisecond of its deadline it is still there, as in Redis: the clock
     /// counts whole milliseconds, so a key that went then could have lived up to one too short.
     pub fn is_expired(self, now: Deadline) -> bool {
-        self.deadline().is_some_and(|deadline| now > deadline)
+        self.is_due(now) && self.expiring_hash().is_none_or(|hash| hash.is_gone(now))
+    }
+
+    /// Whether the key, or a field of it, is gone at `now`.
+    #[inline]
+    pub(in crate::store) fn is_due(self, now: Deadline) -> bool {
+        self.due().is_some_and(|deadline| now > deadline)
     }
 
     /// The place in the expiry index, if the entry is in it.
