@@ -32,6 +32,8 @@ fn debug(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let word = call.arguments.at(1).to_ascii_lowercase();
     match (word.as_slice(), call.arguments.len()) {
         (b"sleep", 3) => sleep(call),
+        // Suites of clients make the errors by it that they want to meet.
+        (b"error", 3) => Err(Refusal::new(call.arguments.at(2))),
         (b"object", 3) => object(call),
         (b"set-active-expire", 3) => set_active_expire(call),
         (b"help", 2) => help(call),
@@ -98,6 +100,9 @@ fn set_active_expire(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
 
 fn help(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     call.write_help(&[
+        "ERROR <string>",
+        "    Return a Redis protocol error with <string> as message. Useful for clients",
+        "    unit tests to simulate Redis errors.",
         "OBJECT <key>",
         "    Show low level info about `key` and associated value.",
         "SET-ACTIVE-EXPIRE <0|1>",

@@ -21,6 +21,8 @@ pub struct Caller {
     pub version: Version,
     /// Whether a command may keep it waiting.  Within EXEC and scripts none may, since nothing may come in between.
     pub may_block: bool,
+    /// Whether it is a script that runs for the client.
+    pub is_script: bool,
     /// Whether its reads count as use of the keys.
     pub leaves_traces: bool,
     /// Why its commands may not simply run.
@@ -56,6 +58,7 @@ impl Caller {
             database: 0,
             version: Version::Resp2,
             may_block: true,
+            is_script: false,
             leaves_traces: true,
             state: CallerState::default(),
             has_own_message: false,

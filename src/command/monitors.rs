@@ -42,9 +42,21 @@ impl Call<'_, '_> {
     /// Shows the command to the clients that run MONITOR.  Administration is not shown.
     #[cold]
     pub(super) fn show_to_monitors(&mut self) {
-        if self.row.command.flags.intersects(Flags::ADMIN | Flags::SKIP_MONITOR) {
-            return;
+        if !self.row.command.flags.intersects(Flags::ADMIN | Flags::SKIP_MONITOR) {
+            self.send_to_monitors();
         }
+    }
+
+    /// Shows a command that runs others before these are shown.  Its row is flagged, so that it is not shown again.
+    pub fn show_beforehand(&mut self) {
+        debug_assert!(self.row.command.flags.contains(Flags::SKIP_MONITOR));
+        if !self.services.monitors.is_empty() {
+            self.send_to_monitors();
+        }
+    }
+
+    #[cold]
+    fn send_to_monitors(&mut self) {
         let line = Bytes::from(self.monitor_line());
         for outbox in self.services.monitors.outboxes.read().iter() {
             self.effects.send(&line, outbox, &self.services.fan_out);
@@ -54,8 +66,12 @@ impl Call<'_, '_> {
     fn monitor_line(&self) -> Vec<u8> {
         let micros = self.now().wall_micros();
         let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-        let (database, address) = (self.caller.database, self.caller.address);
-        let mut line = format!("+{seconds}.{rest:06} [{database} {address}]").into_bytes();
+        let database = self.caller.database;
+        let mut line = if self.caller.is_script {
+            format!("+{seconds}.{rest:06} [{database} lua]").into_bytes()
+        } else {
+            format!("+{seconds}.{rest:06} [{database} {}]", self.caller.address).into_bytes()
+        };
         for argument in ShownArguments::new(self.row, self.arguments) {
             line.extend_from_slice(b" \"");
             quote(&mut line, argument);

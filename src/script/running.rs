@@ -74,6 +74,17 @@ fn compile(engine: &mut Engine, script: &Arc<Script>) -> Result<(), Refusal> {
         .map_err(|message| Refusal::new(format!("ERR Error compiling script (new function): {message}")))
 }
 
+/// Shows the call to the clients that run MONITOR, before the commands of its program.  False if the call starts again
+/// alone: while somebody watches it runs alone from its start, so that none of its commands is shown twice.
+pub(super) fn show(call: &mut Call<'_, '_>) -> bool {
+    if !call.services.monitors.is_empty() && !call.keyspace.is_exclusive() {
+        call.continuation.restart = Some(Restart { random: call.random.clone() });
+        return false;
+    }
+    call.show_beforehand();
+    true
+}
+
 /// Runs a program that this thread has compiled, and writes its reply.
 ///
 /// # Errors
@@ -93,7 +104,13 @@ pub(super) fn run(
     let inside = permissions(call, program, is_readonly)?;
     let random = call.random.clone();
     // What the script selects ends with it.
-    let caller = Caller { may_block: false, version: Version::Resp2, request: None, ..call.caller.clone() };
+    let caller = Caller {
+        may_block: false,
+        is_script: true,
+        version: Version::Resp2,
+        request: None,
+        ..call.caller.clone()
+    };
     let limits = limits(call);
     program.touch(call.now().millis());
     with_engine(|engine| {

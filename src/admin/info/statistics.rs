@@ -26,6 +26,9 @@ pub(super) fn stats(page: &mut Page, services: &Services) {
     adaptive_eviction(page, services);
     page.field("keyspace_hits", totals.hits);
     page.field("keyspace_misses", totals.misses);
+    page.field("pubsub_channels", services.fan_out.channels.subject_count());
+    page.field("pubsub_patterns", services.fan_out.channels.glob_count());
+    page.field("pubsubshard_channels", services.fan_out.shard_channels.subject_count());
     page.field("total_error_replies", services.metrics.errors().values().sum::<u64>());
     page.field("dropped_log_lines", services.log.dropped());
     page.field("acl_access_denied_auth", services.attempts.failures() + services.attempts.unheard_count());

@@ -78,12 +78,18 @@ pub const COMMANDS: &[Command] = &[
 const FIRST_KEY: usize = 3;
 
 fn eval(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
+    if !running::show(call) {
+        return Ok(());
+    }
     let count = key_count(call)?;
     let script = running::add(call, call.arguments.at(1), false)?;
     run(call, &script, count, is_readonly)
 }
 
 fn evalsha(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
+    if !running::show(call) {
+        return Ok(());
+    }
     let id = id_from(call.arguments.at(1)).ok_or(Refusal::NO_SCRIPT)?;
     let count = key_count(call)?;
     let script = running::find(call, &id)?;

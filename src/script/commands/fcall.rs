@@ -40,6 +40,9 @@ pub const COMMANDS: &[Command] = &[
 const FIRST_KEY: usize = 3;
 
 fn fcall(call: &mut Call<'_, '_>, is_readonly: bool) -> Result<(), Refusal> {
+    if !running::show(call) {
+        return Ok(());
+    }
     let table = Arc::clone(&call.services.scripts.libraries.load());
     let found = table.function(call.arguments.at(1));
     let (library, function) = found.ok_or_else(|| Refusal::new("ERR Function not found"))?;

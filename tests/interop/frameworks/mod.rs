@@ -1,5 +1,6 @@
 //! Frameworks that people have run unchanged and with their defaults: each does its job, with workers of its own where it
-//! has some, against Quartet and against redis-server, which shows that the program of the job is right.
+//! has some, against Quartet with one thread and with four, and against redis-server, which shows that the program of the
+//! job is right.
 //!
 //! A program finds its server's port in `INTEROP_PORT` and prints the name of each step that has passed.
 
@@ -17,7 +18,7 @@ mod python;
 /// Tells the program where its server is.
 const PORT: &str = "INTEROP_PORT";
 
-/// Runs the program against both servers at the same time, and looks that each step has passed in order.
+/// Runs the program against all servers at the same time, and looks that each step has passed in order.
 fn check(command: impl Fn() -> Command + Sync, steps: &[&str]) {
     let Some(redis) = peers::peer("redis-server") else { return };
     let play = |server: &Server| {
@@ -28,6 +29,7 @@ fn check(command: impl Fn() -> Command + Sync, steps: &[&str]) {
     };
     thread::scope(|scope| {
         scope.spawn(|| play(&Server::peer(&redis)));
-        play(&Server::quartet(&[]));
+        scope.spawn(|| play(&Server::quartet(&["--threads", "4"])));
+        play(&Server::quartet(&["--threads", "1"]));
     });
 }

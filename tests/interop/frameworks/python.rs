@@ -48,7 +48,7 @@ fn dramatiq() {
 
 #[test]
 fn huey() {
-    let steps = ["results", "pipeline", "retries", "schedule", "lock"];
+    let steps = ["results", "pipeline", "retries", "schedule", "lock", "priorities"];
     check(peers::python(&["huey", "redis"]), "huey_program.py", None, &steps);
 }
 
@@ -68,6 +68,12 @@ fn arq() {
 fn django() {
     let steps = ["cache_of_django", "django_redis", "patterns", "sets_and_hashes", "locks", "sessions"];
     check(peers::python(&["django", "django_redis"]), "django_program.py", None, &steps);
+}
+
+#[test]
+fn channels() {
+    let steps = ["messages_in_order", "capacity", "groups", "over_publish"];
+    check(peers::python(&["channels_redis"]), "channels_program.py", None, &steps);
 }
 
 #[test]

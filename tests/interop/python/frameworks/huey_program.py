@@ -4,7 +4,7 @@ import signal
 
 from huey.exceptions import TaskException
 
-from huey_tasks import add, alone, client, huey, note, third_time
+from huey_tasks import add, alone, client, huey, note, note_ranked, third_time
 from job import PATIENCE_SECONDS, run, wait_until, worker
 
 
@@ -49,7 +49,16 @@ def lock():
     assert alone().get(blocking=True, timeout=PATIENCE_SECONDS) == "done"
 
 
-STEPS = [results, pipeline, retries, schedule, lock]
+def priorities():
+    """Tasks that were sent before the consumer came are done in the order of their priorities, of which the highest is first."""
+    for word, priority in [("middle", 5), ("last", None), ("first", 9), ("second", 9)]:
+        note_ranked(word, priority=priority)
+    with worker("-m", "huey.bin.huey_consumer", "huey_tasks.ranked", stop=signal.SIGINT):
+        wait_until(lambda: client.llen("ranked notes") == 4)
+    assert client.lrange("ranked notes", 0, -1) == ["first", "second", "middle", "last"]
+
+
+STEPS = [results, pipeline, retries, schedule, lock, priorities]
 
 if __name__ == "__main__":
     with worker("-m", "huey.bin.huey_consumer", "huey_tasks.huey", stop=signal.SIGINT):

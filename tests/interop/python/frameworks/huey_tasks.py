@@ -1,11 +1,12 @@
 """The tasks of `huey_program.py`, which its consumer imports."""
 
 import redis
-from huey import RedisHuey
+from huey import PriorityRedisHuey, RedisHuey
 
 from job import PORT
 
 huey = RedisHuey("jobs", port=PORT)
+ranked = PriorityRedisHuey("ranked", port=PORT)
 client = redis.Redis(port=PORT, decode_responses=True)
 
 
@@ -30,3 +31,8 @@ def third_time():
 @huey.lock_task("alone")
 def alone():
     return "done"
+
+
+@ranked.task()
+def note_ranked(word):
+    client.rpush("ranked notes", word)
