@@ -2,6 +2,7 @@
 
 mod advisories;
 mod functions;
+mod fuzzing;
 mod isolation;
 mod libraries;
 mod restarts;

@@ -1,0 +1,10 @@
+//! Any library of functions is loaded or refused, and comes back from its payload as it was.
+#![no_main]
+#![allow(dead_code, reason = "the checks serve other targets and tests too")]
+
+#[path = "../../tests/script/fuzzing/checks.rs"]
+mod checks;
+#[path = "../../tests/script/fuzzing/grammar.rs"]
+mod grammar;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::library(input));
