@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
+use super::audit::Audit;
 use crate::delivery::{Effects, Message, Unfinished};
 use crate::stream::api::reply;
 use crate::stream::api::subjects::Row;
@@ -19,6 +20,8 @@ pub(super) struct Asker {
     /// The subject of its request, and that of the answer.
     subject: Arc<[u8]>,
     reply: Arc<[u8]>,
+    /// What is told to those who watch the API.
+    audit: Option<Arc<Audit>>,
     /// The request is done when no part of it holds this any more.
     unfinished: Arc<Unfinished>,
 }
@@ -28,10 +31,12 @@ impl Asker {
         hub: &Arc<Hub>,
         row: &'static Row,
         [subject, reply]: [&Arc<[u8]>; 2],
+        audit: Option<Audit>,
         unfinished: &Arc<Unfinished>,
     ) -> Asker {
         let (subject, reply) = (Arc::clone(subject), Arc::clone(reply));
-        Asker { hub: Arc::clone(hub), row, subject, reply, unfinished: Arc::clone(unfinished) }
+        let (audit, unfinished) = (audit.map(Arc::new), Arc::clone(unfinished));
+        Asker { hub: Arc::clone(hub), row, subject, reply, audit, unfinished }
     }
 
     /// The subject of the answer; none if nobody waits for one.
@@ -46,8 +51,15 @@ impl Asker {
 
     /// Answers with the members of a JSON object.
     pub(super) fn answer(&self, body: &impl Serialize, effects: &mut Effects) {
-        if !self.reply.is_empty() {
-            self.send(b"", &reply::reply(self.row, body), effects);
+        if !self.reply.is_empty() || self.audit.is_some() {
+            self.send_json(&reply::reply(self.row, body), effects);
+        }
+    }
+
+    fn send_json(&self, json: &[u8], effects: &mut Effects) {
+        self.send(b"", json, effects);
+        if let Some(audit) = &self.audit {
+            audit.tell(&self.hub, &self.subject, json, self.hub.clock.now(), effects);
         }
     }
 
@@ -56,7 +68,7 @@ impl Asker {
         match refusal.into() {
             Refusal::Error(error) => {
                 self.hub.refusals.fetch_add(1, Relaxed);
-                self.send(b"", &reply::refusal(self.row, &error), effects);
+                self.send_json(&reply::refusal(self.row, &error), effects);
             }
             Refusal::Status(code, description) => {
                 self.send(&direct::status(code, &description), b"", effects)

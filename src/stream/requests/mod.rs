@@ -8,6 +8,7 @@
 mod account;
 mod acknowledgements;
 mod answer;
+mod audit;
 mod consumers;
 mod direct;
 mod messages;
@@ -24,6 +25,7 @@ use crossbeam_utils::atomic::AtomicCell;
 use quartet_protocol::broker::headers::Headers;
 
 use self::answer::Asker;
+use self::audit::Audit;
 use super::api::error;
 use super::api::subjects::{Address, Operation};
 use super::api::{Asked, Refusal, Request};
@@ -48,6 +50,7 @@ impl Sink for RequestSink {
             reply: message.reply.into(),
             headers: message.headers.into(),
             body: message.payload.into(),
+            sender: message.sender,
             stored_until,
             unfinished: Arc::new(unfinished),
         });
@@ -62,6 +65,7 @@ struct Call {
     reply: Arc<[u8]>,
     headers: Box<[u8]>,
     body: Box<[u8]>,
+    sender: Option<u64>,
     /// Up to where its sender has stored something.
     stored_until: Option<Position>,
     unfinished: Arc<Unfinished>,
@@ -89,7 +93,8 @@ impl Call {
     fn serve(&self, asked: Asked, effects: &mut Effects) {
         let Some(streams) = self.streams.upgrade() else { return };
         let hub = streams.hub();
-        let asker = Asker::new(hub, asked.row, [&self.subject, &self.reply], &self.unfinished);
+        let audit = Audit::of(hub, &self.body, self.sender);
+        let asker = Asker::new(hub, asked.row, [&self.subject, &self.reply], audit, &self.unfinished);
         let is_counted = asker.answers_with_json();
         let mut serving = Serving { streams: &streams, asker, now: hub.clock.now(), effects };
         match asked.request {

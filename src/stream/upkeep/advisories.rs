@@ -232,7 +232,7 @@ impl Stream {
     ) -> Vec<u8> {
         let advisory = Advisory {
             r#type: format!("io.nats.jetstream.{class}.v1.{type}"),
-            id: id(),
+            id: advisory_id(),
             timestamp: Time::from_nanoseconds(nanoseconds(now)),
             account: body.account,
             stream: &self.name,
@@ -283,7 +283,7 @@ impl Body<'_> {
 }
 
 /// An id that no other advisory has.
-fn id() -> String {
+pub(in crate::stream) fn advisory_id() -> String {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut random = Random::with_seed(machine_seed());
     (0..ID_LENGTH).map(|_| char::from(LETTERS[random.below(LETTERS.len())])).collect()

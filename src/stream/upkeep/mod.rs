@@ -42,6 +42,7 @@ use super::shared::{Life, State, Stream, nanoseconds};
 use crate::clock::Now;
 use crate::delivery::Effects;
 
+pub(super) use self::advisories::advisory_id;
 pub(super) use self::wall_clock::WallOffset;
 
 /// The time before a retry of what the disk or another stream did not take, in microseconds.

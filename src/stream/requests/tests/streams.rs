@@ -185,3 +185,29 @@ fn a_message_for_a_stream_that_is_gone_is_heard_by_nobody() {
     assert!(server.fan_out.publish(&message, &mut server.effects).are_none());
     assert_eq!(server.got(), []);
 }
+
+#[test]
+fn who_watches_the_api_is_told_of_each_request_and_its_answer() {
+    let mut server = Server::with(S);
+    assert_eq!(server.ask_on("$JS.API.STREAM.INFO.S", "", "").len(), 1, "nobody watches");
+    server.subscribe("$JS.EVENT.ADVISORY.API");
+    for (subject, body) in [
+        ("$JS.API.STREAM.INFO.S", r#"{"deleted_details":true}"#),
+        ("$JS.API.STREAM.INFO.N", ""),
+        ("$JS.API.STREAM.CREATE.X", r#"{"name":"#),
+    ] {
+        let got = server.ask_on(subject, "", body);
+        let [answer, told] = &got[..] else { panic!("{subject}: {got:?}") };
+        assert_eq!(told.subject, "$JS.EVENT.ADVISORY.API");
+        let told: serde_json::Value = serde_json::from_str(&told.payload).expect("it is JSON");
+        assert_eq!(told["type"], "io.nats.jetstream.advisory.v1.api_audit");
+        assert_eq!((&told["subject"], &told["response"]), (&json!(subject), &json!(answer.payload)));
+        let request = if body.is_empty() { json!(null) } else { json!(body) };
+        assert_eq!((&told["request"], &told["client"]["acc"]), (&request, &json!("$G")));
+    }
+    // A request without a reply subject is told of too, and one for messages is none of them.
+    server.publish("$JS.API.STREAM.INFO.S", "", "", "");
+    assert_eq!(server.got().len(), 1);
+    server.publish("$JS.API.DIRECT.GET.S", "", "", r#"{"seq":1}"#);
+    assert_eq!(server.got().len(), 0);
+}
