@@ -77,7 +77,7 @@ impl Consumer {
         if delivered > 0 && self.rules.pull().is_some() {
             self.used(turn.micros());
         }
-        if stop == Stop::Idle {
+        if stop != Stop::Most {
             self.end_no_wait(turn);
         }
         stop == Stop::Most

@@ -109,7 +109,8 @@ impl Consumer {
         Some(Receiver { target, pin, after })
     }
 
-    /// Ends the requests that take only what there is, as there is nothing more.
+    /// Ends the requests that take only what there is, as they cannot have anything more now.  nats-server leaves one that
+    /// has to wait for acknowledgements without an answer until something else happens to the consumer.
     pub(super) fn end_no_wait(&mut self, turn: &mut Turn<'_>) {
         if !self.waiting.has_no_wait() {
             return;

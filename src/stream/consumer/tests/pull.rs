@@ -75,6 +75,22 @@ fn a_one_shot_waits_for_the_first_message_only() {
 }
 
 #[test]
+fn a_request_that_does_not_wait_is_answered_while_too_many_are_out() {
+    let mut bench = Bench::with(Rules { max_ack_pending: Some(1), ..Rules::default() }, &["x"; 3]);
+    bench.ask("a", 1);
+    bench.check(&["a: 1"]);
+    bench.request(request("b", 1, |request| request.no_wait = true));
+    bench.check(&["b: 404 No Messages"]);
+    bench.ack(1);
+    bench.request(request("b", 5, |request| request.no_wait = true));
+    bench.check(&["b: 2", "b: 404 No Messages"]);
+    bench.request(request("c", 1, |request| (request.no_wait, request.expires) = (true, seconds(5))));
+    bench.check(&[]);
+    bench.pass_seconds(5);
+    bench.check(&["c: 408 Request Timeout (1, 0)"]);
+}
+
+#[test]
 fn a_request_that_does_not_wait_stands_behind_others() {
     let mut bench = Bench::with(Rules { max_ack_pending: Some(1), ..Rules::default() }, &["x"; 4]);
     bench.ask("a", 10);
