@@ -20,6 +20,9 @@ use crate::wait::{Lost, Position};
 pub(super) const CHANGES_MAX: usize = 100_000;
 pub(super) const BYTES_MAX: u64 = 64 << 20;
 
+/// The most messages that one change removes while the lock of its stream is held; then others have it for a moment.
+pub(super) const REMOVALS_PER_LOCK: usize = 1024;
+
 /// A change that the journal has.
 pub(super) enum Change {
     /// No change: only its continuation, which waits for the changes before it.
@@ -62,6 +65,20 @@ pub(super) enum Then {
 }
 
 impl Change {
+    /// What of the change is to be applied first, if it removes more messages than it should in one step.
+    pub(super) fn first_part(&self) -> Option<Change> {
+        let Change::Remove(sequences, removal) = self else { return None };
+        let is_long = sequences.len() > REMOVALS_PER_LOCK as u64;
+        is_long.then(|| Change::Remove(sequences.iter().take(REMOVALS_PER_LOCK).collect(), *removal))
+    }
+
+    /// Drops a part that was applied.
+    pub(super) fn drop_part(&mut self, part: &Change) {
+        if let (Change::Remove(sequences, _), Change::Remove(done, _)) = (self, part) {
+            *sequences -= done;
+        }
+    }
+
     /// Whether a decision has to wait until this change is applied.
     fn is_decisive(&self) -> bool {
         !matches!(self, Change::Nothing | Change::Store(_) | Change::Remove(_, Removal::Ended))

@@ -100,7 +100,7 @@ impl Stream {
         let now = self.hub.clock.now();
         for _ in 0..CHANGES_PER_LOCK {
             let is_ready = state.pending.front().is_some_and(|entry| self.hub.is_synced(entry.end));
-            let Some(entry) = is_ready.then(|| state.pending.pop()).flatten() else { break };
+            let Some(mut entry) = is_ready.then(|| state.pending.pop()).flatten() else { break };
             state.taken_until = entry.end;
             if matches!(entry.then, Then::Decide(_)) && state.pending.has_decisive() {
                 // It comes again after the changes that were made meanwhile.
@@ -111,11 +111,17 @@ impl Stream {
             if let Change::Define(_) = &entry.change {
                 state.note_replaced(entry.end);
             }
-            let applied = self.apply_change(state, &entry.change, gone, now);
+            let part = entry.change.first_part();
+            let applied = self.apply_change(state, part.as_ref().unwrap_or(&entry.change), gone, now);
             self.tell_gone(state, gone);
             if let Err(missing) = applied {
                 state.pending.put_back(entry);
                 return Err(missing);
+            }
+            if let Some(part) = part {
+                entry.change.drop_part(&part);
+                state.pending.put_back(entry);
+                return Ok(false);
             }
             let Entry { change, then: next, .. } = entry;
             self.applied(state, &change, then, effects);

@@ -148,39 +148,43 @@ impl Stream {
     /// # Errors
     /// If a directory cannot be read.
     pub(super) fn with<T>(&self, work: impl FnMut(&mut State) -> Result<T, Missing>) -> Result<T, ReadError> {
-        self.with_directories(work, |missing| missing.read())
+        self.with_directories(work, Err)
     }
 
     /// The same for work that must go on: a directory that cannot be read counts as empty, and the log says so.
     pub(super) fn with_readable<T>(&self, work: impl FnMut(&mut State) -> Result<T, Missing>) -> Option<T> {
-        let read = |missing: &Missing| {
-            Ok(missing.read().unwrap_or_else(|error| {
-                self.log_unreadable(&error);
-                (missing.0.id(), Arc::default())
-            }))
+        let instead = |error| {
+            self.log_unreadable(&error);
+            Ok(Arc::default())
         };
-        self.with_directories(work, read).ok()
+        self.with_directories(work, instead).ok()
     }
 
     fn with_directories<T>(
         &self,
         mut work: impl FnMut(&mut State) -> Result<T, Missing>,
-        directory_of: impl Fn(&Missing) -> Result<(FileId, Arc<Directory>), ReadError>,
+        instead: impl Fn(ReadError) -> Result<Arc<Directory>, ReadError>,
     ) -> Result<T, ReadError> {
-        let mut read = None;
+        let (mut read, mut unreadable) = (Vec::new(), Vec::<FileId>::new());
         loop {
             let mut state = self.state.lock();
-            if let Some((id, directory)) = read.take() {
+            for (id, directory) in read.drain(..) {
                 state.data.contents.keep_directory(id, directory);
             }
             match work(&mut state) {
                 Ok(done) => {
-                    state.data.contents.trim_directories();
+                    state.data.contents.trim_directories(&unreadable);
                     return Ok(done);
                 }
-                Err(missing) => {
+                Err(Missing(segments)) => {
                     drop(state);
-                    read = Some(directory_of(&missing)?);
+                    for segment in segments {
+                        let directory = segment.directory().or_else(|error| {
+                            unreadable.push(segment.id());
+                            instead(error)
+                        });
+                        read.push((segment.id(), directory?));
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The streams as a service that the keeper keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::super::consumer::record::Snapshot as ConsumerSnapshot;
@@ -110,14 +110,15 @@ impl PersistentStreams {
             };
             remove_others(&**disk, is_named).map_err(|error| format!("the files of streams: {error}"))?;
         }
-        let facts: Vec<_> = streams.iter().map(|(id, stream)| (*id, stream.created, stream.seed)).collect();
+        let facts: HashMap<_, _> =
+            streams.iter().map(|(id, stream)| (*id, (stream.created, stream.seed))).collect();
         let opened = open_all(streams.into_iter().collect(), disk.as_ref());
         let (opened, damages) = opened.map_err(|error| format!("the files of streams: {error}"))?;
         for damage in damages {
             tracing::error!(%damage, "a file of a stream is damaged: what it has lost is answered by an error");
         }
         for (id, data) in opened {
-            let Some((_, created, seed)) = facts.iter().find(|(known, ..)| *known == id) else { continue };
+            let Some((created, seed)) = facts.get(&id) else { continue };
             self.streams.restore(id, *created, data, *seed);
         }
         for ((stream, consumer), restoring) in std::mem::take(&mut self.consumers) {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::contents::Contents;
+use super::directory::Directory;
 use super::file::{FileId, HEAD};
 use super::scan::{Damage, Scan, Step};
 use super::segment::{FileEntry, Opened, Segment, footer_of};
@@ -41,6 +42,11 @@ pub fn open(disk: &dyn Disk, stream: u64, entry: &FileEntry) -> io::Result<Opene
     (segment.length, segment.is_sealed, segment.is_damaged) =
         (entry.length, entry.is_sealed, !damages.is_empty());
     Ok(Opened { segment: Arc::new(segment), directory, damages })
+}
+
+/// The directory of a file whose footer cannot be read any more.
+pub(super) fn directory_of_records(file: &OpenFile, entry: &FileEntry) -> io::Result<Directory> {
+    scan(file, entry, &mut Vec::new()).map(|(contents, _)| contents.directory)
 }
 
 /// Goes through all records of a file, and says where they end.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::contents::{self, Contents, Mark, Summary, TRAILER};
 use super::directory::Directory;
 use super::file::{FileId, HEAD};
+use super::open::directory_of_records;
 use super::reader::{ReadError, Reader};
 use super::scan::Damage;
 use super::window::OpenFile;
@@ -104,18 +105,23 @@ impl Segment {
         self.directory.as_ref()
     }
 
-    /// What its messages are.  This reads the disk if the file is sealed.
+    /// What its messages are.  This reads the disk if the file is sealed: its footer, or all records if that is damaged.
     ///
     /// # Errors
-    /// If the disk refuses, or the footer is damaged.
+    /// If the disk refuses.
     pub fn directory(&self) -> Result<Arc<Directory>, ReadError> {
         if let Some(directory) = &self.directory {
             return Ok(Arc::clone(directory));
         }
-        let footer = self.read_footer().map_err(|error| ReadError::io(&self.file, error))?;
-        footer
-            .map(|contents| Arc::new(contents.directory))
-            .ok_or_else(|| ReadError::Damaged(self.footer_damage()))
+        let directory = match self.read_footer() {
+            Ok(Some(contents)) => Ok(contents.directory),
+            Ok(None) => {
+                tracing::error!(damage = %self.footer_damage(), "a file of a stream is damaged: all of it is read for its directory");
+                directory_of_records(&self.file, &self.entry())
+            }
+            Err(error) => Err(error),
+        };
+        directory.map(Arc::new).map_err(|error| ReadError::io(&self.file, error))
     }
 
     fn read_footer(&self) -> io::Result<Option<Contents>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::stream::index::journaled::JournaledMessages;
 use crate::stream::message::StoredMessage;
-use crate::stream::segment::{Directory, FileId, ReadError, Segment, Segments, message_size};
+use crate::stream::segment::{Directory, FileId, Segment, Segments, message_size};
 use crate::wait::Position;
 
 /// The most directories of sealed files that a stream keeps in memory between two requests.
@@ -81,9 +81,9 @@ pub(crate) struct Facts {
     pub size: u64,
 }
 
-/// The directory of this file has to be read first.
+/// The directories of these files have to be read first.
 #[derive(Clone)]
-pub(crate) struct Missing(pub Arc<Segment>);
+pub(crate) struct Missing(pub Vec<Arc<Segment>>);
 
 /// See the module's text.
 #[derive(Default)]
@@ -157,7 +157,24 @@ impl Contents {
         }
         let id = segment.id();
         let kept = self.directories.iter().rev().find(|(kept, _)| *kept == id);
-        kept.map(|(_, directory)| Arc::clone(directory)).ok_or_else(|| Missing(Arc::clone(segment)))
+        kept.map(|(_, directory)| Arc::clone(directory)).ok_or_else(|| Missing(vec![Arc::clone(segment)]))
+    }
+
+    /// The directory of one of these files, in which a search has come as far as `at`.  If it is not in memory, those of as
+    /// many more files are named as the search has behind it: then it seldom has to begin anew.
+    ///
+    /// # Errors
+    /// If directories have to be read first.
+    pub(crate) fn directory_at(
+        &self,
+        segments: &[Arc<Segment>],
+        at: usize,
+    ) -> Result<Arc<Directory>, Missing> {
+        self.directory(&segments[at]).map_err(|Missing(mut missing)| {
+            let further = segments.iter().skip(at + 1).take(at);
+            missing.extend(further.filter(|segment| self.directory(segment).is_err()).cloned());
+            Missing(missing)
+        })
     }
 
     /// Keeps a directory that was read.
@@ -165,19 +182,12 @@ impl Contents {
         self.directories.push_back((id, directory));
     }
 
-    /// Drops directories that were only needed for one request.
-    pub(crate) fn trim_directories(&mut self) {
+    /// Drops directories that were only needed for one request, and those of files that cannot be read.
+    pub(crate) fn trim_directories(&mut self, unreadable: &[FileId]) {
+        if !unreadable.is_empty() {
+            self.directories.retain(|(id, _)| !unreadable.contains(id));
+        }
         let spare = self.directories.len().saturating_sub(DIRECTORIES_KEPT);
         self.directories.drain(..spare);
-    }
-}
-
-impl Missing {
-    /// Reads the directory.  To be called without a lock.
-    ///
-    /// # Errors
-    /// If the disk refuses, or the end of the file is damaged.
-    pub(crate) fn read(&self) -> Result<(FileId, Arc<Directory>), ReadError> {
-        Ok((self.0.id(), self.0.directory()?))
     }
 }

@@ -30,11 +30,12 @@ impl Data {
             Next::None => return Ok(found),
             Next::At(sequence) | Next::NotBefore(sequence) => sequence.max(from),
         };
-        for segment in self.contents.segments.from(from) {
+        let segments = self.contents.segments.from(from);
+        for (at, segment) in segments.iter().enumerate() {
             if found.len() >= most || segment.summary().first > until {
                 break;
             }
-            let directory = self.contents.directory(&segment)?;
+            let directory = self.contents.directory_at(&segments, at)?;
             let wanted = directory.wanted(|subject| filter.matches(subject));
             let rows = directory.matching(from..=until, self.index.deleted(), &wanted);
             found.extend(rows.map(|row| row.sequence).take(most - found.len()));
@@ -58,8 +59,9 @@ impl Data {
         };
         let is_open = |subject: &[u8]| open.contains(subject);
         let mut count = 0;
-        for segment in self.contents.segments.from(from) {
-            let directory = self.contents.directory(&segment)?;
+        let segments = self.contents.segments.from(from);
+        for at in 0..segments.len() {
+            let directory = self.contents.directory_at(&segments, at)?;
             let wanted = directory.wanted(is_open);
             count += directory.matching(from..=u64::MAX, self.index.deleted(), &wanted).count() as u64;
         }
@@ -131,8 +133,9 @@ impl Data {
 
     /// Shows the sequence, the subject and the size of every stored message.
     pub(super) fn each_stored(&self, mut see: impl FnMut(u64, &[u8], u64)) -> Result<(), Missing> {
-        for segment in self.contents.segments.from(self.index.first()) {
-            let directory = self.contents.directory(&segment)?;
+        let segments = self.contents.segments.from(self.index.first());
+        for at in 0..segments.len() {
+            let directory = self.contents.directory_at(&segments, at)?;
             let wanted = directory.wanted(|_| true);
             let range = self.index.first()..=self.index.last();
             for row in directory.matching(range, self.index.deleted(), &wanted) {
