@@ -2,7 +2,6 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use quartet_protocol::buffer::Buffer;
@@ -10,6 +9,7 @@ use quartet_protocol::buffer::Buffer;
 use super::after_batch::Works;
 use super::interest::Lookups;
 use super::request::{Request, Unfinished};
+use super::slowing::Crowd;
 use super::staging::Stages;
 use super::traffic::Untold;
 use super::{Amount, FanOut, Listener, Outbox};
@@ -17,12 +17,8 @@ use crate::alarm::Alarm;
 use crate::freeing;
 use crate::wait::{Barrier, Position};
 
-/// How long a publisher that has to slow down pauses; then it may publish until it has to again, one message at least.
-/// The disk takes about so long for a sync.
-pub const SLOWED_TIME: Duration = Duration::from_millis(2);
-
 /// Microseconds in a millisecond: services count the one, the alarm the other.
-const MILLISECOND: u64 = 1000;
+pub(super) const MILLISECOND: u64 = 1000;
 
 /// The effects of a batch of operations.  Operations add to them; the thread that ran the operations calls
 /// [`FanOut::deliver`] at the end of the batch, once it holds no lock.
@@ -52,8 +48,10 @@ pub struct Effects {
     barrier: Option<Barrier>,
     /// What the thread remembers of its lookups of subjects.
     lookups: Lookups,
-    /// The publisher of this turn has to slow down.
-    is_slowed: bool,
+    /// What the publisher of this turn has to wait for.
+    slowed_by: Option<Arc<dyn Crowd>>,
+    /// It has waited long enough for its next message to be published in any case.
+    is_pressing: bool,
     /// Sinks that take a message now, each within another.
     pub(super) sinks_within: u8,
     /// Whether somebody may want events, so that operations note them.  Set before an operation.
@@ -78,7 +76,8 @@ impl Effects {
 
     /// Says that a turn of a publisher begins.
     pub fn begin_turn(&mut self) {
-        self.is_slowed = false;
+        self.slowed_by = None;
+        self.is_pressing = false;
         self.stages.begin_turn();
     }
 
@@ -86,19 +85,29 @@ impl Effects {
     /// have their turns before, or the publisher has to slow down.
     #[inline]
     pub fn is_turn_over(&self) -> bool {
-        self.is_slowed || self.stages.is_turn_over()
+        self.slowed_by.is_some() || self.stages.is_turn_over()
     }
 
-    /// Has the publisher hold back what else it has to publish, and go on after [`SLOWED_TIME`]: a sink has more to write to the
-    /// disk than this can take now.  Messages that were published before are not held back.
-    pub fn slow_down(&mut self) {
-        self.is_slowed = true;
+    /// Has the publisher hold back what else it has to publish until this sink is not crowded any more: it has more to
+    /// write to the disk than this can take now.  Messages that were published before are not held back.
+    pub fn slow_down(&mut self, crowd: Arc<dyn Crowd>) {
+        self.slowed_by = Some(crowd);
     }
 
-    /// Whether the publisher of this turn has to slow down.
+    /// What the publisher of this turn has to wait for, if it has to slow down.
     #[inline]
-    pub fn is_slowed(&self) -> bool {
-        self.is_slowed
+    pub fn slowed_by(&self) -> Option<&Arc<dyn Crowd>> {
+        self.slowed_by.as_ref()
+    }
+
+    /// Says that the publisher of this turn has waited for so long that its next message is published in any case.
+    pub fn press_on(&mut self) {
+        self.is_pressing = true;
+    }
+
+    /// Whether the next message may wait once more.
+    pub(super) fn may_wait(&self) -> bool {
+        !self.is_pressing
     }
 
     /// Hands all messages so far to the outboxes of their receivers, which are woken at the end of the batch.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::after_batch::LeftWork;
 use super::backlog::Backlog;
+use super::effects::MILLISECOND;
 use super::feed::Feeds;
 use super::interest::Turns;
 use super::presence::Presence;
@@ -162,6 +163,11 @@ impl FanOut {
         self.backlog.follow_settings(settings);
     }
 
+    /// Has all services looked at by this time, in microseconds of the server's clock.
+    pub fn wake_by(&self, deadline: u64) {
+        self.alarm.set(deadline.div_ceil(MILLISECOND));
+    }
+
     /// Logs receivers that have become too slow.  To be called now and then.
     pub fn log_slow_receivers(&self, now: Now) {
         self.backlog.log_slow_receivers(now);
@@ -227,6 +233,18 @@ impl FanOut {
             return Receivers::default();
         }
         self.send(message, message.subject, interest, effects, None)
+    }
+
+    /// Whether a message on this subject has to wait, as a sink that takes it is crowded: then its publisher is slowed down,
+    /// and publishes it later.  To be asked when sinks may be crowded, since it looks the subject up.
+    pub fn has_to_wait(&self, subject: &[u8], effects: &mut Effects) -> bool {
+        if !effects.may_wait() {
+            return false;
+        }
+        let crowd = self.channels.find(subject).sinks.iter().find_map(|sink| sink.crowd(subject));
+        let has_to_wait = crowd.is_some();
+        crowd.into_iter().for_each(|crowd| effects.slow_down(crowd));
+        has_to_wait
     }
 
     /// Delivers a message to everybody who wants `target`, a subject of the broker, and to one member of each queue group that

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `message`, `subscription`, `encoding/` | what is sent, to whom, and in which form |
 //! | `interest`, `fan_out` | who wants a subject; the way of a message to all of them |
-//! | `sink`, `watch` | receivers within the server, and its own work that waits for receivers |
+//! | `sink`, `slowing`, `watch` | receivers within the server, publishers that wait for them, and its own work that waits for receivers |
 //! | `effects`, `after_batch`, `publication`, `staging`, `spares`, `traffic` | what a thread's batch has for others, until its end; counts of it |
 //! | `outbox/`, `gap`, `feed` | what waits for one receiver |
 //! | `backlog`, `budget`, `relief` | what waits for all receivers, its bounds, and who gives way beyond them |
@@ -31,6 +31,7 @@ mod publication;
 mod relief;
 mod request;
 mod sink;
+mod slowing;
 mod spares;
 mod staging;
 mod subscription;
@@ -41,7 +42,7 @@ mod traffic;
 mod watch;
 
 pub use after_batch::AfterBatch;
-pub use effects::{Effects, SLOWED_TIME};
+pub use effects::Effects;
 pub use encoding::{Encoding, HeaderValues, headers_by_name, server_sent_event};
 pub use fan_out::{FanOut, Receivers, Recipients};
 pub use feed::Feed;
@@ -50,6 +51,7 @@ pub use message::{ChannelSpace, Message, SharedMessage};
 pub use outbox::{Outbox, ROOM};
 pub use request::Unfinished;
 pub use sink::{Sink, SinkId};
+pub use slowing::{Crowd, SLOWED_TIME, SLOWED_TIME_MAX, Slowed};
 pub use subscription::{Subscription, SubscriptionOptions, Topic};
 pub use subscriptions::Subscriptions;
 pub use traffic::{Amount, Listener, Traffic};

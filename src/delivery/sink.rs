@@ -9,6 +9,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::interest::PlacedSink;
+use super::slowing::Crowd;
 use super::{Effects, FanOut, Message};
 
 /// How often sinks may publish within one another.  A message beyond that reaches subscribers, but no sink.
@@ -26,6 +27,11 @@ pub trait Sink: Send + Sync {
     /// The caller may hold locks of the store and of services, so it must wait for nothing and take no locks but those behind
     /// them.
     fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool;
+
+    /// What further messages on a subject should wait for, if there are so many that their publishers are to be slowed down.
+    fn crowd(&self, _subject: &[u8]) -> Option<Arc<dyn Crowd>> {
+        None
+    }
 }
 
 /// A sink that was added for one subject or wildcard, with which it can be removed.

@@ -13,7 +13,7 @@ use quartet_protocol::buffer::Buffer;
 use super::thread_state::ThreadState;
 use crate::command::Flow;
 use crate::command::executor::Executor;
-use crate::delivery::SLOWED_TIME;
+use crate::delivery::Slowed;
 use crate::session::{Scratch, Session, Unsent};
 
 /// Parts of the output given to the system in one call.
@@ -47,8 +47,8 @@ pub(super) struct Connection {
     unsent: Unsent,
     /// Nothing is written or run before this time, in microseconds.
     paused_until: Option<u64>,
-    /// No more input is read or run before this time, in microseconds: the disk cannot take what the client publishes.
-    slowed_until: Option<u64>,
+    /// No more input is read or run during this: the disk cannot take what the client publishes.
+    slowed: Option<Slowed>,
     /// The client sends no more; its requests so far are still answered.
     at_end: bool,
     /// No more is run; the connection ends when everything is written.
@@ -87,7 +87,7 @@ impl Connection {
             waker,
             unsent: Unsent::default(),
             paused_until: None,
-            slowed_until: None,
+            slowed: None,
             at_end: false,
             ending: false,
             lingers_until: None,
@@ -137,8 +137,7 @@ impl Connection {
         self.collect(&mut state.scratch);
         self.reads = 0;
         state.executor.begin_turn();
-        let now = || state.executor.services().clock.now().micros();
-        self.slowed_until.take_if(|until| *until <= now());
+        self.end_slowing(&mut state.executor);
         for _ in 0..STEPS_PER_TURN {
             let step = self.step(state);
             self.note_slowed(&state.executor);
@@ -154,19 +153,32 @@ impl Connection {
 
     /// Begins to hold input back if the last step has published more than the disk can take now.
     fn note_slowed(&mut self, executor: &Executor) {
-        if executor.is_slowed() && self.slowed_until.is_none() {
-            self.slowed_until = Some(executor.services().clock.now().after(SLOWED_TIME).micros());
+        if self.slowed.is_none() {
+            self.slowed = executor.slowed();
+        }
+    }
+
+    /// Ends that if it is time.
+    fn end_slowing(&mut self, executor: &mut Executor) {
+        let Some(slowed) = &mut self.slowed else { return };
+        let now = executor.services().clock.now();
+        if slowed.is_over(now) {
+            if slowed.has_waited_long(now) {
+                executor.press_on();
+            }
+            self.slowed = None;
         }
     }
 
     /// Whether its turn may have one more step.  While its input is held back, it only writes.
     fn may_go_on(&self, executor: &Executor) -> bool {
-        self.slowed_until.is_some() || (self.reads < READS_PER_TURN && !executor.is_turn_over())
+        self.slowed.is_some() || (self.reads < READS_PER_TURN && !executor.is_turn_over())
     }
 
     /// The worker's next action if there is nothing to do now.
     fn pending_action(&self) -> NextAction {
-        let due = || self.session.deadline().into_iter().chain(self.slowed_until).min();
+        let due =
+            || self.session.deadline().into_iter().chain(self.slowed.as_ref().map(Slowed::look_at)).min();
         let due = if self.ending { None } else { due() };
         let until = self.lingers_until.or(self.paused_until).or(due);
         until.map_or(NextAction::Wait, NextAction::Pause)
@@ -209,7 +221,7 @@ impl Connection {
             return Poll::Ready(Ok(()));
         }
         let now = state.executor.services().clock.now();
-        if self.slowed_until.is_some() || self.session.poll_requests(&self.waker, now).is_pending() {
+        if self.slowed.is_some() || self.session.poll_requests(&self.waker, now).is_pending() {
             return Poll::Pending;
         }
         if !was_waiting && self.session.is_behind() && self.has_read() {

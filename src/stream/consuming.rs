@@ -278,7 +278,8 @@ impl Stream {
         self.tell_consumer(consumer, effects, |slot, turn| slot.consumer.request(turn, request)).is_some()
     }
 
-    /// Takes an acknowledgement.  `answered` is called once it is on the disk, if an answer is due.
+    /// Takes an acknowledgement.  `answered` is called once it is on the disk, if an answer is due.  While as much waits for the
+    /// disk as may, it is not taken, and its message is delivered again.
     pub fn acknowledge_delivery(
         self: &Arc<Stream>,
         consumer: &str,
@@ -286,6 +287,9 @@ impl Stream {
         answered: Option<Answered>,
         effects: &mut Effects,
     ) -> bool {
+        if self.is_full() {
+            return self.has_consumer(consumer);
+        }
         let told = self.tell_consumer(consumer, effects, |slot, turn| {
             let answer = slot.consumer.acknowledge(turn, said.delivery, said.acknowledgement);
             if let Some(next) = said.next {

@@ -24,6 +24,9 @@ use crate::wait::{Durable, Lost, Position};
 /// The tag of the streams' records.
 pub(super) const TAG: Tag = Tag(3);
 
+/// After how long another thread settles what the thread that was to settle it has not, in microseconds.
+const RELIEF_MICROS: u64 = 20_000;
+
 /// The parts of the server that streams work with.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -44,8 +47,10 @@ pub(super) struct Hub {
     /// When the server started, in microseconds since 1970.
     pub(super) started: i64,
     pub(super) folder: StreamFolder,
-    /// Streams with changes that the disk may not have yet, each once.
-    unsettled: Mutex<Vec<Arc<Stream>>, { rank::STREAMS_UNSETTLED }>,
+    /// Streams with changes that the disk may not have yet, each once, and from which position on it has the first of them.
+    unsettled: Mutex<Vec<(Arc<Stream>, Position)>, { rank::STREAMS_UNSETTLED }>,
+    /// When the alarm is set for those that no worker has settled, in microseconds.
+    relief_at: AtomicU64,
     /// The workers with their wakers, which settle streams once the disk has more.
     settlers: Mutex<Vec<(ThreadId, Waker)>, { rank::STREAM_SETTLERS }>,
     /// When a stream or one of its consumers has something to do, in microseconds of the clock of deadlines, and their numbers.
@@ -61,6 +66,8 @@ pub(super) struct Hub {
     pub(super) last_follower: AtomicU64,
     /// The deadlines of waits.
     pub(super) timeouts: Timeouts,
+    /// The streams of which so much waits for the disk that publishers are to be slowed down.
+    pub(super) crowded: AtomicUsize,
     /// Counts of what happened to messages.
     pub(super) totals: Totals,
     /// Requests of the API, and those of them that were refused.
@@ -83,6 +90,7 @@ impl Hub {
             clock,
             folder,
             unsettled: Mutex::default(),
+            relief_at: AtomicU64::new(0),
             settlers: Mutex::default(),
             deadlines: Mutex::default(),
             last_stream: AtomicU64::new(0),
@@ -92,6 +100,7 @@ impl Hub {
             followers: AtomicUsize::new(0),
             last_follower: AtomicU64::new(0),
             timeouts: Timeouts::default(),
+            crowded: AtomicUsize::new(0),
             totals: Totals::default(),
             requests: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
@@ -162,11 +171,22 @@ impl Hub {
     /// Lists a stream whose changes the disk may not have yet, so that it is settled once the disk has them.
     pub(super) fn list_until(&self, stream: &Arc<Stream>, position: Position) {
         if !stream.is_listed.swap(true, Ordering::AcqRel) {
-            self.unsettled.lock().push(Arc::clone(stream));
+            self.unsettled.lock().push((Arc::clone(stream), position));
             // While the disk takes nothing, nobody is woken; the housekeeping settles streams twice a second.
             if self.has_failed() || self.journal.can_write() || self.is_synced(position) {
                 self.wait_for(position);
+                self.set_relief();
             }
+        }
+    }
+
+    /// Sets the alarm for the case that the worker which is woken is busy for long.
+    fn set_relief(&self) {
+        let now = self.clock.now().micros();
+        if self.relief_at.load(Ordering::Relaxed) <= now {
+            let at = now + RELIEF_MICROS;
+            self.relief_at.store(at, Ordering::Relaxed);
+            self.fan_out.wake_by(at);
         }
     }
 
@@ -206,7 +226,20 @@ impl Hub {
 
     /// Takes the streams that wait for the disk.
     pub(super) fn take_unsettled(&self) -> Vec<Arc<Stream>> {
-        std::mem::take(&mut *self.unsettled.lock())
+        let unsettled = std::mem::take(&mut *self.unsettled.lock());
+        unsettled.into_iter().map(|(stream, _)| stream).collect()
+    }
+
+    /// Takes those of them that can be settled now.  The others stay with the threads that wait for them.
+    pub(super) fn take_overdue(&self) -> Vec<Arc<Stream>> {
+        let is_over = self.has_failed() || self.is_stalled();
+        let mut unsettled = self.unsettled.lock();
+        let overdue: Vec<_> =
+            unsettled.extract_if(.., |(_, position)| is_over || self.is_synced(*position)).collect();
+        if !unsettled.is_empty() {
+            self.set_relief();
+        }
+        overdue.into_iter().map(|(stream, _)| stream).collect()
     }
 
     /// Notes when a stream (its number and zero) or a consumer (both numbers) has something to do next, instead of the time that was
@@ -273,6 +306,11 @@ impl Hub {
     /// Whether so much waits for the disk that publishers are to be slowed down.
     pub(super) fn is_behind(&self) -> bool {
         self.journal.is_behind()
+    }
+
+    /// Whether publishers of some streams are to be slowed down.
+    pub(super) fn are_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed) > 0 || self.is_behind()
     }
 
     /// The numbers of the next stream and the next consumer.

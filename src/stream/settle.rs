@@ -224,6 +224,7 @@ impl Stream {
             while let Some(entry) = state.pending.pop() {
                 lost_entries.push(entry.then);
             }
+            self.note_crowd(&state);
         }
         for then in lost_entries {
             self.carry_out(then, Err(Lost), effects);
@@ -262,9 +263,10 @@ impl Stream {
     }
 }
 
-/// Settles all streams that wait for the disk.  Each settling lists its stream again if more of it waits.
-pub(super) fn settle_all(hub: &super::hub::Hub, effects: &mut Effects) {
-    for stream in hub.take_unsettled() {
+/// Settles streams that wait for the disk, which were taken off the list.  Each settling lists its stream again if more of it
+/// waits.
+pub(super) fn settle_all(unsettled: Vec<Arc<Stream>>, hub: &super::hub::Hub, effects: &mut Effects) {
+    for stream in unsettled {
         // What is appended from here on lists it anew.
         stream.is_listed.store(false, Ordering::Release);
         if hub.has_failed() {

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::api::error::ApiError;
 use super::api::reply::acknowledgement_begin;
@@ -21,7 +21,7 @@ use super::state::{Data, Missing};
 use super::store::refusal;
 use super::upkeep::Upkeep;
 use crate::clock::Now;
-use crate::delivery::Effects;
+use crate::delivery::{Crowd, Effects};
 use crate::lock_order::{Mutex, rank};
 use crate::wait::Position;
 
@@ -39,7 +39,11 @@ pub struct Stream {
     pub(super) acknowledgement: Box<[u8]>,
     pub(super) state: Mutex<State, { rank::STREAM }>,
     /// So much of it waits for the disk that publishers are to be slowed down.
-    pub(super) is_crowded: AtomicBool,
+    pub(super) has_crowd: AtomicBool,
+    /// Whether its messages are in memory only, so that no publisher waits for the disk.
+    is_in_memory: bool,
+    /// When the log said last that a message is not stored whose publisher is not told, in microseconds; zero if it never did.
+    pub(super) refusal_logged: AtomicU64,
     /// Whether it is listed among the streams that wait for the disk.
     pub(super) is_listed: AtomicBool,
 }
@@ -100,6 +104,7 @@ impl Stream {
         hub: &Arc<Hub>,
     ) -> Arc<Stream> {
         let name = Arc::from(definition.name.as_str());
+        let is_in_memory = definition.storage == Storage::Memory || !hub.is_kept();
         let state = State {
             data: Data::new(definition, seed),
             pending: Pending::default(),
@@ -116,7 +121,7 @@ impl Stream {
             settled_until: Position::default(),
             deadline: None,
         };
-        let (is_crowded, is_listed) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (has_crowd, is_listed) = (AtomicBool::new(false), AtomicBool::new(false));
         let hub = Arc::clone(hub);
         let acknowledgement = acknowledgement_begin(&name).into_bytes().into();
         Arc::new(Stream {
@@ -127,7 +132,9 @@ impl Stream {
             hub,
             acknowledgement,
             state: Mutex::new(state),
-            is_crowded,
+            has_crowd,
+            is_in_memory,
+            refusal_logged: AtomicU64::new(0),
             is_listed,
         })
     }
@@ -247,17 +254,34 @@ impl Stream {
         self.push(state, end, change, then, effects);
     }
 
-    /// Whether its publishers are to be slowed down.
-    pub(super) fn is_overloaded(&self) -> bool {
-        self.is_crowded.load(Ordering::Relaxed) || self.hub.is_behind()
+    /// Slows the publisher of the last message down if too much waits.
+    pub(super) fn slow_down_if_crowded(self: &Arc<Stream>, effects: &mut Effects) {
+        if self.is_crowded() {
+            effects.slow_down(Arc::clone(self) as _);
+        }
+    }
+
+    /// Whether so much waits for the disk that what comes is to be slowed down.
+    fn is_half_full(&self) -> bool {
+        !self.is_in_memory && (self.has_crowd.load(Ordering::Relaxed) || self.hub.is_behind())
+    }
+
+    /// Whether as much waits for the disk as may, so that nothing more may wait with it.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_half_full() && (self.hub.is_full() || self.state.lock().pending.is_full())
     }
 
     /// Updates the flag that tells publishers whether too much waits.  It is written only when it changes, since all look at it.
     pub(super) fn note_crowd(&self, state: &State) {
-        let is_crowded = state.pending.is_half_full();
-        if self.is_crowded.load(Ordering::Relaxed) != is_crowded {
-            self.is_crowded.store(is_crowded, Ordering::Relaxed);
+        let has_crowd = state.pending.is_half_full();
+        if self.has_crowd.load(Ordering::Relaxed) == has_crowd {
+            return;
         }
+        self.has_crowd.store(has_crowd, Ordering::Relaxed);
+        match has_crowd {
+            true => self.hub.crowded.fetch_add(1, Ordering::Relaxed),
+            false => self.hub.crowded.fetch_sub(1, Ordering::Relaxed),
+        };
     }
 
     /// Whether a change may be appended.  What is in memory only does not depend on the disk.
@@ -290,6 +314,13 @@ impl Stream {
             self.hub.list_until(self, end);
         }
         end
+    }
+}
+
+impl Crowd for Stream {
+    /// While the disk takes nothing, publishers are told so at once.
+    fn is_crowded(&self) -> bool {
+        self.is_half_full() && !self.hub.is_stalled()
     }
 }
 

@@ -6,7 +6,7 @@ use quartet_protocol::broker::subject;
 
 use super::shared::Stream;
 use super::store::{Incoming, Publisher};
-use crate::delivery::{Effects, Message, Sink};
+use crate::delivery::{Crowd, Effects, Message, Sink};
 
 /// Stores what is published on the subjects of a stream, whichever listener it comes by.
 pub(super) struct StreamSink(pub(super) Arc<Stream>);
@@ -22,9 +22,11 @@ impl Sink for StreamSink {
         let publisher = if reply.is_empty() { Publisher::Nobody } else { Publisher::Reply(reply) };
         let incoming = Incoming { subject, headers, payload, left: None };
         let is_there = stream.store(&incoming, stream.hub.clock.now(), publisher, effects);
-        if stream.is_overloaded() {
-            effects.slow_down();
-        }
+        stream.slow_down_if_crowded(effects);
         is_there
+    }
+
+    fn crowd(&self, _: &[u8]) -> Option<Arc<dyn Crowd>> {
+        self.0.is_crowded().then(|| Arc::clone(&self.0) as _)
     }
 }

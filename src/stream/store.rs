@@ -1,6 +1,7 @@
 //! Storing messages: a message is checked, appended to the journal, and added to the pending changes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use quartet_protocol::broker::headers::Headers;
 use quartet_protocol::broker::subject;
@@ -19,6 +20,9 @@ use crate::clock::Now;
 use crate::delivery::Effects;
 use crate::journal::{Appended, NotAdmitted};
 use crate::wait::{Lost, Position};
+
+/// The shortest time between two lines of the log about messages that are not stored, in microseconds.
+const UNTOLD_LOGGED_APART: u64 = 60_000_000;
 
 /// A message that comes to a stream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -145,6 +149,9 @@ impl Stream {
         };
         self.hub.totals.note_refusal();
         if let Some(publisher) = publisher {
+            if matches!(publisher, Publisher::Nobody) {
+                self.log_untold(&error, now);
+            }
             self.tell(publisher, Err(error), effects);
         }
         true
@@ -273,6 +280,16 @@ impl Stream {
         }
         let end = self.push(state, end, change, then, effects);
         effects.note_stored(end);
+    }
+
+    /// Says in the log, now and then, that a message is not stored whose publisher has no reply subject to be told on.
+    fn log_untold(&self, error: &ApiError, now: Now) {
+        let last = self.refusal_logged.load(Relaxed);
+        if last == 0 || now.micros() >= last + UNTOLD_LOGGED_APART {
+            self.refusal_logged.store(now.micros().max(1), Relaxed);
+            let reason = &error.description;
+            tracing::warn!(stream = &*self.name, %reason, "a message is not stored, and its publisher wants no answer");
+        }
     }
 
     /// Gives a publisher the outcome at once.

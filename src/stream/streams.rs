@@ -118,7 +118,7 @@ impl Streams {
     /// Applies the changes that the disk has: publishers get their acknowledgements, consumers continue.
     pub fn settle(&self, effects: &mut Effects) {
         self.go_on_if_attached(effects);
-        settle_all(&self.hub, effects);
+        settle_all(self.hub.take_unsettled(), &self.hub, effects);
     }
 
     /// Does everything that has fallen due.
@@ -126,7 +126,8 @@ impl Streams {
         if self.hub.take_resumed() {
             self.begin_upkeep(effects);
         }
-        self.settle(effects);
+        self.go_on_if_attached(effects);
+        settle_all(self.hub.take_overdue(), &self.hub, effects);
         let (due, next) = self.hub.due(now.micros());
         let next_timeout = self.hub.timeouts.wake_due(now.micros());
         if let Some(next) = next.into_iter().chain(next_timeout).min() {
@@ -184,6 +185,11 @@ impl Streams {
         let table = self.table.read();
         let listed = table.by_name.values().find(|listed| listed.subjects.iter().any(takes));
         listed.map(|listed| Arc::clone(&listed.stream))
+    }
+
+    /// Whether so much of some streams waits for the disk that their publishers have to wait.
+    pub fn are_crowded(&self) -> bool {
+        self.hub.are_crowded()
     }
 
     /// Creates a stream by a definition that is not checked yet, or finds the existing one if it has the same definition.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use quartet::delivery::{Effects, Message, SLOWED_TIME, Sink};
+use quartet::delivery::{Crowd, Effects, Message, SLOWED_TIME, Sink};
 use quartet::session::{Agreement, Protocol};
 use quartet::settings::Settings;
 use quartet_protocol::websocket::handshake::Subprotocol;
@@ -25,12 +25,21 @@ struct Disk {
     taken: AtomicUsize,
 }
 
+/// A crowd that is gone after the shortest pause.
+struct Gone;
+
+impl Crowd for Gone {
+    fn is_crowded(&self) -> bool {
+        false
+    }
+}
+
 impl Sink for Disk {
     fn take(&self, message: &Message<'_>, effects: &mut Effects) -> bool {
         let number = self.taken.fetch_add(1, Relaxed);
         assert_eq!(message.payload, format!("{number:04}").as_bytes(), "each once and in order");
         if self.is_behind.load(Relaxed) {
-            effects.slow_down();
+            effects.slow_down(Arc::new(Gone));
         }
         true
     }

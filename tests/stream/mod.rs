@@ -10,7 +10,9 @@ mod power_cuts;
 mod random;
 mod restarts;
 mod settling;
+mod slowed;
 mod stalled;
+mod unreadable;
 mod upkeep;
 
 use std::collections::BTreeMap;

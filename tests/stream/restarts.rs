@@ -238,6 +238,34 @@ fn what_is_made_again_while_a_snapshot_is_written_is_there() {
 }
 
 #[test]
+fn a_limit_that_is_raised_while_a_snapshot_is_written_brings_nothing_back() {
+    let mut place = Place::new();
+    let mut server = place.start();
+    create(&mut server, "S", json!({ "max_msgs": 2 }));
+    for _ in 0..3 {
+        store(&mut server, "S.a", "before");
+    }
+    let begun = server.begin_snapshot().expect("there can be one");
+    // Behind the snapshot's place, by the lower limit, and its parts see the higher one.
+    for _ in 0..3 {
+        store(&mut server, "S.a", "by the lower limit");
+    }
+    let definition = json!({ "name": "S", "subjects": ["S.>"], "allow_direct": true, "max_msgs": 100 });
+    let updated = server.ask("STREAM.UPDATE.S", &definition.to_string());
+    assert_eq!(updated["config"]["max_msgs"], 100, "{updated}");
+    store(&mut server, "S.a", "by the higher limit");
+    assert!(begun.write(|| (), || server.step()), "the snapshot counts");
+    for survival in [Survival::Everything, Survival::Nothing] {
+        server = place.lose_power(server, survival);
+        let info = server.ask("STREAM.INFO.S", "");
+        assert_eq!(info["config"]["max_msgs"], 100, "{info}");
+        let state = &info["state"];
+        let numbers = ["first_seq", "last_seq", "messages"].map(|name| state[name].as_u64());
+        assert_eq!(numbers, [Some(5), Some(7), Some(3)], "{info}");
+    }
+}
+
+#[test]
 fn a_stream_can_be_made_again_before_the_disk_knows_that_it_is_gone() {
     let place = Place::new();
     let mut server = place.start();

@@ -70,6 +70,79 @@ impl Worker {
 }
 
 #[test]
+fn what_a_busy_worker_was_to_settle_is_settled_when_the_alarm_rings() {
+    let mut kept = KeptStreams::new();
+    kept.create("A", r#""subjects":["a"]"#);
+    // The worker that publishes is woken when the disk has the message, and does not come to it.
+    kept.after(1000);
+    let due = kept.clock.now().millis() + 20;
+    kept.alarm.ring(due);
+    kept.publish("a", "_INBOX.told", "", "x");
+    assert_eq!(kept.alarm.next(), Some(due));
+    kept.write();
+    assert!(kept.got().is_empty());
+    kept.clock.advance(Duration::from_millis(20));
+    assert!(kept.alarm.ring(kept.clock.now().millis()));
+    kept.advance_unwritten();
+    let told: Vec<String> = kept.got().into_iter().map(|got| got.contents).collect();
+    assert_eq!(told, [r#"{"stream":"A","seq":1}"#]);
+    assert_eq!(kept.alarm.next(), None, "nothing is left to be settled");
+}
+
+#[test]
+fn while_the_disk_is_slow_the_alarm_rings_again() {
+    let mut kept = KeptStreams::new();
+    kept.create("A", r#""subjects":["a"]"#);
+    kept.after(1000);
+    kept.alarm.ring(u64::MAX);
+    kept.publish("a", "_INBOX.told", "", "x");
+    for _ in 0..3 {
+        kept.clock.advance(Duration::from_millis(20));
+        assert!(kept.alarm.ring(kept.clock.now().millis()));
+        kept.advance_unwritten();
+        assert!(kept.got().is_empty());
+    }
+    kept.write();
+    kept.clock.advance(Duration::from_millis(20));
+    kept.advance_unwritten();
+    assert_eq!(kept.got().len(), 1);
+}
+
+#[test]
+fn a_long_purge_gives_the_lock_up_between_its_steps() {
+    // So many are removed at a time, so often before the thread does something else.
+    const STEP: u64 = 1024;
+    const STEPS: u64 = 8;
+    const MESSAGES: u64 = 20_000;
+    let mut kept = KeptStreams::new();
+    kept.create("A", r#""subjects":["a","b"]"#);
+    let stream = kept.streams.find("A").expect("it is there");
+    let now = kept.clock.now();
+    for number in 0..MESSAGES + 10 {
+        let subject = if number < MESSAGES { "a" } else { "b" };
+        let incoming = Incoming { subject: subject.as_bytes(), payload: b"x", ..Incoming::default() };
+        stream.store(&incoming, now, Publisher::Nobody, &mut Effects::default());
+    }
+    let messages = || stream.describe(quartet::stream::Details::default(), now).state.messages;
+    while messages() < MESSAGES + 10 {
+        kept.carry_on();
+    }
+    kept.publish("$JS.API.STREAM.PURGE.A", "_INBOX.purged", "", r#"{"filter":"a"}"#);
+    kept.write();
+    let mut effects = Effects::default();
+    kept.streams.settle(&mut effects);
+    assert_eq!(messages(), MESSAGES + 10 - STEPS * STEP);
+    assert!(kept.got().is_empty());
+    while messages() > 10 {
+        effects.deliver(&kept.alarm);
+    }
+    effects.deliver(&kept.alarm);
+    let told: Vec<String> = kept.got().into_iter().map(|got| got.contents).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(r#""success":true,"purged":20000"#), "{told:?}");
+}
+
+#[test]
 fn no_wake_up_is_lost_when_threads_settle_the_same_streams() {
     let mut kept = KeptStreams::new();
     kept.create("A", r#""subjects":["a"]"#);

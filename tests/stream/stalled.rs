@@ -80,6 +80,31 @@ fn so_many_bytes_of_all_streams_wait_for_a_disk_that_hangs() {
 }
 
 #[test]
+fn so_many_answers_to_acknowledgements_wait_for_a_disk_that_hangs() {
+    let mut kept = KeptStreams::new();
+    kept.create("A", r#""subjects":["A"]"#);
+    kept.json(
+        "CONSUMER.CREATE.A.C",
+        r#"{"stream_name":"A","config":{"durable_name":"C","ack_policy":"explicit"}}"#,
+    );
+    kept.put("A", &[], "x");
+    let delivered = kept.ask_on("$JS.API.CONSUMER.MSG.NEXT.A.C", &[], "");
+    let reply = delivered[0].reply.clone();
+    for _ in 0..CHANGES_MAX + 3 {
+        kept.publish(&reply, "_INBOX.done", "", "+ACK");
+    }
+    let (mut answered, mut last) = (0, usize::MAX);
+    while last > 0 {
+        kept.carry_on();
+        last = kept.got().len();
+        answered += last;
+    }
+    assert_eq!(answered, CHANGES_MAX);
+    let again = kept.ask_on(&reply, &[], "+ACK");
+    assert_eq!(again.len(), 1, "there is room again");
+}
+
+#[test]
 fn a_message_on_its_way_takes_the_place_of_one_of_its_subject() {
     let mut kept = KeptStreams::new();
     kept.create("KEYS", r#""subjects":["keys.*"],"max_msgs_per_subject":1,"max_msgs":2,"discard":"new""#);

@@ -29,6 +29,7 @@ const STEPS: usize = 6;
 pub(crate) struct KeptStreams {
     pub(crate) streams: Arc<Streams>,
     pub(crate) clock: Arc<Clock>,
+    pub(crate) alarm: Arc<Alarm>,
     keeper: Keeper,
     writer: Writer,
     fan_out: Arc<FanOut>,
@@ -61,7 +62,8 @@ impl KeptStreams {
     }
 
     fn open(disks: Disks, clock: Arc<Clock>) -> KeptStreams {
-        let (fan_out, journal) = (Arc::<FanOut>::default(), Arc::<JournalHandle>::default());
+        let (alarm, journal) = (Arc::<Alarm>::default(), Arc::<JournalHandle>::default());
+        let fan_out = Arc::new(FanOut::with_alarm(&alarm));
         let surroundings = Surroundings {
             fan_out: Arc::clone(&fan_out),
             journal: Arc::clone(&journal),
@@ -76,7 +78,8 @@ impl KeptStreams {
         let outbox = Arc::new(Outbox::new(1, "127.0.0.1:1".parse().expect("an address")));
         outbox.set_encoding(Encoding::Frames);
         let effects = Effects::default();
-        let kept = KeptStreams { streams, clock, keeper, writer, fan_out, outbox, effects, disks, asked: 0 };
+        let kept =
+            KeptStreams { streams, clock, alarm, keeper, writer, fan_out, outbox, effects, disks, asked: 0 };
         kept.subscribe("_INBOX.>");
         kept
     }
@@ -124,6 +127,16 @@ impl KeptStreams {
         };
         self.fan_out.publish(&message, &mut self.effects);
         self.effects.deliver(&Alarm::default());
+    }
+
+    /// The disk of the streams' own files.
+    pub(crate) fn files(&self) -> &SimulatedDisk {
+        &self.disks.files
+    }
+
+    /// Has everything written, without anything that follows from it.
+    pub(crate) fn write(&mut self) {
+        self.writer.step();
     }
 
     /// Does what is due, without having anything written.

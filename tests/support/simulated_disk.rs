@@ -108,6 +108,21 @@ impl SimulatedDisk {
         state.files[state.names[name]].bytes.clone()
     }
 
+    /// Flips a bit wherever these bytes are in a file.  Returns in how many files they were.
+    pub(crate) fn spoil(&self, found: &[u8]) -> usize {
+        let place_in = |bytes: &[u8]| bytes.windows(found.len()).position(|window| window == found);
+        let mut spoiled = 0;
+        let state = &mut *self.0.lock();
+        for number in state.names.values() {
+            let Contents { bytes, synced } = &mut state.files[*number];
+            let Some(place) = place_in(bytes) else { continue };
+            bytes[place] ^= 1;
+            synced.get_mut(place).into_iter().for_each(|byte| *byte ^= 1);
+            spoiled += 1;
+        }
+        spoiled
+    }
+
     /// A copy of the disk in which one file has other contents, or is gone.
     pub(crate) fn with(&self, name: &str, contents: Option<Vec<u8>>) -> SimulatedDisk {
         let copy = self.after_power_loss(Survival::Everything, &mut Random::with_seed(0));

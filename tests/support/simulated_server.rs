@@ -14,7 +14,7 @@ use bytes::BytesMut;
 use quartet::clock::{Clock, Now};
 use quartet::command::executor::Executor;
 use quartet::command::{Flow, Services};
-use quartet::delivery::SLOWED_TIME;
+use quartet::delivery::Slowed;
 use quartet::random::Random;
 use quartet::server;
 use quartet::session::{Protocol, Refused, Scratch, Session, Unsent};
@@ -59,8 +59,8 @@ pub(crate) struct SimulatedConnection {
     socket: Vec<u8>,
     pub(crate) socket_room: usize,
     is_ending: bool,
-    /// Its input is held back until this time, in microseconds.
-    slowed_until: Option<u64>,
+    /// Its input is held back.
+    slowed: Option<Slowed>,
     /// Bytes that the conversation has received, and the most that were seen to wait for the client at a time.
     received: usize,
     /// Those of them that were not run.
@@ -81,7 +81,13 @@ impl SimulatedServer {
     /// A server with these settings and so many threads.
     pub(crate) fn new(settings: Settings, threads: usize) -> SimulatedServer {
         let settings = Settings { threads, dir: None, ..settings };
-        let services = Arc::new(server::services(settings, Clock::manual(Now::at(BOOT, WALL)), 1));
+        SimulatedServer::with_services(server::services(settings, Clock::manual(Now::at(BOOT, WALL)), 1))
+    }
+
+    /// One that has these services, whose clock the test moves.
+    pub(crate) fn with_services(services: Services) -> SimulatedServer {
+        let services = Arc::new(services);
+        let threads = services.settings.current().threads;
         services.fan_out.follow_settings(&services.settings.current());
         services.open();
         let thread = |slot| Thread {
@@ -112,7 +118,7 @@ impl SimulatedServer {
             socket: Vec::new(),
             socket_room: usize::MAX,
             is_ending: false,
-            slowed_until: None,
+            slowed: None,
             received: 0,
             waiting_input: 0,
             most_waiting: 0,
@@ -205,8 +211,8 @@ impl SimulatedConnection {
         let Some(session) = &mut self.session else { return false };
         let can_write = !self.unsent.is_empty() && self.socket.len() < self.socket_room;
         let now = executor.services().clock.now();
-        self.slowed_until.take_if(|until| *until <= now.micros());
-        let can_run = self.slowed_until.is_none() && session.has_read(self.unsent.len());
+        let over = self.slowed.take_if(|slowed| slowed.is_over(now));
+        let can_run = self.slowed.is_none() && session.has_read(self.unsent.len());
         let can_read = (!self.input.is_empty() || session.is_behind()) && can_run;
         if !self.woken.0.swap(false, Relaxed) && !can_write && !can_read {
             return false;
@@ -217,13 +223,16 @@ impl SimulatedConnection {
             self.keep(executor, scratch);
         }
         executor.begin_turn();
+        if over.is_some_and(|slowed| slowed.has_waited_long(now)) {
+            executor.press_on();
+        }
         loop {
             let has_more = self.step(executor, scratch);
-            if executor.is_slowed() && self.slowed_until.is_none() {
-                self.slowed_until = Some(now.after(SLOWED_TIME).micros());
+            if self.slowed.is_none() {
+                self.slowed = executor.slowed();
             }
             // While its input is held back, it only writes.
-            if !has_more || (self.slowed_until.is_none() && executor.is_turn_over()) {
+            if !has_more || (self.slowed.is_none() && executor.is_turn_over()) {
                 return true;
             }
         }
@@ -250,7 +259,7 @@ impl SimulatedConnection {
         if self.unsent.len() > before {
             return true;
         }
-        if self.is_ending || self.slowed_until.is_some() || !session.has_read(self.unsent.len()) {
+        if self.is_ending || self.slowed.is_some() || !session.has_read(self.unsent.len()) {
             return false;
         }
         let waker = Waker::from(Arc::clone(&self.woken));

@@ -22,7 +22,7 @@ pub(crate) use inbox::Inbox;
 
 use crate::broker::subjects::SubjectRefused;
 use crate::command::Services;
-use crate::delivery::{Effects, Listener, Message, SLOWED_TIME};
+use crate::delivery::{Effects, Listener, Message, Slowed};
 use crate::http::endpoint::{Context, OpenApiRouter, Problem, problems};
 use crate::random;
 
@@ -52,16 +52,16 @@ async fn publish_all<'m, T>(
     let mut messages = messages.into_iter().peekable();
     let mut published = Vec::new();
     loop {
-        let is_slowed = publish_turn(context.services(), &mut messages, &publish, &mut published);
-        if is_slowed {
+        let slowed = publish_turn(context.services(), &mut messages, &publish, &mut published);
+        let is_over = messages.peek().is_none();
+        match slowed {
             // The client of the last message waits too: its next one would come at once.
-            tokio::time::sleep(SLOWED_TIME).await;
+            Some(slowed) => context.wait_while_crowded(slowed).await,
+            None if is_over => {}
+            None => let_receivers_read(context).await,
         }
-        if messages.peek().is_none() {
+        if is_over {
             return published;
-        }
-        if !is_slowed {
-            let_receivers_read(context).await;
         }
     }
 }
@@ -75,13 +75,13 @@ async fn let_receivers_read(context: &Context) {
     }
 }
 
-/// Publishes as many messages as one turn may.  True if the publisher has to slow down.
+/// Publishes as many messages as one turn may.  The pause of the publisher, if it has to slow down.
 fn publish_turn<'m, T>(
     services: &Services,
     messages: &mut impl Iterator<Item = Message<'m>>,
     publish: impl Fn(&Services, &Message<'_>, &mut Effects) -> T,
     published: &mut Vec<T>,
-) -> bool {
+) -> Option<Slowed> {
     let mut effects = Effects::default();
     while !effects.is_turn_over()
         && let Some(message) = messages.next()
@@ -90,7 +90,8 @@ fn publish_turn<'m, T>(
         published.push(publish(services, &message, &mut effects));
     }
     services.fan_out.deliver(&mut effects);
-    effects.is_slowed()
+    let now = services.clock.now();
+    effects.slowed_by().map(|crowd| Slowed::new(crowd, now))
 }
 
 /// The problem of a subject that is refused, in the field or parameter that has it.

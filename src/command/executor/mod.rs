@@ -30,7 +30,7 @@ use smallvec::SmallVec;
 
 use super::{BlockedCommand, Caller, Client, Continuation, Flow, HeldReply, Services};
 use crate::clock::Now;
-use crate::delivery::Effects;
+use crate::delivery::{Effects, Slowed};
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, Snapshot};
@@ -136,9 +136,15 @@ impl Executor {
         self.workspace.effects.is_turn_over()
     }
 
-    /// Whether the connection should pause before more is run for it; see [`Effects::slow_down`].
-    pub fn is_slowed(&self) -> bool {
-        self.workspace.effects.is_slowed()
+    /// The pause of the connection before more is run for it, if it should have one; see [`Effects::slow_down`].
+    pub fn slowed(&self) -> Option<Slowed> {
+        let crowd = self.workspace.effects.slowed_by()?;
+        Some(Slowed::new(crowd, self.services.clock.now()))
+    }
+
+    /// Says that the connection has paused for as long as it may; see [`Effects::press_on`].
+    pub fn press_on(&mut self) {
+        self.workspace.effects.press_on();
     }
 
     /// Counts bytes that came from a client.

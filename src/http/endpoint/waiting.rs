@@ -4,13 +4,14 @@
 //! taken back: a wait is cancelled, a grant is withdrawn.  That is done here and nowhere else.
 
 use std::future::poll_fn;
+use std::time::Duration;
 
 use super::context::Context;
 use super::problem::Problem;
 use super::problems;
 use crate::clock::Now;
 use crate::command::{Awaited, Services};
-use crate::delivery::Effects;
+use crate::delivery::{Effects, Slowed};
 use crate::wait::{Barrier, Ticket};
 
 impl Context {
@@ -25,6 +26,17 @@ impl Context {
             () = self.stopping().cancelled() => {
                 Err(Problem::new(problems::UNAVAILABLE).detail("the server is stopping"))
             }
+        }
+    }
+
+    /// Returns once a publisher that was slowed down may go on.
+    pub async fn wait_while_crowded(&self, mut slowed: Slowed) {
+        loop {
+            let now = self.services().clock.now();
+            if slowed.is_over(now) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_micros(slowed.look_at().saturating_sub(now.micros()))).await;
         }
     }
 

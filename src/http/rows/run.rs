@@ -15,7 +15,6 @@ use super::reply::{REPLIES_LENGTH_MAX, Value};
 use super::request::Encoding;
 use crate::command::executor::{BATCH_LIMIT, Executor};
 use crate::command::{BlockedCommand, Caller, Flow, HeldReply};
-use crate::delivery::SLOWED_TIME;
 use crate::http::endpoint::{Context, Problem, on_disk};
 use crate::wait::{Barrier, Lost};
 
@@ -106,8 +105,8 @@ impl Run {
                 tokio::task::yield_now().await;
             }
             self.one(command.as_arguments()).await?;
-            if self.executor.is_slowed() {
-                tokio::time::sleep(SLOWED_TIME).await;
+            if let Some(slowed) = self.executor.slowed() {
+                self.context.wait_while_crowded(slowed).await;
                 self.executor.begin_turn();
             }
         }

@@ -2,7 +2,7 @@
 //! others wait until the client has taken what there is.
 
 use std::net::{TcpListener, TcpStream as ClientStream};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
@@ -10,21 +10,32 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::clock::{Clock, Now};
 use crate::command::Services;
-use crate::delivery::{AfterBatch, Effects, Message, Outbox, Sink, Unfinished};
+use crate::delivery::{
+    AfterBatch, Crowd, Effects, Message, Outbox, SLOWED_TIME, SLOWED_TIME_MAX, Sink, Unfinished,
+};
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::server;
 use crate::session::Protocol;
 use crate::settings::Settings;
 
-/// Has publishers slow down after each message.
+/// Has publishers slow down after each message, and while it is crowded.
 #[derive(Default)]
-struct Slow(AtomicUsize);
+struct Slow(AtomicUsize, Arc<Gate>);
+
+#[derive(Default)]
+struct Gate(AtomicBool);
+
+impl Crowd for Gate {
+    fn is_crowded(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
 
 impl Sink for Slow {
     fn take(&self, _message: &Message<'_>, effects: &mut Effects) -> bool {
         self.0.fetch_add(1, Relaxed);
-        effects.slow_down();
+        effects.slow_down(Arc::<Gate>::clone(&self.1));
         true
     }
 }
@@ -132,6 +143,35 @@ fn it_holds_input_back_and_goes_on_after_each_pause_while_it_writes() {
     }
     assert!(matches!(place.connection.turn(&mut place.state), NextAction::Wait));
     place.read_to("PONG\r\n");
+}
+
+#[test]
+fn it_holds_input_back_while_there_is_a_crowd_but_not_for_ever() {
+    let mut place = Place::new();
+    let gate = Arc::<Gate>::default();
+    gate.0.store(true, Relaxed);
+    let slow = Arc::new(Slow(AtomicUsize::new(0), Arc::clone(&gate)));
+    let services = Arc::clone(place.state.executor.services());
+    services.fan_out.add_sink(b"k", Arc::<Slow>::clone(&slow));
+    place.write("CONNECT {\"verbose\":false}\r\n");
+    place.write(&"PUB k 1\r\nx\r\n".repeat(3));
+    let start = place.micros();
+    loop {
+        match place.connection.turn(&mut place.state) {
+            NextAction::Pause(until) => {
+                services.clock.advance(Duration::from_micros(until - place.micros()));
+            }
+            NextAction::Again => {}
+            _ => break,
+        }
+        if slow.0.load(Relaxed) == 3 {
+            gate.0.store(false, Relaxed);
+        }
+    }
+    assert_eq!(slow.0.load(Relaxed), 3);
+    // Two messages have waited as long as one may, and the last one until there was no crowd.
+    let passed = Duration::from_micros(place.micros() - start);
+    assert_eq!(passed, 2 * SLOWED_TIME_MAX + SLOWED_TIME);
 }
 
 /// Takes requests, which are done when the test says so.

@@ -26,6 +26,8 @@ pub(super) struct Run<'r> {
     /// The client has been sent a message of its own, which is not delivered yet.
     pub(super) has_own_message: bool,
     pub(super) last_operation: LastOperation,
+    /// Some streams have so many messages that their publishers have to wait.
+    are_streams_crowded: bool,
 }
 
 impl<'r> Run<'r> {
@@ -37,6 +39,7 @@ impl<'r> Run<'r> {
     ) -> Run<'r> {
         let publisher = executor.publisher();
         publisher.effects.set_stored_until(session.requests.stored_until);
+        let are_streams_crowded = publisher.services.streams.are_crowded();
         let limits = Limits {
             control_line: publisher.settings.broker_max_control_line,
             payload: publisher.settings.broker_max_payload,
@@ -50,6 +53,7 @@ impl<'r> Run<'r> {
             limits,
             has_own_message: false,
             last_operation: LastOperation::None,
+            are_streams_crowded,
         }
     }
 
@@ -91,6 +95,10 @@ impl<'r> Run<'r> {
                 Flow::Continue
             }
             Step::Malformed(malformation) => self.malformed(malformation),
+            Step::Operation { operation, .. } if self.has_to_wait(&operation) => {
+                self.session.held_back = pending;
+                Flow::Continue
+            }
             Step::Operation { operation, .. } if pending.len() < KEPT_LENGTH_MIN => {
                 self.operation(operation, None)
             }
@@ -122,13 +130,17 @@ impl<'r> Run<'r> {
                 return Flow::Close;
             }
             if self.publisher.effects.is_turn_over() || self.session.requests.are_unfinished() {
-                self.session.held_back = rest.to_vec();
+                self.session.held_back.extend_from_slice(rest);
                 break;
             }
             if !self.session.is_authenticated() && !rest[0].eq_ignore_ascii_case(&b'c') {
                 return self.refuse(CloseReason::Unauthenticated, "Authorization Violation");
             }
             match self.session.parser.next(rest, &self.limits) {
+                Step::Operation { operation, .. } if self.has_to_wait(&operation) => {
+                    self.session.held_back.extend_from_slice(rest);
+                    break;
+                }
                 Step::Operation { operation, consumed } => {
                     let flow = self.operation(operation, None);
                     if flow != Flow::Continue {
@@ -145,6 +157,14 @@ impl<'r> Run<'r> {
             }
         }
         Flow::Continue
+    }
+
+    /// Whether it publishes to a stream that has to write first what it has.
+    #[inline]
+    fn has_to_wait(&mut self, operation: &Operation<'_>) -> bool {
+        let Operation::Publish(publication) = operation else { return false };
+        let Publisher { services, effects, .. } = &mut self.publisher;
+        self.are_streams_crowded && services.fan_out.has_to_wait(publication.subject, effects)
     }
 
     fn malformed(&mut self, malformation: Malformation) -> Flow {

@@ -58,9 +58,7 @@ fn publish(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::new("NOSTREAM no stream keeps this subject"));
     };
     let slot = Arc::new(OutcomeSlot { owed, outcome: Mutex::default() });
-    if stream.is_overloaded() {
-        call.effects.slow_down();
-    }
+    stream.slow_down_if_crowded(call.effects);
     let journal = Arc::clone(&slot) as Arc<dyn Durable>;
     call.delay_reply(Barrier { journal, position: Position::default() });
     // The reply is written once it is known.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::answer::{no_responders, send};
 use super::consumers::pull_request;
-use crate::delivery::{Effects, Message, Sink};
+use crate::delivery::{Crowd, Effects, Message, Sink};
 use crate::stream::api::pull::Pull;
 use crate::stream::api::{Refusal, direct};
 use crate::stream::consumer::Acknowledgement;
@@ -33,6 +33,11 @@ impl Sink for AcknowledgementSink {
             no_responders(streams.hub(), message.subject, message.reply, effects);
         }
         true
+    }
+
+    fn crowd(&self, subject: &[u8]) -> Option<Arc<dyn Crowd>> {
+        let stream = self.0.upgrade()?.find(Acknowledged::read(subject)?.stream)?;
+        stream.is_crowded().then_some(stream as _)
     }
 }
 
@@ -76,7 +81,9 @@ fn acknowledge(
         Box::new(move |effects: &mut Effects| send(&hub, &reply, b"", b"", effects)) as _
     });
     let said = Said { delivery: id, acknowledgement, next: next.and_then(Result::ok) };
-    Some(stream.acknowledge_delivery(consumer, said, answered, effects))
+    let is_heard = stream.acknowledge_delivery(consumer, said, answered, effects);
+    stream.slow_down_if_crowded(effects);
+    Some(is_heard)
 }
 
 /// Reads a payload.

@@ -1,0 +1,143 @@
+//! A slow disk: however large the messages are and however fast they come, their publishers wait, and every message is stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quartet::clock::{Clock, Now};
+use quartet::delivery::{Effects, Message, SLOWED_TIME};
+use quartet::journal::Writer;
+use quartet::journal::keeper::{JournalHandle, Keeper};
+use quartet::server;
+use quartet::session::Protocol;
+use quartet::settings::Settings;
+use quartet::stream::{Details, Streams, Surroundings};
+
+use crate::support::simulated_disk::SimulatedDisk;
+use crate::support::simulated_server::{SimulatedConnection, SimulatedServer};
+
+const PAYLOAD: usize = 1 << 20;
+
+/// What a socket gives the server at a time.
+const PIECE: usize = 64 << 10;
+
+/// How often the disk writes all that waits for it: so seldom that a publisher that only paused for a moment after each message
+/// would have far more to write than may wait.
+const DISK_INTERVAL: Duration = Duration::from_millis(400);
+
+/// Far more writes than any of the tests needs.
+const WRITES_MAX: usize = 100;
+
+/// A server with one stream, and the writer of its journal.
+struct Place {
+    server: SimulatedServer,
+    writer: Writer,
+    _keeper: Keeper,
+}
+
+impl Place {
+    fn new() -> Place {
+        let now = Now::at(Duration::from_secs(1_000), Duration::from_secs(1_700_000_000));
+        let settings = Settings { threads: 1, dir: None, ..Settings::default() };
+        let mut services = server::services(settings, Clock::manual(now), 1);
+        let (journal, disk) = (Arc::<JournalHandle>::default(), SimulatedDisk::default());
+        let surroundings = Surroundings {
+            fan_out: Arc::clone(&services.fan_out),
+            journal: Arc::clone(&journal),
+            clock: Arc::clone(&services.clock),
+        };
+        services.streams = Arc::new(Streams::on_disk(surroundings, Arc::new(SimulatedDisk::default())));
+        services.streams.listen();
+        let kept = vec![services.streams.persistent()];
+        let opened = Keeper::open_on(&journal, Arc::new(disk), Vec::new(), kept, now);
+        let (keeper, writer) = opened.expect("the journal opens");
+        let mut place = Place { server: SimulatedServer::with_services(services), writer, _keeper: keeper };
+        let (subject, body) = (b"$JS.API.STREAM.CREATE.S", br#"{"name":"S","subjects":["s"]}"#);
+        let (fan_out, mut effects) = (Arc::clone(&place.server.services.fan_out), Effects::default());
+        fan_out.publish(&Message::new(subject, body), &mut effects);
+        fan_out.deliver(&mut effects);
+        (0..6).for_each(|_| place.write());
+        place
+    }
+
+    fn connect(&mut self) -> SimulatedConnection {
+        let mut connection = self.server.connect(Protocol::Broker).expect("there is room");
+        connection.piece_max = PIECE;
+        connection.write(b"CONNECT {\"verbose\":false}\r\nSUB _INBOX.told 1\r\n");
+        while self.server.turn(&mut connection) {}
+        connection
+    }
+
+    /// The disk writes all that waits for it, and what follows from that is done.
+    fn write(&mut self) {
+        let mut effects = Effects::default();
+        self.writer.step();
+        self.server.services.streams.settle(&mut effects);
+        self.server.services.fan_out.deliver(&mut effects);
+    }
+
+    /// Has clients publish what they have to, while the disk writes now and then; how often it did.
+    fn publish_all(&mut self, clients: &mut [SimulatedConnection], each: usize) -> usize {
+        let before: Vec<usize> = clients.iter().map(SimulatedConnection::received).collect();
+        for written in 0..WRITES_MAX {
+            let mut passed = Duration::ZERO;
+            while passed < DISK_INTERVAL {
+                for client in clients.iter_mut() {
+                    while self.server.turn(client) {}
+                }
+                self.server.services.clock.advance(SLOWED_TIME);
+                passed += SLOWED_TIME;
+            }
+            if clients.iter().zip(&before).all(|(client, before)| client.received() - before == each) {
+                self.write();
+                return written + 1;
+            }
+            self.write();
+        }
+        panic!("publishers wait for ever");
+    }
+
+    /// The messages of the stream, and how many were refused.
+    fn figures(&self) -> (u64, u64) {
+        let services = &self.server.services;
+        let stream = services.streams.find("S").expect("it is there");
+        let messages = stream.describe(Details::default(), services.clock.now()).state.messages;
+        (messages, services.streams.counted().refused)
+    }
+}
+
+fn message(reply: &str) -> Vec<u8> {
+    let mut text = format!("PUB s {reply}{PAYLOAD}\r\n").into_bytes();
+    text.resize(text.len() + PAYLOAD, b'x');
+    text.extend_from_slice(b"\r\n");
+    text
+}
+
+#[test]
+fn large_messages_of_one_connection_wait_for_a_slow_disk() {
+    for reply in ["", "_INBOX.told "] {
+        let mut place = Place::new();
+        let mut client = place.connect();
+        let one = message(reply);
+        let count = 150;
+        (0..count).for_each(|_| client.write(&one));
+        let writes = place.publish_all(std::slice::from_mut(&mut client), count * one.len());
+        assert_eq!(place.figures(), (count as u64, 0));
+        // Each time about half of what may wait was written.
+        assert!((4..=6).contains(&writes), "{writes}");
+        while place.server.turn(&mut client) {}
+        let told = String::from_utf8(client.read(usize::MAX)).expect("it is text");
+        let told = told.matches(r#"{"stream":"S","seq":"#).count();
+        assert_eq!(told, if reply.is_empty() { 0 } else { count });
+    }
+}
+
+#[test]
+fn the_first_message_of_a_connection_waits_too() {
+    let mut place = Place::new();
+    let one = message("");
+    let mut clients: Vec<SimulatedConnection> = (0..150).map(|_| place.connect()).collect();
+    clients.iter_mut().for_each(|client| client.write(&one));
+    let writes = place.publish_all(&mut clients, one.len());
+    assert_eq!(place.figures(), (150, 0));
+    assert!((4..=6).contains(&writes), "{writes}");
+}
