@@ -13,6 +13,7 @@ pub mod glob;
 pub mod lock_order;
 pub mod random;
 pub mod refusal;
+pub mod stand_in;
 pub mod sync;
 pub mod version;
 pub mod wait;

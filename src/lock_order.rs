@@ -17,6 +17,9 @@ use std::time::Duration;
 
 pub use held::Held;
 
+/// How often a thread that waits for a lock asks whether that is hopeless.
+const HOPE_INTERVAL: Duration = Duration::from_millis(5);
+
 macro_rules! ranks {
     ($($(#[$text:meta])+ $name:ident,)+) => {
         /// The ranks: every lock of the project, from the first that may be taken to the last.
@@ -44,6 +47,10 @@ ranks! {
     SHARD,
     /// The right to run a transaction that appends to the journal.
     JOURNAL_TURN,
+    /// What scripts that run for long hold.
+    LONG_HOLDS,
+    /// The scripts that run for long.
+    LONG_RUNS,
     /// The names of changed entries, which shards note.
     DIRTY_KEYS,
     /// The texts of the scripts.
@@ -62,6 +69,8 @@ ranks! {
     LIMIT_POLICIES,
     /// The lists and blocks of the limiter.
     LIMIT_LISTS,
+    /// Commands whose waits are to be ended later.
+    POSTPONED,
     /// Open reservations.
     LIMIT_RESERVATIONS,
     /// The checks that wait for admission by the limiter.
@@ -152,6 +161,8 @@ ranks! {
     OFFENDERS,
     /// Recent refusals of a policy by key.
     VIOLATIONS,
+    /// The connections of a worker while no thread serves them.  A script that runs for long leaves them there, under any locks.
+    BERTH,
     /// Connections of a worker that were woken.  Wakers take it, under any other lock.
     WOKEN,
     /// Time zones by their names.
@@ -200,6 +211,20 @@ impl<T, const RANK: u8> Mutex<T, RANK> {
     pub fn lock_number(&self, number: u64) -> MutexGuard<'_, T> {
         let held = Held::new(RANK, number);
         Guard { inner: self.0.lock(), _held: held }
+    }
+
+    /// The same, unless the wait becomes hopeless, which is asked now and then.
+    pub fn lock_number_unless(
+        &self,
+        number: u64,
+        is_hopeless: impl Fn() -> bool,
+    ) -> Option<MutexGuard<'_, T>> {
+        let held = Held::new(RANK, number);
+        let mut inner = self.0.try_lock();
+        while inner.is_none() && !is_hopeless() {
+            inner = self.0.try_lock_for(HOPE_INTERVAL);
+        }
+        Some(Guard { inner: inner?, _held: held })
     }
 
     /// Takes the lock if that is possible at once.  This may be out of order, since the thread does not wait.

@@ -71,6 +71,18 @@ refusals! {
     OOM_NOT_ALLOWED = "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'";
     /// A script was stopped, and what it had written undone.
     SCRIPT_TOO_LONG = "ERR the script ran for longer than script-time-limit allows: it was stopped, and what it did undone";
+    /// The same of a script that had done what cannot be undone.
+    SCRIPT_CUT_SHORT = "ERR the script ran for longer than script-time-limit allows: it was stopped, and what it did before stays, since that could not be undone";
+    /// A script was stopped since the server stops.
+    SCRIPT_AT_END = "ERR the server is about to stop: the script was stopped";
+    /// A script would have kept all other clients waiting.
+    SCRIPT_NOT_RELIEVED = "ERR the script ran for longer than busy-reply-threshold, and no thread is left to serve other clients meanwhile: it was stopped";
+    /// The store is held by a script that runs for long.
+    BUSY_SCRIPT = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+    /// The same of a function.
+    BUSY_FUNCTION = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+    /// A script that has written cannot be stopped by clients.
+    UNKILLABLE = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.";
     /// No script has this id.
     NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL.";
     /// A script has fewer keys than none.

@@ -27,6 +27,7 @@ use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
 use crate::lame_duck;
 use crate::limit::{COUNTER_TYPE, Limits};
 use crate::lock::{Durability, Locks};
+use crate::lock_order::Mutex;
 use crate::log_queue::LogQueue;
 use crate::metrics::Metrics;
 use crate::net::dealer::Dealer;
@@ -35,7 +36,7 @@ use crate::net::worker::Worker;
 use crate::policy_file::PolicyFile;
 use crate::random::{Random, machine_seed};
 use crate::reload::Reload;
-use crate::script::{Libraries, Scripts};
+use crate::script::{Libraries, Scripts, Supervisor};
 use crate::session::Protocol;
 use crate::settings::{Live, LockDurability, Settings};
 use crate::signals::{Requests, Signals};
@@ -52,6 +53,9 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(500);
 /// Bytes by which the store must have shrunk for memory to be given back to the system.
 const FALL_MIN: usize = 16 * 1024 * 1024;
 
+/// How long scripts under way may take when the server stops.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// The remedy if no thread can be started.
 const THREADS_REMEDY: &str =
     "ask for fewer with --threads and --http-threads, or raise the limits of the system (ulimit -u)";
@@ -62,8 +66,9 @@ const ALARM_SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The state all threads share, made from the settings.
 pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     let commands = command_table();
-    // The workers come first, then the threads of the HTTP door, then the one that keeps the time.
-    let slots = settings.threads + settings.http_threads + 1;
+    // The workers come first, then the threads of the HTTP door, the stand-ins of the workers, and the one that keeps the time.
+    let first_stand_in = settings.threads + settings.http_threads;
+    let slots = first_stand_in + settings.threads + 1;
     // Clients may see the name of the run, so it must not reveal the seed of the keys' hashes.
     let mut names = Random::with_seed(machine_seed());
     let run_id: String = (0..RUN_ID_WORDS).map(|_| format!("{:016x}", names.draw())).collect();
@@ -81,10 +86,14 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
     };
     let streams = Arc::new(Streams::new(surroundings, settings.dir.clone()));
     streams.listen();
+    let store = Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE);
+    let supervisor = Supervisor::new(Arc::clone(&clock), Arc::clone(store.holds()));
     Services {
+        supervisor: Arc::new(supervisor),
+        postponed: Mutex::default(),
         scripts: Scripts::new(Libraries::new(&journal, settings.dir.is_some())),
         rows: SERVICES,
-        store: Store::new(settings.databases, settings.threads, slots, seed).with_pinned_type(COUNTER_TYPE),
+        store,
         metrics: Metrics::new(slots, commands.rows().len()),
         commands,
         settings: Live::new(settings),
@@ -95,6 +104,7 @@ pub fn services(settings: Settings, clock: Clock, seed: u64) -> Services {
         limits,
         journal,
         timekeeper: slots - 1,
+        first_stand_in,
         locks,
         monitors: Monitors::default(),
         announcement: Announcement::new(&mut names),
@@ -232,6 +242,7 @@ async fn serve(
     wait_for_end(services, requests, &shutdown, &broker_door).await;
     announce_end(services, requests).await;
     shutdown.cancel();
+    services.supervisor.end_all_by(services.clock.now().after(DRAIN_TIME_MAX));
     while doors.join_next().await.is_some() {}
     // No more connections are accepted, so this reaches all clients.
     for client in services.clients.all() {

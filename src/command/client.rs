@@ -90,7 +90,8 @@ impl Client {
         let Some(transaction) = self.transaction.take() else { return };
         self.clear_transaction_marks();
         for (id, key) in transaction.watched_shards(keyspace.store()) {
-            keyspace.with_shard(id, |shard, _| shard.unwatch(key, &transaction.changed));
+            // A watch that stays does no harm: nobody looks at it any more.
+            keyspace.with_shard_unless_held(id, |shard| shard.unwatch(key, &transaction.changed));
         }
     }
 

@@ -135,7 +135,7 @@ fn give_back<A: KeyAnswer>(answer: A, waiters: &KeyWaiters, keyspace: &mut Keysp
     let key = store.key(&bytes);
     let outer = std::mem::replace(&mut keyspace.database, database);
     let shard = store.shard_of(database, key.hash);
-    keyspace.lock_one(shard);
+    keyspace.lock_many(&mut [shard]);
     if waiters.have_further_keys() {
         // Of too many further keys some are locked later, by `KeyWaiters::serve`.
         let _ = waiters.lock_further(keyspace, &[shard], &[(database, bytes.clone())]);

@@ -35,7 +35,7 @@ pub use key_block::{KeyAction, KeyAnswer};
 pub use key_waiters::{FURTHER_KEYS_MAX, KeyWait, KeyWaiters, PlacedKey, Servable, Served, TooMany};
 pub use monitors::Monitors;
 pub use secrets::{REDACTED, ShownArguments};
-pub use services::Services;
+pub use services::{CLOSED_PAUSE, Services};
 pub use table::{CommandTable, Row};
 
 use quartet_protocol::resp::Arguments;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use super::{CommandTable, KeyWaiters, Monitors};
+use super::{BlockedCommand, CommandTable, KeyWaiters, Monitors};
 use crate::access::Tickets;
 use crate::access::attempts::Attempts;
 use crate::alarm::Alarm;
@@ -15,13 +16,18 @@ use crate::journal::Status;
 use crate::journal::keeper::JournalHandle;
 use crate::limit::Limits;
 use crate::lock::Locks;
+use crate::lock_order::{Mutex, rank};
 use crate::log_queue::LogQueue;
 use crate::metrics::Metrics;
-use crate::script::Scripts;
+use crate::refusal::Refusal;
+use crate::script::{Scripts, Supervisor};
 use crate::service::Service;
 use crate::settings::Live;
 use crate::store::{AccessContext, Growth, Keyspace, Store};
 use crate::stream::Streams;
+
+/// How long the thread that keeps the time leaves the store alone if somebody else is alone there.
+pub const CLOSED_PAUSE: Duration = Duration::from_millis(5);
 
 /// Microseconds in a millisecond.
 const MICROSECONDS: u64 = 1000;
@@ -44,6 +50,8 @@ pub struct Services {
     pub fan_out: Arc<FanOut>,
     /// The slot at the gate, and the number in the metrics, of the thread that keeps the time.
     pub timekeeper: usize,
+    /// The same of the first worker's stand-in; those of the other workers follow.
+    pub first_stand_in: usize,
     /// The journal of all services that keep something.
     pub journal: Arc<JournalHandle>,
     /// The rate limiter.
@@ -52,6 +60,10 @@ pub struct Services {
     pub locks: Locks,
     /// The scripts that clients have brought.
     pub scripts: Scripts,
+    /// Watches over the scripts that run.
+    pub supervisor: Arc<Supervisor>,
+    /// Commands whose waits are to be ended once a script lets others to the store.
+    pub postponed: Mutex<Vec<Box<dyn BlockedCommand>>, { rank::POSTPONED }>,
     /// The durable streams.
     pub streams: Arc<Streams>,
     /// The clients that MONITOR shows every command.
@@ -81,6 +93,16 @@ pub struct Services {
 }
 
 impl Services {
+    /// The slot at the gate, and the number in the metrics, of the thread that stands in for a worker's other one.
+    pub fn stand_in_slot(&self, worker: usize) -> usize {
+        self.first_stand_in + worker
+    }
+
+    /// What a command is told that needs what a script holds.
+    pub fn busy(&self) -> Refusal {
+        self.supervisor.busy()
+    }
+
     /// Adds the figures of a view of the store to the thread's.  The view holds no lock any more.
     pub fn settle(&self, slot: usize, keyspace: &mut Keyspace<'_>) {
         self.add_memory(keyspace.take_memory_delta());
@@ -120,6 +142,9 @@ impl Services {
     fn time_out_waits(&self, now: Now, effects: &mut Effects) {
         let due = || self.key_waiters.next_deadline();
         if due().is_some_and(|deadline| deadline <= now.millis()) {
+            if !self.store.gate().is_open(self.timekeeper) {
+                return effects.set_deadline(now.after(CLOSED_PAUSE).micros());
+            }
             let _gate = self.store.gate().enter(self.timekeeper);
             let access = AccessContext::of(&self.settings.current(), now);
             let mut keyspace = Keyspace::new(&self.store, now, access);

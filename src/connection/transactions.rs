@@ -92,7 +92,11 @@ fn exec(call: &mut SessionCall<'_, '_>) -> Result<(), Refusal> {
     let Some(transaction) = call.client.transaction.take() else { return Ok(()) };
     call.client.clear_transaction_marks();
     let watched = transaction.watched_shards(call.keyspace.store()).into_iter().map(|(id, _)| id).collect();
-    transaction.queue.lock(&mut call.data, watched);
+    if let Err(refusal) = transaction.queue.lock(&mut call.data, watched) {
+        call.client.transaction = Some(transaction);
+        call.client.forget_transaction(call.data.keyspace);
+        return Err(refusal);
+    }
     let changed = end_watches(call.keyspace, &transaction);
     if transaction.aborted {
         return Err(Refusal::TRANSACTION_ABORTED);

@@ -7,6 +7,7 @@ use std::sync::mpsc::Sender;
 
 use bytes::Bytes;
 
+use super::tcp::{Connection, NextAction};
 use super::wakeups::Wakeups;
 use super::worker::Worker;
 use crate::client::SharedClient;
@@ -30,6 +31,8 @@ pub struct Accepted {
 pub(super) enum Handed {
     /// A connection.
     Connection(Accepted),
+    /// A connection whose turn another thread has ended, its number, and what follows.
+    Back(usize, Box<Connection>, NextAction),
     /// No more connections come.
     Last,
 }
@@ -55,6 +58,14 @@ impl Hand {
         if self.handing.send(Handed::Connection(accepted)).is_err() {
             // The worker has ended, which happens only while the server stops.
             tracing::debug!(client = id, "connection came too late");
+        }
+        self.wakeups.wake_worker();
+    }
+
+    /// Gives the worker a connection back whose turn this thread has ended.
+    pub(super) fn give_back(&self, number: usize, connection: Box<Connection>, next: NextAction) {
+        if self.handing.send(Handed::Back(number, connection, next)).is_err() {
+            tracing::debug!("a connection was given back too late: its worker has ended");
         }
         self.wakeups.wake_worker();
     }

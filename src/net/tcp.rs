@@ -1,6 +1,6 @@
 //! One connection: moves bytes between a socket and a session.
 
-use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::task::{Poll, Waker, ready};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use mio::event::Event;
 use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
 use quartet_protocol::buffer::Buffer;
 
 use super::thread_state::ThreadState;
@@ -99,6 +100,19 @@ impl Connection {
         self.hung_up |= event.is_read_closed() || event.is_error();
         self.readable |= event.is_readable() || self.hung_up;
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Has the system report again what is ready.
+    ///
+    /// # Errors
+    /// If the system does not.
+    pub(super) fn register_again(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        registry.reregister(&mut self.stream, token, interest)
     }
 
     /// Ends everything that the client had begun, and withdraws grants whose replies were not sent.

@@ -15,9 +15,11 @@ mod raised;
 mod running;
 mod service;
 mod shebang;
+mod supervision;
 mod texts;
 mod walk;
 
 pub use libraries::Libraries;
 pub use service::SERVICE;
+pub use supervision::{Kind, Supervisor};
 pub use texts::Scripts;

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::libraries::{Function, Library};
 use super::shebang::ShebangFlags;
+use super::supervision::Kind;
 use super::texts::Script;
 
 /// See the head of the file.
@@ -17,6 +18,14 @@ pub(super) enum Program<'p> {
 }
 
 impl<'p> Program<'p> {
+    /// Which of them it is.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Program::Script(_) => Kind::Script,
+            Program::Function(..) => Kind::Function,
+        }
+    }
+
     /// What messages call it by.
     pub(super) fn name(self) -> &'p [u8] {
         match self {

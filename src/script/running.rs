@@ -9,6 +9,7 @@ use quartet_protocol::resp::{Arguments, Output, Version};
 use super::engine::{Called, Commands, Ended, Engine, Limits};
 use super::program::Program;
 use super::shebang::ShebangFlags;
+use super::supervision::{Kind, Stop, Watch};
 use super::texts::{Script, ScriptId, id_of};
 use crate::command::executor::{Executed, Inside};
 use crate::command::{Call, Caller, Restart};
@@ -111,7 +112,7 @@ pub(super) fn run(
         request: None,
         ..call.caller.clone()
     };
-    let limits = limits(call);
+    let limits = limits(call, program.kind());
     program.touch(call.now().millis());
     with_engine(|engine| {
         let mut run = Run { call: &mut *call, caller, inside };
@@ -124,9 +125,12 @@ pub(super) fn run(
                 Ok(())
             }
             Ended::Failed(text) => Err(Refusal::new(text)),
-            Ended::TooLong => {
-                inside.undo.roll_back(call.keyspace);
-                Err(Refusal::SCRIPT_TOO_LONG)
+            Ended::Stopped(stop, place) => {
+                let is_undone = !inside.is_lasting;
+                if is_undone {
+                    inside.undo.roll_back(call.keyspace);
+                }
+                Err(stopped(call, stop, &place, is_undone))
             }
             Ended::Aborted => {
                 program.runs_alone().store(true, Relaxed);
@@ -138,12 +142,28 @@ pub(super) fn run(
     })
 }
 
+/// What a client is told of a script that was stopped.
+fn stopped(call: &Call<'_, '_>, stop: Stop, place: &str, is_undone: bool) -> Refusal {
+    match stop {
+        // Redis says so of functions too.
+        Stop::Killed => Refusal::new(format!("ERR Script killed by user with SCRIPT KILL...{place}")),
+        Stop::TooLong if is_undone => Refusal::SCRIPT_TOO_LONG,
+        Stop::TooLong => Refusal::SCRIPT_CUT_SHORT,
+        Stop::Busy => call.services.busy(),
+        Stop::NotRelieved => Refusal::SCRIPT_NOT_RELIEVED,
+        Stop::ServerEnds => Refusal::SCRIPT_AT_END,
+    }
+}
+
 /// What a script may take.
-fn limits(call: &Call<'_, '_>) -> Limits {
-    let time = call.settings.script_time_limit.as_millis() as u64;
-    let clock = &call.services.clock;
-    let end = (time != 0).then(|| (Arc::clone(clock), clock.now().millis().saturating_add(time)));
-    Limits { memory: call.settings.script_memory_limit, end }
+fn limits(call: &Call<'_, '_>, kind: Kind) -> Limits {
+    // Zero stands for no limit.
+    let milliseconds = |number: u64| if number == 0 { u64::MAX } else { number };
+    let threshold = milliseconds(call.settings.busy_reply_threshold);
+    let limit = milliseconds(call.settings.script_time_limit.as_millis() as u64);
+    let holder = (call.slot, call.keyspace.hold());
+    let watch = Watch::new(&call.services.supervisor, kind, holder, (threshold, limit));
+    Limits { memory: call.settings.script_memory_limit, watch }
 }
 
 /// The commands of a script that runs.
@@ -157,8 +177,7 @@ struct Run<'r, 'c, 's: 'c> {
 impl Commands for Run<'_, '_, '_> {
     fn call(&mut self, arguments: Arguments<'_>, output: &mut Output) -> Called {
         match self.call.execute(&mut self.caller, arguments, output, &mut self.inside) {
-            Executed::Done | Executed::Refused if self.inside.is_lasting => Called::Lasting,
-            Executed::Done | Executed::Refused => Called::Replied,
+            Executed::Done | Executed::Refused => Called::Replied { has_written: self.inside.has_written() },
             Executed::NeedsStore => Called::Abort,
         }
     }

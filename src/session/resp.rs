@@ -286,7 +286,7 @@ impl Session {
 
     fn stop_waiting(&mut self, executor: &mut Executor) {
         if let Some(blocked) = self.blocked.take() {
-            executor.cancel(&*blocked);
+            executor.cancel(blocked);
         }
     }
 

@@ -122,6 +122,7 @@ pub(super) const FORMER_NAMES: &[(&str, &str)] = &[
     ("hash-max-ziplist-entries", "hash-max-listpack-entries"),
     ("hash-max-ziplist-value", "hash-max-listpack-value"),
     ("list-max-ziplist-size", "list-max-listpack-size"),
+    ("lua-time-limit", "busy-reply-threshold"),
     ("zset-max-ziplist-entries", "zset-max-listpack-entries"),
     ("zset-max-ziplist-value", "zset-max-listpack-value"),
 ];
@@ -239,7 +240,9 @@ settings! {
     shutdown_delay: Duration = "shutdown-delay", SettingKind::Integer { min: 0, max: 3600 }, "0", AtRunTime;
 
     "Scripts (how long they may run, and how much they may hold)":
-    /// Seconds for which a script may run before it is stopped and undone, unless it has done what cannot be undone; 0 for no limit
+    /// Milliseconds for which a script may run before other clients are served beside it, and told BUSY where they need what it holds; 0 for never
+    busy_reply_threshold: u64 = "busy-reply-threshold", SettingKind::Integer { min: 0, max: i64::MAX }, "5000", AtRunTime;
+    /// Seconds for which a script may run before it is stopped, and undone unless it has done what cannot be undone; 0 for no limit
     script_time_limit: Duration = "script-time-limit", SettingKind::Integer { min: 0, max: 3600 }, "30", AtRunTime;
     /// Most bytes of memory that the scripts of one thread may take
     script_memory_limit: usize = "script-memory-limit", SettingKind::Memory { min: 1 << 20, max: 1 << 30 }, "256mb", AtRunTime;

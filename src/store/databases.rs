@@ -1,5 +1,4 @@
-//! The store: numbered databases, each cut into shards behind locks of their own, and the gate for commands that need
-//! the whole store.
+//! The store: numbered databases, each cut into shards behind locks of their own.
 //!
 //! A thread that runs commands enters the [`Gate`] for the length of a batch and locks single shards inside, in the order
 //! of their ids if it needs several.  A thread that holds the gate alone may lock in any order.
@@ -11,14 +10,17 @@ use crossbeam_utils::CachePadded;
 
 use super::dirty::{DirtySet, DirtySink};
 use super::entries::Deadline;
+use super::gate::Gate;
 use super::growth::Growth;
 use super::hash::{KeyHasher, SHARD_BITS, SHARD_COUNT, prefetch};
+use super::long_holds::LongHolds;
 use super::recency::{AccessContext, Duel, LEADER_STEP};
 use super::released::{ReadyKey, Released};
 use super::shard::{Counts, Key, MemoryParts, Shard};
-use super::shard_lock::{Mutex, MutexGuard};
+use super::shard_lock::{self, Mutex, MutexGuard};
 use super::value::ValueType;
-use crate::lock_order::{self, Held, rank};
+use crate::lock_order::{Held, rank};
+use crate::stand_in;
 
 /// Expired keys removed in one step, and under one lock: a step takes far less than a millisecond, so others do not wait long.
 const EXPIRY_STEP: usize = 2048;
@@ -48,7 +50,7 @@ type Shards = Box<[ShardCell]>;
 
 impl ShardId {
     /// Its place in the order in which shards are locked.
-    fn number(self) -> u64 {
+    pub fn number(self) -> u64 {
         u64::from(self.database) << SHARD_BITS | u64::from(self.shard)
     }
 }
@@ -176,9 +178,36 @@ impl Store {
         shards.map_or(Deadline::MAX, |shards| shards[id.shard as usize].next_evictable_due.load(Relaxed))
     }
 
-    /// Locks a shard.
+    /// Locks a shard, however long that takes.
     pub fn lock(&self, id: ShardId) -> ShardGuard<'_> {
-        ShardGuard::new(id, self.cell(id))
+        let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
+        let wait = || {
+            let is_held_up = || self.holds().has_shard(id.number());
+            shard_lock::lock_unless(&cell.shard, || is_held_up() && stand_in::call())
+                .unwrap_or_else(|| cell.shard.lock())
+        };
+        let shard = cell.shard.try_lock().unwrap_or_else(wait);
+        ShardGuard { id, cell, shard, _held: held }
+    }
+
+    /// Locks a shard, unless a script that runs for long holds it.
+    #[inline]
+    pub fn lock_unless_held(&self, id: ShardId) -> Option<ShardGuard<'_>> {
+        let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
+        let wait = || shard_lock::lock_unless(&cell.shard, || self.holds().has_shard(id.number()));
+        let shard = cell.shard.try_lock().or_else(wait)?;
+        Some(ShardGuard { id, cell, shard, _held: held })
+    }
+
+    /// Locks a shard if that is possible at once.
+    fn lock_at_once(&self, id: ShardId) -> Option<ShardGuard<'_>> {
+        let (cell, held) = (self.cell(id), Held::new(rank::SHARD, id.number()));
+        Some(ShardGuard { id, cell, shard: cell.shard.try_lock()?, _held: held })
+    }
+
+    /// What scripts that run for long hold.
+    pub fn holds(&self) -> &Arc<LongHolds> {
+        self.gate.holds()
     }
 
     /// Brings the lock and the bucket of a key closer.
@@ -271,20 +300,23 @@ impl Store {
         self.duel.reset();
     }
 
-    /// Calls `visit` with every shard of every database in turn, each locked only for that time.
+    /// Calls `visit` with every shard of every database in turn, each locked only for that time.  Those that a script
+    /// holds which runs for long are left out.
     pub fn visit_each(&self, mut visit: impl FnMut(&mut Shard)) {
         for (database, shards) in self.databases.iter().enumerate() {
-            for (shard, cell) in shards.get().into_iter().flatten().enumerate() {
+            for shard in 0..shards.get().map_or(0, |shards| shards.len()) {
                 let id = ShardId { database: database as u32, shard: shard as u32 };
-                visit(&mut ShardGuard::new(id, cell).shard);
+                if let Some(mut guard) = self.lock_unless_held(id) {
+                    visit(&mut guard.shard);
+                }
             }
         }
     }
 
-    /// Number of keys in a database, and how many of them have a deadline.
+    /// Number of keys in a database, and how many of them have a deadline; as [`Store::visit_each`].
     pub fn key_counts(&self, database: usize) -> (usize, usize) {
-        self.shards(database).fold((0, 0), |(keys, volatile), id| {
-            let guard = self.lock(id);
+        let guards = self.shards(database).filter_map(|id| self.lock_unless_held(id));
+        guards.fold((0, 0), |(keys, volatile), guard| {
             (keys + guard.shard.len(), volatile + guard.shard.volatile_len())
         })
     }
@@ -292,8 +324,8 @@ impl Store {
     /// The milliseconds that a key with a deadline in a database has left on the average, as far as a sample tells.
     pub fn average_time_left(&self, database: usize, now: Deadline) -> u64 {
         let (mut left, mut keys) = (0u64, 0);
-        for id in self.shards(database) {
-            let shard = self.cell(id).shard.lock();
+        for guard in self.shards(database).filter_map(|id| self.lock_unless_held(id)) {
+            let shard = &guard.shard;
             left = left.saturating_add(shard.time_left(now));
             keys += shard.volatile_len() as u64;
         }
@@ -302,7 +334,7 @@ impl Store {
 
     /// Removes keys whose deadline has passed from the shards that are thread `slot`'s to look after, starting at
     /// shard number `cursor`, which is moved on.  Removes at most `EXPIRY_STEP` keys, a few per lock, and returns
-    /// how many it removed and by how many bytes the store has changed.
+    /// how many it removed and by how many bytes the store has changed.  A shard that somebody holds is left for later.
     pub fn expire_due(&self, slot: usize, cursor: &mut usize, access: &AccessContext) -> (usize, Growth) {
         let (mut removed, mut memory) = (0, Growth::default());
         for (database, shards) in self.databases.iter().enumerate() {
@@ -313,7 +345,7 @@ impl Store {
                     continue;
                 }
                 let id = ShardId { database: database as u32, shard: number as u32 };
-                let mut guard = ShardGuard::new(id, &shards[number]);
+                let Some(mut guard) = self.lock_at_once(id) else { continue };
                 removed += guard.shard().expire_due(access, EXPIRY_STEP_PER_LOCK);
                 // Large objects were put aside, and are freed here without a lock.
                 memory += guard.unlock().growth;
@@ -352,12 +384,7 @@ impl Store {
     }
 }
 
-impl<'s> ShardGuard<'s> {
-    fn new(id: ShardId, cell: &'s ShardCell) -> ShardGuard<'s> {
-        let held = Held::new(rank::SHARD, id.number());
-        ShardGuard { id, cell, shard: cell.shard.lock(), _held: held }
-    }
-
+impl ShardGuard<'_> {
     /// Which shard this is.
     pub fn id(&self) -> ShardId {
         self.id
@@ -409,46 +436,6 @@ impl<'s> ShardGuard<'s> {
             .store(self.shard.entries.next_evictable_due().unwrap_or(u64::MAX), Relaxed);
         self.cell.evictable_keys.store(self.shard.evictable_len() as u32, Relaxed);
         self.cell.volatile_keys.store(self.shard.entries.evictable_volatile_len() as u32, Relaxed);
-    }
-}
-
-/// Lets any number of threads run commands at once, or one of them alone.
-///
-/// Each thread has a slot, an uncontended lock of its own; being alone means holding all slots.  A thread that wants to
-/// be alone gives up its own slot first, so two of them cannot block each other; the locks hand
-/// themselves over fairly after half a millisecond, so no thread starves.
-pub struct Gate {
-    slots: Box<[CachePadded<Slot>]>,
-}
-
-/// The lock of one thread.
-type Slot = lock_order::Mutex<(), { rank::GATE }>;
-
-/// The right to run commands, given by [`Gate::enter`].
-pub struct Entered<'g> {
-    _slot: lock_order::MutexGuard<'g, ()>,
-}
-
-/// The right to run commands while no other thread does, given by [`Gate::enter_exclusive`].
-pub struct Exclusive<'g> {
-    _slots: Vec<lock_order::MutexGuard<'g, ()>>,
-    _held: Held,
-}
-
-impl Gate {
-    fn new(slots: usize) -> Gate {
-        Gate { slots: (0..slots).map(|_| CachePadded::new(Slot::default())).collect() }
-    }
-
-    /// Enters for a batch.  `slot` is the number of the thread.
-    pub fn enter(&self, slot: usize) -> Entered<'_> {
-        Entered { _slot: self.slots[slot].lock_number(slot as u64) }
-    }
-
-    /// Waits until no thread is inside, and keeps all others out.  The caller must not be inside.
-    pub fn enter_exclusive(&self) -> Exclusive<'_> {
-        let slots = self.slots.iter().enumerate().map(|(number, slot)| slot.lock_number(number as u64));
-        Exclusive { _slots: slots.collect(), _held: Held::alone() }
     }
 }
 

@@ -50,6 +50,8 @@ impl Interests {
     /// Has the flag of a transaction raised when a key changes; false if it is already.
     pub(super) fn watch(&mut self, key: &[u8], flag: &WatchFlag) -> bool {
         let watches = &mut self.of_key(key).watches;
+        // Those of clients that have gone while a script held the shard.
+        watches.retain(|other| Arc::strong_count(other) > 1);
         let is_new = !watches.iter().any(|other| Arc::ptr_eq(other, flag));
         if is_new {
             watches.push(Arc::clone(flag));

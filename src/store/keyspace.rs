@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::databases::{ShardGuard, ShardId, Store};
 use super::entries::{Deadline, EntryRef};
 use super::growth::Growth;
+use super::long_holds::Hold;
 use super::recency::AccessContext;
 use super::released::{ReadyKey, Released};
 use super::shard::{Key, Shard};
@@ -27,6 +28,10 @@ pub struct Keyspace<'s> {
     released: Released,
     reads: Reads,
 }
+
+/// A script that runs for long holds what a command needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeldForLong;
 
 /// Reads on behalf of clients.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -69,20 +74,54 @@ impl<'s> Keyspace<'s> {
     }
 
     /// Locks one shard: the common case, a command with one key.
-    pub fn lock_one(&mut self, id: ShardId) {
+    ///
+    /// # Errors
+    /// If a script that runs for long holds it.
+    #[inline]
+    pub fn lock_one_unless_held(&mut self, id: ShardId) -> Result<(), HeldForLong> {
         debug_assert!(self.held.is_empty());
-        self.held.push(self.store.lock(id));
+        self.held.push(self.store.lock_unless_held(id).ok_or(HeldForLong)?);
+        Ok(())
     }
 
     /// Locks several shards in the order of their ids.
+    ///
+    /// # Errors
+    /// If a script that runs for long holds one of them; nothing is locked then.
+    pub fn lock_many_unless_held(&mut self, ids: &mut [ShardId]) -> Result<(), HeldForLong> {
+        let store = self.store;
+        let is_done = self.lock_each(ids, |id| store.lock_unless_held(id));
+        if !is_done {
+            self.unlock();
+        }
+        if is_done { Ok(()) } else { Err(HeldForLong) }
+    }
+
+    /// Locks several shards in the order of their ids, however long that takes.
     pub fn lock_many(&mut self, ids: &mut [ShardId]) {
+        let store = self.store;
+        self.lock_each(ids, |id| Some(store.lock(id)));
+    }
+
+    /// False if one could not be locked.
+    fn lock_each(&mut self, ids: &mut [ShardId], lock: impl Fn(ShardId) -> Option<ShardGuard<'s>>) -> bool {
         debug_assert!(self.held.is_empty());
         ids.sort_unstable();
         for &id in ids.iter() {
             if self.held.last().is_none_or(|last| last.id() != id) {
-                self.held.push(self.store.lock(id));
+                let Some(guard) = lock(id) else { return false };
+                self.held.push(guard);
             }
         }
+        true
+    }
+
+    /// What is locked, in the terms of [`LongHolds`](super::LongHolds).
+    pub fn hold(&self) -> Hold {
+        if self.exclusive {
+            return Hold::All;
+        }
+        Hold::Shards(self.held.iter().map(|guard| guard.id().number()).collect())
     }
 
     /// Whether the shard of a key in the selected database is locked.
@@ -225,6 +264,15 @@ impl<'s> Keyspace<'s> {
         }
     }
 
+    /// The same as [`Keyspace::with_shard`], unless a script that runs for long holds the shard.
+    pub fn with_shard_unless_held(&mut self, id: ShardId, visit: impl FnOnce(&mut Shard)) {
+        debug_assert!(self.held.is_empty());
+        if let Some(mut guard) = self.store.lock_unless_held(id) {
+            visit(guard.shard());
+            guard.unlock_into(&mut self.released);
+        }
+    }
+
     /// Runs `visit` with one shard, locked for that time; nothing else may be held.
     pub fn with_shard<R>(&mut self, id: ShardId, visit: impl FnOnce(&mut Shard, &AccessContext) -> R) -> R {
         debug_assert!(self.held.is_empty());
@@ -330,7 +378,7 @@ mod tests {
     #[test]
     fn a_written_key_is_ready_for_the_commands_that_wait_for_it() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive();
+        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
         let mut keyspace = view(&store);
         for (key, waiter) in [(b"awaited", 3), (b"awaited", 2), (b"another", 9)] {
             let hashed = keyspace.store().key(key);
@@ -372,7 +420,7 @@ mod tests {
     #[test]
     fn a_large_object_is_freed_once_its_shard_is_unlocked() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive();
+        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
         let mut keyspace = view(&store);
         let (key, access) = (store.key(b"large"), keyspace.access);
         let limits = crate::store::HashLimits { entries: 0, value: 0 };

@@ -13,7 +13,8 @@
 //! | `released` | the work that a shard leaves for the time after it is unlocked |
 //! | `shard` | the keys behind one lock: every change of a key passes here |
 //! | `strings`, `objects/`, `pinned` | the operations of a shard on each type of value |
-//! | `databases` | the shards of all databases, and the gate |
+//! | `long_holds`, `gate` | what scripts that run for long hold; the way in for threads that run commands |
+//! | `databases` | the shards of all databases |
 //! | `keyspace` | a command's view of the store |
 //! | `eviction/` | which key goes when memory runs out |
 //!
@@ -25,11 +26,13 @@ mod databases;
 mod dirty;
 mod entries;
 pub mod eviction;
+mod gate;
 mod growth;
 mod hash;
 mod interests;
 mod keyspace;
 mod lifetime;
+mod long_holds;
 mod object;
 mod objects;
 mod pinned;
@@ -43,14 +46,16 @@ mod strings;
 mod undo;
 mod value;
 
-pub use databases::{Entered, Exclusive, Gate, ShardGuard, ShardId, Store};
+pub use databases::{ShardGuard, ShardId, Store};
 pub use dirty::DirtySet;
 pub use entries::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
+pub use gate::{Entered, Exclusive, Gate};
 pub use growth::Growth;
 pub use hash::SHARD_COUNT;
 pub use interests::{WaiterId, WatchFlag};
-pub use keyspace::{Keyspace, Reads};
+pub use keyspace::{HeldForLong, Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
+pub use long_holds::{Hold, LongHolds};
 pub use object::{
     Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,
 };

@@ -51,19 +51,46 @@ unsafe impl RawMutex for ShardLock {
     unsafe fn unlock(&self) {
         self.taken.store(false, Ordering::Release);
     }
+
+    fn is_locked(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
+    }
 }
 
 impl ShardLock {
     #[cold]
     fn lock_slowly(&self) {
-        for round in 0.. {
-            for _ in 0..SPINS {
-                if !self.taken.load(Ordering::Relaxed) && self.try_lock() {
-                    return;
-                }
-                spin_loop();
+        wait(|| !self.taken.load(Ordering::Relaxed) && self.try_lock(), || false);
+    }
+}
+
+/// Locks a shard that was just found taken, unless the wait becomes hopeless, which is asked when it takes long.
+#[cold]
+pub(super) fn lock_unless<T>(mutex: &Mutex<T>, is_hopeless: impl Fn() -> bool) -> Option<MutexGuard<'_, T>> {
+    let mut locked = None;
+    let lock = || {
+        locked = if mutex.is_locked() { None } else { mutex.try_lock() };
+        locked.is_some()
+    };
+    wait(lock, is_hopeless);
+    locked
+}
+
+/// Waits until `lock` has locked, or the wait is hopeless.
+fn wait(mut lock: impl FnMut() -> bool, is_hopeless: impl Fn() -> bool) {
+    for round in 0.. {
+        for _ in 0..SPINS {
+            if lock() {
+                return;
             }
-            if round < YIELDS { yield_now() } else { nap(NAP) }
+            spin_loop();
+        }
+        if round < YIELDS {
+            yield_now();
+        } else if is_hopeless() {
+            return;
+        } else {
+            nap(NAP);
         }
     }
 }

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn keys_get_back_what_they_held() {
         let store = Store::new(2, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive();
+        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
         let access =
             AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
         let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn large_objects_are_not_kept() {
         let store = Store::new(1, 1, 1, 1);
-        let _gate = store.gate().enter_exclusive();
+        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
         let access =
             AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
         let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);

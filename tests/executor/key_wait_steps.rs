@@ -119,7 +119,7 @@ fn what_is_given_back_lives_as_long_as_before() {
         assert_eq!((flow, text(&output)), (Flow::Continue, "*2 :1 :1".to_owned()));
         assert_eq!(asking.reply("EXISTS key"), ":0");
         services.clock.advance(Duration::from_millis(1_000));
-        asking.executor.cancel(&*gone);
+        asking.executor.cancel(gone);
         assert_eq!(asking.reply(left), ":1");
         assert_eq!(asking.reply("PTTL key"), ":4000");
         services.clock.advance(Duration::from_millis(4_001));
@@ -129,7 +129,7 @@ fn what_is_given_back_lives_as_long_as_before() {
         let mut output = Output::new();
         asking.executor.run_transaction(&mut asking.caller, &requests, &mut output);
         assert_eq!(asking.reply(&push.replace('1', "2")), ":1");
-        asking.executor.cancel(&*gone);
+        asking.executor.cancel(gone);
         assert_eq!(asking.reply("PTTL key"), ":-1");
         asking.reply("DEL key");
     }

@@ -120,7 +120,7 @@ fn check_crowd(wait: &str, add: &str, taken: impl Fn(usize) -> String) {
     }
     // Those at the end go first, and nobody is left.
     for blocked in crowd.drain(CROWD / 2..).rev() {
-        asking.executor.cancel(&*blocked);
+        asking.executor.cancel(blocked);
     }
     assert_eq!(asking.reply(&format!("{add} {CROWD}")), ":1");
     assert_eq!(asking.reply("EXISTS key"), ":1");
@@ -135,19 +135,19 @@ fn what_a_client_that_has_gone_was_given_goes_to_the_next() {
     assert_eq!(asking.reply("RPUSH key 1 2 3"), ":3");
     assert_eq!(asking.poll(&mut *next), Some("*2 $3 key $1 3".to_owned()));
     let mut third = asking.wait("BRPOP key 0");
-    asking.executor.cancel(&*gone);
+    asking.executor.cancel(gone);
     assert_eq!(asking.poll(&mut *third), Some("*2 $3 key $1 2".to_owned()));
     assert_eq!(asking.reply("LRANGE key 0 -1"), "*1 $1 1");
     // What was moved stays where it was to go.
     let gone = asking.wait("BLMOVE from to LEFT RIGHT 0");
     assert_eq!(asking.reply("RPUSH from x"), ":1");
-    asking.executor.cancel(&*gone);
+    asking.executor.cancel(gone);
     assert_eq!(asking.reply("LRANGE to 0 -1"), "*1 $1 x");
     // There is no place for it any more.
     let gone = asking.wait("BLPOP list 0");
     assert_eq!(asking.reply("RPUSH list x"), ":1");
     assert_eq!(asking.reply("SET list string"), "+OK");
-    asking.executor.cancel(&*gone);
+    asking.executor.cancel(gone);
     assert_eq!(asking.reply("GET list"), "$6 string");
 }
 
@@ -160,14 +160,14 @@ fn members_of_a_client_that_has_gone_go_to_the_next() {
     assert_eq!(asking.reply("ZADD key 1 a 2 b 3 c"), ":3");
     assert_eq!(asking.poll(&mut *next), Some("*3 $3 key $1 c $1 3".to_owned()));
     let mut third = asking.wait("BZPOPMAX key 0");
-    asking.executor.cancel(&*gone);
+    asking.executor.cancel(gone);
     assert_eq!(asking.poll(&mut *third), Some("*3 $3 key $1 b $1 2".to_owned()));
     assert_eq!(asking.reply("ZRANGE key 0 -1 WITHSCORES"), "*2 $1 a $1 1");
     // A member that was written meanwhile keeps what was written.
     let gone = asking.wait("BZPOPMIN again 0");
     assert_eq!(asking.reply("ZADD again 1 a"), ":1");
     assert_eq!(asking.reply("ZADD again 5 a"), ":1");
-    asking.executor.cancel(&*gone);
+    asking.executor.cancel(gone);
     assert_eq!(asking.reply("ZRANGE again 0 -1 WITHSCORES"), "*2 $1 a $1 5");
 }
 
@@ -179,7 +179,7 @@ fn a_wait_that_has_ended_leaves_no_trace() {
     assert_eq!(asking.reply("RPUSH b 1"), ":1");
     assert!(asking.poll(&mut *served).is_some());
     let cancelled = asking.wait("BLPOP a b c 0");
-    asking.executor.cancel(&*cancelled);
+    asking.executor.cancel(cancelled);
     let mut timed_out = asking.wait("BLPOP a b c 0.5");
     services.clock.advance(Duration::from_millis(499));
     asking.executor.advance();

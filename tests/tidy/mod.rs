@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "lock_order",
         "random",
         "refusal",
+        "stand_in",
         "sync",
         "version",
         "wait",

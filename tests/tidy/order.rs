@@ -135,6 +135,8 @@ const ORDERS: &[(&str, &[&str])] = &[
             "objects/list_tests",
             "pinned",
             "shard_model",
+            "long_holds",
+            "gate",
             "databases",
             "keyspace",
             "undo",

@@ -118,7 +118,7 @@ async fn get_batch(
             found.push(value);
         }
         Ok(found)
-    })?;
+    })??;
     room.admit(found.iter().flatten().map(|value| value.bytes.len()).sum())?;
     let mut document = Document::default();
     document.text(b"{\"entries\":[");

@@ -94,7 +94,7 @@ async fn list_keys(
             }
             if bytes < PAGE_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
-    });
+    })?;
     page.cursor = Some(next.number()).filter(|&cursor| cursor > 0);
     Ok(Json(page))
 }
@@ -138,7 +138,7 @@ async fn remove_keys(
         if prefix.is_empty() {
             return Err(Problem::invalid("prefix", "one byte at least; without it all keys are removed"));
         }
-        let removed = remove_with_prefix(&context, database, &prefix).await;
+        let removed = remove_with_prefix(&context, database, &prefix).await?;
         return Ok(Json(Removed { removed }).into_response());
     }
     context.exclusive(database, |visit| {
@@ -148,19 +148,19 @@ async fn remove_keys(
             contents.push(shard.clear());
         });
         visit.effects.discard(contents, bytes);
-    });
+    })?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn remove_with_prefix(context: &Context, database: usize, prefix: &[u8]) -> usize {
+async fn remove_with_prefix(context: &Context, database: usize, prefix: &[u8]) -> Result<usize, Problem> {
     let start = Cursor::from_number(0);
     let (mut cursor, mut removed) = (start, 0);
     loop {
-        let (next, count) =
-            context.walk(database, |visit| remove_step(&mut visit.keyspace, cursor, prefix, prefixes::STEP));
+        let (next, count) = context
+            .walk(database, |visit| remove_step(&mut visit.keyspace, cursor, prefix, prefixes::STEP))?;
         removed += count;
         if next.number() == start.number() {
-            return removed;
+            return Ok(removed);
         }
         cursor = next;
         tokio::task::yield_now().await;

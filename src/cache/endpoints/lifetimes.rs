@@ -46,7 +46,7 @@ async fn remaining(
         let entry = visit.keyspace.inspect(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
         let seconds = |deadline: u64| deadline.saturating_sub(now) as f64 / 1000.0;
         Ok(Json(Remaining { ttl: entry.deadline().map(seconds) }))
-    })
+    })?
 }
 
 /// Changes the time to live of a key
@@ -95,5 +95,5 @@ fn change(
         }
         visit.keyspace.set_deadline(&key, deadline);
         Ok(StatusCode::NO_CONTENT)
-    })
+    })?
 }

@@ -72,7 +72,7 @@ async fn value(
         let store = visit.keyspace.store();
         let entry = visit.keyspace.read(&key).ok_or_else(|| Problem::new(problems::NO_SUCH_KEY))?;
         OutputValue::of(store, entry).map(|found| (found, now))
-    })?;
+    })??;
     if conditions.are_none() {
         room.admit(found.bytes.len())?;
     }
@@ -166,5 +166,5 @@ async fn remove_value(
             return Err(Problem::new(problems::NO_SUCH_KEY));
         }
         Ok(StatusCode::NO_CONTENT)
-    })
+    })?
 }

@@ -14,7 +14,7 @@ use crate::command::{
 use crate::metrics::ThreadMetrics;
 use crate::refusal::Refusal;
 use crate::store::eviction;
-use crate::store::{Entered, Keyspace, ShardId};
+use crate::store::{Entered, HeldForLong, Keyspace, ShardId};
 
 /// The flags of commands before which memory is looked after: all that may take or change some.
 const MAY_NEED_MEMORY: Flags =
@@ -23,13 +23,17 @@ const MAY_NEED_MEMORY: Flags =
 /// The flags of commands that may write to the keys they declare.
 const MAY_WRITE: Flags = Flags::WRITE.union(Flags::RUNS_SCRIPT);
 
+/// The flags of commands that need more than the shards of their keys, or may.
+const LOOKS_FURTHER: Flags = Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE).union(Flags::SELF_LOCKING);
+
 /// See the module's text.
 pub(super) struct BatchExecutor<'t, 's> {
     /// The call of the command that runs, or ran last: its request and row change, all else is the batch's.
     pub(super) call: Call<'t, 's>,
     /// The client, if the caller is a connection.
     client: Option<&'t mut Client>,
-    gate: Option<Entered<'s>>,
+    /// None while the thread is not inside: only commands that run beside a long script may run then.
+    pub(super) gate: Option<Entered<'s>>,
     pub(super) metrics: &'s ThreadMetrics,
     shard_ids: Vec<ShardId>,
     /// The keys of a command that has several; the memory of a batch of them is asked for at once.
@@ -39,24 +43,25 @@ pub(super) struct BatchExecutor<'t, 's> {
     has_run: bool,
 }
 
-/// Enters the gate, and makes a view of the store for a batch of the caller.
+/// Enters the gate, and makes a view of the store for a batch of the caller.  None if a script that runs for long keeps others
+/// out.
 pub(super) fn enter<'s>(
     services: &'s Services,
     workspace: &mut Workspace,
     leaves_traces: bool,
-) -> (Entered<'s>, Keyspace<'s>) {
+) -> (Option<Entered<'s>>, Keyspace<'s>) {
     workspace.settings.refresh(&services.settings);
     // The time is read inside: entering may have taken long.
-    let gate = services.store.gate().enter(workspace.slot);
+    let gate = services.store.gate().enter_unless_held(workspace.slot);
     let now = services.clock.now();
     (gate, Keyspace::new(&services.store, now, access(&workspace.settings, now, leaves_traces)))
 }
 
 impl<'t, 's> BatchExecutor<'t, 's> {
-    /// The executor of a batch that has entered the gate.
+    /// The executor of a batch that has entered the gate, if it could.
     pub(super) fn new(
         services: &'s Services,
-        (gate, keyspace): (Entered<'s>, &'t mut Keyspace<'s>),
+        (gate, keyspace): (Option<Entered<'s>>, &'t mut Keyspace<'s>),
         workspace: &'t mut Workspace,
         (caller, client): (&'t mut Caller, Option<&'t mut Client>),
         output: &'t mut Output,
@@ -80,7 +85,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             },
             metrics: services.metrics.thread(*slot),
             client,
-            gate: Some(gate),
+            gate,
             shard_ids: Vec::new(),
             all_keys: Vec::new(),
             ticks: clock::ticks(),
@@ -104,6 +109,7 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         match found.row {
             Some(row)
                 if self.call.caller.state.is_empty()
+                    && self.gate.is_some()
                     && row.takes(arguments.len())
                     && !(row.command.flags.intersects(MAY_NEED_MEMORY)
                         && self.call.settings.maxmemory != 0) =>
@@ -195,6 +201,9 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         if state.contains(CallerState::UNAUTHENTICATED) && !flags.contains(Flags::NO_AUTH) {
             return Err(Refusal::NO_AUTHENTICATION);
         }
+        if self.gate.is_none() && !flags.contains(Flags::ALLOW_BUSY) {
+            return Err(self.call.services.busy());
+        }
         let in_transaction = state.contains(CallerState::IN_TRANSACTION);
         if in_transaction && flags.contains(Flags::NO_MULTI) {
             return Err(Refusal::NOT_IN_TRANSACTIONS);
@@ -269,12 +278,22 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         self.call.row = row;
         self.call.arguments = arguments;
         self.has_run = true;
-        if row.command.flags.intersects(Flags::EXCLUSIVE.union(Flags::RUNS_QUEUE)) && self.needs_exclusive() {
-            self.call.first_hash = None;
-            return self.exclusively(Self::run_timed);
+        if row.command.flags.intersects(LOOKS_FURTHER) {
+            if row.command.flags.contains(Flags::SELF_LOCKING)
+                && !self.call.keyspace.store().holds().is_empty()
+            {
+                return self.refuse_busy();
+            }
+            if self.needs_exclusive() {
+                self.call.first_hash = None;
+                return self.exclusively(Self::run_timed);
+            }
         }
         self.call.keyspace.database = self.call.caller.database;
-        self.call.first_hash = self.lock(found);
+        match self.lock(found) {
+            Ok(first_hash) => self.call.first_hash = first_hash,
+            Err(HeldForLong) => return self.refuse_busy(),
+        }
         if row.command.flags.intersects(MAY_WRITE)
             && self.call.keyspace.has_interests()
             && self.lock_further() == Err(TooMany)
@@ -341,6 +360,14 @@ impl<'t, 's> BatchExecutor<'t, 's> {
         });
     }
 
+    /// Refuses the command because of what a script holds that runs for long.
+    #[cold]
+    fn refuse_busy(&mut self) {
+        let (row, refusal) = (self.call.row, self.call.services.busy());
+        self.metrics.command(row.id).rejected.add(1);
+        self.refuse_request(Some(row), refusal);
+    }
+
     /// Serves the commands that wait for keys which were written and are not locked any more.
     #[cold]
     pub(super) fn serve_waiters(&mut self) {
@@ -353,41 +380,46 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             || self.transaction().is_some_and(|transaction| transaction.queue.needs_exclusive())
     }
 
-    /// Calls `run` while no other thread is inside the gate.
+    /// Calls `run` while no other thread is inside the gate; refuses the command if a script does not get out for long.
     #[inline(never)]
     pub(super) fn exclusively(&mut self, run: impl FnOnce(&mut Self)) {
         self.gate = None;
         let (gate, clock) = (self.call.services.store.gate(), &self.call.services.clock);
         let exclusive = gate.enter_exclusive();
         self.call.keyspace.set_now(clock.now());
-        self.call.keyspace.database = self.call.caller.database;
-        self.call.keyspace.set_exclusive(true);
-        run(self);
-        self.call.keyspace.unlock();
-        if self.call.keyspace.has_ready() {
-            self.serve_waiters();
+        match &exclusive {
+            Some(_) => {
+                self.call.keyspace.database = self.call.caller.database;
+                self.call.keyspace.set_exclusive(true);
+                run(self);
+                self.call.keyspace.unlock();
+                if self.call.keyspace.has_ready() {
+                    self.serve_waiters();
+                }
+                self.call.keyspace.set_exclusive(false);
+            }
+            None => self.refuse_busy(),
         }
-        self.call.keyspace.set_exclusive(false);
         drop(exclusive);
-        self.gate = Some(gate.enter(self.call.slot));
+        self.gate = gate.enter_unless_held(self.call.slot);
         self.call.keyspace.set_now(clock.now());
     }
 
     /// Locks the shards of the declared keys and returns the first key's hash.
     #[inline]
-    fn lock(&mut self, found: &Found<'_>) -> Option<u64> {
+    fn lock(&mut self, found: &Found<'_>) -> Result<Option<u64>, HeldForLong> {
         let keys = &self.call.row.command.keys;
         let store = &self.call.services.store;
         let (arguments, database) = (self.call.arguments, self.call.caller.database);
-        let hash = found.key.as_ref()?.hash;
+        let Some(hash) = found.key.as_ref().map(|key| key.hash) else { return Ok(None) };
         debug_assert_eq!(
             Some(hash),
             keys.first_position(arguments).map(|at| store.key(arguments.at(at)).hash)
         );
         if keys.is_one() {
             // Not the shard that was looked up: an earlier command of the batch may have changed the database.
-            self.call.keyspace.lock_one(store.shard_of(database, hash));
-            return Some(hash);
+            self.call.keyspace.lock_one_unless_held(store.shard_of(database, hash))?;
+            return Ok(Some(hash));
         }
         self.shard_ids.clear();
         self.all_keys.clear();
@@ -399,8 +431,8 @@ impl<'t, 's> BatchExecutor<'t, 's> {
             self.all_keys.push(FoundKey { hash, shard });
         }
         lookup::prefetch(store, self.all_keys.iter().copied().take(BATCH_LIMIT));
-        self.call.keyspace.lock_many(&mut self.shard_ids);
-        Some(hash)
+        self.call.keyspace.lock_many_unless_held(&mut self.shard_ids)?;
+        Ok(Some(hash))
     }
 
     #[inline]

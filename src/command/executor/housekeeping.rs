@@ -32,6 +32,14 @@ impl Executor {
         self.services.fan_out.deliver(&mut self.workspace.effects);
     }
 
+    /// Ends the waits whose end a script has put off.
+    pub fn end_postponed(&mut self) {
+        if !self.services.store.holds().has_all() {
+            let postponed = std::mem::take(&mut *self.services.postponed.lock());
+            postponed.into_iter().for_each(|blocked| self.cancel(blocked));
+        }
+    }
+
     /// Frees the memory of expired keys, for the shards that this thread looks after, in steps of bounded length.
     /// Returns the number of keys it has removed.
     pub fn expire(&mut self) -> usize {
@@ -40,11 +48,10 @@ impl Executor {
             return 0;
         }
         self.workspace.settings.refresh(&services.settings);
-        let gate = services.store.gate().enter(self.workspace.slot);
+        let Some(gate) = services.store.gate().enter_unless_held(self.workspace.slot) else { return 0 };
         let began = services.clock.now();
         let access = access(&self.workspace.settings, began, true);
-        let (removed, memory) =
-            services.store.expire_due(self.workspace.slot, &mut self.expiry_cursor, &access);
+        let (removed, memory) = services.store.expire_due(self.share, &mut self.expiry_cursor, &access);
         drop(gate);
         services.add_memory(memory);
         let threshold = self.workspace.settings.latency_monitor_threshold;
@@ -70,7 +77,7 @@ impl Executor {
     pub fn evict(&mut self) -> bool {
         let services = &*self.services;
         self.workspace.settings.refresh(&services.settings);
-        let _gate = services.store.gate().enter(self.workspace.slot);
+        let Some(_gate) = services.store.gate().enter_unless_held(self.workspace.slot) else { return false };
         let access = access(&self.workspace.settings, services.clock.now(), true);
         self.eviction.step(&services.store, &self.workspace.settings, &mut self.workspace.random, &access)
     }

@@ -53,6 +53,8 @@ pub const OUTPUT_MAX: usize = 1024 * 1024;
 pub struct Executor {
     services: Arc<Services>,
     workspace: Workspace,
+    /// The number of the worker whose share of active expiry it has.
+    share: usize,
     /// Where the next step of active expiry begins.
     expiry_cursor: usize,
     /// Ticks since ended subscriptions were looked for.
@@ -100,7 +102,12 @@ impl Executor {
             settings: services.settings.snapshot(),
         };
         let eviction = eviction::Housekeeping::default();
-        Executor { services, workspace, expiry_cursor: 0, ticks: 0, eviction }
+        Executor { services, workspace, share: slot, expiry_cursor: 0, ticks: 0, eviction }
+    }
+
+    /// The same for a thread that does a worker's share of expiry.
+    pub fn with_share(self, share: usize) -> Executor {
+        Executor { share, ..self }
     }
 
     /// What all threads share.
@@ -303,32 +310,38 @@ impl Executor {
         blocked.poll(waker, output, &mut self.workspace.continuation)
     }
 
-    /// Ends the waiting of a command.
-    pub fn cancel(&mut self, blocked: &dyn BlockedCommand) {
-        self.visit(|services, keyspace, effects| blocked.cancel(services, keyspace, effects));
+    /// Ends the waiting of a command: later, if a script keeps this thread from the store for long.
+    pub fn cancel(&mut self, blocked: Box<dyn BlockedCommand>) {
+        if self.visit(|services, keyspace, effects| blocked.cancel(services, keyspace, effects)).is_none() {
+            self.services.postponed.lock().push(blocked);
+        }
     }
 
-    /// Ends the waiting of a command without an answer; false if its answer is on its way, which is then to be polled for.
+    /// Ends the waiting of a command without an answer; false if its answer is on its way, which is then to be polled for, or
+    /// if a script keeps this thread from the store for long.
     pub fn cut_short(&mut self, blocked: &mut dyn BlockedCommand) -> bool {
-        self.visit(|services, keyspace, effects| blocked.cut_short(services, keyspace, effects))
+        let cut = self.visit(|services, keyspace, effects| blocked.cut_short(services, keyspace, effects));
+        cut.unwrap_or(false)
     }
 
-    /// Lets `step` work on the store within the gate, without a command.
-    fn visit<R>(&mut self, step: impl FnOnce(&Services, &mut Keyspace<'_>, &mut Effects) -> R) -> R {
+    /// Lets `step` work on the store within the gate, without a command; none if a script keeps this thread out for long.
+    fn visit<R>(&mut self, step: impl FnOnce(&Services, &mut Keyspace<'_>, &mut Effects) -> R) -> Option<R> {
         let Executor { services, workspace, .. } = self;
         let (gate, mut keyspace) = batch::enter(services, workspace, true);
+        let gate = gate?;
         let result = step(services, &mut keyspace, &mut workspace.effects);
         services.key_waiters.serve(&mut keyspace);
         services.settle(workspace.slot, &mut keyspace);
         keyspace.free_discarded();
         drop(gate);
         services.fan_out.deliver(&mut workspace.effects);
-        result
+        Some(result)
     }
 
     /// Ends the transaction of a client that has gone, and all that it holds in services.
     pub fn disconnect(&mut self, client: &mut Client) {
         let Executor { services, workspace, .. } = self;
+        // A script that keeps this thread out holds nothing that is needed here.
         let (gate, mut keyspace) = batch::enter(services, workspace, true);
         client.forget_transaction(&mut keyspace);
         for service in services.rows {

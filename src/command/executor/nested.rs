@@ -24,6 +24,13 @@ pub struct Inside {
     pub is_lasting: bool,
 }
 
+impl Inside {
+    /// Whether they have written anything.
+    pub fn has_written(&self) -> bool {
+        self.is_lasting || !self.undo.is_empty()
+    }
+}
+
 /// What became of a command inside another one.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Executed {
@@ -103,9 +110,8 @@ impl<'s> Call<'_, 's> {
         // Nothing can be evicted under the locks that are held.
         let limit = self.settings.maxmemory;
         // Once something is written, the rest is let through, so that nothing stays half done.
-        let has_written = inside.is_lasting || !inside.undo.is_empty();
         let may_need_memory =
-            limit != 0 && flags.contains(Flags::DENYOOM) && !inside.allows_oom && !has_written;
+            limit != 0 && flags.contains(Flags::DENYOOM) && !inside.allows_oom && !inside.has_written();
         if may_need_memory && services.store.evictable_memory() > limit {
             return Err(Refusal::OUT_OF_MEMORY);
         }
@@ -124,7 +130,10 @@ impl<'s> Call<'_, 's> {
         let looks_beyond = flags.contains(Flags::SELF_LOCKING) || row.needs_store(arguments);
         let is_ready = may_be_undone && !looks_beyond && self.keep(row, arguments, inside);
         if self.keyspace.is_exclusive() {
-            inside.is_lasting |= !is_ready;
+            if !is_ready {
+                inside.is_lasting = true;
+                inside.undo = Undo::default();
+            }
             return true;
         }
         is_ready

@@ -11,7 +11,7 @@ use super::lookup;
 use crate::clock;
 use crate::command::{Call, Client, Flags, Handler, LongRequest, PlacedKey, Row, database_number};
 use crate::refusal::Refusal;
-use crate::store::ShardId;
+use crate::store::{HeldForLong, ShardId};
 
 /// Memory that a queued argument takes besides its bytes, the command's share included.
 const ARGUMENT_OVERHEAD: usize = 32;
@@ -67,9 +67,12 @@ impl Queue {
     }
 
     /// Locks the shards of all keys of the queue, and `shards` too, unless `call` has the store alone.
-    pub fn lock(&self, call: &mut Call<'_, '_>, mut shards: Vec<ShardId>) {
+    ///
+    /// # Errors
+    /// If a script that runs for long holds one of them; the queue cannot run.
+    pub fn lock(&self, call: &mut Call<'_, '_>, mut shards: Vec<ShardId>) -> Result<(), Refusal> {
         if call.keyspace.is_exclusive() {
-            return;
+            return Ok(());
         }
         let store = call.keyspace.store();
         let mut keys: Vec<PlacedKey> = Vec::new();
@@ -88,11 +91,13 @@ impl Queue {
                 database = selected;
             }
         }
-        call.keyspace.lock_many(&mut shards);
+        let locked = call.keyspace.lock_many_unless_held(&mut shards);
+        locked.map_err(|HeldForLong| discarded(&call.services.busy()))?;
         if call.services.key_waiters.have_further_keys() {
             // Of too many further keys some are locked once the queue has run, by `KeyWaiters::serve`.
             let _ = call.services.key_waiters.lock_further(call.keyspace, &shards, &keys);
         }
+        Ok(())
     }
 
     /// Runs the queue, whose shards are locked, inside `call`, and writes an array of the replies.  Time stands still.
@@ -127,6 +132,9 @@ pub(super) fn discarded(reason: &Refusal) -> Refusal {
 impl<'s> BatchExecutor<'_, 's> {
     /// See [`Executor::run_transaction`](super::Executor::run_transaction).
     pub(super) fn run_transaction(&mut self, requests: &[OwnedArguments]) {
+        if self.gate.is_none() {
+            return self.refuse(&discarded(&self.call.services.busy()));
+        }
         let mut queue = Queue::default();
         for request in requests {
             match self.queueable(request.as_arguments()) {
@@ -164,7 +172,9 @@ impl<'s> BatchExecutor<'_, 's> {
     fn run_queue(&mut self, queue: &Queue) {
         self.call.row = self.call.services.commands.queue_runner();
         self.metrics.command(self.call.row.id).calls.add(1);
-        queue.lock(&mut self.call, Vec::new());
-        queue.run(&mut self.call, None);
+        match queue.lock(&mut self.call, Vec::new()) {
+            Ok(()) => queue.run(&mut self.call, None),
+            Err(refusal) => self.refuse(&refusal),
+        }
     }
 }

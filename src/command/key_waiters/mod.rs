@@ -251,7 +251,9 @@ impl Registered {
         let (store, database) = (keyspace.store(), self.database);
         for key in &self.wait.keys {
             let shard = store.shard_of(database, store.key(key).hash);
-            keyspace.with_shard(shard, |shard, _| shard.end_wait(key, self.wait.value_type, self.id));
+            // An interest that stays goes when it is met.
+            keyspace
+                .with_shard_unless_held(shard, |shard| shard.end_wait(key, self.wait.value_type, self.id));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::delivery::Effects;
 use crate::lock_order::{Mutex, rank};
 use crate::random::Random;
 use crate::store::eviction;
-use crate::store::{AccessContext, Key, Keyspace};
+use crate::store::{AccessContext, HeldForLong, Key, Keyspace};
 
 /// The context of one thread's endpoints.  Cheap to clone.
 ///
@@ -94,18 +94,26 @@ impl Context {
     }
 
     /// Runs `step` with the shards of all `keys` in `database` locked, so that others see it whole.
-    pub fn read<R>(&self, database: usize, keys: &[&[u8]], step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+    ///
+    /// # Errors
+    /// If a script that runs for long holds one of them.
+    pub fn read<R>(
+        &self,
+        database: usize,
+        keys: &[&[u8]],
+        step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+    ) -> Result<R, Problem> {
         self.enter(|visit| {
             visit.keyspace.database = database;
-            lock(visit, database, keys);
-            step(visit)
+            lock(visit, database, keys)?;
+            Ok(step(visit))
         })
     }
 
     /// As [`Context::read`], for steps that may need memory: makes room first.
     ///
     /// # Errors
-    /// If the memory for data is used up and nothing may be evicted.
+    /// If the memory for data is used up and nothing may be evicted, or a script that runs for long holds a key.
     pub fn write<R>(
         &self,
         database: usize,
@@ -119,32 +127,47 @@ impl Context {
                 return Err(Problem::new(problems::OUT_OF_MEMORY));
             }
             visit.keyspace.database = database;
-            lock(visit, database, keys);
+            lock(visit, database, keys)?;
             Ok(step(visit))
         })
     }
 
     /// Runs `step` with nothing locked: for scans of the store shard by shard, and for services that lock themselves.
-    pub fn walk<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+    ///
+    /// # Errors
+    /// If a script that runs for long holds keys.
+    pub fn walk<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> Result<R, Problem> {
+        if !self.0.services.store.holds().is_empty() {
+            return Err(Problem::new(problems::BUSY));
+        }
         self.enter(|visit| {
             visit.keyspace.database = database;
-            step(visit)
+            Ok(step(visit))
         })
     }
 
     /// Runs `step` while no other thread is at the store, for steps that touch all keys and must be seen whole.  Shards are locked
     /// as they are met.
-    pub fn exclusive<R>(&self, database: usize, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
+    ///
+    /// # Errors
+    /// If a script that runs for long is there.
+    pub fn exclusive<R>(
+        &self,
+        database: usize,
+        step: impl FnOnce(&mut Visit<'_, '_>) -> R,
+    ) -> Result<R, Problem> {
         let gate = self.0.services.store.gate().enter_exclusive();
-        self.run(gate, |visit| {
+        let gate = gate.ok_or_else(|| Problem::new(problems::BUSY))?;
+        Ok(self.run(gate, |visit| {
             visit.keyspace.set_exclusive(true);
             visit.keyspace.database = database;
             step(visit)
-        })
+        }))
     }
 
-    fn enter<R>(&self, step: impl FnOnce(&mut Visit<'_, '_>) -> R) -> R {
-        self.run(self.0.services.store.gate().enter(self.0.slot), step)
+    fn enter<R>(&self, step: impl FnOnce(&mut Visit<'_, '_>) -> Result<R, Problem>) -> Result<R, Problem> {
+        let gate = self.0.services.store.gate().enter_unless_held(self.0.slot);
+        self.run(gate.ok_or_else(|| Problem::new(problems::BUSY))?, step)
     }
 
     /// Runs `step` inside `gate`, then leaves it and delivers the step's effects.
@@ -172,12 +195,13 @@ impl Context {
     }
 }
 
-fn lock(visit: &mut Visit<'_, '_>, database: usize, keys: &[&[u8]]) {
+fn lock(visit: &mut Visit<'_, '_>, database: usize, keys: &[&[u8]]) -> Result<(), Problem> {
     let store = &visit.services.store;
     let shard = |key: &&[u8]| store.shard_of(database, store.key(key).hash);
-    match keys {
-        [] => {}
-        [key] => visit.keyspace.lock_one(shard(key)),
-        keys => visit.keyspace.lock_many(&mut keys.iter().map(shard).collect::<Vec<_>>()),
-    }
+    let locked = match keys {
+        [] => Ok(()),
+        [key] => visit.keyspace.lock_one_unless_held(shard(key)),
+        keys => visit.keyspace.lock_many_unless_held(&mut keys.iter().map(shard).collect::<Vec<_>>()),
+    };
+    locked.map_err(|HeldForLong| Problem::new(problems::BUSY))
 }

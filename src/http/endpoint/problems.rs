@@ -41,6 +41,9 @@ problems! {
          value that is not allowed.  `field` names it, and `allowed` says what is allowed.";
     INVALID_REQUEST = BAD_REQUEST "invalid-request" "The request is not well-formed":
         "The request breaks a rule of HTTP; the detail names it.";
+    BUSY = SERVICE_UNAVAILABLE "busy" "A script that runs for long holds the data":
+        "A script of another client has run for longer than busy-reply-threshold, and holds the keys of this request or \
+         all keys.  Nothing was changed: try again, or stop the script with SCRIPT KILL.";
     UNAUTHORIZED = UNAUTHORIZED "unauthorized" "Authentication is required":
         "A password is set, and the request has none or a wrong one.  Send it by Basic authentication with the \
          user `default` or none, or as `Authorization: Bearer PASSWORD`.  Where a page cannot do so, POST /tickets \

@@ -254,7 +254,7 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         if let Some(command) = self.blocked.take() {
-            self.executor.cancel(&*command);
+            self.executor.cancel(command);
         }
         // The last first: a retry of a request goes before the request.
         for held in self.ran.iter_mut().rev().flat_map(|ran| ran.held.iter_mut().rev()) {

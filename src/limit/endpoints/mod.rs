@@ -35,7 +35,8 @@ fn run<'o, O: Operation<'o>>(
     operation: O,
 ) -> Result<O::Answer, Problem> {
     let services = context.services();
-    Ok(context.walk(0, |visit| services.run_limit(operation, policies, &mut visit.keyspace, visit.slot))?)
+    Ok(context
+        .walk(0, |visit| services.run_limit(operation, policies, &mut visit.keyspace, visit.slot))??)
 }
 
 /// Makes a change of an operator, and returns how many entries it changed once the disk has the change.

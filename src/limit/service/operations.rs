@@ -2,7 +2,7 @@
 
 use super::counters::StoredCounters;
 use crate::clock::Now;
-use crate::command::{Awaited, Services};
+use crate::command::{Awaited, CLOSED_PAUSE, Services};
 use crate::delivery::Effects;
 use crate::limit::limiter::Limiter;
 use crate::limit::operation::{LimitError, Operation};
@@ -75,6 +75,10 @@ impl Services {
 
     /// Ends the reservations whose time is over, and decides the waiters that may be admitted by now.
     pub fn advance_limits(&self, now: Now) {
+        if !self.store.gate().is_open(self.timekeeper) {
+            // The thread that keeps the time for all services does not wait here.
+            return self.alarm.set(now.after(CLOSED_PAUSE).millis());
+        }
         let (timestamp, limits) = (nanos(now), &self.limits);
         for _ in 0..STEPS_MAX {
             let Some(reservation) = limits.reservations.close_due(timestamp) else { break };

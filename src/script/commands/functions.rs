@@ -7,7 +7,7 @@ use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::glob::Pattern;
 use crate::refusal::Refusal;
 use crate::script::libraries::{Change, ENGINE, Joining, Library};
-use crate::script::loading;
+use crate::script::{Kind, loading};
 use crate::wait::Barrier;
 
 const FUNCTION: Command =
@@ -59,7 +59,7 @@ pub const COMMANDS: &[Command] = &[Command {
             name: "kill",
             summary: "Terminates a function during execution.",
             flags: Flags::NOSCRIPT.union(Flags::ALLOW_BUSY),
-            handler: Handler::Data(|_| Err(Refusal::NOT_BUSY)),
+            handler: Handler::Data(kill),
             ..FUNCTION
         },
         Command {
@@ -229,6 +229,12 @@ fn describe(library: &Library, with_code: bool, output: &mut Output) {
         output.bulk(b"library_code");
         output.bulk(&library.code);
     }
+}
+
+fn kill(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.services.supervisor.kill(Kind::Function)?;
+    call.output.ok();
+    Ok(())
 }
 
 fn stats(call: &mut Call<'_, '_>) -> Result<(), Refusal> {

@@ -2,8 +2,8 @@
 
 use crate::command::{Call, Command, Flags, Group, Handler};
 use crate::refusal::Refusal;
-use crate::script::running;
 use crate::script::texts::id_from;
+use crate::script::{Kind, running};
 
 const SCRIPT: Command =
     Command { group: Group::Scripting, since: "2.6.0", flags: Flags::NOSCRIPT, ..Command::ROW };
@@ -53,7 +53,7 @@ pub const COMMANDS: &[Command] = &[Command {
             name: "kill",
             summary: "Terminates a server-side Lua script during execution.",
             flags: Flags::NOSCRIPT.union(Flags::ALLOW_BUSY),
-            handler: Handler::Data(|_| Err(Refusal::NOT_BUSY)),
+            handler: Handler::Data(kill),
             ..SCRIPT
         },
         Command {
@@ -96,6 +96,12 @@ fn flush(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
     }
     call.services.scripts.flush();
+    call.output.ok();
+    Ok(())
+}
+
+fn kill(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
+    call.services.supervisor.kill(Kind::Script)?;
     call.output.ok();
     Ok(())
 }

@@ -30,8 +30,8 @@ use super::library::Resets;
 use super::number_text::general_text;
 use super::program::Program;
 use super::raised::Raised;
+use super::supervision::{Stop, Watch};
 use super::texts::{Script, ScriptId, Scripts};
-use crate::clock::Clock;
 use libraries::Loaded;
 use sandbox::World;
 
@@ -82,10 +82,10 @@ struct Progress {
     chance: Cell<u64>,
     /// The run is to end, whatever the script would catch.
     is_aborted: Cell<bool>,
-    /// When the run is to end, and by which clock, as long as all it did can be undone.
-    end: RefCell<Option<(Arc<Clock>, u64)>>,
-    /// The run has come to that time.
-    is_too_long: Cell<bool>,
+    /// Watches over the run.
+    watch: RefCell<Option<Watch>>,
+    /// Why the run is stopped, and where it was.
+    stop: RefCell<Option<(Stop, Option<Place>)>>,
     /// The error that has ended the script.
     failure: RefCell<Option<Failure>>,
 }
@@ -95,18 +95,23 @@ struct Failure {
     /// An error reply without its leading `-`.
     message: Vec<u8>,
     /// Where the script was: ` script: …, on @user_script:1.` needs both.
-    place: Option<(String, i64)>,
+    place: Option<Place>,
 }
 
+/// A source and a line in it.
+type Place = (String, i64);
+
 impl Progress {
-    /// Ends the run if its time is over: called every so many instructions.
-    fn look_at_clock(&self) -> mlua::Result<()> {
-        let is_over = self.end.borrow().as_ref().is_some_and(|(clock, end)| clock.now().millis() >= *end);
-        if is_over {
-            self.is_too_long.set(true);
-            return Err(Raised::Aborted.into());
-        }
-        Ok(())
+    /// Ends the run if it is to be stopped: called every so many instructions.
+    fn look(&self, lua: &Lua) -> mlua::Result<()> {
+        let looked = self.watch.borrow().as_ref().map_or(Ok(()), Watch::look);
+        looked.map_err(|stop| self.stop(stop, sandbox::place_in_script(lua, 0)))
+    }
+
+    /// Notes that the run is stopped, and returns the error that ends it.
+    fn stop(&self, stop: Stop, place: Option<Place>) -> mlua::Error {
+        self.stop.borrow_mut().get_or_insert((stop, place));
+        Raised::Aborted.into()
     }
 }
 
@@ -114,8 +119,8 @@ impl Progress {
 pub(crate) struct Limits {
     /// Bytes of memory.
     pub(crate) memory: usize,
-    /// The time at which it is ended, in milliseconds of the clock; none if it may take as long as it likes.
-    pub(crate) end: Option<(Arc<Clock>, u64)>,
+    /// Watches over the rest.
+    pub(super) watch: Watch,
 }
 
 /// Memory for the arguments and the reply of a command.
@@ -136,16 +141,17 @@ pub(crate) enum Ended {
     Failed(Vec<u8>),
     /// A command has ended it.
     Aborted,
-    /// It has run for too long.
-    TooLong,
+    /// It was stopped here, which is the end of a message about it.
+    Stopped(Stop, String),
 }
 
 /// What became of a command that a script has called.
 pub(crate) enum Called {
     /// Its reply is written, which may be an error.
-    Replied,
-    /// The same, and what it did cannot be undone.
-    Lasting,
+    Replied {
+        /// The script has written something by now.
+        has_written: bool,
+    },
     /// The run ends here.
     Abort,
 }
@@ -218,7 +224,7 @@ impl Engine {
         self.begin(limits);
         let ended = self.try_to_run(program, keys, arguments, memory_limit, commands);
         let _ = self.lua.set_memory_limit(0);
-        self.progress.end.take();
+        self.progress.watch.take();
         ended.unwrap_or_else(|error| {
             let message = Raised::of(&error).to_string();
             Ended::Failed(format!("ERR {message}").into_bytes())
@@ -247,8 +253,8 @@ impl Engine {
         progress.is_resp3.set(false);
         progress.chance.set(chance::FIRST);
         progress.is_aborted.set(false);
-        progress.is_too_long.set(false);
-        *progress.end.borrow_mut() = limits.end;
+        progress.stop.take();
+        *progress.watch.borrow_mut() = Some(limits.watch);
         progress.failure.take();
         self.resets.follow();
     }
@@ -291,8 +297,11 @@ impl Engine {
             run.call((function, keys, arguments, plain, protected))
         })?;
         self.lua.set_memory_limit(0)?;
-        if self.progress.is_too_long.get() {
-            return Ok(Ended::TooLong);
+        if let Some((stop, place)) = self.progress.stop.take() {
+            return Ok(Ended::Stopped(
+                stop,
+                place.map_or_else(String::new, |place| shown_place(program, &place)),
+            ));
         }
         if self.progress.is_aborted.get() {
             return Ok(Ended::Aborted);
@@ -305,9 +314,8 @@ impl Engine {
         Ok(Ended::Failed(failure.map_or_else(
             || [b"ERR ", text_of(&result).as_slice()].concat(),
             |Failure { mut message, place }| {
-                if let Some((source, line)) = place {
-                    let name = String::from_utf8_lossy(program.name());
-                    message.extend(format!(" script: {name}, on {source}:{line}.").bytes());
+                if let Some(place) = place {
+                    message.extend(shown_place(program, &place).bytes());
                 }
                 message
             },
@@ -349,9 +357,13 @@ impl Engine {
         let version = if self.progress.is_resp3.get() { Version::Resp3 } else { Version::Resp2 };
         output.clear();
         output.set_version(version);
+        let watch = self.progress.watch.borrow();
+        if let Some(Err(stop)) = watch.as_ref().map(Watch::look_for_kill) {
+            return Err(self.progress.stop(stop, sandbox::place_in_script(lua, 1)));
+        }
         match commands.call(Arguments::new(bytes, spans), output) {
-            Called::Replied => (),
-            Called::Lasting => drop(self.progress.end.take()),
+            Called::Replied { has_written: true } => watch.iter().for_each(Watch::note_written),
+            Called::Replied { has_written: false } => (),
             Called::Abort => {
                 self.progress.is_aborted.set(true);
                 return Err(Raised::Aborted.into());
@@ -374,6 +386,11 @@ impl Engine {
         }
         result
     }
+}
+
+/// Where a script has ended, as messages about that end.
+fn shown_place(program: Program<'_>, (source, line): &Place) -> String {
+    format!(" script: {}, on {source}:{line}.", String::from_utf8_lossy(program.name()))
 }
 
 /// Gathers the arguments of a command; false if one is neither a string nor a number.

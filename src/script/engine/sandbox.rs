@@ -58,8 +58,8 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let looking = Rc::clone(progress);
     let registrar = Rc::<Registrar>::default();
     let loading = Rc::clone(&registrar);
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |_, _| {
-        looking.look_at_clock().and_then(|()| loading.look_at_clock()).map(|()| VmState::Continue)
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |lua, _| {
+        looking.look(lua).and_then(|()| loading.look_at_clock()).map(|()| VmState::Continue)
     })?;
     let globals = lua.globals();
     for name in REMOVED {
@@ -224,12 +224,11 @@ fn note_failure(lua: &Lua, value: &Value, progress: &Progress) {
         },
         (None, other) => [b"ERR ", super::text_of(other).as_slice()].concat(),
     };
-    *progress.failure.borrow_mut() = Some(Failure { message, place: failing_place(lua) });
+    *progress.failure.borrow_mut() = Some(Failure { message, place: place_in_script(lua, 1) });
 }
 
-/// The script's source and line: those of the function that has failed, or of its caller if it was not written in Lua.
-fn failing_place(lua: &Lua) -> Option<(String, i64)> {
-    let mut level = 1;
+/// The script's source and line: those of the function at this level of the stack, or of its caller if it was not written in Lua.
+pub(super) fn place_in_script(lua: &Lua, mut level: usize) -> Option<(String, i64)> {
     let mut has_skipped = false;
     loop {
         let (is_of_lua, is_of_prelude, source, line) = lua.inspect_stack(level, |frame| {

@@ -82,7 +82,8 @@ impl Housekeeping {
         let Some(database) = self.databases_to_tidy.checked_sub(1) else { return };
         self.databases_to_tidy = database;
         for id in store.shards(database) {
-            let mut guard = store.lock(id);
+            // One that is left out adapts when it evicts.
+            let Some(mut guard) = store.lock_unless_held(id) else { continue };
             guard.shard().adapt(access);
             store.add_memory(guard.unlock().growth);
         }

@@ -139,9 +139,10 @@ impl<'h> VictimSearch<'h> {
         *self.random = random;
     }
 
-    /// Locks a shard for `act`.  If keys had expired there, these go instead, and true is returned.
+    /// Locks a shard for `act`.  If keys had expired there, these go instead, and true is returned.  Nothing happens if a
+    /// script that runs for long holds it.
     fn visit(&mut self, id: ShardId, act: impl FnOnce(&mut Shard, &mut Vec<u8>)) -> bool {
-        let mut guard = self.store.lock(id);
+        let Some(mut guard) = self.store.lock_unless_held(id) else { return false };
         let expired = guard.shard().expire_due(self.access, EXPIRED_PER_VISIT) > 0;
         if !expired {
             act(guard.shard(), &mut self.key);

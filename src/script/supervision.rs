@@ -1,0 +1,226 @@
+//! Watching over the scripts that run: their limits, and what becomes of the clients that they keep waiting.
+//!
+//! A run looks here every so many instructions ([`Watch::look`]).  Once it is over `busy-reply-threshold` it is listed, what it
+//! holds is noted for others, and another thread serves this thread's clients.  A thread that nobody can stand in for stops
+//! the script instead.
+
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use crate::clock::{Clock, Now};
+use crate::lock_order::{Mutex, rank};
+use crate::refusal::Refusal;
+use crate::stand_in::{self, Cover};
+use crate::store::{Hold, LongHolds};
+
+/// Milliseconds that a script may take on a thread that stands in for another one: the clients of both wait for it.
+const STAND_IN_PATIENCE: u64 = 50;
+
+/// What runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A script of EVAL and its kin.
+    Script,
+    /// A function of a library.
+    Function,
+}
+
+/// See the head of the file.
+pub struct Supervisor {
+    clock: Arc<Clock>,
+    holds: Arc<LongHolds>,
+    /// The scripts over the threshold.
+    runs: Mutex<Vec<Arc<LongRun>>, { rank::LONG_RUNS }>,
+    /// When the last script ends since the server stops, in milliseconds.
+    all_end_by: AtomicU64,
+}
+
+/// A script that runs for long.
+#[derive(Debug)]
+struct LongRun {
+    kind: Kind,
+    has_written: AtomicBool,
+    is_killed: AtomicBool,
+}
+
+/// Why a script is stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stop {
+    /// A client has asked for it.
+    Killed,
+    /// Its time is over.
+    TooLong,
+    /// It would keep other clients waiting, and its thread stands in for another one.
+    Busy,
+    /// It would keep other clients waiting, and nobody can stand in for its thread.
+    NotRelieved,
+    /// The server stops.
+    ServerEnds,
+}
+
+/// A script that runs.
+pub(super) struct Watch {
+    supervisor: Arc<Supervisor>,
+    kind: Kind,
+    slot: usize,
+    hold: Cell<Option<Hold>>,
+    began: u64,
+    /// The milliseconds after which others are served beside it.
+    threshold: u64,
+    /// The milliseconds after which it is stopped.
+    limit: u64,
+    has_written: Cell<bool>,
+    /// Its entry in the list, once it has run for long.
+    long_run: OnceCell<Arc<LongRun>>,
+}
+
+impl Supervisor {
+    /// The supervisor of the scripts that work on the store whose holds these are.
+    pub fn new(clock: Arc<Clock>, holds: Arc<LongHolds>) -> Supervisor {
+        Supervisor { clock, holds, runs: Mutex::default(), all_end_by: AtomicU64::new(u64::MAX) }
+    }
+
+    /// What clients are told that need what a script holds.
+    pub fn busy(&self) -> Refusal {
+        match self.runs.lock().first().map(|run| run.kind) {
+            Some(Kind::Function) => Refusal::BUSY_FUNCTION,
+            Some(Kind::Script) | None => Refusal::BUSY_SCRIPT,
+        }
+    }
+
+    /// Stops the scripts of a kind that run for long and have written nothing.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn kill(&self, kind: Kind) -> Result<(), Refusal> {
+        let runs = self.runs.lock();
+        if runs.is_empty() {
+            return Err(Refusal::NOT_BUSY);
+        }
+        let mut of_kind = runs.iter().filter(|run| run.kind == kind).peekable();
+        if of_kind.peek().is_none() {
+            drop(runs);
+            return Err(self.busy());
+        }
+        let mut is_done = false;
+        for run in of_kind.filter(|run| !run.has_written.load(Relaxed)) {
+            run.is_killed.store(true, Relaxed);
+            is_done = true;
+        }
+        if is_done { Ok(()) } else { Err(Refusal::UNKILLABLE) }
+    }
+
+    /// The server stops: scripts that run for long end at once, and all others at this time at the latest.
+    pub fn end_all_by(&self, time: Now) {
+        self.all_end_by.store(time.millis(), Relaxed);
+    }
+}
+
+impl Watch {
+    /// Watches a script that begins now on the thread of this slot, holds this, and may take these milliseconds until others
+    /// are served beside it and until it is stopped.
+    pub(super) fn new(
+        supervisor: &Arc<Supervisor>,
+        kind: Kind,
+        (slot, hold): (usize, Hold),
+        (threshold, limit): (u64, u64),
+    ) -> Watch {
+        Watch {
+            supervisor: Arc::clone(supervisor),
+            kind,
+            slot,
+            hold: Cell::new(Some(hold)),
+            began: supervisor.clock.now().millis(),
+            threshold,
+            limit,
+            has_written: Cell::new(false),
+            long_run: OnceCell::new(),
+        }
+    }
+
+    /// Notes that the script has written, so that clients cannot stop it any more.
+    pub(super) fn note_written(&self) {
+        self.has_written.set(true);
+        if let Some(run) = self.long_run.get() {
+            run.has_written.store(true, Relaxed);
+        }
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// If the script is to be stopped.
+    pub(super) fn look(&self) -> Result<(), Stop> {
+        self.look_for_kill()?;
+        let now = self.supervisor.clock.now().millis();
+        let taken = now.saturating_sub(self.began);
+        let all_end_by = self.supervisor.all_end_by.load(Relaxed);
+        let is_long = self.long_run.get().is_some() || taken >= self.threshold;
+        if now >= all_end_by || (is_long && all_end_by != u64::MAX) {
+            return Err(Stop::ServerEnds);
+        }
+        if taken >= self.limit {
+            return Err(Stop::TooLong);
+        }
+        match self.long_run.get() {
+            Some(_) => Ok(()),
+            None => self.relieve(taken),
+        }
+    }
+
+    /// Looks whether a client has asked for the end.
+    ///
+    /// # Errors
+    /// If one has.
+    pub(super) fn look_for_kill(&self) -> Result<(), Stop> {
+        match self.long_run.get() {
+            Some(run) if run.is_killed.load(Relaxed) => Err(Stop::Killed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has others served once the script has run for long.
+    fn relieve(&self, taken: u64) -> Result<(), Stop> {
+        let cover = stand_in::cover();
+        let patience =
+            if cover == Cover::Away { self.threshold.min(STAND_IN_PATIENCE) } else { self.threshold };
+        if taken < patience {
+            return Ok(());
+        }
+        match cover {
+            Cover::Never => return Err(Stop::NotRelieved),
+            Cover::Away => return Err(Stop::Busy),
+            Cover::Free => (),
+        }
+        let run = Arc::new(LongRun {
+            kind: self.kind,
+            has_written: AtomicBool::new(self.has_written.get()),
+            is_killed: AtomicBool::new(false),
+        });
+        let supervisor = &self.supervisor;
+        if let Some(hold) = self.hold.take() {
+            supervisor.holds.note(self.slot, hold);
+        }
+        supervisor.runs.lock().push(Arc::clone(&run));
+        // It is listed first, so that clients that are served from here on can have it stopped.
+        let _ = self.long_run.set(run);
+        if !stand_in::call() {
+            return Err(Stop::Busy);
+        }
+        tracing::warn!(
+            milliseconds = taken,
+            "a script is still running: clients that need what it holds are told BUSY, and SCRIPT KILL stops it"
+        );
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(run) = self.long_run.get() {
+            self.supervisor.runs.lock().retain(|other| !Arc::ptr_eq(other, run));
+            self.supervisor.holds.forget(self.slot);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A thread that something holds up for long lets another one stand in for it.
+//!
+//! A worker registers how its connections are handed over.  A script that runs for long, and a wait for what such a script
+//! holds, call the stand-in from wherever they are, and know neither workers nor connections.
+
+use std::cell::RefCell;
+
+/// The means of a thread to be relieved.
+pub trait StandIn {
+    /// Whether another thread is free to stand in.
+    fn is_free(&self) -> bool;
+
+    /// Leaves everything but the work in hand to that thread; false if none is free.  Nothing happens if that is done
+    /// already.
+    fn take_over(&self) -> bool;
+}
+
+/// Who could stand in for a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cover {
+    /// Another thread, which is free.
+    Free,
+    /// Nobody just now: this thread stands in itself.
+    Away,
+    /// Nobody ever.
+    Never,
+}
+
+thread_local! {
+    static STAND_IN: RefCell<Option<Box<dyn StandIn>>> = const { RefCell::new(None) };
+}
+
+/// Says how this thread is relieved from now on.
+pub fn register(stand_in: Box<dyn StandIn>) {
+    STAND_IN.set(Some(stand_in));
+}
+
+/// Who could stand in for this thread.
+pub fn cover() -> Cover {
+    STAND_IN.with_borrow(|stand_in| match stand_in {
+        Some(stand_in) if stand_in.is_free() => Cover::Free,
+        Some(_) => Cover::Away,
+        None => Cover::Never,
+    })
+}
+
+/// Has another thread stand in for this one; false if none can.
+pub fn call() -> bool {
+    STAND_IN.with_borrow(|stand_in| stand_in.as_ref().is_some_and(|stand_in| stand_in.take_over()))
+}

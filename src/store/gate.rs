@@ -1,0 +1,74 @@
+//! The gate: any number of threads run commands at once, or one of them alone.
+
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use super::long_holds::LongHolds;
+use crate::lock_order::{self, Held, rank};
+use crate::stand_in;
+
+/// Lets any number of threads run commands at once, or one of them alone.
+///
+/// Each thread has a slot, an uncontended lock of its own; being alone means holding all slots.  A thread that wants to
+/// be alone gives up its own slot first, so two of them cannot block each other; the locks hand
+/// themselves over fairly after half a millisecond, so no thread starves.
+pub struct Gate {
+    slots: Box<[CachePadded<Slot>]>,
+    holds: Arc<LongHolds>,
+}
+
+/// The lock of one thread.
+type Slot = lock_order::Mutex<(), { rank::GATE }>;
+
+/// The right to run commands, given by [`Gate::enter`].
+pub struct Entered<'g> {
+    _slot: lock_order::MutexGuard<'g, ()>,
+}
+
+/// The right to run commands while no other thread does, given by [`Gate::enter_exclusive`].
+pub struct Exclusive<'g> {
+    _slots: Vec<lock_order::MutexGuard<'g, ()>>,
+    _held: Held,
+}
+
+impl Gate {
+    pub(super) fn new(slots: usize) -> Gate {
+        Gate { slots: (0..slots).map(|_| CachePadded::new(Slot::default())).collect(), holds: Arc::default() }
+    }
+
+    /// What scripts that run for long hold.
+    pub fn holds(&self) -> &Arc<LongHolds> {
+        &self.holds
+    }
+
+    /// Enters for a batch, however long that takes.  `slot` is the number of the thread.
+    pub fn enter(&self, slot: usize) -> Entered<'_> {
+        let is_held_up = || self.holds.has_all();
+        let entered = self.slots[slot].lock_number_unless(slot as u64, || is_held_up() && stand_in::call());
+        Entered { _slot: entered.unwrap_or_else(|| self.slots[slot].lock_number(slot as u64)) }
+    }
+
+    /// Enters for a batch, unless a script that runs for long is alone inside.
+    #[inline]
+    pub fn enter_unless_held(&self, slot: usize) -> Option<Entered<'_>> {
+        let entered = self.slots[slot].lock_number_unless(slot as u64, || self.holds.has_all());
+        Some(Entered { _slot: entered? })
+    }
+
+    /// Whether a thread could enter at once.
+    pub fn is_open(&self, slot: usize) -> bool {
+        self.slots[slot].try_lock().is_some()
+    }
+
+    /// Waits until no thread is inside, and keeps all others out.  The caller must not be inside.
+    ///
+    /// None if a script that runs for long is inside.
+    pub fn enter_exclusive(&self) -> Option<Exclusive<'_>> {
+        let lock = |number: usize| {
+            self.slots[number].lock_number_unless(number as u64, || self.holds.has_slot(number))
+        };
+        let slots: Option<Vec<_>> = (0..self.slots.len()).map(lock).collect();
+        Some(Exclusive { _slots: slots?, _held: Held::alone() })
+    }
+}
