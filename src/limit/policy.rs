@@ -23,6 +23,9 @@ pub const KEY_LENGTH_MAX: usize = 1024;
 /// The longest name of a policy or a limit, in bytes.
 pub const NAME_LENGTH_MAX: usize = 64;
 
+/// The most keys that `max_keys` may allow: the largest integer that every client can send.
+const KEYS_MAX: u64 = i64::MAX as u64;
+
 /// The key of a counter in the store.  Most need no allocation.
 pub type CounterName = SmallVec<[u8; 48]>;
 
@@ -116,9 +119,9 @@ impl Policy {
                 Ok(Exception { pattern: Pattern::parse(other.key.as_bytes())?, limits: limits? })
             })
             .collect();
-        if definition.max_keys == Some(0) {
-            let allowed = "at least 1".to_owned();
-            return Err(InvalidParameter { parameter: "max_keys", value: "0".to_owned(), allowed });
+        if let Some(most) = definition.max_keys.filter(|most| !(1..=KEYS_MAX).contains(most)) {
+            let allowed = format!("from 1 to {KEYS_MAX}");
+            return Err(InvalidParameter { parameter: "max_keys", value: most.to_string(), allowed });
         }
         let block_after = definition.block_after.map(|rule| rule.build()).transpose()?;
         let keyed = parts.iter().enumerate().filter(|(_, part)| part.scope == Scope::Key);

@@ -373,6 +373,9 @@ const STEPS: &[Step] = &[
             std::mem::forget(listener);
         },
         &[
+            "pubsub_channels",
+            "pubsub_patterns",
+            "pubsubshard_channels",
             "quartet_broker_channels{kind=\"channel\"}",
             "quartet_broker_channels{kind=\"shard\"}",
             "quartet_broker_channels{kind=\"pattern\"}",

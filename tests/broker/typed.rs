@@ -1,4 +1,4 @@
-//! The session that `docs/broker-protocol.md` prints, typed with a real `nc`.
+//! A session of the broker protocol, typed with a real `nc`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -12,12 +12,10 @@ use super::door::server;
 use crate::support::peers;
 use crate::support::process::Server;
 
-const PAGE: &str = include_str!("../../docs/broker-protocol.md");
+/// The command and what is on the screen in the end.  Lines in lower case are typed, and so is the payload behind `pub`.
+const SESSION: &str = include_str!("typed.txt");
 
-/// The line above the session.
-const TITLE: &str = "## A session to type";
-
-/// The page leaves something out here.
+/// The session leaves something out here.
 const LEFT_OUT: &str = ", … ,";
 
 /// Fields of INFO that differ from run to run.
@@ -37,8 +35,7 @@ enum Line<'p> {
 
 /// The command of the session and its lines.
 fn session() -> (&'static str, Vec<Line<'static>>) {
-    let (_, text) = PAGE.split_once(TITLE).expect("the page has a session");
-    let mut lines = text.split("```").nth(1).expect("it stands in a block").trim().lines();
+    let mut lines = SESSION.trim().lines();
     let command = lines.next().and_then(|line| line.strip_prefix("$ ")).expect("it begins with a command");
     let mut is_payload = false;
     let lines = lines.map(|line| {
@@ -69,7 +66,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Starts the command of the page, with more options, at the address of the server.
+    /// Starts the command of the session, with more options, at the address of the server.
     fn start(command: &str, options: &[&str], server: &Server) -> Terminal {
         let address = server.broker_address();
         let command = command.replace("4222", &address.port().to_string());
@@ -101,7 +98,7 @@ impl Terminal {
         }
     }
 
-    /// The next line that comes back.  Pings of the server may come in between, as the page says.
+    /// The next line that comes back.  Pings of the server may come in between.
     fn read_line(&mut self) -> String {
         loop {
             let line = self.output.recv_timeout(HANG_GUARD).expect("the server answers");
@@ -120,7 +117,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Compares the fields of INFO that the page shows, in their order, but for the values that differ from run to run.
+/// Compares the fields of INFO that the session shows, in their order, but for the values that differ from run to run.
 #[track_caller]
 fn check_info(printed: &str, expected: &str) {
     let json = |text: &str| -> Map<String, Value> { serde_json::from_str(text).expect("INFO is JSON") };
@@ -157,7 +154,7 @@ fn check(options: &[&str], typing: Typing) {
 }
 
 #[test]
-fn the_page_has_a_session() {
+fn the_session_has_lines_of_both_sides() {
     let (command, lines) = session();
     assert_eq!(command, "nc 127.0.0.1 4222");
     let typed = lines.iter().filter(|line| matches!(line, Line::Typed(_))).count();
@@ -165,7 +162,7 @@ fn the_page_has_a_session() {
 }
 
 #[test]
-fn the_session_of_the_page_is_true() {
+fn the_session_is_true() {
     if peers::peer("nc").is_none() {
         return;
     }

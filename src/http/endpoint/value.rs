@@ -126,6 +126,7 @@ impl<'de> SeqAccess<'de> for List<'de> {
 
 /// The allowed values where a type asks for one of these.
 const COUNT: &str = "an integer of at least 0";
+const LARGE_COUNT: &str = "an integer from 0 to 9223372036854775807";
 const INTEGER: &str = "an integer";
 const NUMBER: &str = "a number";
 const STRING: &str = "a string";
@@ -158,7 +159,8 @@ impl<'de> Deserializer<'de> for Value<'de> {
             _ => {
                 let number: Number = self.read()?;
                 match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                    (Some(number), ..) => visitor.visit_u64(number),
+                    // Larger ones are no integers of the API, whose schemas say int64.
+                    (Some(number), ..) if i64::try_from(number).is_ok() => visitor.visit_u64(number),
                     (_, Some(number), _) => visitor.visit_i64(number),
                     (.., number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
                 }
@@ -175,7 +177,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         deserialize_u8 COUNT;
         deserialize_u16 COUNT;
         deserialize_u32 COUNT;
-        deserialize_u64 COUNT;
+        deserialize_u64 LARGE_COUNT;
         deserialize_f32 NUMBER;
         deserialize_f64 NUMBER;
         deserialize_str STRING;

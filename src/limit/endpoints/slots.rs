@@ -74,7 +74,7 @@ pub(super) fn endpoints() -> OpenApiRouter<Context> {
 /// `"hold": true` the response is a stream of server-sent events that stays open: first `entered` with the fields of the
 /// answer, then comments.  The server renews the slot while the response is open, and leaves it at once when the client closes
 /// the connection or resets the stream.  If the slot is taken away meanwhile, the last event is `lost`.
-#[utoipa::path(post, path = "/slots/{policy}/{key}", tag = "limits", request_body = WantedSlot,
+#[utoipa::path(post, path = "/slots/{policy}/{key}", tag = "limits", request_body = Option<WantedSlot>,
     params(("policy" = String, Path, description = "The policy's name"),
         ("key" = String, Path, description = "The client's key, percent-encoded")),
     responses((status = 201, description = "The slot is held", body = Shown),
@@ -126,7 +126,7 @@ async fn enter(
 ///
 /// Starts its lease anew.
 #[utoipa::path(put, path = "/slots/{policy}/{key}/{slot}", operation_id = "renew_slot", tag = "limits",
-    request_body = RenewedSlot,
+    request_body = Option<RenewedSlot>,
     params(("policy" = String, Path, description = "The policy's name"),
         ("key" = String, Path, description = "The client's key, percent-encoded"),
         ("slot" = String, Path, description = "The slot")),

@@ -155,7 +155,7 @@ struct Check {
 /// Checks a fence
 ///
 /// For the protected resource: it has to refuse a request whose fence is not current.
-#[utoipa::path(post, path = "/lock/{lock_id}/check", operation_id = "check_lease", tag = "locks", request_body = Claim,
+#[utoipa::path(post, path = "/lock/{lock_id}/check", operation_id = "check_lease", tag = "locks", request_body = Option<Claim>,
     params(("lock_id" = String, Path, description = "As POST /lock has given it")),
     responses((status = 200, description = "Whether it is current", body = Check)))]
 async fn check(
