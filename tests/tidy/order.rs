@@ -81,6 +81,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "object/row/page",
             "object/row",
             "object/fields",
+            "object/deadlines",
             "object/expiring_hash",
             "object/hash",
             "object/list/side",

@@ -4,36 +4,23 @@
 //! falls due with its soonest field (`Entry::settle_due`), so the index that knows when keys expire knows of fields too, and
 //! whoever finds the entry due removes the fields whose deadlines have passed before anybody sees them.
 
-use std::collections::BTreeSet;
-
+use super::deadlines::Deadlines;
 use super::fields::FieldTable;
 use crate::store::value::Deadline;
-
-/// About how many bytes an item of the order takes besides its name.
-const ORDER_ITEM: usize = 48;
 
 /// See the head of the file.
 #[derive(Clone)]
 pub struct ExpiringHash {
     values: FieldTable,
-    /// Eight bytes for each field that has a deadline.
-    deadlines: FieldTable,
-    /// The same fields, soonest first.
-    order: BTreeSet<(Deadline, Box<[u8]>)>,
-    /// Bytes of the names in the order.
-    order_bytes: usize,
+    deadlines: Deadlines,
     /// When the whole key is gone, which the entry itself cannot tell any more: it has the soonest of all deadlines.
     pub(in crate::store) key_deadline: Option<Deadline>,
 }
 
 impl ExpiringHash {
-    /// A hash whose fields have no deadlines yet; `deadlines` is an empty table.
-    pub(in crate::store) fn new(
-        values: FieldTable,
-        deadlines: FieldTable,
-        key_deadline: Option<Deadline>,
-    ) -> ExpiringHash {
-        ExpiringHash { values, deadlines, order: BTreeSet::new(), order_bytes: 0, key_deadline }
+    /// A hash whose fields have no deadlines yet.
+    pub(in crate::store) fn new(values: FieldTable, key_deadline: Option<Deadline>) -> ExpiringHash {
+        ExpiringHash { values, deadlines: Deadlines::default(), key_deadline }
     }
 
     /// The fields with their values.
@@ -43,21 +30,19 @@ impl ExpiringHash {
 
     /// When a field is gone; none if it has no deadline, or is not there.
     pub(in crate::store) fn deadline(&self, field: &[u8]) -> Option<Deadline> {
-        let bytes = self.deadlines.get(field)?;
-        Some(Deadline::from_ne_bytes(*bytes.first_chunk().expect("a deadline has eight bytes")))
+        self.deadlines.get(field)
     }
 
     /// When the key or the soonest of its fields is gone.
     pub(in crate::store) fn due(&self) -> Option<Deadline> {
-        let soonest = self.order.first().map(|(deadline, _)| *deadline);
-        soonest.into_iter().chain(self.key_deadline).min()
+        self.deadlines.first().into_iter().chain(self.key_deadline).min()
     }
 
     /// Whether nothing of it is left at `now`.
     pub(in crate::store) fn is_gone(&self, now: Deadline) -> bool {
-        let last = self.order.last().map(|(deadline, _)| *deadline);
         self.key_deadline.is_some_and(|deadline| now > deadline)
-            || self.order.len() == self.values.len() && last.is_none_or(|deadline| now > deadline)
+            || self.deadlines.len() == self.values.len()
+                && self.deadlines.last().is_none_or(|deadline| now > deadline)
     }
 
     /// Writes the value of a field, which keeps its deadline; true if the field is new.
@@ -73,31 +58,16 @@ impl ExpiringHash {
 
     /// Changes or removes the deadline of a field, which there is.
     pub(in crate::store) fn set_deadline(&mut self, field: &[u8], deadline: Option<Deadline>) {
-        if let Some(old) = self.deadline(field) {
-            self.order.remove(&(old, field.into()));
-            self.order_bytes -= field.len();
-        }
-        match deadline {
-            Some(deadline) => {
-                self.deadlines.set(field, &deadline.to_ne_bytes());
-                self.order.insert((deadline, field.into()));
-                self.order_bytes += field.len();
-            }
-            None => {
-                self.deadlines.remove(field);
-            }
+        self.deadlines.remove(field);
+        if let Some(deadline) = deadline {
+            self.deadlines.add(field, deadline, || self.values.empty());
         }
     }
 
     /// Removes up to `limit` fields whose deadlines have passed at `now`, and returns how many there were.
     pub(in crate::store) fn expire(&mut self, now: Deadline, limit: usize) -> usize {
         for removed in 0..limit {
-            if self.order.first().is_none_or(|(deadline, _)| now <= *deadline) {
-                return removed;
-            }
-            let Some((_, field)) = self.order.pop_first() else { return removed };
-            self.order_bytes -= field.len();
-            self.deadlines.remove(&field);
+            let Some(field) = self.deadlines.take_due(now) else { return removed };
             self.values.remove(&field);
         }
         limit
@@ -105,7 +75,6 @@ impl ExpiringHash {
 
     /// Bytes of memory, without those of this value itself.
     pub(in crate::store) fn memory(&self) -> usize {
-        let order = self.order.len() * ORDER_ITEM + self.order_bytes;
-        self.values.memory() + self.deadlines.memory() + order
+        self.values.memory() + self.deadlines.memory()
     }
 }

@@ -18,6 +18,11 @@ impl FieldTable {
         FieldTable { row: Row::new(hasher) }
     }
 
+    /// An empty table whose hashes are those of this one.
+    pub(in crate::store) fn empty(&self) -> FieldTable {
+        FieldTable { row: self.row.empty() }
+    }
+
     /// Number of pairs.
     pub(in crate::store) fn len(&self) -> usize {
         self.row.len()

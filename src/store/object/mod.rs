@@ -4,6 +4,7 @@
 //! points to.  An object says at any time, in one step, how much memory it takes.  Values are written to through
 //! the shard alone (see `objects`), which keeps its accounts by that.
 
+mod deadlines;
 mod expiring_hash;
 mod fields;
 mod hash;

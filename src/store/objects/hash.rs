@@ -152,11 +152,10 @@ impl HashWriter<'_> {
             self.make_table();
         }
         let key_deadline = self.entry.view().deadline();
-        let empty = FieldTable::new(self.hasher.clone());
-        let deadlines = empty.clone();
         let table = self.table().expect("it was just made");
+        let empty = table.empty();
         let values = std::mem::replace(table, empty);
-        let hash = Box::new(ExpiringHash::new(values, deadlines, key_deadline));
+        let hash = Box::new(ExpiringHash::new(values, key_deadline));
         *self.entry.object_mut().expect("it is no packed one") = Object::ExpiringHash(hash);
     }
 

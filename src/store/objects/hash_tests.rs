@@ -131,3 +131,20 @@ fn hashes_take_few_bytes_for_a_field() {
     let each = pair.entry.view().memory() / FIELDS;
     assert!((44..=52).contains(&each), "{each}");
 }
+
+#[test]
+fn a_deadline_in_a_small_hash_takes_few_bytes() {
+    const FIELDS: usize = 10;
+    // The packed form of so many fields is none.
+    let mut pair = Pair::new(0, 0);
+    (0..FIELDS).for_each(|number| pair.set(format!("field{number}").as_bytes(), b"value"));
+    let without = pair.entry.view().memory();
+    for number in 0..FIELDS {
+        let is_there = pair.writer().set_deadline(format!("field{number}").as_bytes(), Some(1_000));
+        assert!(is_there);
+    }
+    let each = (pair.entry.view().memory() - without) / FIELDS;
+    assert!(each <= 56, "{each}");
+    (0..FIELDS).for_each(|number| pair.remove(format!("field{number}").as_bytes()));
+    assert_eq!(pair.hash().len(), 0);
+}

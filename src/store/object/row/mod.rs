@@ -40,6 +40,11 @@ impl<const ITEMS: usize> Row<ITEMS> {
         Row { hasher, pages: Vec::new(), length: 0, table: MemberTable::default(), page_memory: 0 }
     }
 
+    /// An empty one whose hashes are those of this one.
+    pub(super) fn empty(&self) -> Row<ITEMS> {
+        Row::new(self.hasher.clone())
+    }
+
     /// Number of records.
     pub(super) fn len(&self) -> usize {
         self.length
