@@ -333,7 +333,7 @@ impl Store {
     }
 
     /// Removes keys whose deadline has passed from the shards that are thread `slot`'s to look after, starting at
-    /// shard number `cursor`, which is moved on.  Removes at most `EXPIRY_STEP` keys, a few per lock, and returns
+    /// shard number `cursor`, which is moved on.  Removes at most about `EXPIRY_STEP` keys and fields, a few per lock, and returns
     /// how many it removed and by how many bytes the store has changed.  A shard that somebody holds is left for later.
     pub fn expire_due(&self, slot: usize, cursor: &mut usize, access: &AccessContext) -> (usize, Growth) {
         let (mut removed, mut memory) = (0, Growth::default());

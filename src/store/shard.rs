@@ -29,9 +29,6 @@ pub struct Key<'a> {
 /// percent at most, and exact while keys are few.
 const LIFETIMES_LOOKED_AT: usize = 8;
 
-/// Fields of one hash that are removed at once when they expire and no client asks for it.
-const FIELDS_AT_ONCE: usize = 256;
-
 /// Objects of so many bytes are freed once their shard is unlocked: to free a smaller one takes little longer than to put
 /// it off.
 const FREED_LATER_MIN: usize = 16 << 10;
@@ -308,15 +305,18 @@ impl Shard {
         true
     }
 
-    /// Removes up to `limit` keys whose deadline has passed and returns how many there were.
+    /// Removes up to `limit` keys and fields whose deadline has passed and returns how many there were.
     pub fn expire_due(&mut self, access: &AccessContext, limit: usize) -> usize {
-        for removed in 0..limit {
-            let Some((position, hash)) = self.entries.due(access.now, &self.hasher) else { return removed };
+        let mut removed = 0;
+        while removed < limit {
+            let Some((position, hash)) = self.entries.due(access.now, &self.hasher) else { break };
             let deadline = self.entries.get(position).due().unwrap_or(access.now);
             self.counts.expiry_lag_max = self.counts.expiry_lag_max.max(access.now - deadline);
-            self.fall_due(position, hash, access.now, FIELDS_AT_ONCE);
+            let (_, fields) = self.fall_due(position, hash, access.now, limit - removed);
+            // A key that goes counts as one of its fields.
+            removed += fields.max(1);
         }
-        limit
+        removed
     }
 
     /// Removes the key of an entry the eviction policy chose.
@@ -468,39 +468,31 @@ impl Shard {
     ) -> Option<(Position, R)> {
         let (position, entry) = self.entries.find(key.hash, key.bytes)?;
         if entry.is_due(access.now) {
-            let is_there = self.fall_due(position, key.hash, access.now, usize::MAX);
+            let (is_there, _) = self.fall_due(position, key.hash, access.now, usize::MAX);
             return is_there.then(|| (position, look(self.entries.get(position))));
         }
         Some((position, look(entry)))
     }
 
-    /// Removes the key of an entry that is due, or up to `limit` fields of it if it is these that expire.  False if the key is
-    /// gone.
+    /// Removes the key of an entry that is due, or up to `limit` fields of it if it is these that expire.  Whether the key is
+    /// still there, and how many fields were removed.
     #[inline(never)]
-    fn fall_due(&mut self, position: Position, hash: u64, now: Deadline, limit: usize) -> bool {
+    fn fall_due(&mut self, position: Position, hash: u64, now: Deadline, limit: usize) -> (bool, usize) {
         let entry = self.entries.get(position);
-        let is_there = match entry.expiring_hash() {
-            Some(fields) if fields.key_deadline.is_none_or(|deadline| now <= deadline) => {
-                let key = Box::<[u8]>::from(entry.key());
-                let is_empty = self.change(position, |entry, _| {
-                    if let Some(Object::ExpiringHash(fields)) = entry.object_mut() {
-                        fields.expire(now, limit);
-                    }
-                    entry.view().object().is_some_and(Object::is_empty)
-                });
-                if !is_empty {
-                    self.changed = true;
-                    self.entries.settle_due(position);
-                    self.touched(&Key { bytes: &key, hash });
-                }
-                !is_empty
-            }
-            _ => false,
-        };
-        if !is_there {
+        // A hash that nothing is left of goes as a whole: a large one is freed once the shard is unlocked.
+        if entry.expiring_hash().is_none_or(|fields| fields.is_gone(now)) {
             self.expire(position, hash);
+            return (false, 0);
         }
-        is_there
+        let key = Box::<[u8]>::from(entry.key());
+        let removed = self.change(position, |entry, _| match entry.object_mut() {
+            Some(Object::ExpiringHash(fields)) => fields.expire(now, limit),
+            _ => 0,
+        });
+        self.changed = true;
+        self.entries.settle_due(position);
+        self.touched(&Key { bytes: &key, hash });
+        (true, removed)
     }
 
     #[inline(never)]

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 
 use super::hash::{HashLimits, HashWriter};
 use crate::random::Random;
-use crate::store::entries::Entry;
+use crate::store::entries::{Deadline, Entry};
 use crate::store::hash::KeyHasher;
+use crate::store::lifetime::LifetimeBounds;
 use crate::store::object::{Hash, Object, PackedKind};
+use crate::store::recency::{AccessContext, Recency};
+use crate::store::shard::{Key, Shard};
 
 /// A hash in an entry of its own, and what it should hold.
 struct Pair {
@@ -147,4 +150,50 @@ fn a_deadline_in_a_small_hash_takes_few_bytes() {
     assert!(each <= 56, "{each}");
     (0..FIELDS).for_each(|number| pair.remove(format!("field{number}").as_bytes()));
     assert_eq!(pair.hash().len(), 0);
+}
+
+fn at(now: Deadline) -> AccessContext {
+    AccessContext { now, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED }
+}
+
+/// A shard with one hash, of so many fields whose deadline is 10 and as many as `lasting` without one.
+fn shard_with_fields(fields: u32, lasting: u32) -> Shard {
+    let hasher = KeyHasher::new(7);
+    let mut shard = Shard::new(hasher.clone(), None, None);
+    let key = Key { bytes: b"key", hash: hasher.hash(b"key") };
+    let limits = HashLimits { entries: 0, value: 0 };
+    let written = shard.write_hash(&key, limits, &at(0), |hash| {
+        (0..fields + lasting).for_each(|field| {
+            hash.set(&field.to_be_bytes(), b"value");
+        });
+        (0..fields).for_each(|field| assert!(hash.set_deadline(&field.to_be_bytes(), Some(10))));
+    });
+    assert_eq!(written, Ok(()));
+    shard
+}
+
+fn fields_left(shard: &Shard) -> usize {
+    let mut left = 0;
+    shard.entries.for_each(|entry| {
+        let hash = entry.parts().and_then(|parts| parts.hash()).expect("it is a hash");
+        left += hash.len();
+    });
+    left
+}
+
+#[test]
+fn fields_that_expire_count_against_the_limit_of_a_step() {
+    let mut shard = shard_with_fields(150, 2);
+    assert_eq!(shard.expire_due(&at(10), 64), 0, "in the millisecond of their deadline they are there");
+    for (removed, left) in [(64, 88), (64, 24), (22, 2), (0, 2)] {
+        assert_eq!((shard.expire_due(&at(11), 64), fields_left(&shard)), (removed, left));
+    }
+    assert_eq!((shard.len(), shard.counts.expired), (1, 0));
+}
+
+#[test]
+fn a_hash_all_of_whose_fields_expire_goes_as_a_whole() {
+    let mut shard = shard_with_fields(150, 0);
+    assert_eq!(shard.expire_due(&at(11), 64), 1);
+    assert_eq!((shard.len(), shard.counts.expired), (0, 1));
 }
