@@ -12,6 +12,9 @@ use crate::store::chunks::{Chunks, length_of_piece};
 
 const ARITY: usize = 4;
 
+/// Places from the top on whose entries are compared to find the key that is gone soonest: those of the first four levels.
+const KEYS_COMPARED: usize = 1 + ARITY + ARITY * ARITY + ARITY * ARITY * ARITY;
+
 #[derive(Clone, Copy)]
 struct Due {
     /// Never later than the entry's own deadline.
@@ -103,6 +106,28 @@ impl ExpiryIndex {
             self.heap[0].deadline = deadline;
             self.sift_down(0);
         }
+    }
+
+    /// The entry whose key has the nearest deadline, and that.  Keys are here by the deadlines of their fields too, so it need
+    /// not be the first; it is looked for among the first [`KEYS_COMPARED`].
+    pub(super) fn soonest_key(&mut self) -> Option<(Deadline, EntryRef<'_>)> {
+        // The deadline of the first one is its entry's from here on.
+        self.due(Deadline::MAX)?;
+        let mut soonest: Option<(Deadline, EntryRef<'_>)> = None;
+        for place in 0..self.heap.len().min(KEYS_COMPARED) {
+            let due = self.heap[place];
+            let is_sooner = |deadline| soonest.is_none_or(|(soonest, _)| deadline < soonest);
+            // Neither it nor what is below it can be sooner than that.
+            if !is_sooner(due.deadline) {
+                continue;
+            }
+            // SAFETY: as in `due`.
+            let entry: EntryRef<'_> = unsafe { EntryRef::from_raw(due.entry) };
+            if let Some(deadline) = entry.deadline().filter(|deadline| is_sooner(*deadline)) {
+                soonest = Some((deadline, entry));
+            }
+        }
+        soonest
     }
 
     /// Visits up to `limit` entries from a random place on, which is how eviction samples volatile keys.

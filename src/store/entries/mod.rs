@@ -141,7 +141,7 @@ impl Entries {
             .min()
     }
 
-    /// A time before which no entry expires that may be evicted.
+    /// A time before which no entry expires that may be evicted, and no field of it.
     pub(super) fn next_evictable_due(&self) -> Option<Deadline> {
         self.expiry.next()
     }
@@ -271,9 +271,9 @@ impl Entries {
         Some((position, hash))
     }
 
-    /// Of the entries that may be evicted, the one that is due soonest.
-    pub(super) fn soonest(&mut self) -> Option<EntryRef<'_>> {
-        self.expiry.due(Deadline::MAX)
+    /// Of the entries that may be evicted, the one whose key has the nearest deadline, and that.
+    pub(super) fn soonest_key(&mut self) -> Option<(Deadline, EntryRef<'_>)> {
+        self.expiry.soonest_key()
     }
 
     /// Visits entries from a random place on until about `limit` were of use, as `visit` tells.

@@ -7,6 +7,7 @@ use super::method::{Choice, Pool};
 use super::{random, ttl};
 use crate::random::Random;
 use crate::store::databases::{ShardId, Store};
+use crate::store::entries::Deadline;
 use crate::store::hash::SHARD_COUNT;
 use crate::store::recency::{AccessContext, Member, UNTRIED_ODDS, merit};
 use crate::store::shard::Shard;
@@ -111,10 +112,28 @@ impl<'h> VictimSearch<'h> {
         expired || evicted
     }
 
-    /// Of several shards from this one on, evicts the key that is due soonest in the one where something is due soonest.
+    /// Of several shards from this one on, evicts the key with the nearest deadline.
     fn evict_soonest(&mut self, database: usize, first: usize) {
+        let store = self.store;
         let shards = self.populated_shards_from(database, first).take(self.samples * SHARDS_PER_SAMPLE);
-        let Some(id) = shards.min_by_key(|&id| self.store.next_evictable_due(id)) else { return };
+        let mut shards: Vec<(Deadline, ShardId)> =
+            shards.map(|id| (store.next_evictable_due(id), id)).collect();
+        let mut soonest: Option<(Deadline, ShardId)> = None;
+        // What is due first in a shard may be a field whose key is due much later.  Nearly always it is a key, and the first
+        // shard is the only one that is looked into.
+        while let Some(at) = (0..shards.len()).min_by_key(|&at| shards[at].0) {
+            let (due, id) = shards.swap_remove(at);
+            if soonest.is_some_and(|(deadline, _)| deadline <= due) {
+                break;
+            }
+            let mut nearest = None;
+            if self.visit(id, |shard, _| nearest = ttl::nearest(shard)) {
+                return;
+            }
+            let found = nearest.map(|deadline| (deadline, id));
+            soonest = soonest.into_iter().chain(found).min_by_key(|(deadline, _)| *deadline);
+        }
+        let Some((_, id)) = soonest else { return };
         self.evict_chosen(id, |shard, _, key| ttl::choose(shard, key));
     }
 
@@ -208,5 +227,84 @@ fn population_in(store: &Store, id: ShardId, pool: Pool) -> usize {
     match pool {
         Pool::AllKeys => keys,
         Pool::Volatile => volatile_keys,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::recency::Recency;
+    use crate::store::{HashLimits, Lifetime, LifetimeBounds};
+
+    const FIELD_DEADLINE: Deadline = 60_000;
+    const NEAR: Deadline = 300_000;
+    const FAR: Deadline = 31_536_000_000;
+
+    /// A hash that goes late, with a field that goes soon.
+    fn put_hash(shard: &mut Shard, store: &Store, name: &[u8], access: &AccessContext) {
+        let key = store.key(name);
+        let written = shard.write_hash(&key, HashLimits { entries: 0, value: 0 }, access, |hash| {
+            hash.set(b"a", b"1");
+            assert!(hash.set_deadline(b"a", Some(FIELD_DEADLINE)));
+        });
+        assert_eq!(written, Ok(()));
+        assert!(shard.set_deadline(&key, Some(FAR), access));
+    }
+
+    fn untracked() -> AccessContext {
+        AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED }
+    }
+
+    #[test]
+    fn a_key_goes_by_its_own_deadline_and_not_by_that_of_a_field() {
+        const HASHES: u32 = 20;
+        let (store, access, mut random) = (Store::new(1, 1, 1, 7), untracked(), Random::with_seed(3));
+        for number in 0..HASHES {
+            let name = format!("hash:{number}");
+            let mut guard = store.lock(store.shard_of(0, store.key(name.as_bytes()).hash));
+            put_hash(guard.shard(), &store, name.as_bytes(), &access);
+            guard.unlock();
+        }
+        let key = store.key(b"key");
+        let mut guard = store.lock(store.shard_of(0, key.hash));
+        guard.shard().set(&key, b"value", Lifetime::Until(NEAR), &access);
+        guard.unlock();
+        let holds = |name: &[u8]| {
+            let key = store.key(name);
+            let mut guard = store.lock(store.shard_of(0, key.hash));
+            let holds = guard.shard().peek(&key, &access).is_some();
+            guard.unlock();
+            holds
+        };
+        assert!(
+            VictimSearch::new(&store, &mut random, &access, 5, Pool::Volatile).evict_one(Choice::Soonest)
+        );
+        assert!(!holds(b"key"));
+        assert!((0..HASHES).all(|number| holds(format!("hash:{number}").as_bytes())));
+        // They go too, once there is nothing else.
+        assert!(
+            VictimSearch::new(&store, &mut random, &access, 5, Pool::Volatile).evict_one(Choice::Soonest)
+        );
+        assert_eq!(store.counts().evicted, 2);
+    }
+
+    #[test]
+    fn in_one_shard_too_a_field_makes_no_key_near() {
+        let (store, access) = (Store::new(1, 1, 1, 7), untracked());
+        let key = store.key(b"key");
+        let mut guard = store.lock(store.shard_of(0, key.hash));
+        let shard = guard.shard();
+        (0..20).for_each(|number| put_hash(shard, &store, format!("hash:{number}").as_bytes(), &access));
+        shard.set(&key, b"value", Lifetime::Until(NEAR), &access);
+        let mut chosen = Vec::new();
+        assert_eq!((ttl::nearest(shard), ttl::choose(shard, &mut chosen)), (Some(NEAR), true));
+        assert_eq!(chosen, b"key");
+        assert!(shard.remove(&key, &access));
+        for number in 0..20 {
+            let name = format!("hash:{number}");
+            assert!(shard.set_deadline(&store.key(name.as_bytes()), None, &access));
+        }
+        assert_eq!(ttl::nearest(shard), None, "no key has a deadline any more");
+        guard.unlock();
     }
 }
