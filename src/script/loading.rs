@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use quartet_protocol::rdb::{LibraryFault, read_libraries};
+use quartet_protocol::rdb::{self, LibraryFault, read_libraries};
 
 use super::engine::{Engine, LibraryLimits, LibraryRun, Registered};
-use super::libraries::{CODE_MAX, Change, Header, Joining, Library};
+use super::libraries::{ALL_CODE_MAX, CODE_MAX, Change, Header, Joining, LIBRARIES_MAX, Library};
 use super::running::with_engine;
 use crate::command::Call;
 use crate::refusal::Refusal;
@@ -13,6 +13,13 @@ use crate::wait::Barrier;
 
 /// Milliseconds that a new library may run, as in Redis.
 const LOAD_MILLIS_MAX: u64 = 500;
+
+/// Milliseconds that loading all libraries of a payload may take.
+const RESTORE_MILLIS_MAX: u64 = 5000;
+
+/// What a payload of libraries may hold.
+const PAYLOAD_LIMITS: rdb::LibraryLimits =
+    rdb::LibraryLimits { text: CODE_MAX, texts: ALL_CODE_MAX, count: LIBRARIES_MAX };
 
 /// A library that has run but is not in the table yet.
 type New = (Arc<Library>, Registered);
@@ -48,18 +55,25 @@ pub(super) fn restore(
     payload: &[u8],
     joining: Joining,
 ) -> Result<Option<Barrier>, Refusal> {
-    let codes = read_libraries(payload, CODE_MAX).map_err(|fault| {
+    let clock = &call.services.clock;
+    let end = clock.now().millis().saturating_add(RESTORE_MILLIS_MAX);
+    let codes = read_libraries(payload, PAYLOAD_LIMITS).map_err(|fault| {
         Refusal::new(match fault {
             LibraryFault::Footer => "ERR DUMP payload version or checksum are wrong",
             LibraryFault::Early => "ERR Pre-GA function format not supported",
             LibraryFault::Foreign => "ERR given type is not a function",
             LibraryFault::Text => "ERR Failed loading library code",
+            LibraryFault::TooMuch => "ERR the payload has more libraries than there may be, or longer ones",
         })
     })?;
     // Libraries of one payload have to fit together, whatever becomes of the others.
     let mut alone = super::libraries::Table::default();
     let mut news = Vec::new();
     for code in codes {
+        // Compiling, and joining the others, take time in which the library's own is not looked at.
+        if clock.now().millis() >= end {
+            return Err(Refusal::new("ERR FUNCTION RESTORE timeout"));
+        }
         let new = run_new(call, &Header::read(&code)?, &code)?;
         alone = alone.after(&Change::Load { library: Arc::clone(&new.0), replaces: false })?;
         news.push(new);

@@ -121,6 +121,59 @@ fn what_a_library_takes_is_limited() {
 }
 
 #[test]
+fn names_and_descriptions_are_limited() {
+    let mut scripts = Scripts::start(&[]);
+    let client = &mut scripts.client;
+    let described = |length: usize| {
+        format!(
+            "redis.register_function{{function_name='big', callback=function() return 1 end, \
+             description=('x'):rep({length})}}"
+        )
+    };
+    let too_long = "-ERR Error registering functions: ERR description argument given to \
+                    redis.register_function may have at most 4096 bytes";
+    // On a busy machine the time is over before the text is made.
+    let is_refused = |reply: &str| reply == too_long || reply.ends_with("FUNCTION LOAD timeout");
+    let refused = load(client, "big", &described(70_000_000));
+    assert!(is_refused(&refused), "{refused}");
+    assert_eq!(load(client, "big", &described(4097)), too_long);
+    let many = format!("for i = 1, 20 do {} end", described(50_000_000).replace("'big'", "'f' .. i"));
+    let refused = load(client, "big", &many);
+    assert!(is_refused(&refused), "{refused}");
+    assert_eq!(load(client, "big", &described(4096)), "big");
+    assert_eq!(client.ask("FCALL big 0"), "1");
+    for register in
+        ["redis.register_function(name, call)", "redis.register_function{function_name=name, callback=call}"]
+    {
+        let named = |length: usize| {
+            format!("local name, call = ('n'):rep({length}), function() return 2 end {register}")
+        };
+        let refused = load(client, "named", &named(1025));
+        assert!(
+            refused.ends_with(
+                "function_name argument given to redis.register_function may have at most 1024 bytes"
+            ),
+            "{refused}"
+        );
+        assert_eq!(load(client, "named", &named(1024)), "named");
+        assert_eq!(client.ask(&format!("FCALL {} 0", "n".repeat(1024))), "2");
+    }
+}
+
+#[test]
+fn what_libraries_keep_leaves_room_for_scripts() {
+    let mut scripts = Scripts::start(&["--threads", "1", "--script-memory-limit", "16mb"]);
+    let fill = "t = {} for i = 1, 10 do t[i] = ('x' .. i):rep(450000) collectgarbage() end";
+    let body = format!(
+        "local t redis.register_function('hold', function() local had = t ~= nil {fill} return tostring(had) end)"
+    );
+    assert_eq!(load(&mut scripts.client, "hoarder", &body), "hoarder");
+    assert_eq!(scripts.client.ask("FCALL hold 0"), "false");
+    assert_eq!(scripts.eval(&format!("local t {fill} return #t")), "10");
+    assert_eq!(scripts.client.ask("FCALL hold 0"), "false", "the library was loaded again");
+}
+
+#[test]
 fn what_a_function_keeps_stays_within_its_library() {
     let mut scripts = Scripts::start(&["--threads", "1"]);
     let body =

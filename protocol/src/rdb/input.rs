@@ -37,6 +37,11 @@ impl<'a> Input<'a> {
         Input { bytes, length_max }
     }
 
+    /// Sets the most bytes that the strings from here on may have.
+    pub(super) fn limit(&mut self, length_max: usize) {
+        self.length_max = length_max;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

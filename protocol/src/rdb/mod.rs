@@ -21,7 +21,7 @@ mod types;
 mod write;
 
 pub use footer::VERSION;
-pub use libraries::{LibraryFault, read_libraries, write_libraries};
+pub use libraries::{LibraryFault, LibraryLimits, read_libraries, write_libraries};
 pub use read::{Part, Payload};
 pub use types::Kind;
 pub use write::Writer;

@@ -15,14 +15,24 @@ use mlua::{Function as LuaFunction, Lua, LuaString, MultiValue, Table, Value};
 
 use super::{Engine, Failure, redis_library};
 use crate::clock::Clock;
-use crate::script::libraries::{FUNCTIONS_MAX, Function, Header, INVALID_NAME, Library, is_name};
+use crate::script::libraries::{
+    DESCRIPTION_MAX, FUNCTIONS_MAX, Function, Header, INVALID_NAME, Library, NAME_MAX, TEXTS_MAX, is_name,
+};
 use crate::script::raised::Raised;
 use crate::script::shebang::ShebangFlags;
+
+/// The refusal of a library that runs for too long, in Redis' words.
+const TIMEOUT: &str = "Error registering functions: ERR FUNCTION LOAD timeout";
+
+/// The most flags that one function may name: there are six, and the same one may be named again.
+const FLAGS_MAX: usize = 64;
 
 /// The libraries of a thread.
 pub(super) struct Loaded {
     /// Runs the chunk of a library.
     load: LuaFunction,
+    /// Gives the world back that scripts see, if loading was ended before it did.
+    leave: LuaFunction,
     /// By the name of the library: the functions that it has registered, by their names.
     callbacks: Table,
     libraries: HashMap<Box<[u8]>, Arc<Library>>,
@@ -42,7 +52,7 @@ pub(super) struct Registrar {
 }
 
 impl Registrar {
-    /// Ends the library that runs if its time is over: called every so many instructions.
+    /// Ends the library that runs if its time is over: called every so many instructions, and by functions that may take long.
     pub(super) fn look_at_clock(&self) -> mlua::Result<()> {
         let is_over = self.end.borrow().as_ref().is_some_and(|(clock, end)| clock.now().millis() >= *end);
         if is_over {
@@ -65,6 +75,8 @@ pub(crate) struct LibraryLimits {
 pub(crate) struct Registered {
     /// Its functions, until they are part of a library.
     functions: Vec<Function>,
+    /// Bytes of their names and descriptions, which Lua's own limit of memory does not count.
+    texts: usize,
     callbacks: Table,
 }
 
@@ -78,8 +90,12 @@ pub(crate) enum LibraryRun {
 }
 
 impl Loaded {
-    pub(super) fn new(lua: &Lua, load: LuaFunction, registrar: Rc<Registrar>) -> mlua::Result<Loaded> {
-        Ok(Loaded { load, callbacks: lua.create_table()?, libraries: HashMap::new(), registrar })
+    pub(super) fn new(
+        lua: &Lua,
+        (load, leave): (LuaFunction, LuaFunction),
+        registrar: Rc<Registrar>,
+    ) -> mlua::Result<Loaded> {
+        Ok(Loaded { load, leave, callbacks: lua.create_table()?, libraries: HashMap::new(), registrar })
     }
 
     /// A function of a library.
@@ -106,7 +122,7 @@ impl Engine {
         limits: LibraryLimits,
     ) -> Result<Registered, String> {
         let LibraryLimits { memory, end } = limits;
-        self.make_room(memory);
+        self.make_room(memory, None);
         self.progress.failure.take();
         let registrar = &self.loaded.registrar;
         registrar.is_first.set(run == LibraryRun::First);
@@ -116,7 +132,12 @@ impl Engine {
         let _ = self.lua.set_memory_limit(0);
         registrar.end.take();
         registrar.library.take();
-        registered.unwrap_or_else(|error| Err(Raised::of(&error).to_string()))
+        registered.unwrap_or_else(|error| {
+            // It was ended outside of the library, before the prelude gave the world back.  Nothing can end this call.
+            let left = self.loaded.leave.call::<()>(());
+            debug_assert!(left.is_ok(), "it changes two fields that are there");
+            Err(if registrar.is_too_long.get() { TIMEOUT.to_owned() } else { Raised::of(&error).to_string() })
+        })
     }
 
     /// Keeps a library that is in the table, so that its functions can be called.
@@ -140,6 +161,17 @@ impl Engine {
         });
     }
 
+    /// Forgets all libraries but this one; each is loaded again when it is called.  False if there was none.
+    pub(super) fn forget_all_but(&mut self, needed: Option<&Arc<Library>>) -> bool {
+        let Loaded { callbacks, libraries, .. } = &mut self.loaded;
+        let before = libraries.len();
+        libraries.retain(|name, library| {
+            needed.is_some_and(|needed| Arc::ptr_eq(needed, library))
+                || callbacks.raw_remove(LuaString::wrap(&**name)).is_err()
+        });
+        libraries.len() < before
+    }
+
     fn try_to_register(&self, body: &[u8], memory_limit: usize) -> mlua::Result<Result<Registered, String>> {
         let chunk = self.lua.load(body).set_name("@user_function").set_mode(ChunkMode::Text);
         // Nothing is collected while the compiler works: it does not protect all that it holds.
@@ -154,13 +186,13 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let registrar = &self.loaded.registrar;
-        let empty = Registered { functions: Vec::new(), callbacks: self.lua.create_table()? };
+        let empty = Registered { functions: Vec::new(), texts: 0, callbacks: self.lua.create_table()? };
         *registrar.library.borrow_mut() = Some(empty);
         self.lua.set_memory_limit(memory_limit)?;
         let (ok, result): (bool, Value) = self.loaded.load.call(chunk)?;
         self.lua.set_memory_limit(0)?;
         if registrar.is_too_long.get() {
-            return Ok(Err("Error registering functions: ERR FUNCTION LOAD timeout".to_owned()));
+            return Ok(Err(TIMEOUT.to_owned()));
         }
         if !ok {
             let message = self.progress.failure.take().map(|Failure { message, .. }| message);
@@ -180,6 +212,7 @@ pub(super) fn open(lua: &Lua, registrar: &Rc<Registrar>) -> mlua::Result<Table> 
     let redis = lua.create_table()?;
     let ours = Rc::clone(registrar);
     let log = move |lua: &Lua, values: MultiValue| {
+        ours.look_at_clock()?;
         if ours.is_first.get() { redis_library::log(lua, values) } else { Ok(()) }
     };
     redis.raw_set("log", lua.create_function(log)?)?;
@@ -187,6 +220,7 @@ pub(super) fn open(lua: &Lua, registrar: &Rc<Registrar>) -> mlua::Result<Table> 
     redis_library::add_version(&redis)?;
     let ours = Rc::clone(registrar);
     let register = move |lua: &Lua, values: MultiValue| {
+        ours.look_at_clock()?;
         let mut library = ours.library.borrow_mut();
         let Some(library) = &mut *library else {
             return Err(refused("redis.register_function can only be called on FUNCTION LOAD command"));
@@ -233,6 +267,13 @@ impl Registered {
         if self.functions.len() == FUNCTIONS_MAX {
             return Err(refused("the library has too many functions"));
         }
+        let texts = self.texts + name.len() + given.description.as_ref().map_or(0, Vec::len);
+        if texts > TEXTS_MAX {
+            return Err(refused(&format!(
+                "the names and descriptions of a library may have at most {TEXTS_MAX} bytes"
+            )));
+        }
+        self.texts = texts;
         self.callbacks.raw_set(key, callback)?;
         self.functions.push(Function::new(&name, given.description.as_deref(), given.flags));
         Ok(())
@@ -243,6 +284,7 @@ impl Given {
     fn in_order(lua: &Lua, name: &Value, callback: &Value) -> mlua::Result<Given> {
         let name = text(lua, name)?
             .ok_or_else(|| refused("first argument to redis.register_function must be a string"))?;
+        let name = short(&name, "function_name", NAME_MAX)?;
         let callback = callback.as_function().cloned();
         if callback.is_none() {
             return Err(refused("second argument to redis.register_function must be a function"));
@@ -262,9 +304,13 @@ impl Given {
             let key = text(lua, &key)?.ok_or_else(|| {
                 refused("named argument key given to redis.register_function is not a string")
             })?;
-            match key.to_ascii_lowercase().as_slice() {
-                b"function_name" => given.name = Some(named_text(lua, &value, "function_name")?),
-                b"description" => given.description = Some(named_text(lua, &value, "description")?),
+            // Lua's text may be long; what is longer than a name is none that is known.
+            let key = key.as_bytes();
+            match key[..key.len().min(NAME_MAX)].to_ascii_lowercase().as_slice() {
+                b"function_name" => given.name = Some(named_text(lua, &value, "function_name", NAME_MAX)?),
+                b"description" => {
+                    given.description = Some(named_text(lua, &value, "description", DESCRIPTION_MAX)?)
+                }
                 b"callback" => match value {
                     Value::Function(callback) => given.callback = Some(callback),
                     _ => {
@@ -288,26 +334,39 @@ fn flags(lua: &Lua, value: &Value) -> mlua::Result<ShebangFlags> {
             "flags argument to redis.register_function must be a table representing function flags",
         ));
     };
+    if names.raw_len() > FLAGS_MAX {
+        return Err(refused("flags argument to redis.register_function has too many flags"));
+    }
     let mut flags = ShebangFlags::default();
     for position in 1..=names.raw_len() {
         let name = text(lua, &names.raw_get(position)?)?;
-        flags |=
-            name.and_then(|name| ShebangFlags::named(&name)).ok_or_else(|| refused("unknown flag given"))?;
+        flags |= name
+            .and_then(|name| ShebangFlags::named(&name.as_bytes()))
+            .ok_or_else(|| refused("unknown flag given"))?;
     }
     Ok(flags)
 }
 
-fn named_text(lua: &Lua, value: &Value, name: &str) -> mlua::Result<Vec<u8>> {
+fn named_text(lua: &Lua, value: &Value, name: &str, length_max: usize) -> mlua::Result<Vec<u8>> {
     let wrong = || refused(&format!("{name} argument given to redis.register_function must be a string"));
-    text(lua, value)?.ok_or_else(wrong)
+    short(&text(lua, value)?.ok_or_else(wrong)?, name, length_max)
+}
+
+/// A text that is taken out of Lua, which is refused there if it is long.
+fn short(text: &LuaString, name: &str, length_max: usize) -> mlua::Result<Vec<u8>> {
+    let bytes = text.as_bytes();
+    if bytes.len() > length_max {
+        let reason =
+            format!("{name} argument given to redis.register_function may have at most {length_max} bytes");
+        return Err(refused(&reason));
+    }
+    Ok(bytes.to_vec())
 }
 
 /// The text of a string or a number; none of anything else.
-fn text(lua: &Lua, value: &Value) -> mlua::Result<Option<Vec<u8>>> {
+fn text(lua: &Lua, value: &Value) -> mlua::Result<Option<LuaString>> {
     match value {
-        Value::String(_) | Value::Integer(_) | Value::Number(_) => {
-            Ok(lua.coerce_string(value.clone())?.map(|text| text.as_bytes().to_vec()))
-        }
+        Value::String(_) | Value::Integer(_) | Value::Number(_) => lua.coerce_string(value.clone()),
         _ => Ok(None),
     }
 }

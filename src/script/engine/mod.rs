@@ -26,6 +26,7 @@ use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
 use quartet_protocol::resp::{Arguments, Output, Span, Version};
 
+use super::libraries::Library;
 use super::library::Resets;
 use super::number_text::general_text;
 use super::program::Program;
@@ -213,7 +214,7 @@ impl Engine {
 
     /// Runs a script that is compiled, or a function of a library that is loaded.
     pub(crate) fn run<'a>(
-        &self,
+        &mut self,
         program: Program<'_>,
         keys: impl ExactSizeIterator<Item = &'a [u8]>,
         arguments: impl ExactSizeIterator<Item = &'a [u8]>,
@@ -221,7 +222,7 @@ impl Engine {
         commands: &mut impl Commands,
     ) -> Ended {
         let memory_limit = limits.memory;
-        self.begin(limits);
+        self.begin(program, limits);
         let ended = self.try_to_run(program, keys, arguments, memory_limit, commands);
         let _ = self.lua.set_memory_limit(0);
         self.progress.watch.take();
@@ -240,15 +241,26 @@ impl Engine {
         }
     }
 
-    /// Sees to it that what earlier scripts have left behind does not keep the next one from its memory.
-    fn make_room(&self, memory_limit: usize) {
-        if self.lua.used_memory() > memory_limit / 2 {
+    /// Sees to it that what earlier scripts have left behind does not keep the next one from its memory.  Of the libraries
+    /// only this one is sure to stay.
+    fn make_room(&mut self, memory_limit: usize, needed: Option<&Arc<Library>>) {
+        if self.lua.used_memory() <= memory_limit / 2 {
+            return;
+        }
+        // Those that other threads have deleted are still here.
+        self.forget_deleted();
+        let _ = self.lua.gc_collect();
+        if self.lua.used_memory() > memory_limit / 2 && self.forget_all_but(needed) {
             let _ = self.lua.gc_collect();
         }
     }
 
-    fn begin(&self, limits: Limits) {
-        self.make_room(limits.memory);
+    fn begin(&mut self, program: Program<'_>, limits: Limits) {
+        let needed = match program {
+            Program::Function(library, _) => Some(library),
+            Program::Script(_) => None,
+        };
+        self.make_room(limits.memory, needed);
         let progress = &self.progress;
         progress.is_resp3.set(false);
         progress.chance.set(chance::FIRST);

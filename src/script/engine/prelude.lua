@@ -242,10 +242,14 @@ end
 
 local loading = setmetatable({ redis = (guarded(setmetatable(host.redis_of_libraries, complete))) }, complete)
 
+local function leave_library()
+  behind[world], world_meta.__index = globals, globals
+end
+
 local function load_library(chunk)
   behind[world], world_meta.__index = loading, loading
   local ok, result = xpcall(chunk, handler)
-  behind[world], world_meta.__index = globals, globals
+  leave_library()
   return ok, result
 end
 
@@ -254,4 +258,4 @@ local function run_function(callback, keys, arguments, call, protected_call)
   return xpcall(function() return callback(keys, arguments) end, handler)
 end
 
-return world, run, run_function, load_library
+return world, run, run_function, load_library, leave_library

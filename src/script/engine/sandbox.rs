@@ -76,9 +76,14 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
     let host = host(&lua, progress)?;
     host.raw_set("redis_of_libraries", libraries::open(&lua, &registrar)?)?;
-    let (world, run, run_function, load_library): (Table, Function, Function, Function) =
-        prelude.call((globals.clone(), host))?;
-    let loaded = Loaded::new(&lua, load_library, registrar)?;
+    let (world, run, run_function, load_library, leave_library): (
+        Table,
+        Function,
+        Function,
+        Function,
+        Function,
+    ) = prelude.call((globals.clone(), host))?;
+    let loaded = Loaded::new(&lua, (load_library, leave_library), registrar)?;
     // These need the world, in which they compile.
     let globals_of_chunks = world.clone();
     let loadstring = move |lua: &Lua, values: MultiValue| {

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::journal::NotAdmitted;
 use crate::journal::keeper::{JournalHandle, ServiceJournal};
+use crate::journal::{NotAdmitted, RECORD_MAX};
 use crate::lock_order::{Mutex, rank};
 use crate::refusal::Refusal;
 use crate::wait::{Barrier, Position};
@@ -31,7 +31,10 @@ use record::Record;
 pub(crate) use header::{ENGINE, Header, INVALID_NAME, is_name};
 pub(crate) use library::{Function, Library};
 pub(crate) use persistence::persistent;
-pub(crate) use table::{CODE_MAX, Change, FUNCTIONS_MAX, Joining, Table};
+pub(crate) use table::{
+    ALL_CODE_MAX, CODE_MAX, Change, DESCRIPTION_MAX, FUNCTIONS_MAX, Joining, LIBRARIES_MAX, NAME_MAX,
+    TEXTS_MAX, Table,
+};
 
 /// See the head of the file.
 pub struct Libraries {
@@ -69,12 +72,16 @@ impl Libraries {
         let last = &mut *self.last.lock();
         let before = self.table.load();
         let after = before.after(change)?;
+        let records: Vec<Vec<u8>> = records_of(change).iter().map(Record::encoded).collect();
+        // The limits of a library keep its record far below; what is longer would end the server.
+        if records.iter().any(|record| record.len() >= RECORD_MAX) {
+            return Err(Refusal::new("ERR the library is too long to be written down"));
+        }
         self.journal.admit().map_err(|reason| not_kept(&reason))?;
         self.publish(&before, after);
         if !self.journal.is_on() {
             return Ok(None);
         }
-        let records: Vec<Vec<u8>> = records_of(change).iter().map(Record::encoded).collect();
         let end = self.journal.append(records.iter().map(Vec::as_slice));
         *last = Some(end);
         Ok(self.journal.barrier(end))
@@ -87,8 +94,12 @@ impl Libraries {
     }
 
     fn publish(&self, before: &Table, after: Table) {
-        before.libraries().for_each(|library| library.set_known(false));
+        // What stays is known all the time: threads that look meanwhile would forget it, and what its functions keep.
         after.libraries().for_each(|library| library.set_known(true));
+        let stays = |library: &Arc<Library>| {
+            after.library(&library.name).is_some_and(|there| Arc::ptr_eq(there, library))
+        };
+        before.libraries().filter(|library| !stays(library)).for_each(|library| library.set_known(false));
         self.table.store(Arc::new(after));
     }
 

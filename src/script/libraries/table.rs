@@ -18,6 +18,15 @@ pub(crate) const FUNCTIONS_MAX: usize = 20_000;
 /// The longest text of a library, which has to fit into one record of the journal.
 pub(crate) const CODE_MAX: usize = 16 << 20;
 
+/// The longest name of a function.
+pub(crate) const NAME_MAX: usize = 1024;
+
+/// The longest description of a function.
+pub(crate) const DESCRIPTION_MAX: usize = 4096;
+
+/// The longest names and descriptions of one library together; with its text they have to fit into one record of the journal.
+pub(crate) const TEXTS_MAX: usize = 16 << 20;
+
 /// The longest texts of all libraries together.
 pub(crate) const ALL_CODE_MAX: usize = 64 << 20;
 
