@@ -134,6 +134,11 @@ impl KeptStreams {
         &self.disks.files
     }
 
+    /// The operations of both disks that changed something.
+    pub(crate) fn operations(&self) -> u64 {
+        self.disks.journal.operations() + self.disks.files.operations()
+    }
+
     /// Has everything written, without anything that follows from it.
     pub(crate) fn write(&mut self) {
         self.writer.step();
