@@ -50,10 +50,6 @@ func prepared(streams nats.JetStreamContext, config nats.StreamConfig, count int
 		config.Subjects = []string{"orders.*"}
 	}
 	info, err := streams.AddStream(&config)
-	// nats-server may still be removing the folder of the account's last stream, and then refuses the next one.
-	for attempt := 0; attempt < 10 && err != nil && strings.Contains(err.Error(), "error creating store"); attempt++ {
-		info, err = streams.AddStream(&config)
-	}
 	check(err)
 	for _, number := range numbers(count, 0) {
 		_, err := streams.Publish("orders.1", []byte(number))

@@ -51,6 +51,9 @@ var jobs = []job{
 
 var client *nats.Conn
 
+// How often a job is begun.
+const attempts = 10
+
 func main() {
 	var err error
 	client, err = nats.Connect("nats://"+os.Args[1], nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
@@ -62,19 +65,30 @@ func main() {
 		if wanted := os.Args[2:]; len(wanted) > 0 && !strings.Contains(" "+strings.Join(wanted, " ")+" ", " "+job.name+" ") {
 			continue
 		}
-		if failure := attempt(job, streams); failure == nil {
+		failure := attempt(job, streams)
+		// nats-server may still be removing the folder of the account's last stream, and then refuses the next one.
+		for again := 1; again < attempts && failure != nil && strings.Contains(fmt.Sprint(failure), "error creating store"); again++ {
+			clear(streams)
+			failure = attempt(job, streams)
+		}
+		if failure == nil {
 			fmt.Println(job.name)
 		} else {
 			failures++
 			fmt.Println("failed:", job.name)
 			fmt.Fprintln(os.Stderr, failure)
 		}
-		for name := range streams.StreamNames() {
-			check(streams.DeleteStream(name))
-		}
+		clear(streams)
 	}
 	client.Close()
 	os.Exit(failures)
+}
+
+// Deletes every stream.
+func clear(streams nats.JetStreamContext) {
+	for name := range streams.StreamNames() {
+		check(streams.DeleteStream(name))
+	}
 }
 
 // Does a job in a time that is bounded.
