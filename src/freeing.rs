@@ -21,7 +21,7 @@ const WAITING_MAX: usize = 1024 * 1024 * 1024;
 /// The server's thread, once it has started.
 static FREER: OnceLock<Freer> = OnceLock::new();
 
-/// What was removed, and its bytes.
+/// Removed contents, and how many bytes they take.
 type Removed = (Box<dyn Send>, usize);
 
 /// A thread that frees what it is given.

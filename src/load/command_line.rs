@@ -33,7 +33,7 @@ const SECONDS_OF_TURN: f64 = 2.0;
 /// The most servers in a comparison.
 const SERVERS_MAX: usize = 16;
 
-/// What is asked for.
+/// What the command line asks for.
 pub(super) enum Asked {
     /// The help page.
     Help(String),
@@ -57,7 +57,7 @@ pub(super) struct Order {
 /// Reads the arguments behind `quartet bench`.
 ///
 /// # Errors
-/// What is wrong with them, and what is meant perhaps.
+/// If an argument is wrong: the error names it, and a similar one that exists.
 pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
     let arguments = std::iter::once(OsString::from(PROGRAM)).chain(arguments);
     let mut matches = match command().try_get_matches_from(arguments) {

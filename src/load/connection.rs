@@ -1,4 +1,4 @@
-//! A connection that never blocks: bytes that wait to be sent, and the beginning of what is not whole yet.
+//! A connection that never blocks: it keeps the bytes that are still to be sent, and the beginning of an incomplete answer.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -103,7 +103,7 @@ impl Connection {
         }
     }
 
-    /// Shows `see` what is there, new bytes behind those that were kept, and keeps what it does not take.
+    /// Passes the kept bytes and the new ones behind them to `see`, and keeps those that it does not take.
     ///
     /// # Errors
     /// Those of `see`.

@@ -164,7 +164,7 @@ pub(super) fn row(name: &str) -> Option<&'static OptionRow> {
 /// The chosen values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
-    /// What was given.
+    /// The options that the command line gives.
     given: HashMap<&'static str, String>,
     /// Where the workload has defaults of its own.
     defaults: &'static [(&'static str, &'static str)],

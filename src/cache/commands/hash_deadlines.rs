@@ -137,7 +137,7 @@ enum Condition {
 pub(super) enum Moment {
     /// It is still to come.
     Ahead(Deadline),
-    /// It has passed, so what was to live until then is gone.
+    /// The deadline has passed, so the field is removed.
     Past,
 }
 

@@ -3,8 +3,8 @@
 use quartet_protocol::resp::Output;
 
 use super::list_moves::{MOVES, Move, Taking, side, taking};
-use super::lists::{LIST, limits, list_of, take};
-use super::wait_timeout::deadline;
+use super::lists::{LIST, limits, take};
+use super::waits::{act_or_wait, deadline};
 use crate::command::{
     Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, KeyWait, Keys,
 };
@@ -89,7 +89,7 @@ struct Popped {
     deadline: Option<Deadline>,
 }
 
-/// How Redis spells what was taken.
+/// The form of the reply.
 #[derive(Clone, Copy)]
 enum PopEncoder {
     /// The key and an element.
@@ -102,38 +102,14 @@ fn pop(call: &mut Call<'_, '_>, side: Side) -> Result<(), Refusal> {
     let last = call.arguments.len() - 1;
     let deadline = deadline(call, last)?;
     let action = Pop { taking: Taking { side, count: 1 }, limits: limits(call) };
-    pop_or_wait(call, 1..last, deadline, action, PopEncoder::One)
+    act_or_wait(call, 1..last, (ValueType::List, deadline), action, PopEncoder::One)
 }
 
 fn blmpop(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let (keys, taking) = taking(call, 2)?;
     let deadline = deadline(call, 1)?;
     let action = Pop { taking, limits: limits(call) };
-    pop_or_wait(call, keys, deadline, action, PopEncoder::Several)
-}
-
-fn pop_or_wait(
-    call: &mut Call<'_, '_>,
-    keys: std::ops::Range<usize>,
-    deadline: Option<u64>,
-    mut action: Pop,
-    mut encoder: PopEncoder,
-) -> Result<(), Refusal> {
-    for position in keys.clone() {
-        let key = call.key(position);
-        if call.keyspace.find(&key).map(list_of).transpose()?.is_some() {
-            let popped = action.act(&key, call.keyspace);
-            encoder.write(popped, call.output, call.continuation);
-            return Ok(());
-        }
-    }
-    if !call.may_wait() {
-        encoder.write_timeout(call.output);
-        return Ok(());
-    }
-    let keys = keys.map(|position| call.arguments.at(position).into()).collect();
-    call.block_on_keys(KeyWait { keys, value_type: ValueType::List, deadline }, action, encoder);
-    Ok(())
+    act_or_wait(call, keys, (ValueType::List, deadline), action, PopEncoder::Several)
 }
 
 impl KeyAction for Pop {

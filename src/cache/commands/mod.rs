@@ -38,4 +38,4 @@ pub mod sorted_set_waits;
 pub mod sorted_sets;
 mod string_options;
 pub mod strings;
-mod wait_timeout;
+mod waits;

@@ -157,7 +157,7 @@ fn make_hash(
                 return Err(Fault::Format.into());
             }
             if let Some(expires) = expires {
-                // What had its time before goes when it is looked at.
+                // A lookup removes a field whose deadline has passed.
                 let wall = i64::try_from(expires).unwrap_or(i64::MAX);
                 hash.set_deadline(field, Some(now.deadline_at_wall(wall).unwrap_or(0)));
             }

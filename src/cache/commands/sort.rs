@@ -153,7 +153,7 @@ fn elements_of(entry: EntryRef<'_>) -> Result<Vec<Vec<u8>>, Refusal> {
     Ok(elements)
 }
 
-/// Makes a list of the parts, whatever the destination held; what is missing becomes an empty element.
+/// Replaces the destination by a list of the parts.  A missing part becomes an empty element.
 fn store(call: &mut Call<'_, '_>, destination: &[u8], parts: Vec<Option<Vec<u8>>>) {
     let key = call.keyspace.store().key(destination);
     call.keyspace.remove(&key);

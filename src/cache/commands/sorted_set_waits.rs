@@ -1,14 +1,12 @@
 //! Commands on sorted sets that wait until there is a member.
 
-use std::ops::Range;
-
 use quartet_protocol::resp::Output;
 
 use super::sorted_set_pops::{End, pop_from, pop_options, write_popped};
-use super::sorted_sets::{SORTED_SET, Scored, limits, sorted_set_of};
-use super::wait_timeout::deadline;
+use super::sorted_sets::{SORTED_SET, Scored, limits};
+use super::waits::{act_or_wait, deadline};
 use crate::command::{
-    Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, KeyWait, Keys,
+    Call, Command, Continuation, Encoder, Flags, Handler, KeyAccess, KeyAction, KeyAnswer, Keys,
 };
 use crate::refusal::Refusal;
 use crate::store::{Deadline, Key, Keyspace, SortedSetLimits, ValueType};
@@ -71,7 +69,7 @@ struct Popped {
     deadline: Option<Deadline>,
 }
 
-/// How Redis spells what was taken.
+/// The form of the reply.
 #[derive(Clone, Copy)]
 enum PopEncoder {
     /// The key, a member and its score.
@@ -84,7 +82,7 @@ fn pop(call: &mut Call<'_, '_>, end: End) -> Result<(), Refusal> {
     let last = call.arguments.len() - 1;
     let deadline = deadline(call, last)?;
     let action = Pop { end, count: 1, limits: limits(call) };
-    pop_or_wait(call, 1..last, deadline, action, PopEncoder::One)
+    act_or_wait(call, 1..last, (ValueType::SortedSet, deadline), action, PopEncoder::One)
 }
 
 fn bzmpop(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
@@ -92,31 +90,7 @@ fn bzmpop(call: &mut Call<'_, '_>) -> Result<(), Refusal> {
     let deadline = deadline(call, 1)?;
     let action = Pop { end: options.end, count: options.count, limits: limits(call) };
     let keys = options.first_key..options.first_key + options.keys;
-    pop_or_wait(call, keys, deadline, action, PopEncoder::Several)
-}
-
-fn pop_or_wait(
-    call: &mut Call<'_, '_>,
-    keys: Range<usize>,
-    deadline: Option<u64>,
-    mut action: Pop,
-    mut encoder: PopEncoder,
-) -> Result<(), Refusal> {
-    for position in keys.clone() {
-        let key = call.key(position);
-        if call.keyspace.find(&key).map(sorted_set_of).transpose()?.is_some() {
-            let popped = action.act(&key, call.keyspace);
-            encoder.write(popped, call.output, call.continuation);
-            return Ok(());
-        }
-    }
-    if !call.may_wait() {
-        encoder.write_timeout(call.output);
-        return Ok(());
-    }
-    let keys = keys.map(|position| call.arguments.at(position).into()).collect();
-    call.block_on_keys(KeyWait { keys, value_type: ValueType::SortedSet, deadline }, action, encoder);
-    Ok(())
+    act_or_wait(call, keys, (ValueType::SortedSet, deadline), action, PopEncoder::Several)
 }
 
 impl KeyAction for Pop {

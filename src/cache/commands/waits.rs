@@ -1,10 +1,44 @@
-//! How long a command waits for keys.
+//! Commands that wait for keys: for which of them, and for how long.
+
+use std::ops::Range;
 
 use super::long_double::{LongDouble, Spelled};
-use crate::command::Call;
+use crate::command::{Call, Encoder, KeyAction, KeyWait};
 use crate::refusal::Refusal;
+use crate::store::ValueType;
 
 const MILLISECONDS: f64 = 1000.0;
+
+/// Does an action with the first of the keys that is there, or waits until the deadline for one that holds a value of the type.
+///
+/// # Errors
+/// If one of the keys before holds a value of another type.
+pub(super) fn act_or_wait<A: KeyAction>(
+    call: &mut Call<'_, '_>,
+    keys: Range<usize>,
+    (value_type, deadline): (ValueType, Option<u64>),
+    mut action: A,
+    mut encoder: impl Encoder<A::Answer>,
+) -> Result<(), Refusal> {
+    for position in keys.clone() {
+        let key = call.key(position);
+        if let Some(entry) = call.keyspace.find(&key) {
+            if entry.parts()?.value_type() != value_type {
+                return Err(Refusal::WRONG_TYPE);
+            }
+            let answer = action.act(&key, call.keyspace);
+            encoder.write(answer, call.output, call.continuation);
+            return Ok(());
+        }
+    }
+    if !call.may_wait() {
+        encoder.write_timeout(call.output);
+        return Ok(());
+    }
+    let keys = keys.map(|position| call.arguments.at(position).into()).collect();
+    call.block_on_keys(KeyWait { keys, value_type, deadline }, action, encoder);
+    Ok(())
+}
 
 /// When the time is over that the argument at `position` gives in seconds, in milliseconds of the server's clock; none
 /// for zero, which is for ever.
