@@ -10,6 +10,7 @@ mod cache_under_pressure;
 mod clients;
 mod dumped_values;
 mod frameworks;
+mod helpers;
 mod redis_benchmark;
 pub(crate) mod redis_cli;
 mod redis_cli_reports;

@@ -55,8 +55,12 @@ pub(crate) fn earlier_python_packages() -> Option<PathBuf> {
 
 /// Node, where `package` is installed beside the programs it runs.
 pub(crate) fn node(package: &str) -> Option<PathBuf> {
-    let installed =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/node/node_modules").join(package);
+    node_in("tests/interop/node", package)
+}
+
+/// Node, where `package` is installed in this folder of the project.
+pub(crate) fn node_in(folder: &str, package: &str) -> Option<PathBuf> {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("node_modules").join(package);
     found(&format!("node with {package}"), on_the_path("node").filter(|_| installed.is_dir()))
 }
 

@@ -1,0 +1,127 @@
+"""Locks and semaphores: what may be acquired, as often as you like and by any thread."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from . import replies, requests
+from .errors import NotAcquired
+from .holdings import LockHolding, SessionHolding, SessionLeaseHolding
+from .leases import Lease, OnLost
+from .requests import Asked
+from .terms import Term, now
+
+if TYPE_CHECKING:
+    from .client import Quartet
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: A lease of which less than this part is certain when it is granted is renewed before its holder gets it.
+FRESH = 0.5
+
+
+class Lock:
+    """One resource, or several that are only ever held together.
+
+    ``with lock as lease:`` waits as long as ``wait`` says (None: until it is granted), and raises NotAcquired after that.
+    A Lock may be shared by threads: each has its own lease.
+    """
+
+    def __init__(
+        self,
+        client: Quartet,
+        asked: Asked,
+        wait: float | None,
+        owner: str | None,
+        on_lost: OnLost | None,
+        session: SessionHolding | None,
+    ) -> None:
+        self._client, self._asked, self._wait = client, asked, wait
+        self._owner, self._on_lost, self._session = owner, on_lost, session
+        self._entered = threading.local()
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What it locks."""
+        return self._asked.resources
+
+    def acquire(self, wait: float | None = None) -> Lease:
+        """Waits for so many seconds at most, or as the lock says.  Raises NotAcquired, or Deadlock at once."""
+        lease = self._acquire(self._wait if wait is None else wait)
+        if lease is None:
+            raise NotAcquired(f"{', '.join(self.resources)} was not granted in time")
+        return lease
+
+    def try_acquire(self) -> Lease | None:
+        """Acquires it if nobody has to be waited for."""
+        return self._acquire(0.0)
+
+    def release(self) -> None:
+        """Releases what this owner holds, without its lease.  Raises NotHeld if it holds nothing."""
+        self._client._transport.call(requests.release(self.resources, self._current_owner(), None))
+
+    def guarded(self, function: Callable[P, R]) -> Callable[P, R]:
+        """A function that holds the lock while it runs.  Raises LockLost at its end if the lock was lost meanwhile."""
+
+        @functools.wraps(function)
+        def guarded(*arguments: P.args, **named: P.kwargs) -> R:
+            with self.acquire():
+                return function(*arguments, **named)
+
+        return guarded
+
+    def _current_owner(self) -> str:
+        return self._owner or self._client._owners.current()
+
+    def _acquire(self, wait: float | None) -> Lease | None:
+        owner = self._current_owner()
+        session = None if self._session is None else self._session.name
+        command = self._asked.acquire(owner, wait, session)
+        sent_at = now()
+        grant = replies.grant(self._client._transport.call(command, requests.time_in_server(wait)))
+        if grant is None:
+            return None
+        if self._session is not None:
+            kept = SessionLeaseHolding(self.resources, owner, grant.fencing_token, self._session)
+            lease = Lease(self._client, kept, self._on_lost)
+            self._client._renewal.remember(kept)
+            return lease
+        # The whole lease lies behind the wait, whichever attempt at sending the request was answered.
+        left = self._asked.ttl if grant.left is None else min(grant.left, self._asked.ttl)
+        term = Term(self._asked.ttl, sent_at + grant.waited + left - self._asked.ttl)
+        holding = LockHolding(self.resources, owner, grant.fencing_token, term)
+        lease = Lease(self._client, holding, self._on_lost)
+        if holding.lost_at - now() < term.length * FRESH:
+            self._renew(holding)
+        self._client._renewal.keep(holding)
+        return lease
+
+    def _renew(self, holding: LockHolding) -> None:
+        """Renews it, so that more of it is certain."""
+        sent_at = now()
+        for command in holding.renewals():
+            self._client._transport.call(command)
+        holding.term = Term(holding.term.length, sent_at)
+        holding.due_at = holding.term.due_at()
+
+    def __enter__(self) -> Lease:
+        lease = self.acquire()
+        if not hasattr(self._entered, "leases"):
+            self._entered.leases = []
+        self._entered.leases.append(lease)
+        return lease
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        lease: Lease = self._entered.leases.pop()
+        lease.__exit__(kind, error, trace)
+
+
+class Semaphore(Lock):
+    """A number of permits for one resource, of which an owner may hold several."""

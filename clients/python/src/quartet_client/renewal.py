@@ -1,0 +1,113 @@
+"""The two threads of a blocking client: one renews everything it holds, and one tells holders what is lost.
+
+They are two because the first one waits for the server, which may be why something is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from redis.exceptions import RedisError
+
+from .holdings import Book, Holding, SessionLeaseHolding, patience
+from .terms import now
+from .transport import Transport
+
+
+class Renewal:
+    """Keeps holdings alive from the first one until the client is closed."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._book = Book()
+        self._changed = threading.Condition()
+        self._closed = False
+        #: The two threads, once there is something to renew.
+        self.threads: list[threading.Thread] = []
+
+    def keep(self, holding: Holding) -> None:
+        """Renews it from now on."""
+        if self._process != os.getpid():
+            # A fork has no threads, and what was held before is not its own to renew.
+            self._begin()
+        with self._changed:
+            self._book.add(holding)
+            if not self.threads:
+                self._start()
+            self._changed.notify_all()
+
+    def _start(self) -> None:
+        for name, work in (("quartet-renewal", self._renew), ("quartet-watch", self._watch)):
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            thread.start()
+            self.threads.append(thread)
+
+    def release(self, holding: Holding) -> bool:
+        """Renews it no longer.  Returns whether it was still held."""
+        with self._changed:
+            self._book.remove(holding)
+            was_held = not holding.look(now())
+            holding.is_released = True
+            return was_held
+
+    def look(self, holding: Holding) -> bool:
+        """Whether it is lost, by the clock as well."""
+        with self._changed:
+            return holding.look(now())
+
+    def lose(self, holding: Holding, reason: str) -> None:
+        """Notes that the server holds it no more."""
+        with self._changed:
+            holding.is_released = False
+            holding.lose(reason)
+
+    def remember(self, lease: SessionLeaseHolding) -> None:
+        """Has the session ask after it from now on."""
+        with self._changed:
+            lease.join()
+
+    def forget(self, lease: SessionLeaseHolding) -> None:
+        """Has the session ask after it no longer."""
+        with self._changed:
+            lease.leave()
+
+    def close(self) -> None:
+        """Lets the threads end.  What is still held ends with its lease."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _renew(self) -> None:
+        while True:
+            with self._changed:
+                while not (batch := self._book.due(now())):
+                    if self._closed:
+                        return
+                    next_due = self._book.next_due()
+                    self._changed.wait(None if next_due is None else max(0.0, next_due - now()))
+                commands = [holding.renewals() for holding in batch]
+            self._renew_batch(batch, commands)
+
+    def _renew_batch(self, batch: list[Holding], commands: list[list[list[str | bytes | int]]]) -> None:
+        sent_at = now()
+        try:
+            replies = self._transport.batch([command for own in commands for command in own], patience(batch, sent_at))
+        except (RedisError, OSError):
+            with self._changed:
+                self._book.fail(batch, now())
+            return
+        with self._changed:
+            self._book.settle(batch, commands, replies, sent_at)
+            self._changed.notify_all()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                self._book.look(now())
+                next_end = self._book.next_end()
+                self._changed.wait(None if next_end is None else max(0.0, next_end - now()))

@@ -1,0 +1,166 @@
+"""Locks that are lost: the holder is told in time, and nothing goes on silently."""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+
+import pytest
+from servers import Relay, Server, name, wait_for
+
+from quartet_client import Held, LockLost, Quartet
+from quartet_client.terms import now
+
+SHORT = 1.2
+
+
+def test_forced(shared_server: Server, quartet: Quartet) -> None:
+    resource = name()
+    told: list[Held] = []
+    called = threading.Event()
+
+    def on_lost(held: Held) -> None:
+        told.append(held)
+        called.set()
+
+    with pytest.raises(LockLost, match=resource), quartet.lock(resource, ttl=SHORT, on_lost=on_lost) as lease:
+        shared_server.command("LOCK.FORCE", resource)
+        assert lease.lost.wait(60)
+        assert called.wait(60)
+        assert lease.is_lost and "not held any more" in (lease.lost_reason or "")
+        with pytest.raises(LockLost):
+            lease.raise_if_lost()
+    assert told == [lease]
+
+
+def test_forced_and_noticed_at_the_release(shared_server: Server, quartet: Quartet) -> None:
+    resource = name()
+    with pytest.raises(LockLost), quartet.lock(resource) as lease:
+        shared_server.command("LOCK.FORCE", resource)
+    assert lease.is_lost and lease.lost.is_set()
+
+
+def test_what_the_block_raises_goes_first(shared_server: Server, quartet: Quartet) -> None:
+    resource = name()
+    with pytest.raises(KeyError) as caught, quartet.lock(resource):
+        shared_server.command("LOCK.FORCE", resource)
+        raise KeyError("of the block")
+    assert any("lost" in note for note in caught.value.__notes__)
+
+
+def test_server_stops(own_server: Server) -> None:
+    with Quartet.from_url(own_server.url) as quartet:
+        with pytest.raises(LockLost), quartet.lock(name(), ttl=SHORT) as lease:
+            own_server.stop()
+            assert lease.lost.wait(60)
+
+
+def test_server_starts_again_without_the_lock(own_server: Server) -> None:
+    with Quartet.from_url(own_server.url) as quartet:
+        with pytest.raises(LockLost), quartet.lock(name(), ttl=30.0) as lease:
+            own_server.stop()
+            own_server.start()
+        assert lease.lost.is_set()
+
+
+def test_server_paused(own_server: Server) -> None:
+    resource = name()
+    with Quartet.from_url(own_server.url) as quartet, pytest.raises(LockLost):
+        began_at = now()
+        with quartet.lock(resource, ttl=SHORT) as lease:
+            own_server.pause()
+            assert lease.lost.wait(60)
+            # The server cannot have granted it to anybody: its lease is as long as the last renewal says, or longer.
+            assert now() - began_at >= SHORT / 2
+            assert lease._holding.term.began_at + SHORT > lease._holding.lost_at
+            own_server.resume()
+
+
+def test_told_before_anybody_else_is_granted_it(own_server: Server) -> None:
+    resource = name()
+    with Relay(own_server.port) as relay, Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as cut_off:
+        with Quartet.from_url(own_server.url) as other:
+            lease = cut_off.lock(resource, ttl=SHORT, owner="cut off").acquire()
+            relay.cut()
+            with other.lock(resource, owner="other") as next_lease:
+                assert lease.is_lost
+                assert next_lease.fencing_token > lease.fencing_token
+
+
+def test_connection_cut_and_back(shared_server: Server, relay: Relay) -> None:
+    resource = name()
+    with Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as quartet, quartet.lock(resource, ttl=2 * SHORT) as lease:
+        for _ in range(4):
+            relay.close_all()
+            relay.wait_for_another()
+        assert not lease.is_lost
+    assert shared_server.held(resource) == 0
+
+
+def test_connection_cut_while_it_waits(shared_server: Server, relay: Relay) -> None:
+    resource = name()
+    with Quartet.from_url(shared_server.url) as here, Quartet.from_url(f"redis://127.0.0.1:{relay.port}") as there:
+        first = here.lock(resource, owner="first").acquire()
+        granted: list[int] = []
+
+        def wait() -> None:
+            with there.lock(resource, owner="second", ttl=SHORT) as lease:
+                granted.append(lease.fencing_token)
+
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        wait_for(lambda: shared_server.command("LOCK.WAITS", "RESOURCE", resource))
+        relay.close_all()
+        relay.wait_for_another()
+        wait_for(lambda: shared_server.command("LOCK.WAITS", "RESOURCE", resource))
+        first.release()
+        waiter.join()
+        assert granted[0] > first.fencing_token
+
+
+def test_session_lost(shared_server: Server, quartet: Quartet) -> None:
+    with pytest.raises(LockLost), quartet.session(ttl=SHORT) as session:
+        lease = session.lock(name()).acquire()
+        shared_server.command("LOCK.SESSION", "CLOSE", session.name)
+        assert lease.lost.wait(60) and session.lost.wait(60)
+        with pytest.raises(LockLost):
+            lease.release()
+
+
+def test_session_of_a_server_that_stops(own_server: Server) -> None:
+    with Quartet.from_url(own_server.url) as quartet:
+        with pytest.raises(LockLost), quartet.session(ttl=SHORT) as session:
+            lease = session.lock(name()).acquire()
+            own_server.stop()
+            assert lease.lost.wait(60) and session.lost.wait(60)
+
+
+def test_the_clock_tells_without_a_thread(shared_server: Server, quartet: Quartet) -> None:
+    lease = quartet.lock(name(), ttl=SHORT).acquire()
+    # As after a pause of the whole program, in which no thread ran.
+    quartet._renewal.close()
+    wait_for(lambda: not any(thread.is_alive() for thread in quartet._renewal.threads))
+    wait_for(lambda: lease.is_lost)
+    assert lease.lost.is_set()
+
+
+def test_a_fork_has_connections_of_its_own(quartet: Quartet, shared_server: Server) -> None:
+    resource = name()
+    with quartet.lock(resource, ttl=SHORT):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if _works_in_a_fork(quartet, resource) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        wait_for(lambda: shared_server.held(resource) > 1.5 * SHORT * 1000)
+
+
+def _works_in_a_fork(quartet: Quartet, held_outside: str) -> bool:
+    try:
+        with quartet.lock(name(), ttl=SHORT) as lease:
+            began_at = lease._holding.term
+            wait_for(lambda: lease._holding.term is not began_at)
+            return quartet.lock(held_outside).try_acquire() is None
+    except BaseException:
+        traceback.print_exc()
+        return False

@@ -1,0 +1,105 @@
+/** Locks that are lost: the holder is told in time, and nothing goes on silently. */
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { LockLost } from "../src/index.js";
+import { LIBRARIES, Relay, Server, aborted, client, name, waitFor } from "./servers.js";
+
+const SHORT_MS = 1200;
+
+for (const library of LIBRARIES) {
+  describe(library, () => {
+    test("forced", async () => {
+      await using server = await Server.start();
+      using quartet = client(library, server.port);
+      const resource = name();
+      let reason: unknown;
+      const holding = quartet.lock(resource, { ttlMs: SHORT_MS }).withLock(async (signal, lease) => {
+        await server.command("LOCK.FORCE", resource);
+        reason = await aborted(signal);
+        assert.ok(lease.isLost);
+        assert.throws(() => lease.throwIfLost(), LockLost);
+      });
+      await assert.rejects(holding, (error) => error === reason && error instanceof LockLost);
+      // And if nobody has noticed before the end.
+      const unnoticed = quartet.lock(resource).withLock(() => server.command("LOCK.FORCE", resource));
+      await assert.rejects(unnoticed, LockLost);
+      // What was thrown goes first.
+      const failing = quartet.lock(resource).withLock(async () => {
+        await server.command("LOCK.FORCE", resource);
+        throw new RangeError("of the block");
+      });
+      await assert.rejects(failing, RangeError);
+      const block = async (): Promise<void> => {
+        await using _lease = await quartet.lock(resource).acquire();
+        await server.command("LOCK.FORCE", resource);
+      };
+      await assert.rejects(block(), LockLost);
+    });
+
+    test("server paused, stopped and started again", async () => {
+      await using server = await Server.start();
+      using quartet = client(library, server.port);
+      const paused = quartet.lock(name(), { ttlMs: SHORT_MS }).withLock(async (signal) => {
+        server.pause();
+        await aborted(signal);
+        server.resume();
+      });
+      await assert.rejects(paused, LockLost);
+      const restarted = quartet.lock(name()).withLock(async () => {
+        await server.stop();
+        await server.start();
+      });
+      await assert.rejects(restarted, LockLost);
+      const session = await quartet.session({ ttlMs: SHORT_MS });
+      const lease = await session.lock(name()).acquire();
+      await server.stop();
+      assert.ok((await aborted(lease.signal)) instanceof LockLost);
+      assert.ok(session.isLost);
+      await assert.rejects(session.close(), LockLost);
+    });
+
+    test("told before anybody else is granted it", async () => {
+      await using server = await Server.start();
+      await using relay = await Relay.start(server.port);
+      using cutOff = client(library, relay.port);
+      using other = client(library, server.port);
+      const resource = name();
+      const lease = await cutOff.lock(resource, { ttlMs: SHORT_MS }).acquire();
+      relay.cut();
+      await other.lock(resource).withLock((_signal, next) => {
+        assert.ok(lease.isLost);
+        assert.ok(next.fencingToken > lease.fencingToken);
+      });
+      await assert.rejects(lease.release(), LockLost);
+    });
+
+    test("connection cut and back", async () => {
+      await using server = await Server.start();
+      await using relay = await Relay.start(server.port);
+      using quartet = client(library, relay.port);
+      using other = client(library, server.port);
+      const resource = name();
+      await quartet.lock(resource, { ttlMs: 2 * SHORT_MS }).withLock(async (signal) => {
+        for (let round = 0; round < 3; round++) {
+          relay.closeAll();
+          await relay.waitForAnother();
+        }
+        assert.ok(!signal.aborted);
+      });
+      assert.equal(await server.heldMs(resource), 0);
+      // A waiter keeps its place.
+      const first = await other.lock(resource).acquire();
+      const waiting = quartet.lock(resource).acquire();
+      await waitFor(() => server.waits(resource));
+      relay.closeAll();
+      await relay.waitForAnother();
+      await waitFor(() => server.waits(resource));
+      await first.release();
+      const second = await waiting;
+      assert.ok(second.fencingToken > first.fencingToken);
+      await second.release();
+    });
+  });
+}

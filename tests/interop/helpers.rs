@@ -1,0 +1,94 @@
+//! The helpers for clients in `clients/`: each package's own tests against this server, its types and its build.
+//!
+//! The tests of a package start servers themselves, since they stop and pause them: `QUARTET` names the program.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{fs, thread};
+
+use crate::support::peers;
+use crate::support::process::Folder;
+use crate::support::program::run;
+
+/// Names the program of the server for the tests of a package.
+const SERVER: &str = "QUARTET";
+
+/// The folder of a package.
+fn package(language: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(language)
+}
+
+/// A program that works on a package, in its folder.
+fn in_package(language: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(package(language)).env(SERVER, env!("CARGO_BIN_EXE_quartet"));
+    command
+}
+
+/// The files in a folder of a package that a test of it may name.
+fn files(language: &str, folder: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(package(language).join(folder)).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    paths.filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(&is_wanted)).collect()
+}
+
+/// A folder for what a tool keeps between runs.
+fn kept(tool: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(tool)
+}
+
+/// Python with what works on the package, which finds its modules where they lie, as a module of this name.
+fn python(module: &str) -> Option<Command> {
+    let python = peers::python(&["redis", "pytest", "mypy", "build", "hatchling"])?;
+    let mut command = in_package("python", python);
+    command.env("PYTHONPATH", "src").env("PYTHONDONTWRITEBYTECODE", "1").args(["-m", module]);
+    Some(command)
+}
+
+#[test]
+fn python_tests() {
+    // The tests wait more than they work, so the files run at the same time.
+    thread::scope(|scope| {
+        for file in files("python", "tests", |name| name.starts_with("test_")) {
+            let Some(mut command) = python("pytest") else { return };
+            command.args(["-p", "no:cacheprovider"]).arg(file);
+            scope.spawn(|| run(command).success());
+        }
+    });
+}
+
+#[test]
+fn python_types() {
+    let Some(mut command) = python("mypy") else { return };
+    command.arg("--cache-dir").arg(kept("mypy"));
+    run(command).success();
+}
+
+#[test]
+fn python_build() {
+    let Some(mut command) = python("build") else { return };
+    let folder = Folder::new();
+    command.args(["--no-isolation", "--outdir"]).arg(folder.path());
+    run(command).success();
+}
+
+/// The types of sources and tests are checked on the way.
+#[test]
+fn typescript_tests_and_build() {
+    let (Some(node), Some(npm)) = (peers::node_in("clients/typescript", "typescript"), peers::peer("npm"))
+    else {
+        return;
+    };
+    let mut compile = in_package("typescript", &npm);
+    compile.args(["run", "pretest"]);
+    run(compile).success();
+    let mut tests = in_package("typescript", node);
+    tests.args(["--test", "--test-concurrency=4", "--test-timeout=120000"]);
+    tests.args(files("typescript", "build/tests", |name| name.ends_with(".test.js")));
+    run(tests).success();
+    let folder = Folder::new();
+    let mut pack = in_package("typescript", &npm);
+    pack.args(["pack", "--pack-destination"]).arg(folder.path());
+    run(pack).success();
+}
