@@ -16,7 +16,7 @@ use super::pending::{Change, Then};
 use super::record::Record;
 use super::segment::ReadError;
 use super::shared::{Life, State, Stream, nanoseconds};
-use super::state::{Ahead, Missing, View};
+use super::state::{Ahead, Data, Missing, View};
 use super::store::lost;
 use crate::clock::Now;
 use crate::delivery::Effects;
@@ -244,20 +244,25 @@ impl Stream {
     pub(super) fn consumer_deleted(self: &Arc<Stream>, state: &mut State, id: u64, effects: &mut Effects) {
         let State { data, consumers, .. } = state;
         let Some(mut slot) = consumers.remove(id) else { return };
+        self.end_requests(data, &mut slot, Kind::ConsumerDeleted, effects);
+        self.hub.forget_deadline((self.id, id), &mut slot.deadline);
+        self.consumer_ended(state, &slot.name);
+    }
+
+    /// Tells all who wait for messages of a consumer that they get none.
+    pub(super) fn end_requests(&self, data: &Data, slot: &mut Slot, kind: Kind, effects: &mut Effects) {
         let ahead = Ahead::default();
         let view = View::new(data, &ahead);
         let mut wanted = Vec::new();
         let is_wanted = |_: &[u8]| true;
         let mut turn =
             Turn { now: self.hub.clock.now(), messages: &view, is_wanted: &is_wanted, effects: &mut wanted };
-        slot.consumer.end_requests(&mut turn, Kind::ConsumerDeleted);
+        slot.consumer.end_requests(&mut turn, kind);
         for effect in wanted {
             if let Effect::Status { target, status } = effect {
                 self.send_status(&slot.name, &target, &status, effects);
             }
         }
-        self.hub.forget_deadline((self.id, id), &mut slot.deadline);
-        self.consumer_ended(state, &slot.name);
     }
 
     /// Ends all consumers of a stream that is deleted.

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::api::direct;
-use super::consumer::effect::{Delivery, Effect, Target};
+use super::consumer::DeliveryId;
+use super::consumer::effect::{Delivery, Effect, Failure, Target, Told, Unread};
 use super::consumer::status::{Detail, Kind, Status};
 use super::header_names;
 use super::message::StoredMessage;
 use super::reading::ReadError;
 use super::reply_subjects::{DeliveryNumbers, acknowledgement_begin, flow_control};
-use super::running::{Done, Reading, Work};
+use super::running::{Done, Reading, Traits, Work};
 use super::shared::Stream;
 use super::state::Place;
 use crate::clock::Now;
@@ -19,8 +20,11 @@ use crate::delivery::{Effects, Message, Receivers, Recipients};
 /// Delivers the messages of one turn of a consumer.
 struct Courier<'c> {
     stream: &'c Stream,
-    headers_only: bool,
+    consumer: &'c str,
+    traits: Traits,
     reading: &'c mut Reading,
+    /// Deliveries that nobody misses, since those after them have their numbers.
+    uncounted: u64,
     /// The subject on which a delivery is acknowledged, and how much of it is the same for all.
     reply: Vec<u8>,
     prefix: usize,
@@ -37,7 +41,7 @@ impl Stream {
         let end = steps.iter().rev().find_map(|(_, place)| place.as_ref()?.end_in_journal());
         let name = Arc::clone(&work.name);
         let mut reading = std::mem::take(&mut work.reading);
-        let mut courier = Courier::new(self, &name, work.headers_only, &mut reading);
+        let mut courier = Courier::new(self, &name, work.traits, &mut reading);
         let mut others = Vec::new();
         for (effect, place) in steps {
             match effect {
@@ -65,10 +69,11 @@ impl Stream {
 }
 
 impl<'c> Courier<'c> {
-    fn new(stream: &'c Stream, consumer: &str, headers_only: bool, reading: &'c mut Reading) -> Courier<'c> {
+    fn new(stream: &'c Stream, consumer: &'c str, traits: Traits, reading: &'c mut Reading) -> Courier<'c> {
         let reply = acknowledgement_begin(&stream.name, consumer);
         let prefix = reply.len();
-        Courier { stream, headers_only, reading, reply, prefix, recipients: None, done: Done::default() }
+        let done = Done::default();
+        Courier { stream, consumer, traits, reading, uncounted: 0, reply, prefix, recipients: None, done }
     }
 
     fn finish(mut self) -> Done {
@@ -78,7 +83,8 @@ impl<'c> Courier<'c> {
 
     fn deliver(&mut self, delivery: &Delivery, place: Option<Place>, expected: usize, effects: &mut Effects) {
         let Some(place) = place else { return };
-        let Courier { stream, headers_only, reading, reply, prefix, recipients, done } = self;
+        let uncounted = self.uncounted;
+        let Courier { stream, traits, reading, reply, prefix, recipients, done, .. } = self;
         let recipients = match recipients {
             Some(known) if *known.target() == *delivery.target => &*known,
             other => {
@@ -88,29 +94,46 @@ impl<'c> Courier<'c> {
         };
         reply.truncate(*prefix);
         let sent = stream.read(delivery.sequence, &place, expected, reading, |message| {
-            numbers_of(delivery, message.time).write(reply);
+            numbers_of(delivery, uncounted, message.time).write(reply);
             done.messages += 1;
             done.bytes += message.subject.len() + message.headers.len() + message.payload.len();
-            send(stream, message, delivery, reply, *headers_only, recipients, effects)
+            send(stream, message, delivery, reply, traits.headers_only, recipients, effects)
         });
         match sent {
             Ok(Receivers { count: 0, .. }) => done.undelivered.push(delivery.sequence),
             Ok(_) => {}
             // It was removed meanwhile.
             Err(ReadError::Gone) => {}
-            Err(error) => tracing::error!(
-                stream = &*stream.name,
-                sequence = delivery.sequence,
-                %error,
-                "a message cannot be delivered"
-            ),
+            Err(error) => self.fail(delivery, &error, effects),
         }
+    }
+
+    /// A message cannot be read.  A request for messages gets a status in its place; whoever gets what is pushed would take that
+    /// for a message.
+    fn fail(&mut self, delivery: &Delivery, error: &ReadError, effects: &mut Effects) {
+        let Delivery { sequence, consumer_sequence, deliveries, .. } = *delivery;
+        tracing::error!(
+            stream = &*self.stream.name,
+            consumer = self.consumer,
+            sequence,
+            %error,
+            "a message cannot be delivered"
+        );
+        if self.traits.is_pull {
+            let status = Status { kind: Kind::MessageUnreadable, detail: Detail::Message(sequence) };
+            self.stream.send_status(self.consumer, &delivery.target, &status, effects);
+        }
+        let failure = if error.is_damage() { Failure::Damage } else { Failure::Refusal };
+        let delivery = DeliveryId { sequence, consumer_sequence };
+        self.done.unreadable.push(Unread { told: Told { delivery, deliveries }, failure });
+        self.uncounted += u64::from(self.traits.skips_damage && failure == Failure::Damage);
     }
 }
 
 /// What the subject of a delivery says of it.
-fn numbers_of(delivery: &Delivery, time: i64) -> DeliveryNumbers {
+fn numbers_of(delivery: &Delivery, uncounted: u64, time: i64) -> DeliveryNumbers {
     let Delivery { sequence, consumer_sequence, deliveries, pending, .. } = *delivery;
+    let consumer_sequence = consumer_sequence.saturating_sub(uncounted);
     DeliveryNumbers { deliveries, sequence, consumer_sequence, time, pending }
 }
 
@@ -154,7 +177,11 @@ impl Stream {
         status: &Status,
         effects: &mut Effects,
     ) {
-        let mut headers = format!("NATS/1.0 {} {}\r\n", status.code(), status.description());
+        let mut headers = format!("NATS/1.0 {} {}", status.code(), status.description());
+        if matches!(status.kind, Kind::MessageUnreadable | Kind::StreamUnreadable) {
+            let _ = write!(headers, " of {}", self.name);
+        }
+        headers.push_str("\r\n");
         for (name, value) in status.headers() {
             let _ = write!(headers, "{name}: {value}\r\n");
         }

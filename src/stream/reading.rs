@@ -25,6 +25,18 @@ pub enum ReadError {
     NoMessage,
 }
 
+impl ReadError {
+    /// Whether the message is not what was written, which no later attempt changes.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            ReadError::Gone => false,
+            ReadError::File(error) => matches!(error, segment::ReadError::Damaged(_)),
+            ReadError::Journal(error) => matches!(error, journal::ReadError::Damaged { .. }),
+            ReadError::NoMessage => true,
+        }
+    }
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,14 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::consumer::effect::{Effect, Turn};
+use super::consumer::effect::{Effect, Turn, Unread};
+use super::consumer::status::Kind;
 use super::consumers::Slot;
 use super::hub::Hub;
 
 use super::record::Record;
 use super::segment::Reader;
 use super::shared::{Keeping, Life, State, Stream};
-use super::state::{Ahead, Missing, Place, View};
+use super::state::{Ahead, Data, Missing, Place, View};
 use crate::clock::Now;
 use crate::delivery::{AfterBatch, Effects, Outbox};
 use crate::journal;
@@ -54,10 +55,21 @@ pub(super) struct Work {
     pub(super) consumer: u64,
     pub(super) name: Arc<str>,
     pub(super) steps: Vec<(Effect, Option<Place>)>,
-    pub(super) headers_only: bool,
+    pub(super) traits: Traits,
     pub(super) reading: Reading,
     /// Whether there may be more to deliver at once.
     is_more: bool,
+}
+
+/// What of a consumer's rules concerns how its messages are sent.
+#[derive(Clone, Copy)]
+pub(super) struct Traits {
+    pub(super) headers_only: bool,
+    /// Receivers ask for its messages.
+    pub(super) is_pull: bool,
+    /// The number of a damaged message goes to the next one: whoever acknowledges nothing takes a gap between numbers for a loss
+    /// that reading once more mends.
+    pub(super) skips_damage: bool,
 }
 
 /// The result of carrying out the effects.
@@ -65,6 +77,8 @@ pub(super) struct Work {
 pub(super) struct Done {
     /// Messages that nobody took.
     pub(super) undelivered: Vec<u64>,
+    /// Deliveries whose messages cannot be read.
+    pub(super) unreadable: Vec<Unread>,
     pub(super) messages: usize,
     pub(super) bytes: usize,
     /// A receiver for which more waits than should.
@@ -84,11 +98,15 @@ impl Stream {
                 Ok(None) => return,
                 Err(error) => {
                     self.log_unreadable(&error);
+                    self.refuse_requests(id, effects);
                     return self.run_later(id, now, effects);
                 }
             };
             let done = self.do_work(&mut work, now, effects);
             bytes += done.bytes;
+            for unread in &done.unreadable {
+                self.tell_consumer_with_id(id, effects, |slot, turn| slot.consumer.unreadable(turn, *unread));
+            }
             if !self.end_turn(work, &done, bytes, effects) {
                 return;
             }
@@ -138,8 +156,16 @@ impl Stream {
         }
     }
 
+    /// Tells whoever waits for messages of a consumer that the stream cannot be read.
+    fn refuse_requests(self: &Arc<Stream>, id: u64, effects: &mut Effects) {
+        let state = &mut *self.state.lock();
+        if let Some(slot) = state.consumers.get_mut(id) {
+            self.end_requests(&state.data, slot, Kind::StreamUnreadable, effects);
+        }
+    }
+
     /// Has a consumer run again after a while, because its turn came to nothing.
-    fn run_later(&self, id: u64, now: Now, effects: &mut Effects) {
+    pub(super) fn run_later(&self, id: u64, now: Now, effects: &mut Effects) {
         if let Some(slot) = self.state.lock().consumers.get_mut(id) {
             let next = Some(now.after(RETRY).micros());
             self.hub.set_deadline((self.id, id), &mut slot.deadline, next, effects);
@@ -164,6 +190,9 @@ impl Stream {
         if slot.is_running {
             slot.is_wanted = true;
             return Ok(None);
+        }
+        if !slot.consumer.is_settled() {
+            settle_consumer(slot, data, now)?;
         }
         let ahead = look_ahead(slot, data)?;
         let view = View::new(data, &ahead);
@@ -212,7 +241,11 @@ impl Stream {
             consumer: id,
             name: Arc::clone(&slot.name),
             steps,
-            headers_only: slot.definition.headers_only,
+            traits: Traits {
+                headers_only: slot.definition.headers_only,
+                is_pull: !slot.definition.is_push(),
+                skips_damage: !slot.consumer.rules().expects_acknowledgements(),
+            },
             reading: slot.reading.take().unwrap_or_default(),
             is_more,
         };
@@ -266,8 +299,21 @@ impl Stream {
     }
 }
 
+/// Has a consumer that was restored look at what there is.
+pub(super) fn settle_consumer(slot: &mut Slot, data: &Data, now: Now) -> Result<(), Missing> {
+    let filter = &slot.consumer.rules().filter;
+    data.count(slot.consumer.report().delivered_stream + 1, filter)?;
+    data.last_of_each(u64::MAX, filter, usize::MAX)?;
+    let ahead = Ahead::default();
+    let view = View::new(data, &ahead);
+    let is_wanted = |_: &[u8]| false;
+    let effects = &mut slot.postponed;
+    slot.consumer.settle(&mut Turn { now, messages: &view, is_wanted: &is_wanted, effects });
+    Ok(())
+}
+
 /// Finds out what the turn of a consumer is going to ask for.
-fn look_ahead(slot: &Slot, data: &super::state::Data) -> Result<Ahead, Missing> {
+fn look_ahead(slot: &Slot, data: &Data) -> Result<Ahead, Missing> {
     let filter = &slot.consumer.rules().filter;
     let times = slot.times.iter().map(|(sequence, time)| (*sequence, *time)).collect();
     let mut ahead = Ahead { times, ..Ahead::default() };

@@ -86,11 +86,21 @@ impl KeptStreams {
 
     /// The power is lost, with or without what was not synced, and a server starts on what is left.
     pub(crate) fn after_power_loss(self, survival: Survival) -> KeptStreams {
+        self.after_power_loss_with(survival, |_| ())
+    }
+
+    /// The same, with something done to the disk of the streams' own files before the server starts.
+    pub(crate) fn after_power_loss_with(
+        self,
+        survival: Survival,
+        prepare: impl FnOnce(&SimulatedDisk),
+    ) -> KeptStreams {
         let mut random = Random::with_seed(1);
         let journal = self.disks.journal.after_power_loss(survival, &mut random);
         let files = self.disks.files.after_power_loss(survival, &mut random);
         let clock = Arc::clone(&self.clock);
         drop(self);
+        prepare(&files);
         let mut kept = KeptStreams::open(Disks { journal, files }, clock);
         kept.advance();
         kept

@@ -47,6 +47,8 @@ struct State {
     trouble: Option<Trouble>,
     /// How many bytes were asked for by each read at a place.
     placed_reads: Vec<usize>,
+    /// How many more such reads there are before the disk refuses them; any number if it refuses none.
+    reads_left: Option<usize>,
     /// Files that are open to be read at any place.
     open_files: usize,
 }
@@ -110,7 +112,20 @@ impl SimulatedDisk {
 
     /// Flips a bit wherever these bytes are in a file.  Returns in how many files they were.
     pub(crate) fn spoil(&self, found: &[u8]) -> usize {
-        let place_in = |bytes: &[u8]| bytes.windows(found.len()).position(|window| window == found);
+        self.spoil_at(|bytes| bytes.windows(found.len()).position(|window| window == found))
+    }
+
+    /// Flips a bit of the last byte of each file.  Returns how many files there are.
+    pub(crate) fn spoil_ends(&self) -> usize {
+        self.spoil_at(|bytes| bytes.len().checked_sub(1))
+    }
+
+    /// Refuses all reads at a place but the next ones, or none any more.
+    pub(crate) fn refuse_reads_after(&self, reads: Option<usize>) {
+        self.0.lock().reads_left = reads;
+    }
+
+    fn spoil_at(&self, place_in: impl Fn(&[u8]) -> Option<usize>) -> usize {
         let mut spoiled = 0;
         let state = &mut *self.0.lock();
         for number in state.names.values() {
@@ -300,6 +315,11 @@ impl Drop for OpenFile {
 impl PlacedRead for OpenFile {
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         let mut state = self.disk.0.lock();
+        match &mut state.reads_left {
+            Some(0) => return Err(io::Error::other("a bad block")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         state.placed_reads.push(into.len());
         let bytes = &state.files[self.file].bytes;
         let rest = &bytes[bytes.len().min(at as usize)..];

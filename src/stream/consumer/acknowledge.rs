@@ -108,11 +108,16 @@ impl Consumer {
         let sequence = delivery.sequence;
         let Some(entry) = self.pending.get(sequence).copied() else { return };
         turn.effects.push(Effect::Rejected(entry.told(delivery)));
+        self.give_back(turn, entry, after.map_or(0, micros));
+    }
+
+    /// Has a message delivered again after a time, if that is allowed.
+    pub(super) fn give_back(&mut self, turn: &mut Turn<'_>, entry: Entry, after: u64) {
+        let sequence = entry.sequence;
         if self.rules.is_last_delivery(entry.deliveries) {
             self.exhaust(turn, entry);
             return;
         }
-        let after = after.map_or(0, micros);
         if after == 0 && entry.state == State::Again {
             return;
         }

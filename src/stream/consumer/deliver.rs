@@ -96,7 +96,7 @@ impl Consumer {
     }
 
     fn deliver_next(&mut self, turn: &mut Turn<'_>, run: &mut Run) -> Result<(), Stop> {
-        if self.is_paused(turn.now) || !self.may_have_receiver(turn) {
+        if !self.is_settled || self.is_paused(turn.now) || !self.may_have_receiver(turn) {
             return Err(Stop::Idle);
         }
         let candidate = self.candidate(turn)?;

@@ -153,6 +153,24 @@ pub struct Told {
     pub deliveries: u32,
 }
 
+/// A delivery that failed because its message cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unread {
+    /// Which one.
+    pub told: Told,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// Why a message cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// It is not what was written, and will not be later.
+    Damage,
+    /// The disk refuses, perhaps not for long.
+    Refusal,
+}
+
 /// How a client lost hold of its priority group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UnpinCause {

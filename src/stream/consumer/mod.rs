@@ -76,12 +76,19 @@ pub struct Consumer {
     acknowledged_at: Option<i64>,
     /// How often it was asked to deliver.
     turns: u64,
+    /// Whether it has looked at its messages since it was restored.  Until then it delivers nothing.
+    is_settled: bool,
 }
 
 impl Consumer {
     /// Its definition's rules.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Whether it has looked at its messages since it was restored: [`Consumer::settle`] does.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     fn unstarted(rules: Rules) -> Consumer {
@@ -104,6 +111,7 @@ impl Consumer {
             delivered_at: None,
             acknowledged_at: None,
             turns: 0,
+            is_settled: true,
         }
     }
 

@@ -7,7 +7,7 @@ impl Consumer {
     /// A message can be seen from now on.  The owner tells each once, in the order of their sequences, and may leave out
     /// those that do not match.
     pub fn published(&mut self, sequence: u64, subject: &[u8]) {
-        if sequence <= self.position || !self.rules.filter.matches(subject) {
+        if sequence <= self.position || !self.is_settled || !self.rules.filter.matches(subject) {
             return;
         }
         if self.ahead == 0 && self.newest.is_none() {
@@ -31,6 +31,9 @@ impl Consumer {
 
     /// Many messages were removed at once: looks at all that it knows, instead of being told each.
     pub fn swept(&mut self, turn: &mut Turn<'_>) {
+        if !self.is_settled {
+            return;
+        }
         let messages = turn.messages;
         self.pending.retain(|sequence| messages.holds(sequence));
         self.exhausted.retain(|sequence| messages.holds(*sequence));

@@ -81,6 +81,9 @@ impl Consumer {
 
     fn admit(&mut self, turn: &mut Turn<'_>, request: &PullRequest) -> Result<(), Status> {
         let pull = self.rules.pull().ok_or(Status::of(Kind::PushBased))?;
+        if !self.is_settled {
+            return Err(Status::of(Kind::StreamUnreadable));
+        }
         check_heartbeat(request)?;
         check_caps(pull, request)?;
         check_group(pull, request)?;

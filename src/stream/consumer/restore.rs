@@ -33,9 +33,10 @@ impl Consumer {
         }
     }
 
-    /// A consumer as it was.  It takes records until [`Consumer::settle`], and does nothing else before.
+    /// A consumer as it was.  It takes records until [`Consumer::settle`], and delivers nothing before.
     pub fn restore(rules: Rules, snapshot: &Snapshot, now: Now) -> Consumer {
         let mut consumer = Consumer::unstarted(rules);
+        consumer.is_settled = false;
         consumer.position = snapshot.position;
         consumer.delivered = snapshot.delivered;
         let newest = snapshot.newest_until.map(|until| Newest { sequences: Default::default(), until });
@@ -101,9 +102,15 @@ impl Consumer {
         }
     }
 
+    /// All records are replayed, and its messages cannot be looked at: it delivers nothing before [`Consumer::settle`].
+    pub fn put_off_settling(&mut self) {
+        self.is_settled = false;
+    }
+
     /// All records are replayed: looks at what the stream has by now, and asks once more for dead letters that may be
     /// missing.
     pub fn settle(&mut self, turn: &mut Turn<'_>) {
+        self.is_settled = true;
         // A stream in memory only may have begun anew.
         self.position = self.position.min(turn.messages.last());
         if let Some(until) = self.newest.take().map(|newest| newest.until) {

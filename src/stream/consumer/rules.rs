@@ -200,7 +200,8 @@ impl Rules {
         self.max_deliver.is_some_and(|max| deliveries >= max)
     }
 
-    pub(super) fn expects_acknowledgements(&self) -> bool {
+    /// Whether receivers are to acknowledge messages.
+    pub fn expects_acknowledgements(&self) -> bool {
         self.acknowledgements != Acknowledgements::None
     }
 

@@ -53,6 +53,10 @@ pub enum Kind {
     WrongPinId,
     /// A new request has the id of a client that the group is not pinned to.
     PinIdMismatch,
+    /// A message cannot be read.  nats-server leaves the request without an answer.
+    MessageUnreadable,
+    /// What the stream's files hold cannot be read.
+    StreamUnreadable,
 }
 
 /// Code and description of each kind.  Where the description ends with ` of`, the limit follows.
@@ -78,6 +82,8 @@ pub const STATUSES: &[(Kind, u16, &str)] = &[
     (Kind::ServerShutdown, 409, "Server Shutdown"),
     (Kind::WrongPinId, 423, "Nats-Wrong-Pin-Id"),
     (Kind::PinIdMismatch, 423, "Nats-Pin-Id mismatch"),
+    (Kind::MessageUnreadable, 500, "Cannot Read Message"),
+    (Kind::StreamUnreadable, 500, "Cannot Read Messages"),
 ];
 
 /// A status with what belongs to it.
@@ -116,6 +122,8 @@ pub enum Detail {
     },
     /// The question of flow control.
     Flow(FlowToken),
+    /// The sequence of a message.
+    Message(u64),
 }
 
 /// Which question of flow control is meant; the last token of the subject on which it is answered.
@@ -148,7 +156,7 @@ impl FlowToken {
 }
 
 impl Status {
-    pub(super) fn of(kind: Kind) -> Status {
+    pub(in crate::stream) fn of(kind: Kind) -> Status {
         Status { kind, detail: Detail::None }
     }
 
@@ -161,7 +169,7 @@ impl Status {
     pub fn description(&self) -> Cow<'static, str> {
         let text = self.row().1;
         match self.detail {
-            Detail::Limit(limit) => format!("{text} {limit}").into(),
+            Detail::Limit(number) | Detail::Message(number) => format!("{text} {number}").into(),
             Detail::Span(span) => format!("{text} {}", Nanoseconds::of(span)).into(),
             _ => text.into(),
         }
@@ -237,6 +245,8 @@ mod tests {
             (Kind::ServerShutdown, Detail::None, "409 Server Shutdown", ""),
             (Kind::WrongPinId, rest, "423 Nats-Wrong-Pin-Id", pending),
             (Kind::PinIdMismatch, Detail::None, "423 Nats-Pin-Id mismatch", ""),
+            (Kind::MessageUnreadable, Detail::Message(7), "500 Cannot Read Message 7", ""),
+            (Kind::StreamUnreadable, Detail::None, "500 Cannot Read Messages", ""),
         ];
         assert_eq!(table.len(), STATUSES.len());
         for ((kind, detail, line, headers), (listed, ..)) in table.into_iter().zip(STATUSES) {

@@ -142,6 +142,7 @@ impl Drop for Pulling<'_> {
 /// The problem of a status that is more than the end of what there is.
 fn problem_of_status(Ended { code, description }: &Ended) -> Result<(), Problem> {
     let kind = match (code, &**description) {
+        (500, _) => problems::UNAVAILABLE,
         (404 | 408, _) | (409, "Message Size Exceeds MaxBytes") => return Ok(()),
         (409, "Consumer Deleted") => problems::NO_SUCH_CONSUMER,
         (409, "Consumer is push based") => problems::STREAM_FORBIDS,
@@ -150,4 +151,25 @@ fn problem_of_status(Ended { code, description }: &Ended) -> Result<(), Problem>
         _ => problems::STREAM_REFUSES,
     };
     Err(Problem::new(kind).detail(description.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_is_more_than_the_end_of_what_there_is_is_a_problem() {
+        for (code, description, status) in [
+            (404, "No Messages", None),
+            (408, "Request Timeout", None),
+            (409, "Message Size Exceeds MaxBytes", None),
+            (409, "Consumer Deleted", Some(404)),
+            (409, "Exceeded MaxWaiting", Some(503)),
+            (500, "Cannot Read Message 7 of ORDERS", Some(503)),
+        ] {
+            let ended = Ended { code, description: description.to_owned() };
+            let problem = problem_of_status(&ended).err();
+            assert_eq!(problem.map(|problem| problem.status().as_u16()), status, "{description}");
+        }
+    }
 }

@@ -10,7 +10,6 @@ use crate::delivery::Effects;
 use crate::disk::Disk;
 use crate::random::machine_seed;
 use crate::stream::consumer::Consumer;
-use crate::stream::consumer::effect::Turn;
 use crate::stream::consumer::record::Snapshot;
 use crate::stream::consumer::rules::Rules;
 use crate::stream::consumers::{Defined, Slot};
@@ -19,9 +18,10 @@ use crate::stream::index::Index;
 use crate::stream::ingest::{IdMark, KnownId};
 use crate::stream::pending::{Change, Then};
 use crate::stream::record::Record;
+use crate::stream::running::settle_consumer;
 use crate::stream::segment::{self, Damage, FileEntry, FileId, Opened, Segments};
 use crate::stream::shared::{Keeping, State, Stream};
-use crate::stream::state::{Ahead, Data, View};
+use crate::stream::state::Data;
 
 /// See the module's text.
 #[derive(Default)]
@@ -121,29 +121,24 @@ impl Stream {
         state.consumers.insert(slot);
     }
 
-    /// All records were taken back: consumers look at what there is.
-    ///
-    /// # Errors
-    /// If a directory cannot be read: a consumer that went on without it would pass over messages for good.
-    pub(super) fn resume(self: &Arc<Stream>, now: Now) -> Result<(), String> {
-        let resumed = self.with(|state| {
-            let State { data, consumers, .. } = state;
-            for slot in consumers.slots_mut() {
-                let filter = &slot.consumer.rules().filter;
-                data.count(slot.consumer.report().delivered_stream + 1, filter)?;
-                data.last_of_each(u64::MAX, filter, usize::MAX)?;
+    /// All records were taken back: consumers look at what there is.  One for which the disk refuses a directory would pass over
+    /// messages for good, so it tries again later and delivers nothing before.
+    pub(super) fn resume(self: &Arc<Stream>, now: Now) {
+        let consumers: Vec<u64> = self.state.lock().consumers.slots_mut().map(|slot| slot.id).collect();
+        for id in consumers {
+            let settled = self.with(|State { data, consumers, .. }| match consumers.get_mut(id) {
+                Some(slot) => settle_consumer(slot, data, now),
+                None => Ok(()),
+            });
+            if let Err(error) = settled {
+                self.log_unreadable(&error);
+                if let Some(slot) = self.state.lock().consumers.get_mut(id) {
+                    slot.consumer.put_off_settling();
+                }
+                // Whoever looks after the streams first learns of the time.
+                self.run_later(id, now, &mut Effects::default());
             }
-            let ahead = Ahead::default();
-            for slot in consumers.slots_mut() {
-                let view = View::new(data, &ahead);
-                let is_wanted = |_: &[u8]| false;
-                let effects = &mut slot.postponed;
-                let mut turn = Turn { now, messages: &view, is_wanted: &is_wanted, effects };
-                slot.consumer.settle(&mut turn);
-            }
-            Ok(())
-        });
-        resumed.map_err(|error| error.to_string())?;
+        }
         let state = self.state.lock();
         let (index, consumers) = (&state.data.index, state.consumers.len());
         tracing::info!(
@@ -155,7 +150,6 @@ impl Stream {
             consumers,
             "opened a stream"
         );
-        Ok(())
     }
 }
 
