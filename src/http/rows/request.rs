@@ -3,8 +3,11 @@
 use std::fmt::Formatter;
 
 use axum::http::HeaderMap;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use quartet_protocol::resp::OwnedArguments;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -156,7 +159,19 @@ fn arguments(words: &[&RawValue]) -> Result<OwnedArguments, Refused> {
     owned(&words)
 }
 
-/// The bytes that a JSON value stands for: a string those of its text, a number or a boolean those it is written with.
+/// The refusal of what is no argument.
+const NO_ARGUMENT: &str =
+    "ERR an argument must be a string, a number, a boolean, or {\"base64\": \"...\"} with bytes in base64";
+
+/// An argument that is no text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Binary {
+    base64: String,
+}
+
+/// The bytes that a JSON value stands for: a string those of its text, a number or a boolean those it is written with, an
+/// object with the member `base64` those that this spells.
 fn argument(json: &str) -> Result<Vec<u8>, Refused> {
     match json.as_bytes().first() {
         Some(b'"') => match serde_json::from_str::<String>(json) {
@@ -164,9 +179,12 @@ fn argument(json: &str) -> Result<Vec<u8>, Refused> {
             Err(error) => Err(Refused::new(format!("ERR a string is not valid JSON: {error}"))),
         },
         Some(b'n') => Err(Refused::new("ERR null args are not supported")),
-        Some(b'[' | b'{') => Err(Refused::new(
-            "ERR an argument must be a string, a number or a boolean, so write it as a string",
-        )),
+        Some(b'{') => {
+            let binary = serde_json::from_str::<Binary>(json).ok();
+            let bytes = binary.and_then(|binary| BASE64_STANDARD.decode(binary.base64).ok());
+            bytes.ok_or_else(|| Refused::new(NO_ARGUMENT))
+        }
+        Some(b'[') => Err(Refused::new(NO_ARGUMENT)),
         _ => Ok(json.as_bytes().to_vec()),
     }
 }
@@ -210,11 +228,11 @@ mod tests {
 
     #[test]
     fn json_values_become_arguments() {
-        let body = r#"["SET", "k\u00e9", 1.50, true, "", -1e21]"#;
+        let body = r#"["SET", "k\u00e9", 1.50, true, "", -1e21, {"base64": "eA=="}]"#;
         let read = command(body.as_bytes()).map_err(|refused| refused.text());
         assert_eq!(
             read.map(|read| words(&read)),
-            Ok(["SET", "k\u{e9}", "1.50", "true", "", "-1e21"].map(str::to_owned).into())
+            Ok(["SET", "k\u{e9}", "1.50", "true", "", "-1e21", "x"].map(str::to_owned).into())
         );
         for (body, expected) in [
             ("", "ERR the body must be a command"),
