@@ -23,6 +23,7 @@ use crate::delivery::{Effects, FanOut};
 use crate::descriptors;
 use crate::freeing;
 use crate::http;
+use crate::http::figures::Sampler;
 use crate::journal::keeper::{JournalHandle, Keeper, KeeperThread};
 use crate::lame_duck;
 use crate::limit::{COUNTER_TYPE, Limits};
@@ -374,7 +375,7 @@ async fn keep_house(
     requests: Requests,
     shutdown: CancellationToken,
 ) {
-    let (mut purge, mut fallen) = (Purge::default(), Fallen::default());
+    let (mut purge, mut fallen, mut sampler) = (Purge::default(), Fallen::default(), Sampler::default());
     loop {
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
@@ -397,6 +398,7 @@ async fn keep_house(
         purge.follow();
         reload.follow(&services);
         services.keep_house();
+        sampler.follow(&services);
     }
 }
 

@@ -32,6 +32,7 @@ complete -c quartet -l http-request-timeout -x -d 'Seconds that an HTTP client m
 complete -c quartet -l http-idle-timeout -x -d 'Seconds after which an HTTP connection without requests is closed'
 complete -c quartet -l http-cors-origins -x -d 'Origins whose web pages may use HTTP; * for all, empty for none'
 complete -c quartet -l http-hosts -x -d 'Host names that HTTP requests may address while no password is set, besides localhost and addresses of this machine'
+complete -c quartet -l console -x -a 'yes no' -d 'Serve the console, a page for people, at / of the HTTP listener; without it, / leads to the documentation'
 complete -c quartet -l http-log-requests -x -a 'yes no' -d 'Log every HTTP request at level info instead of debug'
 complete -c quartet -l websocket-compression -x -a 'yes no' -d 'Compress messages on WebSockets whose clients offer it'
 complete -c quartet -l shutdown-delay -x -d 'Seconds to go on serving after a signal to stop, while /health/ready already answers 503'

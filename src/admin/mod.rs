@@ -9,6 +9,7 @@ mod command_info;
 pub mod command_page;
 pub mod config;
 pub mod debug;
+mod figures;
 pub mod info;
 pub mod latency;
 mod latency_report;
@@ -39,6 +40,7 @@ pub const SERVICE: Service = Service {
         debug::COMMANDS,
     ],
     info: info::SECTIONS,
+    figures: figures::figures,
     follow_settings: |services| services.log.set_level(services.settings.current().log_level),
     disconnect: |services, client, _, _| {
         if client.resp().flags().contains(ClientFlags::MONITOR) {

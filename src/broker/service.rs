@@ -14,6 +14,7 @@ pub const SERVICE: Service = Service {
     endpoints: endpoints::endpoints,
     info: &[Section::by_default("broker", "Broker", info)],
     metrics,
+    figures,
     keep_house: |services| {
         connections::keep_house(services);
         services.fan_out.log_slow_receivers(services.clock.now());
@@ -80,6 +81,22 @@ fn metrics(text: &mut Exposition, services: &Services) {
         .value(fan_out.waiting_bytes());
     text.gauge("quartet_broker_waiting_limit_bytes", "The limit for that memory; 0 for none.")
         .value(services.settings.current().broker_memory_limit);
+}
+
+fn figures(services: &Services) -> serde_json::Value {
+    let fan_out = &services.fan_out;
+    let (published, sent) = (fan_out.published_by_clients(), fan_out.sent());
+    serde_json::json!({
+        "subscriptions": fan_out.channels.subscription_count(),
+        "subjects": fan_out.channels.subject_count(),
+        "messages_in": published.messages,
+        "bytes_in": published.bytes,
+        "messages_out": sent.messages,
+        "bytes_out": sent.bytes,
+        "slow_consumers": fan_out.slow_receivers().map(|(_, count)| count).sum::<u64>(),
+        "messages_missed": fan_out.missed(),
+        "waiting_bytes": fan_out.waiting_bytes(),
+    })
 }
 
 /// Writes samples of the messages that each door has published and sent.

@@ -48,6 +48,7 @@ pub const SERVICE: Service = Service {
     endpoints: endpoints::endpoints,
     info: &[Section::by_default("keyspace", "Keyspace", keyspace)],
     metrics,
+    figures,
     health: Some(|_| Ok(())),
     ..Service::ROW
 };
@@ -87,6 +88,26 @@ fn metrics(text: &mut Exposition, services: &Services) {
     );
     text.gauge("quartet_cache_memory_limit_bytes", "The limit for the memory of the data; 0 for none.")
         .value(services.settings.current().maxmemory);
+}
+
+fn figures(services: &Services) -> serde_json::Value {
+    let (totals, counts, settings) =
+        (services.metrics.totals(), services.store.counts(), services.settings.current());
+    let databases = (0..services.store.database_count()).map(|database| services.store.key_counts(database));
+    let (keys, with_ttl) = databases.fold((0, 0), |sum, (keys, with_ttl)| (sum.0 + keys, sum.1 + with_ttl));
+    serde_json::json!({
+        "keys": keys,
+        "keys_with_ttl": with_ttl,
+        "memory_bytes": services.store.memory(),
+        "memory_limit_bytes": settings.maxmemory,
+        "eviction_policy": settings.maxmemory_policy.word(),
+        "databases": services.store.database_count(),
+        "hits": totals.hits,
+        "misses": totals.misses,
+        "evicted": counts.evicted,
+        "expired": counts.expired,
+        "expiry_lag_max_ms": counts.expiry_lag_max,
+    })
 }
 
 /// The families about the members of an adaptive eviction policy: without samples unless one is in force.

@@ -152,7 +152,7 @@ impl Access {
                 }
             }
         }
-        if is_open {
+        if is_open || route.is_console {
             return Ok(Admitted::ForStatus);
         }
         // Pages cannot set the header.  Who has given a wrong password there is told so at once.

@@ -141,8 +141,8 @@ fn each_command(services: &Services, mut write: impl FnMut(&[(&str, &str)], crat
     }
 }
 
-/// The labels of a request.  Its service is the tag of the route in the description of the API.
-fn http_labels<'l>(method: &'l str, route: &'l str) -> [(&'l str, &'l str); 4] {
+/// The service of a route: its tag in the description of the API.
+pub(super) fn service_of_route(route: &str) -> &'static str {
     static SERVICES: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
         let tag = |item: utoipa::openapi::PathItem| {
             let operations = [item.get, item.put, item.post, item.delete];
@@ -151,8 +151,12 @@ fn http_labels<'l>(method: &'l str, route: &'l str) -> [(&'l str, &'l str); 4] {
         let paths = super::openapi().paths.paths.into_iter();
         paths.filter_map(|(path, item)| Some((path, tag(item)?))).collect()
     });
-    let service = SERVICES.get(route).map_or("server", String::as_str);
-    [("door", "http"), ("service", service), ("method", method), ("route", route)]
+    SERVICES.get(route).map_or("server", String::as_str)
+}
+
+/// The labels of a request.
+fn http_labels<'l>(method: &'l str, route: &'l str) -> [(&'l str, &'l str); 4] {
+    [("door", "http"), ("service", service_of_route(route)), ("method", method), ("route", route)]
 }
 
 pub(super) fn endpoints() -> OpenApiRouter<Context> {

@@ -5,14 +5,16 @@
 //! | connections | `listener` accepts them, `thread` serves them; `activity`, `streams` and `progress` find slow clients, `flight` and `bodies` bound the bytes in flight |
 //! | every request | `door`: `access` and `host` admit it, `request_id` names it, also in the log |
 //! | endpoints | `openapi` lists and describes them, `router` and `routes` find the one of a request; `rows` runs commands |
-//! | the door's own endpoints | `health`, `metrics`, `pages`, `openapi`, `websocket` |
+//! | the door's own endpoints | `health`, `metrics`, `pages`, `openapi`, `websocket`, `figures`, `console` |
 //! | parts of endpoints of all services | `endpoint` |
 
 mod access;
 mod activity;
 mod bodies;
+mod console;
 pub mod door;
 pub mod endpoint;
+pub mod figures;
 mod flight;
 mod health;
 mod host;

@@ -12,15 +12,16 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr};
 
 use super::routes::TAKES_TICKET;
-use super::{health, metrics, pages, rows, ticket, websocket};
+use super::{figures, health, metrics, pages, rows, ticket, websocket};
 use crate::catalog::SERVICES;
 use crate::http::endpoint::{Context, OpenApiRouter, ProblemResponse, routes};
 
 /// The endpoints of the door itself.
-const OWN: [fn() -> OpenApiRouter<Context>; 6] = [
+const OWN: [fn() -> OpenApiRouter<Context>; 7] = [
     rows::endpoints,
     health::endpoints,
     metrics::endpoints,
+    figures::endpoints,
     description_endpoint,
     pages::endpoints,
     websocket::endpoints,

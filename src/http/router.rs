@@ -2,11 +2,10 @@
 
 use axum::Router;
 use axum::http::{HeaderValue, Uri};
-use axum::response::Redirect;
-use axum::routing::get;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::console;
 use super::openapi::endpoints;
 use crate::http::endpoint::{Context, Problem, problems};
 
@@ -17,7 +16,7 @@ pub(super) fn router(context: Context) -> Router {
         async |uri: Uri| Problem::new(problems::NOT_FOUND).detail(format!("nothing is at {}", uri.path()));
     Router::from(endpoints())
         .merge(Router::from(docs))
-        .route("/", get(async || Redirect::temporary("/docs/")))
+        .merge(console::pages())
         .fallback(nothing)
         .method_not_allowed_fallback(async || Problem::new(problems::METHOD_NOT_ALLOWED))
         .with_state(context)

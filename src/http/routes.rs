@@ -24,7 +24,7 @@ pub(super) const TAKES_TICKET: &str = "x-takes-ticket";
 const UPGRADES: &str = "x-upgrades";
 
 /// Routes that are no part of the API.
-const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}"];
+const OTHER_ROUTES: &[&str] = &["/", "/docs", "/docs/", "/docs/{*rest}", "/console/{*file}"];
 
 /// One route.
 #[derive(Clone, Debug)]
@@ -45,12 +45,15 @@ pub(super) struct Route {
     pub(super) upgrades: bool,
     /// Whether it is a page of ours with scripts, not data.
     pub(super) has_scripts: bool,
+    /// Whether it is a part of the console, which asks for the password itself: it shows nothing without.
+    pub(super) is_console: bool,
 }
 
 impl Route {
     /// A route that is no part of the API.
     pub(super) fn other(label: &str) -> Route {
         let has_scripts = label.starts_with("/docs");
+        let is_console = label == "/" || label.starts_with("/console/");
         let label = label.to_owned();
         Route {
             label,
@@ -61,6 +64,7 @@ impl Route {
             takes_ticket: false,
             upgrades: false,
             has_scripts,
+            is_console,
         }
     }
 
@@ -80,6 +84,7 @@ impl Route {
             takes_ticket: extension(&item.get, TAKES_TICKET).is_some(),
             upgrades: extension(&item.get, UPGRADES).is_some(),
             has_scripts: false,
+            is_console: false,
             label,
         }
     }

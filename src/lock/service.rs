@@ -26,6 +26,7 @@ pub const SERVICE: Service = Service {
     endpoints: endpoints::endpoints,
     info: &[Section::by_default("locks", "Locks", info)],
     metrics,
+    figures,
     health: Some(|services| services.journal_health("locks")),
     advance: |services, now, effects| services.run_settled_lock(&Advance, now, effects),
     follow_settings: |services| services.locks.limit_memory(services.settings.current().lock_maxmemory),
@@ -94,6 +95,26 @@ fn metrics(text: &mut Exposition, services: &Services) {
             ("deadlock", counts.deadlocks),
         ],
     );
+}
+
+fn figures(services: &Services) -> serde_json::Value {
+    let (totals, counts) = services.locks.counted();
+    serde_json::json!({
+        "resources": totals.resources,
+        "owners": totals.owners,
+        "leases": totals.leases,
+        "waiters": totals.waiters,
+        "sessions": totals.sessions,
+        "memory_bytes": totals.memory,
+        "granted": counts.granted,
+        "released": counts.released,
+        "renewed": counts.renewed,
+        "expired": counts.expired,
+        "forced": counts.forced,
+        "waited": counts.waited,
+        "timed_out": counts.timed_out,
+        "deadlocks": counts.deadlocks,
+    })
 }
 
 /// A notice as it is published, in JSON.

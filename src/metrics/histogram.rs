@@ -57,6 +57,21 @@ impl Distribution {
         }
     }
 
+    /// Adds other durations.
+    pub fn include(&mut self, other: &Distribution) {
+        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
+        for (sum, count) in self.counts.iter_mut().zip(&other.counts) {
+            *sum += count;
+        }
+    }
+
+    /// The durations that came after those of `before`.  A reset in between leaves those since then, about.
+    pub fn since(&self, before: &Distribution) -> Distribution {
+        let before = before.counts.iter().chain(std::iter::repeat(&0));
+        let counts = self.counts.iter().zip(before).map(|(count, before)| count.saturating_sub(*before));
+        Distribution { counts: counts.collect() }
+    }
+
     /// Number of durations.
     pub fn len(&self) -> u64 {
         self.counts.iter().sum()
@@ -176,6 +191,28 @@ mod tests {
             assert!((found - exact).abs() <= exact * 0.02, "{percent}: {found} instead of {exact}");
         }
         assert_eq!(Distribution::default().quantile(50.0), 0);
+    }
+
+    #[test]
+    fn durations_since_a_copy_are_those_that_came_later() {
+        let histogram = Histogram::default();
+        let now = || {
+            let mut distribution = Distribution::default();
+            distribution.add(&histogram);
+            distribution
+        };
+        histogram.record(5);
+        let before = now();
+        assert_eq!((before.since(&Distribution::default()).len(), now().since(&before).len()), (1, 0));
+        histogram.record_many(7, 3);
+        let since = now().since(&before);
+        assert_eq!((since.len(), since.quantile(1.0)), (3, 7));
+        let mut sum = Distribution::default();
+        sum.include(&before);
+        sum.include(&since);
+        assert_eq!((sum.len(), sum.quantile(1.0)), (4, 5));
+        histogram.reset();
+        assert_eq!(now().since(&before).len(), 0, "a reset leaves nothing to subtract from");
     }
 
     #[test]

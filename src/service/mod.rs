@@ -1,7 +1,7 @@
 //! A service: everything that the rest of the server knows of the cache, the limits, the locks and the broker.
 //!
-//! Each service has one row, a [`Service`], and `catalog` lists the rows.  Commands, endpoints, INFO, metrics, readiness,
-//! timers and the end of a connection reach a service through its row only.  Opening and closing a service is the
+//! Each service has one row, a [`Service`], and `catalog` lists the rows.  Commands, endpoints, INFO, metrics, live
+//! figures, readiness, timers and the end of a connection reach a service through its row only.  Opening and closing a service is the
 //! keeper's work: it gives the state of an earlier server back, and writes the last records when the server stops.
 
 mod info;
@@ -32,6 +32,8 @@ pub struct Service {
     pub info: &'static [Section],
     /// Writes its families of metrics.
     pub metrics: fn(&mut Exposition, &Services),
+    /// Its figures for those who watch the server live, as a JSON object; null if it has none.
+    pub figures: fn(&Services) -> serde_json::Value,
     /// Says why it cannot serve, if so; none if the service has no part in readiness.
     pub health: Option<HealthCheck>,
     /// Does everything that has fallen due by `now`: called when the alarm has rung.
@@ -62,6 +64,7 @@ impl Service {
         endpoints: OpenApiRouter::new,
         info: &[],
         metrics: |_, _| (),
+        figures: |_| serde_json::Value::Null,
         health: None,
         advance: |_, _, _| (),
         keep_house: |_| (),

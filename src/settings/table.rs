@@ -232,6 +232,8 @@ settings! {
     http_cors_origins: Vec<String> = "http-cors-origins", SettingKind::Origins, "", AtStart;
     /// Host names that HTTP requests may address while no password is set, besides localhost and addresses of this machine
     http_hosts: Vec<String> = "http-hosts", SettingKind::Hosts, "", AtStart;
+    /// Serve the console, a page for people, at / of the HTTP listener; without it, / leads to the documentation
+    console: bool = "console", SettingKind::Boolean, "yes", AtRunTime;
     /// Log every HTTP request at level info instead of debug
     http_log_requests: bool = "http-log-requests", SettingKind::Boolean, "no", AtRunTime;
     /// Compress messages on WebSockets whose clients offer it

@@ -3,6 +3,7 @@
 mod broker;
 mod cache;
 mod commands;
+mod console;
 mod door;
 mod events;
 mod examples;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 mod broker;
 mod cache_under_pressure;
 mod clients;
+mod console;
 mod dumped_values;
 mod frameworks;
 mod helpers;

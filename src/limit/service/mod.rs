@@ -1,6 +1,7 @@
 //! The rate limiter as a service: its row, its section of INFO and its metrics.
 
 mod counters;
+mod figures;
 mod operations;
 
 pub use counters::LockedCounter;
@@ -33,6 +34,7 @@ pub const SERVICE: Service = Service {
     endpoints: endpoints::endpoints,
     info: &[Section::by_default("limits", "Limits", info)],
     metrics,
+    figures: figures::figures,
     health: Some(|services| services.journal_health("limits")),
     advance: |services, now, _| services.advance_limits(now),
     keep_house: |services| {

@@ -1,5 +1,6 @@
 //! The streams as a service: their row and their section of INFO.
 
+mod figures;
 mod metrics;
 
 use super::figures::StreamFigures;
@@ -19,6 +20,7 @@ pub const SERVICE: Service = Service {
     ],
     info: &[Section::by_default("streams", "Streams", info)],
     metrics: metrics::write,
+    figures: figures::figures,
     health: Some(|services| services.journal_health("streams")),
     advance: |services, now, effects| services.streams.advance(now, effects),
     keep_house: |services| {

@@ -55,7 +55,8 @@ fn a_password_is_asked_for_and_taken() {
 fn without_a_password_only_health_is_told_and_only_its_status() {
     let server = server(&["--requirepass", "sesame"]);
     let mut http = connect(&server);
-    for path in ["/", "/docs/", "/openapi.json", "/problems/not-found", "/nothing", "/health/ready/x"] {
+    for path in ["/docs/", "/figures", "/openapi.json", "/problems/not-found", "/nothing", "/health/ready/x"]
+    {
         assert_eq!(http.get(path).status, 401, "{path}");
     }
     assert_eq!(http.ask("OPTIONS", "/cache/key", &[], b"").status, 401);
@@ -189,15 +190,24 @@ fn no_page_frames_the_server_or_runs_what_clients_have_stored() {
     let script = b"<script>fetch('/cache', {method: 'DELETE'})</script>";
     assert_eq!(http.ask("PUT", "/cache/page", &[("Content-Type", "text/html")], script).status, 201);
     let reads = reads().into_iter().map(|read| read.path);
-    let others =
-        ["/", "/docs", "/docs/", "/docs/swagger-initializer.js", "/cache/page", "/nothing", "/locks/a/b/c"];
+    let others = [
+        "/",
+        "/console/app.js",
+        "/docs",
+        "/docs/",
+        "/docs/swagger-initializer.js",
+        "/cache/page",
+        "/nothing",
+        "/locks/a/b/c",
+    ];
     for path in reads.chain(others.map(str::to_owned)) {
         let response = http.get(&path);
         assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(response.header("x-frame-options"), Some("DENY"), "{path}");
         let policy = response.header("content-security-policy").unwrap_or_default();
         assert!(policy.contains("frame-ancestors 'none'") || policy == "sandbox", "{path}: {policy}");
-        assert_eq!(policy.contains("sandbox"), !path.starts_with("/docs"), "{path}: {policy}");
+        let is_page = path == "/" || path.starts_with("/docs") || path.starts_with("/console/");
+        assert_eq!(policy.contains("sandbox"), !is_page, "{path}: {policy}");
     }
     let stored = http.get("/cache/page");
     assert_eq!((stored.header("content-type"), stored.body.as_slice()), (Some("text/html"), &script[..]));

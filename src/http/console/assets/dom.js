@@ -1,0 +1,86 @@
+// Makes elements.  Text always becomes a text node and an attribute is set by its name, so no key, name or value is ever
+// read as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// An HTML element: `h("a", { href: "#/", onclick: go }, "text", other)`.  Attributes that are null or false are left out.
+export function h(name, attributes, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+// The same for SVG.
+export function svg(name, attributes, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (name.startsWith("on")) {
+      element.addEventListener(name.slice(2), value);
+    } else if (value === true) {
+      element.setAttribute(name, "");
+    } else if (value !== null && value !== undefined && value !== false) {
+      element.setAttribute(name, value);
+    }
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+// Shows `children` in `element` and nothing else.
+export function show(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+}
+
+// Sets a text if it has changed, so that selections and screen readers are left alone.
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+let lastId = 0;
+
+// A field with its label.
+export function field(label, control, hint) {
+  control.id ||= `field-${++lastId}`;
+  const note = hint ? h("small", { id: `${control.id}-hint` }, hint) : null;
+  if (note) control.setAttribute("aria-describedby", note.id);
+  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, note);
+}
+
+// Columns that a phone has room for beside one another; rows of more are shown as blocks there.
+const WIDTH_MAX = 4;
+
+// A table that can be scrolled by keyboard if it is wider than the screen.  `columns` are headings, those that begin with
+// `#` for numbers; `rows` are lists of cells, of which the first names its row.
+export function table(caption, columns, rows, empty) {
+  const isNumber = columns.map((column) => column.startsWith("#"));
+  const head = columns.map((column, place) =>
+    h("th", { scope: "col", class: isNumber[place] ? "number" : null }, column.replace(/^#/, "")));
+  const cells = (row) => row.map((cell, place) => {
+    const attributes = { class: isNumber[place] ? "number" : null, "data-column": columns[place].replace(/^#/, "") };
+    return place === 0 ? h("th", { scope: "row", ...attributes }, cell) : h("td", attributes, cell);
+  });
+  const body = rows.map((row) => h("tr", {}, cells(row)));
+  if (rows.length === 0) body.push(h("tr", { class: "empty" }, h("td", { colspan: columns.length }, empty ?? "There are none.")));
+  const isWide = columns.length > WIDTH_MAX;
+  return h("div", { class: isWide ? "table wide" : "table", role: "group", "aria-label": caption, tabindex: "0" },
+    h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+}
+
+// Asks before something that cannot be taken back.  Resolves to true if the visitor agrees.
+export function confirm(question, verb) {
+  return new Promise((resolve) => {
+    const dialog = h("dialog", { "aria-labelledby": "confirm-question" },
+      h("form", { method: "dialog" },
+        h("p", { id: "confirm-question" }, question),
+        h("div", { class: "row" },
+          h("button", { value: "yes", class: "danger" }, verb),
+          h("button", { value: "no" }, "Cancel"))));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,136 @@
+// The figures of all services, which the server sends once a second (GET /figures).  While the page cannot be seen, nothing is
+// asked for; after an interruption the page asks again, with pauses that grow.
+
+import { send } from "./api.js";
+
+// Seconds that the charts show.
+export const SECONDS = 120;
+
+// A feed that says nothing for so long is given up: the server sends a sample a second.
+const SILENCE_MAX = 10_000;
+const PAUSES = [500, 1000, 2000, 4000, 8000];
+
+// The samples that were received, the newest last.
+export const samples = [];
+
+const watchers = new Set();
+let feed = null;
+
+// Tells the page how the feed is: `live`, `waiting` or `paused`.
+export const state = new EventTarget();
+
+function tell(word, detail) {
+  state.dispatchEvent(new CustomEvent("change", { detail: { word, detail } }));
+}
+
+// Calls `watcher` with each new sample; the function that is returned ends that.
+export function watch(watcher) {
+  watchers.add(watcher);
+  if (samples.length > 0) watcher(samples.at(-1));
+  return () => watchers.delete(watcher);
+}
+
+// Begins to watch, or does so anew with another password.
+export function start() {
+  stop();
+  feed = new AbortController();
+  follow(feed.signal);
+}
+
+export function stop() {
+  feed?.abort();
+  feed = null;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && feed) {
+    stop();
+    tell("paused");
+  } else if (!document.hidden && !feed) {
+    start();
+  }
+});
+
+async function follow(signal) {
+  for (let attempt = 0; !signal.aborted; attempt++) {
+    try {
+      await read(signal, () => { attempt = 0; });
+    } catch (error) {
+      if (signal.aborted) return;
+      // The page asks for the password, and starts anew with it.
+      if (error.status === 401) return;
+      tell("waiting", error.message);
+    }
+    if (signal.aborted) return;
+    tell("waiting", "The connection has ended.");
+    const pause = PAUSES[Math.min(attempt, PAUSES.length - 1)];
+    // Many consoles of one server should not come back at the same moment.
+    await new Promise((resolve) => setTimeout(resolve, pause * (0.75 + Math.random() / 2)));
+  }
+}
+
+async function read(signal, heard) {
+  const silent = new AbortController();
+  let timer = setTimeout(() => silent.abort(), SILENCE_MAX);
+  signal.addEventListener("abort", () => silent.abort(), { once: true });
+  try {
+    const response = await send("GET", "figures", { signal: silent.signal, accept: "text/event-stream" });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => silent.abort(), SILENCE_MAX);
+      text += value;
+      const events = text.split("\n\n");
+      text = events.pop();
+      for (const event of events) {
+        if (!event.startsWith("event: figures\n")) continue;
+        heard();
+        take(JSON.parse(event.slice(event.indexOf("data: ") + 6)));
+      }
+    }
+  } finally {
+    clearTimeout(timer);
+    // Whatever ended it, the connection must not stay open.
+    silent.abort();
+  }
+}
+
+function take(sample) {
+  // After a restart the counts begin again.
+  const last = samples.at(-1);
+  if (last && sample.server.uptime_ms < last.server.uptime_ms) samples.length = 0;
+  samples.push(sample);
+  if (samples.length > SECONDS + 1) samples.shift();
+  tell("live");
+  for (const watcher of watchers) {
+    // A view that fails is no reason to end the feed of the others.
+    try {
+      watcher(sample);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+}
+
+// What `pick` finds in a sample has grown by, per second, up to each sample; null where that is not known.
+export function rates(pick) {
+  return samples.slice(1).map((sample, place) => {
+    const before = samples[place];
+    const seconds = (sample.time_ms - before.time_ms) / 1000;
+    const [now, then] = [pick(sample) ?? 0, pick(before) ?? 0];
+    // CONFIG RESETSTAT makes a count fall.
+    return seconds > 0 && now >= then ? (now - then) / seconds : null;
+  });
+}
+
+// The last of these, over a few seconds so that it can be read.
+export function rateNow(pick) {
+  const last = samples.at(-1);
+  const before = samples.at(-Math.min(samples.length, 4));
+  if (!last || last === before) return null;
+  const grown = (pick(last) ?? 0) - (pick(before) ?? 0);
+  return grown < 0 ? null : (grown * 1000) / (last.time_ms - before.time_ms);
+}

@@ -1,0 +1,81 @@
+// Subjects, connections, those that are slow, and a form to publish.
+
+import { get, part, send } from "../api.js";
+import { chart } from "../chart.js";
+import { field, h, setText, show, table } from "../dom.js";
+import { rateNow, rates, watch } from "../figures.js";
+import { bytes, count, rate, shown } from "../format.js";
+import { refresh } from "../refresh.js";
+
+export const title = "Broker";
+
+// Lists are read up to these lengths; the counts above them are of all.
+const SUBSCRIPTIONS_MAX = 500;
+const CONNECTIONS_MAX = 200;
+
+export function open(content) {
+  const summary = h("p", { class: "summary" });
+  const inwards = chart("Messages in per second", "throughput");
+  const outwards = chart("Messages out per second", "latency");
+  const [inNow, outNow] = [h("strong"), h("strong")];
+  const message = h("p", { role: "status", class: "hint" });
+  const [subjects, connections] = [h("div"), h("div")];
+  show(content, summary,
+    h("div", { class: "card" }, h("div", { class: "pair" },
+      h("div", {}, h("p", { class: "figure" }, inNow, " messages in /s"), inwards.element),
+      h("div", {}, h("p", { class: "figure" }, outNow, " messages out /s"), outwards.element))),
+    message, subjects, connections, h("h2", {}, "Publish"), publish());
+
+  async function read() {
+    try {
+      const [found, open] = await Promise.all([
+        get(`subsz?subs=1&limit=${SUBSCRIPTIONS_MAX}`), get(`connz?sort=pending&limit=${CONNECTIONS_MAX}`)]);
+      const by = new Map();
+      for (const { subject, qgroup, msgs } of found.subscriptions_list ?? []) {
+        const sum = by.get(subject) ?? { subscribers: 0, messages: 0, groups: new Set() };
+        sum.subscribers++;
+        sum.messages += msgs ?? 0;
+        if (qgroup) sum.groups.add(qgroup);
+        by.set(subject, sum);
+      }
+      show(subjects, table("Subjects with subscribers", ["Subject", "#Subscribers", "#Messages", "Groups"],
+        [...by].map(([subject, sum]) => [h("span", { class: "bytes" }, shown(subject)), count(sum.subscribers), count(sum.messages), [...sum.groups].map(shown).join(", ")]), "Nobody is subscribed."));
+      show(connections, table("Connections of the broker, those with the most waiting first", ["Client", "#Number", "Address", "#Subscriptions", "#Waiting", "#In", "#Out"],
+        (open.connections ?? []).map((one) => [h("span", { class: "bytes" }, shown(one.name || "(no name)")), String(one.cid), `${one.ip}:${one.port}`, count(one.subscriptions), bytes(one.pending_bytes), count(one.in_msgs), count(one.out_msgs)]), "Nobody is connected."));
+      setText(message, "");
+    } catch (error) {
+      setText(message, error.message);
+    }
+  }
+
+  const picks = [(sample) => sample.broker.messages_in, (sample) => sample.broker.messages_out];
+  const ends = [
+    refresh(({ broker, server }) => [broker.subscriptions, broker.messages_in, broker.slow_consumers, JSON.stringify(server.connections)].join(), read),
+    watch(({ broker }) => {
+      setText(summary, `${count(broker.subscriptions)} subscriptions, those of consoles among them; ${count(broker.slow_consumers)} times a consumer was too slow, ${count(broker.messages_missed)} messages missed; ${bytes(broker.waiting_bytes)} waiting.`);
+      inwards.update(rates(picks[0]), rate);
+      outwards.update(rates(picks[1]), rate);
+      setText(inNow, rate(rateNow(picks[0])));
+      setText(outNow, rate(rateNow(picks[1])));
+    }),
+  ];
+  read();
+  return () => ends.forEach((end) => end());
+}
+
+function publish() {
+  const subject = h("input", { type: "text", required: true, autocapitalize: "off", spellcheck: "false", placeholder: "orders.new" });
+  const payload = h("textarea", { rows: "3", spellcheck: "false" });
+  const answer = h("p", { role: "status" });
+  const submit = async (event) => {
+    event.preventDefault();
+    try {
+      const response = await send("POST", `publish/${part(subject.value)}`, { body: payload.value, type: "text/plain" });
+      const { receivers, stream, sequence } = await response.json();
+      setText(answer, `${count(receivers)} ${receivers === 1 ? "receiver" : "receivers"} got it${stream ? `; stored in ${shown(stream)} as ${sequence}` : ""}.`);
+    } catch (error) {
+      setText(answer, error.message);
+    }
+  };
+  return h("form", { class: "filters", onsubmit: submit }, field("Subject", subject), field("Payload", payload), h("button", { type: "submit", class: "primary" }, "Publish"), answer);
+}

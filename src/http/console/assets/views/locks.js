@@ -1,0 +1,91 @@
+// Who holds which lock, who waits for it, and the deadlocks that were refused.
+
+import { get, part, send } from "../api.js";
+import { confirm, field, h, setText, show, table } from "../dom.js";
+import { watch } from "../figures.js";
+import { count, millis, shown } from "../format.js";
+import { draw } from "../graph.js";
+import { refresh } from "../refresh.js";
+
+export const title = "Locks";
+
+const WAITS_MAX = 200;
+const DEADLOCKS_SHOWN = 5;
+
+export function open(content, parameters) {
+  const summary = h("p", { class: "summary" });
+  const pattern = h("input", { type: "search", value: parameters.get("match") ?? "", placeholder: "*", autocapitalize: "off", spellcheck: "false" });
+  const message = h("p", { role: "status", class: "hint" });
+  const [held, queue, graph, deadlocks] = [h("div"), h("div"), h("div"), h("div")];
+  const more = h("button", { type: "button", hidden: true }, "Next page");
+  const form = h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); read(0); } },
+    field("Pattern", pattern), h("button", { type: "submit", class: "primary" }, "Search"));
+  show(content, summary, form, message, held, h("div", { class: "row" }, more),
+    h("h2", {}, "Who waits for whom"), graph, queue,
+    h("h2", {}, "Deadlocks that were refused"), deadlocks);
+
+  let page = 0;
+  async function read(cursor) {
+    page = cursor;
+    const query = new URLSearchParams({ cursor, ...(pattern.value ? { match: pattern.value } : {}) });
+    try {
+      const [locks, waits, refused] = await Promise.all([get(`locks?${query}`), get(`locks/graph?count=${WAITS_MAX}`), get("locks/deadlocks")]);
+      show(held, holders(locks.locks));
+      more.hidden = locks.cursor === 0;
+      more.onclick = () => read(locks.cursor);
+      const edges = waits.waits.flatMap(({ owner, resource, blockers }) => blockers.map((to) => ({ from: owner, to, label: resource })));
+      show(graph, draw(edges, "Who waits for whom"));
+      show(queue, waiting(waits.waits));
+      show(deadlocks, circles(refused.deadlocks));
+      setText(message, "");
+    } catch (error) {
+      setText(message, error.message);
+    }
+  }
+
+  function holders(locks) {
+    const rows = locks.flatMap(({ resource, holders: some, waiters }) => {
+      const name = h("span", { class: "bytes" }, shown(resource));
+      if (some.length === 0) return [[name, "–", "–", "–", "–", "–", count(waiters), ""]];
+      return some.map((holder) => [
+        name.cloneNode(true), h("span", { class: "bytes" }, shown(holder.owner)),
+        holder.permits ? `${holder.permits} permits` : holder.mode, String(holder.fence),
+        holder.expires_in_ms === undefined ? "with its session" : millis(holder.expires_in_ms), millis(holder.held_ms), count(waiters),
+        h("button", { type: "button", class: "small danger", "aria-label": `Release ${shown(resource)} of ${shown(holder.owner)} by force`, onclick: () => force(resource, holder.owner) }, "Release …"),
+      ]);
+    });
+    return table("Locks that are held or waited for", ["Resource", "Owner", "Mode", "#Fencing token", "#Lease lasts", "#Held for", "#Waiting", "Force"], rows, "No lock is held.");
+  }
+
+  function waiting(waits) {
+    const rows = waits.map(({ owner, resource, mode, place, waited_ms, left_ms, blockers }) => [
+      h("span", { class: "bytes" }, shown(owner)), h("span", { class: "bytes" }, shown(resource)), mode, String(place + 1), millis(waited_ms), millis(left_ms),
+      h("span", { class: "bytes" }, blockers.map(shown).join(", "))]);
+    return table("Requests that wait", ["Owner", "Waits for", "Mode", "#Place", "#Waited", "#Gives up in", "Kept from it by"], rows, "Nobody waits.");
+  }
+
+  function circles(list) {
+    if (list.length === 0) return h("p", { class: "hint" }, "None since the server was started.");
+    return list.slice(0, DEADLOCKS_SHOWN).map(({ age_ms, cycle }) => h("figure", {},
+      h("figcaption", {}, `${millis(age_ms)} ago ${shown(cycle[0].owner)} was refused, since it would have waited for itself.`),
+      draw(cycle.map(({ owner, waits_for }, place) => ({ from: owner, to: cycle[(place + 1) % cycle.length].owner, label: waits_for })), "A deadlock that was refused")));
+  }
+
+  async function force(resource, owner) {
+    if (!(await confirm(`Take ${shown(resource)} away from ${shown(owner)}?  It learns of that when it renews or releases, and its fencing token is no longer current.`, "Take it away"))) return;
+    try {
+      const query = new URLSearchParams({ owner, reason: "released in the console" });
+      await send("DELETE", `locks/${part(resource)}?${query}`);
+      await read(page);
+      setText(message, `${shown(resource)} was taken away from ${shown(owner)}.`);
+    } catch (error) {
+      setText(message, error.message);
+    }
+  }
+
+  const sign = ({ locks }) => [locks.granted, locks.released, locks.expired, locks.forced, locks.waiters, locks.timed_out, locks.deadlocks, locks.leases].join();
+  const ends = [refresh(sign, () => read(page)), watch(({ locks }) =>
+    setText(summary, `${count(locks.leases)} held, ${count(locks.waiters)} waiting, ${count(locks.sessions)} sessions; since the start ${count(locks.granted)} were granted and ${count(locks.deadlocks)} refused for a deadlock.`))];
+  read(0);
+  return () => ends.forEach((end) => end());
+}

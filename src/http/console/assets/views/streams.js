@@ -1,0 +1,71 @@
+// Streams with their consumers and how far these are behind, and the messages of a stream.
+
+import { get, part } from "../api.js";
+import { field, h, setText, show, table } from "../dom.js";
+import { rateNow, watch } from "../figures.js";
+import { brief, Bytes, bytes, count, rate, shown } from "../format.js";
+
+export const title = "Streams";
+
+const PAGE = 20;
+const PAYLOAD_LENGTH = 2000;
+
+export function open(content, parameters) {
+  const summary = h("p", { class: "summary" });
+  const [streams, consumers, messages] = [h("div"), h("div"), h("section", { "aria-label": "Messages" })];
+  show(content, summary, streams, consumers, messages);
+  const chosen = parameters.get("stream");
+  if (chosen !== null) browse(messages, chosen, parameters.get("from") ?? "first", parameters.get("subject") ?? "");
+
+  return watch(({ streams: all }) => {
+    setText(summary, `${count(all.streams)} ${all.streams === 1 ? "stream" : "streams"} with ${brief(all.messages)} messages (${bytes(all.bytes)}); ${rate(rateNow((sample) => sample.streams.stored))} stored /s; consumers lag ${count(all.pending)} behind, ${count(all.ack_pending)} to be acknowledged.`);
+    keepFocus(streams, table("Streams", ["Stream", "#Messages", "#Bytes", "#First", "#Last", "#Subjects", "#Consumers"], all.by_stream.map((one) => [
+      h("a", { href: address(one.stream, "first"), class: "bytes", "aria-current": one.stream === chosen ? "true" : null }, shown(one.stream)),
+      count(one.messages), bytes(one.bytes), count(one.first), count(one.last), count(one.subjects), count(one.consumers)]), "There is no stream yet."));
+    const rows = all.by_stream.flatMap(({ stream, by_consumer }) => by_consumer.map((one) => [
+      shown(one.consumer), shown(stream), count(one.pending), count(one.ack_pending), count(one.redelivered), count(one.waiting)]));
+    show(consumers, table("Consumers", ["Consumer", "Stream", "#Lag", "#To be acknowledged", "#Delivered again", "#Requests waiting"], rows, "There is no consumer."));
+  });
+}
+
+const address = (stream, from, subject = "") => `#/streams?${new URLSearchParams({ stream, from, subject })}`;
+
+// Shows a new table in place of the old one, with the focus on the same link.
+function keepFocus(place, element) {
+  const focused = place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  show(place, element);
+  if (focused !== null) Array.from(place.querySelectorAll("a")).find((link) => link.getAttribute("href") === focused)?.focus();
+}
+
+async function browse(place, stream, from, subject) {
+  const start = h("input", { type: "text", value: from, required: true, autocapitalize: "off" });
+  const filter = h("input", { type: "text", value: subject, placeholder: ">", autocapitalize: "off", spellcheck: "false" });
+  const list = h("div");
+  const form = h("form", { class: "filters", onsubmit: (event) => {
+    event.preventDefault();
+    location.hash = address(stream, start.value, filter.value);
+  } }, field("From", start, "A sequence, a time, or “first”"), field("Subject", filter), h("button", { type: "submit", class: "primary" }, "Show"));
+  show(place, h("h2", { class: "bytes" }, `Messages of ${shown(stream)}`), form, list);
+  try {
+    const query = new URLSearchParams({ from, limit: PAGE });
+    if (subject !== "") query.append("subject", subject);
+    const page = await get(`streams/${part(stream)}/messages?${query}`);
+    const first = page.messages[0]?.sequence ?? page.next;
+    const steps = h("p", { class: "row" },
+      first > 1 ? h("a", { class: "button", href: address(stream, Math.max(1, first - PAGE), subject) }, "Previous") : null,
+      page.is_more ? h("a", { class: "button", href: address(stream, page.next, subject) }, "Next") : null);
+    show(list, page.messages.map(message), page.messages.length === 0 ? h("p", { class: "hint" }, "There is no message from here on.") : null, steps);
+  } catch (error) {
+    show(list, h("p", { class: "error", role: "alert" }, error.message));
+  }
+}
+
+function message({ sequence, subject, time, payload, base64, headers }) {
+  const text = base64 ? Bytes.ofBase64(base64).shown : payload ?? "";
+  const isCut = text.length > PAYLOAD_LENGTH;
+  const named = Object.entries(headers ?? {}).flatMap(([name, values]) => [values].flat().map((value) => `${shown(name)}: ${shown(value)}`));
+  return h("article", { class: "message" },
+    h("h3", {}, `${sequence} `, h("span", { class: "bytes" }, shown(subject)), " ", h("time", { datetime: time }, new Date(time).toLocaleString())),
+    named.length > 0 ? h("pre", { class: "headers" }, named.join("\n")) : null,
+    h("pre", {}, isCut ? `${text.slice(0, PAYLOAD_LENGTH)}…` : text));
+}

@@ -1,0 +1,317 @@
+// The console in a headless Chromium: each job does what a visitor would do, and says so when it is done.
+//
+// Usage: console.js CHROMIUM OPEN_ORIGIN OPEN_BROKER LOCKED_ORIGIN RESTARTED_ORIGIN, where the second server has the password
+// `sesame`, and the third is started again when this program says `restart`.  With PICTURES=folder every view is pictured.
+
+import { readFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+
+import { Browser, until } from "./console/browser.js";
+import { Client, fill, MARKUP, subscribe } from "./console/fixtures.js";
+
+const [chromium, open, broker, locked, restarted] = process.argv.slice(2);
+const VIEWS = ["overview", "cache", "locks", "limits", "broker", "streams", "commands"];
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const browser = await Browser.start(chromium);
+const client = new Client(open);
+
+// A page of the server without a password, with its figures live.
+async function visit(hash, options) {
+  const page = await browser.open(`${open}/${hash}`, options);
+  await page.says("Live");
+  return page;
+}
+
+// Nothing that a name or a value says has run, and the browser had nothing to refuse.
+function assertHarmless(page) {
+  assert.deepEqual(page.dialogs, []);
+  assert.deepEqual(page.complaints, []);
+}
+
+const JOBS = {
+  async every_view_shows_what_there_is() {
+    const page = await visit("");
+    await page.says("Cache", "Hit ratio", "Deadlocks refused", "Subscriptions", "Lag of consumers", "/s");
+    // The figures move by themselves.
+    await until(() => page.run(() => document.querySelectorAll(".chart .line[d*='L']").length >= 5), "the charts have no lines");
+    await page.go("#/cache");
+    await page.says("user:1", "cart:7", "\\xff\\x00\\xfe", "zset", "59 min", "keys, that is all");
+    await page.go("#/locks");
+    await page.says("worker-1", "orders", "invoices", "exclusive", "Who waits for whom", "1 refused for a deadlock", "ago worker-2 was refused");
+    await page.go("#/limits");
+    await page.says("api", "ann", "3 per 1 min (gcra", "default");
+    await page.go("#/broker");
+    await page.says("orders.>", "subscriptions, those of", "Connections of the broker");
+    await page.go("#/streams");
+    await page.says("billing", "orders");
+    await page.click("a", "orders");
+    await page.says("Messages of orders", "order 1", "order 20");
+    await page.click("a", "Next");
+    await page.says("order 30");
+    await page.click("a", "Previous");
+    await page.says("order 1\n");
+    assertHarmless(page);
+  },
+
+  async names_that_are_markup_stay_text() {
+    const page = await visit("#/cache");
+    await page.says(MARKUP);
+    await page.click("a", MARKUP);
+    await page.says("Save the value");
+    for (const [hash, ...texts] of [["#/locks", MARKUP], ["#/limits", MARKUP], ["#/broker", MARKUP], ["#/streams?stream=orders&from=31", MARKUP, "orders.<img/src=x/onerror=alert(1)>"]]) {
+      await page.go(hash);
+      await page.says(...texts);
+    }
+    await page.go(`#/commands?run=${encodeURIComponent(`ECHO ${JSON.stringify(MARKUP)}`)}`);
+    await page.click("button", "Run");
+    await page.says(`> ECHO`, "onerror=");
+    assert.equal(await page.run(() => document.querySelectorAll("main img, main script").length), 0);
+    assertHarmless(page);
+  },
+
+  async a_key_is_changed_and_deleted() {
+    const page = await visit("#/cache");
+    await page.click("a", "greeting");
+    await page.says("Has no time to live.");
+    await page.fill("Time to live in seconds", "500");
+    await page.click("button", "Set");
+    await page.says("Lives on for 8 min");
+    await page.fill("Value", "good morning");
+    await page.click("button", "Save the value");
+    await page.says("The value was saved.");
+    assert.equal(await client.run("GET", "greeting"), "good morning");
+    const left = await client.run("TTL", "greeting");
+    assert.ok(left > 400 && left <= 500, `${left}`);
+    await page.click("button", "Delete the key …");
+    await page.says("Delete greeting with its value?");
+    await page.click("dialog button", "Delete");
+    await page.says("greeting was deleted.");
+    assert.equal(await client.run("EXISTS", "greeting"), 0);
+
+    await page.go("#/cache?match=cart*");
+    await page.click("a", "cart:7");
+    await page.says("2 parts", "apples");
+    await page.fill("Field", "plums");
+    await page.fill("Value", "9");
+    await page.click("button", "Write");
+    await page.says("3 parts");
+    await page.click("button[aria-label='Remove apples']");
+    await until(async () => (await client.run("HKEYS", "cart:7")).join() === "pears,plums", "apples stay");
+    // A key that is no text is found, shown and deleted by its bytes.
+    await page.go("#/cache?key=ff00fe&db=0&match=&type=");
+    await page.says("\\xff\\x00\\xfe", "not plain text");
+    await page.click("button", "Delete the key …");
+    await page.click("dialog button", "Delete");
+    await page.says("was deleted.");
+    assert.equal(await client.run("EXISTS", { base64: "/wD+" }), 0);
+    assertHarmless(page);
+  },
+
+  async a_check_is_tried() {
+    const page = await visit("#/limits");
+    await page.fill("Policy", "api");
+    await page.fill("Key", "a new visitor");
+    await page.click("button", "Check");
+    await page.says("Allowed.", "Remaining");
+    await page.fill("Cost", "2");
+    await page.click("#takes");
+    for (const word of ["Allowed.", "Refused."]) {
+      await page.click("button", "Check");
+      await page.says(word);
+    }
+    // The decisions come over the feed.
+    await page.says("a new visitor");
+  },
+
+  async a_lock_is_released_by_force() {
+    const page = await visit("#/locks");
+    const arrows = () => page.run(() => Array.from(document.querySelectorAll("svg path.wait"), (path) => path.classList.contains("circle")));
+    await until(async () => (await arrows()).length === 4, "two wait, and a circle of two was refused");
+    assert.deepEqual((await arrows()).sort(), [false, false, true, true]);
+    await page.click("button[aria-label='Release invoices of worker-2 by force']");
+    await page.says("Take invoices away from worker-2?");
+    await page.click("dialog button", "Take it away");
+    await page.says("invoices was taken away from worker-2.");
+    // The one who waited has it now.
+    await until(async () => (await client.send("GET", "locks/invoices")).holders[0]?.owner === "worker-1", "nobody got it");
+    await until(async () => (await arrows()).length === 3, "the graph has not followed");
+    assertHarmless(page);
+  },
+
+  async a_command_is_completed_and_run() {
+    const page = await visit("#/commands");
+    await page.says("Tab or ↓ completes");
+    await until(() => page.run(() => document.activeElement.id === "command"), "the box is not in focus");
+    const value = () => page.run(() => document.getElementById("command").value);
+    await until(async () => {
+      await page.fill("Command", "incrb");
+      return page.run(() => document.getElementById("suggestions").children.length > 0);
+    }, "nothing is offered");
+    await page.press("ArrowDown");
+    assert.equal(await page.run(() => document.getElementById("command").getAttribute("aria-activedescendant")), "suggestion-0");
+    await page.press("Tab");
+    assert.equal(await value(), "INCRBY ");
+    await page.says("INCRBY key increment");
+    await page.type("counted 5");
+    await page.press("Enter");
+    await page.says("> INCRBY counted 5", "(integer) 5");
+    for (const [line, ...replies] of [["LRANGE jobs 0 -1", '1) "first"', '3) "third"'], ["GET nothing", "(nil)"], ["INCR jobs", "(error) WRONGTYPE"],
+      ['SET "a \\x00 b" 1', "OK"], ["SET large 9223372036854775806", "OK"], ["INCR large", "(integer) 9223372036854775807"], ["PING", "PONG"]]) {
+      await page.fill("Command", line);
+      await page.press("Enter");
+      await page.says(`> ${line}`, ...replies);
+    }
+    assert.equal(await client.run("EXISTS", "a \u0000 b"), 1);
+    await page.press("ArrowUp");
+    assert.equal(await value(), "PING");
+    await page.press("ArrowUp");
+    assert.equal(await value(), "INCR large");
+    await page.press("ArrowDown");
+    await page.press("ArrowDown");
+    assert.equal(await value(), "");
+    // Without a password, nobody is an operator.
+    await page.fill("Command", "CONFIG GET maxmemory");
+    await page.press("Enter");
+    await page.says("NOPERM CONFIG GET is for operators");
+  },
+
+  async a_message_is_published() {
+    const page = await visit("#/broker");
+    await page.fill("Subject", "orders.console");
+    await page.fill("Payload", "hello");
+    await page.click("button", "Publish");
+    await page.says("1 receiver got it; stored in orders as 32.");
+  },
+
+  async the_keyboard_is_enough() {
+    const page = await visit("");
+    await page.press("Tab");
+    assert.equal(await page.run(() => document.activeElement.textContent), "Skip to the content");
+    await page.tabTo("Cache");
+    await page.press("Enter");
+    await until(() => page.run(() => document.activeElement.tagName === "H1" && document.title.startsWith("Cache")), "the heading is not in focus");
+    await page.tabTo("Pattern");
+    await page.type("user:*");
+    await page.press("Enter");
+    await page.says("1 key, that is all.");
+    await page.tabTo("user:1");
+    await page.press("Enter");
+    await page.says("Lives on for 59 min");
+    await page.tabTo("Delete the key …");
+    await page.press("Enter");
+    await page.says("Delete user:1 with its value?");
+    await page.press("Escape");
+    await until(() => page.run(() => document.querySelector("dialog[open]") === null), "the question stays");
+    assert.equal(await client.run("EXISTS", "user:1"), 1);
+  },
+
+  async a_phone_is_wide_enough() {
+    const page = await visit("", { width: 360, height: 740, isPhone: true });
+    for (const view of VIEWS) {
+      await page.go(`#/${view}`);
+      await page.says({ overview: "Hit ratio", cache: "cart:7", locks: "worker-1", limits: "3 per 1 min", broker: "orders.>", streams: "billing", commands: "Command" }[view]);
+      const [wide, screen] = await page.run(() => [document.documentElement.scrollWidth, window.innerWidth]);
+      assert.equal(screen, 360, view);
+      assert.ok(wide <= screen, `${view} is ${wide} wide`);
+    }
+  },
+
+  async an_audit_finds_no_barrier() {
+    for (const isDark of [false, true]) {
+      const page = await visit("", { isDark });
+      await page.send("Page.setBypassCSP", { enabled: true });
+      await page.send("Runtime.evaluate", { expression: axe });
+      for (const hash of [...VIEWS, "cache?key=636172743a37&db=0", "streams?stream=orders&from=1"]) {
+        await page.go(`#/${hash}`);
+        await page.says({ overview: "Hit ratio", cache: "cart:7", locks: "worker-1", limits: "3 per 1 min", broker: "orders.>", streams: "billing", commands: "Command" }[hash.split("?")[0]]);
+        const found = await page.run(async () => {
+          const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+          return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join("; ")}`);
+        });
+        assert.deepEqual(found, [], `${hash}, ${isDark ? "dark" : "light"}`);
+      }
+    }
+  },
+
+  async a_proxy_may_serve_it_below_a_path() {
+    const proxy = createServer((asked, answer) => {
+      if (!asked.url.startsWith("/quartet/")) return answer.writeHead(404).end();
+      const headers = { ...asked.headers, host: new URL(open).host };
+      delete headers.origin;
+      const passed = request(`${open}${asked.url.slice("/quartet".length)}`, { method: asked.method, headers }, (response) => {
+        answer.writeHead(response.statusCode, response.headers);
+        response.pipe(answer);
+      });
+      asked.pipe(passed);
+      answer.on("close", () => passed.destroy());
+      return undefined;
+    });
+    await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const page = await browser.open(`http://127.0.0.1:${proxy.address().port}/quartet/#/cache`);
+    await page.says("Live", "cart:7");
+    proxy.closeAllConnections();
+    proxy.close();
+  },
+
+  async a_password_is_asked_for() {
+    const page = await browser.open(`${locked}/#/commands`);
+    await page.says("This server has a password");
+    const sign = async (password) => {
+      await page.fill("Password", password);
+      await page.press("Enter");
+    };
+    await until(() => page.run(() => document.activeElement.id === "password"), "the password is not in focus");
+    await sign("open");
+    await page.says("The password is wrong.");
+    await sign("sesame");
+    await page.says("Live");
+    // Whoever has the password is an operator.
+    await page.fill("Command", "CONFIG GET maxmemory");
+    await page.press("Enter");
+    await page.says('1) "maxmemory"');
+    const kept = await page.run(() => [location.href, localStorage.length, document.cookie]);
+    assert.deepEqual(kept, [`${locked}/#/commands`, 0, ""]);
+    await page.click("button", "Sign out");
+    await page.says("This server has a password");
+    // A password that is changed meanwhile is asked for anew.
+    await sign("sesame");
+    await page.says("Live");
+    await new Client(locked, "sesame").run("CONFIG", "SET", "requirepass", "other");
+    await page.fill("Command", "DBSIZE");
+    await page.press("Enter");
+    await page.says("The password is wrong.");
+    assertHarmless(page);
+  },
+
+  async the_figures_come_back_after_a_restart() {
+    const page = await browser.open(`${restarted}/#/overview`);
+    await page.says("Live");
+    console.log("stop");
+    await page.says("Reconnecting …");
+    console.log("start");
+    await page.says("Live");
+    await until(() => page.run(() => document.querySelectorAll(".chart .line[d*='L']").length >= 1), "the charts are not drawn again");
+  },
+};
+
+const sockets = [await subscribe(broker, MARKUP, "orders.>")];
+const waits = await fill(client);
+if (process.env.PICTURES) {
+  const { take } = await import("./console/pictures.js");
+  await take(visit, process.env.PICTURES, VIEWS, client, broker);
+} else {
+  const only = process.env.ONLY;
+  for (const [name, job] of Object.entries(JOBS)) {
+    if (only && only !== name) continue;
+    await job();
+    console.log(name);
+  }
+}
+sockets.forEach((socket) => socket.destroy());
+await browser.close();
+// Requests that still wait end with the program.
+void waits;
+process.exit(0);
