@@ -11,6 +11,9 @@ use crate::support::peers;
 use crate::support::process::Folder;
 use crate::support::program::run;
 
+/// Where Debian's packages for Go are.
+const GO_PATH: &str = "/usr/share/gocode";
+
 /// Names the program of the server for the tests of a package.
 const SERVER: &str = "QUARTET";
 
@@ -91,4 +94,16 @@ fn typescript_tests_and_build() {
     let mut pack = in_package("typescript", &npm);
     pack.args(["pack", "--pack-destination"]).arg(folder.path());
     run(pack).success();
+}
+
+/// Debian's packages are looked at and nothing is fetched, as with the other programs in Go.
+#[test]
+fn go_tests() {
+    let Some(go) = peers::go(&Path::new(GO_PATH).join("src/github.com/gomodule/redigo")) else { return };
+    for arguments in [["vet", "."].as_slice(), &["test", "-race", "."]] {
+        let mut command = in_package("go", &go);
+        command.args(arguments).envs([("GO111MODULE", "off"), ("GOPATH", GO_PATH), ("GOFLAGS", "")]);
+        command.env("GOCACHE", kept("go"));
+        run(command).success();
+    }
 }

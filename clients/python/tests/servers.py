@@ -74,7 +74,7 @@ class Server:
         return f"redis://127.0.0.1:{self.port}"
 
     def redis(self) -> redis.Redis:
-        return redis.Redis(port=self.port, decode_responses=True)
+        return redis.Redis(port=self.port, protocol=3, decode_responses=True)
 
     def command(self, *arguments: str) -> Any:
         """The reply of the server to any command."""

@@ -1,0 +1,123 @@
+package quartet
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+// untilLost waits for the end of the context of a lock, and says what a function does that heeds it.
+func untilLost(ctx context.Context, _ *Lease) error {
+	<-ctx.Done()
+	if !errors.Is(Cause(ctx), ErrLost) {
+		return errors.New("the context does not say why it was cancelled")
+	}
+	return ctx.Err()
+}
+
+func TestForced(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	client := server.client(t)
+	lock := client.Lock("x", TTL(shortTTL))
+	err := lock.Do(background, func(ctx context.Context, lease *Lease) error {
+		server.command("LOCK.FORCE", "x")
+		<-lease.Lost()
+		isTrue(t, errors.Is(lease.Err(), ErrLost), "it is lost")
+		return untilLost(ctx, lease)
+	})
+	isTrue(t, errors.Is(err, ErrLost) && contains(err, "x"), "it says what is lost")
+	err = lock.Do(background, func(context.Context, *Lease) error {
+		server.command("LOCK.FORCE", "x")
+		return nil
+	})
+	isTrue(t, errors.Is(err, ErrLost), "its end notices it")
+	own := errors.New("of the function")
+	err = lock.Do(background, func(context.Context, *Lease) error {
+		server.command("LOCK.FORCE", "x")
+		return own
+	})
+	isTrue(t, errors.Is(err, own), "what the function returns goes first")
+}
+
+func TestServerPausedStoppedAndStartedAgain(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	client := server.client(t)
+	err := client.Lock("x", TTL(shortTTL)).Do(background, func(ctx context.Context, lease *Lease) error {
+		server.pause()
+		defer server.resume()
+		return untilLost(ctx, lease)
+	})
+	isTrue(t, errors.Is(err, ErrLost), "paused")
+	err = client.Lock("y").Do(background, func(context.Context, *Lease) error {
+		server.stop()
+		server.start()
+		return nil
+	})
+	isTrue(t, errors.Is(err, ErrLost), "started again")
+	session, err := client.Session(background, shortTTL, 0)
+	must(t, err)
+	lease, err := session.Lock("z").Acquire(background)
+	must(t, err)
+	server.stop()
+	<-lease.Lost()
+	<-session.Lost()
+	isTrue(t, errors.Is(session.Close(background), ErrLost), "stopped")
+}
+
+func TestToldBeforeAnybodyElseIsGrantedIt(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	relay := startRelay(t, server.port, listen(t))
+	lease, err := relay.client(t).Lock("x", TTL(shortTTL)).Acquire(background)
+	must(t, err)
+	relay.cut()
+	must(t, server.client(t).Lock("x").Do(background, func(_ context.Context, next *Lease) error {
+		isTrue(t, errors.Is(lease.Err(), ErrLost), "it is lost by now")
+		isTrue(t, next.FencingToken() > lease.FencingToken(), "tokens rise")
+		return nil
+	}))
+	isTrue(t, errors.Is(lease.Release(background), ErrLost), "it is lost")
+}
+
+func TestConnectionCutAndBack(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	relay := startRelay(t, server.port, listen(t))
+	client := relay.client(t)
+	must(t, client.Lock("x", TTL(2*shortTTL)).Do(background, func(ctx context.Context, lease *Lease) error {
+		for round := 0; round < 3; round++ {
+			relay.closeAll()
+			relay.waitForAnother(t)
+		}
+		return lease.Err()
+	}))
+	isTrue(t, server.held("x") == 0, "it is released")
+	// A waiter keeps its place.
+	first, err := server.client(t).Lock("x").Acquire(background)
+	must(t, err)
+	waited := make(chan error)
+	go func() {
+		waited <- client.Lock("x").Do(background, func(context.Context, *Lease) error { return nil })
+	}()
+	eventually(t, func() bool { return server.waits("x") == 1 })
+	relay.closeAll()
+	relay.waitForAnother(t)
+	eventually(t, func() bool { return server.waits("x") == 1 })
+	must(t, first.Release(background))
+	must(t, <-waited)
+}
+
+func TestALockIsReleasedWhenItsContextEnds(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	ctx, cancel := context.WithCancel(background)
+	err := server.client(t).Lock("x").Do(ctx, func(ctx context.Context, _ *Lease) error {
+		cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	isTrue(t, errors.Is(err, context.Canceled), "the function's own error")
+	isTrue(t, server.held("x") == 0, "it is released")
+}
