@@ -1,5 +1,6 @@
 //! The program as its operator meets it, and its treatment of connections that misbehave.
 
+mod completions;
 mod connections;
 mod data_directory;
 mod descriptors;
