@@ -5,6 +5,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `value` | the types of values, without how they are kept |
+//! | `random_steps` | how many steps random tests take |
 //! | `hash`, `chunks`, `growth` | how keys are hashed; arrays in pieces; by how much the store has grown |
 //! | `dirty`, `interests`, `shard_lock` | the names of changed entries; the interests in keys; the lock of a shard |
 //! | `object/` | values with parts, a file per type |
@@ -36,6 +37,8 @@ mod long_holds;
 mod object;
 mod objects;
 mod pinned;
+#[cfg(test)]
+mod random_steps;
 pub mod recency;
 mod released;
 mod shard;

@@ -66,6 +66,7 @@ const ORDERS: &[(&str, &[&str])] = &[
         "store",
         &[
             "value",
+            "random_steps",
             "hash",
             "chunks",
             "growth",

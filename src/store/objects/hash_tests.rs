@@ -1,6 +1,6 @@
 //! Hashes exercised at random against a plain map, in both forms and from one to the other.
 //!
-//! `QUARTET_LONG=1` takes a million steps.
+//! `QUARTET_LONG=1` takes a million steps, and `QUARTET_SHORT=1` a few.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use crate::store::entries::{Deadline, Entry};
 use crate::store::hash::KeyHasher;
 use crate::store::lifetime::LifetimeBounds;
 use crate::store::object::{Hash, Object, PackedKind};
+use crate::store::random_steps::steps;
 use crate::store::recency::{AccessContext, Recency};
 use crate::store::shard::{Key, Shard};
 
@@ -81,7 +82,7 @@ fn bytes(number: usize, length: usize) -> Vec<u8> {
 
 #[test]
 fn a_hash_is_a_map_in_both_forms() {
-    let steps = if std::env::var_os("QUARTET_LONG").is_some() { 1_000_000 } else { 30_000 };
+    let steps = steps(30_000);
     let mut random = Random::with_seed(3);
     let mut pair = Pair::new(40, 100);
     let (mut fields, mut additions) = (50, 5);

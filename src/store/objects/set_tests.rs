@@ -1,6 +1,6 @@
 //! Sets exercised at random against a plain one, in all forms and from one to the other.
 //!
-//! `QUARTET_LONG=1` takes a million steps.
+//! `QUARTET_LONG=1` takes a million steps, and `QUARTET_SHORT=1` a few.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use crate::random::Random;
 use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
 use crate::store::object::{Object, PackedKind, Set};
+use crate::store::random_steps::steps;
 
 /// A set in an entry of its own, and what it should hold.
 struct Pair {
@@ -88,7 +89,7 @@ fn member(number: usize, kind: usize) -> Vec<u8> {
 
 #[test]
 fn a_set_is_a_set_in_all_forms() {
-    let steps = if std::env::var_os("QUARTET_LONG").is_some() { 1_000_000 } else { 30_000 };
+    let steps = steps(30_000);
     let mut random = Random::with_seed(3);
     let mut pair = Pair::new(60, 40, 100);
     let (mut members, mut kind, mut additions) = (50, 0, 5);

@@ -1,6 +1,6 @@
 //! Sorted sets exercised at random against a plain map, in both forms and from one to the other.
 //!
-//! `QUARTET_LONG=1` takes a million steps.
+//! `QUARTET_LONG=1` takes a million steps, and `QUARTET_SHORT=1` a few.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use crate::random::Random;
 use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
 use crate::store::object::{Bound, Object, PackedKind, SortedSet};
+use crate::store::random_steps::steps;
 
 /// A sorted set in an entry of its own, and what it should hold.
 struct Pair {
@@ -144,7 +145,7 @@ fn score(random: &mut Random) -> f64 {
 
 #[test]
 fn a_sorted_set_is_a_map_in_order() {
-    let steps = if std::env::var_os("QUARTET_LONG").is_some() { 1_000_000 } else { 30_000 };
+    let steps = steps(30_000);
     let mut random = Random::with_seed(11);
     let mut pair = Pair::new(40, 100);
     // How many members there are among, and how many of eight steps add: it grows, and shrinks to nothing.
