@@ -11,5 +11,6 @@ mod locks;
 mod metrics;
 mod openapi;
 mod peers;
+mod reference;
 mod streams;
 mod transcripts;
