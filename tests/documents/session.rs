@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::blocks::{Block, Kind, Shown, is_as_shown};
@@ -38,6 +39,11 @@ fn own_network() -> Option<&'static [&'static str]> {
 /// Plays the blocks of a document, and fails with all commands that do not do as shown.  The server is there from the
 /// start, or a block starts it.
 pub(super) fn play(blocks: &[Block], has_server: bool) {
+    play_with(Path::new(env!("CARGO_BIN_EXE_quartet")), blocks, has_server);
+}
+
+/// The same with another server than that of these sources.
+pub(super) fn play_with(server: &Path, blocks: &[Block], has_server: bool) {
     for program in PROGRAMS {
         if peers::peer(program).is_none() {
             return;
@@ -52,7 +58,7 @@ pub(super) fn play(blocks: &[Block], has_server: bool) {
     fs::write(folder.path().join("session.sh"), &script.text).expect("the folder was just made");
     let mut command = Command::new("unshare");
     command.args(network).args(ENDING).arg("bash").arg(folder.path().join("session.sh"));
-    command.env("QUARTET", env!("CARGO_BIN_EXE_quartet")).env("PYTHON", python);
+    command.env("QUARTET", server).env("PYTHON", python);
     command.env("NODE_FOLDER", root().join("tests/interop/node")).env("SESSION", folder.path());
     command.env("PRELUDE", root().join("tests/documents/prelude.sh"));
     let ended = run(command);
