@@ -73,7 +73,7 @@ pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Aske
         format!("{name} is no workload{suggestion}; there are {}", names())
     })?;
     let words: Vec<String> = matches.remove_many::<String>("words").into_iter().flatten().collect();
-    let options = Options::new(given(&mut matches), workload.options, words);
+    let options = Options::new(given(&mut matches), workload.defaults, words);
     order(workload, options).map(|order| Asked::Load(Box::new(order)))
 }
 
@@ -131,7 +131,7 @@ fn order(workload: &'static Workload, options: Options) -> Result<Order, String>
 }
 
 fn belongs(row: &OptionRow, workload: &Workload) -> bool {
-    row.is_common || workload.options.iter().any(|(name, _)| *name == row.name)
+    row.is_common || workload.own_options().any(|name| name == row.name)
 }
 
 fn password(options: &Options) -> String {

@@ -192,7 +192,7 @@ impl Options {
         if let Some(value) = self.given.get(name) {
             return value;
         }
-        let own = self.defaults.iter().find(|(option, default)| *option == name && !default.is_empty());
+        let own = self.defaults.iter().find(|(option, _)| *option == name);
         own.map(|(_, default)| *default).or_else(|| row(name).map(|row| row.default)).unwrap_or_default()
     }
 
@@ -282,7 +282,7 @@ mod tests {
 
     fn options(given: &[(&'static str, &str)]) -> Options {
         let given = given.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Options::new(given, &[("size", "16"), ("pipeline", "")], Vec::new())
+        Options::new(given, &[("size", "16")], Vec::new())
     }
 
     #[test]

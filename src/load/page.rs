@@ -86,7 +86,7 @@ pub fn markdown() -> String {
     let mut page = HEAD.to_owned();
     page.push_str("| workload | protocol | what it does | latency | options |\n|---|---|---|---|---|\n");
     for workload in WORKLOADS {
-        let options: Vec<String> = workload.options.iter().map(own_option).collect();
+        let options: Vec<String> = workload.own_options().map(|name| own_option(workload, name)).collect();
         let words = if workload.words.is_empty() { String::new() } else { format!(" {}", workload.words) };
         let latency = if workload.latency.is_empty() { "-" } else { workload.latency };
         line(
@@ -119,8 +119,11 @@ fn does(workload: &Workload) -> String {
 }
 
 /// An option of a workload, with its default if that is the workload's own.
-fn own_option((name, default): &(&str, &str)) -> String {
-    if default.is_empty() { format!("`--{name}`") } else { format!("`--{name}` ({default})") }
+fn own_option(workload: &Workload, name: &str) -> String {
+    match workload.defaults.iter().find(|(option, _)| *option == name) {
+        Some((_, default)) => format!("`--{name}` ({default})"),
+        None => format!("`--{name}`"),
+    }
 }
 
 fn options(page: &mut String, is_wanted: impl Fn(&OptionRow) -> bool) {

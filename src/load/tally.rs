@@ -48,6 +48,10 @@ impl Tally {
     /// Records a latency without counting an operation, which goes on.
     #[inline]
     pub(super) fn timed(&mut self, micros: u64, count: u64) {
+        // The histogram would take a latency that nothing had for the longest.
+        if count == 0 {
+            return;
+        }
         self.latencies.saturating_record_n(micros, count);
     }
 
@@ -102,6 +106,14 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nothing_took_is_no_latency() {
+        let mut tally = Tally::new();
+        tally.done(10);
+        tally.done_alike(LATENCY_MAX, 0);
+        assert_eq!((tally.operations, tally.longest()), (1, 10));
+    }
 
     #[test]
     fn threads_add_up() {

@@ -52,8 +52,24 @@ enum Piece {
 /// A request.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
-    pieces: Vec<Piece>,
+    form: Form,
     size: Size,
+}
+
+/// How a request is kept.
+#[derive(Clone, Debug)]
+enum Form {
+    /// Whole, if it is always as long: only the digits at these offsets are written anew.
+    Whole { bytes: Vec<u8>, numbers: Vec<(usize, Number)> },
+    /// In pieces.
+    Pieces(Vec<Piece>),
+}
+
+/// A number that stands in a request, with all its leading zeros.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Key,
+    Client,
 }
 
 /// The words that stand for a place.
@@ -88,7 +104,7 @@ impl Style {
             parts.into_iter().for_each(|part| self.push(&mut pieces, part));
             push_bytes(&mut pieces, b"\r\n");
         }
-        Template { pieces, size: self.size }
+        Template::of(pieces, self.size)
     }
 
     /// A request over HTTP/1.1.  `headers` are whole lines.
@@ -106,7 +122,7 @@ impl Style {
         }
         push_bytes(&mut pieces, b"\r\n");
         body.into_iter().for_each(|part| self.push(&mut pieces, part));
-        Template { pieces, size: self.size }
+        Template::of(pieces, self.size)
     }
 
     /// The pieces of a text with places in it.
@@ -168,6 +184,11 @@ fn push_bytes(pieces: &mut Vec<Piece>, bytes: &[u8]) {
 }
 
 impl Template {
+    fn of(pieces: Vec<Piece>, size: Size) -> Template {
+        let form = whole(&pieces).unwrap_or(Form::Pieces(pieces));
+        Template { form, size }
+    }
+
     /// Appends the request.  The first key is the filling's, each further one is drawn.
     #[inline]
     pub(super) fn write(
@@ -178,43 +199,77 @@ impl Template {
         mut draw: impl FnMut(&mut Random) -> u64,
     ) {
         let mut key = Some(filling.key);
-        let mut length = None;
-        for piece in &self.pieces {
-            match piece {
-                Piece::Bytes(bytes) => output.extend_from_slice(bytes),
-                Piece::Key => {
-                    let number = key.take().unwrap_or_else(|| draw(random));
-                    output.extend_from_slice(&digits::<KEY_DIGITS>(number));
+        let mut key = |random: &mut Random| key.take().unwrap_or_else(|| draw(random));
+        match &self.form {
+            Form::Whole { bytes, numbers } => {
+                let start = output.len();
+                output.extend_from_slice(bytes);
+                for (offset, number) in numbers {
+                    let rest = &mut output[start + offset..];
+                    match number {
+                        Number::Key => put_digits(&mut rest[..KEY_DIGITS], key(random)),
+                        Number::Client => put_digits(&mut rest[..CLIENT_DIGITS], u64::from(filling.client)),
+                    }
                 }
-                Piece::Client => {
-                    output.extend_from_slice(&digits::<CLIENT_DIGITS>(u64::from(filling.client)))
-                }
-                Piece::Answer => output.extend_from_slice(filling.answer),
-                Piece::Length { data, others } => {
-                    let drawn = *length.insert(self.size.draw(random));
-                    output.extend_from_slice(&unsigned_text((drawn * data + others) as u64));
-                }
-                Piece::Data => {
-                    let drawn = length.unwrap_or(self.size.least);
-                    output.resize(output.len() + drawn, b'x');
+            }
+            Form::Pieces(pieces) => {
+                let mut length = None;
+                for piece in pieces {
+                    match piece {
+                        Piece::Bytes(bytes) => output.extend_from_slice(bytes),
+                        Piece::Key => push_digits(output, KEY_DIGITS, key(random)),
+                        Piece::Client => push_digits(output, CLIENT_DIGITS, u64::from(filling.client)),
+                        Piece::Answer => output.extend_from_slice(filling.answer),
+                        Piece::Data => {
+                            let drawn = length.unwrap_or(self.size.least);
+                            output.resize(output.len() + drawn, b'x');
+                        }
+                        Piece::Length { data, others } => {
+                            let drawn = *length.insert(self.size.draw(random));
+                            output.extend_from_slice(&unsigned_text((drawn * data + others) as u64));
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// A number with leading zeros.
+/// The pieces as one request, if that is always as long.
+fn whole(pieces: &[Piece]) -> Option<Form> {
+    let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        let (number, digits) = match piece {
+            Piece::Bytes(more) => {
+                bytes.extend_from_slice(more);
+                continue;
+            }
+            Piece::Key => (Number::Key, KEY_DIGITS),
+            Piece::Client => (Number::Client, CLIENT_DIGITS),
+            Piece::Answer | Piece::Data | Piece::Length { .. } => return None,
+        };
+        numbers.push((bytes.len(), number));
+        bytes.resize(bytes.len() + digits, b'0');
+    }
+    Some(Form::Whole { bytes, numbers })
+}
+
+fn push_digits(output: &mut Vec<u8>, digits: usize, number: u64) {
+    let start = output.len();
+    output.resize(start + digits, b'0');
+    put_digits(&mut output[start..], number);
+}
+
+/// Writes a number over the last ones of these zeros.
 #[inline]
-fn digits<const COUNT: usize>(mut number: u64) -> [u8; COUNT] {
-    let mut text = [b'0'; COUNT];
-    for digit in text.iter_mut().rev() {
+fn put_digits(zeros: &mut [u8], mut number: u64) {
+    for digit in zeros.iter_mut().rev() {
         if number == 0 {
             break;
         }
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    text
 }
 
 #[cfg(test)]

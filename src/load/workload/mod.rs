@@ -28,13 +28,34 @@ pub(super) struct Workload {
     pub(super) unit: (&'static str, &'static str),
     /// From where to where latency is measured.
     pub(super) latency: &'static str,
-    /// The options beside the common ones, each with its default if that is another than usual.
-    pub(super) options: &'static [(&'static str, &'static str)],
+    /// The options beside the common ones, in groups that several workloads have.
+    pub(super) options: &'static [&'static [&'static str]],
+    /// Those of them whose default is another than usual.
+    pub(super) defaults: &'static [(&'static str, &'static str)],
     /// What the words behind the name are; empty if there are none.
     pub(super) words: &'static str,
     /// Plans it for a server.
     pub(super) plan: MakePlan,
 }
+
+impl Workload {
+    /// The options beside the common ones.
+    pub(super) fn own_options(&self) -> impl Iterator<Item = &'static str> {
+        self.options.iter().copied().flatten().copied()
+    }
+}
+
+/// How many clients there are.
+const CROWD: &[&str] = &["connections", "pipeline"];
+
+/// Which keys their requests name.
+const KEYS: &[&str] = &["keys", "distribution", "exponent", "prefix"];
+
+/// How long what they write is.
+const SIZE: &[&str] = &["size"];
+
+/// How long locks are held and waited for.
+const HOLDING: &[&str] = &["hold", "wait"];
 
 const REQUEST: (&str, &str) = ("request", "requests");
 
@@ -49,16 +70,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "reads keys with GET, after setting them all",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", ""),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", ""),
-            ("size", ""),
-            ("no-fill", ""),
-        ],
+        options: &[CROWD, KEYS, SIZE, &["no-fill"]],
+        defaults: &[],
         words: "",
         plan: cache::get,
     },
@@ -68,15 +81,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "writes keys with SET",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", ""),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", ""),
-            ("size", ""),
-        ],
+        options: &[CROWD, KEYS, SIZE],
+        defaults: &[],
         words: "",
         plan: cache::set,
     },
@@ -86,17 +92,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "reads and writes keys with GET and SET, after setting them all",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", ""),
-            ("distribution", "zipf"),
-            ("exponent", ""),
-            ("prefix", ""),
-            ("size", ""),
-            ("reads", ""),
-            ("no-fill", ""),
-        ],
+        options: &[CROWD, KEYS, SIZE, &["reads", "no-fill"]],
+        defaults: &[("distribution", "zipf")],
         words: "",
         plan: cache::mix,
     },
@@ -106,15 +103,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "sends any command, in which `__key__`, `__data__` and `__client__` are places",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", ""),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", ""),
-            ("size", ""),
-        ],
+        options: &[CROWD, KEYS, SIZE],
+        defaults: &[],
         words: "the command",
         plan: cache::command,
     },
@@ -124,16 +114,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "acquires a lock, holds and releases it",
         unit: ("pair", "pairs"),
         latency: "from the acquisition to its answer",
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", ""),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", "bench:lock:"),
-            ("hold", ""),
-            ("wait", ""),
-        ],
+        options: &[CROWD, KEYS, HOLDING],
+        defaults: &[("prefix", "bench:lock:")],
         words: "",
         plan: locks::lock,
     },
@@ -143,15 +125,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "checks a rate limit for each key",
         unit: ("check", "checks"),
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", ""),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", "bench:limit:"),
-            ("policy", ""),
-        ],
+        options: &[CROWD, KEYS, &["policy"]],
+        defaults: &[("prefix", "bench:limit:")],
         words: "",
         plan: limits::limit,
     },
@@ -161,16 +136,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "reads keys with `GET /cache/{key}`, after setting them all",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", "10000"),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", ""),
-            ("size", ""),
-            ("no-fill", ""),
-        ],
+        options: &[CROWD, KEYS, SIZE, &["no-fill"]],
+        defaults: &[("keys", "10000")],
         words: "",
         plan: http::get,
     },
@@ -180,15 +147,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "writes keys with `PUT /cache/{key}`",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", "10000"),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", ""),
-            ("size", ""),
-        ],
+        options: &[CROWD, KEYS, SIZE],
+        defaults: &[("keys", "10000")],
         words: "",
         plan: http::set,
     },
@@ -198,16 +158,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "acquires a lock with `POST /lock`, holds it, and releases it with `DELETE /lock/{lock_id}`",
         unit: ("pair", "pairs"),
         latency: "from the acquisition to its answer",
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", "10000"),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", "bench:lock:"),
-            ("hold", ""),
-            ("wait", ""),
-        ],
+        options: &[CROWD, KEYS, HOLDING],
+        defaults: &[("keys", "10000"), ("prefix", "bench:lock:")],
         words: "",
         plan: locks::http_lock,
     },
@@ -217,15 +169,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "checks a rate limit with `GET /check`, for the user in `X-User-ID`",
         unit: ("check", "checks"),
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", "10000"),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", "bench:limit:"),
-            ("policy", ""),
-        ],
+        options: &[CROWD, KEYS, &["policy"]],
+        defaults: &[("keys", "10000"), ("prefix", "bench:limit:")],
         words: "",
         plan: limits::http_check,
     },
@@ -235,15 +180,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "sends any request, in which `__key__`, `__data__` and `__client__` are places",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[
-            ("connections", ""),
-            ("pipeline", ""),
-            ("keys", "10000"),
-            ("distribution", ""),
-            ("exponent", ""),
-            ("prefix", ""),
-            ("size", ""),
-        ],
+        options: &[CROWD, KEYS, SIZE],
+        defaults: &[("keys", "10000")],
         words: "[method] path [body]",
         plan: http::any,
     },
@@ -253,7 +191,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "publishes messages, each of which all subscribers of its publisher get",
         unit: ("delivery", "deliveries"),
         latency: "from publishing to each delivery",
-        options: &[("publishers", ""), ("subscribers", ""), ("size", "16"), ("pipeline", "1000")],
+        options: &[&["publishers", "subscribers"], SIZE, &["pipeline"]],
+        defaults: &[("size", "16"), ("pipeline", "1000")],
         words: "",
         plan: fan_out::plan,
     },
@@ -263,7 +202,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "sends requests that another client answers",
         unit: REQUEST,
         latency: ANSWER,
-        options: &[("connections", "1"), ("pipeline", ""), ("size", "16")],
+        options: &[CROWD, SIZE],
+        defaults: &[("connections", "1"), ("size", "16")],
         words: "",
         plan: asking::request,
     },
@@ -273,7 +213,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "publishes messages into a durable stream, which acknowledges each",
         unit: ("message", "messages"),
         latency: "from publishing to the acknowledgement",
-        options: &[("connections", "4"), ("pipeline", "64"), ("size", "128"), ("memory", "")],
+        options: &[CROWD, SIZE, &["memory"]],
+        defaults: &[("connections", "4"), ("pipeline", "64"), ("size", "128")],
         words: "",
         plan: asking::store,
     },
@@ -283,7 +224,8 @@ pub(super) const WORKLOADS: &[Workload] = &[
         purpose: "fills a durable stream with `--count` messages, all of which each consumer then reads",
         unit: ("message", "messages"),
         latency: "",
-        options: &[("consumers", ""), ("size", "128"), ("batch", ""), ("acknowledge", ""), ("push", "")],
+        options: &[&["consumers"], SIZE, &["batch", "acknowledge", "push"]],
+        defaults: &[("size", "128")],
         words: "",
         plan: replay::plan,
     },
@@ -302,9 +244,12 @@ mod tests {
     #[test]
     fn rows_name_options_that_there_are() {
         for workload in WORKLOADS {
-            for (option, _) in workload.options {
+            for option in workload.own_options() {
                 let row = row(option).unwrap_or_else(|| panic!("{}: --{option}", workload.name));
                 assert!(!row.is_common, "{}: --{option}", workload.name);
+            }
+            for (option, _) in workload.defaults {
+                assert!(workload.own_options().any(|own| own == *option), "{}: --{option}", workload.name);
             }
         }
     }
