@@ -279,7 +279,7 @@ fn open_door(settings: &Settings, door: &OnePortDoor) -> Result<Vec<TcpListener>
             let OnePortDoor { clients, flag, .. } = door;
             format!(
                 "cannot listen on {address} for {clients}: {error}; choose another address with --bind or {flag} (0 \
-                 takes a free port, off closes the door)"
+                 takes a free port, off listens on none)"
             )
         })
     };
@@ -293,7 +293,7 @@ fn open_http_door(settings: &Settings) -> Result<Vec<TcpListener>, String> {
         listener::bind(address, settings.tcp_backlog).map_err(|error| {
             format!(
                 "cannot listen on {address} for HTTP clients: {error}; choose other ports with --http-port (0 takes a \
-                 free port, off closes the door) or another address with --bind"
+                 free port, off listens on none) or another address with --bind"
             )
         })
     };

@@ -8,7 +8,7 @@ const HEAD: &str = "# Commands
 
 <!-- Generated from the tables of commands; `QUARTET_UPDATE_GOLDEN=1 cargo test commands_page` writes it anew. -->
 
-The commands of the RESP door, by group.  `[…]` is optional, `<A | B>` a required choice, and `key [key ...]` says
+The commands of the Redis protocol, by group.  `[…]` is optional, `<A | B>` a required choice, and `key [key ...]` says
 that what precedes may be repeated.  *Since* names the version of Redis that brought a command, or of Quartet where
 Redis does not have it.  `COMMAND DOCS` tells clients the same.
 ";
