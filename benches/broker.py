@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 """Measures the broker's door against other servers that speak the NATS client protocol, in one run, and prints ratios.
 
-    benches/broker.py fan-out  quartet='target/release/quartet --broker-port {port} --port off --http-port off' nats='nats-server -a 127.0.0.1 -p {port}'
-    benches/broker.py churn    ...
-    benches/broker.py request  ...
+    benches/broker.py churn    quartet='target/release/quartet --broker-port {port} --port off --http-port off' nats='nats-server -a 127.0.0.1 -p {port}'
     benches/broker.py stalled  ...
     benches/broker.py idle     ...
     benches/broker.py inboxes  ...
     benches/broker.py memory   quartet=...
 
 Ratios are to each server named after the first one.  Rounds are interleaved, because machines drift; only ratios within one
-run mean anything.  All servers listen on loopback, every load is bounded, and a lost message ends the run.
+run mean anything.  Fan-out and requests are measured by `quartet bench`.  All servers listen on loopback, every load is
+bounded, and a lost message ends the run.
 
-`fan-out`  one publisher of 16-byte messages, 1 and 8 subscribers: deliveries per second and server CPU per delivery
-`churn`    the same with one subscriber beside 10,000 wildcard subscriptions, without and with a SUB and UNSUB per 20 messages
-`request`  a request and its answer, one at a time: median time
+`churn`    one publisher of 16-byte messages and one subscriber beside 10,000 wildcard subscriptions, without and with a SUB and
+           UNSUB per 20 messages: deliveries per second and server CPU per delivery
 `stalled`  eight subscribers, without and with one that stops reading: the rate of the other seven
 `idle`     resident bytes per connection that does nothing
 `inboxes`  as many subscriptions as `--count` says to one subject, one connection each, and twice as many: the time until all
@@ -39,7 +37,6 @@ SUBJECT = b"bench.subject"
 CHUNK = 1_000
 CHURN_PATTERNS = 10_000
 CHURN_EVERY = 20
-REQUESTS = 20_000
 IDLE_CONNECTIONS = 10_000
 STALLED_READERS = 1_000
 STALLED_MESSAGES = 400
@@ -167,18 +164,6 @@ def compare(figures, keys, servers, label, scale, unit):
     table(("load", "server", "deliveries/s", "ratio", unit, "ratio"), rows)
 
 
-def fan_out(servers, options):
-    figures = {}
-    for _ in range(options.rounds):
-        for subscribers in options.subscribers:
-            count = options.messages // subscribers // CHUNK * CHUNK
-            for server in servers:
-                seconds, cpu = publish_to(server, count, subscribers)
-                deliveries = count * subscribers
-                figures.setdefault((subscribers, server.name), []).append((deliveries / seconds, cpu / deliveries))
-    compare(figures, options.subscribers, servers, lambda key: f"{key} subscribers", 1e6, "CPU µs/delivery")
-
-
 def churn(servers, options):
     figures = {}
     holders = []
@@ -195,55 +180,6 @@ def churn(servers, options):
                 seconds, cpu = publish_to(server, count, 1, extra)
                 figures.setdefault((bool(extra), server.name), []).append((count / seconds, cpu / count))
     compare(figures, (False, True), servers, lambda key: "with churn" if key else "without", 1e6, "CPU µs/delivery")
-
-
-def answerer(server, ready):
-    stream = server.connect()
-    stream.sendall(b"SUB bench.service 1\r\n")
-    settle(stream)
-    ready.release()
-    left, pending = REQUESTS, b""
-    while left:
-        pending += stream.recv(RECEIVE)
-        if b"PING\r\n" in pending:
-            # It may come before a request or behind it.
-            stream.sendall(b"PONG\r\n")
-            pending = pending.replace(b"PING\r\n", b"")
-        if pending.count(b"\r\n") == 2:
-            stream.sendall(b"PUB %s 2\r\nok\r\n" % pending.split(b" ", 4)[3])
-            pending, left = b"", left - 1
-    stream.close()
-
-
-def request(servers, options):
-    figures = {}
-    for _ in range(options.rounds):
-        for server in servers:
-            ready = multiprocessing.Semaphore(0)
-            process = multiprocessing.Process(target=answerer, args=(server, ready))
-            process.start()
-            ready.acquire()
-            stream = server.connect()
-            stream.sendall(b"SUB _INBOX.bench.* 1\r\n")
-            settle(stream)
-            times = []
-            for number in range(REQUESTS):
-                began = time.perf_counter()
-                stream.sendall(b"PUB bench.service _INBOX.bench.%d 2\r\nhi\r\n" % number)
-                received = read_until(stream, b"ok\r\n")
-                times.append(time.perf_counter() - began)
-                if b"PING\r\n" in received:
-                    stream.sendall(b"PONG\r\n")
-            process.join()
-            stream.close()
-            times.sort()
-            figures.setdefault(server.name, []).append((times[len(times) // 2], times[len(times) * 99 // 100]))
-    rows, base = [], None
-    for server in servers:
-        middle, late = (statistics.median(column) * 1e6 for column in zip(*figures[server.name]))
-        base = base or middle
-        rows.append((server.name, f"{middle:.1f}", f"{middle / base:.2f}", f"{late:.1f}"))
-    table(("server", "p50 µs", "ratio to the first", "p99 µs"), rows)
 
 
 def stalled(servers, options):
@@ -356,12 +292,11 @@ def memory(servers, options):
 
 
 def main():
-    loads = {load.__name__.replace("_", "-"): load for load in (fan_out, churn, request, stalled, idle, inboxes, memory)}
+    loads = {load.__name__.replace("_", "-"): load for load in (churn, stalled, idle, inboxes, memory)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("load", choices=loads)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=2_000_000, help="deliveries of a round")
-    parser.add_argument("--subscribers", type=lambda text: tuple(map(int, text.split(","))), default=(1, 8))
     parser.add_argument("--count", type=int, default=10_000, help="inboxes")
     parser.add_argument("servers", nargs="+")
     options = parser.parse_args()

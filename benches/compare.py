@@ -1,70 +1,26 @@
 #!/usr/bin/env python3
-"""Measures Quartet against other RESP servers in one run and prints ratios.
+"""Measures what Quartet and other RESP servers keep in memory, and when they give it back.  Speed is measured by `quartet bench`.
 
-    benches/compare.py speed  quartet='target/release/quartet --port {port} --http-port off' valkey='valkey-server --port {port} --save ""'
-    benches/compare.py memory ...
+    benches/compare.py memory quartet='target/release/quartet --port {port} --http-port off' valkey='valkey-server --port {port} --save ""'
     benches/compare.py idle   ...
     benches/compare.py expiry quartet=...
 
-Ratios are to the last server named.  Rounds are interleaved, because machines drift; only ratios within one run mean
-anything.  `speed` drives redis-benchmark (50 connections, 64-byte values, 100,000 keys) and reads the server's CPU time
-from /proc; `memory` counts resident bytes per key over the payload, averaged over several key counts, since a table that
+`memory` counts resident bytes per key over the payload, averaged over several key counts, since a table that
 doubles makes one count meaningless; `idle` opens 10,000 connections; `expiry` lets 100,000 keys a second fall due among a
 million volatile ones and watches when their memory is given back.  All servers listen on loopback and are stopped at the end.
 """
 import argparse
-import csv
-import io
-import os
 import resource
-import shlex
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 
 from servers import Server
 
-PIPELINES = (1, 16, 64)
-REQUESTS = {1: 150_000, 16: 1_500_000, 64: 3_000_000}
 KEY_COUNTS = (1_000_000, 1_250_000, 1_500_000, 1_750_000)
 IDLE_CONNECTIONS = 10_000
 EXPIRY_KEYS = 1_000_000
 EXPIRY_SECONDS = 10
-
-
-def benchmark(server, test, pipeline, requests):
-    """Requests per second, server CPU microseconds per request, and the 99th percentile of latency in ms."""
-    before = server.cpu_seconds()
-    command = ["redis-benchmark", "-p", str(server.port), "--csv", "-t", test, "-c", "50", "-d", "64", "-r", "100000"]
-    command += ["-P", str(pipeline), "-n", str(requests)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    row = [row for row in csv.reader(io.StringIO(printed)) if len(row) >= 8 and row[0] != "test"][-1]
-    return float(row[1]), (server.cpu_seconds() - before) * 1e6 / requests, float(row[6])
-
-
-def speed(servers, rounds, scale):
-    for server in servers:
-        benchmark(server, "set", 64, 300_000)
-    figures = {}
-    workloads = [(test, pipeline) for pipeline in PIPELINES for test in ("get", "set")]
-    for _ in range(rounds):
-        for test, pipeline in workloads:
-            for server in servers:
-                measured = benchmark(server, test, pipeline, int(REQUESTS[pipeline] * scale))
-                figures.setdefault((test, pipeline, server.name), []).append(measured)
-    print("| workload | server | requests/s | ratio | CPU µs/request | ratio | p99 ms |")
-    print("|---|---|---|---|---|---|---|")
-    for test, pipeline in workloads:
-        def medians(name):
-            return [statistics.median(column) for column in zip(*figures[(test, pipeline, name)])]
-        base = medians(servers[-1].name)
-        for server in servers:
-            rate, cpu, p99 = medians(server.name)
-            row = (f"{test} P{pipeline}", server.name, f"{rate:.0f}", f"{rate / base[0]:.2f}", f"{cpu:.3f}")
-            print("| " + " | ".join(row + (f"{cpu / base[1]:.2f}", f"{p99:.3f}")) + " |")
 
 
 def send_lines(server, lines):
@@ -151,9 +107,7 @@ def expiry(servers):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "memory", "idle", "expiry"])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="times the number of requests")
+    parser.add_argument("what", choices=["memory", "idle", "expiry"])
     parser.add_argument("servers", nargs="+", metavar="name=command")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -161,10 +115,7 @@ def main():
             return memory(options.servers, folder)
         servers = [Server(definition, folder) for definition in options.servers]
         try:
-            if options.what == "speed":
-                speed(servers, options.rounds, options.scale)
-            else:
-                {"idle": idle, "expiry": expiry}[options.what](servers)
+            {"idle": idle, "expiry": expiry}[options.what](servers)
         finally:
             for server in servers:
                 server.stop()

@@ -1,25 +1,20 @@
 #!/usr/bin/env python3
 """Measures locks side by side in one run and prints ratios.
 
-    benches/locks.py pairs    quartet='target/release/quartet --port {port} --http-port off --lock-durability fence --dir {dir}' \
-                              redis='redis-server --port {port} --save ""' valkey='valkey-server --port {port} --save ""'
     benches/locks.py durable  quartet='target/release/quartet --port {port} --http-port off --dir {dir}'
     benches/locks.py handoff  quartet=... redis='redis-server --port {port} --save ""'
     benches/locks.py memory   quartet-1=... quartet-2=... quartet-3=... quartet-4=...   (a fresh server for each shape)
 
-`pairs` has 50 connections acquire and release, sixteen commands to a write, and reads the server's CPU time from /proc;
-the others do what their users do: SET NX PX, then a script that deletes the key if it still holds the token.  `durable`
-compares acquisitions and releases that are on the disk before they are answered, by 64 clients, with etcd-server (Debian)
-on the same disk, through its lock API over its JSON gateway and over gRPC, with a connection for each client and with
-one for all; everything is driven by `examples/closed_loop.rs`, to be built before, since a load in Python would be the
-limit.  `handoff` has 64 clients want one key and takes the time from
-the release to the next holder's answer; the others use redis-py's Lock, which polls.  All servers listen on loopback.
+What a pair takes without a disk is measured by `quartet bench lock`.  `durable` compares acquisitions and releases that are on
+the disk before they are answered, by 64 clients, with etcd-server (Debian) on the same disk, through its lock API over its JSON
+gateway and over gRPC, with a connection for each client and with one for all; everything is driven by `examples/closed_loop.rs`,
+to be built before, since a load in Python would be the limit.  `handoff` has 64 clients want one key and takes the time from the
+release to the next holder's answer; the others use redis-py's Lock, which polls.  All servers listen on loopback.
 """
 import argparse
 import base64
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,10 +25,6 @@ import urllib.request
 
 from servers import Load, Server, no_error, requests
 
-CONNECTIONS = 50
-PAIRS_PER_WRITE = 8
-KEYS = 100_000
-RELEASE_SCRIPT = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) else return 0 end"
 DURABLE_CLIENTS = 64
 WAITERS = 64
 END = requests(["PING"])
@@ -42,60 +33,6 @@ ENDED = b"+PONG\r\n"
 
 def is_quartet(server):
     return server.name.startswith("quartet")
-
-
-def pair_of(server, script, key, owner):
-    if is_quartet(server):
-        return [["LOCK.ACQUIRE", key, owner, "TTL", 30000], ["LOCK.RELEASE", key, owner]]
-    return [["SET", key, owner, "NX", "PX", 30000], ["EVALSHA", script, 1, key, owner]]
-
-
-def load_script(server):
-    with server.connect() as connection:
-        connection.sendall(requests(["SCRIPT", "LOAD", RELEASE_SCRIPT]))
-        return connection.recv(256).split(b"\r\n")[1]
-
-
-def measure_pairs(server, writes):
-    """CPU microseconds per pair and pairs per second."""
-    script = None if is_quartet(server) else load_script(server)
-    prepared = []
-    for connection in range(CONNECTIONS):
-        blocks = []
-        for block in range(32):
-            commands = []
-            for pair in range(PAIRS_PER_WRITE):
-                number = (connection * 7919 + block * 104729 + pair * 1299709) % KEYS
-                commands += pair_of(server, script, f"lock:{number:012}:{connection}", f"owner-{connection}")
-            blocks.append(requests(*commands) + END)
-        prepared.append(blocks)
-    left = [writes] * CONNECTIONS
-
-    def next_request(number):
-        if left[number] == 0:
-            return None
-        left[number] -= 1
-        return prepared[number][left[number] % 32]
-
-    load = Load(("127.0.0.1", server.port), CONNECTIONS, next_request, lambda answer: answer.endswith(ENDED), no_error)
-    before = server.cpu_seconds()
-    seconds = load.run()
-    load.close()
-    pairs = writes * CONNECTIONS * PAIRS_PER_WRITE
-    return (server.cpu_seconds() - before) * 1e6 / pairs, pairs / seconds
-
-
-def pairs(servers, rounds, scale):
-    figures = {}
-    for _ in range(rounds):
-        for server in servers:
-            figures.setdefault(server.name, []).append(measure_pairs(server, int(1000 * scale)))
-    base = statistics.median(cpu for cpu, _ in figures[servers[0].name])
-    print("| server | CPU µs/pair | Quartet's share of it | pairs/s |")
-    print("|---|---|---|---|")
-    for server in servers:
-        cpu, rate = (statistics.median(column) for column in zip(*figures[server.name]))
-        print(f"| {server.name} | {cpu:.2f} | {base / cpu:.2f} | {rate:.0f} |")
 
 
 class Etcd:
@@ -308,7 +245,7 @@ def memory(servers, rounds, scale):
         print(f"| {server.name} | {shape} | {each:.0f} | {(server.resident_bytes() - before) / count:.0f} |")
 
 
-MEASUREMENTS = {"pairs": pairs, "durable": durable, "handoff": handoff, "memory": memory}
+MEASUREMENTS = {"durable": durable, "handoff": handoff, "memory": memory}
 
 
 def main():

@@ -1,5 +1,5 @@
 //! The cost of the system alone: a server that answers every request with the same value and neither parses, looks up
-//! nor keeps anything.  `benches/compare.py speed` runs it beside Quartet as the floor that no server can go below.
+//! nor keeps anything.  `quartet bench get --no-fill --compare` loads it beside Quartet as the floor that no server can go below.
 //!
 //!     plain_socket PORT
 

@@ -67,6 +67,22 @@ quartet bench replay --count 1000000 --server nats.example.com:4222 --user load 
 * **Servers without the commands.**  Where there is no `LOCK.ACQUIRE`, `lock` uses `SET NX PX` and a script; where there is no `CL.THROTTLE`,
   `limit` uses throttlecrab's `THROTTLE` or else a script.  The report says so.
 
+## What it does not measure
+
+The programs in `benches/` are for the rest.  They need Python, and servers of other makers for comparison.
+
+| program | measures | why `quartet bench` does not |
+|---|---|---|
+| `compare.py`, `limits.py` | memory of keys, idle connections and counters; when expired keys are gone | it sends requests and does not look at the server's memory |
+| `locks.py` | locks on disk beside etcd; memory of leases; the time from a release to the next holder | etcd speaks another protocol; the clients of a hand-off wait for one another |
+| `broker.py` | subscriptions that come and go, readers that stall, ten thousand connections that do nothing | these misbehave, and it does not |
+| `streams.py` | restarts, memory and ten thousand subjects of streams beside the workloads `store` and `replay` | it neither starts nor kills servers |
+| `http_speed.py` | HTTP beside a bare route | it writes the value with the bare route's own words |
+| `data_types.py`, `scripts.py` | many commands on keys that are filled for them; scripts | each command needs its keys and its check |
+| `stalls.py` | how long one client waits while another handles a large value | the two have to be in step |
+| `cpu.py`, `instructions.py` | an old program beside a new one, to a hundredth and less | the last by Valgrind, both without a network's noise |
+| `load_cost.py` | what `quartet bench` itself takes | |
+
 ## Places
 
 In the words of `command` and `http`, also within a word:
