@@ -42,7 +42,7 @@ func FromPool(pool *redis.Pool) *Client {
 	})
 }
 
-// Close ends renewals and closes connections.  What is still held ends with its lease.
+// Close ends renewals and closes connections.  What is still held counts as lost, and ends with its lease.
 func (c *Client) Close() {
 	c.renewal.close()
 	c.renewals.close()

@@ -109,6 +109,17 @@ func TestConnectionCutAndBack(t *testing.T) {
 	must(t, <-waited)
 }
 
+func TestAClientThatIsClosedRenewsNothing(t *testing.T) {
+	t.Parallel()
+	client := startServer(t).client(t)
+	lease, err := client.Lock("x").Acquire(background)
+	must(t, err)
+	client.Close()
+	<-lease.Lost()
+	err = lease.Release(background)
+	isTrue(t, errors.Is(err, ErrLost) && contains(err, "its client was closed"), "it says why")
+}
+
 func TestALockIsReleasedWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

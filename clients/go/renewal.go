@@ -22,12 +22,19 @@ func newRenewal(transport *transport) *renewal {
 	return &renewal{transport: transport, book: book{}, changed: make(chan struct{}, 1)}
 }
 
+// closedReason is why holdings are lost that their client no longer renews.
+const closedReason = "its client was closed, and renews it no longer"
+
 // keep renews it from now on.
 func (r *renewal) keep(holding *holding) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
+	if r.isClosed {
+		holding.lose(closedReason)
+		return
+	}
 	r.book[holding] = true
-	if !r.isRunning && !r.isClosed {
+	if !r.isRunning {
 		r.isRunning = true
 		go r.run()
 	}
@@ -67,10 +74,15 @@ func (r *renewal) look(holding *holding) error {
 	return holding.lostErr
 }
 
+// close ends renewals.  What is still held is lost, since nobody renews it.
 func (r *renewal) close() {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	r.isClosed = true
+	for holding := range r.book {
+		holding.lose(closedReason)
+		delete(r.book, holding)
+	}
 	r.wake()
 }
 

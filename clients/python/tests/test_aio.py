@@ -153,6 +153,17 @@ def test_server_paused_and_stopped(own_server: Server) -> None:
     run(own_server, test)
 
 
+def test_a_client_that_is_closed_renews_nothing(shared_server: Server) -> None:
+    async def test(quartet: Quartet) -> None:
+        lease = await quartet.lock(name()).acquire()
+        await quartet.close()
+        assert lease.lost.is_set()
+        with pytest.raises(LockLost):
+            await lease.release()
+
+    run(shared_server, test)
+
+
 def test_connection_cut(own_server: Server) -> None:
     async def test(other: Quartet) -> None:
         resource = name()

@@ -136,13 +136,22 @@ def test_session_of_a_server_that_stops(own_server: Server) -> None:
             assert lease.lost.wait(60) and session.lost.wait(60)
 
 
-def test_the_clock_tells_without_a_thread(shared_server: Server, quartet: Quartet) -> None:
+def test_the_clock_tells_without_a_thread(quartet: Quartet) -> None:
     lease = quartet.lock(name(), ttl=SHORT).acquire()
-    # As after a pause of the whole program, in which no thread ran.
-    quartet._renewal.close()
-    wait_for(lambda: not any(thread.is_alive() for thread in quartet._renewal.threads))
+    # As after a pause of the whole program, in which no thread ran: they know nothing of the lease.
+    quartet._renewal._book.remove(lease._holding)
     wait_for(lambda: lease.is_lost)
     assert lease.lost.is_set()
+
+
+def test_a_client_that_is_closed_renews_nothing(shared_server: Server) -> None:
+    with Quartet.from_url(shared_server.url) as quartet:
+        lease = quartet.lock(name()).acquire()
+        threads = quartet._renewal.threads
+    assert lease.lost.is_set() and "closed" in (lease.lost_reason or "")
+    with pytest.raises(LockLost):
+        lease.release()
+    wait_for(lambda: not any(thread.is_alive() for thread in threads))
 
 
 def test_a_fork_has_connections_of_its_own(quartet: Quartet, shared_server: Server) -> None:

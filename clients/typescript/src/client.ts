@@ -65,7 +65,7 @@ export class Quartet extends Locks implements Disposable {
     return replies.decision(reply, Math.max(...checks.map(([, , cost = 1]) => cost))).decision;
   }
 
-  /** Closes its connections and ends renewals.  What is still held ends with its lease. */
+  /** Closes its connections and ends renewals.  What is still held counts as lost, and ends with its lease. */
   close(): void {
     this.#parts.renewal.close();
     this.#renewals.close();

@@ -171,6 +171,9 @@ export class SlotHolding extends Holding {
   }
 }
 
+/** Why holdings are lost that their client no longer renews. */
+export const CLOSED = "its client was closed, and renews it no longer";
+
 /** All holdings of a client. */
 export class Book {
   readonly #holdings = new Set<Holding>();
@@ -197,6 +200,12 @@ export class Book {
   due(at: number): Holding[] {
     if (this.nextDue() > at) return [];
     return [...this.#holdings].filter((holding) => holding.dueAt <= at + holding.term.lengthMs * TOGETHER);
+  }
+
+  /** Loses whatever is left. */
+  loseAll(reason: string): void {
+    for (const holding of this.#holdings) holding.lose(reason);
+    this.#holdings.clear();
   }
 
   /** Drops what is lost by now. */

@@ -1,6 +1,6 @@
 /** The two timers of a client: one renews everything it holds, and one tells holders what is lost. */
 
-import { Book, type Holding, patience } from "./holdings.js";
+import { Book, CLOSED, type Holding, patience } from "./holdings.js";
 import { TIMER_MAX_MS, now } from "./terms.js";
 import type { Transport } from "./transport.js";
 
@@ -19,6 +19,7 @@ export class Renewal {
 
   /** Renews it from now on. */
   keep(holding: Holding): void {
+    if (this.#isClosed) return holding.lose(CLOSED);
     this.#book.add(holding);
     this.#setTimers();
   }
@@ -31,9 +32,10 @@ export class Renewal {
     return wasHeld;
   }
 
-  /** Ends the timers.  What is still held ends with its lease. */
+  /** Ends the timers.  What is still held is lost, since nobody renews it. */
   close(): void {
     this.#isClosed = true;
+    this.#book.loseAll(CLOSED);
     clearTimeout(this.#dueTimer);
     clearTimeout(this.#endTimer);
   }

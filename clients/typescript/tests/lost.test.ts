@@ -60,6 +60,15 @@ for (const library of LIBRARIES) {
       await assert.rejects(session.close(), LockLost);
     });
 
+    test("a client that is closed renews nothing", async () => {
+      await using server = await Server.start();
+      const quartet = client(library, server.port);
+      const lease = await quartet.lock(name()).acquire();
+      quartet.close();
+      assert.ok(lease.signal.aborted);
+      await assert.rejects(lease.release(), /its client was closed/);
+    });
+
     test("told before anybody else is granted it", async () => {
       await using server = await Server.start();
       await using relay = await Relay.start(server.port);

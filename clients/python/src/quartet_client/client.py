@@ -84,7 +84,8 @@ class Quartet(_Locks):
     def __init__(self, client: redis.Redis, *, timeout: float = TIMEOUT) -> None:
         self._transport = Transport(client, timeout)
         # Renewals never wait for a connection, nor do others wait for them.
-        self._renewal = Renewal(Transport(client, timeout))
+        self._renewals = Transport(client, timeout)
+        self._renewal = Renewal(self._renewals)
         self._owners = ThreadOwners()
 
     @classmethod
@@ -114,8 +115,9 @@ class Quartet(_Locks):
         return replies.decision(self._transport.call(command, wait), largest)[0]
 
     def close(self) -> None:
-        """Ends the threads and closes connections.  What is still held ends with its lease."""
+        """Ends the threads and closes connections.  What is still held counts as lost, and ends with its lease."""
         self._renewal.close()
+        self._renewals.close()
         self._transport.close()
 
     def __enter__(self) -> Self:

@@ -162,6 +162,10 @@ class SlotHolding(Holding):
         return None
 
 
+#: Why holdings are lost that their client no longer renews.
+CLOSED = "its client was closed, and renews it no longer"
+
+
 class Book:
     """All holdings of a client.  Whoever calls it sees to it that nobody else does at the same time."""
 
@@ -194,6 +198,12 @@ class Book:
         for holding in list(self._holdings):
             if holding.look(now):
                 self.remove(holding)
+
+    def lose_all(self, reason: str) -> None:
+        """Loses whatever is left."""
+        for holding in self._holdings:
+            holding.lose(reason)
+        self._holdings.clear()
 
     def settle(
         self, batch: Sequence[Holding], commands: Sequence[Sequence[Command]], replies: Sequence[Any], sent_at: float

@@ -10,7 +10,7 @@ import threading
 
 from redis.exceptions import RedisError
 
-from .holdings import Book, Holding, SessionLeaseHolding, patience
+from .holdings import CLOSED, Book, Holding, SessionLeaseHolding, patience
 from .terms import now
 from .transport import Transport
 
@@ -36,6 +36,9 @@ class Renewal:
             # A fork has no threads, and what was held before is not its own to renew.
             self._begin()
         with self._changed:
+            if self._closed:
+                holding.lose(CLOSED)
+                return
             self._book.add(holding)
             if not self.threads:
                 self._start()
@@ -77,9 +80,10 @@ class Renewal:
             lease.leave()
 
     def close(self) -> None:
-        """Lets the threads end.  What is still held ends with its lease."""
+        """Lets the threads end.  What is still held is lost, since nobody renews it."""
         with self._changed:
             self._closed = True
+            self._book.lose_all(CLOSED)
             self._changed.notify_all()
 
     def _renew(self) -> None:

@@ -43,6 +43,7 @@ class Transport:
         self._settings = connection_settings(pool.connection_kwargs, Retry(NoBackoff(), 0), timeout)
         self._timeout = timeout
         self._idle: list[Any] = []
+        self._is_closed = False
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -92,14 +93,15 @@ class Transport:
 
     def _give_back(self, connection: Any) -> None:
         with self._lock:
-            if len(self._idle) < IDLE_MAX:
+            if len(self._idle) < IDLE_MAX and not self._is_closed:
                 self._idle.append(connection)
                 return
         connection.disconnect()
 
     def close(self) -> None:
-        """Closes what is idle."""
+        """Closes what is idle, and what is in use once it is not."""
         with self._lock:
+            self._is_closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.disconnect()

@@ -110,7 +110,7 @@ class Quartet(_Locks):
         return replies.decision(await self._transport.call(command, wait), largest)[0]
 
     async def close(self) -> None:
-        """Ends the task and closes connections.  What is still held ends with its lease."""
+        """Ends the task and closes connections.  What is still held counts as lost, and ends with its lease."""
         await self._renewal.close()
         await self._renewals.close()
         await self._transport.close()

@@ -6,7 +6,7 @@ import asyncio
 
 from redis.exceptions import RedisError
 
-from ..holdings import Book, Holding, patience
+from ..holdings import CLOSED, Book, Holding, patience
 from ..terms import now
 from .transport import Transport
 
@@ -42,7 +42,8 @@ class Renewal:
         holding.lose(reason)
 
     async def close(self) -> None:
-        """Ends the task.  What is still held ends with its lease."""
+        """Ends the task.  What is still held is lost, since nobody renews it."""
+        self._book.lose_all(CLOSED)
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
