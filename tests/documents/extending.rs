@@ -1,6 +1,6 @@
 //! The worked examples of docs/extending.md: patches that apply to these sources, and blocks that work once they are applied.
 //!
-//! Building a copy takes as long as building the server does, so that is done with `QUARTET_EXAMPLES=1` only, as `.ci/run` sets it.
+//! Building a copy takes as long as building the server does, so that is done with `QUARTET_EXAMPLES=1` only.
 
 use std::env;
 use std::fs;
@@ -19,7 +19,7 @@ pub(super) const PAGE: &str = "docs/extending.md";
 
 /// What the server is built from.  The manifest names targets in the folders behind it, which no example changes.
 const SOURCES: &[&str] = &["Cargo.toml", "Cargo.lock", "build.rs", "commit.txt", "src", "protocol"];
-const OTHERS: &[&str] = &["tests", "benches"];
+const OTHERS: &[&str] = &["tests", "benches", "examples"];
 
 /// The name of the server with all examples.
 const PROGRAM: &str = "quartet-extended";
@@ -91,7 +91,9 @@ fn build(folder: &Path) -> PathBuf {
     let target = built.ancestors().nth(2).expect("it lies in a folder of the target directory");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.env("CARGO_TARGET_DIR", target);
-    cargo.args(["build", "--quiet", "--locked", "--bin", PROGRAM, "--manifest-path"]).arg(manifest);
+    // With an example, so that dependencies have the features that tests want of them: those are built.
+    cargo.args(["build", "--quiet", "--locked", "--bin", PROGRAM, "--example", "plain_socket"]);
+    cargo.arg("--manifest-path").arg(manifest);
     run(cargo).success();
     target.join("debug").join(PROGRAM)
 }
