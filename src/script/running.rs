@@ -120,8 +120,8 @@ pub(super) fn run(
         let Run { caller, inside, .. } = run;
         call.caller.has_own_message |= caller.has_own_message;
         match ended {
-            Ended::Returned(value, version) => {
-                engine.answer(&value, version, call.output);
+            Ended::Returned(version) => {
+                engine.answer(version, call.output);
                 Ok(())
             }
             Ended::Failed(text) => Err(Refusal::new(text)),
@@ -162,7 +162,7 @@ fn limits(call: &Call<'_, '_>, kind: Kind) -> Limits {
     let threshold = milliseconds(call.settings.busy_reply_threshold);
     let limit = milliseconds(call.settings.script_time_limit.as_millis() as u64);
     let holder = (call.slot, call.keyspace.hold());
-    let watch = Watch::new(&call.services.supervisor, kind, holder, (threshold, limit));
+    let watch = Watch::new(&call.services.supervisor, kind, call.now(), holder, (threshold, limit));
     Limits { memory: call.settings.script_memory_limit, watch }
 }
 

@@ -118,11 +118,12 @@ impl Supervisor {
 }
 
 impl Watch {
-    /// Watches a script that begins now on the thread of this slot, holds this, and may take these milliseconds until others
-    /// are served beside it and until it is stopped.
+    /// Watches a script that begins at this time on the thread of this slot, holds this, and may take these milliseconds until
+    /// others are served beside it and until it is stopped.
     pub(super) fn new(
         supervisor: &Arc<Supervisor>,
         kind: Kind,
+        began: Now,
         (slot, hold): (usize, Hold),
         (threshold, limit): (u64, u64),
     ) -> Watch {
@@ -131,7 +132,7 @@ impl Watch {
             kind,
             slot,
             hold: Cell::new(Some(hold)),
-            began: supervisor.clock.now().millis(),
+            began: began.millis(),
             threshold,
             limit,
             has_written: Cell::new(false),

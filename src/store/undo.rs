@@ -1,6 +1,7 @@
 //! What keys held before a command wrote to them, so that it can be undone.
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::entries::Entry;
 use super::keyspace::Keyspace;
@@ -9,11 +10,14 @@ use super::shard::Key;
 /// Bytes of an object that is copied before it is written to.
 const COPIED_MAX: usize = 64 * 1024;
 
+/// Keys that are looked through one by one; a table finds more of them.
+const FEW: usize = 8;
+
 /// The contents of keys before their first write.
 #[derive(Default)]
 pub struct Undo {
-    kept: Vec<Kept>,
-    /// The places in `kept` by database and hash; a second key of the same hash cannot be kept.
+    kept: SmallVec<[Kept; 1]>,
+    /// The places in `kept` by database and hash, once they are many; a second key of the same hash cannot be kept.
     places: HashMap<(usize, u64), usize>,
 }
 
@@ -46,7 +50,7 @@ impl Undo {
         database: usize,
         key: &Key<'_>,
     ) -> Result<(), NotKept> {
-        if let Some(&place) = self.places.get(&(database, key.hash)) {
+        if let Some(place) = self.place(database, key.hash) {
             return if *self.kept[place].key == *key.bytes { Ok(()) } else { Err(NotKept) };
         }
         let access = keyspace.access;
@@ -65,9 +69,21 @@ impl Undo {
             entry: found.map(|entry| entry.copied_to(key.bytes)),
             recency: found.map_or(0, |entry| entry.recency()),
         };
-        self.places.insert((database, key.hash), self.kept.len());
         self.kept.push(kept);
+        if self.kept.len() > FEW {
+            // Those that came before are not in the table yet, or all of them are.
+            let new = if self.places.is_empty() { 0 } else { self.kept.len() - 1 };
+            let places = (new..).zip(&self.kept[new..]);
+            self.places.extend(places.map(|(place, kept)| ((kept.database, kept.hash), place)));
+        }
         Ok(())
+    }
+
+    fn place(&self, database: usize, hash: u64) -> Option<usize> {
+        if self.kept.len() <= FEW {
+            return self.kept.iter().position(|kept| kept.hash == hash && kept.database == database);
+        }
+        self.places.get(&(database, hash)).copied()
     }
 
     /// Gives all keys back what they held.  Their shards are locked still.
@@ -121,6 +137,28 @@ mod tests {
         assert_eq!(value(&mut keyspace, &old), Some((b"before".to_vec(), None)));
         assert_eq!(value(&mut keyspace, &new), None);
         assert_eq!(value(&mut keyspace, &lasting), Some((Vec::new(), Some(50))));
+    }
+
+    #[test]
+    fn many_keys_are_kept_once_each() {
+        let store = Store::new(1, 1, 1, 1);
+        let _gate = store.gate().enter_exclusive().expect("nobody else is there");
+        let access =
+            AccessContext { now: 0, recency: Recency::UNTRACKED, lifetimes: LifetimeBounds::UNBOUNDED };
+        let mut keyspace = Keyspace::new(&store, Now::at(Duration::ZERO, Duration::ZERO), access);
+        keyspace.set_exclusive(true);
+        let names: Vec<String> = (0..5 * FEW).map(|number| format!("key {number}")).collect();
+        let mut undo = Undo::default();
+        for round in 0..3 {
+            for (number, name) in names.iter().enumerate() {
+                let key = store.key(name.as_bytes());
+                assert_eq!(undo.keep(&mut keyspace, 0, &key), Ok(()));
+                keyspace.shard(&key).set(&key, name.as_bytes(), Lifetime::Forever, &access);
+                assert_eq!(undo.kept.len(), if round == 0 { number + 1 } else { names.len() });
+            }
+        }
+        undo.roll_back(&mut keyspace);
+        assert!(names.iter().all(|name| keyspace.peek(&store.key(name.as_bytes())).is_none()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod busy;
+mod calls;
 mod functions;
 mod fuzzing;
 mod isolation;

@@ -85,6 +85,7 @@ const CORES: &[&str] = &["broker", "client", "limit", "lock", "stream"];
 /// The only files with `unsafe` code: all else is safe Rust.
 const UNSAFE_FILES: &[&str] = &[
     "src/allocator.rs",
+    "src/script/engine/stack.rs",
     "src/store/entries/entry/mod.rs",
     "src/store/entries/entry/view.rs",
     "src/store/entries/expiry.rs",

@@ -25,6 +25,16 @@ pub(super) struct FoundKey {
     pub shard: ShardId,
 }
 
+/// The row of a request, if there is such a command; that of a family if its subcommand is unknown.
+pub(super) fn find_row<'s>(services: &'s Services, arguments: Arguments<'_>) -> Option<&'s Row> {
+    let row = services.commands.find(arguments.at(0))?;
+    let subcommand = match arguments.get(1) {
+        Some(name) if !row.subcommands.is_empty() => services.commands.find_subcommand(row, name),
+        _ => None,
+    };
+    Some(subcommand.unwrap_or(row))
+}
+
 // Inlined, or its result would be copied, and the processor would wait for it to be written first.
 #[inline(always)]
 pub(super) fn find<'s>(services: &'s Services, database: usize, arguments: Arguments<'_>) -> Found<'s> {

@@ -62,13 +62,16 @@ impl<'s> Call<'_, 's> {
         let may_block = std::mem::replace(&mut caller.may_block, false);
         let mut inner = Call { caller: &mut *caller, output, ..self.reborrow() };
         let executed = match inner.allowed_in_script(arguments, inside) {
-            Ok(row) if inner.prepare(row, arguments, inside) => {
-                match inner.run_nested(row, None, arguments, &mut clock::ticks()) {
-                    true => Executed::Done,
-                    false => Executed::Refused,
+            Ok(row) => match inner.prepare(row, arguments, inside) {
+                Some(first_hash) => {
+                    let outer = std::mem::replace(&mut inner.keyspace.database, inner.caller.database);
+                    let request = (arguments, first_hash);
+                    let is_done = inner.run_covered(row, None, request, &mut clock::ticks());
+                    inner.keyspace.database = outer;
+                    if is_done { Executed::Done } else { Executed::Refused }
                 }
-            }
-            Ok(_) => Executed::NeedsStore,
+                None => Executed::NeedsStore,
+            },
             Err(refusal) => {
                 inner.refuse(&refusal);
                 Executed::Refused
@@ -89,7 +92,7 @@ impl<'s> Call<'_, 's> {
     /// The row of a request, if a script may say it.
     fn allowed_in_script(&self, arguments: Arguments<'_>, inside: &Inside) -> Result<&'s Row, Refusal> {
         let services = self.services;
-        let row = lookup::find(services, 0, arguments).row.ok_or(Refusal::UNKNOWN_IN_SCRIPT)?;
+        let row = lookup::find_row(services, arguments).ok_or(Refusal::UNKNOWN_IN_SCRIPT)?;
         let names_no_subcommand = !row.subcommands.is_empty() && arguments.len() > 1;
         if names_no_subcommand {
             return Err(Refusal::UNKNOWN_IN_SCRIPT);
@@ -118,39 +121,53 @@ impl<'s> Call<'_, 's> {
         Ok(row)
     }
 
-    /// Whether the locks that are held are all that the command needs, and what it will do can be undone.  With the store
-    /// held alone it runs even so, and `inside` notes that not all can be undone.
-    fn prepare(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> bool {
+    /// Whether the locks that are held are all that the command needs, and what it will do can be undone: then the hash of its
+    /// first key, if it is known.  With the store held alone it runs even so, and `inside` notes that not all can be undone.
+    fn prepare(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> Option<Option<u64>> {
         let (flags, group) = (row.command.flags, row.command.group.facts());
+        let is_alone = self.keyspace.is_exclusive();
         // What cannot be undone as a whole need not be kept in parts.
-        if self.keyspace.is_exclusive() && (flags.contains(Flags::READONLY) || inside.is_lasting) {
-            return true;
+        if is_alone && (flags.contains(Flags::READONLY) || inside.is_lasting) {
+            return Some(None);
         }
         let may_be_undone = flags.contains(Flags::READONLY) || UNDONE_SERVICES.contains(&group.service);
         let looks_beyond = flags.contains(Flags::SELF_LOCKING) || row.needs_store(arguments);
-        let is_ready = may_be_undone && !looks_beyond && self.keep(row, arguments, inside);
-        if self.keyspace.is_exclusive() {
-            if !is_ready {
-                inside.is_lasting = true;
-                inside.undo = Undo::default();
-            }
-            return true;
+        let first_hash = match may_be_undone && !looks_beyond {
+            true => self.keep(row, arguments, inside),
+            false => None,
+        };
+        if is_alone && first_hash.is_none() {
+            inside.is_lasting = true;
+            inside.undo = Undo::default();
+            return Some(None);
         }
-        is_ready
+        first_hash
     }
 
-    /// Keeps what the command's keys hold if it may write to them; false if a key is not locked or cannot be kept.
-    fn keep(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> bool {
+    /// Keeps what the command's keys hold if it may write to them, and returns the hash of the first one, if there is one; none
+    /// if a key is not locked or cannot be kept.
+    fn keep(&mut self, row: &Row, arguments: Arguments<'_>, inside: &mut Inside) -> Option<Option<u64>> {
         let (store, database) = (&self.services.store, self.caller.database);
         let may_write = row.command.flags.contains(Flags::WRITE);
         let outer = std::mem::replace(&mut self.keyspace.database, database);
-        let is_ready = row.command.keys.positions(arguments).all(|position| {
+        let mut keep = |position| {
             let key = store.key(arguments.at(position));
-            (self.keyspace.is_exclusive() || self.keyspace.has_locked(&key))
-                && (!may_write || inside.undo.keep(self.keyspace, database, &key).is_ok())
-        });
+            let is_locked = self.keyspace.is_exclusive() || self.keyspace.has_locked(&key);
+            let is_kept =
+                is_locked && (!may_write || inside.undo.keep(self.keyspace, database, &key).is_ok());
+            is_kept.then_some(key.hash)
+        };
+        let keys = row.command.keys;
+        let first_hash = match keys.first_position(arguments) {
+            Some(first) if keys.is_one() => keep(first).map(Some),
+            Some(_) => keys.positions(arguments).try_fold(None, |first_hash, position| {
+                let hash = keep(position)?;
+                Some(Some(first_hash.unwrap_or(hash)))
+            }),
+            None => Some(None),
+        };
         self.keyspace.database = outer;
-        is_ready
+        first_hash
     }
 
     /// Runs a command inside this one, for the same caller and with the same output; false if it was refused.  `ticks`
@@ -163,22 +180,32 @@ impl<'s> Call<'_, 's> {
         ticks: &mut u64,
     ) -> bool {
         let outer = std::mem::replace(&mut self.keyspace.database, self.caller.database);
-        let first_hash = match self.covered(row, arguments) {
-            Ok(first_hash) => first_hash,
+        let covered = self.covered(row, arguments);
+        let is_done = match covered {
+            Ok(first_hash) => self.run_covered(row, client, (arguments, first_hash), ticks),
             Err(refusal) => {
-                self.keyspace.database = outer;
                 self.refuse(&refusal);
-                return false;
+                false
             }
         };
+        self.keyspace.database = outer;
+        is_done
+    }
+
+    /// The same of a command that the locks cover, in the caller's database.
+    fn run_covered(
+        &mut self,
+        row: &'s Row,
+        client: Option<&mut Client>,
+        (arguments, first_hash): (Arguments<'_>, Option<u64>),
+        ticks: &mut u64,
+    ) -> bool {
         if self.keyspace.is_exclusive() {
             // A command that locks shards itself must find none locked.
             self.keyspace.unlock();
         }
         let mut inner = Call { arguments, row, first_hash, ..self.reborrow() };
-        let failed = instrumentation::run(&mut inner, client, ticks).failed;
-        self.keyspace.database = outer;
-        !failed
+        !instrumentation::run(&mut inner, client, ticks).failed
     }
 
     /// The hash of the first key of a command, if the locks that are held are all that the command needs.

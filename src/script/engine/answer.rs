@@ -1,9 +1,8 @@
 //! The value that a script returns, as a reply.
 
-use mlua::{Function, LuaString, Table, Value};
 use quartet_protocol::resp::{Output, Version};
 
-use crate::script::walk::Walk;
+use super::stack::{Slot, Stack};
 
 /// Tables within tables that are written; deeper ones become an error in their place, as in Redis, which has room for 7,995.
 const NESTING_MAX: usize = 2000;
@@ -11,63 +10,183 @@ const NESTING_MAX: usize = 2000;
 /// Lua is out of room for a value that is nested too deeply.
 const TOO_DEEP: &str = "ERR reached lua stack limit";
 
-/// A table that is being written.
+/// Values on Lua's stack for one table besides those within it.
+const PLACES: i32 = 8;
+
+/// A table that is being written, at its place on the stack.
 enum Open {
     /// An array, and how many of its elements are written.
-    Array { table: Table, written: usize, length: usize },
-    /// A map, and the value of the key that is written.
-    Map { pairs: Walk, value: Option<Value> },
-    /// A set, whose members are the keys of the table.
-    Set(Walk),
+    Array { place: i32, written: i32, length: i32 },
+    /// A map; the key that came last is above it, and above that its value, if that is not written yet.
+    Map { place: i32, has_value: bool },
+    /// A set, whose members are the keys of the table; the one that came last is above it.
+    Set { place: i32 },
 }
 
-/// Writes the reply.  `next` is Lua's own function.  `version` is what the script has asked for; that of the client decides how values are spelled.
-pub(super) fn write(
-    value: &Value,
-    version: Version,
-    next: &Function,
-    output: &mut Output,
-) -> mlua::Result<()> {
-    let mut open = Vec::new();
-    open.extend(begin(value, version, output, 0)?);
-    while let Some(last) = open.last_mut() {
-        let part = match last {
-            Open::Array { written, length, .. } if written == length => None,
-            Open::Array { table, written, .. } => {
-                *written += 1;
-                Some(table.raw_get::<Value>(*written)?)
-            }
-            Open::Map { value: value @ Some(_), .. } => value.take(),
-            Open::Map { pairs, value } => pairs.step(next)?.map(|(key, its)| {
-                *value = Some(its);
-                key
-            }),
-            Open::Set(members) => members.step(next)?.map(|(member, _)| member),
-        };
-        match part {
-            Some(value) => {
-                let inner = begin(&value, version, output, open.len())?;
-                open.extend(inner);
-            }
-            None => drop(open.pop()),
-        }
-    }
-    Ok(())
+/// Writes the value at the top of the stack as a reply, and takes it away.  `version` is what the script has asked for; that of
+/// the client decides how values are spelled.
+pub(super) fn write(stack: &mut Stack<'_>, version: Version, output: &mut Output) {
+    Writer { stack, version, output, open: Vec::new() }.write_all();
 }
 
-/// Writes a value, or the start of a table within so many others, whose parts follow.
-fn begin(value: &Value, version: Version, output: &mut Output, depth: usize) -> mlua::Result<Option<Open>> {
-    match value {
-        Value::String(text) => output.bulk(&text.as_bytes()),
-        Value::Boolean(truth) if version == Version::Resp3 => output.boolean(*truth),
-        Value::Boolean(true) => output.integer(1),
-        Value::Integer(number) => output.integer(*number),
-        Value::Number(number) => output.integer(whole(*number)),
-        Value::Table(_) if depth == NESTING_MAX => output.error(TOO_DEEP),
-        Value::Table(table) => return begin_table(table, output),
+/// Writes the value at the top if it is no table.
+fn write_plain(stack: &Stack<'_>, version: Version, output: &mut Output) {
+    match stack.at(stack.count()) {
+        Slot::Text(text) => output.bulk(text),
+        Slot::Boolean(truth) if version == Version::Resp3 => output.boolean(truth),
+        Slot::Boolean(true) => output.integer(1),
+        Slot::Number(number) => output.integer(whole(number)),
         _ => output.null(),
     }
-    Ok(None)
+}
+
+struct Writer<'w, 'l> {
+    stack: &'w mut Stack<'l>,
+    version: Version,
+    output: &'w mut Output,
+    open: Vec<Open>,
+}
+
+impl Writer<'_, '_> {
+    fn write_all(&mut self) {
+        self.begin();
+        while let Some(last) = self.open.last_mut() {
+            let stack = &mut *self.stack;
+            let is_there = match last {
+                Open::Array { written, length, .. } if written == length => false,
+                Open::Array { place, written, .. } => {
+                    *written += 1;
+                    stack.push_element(*place, *written);
+                    true
+                }
+                Open::Map { has_value, .. } if *has_value => {
+                    *has_value = false;
+                    true
+                }
+                Open::Map { place, has_value } => {
+                    *has_value = stack.step(*place);
+                    if *has_value {
+                        stack.push_copy(stack.count() - 1);
+                    }
+                    *has_value
+                }
+                Open::Set { place } => {
+                    let is_there = stack.step(*place);
+                    if is_there {
+                        stack.pop(1);
+                        stack.push_copy(stack.count());
+                    }
+                    is_there
+                }
+            };
+            if is_there {
+                self.begin();
+            } else {
+                self.stack.pop(1);
+                self.open.pop();
+            }
+        }
+    }
+
+    /// Writes the value at the top and takes it away, or begins with it if it is a table whose parts follow.
+    fn begin(&mut self) {
+        let is_table = self.stack.at(self.stack.count()) == Slot::Table;
+        if is_table && self.open.len() < NESTING_MAX && self.stack.make_room(PLACES) {
+            return self.begin_table();
+        }
+        if is_table {
+            self.output.error(TOO_DEEP);
+        } else {
+            write_plain(self.stack, self.version, self.output);
+        }
+        self.stack.pop(1);
+    }
+
+    fn begin_table(&mut self) {
+        let place = self.stack.count();
+        let length = match row_length(self.stack, place) {
+            Some(length) => length,
+            None if self.begin_named(place) => return,
+            None => array_length(self.stack, place),
+        };
+        self.output.array(length as usize);
+        self.open.push(Open::Array { place, written: 0, length });
+    }
+
+    /// Writes a table that stands for something else than an array, or begins with it; false if it does not.
+    fn begin_named(&mut self, place: i32) -> bool {
+        if self.write_named(place) {
+            self.stack.pop(self.stack.count() - place + 1);
+            return true;
+        }
+        for (field, is_map) in [(&b"map"[..], true), (&b"set"[..], false)] {
+            if self.field(place, field) == Slot::Table {
+                self.stack.replace(place);
+                let pairs = pair_count(self.stack, place);
+                self.stack.push_nil();
+                if is_map {
+                    self.output.map(pairs);
+                    self.open.push(Open::Map { place, has_value: false });
+                } else {
+                    self.output.set(pairs);
+                    self.open.push(Open::Set { place });
+                }
+                return true;
+            }
+            self.stack.pop(1);
+        }
+        let is_written = self.write_named_text(place);
+        self.stack.pop(self.stack.count() - place + i32::from(is_written));
+        is_written
+    }
+
+    /// Pushes what a table has in a field.
+    fn field(&mut self, place: i32, field: &[u8]) -> Slot<'_> {
+        self.stack.push_text(field);
+        self.stack.look_up(place);
+        self.stack.at(self.stack.count())
+    }
+
+    /// Writes a table that stands for an error, a status or a number; false if it does not.
+    fn write_named(&mut self, place: i32) -> bool {
+        if matches!(self.field(place, b"err"), Slot::Text(_)) {
+            write_error(self.stack, self.output);
+            return true;
+        }
+        if matches!(self.field(place, b"ok"), Slot::Text(_)) {
+            write_status(self.stack, self.output);
+            return true;
+        }
+        if let Slot::Number(number) = self.field(place, b"double") {
+            self.output.double(number);
+            return true;
+        }
+        self.stack.pop(3);
+        false
+    }
+
+    /// Writes a table that stands for a big number or a text with a format; false if it does not.
+    fn write_named_text(&mut self, place: i32) -> bool {
+        if let Slot::Text(digits) = self.field(place, b"big_number") {
+            let digits = String::from_utf8_lossy(digits).replace(['\r', '\n'], " ");
+            self.output.big_number(&digits);
+            return true;
+        }
+        if self.field(place, b"verbatim_string") == Slot::Table {
+            let verbatim = self.stack.count();
+            for name in [b"format", b"string"] {
+                self.stack.push_text(name);
+                self.stack.look_up(verbatim);
+            }
+            if let (Slot::Text(format), Slot::Text(text)) =
+                (self.stack.at(verbatim + 1), self.stack.at(verbatim + 2))
+            {
+                write_verbatim(format, text, self.output);
+                return true;
+            }
+        }
+        false
+    }
 }
 
 /// A number without its fraction, as a conversion in C on this hardware has it.
@@ -75,51 +194,16 @@ fn whole(number: f64) -> i64 {
     if number.is_nan() || number >= 9_223_372_036_854_775_808.0 { i64::MIN } else { number as i64 }
 }
 
-fn begin_table(table: &Table, output: &mut Output) -> mlua::Result<Option<Open>> {
-    if let Value::String(text) = table.raw_get("err")? {
-        write_error(&text, output);
-        return Ok(None);
+/// Writes the text at the top of the stack as an error.
+fn write_error(stack: &Stack<'_>, output: &mut Output) {
+    if let Slot::Text(text) = stack.at(stack.count()) {
+        output.error(text.strip_prefix(b"-").unwrap_or(text));
     }
-    if let Value::String(text) = table.raw_get("ok")? {
-        write_status(&text, output);
-        return Ok(None);
-    }
-    if let number @ (Value::Number(_) | Value::Integer(_)) = table.raw_get("double")? {
-        output.double(number.as_f64().unwrap_or_default());
-        return Ok(None);
-    }
-    if let Value::Table(map) = table.raw_get("map")? {
-        output.map(pair_count(&map)?);
-        return Ok(Some(Open::Map { pairs: Walk::new(&map), value: None }));
-    }
-    if let Value::Table(set) = table.raw_get("set")? {
-        output.set(pair_count(&set)?);
-        return Ok(Some(Open::Set(Walk::new(&set))));
-    }
-    if let Value::String(digits) = table.raw_get("big_number")? {
-        let digits = String::from_utf8_lossy(&digits.as_bytes()).replace(['\r', '\n'], " ");
-        output.big_number(&digits);
-        return Ok(None);
-    }
-    if let Value::Table(verbatim) = table.raw_get("verbatim_string")?
-        && let (Value::String(format), Value::String(text)) =
-            (verbatim.raw_get("format")?, verbatim.raw_get("string")?)
-    {
-        write_verbatim(&format, &text, output);
-        return Ok(None);
-    }
-    let length = array_length(table)?;
-    output.array(length);
-    Ok(Some(Open::Array { table: table.clone(), written: 0, length }))
 }
 
-fn write_error(text: &LuaString, output: &mut Output) {
-    let text = text.as_bytes();
-    output.error(text.strip_prefix(b"-").unwrap_or(&text));
-}
-
-fn write_status(text: &LuaString, output: &mut Output) {
-    let text = text.as_bytes();
+/// Writes the text at the top of the stack as a status.
+fn write_status(stack: &Stack<'_>, output: &mut Output) {
+    let Slot::Text(text) = stack.at(stack.count()) else { return };
     let line: Vec<u8> =
         text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect();
     output.extend(b"+");
@@ -127,28 +211,49 @@ fn write_status(text: &LuaString, output: &mut Output) {
     output.extend(b"\r\n");
 }
 
-fn write_verbatim(format: &LuaString, text: &LuaString, output: &mut Output) {
-    let (format, text) = (format.as_bytes(), text.as_bytes());
-    match (std::str::from_utf8(&format), std::str::from_utf8(&text)) {
+fn write_verbatim(format: &[u8], text: &[u8], output: &mut Output) {
+    match (std::str::from_utf8(format), std::str::from_utf8(text)) {
         (Ok(format), Ok(text)) if format.len() == 3 => output.verbatim(format, text),
-        _ => output.bulk(&text),
+        _ => output.bulk(text),
     }
 }
 
-fn pair_count(table: &Table) -> mlua::Result<usize> {
-    let mut count = 0;
-    table.for_each(|_: Value, _: Value| {
-        count += 1;
-        Ok(())
-    })?;
-    Ok(count)
-}
-
-/// The number of elements before the first nil.
-fn array_length(table: &Table) -> mlua::Result<usize> {
+/// The number of elements of the table at a place, if they are all that it has and come in their order: so it is with most.
+fn row_length(stack: &mut Stack<'_>, place: i32) -> Option<i32> {
     let mut length = 0;
-    while !table.raw_get::<Value>(length + 1)?.is_nil() {
+    stack.push_nil();
+    while stack.step(place) {
+        stack.pop(1);
+        if stack.at(stack.count()) != Slot::Number(f64::from(length + 1)) {
+            stack.pop(1);
+            return None;
+        }
         length += 1;
     }
-    Ok(length)
+    Some(length)
+}
+
+/// How many keys the table at a place has.
+fn pair_count(stack: &mut Stack<'_>, place: i32) -> usize {
+    let mut count = 0;
+    stack.push_nil();
+    while stack.step(place) {
+        stack.pop(1);
+        count += 1;
+    }
+    count
+}
+
+/// The number of elements of the table at a place before the first nil.
+fn array_length(stack: &mut Stack<'_>, place: i32) -> i32 {
+    let mut length = 0;
+    loop {
+        stack.push_element(place, length + 1);
+        let is_end = stack.at(stack.count()) == Slot::Nil;
+        stack.pop(1);
+        if is_end {
+            return length;
+        }
+        length += 1;
+    }
 }

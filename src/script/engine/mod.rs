@@ -7,15 +7,21 @@
 //! | `sandbox` | what of Lua is there at all, and the functions in Rust behind the prelude |
 //! | `redis_library` | the functions of `redis` that run no command |
 //! | `chance` | `math.random`, the same numbers in every run |
+//! | `stack` | Lua's stack in place, without handles |
+//! | `calls` | the functions of `redis` that run commands |
 //! | `reply` | replies of commands as values of Lua |
 //! | `answer` | values of Lua as replies |
 
 mod answer;
+mod calls;
 mod chance;
 mod libraries;
 mod redis_library;
 mod reply;
 mod sandbox;
+mod stack;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,55 +29,59 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use mlua::chunk::ChunkMode;
-use mlua::{Function, Lua, LuaString, MultiValue, Table, Value};
-use quartet_protocol::resp::{Arguments, Output, Span, Version};
+use mlua::state::{GcIncParams, GcMode};
+use mlua::{Lua, Table, Value};
+use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::libraries::Library;
 use super::library::Resets;
-use super::number_text::general_text;
 use super::program::Program;
 use super::raised::Raised;
 use super::supervision::{Stop, Watch};
 use super::texts::{Script, ScriptId, Scripts};
+use calls::Calls;
 use libraries::Loaded;
 use sandbox::World;
+use stack::{Reference, Stack};
 
 pub(crate) use libraries::{LibraryLimits, LibraryRun, Registered};
 
 /// Compiled scripts of a thread beyond which those that the server has forgotten are looked for.
 const COMPILED_MAX: usize = 2048;
 
-/// Bytes of a command's arguments, and of its reply, for which room is kept between commands.
-const ROOM_KEPT: usize = 64 * 1024;
+/// Bytes of Lua's memory up to which its collector takes its time: half of it is the world that scripts see.
+const SMALL: usize = 1024 * 1024;
 
-/// Significant digits of a number among the arguments of a command.
-const ARGUMENT_DIGITS: usize = 17;
+/// The collector begins anew when memory has grown to so many percent, while it is small and when it is not.  What scripts leave behind
+/// is soon found; what takes time is to go through the world once more.
+const PAUSE_SMALL: i32 = 400;
+const PAUSE: i32 = 200;
 
-/// A whole number up to here has one text, whatever writes it.
-const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+/// Values on Lua's stack for a run: the handler of errors, the program, its tables and what is put into them.
+const PLACES: i32 = 8;
 
 /// See the head of the file.
 pub(crate) struct Engine {
     lua: Lua,
     /// What scripts see as their globals.
     world: Table,
-    /// Runs a compiled script.
-    run: Function,
-    /// Runs a function of a library.
-    run_function: Function,
+    /// What is behind that: scripts find their keys and arguments there.
+    globals: Reference,
+    /// The names that they have there.
+    names: [Reference; 2],
+    /// Notes the error that ends a program.
+    handler: Reference,
+    calls: Rc<Calls>,
     /// Sets the libraries back between runs.
     resets: Resets,
-    /// Lua's own `next`.
-    next: Function,
     compiled: HashMap<ScriptId, Compiled>,
     loaded: Loaded,
     progress: Rc<Progress>,
-    room: RefCell<Room>,
 }
 
 struct Compiled {
     script: Arc<Script>,
-    function: Function,
+    function: Reference,
 }
 
 /// How far a run is, for the functions that a script calls.
@@ -103,6 +113,11 @@ struct Failure {
 type Place = (String, i64);
 
 impl Progress {
+    /// The protocol's version in which the script wants replies.
+    fn version(&self) -> Version {
+        if self.is_resp3.get() { Version::Resp3 } else { Version::Resp2 }
+    }
+
     /// Ends the run if it is to be stopped: called every so many instructions.
     fn look(&self, lua: &Lua) -> mlua::Result<()> {
         let looked = self.watch.borrow().as_ref().map_or(Ok(()), Watch::look);
@@ -124,20 +139,11 @@ pub(crate) struct Limits {
     pub(super) watch: Watch,
 }
 
-/// Memory for the arguments and the reply of a command.
-#[derive(Default)]
-struct Room {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-    output: Output,
-    flat: Vec<u8>,
-}
-
 /// How a run has ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// It has returned this, and asked for this version of the protocol.
-    Returned(Value, Version),
+    /// It has returned what is at the top of Lua's stack, and asked for this version of the protocol.
+    Returned(Version),
     /// An error has ended it: an error reply without its leading `-`.
     Failed(Vec<u8>),
     /// A command has ended it.
@@ -166,11 +172,6 @@ pub(crate) trait Commands {
     fn may_call(&self, arguments: Arguments<'_>) -> Option<bool>;
 }
 
-/// The command is not run: an error reply of the script's caller, in Redis' words.
-const NO_ARGUMENTS: &str = "ERR Please specify at least one argument for this redis lib call";
-const ODD_CHECK: &str = "ERR Invalid command passed to redis.acl_check_cmd()";
-const ODD_ARGUMENTS: &str = "ERR Lua redis lib command arguments must be strings or integers";
-
 impl Engine {
     /// A state of Lua without any script.
     ///
@@ -178,9 +179,11 @@ impl Engine {
     /// If there is no memory for it.
     pub(crate) fn new() -> mlua::Result<Engine> {
         let progress = Rc::<Progress>::default();
-        let World { lua, world, run, run_function, loaded, resets, next } = sandbox::open(&progress)?;
-        let (compiled, room) = (HashMap::new(), RefCell::default());
-        Ok(Engine { lua, world, run, run_function, resets, next, compiled, loaded, progress, room })
+        let World { lua, world, globals, handler, calls, loaded, resets } = sandbox::open(&progress)?;
+        let (globals, handler) = (Reference::new(&lua, globals)?, Reference::new(&lua, handler)?);
+        let names = [Reference::new(&lua, "KEYS")?, Reference::new(&lua, "ARGV")?];
+        let compiled = HashMap::new();
+        Ok(Engine { lua, world, globals, names, handler, calls, resets, compiled, loaded, progress })
     }
 
     /// The script of this id, if this thread has compiled it and the server that has these scripts has not forgotten it.
@@ -195,16 +198,20 @@ impl Engine {
     /// The compiler's message.
     pub(crate) fn compile(&mut self, script: &Arc<Script>) -> Result<(), String> {
         if self.compiled.len() >= COMPILED_MAX {
-            self.compiled.retain(|_, compiled| compiled.script.is_known());
+            let forgotten = self.compiled.extract_if(|_, compiled| !compiled.script.is_known());
+            forgotten.for_each(|(_, compiled)| compiled.function.release(&self.lua));
         }
         let chunk = self.lua.load(script.body()).set_name("@user_script").set_mode(ChunkMode::Text);
         // Nothing is collected while the compiler works: it does not protect all that it holds.
         self.lua.gc_stop();
         let function = chunk.set_environment(self.world.clone()).into_function();
         self.lua.gc_restart();
-        match function {
+        match function.and_then(|function| Reference::new(&self.lua, function)) {
             Ok(function) => {
-                self.compiled.insert(script.id, Compiled { script: Arc::clone(script), function });
+                let compiled = Compiled { script: Arc::clone(script), function };
+                if let Some(old) = self.compiled.insert(script.id, compiled) {
+                    old.function.release(&self.lua);
+                }
                 Ok(())
             }
             Err(mlua::Error::SyntaxError { message, .. }) => Err(message),
@@ -212,14 +219,15 @@ impl Engine {
         }
     }
 
-    /// Runs a script that is compiled, or a function of a library that is loaded.
+    /// Runs a script that is compiled, or a function of a library that is loaded.  What it returns has to be taken by
+    /// [`answer`](Engine::answer).
     pub(crate) fn run<'a>(
         &mut self,
         program: Program<'_>,
         keys: impl ExactSizeIterator<Item = &'a [u8]>,
         arguments: impl ExactSizeIterator<Item = &'a [u8]>,
         limits: Limits,
-        commands: &mut impl Commands,
+        commands: &mut dyn Commands,
     ) -> Ended {
         let memory_limit = limits.memory;
         self.begin(program, limits);
@@ -233,11 +241,10 @@ impl Engine {
     }
 
     /// Writes what a script has returned as its reply.
-    pub(crate) fn answer(&self, value: &Value, version: Version, output: &mut Output) {
-        let before = output.mark();
-        if let Err(error) = answer::write(value, version, &self.next, output) {
-            output.truncate(before);
-            output.error(format!("ERR {}", Raised::of(&error)));
+    pub(crate) fn answer(&self, version: Version, output: &mut Output) {
+        match Stack::with_last(&self.lua) {
+            Ok(mut stack) => answer::write(&mut stack, version, output),
+            Err(error) => output.error(format!("ERR {error}")),
         }
     }
 
@@ -261,6 +268,8 @@ impl Engine {
             Program::Script(_) => None,
         };
         self.make_room(limits.memory, needed);
+        let pause = if self.lua.used_memory() <= SMALL { PAUSE_SMALL } else { PAUSE };
+        self.lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().pause(pause)));
         let progress = &self.progress;
         progress.is_resp3.set(false);
         progress.chance.set(chance::FIRST);
@@ -277,38 +286,56 @@ impl Engine {
         keys: impl ExactSizeIterator<Item = &'a [u8]>,
         arguments: impl ExactSizeIterator<Item = &'a [u8]>,
         memory_limit: usize,
-        commands: &mut impl Commands,
+        commands: &mut dyn Commands,
     ) -> mlua::Result<Ended> {
-        let (run, function) = match program {
-            Program::Script(script) => match self.compiled.get(&script.id) {
-                Some(compiled) => (&self.run, compiled.function.clone()),
-                None => return Err(Raised::text("the script is not compiled")),
-            },
+        let mut stack = Stack::of(&self.lua, PLACES)?;
+        let handler = stack.count() + 1;
+        stack.push_reference(&self.handler);
+        let ended = self.run_on(&mut stack, program, (keys, arguments), memory_limit, commands);
+        if matches!(ended, Ok(Ended::Returned(_))) {
+            stack.replace(handler);
+        }
+        let kept = handler - 1 + i32::from(matches!(ended, Ok(Ended::Returned(_))));
+        stack.pop(stack.count() - kept);
+        ended
+    }
+
+    /// Runs a program with the handler of errors at the top of the stack; a value that it returns is at the top then.
+    fn run_on<'a>(
+        &self,
+        stack: &mut Stack<'_>,
+        program: Program<'_>,
+        (keys, arguments): (impl ExactSizeIterator<Item = &'a [u8]>, impl ExactSizeIterator<Item = &'a [u8]>),
+        memory_limit: usize,
+        commands: &mut dyn Commands,
+    ) -> mlua::Result<Ended> {
+        let handler = stack.count();
+        stack.push_reference(&self.globals);
+        let count = match program {
+            Program::Script(script) => {
+                let compiled = self.compiled.get(&script.id);
+                let compiled = compiled.ok_or_else(|| Raised::text("the script is not compiled"))?;
+                set_texts(stack, handler + 1, &self.names[0], keys);
+                set_texts(stack, handler + 1, &self.names[1], arguments);
+                stack.push_reference(&compiled.function);
+                0
+            }
             Program::Function(library, function) => {
-                (&self.run_function, self.loaded.callback(library, function)?)
+                let function = self.loaded.callback(library, function)?;
+                stack.push_handle(&self.lua, &Value::Function(function))?;
+                push_texts(stack, keys);
+                push_texts(stack, arguments);
+                2
             }
         };
-        let strings = |texts: &mut dyn Iterator<Item = &'a [u8]>| {
-            self.lua.create_sequence_from(texts.map(LuaString::wrap))
-        };
-        let (mut keys, mut arguments) = (keys, arguments);
-        let (keys, arguments) = (strings(&mut keys)?, strings(&mut arguments)?);
-        let commands = RefCell::new(commands);
-        let (ok, result): (bool, Value) = self.lua.scope(|scope| {
-            let command = |is_protected| {
-                let commands = &commands;
-                scope.create_function(move |lua, values| {
-                    let _ = lua.set_memory_limit(0);
-                    let value = self.call(lua, &values, is_protected, *commands.borrow_mut());
-                    let _ = lua.set_memory_limit(memory_limit);
-                    value
-                })
-            };
-            let (plain, protected) = (command(false)?, command(true)?);
-            self.lua.set_memory_limit(memory_limit)?;
-            run.call((function, keys, arguments, plain, protected))
-        })?;
+        self.lua.set_memory_limit(memory_limit)?;
+        let is_ok = self.calls.lend(commands, || stack.call(count, handler));
         self.lua.set_memory_limit(0)?;
+        for name in &self.names {
+            stack.push_reference(name);
+            stack.push_nil();
+            stack.set_pair(handler + 1);
+        }
         if let Some((stop, place)) = self.progress.stop.take() {
             return Ok(Ended::Stopped(
                 stop,
@@ -318,13 +345,13 @@ impl Engine {
         if self.progress.is_aborted.get() {
             return Ok(Ended::Aborted);
         }
-        if ok {
-            let version = if self.progress.is_resp3.get() { Version::Resp3 } else { Version::Resp2 };
-            return Ok(Ended::Returned(result, version));
+        if is_ok {
+            return Ok(Ended::Returned(self.progress.version()));
         }
+        let error = stack.take_handle(&self.lua);
         let failure = self.progress.failure.take();
         Ok(Ended::Failed(failure.map_or_else(
-            || [b"ERR ", text_of(&result).as_slice()].concat(),
+            || [b"ERR ", text_of(&error).as_slice()].concat(),
             |Failure { mut message, place }| {
                 if let Some(place) = place {
                     message.extend(shown_place(program, &place).bytes());
@@ -333,103 +360,32 @@ impl Engine {
             },
         )))
     }
+}
 
-    /// Runs a command that a script calls.
-    fn call(
-        &self,
-        lua: &Lua,
-        values: &MultiValue,
-        is_protected: bool,
-        commands: &mut impl Commands,
-    ) -> mlua::Result<Value> {
-        let mut room = self.room.borrow_mut();
-        let Room { bytes, spans, output, flat } = &mut *room;
-        let fail = |text: &[u8]| {
-            if is_protected {
-                reply::error_table(lua, text).map(Value::Table)
-            } else {
-                Err(Raised::reply(text))
-            }
-        };
-        let is_check =
-            matches!(values.front(), Some(Value::LightUserData(_))) && values[0] == sandbox::check_mark();
-        let skipped = usize::from(is_check);
-        if values.len() == skipped {
-            return fail(NO_ARGUMENTS.as_bytes());
-        }
-        if !gather(values.iter().skip(skipped), bytes, spans) {
-            return fail(ODD_ARGUMENTS.as_bytes());
-        }
-        if is_check {
-            return match commands.may_call(Arguments::new(bytes, spans)) {
-                Some(may) => Ok(Value::Boolean(may)),
-                None => fail(ODD_CHECK.as_bytes()),
-            };
-        }
-        let version = if self.progress.is_resp3.get() { Version::Resp3 } else { Version::Resp2 };
-        output.clear();
-        output.set_version(version);
-        let watch = self.progress.watch.borrow();
-        if let Some(Err(stop)) = watch.as_ref().map(Watch::look_for_kill) {
-            return Err(self.progress.stop(stop, sandbox::place_in_script(lua, 1)));
-        }
-        match commands.call(Arguments::new(bytes, spans), output) {
-            Called::Replied { has_written: true } => watch.iter().for_each(Watch::note_written),
-            Called::Replied { has_written: false } => (),
-            Called::Abort => {
-                self.progress.is_aborted.set(true);
-                return Err(Raised::Aborted.into());
-            }
-        }
-        flat.clear();
-        let reply = match output.plain_since(Output::new().mark()) {
-            Some(plain) => plain,
-            None => {
-                output.parts().for_each(|part| flat.extend_from_slice(part));
-                &flat[..]
-            }
-        };
-        let result = match reply.split_first() {
-            Some((b'-', _)) => fail(reply::line(&reply[1..])),
-            _ => reply::read(lua, reply),
-        };
-        if bytes.capacity() > ROOM_KEPT || flat.capacity() > ROOM_KEPT {
-            (*bytes, *flat) = (Vec::new(), Vec::new());
-        }
-        result
+/// Pushes a table of texts.
+fn push_texts<'a>(stack: &mut Stack<'_>, texts: impl ExactSizeIterator<Item = &'a [u8]>) {
+    stack.push_table(texts.len(), 0);
+    for (index, text) in (1..).zip(texts) {
+        stack.push_text(text);
+        stack.set_element(index);
     }
+}
+
+/// Sets a field of the table at a place to a table of texts.
+fn set_texts<'a>(
+    stack: &mut Stack<'_>,
+    place: i32,
+    name: &Reference,
+    texts: impl ExactSizeIterator<Item = &'a [u8]>,
+) {
+    stack.push_reference(name);
+    push_texts(stack, texts);
+    stack.set_pair(place);
 }
 
 /// Where a script has ended, as messages about that end.
 fn shown_place(program: Program<'_>, (source, line): &Place) -> String {
     format!(" script: {}, on {source}:{line}.", String::from_utf8_lossy(program.name()))
-}
-
-/// Gathers the arguments of a command; false if one is neither a string nor a number.
-fn gather<'v>(values: impl Iterator<Item = &'v Value>, bytes: &mut Vec<u8>, spans: &mut Vec<Span>) -> bool {
-    bytes.clear();
-    spans.clear();
-    for value in values {
-        let start = bytes.len();
-        match value {
-            Value::String(string) => bytes.extend_from_slice(&string.as_bytes()),
-            Value::Integer(number) => {
-                bytes.extend_from_slice(&quartet_protocol::resp::number::integer_text(*number));
-            }
-            Value::Number(number) if number.trunc() == *number && number.abs() < WHOLE_MAX => {
-                bytes.extend_from_slice(&quartet_protocol::resp::number::integer_text(*number as i64));
-            }
-            Value::Number(number) => {
-                bytes.extend_from_slice(general_text(*number, ARGUMENT_DIGITS).as_bytes())
-            }
-            _ => return false,
-        }
-        let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(bytes.len() - start)) else {
-            return false;
-        };
-        spans.push(Span { start, length });
-    }
-    true
 }
 
 /// The text of an error value that is no error reply.

@@ -1,4 +1,4 @@
--- Makes the world that scripts see, and returns the function that runs one.
+-- Makes the world that scripts see, and returns it with the functions around the loading of a library.
 --
 -- Lua 5.1 has no tables that cannot be written to.  So scripts see an empty table in front of each library, through which
 -- they read, and the functions that would reach around it are replaced.  A function that can fail is not the last call of
@@ -230,14 +230,6 @@ end
 
 local handler = host.handler
 
-local function run(script, keys, arguments, call, protected_call)
-  globals.KEYS, globals.ARGV = keys, arguments
-  redis.call, redis.pcall = call, protected_call
-  local ok, result = xpcall(script, handler)
-  globals.KEYS, globals.ARGV = nil, nil
-  return ok, result
-end
-
 -- Libraries of functions.  While one is loaded, the world has nothing but a `redis` of its own.
 
 local loading = setmetatable({ redis = (guarded(setmetatable(host.redis_of_libraries, complete))) }, complete)
@@ -253,9 +245,4 @@ local function load_library(chunk)
   return ok, result
 end
 
-local function run_function(callback, keys, arguments, call, protected_call)
-  redis.call, redis.pcall = call, protected_call
-  return xpcall(function() return callback(keys, arguments) end, handler)
-end
-
-return world, run, run_function, load_library, leave_library
+return world, load_library, leave_library

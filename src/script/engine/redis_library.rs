@@ -20,7 +20,7 @@ const LOG_LEVELS: &[(&str, i64)] =
 const REPLICATION: &[(&str, i64)] =
     &[("REPL_NONE", 0), ("REPL_AOF", 1), ("REPL_SLAVE", 2), ("REPL_REPLICA", 2), ("REPL_ALL", 3)];
 
-/// Makes the library, without `call` and `pcall`, which each run brings.
+/// Makes the library, without the functions that run commands.
 pub(super) fn open(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
     let redis = lua.create_table()?;
     add_log_levels(&redis)?;

@@ -8,6 +8,7 @@ use mlua::{
     VmState,
 };
 
+use super::calls::{self, Calls};
 use super::libraries::{self, Loaded, Registrar};
 use super::{Failure, Progress, chance, redis_library, reply};
 use crate::script::arguments::Given;
@@ -38,23 +39,22 @@ pub(super) struct World {
     pub(super) lua: Lua,
     /// What scripts see as their globals.
     pub(super) world: Table,
-    /// Runs a compiled script.
-    pub(super) run: Function,
-    /// Runs a function of a library.
-    pub(super) run_function: Function,
+    /// What is behind them.
+    pub(super) globals: Table,
+    /// Notes the error that ends a program.
+    pub(super) handler: Function,
+    /// The functions that run commands.
+    pub(super) calls: Rc<Calls>,
     /// The libraries, of which there is none yet.
     pub(super) loaded: Loaded,
     /// Sets the libraries back between runs.
     pub(super) resets: Resets,
-    /// Lua's own `next`.
-    pub(super) next: Function,
 }
 
 /// Makes a state of Lua.
 pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
     let lua = Lua::new_with(libraries, LuaOptions::new())?;
-    let next = lua.globals().raw_get("next")?;
     let looking = Rc::clone(progress);
     let registrar = Rc::<Registrar>::default();
     let loading = Rc::clone(&registrar);
@@ -69,20 +69,18 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
     os.raw_set(OS_KEPT, globals.raw_get::<Table>("os")?.raw_get::<Value>(OS_KEPT)?)?;
     globals.raw_set("os", os)?;
     chance::open(&lua, &globals.raw_get("math")?, progress)?;
-    globals.raw_set("redis", redis_library::open(&lua, progress)?)?;
+    let redis = redis_library::open(&lua, progress)?;
+    let calls = calls::open(&lua, &redis, progress)?;
+    globals.raw_set("redis", redis)?;
     let resets = library::open(&lua, &globals)?;
     globals.raw_set("collectgarbage", lua.create_function(collectgarbage)?)?;
     globals.raw_set("gcinfo", lua.create_function(|lua, _: MultiValue| Ok(lua.used_memory() / 1024))?)?;
     let prelude = lua.load(PRELUDE).set_name(PRELUDE_SOURCE);
     let host = host(&lua, progress)?;
+    let handler = host.raw_get("handler")?;
     host.raw_set("redis_of_libraries", libraries::open(&lua, &registrar)?)?;
-    let (world, run, run_function, load_library, leave_library): (
-        Table,
-        Function,
-        Function,
-        Function,
-        Function,
-    ) = prelude.call((globals.clone(), host))?;
+    let (world, load_library, leave_library): (Table, Function, Function) =
+        prelude.call((globals.clone(), host))?;
     let loaded = Loaded::new(&lua, (load_library, leave_library), registrar)?;
     // These need the world, in which they compile.
     let globals_of_chunks = world.clone();
@@ -110,7 +108,7 @@ pub(super) fn open(progress: &Rc<Progress>) -> mlua::Result<World> {
         load(lua, &globals_of_chunks, &text, &name)
     };
     globals.raw_set("load", lua.create_function(load_pieces)?)?;
-    Ok(World { lua, world, run, run_function, loaded, resets, next })
+    Ok(World { lua, world, globals, handler, calls, loaded, resets })
 }
 
 /// Compiles a chunk, but no bytecode; returns nothing and the reason if it cannot.
@@ -160,9 +158,7 @@ fn collectgarbage(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
 }
 
 /// The first argument of `redis.call` by which the prelude asks whether the command may be called; scripts cannot make it.
-pub(super) fn check_mark() -> Value {
-    Value::LightUserData(LightUserData(std::ptr::without_provenance_mut(1)))
-}
+pub(super) const CHECK_MARK: usize = 1;
 
 /// The functions behind the prelude.
 fn host(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
@@ -174,7 +170,7 @@ fn host(lua: &Lua, progress: &Rc<Progress>) -> mlua::Result<Table> {
         "is_abort",
         lua.create_function(|_, value: Value| Ok(Raised::of_value(&value) == Some(Raised::Aborted)))?,
     )?;
-    host.raw_set("check", check_mark())?;
+    host.raw_set("check", LightUserData(std::ptr::without_provenance_mut(CHECK_MARK)))?;
     let progress = Rc::clone(progress);
     let handler = lua.create_function(move |lua, value: Value| {
         note_failure(lua, &value, &progress);
