@@ -107,3 +107,16 @@ fn go_tests() {
         run(command).success();
     }
 }
+
+/// A workspace of its own, with a target folder of its own.
+#[test]
+fn rust_tests_and_package() {
+    let Some(cargo) = peers::peer("cargo") else { return };
+    let test = ["test", "--locked", "--all-features"];
+    let package = ["package", "--locked", "--allow-dirty", "--no-verify"];
+    for arguments in [test.as_slice(), &package] {
+        let mut command = in_package("rust", &cargo);
+        command.args(arguments).arg("--target-dir").arg(kept("clients-rust"));
+        run(command).success();
+    }
+}
