@@ -9,14 +9,16 @@ use crate::support::process::Server;
 use crate::support::program::Running;
 
 /// What the visitor does, each job after the others.
-const JOBS: [&str; 13] = [
+const JOBS: [&str; 15] = [
     "every_view_shows_what_there_is",
     "names_that_are_markup_stay_text",
     "a_key_is_changed_and_deleted",
     "a_check_is_tried",
     "a_lock_is_released_by_force",
     "a_command_is_completed_and_run",
+    "texts_and_graphs_are_exact",
     "a_message_is_published",
+    "a_subject_is_listened_to",
     "the_keyboard_is_enough",
     "a_phone_is_wide_enough",
     "an_audit_finds_no_barrier",

@@ -67,6 +67,7 @@ assets! {
     "api.js" SCRIPT,
     "chart.js" SCRIPT,
     "dom.js" SCRIPT,
+    "feed.js" SCRIPT,
     "figures.js" SCRIPT,
     "format.js" SCRIPT,
     "graph.js" SCRIPT,

@@ -172,10 +172,48 @@ const JOBS = {
     await page.press("ArrowDown");
     await page.press("ArrowDown");
     assert.equal(await value(), "");
+    await page.fill("Database", "1");
+    await page.fill("Command", "EXISTS counted");
+    await page.press("Enter");
+    await page.says("> EXISTS counted", "(integer) 0");
+    await page.fill("Database", "99");
+    await page.fill("Command", "EXISTS jobs");
+    await page.press("Enter");
+    await page.says("(error) ERR DB index is out of range");
+    await page.fill("Database", "0");
     // Without a password, nobody is an operator.
     await page.fill("Command", "CONFIG GET maxmemory");
     await page.press("Enter");
     await page.says("NOPERM CONFIG GET is for operators");
+  },
+
+  async texts_and_graphs_are_exact() {
+    const page = await visit("");
+    const found = await page.run(async () => {
+      const { words, spell } = await import("./console/replies.js");
+      const { Bytes, millis, bytes } = await import("./console/format.js");
+      const { draw } = await import("./console/graph.js");
+      const spelled = (line) => words(line)?.map((word) => (typeof word === "string" ? word : word.hex));
+      const edges = (...pairs) => pairs.map(([from, to]) => ({ from, to, label: "x" }));
+      const circle = draw(edges("ab", "bc", "ca", "da"), "a circle and one who waits for it");
+      const crowd = draw(edges(...Array.from({ length: 41 }, (_, place) => [`${place}`, "a"])), "too many");
+      return {
+        words: ['SET  "a b"  \'c "d"\' e', '"\\xff\\n"', "'it\\'s'", '"open', ""].map(spelled),
+        shown: [[255, 0, 65, 92], [226, 128, 174], [195, 164, 10]].map((array) => new Bytes(Uint8Array.from(array)).shown),
+        reply: spell([Bytes.of("a"), [1, [null, "OK"]], []], "x"),
+        numbers: [millis(999), millis(90_061_000), bytes(1023), bytes(1536)],
+        circle: ["g.owner", "g.circle", "path.wait", "path.circle"].map((part) => circle.querySelectorAll(part).length),
+        crowd: crowd.textContent,
+      };
+    });
+    assert.deepEqual(found, {
+      words: [["SET", "a b", 'c "d"', "e"], ["ff0a"], ["it's"], null, []],
+      shown: ["\\xff\\x00A\\\\", "\\u202e", "ä\\n"],
+      reply: '1) "a"\n2) 1) (integer) 1\n   2) 1) (nil)\n      2) OK\n3) (empty array)',
+      numbers: ["999 ms", "1 d 1 h", "1023 B", "1.5 KiB"],
+      circle: [4, 3, 4, 3],
+      crowd: "42 owners are too many to draw; the table shows them.",
+    });
   },
 
   async a_message_is_published() {
@@ -184,6 +222,22 @@ const JOBS = {
     await page.fill("Payload", "hello");
     await page.click("button", "Publish");
     await page.says("1 receiver got it; stored in orders as 32.");
+  },
+
+  async a_subject_is_listened_to() {
+    const page = await visit("#/broker");
+    await page.fill("Pattern", "news.*");
+    await page.click("button", "Listen");
+    await page.says("Listening to news.*");
+    const publish = (subject, text) => client.send("POST", `publish/${subject}`, text);
+    await until(async () => (await publish("news.eu", "first")).receivers === 1, "nobody listens");
+    await publish("other", "not this one");
+    await publish("news.us", MARKUP);
+    await page.says("news.eu", "first", "news.us", MARKUP);
+    assert.ok(!(await page.run(() => document.body.innerText)).includes("not this one"));
+    await page.click("button", "Stop");
+    await until(async () => (await publish("news.eu", "last")).receivers === 0, "it listens on");
+    assertHarmless(page);
   },
 
   async the_keyboard_is_enough() {
@@ -239,9 +293,8 @@ const JOBS = {
   async a_proxy_may_serve_it_below_a_path() {
     const proxy = createServer((asked, answer) => {
       if (!asked.url.startsWith("/quartet/")) return answer.writeHead(404).end();
-      const headers = { ...asked.headers, host: new URL(open).host };
-      delete headers.origin;
-      const passed = request(`${open}${asked.url.slice("/quartet".length)}`, { method: asked.method, headers }, (response) => {
+      // The header Host stays that of the page.
+      const passed = request(`${open}${asked.url.slice("/quartet".length)}`, { method: asked.method, headers: asked.headers }, (response) => {
         answer.writeHead(response.statusCode, response.headers);
         response.pipe(answer);
       });

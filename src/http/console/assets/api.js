@@ -75,6 +75,8 @@ export async function command(...words) {
 export async function pipeline(database, commands) {
   const all = [["SELECT", database], ...commands.map((words) => words.map(argument))];
   const outcomes = await replies("redis/pipeline", all);
+  // Without its database a command must not count as run.
+  if (outcomes[0].error !== undefined) throw new Refused(outcomes[0].error, 400);
   return outcomes.slice(1).map((outcome) =>
     outcome.error === undefined ? decode(outcome.result) : new Refused(outcome.error, 400));
 }

@@ -1,7 +1,7 @@
 // The figures of all services, which the server sends once a second (GET /figures).  While the page cannot be seen, nothing is
 // asked for; after an interruption the page asks again, with pauses that grow.
 
-import { send } from "./api.js";
+import { read } from "./feed.js";
 
 // Seconds that the charts show.
 export const SECONDS = 120;
@@ -54,7 +54,7 @@ document.addEventListener("visibilitychange", () => {
 async function follow(signal) {
   for (let attempt = 0; !signal.aborted; attempt++) {
     try {
-      await read(signal, () => { attempt = 0; });
+      await listen(signal, () => { attempt = 0; });
     } catch (error) {
       if (signal.aborted) return;
       // The page asks for the password, and starts anew with it.
@@ -69,28 +69,19 @@ async function follow(signal) {
   }
 }
 
-async function read(signal, heard) {
+async function listen(signal, heard) {
   const silent = new AbortController();
-  let timer = setTimeout(() => silent.abort(), SILENCE_MAX);
+  const wait = () => setTimeout(() => silent.abort(), SILENCE_MAX);
+  let timer = wait();
   signal.addEventListener("abort", () => silent.abort(), { once: true });
   try {
-    const response = await send("GET", "figures", { signal: silent.signal, accept: "text/event-stream" });
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
+    await read("figures", silent.signal, (_, sample) => {
+      heard();
+      take(sample);
+    }, () => {
       clearTimeout(timer);
-      timer = setTimeout(() => silent.abort(), SILENCE_MAX);
-      text += value;
-      const events = text.split("\n\n");
-      text = events.pop();
-      for (const event of events) {
-        if (!event.startsWith("event: figures\n")) continue;
-        heard();
-        take(JSON.parse(event.slice(event.indexOf("data: ") + 6)));
-      }
-    }
+      timer = wait();
+    });
   } finally {
     clearTimeout(timer);
     // Whatever ended it, the connection must not stay open.

@@ -3,8 +3,9 @@
 import { get, part, send } from "../api.js";
 import { chart } from "../chart.js";
 import { field, h, setText, show, table } from "../dom.js";
+import * as feed from "../feed.js";
 import { rateNow, rates, watch } from "../figures.js";
-import { bytes, count, rate, shown } from "../format.js";
+import { Bytes, bytes, count, rate, shown } from "../format.js";
 import { refresh } from "../refresh.js";
 
 export const title = "Broker";
@@ -13,18 +14,23 @@ export const title = "Broker";
 const SUBSCRIPTIONS_MAX = 500;
 const CONNECTIONS_MAX = 200;
 
-export function open(content) {
+// Messages of a subject that are shown, the newest first, and characters of each.
+const HEARD_MAX = 50;
+const PAYLOAD_LENGTH = 500;
+
+export function open(content, parameters) {
   const summary = h("p", { class: "summary" });
   const inwards = chart("Messages in per second", "throughput");
   const outwards = chart("Messages out per second", "latency");
   const [inNow, outNow] = [h("strong"), h("strong")];
   const message = h("p", { role: "status", class: "hint" });
   const [subjects, connections] = [h("div"), h("div")];
+  const listening = listen(parameters.get("subject") ?? "");
   show(content, summary,
     h("div", { class: "card" }, h("div", { class: "pair" },
       h("div", {}, h("p", { class: "figure" }, inNow, " messages in /s"), inwards.element),
       h("div", {}, h("p", { class: "figure" }, outNow, " messages out /s"), outwards.element))),
-    message, subjects, connections, h("h2", {}, "Publish"), publish());
+    message, subjects, connections, h("h2", {}, "Publish"), publish(), h("h2", {}, "Listen"), listening.element);
 
   async function read() {
     try {
@@ -59,6 +65,7 @@ export function open(content) {
       setText(outNow, rate(rateNow(picks[1])));
     }),
   ];
+  ends.push(listening.stop);
   read();
   return () => ends.forEach((end) => end());
 }
@@ -78,4 +85,47 @@ function publish() {
     }
   };
   return h("form", { class: "filters", onsubmit: submit }, field("Subject", subject), field("Payload", payload), h("button", { type: "submit", class: "primary" }, "Publish"), answer);
+}
+
+// A form to hear the messages of a subject as they come.
+function listen(beginning) {
+  const pattern = h("input", { type: "text", required: true, autocapitalize: "off", spellcheck: "false", placeholder: "orders.>", value: beginning });
+  const status = h("p", { role: "status", class: "hint" });
+  const messages = h("div", { class: "log", role: "log", "aria-label": "Messages", tabindex: "0" });
+  const end = h("button", { type: "button", hidden: true, onclick: () => stop() }, "Stop");
+  let current = null;
+  const say = (text) => {
+    setText(status, text);
+    end.hidden = current === null;
+  };
+  const stop = () => {
+    current?.abort();
+    current = null;
+    say("");
+  };
+  const start = async (event) => {
+    event.preventDefault();
+    stop();
+    const own = new AbortController();
+    current = own;
+    say(`Listening to ${shown(pattern.value)} …`);
+    try {
+      // Who cannot keep up misses messages and is told how many.
+      await feed.read(`subscribe/${part(pattern.value)}?slow-consumer=drop-newest`, own.signal, heard);
+      if (current === own) stop();
+      say("The server has ended the feed.");
+    } catch (error) {
+      if (own.signal.aborted) return;
+      current = null;
+      say(error.message);
+    }
+  };
+  const heard = (kind, { subject, payload, base64, missed }) => {
+    const text = base64 ? Bytes.ofBase64(base64).shown : payload ?? "";
+    const [head, body] = kind === "gap" ? ["missed", `${count(missed)} messages`] : [shown(subject), text.length > PAYLOAD_LENGTH ? `${text.slice(0, PAYLOAD_LENGTH)}…` : text];
+    messages.prepend(h("div", { class: "entry" }, h("p", {}, head), h("pre", {}, body)));
+    while (messages.children.length > HEARD_MAX) messages.lastChild.remove();
+  };
+  const form = h("form", { class: "filters", onsubmit: start }, field("Pattern", pattern), h("button", { type: "submit", class: "primary" }, "Listen"), end, status);
+  return { element: h("div", {}, form, messages), stop };
 }

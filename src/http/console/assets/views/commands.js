@@ -1,7 +1,7 @@
 // A box to run any command, with completion from the server's own table of commands.
 
-import { command, Refused } from "../api.js";
-import { confirm, h, setText, show } from "../dom.js";
+import { commandIn, Refused } from "../api.js";
+import { confirm, field, h, setText, show } from "../dom.js";
 import { Bytes } from "../format.js";
 import { spell, words } from "../replies.js";
 import { rows } from "../syntax.js";
@@ -25,6 +25,8 @@ export function open(content, parameters) {
     id: "command", type: "text", role: "combobox", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
     "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": "suggestions", "aria-describedby": "syntax keys",
   });
+  // Each command is a request of its own, so a SELECT would not last.
+  const database = h("input", { type: "number", min: "0", value: parameters.get("db") ?? "0", class: "database" });
   const list = h("ul", { id: "suggestions", role: "listbox", "aria-label": "Commands", hidden: true });
   const syntax = h("p", { id: "syntax", class: "syntax" });
   const log = h("div", { class: "log", role: "log", "aria-label": "Replies", tabindex: "0" });
@@ -32,7 +34,8 @@ export function open(content, parameters) {
     h("label", { for: "command" }, "Command"),
     h("div", { class: "row" }, h("div", { class: "combobox" }, input, list), h("button", { type: "submit", class: "primary" }, "Run")),
     syntax,
-    h("p", { id: "keys", class: "hint" }, "Tab or ↓ completes, ↑ brings back what was run before.  Commands for operators need the server's password."));
+    h("p", { id: "keys", class: "hint" }, "Tab or ↓ completes, ↑ brings back what was run before.  Commands for operators need the server's password."),
+    field("Database", database));
   show(content, form, log);
   replies.forEach((entry) => log.append(entry));
 
@@ -117,7 +120,7 @@ export function open(content, parameters) {
     place = history.length;
     input.value = "";
     suggest();
-    const { text, isError } = await answer(named);
+    const { text, isError } = await answer(Number(database.value) || 0, named);
     const entry = h("div", { class: "entry" }, h("p", { class: "asked" }, `> ${line}`), h("pre", { class: isError ? "error" : null }, text));
     replies.unshift(entry);
     if (replies.length > REPLIES_MAX) replies.pop().remove();
@@ -130,11 +133,11 @@ export function open(content, parameters) {
   return () => close();
 }
 
-async function answer(named) {
+async function answer(database, named) {
   if (named === null) return { text: "Invalid argument(s): a quote is not closed.", isError: true };
   try {
     const name = named[0] instanceof Bytes ? named[0].shown : named[0].toLowerCase();
-    const text = spell(await command(...named), name);
+    const text = spell(await commandIn(database, ...named), name);
     const isCut = text.length > REPLY_LENGTH_MAX;
     return { text: isCut ? `${text.slice(0, REPLY_LENGTH_MAX)}\n… (cut)` : text, isError: false };
   } catch (error) {
