@@ -21,7 +21,7 @@ const client = new Client(open);
 // A page of the server without a password, with its figures live.
 async function visit(hash, options) {
   const page = await browser.open(`${open}/${hash}`, options);
-  await page.says("Live");
+  await page.isIn("Live");
   return page;
 }
 
@@ -49,6 +49,7 @@ const JOBS = {
     await page.says("billing", "orders");
     await page.click("a", "orders");
     await page.says("Messages of orders", "order 1", "order 20");
+    assert.equal(await page.run(() => document.activeElement.textContent), "Messages of orders");
     await page.click("a", "Next");
     await page.says("order 30");
     await page.click("a", "Previous");
@@ -254,6 +255,8 @@ const JOBS = {
     await page.tabTo("user:1");
     await page.press("Enter");
     await page.says("Lives on for 59 min");
+    await until(() => page.run(() => document.activeElement.textContent === "user:1" && document.activeElement.tagName === "H2"), "the key is not in focus");
+    assert.ok(await page.run(() => location.hash.includes("key=757365723a31")));
     await page.tabTo("Delete the key …");
     await page.press("Enter");
     await page.says("Delete user:1 with its value?");
@@ -304,7 +307,8 @@ const JOBS = {
     });
     await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     const page = await browser.open(`http://127.0.0.1:${proxy.address().port}/quartet/#/cache`);
-    await page.says("Live", "cart:7");
+    await page.isIn("Live");
+    await page.says("cart:7");
     proxy.closeAllConnections();
     proxy.close();
   },
@@ -320,7 +324,7 @@ const JOBS = {
     await sign("open");
     await page.says("The password is wrong.");
     await sign("sesame");
-    await page.says("Live");
+    await page.isIn("Live");
     // Whoever has the password is an operator.
     await page.fill("Command", "CONFIG GET maxmemory");
     await page.press("Enter");
@@ -331,7 +335,7 @@ const JOBS = {
     await page.says("This server has a password");
     // A password that is changed meanwhile is asked for anew.
     await sign("sesame");
-    await page.says("Live");
+    await page.isIn("Live");
     await new Client(locked, "sesame").run("CONFIG", "SET", "requirepass", "other");
     await page.fill("Command", "DBSIZE");
     await page.press("Enter");
@@ -341,11 +345,11 @@ const JOBS = {
 
   async the_figures_come_back_after_a_restart() {
     const page = await browser.open(`${restarted}/#/overview`);
-    await page.says("Live");
+    await page.isIn("Live");
     console.log("stop");
-    await page.says("Reconnecting …");
+    await page.isIn("Reconnecting …");
     console.log("start");
-    await page.says("Live");
+    await page.isIn("Live");
     await until(() => page.run(() => document.querySelectorAll(".chart .line[d*='L']").length >= 1), "the charts are not drawn again");
   },
 };

@@ -23,7 +23,6 @@ const loginError = document.getElementById("login-error");
 const leave = document.getElementById("leave");
 
 let end = null;
-let shownName = null;
 
 // The view and the parameters that the address names: `#/cache?key=61`.
 function wanted() {
@@ -49,9 +48,8 @@ function open(isFirst) {
   const content = h("div", { class: `view ${name}` });
   show(main, heading, content);
   end = view.open(content, parameters);
-  // A screen reader begins with the new view, unless that has a better place; at the first one it begins with the page.
-  if (!isFirst && shownName !== name && !content.contains(document.activeElement)) heading.focus();
-  shownName = name;
+  // A screen reader goes on with the new view, or with the part of it that was asked for; at first it begins with the page.
+  if (!isFirst && !content.contains(document.activeElement)) (content.querySelector("[data-begin]") ?? heading).focus();
 }
 
 function begin() {

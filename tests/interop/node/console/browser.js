@@ -133,6 +133,11 @@ class Page {
     }
   }
 
+  // Waits until the console has this state: `Live`, or `Reconnecting …`.
+  isIn(state) {
+    return until(() => this.run((wanted) => document.getElementById("state")?.textContent === wanted, state).catch(() => false), `the console is not ${state}`);
+  }
+
   go(hash) {
     return this.run((wanted) => { location.hash = wanted; }, hash);
   }

@@ -58,7 +58,7 @@ export function open(content, parameters) {
   const ends = [
     refresh(({ broker, server }) => [broker.subscriptions, broker.messages_in, broker.slow_consumers, JSON.stringify(server.connections)].join(), read),
     watch(({ broker }) => {
-      setText(summary, `${count(broker.subscriptions)} subscriptions, those of consoles among them; ${count(broker.slow_consumers)} times a consumer was too slow, ${count(broker.messages_missed)} messages missed; ${bytes(broker.waiting_bytes)} waiting.`);
+      setText(summary, `${count(broker.subscriptions)} ${broker.subscriptions === 1 ? "subscription" : "subscriptions"}, those of consoles among them; ${count(broker.slow_consumers)} times a consumer was too slow, ${count(broker.messages_missed)} messages missed; ${bytes(broker.waiting_bytes)} waiting.`);
       inwards.update(rates(picks[0]), rate);
       outwards.update(rates(picks[1]), rate);
       setText(inNow, rate(rateNow(picks[0])));

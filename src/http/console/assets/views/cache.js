@@ -26,6 +26,7 @@ export function open(content, parameters) {
   const more = h("button", { type: "button", onclick: () => load(true) }, "Next page");
   const detail = h("div", { class: "detail" });
   let cursor = "0";
+  let chosen = parameters.has("key") ? Bytes.ofHex(parameters.get("key")) : null;
   // The search that was begun last: the answer of one before it comes too late.
   let search = 0;
 
@@ -79,7 +80,8 @@ export function open(content, parameters) {
   function draw(keys, known) {
     const rows = keys.map((key, place) => {
       const [type, left] = known[place];
-      const link = h("a", { href: address(key), class: "key" }, key.shown === "" ? "(empty name)" : key.shown);
+      const isChosen = key.hex === chosen?.hex;
+      const link = h("a", { href: address(key), class: "key", "aria-current": isChosen ? "true" : null, onclick: (event) => choose(event, key) }, key.shown === "" ? "(empty name)" : key.shown);
       return [link, type instanceof Bytes ? type.shown : "–", left >= 0 ? millis(left) : left === -1 ? "none" : "gone"];
     });
     show(found, table("Keys", ["Key", "Type", "#Lives on for"], rows, "No key fits."));
@@ -90,6 +92,19 @@ export function open(content, parameters) {
     return `#/cache?${query}`;
   }
 
+  // Shows a key beside the page of keys, which stays.
+  async function choose(event, key) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    chosen = key;
+    history.pushState(null, "", address(key));
+    for (const link of found.querySelectorAll("a")) link.removeAttribute("aria-current");
+    event.currentTarget.setAttribute("aria-current", "true");
+    await openValue(detail, number(), key, remove);
+    // On a phone it is below the keys.
+    detail.querySelector("h2")?.focus();
+  }
+
   // Takes the chosen key away, and shows the rest again.
   async function remove(key) {
     if (!(await confirm(`Delete ${key.shown} with its value?`, "Delete"))) return;
@@ -98,8 +113,7 @@ export function open(content, parameters) {
     load(false);
   }
 
-  const chosen = parameters.get("key");
-  if (chosen !== null) openValue(detail, number(), Bytes.ofHex(chosen), remove);
+  if (chosen !== null) openValue(detail, number(), chosen, remove);
   else show(detail, h("p", { class: "hint" }, "Choose a key to see its value."));
   load(false);
 

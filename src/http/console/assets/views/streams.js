@@ -45,7 +45,7 @@ async function browse(place, stream, from, subject) {
     event.preventDefault();
     location.hash = address(stream, start.value, filter.value);
   } }, field("From", start, "A sequence, a time, or “first”"), field("Subject", filter), h("button", { type: "submit", class: "primary" }, "Show"));
-  show(place, h("h2", { class: "bytes" }, `Messages of ${shown(stream)}`), form, list);
+  show(place, h("h2", { class: "bytes", tabindex: "-1", "data-begin": true }, `Messages of ${shown(stream)}`), form, list);
   try {
     const query = new URLSearchParams({ from, limit: PAGE });
     if (subject !== "") query.append("subject", subject);

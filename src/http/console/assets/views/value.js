@@ -72,7 +72,7 @@ export async function openValue(place, database, key, remove) {
   const facts = [type.shown, encoding?.shown, typeof memory === "number" ? bytes(memory) : null].filter(Boolean).join(", ");
   const value = h("div", {});
   show(place,
-    h("h2", { class: "key" }, key.shown === "" ? "(empty name)" : key.shown),
+    h("h2", { class: "key", tabindex: "-1" }, key.shown === "" ? "(empty name)" : key.shown),
     h("p", { class: "hint" }, facts),
     lifetime(key, left, run, again), message, value,
     h("div", { class: "row" }, h("button", { type: "button", class: "danger", onclick: () => remove(key) }, "Delete the key …")));
