@@ -132,10 +132,11 @@ impl Statistics {
 
     /// The keys that are refused most, the worst first, each with an upper bound of its refusals.
     pub fn top(&self, most: usize) -> Vec<(Box<[u8]>, u64)> {
-        let mut top = self.offenders.lock().0.clone();
+        let offenders = self.offenders.lock();
+        let mut top: Vec<_> = offenders.0.iter().collect();
         top.sort_by(|one, other| (Reverse(one.1), &one.0).cmp(&(Reverse(other.1), &other.0)));
-        top.truncate(most);
-        top
+        // Keys may be long, so only those that were asked for are copied.
+        top.into_iter().take(most).cloned().collect()
     }
 }
 

@@ -129,6 +129,35 @@ fn the_figures_of_all_services_come_by_themselves() {
 }
 
 #[test]
+fn an_event_of_figures_stays_short_whatever_there_is() {
+    /// As in the server, and half of what may wait for a feed.
+    const POLICIES_MAX: usize = 32;
+    const EVENT_LENGTH_MAX: usize = 128 * 1024;
+    let server = Server::quartet(&["--http-port", "0"]);
+    let mut other = Http::connect(server.http_address());
+    for policy in 0..=POLICIES_MAX {
+        let definition = br#"{"limits": [{"algorithm": "gcra", "limit": 1, "period_ms": 60000}]}"#;
+        assert_eq!(other.ask("PUT", &format!("/policies/a{policy}"), &[], definition).status, 204);
+        for key in 0..6 {
+            let key = format!("{}{key}", "\u{1}".repeat(100));
+            let check = serde_json::json!({ "policy": format!("a{policy}"), "key": key, "cost": 2 });
+            let checks = serde_json::json!({ "checks": [check] }).to_string();
+            assert_eq!(other.ask("POST", "/check", &[], checks.as_bytes()).status, 429);
+        }
+    }
+    let mut http = Http::connect(server.http_address());
+    http.write(b"GET /figures HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let event = next(&mut http);
+    let policies = event["limits"]["by_policy"].as_array().expect("they are listed");
+    assert_eq!(policies.len(), POLICIES_MAX);
+    for policy in policies {
+        let top = policy["top"].as_array().expect("they are listed");
+        assert!(top.len() == 5 && top.iter().all(|one| one["is_cut"] == true), "{policy}");
+    }
+    assert!(event.to_string().len() < EVENT_LENGTH_MAX, "{}", event.to_string().len());
+}
+
+#[test]
 fn only_so_many_watch_the_figures() {
     /// As in the server.
     const WATCHERS_MAX: usize = 256;

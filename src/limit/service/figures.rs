@@ -7,13 +7,13 @@ use crate::http::endpoint::text_or_base64;
 use crate::limit::policy::Policy;
 
 /// Policies that are shown one by one, the first by name.
-const POLICIES_MAX: usize = 64;
+const POLICIES_MAX: usize = 32;
 
 /// Keys that are named of each policy.
 const TOP_MAX: usize = 5;
 
-/// Bytes of a key that are shown.  `GET /policies/{name}/top` has whole keys.
-const KEY_BYTES_MAX: usize = 128;
+/// Bytes of a key that are shown: a byte takes up to six in JSON, and an event has to fit the feed.  `GET /policies/{name}/top` has whole keys.
+const KEY_BYTES_MAX: usize = 64;
 
 pub(super) fn figures(services: &Services) -> Value {
     let policies = services.limits.policies.list();

@@ -9,7 +9,7 @@ use crate::stream::{ConsumerFigures, StreamFigures};
 const STREAMS_MAX: usize = 64;
 
 /// Consumers that are shown of all streams together.
-const CONSUMERS_MAX: usize = 256;
+const CONSUMERS_MAX: usize = 128;
 
 pub(super) fn figures(services: &Services) -> Value {
     let (figures, counted) = (services.streams.figures(), services.streams.counted());
