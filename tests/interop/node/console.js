@@ -38,11 +38,11 @@ const JOBS = {
     // The figures move by themselves.
     await until(() => page.run(() => document.querySelectorAll(".chart .line[d*='L']").length >= 5), "the charts have no lines");
     await page.go("#/cache");
-    await page.says("user:1", "cart:7", "\\xff\\x00\\xfe", "zset", "59 min", "keys, that is all");
+    await page.says("user:1", "cart:7", "\\xff\\x00\\xfe", "zset", "9 d 23 h", "keys, that is all");
     await page.go("#/locks");
     await page.says("worker-1", "orders", "invoices", "exclusive", "Who waits for whom", "1 refused for a deadlock", "ago worker-2 was refused");
     await page.go("#/limits");
-    await page.says("api", "ann", "3 per 1 min (gcra", "default");
+    await page.says("api", "ann", "3 per 1 h (gcra", "default");
     await page.go("#/broker");
     await page.says("orders.>", "subscriptions, those of", "Connections of the broker");
     await page.go("#/streams");
@@ -77,15 +77,15 @@ const JOBS = {
     const page = await visit("#/cache");
     await page.click("a", "greeting");
     await page.says("Has no time to live.");
-    await page.fill("Time to live in seconds", "500");
+    await page.fill("Time to live in seconds", "100000");
     await page.click("button", "Set");
-    await page.says("Lives on for 8 min");
+    await page.says("Lives on for 1 d 3 h");
     await page.fill("Value", "good morning");
     await page.click("button", "Save the value");
     await page.says("The value was saved.");
     assert.equal(await client.run("GET", "greeting"), "good morning");
     const left = await client.run("TTL", "greeting");
-    assert.ok(left > 400 && left <= 500, `${left}`);
+    assert.ok(left > 90_000 && left <= 100_000, `${left}`);
     await page.click("button", "Delete the key …");
     await page.says("Delete greeting with its value?");
     await page.click("dialog button", "Delete");
@@ -254,7 +254,7 @@ const JOBS = {
     await page.says("1 key, that is all.");
     await page.tabTo("user:1");
     await page.press("Enter");
-    await page.says("Lives on for 59 min");
+    await page.says("Lives on for 9 d 23 h");
     await until(() => page.run(() => document.activeElement.textContent === "user:1" && document.activeElement.tagName === "H2"), "the key is not in focus");
     assert.ok(await page.run(() => location.hash.includes("key=757365723a31")));
     await page.tabTo("Delete the key …");
@@ -269,7 +269,7 @@ const JOBS = {
     const page = await visit("", { width: 360, height: 740, isPhone: true });
     for (const view of VIEWS) {
       await page.go(`#/${view}`);
-      await page.says({ overview: "Hit ratio", cache: "cart:7", locks: "worker-1", limits: "3 per 1 min", broker: "orders.>", streams: "billing", commands: "Command" }[view]);
+      await page.says({ overview: "Hit ratio", cache: "cart:7", locks: "worker-1", limits: "3 per 1 h", broker: "orders.>", streams: "billing", commands: "Command" }[view]);
       const [wide, screen] = await page.run(() => [document.documentElement.scrollWidth, window.innerWidth]);
       assert.equal(screen, 360, view);
       assert.ok(wide <= screen, `${view} is ${wide} wide`);
@@ -283,7 +283,7 @@ const JOBS = {
       await page.send("Runtime.evaluate", { expression: axe });
       for (const hash of [...VIEWS, "cache?key=636172743a37&db=0", "streams?stream=orders&from=1"]) {
         await page.go(`#/${hash}`);
-        await page.says({ overview: "Hit ratio", cache: "cart:7", locks: "worker-1", limits: "3 per 1 min", broker: "orders.>", streams: "billing", commands: "Command" }[hash.split("?")[0]]);
+        await page.says({ overview: "Hit ratio", cache: "cart:7", locks: "worker-1", limits: "3 per 1 h", broker: "orders.>", streams: "billing", commands: "Command" }[hash.split("?")[0]]);
         const found = await page.run(async () => {
           const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
           return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`).join("; ")}`);

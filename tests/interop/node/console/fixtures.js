@@ -30,12 +30,12 @@ export class Client {
 // Fills a server.  Returns requests that go on waiting.
 export async function fill(client) {
   for (const words of [
-    ["SET", "user:1", "Ann", "EX", 3600], ["SET", "greeting", "hello"], ["SET", MARKUP, MARKUP],
+    ["SET", "user:1", "Ann", "EX", 864_000], ["SET", "greeting", "hello"], ["SET", MARKUP, MARKUP],
     ["SET", { base64: "/wD+" }, { base64: "AP8=" }],
     ["HSET", "cart:7", "apples", 3, "pears", 4], ["RPUSH", "jobs", "first", "second", "third"],
     ["SADD", "colours", "red", "green"], ["ZADD", "scores", 10, "ann", 7.5, "ben"],
   ]) await client.run(...words);
-  await client.send("PUT", "policies/api", { limits: [{ algorithm: "gcra", limit: 3, period_ms: 60_000 }] });
+  await client.send("PUT", "policies/api", { limits: [{ algorithm: "gcra", limit: 3, period_ms: 3_600_000 }] });
   for (const key of ["ann", "ann", "ann", "ann", "ann", MARKUP, MARKUP, MARKUP, MARKUP]) {
     await client.send("POST", "check", { checks: [{ policy: "api", key, cost: 1 }] });
   }
