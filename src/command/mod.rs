@@ -17,6 +17,7 @@ mod help;
 mod key_block;
 mod key_waiters;
 mod monitors;
+mod parts;
 mod secrets;
 mod services;
 pub mod syntax;
@@ -34,6 +35,7 @@ pub use held::{HeldReply, Promise};
 pub use key_block::{KeyAction, KeyAnswer};
 pub use key_waiters::{FURTHER_KEYS_MAX, KeyWait, KeyWaiters, PlacedKey, Servable, Served, TooMany};
 pub use monitors::Monitors;
+pub use parts::Parts;
 pub use secrets::{REDACTED, ShownArguments};
 pub use services::{CLOSED_PAUSE, Services};
 pub use table::{CommandTable, Row};
@@ -287,6 +289,8 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: Keys,
+    /// Where the parts are that it looks for in the value of its first key.
+    pub parts: Parts,
     /// Hides the arguments of a request that others may not see; the slow log and MONITOR show the rest.
     pub hide_secrets: fn(&mut ShownArguments<'_>),
     /// Finds the keys of a request that are not among its arguments: the policies of the limiter name them.
@@ -310,6 +314,7 @@ impl Command {
         group: Group::Generic,
         flags: Flags::empty(),
         keys: Keys::NONE,
+        parts: Parts::NONE,
         hide_secrets: |_| (),
         find_keys: None,
         needs_store: |_| true,

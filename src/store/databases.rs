@@ -231,6 +231,14 @@ impl Store {
         }
     }
 
+    /// Brings parts of a key's value closer, up to [`PARTS_MAX`](super::PARTS_MAX) of them, once its entry is; not if another thread holds the
+    /// shard.
+    pub fn prefetch_parts(&self, id: ShardId, key: &Key<'_>, parts: &[&[u8]]) {
+        if let Some(shard) = self.try_lock(id) {
+            shard.prefetch_parts(key, parts);
+        }
+    }
+
     fn try_lock(&self, id: ShardId) -> Option<MutexGuard<'_, Shard>> {
         self.databases[id.database as usize].get()?[id.shard as usize].shard.try_lock()
     }

@@ -40,6 +40,9 @@ pub(super) fn bucket_for(hash: u64, bucket_count: usize) -> usize {
     if index < bucket_count { index } else { index & (mask >> 1) }
 }
 
+/// Bytes that the processor fetches together.
+pub(super) const LINE: usize = 64;
+
 /// Asks the processor to bring the line at `address` closer.  Any address will do: a wrong one costs nothing.
 pub(super) fn prefetch(address: usize) {
     #[cfg(target_arch = "x86_64")]

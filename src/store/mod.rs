@@ -60,7 +60,8 @@ pub use keyspace::{HeldForLong, Keyspace, Reads};
 pub use lifetime::{Lifetime, LifetimeBounds};
 pub use long_holds::{Hold, LongHolds};
 pub use object::{
-    Bound, Element, Hash, List, ListLimits, Object, Packed, PackedKind, Part, Parts, Set, Side, SortedSet,
+    Bound, Element, Hash, List, ListLimits, Object, PARTS_MAX, Packed, PackedKind, Part, Parts, Set, Side,
+    SortedSet,
 };
 pub use objects::{
     HashLimits, HashWriter, ListWriter, SetLimits, SetWriter, SortedSetLimits, SortedSetWriter,

@@ -449,6 +449,14 @@ impl Shard {
         self.entries.prefetch_entry(hash);
     }
 
+    /// Brings parts of a key's value closer.
+    pub fn prefetch_parts(&self, key: &Key<'_>, parts: &[&[u8]]) {
+        let found = self.entries.find(key.hash, key.bytes);
+        if let Some(object) = found.and_then(|(_, entry)| entry.object()) {
+            object.prefetch(parts);
+        }
+    }
+
     fn holds(&self, key: &Key<'_>) -> bool {
         self.entries.find(key.hash, key.bytes).is_some()
     }

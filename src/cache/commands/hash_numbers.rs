@@ -4,7 +4,7 @@ use quartet_protocol::resp::number::{integer_text, parse_integer};
 
 use super::hashes::{WRITES, require_room, write_hash};
 use super::long_double::{LongDouble, Spelled};
-use crate::command::{Call, Command, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Handler, KeyAccess, Keys, Parts};
 use crate::refusal::Refusal;
 
 /// The family's rows.
@@ -14,6 +14,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field increment",
         summary: "Increments the integer value of a field in a hash by a number. Uses 0 as initial value if the \
                   field doesn't exist.",
+        parts: Parts::ONE,
         handler: Handler::Data(hincrby),
         ..COUNTS
     },
@@ -23,6 +24,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Increments the floating point value of a field by a number. Uses 0 as initial value if the field \
                   doesn't exist.",
         since: "2.6.0",
+        parts: Parts::ONE,
         handler: Handler::Data(hincrbyfloat),
         ..COUNTS
     },

@@ -3,7 +3,7 @@
 use quartet_protocol::resp::Output;
 use quartet_protocol::resp::number::parse_integer;
 
-use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys, Parts};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Hash, HashLimits, HashWriter, Key, Part};
 
@@ -16,6 +16,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the command is \
                      called with multiple field/value pairs.",
         keys: Keys::first(KeyAccess::ReadWriteUpdate),
+        parts: Parts::FIRST_OF_PAIRS,
         handler: Handler::Data(hset),
         ..WRITES
     },
@@ -25,6 +26,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Sets the values of multiple fields.",
         complexity: "O(N) where N is the number of fields being set.",
         keys: Keys::first(KeyAccess::ReadWriteUpdate),
+        parts: Parts::FIRST_OF_PAIRS,
         handler: Handler::Data(hmset),
         ..WRITES
     },
@@ -33,6 +35,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field value",
         summary: "Sets the value of a field in a hash only when the field doesn't exist.",
         keys: Keys::first(KeyAccess::ReadWriteInsert),
+        parts: Parts::ONE,
         handler: Handler::Data(hsetnx),
         ..WRITES
     },
@@ -41,6 +44,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field",
         summary: "Returns the value of a field in a hash.",
         keys: Keys::first(KeyAccess::ReadAccess),
+        parts: Parts::ONE,
         handler: Handler::Data(hget),
         ..READS
     },
@@ -50,6 +54,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the values of all fields in a hash.",
         complexity: "O(N) where N is the number of fields being requested.",
         keys: Keys::first(KeyAccess::ReadAccess),
+        parts: Parts::ALL,
         handler: Handler::Data(hmget),
         ..READS
     },
@@ -64,6 +69,7 @@ pub const COMMANDS: &[Command] = &[
         name: "hexists",
         syntax: "key field",
         summary: "Determines whether a field exists in a hash.",
+        parts: Parts::ONE,
         handler: Handler::Data(hexists),
         ..READS
     },
@@ -72,6 +78,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field",
         summary: "Returns the length of the value of a field.",
         since: "3.2.0",
+        parts: Parts::ONE,
         handler: Handler::Data(hstrlen),
         ..READS
     },
@@ -103,6 +110,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of fields to be removed.",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteDelete),
+        parts: Parts::ALL,
         handler: Handler::Data(hdel),
         ..HASH
     },

@@ -3,7 +3,7 @@
 
 use quartet_protocol::resp::Output;
 
-use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys, Parts};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Key, Set, SetLimits, SetWriter};
 
@@ -17,6 +17,7 @@ pub const COMMANDS: &[Command] = &[
                      arguments.",
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteInsert),
+        parts: Parts::ALL,
         handler: Handler::Data(sadd),
         ..SET
     },
@@ -27,6 +28,7 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of members to be removed.",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteDelete),
+        parts: Parts::ALL,
         handler: Handler::Data(srem),
         ..SET
     },
@@ -50,6 +52,7 @@ pub const COMMANDS: &[Command] = &[
         name: "sismember",
         syntax: "key member",
         summary: "Determines whether a member belongs to a set.",
+        parts: Parts::ONE,
         handler: Handler::Data(sismember),
         ..READS
     },
@@ -59,6 +62,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Determines whether multiple members belong to a set.",
         complexity: "O(N) where N is the number of elements being checked for membership",
         since: "6.2.0",
+        parts: Parts::ALL,
         handler: Handler::Data(smismember),
         ..READS
     },

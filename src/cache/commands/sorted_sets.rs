@@ -5,7 +5,7 @@ use quartet_protocol::resp::number::parse_integer;
 use quartet_protocol::resp::{Arguments, Output, Version};
 
 use super::sorted_set_bounds::parse_double;
-use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys};
+use crate::command::{Call, Command, Flags, Group, Handler, KeyAccess, Keys, Parts};
 use crate::refusal::Refusal;
 use crate::store::{EntryRef, Key, SortedSet, SortedSetLimits, SortedSetWriter};
 
@@ -18,6 +18,7 @@ pub const COMMANDS: &[Command] = &[
                   exist.",
         complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted set.",
         keys: Keys::first(KeyAccess::ReadWriteUpdate),
+        parts: Parts::SECOND_OF_PAIRS,
         handler: Handler::Data(zadd),
         ..WRITES
     },
@@ -27,6 +28,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Increments the score of a member in a sorted set.",
         complexity: "O(log(N)) where N is the number of elements in the sorted set.",
         keys: Keys::first(KeyAccess::ReadWriteAccessUpdate),
+        parts: Parts::SECOND_OF_PAIRS,
         handler: Handler::Data(zincrby),
         ..WRITES
     },
@@ -34,6 +36,7 @@ pub const COMMANDS: &[Command] = &[
         name: "zscore",
         syntax: "key member",
         summary: "Returns the score of a member in a sorted set.",
+        parts: Parts::ONE,
         handler: Handler::Data(zscore),
         ..READS
     },
@@ -43,6 +46,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the score of one or more members in a sorted set.",
         complexity: "O(N) where N is the number of members being requested.",
         since: "6.2.0",
+        parts: Parts::ALL,
         handler: Handler::Data(zmscore),
         ..READS
     },
@@ -60,6 +64,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the index of a member in a sorted set ordered by ascending scores.",
         complexity: "O(log(N))",
         since: "2.0.0",
+        parts: Parts::ONE,
         handler: Handler::Data(|call| zrank(call, false)),
         ..READS
     },
@@ -69,6 +74,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Returns the index of a member in a sorted set ordered by descending scores.",
         complexity: "O(log(N))",
         since: "2.0.0",
+        parts: Parts::ONE,
         handler: Handler::Data(|call| zrank(call, true)),
         ..READS
     },
@@ -80,6 +86,7 @@ pub const COMMANDS: &[Command] = &[
                      to be removed.",
         flags: Flags::WRITE.union(Flags::FAST),
         keys: Keys::first(KeyAccess::ReadWriteDelete),
+        parts: Parts::ALL,
         handler: Handler::Data(zrem),
         ..SORTED_SET
     },

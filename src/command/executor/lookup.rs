@@ -4,9 +4,9 @@ use quartet_protocol::resp::{Arguments, Batch};
 use smallvec::SmallVec;
 
 use super::{BATCH_LIMIT, unknown};
-use crate::command::{Row, Services};
+use crate::command::{Parts, Row, Services};
 use crate::refusal::Refusal;
-use crate::store::{ShardId, Store};
+use crate::store::{Key, PARTS_MAX, ShardId, Store};
 
 /// The facts about a request before it runs.
 #[derive(Clone, Copy)]
@@ -81,6 +81,32 @@ pub(super) fn find_batch<'s>(
 pub(super) fn prefetch(store: &Store, keys: impl Iterator<Item = FoundKey> + Clone) {
     keys.clone().for_each(|key| store.prefetch_bucket(key.shard, key.hash));
     keys.for_each(|key| store.prefetch_entry(key.shard, key.hash));
+}
+
+/// Asks for the parts of one value that the requests from `first` on look for, as far as they name the same key one after the
+/// other, and returns the number of the request behind them.
+pub(super) fn prefetch_parts(
+    store: &Store,
+    batch: &Batch,
+    buffer: &[u8],
+    all: &[Found<'_>],
+    first: usize,
+) -> usize {
+    let parts_of = |found: &Found<'_>| found.row.map_or(Parts::NONE, |row| row.command.parts);
+    let Some(key) = all[first].key.filter(|_| !parts_of(&all[first]).are_none()) else { return first + 1 };
+    let is_alike = |found: &&Found<'_>| {
+        !parts_of(found).are_none() && found.key.is_some_and(|other| other.hash == key.hash)
+    };
+    let end = first + all[first..].iter().take_while(is_alike).count();
+    let of_request = |index: usize| parts_of(&all[index]).of(batch.arguments(index, buffer));
+    let parts: SmallVec<[&[u8]; PARTS_MAX]> = (first..end).flat_map(of_request).take(PARTS_MAX).collect();
+    // A single one is no sooner there for being asked for.
+    if parts.len() > 1
+        && let Some(bytes) = batch.arguments(first, buffer).get(1)
+    {
+        store.prefetch_parts(key.shard, &Key { bytes, hash: key.hash }, &parts);
+    }
+    end
 }
 
 /// The row of a request, if the request has as many arguments as the command takes.

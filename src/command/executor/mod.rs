@@ -221,8 +221,11 @@ impl Executor {
         let (gate, mut keyspace) = batch::enter(services, workspace, caller.leaves_traces);
         let mut batch =
             BatchExecutor::new(services, (gate, &mut keyspace), workspace, (caller, Some(client)), output);
-        let mut done = 0;
+        let (mut done, mut asked_for) = (0, 0);
         while done < requests.len() && batch.flow() == Flow::Continue && batch.output_length() < OUTPUT_MAX {
+            if done == asked_for {
+                asked_for = lookup::prefetch_parts(&services.store, requests, buffer, &found, done);
+            }
             batch.run(requests.arguments(done, buffer), &found[done]);
             done += 1;
         }

@@ -14,14 +14,11 @@ mod table;
 pub use entry::{Deadline, Entry, EntryRef, INLINE_VALUE_MAX};
 pub(super) use table::Position;
 
-use crate::store::hash::{KeyHasher, prefetch};
+use crate::store::hash::{KeyHasher, LINE, prefetch};
 use entry::UNINDEXED;
 use expiry::ExpiryIndex;
 use std::ptr::NonNull;
 use table::Table;
-
-/// Bytes of a line of the processor's cache.
-const LINE: usize = 64;
 
 /// See the head of the file.  Dropping it frees the entries.
 #[derive(Default)]

@@ -5,7 +5,7 @@
 //! A bucket is a line of the processor's cache with seven slots, and continues in an overflow bucket if it is full.
 
 use crate::store::chunks::{Chunks, length_of_piece};
-use crate::store::hash::bucket_for;
+use crate::store::hash::{bucket_for, prefetch};
 
 /// Slots in a bucket.
 const SLOTS: usize = 7;
@@ -72,6 +72,13 @@ impl MemberTable {
             let slots = bucket.hashes.iter().zip(&bucket.places).take(bucket.used as usize);
             slots.filter(move |(other, _)| **other == hash).map(|(_, place)| *place)
         })
+    }
+
+    /// Brings the bucket of a hash closer.
+    pub(in crate::store) fn prefetch(&self, hash: u32) {
+        if self.length > 0 {
+            prefetch((&raw const self.homes[self.home(hash)]).addr());
+        }
     }
 
     /// Adds a member.

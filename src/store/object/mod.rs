@@ -35,6 +35,9 @@ pub(super) use sorted_set::{LENGTH_MAX as SORTED_SET_LENGTH_MAX, ScoreTree};
 
 use crate::store::value::{Deadline, ValueType, WrongType};
 
+/// The most parts of a value whose memory is asked for at once.  More would push out what was asked for first.
+pub const PARTS_MAX: usize = 32;
+
 /// A value with parts in either form.
 #[derive(Clone, Copy)]
 pub enum Parts<'p> {
@@ -173,6 +176,17 @@ impl Object {
             Object::SortedSet(tree) => size_of::<ScoreTree>() + tree.memory(),
         };
         size_of::<Object>() + parts
+    }
+
+    /// Brings the memory closer that these fields or members are found by, up to [`PARTS_MAX`] of them.
+    pub(super) fn prefetch(&self, parts: &[&[u8]]) {
+        match self {
+            Object::Hash(table) => table.prefetch(parts),
+            Object::ExpiringHash(hash) => hash.values().prefetch(parts),
+            Object::List(_) => {}
+            Object::Set(table) => table.prefetch(parts),
+            Object::SortedSet(tree) => tree.prefetch(parts),
+        }
     }
 
     /// Whether it has no parts.

@@ -9,7 +9,7 @@ use crate::random::Random;
 use crate::store::entries::{Deadline, Entry};
 use crate::store::hash::KeyHasher;
 use crate::store::lifetime::LifetimeBounds;
-use crate::store::object::{Hash, Object, PackedKind};
+use crate::store::object::{Hash, Object, PARTS_MAX, PackedKind};
 use crate::store::random_steps::steps;
 use crate::store::recency::{AccessContext, Recency};
 use crate::store::shard::{Key, Shard};
@@ -68,6 +68,11 @@ impl Pair {
         assert_eq!((&held, &scanned), (&self.model, &self.model));
         if let Some(Object::Hash(table)) = self.entry.view().object() {
             table.check();
+        }
+        // To ask for memory changes nothing, whether the fields are there or not.
+        if let Some(object) = self.entry.view().object() {
+            let fields: Vec<&[u8]> = self.model.keys().map(Vec::as_slice).chain([&b"none"[..]]).collect();
+            fields.chunks(PARTS_MAX).for_each(|fields| object.prefetch(fields));
         }
     }
 }

@@ -18,13 +18,20 @@ pub use list::ListWriter;
 pub use set::{SetLimits, SetWriter};
 pub use sorted_set::{SortedSetLimits, SortedSetWriter};
 
-use super::entries::Entry;
+use super::entries::{Entry, Position};
 use super::hash::KeyHasher;
 use super::lifetime::Lifetime;
 use super::object::PackedKind;
 use super::recency::AccessContext;
 use super::shard::{Key, Shard};
-use super::value::WrongType;
+use super::value::{ValueType, WrongType};
+
+/// A key that is there, as a write finds it.
+struct FoundParts {
+    position: Position,
+    value_type: ValueType,
+    recency: u32,
+}
 
 impl Shard {
     /// An entry for `key`, which is not put there, with a value with parts that `write` makes of a packed one without
@@ -60,7 +67,7 @@ impl Shard {
         access: &AccessContext,
         write: impl FnOnce(&mut Entry, &KeyHasher) -> (R, bool),
     ) -> Result<R, WrongType> {
-        if self.live_position(key, access).is_none() {
+        let Some(found) = self.find_parts(key, access) else {
             let deadline = access.lifetimes.written(Lifetime::Forever, None, access.now);
             let mut entry = Entry::new_packed(key.bytes, kind, deadline);
             let (result, _) = write(&mut entry, &self.hasher);
@@ -69,9 +76,8 @@ impl Shard {
                 self.insert(key, entry, access);
             }
             return Ok(result);
-        }
-        let written = self.change_parts(key, kind, access, write)?;
-        Ok(written.expect("the key was just found"))
+        };
+        self.change_found(key, found, kind, access, write)
     }
 
     /// The same of a key that is there; none if it is not, and nothing is written then.
@@ -85,8 +91,25 @@ impl Shard {
         access: &AccessContext,
         write: impl FnOnce(&mut Entry, &KeyHasher) -> (R, bool),
     ) -> Result<Option<R>, WrongType> {
+        let Some(found) = self.find_parts(key, access) else { return Ok(None) };
+        self.change_found(key, found, kind, access, write).map(Some)
+    }
+
+    fn find_parts(&mut self, key: &Key<'_>, access: &AccessContext) -> Option<FoundParts> {
         let found = self.live(key, access, |entry| (entry.value_type(), entry.recency()));
-        let Some((position, (value_type, recency))) = found else { return Ok(None) };
+        found.map(|(position, (value_type, recency))| FoundParts { position, value_type, recency })
+    }
+
+    /// The same of a key that was just found.
+    fn change_found<R>(
+        &mut self,
+        key: &Key<'_>,
+        found: FoundParts,
+        kind: PackedKind,
+        access: &AccessContext,
+        write: impl FnOnce(&mut Entry, &KeyHasher) -> (R, bool),
+    ) -> Result<R, WrongType> {
+        let FoundParts { position, value_type, recency } = found;
         self.note_access_after(position, recency, access);
         if value_type != kind.value_type() {
             return Err(WrongType);
@@ -103,7 +126,7 @@ impl Shard {
             let emptied = self.take_out(position, key.hash);
             self.discard(emptied);
         }
-        Ok(Some(result))
+        Ok(result)
     }
 }
 

@@ -8,7 +8,7 @@ use super::set::{SetLimits, SetWriter};
 use crate::random::Random;
 use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
-use crate::store::object::{Object, PackedKind, Set};
+use crate::store::object::{Object, PARTS_MAX, PackedKind, Set};
 use crate::store::random_steps::steps;
 
 /// A set in an entry of its own, and what it should hold.
@@ -59,6 +59,11 @@ impl Pair {
         set.visit_places(&(0..set.len()).collect::<Vec<_>>(), |member| {
             placed.insert(member.to_vec());
         });
+        // To ask for memory changes nothing, whether the members are there or not.
+        if let Some(object) = self.entry.view().object() {
+            let members: Vec<&[u8]> = self.model.iter().map(Vec::as_slice).chain([&b"none"[..]]).collect();
+            members.chunks(PARTS_MAX).for_each(|members| object.prefetch(members));
+        }
         let mut cursor = 0;
         loop {
             cursor = set.scan(cursor, 7, |member| {

@@ -8,7 +8,7 @@ use super::sorted_set::{SortedSetLimits, SortedSetWriter};
 use crate::random::Random;
 use crate::store::entries::Entry;
 use crate::store::hash::KeyHasher;
-use crate::store::object::{Bound, Object, PackedKind, SortedSet};
+use crate::store::object::{Bound, Object, PARTS_MAX, PackedKind, SortedSet};
 use crate::store::random_steps::steps;
 
 /// A sorted set in an entry of its own, and what it should hold.
@@ -75,6 +75,11 @@ impl Pair {
     fn assert_same(&self, random: &mut Random) {
         let (ordered, sorted_set) = (self.ordered(), self.sorted_set());
         assert_eq!(sorted_set.len(), ordered.len());
+        // To ask for memory changes nothing, whether the members are there or not.
+        if let Some(object) = self.entry.view().object() {
+            let members: Vec<&[u8]> = self.model.keys().map(Vec::as_slice).chain([&b"none"[..]]).collect();
+            members.chunks(PARTS_MAX).for_each(|members| object.prefetch(members));
+        }
         let start = random.below(ordered.len() + 1);
         let end = start + random.below(ordered.len() + 1 - start);
         for range in [0..ordered.len(), start..end] {

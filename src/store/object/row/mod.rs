@@ -11,8 +11,11 @@ mod page;
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
+use super::PARTS_MAX;
 use super::members::MemberTable;
-use crate::store::hash::KeyHasher;
+use crate::store::hash::{KeyHasher, prefetch};
 use page::{Item, Page, RECORDS, ShortItem};
 
 /// Pages in a piece of their list.
@@ -63,6 +66,17 @@ impl<const ITEMS: usize> Row<ITEMS> {
         self.find_hashed(self.hash(first), first)
     }
 
+    /// Brings the records with these first items closer.  Each step reads what the one before has asked for, of all of them.
+    pub(super) fn prefetch(&self, firsts: &[&[u8]]) {
+        let hashes: SmallVec<[u32; PARTS_MAX]> = firsts.iter().map(|first| self.hash(first)).collect();
+        hashes.iter().for_each(|&hash| self.table.prefetch(hash));
+        let places = hashes.iter().filter_map(|&hash| self.table.places(hash).next());
+        let places: SmallVec<[usize; PARTS_MAX]> = places.map(|place| place as usize).collect();
+        places.iter().for_each(|place| prefetch((&raw const *self.page(place / RECORDS)).addr()));
+        places.iter().for_each(|place| self.page(place / RECORDS).prefetch());
+        places.iter().for_each(|place| self.page(place / RECORDS).prefetch_items(place % RECORDS * ITEMS));
+    }
+
     /// An item of the record at a place.
     pub(super) fn item(&self, place: usize, item: usize) -> &[u8] {
         debug_assert!(place < self.length && item < ITEMS);
@@ -110,6 +124,10 @@ impl<const ITEMS: usize> Row<ITEMS> {
     /// Replaces an item, which is not the first, of the record at a place.
     pub(super) fn overwrite(&mut self, place: usize, item: usize, bytes: &[u8]) {
         debug_assert!(place < self.length && (1..ITEMS).contains(&item));
+        let page = &mut self.pages[place / RECORDS / PIECE][place / RECORDS % PIECE];
+        if page.overwrite(place % RECORDS * ITEMS + item, bytes) {
+            return;
+        }
         self.change(place / RECORDS, |page| page.put(place % RECORDS * ITEMS + item, Item::new(bytes)));
     }
 

@@ -11,6 +11,7 @@
 //! allocations of their own, so no change of a page moves many bytes.  An item that was not put there is empty.
 
 use crate::allocator::block_size;
+use crate::store::hash::{LINE, prefetch};
 use crate::store::object::room::{block_of, give_back, reserve};
 
 /// Records of a page.  With items of 16, 24 or 32 bytes and their lengths they nearly fill one of the allocator's blocks.
@@ -69,6 +70,20 @@ impl<const ITEMS: usize> Page<ITEMS> {
         self.item_from(self.start(at), at).0
     }
 
+    /// Brings the lengths closer.
+    pub(super) fn prefetch(&self) {
+        let start = self.bytes.as_ptr().addr();
+        prefetch(start);
+        prefetch(start + Self::HEAD - 1);
+    }
+
+    /// Brings the item at a place closer, and what lies behind it: the rest of a record.
+    pub(super) fn prefetch_items(&self, at: usize) {
+        let start = self.bytes.as_ptr().addr() + self.start(at);
+        prefetch(start);
+        prefetch(start + LINE);
+    }
+
     /// The items in their order, the empty ones too.
     pub(super) fn items(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = Self::HEAD;
@@ -93,6 +108,18 @@ impl<const ITEMS: usize> Page<ITEMS> {
                 self.splice(at, LONG, &number.to_le_bytes());
             }
         }
+    }
+
+    /// Puts a short item in the place of one as long, without a look at the rest of the page; false if it is not.
+    #[inline]
+    pub(super) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
+        let length = self.bytes[at];
+        if length == LONG || usize::from(length) != bytes.len() {
+            return false;
+        }
+        let start = self.start(at);
+        self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        true
     }
 
     /// Takes an item out, so that an empty one stays.  A short one is copied to `room`.
@@ -212,7 +239,11 @@ mod tests {
             for (number, (puts, at, length)) in steps.into_iter().enumerate() {
                 if puts {
                     let item = vec![number as u8; if number % 3 == 0 { length } else { length % 20 }];
-                    page.put(at, Item::new(&item));
+                    let is_as_long = item.len() < usize::from(LONG) && item.len() == model[at].len();
+                    prop_assert_eq!(page.overwrite(at, &item), is_as_long);
+                    if !is_as_long {
+                        page.put(at, Item::new(&item));
+                    }
                     model[at] = item;
                 } else {
                     let mut room = ShortItem::new();

@@ -25,6 +25,11 @@ impl SetTable {
         self.row.memory()
     }
 
+    /// Brings these members closer.
+    pub(in crate::store) fn prefetch(&self, members: &[&[u8]]) {
+        self.row.prefetch(members);
+    }
+
     /// Whether it has a member.
     pub(in crate::store) fn contains(&self, member: &[u8]) -> bool {
         self.row.find(member).is_some()

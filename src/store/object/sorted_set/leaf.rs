@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::bound::Bound;
+use crate::store::hash::prefetch;
 use crate::store::object::page::Page;
 use crate::store::object::room::{block_of, copied, give_back, reserve};
 
@@ -42,6 +43,12 @@ impl Leaf {
     /// Bytes of memory with those of this value itself.
     pub(super) fn memory(&self) -> usize {
         size_of::<Leaf>() + block_of(&self.scores) + self.page.memory()
+    }
+
+    /// Brings what a member is found by closer, and its scores.
+    pub(super) fn prefetch(&self) {
+        prefetch(self.scores.as_ptr().addr());
+        self.page.prefetch();
     }
 
     /// The members from a place on, with their scores.
