@@ -29,6 +29,15 @@ impl Block {
         Block { bytes: copied(elements, 0, 0), start: 0, count: count as u32 }
     }
 
+    /// An empty block with room for so many bytes, to which elements are added at one end.
+    pub(in crate::store) fn with_room(side: Side, room: usize) -> Block {
+        let mut bytes = Vec::with_capacity(block_size(room));
+        if side == Side::Left {
+            bytes.resize(bytes.capacity(), 0);
+        }
+        Block { start: bytes.len() as u32, bytes, count: 0 }
+    }
+
     /// Number of elements.
     pub(in crate::store) fn count(&self) -> usize {
         self.count as usize

@@ -11,6 +11,10 @@ use super::element::{self, Element, Encoded};
 use super::limits::ListLimits;
 use super::side::Side;
 
+/// From so many blocks on, a new one at an end gets the room that its neighbour needed.  Shorter lists would waste too much by
+/// that, and have their last block grow in steps.
+const ROOMY_MIN: usize = 8;
+
 /// See the head of the file.
 #[derive(Default)]
 pub struct Chain {
@@ -64,7 +68,10 @@ impl Chain {
             if !self.blocks.is_empty() {
                 self.change(at, Block::fit);
             }
-            let mut block = Block::default();
+            let mut block = match self.blocks.get(at) {
+                Some(neighbour) if self.blocks.len() >= ROOMY_MIN => Block::with_room(side, neighbour.size()),
+                _ => Block::default(),
+            };
             block.push(side, element);
             let at = if side == Side::Left { 0 } else { self.blocks.len() };
             self.insert_block(at, block);
