@@ -21,6 +21,10 @@ from servers import Server, requests
 
 VALUE_LENGTH = 256 * 1024 * 1024
 
+# Small keys, and how many of them a command takes.
+KEYS = 500_000
+KEYS_PER_COMMAND = 100
+
 STEPS = [
     ("SET", lambda value: [["SET", "large", value]]),
     ("SET over it", lambda value: [["SET", "large", value]]),
@@ -35,9 +39,19 @@ STEPS = [
 ]
 
 
+def many_keys():
+    """The names of many small keys, as many in each list as a command takes."""
+    return [[f"small:{key}" for key in range(first, first + KEYS_PER_COMMAND)] for first in range(0, KEYS, KEYS_PER_COMMAND)]
+
+
 def object_steps(parts):
-    """Steps with large objects, each with what is done before it, which is not measured."""
+    """Steps with large objects, and with many keys, each with what is done before it, which is not measured."""
     return [
+        (
+            f"UNLINK of {KEYS:,} keys",
+            [["MSET", *(word for key in keys for word in (key, "value" * 20))] for keys in many_keys()],
+            [["UNLINK", *keys] for keys in many_keys()],
+        ),
         ("HGETALL", [], [["HGETALL", "hash"]]),
         ("LRANGE of all", [], [["LRANGE", "list", 0, -1]]),
         ("SMEMBERS", [], [["SMEMBERS", "set"]]),
